@@ -1,0 +1,45 @@
+//! The port to the picture files, and its adapters beside it.
+//!
+//! Names are made by `jobs::ObjectName` and by nobody else. Adapters must not know providers, stores or engines.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::costs::Usd;
+use crate::jobs::{ImageFormat, ObjectName};
+
+/// Where pictures are kept.
+#[async_trait]
+pub trait Bucket: Send + Sync + 'static {
+    /// Stores the object whole or not at all, durably; the same name with the same bytes again is no error.
+    async fn put(&self, name: &ObjectName, bytes: Bytes, format: ImageFormat) -> Result<Stored, BucketError>;
+
+    /// The object's bytes.
+    async fn get(&self, name: &ObjectName) -> Result<Bytes, BucketError>;
+
+    /// Whether pictures can be stored now; checked before the first job spends money.
+    async fn ready(&self) -> Result<(), BucketError>;
+}
+
+/// A stored object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// A URL that a browser opens.
+    pub url: String,
+    /// What storing it cost, where the bucket costs money.
+    pub cost: Option<Usd>,
+}
+
+/// Why a bucket did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BucketError {
+    /// Try again later.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Not until a person acts: no rights, no bucket, no space.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no such object.
+    #[error("there is no picture {0}")]
+    NotFound(ObjectName),
+}

@@ -1,0 +1,15 @@
+//! Money: exact amounts, charges, prices, budgets and reports.
+//!
+//! Pure: no async, no input or output, no clock. Nothing here knows what a job is.
+
+mod budget;
+mod charge;
+mod money;
+mod price;
+mod report;
+
+pub use budget::{Budget, BudgetPeriod, OverBudget};
+pub use charge::{Basis, Charge, Service};
+pub use money::{Credits, ParseMoneyError, Usd};
+pub use price::{Estimate, PriceError, PriceTable, PricedRequest};
+pub use report::{CostGrouping, CostLine, CostReport};

@@ -1,0 +1,123 @@
+//! Owns the shape of a cost report. Must not read a store: adapters add up, this says what the sums are called.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{Basis, Usd};
+
+/// What the lines of a report are grouped by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CostGrouping {
+    /// The model that was ordered.
+    Model,
+    /// The UTC day of the charge, `2026-11-22`.
+    Day,
+    /// Whose bill it is on.
+    Service,
+    /// What became of the money: `picture`, `in_progress`, or the failure's code.
+    Cause,
+}
+
+/// One line of a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CostLine {
+    /// The group.
+    pub key: String,
+    /// Its money that counts, in dollars.
+    pub usd: Usd,
+    /// How many charges, those of unknown or unconfirmed amount included.
+    pub count: u64,
+}
+
+/// What was spent between two times. Unknown and unconfirmed money stands beside the total, never in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CostReport {
+    /// Estimated, quoted and settled charges.
+    pub total_usd: Usd,
+    /// Accepted, but nobody documents whether such an outcome is billed.
+    pub unknown_usd: Usd,
+    /// Submits whose outcome is not known.
+    pub unconfirmed_usd: Usd,
+    /// Charges that no price is known for; they are in no sum.
+    pub unpriced_count: u64,
+    /// All charges in the span.
+    pub count: u64,
+    /// By the grouping that was asked for; the largest first, days in order.
+    pub by: Vec<CostLine>,
+    /// First instant inside.
+    pub from: DateTime<Utc>,
+    /// First instant outside.
+    pub to: DateTime<Utc>,
+    /// Whether this is the simulator's money.
+    pub simulated: bool,
+}
+
+impl CostReport {
+    /// A report made of equal charges added up by the store: group, basis, amount of one, how many.
+    pub fn from_rows(
+        span: (DateTime<Utc>, DateTime<Utc>),
+        simulated: bool,
+        grouping: CostGrouping,
+        rows: impl IntoIterator<Item = (String, Basis, Option<Usd>, u64)>,
+    ) -> Self {
+        let mut report = Self {
+            total_usd: Usd::ZERO,
+            unknown_usd: Usd::ZERO,
+            unconfirmed_usd: Usd::ZERO,
+            unpriced_count: 0,
+            count: 0,
+            by: Vec::new(),
+            from: span.0,
+            to: span.1,
+            simulated,
+        };
+        let mut lines: BTreeMap<String, CostLine> = BTreeMap::new();
+        for (key, basis, amount, count) in rows {
+            report.count += count;
+            let line = lines.entry(key.clone()).or_insert(CostLine { key, usd: Usd::ZERO, count: 0 });
+            line.count += count;
+            let Some(amount) = amount.map(|one| one.times(count)) else {
+                report.unpriced_count += count;
+                continue;
+            };
+            match basis {
+                Basis::Unknown => report.unknown_usd += amount,
+                Basis::Unconfirmed => report.unconfirmed_usd += amount,
+                Basis::Estimated | Basis::Quoted | Basis::Settled => {
+                    report.total_usd += amount;
+                    line.usd += amount;
+                }
+            }
+        }
+        report.by = lines.into_values().collect();
+        if grouping != CostGrouping::Day {
+            report.by.sort_by(|left, right| right.usd.cmp(&left.usd).then(left.key.cmp(&right.key)));
+        }
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_money_stands_beside_the_total() {
+        let four: Usd = "0.04".parse().unwrap();
+        let rows = [
+            ("a".to_owned(), Basis::Settled, Some(four), 2),
+            ("a".to_owned(), Basis::Unknown, Some(four), 1),
+            ("b".to_owned(), Basis::Unconfirmed, Some(four), 3),
+            ("b".to_owned(), Basis::Estimated, None, 1),
+        ];
+        let span = (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH);
+        let report = CostReport::from_rows(span, true, CostGrouping::Model, rows);
+        assert_eq!(report.total_usd.to_string(), "0.08");
+        assert_eq!(report.unknown_usd.to_string(), "0.04");
+        assert_eq!(report.unconfirmed_usd.to_string(), "0.12");
+        assert_eq!((report.unpriced_count, report.count), (1, 7));
+        assert_eq!(report.by[0].key, "a");
+    }
+}

@@ -1,0 +1,52 @@
+//! Owns the orders into the engine: plain data that can be logged, replayed and asserted. Must not carry a closure.
+
+use chrono::{DateTime, Utc};
+
+use crate::jobs::{Job, JobId, Spec};
+
+/// A job to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewJob {
+    /// What to generate.
+    pub spec: Spec,
+    /// Free words.
+    pub tags: Vec<String>,
+}
+
+/// An order into the engine. Each is answered by at least one event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Make these jobs, all or none. Answered by `Event::Acted` with `Action::Submitted`.
+    Submit(Vec<NewJob>),
+    /// Try these once more.
+    Retry(Vec<JobId>),
+    /// Stop these.
+    Cancel(Vec<JobId>),
+    /// These are good.
+    Approve(Vec<JobId>),
+    /// Put these out of sight. Nothing is deleted.
+    Hide(Vec<JobId>),
+    /// Undo what `Acted` described: put these jobs back to what they were, where nothing has happened to them since.
+    Undo(Action, Vec<Job>),
+    /// Start no more jobs; those under way go on.
+    PauseIntake,
+    /// Start jobs again; also after an account failure paused the intake.
+    ResumeIntake,
+    /// Tickets open at once, at least 1.
+    SetSlots(usize),
+    /// Send the picture's bytes (`Event::Picture`).
+    LoadPicture(JobId),
+    /// Send older jobs than this one (`Event::Older`), at most `limit`; from the newest where `None`.
+    LoadOlder {
+        /// Creation time and id of the oldest job that is known.
+        before: Option<(DateTime<Utc>, JobId)>,
+        /// At most this many.
+        limit: usize,
+        /// Only those that contain this text.
+        search: Option<String>,
+    },
+    /// Send the cost overview now (`Event::Costs`); it also comes by itself when money moved.
+    RefreshCosts,
+    /// Leave: start nothing, finish a POST in flight, then end with `Event::Stopped`.
+    Stop,
+}

@@ -1,0 +1,147 @@
+//! Owns one try at a job: its steps, its receipt, its charge, its outcome. Must not choose the next effect.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Failure, Receipt, Spec, Step, StepName, StepState, StoredImage, text};
+use crate::costs::{Charge, Usd};
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Outcome {
+    /// With a picture.
+    Done {
+        /// The picture.
+        image: StoredImage,
+    },
+    /// Without one.
+    Failed {
+        /// Why.
+        failure: Failure,
+    },
+    /// A person stopped it.
+    Cancelled,
+}
+
+/// One try at a job that may cost money.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Counts from 1.
+    pub number: u32,
+    /// What was ordered, where it differs from the job's spec of today (it was changed after this attempt).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<Spec>,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// What was done, in order.
+    #[serde(default)]
+    pub steps: Vec<Step>,
+    /// Money set aside by a submit that is not yet answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Usd>,
+    /// The provider's acceptance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Receipt>,
+    /// The provider's charge; at most one for each attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charge: Option<Charge>,
+    /// The bucket's charge, where the bucket costs money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_charge: Option<Charge>,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+    /// A retry asked the old ticket again: when that ticket is dead, a new attempt follows by itself.
+    #[serde(default)]
+    pub second_look: bool,
+    /// Submits of this attempt that were clearly not accepted.
+    #[serde(default)]
+    pub refusals: u32,
+}
+
+impl Attempt {
+    /// A new one, with nothing done.
+    pub fn new(number: u32, now: DateTime<Utc>) -> Self {
+        Self {
+            number,
+            spec: None,
+            created_at: now,
+            steps: Vec::new(),
+            reserved: None,
+            receipt: None,
+            charge: None,
+            storage_charge: None,
+            outcome: None,
+            second_look: false,
+            refusals: 0,
+        }
+    }
+
+    /// Both charges, those that there are.
+    pub fn charges(&self) -> impl Iterator<Item = &Charge> {
+        self.charge.iter().chain(self.storage_charge.iter())
+    }
+
+    /// The step of that name, if it was begun.
+    pub fn step(&self, name: StepName) -> Option<&Step> {
+        self.steps.iter().find(|step| step.name == name)
+    }
+
+    /// Begins a step, or begins it again.
+    pub fn begin(&mut self, name: StepName, now: DateTime<Utc>) {
+        if let Some(step) = self.steps.iter_mut().find(|step| step.name == name) {
+            step.tries += 1;
+            step.state = StepState::Running;
+            step.ended_at = None;
+            return;
+        }
+        self.steps.push(Step {
+            name,
+            state: StepState::Running,
+            tries: 1,
+            started_at: now,
+            ended_at: None,
+            note: None,
+        });
+    }
+
+    /// Ends a step well. One that was not begun is there all the same, with no duration.
+    pub fn finish(&mut self, name: StepName, now: DateTime<Utc>) {
+        self.end(name, StepState::Done, None, now);
+    }
+
+    /// Ends a step badly, with one clean line.
+    pub fn fail_step(&mut self, name: StepName, note: &str, now: DateTime<Utc>) {
+        self.end(name, StepState::Failed, Some(note), now);
+    }
+
+    /// Leaves a line on a step that goes on, such as why it is tried again.
+    pub fn note(&mut self, name: StepName, note: &str) {
+        if let Some(step) = self.steps.iter_mut().find(|step| step.name == name) {
+            step.note = Some(text::clean_line(note, 200));
+        }
+    }
+
+    /// Ends whatever step runs, badly.
+    pub fn fail_running(&mut self, note: &str, now: DateTime<Utc>) {
+        let running: Vec<StepName> =
+            self.steps.iter().filter(|step| step.state == StepState::Running).map(|step| step.name).collect();
+        for name in running {
+            self.fail_step(name, note, now);
+        }
+    }
+
+    fn end(&mut self, name: StepName, state: StepState, note: Option<&str>, now: DateTime<Utc>) {
+        if self.step(name).is_none() {
+            self.begin(name, now);
+        }
+        if let Some(step) = self.steps.iter_mut().find(|step| step.name == name) {
+            step.state = state;
+            step.ended_at = Some(now);
+            if let Some(note) = note {
+                step.note = Some(text::clean_line(note, 200));
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Owns why a job stopped, with the decision that follows. Must not act on it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Stable reason of a failure; the names stand in documents, logs and `--json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureCode {
+    /// A submit went out and no answer came back: it may have been billed. A person decides.
+    SubmitUnknown,
+    /// The prompt or an input image was blocked.
+    RequestModerated,
+    /// The picture was made and withheld.
+    ContentModerated,
+    /// The provider, or our own check before the call, found the request wrong.
+    InvalidRequest,
+    /// An input image is missing, too large, not a picture, or may not be read.
+    InvalidInput,
+    /// The provider's model failed.
+    ProviderError,
+    /// The provider no longer knows the ticket.
+    TicketLost,
+    /// No picture within the deadline.
+    TimedOut,
+    /// The picture's link ran out before it was downloaded.
+    SampleExpired,
+    /// What was downloaded is not a whole picture of the announced type.
+    PictureBroken,
+    /// The provider named an address that our key or our request must not go to.
+    ForeignAddress,
+    /// The bucket refused the picture for good.
+    BucketRefused,
+    /// The key was refused.
+    KeyRejected,
+    /// The account has no credits left.
+    OutOfCredits,
+    /// A document that cannot be read.
+    Unreadable,
+    /// This program made a mistake; the message says where.
+    Internal,
+}
+
+impl FailureCode {
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SubmitUnknown => "submit_unknown",
+            Self::RequestModerated => "request_moderated",
+            Self::ContentModerated => "content_moderated",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidInput => "invalid_input",
+            Self::ProviderError => "provider_error",
+            Self::TicketLost => "ticket_lost",
+            Self::TimedOut => "timed_out",
+            Self::SampleExpired => "sample_expired",
+            Self::PictureBroken => "picture_broken",
+            Self::ForeignAddress => "foreign_address",
+            Self::BucketRefused => "bucket_refused",
+            Self::KeyRejected => "key_rejected",
+            Self::OutOfCredits => "out_of_credits",
+            Self::Unreadable => "unreadable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Whether the ticket may still hold the picture, so that a retry asks it before paying again.
+    pub fn ticket_may_live(self) -> bool {
+        matches!(
+            self,
+            Self::TimedOut | Self::SampleExpired | Self::PictureBroken | Self::BucketRefused | Self::Internal
+        )
+    }
+}
+
+/// Whose problem a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// One job stops; the others go on.
+    Job,
+    /// Every job would fail the same way: the intake pauses.
+    Account,
+}
+
+/// Whether the failed submit or ticket is on the provider's bill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Billed {
+    /// Certainly not.
+    No,
+    /// Yes, as it was charged.
+    Yes,
+    /// Nobody documents it, or nobody knows.
+    Unknown,
+}
+
+/// Why an attempt stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The stable reason.
+    pub code: FailureCode,
+    /// One clean line that a person understands.
+    pub message: String,
+    /// Whose problem it is.
+    pub whose: Whose,
+    /// Whether it is on the bill.
+    pub billed: Billed,
+    /// When it was noticed.
+    pub at: DateTime<Utc>,
+}
+
+impl Failure {
+    /// A failure of one job. The message is cleaned to one line of at most 300 characters.
+    pub fn job(code: FailureCode, message: &str, billed: Billed, at: DateTime<Utc>) -> Self {
+        Self { code, message: super::text::clean_line(message, 300), whose: Whose::Job, billed, at }
+    }
+
+    /// A failure of the account: nothing was accepted, so nothing is billed.
+    pub fn account(code: FailureCode, message: &str, at: DateTime<Utc>) -> Self {
+        Self { whose: Whose::Account, ..Self::job(code, message, Billed::No, at) }
+    }
+}

@@ -1,0 +1,152 @@
+//! Owns what is known of a stored picture and how its object is named. Must not use any name from outside.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::JobId;
+
+/// Picture formats that the FLUX API delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageFormat {
+    /// `image/jpeg`
+    Jpeg,
+    /// `image/png`
+    Png,
+    /// `image/webp`
+    Webp,
+}
+
+impl ImageFormat {
+    /// `jpeg`, `png`, `webp`: the API's `output_format`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpeg",
+            Self::Png => "png",
+            Self::Webp => "webp",
+        }
+    }
+
+    /// What a file's name ends in.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Jpeg => "jpg",
+            other => other.as_str(),
+        }
+    }
+
+    /// The media type.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+            Self::Webp => "image/webp",
+        }
+    }
+
+    /// The format of a media type, parameters and case ignored.
+    pub fn from_content_type(text: &str) -> Option<Self> {
+        match text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+            "image/jpeg" | "image/jpg" => Some(Self::Jpeg),
+            "image/png" => Some(Self::Png),
+            "image/webp" => Some(Self::Webp),
+            _ => None,
+        }
+    }
+}
+
+/// The name of an object in a bucket: `generated-art/<job>-<attempt>.<ext>`, made by us from safe characters only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ObjectName(String);
+
+/// Where the data contract puts pictures.
+const FOLDER: &str = "generated-art";
+
+impl ObjectName {
+    /// The one name of an attempt's picture: storing it twice stores one object.
+    ///
+    /// An id of up to 64 letters, digits and dashes stands in it as it is; any other is replaced by its digest.
+    pub fn for_attempt(job: &JobId, attempt: u32, format: ImageFormat) -> Self {
+        let id = job.as_str();
+        let plain = id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let stem = if plain {
+            id.to_owned()
+        } else {
+            let digest = Sha256::digest(id.as_bytes());
+            format!("x_{}", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>())
+        };
+        Self(format!("{FOLDER}/{stem}-{attempt}.{}", format.extension()))
+    }
+
+    /// Folder and file, with one slash between.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The file's name without the folder.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// Whether this is a name that `for_attempt` makes: a stored document may have been changed by somebody else.
+    pub fn is_ours(&self) -> bool {
+        self.0.strip_prefix(FOLDER).and_then(|rest| rest.strip_prefix('/')).is_some_and(|file| {
+            file.len() <= 128
+                && !file.starts_with('.')
+                && file.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        })
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&super::text::clean_line(&self.0, 160))
+    }
+}
+
+/// A picture that is safe in the bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredImage {
+    /// The object.
+    pub object: ObjectName,
+    /// A URL that a browser opens.
+    pub url: String,
+    /// The picture's own format.
+    pub format: ImageFormat,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Size of the object.
+    pub bytes: u64,
+    /// SHA-256 of the object, hexadecimal.
+    pub sha256: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_id_leaves_the_folder() {
+        for id in ["..\\..\\etc", "a b", "ünï", "%2e%2e", "CON", &"x".repeat(1000)] {
+            let name = ObjectName::for_attempt(&JobId::new(id).unwrap(), 1, ImageFormat::Png);
+            assert!(name.is_ours(), "{name}");
+        }
+        assert!(!ObjectName("generated-art/../secret".into()).is_ours());
+        assert!(!ObjectName("/etc/passwd".into()).is_ours());
+        assert!(!ObjectName("generated-art/.hidden".into()).is_ours());
+    }
+
+    #[test]
+    fn a_plain_id_stays_readable() {
+        let id = JobId::new("02FShWubqQUKG3QCO5dW").unwrap();
+        assert_eq!(
+            ObjectName::for_attempt(&id, 2, ImageFormat::Jpeg).as_str(),
+            "generated-art/02FShWubqQUKG3QCO5dW-2.jpg"
+        );
+    }
+}

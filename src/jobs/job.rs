@@ -1,0 +1,127 @@
+//! Owns the job document. Must not change its stage: the named transitions do.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Attempt, Claim, Hold, JobId, Outcome, Spec, Stage, StageName, StoredImage};
+use crate::costs::{Basis, Charge, Usd};
+
+/// One requested picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The document's id.
+    pub id: JobId,
+    /// What to generate.
+    pub spec: Spec,
+    /// Where it durably is.
+    pub stage: Stage,
+    /// All tries, oldest first; never empty.
+    pub attempts: Vec<Attempt>,
+    /// Who may act on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// Not to be touched by a worker before this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<DateTime<Utc>>,
+    /// When it was asked for.
+    pub created_at: DateTime<Utc>,
+    /// When it was last saved by a transition.
+    pub updated_at: DateTime<Utc>,
+    /// Free words of whoever submitted it.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Whether it is the simulator's: such a job never runs against the real API, nor the other way round.
+    pub simulated: bool,
+    /// Put out of sight by a person; nothing is deleted.
+    #[serde(default)]
+    pub hidden: bool,
+    /// The store's token of the version that was read; a save with an old one is refused. 0 is "not stored yet".
+    #[serde(skip)]
+    pub revision: u64,
+}
+
+impl Job {
+    /// A new job, queued.
+    pub fn new(id: JobId, spec: Spec, simulated: bool, now: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            spec,
+            stage: Stage::QUEUED,
+            attempts: vec![Attempt::new(1, now)],
+            claim: None,
+            not_before: None,
+            created_at: now,
+            updated_at: now,
+            tags: Vec::new(),
+            simulated,
+            hidden: false,
+            revision: 0,
+        }
+    }
+
+    /// Where it is, without the contents.
+    pub fn stage_name(&self) -> StageName {
+        self.stage.name()
+    }
+
+    /// The current attempt: the last one. `None` only for a document that somebody else damaged.
+    pub fn attempt(&self) -> Option<&Attempt> {
+        self.attempts.last()
+    }
+
+    /// The number of the current attempt, from 1.
+    pub fn attempt_number(&self) -> u32 {
+        self.attempt().map_or(1, |attempt| attempt.number)
+    }
+
+    /// What the given attempt ordered.
+    pub fn spec_of<'a>(&'a self, attempt: &'a Attempt) -> &'a Spec {
+        attempt.spec.as_ref().unwrap_or(&self.spec)
+    }
+
+    /// The newest picture that is stored, also one of an earlier attempt.
+    pub fn image(&self) -> Option<&StoredImage> {
+        self.attempts.iter().rev().find_map(|attempt| match &attempt.outcome {
+            Some(Outcome::Done { image }) => Some(image),
+            _ => None,
+        })
+    }
+
+    /// Why it is held, if it is queued and held.
+    pub fn hold(&self) -> Option<&Hold> {
+        match &self.stage {
+            Stage::Queued { hold } => hold.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// All charges of all attempts.
+    pub fn charges(&self) -> impl Iterator<Item = &Charge> {
+        self.attempts.iter().flat_map(Attempt::charges)
+    }
+
+    /// What all attempts cost together, as far as it counts; `None` while nothing of known amount was charged.
+    pub fn cost(&self) -> Option<Usd> {
+        let mut amounts =
+            self.charges().filter(|charge| charge.basis.counts()).filter_map(|charge| charge.amount).peekable();
+        amounts.peek()?;
+        Some(amounts.sum())
+    }
+
+    /// The least certain basis of all its charges; `None` while nothing was charged.
+    pub fn cost_basis(&self) -> Option<Basis> {
+        let certainty = |basis: &Basis| match basis {
+            Basis::Unconfirmed => 0,
+            Basis::Unknown => 1,
+            Basis::Estimated => 2,
+            Basis::Quoted => 3,
+            Basis::Settled => 4,
+        };
+        self.charges().map(|charge| charge.basis).min_by_key(certainty)
+    }
+
+    /// Whether `now` is early enough for the claim to hold.
+    pub fn is_claimed(&self, now: DateTime<Utc>) -> bool {
+        self.claim.as_ref().is_some_and(|claim| claim.holds(now))
+    }
+}

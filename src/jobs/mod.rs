@@ -1,0 +1,32 @@
+//! The job's life: what is wanted, where it durably is, what was tried, and what may happen next.
+//!
+//! Pure: no async, no input or output, no clock (time is a parameter), no randomness. Knows `costs` and nothing else.
+
+mod attempt;
+mod catalog;
+mod claim;
+mod failure;
+mod hold;
+mod id;
+mod image;
+mod job;
+mod receipt;
+mod spec;
+mod stage;
+mod step;
+pub mod text;
+mod transitions;
+
+pub use attempt::{Attempt, Outcome};
+pub use catalog::{Catalog, CatalogError, Model, Parameter, ParameterKind, Problem};
+pub use claim::{Claim, WorkerId};
+pub use failure::{Billed, Failure, FailureCode, Whose};
+pub use hold::Hold;
+pub use id::{InvalidJobId, JobId};
+pub use image::{ImageFormat, ObjectName, StoredImage};
+pub use job::Job;
+pub use receipt::{Receipt, Ticket};
+pub use spec::Spec;
+pub use stage::{Stage, StageName};
+pub use step::{Step, StepName, StepState};
+pub use transitions::{IllegalTransition, Retried};

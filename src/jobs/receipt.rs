@@ -1,0 +1,31 @@
+//! Owns the provider's acceptance and how to collect the picture later. Must not know how to ask.
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use crate::costs::Credits;
+
+/// How to collect the picture later. The API's own word is "task", which means something else in this program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticket {
+    /// The provider's id.
+    pub id: String,
+    /// The only address that answers for this ticket.
+    pub polling_url: String,
+}
+
+/// The provider's acceptance of one submit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// How to collect the picture.
+    pub ticket: Ticket,
+    /// The price, where the reply named one.
+    pub cost: Option<Credits>,
+    /// Megapixels of input, where the reply named them.
+    pub input_megapixels: Option<Decimal>,
+    /// Megapixels of output, where the reply named them.
+    pub output_megapixels: Option<Decimal>,
+    /// When the reply arrived.
+    pub accepted_at: DateTime<Utc>,
+}

@@ -1,0 +1,363 @@
+//! Owns the stage machine: every way a job moves, by name. Illegal moves are errors and change nothing.
+//!
+//! ```text
+//!              begin_submit             accepted                 stored                  approve
+//!  Queued ────────────────▶ Submitting ────────────▶ Generating ──────────▶ Done ───────────────▶ Approved
+//!     ▲ ▲                     │    │                    │  ▲                  │
+//!     │ └─── not_accepted ────┘    │ refused            │  │ retry: the old   │ retry
+//!     │                            │ submit_lost  fail  │  │ ticket is asked  │ (a new attempt)
+//!     │                            └──────▶ Failed ◀────┘  │ first            │
+//!     └──────────────── retry ────────────────┴────────────┴──────────────────┘
+//!                    cancel: Queued | Generating ──▶ Cancelled
+//! ```
+//!
+//! Must not save anything: a transition changes a value, the engine saves it with a compare-and-set.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    Attempt, Billed, Claim, Failure, FailureCode, Hold, Job, Outcome, Receipt, Spec, Stage, StageName, StepName,
+    StoredImage,
+};
+use crate::costs::{Basis, Charge, Credits, Service, Usd};
+
+/// A move that the job's stage does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a job that is {from} cannot be {what}")]
+pub struct IllegalTransition {
+    /// Where the job is.
+    pub from: StageName,
+    /// What was asked for: `cancelled`, `retried`.
+    pub what: &'static str,
+}
+
+/// What a retry came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retried {
+    /// The old ticket is asked first; it costs nothing unless that ticket is dead.
+    OldTicket,
+    /// Nothing of the current attempt was ever accepted: it goes on, no new attempt is needed.
+    SameAttempt,
+    /// A new attempt, which costs money.
+    NewAttempt,
+}
+
+type Transition = Result<(), IllegalTransition>;
+
+impl Job {
+    /// Queued → Submitting: a POST may happen from here on. Sets `reserved` aside and takes the claim.
+    pub fn begin_submit(&mut self, claim: Claim, reserved: Option<Usd>, now: DateTime<Utc>) -> Transition {
+        self.require(&[StageName::Queued], "submitted")?;
+        self.claim = Some(claim);
+        self.not_before = None;
+        self.move_to(Stage::Submitting, now);
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.reserved = reserved;
+            if attempt.step(StepName::Claim).is_none() {
+                attempt.finish(StepName::Claim, now);
+            }
+            attempt.begin(StepName::Reserve, now);
+            attempt.finish(StepName::Reserve, now);
+            attempt.begin(StepName::Submit, now);
+        }
+        Ok(())
+    }
+
+    /// Submitting → Queued: the provider clearly did not take it. Nothing was spent; it is tried again after `not_before`.
+    pub fn not_accepted(&mut self, hold: Hold, not_before: DateTime<Utc>, now: DateTime<Utc>) -> Transition {
+        self.require(&[StageName::Submitting], "put back")?;
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.reserved = None;
+            attempt.refusals += 1;
+            attempt.fail_step(StepName::Submit, &hold.line(), now);
+        }
+        self.claim = None;
+        self.not_before = Some(not_before);
+        self.move_to(Stage::Queued { hold: Some(hold) }, now);
+        Ok(())
+    }
+
+    /// Submitting → Failed: the provider refused it for good. Nothing was spent.
+    pub fn refused(&mut self, failure: Failure, now: DateTime<Utc>) -> Transition {
+        self.require(&[StageName::Submitting], "refused")?;
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.reserved = None;
+        }
+        self.end_failed(failure, now);
+        Ok(())
+    }
+
+    /// Queued → Failed: found wrong before anything was sent.
+    pub fn reject(&mut self, failure: Failure, now: DateTime<Utc>) -> Transition {
+        self.require(&[StageName::Queued], "rejected")?;
+        self.end_failed(failure, now);
+        Ok(())
+    }
+
+    /// Submitting → Failed with `submit_unknown`: a POST may have been taken, and nobody knows. What was set aside becomes an
+    /// unconfirmed charge. A worker never resubmits such a job; a person decides.
+    pub fn submit_lost(&mut self, why: &str, now: DateTime<Utc>) -> Transition {
+        self.require(&[StageName::Submitting], "given up")?;
+        let (model, simulated) = (self.spec.model.clone(), self.simulated);
+        if let Some(attempt) = self.attempts.last_mut() {
+            let amount = attempt.reserved.take();
+            let at = attempt.step(StepName::Submit).map_or(now, |step| step.started_at);
+            attempt.charge =
+                Some(Charge { service: Service::BflApi, amount, basis: Basis::Unconfirmed, model, at, simulated });
+        }
+        let failure = Failure::job(FailureCode::SubmitUnknown, why, Billed::Unknown, now);
+        self.end_failed(failure, now);
+        Ok(())
+    }
+
+    /// Submitting → Generating: books the charge in the same save as the receipt. `estimate` is used where the reply named no
+    /// price.
+    pub fn accepted(&mut self, receipt: Receipt, estimate: Option<Usd>, now: DateTime<Utc>) -> Transition {
+        self.require(&[StageName::Submitting], "accepted")?;
+        let charge = self.charge_of(&receipt, estimate);
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.reserved = None;
+            attempt.charge = Some(charge);
+            attempt.receipt = Some(receipt);
+            attempt.finish(StepName::Submit, now);
+            attempt.begin(StepName::Generate, now);
+        }
+        self.move_to(Stage::Generating, now);
+        Ok(())
+    }
+
+    /// A receipt that arrived after the job had been given up (the worker was suspended): the charge becomes certain, and where
+    /// nobody has decided yet, the job goes on. Returns whether it changed anything.
+    pub fn late_receipt(&mut self, number: u32, receipt: Receipt, estimate: Option<Usd>, now: DateTime<Utc>) -> bool {
+        let charge = self.charge_of(&receipt, estimate);
+        let current = self.attempt_number() == number;
+        let undecided =
+            current && matches!(&self.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown);
+        let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.number == number) else { return false };
+        if attempt.receipt.is_some() {
+            return false;
+        }
+        attempt.reserved = None;
+        attempt.charge = Some(charge);
+        attempt.receipt = Some(receipt);
+        if undecided {
+            attempt.outcome = None;
+            attempt.finish(StepName::Submit, now);
+            attempt.begin(StepName::Generate, now);
+            self.move_to(Stage::Generating, now);
+        } else {
+            self.updated_at = now;
+        }
+        true
+    }
+
+    /// Generating stays Generating, untouched until `not_before`: the slot is free for others meanwhile.
+    pub fn wait_until(&mut self, not_before: DateTime<Utc>, now: DateTime<Utc>) -> Transition {
+        self.require(&[StageName::Generating], "put off")?;
+        self.claim = None;
+        self.not_before = Some(not_before);
+        self.updated_at = now;
+        Ok(())
+    }
+
+    /// Generating → Done: the picture is in the bucket. `settled` is the price on the finished ticket, where it names one.
+    pub fn stored(
+        &mut self,
+        image: StoredImage,
+        settled: Option<Credits>,
+        storage_charge: Option<Charge>,
+        now: DateTime<Utc>,
+    ) -> Transition {
+        self.require(&[StageName::Generating], "stored")?;
+        self.settle(settled);
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.storage_charge = storage_charge;
+            attempt.finish(StepName::Settle, now);
+            attempt.outcome = Some(Outcome::Done { image: image.clone() });
+            attempt.second_look = false;
+        }
+        self.claim = None;
+        self.not_before = None;
+        self.move_to(Stage::Done { image }, now);
+        Ok(())
+    }
+
+    /// Generating → Failed; or, after a retry that asked the old ticket in vain, Generating → Queued with a new attempt.
+    /// `settled` is the price on the dead ticket, where it names one.
+    pub fn fail(&mut self, failure: Failure, settled: Option<Credits>, now: DateTime<Utc>) -> Transition {
+        self.require(&[StageName::Generating], "failed")?;
+        self.settle(settled);
+        let second_look = self.attempt().is_some_and(|attempt| attempt.second_look);
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.second_look = false;
+            if settled.is_none()
+                && failure.billed == Billed::Unknown
+                && let Some(charge) = attempt.charge.as_mut()
+                && charge.basis.counts()
+            {
+                charge.basis = Basis::Unknown;
+            }
+        }
+        self.end_failed(failure, now);
+        if second_look {
+            self.begin_attempt(now);
+        }
+        Ok(())
+    }
+
+    /// Queued | Generating → Cancelled. A ticket that was accepted stays on the bill.
+    pub fn cancel(&mut self, now: DateTime<Utc>) -> Transition {
+        self.require(&[StageName::Queued, StageName::Generating], "cancelled")?;
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.fail_running("cancelled", now);
+            attempt.outcome = Some(Outcome::Cancelled);
+        }
+        self.claim = None;
+        self.not_before = None;
+        self.move_to(Stage::Cancelled, now);
+        Ok(())
+    }
+
+    /// Done → Approved.
+    pub fn approve(&mut self, now: DateTime<Utc>) -> Transition {
+        let Stage::Done { image } = &self.stage else { return Err(self.illegal("approved")) };
+        let image = image.clone();
+        self.move_to(Stage::Approved { image }, now);
+        Ok(())
+    }
+
+    /// Approved → Done: undoes an approval.
+    pub fn unapprove(&mut self, now: DateTime<Utc>) -> Transition {
+        let Stage::Approved { image } = &self.stage else { return Err(self.illegal("unapproved")) };
+        let image = image.clone();
+        self.move_to(Stage::Done { image }, now);
+        Ok(())
+    }
+
+    /// What `retry` would come to, without doing it: whether it costs money.
+    pub fn retry_kind(&self) -> Result<Retried, IllegalTransition> {
+        self.require(&[StageName::Failed, StageName::Cancelled, StageName::Done, StageName::Approved], "retried")?;
+        let Some(attempt) = self.attempt() else { return Ok(Retried::NewAttempt) };
+        let may_live = match &self.stage {
+            Stage::Failed { failure } => failure.code.ticket_may_live(),
+            Stage::Cancelled => true,
+            _ => false,
+        };
+        Ok(match (&attempt.receipt, &attempt.charge) {
+            (Some(_), _) if may_live => Retried::OldTicket,
+            (None, None) => Retried::SameAttempt,
+            _ => Retried::NewAttempt,
+        })
+    }
+
+    /// Failed | Cancelled | Done | Approved → Queued with a new attempt, or → Generating to ask the old ticket first: a finished
+    /// picture is fetched, not paid for again.
+    pub fn retry(&mut self, now: DateTime<Utc>) -> Result<Retried, IllegalTransition> {
+        let kind = self.retry_kind()?;
+        match kind {
+            Retried::OldTicket => {
+                if let Some(attempt) = self.attempts.last_mut() {
+                    attempt.second_look = true;
+                    attempt.outcome = None;
+                    attempt.begin(StepName::Generate, now);
+                }
+                self.claim = None;
+                self.not_before = None;
+                self.move_to(Stage::Generating, now);
+            }
+            Retried::SameAttempt => {
+                if let Some(attempt) = self.attempts.last_mut() {
+                    attempt.outcome = None;
+                    attempt.refusals = 0;
+                }
+                self.claim = None;
+                self.not_before = None;
+                self.move_to(Stage::QUEUED, now);
+            }
+            Retried::NewAttempt => self.begin_attempt(now),
+        }
+        Ok(kind)
+    }
+
+    /// The same job asked for once more with another spec: always a new attempt, the old ones keep what they ordered.
+    pub fn respecify(&mut self, spec: Spec, now: DateTime<Utc>) -> Transition {
+        self.require(&[StageName::Failed, StageName::Cancelled, StageName::Done, StageName::Approved], "changed")?;
+        if spec != self.spec {
+            let old = std::mem::replace(&mut self.spec, spec);
+            for attempt in self.attempts.iter_mut().filter(|attempt| attempt.spec.is_none()) {
+                attempt.spec = Some(old.clone());
+            }
+        }
+        self.begin_attempt(now);
+        Ok(())
+    }
+
+    /// Queued stays Queued, with or without something that holds it.
+    pub fn set_hold(
+        &mut self,
+        hold: Option<Hold>,
+        not_before: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Transition {
+        self.require(&[StageName::Queued], "held")?;
+        self.not_before = not_before;
+        self.claim = None;
+        self.move_to(Stage::Queued { hold }, now);
+        Ok(())
+    }
+
+    fn begin_attempt(&mut self, now: DateTime<Utc>) {
+        let number = self.attempt_number() + 1;
+        self.attempts.push(Attempt::new(number, now));
+        self.claim = None;
+        self.not_before = None;
+        self.move_to(Stage::QUEUED, now);
+    }
+
+    fn end_failed(&mut self, failure: Failure, now: DateTime<Utc>) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.fail_running(&failure.message, now);
+            attempt.outcome = Some(Outcome::Failed { failure: failure.clone() });
+        }
+        self.claim = None;
+        self.not_before = None;
+        self.move_to(Stage::Failed { failure }, now);
+    }
+
+    fn settle(&mut self, settled: Option<Credits>) {
+        let charge = self.attempts.last_mut().and_then(|attempt| attempt.charge.as_mut());
+        if let (Some(charge), Some(credits)) = (charge, settled) {
+            charge.amount = Some(credits.to_usd());
+            charge.basis = Basis::Settled;
+        }
+    }
+
+    fn charge_of(&self, receipt: &Receipt, estimate: Option<Usd>) -> Charge {
+        let (amount, basis) = match (receipt.cost, estimate) {
+            (Some(credits), _) => (Some(credits.to_usd()), Basis::Quoted),
+            (None, Some(amount)) => (Some(amount), Basis::Estimated),
+            (None, None) => (None, Basis::Unknown),
+        };
+        Charge {
+            service: Service::BflApi,
+            amount,
+            basis,
+            model: self.spec.model.clone(),
+            at: receipt.accepted_at,
+            simulated: self.simulated,
+        }
+    }
+
+    fn require(&self, allowed: &[StageName], what: &'static str) -> Transition {
+        if allowed.contains(&self.stage_name()) { Ok(()) } else { Err(self.illegal(what)) }
+    }
+
+    fn illegal(&self, what: &'static str) -> IllegalTransition {
+        IllegalTransition { from: self.stage_name(), what }
+    }
+
+    fn move_to(&mut self, stage: Stage, now: DateTime<Utc>) {
+        self.stage = stage;
+        self.updated_at = now;
+    }
+}

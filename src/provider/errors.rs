@@ -1,0 +1,117 @@
+//! Owns the errors of the provider port: each variant is a decision. Must not name a status code or an adapter.
+
+use std::time::Duration;
+
+use crate::jobs::FailureCode;
+
+/// Why an order was not accepted, or not certainly.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// Certainly not accepted, not billed; the same order may succeed later.
+    #[error("{reason}")]
+    NotAccepted {
+        /// One clean line.
+        reason: String,
+        /// How long the provider asks us to wait.
+        retry_after: Option<Duration>,
+        /// Whether the provider is full (as many unfinished tickets as it takes), rather than in trouble.
+        full: bool,
+    },
+    /// Certainly not accepted, not billed; it never will be as it stands.
+    #[error("{message}")]
+    Refused {
+        /// The stable reason.
+        code: FailureCode,
+        /// One clean line.
+        message: String,
+    },
+    /// Certainly not accepted, not billed; no order of this account will be until a person acts.
+    #[error("{message}")]
+    Account {
+        /// The stable reason.
+        code: FailureCode,
+        /// One clean line.
+        message: String,
+    },
+    /// Nobody knows whether it was accepted and billed. Must not be sent again by itself.
+    #[error("{reason}")]
+    Unknown {
+        /// One clean line.
+        reason: String,
+    },
+    /// Accepted and billed, but the reply names a place for the ticket that this program must not ask.
+    #[error("{message}")]
+    AcceptedUnusable {
+        /// What was accepted, for the books.
+        receipt: Box<crate::jobs::Receipt>,
+        /// The stable reason.
+        code: FailureCode,
+        /// One clean line.
+        message: String,
+    },
+}
+
+/// Why a look at a ticket showed nothing. The ticket itself is unaffected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    /// Look again.
+    #[error("{reason}")]
+    Later {
+        /// One clean line.
+        reason: String,
+        /// How long the provider asks us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The key is refused: no look of this account will succeed until a person acts.
+    #[error("{message}")]
+    Account {
+        /// One clean line.
+        message: String,
+    },
+    /// The ticket's address is one that this program must not ask.
+    #[error("{message}")]
+    Foreign {
+        /// One clean line.
+        message: String,
+    },
+}
+
+/// Why a picture could not be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// Fetch again, after a new look at the ticket.
+    #[error("{reason}")]
+    Later {
+        /// One clean line.
+        reason: String,
+    },
+    /// The link ran out; a new look at the ticket may give another.
+    #[error("{reason}")]
+    Expired {
+        /// One clean line.
+        reason: String,
+    },
+    /// What came is not a whole picture of the announced type; it may be, the next time.
+    #[error("{reason}")]
+    Broken {
+        /// One clean line.
+        reason: String,
+    },
+    /// The link points somewhere that this program must not go.
+    #[error("{reason}")]
+    Foreign {
+        /// One clean line.
+        reason: String,
+    },
+}
+
+/// Why the account's credits are not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CreditsError {
+    /// The key is refused.
+    #[error("{0}")]
+    KeyRejected(String),
+    /// Not reachable, or not understood.
+    #[error("{0}")]
+    Unavailable(String),
+}

@@ -1,0 +1,102 @@
+//! The port to whoever makes the pictures, and its adapter `bfl` (which the simulator answers as well as the real API).
+//!
+//! The port is in this file and beside it; adapters must not know stores, buckets or engines. Every error carries the
+//! decision that follows from it, so that an engine never looks at a status code.
+
+mod errors;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use errors::{CheckError, CreditsError, FetchError, SubmitError};
+
+use crate::costs::Credits;
+use crate::jobs::{ImageFormat, Receipt, Spec, Ticket};
+
+/// Whoever makes the pictures.
+#[async_trait]
+pub trait Provider: Send + Sync + 'static {
+    /// Turns a checked spec into the order that will be sent: loads and checks input images. Costs nothing, sends no order.
+    async fn prepare(&self, spec: &Spec) -> Result<Order, SubmitError>;
+
+    /// Sends one order. Costs money, and must be called once for each durable `Submitting` note, never in a loop.
+    async fn submit(&self, order: Order) -> Result<Receipt, SubmitError>;
+
+    /// Looks at a ticket once. Repeatable.
+    async fn check(&self, ticket: &Ticket) -> Result<Look, CheckError>;
+
+    /// Downloads a finished picture and checks that it is whole. Repeatable.
+    async fn fetch(&self, sample: &Sample) -> Result<Picture, FetchError>;
+
+    /// What is left on the account.
+    async fn credits(&self) -> Result<Credits, CreditsError>;
+}
+
+/// A checked order, ready to be sent: the body with everything that had to be loaded.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The model's path behind `/v1/`.
+    pub route: String,
+    /// The JSON body.
+    pub body: serde_json::Value,
+}
+
+/// What one look at a ticket showed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Look {
+    /// Not finished.
+    Waiting {
+        /// The provider's word for it, cleaned: `Pending`, `Reasoning`, `Generating`, or one that this program does not know.
+        status: String,
+        /// From 0 to 1, where the provider says.
+        progress: Option<f32>,
+        /// How long the provider asks us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// Finished: the picture can be fetched.
+    Ready {
+        /// Where the picture is.
+        sample: Sample,
+        /// What was really charged, where the body names it.
+        cost: Option<Credits>,
+    },
+    /// Finished without a picture. Final.
+    Dead {
+        /// Why, with whether it is billed.
+        failure: DeadTicket,
+        /// What was really charged, where the body names it.
+        cost: Option<Credits>,
+    },
+}
+
+/// Where a finished picture is, for the few minutes that its link lasts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// A signed URL. Secret in the sense that whoever has it can read the picture; never logged whole.
+    pub url: String,
+}
+
+/// Why a ticket ended without a picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadTicket {
+    /// The stable reason.
+    pub code: crate::jobs::FailureCode,
+    /// One clean line.
+    pub message: String,
+    /// Whether it is on the bill.
+    pub billed: crate::jobs::Billed,
+}
+
+/// A whole, decodable picture.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// The file as it was served.
+    pub bytes: bytes::Bytes,
+    /// Its real format.
+    pub format: ImageFormat,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+}

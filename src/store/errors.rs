@@ -1,0 +1,27 @@
+//! Owns the errors of the store port. Must not name an adapter.
+
+use crate::costs::OverBudget;
+use crate::jobs::JobId;
+
+/// Why a store did not do it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else saved the job since it was read: drop what you meant to do.
+    #[error("job {0} was changed by somebody else")]
+    Conflict(JobId),
+    /// The id is taken.
+    #[error("there is a job {0} already")]
+    AlreadyExists(JobId),
+    /// There is no such job.
+    #[error("there is no job {0}")]
+    NotFound(JobId),
+    /// The reservation does not fit under a cap.
+    #[error("the budget of the {} does not allow it", .0.period)]
+    OverBudget(OverBudget),
+    /// Not reachable now; the same call may succeed later. Whether it was carried out is not known.
+    #[error("the store does not answer: {0}")]
+    Unavailable(String),
+    /// The store cannot be used as it is; the line says what to do.
+    #[error("{0}")]
+    Unusable(String),
+}

@@ -1,0 +1,75 @@
+//! The port to the job documents and the cost ledger, and its adapters beside it.
+//!
+//! Every save is a compare-and-set on the job's revision; a job and its charges are saved in one atomic write. Adapters must
+//! not know providers, buckets or engines, and must not change a job.
+
+mod errors;
+mod query;
+
+use async_trait::async_trait;
+use std::sync::Arc;
+
+pub use errors::StoreError;
+pub use query::{Change, CostQuery, Counts, Due, Order, PageQuery};
+
+use crate::costs::{Budget, CostReport};
+use crate::jobs::{Job, JobId};
+
+/// Job documents and the cost ledger.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Creates all of `jobs` or none. Durable when it returns. Errors: `AlreadyExists` names the first id that is taken.
+    async fn create(&self, jobs: Vec<Job>) -> Result<(), StoreError>;
+
+    /// The job of that id.
+    async fn get(&self, id: &JobId) -> Result<Option<Job>, StoreError>;
+
+    /// At most `limit` ids that begin with `prefix`, in order.
+    async fn find(&self, prefix: &str, limit: usize) -> Result<Vec<JobId>, StoreError>;
+
+    /// Saves the job and all its charges in one durable write, if nobody saved it since it was read; returns the new revision.
+    /// Errors: `Conflict` where somebody did, `OverBudget` where the reservation does not fit under `save.budget`.
+    async fn save(&self, save: Save) -> Result<u64, StoreError>;
+
+    /// What a worker could act on now.
+    async fn due(&self, query: Due) -> Result<Vec<Job>, StoreError>;
+
+    /// When the next job that is not yet due will be; `None` where none waits. Claims that run out count.
+    async fn next_due(&self, query: Due) -> Result<Option<chrono::DateTime<chrono::Utc>>, StoreError>;
+
+    /// Jobs for people, in an order, a page at a time.
+    async fn page(&self, query: PageQuery) -> Result<Vec<Job>, StoreError>;
+
+    /// How many jobs there are in each stage.
+    async fn counts(&self) -> Result<Counts, StoreError>;
+
+    /// What was spent.
+    async fn costs(&self, query: CostQuery) -> Result<CostReport, StoreError>;
+
+    /// Changes from now on, those of other processes included. At least once, coalesced, in no promised order.
+    async fn watch(&self) -> Result<Box<dyn Watch>, StoreError>;
+}
+
+/// A stream of changes that is pulled, so that a slow reader costs no memory.
+#[async_trait]
+pub trait Watch: Send {
+    /// Waits for at least one change; returns at most a few hundred, each job once in its newest version. Cancel-safe.
+    async fn next(&mut self) -> Result<Vec<Change>, StoreError>;
+}
+
+/// One compare-and-set write.
+#[derive(Debug, Clone)]
+pub struct Save {
+    /// The job as it shall be, with the revision as it was read.
+    pub job: Arc<Job>,
+    /// Where set, the job's `reserved` must fit under these caps beside everything that is charged or reserved already. The
+    /// check and the write are one.
+    pub budget: Option<Budget>,
+}
+
+impl Save {
+    /// A save that reserves nothing.
+    pub fn plain(job: &Job) -> Self {
+        Self { job: Arc::new(job.clone()), budget: None }
+    }
+}

@@ -1,0 +1,116 @@
+//! Owns the questions that are put to a store, and the answers' shapes. Must not know how they are answered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::costs::CostGrouping;
+use crate::jobs::{Job, JobId, StageName, WorkerId};
+
+/// What a worker could act on: queued and due; or submitting or generating, due, and not held by a claim that still runs.
+#[derive(Debug, Clone)]
+pub struct Due {
+    /// The present.
+    pub now: DateTime<Utc>,
+    /// Jobs of the simulator, or of the real API; the others are never touched.
+    pub simulated: bool,
+    /// Whether queued jobs are wanted (the intake is open), or only those that are under way.
+    pub queued: bool,
+    /// Workers that are provably gone: their claims count as run out.
+    pub gone: Vec<WorkerId>,
+    /// At most this many: those under way first, then the oldest.
+    pub limit: usize,
+}
+
+/// The order of a page. Ties are broken by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// By creation, newest first.
+    NewestFirst,
+    /// By creation, oldest first.
+    OldestFirst,
+}
+
+/// Jobs for people.
+#[derive(Debug, Clone)]
+pub struct PageQuery {
+    /// Only these stages; empty is all.
+    pub stages: Vec<StageName>,
+    /// Only those created at this time or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Continue behind this job (its creation time and id).
+    pub after: Option<(DateTime<Utc>, JobId)>,
+    /// Only those whose prompt, id, model or tags contain this text, letter case ignored.
+    pub search: Option<String>,
+    /// Whether hidden ones are wanted too.
+    pub hidden: bool,
+    /// In which order.
+    pub order: Order,
+    /// At most this many.
+    pub limit: usize,
+}
+
+impl Default for PageQuery {
+    fn default() -> Self {
+        Self {
+            stages: Vec::new(),
+            since: None,
+            after: None,
+            search: None,
+            hidden: false,
+            order: Order::NewestFirst,
+            limit: 100,
+        }
+    }
+}
+
+/// How many jobs there are in each stage; stages without jobs may be absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Visible jobs by stage.
+    pub by_stage: BTreeMap<StageName, u64>,
+    /// Hidden jobs of all stages.
+    pub hidden: u64,
+}
+
+impl Counts {
+    /// Visible jobs in that stage.
+    pub fn of(&self, stage: StageName) -> u64 {
+        self.by_stage.get(&stage).copied().unwrap_or(0)
+    }
+
+    /// All visible jobs.
+    pub fn total(&self) -> u64 {
+        self.by_stage.values().sum()
+    }
+}
+
+/// What was spent, when, on what.
+#[derive(Debug, Clone)]
+pub struct CostQuery {
+    /// First instant inside.
+    pub from: DateTime<Utc>,
+    /// First instant outside.
+    pub to: DateTime<Utc>,
+    /// What the lines are.
+    pub grouping: CostGrouping,
+    /// The simulator's money, or the real one; never both in one sum.
+    pub simulated: bool,
+}
+
+/// One change of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A job is there in this version.
+    Job(Arc<Job>),
+    /// A document is there that cannot be read.
+    Unreadable {
+        /// Its id.
+        id: JobId,
+        /// One clean line.
+        reason: String,
+    },
+    /// A document is gone.
+    Removed(JobId),
+}
