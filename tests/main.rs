@@ -1,1 +1,15 @@
-//! t
+//! The one integration binary: a module per subject. What several of them need is in `support`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what went wrong by panicking")]
+
+mod architecture;
+mod bucket_contract;
+mod cli;
+mod client;
+mod console;
+mod crashes;
+mod hostile;
+mod pty;
+mod simulator;
+mod store_contract;
+mod support;
+mod workflow;

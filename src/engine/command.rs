@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::Action;
 use crate::jobs::{Job, JobId, Spec};
 
 /// A job to be made.

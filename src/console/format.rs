@@ -1,0 +1,77 @@
+//! Owns how ages, durations, sizes and cells of text look on the screen. Must not know a pane.
+
+use chrono::Duration;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// `8s`, `12m`, `3h`, `5d`: how long ago, in at most four cells.
+pub fn age(age: Duration) -> String {
+    let seconds = age.num_seconds().max(0);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..86_400 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", (seconds / 86_400).min(999)),
+    }
+}
+
+/// `0.2s`, `11.8s`, `2m 03s`: how long something took.
+pub fn duration(duration: Duration) -> String {
+    let milliseconds = duration.num_milliseconds().max(0);
+    if milliseconds < 60_000 {
+        format!("{}.{}s", milliseconds / 1_000, milliseconds % 1_000 / 100)
+    } else {
+        format!("{}m {:02}s", milliseconds / 60_000, milliseconds % 60_000 / 1_000)
+    }
+}
+
+/// `812 B`, `14.2 kB`, `1.4 MB`.
+pub fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// Cuts clean text to at most `cells` terminal cells; what is cut ends in `…`.
+pub fn cut(text: &str, cells: usize) -> String {
+    if text.width() <= cells {
+        return text.to_owned();
+    }
+    let mut line = String::new();
+    let mut used = 0;
+    for character in text.chars() {
+        let width = character.width().unwrap_or(0);
+        if used + width + 1 > cells {
+            break;
+        }
+        line.push(character);
+        used += width;
+    }
+    if cells > 0 {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_characters_count_twice() {
+        assert_eq!(cut("漢字漢字", 5), "漢字…");
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abcd", 0), "");
+    }
+
+    #[test]
+    fn ages_and_durations_stay_short() {
+        assert_eq!(age(Duration::seconds(59)), "59s");
+        assert_eq!(age(Duration::hours(30)), "1d");
+        assert_eq!(duration(Duration::milliseconds(11_849)), "11.8s");
+        assert_eq!(duration(Duration::seconds(123)), "2m 03s");
+        assert_eq!(bytes(1_449_000), "1.4 MB");
+    }
+}

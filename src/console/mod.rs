@@ -1,0 +1,6 @@
+//! The console: panes, keys and the one data flow. Knows jobs, costs, engine messages and log records; never an adapter.
+
+pub mod format;
+pub mod overlays;
+pub mod panes;
+pub mod theme;

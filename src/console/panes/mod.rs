@@ -1,0 +1,5 @@
+//! The panes: one file each, one `draw` each.
+
+pub mod logs;
+pub mod picture;
+pub mod spend;

@@ -1,0 +1,93 @@
+//! Owns colours and symbols. Must not know what is drawn with them. Colour is never the only sign of anything.
+
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::jobs::{Job, StageName, StepState};
+
+/// Colours and symbols of every pane.
+#[derive(Debug, Clone)]
+pub struct Theme {
+    /// Only ASCII symbols and borders.
+    pub ascii: bool,
+    /// Plain text.
+    pub text: Style,
+    /// What matters less.
+    pub dim: Style,
+    /// Keys, titles, what can be acted on.
+    pub accent: Style,
+    /// Went well.
+    pub good: Style,
+    /// Waits, held, may matter.
+    pub warning: Style,
+    /// Went wrong.
+    pub bad: Style,
+    /// Runs.
+    pub running: Style,
+    /// The selected row.
+    pub selected: Style,
+    /// Borders of panes without the focus.
+    pub border: Style,
+    /// Borders of the pane with the focus.
+    pub border_focused: Style,
+    /// The word SIMULATED: always reversed.
+    pub simulated: Style,
+}
+
+impl Theme {
+    /// For dark terminals.
+    pub fn dark() -> Self {
+        Self {
+            ascii: false,
+            text: Style::new(),
+            dim: Style::new().fg(Color::DarkGray),
+            accent: Style::new().fg(Color::Cyan),
+            good: Style::new().fg(Color::Green),
+            warning: Style::new().fg(Color::Yellow),
+            bad: Style::new().fg(Color::Indexed(202)),
+            running: Style::new().fg(Color::Blue).add_modifier(Modifier::BOLD),
+            selected: Style::new().add_modifier(Modifier::REVERSED),
+            border: Style::new().fg(Color::DarkGray),
+            border_focused: Style::new().fg(Color::Cyan),
+            simulated: Style::new().fg(Color::Yellow).add_modifier(Modifier::REVERSED | Modifier::BOLD),
+        }
+    }
+
+    /// The symbol of a job's state: `◌ ‖ ↑ ▶ ✓ ★ ✗ ⊘`, or `o = ^ > + * x -`.
+    pub fn job_symbol(&self, job: &Job) -> &'static str {
+        let (symbol, ascii) = match job.stage_name() {
+            StageName::Queued if job.hold().is_some() => ("‖", "="),
+            StageName::Queued => ("◌", "o"),
+            StageName::Submitting => ("↑", "^"),
+            StageName::Generating => ("▶", ">"),
+            StageName::Done => ("✓", "+"),
+            StageName::Approved => ("★", "*"),
+            StageName::Failed => ("✗", "x"),
+            StageName::Cancelled => ("⊘", "-"),
+        };
+        if self.ascii { ascii } else { symbol }
+    }
+
+    /// The style of a job's state.
+    pub fn job_style(&self, job: &Job) -> Style {
+        match job.stage_name() {
+            StageName::Queued if job.hold().is_some() => self.warning,
+            StageName::Queued | StageName::Cancelled => self.dim,
+            StageName::Submitting => self.accent,
+            StageName::Generating => self.running,
+            StageName::Done => self.good,
+            StageName::Approved => self.good.add_modifier(Modifier::BOLD),
+            StageName::Failed => self.bad,
+        }
+    }
+
+    /// The symbol of a step; `None` is a step that has not begun.
+    pub fn step_symbol(&self, state: Option<StepState>) -> &'static str {
+        let (symbol, ascii) = match state {
+            None => ("◌", "o"),
+            Some(StepState::Running) => ("▶", ">"),
+            Some(StepState::Done) => ("✓", "+"),
+            Some(StepState::Failed) => ("✗", "x"),
+        };
+        if self.ascii { ascii } else { symbol }
+    }
+}

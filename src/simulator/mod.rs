@@ -1,0 +1,1 @@
+//! The FLUX simulator: an HTTP server that speaks the FLUX API. (stub)
