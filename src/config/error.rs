@@ -1,0 +1,79 @@
+//! Owns what can be wrong with the configuration. Must not contain a secret's value, nor a line of a file that may hold one.
+
+use std::path::PathBuf;
+
+use super::{Key, Origin};
+
+/// What is wrong with the configuration, in one line that says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that cannot be read, or not as what it is.
+    #[error("{}: {why}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// One line.
+        why: String,
+    },
+    /// A key that no setting has.
+    #[error("{}: '{key}' is not a setting{}", path.display(), suggestion(nearest.as_deref()))]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// As it stands there.
+        key: String,
+        /// The one that was probably meant.
+        nearest: Option<String>,
+    },
+    /// A context that no file describes.
+    #[error("there is no context '{name}'; {}", known_contexts(known))]
+    UnknownContext {
+        /// As it was asked for.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// A value that a setting cannot have.
+    #[error("{}: {why} (from {origin})", key.name())]
+    Value {
+        /// Which setting.
+        key: Key,
+        /// One line, without the value where it is secret.
+        why: String,
+        /// Who said so.
+        origin: Origin,
+    },
+    /// The platform names no place for the data, and nobody else does.
+    #[error("no data directory is known here: set DARKROOM_DATA_DIR or --data-dir")]
+    NoDataDir,
+    /// The real API was chosen, and there is no key for it.
+    #[error(
+        "provider is bfl, but there is no key: set BFL_API_KEY in the environment or in .env, or use DARKROOM_PROVIDER=simulator"
+    )]
+    MissingKey,
+    /// An adapter that this version knows by name only.
+    #[error("{}: '{value}' is not built in yet, it comes with a later version: use {}={instead} (was from {origin})",
+        key.name(), key.variable())]
+    NotBuiltIn {
+        /// Which setting.
+        key: Key,
+        /// What was chosen.
+        value: String,
+        /// Who said so.
+        origin: Origin,
+        /// What there is.
+        instead: &'static str,
+    },
+}
+
+fn suggestion(nearest: Option<&str>) -> String {
+    nearest.map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
+}
+
+fn known_contexts(known: &[String]) -> String {
+    if known.is_empty() {
+        "no darkroom.toml has a [context.NAME] table".to_owned()
+    } else {
+        format!("known: {}", known.join(", "))
+    }
+}

@@ -1,0 +1,118 @@
+//! Owns reading a `darkroom.toml`. Must not show a line of the file: it may hold a key.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::{ConfigError, Key, nearest};
+
+/// The file's name.
+pub const NAME: &str = "darkroom.toml";
+
+/// What a `darkroom.toml` says: settings as text, by key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConfigFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Settings that always hold.
+    pub settings: BTreeMap<Key, String>,
+    /// Settings of each `[context.NAME]`.
+    pub contexts: BTreeMap<String, BTreeMap<Key, String>>,
+}
+
+/// Reads the file. A key that no setting has is an error that names the nearest one.
+pub fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
+    let error = |why: String| ConfigError::File { path: path.to_owned(), why };
+    let text = std::fs::read_to_string(path).map_err(|why| error(why.to_string()))?;
+    let table: Table = text.parse().map_err(|why: toml::de::Error| {
+        let line = why.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let place = line.map_or(String::new(), |line| format!("line {line}: "));
+        error(format!("{place}{}", crate::jobs::text::clean_line(why.message(), 200)))
+    })?;
+    let mut file = ConfigFile { path: path.to_owned(), ..ConfigFile::default() };
+    for (name, value) in &table {
+        if name == Key::Context.name() {
+            let Value::Table(contexts) = value else {
+                return Err(error("'context' is a table here: [context.NAME]; choose one with --context".to_owned()));
+            };
+            for (context, settings) in contexts {
+                let Value::Table(settings) = settings else {
+                    return Err(error(format!("context '{context}' is not a table: [context.{context}]")));
+                };
+                let settings: Result<_, _> = settings.iter().map(|(name, value)| setting(path, name, value)).collect();
+                file.contexts.insert(context.clone(), settings?);
+            }
+        } else {
+            let (key, text) = setting(path, name, value)?;
+            file.settings.insert(key, text);
+        }
+    }
+    Ok(file)
+}
+
+fn setting(path: &Path, name: &str, value: &Value) -> Result<(Key, String), ConfigError> {
+    let Some(key) = Key::in_file(name) else {
+        let names = Key::ALL.into_iter().map(Key::name);
+        let nearest = nearest(name, names).map(str::to_owned);
+        let key = crate::jobs::text::clean_line(name, 60);
+        return Err(ConfigError::UnknownKey { path: path.to_owned(), key, nearest });
+    };
+    match as_text(value) {
+        Some(text) => Ok((key, text)),
+        None => Err(ConfigError::File {
+            path: path.to_owned(),
+            why: format!("'{name}' must be text, a number, true or false, or a list of texts"),
+        }),
+    }
+}
+
+/// A list becomes its texts with commas between.
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Boolean(flag) => Some(flag.to_string()),
+        Value::Array(values) => {
+            let texts: Option<Vec<String>> = values.iter().map(|value| value.as_str().map(str::to_owned)).collect();
+            texts.map(|texts| texts.join(","))
+        }
+        Value::Datetime(_) | Value::Table(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<ConfigFile, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        std::fs::write(&path, text).unwrap();
+        read(&path)
+    }
+
+    #[test]
+    fn settings_and_contexts_are_read() {
+        let file = parsed("slots = 3\nbudget_daily_usd = 20.10\n[context.prod]\nprovider = \"bfl\"\n").unwrap();
+        assert_eq!(file.settings[&Key::Slots], "3");
+        assert_eq!(file.settings[&Key::BudgetDailyUsd], "20.1");
+        assert_eq!(file.contexts["prod"][&Key::Provider], "bfl");
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest_one() {
+        let message = parsed("slosts = 3\n").unwrap_err().to_string();
+        assert!(message.contains("'slosts' is not a setting; did you mean 'slots'?"), "{message}");
+        let message = parsed("[context.prod]\nprovidr = \"bfl\"\n").unwrap_err().to_string();
+        assert!(message.contains("did you mean 'provider'?"), "{message}");
+    }
+
+    #[test]
+    fn a_broken_file_is_named_by_line_and_never_shown() {
+        let message = parsed("slots = 1\nbfl_api_key = very-secret\n").unwrap_err().to_string();
+        assert!(message.contains("line 2"), "{message}");
+        assert!(!message.contains("secret"), "{message}");
+    }
+}

@@ -1,0 +1,163 @@
+//! Owns the layers of the configuration and which of them wins. Must not know what a value means.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::file::{self, ConfigFile};
+use super::{ConfigError, Key, Origin, dotenv, nearest};
+
+/// What was said on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--config FILE`.
+    pub config: Option<PathBuf>,
+    values: BTreeMap<Key, (&'static str, String)>,
+}
+
+impl Flags {
+    /// Adds a value if the flag was given.
+    pub fn set(&mut self, key: Key, flag: &'static str, value: Option<impl Into<String>>) {
+        if let Some(value) = value {
+            self.values.insert(key, (flag, value.into()));
+        }
+    }
+}
+
+/// Everything that a configuration is made from. The process's own are read by `Sources::of_this_process`.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// Where `darkroom.toml` and `.env` are looked for, and what relative paths count from.
+    pub working_dir: PathBuf,
+    /// The platform's directory for configuration of this program.
+    pub config_dir: Option<PathBuf>,
+    /// The platform's directory for data of this program.
+    pub data_dir: Option<PathBuf>,
+    /// What `~` stands for.
+    pub home: Option<PathBuf>,
+    /// The environment.
+    pub environment: BTreeMap<OsString, OsString>,
+    /// The command line.
+    pub flags: Flags,
+}
+
+impl Sources {
+    /// Those of this process. Errors: the working directory is gone.
+    pub fn of_this_process(flags: Flags) -> Result<Self, ConfigError> {
+        let working_dir = std::env::current_dir()
+            .map_err(|why| ConfigError::File { path: PathBuf::from("."), why: why.to_string() })?;
+        let platform = directories::ProjectDirs::from("", "", "darkroom");
+        Ok(Self {
+            working_dir,
+            config_dir: platform.as_ref().map(|places| places.config_dir().to_owned()),
+            data_dir: platform.as_ref().map(|places| places.data_dir().to_owned()),
+            home: directories::BaseDirs::new().map(|places| places.home_dir().to_owned()),
+            environment: std::env::vars_os().collect(),
+            flags,
+        })
+    }
+}
+
+/// A value as it was written, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raw {
+    /// As it was written.
+    pub text: String,
+    /// By whom.
+    pub origin: Origin,
+}
+
+/// All layers, read.
+#[derive(Debug)]
+pub struct Layers {
+    flags: Flags,
+    environment: BTreeMap<OsString, OsString>,
+    dotenv_path: PathBuf,
+    dotenv: BTreeMap<String, String>,
+    file: Option<ConfigFile>,
+    /// The context that was chosen.
+    pub context: Option<Raw>,
+}
+
+impl Layers {
+    /// Reads the files that `sources` names.
+    pub fn read(sources: &Sources) -> Result<Self, ConfigError> {
+        let dotenv_path = sources.working_dir.join(".env");
+        let mut layers = Self {
+            flags: sources.flags.clone(),
+            environment: sources.environment.clone(),
+            dotenv: dotenv::read(&dotenv_path)?,
+            dotenv_path,
+            file: config_file(sources)?,
+            context: None,
+        };
+        layers.context = layers.get(Key::Context)?;
+        if let Some(context) = &layers.context {
+            let known = layers.file.as_ref().map(|file| &file.contexts);
+            if !known.is_some_and(|known| known.contains_key(&context.text)) {
+                return Err(ConfigError::UnknownContext {
+                    name: crate::jobs::text::clean_line(&context.text, 60),
+                    known: known.map(|known| known.keys().cloned().collect()).unwrap_or_default(),
+                });
+            }
+        }
+        Ok(layers)
+    }
+
+    /// What the uppermost layer that knows the setting says. An empty text in the environment is nothing said.
+    pub fn get(&self, key: Key) -> Result<Option<Raw>, ConfigError> {
+        if let Some((flag, text)) = self.flags.values.get(&key) {
+            return Ok(Some(Raw { text: text.clone(), origin: Origin::Flag(flag) }));
+        }
+        let variable = key.variable();
+        if let Some(value) = self.environment.get(std::ffi::OsStr::new(variable)).filter(|value| !value.is_empty()) {
+            let origin = Origin::Environment(variable);
+            let Some(text) = value.to_str() else {
+                return Err(ConfigError::Value { key, why: "it is not UTF-8".to_owned(), origin });
+            };
+            return Ok(Some(Raw { text: text.to_owned(), origin }));
+        }
+        if let Some(text) = self.dotenv.get(variable).filter(|text| !text.is_empty()) {
+            let origin = Origin::DotEnv { path: self.dotenv_path.clone(), variable };
+            return Ok(Some(Raw { text: text.clone(), origin }));
+        }
+        Ok(self.file.as_ref().and_then(|file| self.file_says(file, key)))
+    }
+
+    fn file_says(&self, file: &ConfigFile, key: Key) -> Option<Raw> {
+        let context = self.context.as_ref().map(|context| context.text.clone());
+        let special = context.as_ref().and_then(|name| file.contexts.get(name)).and_then(|table| table.get(&key));
+        let (text, context) = match special {
+            Some(text) => (text, context),
+            None => (file.settings.get(&key)?, None),
+        };
+        Some(Raw { text: text.clone(), origin: Origin::File { path: file.path.clone(), context } })
+    }
+
+    /// Variables that begin as ours do and are none, but nearly: a misspelt cap would not be kept.
+    pub fn misspelt(&self) -> Vec<String> {
+        let known: Vec<&str> = Key::ALL.into_iter().map(Key::variable).collect();
+        let names = self.environment.keys().filter_map(|name| name.to_str());
+        let names = names.chain(self.dotenv.keys().map(String::as_str));
+        let ours = names.filter(|name| name.starts_with("DARKROOM_") && !known.contains(name));
+        let mut lines: Vec<String> = ours
+            .filter_map(|name| {
+                let meant = nearest(name, known.iter().copied())?;
+                let name = crate::jobs::text::clean_line(name, 60);
+                Some(format!("{name} is not a setting and does nothing; did you mean {meant}?"))
+            })
+            .collect();
+        lines.dedup();
+        lines
+    }
+}
+
+/// `--config`, else the one in the working directory, else the platform's; none is no error unless it was asked for.
+fn config_file(sources: &Sources) -> Result<Option<ConfigFile>, ConfigError> {
+    if let Some(path) = &sources.flags.config {
+        return file::read(&sources.working_dir.join(path)).map(Some);
+    }
+    let places = [Some(sources.working_dir.as_path()), sources.config_dir.as_deref()];
+    let found = places.into_iter().flatten().map(|place: &Path| place.join(file::NAME)).find(|path| path.is_file());
+    found.map(|path| file::read(&path)).transpose()
+}

@@ -1,0 +1,103 @@
+//! Owns what a setting's text means. Must not know where the text came from, except to resolve a path.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::costs::Usd;
+use crate::jobs::text::clean_line;
+
+/// A whole number between two bounds, both allowed.
+pub fn count(text: &str, least: usize, most: usize) -> Result<usize, String> {
+    let number = text.trim().parse::<usize>().ok().filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| format!("'{}' is not a whole number from {least} to {most}", clean_line(text, 40)))
+}
+
+/// An amount of dollars, not negative.
+pub fn usd(text: &str) -> Result<Usd, String> {
+    let amount = Usd::from_str(text.trim()).ok().filter(|amount| *amount >= Usd::ZERO);
+    amount.ok_or_else(|| format!("'{}' is not an amount of dollars such as 20 or 12.50", clean_line(text, 40)))
+}
+
+/// Yes or no, as people write it.
+pub fn flag(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err(format!("'{}' is neither true nor false", clean_line(text, 40))),
+    }
+}
+
+/// The address of an API: `https`, or `http` on this machine only, because a key travels with every request.
+pub fn api_url(text: &str) -> Result<url::Url, String> {
+    let shown = clean_line(text, 80);
+    let url = url::Url::parse(text.trim()).map_err(|why| format!("'{shown}' is not a URL: {why}"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a URL with a user or a password is not taken here".to_owned());
+    }
+    let local = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => return Err(format!("'{shown}' names no host")),
+    };
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if local => Ok(url),
+        "http" => Err(format!("'{shown}' is not encrypted: the key would travel in the open; use https")),
+        _ => Err(format!("'{shown}' is not an https URL")),
+    }
+}
+
+/// An absolute path: `~` is the home directory, a relative path counts from `base`.
+pub fn path(text: &str, base: &Path, home: Option<&Path>) -> PathBuf {
+    match (text.strip_prefix('~'), home) {
+        (Some(""), Some(home)) => home.to_owned(),
+        (Some(rest), Some(home)) if rest.starts_with('/') => home.join(rest.trim_start_matches('/')),
+        _ => base.join(text),
+    }
+}
+
+/// Parts between commas, without the empty ones.
+pub fn list(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_never_travels_in_the_open() {
+        for good in ["https://api.bfl.ai", "http://127.0.0.1:8080", "http://localhost:1", "http://[::1]:2/x"] {
+            assert!(api_url(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://api.bfl.ai",
+            "ftp://127.0.0.1",
+            "https://user:pw@api.bfl.ai",
+            "api.bfl.ai",
+            "http://127.0.0.1.evil",
+        ] {
+            assert!(api_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn amounts_and_counts_are_bounded() {
+        assert_eq!(usd("12.50").unwrap().to_string(), "12.5");
+        assert!(usd("-1").is_err());
+        assert!(usd("$3").is_err());
+        assert_eq!(count("7", 1, 10), Ok(7));
+        assert!(count("0", 1, 10).is_err());
+        assert!(count("7.5", 1, 10).is_err());
+    }
+
+    #[test]
+    fn paths_become_absolute() {
+        let (base, home) = (Path::new("/base"), Some(Path::new("/home/someone")));
+        assert_eq!(path("logs", base, home), Path::new("/base/logs"));
+        assert_eq!(path("/var/x", base, home), Path::new("/var/x"));
+        assert_eq!(path("~/x", base, home), Path::new("/home/someone/x"));
+        assert_eq!(path("~x", base, home), Path::new("/base/~x"));
+    }
+}

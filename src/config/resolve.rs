@@ -1,0 +1,177 @@
+//! Owns making one `Config` out of the layers. Must not read anything that the layers have not read.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use secrecy::SecretString;
+
+use super::layers::{Layers, Raw};
+use super::{
+    BucketKind, Config, ConfigError, EngineKind, ImagesMode, Key, Origin, ProviderKind, Setting, SimulatorSpeed,
+    Sources, StoreKind, parse,
+};
+use crate::costs::Budget;
+
+/// What the FLUX API's documentation names as its global address.
+const BFL_API_URL: &str = "https://api.bfl.ai";
+/// Tickets open at once: what the FLUX API takes from one account (rate limits page: 24 active tasks).
+const SLOTS: usize = 24;
+const LOG_DAYS: usize = 14;
+/// What is shown of a secret.
+const HIDDEN: &str = "set (hidden)";
+
+impl Config {
+    /// Resolves `sources`, once for the life of the process. Errors: what is wrong, who said it, and what would be right.
+    pub fn resolve(sources: &Sources) -> Result<Self, ConfigError> {
+        let layers = Layers::read(sources)?;
+        let mut reader = Reader { layers: &layers, sources, settings: Vec::new() };
+        let context = reader.optional(Key::Context, |text| Ok(text.to_owned()))?;
+        let provider = reader.or(Key::Provider, ProviderKind::Simulator, ProviderKind::from_str)?;
+        let store = reader.or(Key::Store, StoreKind::Sqlite, StoreKind::from_str)?;
+        let bucket = reader.or(Key::Bucket, BucketKind::Folder, BucketKind::from_str)?;
+        let engine = reader.or(Key::Engine, EngineKind::Local, EngineKind::from_str)?;
+        let data_dir = reader.path(Key::DataDir, sources.data_dir.clone())?.ok_or(ConfigError::NoDataDir)?;
+        let slots = reader.or(Key::Slots, SLOTS, |text| parse::count(text, 1, 999))?;
+        let daily = reader.optional(Key::BudgetDailyUsd, parse::usd)?;
+        let monthly = reader.optional(Key::BudgetMonthlyUsd, parse::usd)?;
+        let model = reader.optional(Key::Model, |text| Ok(text.to_owned()))?;
+        let bfl_api_key = reader.secret(Key::BflApiKey)?;
+        let default_url = parse::api_url(BFL_API_URL).map_err(|why| invalid(Key::BflApiUrl, why, Origin::Default))?;
+        let bfl_api_url = reader.or(Key::BflApiUrl, default_url, parse::api_url)?;
+        let simulator_speed = reader.or(Key::SimulatorSpeed, SimulatorSpeed::Times(1.0), SimulatorSpeed::from_str)?;
+        let simulator_faults = reader.optional(Key::SimulatorFaults, |text| Ok(text.to_owned()))?;
+        let log_dir = reader.path(Key::LogDir, Some(sources.working_dir.join("logs")))?;
+        let log = reader.or(Key::Log, "info".to_owned(), |text| Ok(text.to_owned()))?;
+        let log_days = reader.or(Key::LogDays, LOG_DAYS, |text| parse::count(text, 1, 3_650))?;
+        let images = reader.or(Key::Images, ImagesMode::Auto, ImagesMode::from_str)?;
+        let ascii = reader.or(Key::Ascii, false, parse::flag)?;
+        let no_color = reader.no_color()?;
+        for key in Key::ALL.into_iter().filter(|key| key.is_for_later()) {
+            reader.later(key)?;
+        }
+        let settings = reader.settings;
+        Ok(Self {
+            context,
+            provider,
+            store,
+            bucket,
+            engine,
+            data_dir,
+            slots,
+            budget: Budget { daily, monthly },
+            model,
+            bfl_api_key,
+            bfl_api_url,
+            simulator_speed,
+            simulator_faults: simulator_faults.map(|faults| parse::list(&faults)).unwrap_or_default(),
+            log_dir: log_dir.unwrap_or_else(|| sources.working_dir.join("logs")),
+            log,
+            log_days,
+            images,
+            ascii,
+            no_color,
+            settings,
+            warnings: layers.misspelt(),
+        })
+    }
+}
+
+fn invalid(key: Key, why: String, origin: Origin) -> ConfigError {
+    ConfigError::Value { key, why, origin }
+}
+
+/// Takes settings out of the layers one by one and notes what was found where.
+struct Reader<'a> {
+    layers: &'a Layers,
+    sources: &'a Sources,
+    settings: Vec<Setting>,
+}
+
+impl Reader<'_> {
+    fn note(&mut self, key: Key, value: Option<String>, origin: Option<Origin>) {
+        self.settings.push(Setting { key, value, origin: origin.unwrap_or(Origin::Default) });
+    }
+
+    fn optional<T: std::fmt::Display>(
+        &mut self,
+        key: Key,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(Raw { text, origin }) = self.layers.get(key)? else {
+            self.note(key, None, None);
+            return Ok(None);
+        };
+        let value = read(&text).map_err(|why| invalid(key, why, origin.clone()))?;
+        self.note(key, Some(crate::jobs::text::clean_line(&value.to_string(), 500)), Some(origin));
+        Ok(Some(value))
+    }
+
+    fn or<T: std::fmt::Display>(
+        &mut self,
+        key: Key,
+        default: T,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, ConfigError> {
+        if let Some(value) = self.optional(key, read)? {
+            return Ok(value);
+        }
+        if let Some(setting) = self.settings.last_mut() {
+            setting.value = Some(default.to_string());
+        }
+        Ok(default)
+    }
+
+    fn path(&mut self, key: Key, default: Option<PathBuf>) -> Result<Option<PathBuf>, ConfigError> {
+        let raw = self.layers.get(key)?;
+        let origin = raw.as_ref().map(|raw| raw.origin.clone());
+        let path = raw.map(|raw| self.absolute(&raw)).or(default);
+        self.note(key, path.as_ref().map(|path| path.display().to_string()), origin);
+        Ok(path)
+    }
+
+    /// A path in a file counts from that file, everywhere else from the working directory.
+    fn absolute(&self, raw: &Raw) -> PathBuf {
+        let base = match &raw.origin {
+            Origin::File { path, .. } => path.parent().unwrap_or(Path::new("/")),
+            _ => &self.sources.working_dir,
+        };
+        parse::path(&raw.text, base, self.sources.home.as_deref())
+    }
+
+    fn secret(&mut self, key: Key) -> Result<Option<SecretString>, ConfigError> {
+        let Some(Raw { text, origin }) = self.layers.get(key)? else {
+            self.note(key, None, None);
+            return Ok(None);
+        };
+        let text = text.trim();
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let why = "a key is one word of ASCII characters; what is set is not (it stays hidden)".to_owned();
+            return Err(invalid(key, why, origin));
+        }
+        self.note(key, Some(HIDDEN.to_owned()), Some(origin));
+        Ok(Some(SecretString::from(text.to_owned())))
+    }
+
+    /// In the environment any text at all means yes (no-color.org); in a file it is true or false.
+    fn no_color(&mut self) -> Result<bool, ConfigError> {
+        let in_file = matches!(self.layers.get(Key::NoColor)?, Some(Raw { origin: Origin::File { .. }, .. }));
+        self.or(Key::NoColor, false, |text| if in_file { parse::flag(text) } else { Ok(true) })
+    }
+
+    /// A setting of an adapter that this version does not have: known and shown, nothing else.
+    fn later(&mut self, key: Key) -> Result<(), ConfigError> {
+        let raw = self.layers.get(key)?;
+        let origin = raw.as_ref().map(|raw| raw.origin.clone());
+        let value = raw.map(|raw| match key {
+            _ if key.is_secret() => HIDDEN.to_owned(),
+            _ if key.is_path() => self.absolute(&raw).display().to_string(),
+            _ => crate::jobs::text::clean_line(&raw.text, 200),
+        });
+        self.note(key, value, origin);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

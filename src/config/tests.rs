@@ -1,0 +1,173 @@
+//! The configuration as a whole: which layer wins, what is refused, what is never shown.
+
+use std::ffi::OsString;
+
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+use crate::config::{Config, ConfigError, Key, Origin, ProviderKind, Sources};
+
+struct Place {
+    folder: TempDir,
+    sources: Sources,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = Sources {
+            working_dir: folder.path().to_owned(),
+            config_dir: Some(folder.path().join("platform")),
+            data_dir: Some(folder.path().join("data")),
+            ..Sources::default()
+        };
+        Self { folder, sources }
+    }
+
+    fn file(self, name: &str, text: &str) -> Self {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    fn environment(mut self, name: &str, value: &str) -> Self {
+        self.sources.environment.insert(name.into(), value.into());
+        self
+    }
+
+    fn flag(mut self, key: Key, value: &str) -> Self {
+        self.sources.flags.set(key, "--flag", Some(value));
+        self
+    }
+
+    fn resolve(&self) -> Result<Config, ConfigError> {
+        Config::resolve(&self.sources)
+    }
+}
+
+fn origin(config: &Config, key: Key) -> &'static str {
+    config.setting(key).unwrap().origin.kind()
+}
+
+#[test]
+fn each_layer_wins_over_the_one_below() {
+    let place = Place::new();
+    let config = place.resolve().unwrap();
+    assert_eq!((config.slots, origin(&config, Key::Slots)), (24, "default"));
+    let place = place.file("platform/darkroom.toml", "slots = 2\n");
+    assert_eq!(place.resolve().unwrap().slots, 2);
+    let place = place.file("darkroom.toml", "slots = 3\n[context.big]\nslots = 4\n");
+    let config = place.resolve().unwrap();
+    assert_eq!((config.slots, origin(&config, Key::Slots)), (3, "file"));
+    let place = place.flag(Key::Context, "big");
+    assert_eq!(place.resolve().unwrap().slots, 4);
+    let place = place.file(".env", "DARKROOM_SLOTS=5\n");
+    let config = place.resolve().unwrap();
+    assert_eq!((config.slots, origin(&config, Key::Slots)), (5, "dotenv"));
+    let place = place.environment("DARKROOM_SLOTS", "6");
+    let config = place.resolve().unwrap();
+    assert_eq!((config.slots, origin(&config, Key::Slots)), (6, "environment"));
+    let config = place.flag(Key::Slots, "7").resolve().unwrap();
+    assert_eq!((config.slots, config.setting(Key::Slots).unwrap().origin.clone()), (7, Origin::Flag("--flag")));
+}
+
+#[test]
+fn an_empty_variable_is_unset() {
+    let place = Place::new().file(".env", "DARKROOM_SLOTS=5\nBFL_API_KEY=\n").environment("DARKROOM_SLOTS", "");
+    let config = place.resolve().unwrap();
+    assert_eq!(config.slots, 5);
+    assert_eq!(config.api_key().unwrap_err(), ConfigError::MissingKey);
+}
+
+#[test]
+fn a_key_that_happens_to_be_set_changes_nothing() {
+    let config = Place::new().environment("BFL_API_KEY", "k-123456").resolve().unwrap();
+    assert_eq!(config.provider, ProviderKind::Simulator);
+    assert_eq!(config.api_key().unwrap().expose_secret(), "k-123456");
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let place = Place::new().environment("BFL_API_KEY", "sk-visible").environment("TEMPORAL_API_KEY", "tk-visible");
+    let config = place.resolve().unwrap();
+    assert!(!format!("{config:?}").contains("visible"));
+    assert_eq!(config.setting(Key::BflApiKey).unwrap().value.as_deref(), Some("set (hidden)"));
+    let broken = Place::new().environment("BFL_API_KEY", "two visible words").resolve().unwrap_err();
+    assert!(!broken.to_string().contains("visible"), "{broken}");
+}
+
+#[test]
+fn what_a_setting_cannot_be_is_refused_with_its_origin() {
+    for (variable, value, expected) in [
+        ("DARKROOM_PROVIDER", "bflx", "'bflx' is none of: simulator, bfl"),
+        ("DARKROOM_SLOTS", "0", "whole number from 1"),
+        ("DARKROOM_BUDGET_DAILY_USD", "lots", "not an amount of dollars"),
+        ("BFL_API_URL", "http://api.bfl.ai", "not encrypted"),
+        ("DARKROOM_SIMULATOR_SPEED", "-1", "neither 'instant' nor"),
+        ("DARKROOM_ASCII", "maybe", "neither true nor false"),
+    ] {
+        let message = Place::new().environment(variable, value).resolve().unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+        assert!(message.contains(&format!("environment {variable}")), "{message}");
+    }
+}
+
+#[test]
+fn adapters_of_later_versions_are_known_and_refused_when_needed() {
+    for (variable, value) in
+        [("DARKROOM_STORE", "firestore"), ("DARKROOM_BUCKET", "gcs"), ("DARKROOM_ENGINE", "temporal")]
+    {
+        let config = Place::new().environment(variable, value).resolve().unwrap();
+        let message = config.require_built_in().unwrap_err().to_string();
+        assert!(message.contains(&format!("'{value}' is not built in yet")), "{message}");
+    }
+    assert!(Place::new().resolve().unwrap().require_built_in().is_ok());
+}
+
+#[test]
+fn an_unknown_context_names_the_known_ones() {
+    let place = Place::new().file("darkroom.toml", "[context.prod]\n[context.test]\n").flag(Key::Context, "prd");
+    let message = place.resolve().unwrap_err().to_string();
+    assert!(message.contains("there is no context 'prd'; known: prod, test"), "{message}");
+}
+
+#[test]
+fn a_path_in_a_file_counts_from_that_file() {
+    let place = Place::new().file("platform/darkroom.toml", "data_dir = \"pictures\"\n");
+    assert_eq!(place.resolve().unwrap().data_dir, place.folder.path().join("platform/pictures"));
+    let place = place.environment("DARKROOM_DATA_DIR", "here");
+    assert_eq!(place.resolve().unwrap().data_dir, place.folder.path().join("here"));
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_be_there() {
+    let mut place = Place::new();
+    place.sources.flags.config = Some("absent.toml".into());
+    assert!(matches!(place.resolve(), Err(ConfigError::File { .. })));
+}
+
+#[test]
+fn a_misspelt_cap_is_warned_about() {
+    let config = Place::new().environment("DARKROOM_BUGDET_DAILY_USD", "1").resolve().unwrap();
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    assert!(config.warnings[0].contains("DARKROOM_BUDGET_DAILY_USD"));
+    let config = Place::new().environment("DARKROOM_REQUIRE_SERVERS", "1").resolve().unwrap();
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}
+
+#[cfg(unix)]
+#[test]
+fn text_that_is_not_unicode_is_an_error_not_a_guess() {
+    use std::os::unix::ffi::OsStringExt;
+    let mut place = Place::new();
+    place.sources.environment.insert("DARKROOM_MODEL".into(), OsString::from_vec(vec![0xff]));
+    assert!(matches!(place.resolve(), Err(ConfigError::Value { key: Key::Model, .. })));
+}
+
+#[test]
+fn any_text_in_no_color_means_yes() {
+    assert!(Place::new().environment("NO_COLOR", "0").resolve().unwrap().no_color);
+    assert!(!Place::new().environment("NO_COLOR", "").resolve().unwrap().no_color);
+    assert!(!Place::new().file("darkroom.toml", "no_color = false\n").resolve().unwrap().no_color);
+}
