@@ -10,6 +10,7 @@ mod crashes;
 mod hostile;
 mod pty;
 mod simulator;
+mod stages;
 mod store_contract;
 mod support;
 mod workflow;

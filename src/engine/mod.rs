@@ -1,9 +1,24 @@
 //! The engine: takes orders, performs the one next effect of each job through the ports, and says what happened.
 //!
-//! Knows ports, never adapters. Command and Event are all that it shares with the console and the command line.
+//! Knows ports, never adapters. [`Command`] and [`Event`] are all that it shares with the console; [`Desk`] carries out an
+//! operator's orders on documents; [`effects`] is the durable workflow, written once; [`local`] runs it in this process.
 
+mod backoff;
+mod clock;
 mod command;
+mod crash;
+mod desk;
+pub mod effects;
 mod event;
+pub mod local;
+mod ports;
+mod settings;
+mod undo;
 
+pub use backoff::backoff;
+pub use clock::{Clock, SystemClock};
 pub use command::{Command, NewJob};
+pub use desk::Desk;
 pub use event::{Acted, Action, CostOverview, Event, Intake, Link, Notice, NoticeLevel, Progress};
+pub use ports::Ports;
+pub use settings::{Mode, Settings};

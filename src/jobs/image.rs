@@ -1,6 +1,6 @@
 //! Owns what is known of a stored picture and how its object is named. Must not use any name from outside.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -72,12 +72,7 @@ impl ObjectName {
     pub fn for_attempt(job: &JobId, attempt: u32, format: ImageFormat) -> Self {
         let id = job.as_str();
         let plain = id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        let stem = if plain {
-            id.to_owned()
-        } else {
-            let digest = Sha256::digest(id.as_bytes());
-            format!("x_{}", digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>())
-        };
+        let stem = if plain { id.to_owned() } else { format!("x_{:.32}", sha256_hex(id.as_bytes())) };
         Self(format!("{FOLDER}/{stem}-{attempt}.{}", format.extension()))
     }
 
@@ -105,6 +100,15 @@ impl fmt::Display for ObjectName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&super::text::clean_line(&self.0, 160))
     }
+}
+
+/// SHA-256 of `bytes`, hexadecimal, 64 characters.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// A picture that is safe in the bucket.

@@ -81,8 +81,13 @@ impl Job {
 
     /// The newest picture that is stored, also one of an earlier attempt.
     pub fn image(&self) -> Option<&StoredImage> {
-        self.attempts.iter().rev().find_map(|attempt| match &attempt.outcome {
-            Some(Outcome::Done { image }) => Some(image),
+        self.pictures().last().map(|(_, image)| image)
+    }
+
+    /// All stored pictures with the number of the attempt that made each, oldest first.
+    pub fn pictures(&self) -> impl Iterator<Item = (u32, &StoredImage)> {
+        self.attempts.iter().filter_map(|attempt| match &attempt.outcome {
+            Some(Outcome::Done { image }) => Some((attempt.number, image)),
             _ => None,
         })
     }

@@ -18,12 +18,12 @@ pub mod text;
 mod transitions;
 
 pub use attempt::{Attempt, Outcome};
-pub use catalog::{Catalog, CatalogError, Model, Parameter, ParameterKind, Problem};
+pub use catalog::{Catalog, CatalogError, ImageSource, ImageSourceError, Model, Parameter, ParameterKind, Problem};
 pub use claim::{Claim, WorkerId};
 pub use failure::{Billed, Failure, FailureCode, Whose};
 pub use hold::Hold;
 pub use id::{InvalidJobId, JobId};
-pub use image::{ImageFormat, ObjectName, StoredImage};
+pub use image::{ImageFormat, ObjectName, StoredImage, sha256_hex};
 pub use job::Job;
 pub use receipt::{Receipt, Ticket};
 pub use spec::Spec;

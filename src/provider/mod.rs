@@ -4,6 +4,7 @@
 //! decision that follows from it, so that an engine never looks at a status code.
 
 mod errors;
+pub mod polling;
 
 use std::time::Duration;
 

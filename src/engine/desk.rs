@@ -1,0 +1,185 @@
+//! Owns what an operator's orders do to documents, whether a worker runs here or not. Must not carry out a job.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+
+use super::{Acted, Action, Clock, NewJob};
+use crate::costs::Usd;
+use crate::jobs::{Catalog, Job, JobId, Retried};
+use crate::store::{Save, Store, StoreError};
+
+/// How often an order is tried again when somebody else saved the job in between.
+const PATIENCE: usize = 8;
+
+/// How many documents are changed at once: stores commit together what arrives together.
+const AT_ONCE: usize = 32;
+
+/// Carries out operators' orders on documents.
+#[derive(Clone)]
+pub struct Desk {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    simulated: bool,
+}
+
+impl Desk {
+    /// A desk over a store; `simulated` marks the jobs that it makes.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, simulated: bool) -> Self {
+        Self { store, clock, simulated }
+    }
+
+    /// The jobs as they would be created, with fresh ids. Nothing is stored.
+    pub fn draft(&self, orders: Vec<NewJob>) -> Vec<Job> {
+        let now = self.clock.now();
+        let make = |(index, order): (usize, NewJob)| {
+            // A microsecond apart, so that a batch keeps its order.
+            let at = now + chrono::Duration::microseconds(i64::try_from(index).unwrap_or(0));
+            let mut job = Job::new(JobId::from_random(rand::random()), order.spec, self.simulated, at);
+            job.tags = order.tags;
+            job
+        };
+        orders.into_iter().enumerate().map(make).collect()
+    }
+
+    /// Makes these jobs, all or none. Does not check them: whoever asks a person does that before, the workflow does it again.
+    pub async fn submit(&self, orders: Vec<NewJob>) -> Result<Acted, StoreError> {
+        let jobs = self.draft(orders);
+        let done = jobs.iter().map(|job| job.id.clone()).collect();
+        let estimate = jobs.iter().map(|job| Catalog::builtin().estimate(&job.spec).amount).sum::<Option<Usd>>();
+        self.store.create(jobs).await?;
+        Ok(Acted { action: Action::Submitted, done, refused: Vec::new(), before: Vec::new(), estimate })
+    }
+
+    /// Tries these once more: an old ticket that may live is asked first, else it is a new attempt.
+    pub async fn retry(&self, ids: Vec<JobId>) -> Result<Acted, StoreError> {
+        let mut acted = self
+            .each(Action::Retried, ids, |job, now| match job.retry(now) {
+                Ok(_) => Ok(()),
+                Err(illegal) => Err(illegal.to_string()),
+            })
+            .await?;
+        acted.estimate = acted
+            .before
+            .iter()
+            .map(|job| match job.retry_kind() {
+                Ok(Retried::OldTicket) => Some(Usd::ZERO),
+                _ => Catalog::builtin().estimate(&job.spec).amount,
+            })
+            .sum();
+        Ok(acted)
+    }
+
+    /// Stops these.
+    pub async fn cancel(&self, ids: Vec<JobId>) -> Result<Acted, StoreError> {
+        self.each(Action::Cancelled, ids, |job, now| job.cancel(now).map_err(|illegal| illegal.to_string())).await
+    }
+
+    /// These are good.
+    pub async fn approve(&self, ids: Vec<JobId>) -> Result<Acted, StoreError> {
+        self.each(Action::Approved, ids, |job, now| job.approve(now).map_err(|illegal| illegal.to_string())).await
+    }
+
+    /// Puts these out of sight.
+    pub async fn hide(&self, ids: Vec<JobId>) -> Result<Acted, StoreError> {
+        self.each(Action::Hidden, ids, |job, _| {
+            if job.stage_name().is_active() {
+                return Err(format!("a job that is {} cannot be hidden; cancel it first", job.stage_name()));
+            }
+            job.hidden = true;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets go of what holds these queued jobs: they are due at once.
+    pub(super) async fn release(&self, ids: Vec<JobId>) -> Result<(), StoreError> {
+        let release = |job: &mut Job, now| job.set_hold(None, None, now).map_err(|illegal| illegal.to_string());
+        for result in self.apply(ids, &release).await {
+            result.1?.ok();
+        }
+        Ok(())
+    }
+
+    /// Puts jobs back to what they were before `action`, where nothing has happened to them since.
+    pub async fn undo(&self, action: Action, before: Vec<Job>) -> Result<Acted, StoreError> {
+        let ids = before.iter().map(|job| job.id.clone()).collect();
+        let old: std::collections::HashMap<JobId, Job> = before.into_iter().map(|job| (job.id.clone(), job)).collect();
+        let mut acted = self
+            .each(Action::Undone, ids, move |job, now| {
+                let Some(old) = old.get(&job.id) else { return Err("it is not part of what was done".to_owned()) };
+                super::undo::restore(action, job, old, now)
+            })
+            .await?;
+        acted.before.clear();
+        Ok(acted)
+    }
+
+    /// Changes each job by compare-and-set; a conflict reads it again and asks anew.
+    async fn each<F>(&self, action: Action, ids: Vec<JobId>, change: F) -> Result<Acted, StoreError>
+    where
+        F: Fn(&mut Job, chrono::DateTime<chrono::Utc>) -> Result<(), String> + Sync,
+    {
+        let results = self.apply(ids, &change).await;
+        let mut acted = Acted { action, done: Vec::new(), refused: Vec::new(), before: Vec::new(), estimate: None };
+        for (id, result) in results {
+            match result {
+                Ok(Ok(before)) => {
+                    tracing::info!(job = %id, "{} by an operator", verb(action));
+                    acted.before.push(before);
+                    acted.done.push(id);
+                }
+                Ok(Err(why)) => acted.refused.push((id, why)),
+                Err(error) if acted.done.is_empty() && acted.refused.is_empty() => return Err(error),
+                Err(error) => acted.refused.push((id, error.to_string())),
+            }
+        }
+        Ok(acted)
+    }
+
+    async fn apply<F>(&self, ids: Vec<JobId>, change: &F) -> Vec<(JobId, Result<Result<Job, String>, StoreError>)>
+    where
+        F: Fn(&mut Job, chrono::DateTime<chrono::Utc>) -> Result<(), String> + Sync,
+    {
+        futures::stream::iter(ids)
+            .map(|id| async move {
+                let result = self.change_one(&id, change).await;
+                (id, result)
+            })
+            .buffered(AT_ONCE)
+            .collect()
+            .await
+    }
+
+    async fn change_one<F>(&self, id: &JobId, change: &F) -> Result<Result<Job, String>, StoreError>
+    where
+        F: Fn(&mut Job, chrono::DateTime<chrono::Utc>) -> Result<(), String>,
+    {
+        for _ in 0..PATIENCE {
+            let Some(before) = self.store.get(id).await? else {
+                return Ok(Err("there is no such job".to_owned()));
+            };
+            let mut job = before.clone();
+            if let Err(why) = change(&mut job, self.clock.now()) {
+                return Ok(Err(why));
+            }
+            match self.store.save(Save::plain(&job)).await {
+                Ok(_) => return Ok(Ok(before)),
+                Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Err("it changes too quickly just now; try again".to_owned()))
+    }
+}
+
+fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Submitted => "submitted",
+        Action::Retried => "retried",
+        Action::Cancelled => "cancelled",
+        Action::Approved => "approved",
+        Action::Hidden => "hidden",
+        Action::Undone => "put back",
+    }
+}

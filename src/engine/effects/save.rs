@@ -1,0 +1,63 @@
+//! Owns the saving of a job: one compare-and-set, and the firm one behind a POST. Must not change what is saved.
+
+use std::sync::Arc;
+
+use super::{EffectError, Effects, jitter};
+use crate::costs::{Budget, Usd};
+use crate::engine::backoff;
+use crate::jobs::{Job, Receipt};
+use crate::store::{Save, StoreError};
+
+impl Effects {
+    /// Saves the job as it is; on success it carries its new revision.
+    pub(super) async fn save(&self, job: &mut Job) -> Result<(), EffectError> {
+        self.save_under(job, None).await.map_err(EffectError::from)
+    }
+
+    /// Saves the job, its reservation checked against `budget` in the same write.
+    pub(super) async fn save_under(&self, job: &mut Job, budget: Option<Budget>) -> Result<(), StoreError> {
+        job.revision = self.ports.store.save(Save { job: Arc::new(job.clone()), budget }).await?;
+        Ok(())
+    }
+
+    /// Saves what became of a POST. Money may have moved, so a store that does not answer is asked until it does; only the end
+    /// of this process can break this off, and then the durable `Submitting` note stands.
+    ///
+    /// Where somebody gave the job up meanwhile (this worker was suspended), the receipt is added to what is there now.
+    pub(super) async fn save_firmly(
+        &self,
+        job: &mut Job,
+        receipt: Option<(&Receipt, Option<Usd>)>,
+    ) -> Result<(), EffectError> {
+        let number = job.attempt_number();
+        let mut tries = 0;
+        loop {
+            let error = match self.save_under(job, None).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            match (error, receipt) {
+                (StoreError::Unavailable(reason), _) => {
+                    tracing::error!(job = %job.id, attempt = number, "the answer to a submit is not saved yet: {reason}");
+                    tokio::time::sleep(backoff(tries, None, jitter())).await;
+                    tries += 1;
+                }
+                (StoreError::Conflict(_), Some((receipt, estimate))) => {
+                    let Some(current) = self.ports.store.get(&job.id).await? else { return Err(EffectError::Lost) };
+                    let known = current.attempts.iter().find(|attempt| attempt.number == number);
+                    if known.and_then(|attempt| attempt.receipt.as_ref()) == Some(receipt) {
+                        // Our own save, whose acknowledgement was lost.
+                        *job = current;
+                        return Ok(());
+                    }
+                    *job = current;
+                    if !job.late_receipt(number, receipt.clone(), estimate, self.now()) {
+                        return Err(EffectError::Lost);
+                    }
+                    tracing::warn!(job = %job.id, attempt = number, "a late answer to a submit is added to the job");
+                }
+                (other, _) => return Err(other.into()),
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Owns what a screen is told of the store: jobs as they change, counts, costs, the state of the line. Must not change
+//! anything, and must not be needed for jobs to run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::overview::Overview;
+use super::{Event, Ports, Settings};
+use crate::engine::{Link, backoff};
+use crate::jobs::{Job, StageName};
+use crate::store::{Change, Order, PageQuery, StoreError};
+
+/// Jobs that changed.
+pub(super) type Hint = Vec<Arc<Job>>;
+
+/// How many jobs a screen gets to begin with.
+const FIRST_PAGE: usize = 500;
+
+/// Counts and costs are added up again at most this often.
+const ADD_UP_EVERY: Duration = Duration::from_millis(400);
+
+/// A handle to ask for costs now.
+#[derive(Clone)]
+pub(super) struct Feed {
+    refresh: Arc<Notify>,
+}
+
+impl Feed {
+    pub(super) fn refresh_costs(&self) {
+        self.refresh.notify_one();
+    }
+}
+
+/// Starts the feed; it ends with `stop`, or when nobody listens.
+pub(super) fn start(
+    ports: Ports,
+    settings: &Settings,
+    facts: mpsc::Sender<Event>,
+    stop: CancellationToken,
+) -> (Feed, mpsc::Receiver<Hint>) {
+    let (hints, received) = mpsc::channel(16);
+    let refresh = Arc::new(Notify::new());
+    let feed = Feed { refresh: refresh.clone() };
+    let mut reader = Reader {
+        overview: Overview::new(ports.clone(), settings),
+        ports,
+        report: settings.report,
+        facts,
+        hints,
+        refresh,
+        changed: true,
+        money: true,
+        added_up: None,
+    };
+    tokio::spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = reader.run() => {}
+        }
+    });
+    (feed, received)
+}
+
+struct Reader {
+    ports: Ports,
+    report: bool,
+    overview: Overview,
+    facts: mpsc::Sender<Event>,
+    hints: mpsc::Sender<Hint>,
+    refresh: Arc<Notify>,
+    changed: bool,
+    money: bool,
+    added_up: Option<Instant>,
+}
+
+impl Reader {
+    async fn run(&mut self) {
+        let mut failures = 0;
+        loop {
+            let since = self.ports.clock.now();
+            let Err(error) = self.follow().await;
+            tracing::warn!("the store's changes cannot be followed: {error}");
+            self.say(Event::Link(Link::Down { since, reason: error.to_string() })).await;
+            tokio::time::sleep(backoff(failures, None, rand::random())).await;
+            failures += 1;
+        }
+    }
+
+    async fn follow(&mut self) -> Result<std::convert::Infallible, StoreError> {
+        // First listen, then read: what changes in between is told twice rather than never.
+        let mut watch = self.ports.store.watch().await?;
+        self.first_pages().await?;
+        self.say(Event::Link(Link::Live)).await;
+        loop {
+            let due = self.next_sum();
+            tokio::select! {
+                changes = watch.next() => self.changes(changes?).await,
+                () = self.refresh.notified() => self.money = true,
+                () = sleep_until(due), if due.is_some() => self.add_up().await?,
+            }
+        }
+    }
+
+    async fn first_pages(&mut self) -> Result<(), StoreError> {
+        if !self.report {
+            return Ok(());
+        }
+        let newest = PageQuery { limit: FIRST_PAGE, ..PageQuery::default() };
+        let active = PageQuery {
+            stages: StageName::ALL.into_iter().filter(|stage| stage.is_active()).collect(),
+            order: Order::OldestFirst,
+            ..newest.clone()
+        };
+        for query in [newest, active] {
+            let jobs = self.ports.store.page(query).await?;
+            self.say(Event::Jobs(jobs.into_iter().map(Arc::new).collect())).await;
+        }
+        Ok(())
+    }
+
+    async fn changes(&mut self, changes: Vec<Change>) {
+        let mut jobs = Vec::with_capacity(changes.len());
+        for change in changes {
+            match change {
+                Change::Job(job) => jobs.push(job),
+                Change::Unreadable { id, reason } => self.say(Event::Unreadable { id, reason }).await,
+                Change::Removed(id) => self.say(Event::Removed(id)).await,
+            }
+        }
+        self.changed = true;
+        self.money |= jobs.iter().any(|job| job.charges().next().is_some());
+        // A hint that finds no room is not missed: the dispatcher has others to read, and looks by itself anyway.
+        let _ = self.hints.try_send(jobs.clone());
+        if self.report {
+            self.say(Event::Jobs(jobs)).await;
+        }
+    }
+
+    fn next_sum(&self) -> Option<Instant> {
+        let wanted = self.report && (self.changed || self.money || self.overview.is_stale());
+        wanted.then(|| self.added_up.map_or_else(Instant::now, |at| at + ADD_UP_EVERY))
+    }
+
+    async fn add_up(&mut self) -> Result<(), StoreError> {
+        self.added_up = Some(Instant::now());
+        if std::mem::take(&mut self.changed) {
+            let counts = self.ports.store.counts().await?;
+            self.say(Event::Counts(counts)).await;
+        }
+        if std::mem::take(&mut self.money) || self.overview.is_stale() {
+            let overview = self.overview.add_up().await?;
+            self.say(Event::Costs(Box::new(overview))).await;
+        }
+        Ok(())
+    }
+
+    async fn say(&self, event: Event) {
+        // Nobody listens: jobs run all the same.
+        let _ = self.facts.send(event).await;
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

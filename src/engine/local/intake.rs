@@ -1,0 +1,153 @@
+//! Owns which job comes next: a short list of due jobs, and when it is worth looking again. Must not run one.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Ports, Presence};
+use crate::jobs::{Job, JobId, StageName, WorkerId};
+use crate::store::{Due, StoreError};
+
+/// How many due jobs are read at once.
+const BATCH: usize = 128;
+
+/// How old the list of dead workers may get.
+const GONE_EVERY: Duration = Duration::from_millis(500);
+
+/// What the dispatcher can take now.
+pub(super) struct Taking<'a> {
+    /// Whether the intake is open.
+    pub(super) queued: bool,
+    /// What runs here already.
+    pub(super) running: &'a HashMap<JobId, CancellationToken>,
+    /// Who lives.
+    pub(super) presence: &'a Presence,
+    /// How many slots are free.
+    pub(super) free: usize,
+}
+
+/// Due jobs, read a batch at a time.
+pub(super) struct Candidates {
+    ports: Ports,
+    simulated: bool,
+    list: VecDeque<Job>,
+    /// Whether the store may have something that the list has not.
+    unread: bool,
+    nothing_waits: bool,
+    wake: Option<Instant>,
+    paused_until: Option<Instant>,
+    queue_held_until: Option<Instant>,
+    gone: Vec<WorkerId>,
+    gone_at: Option<Instant>,
+    avoided: HashSet<JobId>,
+}
+
+impl Candidates {
+    pub(super) fn new(ports: Ports, simulated: bool) -> Self {
+        Self {
+            ports,
+            simulated,
+            list: VecDeque::new(),
+            unread: true,
+            nothing_waits: false,
+            wake: None,
+            paused_until: None,
+            queue_held_until: None,
+            gone: Vec::new(),
+            gone_at: None,
+            avoided: HashSet::new(),
+        }
+    }
+
+    /// The next job to run, if one is due.
+    pub(super) async fn next(&mut self, taking: Taking<'_>) -> Result<Option<Job>, StoreError> {
+        let now = Instant::now();
+        if let Some(until) = self.paused_until.filter(|until| *until > now) {
+            self.wake = Some(until);
+            return Ok(None);
+        }
+        let queued = taking.queued && self.queue_held_until.is_none_or(|until| until <= now);
+        loop {
+            while let Some(job) = self.list.pop_front() {
+                let fits = queued || job.stage_name() != StageName::Queued;
+                if fits && !taking.running.contains_key(&job.id) && !self.avoided.contains(&job.id) {
+                    self.nothing_waits = false;
+                    return Ok(Some(job));
+                }
+            }
+            if !self.unread {
+                return Ok(None);
+            }
+            self.read(&taking, queued, now).await?;
+        }
+    }
+
+    async fn read(&mut self, taking: &Taking<'_>, queued: bool, now: Instant) -> Result<(), StoreError> {
+        if self.gone_at.is_none_or(|at| now - at >= GONE_EVERY) {
+            self.gone = taking.presence.gone();
+            self.gone_at = Some(now);
+        }
+        // What was begun here a moment ago may still be listed as queued: room for it beside what is free.
+        let limit = BATCH.max(taking.free) + taking.running.len() + self.avoided.len();
+        let at = self.ports.clock.now();
+        let due = Due { now: at, simulated: self.simulated, queued, gone: self.gone.clone(), limit };
+        let jobs = self.ports.store.due(due.clone()).await?;
+        let full = jobs.len() >= limit;
+        self.list = jobs
+            .into_iter()
+            .filter(|job| !taking.running.contains_key(&job.id) && !self.avoided.contains(&job.id))
+            .collect();
+        // A full answer means that there is more behind it.
+        self.unread = full && !self.list.is_empty();
+        if self.list.is_empty() {
+            let next = self.ports.store.next_due(Due { queued: true, ..due }).await?;
+            self.nothing_waits = next.is_none() && taking.running.is_empty();
+            self.wake = next.map(|next| now + (next - at).to_std().unwrap_or(Duration::ZERO));
+            if let Some(until) = self.queue_held_until.filter(|until| *until > now) {
+                self.nothing_waits = false;
+                self.wake = Some(self.wake.map_or(until, |wake| wake.min(until)));
+            }
+        }
+        Ok(())
+    }
+
+    /// When to look again at the latest, as far as this list knows.
+    pub(super) fn wake(&self) -> Option<Instant> {
+        self.wake.map(|wake| wake.max(Instant::now() + Duration::from_millis(5)))
+    }
+
+    /// Whether the last look found no job that is queued or under way anywhere.
+    pub(super) fn nothing_waits(&self) -> bool {
+        self.nothing_waits && self.list.is_empty() && !self.unread
+    }
+
+    /// Something may have changed.
+    pub(super) fn look_again(&mut self) {
+        self.unread = true;
+    }
+
+    /// The list is out of date: others take from the same queue.
+    pub(super) fn forget(&mut self) {
+        self.list.clear();
+        self.unread = true;
+    }
+
+    /// Begin nothing for a while.
+    pub(super) fn pause_for(&mut self, time: Duration) {
+        self.paused_until = Some(Instant::now() + time);
+        self.forget();
+    }
+
+    /// Begin nothing from the queue for a while; what is under way may be taken.
+    pub(super) fn hold_queue_for(&mut self, time: Duration) {
+        self.queue_held_until = Some(Instant::now() + time);
+        self.forget();
+    }
+
+    /// Never take this one again in this process.
+    pub(super) fn avoid(&mut self, id: JobId) {
+        self.avoided.insert(id);
+    }
+}

@@ -1,0 +1,204 @@
+//! Owns the orders that take time: each is an errand beside the dispatcher, so that a slow store delays no other job. Must not
+//! decide what runs.
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::feed::Feed;
+use super::{Command, Event, Ports};
+use crate::engine::{Acted, Desk, Notice, NoticeLevel};
+use crate::jobs::{Billed, Failure, FailureCode, Hold, Job, JobId, StageName, text};
+use crate::store::{Order, PageQuery, Save, StoreError};
+
+/// What an errand came to.
+pub(super) enum Errand {
+    /// It is done, and has said so.
+    Done,
+    /// Everything is ready for jobs.
+    Ready,
+    /// Pictures cannot be stored: one clean line.
+    NotReady(String),
+}
+
+/// Orders that are being carried out.
+pub(super) struct Orders {
+    ports: Ports,
+    desk: Desk,
+    feed: Feed,
+    facts: mpsc::Sender<Event>,
+    errands: JoinSet<Errand>,
+    preparing: usize,
+}
+
+impl Orders {
+    pub(super) fn new(ports: Ports, desk: Desk, feed: Feed, facts: mpsc::Sender<Event>) -> Self {
+        Self { ports, desk, feed, facts, errands: JoinSet::new(), preparing: 0 }
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        !self.errands.is_empty()
+    }
+
+    /// Whether it is not yet known that jobs can be run.
+    pub(super) fn is_preparing(&self) -> bool {
+        self.preparing > 0
+    }
+
+    /// The next errand that ended.
+    pub(super) async fn next(&mut self) -> Option<Errand> {
+        let ended = self.errands.join_next().await?;
+        let errand = ended.unwrap_or_else(|panic| {
+            tracing::error!("an order broke: {panic}");
+            Errand::Done
+        });
+        if matches!(errand, Errand::Ready | Errand::NotReady(_)) {
+            self.preparing = self.preparing.saturating_sub(1);
+        }
+        Some(errand)
+    }
+
+    /// Checks that pictures can be stored before the first job spends money, and lets go of jobs that a budget or the account
+    /// held: both may have changed.
+    pub(super) fn prepare(&mut self) {
+        let (ports, desk) = (self.ports.clone(), self.desk.clone());
+        self.preparing += 1;
+        self.errands.spawn(async move {
+            if let Err(error) = ports.bucket.ready().await {
+                return Errand::NotReady(text::clean_line(&error.to_string(), 200));
+            }
+            if let Err(error) = release(&ports, &desk).await {
+                tracing::warn!("held jobs were not looked at: {error}");
+            }
+            Errand::Ready
+        });
+    }
+
+    /// Carries out an order on jobs, or fetches something for a screen.
+    pub(super) fn take(&mut self, command: Command) {
+        let (ports, desk, feed, facts) = (self.ports.clone(), self.desk.clone(), self.feed.clone(), self.facts.clone());
+        self.errands.spawn(async move {
+            let acted = match command {
+                Command::Submit(orders) => desk.submit(orders).await,
+                Command::Retry(ids) => desk.retry(ids).await,
+                Command::Cancel(ids) => desk.cancel(ids).await,
+                Command::Approve(ids) => desk.approve(ids).await,
+                Command::Hide(ids) => desk.hide(ids).await,
+                Command::Undo(action, before) => desk.undo(action, before).await,
+                Command::LoadPicture(id) => {
+                    say(&facts, picture(&ports, id).await).await;
+                    return Errand::Done;
+                }
+                Command::LoadOlder { before, limit, search } => {
+                    older(&ports, &facts, before, limit, search).await;
+                    return Errand::Done;
+                }
+                Command::RefreshCosts => {
+                    feed.refresh_costs();
+                    return Errand::Done;
+                }
+                // The dispatcher's own.
+                Command::PauseIntake | Command::ResumeIntake | Command::SetSlots(_) | Command::Stop => {
+                    return Errand::Done;
+                }
+            };
+            tell(&facts, acted).await;
+            Errand::Done
+        });
+    }
+
+    /// A job's task broke: the job must not stay as if somebody worked on it.
+    pub(super) fn record_panic(&mut self, id: JobId) {
+        let ports = self.ports.clone();
+        self.errands.spawn(async move {
+            if let Err(error) = record(&ports, &id).await {
+                tracing::error!(job = %id, "could not be marked as broken: {error}");
+            }
+            Errand::Done
+        });
+    }
+}
+
+async fn record(ports: &Ports, id: &JobId) -> Result<(), StoreError> {
+    let Some(mut job) = ports.store.get(id).await? else { return Ok(()) };
+    let now = ports.clock.now();
+    let message = "this program made a mistake; the log tells more";
+    let failure = Failure::job(FailureCode::Internal, message, Billed::Unknown, now);
+    let moved = match job.stage_name() {
+        StageName::Queued => job.reject(failure, now),
+        StageName::Submitting => job.submit_lost(message, now),
+        StageName::Generating => job.fail(failure, None, now),
+        _ => return Ok(()),
+    };
+    match moved {
+        Ok(()) => ports.store.save(Save::plain(&job)).await.map(|_| ()),
+        Err(_) => Ok(()),
+    }
+}
+
+async fn release(ports: &Ports, desk: &Desk) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let query = PageQuery {
+            stages: vec![StageName::Queued],
+            after: after.take(),
+            order: Order::OldestFirst,
+            limit: 500,
+            ..PageQuery::default()
+        };
+        let page = ports.store.page(query).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some((last.created_at, last.id.clone()));
+        let held = |job: &&Job| matches!(job.hold(), Some(Hold::Budget { .. } | Hold::Account { .. }));
+        desk.release(page.iter().filter(held).map(|job| job.id.clone()).collect()).await?;
+    }
+}
+
+async fn picture(ports: &Ports, id: JobId) -> Event {
+    let job = match ports.store.get(&id).await {
+        Ok(Some(job)) => job,
+        Ok(None) => return Event::Picture { id, attempt: 0, bytes: Err("there is no such job".to_owned()) },
+        Err(error) => return Event::Picture { id, attempt: 0, bytes: Err(error.to_string()) },
+    };
+    let Some((attempt, image)) = job.pictures().last() else {
+        return Event::Picture { id, attempt: job.attempt_number(), bytes: Err("it has no picture".to_owned()) };
+    };
+    let bytes = ports.bucket.get(&image.object).await.map_err(|error| text::clean_line(&error.to_string(), 200));
+    Event::Picture { id, attempt, bytes }
+}
+
+async fn older(
+    ports: &Ports,
+    facts: &mpsc::Sender<Event>,
+    before: Option<(chrono::DateTime<chrono::Utc>, JobId)>,
+    limit: usize,
+    search: Option<String>,
+) {
+    let limit = limit.clamp(1, 1_000);
+    match ports.store.page(PageQuery { after: before, limit, search, ..PageQuery::default() }).await {
+        Ok(jobs) => {
+            let end = jobs.len() < limit;
+            say(facts, Event::Older { jobs: jobs.into_iter().map(std::sync::Arc::new).collect(), end }).await;
+        }
+        Err(error) => say(facts, notice(NoticeLevel::Error, format!("Older jobs cannot be read: {error}"))).await,
+    }
+}
+
+async fn tell(facts: &mpsc::Sender<Event>, acted: Result<Acted, StoreError>) {
+    let event = match acted {
+        Ok(acted) => Event::Acted(acted),
+        Err(error) => {
+            tracing::error!("an order was not carried out: {error}");
+            notice(NoticeLevel::Error, format!("Not done: {error}"))
+        }
+    };
+    say(facts, event).await;
+}
+
+fn notice(level: NoticeLevel, text: String) -> Event {
+    Event::Notice(Notice { level, text })
+}
+
+async fn say(facts: &mpsc::Sender<Event>, event: Event) {
+    // A reader that is gone needs no answer.
+    let _ = facts.send(event).await;
+}

@@ -1,0 +1,54 @@
+//! Owns what can be set on an engine. Must not read the environment: configuration is resolved elsewhere, once.
+
+use std::time::Duration;
+
+use crate::costs::Budget;
+
+/// What an engine is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Runs jobs until it is stopped.
+    Work,
+    /// Runs jobs until none is queued or running, then ends by itself.
+    UntilIdle,
+    /// Only looks: carries out no job.
+    Observe,
+}
+
+/// What can be set on an engine.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Tickets open at once in this process.
+    pub slots: usize,
+    /// Hard caps.
+    pub budget: Budget,
+    /// Whether the provider is the simulator: only jobs of the same kind are touched.
+    pub simulated: bool,
+    /// What it is there for.
+    pub mode: Mode,
+    /// Whether a screen listens: then it is told of changed jobs, counts and costs.
+    pub report: bool,
+    /// How long a claim lasts. Longer than `submit_timeout`, so that no claim runs out over a POST.
+    pub lease: Duration,
+    /// Longest time that the provider client lets a submit take.
+    pub submit_timeout: Duration,
+    /// Shortest deadline from acceptance to picture; slow models get ten times their usual time.
+    pub deadline: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            // 24 unfinished tickets is the provider's own limit (bfl.ai docs, "24 active tasks").
+            slots: 24,
+            budget: Budget::default(),
+            simulated: true,
+            mode: Mode::Work,
+            report: true,
+            lease: Duration::from_secs(90),
+            submit_timeout: Duration::from_secs(45),
+            // The official client drops its polling URLs after 30 minutes.
+            deadline: Duration::from_mins(20),
+        }
+    }
+}
