@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::{ConfigError, Key, nearest};
+use super::{ConfigError, Key};
+use crate::jobs::nearest;
 
 /// The file's name.
 pub const NAME: &str = "darkroom.toml";
@@ -54,7 +55,7 @@ pub fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
 fn setting(path: &Path, name: &str, value: &Value) -> Result<(Key, String), ConfigError> {
     let Some(key) = Key::in_file(name) else {
         let names = Key::ALL.into_iter().map(Key::name);
-        let nearest = nearest(name, names).map(str::to_owned);
+        let nearest = nearest(name, names).first().map(|&name| name.to_owned());
         let key = crate::jobs::text::clean_line(name, 60);
         return Err(ConfigError::UnknownKey { path: path.to_owned(), key, nearest });
     };

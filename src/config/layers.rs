@@ -5,7 +5,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::file::{self, ConfigFile};
-use super::{ConfigError, Key, Origin, dotenv, nearest};
+use super::{ConfigError, Key, Origin, dotenv};
+use crate::jobs::nearest;
+
+/// What most of our variables begin with.
+const PREFIX: &str = "DARKROOM_";
 
 /// What was said on the command line.
 #[derive(Debug, Clone, Default)]
@@ -136,15 +140,16 @@ impl Layers {
 
     /// Variables that begin as ours do and are none, but nearly: a misspelt cap would not be kept.
     pub fn misspelt(&self) -> Vec<String> {
-        let known: Vec<&str> = Key::ALL.into_iter().map(Key::variable).collect();
+        let known: Vec<&str> = Key::ALL.into_iter().filter_map(|key| key.variable().strip_prefix(PREFIX)).collect();
         let names = self.environment.keys().filter_map(|name| name.to_str());
         let names = names.chain(self.dotenv.keys().map(String::as_str));
-        let ours = names.filter(|name| name.starts_with("DARKROOM_") && !known.contains(name));
+        let ours = names.filter_map(|name| name.strip_prefix(PREFIX)).filter(|name| !known.contains(name));
+        let small: Vec<String> = known.iter().map(|name| name.to_ascii_lowercase()).collect();
         let mut lines: Vec<String> = ours
             .filter_map(|name| {
-                let meant = nearest(name, known.iter().copied())?;
+                let meant = nearest(name, small.iter().map(String::as_str)).first()?.to_ascii_uppercase();
                 let name = crate::jobs::text::clean_line(name, 60);
-                Some(format!("{name} is not a setting and does nothing; did you mean {meant}?"))
+                Some(format!("{PREFIX}{name} is not a setting and does nothing; did you mean {PREFIX}{meant}?"))
             })
             .collect();
         lines.dedup();

@@ -8,7 +8,6 @@ mod error;
 mod file;
 mod key;
 mod layers;
-mod nearest;
 mod origin;
 mod parse;
 mod resolve;
@@ -21,7 +20,6 @@ use secrecy::SecretString;
 pub use error::ConfigError;
 pub use key::Key;
 pub use layers::{Flags, Sources};
-pub use nearest::nearest;
 pub use origin::{Origin, Setting};
 pub use words::{BucketKind, EngineKind, ImagesMode, ProviderKind, SimulatorSpeed, StoreKind};
 

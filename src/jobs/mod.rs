@@ -18,7 +18,9 @@ pub mod text;
 mod transitions;
 
 pub use attempt::{Attempt, Outcome};
-pub use catalog::{Catalog, CatalogError, ImageSource, ImageSourceError, Model, Parameter, ParameterKind, Problem};
+pub use catalog::{
+    Catalog, CatalogError, ImageSource, ImageSourceError, Model, Parameter, ParameterKind, Problem, nearest,
+};
 pub use claim::{Claim, WorkerId};
 pub use failure::{Billed, Failure, FailureCode, Whose};
 pub use hold::Hold;

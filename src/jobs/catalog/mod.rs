@@ -11,6 +11,7 @@ mod validate;
 use std::sync::LazyLock;
 
 pub use model::Model;
+pub use nearest::nearest;
 pub use parameter::{Parameter, ParameterKind};
 pub use source::{ImageSource, ImageSourceError};
 pub use validate::Problem;

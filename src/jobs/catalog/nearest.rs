@@ -1,7 +1,7 @@
 //! Owns which known name somebody may have meant. Must not decide that they did.
 
 /// The names that are closest to `wrong`, at most three, the closest first; empty where none is close.
-pub(super) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let wrong: Vec<char> = wrong.chars().take(80).collect::<String>().to_lowercase().chars().collect();
     let limit = (wrong.len() / 3).clamp(2, 5);
     let mut close: Vec<(usize, &str)> = names
