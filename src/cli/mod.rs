@@ -1,1 +1,111 @@
-//! The command line. (stub)
+//! The command line: one file for each command, and what they share (errors, output, job views, ids).
+//!
+//! Standard output carries the answer alone (one JSON document with `--json`), standard error everything else. Exit codes:
+//! 0 done, 1 failed, 2 wrong usage. Must not name an adapter: the wiring does.
+
+mod args;
+mod completions;
+mod config;
+mod console;
+mod costs;
+mod doctor;
+mod error;
+mod interrupt;
+mod jobs;
+mod output;
+mod pick;
+mod running;
+mod simulate;
+mod since;
+mod submit;
+mod table;
+mod view;
+mod worker;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{ArgMatches, FromArgMatches};
+
+use self::args::{Cli, Command};
+use self::error::CliError;
+use self::output::Output;
+use tokio::sync::mpsc;
+
+use crate::config::{Config, Sources};
+use crate::logging::{self, Beside, LogRecord, LoggingGuard};
+
+/// What every command gets.
+struct Session {
+    config: Config,
+    output: Output,
+}
+
+/// Runs the command that `arguments` (with the program's name first) ask for, and says on standard error what went wrong.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let matches = match args::command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help and version are answers too; a reader that is gone has seen enough.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(error::USAGE));
+        }
+    };
+    let result = Cli::from_arg_matches(&matches)
+        .map_err(|error| CliError::Usage(error.to_string()))
+        .and_then(|cli| execute(cli, &matches));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if let Some(line) = error.line() {
+                output::note(&format!("darkroom: {line}"));
+            }
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
+    if let Some(Command::Completions(args)) = &cli.command {
+        return completions::run(args, cli.global.json);
+    }
+    cli.check()?;
+    let config = Config::resolve(&Sources::of_this_process(cli.flags())?)?;
+    for warning in &config.warnings {
+        output::note(&format!("darkroom: {warning}"));
+    }
+    let output = Output::new(cli.global.json, config.no_color);
+    let session = Session { config, output };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|why| CliError::Failed(format!("no threads can be started: {why}")))?;
+    let result = runtime.block_on(async {
+        match cli.command {
+            None => console::run(&session, cli.observe).await,
+            Some(Command::Worker(args)) => worker::run(&session, &args).await,
+            Some(Command::Submit(args)) => {
+                let given = matches.subcommand_matches("submit").map(submit::given).unwrap_or_default();
+                submit::run(&session, &args, &given).await
+            }
+            Some(Command::Jobs(args)) => jobs::run(&session, args.command.unwrap_or_default()).await,
+            Some(Command::Costs(args)) => costs::run(&session, &args).await,
+            Some(Command::Simulate(args)) => simulate::run(&session, &args).await,
+            Some(Command::Doctor) => doctor::run(&session).await,
+            Some(Command::Config) => config::run(&session),
+            Some(Command::Completions(args)) => completions::run(&args, session.output.is_json()),
+        }
+    });
+    // A thread that still waits for the terminal's next key must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+/// Sets logging up for a command that changes anything, and says what of it does not work.
+fn start_logging(config: &Config, beside: Beside) -> (LoggingGuard, Option<mpsc::Receiver<LogRecord>>) {
+    let (guard, records) = logging::init(config, beside);
+    for warning in &guard.warnings {
+        output::note(&format!("darkroom: {warning}"));
+    }
+    (guard, records)
+}

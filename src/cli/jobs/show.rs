@@ -1,0 +1,104 @@
+//! `darkroom jobs show ID`. Must not change a job.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use clap::Args;
+
+use crate::cli::error::CliError;
+use crate::cli::view::{JobView, failure};
+use crate::cli::{Session, pick, table};
+use crate::console::format;
+use crate::jobs::text::{clean_line, clean_text};
+use crate::jobs::{Attempt, Job, Outcome};
+use crate::wiring;
+
+/// One job with its steps, attempts and costs
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The job's id, or an unambiguous beginning of it
+    #[arg(value_name = "ID")]
+    pub id: String,
+}
+
+/// Prints the job.
+pub async fn run(session: &Session, args: &ShowArgs) -> Result<(), CliError> {
+    let store = wiring::open_store(&session.config).await?;
+    let id = pick::job(store.as_ref(), &args.id).await?;
+    let job = store.get(&id).await?.ok_or_else(|| CliError::Failed(format!("there is no job {id}")))?;
+    let now = Utc::now();
+    session.output.answer(&JobView::new(&job, now), || text(&job, now))
+}
+
+fn text(job: &Job, now: DateTime<Utc>) -> String {
+    let mut rows = vec![
+        ("id", job.id.to_string()),
+        ("status", job.stage_name().to_string()),
+        ("model", clean_line(&job.spec.model, 60)),
+        ("created", time(job.created_at)),
+        ("updated", time(job.updated_at)),
+        ("cost", table::cost(job)),
+    ];
+    if !job.tags.is_empty() {
+        rows.push(("tags", clean_line(&job.tags.join(", "), 200)));
+    }
+    for (name, value) in &job.spec.parameters {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        rows.push(("parameter", clean_line(&format!("{name} = {value}"), 200)));
+    }
+    if let Some(image) = job.image() {
+        let size = format::bytes(image.bytes);
+        rows.push(("picture", clean_line(&image.url, 400)));
+        rows.push(("", format!("{}x{} {}, {size}", image.width, image.height, image.format.as_str())));
+    }
+    if let Some(failure) = failure(job) {
+        rows.push(("failure", clean_line(&format!("{}: {}", failure.code.as_str(), failure.message), 400)));
+    }
+    if let Some(hold) = job.hold() {
+        rows.push(("held", clean_line(&hold.line(), 400)));
+    }
+    if let Some(time) = job.not_before {
+        rows.push(("not before", self::time(time)));
+    }
+    let mut text = String::new();
+    for (name, value) in rows {
+        let _ = writeln!(text, "{name:<10}  {value}");
+    }
+    let _ = writeln!(text, "\n{}", clean_text(&job.spec.prompt));
+    for attempt in &job.attempts {
+        let _ = write!(text, "\n{}", of_attempt(attempt, job.attempts.len(), now));
+    }
+    if job.simulated {
+        let _ = write!(text, "\n{}", table::SIMULATED);
+    }
+    text
+}
+
+fn of_attempt(attempt: &Attempt, total: usize, now: DateTime<Utc>) -> String {
+    let mut text = format!("attempt {} of {total}, {}\n", attempt.number, time(attempt.created_at));
+    let rows = attempt.steps.iter().map(|step| {
+        vec![
+            format!("  {}", step.name.as_str()),
+            step.state.as_str().to_owned(),
+            format::duration(step.duration(now)),
+            if step.tries > 1 { format!("{} tries", step.tries) } else { String::new() },
+            clean_line(step.note.as_deref().unwrap_or_default(), 200),
+        ]
+    });
+    if !attempt.steps.is_empty() {
+        let _ = writeln!(text, "{}", table::plain(&["  STEP", "STATE", "TOOK", "", ""], &[2], rows));
+    }
+    for charge in attempt.charges() {
+        let amount = charge.amount.map_or("unknown amount".to_owned(), crate::costs::Usd::display);
+        let _ = writeln!(text, "  {}: {amount} ({})", charge.service.as_str(), charge.basis.as_str());
+    }
+    if let Some(Outcome::Failed { failure }) = &attempt.outcome {
+        let line = format!("{}: {}", failure.code.as_str(), failure.message);
+        let _ = writeln!(text, "  {}", clean_line(&line, 400));
+    }
+    text
+}
+
+fn time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}

@@ -1,0 +1,80 @@
+//! Owns what reaches standard output and standard error. Must not decide what is said.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use super::error::CliError;
+use crate::jobs::text::clean_line;
+
+/// How this process answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    json: bool,
+    color: bool,
+}
+
+impl Output {
+    /// Output as JSON or for people; colours only where a person looks and wants them.
+    pub fn new(json: bool, no_color: bool) -> Self {
+        Self { json, color: !no_color && io::stdout().is_terminal() }
+    }
+
+    /// Whether the answer is one JSON document.
+    pub fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Whether the answer may have colours.
+    pub fn has_color(self) -> bool {
+        self.color
+    }
+
+    /// Columns of the terminal that the answer goes to; `None` where it goes elsewhere.
+    pub fn columns(self) -> Option<usize> {
+        let size = io::stdout().is_terminal().then(crossterm::terminal::size)?;
+        size.ok().map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0)
+    }
+
+    /// The answer: one JSON document with `--json`, else the text.
+    pub fn answer<T: Serialize>(self, document: &T, text: impl FnOnce() -> String) -> Result<(), CliError> {
+        if self.json { write_json(document) } else { write_text(&text()) }
+    }
+}
+
+/// The document, indented, with a line break behind it.
+pub fn write_json<T: Serialize>(document: &T) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(document).map_err(|why| CliError::Output(why.into()))?;
+    write_text(&text)
+}
+
+/// The text, with one line break behind it.
+pub fn write_text(text: &str) -> Result<(), CliError> {
+    let mut stream = io::stdout().lock();
+    let written = stream.write_all(text.trim_end_matches('\n').as_bytes());
+    written.and_then(|()| stream.write_all(b"\n")).and_then(|()| stream.flush()).map_err(CliError::Output)
+}
+
+/// A line for a person on standard error; lines of `text` are cleaned one by one.
+pub fn note(text: &str) {
+    let mut stream = io::stderr().lock();
+    for line in text.lines() {
+        // Standard error may be gone; there is nobody left to tell.
+        let _ = writeln!(stream, "{}", clean_line(line, 2_000));
+    }
+}
+
+/// Whether a person sits at both ends and can answer a question.
+pub fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks on standard error; only `y` and `yes` are yes.
+pub fn confirm(question: &str) -> bool {
+    let mut stream = io::stderr().lock();
+    let asked = write!(stream, "{} [y/N] ", clean_line(question, 500)).and_then(|()| stream.flush());
+    let mut answer = String::new();
+    asked.is_ok()
+        && io::stdin().read_line(&mut answer).is_ok()
+        && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}

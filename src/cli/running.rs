@@ -1,0 +1,62 @@
+//! Owns an engine that runs in this process without a screen, and what it says to a person. Must not look into a job.
+
+use tokio::task::JoinError;
+
+use super::Session;
+use super::error::CliError;
+use super::output;
+use crate::engine::local::{self, EngineEnd, EngineHandle, Presence};
+use crate::engine::{Command, Event, Intake, Mode, NoticeLevel};
+use crate::wiring::{self, Wired};
+
+/// A running engine.
+pub struct Running {
+    handle: EngineHandle,
+    // The simulator, where there is one, lives as long as the engine.
+    _wired: Wired,
+}
+
+/// What a command without a screen wants to know of an engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// Nothing in particular.
+    Nothing,
+    /// No job can be started until a person acts; one clean line why.
+    Stuck(String),
+    /// It has ended.
+    Ended,
+}
+
+impl Running {
+    /// Starts an engine on `wired`.
+    pub fn start(session: &Session, wired: Wired, mode: Mode) -> Result<Self, CliError> {
+        let presence = Presence::enter(&session.config.data_dir)?;
+        let settings = wiring::settings(&session.config, mode, false);
+        Ok(Self { handle: local::start(wired.ports.clone(), settings, presence), _wired: wired })
+    }
+
+    /// Waits for the next thing it says, and says what people should know on standard error. Cancel-safe.
+    pub async fn next(&mut self) -> News {
+        match self.handle.events.recv().await {
+            None | Some(Event::Stopped) => News::Ended,
+            Some(Event::Intake(Intake::Account(reason))) => News::Stuck(reason),
+            Some(Event::Notice(notice)) if notice.level > NoticeLevel::Info => {
+                output::note(&notice.text);
+                News::Nothing
+            }
+            Some(_) => News::Nothing,
+        }
+    }
+
+    /// Asks it to leave: start nothing, finish a POST in flight.
+    pub async fn ask_to_stop(&self) {
+        // It may have left already.
+        let _ = self.handle.commands.send(Command::Stop).await;
+    }
+
+    /// Waits until it has left.
+    pub async fn ended(mut self) -> Result<EngineEnd, CliError> {
+        while self.handle.events.recv().await.is_some() {}
+        self.handle.finished.await.map_err(|why: JoinError| CliError::Failed(format!("the engine broke: {why}")))
+    }
+}

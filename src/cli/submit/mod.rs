@@ -1,0 +1,124 @@
+//! `darkroom submit`: jobs from a prompt or from a file of them. Must not run a job, unless it was asked to wait.
+
+mod file;
+mod orders;
+mod parameters;
+mod plan;
+mod wait;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::Utc;
+use clap::Args;
+
+use super::error::CliError;
+use super::view::JobView;
+use super::{Session, output, start_logging, table};
+use crate::engine::local::Presence;
+use crate::engine::{Desk, SystemClock};
+use crate::jobs::{Job, JobId, StageName};
+use crate::logging::Beside;
+use crate::store::Store;
+use crate::wiring;
+use orders::{Defaults, Line};
+pub use parameters::{given, with_parameters};
+use plan::Plan;
+
+/// Make jobs from a prompt or from a file of them
+#[derive(Debug, Args)]
+#[command(after_help = "A line of FILE has `prompt` and, as it likes, `model`, `count`, `tags` and the parameters by their API \
+                        names (safety_tolerance). CSV names its columns in the first line. Flags stand for what a line does \
+                        not say.")]
+pub struct SubmitArgs {
+    /// What the picture shows; several words are one prompt
+    #[arg(value_name = "PROMPT", conflicts_with = "file")]
+    pub prompt: Vec<String>,
+    /// The image model
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// How many pictures of each
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(orders::MOST)))]
+    pub count: u32,
+    /// A word of your own to find jobs by; may be given several times
+    #[arg(long = "tag", value_name = "WORD")]
+    pub tags: Vec<String>,
+    /// Many jobs: CSV with a heading, or JSON lines; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Leave out lines of the file that are wrong, submit the others
+    #[arg(long, requires = "file")]
+    pub skip_invalid: bool,
+    /// Say what it would cost, and create nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Stay until these jobs have ended, working on them here unless a worker lives already
+    #[arg(long, conflicts_with = "dry_run")]
+    pub wait: bool,
+    /// Do not ask before real money is spent
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+}
+
+/// Submits what was asked for. `given` are the model's parameters by API name, as they were typed.
+pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)]) -> Result<(), CliError> {
+    let plan = plan(session, args, given)?;
+    plan.say_refused();
+    let refused = !plan.refused.is_empty() && !args.skip_invalid;
+    if args.dry_run {
+        session.output.answer(&plan, || plan.text(session.output.columns()))?;
+    }
+    if refused {
+        let what = if args.dry_run { "such a file would not be submitted" } else { "nothing was submitted" };
+        output::note(&format!("darkroom: {what}; mend the lines, or leave them out with --skip-invalid"));
+        return Err(CliError::Said);
+    }
+    if args.dry_run {
+        return Ok(());
+    }
+    if plan.orders.is_empty() {
+        return Err(CliError::Failed("there is nothing to submit".to_owned()));
+    }
+    if !session.config.is_simulated() {
+        session.config.api_key()?;
+        if !args.yes && output::can_ask() && !output::confirm(&plan.question()) {
+            return Err(CliError::Failed("nothing was submitted".to_owned()));
+        }
+    }
+    let (_logging, _) = start_logging(&session.config, Beside::Nothing);
+    let store = wiring::open_store(&session.config).await?;
+    let desk = Desk::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
+    let acted = desk.submit(plan.into_new_jobs()).await?;
+    if args.wait {
+        wait::until_ended(session, &store, &acted.done).await?;
+    } else if Presence::live(&session.config.data_dir).is_empty() {
+        output::note("queued; `darkroom` or `darkroom worker --until-idle` works on it");
+    }
+    let jobs = read(store.as_ref(), &acted.done).await?;
+    let now = Utc::now();
+    session.output.answer(&JobView::all(&jobs, now), || table::jobs(&jobs, now, session.output.columns()))?;
+    let ended_well = |job: &Job| matches!(job.stage_name(), StageName::Done | StageName::Approved);
+    if args.wait && !jobs.iter().all(ended_well) { Err(CliError::Said) } else { Ok(()) }
+}
+
+/// What is wrong with a prompt of the command line is wrong usage; what is wrong in a file is told by its line.
+fn plan(session: &Session, args: &SubmitArgs, given: &[(String, String)]) -> Result<Plan, CliError> {
+    let here = std::env::current_dir().map_err(|why| CliError::Failed(format!("the working directory is gone: {why}")))?;
+    let defaults = Defaults::new(&session.config, args, given, here)?;
+    let simulated = session.config.is_simulated();
+    let Some(path) = &args.file else {
+        let line = Line { prompt: Some(args.prompt.join(" ")), ..Line::default() };
+        let order = orders::order(&line, &defaults).map_err(CliError::Usage)?;
+        return Ok(Plan::new(vec![order], Vec::new(), simulated));
+    };
+    let (orders, refused) = file::read(path, &defaults)?;
+    Ok(Plan::new(orders, refused, simulated))
+}
+
+async fn read(store: &dyn Store, ids: &[JobId]) -> Result<Vec<Job>, CliError> {
+    let mut jobs = Vec::with_capacity(ids.len());
+    for id in ids {
+        jobs.extend(store.get(id).await?);
+    }
+    Ok(jobs)
+}

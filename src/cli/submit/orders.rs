@@ -1,0 +1,201 @@
+//! Owns how a prompt or a line of a file becomes a checked order. Must not create a job.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::SubmitArgs;
+use crate::cli::error::CliError;
+use crate::config::Config;
+use crate::costs::Estimate;
+use crate::jobs::text::clean_line;
+use crate::jobs::{Catalog, ImageSource, Model, ParameterKind, Spec};
+
+/// The most pictures of one line: what is typed with a zero too many stays affordable.
+pub const MOST: u32 = 10_000;
+
+/// A value as it came.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Given {
+    /// Typed, or from a cell of a table: the parameter says how to read it.
+    Text(String),
+    /// From JSON, with its type.
+    Json(Value),
+}
+
+/// One line of a file, or the command line's prompt.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Line {
+    /// What the picture shows.
+    pub prompt: Option<String>,
+    /// The image model.
+    pub model: Option<String>,
+    /// How many of it.
+    pub count: Option<u32>,
+    /// Free words.
+    pub tags: Vec<String>,
+    /// Parameters by API name.
+    pub parameters: Vec<(String, Given)>,
+}
+
+/// What stands for what a line does not say.
+#[derive(Debug)]
+pub struct Defaults {
+    model: String,
+    count: u32,
+    tags: Vec<String>,
+    parameters: Vec<(String, String)>,
+    here: PathBuf,
+}
+
+/// A checked order.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// What to generate.
+    pub spec: Spec,
+    /// Free words.
+    pub tags: Vec<String>,
+    /// How many of it.
+    pub count: u32,
+    /// What one of it will cost.
+    pub estimate: Estimate,
+}
+
+impl Defaults {
+    /// Those of the command line and of the configuration. Errors: the catalog has no model at all.
+    pub fn new(
+        config: &Config,
+        args: &SubmitArgs,
+        given: &[(String, String)],
+        here: PathBuf,
+    ) -> Result<Self, CliError> {
+        let first = Catalog::builtin().models.first().map(|model| model.name.clone());
+        let model = args.model.clone().or_else(|| config.model.clone()).or(first);
+        let model = model.ok_or_else(|| CliError::Failed("no image model is known".to_owned()))?;
+        Ok(Self { model, count: args.count, tags: args.tags.clone(), parameters: given.to_vec(), here })
+    }
+}
+
+/// The order that `line` means. Errors: everything that is wrong with it, in one line.
+pub fn order(line: &Line, defaults: &Defaults) -> Result<Order, String> {
+    let catalog = Catalog::builtin();
+    let name = line.model.as_ref().unwrap_or(&defaults.model);
+    let mut spec = Spec::new(name, line.prompt.clone().unwrap_or_default());
+    let mut problems: Vec<String> = Vec::new();
+    // Without a known model nothing else can be judged.
+    if let Some(model) = catalog.model(name) {
+        for (name, given) in parameters(line, defaults) {
+            match read(model, &name, given, &defaults.here) {
+                Ok(value) => _ = spec.parameters.insert(name, value),
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+    problems.extend(catalog.problems(&spec).iter().map(ToString::to_string));
+    let count = line.count.unwrap_or(defaults.count);
+    if !(1..=MOST).contains(&count) {
+        problems.push(format!("count: {count} is out of range; 1..{MOST}"));
+    }
+    if !problems.is_empty() {
+        return Err(problems.join("; "));
+    }
+    let tags = defaults.tags.iter().chain(&line.tags).map(|tag| clean_line(tag, 100)).collect();
+    let estimate = catalog.estimate(&spec);
+    Ok(Order { spec, tags, count, estimate })
+}
+
+/// The line's own parameters, and the flags that it does not speak of.
+fn parameters(line: &Line, defaults: &Defaults) -> Vec<(String, Given)> {
+    let own = |name: &str| line.parameters.iter().any(|(known, _)| known == name);
+    let flags = defaults.parameters.iter().filter(|(name, _)| !own(name));
+    let flags = flags.map(|(name, text)| (name.clone(), Given::Text(text.clone())));
+    line.parameters.iter().cloned().chain(flags).collect()
+}
+
+/// The value as the document keeps it. What the model does not know is kept as it is: the catalog names it as a problem.
+fn read(model: &Model, name: &str, given: Given, here: &Path) -> Result<Value, String> {
+    let parameter = model.parameter(name);
+    let mut value = match (given, parameter) {
+        (Given::Json(value), _) => value,
+        (Given::Text(text), Some(parameter)) => parameter.parse(&text).map_err(|problem| problem.to_string())?,
+        (Given::Text(text), None) => Value::from(text),
+    };
+    let is_image =
+        |kind: &ParameterKind| matches!(kind, ParameterKind::Image | ParameterKind::Images { .. });
+    if parameter.is_some_and(|parameter| is_image(&parameter.kind)) {
+        match &mut value {
+            Value::Array(images) => images.iter_mut().try_for_each(|image| anchor(name, image, here))?,
+            image => anchor(name, image, here)?,
+        }
+    }
+    Ok(value)
+}
+
+/// Makes the path of an image absolute: whoever works on the job may stand elsewhere. Errors: there is no such file.
+fn anchor(name: &str, image: &mut Value, here: &Path) -> Result<(), String> {
+    let Some(Ok(ImageSource::File(path))) = image.as_str().map(|text| ImageSource::parse(text, false)) else {
+        return Ok(());
+    };
+    let absolute = here.join(&path);
+    if !absolute.is_file() {
+        return Err(format!("{name}: there is no file {}", clean_line(&path, 200)));
+    }
+    let text = absolute.to_str().ok_or_else(|| format!("{name}: the path of {} is not text", clean_line(&path, 200)))?;
+    *image = Value::from(text);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn defaults(parameters: &[(&str, &str)]) -> Defaults {
+        Defaults {
+            model: "flux-2-pro".to_owned(),
+            count: 1,
+            tags: vec!["all".to_owned()],
+            parameters: parameters.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
+            here: std::env::current_dir().unwrap(),
+        }
+    }
+
+    fn line(prompt: &str, parameters: &[(&str, Given)]) -> Line {
+        let parameters = parameters.iter().map(|(name, given)| ((*name).to_owned(), given.clone())).collect();
+        Line { prompt: Some(prompt.to_owned()), parameters, ..Line::default() }
+    }
+
+    #[test]
+    fn a_line_wins_over_a_flag() {
+        let own = line("a fox", &[("seed", Given::Json(Value::from(7)))]);
+        let order = order(&own, &defaults(&[("seed", "1"), ("width", "512"), ("height", "512")])).unwrap();
+        assert_eq!(order.spec.parameters["seed"], 7);
+        assert_eq!(order.spec.parameters["width"], 512);
+        assert_eq!(order.tags, ["all"]);
+        assert!(order.estimate.amount.is_some());
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let bad = line("", &[("width", Given::Text("wide".to_owned())), ("colour", Given::Text("red".to_owned()))]);
+        let why = order(&bad, &defaults(&[])).unwrap_err();
+        for part in ["width: 'wide' is not a number", "colour: flux-2-pro has no such parameter", "prompt: is empty"] {
+            assert!(why.contains(part), "{why}");
+        }
+        let unknown = Line { model: Some("flux-2-por".to_owned()), ..line("a fox", &[]) };
+        assert!(order(&unknown, &defaults(&[])).unwrap_err().contains("did you mean flux-2-pro"));
+    }
+
+    #[test]
+    fn an_image_on_disk_gets_an_absolute_path_and_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("in.png"), "x").unwrap();
+        let defaults = Defaults { here: folder.path().to_owned(), ..defaults(&[]) };
+        let good = line("a fox", &[("input_image", Given::Text("in.png".to_owned()))]);
+        let spec = order(&good, &defaults).unwrap().spec;
+        assert_eq!(spec.parameters["input_image"], folder.path().join("in.png").to_str().unwrap());
+        let missing = line("a fox", &[("input_image", Given::Text("out.png".to_owned()))]);
+        assert!(order(&missing, &defaults).unwrap_err().contains("there is no file out.png"));
+        let url = line("a fox", &[("input_image", Given::Text("https://example.org/a.png".to_owned()))]);
+        assert!(order(&url, &defaults).is_ok());
+    }
+}

@@ -1,0 +1,129 @@
+//! Owns tables for people: columns, cut to the terminal, every text cleaned. Must not be parsed by scripts: `--json` is for them.
+
+use chrono::{DateTime, Utc};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+
+use super::view::failure;
+use crate::console::format;
+use crate::costs::Basis;
+use crate::jobs::text::clean_line;
+use crate::jobs::{Job, StepState};
+
+/// What stands under every table in which anything was simulated.
+pub const SIMULATED: &str = "simulated: no real money, no real pictures";
+
+/// How wide a prompt may get where no terminal limits it.
+const WIDE: usize = 100;
+
+/// Rows under a heading, without borders. Columns in `right` are numbers.
+pub fn plain(heading: &[&str], right: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(heading.to_vec());
+    for row in rows {
+        table.add_row(row.into_iter().map(Cell::new));
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if right.contains(&index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+/// Jobs, one a line, with why in the last column; under it whether anything is simulated.
+pub fn jobs(jobs: &[Job], now: DateTime<Utc>, columns: Option<usize>) -> String {
+    let heading = ["ID", "STATUS", "AGE", "COST", "MODEL", "PROMPT", "WHY"];
+    let mut rows: Vec<Vec<String>> = jobs
+        .iter()
+        .map(|job| {
+            vec![
+                clean_line(job.id.as_str(), 28),
+                if job.hold().is_some() { "held".to_owned() } else { job.stage_name().to_string() },
+                format::age(now - job.created_at),
+                cost(job),
+                clean_line(&job.spec.model, 28),
+                clean_line(&job.spec.prompt, 2_000),
+                why(job),
+            ]
+        })
+        .collect();
+    fit_prompts(&heading, &mut rows, columns);
+    let mut text = plain(&heading, &[2, 3], rows);
+    if jobs.iter().any(|job| job.simulated) {
+        text.push_str("\n\n");
+        text.push_str(SIMULATED);
+    }
+    text
+}
+
+/// Prompts get what the other columns leave of the terminal, at least 20 cells.
+fn fit_prompts(heading: &[&str; 7], rows: &mut [Vec<String>], columns: Option<usize>) {
+    const PROMPT: usize = 5;
+    const GAPS: usize = 2 * 7;
+    let room = columns.map_or(WIDE, |columns| {
+        let widest = |index: usize| {
+            let cells = rows.iter().map(|row| unicode_width::UnicodeWidthStr::width(row[index].as_str()));
+            cells.chain([heading[index].len()]).max().unwrap_or(0)
+        };
+        let others: usize = (0..heading.len()).filter(|index| *index != PROMPT).map(widest).sum();
+        columns.saturating_sub(others + GAPS).max(20)
+    });
+    for row in rows {
+        row[PROMPT] = format::cut(&row[PROMPT], room);
+    }
+}
+
+/// What a job cost: `$0.04`, `~$0.04` where it is our own estimate, a word where no amount is certain.
+pub fn cost(job: &Job) -> String {
+    match (job.cost(), job.cost_basis()) {
+        (Some(amount), Some(Basis::Estimated)) => format!("~{}", amount.display()),
+        (Some(amount), Some(basis)) if !basis.counts() => format!("{} +{basis}", amount.display(), basis = basis.as_str()),
+        (Some(amount), _) => amount.display(),
+        (None, Some(basis)) => basis.as_str().to_owned(),
+        (None, None) => "-".to_owned(),
+    }
+}
+
+/// Why it failed, what holds it, or what it does.
+fn why(job: &Job) -> String {
+    if let Some(failure) = failure(job) {
+        return clean_line(&format!("{}: {}", failure.code.as_str(), failure.message), 80);
+    }
+    if let Some(hold) = job.hold() {
+        return clean_line(&hold.line(), 80);
+    }
+    let running = job.attempt().and_then(|attempt| attempt.steps.iter().find(|step| step.state == StepState::Running));
+    match running {
+        Some(step) if job.stage_name().is_active() => step.name.as_str().to_owned(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::{JobId, Spec};
+
+    fn job(prompt: &str) -> Job {
+        Job::new(JobId::new("a\u{1b}bc").unwrap(), Spec::new("flux-2-pro", prompt), true, DateTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_table_is_clean_and_says_that_it_is_simulated() {
+        let text = jobs(&[job("a\u{1b}[2J fox\nin two lines")], DateTime::UNIX_EPOCH, None);
+        assert!(!text.contains('\u{1b}'));
+        assert!(text.contains("a[2J fox in two lines"), "{text}");
+        assert!(text.ends_with(SIMULATED), "{text}");
+    }
+
+    #[test]
+    fn rows_fit_the_terminal() {
+        let text = jobs(&[job(&"漢字 ".repeat(100))], DateTime::UNIX_EPOCH, Some(90));
+        for line in text.lines() {
+            assert!(unicode_width::UnicodeWidthStr::width(line) <= 90, "{line}");
+        }
+        assert!(text.contains('…'));
+    }
+}

@@ -1,0 +1,88 @@
+//! `darkroom worker`: the engine without a screen. Must not decide anything about a job.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::error::CliError;
+use super::interrupt::Interrupt;
+use super::running::{News, Running};
+use super::{Session, output, start_logging};
+use crate::engine::Mode;
+use crate::jobs::StageName;
+use crate::logging::Beside;
+use crate::store::Counts;
+use crate::wiring;
+
+/// Work on jobs without a screen
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// Leave when no job is queued or running
+    #[arg(long)]
+    pub until_idle: bool,
+    /// Tickets open at once
+    #[arg(long, value_name = "N")]
+    pub slots: Option<String>,
+    /// Log lines on standard error too
+    #[arg(long, short = 'v')]
+    pub verbose: bool,
+}
+
+/// How a worker ended.
+#[derive(Debug, Serialize)]
+struct Summary {
+    /// Whether it was asked to leave before it was done.
+    interrupted: bool,
+    simulated: bool,
+    /// All visible jobs by status.
+    jobs: std::collections::BTreeMap<StageName, u64>,
+}
+
+/// Works until it is done or asked to leave.
+pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
+    let config = &session.config;
+    let beside = if args.verbose { Beside::Terminal } else { Beside::Nothing };
+    let (_logging, _) = start_logging(config, beside);
+    let mut interrupt =
+        Interrupt::listen().map_err(|why| CliError::Failed(format!("signals cannot be received: {why}")))?;
+    let store = wiring::open_store(config).await?;
+    let wired = wiring::open_ports(config, store.clone()).await?;
+    let mode = if args.until_idle { Mode::UntilIdle } else { Mode::Work };
+    let mut engine = Running::start(session, wired, mode)?;
+    let kind = if config.is_simulated() { "simulated jobs" } else { "jobs for real money" };
+    output::note(&format!("working on {kind} in {} slots; Ctrl-C stops", config.slots));
+    let mut interrupted = false;
+    loop {
+        tokio::select! {
+            news = engine.next() => match news {
+                News::Ended => break,
+                News::Stuck(_) | News::Nothing => {}
+            },
+            () = interrupt.next() => {
+                if interrupted {
+                    return Err(CliError::Failed("left at once; an order in flight may have been lost".to_owned()));
+                }
+                interrupted = true;
+                output::note("leaving: nothing new is begun, an order in flight is finished; again leaves at once");
+                engine.ask_to_stop().await;
+            }
+        }
+    }
+    let end = engine.ended().await?;
+    let counts = store.counts().await?;
+    let summary = Summary { interrupted, simulated: config.is_simulated(), jobs: counts.by_stage.clone() };
+    if session.output.is_json() {
+        output::write_json(&summary)?;
+    } else {
+        output::note(&in_words(&counts));
+    }
+    match end.trouble {
+        Some(trouble) => Err(CliError::Failed(format!("jobs were left in the queue: {trouble}"))),
+        None => Ok(()),
+    }
+}
+
+fn in_words(counts: &Counts) -> String {
+    let stages = StageName::ALL.into_iter().filter(|stage| counts.of(*stage) > 0);
+    let parts: Vec<String> = stages.map(|stage| format!("{} {stage}", counts.of(stage))).collect();
+    if parts.is_empty() { "no jobs".to_owned() } else { parts.join(", ") }
+}
