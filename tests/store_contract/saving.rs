@@ -91,8 +91,8 @@ pub async fn a_refused_save_spoils_no_other(fixture: Fixture) {
         let store = Arc::clone(&fixture.store);
         saves.push(tokio::spawn(async move { store.save(Save::plain(&job)).await.is_ok() }));
     }
-    let saved = join_all(saves).await.into_iter().filter(|saved| *saved.as_ref().unwrap()).count();
-    assert_eq!(saved, 30);
+    let answers = join_all(saves).await;
+    assert_eq!(answers.into_iter().filter(|saved| *saved.as_ref().unwrap()).count(), 30);
     let counts = fixture.store.counts().await.unwrap();
     assert_eq!((counts.hidden, counts.total()), (30, 10));
 }

@@ -223,7 +223,7 @@ async fn hostile_contents_come_back_unchanged() {
         "ß ſ İ ı", "\u{fffd}\u{feff}", "%_*?", "\u{10ffff}", "</script>", "NULL", "é\u{301}", "\u{2028}",
     ];
     let mut jobs = Vec::new();
-    for number in 0..200_usize {
+    for (number, seconds) in (0..200_usize).zip(0..) {
         let piece = pieces[number % pieces.len()];
         let length = [1, 7, 333, 5_000][number % 4];
         let mut prompt = piece.repeat(length);
@@ -237,7 +237,7 @@ async fn hostile_contents_come_back_unchanged() {
             .with("small", 5e-324)
             .with("list", vec![piece; 3]);
         let name: String = format!("{number}{piece}").replace('/', "|");
-        let mut job = Job::new(id(&name), spec, number % 2 == 0, at(number as i64));
+        let mut job = Job::new(id(&name), spec, number % 2 == 0, at(seconds));
         job.tags = vec![piece.repeat(3), String::new()];
         jobs.push(job);
     }

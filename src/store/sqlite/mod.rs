@@ -110,10 +110,58 @@ impl Store for SqliteStore {
     async fn watch(&self) -> Result<Box<dyn Watch>, StoreError> {
         let start = || async {
             let (path, commits) = (self.path.clone(), self.commits.clone());
-            let start = task::spawn_blocking(move || Lookout::start(path, commits));
+            let start = task::spawn_blocking(move || Lookout::start(&path, commits));
             start.await.map_err(|error| StoreError::Unavailable(format!("the watch was stopped: {error}")))?
         };
         self.lookout.get_or_try_init(start).await?;
         Ok(Box::new(SqliteWatch::from_now(self.readers.clone(), self.commits.subscribe()).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::types::Value;
+    use rusqlite::{Connection, params_from_iter};
+
+    use super::super::{Order, PageQuery};
+    use super::{page, queue, schema, watch};
+    use crate::jobs::{JobId, StageName};
+
+    fn plan(connection: &Connection, question: &str) -> String {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {question}")).unwrap();
+        let values = vec![Value::Null; statement.parameter_count()];
+        let rows = statement.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+        rows.collect::<Result<Vec<_>, _>>().unwrap().join("\n")
+    }
+
+    #[test]
+    fn no_question_reads_or_sorts_the_whole_table() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, schema::MIGRATIONS).unwrap();
+        let crowded = PageQuery {
+            stages: vec![StageName::Failed, StageName::Done],
+            since: Some(chrono::DateTime::UNIX_EPOCH),
+            after: Some((chrono::DateTime::UNIX_EPOCH, JobId::new("a").unwrap())),
+            search: Some("fox".into()),
+            order: Order::OldestFirst,
+            ..PageQuery::default()
+        };
+        let questions = [
+            queue::UNDER_WAY.to_owned(),
+            queue::QUEUED.to_owned(),
+            queue::NEXT_QUEUED.to_owned(),
+            watch::CHANGES.to_owned(),
+            page::COUNTS.to_owned(),
+            page::question_of(&PageQuery::default()).0,
+            page::question_of(&crowded).0,
+        ];
+        for question in questions {
+            let plan = plan(&connection, &question);
+            assert!(plan.contains("USING INDEX") || plan.contains("USING COVERING INDEX"), "{question}\n{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{question}\n{plan}");
+        }
+        for question in [page::COUNTS, queue::NEXT_QUEUED] {
+            assert!(plan(&connection, question).contains("COVERING INDEX"), "{question} reads documents");
+        }
     }
 }

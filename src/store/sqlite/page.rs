@@ -58,17 +58,17 @@ fn job_of(row: &Row<'_>) -> Result<Option<Job>, StoreError> {
 
 /// The statement and its values: only words of this program are in the statement's text.
 pub(super) fn question_of(query: &PageQuery) -> (String, Vec<Value>) {
-    let mut question = "SELECT id, revision, document FROM jobs INDEXED BY jobs_by_age WHERE TRUE".to_owned();
+    let mut conditions = vec!["TRUE".to_owned()];
     let mut values = Vec::new();
     if !query.hidden {
-        question.push_str(" AND hidden = 0");
+        conditions.push("hidden = 0".to_owned());
     }
     if !query.stages.is_empty() {
         let stages: Vec<&str> = query.stages.iter().map(|stage| stage.as_str()).collect();
-        question.push_str(&format!(" AND stage IN ('{}')", stages.join("', '")));
+        conditions.push(format!("stage IN ('{}')", stages.join("', '")));
     }
     if let Some(since) = query.since {
-        question.push_str(" AND created_at >= ?");
+        conditions.push("created_at >= ?".to_owned());
         values.push(Value::Integer(nanoseconds(since)));
     }
     let (sign, direction) = match query.order {
@@ -76,16 +76,20 @@ pub(super) fn question_of(query: &PageQuery) -> (String, Vec<Value>) {
         Order::OldestFirst => (">", "ASC"),
     };
     if let Some((created_at, id)) = &query.after {
-        question.push_str(&format!(" AND (created_at, id) {sign} (?, ?)"));
+        conditions.push(format!("(created_at, id) {sign} (?, ?)"));
         values.push(Value::Integer(nanoseconds(*created_at)));
         values.push(Value::Text(id.as_str().to_owned()));
     }
     if let Some(search) = query.search.as_deref().filter(|search| !search.is_empty()) {
         // Unlike LIKE, instr has no letters with a meaning of their own.
-        question.push_str(" AND instr(search, ?) > 0");
+        conditions.push("instr(search, ?) > 0".to_owned());
         values.push(Value::Text(fold(search)));
     }
-    question.push_str(&format!(" ORDER BY created_at {direction}, id {direction}"));
+    let question = format!(
+        "SELECT id, revision, document FROM jobs INDEXED BY jobs_by_age WHERE {}
+         ORDER BY created_at {direction}, id {direction}",
+        conditions.join(" AND ")
+    );
     (question, values)
 }
 

@@ -1,7 +1,7 @@
 //! Owns the stream of changes: a cursor on the file's sequence, woken by commits of this process and of others. Must not keep
 //! changes: a slow reader finds each job once, as it is then.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -92,9 +92,9 @@ pub(super) struct Lookout {
 
 impl Lookout {
     /// Starts the thread, with a connection of its own.
-    pub(super) fn start(path: PathBuf, commits: watch::Sender<()>) -> Result<Self, StoreError> {
+    pub(super) fn start(path: &Path, commits: watch::Sender<()>) -> Result<Self, StoreError> {
         let (stop, stopped) = mpsc::channel();
-        let connection = file::connect_to_read(&path)?;
+        let connection = file::connect_to_read(path)?;
         let thread = thread::Builder::new()
             .name("store-lookout".to_owned())
             .spawn(move || look(&connection, &stopped, &commits))
