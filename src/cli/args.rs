@@ -105,7 +105,7 @@ impl Cli {
 
     /// What the flags say about the configuration.
     pub fn flags(&self) -> Flags {
-        let mut flags = Flags { config: self.global.config.clone(), ..Flags::default() };
+        let mut flags = Flags::new(self.global.config.clone());
         flags.set(Key::Context, "--context", self.global.context.clone());
         flags.set(Key::DataDir, "--data-dir", self.global.data_dir.clone());
         flags.set(Key::LogDir, "--log-dir", self.global.log_dir.clone());

@@ -1,5 +1,7 @@
 //! `darkroom costs`: what was spent. Must not add anything up: the store does.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, Duration, NaiveTime, Utc};
 use clap::{Args, ValueEnum};
 
@@ -30,7 +32,7 @@ pub enum By {
     Day,
     /// Whose bill it is on
     Service,
-    /// What became of the money: picture, in_progress, or a failure's code
+    /// What became of the money: picture, `in_progress`, or a failure's code
     Cause,
 }
 
@@ -73,16 +75,16 @@ fn text(report: &CostReport, args: &CostsArgs) -> String {
     rows.push(line("total".to_owned(), report.total_usd, report.count));
     let mut text = table::plain(&[heading, "CHARGES", "USD"], &[1, 2], rows);
     let last = report.to - Duration::days(1);
-    text.push_str(&format!("\n\n{} to {}, UTC", report.from.format("%Y-%m-%d"), last.format("%Y-%m-%d")));
+    let _ = write!(text, "\n\n{} to {}, UTC", report.from.format("%Y-%m-%d"), last.format("%Y-%m-%d"));
     if report.unknown_usd > Usd::ZERO {
-        text.push_str(&format!("\nnot in the total: {} that may not be billed", report.unknown_usd.display()));
+        let _ = write!(text, "\nnot in the total: {} that may not be billed", report.unknown_usd.display());
     }
     if report.unconfirmed_usd > Usd::ZERO {
         let amount = report.unconfirmed_usd.display();
-        text.push_str(&format!("\nnot in the total: {amount} of orders whose outcome nobody knows"));
+        let _ = write!(text, "\nnot in the total: {amount} of orders whose outcome nobody knows");
     }
     if report.unpriced_count > 0 {
-        text.push_str(&format!("\nnot in the total: {} charges of unknown price", report.unpriced_count));
+        let _ = write!(text, "\nnot in the total: {} charges of unknown price", report.unpriced_count);
     }
     if report.simulated {
         text.push('\n');

@@ -74,7 +74,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
     for warning in &config.warnings {
         output::note(&format!("darkroom: {warning}"));
     }
-    let output = Output::new(cli.global.json, config.no_color);
+    let output = Output::new(cli.global.json);
     let session = Session { config, output };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

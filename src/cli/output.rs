@@ -11,13 +11,14 @@ use crate::jobs::text::clean_line;
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
-    color: bool,
+    columns: Option<usize>,
 }
 
 impl Output {
-    /// Output as JSON or for people; colours only where a person looks and wants them.
-    pub fn new(json: bool, no_color: bool) -> Self {
-        Self { json, color: !no_color && io::stdout().is_terminal() }
+    /// Output as JSON or for people.
+    pub fn new(json: bool) -> Self {
+        let size = io::stdout().is_terminal().then(crossterm::terminal::size).and_then(Result::ok);
+        Self { json, columns: size.map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0) }
     }
 
     /// Whether the answer is one JSON document.
@@ -25,15 +26,9 @@ impl Output {
         self.json
     }
 
-    /// Whether the answer may have colours.
-    pub fn has_color(self) -> bool {
-        self.color
-    }
-
     /// Columns of the terminal that the answer goes to; `None` where it goes elsewhere.
     pub fn columns(self) -> Option<usize> {
-        let size = io::stdout().is_terminal().then(crossterm::terminal::size)?;
-        size.ok().map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0)
+        self.columns
     }
 
     /// The answer: one JSON document with `--json`, else the text.

@@ -79,7 +79,9 @@ fn fit_prompts(heading: &[&str; 7], rows: &mut [Vec<String>], columns: Option<us
 pub fn cost(job: &Job) -> String {
     match (job.cost(), job.cost_basis()) {
         (Some(amount), Some(Basis::Estimated)) => format!("~{}", amount.display()),
-        (Some(amount), Some(basis)) if !basis.counts() => format!("{} +{basis}", amount.display(), basis = basis.as_str()),
+        (Some(amount), Some(basis)) if !basis.counts() => {
+            format!("{} +{basis}", amount.display(), basis = basis.as_str())
+        }
         (Some(amount), _) => amount.display(),
         (None, Some(basis)) => basis.as_str().to_owned(),
         (None, None) => "-".to_owned(),

@@ -20,6 +20,11 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// Flags without any value yet.
+    pub fn new(config: Option<PathBuf>) -> Self {
+        Self { config, values: BTreeMap::new() }
+    }
+
     /// Adds a value if the flag was given.
     pub fn set(&mut self, key: Key, flag: &'static str, value: Option<impl Into<String>>) {
         if let Some(value) = value {

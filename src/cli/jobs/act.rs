@@ -87,7 +87,10 @@ pub async fn retry(session: &Session, args: &RetryArgs) -> Result<(), CliError> 
     let acted = counter.desk.retry(counter.ids.clone()).await?;
     if strangers > 0 {
         let provider = session.config.provider;
-        output::note(&format!("{} made for another provider than {provider} wait for one of their own", count(strangers)));
+        output::note(&format!(
+            "{} made for another provider than {provider} wait for one of their own",
+            count(strangers)
+        ));
     }
     counter.report(session, acted, "retried").await
 }

@@ -206,7 +206,8 @@ mod tests {
         assert!(lines[0].1.as_ref().unwrap_err().contains("has 3 cells"));
         assert!(lines[1].1.as_ref().unwrap_err().contains("not UTF-8"));
         assert_eq!(lines[2].0, 4);
-        let lines = json_lines(b"{\"prompt\": \"a\"}\n\n[1]\n{\"prompt\": 3}\n{\"prompt\": \"b\", \"count\": 1.5}\n{oops\n");
+        let lines =
+            json_lines(b"{\"prompt\": \"a\"}\n\n[1]\n{\"prompt\": 3}\n{\"prompt\": \"b\", \"count\": 1.5}\n{oops\n");
         let numbers: Vec<u64> = lines.iter().map(|(number, _)| *number).collect();
         assert_eq!(numbers, [1, 3, 4, 5, 6]);
         assert!(lines[0].1.is_ok());

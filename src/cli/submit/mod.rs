@@ -27,9 +27,11 @@ use plan::Plan;
 
 /// Make jobs from a prompt or from a file of them
 #[derive(Debug, Args)]
-#[command(after_help = "A line of FILE has `prompt` and, as it likes, `model`, `count`, `tags` and the parameters by their API \
+#[command(
+    after_help = "A line of FILE has `prompt` and, as it likes, `model`, `count`, `tags` and the parameters by their API \
                         names (safety_tolerance). CSV names its columns in the first line. Flags stand for what a line does \
-                        not say.")]
+                        not say."
+)]
 pub struct SubmitArgs {
     /// What the picture shows; several words are one prompt
     #[arg(value_name = "PROMPT", conflicts_with = "file")]
@@ -103,7 +105,8 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
 
 /// What is wrong with a prompt of the command line is wrong usage; what is wrong in a file is told by its line.
 fn plan(session: &Session, args: &SubmitArgs, given: &[(String, String)]) -> Result<Plan, CliError> {
-    let here = std::env::current_dir().map_err(|why| CliError::Failed(format!("the working directory is gone: {why}")))?;
+    let here =
+        std::env::current_dir().map_err(|why| CliError::Failed(format!("the working directory is gone: {why}")))?;
     let defaults = Defaults::new(&session.config, args, given, here)?;
     let simulated = session.config.is_simulated();
     let Some(path) = &args.file else {

@@ -120,8 +120,7 @@ fn read(model: &Model, name: &str, given: Given, here: &Path) -> Result<Value, S
         (Given::Text(text), Some(parameter)) => parameter.parse(&text).map_err(|problem| problem.to_string())?,
         (Given::Text(text), None) => Value::from(text),
     };
-    let is_image =
-        |kind: &ParameterKind| matches!(kind, ParameterKind::Image | ParameterKind::Images { .. });
+    let is_image = |kind: &ParameterKind| matches!(kind, ParameterKind::Image | ParameterKind::Images { .. });
     if parameter.is_some_and(|parameter| is_image(&parameter.kind)) {
         match &mut value {
             Value::Array(images) => images.iter_mut().try_for_each(|image| anchor(name, image, here))?,
@@ -140,7 +139,8 @@ fn anchor(name: &str, image: &mut Value, here: &Path) -> Result<(), String> {
     if !absolute.is_file() {
         return Err(format!("{name}: there is no file {}", clean_line(&path, 200)));
     }
-    let text = absolute.to_str().ok_or_else(|| format!("{name}: the path of {} is not text", clean_line(&path, 200)))?;
+    let text =
+        absolute.to_str().ok_or_else(|| format!("{name}: the path of {} is not text", clean_line(&path, 200)))?;
     *image = Value::from(text);
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! model's parameter does.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -11,58 +12,71 @@ use crate::jobs::{Catalog, Model, Parameter, ParameterKind};
 /// How many models a flag's help names.
 const NAMED: usize = 4;
 
-/// Parameters by API name, with the models that take them.
-fn known() -> BTreeMap<&'static str, Vec<(&'static Model, &'static Parameter)>> {
-    let mut known: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for model in &Catalog::builtin().models {
-        for parameter in &model.parameters {
-            known.entry(parameter.name.as_str()).or_default().push((model, parameter));
+/// A parameter that at least one model has.
+struct Known {
+    /// The API's name.
+    name: &'static str,
+    /// The name as a flag.
+    flag: String,
+    /// The models that take it; never empty.
+    takers: Vec<(&'static Model, &'static Parameter)>,
+}
+
+/// All of them, by API name. Made once: clap keeps the names for as long as the program runs.
+fn known() -> &'static [Known] {
+    static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
+        let mut takers: BTreeMap<&'static str, Vec<_>> = BTreeMap::new();
+        for model in &Catalog::builtin().models {
+            for parameter in &model.parameters {
+                takers.entry(parameter.name.as_str()).or_default().push((model, parameter));
+            }
         }
-    }
-    known
+        let known = takers.into_iter().map(|(name, takers)| Known { name, flag: name.replace('_', "-"), takers });
+        known.collect()
+    });
+    &KNOWN
 }
 
 /// `submit` with a flag for each parameter: `--aspect-ratio`, and the API's own `--aspect_ratio` beside it.
 pub fn with_parameters(command: Command) -> Command {
     let taken: Vec<String> = command.get_arguments().filter_map(Arg::get_long).map(str::to_owned).collect();
-    known().into_iter().filter(|(name, _)| !taken.contains(&flag(name))).fold(command, |command, (name, takers)| {
-        let Some((_, parameter)) = takers.first() else { return command };
-        let mut argument = Arg::new(name)
-            .long(flag(name))
-            .help(help(&takers))
-            .help_heading("Parameters of the models")
-            .value_name(value_name(&parameter.kind))
-            .value_parser(ValueParser::string())
-            .allow_hyphen_values(true);
-        if flag(name) != name {
-            argument = argument.alias(name);
-        }
-        let several = |parameter: &Parameter| matches!(parameter.kind, ParameterKind::Images { .. });
-        argument = if takers.iter().all(|(_, parameter)| parameter.kind == ParameterKind::Boolean) {
-            // `--raw a red fox` must not take `a` for its value.
-            argument.num_args(0..=1).require_equals(true).default_missing_value("true")
-        } else if takers.iter().any(|(_, parameter)| several(parameter)) {
-            argument.action(ArgAction::Append)
-        } else {
-            argument
-        };
-        command.arg(argument)
-    })
+    known()
+        .iter()
+        .filter(|known| !taken.contains(&known.flag))
+        .fold(command, |command, known| command.arg(argument(known)))
+}
+
+fn argument(known: &'static Known) -> Arg {
+    let kinds = || known.takers.iter().map(|(_, parameter)| &parameter.kind);
+    let mut argument = Arg::new(known.name)
+        .long(known.flag.as_str())
+        .help(help(&known.takers))
+        .help_heading("Parameters of the models")
+        .value_parser(ValueParser::string())
+        .allow_hyphen_values(true);
+    if let Some(kind) = kinds().next() {
+        argument = argument.value_name(value_name(kind));
+    }
+    if known.flag != known.name {
+        argument = argument.alias(known.name);
+    }
+    if kinds().all(|kind| *kind == ParameterKind::Boolean) {
+        // `--raw a red fox` must not take `a` for its value.
+        return argument.num_args(0..=1).require_equals(true).default_missing_value("true");
+    }
+    if kinds().any(|kind| matches!(kind, ParameterKind::Images { .. })) {
+        return argument.action(ArgAction::Append);
+    }
+    argument
 }
 
 /// The parameters that were given, by API name, as they were typed; several images of one parameter are joined by line breaks.
 pub fn given(matches: &ArgMatches) -> Vec<(String, String)> {
-    let names = known().into_keys().filter(|name| matches.try_contains_id(name).unwrap_or(false));
-    names
-        .filter_map(|name| {
-            let values: Vec<String> = matches.try_get_many::<String>(name).ok()??.cloned().collect();
-            Some((name.to_owned(), values.join("\n")))
-        })
-        .collect()
-}
-
-fn flag(name: &str) -> String {
-    name.replace('_', "-")
+    let of = |known: &Known| {
+        let values: Vec<String> = matches.try_get_many::<String>(known.name).ok()??.cloned().collect();
+        Some((known.name.to_owned(), values.join("\n")))
+    };
+    known().iter().filter_map(of).collect()
 }
 
 fn help(takers: &[(&Model, &Parameter)]) -> String {
@@ -97,9 +111,10 @@ mod tests {
 
     #[test]
     fn every_parameter_of_every_model_has_a_flag() {
-        for name in known().into_keys() {
-            let value = format!("--{}=1", flag(name));
-            assert_eq!(parsed(&[&value]), [(name.to_owned(), "1".to_owned())], "{name}");
+        for Known { name, flag, .. } in known() {
+            let expected = [((*name).to_owned(), "1".to_owned())];
+            assert_eq!(parsed(&[&format!("--{flag}=1")]), expected, "{name}");
+            assert_eq!(parsed(&[&format!("--{name}=1")]), expected, "{name}");
         }
     }
 

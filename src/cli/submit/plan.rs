@@ -1,7 +1,9 @@
 //! Owns what a submit would do: its orders, its price, the refused lines. Must not do it.
 
-use serde::ser::{SerializeStruct, Serializer};
+use std::fmt::Write as _;
+
 use serde::Serialize;
+use serde::ser::{SerializeStruct, Serializer};
 
 use super::file::Refused;
 use super::orders::Order;
@@ -51,7 +53,7 @@ impl Plan {
     fn price_in_words(&self) -> String {
         match self.price() {
             (total, 0) => format!("about {}", total.display()),
-            (Usd::ZERO, _) => "a price that is not known".to_owned(),
+            (total, _) if total == Usd::ZERO => "a price that is not known".to_owned(),
             (total, unpriced) => format!("about {} and {unpriced} of unknown price", total.display()),
         }
     }
@@ -86,7 +88,7 @@ impl Plan {
             ]
         });
         let mut text = table::plain(&["COUNT", "EACH", "TOGETHER", "MODEL", "PROMPT"], &[0, 1, 2], rows);
-        text.push_str(&format!("\n\n{} to make for {}; nothing was created", self.count(), self.price_in_words()));
+        let _ = write!(text, "\n\n{} to make for {}; nothing was created", self.count(), self.price_in_words());
         if self.simulated {
             text.push('\n');
             text.push_str(table::SIMULATED);

@@ -7,10 +7,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::cli::Session;
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::running::{News, Running};
-use crate::cli::{Session, output};
 use crate::engine::Mode;
 use crate::engine::local::Presence;
 use crate::jobs::{Job, JobId};
