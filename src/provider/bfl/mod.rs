@@ -49,13 +49,13 @@ pub struct FluxOptions {
 }
 
 impl FluxOptions {
-    /// The usual patience: 10 s to connect, 180 s for an order, 20 s for a look, 120 s for a picture.
+    /// The usual patience: 10 s to connect, 90 s for an order, 20 s for a look, 120 s for a picture.
     pub fn new(base_url: Url, key: Option<SecretString>) -> Self {
         Self {
             base_url,
             key,
             connect_timeout: Duration::from_secs(10),
-            submit_timeout: Duration::from_mins(3),
+            submit_timeout: Duration::from_secs(90),
             check_timeout: Duration::from_secs(20),
             fetch_timeout: Duration::from_mins(2),
         }
