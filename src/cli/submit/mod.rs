@@ -26,6 +26,7 @@ pub use parameters::{given, with_parameters};
 use plan::Plan;
 
 /// Make jobs from a prompt or from a file of them
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 #[derive(Debug, Args)]
 #[command(
     after_help = "A line of FILE has `prompt` and, as it likes, `model`, `count`, `tags` and the parameters by their API \
