@@ -1,40 +1,91 @@
-//! temp
-use crate::config::{Config, ConfigError};
-use crate::engine::{Mode, Ports, Settings};
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Store, StoreError};
+//! Owns which adapters a configuration means: the only file that names them. Must not decide anything else.
+
 use std::sync::Arc;
 
-/// e
+use secrecy::SecretString;
+use tokio::task::{JoinError, spawn_blocking};
+use url::Url;
+
+use crate::bucket::folder::FolderBucket;
+use crate::bucket::{Bucket, BucketError};
+use crate::config::{Config, ConfigError, ProviderKind};
+use crate::engine::{Mode, Ports, Settings, SystemClock};
+use crate::provider::Provider;
+use crate::provider::bfl::{FluxClient, FluxClientError, FluxOptions};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Store, StoreError};
+
+/// Why the parts of a configuration cannot be put together.
 #[derive(Debug, thiserror::Error)]
 pub enum WiringError {
-    /// c
+    /// The configuration names what is not there.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// s
+    /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// j
+    /// The bucket cannot be opened.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
+    /// There is no client of the FLUX API.
+    #[error(transparent)]
+    Client(#[from] FluxClientError),
+    /// A thread that opened a file broke.
     #[error("opening was stopped: {0}")]
-    Stopped(#[from] tokio::task::JoinError),
+    Stopped(#[from] JoinError),
 }
-/// w
+
+/// A provider, and what must live as long as it.
+pub struct WiredProvider {
+    /// The port.
+    pub provider: Arc<dyn Provider>,
+    /// Where it is.
+    pub address: Url,
+}
+
+/// Everything that an engine needs, and what must live as long as it.
 pub struct Wired {
-    /// p
+    /// The ports.
     pub ports: Ports,
 }
-/// s
+
+/// Where job documents are kept.
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, WiringError> {
     config.require_built_in()?;
     let path = config.data_dir.join("darkroom.db");
-    let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path)).await??;
+    let store = spawn_blocking(move || SqliteStore::open(&path)).await??;
     Ok(Arc::new(store))
 }
-/// p
-pub async fn open_ports(_config: &Config, _store: Arc<dyn Store>) -> Result<Wired, WiringError> {
-    Err(WiringError::Config(ConfigError::NoDataDir))
+
+/// Where pictures are kept.
+pub async fn open_bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringError> {
+    config.require_built_in()?;
+    let folder = config.data_dir.join("pictures");
+    let bucket = spawn_blocking(move || FolderBucket::open(&folder)).await??;
+    Ok(Arc::new(bucket))
 }
-/// s
+
+/// Whoever makes the pictures: the real API, or a simulator of this data directory, which is started if none serves.
+pub async fn open_provider(config: &Config) -> Result<WiredProvider, WiringError> {
+    let (address, key) = match config.provider {
+        ProviderKind::Bfl => (config.bfl_api_url.clone(), config.api_key()?.clone()),
+        // Never the real key: the simulator takes any.
+        ProviderKind::Simulator => (config.bfl_api_url.clone(), SecretString::from("simulated")),
+    };
+    let mut options = FluxOptions::new(address.clone(), Some(key));
+    options.submit_timeout = Settings::default().submit_timeout;
+    Ok(WiredProvider { provider: Arc::new(FluxClient::new(options)?), address })
+}
+
+/// All ports of an engine, around a store that is open.
+pub async fn open_ports(config: &Config, store: Arc<dyn Store>) -> Result<Wired, WiringError> {
+    let bucket = open_bucket(config).await?;
+    let WiredProvider { provider, .. } = open_provider(config).await?;
+    let clock = Arc::new(SystemClock);
+    Ok(Wired { ports: Ports { provider, store, bucket, clock } })
+}
+
+/// The settings of an engine. `report` where a screen listens.
 pub fn settings(config: &Config, mode: Mode, report: bool) -> Settings {
     Settings {
         slots: config.slots,

@@ -1,6 +1,61 @@
-//! temp
-use super::Session;
+//! `darkroom doctor`: is everything that this configuration needs there and reachable? Must not create a job or spend money.
+
+mod checks;
+
+use serde::Serialize;
+
 use super::error::CliError;
-pub async fn run(_s: &Session) -> Result<(), CliError> {
-    Ok(())
+use super::{Session, table};
+use crate::jobs::text::clean_line;
+
+/// What one check found.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: &'static str,
+    ok: bool,
+    message: String,
+    /// What to do, where something is wrong.
+    advice: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Diagnosis {
+    ok: bool,
+    simulated: bool,
+    checks: Vec<Check>,
+}
+
+impl Check {
+    fn ok(name: &'static str, message: impl Into<String>) -> Self {
+        Self { name, ok: true, message: clean_line(&message.into(), 300), advice: None }
+    }
+
+    fn problem(name: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Self {
+        let (message, advice) = (message.into(), advice.into());
+        Self { name, ok: false, message: clean_line(&message, 300), advice: Some(clean_line(&advice, 300)) }
+    }
+}
+
+/// Runs all checks. Errors: at least one found a problem.
+pub async fn run(session: &Session) -> Result<(), CliError> {
+    let checks = checks::all(&session.config).await;
+    let ok = checks.iter().all(|check| check.ok);
+    let diagnosis = Diagnosis { ok, simulated: session.config.is_simulated(), checks };
+    session.output.answer(&diagnosis, || text(&diagnosis))?;
+    if ok { Ok(()) } else { Err(CliError::Said) }
+}
+
+fn text(diagnosis: &Diagnosis) -> String {
+    let rows = diagnosis.checks.iter().flat_map(|check| {
+        let state = if check.ok { "ok" } else { "problem" };
+        let line = vec![check.name.to_owned(), state.to_owned(), check.message.clone()];
+        let advice = check.advice.iter().map(|advice| vec![String::new(), String::new(), format!("→ {advice}")]);
+        [line].into_iter().chain(advice).collect::<Vec<_>>()
+    });
+    let mut text = table::plain(&["CHECK", "", ""], &[], rows);
+    if diagnosis.simulated {
+        text.push_str("\n\n");
+        text.push_str(table::SIMULATED);
+    }
+    text
 }

@@ -1,0 +1,206 @@
+//! Owns the checks themselves. Each answers with what it saw and, where that is wrong, what to do.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use url::Url;
+
+use super::Check;
+use crate::config::{Config, ImagesMode, ProviderKind};
+use crate::engine::local::Presence;
+use crate::provider::CreditsError;
+use crate::wiring;
+
+/// A clock that is further off than this spoils budgets, claims and signed links.
+const MOST_SKEW: chrono::Duration = chrono::Duration::seconds(30);
+
+/// How long a server may take to say what time it is.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// All checks, in the order in which one needs the other.
+pub async fn all(config: &Config) -> Vec<Check> {
+    let mut checks = vec![configuration(config), data_dir(config), store(config).await, bucket(config).await];
+    checks.extend(provider(config).await);
+    checks.push(money(config));
+    checks.push(log_dir(config));
+    checks.push(terminal(config));
+    checks
+}
+
+fn configuration(config: &Config) -> Check {
+    const NAME: &str = "configuration";
+    if let Err(error) = config.require_built_in() {
+        return Check::problem(NAME, error.to_string(), "`darkroom config` shows where each value came from");
+    }
+    let context = config.context.as_ref().map_or(String::new(), |name| format!("context {name}, "));
+    let (provider, store, bucket, engine) = (config.provider, config.store, config.bucket, config.engine);
+    let line = format!("{context}{provider}, {store}, {bucket}, {engine}");
+    match config.warnings.first() {
+        Some(warning) => Check::problem(NAME, warning.clone(), "mend the name, or remove it"),
+        None => Check::ok(NAME, line),
+    }
+}
+
+fn data_dir(config: &Config) -> Check {
+    const NAME: &str = "data directory";
+    let folder = &config.data_dir;
+    match writable(folder) {
+        Ok(()) => {
+            let live = Presence::live(folder).len();
+            let workers = if live == 1 { "1 worker lives".to_owned() } else { format!("{live} workers live") };
+            Check::ok(NAME, format!("{}, {workers}", folder.display()))
+        }
+        Err(why) => Check::problem(
+            NAME,
+            format!("{} cannot be written: {why}", folder.display()),
+            "set DARKROOM_DATA_DIR or --data-dir to a directory of your own",
+        ),
+    }
+}
+
+fn log_dir(config: &Config) -> Check {
+    const NAME: &str = "log directory";
+    let folder = &config.log_dir;
+    match writable(folder) {
+        Ok(()) => Check::ok(NAME, format!("{}, {} days are kept", folder.display(), config.log_days)),
+        Err(why) => Check::problem(
+            NAME,
+            format!("{} cannot be written: {why}", folder.display()),
+            "set DARKROOM_LOG_DIR or --log-dir to a directory of your own; without it nothing is logged",
+        ),
+    }
+}
+
+/// Whether a file can be made there; the directory is made if it is missing, the file is gone afterwards.
+fn writable(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    tempfile::tempfile_in(folder).map(drop)
+}
+
+async fn store(config: &Config) -> Check {
+    const NAME: &str = "store";
+    let counted = match wiring::open_store(config).await {
+        Ok(store) => store.counts().await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match counted {
+        Ok(counts) => Check::ok(NAME, format!("{} jobs", counts.total())),
+        Err(why) => {
+            Check::problem(NAME, why, "the line says what is wrong with the database; jobs cannot be read until then")
+        }
+    }
+}
+
+async fn bucket(config: &Config) -> Check {
+    const NAME: &str = "bucket";
+    let ready = match wiring::open_bucket(config).await {
+        Ok(bucket) => bucket.ready().await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    match ready {
+        Ok(()) => Check::ok(NAME, "pictures can be stored"),
+        Err(why) => Check::problem(NAME, why, "no job is started while pictures cannot be stored"),
+    }
+}
+
+async fn provider(config: &Config) -> Vec<Check> {
+    const NAME: &str = "provider";
+    let wired = match wiring::open_provider(config).await {
+        Ok(wired) => wired,
+        Err(error) => return vec![Check::problem(NAME, error.to_string(), advice(config))],
+    };
+    let place = wired.address.host_str().unwrap_or_default().to_owned();
+    let first = match wired.provider.credits().await {
+        Ok(credits) => {
+            let worth = credits.to_usd().display();
+            Check::ok(NAME, format!("{place} answers, the key is accepted, {credits} credits ({worth}) are left"))
+        }
+        Err(CreditsError::KeyRejected(why)) => Check::problem(
+            NAME,
+            format!("{place} refuses the key: {why}"),
+            "set BFL_API_KEY to a key of this account (dashboard.bfl.ai)",
+        ),
+        Err(CreditsError::Unavailable(why)) => Check::problem(NAME, format!("{place}: {why}"), advice(config)),
+    };
+    vec![first, clock(&wired.address).await]
+}
+
+fn advice(config: &Config) -> &'static str {
+    match config.provider {
+        ProviderKind::Bfl => "check the network and BFL_API_URL, or work without it: DARKROOM_PROVIDER=simulator",
+        ProviderKind::Simulator => {
+            "the simulator of this data directory cannot be reached; another --data-dir has its own"
+        }
+    }
+}
+
+async fn clock(address: &Url) -> Check {
+    const NAME: &str = "clock";
+    match server_time(address).await {
+        Ok(server) => {
+            let skew = Utc::now() - server;
+            let seconds = skew.num_seconds();
+            if skew.abs() <= MOST_SKEW {
+                Check::ok(NAME, format!("{seconds} s off the provider's"))
+            } else {
+                Check::problem(NAME, format!("{seconds} s off the provider's"), "set this machine's clock (NTP)")
+            }
+        }
+        Err(why) => Check::problem(NAME, format!("the provider's time is not known: {why}"), "see the provider's line"),
+    }
+}
+
+/// What the server says in its `Date` header; any answer has one. The key does not travel along.
+async fn server_time(address: &Url) -> Result<DateTime<Utc>, String> {
+    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
+    let client = client.map_err(|why| why.to_string())?;
+    let answer = client.get(address.clone()).send().await.map_err(|why| why.without_url().to_string())?;
+    let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
+    let date = date.ok_or("it does not say")?;
+    DateTime::parse_from_rfc2822(date).map(|date| date.with_timezone(&Utc)).map_err(|why| why.to_string())
+}
+
+fn money(config: &Config) -> Check {
+    const NAME: &str = "money";
+    let caps = [(config.budget.daily, "a day"), (config.budget.monthly, "a month")];
+    let caps: Vec<String> =
+        caps.into_iter().filter_map(|(cap, period)| cap.map(|cap| format!("{} {period}", cap.display()))).collect();
+    let caps = if caps.is_empty() { "no cap is set".to_owned() } else { format!("at most {}", caps.join(", ")) };
+    match config.provider {
+        ProviderKind::Simulator => Check::ok(NAME, format!("simulated, {caps}")),
+        ProviderKind::Bfl => Check::ok(NAME, format!("real money, {caps} (DARKROOM_BUDGET_DAILY_USD)")),
+    }
+}
+
+fn terminal(config: &Config) -> Check {
+    const NAME: &str = "terminal";
+    if !std::io::stdout().is_terminal() {
+        return Check::ok(NAME, "none here; `darkroom worker` and --json need none");
+    }
+    let kind = std::env::var("TERM").unwrap_or_default();
+    if kind.is_empty() || kind == "dumb" {
+        return Check::problem(NAME, format!("TERM is '{kind}'"), "the console needs a terminal that can place text");
+    }
+    let size = crossterm::terminal::size().map_or(String::new(), |(columns, rows)| format!(", {columns}x{rows}"));
+    let unicode = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|value| !value.is_empty())
+        .is_some_and(|value| value.to_ascii_lowercase().replace('-', "").contains("utf8"));
+    let symbols = if unicode && !config.ascii { "Unicode" } else { "ASCII symbols (--ascii) are safer" };
+    let colors = if config.no_color {
+        "no colours"
+    } else if std::env::var("COLORTERM").is_ok_and(|value| matches!(value.as_str(), "truecolor" | "24bit")) {
+        "true colour"
+    } else {
+        "256 colours or fewer"
+    };
+    let images = match config.images {
+        ImagesMode::Auto => "pictures as the terminal can",
+        ImagesMode::Halfblocks => "pictures as half blocks",
+        ImagesMode::Off => "no pictures",
+    };
+    Check::ok(NAME, format!("{kind}{size}, {symbols}, {colors}, {images}"))
+}
