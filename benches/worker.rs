@@ -3,7 +3,11 @@
 //! `cargo bench --bench worker` prints jobs per second, peak memory and database size for 10,000 jobs;
 //! `DARKROOM_BENCH_JOBS=1000 cargo bench --bench worker` does the same for fewer. It fails where the books do not equal the
 //! simulator's bill, never over a timing.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints its figures and stops where it cannot run")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench prints its figures and stops where it cannot run"
+)]
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -30,8 +34,7 @@ fn main() {
     std::fs::write(&file, lines.join("\n")).unwrap();
 
     let begun = Instant::now();
-    let submitted =
-        darkroom(folder.path(), &["submit", "--json", "--file", file.to_str().unwrap()]).output().unwrap();
+    let submitted = darkroom(folder.path(), &["submit", "--json", "--file", file.to_str().unwrap()]).output().unwrap();
     assert!(submitted.status.success(), "{}", String::from_utf8_lossy(&submitted.stderr));
     let submit_time = begun.elapsed();
 
@@ -48,7 +51,10 @@ fn main() {
     println!("jobs                {count}");
     println!("submit              {:.2} s", submit_time.as_secs_f64());
     println!("run until idle      {:.2} s = {:.0} jobs/s", time.as_secs_f64(), count as f64 / time.as_secs_f64());
-    println!("peak memory         {}", peak.map_or_else(|| "not known here".to_owned(), |kb| format!("{} MB", kb / 1024)));
+    println!(
+        "peak memory         {}",
+        peak.map_or_else(|| "not known here".to_owned(), |kb| format!("{} MB", kb / 1024))
+    );
     println!("database            {:.1} MB", size(&data, "darkroom.db") as f64 / 1e6);
     println!("spent (simulated)   ${}", costs["total_usd"].as_str().unwrap_or("?"));
 }
@@ -87,5 +93,9 @@ fn high_water(status: &str) -> Option<u64> {
 }
 
 fn size(data: &Path, name: &str) -> u64 {
-    ["", "-wal", "-shm"].iter().filter_map(|end| std::fs::metadata(data.join(format!("{name}{end}"))).ok()).map(|file| file.len()).sum()
+    ["", "-wal", "-shm"]
+        .iter()
+        .filter_map(|end| std::fs::metadata(data.join(format!("{name}{end}"))).ok())
+        .map(|file| file.len())
+        .sum()
 }

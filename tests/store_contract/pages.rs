@@ -129,4 +129,3 @@ pub async fn counts_are_by_stage(fixture: Fixture) {
     let counts = fixture.other.counts().await.unwrap();
     assert_eq!((counts.of(StageName::Queued), counts.of(StageName::Cancelled)), (1, 1));
 }
-

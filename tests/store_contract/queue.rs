@@ -106,5 +106,9 @@ pub async fn next_due_is_the_first_instant_that_changes_due(fixture: Fixture) {
     }
     assert_eq!(seen, [20, 45, 50, 60]);
     let closed = Due { queued: false, ..query(0) };
-    assert_eq!(fixture.store.next_due(closed).await.unwrap(), Some(at(45)), "held jobs do not matter to a closed intake");
+    assert_eq!(
+        fixture.store.next_due(closed).await.unwrap(),
+        Some(at(45)),
+        "held jobs do not matter to a closed intake"
+    );
 }

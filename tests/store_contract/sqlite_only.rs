@@ -219,8 +219,22 @@ async fn hostile_contents_come_back_unchanged() {
     let file = File::new();
     let store = file.open();
     let pieces = [
-        "\0", "\u{1b}[2J\u{1b}]0;x\u{7}", "'; DROP TABLE jobs; --", "\"\\\"", "{{}}%s%n", "\u{202e}evil", "🦊👩‍👩‍👧", "\r\n\t",
-        "ß ſ İ ı", "\u{fffd}\u{feff}", "%_*?", "\u{10ffff}", "</script>", "NULL", "é\u{301}", "\u{2028}",
+        "\0",
+        "\u{1b}[2J\u{1b}]0;x\u{7}",
+        "'; DROP TABLE jobs; --",
+        "\"\\\"",
+        "{{}}%s%n",
+        "\u{202e}evil",
+        "🦊👩‍👩‍👧",
+        "\r\n\t",
+        "ß ſ İ ı",
+        "\u{fffd}\u{feff}",
+        "%_*?",
+        "\u{10ffff}",
+        "</script>",
+        "NULL",
+        "é\u{301}",
+        "\u{2028}",
     ];
     let mut jobs = Vec::new();
     for (number, seconds) in (0..200_usize).zip(0..) {

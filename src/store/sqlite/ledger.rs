@@ -111,8 +111,7 @@ pub(super) fn report(connection: &Connection, query: &CostQuery) -> Result<CostR
         "SELECT {key}, basis, amount, count(*) FROM charges WHERE simulated = ?1 AND at >= ?2 AND at < ?3
          GROUP BY 1, 2, 3"
     ))?;
-    let mut rows =
-        statement.query(params![query.simulated, nanoseconds(query.from), nanoseconds(query.to)])?;
+    let mut rows = statement.query(params![query.simulated, nanoseconds(query.from), nanoseconds(query.to)])?;
     let mut lines = Vec::new();
     while let Some(row) = rows.next()? {
         let mut key: String = row.get(0)?;

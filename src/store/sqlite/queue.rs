@@ -65,7 +65,8 @@ fn collect(
     while jobs.len() < limit
         && let Some(row) = rows.next()?
     {
-        if let Ok(job) = read_job(row.get_ref(0)?.as_str().unwrap_or_default(), row.get(1)?, &row.get::<_, String>(2)?) {
+        if let Ok(job) = read_job(row.get_ref(0)?.as_str().unwrap_or_default(), row.get(1)?, &row.get::<_, String>(2)?)
+        {
             jobs.push(job);
         }
     }

@@ -165,8 +165,7 @@ mod tests {
         let job = Job::new(JobId::new("a").unwrap(), spec, true, DateTime::UNIX_EPOCH);
         assert!(matches!(Row::of(&job), Err(StoreError::Unreadable { .. })));
         let nested = (0..DEEPEST_PARAMETER).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
-        let mut job =
-            Job::new(job.id, Spec::new("flux-dev", "a fox").with("odd", nested), true, DateTime::UNIX_EPOCH);
+        let mut job = Job::new(job.id, Spec::new("flux-dev", "a fox").with("odd", nested), true, DateTime::UNIX_EPOCH);
         job.attempts[0].spec = Some(job.spec.clone());
         let row = Row::of(&job).unwrap();
         assert_eq!(read_job("a", 0, &row.document), Ok(job));
@@ -174,9 +173,10 @@ mod tests {
 
     #[test]
     fn far_times_stay_in_order() {
-        let far: Vec<i64> = ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2262-01-01T00:00:00Z", "9999-01-01T00:00:00Z"]
-            .map(|time| nanoseconds(time.parse().unwrap()))
-            .to_vec();
+        let far: Vec<i64> =
+            ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2262-01-01T00:00:00Z", "9999-01-01T00:00:00Z"]
+                .map(|time| nanoseconds(time.parse().unwrap()))
+                .to_vec();
         assert!(far.is_sorted(), "{far:?}");
     }
 }

@@ -24,9 +24,8 @@ pub(super) struct Sequence {
 impl Sequence {
     /// Goes on where the file is. Only the one who holds the write lock may count.
     pub(super) fn of(connection: &Connection) -> Result<Self, StoreError> {
-        let last = connection
-            .prepare_cached("SELECT coalesce(max(seq), 0) FROM jobs")?
-            .query_row([], |row| row.get(0))?;
+        let last =
+            connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM jobs")?.query_row([], |row| row.get(0))?;
         Ok(Self { last })
     }
 
