@@ -3,8 +3,10 @@
 pub mod board;
 pub mod cost;
 pub mod format;
+pub mod frame;
 pub mod keymap;
 pub mod layout;
+pub mod money;
 pub mod notices;
 pub mod overlays;
 pub mod panes;

@@ -97,18 +97,8 @@ impl Theme {
 
     /// The frame of a pane.
     pub fn block<'a>(&self, focused: bool) -> Block<'a> {
-        const ASCII: border::Set<'_> = border::Set {
-            top_left: "+",
-            top_right: "+",
-            bottom_left: "+",
-            bottom_right: "+",
-            vertical_left: "|",
-            vertical_right: "|",
-            horizontal_top: "-",
-            horizontal_bottom: "-",
-        };
-        let set = if self.ascii { ASCII } else { border::ROUNDED };
-        Block::bordered().border_set(set).border_style(if focused { self.border_focused } else { self.border })
+        let style = if focused { self.border_focused } else { self.border };
+        Block::bordered().border_set(border::ROUNDED).border_style(style)
     }
 
     /// The given symbol, or its ASCII stand-in.

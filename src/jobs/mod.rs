@@ -18,7 +18,7 @@ pub mod text;
 mod transitions;
 
 pub use attempt::{Attempt, Outcome};
-pub use catalog::{Catalog, CatalogError, Model, Parameter, ParameterKind, Problem};
+pub use catalog::{Catalog, CatalogError, ImageSource, ImageSourceError, Model, Parameter, ParameterKind, Problem};
 pub use claim::{Claim, WorkerId};
 pub use failure::{Billed, Failure, FailureCode, Whose};
 pub use hold::Hold;

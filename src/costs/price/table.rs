@@ -1,0 +1,107 @@
+//! Owns the form of `assets/prices.toml`. Must not reckon.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::PriceError;
+use crate::costs::Credits;
+
+/// The published price of one model.
+#[derive(Debug, Clone)]
+pub(super) struct Price {
+    /// How it is reckoned.
+    pub(super) form: Form,
+    /// A reservation that is shown with every estimate.
+    pub(super) note: Option<String>,
+    /// Who published it.
+    pub(super) source: String,
+    /// When: `2026-09-25`, or `2026-01` where the day is not known.
+    pub(super) date: String,
+}
+
+/// How a price is reckoned.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "form", rename_all = "snake_case")]
+pub(super) enum Form {
+    /// By the megapixel.
+    Megapixel {
+        /// The first megapixel of output.
+        first: Credits,
+        /// Each one more.
+        more: Credits,
+        /// Each megapixel of input.
+        input: Credits,
+    },
+    /// The same for every picture.
+    Flat {
+        /// Each.
+        credits: Credits,
+    },
+    /// By the value of one parameter.
+    Option {
+        /// The parameter.
+        option: String,
+        /// Its values that have a price.
+        prices: BTreeMap<String, Credits>,
+        /// Whether reference images change the price.
+        #[serde(default)]
+        references: References,
+    },
+    /// Only single charges are known.
+    Observed {
+        /// What was seen.
+        observed: String,
+    },
+}
+
+/// Whether reference images change a price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum References {
+    /// They do not.
+    #[default]
+    Free,
+    /// Nobody published it.
+    Unknown,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    models: BTreeMap<String, toml::Table>,
+}
+
+/// Reads the table and refuses a price without source or date, or one that is not above zero.
+pub(super) fn read(text: &str) -> Result<BTreeMap<String, Price>, PriceError> {
+    let file: File = toml::from_str(text).map_err(|error| PriceError(error.to_string()))?;
+    file.models
+        .into_iter()
+        .map(|(name, mut entry)| {
+            let wrong = |why: String| PriceError(format!("{name}: {why}"));
+            let text = |entry: &mut toml::Table, key: &str| match entry.remove(key) {
+                Some(toml::Value::String(text)) if !text.is_empty() => Some(text),
+                _ => None,
+            };
+            let note = text(&mut entry, "note");
+            let source = text(&mut entry, "source").ok_or_else(|| wrong("no source".to_owned()))?;
+            let date = text(&mut entry, "date").ok_or_else(|| wrong("no date".to_owned()))?;
+            let form: Form = entry.try_into().map_err(|error| wrong(format!("{error}")))?;
+            if form.amounts().iter().any(|amount| amount.decimal() <= rust_decimal::Decimal::ZERO) {
+                return Err(wrong("a price is above zero; leave out what is not known".to_owned()));
+            }
+            Ok((name.clone(), Price { form, note, source, date }))
+        })
+        .collect()
+}
+
+impl Form {
+    fn amounts(&self) -> Vec<Credits> {
+        match self {
+            Self::Megapixel { first, more, input } => vec![*first, *more, *input],
+            Self::Flat { credits } => vec![*credits],
+            Self::Option { prices, .. } => prices.values().copied().collect(),
+            Self::Observed { .. } => Vec::new(),
+        }
+    }
+}
