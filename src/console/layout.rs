@@ -144,8 +144,7 @@ fn stacked(body: Rect, lower: PaneName) -> (Rect, Vec<(PaneName, Rect)>) {
     if matches!(lower, PaneName::Logs | PaneName::Spend) {
         panes.push((lower, below));
     } else {
-        let [steps, picture] =
-            Split::horizontal([Constraint::Percentage(55), Constraint::Percentage(45)]).areas(below);
+        let [steps, picture] = Split::horizontal([Constraint::Percentage(55), Constraint::Percentage(45)]).areas(below);
         panes.extend([(PaneName::Picture, picture), (PaneName::Steps, steps)]);
     }
     (tabs, panes)

@@ -28,15 +28,7 @@ pub struct Status {
 
 impl Default for Status {
     fn default() -> Self {
-        Self {
-            counts: None,
-            costs: None,
-            intake: Intake::Open,
-            slots: None,
-            link: None,
-            posts: 0,
-            engine_gone: false,
-        }
+        Self { counts: None, costs: None, intake: Intake::Open, slots: None, link: None, posts: 0, engine_gone: false }
     }
 }
 

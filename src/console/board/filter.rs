@@ -76,7 +76,9 @@ impl Filter {
     pub fn search(&self) -> Option<&str> {
         self.words
             .iter()
-            .filter(|word| !word.negated && matches!(word.place, Place::Anywhere | Place::Tag | Place::Id | Place::Model))
+            .filter(|word| {
+                !word.negated && matches!(word.place, Place::Anywhere | Place::Tag | Place::Id | Place::Model)
+            })
             .map(|word| word.text.as_str())
             .max_by_key(|text| text.len())
     }
@@ -156,8 +158,7 @@ mod tests {
         let mut job =
             Job::new(JobId::new("Abc1").unwrap(), Spec::new("flux-dev", "Glass FROG"), true, DateTime::UNIX_EPOCH);
         job.tags = vec!["Zoo".into()];
-        let failure =
-            Failure::job(FailureCode::ContentModerated, "withheld", Billed::Unknown, DateTime::UNIX_EPOCH);
+        let failure = Failure::job(FailureCode::ContentModerated, "withheld", Billed::Unknown, DateTime::UNIX_EPOCH);
         job.reject(failure, DateTime::UNIX_EPOCH).unwrap();
         job
     }
@@ -169,13 +170,26 @@ mod tests {
 
     #[test]
     fn words_look_where_they_say() {
-        for filter in
-            ["", "frog", "GLASS frog", "status:failed", "status:fa", "model:dev", "tag:zo", "error:moderated", "id:ab",
-             "-whale", "-status:done", "withheld", "status:"]
-        {
+        for filter in [
+            "",
+            "frog",
+            "GLASS frog",
+            "status:failed",
+            "status:fa",
+            "model:dev",
+            "tag:zo",
+            "error:moderated",
+            "id:ab",
+            "-whale",
+            "-status:done",
+            "withheld",
+            "status:",
+        ] {
             assert!(fits(filter), "{filter}");
         }
-        for filter in ["whale", "frog whale", "status:done", "-frog", "status:running", "model:pro", "id:bc", "status:zz"] {
+        for filter in
+            ["whale", "frog whale", "status:done", "-frog", "status:running", "model:pro", "id:bc", "status:zz"]
+        {
             assert!(!fits(filter), "{filter}");
         }
     }

@@ -81,7 +81,9 @@ impl Board {
         let id = job.id.clone();
         let old = self.entries.get(&id);
         let known = old.and_then(Entry::job);
-        if known.is_some_and(|known| known.revision > job.revision || (known.revision == job.revision && **known == *job)) {
+        if known
+            .is_some_and(|known| known.revision > job.revision || (known.revision == job.revision && **known == *job))
+        {
             return false;
         }
         let moved = known.is_none_or(|known| {
@@ -119,9 +121,8 @@ impl Board {
     /// Takes in what a running job does just now. Returns whether anything changed.
     pub fn put_progress(&mut self, progress: Progress) -> bool {
         let Some(entry) = self.entries.get_mut(&progress.id) else { return false };
-        let current = entry.job().is_some_and(|job| {
-            job.stage_name().is_active() && job.attempt_number() == progress.attempt
-        });
+        let current =
+            entry.job().is_some_and(|job| job.stage_name().is_active() && job.attempt_number() == progress.attempt);
         if !current || entry.progress.as_ref() == Some(&progress) {
             return false;
         }

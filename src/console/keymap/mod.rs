@@ -214,7 +214,8 @@ impl Binding {
 
     /// Its keys, for people: `j ↓`.
     pub fn keys_shown(&self, ascii: bool) -> String {
-        let keys: Vec<String> = self.keys.iter().filter(|chord| !chord.silent).map(|chord| chord.shown(ascii)).collect();
+        let keys: Vec<String> =
+            self.keys.iter().filter(|chord| !chord.silent).map(|chord| chord.shown(ascii)).collect();
         keys.join(" ")
     }
 

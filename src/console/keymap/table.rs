@@ -5,9 +5,9 @@ use crossterm::event::KeyCode;
 use super::{Action, Binding, Chord, Group, Place, Scope};
 use crate::console::layout::PaneName;
 
-const PICTURE: Scope = Scope::OneJob;
+const PICTURE: Scope = OneJob;
 const LOGS: Scope = Scope::Only(&[Place::Pane(PaneName::Logs), Place::LogScreen]);
-const ATTEMPTS: Scope = Scope::OneJob;
+const ATTEMPTS: Scope = OneJob;
 const LISTS: Scope = Scope::Only(&[
     Place::Pane(PaneName::Queue),
     Place::Pane(PaneName::Picture),
@@ -20,7 +20,7 @@ const LISTS: Scope = Scope::Only(&[
     Place::Help,
 ]);
 /// Where arrows move although letters are typed.
-const TYPED: Scope = Scope::Only(&[Place::Palette]);
+const TYPED: Scope = Scope::Only(&[Place::Palette, Place::Filter]);
 const QUESTION: Scope = Scope::Only(&[Place::Confirm]);
 const ENTER: Scope = Scope::Only(&[Place::Palette, Place::Filter]);
 
@@ -83,7 +83,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Scope, &[key('t')], LOGS, G::Look, "this job/all", "logs: of this job, or of all"),
     // --- looking elsewhere ---
     bind(A::CostScreen, &[key('$')], Panes, G::Look, "costs", "the cost screen"),
-    bind(A::LogScreen, &[key('L')], Scope::OneJob, G::Look, "logs", "the log screen"),
+    bind(A::LogScreen, &[key('L')], OneJob, G::Look, "logs", "the log screen"),
     bind(A::Palette, &[key(':'), Chord::control('k')], Everywhere, G::Look, "", "every action, by its name"),
     // --- the engine ---
     bind(A::Pause, &[key('p')], Panes, G::Engine, "pause", "pause or resume the intake of jobs"),
@@ -113,5 +113,4 @@ pub const BINDINGS: &[Binding] = &[
 ];
 
 /// Screens over the panes where `q` goes back, as it does in pagers.
-const SCREENS: Scope =
-    Scope::Only(&[Place::Job, Place::FullPicture, Place::CostScreen, Place::LogScreen, Place::Help]);
+const SCREENS: Scope = Scope::Only(&[Place::Job, Place::FullPicture, Place::CostScreen, Place::LogScreen, Place::Help]);

@@ -26,10 +26,17 @@ fn no_shown_key_means_two_things_in_one_place() {
         let mut seen: Vec<(Chord, Action)> = Vec::new();
         for binding in bindings_in(place) {
             for chord in binding.keys.iter().filter(|chord| !chord.silent) {
-                let other = seen.iter().find(|(known, action)| known.code == chord.code
-                    && known.modifiers == chord.modifiers && *action != binding.action);
+                let other = seen.iter().find(|(known, action)| {
+                    known.code == chord.code && known.modifiers == chord.modifiers && *action != binding.action
+                });
                 // q goes back on a screen; that line stands before the one that leaves.
-                assert!(other.is_none(), "{place:?}: {} means {:?} and {:?}", chord.shown(false), other, binding.action);
+                assert!(
+                    other.is_none(),
+                    "{place:?}: {} means {:?} and {:?}",
+                    chord.shown(false),
+                    other,
+                    binding.action
+                );
                 seen.push((*chord, binding.action));
             }
         }

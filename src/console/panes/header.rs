@@ -149,7 +149,11 @@ fn money(status: &Status, theme: &Theme) -> Part {
                 theme.text
             };
             let cap = cap.display();
-            Part::new(8, style, [format!("today {spent} of {cap}"), format!("{spent} of {cap}"), format!("{spent}/{cap}")])
+            Part::new(
+                8,
+                style,
+                [format!("today {spent} of {cap}"), format!("{spent} of {cap}"), format!("{spent}/{cap}")],
+            )
         }
         None => Part::new(8, theme.text, [format!("today {spent}"), spent]),
     }

@@ -81,7 +81,10 @@ impl StepsPane {
         if job.attempts.len() > 1 {
             let keys = if view.focused || back > 0 { ", [ ] others" } else { "" };
             let dash = theme.symbol("──", "--");
-            title.push(Span::styled(format!("{dash} attempt {} of {}{keys} ", attempt.number, job.attempts.len()), theme.dim));
+            title.push(Span::styled(
+                format!("{dash} attempt {} of {}{keys} ", attempt.number, job.attempts.len()),
+                theme.dim,
+            ));
         }
         let lines = lines(job, attempt, back == 0, view, usize::from(inner.width));
         self.scroll = self.scroll.min(lines.len().saturating_sub(usize::from(inner.height)));

@@ -11,6 +11,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use self::row::Columns;
+pub use self::row::word;
 use crate::console::board::{Board, Row};
 use crate::console::format;
 use crate::console::status::Status;
@@ -28,6 +29,8 @@ pub struct QueuePane {
     offset: usize,
     /// Rows on the screen, as last drawn.
     height: usize,
+    /// Where they are.
+    rows: Rect,
     /// A range of marks that was begun at this job.
     range_from: Option<JobId>,
 }
@@ -84,10 +87,13 @@ impl QueuePane {
         i64::try_from(self.height.saturating_sub(1).max(1)).unwrap_or(1)
     }
 
-    /// Selects what was clicked, given the row of the pane's area.
-    pub fn click(&mut self, row: usize, board: &Board) {
-        if self.offset + row < board.len() {
-            self.select_index(self.offset + row, board);
+    /// Selects what was clicked, if it is a row.
+    pub fn click(&mut self, column: u16, row: u16, board: &Board) {
+        if self.rows.contains((column, row).into()) {
+            let index = self.offset + usize::from(row - self.rows.y);
+            if index < board.len() {
+                self.select_index(index, board);
+            }
         }
     }
 
@@ -130,10 +136,18 @@ impl QueuePane {
         self.height
     }
 
-    /// When an age on the screen changes next.
+    /// When something that only time changes changes next: an age, or how long something still waits.
     pub fn next_change(&self, board: &Board, now: DateTime<Utc>) -> Option<Duration> {
         let rows = board.rows(self.offset..self.offset + self.height);
-        rows.filter_map(|(_, entry)| entry.job()).map(|job| format::next_age_change(now - job.created_at)).min()
+        let jobs = rows.filter_map(|(_, entry)| entry.job());
+        jobs.map(|job| {
+            let age = format::next_age_change(now - job.created_at);
+            match job.not_before {
+                Some(until) if until > now => age.min(Duration::seconds(1)),
+                _ => age,
+            }
+        })
+        .min()
     }
 
     /// Draws the pane.
@@ -150,6 +164,7 @@ impl QueuePane {
         ])
         .areas(inner);
         self.height = usize::from(rows.height);
+        self.rows = rows;
         self.keep_in_sight(view.board.len());
         if !view.board.is_empty() {
             let last = (self.offset + self.height).min(view.board.len());
