@@ -19,7 +19,7 @@ use crate::jobs::{ImageFormat, ObjectName, text};
 const DRAFT: (&str, &str) = (".darkroom-", ".part");
 
 /// An unfinished file of this age belongs to a process that died: no write takes so long.
-const ABANDONED: Duration = Duration::from_secs(3_600);
+const ABANDONED: Duration = Duration::from_hours(1);
 
 /// Pictures in a folder. Files appear under their names whole and durable, or not at all.
 #[derive(Debug, Clone)]
@@ -234,7 +234,7 @@ mod tests {
         };
         clear_abandoned(root.path(), SystemTime::now());
         assert_eq!(names().len(), 4, "it may still be written");
-        clear_abandoned(root.path(), SystemTime::now() + ABANDONED + Duration::from_secs(60));
+        clear_abandoned(root.path(), SystemTime::now() + ABANDONED + Duration::from_mins(1));
         assert_eq!(names(), [".darkroom-abc", "a-1.png", "x.part"]);
     }
 }

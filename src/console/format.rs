@@ -55,6 +55,39 @@ pub fn cut(text: &str, cells: usize) -> String {
     line
 }
 
+/// When the text of [`age`] changes next, as a time from now.
+pub fn next_age_change(age: Duration) -> Duration {
+    let milliseconds = age.num_milliseconds().max(0);
+    let unit = match milliseconds {
+        0..60_000 => 1_000,
+        60_000..3_600_000 => 60_000,
+        3_600_000..86_400_000 => 3_600_000,
+        _ => 86_400_000,
+    };
+    Duration::milliseconds(unit - milliseconds % unit)
+}
+
+/// `1 job`, `3 jobs`.
+pub fn count(number: usize, word: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {word}{plural}")
+}
+
+/// Exactly that many cells: cut, or filled up with spaces behind.
+pub fn fit(text: &str, cells: usize) -> String {
+    let mut line = cut(text, cells);
+    let used = line.width();
+    line.extend(std::iter::repeat_n(' ', cells.saturating_sub(used)));
+    line
+}
+
+/// Exactly that many cells, filled up with spaces in front.
+pub fn fit_right(text: &str, cells: usize) -> String {
+    let line = cut(text, cells);
+    let used = line.width();
+    format!("{}{line}", " ".repeat(cells.saturating_sub(used)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +106,14 @@ mod tests {
         assert_eq!(duration(Duration::milliseconds(11_849)), "11.8s");
         assert_eq!(duration(Duration::seconds(123)), "2m 03s");
         assert_eq!(bytes(1_449_000), "1.4 MB");
+        assert_eq!(next_age_change(Duration::milliseconds(59_400)), Duration::milliseconds(600));
+        assert_eq!(next_age_change(Duration::seconds(90)), Duration::seconds(30));
+    }
+
+    #[test]
+    fn a_cell_is_filled_to_the_last() {
+        assert_eq!(fit("漢字漢", 4), "漢… ");
+        assert_eq!(fit_right("$1", 4), "  $1");
+        assert_eq!(count(1, "job") + " " + &count(2, "job"), "1 job 2 jobs");
     }
 }

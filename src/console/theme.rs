@@ -1,6 +1,8 @@
 //! Owns colours and symbols. Must not know what is drawn with them. Colour is never the only sign of anything.
 
 use ratatui::style::{Color, Modifier, Style};
+use ratatui::symbols::border;
+use ratatui::widgets::Block;
 
 use crate::jobs::{Job, StageName, StepState};
 
@@ -50,6 +52,64 @@ impl Theme {
             border_focused: Style::new().fg(Color::Cyan),
             simulated: Style::new().fg(Color::Yellow).add_modifier(Modifier::REVERSED | Modifier::BOLD),
         }
+    }
+
+    /// For light terminals.
+    pub fn light() -> Self {
+        Self {
+            dim: Style::new().fg(Color::Indexed(242)),
+            accent: Style::new().fg(Color::Indexed(25)),
+            good: Style::new().fg(Color::Indexed(28)),
+            warning: Style::new().fg(Color::Indexed(130)),
+            bad: Style::new().fg(Color::Indexed(160)),
+            running: Style::new().fg(Color::Indexed(26)).add_modifier(Modifier::BOLD),
+            border: Style::new().fg(Color::Indexed(248)),
+            border_focused: Style::new().fg(Color::Indexed(25)),
+            simulated: Style::new().fg(Color::Indexed(130)).add_modifier(Modifier::REVERSED | Modifier::BOLD),
+            ..Self::dark()
+        }
+    }
+
+    /// Without any colour (`NO_COLOR`): bold, dim, underlined and reversed say the same.
+    pub fn mono() -> Self {
+        let bold = Style::new().add_modifier(Modifier::BOLD);
+        Self {
+            ascii: false,
+            text: Style::new(),
+            dim: Style::new().add_modifier(Modifier::DIM),
+            accent: bold,
+            good: Style::new(),
+            warning: bold,
+            bad: bold.add_modifier(Modifier::UNDERLINED),
+            running: bold,
+            selected: Style::new().add_modifier(Modifier::REVERSED),
+            border: Style::new().add_modifier(Modifier::DIM),
+            border_focused: bold,
+            simulated: bold.add_modifier(Modifier::REVERSED),
+        }
+    }
+
+    /// The same with ASCII symbols and borders only, or not.
+    #[must_use]
+    pub fn with_ascii(self, ascii: bool) -> Self {
+        Self { ascii, ..self }
+    }
+
+    /// The frame of a pane.
+    pub fn block<'a>(&self, focused: bool) -> Block<'a> {
+        let style = if focused { self.border_focused } else { self.border };
+        Block::bordered().border_set(border::ROUNDED).border_style(style)
+    }
+
+    /// The given symbol, or its ASCII stand-in.
+    pub fn symbol(&self, symbol: &'static str, ascii: &'static str) -> &'static str {
+        if self.ascii { ascii } else { symbol }
+    }
+
+    /// A bar of that many cells, filled up to a fraction from 0 to 1: `━━━━──`, or `####--`. The filled part comes first.
+    pub fn bar(&self, fraction: f32, cells: usize) -> (String, String) {
+        let full = (fraction.clamp(0.0, 1.0) * cells as f32).round() as usize;
+        (self.symbol("━", "#").repeat(full), self.symbol("─", "-").repeat(cells - full))
     }
 
     /// The symbol of a job's state: `◌ ‖ ↑ ▶ ✓ ★ ✗ ⊘`, or `o = ^ > + * x -`.

@@ -1,5 +1,7 @@
 //! What several test modules need: a house of one's own (data, logs, environment) with the real program in it.
 
+pub mod books;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

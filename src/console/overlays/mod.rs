@@ -1,4 +1,62 @@
-//! What covers the panes: one file each.
+//! What covers the panes: one file each. They are a stack; Esc takes the top one away.
 
+pub mod confirm;
 pub mod costs;
 pub mod form;
+pub mod help;
+pub mod job;
+pub mod palette;
+
+use ratatui::layout::Rect;
+
+use super::keymap::Place;
+
+/// One layer over the panes.
+pub enum Overlay {
+    /// A question.
+    Confirm(confirm::Confirm),
+    /// The keys of a place.
+    Help(help::Help),
+    /// Every action by its name.
+    Palette(palette::Palette),
+    /// The filter line of the queue is being typed.
+    Filter,
+    /// The submit form.
+    Form(Box<form::Form>),
+    /// Everything about the selected job.
+    Job(job::JobScreen),
+    /// The picture on the whole screen.
+    Picture,
+    /// Where the money went.
+    Costs(costs::CostScreen),
+    /// The logs on the whole screen.
+    Logs,
+}
+
+impl Overlay {
+    /// Where keys go while it is on top.
+    pub fn place(&self) -> Place {
+        match self {
+            Self::Confirm(_) => Place::Confirm,
+            Self::Help(_) => Place::Help,
+            Self::Palette(_) => Place::Palette,
+            Self::Filter => Place::Filter,
+            Self::Form(_) => Place::Form,
+            Self::Job(_) => Place::Job,
+            Self::Picture => Place::FullPicture,
+            Self::Costs(_) => Place::CostScreen,
+            Self::Logs => Place::LogScreen,
+        }
+    }
+
+    /// Whether nothing below it can be seen.
+    pub fn covers_all(&self) -> bool {
+        matches!(self, Self::Job(_) | Self::Picture | Self::Costs(_) | Self::Logs)
+    }
+}
+
+/// A rectangle of at most that size in the middle of an area.
+pub fn centred(area: Rect, width: u16, height: u16) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
+}

@@ -1,5 +1,10 @@
 //! The panes: one file each, one `draw` each.
 
+pub mod footer;
+pub mod header;
 pub mod logs;
+pub mod notice;
 pub mod picture;
+pub mod queue;
 pub mod spend;
+pub mod steps;

@@ -1,1 +1,125 @@
-//! (stub)
+//! The spend pane: what is spent today, this week, this month, against which cap. Must not add up charges: the report did.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+use unicode_width::UnicodeWidthStr;
+
+use crate::console::theme::Theme;
+use crate::console::{format, frame as screen, money};
+use crate::costs::{CostReport, Usd};
+use crate::engine::CostOverview;
+use crate::jobs::text;
+
+/// One line of the pane: where it stands, and how soon it is left out where there is no room.
+struct Row {
+    /// 0 stays longest.
+    rank: u8,
+    line: Line<'static>,
+}
+
+/// Draws the pane. The most important lines stay where there is little room.
+pub fn draw(frame: &mut Frame<'_>, area: Rect, costs: Option<&CostOverview>, focused: bool, theme: &Theme) {
+    let simulated = costs.is_some_and(|costs| costs.today.simulated);
+    let facts = if simulated { "simulated, no real money" } else { "" };
+    let block = screen::pane("Spend", facts, area.width, focused, theme);
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let lines = match costs {
+        None => vec![Line::styled("Adding up what was spent…", theme.dim)],
+        Some(costs) => fit(rows(costs, usize::from(inner.width), theme), usize::from(inner.height)),
+    };
+    frame.render_widget(Paragraph::new(lines), inner);
+    screen::fold_to_ascii(frame, area, theme);
+}
+
+/// The rows that matter most, as many as there is room for, in their order.
+fn fit(rows: Vec<Row>, height: usize) -> Vec<Line<'static>> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|index| rows[*index].rank);
+    order.truncate(height);
+    let kept = |index: &usize| order.contains(index);
+    rows.into_iter().enumerate().filter(|(index, _)| kept(index)).map(|(_, row)| row.line).collect()
+}
+
+fn rows(costs: &CostOverview, width: usize, theme: &Theme) -> Vec<Row> {
+    let mut rows = vec![Row { rank: 0, line: totals(costs, width, theme) }];
+    for cap in money::caps(costs) {
+        let rank = if cap.is_close() { 1 } else { 3 };
+        rows.push(Row { rank, line: cap.line(width, theme) });
+    }
+    if costs.month.count == 0 {
+        let line = Line::styled("Nothing ordered yet: each picture's price counts here.", theme.dim);
+        rows.push(Row { rank: 4, line });
+    } else {
+        let (report, span) =
+            if costs.today.by.is_empty() { (&costs.month, Some("30 days")) } else { (&costs.today, None) };
+        if let Some(span) = span {
+            rows.push(Row { rank: 6, line: Line::styled(format!("nothing today; the last {span}:"), theme.dim) });
+        }
+        rows.extend(bars(report, width, theme));
+        rows.push(Row { rank: if is_certain(&costs.month) { 9 } else { 2 }, line: beside(&costs.month, width, theme) });
+    }
+    if let Some(credits) = costs.credits {
+        rows.push(Row { rank: 5, line: Line::styled(format!("{} left on the account", credits.display()), theme.dim) });
+    }
+    rows
+}
+
+/// `today $1.28   7 d $8.10   30 d $31.02`, the later ones left out where there is no room.
+fn totals(costs: &CostOverview, width: usize, theme: &Theme) -> Line<'static> {
+    let mut spans = Vec::new();
+    let mut used = 0;
+    for (name, report) in [("today", &costs.today), ("7 d", &costs.week), ("30 d", &costs.month)] {
+        let gap = if spans.is_empty() { 0 } else { 3 };
+        let amount = report.total_usd.display();
+        let cells = gap + name.len() + 1 + amount.len();
+        if used + cells > width && !spans.is_empty() {
+            break;
+        }
+        used += cells;
+        spans.push(Span::styled(format!("{}{name} ", " ".repeat(gap)), theme.dim));
+        let style = if name == "today" { theme.accent } else { theme.text };
+        spans.push(Span::styled(amount, style));
+    }
+    Line::from(spans)
+}
+
+/// `flux-2-pro  ━━━━━━━━━ $0.91  23`, the longest bar for the largest amount.
+fn bars(report: &CostReport, width: usize, theme: &Theme) -> Vec<Row> {
+    let largest = report.by.iter().map(|line| line.usd).max().unwrap_or(Usd::ZERO);
+    let names: Vec<String> = report.by.iter().map(|line| format::cut(&text::clean_line(&line.key, 60), 22)).collect();
+    let name_width = names.iter().map(|name| name.width()).max().unwrap_or(0).min(width / 2);
+    let amounts: Vec<String> = report.by.iter().map(|line| line.usd.display()).collect();
+    let amount_width = amounts.iter().map(String::len).max().unwrap_or(0);
+    let room = width.saturating_sub(name_width + amount_width + 3).min(40);
+    let drawn = names.iter().zip(&amounts).zip(&report.by).zip(0_u8..=200);
+    drawn
+        .map(|(((name, amount), line), index)| {
+            let name = format::cut(name, name_width);
+            let bar = money::bar(line.usd, largest, room);
+            let spans = vec![
+                Span::styled(format!("{name}{}  ", " ".repeat(name_width.saturating_sub(name.width()))), theme.text),
+                Span::styled(format!("{bar}{} ", " ".repeat(room.saturating_sub(bar.width()))), theme.accent),
+                Span::styled(format!("{amount:>amount_width$}"), theme.text),
+            ];
+            Row { rank: 10 + index, line: Line::from(spans) }
+        })
+        .collect()
+}
+
+fn is_certain(report: &CostReport) -> bool {
+    report.unknown_usd == Usd::ZERO && report.unconfirmed_usd == Usd::ZERO && report.unpriced_count == 0
+}
+
+/// `unknown $0.04 · unconfirmed $0.00`: what stands beside the 30 days' total, never in it.
+fn beside(report: &CostReport, width: usize, theme: &Theme) -> Line<'static> {
+    let mut text =
+        format!("unknown {} · unconfirmed {}", report.unknown_usd.display(), report.unconfirmed_usd.display());
+    if report.unpriced_count > 0 {
+        text.push_str(&format!(" · {} without a price", report.unpriced_count));
+    }
+    let style = if is_certain(report) { theme.dim } else { theme.warning };
+    Line::styled(format::cut(&text, width), style)
+}

@@ -71,9 +71,9 @@ pub enum FluxClientError {
     /// The key cannot stand in a header.
     #[error("the API key contains characters that no key has, such as a line break")]
     Key,
-    /// TLS could not be set up.
+    /// TLS could not be set up, such as for want of root certificates.
     #[error("the HTTP client cannot be set up: {0}")]
-    Http(#[from] reqwest::Error),
+    Http(String),
 }
 
 /// A client of the FLUX API. Cheap to share; has no state but its connections.
@@ -106,8 +106,8 @@ impl FluxClient {
         let plain = addresses.is_plain();
         Ok(Self {
             key: key.transpose().map_err(|_| FluxClientError::Key)?,
-            orders: transport::order_client(options.connect_timeout, plain)?,
-            reading: transport::reading_client(options.connect_timeout, plain)?,
+            orders: transport::order_client(options.connect_timeout, plain).map_err(FluxClientError::Http)?,
+            reading: transport::reading_client(options.connect_timeout, plain).map_err(FluxClientError::Http)?,
             addresses,
             submit_timeout: options.submit_timeout,
             check_timeout: options.check_timeout,

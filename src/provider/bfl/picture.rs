@@ -125,8 +125,9 @@ mod tests {
     use super::*;
 
     fn encoded(codec: Codec) -> Vec<u8> {
-        let noise =
-            RgbImage::from_fn(48, 32, |x, y| image::Rgb([(x * 37 ^ y * 91) as u8, (x * y) as u8, (x + y * 7) as u8]));
+        let noise = RgbImage::from_fn(48, 32, |x, y| {
+            image::Rgb([((x * 37) ^ (y * 91)) as u8, (x * y) as u8, (x + y * 7) as u8])
+        });
         let mut bytes = Cursor::new(Vec::new());
         DynamicImage::ImageRgb8(noise).write_to(&mut bytes, codec).unwrap();
         bytes.into_inner()

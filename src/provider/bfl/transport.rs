@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use chrono::Utc;
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 
 use super::reply::{self, Reply};
 use crate::jobs::text::clean_line;
@@ -33,18 +33,27 @@ pub(super) enum BodyError {
 
 /// A client for orders: each has a connection of its own. On a kept one a server's idle timeout may cut off an order of which
 /// nobody knows then whether it was taken; and a client that finds a kept connection closed sends again by itself.
-pub(super) fn order_client(connect_timeout: Duration, plain: bool) -> Result<Client, reqwest::Error> {
-    builder(connect_timeout, plain).pool_max_idle_per_host(0).build()
+pub(super) fn order_client(connect_timeout: Duration, plain: bool) -> Result<Client, String> {
+    build(plain, || builder(connect_timeout, plain).pool_max_idle_per_host(0))
 }
 
 /// A client for everything that can be repeated, with kept connections.
-pub(super) fn reading_client(connect_timeout: Duration, plain: bool) -> Result<Client, reqwest::Error> {
-    builder(connect_timeout, plain).pool_idle_timeout(Duration::from_secs(30)).build()
+pub(super) fn reading_client(connect_timeout: Duration, plain: bool) -> Result<Client, String> {
+    build(plain, || builder(connect_timeout, plain).pool_idle_timeout(Duration::from_secs(30)))
+}
+
+/// A machine without root certificates has no https, but a plain base needs none: then only https requests fail.
+fn build(plain: bool, builder: impl Fn() -> ClientBuilder) -> Result<Client, String> {
+    let built = match builder().build() {
+        Err(_) if plain => builder().tls_certs_only([]).build(),
+        built => built,
+    };
+    built.map_err(|error| cause(&error))
 }
 
 /// No redirects (the key would go along), and no retries: reqwest's own policy repeats requests that a server refused on the
 /// level of the protocol, orders included.
-fn builder(connect_timeout: Duration, plain: bool) -> reqwest::ClientBuilder {
+fn builder(connect_timeout: Duration, plain: bool) -> ClientBuilder {
     let builder = Client::builder()
         .user_agent(concat!("darkroom/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())

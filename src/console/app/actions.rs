@@ -1,0 +1,225 @@
+//! What an action does, but for what is done to jobs (`orders.rs`). Must not know which key it was.
+
+use super::{App, NOTHING};
+use crate::console::keymap::Action;
+use crate::console::layout::PaneName;
+use crate::console::message::Effect;
+use crate::console::overlays::Overlay;
+use crate::console::overlays::costs::CostScreen;
+use crate::console::overlays::form::Form;
+use crate::console::overlays::help::Help;
+use crate::console::overlays::job::JobScreen;
+use crate::console::overlays::palette::Palette;
+use crate::engine::{Command, Intake};
+
+impl App {
+    pub(super) fn perform(&mut self, action: Action) {
+        match action {
+            Action::Up => self.scroll(-1),
+            Action::Down => self.scroll(1),
+            Action::PageUp => self.scroll(-self.page_size()),
+            Action::PageDown => self.scroll(self.page_size()),
+            Action::Top => self.scroll(-FAR),
+            Action::Bottom => self.scroll(FAR),
+            Action::NextPane => self.step_focus(1),
+            Action::PreviousPane => self.step_focus(PaneName::ALL.len() - 1),
+            Action::Pane(pane) => self.set_focus(pane),
+            Action::Back => self.back(),
+            Action::Accept => self.accept(),
+            Action::New | Action::Clone => self.open_form(action == Action::Clone),
+            Action::Open => self.open_job(),
+            Action::Retry => self.retry(),
+            Action::RetryAll => self.retry_all(),
+            Action::Cancel => self.cancel(),
+            Action::Approve => self.approve(),
+            Action::Hide => self.hide(),
+            Action::Undo => self.undo(),
+            Action::Mark | Action::MarkRange | Action::MarkAll => self.mark(action),
+            Action::Filter => {
+                self.set_focus(PaneName::Queue);
+                self.overlays.push(Overlay::Filter);
+            }
+            Action::FullPicture => self.toggle(|overlay| matches!(overlay, Overlay::Picture), || Overlay::Picture),
+            Action::OpenPicture | Action::CopyUrl | Action::SavePicture => self.use_picture(action),
+            Action::OlderAttempt => self.look_back(1),
+            Action::NewerAttempt => self.look_back(-1),
+            Action::CostScreen => {
+                self.send(Command::RefreshCosts);
+                self.overlays.push(Overlay::Costs(CostScreen::new()));
+            }
+            Action::LogScreen => self.toggle(|overlay| matches!(overlay, Overlay::Logs), || Overlay::Logs),
+            Action::Follow => self.logs.toggle_follow(),
+            Action::Level => self.logs.cycle_level(),
+            Action::Scope => self.logs.toggle_scope(),
+            Action::Pause => self.pause(),
+            Action::MoreSlots => self.change_slots(1),
+            Action::FewerSlots => self.change_slots(-1),
+            Action::Palette => self.overlays.push(Overlay::Palette(Palette::new(self.place()))),
+            Action::Help => {
+                let place = self.place();
+                self.overlays.push(Overlay::Help(Help::new(place)));
+            }
+            Action::Redraw => {
+                self.picture.forget_screen();
+                self.effects.push(Effect::Redraw);
+            }
+            Action::Suspend => self.effects.push(Effect::Suspend),
+            Action::Leave => self.leave(),
+        }
+    }
+
+    /// Opens an overlay, or closes it where it is on top already.
+    fn toggle(&mut self, is_it: impl Fn(&Overlay) -> bool, make: impl Fn() -> Overlay) {
+        if self.overlays.last().is_some_and(&is_it) {
+            self.overlays.pop();
+        } else {
+            self.overlays.push(make());
+        }
+    }
+
+    /// One level back: the overlay on top; or a range, a notice, marks, the filter, the focus.
+    fn back(&mut self) {
+        match self.overlays.pop() {
+            Some(Overlay::Filter) => self.clear_filter(),
+            Some(_) => {}
+            None if self.queue.drop_range() => {}
+            None if self.board.marked() > 0 => self.board.clear_marks(),
+            None if !self.filter.is_empty() => self.clear_filter(),
+            None if self.notices.dismiss() => {}
+            None => self.set_focus(PaneName::Queue),
+        }
+    }
+
+    fn clear_filter(&mut self) {
+        self.filter.clear();
+        self.apply_filter();
+    }
+
+    fn accept(&mut self) {
+        match self.overlays.pop() {
+            Some(Overlay::Confirm(confirm)) => {
+                self.board.clear_marks();
+                self.send(confirm.command);
+            }
+            Some(Overlay::Palette(palette)) => {
+                if let Some(action) = palette.chosen() {
+                    self.perform(action);
+                }
+            }
+            // The filter stays; only its typing ends.
+            Some(Overlay::Filter) | None => {}
+            Some(other) => self.overlays.push(other),
+        }
+    }
+
+    fn open_form(&mut self, clone: bool) {
+        let form = if clone {
+            let Some(job) = self.selected() else { return self.say(NOTHING, "no job is selected") };
+            Form::from_spec(self.catalog, &job.spec, self.history.clone(), self.simulated)
+        } else {
+            Form::new(self.catalog, self.draft.take(), self.history.clone(), self.simulated)
+        };
+        self.overlays.push(Overlay::Form(Box::new(form)));
+    }
+
+    fn open_job(&mut self) {
+        if self.selected().is_some() {
+            self.overlays.push(Overlay::Job(JobScreen::default()));
+        } else if let Some(id) = self.queue.selected().filter(|id| self.board.entry(id).is_some()) {
+            let text = format!("the document {} cannot be read; it is left as it is", id.short());
+            self.say(NOTHING, text);
+        }
+    }
+
+    fn mark(&mut self, action: Action) {
+        match action {
+            Action::MarkRange => self.queue.mark_range(&mut self.board),
+            Action::MarkAll => self.board.toggle_all(),
+            _ => {
+                if let Some(id) = self.queue.selected().cloned() {
+                    self.board.toggle_mark(&id);
+                    self.queue.move_by(1, &self.board);
+                }
+            }
+        }
+    }
+
+    fn look_back(&mut self, attempts: i64) {
+        let Some(job) = self.selected().cloned() else { return };
+        if !self.steps.look_back(&job, attempts) {
+            let which = if attempts > 0 { "first" } else { "last" };
+            self.say(NOTHING, format!("this is the {which} attempt"));
+        }
+    }
+
+    fn pause(&mut self) {
+        match self.status.intake {
+            Intake::Open => self.send(Command::PauseIntake),
+            Intake::Paused | Intake::Account(_) => self.send(Command::ResumeIntake),
+            Intake::Observing => self.say(NOTHING, "this console only looks: it starts no jobs"),
+        }
+    }
+
+    fn change_slots(&mut self, by: isize) {
+        let Some((_, total)) = self.status.slots else {
+            return self.say(NOTHING, "the engine has not said how many slots there are");
+        };
+        let slots = total.saturating_add_signed(by).max(1);
+        if slots == total {
+            return self.say(NOTHING, "one slot is the least");
+        }
+        self.send(Command::SetSlots(slots));
+    }
+
+    fn page_size(&self) -> i64 {
+        if self.overlays.is_empty() && self.focus == PaneName::Queue {
+            self.queue.page()
+        } else {
+            i64::from(self.size.height / 2).max(1)
+        }
+    }
+
+    fn scroll(&mut self, lines: i64) {
+        if self.overlays.is_empty() {
+            self.scroll_pane(self.focus, lines);
+        } else {
+            self.scroll_overlay(lines);
+        }
+    }
+
+    pub(super) fn scroll_overlay(&mut self, lines: i64) {
+        match self.overlays.last_mut() {
+            Some(Overlay::Help(help)) => help.scroll(lines),
+            Some(Overlay::Job(job)) => job.scroll(lines),
+            Some(Overlay::Palette(palette)) => palette.step(lines),
+            Some(Overlay::Logs) => self.scroll_pane(PaneName::Logs, lines),
+            Some(Overlay::Filter | Overlay::Picture) => self.queue.move_by(lines, &self.board),
+            _ => {}
+        }
+    }
+
+    pub(super) fn scroll_pane(&mut self, pane: PaneName, lines: i64) {
+        match pane {
+            PaneName::Queue | PaneName::Picture => self.queue.move_by(lines, &self.board),
+            PaneName::Steps => self.steps.scroll(lines),
+            PaneName::Logs => self.logs.scroll(lines),
+            PaneName::Spend => {}
+        }
+    }
+
+    pub(super) fn set_focus(&mut self, pane: PaneName) {
+        self.focus = pane;
+        if pane != PaneName::Queue {
+            self.lower = pane;
+        }
+    }
+
+    fn step_focus(&mut self, by: usize) {
+        let all = PaneName::ALL;
+        let place = all.iter().position(|pane| *pane == self.focus).unwrap_or(0);
+        self.set_focus(all[(place + by) % all.len()]);
+    }
+}
+
+/// More lines than any list has.
+const FAR: i64 = i64::MAX / 4;

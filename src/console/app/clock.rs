@@ -1,0 +1,39 @@
+//! When time alone changes the screen. The loop sleeps until then; while nothing shows time, it sleeps for good.
+
+use chrono::{DateTime, Duration, Utc};
+
+use super::App;
+use crate::console::layout::PaneName;
+use crate::console::overlays::Overlay;
+
+/// How long a selection rests before its picture is asked for: whoever runs through the list wants none of them.
+pub const REST: Duration = Duration::milliseconds(120);
+
+/// Times are not redrawn more often than this.
+const LEAST: Duration = Duration::milliseconds(50);
+
+impl App {
+    /// When `Message::Tick` is wanted next, if ever.
+    pub fn next_tick(&self) -> Option<DateTime<Utc>> {
+        let second = || self.now + Duration::seconds(1);
+        let mut times: Vec<DateTime<Utc>> = Vec::new();
+        times.extend(self.notices.next_change());
+        times.extend(self.status.down_since().map(|_| second()));
+        if self.is_shown(PaneName::Queue) {
+            times.extend(self.board.fresh_until().filter(|until| *until > self.now).map(|until| until.min(second())));
+            times.extend(self.queue.next_change(&self.board, self.now).map(|wait| self.now + wait));
+        }
+        let job_shown = self.is_shown(PaneName::Steps)
+            || self.is_shown(PaneName::Picture)
+            || matches!(self.overlays.last(), Some(Overlay::Job(_)));
+        if job_shown && self.selected().is_some_and(|job| job.stage_name().is_active()) {
+            times.push(second());
+        }
+        if let Some((_, since)) = &self.pictured
+            && self.now - *since < REST
+        {
+            times.push(*since + REST);
+        }
+        times.into_iter().min().map(|at| at.max(self.now + LEAST))
+    }
+}

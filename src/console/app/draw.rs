@@ -1,0 +1,183 @@
+//! The whole screen. Must not change what it shows; panes remember where they were drawn, nothing else.
+
+use std::sync::Arc;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+use ratatui::widgets::Paragraph;
+
+use super::App;
+use crate::console::board::Entry;
+use crate::console::cost;
+use crate::console::frame as screen;
+use crate::console::keymap::{Action, Place};
+use crate::console::layout::{Kind, Layout, PaneName};
+use crate::console::overlays::Overlay;
+use crate::console::overlays::job::JobView;
+use crate::console::panes::header::HeaderView;
+use crate::console::panes::logs::LogView;
+use crate::console::panes::queue::QueueView;
+use crate::console::panes::steps::StepsView;
+use crate::console::panes::{footer, header, notice, spend};
+use crate::engine::{Intake, Notice, NoticeLevel};
+use crate::jobs::{Job, StageName};
+
+impl App {
+    /// Draws everything; afterwards the screen is not dirty any more.
+    pub fn draw(&mut self, frame: &mut Frame<'_>) {
+        self.size = frame.area();
+        let layout = self.layout();
+        self.dirty = false;
+        if layout.kind == Kind::Tiny {
+            return frame.render_widget(Line::raw(self.tiny_line()), layout.body);
+        }
+        let view = HeaderView {
+            context: &self.context,
+            adapters: &self.adapters,
+            simulated: self.simulated,
+            status: &self.status,
+            now: self.now,
+            theme: &self.theme,
+        };
+        header::draw(frame, layout.header, &view);
+        let covering = self.overlays.iter().rposition(Overlay::covers_all);
+        if covering.is_none() {
+            if !layout.tabs.is_empty() {
+                let shown: Vec<PaneName> = layout.panes.iter().map(|(pane, _)| *pane).collect();
+                footer::draw_tabs(frame, layout.tabs, &shown, self.focus, &self.theme);
+            }
+            for (pane, area) in &layout.panes {
+                self.draw_pane(frame, *pane, *area, self.overlays.is_empty() && *pane == self.focus);
+            }
+        }
+        let mut overlays = std::mem::take(&mut self.overlays);
+        for overlay in overlays.iter_mut().skip(covering.unwrap_or(0)) {
+            self.draw_overlay(frame, overlay, &layout);
+        }
+        self.overlays = overlays;
+        self.draw_notice(frame, layout.notice);
+        footer::draw(frame, layout.footer, self.place(), |action| self.is_useful(action), &self.theme);
+        screen::fold_to_ascii(frame, frame.area(), &self.theme);
+    }
+
+    fn draw_pane(&mut self, frame: &mut Frame<'_>, pane: PaneName, area: Rect, focused: bool) {
+        match pane {
+            PaneName::Queue => self.draw_queue(frame, area, focused),
+            PaneName::Picture => self.draw_picture(frame, area, focused),
+            PaneName::Steps => {
+                let entry = self.queue.selected().and_then(|id| self.board.entry(id));
+                let view = StepsView {
+                    job: entry.and_then(Entry::job).map(Arc::as_ref),
+                    progress: entry.and_then(|entry| entry.progress.as_ref()),
+                    now: self.now,
+                    focused,
+                    theme: &self.theme,
+                };
+                self.steps.draw(frame, area, &view);
+            }
+            PaneName::Logs => {
+                let view = LogView { job: self.queue.selected(), focused, theme: &self.theme };
+                self.logs.draw(frame, area, &view);
+            }
+            PaneName::Spend => spend::draw(frame, area, self.status.costs.as_deref(), focused, &self.theme),
+        }
+    }
+
+    fn draw_queue(&mut self, frame: &mut Frame<'_>, area: Rect, focused: bool) {
+        let typing = matches!(self.overlays.last(), Some(Overlay::Filter));
+        let view = QueueView {
+            board: &self.board,
+            status: &self.status,
+            filter: (self.filter.as_str(), typing),
+            simulated: self.simulated,
+            catalog: self.catalog,
+            now: self.now,
+            focused: focused || typing,
+            theme: &self.theme,
+        };
+        self.queue.draw(frame, area, &view);
+    }
+
+    fn draw_picture(&mut self, frame: &mut Frame<'_>, area: Rect, focused: bool) {
+        let entry = self.queue.selected().and_then(|id| self.board.entry(id));
+        let job = entry.and_then(Entry::job).map(Arc::as_ref);
+        let progress = entry.and_then(|entry| entry.progress.as_ref());
+        self.picture.draw(frame, area, job, progress, self.now, focused, &self.theme);
+    }
+
+    fn draw_overlay(&mut self, frame: &mut Frame<'_>, overlay: &mut Overlay, layout: &Layout) {
+        let (area, theme) = (layout.body, &self.theme);
+        match overlay {
+            Overlay::Confirm(confirm) => confirm.draw(frame, area, theme),
+            Overlay::Help(help) => help.draw(frame, area, theme),
+            Overlay::Palette(palette) => palette.draw(frame, area, theme),
+            Overlay::Filter => {}
+            Overlay::Form(form) => form.draw(frame, area, theme),
+            Overlay::Costs(costs) => costs.draw(frame, area, self.status.costs.as_deref(), theme),
+            Overlay::Picture => self.draw_picture(frame, area, true),
+            Overlay::Logs => {
+                let view = LogView { job: self.queue.selected(), focused: true, theme };
+                self.logs.draw(frame, area, &view);
+            }
+            Overlay::Job(job_screen) => {
+                let entry = self.queue.selected().and_then(|id| self.board.entry(id));
+                let Some(job) = entry.and_then(Entry::job) else {
+                    let gone = Line::styled(" This job is gone; Esc goes back.", theme.dim);
+                    return frame.render_widget(Paragraph::new(gone), area);
+                };
+                let progress = entry.and_then(|entry| entry.progress.as_ref());
+                let view = JobView { job, progress, catalog: self.catalog, now: self.now, theme };
+                job_screen.draw(frame, area, &view);
+            }
+        }
+    }
+
+    fn draw_notice(&self, frame: &mut Frame<'_>, area: Rect) {
+        if self.leaving {
+            let text = match self.status.posts {
+                0 => "leaving: work under way is put down safely · q again leaves at once".to_owned(),
+                1 => "waiting for 1 order in flight (it may already be billed) · q again leaves anyway".to_owned(),
+                posts => {
+                    format!("waiting for {posts} orders in flight (they may already be billed) · q again leaves anyway")
+                }
+            };
+            let leaving = Notice { level: NoticeLevel::Warning, text };
+            notice::draw(frame, area, &leaving, 0, &self.theme);
+        } else if let Some((current, more)) = self.notices.current() {
+            notice::draw(frame, area, current, more, &self.theme);
+        }
+    }
+
+    fn tiny_line(&self) -> String {
+        let status = &self.status;
+        let money = status.today().map_or("$?".to_owned(), crate::costs::Usd::display);
+        let simulated = if self.simulated { " (simulated)" } else { "" };
+        let failed = status.count(StageName::Failed);
+        let line =
+            format!("darkroom: {} running, {failed} failed, today {money}{simulated} · needs 40x12", status.running());
+        crate::console::format::cut(&line, usize::from(self.size.width))
+    }
+
+    /// Whether an action would do anything just now: the footer names no other.
+    fn is_useful(&self, action: Action) -> bool {
+        let job = self.selected().map(Arc::as_ref);
+        let marked = self.board.marked() > 0;
+        let is = |fits: &dyn Fn(&Job) -> bool| marked || job.is_some_and(fits);
+        match action {
+            Action::Retry => is(&|job| job.retry_kind().is_ok() && job.stage_name() != StageName::Approved),
+            Action::RetryAll => self.status.count(StageName::Failed) > 1,
+            Action::Cancel => is(&cost::can_cancel),
+            Action::Approve => is(&|job| job.stage_name() == StageName::Done),
+            Action::Clone | Action::Open => job.is_some(),
+            Action::FullPicture => {
+                !matches!(self.place(), Place::FullPicture) && job.is_some_and(|job| job.image().is_some())
+            }
+            Action::SavePicture => job.is_some_and(|job| job.image().is_some()),
+            Action::Undo => self.undo.is_some(),
+            Action::Filter => self.board.known() > 1,
+            Action::Pause => self.status.intake != Intake::Observing,
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Which overlay or pane gets a key, a pasted text or the mouse. Must not know what an action does.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+
+use super::App;
+use crate::console::keymap::{self, Action};
+use crate::console::layout::PaneName;
+use crate::console::overlays::Overlay;
+use crate::console::overlays::form::FormOutcome;
+use crate::engine::Command;
+
+/// Lines that one turn of the wheel moves.
+const WHEEL: i64 = 3;
+
+impl App {
+    pub(super) fn on_key(&mut self, key: KeyEvent) {
+        if key.kind == KeyEventKind::Release {
+            return;
+        }
+        self.dirty = true;
+        let place = self.place();
+        match self.overlays.last_mut() {
+            Some(Overlay::Form(_)) => return self.on_form_key(key),
+            Some(Overlay::Costs(screen)) => {
+                if screen.key(key) {
+                    return;
+                }
+            }
+            _ => {}
+        }
+        if let Some(action) = keymap::action_for(place, key) {
+            return self.perform(action);
+        }
+        match self.overlays.last_mut() {
+            Some(Overlay::Palette(palette)) => {
+                if palette.line().key(key) {
+                    palette.find();
+                }
+            }
+            Some(Overlay::Filter) => {
+                if self.filter.key(key) {
+                    self.apply_filter();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn on_form_key(&mut self, key: KeyEvent) {
+        if key.modifiers.contains(KeyModifiers::CONTROL) {
+            match key.code {
+                KeyCode::Char('c') => return self.perform(Action::Leave),
+                KeyCode::Char('z') => return self.perform(Action::Suspend),
+                KeyCode::Char('l') => return self.perform(Action::Redraw),
+                _ => {}
+            }
+        }
+        let Some(Overlay::Form(form)) = self.overlays.last_mut() else { return };
+        match form.key(key) {
+            FormOutcome::Nothing => {}
+            FormOutcome::Close => {
+                self.draft = Some(form.draft());
+                self.overlays.pop();
+            }
+            FormOutcome::Submit(jobs) => {
+                self.submitted = Some(form.draft());
+                self.draft = None;
+                self.overlays.pop();
+                for prompt in jobs.iter().map(|job| &job.spec.prompt).filter(|prompt| !prompt.is_empty()) {
+                    self.history.retain(|old| old != prompt);
+                    self.history.push(prompt.clone());
+                }
+                self.send(Command::Submit(jobs));
+            }
+        }
+    }
+
+    pub(super) fn on_paste(&mut self, text: &str) {
+        self.dirty = true;
+        match self.overlays.last_mut() {
+            Some(Overlay::Form(form)) => form.paste(text),
+            Some(Overlay::Palette(palette)) => {
+                palette.line().paste(text);
+                palette.find();
+            }
+            Some(Overlay::Filter) => {
+                self.filter.paste(text);
+                self.apply_filter();
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn on_mouse(&mut self, mouse: MouseEvent) {
+        let wheel = match mouse.kind {
+            MouseEventKind::ScrollUp => -WHEEL,
+            MouseEventKind::ScrollDown => WHEEL,
+            MouseEventKind::Down(MouseButton::Left) => 0,
+            _ => return,
+        };
+        self.dirty = true;
+        if !self.overlays.is_empty() {
+            if wheel != 0 {
+                self.scroll_overlay(wheel);
+            }
+            return;
+        }
+        let Some((pane, _)) = self.layout().pane_at(mouse.column, mouse.row) else { return };
+        if wheel != 0 {
+            return self.scroll_pane(pane, wheel);
+        }
+        self.set_focus(pane);
+        if pane == PaneName::Queue {
+            self.queue.click(mouse.column, mouse.row, &self.board);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Owns how far back the list is known, and asks for older jobs as it is scrolled. Must not put jobs on the board.
+//!
+//! A job that is heard of live may be old, so the oldest one that is known says nothing: only the pages that were read do.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::App;
+use crate::engine::Command;
+use crate::jobs::{Job, JobId};
+
+/// Jobs of one page.
+const PAGE: usize = 200;
+/// Asked for when less than this many rows are left below the screen.
+const NEAR: usize = 60;
+
+/// How far back the list is known.
+#[derive(Debug, Default)]
+pub struct Paging {
+    everything: Cursor,
+    /// The same for the text that the store was last asked to look for.
+    found: Option<(String, Cursor)>,
+    /// The question that is not answered yet: the text it looked for.
+    asked: Option<Option<String>>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Cursor {
+    before: Option<(DateTime<Utc>, JobId)>,
+    end: bool,
+}
+
+impl Paging {
+    /// A page came.
+    pub fn on_older(&mut self, jobs: &[Arc<Job>], end: bool) {
+        let Some(search) = self.asked.take() else { return };
+        let cursor = match (search, &mut self.found) {
+            (None, _) => &mut self.everything,
+            (Some(text), Some((known, cursor))) if *known == text => cursor,
+            // The filter changed meanwhile: the answer is to a question that nobody asks any more.
+            (Some(_), _) => return,
+        };
+        cursor.end = end || jobs.is_empty();
+        if let Some(oldest) = jobs.iter().min_by_key(|job| (job.created_at, &job.id)) {
+            cursor.before = Some((oldest.created_at, oldest.id.clone()));
+        }
+    }
+
+    /// The question never went out.
+    pub fn not_sent(&mut self) {
+        self.asked = None;
+    }
+
+    /// The next question, if one is due for what the filter looks for.
+    fn next(&mut self, search: Option<&str>) -> Option<Command> {
+        if self.asked.is_some() || self.everything.end {
+            return None;
+        }
+        let cursor = match search {
+            None => &self.everything,
+            Some(text) => {
+                if self.found.as_ref().is_none_or(|(known, _)| known != text) {
+                    self.found = Some((text.to_owned(), Cursor::default()));
+                }
+                match &self.found {
+                    Some((_, cursor)) => cursor,
+                    None => &self.everything,
+                }
+            }
+        };
+        if cursor.end {
+            return None;
+        }
+        self.asked = Some(search.map(str::to_owned));
+        Some(Command::LoadOlder { before: cursor.before.clone(), limit: PAGE, search: search.map(str::to_owned) })
+    }
+}
+
+impl App {
+    /// Asks for older jobs, if the end of the list comes near.
+    pub(super) fn page(&mut self) {
+        if self.status.engine_gone || self.leaving {
+            return;
+        }
+        if self.queue.rows_below(&self.board) < NEAR + self.queue.height() {
+            let search = self.board.filter().search().map(str::to_owned);
+            if let Some(command) = self.paging.next(search.as_deref()) {
+                self.send(command);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::Spec;
+
+    fn jobs(times: &[i64]) -> Vec<Arc<Job>> {
+        let job = |seconds: &i64| {
+            let at = DateTime::UNIX_EPOCH + chrono::Duration::seconds(*seconds);
+            Arc::new(Job::new(JobId::new(format!("j{seconds}")).unwrap(), Spec::new("m", "p"), true, at))
+        };
+        times.iter().map(job).collect()
+    }
+
+    #[test]
+    fn pages_follow_each_other_and_one_question_is_open_at_most() {
+        let mut paging = Paging::default();
+        assert!(matches!(paging.next(None), Some(Command::LoadOlder { before: None, .. })));
+        assert_eq!(paging.next(None), None, "the first is not answered yet");
+        paging.on_older(&jobs(&[9, 8]), false);
+        let Some(Command::LoadOlder { before: Some((at, _)), .. }) = paging.next(None) else {
+            panic!("no second page")
+        };
+        assert_eq!(at.timestamp(), 8);
+        paging.on_older(&jobs(&[7]), true);
+        assert_eq!(paging.next(None), None, "there is nothing behind the end");
+        assert_eq!(paging.next(Some("fox")), None, "everything is known: the filter finds it here");
+    }
+
+    #[test]
+    fn an_answer_to_an_old_filter_does_not_move_the_new_one() {
+        let mut paging = Paging::default();
+        paging.next(Some("fox"));
+        paging.not_sent();
+        paging.next(Some("fo"));
+        paging.found = Some(("whale".into(), Cursor::default()));
+        paging.on_older(&jobs(&[5]), true);
+        let next = paging.next(Some("whale"));
+        assert!(matches!(next, Some(Command::LoadOlder { before: None, .. })), "{next:?}");
+    }
+}

@@ -1,0 +1,214 @@
+//! Owns what is shown: the words of a filter, and whether a job fits them. Must not know the screen or keep a list of jobs.
+//!
+//! A filter is words with spaces between; a job must fit all of them. A plain word is looked for in prompt, id, model, tags and
+//! failure, letter case ignored. `status:failed`, `model:pro`, `tag:cat`, `error:moderated`, `id:02FS` look in one place, by the
+//! beginning (status, id) or anywhere in it. `-` before a word turns it round.
+
+use crate::jobs::{Job, Outcome, Stage, StageName};
+
+/// The words of a filter. No words fit everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    words: Vec<Word>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Word {
+    negated: bool,
+    place: Place,
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Anywhere,
+    Status,
+    Model,
+    Tag,
+    Error,
+    Id,
+}
+
+impl Filter {
+    /// Reads what a person typed. Every text is a filter; half a word is one, too, so that it works while it is typed.
+    pub fn parse(text: &str) -> Self {
+        let words = text.split_whitespace().filter_map(|word| {
+            let (negated, word) = match word.strip_prefix('-') {
+                Some("") | None => (false, word),
+                Some(rest) => (true, rest),
+            };
+            let (place, text) = match word.split_once(':') {
+                Some(("status", rest)) => (Place::Status, rest),
+                Some(("model", rest)) => (Place::Model, rest),
+                Some(("tag", rest)) => (Place::Tag, rest),
+                Some(("error", rest)) => (Place::Error, rest),
+                Some(("id", rest)) => (Place::Id, rest),
+                _ => (Place::Anywhere, word),
+            };
+            (!text.is_empty()).then(|| Word { negated, place, text: text.to_lowercase() })
+        });
+        Self { words: words.collect() }
+    }
+
+    /// Whether everything fits.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Whether whatever fits this filter also fits `wider`: then only what is shown has to be looked at again.
+    pub fn narrows(&self, wider: &Self) -> bool {
+        wider.words.iter().all(|old| {
+            self.words.iter().any(|new| {
+                new == old
+                    || (!new.negated
+                        && !old.negated
+                        && new.place == old.place
+                        && if matches!(old.place, Place::Status | Place::Id) {
+                            new.text.starts_with(&old.text)
+                        } else {
+                            new.text.contains(&old.text)
+                        })
+            })
+        })
+    }
+
+    /// The longest plain word: what a store can look for, which knows no other words.
+    pub fn search(&self) -> Option<&str> {
+        self.words
+            .iter()
+            .filter(|word| {
+                !word.negated && matches!(word.place, Place::Anywhere | Place::Tag | Place::Id | Place::Model)
+            })
+            .map(|word| word.text.as_str())
+            .max_by_key(|text| text.len())
+    }
+
+    /// Whether the job fits. `haystack` is what [`haystack`] made of it.
+    pub fn fits(&self, job: &Job, haystack: &str) -> bool {
+        self.words.iter().all(|word| word.negated != word.is_in(job, haystack))
+    }
+
+    /// Whether an unreadable document fits, by its id and the reason in lower case.
+    pub fn fits_unreadable(&self, haystack: &str) -> bool {
+        self.words.iter().all(|word| {
+            let found = match word.place {
+                Place::Status => "unreadable".starts_with(&word.text),
+                Place::Anywhere | Place::Id => haystack.contains(&word.text),
+                Place::Model | Place::Tag | Place::Error => false,
+            };
+            word.negated != found
+        })
+    }
+}
+
+impl Word {
+    fn is_in(&self, job: &Job, haystack: &str) -> bool {
+        match self.place {
+            Place::Anywhere => haystack.contains(&self.text),
+            Place::Status => statuses(job).any(|status| status.starts_with(&self.text)),
+            Place::Model => job.spec.model.to_lowercase().contains(&self.text),
+            Place::Tag => job.tags.iter().any(|tag| tag.to_lowercase().contains(&self.text)),
+            Place::Error => {
+                matches!(&job.stage, Stage::Failed { failure } if failure.code.as_str().contains(&self.text))
+            }
+            Place::Id => job.id.as_str().to_lowercase().starts_with(&self.text),
+        }
+    }
+}
+
+/// The words that `status:` knows a job by.
+fn statuses(job: &Job) -> impl Iterator<Item = &'static str> {
+    let stage = job.stage_name();
+    let running = matches!(stage, StageName::Submitting | StageName::Generating);
+    [
+        Some(stage.as_str()),
+        job.hold().map(|_| "held"),
+        running.then_some("running"),
+        stage.is_active().then_some("active"),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Everything of a job that a plain word is looked for in, in lower case.
+pub fn haystack(job: &Job) -> String {
+    let mut text = String::with_capacity(job.spec.prompt.len() + 64);
+    text.push_str(&job.spec.prompt);
+    for part in [job.id.as_str(), &job.spec.model].into_iter().chain(job.tags.iter().map(String::as_str)) {
+        text.push('\n');
+        text.push_str(part);
+    }
+    if let Some(Outcome::Failed { failure }) = job.attempt().and_then(|attempt| attempt.outcome.as_ref()) {
+        text.push('\n');
+        text.push_str(failure.code.as_str());
+        text.push('\n');
+        text.push_str(&failure.message);
+    }
+    text.to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::jobs::{Billed, Failure, FailureCode, JobId, Spec};
+
+    fn failed() -> Job {
+        let mut job =
+            Job::new(JobId::new("Abc1").unwrap(), Spec::new("flux-dev", "Glass FROG"), true, DateTime::UNIX_EPOCH);
+        job.tags = vec!["Zoo".into()];
+        let failure = Failure::job(FailureCode::ContentModerated, "withheld", Billed::Unknown, DateTime::UNIX_EPOCH);
+        job.reject(failure, DateTime::UNIX_EPOCH).unwrap();
+        job
+    }
+
+    fn fits(filter: &str) -> bool {
+        let job = failed();
+        Filter::parse(filter).fits(&job, &haystack(&job))
+    }
+
+    #[test]
+    fn words_look_where_they_say() {
+        for filter in [
+            "",
+            "frog",
+            "GLASS frog",
+            "status:failed",
+            "status:fa",
+            "model:dev",
+            "tag:zo",
+            "error:moderated",
+            "id:ab",
+            "-whale",
+            "-status:done",
+            "withheld",
+            "status:",
+        ] {
+            assert!(fits(filter), "{filter}");
+        }
+        for filter in
+            ["whale", "frog whale", "status:done", "-frog", "status:running", "model:pro", "id:bc", "status:zz"]
+        {
+            assert!(!fits(filter), "{filter}");
+        }
+    }
+
+    #[test]
+    fn typing_on_only_narrows_when_it_does() {
+        let narrows = |new: &str, old: &str| Filter::parse(new).narrows(&Filter::parse(old));
+        assert!(narrows("frogs", "frog"));
+        assert!(narrows("frog glass", "frog"));
+        assert!(narrows("frog", ""));
+        assert!(!narrows("fro", "frog"));
+        assert!(!narrows("-frogs", "-frog"), "-frogs shows more than -frog");
+        assert!(!narrows("frog", "-frog"));
+        assert!(narrows("status:fa", "status:f"));
+    }
+
+    #[test]
+    fn the_store_is_asked_for_the_longest_plain_word() {
+        assert_eq!(Filter::parse("a frog status:failed -whales").search(), Some("frog"));
+        assert_eq!(Filter::parse("status:failed").search(), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! The board against a plain model of itself.
+
+use chrono::TimeDelta;
+use proptest::prelude::*;
+
+use super::*;
+use crate::jobs::Spec;
+
+fn time(seconds: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+}
+
+fn job(number: u8, revision: u64, prompt: &str) -> Arc<Job> {
+    let id = JobId::new(format!("job{number:03}")).unwrap();
+    let mut job = Job::new(id, Spec::new("flux-dev", prompt), true, time(i64::from(number / 2)));
+    job.revision = revision;
+    Arc::new(job)
+}
+
+fn shown(board: &Board) -> Vec<String> {
+    board.rows(0..board.len()).map(|(id, _)| id.to_string()).collect()
+}
+
+#[test]
+fn newest_first_and_the_newest_revision_wins() {
+    let mut board = Board::default();
+    assert!(board.put(job(1, 5, "new"), true, time(9)));
+    assert!(!board.put(job(1, 4, "old"), true, time(9)));
+    assert!(!board.put(job(1, 5, "new"), true, time(9)), "the same again is no change");
+    board.put(job(7, 1, "later"), true, time(9));
+    board.put(job(0, 1, "earlier"), true, time(9));
+    assert_eq!(shown(&board), ["job007", "job001", "job000"]);
+    assert_eq!(board.job(&JobId::new("job001").unwrap()).unwrap().spec.prompt, "new");
+}
+
+#[test]
+fn a_readable_version_takes_the_place_of_an_unreadable_one() {
+    let mut board = Board::default();
+    board.put_unreadable(JobId::new("job003").unwrap(), "no stage", time(50));
+    assert_eq!(board.len(), 1);
+    board.put(job(3, 1, "mended"), true, time(51));
+    assert_eq!((board.len(), board.known()), (1, 1));
+    assert!(board.entry(&JobId::new("job003").unwrap()).unwrap().job().is_some());
+}
+
+#[test]
+fn a_hidden_job_goes_and_an_old_hidden_version_does_not_take_it_away() {
+    let mut board = Board::default();
+    board.put(job(1, 5, "x"), true, time(9));
+    let mut hidden = (*job(1, 4, "x")).clone();
+    hidden.hidden = true;
+    board.put(Arc::new(hidden.clone()), true, time(9));
+    assert_eq!(board.len(), 1);
+    hidden.revision = 6;
+    board.put(Arc::new(hidden), true, time(9));
+    assert_eq!(board.known(), 0);
+}
+
+#[test]
+fn marks_take_ranges_and_all() {
+    let mut board = Board::default();
+    for number in 0..6 {
+        board.put(job(number, 1, "x"), true, time(9));
+    }
+    board.mark_range(3, 1);
+    assert_eq!(board.marked(), 3);
+    board.toggle_all();
+    assert_eq!(board.marked(), 6);
+    board.toggle_all();
+    assert_eq!(board.marked(), 0);
+}
+
+proptest! {
+    #[test]
+    fn the_board_is_what_a_sorted_list_would_be(
+        steps in proptest::collection::vec((0u8..12, 0u64..4, prop_oneof![Just("cat"), Just("dog"), Just("catfish")], 0u8..10), 0..60)
+    ) {
+        let mut board = Board::default();
+        let mut model: HashMap<JobId, Arc<Job>> = HashMap::new();
+        let mut filter = "";
+        for (number, revision, prompt, what) in steps {
+            match what {
+                0 => {
+                    let id = job(number, 0, "").id.clone();
+                    prop_assert_eq!(board.remove(&id), model.remove(&id).is_some());
+                }
+                1..=3 => {
+                    filter = ["", "cat", "catf"][usize::from(what - 1)];
+                    board.set_filter(Filter::parse(filter));
+                }
+                _ => {
+                    let job = job(number, revision, prompt);
+                    if model.get(&job.id).is_none_or(|old| old.revision <= job.revision) {
+                        model.insert(job.id.clone(), Arc::clone(&job));
+                    }
+                    board.put(job, true, time(0));
+                }
+            }
+            let mut expected: Vec<&Arc<Job>> = model.values().filter(|job| job.spec.prompt.contains(filter)).collect();
+            expected.sort_by(|left, right| (right.created_at, &right.id).cmp(&(left.created_at, &left.id)));
+            let expected: Vec<String> = expected.iter().map(|job| job.id.to_string()).collect();
+            prop_assert_eq!(shown(&board), expected);
+            for (index, (id, _)) in board.rows(0..board.len()).enumerate() {
+                prop_assert_eq!(board.position(id), Some(index));
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Owns an ordered list of job ids, newest first, by creation time and id. Must not know a job.
+//!
+//! A ring, because jobs arrive at its ends: new ones at the one, history that was asked for at the other.
+
+use std::collections::VecDeque;
+
+use chrono::{DateTime, Utc};
+
+use crate::jobs::JobId;
+
+/// Job ids by creation, newest first (kept the other way round inside).
+#[derive(Debug, Default)]
+pub struct Window {
+    keys: VecDeque<(DateTime<Utc>, JobId)>,
+}
+
+impl Window {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The id at that place, 0 being the newest.
+    pub fn get(&self, index: usize) -> Option<&JobId> {
+        let from_the_end = self.keys.len().checked_sub(index + 1)?;
+        self.keys.get(from_the_end).map(|(_, id)| id)
+    }
+
+    /// The place of an id, 0 being the newest. O(log n).
+    pub fn position(&self, at: DateTime<Utc>, id: &JobId) -> Option<usize> {
+        self.find(at, id).ok().map(|index| self.keys.len() - 1 - index)
+    }
+
+    /// Puts an id in its place; one that is there stays.
+    pub fn insert(&mut self, at: DateTime<Utc>, id: &JobId) {
+        if let Err(index) = self.find(at, id) {
+            self.keys.insert(index, (at, id.clone()));
+        }
+    }
+
+    /// Takes an id out, if it is there.
+    pub fn remove(&mut self, at: DateTime<Utc>, id: &JobId) {
+        if let Ok(index) = self.find(at, id) {
+            self.keys.remove(index);
+        }
+    }
+
+    /// The same without those that do not fit.
+    pub fn filtered(&self, mut fits: impl FnMut(&JobId) -> bool) -> Self {
+        Self { keys: self.keys.iter().filter(|(_, id)| fits(id)).cloned().collect() }
+    }
+
+    fn find(&self, at: DateTime<Utc>, id: &JobId) -> Result<usize, usize> {
+        self.keys.binary_search_by(|(key_at, key_id)| key_at.cmp(&at).then_with(|| key_id.cmp(id)))
+    }
+}

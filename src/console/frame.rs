@@ -1,0 +1,108 @@
+//! Owns what the panes share on the screen: the border with its title, wrapping, and the fold to ASCII. Must not know a pane.
+
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::symbols::border;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Block;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::format;
+use super::theme::Theme;
+
+/// A pane's border with `╭ Name ── facts ─╮`, the facts cut to `width` cells of the whole pane.
+pub fn pane<'a>(name: &str, facts: &str, width: u16, focused: bool, theme: &Theme) -> Block<'a> {
+    let border_style = if focused { theme.border_focused } else { theme.border };
+    let mut title = vec![Span::styled(format!(" {name} "), theme.accent)];
+    let room = usize::from(width).saturating_sub(name.width() + 8);
+    if !facts.is_empty() && room >= 4 {
+        title.push(Span::styled("──", border_style));
+        title.push(Span::styled(format!(" {} ", format::cut(facts, room)), theme.text));
+    }
+    Block::bordered().border_set(border::ROUNDED).border_style(border_style).title(Line::from(title))
+}
+
+/// Replaces the symbols that this program draws by ASCII ones, where the theme asks for it. To be called after drawing.
+pub fn fold_to_ascii(frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+    if theme.ascii {
+        fold(frame.buffer_mut(), area);
+    }
+}
+
+fn fold(buffer: &mut Buffer, area: Rect) {
+    let area = area.intersection(buffer.area);
+    for y in area.top()..area.bottom() {
+        for x in area.left()..area.right() {
+            let cell = &mut buffer[(x, y)];
+            let plain = match cell.symbol() {
+                "╭" | "╮" | "╰" | "╯" => "+",
+                "─" | "·" | "—" | "–" => "-",
+                "│" => "|",
+                "━" => "=",
+                "█" | "▇" | "▆" | "▅" | "▄" => "#",
+                "▃" | "▂" | "▁" | "…" => ".",
+                "×" => "x",
+                "▸" | "→" => ">",
+                "←" => "<",
+                "↑" => "^",
+                "↓" => "v",
+                "●" => "*",
+                "≥" => ">",
+                _ => continue,
+            };
+            cell.set_symbol(plain);
+        }
+    }
+}
+
+/// Breaks one clean line into lines of at most `width` cells, between words where it can.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(2);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut used = 0;
+    for word in text.split_inclusive(' ') {
+        let whole = word.trim_end().width();
+        if used > 0 && used + whole > width {
+            lines.push(std::mem::take(&mut line).trim_end().to_owned());
+            used = 0;
+        }
+        for character in word.chars() {
+            let cells = character.width().unwrap_or(0);
+            if used + cells > width {
+                if character == ' ' {
+                    continue;
+                }
+                lines.push(std::mem::take(&mut line));
+                used = 0;
+            }
+            line.push(character);
+            used += cells;
+        }
+    }
+    if !line.trim_end().is_empty() || lines.is_empty() {
+        lines.push(line.trim_end().to_owned());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stay_whole_where_they_fit() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrap("漢字漢字", 5), ["漢字", "漢字"]);
+        assert_eq!(wrap("", 5), [""]);
+    }
+
+    #[test]
+    fn ascii_leaves_no_other_symbol_of_ours() {
+        let mut buffer = Buffer::with_lines(["╭─╮ a·b…", "│×│ ━━──"]);
+        fold(&mut buffer, Rect::new(0, 0, 8, 2));
+        assert_eq!(buffer, Buffer::with_lines(["+-+ a-b.", "|x| ==--"]));
+    }
+}

@@ -1,0 +1,71 @@
+//! Owns one key with what is held down, and how it is written for people.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// One key with what is held down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chord {
+    /// The key.
+    pub code: KeyCode,
+    /// Held down with it; Shift is in the character already.
+    pub modifiers: KeyModifiers,
+    /// Works, but is not shown: another way to say the same.
+    pub silent: bool,
+}
+
+impl Chord {
+    /// A character.
+    pub const fn char(character: char) -> Self {
+        Self::code(KeyCode::Char(character))
+    }
+
+    /// A key with a name.
+    pub const fn code(code: KeyCode) -> Self {
+        Self { code, modifiers: KeyModifiers::NONE, silent: false }
+    }
+
+    /// A character with Ctrl.
+    pub const fn control(character: char) -> Self {
+        Self { modifiers: KeyModifiers::CONTROL, ..Self::char(character) }
+    }
+
+    /// The same, not shown.
+    pub const fn silent(self) -> Self {
+        Self { silent: true, ..self }
+    }
+
+    /// Whether that key was pressed.
+    pub fn is(self, key: KeyEvent) -> bool {
+        let held = key.modifiers & (KeyModifiers::CONTROL | KeyModifiers::ALT | KeyModifiers::SUPER);
+        let (code, held) = match key.code {
+            KeyCode::Tab if key.modifiers.contains(KeyModifiers::SHIFT) => (KeyCode::BackTab, held),
+            KeyCode::Char(letter) if held.contains(KeyModifiers::CONTROL) => {
+                (KeyCode::Char(letter.to_ascii_lowercase()), held)
+            }
+            // Terminals that report keys exactly send the unshifted letter together with Shift.
+            KeyCode::Char(letter) if key.modifiers.contains(KeyModifiers::SHIFT) && letter.is_ascii_lowercase() => {
+                (KeyCode::Char(letter.to_ascii_uppercase()), held)
+            }
+            code => (code, held),
+        };
+        code == self.code && held == self.modifiers
+    }
+
+    /// For people: `n`, `Ctrl+K`, `↑`.
+    pub fn shown(self, ascii: bool) -> String {
+        let name = match self.code {
+            KeyCode::Char(' ') => "space".to_owned(),
+            KeyCode::Char(letter) if self.modifiers.contains(KeyModifiers::CONTROL) => {
+                letter.to_ascii_uppercase().to_string()
+            }
+            KeyCode::Char(letter) => letter.to_string(),
+            KeyCode::Up => if ascii { "Up" } else { "↑" }.to_owned(),
+            KeyCode::Down => if ascii { "Down" } else { "↓" }.to_owned(),
+            KeyCode::BackTab => "Shift+Tab".to_owned(),
+            KeyCode::PageUp => "PgUp".to_owned(),
+            KeyCode::PageDown => "PgDn".to_owned(),
+            other => format!("{other:?}"),
+        };
+        if self.modifiers.contains(KeyModifiers::CONTROL) { format!("Ctrl+{name}") } else { name }
+    }
+}

@@ -1,0 +1,247 @@
+//! Owns which key means what, where. Dispatch, footer, help and palette are all made from the one table in `table.rs`.
+//! Must not perform an action.
+
+mod chord;
+mod table;
+
+use crossterm::event::KeyEvent;
+
+pub use chord::Chord;
+pub use table::BINDINGS;
+
+use super::layout::PaneName;
+
+/// Everything that a key can mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// One row up.
+    Up,
+    /// One row down.
+    Down,
+    /// The first row.
+    Top,
+    /// The last row.
+    Bottom,
+    /// A screen up.
+    PageUp,
+    /// A screen down.
+    PageDown,
+    /// The next pane.
+    NextPane,
+    /// The pane before.
+    PreviousPane,
+    /// That pane.
+    Pane(PaneName),
+    /// The submit form.
+    New,
+    /// The job with all that is known of it.
+    Open,
+    /// One level back.
+    Back,
+    /// Yes; this one.
+    Accept,
+    /// Try again.
+    Retry,
+    /// Try all failed jobs again that are shown.
+    RetryAll,
+    /// The submit form with this job's order.
+    Clone,
+    /// Stop it.
+    Cancel,
+    /// It is good.
+    Approve,
+    /// Out of sight.
+    Hide,
+    /// Mark or unmark.
+    Mark,
+    /// Begin or end a range of marks.
+    MarkRange,
+    /// Mark all that are shown.
+    MarkAll,
+    /// Type a filter.
+    Filter,
+    /// The picture on the whole screen.
+    FullPicture,
+    /// The picture in the system's viewer.
+    OpenPicture,
+    /// The picture's URL to the clipboard.
+    CopyUrl,
+    /// The picture to a file.
+    SavePicture,
+    /// The attempt before.
+    OlderAttempt,
+    /// The attempt after.
+    NewerAttempt,
+    /// The cost screen.
+    CostScreen,
+    /// The log screen.
+    LogScreen,
+    /// Logs: newest lines follow, or not.
+    Follow,
+    /// Logs: how loud a line must be.
+    Level,
+    /// Logs: this job, or all.
+    Scope,
+    /// Pause or resume the intake.
+    Pause,
+    /// One slot more.
+    MoreSlots,
+    /// One slot less.
+    FewerSlots,
+    /// Undo the last action.
+    Undo,
+    /// The list of all actions.
+    Palette,
+    /// The keys of this place.
+    Help,
+    /// Draw everything anew.
+    Redraw,
+    /// To the shell, to come back with `fg`.
+    Suspend,
+    /// Leave.
+    Leave,
+}
+
+/// Where the person is: the pane with the focus, or the overlay on top.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A pane.
+    Pane(PaneName),
+    /// The job screen.
+    Job,
+    /// The picture on the whole screen.
+    FullPicture,
+    /// The cost screen.
+    CostScreen,
+    /// The log screen.
+    LogScreen,
+    /// The help.
+    Help,
+    /// A question.
+    Confirm,
+    /// The palette; typed text goes into it.
+    Palette,
+    /// The filter line; typed text goes into it.
+    Filter,
+    /// The submit form; it takes every key itself.
+    Form,
+}
+
+/// What the help puts together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// What is done to jobs.
+    Jobs,
+    /// Choosing jobs.
+    Choose,
+    /// Pictures.
+    Picture,
+    /// Looking at something else.
+    Look,
+    /// The engine.
+    Engine,
+    /// Moving.
+    Move,
+}
+
+impl Group {
+    /// In the order of the help.
+    pub const ALL: [Self; 6] = [Self::Jobs, Self::Choose, Self::Picture, Self::Look, Self::Engine, Self::Move];
+
+    /// For the help.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Jobs => "Jobs",
+            Self::Choose => "Choose",
+            Self::Picture => "Picture",
+            Self::Look => "Look",
+            Self::Engine => "Engine",
+            Self::Move => "Move",
+        }
+    }
+}
+
+/// Where a binding holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Wherever no text is typed.
+    Everywhere,
+    /// In every place, also where text is typed (but not in the form, which has its own keys).
+    Always,
+    /// In the panes, not in overlays.
+    Panes,
+    /// In the panes and the screens of one job.
+    OneJob,
+    /// In these places only.
+    Only(&'static [Place]),
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub struct Binding {
+    /// What it means.
+    pub action: Action,
+    /// The keys; the first is the one that is shown.
+    pub keys: &'static [Chord],
+    /// Where.
+    pub scope: Scope,
+    /// For the help.
+    pub group: Group,
+    /// One or two words for the footer; empty is "not there".
+    pub hint: &'static str,
+    /// One line for help and palette.
+    pub help: &'static str,
+}
+
+impl Place {
+    /// Whether letters are typed here.
+    pub fn takes_text(self) -> bool {
+        matches!(self, Self::Palette | Self::Filter | Self::Form)
+    }
+}
+
+impl Binding {
+    /// Whether it holds there.
+    pub fn holds(&self, place: Place) -> bool {
+        match self.scope {
+            Scope::Everywhere => !place.takes_text() && place != Place::Confirm,
+            Scope::Always => place != Place::Form,
+            Scope::Panes => matches!(place, Place::Pane(_)),
+            Scope::OneJob => matches!(place, Place::Pane(_) | Place::Job | Place::FullPicture),
+            Scope::Only(places) => places.contains(&place),
+        }
+    }
+
+    /// Its keys, for people: `j ↓`.
+    pub fn keys_shown(&self, ascii: bool) -> String {
+        let keys: Vec<String> =
+            self.keys.iter().filter(|chord| !chord.silent).map(|chord| chord.shown(ascii)).collect();
+        keys.join(" ")
+    }
+
+    /// Its first key, for people.
+    pub fn key_shown(&self, ascii: bool) -> String {
+        self.keys.first().map(|chord| chord.shown(ascii)).unwrap_or_default()
+    }
+}
+
+/// What a key means there.
+pub fn action_for(place: Place, key: KeyEvent) -> Option<Action> {
+    BINDINGS
+        .iter()
+        .find(|binding| binding.holds(place) && binding.keys.iter().any(|chord| chord.is(key)))
+        .map(|binding| binding.action)
+}
+
+/// The line of the table for an action there.
+pub fn binding_of(place: Place, action: Action) -> Option<&'static Binding> {
+    BINDINGS.iter().find(|binding| binding.holds(place) && binding.action == action)
+}
+
+/// What holds there, in the order of the table.
+pub fn bindings_in(place: Place) -> impl Iterator<Item = &'static Binding> {
+    BINDINGS.iter().filter(move |binding| binding.holds(place))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! The one table of keys. Its order is the order of the footer (by importance) and of the help inside each group.
+
+use crossterm::event::KeyCode;
+
+use super::{Action, Binding, Chord, Group, Place, Scope};
+use crate::console::layout::PaneName;
+
+const PICTURE: Scope = OneJob;
+const LOGS: Scope = Scope::Only(&[Place::Pane(PaneName::Logs), Place::LogScreen]);
+const ATTEMPTS: Scope = OneJob;
+const LISTS: Scope = Scope::Only(&[
+    Place::Pane(PaneName::Queue),
+    Place::Pane(PaneName::Picture),
+    Place::Pane(PaneName::Steps),
+    Place::Pane(PaneName::Logs),
+    Place::Pane(PaneName::Spend),
+    Place::Job,
+    Place::FullPicture,
+    Place::LogScreen,
+    Place::Help,
+]);
+/// Where arrows move although letters are typed.
+const TYPED: Scope = Scope::Only(&[Place::Palette, Place::Filter]);
+const QUESTION: Scope = Scope::Only(&[Place::Confirm]);
+const ENTER: Scope = Scope::Only(&[Place::Palette, Place::Filter]);
+
+const fn bind(
+    action: Action,
+    keys: &'static [Chord],
+    scope: Scope,
+    group: Group,
+    hint: &'static str,
+    help: &'static str,
+) -> Binding {
+    Binding { action, keys, scope, group, hint, help }
+}
+
+const fn key(character: char) -> Chord {
+    Chord::char(character)
+}
+
+const fn named(code: KeyCode) -> Chord {
+    Chord::code(code)
+}
+
+use Action as A;
+use Group as G;
+use Scope::{Always, Everywhere, OneJob, Panes};
+
+/// Every key of the console outside the submit form.
+pub const BINDINGS: &[Binding] = &[
+    // --- questions and typed lines ---
+    bind(A::Accept, &[key('y'), named(KeyCode::Enter)], QUESTION, G::Choose, "yes", "yes, do it"),
+    bind(A::Back, &[key('n'), named(KeyCode::Esc), key('q').silent()], QUESTION, G::Choose, "no", "no, back"),
+    bind(A::Accept, &[named(KeyCode::Enter)], ENTER, G::Choose, "take it", "take it"),
+    bind(A::Up, &[named(KeyCode::Up), Chord::control('p')], TYPED, G::Move, "up", "the one before"),
+    bind(A::Down, &[named(KeyCode::Down), Chord::control('n')], TYPED, G::Move, "down", "the next one"),
+    // --- jobs ---
+    bind(A::New, &[key('n')], Panes, G::Jobs, "new", "a new job"),
+    bind(A::Open, &[named(KeyCode::Enter)], Panes, G::Jobs, "open", "everything about this job"),
+    bind(A::Retry, &[key('r')], OneJob, G::Jobs, "retry", "try again (the marked, or this one)"),
+    bind(A::RetryAll, &[key('R')], Panes, G::Jobs, "retry failed", "try all failed jobs again that are shown"),
+    bind(A::Cancel, &[key('x')], OneJob, G::Jobs, "cancel", "cancel (the marked, or this one)"),
+    bind(A::Approve, &[key('a')], OneJob, G::Jobs, "approve", "approve (the marked, or this one)"),
+    bind(A::Clone, &[key('C')], OneJob, G::Jobs, "clone", "a new job like this one, with edits"),
+    bind(A::Hide, &[key('h')], OneJob, G::Jobs, "", "put out of sight; nothing is deleted"),
+    bind(A::Undo, &[key('u')], OneJob, G::Jobs, "undo", "undo the last action that can be undone"),
+    // --- choosing ---
+    bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed, model:…, -not"),
+    bind(A::Mark, &[key(' ')], Panes, G::Choose, "", "mark or unmark; the next action takes the marked"),
+    bind(A::MarkRange, &[key('V')], Panes, G::Choose, "", "mark a range: begin here, again to end it"),
+    bind(A::MarkAll, &[key('*')], Panes, G::Choose, "", "mark or unmark all that are shown"),
+    // --- pictures ---
+    bind(A::FullPicture, &[key('i')], PICTURE, G::Picture, "picture", "the picture on the whole screen"),
+    bind(A::OpenPicture, &[key('o')], PICTURE, G::Picture, "", "open the picture in the system's viewer"),
+    bind(A::CopyUrl, &[key('y')], PICTURE, G::Picture, "", "copy the picture's URL"),
+    bind(A::SavePicture, &[key('w')], PICTURE, G::Picture, "save", "save the picture to a file here"),
+    bind(A::OlderAttempt, &[key('[')], ATTEMPTS, G::Picture, "", "steps of the attempt before"),
+    bind(A::NewerAttempt, &[key(']')], ATTEMPTS, G::Picture, "", "steps of the next attempt"),
+    // --- logs ---
+    bind(A::Follow, &[key('f')], LOGS, G::Look, "follow", "logs: follow the newest line, or stand still"),
+    bind(A::Level, &[key('l')], LOGS, G::Look, "level", "logs: how loud a line must be"),
+    bind(A::Scope, &[key('t')], LOGS, G::Look, "this job/all", "logs: of this job, or of all"),
+    // --- looking elsewhere ---
+    bind(A::CostScreen, &[key('$')], Panes, G::Look, "costs", "the cost screen"),
+    bind(A::LogScreen, &[key('L')], OneJob, G::Look, "logs", "the log screen"),
+    bind(A::Palette, &[key(':'), Chord::control('k')], Everywhere, G::Look, "", "every action, by its name"),
+    // --- the engine ---
+    bind(A::Pause, &[key('p')], Panes, G::Engine, "pause", "pause or resume the intake of jobs"),
+    bind(A::MoreSlots, &[key('+'), key('=').silent()], Panes, G::Engine, "", "one slot more"),
+    bind(A::FewerSlots, &[key('-')], Panes, G::Engine, "", "one slot less"),
+    // --- moving ---
+    bind(A::Down, &[key('j'), named(KeyCode::Down)], LISTS, G::Move, "", "down (the wheel, too)"),
+    bind(A::Up, &[key('k'), named(KeyCode::Up)], LISTS, G::Move, "", "up"),
+    bind(A::PageDown, &[named(KeyCode::PageDown), Chord::control('d').silent()], LISTS, G::Move, "", "a screen down"),
+    bind(A::PageUp, &[named(KeyCode::PageUp), Chord::control('b').silent()], LISTS, G::Move, "", "a screen up"),
+    bind(A::Top, &[key('g'), named(KeyCode::Home)], LISTS, G::Move, "", "the first"),
+    bind(A::Bottom, &[key('G'), named(KeyCode::End)], LISTS, G::Move, "", "the last"),
+    bind(A::NextPane, &[named(KeyCode::Tab)], Panes, G::Move, "", "the next pane"),
+    bind(A::PreviousPane, &[named(KeyCode::BackTab)], Panes, G::Move, "", "the pane before"),
+    bind(A::Pane(PaneName::Queue), &[key('1')], Panes, G::Move, "", "queue"),
+    bind(A::Pane(PaneName::Picture), &[key('2')], Panes, G::Move, "", "picture"),
+    bind(A::Pane(PaneName::Steps), &[key('3')], Panes, G::Move, "", "steps"),
+    bind(A::Pane(PaneName::Logs), &[key('4')], Panes, G::Move, "", "logs"),
+    bind(A::Pane(PaneName::Spend), &[key('5')], Panes, G::Move, "", "spend"),
+    bind(A::Back, &[named(KeyCode::Esc), key('q')], SCREENS, G::Move, "back", "back, one level"),
+    bind(A::Back, &[named(KeyCode::Esc)], Always, G::Move, "", "back, one level"),
+    bind(A::Redraw, &[Chord::control('l')], Always, G::Engine, "", "draw everything anew"),
+    bind(A::Suspend, &[Chord::control('z')], Always, G::Engine, "", "to the shell; fg comes back"),
+    bind(A::Help, &[key('?'), named(KeyCode::F(1)).silent()], Everywhere, G::Look, "help", "the keys of this place"),
+    bind(A::Leave, &[key('q'), Chord::control('c')], Panes, G::Engine, "quit", "leave; waits for a POST in flight"),
+    bind(A::Leave, &[Chord::control('c')], Always, G::Engine, "", "leave"),
+];
+
+/// Screens over the panes where `q` goes back, as it does in pagers.
+const SCREENS: Scope = Scope::Only(&[Place::Job, Place::FullPicture, Place::CostScreen, Place::LogScreen, Place::Help]);

@@ -1,0 +1,93 @@
+//! Owns how money is drawn: bars and the use of the caps. Must not add up charges, and must not make a float of an amount.
+
+use chrono::Datelike;
+use ratatui::text::{Line, Span};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use unicode_width::UnicodeWidthStr;
+
+use super::format;
+use super::theme::Theme;
+use crate::costs::{CostReport, Usd};
+use crate::engine::CostOverview;
+
+/// A bar of at most `cells` cells for `amount` out of `whole`; what exists has at least one cell.
+pub fn bar(amount: Usd, whole: Usd, cells: usize) -> String {
+    if amount <= Usd::ZERO || whole <= Usd::ZERO || cells == 0 {
+        return String::new();
+    }
+    let share = amount.decimal().checked_div(whole.decimal()).unwrap_or(Decimal::ZERO).min(Decimal::ONE);
+    let filled = (share * Decimal::from(cells)).round().to_usize().unwrap_or(0).clamp(1, cells);
+    "━".repeat(filled)
+}
+
+/// Whole percent of `amount` out of `whole`, rounded down: 100 is only said when it is reached.
+pub fn percent(amount: Usd, whole: Usd) -> u64 {
+    let share = amount.decimal().checked_div(whole.decimal()).unwrap_or(Decimal::ZERO);
+    share.checked_mul(Decimal::ONE_HUNDRED).and_then(|share| share.floor().to_u64()).unwrap_or(0)
+}
+
+/// How much of a cap is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CapUse {
+    /// `day` or `month`.
+    pub period: &'static str,
+    /// What counts against it: also unknown and unconfirmed money, which may have been billed.
+    pub used: Usd,
+    /// Whether more may be used than is known: the report does not reach back to the first of a month of 31 days.
+    pub at_least: bool,
+    /// The cap.
+    pub cap: Usd,
+}
+
+impl CapUse {
+    /// Whether it is worth a warning: four fifths are used.
+    pub fn is_close(&self) -> bool {
+        self.used.times(5) >= self.cap.times(4)
+    }
+
+    /// `day    ━━━━━━──── 64% of $20.00`.
+    pub fn line(&self, width: usize, theme: &Theme) -> Line<'static> {
+        let percent = if self.cap <= Usd::ZERO { 100 } else { percent(self.used, self.cap) };
+        let mark = if self.at_least { "≥" } else { "" };
+        let facts = format!(" {mark}{percent}% of {}", self.cap.display());
+        let name = format!("{:<6}", self.period);
+        let room = width.saturating_sub(name.len() + facts.width()).min(30);
+        let filled = if self.cap <= Usd::ZERO { "━".repeat(room) } else { bar(self.used, self.cap, room) };
+        let empty = "─".repeat(room.saturating_sub(filled.width()));
+        let style = if self.used >= self.cap {
+            theme.bad
+        } else if self.is_close() {
+            theme.warning
+        } else {
+            theme.good
+        };
+        let facts = format::cut(&facts, width.saturating_sub(name.len()));
+        Line::from(vec![
+            Span::styled(name, theme.dim),
+            Span::styled(filled, style),
+            Span::styled(empty, theme.dim),
+            Span::styled(facts, style),
+        ])
+    }
+}
+
+/// The caps that are set, with their use.
+pub fn caps(costs: &CostOverview) -> Vec<CapUse> {
+    let mut caps = Vec::new();
+    if let Some(cap) = costs.daily_cap {
+        caps.push(CapUse { period: "day", used: committed(&costs.today), at_least: false, cap });
+    }
+    if let Some(cap) = costs.monthly_cap {
+        let month = costs.at.format("%Y-%m").to_string();
+        let days = costs.by_day.by.iter().filter(|line| line.key.starts_with(&month));
+        let beside = costs.by_day.unknown_usd + costs.by_day.unconfirmed_usd;
+        let used = days.map(|line| line.usd).sum::<Usd>() + beside;
+        caps.push(CapUse { period: "month", used, at_least: costs.at.day() == 31, cap });
+    }
+    caps
+}
+
+fn committed(report: &CostReport) -> Usd {
+    report.total_usd + report.unknown_usd + report.unconfirmed_usd
+}

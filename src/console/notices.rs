@@ -1,0 +1,71 @@
+//! Owns what is said in the line above the footer, and for how long. Must not draw it.
+
+use std::collections::VecDeque;
+
+use chrono::{DateTime, Duration, Utc};
+
+use crate::engine::{Notice, NoticeLevel};
+
+/// At most this many wait behind the one that is shown.
+const MOST: usize = 20;
+
+/// What is to be said, newest first.
+#[derive(Debug, Default)]
+pub struct Notices {
+    said: VecDeque<(Notice, DateTime<Utc>)>,
+}
+
+impl Notices {
+    /// Says something. What is said again only stays longer.
+    pub fn say(&mut self, notice: Notice, now: DateTime<Utc>) {
+        let seconds = match notice.level {
+            NoticeLevel::Info => 6,
+            NoticeLevel::Warning => 10,
+            NoticeLevel::Error => 20,
+        };
+        self.said.retain(|(old, _)| *old != notice);
+        self.said.push_front((notice, now + Duration::seconds(seconds)));
+        self.said.truncate(MOST);
+    }
+
+    /// Drops what was said long enough. Returns whether anything was.
+    pub fn fade(&mut self, now: DateTime<Utc>) -> bool {
+        let before = self.said.len();
+        self.said.retain(|(_, until)| now < *until);
+        self.said.len() != before
+    }
+
+    /// The one to show, with how many others are not told yet.
+    pub fn current(&self) -> Option<(&Notice, usize)> {
+        self.said.front().map(|(notice, _)| (notice, self.said.len() - 1))
+    }
+
+    /// The person has seen it. Returns whether there was one.
+    pub fn dismiss(&mut self) -> bool {
+        self.said.pop_front().is_some()
+    }
+
+    /// When the next one fades.
+    pub fn next_change(&self) -> Option<DateTime<Utc>> {
+        self.said.iter().map(|(_, until)| *until).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_is_shown_and_an_error_outlives_an_answer() {
+        let mut notices = Notices::default();
+        let start = DateTime::UNIX_EPOCH;
+        let notice = |level, text: &str| Notice { level, text: text.into() };
+        notices.say(notice(NoticeLevel::Error, "bad"), start);
+        notices.say(notice(NoticeLevel::Info, "fine"), start);
+        notices.say(notice(NoticeLevel::Info, "fine"), start);
+        assert_eq!(notices.current().map(|(notice, more)| (notice.text.as_str(), more)), Some(("fine", 1)));
+        assert!(notices.fade(start + Duration::seconds(6)));
+        assert_eq!(notices.current().map(|(notice, more)| (notice.text.as_str(), more)), Some(("bad", 0)));
+        assert_eq!(notices.next_change(), Some(start + Duration::seconds(20)));
+    }
+}

@@ -1,0 +1,45 @@
+//! Owns what the console is started with. Must not read the environment: whoever wires the program does.
+
+use super::panes::picture::ImagesMode;
+use super::theme::Theme;
+
+/// What the console is started with.
+#[derive(Debug, Clone)]
+pub struct ConsoleOptions {
+    /// The name of the configuration: `default`.
+    pub context: String,
+    /// What it runs on: `sqlite · local`.
+    pub adapters: String,
+    /// No real money can be spent: the header says so, always, and nothing that only spends asks first.
+    pub simulated: bool,
+    /// How pictures are shown.
+    pub images: ImagesMode,
+    /// ASCII symbols and borders only.
+    pub ascii: bool,
+    /// Colours.
+    pub theme: ThemeName,
+}
+
+/// Colours for a kind of terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ThemeName {
+    /// Dark background.
+    #[default]
+    Dark,
+    /// Light background.
+    Light,
+    /// No colours at all (`NO_COLOR`).
+    Mono,
+}
+
+impl ConsoleOptions {
+    /// The theme with all its styles.
+    pub fn theme(&self) -> Theme {
+        let theme = match self.theme {
+            ThemeName::Dark => Theme::dark(),
+            ThemeName::Light => Theme::light(),
+            ThemeName::Mono => Theme::mono(),
+        };
+        theme.with_ascii(self.ascii)
+    }
+}

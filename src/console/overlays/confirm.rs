@@ -1,0 +1,45 @@
+//! A question before something that spends real money or destroys. Must not decide when to ask.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Paragraph};
+
+use super::centred;
+use crate::console::frame as screen;
+use crate::console::theme::Theme;
+use crate::engine::Command;
+
+/// A question, and what a yes sends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Confirm {
+    /// What is asked: `Retry 3 jobs?`
+    pub question: String,
+    /// What should be known before: price, numbers.
+    pub facts: Vec<String>,
+    /// What a yes sends.
+    pub command: Command,
+}
+
+impl Confirm {
+    /// Draws the question in the middle of an area.
+    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+        let width = area.width.saturating_sub(2).min(64);
+        let text_width = usize::from(width.saturating_sub(4));
+        let mut lines = vec![Line::default()];
+        for fact in &self.facts {
+            lines.extend(screen::wrap(fact, text_width).into_iter().map(|line| Line::raw(format!(" {line}"))));
+        }
+        lines.push(Line::default());
+        lines.push(Line::from(vec![
+            Span::styled(" y ", theme.accent),
+            Span::raw("yes    "),
+            Span::styled(" n ", theme.accent),
+            Span::raw("no, back"),
+        ]));
+        let area = centred(area, width, lines.len() as u16 + 2);
+        frame.render_widget(Clear, area);
+        let block = theme.block(true).title(Line::styled(format!(" {} ", self.question), theme.warning));
+        frame.render_widget(Paragraph::new(lines).block(block), area);
+    }
+}

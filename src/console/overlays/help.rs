@@ -1,0 +1,101 @@
+//! The keys of a place, made from the one table. Must not list a key by hand.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Paragraph};
+use unicode_width::UnicodeWidthStr;
+
+use super::centred;
+use crate::console::format;
+use crate::console::frame as screen;
+use crate::console::keymap::{self, Group, Place};
+use crate::console::theme::Theme;
+
+/// The help and how far it is scrolled.
+#[derive(Debug)]
+pub struct Help {
+    place: Place,
+    scroll: usize,
+}
+
+/// Cells of the keys and of a whole column.
+const KEYS: usize = 11;
+const COLUMN: usize = 58;
+
+impl Help {
+    /// For a place.
+    pub fn new(place: Place) -> Self {
+        Self { place, scroll: 0 }
+    }
+
+    /// Scrolls by some lines.
+    pub fn scroll(&mut self, lines: i64) {
+        let step = usize::try_from(lines.unsigned_abs()).unwrap_or(usize::MAX);
+        self.scroll = if lines < 0 { self.scroll.saturating_sub(step) } else { self.scroll.saturating_add(step) };
+    }
+
+    /// Draws it in one column, or in two where both fit side by side.
+    pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+        let columns = usize::from(area.width.saturating_sub(2)) / COLUMN;
+        let columns = columns.clamp(1, 2);
+        let width = (usize::from(area.width.saturating_sub(2)) / columns).min(COLUMN);
+        let groups: Vec<Vec<Line<'static>>> = Group::ALL
+            .into_iter()
+            .map(|group| self.group(group, width, theme))
+            .filter(|lines| !lines.is_empty())
+            .collect();
+        let total: usize = groups.iter().map(Vec::len).sum();
+        let mut sides: Vec<Vec<Line<'static>>> = vec![Vec::new(); columns];
+        let mut side = 0;
+        for group in groups {
+            if side + 1 < columns && sides[side].len() + group.len() / 2 > total / columns {
+                side += 1;
+            }
+            sides[side].extend(group);
+        }
+        let height = sides.iter().map(Vec::len).max().unwrap_or(0);
+        let area = centred(area, (width * columns + 2) as u16, (height + 2).min(usize::from(u16::MAX)) as u16);
+        let room = usize::from(area.height.saturating_sub(2));
+        self.scroll = self.scroll.min(height.saturating_sub(room));
+        let more = if height > room {
+            format!(
+                "{}-{} of {height} lines, j k scroll, Esc closes",
+                self.scroll + 1,
+                (self.scroll + room).min(height)
+            )
+        } else {
+            "Esc closes".to_owned()
+        };
+        let block = screen::pane("Keys", &more, area.width, true, theme);
+        let inner = block.inner(area);
+        frame.render_widget(Clear, area);
+        frame.render_widget(block, area);
+        for (index, lines) in sides.into_iter().enumerate() {
+            let x = inner.x + (index * width) as u16;
+            let column = Rect { x, width: (inner.right().saturating_sub(x)).min(width as u16), ..inner };
+            frame.render_widget(Paragraph::new(lines).scroll((self.scroll as u16, 0)), column);
+        }
+    }
+
+    fn group(&self, group: Group, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+        let mut seen = Vec::new();
+        let mut lines = Vec::new();
+        for binding in keymap::bindings_in(self.place).filter(|binding| binding.group == group) {
+            if seen.contains(&binding.action) {
+                continue;
+            }
+            seen.push(binding.action);
+            if lines.is_empty() {
+                lines.push(Line::styled(format!(" {}", group.title()), theme.accent));
+            }
+            let keys = binding.keys_shown(theme.ascii);
+            let room = width.saturating_sub(KEYS.max(keys.width()) + 4);
+            lines.push(Line::from(vec![
+                Span::styled(format!("  {} ", format::fit(&keys, KEYS.max(keys.width()))), theme.text),
+                Span::styled(format::cut(binding.help, room), theme.dim),
+            ]));
+        }
+        lines
+    }
+}

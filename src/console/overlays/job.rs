@@ -1,0 +1,152 @@
+//! Everything about one job: the whole prompt, what was ordered, every attempt with its steps and its money. Must not act.
+
+use chrono::{DateTime, Utc};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use crate::console::panes::steps::{self, StepsView};
+use crate::console::theme::Theme;
+use crate::console::{cost, format, frame as screen};
+use crate::engine::Progress;
+use crate::jobs::{Attempt, Billed, Catalog, Job, Stage, text};
+
+/// The screen of the selected job and how far it is scrolled.
+#[derive(Debug, Default)]
+pub struct JobScreen {
+    scroll: usize,
+}
+
+/// What the screen is drawn from.
+pub struct JobView<'a> {
+    /// The job.
+    pub job: &'a Job,
+    /// What it does just now.
+    pub progress: Option<&'a Progress>,
+    /// Prices for estimates.
+    pub catalog: &'static Catalog,
+    /// The present.
+    pub now: DateTime<Utc>,
+    /// Colours and symbols.
+    pub theme: &'a Theme,
+}
+
+/// Cells of the names at the left.
+const NAMES: usize = 10;
+
+impl JobScreen {
+    /// Scrolls by some lines.
+    pub fn scroll(&mut self, lines: i64) {
+        let step = usize::try_from(lines.unsigned_abs()).unwrap_or(usize::MAX);
+        self.scroll = if lines < 0 { self.scroll.saturating_sub(step) } else { self.scroll.saturating_add(step) };
+    }
+
+    /// Draws the screen.
+    pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, view: &JobView<'_>) {
+        let facts = format!("{} · {}", view.job.id, screen_word(view.job));
+        let block = screen::pane("Job", &facts, area.width, true, view.theme);
+        let inner = block.inner(area);
+        let lines = lines(view, usize::from(inner.width.saturating_sub(1)));
+        let (count, room) = (lines.len(), usize::from(inner.height));
+        self.scroll = self.scroll.min(count.saturating_sub(room));
+        let block = if count > room {
+            let shown = format!(" {}–{} of {count} lines ", self.scroll + 1, self.scroll + room);
+            block.title_bottom(Line::styled(shown, view.theme.dim).right_aligned())
+        } else {
+            block
+        };
+        frame.render_widget(Paragraph::new(lines).scroll((self.scroll as u16, 0)).block(block), area);
+    }
+}
+
+fn screen_word(job: &Job) -> &'static str {
+    crate::console::panes::queue::word(job)
+}
+
+fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
+    let (job, theme) = (view.job, view.theme);
+    let mut lines = Vec::new();
+    let mut say = |name: &str, value: &str, style| {
+        for (index, part) in screen::wrap(value, width.saturating_sub(NAMES + 2)).into_iter().enumerate() {
+            let name = if index == 0 { name } else { "" };
+            lines.push(Line::from(vec![
+                Span::styled(format!(" {} ", format::fit(name, NAMES)), theme.dim),
+                Span::styled(part, style),
+            ]));
+        }
+    };
+    let status = format!("{} {}", theme.job_symbol(job), screen_word(job));
+    say("status", &status, theme.job_style(job));
+    match &job.stage {
+        Stage::Failed { failure } => {
+            say("why", &format!("{}: {}", failure.code.as_str(), clean(&failure.message)), theme.bad);
+            let billed = match failure.billed {
+                Billed::No => "not billed",
+                Billed::Yes => "billed",
+                Billed::Unknown => "nobody knows whether it is billed",
+            };
+            say("bill", billed, theme.text);
+        }
+        Stage::Queued { hold: Some(hold) } => say("why", &clean(&hold.line()), theme.warning),
+        _ => {}
+    }
+    if let Some(until) = job.not_before.filter(|until| *until > view.now) {
+        say("waits", &format!("{}, until {}", format::age(until - view.now), stamp(until)), theme.warning);
+    }
+    for (index, paragraph) in text::clean_text(&job.spec.prompt).lines().take(200).enumerate() {
+        say(if index == 0 { "prompt" } else { "" }, paragraph, theme.text);
+    }
+    say("model", &clean(&job.spec.model), theme.text);
+    for (name, value) in &job.spec.parameters {
+        let value = match value {
+            serde_json::Value::String(text) => clean(text),
+            other => clean(&other.to_string()),
+        };
+        say("", &format!("{} = {}", text::clean_line(name, 40), format::cut(&value, 160)), theme.dim);
+    }
+    let basis = job.cost_basis().map(|basis| format!(", {}", basis.as_str())).unwrap_or_default();
+    say("cost", &format!("{}{basis}", cost::cell(job, view.catalog)), theme.text);
+    if let Some(image) = job.image() {
+        let size = format::bytes(image.bytes);
+        say("picture", &format!("{}×{} {}, {size}", image.width, image.height, image.format.as_str()), theme.text);
+        say("", &clean(&image.url), theme.dim);
+    }
+    let age = format::age(view.now - job.created_at);
+    say("made", &format!("{age} ago, {}", stamp(job.created_at)), theme.text);
+    if let Some(claim) = job.claim.as_ref().filter(|claim| claim.holds(view.now)) {
+        say("worker", &claim.worker.to_string(), theme.text);
+    }
+    if !job.tags.is_empty() {
+        say("tags", &clean(&job.tags.join(", ")), theme.text);
+    }
+    for attempt in job.attempts.iter().rev() {
+        lines.push(Line::default());
+        lines.push(attempt_line(attempt, job, theme));
+        let current = attempt.number == job.attempt_number();
+        let steps = StepsView { job: Some(job), progress: view.progress, now: view.now, focused: false, theme };
+        lines.extend(steps::lines(job, attempt, current, &steps, width));
+    }
+    lines
+}
+
+fn attempt_line(attempt: &Attempt, job: &Job, theme: &Theme) -> Line<'static> {
+    let mut spans = vec![
+        Span::styled(format!(" attempt {} of {}", attempt.number, job.attempts.len()), theme.accent),
+        Span::styled(format!("  {}", stamp(attempt.created_at)), theme.dim),
+    ];
+    for charge in attempt.charges() {
+        let amount = charge.amount.map_or("price unknown".to_owned(), crate::costs::Usd::display);
+        let style = if charge.basis.counts() { theme.text } else { theme.warning };
+        spans.push(Span::styled(format!("  {amount} {} ({})", charge.basis.as_str(), charge.service.as_str()), style));
+    }
+    Line::from(spans)
+}
+
+fn stamp(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+fn clean(words: &str) -> String {
+    text::clean_line(words, 2_000)
+}

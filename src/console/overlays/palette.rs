@@ -1,0 +1,133 @@
+//! Every action by its name, found by a few of its letters. Must not perform one.
+
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Paragraph};
+
+use super::centred;
+use crate::console::format;
+use crate::console::frame as screen;
+use crate::console::keymap::{self, Action, Binding, Group, Place};
+use crate::console::text_line::TextLine;
+use crate::console::theme::Theme;
+
+/// The palette: what was typed, and which of the found actions is chosen.
+pub struct Palette {
+    place: Place,
+    line: TextLine,
+    chosen: usize,
+    found: Vec<&'static Binding>,
+    matcher: Matcher,
+}
+
+/// So that the matcher sees the words and the list keeps the binding.
+struct Candidate(&'static Binding);
+
+impl AsRef<str> for Candidate {
+    fn as_ref(&self) -> &str {
+        self.0.help
+    }
+}
+
+impl Palette {
+    /// With everything that can be done in a place.
+    pub fn new(place: Place) -> Self {
+        let mut palette = Self {
+            place,
+            line: TextLine::default(),
+            chosen: 0,
+            found: Vec::new(),
+            matcher: Matcher::new(Config::DEFAULT),
+        };
+        palette.find();
+        palette
+    }
+
+    /// What is typed.
+    pub fn line(&mut self) -> &mut TextLine {
+        &mut self.line
+    }
+
+    /// Looks again after something was typed.
+    pub fn find(&mut self) {
+        let mut seen: Vec<Action> = vec![Action::Palette, Action::Back];
+        let mut candidates = Vec::new();
+        for binding in keymap::bindings_in(self.place) {
+            let moves = binding.group == Group::Move && !matches!(binding.action, Action::Pane(_));
+            if !moves && !seen.contains(&binding.action) {
+                seen.push(binding.action);
+                candidates.push(Candidate(binding));
+            }
+        }
+        let pattern = Pattern::parse(self.line.as_str(), CaseMatching::Ignore, Normalization::Smart);
+        let matches = pattern.match_list(candidates, &mut self.matcher);
+        self.found = matches.into_iter().map(|(candidate, _)| candidate.0).collect();
+        self.chosen = 0;
+    }
+
+    /// Moves the choice by some lines, around the ends.
+    pub fn step(&mut self, lines: i64) {
+        let count = i64::try_from(self.found.len()).unwrap_or(i64::MAX);
+        if count > 0 {
+            let chosen = i64::try_from(self.chosen).unwrap_or(0) + lines;
+            self.chosen = usize::try_from(chosen.rem_euclid(count)).unwrap_or(0);
+        }
+    }
+
+    /// The chosen action.
+    pub fn chosen(&self) -> Option<Action> {
+        self.found.get(self.chosen).map(|binding| binding.action)
+    }
+
+    /// Draws it at the top of an area.
+    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+        let area = centred(area, 66, area.height.min(20));
+        let block = screen::pane("Do", "type a few letters, Enter does it", area.width, true, theme);
+        let inner = block.inner(area);
+        let rows = usize::from(inner.height.saturating_sub(1));
+        let first = (self.chosen + 1).saturating_sub(rows);
+        let mut lines = vec![Line::from(vec![
+            Span::styled(" : ", theme.accent),
+            Span::raw(self.line.as_str().to_owned()),
+            Span::styled(theme.symbol("▏", "_"), theme.accent),
+        ])];
+        if self.found.is_empty() {
+            lines.push(Line::styled("  Nothing is called like that.", theme.dim));
+        }
+        let width = usize::from(inner.width);
+        for (index, binding) in self.found.iter().enumerate().skip(first).take(rows) {
+            let keys = format::fit_right(&binding.keys_shown(theme.ascii), 9);
+            let words = format::fit(binding.help, width.saturating_sub(13));
+            let line = Line::from(vec![
+                Span::raw(format!("  {words} ")),
+                Span::styled(format!("{keys} "), if index == self.chosen { theme.text } else { theme.dim }),
+            ]);
+            lines.push(if index == self.chosen { line.style(theme.selected) } else { line });
+        }
+        frame.render_widget(Clear, area);
+        frame.render_widget(Paragraph::new(lines).block(block), area);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::layout::PaneName;
+
+    #[test]
+    fn a_few_letters_find_an_action() {
+        let mut palette = Palette::new(Place::Pane(PaneName::Queue));
+        palette.line().paste("clipb");
+        palette.find();
+        assert_eq!(palette.chosen(), None);
+        palette.line().clear();
+        palette.line().paste("pau int");
+        palette.find();
+        assert_eq!(palette.chosen(), Some(Action::Pause));
+        palette.step(-1);
+        assert!(palette.chosen().is_some(), "around the end");
+    }
+}

@@ -1,0 +1,62 @@
+//! The last line: the keys that make sense now. Also the line of tabs, which names the panes. Must not know what a key does.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
+
+use crate::console::keymap::{self, Action, Place};
+use crate::console::layout::PaneName;
+use crate::console::theme::Theme;
+
+/// Draws as many hints as fit, in the order of the table; help and the way out are always there.
+///
+/// `useful` says whether an action would do anything just now.
+pub fn draw(frame: &mut Frame<'_>, area: Rect, place: Place, useful: impl Fn(Action) -> bool, theme: &Theme) {
+    let hints: Vec<(String, &'static str, bool)> = keymap::bindings_in(place)
+        .filter(|binding| !binding.hint.is_empty())
+        .map(|binding| {
+            let always = matches!(binding.action, Action::Help | Action::Leave | Action::Back | Action::Accept);
+            (binding, always)
+        })
+        .filter(|(binding, always)| *always || useful(binding.action))
+        .map(|(binding, always)| (binding.key_shown(theme.ascii), binding.hint, always))
+        .collect();
+    let width = |(key, hint, _): &(String, &str, bool)| key.width() + hint.width() + 3;
+    let mut room = usize::from(area.width).saturating_sub(1);
+    room = room.saturating_sub(hints.iter().filter(|hint| hint.2).map(width).sum());
+    let mut spans = vec![Span::raw(" ")];
+    for hint in &hints {
+        let (key, text, always) = hint;
+        if !always {
+            match room.checked_sub(width(hint)) {
+                Some(rest) => room = rest,
+                None => continue,
+            }
+        }
+        spans.push(Span::styled(key.clone(), theme.accent));
+        spans.push(Span::styled(format!(" {text}  "), theme.dim));
+    }
+    frame.render_widget(Line::from(spans), area);
+}
+
+/// Draws the names of all panes with their digits; those on the screen stand out.
+pub fn draw_tabs(frame: &mut Frame<'_>, area: Rect, shown: &[PaneName], focus: PaneName, theme: &Theme) {
+    let mut spans = vec![Span::raw(" ")];
+    let long = area.width >= 56;
+    for (index, name) in PaneName::ALL.into_iter().enumerate() {
+        let title = if long || name == focus { name.title() } else { &name.title()[..3] };
+        let style = if name == focus {
+            theme.selected
+        } else if shown.contains(&name) {
+            theme.text
+        } else {
+            theme.dim
+        };
+        spans.push(Span::styled(format!(" {} {title} ", index + 1), style));
+    }
+    if long {
+        spans.push(Span::styled("  Tab next", theme.dim));
+    }
+    frame.render_widget(Line::from(spans), area);
+}

@@ -1,0 +1,109 @@
+//! Owns the pictures that were seen lately, within a bound of bytes. Must not decode them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use image::DynamicImage;
+
+use crate::jobs::JobId;
+
+/// Which picture: the job and the attempt that made it.
+pub type PictureKey = (JobId, u32);
+
+/// What is known of a picture.
+#[derive(Debug, Clone)]
+pub enum Held {
+    /// The file, not decoded yet: most pictures that are scrolled past never are.
+    File(Bytes),
+    /// Decoded.
+    Image(Arc<DynamicImage>),
+    /// It could not be loaded; asked for again when it is selected the next time.
+    NotLoaded(String),
+    /// It cannot be decoded; asking again would not help.
+    NotDecoded(String),
+}
+
+impl Held {
+    /// Bytes in memory, as good as.
+    fn weight(&self) -> usize {
+        match self {
+            Self::File(bytes) => bytes.len(),
+            Self::Image(image) => image.as_bytes().len(),
+            Self::NotLoaded(line) | Self::NotDecoded(line) => line.len(),
+        }
+    }
+}
+
+/// Pictures, the latest seen first. Holds at most its bound, but always the latest one.
+#[derive(Debug)]
+pub struct PictureCache {
+    bound: usize,
+    held: VecDeque<(PictureKey, Held)>,
+}
+
+impl PictureCache {
+    /// An empty one that holds at most so many bytes.
+    pub fn new(bound: usize) -> Self {
+        Self { bound, held: VecDeque::new() }
+    }
+
+    /// Whether it is there, without calling it seen.
+    pub fn contains(&self, key: &PictureKey) -> bool {
+        self.held.iter().any(|(held, _)| held == key)
+    }
+
+    /// The picture, which is now the latest seen.
+    pub fn get(&mut self, key: &PictureKey) -> Option<&Held> {
+        let place = self.held.iter().position(|(held, _)| held == key)?;
+        let found = self.held.remove(place)?;
+        self.held.push_front(found);
+        self.held.front().map(|(_, held)| held)
+    }
+
+    /// Takes or replaces a picture; the longest not seen go.
+    pub fn put(&mut self, key: PictureKey, held: Held) {
+        self.remove(&key);
+        self.held.push_front((key, held));
+        let mut weight: usize = self.held.iter().map(|(_, held)| held.weight()).sum();
+        while weight > self.bound && self.held.len() > 1 {
+            let Some((_, gone)) = self.held.pop_back() else { break };
+            weight -= gone.weight();
+        }
+    }
+
+    /// Forgets a picture.
+    pub fn remove(&mut self, key: &PictureKey) {
+        self.held.retain(|(held, _)| held != key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u32) -> PictureKey {
+        (JobId::new("job").unwrap(), number)
+    }
+
+    #[test]
+    fn the_longest_not_seen_goes_first() {
+        let mut cache = PictureCache::new(25);
+        for number in 0..2 {
+            cache.put(key(number), Held::File(Bytes::from(vec![0; 10])));
+        }
+        assert!(cache.get(&key(0)).is_some());
+        cache.put(key(2), Held::File(Bytes::from(vec![0; 10])));
+        assert!(cache.contains(&key(0)) && cache.contains(&key(2)));
+        assert!(!cache.contains(&key(1)));
+    }
+
+    #[test]
+    fn one_that_is_too_large_is_held_alone() {
+        let mut cache = PictureCache::new(5);
+        cache.put(key(0), Held::File(Bytes::from_static(b"abc")));
+        cache.put(key(1), Held::File(Bytes::from_static(b"abcdefgh")));
+        assert!(!cache.contains(&key(0)));
+        assert!(cache.contains(&key(1)));
+    }
+}

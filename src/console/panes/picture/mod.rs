@@ -1,0 +1,274 @@
+//! The picture pane: the selected job's picture, or what there is to say instead. Must not decode on the loop: a thread does.
+
+mod cache;
+mod decode;
+mod words;
+mod worker;
+
+use std::collections::HashSet;
+use std::sync::mpsc::Sender;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use ratatui::Frame;
+use ratatui::layout::{Rect, Size};
+use ratatui::text::Line;
+use ratatui::widgets::Paragraph;
+use ratatui_image::Image;
+use ratatui_image::picker::{Picker, ProtocolType};
+use ratatui_image::protocol::Protocol;
+use tokio::sync::mpsc;
+
+use crate::console::format;
+use crate::console::frame::{self as screen, wrap};
+use crate::console::theme::Theme;
+use crate::engine::{Command, Progress};
+use crate::jobs::{Job, JobId, Outcome, StoredImage, text};
+
+use cache::{Held, PictureCache, PictureKey};
+pub use worker::PictureMessage;
+use worker::{Request, Source};
+
+/// Pictures are kept up to this many bytes, as files or decoded.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// How pictures are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ImagesMode {
+    /// As well as the terminal can.
+    #[default]
+    Auto,
+    /// With coloured half blocks, which every terminal has.
+    HalfBlocks,
+    /// Not at all: size and address instead.
+    Off,
+}
+
+/// A picture as the terminal takes it.
+struct Ready {
+    key: PictureKey,
+    room: Size,
+    protocol: Protocol,
+}
+
+/// The picture pane and its own state.
+pub struct PicturePane {
+    mode: ImagesMode,
+    requests: Option<Sender<Request>>,
+    cache: PictureCache,
+    /// Asked from the engine, not yet answered.
+    loading: HashSet<PictureKey>,
+    /// The selected job's picture.
+    selected: Option<PictureKey>,
+    /// The last request to the thread.
+    requested: Option<(PictureKey, Size)>,
+    ready: Option<Ready>,
+}
+
+impl PicturePane {
+    /// The pane, and what its decoding thread says. `picker` knows what the terminal can; `mode` may allow less.
+    pub fn new(mut picker: Picker, mode: ImagesMode) -> (Self, mpsc::UnboundedReceiver<PictureMessage>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        if mode == ImagesMode::HalfBlocks {
+            picker.set_protocol_type(ProtocolType::Halfblocks);
+        }
+        let requests = if mode == ImagesMode::Off { None } else { worker::start(picker, sender) };
+        let pane = Self {
+            mode,
+            requests,
+            cache: PictureCache::new(CACHE_BYTES),
+            loading: HashSet::new(),
+            selected: None,
+            requested: None,
+            ready: None,
+        };
+        (pane, receiver)
+    }
+
+    /// The order for the selected job's picture: once for each job and attempt, while it is neither here nor under way.
+    pub fn wanted(&mut self, job: Option<&Job>) -> Option<Command> {
+        let key = job.and_then(|job| picture_of(job).map(|(attempt, _)| (job.id.clone(), attempt)));
+        if key != self.selected {
+            if let Some(left) = self.selected.take()
+                && matches!(self.cache.get(&left), Some(Held::NotLoaded(_)))
+            {
+                self.cache.remove(&left);
+            }
+            self.selected.clone_from(&key);
+        }
+        let key = key.filter(|_| self.mode != ImagesMode::Off)?;
+        if self.cache.contains(&key) || !self.loading.insert(key.clone()) {
+            return None;
+        }
+        Some(Command::LoadPicture(key.0))
+    }
+
+    /// Takes a picture's bytes, or one line why there are none.
+    pub fn on_bytes(&mut self, id: &JobId, attempt: u32, bytes: Result<Bytes, String>) {
+        let key = (id.clone(), attempt);
+        // The engine may answer with a newer attempt than was asked for: the question is answered all the same.
+        self.loading.retain(|(asked, _)| asked != id);
+        let held = match bytes {
+            Ok(bytes) => Held::File(bytes),
+            Err(line) => Held::NotLoaded(text::clean_line(&line, 200)),
+        };
+        self.cache.put(key, held);
+    }
+
+    /// Takes what the decoding thread did; true where the screen changes.
+    pub fn on_message(&mut self, message: PictureMessage) -> bool {
+        let PictureMessage { key, room, image, drawn } = message;
+        if let Some(image) = image {
+            self.cache.put(key.clone(), Held::Image(image));
+        }
+        let selected = self.selected.as_ref() == Some(&key);
+        match drawn {
+            Ok(protocol) if selected => self.ready = Some(Ready { key, room, protocol }),
+            Ok(_) => {}
+            Err(line) => self.cache.put(key, Held::NotDecoded(line)),
+        }
+        selected
+    }
+
+    /// Forgets what the terminal was sent, so that it is sent again: after the screen was given away or cleared.
+    pub fn forget_screen(&mut self) {
+        self.ready = None;
+        self.requested = None;
+    }
+
+    /// Draws the pane.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything that a pane may show, handed over by the console each frame"
+    )]
+    pub fn draw(
+        &mut self,
+        frame: &mut Frame<'_>,
+        area: Rect,
+        job: Option<&Job>,
+        progress: Option<&Progress>,
+        now: DateTime<Utc>,
+        focused: bool,
+        theme: &Theme,
+    ) {
+        let picture = job.and_then(picture_of);
+        let facts = match (job, picture) {
+            (_, Some((_, image))) => facts(image),
+            (Some(job), None) => job.stage_name().to_string(),
+            (None, None) => String::new(),
+        };
+        let block = screen::pane("Picture", &facts, area.width, focused, theme);
+        let mut inner = block.inner(area);
+        frame.render_widget(block, area);
+        let width = usize::from(inner.width);
+        match (job, picture) {
+            (None, _) => {
+                let lines = ["No job is selected.", "n makes a new picture."];
+                say(frame, inner, lines.iter().map(|line| Line::styled(*line, theme.dim)).collect());
+            }
+            (Some(job), None) => say(frame, inner, words::of_job(job, progress, now, width, theme)),
+            (Some(job), Some((attempt, image))) => {
+                if let Some(line) = words::over_picture(job, attempt, theme) {
+                    frame.render_widget(line, Rect { height: inner.height.min(1), ..inner });
+                    inner.y += inner.height.min(1);
+                    inner.height -= inner.height.min(1);
+                }
+                self.picture((job.id.clone(), attempt), image, frame, inner, theme);
+            }
+        }
+        screen::fold_to_ascii(frame, area, theme);
+    }
+
+    fn picture(&mut self, key: PictureKey, image: &StoredImage, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+        let width = usize::from(area.width);
+        if self.mode == ImagesMode::Off {
+            let mut lines = vec![Line::styled("The picture is stored; pictures are switched off here.", theme.dim)];
+            let url = text::clean_line(&image.url, 500);
+            lines.extend(wrap(&url, width).into_iter().map(|line| Line::styled(line, theme.text)));
+            lines.push(Line::styled("o opens it, y copies its address", theme.accent));
+            return say(frame, area, lines);
+        }
+        let room = area.as_size();
+        if room.width == 0 || room.height == 0 {
+            return;
+        }
+        if let Some(line) = self.request(&key, room) {
+            let lines = wrap(&format!("No picture to show: {line}"), width);
+            let mut lines: Vec<Line<'_>> = lines.into_iter().map(|line| Line::styled(line, theme.bad)).collect();
+            lines.push(Line::styled("o opens it in another program", theme.accent));
+            return say(frame, area, lines);
+        }
+        match &self.ready {
+            Some(ready) if ready.key == key && fits(ready.protocol.size(), room) => {
+                let size = ready.protocol.size();
+                let centred = Rect {
+                    x: area.x + (room.width - size.width) / 2,
+                    y: area.y + (room.height - size.height) / 2,
+                    width: size.width,
+                    height: size.height,
+                };
+                frame.render_widget(Image::new(&ready.protocol), centred);
+            }
+            _ => say(frame, area, vec![Line::styled("Loading the picture…", theme.dim)]),
+        }
+    }
+
+    /// Asks the thread for the picture in this size, where it is neither there nor asked for; one line where there will be none.
+    fn request(&mut self, key: &PictureKey, room: Size) -> Option<String> {
+        let source = match self.cache.get(key)? {
+            Held::NotLoaded(line) | Held::NotDecoded(line) => return Some(line.clone()),
+            Held::File(bytes) => Source::File(bytes.clone()),
+            Held::Image(image) => Source::Image(image.clone()),
+        };
+        if self.ready.as_ref().is_some_and(|ready| ready.key == *key && ready.room == room)
+            || self.requested.as_ref().is_some_and(|(asked, size)| asked == key && *size == room)
+        {
+            return None;
+        }
+        self.requested = Some((key.clone(), room));
+        let sent = self.requests.as_ref().map(|requests| requests.send(Request { key: key.clone(), room, source }));
+        match sent {
+            Some(Ok(())) => None,
+            _ => Some("the thread that decodes pictures has ended".to_owned()),
+        }
+    }
+}
+
+fn fits(size: Size, room: Size) -> bool {
+    size.width <= room.width && size.height <= room.height
+}
+
+/// The newest stored picture and the attempt that made it.
+fn picture_of(job: &Job) -> Option<(u32, &StoredImage)> {
+    job.attempts.iter().rev().find_map(|attempt| match &attempt.outcome {
+        Some(Outcome::Done { image }) => Some((attempt.number, image)),
+        _ => None,
+    })
+}
+
+/// `1024×1024 png · 1.4 MB`.
+fn facts(image: &StoredImage) -> String {
+    format!("{}×{} {} · {}", image.width, image.height, image.format.as_str(), format::bytes(image.bytes))
+}
+
+/// A few lines in the middle of the area.
+fn say(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'_>>) {
+    let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
+    let middle = Rect { y: area.y + (area.height - height) / 2, height, ..area };
+    frame.render_widget(Paragraph::new(lines).centered(), middle);
+}
+
+#[cfg(test)]
+mod test_pictures {
+    use std::io::Cursor;
+
+    /// A PNG file of that size, red at the left and blue at the right.
+    pub(super) fn png(width: u32, height: u32) -> Vec<u8> {
+        let image = image::RgbImage::from_fn(width, height, |x, _| {
+            if x < width / 2 { image::Rgb([255, 0, 0]) } else { image::Rgb([0, 0, 255]) }
+        });
+        let mut file = Cursor::new(Vec::new());
+        image.write_to(&mut file, image::ImageFormat::Png).unwrap();
+        file.into_inner()
+    }
+}

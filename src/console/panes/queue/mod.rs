@@ -1,0 +1,287 @@
+//! The queue: the jobs that the filter shows, newest first. Owns selection and scrolling; must not change the board.
+//!
+//! The selection follows its job, not its row: what arrives above pushes the list down, not the selection away.
+
+mod row;
+
+use chrono::{DateTime, Duration, Utc};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use self::row::Columns;
+pub use self::row::word;
+use crate::console::board::{Board, Row};
+use crate::console::format;
+use crate::console::status::Status;
+use crate::console::theme::Theme;
+use crate::engine::Intake;
+use crate::jobs::{Catalog, JobId};
+
+/// Selection and scrolling of the queue.
+#[derive(Debug, Default)]
+pub struct QueuePane {
+    selected: Option<JobId>,
+    /// Where the selection was when its job was last there.
+    index: usize,
+    /// The first row on the screen.
+    offset: usize,
+    /// Rows on the screen, as last drawn.
+    height: usize,
+    /// Where they are.
+    rows: Rect,
+    /// A range of marks that was begun at this job.
+    range_from: Option<JobId>,
+}
+
+/// What the queue is drawn from.
+pub struct QueueView<'a> {
+    /// The jobs.
+    pub board: &'a Board,
+    /// Counts and intake.
+    pub status: &'a Status,
+    /// The text of the filter, and whether it is being typed.
+    pub filter: (&'a str, bool),
+    /// What is free in simulation is said so.
+    pub simulated: bool,
+    /// Prices for estimates.
+    pub catalog: &'static Catalog,
+    /// The present.
+    pub now: DateTime<Utc>,
+    /// Whether keys go here.
+    pub focused: bool,
+    /// Colours and symbols.
+    pub theme: &'a Theme,
+}
+
+impl QueuePane {
+    /// The job that keys act on.
+    pub fn selected(&self) -> Option<&JobId> {
+        self.selected.as_ref()
+    }
+
+    /// Selects a job as soon as it is shown.
+    pub fn select(&mut self, id: JobId, board: &Board) {
+        if let Some(index) = board.position(&id) {
+            self.index = index;
+            self.selected = Some(id);
+        }
+    }
+
+    /// Selects the row at a place; beyond the end, the last.
+    pub fn select_index(&mut self, index: usize, board: &Board) {
+        self.index = index.min(board.len().saturating_sub(1));
+        self.selected = board.id_at(self.index).cloned();
+    }
+
+    /// Moves the selection by some rows.
+    pub fn move_by(&mut self, rows: i64, board: &Board) {
+        let step = usize::try_from(rows.unsigned_abs()).unwrap_or(usize::MAX);
+        let index = if rows < 0 { self.index.saturating_sub(step) } else { self.index.saturating_add(step) };
+        self.select_index(index, board);
+    }
+
+    /// A screen of rows.
+    pub fn page(&self) -> i64 {
+        i64::try_from(self.height.saturating_sub(1).max(1)).unwrap_or(1)
+    }
+
+    /// Selects what was clicked, if it is a row.
+    pub fn click(&mut self, column: u16, row: u16, board: &Board) {
+        if self.rows.contains((column, row).into()) {
+            let index = self.offset + usize::from(row - self.rows.y);
+            if index < board.len() {
+                self.select_index(index, board);
+            }
+        }
+    }
+
+    /// After the board changed: the selection stays with its job, or goes to the one in its place.
+    pub fn follow(&mut self, board: &Board) {
+        match self.selected.as_ref().and_then(|id| board.position(id)) {
+            Some(index) => {
+                if self.offset > 0 {
+                    self.offset = (self.offset + index).saturating_sub(self.index);
+                }
+                self.index = index;
+            }
+            None => self.select_index(self.index, board),
+        }
+        if self.range_from.as_ref().is_some_and(|id| board.position(id).is_none()) {
+            self.range_from = None;
+        }
+    }
+
+    /// Begins a range of marks, or ends it: then the rows between are marked.
+    pub fn mark_range(&mut self, board: &mut Board) {
+        match self.range_from.take().and_then(|id| board.position(&id)) {
+            Some(from) => board.mark_range(from, self.index),
+            None => self.range_from = self.selected.clone(),
+        }
+    }
+
+    /// Forgets a range that was begun. Returns whether there was one.
+    pub fn drop_range(&mut self) -> bool {
+        self.range_from.take().is_some()
+    }
+
+    /// How many rows are left below what is on the screen.
+    pub fn rows_below(&self, board: &Board) -> usize {
+        board.len().saturating_sub(self.index.max(self.offset + self.height))
+    }
+
+    /// Rows on the screen, as last drawn.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// When something that only time changes changes next: an age, or how long something still waits.
+    pub fn next_change(&self, board: &Board, now: DateTime<Utc>) -> Option<Duration> {
+        let rows = board.rows(self.offset..self.offset + self.height);
+        let jobs = rows.filter_map(|(_, entry)| entry.job());
+        jobs.map(|job| {
+            let age = format::next_age_change(now - job.created_at);
+            match job.not_before {
+                Some(until) if until > now => age.min(Duration::seconds(1)),
+                _ => age,
+            }
+        })
+        .min()
+    }
+
+    /// Draws the pane.
+    pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, view: &QueueView<'_>) {
+        let theme = view.theme;
+        let mut block = theme.block(view.focused).title(self.title(area.width, view));
+        let (filter, typing) = view.filter;
+        let inner = block.inner(area);
+        let has_filter = typing || !filter.is_empty();
+        let [heading, rows, filter_line] = Layout::vertical([
+            Constraint::Length(u16::from(inner.height > 6)),
+            Constraint::Min(0),
+            Constraint::Length(u16::from(has_filter)),
+        ])
+        .areas(inner);
+        self.height = usize::from(rows.height);
+        self.rows = rows;
+        self.keep_in_sight(view.board.len());
+        if !view.board.is_empty() {
+            let last = (self.offset + self.height).min(view.board.len());
+            let known = view.status.counts.as_ref().map_or(0, crate::store::Counts::total);
+            let of = if filter.is_empty() { known.max(view.board.len() as u64) } else { view.board.len() as u64 };
+            let dash = theme.symbol("–", "-");
+            let range = format!(" {}{dash}{last} of {of} ", self.offset + 1);
+            block = block.title_bottom(Line::styled(range, theme.dim).right_aligned());
+        }
+        frame.render_widget(block, area);
+        let columns = Columns::new(inner.width);
+        frame.render_widget(Paragraph::new(Line::styled(columns.heading(), theme.dim)), heading);
+        if view.board.is_empty() {
+            frame.render_widget(Paragraph::new(nothing(view)), rows);
+        }
+        let range = self.range_from.as_ref().and_then(|id| view.board.position(id));
+        let range = range.map(|from| from.min(self.index)..=from.max(self.index));
+        for (place, (id, entry)) in view.board.rows(self.offset..self.offset + self.height).enumerate() {
+            let index = self.offset + place;
+            let signs = row::Signs {
+                selected: index == self.index && self.selected.is_some(),
+                marked: view.board.is_marked(id) || range.as_ref().is_some_and(|range| range.contains(&index)),
+                fresh: entry.is_fresh(view.now),
+            };
+            let line = match &entry.row {
+                Row::Job(job) => columns.job(job, entry.progress.as_ref(), signs, view),
+                Row::Unreadable(reason) => columns.unreadable(id, reason, signs, view),
+            };
+            let area = Rect { y: rows.y + place as u16, height: 1, ..rows };
+            frame.render_widget(line, area);
+        }
+        if has_filter {
+            frame.render_widget(filter_text(view, filter_line.width), filter_line);
+        }
+    }
+
+    fn keep_in_sight(&mut self, len: usize) {
+        self.offset = self.offset.min(self.index);
+        if self.height > 0 && self.index >= self.offset + self.height {
+            self.offset = self.index + 1 - self.height;
+        }
+        self.offset = self.offset.min(len.saturating_sub(self.height));
+    }
+
+    fn title(&self, width: u16, view: &QueueView<'_>) -> Line<'static> {
+        let (theme, status) = (view.theme, view.status);
+        let mut parts = vec![Span::styled(" Queue ", if view.focused { theme.accent } else { theme.text })];
+        let dash = theme.symbol("──", "--");
+        if self.range_from.is_some() {
+            parts.push(Span::styled(format!("{dash} marking a range: V ends it "), theme.warning));
+            return Line::from(parts);
+        }
+        if view.board.marked() > 0 {
+            parts.push(Span::styled(format!("{dash} {} marked ", view.board.marked()), theme.warning));
+        }
+        let cancelled = status.count(crate::jobs::StageName::Cancelled);
+        let mut counts = [
+            (status.running(), "running", theme.running),
+            (status.count(crate::jobs::StageName::Queued), "queued", theme.text),
+            (status.count(crate::jobs::StageName::Failed), "failed", theme.bad),
+            (status.done(), "done", theme.good),
+            (if width >= 90 { cancelled } else { 0 }, "cancelled", theme.dim),
+        ]
+        .into_iter()
+        .filter(|(count, ..)| *count > 0)
+        .peekable();
+        if counts.peek().is_some() {
+            parts.push(Span::styled(format!("{dash} "), theme.border));
+        }
+        let separator = theme.symbol("· ", "- ");
+        while let Some((count, word, style)) = counts.next() {
+            parts.push(Span::styled(format!("{count} {word} "), style));
+            if counts.peek().is_some() {
+                parts.push(Span::styled(separator, theme.dim));
+            }
+        }
+        Line::from(parts)
+    }
+}
+
+fn filter_text(view: &QueueView<'_>, width: u16) -> Line<'static> {
+    let (theme, (text, typing)) = (view.theme, view.filter);
+    let count = format::count(view.board.len(), "job");
+    let cursor = if typing { theme.symbol("▏", "_") } else { "" };
+    let help = if typing { "Enter keeps, Esc clears" } else { "Esc clears" };
+    let room = usize::from(width).saturating_sub(count.len() + help.len() + 8);
+    Line::from(vec![
+        Span::styled(" / ", theme.accent),
+        Span::styled(tail(text, room), theme.text),
+        Span::styled(cursor, theme.accent),
+        Span::styled(format!("  {count} {} {help}", theme.symbol("·", "-")), theme.dim),
+    ])
+}
+
+/// The end of what is typed, where it is longer than the room.
+fn tail(text: &str, cells: usize) -> String {
+    let mut start = 0;
+    while unicode_width::UnicodeWidthStr::width(&text[start..]) > cells {
+        start += text[start..].chars().next().map_or(1, char::len_utf8);
+    }
+    text[start..].to_owned()
+}
+
+fn nothing(view: &QueueView<'_>) -> Vec<Line<'static>> {
+    let theme = view.theme;
+    let known = view.status.counts.as_ref().map(crate::store::Counts::total);
+    let lines: [String; 2] = if !view.filter.0.is_empty() {
+        ["No job fits this filter.".into(), "Esc clears it.".into()]
+    } else if known.is_none() && view.board.known() == 0 && !view.status.engine_gone && view.status.link.is_none() {
+        ["Reading the jobs…".into(), String::new()]
+    } else if view.status.intake == Intake::Observing {
+        ["No jobs yet.".into(), "This console only looks; n puts a job into the queue for the workers.".into()]
+    } else if view.simulated {
+        ["No jobs yet. n makes the first picture (simulated, free).".into(), String::new()]
+    } else {
+        ["No jobs yet. n makes the first picture; the form shows its price.".into(), String::new()]
+    };
+    let indent = |text: String| Line::styled(format!("  {text}"), theme.text);
+    std::iter::once(Line::default()).chain(lines.into_iter().map(indent)).collect()
+}

@@ -1,0 +1,218 @@
+//! Owns one row of the queue: its columns for a width, and the last one, which says why. Must not know scrolling.
+
+use ratatui::style::{Modifier, Style};
+use ratatui::text::{Line, Span};
+
+use super::QueueView;
+use crate::console::{cost, format};
+use crate::engine::{Intake, Progress};
+use crate::jobs::{Job, JobId, Stage, StageName, text};
+
+/// Longest prompt that is looked at for one row: more than any screen is wide.
+const LONGEST: usize = 400;
+
+/// Widths of the columns, in cells; 0 is "not there".
+#[derive(Debug, Clone, Copy)]
+pub struct Columns {
+    status: usize,
+    age: usize,
+    cost: usize,
+    model: usize,
+    last: usize,
+}
+
+/// What the first two cells say.
+#[derive(Debug, Clone, Copy)]
+pub struct Signs {
+    /// Keys act on it.
+    pub selected: bool,
+    /// The next action takes it.
+    pub marked: bool,
+    /// Changed a moment ago.
+    pub fresh: bool,
+}
+
+impl Columns {
+    /// For a row of that many cells.
+    pub fn new(width: u16) -> Self {
+        let width = usize::from(width);
+        let status = if width < 56 { 8 } else { 12 };
+        let cost = if width < 56 { 7 } else { 9 };
+        let model = match width {
+            0..66 => 0,
+            66..90 => 14,
+            _ => 20,
+        };
+        let gap = |column: usize| if column == 0 { 0 } else { column + 1 };
+        let last = width.saturating_sub(2 + gap(status) + gap(4) + gap(cost) + gap(model) + 1);
+        Self { status, age: 4, cost, model, last }
+    }
+
+    /// The names of the columns.
+    pub fn heading(self) -> String {
+        let mut line = format!(
+            "  {} {} {}  ",
+            format::fit("status", self.status),
+            format::fit_right("age", self.age),
+            format::fit_right("cost", self.cost)
+        );
+        if self.model > 0 {
+            line.push_str(&format::fit("model", self.model));
+            line.push(' ');
+        }
+        line.push_str("prompt");
+        line
+    }
+
+    /// The row of a job.
+    pub fn job(self, job: &Job, progress: Option<&Progress>, signs: Signs, view: &QueueView<'_>) -> Line<'static> {
+        let theme = view.theme;
+        let state = theme.job_style(job);
+        let quiet = if job.stage_name() == StageName::Cancelled { theme.dim } else { theme.text };
+        let word = if self.status < 12 { short_word(job) } else { word(job) };
+        let status = format::fit(&format!("{} {word}", theme.job_symbol(job)), self.status);
+        let age = format::fit_right(&format::age(view.now - job.created_at), self.age);
+        let money = format::fit_right(&cost::cell(job, view.catalog), self.cost);
+        let mut cells = self.signs(signs, view);
+        cells.push(Span::styled(status + " ", state));
+        cells.push(Span::styled(format!("{age} "), theme.dim));
+        cells.push(Span::styled(format!("{money}  "), quiet));
+        if self.model > 0 {
+            let model = text::clean_line(&job.spec.model, LONGEST);
+            cells.push(Span::styled(format::fit(&model, self.model) + " ", theme.dim));
+        }
+        let why = why(job, progress, view);
+        let prompt = text::clean_line(&job.spec.prompt, LONGEST);
+        self.last_cells(&prompt, &why, (quiet, state), &mut cells, view);
+        finish(cells, signs.selected, view)
+    }
+
+    /// The row of a document that cannot be read.
+    pub fn unreadable(self, id: &JobId, reason: &str, signs: Signs, view: &QueueView<'_>) -> Line<'static> {
+        let theme = view.theme;
+        let mut cells = self.signs(signs, view);
+        let rest = self.status + 1 + self.age + 1 + self.cost + 2 + if self.model > 0 { self.model + 1 } else { 0 };
+        let what = format!("{} unreadable {}", theme.symbol("!", "!"), id.short());
+        cells.push(Span::styled(format::fit(&what, rest), theme.bad));
+        let reason = text::clean_line(reason, LONGEST);
+        cells.push(Span::styled(format::cut(&reason, self.last), theme.bad));
+        finish(cells, signs.selected, view)
+    }
+
+    fn signs(self, signs: Signs, view: &QueueView<'_>) -> Vec<Span<'static>> {
+        let theme = view.theme;
+        let cursor = if signs.selected { theme.symbol("▸", ">") } else { " " };
+        let (mark, style) = if signs.marked {
+            (theme.symbol("●", "*"), theme.warning)
+        } else if signs.fresh {
+            (theme.symbol("•", "."), theme.accent)
+        } else {
+            (" ", theme.text)
+        };
+        vec![Span::styled(cursor, theme.accent), Span::styled(mark, style)]
+    }
+
+    /// Prompt and why share the last column; why gets what it needs, up to three fifths.
+    fn last_cells(
+        self,
+        prompt: &str,
+        why: &str,
+        (prompt_style, why_style): (Style, Style),
+        cells: &mut Vec<Span<'static>>,
+        view: &QueueView<'_>,
+    ) {
+        use unicode_width::UnicodeWidthStr;
+        if why.is_empty() {
+            cells.push(Span::styled(format::cut(prompt, self.last), prompt_style));
+            return;
+        }
+        let separator = view.theme.symbol(" · ", " - ");
+        let left = self.last.saturating_sub(3);
+        let why_room = why.width().min((left * 3 / 5).max(left.saturating_sub(prompt.width())));
+        let shown = format::cut(prompt, left - why_room);
+        if !shown.is_empty() {
+            cells.push(Span::styled(shown, prompt_style));
+            cells.push(Span::styled(separator, view.theme.dim));
+        }
+        cells.push(Span::styled(format::cut(why, why_room), why_style));
+    }
+}
+
+/// A selected row keeps its colours as a reversed bar only where it has the focus; else the cursor alone tells.
+fn finish(mut cells: Vec<Span<'static>>, selected: bool, view: &QueueView<'_>) -> Line<'static> {
+    if selected && view.focused {
+        for cell in &mut cells {
+            cell.style = cell.style.add_modifier(Modifier::BOLD);
+        }
+        return Line::from(cells).style(view.theme.selected);
+    }
+    Line::from(cells)
+}
+
+/// The state in one word.
+pub fn word(job: &Job) -> &'static str {
+    if job.hold().is_some() { "held" } else { job.stage_name().as_str() }
+}
+
+fn short_word(job: &Job) -> &'static str {
+    match job.stage_name() {
+        _ if job.hold().is_some() => "held",
+        StageName::Queued => "queued",
+        StageName::Submitting => "submit",
+        StageName::Generating => "gen",
+        StageName::Done => "done",
+        StageName::Approved => "good",
+        StageName::Failed => "failed",
+        StageName::Cancelled => "cancel",
+    }
+}
+
+/// Why it is where it is: failure, what holds it, what it waits for, how far it is.
+fn why(job: &Job, progress: Option<&Progress>, view: &QueueView<'_>) -> String {
+    let again = match job.attempt_number() {
+        number if number > 1 && job.stage_name().is_active() => format!(", attempt {number}"),
+        _ => String::new(),
+    };
+    match &job.stage {
+        Stage::Queued { hold: Some(hold) } => {
+            let wait = job.not_before.filter(|until| *until > view.now);
+            let wait = wait.map(|until| format!(", in {}", format::age(until - view.now))).unwrap_or_default();
+            format!("{}{wait}", text::clean_line(&hold.line(), LONGEST))
+        }
+        Stage::Queued { hold: None } => match &view.status.intake {
+            Intake::Paused => format!("intake paused{again}"),
+            Intake::Account(_) => format!("account problem{again}"),
+            Intake::Open | Intake::Observing => again.trim_start_matches(", ").to_owned(),
+        },
+        Stage::Submitting => format!("sending{again}"),
+        Stage::Generating => {
+            let at = match progress {
+                Some(Progress { fraction: Some(fraction), step, .. }) if *step == crate::jobs::StepName::Generate => {
+                    let (full, rest) = view.theme.bar(*fraction, 8);
+                    format!("{full}{rest} {:.0}%", fraction.clamp(0.0, 1.0) * 100.0)
+                }
+                Some(progress) if progress.step == crate::jobs::StepName::Generate => {
+                    text::clean_line(&progress.status, 40).to_lowercase()
+                }
+                Some(progress) => progress.step.as_str().to_owned(),
+                None => String::new(),
+            };
+            if at.is_empty() { again.trim_start_matches(", ").to_owned() } else { format!("{at}{again}") }
+        }
+        Stage::Failed { failure } => failure.code.as_str().replace('_', " "),
+        Stage::Done { .. } | Stage::Approved { .. } | Stage::Cancelled => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_width_leaves_room_for_the_prompt() {
+        for width in 38..300 {
+            let columns = Columns::new(width);
+            assert!(columns.last >= 10, "{width}: {columns:?}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The steps of one attempt of the selected job, and what it cost. Must not decide anything: steps are for people.
+
+use chrono::{DateTime, Utc};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+use unicode_width::UnicodeWidthStr;
+
+use crate::console::format;
+use crate::console::theme::Theme;
+use crate::engine::Progress;
+use crate::jobs::{Attempt, Job, JobId, Outcome, Stage, Step, StepName, StepState, text};
+
+/// Which attempt is looked at.
+#[derive(Debug, Default)]
+pub struct StepsPane {
+    /// The job and how many attempts back; `None` is its newest attempt.
+    back: Option<(JobId, usize)>,
+    /// First line on the screen.
+    scroll: usize,
+}
+
+/// What the steps are drawn from.
+pub struct StepsView<'a> {
+    /// The selected job.
+    pub job: Option<&'a Job>,
+    /// What it does just now.
+    pub progress: Option<&'a Progress>,
+    /// The present.
+    pub now: DateTime<Utc>,
+    /// Whether keys go here.
+    pub focused: bool,
+    /// Colours and symbols.
+    pub theme: &'a Theme,
+}
+
+impl StepsPane {
+    /// Looks at an older (positive) or newer (negative) attempt. Returns whether there is one.
+    pub fn look_back(&mut self, job: &Job, attempts: i64) -> bool {
+        let back = i64::try_from(self.back(job)).unwrap_or(0) + attempts;
+        match usize::try_from(back) {
+            Ok(back) if back < job.attempts.len() => {
+                self.back = Some((job.id.clone(), back));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Scrolls by some lines.
+    pub fn scroll(&mut self, lines: i64) {
+        let step = usize::try_from(lines.unsigned_abs()).unwrap_or(usize::MAX);
+        self.scroll = if lines < 0 { self.scroll.saturating_sub(step) } else { self.scroll.saturating_add(step) };
+    }
+
+    fn back(&self, job: &Job) -> usize {
+        match &self.back {
+            Some((id, back)) if *id == job.id => (*back).min(job.attempts.len().saturating_sub(1)),
+            _ => 0,
+        }
+    }
+
+    /// Draws the pane.
+    pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, view: &StepsView<'_>) {
+        let theme = view.theme;
+        let name = Span::styled(" Steps ", if view.focused { theme.accent } else { theme.text });
+        let block = theme.block(view.focused);
+        let inner = block.inner(area);
+        let attempt = view.job.and_then(|job| {
+            let back = self.back(job);
+            job.attempts.iter().rev().nth(back).map(|attempt| (job, attempt, back))
+        });
+        let Some((job, attempt, back)) = attempt else {
+            let block = block.title(Line::from(name));
+            let teach = Line::styled("  The steps of the selected job show here.", theme.dim);
+            frame.render_widget(Paragraph::new(vec![Line::default(), teach]).block(block), area);
+            return;
+        };
+        let mut title = vec![name];
+        if job.attempts.len() > 1 {
+            let keys = if view.focused || back > 0 { ", [ ] others" } else { "" };
+            let dash = theme.symbol("──", "--");
+            title.push(Span::styled(
+                format!("{dash} attempt {} of {}{keys} ", attempt.number, job.attempts.len()),
+                theme.dim,
+            ));
+        }
+        let lines = lines(job, attempt, back == 0, view, usize::from(inner.width));
+        self.scroll = self.scroll.min(lines.len().saturating_sub(usize::from(inner.height)));
+        let paragraph = Paragraph::new(lines).scroll((self.scroll as u16, 0)).block(block.title(Line::from(title)));
+        frame.render_widget(paragraph, area);
+    }
+}
+
+/// The steps of an attempt, one line each; a failure's words stand on the step that failed.
+pub fn lines(job: &Job, attempt: &Attempt, current: bool, view: &StepsView<'_>, width: usize) -> Vec<Line<'static>> {
+    let progress = view.progress.filter(|progress| current && progress.attempt == attempt.number);
+    let ended = attempt.outcome.is_some();
+    StepName::ALL
+        .into_iter()
+        .filter_map(|name| match attempt.step(name) {
+            Some(step) => Some(step_line(step, progress, failure_of(attempt, step), view, width)),
+            // What was never begun is not listed once the attempt is over, nor is the claim while it waits.
+            None if ended && !matches!(job.stage, Stage::Generating) => None,
+            None => Some(waiting_line(name, view)),
+        })
+        .collect()
+}
+
+fn failure_of(attempt: &Attempt, step: &Step) -> Option<String> {
+    match &attempt.outcome {
+        Some(Outcome::Failed { failure }) if step.state == StepState::Failed => {
+            Some(format!("{}: {}", failure.code.as_str(), failure.message))
+        }
+        _ => None,
+    }
+}
+
+fn waiting_line(name: StepName, view: &StepsView<'_>) -> Line<'static> {
+    let symbol = view.theme.step_symbol(None);
+    Line::styled(format!(" {symbol} {}", name.as_str()), view.theme.dim)
+}
+
+fn step_line(
+    step: &Step,
+    progress: Option<&Progress>,
+    failure: Option<String>,
+    view: &StepsView<'_>,
+    width: usize,
+) -> Line<'static> {
+    let theme = view.theme;
+    let style = match step.state {
+        StepState::Running => theme.running,
+        StepState::Done => theme.good,
+        StepState::Failed => theme.bad,
+    };
+    let mut spans = vec![
+        Span::styled(format!(" {} ", theme.step_symbol(Some(step.state))), style),
+        Span::styled(format::fit(step.name.as_str(), 9), theme.text),
+        Span::styled(format::fit_right(&format::duration(step.duration(view.now)), 8), theme.text),
+    ];
+    let mut room = width.saturating_sub(20);
+    if width >= 50 {
+        spans.push(Span::styled(format!("  {}", step.started_at.format("%H:%M:%S")), theme.dim));
+        room = room.saturating_sub(10);
+    }
+    let mut said = Vec::new();
+    if step.tries > 1 {
+        said.push(format!("try {}", step.tries));
+    }
+    let progress = progress.filter(|progress| progress.step == step.name && step.state == StepState::Running);
+    if let Some(progress) = progress {
+        if let Some(fraction) = progress.fraction {
+            let cells = room.saturating_sub(8).min(12);
+            let (full, rest) = theme.bar(fraction, cells);
+            spans.push(Span::styled(format!("  {full}"), style));
+            spans.push(Span::styled(rest, theme.dim));
+            let percent = format!(" {:.0}%", fraction.clamp(0.0, 1.0) * 100.0);
+            room = room.saturating_sub(2 + cells + percent.len());
+            spans.push(Span::styled(percent, style));
+        }
+        let status = text::clean_line(&progress.status, 60);
+        if !status.is_empty() && !status.eq_ignore_ascii_case(step.name.as_str()) {
+            said.push(status.to_lowercase());
+        }
+    }
+    if let Some(words) = failure.or_else(|| step.note.clone()) {
+        said.push(text::clean_line(&words, 300));
+    }
+    let said = said.join(", ");
+    if room > 4 && said.width() > 0 {
+        let style = if step.state == StepState::Failed { theme.bad } else { theme.dim };
+        spans.push(Span::styled(format!("  {}", format::cut(&said, room - 2)), style));
+    }
+    Line::from(spans)
+}

@@ -1,0 +1,68 @@
+//! Owns what the engine said about itself: counts, money, slots, intake, the line to the store. Must not know a job.
+
+use chrono::{DateTime, Utc};
+
+use crate::costs::Usd;
+use crate::engine::{CostOverview, Intake, Link};
+use crate::jobs::StageName;
+use crate::store::Counts;
+
+/// What the engine said about itself; `None` is "not said yet".
+#[derive(Debug)]
+pub struct Status {
+    /// Jobs in each stage.
+    pub counts: Option<Counts>,
+    /// What was spent.
+    pub costs: Option<Box<CostOverview>>,
+    /// Whether jobs are started.
+    pub intake: Intake,
+    /// Slots in use, and how many there are.
+    pub slots: Option<(usize, usize)>,
+    /// The line to the store.
+    pub link: Option<Link>,
+    /// POSTs in flight.
+    pub posts: usize,
+    /// The engine has ended or is gone: nothing is heard any more.
+    pub engine_gone: bool,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self { counts: None, costs: None, intake: Intake::Open, slots: None, link: None, posts: 0, engine_gone: false }
+    }
+}
+
+impl Status {
+    /// Jobs in that stage, 0 while nothing was said.
+    pub fn count(&self, stage: StageName) -> u64 {
+        self.counts.as_ref().map_or(0, |counts| counts.of(stage))
+    }
+
+    /// Jobs that are submitting or generating.
+    pub fn running(&self) -> u64 {
+        self.count(StageName::Submitting) + self.count(StageName::Generating)
+    }
+
+    /// Done and approved jobs.
+    pub fn done(&self) -> u64 {
+        self.count(StageName::Done) + self.count(StageName::Approved)
+    }
+
+    /// What was spent today.
+    pub fn today(&self) -> Option<Usd> {
+        self.costs.as_ref().map(|costs| costs.today.total_usd)
+    }
+
+    /// The cap of the day.
+    pub fn daily_cap(&self) -> Option<Usd> {
+        self.costs.as_ref().and_then(|costs| costs.daily_cap)
+    }
+
+    /// Since when the line to the store is down.
+    pub fn down_since(&self) -> Option<DateTime<Utc>> {
+        match &self.link {
+            Some(Link::Down { since, .. }) => Some(*since),
+            _ => None,
+        }
+    }
+}

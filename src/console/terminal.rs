@@ -1,0 +1,214 @@
+//! Owns the terminal: taken at the start, given back whatever happens (end, error, panic, Ctrl-Z, signals). Must not know
+//! what is drawn.
+//!
+//! Nothing here asks the terminal a question that it might not answer: such a question waits for seconds and swallows the
+//! first keys. Only terminals that are known by their environment are asked.
+
+use std::cell::Cell;
+use std::io::{self, BufWriter, Stdout, Write};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, KeyboardEnhancementFlags,
+    PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
+};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode,
+};
+use crossterm::{cursor, execute, queue};
+use ratatui::backend::CrosstermBackend;
+use ratatui::{Frame, Terminal};
+use ratatui_image::picker::Picker;
+use ratatui_image::picker::cap_parser::QueryStdioOptions;
+
+use super::panes::picture::ImagesMode;
+
+/// Whether the terminal is ours just now.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether keyboard flags were pushed, which must be popped.
+static FLAGS: AtomicBool = AtomicBool::new(false);
+static HOOK: Once = Once::new();
+
+thread_local! {
+    /// Whether this thread runs the console's own code: its panic ends the console, no other thread's does.
+    static OURS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How long a terminal that is known to answer may take.
+const ANSWER: Duration = Duration::from_millis(400);
+
+/// The terminal while it is ours. Dropping it gives the terminal back.
+pub struct Screen {
+    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+}
+
+impl Screen {
+    /// Takes the terminal: alternate screen, raw mode, mouse, bracketed paste.
+    pub fn enter() -> io::Result<Self> {
+        HOOK.call_once(install_hook);
+        let guard = Taken::take()?;
+        let out = BufWriter::with_capacity(64 * 1024, io::stdout());
+        let terminal = Terminal::new(CrosstermBackend::new(out))?;
+        std::mem::forget(guard);
+        Ok(Self { terminal })
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> io::Result<(u16, u16)> {
+        self.terminal.size().map(|size| (size.width, size.height))
+    }
+
+    /// Draws one frame; the terminal shows it whole or not at all.
+    pub fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        self.terminal.draw(draw)?;
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+    }
+
+    /// The next frame draws every cell.
+    pub fn forget(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Writes something that is not a picture of the screen, such as a clipboard sequence.
+    pub fn write(&mut self, command: impl crossterm::Command) -> io::Result<()> {
+        execute!(self.terminal.backend_mut(), command)
+    }
+
+    /// Gives the terminal back for a while.
+    pub fn leave(&mut self) {
+        restore();
+    }
+
+    /// Takes it again.
+    pub fn enter_again(&mut self) -> io::Result<()> {
+        restore();
+        std::mem::forget(Taken::take()?);
+        self.terminal.clear()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Gives the terminal back where taking it fails half way.
+struct Taken;
+
+impl Taken {
+    fn take() -> io::Result<Self> {
+        enable_raw_mode()?;
+        TAKEN.store(true, Ordering::SeqCst);
+        let guard = Self;
+        let mut out = io::stdout();
+        execute!(out, EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste, cursor::Hide)?;
+        if is_known(|name| std::env::var(name).ok()) {
+            FLAGS.store(true, Ordering::SeqCst);
+            execute!(out, PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES))?;
+        }
+        Ok(guard)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Gives the terminal back, if it is ours. Errors are of no use here: a terminal that is gone needs nothing back.
+fn restore() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = io::stdout();
+    if FLAGS.swap(false, Ordering::SeqCst) {
+        let _ = queue!(out, PopKeyboardEnhancementFlags);
+    }
+    let _ = queue!(
+        out,
+        EndSynchronizedUpdate,
+        DisableMouseCapture,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        cursor::Show
+    );
+    let _ = out.flush();
+    let _ = disable_raw_mode();
+}
+
+/// Runs the console's own code: where it panics, the terminal is given back before the panic is told.
+pub fn ours<T>(run: impl FnOnce() -> T) -> T {
+    struct Reset(bool);
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            OURS.with(|ours| ours.set(self.0));
+        }
+    }
+    let _reset = Reset(OURS.with(|ours| ours.replace(true)));
+    run()
+}
+
+/// A panic of the console gives the terminal back first. A panic of any other thread while the screen is ours is logged, not
+/// printed across it: whoever runs that thread reports it as a failure.
+fn install_hook() {
+    let previous = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if OURS.with(Cell::get) {
+            restore();
+            previous(info);
+        } else if TAKEN.load(Ordering::SeqCst) {
+            tracing::error!("a part of the program panicked: {info}");
+        } else {
+            previous(info);
+        }
+    }));
+}
+
+/// Whether this terminal is one that answers questions and takes pictures and exact keys.
+fn is_known(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+    if is_set("TMUX") || is_set("STY") {
+        return false;
+    }
+    let term = variable("TERM").unwrap_or_default();
+    let program = variable("TERM_PROGRAM").unwrap_or_default();
+    is_set("KITTY_WINDOW_ID")
+        || is_set("WEZTERM_PANE")
+        || ["kitty", "foot", "ghostty", "wezterm"].iter().any(|name| term.contains(name))
+        || ["iTerm.app", "WezTerm", "ghostty"].contains(&program.as_str())
+}
+
+/// What the terminal can show of pictures. Must be asked before the first key is read.
+pub fn picker(mode: ImagesMode) -> Picker {
+    if mode == ImagesMode::Auto && is_known(|name| std::env::var(name).ok()) {
+        let options = QueryStdioOptions { timeout: ANSWER, ..QueryStdioOptions::default() };
+        if let Ok(picker) = Picker::from_query_stdio_with_options(options) {
+            return picker;
+        }
+    }
+    Picker::halfblocks()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_terminals_are_asked() {
+        let known = |set: &[(&str, &str)]| {
+            is_known(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+        };
+        assert!(known(&[("TERM", "xterm-kitty")]));
+        assert!(known(&[("TERM", "xterm-256color"), ("TERM_PROGRAM", "WezTerm")]));
+        assert!(!known(&[("TERM", "xterm-256color")]));
+        assert!(!known(&[("TERM", "dumb"), ("KITTY_WINDOW_ID", "")]));
+        assert!(!known(&[("TERM", "xterm-kitty"), ("TMUX", "/tmp/tmux")]), "tmux answers for itself");
+        assert!(!known(&[]));
+    }
+}

@@ -1,0 +1,179 @@
+//! Owns the simulator's books: tickets and bill entries, written in one transaction before the reply.
+//!
+//! One thread holds the database and writes whatever waits in one transaction, so that thousands of submits a second are
+//! possible. It survives a killed process (WAL, `synchronous = NORMAL`), not a power cut. Must not decide what is billed.
+
+mod database;
+mod identity;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use super::clock::SharedClock;
+use super::ticket::Ticket;
+use crate::costs::Credits;
+use database::Database;
+
+pub(super) use database::MAX_REMEMBERED;
+pub(super) use identity::identity;
+
+/// Why the books cannot be read or written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// The database refused.
+    #[error("the simulator's ledger: {0}")]
+    Database(String),
+    /// Written by a newer version of this program.
+    #[error("the simulator's ledger was written by a newer version of this program (form {0})")]
+    Newer(i64),
+    /// The simulator has ended.
+    #[error("the simulator's ledger is closed")]
+    Closed,
+}
+
+/// One line of the bill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BillEntry {
+    /// The ticket, by its id.
+    pub ticket: String,
+    /// What was ordered.
+    pub model: String,
+    /// What it cost.
+    pub credits: Credits,
+    /// When it was billed.
+    pub at: DateTime<Utc>,
+}
+
+/// What a ledger knows when it is opened.
+#[derive(Debug, Default)]
+pub(super) struct Opened {
+    /// The newest tickets that are still remembered, oldest first.
+    pub tickets: Vec<Ticket>,
+    /// Credits and times of the whole bill.
+    pub billed: Vec<(Decimal, DateTime<Utc>)>,
+    /// What links are signed with.
+    pub secret: String,
+}
+
+/// The books of a running simulator. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    requests: mpsc::Sender<Request>,
+    clock: SharedClock,
+}
+
+/// Orders to the thread that holds the database.
+enum Request {
+    Book { ticket: Arc<Ticket>, billed_at: Option<DateTime<Utc>>, done: oneshot::Sender<Result<(), LedgerError>> },
+    Bill { until: DateTime<Utc>, done: oneshot::Sender<Result<Vec<BillEntry>, LedgerError>> },
+    Close { done: oneshot::Sender<()> },
+}
+
+/// Orders that wait at most; whoever comes later waits for room.
+const WAITING: usize = 1024;
+
+/// Orders that go into one transaction at most.
+const BATCH: usize = 256;
+
+/// The file within the directory.
+const FILE: &str = "simulator.db";
+
+impl Ledger {
+    /// Opens the books of a directory, or new ones in memory. `lock` is kept until the database is closed.
+    ///
+    /// Blocks for as long as reading the bill takes.
+    pub(super) fn open(
+        directory: Option<&Path>,
+        lock: Option<File>,
+        clock: SharedClock,
+    ) -> Result<(Self, Opened), LedgerError> {
+        let mut database = Database::open(directory.map(|directory| directory.join(FILE)).as_deref())?;
+        let opened = database.load(clock.now())?;
+        let (requests, waiting) = mpsc::channel(WAITING);
+        std::thread::Builder::new()
+            .name("simulator-ledger".to_owned())
+            .spawn(move || {
+                let done = keep(&mut database, waiting);
+                // The order matters: whoever takes the lock may open the database.
+                drop(database);
+                drop(lock);
+                if let Some(done) = done {
+                    _ = done.send(());
+                }
+            })
+            .map_err(|error| LedgerError::Database(error.to_string()))?;
+        Ok((Self { requests, clock }, opened))
+    }
+
+    /// Reads the bill of a directory where no simulator needs to run.
+    pub fn read(directory: &Path) -> Result<Vec<BillEntry>, LedgerError> {
+        let file: PathBuf = directory.join(FILE);
+        Database::open_for_reading(&file)?.bill(Utc::now())
+    }
+
+    /// The bill up to now, in the order of booking.
+    pub async fn bill(&self) -> Result<Vec<BillEntry>, LedgerError> {
+        let (done, reply) = oneshot::channel();
+        self.send(Request::Bill { until: self.clock.now(), done }).await?;
+        reply.await.map_err(|_| LedgerError::Closed)?
+    }
+
+    /// Books a ticket, and its line of the bill where it has one. Returns when both are in the file.
+    pub(super) async fn book(&self, ticket: Arc<Ticket>, billed_at: Option<DateTime<Utc>>) -> Result<(), LedgerError> {
+        let (done, reply) = oneshot::channel();
+        self.send(Request::Book { ticket, billed_at, done }).await?;
+        reply.await.map_err(|_| LedgerError::Closed)?
+    }
+
+    /// Closes the books: what was sent before is written, what comes later is refused. Returns when the file is free.
+    pub(super) async fn close(&self) {
+        let (done, reply) = oneshot::channel();
+        if self.send(Request::Close { done }).await.is_ok() {
+            _ = reply.await;
+        }
+    }
+
+    async fn send(&self, request: Request) -> Result<(), LedgerError> {
+        self.requests.send(request).await.map_err(|_| LedgerError::Closed)
+    }
+}
+
+/// Serves orders until the books are closed or nobody is left to give one. Returns whom to tell.
+fn keep(database: &mut Database, mut waiting: mpsc::Receiver<Request>) -> Option<oneshot::Sender<()>> {
+    while let Some(first) = waiting.blocking_recv() {
+        let mut batch = Vec::new();
+        let mut next = Some(first);
+        let mut last = None;
+        while let Some(request) = next.take() {
+            match request {
+                Request::Book { ticket, billed_at, done } => batch.push(((ticket, billed_at), done)),
+                other => {
+                    last = Some(other);
+                    break;
+                }
+            }
+            next = if batch.len() < BATCH { waiting.try_recv().ok() } else { None };
+        }
+        let (bookings, askers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let booked = if bookings.is_empty() { Ok(()) } else { database.book(&bookings) };
+        for asker in askers {
+            // Nobody may be left to hear it: then the submit was booked, and its reply is lost.
+            _ = asker.send(booked.clone());
+        }
+        match last {
+            Some(Request::Bill { until, done }) => _ = done.send(database.bill(until)),
+            Some(Request::Close { done }) => return Some(done),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! Owns who draws: as many threads as there are processors, and the newest pictures are kept for whoever asks again.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+use super::{PictureError, Subject, picture};
+
+/// Pictures that are kept.
+const KEPT: usize = 16;
+
+/// Draws pictures off the runtime's threads.
+#[derive(Debug)]
+pub(in crate::simulator) struct Gallery {
+    newest: Mutex<VecDeque<(Subject, Bytes)>>,
+    easels: Semaphore,
+}
+
+impl Gallery {
+    /// An empty one.
+    pub fn new() -> Self {
+        let processors = std::thread::available_parallelism().map_or(2, usize::from);
+        Self { newest: Mutex::default(), easels: Semaphore::new(processors) }
+    }
+
+    /// The picture's file; the same bytes whenever it is asked for.
+    pub async fn picture(&self, subject: &Subject) -> Result<Bytes, PictureError> {
+        if let Some(kept) = self.kept(subject) {
+            return Ok(kept);
+        }
+        let _easel = self.easels.acquire().await.map_err(|_| PictureError::Ending)?;
+        let ordered = subject.clone();
+        let bytes =
+            tokio::task::spawn_blocking(move || picture(&ordered)).await.map_err(|_| PictureError::Ending)??;
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.push_front((subject.clone(), bytes.clone()));
+        newest.truncate(KEPT);
+        Ok(bytes)
+    }
+
+    fn kept(&self, subject: &Subject) -> Option<Bytes> {
+        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.iter().find(|(kept, _)| kept == subject).map(|(_, bytes)| bytes.clone())
+    }
+}

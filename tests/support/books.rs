@@ -1,0 +1,72 @@
+//! The books of both sides: the simulator's own bill, read from its own file, and what darkroom says it spent.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use serde_json::Value;
+
+use super::House;
+
+/// What the simulator billed, by prompt: how often, and how much in dollars.
+pub fn bill(house: &House) -> BTreeMap<String, (usize, Decimal)> {
+    let file = house.data().join("simulator.db");
+    let ledger = rusqlite::Connection::open(file).expect("the simulator's ledger");
+    let mut query = ledger
+        .prepare("SELECT tickets.prompt, bill.credits FROM bill JOIN tickets ON tickets.id = bill.ticket")
+        .expect("the ledger has tickets and a bill");
+    let rows = query
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .expect("the bill can be read");
+    let mut bill = BTreeMap::new();
+    for row in rows {
+        let (prompt, credits) = row.expect("an entry");
+        let credits: Decimal = credits.parse().expect("credits are decimal");
+        let entry = bill.entry(prompt).or_insert((0, Decimal::ZERO));
+        entry.0 += 1;
+        entry.1 += credits / Decimal::from(100);
+    }
+    bill
+}
+
+/// The sum of a bill in dollars.
+pub fn total(bill: &BTreeMap<String, (usize, Decimal)>) -> Decimal {
+    bill.values().map(|(_, dollars)| dollars).sum()
+}
+
+/// A decimal string of a JSON document.
+pub fn dollars(value: &Value) -> Decimal {
+    value.as_str().unwrap_or_else(|| panic!("{value} is not a decimal string")).parse().expect("a decimal")
+}
+
+/// The promise: every job has ended, none is billed twice, and every cent on the bill is explained: by a job that is done (then
+/// the books hold exactly that cent), or by one that says openly that nobody knows (then it is among the unconfirmed).
+pub fn check(house: &House, count: usize) -> usize {
+    let jobs = house.jobs();
+    assert_eq!(jobs.len(), count, "no job is lost");
+    let bill = bill(house);
+    let costs = house.json(&["costs", "--json", "--days", "2"]);
+    let mut unknown_and_billed = Decimal::ZERO;
+    let mut done = 0;
+    for job in &jobs {
+        let prompt = job["prompt"].as_str().expect("a prompt");
+        let (times, billed) = bill.get(prompt).copied().unwrap_or_default();
+        assert!(times <= 1, "{prompt} is billed {times} times: {job}");
+        match job["status"].as_str().expect("a status") {
+            "done" => {
+                done += 1;
+                assert_eq!(dollars(&job["cost_usd"]), billed, "{prompt} is booked as it was billed");
+                let url = url::Url::parse(job["image_url"].as_str().expect("a picture")).expect("a URL");
+                let picture = std::fs::read(url.to_file_path().expect("a file")).expect("the picture is there");
+                image::load_from_memory(&picture).expect("the picture is whole");
+            }
+            "failed" => {
+                assert_eq!(job["error"]["code"], "submit_unknown", "{job}");
+                unknown_and_billed += billed;
+            }
+            other => panic!("{prompt} has not ended: {other}"),
+        }
+    }
+    assert_eq!(dollars(&costs["total_usd"]) + unknown_and_billed, total(&bill), "the books equal the bill: {costs}");
+    assert!(dollars(&costs["unconfirmed_usd"]) >= unknown_and_billed, "what may be billed is shown: {costs}");
+    done
+}
