@@ -119,7 +119,7 @@ impl FromStr for SimulatorSpeed {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "instant" {
+        if matches!(text, "instant" | "0") {
             return Ok(Self::Instant);
         }
         match text.parse::<f64>() {

@@ -1,0 +1,1 @@
+//! Commands that work on jobs: `submit --wait`, `worker`, `costs`, `doctor`, against the simulator of the house.
