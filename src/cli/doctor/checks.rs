@@ -124,7 +124,9 @@ async fn provider(config: &Config) -> Vec<Check> {
         ),
         Err(CreditsError::Unavailable(why)) => Check::problem(NAME, format!("{place}: {why}"), advice(config)),
     };
-    vec![first, clock(&wired.address).await]
+    let clock = clock(&wired.address).await;
+    wired.close().await;
+    vec![first, clock]
 }
 
 fn advice(config: &Config) -> &'static str {
