@@ -42,6 +42,15 @@ pub enum WiringError {
     Stopped(#[from] JoinError),
 }
 
+/// What a provider is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Orders may be sent: the real API needs its key.
+    Orders,
+    /// Nothing is ordered: without a key, less is known.
+    Looks,
+}
+
 /// A provider, and what must live as long as it.
 pub struct WiredProvider {
     /// The port.
@@ -93,24 +102,30 @@ pub async fn open_bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringError
 }
 
 /// Whoever makes the pictures: the real API, or the simulator of this data directory, which is started if none serves.
-pub async fn open_provider(config: &Config) -> Result<WiredProvider, WiringError> {
+pub async fn open_provider(config: &Config, access: Access) -> Result<WiredProvider, WiringError> {
     let (address, key, simulator) = match config.provider {
-        ProviderKind::Bfl => (config.bfl_api_url.clone(), config.api_key()?.clone(), None),
+        ProviderKind::Bfl => {
+            let key = match access {
+                Access::Orders => Some(config.api_key()?.clone()),
+                Access::Looks => config.bfl_api_key.clone(),
+            };
+            (config.bfl_api_url.clone(), key, None)
+        }
         ProviderKind::Simulator => {
             let simulator = simulator::shared(&config.data_dir, simulator_options(config)?).await?;
             // Never the real key: the simulator takes any.
-            (simulator.base_url(), SecretString::from("simulated"), Some(simulator))
+            (simulator.base_url(), Some(SecretString::from("simulated")), Some(simulator))
         }
     };
-    let mut options = FluxOptions::new(address.clone(), Some(key));
+    let mut options = FluxOptions::new(address.clone(), key);
     options.submit_timeout = Settings::default().submit_timeout;
     Ok(WiredProvider { provider: Arc::new(FluxClient::new(options)?), address, simulator })
 }
 
 /// All ports of an engine, around a store that is open.
-pub async fn open_ports(config: &Config, store: Arc<dyn Store>) -> Result<Wired, WiringError> {
+pub async fn open_ports(config: &Config, store: Arc<dyn Store>, access: Access) -> Result<Wired, WiringError> {
     let bucket = open_bucket(config).await?;
-    let WiredProvider { provider, simulator, .. } = open_provider(config).await?;
+    let WiredProvider { provider, simulator, .. } = open_provider(config, access).await?;
     let clock = Arc::new(SystemClock);
     Ok(Wired { ports: Ports { provider, store, bucket, clock }, simulator })
 }

@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::interrupt::Interrupt;
 use super::{Session, output, start_logging};
 use crate::logging::Beside;
-use crate::simulator::{BillAt, Faults, Simulator, SimulatorOptions};
+use crate::simulator::{BillAt, Simulator, SimulatorOptions};
 use crate::wiring;
 
 /// Where it listens unless told otherwise; the tickets and the pictures are one port further.
@@ -94,14 +94,14 @@ pub async fn run(session: &Session, args: &SimulateArgs) -> Result<(), CliError>
 }
 
 fn options(session: &Session, args: &SimulateArgs) -> Result<SimulatorOptions, CliError> {
-    let usual = wiring::simulator_options(&session.config)?;
+    let mut usual = wiring::simulator_options(&session.config)?;
+    usual.faults.seed = args.fault_seed;
     if args.credits.is_some_and(|credits| credits.is_sign_negative()) {
         return Err(CliError::Usage("--credits: fewer than none were never bought".to_owned()));
     }
     Ok(SimulatorOptions {
         listen: SocketAddr::new(args.listen, args.port),
         directory: Some(session.config.data_dir.join("simulate")),
-        faults: Faults { seed: args.fault_seed, ..usual.faults },
         credits: args.credits.unwrap_or(usual.credits),
         max_active: args.max_active.map_or(usual.max_active, usize::from),
         bill_at: match args.bill_at {

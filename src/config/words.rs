@@ -97,6 +97,16 @@ words! {
     }
 }
 
+words! {
+    /// Colours for a kind of terminal.
+    ThemeName {
+        /// Dark background.
+        Dark = "dark",
+        /// Light background.
+        Light = "light",
+    }
+}
+
 /// How fast the simulator answers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SimulatorSpeed {
