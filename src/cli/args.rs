@@ -38,7 +38,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct Global {
     /// One JSON document on standard output, and nothing else there
-    #[arg(long, global = true)]
+    #[arg(long, global = true, overrides_with = "json")]
     pub json: bool,
     /// A configuration file in place of the darkroom.toml that is found
     #[arg(long, global = true, value_name = "FILE", help_heading = "Configuration")]
