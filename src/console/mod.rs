@@ -5,4 +5,6 @@ pub mod frame;
 pub mod money;
 pub mod overlays;
 pub mod panes;
+#[cfg(test)]
+pub mod samples;
 pub mod theme;
