@@ -39,13 +39,18 @@ pub fn text_of(backend: &TestBackend) -> String {
     rows.collect::<Vec<_>>().join("\n")
 }
 
-/// Whether the border of a pane that fills the screen is whole: nothing that was drawn has pushed a row out of its place.
-pub fn has_whole_border(screen: &str, width: u16, height: u16) -> bool {
+/// Asserts that the border of a pane that fills the screen is whole: nothing that was drawn has pushed a row out of its place.
+pub fn assert_whole_border(screen: &str, height: u16) {
     let rows: Vec<&str> = screen.lines().collect();
-    let cells = |row: &str| unicode_width::UnicodeWidthStr::width(row);
-    rows.len() == usize::from(height)
-        && rows.iter().all(|row| cells(row) == usize::from(width))
-        && rows.iter().skip(1).take(rows.len().saturating_sub(2)).all(|row| row.starts_with('│') && row.ends_with('│'))
+    assert_eq!(rows.len(), usize::from(height), "{screen}");
+    for (index, row) in rows.iter().enumerate() {
+        let (first, last) = match index {
+            0 => ('╭', '╮'),
+            _ if index + 1 == rows.len() => ('╰', '╯'),
+            _ => ('│', '│'),
+        };
+        assert!(row.starts_with(first) && row.ends_with(last), "row {index}: {row:?}\n{screen}");
+    }
 }
 
 /// A simulated job with that prompt.

@@ -11,6 +11,8 @@ use crate::jobs::{Catalog, Model, ParameterKind, Problem, Spec, text};
 const MAX_COUNT: u32 = 100;
 /// Tags of one job.
 const MAX_TAGS: usize = 20;
+/// Characters of one value: an input image of 20 MB as base64.
+const MAX_TEXT: usize = 30_000_000;
 /// Characters of one tag.
 const MAX_TAG: usize = 40;
 
@@ -182,12 +184,12 @@ fn text_of(value: &Value) -> String {
 
 /// The texts of a value, or of a list of values. The head of a `data:` URL is left out: its comma would end a list's entry.
 fn parts_of(value: &Value) -> Vec<String> {
-    let clean = |text: &str| {
-        let text = match text.strip_prefix("data:").and_then(|data| data.split_once(";base64,")) {
+    let clean = |raw: &str| {
+        let text = match raw.strip_prefix("data:").and_then(|data| data.split_once(";base64,")) {
             Some((_, base64)) => base64,
-            None => text,
+            None => raw,
         };
-        text.chars().filter(|character| !character.is_control()).collect::<String>()
+        text::clean_line(text, MAX_TEXT)
     };
     match value {
         Value::String(text) => vec![clean(text)],

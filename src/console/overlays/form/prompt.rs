@@ -65,8 +65,10 @@ impl PromptEditor {
             if control && character == 'z' {
                 return self.area.undo();
             }
-            if !control && text::clean_text(character.encode_utf8(&mut [0; 4])).is_empty() {
-                return false;
+            let clean = text::clean_text(character.encode_utf8(&mut [0; 4]));
+            if !control && clean != character.to_string() {
+                self.paste(&clean);
+                return true;
             }
         }
         let changed = self.area.input(key);

@@ -15,8 +15,10 @@ use crate::jobs::{Parameter, ParameterKind, text};
 
 /// Cells that the form takes at most; wider lines are hard to read.
 const MAX_WIDTH: u16 = 116;
-/// Below this width notes stand under their field.
+/// From this width on, notes stand beside their field where they fit.
 const WIDE: usize = 72;
+/// Cells of a value before its note, where the value is shorter.
+const VALUE: usize = 16;
 /// The least that a form can be used in.
 const MIN: (u16, u16) = (24, 7);
 
@@ -33,7 +35,7 @@ impl Form {
     pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
         let width = area.width.min(MAX_WIDTH);
         let wanted = 12 + u16::try_from(self.fields().len()).unwrap_or(60);
-        let height = area.height.min(wanted.max(20));
+        let height = area.height.min(wanted.max(24));
         let area = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
         frame.render_widget(Clear, area);
         if width < MIN.0 || height < MIN.1 {
@@ -48,11 +50,13 @@ impl Form {
         frame.render_widget(block, area);
         let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
 
-        let prompt_height = (inner.height / 4).clamp(2, 8);
+        let spare =
+            inner.height.saturating_sub(u16::try_from(self.fields().len()).unwrap_or(u16::MAX)).saturating_sub(4);
+        let prompt_height = spare.max(inner.height / 4).clamp(2, 8).min(inner.height.saturating_sub(3));
         let [head, prompt, rest] = split(inner, [1, prompt_height]);
         frame.render_widget(self.prompt_head(usize::from(head.width), theme), head);
         self.draw_prompt(frame, prompt, theme);
-        let price_height = if rest.height > 6 { 2 } else { 1 };
+        let price_height = if rest.height > 8 { 2 } else { 1 };
         let fields = Rect { height: rest.height.saturating_sub(price_height), ..rest };
         let price = Rect { y: rest.bottom().saturating_sub(1), height: 1, ..rest };
         self.draw_fields(frame, fields, theme);
@@ -87,7 +91,7 @@ impl Form {
         editor.set_cursor_style(cursor);
         editor.set_style(if takes_prompt { theme.text } else { theme.dim });
         editor.set_placeholder_style(theme.dim);
-        editor.set_placeholder_text(if takes_prompt { "Describe the picture, then press Enter." } else { "" });
+        editor.set_placeholder_text(if takes_prompt { "Describe it, then press Enter." } else { "" });
         // A bar at the left shows where the prompt is, also when it is empty.
         let bar = if focused { theme.accent } else { theme.border };
         let bars: Vec<Line<'_>> = (0..area.height).map(|_| Line::styled("│", bar)).collect();
@@ -137,7 +141,9 @@ impl Form {
         let mut rows = Vec::new();
         for field in self.fields().into_iter().filter(|field| *field != Field::Prompt) {
             if matches!(field, Field::Parameter(_)) && !rows.iter().any(|row: &Row| row.field.is_none()) {
-                let words = format!("── {} takes more, all optional but those marked * ", self.draft.model);
+                let marked = self.model().is_some_and(|model| model.parameters.iter().any(|found| found.required));
+                let optional = if marked { "optional but those marked *" } else { "all optional" };
+                let words = format!("── more for {}, {optional}", self.draft.model);
                 rows.push(Row { field: None, line: Line::styled(format::cut(&words, width), theme.dim), cursor: None });
             }
             rows.extend(self.field_rows(field, width, theme));
@@ -147,23 +153,40 @@ impl Form {
 
     fn field_rows(&self, field: Field, width: usize, theme: &Theme) -> Vec<Row> {
         let focused = self.focus == field;
-        let wide = width >= WIDE;
-        let label_width = if wide { 24 } else { 18.min(width / 2) };
-        let value_width = if wide { 26 } else { width.saturating_sub(label_width + 1) };
+        let label_width = if width >= WIDE { 21 } else { 18.min(width / 2) };
         let required =
             matches!(field, Field::Parameter(index) if self.parameter(index).is_some_and(|found| found.required));
         let star = if required { "*" } else { "" };
         let mark = if focused { "▸ " } else { "  " };
-        let label = format::cut(&format!("{mark}{}{star}", self.name(field)), label_width.saturating_sub(1));
+        let label = format::cut(&format!("{mark}{}{star}", self.label(field)), label_width.saturating_sub(1));
         let label_style = if focused { theme.accent.add_modifier(Modifier::BOLD) } else { theme.text };
         let gap = " ".repeat(label_width.saturating_sub(label.width()));
         let mut spans = vec![Span::styled(format!("{label}{gap}"), label_style)];
-        let (value, cursor) = self.value(field, value_width, theme);
+        let room = width.saturating_sub(label_width + 1);
+        let (value, cursor) = self.value(field, room, theme);
         let used: usize = value.iter().map(|span| span.content.width()).sum();
         spans.extend(value);
         let cursor = cursor.map(|cell| label_width + cell);
 
-        let (note, note_style) = match self.problem(field) {
+        let (note, note_style) = self.note(field, focused, theme);
+        let beside = if width >= WIDE { room.saturating_sub(used.max(VALUE) + 1) } else { 0 };
+        let matters = focused || note_style != theme.dim;
+        let fits = note.width() <= beside;
+        if fits || (!matters && beside > 0) {
+            spans.push(Span::raw(" ".repeat(VALUE.saturating_sub(used) + 1)));
+            spans.push(Span::styled(format::cut(&note, beside), note_style));
+        }
+        let mut rows = vec![Row { field: Some(field), line: Line::from(spans), cursor }];
+        if matters && !fits && !note.is_empty() {
+            let line = Line::styled(format!("    {}", format::cut(&note, width.saturating_sub(5))), note_style);
+            rows.push(Row { field: Some(field), line, cursor: None });
+        }
+        rows
+    }
+
+    /// What is said beside a field: what is wrong with it, else what it is.
+    fn note(&self, field: Field, focused: bool, theme: &Theme) -> (String, Style) {
+        let (note, style) = match self.problem(field) {
             Some(problem) => (problem, theme.bad),
             None if self.repeats_itself(field) => {
                 (format!("{} pictures with one seed are all the same", self.checked.count), theme.warning)
@@ -171,20 +194,17 @@ impl Form {
             None if field == Field::Model && self.unknown_model.is_some() => (self.model_help(), theme.warning),
             None => (self.help(field, focused), theme.dim),
         };
-        let note = text::clean_line(&note, 300);
-        if wide {
-            let room = width.saturating_sub(label_width + value_width + 2);
-            spans.push(Span::raw(" ".repeat((value_width + 1).saturating_sub(used))));
-            spans.push(Span::styled(format::cut(&note, room), note_style));
-            return vec![Row { field: Some(field), line: Line::from(spans), cursor }];
+        (text::clean_line(&note, 300), style)
+    }
+
+    fn label(&self, field: Field) -> &'static str {
+        match field {
+            Field::Prompt => "Prompt",
+            Field::Model => "Model",
+            Field::Count => "Count",
+            Field::Tags => "Tags",
+            Field::Parameter(_) => self.name(field),
         }
-        let mut rows = vec![Row { field: Some(field), line: Line::from(spans), cursor }];
-        let pressing = note_style != theme.dim;
-        if (focused || pressing) && !note.is_empty() {
-            let line = Line::styled(format!("    {}", format::cut(&note, width.saturating_sub(5))), note_style);
-            rows.push(Row { field: Some(field), line, cursor: None });
-        }
-        rows
     }
 
     /// What a field holds, in at most so many cells, and the cell of the cursor where it has one.
@@ -233,7 +253,7 @@ impl Form {
             Field::Prompt => String::new(),
             Field::Model => self.model_help(),
             Field::Count => "how many pictures, 1 to 100".to_owned(),
-            Field::Tags => "words to find them by, apart by spaces".to_owned(),
+            Field::Tags => "words to find them by".to_owned(),
             Field::Parameter(index) => match self.parameter(index) {
                 None => String::new(),
                 Some(parameter) if focused && !is_chosen(&parameter.kind) => {
@@ -254,7 +274,7 @@ impl Form {
         let place = place.map_or(0, |place| place + 1);
         let typed = self.chooser.typed();
         let typed = if typed.is_empty() { String::new() } else { format!("\"{typed}\": ") };
-        format!("{typed}{place} of {} · {}, usually {quickest:.0}–{slowest:.0} s", matching.len(), model.title)
+        format!("{typed}{place} of {} · {}, {quickest:.0}–{slowest:.0} s", matching.len(), model.title)
     }
 
     /// `~$0.12 for 3 pictures (simulated, no real money)`.
@@ -262,11 +282,15 @@ impl Form {
         let count = self.checked.count;
         let pictures = if count == 1 { "1 picture".to_owned() } else { format!("{count} pictures") };
         let note = text::clean_line(&self.estimate.note, 200);
-        if !self.checked.problems.is_empty() && self.refused {
-            let many = self.checked.problems.len();
-            let words =
-                if many == 1 { "1 thing is wrong above".to_owned() } else { format!("{many} things are wrong above") };
-            return Line::styled(format::cut(&words, width), theme.bad);
+        let wrong = self.fields().into_iter().filter(|field| self.problem(*field).is_some()).count();
+        if wrong > 0 {
+            // A wrong spec would be priced wrongly.
+            let words = if wrong == 1 {
+                "1 field is wrong above".to_owned()
+            } else {
+                format!("{wrong} fields are wrong above")
+            };
+            return Line::styled(format::cut(&format!("{words}: no price yet"), width), theme.bad);
         }
         let (head, style, note) = match self.estimate.amount {
             Some(amount) => {
@@ -274,8 +298,12 @@ impl Form {
             }
             None => (format!("price unknown: {note}"), theme.warning, String::new()),
         };
-        let simulated = if self.simulated { " (simulated, no real money)" } else { "" };
-        let head = format::cut(&head, width.saturating_sub(if width > 60 { simulated.len() } else { 0 }));
+        let simulated = match (self.simulated, width < 50) {
+            (false, _) => "",
+            (true, true) => " (simulated)",
+            (true, false) => " (simulated, no real money)",
+        };
+        let head = format::cut(&head, width.saturating_sub(simulated.len()));
         let mut room = width.saturating_sub(head.width());
         let mut spans = vec![Span::styled(head, style.add_modifier(Modifier::BOLD))];
         if room > 0 && !simulated.is_empty() {
@@ -301,8 +329,10 @@ impl Form {
             },
             Field::Count | Field::Tags => "Ctrl+U empty",
         };
-        let mut line = "Enter submits".to_owned();
-        for words in ["Esc keeps it", "Tab next field", own, "Ctrl+P/N old prompts", "Ctrl+U empty"] {
+        let (enter, close) =
+            if width >= 60 { ("Enter submits", "Esc closes, draft kept") } else { ("Enter submit", "Esc close") };
+        let mut line = enter.to_owned();
+        for words in ["Tab next", close, own, "Ctrl+P/N old prompts", "Ctrl+U empty"] {
             if line.width() + words.width() + 3 <= width && !line.contains(words) {
                 line.push_str(" · ");
                 line.push_str(words);
