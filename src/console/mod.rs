@@ -6,5 +6,5 @@ pub mod money;
 pub mod overlays;
 pub mod panes;
 #[cfg(test)]
-pub mod samples;
+mod samples;
 pub mod theme;

@@ -53,9 +53,11 @@ impl PromptEditor {
         &mut self.area
     }
 
-    /// Whether the cursor is on the last line.
-    pub fn is_on_last_line(&self) -> bool {
-        self.area.cursor().0 + 1 >= self.area.lines().len()
+    /// Moves the cursor one row of the screen down; false where it is on the last one.
+    pub fn down(&mut self) -> bool {
+        let before = self.area.cursor();
+        self.area.move_cursor(CursorMove::Down);
+        self.area.cursor() != before
     }
 
     /// Takes a key; true where the text may have changed.
