@@ -195,8 +195,9 @@ mod tests {
         let mut editor = PromptEditor::new("a\u{1b}[2Jb", Vec::new());
         editor.paste("c\u{202e}d\r\ne\0f");
         press(&mut editor, KeyCode::Char('\u{200b}'), KeyModifiers::NONE);
+        press(&mut editor, KeyCode::Char('\t'), KeyModifiers::NONE);
         press(&mut editor, KeyCode::Char('g'), KeyModifiers::NONE);
-        assert_eq!(editor.text(), "a[2Jbcd\nefg");
+        assert_eq!(editor.text(), "a[2Jbcd\nef g");
     }
 
     #[test]

@@ -106,13 +106,22 @@ impl PicturePane {
     /// Takes a picture's bytes, or one line why there are none.
     pub fn on_bytes(&mut self, id: &JobId, attempt: u32, bytes: Result<Bytes, String>) {
         let key = (id.clone(), attempt);
-        // The engine may answer with a newer attempt than was asked for: the question is answered all the same.
-        self.loading.retain(|(asked, _)| asked != id);
-        let held = match bytes {
-            Ok(bytes) => Held::File(bytes),
-            Err(line) => Held::NotLoaded(text::clean_line(&line, 200)),
+        let answered: Vec<PictureKey> = self.loading.extract_if(|(asked, _)| asked == id).collect();
+        // A picture may also be sent because it is to be saved: what is here already is not put aside for that.
+        match (bytes, self.cache.get(&key)) {
+            (_, Some(Held::Image(_))) | (Err(_), Some(Held::File(_))) => {}
+            (Ok(bytes), _) => self.cache.put(key.clone(), Held::File(bytes)),
+            (Err(line), _) => self.cache.put(key.clone(), Held::NotLoaded(text::clean_line(&line, 200))),
+        }
+        // The answer may be about another attempt than was asked for: the question is answered all the same, or it would be
+        // asked again and again.
+        let failure = match self.cache.get(&key) {
+            Some(Held::NotLoaded(line)) => line.clone(),
+            _ => format!("attempt {attempt} has replaced it"),
         };
-        self.cache.put(key, held);
+        for asked in answered.into_iter().filter(|asked| *asked != key) {
+            self.cache.put(asked, Held::NotLoaded(failure.clone()));
+        }
     }
 
     /// Takes what the decoding thread did; true where the screen changes.

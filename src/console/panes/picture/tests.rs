@@ -84,6 +84,18 @@ fn what_could_not_be_loaded_is_asked_for_again_when_it_is_selected_again() {
 }
 
 #[test]
+fn an_answer_about_another_attempt_ends_the_question() {
+    for answer in [Ok(bytes(8, 8)), Err("the engine is busy".to_owned())] {
+        let (mut pane, _messages) = pane(ImagesMode::Auto);
+        let fox = done("fox", 64, 64);
+        assert!(pane.wanted(Some(&fox)).is_some());
+        pane.on_bytes(&fox.id, 7, answer);
+        assert_eq!(pane.wanted(Some(&fox)), None, "not again and again");
+        assert!(shown(&mut pane, Some(&fox), 60, 6).contains("No picture to show"));
+    }
+}
+
+#[test]
 fn a_picture_appears_centred_with_its_sides_in_ratio() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let fox = done("fox", 64, 64);
@@ -136,6 +148,20 @@ fn another_size_is_made_from_the_decoded_picture() {
     pane.forget_screen();
     shown(&mut pane, Some(&fox), 20, 8);
     assert!(pane.on_message(messages.blocking_recv().unwrap()), "sent again after the screen was given away");
+}
+
+#[test]
+fn a_picture_that_is_here_stays_whatever_is_sent_later() {
+    let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
+    let fox = done("fox", 64, 64);
+    pane.wanted(Some(&fox));
+    pane.on_bytes(&fox.id, 1, Ok(bytes(64, 64)));
+    pane.on_bytes(&fox.id, 1, Err("could not be saved".to_owned()));
+    shown(&mut pane, Some(&fox), 40, 10);
+    assert!(pane.on_message(messages.blocking_recv().unwrap()));
+    pane.on_bytes(&fox.id, 1, Err("could not be saved".to_owned()));
+    let text = shown(&mut pane, Some(&fox), 40, 10);
+    assert!(!text.contains("No picture") && !text.contains("Loading"), "{text}");
 }
 
 #[test]
@@ -310,7 +336,7 @@ fn ascii_means_ascii_but_for_the_pixels() {
     let fox = done("fox", 64, 64);
     pane.wanted(Some(&fox));
     pane.on_bytes(&fox.id, 1, Ok(bytes(63, 64)));
-    let mut draw = |pane: &mut PicturePane| {
+    let draw = |pane: &mut PicturePane| {
         screen(60, 9, |frame| pane.draw(frame, frame.area(), Some(&fox), None, noon(), true, &theme))
     };
     assert!(draw(&mut pane).is_ascii());
