@@ -8,10 +8,11 @@ use url::Url;
 
 use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
-use crate::config::{Config, ConfigError, ProviderKind};
+use crate::config::{Config, ConfigError, ProviderKind, SimulatorSpeed};
 use crate::engine::{Mode, Ports, Settings, SystemClock};
 use crate::provider::Provider;
 use crate::provider::bfl::{FluxClient, FluxClientError, FluxOptions};
+use crate::simulator::{self, Faults, InvalidFault, SharedSimulator, SimulatorError, SimulatorOptions, Speed};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 
@@ -30,9 +31,24 @@ pub enum WiringError {
     /// There is no client of the FLUX API.
     #[error(transparent)]
     Client(#[from] FluxClientError),
+    /// A fault of the simulator that is none.
+    #[error("simulator_faults: {0}")]
+    Fault(#[from] InvalidFault),
+    /// There is no simulator.
+    #[error(transparent)]
+    Simulator(#[from] SimulatorError),
     /// A thread that opened a file broke.
     #[error("opening was stopped: {0}")]
     Stopped(#[from] JoinError),
+}
+
+/// What a provider is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Orders may be sent: the real API needs its key.
+    Orders,
+    /// Nothing is ordered: without a key, less is known.
+    Looks,
 }
 
 /// A provider, and what must live as long as it.
@@ -41,12 +57,32 @@ pub struct WiredProvider {
     pub provider: Arc<dyn Provider>,
     /// Where it is.
     pub address: Url,
+    simulator: Option<SharedSimulator>,
 }
 
 /// Everything that an engine needs, and what must live as long as it.
 pub struct Wired {
     /// The ports.
     pub ports: Ports,
+    simulator: Option<SharedSimulator>,
+}
+
+impl WiredProvider {
+    /// Ends this process's share in the simulator, where there is one; others on the data directory go on with it.
+    pub async fn close(self) {
+        if let Some(simulator) = self.simulator {
+            simulator.shutdown().await;
+        }
+    }
+}
+
+impl Wired {
+    /// Ends this process's share in the simulator, where there is one; others on the data directory go on with it.
+    pub async fn close(self) {
+        if let Some(simulator) = self.simulator {
+            simulator.shutdown().await;
+        }
+    }
 }
 
 /// Where job documents are kept.
@@ -65,24 +101,44 @@ pub async fn open_bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringError
     Ok(Arc::new(bucket))
 }
 
-/// Whoever makes the pictures: the real API, or a simulator of this data directory, which is started if none serves.
-pub async fn open_provider(config: &Config) -> Result<WiredProvider, WiringError> {
-    let (address, key) = match config.provider {
-        ProviderKind::Bfl => (config.bfl_api_url.clone(), config.api_key()?.clone()),
-        // Never the real key: the simulator takes any.
-        ProviderKind::Simulator => (config.bfl_api_url.clone(), SecretString::from("simulated")),
+/// Whoever makes the pictures: the real API, or the simulator of this data directory, which is started if none serves.
+pub async fn open_provider(config: &Config, access: Access) -> Result<WiredProvider, WiringError> {
+    let (address, key, simulator) = match config.provider {
+        ProviderKind::Bfl => {
+            let key = match access {
+                Access::Orders => Some(config.api_key()?.clone()),
+                Access::Looks => config.bfl_api_key.clone(),
+            };
+            (config.bfl_api_url.clone(), key, None)
+        }
+        ProviderKind::Simulator => {
+            let simulator = simulator::shared(&config.data_dir, simulator_options(config)?).await?;
+            // Never the real key: the simulator takes any.
+            (simulator.base_url(), Some(SecretString::from("simulated")), Some(simulator))
+        }
     };
-    let mut options = FluxOptions::new(address.clone(), Some(key));
+    let mut options = FluxOptions::new(address.clone(), key);
     options.submit_timeout = Settings::default().submit_timeout;
-    Ok(WiredProvider { provider: Arc::new(FluxClient::new(options)?), address })
+    Ok(WiredProvider { provider: Arc::new(FluxClient::new(options)?), address, simulator })
 }
 
 /// All ports of an engine, around a store that is open.
-pub async fn open_ports(config: &Config, store: Arc<dyn Store>) -> Result<Wired, WiringError> {
+pub async fn open_ports(config: &Config, store: Arc<dyn Store>, access: Access) -> Result<Wired, WiringError> {
     let bucket = open_bucket(config).await?;
-    let WiredProvider { provider, .. } = open_provider(config).await?;
+    let WiredProvider { provider, simulator, .. } = open_provider(config, access).await?;
     let clock = Arc::new(SystemClock);
-    Ok(Wired { ports: Ports { provider, store, bucket, clock } })
+    Ok(Wired { ports: Ports { provider, store, bucket, clock }, simulator })
+}
+
+/// How the configuration wants the simulator. Errors: `Fault` for a fault that is none.
+pub fn simulator_options(config: &Config) -> Result<SimulatorOptions, WiringError> {
+    let speed = match config.simulator_speed {
+        SimulatorSpeed::Instant => Speed::Instant,
+        SimulatorSpeed::Times(times) => Speed::Times(times),
+    };
+    let faults: Result<Faults, InvalidFault> =
+        config.simulator_faults.iter().map(|fault| Faults::parse_flag(fault)).collect();
+    Ok(SimulatorOptions { speed, faults: faults?, ..SimulatorOptions::default() })
 }
 
 /// The settings of an engine. `report` where a screen listens.

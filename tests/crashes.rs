@@ -34,7 +34,12 @@ fn a_worker_killed_at_any_boundary_bills_nothing_twice() {
                 .env("DARKROOM_CRASH_AT", boundary)
                 .output()
                 .expect("the worker starts");
-            assert!(was_killed(output.status), "{boundary} was not reached: {} {}", output.status, text(&output.stderr));
+            assert!(
+                was_killed(output.status),
+                "{boundary} was not reached: {} {}",
+                output.status,
+                text(&output.stderr)
+            );
         }
         finish(&house);
         let done = books::check(&house, 5);

@@ -117,6 +117,10 @@ impl Cli {
             _ => self.slots.clone(),
         };
         flags.set(Key::Slots, "--slots", slots);
+        if let Some(Command::Simulate(args)) = &self.command {
+            flags.set(Key::SimulatorSpeed, "--speed", args.speed.clone());
+            flags.set(Key::SimulatorFaults, "--fault", (!args.faults.is_empty()).then(|| args.faults.join(",")));
+        }
         flags
     }
 }

@@ -75,6 +75,7 @@ impl From<WiringError> for CliError {
     fn from(error: WiringError) -> Self {
         match error {
             WiringError::Config(error) => error.into(),
+            WiringError::Fault(_) => Self::Usage(error.to_string()),
             other => Self::Failed(other.to_string()),
         }
     }

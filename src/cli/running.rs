@@ -12,8 +12,8 @@ use crate::wiring::{self, Wired};
 /// A running engine.
 pub struct Running {
     handle: EngineHandle,
-    // The simulator, where there is one, lives as long as the engine.
-    _wired: Wired,
+    /// The simulator, where there is one, lives as long as the engine.
+    wired: Wired,
 }
 
 /// What a command without a screen wants to know of an engine.
@@ -32,7 +32,7 @@ impl Running {
     pub fn start(session: &Session, wired: Wired, mode: Mode) -> Result<Self, CliError> {
         let presence = Presence::enter(&session.config.data_dir)?;
         let settings = wiring::settings(&session.config, mode, false);
-        Ok(Self { handle: local::start(wired.ports.clone(), settings, presence), _wired: wired })
+        Ok(Self { handle: local::start(wired.ports.clone(), settings, presence), wired })
     }
 
     /// Waits for the next thing it says, and says what people should know on standard error. Cancel-safe.
@@ -57,6 +57,8 @@ impl Running {
     /// Waits until it has left.
     pub async fn ended(mut self) -> Result<EngineEnd, CliError> {
         while self.handle.events.recv().await.is_some() {}
-        self.handle.finished.await.map_err(|why: JoinError| CliError::Failed(format!("the engine broke: {why}")))
+        let end = self.handle.finished.await;
+        self.wired.close().await;
+        end.map_err(|why: JoinError| CliError::Failed(format!("the engine broke: {why}")))
     }
 }

@@ -7,7 +7,7 @@ use super::view::failure;
 use crate::console::format;
 use crate::costs::Basis;
 use crate::jobs::text::clean_line;
-use crate::jobs::{Job, StepState};
+use crate::jobs::{Catalog, Job, StepState};
 
 /// What stands under every table in which anything was simulated.
 pub const SIMULATED: &str = "simulated: no real money, no real pictures";
@@ -75,7 +75,8 @@ fn fit_prompts(heading: &[&str; 7], rows: &mut [Vec<String>], columns: Option<us
     }
 }
 
-/// What a job cost: `$0.04`, `~$0.04` where it is our own estimate, a word where no amount is certain.
+/// What a job cost: `$0.04`, `~$0.04` where it is our own estimate (of what is still to be ordered, too), a word where no amount
+/// is certain.
 pub fn cost(job: &Job) -> String {
     match (job.cost(), job.cost_basis()) {
         (Some(amount), Some(Basis::Estimated)) => format!("~{}", amount.display()),
@@ -84,7 +85,10 @@ pub fn cost(job: &Job) -> String {
         }
         (Some(amount), _) => amount.display(),
         (None, Some(basis)) => basis.as_str().to_owned(),
-        (None, None) => "-".to_owned(),
+        (None, None) => {
+            let ahead = job.stage_name().is_active().then(|| Catalog::builtin().estimate(&job.spec).amount).flatten();
+            ahead.map_or("-".to_owned(), |amount| format!("~{}", amount.display()))
+        }
     }
 }
 

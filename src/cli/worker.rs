@@ -11,7 +11,7 @@ use crate::engine::Mode;
 use crate::jobs::StageName;
 use crate::logging::Beside;
 use crate::store::Counts;
-use crate::wiring;
+use crate::wiring::{self, Access};
 
 /// Work on jobs without a screen
 #[derive(Debug, Args)]
@@ -45,7 +45,7 @@ pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
     let mut interrupt =
         Interrupt::listen().map_err(|why| CliError::Failed(format!("signals cannot be received: {why}")))?;
     let store = wiring::open_store(config).await?;
-    let wired = wiring::open_ports(config, store.clone()).await?;
+    let wired = wiring::open_ports(config, store.clone(), Access::Orders).await?;
     let mode = if args.until_idle { Mode::UntilIdle } else { Mode::Work };
     let mut engine = Running::start(session, wired, mode)?;
     let kind = if config.is_simulated() { "simulated jobs" } else { "jobs for real money" };

@@ -39,6 +39,8 @@ pub enum Key {
     LogDays,
     /// How pictures are drawn.
     Images,
+    /// Colours for a dark or a light terminal.
+    Theme,
     /// Only ASCII symbols.
     Ascii,
     /// No colours.
@@ -63,7 +65,7 @@ pub enum Key {
 
 impl Key {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::Context,
         Self::Provider,
         Self::Store,
@@ -82,6 +84,7 @@ impl Key {
         Self::Log,
         Self::LogDays,
         Self::Images,
+        Self::Theme,
         Self::Ascii,
         Self::NoColor,
         Self::FirebaseStorageBucket,
@@ -115,6 +118,7 @@ impl Key {
             Self::Log => ("log", "DARKROOM_LOG"),
             Self::LogDays => ("log_days", "DARKROOM_LOG_DAYS"),
             Self::Images => ("images", "DARKROOM_IMAGES"),
+            Self::Theme => ("theme", "DARKROOM_THEME"),
             Self::Ascii => ("ascii", "DARKROOM_ASCII"),
             Self::NoColor => ("no_color", "NO_COLOR"),
             Self::FirebaseStorageBucket => ("firebase_storage_bucket", "FIREBASE_STORAGE_BUCKET"),

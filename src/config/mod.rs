@@ -21,7 +21,7 @@ pub use error::ConfigError;
 pub use key::Key;
 pub use layers::{Flags, Sources};
 pub use origin::{Origin, Setting};
-pub use words::{BucketKind, EngineKind, ImagesMode, ProviderKind, SimulatorSpeed, StoreKind};
+pub use words::{BucketKind, EngineKind, ImagesMode, ProviderKind, SimulatorSpeed, StoreKind, ThemeName};
 
 use crate::costs::Budget;
 
@@ -62,6 +62,8 @@ pub struct Config {
     pub log_days: usize,
     /// How pictures are drawn on the terminal.
     pub images: ImagesMode,
+    /// Colours for a dark or a light terminal.
+    pub theme: ThemeName,
     /// Only ASCII symbols and borders.
     pub ascii: bool,
     /// No colours.

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::layers::{Layers, Raw};
 use super::{
     BucketKind, Config, ConfigError, EngineKind, ImagesMode, Key, Origin, ProviderKind, Setting, SimulatorSpeed,
-    Sources, StoreKind, parse,
+    Sources, StoreKind, ThemeName, parse,
 };
 use crate::costs::Budget;
 
@@ -44,6 +44,7 @@ impl Config {
         let log = reader.or(Key::Log, "info".to_owned(), |text| Ok(text.to_owned()))?;
         let log_days = reader.or(Key::LogDays, LOG_DAYS, |text| parse::count(text, 1, 3_650))?;
         let images = reader.or(Key::Images, ImagesMode::Auto, ImagesMode::from_str)?;
+        let theme = reader.or(Key::Theme, ThemeName::Dark, ThemeName::from_str)?;
         let ascii = reader.or(Key::Ascii, false, parse::flag)?;
         let no_color = reader.no_color()?;
         for key in Key::ALL.into_iter().filter(|key| key.is_for_later()) {
@@ -68,6 +69,7 @@ impl Config {
             log,
             log_days,
             images,
+            theme,
             ascii,
             no_color,
             settings,

@@ -97,6 +97,16 @@ words! {
     }
 }
 
+words! {
+    /// Colours for a kind of terminal.
+    ThemeName {
+        /// Dark background.
+        Dark = "dark",
+        /// Light background.
+        Light = "light",
+    }
+}
+
 /// How fast the simulator answers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum SimulatorSpeed {
@@ -119,7 +129,7 @@ impl FromStr for SimulatorSpeed {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "instant" {
+        if matches!(text, "instant" | "0") {
             return Ok(Self::Instant);
         }
         match text.parse::<f64>() {

@@ -11,7 +11,7 @@ use super::Check;
 use crate::config::{Config, ImagesMode, ProviderKind};
 use crate::engine::local::Presence;
 use crate::provider::CreditsError;
-use crate::wiring;
+use crate::wiring::{self, Access};
 
 /// A clock that is further off than this spoils budgets, claims and signed links.
 const MOST_SKEW: chrono::Duration = chrono::Duration::seconds(30);
@@ -107,7 +107,7 @@ async fn bucket(config: &Config) -> Check {
 
 async fn provider(config: &Config) -> Vec<Check> {
     const NAME: &str = "provider";
-    let wired = match wiring::open_provider(config).await {
+    let wired = match wiring::open_provider(config, Access::Orders).await {
         Ok(wired) => wired,
         Err(error) => return vec![Check::problem(NAME, error.to_string(), advice(config))],
     };
@@ -124,7 +124,9 @@ async fn provider(config: &Config) -> Vec<Check> {
         ),
         Err(CreditsError::Unavailable(why)) => Check::problem(NAME, format!("{place}: {why}"), advice(config)),
     };
-    vec![first, clock(&wired.address).await]
+    let clock = clock(&wired.address).await;
+    wired.close().await;
+    vec![first, clock]
 }
 
 fn advice(config: &Config) -> &'static str {

@@ -14,6 +14,9 @@ use crate::jobs::{Catalog, ImageSource, Model, ParameterKind, Spec};
 /// The most pictures of one line: what is typed with a zero too many stays affordable.
 pub const MOST: u32 = 10_000;
 
+/// The parameter that some models take in place of width and height.
+const RATIO: &str = "aspect_ratio";
+
 /// A value as it came.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Given {
@@ -90,6 +93,7 @@ pub fn order(line: &Line, defaults: &Defaults) -> Result<Order, String> {
                 Err(problem) => problems.push(problem),
             }
         }
+        size_from_ratio(model, &mut spec);
     }
     problems.extend(catalog.problems(&spec).iter().map(ToString::to_string));
     let count = line.count.unwrap_or(defaults.count);
@@ -102,6 +106,20 @@ pub fn order(line: &Line, defaults: &Defaults) -> Result<Order, String> {
     let tags = defaults.tags.iter().chain(&line.tags).map(|tag| clean_line(tag, 100)).collect();
     let estimate = catalog.estimate(&spec);
     Ok(Order { spec, tags, count, estimate })
+}
+
+/// A ratio for a model that takes none but a size: the size of that ratio, unless one was given.
+fn size_from_ratio(model: &Model, spec: &mut Spec) {
+    let sized = ["width", "height"].iter().any(|side| spec.parameters.contains_key(*side));
+    if sized || model.parameter(RATIO).is_some() {
+        return;
+    }
+    let ratio = spec.parameters.get(RATIO).and_then(Value::as_str);
+    if let Some((width, height)) = ratio.and_then(|ratio| model.size_for_ratio(ratio)) {
+        spec.parameters.remove(RATIO);
+        spec.parameters.insert("width".to_owned(), width.into());
+        spec.parameters.insert("height".to_owned(), height.into());
+    }
 }
 
 /// The line's own parameters, and the flags that it does not speak of.
@@ -183,6 +201,21 @@ mod tests {
         }
         let unknown = Line { model: Some("flux-2-por".to_owned()), ..line("a fox", &[]) };
         assert!(order(&unknown, &defaults(&[])).unwrap_err().contains("did you mean flux-2-pro"));
+    }
+
+    #[test]
+    fn a_ratio_becomes_a_size_where_the_model_takes_only_sizes() {
+        let wide = |model: &str, more: &[(&str, Given)]| {
+            let mut own = line("a fox", more);
+            own.parameters.push(("aspect_ratio".to_owned(), Given::Text("16:9".to_owned())));
+            order(&Line { model: Some(model.to_owned()), ..own }, &defaults(&[]))
+        };
+        let spec = wide("flux-2-pro", &[]).unwrap().spec;
+        assert_eq!((&spec.parameters["width"], &spec.parameters["height"]), (&1344.into(), &768.into()));
+        assert!(!spec.parameters.contains_key("aspect_ratio"));
+        assert_eq!(wide("flux-pro-1.1-ultra", &[]).unwrap().spec.parameters["aspect_ratio"], "16:9");
+        let both = wide("flux-2-pro", &[("width", Given::Text("512".to_owned()))]).unwrap_err();
+        assert!(both.contains("aspect_ratio: flux-2-pro has no such parameter"), "{both}");
     }
 
     #[test]

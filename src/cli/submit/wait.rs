@@ -15,7 +15,7 @@ use crate::engine::Mode;
 use crate::engine::local::Presence;
 use crate::jobs::{Job, JobId};
 use crate::store::{Change, Store};
-use crate::wiring;
+use crate::wiring::{self, Access};
 
 /// How often all jobs are read again: the watcher is a hint, this is the truth.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -95,7 +95,7 @@ impl<'a> Wait<'a> {
         }
         let config = &self.session.config;
         if Presence::live(&config.data_dir).is_empty() || self.last_moved.elapsed() >= PATIENCE {
-            let wired = wiring::open_ports(config, self.store.clone()).await?;
+            let wired = wiring::open_ports(config, self.store.clone(), Access::Orders).await?;
             self.engine = Some(Running::start(self.session, wired, Mode::Work)?);
         }
         Ok(())
