@@ -27,15 +27,12 @@ mod options;
 mod outside;
 pub mod overlays;
 pub mod panes;
-<<<<<<< HEAD
 mod signals;
 pub mod status;
 mod terminal;
 pub mod text_line;
-=======
 #[cfg(test)]
 mod samples;
->>>>>>> consoleb
 pub mod theme;
 
 pub use app::App;
