@@ -59,9 +59,11 @@ fn booked(connection: &Connection, row: &Row) -> Result<Vec<ChargeRow>, StoreErr
 /// Whether what this job sets aside fits under the caps. To be called inside the transaction that writes the job, after it was
 /// written, so that its own charges count as well.
 pub(super) fn check_budget(connection: &Connection, budget: &Budget, row: &Row) -> Result<(), StoreError> {
-    for period in budget.periods(row.updated_at) {
-        let committed = spent(connection, &period, row.simulated)? + reserved_by_others(connection, row)?;
-        period.check(committed, row.reserved).map_err(StoreError::OverBudget)?;
+    let periods = budget.periods(row.updated_at);
+    let reserved = if periods.is_empty() { Usd::ZERO } else { reserved_by_others(connection, row)? };
+    for period in periods {
+        let spent = spent(connection, &period, row.simulated)?;
+        period.check(spent + reserved, row.reserved).map_err(StoreError::OverBudget)?;
     }
     Ok(())
 }
