@@ -139,6 +139,26 @@ async fn wrong_requests_are_told_as_the_api_tells_them() {
 }
 
 #[tokio::test]
+async fn input_images_are_measured_and_priced() {
+    use base64::Engine as _;
+    let (_running, api) = Api::of(instant()).await;
+    // Every byte another: nothing that a PNG could make small.
+    let noise: Vec<u8> = (0..512 * 512 * 3_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let picture = image::RgbImage::from_raw(512, 512, noise).unwrap();
+    let mut file = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut file, image::ImageFormat::Png).unwrap();
+    let encoded = base64::engine::general_purpose::STANDARD.encode(file.into_inner());
+    assert!(encoded.len() > 500_000);
+    let mut body = small("a fox beside this one");
+    body["input_image"] = json!(encoded);
+    let accepted = body_of(api.submit("flux-2-pro", &body).await, StatusCode::OK).await;
+    assert_eq!((&accepted["cost"], &accepted["input_mp"]), (&json!(4.5), &json!(0.25)));
+    body["input_image"] = json!("cat.png");
+    let refused = body_of(api.submit("flux-2-pro", &body).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!(refused["detail"][0]["loc"], json!(["body", "input_image"]));
+}
+
+#[tokio::test]
 async fn every_route_of_the_catalog_is_there() {
     let (_running, api) = Api::of(instant()).await;
     for model in &darkroom::jobs::Catalog::builtin().models {
