@@ -27,6 +27,8 @@ mod options;
 mod outside;
 pub mod overlays;
 pub mod panes;
+#[cfg(test)]
+pub mod samples;
 mod signals;
 pub mod status;
 mod terminal;

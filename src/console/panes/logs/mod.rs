@@ -230,7 +230,7 @@ mod test_records {
 
     /// The line of that number, one second after the one before.
     pub(super) fn record(number: usize, level: Level, job: Option<&str>) -> LogRecord {
-        let at = chrono::DateTime::UNIX_EPOCH + chrono::Duration::seconds(number as i64);
+        let at = chrono::DateTime::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
         LogRecord { at, level, job: job.map(str::to_owned), attempt: None, message: format!("line {number}") }
     }
 }

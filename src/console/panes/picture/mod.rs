@@ -173,13 +173,13 @@ impl PicturePane {
                     inner.y += inner.height.min(1);
                     inner.height -= inner.height.min(1);
                 }
-                self.picture((job.id.clone(), attempt), image, frame, inner, theme);
+                self.picture(&(job.id.clone(), attempt), image, frame, inner, theme);
             }
         }
         screen::fold_to_ascii(frame, area, theme);
     }
 
-    fn picture(&mut self, key: PictureKey, image: &StoredImage, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+    fn picture(&mut self, key: &PictureKey, image: &StoredImage, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
         let width = usize::from(area.width);
         if self.mode == ImagesMode::Off {
             let mut lines = vec![Line::styled("The picture is stored; pictures are switched off here.", theme.dim)];
@@ -192,14 +192,14 @@ impl PicturePane {
         if room.width == 0 || room.height == 0 {
             return;
         }
-        if let Some(line) = self.request(&key, room) {
+        if let Some(line) = self.request(key, room) {
             let lines = wrap(&format!("No picture to show: {line}"), width);
             let mut lines: Vec<Line<'_>> = lines.into_iter().map(|line| Line::styled(line, theme.bad)).collect();
             lines.push(Line::styled("o opens it in another program", theme.accent));
             return say(frame, area, lines);
         }
         match &self.ready {
-            Some(ready) if ready.key == key && fits(ready.protocol.size(), room) => {
+            Some(ready) if ready.key == *key && fits(ready.protocol.size(), room) => {
                 let size = ready.protocol.size();
                 let centred = Rect {
                     x: area.x + (room.width - size.width) / 2,
@@ -227,10 +227,12 @@ impl PicturePane {
         }
         self.requested = Some((key.clone(), room));
         let sent = self.requests.as_ref().map(|requests| requests.send(Request { key: key.clone(), room, source }));
-        match sent {
-            Some(Ok(())) => None,
-            _ => Some("the thread that decodes pictures has ended".to_owned()),
+        if matches!(sent, Some(Ok(()))) {
+            return None;
         }
+        let line = "the thread that decodes pictures has ended".to_owned();
+        self.cache.put(key.clone(), Held::NotDecoded(line.clone()));
+        Some(line)
     }
 }
 
