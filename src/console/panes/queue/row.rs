@@ -74,7 +74,7 @@ impl Columns {
         let status = format::fit(&format!("{} {word}", theme.job_symbol(job)), self.status);
         let age = format::fit_right(&format::age(view.now - job.created_at), self.age);
         let money = format::fit_right(&cost::cell(job, view.catalog), self.cost);
-        let mut cells = self.signs(signs, view);
+        let mut cells = Self::signs(signs, view);
         cells.push(Span::styled(status + " ", state));
         cells.push(Span::styled(format!("{age} "), theme.dim));
         cells.push(Span::styled(format!("{money}  "), quiet));
@@ -91,7 +91,7 @@ impl Columns {
     /// The row of a document that cannot be read.
     pub fn unreadable(self, id: &JobId, reason: &str, signs: Signs, view: &QueueView<'_>) -> Line<'static> {
         let theme = view.theme;
-        let mut cells = self.signs(signs, view);
+        let mut cells = Self::signs(signs, view);
         let rest = self.status + 1 + self.age + 1 + self.cost + 2 + if self.model > 0 { self.model + 1 } else { 0 };
         let what = format!("{} unreadable {}", theme.symbol("!", "!"), id.short());
         cells.push(Span::styled(format::fit(&what, rest), theme.bad));
@@ -100,7 +100,7 @@ impl Columns {
         finish(cells, signs.selected, view)
     }
 
-    fn signs(self, signs: Signs, view: &QueueView<'_>) -> Vec<Span<'static>> {
+    fn signs(signs: Signs, view: &QueueView<'_>) -> Vec<Span<'static>> {
         let theme = view.theme;
         let cursor = if signs.selected { theme.symbol("▸", ">") } else { " " };
         let (mark, style) = if signs.marked {
