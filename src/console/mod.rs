@@ -28,7 +28,7 @@ mod outside;
 pub mod overlays;
 pub mod panes;
 #[cfg(test)]
-pub mod samples;
+mod samples;
 mod signals;
 pub mod status;
 mod terminal;

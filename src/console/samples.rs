@@ -9,22 +9,22 @@ use crate::engine::CostOverview;
 use crate::jobs::{Attempt, ImageFormat, Job, JobId, ObjectName, Outcome, Spec, Stage, StoredImage};
 
 /// Sizes at which every pane must hold: large, usual, small, tiny, absurd.
-pub const SIZES: [(u16, u16); 8] = [(200, 60), (80, 24), (40, 12), (20, 6), (9, 3), (3, 2), (1, 1), (250, 2)];
+pub(crate) const SIZES: [(u16, u16); 8] = [(200, 60), (80, 24), (40, 12), (20, 6), (9, 3), (3, 2), (1, 1), (250, 2)];
 
 /// Sunday noon.
-pub fn noon() -> DateTime<Utc> {
+pub(crate) fn noon() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 11, 22, 12, 0, 0).unwrap()
 }
 
 /// What is on a screen of that size, one line a row, without the blanks at its end.
-pub fn screen(width: u16, height: u16, draw: impl FnOnce(&mut Frame<'_>)) -> String {
+pub(crate) fn screen(width: u16, height: u16, draw: impl FnOnce(&mut Frame<'_>)) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal.draw(draw).unwrap();
     text_of(terminal.backend())
 }
 
 /// The rows of a test terminal; the second cell of a wide character is left out.
-pub fn text_of(backend: &TestBackend) -> String {
+pub(crate) fn text_of(backend: &TestBackend) -> String {
     let buffer = backend.buffer();
     let rows = (0..buffer.area.height).map(|y| {
         let mut row = String::new();
@@ -40,7 +40,7 @@ pub fn text_of(backend: &TestBackend) -> String {
 }
 
 /// Asserts that the border of a pane that fills the screen is whole: nothing that was drawn has pushed a row out of its place.
-pub fn assert_whole_border(screen: &str, height: u16) {
+pub(crate) fn assert_whole_border(screen: &str, height: u16) {
     let rows: Vec<&str> = screen.lines().collect();
     assert_eq!(rows.len(), usize::from(height), "{screen}");
     for (index, row) in rows.iter().enumerate() {
@@ -54,13 +54,13 @@ pub fn assert_whole_border(screen: &str, height: u16) {
 }
 
 /// A simulated job with that prompt.
-pub fn job(id: &str, prompt: &str) -> Job {
+pub(crate) fn job(id: &str, prompt: &str) -> Job {
     let spec = Spec::new("flux-2-pro", prompt);
     Job::new(JobId::new(id).unwrap(), spec, true, noon() - chrono::Duration::seconds(40))
 }
 
 /// The same, done with a picture of that size.
-pub fn done(id: &str, width: u32, height: u32) -> Job {
+pub(crate) fn done(id: &str, width: u32, height: u32) -> Job {
     let mut job = job(id, "neon fox crossing a wet street");
     let image = StoredImage {
         object: ObjectName::for_attempt(&job.id, 1, ImageFormat::Png),
@@ -79,22 +79,22 @@ pub fn done(id: &str, width: u32, height: u32) -> Job {
 }
 
 /// An amount.
-pub fn usd(text: &str) -> Usd {
+pub(crate) fn usd(text: &str) -> Usd {
     text.parse().unwrap()
 }
 
 /// Group, basis, amount of one, how many.
-pub type Rows<'a> = &'a [(&'a str, Basis, Option<&'a str>, u64)];
+pub(crate) type Rows<'a> = &'a [(&'a str, Basis, Option<&'a str>, u64)];
 
 /// A report of the last `days` days.
-pub fn report(days: i64, grouping: CostGrouping, simulated: bool, rows: Rows<'_>) -> CostReport {
+pub(crate) fn report(days: i64, grouping: CostGrouping, simulated: bool, rows: Rows<'_>) -> CostReport {
     let span = (noon() - chrono::Duration::days(days), noon());
     let rows = rows.iter().map(|(key, basis, amount, count)| ((*key).to_owned(), *basis, amount.map(usd), *count));
     CostReport::from_rows(span, simulated, grouping, rows)
 }
 
 /// Money spent on three models over the month, a little of it uncertain.
-pub fn costs(simulated: bool) -> CostOverview {
+pub(crate) fn costs(simulated: bool) -> CostOverview {
     let model = |days, rows| report(days, CostGrouping::Model, simulated, rows);
     CostOverview {
         today: model(
@@ -166,7 +166,7 @@ pub fn costs(simulated: bool) -> CostOverview {
 }
 
 /// Nothing was ever spent.
-pub fn no_costs() -> CostOverview {
+pub(crate) fn no_costs() -> CostOverview {
     let empty = |days, grouping| report(days, grouping, true, &[]);
     CostOverview {
         today: empty(1, CostGrouping::Model),

@@ -74,7 +74,7 @@ fn level(amount: Usd, largest: Usd, height: usize) -> usize {
 fn dates_line(dates: &[NaiveDate], cell: usize) -> String {
     let mut line: Vec<char> = vec![' '; dates.len() * cell + 6];
     for (index, date) in dates.iter().enumerate() {
-        if (dates.len() - 1 - index) % 7 != 0 {
+        if !(dates.len() - 1 - index).is_multiple_of(7) {
             continue;
         }
         let label = if index < 7 { date.format("%-d %b").to_string() } else { date.day().to_string() };

@@ -16,6 +16,8 @@ use crate::jobs::text;
 pub struct TableRow {
     name: String,
     usd: Usd,
+    /// The same for people.
+    amount: String,
     count: u64,
     /// The group has charges, but none of known amount: no sum is shown for it, certainly not zero.
     uncertain: bool,
@@ -25,8 +27,7 @@ pub struct TableRow {
 
 /// The lines of a report.
 pub fn rows(report: &CostReport, grouping: CostGrouping) -> Vec<TableRow> {
-    let certain = report.unknown_usd == Usd::ZERO && report.unconfirmed_usd == Usd::ZERO && report.unpriced_count == 0;
-    report.by.iter().map(|line| row(line, name(&line.key, grouping), report.total_usd, certain)).collect()
+    report.by.iter().map(|line| row(line, name(&line.key, grouping), report.total_usd, report)).collect()
 }
 
 /// The lines of the last `days` days, the newest first.
@@ -34,13 +35,12 @@ pub fn day_rows(by_day: &CostReport, today: NaiveDate, days: i64) -> Vec<TableRo
     let from = (today - Duration::days(days - 1)).format("%Y-%m-%d").to_string();
     let kept: Vec<&CostLine> = by_day.by.iter().filter(|line| line.key >= from).collect();
     let whole = kept.iter().map(|line| line.usd).sum();
-    let certain = by_day.unknown_usd == Usd::ZERO && by_day.unconfirmed_usd == Usd::ZERO && by_day.unpriced_count == 0;
-    kept.into_iter().rev().map(|line| row(line, text::clean_line(&line.key, 20), whole, certain)).collect()
+    kept.into_iter().rev().map(|line| row(line, text::clean_line(&line.key, 20), whole, by_day)).collect()
 }
 
-fn row(line: &CostLine, name: String, whole: Usd, certain: bool) -> TableRow {
-    let uncertain = line.usd == Usd::ZERO && line.count > 0 && !certain;
-    TableRow { name, usd: line.usd, count: line.count, uncertain, whole }
+fn row(line: &CostLine, name: String, whole: Usd, report: &CostReport) -> TableRow {
+    let (uncertain, amount) = (money::is_uncertain(line, report), money::group_amount(line, report));
+    TableRow { name, usd: line.usd, amount, count: line.count, uncertain, whole }
 }
 
 fn name(key: &str, grouping: CostGrouping) -> String {
@@ -58,8 +58,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, what: &str, rows: &[TableRow], sc
         return;
     }
     let width = usize::from(area.width);
-    let amounts: Vec<String> = rows.iter().map(amount).collect();
-    let amount_width = amounts.iter().map(|amount| amount.width()).max().unwrap_or(0).max("spent".len());
+    let amount_width = rows.iter().map(|row| row.amount.width()).max().unwrap_or(0).max("spent".len());
     let count_width = rows.iter().map(|row| row.count.to_string().len()).max().unwrap_or(0).max("charges".len());
     let visible = usize::from(area.height) - 1;
     let last = (scroll + visible).min(rows.len());
@@ -89,7 +88,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, what: &str, rows: &[TableRow], sc
         Line::from(spans)
     };
     let mut lines = vec![line(&head, "spent", "", "", "charges", theme.dim)];
-    for (row, amount) in rows.iter().zip(&amounts).skip(scroll).take(visible) {
+    for row in rows.iter().skip(scroll).take(visible) {
         let share = match money::percent(row.usd, row.whole) {
             _ if row.uncertain => "?".to_owned(),
             0 if row.usd > Usd::ZERO => "<1%".to_owned(),
@@ -97,11 +96,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, what: &str, rows: &[TableRow], sc
         };
         let bar = money::bar(row.usd, row.whole, bar_width);
         let style = if row.uncertain { theme.warning } else { theme.text };
-        lines.push(line(&row.name, amount, &bar, &share, &row.count.to_string(), style));
+        lines.push(line(&row.name, &row.amount, &bar, &share, &row.count.to_string(), style));
     }
     frame.render_widget(Paragraph::new(lines), area);
-}
-
-fn amount(row: &TableRow) -> String {
-    if row.uncertain { "not known".to_owned() } else { row.usd.display() }
 }

@@ -240,6 +240,8 @@ fn ascii_means_ascii() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_keys_at_any_size_keep_the_border_whole(
         keys in prop::collection::vec(0_usize..10, 0..12),
@@ -258,10 +260,10 @@ proptest! {
         let mut screen_of = CostScreen::new();
         for key in keys {
             screen_of.key(all[key].into());
-            let text = shown(&mut screen_of, &costs, width, height);
-            if width >= 3 && height >= 3 {
-                assert_whole_border(&text, height);
-            }
+        }
+        let text = shown(&mut screen_of, &costs, width, height);
+        if width >= 3 && height >= 3 {
+            assert_whole_border(&text, height);
         }
     }
 }

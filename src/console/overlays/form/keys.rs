@@ -125,7 +125,11 @@ impl Form {
 
     fn field_key(&mut self, key: KeyEvent) {
         match (self.focus, key.code) {
-            (Field::Prompt, KeyCode::Down) if self.prompt.is_on_last_line() => self.step(1),
+            (Field::Prompt, KeyCode::Down) if key.modifiers.is_empty() => {
+                if !self.prompt.down() {
+                    self.step(1);
+                }
+            }
             (Field::Prompt, _) => {
                 if self.prompt.key(key) {
                     self.changed();

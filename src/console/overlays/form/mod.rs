@@ -5,6 +5,7 @@ mod keys;
 mod line;
 mod models;
 mod prompt;
+mod rows;
 mod view;
 
 pub use draft::Draft;

@@ -53,9 +53,11 @@ impl PromptEditor {
         &mut self.area
     }
 
-    /// Whether the cursor is on the last line.
-    pub fn is_on_last_line(&self) -> bool {
-        self.area.cursor().0 + 1 >= self.area.lines().len()
+    /// Moves the cursor one row of the screen down; false where it is on the last one.
+    pub fn down(&mut self) -> bool {
+        let before = self.area.cursor();
+        self.area.move_cursor(CursorMove::Down);
+        self.area.cursor() != before
     }
 
     /// Takes a key; true where the text may have changed.
@@ -193,8 +195,9 @@ mod tests {
         let mut editor = PromptEditor::new("a\u{1b}[2Jb", Vec::new());
         editor.paste("c\u{202e}d\r\ne\0f");
         press(&mut editor, KeyCode::Char('\u{200b}'), KeyModifiers::NONE);
+        press(&mut editor, KeyCode::Char('\t'), KeyModifiers::NONE);
         press(&mut editor, KeyCode::Char('g'), KeyModifiers::NONE);
-        assert_eq!(editor.text(), "a[2Jbcd\nefg");
+        assert_eq!(editor.text(), "a[2Jbcd\nef g");
     }
 
     #[test]

@@ -297,7 +297,7 @@ fn a_model_that_is_gone_is_named() {
 }
 
 #[test]
-fn the_mouse_of_a_terminal_cannot_be_typed_into_a_field() {
+fn pasted_control_sequences_end_as_plain_text_in_a_field() {
     let mut form = empty();
     go_to(&mut form, "tags");
     form.paste("a\u{1b}]52;c;aGk=\u{7}\r\nb\u{202e}");
@@ -305,6 +305,36 @@ fn the_mouse_of_a_terminal_cannot_be_typed_into_a_field() {
     go_to(&mut form, "output_format");
     form.paste("png");
     assert_eq!(form.draft.value("output_format"), "", "a choice is not pasted");
+}
+
+#[test]
+fn down_goes_through_the_rows_of_the_screen_and_then_to_the_next_field() {
+    let mut form = empty();
+    form.paste(&"word ".repeat(40));
+    shown(&mut form, 60, 24);
+    press(&mut form, KeyCode::Home);
+    for _ in 0..3 {
+        press(&mut form, KeyCode::Up);
+    }
+    press(&mut form, KeyCode::Down);
+    assert_eq!(form.focus, Field::Prompt, "the second of four rows");
+    for _ in 0..4 {
+        press(&mut form, KeyCode::Down);
+    }
+    assert_ne!(form.focus, Field::Prompt);
+}
+
+#[test]
+fn without_any_model_nothing_is_submitted() {
+    static EMPTY: Catalog = Catalog { models: Vec::new() };
+    let mut form = Form::new(&EMPTY, None, vec![], true);
+    type_text(&mut form, "x");
+    for _ in 0..3 {
+        assert_eq!(press(&mut form, KeyCode::Enter), FormOutcome::Nothing);
+        press(&mut form, KeyCode::Tab);
+        press(&mut form, KeyCode::Right);
+    }
+    assert!(shown(&mut form, 80, 24).contains("is not a known model"));
 }
 
 #[test]
