@@ -229,7 +229,7 @@ impl Running {
     }
 
     fn suspend(&mut self) {
-        self.screen.leave();
+        terminal::restore();
         self.own_stop = true;
         if let Err(error) = Signals::stop() {
             self.own_stop = false;

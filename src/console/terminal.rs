@@ -78,11 +78,6 @@ impl Screen {
         execute!(self.terminal.backend_mut(), command)
     }
 
-    /// Gives the terminal back for a while.
-    pub fn leave(&mut self) {
-        restore();
-    }
-
     /// Takes it again.
     pub fn enter_again(&mut self) -> io::Result<()> {
         restore();
@@ -121,8 +116,9 @@ impl Drop for Taken {
     }
 }
 
-/// Gives the terminal back, if it is ours. Errors are of no use here: a terminal that is gone needs nothing back.
-fn restore() {
+/// Gives the terminal back, if it is ours: for good, or until `Screen::enter_again`. Errors are of no use here: a terminal that
+/// is gone needs nothing back.
+pub fn restore() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }

@@ -90,7 +90,7 @@ fn hostile_texts_stay_in_their_cells() {
     for (number, text) in (0..).zip(HOSTILE) {
         studio.event(Event::Jobs(vec![Arc::new(hostile_job(number, text))]));
     }
-    insta::assert_snapshot!("hostile_120x40", studio.frame());
+    super::snapshot("hostile_120x40", studio);
 }
 
 #[derive(Debug, Clone)]
