@@ -9,7 +9,7 @@ use darkroom::engine::CRASH_BOUNDARIES;
 use crate::support::{House, books, text};
 
 /// How long a worker may take at most before the test calls it stuck.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 fn finish(house: &House) {
     let output = house.run(&["worker", "--until-idle"]);

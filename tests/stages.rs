@@ -98,11 +98,12 @@ fn in_stage(stage: StageName) -> Job {
 }
 
 type Move = fn(&mut Job) -> bool;
+type Row = (&'static str, Move, &'static [(StageName, StageName)]);
 
 #[test]
 fn every_transition_from_every_stage() {
     use StageName::{Approved, Cancelled, Done, Failed, Generating, Queued, Submitting};
-    let table: [(&str, Move, &[(StageName, StageName)]); 13] = [
+    let table: [Row; 13] = [
         ("begin_submit", |job| job.begin_submit(claim(), None, now()).is_ok(), &[(Queued, Submitting)]),
         ("not_accepted", |job| job.not_accepted(Hold::RateLimit, now(), now()).is_ok(), &[(Submitting, Queued)]),
         (
@@ -145,15 +146,12 @@ fn every_transition_from_every_stage() {
             let before = in_stage(from);
             let mut job = before.clone();
             let moved = transition(&mut job);
-            match allowed.iter().find(|(allowed, _)| *allowed == from) {
-                Some((_, to)) => {
-                    assert!(moved, "{name} must be allowed from {from}");
-                    assert_eq!(job.stage_name(), *to, "{name} from {from}");
-                }
-                None => {
-                    assert!(!moved, "{name} must not be allowed from {from}");
-                    assert_eq!(job, before, "an illegal {name} from {from} must change nothing");
-                }
+            if let Some((_, to)) = allowed.iter().find(|(allowed, _)| *allowed == from) {
+                assert!(moved, "{name} must be allowed from {from}");
+                assert_eq!(job.stage_name(), *to, "{name} from {from}");
+            } else {
+                assert!(!moved, "{name} must not be allowed from {from}");
+                assert_eq!(job, before, "an illegal {name} from {from} must change nothing");
             }
         }
     }

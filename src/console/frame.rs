@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::symbols::border;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Block;
+use ratatui::widgets::{Block, Padding};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::format;
@@ -21,6 +21,12 @@ pub fn pane<'a>(name: &str, facts: &str, width: u16, focused: bool, theme: &Them
         title.push(Span::styled(format!(" {} ", format::cut(facts, room)), theme.text));
     }
     Block::bordered().border_set(border::ROUNDED).border_style(border_style).title(Line::from(title))
+}
+
+/// The same with a blank cell inside of its sides, where it is wide enough for that.
+pub fn padded_pane<'a>(name: &str, facts: &str, width: u16, focused: bool, theme: &Theme) -> Block<'a> {
+    let padding = if width >= 44 { Padding::horizontal(1) } else { Padding::ZERO };
+    pane(name, facts, width, focused, theme).padding(padding)
 }
 
 /// Replaces the symbols that this program draws by ASCII ones, where the theme asks for it. To be called after drawing.
@@ -43,12 +49,11 @@ fn fold(buffer: &mut Buffer, area: Rect) {
                 "█" | "▇" | "▆" | "▅" | "▄" => "#",
                 "▃" | "▂" | "▁" | "…" => ".",
                 "×" => "x",
-                "▸" | "→" => ">",
-                "←" => "<",
+                "▸" | "→" | "≥" | "›" => ">",
+                "←" | "‹" => "<",
                 "↑" => "^",
                 "↓" => "v",
                 "●" => "*",
-                "≥" => ">",
                 _ => continue,
             };
             cell.set_symbol(plain);

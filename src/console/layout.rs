@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  wide (100x24 and up)           stacked (80x20 and up)      single (40x12 and up)   tiny
-//!  ┌ header ──────────────────┐   ┌ header ─────────────┐     ┌ header ────────┐      one line
+//!  ┌ header ──────────────────┐   ┌ header ─────────────┐     ┌ header ────────┐      a sentence
 //!  │ queue          │ picture │   │ queue               │     │ tabs           │
 //!  │                ├─────────┤   │                     │     │ the pane with  │
 //!  │                │ steps   │   ├──────────┬──────────┤     │ the focus      │
@@ -53,7 +53,7 @@ pub enum Kind {
     Stacked,
     /// One pane.
     Single,
-    /// One line.
+    /// One sentence.
     Tiny,
 }
 
@@ -90,9 +90,8 @@ impl Layout {
             _ => Kind::Tiny,
         };
         if kind == Kind::Tiny {
-            let line = Rect { height: area.height.min(1), ..area };
             let none = Rect::new(area.x, area.y, 0, 0);
-            return Self { kind, header: none, tabs: none, panes: Vec::new(), body: line, notice: line, footer: none };
+            return Self { kind, header: none, tabs: none, panes: Vec::new(), body: area, notice: none, footer: none };
         }
         let [header, body, footer] =
             Split::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(area);
@@ -137,7 +136,7 @@ fn wide(body: Rect) -> Vec<(PaneName, Rect)> {
 }
 
 fn stacked(body: Rect, lower: PaneName) -> (Rect, Vec<(PaneName, Rect)>) {
-    let height = (body.height / 2).clamp(STEPS, 16);
+    let height = (body.height * 2 / 5).clamp(STEPS, 16);
     let [queue, tabs, below] =
         Split::vertical([Constraint::Min(0), Constraint::Length(1), Constraint::Length(height)]).areas(body);
     let mut panes = vec![(PaneName::Queue, queue)];

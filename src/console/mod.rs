@@ -18,6 +18,7 @@ pub mod cost;
 mod event_loop;
 pub mod format;
 pub mod frame;
+mod input;
 pub mod keymap;
 pub mod layout;
 pub mod message;
@@ -27,6 +28,8 @@ mod options;
 mod outside;
 pub mod overlays;
 pub mod panes;
+#[cfg(test)]
+mod samples;
 mod signals;
 pub mod status;
 mod terminal;

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::format;
 use super::theme::Theme;
-use crate::costs::{CostReport, Usd};
+use crate::costs::{CostLine, CostReport, Usd};
 use crate::engine::CostOverview;
 
 /// A bar of at most `cells` cells for `amount` out of `whole`; what exists has at least one cell.
@@ -88,6 +88,59 @@ pub fn caps(costs: &CostOverview) -> Vec<CapUse> {
     caps
 }
 
+/// Whether every charge of the report has an amount that counts.
+pub fn is_certain(report: &CostReport) -> bool {
+    report.unknown_usd == Usd::ZERO && report.unconfirmed_usd == Usd::ZERO && report.unpriced_count == 0
+}
+
+/// Whether a group has charges, but none of an amount that counts: then no sum is shown for it, certainly not zero.
+pub fn is_uncertain(line: &CostLine, report: &CostReport) -> bool {
+    line.usd == Usd::ZERO && line.count > 0 && !is_certain(report)
+}
+
+/// What a group spent, or that nobody knows.
+pub fn group_amount(line: &CostLine, report: &CostReport) -> String {
+    if is_uncertain(line, report) { "not known".to_owned() } else { line.usd.display() }
+}
+
 fn committed(report: &CostReport) -> Usd {
     report.total_usd + report.unknown_usd + report.unconfirmed_usd
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::samples::{costs, usd};
+
+    #[test]
+    fn what_exists_is_seen_and_nothing_is_rounded_up_to_a_whole() {
+        assert_eq!(bar(usd("0.0001"), usd("10"), 20), "━");
+        assert_eq!(bar(usd("0"), usd("10"), 20), "");
+        assert_eq!(bar(usd("30"), usd("10"), 4), "━━━━");
+        assert_eq!(percent(usd("9.999"), usd("10")), 99);
+        assert_eq!(percent(usd("1"), usd("0")), 0);
+    }
+
+    #[test]
+    fn money_that_may_have_been_billed_counts_against_a_cap() {
+        let mut costs = costs(false);
+        costs.daily_cap = Some(usd("2"));
+        costs.today.unconfirmed_usd = usd("0.20");
+        let cap = &caps(&costs)[0];
+        assert_eq!(cap.used, usd("1.485"));
+        assert!(!cap.is_close());
+        costs.today.unknown_usd = usd("0.115");
+        assert!(caps(&costs)[0].is_close(), "four fifths");
+    }
+
+    #[test]
+    fn a_month_counts_from_its_first_day() {
+        let mut costs = costs(false);
+        costs.monthly_cap = Some(usd("100"));
+        let october = usd("3");
+        assert_eq!(caps(&costs)[0].used, costs.by_day.total_usd - october + costs.by_day.unknown_usd);
+        assert!(!caps(&costs)[0].at_least);
+        costs.at = "2026-12-31T10:00:00Z".parse().unwrap();
+        assert!(caps(&costs)[0].at_least, "30 days do not reach back to the first of December");
+    }
 }

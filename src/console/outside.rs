@@ -23,17 +23,15 @@ impl Outside {
 
     /// What the next task came to; pends while none is under way. Cancel-safe.
     pub async fn next(&mut self) -> Option<Notice> {
-        match self.tasks.join_next().await {
-            Some(result) => Some(result.unwrap_or_else(|error| of_panic(&error))),
-            None => None,
-        }
+        let result = self.tasks.join_next().await?;
+        Some(result.unwrap_or_else(|error| of_panic(&error)))
     }
 
     /// Opens an address in the system's viewer.
     pub fn open(&mut self, address: String) {
         self.tasks.spawn_blocking(move || match open::that_detached(&address) {
             Ok(()) => Notice { level: NoticeLevel::Info, text: "opened in the system's viewer".into() },
-            Err(error) => failed(format!("no viewer could be started: {error} · w saves the picture")),
+            Err(error) => failed(&format!("no viewer could be started: {error} · w saves the picture")),
         });
     }
 
@@ -41,17 +39,17 @@ impl Outside {
     pub fn save(&mut self, folder: PathBuf, name: String, bytes: Bytes) {
         self.tasks.spawn_blocking(move || match save(&folder, &name, &bytes) {
             Ok(path) => Notice { level: NoticeLevel::Info, text: format!("saved as {}", path.display()) },
-            Err(error) => failed(format!("{name} was not saved: {error}")),
+            Err(error) => failed(&format!("{name} was not saved: {error}")),
         });
     }
 }
 
-fn failed(text: String) -> Notice {
-    Notice { level: NoticeLevel::Error, text: text::clean_line(&text, 300) }
+fn failed(text: &str) -> Notice {
+    Notice { level: NoticeLevel::Error, text: text::clean_line(text, 300) }
 }
 
 fn of_panic(error: &JoinError) -> Notice {
-    failed(format!("that went wrong inside this program: {error}"))
+    failed(&format!("that went wrong inside this program: {error}"))
 }
 
 /// Writes beside and renames, so that the file is there whole or not at all. Returns the path that it got.

@@ -11,12 +11,13 @@ const LONGEST_ASKED: Duration = Duration::from_hours(1);
 /// How long to wait before try number `tries + 1`: 1, 2, 4, … seconds, at most 5 minutes, spread by `jitter` (0 to 1) over the
 /// upper half, and never shorter than what the other side asked for.
 pub fn backoff(tries: u32, asked: Option<Duration>, jitter: f64) -> Duration {
+    let jitter = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.5 };
     let doubled = Duration::from_secs(1).saturating_mul(1_u32.checked_shl(tries.min(16)).unwrap_or(u32::MAX));
     let longest = doubled.min(LONGEST);
-    let chosen = longest.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
+    let chosen = longest.mul_f64(0.5 + jitter / 2.0);
     match asked {
         // A little later than asked, each at another time, so that a crowd does not come back at once.
-        Some(asked) => chosen.max(asked.min(LONGEST_ASKED).mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 10.0)),
+        Some(asked) => chosen.max(asked.min(LONGEST_ASKED).mul_f64(1.0 + jitter / 10.0)),
         None => chosen,
     }
 }
@@ -36,7 +37,7 @@ mod tests {
     #[test]
     fn what_was_asked_is_granted() {
         assert_eq!(backoff(0, Some(Duration::from_secs(30)), 0.0), Duration::from_secs(30));
-        assert_eq!(backoff(9, Some(Duration::from_secs(30)), 1.0), Duration::from_secs(300));
+        assert_eq!(backoff(9, Some(Duration::from_secs(30)), 1.0), LONGEST);
         assert_eq!(backoff(0, Some(Duration::from_secs(u64::MAX)), 0.0), Duration::from_hours(1));
     }
 

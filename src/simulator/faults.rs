@@ -33,7 +33,7 @@
 //! | `html` | the download is a web page with status 200 | always | yes |
 //! | `expired` | the picture's link has run out from the beginning | always | yes |
 //!
-//! "Billed" is the simulator's choice where the real API's is not documented (moderated and failed tickets); with
+//! Models that take no prompt take no directives either. "Billed" is the simulator's choice where the real API's is not documented (moderated and failed tickets); with
 //! `BillAt::Ready` tickets that end without a picture are not billed.
 
 mod afflictions;

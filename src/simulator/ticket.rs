@@ -200,6 +200,8 @@ mod tests {
         assert!((1.2..1.4).contains(&takes("", Speed::Times(10.0))));
         assert!((120.0..140.0).contains(&takes("[sim:slow]", Speed::Times(1.0))));
         assert!((1.2..1.4).contains(&takes("[sim:moderated]", Speed::Times(1.0))));
-        assert!(takes("", Speed::Instant) == 0.0 && takes("[sim:slow]", Speed::Instant) == 1.0);
+        assert_eq!(duration("id", (12.0, 14.0), &Afflictions::default(), Speed::Instant), Duration::ZERO);
+        let slow = Afflictions::in_prompt("[sim:slow]");
+        assert_eq!(duration("id", (12.0, 14.0), &slow, Speed::Instant), Duration::from_secs(1));
     }
 }

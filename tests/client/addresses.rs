@@ -117,7 +117,7 @@ async fn redirects_are_not_followed_and_the_key_does_not_go_along() {
 
 #[tokio::test]
 async fn credits_that_cannot_be_read_are_not_zero() {
-    for (status, body, rejected) in [
+    let cases = [
         (200, "{}", false),
         (200, r#"{"credits":"12"}"#, false),
         (200, r#"{"credits":null}"#, false),
@@ -126,9 +126,11 @@ async fn credits_that_cannot_be_read_are_not_zero() {
         (401, "", true),
         (403, r#"{"detail":"Not authenticated"}"#, true),
         (422, r#"{"detail":"Invalid API key format"}"#, true),
-    ] {
-        let server = Server::start(Answer::json(status, body)).await;
-        match client(&server.base).credits().await {
+    ];
+    let server = Server::start_all(cases.map(|(status, body, _)| Answer::json(status, body)).to_vec()).await;
+    let client = client(&server.base);
+    for (status, body, rejected) in cases {
+        match client.credits().await {
             Err(CreditsError::KeyRejected(_)) => assert!(rejected, "{status} {body}"),
             Err(CreditsError::Unavailable(_)) => assert!(!rejected, "{status} {body}"),
             Ok(credits) => panic!("{status} {body}: {credits}"),

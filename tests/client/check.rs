@@ -26,12 +26,12 @@ fn ticket(server: &Server) -> Ticket {
 async fn hostile_answers_are_judged() {
     let big = format!(r#"{{"status":"Ready","result":{{"sample":"{{base}}/a"}},"x":"{}"}}"#, "x".repeat(1_100_000));
     let ready = r#"{"status":"Ready","result":{"sample":"{base}/a"},"cost":3}"#;
-    for (name, answer, expected) in [
+    let cases = [
         ("ready", Answer::json(200, ready), "ready"),
         ("pending", Answer::json(200, r#"{"status":"Pending","progress":0.1}"#), "waiting"),
         ("a new word", Answer::json(200, r#"{"status":"Dreaming"}"#), "waiting"),
         ("nothing", Answer::raw(""), "later"),
-        ("slammed", Answer::slammed(), "later"),
+        ("slammed", Answer::raw("").unread(), "later"),
         ("no HTTP", Answer::raw("+OK pop3 ready\r\n"), "later"),
         ("HTML", Answer::http(200, "", b"<html>"), "later"),
         ("no UTF-8", Answer::http(200, "", b"{\"status\":\"\xff\"}"), "later"),
@@ -48,9 +48,11 @@ async fn hostile_answers_are_judged() {
         ("a 503", Answer::http(503, "Retry-After: 2\r\n", b""), "later"),
         ("a 429", Answer::json(429, ""), "later"),
         ("a key refused", Answer::json(403, r#"{"detail":"Not authenticated"}"#), "account"),
-    ] {
-        let server = Server::start(answer).await;
-        let result = client(&server.base).check(&ticket(&server)).await;
+    ];
+    let server = Server::start_all(cases.iter().map(|case| case.1.clone()).collect()).await;
+    let client = client(&server.base);
+    for (name, _, expected) in cases {
+        let result = client.check(&ticket(&server)).await;
         assert_eq!(word(&result), expected, "{name}: {result:?}");
         if let Err(error) = result {
             assert!(!error.to_string().contains("id=1"), "{name}: {error}");
@@ -70,6 +72,7 @@ async fn a_server_that_stalls_is_asked_later() {
 #[tokio::test]
 async fn a_ticket_from_a_tampered_store_is_not_asked() {
     let server = Server::start(Answer::json(200, "{}")).await;
+    let client = client(&server.base);
     for url in [
         "",
         "not a url",
@@ -79,7 +82,7 @@ async fn a_ticket_from_a_tampered_store_is_not_asked() {
         "https://169.254.169.254/",
     ] {
         let ticket = Ticket { id: "1".to_owned(), polling_url: url.to_owned() };
-        let result = client(&server.base).check(&ticket).await;
+        let result = client.check(&ticket).await;
         assert_eq!(word(&result), "foreign", "{url}");
     }
     assert!(server.seen().is_empty());

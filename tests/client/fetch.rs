@@ -30,8 +30,8 @@ fn bomb(width: u32, height: u32) -> Vec<u8> {
     png
 }
 
-async fn fetch(server: &Server) -> Result<Picture, FetchError> {
-    client(&server.base).fetch(&Sample { url: format!("{}/a?se=1&sig=hidden", server.base) }).await
+fn sample(server: &Server) -> Sample {
+    Sample { url: format!("{}/a?se=1&sig=hidden", server.base) }
 }
 
 fn word(result: &Result<Picture, FetchError>) -> &'static str {
@@ -55,7 +55,7 @@ async fn whole_pictures_come_as_they_were_served() {
     ] {
         let bytes = picture(codec);
         let server = Server::start(Answer::http(200, &format!("Content-Type: {content_type}\r\n"), &bytes)).await;
-        let picture = fetch(&server).await.unwrap();
+        let picture = client(&server.base).fetch(&sample(&server)).await.unwrap();
         assert_eq!((picture.format, picture.width, picture.height), (format, 80, 60));
         assert_eq!(picture.bytes, bytes);
     }
@@ -74,7 +74,7 @@ async fn hostile_downloads_are_judged() {
     let middle = flipped.len() / 2;
     flipped[middle] ^= 0xff;
     let endless: Vec<u8> = "HTTP/1.1 200 OK\r\n\r\n".bytes().chain(std::iter::repeat_n(0, 65 * 1024 * 1024)).collect();
-    for (name, answer, expected) in [
+    let cases = [
         ("a cut PNG", typed("image/png", &half(Codec::Png)), "broken"),
         ("a cut JPEG", typed("image/jpeg", &half(Codec::Jpeg)), "broken"),
         ("a cut WebP", typed("image/webp", &half(Codec::WebP)), "broken"),
@@ -103,7 +103,7 @@ async fn hostile_downloads_are_judged() {
         ),
         ("announced 65 MiB", Answer::with_length(200, "", b"x", 65 * 1024 * 1024), "broken"),
         ("65 MiB without an announcement", Answer::raw(endless), "broken"),
-        ("a 204", Answer::raw("HTTP/1.1 204 X\r\n\r\n"), "broken"),
+        ("a 204", Answer::raw("HTTP/1.1 204 X\r\nConnection: close\r\n\r\n"), "broken"),
         ("a 403", Answer::http(403, "", b"<Error>AuthenticationFailed</Error>"), "expired"),
         ("a 404", Answer::http(404, "", b""), "expired"),
         ("a 410", Answer::http(410, "", b""), "expired"),
@@ -113,9 +113,11 @@ async fn hostile_downloads_are_judged() {
         ("a 503", Answer::http(503, "", b""), "later"),
         ("no answer", Answer::raw(""), "later"),
         ("no HTTP", Answer::raw("hello"), "later"),
-    ] {
-        let server = Server::start(answer).await;
-        let result = fetch(&server).await;
+    ];
+    let server = Server::start_all(cases.iter().map(|case| case.1.clone()).collect()).await;
+    let client = client(&server.base);
+    for (name, _, expected) in cases {
+        let result = client.fetch(&sample(&server)).await;
         assert_eq!(word(&result), expected, "{name}: {:?}", result.err());
         let line = result.unwrap_err().to_string();
         assert!(!line.contains("hidden") && line.chars().count() < 300, "{name}: {line}");
@@ -129,7 +131,7 @@ async fn a_download_that_stalls_is_tried_later() {
         Answer::raw("HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 500\r\n\r\n\u{1}").hold(),
     ] {
         let server = Server::start(answer).await;
-        let result = hasty_client(&server.base).fetch(&Sample { url: format!("{}/a", server.base) }).await;
+        let result = hasty_client(&server.base).fetch(&sample(&server)).await;
         assert_eq!(word(&result), "later", "{:?}", result.err());
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use darkroom::jobs::{FailureCode, Spec};
+use darkroom::provider::bfl::FluxClient;
 use darkroom::provider::{Provider as _, SubmitError};
 use image::{DynamicImage, GrayImage, ImageFormat as Codec};
 use serde_json::{Value, json};
@@ -29,8 +30,13 @@ fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-async fn prepare(spec: &Spec) -> Result<Value, (FailureCode, String)> {
-    match client("http://127.0.0.1:9").prepare(spec).await {
+/// A client of a server that nobody may ask.
+fn idle_client() -> FluxClient {
+    client("http://127.0.0.1:9")
+}
+
+async fn prepare(client: &FluxClient, spec: &Spec) -> Result<Value, (FailureCode, String)> {
+    match client.prepare(spec).await {
         Ok(order) => Ok(order.body),
         Err(SubmitError::Refused { code, message }) => Err((code, message)),
         Err(other) => panic!("{other:?}"),
@@ -39,6 +45,7 @@ async fn prepare(spec: &Spec) -> Result<Value, (FailureCode, String)> {
 
 #[tokio::test]
 async fn files_become_base64_and_the_rest_stays() {
+    let client = idle_client();
     let folder = TempDir::new().unwrap();
     let bytes = png(300, 300);
     let base64 = STANDARD.encode(&bytes);
@@ -61,14 +68,15 @@ async fn files_become_base64_and_the_rest_stays() {
             json!({"image": base64, "mask": base64}),
         ),
     ] {
-        assert_eq!(prepare(&spec).await, Ok(expected));
+        assert_eq!(prepare(&client, &spec).await, Ok(expected));
     }
-    let order = client("http://127.0.0.1:9").prepare(&Spec::new("deblur-v1", "").with("image", path)).await.unwrap();
+    let order = client.prepare(&Spec::new("deblur-v1", "").with("image", path)).await.unwrap();
     assert_eq!(order.route, "flux-tools/deblur-v1");
 }
 
 #[tokio::test]
 async fn wrong_specs_and_wrong_images_are_refused_before_anything_is_sent() {
+    let client = idle_client();
     let folder = TempDir::new().unwrap();
     let good = text(&file(&folder, "good.png", &png(300, 300)));
     let small = text(&file(&folder, "small.png", &png(255, 300)));
@@ -106,7 +114,7 @@ async fn wrong_specs_and_wrong_images_are_refused_before_anything_is_sent() {
         (shared(input("https://[::1]/a.png")), FailureCode::InvalidInput, "public"),
         (shared(input("https://example.org:8443/a.png")), FailureCode::InvalidInput, "public"),
     ] {
-        let (found, message) = prepare(&spec).await.unwrap_err();
+        let (found, message) = prepare(&client, &spec).await.unwrap_err();
         assert_eq!(found, code, "{message}");
         assert!(message.contains(part), "{message}");
     }
@@ -114,18 +122,20 @@ async fn wrong_specs_and_wrong_images_are_refused_before_anything_is_sent() {
 
 #[tokio::test]
 async fn a_shared_store_may_name_public_urls_and_send_base64() {
+    let client = idle_client();
     let base64 = STANDARD.encode(png(64, 64));
     for image in ["https://example.org/a.png", base64.as_str()] {
         let spec = Spec { from_shared_store: true, ..Spec::new("flux-2-pro", "a").with("input_image", image) };
-        assert_eq!(prepare(&spec).await, Ok(json!({"prompt": "a", "input_image": image})));
+        assert_eq!(prepare(&client, &spec).await, Ok(json!({"prompt": "a", "input_image": image})));
     }
 }
 
 #[cfg(unix)]
 #[tokio::test]
 async fn a_device_is_no_input_image() {
+    let client = idle_client();
     let spec = Spec::new("flux-2-pro", "a").with("input_image", "/dev/zero");
-    let (code, message) = prepare(&spec).await.unwrap_err();
+    let (code, message) = prepare(&client, &spec).await.unwrap_err();
     assert_eq!(code, FailureCode::InvalidInput);
     assert!(message.contains("is not a file"), "{message}");
 }

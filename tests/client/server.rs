@@ -34,7 +34,9 @@ impl Answer {
 
     /// An answer that lies about its length.
     pub fn with_length(status: u16, headers: &str, body: impl AsRef<[u8]>, length: usize) -> Self {
-        let mut bytes = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n{headers}\r\n").into_bytes();
+        let mut bytes =
+            format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n")
+                .into_bytes();
         bytes.extend_from_slice(body.as_ref());
         Self::raw(bytes)
     }
@@ -50,9 +52,9 @@ impl Answer {
         Self { then: Then::Hold, ..self }
     }
 
-    /// The end of the connection before the request was read.
-    pub fn slammed() -> Self {
-        Self { bytes: Vec::new(), then: Then::CloseUnread }
+    /// The same bytes and the end of the connection, before the request was read.
+    pub fn unread(self) -> Self {
+        Self { then: Then::CloseUnread, ..self }
     }
 }
 
@@ -76,11 +78,20 @@ impl Drop for Server {
 impl Server {
     /// Gives every connection the same answer.
     pub async fn start(answer: Answer) -> Self {
+        Self::start_all(vec![answer]).await
+    }
+
+    /// Gives each connection the next answer, and the last one again and again.
+    pub async fn start_all(answers: Vec<Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let base = format!("http://127.0.0.1:{port}");
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let task = tokio::spawn(serve(listener, with_base(&answer, &base), Arc::clone(&seen)));
+        let task = tokio::spawn(serve(
+            listener,
+            answers.iter().map(|answer| with_base(answer, &base)).collect(),
+            Arc::clone(&seen),
+        ));
         Self { base, port, seen, task }
     }
 
@@ -104,21 +115,22 @@ fn with_base(answer: &Answer, base: &str) -> Answer {
     }
 }
 
-async fn serve(listener: TcpListener, answer: Answer, seen: Arc<Mutex<Vec<String>>>) {
+async fn serve(listener: TcpListener, answers: Vec<Answer>, seen: Arc<Mutex<Vec<String>>>) {
+    let mut connections = 0;
     while let Ok((stream, _)) = listener.accept().await {
-        let (answer, seen) = (answer.clone(), Arc::clone(&seen));
+        let (answer, seen) = (answers[connections.min(answers.len() - 1)].clone(), Arc::clone(&seen));
+        connections += 1;
         tokio::spawn(async move {
-            if answer.then == Then::CloseUnread {
-                seen.lock().unwrap().push(String::new());
-                return;
-            }
             converse(stream, answer, &seen).await;
         });
     }
 }
 
 async fn converse(mut stream: TcpStream, answer: Answer, seen: &Mutex<Vec<String>>) {
-    let request = read_request(&mut stream).await;
+    let request = match answer.then {
+        Then::CloseUnread => String::new(),
+        Then::Close | Then::Hold => read_request(&mut stream).await,
+    };
     seen.lock().unwrap().push(request);
     let _ = stream.write_all(&answer.bytes).await;
     if answer.then == Then::Hold {

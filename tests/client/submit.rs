@@ -1,6 +1,9 @@
 //! Orders: what is uncertain must be `Unknown`, what is certain must not be, and no order is ever sent twice.
 
+use std::time::Duration;
+
 use darkroom::jobs::FailureCode;
+use darkroom::provider::bfl::{FluxClient, FluxOptions};
 use darkroom::provider::{Order, Provider as _, SubmitError};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -35,11 +38,11 @@ async fn hostile_answers_are_judged_and_never_asked_twice() {
     let chunked = "Transfer-Encoding: chunked\r\n\r\n";
     let big = format!(r#"{{"id":"1","polling_url":"http://127.0.0.1/","x":"{}"}}"#, "x".repeat(1_100_000));
     let deep = "[".repeat(100_000);
-    for (name, answer, expected) in [
+    let cases = [
         ("a good answer", Answer::json(200, TICKET), "accepted"),
         ("after a 100", text(&format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n{TICKET}")), "accepted"),
         ("nothing", text(""), "unknown"),
-        ("slammed before the request was read", Answer::slammed(), "unknown"),
+        ("slammed before the request was read", Answer::raw("").unread(), "unknown"),
         ("half a head", text("HTTP/1.1 200 OK\r\nContent-Le"), "unknown"),
         ("no HTTP", text("220 mail.example.org ESMTP\r\n"), "unknown"),
         ("binary noise", Answer::raw(vec![0_u8, 255, 254, 13, 10, 13, 10, 1]), "unknown"),
@@ -77,11 +80,13 @@ async fn hostile_answers_are_judged_and_never_asked_twice() {
         ("a tired gateway", Answer::json(504, ""), "unknown"),
         ("an internal error with a ticket", Answer::json(500, TICKET), "unknown"),
         ("a status out of range", text("HTTP/1.1 000 X\r\n\r\n"), "unknown"),
-    ] {
-        let server = Server::start(answer).await;
-        let result = client(&server.base).submit(order()).await;
-        assert_eq!(word(&result), expected, "{name}: {result:?}");
-        assert_eq!(server.seen().len(), 1, "{name}: it was sent again");
+    ];
+    let server = Server::start_all(cases.iter().map(|case| case.1.clone()).collect()).await;
+    let client = client(&server.base);
+    for (index, (name, _, expected)) in cases.iter().enumerate() {
+        let result = client.submit(order()).await;
+        assert_eq!(word(&result), *expected, "{name}: {result:?}");
+        assert_eq!(server.seen().len(), index + 1, "{name}: it was sent again");
         if let Err(error) = result {
             let line = error.to_string();
             assert!(line.chars().count() < 400 && !line.contains(['\n', '\u{1b}', '\0']), "{name}: {line:?}");
@@ -92,23 +97,28 @@ async fn hostile_answers_are_judged_and_never_asked_twice() {
 
 #[tokio::test]
 async fn a_server_that_stalls_leaves_the_order_unknown() {
-    for answer in [
-        Answer::raw("").hold(),
-        Answer::raw("HTTP/1.1 200 OK\r\n").hold(),
-        Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{").hold(),
-        Answer::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n").hold(),
-    ] {
-        let server = Server::start(answer).await;
-        let result = hasty_client(&server.base).submit(order()).await;
-        assert_eq!(word(&result), "unknown", "{result:?}");
-        assert_eq!(server.seen().len(), 1);
+    let answers = [
+        "",
+        "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    ];
+    let server = Server::start_all(answers.map(|answer| Answer::raw(answer).hold()).to_vec()).await;
+    let client = hasty_client(&server.base);
+    for answer in answers {
+        let result = client.submit(order()).await;
+        assert_eq!(word(&result), "unknown", "{answer}: {result:?}");
     }
+    assert_eq!(server.seen().len(), answers.len());
 }
 
 #[tokio::test]
 async fn a_refusal_is_certain_even_where_its_text_stalls() {
     let server = Server::start(Answer::raw("HTTP/1.1 402 X\r\nContent-Length: 100\r\n\r\n{").hold()).await;
-    assert_eq!(word(&hasty_client(&server.base).submit(order()).await), "out of credits");
+    // Time enough for the head to arrive on a machine that is busy.
+    let options = FluxOptions { submit_timeout: Duration::from_secs(3), ..options(&server.base) };
+    let client = FluxClient::new(options).unwrap();
+    assert_eq!(word(&client.submit(order()).await), "out of credits");
 }
 
 #[tokio::test]
@@ -116,7 +126,7 @@ async fn without_a_connection_nothing_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let plain = Server::start(Answer::raw("I do not speak TLS\r\n")).await;
+    let plain = Server::start(Answer::raw("I do not speak TLS\r\n").unread()).await;
     for base in [format!("http://127.0.0.1:{port}"), format!("https://127.0.0.1:{}", plain.port)] {
         let result = client(&base).submit(order()).await;
         assert_eq!(word(&result), "not accepted", "{base}: {result:?}");
@@ -126,8 +136,7 @@ async fn without_a_connection_nothing_was_sent() {
 #[tokio::test]
 async fn every_order_has_a_connection_of_its_own() {
     // A server that would keep connections open: an order on a kept one could be cut off by its idle timeout.
-    let body = r#"{"detail":"no"}"#;
-    let server = Server::start(Answer::http(422, "", body).hold()).await;
+    let server = Server::start(Answer::raw("HTTP/1.1 422 X\r\nContent-Length: 2\r\n\r\n{}").hold()).await;
     let client = client(&server.base);
     for _ in 0..3 {
         assert_eq!(word(&client.submit(order()).await), "refused");
@@ -137,17 +146,18 @@ async fn every_order_has_a_connection_of_its_own() {
 
 #[tokio::test]
 async fn the_wait_that_a_full_provider_asks_for_is_kept() {
-    for (headers, body, seconds) in [
+    let cases = [
         ("Retry-After: 5\r\n", "", Some(5)),
         ("", r#"{"retry_after":7}"#, Some(7)),
         ("Retry-After: soon\r\n", "", None),
         ("Retry-After: 99999999\r\n", "", Some(3600)),
         ("Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", "", Some(0)),
         ("", "", None),
-    ] {
-        let server = Server::start(Answer::http(429, headers, body)).await;
-        let Err(SubmitError::NotAccepted { retry_after, full: true, .. }) = client(&server.base).submit(order()).await
-        else {
+    ];
+    let server = Server::start_all(cases.map(|(headers, body, _)| Answer::http(429, headers, body)).to_vec()).await;
+    let client = client(&server.base);
+    for (headers, body, seconds) in cases {
+        let Err(SubmitError::NotAccepted { retry_after, full: true, .. }) = client.submit(order()).await else {
             panic!("{headers} {body}")
         };
         assert_eq!(retry_after.map(|wait| wait.as_secs()), seconds, "{headers} {body}");
@@ -159,7 +169,6 @@ async fn a_large_order_arrives_whole() {
     let server = Server::start(Answer::json(200, TICKET)).await;
     let mut order = order();
     order.body = json!({"prompt": "a", "input_image": "x".repeat(3_000_000)});
-    let client = darkroom::provider::bfl::FluxClient::new(options(&server.base)).unwrap();
-    client.submit(order).await.unwrap();
+    client(&server.base).submit(order).await.unwrap();
     assert!(server.only().len() > 3_000_000);
 }

@@ -76,13 +76,14 @@ fn image(number: u32) -> StoredImage {
 
 fn done(number: u32, model: &str, prompt: &str, seconds: i64) -> Job {
     let mut job = generating(number, model, prompt, seconds);
-    for (step, at) in [(StepName::Generate, 9), (StepName::Download, 8), (StepName::Store, 7)] {
-        if let Some(attempt) = job.attempts.last_mut() {
-            attempt.begin(step, ago(seconds - at + 2));
-            attempt.finish(step, ago(seconds - at));
-        }
+    if let Some(attempt) = job.attempts.last_mut() {
+        attempt.finish(StepName::Generate, ago(seconds - 9));
+        attempt.begin(StepName::Download, ago(seconds - 9));
+        attempt.finish(StepName::Download, ago(seconds - 10));
+        attempt.begin(StepName::Store, ago(seconds - 10));
+        attempt.finish(StepName::Store, ago(seconds - 11));
     }
-    job.stored(image(number), Some(Credits::new(4.into())), None, ago(seconds - 10)).unwrap();
+    job.stored(image(number), Some(Credits::new(4.into())), None, ago(seconds - 11)).unwrap();
     job
 }
 

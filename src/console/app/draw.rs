@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Paragraph, Wrap};
 
 use super::App;
 use crate::console::board::Entry;
@@ -30,7 +30,8 @@ impl App {
         let layout = self.layout();
         self.dirty = false;
         if layout.kind == Kind::Tiny {
-            return frame.render_widget(Line::raw(self.tiny_line()), layout.body);
+            let sentence = Paragraph::new(self.sentence()).wrap(Wrap { trim: true });
+            return frame.render_widget(sentence, layout.body);
         }
         let view = HeaderView {
             context: &self.context,
@@ -149,14 +150,13 @@ impl App {
         }
     }
 
-    fn tiny_line(&self) -> String {
+    /// What matters most, where there is room for nothing else.
+    fn sentence(&self) -> String {
         let status = &self.status;
         let money = status.today().map_or("$?".to_owned(), crate::costs::Usd::display);
-        let simulated = if self.simulated { " (simulated)" } else { "" };
+        let name = if self.simulated { "SIMULATED" } else { "darkroom" };
         let failed = status.count(StageName::Failed);
-        let line =
-            format!("darkroom: {} running, {failed} failed, today {money}{simulated} · needs 40x12", status.running());
-        crate::console::format::cut(&line, usize::from(self.size.width))
+        format!("{name}: {} running, {failed} failed, today {money} · needs 40x12", status.running())
     }
 
     /// Whether an action would do anything just now: the footer names no other.
@@ -165,7 +165,7 @@ impl App {
         let marked = self.board.marked() > 0;
         let is = |fits: &dyn Fn(&Job) -> bool| marked || job.is_some_and(fits);
         match action {
-            Action::Retry => is(&|job| job.retry_kind().is_ok() && job.stage_name() != StageName::Approved),
+            Action::Retry => is(&|job| matches!(job.stage_name(), StageName::Failed | StageName::Cancelled)),
             Action::RetryAll => self.status.count(StageName::Failed) > 1,
             Action::Cancel => is(&cost::can_cancel),
             Action::Approve => is(&|job| job.stage_name() == StageName::Done),
@@ -176,6 +176,8 @@ impl App {
             Action::SavePicture => job.is_some_and(|job| job.image().is_some()),
             Action::Undo => self.undo.is_some(),
             Action::Filter => self.board.known() > 1,
+            Action::Back => !self.overlays.is_empty() || !self.filter.is_empty() || self.board.marked() > 0,
+            Action::Help => self.place() != Place::Help,
             Action::Pause => self.status.intake != Intake::Observing,
             _ => true,
         }

@@ -143,25 +143,26 @@ fn words(acted: &Acted) -> (NoticeLevel, String) {
         Action::Hidden => ("hidden", "hidden"),
         Action::Undone => ("put back", "put back"),
     };
-    let mut text = String::new();
+    let mut parts = Vec::new();
     if !acted.done.is_empty() {
-        text = format!("{} {done}", format::count(acted.done.len(), "job"));
-        if let Some(estimate) = acted.estimate {
-            text.push_str(&format!(", about {}", estimate.display()));
-        }
+        let cost = acted.estimate.map(|estimate| format!(", about {}", estimate.display())).unwrap_or_default();
+        parts.push(format!("{} {done}{cost}", format::count(acted.done.len(), "job")));
         if !acted.before.is_empty() && acted.action != Action::Undone {
-            text.push_str(" · u undoes");
+            parts.push("u undoes".to_owned());
         }
     }
-    let Some((_, why)) = acted.refused.first() else {
-        if text.is_empty() {
-            return (NoticeLevel::Warning, format!("no job was {not_done}"));
+    let level = match (acted.done.is_empty(), acted.refused.first()) {
+        (false, None) => NoticeLevel::Info,
+        (true, None) => {
+            parts.push(format!("no job was {not_done}"));
+            NoticeLevel::Warning
         }
-        return (NoticeLevel::Info, text);
+        (nothing, Some((_, why))) => {
+            parts.push(format!("{} not {not_done}: {why}", format::count(acted.refused.len(), "job")));
+            if nothing { NoticeLevel::Error } else { NoticeLevel::Warning }
+        }
     };
-    let separator = if text.is_empty() { "" } else { " · " };
-    text.push_str(&format!("{separator}{} not {not_done}: {why}", format::count(acted.refused.len(), "job")));
-    (if acted.done.is_empty() { NoticeLevel::Error } else { NoticeLevel::Warning }, text)
+    (level, parts.join(" · "))
 }
 
 #[cfg(test)]

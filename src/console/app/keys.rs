@@ -19,30 +19,21 @@ impl App {
         }
         self.dirty = true;
         let place = self.place();
-        match self.overlays.last_mut() {
-            Some(Overlay::Form(_)) => return self.on_form_key(key),
-            Some(Overlay::Costs(screen)) => {
-                if screen.key(key) {
-                    return;
-                }
-            }
-            _ => {}
+        if matches!(self.overlays.last(), Some(Overlay::Form(_))) {
+            return self.on_form_key(key);
+        }
+        if let Some(Overlay::Costs(screen)) = self.overlays.last_mut()
+            && screen.key(key)
+        {
+            return;
         }
         if let Some(action) = keymap::action_for(place, key) {
             return self.perform(action);
         }
-        match self.overlays.last_mut() {
-            Some(Overlay::Palette(palette)) => {
-                if palette.line().key(key) {
-                    palette.find();
-                }
-            }
-            Some(Overlay::Filter) => {
-                if self.filter.key(key) {
-                    self.apply_filter();
-                }
-            }
-            _ => {}
+        if let Some(Overlay::Palette(palette)) = self.overlays.last_mut() {
+            palette.key(key);
+        } else if matches!(self.overlays.last(), Some(Overlay::Filter)) && self.filter.key(key) {
+            self.apply_filter();
         }
     }
 
@@ -79,10 +70,7 @@ impl App {
         self.dirty = true;
         match self.overlays.last_mut() {
             Some(Overlay::Form(form)) => form.paste(text),
-            Some(Overlay::Palette(palette)) => {
-                palette.line().paste(text);
-                palette.find();
-            }
+            Some(Overlay::Palette(palette)) => palette.paste(text),
             Some(Overlay::Filter) => {
                 self.filter.paste(text);
                 self.apply_filter();

@@ -40,12 +40,11 @@ impl App {
 
     /// Sends, or asks first.
     fn order(&mut self, command: Command, question: Option<(String, Vec<String>)>) {
-        match question {
-            Some((question, facts)) => self.overlays.push(Overlay::Confirm(Confirm { question, facts, command })),
-            None => {
-                self.board.clear_marks();
-                self.send(command);
-            }
+        if let Some((question, facts)) = question {
+            self.overlays.push(Overlay::Confirm(Confirm { question, facts, command }));
+        } else {
+            self.board.clear_marks();
+            self.send(command);
         }
     }
 

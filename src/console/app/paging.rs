@@ -22,7 +22,14 @@ pub struct Paging {
     /// The same for the text that the store was last asked to look for.
     found: Option<(String, Cursor)>,
     /// The question that is not answered yet: the text it looked for.
-    asked: Option<Option<String>>,
+    asked: Option<Question>,
+}
+
+/// What a page was asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Question {
+    Everything,
+    Containing(String),
 }
 
 #[derive(Debug, Default, Clone)]
@@ -34,12 +41,12 @@ struct Cursor {
 impl Paging {
     /// A page came.
     pub fn on_older(&mut self, jobs: &[Arc<Job>], end: bool) {
-        let Some(search) = self.asked.take() else { return };
-        let cursor = match (search, &mut self.found) {
-            (None, _) => &mut self.everything,
-            (Some(text), Some((known, cursor))) if *known == text => cursor,
+        let Some(question) = self.asked.take() else { return };
+        let cursor = match (question, &mut self.found) {
+            (Question::Everything, _) => &mut self.everything,
+            (Question::Containing(text), Some((known, cursor))) if *known == text => cursor,
             // The filter changed meanwhile: the answer is to a question that nobody asks any more.
-            (Some(_), _) => return,
+            (Question::Containing(_), _) => return,
         };
         cursor.end = end || jobs.is_empty();
         if let Some(oldest) = jobs.iter().min_by_key(|job| (job.created_at, &job.id)) {
@@ -72,7 +79,7 @@ impl Paging {
         if cursor.end {
             return None;
         }
-        self.asked = Some(search.map(str::to_owned));
+        self.asked = Some(search.map_or(Question::Everything, |text| Question::Containing(text.to_owned())));
         Some(Command::LoadOlder { before: cursor.before.clone(), limit: PAGE, search: search.map(str::to_owned) })
     }
 }

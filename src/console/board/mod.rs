@@ -119,7 +119,8 @@ impl Board {
     }
 
     /// Takes in what a running job does just now. Returns whether anything changed.
-    pub fn put_progress(&mut self, progress: Progress) -> bool {
+    pub fn put_progress(&mut self, mut progress: Progress) -> bool {
+        progress.fraction = progress.fraction.filter(|fraction| fraction.is_finite());
         let Some(entry) = self.entries.get_mut(&progress.id) else { return false };
         let current =
             entry.job().is_some_and(|job| job.stage_name().is_active() && job.attempt_number() == progress.attempt);

@@ -51,6 +51,7 @@ impl Window {
     }
 
     /// The same without those that do not fit.
+    #[must_use]
     pub fn filtered(&self, mut fits: impl FnMut(&JobId) -> bool) -> Self {
         Self { keys: self.keys.iter().filter(|(_, id)| fits(id)).cloned().collect() }
     }

@@ -30,6 +30,7 @@ impl Chord {
     }
 
     /// The same, not shown.
+    #[must_use]
     pub const fn silent(self) -> Self {
         Self { silent: true, ..self }
     }

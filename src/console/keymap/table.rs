@@ -22,7 +22,6 @@ const LISTS: Scope = Scope::Only(&[
 /// Where arrows move although letters are typed.
 const TYPED: Scope = Scope::Only(&[Place::Palette, Place::Filter]);
 const QUESTION: Scope = Scope::Only(&[Place::Confirm]);
-const ENTER: Scope = Scope::Only(&[Place::Palette, Place::Filter]);
 
 const fn bind(
     action: Action,
@@ -52,21 +51,22 @@ pub const BINDINGS: &[Binding] = &[
     // --- questions and typed lines ---
     bind(A::Accept, &[key('y'), named(KeyCode::Enter)], QUESTION, G::Choose, "yes", "yes, do it"),
     bind(A::Back, &[key('n'), named(KeyCode::Esc), key('q').silent()], QUESTION, G::Choose, "no", "no, back"),
-    bind(A::Accept, &[named(KeyCode::Enter)], ENTER, G::Choose, "take it", "take it"),
+    bind(A::Accept, &[named(KeyCode::Enter)], Scope::Only(&[Place::Palette]), G::Choose, "do it", "do what is chosen"),
+    bind(A::Accept, &[named(KeyCode::Enter)], Scope::Only(&[Place::Filter]), G::Choose, "keep", "keep the filter"),
     bind(A::Up, &[named(KeyCode::Up), Chord::control('p')], TYPED, G::Move, "up", "the one before"),
     bind(A::Down, &[named(KeyCode::Down), Chord::control('n')], TYPED, G::Move, "down", "the next one"),
     // --- jobs ---
     bind(A::New, &[key('n')], Panes, G::Jobs, "new", "a new job"),
-    bind(A::Open, &[named(KeyCode::Enter)], Panes, G::Jobs, "open", "everything about this job"),
     bind(A::Retry, &[key('r')], OneJob, G::Jobs, "retry", "try again (the marked, or this one)"),
-    bind(A::RetryAll, &[key('R')], Panes, G::Jobs, "retry failed", "try all failed jobs again that are shown"),
     bind(A::Cancel, &[key('x')], OneJob, G::Jobs, "cancel", "cancel (the marked, or this one)"),
     bind(A::Approve, &[key('a')], OneJob, G::Jobs, "approve", "approve (the marked, or this one)"),
+    bind(A::Open, &[named(KeyCode::Enter)], Panes, G::Jobs, "open", "everything about this job"),
+    bind(A::RetryAll, &[key('R')], Panes, G::Jobs, "retry failed", "try all failed jobs again that are shown"),
+    bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed, model:…, -not"),
     bind(A::Clone, &[key('C')], OneJob, G::Jobs, "clone", "a new job like this one, with edits"),
     bind(A::Hide, &[key('h')], OneJob, G::Jobs, "", "put out of sight; nothing is deleted"),
     bind(A::Undo, &[key('u')], OneJob, G::Jobs, "undo", "undo the last action that can be undone"),
     // --- choosing ---
-    bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed, model:…, -not"),
     bind(A::Mark, &[key(' ')], Panes, G::Choose, "", "mark or unmark; the next action takes the marked"),
     bind(A::MarkRange, &[key('V')], Panes, G::Choose, "", "mark a range: begin here, again to end it"),
     bind(A::MarkAll, &[key('*')], Panes, G::Choose, "", "mark or unmark all that are shown"),
@@ -104,7 +104,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Pane(PaneName::Logs), &[key('4')], Panes, G::Move, "", "logs"),
     bind(A::Pane(PaneName::Spend), &[key('5')], Panes, G::Move, "", "spend"),
     bind(A::Back, &[named(KeyCode::Esc), key('q')], SCREENS, G::Move, "back", "back, one level"),
-    bind(A::Back, &[named(KeyCode::Esc)], Always, G::Move, "", "back, one level"),
+    bind(A::Back, &[named(KeyCode::Esc)], Always, G::Move, "back", "back, one level"),
     bind(A::Redraw, &[Chord::control('l')], Always, G::Engine, "", "draw everything anew"),
     bind(A::Suspend, &[Chord::control('z')], Always, G::Engine, "", "to the shell; fg comes back"),
     bind(A::Help, &[key('?'), named(KeyCode::F(1)).silent()], Everywhere, G::Look, "help", "the keys of this place"),

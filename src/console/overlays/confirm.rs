@@ -26,17 +26,19 @@ impl Confirm {
     pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
         let width = area.width.saturating_sub(2).min(64);
         let text_width = usize::from(width.saturating_sub(4));
-        let mut lines = vec![Line::default()];
-        for fact in &self.facts {
-            lines.extend(screen::wrap(fact, text_width).into_iter().map(|line| Line::raw(format!(" {line}"))));
+        let wrapped = self.facts.iter().flat_map(|fact| screen::wrap(fact, text_width));
+        let mut lines: Vec<Line<'_>> = wrapped.map(|line| Line::raw(format!(" {line}"))).collect();
+        // Where there is no room for more, the footer still names the keys.
+        if lines.len() + 5 <= usize::from(area.height) {
+            lines.insert(0, Line::default());
+            lines.push(Line::default());
+            lines.push(Line::from(vec![
+                Span::styled(" y ", theme.accent),
+                Span::raw("yes    "),
+                Span::styled(" n ", theme.accent),
+                Span::raw("no, back"),
+            ]));
         }
-        lines.push(Line::default());
-        lines.push(Line::from(vec![
-            Span::styled(" y ", theme.accent),
-            Span::raw("yes    "),
-            Span::styled(" n ", theme.accent),
-            Span::raw("no, back"),
-        ]));
         let area = centred(area, width, lines.len() as u16 + 2);
         frame.render_widget(Clear, area);
         let block = theme.block(true).title(Line::styled(format!(" {} ", self.question), theme.warning));

@@ -59,11 +59,7 @@ impl Help {
         let room = usize::from(area.height.saturating_sub(2));
         self.scroll = self.scroll.min(height.saturating_sub(room));
         let more = if height > room {
-            format!(
-                "{}-{} of {height} lines, j k scroll, Esc closes",
-                self.scroll + 1,
-                (self.scroll + room).min(height)
-            )
+            format!("{}–{} of {height}, j k, Esc closes", self.scroll + 1, (self.scroll + room).min(height))
         } else {
             "Esc closes".to_owned()
         };
@@ -89,12 +85,16 @@ impl Help {
             if lines.is_empty() {
                 lines.push(Line::styled(format!(" {}", group.title()), theme.accent));
             }
-            let keys = binding.keys_shown(theme.ascii);
-            let room = width.saturating_sub(KEYS.max(keys.width()) + 4);
-            lines.push(Line::from(vec![
-                Span::styled(format!("  {} ", format::fit(&keys, KEYS.max(keys.width()))), theme.text),
-                Span::styled(format::cut(binding.help, room), theme.dim),
-            ]));
+            let narrow = width < 50;
+            let keys = if narrow { binding.key_shown(theme.ascii) } else { binding.keys_shown(theme.ascii) };
+            let column = keys.width().max(if narrow { 6 } else { KEYS });
+            for (index, part) in screen::wrap(binding.help, width.saturating_sub(column + 4)).into_iter().enumerate() {
+                let keys = if index == 0 { keys.as_str() } else { "" };
+                lines.push(Line::from(vec![
+                    Span::styled(format!("  {} ", format::fit(keys, column)), theme.text),
+                    Span::styled(part, theme.dim),
+                ]));
+            }
         }
         lines
     }

@@ -1,5 +1,6 @@
 //! Every action by its name, found by a few of its letters. Must not perform one.
 
+use crossterm::event::KeyEvent;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher};
 use ratatui::Frame;
@@ -46,13 +47,20 @@ impl Palette {
         palette
     }
 
-    /// What is typed.
-    pub fn line(&mut self) -> &mut TextLine {
-        &mut self.line
+    /// Takes a key that types.
+    pub fn key(&mut self, key: KeyEvent) {
+        if self.line.key(key) {
+            self.find();
+        }
     }
 
-    /// Looks again after something was typed.
-    pub fn find(&mut self) {
+    /// Takes pasted text.
+    pub fn paste(&mut self, text: &str) {
+        self.line.paste(text);
+        self.find();
+    }
+
+    fn find(&mut self) {
         let mut seen: Vec<Action> = vec![Action::Palette, Action::Back];
         let mut candidates = Vec::new();
         for binding in keymap::bindings_in(self.place) {
@@ -120,14 +128,11 @@ mod tests {
     #[test]
     fn a_few_letters_find_an_action() {
         let mut palette = Palette::new(Place::Pane(PaneName::Queue));
-        palette.line().paste("clipb");
-        palette.find();
-        assert_eq!(palette.chosen(), None);
-        palette.line().clear();
-        palette.line().paste("pau int");
-        palette.find();
+        palette.paste("pau int");
         assert_eq!(palette.chosen(), Some(Action::Pause));
         palette.step(-1);
         assert!(palette.chosen().is_some(), "around the end");
+        palette.paste(" nowhere");
+        assert_eq!(palette.chosen(), None);
     }
 }

@@ -13,10 +13,16 @@ use crate::console::theme::Theme;
 ///
 /// `useful` says whether an action would do anything just now.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, place: Place, useful: impl Fn(Action) -> bool, theme: &Theme) {
+    let mut named = Vec::new();
     let hints: Vec<(String, &'static str, bool)> = keymap::bindings_in(place)
-        .filter(|binding| !binding.hint.is_empty())
+        .filter(|binding| {
+            let is_new = !binding.hint.is_empty() && !named.contains(&binding.action);
+            named.push(binding.action);
+            is_new
+        })
         .map(|binding| {
-            let always = matches!(binding.action, Action::Help | Action::Leave | Action::Back | Action::Accept);
+            let always = matches!(binding.action, Action::Help | Action::Leave | Action::Back | Action::Accept)
+                && useful(binding.action);
             (binding, always)
         })
         .filter(|(binding, always)| *always || useful(binding.action))
@@ -42,10 +48,9 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, place: Place, useful: impl Fn(Act
 
 /// Draws the names of all panes with their digits; those on the screen stand out.
 pub fn draw_tabs(frame: &mut Frame<'_>, area: Rect, shown: &[PaneName], focus: PaneName, theme: &Theme) {
-    let mut spans = vec![Span::raw(" ")];
-    let long = area.width >= 56;
+    let roomy = area.width >= 56;
+    let mut spans = Vec::new();
     for (index, name) in PaneName::ALL.into_iter().enumerate() {
-        let title = if long || name == focus { name.title() } else { &name.title()[..3] };
         let style = if name == focus {
             theme.selected
         } else if shown.contains(&name) {
@@ -53,9 +58,15 @@ pub fn draw_tabs(frame: &mut Frame<'_>, area: Rect, shown: &[PaneName], focus: P
         } else {
             theme.dim
         };
-        spans.push(Span::styled(format!(" {} {title} ", index + 1), style));
+        let title = format!("{} {}", index + 1, name.title());
+        if roomy {
+            spans.push(Span::styled(format!(" {title} "), style));
+        } else {
+            spans.push(Span::styled(title, style));
+            spans.push(Span::raw(" "));
+        }
     }
-    if long {
+    if roomy {
         spans.push(Span::styled("  Tab next", theme.dim));
     }
     frame.render_widget(Line::from(spans), area);

@@ -31,22 +31,26 @@ pub struct HeaderView<'a> {
     pub theme: &'a Theme,
 }
 
-/// A part of the line in its forms, longest first. An empty last form lets it go.
+/// A part of the line in its forms, longest first, each with how hard it is to give up: the lowest goes first. An empty last
+/// form lets the part go.
 struct Part {
-    forms: Vec<String>,
+    forms: Vec<(u8, String)>,
     style: Style,
-    /// Lower ones get shorter first.
-    importance: u8,
     form: usize,
 }
 
 impl Part {
-    fn new(importance: u8, style: Style, forms: impl IntoIterator<Item = String>) -> Self {
-        Self { forms: forms.into_iter().collect(), style, importance, form: 0 }
+    fn new(style: Style, forms: impl IntoIterator<Item = (u8, String)>) -> Self {
+        Self { forms: forms.into_iter().collect(), style, form: 0 }
+    }
+
+    /// How hard it is to make it shorter; `None` where it cannot be.
+    fn hold(&self) -> Option<u8> {
+        (self.form + 1 < self.forms.len()).then(|| self.forms[self.form].0)
     }
 
     fn shown(&self) -> &str {
-        self.forms.get(self.form).map_or("", String::as_str)
+        self.forms.get(self.form).map_or("", |(_, text)| text.as_str())
     }
 
     fn width(&self) -> usize {
@@ -69,8 +73,8 @@ fn line(view: &HeaderView<'_>, width: usize) -> Line<'static> {
     let mut left = left_parts(view);
     let mut right = right_parts(view);
     while left.iter().chain(&right).map(Part::width).sum::<usize>() > width {
-        let shorter = left.iter_mut().chain(&mut right).filter(|part| part.form + 1 < part.forms.len());
-        match shorter.min_by_key(|part| part.importance) {
+        let shorter = left.iter_mut().chain(&mut right).filter(|part| part.hold().is_some());
+        match shorter.min_by_key(|part| part.hold()) {
             Some(part) => part.form += 1,
             None => break,
         }
@@ -97,11 +101,11 @@ fn left_parts(view: &HeaderView<'_>) -> Vec<Part> {
     let dot = theme.symbol(" · ", " - ");
     let adapters = if theme.ascii { adapters.replace('·', "-") } else { adapters };
     let mut parts = vec![
-        Part::new(1, theme.accent.add_modifier(Modifier::BOLD), ["darkroom".into(), String::new()]),
-        Part::new(2, theme.text, [format!("{context}{dot}{adapters}"), context, String::new()]),
+        Part::new(theme.accent.add_modifier(Modifier::BOLD), [(10, "darkroom".into()), (0, String::new())]),
+        Part::new(theme.text, [(11, format!("{context}{dot}{adapters}")), (31, context), (0, String::new())]),
     ];
     if view.simulated {
-        parts.push(Part::new(9, theme.simulated, [" SIMULATED ".into(), "SIMULATED".into()]));
+        parts.push(Part::new(theme.simulated, [(60, " SIMULATED ".into()), (0, "SIMULATED".into())]));
     }
     parts
 }
@@ -113,21 +117,30 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
         Intake::Open => {}
         Intake::Paused => {
             let pause = theme.symbol("‖", "=");
-            parts.push(Part::new(6, theme.warning, [format!("{pause} paused, p resumes"), format!("{pause} paused")]));
+            parts.push(Part::new(
+                theme.warning,
+                [(41, format!("{pause} paused, p resumes")), (0, format!("{pause} paused"))],
+            ));
         }
         Intake::Account(reason) => {
             let reason = text::clean_line(reason, 60);
             let cross = theme.symbol("✗", "x");
-            let forms = [format!("{cross} account: {reason}, p resumes"), format!("{cross} account: {reason}")];
-            parts.push(Part::new(3, theme.bad, forms.into_iter().chain([format!("{cross} account")])));
+            let forms = [
+                (20, format!("{cross} account: {reason}, p resumes")),
+                (22, format!("{cross} account: {reason}")),
+                (0, format!("{cross} account")),
+            ];
+            parts.push(Part::new(theme.bad, forms));
         }
-        Intake::Observing => parts.push(Part::new(5, theme.warning, ["only looking".into(), "looking".into()])),
+        Intake::Observing => {
+            parts.push(Part::new(theme.warning, [(40, "only looking".into()), (0, "looking".into())]));
+        }
     }
     if let Some((used, total)) = status.slots
         && status.intake != Intake::Observing
     {
-        let forms = [format!("slots {used}/{total}"), format!("{used}/{total}"), String::new()];
-        parts.push(Part::new(4, theme.text, forms));
+        let forms = [(30, format!("slots {used}/{total}")), (50, format!("{used}/{total}")), (0, String::new())];
+        parts.push(Part::new(theme.text, forms));
     }
     parts.push(money(status, theme));
     parts.push(link(view));
@@ -136,47 +149,49 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
 
 fn money(status: &Status, theme: &Theme) -> Part {
     let Some(today) = status.today() else {
-        return Part::new(8, theme.dim, ["today $?".into(), "$?".into()]);
+        return Part::new(theme.dim, [(43, "today $?".into()), (0, "$?".into())]);
     };
     let spent = today.display();
-    match status.daily_cap() {
-        Some(cap) => {
-            let style = if today >= cap {
-                theme.bad.add_modifier(Modifier::BOLD)
-            } else if today.times(5) >= cap.times(4) {
-                theme.warning
-            } else {
-                theme.text
-            };
-            let cap = cap.display();
-            Part::new(
-                8,
-                style,
-                [format!("today {spent} of {cap}"), format!("{spent} of {cap}"), format!("{spent}/{cap}")],
-            )
-        }
-        None => Part::new(8, theme.text, [format!("today {spent}"), spent]),
-    }
+    let Some(cap) = status.daily_cap() else {
+        return Part::new(theme.text, [(43, format!("today {spent}")), (0, spent)]);
+    };
+    let style = if today >= cap {
+        theme.bad.add_modifier(Modifier::BOLD)
+    } else if today.times(5) >= cap.times(4) {
+        theme.warning
+    } else {
+        theme.text
+    };
+    let cap = cap.display();
+    let cap = cap.strip_suffix(".00").unwrap_or(&cap);
+    let forms =
+        [(42, format!("today {spent} of {cap}")), (43, format!("{spent} of {cap}")), (0, format!("{spent}/{cap}"))];
+    Part::new(style, forms)
 }
 
 fn link(view: &HeaderView<'_>) -> Part {
     let (theme, status) = (view.theme, view.status);
     if status.engine_gone {
         let cross = theme.symbol("✗", "x");
-        return Part::new(7, theme.bad, [format!("{cross} engine ended, q leaves"), format!("{cross} ended")]);
+        return Part::new(theme.bad, [(44, format!("{cross} engine ended, q leaves")), (0, format!("{cross} ended"))]);
     }
     match &status.link {
-        None => Part::new(7, theme.dim, ["connecting".into(), theme.symbol("◌", "o").into()]),
+        None => Part::new(theme.dim, [(44, "connecting".into()), (0, theme.symbol("◌", "o").into())]),
         Some(Link::Live) => {
             let dot = theme.symbol("●", "*");
-            Part::new(7, theme.good, [format!("{dot} live"), dot.to_owned()])
+            Part::new(theme.good, [(44, format!("{dot} live")), (0, dot.to_owned())])
         }
         Some(Link::Down { since, reason }) => {
             let old = format::age(view.now - *since);
             let ring = theme.symbol("○", "!");
             let reason = text::clean_line(reason, 50);
-            let forms = [format!("{ring} down, data {old} old: {reason}"), format!("{ring} down, data {old} old")];
-            Part::new(3, theme.bad, forms.into_iter().chain([format!("{ring} down {old}")]))
+            let forms = [
+                (21, format!("{ring} down, data {old} old: {reason}")),
+                (32, format!("{ring} down, data {old} old")),
+                (45, format!("{ring} down {old}")),
+                (0, format!("{ring} down")),
+            ];
+            Part::new(theme.bad, forms)
         }
     }
 }

@@ -1,32 +1,51 @@
-//! The line above the footer: what was done elsewhere, what a person should know. Must not decide what is said.
+//! The lines above the footer: what was done elsewhere, what a person should know. Must not decide what is said.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Clear;
+use ratatui::widgets::{Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
 use crate::console::format;
+use crate::console::frame as screen;
 use crate::console::theme::Theme;
 use crate::engine::{Notice, NoticeLevel};
 use crate::jobs::text;
 
-/// Draws one notice over the line; `more` others are not told yet.
+/// Draws one notice over the line and, where it is long, those above it; `more` others are not told yet.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, notice: &Notice, more: usize, theme: &Theme) {
     let (symbol, style) = match notice.level {
         NoticeLevel::Info => (theme.symbol("✓", "+"), theme.good),
         NoticeLevel::Warning => (theme.symbol("▲", "!"), theme.warning),
         NoticeLevel::Error => (theme.symbol("✗", "x"), theme.bad),
     };
+    let width = usize::from(area.width);
     let rest = if more == 0 { String::new() } else { format!("  +{more}, Esc next ") };
-    let room = usize::from(area.width).saturating_sub(4 + rest.width());
     let said = text::clean_line(&notice.text, 400);
-    let said = if theme.ascii { said.replace('·', "-") } else { said };
-    let line = Line::from(vec![
-        Span::styled(format!(" {symbol} "), style),
-        Span::styled(format::fit(&said, room), style),
-        Span::styled(rest, theme.dim),
-    ]);
+    let mut words = screen::wrap(&said, width.saturating_sub(3));
+    if words.len() > MOST {
+        words.truncate(MOST);
+        if let Some(last) = words.last_mut() {
+            *last = format::cut(&format!("{last}…"), width.saturating_sub(3));
+        }
+    }
+    let count = words.len() as u16;
+    let area = Rect { y: (area.bottom()).saturating_sub(count), height: count, ..area };
+    let lines: Vec<Line<'_>> = (0..)
+        .zip(words)
+        .map(|(index, words)| {
+            let sign = if index == 0 { symbol } else { " " };
+            let mut spans = vec![Span::styled(format!(" {sign} {words}"), style)];
+            let used = 3 + words.width();
+            if index + 1 == count && used + rest.width() <= width {
+                spans.push(Span::styled(rest.clone(), theme.dim));
+            }
+            Line::from(spans)
+        })
+        .collect();
     frame.render_widget(Clear, area);
-    frame.render_widget(line, area);
+    frame.render_widget(Paragraph::new(lines), area);
 }
+
+/// Lines of the longest notice.
+const MOST: usize = 3;

@@ -8,6 +8,7 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use crate::console::format;
+use crate::console::frame as screen;
 use crate::console::theme::Theme;
 use crate::engine::Progress;
 use crate::jobs::{Attempt, Job, JobId, Outcome, Stage, Step, StepName, StepState, text};
@@ -73,7 +74,7 @@ impl StepsPane {
         });
         let Some((job, attempt, back)) = attempt else {
             let block = block.title(Line::from(name));
-            let teach = Line::styled("  The steps of the selected job show here.", theme.dim);
+            let teach = Line::styled(" The steps of the selected job.", theme.dim);
             frame.render_widget(Paragraph::new(vec![Line::default(), teach]).block(block), area);
             return;
         };
@@ -93,17 +94,20 @@ impl StepsPane {
     }
 }
 
+/// Lines of words below one step.
+const BELOW: usize = 4;
+
 /// The steps of an attempt, one line each; a failure's words stand on the step that failed.
 pub fn lines(job: &Job, attempt: &Attempt, current: bool, view: &StepsView<'_>, width: usize) -> Vec<Line<'static>> {
     let progress = view.progress.filter(|progress| current && progress.attempt == attempt.number);
     let ended = attempt.outcome.is_some();
     StepName::ALL
         .into_iter()
-        .filter_map(|name| match attempt.step(name) {
-            Some(step) => Some(step_line(step, progress, failure_of(attempt, step), view, width)),
-            // What was never begun is not listed once the attempt is over, nor is the claim while it waits.
-            None if ended && !matches!(job.stage, Stage::Generating) => None,
-            None => Some(waiting_line(name, view)),
+        .flat_map(|name| match attempt.step(name) {
+            Some(step) => step_lines(step, progress, failure_of(attempt, step), view, width),
+            // What was never begun is not listed once the attempt is over.
+            None if ended && !matches!(job.stage, Stage::Generating) => Vec::new(),
+            None => vec![waiting_line(name, view)],
         })
         .collect()
 }
@@ -122,13 +126,14 @@ fn waiting_line(name: StepName, view: &StepsView<'_>) -> Line<'static> {
     Line::styled(format!(" {symbol} {}", name.as_str()), view.theme.dim)
 }
 
-fn step_line(
+/// The step, and below it what did not fit beside it.
+fn step_lines(
     step: &Step,
     progress: Option<&Progress>,
     failure: Option<String>,
     view: &StepsView<'_>,
     width: usize,
-) -> Line<'static> {
+) -> Vec<Line<'static>> {
     let theme = view.theme;
     let style = match step.state {
         StepState::Running => theme.running,
@@ -160,18 +165,23 @@ fn step_line(
             room = room.saturating_sub(2 + cells + percent.len());
             spans.push(Span::styled(percent, style));
         }
+        // The provider's word is of little weight: only where there is room for it.
         let status = text::clean_line(&progress.status, 60);
-        if !status.is_empty() && !status.eq_ignore_ascii_case(step.name.as_str()) {
+        if !status.eq_ignore_ascii_case(step.name.as_str()) && status.width() + 12 <= room {
             said.push(status.to_lowercase());
         }
     }
     if let Some(words) = failure.or_else(|| step.note.clone()) {
         said.push(text::clean_line(&words, 300));
     }
+    said.retain(|words| !words.is_empty());
     let said = said.join(", ");
-    if room > 4 && said.width() > 0 {
-        let style = if step.state == StepState::Failed { theme.bad } else { theme.dim };
-        spans.push(Span::styled(format!("  {}", format::cut(&said, room - 2)), style));
+    let style = if step.state == StepState::Failed { theme.bad } else { theme.dim };
+    if said.width() + 2 <= room {
+        spans.push(Span::styled(format!("  {said}"), style));
+        return vec![Line::from(spans)];
     }
-    Line::from(spans)
+    let below = screen::wrap(&said, width.saturating_sub(4)).into_iter().take(BELOW);
+    let below = below.map(|line| Line::styled(format!("   {line}"), style));
+    std::iter::once(Line::from(spans)).chain(below).collect()
 }

@@ -53,6 +53,7 @@ impl Effects {
         };
         crash::point("after_put");
         self.finish_step(job, StepName::Store);
+        self.begin_step(job, StepName::Settle);
         let now = self.now();
         let image = StoredImage {
             sha256: sha256_hex(&picture.bytes),
@@ -71,7 +72,6 @@ impl Effects {
             at: now,
             simulated: job.simulated,
         });
-        self.begin_step(job, StepName::Settle);
         job.stored(image, cost, storage, now)?;
         self.save(job).await?;
         crash::point("after_done");

@@ -20,8 +20,8 @@ pub(super) fn unanswered(no_reply: NoReply) -> CheckError {
 /// not have it yet.
 pub(super) fn answered(reply: &Reply) -> Result<Look, CheckError> {
     match reply.status {
-        401 | 403 => return Err(CheckError::Account { message: reply.complaint() }),
-        422 if reply.is_malformed_key() => return Err(CheckError::Account { message: reply.complaint() }),
+        401 | 403 => return Err(CheckError::Account { message: reply.key_refused() }),
+        422 if reply.is_malformed_key() => return Err(CheckError::Account { message: reply.key_refused() }),
         404 => return Err(later(reply, reply.complaint(), true)),
         429 | 300..=399 => return Err(later(reply, reply.complaint(), false)),
         _ => {}

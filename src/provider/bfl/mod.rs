@@ -167,8 +167,8 @@ impl Provider for FluxClient {
             .map_err(|no_reply| CreditsError::Unavailable(no_reply.reason))?;
         match reply.status {
             200 => {}
-            401 | 403 => return Err(CreditsError::KeyRejected(reply.complaint())),
-            422 if reply.is_malformed_key() => return Err(CreditsError::KeyRejected(reply.complaint())),
+            401 | 403 => return Err(CreditsError::KeyRejected(reply.key_refused())),
+            422 if reply.is_malformed_key() => return Err(CreditsError::KeyRejected(reply.key_refused())),
             _ => return Err(CreditsError::Unavailable(reply.complaint())),
         }
         let body = reply.json().map_err(CreditsError::Unavailable)?;

@@ -54,6 +54,11 @@ impl Reply {
         }
     }
 
+    /// The same for a key that was refused.
+    pub(super) fn key_refused(&self) -> String {
+        format!("the API key is refused: {}", self.complaint())
+    }
+
     /// Whether the key itself is malformed; the API says that as a 422, not as a 403 (live probe of 2026-09-18).
     pub(super) fn is_malformed_key(&self) -> bool {
         let detail = self.json().ok().and_then(|body| body.get("detail")?.as_str().map(str::to_owned));

@@ -28,9 +28,11 @@ pub(super) fn unanswered(no_reply: NoReply) -> SubmitError {
 pub(super) fn answered(reply: &Reply, addresses: &Addresses, now: DateTime<Utc>) -> Result<Receipt, SubmitError> {
     match reply.status {
         200..=299 => accepted(reply, addresses, now),
-        401 | 403 => Err(account(FailureCode::KeyRejected, reply)),
-        402 => Err(account(FailureCode::OutOfCredits, reply)),
-        422 if reply.is_malformed_key() => Err(account(FailureCode::KeyRejected, reply)),
+        401 | 403 => Err(account(FailureCode::KeyRejected, reply.key_refused())),
+        402 => {
+            Err(account(FailureCode::OutOfCredits, format!("the account has no credits left: {}", reply.complaint())))
+        }
+        422 if reply.is_malformed_key() => Err(account(FailureCode::KeyRejected, reply.key_refused())),
         429 => Err(SubmitError::NotAccepted { reason: reply.complaint(), retry_after: reply.wait(), full: true }),
         503 => Err(SubmitError::NotAccepted { reason: reply.complaint(), retry_after: reply.wait(), full: false }),
         408 | 425 | 499 => Err(unknown(&reply.complaint())),
@@ -43,8 +45,8 @@ pub(super) fn answered(reply: &Reply, addresses: &Addresses, now: DateTime<Utc>)
     }
 }
 
-fn account(code: FailureCode, reply: &Reply) -> SubmitError {
-    SubmitError::Account { code, message: reply.complaint() }
+fn account(code: FailureCode, message: String) -> SubmitError {
+    SubmitError::Account { code, message }
 }
 
 fn unknown(what: &str) -> SubmitError {

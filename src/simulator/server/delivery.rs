@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, Utc};
-use futures::stream;
+use futures::{StreamExt, stream};
 use serde::Deserialize;
 
 use super::app::SharedApp;
@@ -63,7 +63,12 @@ pub(super) async fn deliver(
 /// Announces the whole picture, sends half of it, and breaks the connection.
 fn broken_off(picture: &Bytes, content_type: &'static str) -> Response {
     let half = picture.slice(..picture.len() / 2);
-    let body = stream::iter([Ok(half), Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted))]);
+    let end = async {
+        // Lets the first half go out: a body that fails at once would take the head with it.
+        tokio::task::yield_now().await;
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionAborted))
+    };
+    let body = stream::iter([Ok(half)]).chain(stream::once(end));
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_LENGTH, picture.len().into());
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));

@@ -56,6 +56,8 @@ impl Simulator {
     pub async fn serve(options: SimulatorOptions) -> Result<Running, SimulatorError> {
         let lock = match &options.directory {
             Some(directory) => {
+                std::fs::create_dir_all(directory)
+                    .map_err(|source| SimulatorError::Directory { directory: directory.clone(), source })?;
                 let Some(lock) = lock(directory)? else { return Err(SimulatorError::Busy(directory.clone())) };
                 Some(lock)
             }
@@ -95,10 +97,9 @@ impl Running {
     }
 }
 
-/// The lock of a directory, or `None` while somebody else has it. Makes the directory.
+/// The lock of a directory, or `None` while somebody else has it.
 pub(super) fn lock(directory: &Path) -> Result<Option<File>, SimulatorError> {
     let trouble = |source| SimulatorError::Directory { directory: directory.to_owned(), source };
-    std::fs::create_dir_all(directory).map_err(trouble)?;
     let file = File::options().create(true).truncate(false).write(true).open(directory.join(LOCK)).map_err(trouble)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

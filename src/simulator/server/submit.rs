@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use rand::Rng;
 use serde_json::{Value, json};
+use tokio::task::JoinError;
 
 use super::app::SharedApp;
 use super::wire::Scissors;
@@ -18,11 +19,14 @@ use crate::simulator::book::{Limits, Refusal};
 use crate::simulator::dice::Dice;
 use crate::simulator::faults::{Afflictions, FaultKind, FaultStage};
 use crate::simulator::options::BillAt;
-use crate::simulator::order::{self, Order};
+use crate::simulator::order::{self, Order, Refused};
 use crate::simulator::ticket::{Ticket, duration};
 
 /// Where a foreign `polling_url` points: a host that looks right from the left, under a name that is nobody's (RFC 2606).
 const FOREIGN: &str = "https://api.bfl.ai.attacker.example/v1/get_result?id=";
+
+/// Bytes of a body that is not read in passing.
+const LARGE: usize = 256 << 10;
 
 /// Answers one submit.
 pub(super) async fn submit(
@@ -35,10 +39,10 @@ pub(super) async fn submit(
     if let Err(refused) = key::check(&headers, &app.options) {
         return *refused;
     }
-    let seed = i64::from(rand::rng().random::<u32>());
-    let order = match order::read(model, &body, seed) {
-        Ok(order) => order,
-        Err(refused) => {
+    let order = match read(model, body).await {
+        Ok(Ok(order)) => order,
+        Err(_) => return replies::internal(),
+        Ok(Err(refused)) => {
             let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
             return replies::error(status, refused.detail);
         }
@@ -63,6 +67,15 @@ pub(super) async fn submit(
         Ok(Err(NotBooked::Refused(Refusal::NoCredits))) => no_credits(),
         Ok(Err(NotBooked::NotWritten)) | Err(_) => replies::internal(),
     }
+}
+
+/// Reads the order; with input images off the runtime's threads, because decoding them takes a while.
+async fn read(model: &'static Model, body: Bytes) -> Result<Result<Order, Refused>, JoinError> {
+    let seed = i64::from(rand::rng().random::<u32>());
+    if body.len() < LARGE {
+        return Ok(order::read(model, &body, seed));
+    }
+    tokio::task::spawn_blocking(move || order::read(model, &body, seed)).await
 }
 
 /// What strikes this submit, and what will strike its ticket.

@@ -43,16 +43,14 @@ impl Keeper {
     /// Stands by and serves until it is told to stop.
     pub async fn keep(self) {
         while !self.stop.is_cancelled() {
-            match self.serve_if_free().await {
+            let tried = tokio::select! { () = self.stop.cancelled() => return, tried = self.serve_if_free() => tried };
+            match tried {
                 Ok(Some(mut running)) => {
                     tokio::select! { () = self.stop.cancelled() => {}, () = running.ended() => {} }
                     running.shutdown().await;
                 }
                 Ok(None) => self.look_up(),
-                Err(error) => {
-                    tracing::warn!(%error, "this process cannot serve the FLUX simulator");
-                    self.told.send_modify(|state| state.trouble = Some(error.to_string()));
-                }
+                Err(error) => self.tell_trouble(&error),
             }
             tokio::select! { () = self.stop.cancelled() => {}, () = tokio::time::sleep(TRY_AGAIN) => {} }
         }
@@ -112,6 +110,18 @@ impl Keeper {
     fn look_up(&self) {
         if let Some(address) = Address::read(&self.directory) {
             self.tell(address.url);
+        }
+    }
+
+    fn tell_trouble(&self, error: &SimulatorError) {
+        let trouble = Some(error.to_string());
+        let news = self.told.send_if_modified(|state| {
+            let news = state.trouble != trouble;
+            state.trouble = trouble;
+            news
+        });
+        if news {
+            tracing::warn!(%error, "this process cannot serve the FLUX simulator");
         }
     }
 

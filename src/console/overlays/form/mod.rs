@@ -1,63 +1,205 @@
-//! The submit form.
+//! The submit form: a prompt and Enter make a picture; everything else has a default. Must not send anything: it hands jobs over.
 
-use crossterm::event::KeyEvent;
-use ratatui::Frame;
-use ratatui::layout::Rect;
+mod draft;
+mod keys;
+mod line;
+mod models;
+mod prompt;
+mod rows;
+mod view;
 
-use crate::console::theme::Theme;
-use crate::engine::NewJob;
-use crate::jobs::{Catalog, Spec};
+pub use draft::Draft;
+pub use keys::FormOutcome;
 
-/// What Esc keeps.
-#[derive(Debug, Clone, Default)]
-pub struct Draft {}
+use crate::costs::Estimate;
+use crate::jobs::{Catalog, Model, Parameter, ParameterKind, Spec, text};
 
-/// What a key came to.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FormOutcome {
-    /// The form stays.
-    Nothing,
-    /// The form goes; its draft is to be kept.
-    Close,
-    /// The form goes and these jobs are to be made; its draft is to be forgotten.
-    Submit(Vec<NewJob>),
+use draft::{Checked, shown_parameters};
+use line::Cursor;
+use models::ModelChooser;
+use prompt::PromptEditor;
+
+/// What has the keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Prompt,
+    Model,
+    Count,
+    Tags,
+    /// By its place in the model.
+    Parameter(usize),
 }
 
-/// The submit form.
+/// The submit form and its own state.
 #[derive(Debug)]
-pub struct Form {}
+pub struct Form {
+    catalog: &'static Catalog,
+    draft: Draft,
+    prompt: PromptEditor,
+    chooser: ModelChooser,
+    focus: Field,
+    cursor: Cursor,
+    checked: Checked,
+    /// What one picture costs.
+    estimate: Estimate,
+    simulated: bool,
+    /// Whether it was filled from a job.
+    copied: bool,
+    /// A model that this catalog does not know, until another one is chosen.
+    unknown_model: Option<String>,
+    /// Whether a submit was refused: then an empty prompt is a problem, before that it is just not typed yet.
+    refused: bool,
+    /// The first row of the list of fields that is on the screen.
+    scroll: usize,
+}
 
 impl Form {
-    /// A form for a new job; the draft of the last one, if it was closed without submitting.
+    /// A form for a new job, filled with the draft that the last one left. `history` has old prompts, the newest first.
     pub fn new(catalog: &'static Catalog, draft: Option<Draft>, history: Vec<String>, simulated: bool) -> Self {
-        let _ = (catalog, draft, history, simulated);
-        Self {}
+        Self::with(catalog, draft.unwrap_or_default(), history, simulated, false)
     }
 
-    /// A form filled from a job: a clone with edits.
+    /// A form filled from a job's spec: a copy with edits.
     pub fn from_spec(catalog: &'static Catalog, spec: &Spec, history: Vec<String>, simulated: bool) -> Self {
-        let _ = (catalog, spec, history, simulated);
-        Self {}
+        Self::with(catalog, Draft::from_spec(spec), history, simulated, true)
     }
 
-    /// Takes a key.
-    pub fn key(&mut self, key: KeyEvent) -> FormOutcome {
-        let _ = key;
-        FormOutcome::Close
-    }
-
-    /// Takes pasted text.
-    pub fn paste(&mut self, text: &str) {
-        let _ = text;
+    fn with(catalog: &'static Catalog, draft: Draft, history: Vec<String>, simulated: bool, copied: bool) -> Self {
+        let prompt = PromptEditor::new(&draft.prompt, history);
+        let known = draft.model.is_empty() || catalog.model(&draft.model).is_some();
+        let unknown_model = (!known).then(|| text::clean_line(&draft.model, 30));
+        let checked = draft.check(catalog);
+        let estimate = catalog.estimate(&checked.spec);
+        let mut form = Self {
+            catalog,
+            draft,
+            prompt,
+            chooser: ModelChooser::default(),
+            focus: Field::Prompt,
+            cursor: Cursor::default(),
+            checked,
+            estimate,
+            simulated,
+            copied,
+            unknown_model,
+            refused: false,
+            scroll: 0,
+        };
+        form.focus = form.fields().first().copied().unwrap_or(Field::Model);
+        form.changed();
+        form
     }
 
     /// Everything that was typed.
     pub fn draft(&self) -> Draft {
-        Draft {}
+        Draft { prompt: self.prompt.text(), ..self.draft.clone() }
     }
 
-    /// Draws the form.
-    pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
-        let _ = (frame, area, theme);
+    fn model(&self) -> Option<&'static Model> {
+        self.draft.model(self.catalog)
+    }
+
+    fn parameter(&self, index: usize) -> Option<&'static Parameter> {
+        self.model().and_then(|model| model.parameters.get(index))
+    }
+
+    /// What can have the keys, in the order of Tab.
+    fn fields(&self) -> Vec<Field> {
+        let Some(model) = self.model() else { return vec![Field::Prompt, Field::Model] };
+        let prompt = model.prompt.is_some().then_some(Field::Prompt);
+        let parameters = shown_parameters(&self.draft, model).into_iter().map(Field::Parameter);
+        prompt.into_iter().chain([Field::Model, Field::Count, Field::Tags]).chain(parameters).collect()
+    }
+
+    /// The name under which problems of that field are known.
+    fn name(&self, field: Field) -> &'static str {
+        match field {
+            Field::Prompt => "prompt",
+            Field::Model => "model",
+            Field::Count => "count",
+            Field::Tags => "tags",
+            Field::Parameter(index) => self.parameter(index).map_or("", |parameter| parameter.name.as_str()),
+        }
+    }
+
+    /// What is wrong with that field, in one line.
+    fn problem(&self, field: Field) -> Option<String> {
+        if field == Field::Prompt {
+            if let Some(problem) = self.prompt.problem() {
+                return Some(problem);
+            }
+            if self.prompt.is_empty() && !self.refused {
+                return None;
+            }
+        }
+        self.checked.problem(self.name(field)).map(str::to_owned)
+    }
+
+    /// Whether the seed was fixed for several pictures, which would all be the same.
+    fn repeats_itself(&self, field: Field) -> bool {
+        self.name(field) == "seed" && self.checked.count > 1 && !self.draft.value("seed").trim().is_empty()
+    }
+
+    /// Looks at everything again after a change.
+    fn changed(&mut self) {
+        self.draft.prompt = self.prompt.text();
+        if let Some(model) = self.model() {
+            self.draft.model.clone_from(&model.name);
+        }
+        self.checked = self.draft.check(self.catalog);
+        self.estimate = self.catalog.estimate(&self.checked.spec);
+    }
+
+    fn focus_on(&mut self, field: Field) {
+        if self.focus == Field::Model && field != Field::Model {
+            self.chooser.clear();
+        }
+        self.focus = field;
+        self.cursor = Cursor::at_end(&self.text(field));
+    }
+
+    /// The text of a field that is one line.
+    fn text(&self, field: Field) -> String {
+        match field {
+            Field::Prompt | Field::Model => String::new(),
+            Field::Count => self.draft.count.clone(),
+            Field::Tags => self.draft.tags.clone(),
+            Field::Parameter(_) => self.draft.value(self.name(field)).to_owned(),
+        }
+    }
+
+    fn set_text(&mut self, field: Field, text: String) {
+        match field {
+            Field::Prompt | Field::Model => return,
+            Field::Count => self.draft.count = text,
+            Field::Tags => self.draft.tags = text,
+            Field::Parameter(_) => self.draft.set(self.name(field), text),
+        }
+        self.changed();
+    }
+
+    /// What a boolean or a choice shows: its word, and whether that is the API's default.
+    fn chosen(&self, parameter: &Parameter) -> (Option<String>, bool) {
+        let typed = self.draft.value(&parameter.name).trim();
+        if !typed.is_empty() {
+            return (Some(typed.to_owned()), false);
+        }
+        let default = parameter.default.as_ref().map(|value| match value {
+            serde_json::Value::String(word) => word.clone(),
+            other => other.to_string(),
+        });
+        (default, true)
+    }
+
+    /// The words that a boolean or a choice goes through.
+    fn words(kind: &ParameterKind) -> Vec<String> {
+        match kind {
+            ParameterKind::Boolean => vec!["false".to_owned(), "true".to_owned()],
+            ParameterKind::Choice(words) => words.clone(),
+            _ => Vec::new(),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -109,9 +109,9 @@ impl LogPane {
     /// Draws the pane; long lines are wrapped where it has the whole screen's width and most of its height, else cut.
     pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, view: &LogView<'_>) {
         let job = view.job.filter(|_| self.scope == Scope::ThisJob);
-        self.ring.set_filter(LogFilter { job: job.cloned(), level: self.level });
+        self.ring.set_filter(LogFilter { job: job.map(ToString::to_string), level: self.level });
 
-        let mut block = screen::pane("Logs", &self.facts(job.is_some()), area.width, view.focused, view.theme);
+        let mut block = screen::padded_pane("Logs", &self.facts(job.is_some()), area.width, view.focused, view.theme);
         let inner = block.inner(area);
         let height = usize::from(inner.height);
         let wraps = area.width == frame.area().width && area.height > frame.area().height / 2;
@@ -225,12 +225,4 @@ fn record_rows(record: &LogRecord, width: usize, wraps: bool, with_job: bool, th
 }
 
 #[cfg(test)]
-mod test_records {
-    use super::*;
-
-    /// The line of that number, one second after the one before.
-    pub(super) fn record(number: usize, level: Level, job: Option<&str>) -> LogRecord {
-        let at = chrono::DateTime::UNIX_EPOCH + chrono::Duration::seconds(number as i64);
-        LogRecord { at, level, job: job.map(str::to_owned), attempt: None, message: format!("line {number}") }
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tracing::Level;
 
-use crate::jobs::{JobId, text};
+use crate::jobs::text;
 use crate::logging::LogRecord;
 
 /// How many records are kept; the oldest go first.
@@ -13,19 +13,21 @@ pub const CAPACITY: usize = 10_000;
 /// Characters of a message that are kept.
 const MESSAGE_CHARACTERS: usize = 2_000;
 
+/// Characters of a job's id, as `JobId` shows it.
+const ID_CHARACTERS: usize = 128;
+
 /// Which records are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter {
-    /// Only those about this job.
-    pub job: Option<JobId>,
+    /// Only those about this job: its id as it is shown.
+    pub job: Option<String>,
     /// Only those at least this loud.
     pub level: Level,
 }
 
 impl LogFilter {
     fn takes(&self, record: &LogRecord) -> bool {
-        record.level <= self.level
-            && self.job.as_ref().is_none_or(|job| record.job.as_deref().is_some_and(|id| id == job.as_str()))
+        record.level <= self.level && self.job.as_ref().is_none_or(|job| record.job.as_ref() == Some(job))
     }
 }
 
@@ -54,6 +56,7 @@ impl LogRing {
     /// Takes a record; the oldest goes when it is full.
     pub fn push(&mut self, mut record: LogRecord) {
         record.message = text::clean_line(&record.message, MESSAGE_CHARACTERS);
+        record.job = record.job.map(|id| text::clean_line(&id, ID_CHARACTERS));
         if self.records.len() == CAPACITY {
             self.records.pop_front();
             if self.passing.front() == Some(&self.first) {
@@ -103,7 +106,7 @@ impl LogRing {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_records::record;
+    use super::super::tests::record;
     use super::*;
 
     #[test]
@@ -125,7 +128,7 @@ mod tests {
     #[test]
     fn a_record_of_another_job_does_not_pass() {
         let mut ring = LogRing::new();
-        ring.set_filter(LogFilter { job: Some(JobId::new("a").unwrap()), level: Level::INFO });
+        ring.set_filter(LogFilter { job: Some("a".to_owned()), level: Level::INFO });
         ring.push(record(1, Level::INFO, Some("a")));
         ring.push(record(2, Level::INFO, Some("b")));
         ring.push(record(3, Level::INFO, None));

@@ -78,7 +78,7 @@ fn fit((width, height): (u32, u32), font: FontSize, room: Size) -> Size {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_pictures::png;
+    use super::super::tests::png;
     use super::*;
 
     #[test]

@@ -106,13 +106,22 @@ impl PicturePane {
     /// Takes a picture's bytes, or one line why there are none.
     pub fn on_bytes(&mut self, id: &JobId, attempt: u32, bytes: Result<Bytes, String>) {
         let key = (id.clone(), attempt);
-        // The engine may answer with a newer attempt than was asked for: the question is answered all the same.
-        self.loading.retain(|(asked, _)| asked != id);
-        let held = match bytes {
-            Ok(bytes) => Held::File(bytes),
-            Err(line) => Held::NotLoaded(text::clean_line(&line, 200)),
+        let answered: Vec<PictureKey> = self.loading.extract_if(|(asked, _)| asked == id).collect();
+        // A picture may also be sent because it is to be saved: what is here already is not put aside for that.
+        match (bytes, self.cache.get(&key)) {
+            (_, Some(Held::Image(_))) | (Err(_), Some(Held::File(_))) => {}
+            (Ok(bytes), _) => self.cache.put(key.clone(), Held::File(bytes)),
+            (Err(line), _) => self.cache.put(key.clone(), Held::NotLoaded(text::clean_line(&line, 200))),
+        }
+        // The answer may be about another attempt than was asked for: the question is answered all the same, or it would be
+        // asked again and again.
+        let failure = match self.cache.get(&key) {
+            Some(Held::NotLoaded(line)) => line.clone(),
+            _ => format!("attempt {attempt} has replaced it"),
         };
-        self.cache.put(key, held);
+        for asked in answered.into_iter().filter(|asked| *asked != key) {
+            self.cache.put(asked, Held::NotLoaded(failure.clone()));
+        }
     }
 
     /// Takes what the decoding thread did; true where the screen changes.
@@ -160,46 +169,49 @@ impl PicturePane {
         let block = screen::pane("Picture", &facts, area.width, focused, theme);
         let mut inner = block.inner(area);
         frame.render_widget(block, area);
+        // Only the border and the words: the cells of the picture itself are its pixels.
+        screen::fold_to_ascii(frame, area, theme);
         let width = usize::from(inner.width);
         match (job, picture) {
             (None, _) => {
                 let lines = ["No job is selected.", "n makes a new picture."];
-                say(frame, inner, lines.iter().map(|line| Line::styled(*line, theme.dim)).collect());
+                say(frame, inner, lines.iter().map(|line| Line::styled(*line, theme.dim)).collect(), theme);
             }
-            (Some(job), None) => say(frame, inner, words::of_job(job, progress, now, width, theme)),
+            (Some(job), None) => say(frame, inner, words::of_job(job, progress, now, width, theme), theme),
             (Some(job), Some((attempt, image))) => {
                 if let Some(line) = words::over_picture(job, attempt, theme) {
-                    frame.render_widget(line, Rect { height: inner.height.min(1), ..inner });
+                    let row = Rect { height: inner.height.min(1), ..inner };
+                    frame.render_widget(line, row);
+                    screen::fold_to_ascii(frame, row, theme);
                     inner.y += inner.height.min(1);
                     inner.height -= inner.height.min(1);
                 }
-                self.picture((job.id.clone(), attempt), image, frame, inner, theme);
+                self.picture(&(job.id.clone(), attempt), image, frame, inner, theme);
             }
         }
-        screen::fold_to_ascii(frame, area, theme);
     }
 
-    fn picture(&mut self, key: PictureKey, image: &StoredImage, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+    fn picture(&mut self, key: &PictureKey, image: &StoredImage, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
         let width = usize::from(area.width);
         if self.mode == ImagesMode::Off {
             let mut lines = vec![Line::styled("The picture is stored; pictures are switched off here.", theme.dim)];
             let url = text::clean_line(&image.url, 500);
             lines.extend(wrap(&url, width).into_iter().map(|line| Line::styled(line, theme.text)));
             lines.push(Line::styled("o opens it, y copies its address", theme.accent));
-            return say(frame, area, lines);
+            return say(frame, area, lines, theme);
         }
         let room = area.as_size();
         if room.width == 0 || room.height == 0 {
             return;
         }
-        if let Some(line) = self.request(&key, room) {
+        if let Some(line) = self.request(key, room) {
             let lines = wrap(&format!("No picture to show: {line}"), width);
             let mut lines: Vec<Line<'_>> = lines.into_iter().map(|line| Line::styled(line, theme.bad)).collect();
             lines.push(Line::styled("o opens it in another program", theme.accent));
-            return say(frame, area, lines);
+            return say(frame, area, lines, theme);
         }
         match &self.ready {
-            Some(ready) if ready.key == key && fits(ready.protocol.size(), room) => {
+            Some(ready) if ready.key == *key && fits(ready.protocol.size(), room) => {
                 let size = ready.protocol.size();
                 let centred = Rect {
                     x: area.x + (room.width - size.width) / 2,
@@ -209,7 +221,7 @@ impl PicturePane {
                 };
                 frame.render_widget(Image::new(&ready.protocol), centred);
             }
-            _ => say(frame, area, vec![Line::styled("Loading the picture…", theme.dim)]),
+            _ => say(frame, area, vec![Line::styled("Loading the picture…", theme.dim)], theme),
         }
     }
 
@@ -227,10 +239,12 @@ impl PicturePane {
         }
         self.requested = Some((key.clone(), room));
         let sent = self.requests.as_ref().map(|requests| requests.send(Request { key: key.clone(), room, source }));
-        match sent {
-            Some(Ok(())) => None,
-            _ => Some("the thread that decodes pictures has ended".to_owned()),
+        if matches!(sent, Some(Ok(()))) {
+            return None;
         }
+        let line = "the thread that decodes pictures has ended".to_owned();
+        self.cache.put(key.clone(), Held::NotDecoded(line.clone()));
+        Some(line)
     }
 }
 
@@ -252,23 +266,12 @@ fn facts(image: &StoredImage) -> String {
 }
 
 /// A few lines in the middle of the area.
-fn say(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'_>>) {
+fn say(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'_>>, theme: &Theme) {
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
     let middle = Rect { y: area.y + (area.height - height) / 2, height, ..area };
     frame.render_widget(Paragraph::new(lines).centered(), middle);
+    screen::fold_to_ascii(frame, middle, theme);
 }
 
 #[cfg(test)]
-mod test_pictures {
-    use std::io::Cursor;
-
-    /// A PNG file of that size, red at the left and blue at the right.
-    pub(super) fn png(width: u32, height: u32) -> Vec<u8> {
-        let image = image::RgbImage::from_fn(width, height, |x, _| {
-            if x < width / 2 { image::Rgb([255, 0, 0]) } else { image::Rgb([0, 0, 255]) }
-        });
-        let mut file = Cursor::new(Vec::new());
-        image.write_to(&mut file, image::ImageFormat::Png).unwrap();
-        file.into_inner()
-    }
-}
+mod tests;

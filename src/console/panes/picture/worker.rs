@@ -83,3 +83,39 @@ fn answer(picker: &Picker, request: Request) -> PictureMessage {
         Err(line) => PictureMessage { key, room, image: None, drawn: Err(line) },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::super::tests::png;
+    use super::*;
+    use crate::jobs::JobId;
+
+    #[test]
+    fn of_all_requests_that_wait_only_the_newest_is_decoded() {
+        let (requests, receiver) = channel();
+        let (sender, mut messages) = unbounded_channel();
+        let file = Bytes::from(png(16, 16));
+        for number in 0..50 {
+            let key = (JobId::new(format!("job{number}")).unwrap(), 1);
+            requests.send(Request { key, room: Size::new(8, 4), source: Source::File(file.clone()) }).unwrap();
+        }
+        drop(requests);
+        run(&Picker::halfblocks(), &receiver, &sender);
+        let message = messages.try_recv().unwrap();
+        assert_eq!(message.key.0.as_str(), "job49");
+        assert!(message.drawn.is_ok());
+        assert!(messages.try_recv().is_err(), "nothing else was made");
+    }
+
+    #[test]
+    fn it_ends_when_nobody_listens() {
+        let (requests, receiver) = channel();
+        let (sender, messages) = unbounded_channel();
+        drop(messages);
+        let key = (JobId::new("job").unwrap(), 1);
+        requests.send(Request { key, room: Size::new(8, 4), source: Source::File(Bytes::new()) }).unwrap();
+        run(&Picker::halfblocks(), &receiver, &sender);
+    }
+}

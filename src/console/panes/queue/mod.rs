@@ -8,7 +8,7 @@ use chrono::{DateTime, Duration, Utc};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Paragraph, Wrap};
 
 use self::row::Columns;
 pub use self::row::word;
@@ -17,7 +17,7 @@ use crate::console::format;
 use crate::console::status::Status;
 use crate::console::theme::Theme;
 use crate::engine::Intake;
-use crate::jobs::{Catalog, JobId};
+use crate::jobs::{Catalog, JobId, StageName};
 
 /// Selection and scrolling of the queue.
 #[derive(Debug, Default)]
@@ -178,7 +178,7 @@ impl QueuePane {
         let columns = Columns::new(inner.width);
         frame.render_widget(Paragraph::new(Line::styled(columns.heading(), theme.dim)), heading);
         if view.board.is_empty() {
-            frame.render_widget(Paragraph::new(nothing(view)), rows);
+            frame.render_widget(Paragraph::new(nothing(view)).wrap(Wrap { trim: false }), rows);
         }
         let range = self.range_from.as_ref().and_then(|id| view.board.position(id));
         let range = range.map(|from| from.min(self.index)..=from.max(self.index));
@@ -220,12 +220,14 @@ impl QueuePane {
         if view.board.marked() > 0 {
             parts.push(Span::styled(format!("{dash} {} marked ", view.board.marked()), theme.warning));
         }
-        let cancelled = status.count(crate::jobs::StageName::Cancelled);
+        let cancelled = status.count(StageName::Cancelled);
+        let narrow = width < 60;
+        let word = |word: &'static str, symbol: &'static str| if narrow { symbol } else { word };
         let mut counts = [
-            (status.running(), "running", theme.running),
-            (status.count(crate::jobs::StageName::Queued), "queued", theme.text),
-            (status.count(crate::jobs::StageName::Failed), "failed", theme.bad),
-            (status.done(), "done", theme.good),
+            (status.running(), word("running", theme.symbol("▶", ">")), theme.running),
+            (status.count(StageName::Queued), word("queued", theme.symbol("◌", "o")), theme.text),
+            (status.count(StageName::Failed), word("failed", theme.symbol("✗", "x")), theme.bad),
+            (status.done(), word("done", theme.symbol("✓", "+")), theme.good),
             (if width >= 90 { cancelled } else { 0 }, "cancelled", theme.dim),
         ]
         .into_iter()
@@ -282,6 +284,6 @@ fn nothing(view: &QueueView<'_>) -> Vec<Line<'static>> {
     } else {
         ["No jobs yet. n makes the first picture; the form shows its price.".into(), String::new()]
     };
-    let indent = |text: String| Line::styled(format!("  {text}"), theme.text);
+    let indent = |text: String| Line::styled(format!(" {text}"), theme.text);
     std::iter::once(Line::default()).chain(lines.into_iter().map(indent)).collect()
 }

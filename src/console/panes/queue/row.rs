@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use super::QueueView;
 use crate::console::{cost, format};
 use crate::engine::{Intake, Progress};
-use crate::jobs::{Job, JobId, Stage, StageName, text};
+use crate::jobs::{Hold, Job, JobId, Stage, StageName, StepName, text};
 
 /// Longest prompt that is looked at for one row: more than any screen is wide.
 const LONGEST: usize = 400;
@@ -40,7 +40,8 @@ impl Columns {
         let cost = if width < 56 { 7 } else { 9 };
         let model = match width {
             0..66 => 0,
-            66..90 => 14,
+            66..76 => 14,
+            76..90 => 16,
             _ => 20,
         };
         let gap = |column: usize| if column == 0 { 0 } else { column + 1 };
@@ -73,7 +74,7 @@ impl Columns {
         let status = format::fit(&format!("{} {word}", theme.job_symbol(job)), self.status);
         let age = format::fit_right(&format::age(view.now - job.created_at), self.age);
         let money = format::fit_right(&cost::cell(job, view.catalog), self.cost);
-        let mut cells = self.signs(signs, view);
+        let mut cells = Self::signs(signs, view);
         cells.push(Span::styled(status + " ", state));
         cells.push(Span::styled(format!("{age} "), theme.dim));
         cells.push(Span::styled(format!("{money}  "), quiet));
@@ -81,7 +82,7 @@ impl Columns {
             let model = text::clean_line(&job.spec.model, LONGEST);
             cells.push(Span::styled(format::fit(&model, self.model) + " ", theme.dim));
         }
-        let why = why(job, progress, view);
+        let why = why(job, progress, self.last >= 50, view);
         let prompt = text::clean_line(&job.spec.prompt, LONGEST);
         self.last_cells(&prompt, &why, (quiet, state), &mut cells, view);
         finish(cells, signs.selected, view)
@@ -90,7 +91,7 @@ impl Columns {
     /// The row of a document that cannot be read.
     pub fn unreadable(self, id: &JobId, reason: &str, signs: Signs, view: &QueueView<'_>) -> Line<'static> {
         let theme = view.theme;
-        let mut cells = self.signs(signs, view);
+        let mut cells = Self::signs(signs, view);
         let rest = self.status + 1 + self.age + 1 + self.cost + 2 + if self.model > 0 { self.model + 1 } else { 0 };
         let what = format!("{} unreadable {}", theme.symbol("!", "!"), id.short());
         cells.push(Span::styled(format::fit(&what, rest), theme.bad));
@@ -99,7 +100,7 @@ impl Columns {
         finish(cells, signs.selected, view)
     }
 
-    fn signs(self, signs: Signs, view: &QueueView<'_>) -> Vec<Span<'static>> {
+    fn signs(signs: Signs, view: &QueueView<'_>) -> Vec<Span<'static>> {
         let theme = view.theme;
         let cursor = if signs.selected { theme.symbol("▸", ">") } else { " " };
         let (mark, style) = if signs.marked {
@@ -167,41 +168,60 @@ fn short_word(job: &Job) -> &'static str {
     }
 }
 
-/// Why it is where it is: failure, what holds it, what it waits for, how far it is.
-fn why(job: &Job, progress: Option<&Progress>, view: &QueueView<'_>) -> String {
+/// Why it is where it is: failure, what holds it, what it waits for, how far it is. The beginning says most: it may be cut.
+fn why(job: &Job, progress: Option<&Progress>, roomy: bool, view: &QueueView<'_>) -> String {
     let again = match job.attempt_number() {
-        number if number > 1 && job.stage_name().is_active() => format!(", attempt {number}"),
+        number if number > 1 && job.stage_name().is_active() => format!("attempt {number}"),
         _ => String::new(),
     };
-    match &job.stage {
-        Stage::Queued { hold: Some(hold) } => {
-            let wait = job.not_before.filter(|until| *until > view.now);
-            let wait = wait.map(|until| format!(", in {}", format::age(until - view.now))).unwrap_or_default();
-            format!("{}{wait}", text::clean_line(&hold.line(), LONGEST))
-        }
+    let what = match &job.stage {
+        Stage::Queued { hold: Some(hold) } => held(hold, job, view),
         Stage::Queued { hold: None } => match &view.status.intake {
-            Intake::Paused => format!("intake paused{again}"),
-            Intake::Account(_) => format!("account problem{again}"),
-            Intake::Open | Intake::Observing => again.trim_start_matches(", ").to_owned(),
+            Intake::Paused => "intake paused".to_owned(),
+            Intake::Account(_) => "account problem".to_owned(),
+            Intake::Open | Intake::Observing => String::new(),
         },
-        Stage::Submitting => format!("sending{again}"),
-        Stage::Generating => {
-            let at = match progress {
-                Some(Progress { fraction: Some(fraction), step, .. }) if *step == crate::jobs::StepName::Generate => {
-                    let (full, rest) = view.theme.bar(*fraction, 8);
-                    format!("{full}{rest} {:.0}%", fraction.clamp(0.0, 1.0) * 100.0)
-                }
-                Some(progress) if progress.step == crate::jobs::StepName::Generate => {
-                    text::clean_line(&progress.status, 40).to_lowercase()
-                }
-                Some(progress) => progress.step.as_str().to_owned(),
-                None => String::new(),
-            };
-            if at.is_empty() { again.trim_start_matches(", ").to_owned() } else { format!("{at}{again}") }
-        }
+        Stage::Submitting => "sending".to_owned(),
+        Stage::Generating => progress.map(|progress| doing(progress, roomy, view)).unwrap_or_default(),
         Stage::Failed { failure } => failure.code.as_str().replace('_', " "),
         Stage::Done { .. } | Stage::Approved { .. } | Stage::Cancelled => String::new(),
+    };
+    let separator = if what.is_empty() || again.is_empty() { "" } else { ", " };
+    format!("{what}{separator}{again}")
+}
+
+fn doing(progress: &Progress, roomy: bool, view: &QueueView<'_>) -> String {
+    if progress.step != StepName::Generate {
+        return progress.step.as_str().to_owned();
     }
+    let Some(fraction) = progress.fraction else { return text::clean_line(&progress.status, 40).to_lowercase() };
+    let percent = format!("{:.0}%", fraction.clamp(0.0, 1.0) * 100.0);
+    if !roomy {
+        return percent;
+    }
+    let (full, rest) = view.theme.bar(fraction, 8);
+    format!("{full}{rest} {percent}")
+}
+
+/// What holds it, shorter than the hold's own line, which the steps and the job screen show.
+fn held(hold: &Hold, job: &Job, view: &QueueView<'_>) -> String {
+    let wait = job.not_before.filter(|until| *until > view.now);
+    let wait = wait.map(|until| format!("in {}", format::age(until - view.now)));
+    let reason = match hold {
+        Hold::Budget { over: Some(over), .. } => format!("budget, {} over", over.display()),
+        Hold::Budget { over: None, .. } => "budget, price unknown".to_owned(),
+        Hold::RateLimit => "provider is full".to_owned(),
+        Hold::RetryAt { reason } => {
+            let reason = text::clean_line(reason, LONGEST);
+            return match wait {
+                Some(wait) => format!("again {wait}: {reason}"),
+                None => format!("again soon: {reason}"),
+            };
+        }
+        Hold::Account { reason } => format!("account: {}", text::clean_line(reason, LONGEST)),
+        Hold::OtherProvider => "made for another provider".to_owned(),
+    };
+    wait.map_or(reason.clone(), |wait| format!("{reason}, {wait}"))
 }
 
 #[cfg(test)]

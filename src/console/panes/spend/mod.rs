@@ -23,7 +23,7 @@ struct Row {
 pub fn draw(frame: &mut Frame<'_>, area: Rect, costs: Option<&CostOverview>, focused: bool, theme: &Theme) {
     let simulated = costs.is_some_and(|costs| costs.today.simulated);
     let facts = if simulated { "simulated, no real money" } else { "" };
-    let block = screen::pane("Spend", facts, area.width, focused, theme);
+    let block = screen::padded_pane("Spend", facts, area.width, focused, theme);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let lines = match costs {
@@ -59,7 +59,10 @@ fn rows(costs: &CostOverview, width: usize, theme: &Theme) -> Vec<Row> {
             rows.push(Row { rank: 6, line: Line::styled(format!("nothing today; the last {span}:"), theme.dim) });
         }
         rows.extend(bars(report, width, theme));
-        rows.push(Row { rank: if is_certain(&costs.month) { 9 } else { 2 }, line: beside(&costs.month, width, theme) });
+        rows.push(Row {
+            rank: if money::is_certain(&costs.month) { 9 } else { 2 },
+            line: beside(&costs.month, width, theme),
+        });
     }
     if let Some(credits) = costs.credits {
         rows.push(Row { rank: 5, line: Line::styled(format!("{} left on the account", credits.display()), theme.dim) });
@@ -91,7 +94,7 @@ fn bars(report: &CostReport, width: usize, theme: &Theme) -> Vec<Row> {
     let largest = report.by.iter().map(|line| line.usd).max().unwrap_or(Usd::ZERO);
     let names: Vec<String> = report.by.iter().map(|line| format::cut(&text::clean_line(&line.key, 60), 22)).collect();
     let name_width = names.iter().map(|name| name.width()).max().unwrap_or(0).min(width / 2);
-    let amounts: Vec<String> = report.by.iter().map(|line| line.usd.display()).collect();
+    let amounts: Vec<String> = report.by.iter().map(|line| money::group_amount(line, report)).collect();
     let amount_width = amounts.iter().map(String::len).max().unwrap_or(0);
     let room = width.saturating_sub(name_width + amount_width + 3).min(40);
     let drawn = names.iter().zip(&amounts).zip(&report.by).zip(0_u8..=200);
@@ -109,17 +112,15 @@ fn bars(report: &CostReport, width: usize, theme: &Theme) -> Vec<Row> {
         .collect()
 }
 
-fn is_certain(report: &CostReport) -> bool {
-    report.unknown_usd == Usd::ZERO && report.unconfirmed_usd == Usd::ZERO && report.unpriced_count == 0
-}
-
-/// `unknown $0.04 · unconfirmed $0.00`: what stands beside the 30 days' total, never in it.
+/// `30 d unknown $0.04 · unconfirmed $0.00`: what stands beside the 30 days' total, never in it.
 fn beside(report: &CostReport, width: usize, theme: &Theme) -> Line<'static> {
-    let mut text =
-        format!("unknown {} · unconfirmed {}", report.unknown_usd.display(), report.unconfirmed_usd.display());
-    if report.unpriced_count > 0 {
-        text.push_str(&format!(" · {} without a price", report.unpriced_count));
-    }
-    let style = if is_certain(report) { theme.dim } else { theme.warning };
+    let (unknown, unconfirmed) = (report.unknown_usd.display(), report.unconfirmed_usd.display());
+    let unpriced =
+        if report.unpriced_count > 0 { format!(" · {} unpriced", report.unpriced_count) } else { String::new() };
+    let text = format!("30 d unknown {unknown} · unconfirmed {unconfirmed}{unpriced}");
+    let style = if money::is_certain(report) { theme.dim } else { theme.warning };
     Line::styled(format::cut(&text, width), style)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Owns the table of the cost screen: a line for each group, with its share. Must not add up charges.
+
+use chrono::{Duration, NaiveDate};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+use unicode_width::UnicodeWidthStr;
+
+use crate::console::theme::Theme;
+use crate::console::{format, money};
+use crate::costs::{CostGrouping, CostLine, CostReport, Service, Usd};
+use crate::jobs::text;
+
+/// One group, ready to be drawn.
+pub struct TableRow {
+    name: String,
+    usd: Usd,
+    /// The same for people.
+    amount: String,
+    count: u64,
+    /// The group has charges, but none of known amount: no sum is shown for it, certainly not zero.
+    uncertain: bool,
+    /// What 100 % is.
+    whole: Usd,
+}
+
+/// The lines of a report.
+pub fn rows(report: &CostReport, grouping: CostGrouping) -> Vec<TableRow> {
+    report.by.iter().map(|line| row(line, name(&line.key, grouping), report.total_usd, report)).collect()
+}
+
+/// The lines of the last `days` days, the newest first.
+pub fn day_rows(by_day: &CostReport, today: NaiveDate, days: i64) -> Vec<TableRow> {
+    let from = (today - Duration::days(days - 1)).format("%Y-%m-%d").to_string();
+    let kept: Vec<&CostLine> = by_day.by.iter().filter(|line| line.key >= from).collect();
+    let whole = kept.iter().map(|line| line.usd).sum();
+    kept.into_iter().rev().map(|line| row(line, text::clean_line(&line.key, 20), whole, by_day)).collect()
+}
+
+fn row(line: &CostLine, name: String, whole: Usd, report: &CostReport) -> TableRow {
+    let (uncertain, amount) = (money::is_uncertain(line, report), money::group_amount(line, report));
+    TableRow { name, usd: line.usd, amount, count: line.count, uncertain, whole }
+}
+
+fn name(key: &str, grouping: CostGrouping) -> String {
+    match grouping {
+        CostGrouping::Service if key == Service::BflApi.as_str() => "FLUX API".to_owned(),
+        CostGrouping::Service if key == Service::GoogleStorage.as_str() => "Google Cloud Storage".to_owned(),
+        CostGrouping::Cause => text::clean_line(&key.replace('_', " "), 60),
+        _ => text::clean_line(key, 60),
+    }
+}
+
+/// Draws the head and the rows from `scroll` on.
+pub fn draw(frame: &mut Frame<'_>, area: Rect, what: &str, rows: &[TableRow], scroll: usize, theme: &Theme) {
+    if area.height == 0 || rows.is_empty() {
+        return;
+    }
+    let width = usize::from(area.width);
+    let amount_width = rows.iter().map(|row| row.amount.width()).max().unwrap_or(0).max("spent".len());
+    let count_width = rows.iter().map(|row| row.count.to_string().len()).max().unwrap_or(0).max("charges".len());
+    let visible = usize::from(area.height) - 1;
+    let last = (scroll + visible).min(rows.len());
+    let head = if rows.len() > visible {
+        format!("{what} {}–{last} of {}", scroll + 1, rows.len())
+    } else {
+        what.to_owned()
+    };
+    let longest = rows.iter().map(|row| row.name.width()).max().unwrap_or(0).max(head.width());
+    let bar_width = match width {
+        0..56 => 0,
+        _ => (width - 56 + 10).min(40),
+    };
+    let fixed = amount_width + count_width + 4 + if bar_width > 0 { bar_width + 7 } else { 0 };
+    let name_width = longest.min(width.saturating_sub(fixed)).max(6);
+
+    let line = |name: &str, amount: &str, bar: &str, share: &str, count: &str, style| {
+        let name = format::cut(name, name_width);
+        let gap = " ".repeat(name_width.saturating_sub(name.width()));
+        let mut spans = vec![Span::styled(format!("{name}{gap}  {amount:>amount_width$}  "), style)];
+        if bar_width > 0 {
+            let rest = " ".repeat(bar_width.saturating_sub(bar.width()));
+            spans.push(Span::styled(format!("{bar}{rest} "), theme.accent));
+            spans.push(Span::styled(format!("{share:>4}  "), theme.dim));
+        }
+        spans.push(Span::styled(format!("{count:>count_width$}"), style));
+        Line::from(spans)
+    };
+    let mut lines = vec![line(&head, "spent", "", "", "charges", theme.dim)];
+    for row in rows.iter().skip(scroll).take(visible) {
+        let share = match money::percent(row.usd, row.whole) {
+            _ if row.uncertain => "?".to_owned(),
+            0 if row.usd > Usd::ZERO => "<1%".to_owned(),
+            percent => format!("{percent}%"),
+        };
+        let bar = money::bar(row.usd, row.whole, bar_width);
+        let style = if row.uncertain { theme.warning } else { theme.text };
+        lines.push(line(&row.name, &row.amount, &bar, &share, &row.count.to_string(), style));
+    }
+    frame.render_widget(Paragraph::new(lines), area);
+}
