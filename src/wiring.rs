@@ -10,6 +10,7 @@ use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
 use crate::config::{Config, ConfigError, ProviderKind, SimulatorSpeed};
 use crate::engine::{Mode, Ports, Settings, SystemClock};
+pub use crate::provider::CreditsError;
 use crate::provider::Provider;
 use crate::provider::bfl::{FluxClient, FluxClientError, FluxOptions};
 use crate::simulator::{self, Faults, InvalidFault, SharedSimulator, SimulatorError, SimulatorOptions, Speed};

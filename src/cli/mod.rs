@@ -33,7 +33,7 @@ use self::output::Output;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Sources};
-use crate::logging::{self, Beside, LogRecord, LoggingGuard};
+use crate::logging::{self, Beside, LogOptions, LogRecord, LoggingGuard};
 
 /// What every command gets.
 struct Session {
@@ -103,7 +103,14 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
 
 /// Sets logging up for a command that changes anything, and says what of it does not work.
 fn start_logging(config: &Config, beside: Beside) -> (LoggingGuard, Option<mpsc::Receiver<LogRecord>>) {
-    let (guard, records) = logging::init(config, beside);
+    let options = LogOptions {
+        folder: config.log_dir.clone(),
+        days: config.log_days,
+        filter: config.log.clone(),
+        secrets: config.bfl_api_key.iter().cloned().collect(),
+        clean: crate::jobs::text::clean_line,
+    };
+    let (guard, records) = logging::init(options, beside);
     for warning in &guard.warnings {
         output::note(&format!("darkroom: {warning}"));
     }

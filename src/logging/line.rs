@@ -9,9 +9,13 @@ use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Level, Metadata};
 
-use super::LogRecord;
 use super::redactor::Redactor;
-use crate::jobs::text::clean_line;
+use super::{Cleaner, LogRecord};
+
+/// Longest job id that is shown, in characters.
+const JOB: usize = 128;
+/// Longest line that is shown, in characters.
+const MESSAGE: usize = 1_000;
 
 /// Named values of an event or of a span, the newest of each name.
 #[derive(Debug, Clone, Default)]
@@ -101,21 +105,21 @@ impl Line {
     }
 
     /// The line for the log pane.
-    pub fn record(&self) -> LogRecord {
+    pub fn record(&self, clean: Cleaner) -> LogRecord {
         LogRecord {
             at: self.at,
             level: self.level,
-            job: self.job.as_deref().map(|job| clean_line(job, 128)),
+            job: self.job.as_deref().map(|job| clean(job, JOB)),
             attempt: self.attempt,
-            message: self.text(),
+            message: clean(&self.text(), MESSAGE),
         }
     }
 
     /// The line for people on a terminal, with its line break.
-    pub fn for_people(&self) -> String {
-        let mut line = format!("{} {:5} {}", self.at.format("%H:%M:%S%.3f"), self.level, self.text());
+    pub fn for_people(&self, clean: Cleaner) -> String {
+        let mut line = format!("{} {:5} {}", self.at.format("%H:%M:%S%.3f"), self.level, clean(&self.text(), MESSAGE));
         if let Some(job) = &self.job {
-            let _ = write!(line, " job={}", clean_line(job, 128));
+            let _ = write!(line, " job={}", clean(job, JOB));
         }
         if let Some(attempt) = self.attempt {
             let _ = write!(line, " attempt={attempt}");
@@ -132,7 +136,7 @@ impl Line {
                 other => write!(text, " {name}={other}"),
             };
         }
-        clean_line(&text, 1_000)
+        text
     }
 }
 

@@ -9,9 +9,10 @@ mod redactor;
 mod sinks;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, WorkerGuard};
 use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
@@ -21,7 +22,6 @@ use tracing_subscriber::{EnvFilter, Registry};
 use self::layer::LineLayer;
 use self::redactor::Redactor;
 use self::sinks::{ConsoleSink, FileSink, Sink, TerminalSink};
-use crate::config::Config;
 
 /// How many lines wait for the log pane before the newest are dropped (and counted).
 const PANE_LINES: usize = 2_048;
@@ -52,6 +52,24 @@ pub enum Beside {
     Console,
 }
 
+/// Makes one line, of so many characters at most, of text that strangers wrote.
+pub type Cleaner = fn(&str, usize) -> String;
+
+/// How logging is wanted.
+#[derive(Debug, Clone)]
+pub struct LogOptions {
+    /// Where the files are.
+    pub folder: PathBuf,
+    /// How many daily files are kept, at least 1.
+    pub days: usize,
+    /// A level, or filter directives.
+    pub filter: String,
+    /// What must not be in a line, whatever happens.
+    pub secrets: Vec<SecretString>,
+    /// How lines are cleaned before they are shown; on disk, JSON escapes them.
+    pub clean: Cleaner,
+}
+
 /// Keeps the writer of the files alive; what was not written yet is written when it is dropped.
 #[derive(Debug)]
 pub struct LoggingGuard {
@@ -68,12 +86,12 @@ impl LoggingGuard {
 }
 
 /// Sets up logging for the process, once. The receiver is there for `Beside::Console`.
-pub fn init(config: &Config, beside: Beside) -> (LoggingGuard, Option<mpsc::Receiver<LogRecord>>) {
+pub fn init(options: LogOptions, beside: Beside) -> (LoggingGuard, Option<mpsc::Receiver<LogRecord>>) {
     let mut guard = LoggingGuard { files: None, warnings: Vec::new() };
-    let (filter, warning) = filter(&config.log);
+    let (filter, warning) = filter(&options.filter);
     guard.warnings.extend(warning);
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    match daily_files(&config.log_dir, config.log_days) {
+    match daily_files(&options.folder, options.days) {
         Ok(files) => {
             let (writer, worker) = NonBlocking::new(files);
             guard.files = Some((worker, writer.error_counter()));
@@ -81,20 +99,20 @@ pub fn init(config: &Config, beside: Beside) -> (LoggingGuard, Option<mpsc::Rece
         }
         Err(why) => guard.warnings.push(format!(
             "no log files: {} cannot be written ({why}); set DARKROOM_LOG_DIR",
-            config.log_dir.display()
+            options.folder.display()
         )),
     }
     let mut receiver = None;
     match beside {
         Beside::Nothing => {}
-        Beside::Terminal => sinks.push(Box::new(TerminalSink::new(io::stderr()))),
+        Beside::Terminal => sinks.push(Box::new(TerminalSink::new(io::stderr(), options.clean))),
         Beside::Console => {
             let (sender, records) = mpsc::channel(PANE_LINES);
-            sinks.push(Box::new(ConsoleSink::new(sender)));
+            sinks.push(Box::new(ConsoleSink::new(sender, options.clean)));
             receiver = Some(records);
         }
     }
-    let redactor = Redactor::new(config.bfl_api_key.iter().cloned());
+    let redactor = Redactor::new(options.secrets);
     if tracing::subscriber::set_global_default(subscriber(filter, redactor, sinks)).is_err() {
         guard.warnings.push("logging was set up already; the first set-up stays".to_owned());
     }
@@ -120,8 +138,7 @@ fn filter(text: &str) -> (EnvFilter, Option<String>) {
     match EnvFilter::builder().parse(&directives) {
         Ok(filter) => (filter, None),
         Err(why) => {
-            let shown = crate::jobs::text::clean_line(text, 60);
-            (EnvFilter::new(quiet("info")), Some(format!("DARKROOM_LOG '{shown}' is no filter ({why}): info is used")))
+            (EnvFilter::new(quiet("info")), Some(format!("DARKROOM_LOG {text:?} is no filter ({why}): info is used")))
         }
     }
 }

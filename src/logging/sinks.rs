@@ -9,8 +9,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tracing::Level;
 use tracing_appender::non_blocking::NonBlocking;
 
-use super::LogRecord;
 use super::line::Line;
+use super::{Cleaner, LogRecord};
 
 /// A place that lines go to.
 pub trait Sink: Send + Sync + 'static {
@@ -43,12 +43,13 @@ impl Sink for FileSink {
 /// Lines for people.
 pub struct TerminalSink<W> {
     writer: W,
+    clean: Cleaner,
 }
 
 impl<W> TerminalSink<W> {
     /// A sink before that stream.
-    pub fn new(writer: W) -> Self {
-        Self { writer }
+    pub fn new(writer: W, clean: Cleaner) -> Self {
+        Self { writer, clean }
     }
 }
 
@@ -58,20 +59,21 @@ where
 {
     fn take(&self, line: &Line) {
         // Standard error may be gone; there is nobody left to tell.
-        let _ = (&self.writer).write_all(line.for_people().as_bytes());
+        let _ = (&self.writer).write_all(line.for_people(self.clean).as_bytes());
     }
 }
 
 /// Records for the log pane. What the console is too slow for is dropped and counted, and the count is said in its place.
 pub struct ConsoleSink {
     sender: mpsc::Sender<LogRecord>,
+    clean: Cleaner,
     dropped: AtomicU64,
 }
 
 impl ConsoleSink {
     /// A sink before that channel.
-    pub fn new(sender: mpsc::Sender<LogRecord>) -> Self {
-        Self { sender, dropped: AtomicU64::new(0) }
+    pub fn new(sender: mpsc::Sender<LogRecord>, clean: Cleaner) -> Self {
+        Self { sender, clean, dropped: AtomicU64::new(0) }
     }
 
     /// Whether the channel took it; a channel that is closed takes everything, since nobody misses it.
@@ -91,7 +93,7 @@ impl Sink for ConsoleSink {
                 return;
             }
         }
-        if !self.send(line.record()) {
+        if !self.send(line.record(self.clean)) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -12,7 +12,8 @@ fn logged(capacity: usize, secret: &str, work: impl FnOnce()) -> (Vec<Value>, Ve
     let folder = TempDir::new().unwrap();
     let (writer, worker) = NonBlocking::new(daily_files(folder.path(), 3).unwrap());
     let (sender, mut receiver) = mpsc::channel(capacity);
-    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(FileSink::new(writer)), Box::new(ConsoleSink::new(sender))];
+    let sinks: Vec<Box<dyn Sink>> =
+        vec![Box::new(FileSink::new(writer)), Box::new(ConsoleSink::new(sender, crate::jobs::text::clean_line))];
     let redactor = Redactor::new([SecretString::from(secret)]);
     tracing::subscriber::with_default(subscriber(filter("info").0, redactor, sinks), work);
     drop(worker);
@@ -73,7 +74,8 @@ fn what_the_pane_is_too_slow_for_is_counted_and_still_on_disk() {
     let folder = TempDir::new().unwrap();
     let (writer, worker) = NonBlocking::new(daily_files(folder.path(), 3).unwrap());
     let (sender, mut receiver) = mpsc::channel(2);
-    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(FileSink::new(writer)), Box::new(ConsoleSink::new(sender))];
+    let sinks: Vec<Box<dyn Sink>> =
+        vec![Box::new(FileSink::new(writer)), Box::new(ConsoleSink::new(sender, crate::jobs::text::clean_line))];
     let mut seen = Vec::new();
     tracing::subscriber::with_default(subscriber(filter("info").0, Redactor::new([]), sinks), || {
         for number in 0..5 {
@@ -135,7 +137,7 @@ fn a_folder_that_cannot_be_written_is_an_error_not_a_panic() {
 fn a_line_for_people_names_job_and_attempt() {
     let file = tempfile::tempfile().unwrap();
     let mut reader = file.try_clone().unwrap();
-    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(TerminalSink::new(file))];
+    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(TerminalSink::new(file, crate::jobs::text::clean_line))];
     tracing::subscriber::with_default(subscriber(filter("info").0, Redactor::new([]), sinks), || {
         info!(job = "abc", attempt = 1, "done");
     });

@@ -10,8 +10,7 @@ use url::Url;
 use super::Check;
 use crate::config::{Config, ImagesMode, ProviderKind};
 use crate::engine::local::Presence;
-use crate::provider::CreditsError;
-use crate::wiring::{self, Access};
+use crate::wiring::{self, Access, CreditsError};
 
 /// A clock that is further off than this spoils budgets, claims and signed links.
 const MOST_SKEW: chrono::Duration = chrono::Duration::seconds(30);
