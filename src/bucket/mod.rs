@@ -2,6 +2,9 @@
 //!
 //! Names are made by `jobs::ObjectName` and by nobody else. Adapters must not know providers, stores or engines.
 
+#[cfg(feature = "gcs")]
+pub mod gcs;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
