@@ -72,7 +72,8 @@ impl Objects {
             // In the same request: no moment between stored and readable in which a crash leaves the picture hidden.
             request = request.set_predefined_acl("publicRead");
         }
-        match request.send_buffered().await {
+        // Boxed: the client's future is 32 KB, and every job would carry it.
+        match Box::pin(request.send_buffered()).await {
             Ok(object) => confirmed(&object, upload.bytes),
             Err(error) => match errors::answer(&error) {
                 Some(answer) if upload.public && answer.is_uniform_access() => Ok(Sent::NoObjectAcl),
