@@ -2,6 +2,7 @@
 //!
 //! Names are made by `jobs::ObjectName` and by nobody else. Adapters must not know providers, stores or engines.
 
+pub mod folder;
 #[cfg(feature = "gcs")]
 pub mod gcs;
 

@@ -18,6 +18,7 @@ mod undo;
 pub use backoff::backoff;
 pub use clock::{Clock, SystemClock};
 pub use command::{Command, NewJob};
+pub use crash::BOUNDARIES as CRASH_BOUNDARIES;
 pub use desk::Desk;
 pub use event::{Acted, Action, CostOverview, Event, Intake, Link, Notice, NoticeLevel, Progress};
 pub use ports::Ports;

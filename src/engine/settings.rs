@@ -45,8 +45,8 @@ impl Default for Settings {
             simulated: true,
             mode: Mode::Work,
             report: true,
-            lease: Duration::from_secs(90),
-            submit_timeout: Duration::from_secs(45),
+            lease: Duration::from_secs(150),
+            submit_timeout: Duration::from_secs(90),
             // The official client drops its polling URLs after 30 minutes.
             deadline: Duration::from_mins(20),
         }

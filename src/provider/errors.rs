@@ -61,7 +61,8 @@ pub enum CheckError {
         reason: String,
         /// How long the provider asks us to wait.
         retry_after: Option<Duration>,
-        /// The provider says that it does not know the ticket: true for a moment after a submit, or for good.
+        /// The provider does not know the ticket: usual right after the submit, but one that stays unknown is lost. Whoever
+        /// looks counts these and gives up after several in a row.
         not_found: bool,
     },
     /// The key is refused: no look of this account will succeed until a person acts.

@@ -3,9 +3,11 @@
 //! The port is in this file and beside it; adapters must not know stores, buckets or engines. Every error carries the
 //! decision that follows from it, so that an engine never looks at a status code.
 
+pub mod bfl;
 mod errors;
 pub mod polling;
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -72,10 +74,18 @@ pub enum Look {
 }
 
 /// Where a finished picture is, for the few minutes that its link lasts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Sample {
     /// A signed URL. Secret in the sense that whoever has it can read the picture; never logged whole.
     pub url: String,
+}
+
+impl fmt::Debug for Sample {
+    /// Without the query, which holds the signature.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.url.split(['?', '#']).next().unwrap_or_default();
+        write!(formatter, "Sample({})", crate::jobs::text::clean_line(place, 120))
+    }
 }
 
 /// Why a ticket ended without a picture.

@@ -1,6 +1,126 @@
-//! Owns when to look at a ticket again. (stub until the client lands)
+//! Owns when a ticket is looked at again. Pure; must not look.
+
 use std::time::Duration;
-/// When to look again.
-pub fn next_look(_elapsed: Duration, _typical: (f64, f64), _asked: Option<Duration>, _jitter: f64) -> Duration {
-    Duration::from_millis(50)
+
+/// First look after the submit: it costs nothing, and a simulator may be done.
+const FIRST: f64 = 0.005;
+
+/// How much later each look is than the one before, until the model's usual time comes near.
+const GROWTH: f64 = 1.5;
+
+/// Longest pause around and soon after the usual time, in seconds.
+const PAUSE: f64 = 5.0;
+
+/// Longest pause once a ticket takes five times as long as usual, in seconds.
+const LONG_PAUSE: f64 = 10.0;
+
+/// How long to wait before the next look at a ticket.
+///
+/// `elapsed` is the time since the acceptance, `typical` the model's quickest and slowest usual time in seconds
+/// (`Model::typical_seconds`), `retry_after` what the provider asked for, which is never undercut, and `jitter` a random number
+/// from 0 to 1 that spreads many tickets by 15 % to either side.
+///
+/// Looks come at growing distances (5 ms, 12 ms, 31 ms, … of age) until the model could be done, then several within its usual
+/// span, and ever more seldom after it: at most 5 s apart, 10 s for one that takes very long.
+pub fn next_look(elapsed: Duration, typical: (f64, f64), retry_after: Option<Duration>, jitter: f64) -> Duration {
+    let usable = |seconds: f64, instead: f64| if seconds.is_finite() && seconds > 0.0 { seconds } else { instead };
+    let quickest = usable(typical.0, 5.0);
+    let slowest = usable(typical.1, quickest).max(quickest);
+    let age = elapsed.as_secs_f64();
+    let within = ((slowest - quickest) / 4.0).clamp(0.25, 2.0);
+    let pause = if age < quickest {
+        // Not past the moment from which the picture may be there.
+        let growing = (age * GROWTH).max(FIRST).min((quickest / 4.0).clamp(0.5, PAUSE));
+        growing.min((quickest - age).max(FIRST))
+    } else if age < slowest {
+        within
+    } else {
+        let longest = if age < slowest * 5.0 { PAUSE } else { LONG_PAUSE };
+        (age / 10.0).clamp(within.min(longest), longest)
+    };
+    let jitter = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.5 };
+    let pause = Duration::from_secs_f64(pause * (0.85 + 0.3 * jitter));
+    match retry_after {
+        // Upwards only: what was asked for is kept, but not by all tickets in the same instant.
+        Some(asked) if asked >= pause => asked.saturating_add(Duration::from_secs_f64(jitter * 0.25)),
+        _ => pause,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Ages at which a ticket is looked at, in seconds, without jitter.
+    fn looks(typical: (f64, f64), until: f64) -> Vec<f64> {
+        let mut ages = Vec::new();
+        let mut age = 0.0;
+        while age < until {
+            age += next_look(Duration::from_secs_f64(age), typical, None, 0.5).as_secs_f64();
+            ages.push(age);
+        }
+        ages
+    }
+
+    #[test]
+    fn pauses_follow_the_age_of_the_ticket() {
+        for (age, typical, milliseconds) in [
+            (0.0, (12.0, 14.0), 5),
+            (0.005, (12.0, 14.0), 7),
+            (0.1, (12.0, 14.0), 150),
+            (2.0, (12.0, 14.0), 3_000),
+            (11.0, (12.0, 14.0), 1_000),
+            (13.0, (12.0, 14.0), 500),
+            (20.0, (12.0, 14.0), 2_000),
+            (60.0, (12.0, 14.0), 5_000),
+            (100.0, (12.0, 14.0), 10_000),
+            (1.0, (2.0, 5.0), 500),
+            (3.0, (2.0, 5.0), 750),
+            (37.0, (36.0, 41.0), 1_250),
+            (3.0, (2.0, 34.0), 2_000),
+            (0.0, (f64::NAN, f64::NAN), 5),
+            (6.0, (-1.0, 0.0), 600),
+        ] {
+            let pause = next_look(Duration::from_secs_f64(age), typical, None, 0.5);
+            assert_eq!(pause.as_millis(), milliseconds, "{age} {typical:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_provider_asks_for_is_kept() {
+        let asked = Some(Duration::from_secs(7));
+        assert_eq!(next_look(Duration::ZERO, (2.0, 5.0), asked, 0.0), Duration::from_secs(7));
+        assert!(next_look(Duration::ZERO, (2.0, 5.0), asked, 1.0) > Duration::from_secs(7));
+        let short = Some(Duration::from_millis(1));
+        assert_eq!(next_look(Duration::from_secs(100), (2.0, 5.0), short, 0.5), Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_quick_model_is_noticed_soon_and_a_slow_one_is_not_pestered() {
+        for (typical, most) in [((2.0, 5.0), 20), ((12.0, 14.0), 20), ((36.0, 41.0), 25), ((2.0, 34.0), 35)] {
+            let ages = looks(typical, typical.1);
+            assert!(ages.len() <= most, "{typical:?}: {} looks", ages.len());
+            assert!(ages[0] < 0.01 && ages[2] < 0.05, "{ages:?}");
+            assert!(ages.iter().any(|age| (age - typical.0).abs() < 0.02), "none as soon as it may be done: {ages:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pauses_stay_within_bounds(
+            age in 0.0..1e7_f64,
+            quickest in prop::num::f64::ANY,
+            slowest in prop::num::f64::ANY,
+            asked in prop::option::of(0_u64..100_000),
+            jitter in prop::num::f64::ANY,
+        ) {
+            let asked = asked.map(Duration::from_millis);
+            let pause = next_look(Duration::from_secs_f64(age), (quickest, slowest), asked, jitter);
+            prop_assert!(pause >= asked.unwrap_or(Duration::from_millis(4)));
+            let most = Duration::from_secs_f64(LONG_PAUSE * 1.15).max(asked.unwrap_or_default() + Duration::from_millis(250));
+            prop_assert!(pause <= most);
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 mod errors;
 mod query;
+pub mod sqlite;
 
 use async_trait::async_trait;
 use std::sync::Arc;

@@ -47,8 +47,9 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// A put or get that takes longer than this hangs: 20 MB on a line of 2 Mbit/s take 80 s.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// How often what is there under a name may change between looking and writing.
-const ROUNDS: usize = 4;
+/// How often what is there under a name may change between looking and writing. Of several who write the same name at once, each
+/// round lets one through.
+const ROUNDS: usize = 32;
 
 /// Pictures in a bucket of Google Cloud Storage.
 #[derive(Debug)]
@@ -176,6 +177,7 @@ impl GcsBucket {
 #[async_trait]
 impl Bucket for GcsBucket {
     async fn put(&self, name: &ObjectName, bytes: Bytes, format: ImageFormat) -> Result<Stored, BucketError> {
+        ours(name)?;
         let whole = async {
             self.store(name, &bytes, format).await?;
             let cost = PriceTable::builtin().storage().map(|price| price.cost(bytes.len() as u64));
@@ -185,6 +187,7 @@ impl Bucket for GcsBucket {
     }
 
     async fn get(&self, name: &ObjectName) -> Result<Bytes, BucketError> {
+        ours(name)?;
         let bytes = tokio::time::timeout(PATIENCE, self.objects.read(name)).await.unwrap_or_else(|_| Err(hangs()))?;
         bytes.ok_or_else(|| BucketError::NotFound(name.clone()))
     }
@@ -195,6 +198,13 @@ impl Bucket for GcsBucket {
         }
         Ok(())
     }
+}
+
+fn ours(name: &ObjectName) -> Result<(), BucketError> {
+    if name.is_ours() {
+        return Ok(());
+    }
+    Err(BucketError::Refused(format!("'{name}' is not a name that darkroom gives to a picture")))
 }
 
 fn hangs() -> BucketError {

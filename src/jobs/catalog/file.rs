@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use super::{CatalogError, Model, Parameter, ParameterKind};
 
+/// 20 MP: what FLUX.1 and FLUX.2 take (checks in two official clients).
+const MAX_IMAGE_PIXELS: u64 = 20_000_000;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -29,6 +32,7 @@ struct RawModel {
     needs_one_of: Vec<String>,
     max_pixels: Option<u64>,
     min_image_side: Option<u32>,
+    max_image_pixels: Option<u64>,
     parameters: Vec<Entry>,
 }
 
@@ -122,6 +126,7 @@ impl File {
             needs_one_of: raw.needs_one_of.clone(),
             max_pixels: raw.max_pixels,
             min_image_side: raw.min_image_side,
+            max_image_pixels: raw.max_image_pixels.unwrap_or(MAX_IMAGE_PIXELS),
         })
     }
 

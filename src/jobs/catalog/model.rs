@@ -29,6 +29,8 @@ pub struct Model {
     pub max_pixels: Option<u64>,
     /// Smallest side of an input image in pixels, where it is documented.
     pub min_image_side: Option<u32>,
+    /// Largest width x height of an input image in pixels.
+    pub max_image_pixels: u64,
 }
 
 /// Sides made from a ratio are multiples of this: it suits the steps of every model (16 and 32).

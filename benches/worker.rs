@@ -1,0 +1,101 @@
+//! The main job at full speed: N small jobs through `darkroom worker --until-idle` against the instant simulator.
+//!
+//! `cargo bench --bench worker` prints jobs per second, peak memory and database size for 10,000 jobs;
+//! `DARKROOM_BENCH_JOBS=1000 cargo bench --bench worker` does the same for fewer. It fails where the books do not equal the
+//! simulator's bill, never over a timing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench prints its figures and stops where it cannot run"
+)]
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+fn main() {
+    // `cargo test --benches` only wants to know that it builds and starts.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let count: usize = std::env::var("DARKROOM_BENCH_JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000);
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let lines: Vec<String> = (0..count)
+        .map(|index| {
+            format!(
+                r#"{{"prompt":"job {index}","model":"flux-2-klein-4b","width":64,"height":64,"output_format":"png"}}"#
+            )
+        })
+        .collect();
+    let file = folder.path().join("jobs.jsonl");
+    std::fs::write(&file, lines.join("\n")).unwrap();
+
+    let begun = Instant::now();
+    let submitted = darkroom(folder.path(), &["submit", "--json", "--file", file.to_str().unwrap()]).output().unwrap();
+    assert!(submitted.status.success(), "{}", String::from_utf8_lossy(&submitted.stderr));
+    let submit_time = begun.elapsed();
+
+    let begun = Instant::now();
+    let worker = darkroom(folder.path(), &["worker", "--until-idle"]).stdout(Stdio::null()).spawn().unwrap();
+    let (success, peak) = watch(worker);
+    let time = begun.elapsed();
+    assert!(success, "the worker failed");
+
+    let costs = darkroom(folder.path(), &["costs", "--json", "--days", "2"]).output().unwrap();
+    let costs: Value = serde_json::from_slice(&costs.stdout).unwrap();
+    assert_eq!(costs["count"], count, "every job has its one charge");
+
+    println!("jobs                {count}");
+    println!("submit              {:.2} s", submit_time.as_secs_f64());
+    println!("run until idle      {:.2} s = {:.0} jobs/s", time.as_secs_f64(), count as f64 / time.as_secs_f64());
+    println!(
+        "peak memory         {}",
+        peak.map_or_else(|| "not known here".to_owned(), |kb| format!("{} MB", kb / 1024))
+    );
+    println!("database            {:.1} MB", size(&data, "darkroom.db") as f64 / 1e6);
+    println!("spent (simulated)   ${}", costs["total_usd"].as_str().unwrap_or("?"));
+}
+
+fn darkroom(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_darkroom"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", folder)
+        .env("DARKROOM_DATA_DIR", folder.join("data"))
+        .env("DARKROOM_LOG_DIR", folder.join("logs"))
+        .env("DARKROOM_SIMULATOR_SPEED", "instant");
+    command
+}
+
+/// Waits for the end; returns success and the peak of resident memory in kB where the system tells it.
+fn watch(mut child: Child) -> (bool, Option<u64>) {
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = None;
+    loop {
+        if let Some(kilobytes) = std::fs::read_to_string(&status).ok().and_then(|text| high_water(&text)) {
+            peak = Some(kilobytes);
+        }
+        if let Some(ended) = child.try_wait().unwrap() {
+            return (ended.success(), peak);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn high_water(status: &str) -> Option<u64> {
+    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
+}
+
+fn size(data: &Path, name: &str) -> u64 {
+    ["", "-wal", "-shm"]
+        .iter()
+        .filter_map(|end| std::fs::metadata(data.join(format!("{name}{end}"))).ok())
+        .map(|file| file.len())
+        .sum()
+}

@@ -1,0 +1,53 @@
+//! Owns the download of a finished picture. Must not send the key: a signed link needs none.
+
+use bytes::Bytes;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Response};
+
+use super::picture;
+use super::transport::{self, BodyError};
+use crate::provider::{FetchError, Picture};
+
+/// Largest picture that is read, in bytes.
+const MAX_PICTURE: usize = 64 * 1024 * 1024;
+
+/// Downloads and decodes the picture behind `url`, which may be asked.
+pub(super) async fn fetch(client: &Client, url: url::Url, timeout: std::time::Duration) -> Result<Picture, FetchError> {
+    let response = transport::send(client.get(url).timeout(timeout))
+        .await
+        .map_err(|no_reply| FetchError::Later { reason: no_reply.reason })?;
+    judge(response.status().as_u16())?;
+    let announced = announced_type(&response);
+    let bytes = transport::read(response, MAX_PICTURE).await.map_err(|error| match error {
+        BodyError::TimedOut => FetchError::Later { reason: "the picture did not arrive whole in time".to_owned() },
+        BodyError::TooLarge => FetchError::Broken { reason: "the picture is larger than 64 MiB".to_owned() },
+        BodyError::Cut(reason) => FetchError::Broken { reason: format!("the picture broke off: {reason}") },
+    })?;
+    decode(bytes, announced).await
+}
+
+/// An expired link answers like Azure Blob storage, 403; the code is not documented. Other refusals may also be the link's.
+fn judge(status: u16) -> Result<(), FetchError> {
+    match status {
+        200..=299 => Ok(()),
+        300..=399 => Err(FetchError::Broken { reason: format!("a redirect (HTTP {status}), which is not followed") }),
+        408 | 425 | 429 => Err(FetchError::Later { reason: format!("the picture's host answered HTTP {status}") }),
+        400..=499 => {
+            Err(FetchError::Expired { reason: format!("the picture's link does not work any more (HTTP {status})") })
+        }
+        _ => Err(FetchError::Later { reason: format!("the picture's host answered HTTP {status}") }),
+    }
+}
+
+fn announced_type(response: &Response) -> Option<String> {
+    response.headers().get(CONTENT_TYPE)?.to_str().ok().map(str::to_owned)
+}
+
+async fn decode(bytes: Bytes, announced: Option<String>) -> Result<Picture, FetchError> {
+    let copy = bytes.clone();
+    let facts = tokio::task::spawn_blocking(move || picture::whole(&copy, announced.as_deref()))
+        .await
+        .map_err(|_| FetchError::Broken { reason: "the picture made the decoder fail".to_owned() })?
+        .map_err(|why| FetchError::Broken { reason: format!("what came is not the picture: {why}") })?;
+    Ok(Picture { bytes, format: facts.format, width: facts.width, height: facts.height })
+}

@@ -1,0 +1,183 @@
+//! The adapter of the provider port that speaks the FLUX API over HTTP. The simulator answers the same client.
+//!
+//! This file owns the client: what is sent where, and which requests carry the key. What an answer means is in `submit`,
+//! `check` and `fetch`; which address may be asked is in `address`. Must not retry anything: engines do.
+
+mod address;
+mod check;
+mod fetch;
+mod picture;
+mod prepare;
+mod reply;
+mod submit;
+mod transport;
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Client, RequestBuilder};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::{CheckError, CreditsError, FetchError, Look, Order, Picture, Provider, Sample, SubmitError};
+use crate::costs::Credits;
+use crate::jobs::{Receipt, Spec, Ticket};
+use address::Addresses;
+
+/// The header that carries the key.
+const KEY_HEADER: HeaderName = HeaderName::from_static("x-key");
+
+/// What the client needs to know.
+#[derive(Debug, Clone)]
+pub struct FluxOptions {
+    /// `https://api.bfl.ai`, a regional host, or a simulator.
+    pub base_url: Url,
+    /// The API key; a simulator may want none.
+    pub key: Option<SecretString>,
+    /// To be connected.
+    pub connect_timeout: Duration,
+    /// For an order from its first byte to the whole answer, uploads of input images included. An order that passes it is
+    /// unknown, so it is generous.
+    pub submit_timeout: Duration,
+    /// For a look at a ticket or at the credits.
+    pub check_timeout: Duration,
+    /// For the download of a picture.
+    pub fetch_timeout: Duration,
+}
+
+impl FluxOptions {
+    /// The usual patience: 10 s to connect, 90 s for an order, 20 s for a look, 120 s for a picture.
+    pub fn new(base_url: Url, key: Option<SecretString>) -> Self {
+        Self {
+            base_url,
+            key,
+            connect_timeout: Duration::from_secs(10),
+            submit_timeout: Duration::from_secs(90),
+            check_timeout: Duration::from_secs(20),
+            fetch_timeout: Duration::from_mins(2),
+        }
+    }
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum FluxClientError {
+    /// The base URL cannot be used.
+    #[error("the API's address cannot be used: {0}")]
+    BaseUrl(&'static str),
+    /// The key cannot stand in a header.
+    #[error("the API key contains characters that no key has, such as a line break")]
+    Key,
+    /// TLS could not be set up.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Http(#[from] reqwest::Error),
+}
+
+/// A client of the FLUX API. Cheap to share; has no state but its connections.
+pub struct FluxClient {
+    addresses: Addresses,
+    key: Option<HeaderValue>,
+    orders: Client,
+    reading: Client,
+    submit_timeout: Duration,
+    check_timeout: Duration,
+    fetch_timeout: Duration,
+}
+
+impl fmt::Debug for FluxClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("FluxClient").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl FluxClient {
+    /// A client. Connects to nothing.
+    pub fn new(options: FluxOptions) -> Result<Self, FluxClientError> {
+        let addresses = Addresses::new(options.base_url).map_err(FluxClientError::BaseUrl)?;
+        let key = options.key.as_ref().map(|key| {
+            HeaderValue::from_str(key.expose_secret().trim()).map(|mut key| {
+                key.set_sensitive(true);
+                key
+            })
+        });
+        let plain = addresses.is_plain();
+        Ok(Self {
+            key: key.transpose().map_err(|_| FluxClientError::Key)?,
+            orders: transport::order_client(options.connect_timeout, plain)?,
+            reading: transport::reading_client(options.connect_timeout, plain)?,
+            addresses,
+            submit_timeout: options.submit_timeout,
+            check_timeout: options.check_timeout,
+            fetch_timeout: options.fetch_timeout,
+        })
+    }
+
+    /// Adds the key. Only for addresses that `Addresses` made or allowed for tickets.
+    fn with_key(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.key {
+            Some(key) => request.header(KEY_HEADER, key.clone()),
+            None => request,
+        }
+    }
+}
+
+#[async_trait]
+impl Provider for FluxClient {
+    async fn prepare(&self, spec: &Spec) -> Result<Order, SubmitError> {
+        prepare::prepare(spec).await
+    }
+
+    async fn submit(&self, order: Order) -> Result<Receipt, SubmitError> {
+        let request = self
+            .with_key(self.orders.post(self.addresses.endpoint(&order.route)))
+            .header(CONTENT_TYPE, "application/json")
+            .timeout(self.submit_timeout)
+            .body(order.body.to_string());
+        let reply = transport::exchange(request, reply::MAX_JSON).await.map_err(submit::unanswered)?;
+        submit::answered(&reply, &self.addresses, Utc::now())
+    }
+
+    async fn check(&self, ticket: &Ticket) -> Result<Look, CheckError> {
+        let Some(url) = self.addresses.polling(&ticket.polling_url) else {
+            let place = address::shown(&ticket.polling_url);
+            return Err(CheckError::Foreign {
+                message: format!("the ticket is at {place}, where the key must not go"),
+            });
+        };
+        let request = self.with_key(self.reading.get(url)).timeout(self.check_timeout);
+        let reply = transport::exchange(request, reply::MAX_JSON).await.map_err(check::unanswered)?;
+        check::answered(&reply)
+    }
+
+    async fn fetch(&self, sample: &Sample) -> Result<Picture, FetchError> {
+        let Some(url) = self.addresses.sample(&sample.url) else {
+            let place = address::shown(&sample.url);
+            return Err(FetchError::Foreign { reason: format!("the picture is at {place}, which is not fetched") });
+        };
+        fetch::fetch(&self.reading, url, self.fetch_timeout).await
+    }
+
+    async fn credits(&self) -> Result<Credits, CreditsError> {
+        let request = self.with_key(self.reading.get(self.addresses.endpoint("credits"))).timeout(self.check_timeout);
+        let reply = transport::exchange(request, reply::MAX_JSON)
+            .await
+            .map_err(|no_reply| CreditsError::Unavailable(no_reply.reason))?;
+        match reply.status {
+            200 => {}
+            401 | 403 => return Err(CreditsError::KeyRejected(reply.complaint())),
+            422 if reply.is_malformed_key() => return Err(CreditsError::KeyRejected(reply.complaint())),
+            _ => return Err(CreditsError::Unavailable(reply.complaint())),
+        }
+        let body = reply.json().map_err(CreditsError::Unavailable)?;
+        match body.get("credits") {
+            // An account may be overdrawn, so a negative number is one.
+            Some(serde_json::Value::Number(number)) => {
+                Credits::from_json(number).map_err(|error| CreditsError::Unavailable(error.to_string()))
+            }
+            _ => Err(CreditsError::Unavailable("the answer names no credits".to_owned())),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Owns how a spec becomes an order: the catalog's body, with input images loaded and checked. Must not send anything.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
+
+use super::picture;
+use crate::jobs::{Catalog, FailureCode, ImageSource, Model, Problem, Spec};
+use crate::provider::{Order, SubmitError};
+
+/// Largest input image in bytes (the API's limit: 20 MB).
+const MAX_INPUT: u64 = 20_000_000;
+
+/// Turns a spec into an order.
+pub(super) async fn prepare(spec: &Spec) -> Result<Order, SubmitError> {
+    let catalog = Catalog::builtin();
+    let mut body = catalog.request_body(spec).map_err(|problems| wrong(catalog.model(&spec.model), &problems))?;
+    let Some(model) = catalog.model(&spec.model) else {
+        return Err(SubmitError::Refused {
+            code: FailureCode::InvalidRequest,
+            message: "the model is not known".to_owned(),
+        });
+    };
+    for parameter in model.images() {
+        let name = &parameter.name;
+        match body.get_mut(name) {
+            Some(Value::Array(images)) => {
+                for image in images {
+                    load(name, image, spec, model).await?;
+                }
+            }
+            Some(image) => load(name, image, spec, model).await?,
+            None => {}
+        }
+    }
+    Ok(Order { route: model.route.clone(), body: Value::Object(body) })
+}
+
+/// All problems in one line. The code is that of the first: what is wrong with an image is told from the rest.
+fn wrong(model: Option<&Model>, problems: &[Problem]) -> SubmitError {
+    let about_image = problems
+        .first()
+        .is_some_and(|problem| model.is_some_and(|model| model.images().any(|image| image.name == problem.parameter)));
+    let code = if about_image { FailureCode::InvalidInput } else { FailureCode::InvalidRequest };
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    SubmitError::Refused { code, message: lines.join("; ") }
+}
+
+/// Replaces what names an image by what is sent for it: a URL as it is, anything else as base64.
+async fn load(name: &str, image: &mut Value, spec: &Spec, model: &Model) -> Result<(), SubmitError> {
+    let refused = |why: String| SubmitError::Refused {
+        code: FailureCode::InvalidInput,
+        message: crate::jobs::text::clean_line(&format!("{name}: {why}"), 280),
+    };
+    let text = image.as_str().unwrap_or_default();
+    let source = ImageSource::parse(text, spec.from_shared_store).map_err(|error| refused(error.0.to_owned()))?;
+    let limits = (model.min_image_side, model.max_image_pixels);
+    let sent = match source {
+        ImageSource::Url(url) => url,
+        ImageSource::Base64(text) => blocking(move || checked_base64(text, limits)).await.map_err(refused)?,
+        ImageSource::File(path) => {
+            let bytes = read(&path).await.map_err(|why| refused(format!("{path}: {why}")))?;
+            let checked = blocking(move || check(&bytes, limits).map(|()| STANDARD.encode(&bytes))).await;
+            checked.map_err(|why| refused(format!("{path}: {why}")))?
+        }
+    };
+    *image = Value::String(sent);
+    Ok(())
+}
+
+/// Reads a regular file: a device or a pipe would never end.
+async fn read(path: &str) -> Result<Vec<u8>, String> {
+    let about = tokio::fs::metadata(path).await.map_err(|error| format!("cannot be read: {error}"))?;
+    if !about.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    let file = tokio::fs::File::open(path).await.map_err(|error| format!("cannot be read: {error}"))?;
+    let mut bytes = Vec::with_capacity(about.len().min(MAX_INPUT) as usize);
+    let read = file.take(MAX_INPUT + 1).read_to_end(&mut bytes).await;
+    read.map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > MAX_INPUT { Err("is larger than 20 MB".to_owned()) } else { Ok(bytes) }
+}
+
+fn checked_base64(text: String, limits: (Option<u32>, u64)) -> Result<String, String> {
+    let bytes = STANDARD.decode(&text).or_else(|_| STANDARD_NO_PAD.decode(&text));
+    let bytes = bytes.map_err(|_| "is not valid base64".to_owned())?;
+    if bytes.len() as u64 > MAX_INPUT {
+        return Err("is larger than 20 MB".to_owned());
+    }
+    check(&bytes, limits).map(|()| text)
+}
+
+/// Whether the API would take the image, as far as its header tells.
+fn check(bytes: &[u8], (min_side, max_pixels): (Option<u32>, u64)) -> Result<(), String> {
+    let facts = picture::header(bytes)?;
+    let size = format!("{}x{} pixels", facts.width, facts.height);
+    if u64::from(facts.width) * u64::from(facts.height) > max_pixels {
+        return Err(format!("{size} are more than {} million", max_pixels / 1_000_000));
+    }
+    match min_side {
+        Some(min) if facts.width < min || facts.height < min => Err(format!("{size}; each side needs at least {min}")),
+        _ => Ok(()),
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err("it made the decoder fail".to_owned()))
+}

@@ -1,0 +1,221 @@
+//! Owns what the answer to an order means. Pure. Must never call uncertain certain: what may have been billed is `Unknown`.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::address::{self, Addresses, MAX_URL};
+use super::reply::{self, Reply};
+use super::transport::NoReply;
+use crate::jobs::{FailureCode, Receipt, Ticket};
+use crate::provider::SubmitError;
+
+/// Longest ticket id that is taken, in bytes; the API's are UUIDs of 36.
+const MAX_ID: usize = 256;
+
+/// An order to which no answer came.
+pub(super) fn unanswered(no_reply: NoReply) -> SubmitError {
+    if no_reply.never_sent {
+        return SubmitError::NotAccepted { reason: no_reply.reason, retry_after: None, full: false };
+    }
+    SubmitError::Unknown { reason: format!("{}; the order may have been taken", no_reply.reason) }
+}
+
+/// An order that was answered.
+///
+/// A status from 400 on says that it was refused, except for those that somebody between us and the provider may have made up
+/// while it was being worked on (408, 425, 499). A redirect is documented nowhere, so nobody knows what it means: unknown. A 5xx
+/// may come after the ticket was made, but 503 is the documented "not now".
+pub(super) fn answered(reply: &Reply, addresses: &Addresses, now: DateTime<Utc>) -> Result<Receipt, SubmitError> {
+    match reply.status {
+        200..=299 => accepted(reply, addresses, now),
+        401 | 403 => Err(account(FailureCode::KeyRejected, reply)),
+        402 => Err(account(FailureCode::OutOfCredits, reply)),
+        422 if reply.is_malformed_key() => Err(account(FailureCode::KeyRejected, reply)),
+        429 => Err(SubmitError::NotAccepted { reason: reply.complaint(), retry_after: reply.wait(), full: true }),
+        503 => Err(SubmitError::NotAccepted { reason: reply.complaint(), retry_after: reply.wait(), full: false }),
+        408 | 425 | 499 => Err(unknown(&reply.complaint())),
+        400..=499 => Err(SubmitError::Refused { code: FailureCode::InvalidRequest, message: reply.complaint() }),
+        300..=399 => Err(unknown(&format!(
+            "the provider answered with a redirect (HTTP {}), which is not followed",
+            reply.status
+        ))),
+        _ => Err(unknown(&reply.complaint())),
+    }
+}
+
+fn account(code: FailureCode, reply: &Reply) -> SubmitError {
+    SubmitError::Account { code, message: reply.complaint() }
+}
+
+fn unknown(what: &str) -> SubmitError {
+    SubmitError::Unknown { reason: format!("{what}; the order may have been taken") }
+}
+
+/// A 2xx means that the order was taken; without a usable ticket nobody can collect it.
+fn accepted(reply: &Reply, addresses: &Addresses, now: DateTime<Utc>) -> Result<Receipt, SubmitError> {
+    let body = reply.json().map_err(|why| unknown(&why))?;
+    let text = |key: &str, max: usize| {
+        let text = body.get(key).and_then(Value::as_str)?;
+        (!text.is_empty() && text.len() <= max && !text.chars().any(char::is_control)).then(|| text.to_owned())
+    };
+    let id = text("id", MAX_ID).ok_or_else(|| unknown("the answer holds no usable ticket id"))?;
+    let polling_url = text("polling_url", MAX_URL)
+        .filter(|url| url::Url::parse(url).is_ok())
+        .ok_or_else(|| unknown("the answer holds no usable address for the ticket"))?;
+    let receipt = Receipt {
+        ticket: Ticket { id, polling_url },
+        cost: reply::credits(body.get("cost")),
+        input_megapixels: reply::decimal(body.get("input_mp")),
+        output_megapixels: reply::decimal(body.get("output_mp")),
+        accepted_at: now,
+    };
+    if addresses.polling(&receipt.ticket.polling_url).is_none() {
+        let place = address::shown(&receipt.ticket.polling_url);
+        return Err(SubmitError::AcceptedUnusable {
+            receipt: Box::new(receipt),
+            code: FailureCode::ForeignAddress,
+            message: format!("the provider names {place} for the ticket, where the key must not go"),
+        });
+    }
+    Ok(receipt)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use url::Url;
+
+    use super::*;
+
+    const POLL: &str = "https://api.eu2.bfl.ai/v1/get_result?id=1";
+
+    fn judge(status: u16, body: &str) -> Result<Receipt, SubmitError> {
+        let reply = Reply { status, retry_after: Some(Duration::from_secs(7)), body: Ok(body.to_owned().into()) };
+        let addresses = Addresses::new(Url::parse("https://api.bfl.ai").unwrap()).unwrap();
+        answered(&reply, &addresses, DateTime::UNIX_EPOCH)
+    }
+
+    /// The error's decision as one word.
+    fn word(result: &Result<Receipt, SubmitError>) -> String {
+        match result {
+            Ok(_) => "accepted".to_owned(),
+            Err(SubmitError::NotAccepted { full: true, retry_after: Some(_), .. }) => "full".to_owned(),
+            Err(SubmitError::NotAccepted { full: false, retry_after: Some(_), .. }) => "later".to_owned(),
+            Err(SubmitError::NotAccepted { .. }) => "not accepted, and the wait is lost".to_owned(),
+            Err(SubmitError::Refused { code, .. } | SubmitError::Account { code, .. }) => code.as_str().to_owned(),
+            Err(SubmitError::Unknown { .. }) => "unknown".to_owned(),
+            Err(SubmitError::AcceptedUnusable { code, .. }) => format!("accepted, {}", code.as_str()),
+        }
+    }
+
+    #[test]
+    fn every_status_has_one_meaning() {
+        let ticket = format!(r#"{{"id":"1","polling_url":"{POLL}"}}"#);
+        for (status, body, meaning) in [
+            (200, ticket.as_str(), "accepted"),
+            (202, &ticket, "accepted"),
+            (301, "", "unknown"),
+            (303, &ticket, "unknown"),
+            (307, "", "unknown"),
+            (400, r#"{"detail":"Finetune not found or not ready"}"#, "invalid_request"),
+            (401, "", "key_rejected"),
+            (402, r#"{"detail":"Insufficient credits"}"#, "out_of_credits"),
+            (403, r#"{"detail":"Not authenticated"}"#, "key_rejected"),
+            (404, r#"{"detail":"Not Found"}"#, "invalid_request"),
+            (405, "", "invalid_request"),
+            (408, "", "unknown"),
+            (413, "<html>", "invalid_request"),
+            (422, r#"{"detail":"Invalid API key format"}"#, "key_rejected"),
+            (422, r#"{"detail":[{"loc":["body","x"],"msg":"Extra inputs are not permitted"}]}"#, "invalid_request"),
+            (425, "", "unknown"),
+            (429, r#"{"detail":"too many active tasks"}"#, "full"),
+            (499, "", "unknown"),
+            (500, &ticket, "unknown"),
+            (502, "<html>", "unknown"),
+            (503, "", "later"),
+            (504, "", "unknown"),
+            (520, "", "unknown"),
+            (599, "", "unknown"),
+            (999, "", "unknown"),
+        ] {
+            assert_eq!(word(&judge(status, body)), meaning, "HTTP {status} {body}");
+        }
+    }
+
+    #[test]
+    fn a_receipt_keeps_what_the_reply_names_and_ignores_nonsense_beside_it() {
+        for (extra, cost, output) in [
+            (r#","cost":3.0,"input_mp":0.0,"output_mp":1.0"#, Some("3"), Some("1")),
+            (r#","cost":4.5,"output_mp":1.98"#, Some("4.5"), Some("1.98")),
+            (r#","cost":null,"output_mp":null"#, None, None),
+            (r#","cost":"3","output_mp":"1""#, None, None),
+            (r#","cost":-3,"output_mp":-1"#, None, None),
+            (r#","cost":{"a":1}"#, None, None),
+            (r#","cost":1e30"#, None, None),
+            ("", None, None),
+        ] {
+            let receipt = judge(200, &format!(r#"{{"id":"1","polling_url":"{POLL}"{extra}}}"#)).unwrap();
+            assert_eq!(receipt.cost.map(|cost| cost.to_string()).as_deref(), cost, "{extra}");
+            assert_eq!(receipt.output_megapixels.map(|mp| mp.normalize().to_string()).as_deref(), output, "{extra}");
+            assert_eq!(receipt.ticket.polling_url, POLL);
+        }
+    }
+
+    #[test]
+    fn an_accepted_order_without_a_usable_ticket_is_unknown() {
+        let long = format!(r#"{{"id":"{}","polling_url":"{POLL}"}}"#, "x".repeat(257));
+        let far = format!(r#"{{"id":"1","polling_url":"https://api.bfl.ai/{}"}}"#, "x".repeat(5000));
+        for body in [
+            "",
+            "null",
+            "[]",
+            "3",
+            "\"id\"",
+            "<html>ok</html>",
+            "{\"id\":\"1\"",
+            "\u{feff}{}",
+            "{}",
+            r#"{"id":"1"}"#,
+            r#"{"polling_url":"https://api.bfl.ai/"}"#,
+            r#"{"id":1,"polling_url":"https://api.bfl.ai/"}"#,
+            r#"{"id":"","polling_url":"https://api.bfl.ai/"}"#,
+            r#"{"id":"a\u001b[2J","polling_url":"https://api.bfl.ai/"}"#,
+            r#"{"id":"1","polling_url":"not a url"}"#,
+            r#"{"id":"1","polling_url":"/v1/get_result"}"#,
+            r#"{"id":"1","polling_url":["https://api.bfl.ai/"]}"#,
+            r#"{"id":"1","polling_url":"https://api.bfl.ai/\n"}"#,
+            r#"{"id":"1","polling_url":"https://api.bfl.ai/","cost":1e999}"#,
+            &long,
+            &far,
+        ] {
+            assert_eq!(word(&judge(200, body)), "unknown", "{body:.80}");
+        }
+        let cut = Reply { status: 200, retry_after: None, body: Err("the answer broke off".to_owned()) };
+        let addresses = Addresses::new(Url::parse("https://api.bfl.ai").unwrap()).unwrap();
+        assert_eq!(word(&answered(&cut, &addresses, DateTime::UNIX_EPOCH)), "unknown");
+    }
+
+    #[test]
+    fn a_ticket_elsewhere_is_booked_but_never_asked() {
+        for url in
+            ["https://evil.example/x?id=1", "http://api.bfl.ai/x", "file:///etc/passwd", "https://u:p@api.bfl.ai/x"]
+        {
+            let body = format!(r#"{{"id":"1","polling_url":"{url}","cost":3}}"#);
+            match judge(200, &body) {
+                Err(SubmitError::AcceptedUnusable { receipt, code: FailureCode::ForeignAddress, message }) => {
+                    assert_eq!(receipt.cost.unwrap().to_string(), "3");
+                    assert!(!message.contains("id=1"), "{message}");
+                }
+                other => panic!("{url}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_missing_connection_is_certain() {
+        let lost = |never_sent| unanswered(NoReply { never_sent, reason: "x".to_owned() });
+        assert!(matches!(lost(true), SubmitError::NotAccepted { full: false, .. }));
+        assert!(matches!(lost(false), SubmitError::Unknown { .. }));
+    }
+}
