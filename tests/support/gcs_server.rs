@@ -16,7 +16,7 @@ const FOLDER: &str = "fake-gcs-server-v1.56.1";
 const PROGRAM: &str = "fake-gcs-server";
 
 /// Ends the server as soon as the suite's end of the pipe is closed, which happens however the suite ends: killed as well.
-const TETHER: &str = r#""$@" & server=$!; cat >/dev/null; kill -9 $server"#;
+const TETHER: &str = r#""$@" & server=$!; cat >/dev/null; kill -9 $server; wait $server"#;
 
 /// The running server.
 pub struct GcsServer {

@@ -1,5 +1,10 @@
 //! What several test modules need: a house of one's own (data, logs, environment) with the real program in it.
 
+#[cfg(feature = "gcs")]
+pub mod gcs_fake;
+#[cfg(feature = "gcs")]
+pub mod gcs_server;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -123,8 +128,3 @@ pub fn path_text(path: &Path) -> &str {
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
-
-#[cfg(feature = "gcs")]
-pub mod gcs_fake;
-#[cfg(feature = "gcs")]
-pub mod gcs_server;

@@ -47,6 +47,12 @@ impl Answer {
         self.status == 404 && self.message.to_ascii_lowercase().contains("bucket does not exist")
     }
 
+    /// Google's client keeps the sentence of an answer and drops the word for it, so both are looked at.
+    fn is_rate_limit(&self) -> bool {
+        let text = format!("{} {}", self.reason, self.message).to_ascii_lowercase();
+        text.contains("ratelimit") || text.contains("rate limit")
+    }
+
     /// One line: what was tried, and why it failed.
     fn line(&self, what: &str) -> String {
         let Self { status, message, .. } = self;
@@ -60,7 +66,7 @@ impl Answer {
                 "{}; Google does not accept the credentials: {HOW_TO_SIGN_IN}",
                 self.line(what)
             )),
-            403 if self.reason.to_ascii_lowercase().contains("ratelimit") => BucketError::Unavailable(self.line(what)),
+            403 if self.is_rate_limit() => BucketError::Unavailable(self.line(what)),
             403 => BucketError::Refused(format!(
                 "{}; the credentials lack rights on the bucket {bucket}: give them the role Storage Object Admin \
                  (roles/storage.objectAdmin) there",
@@ -112,6 +118,22 @@ pub(super) fn no_token(error: &CredentialsError, what: &str) -> BucketError {
     }
 }
 
+/// Why a URL could not be signed. Without a key file Google's own service signs; its answer stands deep in the error.
+pub(super) fn unsigned(error: &(dyn std::error::Error + 'static)) -> BucketError {
+    let line = format!("the picture's URL cannot be signed: {}", clean_line(&with_causes(error), 240));
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let remote = causes.find_map(|cause| cause.downcast_ref::<Error>());
+    match remote.map(Error::http_status_code) {
+        Some(Some(403)) => BucketError::Refused(format!(
+            "{line}; give the service account the role Service Account Token Creator \
+             (roles/iam.serviceAccountTokenCreator) on itself, or use its key file"
+        )),
+        Some(None | Some(408 | 429 | 500..)) => BucketError::Unavailable(line),
+        // A key that does not sign, or an answer that will not change.
+        Some(Some(_)) | None => BucketError::Refused(line),
+    }
+}
+
 /// The line for a bucket that is not there.
 pub(super) fn no_bucket(bucket: &str) -> String {
     format!("there is no bucket {bucket}: create it, or correct FIREBASE_STORAGE_BUCKET")
@@ -137,4 +159,35 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(status: u16) -> BucketError {
+        let body = bytes::Bytes::from_static(b"{}");
+        unsigned(&std::io::Error::other(Error::http(status, google_cloud_storage::http::HeaderMap::new(), body)))
+    }
+
+    #[test]
+    fn a_signature_that_google_refuses_is_for_a_person_and_one_that_fails_in_passing_is_not() {
+        assert!(matches!(remote(403), BucketError::Refused(line) if line.contains("serviceAccountTokenCreator")));
+        assert!(matches!(remote(404), BucketError::Refused(_)));
+        assert!(matches!(remote(503), BucketError::Unavailable(_)));
+        assert!(matches!(unsigned(&std::io::Error::other("no such key")), BucketError::Refused(_)));
+    }
+
+    #[test]
+    fn what_a_proxy_says_is_shown_as_a_line_or_not_at_all() {
+        let line = |status, body: &[u8]| match Answer::new(status, body).into_error("storing", "art") {
+            BucketError::Unavailable(line) | BucketError::Refused(line) => line,
+            BucketError::NotFound(name) => panic!("{name}"),
+        };
+        assert_eq!(line(502, b"<html><h1>Bad gateway</h1>"), "storing: status 502");
+        assert_eq!(line(502, b"upstream\n\x1b[2J gone"), "storing: upstream [2J gone (502)");
+        assert_eq!(line(502, &[0xff, 0xfe]), "storing: status 502");
+        assert_eq!(line(400, br#"{"error": {"message": "Bad thing"}}"#), "storing: Bad thing (400)");
+        assert_eq!(line(400, br#"{"error": "other form"}"#), "storing: status 400");
+    }
 }

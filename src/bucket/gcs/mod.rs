@@ -11,6 +11,7 @@ mod json_api;
 mod links;
 mod options;
 mod readiness;
+mod signing;
 mod upload;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,10 +19,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use google_cloud_auth::signer::Signer;
 use google_cloud_gax::exponential_backoff::ExponentialBackoffBuilder;
 use google_cloud_gax::retry_policy::RetryPolicyExt;
-use google_cloud_storage::builder::storage::SignedUrlBuilder;
 use google_cloud_storage::client::Storage;
 use google_cloud_storage::retry_policy::RetryableErrors;
 use url::Url;
@@ -35,6 +34,7 @@ use crate::jobs::{ImageFormat, ObjectName};
 use json_api::{ApiError, JsonApi};
 use options::Checked;
 use readiness::ObjectAcl;
+use signing::Signing;
 use upload::{Objects, Sent, Upload};
 
 /// How long one request is repeated by Google's client, and how often. The engine comes back later with longer pauses; a
@@ -58,7 +58,8 @@ pub struct GcsBucket {
     api: JsonApi,
     at: Checked,
     url: PublicUrl,
-    signer: Option<Signer>,
+    /// Only where URLs are signed.
+    signing: Option<Signing>,
     /// Whether objects are made public one by one; turned off for good when the bucket's rules do not allow it.
     object_acl: AtomicBool,
 }
@@ -75,8 +76,8 @@ impl GcsBucket {
             None => Url::parse(json_api::GOOGLE).map_err(|error| BucketError::Refused(error.to_string()))?,
         };
         let credentials = access::credentials(&options.credentials, at.emulator.is_some())?;
-        let signer = match &options.url {
-            PublicUrl::Signed { .. } => Some(access::signer(&options.credentials)?),
+        let signing = match options.url {
+            PublicUrl::Signed { lifetime } => Some(Signing { signer: access::signer(&options.credentials)?, lifetime }),
             PublicUrl::Public | PublicUrl::Base(_) => None,
         };
         let backoff = ExponentialBackoffBuilder::new()
@@ -99,7 +100,7 @@ impl GcsBucket {
         let resource = format!("projects/_/buckets/{}", at.bucket);
         let object_acl = AtomicBool::new(matches!(options.url, PublicUrl::Public));
         let objects = Objects { client, bucket: at.bucket.clone(), resource };
-        Ok(Self { objects, api, at, url: options.url, signer, object_acl })
+        Ok(Self { objects, api, at, url: options.url, signing, object_acl })
     }
 
     async fn store(&self, name: &ObjectName, bytes: &Bytes, format: ImageFormat) -> Result<(), BucketError> {
@@ -148,29 +149,16 @@ impl GcsBucket {
     }
 
     async fn url(&self, name: &ObjectName) -> Result<String, BucketError> {
-        let url = match (&self.url, &self.at.emulator) {
-            (PublicUrl::Signed { lifetime }, _) => return self.signed(name, *lifetime).await,
+        let emulator = self.at.emulator.as_ref();
+        if let Some(signing) = &self.signing {
+            return signing.url(&self.objects.resource, name, emulator).await;
+        }
+        let url = match (&self.url, emulator) {
             (PublicUrl::Base(base), _) => links::behind(base, name),
-            (PublicUrl::Public, Some(emulator)) => links::on_emulator(emulator, &self.at.bucket, name),
-            (PublicUrl::Public, None) => links::public(&self.at.bucket, name),
+            (_, Some(emulator)) => links::on_emulator(emulator, &self.at.bucket, name),
+            (_, None) => links::public(&self.at.bucket, name),
         };
         url.ok_or_else(|| BucketError::Refused("no picture URL can be made from the configured base".to_owned()))
-    }
-
-    async fn signed(&self, name: &ObjectName, lifetime: Duration) -> Result<String, BucketError> {
-        let Some(signer) = &self.signer else {
-            return Err(BucketError::Refused("there is nothing to sign URLs with".to_owned()));
-        };
-        let mut url = SignedUrlBuilder::for_object(&self.objects.resource, name.as_str()).with_expiration(lifetime);
-        if let Some(emulator) = &self.at.emulator {
-            url = url.with_endpoint(emulator.as_str().trim_end_matches('/'));
-        }
-        url.sign_with(signer).await.map_err(|error| {
-            let line = format!("the picture's URL cannot be signed: {}", clean_line(&errors::with_causes(&error), 240));
-            // A signature by Google's own service fails in passing, or for want of a right that somebody grants meanwhile: the
-            // picture is stored, so the next try finds it there and only signs.
-            if error.is_signing() { BucketError::Unavailable(line) } else { BucketError::Refused(line) }
-        })
     }
 }
 
@@ -196,7 +184,10 @@ impl Bucket for GcsBucket {
         if readiness::check(&self.api, &self.at, &self.url).await? == ObjectAcl::Impossible {
             self.without_object_acl();
         }
-        Ok(())
+        match &self.signing {
+            Some(signing) => signing.check().await,
+            None => Ok(()),
+        }
     }
 }
 
