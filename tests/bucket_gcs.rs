@@ -8,7 +8,7 @@ use darkroom::bucket::gcs::{GcsBucket, GcsCredentials, GcsOptions, PublicUrl};
 use darkroom::bucket::{Bucket, BucketError, Stored};
 use darkroom::jobs::{ImageFormat, JobId, ObjectName};
 
-use crate::support::gcs_fake::{GcsFake, Object};
+use crate::support::gcs_fake::{Checksum, GcsFake, Object};
 use crate::support::gcs_server::fresh_bucket;
 
 mod ready;
@@ -103,15 +103,15 @@ async fn what_is_there_with_other_bytes_is_replaced_under_its_own_generation() {
 
 #[tokio::test]
 async fn a_damaged_upload_is_no_success_and_mends_itself_on_the_next_try() {
-    for checksum in [Some(7), None] {
+    for checksum in [Checksum::Other, Checksum::Missing] {
         let fake = GcsFake::start().await;
-        fake.set(|bucket| bucket.checksum = Some(checksum));
+        fake.set(|bucket| bucket.checksum = checksum);
         let bucket = open(fake.options()).await;
         let line = unavailable(put(&bucket, "picture").await);
         assert!(line.contains("checksum"), "{line}");
         // What arrived was other than what was sent.
         fake.set(|bucket| {
-            bucket.checksum = None;
+            bucket.checksum = Checksum::True;
             bucket.objects.get_mut("generated-art/job-1.webp").unwrap().bytes[0] = 0;
         });
         put(&bucket, "picture").await.unwrap();

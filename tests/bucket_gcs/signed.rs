@@ -88,7 +88,7 @@ async fn a_signed_object_is_not_made_public() {
 #[tokio::test]
 async fn without_an_account_nothing_is_signed() {
     let fake = GcsFake::start().await;
-    let url = PublicUrl::Signed { lifetime: Duration::from_secs(60) };
+    let url = PublicUrl::Signed { lifetime: Duration::from_mins(1) };
     let line = refused(GcsBucket::open(GcsOptions { url, ..fake.options() }).await);
     assert!(line.contains("service account"), "{line}");
 }

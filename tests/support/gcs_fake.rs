@@ -34,6 +34,15 @@ pub struct Object {
     pub public: bool,
 }
 
+/// What an answer to an upload says of its checksum.
+#[derive(Debug, Default, Clone, Copy)]
+pub enum Checksum {
+    #[default]
+    True,
+    Other,
+    Missing,
+}
+
 /// What the bucket is like, and what happened to it.
 #[derive(Debug, Default)]
 pub struct Bucket {
@@ -45,8 +54,7 @@ pub struct Bucket {
     pub answers: VecDeque<(StatusCode, String)>,
     /// Uploads are carried out, but their answers are lost.
     pub lost_answers: usize,
-    /// Answers to uploads name another checksum, or none.
-    pub checksum: Option<Option<u32>>,
+    pub checksum: Checksum,
     pub uniform: bool,
     pub public_forbidden: bool,
     /// Whether the bucket's own description may be read.
@@ -176,7 +184,11 @@ async fn upload(State(state): Shared, RawQuery(query): RawQuery, headers: Header
             "At least one of the pre-conditions did not hold.",
         );
     }
-    let crc32c = bucket.checksum.unwrap_or(Some(crc32c::crc32c(&bytes)));
+    let crc32c = match bucket.checksum {
+        Checksum::True => Some(crc32c::crc32c(&bytes)),
+        Checksum::Other => Some(!crc32c::crc32c(&bytes)),
+        Checksum::Missing => None,
+    };
     let mut answer = json!({
         "kind": "storage#object", "name": name, "bucket": "art",
         "generation": (generation + 1).to_string(), "size": bytes.len().to_string(),

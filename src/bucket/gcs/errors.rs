@@ -121,7 +121,7 @@ pub(super) fn no_token(error: &CredentialsError, what: &str) -> BucketError {
 /// Why a URL could not be signed. Without a key file Google's own service signs; its answer stands deep in the error.
 pub(super) fn unsigned(error: &(dyn std::error::Error + 'static)) -> BucketError {
     let line = format!("the picture's URL cannot be signed: {}", clean_line(&with_causes(error), 240));
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let mut causes = std::iter::successors(Some(error), |&error| error.source());
     let remote = causes.find_map(|cause| cause.downcast_ref::<Error>());
     match remote.map(Error::http_status_code) {
         Some(Some(403)) => BucketError::Refused(format!(
@@ -165,9 +165,12 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("signing failed")]
+    struct Outer(#[source] Error);
+
     fn remote(status: u16) -> BucketError {
-        let body = bytes::Bytes::from_static(b"{}");
-        unsigned(&std::io::Error::other(Error::http(status, google_cloud_storage::http::HeaderMap::new(), body)))
+        unsigned(&Outer(Error::http(status, google_cloud_storage::http::HeaderMap::new(), bytes::Bytes::new())))
     }
 
     #[test]
