@@ -92,3 +92,14 @@ async fn without_an_account_nothing_is_signed() {
     let line = refused(GcsBucket::open(GcsOptions { url, ..fake.options() }).await);
     assert!(line.contains("service account"), "{line}");
 }
+
+#[tokio::test]
+async fn googles_own_service_is_opened_without_reaching_it() {
+    let account = Account::new();
+    let fake = GcsFake::start().await;
+    let options = account.options(GcsOptions { emulator: None, ..fake.options() }, 60);
+    // Here the clients for TLS are made: two providers of cryptography in one program would end it.
+    for url in [options.url.clone(), PublicUrl::Public] {
+        open(GcsOptions { url, ..options.clone() }).await;
+    }
+}
