@@ -3,6 +3,8 @@
 
 mod architecture;
 mod bucket_contract;
+#[cfg(feature = "gcs")]
+mod bucket_gcs;
 mod cli;
 mod client;
 mod console;

@@ -11,5 +11,5 @@ mod report;
 pub use budget::{Budget, BudgetPeriod, OverBudget};
 pub use charge::{Basis, Charge, Service};
 pub use money::{Credits, ParseMoneyError, Usd};
-pub use price::{Estimate, PriceError, PriceTable, PricedRequest};
+pub use price::{Estimate, PriceError, PriceTable, PricedRequest, StoragePrice};
 pub use report::{CostGrouping, CostLine, CostReport};

@@ -89,7 +89,7 @@ impl ObjectName {
     /// Whether this is a name that `for_attempt` makes: a stored document may have been changed by somebody else.
     pub fn is_ours(&self) -> bool {
         self.0.strip_prefix(Self::FOLDER).and_then(|rest| rest.strip_prefix('/')).is_some_and(|file| {
-            file.len() <= 128
+            (1..=128).contains(&file.len())
                 && !file.starts_with('.')
                 && file.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
         })
@@ -143,6 +143,7 @@ mod tests {
         assert!(!ObjectName("generated-art/../secret".into()).is_ours());
         assert!(!ObjectName("/etc/passwd".into()).is_ours());
         assert!(!ObjectName("generated-art/.hidden".into()).is_ours());
+        assert!(!ObjectName("generated-art/".into()).is_ours());
     }
 
     #[test]

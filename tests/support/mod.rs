@@ -1,6 +1,10 @@
 //! What several test modules need: a house of one's own (data, logs, environment) with the real program in it.
 
 pub mod books;
+#[cfg(feature = "gcs")]
+pub mod gcs_fake;
+#[cfg(feature = "gcs")]
+pub mod gcs_server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -1,6 +1,7 @@
 //! Owns the price table (`assets/prices.toml`) and the estimate before a submit. Must not guess: what the table does not
 //! name is unknown, never zero.
 
+mod storage;
 mod table;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::sync::LazyLock;
 use rust_decimal::Decimal;
 
 use super::{Credits, Usd};
+pub use storage::StoragePrice;
 use table::{Form, Price, References};
 
 /// A price table that cannot be read.
@@ -42,6 +44,7 @@ pub struct Estimate {
 #[derive(Debug, Clone, Default)]
 pub struct PriceTable {
     models: BTreeMap<String, Price>,
+    storage: Option<StoragePrice>,
 }
 
 /// Pixels of one megapixel on the bill: 1024 x 1024, not a million (recorded charges: 1920x1080 is 1.98 MP).
@@ -61,12 +64,17 @@ impl PriceTable {
 
     /// Reads a table.
     pub fn parse(text: &str) -> Result<Self, PriceError> {
-        table::read(text).map(|models| Self { models })
+        table::read(text).map(|(models, storage)| Self { models, storage })
     }
 
     /// The models that the table names.
     pub fn models(&self) -> impl Iterator<Item = &str> {
         self.models.keys().map(String::as_str)
+    }
+
+    /// What keeping a picture in a bucket costs, where the table names it.
+    pub fn storage(&self) -> Option<&StoragePrice> {
+        self.storage.as_ref()
     }
 
     /// What `request` will cost.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use super::PriceError;
+use super::{PriceError, StoragePrice};
 use crate::costs::Credits;
 
 /// The published price of one model.
@@ -70,12 +71,22 @@ pub(super) enum References {
 #[serde(deny_unknown_fields)]
 struct File {
     models: BTreeMap<String, toml::Table>,
+    storage: Option<StoragePrice>,
 }
 
 /// Reads the table and refuses a price without source or date, or one that is not above zero.
-pub(super) fn read(text: &str) -> Result<BTreeMap<String, Price>, PriceError> {
+pub(super) fn read(text: &str) -> Result<(BTreeMap<String, Price>, Option<StoragePrice>), PriceError> {
     let file: File = toml::from_str(text).map_err(|error| PriceError(error.to_string()))?;
-    file.models
+    if let Some(storage) = &file.storage {
+        if storage.source.is_empty() || storage.date.is_empty() {
+            return Err(PriceError("storage: no source or no date".to_owned()));
+        }
+        if [storage.operation, storage.gigabyte_month].iter().any(|amount| amount.decimal() <= Decimal::ZERO) {
+            return Err(PriceError("storage: a price is above zero; leave out what is not known".to_owned()));
+        }
+    }
+    let models = file
+        .models
         .into_iter()
         .map(|(name, mut entry)| {
             let wrong = |why: String| PriceError(format!("{name}: {why}"));
@@ -87,12 +98,13 @@ pub(super) fn read(text: &str) -> Result<BTreeMap<String, Price>, PriceError> {
             let source = text(&mut entry, "source").ok_or_else(|| wrong("no source".to_owned()))?;
             let date = text(&mut entry, "date").ok_or_else(|| wrong("no date".to_owned()))?;
             let form: Form = entry.try_into().map_err(|error| wrong(format!("{error}")))?;
-            if form.amounts().iter().any(|amount| amount.decimal() <= rust_decimal::Decimal::ZERO) {
+            if form.amounts().iter().any(|amount| amount.decimal() <= Decimal::ZERO) {
                 return Err(wrong("a price is above zero; leave out what is not known".to_owned()));
             }
             Ok((name.clone(), Price { form, note, source, date }))
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    Ok((models, file.storage))
 }
 
 impl Form {

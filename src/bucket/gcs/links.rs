@@ -1,0 +1,61 @@
+//! Owns the URLs of stored pictures. Must not store or sign anything.
+
+use url::Url;
+
+use crate::jobs::ObjectName;
+
+/// Where Google's objects are read by browsers.
+const PUBLIC: &str = "https://storage.googleapis.com/";
+
+/// `https://storage.googleapis.com/<bucket>/<object>`, or the same behind another base.
+pub(super) fn public(bucket: &str, name: &ObjectName) -> Option<String> {
+    below(&Url::parse(PUBLIC).ok()?, std::iter::once(bucket).chain(name.as_str().split('/')))
+}
+
+/// The object's name behind a base of one's own.
+pub(super) fn behind(base: &Url, name: &ObjectName) -> Option<String> {
+    below(base, name.as_str().split('/'))
+}
+
+/// An emulator's own form. The path form of `public` is served only under the host name that the emulator was told to be
+/// public; this one always.
+pub(super) fn on_emulator(emulator: &Url, bucket: &str, name: &ObjectName) -> Option<String> {
+    let mut url = emulator.clone();
+    url.path_segments_mut().ok()?.pop_if_empty().extend(["download", "storage", "v1", "b", bucket, "o", name.as_str()]);
+    url.set_query(Some("alt=media"));
+    Some(url.into())
+}
+
+fn below<'a>(base: &Url, segments: impl Iterator<Item = &'a str>) -> Option<String> {
+    let mut url = base.clone();
+    url.path_segments_mut().ok()?.pop_if_empty().extend(segments);
+    Some(url.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::{ImageFormat, JobId};
+
+    fn name() -> ObjectName {
+        ObjectName::for_attempt(&JobId::new("02FShWubqQUKG3QCO5dW").unwrap(), 2, ImageFormat::Png)
+    }
+
+    #[test]
+    fn each_form_of_a_url() {
+        assert_eq!(
+            public("demo.appspot.com", &name()).unwrap(),
+            "https://storage.googleapis.com/demo.appspot.com/generated-art/02FShWubqQUKG3QCO5dW-2.png"
+        );
+        for base in ["https://cdn.test/art", "https://cdn.test/art/"] {
+            assert_eq!(
+                behind(&Url::parse(base).unwrap(), &name()).unwrap(),
+                "https://cdn.test/art/generated-art/02FShWubqQUKG3QCO5dW-2.png"
+            );
+        }
+        assert_eq!(
+            on_emulator(&Url::parse("http://127.0.0.1:4443").unwrap(), "demo", &name()).unwrap(),
+            "http://127.0.0.1:4443/download/storage/v1/b/demo/o/generated-art%2F02FShWubqQUKG3QCO5dW-2.png?alt=media"
+        );
+    }
+}

@@ -1,0 +1,203 @@
+//! Owns the bucket adapter for Google Cloud Storage. Must not know providers, stores or engines, and must not name objects.
+//!
+//! A picture goes up in one buffered request with its own content type, its checksums, and the precondition that nothing is
+//! there under its name: so the request can be repeated, and a picture is never overwritten unseen. Where something is there,
+//! it is compared: the same bytes are a success (the first answer was lost), others are replaced under the precondition of
+//! the generation that was looked at.
+
+mod access;
+mod errors;
+mod json_api;
+mod links;
+mod options;
+mod readiness;
+mod signing;
+mod upload;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use google_cloud_gax::exponential_backoff::ExponentialBackoffBuilder;
+use google_cloud_gax::retry_policy::RetryPolicyExt;
+use google_cloud_storage::client::Storage;
+use google_cloud_storage::retry_policy::RetryableErrors;
+use url::Url;
+
+pub use options::{GcsCredentials, GcsOptions, LONGEST_SIGNED_URL, PublicUrl};
+
+use super::{Bucket, BucketError, Stored};
+use crate::costs::PriceTable;
+use crate::jobs::text::clean_line;
+use crate::jobs::{ImageFormat, ObjectName};
+use json_api::{ApiError, JsonApi};
+use options::Checked;
+use readiness::ObjectAcl;
+use signing::Signing;
+use upload::{Objects, Sent, Upload};
+
+/// How long one request is repeated by Google's client, and how often. The engine comes back later with longer pauses; a
+/// worker does not wait here for an outage to end.
+const RETRY_TIME: Duration = Duration::from_secs(30);
+const RETRY_COUNT: u32 = 4;
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// A put or get that takes longer than this hangs: 20 MB on a line of 2 Mbit/s take 80 s.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// How often what is there under a name may change between looking and writing. Of several who write the same name at once, each
+/// round lets one through.
+const ROUNDS: usize = 32;
+
+/// Pictures in a bucket of Google Cloud Storage.
+#[derive(Debug)]
+pub struct GcsBucket {
+    objects: Objects,
+    api: JsonApi,
+    at: Checked,
+    url: PublicUrl,
+    /// Only where URLs are signed.
+    signing: Option<Signing>,
+    /// Whether objects are made public one by one; turned off for good when the bucket's rules do not allow it.
+    object_acl: AtomicBool,
+}
+
+impl GcsBucket {
+    /// Makes the clients; nobody is asked yet, so this works without a network.
+    ///
+    /// # Errors
+    /// `Refused`, with a line that says what to mend: options that make no sense, credentials that cannot be used.
+    pub async fn open(options: GcsOptions) -> Result<Self, BucketError> {
+        let at = options.check()?;
+        let endpoint = match &at.emulator {
+            Some(emulator) => emulator.clone(),
+            None => Url::parse(json_api::GOOGLE).map_err(|error| BucketError::Refused(error.to_string()))?,
+        };
+        let credentials = access::credentials(&options.credentials, at.emulator.is_some())?;
+        let signing = match options.url {
+            PublicUrl::Signed { lifetime } => Some(Signing { signer: access::signer(&options.credentials)?, lifetime }),
+            PublicUrl::Public | PublicUrl::Base(_) => None,
+        };
+        let backoff = ExponentialBackoffBuilder::new()
+            .with_initial_delay(RETRY_PAUSE)
+            .with_maximum_delay(RETRY_PAUSE_MAX)
+            .build()
+            .map_err(|error| BucketError::Refused(error.to_string()))?;
+        let client = Storage::builder()
+            .with_endpoint(endpoint.as_str().trim_end_matches('/'))
+            .with_credentials(credentials.clone())
+            // Never the one that repeats every error: a missing bucket is missing at once.
+            .with_retry_policy(RetryableErrors.with_time_limit(RETRY_TIME).with_attempt_limit(RETRY_COUNT))
+            .with_backoff_policy(backoff)
+            // Always one request: a picture is small, and emulators do not serve this client's resumable sessions.
+            .with_resumable_upload_threshold(usize::MAX)
+            .build()
+            .await
+            .map_err(|error| BucketError::Refused(clean_line(&errors::with_causes(&error), 240)))?;
+        let api = JsonApi::new(endpoint, credentials)?;
+        let resource = format!("projects/_/buckets/{}", at.bucket);
+        let object_acl = AtomicBool::new(matches!(options.url, PublicUrl::Public));
+        let objects = Objects { client, bucket: at.bucket.clone(), resource };
+        Ok(Self { objects, api, at, url: options.url, signing, object_acl })
+    }
+
+    async fn store(&self, name: &ObjectName, bytes: &Bytes, format: ImageFormat) -> Result<(), BucketError> {
+        let mut generation = 0;
+        for _ in 0..ROUNDS {
+            let public = self.object_acl.load(Ordering::Relaxed);
+            match self.objects.send(&Upload { name, bytes, format, public }, generation).await? {
+                Sent::Stored => return Ok(()),
+                Sent::NoObjectAcl => self.without_object_acl(),
+                Sent::Taken => match self.objects.look(name).await? {
+                    Some(existing) if existing.is(bytes) => return self.show(name).await,
+                    Some(existing) => {
+                        tracing::warn!("{name} is in the bucket with other bytes: they are replaced");
+                        generation = existing.generation;
+                    }
+                    None => generation = 0,
+                },
+            }
+        }
+        Err(BucketError::Unavailable(format!("somebody else keeps changing {name} in the bucket {}", self.at.bucket)))
+    }
+
+    /// Makes public what was there already; it may have been stored when the URLs were to be others.
+    async fn show(&self, name: &ObjectName) -> Result<(), BucketError> {
+        if !self.object_acl.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match self.api.make_public(&self.at.bucket, name).await {
+            Err(ApiError::Answered(answer)) if answer.is_uniform_access() => {
+                self.without_object_acl();
+                Ok(())
+            }
+            other => other.map_err(|error| error.into_error("the picture cannot be made public", &self.at.bucket)),
+        }
+    }
+
+    /// Says once that the bucket's own rules decide who reads.
+    fn without_object_acl(&self) {
+        if self.object_acl.swap(false, Ordering::Relaxed) {
+            tracing::warn!(
+                "objects of the bucket {bucket} cannot be made public one by one: picture URLs open only where the bucket as a \
+                 whole is public (allUsers with the role Storage Object Viewer); signed URLs open in any case",
+                bucket = self.at.bucket
+            );
+        }
+    }
+
+    async fn url(&self, name: &ObjectName) -> Result<String, BucketError> {
+        let emulator = self.at.emulator.as_ref();
+        if let Some(signing) = &self.signing {
+            return signing.url(&self.objects.resource, name, emulator).await;
+        }
+        let url = match (&self.url, emulator) {
+            (PublicUrl::Base(base), _) => links::behind(base, name),
+            (_, Some(emulator)) => links::on_emulator(emulator, &self.at.bucket, name),
+            (_, None) => links::public(&self.at.bucket, name),
+        };
+        url.ok_or_else(|| BucketError::Refused("no picture URL can be made from the configured base".to_owned()))
+    }
+}
+
+#[async_trait]
+impl Bucket for GcsBucket {
+    async fn put(&self, name: &ObjectName, bytes: Bytes, format: ImageFormat) -> Result<Stored, BucketError> {
+        ours(name)?;
+        let whole = async {
+            self.store(name, &bytes, format).await?;
+            let cost = PriceTable::builtin().storage().map(|price| price.cost(bytes.len() as u64));
+            Ok(Stored { url: self.url(name).await?, cost })
+        };
+        tokio::time::timeout(PATIENCE, whole).await.unwrap_or_else(|_| Err(hangs()))
+    }
+
+    async fn get(&self, name: &ObjectName) -> Result<Bytes, BucketError> {
+        ours(name)?;
+        let bytes = tokio::time::timeout(PATIENCE, self.objects.read(name)).await.unwrap_or_else(|_| Err(hangs()))?;
+        bytes.ok_or_else(|| BucketError::NotFound(name.clone()))
+    }
+
+    async fn ready(&self) -> Result<(), BucketError> {
+        if readiness::check(&self.api, &self.at, &self.url).await? == ObjectAcl::Impossible {
+            self.without_object_acl();
+        }
+        match &self.signing {
+            Some(signing) => signing.check().await,
+            None => Ok(()),
+        }
+    }
+}
+
+fn ours(name: &ObjectName) -> Result<(), BucketError> {
+    if name.is_ours() {
+        return Ok(());
+    }
+    Err(BucketError::Refused(format!("'{name}' is not a name that darkroom gives to a picture")))
+}
+
+fn hangs() -> BucketError {
+    BucketError::Unavailable(format!("Cloud Storage has not answered for {} s", PATIENCE.as_secs()))
+}

@@ -1,0 +1,249 @@
+//! What only the Cloud Storage bucket promises, beside the contract: what it sends, what it makes of each answer, and that its
+//! URLs open.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use darkroom::bucket::gcs::{GcsBucket, GcsCredentials, GcsOptions, PublicUrl};
+use darkroom::bucket::{Bucket, BucketError, Stored};
+use darkroom::jobs::{ImageFormat, JobId, ObjectName};
+
+use crate::support::gcs_fake::{Checksum, GcsFake, Object};
+use crate::support::gcs_server::fresh_bucket;
+
+mod ready;
+mod signed;
+
+fn name() -> ObjectName {
+    ObjectName::for_attempt(&JobId::new("job").unwrap(), 1, ImageFormat::Webp)
+}
+
+async fn open(options: GcsOptions) -> GcsBucket {
+    GcsBucket::open(options).await.unwrap()
+}
+
+async fn put(bucket: &GcsBucket, bytes: &'static str) -> Result<Stored, BucketError> {
+    bucket.put(&name(), Bytes::from_static(bytes.as_bytes()), ImageFormat::Webp).await
+}
+
+fn refused<Anything: std::fmt::Debug>(result: Result<Anything, BucketError>) -> String {
+    let Err(BucketError::Refused(line)) = result else { panic!("not refused: {result:?}") };
+    assert!(!line.contains('\n') && line.len() < 500, "{line}");
+    line
+}
+
+fn unavailable<Anything: std::fmt::Debug>(result: Result<Anything, BucketError>) -> String {
+    let Err(BucketError::Unavailable(line)) = result else { panic!("not unavailable: {result:?}") };
+    assert!(!line.contains('\n') && line.len() < 500, "{line}");
+    line
+}
+
+#[tokio::test]
+async fn a_picture_goes_up_in_one_request_with_its_type_its_checksums_and_a_precondition() {
+    let fake = GcsFake::start().await;
+    let bucket = open(fake.options()).await;
+    let stored = put(&bucket, "hello world").await.unwrap();
+    assert_eq!(stored.cost.unwrap().to_string(), "0.000005");
+    let uploads = fake.look(|bucket| bucket.uploads.clone());
+    assert_eq!(uploads.len(), 1);
+    assert_eq!(uploads[0].metadata["contentType"], "image/webp");
+    assert_eq!(uploads[0].metadata["crc32c"], "yZRlqg==");
+    assert_eq!(uploads[0].metadata["md5Hash"], "XrY7u+Ae7tCTyyK7j1rNww==");
+    assert_eq!(uploads[0].query["ifGenerationMatch"], "0");
+    assert_eq!(uploads[0].query["predefinedAcl"], "publicRead");
+    fake.look(|bucket| assert!(bucket.objects["generated-art/job-1.webp"].public));
+
+    // Nothing is too large for one request.
+    let large = Bytes::from(vec![7; 1_900_000]);
+    let picture = ObjectName::for_attempt(&JobId::new("large").unwrap(), 1, ImageFormat::Png);
+    bucket.put(&picture, large, ImageFormat::Png).await.unwrap();
+    let uploads = fake.look(|bucket| bucket.uploads.clone());
+    assert_eq!(uploads.len(), 2);
+    assert!(uploads[1].length > 1_900_000);
+    assert_eq!(uploads[1].metadata["contentType"], "image/png");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_no_second_picture() {
+    let fake = GcsFake::start().await;
+    fake.set(|bucket| bucket.lost_answers = 1);
+    let bucket = open(fake.options()).await;
+    put(&bucket, "picture").await.unwrap();
+    fake.look(|bucket| {
+        assert_eq!(bucket.uploads.len(), 2, "the upload was repeated, and found its own work");
+        assert_eq!(bucket.objects["generated-art/job-1.webp"].generation, 1);
+    });
+}
+
+#[tokio::test]
+async fn what_is_there_with_the_same_bytes_stays_and_becomes_public() {
+    let fake = GcsFake::start().await;
+    let hidden = Object { bytes: b"picture".to_vec(), generation: 7, public: false };
+    fake.set(|bucket| drop(bucket.objects.insert("generated-art/job-1.webp".to_owned(), hidden)));
+    put(&open(fake.options()).await, "picture").await.unwrap();
+    fake.look(|bucket| {
+        let object = &bucket.objects["generated-art/job-1.webp"];
+        assert_eq!((object.generation, object.public), (7, true));
+        assert_eq!(bucket.uploads.len(), 1);
+    });
+}
+
+#[tokio::test]
+async fn what_is_there_with_other_bytes_is_replaced_under_its_own_generation() {
+    let fake = GcsFake::start().await;
+    let other = Object { bytes: b"PICTURE".to_vec(), generation: 7, public: true };
+    fake.set(|bucket| drop(bucket.objects.insert("generated-art/job-1.webp".to_owned(), other)));
+    put(&open(fake.options()).await, "picture").await.unwrap();
+    fake.look(|bucket| {
+        let preconditions: Vec<_> = bucket.uploads.iter().map(|upload| &upload.query["ifGenerationMatch"]).collect();
+        assert_eq!(preconditions, ["0", "7"]);
+        assert_eq!(bucket.objects["generated-art/job-1.webp"].bytes, b"picture");
+    });
+}
+
+#[tokio::test]
+async fn a_damaged_upload_is_no_success_and_mends_itself_on_the_next_try() {
+    for checksum in [Checksum::Other, Checksum::Missing] {
+        let fake = GcsFake::start().await;
+        fake.set(|bucket| bucket.checksum = checksum);
+        let bucket = open(fake.options()).await;
+        let line = unavailable(put(&bucket, "picture").await);
+        assert!(line.contains("checksum"), "{line}");
+        // What arrived was other than what was sent.
+        fake.set(|bucket| {
+            bucket.checksum = Checksum::True;
+            bucket.objects.get_mut("generated-art/job-1.webp").unwrap().bytes[0] = 0;
+        });
+        put(&bucket, "picture").await.unwrap();
+        assert_eq!(bucket.get(&name()).await.unwrap(), "picture");
+    }
+}
+
+#[tokio::test]
+async fn uniform_access_stores_without_an_object_acl_and_does_not_ask_again() {
+    let fake = GcsFake::start().await;
+    fake.set(|bucket| bucket.uniform = true);
+    let bucket = open(fake.options()).await;
+    put(&bucket, "one").await.unwrap();
+    put(&bucket, "two").await.unwrap();
+    put(&bucket, "two").await.unwrap();
+    fake.look(|bucket| {
+        let asked = bucket.uploads.iter().filter(|upload| upload.query.contains_key("predefinedAcl")).count();
+        assert_eq!(asked, 1);
+        assert_eq!(bucket.objects["generated-art/job-1.webp"].bytes, b"two");
+        assert!(!bucket.requests.iter().any(|request| request.ends_with("/acl")));
+    });
+}
+
+#[tokio::test]
+async fn only_public_urls_change_an_objects_rights() {
+    let fake = GcsFake::start().await;
+    let base = PublicUrl::Base("https://cdn.test/art".parse().unwrap());
+    let stored = put(&open(GcsOptions { url: base, ..fake.options() }).await, "picture").await.unwrap();
+    assert_eq!(stored.url, "https://cdn.test/art/generated-art/job-1.webp");
+    fake.look(|bucket| assert!(!bucket.uploads[0].query.contains_key("predefinedAcl")));
+}
+
+#[tokio::test]
+async fn a_bucket_that_forbids_public_objects_is_told_from_an_object_that_is_there() {
+    let fake = GcsFake::start().await;
+    fake.set(|bucket| bucket.public_forbidden = true);
+    let bucket = open(fake.options()).await;
+    let line = refused(put(&bucket, "picture").await);
+    assert!(line.contains("public access prevention") && line.contains("signed"), "{line}");
+    fake.look(|bucket| assert_eq!(bucket.uploads.len(), 1));
+}
+
+#[tokio::test]
+async fn each_refusal_of_an_upload_says_what_to_mend_and_is_not_repeated() {
+    for (status, reason, message, expected) in [
+        (401, "authError", "Invalid Credentials", "credentials"),
+        (
+            403,
+            "forbidden",
+            "somebody\u{1b}[2J does not have storage.objects.create access",
+            "roles/storage.objectAdmin",
+        ),
+        (404, "notFound", "The specified bucket does not exist.", "there is no bucket art"),
+        (400, "invalid", "Bad thing", "Bad thing"),
+    ] {
+        let fake = GcsFake::start().await;
+        fake.answer(status, reason, message, 1);
+        let line = refused(put(&open(fake.options()).await, "picture").await);
+        assert!(line.contains(expected) && !line.contains('\u{1b}'), "{status}: {line}");
+        fake.look(|bucket| assert_eq!(bucket.requests.len(), 1, "{status}: {:?}", bucket.requests));
+    }
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_again_a_few_times_and_then_left_to_the_engine() {
+    for (status, reason) in [(429, "rateLimitExceeded"), (503, "backendError")] {
+        let fake = GcsFake::start().await;
+        fake.answer(status, reason, "later", 1);
+        let bucket = open(fake.options()).await;
+        put(&bucket, "picture").await.unwrap();
+        fake.answer(status, reason, "later", 100);
+        let line = unavailable(bucket.get(&name()).await);
+        assert!(line.contains("later"), "{line}");
+        let asked = fake.look(|bucket| bucket.requests.len());
+        assert!((2..=8).contains(&asked), "{asked}");
+    }
+    // A limit that Google answers with 403 is no missing right.
+    let fake = GcsFake::start().await;
+    fake.answer(403, "userRateLimitExceeded", "Rate Limit Exceeded", 1);
+    unavailable(put(&open(fake.options()).await, "picture").await);
+}
+
+#[tokio::test]
+async fn nobody_there_is_unavailable() {
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let options = GcsOptions { emulator: Some(format!("127.0.0.1:{port}")), ..GcsFake::start().await.options() };
+    let bucket = open(options).await;
+    unavailable(put(&bucket, "picture").await);
+    unavailable(bucket.get(&name()).await);
+    unavailable(bucket.ready().await);
+}
+
+#[tokio::test]
+async fn a_missing_object_and_a_missing_bucket_are_two_things() {
+    let fake = GcsFake::start().await;
+    let bucket = open(fake.options()).await;
+    assert_eq!(bucket.get(&name()).await, Err(BucketError::NotFound(name())));
+    let elsewhere = open(GcsOptions { bucket: "elsewhere".to_owned(), ..fake.options() }).await;
+    for line in [refused(elsewhere.get(&name()).await), refused(put(&elsewhere, "picture").await)] {
+        assert!(line.contains("there is no bucket elsewhere"), "{line}");
+    }
+}
+
+/// Bytes and the type that a browser would be told.
+async fn fetch(url: &str) -> Bytes {
+    let response = reqwest::get(url).await.unwrap();
+    assert!(response.status().is_success(), "{url}: {}", response.status());
+    response.bytes().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_real_servers_url_opens_the_picture_byte_for_byte() {
+    let Some(options) = fresh_bucket().await else { return };
+    let bucket = open(options).await;
+    bucket.ready().await.unwrap();
+    // 20 MB: the largest picture that there is, and not a round number of any buffer.
+    for length in [1_usize, 1_500_007, 20_000_003] {
+        let bytes: Bytes = (0..length).map(|index| (index * 31 % 251) as u8).collect();
+        let picture = ObjectName::for_attempt(&JobId::new(format!("job-{length}")).unwrap(), 1, ImageFormat::Png);
+        let stored = bucket.put(&picture, bytes.clone(), ImageFormat::Png).await.unwrap();
+        assert!(fetch(&stored.url).await == bytes, "{length}");
+        let again = bucket.put(&picture, bytes.clone(), ImageFormat::Png).await.unwrap();
+        assert_eq!(again, stored);
+    }
+}
+
+#[tokio::test]
+async fn the_real_server_tells_a_missing_bucket() {
+    let Some(options) = fresh_bucket().await else { return };
+    let bucket = open(GcsOptions { bucket: "nowhere".to_owned(), ..options }).await;
+    for line in [refused(bucket.ready().await), refused(put(&bucket, "picture").await)] {
+        assert!(line.contains("there is no bucket nowhere"), "{line}");
+    }
+}
