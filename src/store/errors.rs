@@ -15,6 +15,14 @@ pub enum StoreError {
     /// There is no such job.
     #[error("there is no job {0}")]
     NotFound(JobId),
+    /// The document is there but cannot be read; it is left as it is.
+    #[error("the document of job {id} cannot be read: {reason}")]
+    Unreadable {
+        /// Its id.
+        id: JobId,
+        /// One clean line.
+        reason: String,
+    },
     /// The reservation does not fit under a cap.
     #[error("the budget of the {} does not allow it", .0.period)]
     OverBudget(OverBudget),
