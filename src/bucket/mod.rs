@@ -2,6 +2,8 @@
 //!
 //! Names are made by `jobs::ObjectName` and by nobody else. Adapters must not know providers, stores or engines.
 
+pub mod folder;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 

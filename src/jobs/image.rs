@@ -62,10 +62,10 @@ impl ImageFormat {
 #[serde(transparent)]
 pub struct ObjectName(String);
 
-/// Where the data contract puts pictures.
-const FOLDER: &str = "generated-art";
-
 impl ObjectName {
+    /// Where the data contract puts pictures.
+    pub const FOLDER: &str = "generated-art";
+
     /// The one name of an attempt's picture: storing it twice stores one object.
     ///
     /// An id of up to 64 letters, digits and dashes stands in it as it is; any other is replaced by its digest.
@@ -73,7 +73,7 @@ impl ObjectName {
         let id = job.as_str();
         let plain = id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         let stem = if plain { id.to_owned() } else { format!("x_{:.32}", sha256_hex(id.as_bytes())) };
-        Self(format!("{FOLDER}/{stem}-{attempt}.{}", format.extension()))
+        Self(format!("{}/{stem}-{attempt}.{}", Self::FOLDER, format.extension()))
     }
 
     /// Folder and file, with one slash between.
@@ -88,7 +88,7 @@ impl ObjectName {
 
     /// Whether this is a name that `for_attempt` makes: a stored document may have been changed by somebody else.
     pub fn is_ours(&self) -> bool {
-        self.0.strip_prefix(FOLDER).and_then(|rest| rest.strip_prefix('/')).is_some_and(|file| {
+        self.0.strip_prefix(Self::FOLDER).and_then(|rest| rest.strip_prefix('/')).is_some_and(|file| {
             file.len() <= 128
                 && !file.starts_with('.')
                 && file.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))

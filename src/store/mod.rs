@@ -7,6 +7,7 @@ mod errors;
 #[cfg(feature = "firestore")]
 pub mod firestore;
 mod query;
+pub mod sqlite;
 
 use async_trait::async_trait;
 use std::sync::Arc;

@@ -1,0 +1,240 @@
+//! The bucket that is a folder on this machine. Must not follow a link out of its folder, nor write any name but those that
+//! `jobs::ObjectName` makes.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tempfile::{Builder, NamedTempFile};
+use tokio::task;
+use url::Url;
+
+use super::{Bucket, BucketError, Stored};
+use crate::jobs::{ImageFormat, ObjectName, text};
+
+/// What an unfinished file's name begins and ends with; no object's name does.
+const DRAFT: (&str, &str) = (".darkroom-", ".part");
+
+/// An unfinished file of this age belongs to a process that died: no write takes so long.
+const ABANDONED: Duration = Duration::from_hours(1);
+
+/// Pictures in a folder. Files appear under their names whole and durable, or not at all.
+#[derive(Debug, Clone)]
+pub struct FolderBucket {
+    /// Absolute and free of links.
+    root: PathBuf,
+}
+
+impl FolderBucket {
+    /// Opens the folder, or creates it, and clears away what a crashed process left unfinished more than an hour ago.
+    ///
+    /// Errors: `Refused` with one clear line where it cannot be created or read.
+    pub fn open(root: &Path) -> Result<Self, BucketError> {
+        fs::create_dir_all(root).map_err(|error| explain("the picture folder", root, &error))?;
+        let root = root.canonicalize().map_err(|error| explain("the picture folder", root, &error))?;
+        clear_abandoned(&root, SystemTime::now());
+        Ok(Self { root })
+    }
+
+    fn path(&self, name: &ObjectName) -> Result<PathBuf, BucketError> {
+        if !name.is_ours() {
+            return Err(BucketError::Refused(format!("'{name}' is not a name that darkroom gives to a picture")));
+        }
+        Ok(self.root.join(name.as_str()))
+    }
+}
+
+#[async_trait]
+impl Bucket for FolderBucket {
+    async fn put(&self, name: &ObjectName, bytes: Bytes, _format: ImageFormat) -> Result<Stored, BucketError> {
+        let path = self.path(name)?;
+        let url = Url::from_file_path(&path)
+            .map_err(|()| BucketError::Refused(format!("the picture folder has no URL: {}", show(&self.root))))?;
+        let root = self.root.clone();
+        blocking(move || put(&root, &path, &bytes)).await?;
+        Ok(Stored { url: url.into(), cost: None })
+    }
+
+    async fn get(&self, name: &ObjectName) -> Result<Bytes, BucketError> {
+        let (path, name, root) = (self.path(name)?, name.clone(), self.root.clone());
+        blocking(move || get(&root, &path, name)).await
+    }
+
+    async fn ready(&self) -> Result<(), BucketError> {
+        let root = self.root.clone();
+        blocking(move || {
+            let folder = object_folder(&root)?;
+            let probe = write_draft(&folder, b"darkroom looks whether a picture could be stored here\n")?;
+            probe.close().map_err(|error| explain("a file cannot be removed from", &folder, &error))
+        })
+        .await
+    }
+}
+
+/// Runs what waits for the disk where waiting is allowed.
+async fn blocking<Answer: Send + 'static>(
+    work: impl FnOnce() -> Result<Answer, BucketError> + Send + 'static,
+) -> Result<Answer, BucketError> {
+    let answer = task::spawn_blocking(work).await;
+    answer.map_err(|error| BucketError::Unavailable(format!("the file access was stopped: {error}")))?
+}
+
+fn put(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), BucketError> {
+    let folder = object_folder(root)?;
+    // A link in the picture's place is replaced, never followed.
+    let plain = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
+    if plain && holds(path, bytes) {
+        // Whoever wrote it may have died before it was durable.
+        File::open(path).and_then(|file| file.sync_all()).map_err(|error| explain("the picture", path, &error))?;
+    } else {
+        let draft = write_draft(&folder, bytes)?;
+        draft.persist(path).map_err(|error| explain("the picture", path, &error.error))?;
+    }
+    sync_folder(&folder).map_err(|error| explain("the picture folder", &folder, &error))
+}
+
+fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError> {
+    let folder = root.join(ObjectName::FOLDER);
+    for (part, is_folder) in [(folder.as_path(), true), (path, false)] {
+        match fs::symlink_metadata(part) {
+            Ok(metadata) if is_folder && metadata.is_dir() || !is_folder && metadata.is_file() => {}
+            Ok(_) => return Err(not_plain(part)),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(BucketError::NotFound(name)),
+            Err(error) => return Err(explain("the picture", part, &error)),
+        }
+    }
+    match fs::read(path) {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(BucketError::NotFound(name)),
+        Err(error) => Err(explain("the picture", path, &error)),
+    }
+}
+
+/// The folder of the objects: a real one, below the root. The root itself is not made again here: where it has vanished, a disk
+/// may have been unmounted.
+fn object_folder(root: &Path) -> Result<PathBuf, BucketError> {
+    let folder = root.join(ObjectName::FOLDER);
+    match fs::create_dir(&folder) {
+        Ok(()) => sync_folder(root).map_err(|error| explain("the picture folder", root, &error))?,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(explain("the picture folder", &folder, &error)),
+    }
+    match fs::symlink_metadata(&folder) {
+        Ok(metadata) if metadata.is_dir() => Ok(folder),
+        Ok(_) => Err(not_plain(&folder)),
+        Err(error) => Err(explain("the picture folder", &folder, &error)),
+    }
+}
+
+fn holds(path: &Path, bytes: &[u8]) -> bool {
+    let same_size = fs::metadata(path).is_ok_and(|metadata| metadata.len() == bytes.len() as u64);
+    same_size && fs::read(path).is_ok_and(|stored| stored == bytes)
+}
+
+/// A durable file without a name of its own yet; it vanishes when it is dropped.
+fn write_draft(folder: &Path, bytes: &[u8]) -> Result<NamedTempFile, BucketError> {
+    let mut builder = Builder::new();
+    builder.prefix(DRAFT.0).suffix(DRAFT.1);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let write = || -> io::Result<NamedTempFile> {
+        let mut draft = builder.tempfile_in(folder)?;
+        draft.write_all(bytes)?;
+        draft.as_file().sync_all()?;
+        Ok(draft)
+    };
+    write().map_err(|error| explain("a picture cannot be written to", folder, &error))
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// Best effort: what cannot be removed is only untidy.
+fn clear_abandoned(root: &Path, now: SystemTime) {
+    let folder = root.join(ObjectName::FOLDER);
+    if !fs::symlink_metadata(&folder).is_ok_and(|metadata| metadata.is_dir()) {
+        return;
+    }
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_draft = name.to_str().is_some_and(|name| name.starts_with(DRAFT.0) && name.ends_with(DRAFT.1));
+        let age = || now.duration_since(entry.metadata().ok()?.modified().ok()?).ok();
+        if is_draft
+            && age().is_some_and(|age| age > ABANDONED)
+            && let Err(error) = fs::remove_file(entry.path())
+        {
+            tracing::warn!(%error, "an unfinished picture could not be removed");
+        }
+    }
+}
+
+fn not_plain(path: &Path) -> BucketError {
+    BucketError::Refused(format!("{} is a link or something else in a picture's place: remove it", show(path)))
+}
+
+/// One clean line, and whether waiting may help.
+fn explain(what: &str, path: &Path, error: &io::Error) -> BucketError {
+    let line = |remedy: &str| {
+        let why = text::clean_line(&error.to_string(), 100);
+        format!("{what} {} ({why}){remedy}", show(path))
+    };
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => BucketError::Refused(line(": make room on that disk")),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            BucketError::Refused(line(": check its permissions"))
+        }
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::AlreadyExists | ErrorKind::IsADirectory => {
+            BucketError::Refused(line(": check that the folder is there and nothing else is in its place"))
+        }
+        _ => BucketError::Unavailable(line("")),
+    }
+}
+
+fn show(path: &Path) -> String {
+    text::clean_line(&path.display().to_string(), 300)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_waits_for_a_person_and_a_hiccup_does_not() {
+        let refused = |kind: ErrorKind| matches!(explain("x", Path::new("/p"), &kind.into()), BucketError::Refused(_));
+        for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::PermissionDenied] {
+            assert!(refused(kind), "{kind}");
+        }
+        for kind in [ErrorKind::Interrupted, ErrorKind::TimedOut, ErrorKind::Other] {
+            assert!(!refused(kind), "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_a_crash_left_is_cleared_after_an_hour_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = object_folder(root.path()).unwrap();
+        for name in [".darkroom-abc.part", ".darkroom-abc", "a-1.png", "x.part"] {
+            fs::write(folder.join(name), b"x").unwrap();
+        }
+        let names = || {
+            let names = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut names: Vec<String> = names.collect();
+            names.sort();
+            names
+        };
+        clear_abandoned(root.path(), SystemTime::now());
+        assert_eq!(names().len(), 4, "it may still be written");
+        clear_abandoned(root.path(), SystemTime::now() + ABANDONED + Duration::from_mins(1));
+        assert_eq!(names(), [".darkroom-abc", "a-1.png", "x.part"]);
+    }
+}

@@ -1,0 +1,139 @@
+//! Owns the cost ledger's tables: booking, the check against the caps, and the reports. Must not decide what is charged.
+
+use chrono::DateTime;
+use rusqlite::{Connection, params};
+
+use super::super::{CostQuery, StoreError};
+use super::row::{ChargeRow, DAY, Row, nanoseconds};
+use crate::costs::{Basis, Budget, BudgetPeriod, CostGrouping, CostReport, Usd};
+
+/// Makes the ledger say about this job what the job says: writes what differs, and nothing where nothing does.
+pub(super) fn book(connection: &Connection, row: &Row) -> Result<(), StoreError> {
+    let booked = booked(connection, row)?;
+    for old in booked.iter().filter(|old| !row.charges.contains(old)) {
+        connection
+            .prepare_cached("DELETE FROM charges WHERE job_id = ?1 AND attempt = ?2 AND service = ?3")?
+            .execute(params![row.id.as_str(), old.attempt, old.service])?;
+    }
+    for new in row.charges.iter().filter(|new| !booked.contains(new)) {
+        connection
+            .prepare_cached(
+                "INSERT INTO charges (job_id, attempt, service, amount, basis, model, at, day, simulated, cause)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(params![
+                row.id.as_str(),
+                new.attempt,
+                new.service,
+                new.amount,
+                new.basis,
+                new.model,
+                new.at,
+                new.at.div_euclid(DAY),
+                new.simulated,
+                new.cause
+            ])?;
+    }
+    Ok(())
+}
+
+fn booked(connection: &Connection, row: &Row) -> Result<Vec<ChargeRow>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT attempt, service, amount, basis, model, at, simulated, cause FROM charges WHERE job_id = ?1",
+    )?;
+    let rows = statement.query_map([row.id.as_str()], |columns| {
+        Ok(ChargeRow {
+            attempt: columns.get(0)?,
+            service: columns.get(1)?,
+            amount: columns.get(2)?,
+            basis: columns.get(3)?,
+            model: columns.get(4)?,
+            at: columns.get(5)?,
+            simulated: columns.get(6)?,
+            cause: columns.get(7)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether what this job sets aside fits under the caps. To be called inside the transaction that writes the job, after it was
+/// written, so that its own charges count as well.
+pub(super) fn check_budget(connection: &Connection, budget: &Budget, row: &Row) -> Result<(), StoreError> {
+    for period in budget.periods(row.updated_at) {
+        let committed = spent(connection, &period, row.simulated)? + reserved_by_others(connection, row)?;
+        period.check(committed, row.reserved).map_err(StoreError::OverBudget)?;
+    }
+    Ok(())
+}
+
+/// Every charge of the period with an amount, however sure: it may be billed. A period begins and ends at midnight.
+fn spent(connection: &Connection, period: &BudgetPeriod, simulated: bool) -> Result<Usd, StoreError> {
+    let days = (nanoseconds(period.from).div_euclid(DAY), nanoseconds(period.to).div_euclid(DAY));
+    sum(
+        connection,
+        "SELECT amount, sum(count) FROM spent WHERE simulated = ?1 AND day >= ?2 AND day < ?3 GROUP BY amount",
+        params![simulated, days.0, days.1],
+    )
+}
+
+fn reserved_by_others(connection: &Connection, row: &Row) -> Result<Usd, StoreError> {
+    sum(
+        connection,
+        "SELECT reserved, count(*) FROM jobs INDEXED BY jobs_reserved
+         WHERE simulated = ?1 AND reserved IS NOT NULL AND id <> ?2 GROUP BY reserved",
+        params![row.simulated, row.id.as_str()],
+    )
+}
+
+fn sum(connection: &Connection, question: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Usd, StoreError> {
+    let mut statement = connection.prepare_cached(question)?;
+    let mut rows = statement.query(values)?;
+    let mut total = Usd::ZERO;
+    while let Some(row) = rows.next()? {
+        total += amount(&row.get::<_, String>(0)?)?.times(u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0));
+    }
+    Ok(total)
+}
+
+fn amount(text: &str) -> Result<Usd, StoreError> {
+    text.parse().map_err(|error| StoreError::Unusable(format!("the ledger of the database is damaged: {error}")))
+}
+
+/// What was spent, added up exactly.
+pub(super) fn report(connection: &Connection, query: &CostQuery) -> Result<CostReport, StoreError> {
+    let key = match query.grouping {
+        CostGrouping::Model => "model",
+        CostGrouping::Day => "CAST(day AS TEXT)",
+        CostGrouping::Service => "service",
+        CostGrouping::Cause => "cause",
+    };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {key}, basis, amount, count(*) FROM charges WHERE simulated = ?1 AND at >= ?2 AND at < ?3
+         GROUP BY 1, 2, 3"
+    ))?;
+    let mut rows = statement.query(params![query.simulated, nanoseconds(query.from), nanoseconds(query.to)])?;
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut key: String = row.get(0)?;
+        if query.grouping == CostGrouping::Day {
+            key = date_of(&key);
+        }
+        let basis = basis(&row.get::<_, String>(1)?)?;
+        let amount = row.get::<_, Option<String>>(2)?.map(|text| amount(&text)).transpose()?;
+        lines.push((key, basis, amount, u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0)));
+    }
+    Ok(CostReport::from_rows((query.from, query.to), query.simulated, query.grouping, lines))
+}
+
+/// `2026-11-22` for the number of that day.
+fn date_of(day: &str) -> String {
+    let start = day.parse::<i64>().unwrap_or(0).saturating_mul(DAY);
+    DateTime::from_timestamp_nanos(start).date_naive().to_string()
+}
+
+fn basis(name: &str) -> Result<Basis, StoreError> {
+    [Basis::Estimated, Basis::Quoted, Basis::Settled, Basis::Unknown, Basis::Unconfirmed]
+        .into_iter()
+        .find(|basis| basis.as_str() == name)
+        .ok_or_else(|| StoreError::Unusable("the ledger of the database is damaged: a charge has no basis".to_owned()))
+}

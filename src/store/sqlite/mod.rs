@@ -1,0 +1,167 @@
+//! The embedded store: one SQLite file that several processes on this machine may share.
+//!
+//! One thread per process writes and commits many saves at once; reads run beside it on connections of their own. A save that
+//! was answered survives a loss of power. Must not know what a job means beyond what it is searched and sorted by.
+
+mod errors;
+mod file;
+mod ledger;
+mod page;
+mod queue;
+mod readers;
+mod row;
+mod schema;
+mod watch;
+mod write;
+mod writer;
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use tokio::sync::{OnceCell, watch as signal};
+use tokio::task;
+
+use super::{CostQuery, Counts, Due, PageQuery, Save, Store, StoreError, Watch};
+use crate::costs::CostReport;
+use crate::jobs::{Job, JobId};
+use readers::Readers;
+use row::Row;
+use watch::{Lookout, SqliteWatch};
+use write::Write;
+use writer::Writer;
+
+/// A store in one SQLite file. Dropping it finishes the writes that were handed over and closes the file.
+pub struct SqliteStore {
+    path: PathBuf,
+    writer: Writer,
+    readers: Readers,
+    commits: signal::Sender<()>,
+    lookout: OnceCell<Lookout>,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`, or creates it with its folder. Blocks for a few milliseconds, or for as long as a
+    /// migration takes.
+    ///
+    /// Errors: `Unusable`, with what to do, for a file that is damaged, cut short, newer than this program or another program's
+    /// (such a file is left as it is), and where nothing can be written.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        file::prepare(path)?;
+        let (commits, _) = signal::channel(());
+        let writer = Writer::start(file::connect(path)?, commits.clone())?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer,
+            readers: Readers::new(path.to_owned()),
+            commits,
+            lookout: OnceCell::new(),
+        })
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create(&self, jobs: Vec<Job>) -> Result<(), StoreError> {
+        // Ten thousand jobs take a while to write down.
+        let rows = task::spawn_blocking(move || jobs.iter().map(Row::of).collect::<Result<Vec<_>, _>>());
+        let rows = rows.await.map_err(|error| StoreError::Unavailable(format!("the write was stopped: {error}")))??;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.writer.write(Write::Create(rows)).await.map(|_| ())
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
+        let id = id.clone();
+        self.readers.read(move |connection| page::get(connection, &id)).await
+    }
+
+    async fn find(&self, prefix: &str, limit: usize) -> Result<Vec<JobId>, StoreError> {
+        let prefix = prefix.to_owned();
+        self.readers.read(move |connection| page::find(connection, &prefix, limit)).await
+    }
+
+    async fn save(&self, save: Save) -> Result<u64, StoreError> {
+        let row = Row::of(&save.job)?;
+        self.writer.write(Write::Save(Box::new(row), save.budget)).await
+    }
+
+    async fn due(&self, query: Due) -> Result<Vec<Job>, StoreError> {
+        self.readers.read(move |connection| queue::due(connection, &query)).await
+    }
+
+    async fn next_due(&self, query: Due) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.readers.read(move |connection| queue::next_due(connection, &query)).await
+    }
+
+    async fn page(&self, query: PageQuery) -> Result<Vec<Job>, StoreError> {
+        self.readers.read(move |connection| page::page(connection, &query)).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.readers.read(page::counts).await
+    }
+
+    async fn costs(&self, query: CostQuery) -> Result<CostReport, StoreError> {
+        self.readers.read(move |connection| ledger::report(connection, &query)).await
+    }
+
+    async fn watch(&self) -> Result<Box<dyn Watch>, StoreError> {
+        let start = || async {
+            let (path, commits) = (self.path.clone(), self.commits.clone());
+            let start = task::spawn_blocking(move || Lookout::start(&path, commits));
+            start.await.map_err(|error| StoreError::Unavailable(format!("the watch was stopped: {error}")))?
+        };
+        self.lookout.get_or_try_init(start).await?;
+        Ok(Box::new(SqliteWatch::from_now(self.readers.clone(), self.commits.subscribe()).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::types::Value;
+    use rusqlite::{Connection, params_from_iter};
+
+    use super::super::{Order, PageQuery};
+    use super::{page, queue, schema, watch};
+    use crate::jobs::{JobId, StageName};
+
+    fn plan(connection: &Connection, question: &str) -> String {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {question}")).unwrap();
+        let values = vec![Value::Null; statement.parameter_count()];
+        let rows = statement.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
+        rows.collect::<Result<Vec<_>, _>>().unwrap().join("\n")
+    }
+
+    #[test]
+    fn no_question_reads_or_sorts_the_whole_table() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, schema::MIGRATIONS).unwrap();
+        let crowded = PageQuery {
+            stages: vec![StageName::Failed, StageName::Done],
+            since: Some(chrono::DateTime::UNIX_EPOCH),
+            after: Some((chrono::DateTime::UNIX_EPOCH, JobId::new("a").unwrap())),
+            search: Some("fox".into()),
+            order: Order::OldestFirst,
+            ..PageQuery::default()
+        };
+        let questions = [
+            queue::UNDER_WAY.to_owned(),
+            queue::QUEUED.to_owned(),
+            queue::NEXT_QUEUED.to_owned(),
+            watch::CHANGES.to_owned(),
+            page::COUNTS.to_owned(),
+            page::question_of(&PageQuery::default()).0,
+            page::question_of(&crowded).0,
+        ];
+        for question in questions {
+            let plan = plan(&connection, &question);
+            assert!(plan.contains("USING INDEX") || plan.contains("USING COVERING INDEX"), "{question}\n{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{question}\n{plan}");
+        }
+        for question in [page::COUNTS, queue::NEXT_QUEUED] {
+            assert!(plan(&connection, question).contains("COVERING INDEX"), "{question} reads documents");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Owns the questions of people: one job, a prefix, a page, the counts. Must not write.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+
+use super::super::{Counts, Order, PageQuery, StoreError};
+use super::row::{fold, nanoseconds, read_job};
+use crate::jobs::{Job, JobId};
+
+/// The job of that id. Errors: `Unreadable` where its document cannot be read.
+pub(super) fn get(connection: &Connection, id: &JobId) -> Result<Option<Job>, StoreError> {
+    let found: Option<(i64, String)> = connection
+        .prepare_cached("SELECT revision, document FROM jobs WHERE id = ?1")?
+        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((revision, document)) = found else { return Ok(None) };
+    read_job(id.as_str(), revision, &document)
+        .map(Some)
+        .map_err(|reason| StoreError::Unreadable { id: id.clone(), reason })
+}
+
+/// Ids that begin with `prefix`, in order.
+pub(super) fn find(connection: &Connection, prefix: &str, limit: usize) -> Result<Vec<JobId>, StoreError> {
+    // In the order of the primary key, all that begin with the prefix stand together, and it is the first of them.
+    let mut statement = connection.prepare_cached("SELECT id FROM jobs WHERE id >= ?1 ORDER BY id")?;
+    let mut rows = statement.query([prefix])?;
+    let mut ids = Vec::new();
+    while ids.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        let id: String = row.get(0)?;
+        if !id.starts_with(prefix) {
+            break;
+        }
+        ids.extend(JobId::new(id));
+    }
+    Ok(ids)
+}
+
+/// A page of jobs. Documents that cannot be read are passed over and take nobody's place.
+pub(super) fn page(connection: &Connection, query: &PageQuery) -> Result<Vec<Job>, StoreError> {
+    let (question, values) = question_of(query);
+    let mut statement = connection.prepare_cached(&question)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut jobs = Vec::new();
+    while jobs.len() < query.limit
+        && let Some(row) = rows.next()?
+    {
+        jobs.extend(job_of(row)?);
+    }
+    Ok(jobs)
+}
+
+fn job_of(row: &Row<'_>) -> Result<Option<Job>, StoreError> {
+    let (id, document): (String, String) = (row.get(0)?, row.get(2)?);
+    Ok(read_job(&id, row.get(1)?, &document).ok())
+}
+
+/// The statement and its values: only words of this program are in the statement's text.
+pub(super) fn question_of(query: &PageQuery) -> (String, Vec<Value>) {
+    let mut conditions = vec!["TRUE".to_owned()];
+    let mut values = Vec::new();
+    if !query.hidden {
+        conditions.push("hidden = 0".to_owned());
+    }
+    if !query.stages.is_empty() {
+        let stages: Vec<&str> = query.stages.iter().map(|stage| stage.as_str()).collect();
+        conditions.push(format!("stage IN ('{}')", stages.join("', '")));
+    }
+    if let Some(since) = query.since {
+        conditions.push("created_at >= ?".to_owned());
+        values.push(Value::Integer(nanoseconds(since)));
+    }
+    let (sign, direction) = match query.order {
+        Order::NewestFirst => ("<", "DESC"),
+        Order::OldestFirst => (">", "ASC"),
+    };
+    if let Some((created_at, id)) = &query.after {
+        conditions.push(format!("(created_at, id) {sign} (?, ?)"));
+        values.push(Value::Integer(nanoseconds(*created_at)));
+        values.push(Value::Text(id.as_str().to_owned()));
+    }
+    if let Some(search) = query.search.as_deref().filter(|search| !search.is_empty()) {
+        // Unlike LIKE, instr has no letters with a meaning of their own.
+        conditions.push("instr(search, ?) > 0".to_owned());
+        values.push(Value::Text(fold(search)));
+    }
+    let question = format!(
+        "SELECT id, revision, document FROM jobs INDEXED BY jobs_by_age WHERE {}
+         ORDER BY created_at {direction}, id {direction}",
+        conditions.join(" AND ")
+    );
+    (question, values)
+}
+
+pub(super) const COUNTS: &str = "SELECT hidden, stage, count(*) FROM jobs GROUP BY hidden, stage";
+
+/// How many jobs there are in each stage, from the index alone.
+pub(super) fn counts(connection: &Connection) -> Result<Counts, StoreError> {
+    let mut statement = connection.prepare_cached(COUNTS)?;
+    let mut rows = statement.query([])?;
+    let mut counts = Counts::default();
+    while let Some(row) = rows.next()? {
+        let count = u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
+        if row.get::<_, bool>(0)? {
+            counts.hidden += count;
+        } else if let Ok(stage) = row.get::<_, String>(1)?.parse() {
+            counts.by_stage.insert(stage, count);
+        }
+    }
+    Ok(counts)
+}

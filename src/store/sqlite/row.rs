@@ -1,0 +1,182 @@
+//! Owns how a job becomes a row and a row a job. Must not touch a connection.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::super::StoreError;
+use crate::costs::Usd;
+use crate::jobs::{Attempt, Job, JobId, Outcome, StageName, text};
+
+/// Nanoseconds of one UTC day.
+pub(super) const DAY: i64 = 86_400_000_000_000;
+
+/// How much of a prompt can be searched for, in characters; no model takes more, and a hostile megabyte is not stored twice.
+const SEARCHED_PROMPT: usize = 16_000;
+
+/// The JSON reader follows 128 levels; a document has at most six around a parameter's own.
+const DEEPEST_PARAMETER: usize = 100;
+
+/// What is written for one job.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub id: JobId,
+    /// The revision as it was read.
+    pub revision: i64,
+    pub stage: &'static str,
+    pub simulated: bool,
+    pub hidden: bool,
+    pub created_at: i64,
+    pub not_before: Option<i64>,
+    pub claim_until: Option<i64>,
+    pub claim_worker: Option<String>,
+    /// Money set aside by a submit that is not yet answered; `None` in every other stage.
+    pub reserved: Option<Usd>,
+    pub search: String,
+    pub document: String,
+    /// Ordered by attempt and service, each pair once.
+    pub charges: Vec<ChargeRow>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// One charge as it stands in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ChargeRow {
+    pub attempt: i64,
+    pub service: String,
+    pub amount: Option<String>,
+    pub basis: String,
+    pub model: String,
+    pub at: i64,
+    pub simulated: bool,
+    pub cause: String,
+}
+
+impl Row {
+    /// Turns a job into what is written. Errors: `Unreadable` for a job that could not be read back.
+    pub(super) fn of(job: &Job) -> Result<Self, StoreError> {
+        let unreadable = |reason: &str| StoreError::Unreadable {
+            id: job.id.clone(),
+            reason: text::clean_line(&format!("it was not written, {reason}"), 200),
+        };
+        let specs = job.attempts.iter().filter_map(|attempt| attempt.spec.as_ref()).chain([&job.spec]);
+        if specs.flat_map(|spec| spec.parameters.values()).any(|value| !is_shallow(value, DEEPEST_PARAMETER)) {
+            return Err(unreadable("a parameter is nested too deeply"));
+        }
+        let document = serde_json::to_string(job).map_err(|error| unreadable(&error.to_string()))?;
+        let submitting = job.stage_name() == StageName::Submitting;
+        Ok(Self {
+            id: job.id.clone(),
+            revision: i64::try_from(job.revision).unwrap_or(i64::MAX),
+            stage: job.stage_name().as_str(),
+            simulated: job.simulated,
+            hidden: job.hidden,
+            created_at: nanoseconds(job.created_at),
+            not_before: job.not_before.map(nanoseconds),
+            claim_until: job.claim.as_ref().map(|claim| nanoseconds(claim.until)),
+            claim_worker: job.claim.as_ref().map(|claim| claim.worker.as_str().to_owned()),
+            reserved: job.attempt().filter(|_| submitting).and_then(|attempt| attempt.reserved),
+            search: search_text(job),
+            document,
+            charges: charges_of(job),
+            updated_at: job.updated_at,
+        })
+    }
+}
+
+/// Turns a row back into a job. Errors: one clean line.
+pub(super) fn read_job(id: &str, revision: i64, document: &str) -> Result<Job, String> {
+    let mut job: Job = serde_json::from_str(document).map_err(|error| text::clean_line(&error.to_string(), 200))?;
+    if job.id.as_str() != id {
+        return Err(format!("it names another job, {}", job.id));
+    }
+    job.revision = u64::try_from(revision).unwrap_or(0);
+    Ok(job)
+}
+
+/// The instant as it stands in a column. Instants outside the years 1677 to 2262 count as the nearest of those.
+pub(super) fn nanoseconds(time: DateTime<Utc>) -> i64 {
+    time.timestamp_nanos_opt().unwrap_or(if time.timestamp() < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// The text that a search looks into, letter case taken away.
+fn search_text(job: &Job) -> String {
+    let prompt = match job.spec.prompt.char_indices().nth(SEARCHED_PROMPT) {
+        Some((end, _)) => &job.spec.prompt[..end],
+        None => &job.spec.prompt,
+    };
+    // The separator keeps a search from matching the end of one field and the beginning of the next.
+    let fields = [job.id.as_str(), &job.spec.model, prompt].into_iter().chain(job.tags.iter().map(String::as_str));
+    fold(&fields.collect::<Vec<_>>().join("\u{1f}"))
+}
+
+/// Takes letter case away, character by character, so that a part of a text is folded like the whole.
+pub(super) fn fold(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
+fn is_shallow(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(|item| is_shallow(item, levels - 1)),
+        Value::Object(fields) => levels > 0 && fields.values().all(|field| is_shallow(field, levels - 1)),
+        _ => true,
+    }
+}
+
+fn charges_of(job: &Job) -> Vec<ChargeRow> {
+    let mut charges: Vec<ChargeRow> = Vec::new();
+    for attempt in &job.attempts {
+        for charge in attempt.charges() {
+            charges.push(ChargeRow {
+                attempt: i64::from(attempt.number),
+                service: charge.service.as_str().to_owned(),
+                amount: charge.amount.map(|amount| amount.to_string()),
+                basis: charge.basis.as_str().to_owned(),
+                model: charge.model.clone(),
+                at: nanoseconds(charge.at),
+                simulated: charge.simulated,
+                cause: cause_of(attempt).to_owned(),
+            });
+        }
+    }
+    charges.sort_by(|left, right| (left.attempt, &left.service).cmp(&(right.attempt, &right.service)));
+    charges.dedup_by(|left, right| (left.attempt, &left.service) == (right.attempt, &right.service));
+    charges
+}
+
+/// What became of an attempt's money, for `CostGrouping::Cause`.
+fn cause_of(attempt: &Attempt) -> &'static str {
+    match &attempt.outcome {
+        Some(Outcome::Done { .. }) => "picture",
+        Some(Outcome::Failed { failure }) => failure.code.as_str(),
+        Some(Outcome::Cancelled) => "cancelled",
+        None => "in_progress",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::Spec;
+
+    #[test]
+    fn what_could_not_be_read_back_is_not_written() {
+        let nested = (0..200).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+        let spec = Spec::new("flux-dev", "a fox").with("odd", nested);
+        let job = Job::new(JobId::new("a").unwrap(), spec, true, DateTime::UNIX_EPOCH);
+        assert!(matches!(Row::of(&job), Err(StoreError::Unreadable { .. })));
+        let nested = (0..DEEPEST_PARAMETER).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+        let mut job = Job::new(job.id, Spec::new("flux-dev", "a fox").with("odd", nested), true, DateTime::UNIX_EPOCH);
+        job.attempts[0].spec = Some(job.spec.clone());
+        let row = Row::of(&job).unwrap();
+        assert_eq!(read_job("a", 0, &row.document), Ok(job));
+    }
+
+    #[test]
+    fn far_times_stay_in_order() {
+        let far: Vec<i64> =
+            ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2262-01-01T00:00:00Z", "9999-01-01T00:00:00Z"]
+                .map(|time| nanoseconds(time.parse().unwrap()))
+                .to_vec();
+        assert!(far.is_sorted(), "{far:?}");
+    }
+}

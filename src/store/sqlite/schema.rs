@@ -1,0 +1,151 @@
+//! Owns the shape of the database file and how an older one becomes today's. Must not read or write jobs.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::super::StoreError;
+
+/// Marks the file as darkroom's (`PRAGMA application_id`): the letters `dkrm`.
+pub(super) const APPLICATION_ID: u32 = 0x646b_726d;
+
+/// One script for each version, oldest first: script 0 makes version 1 of an empty file, script 1 makes version 2 of that. A
+/// script that has been released is never changed; a new one is added behind it.
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1];
+
+/// The version that this program reads and writes.
+pub(super) fn version() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+/// Times are nanoseconds since 1970, money is decimal text.
+///
+/// `document` is the whole job; the columns before it only exist to be searched and sorted by, and stand before it so that
+/// reading them does not walk through a long document. `reserved` is only set while the job is submitting.
+///
+/// `spent` counts equal amounts by day. The triggers keep it, so that a cap is checked without adding up a month of charges and
+/// no writer can forget it; counts can be taken back exactly, which a running sum could not promise.
+const VERSION_1: &str = "
+PRAGMA application_id = 0x646b726d;
+
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY NOT NULL,
+    revision INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    stage TEXT NOT NULL,
+    simulated INTEGER NOT NULL,
+    hidden INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    not_before INTEGER,
+    claim_until INTEGER,
+    claim_worker TEXT,
+    reserved TEXT,
+    search TEXT NOT NULL,
+    document TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX jobs_by_seq ON jobs(seq);
+CREATE INDEX jobs_by_age ON jobs(created_at, id, stage, hidden);
+CREATE INDEX jobs_by_stage ON jobs(hidden, stage);
+CREATE INDEX jobs_queued ON jobs(simulated, created_at, id, not_before) WHERE stage = 'queued';
+CREATE INDEX jobs_under_way ON jobs(simulated, created_at, id, not_before, claim_until)
+    WHERE stage IN ('submitting', 'generating');
+CREATE INDEX jobs_reserved ON jobs(simulated, reserved, id) WHERE reserved IS NOT NULL;
+
+CREATE TABLE charges (
+    job_id TEXT NOT NULL REFERENCES jobs(id),
+    attempt INTEGER NOT NULL,
+    service TEXT NOT NULL,
+    amount TEXT,
+    basis TEXT NOT NULL,
+    model TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    simulated INTEGER NOT NULL,
+    cause TEXT NOT NULL,
+    PRIMARY KEY (job_id, attempt, service)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX charges_by_time ON charges(simulated, at, service, basis, amount, model, day, cause);
+
+CREATE TABLE spent (
+    simulated INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    amount TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (simulated, day, amount)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER charge_booked AFTER INSERT ON charges WHEN NEW.amount IS NOT NULL BEGIN
+    INSERT INTO spent (simulated, day, amount, count) VALUES (NEW.simulated, NEW.day, NEW.amount, 1)
+        ON CONFLICT (simulated, day, amount) DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER charge_taken_back AFTER DELETE ON charges WHEN OLD.amount IS NOT NULL BEGIN
+    UPDATE spent SET count = count - 1
+        WHERE simulated = OLD.simulated AND day = OLD.day AND amount = OLD.amount;
+    DELETE FROM spent
+        WHERE simulated = OLD.simulated AND day = OLD.day AND amount = OLD.amount AND count = 0;
+END;
+CREATE TRIGGER charge_is_replaced_whole BEFORE UPDATE ON charges BEGIN
+    SELECT RAISE(ABORT, 'a charge is deleted and booked anew, never updated');
+END;
+";
+
+/// Brings the file to the last of `scripts`, each in one transaction of its own. Two processes may do this at once: the second
+/// finds it done.
+pub(super) fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(), StoreError> {
+    while user_version(connection)? < scripts.len() {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let version = user_version(&transaction)?;
+        if let Some(script) = scripts.get(version) {
+            transaction.execute_batch(script)?;
+            transaction.pragma_update(None, "user_version", i64::try_from(version + 1).unwrap_or(i64::MAX))?;
+        }
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// How many scripts the file has been through.
+pub(super) fn user_version(connection: &Connection) -> Result<usize, StoreError> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_file_becomes_the_newest_and_keeps_its_rows() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        connection.execute("INSERT INTO spent VALUES (1, 2, '0.04', 3)", []).unwrap();
+        let mut scripts = MIGRATIONS.to_vec();
+        scripts.push("ALTER TABLE spent ADD COLUMN note TEXT NOT NULL DEFAULT 'old';");
+        migrate(&mut connection, &scripts).unwrap();
+        migrate(&mut connection, &scripts).unwrap();
+        let row: (String, i64, String) = connection
+            .query_row("SELECT amount, count, note FROM spent", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap();
+        assert_eq!(row, ("0.04".into(), 3, "old".into()));
+        assert_eq!(user_version(&connection).unwrap(), scripts.len());
+    }
+
+    #[test]
+    fn a_migration_that_fails_changes_nothing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        let mut scripts = MIGRATIONS.to_vec();
+        scripts.push("CREATE TABLE half (a TEXT); SELECT nonsense FROM nowhere;");
+        assert!(migrate(&mut connection, &scripts).is_err());
+        assert_eq!(user_version(&connection).unwrap(), MIGRATIONS.len());
+        let half: i64 = connection
+            .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'half'", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(half, 0);
+    }
+
+    #[test]
+    fn the_mark_of_the_file_is_the_one_that_is_looked_for() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        let mark: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).unwrap();
+        assert_eq!(mark, i64::from(APPLICATION_ID));
+    }
+}

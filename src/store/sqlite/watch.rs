@@ -1,0 +1,130 @@
+//! Owns the stream of changes: a cursor on the file's sequence, woken by commits of this process and of others. Must not keep
+//! changes: a slow reader finds each job once, as it is then.
+
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use super::super::{Change, StoreError, Watch};
+use super::file;
+use super::readers::Readers;
+use super::row::read_job;
+use crate::jobs::JobId;
+
+/// How often the file is asked whether another process has changed it. The question reads shared memory, not the disk.
+const LOOK_EVERY: Duration = Duration::from_millis(40);
+
+/// Changes in one answer.
+const AT_ONCE: usize = 500;
+
+/// Bytes of documents in one answer, so that hostile megabytes do not add up. The change that passes it is still in.
+const BYTES_AT_ONCE: usize = 8 << 20;
+
+/// A stream of changes of one database file.
+pub(super) struct SqliteWatch {
+    readers: Readers,
+    commits: watch::Receiver<()>,
+    cursor: i64,
+}
+
+impl SqliteWatch {
+    /// From now on.
+    pub(super) async fn from_now(readers: Readers, commits: watch::Receiver<()>) -> Result<Self, StoreError> {
+        let newest = |connection: &Connection| {
+            Ok(connection.query_row("SELECT coalesce(max(seq), 0) FROM jobs", [], |row| row.get(0))?)
+        };
+        let cursor = readers.read(newest).await?;
+        Ok(Self { readers, commits, cursor })
+    }
+}
+
+#[async_trait]
+impl Watch for SqliteWatch {
+    async fn next(&mut self) -> Result<Vec<Change>, StoreError> {
+        loop {
+            // Taken before the look, so that a commit after it wakes the wait below.
+            self.commits.mark_unchanged();
+            let cursor = self.cursor;
+            let (changes, last) = self.readers.read(move |connection| changes(connection, cursor)).await?;
+            self.cursor = last;
+            if !changes.is_empty() {
+                return Ok(changes);
+            }
+            if last == cursor && self.commits.changed().await.is_err() {
+                return Err(StoreError::Unavailable("the store was closed".to_owned()));
+            }
+        }
+    }
+}
+
+pub(super) const CHANGES: &str = "SELECT seq, id, revision, document FROM jobs WHERE seq > ?1 ORDER BY seq";
+
+fn changes(connection: &Connection, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
+    let mut statement = connection.prepare_cached(CHANGES)?;
+    let mut rows = statement.query([after])?;
+    let (mut changes, mut last, mut bytes) = (Vec::new(), after, 0);
+    while changes.len() < AT_ONCE
+        && bytes < BYTES_AT_ONCE
+        && let Some(row) = rows.next()?
+    {
+        last = row.get(0)?;
+        let (id, document): (String, String) = (row.get(1)?, row.get(3)?);
+        bytes += document.len();
+        match (read_job(&id, row.get(2)?, &document), JobId::new(id)) {
+            (Ok(job), _) => changes.push(Change::Job(Arc::new(job))),
+            (Err(reason), Ok(id)) => changes.push(Change::Unreadable { id, reason }),
+            (Err(_), Err(error)) => tracing::warn!(%error, "a row of the database was passed over"),
+        }
+    }
+    Ok((changes, last))
+}
+
+/// Wakes the watches when another process has changed the file. Dropping it ends its thread.
+pub(super) struct Lookout {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Lookout {
+    /// Starts the thread, with a connection of its own.
+    pub(super) fn start(path: &Path, commits: watch::Sender<()>) -> Result<Self, StoreError> {
+        let (stop, stopped) = mpsc::channel();
+        let connection = file::connect_to_read(path)?;
+        let thread = thread::Builder::new()
+            .name("store-lookout".to_owned())
+            .spawn(move || look(&connection, &stopped, &commits))
+            .map_err(|error| StoreError::Unavailable(format!("no thread could be started: {error}")))?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Lookout {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's lookout had ended before its time");
+        }
+    }
+}
+
+fn look(connection: &Connection, stopped: &mpsc::Receiver<()>, commits: &watch::Sender<()>) {
+    let mut seen = None;
+    while stopped.recv_timeout(LOOK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+        let version: Option<i64> = connection
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .ok();
+        // Where the file does not answer, the watches are woken to meet the error themselves.
+        if version != seen || version.is_none() {
+            commits.send_replace(());
+        }
+        seen = version;
+    }
+}

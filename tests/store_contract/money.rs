@@ -1,0 +1,254 @@
+//! Charges and caps: booked with the job, never twice, never past a cap, added up exactly.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use darkroom::costs::{Basis, Budget, Charge, CostGrouping, CostReport, Service};
+use darkroom::jobs::{Billed, FailureCode, Job};
+use darkroom::store::{CostQuery, Save, Store, StoreError};
+use futures::future::join_all;
+
+use super::fixture::{
+    Fixture, at, claim, create, failure, finish, generating, id, queued, read, receipt, save, submitting, usd,
+};
+
+async fn costs_by(store: &Arc<dyn Store>, grouping: CostGrouping, simulated: bool) -> CostReport {
+    let (from, to) = (at(0) - TimeDelta::days(40), at(0) + TimeDelta::days(40));
+    store.costs(CostQuery { from, to, grouping, simulated }).await.unwrap()
+}
+
+async fn costs(store: &Arc<dyn Store>) -> CostReport {
+    costs_by(store, CostGrouping::Model, true).await
+}
+
+fn lines(report: &CostReport) -> Vec<(String, String, u64)> {
+    report.by.iter().map(|line| (line.key.clone(), line.usd.to_string(), line.count)).collect()
+}
+
+fn daily(cap: &str) -> Budget {
+    Budget { daily: Some(usd(cap)), monthly: None }
+}
+
+/// Takes a queued job and tries to set that much aside at that second.
+async fn reserve(
+    store: &Arc<dyn Store>,
+    name: &str,
+    amount: Option<&str>,
+    budget: Budget,
+    seconds: i64,
+) -> Result<u64, StoreError> {
+    let mut job = read(store, name).await;
+    job.begin_submit(claim("worker", seconds + 60), amount.map(usd), at(seconds)).unwrap();
+    store.save(Save { job: Arc::new(job), budget: Some(budget) }).await
+}
+
+pub async fn charges_come_with_the_job(fixture: Fixture) {
+    create(&fixture.store, [submitting("a", 0, "worker", 60), generating("imported", 0, Some("7"))]).await;
+    assert_eq!(costs(&fixture.other).await.total_usd, usd("0.07"), "a created job brings its charges along");
+    let mut job = read(&fixture.store, "a").await;
+    job.accepted(receipt(1, Some("4.5")), None, at(1)).unwrap();
+    save(&fixture.store, &mut job).await.unwrap();
+    let report = costs(&fixture.other).await;
+    assert_eq!((report.total_usd, report.count), (usd("0.115"), 2));
+}
+
+pub async fn no_save_books_twice(fixture: Fixture) {
+    create(&fixture.store, [generating("a", 0, Some("4"))]).await;
+    for _ in 0..5 {
+        let mut job = read(&fixture.store, "a").await;
+        job.claim = None;
+        save(&fixture.store, &mut job).await.unwrap();
+    }
+    let report = costs(&fixture.store).await;
+    assert_eq!((report.total_usd, report.count), (usd("0.04"), 1));
+    // The cap is kept by its own sums: they must not count twice either.
+    create(&fixture.store, [queued("b", 1), queued("c", 1)]).await;
+    assert!(reserve(&fixture.store, "b", Some("0.06"), daily("0.10"), 2).await.is_ok());
+    assert!(reserve(&fixture.store, "c", Some("0.01"), daily("0.10"), 2).await.is_err());
+}
+
+pub async fn settling_replaces_amount_and_basis(fixture: Fixture) {
+    create(&fixture.store, [generating("a", 0, None)]).await;
+    let before = costs(&fixture.store).await;
+    assert_eq!((before.unpriced_count, before.count), (1, 1));
+    let mut job = read(&fixture.store, "a").await;
+    finish(&mut job, Some("3"), None, 9);
+    save(&fixture.store, &mut job).await.unwrap();
+    let after = costs(&fixture.store).await;
+    assert_eq!((after.total_usd, after.unpriced_count, after.count), (usd("0.03"), 0, 1));
+    assert_eq!(read(&fixture.store, "a").await.cost_basis(), Some(Basis::Settled));
+}
+
+pub async fn a_charge_that_is_withdrawn_is_gone(fixture: Fixture) {
+    create(&fixture.store, [generating("a", 0, Some("4")), queued("b", 0)]).await;
+    let mut job = read(&fixture.store, "a").await;
+    job.attempts[0].charge = None;
+    save(&fixture.store, &mut job).await.unwrap();
+    let report = costs(&fixture.store).await;
+    assert_eq!((report.total_usd, report.count), (usd("0"), 0));
+    assert!(reserve(&fixture.store, "b", Some("0.04"), daily("0.04"), 1).await.is_ok(), "the cap has room again");
+}
+
+pub async fn a_conflict_books_nothing(fixture: Fixture) {
+    create(&fixture.store, [submitting("a", 0, "worker", 60)]).await;
+    let mut late = read(&fixture.store, "a").await;
+    let mut lost = late.clone();
+    lost.submit_lost("no answer", at(1)).unwrap();
+    save(&fixture.store, &mut lost).await.unwrap();
+    late.accepted(receipt(2, Some("9")), None, at(2)).unwrap();
+    assert_eq!(save(&fixture.store, &mut late).await, Err(StoreError::Conflict(id("a"))));
+    let report = costs(&fixture.store).await;
+    assert_eq!((report.total_usd, report.unconfirmed_usd, report.count), (usd("0"), usd("0.04"), 1));
+}
+
+pub async fn a_cap_is_reached_but_never_passed(fixture: Fixture) {
+    create(&fixture.store, (0..16).map(|number| queued(&format!("job-{number:02}"), number))).await;
+    let reservations = (0..16).map(|number| {
+        let store = Arc::clone(if number % 2 == 0 { &fixture.store } else { &fixture.other });
+        tokio::spawn(async move { reserve(&store, &format!("job-{number:02}"), Some("0.03"), daily("0.25"), 20).await })
+    });
+    let results: Vec<_> = join_all(reservations).await.into_iter().map(Result::unwrap).collect();
+    let granted = results.iter().filter(|result| result.is_ok()).count();
+    assert_eq!(granted, 8, "eight times $0.03 fit under $0.25: {results:?}");
+    for refused in results.iter().filter(|result| result.is_err()) {
+        let Err(StoreError::OverBudget(over)) = refused else { panic!("{refused:?}") };
+        assert_eq!((over.period, over.over), ("day", Some(usd("0.02"))));
+    }
+    let counts = fixture.store.counts().await.unwrap();
+    assert_eq!(counts.of(darkroom::jobs::StageName::Submitting), 8, "what was refused was not written");
+    // What is answered turns from a reservation into a charge, and the room stays taken.
+    let page = fixture.store.page(darkroom::store::PageQuery::default()).await.unwrap();
+    let taken = page.into_iter().filter(|job| job.stage_name() == darkroom::jobs::StageName::Submitting);
+    let waiting = fixture.store.find("job-", 100).await.unwrap();
+    for mut job in taken {
+        job.accepted(receipt(21, Some("3")), None, at(21)).unwrap();
+        save(&fixture.store, &mut job).await.unwrap();
+    }
+    let mut granted = 0;
+    for name in &waiting {
+        if read(&fixture.store, name.as_str()).await.stage_name() == darkroom::jobs::StageName::Queued {
+            granted += u32::from(reserve(&fixture.store, name.as_str(), Some("0.01"), daily("0.25"), 22).await.is_ok());
+        }
+    }
+    assert_eq!(granted, 1, "one cent is left");
+}
+
+pub async fn a_cap_counts_what_is_charged_and_reserved(fixture: Fixture) {
+    let mut unconfirmed = submitting("unconfirmed", 0, "worker", 60);
+    unconfirmed.submit_lost("no answer", at(0)).unwrap();
+    let mut unknown = generating("unknown", 0, Some("4"));
+    unknown.fail(failure(FailureCode::ContentModerated, Billed::Unknown, 1), None, at(1)).unwrap();
+    create(
+        &fixture.store,
+        [unconfirmed, unknown, generating("quoted", 0, Some("4")), submitting("reserved", 0, "worker", 60)],
+    )
+    .await;
+    create(&fixture.store, [queued("a", 0), queued("b", 0)]).await;
+    assert!(reserve(&fixture.store, "a", Some("0.05"), daily("0.20"), 2).await.is_err(), "$0.16 may be billed already");
+    assert!(reserve(&fixture.store, "a", Some("0.04"), daily("0.20"), 2).await.is_ok());
+    // A job whose reservation was given back makes room.
+    let mut back = read(&fixture.store, "reserved").await;
+    back.not_accepted(darkroom::jobs::Hold::RateLimit, at(30), at(3)).unwrap();
+    save(&fixture.store, &mut back).await.unwrap();
+    assert!(reserve(&fixture.store, "b", Some("0.05"), daily("0.20"), 4).await.is_err());
+    assert!(reserve(&fixture.store, "b", Some("0.04"), daily("0.20"), 4).await.is_ok());
+}
+
+pub async fn a_cap_is_kept_for_each_period_and_kind_of_money(fixture: Fixture) {
+    let day = 86_400;
+    let mut real = generating("real", 0, Some("9"));
+    real.simulated = false;
+    real.attempts[0].charge.as_mut().unwrap().simulated = false;
+    create(&fixture.store, [real, generating("yesterday", -day, Some("8")), generating("today", 0, Some("1"))]).await;
+    create(&fixture.store, ["a", "b", "c"].map(|name| queued(name, 0))).await;
+    let caps = |daily: &str, monthly: &str| Budget { daily: Some(usd(daily)), monthly: Some(usd(monthly)) };
+    let over = |result: Result<u64, StoreError>| match result {
+        Err(StoreError::OverBudget(over)) => (over.period, over.until),
+        other => panic!("{other:?}"),
+    };
+    let midnight = "2026-11-23T00:00:00Z".parse().unwrap();
+    let december = "2026-12-01T00:00:00Z".parse().unwrap();
+    assert_eq!(over(reserve(&fixture.store, "a", Some("0.02"), caps("0.02", "1"), 1).await), ("day", midnight));
+    assert_eq!(over(reserve(&fixture.store, "a", Some("0.02"), caps("1", "0.10"), 1).await), ("month", december));
+    assert!(reserve(&fixture.store, "a", Some("0.01"), caps("0.02", "0.10"), 1).await.is_ok());
+    let mut taken = read(&fixture.store, "a").await;
+    taken.accepted(receipt(43_199, Some("1")), None, at(43_199)).unwrap();
+    save(&fixture.store, &mut taken).await.unwrap();
+    // One second before midnight the day is spent; at midnight a new one begins, the month goes on.
+    assert!(reserve(&fixture.store, "b", Some("0.01"), caps("0.02", "1"), 43_199).await.is_err());
+    assert!(reserve(&fixture.store, "b", Some("0.02"), caps("0.02", "0.12"), 43_200).await.is_ok());
+    assert_eq!(over(reserve(&fixture.store, "c", Some("0.01"), caps("9", "0.12"), 43_200).await).0, "month");
+}
+
+pub async fn an_unknown_price_fits_under_no_cap(fixture: Fixture) {
+    create(&fixture.store, [queued("a", 0)]).await;
+    let Err(StoreError::OverBudget(over)) = reserve(&fixture.store, "a", None, daily("100"), 1).await else {
+        panic!("a cap cannot be kept without a price")
+    };
+    assert_eq!(over.over, None);
+    assert!(reserve(&fixture.store, "a", None, Budget::default(), 1).await.is_ok(), "without caps it may go");
+}
+
+/// Six charges that differ in all that can be grouped by.
+async fn spend(store: &Arc<dyn Store>) {
+    let storage = |job: &Job| Charge {
+        service: Service::GoogleStorage,
+        amount: Some(usd("0.000005")),
+        basis: Basis::Estimated,
+        model: job.spec.model.clone(),
+        at: at(10),
+        simulated: true,
+    };
+    let mut picture = generating("picture", 0, Some("4"));
+    let charge = storage(&picture);
+    finish(&mut picture, Some("4"), Some(charge), 10);
+    let mut unknown = generating("unknown", 0, Some("2"));
+    unknown.fail(failure(FailureCode::ContentModerated, Billed::Unknown, 1), None, at(1)).unwrap();
+    let mut unconfirmed = submitting("unconfirmed", 0, "worker", 60);
+    unconfirmed.submit_lost("no answer", at(1)).unwrap();
+    let mut cancelled = queued("cancelled", -86_400);
+    cancelled.spec.model = "flux-pro".into();
+    cancelled.begin_submit(claim("worker", 60), None, at(-86_400)).unwrap();
+    cancelled.accepted(receipt(-86_400, Some("5")), None, at(-86_400)).unwrap();
+    cancelled.cancel(at(1)).unwrap();
+    let unpriced = generating("unpriced", 0, None);
+    let mut real = generating("real", 0, Some("100"));
+    real.simulated = false;
+    real.attempts[0].charge.as_mut().unwrap().simulated = false;
+    create(store, [picture, unknown, unconfirmed, cancelled, unpriced, real]).await;
+}
+
+pub async fn costs_are_grouped_in_four_ways(fixture: Fixture) {
+    spend(&fixture.store).await;
+    for grouping in [CostGrouping::Model, CostGrouping::Day, CostGrouping::Service, CostGrouping::Cause] {
+        let report = costs_by(&fixture.other, grouping, true).await;
+        assert_eq!(report.total_usd, usd("0.090005"), "{grouping:?}");
+        assert_eq!((report.unknown_usd, report.unconfirmed_usd), (usd("0.02"), usd("0.04")), "{grouping:?}");
+        assert_eq!((report.unpriced_count, report.count, report.simulated), (1, 6, true), "{grouping:?}");
+        let expected: &[(&str, &str, u64)] = match grouping {
+            CostGrouping::Model => &[("flux-pro", "0.05", 1), ("flux-dev", "0.040005", 5)],
+            CostGrouping::Day => &[("2026-11-21", "0.05", 1), ("2026-11-22", "0.040005", 5)],
+            CostGrouping::Service => &[("bfl_api", "0.09", 5), ("google_storage", "0.000005", 1)],
+            CostGrouping::Cause => &[
+                ("cancelled", "0.05", 1),
+                ("picture", "0.040005", 2),
+                ("content_moderated", "0", 1),
+                ("in_progress", "0", 1),
+                ("submit_unknown", "0", 1),
+            ],
+        };
+        let expected: Vec<_> =
+            expected.iter().map(|(key, usd, count)| ((*key).to_owned(), (*usd).to_owned(), *count)).collect();
+        assert_eq!(lines(&report), expected, "{grouping:?}");
+    }
+    let real = costs_by(&fixture.store, CostGrouping::Service, false).await;
+    assert_eq!((real.total_usd, real.count, real.simulated), (usd("1"), 1, false));
+}
+
+pub async fn costs_have_a_beginning_and_an_end(fixture: Fixture) {
+    create(&fixture.store, (0..5).map(|number| generating(&format!("job-{number}"), number, Some("1")))).await;
+    let query = CostQuery { from: at(1), to: at(4), grouping: CostGrouping::Model, simulated: true };
+    let report = fixture.store.costs(query).await.unwrap();
+    assert_eq!((report.total_usd, report.count), (usd("0.03"), 3), "the first instant is inside, the last is not");
+    assert_eq!((report.from, report.to), (at(1), at(4)));
+}

@@ -1,0 +1,336 @@
+//! What only the embedded store promises: a file that is refused untouched, documents that cannot be read, hostile contents.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use darkroom::jobs::{Job, Spec};
+use darkroom::store::sqlite::SqliteStore;
+use darkroom::store::{Change, PageQuery, Save, Store, StoreError};
+use futures::future::join_all;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::fixture::{at, create, due, id, names, queued, read, save, submitting};
+
+struct File {
+    folder: TempDir,
+    path: PathBuf,
+}
+
+impl File {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("darkroom.db");
+        Self { folder, path }
+    }
+
+    fn open(&self) -> Arc<dyn Store> {
+        Arc::new(SqliteStore::open(&self.path).unwrap())
+    }
+
+    /// A closed file with jobs and charges in it.
+    async fn filled() -> Self {
+        let file = Self::new();
+        let jobs = (0..300).map(|number| queued(&format!("job-{number}"), number));
+        create(&file.open(), jobs).await;
+        assert!(!beside(&file.path, "-wal").exists(), "a dropped store closes its file");
+        file
+    }
+
+    /// Refused with one clear line, and nothing in the folder is changed, added or removed.
+    fn assert_refused(&self, what: &str) {
+        let before = contents(self.folder.path());
+        let Err(StoreError::Unusable(line)) = SqliteStore::open(&self.path) else { panic!("{what}: it was opened") };
+        assert!(line.contains(what), "'{line}' does not say '{what}'");
+        assert!(line.contains("darkroom.db") && line.contains(": ") && !line.contains('\n'), "{line}");
+        assert!(contents(self.folder.path()) == before, "{what}: the folder was changed");
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}{ending}", path.display()))
+}
+
+/// All files but SQLite's scratch index of the log, which says nothing that the log does not.
+fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = files.filter(|path| !path.to_string_lossy().ends_with("-shm")).collect();
+    files.sort();
+    files.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_file_is_created_whole_with_its_folder_and_opened_again() {
+    let file = File::new();
+    let path = file.folder.path().join("new folder/with 100%/darkroom?.db");
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path).unwrap());
+    create(&store, [queued("a", 0)]).await;
+    drop(store);
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path).unwrap());
+    assert_eq!(read(&store, "a").await.id, id("a"));
+    drop(store);
+    let left = contents(path.parent().unwrap());
+    assert_eq!(left.len(), 1, "only the database is left: {:?}", left.iter().map(|(path, _)| path).collect::<Vec<_>>());
+}
+
+#[test]
+fn many_processes_may_create_the_file_at_once() {
+    let file = File::new();
+    std::thread::scope(|scope| {
+        let opened: Vec<_> = (0..8).map(|_| scope.spawn(|| SqliteStore::open(&file.path).map(drop))).collect();
+        for opened in opened {
+            opened.join().unwrap().unwrap();
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused() {
+    let file = File::new();
+    for contents in [&b"hello"[..], &[b'x'; 5_000], &[0; 4_096]] {
+        fs::write(&file.path, contents).unwrap();
+        let what = if contents.len() < 100 { "cut short" } else { "is not a database" };
+        file.assert_refused(what);
+    }
+    fs::write(&file.path, b"").unwrap();
+    file.assert_refused("is empty");
+    fs::remove_file(&file.path).unwrap();
+    fs::create_dir(&file.path).unwrap();
+    assert!(matches!(SqliteStore::open(&file.path), Err(StoreError::Unusable(_))));
+}
+
+#[tokio::test]
+async fn a_file_of_another_program_is_refused() {
+    let file = File::new();
+    let connection = Connection::open(&file.path).unwrap();
+    connection.execute_batch("CREATE TABLE jobs (id TEXT); PRAGMA user_version = 1;").unwrap();
+    connection.close().unwrap();
+    file.assert_refused("belongs to another program");
+}
+
+#[tokio::test]
+async fn a_newer_file_is_refused() {
+    let file = File::filled().await;
+    let connection = Connection::open(&file.path).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    connection.close().unwrap();
+    file.assert_refused("newer darkroom (version 99");
+}
+
+#[tokio::test]
+async fn a_newer_file_is_refused_where_only_its_log_says_so() {
+    let file = File::filled().await;
+    // A program that was killed leaves its last commits in the log.
+    let other = tempfile::tempdir().unwrap();
+    let copy = other.path().join("darkroom.db");
+    let connection = Connection::open(&file.path).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    for ending in ["", "-wal"] {
+        fs::copy(beside(&file.path, ending), beside(&copy, ending)).unwrap();
+    }
+    File { folder: other, path: copy }.assert_refused("newer darkroom (version 99");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused() {
+    for (from, length) in [(4_096, 64), (3 * 4_096, 4_096), (100, 40), (8_192 + 8, 3)] {
+        let file = File::filled().await;
+        let mut bytes = fs::read(&file.path).unwrap();
+        bytes[from..from + length].fill(0xa5);
+        fs::write(&file.path, bytes).unwrap();
+        file.assert_refused("is damaged");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_short_is_refused() {
+    for keep in [50, 4_096, 20_000] {
+        let file = File::filled().await;
+        let bytes = fs::read(&file.path).unwrap();
+        fs::write(&file.path, &bytes[..keep]).unwrap();
+        file.assert_refused("is damaged: it is cut short");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn where_nothing_can_be_written_it_says_so() {
+    use std::os::unix::fs::PermissionsExt;
+    let file = File::filled().await;
+    fs::set_permissions(&file.path, fs::Permissions::from_mode(0o400)).unwrap();
+    fs::set_permissions(file.folder.path(), fs::Permissions::from_mode(0o500)).unwrap();
+    // The superuser may write all the same.
+    let may_write = fs::OpenOptions::new().append(true).open(&file.path).is_ok();
+    match SqliteStore::open(&file.path) {
+        Ok(_) => assert!(may_write, "a file without write permission was opened"),
+        Err(StoreError::Unusable(line)) => assert!(line.contains("check the permissions"), "{line}"),
+        Err(other) => panic!("{other:?}"),
+    }
+    fs::set_permissions(file.folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let in_the_way = file.folder.path().join("file");
+    fs::write(&in_the_way, b"").unwrap();
+    let Err(StoreError::Unusable(line)) = SqliteStore::open(&in_the_way.join("darkroom.db")) else {
+        panic!("a file is no folder")
+    };
+    assert!(line.contains("cannot be"), "{line}");
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_read_breaks_nothing_else() {
+    let file = File::new();
+    let store = file.open();
+    create(&store, [queued("bad", 0), queued("good", 1), submitting("stranger", 2, "worker", 5)]).await;
+    let mut watch = store.watch().await.unwrap();
+    let stranger = Connection::open(&file.path).unwrap();
+    stranger
+        .execute_batch(
+            "UPDATE jobs SET document = '{\"id\": \u{1b}[2J', seq = 1001 WHERE id = 'bad';
+             UPDATE jobs SET document = replace(document, 'stranger', 'somebody'), seq = 1002 WHERE id = 'stranger';
+             UPDATE jobs SET seq = 1003 WHERE id = 'good';",
+        )
+        .unwrap();
+    assert_eq!(names(&store.due(due(60)).await.unwrap()), ["good"]);
+    let first = darkroom::store::Due { limit: 1, ..due(60) };
+    assert_eq!(names(&store.due(first).await.unwrap()), ["good"], "it takes nobody's place");
+    assert_eq!(names(&store.page(PageQuery::default()).await.unwrap()), ["good"]);
+    for name in ["bad", "stranger"] {
+        let Err(StoreError::Unreadable { id: found, reason }) = store.get(&id(name)).await else {
+            panic!("{name} was read")
+        };
+        assert_eq!(found, id(name));
+        assert!(!reason.is_empty() && !reason.contains('\u{1b}'), "{reason}");
+    }
+    let changes = tokio::time::timeout(std::time::Duration::from_secs(20), watch.next()).await.unwrap().unwrap();
+    let seen: Vec<_> = changes
+        .iter()
+        .map(|change| match change {
+            Change::Job(job) => (job.id.as_str(), true),
+            Change::Unreadable { id, .. } => (id.as_str(), false),
+            Change::Removed(id) => panic!("{id} was not removed"),
+        })
+        .collect();
+    assert_eq!(seen, [("bad", false), ("stranger", false), ("good", true)]);
+    assert_eq!(store.counts().await.unwrap().total(), 3, "it still counts");
+}
+
+#[tokio::test]
+async fn hostile_contents_come_back_unchanged() {
+    let file = File::new();
+    let store = file.open();
+    let pieces = [
+        "\0",
+        "\u{1b}[2J\u{1b}]0;x\u{7}",
+        "'; DROP TABLE jobs; --",
+        "\"\\\"",
+        "{{}}%s%n",
+        "\u{202e}evil",
+        "🦊👩‍👩‍👧",
+        "\r\n\t",
+        "ß ſ İ ı",
+        "\u{fffd}\u{feff}",
+        "%_*?",
+        "\u{10ffff}",
+        "</script>",
+        "NULL",
+        "é\u{301}",
+        "\u{2028}",
+    ];
+    let mut jobs = Vec::new();
+    for (number, seconds) in (0..200_usize).zip(0..) {
+        let piece = pieces[number % pieces.len()];
+        let length = [1, 7, 333, 5_000][number % 4];
+        let mut prompt = piece.repeat(length);
+        if number % 50 == 0 {
+            prompt = piece.repeat((1 << 20) / piece.len());
+        }
+        let spec = Spec::new(format!("model {piece}"), prompt)
+            .with(piece, piece)
+            .with("seed", u64::MAX - number as u64)
+            .with("float", 0.1 + number as f64 / 7.0)
+            .with("small", 5e-324)
+            .with("list", vec![piece; 3]);
+        let name: String = format!("{number}{piece}").replace('/', "|");
+        let mut job = Job::new(id(&name), spec, number % 2 == 0, at(seconds));
+        job.tags = vec![piece.repeat(3), String::new()];
+        jobs.push(job);
+    }
+    create(&store, jobs.clone()).await;
+    drop(store);
+    let store = file.open();
+    for job in &jobs {
+        let stored = store.get(&job.id).await.unwrap().unwrap();
+        assert_eq!(&Job { revision: 0, ..stored.clone() }, job);
+        assert_eq!(store.find(job.id.as_str(), 1).await.unwrap(), std::slice::from_ref(&job.id));
+        let again = store.save(Save::plain(&stored)).await.unwrap();
+        let again = Job { revision: again, ..stored };
+        assert_eq!(store.get(&job.id).await.unwrap(), Some(again));
+    }
+    let page = store.page(PageQuery { limit: 1_000, ..PageQuery::default() }).await.unwrap();
+    assert_eq!(page.len(), jobs.len());
+}
+
+#[tokio::test]
+async fn ten_thousand_jobs_are_created_in_one_call() {
+    let file = File::new();
+    let store = file.open();
+    create(&store, (0..10_000).map(|number| queued(&format!("job-{number}"), number))).await;
+    assert_eq!(store.counts().await.unwrap().total(), 10_000);
+    assert_eq!(store.due(due(20_000)).await.unwrap().len(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn creations_and_saves_of_many_callers_and_two_processes_all_arrive() {
+    let file = File::new();
+    let stores = [file.open(), file.open()];
+    let callers = (0..200).map(|number| {
+        let store = Arc::clone(&stores[number % 2]);
+        tokio::spawn(async move {
+            let name = format!("job-{number}");
+            create(&store, [queued(&name, 0)]).await;
+            let mut job = read(&store, &name).await;
+            for _ in 0..3 {
+                save(&store, &mut job).await.unwrap();
+            }
+        })
+    });
+    for caller in join_all(callers).await {
+        caller.unwrap();
+    }
+    for store in &stores {
+        assert_eq!(store.counts().await.unwrap().total(), 200);
+    }
+    let sum: i64 = Connection::open(&file.path)
+        .unwrap()
+        .query_row("SELECT sum(revision) FROM jobs", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(sum, 200 * 4, "no save is lost and none is done twice");
+}
+
+#[tokio::test]
+async fn the_sums_for_the_caps_are_the_sums_of_the_charges() {
+    use super::fixture::{failure, finish, generating};
+    use darkroom::jobs::{Billed, FailureCode};
+    let file = File::new();
+    let store = file.open();
+    create(&store, (0..30).map(|number| generating(&format!("job-{number}"), number * 7_200, Some("4")))).await;
+    for number in 0..30 {
+        let mut job = read(&store, &format!("job-{number}")).await;
+        match number % 3 {
+            0 => finish(&mut job, Some("3.5"), None, 9),
+            1 => job.fail(failure(FailureCode::ProviderError, Billed::Unknown, 9), None, at(9)).unwrap(),
+            _ => job.attempts[0].charge = None,
+        }
+        save(&store, &mut job).await.unwrap();
+    }
+    let connection = Connection::open(&file.path).unwrap();
+    let rows = |question: &str| -> Vec<(i64, String, i64)> {
+        let mut statement = connection.prepare(question).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    };
+    let kept = rows("SELECT day, amount, count FROM spent ORDER BY 1, 2");
+    let counted = rows("SELECT day, amount, count(*) FROM charges GROUP BY 1, 2 ORDER BY 1, 2");
+    assert_eq!(kept, counted);
+    assert_eq!(kept.iter().map(|(_, _, count)| count).sum::<i64>(), 20);
+}
