@@ -1,1 +1,4 @@
 //! What several test modules need. (stub)
+
+#[cfg(all(unix, feature = "firestore"))]
+pub mod firestore_emulator;
