@@ -155,3 +155,6 @@ fn digest(spec: &Spec) -> String {
     // A spec that has no JSON is refused before it is written.
     sha256_hex(serde_json::to_string(spec).unwrap_or_default().as_bytes())
 }
+
+#[cfg(test)]
+mod tests;
