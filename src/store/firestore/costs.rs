@@ -87,14 +87,24 @@ impl FirestoreStore {
                 }
             }
         }
-        let causes = self.causes(&entries).await?;
-        for (job, mut row) in entries {
-            if let Some(cause) = causes.get(&(job, row.attempt)) {
-                row.cause.clone_from(cause);
-            }
+        for (_, row) in self.with_causes(entries).await? {
             rollup::add(sums, &row, 1);
         }
         Ok(())
+    }
+
+    /// The entries with what became of their money; `recorded` where no job knows.
+    pub(super) async fn with_causes(
+        &self,
+        mut entries: Vec<(String, ChargeRow)>,
+    ) -> Result<Vec<(String, ChargeRow)>, StoreError> {
+        let causes = self.causes(&entries).await?;
+        for (job, row) in &mut entries {
+            if let Some(cause) = causes.get(&(job.clone(), row.attempt)) {
+                row.cause.clone_from(cause);
+            }
+        }
+        Ok(entries)
     }
 
     /// What became of the money of each attempt: only the jobs know.

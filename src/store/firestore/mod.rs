@@ -21,6 +21,7 @@ mod options;
 mod page;
 mod query;
 mod queue;
+mod rebuild;
 mod rollup;
 mod save;
 mod session;
@@ -36,6 +37,7 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 
 pub use client::Usage;
 pub use options::FirestoreOptions;
+pub use rebuild::Difference;
 
 use super::{CostQuery, Counts, Due, PageQuery, Save, Store, StoreError, Watch};
 use crate::costs::CostReport;

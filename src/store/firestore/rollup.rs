@@ -15,7 +15,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::ledger::ChargeRow;
-use super::value::{self, integer_of, map_of, quoted};
+use super::value::{self, Fields, integer_of, map_of, quoted};
 use crate::costs::{Basis, CostGrouping, Usd};
 
 /// The collection of the months.
@@ -47,6 +47,12 @@ pub(super) struct Sum {
     pub count: i64,
     pub pico: i64,
     pub rest: i64,
+}
+
+impl Sum {
+    pub(super) fn usd(self) -> Usd {
+        amount(self.pico, self.rest)
+    }
 }
 
 /// What all charges of one kind have in common.
@@ -170,10 +176,22 @@ pub(super) fn read_month(document: &Document) -> Sums {
     sums
 }
 
+/// A month's document made of these sums, all of that month.
+pub(super) fn month_fields(sums: &Sums) -> Fields {
+    let mut days: BTreeMap<String, Fields> = BTreeMap::new();
+    for (key, sum) in sums {
+        let parts = [("n", sum.count), ("a", sum.pico), ("r", sum.rest)];
+        let line = parts.into_iter().filter(|(_, part)| *part != 0);
+        let line = value::map(line.map(|(name, part)| (name.to_owned(), value::integer(part))).collect());
+        days.entry(day_field(key.day)).or_default().insert(key.field(), line);
+    }
+    days.into_iter().map(|(day, lines)| (day, value::map(lines))).collect()
+}
+
 /// Everything with an amount in that span, however sure: it may be billed. The span begins and ends at midnight.
 pub(super) fn committed(sums: &Sums, from: DateTime<Utc>, to: DateTime<Utc>) -> Usd {
     let days = from.date_naive()..to.date_naive();
-    sums.iter().filter(|(key, _)| days.contains(&key.day)).map(|(_, sum)| amount(sum.pico, sum.rest)).sum()
+    sums.iter().filter(|(key, _)| days.contains(&key.day)).map(|(_, sum)| sum.usd()).sum()
 }
 
 /// The sums as a report wants them: line, basis, amount, count.
@@ -191,7 +209,7 @@ pub(super) fn report_rows(sums: &Sums, grouping: CostGrouping) -> Vec<(String, B
             _ => Basis::Settled,
         };
         // A report takes equal charges: the whole sum stands for the first, nothing for the others.
-        rows.push((line.clone(), basis, Some(amount(sum.pico, sum.rest)), 1));
+        rows.push((line.clone(), basis, Some(sum.usd()), 1));
         rows.push((line, basis, Some(Usd::ZERO), count.saturating_sub(1)));
     }
     rows
