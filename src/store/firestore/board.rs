@@ -32,6 +32,8 @@ struct State {
     waiting: Vec<Weak<Waiting>>,
     /// Counts what was learnt.
     version: u64,
+    /// Counts what was learnt of documents that are not, or were not, active, or that were put out of sight.
+    finished: u64,
     /// The newest write of our own that a listener must hear of.
     written: Option<Instant>,
 }
@@ -74,7 +76,7 @@ impl Board {
             Ok(known) => Change::Job(Arc::new(known.job.clone())),
             Err(reason) => Change::Unreadable { id: reading.id.clone(), reason: reason.clone() },
         };
-        state.tell(change);
+        state.tell(&change);
     }
 
     /// What this process wrote itself. A listener will hear of it too, where the job was or is active.
@@ -89,7 +91,7 @@ impl Board {
         state.learn(&Reading { id: id.clone(), revision, content });
         if let Some(seen) = state.seen.get_mut(&id).filter(|seen| seen.revision == revision) {
             seen.told = revision;
-            state.tell(Change::Job(Arc::new(job)));
+            state.tell(&Change::Job(Arc::new(job)));
         }
     }
 
@@ -99,7 +101,8 @@ impl Board {
         if state.seen.get(id).is_some_and(|seen| seen.revision <= read_time) {
             state.seen.remove(id);
             state.active.remove(id);
-            state.tell(Change::Removed(id.clone()));
+            state.finished += 1;
+            state.tell(&Change::Removed(id.clone()));
         }
     }
 
@@ -133,6 +136,12 @@ impl Board {
     pub(super) fn version(&self) -> Option<u64> {
         let state = self.state();
         state.complete.then_some(state.version)
+    }
+
+    /// A number that moves whenever the server's counts of what is not active, or of what is hidden, may have moved.
+    pub(super) fn finished(&self) -> Option<u64> {
+        let state = self.state();
+        state.complete.then_some(state.finished)
     }
 
     /// All active jobs, where a listener keeps them up to date.
@@ -176,6 +185,11 @@ impl State {
         let base = reading.content.as_ref().map(|known| known.base.clone()).map_err(Clone::clone);
         self.version += 1;
         self.seen.insert(reading.id.clone(), Seen { revision: reading.revision, told, base });
+        let hidden_before = self.active.get(&reading.id).map(|job| job.hidden);
+        let hidden = reading.content.as_ref().ok().filter(|known| known.job.stage_name().is_active());
+        if hidden_before.is_none() || hidden.map(|known| known.job.hidden) != hidden_before {
+            self.finished += 1;
+        }
         match &reading.content {
             Ok(known) if known.job.stage_name().is_active() => {
                 self.active.insert(reading.id.clone(), Arc::new(known.job.clone()));
@@ -189,7 +203,7 @@ impl State {
         }
     }
 
-    fn tell(&self, change: Change) {
+    fn tell(&self, change: &Change) {
         for waiting in self.waiting.iter().filter_map(Weak::upgrade) {
             waiting.add(change.clone());
         }

@@ -17,10 +17,13 @@ use crate::costs::CostReport;
 /// Job documents that are looked up at once for what became of their money.
 const AT_ONCE: usize = 300;
 
+/// The ids of the first and the last month.
+type Bounds = (String, String);
+
 /// The months as they were read last, for the many reports of one screen.
 #[derive(Default)]
 pub(super) struct Months {
-    known: Mutex<HashMap<(String, String), (u64, Vec<Document>)>>,
+    known: Mutex<HashMap<Bounds, (u64, Vec<Document>)>>,
 }
 
 impl FirestoreStore {

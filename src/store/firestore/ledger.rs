@@ -174,26 +174,26 @@ pub(super) fn entry_fields(job: &Job, row: &ChargeRow) -> (Fields, Vec<String>) 
 pub(super) fn read_entry(document: &Document) -> Result<(String, ChargeRow), String> {
     let fields = &document.fields;
     let none = Fields::new();
-    let details = map_of(fields, "details").unwrap_or(&none);
+    let more = map_of(fields, "details").unwrap_or(&none);
     let service = match text_of(fields, "service") {
         Some("bfl_api") => Service::BflApi,
         Some("google_storage") => Service::GoogleStorage,
         _ => return Err("service is neither bfl_api nor google_storage".to_owned()),
     };
-    let exact = text_of(details, "amount").and_then(|amount| amount.parse().ok());
+    let exact = text_of(more, "amount").and_then(|amount| amount.parse().ok());
     let bases = [Basis::Estimated, Basis::Quoted, Basis::Settled, Basis::Unknown, Basis::Unconfirmed];
-    let basis = text_of(details, "basis").and_then(|name| bases.into_iter().find(|basis| basis.as_str() == name));
+    let basis = text_of(more, "basis").and_then(|name| bases.into_iter().find(|basis| basis.as_str() == name));
     let row = ChargeRow {
-        attempt: integer_of(details, "attempt").and_then(|number| u32::try_from(number).ok()).unwrap_or(1),
+        attempt: integer_of(more, "attempt").and_then(|number| u32::try_from(number).ok()).unwrap_or(1),
         service,
         amount: exact.or_else(|| dollars(fields, "cost_usd")),
         basis: basis.unwrap_or(Basis::Estimated),
-        model: text_of(details, "model").unwrap_or_default().to_owned(),
+        model: text_of(more, "model").unwrap_or_default().to_owned(),
         at: time_of(fields, "timestamp")
             .or_else(|| text_of(fields, "timestamp")?.parse().ok())
             .ok_or("timestamp is missing or no time")?,
         simulated: matches!(
-            value::content(details, "simulated"),
+            value::content(more, "simulated"),
             Some(firestore::gcloud_sdk::google::firestore::v1::value::ValueType::BooleanValue(true))
         ),
         cause: "recorded".to_owned(),

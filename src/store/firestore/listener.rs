@@ -95,10 +95,11 @@ impl Listener {
                     if self.live && !self.lost.is_empty() {
                         self.look_for_lost().await?;
                     }
-                    if self.live && self.lost.is_empty() && self.shared.board.active().is_none() && !self.overflows() {
-                        self.shared.board.set_complete(true);
-                    }
                     if self.live {
+                        let complete = !self.overflows();
+                        if complete != self.shared.board.version().is_some() {
+                            self.shared.board.set_complete(complete);
+                        }
                         live();
                     }
                 }
@@ -161,10 +162,9 @@ impl Listener {
         let Some(id) = id_of(&document.name) else { return };
         let revision = document.update_time.as_ref().map_or(0, value::nanoseconds);
         // The emulator sends everything after every write: what is known already is not read again.
-        if revision > self.shared.board.revision(&id) || !self.shared.board.is_told(&id, revision) {
-            if let Some(reading) = self.shared.read(document) {
-                self.shared.board.hear(&reading);
-            }
+        let news = revision > self.shared.board.revision(&id) || !self.shared.board.is_told(&id, revision);
+        if let Some(reading) = news.then(|| self.shared.read(document)).flatten() {
+            self.shared.board.hear(&reading);
         }
         if targets.contains(&ACTIVE_TARGET) {
             self.active.contains(&id);
@@ -216,14 +216,16 @@ impl Listener {
 
     /// Looks at the documents that left the active ones, unless they were already heard of in their new state.
     async fn look_for_lost(&mut self) -> Result<(), StoreError> {
-        let mut lost = std::mem::take(&mut self.lost);
+        // Forgotten only once they are found: after an error they are still lost.
+        let mut lost = self.lost.clone();
         lost.sort_unstable();
         lost.dedup();
         let read_time = self.read_time;
         let names = |lost: &[JobId]| lost.iter().map(|id| self.shared.client.name(JOBS, id.as_str())).collect();
+        let has_room = self.newest.len() < NEWEST;
         lost.retain(|id| {
-            self.shared.board.believes_active(id, read_time)
-                || self.newest.len() < NEWEST && self.shared.board.revision(id) > 0 && !self.newest.has(id)
+            let deleted = has_room && self.shared.board.revision(id) > 0 && !self.newest.has(id);
+            deleted || self.shared.board.believes_active(id, read_time)
         });
         for some in lost.chunks(300) {
             let found = self.shared.client.get(names(some)).await?;
@@ -233,8 +235,11 @@ impl Listener {
                 }
             }
             let there: Vec<JobId> = found.iter().filter_map(|document| id_of(&document.name)).collect();
-            some.iter().filter(|id| !there.contains(id)).for_each(|id| self.shared.board.removed(id, read_time));
+            for id in some.iter().filter(|id| !there.contains(id)) {
+                self.shared.board.removed(id, read_time);
+            }
         }
+        self.lost.clear();
         Ok(())
     }
 

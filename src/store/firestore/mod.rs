@@ -58,6 +58,7 @@ pub struct FirestoreStore {
     /// Reservations under a cap are made one after another.
     reserving: tokio::sync::Mutex<()>,
     months: costs::Months,
+    counted: page::Counted,
 }
 
 /// What the store and its listener have in common.
@@ -85,6 +86,7 @@ impl FirestoreStore {
             session: Mutex::default(),
             reserving: tokio::sync::Mutex::default(),
             months: costs::Months::default(),
+            counted: page::Counted::default(),
         }
     }
 

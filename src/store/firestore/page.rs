@@ -1,6 +1,8 @@
 //! Owns the questions of people: one job, a prefix, a page, the counts. Reads are money: a page reads what it shows, except where
 //! a search, a hidden job or a finer stage than the contract's makes it read on.
 
+use std::sync::{Mutex, PoisonError};
+
 use futures::future::try_join_all;
 
 use super::super::{Counts, Order, PageQuery, StoreError};
@@ -72,15 +74,33 @@ impl FirestoreStore {
         Ok(jobs)
     }
 
-    /// Counted by the server. What is active is known without asking while a listener is open.
+    /// Counted by the server. While a listener is open, what is active is known, and the rest is counted again only after a job
+    /// began or ended.
     pub(super) async fn count_stages(&self) -> Result<Counts, StoreError> {
-        let active = self.shared.board.active();
-        let hidden = self.shared.client.count(hidden().build()).await?;
-        let mut questions: Vec<(StageName, Query)> = Vec::new();
-        for stage in StageName::ALL.into_iter().filter(|stage| active.is_none() || !stage.is_active()) {
-            questions.push((stage, question_for(stage)));
+        let version = self.shared.board.finished();
+        let Some((version, active)) = version.zip(self.shared.board.active()) else {
+            return self.count_at_server(&StageName::ALL).await;
+        };
+        let known = self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut counts = match known.filter(|(counted_at, _)| *counted_at == version) {
+            Some((_, counts)) => counts,
+            None => {
+                let stages: Vec<_> = StageName::ALL.into_iter().filter(|stage| !stage.is_active()).collect();
+                let counts = self.count_at_server(&stages).await?;
+                *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, counts.clone()));
+                counts
+            }
+        };
+        for job in active.iter().filter(|job| !job.hidden) {
+            *counts.by_stage.entry(job.stage_name()).or_default() += 1;
         }
-        let count = async |stage: StageName, query: Query| -> Result<(StageName, u64), StoreError> {
+        Ok(counts)
+    }
+
+    async fn count_at_server(&self, stages: &[StageName]) -> Result<Counts, StoreError> {
+        let hidden = self.shared.client.count(hidden().build()).await?;
+        let count = async |stage: StageName| -> Result<(StageName, u64), StoreError> {
+            let query = question_for(stage);
             let all = self.shared.client.count(query.clone().build()).await?;
             // Mostly nothing is hidden, and then one question was enough.
             let out_of_sight = match (all, hidden) {
@@ -89,22 +109,20 @@ impl FirestoreStore {
             };
             Ok((stage, all.saturating_sub(out_of_sight)))
         };
-        let answers = try_join_all(questions.into_iter().map(|(stage, query)| count(stage, query))).await?;
+        let answers = try_join_all(stages.iter().map(|stage| count(*stage))).await?;
         let mut counts = Counts { by_stage: answers.into_iter().collect(), hidden };
-        for job in active.iter().flatten().filter(|job| !job.hidden) {
-            *counts.by_stage.entry(job.stage_name()).or_default() += 1;
-        }
         for (whole, part) in [(StageName::Submitting, StageName::Generating), (StageName::Failed, StageName::Cancelled)]
         {
-            if active.is_none() || !whole.is_active() {
-                let part = counts.of(part);
-                counts.by_stage.entry(whole).and_modify(|count| *count = count.saturating_sub(part));
-            }
+            let part = counts.of(part);
+            counts.by_stage.entry(whole).and_modify(|count| *count = count.saturating_sub(part));
         }
         counts.by_stage.retain(|_, count| *count > 0);
         Ok(counts)
     }
 }
+
+/// Counts of the server with the state of the board that they belong to.
+pub(super) type Counted = Mutex<Option<(u64, Counts)>>;
 
 fn hidden() -> Query {
     Query::of(JOBS).equal("darkroom.hidden", value::boolean(true))

@@ -122,8 +122,12 @@ pub(super) fn changes(old: &[ChargeRow], new: &[ChargeRow]) -> BTreeMap<String, 
         let mut sums = Sums::new();
         let of_kind =
             |rows: &[ChargeRow]| rows.iter().filter(|row| row.simulated == simulated).cloned().collect::<Vec<_>>();
-        of_kind(old).iter().for_each(|row| add(&mut sums, row, -1));
-        of_kind(new).iter().for_each(|row| add(&mut sums, row, 1));
+        for row in of_kind(old) {
+            add(&mut sums, &row, -1);
+        }
+        for row in of_kind(new) {
+            add(&mut sums, &row, 1);
+        }
         for (key, sum) in sums {
             let transforms = increments(&key, sum);
             if !transforms.is_empty() {

@@ -39,7 +39,7 @@ impl FirestoreStore {
         }
         for job in &jobs {
             let new = ledger::rows_of(job);
-            writes.extend(self.write_entries(job, ledger::entries(job, &[], &new)));
+            writes.extend(self.write_entries(job, &ledger::entries(job, &[], &new)));
             rows.extend(new);
         }
         writes.extend(self.write_sums(rollup::changes(&[], &rows), None));
@@ -91,8 +91,8 @@ impl FirestoreStore {
             let guarded = guard.is_some();
             let unchanged = ConditionType::UpdateTime(value::of_nanoseconds(base.revision));
             let mut writes = vec![self.write_job(&job.id, &draft, unchanged)];
-            writes.extend(self.write_entries(&job, ledger::entries(&job, &base.rows, &new)));
-            writes.extend(self.write_sums(rollup::changes(&base.rows, &new), guard));
+            writes.extend(self.write_entries(&job, &ledger::entries(&job, &base.rows, &new)));
+            writes.extend(self.write_sums(rollup::changes(&base.rows, &new), guard.as_ref()));
             let status = match self.commit(writes).await? {
                 Ok(times) => {
                     let revision = times.first().map_or(0, value::nanoseconds);
@@ -151,8 +151,11 @@ impl FirestoreStore {
         // Read after the month: what is committed since then moved the month's guard.
         let reserved = self.reserved_by_others(job).await?;
         let mut sums = found.first().map(rollup::read_month).unwrap_or_default();
-        old.iter().filter(|row| row.simulated == job.simulated).for_each(|row| rollup::add(&mut sums, row, -1));
-        new.iter().filter(|row| row.simulated == job.simulated).for_each(|row| rollup::add(&mut sums, row, 1));
+        for (rows, sign) in [(old, -1), (new, 1)] {
+            for row in rows.iter().filter(|row| row.simulated == job.simulated) {
+                rollup::add(&mut sums, row, sign);
+            }
+        }
         let wanted = job.attempt().filter(|_| job.stage_name() == StageName::Submitting).and_then(|last| last.reserved);
         for period in budget.periods(job.updated_at) {
             let committed = rollup::committed(&sums, period.from, period.to) + reserved;
@@ -205,16 +208,15 @@ impl FirestoreStore {
         }
     }
 
-    fn write_entries(&self, job: &Job, entries: Vec<Entry>) -> Vec<Write> {
-        let write = |entry| match entry {
+    fn write_entries(&self, job: &Job, entries: &[Entry]) -> Vec<Write> {
+        let write = |entry: &Entry| match entry {
             Entry::Delete(collection, id) => Write {
-                operation: Some(Operation::Delete(self.shared.client.name(collection, &id))),
+                operation: Some(Operation::Delete(self.shared.client.name(collection, id))),
                 ..Default::default()
             },
             Entry::Put(collection, id, row) => {
-                let (fields, field_paths) = ledger::entry_fields(job, &row);
-                let document =
-                    Document { name: self.shared.client.name(collection, &id), fields, ..Default::default() };
+                let (fields, field_paths) = ledger::entry_fields(job, row);
+                let document = Document { name: self.shared.client.name(collection, id), fields, ..Default::default() };
                 Write {
                     update_mask: Some(DocumentMask { field_paths }),
                     operation: Some(Operation::Update(document)),
@@ -222,19 +224,19 @@ impl FirestoreStore {
                 }
             }
         };
-        entries.into_iter().map(write).collect()
+        entries.iter().map(write).collect()
     }
 
     fn write_sums(
         &self,
         mut months: BTreeMap<String, Vec<FieldTransform>>,
-        guard: Option<(String, ConditionType)>,
+        guard: Option<&(String, ConditionType)>,
     ) -> Vec<Write> {
-        if let Some((month, _)) = &guard {
+        if let Some((month, _)) = guard {
             months.entry(month.clone()).or_default().push(rollup::increment(GUARD.to_owned(), 1));
         }
         let write = |(month, update_transforms): (String, Vec<FieldTransform>)| {
-            let condition = guard.as_ref().filter(|(guarded, _)| *guarded == month).map(|(_, condition)| *condition);
+            let condition = guard.filter(|(guarded, _)| *guarded == month).map(|(_, condition)| *condition);
             Write {
                 // An empty mask: nothing but the increments, and the document is made where there is none.
                 update_mask: Some(DocumentMask::default()),

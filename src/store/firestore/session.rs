@@ -72,7 +72,7 @@ async fn listen(shared: &Arc<Shared>, health: &watch::Sender<Health>) {
     let mut listener = Listener::new(Arc::clone(shared));
     let mut pause = PAUSES.0;
     loop {
-        let error = listener.follow(|| _ = health.send_replace(Health::Live)).await;
+        let error = listener.follow(|| now_live(health)).await;
         shared.board.set_complete(false);
         if *health.borrow() == Health::Live {
             pause = PAUSES.0;
@@ -82,6 +82,11 @@ async fn listen(shared: &Arc<Shared>, health: &watch::Sender<Health>) {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }
+}
+
+/// Wakes those who wait only where it is news.
+fn now_live(health: &watch::Sender<Health>) {
+    health.send_if_modified(|health| std::mem::replace(health, Health::Live) != Health::Live);
 }
 
 /// Tells the watches when the line stays down. Never ends by itself.

@@ -25,7 +25,7 @@ pub(super) fn read(
         return Err("darkroom.job has no attempt".to_owned());
     }
     if job.spec.prompt == PROMPT_APART {
-        job.spec.prompt = text_of(fields, "prompt").unwrap_or_default().to_owned();
+        text_of(fields, "prompt").unwrap_or_default().clone_into(&mut job.spec.prompt);
     }
     let rows = ledger::rows_of(&job);
     let wish_changed = text_of(ours, "request") != Some(&request::fingerprint(fields));
