@@ -331,3 +331,60 @@ async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
     .await
     .expect("it is heard of once the server is back");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn four_listening_workers_take_each_job_once() {
+    let Some(emulator) = emulator().await else { return };
+    let project = fresh_project();
+    let first = store(emulator, &project);
+    let jobs =
+        (0..60).map(|number| Job::new(id(&format!("job-{number:02}")), Spec::new("flux-dev", "a fox"), true, now()));
+    first.create(jobs.collect()).await.unwrap();
+    let workers = (0..4).map(|number| {
+        let store = store(emulator, &project);
+        tokio::spawn(async move {
+            let mut watch = store.watch().await.unwrap();
+            let mut taken = Vec::new();
+            // Claims hold for a minute: what others have begun is nobody's.
+            let due = Due { now: now() + TimeDelta::seconds(1), ..due() };
+            loop {
+                let Some(mut job) = store.due(due.clone()).await.unwrap().into_iter().nth(number) else {
+                    // What is left is less than there are workers: the first takes it.
+                    if number == 0 || store.due(due.clone()).await.unwrap().is_empty() {
+                        return taken;
+                    }
+                    let _ = timeout(Duration::from_millis(50), watch.next()).await;
+                    continue;
+                };
+                let claim =
+                    Claim { worker: WorkerId::new(format!("worker {number}")), until: now() + TimeDelta::minutes(1) };
+                job.begin_submit(claim, None, now()).unwrap();
+                match store.save(Save::plain(&job)).await {
+                    Ok(revision) => job.revision = revision,
+                    Err(StoreError::Conflict(_)) => continue,
+                    Err(other) => panic!("{other:?}"),
+                }
+                job.accepted(receipt(), None, now()).unwrap();
+                save(&store, &mut job).await;
+                taken.push(job.id);
+            }
+        })
+    });
+    let workers: Vec<_> = workers.collect();
+    let mut all = Vec::new();
+    for worker in workers {
+        let taken = timeout(4 * LIMIT, worker).await.expect("the queue is emptied").unwrap();
+        all.extend(taken);
+    }
+    all.sort();
+    assert_eq!(all.len(), 60);
+    all.dedup();
+    assert_eq!(all.len(), 60, "each job was taken once");
+    let query =
+        CostQuery { from: now(), to: now() + TimeDelta::hours(1), grouping: CostGrouping::Service, simulated: true };
+    let entries = first.costs(query.clone()).await.unwrap();
+    let midnight = now() - TimeDelta::hours(12);
+    let sums = first.costs(CostQuery { from: midnight, to: midnight + TimeDelta::days(1), ..query }).await.unwrap();
+    assert_eq!((entries.total_usd, entries.count), (sums.total_usd, sums.count));
+    assert_eq!((sums.total_usd.to_string().as_str(), sums.count), ("1.5", 60));
+}

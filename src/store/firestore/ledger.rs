@@ -173,8 +173,8 @@ pub(super) fn entry_fields(job: &Job, row: &ChargeRow) -> (Fields, Vec<String>) 
 /// Errors: one line.
 pub(super) fn read_entry(document: &Document) -> Result<(String, ChargeRow), String> {
     let fields = &document.fields;
-    let none = Fields::new();
-    let more = map_of(fields, "details").unwrap_or(&none);
+    let empty = Fields::new();
+    let more = map_of(fields, "details").unwrap_or(&empty);
     let service = match text_of(fields, "service") {
         Some("bfl_api") => Service::BflApi,
         Some("google_storage") => Service::GoogleStorage,

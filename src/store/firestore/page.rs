@@ -82,14 +82,13 @@ impl FirestoreStore {
             return self.count_at_server(&StageName::ALL).await;
         };
         let known = self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut counts = match known.filter(|(counted_at, _)| *counted_at == version) {
-            Some((_, counts)) => counts,
-            None => {
-                let stages: Vec<_> = StageName::ALL.into_iter().filter(|stage| !stage.is_active()).collect();
-                let counts = self.count_at_server(&stages).await?;
-                *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, counts.clone()));
-                counts
-            }
+        let mut counts = if let Some((_, counts)) = known.filter(|(counted_at, _)| *counted_at == version) {
+            counts
+        } else {
+            let stages: Vec<_> = StageName::ALL.into_iter().filter(|stage| !stage.is_active()).collect();
+            let counts = self.count_at_server(&stages).await?;
+            *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, counts.clone()));
+            counts
         };
         for job in active.iter().filter(|job| !job.hidden) {
             *counts.by_stage.entry(job.stage_name()).or_default() += 1;
