@@ -181,8 +181,8 @@ pub(super) fn read_entry(document: &Document) -> Result<(String, ChargeRow), Str
         _ => return Err("service is neither bfl_api nor google_storage".to_owned()),
     };
     let exact = text_of(more, "amount").and_then(|amount| amount.parse().ok());
-    let bases = [Basis::Estimated, Basis::Quoted, Basis::Settled, Basis::Unknown, Basis::Unconfirmed];
-    let basis = text_of(more, "basis").and_then(|name| bases.into_iter().find(|basis| basis.as_str() == name));
+    let known = [Basis::Estimated, Basis::Quoted, Basis::Settled, Basis::Unknown, Basis::Unconfirmed];
+    let basis = text_of(more, "basis").and_then(|name| known.into_iter().find(|basis| basis.as_str() == name));
     let row = ChargeRow {
         attempt: integer_of(more, "attempt").and_then(|number| u32::try_from(number).ok()).unwrap_or(1),
         service,

@@ -69,7 +69,7 @@ pub(super) struct Base {
     pub revision: u64,
     /// The charges that are in the books.
     pub rows: Vec<ChargeRow>,
-    /// Digest of the wish as it stands in the document.
+    /// Digest of the wish that the job follows.
     pub request: String,
     /// Digest of the spec that was read.
     pub spec: String,
@@ -118,16 +118,18 @@ pub(super) fn read(document: &Document, defaults: &Defaults) -> Option<Reading> 
     let id = JobId::new(document.name.rsplit('/').next()?).ok()?;
     let revision = document.update_time.as_ref().map_or(0, value::nanoseconds);
     let content = match content(&document.fields, "darkroom") {
-        None => foreign::read(&id, document, defaults).map(|job| (Vec::new(), job)),
+        None => {
+            foreign::read(&id, document, defaults).map(|job| (Vec::new(), request::fingerprint(&document.fields), job))
+        }
         Some(ValueType::MapValue(map)) => own::read(&id, document, &map.fields, defaults),
         Some(other) => Err(format!("darkroom is {}; it must be a map", kind(other))),
     };
-    let content = content.map(|(rows, mut job)| {
+    let content = content.map(|(rows, request, mut job)| {
         job.revision = revision;
         let base = Base {
             revision,
             rows,
-            request: request::fingerprint(&document.fields),
+            request,
             spec: digest(&job.spec),
             pictures: job.pictures().count(),
             undated: value::content(&document.fields, "createdAt").is_none(),

@@ -206,6 +206,25 @@ fn a_page_that_asks_again_gets_a_new_attempt_with_what_it_asks_for() {
 }
 
 #[test]
+fn a_wish_changed_under_way_is_followed_when_somebody_asks_again() {
+    let wish = fields(&json!({"status": "pending_art_generation", "prompt": "a fox", "seed": 1}));
+    let mut document = document("a", wish);
+    let Known { mut job, base } = known(&document);
+    let claim = crate::jobs::Claim { worker: crate::jobs::WorkerId::new("w"), until: now() };
+    job.begin_submit(claim, None, now()).unwrap();
+    apply(&mut document, Draft::update(&job, &base).unwrap());
+    document.fields.insert("seed".into(), value::integer(2));
+    let Known { mut job, base } = known(&document);
+    assert_eq!((job.stage_name(), &job.spec.parameters["seed"]), (StageName::Submitting, &json!(1)));
+    job.refused(Failure::job(FailureCode::InvalidRequest, "no", Billed::No, now()), now()).unwrap();
+    apply(&mut document, Draft::update(&job, &base).unwrap());
+    assert_eq!(known(&document).job.spec.parameters["seed"], 1);
+    document.fields.insert("status".into(), value::text("pending_art_generation"));
+    let again = known(&document).job;
+    assert_eq!((again.attempt_number(), &again.spec.parameters["seed"]), (2, &json!(2)));
+}
+
+#[test]
 fn a_reviewer_and_another_backend_are_followed() {
     let json = json!({
         "status": "pending_review", "prompt": "a", "generatedImageUrl": "https://x/generated-art/b.png", "generationCount": 1,

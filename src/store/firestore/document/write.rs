@@ -27,7 +27,7 @@ pub(in super::super) struct Draft {
     /// Paths that are written; one without a field is removed.
     pub mask: Vec<String>,
     pub transforms: Vec<FieldTransform>,
-    /// Digest of the wish as it stands in the document afterwards.
+    /// Digest of the wish that the job follows.
     pub request: String,
 }
 
