@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use darkroom::costs::{Basis, Budget, Charge, CostGrouping, CostReport, Service};
+use darkroom::costs::{Basis, Budget, Charge, CostGrouping, CostReport, Credits, Service};
 use darkroom::jobs::{Billed, FailureCode, Job};
 use darkroom::store::{CostQuery, Save, Store, StoreError};
 use futures::future::join_all;
@@ -251,4 +251,26 @@ pub async fn costs_have_a_beginning_and_an_end(fixture: Fixture) {
     let report = fixture.store.costs(query).await.unwrap();
     assert_eq!((report.total_usd, report.count), (usd("0.03"), 3), "the first instant is inside, the last is not");
     assert_eq!((report.from, report.to), (at(1), at(4)));
+}
+
+pub async fn costs_are_exact_over_any_span(fixture: Fixture) {
+    // Around midnights (43,200 seconds after noon), with an empty day between them.
+    let times = [-43_201, -43_200, -43_199, 0, 43_199, 43_200, 43_201, 129_599, 216_000, 216_001];
+    let jobs =
+        times.iter().zip(1..).map(|(time, cents)| generating(&format!("at {time}"), *time, Some(&format!("{cents}"))));
+    create(&fixture.store, jobs).await;
+    let edges = times.into_iter().chain([-200_000, -100, 100, 129_600, 172_800, 215_999, 300_000]);
+    let edges: Vec<i64> = edges.collect();
+    for from in &edges {
+        for to in &edges {
+            let inside = || times.iter().zip(1..).filter(|(time, _)| (from..to).contains(time));
+            let cents: u32 = inside().map(|(_, cents): (_, u32)| cents).sum();
+            for grouping in [CostGrouping::Day, CostGrouping::Cause] {
+                let query = CostQuery { from: at(*from), to: at(*to), grouping, simulated: true };
+                let report = fixture.store.costs(query).await.unwrap();
+                let expected = Credits::new(cents.into()).to_usd();
+                assert_eq!((report.total_usd, report.count), (expected, inside().count() as u64), "{from} to {to}");
+            }
+        }
+    }
 }

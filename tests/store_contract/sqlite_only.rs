@@ -308,7 +308,7 @@ async fn creations_and_saves_of_many_callers_and_two_processes_all_arrive() {
 }
 
 #[tokio::test]
-async fn the_sums_for_the_caps_are_the_sums_of_the_charges() {
+async fn the_counts_by_day_are_those_of_the_charges() {
     use super::fixture::{failure, finish, generating};
     use darkroom::jobs::{Billed, FailureCode};
     let file = File::new();
@@ -332,5 +332,9 @@ async fn the_sums_for_the_caps_are_the_sums_of_the_charges() {
     let kept = rows("SELECT day, amount, count FROM spent ORDER BY 1, 2");
     let counted = rows("SELECT day, amount, count(*) FROM charges GROUP BY 1, 2 ORDER BY 1, 2");
     assert_eq!(kept, counted);
+    let key = "service || ' ' || basis || ' ' || model || ' ' || cause || ' ' || coalesce(amount, '')";
+    let kept_daily = rows(&format!("SELECT day, {key}, count FROM daily ORDER BY 1, 2"));
+    let counted_daily = rows(&format!("SELECT day, {key}, count(*) FROM charges GROUP BY 1, 2 ORDER BY 1, 2"));
+    assert_eq!(kept_daily, counted_daily);
     assert_eq!(kept.iter().map(|(_, _, count)| count).sum::<i64>(), 20);
 }
