@@ -51,6 +51,7 @@ macro_rules! store_contract {
             money::an_unknown_price_fits_under_no_cap,
             money::costs_are_grouped_in_four_ways,
             money::costs_have_a_beginning_and_an_end,
+            money::costs_are_exact_over_any_span,
             queue::the_oldest_queued_job_is_due_first,
             queue::what_is_under_way_comes_before_what_is_queued,
             queue::a_claim_keeps_others_off_until_it_runs_out,

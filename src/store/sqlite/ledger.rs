@@ -1,7 +1,7 @@
 //! Owns the cost ledger's tables: booking, the check against the caps, and the reports. Must not decide what is charged.
 
 use chrono::DateTime;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::{CostQuery, StoreError};
 use super::row::{ChargeRow, DAY, Row, nanoseconds};
@@ -59,9 +59,11 @@ fn booked(connection: &Connection, row: &Row) -> Result<Vec<ChargeRow>, StoreErr
 /// Whether what this job sets aside fits under the caps. To be called inside the transaction that writes the job, after it was
 /// written, so that its own charges count as well.
 pub(super) fn check_budget(connection: &Connection, budget: &Budget, row: &Row) -> Result<(), StoreError> {
-    for period in budget.periods(row.updated_at) {
-        let committed = spent(connection, &period, row.simulated)? + reserved_by_others(connection, row)?;
-        period.check(committed, row.reserved).map_err(StoreError::OverBudget)?;
+    let periods = budget.periods(row.updated_at);
+    let reserved = if periods.is_empty() { Usd::ZERO } else { reserved_by_others(connection, row)? };
+    for period in periods {
+        let spent = spent(connection, &period, row.simulated)?;
+        period.check(spent + reserved, row.reserved).map_err(StoreError::OverBudget)?;
     }
     Ok(())
 }
@@ -99,30 +101,86 @@ fn amount(text: &str) -> Result<Usd, StoreError> {
     text.parse().map_err(|error| StoreError::Unusable(format!("the ledger of the database is damaged: {error}")))
 }
 
-/// What was spent, added up exactly.
+/// What was spent, added up exactly: whole days from their counts, the rest of a day from its charges.
 pub(super) fn report(connection: &Connection, query: &CostQuery) -> Result<CostReport, StoreError> {
+    // One snapshot for all parts, or a charge that is settled meanwhile would stand in two of them or in none.
+    let snapshot = connection.unchecked_transaction()?;
     let key = match query.grouping {
         CostGrouping::Model => "model",
         CostGrouping::Day => "CAST(day AS TEXT)",
         CostGrouping::Service => "service",
         CostGrouping::Cause => "cause",
     };
-    let mut statement = connection.prepare_cached(&format!(
+    let days = format!(
+        "SELECT {key}, basis, nullif(amount, ''), sum(count) FROM daily WHERE simulated = ?1 AND day >= ?2 AND day < ?3
+         GROUP BY 1, 2, 3"
+    );
+    let charges = format!(
         "SELECT {key}, basis, amount, count(*) FROM charges WHERE simulated = ?1 AND at >= ?2 AND at < ?3
          GROUP BY 1, 2, 3"
-    ))?;
-    let mut rows = statement.query(params![query.simulated, nanoseconds(query.from), nanoseconds(query.to)])?;
+    );
+    let (from, to) = (nanoseconds(query.from), nanoseconds(query.to));
+    let first = whole_day(&snapshot, query.simulated, from, Edge::First)?;
+    let end = whole_day(&snapshot, query.simulated, to, Edge::End)?;
     let mut lines = Vec::new();
+    if first < end {
+        read_lines(&snapshot, &days, params![query.simulated, first, end], query.grouping, &mut lines)?;
+        for (from, to) in [(from, first.saturating_mul(DAY)), (end.saturating_mul(DAY), to)] {
+            read_lines(&snapshot, &charges, params![query.simulated, from, to], query.grouping, &mut lines)?;
+        }
+    } else {
+        read_lines(&snapshot, &charges, params![query.simulated, from, to], query.grouping, &mut lines)?;
+    }
+    Ok(CostReport::from_rows((query.from, query.to), query.simulated, query.grouping, lines))
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Edge {
+    First,
+    End,
+}
+
+/// The day that can stand for `at` as the first day of a span, or as the first day behind it: its own edge, or, where charges
+/// lie on the wrong side of `at` on its day, the edge that leaves the whole day out.
+fn whole_day(connection: &Connection, simulated: bool, at: i64, edge: Edge) -> Result<i64, StoreError> {
+    let day = at.div_euclid(DAY);
+    let (begin, next) = (day.saturating_mul(DAY), (day + 1).saturating_mul(DAY));
+    let outside = if edge == Edge::First { (begin, at) } else { (at, next) };
+    let clean = connection
+        .prepare_cached("SELECT 1 FROM charges WHERE simulated = ?1 AND at >= ?2 AND at < ?3 LIMIT 1")?
+        .query_row(params![simulated, outside.0, outside.1], |_| Ok(()))
+        .optional()?
+        .is_none();
+    // As a first day, a day with charges before `at` is left out; as the end, a day without charges behind `at` is taken in.
+    Ok(match edge {
+        Edge::First if clean => day,
+        Edge::First => day + 1,
+        Edge::End if clean => day + 1,
+        Edge::End => day,
+    })
+}
+
+type Line = (String, Basis, Option<Usd>, u64);
+
+fn read_lines(
+    connection: &Connection,
+    question: &str,
+    values: &[&dyn rusqlite::ToSql],
+    grouping: CostGrouping,
+    lines: &mut Vec<Line>,
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(question)?;
+    let mut rows = statement.query(values)?;
     while let Some(row) = rows.next()? {
         let mut key: String = row.get(0)?;
-        if query.grouping == CostGrouping::Day {
+        if grouping == CostGrouping::Day {
             key = date_of(&key);
         }
         let basis = basis(&row.get::<_, String>(1)?)?;
         let amount = row.get::<_, Option<String>>(2)?.map(|text| amount(&text)).transpose()?;
         lines.push((key, basis, amount, u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0)));
     }
-    Ok(CostReport::from_rows((query.from, query.to), query.simulated, query.grouping, lines))
+    Ok(())
 }
 
 /// `2026-11-22` for the number of that day.

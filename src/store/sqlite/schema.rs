@@ -21,8 +21,9 @@ pub(super) fn version() -> u32 {
 /// `document` is the whole job; the columns before it only exist to be searched and sorted by, and stand before it so that
 /// reading them does not walk through a long document. `reserved` is only set while the job is submitting.
 ///
-/// `spent` counts equal amounts by day. The triggers keep it, so that a cap is checked without adding up a month of charges and
-/// no writer can forget it; counts can be taken back exactly, which a running sum could not promise.
+/// `spent` (for the caps) and `daily` (for the reports; an unknown amount is an empty text) count equal charges by day, so that
+/// neither adds up a month of charges. The triggers keep them, so that no writer can forget it; and they are counts, because
+/// those can be taken back exactly, which a running sum could not promise.
 const VERSION_1: &str = "
 PRAGMA application_id = 0x646b726d;
 
@@ -62,7 +63,7 @@ CREATE TABLE charges (
     cause TEXT NOT NULL,
     PRIMARY KEY (job_id, attempt, service)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX charges_by_time ON charges(simulated, at, service, basis, amount, model, day, cause);
+CREATE INDEX charges_by_time ON charges(simulated, at);
 
 CREATE TABLE spent (
     simulated INTEGER NOT NULL,
@@ -71,15 +72,36 @@ CREATE TABLE spent (
     count INTEGER NOT NULL,
     PRIMARY KEY (simulated, day, amount)
 ) STRICT, WITHOUT ROWID;
-CREATE TRIGGER charge_booked AFTER INSERT ON charges WHEN NEW.amount IS NOT NULL BEGIN
-    INSERT INTO spent (simulated, day, amount, count) VALUES (NEW.simulated, NEW.day, NEW.amount, 1)
+CREATE TABLE daily (
+    simulated INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    service TEXT NOT NULL,
+    basis TEXT NOT NULL,
+    model TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    amount TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (simulated, day, service, basis, model, cause, amount)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER charge_booked AFTER INSERT ON charges BEGIN
+    INSERT INTO spent (simulated, day, amount, count)
+        SELECT NEW.simulated, NEW.day, NEW.amount, 1 WHERE NEW.amount IS NOT NULL
         ON CONFLICT (simulated, day, amount) DO UPDATE SET count = count + 1;
+    INSERT INTO daily (simulated, day, service, basis, model, cause, amount, count)
+        VALUES (NEW.simulated, NEW.day, NEW.service, NEW.basis, NEW.model, NEW.cause, coalesce(NEW.amount, ''), 1)
+        ON CONFLICT (simulated, day, service, basis, model, cause, amount) DO UPDATE SET count = count + 1;
 END;
-CREATE TRIGGER charge_taken_back AFTER DELETE ON charges WHEN OLD.amount IS NOT NULL BEGIN
+CREATE TRIGGER charge_taken_back AFTER DELETE ON charges BEGIN
     UPDATE spent SET count = count - 1
         WHERE simulated = OLD.simulated AND day = OLD.day AND amount = OLD.amount;
     DELETE FROM spent
         WHERE simulated = OLD.simulated AND day = OLD.day AND amount = OLD.amount AND count = 0;
+    UPDATE daily SET count = count - 1
+        WHERE simulated = OLD.simulated AND day = OLD.day AND service = OLD.service AND basis = OLD.basis
+          AND model = OLD.model AND cause = OLD.cause AND amount = coalesce(OLD.amount, '');
+    DELETE FROM daily
+        WHERE simulated = OLD.simulated AND day = OLD.day AND service = OLD.service AND basis = OLD.basis
+          AND model = OLD.model AND cause = OLD.cause AND amount = coalesce(OLD.amount, '') AND count = 0;
 END;
 CREATE TRIGGER charge_is_replaced_whole BEFORE UPDATE ON charges BEGIN
     SELECT RAISE(ABORT, 'a charge is deleted and booked anew, never updated');

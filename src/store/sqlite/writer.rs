@@ -118,3 +118,77 @@ fn step(connection: &Connection, statement: &str) -> Result<(), StoreError> {
     connection.prepare_cached(statement)?.execute([])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::super::row::Row;
+    use super::super::{file, page};
+    use super::*;
+    use crate::jobs::{Job, JobId, Spec};
+
+    fn creation(name: &str, prompt: &str) -> Write {
+        let spec = Spec::new("flux-dev", prompt);
+        let job = Job::new(JobId::new(name).unwrap(), spec, true, chrono::DateTime::UNIX_EPOCH);
+        Write::Create(vec![Row::of(&job).unwrap()])
+    }
+
+    fn open(path: &Path) -> Connection {
+        file::prepare(path).unwrap();
+        file::connect(path).unwrap()
+    }
+
+    fn start(connection: Connection) -> Writer {
+        Writer::start(connection, watch::channel(()).0).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_file_that_stays_locked_is_unavailable_and_usable_again_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("darkroom.db");
+        let connection = open(&path);
+        connection.busy_timeout(Duration::from_millis(1)).unwrap();
+        let other = open(&path);
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let writer = start(connection);
+        let refused = writer.write(creation("a", "")).await;
+        assert!(matches!(&refused, Err(StoreError::Unavailable(line)) if line.contains("locked")), "{refused:?}");
+        other.execute_batch("COMMIT").unwrap();
+        assert_eq!(writer.write(creation("a", "")).await, Ok(1));
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_unavailable_and_the_file_stays_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("darkroom.db");
+        let connection = open(&path);
+        let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        // SQLite then behaves as on a disk with room for two more pages.
+        connection.pragma_update(None, "max_page_count", pages + 2).unwrap();
+        let writer = start(connection);
+        let refused = writer.write(creation("large", &"x".repeat(100_000))).await;
+        assert!(matches!(&refused, Err(StoreError::Unavailable(line)) if line.contains("full")), "{refused:?}");
+        assert_eq!(writer.write(creation("small", "x")).await, Ok(1));
+        drop(writer);
+        let connection = open(&path);
+        assert_eq!(page::find(&connection, "", 10).unwrap(), [JobId::new("small").unwrap()]);
+    }
+
+    #[tokio::test]
+    async fn what_was_handed_over_is_written_before_the_file_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("darkroom.db");
+        let writer = start(open(&path));
+        let requests = writer.requests.clone().unwrap();
+        for number in 0..50 {
+            let (reply, _) = oneshot::channel();
+            let write = creation(&format!("job-{number}"), "");
+            assert!(requests.try_send(Request { write, reply }).is_ok());
+        }
+        drop(requests);
+        drop(writer);
+        assert_eq!(page::counts(&open(&path)).unwrap().total(), 50);
+    }
+}
