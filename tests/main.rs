@@ -14,5 +14,7 @@ mod pty;
 mod simulator;
 mod stages;
 mod store_contract;
+#[cfg(all(unix, feature = "firestore"))]
+mod store_firestore;
 mod support;
 mod workflow;

@@ -17,7 +17,11 @@ macro_rules! rules {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
                 async fn $rule() {
-                    super::$room::$rule($make().await).await;
+                    let fixture: Option<super::fixture::Fixture> = $make().await.into();
+                    // A server that is not installed has said so already.
+                    if let Some(fixture) = fixture {
+                        super::$room::$rule(fixture).await;
+                    }
                 }
             )+
         }
@@ -73,3 +77,6 @@ macro_rules! store_contract {
 }
 
 store_contract!(sqlite, super::fixture::sqlite);
+
+#[cfg(all(unix, feature = "firestore"))]
+store_contract!(firestore, super::fixture::firestore);

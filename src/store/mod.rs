@@ -4,6 +4,8 @@
 //! not know providers, buckets or engines, and must not change a job.
 
 mod errors;
+#[cfg(feature = "firestore")]
+pub mod firestore;
 mod query;
 pub mod sqlite;
 

@@ -30,6 +30,16 @@ pub async fn sqlite() -> Fixture {
     Fixture { store: open(), other: open(), _keep: Box::new(folder) }
 }
 
+/// The store of a team, on a project of its own in the real emulator; `None` where no emulator is installed.
+#[cfg(all(unix, feature = "firestore"))]
+pub async fn firestore() -> Option<Fixture> {
+    use crate::support::firestore_emulator::{fresh_project, shared, store};
+    let emulator = tokio::task::spawn_blocking(shared).await.unwrap()?;
+    let project = fresh_project();
+    let open = || Arc::new(store(emulator, &project));
+    Some(Fixture { store: open(), other: open(), _keep: Box::new(()) })
+}
+
 /// An instant, counted in seconds from a noon.
 pub fn at(seconds: i64) -> DateTime<Utc> {
     "2026-11-22T12:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::seconds(seconds)

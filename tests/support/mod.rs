@@ -1,6 +1,8 @@
 //! What several test modules need: a house of one's own (data, logs, environment) with the real program in it.
 
 pub mod books;
+#[cfg(all(unix, feature = "firestore"))]
+pub mod firestore_emulator;
 #[cfg(feature = "gcs")]
 pub mod gcs_fake;
 #[cfg(feature = "gcs")]

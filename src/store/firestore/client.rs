@@ -1,0 +1,252 @@
+//! Owns the connection and the single requests: deadlines, and what they cost. Must not know what a document means.
+//!
+//! The crate `firestore` brings the channel and Google's credentials; requests are made with the generated client under it, because
+//! preconditions, masks and increments of several documents in one commit, and the raw messages of a listener, are the whole matter
+//! here. The channel is opened in the background and again and again, so that a console starts without its server.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use firestore::gcloud_sdk::google::firestore::v1::firestore_client::FirestoreClient;
+use firestore::gcloud_sdk::google::firestore::v1::structured_aggregation_query::{Aggregation, aggregation};
+use firestore::gcloud_sdk::google::firestore::v1::{
+    BatchGetDocumentsRequest, CommitRequest, Document, ListenRequest, ListenResponse, RunAggregationQueryRequest,
+    RunQueryRequest, StructuredAggregationQuery, StructuredQuery, Write, batch_get_documents_response,
+    run_aggregation_query_request, run_query_request, structured_aggregation_query,
+};
+use firestore::gcloud_sdk::tonic::{Response, Status, Streaming};
+use firestore::gcloud_sdk::{GoogleAuthMiddleware, prost_types::Timestamp};
+use firestore::{FirestoreDb, FirestoreDbOptions};
+use futures::StreamExt;
+use tokio::sync::watch;
+
+use super::super::StoreError;
+use super::emulator::EmulatorCredentials;
+use super::value;
+use super::{FirestoreOptions, errors};
+
+/// One request and its whole answer must not take longer.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How long a request waits for a connection that is still being made.
+const CONNECTING: Duration = Duration::from_secs(3);
+
+/// Largest pause between two tries to connect.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+type Api = FirestoreClient<GoogleAuthMiddleware>;
+
+/// What was read and written, as Google bills it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Documents read: those of queries and listeners included, at least one for each query.
+    pub reads: u64,
+    /// Documents written or deleted.
+    pub writes: u64,
+}
+
+/// The state of the connection.
+#[derive(Clone)]
+enum Link {
+    /// Why there is none yet.
+    Down(String),
+    Up(Box<FirestoreDb>),
+}
+
+/// The requests.
+pub(super) struct Client {
+    link: watch::Receiver<Link>,
+    database: String,
+    reads: AtomicU64,
+    writes: AtomicU64,
+}
+
+impl Client {
+    /// Begins to connect and returns at once. Must be called within a tokio runtime.
+    pub(super) fn start(options: &FirestoreOptions) -> Arc<Self> {
+        let (sender, link) = watch::channel(Link::Down("the connection is being made".to_owned()));
+        let database = format!("projects/{}/databases/{}", options.project, options.database);
+        tokio::spawn(connect(options.clone(), sender));
+        Arc::new(Self { link, database, reads: AtomicU64::new(0), writes: AtomicU64::new(0) })
+    }
+
+    /// The full name of a document.
+    pub(super) fn name(&self, collection: &str, id: &str) -> String {
+        format!("{}/documents/{collection}/{id}", self.database)
+    }
+
+    pub(super) fn parent(&self) -> String {
+        format!("{}/documents", self.database)
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        Usage { reads: self.reads.load(Ordering::Relaxed), writes: self.writes.load(Ordering::Relaxed) }
+    }
+
+    pub(super) fn count_reads(&self, reads: usize) {
+        self.reads.fetch_add(reads as u64, Ordering::Relaxed);
+    }
+
+    async fn api(&self) -> Result<Api, StoreError> {
+        let mut link = self.link.clone();
+        let up = tokio::time::timeout(CONNECTING, link.wait_for(|link| matches!(link, Link::Up(_)))).await;
+        if let Ok(Ok(link)) = up
+            && let Link::Up(db) = &*link
+        {
+            return Ok(db.client().get());
+        }
+        let reason = match &*self.link.borrow() {
+            Link::Down(reason) => reason.clone(),
+            Link::Up(_) => "the connection was closed".to_owned(),
+        };
+        Err(StoreError::Unavailable(reason))
+    }
+
+    /// The documents of those names that there are, in no promised order.
+    pub(super) async fn get(&self, names: Vec<String>) -> Result<Vec<Document>, StoreError> {
+        self.count_reads(names.len());
+        let mut api = self.api().await?;
+        let request =
+            BatchGetDocumentsRequest { database: self.database.clone(), documents: names, ..Default::default() };
+        in_time(async {
+            let mut answers = api.batch_get_documents(request).await?.into_inner();
+            let mut found = Vec::new();
+            while let Some(answer) = answers.next().await {
+                if let Some(batch_get_documents_response::Result::Found(document)) = answer?.result {
+                    found.push(document);
+                }
+            }
+            Ok(found)
+        })
+        .await?
+        .map_err(|status| errors::of_status(&status))
+    }
+
+    /// The answer to a query.
+    pub(super) async fn query(&self, query: StructuredQuery) -> Result<Vec<Document>, StoreError> {
+        let mut api = self.api().await?;
+        let request = RunQueryRequest {
+            parent: self.parent(),
+            query_type: Some(run_query_request::QueryType::StructuredQuery(query)),
+            ..Default::default()
+        };
+        let found = in_time(async {
+            let mut answers = api.run_query(request).await?.into_inner();
+            let mut found = Vec::new();
+            while let Some(answer) = answers.next().await {
+                found.extend(answer?.document);
+            }
+            Ok(found)
+        })
+        .await?
+        .map_err(|status| errors::of_status(&status))?;
+        // A query that finds nothing is billed as one read.
+        self.count_reads(found.len().max(1));
+        Ok(found)
+    }
+
+    /// How many documents a query would find.
+    pub(super) async fn count(&self, query: StructuredQuery) -> Result<u64, StoreError> {
+        let mut api = self.api().await?;
+        let counting = Aggregation {
+            alias: "n".to_owned(),
+            operator: Some(aggregation::Operator::Count(aggregation::Count { up_to: None })),
+        };
+        let request = RunAggregationQueryRequest {
+            parent: self.parent(),
+            query_type: Some(run_aggregation_query_request::QueryType::StructuredAggregationQuery(
+                StructuredAggregationQuery {
+                    aggregations: vec![counting],
+                    query_type: Some(structured_aggregation_query::QueryType::StructuredQuery(query)),
+                },
+            )),
+            ..Default::default()
+        };
+        let count = in_time(async {
+            let mut answers = api.run_aggregation_query(request).await?.into_inner();
+            let mut count = 0;
+            while let Some(answer) = answers.next().await {
+                if let Some(result) = answer?.result {
+                    count = value::integer_of(&result.aggregate_fields, "n").unwrap_or(count);
+                }
+            }
+            Ok(u64::try_from(count).unwrap_or(0))
+        })
+        .await?
+        .map_err(|status: Status| errors::of_status(&status))?;
+        // One read for each thousand index entries that were counted.
+        self.count_reads(usize::try_from(count.div_ceil(1_000).max(1)).unwrap_or(usize::MAX));
+        Ok(count)
+    }
+
+    /// Commits all writes or none. The inner result is the server's own answer: update times in the order of the writes, or a
+    /// status; an outer error means that nobody knows whether it was done.
+    pub(super) async fn commit(&self, writes: Vec<Write>) -> Result<Result<Vec<Timestamp>, Status>, StoreError> {
+        let mut api = self.api().await?;
+        let count = writes.len() as u64;
+        let request = CommitRequest { database: self.database.clone(), writes, ..Default::default() };
+        let answer = in_time(api.commit(request)).await?;
+        Ok(answer.map(|answer| {
+            self.writes.fetch_add(count, Ordering::Relaxed);
+            let answer = answer.into_inner();
+            let committed = answer.commit_time.unwrap_or_default();
+            answer.write_results.into_iter().map(|result| result.update_time.unwrap_or(committed)).collect()
+        }))
+    }
+
+    /// Opens a stream of changes for these requests; it stays open as long as both sides want.
+    pub(super) async fn listen(&self, requests: Vec<ListenRequest>) -> Result<Streaming<ListenResponse>, StoreError> {
+        let mut api = self.api().await?;
+        let requests = futures::stream::iter(requests).chain(futures::stream::pending());
+        in_time(api.listen(requests)).await?.map(Response::into_inner).map_err(|status| errors::of_status(&status))
+    }
+
+    pub(super) fn database(&self) -> String {
+        self.database.clone()
+    }
+}
+
+async fn in_time<T>(request: impl Future<Output = T>) -> Result<T, StoreError> {
+    tokio::time::timeout(DEADLINE, request)
+        .await
+        .map_err(|_| StoreError::Unavailable(format!("no answer from Firestore within {} seconds", DEADLINE.as_secs())))
+}
+
+/// Tries until it is connected or nobody waits any more. A channel that was up once reconnects by itself.
+async fn connect(options: FirestoreOptions, link: watch::Sender<Link>) {
+    let mut pause = Duration::from_millis(100);
+    loop {
+        let connected = tokio::select! {
+            connected = connect_once(&options) => connected,
+            () = link.closed() => return,
+        };
+        match connected {
+            Ok(db) => {
+                link.send_replace(Link::Up(Box::new(db)));
+                return;
+            }
+            Err(error) => {
+                let reason = errors::of_connection(&error);
+                tracing::debug!("no connection to Firestore yet: {reason}");
+                link.send_replace(Link::Down(reason));
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            () = link.closed() => return,
+        }
+    }
+}
+
+async fn connect_once(options: &FirestoreOptions) -> Result<FirestoreDb, firestore::errors::FirestoreError> {
+    let named = FirestoreDbOptions::new(options.project.clone()).with_database_id(options.database.clone());
+    match &options.emulator_host {
+        Some(host) => {
+            let url = if host.contains("://") { host.clone() } else { format!("http://{host}") };
+            FirestoreDb::with_options_auth(named.with_firebase_api_url(url), EmulatorCredentials::auth()).await
+        }
+        None => FirestoreDb::with_options(named).await,
+    }
+}

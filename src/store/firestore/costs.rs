@@ -1,0 +1,143 @@
+//! Owns the cost report: whole days from the daily sums, the ends of a span that begins or ends within a day from the entries.
+//! A report over whole days reads one document for each month that has charges.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use firestore::gcloud_sdk::google::firestore::v1::Document;
+
+use super::super::{CostQuery, StoreError};
+use super::ledger::{self, COSTS, ChargeRow, OPEN};
+use super::query::{NAME, Query};
+use super::rollup::{self, ROLLUPS, Sums};
+use super::{FirestoreStore, JOBS, value};
+use crate::costs::CostReport;
+
+/// Job documents that are looked up at once for what became of their money.
+const AT_ONCE: usize = 300;
+
+/// The ids of the first and the last month.
+type Bounds = (String, String);
+
+/// The months as they were read last, for the many reports of one screen.
+#[derive(Default)]
+pub(super) struct Months {
+    known: Mutex<HashMap<Bounds, (u64, Vec<Document>)>>,
+}
+
+impl FirestoreStore {
+    pub(super) async fn cost_report(&self, query: &CostQuery) -> Result<CostReport, StoreError> {
+        let (first, last) = whole_days(query.from, query.to);
+        let mut sums = Sums::new();
+        if first < last {
+            for month in self.months(first, last, query.simulated).await? {
+                let of_span =
+                    rollup::read_month(&month).into_iter().filter(|(key, _)| (first..last).contains(&key.day));
+                sums.extend(of_span);
+            }
+            for (from, to) in [(query.from, midnight(first)), (midnight(last), query.to)] {
+                self.add_entries(&mut sums, from, to, query.simulated).await?;
+            }
+        } else {
+            self.add_entries(&mut sums, query.from, query.to, query.simulated).await?;
+        }
+        let rows = rollup::report_rows(&sums, query.grouping);
+        Ok(CostReport::from_rows((query.from, query.to), query.simulated, query.grouping, rows))
+    }
+
+    /// The months that touch those days. While a listener is open, they are read again only after something changed.
+    async fn months(&self, first: NaiveDate, last: NaiveDate, simulated: bool) -> Result<Vec<Document>, StoreError> {
+        let bounds = (rollup::month_id(first, simulated), rollup::month_id(last - Days::new(1), simulated));
+        let version = self.shared.board.version();
+        if let Some(version) = version {
+            let known = self.months.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, months)) = known.get(&bounds).filter(|(read_at, _)| *read_at == version) {
+                return Ok(months.clone());
+            }
+        }
+        let bound = |id: &str| value::reference(self.shared.client.name(ROLLUPS, id));
+        let query = Query::of(ROLLUPS).at_least(NAME, bound(&bounds.0)).at_most(NAME, bound(&bounds.1));
+        let months = self.shared.client.query(query.order(NAME, false).build()).await?;
+        if let Some(version) = version {
+            let mut known = self.months.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.retain(|_, (read_at, _)| *read_at == version);
+            known.insert(bounds, (version, months.clone()));
+        }
+        Ok(months)
+    }
+
+    /// Adds the entries of less than a day: one read for each, and one for each of their jobs.
+    async fn add_entries(
+        &self,
+        sums: &mut Sums,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        simulated: bool,
+    ) -> Result<(), StoreError> {
+        if from >= to {
+            return Ok(());
+        }
+        let mut entries: Vec<(String, ChargeRow)> = Vec::new();
+        for collection in [COSTS, OPEN] {
+            let query = Query::of(collection).at_least("timestamp", value::time(from));
+            let documents = self.shared.client.query(query.less_than("timestamp", value::time(to)).build()).await?;
+            for document in &documents {
+                match ledger::read_entry(document) {
+                    Ok(entry) if entry.1.simulated == simulated => entries.push(entry),
+                    Ok(_) => {}
+                    Err(reason) => tracing::warn!("an entry of {collection} is in no sum: {reason}"),
+                }
+            }
+        }
+        for (_, row) in self.with_causes(entries).await? {
+            rollup::add(sums, &row, 1);
+        }
+        Ok(())
+    }
+
+    /// The entries with what became of their money; `recorded` where no job knows.
+    pub(super) async fn with_causes(
+        &self,
+        mut entries: Vec<(String, ChargeRow)>,
+    ) -> Result<Vec<(String, ChargeRow)>, StoreError> {
+        let causes = self.causes(&entries).await?;
+        for (job, row) in &mut entries {
+            if let Some(cause) = causes.get(&(job.clone(), row.attempt)) {
+                row.cause.clone_from(cause);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// What became of the money of each attempt: only the jobs know.
+    async fn causes(&self, entries: &[(String, ChargeRow)]) -> Result<HashMap<(String, u32), String>, StoreError> {
+        let mut jobs: Vec<&str> = entries.iter().map(|(job, _)| job.as_str()).collect();
+        jobs.sort_unstable();
+        jobs.dedup();
+        jobs.retain(|id| crate::jobs::JobId::new(*id).is_ok());
+        let mut causes = HashMap::new();
+        for some in jobs.chunks(AT_ONCE) {
+            let names = some.iter().map(|id| self.shared.client.name(JOBS, id)).collect();
+            for document in self.shared.client.get(names).await? {
+                let Some(Ok(known)) = self.read(&document).map(|reading| reading.content) else { continue };
+                for attempt in &known.job.attempts {
+                    let key = (known.job.id.as_str().to_owned(), attempt.number);
+                    causes.insert(key, ledger::cause_of(attempt).to_owned());
+                }
+            }
+        }
+        Ok(causes)
+    }
+}
+
+/// The whole UTC days within a span: the first, and the one behind the last.
+fn whole_days(from: DateTime<Utc>, to: DateTime<Utc>) -> (NaiveDate, NaiveDate) {
+    let first = from.date_naive();
+    let first = if midnight(first) < from { first + Days::new(1) } else { first };
+    (first, to.date_naive())
+}
+
+fn midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(NaiveTime::MIN).and_utc()
+}

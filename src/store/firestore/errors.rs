@@ -1,0 +1,36 @@
+//! Owns what an answer of the server means for whoever called. Must not retry.
+
+use firestore::errors::FirestoreError;
+use firestore::gcloud_sdk::tonic::{Code, Status};
+
+use super::super::StoreError;
+use crate::jobs::text::clean_line;
+
+/// What a request that the server answered with an error comes to. What follows from the request itself (a failed precondition,
+/// an id that is taken) is decided before, by the one who asked.
+pub(super) fn of_status(status: &Status) -> StoreError {
+    let message = clean_line(status.message(), 300);
+    match status.code() {
+        Code::FailedPrecondition if message.contains("index") => StoreError::Unusable(format!(
+            "a query needs an index that is missing: deploy assets/firestore.indexes.json with `firebase deploy --only \
+             firestore:indexes`, or follow the server's advice: {message}"
+        )),
+        Code::PermissionDenied => StoreError::Unusable(format!(
+            "Firestore refuses the credentials: they need the role Cloud Datastore User (roles/datastore.user): {message}"
+        )),
+        Code::Unauthenticated => StoreError::Unusable(format!(
+            "Firestore does not know the credentials: set GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth \
+             application-default login`: {message}"
+        )),
+        Code::NotFound => StoreError::Unusable(format!(
+            "there is no such Firestore database: check the project and the database's name: {message}"
+        )),
+        Code::InvalidArgument => StoreError::Unusable(format!("Firestore does not take the request: {message}")),
+        code => StoreError::Unavailable(format!("{code:?}: {message}")),
+    }
+}
+
+/// What a failure to connect comes to.
+pub(super) fn of_connection(error: &FirestoreError) -> String {
+    clean_line(&error.to_string(), 300)
+}
