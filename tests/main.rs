@@ -7,6 +7,8 @@ mod bucket_contract;
 mod bucket_gcs;
 mod cli;
 mod client;
+#[cfg(all(unix, feature = "firestore", feature = "gcs"))]
+mod cloud;
 mod console;
 mod crashes;
 mod hostile;

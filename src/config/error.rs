@@ -51,6 +51,30 @@ pub enum ConfigError {
         "provider is bfl, but there is no key: set BFL_API_KEY in the environment or in .env, or use DARKROOM_PROVIDER=simulator"
     )]
     MissingKey,
+    /// An adapter was chosen, and a name that it needs is not set.
+    #[error("{} needs a name that is not set: set {} in the environment or in .env, or use {}={instead}",
+        adapter(*key), missing.variable(), key.variable())]
+    MissingName {
+        /// The setting that chose the adapter.
+        key: Key,
+        /// The setting that is missing.
+        missing: Key,
+        /// What needs no such name.
+        instead: &'static str,
+    },
+    /// An adapter that this build was made without.
+    #[error("{}: '{value}' was left out of this build: build it with --features {value}, or use {}={instead} (was from {origin})",
+        key.name(), key.variable())]
+    LeftOut {
+        /// Which setting.
+        key: Key,
+        /// What was chosen; the feature has the same name.
+        value: String,
+        /// Who said so.
+        origin: Origin,
+        /// What there is.
+        instead: &'static str,
+    },
     /// An adapter that this version knows by name only.
     #[error("{}: '{value}' is not built in yet, it comes with a later version: use {}={instead} (was from {origin})",
         key.name(), key.variable())]
@@ -64,6 +88,10 @@ pub enum ConfigError {
         /// What there is.
         instead: &'static str,
     },
+}
+
+fn adapter(key: Key) -> &'static str {
+    if key == Key::Store { "store is firestore, which" } else { "bucket is gcs, which" }
 }
 
 fn suggestion(nearest: Option<&str>) -> String {

@@ -45,6 +45,8 @@ pub enum Key {
     Ascii,
     /// No colours.
     NoColor,
+    /// What URL a picture in Cloud Storage gets.
+    BucketUrl,
     /// The data contract's name of the Cloud Storage bucket.
     FirebaseStorageBucket,
     /// Google's own: the file of a service account.
@@ -65,7 +67,7 @@ pub enum Key {
 
 impl Key {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Context,
         Self::Provider,
         Self::Store,
@@ -87,6 +89,7 @@ impl Key {
         Self::Theme,
         Self::Ascii,
         Self::NoColor,
+        Self::BucketUrl,
         Self::FirebaseStorageBucket,
         Self::GoogleApplicationCredentials,
         Self::GoogleCloudProject,
@@ -121,6 +124,7 @@ impl Key {
             Self::Theme => ("theme", "DARKROOM_THEME"),
             Self::Ascii => ("ascii", "DARKROOM_ASCII"),
             Self::NoColor => ("no_color", "NO_COLOR"),
+            Self::BucketUrl => ("bucket_url", "DARKROOM_BUCKET_URL"),
             Self::FirebaseStorageBucket => ("firebase_storage_bucket", "FIREBASE_STORAGE_BUCKET"),
             Self::GoogleApplicationCredentials => ("google_application_credentials", "GOOGLE_APPLICATION_CREDENTIALS"),
             Self::GoogleCloudProject => ("google_cloud_project", "GOOGLE_CLOUD_PROJECT"),
@@ -159,6 +163,6 @@ impl Key {
 
     /// Whether it belongs to an adapter that this version does not have yet: it is known and shown, and does nothing.
     pub fn is_for_later(self) -> bool {
-        self >= Self::FirebaseStorageBucket
+        self >= Self::TemporalAddress
     }
 }

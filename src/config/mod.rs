@@ -6,6 +6,7 @@
 mod dotenv;
 mod error;
 mod file;
+mod google;
 mod key;
 mod layers;
 mod origin;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 pub use error::ConfigError;
+pub use google::{BucketUrl, GoogleSettings};
 pub use key::Key;
 pub use layers::{Flags, Sources};
 pub use origin::{Origin, Setting};
@@ -68,6 +70,8 @@ pub struct Config {
     pub ascii: bool,
     /// No colours.
     pub no_color: bool,
+    /// Where Firestore and Cloud Storage are.
+    pub google: GoogleSettings,
     /// Every setting with its value as it may be shown, and where it came from.
     pub settings: Vec<Setting>,
     /// What looks like a mistake but is none that stops: one line each.
@@ -90,21 +94,45 @@ impl Config {
         self.bfl_api_key.as_ref().ok_or(ConfigError::MissingKey)
     }
 
-    /// Errors: `NotBuiltIn` where an adapter is named that comes with a later version.
+    /// The project of Firestore. Errors: `MissingName` where none is named.
+    pub fn google_project(&self) -> Result<&str, ConfigError> {
+        let missing = ConfigError::MissingName { key: Key::Store, missing: Key::GoogleCloudProject, instead: "sqlite" };
+        self.google.project.as_deref().ok_or(missing)
+    }
+
+    /// The Cloud Storage bucket. Errors: `MissingName` where none is named.
+    pub fn storage_bucket(&self) -> Result<&str, ConfigError> {
+        let missing =
+            ConfigError::MissingName { key: Key::Bucket, missing: Key::FirebaseStorageBucket, instead: "folder" };
+        self.google.bucket.as_deref().ok_or(missing)
+    }
+
+    /// Errors: `NotBuiltIn` where an adapter is named that comes with a later version, `LeftOut` where this build is without it.
     pub fn require_built_in(&self) -> Result<(), ConfigError> {
-        let missing = match (self.store, self.bucket, self.engine) {
-            (StoreKind::Firestore, _, _) => Some((Key::Store, StoreKind::Sqlite.as_str())),
-            (_, BucketKind::Gcs, _) => Some((Key::Bucket, BucketKind::Folder.as_str())),
-            (_, _, EngineKind::Temporal) => Some((Key::Engine, EngineKind::Local.as_str())),
-            _ => None,
-        };
-        let Some((key, instead)) = missing else { return Ok(()) };
+        if self.store == StoreKind::Firestore && cfg!(not(feature = "firestore")) {
+            return Err(self.left_out(Key::Store));
+        }
+        if self.bucket == BucketKind::Gcs && cfg!(not(feature = "gcs")) {
+            return Err(self.left_out(Key::Bucket));
+        }
+        if self.engine == EngineKind::Temporal {
+            let (value, origin) = self.chosen(Key::Engine);
+            let instead = EngineKind::Local.as_str();
+            return Err(ConfigError::NotBuiltIn { key: Key::Engine, value, origin, instead });
+        }
+        Ok(())
+    }
+
+    /// That this build is without the adapter that was chosen for `key`, the store or the bucket.
+    pub fn left_out(&self, key: Key) -> ConfigError {
+        let (value, origin) = self.chosen(key);
+        let instead = if key == Key::Store { StoreKind::Sqlite.as_str() } else { BucketKind::Folder.as_str() };
+        ConfigError::LeftOut { key, value, origin, instead }
+    }
+
+    fn chosen(&self, key: Key) -> (String, Origin) {
         let setting = self.setting(key);
-        Err(ConfigError::NotBuiltIn {
-            key,
-            value: setting.and_then(|setting| setting.value.clone()).unwrap_or_default(),
-            origin: setting.map_or(Origin::Default, |setting| setting.origin.clone()),
-            instead,
-        })
+        let value = setting.and_then(|setting| setting.value.clone()).unwrap_or_default();
+        (value, setting.map_or(Origin::Default, |setting| setting.origin.clone()))
     }
 }

@@ -7,8 +7,8 @@ use secrecy::SecretString;
 
 use super::layers::{Layers, Raw};
 use super::{
-    BucketKind, Config, ConfigError, EngineKind, ImagesMode, Key, Origin, ProviderKind, Setting, SimulatorSpeed,
-    Sources, StoreKind, ThemeName, parse,
+    BucketKind, BucketUrl, Config, ConfigError, EngineKind, GoogleSettings, ImagesMode, Key, Origin, ProviderKind,
+    Setting, SimulatorSpeed, Sources, StoreKind, ThemeName, google, parse,
 };
 use crate::costs::Budget;
 
@@ -47,6 +47,7 @@ impl Config {
         let theme = reader.or(Key::Theme, ThemeName::Dark, ThemeName::from_str)?;
         let ascii = reader.or(Key::Ascii, false, parse::flag)?;
         let no_color = reader.no_color()?;
+        let google = reader.google()?;
         for key in Key::ALL.into_iter().filter(|key| key.is_for_later()) {
             reader.later(key)?;
         }
@@ -72,6 +73,7 @@ impl Config {
             theme,
             ascii,
             no_color,
+            google,
             settings,
             warnings: layers.misspelt(),
         })
@@ -158,6 +160,27 @@ impl Reader<'_> {
     fn no_color(&mut self) -> Result<bool, ConfigError> {
         let in_file = matches!(self.layers.get(Key::NoColor)?, Some(Raw { origin: Origin::File { .. }, .. }));
         self.or(Key::NoColor, false, |text| if in_file { parse::flag(text) } else { Ok(true) })
+    }
+
+    /// In the order of `Key`.
+    fn google(&mut self) -> Result<GoogleSettings, ConfigError> {
+        let bucket_url = self.or(Key::BucketUrl, BucketUrl::default(), BucketUrl::from_str)?;
+        let bucket = self.optional(Key::FirebaseStorageBucket, google::word)?;
+        let credentials = self.path(Key::GoogleApplicationCredentials, None)?;
+        let origin = self.settings.last().map(|setting| &setting.origin);
+        let credentials_in_environment = matches!(origin, Some(Origin::Environment(_)));
+        let project = self.optional(Key::GoogleCloudProject, google::word)?;
+        let firestore_emulator = self.optional(Key::FirestoreEmulatorHost, google::word)?;
+        let storage_emulator = self.optional(Key::StorageEmulatorHost, google::word)?;
+        Ok(GoogleSettings {
+            project,
+            credentials,
+            credentials_in_environment,
+            firestore_emulator,
+            storage_emulator,
+            bucket,
+            bucket_url,
+        })
     }
 
     /// A setting of an adapter that this version does not have: known and shown, nothing else.

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
-use crate::config::{Config, ConfigError, Key, Origin, ProviderKind, Sources};
+use crate::config::{BucketUrl, Config, ConfigError, Key, Origin, ProviderKind, Sources};
 
 struct Place {
     folder: TempDir,
@@ -115,14 +115,68 @@ fn what_a_setting_cannot_be_is_refused_with_its_origin() {
 
 #[test]
 fn adapters_of_later_versions_are_known_and_refused_when_needed() {
-    for (variable, value) in
-        [("DARKROOM_STORE", "firestore"), ("DARKROOM_BUCKET", "gcs"), ("DARKROOM_ENGINE", "temporal")]
-    {
-        let config = Place::new().environment(variable, value).resolve().unwrap();
-        let message = config.require_built_in().unwrap_err().to_string();
-        assert!(message.contains(&format!("'{value}' is not built in yet")), "{message}");
-    }
+    let config = Place::new().environment("DARKROOM_ENGINE", "temporal").resolve().unwrap();
+    let message = config.require_built_in().unwrap_err().to_string();
+    assert!(message.contains("'temporal' is not built in yet"), "{message}");
     assert!(Place::new().resolve().unwrap().require_built_in().is_ok());
+}
+
+#[test]
+fn an_adapter_that_this_build_is_without_is_said_to_be_left_out() {
+    for (variable, value, built_in) in [
+        ("DARKROOM_STORE", "firestore", cfg!(feature = "firestore")),
+        ("DARKROOM_BUCKET", "gcs", cfg!(feature = "gcs")),
+    ] {
+        let config = Place::new().environment(variable, value).resolve().unwrap();
+        match config.require_built_in() {
+            Ok(()) => assert!(built_in, "{value}"),
+            Err(error) => {
+                let message = error.to_string();
+                assert!(!built_in && message.contains(&format!("--features {value}")), "{message}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_google_needs_is_missed_by_its_own_name() {
+    let config = Place::new().resolve().unwrap();
+    let message = config.google_project().unwrap_err().to_string();
+    assert!(message.contains("set GOOGLE_CLOUD_PROJECT") && message.contains("DARKROOM_STORE=sqlite"), "{message}");
+    let message = config.storage_bucket().unwrap_err().to_string();
+    assert!(message.contains("set FIREBASE_STORAGE_BUCKET") && message.contains("DARKROOM_BUCKET=folder"), "{message}");
+}
+
+#[test]
+fn googles_names_are_read_from_the_environment_and_from_the_file_of_the_teams() {
+    let place = Place::new()
+        .file(".env", "GOOGLE_CLOUD_PROJECT=team\nFIREBASE_STORAGE_BUCKET=team.appspot.com\nGOOGLE_APPLICATION_CREDENTIALS=key.json\n")
+        .environment("FIRESTORE_EMULATOR_HOST", "127.0.0.1:8080")
+        .environment("STORAGE_EMULATOR_HOST", "http://127.0.0.1:4443");
+    let config = place.resolve().unwrap();
+    assert_eq!((config.google_project(), config.storage_bucket()), (Ok("team"), Ok("team.appspot.com")));
+    assert_eq!(config.google.firestore_emulator.as_deref(), Some("127.0.0.1:8080"));
+    assert_eq!(config.google.storage_emulator.as_deref(), Some("http://127.0.0.1:4443"));
+    assert_eq!(
+        (origin(&config, Key::GoogleCloudProject), origin(&config, Key::FirestoreEmulatorHost)),
+        ("dotenv", "environment")
+    );
+    assert_eq!(config.google.key_file(), Some(&place.folder.path().join("key.json")));
+    // What stands in the real environment is found by Google's clients themselves, whatever kind of credentials it is.
+    let config = place.environment("GOOGLE_APPLICATION_CREDENTIALS", "/other.json").resolve().unwrap();
+    assert_eq!(config.google.key_file(), None);
+}
+
+#[test]
+fn the_url_of_a_picture_is_public_signed_or_behind_a_base() {
+    let url = |text: &str| Place::new().environment("DARKROOM_BUCKET_URL", text).resolve();
+    assert_eq!(Place::new().resolve().unwrap().google.bucket_url, BucketUrl::Public);
+    assert_eq!(url("signed").unwrap().google.bucket_url, BucketUrl::Signed);
+    let base = url::Url::parse("https://cdn.test/art").unwrap();
+    assert_eq!(url("https://cdn.test/art").unwrap().google.bucket_url, BucketUrl::Base(base));
+    for wrong in ["private", "ftp://cdn.test", "https://cdn.test/?a=b"] {
+        assert!(url(wrong).unwrap_err().to_string().contains("neither public, signed"), "{wrong}");
+    }
 }
 
 #[test]

@@ -60,7 +60,7 @@ words! {
     StoreKind {
         /// One file on this machine.
         Sqlite = "sqlite",
-        /// Google's Firestore; comes with a later version.
+        /// Google's Firestore.
         Firestore = "firestore",
     }
 }
@@ -70,7 +70,7 @@ words! {
     BucketKind {
         /// A folder on this machine.
         Folder = "folder",
-        /// Google Cloud Storage; comes with a later version.
+        /// Google Cloud Storage.
         Gcs = "gcs",
     }
 }

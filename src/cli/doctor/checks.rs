@@ -8,8 +8,10 @@ use chrono::{DateTime, Utc};
 use url::Url;
 
 use super::Check;
-use crate::config::{Config, ImagesMode, ProviderKind};
+use crate::config::{BucketKind, Config, ImagesMode, ProviderKind, StoreKind};
+use crate::costs::CostGrouping;
 use crate::engine::local::Presence;
+use crate::store::{CostQuery, Due, PageQuery, Store, StoreError};
 use crate::wiring::{self, Access, CreditsError};
 
 /// A clock that is further off than this spoils budgets, claims and signed links.
@@ -81,15 +83,42 @@ fn writable(folder: &Path) -> std::io::Result<()> {
 async fn store(config: &Config) -> Check {
     const NAME: &str = "store";
     let counted = match wiring::open_store(config).await {
-        Ok(store) => store.counts().await.map_err(|error| error.to_string()),
+        Ok(store) => questions(&*store).await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     match counted {
-        Ok(counts) => Check::ok(NAME, format!("{} jobs", counts.total())),
-        Err(why) => {
-            Check::problem(NAME, why, "the line says what is wrong with the database; jobs cannot be read until then")
-        }
+        Ok(jobs) => Check::ok(NAME, format!("{}{jobs} jobs", store_place(config))),
+        Err(why) => Check::problem(
+            NAME,
+            format!("{}{why}", store_place(config)),
+            "the line says what is wrong with the database; jobs cannot be read until then",
+        ),
     }
+}
+
+/// How many jobs there are, after every kind of question was put once: each may need an index, or a right, of its own.
+async fn questions(store: &dyn Store) -> Result<u64, StoreError> {
+    let counts = store.counts().await?;
+    let now = Utc::now();
+    store.page(PageQuery { limit: 1, ..PageQuery::default() }).await?;
+    store.due(Due { now, simulated: true, queued: true, gone: Vec::new(), limit: 1 }).await?;
+    let today = CostQuery { from: now, to: now, grouping: CostGrouping::Model, simulated: true };
+    store.costs(today).await?;
+    Ok(counts.total())
+}
+
+/// Where a shared store is; nothing for one on this machine.
+fn store_place(config: &Config) -> String {
+    match (config.store, &config.google.project) {
+        (StoreKind::Firestore, Some(project)) => {
+            format!("Firestore{}, project {project}: ", emulator(config.google.firestore_emulator.as_ref()))
+        }
+        _ => String::new(),
+    }
+}
+
+fn emulator(host: Option<&String>) -> String {
+    host.map_or(String::new(), |host| format!(" (emulator at {host})"))
 }
 
 async fn bucket(config: &Config) -> Check {
@@ -99,8 +128,23 @@ async fn bucket(config: &Config) -> Check {
         Err(error) => Err(error.to_string()),
     };
     match ready {
-        Ok(()) => Check::ok(NAME, "pictures can be stored"),
-        Err(why) => Check::problem(NAME, why, "no job is started while pictures cannot be stored"),
+        Ok(()) => Check::ok(NAME, format!("{}pictures can be stored", bucket_place(config))),
+        Err(why) => Check::problem(
+            NAME,
+            format!("{}{why}", bucket_place(config)),
+            "no job is started while pictures cannot be stored",
+        ),
+    }
+}
+
+/// Where a shared bucket is; nothing for one on this machine.
+fn bucket_place(config: &Config) -> String {
+    match (config.bucket, &config.google.bucket) {
+        (BucketKind::Gcs, Some(bucket)) => {
+            let at = emulator(config.google.storage_emulator.as_ref());
+            format!("Cloud Storage{at}, bucket {bucket}, URLs {}: ", config.google.bucket_url)
+        }
+        _ => String::new(),
     }
 }
 

@@ -17,7 +17,7 @@ use firestore::gcloud_sdk::google::firestore::v1::{
     run_aggregation_query_request, run_query_request, structured_aggregation_query,
 };
 use firestore::gcloud_sdk::tonic::{Response, Status, Streaming};
-use firestore::gcloud_sdk::{GoogleAuthMiddleware, prost_types::Timestamp};
+use firestore::gcloud_sdk::{GoogleAuthHeaders, GoogleAuthMiddleware, prost_types::Timestamp};
 use firestore::{FirestoreDb, FirestoreDbOptions};
 use futures::StreamExt;
 use tokio::sync::watch;
@@ -26,6 +26,9 @@ use super::super::StoreError;
 use super::emulator::EmulatorCredentials;
 use super::value;
 use super::{FirestoreOptions, errors};
+
+/// Google's own service.
+const GOOGLE: &str = "https://firestore.googleapis.com";
 
 /// One request and its whole answer must not take longer.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -242,11 +245,16 @@ async fn connect(options: FirestoreOptions, link: watch::Sender<Link>) {
 
 async fn connect_once(options: &FirestoreOptions) -> Result<FirestoreDb, firestore::errors::FirestoreError> {
     let named = FirestoreDbOptions::new(options.project.clone()).with_database_id(options.database.clone());
-    match &options.emulator_host {
-        Some(host) => {
-            let url = if host.contains("://") { host.clone() } else { format!("http://{host}") };
-            FirestoreDb::with_options_auth(named.with_firebase_api_url(url), EmulatorCredentials::auth()).await
-        }
-        None => FirestoreDb::with_options(named).await,
+    // The address is always said, so that the crate does not read the environment once more: there an empty variable is not set.
+    let url = match &options.emulator_host {
+        Some(host) if host.contains("://") => host.clone(),
+        Some(host) => format!("http://{host}"),
+        None => GOOGLE.to_owned(),
+    };
+    let named = named.with_firebase_api_url(url);
+    match (&options.emulator_host, &options.key_file) {
+        (Some(_), _) => FirestoreDb::with_options_auth(named, EmulatorCredentials::auth()).await,
+        (None, Some(path)) => FirestoreDb::with_options_service_account_key_file(named, path.clone()).await,
+        (None, None) => FirestoreDb::with_options_auth(named, GoogleAuthHeaders::from_adc().await?).await,
     }
 }

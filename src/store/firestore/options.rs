@@ -1,5 +1,7 @@
 //! Owns what a Firestore store has to be told. Must not read the environment: whoever resolves the configuration does.
 
+use std::path::PathBuf;
+
 /// Where the shared documents are, and what those that carry nothing of ours mean.
 #[derive(Debug, Clone)]
 pub struct FirestoreOptions {
@@ -7,9 +9,10 @@ pub struct FirestoreOptions {
     pub project: String,
     /// The database in it; `(default)` almost everywhere.
     pub database: String,
-    /// `host:port` of an emulator, as `FIRESTORE_EMULATOR_HOST` names it; `None` is Google's own service, with the application
-    /// default credentials.
+    /// `host:port` of an emulator, as `FIRESTORE_EMULATOR_HOST` names it; `None` is Google's own service.
     pub emulator_host: Option<String>,
+    /// A service account's key file for Google's own service; `None` is the application default credentials.
+    pub key_file: Option<PathBuf>,
     /// The model of a document that names none.
     pub default_model: String,
     /// Whether documents that carry nothing of ours are run by the simulator: true where the configured provider is it.
@@ -23,6 +26,7 @@ impl FirestoreOptions {
             project: project.into(),
             database: "(default)".to_owned(),
             emulator_host: None,
+            key_file: None,
             default_model: default_model.into(),
             simulated: false,
         }

@@ -1,4 +1,6 @@
-//! Owns which adapters a configuration means: the only file that names them. Must not decide anything else.
+//! Owns which adapters a configuration means: the only place that names them. Must not decide anything else.
+
+mod google;
 
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use url::Url;
 
 use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
-use crate::config::{Config, ConfigError, ProviderKind, SimulatorSpeed};
+use crate::config::{BucketKind, Config, ConfigError, ProviderKind, SimulatorSpeed, StoreKind};
 use crate::engine::{Mode, Ports, Settings, SystemClock};
 pub use crate::provider::CreditsError;
 use crate::provider::Provider;
@@ -89,17 +91,27 @@ impl Wired {
 /// Where job documents are kept.
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, WiringError> {
     config.require_built_in()?;
-    let path = config.data_dir.join("darkroom.db");
-    let store = spawn_blocking(move || SqliteStore::open(&path)).await??;
-    Ok(Arc::new(store))
+    match config.store {
+        StoreKind::Sqlite => {
+            let path = config.data_dir.join("darkroom.db");
+            let store = spawn_blocking(move || SqliteStore::open(&path)).await??;
+            Ok(Arc::new(store))
+        }
+        StoreKind::Firestore => google::store(config),
+    }
 }
 
 /// Where pictures are kept.
 pub async fn open_bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringError> {
     config.require_built_in()?;
-    let folder = config.data_dir.join("pictures");
-    let bucket = spawn_blocking(move || FolderBucket::open(&folder)).await??;
-    Ok(Arc::new(bucket))
+    match config.bucket {
+        BucketKind::Folder => {
+            let folder = config.data_dir.join("pictures");
+            let bucket = spawn_blocking(move || FolderBucket::open(&folder)).await??;
+            Ok(Arc::new(bucket))
+        }
+        BucketKind::Gcs => google::bucket(config).await,
+    }
 }
 
 /// Whoever makes the pictures: the real API, or the simulator of this data directory, which is started if none serves.

@@ -1,0 +1,67 @@
+//! Owns how a configuration means Firestore and Cloud Storage, and what is said in a build without them. Must not be named by
+//! anybody but its parent.
+
+use std::sync::Arc;
+
+use super::WiringError;
+use crate::bucket::Bucket;
+#[cfg(feature = "gcs")]
+use crate::bucket::gcs::{GcsBucket, GcsCredentials, GcsOptions, LONGEST_SIGNED_URL, PublicUrl};
+#[cfg(feature = "gcs")]
+use crate::config::BucketUrl;
+use crate::config::Config;
+#[cfg(not(all(feature = "firestore", feature = "gcs")))]
+use crate::config::Key;
+#[cfg(feature = "firestore")]
+use crate::jobs::Catalog;
+use crate::store::Store;
+#[cfg(feature = "firestore")]
+use crate::store::firestore::{FirestoreOptions, FirestoreStore};
+
+/// Firestore; it connects in the background. Must be called within a tokio runtime.
+#[cfg(feature = "firestore")]
+pub(super) fn store(config: &Config) -> Result<Arc<dyn Store>, WiringError> {
+    let first = Catalog::builtin().models.first().map(|model| model.name.clone());
+    let model = config.model.clone().or(first).unwrap_or_default();
+    let mut options = FirestoreOptions::new(config.google_project()?, model);
+    options.emulator_host.clone_from(&config.google.firestore_emulator);
+    options.key_file = config.google.key_file().cloned();
+    options.simulated = config.is_simulated();
+    Ok(Arc::new(FirestoreStore::connect(options)))
+}
+
+/// That there is none in this build.
+#[cfg(not(feature = "firestore"))]
+pub(super) fn store(config: &Config) -> Result<Arc<dyn Store>, WiringError> {
+    Err(config.left_out(Key::Store).into())
+}
+
+/// Cloud Storage; nobody is asked yet.
+#[cfg(feature = "gcs")]
+pub(super) async fn bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringError> {
+    let google = &config.google;
+    let url = match &google.bucket_url {
+        BucketUrl::Public => PublicUrl::Public,
+        BucketUrl::Signed => PublicUrl::Signed { lifetime: LONGEST_SIGNED_URL },
+        BucketUrl::Base(base) => PublicUrl::Base(base.clone()),
+    };
+    let credentials = match google.key_file() {
+        Some(path) => GcsCredentials::ServiceAccountFile(path.clone()),
+        None => GcsCredentials::ApplicationDefault,
+    };
+    let options = GcsOptions {
+        bucket: config.storage_bucket()?.to_owned(),
+        project: google.project.clone(),
+        url,
+        emulator: google.storage_emulator.clone(),
+        credentials,
+    };
+    Ok(Arc::new(GcsBucket::open(options).await?))
+}
+
+/// That there is none in this build.
+#[cfg(not(feature = "gcs"))]
+#[expect(clippy::unused_async, reason = "the same shape as with Cloud Storage")]
+pub(super) async fn bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringError> {
+    Err(config.left_out(Key::Bucket).into())
+}
