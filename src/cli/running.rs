@@ -6,7 +6,7 @@ use super::Session;
 use super::error::CliError;
 use super::output;
 use crate::engine::local::{self, EngineEnd, EngineHandle, Presence};
-use crate::engine::{Command, Event, Intake, Mode, NoticeLevel};
+use crate::engine::{Command, Event, Intake, Link, Mode, NoticeLevel};
 use crate::wiring::{self, Wired};
 
 /// A running engine.
@@ -14,6 +14,8 @@ pub struct Running {
     handle: EngineHandle,
     /// The simulator, where there is one, lives as long as the engine.
     wired: Wired,
+    /// Whether people were told that the store cannot be reached.
+    down: bool,
 }
 
 /// What a command without a screen wants to know of an engine.
@@ -32,7 +34,7 @@ impl Running {
     pub fn start(session: &Session, wired: Wired, mode: Mode) -> Result<Self, CliError> {
         let presence = Presence::enter(&session.config.data_dir)?;
         let settings = wiring::settings(&session.config, mode, false);
-        Ok(Self { handle: local::start(wired.ports.clone(), settings, presence), wired })
+        Ok(Self { handle: local::start(wired.ports.clone(), settings, presence), wired, down: false })
     }
 
     /// Waits for the next thing it says, and says what people should know on standard error. Cancel-safe.
@@ -44,7 +46,26 @@ impl Running {
                 output::note(&notice.text);
                 News::Nothing
             }
+            Some(Event::Link(link)) => {
+                self.linked(&link);
+                News::Nothing
+            }
             Some(_) => News::Nothing,
+        }
+    }
+
+    /// Without a screen the link is told only when it is lost and when it is back.
+    fn linked(&mut self, link: &Link) {
+        match link {
+            Link::Down { reason, .. } if !self.down => {
+                self.down = true;
+                output::note(&format!("no jobs are heard of until the store is back: {reason}"));
+            }
+            Link::Live if self.down => {
+                self.down = false;
+                output::note("the store is back");
+            }
+            _ => {}
         }
     }
 

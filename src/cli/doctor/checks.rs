@@ -102,7 +102,8 @@ async fn questions(store: &dyn Store) -> Result<u64, StoreError> {
     let now = Utc::now();
     store.page(PageQuery { limit: 1, ..PageQuery::default() }).await?;
     store.due(Due { now, simulated: true, queued: true, gone: Vec::new(), limit: 1 }).await?;
-    let recent = CostQuery { from: now - chrono::Duration::hours(1), to: now, grouping: CostGrouping::Model, simulated: true };
+    let recent =
+        CostQuery { from: now - chrono::Duration::hours(1), to: now, grouping: CostGrouping::Model, simulated: true };
     store.costs(recent).await?;
     Ok(counts.total())
 }

@@ -231,7 +231,11 @@ async fn connect(options: FirestoreOptions, link: watch::Sender<Link>) {
                 return;
             }
             Err(error) => {
-                let reason = errors::of_connection(&error);
+                let place = options
+                    .emulator_host
+                    .as_deref()
+                    .map_or(GOOGLE.to_owned(), |host| format!("the Firestore emulator at {host}"));
+                let reason = errors::of_connection(&error, &place);
                 tracing::debug!("no connection to Firestore yet: {reason}");
                 link.send_replace(Link::Down(reason));
             }

@@ -30,7 +30,11 @@ pub(super) fn of_status(status: &Status) -> StoreError {
     }
 }
 
-/// What a failure to connect comes to.
-pub(super) fn of_connection(error: &FirestoreError) -> String {
-    clean_line(&error.to_string(), 300)
+/// What a failure to connect to `place` comes to.
+pub(super) fn of_connection(error: &FirestoreError, place: &str) -> String {
+    let text = error.to_string();
+    // The layers below keep the cause only in the debug form that they print of it.
+    let why =
+        if text.contains("ConnectionRefused") { "nobody listens there".to_owned() } else { clean_line(&text, 300) };
+    format!("no connection to {}: {why}", clean_line(place, 80))
 }
