@@ -78,7 +78,9 @@ async fn listen(shared: &Arc<Shared>, health: &watch::Sender<Health>) {
             pause = PAUSES.0;
         }
         tracing::debug!("the listener is opened again: {error}");
-        health.send_replace(Health::Down(error.to_string()));
+        // Whoever asks is told so by an `Unavailable` again: its words are not said twice.
+        let reason = if let StoreError::Unavailable(reason) = error { reason } else { error.to_string() };
+        health.send_replace(Health::Down(reason));
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }
