@@ -34,7 +34,12 @@ pub(super) fn of_status(status: &Status) -> StoreError {
 pub(super) fn of_connection(error: &FirestoreError, place: &str) -> String {
     let text = error.to_string();
     // The layers below keep the cause only in the debug form that they print of it.
-    let why =
-        if text.contains("ConnectionRefused") { "nobody listens there".to_owned() } else { clean_line(&text, 300) };
+    let why = if text.contains("ConnectionRefused") {
+        "nobody listens there".to_owned()
+    } else if text.contains("dns error") {
+        "its name cannot be looked up; is there a network?".to_owned()
+    } else {
+        clean_line(&text, 300)
+    };
     format!("no connection to {}: {why}", clean_line(place, 80))
 }
