@@ -109,7 +109,7 @@ pub(super) async fn run(
     let mut dispatcher = Dispatcher {
         effects: Arc::new(Effects::new(ports.clone(), settings.clone(), presence.worker().clone(), reporter)),
         candidates: Candidates::new(ports.clone(), settings.simulated),
-        orders: Orders::new(ports, desk, feed, facts.clone()),
+        orders: Orders::new(ports, desk, feed, facts.clone(), settings.simulated),
         intake: if settings.mode == Mode::Observe { Intake::Observing } else { Intake::Open },
         slots: settings.slots.max(1),
         running: HashMap::new(),
