@@ -1,3 +1,5 @@
+//! The tests of the ledger: what was billed survives a restart. Part of no program.
+
 use std::str::FromStr;
 
 use super::*;

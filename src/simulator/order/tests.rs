@@ -1,3 +1,5 @@
+//! The tests of an order: what is refused, and what it costs. Part of no program.
+
 use std::str::FromStr;
 
 use super::*;
