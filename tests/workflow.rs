@@ -7,4 +7,5 @@ mod commands;
 mod directives;
 mod models;
 mod suspended;
+mod undo;
 mod workshop;
