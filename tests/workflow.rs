@@ -5,6 +5,7 @@ mod account;
 mod budget;
 mod commands;
 mod directives;
+mod late;
 mod models;
 mod suspended;
 mod undo;
