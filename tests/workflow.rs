@@ -7,6 +7,7 @@ mod commands;
 mod directives;
 mod late;
 mod models;
+mod retries;
 mod suspended;
 mod undo;
 mod workshop;
