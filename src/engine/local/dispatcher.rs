@@ -246,11 +246,9 @@ impl Dispatcher {
         match signal {
             Signal::Account(reason) => {
                 if !matches!(self.intake, Intake::Account(_)) {
-                    self.notice(
-                        NoticeLevel::Error,
-                        format!("No new jobs are started: {reason} · p resumes when it is mended"),
-                    )
-                    .await;
+                    // The key is for those who have a screen.
+                    let remedy = if self.settings.report { " · p resumes when it is mended" } else { "" };
+                    self.notice(NoticeLevel::Error, format!("No new jobs are started: {reason}{remedy}")).await;
                     self.set_intake(Intake::Account(reason)).await;
                 }
             }

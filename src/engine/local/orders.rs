@@ -182,9 +182,13 @@ async fn older(
     search: Option<String>,
 ) {
     let limit = limit.clamp(1, 1_000);
-    match ports.store.page(PageQuery { after: before, limit, search, ..PageQuery::default() }).await {
+    let query = PageQuery { after: before, limit, search, ..PageQuery::default() };
+    match ports.store.page(query.clone()).await {
         Ok(jobs) => {
             let end = jobs.len() < limit;
+            for (id, reason) in ports.store.unreadable(query).await.unwrap_or_default() {
+                say(facts, Event::Unreadable { id, reason }).await;
+            }
             say(facts, Event::Older { jobs: jobs.into_iter().map(std::sync::Arc::new).collect(), end }).await;
         }
         Err(error) => say(facts, notice(NoticeLevel::Error, format!("Older jobs cannot be read: {error}"))).await,
