@@ -1,17 +1,16 @@
 //! The loop of the console: it waits in one place, drains what is there, and draws once, when something changed. Must not
 //! decide anything: `App` does.
 
-use std::io;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use crossterm::clipboard::CopyToClipboard;
-use crossterm::event::{Event as TerminalEvent, EventStream};
-use futures::StreamExt;
+use crossterm::event::Event as TerminalEvent;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
 
 use super::app::App;
+use super::input::Input;
 use super::message::{Effect, ExitReason, Message};
 use super::outside::Outside;
 use super::panes::picture::PictureMessage;
@@ -43,17 +42,18 @@ pub async fn run(
     let signals = Signals::new().map_err(ConsoleError::Signals)?;
     let screen = Screen::enter().map_err(ConsoleError::Terminal)?;
     let picker = terminal::picker(options.images);
+    let input = Input::start().map_err(ConsoleError::Terminal)?;
     let (app, pictures) = App::new(&options, picker, Utc::now());
     let running =
         Running { app, screen, commands, outside: Outside::default(), is_visible: true, own_stop: false, exit: None };
-    let sources = Sources { keys: Some(EventStream::new()), events: Some(events), logs: Some(logs), pictures, signals };
+    let sources = Sources { keys: Some(input), events: Some(events), logs: Some(logs), pictures, signals };
     running.run(sources).await
 }
 
 /// Everything that the loop waits for.
 struct Sources {
     /// `None` once the terminal is gone.
-    keys: Option<EventStream>,
+    keys: Option<Input>,
     /// `None` once the engine is gone.
     events: Option<Receiver<Event>>,
     logs: Option<Receiver<LogRecord>>,
@@ -63,7 +63,8 @@ struct Sources {
 
 /// What the loop woke up for.
 enum Woken {
-    Keys(Option<io::Result<TerminalEvent>>),
+    /// `None` is "the terminal is gone".
+    Keys(Option<TerminalEvent>),
     /// So many events are in the buffer; 0 is "the engine is gone".
     Events(usize),
     /// The same for log lines.
@@ -88,9 +89,7 @@ struct Running {
 
 impl Running {
     async fn run(mut self, mut sources: Sources) -> Result<ExitReason, ConsoleError> {
-        if let Ok((width, height)) = self.screen.size() {
-            self.update(Message::Resize(width, height));
-        }
+        self.on_size();
         let first = self.app.start();
         self.perform(first);
         let mut event_buffer = Vec::new();
@@ -113,8 +112,8 @@ impl Running {
                 () = sleep(wait) => Woken::Time,
             };
             match woken {
-                Woken::Keys(Some(Ok(event))) => self.on_terminal(event),
-                Woken::Keys(Some(Err(_)) | None) => {
+                Woken::Keys(Some(event)) => self.on_terminal(event),
+                Woken::Keys(None) => {
                     sources.keys = None;
                     self.on_hang_up();
                 }
@@ -172,6 +171,12 @@ impl Running {
         self.update(message);
     }
 
+    fn on_size(&mut self) {
+        if let Ok((width, height)) = self.screen.size() {
+            self.update(Message::Resize(width, height));
+        }
+    }
+
     /// The terminal is gone: ask the engine to stop, once, and wait for it unseen.
     fn on_hang_up(&mut self) {
         if std::mem::replace(&mut self.is_visible, false) {
@@ -184,6 +189,7 @@ impl Running {
         match asked {
             Asked::End => self.update(Message::EndAsked),
             Asked::HungUp => self.on_hang_up(),
+            Asked::Resized => self.on_size(),
             Asked::Suspend => self.update(Message::SuspendAsked),
             Asked::Continued => {
                 if !std::mem::replace(&mut self.own_stop, false) {
@@ -249,7 +255,7 @@ impl Running {
     }
 }
 
-async fn next_key(keys: &mut Option<EventStream>) -> Option<io::Result<TerminalEvent>> {
+async fn next_key(keys: &mut Option<Input>) -> Option<TerminalEvent> {
     match keys {
         Some(keys) => keys.next().await,
         None => std::future::pending().await,

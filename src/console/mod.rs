@@ -18,6 +18,7 @@ pub mod cost;
 mod event_loop;
 pub mod format;
 pub mod frame;
+mod input;
 pub mod keymap;
 pub mod layout;
 pub mod message;

@@ -11,6 +11,8 @@ pub enum Asked {
     Suspend,
     /// It goes on after a stop (SIGCONT).
     Continued,
+    /// The terminal has another size (SIGWINCH).
+    Resized,
 }
 
 #[cfg(unix)]
@@ -35,6 +37,7 @@ mod unix {
         hang_up: Signal,
         stop: Signal,
         carry_on: Signal,
+        resize: Signal,
     }
 
     impl Signals {
@@ -47,6 +50,7 @@ mod unix {
                 hang_up: of(Number::HUP)?,
                 stop: of(Number::TSTP)?,
                 carry_on: of(Number::CONT)?,
+                resize: of(Number::WINCH)?,
             })
         }
 
@@ -58,6 +62,7 @@ mod unix {
                 _ = self.hang_up.recv() => Asked::HungUp,
                 _ = self.stop.recv() => Asked::Suspend,
                 _ = self.carry_on.recv() => Asked::Continued,
+                _ = self.resize.recv() => Asked::Resized,
             }
         }
 

@@ -5,7 +5,8 @@
 //! first keys. Only terminals that are known by their environment are asked.
 
 use std::cell::Cell;
-use std::io::{self, BufWriter, Stdout, Write};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,8 +16,8 @@ use crossterm::event::{
     PopKeyboardEnhancementFlags, PushKeyboardEnhancementFlags,
 };
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute, queue};
 use ratatui::backend::CrosstermBackend;
@@ -42,18 +43,25 @@ const ANSWER: Duration = Duration::from_millis(400);
 
 /// The terminal while it is ours. Dropping it gives the terminal back.
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Never dropped as it is: it would print an error where the terminal is gone, and printing would panic.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
 }
 
 impl Screen {
     /// Takes the terminal: alternate screen, raw mode, mouse, bracketed paste.
     pub fn enter() -> io::Result<Self> {
+        if !io::stdout().is_terminal() {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "standard output is not one"));
+        }
         HOOK.call_once(install_hook);
         let guard = Taken::take()?;
-        let out = BufWriter::with_capacity(64 * 1024, io::stdout());
-        let terminal = Terminal::new(CrosstermBackend::new(out))?;
+        let terminal = ManuallyDrop::new(Self::blank()?);
         std::mem::forget(guard);
         Ok(Self { terminal })
+    }
+
+    fn blank() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>> {
+        Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout())))
     }
 
     /// Columns and rows.
@@ -68,9 +76,12 @@ impl Screen {
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
     }
 
-    /// The next frame draws every cell.
+    /// Empties the screen, so that the next frame draws every cell. `Terminal::clear` would ask where the cursor is.
     pub fn forget(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        self.write(Clear(ClearType::All))?;
+        // The terminal has just answered a write, so the old one can go.
+        drop(std::mem::replace(&mut *self.terminal, Self::blank()?));
+        Ok(())
     }
 
     /// Writes something that is not a picture of the screen, such as a clipboard sequence.
@@ -82,7 +93,7 @@ impl Screen {
     pub fn enter_again(&mut self) -> io::Result<()> {
         restore();
         std::mem::forget(Taken::take()?);
-        self.terminal.clear()
+        self.forget()
     }
 }
 

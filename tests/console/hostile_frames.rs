@@ -137,7 +137,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
     #[test]
     fn no_key_event_or_size_breaks_the_console(simulated: bool, steps in proptest::collection::vec(step(), 1..40)) {
         let mut studio = Studio::empty(100, 30, &options(simulated));
