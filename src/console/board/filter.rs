@@ -83,7 +83,7 @@ impl Filter {
             .max_by_key(|text| text.len())
     }
 
-    /// Whether the job fits. `haystack` is what [`haystack`] made of it.
+    /// Whether the job fits. `haystack` is what `haystack` made of it.
     pub fn fits(&self, job: &Job, haystack: &str) -> bool {
         self.words.iter().all(|word| word.negated != word.is_in(job, haystack))
     }
