@@ -58,16 +58,18 @@ fn attributes(bytes: &[u8]) -> Vec<String> {
     text.split("\x1b[")
         .skip(1)
         .filter_map(|part| {
-            let end = part.find(|character: char| !character.is_ascii_digit() && !matches!(character, ';' | ':' | '?'))?;
+            let end =
+                part.find(|character: char| !character.is_ascii_digit() && !matches!(character, ';' | ':' | '?'))?;
             part[end..].starts_with('m').then(|| part[..end].to_owned())
         })
         .collect()
 }
 
 fn is_colour(parameters: &str) -> bool {
-    parameters.split([';', ':']).filter_map(|number| number.parse::<u32>().ok()).any(|number| {
-        matches!(number, 30..=38 | 40..=48 | 90..=97 | 100..=107)
-    })
+    parameters
+        .split([';', ':'])
+        .filter_map(|number| number.parse::<u32>().ok())
+        .any(|number| matches!(number, 30..=38 | 40..=48 | 90..=97 | 100..=107))
 }
 
 /// Makes one picture and looks at it, at the help and at the costs.
@@ -96,7 +98,10 @@ fn without_colours_no_cell_has_one() {
     let coloured: Vec<String> =
         attributes(&terminal.bytes).into_iter().filter(|parameters| is_colour(parameters)).collect();
     assert!(coloured.is_empty(), "{coloured:?}");
-    assert!(attributes(&terminal.bytes).iter().any(|parameters| parameters.split(';').any(|part| part == "7")), "SIMULATED stays reversed");
+    assert!(
+        attributes(&terminal.bytes).iter().any(|parameters| parameters.split(';').any(|part| part == "7")),
+        "SIMULATED stays reversed"
+    );
 }
 
 #[test]
