@@ -274,7 +274,10 @@ fn nothing(view: &QueueView<'_>) -> Vec<Line<'static>> {
     let theme = view.theme;
     let known = view.status.counts.as_ref().map(crate::engine::Counts::total);
     let lines: [String; 2] = if !view.filter.0.is_empty() {
-        ["No job fits this filter.".into(), "Esc clears it.".into()]
+        [
+            "No job fits this filter. Esc clears it.".into(),
+            "Words look in prompts, models, tags, failures; status:failed and model:pro in one place only.".into(),
+        ]
     } else if known.is_none() && view.board.known() == 0 && !view.status.engine_gone && view.status.link.is_none() {
         ["Reading the jobs…".into(), String::new()]
     } else if view.status.intake == Intake::Observing {
