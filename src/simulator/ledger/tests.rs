@@ -1,4 +1,4 @@
-//! The tests of the ledger: what was billed survives a restart. Part of no program.
+//! The ledger: what is booked survives, and is booked once.
 
 use std::str::FromStr;
 

@@ -1,4 +1,4 @@
-//! The tests of an order: what is refused, and what it costs. Part of no program.
+//! Orders: sizes, formats, prices, and refusals in the words of the API.
 
 use std::str::FromStr;
 
