@@ -27,12 +27,12 @@ mod options;
 mod outside;
 pub mod overlays;
 pub mod panes;
+#[cfg(test)]
+mod samples;
 mod signals;
 pub mod status;
 mod terminal;
 pub mod text_line;
-#[cfg(test)]
-mod samples;
 pub mod theme;
 
 pub use app::App;
