@@ -18,7 +18,9 @@ async fn a_paused_intake_begins_nothing_until_it_is_resumed() {
     let Event::Acted(acted) = acted else { unreachable!() };
     assert_eq!((acted.action, acted.done.len()), (Action::Submitted, 3));
     // The queue has been looked at since: the counts that follow the jobs say so.
-    engine.until("the counts", |event| matches!(event, Event::Counts(counts) if counts.of(StageName::Queued) == 3)).await;
+    engine
+        .until("the counts", |event| matches!(event, Event::Counts(counts) if counts.of(StageName::Queued) == 3))
+        .await;
     assert_eq!(workshop.door.answers(), 0);
     for id in &acted.done {
         assert_eq!(workshop.job(id).await.stage_name(), StageName::Queued);
@@ -111,7 +113,9 @@ async fn a_looker_starts_nothing_and_says_so() {
     let mut engine = workshop.engine(Settings { mode: Mode::Observe, ..Settings::default() });
     engine.until("what it is", |event| *event == Event::Intake(Intake::Observing)).await;
     engine.order(Command::ResumeIntake).await;
-    engine.until("the refusal", |event| matches!(event, Event::Notice(notice) if notice.text.contains("only looks"))).await;
+    engine
+        .until("the refusal", |event| matches!(event, Event::Notice(notice) if notice.text.contains("only looks")))
+        .await;
     engine.order(Command::LoadPicture(id.clone())).await;
     let none = engine.until("the answer", |event| matches!(event, Event::Picture { .. })).await;
     assert!(matches!(none, Event::Picture { bytes: Err(why), .. } if why.contains("no picture")));

@@ -35,7 +35,8 @@ fn every_model_makes_a_picture_for_what_the_bill_says() {
     // A model that works on an image and was given none is told so before anything is sent.
     let mut lines: Vec<String> = models.iter().map(|model| least(model, &picture).to_string()).collect();
     // References beside the prompt cost more: one job with two of them.
-    let references = json!({"model": "flux-2-pro", "prompt": "references", "input_image": picture, "input_image_2": picture});
+    let references =
+        json!({"model": "flux-2-pro", "prompt": "references", "input_image": picture, "input_image_2": picture});
     lines.push(references.to_string());
     let file = house.file("models.jsonl", &lines.join("\n"));
     house.json(&["submit", "--json", "--file", path_text(&file)]);

@@ -34,7 +34,9 @@ async fn run_into_the_deadline(workshop: &Workshop, id: &JobId) {
     engine.stop().await;
     let job = workshop.job(id).await;
     assert_eq!(failure(&job), FailureCode::TimedOut);
-    assert!(matches!(&job.stage, Stage::Failed { failure } if failure.message.starts_with("no picture after 60 minutes")));
+    assert!(
+        matches!(&job.stage, Stage::Failed { failure } if failure.message.starts_with("no picture after 60 minutes"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +67,9 @@ async fn a_ticket_that_never_ends_times_out_and_its_retry_orders_anew_after_aski
     engine.until("a look", |event| matches!(event, Event::Progress(progress) if progress.id == id)).await;
     assert_eq!(billed(&workshop, "[sim:stuck]").0, 1);
     workshop.clock.forward(3_600);
-    engine.until("the second ticket", |event| matches!(event, Event::Progress(progress) if progress.attempt == 2)).await;
+    engine
+        .until("the second ticket", |event| matches!(event, Event::Progress(progress) if progress.attempt == 2))
+        .await;
     engine.stop().await;
     let job = workshop.job(&id).await;
     assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Generating, 2), "{:?}", job.stage);
@@ -161,5 +165,9 @@ async fn a_ticket_that_is_taken_over_after_hours_says_how_long_it_has_taken() {
     workshop.clock.forward(5 * 3_600);
     workshop.work().await;
     let job = workshop.job(&id).await;
-    assert!(matches!(&job.stage, Stage::Failed { failure } if failure.message.contains("after 300 minutes")), "{:?}", job.stage);
+    assert!(
+        matches!(&job.stage, Stage::Failed { failure } if failure.message.contains("after 300 minutes")),
+        "{:?}",
+        job.stage
+    );
 }

@@ -111,7 +111,8 @@ impl Effects {
                 }
                 FetchError::Later { reason } if last && self.is_overdue(job) => {
                     // A link that never answers would be tried for ever: `Ready` comes before the deadline of waiting.
-                    let message = format!("made, but not downloaded in time: {reason}; a retry asks the same ticket first");
+                    let message =
+                        format!("made, but not downloaded in time: {reason}; a retry asks the same ticket first");
                     self.end(job, FailureCode::TimedOut, &message, Billed::Yes, cost).await?;
                     return Ok(Fetched::Ran(Ran::Ended));
                 }

@@ -62,8 +62,7 @@ impl Watch for SqliteWatch {
     }
 }
 
-pub(super) const CHANGES: &str =
-    concat!("SELECT seq, ", found_columns!(), " FROM jobs WHERE seq > ?1 ORDER BY seq");
+pub(super) const CHANGES: &str = concat!("SELECT seq, ", found_columns!(), " FROM jobs WHERE seq > ?1 ORDER BY seq");
 
 fn changes(connection: &Connection, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
     let mut statement = connection.prepare_cached(CHANGES)?;
