@@ -140,7 +140,9 @@ fn is_in_haystack(haystack: &str, word: &str) -> bool {
 pub fn haystack(job: &Job) -> String {
     let mut text = String::with_capacity(job.spec.prompt.len() + 64);
     text.push_str(job.id.as_str());
-    for part in [&job.spec.prompt, &job.spec.model].into_iter().map(String::as_str).chain(job.tags.iter().map(String::as_str)) {
+    for part in
+        [&job.spec.prompt, &job.spec.model].into_iter().map(String::as_str).chain(job.tags.iter().map(String::as_str))
+    {
         text.push('\n');
         text.push_str(part);
     }

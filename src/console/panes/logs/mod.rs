@@ -124,7 +124,8 @@ impl LogPane {
         }
         frame.render_widget(block, area);
         if rows.is_empty() {
-            let lines = self.lesson(job.is_some(), view.focused).into_iter().map(|line| Line::styled(line, view.theme.dim));
+            let lines =
+                self.lesson(job.is_some(), view.focused).into_iter().map(|line| Line::styled(line, view.theme.dim));
             frame.render_widget(
                 Paragraph::new(lines.collect::<Vec<_>>()).wrap(ratatui::widgets::Wrap { trim: true }),
                 inner,

@@ -276,7 +276,7 @@ fn nothing(view: &QueueView<'_>) -> Vec<Line<'static>> {
     let lines: [String; 2] = if !view.filter.0.is_empty() {
         [
             "No job fits this filter. Esc clears it.".into(),
-            "Words look in prompts, models, tags, failures; status:failed and model:pro in one place only.".into(),
+            "Words look in prompts, models, tags; status:failed at the status.".into(),
         ]
     } else if known.is_none() && view.board.known() == 0 && !view.status.engine_gone && view.status.link.is_none() {
         ["Reading the jobs…".into(), String::new()]
