@@ -234,7 +234,7 @@ mod tests {
         drop(pair.slave);
         let mut bytes = Vec::new();
         // The end of a pseudo terminal is an error on some systems.
-        let _ = std::io::Read::read_to_end(&mut pair.master.try_clone_reader().unwrap(), &mut bytes);
+        let _ = io::Read::read_to_end(&mut pair.master.try_clone_reader().unwrap(), &mut bytes);
         assert!(!child.wait().unwrap().success());
         let text = String::from_utf8_lossy(&bytes);
         let place = |part: &str| text.rfind(part).unwrap_or_else(|| panic!("no {part:?} in {text:?}"));

@@ -10,7 +10,7 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 use crate::support::{House, text};
 
 /// How long anything may take before the test calls it stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Begin and end of a frame: between them the screen is half drawn.
 const FRAME_BEGINS: &[u8] = b"\x1b[?2026h";
@@ -55,7 +55,7 @@ impl Terminal {
         let keys = pair.master.take_writer().expect("the terminal can be written to");
         let (sender, output) = channel();
         std::thread::spawn(move || {
-            let mut buffer = [0; 65_536];
+            let mut buffer = [0; 8_192];
             // The end of a pseudo terminal is an error on some systems and an empty read on others.
             while let Ok(length @ 1..) = reader.read(&mut buffer) {
                 if sender.send(buffer[..length].to_vec()).is_err() {
