@@ -145,10 +145,11 @@ fn damaged_documents_are_named_and_stay_as_they_are_and_the_good_ones_finish() {
     for (id, damage) in bad.iter().zip(&damages) {
         let document: String =
             database.query_row("SELECT document FROM jobs WHERE id = ?", [id], |row| row.get(0)).unwrap();
-        let damaged = damage(&serde_json::from_str(&document).unwrap());
+        let changed_document = damage(&serde_json::from_str(&document).unwrap());
         // A cast keeps the bytes, whatever they are.
-        let changed =
-            database.execute("UPDATE jobs SET document = CAST(?1 AS TEXT) WHERE id = ?2", (damaged, id)).unwrap();
+        let changed = database
+            .execute("UPDATE jobs SET document = CAST(?1 AS TEXT) WHERE id = ?2", (changed_document, id))
+            .unwrap();
         assert_eq!(changed, 1);
     }
     let before = rows(&database);

@@ -40,7 +40,7 @@ impl Server {
     }
 
     /// Sends these bytes and reads what comes back until the other side has nothing more to say.
-    fn send(&self, address: &str, bytes: &[u8], then_hang_up: bool) -> String {
+    fn send(address: &str, bytes: &[u8], then_hang_up: bool) -> String {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         // The other side may hang up in the middle of a request that it does not like.
@@ -70,8 +70,8 @@ fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\nx-key: k\r\nConnection: close\r\n\r\n").into_bytes()
 }
 
-/// Requests with the statuses that are right for them; none where being cut off is right, too.
-fn hostile() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
+/// Whole requests with the statuses that are right for them.
+fn hostile_requests() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
     let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
     let line = |text: &str| text.as_bytes().to_vec();
     let mut requests: Vec<(&'static str, Vec<u8>, &'static [u16])> = vec![
@@ -132,7 +132,20 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
             line("GET /v1/credits HTTP/1.1\r\nHost: \"><script>\r\nx-key: k\r\nConnection: close\r\n\r\n"),
             &[200, 400],
         ),
-        // Lies about the length, and what is no HTTP at all: cut off, or 400.
+    ];
+    // Megabytes that are no order.
+    requests.push((
+        "huge prompt",
+        post("/v1/flux-2-pro", format!(r#"{{"prompt": "{}"}}"#, "x".repeat(5 << 20)).as_bytes()),
+        &[413, 422],
+    ));
+    requests
+}
+
+/// What is no whole request: being cut off is right, too.
+fn hostile_bytes() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
+    let line = |text: &str| text.as_bytes().to_vec();
+    vec![
         (
             "longer than it is",
             line(
@@ -191,27 +204,20 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
             [b"GET / HTTP/1.1\r\nHost: x\r\na: ".to_vec(), vec![b'b'; 2_000_000], b"\r\n\r\n".to_vec()].concat(),
             &[],
         ),
-    ];
-    // Megabytes that are no order.
-    requests.push((
-        "huge prompt",
-        post("/v1/flux-2-pro", format!(r#"{{"prompt": "{}"}}"#, "x".repeat(5 << 20)).as_bytes()),
-        &[413, 422],
-    ));
-    requests.push(("too large", post("/v1/flux-2-pro", &vec![b' '; 220 << 20]), &[]));
-    requests
+        ("too large", post("/v1/flux-2-pro", &vec![b' '; 220 << 20]), &[]),
+    ]
 }
 
 #[test]
 fn the_simulator_stays_up_whatever_is_sent() {
     let house = House::new();
     let mut server = Server::start(&house);
-    let requests = hostile();
+    let requests: Vec<_> = hostile_requests().into_iter().chain(hostile_bytes()).collect();
     assert!(requests.len() >= 40);
     for (name, bytes, statuses) in &requests {
         for address in [&server.address, &server.cluster] {
             let on_api = address == &server.address;
-            let answer = server.send(address, bytes, statuses.is_empty());
+            let answer = Server::send(address, bytes, statuses.is_empty());
             let found = status(&answer);
             match found {
                 Some(found) if on_api && !statuses.is_empty() => {
@@ -224,10 +230,10 @@ fn the_simulator_stays_up_whatever_is_sent() {
         }
     }
     // Nothing of that was an order, and one that is right is served.
-    let bill = server.send(&server.address, &get("/simulator/bill?entries=1"), false);
+    let bill = Server::send(&server.address, &get("/simulator/bill?entries=1"), false);
     assert!(!bill.contains("flux-2-pro"), "{bill}");
     let order = post("/v1/flux-2-pro", br#"{"prompt": "a fox", "width": 64, "height": 64}"#);
-    let answer = server.send(&server.address, &order, false);
+    let answer = Server::send(&server.address, &order, false);
     assert_eq!(status(&answer), Some(200), "{answer}");
     assert!(answer.contains("polling_url"), "{answer}");
 }

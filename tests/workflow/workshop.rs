@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::House;
 
 /// How long anything may take before a test calls it stuck.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_mins(1);
 
 /// Writes a small picture that every model takes as an input, and returns its path as text.
 pub fn small_picture(path: &Path) -> String {
