@@ -213,6 +213,11 @@ fn a_late_receipt_makes_the_charge_certain_whatever_happened_since() {
     assert_eq!(given_up.cost_basis(), Some(Basis::Quoted));
     assert!(!given_up.late_receipt(1, receipt(Some("3")), None, now()), "the same receipt twice changes nothing");
 
+    // Somebody saved the document under the order that is still unanswered: the receipt is its answer.
+    let mut under_way = submitting();
+    assert!(under_way.late_receipt(1, receipt(Some("3")), None, now()));
+    assert_eq!((under_way.stage_name(), under_way.cost_basis()), (StageName::Generating, Some(Basis::Quoted)));
+
     let mut retried = submitting();
     retried.submit_lost("claim ran out", now()).unwrap();
     retried.retry(now()).unwrap();

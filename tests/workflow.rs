@@ -1,1 +1,13 @@
-//! (stub)
+//! The whole workflow over real HTTP, real SQLite and real files, through the real engine: what each trouble of the provider
+//! comes to, and that the books equal the simulator's own bill afterwards.
+
+mod account;
+mod budget;
+mod commands;
+mod directives;
+mod late;
+mod models;
+mod retries;
+mod suspended;
+mod undo;
+mod workshop;

@@ -33,6 +33,7 @@ use self::output::Output;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Sources};
+use crate::jobs::text::clean_text;
 use crate::logging::{self, Beside, LogOptions, LogRecord, LoggingGuard};
 
 /// What every command gets.
@@ -46,8 +47,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let matches = match args::command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
-            // Help and version are answers too; a reader that is gone has seen enough.
-            let _ = error.print();
+            say_usage(&error);
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(error::USAGE));
         }
     };
@@ -63,6 +63,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Help and version are answers too. An error repeats what was typed (or pasted): what steers a terminal is taken out of it.
+fn say_usage(error: &clap::Error) {
+    let plain = error.render().to_string();
+    if error.use_stderr() && clean_text(&plain) != plain {
+        return output::note(&plain);
+    }
+    // A reader that is gone has seen enough.
+    let _ = error.print();
 }
 
 fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {

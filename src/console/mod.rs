@@ -28,7 +28,6 @@ mod options;
 mod outside;
 pub mod overlays;
 pub mod panes;
-#[cfg(test)]
 mod samples;
 mod signals;
 pub mod status;

@@ -36,6 +36,8 @@ pub struct CapUse {
     pub used: Usd,
     /// Whether more may be used than is known: the report does not reach back to the first of a month of 31 days.
     pub at_least: bool,
+    /// Whether some of it may not have been billed: then it is more than what is shown as spent.
+    pub uncertain: bool,
     /// The cap.
     pub cap: Usd,
 }
@@ -52,6 +54,9 @@ impl CapUse {
         let mark = if self.at_least { "≥" } else { "" };
         let facts = format!(" {mark}{percent}% of {}", self.cap.display());
         let name = format!("{:<6}", self.period);
+        // Without these words the bar and the sum beside it seem to disagree.
+        let told = format!("{facts}, uncertain counted");
+        let facts = if self.uncertain && name.len() + told.width() + LEAST_BAR <= width { told } else { facts };
         let room = width.saturating_sub(name.len() + facts.width()).min(30);
         let filled = if self.cap <= Usd::ZERO { "━".repeat(room) } else { bar(self.used, self.cap, room) };
         let empty = "─".repeat(room.saturating_sub(filled.width()));
@@ -72,18 +77,28 @@ impl CapUse {
     }
 }
 
+/// Cells of a bar that is still worth looking at.
+const LEAST_BAR: usize = 12;
+
 /// The caps that are set, with their use.
 pub fn caps(costs: &CostOverview) -> Vec<CapUse> {
     let mut caps = Vec::new();
     if let Some(cap) = costs.daily_cap {
-        caps.push(CapUse { period: "day", used: committed(&costs.today), at_least: false, cap });
+        caps.push(CapUse {
+            period: "day",
+            used: committed(&costs.today),
+            at_least: false,
+            uncertain: committed(&costs.today) > costs.today.total_usd,
+            cap,
+        });
     }
     if let Some(cap) = costs.monthly_cap {
         let month = costs.at.format("%Y-%m").to_string();
         let days = costs.by_day.by.iter().filter(|line| line.key.starts_with(&month));
         let beside = costs.by_day.unknown_usd + costs.by_day.unconfirmed_usd;
         let used = days.map(|line| line.usd).sum::<Usd>() + beside;
-        caps.push(CapUse { period: "month", used, at_least: costs.at.day() == 31, cap });
+        let uncertain = beside > Usd::ZERO;
+        caps.push(CapUse { period: "month", used, at_least: costs.at.day() == 31, uncertain, cap });
     }
     caps
 }

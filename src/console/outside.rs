@@ -31,7 +31,11 @@ impl Outside {
     pub fn open(&mut self, address: String) {
         self.tasks.spawn_blocking(move || match open::that_detached(&address) {
             Ok(()) => Notice { level: NoticeLevel::Info, text: "opened in the system's viewer".into() },
-            Err(error) => failed(&format!("no viewer could be started: {error} · w saves the picture")),
+            Err(error) => {
+                // The log has what the launcher said: its words are for whoever sets it up.
+                tracing::warn!("no viewer could be started: {error}");
+                failed("this system has no viewer for pictures, or it did not start · w saves the picture, y copies its URL")
+            }
         });
     }
 

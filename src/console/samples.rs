@@ -1,5 +1,7 @@
 //! Owns what the tests of panes share: a screen as text, jobs and costs to draw. Must not be part of the program.
 
+#![cfg(test)]
+
 use chrono::{DateTime, TimeZone, Utc};
 use ratatui::backend::TestBackend;
 use ratatui::{Frame, Terminal};

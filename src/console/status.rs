@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use crate::costs::Usd;
+use crate::engine::Counts;
 use crate::engine::{CostOverview, Intake, Link};
 use crate::jobs::StageName;
-use crate::store::Counts;
 
 /// What the engine said about itself; `None` is "not said yet".
 #[derive(Debug)]

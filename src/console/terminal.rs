@@ -206,6 +206,49 @@ pub fn picker(mode: ImagesMode) -> Picker {
 mod tests {
     use super::*;
 
+    /// Set for the process that the test below starts in a terminal of its own.
+    const INSIDE: &str = "DARKROOM_TEST_PANICS";
+
+    #[test]
+    #[ignore = "takes the terminal and panics: the test below runs it in a terminal of its own"]
+    fn takes_the_terminal_and_panics() {
+        if std::env::var_os(INSIDE).is_some() {
+            let mut screen = Screen::enter().unwrap();
+            ours(|| screen.draw(|_| panic!("while it draws"))).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_console_gives_the_terminal_back_before_it_is_told() {
+        let pair = portable_pty::native_pty_system().openpty(portable_pty::PtySize::default()).unwrap();
+        let mut command = portable_pty::CommandBuilder::new(std::env::current_exe().unwrap());
+        command.args([
+            "--exact",
+            "console::terminal::tests::takes_the_terminal_and_panics",
+            "--ignored",
+            "--nocapture",
+        ]);
+        command.env(INSIDE, "1");
+        command.env("TERM", "xterm-256color");
+        let mut child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let mut bytes = Vec::new();
+        // The end of a pseudo terminal is an error on some systems.
+        let _ = io::Read::read_to_end(&mut pair.master.try_clone_reader().unwrap(), &mut bytes);
+        assert!(!child.wait().unwrap().success());
+        let text = String::from_utf8_lossy(&bytes);
+        let place = |part: &str| text.rfind(part).unwrap_or_else(|| panic!("no {part:?} in {text:?}"));
+        let told = place("while it draws");
+        for (on, off) in [
+            ("\x1b[?1049h", "\x1b[?1049l"),
+            ("\x1b[?25l", "\x1b[?25h"),
+            ("\x1b[?2004h", "\x1b[?2004l"),
+            ("\x1b[?1003h", "\x1b[?1003l"),
+        ] {
+            assert!(place(on) < place(off) && place(off) < told, "{off:?} comes between: {text:?}");
+        }
+    }
+
     #[test]
     fn only_known_terminals_are_asked() {
         let known = |set: &[(&str, &str)]| {

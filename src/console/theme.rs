@@ -47,7 +47,7 @@ impl Theme {
             warning: Style::new().fg(Color::Yellow),
             bad: Style::new().fg(Color::Indexed(202)),
             running: Style::new().fg(Color::Blue).add_modifier(Modifier::BOLD),
-            selected: Style::new().add_modifier(Modifier::REVERSED),
+            selected: Style::new().bg(Color::Indexed(238)),
             border: Style::new().fg(Color::DarkGray),
             border_focused: Style::new().fg(Color::Cyan),
             simulated: Style::new().fg(Color::Yellow).add_modifier(Modifier::REVERSED | Modifier::BOLD),
@@ -63,6 +63,7 @@ impl Theme {
             warning: Style::new().fg(Color::Indexed(130)),
             bad: Style::new().fg(Color::Indexed(160)),
             running: Style::new().fg(Color::Indexed(26)).add_modifier(Modifier::BOLD),
+            selected: Style::new().bg(Color::Indexed(253)),
             border: Style::new().fg(Color::Indexed(248)),
             border_focused: Style::new().fg(Color::Indexed(25)),
             simulated: Style::new().fg(Color::Indexed(130)).add_modifier(Modifier::REVERSED | Modifier::BOLD),
@@ -93,6 +94,11 @@ impl Theme {
     #[must_use]
     pub fn with_ascii(self, ascii: bool) -> Self {
         Self { ascii, ..self }
+    }
+
+    /// Whether it is the one without colours.
+    pub fn is_without_colours(&self) -> bool {
+        self.accent.fg.is_none()
     }
 
     /// The frame of a pane.

@@ -6,7 +6,7 @@ use futures::StreamExt;
 
 use super::{Acted, Action, Clock, NewJob};
 use crate::costs::Usd;
-use crate::jobs::{Catalog, Job, JobId, Retried};
+use crate::jobs::{Catalog, Hold, Job, JobId, Retried};
 use crate::store::{Save, Store, StoreError};
 
 /// How often an order is tried again when somebody else saved the job in between.
@@ -92,11 +92,12 @@ impl Desk {
         .await
     }
 
-    /// Lets go of what holds these queued jobs: they are due at once.
-    pub(super) async fn release(&self, ids: Vec<JobId>) -> Result<(), StoreError> {
-        let release = |job: &mut Job, now| job.set_hold(None, None, now).map_err(|illegal| illegal.to_string());
-        for result in self.apply(ids, &release).await {
-            result.1?.ok();
+    /// Says what holds these queued jobs, or lets go of them: then they are due at once.
+    pub(super) async fn set_hold(&self, ids: Vec<JobId>, hold: Option<Hold>) -> Result<(), StoreError> {
+        let change = |job: &mut Job, now| job.set_hold(hold.clone(), None, now).map_err(|illegal| illegal.to_string());
+        for (_, result) in self.apply(ids, &change).await {
+            // A job that is no longer queued needs no word.
+            result?.ok();
         }
         Ok(())
     }

@@ -23,3 +23,6 @@ pub use desk::Desk;
 pub use event::{Acted, Action, CostOverview, Event, Intake, Link, Notice, NoticeLevel, Progress};
 pub use ports::Ports;
 pub use settings::{Mode, Settings};
+
+// Part of what the engine tells; the console knows no store.
+pub use crate::store::Counts;

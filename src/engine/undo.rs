@@ -17,24 +17,34 @@ pub(super) fn restore(action: Action, job: &mut Job, old: &Job, now: DateTime<Ut
         Action::Approved => job.unapprove(now).map_err(|illegal| illegal.to_string()),
         Action::Cancelled => match job.stage {
             // A queued job goes back to the queue, one that was generating goes back to its ticket: nothing is paid twice.
+            Stage::Cancelled if !same_money(job, old) => refusal("it was tried again in between"),
             Stage::Cancelled => {
                 put_back(job, old, now);
                 Ok(())
             }
             _ => refusal(&format!("it is {} by now", job.stage_name())),
         },
-        Action::Retried => {
-            let untouched =
-                job.attempt().is_none_or(|attempt| attempt.receipt.is_none() || old.attempt() == Some(attempt));
-            match job.stage_name() {
-                StageName::Queued if untouched && job.claim.is_none() => {
-                    put_back(job, old, now);
-                    Ok(())
-                }
-                stage => refusal(&format!("it is {stage} by now")),
+        Action::Retried => match job.stage_name() {
+            StageName::Queued if !same_money(job, old) => refusal("it was tried again in between"),
+            StageName::Queued if job.claim.is_none() => {
+                put_back(job, old, now);
+                Ok(())
             }
-        }
+            stage => refusal(&format!("it is {stage} by now")),
+        },
     }
+}
+
+/// Whether going back to `old` forgets no acceptance and no charge: an undo that comes late finds attempts that `old` does not
+/// know, or that were ordered since.
+fn same_money(job: &Job, old: &Job) -> bool {
+    job.attempts.iter().enumerate().all(|(index, attempt)| match old.attempts.get(index) {
+        Some(known) => {
+            (&known.receipt, &known.charge, &known.storage_charge)
+                == (&attempt.receipt, &attempt.charge, &attempt.storage_charge)
+        }
+        None => attempt.receipt.is_none() && attempt.charge.is_none() && attempt.storage_charge.is_none(),
+    })
 }
 
 fn put_back(job: &mut Job, old: &Job, now: DateTime<Utc>) {

@@ -1,4 +1,5 @@
-//! Owns why a job stopped, with the decision that follows. Must not act on it.
+//! Owns why a job stopped, with the decision that follows. Must not act on it. What stops a whole account is no failure of a job:
+//! it closes the intake and holds the queue.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -35,8 +36,6 @@ pub enum FailureCode {
     KeyRejected,
     /// The account has no credits left.
     OutOfCredits,
-    /// A document that cannot be read.
-    Unreadable,
     /// This program made a mistake; the message says where.
     Internal,
 }
@@ -59,7 +58,6 @@ impl FailureCode {
             Self::BucketRefused => "bucket_refused",
             Self::KeyRejected => "key_rejected",
             Self::OutOfCredits => "out_of_credits",
-            Self::Unreadable => "unreadable",
             Self::Internal => "internal",
         }
     }
@@ -71,16 +69,6 @@ impl FailureCode {
             Self::TimedOut | Self::SampleExpired | Self::PictureBroken | Self::BucketRefused | Self::Internal
         )
     }
-}
-
-/// Whose problem a failure is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Whose {
-    /// One job stops; the others go on.
-    Job,
-    /// Every job would fail the same way: the intake pauses.
-    Account,
 }
 
 /// Whether the failed submit or ticket is on the provider's bill.
@@ -102,8 +90,6 @@ pub struct Failure {
     pub code: FailureCode,
     /// One clean line that a person understands.
     pub message: String,
-    /// Whose problem it is.
-    pub whose: Whose,
     /// Whether it is on the bill.
     pub billed: Billed,
     /// When it was noticed.
@@ -113,11 +99,6 @@ pub struct Failure {
 impl Failure {
     /// A failure of one job. The message is cleaned to one line of at most 300 characters.
     pub fn job(code: FailureCode, message: &str, billed: Billed, at: DateTime<Utc>) -> Self {
-        Self { code, message: super::text::clean_line(message, 300), whose: Whose::Job, billed, at }
-    }
-
-    /// A failure of the account: nothing was accepted, so nothing is billed.
-    pub fn account(code: FailureCode, message: &str, at: DateTime<Utc>) -> Self {
-        Self { whose: Whose::Account, ..Self::job(code, message, Billed::No, at) }
+        Self { code, message: super::text::clean_line(message, 300), billed, at }
     }
 }

@@ -22,7 +22,7 @@ pub use catalog::{
     Catalog, CatalogError, ImageSource, ImageSourceError, Model, Parameter, ParameterKind, Problem, nearest,
 };
 pub use claim::{Claim, WorkerId};
-pub use failure::{Billed, Failure, FailureCode, Whose};
+pub use failure::{Billed, Failure, FailureCode};
 pub use hold::Hold;
 pub use id::{InvalidJobId, JobId};
 pub use image::{ImageFormat, ObjectName, StoredImage, sha256_hex};

@@ -131,8 +131,12 @@ impl Job {
     pub fn late_receipt(&mut self, number: u32, receipt: Receipt, estimate: Option<Usd>, now: DateTime<Utc>) -> bool {
         let charge = self.charge_of(&receipt, estimate);
         let current = self.attempt_number() == number;
-        let undecided =
-            current && matches!(&self.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown);
+        // Submitting: the document was saved under a POST that is still unanswered, such as for an earlier attempt's receipt.
+        let undecided = current
+            && match &self.stage {
+                Stage::Failed { failure } => failure.code == FailureCode::SubmitUnknown,
+                stage => *stage == Stage::Submitting,
+            };
         let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.number == number) else { return false };
         if attempt.receipt.is_some() {
             return false;

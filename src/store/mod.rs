@@ -43,6 +43,12 @@ pub trait Store: Send + Sync + 'static {
     /// Jobs for people, in an order, a page at a time.
     async fn page(&self, query: PageQuery) -> Result<Vec<Job>, StoreError>;
 
+    /// The documents that `page` passes over for the same query because they cannot be read: ids, with one clean line each. A
+    /// store that reports them by `watch` alone answers none.
+    async fn unreadable(&self, _query: PageQuery) -> Result<Vec<(JobId, String)>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// How many jobs there are in each stage.
     async fn counts(&self) -> Result<Counts, StoreError>;
 

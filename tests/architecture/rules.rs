@@ -51,7 +51,7 @@ impl Source {
     pub fn new(file: &str, text: &str) -> Self {
         let clean = without_comments_and_strings(text);
         let only_tests = file.ends_with("/tests.rs") || file.contains("/tests/");
-        let code = match clean.find("#[cfg(test)]") {
+        let code = match clean.find("[cfg(test)]") {
             _ if only_tests => String::new(),
             Some(tests) => clean[..tests].to_owned(),
             None => clean,

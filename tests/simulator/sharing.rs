@@ -1,8 +1,8 @@
 //! One simulator for all processes on a data directory.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use darkroom::simulator::{SharedSimulator, shared};
 
@@ -103,25 +103,30 @@ async fn an_unusable_directory_is_told() {
 const CHILD: &str = "DARKROOM_TEST_SIMULATOR_DIRECTORY";
 
 /// Another process that serves a directory until it is killed.
-struct Serving(Child);
+struct Serving {
+    process: Child,
+    /// Held open: it must not end by a broken pipe.
+    _output: BufReader<ChildStdout>,
+}
 
 impl Serving {
     fn start(directory: &Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "simulator::sharing::another_process", "--ignored", "--nocapture"])
             .env(CHILD, directory)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.map_while(Result::ok).any(|line| line.contains("serving")), "the other process ended");
-        Self(child)
+        let mut output = BufReader::new(process.stdout.take().unwrap());
+        let serves = output.by_ref().lines().map_while(Result::ok).any(|line| line.contains("serving"));
+        assert!(serves, "the other process ended");
+        Self { process, _output: output }
     }
 
     /// Without any warning.
     fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use crate::cli::error::CliError;
 use crate::cli::view::JobView;
 use crate::cli::{Session, output, since, table};
-use crate::jobs::StageName;
+use crate::jobs::{JobId, StageName};
 use crate::store::PageQuery;
 use crate::wiring;
 
@@ -33,6 +33,9 @@ impl Default for ListArgs {
     }
 }
 
+/// How many unreadable documents are said one by one.
+const SAID: usize = 20;
+
 /// How many jobs are read at once.
 const PAGE: usize = 500;
 
@@ -44,24 +47,36 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
     let store = wiring::open_store(&session.config).await?;
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let mut query = PageQuery { stages: args.status.clone(), since, limit: limit.min(PAGE), ..PageQuery::default() };
-    let mut jobs = Vec::new();
+    let (mut jobs, mut unreadable) = (Vec::new(), Vec::new());
     loop {
         let page = store.page(query.clone()).await?;
         let end = page.len() < query.limit;
         jobs.extend(page);
+        unreadable.extend(store.unreadable(query.clone()).await?);
         if end || jobs.len() >= limit {
             break;
         }
         query.after = jobs.last().map(|job| (job.created_at, job.id.clone()));
         query.limit = (limit - jobs.len()).min(PAGE);
     }
+    say_unreadable(&unreadable);
     let filtered = since.is_some() || !args.status.is_empty();
     if jobs.is_empty() && !session.output.is_json() {
-        return output::write_text(if filtered {
+        return output::write_text(if filtered || !unreadable.is_empty() {
             "No such jobs."
         } else {
             "No jobs yet. `darkroom submit a red fox in the snow --wait` makes the first picture."
         });
     }
     session.output.answer(&JobView::all(&jobs, now), || table::jobs(&jobs, now, session.output.columns()))
+}
+
+/// On standard error, so that the JSON stays a list of jobs.
+fn say_unreadable(unreadable: &[(JobId, String)]) {
+    for (id, reason) in unreadable.iter().take(SAID) {
+        output::note(&format!("job {id} cannot be read and is left as it is: {reason}"));
+    }
+    if unreadable.len() > SAID {
+        output::note(&format!("and {} more jobs that cannot be read", unreadable.len() - SAID));
+    }
 }

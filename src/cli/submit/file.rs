@@ -1,11 +1,13 @@
 //! Owns reading a file of jobs: CSV with a heading, or JSON lines. Must not judge a value: the catalog does.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io::Read;
 use std::path::Path;
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::orders::{Defaults, Given, Line, Order, order};
 use crate::cli::error::CliError;
@@ -68,7 +70,7 @@ fn json_lines(bytes: &[u8]) -> Lines {
     lines
         .filter(|(line, _)| !line.trim_ascii().is_empty())
         .map(|(line, number)| {
-            let line = serde_json::from_slice::<Map<String, Value>>(line)
+            let line = serde_json::from_slice::<Fields>(line)
                 .map_err(|why| format!("is not a JSON object: {}", clean_line(&why.to_string(), 120)))
                 .and_then(json_line);
             (number, line)
@@ -76,9 +78,38 @@ fn json_lines(bytes: &[u8]) -> Lines {
         .collect()
 }
 
-fn json_line(object: Map<String, Value>) -> Result<Line, String> {
+/// An object's fields as they stand there: a map would let the last of two win in silence, of two counts too.
+struct Fields(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Fields;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+fn json_line(Fields(fields): Fields) -> Result<Line, String> {
     let mut line = Line::default();
-    for (name, value) in object {
+    let mut seen = BTreeSet::new();
+    for (name, value) in fields {
+        if !seen.insert(name.clone()) {
+            return Err(format!("names {} twice", clean_line(&name, 60)));
+        }
         match (name.as_str(), value) {
             (_, Value::Null) => {}
             ("prompt", Value::String(text)) => line.prompt = Some(text),
@@ -122,13 +153,33 @@ fn csv_lines(bytes: &[u8]) -> Result<Lines, String> {
     let columns: Vec<String> = heading.iter().map(|name| name.trim().to_owned()).collect();
     check_columns(&columns)?;
     let mut lines = Vec::new();
+    let mut counter = LineCounter { bytes, at: 0, line: 1 };
     for record in reader.byte_records() {
         // Only reading the source can fail here, and the source is in memory.
         let record = record.map_err(|why| why.to_string())?;
-        let number = record.position().map_or(0, csv::Position::line);
-        lines.push((number, csv_line(&columns, &record)));
+        let start = record.position().and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(0);
+        lines.push((counter.line_of(start), csv_line(&columns, &record)));
     }
     Ok(lines)
+}
+
+/// Counts lines as editors do; the reader's own count is one behind where lines end in CR LF.
+struct LineCounter<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl LineCounter<'_> {
+    /// The line of the row that begins at `start` or, behind what is left of the line before and empty lines, soon after it.
+    fn line_of(&mut self, start: usize) -> u64 {
+        while let Some(byte) = self.bytes.get(self.at).filter(|byte| self.at < start || matches!(byte, b'\r' | b'\n')) {
+            let crlf = *byte == b'\r' && self.bytes.get(self.at + 1) == Some(&b'\n');
+            self.line += u64::from(matches!(byte, b'\r' | b'\n') && !crlf);
+            self.at += 1;
+        }
+        self.line
+    }
 }
 
 fn check_columns(columns: &[String]) -> Result<(), String> {
@@ -191,6 +242,15 @@ mod tests {
         assert_eq!((first.tags, first.count), (vec!["x".to_owned(), "y".to_owned()], Some(2)));
         assert_eq!(first.parameters, [("seed".to_owned(), Given::Text("7".to_owned()))]);
         assert_eq!(lines[1], (4, Ok(Line { prompt: Some("plain".to_owned()), ..Line::default() })));
+    }
+
+    #[test]
+    fn rows_have_the_numbers_that_editors_show() {
+        for end in ["\n", "\r\n", "\r"] {
+            let text = ["prompt,seed", "", "one,1", "\"two\r\nlines\",2", "", "", "three,3", ""].join(end);
+            let numbers: Vec<u64> = csv_lines(text.as_bytes()).unwrap().iter().map(|(number, _)| *number).collect();
+            assert_eq!(numbers, [3, 4, 8], "{end:?}");
+        }
     }
 
     #[test]

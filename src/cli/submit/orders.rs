@@ -1,5 +1,7 @@
 //! Owns how a prompt or a line of a file becomes a checked order. Must not create a job.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -88,7 +90,7 @@ pub fn order(line: &Line, defaults: &Defaults) -> Result<Order, String> {
     // Without a known model nothing else can be judged.
     if let Some(model) = catalog.model(name) {
         for (name, given) in parameters(line, defaults) {
-            match read(model, &name, given, &defaults.here) {
+            match value_of(model, &name, given, &defaults.here) {
                 Ok(value) => _ = spec.parameters.insert(name, value),
                 Err(problem) => problems.push(problem),
             }
@@ -131,7 +133,7 @@ fn parameters(line: &Line, defaults: &Defaults) -> Vec<(String, Given)> {
 }
 
 /// The value as the document keeps it. What the model does not know is kept as it is: the catalog names it as a problem.
-fn read(model: &Model, name: &str, given: Given, here: &Path) -> Result<Value, String> {
+fn value_of(model: &Model, name: &str, given: Given, here: &Path) -> Result<Value, String> {
     let parameter = model.parameter(name);
     let mut value = match (given, parameter) {
         (Given::Json(value), _) => value,
@@ -157,10 +159,24 @@ fn anchor(name: &str, image: &mut Value, here: &Path) -> Result<(), String> {
     if !absolute.is_file() {
         return Err(format!("{name}: there is no file {}", clean_line(&path, 200)));
     }
+    if !begins_as_a_picture(&absolute) {
+        return Err(format!("{name}: {} is no JPEG, PNG or WebP", clean_line(&path, 200)));
+    }
     let text =
         absolute.to_str().ok_or_else(|| format!("{name}: the path of {} is not text", clean_line(&path, 200)))?;
     *image = Value::from(text);
     Ok(())
+}
+
+/// What is no picture is told now, not when a worker meets it. Whether it is a whole one is the provider's to check.
+fn begins_as_a_picture(path: &Path) -> bool {
+    let mut start = [0; 12];
+    if File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_err() {
+        return false;
+    }
+    start.starts_with(b"\x89PNG\r\n\x1a\n")
+        || start.starts_with(b"\xff\xd8\xff")
+        || (start.starts_with(b"RIFF") && start.ends_with(b"WEBP"))
 }
 
 #[cfg(test)]
@@ -221,13 +237,16 @@ mod tests {
     #[test]
     fn an_image_on_disk_gets_an_absolute_path_and_must_be_there() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("in.png"), "x").unwrap();
+        std::fs::write(folder.path().join("in.png"), b"\x89PNG\r\n\x1a\n\0\0\0\0").unwrap();
+        std::fs::write(folder.path().join("passwd"), "root:x:0:0:root:/root:/bin/sh").unwrap();
         let defaults = Defaults { here: folder.path().to_owned(), ..defaults(&[]) };
         let good = line("a fox", &[("input_image", Given::Text("in.png".to_owned()))]);
         let spec = order(&good, &defaults).unwrap().spec;
         assert_eq!(spec.parameters["input_image"], folder.path().join("in.png").to_str().unwrap());
         let missing = line("a fox", &[("input_image", Given::Text("out.png".to_owned()))]);
         assert!(order(&missing, &defaults).unwrap_err().contains("there is no file out.png"));
+        let text = line("a fox", &[("input_image", Given::Text("passwd".to_owned()))]);
+        assert!(order(&text, &defaults).unwrap_err().contains("passwd is no JPEG, PNG or WebP"));
         let url = line("a fox", &[("input_image", Given::Text("https://example.org/a.png".to_owned()))]);
         assert!(order(&url, &defaults).is_ok());
     }

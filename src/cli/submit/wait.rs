@@ -7,12 +7,13 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::cli::Session;
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::running::{News, Running};
+use crate::cli::{Session, output};
 use crate::engine::Mode;
 use crate::engine::local::Presence;
+use crate::jobs::text::clean_line;
 use crate::jobs::{Job, JobId};
 use crate::store::{Change, Store};
 use crate::wiring::{self, Access};
@@ -49,6 +50,7 @@ struct Wait<'a> {
     engine: Option<Running>,
     last_moved: Instant,
     progress: ProgressBar,
+    hold_said: String,
 }
 
 impl<'a> Wait<'a> {
@@ -59,7 +61,16 @@ impl<'a> Wait<'a> {
             progress.set_style(style);
         }
         let open = ids.iter().cloned().collect();
-        Self { session, store, open, total: ids.len(), engine: None, last_moved: Instant::now(), progress }
+        Self {
+            session,
+            store,
+            open,
+            total: ids.len(),
+            engine: None,
+            last_moved: Instant::now(),
+            progress,
+            hold_said: String::new(),
+        }
     }
 
     async fn run(&mut self) -> Result<(), CliError> {
@@ -121,10 +132,22 @@ impl<'a> Wait<'a> {
             self.last_moved = Instant::now();
         }
         if let Some(hold) = job.hold() {
-            self.progress.set_message(crate::jobs::text::clean_line(&format!("held: {}", hold.line()), 60));
+            self.say_hold(&hold.line());
         }
         if !job.stage_name().is_active() {
             self.ended(&job.id);
+        }
+    }
+
+    /// Beside the bar where there is one, else a line of its own; the same reason once.
+    fn say_hold(&mut self, reason: &str) {
+        if self.hold_said == reason {
+            return;
+        }
+        reason.clone_into(&mut self.hold_said);
+        self.progress.set_message(clean_line(&format!("held: {reason}"), 60));
+        if self.progress.is_hidden() {
+            output::note(&format!("held: {reason}"));
         }
     }
 

@@ -57,7 +57,7 @@ impl App {
             Action::Palette => self.overlays.push(Overlay::Palette(Palette::new(self.place()))),
             Action::Help => {
                 let place = self.place();
-                self.overlays.push(Overlay::Help(Help::new(place)));
+                self.toggle(|overlay| matches!(overlay, Overlay::Help(_)), || Overlay::Help(Help::new(place)));
             }
             Action::Redraw => {
                 self.picture.forget_screen();
@@ -128,10 +128,15 @@ impl App {
         } else if let Some(id) = self.queue.selected().filter(|id| self.board.entry(id).is_some()) {
             let text = format!("the document {} cannot be read; it is left as it is", id.short());
             self.say(NOTHING, text);
+        } else {
+            self.say(NOTHING, "no job is selected");
         }
     }
 
     fn mark(&mut self, action: Action) {
+        if self.board.is_empty() {
+            return self.say(NOTHING, "no job is shown");
+        }
         match action {
             Action::MarkRange => self.queue.mark_range(&mut self.board),
             Action::MarkAll => self.board.toggle_all(),

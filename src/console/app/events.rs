@@ -36,7 +36,10 @@ impl App {
             Event::Intake(intake) => self.on_intake(intake),
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
             Event::Link(link) => self.status.link = Some(link),
-            Event::Notice(notice) => self.say(notice.level, notice.text),
+            Event::Notice(notice) => {
+                self.notices.say(notice, self.now);
+                self.dirty = true;
+            }
             Event::Acted(acted) => self.on_acted(acted),
             Event::Picture { id, attempt, bytes } => {
                 if let Some(name) = self.saves.remove(&id) {

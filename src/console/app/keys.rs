@@ -2,8 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
-use super::App;
-use crate::console::keymap::{self, Action};
+use super::{App, NOTHING};
+use crate::console::keymap::{self, Action, Chord};
 use crate::console::layout::PaneName;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::form::FormOutcome;
@@ -32,8 +32,16 @@ impl App {
         }
         if let Some(Overlay::Palette(palette)) = self.overlays.last_mut() {
             palette.key(key);
-        } else if matches!(self.overlays.last(), Some(Overlay::Filter)) && self.filter.key(key) {
-            self.apply_filter();
+        } else if matches!(self.overlays.last(), Some(Overlay::Filter)) {
+            if self.filter.key(key) {
+                self.apply_filter();
+            }
+        } else if let KeyCode::Char(character) = key.code
+            && place != keymap::Place::Confirm
+        {
+            let held = key.modifiers & KeyModifiers::CONTROL;
+            let shown = Chord { modifiers: held, ..Chord::char(character) }.shown(self.theme.ascii);
+            self.say(NOTHING, format!("{shown} does nothing here · ? shows the keys of this place"));
         }
     }
 
@@ -50,16 +58,21 @@ impl App {
         match form.key(key) {
             FormOutcome::Nothing => {}
             FormOutcome::Close => {
-                self.draft = Some(form.draft());
+                // A copy that was only looked at does not take the place of what was begun with n.
+                if form.is_worth_keeping() {
+                    self.draft = Some(form.draft());
+                }
                 self.overlays.pop();
             }
             FormOutcome::Submit(jobs) => {
                 self.submitted = Some(form.draft());
-                self.draft = None;
+                if !form.is_copy() {
+                    self.draft = None;
+                }
                 self.overlays.pop();
                 for prompt in jobs.iter().map(|job| &job.spec.prompt).filter(|prompt| !prompt.is_empty()) {
                     self.history.retain(|old| old != prompt);
-                    self.history.push(prompt.clone());
+                    self.history.insert(0, prompt.clone());
                 }
                 self.send(Command::Submit(jobs));
             }

@@ -71,7 +71,7 @@ pub struct App {
     draft: Option<Draft>,
     /// The form as it was submitted, until the engine has it.
     submitted: Option<Draft>,
-    /// Prompts that were submitted, oldest first.
+    /// Prompts that were submitted, newest first.
     history: Vec<String>,
     /// A new job that is to be selected as soon as it is heard of.
     select_next: Option<JobId>,
@@ -203,8 +203,9 @@ impl App {
         self.effects.push(Effect::Send(command));
     }
 
+    /// Answers a key.
     fn say(&mut self, level: NoticeLevel, text: impl Into<String>) {
-        self.notices.say(Notice { level, text: text.into() }, self.now);
+        self.notices.answer(Notice { level, text: text.into() }, self.now);
         self.dirty = true;
     }
 

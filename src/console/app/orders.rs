@@ -126,7 +126,9 @@ impl App {
             Action::OpenPicture => self.say(NoticeLevel::Error, "the picture's address is not one to open: w saves it"),
             Action::CopyUrl => {
                 self.effects.push(Effect::Copy(image.url.clone()));
-                self.say(NoticeLevel::Info, "the picture's URL is in the clipboard");
+                // No terminal says whether it obeyed.
+                let text = format!("sent to the terminal's clipboard: {}", image.url);
+                self.say(NoticeLevel::Info, text);
             }
             _ => {
                 let name = ObjectName::for_attempt(&job.id, picture_attempt(&job), image.format);

@@ -1,7 +1,7 @@
 //! Owns what is shown: the words of a filter, and whether a job fits them. Must not know the screen or keep a list of jobs.
 //!
-//! A filter is words with spaces between; a job must fit all of them. A plain word is looked for in prompt, id, model, tags and
-//! failure, letter case ignored. `status:failed`, `model:pro`, `tag:cat`, `error:moderated`, `id:02FS` look in one place, by the
+//! A filter is words with spaces between; a job must fit all of them. A plain word is looked for in prompt, model, tags and
+//! failure, letter case ignored, and at the beginning of the id: anywhere in it, "7" would fit every second job. `status:failed`, `model:pro`, `tag:cat`, `error:moderated`, `id:02FS` look in one place, by the
 //! beginning (status, id) or anywhere in it. `-` before a word turns it round.
 
 use crate::jobs::{Job, Outcome, Stage, StageName};
@@ -63,7 +63,7 @@ impl Filter {
                     || (!new.negated
                         && !old.negated
                         && new.place == old.place
-                        && if matches!(old.place, Place::Status | Place::Id) {
+                        && if matches!(old.place, Place::Status | Place::Id | Place::Anywhere) {
                             new.text.starts_with(&old.text)
                         } else {
                             new.text.contains(&old.text)
@@ -93,7 +93,8 @@ impl Filter {
         self.words.iter().all(|word| {
             let found = match word.place {
                 Place::Status => "unreadable".starts_with(&word.text),
-                Place::Anywhere | Place::Id => haystack.contains(&word.text),
+                Place::Anywhere => is_in_haystack(haystack, &word.text),
+                Place::Id => haystack.starts_with(&word.text),
                 Place::Model | Place::Tag | Place::Error => false,
             };
             word.negated != found
@@ -104,7 +105,7 @@ impl Filter {
 impl Word {
     fn is_in(&self, job: &Job, haystack: &str) -> bool {
         match self.place {
-            Place::Anywhere => haystack.contains(&self.text),
+            Place::Anywhere => is_in_haystack(haystack, &self.text),
             Place::Status => statuses(job).any(|status| status.starts_with(&self.text)),
             Place::Model => job.spec.model.to_lowercase().contains(&self.text),
             Place::Tag => job.tags.iter().any(|tag| tag.to_lowercase().contains(&self.text)),
@@ -130,11 +131,18 @@ fn statuses(job: &Job) -> impl Iterator<Item = &'static str> {
     .flatten()
 }
 
-/// Everything of a job that a plain word is looked for in, in lower case.
+/// Whether a plain word is in a haystack: an id's beginning and, on the lines after it, anything.
+fn is_in_haystack(haystack: &str, word: &str) -> bool {
+    haystack.starts_with(word) || haystack.split_once('\n').is_some_and(|(_, rest)| rest.contains(word))
+}
+
+/// Everything of a job that a plain word is looked for in, in lower case; the id first.
 pub fn haystack(job: &Job) -> String {
     let mut text = String::with_capacity(job.spec.prompt.len() + 64);
-    text.push_str(&job.spec.prompt);
-    for part in [job.id.as_str(), &job.spec.model].into_iter().chain(job.tags.iter().map(String::as_str)) {
+    text.push_str(job.id.as_str());
+    for part in
+        [&job.spec.prompt, &job.spec.model].into_iter().map(String::as_str).chain(job.tags.iter().map(String::as_str))
+    {
         text.push('\n');
         text.push_str(part);
     }
@@ -184,11 +192,12 @@ mod tests {
             "-status:done",
             "withheld",
             "status:",
+            "abc",
         ] {
             assert!(fits(filter), "{filter}");
         }
         for filter in
-            ["whale", "frog whale", "status:done", "-frog", "status:running", "model:pro", "id:bc", "status:zz"]
+            ["whale", "frog whale", "status:done", "-frog", "status:running", "model:pro", "id:bc", "bc1", "status:zz"]
         {
             assert!(!fits(filter), "{filter}");
         }

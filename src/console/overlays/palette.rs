@@ -25,11 +25,21 @@ pub struct Palette {
 }
 
 /// So that the matcher sees the words and the list keeps the binding.
-struct Candidate(&'static Binding);
+struct Candidate {
+    binding: &'static Binding,
+    words: String,
+}
+
+impl Candidate {
+    /// Both words of an action count: who types "retry" means what the footer calls so and the help "try again".
+    fn new(binding: &'static Binding) -> Self {
+        Self { binding, words: format!("{} {}", binding.hint, binding.help) }
+    }
+}
 
 impl AsRef<str> for Candidate {
     fn as_ref(&self) -> &str {
-        self.0.help
+        &self.words
     }
 }
 
@@ -67,12 +77,12 @@ impl Palette {
             let moves = binding.group == Group::Move && !matches!(binding.action, Action::Pane(_));
             if !moves && !seen.contains(&binding.action) {
                 seen.push(binding.action);
-                candidates.push(Candidate(binding));
+                candidates.push(Candidate::new(binding));
             }
         }
         let pattern = Pattern::parse(self.line.as_str(), CaseMatching::Ignore, Normalization::Smart);
         let matches = pattern.match_list(candidates, &mut self.matcher);
-        self.found = matches.into_iter().map(|(candidate, _)| candidate.0).collect();
+        self.found = matches.into_iter().map(|(candidate, _)| candidate.binding).collect();
         self.chosen = 0;
     }
 
@@ -134,5 +144,20 @@ mod tests {
         assert!(palette.chosen().is_some(), "around the end");
         palette.paste(" nowhere");
         assert_eq!(palette.chosen(), None);
+    }
+
+    #[test]
+    fn the_footers_word_finds_an_action_too() {
+        for (word, action) in [
+            ("retry", Action::Retry),
+            ("cancel", Action::Cancel),
+            ("save", Action::SavePicture),
+            ("costs", Action::CostScreen),
+            ("quit", Action::Leave),
+        ] {
+            let mut palette = Palette::new(Place::Pane(PaneName::Queue));
+            palette.paste(word);
+            assert_eq!(palette.chosen(), Some(action), "{word}");
+        }
     }
 }

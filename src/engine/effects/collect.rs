@@ -109,6 +109,13 @@ impl Effects {
                     self.end(job, FailureCode::PictureBroken, &reason, Billed::Yes, cost).await?;
                     return Ok(Fetched::Ran(Ran::Ended));
                 }
+                FetchError::Later { reason } if last && self.is_overdue(job) => {
+                    // A link that never answers would be tried for ever: `Ready` comes before the deadline of waiting.
+                    let message =
+                        format!("made, but not downloaded in time: {reason}; a retry asks the same ticket first");
+                    self.end(job, FailureCode::TimedOut, &message, Billed::Yes, cost).await?;
+                    return Ok(Fetched::Ran(Ran::Ended));
+                }
                 FetchError::Later { .. } if last => {
                     self.put_off(job, backoff(tries, None, jitter())).await?;
                     return Ok(Fetched::Ran(Ran::PutOff));

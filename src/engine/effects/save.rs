@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{EffectError, Effects, jitter};
 use crate::costs::{Budget, Usd};
 use crate::engine::backoff;
-use crate::jobs::{Job, Receipt};
+use crate::jobs::{Job, Receipt, StageName};
 use crate::store::{Save, StoreError};
 
 impl Effects {
@@ -30,34 +30,49 @@ impl Effects {
         receipt: Option<(&Receipt, Option<Usd>)>,
     ) -> Result<(), EffectError> {
         let number = job.attempt_number();
-        let mut tries = 0;
+        let (mut tries, mut late) = (0, false);
         loop {
             let error = match self.save_under(job, None).await {
+                // The receipt is safe; what follows on the job is up to whoever has moved it on.
+                Ok(()) if late && !goes_on(job, number) => return Err(EffectError::Lost),
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            match (error, receipt) {
-                (StoreError::Unavailable(reason), _) => {
+            let error = match (error, receipt) {
+                (StoreError::Conflict(_), Some((receipt, estimate))) => match self.ports.store.get(&job.id).await {
+                    Ok(None) => return Err(EffectError::Lost),
+                    Ok(Some(current)) => {
+                        let known = current.attempts.iter().find(|attempt| attempt.number == number);
+                        let ours = known.and_then(|attempt| attempt.receipt.as_ref()) == Some(receipt);
+                        *job = current;
+                        if ours {
+                            // Our own save, whose acknowledgement was lost.
+                            return if goes_on(job, number) { Ok(()) } else { Err(EffectError::Lost) };
+                        }
+                        if !job.late_receipt(number, receipt.clone(), estimate, self.now()) {
+                            return Err(EffectError::Lost);
+                        }
+                        late = true;
+                        tracing::warn!(job = %job.id, attempt = number, "a late answer to a submit is added to the job");
+                        continue;
+                    }
+                    Err(error) => error,
+                },
+                (error, _) => error,
+            };
+            match error {
+                StoreError::Unavailable(reason) => {
                     tracing::error!(job = %job.id, attempt = number, "the answer to a submit is not saved yet: {reason}");
                     tokio::time::sleep(backoff(tries, None, jitter())).await;
                     tries += 1;
                 }
-                (StoreError::Conflict(_), Some((receipt, estimate))) => {
-                    let Some(current) = self.ports.store.get(&job.id).await? else { return Err(EffectError::Lost) };
-                    let known = current.attempts.iter().find(|attempt| attempt.number == number);
-                    if known.and_then(|attempt| attempt.receipt.as_ref()) == Some(receipt) {
-                        // Our own save, whose acknowledgement was lost.
-                        *job = current;
-                        return Ok(());
-                    }
-                    *job = current;
-                    if !job.late_receipt(number, receipt.clone(), estimate, self.now()) {
-                        return Err(EffectError::Lost);
-                    }
-                    tracing::warn!(job = %job.id, attempt = number, "a late answer to a submit is added to the job");
-                }
-                (other, _) => return Err(other.into()),
+                other => return Err(other.into()),
             }
         }
     }
+}
+
+/// Whether the job waits for the ticket of that attempt, so that whoever has the ticket goes on with it.
+fn goes_on(job: &Job, number: u32) -> bool {
+    job.stage_name() == StageName::Generating && job.attempt_number() == number
 }

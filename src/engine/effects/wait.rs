@@ -44,10 +44,14 @@ impl Effects {
         let deadline = self.deadline(job, &receipt, started, typical.1);
         let (mut failures, mut not_found) = (0_u32, 0_u32);
         let mut asked: Option<Duration> = None;
+        let mut looked = false;
         self.keep_claim(job).await?;
         loop {
             let elapsed = (self.now() - receipt.accepted_at).to_std().unwrap_or_default();
-            let mut pause = polling::next_look(elapsed, typical, asked.take(), jitter());
+            // The first look comes at once: who takes a ticket over, or asks an old one again, has waited already.
+            let age = if looked { elapsed } else { Duration::ZERO };
+            looked = true;
+            let mut pause = polling::next_look(age, typical, asked.take(), jitter());
             if failures > 0 {
                 pause = pause.max(backoff(failures - 1, None, jitter()));
             }
@@ -103,9 +107,11 @@ impl Effects {
                 }
             }
             if self.now() >= deadline {
+                // Of a ticket that was taken over, the time before counts as well.
+                let from = started.min(receipt.accepted_at);
                 let message = format!(
                     "no picture after {} minutes; a retry asks the same ticket first",
-                    (deadline - started).num_minutes()
+                    (self.now() - from).num_minutes()
                 );
                 self.end(job, FailureCode::TimedOut, &message, Billed::Yes, None).await?;
                 return Ok(Waited::Ended);
@@ -161,6 +167,14 @@ impl Effects {
         let second_look = job.attempt().is_some_and(|attempt| attempt.second_look);
         let from = if second_look { started } else { receipt.accepted_at };
         from + longest
+    }
+
+    /// Whether the ticket's picture is later than anybody waits for. Never of a second look: its end would order anew.
+    pub(super) fn is_overdue(&self, job: &Job) -> bool {
+        let Some(attempt) = job.attempt().filter(|attempt| !attempt.second_look) else { return false };
+        let slowest = Catalog::builtin().model(&job.spec.model).map_or(40.0, |model| model.typical_seconds.1);
+        let now = self.now();
+        attempt.receipt.as_ref().is_some_and(|receipt| now >= self.deadline(job, receipt, now, slowest))
     }
 
     fn report(&self, job: &Job, status: &str, progress: Option<f32>, elapsed: Duration, slowest: f64) {

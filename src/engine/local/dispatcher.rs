@@ -109,7 +109,7 @@ pub(super) async fn run(
     let mut dispatcher = Dispatcher {
         effects: Arc::new(Effects::new(ports.clone(), settings.clone(), presence.worker().clone(), reporter)),
         candidates: Candidates::new(ports.clone(), settings.simulated),
-        orders: Orders::new(ports, desk, feed, facts.clone()),
+        orders: Orders::new(ports, desk, feed, facts.clone(), settings.simulated),
         intake: if settings.mode == Mode::Observe { Intake::Observing } else { Intake::Open },
         slots: settings.slots.max(1),
         running: HashMap::new(),
@@ -246,11 +246,9 @@ impl Dispatcher {
         match signal {
             Signal::Account(reason) => {
                 if !matches!(self.intake, Intake::Account(_)) {
-                    self.notice(
-                        NoticeLevel::Error,
-                        format!("No new jobs are started: {reason} · p resumes when it is mended"),
-                    )
-                    .await;
+                    // The key is for those who have a screen.
+                    let remedy = if self.settings.report { " · p resumes when it is mended" } else { "" };
+                    self.notice(NoticeLevel::Error, format!("No new jobs are started: {reason}{remedy}")).await;
                     self.set_intake(Intake::Account(reason)).await;
                 }
             }

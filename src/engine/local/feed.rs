@@ -116,8 +116,11 @@ impl Reader {
             ..newest.clone()
         };
         for query in [newest, active] {
-            let jobs = self.ports.store.page(query).await?;
+            let jobs = self.ports.store.page(query.clone()).await?;
             self.say(Event::Jobs(jobs.into_iter().map(Arc::new).collect())).await;
+            for (id, reason) in self.ports.store.unreadable(query).await? {
+                self.say(Event::Unreadable { id, reason }).await;
+            }
         }
         Ok(())
     }

@@ -28,11 +28,12 @@ pub(super) struct Orders {
     facts: mpsc::Sender<Event>,
     errands: JoinSet<Errand>,
     preparing: usize,
+    simulated: bool,
 }
 
 impl Orders {
-    pub(super) fn new(ports: Ports, desk: Desk, feed: Feed, facts: mpsc::Sender<Event>) -> Self {
-        Self { ports, desk, feed, facts, errands: JoinSet::new(), preparing: 0 }
+    pub(super) fn new(ports: Ports, desk: Desk, feed: Feed, facts: mpsc::Sender<Event>, simulated: bool) -> Self {
+        Self { ports, desk, feed, facts, errands: JoinSet::new(), preparing: 0, simulated }
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -58,15 +59,15 @@ impl Orders {
     }
 
     /// Checks that pictures can be stored before the first job spends money, and lets go of jobs that a budget or the account
-    /// held: both may have changed.
+    /// held: both may have changed. Jobs of another provider get a word that says so.
     pub(super) fn prepare(&mut self) {
-        let (ports, desk) = (self.ports.clone(), self.desk.clone());
+        let (ports, desk, simulated) = (self.ports.clone(), self.desk.clone(), self.simulated);
         self.preparing += 1;
         self.errands.spawn(async move {
             if let Err(error) = ports.bucket.ready().await {
                 return Errand::NotReady(text::clean_line(&error.to_string(), 200));
             }
-            if let Err(error) = release(&ports, &desk).await {
+            if let Err(error) = release(&ports, &desk, simulated).await {
                 tracing::warn!("held jobs were not looked at: {error}");
             }
             Errand::Ready
@@ -135,7 +136,7 @@ async fn record(ports: &Ports, id: &JobId) -> Result<(), StoreError> {
     }
 }
 
-async fn release(ports: &Ports, desk: &Desk) -> Result<(), StoreError> {
+async fn release(ports: &Ports, desk: &Desk, simulated: bool) -> Result<(), StoreError> {
     let mut after = None;
     loop {
         let query = PageQuery {
@@ -148,8 +149,15 @@ async fn release(ports: &Ports, desk: &Desk) -> Result<(), StoreError> {
         let page = ports.store.page(query).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some((last.created_at, last.id.clone()));
-        let held = |job: &&Job| matches!(job.hold(), Some(Hold::Budget { .. } | Hold::Account { .. }));
-        desk.release(page.iter().filter(held).map(|job| job.id.clone()).collect()).await?;
+        let ids = |wanted: &dyn Fn(&Job) -> bool| -> Vec<JobId> {
+            page.iter().filter(|job| wanted(job)).map(|job| job.id.clone()).collect()
+        };
+        let held =
+            |job: &Job| matches!(job.hold(), Some(Hold::Budget { .. } | Hold::Account { .. } | Hold::OtherProvider));
+        desk.set_hold(ids(&|job| job.simulated == simulated && held(job)), None).await?;
+        // Nobody here will ever run these; without a word they would seem to be forgotten.
+        let strangers = ids(&|job| job.simulated != simulated && job.hold() != Some(&Hold::OtherProvider));
+        desk.set_hold(strangers, Some(Hold::OtherProvider)).await?;
     }
 }
 
@@ -174,9 +182,13 @@ async fn older(
     search: Option<String>,
 ) {
     let limit = limit.clamp(1, 1_000);
-    match ports.store.page(PageQuery { after: before, limit, search, ..PageQuery::default() }).await {
+    let query = PageQuery { after: before, limit, search, ..PageQuery::default() };
+    match ports.store.page(query.clone()).await {
         Ok(jobs) => {
             let end = jobs.len() < limit;
+            for (id, reason) in ports.store.unreadable(query).await.unwrap_or_default() {
+                say(facts, Event::Unreadable { id, reason }).await;
+            }
             say(facts, Event::Older { jobs: jobs.into_iter().map(std::sync::Arc::new).collect(), end }).await;
         }
         Err(error) => say(facts, notice(NoticeLevel::Error, format!("Older jobs cannot be read: {error}"))).await,

@@ -1,3 +1,5 @@
+//! The ledger: what is booked survives, and is booked once.
+
 use std::str::FromStr;
 
 use super::*;

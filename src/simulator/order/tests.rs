@@ -1,3 +1,5 @@
+//! Orders: sizes, formats, prices, and refusals in the words of the API.
+
 use std::str::FromStr;
 
 use super::*;

@@ -52,7 +52,10 @@ impl Scene {
         for _ in 0..self.dice.below(24) {
             let (x, y) = (self.dice.between(0.0, self.width), self.dice.between(0.0, self.height * 0.5));
             let (radius, opacity) = (short * self.dice.between(0.001, 0.004), self.dice.between(0.2, 0.8));
-            self.disc(x, y, radius, &solid(faded(light, opacity)));
+            // A star that covers less than a tenth of a pixel costs as much as one that is seen.
+            if radius > 0.18 {
+                self.disc(x, y, radius, &solid(faded(light, opacity)));
+            }
         }
         let (x, y) = (self.width * self.dice.between(0.2, 0.8), self.height * self.dice.between(0.18, 0.5));
         let radius = short * self.dice.between(0.07, 0.17);
@@ -97,13 +100,14 @@ impl Scene {
 
     /// One layer: the outline is a sum of three sines, filled down to the lower edge.
     fn ridge(&mut self, base: f32, swing: f32, crests: f32, nearness: f32) {
-        const POINTS: u16 = 48;
+        // As many corners as can be seen.
+        let points = ((self.width / 6.0) as u16).clamp(6, 48);
         let phases = [(); 3].map(|()| self.dice.between(0.0, std::f32::consts::TAU));
         let rates = [1.0, 2.3, 5.1].map(|rate| rate * crests * self.dice.between(0.8, 1.2));
         let mut outline = PathBuilder::new();
         outline.move_to(0.0, self.height);
-        for point in 0..=POINTS {
-            let along = f32::from(point) / f32::from(POINTS);
+        for point in 0..=points {
+            let along = f32::from(point) / f32::from(points);
             let sway: f32 = [1.0, 0.5, 0.18]
                 .iter()
                 .zip(phases.iter().zip(&rates))

@@ -99,6 +99,10 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| page::page(connection, &query)).await
     }
 
+    async fn unreadable(&self, query: PageQuery) -> Result<Vec<(JobId, String)>, StoreError> {
+        self.readers.read(move |connection| page::unreadable(connection, &query)).await
+    }
+
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.readers.read(page::counts).await
     }

@@ -1,22 +1,17 @@
 //! Owns the questions of people: one job, a prefix, a page, the counts. Must not write.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::super::{Counts, Order, PageQuery, StoreError};
-use super::row::{fold, nanoseconds, read_job};
+use super::row::{Found, fold, found, found_columns, nanoseconds};
 use crate::jobs::{Job, JobId};
 
 /// The job of that id. Errors: `Unreadable` where its document cannot be read.
 pub(super) fn get(connection: &Connection, id: &JobId) -> Result<Option<Job>, StoreError> {
-    let found: Option<(i64, String)> = connection
-        .prepare_cached("SELECT revision, document FROM jobs WHERE id = ?1")?
-        .query_row([id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let Some((revision, document)) = found else { return Ok(None) };
-    read_job(id.as_str(), revision, &document)
-        .map(Some)
-        .map_err(|reason| StoreError::Unreadable { id: id.clone(), reason })
+    let question = concat!("SELECT ", found_columns!(), " FROM jobs WHERE id = ?1");
+    let row = connection.prepare_cached(question)?.query_row([id.as_str()], |row| found(row, 0)).optional()?;
+    row.map(|row| row.job.map_err(|reason| StoreError::Unreadable { id: id.clone(), reason })).transpose()
 }
 
 /// Ids that begin with `prefix`, in order.
@@ -39,21 +34,36 @@ pub(super) fn find(connection: &Connection, prefix: &str, limit: usize) -> Resul
 
 /// A page of jobs. Documents that cannot be read are passed over and take nobody's place.
 pub(super) fn page(connection: &Connection, query: &PageQuery) -> Result<Vec<Job>, StoreError> {
-    let (question, values) = question_of(query);
-    let mut statement = connection.prepare_cached(&question)?;
-    let mut rows = statement.query(params_from_iter(values))?;
     let mut jobs = Vec::new();
-    while jobs.len() < query.limit
-        && let Some(row) = rows.next()?
-    {
-        jobs.extend(job_of(row)?);
-    }
+    walk(connection, query, |found| jobs.extend(found.job.ok()))?;
     Ok(jobs)
 }
 
-fn job_of(row: &Row<'_>) -> Result<Option<Job>, StoreError> {
-    let (id, document): (String, String) = (row.get(0)?, row.get(2)?);
-    Ok(read_job(&id, row.get(1)?, &document).ok())
+/// What `page` passed over: ids with one clean line each.
+pub(super) fn unreadable(connection: &Connection, query: &PageQuery) -> Result<Vec<(JobId, String)>, StoreError> {
+    let mut passed_over = Vec::new();
+    walk(connection, query, |found| {
+        if let (Err(reason), Ok(id)) = (found.job, JobId::new(found.id)) {
+            passed_over.push((id, reason));
+        }
+    })?;
+    Ok(passed_over)
+}
+
+/// Goes over the rows of a page, the unreadable ones included, until it holds as many jobs as it should.
+fn walk(connection: &Connection, query: &PageQuery, mut see: impl FnMut(Found)) -> Result<(), StoreError> {
+    let (question, values) = question_of(query);
+    let mut statement = connection.prepare_cached(&question)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut jobs = 0;
+    while jobs < query.limit
+        && let Some(row) = rows.next()?
+    {
+        let found = found(row, 0)?;
+        jobs += usize::from(found.job.is_ok());
+        see(found);
+    }
+    Ok(())
 }
 
 /// The statement and its values: only words of this program are in the statement's text.
@@ -86,8 +96,9 @@ pub(super) fn question_of(query: &PageQuery) -> (String, Vec<Value>) {
         values.push(Value::Text(fold(search)));
     }
     let question = format!(
-        "SELECT id, revision, document FROM jobs INDEXED BY jobs_by_age WHERE {}
+        "SELECT {} FROM jobs INDEXED BY jobs_by_age WHERE {}
          ORDER BY created_at {direction}, id {direction}",
+        found_columns!(),
         conditions.join(" AND ")
     );
     (question, values)

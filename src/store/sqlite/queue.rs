@@ -4,18 +4,26 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
 
 use super::super::{Due, StoreError};
-use super::row::{nanoseconds, read_job};
+use super::row::{found, found_columns, nanoseconds};
 use crate::jobs::{Job, WorkerId};
 
 /// Submitting or generating, and nobody's: without a claim, with one that has run out, or with one of a worker that is gone.
-pub(super) const UNDER_WAY: &str = "SELECT id, revision, document FROM jobs INDEXED BY jobs_under_way
+pub(super) const UNDER_WAY: &str = concat!(
+    "SELECT ",
+    found_columns!(),
+    " FROM jobs INDEXED BY jobs_under_way
      WHERE stage IN ('submitting', 'generating') AND simulated = ?1 AND (not_before IS NULL OR not_before <= ?2)
        AND (claim_until IS NULL OR claim_until <= ?2 OR claim_worker IN (SELECT value FROM json_each(?3)))
-     ORDER BY created_at, id";
+     ORDER BY created_at, id"
+);
 
-pub(super) const QUEUED: &str = "SELECT id, revision, document FROM jobs INDEXED BY jobs_queued
+pub(super) const QUEUED: &str = concat!(
+    "SELECT ",
+    found_columns!(),
+    " FROM jobs INDEXED BY jobs_queued
      WHERE stage = 'queued' AND simulated = ?1 AND (not_before IS NULL OR not_before <= ?2)
-     ORDER BY created_at, id";
+     ORDER BY created_at, id"
+);
 
 /// Of each job that is under way the instant from which it is due, where that lies ahead.
 pub(super) const NEXT_UNDER_WAY: &str = "SELECT min(free) FROM (
@@ -65,10 +73,7 @@ fn collect(
     while jobs.len() < limit
         && let Some(row) = rows.next()?
     {
-        if let Ok(job) = read_job(row.get_ref(0)?.as_str().unwrap_or_default(), row.get(1)?, &row.get::<_, String>(2)?)
-        {
-            jobs.push(job);
-        }
+        jobs.extend(found(row, 0)?.job.ok());
     }
     Ok(())
 }

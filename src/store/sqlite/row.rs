@@ -83,13 +83,59 @@ impl Row {
     }
 }
 
-/// Turns a row back into a job. Errors: one clean line.
-pub(super) fn read_job(id: &str, revision: i64, document: &str) -> Result<Job, String> {
-    let mut job: Job = serde_json::from_str(document).map_err(|error| text::clean_line(&error.to_string(), 200))?;
+/// What `found` reads, in its order.
+macro_rules! found_columns {
+    () => {
+        "id, revision, stage, simulated, document"
+    };
+}
+pub(super) use found_columns;
+
+/// A row as it was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The row's own id.
+    pub id: String,
+    /// Bytes of the document.
+    pub bytes: usize,
+    /// The job, or one clean line why the document cannot be read.
+    pub job: Result<Job, String>,
+}
+
+/// Reads the columns of `found_columns`, of which the first is number `first`. No contents of a document make it fail.
+pub(super) fn found(row: &rusqlite::Row<'_>, first: usize) -> Result<Found, rusqlite::Error> {
+    let bytes = |column: usize| row.get_ref(first + column).map(|value| value.as_bytes().unwrap_or_default());
+    let id = String::from_utf8_lossy(bytes(0)?).into_owned();
+    let (document, stage) = (bytes(4)?, bytes(2)?);
+    let job = read_job(&id, document).and_then(|mut job| {
+        job.revision = u64::try_from(row.get::<_, i64>(first + 1).unwrap_or(0)).unwrap_or(0);
+        // The columns decide who looks at a job and whose money it is: where they disagree, nobody knows what is true.
+        if job.stage_name().as_str().as_bytes() != stage {
+            return Err(format!("it says {}, its row says {}", job.stage_name(), shown(stage)));
+        }
+        match row.get::<_, bool>(first + 3) {
+            Ok(simulated) if simulated == job.simulated => Ok(job),
+            _ => Err("it and its row disagree whether it is simulated".to_owned()),
+        }
+    });
+    Ok(Found { bytes: document.len(), id, job })
+}
+
+fn shown(stage: &[u8]) -> String {
+    text::clean_line(&String::from_utf8_lossy(stage), 40)
+}
+
+/// Turns a document back into a job. Errors: one clean line.
+fn read_job(id: &str, document: &[u8]) -> Result<Job, String> {
+    let job: Job = serde_json::from_slice(document).map_err(|error| text::clean_line(&error.to_string(), 200))?;
     if job.id.as_str() != id {
         return Err(format!("it names another job, {}", job.id));
     }
-    job.revision = u64::try_from(revision).unwrap_or(0);
+    // Money is booked on the last attempt and kept apart by number: without one, or with two alike, it would get lost.
+    let numbers = job.attempts.iter().map(|attempt| attempt.number);
+    if job.attempts.is_empty() || !numbers.is_sorted_by(|one, next| one < next) {
+        return Err("its attempts are not numbered one after the other".to_owned());
+    }
     Ok(job)
 }
 
@@ -168,7 +214,7 @@ mod tests {
         let mut job = Job::new(job.id, Spec::new("flux-dev", "a fox").with("odd", nested), true, DateTime::UNIX_EPOCH);
         job.attempts[0].spec = Some(job.spec.clone());
         let row = Row::of(&job).unwrap();
-        assert_eq!(read_job("a", 0, &row.document), Ok(job));
+        assert_eq!(read_job("a", row.document.as_bytes()), Ok(job));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::super::{Change, StoreError, Watch};
 use super::file;
 use super::readers::Readers;
-use super::row::read_job;
+use super::row::{found, found_columns};
 use crate::jobs::JobId;
 
 /// How often the file is asked whether another process has changed it. The question reads shared memory, not the disk.
@@ -62,7 +62,7 @@ impl Watch for SqliteWatch {
     }
 }
 
-pub(super) const CHANGES: &str = "SELECT seq, id, revision, document FROM jobs WHERE seq > ?1 ORDER BY seq";
+pub(super) const CHANGES: &str = concat!("SELECT seq, ", found_columns!(), " FROM jobs WHERE seq > ?1 ORDER BY seq");
 
 fn changes(connection: &Connection, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
     let mut statement = connection.prepare_cached(CHANGES)?;
@@ -73,9 +73,9 @@ fn changes(connection: &Connection, after: i64) -> Result<(Vec<Change>, i64), St
         && let Some(row) = rows.next()?
     {
         last = row.get(0)?;
-        let (id, document): (String, String) = (row.get(1)?, row.get(3)?);
-        bytes += document.len();
-        match (read_job(&id, row.get(2)?, &document), JobId::new(id)) {
+        let found = found(row, 1)?;
+        bytes += found.bytes;
+        match (found.job, JobId::new(found.id)) {
             (Ok(job), _) => changes.push(Change::Job(Arc::new(job))),
             (Err(reason), Ok(id)) => changes.push(Change::Unreadable { id, reason }),
             (Err(_), Err(error)) => tracing::warn!(%error, "a row of the database was passed over"),

@@ -139,7 +139,7 @@ fn a_large_screen_shows_caps_days_and_models_at_once() {
     │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                                                              │
     │                                                                                                                      │
     │ day   ━━━━━━━━━━━━━━━━━━━━━━━━━━──── 85% of $1.50                                                                    │
-    │ month ━━━━━━━─────────────────────── 24% of $100.00                                                                  │
+    │ month ━━━━━━━─────────────────────── 24% of $100.00, uncertain counted                                               │
     │ $18.42 left on the account                                                                                           │
     │                                                                                                                      │
     │    $7.80                            ██                   ▁▁                                                          │

@@ -43,8 +43,8 @@ pub struct Form {
     /// What one picture costs.
     estimate: Estimate,
     simulated: bool,
-    /// Whether it was filled from a job.
-    copied: bool,
+    /// As it was filled from a job, if it was.
+    unchanged_copy: Option<Draft>,
     /// A model that this catalog does not know, until another one is chosen.
     unknown_model: Option<String>,
     /// Whether a submit was refused: then an empty prompt is a problem, before that it is just not typed yet.
@@ -80,14 +80,25 @@ impl Form {
             checked,
             estimate,
             simulated,
-            copied,
+            unchanged_copy: None,
             unknown_model,
             refused: false,
             scroll: 0,
         };
         form.focus = form.fields().first().copied().unwrap_or(Field::Model);
         form.changed();
+        form.unchanged_copy = copied.then(|| form.draft());
         form
+    }
+
+    /// Whether it was filled from a job.
+    pub fn is_copy(&self) -> bool {
+        self.unchanged_copy.is_some()
+    }
+
+    /// Whether there is something to keep: a copy that nobody changed can be made again.
+    pub fn is_worth_keeping(&self) -> bool {
+        self.unchanged_copy.as_ref() != Some(&self.draft())
     }
 
     /// Everything that was typed.

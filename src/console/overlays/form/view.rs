@@ -30,7 +30,7 @@ impl Form {
             frame.render_widget(Paragraph::new("too small for the form; Esc keeps the draft"), area);
             return;
         }
-        let name = if self.copied { "New job from a copy" } else { "New job" };
+        let name = if self.is_copy() { "New job from a copy" } else { "New job" };
         let facts = if self.simulated { "simulated, no real money" } else { "" };
         let keys = format!(" {} ", self.footer(usize::from(width).saturating_sub(4)));
         let block = screen::pane(name, facts, width, true, theme).title_bottom(Line::styled(keys, theme.accent));

@@ -124,7 +124,8 @@ impl LogPane {
         }
         frame.render_widget(block, area);
         if rows.is_empty() {
-            let lines = self.lesson(job.is_some()).into_iter().map(|line| Line::styled(line, view.theme.dim));
+            let lines =
+                self.lesson(job.is_some(), view.focused).into_iter().map(|line| Line::styled(line, view.theme.dim));
             frame.render_widget(
                 Paragraph::new(lines.collect::<Vec<_>>()).wrap(ratatui::widgets::Wrap { trim: true }),
                 inner,
@@ -141,15 +142,22 @@ impl LogPane {
         format!("{scope} · {} · {following}", self.level.as_str().to_ascii_lowercase())
     }
 
-    fn lesson(&self, one_job: bool) -> Vec<String> {
+    /// What an empty pane teaches: the keys hold where it has the focus.
+    fn lesson(&self, one_job: bool, focused: bool) -> Vec<String> {
         let whose = if one_job { "about this job" } else { "" };
         let level = self.level.as_str().to_ascii_lowercase();
         let first = format!("Nothing {whose} yet at {level} or louder.").replace("  ", " ");
         let others = self.ring.kept();
+        let keys = match (focused, one_job) {
+            (true, true) => "t shows all jobs, l quieter lines",
+            (true, false) => "l shows quieter lines",
+            (false, true) => "4, then t shows all jobs, l quieter lines",
+            (false, false) => "4, then l shows quieter lines",
+        };
         let second = match others {
             0 => "What workers do appears here as it happens.".to_owned(),
-            1 => "1 other line is kept: show all jobs, or quieter lines.".to_owned(),
-            _ => format!("{others} other lines are kept: show all jobs, or quieter lines."),
+            1 => format!("1 other line is kept: {keys}."),
+            _ => format!("{others} other lines are kept: {keys}."),
         };
         vec![first, second]
     }

@@ -121,8 +121,8 @@ fn an_empty_pane_teaches() {
     insta::assert_snapshot!(shown(&mut busy(), Some(&id("boat")), 60, 5), @r#"
     ╭ Logs ── this job · info · following ─────────────────────╮
     │ Nothing about this job yet at info or louder.            │
-    │ 6 other lines are kept: show all jobs, or quieter lines. │
-    │                                                          │
+    │ 6 other lines are kept: t shows all jobs, l quieter      │
+    │ lines.                                                   │
     ╰──────────────────────────────────────────────────────────╯
     "#);
 }

@@ -2,6 +2,7 @@
 
 mod cache;
 mod decode;
+mod plain;
 mod words;
 mod worker;
 
@@ -162,6 +163,10 @@ impl PicturePane {
     ) {
         let picture = job.and_then(picture_of);
         let facts = match (job, picture) {
+            // Where nothing else tells which job this is, its words do.
+            (Some(job), Some((_, image))) if area.width == frame.area().width => {
+                format!("{} · {}", facts(image), text::clean_line(&job.spec.prompt, 200))
+            }
             (_, Some((_, image))) => facts(image),
             (Some(job), None) => job.stage_name().to_string(),
             (None, None) => String::new(),
@@ -220,6 +225,7 @@ impl PicturePane {
                     height: size.height,
                 };
                 frame.render_widget(Image::new(&ready.protocol), centred);
+                plain::redraw(frame.buffer_mut(), centred, theme);
             }
             _ => say(frame, area, vec![Line::styled("Loading the picture…", theme.dim)], theme),
         }

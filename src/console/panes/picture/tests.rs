@@ -72,7 +72,7 @@ fn what_could_not_be_loaded_is_asked_for_again_when_it_is_selected_again() {
     pane.on_bytes(&fox.id, 1, Err("the bucket\nis \u{1b}[31maway".to_owned()));
     assert_eq!(pane.wanted(Some(&fox)), None);
     insta::assert_snapshot!(shown(&mut pane, Some(&fox), 50, 6), @r#"
-    ╭ Picture ── 64×64 png · 1.4 MB ─────────────────╮
+    ╭ Picture ── 64×64 png · 1.4 MB · neon fox cros… ╮
     │                                                │
     │   No picture to show: the bucket is [31maway   │
     │          o opens it in another program         │
@@ -110,7 +110,7 @@ fn a_picture_appears_centred_with_its_sides_in_ratio() {
     let theme = Theme::dark();
     terminal.draw(|frame| pane.draw(frame, frame.area(), Some(&fox), None, noon(), true, &theme)).unwrap();
     let text = text_of(terminal.backend());
-    assert!(text.starts_with("╭ Picture ── 64×64 png · 1.4 MB ─"), "{text}");
+    assert!(text.starts_with("╭ Picture ── 64×64 png · 1.4 MB · neon"), "{text}");
     let buffer = terminal.backend().buffer();
     let coloured = |x: u16| (1..11).filter(|y| buffer[(x, *y)].bg != ratatui::style::Color::Reset).count();
     let columns: Vec<u16> = (0..42).filter(|x| coloured(*x) == 10).collect();
@@ -183,7 +183,7 @@ fn switched_off_it_names_the_address_and_asks_for_nothing() {
     let fox = done("fox", 1024, 768);
     assert_eq!(pane.wanted(Some(&fox)), None);
     insta::assert_snapshot!(shown(&mut pane, Some(&fox), 64, 7), @r#"
-    ╭ Picture ── 1024×768 png · 1.4 MB ────────────────────────────╮
+    ╭ Picture ── 1024×768 png · 1.4 MB · neon fox crossing a wet … ╮
     │                                                              │
     │    The picture is stored; pictures are switched off here.    │
     │      https://images.example.org/generated-art/fox-1.png      │

@@ -168,7 +168,7 @@ impl QueuePane {
         self.keep_in_sight(view.board.len());
         if !view.board.is_empty() {
             let last = (self.offset + self.height).min(view.board.len());
-            let known = view.status.counts.as_ref().map_or(0, crate::store::Counts::total);
+            let known = view.status.counts.as_ref().map_or(0, crate::engine::Counts::total);
             let of = if filter.is_empty() { known.max(view.board.len() as u64) } else { view.board.len() as u64 };
             let dash = theme.symbol("–", "-");
             let range = format!(" {}{dash}{last} of {of} ", self.offset + 1);
@@ -272,9 +272,12 @@ fn tail(text: &str, cells: usize) -> String {
 
 fn nothing(view: &QueueView<'_>) -> Vec<Line<'static>> {
     let theme = view.theme;
-    let known = view.status.counts.as_ref().map(crate::store::Counts::total);
+    let known = view.status.counts.as_ref().map(crate::engine::Counts::total);
     let lines: [String; 2] = if !view.filter.0.is_empty() {
-        ["No job fits this filter.".into(), "Esc clears it.".into()]
+        [
+            "No job fits this filter. Esc clears it.".into(),
+            "Words look in prompts, models, tags; status:failed at the status.".into(),
+        ]
     } else if known.is_none() && view.board.known() == 0 && !view.status.engine_gone && view.status.link.is_none() {
         ["Reading the jobs…".into(), String::new()]
     } else if view.status.intake == Intake::Observing {

@@ -139,11 +139,12 @@ impl Columns {
     }
 }
 
-/// A selected row keeps its colours as a reversed bar only where it has the focus; else the cursor alone tells.
+/// A selected row is a bar only where it has the focus; else the cursor alone tells. What is dim elsewhere would not be read on it.
 fn finish(mut cells: Vec<Span<'static>>, selected: bool, view: &QueueView<'_>) -> Line<'static> {
     if selected && view.focused {
         for cell in &mut cells {
-            cell.style = cell.style.add_modifier(Modifier::BOLD);
+            let style = if cell.style == view.theme.dim { view.theme.text } else { cell.style };
+            cell.style = style.add_modifier(Modifier::BOLD);
         }
         return Line::from(cells).style(view.theme.selected);
     }

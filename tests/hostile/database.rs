@@ -1,0 +1,120 @@
+//! Database files that cannot be used: one clear line, exit code 1, and the file is left as it is, to the byte.
+
+use std::path::Path;
+
+use crate::support::{House, text};
+
+/// Commands that open the store.
+const COMMANDS: [&[&str]; 5] =
+    [&["jobs", "list"], &["jobs", "list", "--json"], &["costs"], &["worker", "--until-idle"], &["submit", "a fox"]];
+
+/// A house with three finished jobs, whose database is one closed file.
+fn lived_in() -> House {
+    let house = House::new();
+    house.queue(3);
+    assert!(house.run(&["worker", "--until-idle"]).status.success());
+    let database = rusqlite::Connection::open(house.data().join("darkroom.db")).unwrap();
+    database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    database.close().unwrap();
+    house
+}
+
+fn refuses(house: &House, words: &str) {
+    for command in COMMANDS {
+        let output = house.run(command);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+        assert!(output.stdout.is_empty(), "{command:?}");
+        assert_eq!(said.lines().count(), 1, "{command:?}: {said}");
+        assert!(said.starts_with("darkroom: the database") && said.contains(words), "{command:?}: {said}");
+    }
+}
+
+#[test]
+fn damaged_files_are_refused_and_left_as_they_are() {
+    let whole = {
+        let house = lived_in();
+        std::fs::read(house.data().join("darkroom.db")).unwrap()
+    };
+    let scribbled = |from: usize, length: usize| {
+        let mut bytes = whole.clone();
+        let end = (from + length).min(bytes.len());
+        bytes[from..end].fill(0xa5);
+        bytes
+    };
+    let mut newer = whole.clone();
+    newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    let mut stranger = whole.clone();
+    stranger[68..72].copy_from_slice(b"abcd");
+    for (contents, words) in [
+        (Vec::new(), "is empty"),
+        (b"not a database".to_vec(), "is damaged"),
+        (vec![0; 8_192], "is not a database"),
+        (b"<html>".repeat(2_000), "is not a database"),
+        (whole[..whole.len() / 2].to_vec(), "is damaged: it is cut short"),
+        (whole[..100].to_vec(), "is damaged: it is cut short"),
+        (scribbled(0, 16), "is not a database"),
+        (scribbled(100, 4_000), "is damaged"),
+        (scribbled(4_096, 8_192), "is damaged"),
+        (newer, "was written by a newer darkroom (version 99"),
+        (stranger, "belongs to another program"),
+    ] {
+        let house = House::new();
+        std::fs::create_dir_all(house.data()).unwrap();
+        let file = house.data().join("darkroom.db");
+        std::fs::write(&file, &contents).unwrap();
+        refuses(&house, words);
+        assert!(std::fs::read(&file).unwrap() == contents, "{words}: the file was changed");
+    }
+}
+
+#[test]
+fn a_data_directory_that_is_none_is_told() {
+    let mut house = House::new();
+    let file = house.file("a-file", "contents");
+    for place in [file.clone(), file.join("below")] {
+        house.set("DARKROOM_DATA_DIR", place.to_str().unwrap());
+        for command in COMMANDS {
+            let output = house.run(command);
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+            assert_eq!(said.lines().count(), 1, "{command:?}: {said}");
+            assert!(said.starts_with("darkroom: ") && said.contains("a-file"), "{command:?}: {said}");
+        }
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), b"contents");
+    std::fs::create_dir_all(house.data().join("darkroom.db")).unwrap();
+    house.set("DARKROOM_DATA_DIR", house.data().to_str().unwrap());
+    refuses(&house, "is not a file");
+}
+
+/// Whether this user may write there all the same: permissions do not bind root.
+#[cfg(unix)]
+fn is_above_permissions(folder: &Path) -> bool {
+    let probe = folder.join("probe");
+    let written = std::fs::write(&probe, "x").is_ok();
+    let _ = std::fs::remove_file(probe);
+    written
+}
+
+#[cfg(unix)]
+#[test]
+fn a_data_directory_that_may_not_be_written_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let house = lived_in();
+    let folder = house.data();
+    let bytes = std::fs::read(folder.join("darkroom.db")).unwrap();
+    let allow = |mode| {
+        std::fs::set_permissions(folder.join("darkroom.db"), std::fs::Permissions::from_mode(mode & 0o666)).unwrap();
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow(0o555);
+    if is_above_permissions(&folder) {
+        // Nothing can be forbidden to this user, so the program must simply work.
+        assert!(house.run(&["jobs", "list"]).status.success());
+    } else {
+        refuses(&house, "cannot be written");
+    }
+    allow(0o755);
+    assert!(std::fs::read(folder.join("darkroom.db")).unwrap() == bytes, "the file was changed");
+}

@@ -1,0 +1,188 @@
+//! Stored documents that somebody damaged: the good jobs finish, the damaged ones are named and left as they are, to the byte.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+use rusqlite::types::Value as Cell;
+use serde_json::{Value, json};
+
+use crate::support::{House, books, text};
+
+/// Changes one part of a document; the path is a JSON pointer.
+fn put(path: &str, value: Value) -> impl Fn(&Value) -> Vec<u8> {
+    let path = path.to_owned();
+    move |document| {
+        let mut document = document.clone();
+        let (parent, name) = path.rsplit_once('/').unwrap();
+        match document.pointer_mut(parent).unwrap() {
+            Value::Array(items) => items[name.parse::<usize>().unwrap()] = value.clone(),
+            parent => parent[name] = value.clone(),
+        }
+        document.to_string().into_bytes()
+    }
+}
+
+fn without(name: &'static str) -> impl Fn(&Value) -> Vec<u8> {
+    move |document| {
+        let mut document = document.clone();
+        document.as_object_mut().unwrap().remove(name).unwrap();
+        document.to_string().into_bytes()
+    }
+}
+
+fn cut(part: usize) -> impl Fn(&Value) -> Vec<u8> {
+    move |document| {
+        let text = document.to_string().into_bytes();
+        text[..text.len() * part / 10].to_vec()
+    }
+}
+
+fn raw(bytes: &[u8]) -> impl Fn(&Value) -> Vec<u8> + use<> {
+    let bytes = bytes.to_vec();
+    move |_| bytes.clone()
+}
+
+type Damage = Box<dyn Fn(&Value) -> Vec<u8>>;
+
+fn damages() -> Vec<Damage> {
+    let mut damages: Vec<Damage> = Vec::new();
+    let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
+    for bytes in [
+        &b""[..],
+        b" ",
+        b"null",
+        b"true",
+        b"7",
+        b"[]",
+        b"{}",
+        b"\"text\"",
+        b"not json",
+        b"\x1b[2J\x1b]0;x\x07",
+        b"\0",
+        b"{\xff\xfe}",
+        b"\xff\xfe\xfd",
+        b"<html>",
+        b"{\"id\": \"\x1b[31m\"}",
+        deep.as_bytes(),
+    ] {
+        damages.push(Box::new(raw(bytes)));
+    }
+    for part in 1..10 {
+        damages.push(Box::new(cut(part)));
+    }
+    for name in ["id", "spec", "stage", "attempts", "created_at", "updated_at", "simulated"] {
+        damages.push(Box::new(without(name)));
+    }
+    for (path, value) in [
+        ("/id", json!("another")),
+        ("/id", json!(7)),
+        ("/id", json!("")),
+        ("/id", json!("../../etc/passwd")),
+        ("/spec", json!([])),
+        ("/spec", json!("flux")),
+        ("/spec/model", json!(7)),
+        ("/spec/prompt", json!({"a": 1})),
+        ("/spec/parameters", json!([1, 2])),
+        ("/stage", json!("queued")),
+        ("/stage", json!({})),
+        ("/stage/name", json!("exploded")),
+        ("/stage/name", json!("done")),
+        ("/stage/name", json!("cancelled")),
+        ("/stage/name", json!("submitting")),
+        ("/stage/name", json!("\u{1b}[2J")),
+        ("/stage/name", json!(null)),
+        ("/attempts", json!([])),
+        ("/attempts", json!({})),
+        ("/attempts", json!([{}])),
+        ("/attempts/0/number", json!(-1)),
+        ("/attempts/0/number", json!(1e300)),
+        ("/attempts/0/steps", json!("none")),
+        ("/attempts/0/reserved", json!("a lot")),
+        ("/attempts/0/charge", json!({"amount": "free"})),
+        ("/attempts/0/receipt", json!("yes")),
+        ("/created_at", json!("yesterday")),
+        ("/created_at", json!(0)),
+        ("/updated_at", json!("9999999-01-01T00:00:00Z")),
+        ("/simulated", json!("no")),
+        ("/simulated", json!(false)),
+        ("/hidden", json!("no")),
+        ("/tags", json!("one")),
+        ("/claim", json!({"worker": 7})),
+        ("/not_before", json!("soon")),
+    ] {
+        damages.push(Box::new(put(path, value)));
+    }
+    damages.push(Box::new(|document| {
+        // Two attempts of one number: their charges would be one.
+        let mut document = document.clone();
+        let first = document["attempts"][0].clone();
+        document["attempts"].as_array_mut().unwrap().push(first);
+        document.to_string().into_bytes()
+    }));
+    damages.push(Box::new(|document| format!("{document}{}", "x".repeat(3 << 20)).into_bytes()));
+    damages
+}
+
+fn rows(database: &Connection) -> BTreeMap<String, Vec<Cell>> {
+    let mut query = database.prepare("SELECT * FROM jobs").unwrap();
+    let columns = query.column_count();
+    let rows = query.query_map([], |row| {
+        let document: Vec<u8> = row.get_ref("document")?.as_bytes().unwrap().to_vec();
+        let others = (0..columns - 1).map(|column| row.get(column)).collect::<Result<Vec<Cell>, _>>()?;
+        Ok((row.get(0)?, others.into_iter().chain([Cell::Blob(document)]).collect()))
+    });
+    rows.unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn damaged_documents_are_named_and_stay_as_they_are_and_the_good_ones_finish() {
+    let house = House::new();
+    let damages = damages();
+    assert!(damages.len() >= 60, "{}", damages.len());
+    let ids = house.queue(damages.len() + 5);
+    let (bad, good) = ids.split_at(damages.len());
+    let database = Connection::open(house.data().join("darkroom.db")).unwrap();
+    for (id, damage) in bad.iter().zip(&damages) {
+        let document: String =
+            database.query_row("SELECT document FROM jobs WHERE id = ?", [id], |row| row.get(0)).unwrap();
+        let changed_document = damage(&serde_json::from_str(&document).unwrap());
+        // A cast keeps the bytes, whatever they are.
+        let changed = database
+            .execute("UPDATE jobs SET document = CAST(?1 AS TEXT) WHERE id = ?2", (changed_document, id))
+            .unwrap();
+        assert_eq!(changed, 1);
+    }
+    let before = rows(&database);
+
+    let output = house.run(&["worker", "--until-idle"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(!text(&output.stderr).contains("panicked"));
+    let output = house.run(&["jobs", "list", "--json", "--limit", "100000"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut expected = good.to_vec();
+    expected.reverse();
+    assert_eq!(crate::support::ids(&listed), expected);
+    assert!(listed.as_array().unwrap().iter().all(|job| job["status"] == "done"), "{listed}");
+    let said = text(&output.stderr);
+    assert!(said.matches("cannot be read and is left as it is").count() >= 20, "{said}");
+    assert!(said.contains(&format!("and {} more jobs that cannot be read", bad.len() - 20)), "{said}");
+    assert!(!said.chars().any(|character| character.is_control() && character != '\n'), "{said:?}");
+
+    // Each of them says by itself what is wrong, and takes no order.
+    for id in [&bad[0], &bad[20], &bad[40], &bad[60]] {
+        for order in [&["jobs", "show"][..], &["jobs", "retry"], &["jobs", "cancel"], &["jobs", "approve"]] {
+            let said = house.fails(1, &[order, &[id.as_str()]].concat());
+            assert!(said.contains("cannot be read") && said.contains(id.as_str()), "{order:?}: {said}");
+        }
+    }
+    let after = rows(&database);
+    for id in bad {
+        assert_eq!(before[id], after[id], "{id} was touched");
+    }
+    // Nothing of them was ordered.
+    let bill = books::bill(&house);
+    assert_eq!(bill.len(), good.len());
+    let costs = house.json(&["costs", "--json", "--days", "2"]);
+    assert_eq!(books::dollars(&costs["total_usd"]), books::total(&bill));
+}

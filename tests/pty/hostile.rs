@@ -1,0 +1,42 @@
+//! Text from strangers in a real terminal: pasted control characters change nothing but the prompt.
+
+use super::terminal::{ENTER, Terminal};
+use crate::support::House;
+
+#[test]
+fn a_pasted_prompt_with_control_characters_leaves_the_screen_whole() {
+    let house = House::new();
+    let mut terminal = Terminal::console(&house);
+    terminal.wait_for("No jobs yet.");
+    terminal.send("n");
+    terminal.wait_for("Describe it, then press Enter.");
+    let hostile = "kite one\r\nline two\x07\x1b[2J\x1b]0;owned\x07\x1b[31mred\x08\x08 \u{202e}turned\u{202c} \u{200b}wide 猫 \x0c\u{9b}5mend";
+    terminal.paste(hostile);
+    terminal.wait_for("kite one");
+    terminal.wait_for("end");
+    assert!(terminal.text().contains("line two"), "a pasted line break does not submit:\n{}", terminal.text());
+    assert!(terminal.text().contains("New job"));
+    terminal.send(ENTER);
+    terminal.wait_for("✓ done");
+
+    let text = terminal.text();
+    assert!(!terminal.bytes.windows(2).any(|pair| pair == b"\x1b]"), "no command reached the terminal");
+    assert!(!terminal.bytes.contains(&7), "no bell rang");
+    assert!(text.lines().next().unwrap_or_default().contains("SIMULATED"), "{text}");
+    assert!(text.lines().last().unwrap_or_default().contains("? help"), "{text}");
+    assert!(!text.contains('\u{202e}'), "no letter turns the line around");
+    let row = terminal.row_with("✓ done");
+    assert!(row.contains("kite one") && row.starts_with('│'), "{row}");
+    // What is drawn anew is what was there.
+    terminal.wait_for_silence(std::time::Duration::from_millis(300));
+    let before = terminal.text();
+    terminal.send("\x0c");
+    terminal.wait_until("the frame drawn anew", |now| strip_ages(&now.text()) == strip_ages(&before));
+    let jobs = house.jobs();
+    assert_eq!(jobs.len(), 1, "one paste, one job");
+}
+
+/// Ages go on while the test runs.
+fn strip_ages(text: &str) -> String {
+    text.replace(|character: char| character.is_ascii_digit(), "0")
+}

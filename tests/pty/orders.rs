@@ -1,0 +1,147 @@
+//! What is done to jobs by keys: each key answers on the screen, and the store agrees.
+
+use super::terminal::{ENTER, ESCAPE, Terminal};
+use crate::support::{House, ids};
+
+fn status(house: &House, id: &str) -> String {
+    let job = house.json(&["jobs", "show", id, "--json"]);
+    job["status"].as_str().expect("a status").to_owned()
+}
+
+fn make(terminal: &mut Terminal, prompt: &str) {
+    terminal.send("n");
+    terminal.wait_for("Describe it, then press Enter.");
+    terminal.send(prompt);
+    terminal.wait_for(prompt);
+    terminal.send(ENTER);
+}
+
+#[test]
+fn a_failed_job_is_retried_with_r() {
+    let house = House::new();
+    let mut terminal = Terminal::console(&house);
+    make(&mut terminal, "moth [sim:error]");
+    terminal.wait_for("✗ failed");
+    terminal.wait_for("1 failed");
+    terminal.send("r");
+    terminal.wait_for("1 job queued again");
+    terminal.wait_for("attempt 2");
+    terminal.wait_until("it failed again", |terminal| {
+        terminal.text().contains("✗ failed") && terminal.text().contains("1 failed")
+    });
+    let job = house.jobs().remove(0);
+    assert_eq!(job["attempts_total"], 2, "{job}");
+}
+
+#[test]
+fn a_queued_job_is_cancelled_with_x_and_put_back_with_u() {
+    let house = House::new();
+    let mut terminal = Terminal::console(&house);
+    terminal.send("p");
+    terminal.wait_for("paused");
+    make(&mut terminal, "a kite that waits");
+    terminal.wait_for("queued");
+    let id = ids(&serde_json::Value::Array(house.jobs())).remove(0);
+    terminal.send("x");
+    terminal.wait_for("1 job cancelled");
+    terminal.wait_for("⊘ cancelled");
+    assert_eq!(status(&house, &id), "cancelled");
+    terminal.send("u");
+    terminal.wait_for("1 job put back");
+    assert_eq!(status(&house, &id), "queued");
+    terminal.send("p");
+    terminal.wait_for("✓ done");
+    terminal.wait_for_no("paused");
+    terminal.send("a");
+    terminal.wait_for("★ approved");
+    assert_eq!(status(&house, &id), "approved");
+}
+
+#[test]
+fn the_filter_stays_until_escape_clears_it() {
+    let house = House::new();
+    house.queue(11);
+    house.json(&["submit", "--json", "a zeppelin at noon"]);
+    let mut terminal = Terminal::console(&house);
+    terminal.wait_for("12 done");
+    terminal.send("/");
+    terminal.send("zeppelin");
+    terminal.wait_until("one row", |terminal| terminal.text().matches("✓ done").count() == 1);
+    assert!(terminal.row_with("✓ done").contains("a zeppelin at noon"));
+    terminal.send(ENTER);
+    terminal.wait_until("the filter stays", |terminal| terminal.text().matches("✓ done").count() == 1);
+    terminal.send(ESCAPE);
+    terminal.wait_until("every row", |terminal| terminal.text().matches("✓ done").count() == 12);
+}
+
+#[test]
+fn every_screen_opens_with_its_key_and_goes_with_escape() {
+    let house = House::new();
+    house.queue(2);
+    let mut terminal = Terminal::console(&house);
+    terminal.wait_for("2 done");
+    for (key, words) in
+        [("?", "╭ Keys"), ("$", "╭ Costs"), ("L", "f follow"), (":", "╭ "), (ENTER, "Esc back"), ("i", "Esc back")]
+    {
+        let before = terminal.row_with("Queue");
+        terminal.send(key);
+        terminal.wait_until(&format!("{key:?} shows {words:?}"), |terminal| {
+            terminal.text().contains(words) && !terminal.text().lines().last().unwrap_or_default().contains("q quit")
+        });
+        terminal.send(ESCAPE);
+        terminal.wait_for("q quit");
+        assert_eq!(terminal.row_with("Queue"), before, "{key:?}");
+    }
+    terminal.send(":");
+    terminal.send("pause");
+    terminal.wait_for("pause or resume the intake");
+    terminal.send(ENTER);
+    terminal.wait_for("paused");
+}
+
+#[test]
+fn a_key_without_a_meaning_says_so_and_names_the_help() {
+    let mut terminal = Terminal::console(&House::new());
+    terminal.wait_for("No jobs yet.");
+    terminal.send("Z");
+    terminal.wait_for("Z does nothing here · ? shows the keys of this place");
+    terminal.send("x");
+    terminal.wait_for("no job is selected");
+    terminal.wait_for_no("Z does nothing");
+}
+
+#[test]
+fn old_prompts_come_back_newest_first() {
+    let house = House::new();
+    let mut terminal = Terminal::console(&house);
+    make(&mut terminal, "an older prompt");
+    terminal.wait_for("1 done");
+    make(&mut terminal, "a newer prompt");
+    terminal.wait_for("2 done");
+    terminal.send("n");
+    terminal.wait_for("Describe it, then press Enter.");
+    terminal.send("\x10");
+    terminal.wait_until("the newer one in the form", |terminal| terminal.text().contains("│ │ │ a newer prompt"));
+    terminal.send("\x10");
+    terminal.wait_until("the older one in the form", |terminal| terminal.text().contains("│ │ │ an older prompt"));
+}
+
+#[test]
+fn escape_keeps_the_draft_of_the_form() {
+    let house = House::new();
+    let mut terminal = Terminal::console(&house);
+    terminal.wait_for("No jobs yet.");
+    terminal.send("n");
+    terminal.wait_for("Describe it, then press Enter.");
+    terminal.send("half a thought");
+    terminal.wait_for("half a thought");
+    terminal.send(ESCAPE);
+    terminal.wait_for_no("New job");
+    assert!(house.jobs().is_empty(), "nothing was ordered");
+    terminal.send("n");
+    terminal.wait_for("half a thought");
+    terminal.send(" and its end");
+    terminal.send(ENTER);
+    terminal.wait_for("✓ done");
+    assert_eq!(house.jobs()[0]["prompt"], "half a thought and its end");
+}

@@ -1,0 +1,116 @@
+//! A window that changes its size while jobs run; terminals without colours, and without anything but ASCII.
+
+use super::terminal::Terminal;
+use crate::support::House;
+
+/// Every row is part of the console: nothing of an earlier size is left.
+fn check_frame(terminal: &Terminal, columns: u16, rows: u16) {
+    let text = terminal.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), usize::from(rows), "{text}");
+    assert!(lines[0].contains("SIMULATED"), "{columns}x{rows}:\n{text}");
+    assert_eq!(text.matches("SIMULATED").count(), 1, "{columns}x{rows}:\n{text}");
+    let footer = lines.iter().rposition(|line| !line.trim().is_empty());
+    assert_eq!(footer, Some(lines.len() - 1), "{columns}x{rows}:\n{text}");
+    assert_eq!(text.matches("? help").count(), 1, "{columns}x{rows}:\n{text}");
+    // Every corner has its partner: frames are whole.
+    for (left, right) in [('╭', '╮'), ('╰', '╯')] {
+        assert_eq!(text.matches(left).count(), text.matches(right).count(), "{columns}x{rows}:\n{text}");
+    }
+}
+
+#[test]
+fn a_window_that_changes_its_size_while_jobs_run_is_never_left_with_garbage() {
+    let mut house = House::new();
+    house.set("DARKROOM_SIMULATOR_SPEED", "10");
+    house.queue(40);
+    let mut terminal = Terminal::start(&house, &["--slots", "3"], 200, 60);
+    terminal.wait_for("● live");
+    terminal.wait_for("running");
+    let sizes = [(200, 60), (80, 24), (40, 12), (30, 5), (40, 12), (80, 24), (200, 60), (30, 5), (200, 60)];
+    for (columns, rows) in sizes {
+        terminal.resize(columns, rows);
+        if columns < 40 {
+            terminal.wait_until("the one sentence", |terminal| {
+                let words = terminal.text().split_whitespace().collect::<Vec<_>>().join(" ");
+                words.starts_with("SIMULATED: ") && words.ends_with("needs 40x12")
+            });
+            let words = terminal.text();
+            assert!(words.contains("running") && words.contains('$'), "{words}");
+            assert!(!words.contains(['│', '╭', '━']), "{words}");
+        } else {
+            terminal.wait_until("the footer in the last row", |terminal| {
+                let text = terminal.text();
+                let lines: Vec<&str> = text.lines().collect();
+                lines.first().is_some_and(|line| line.contains("SIMULATED"))
+                    && lines.last().is_some_and(|line| line.contains("? help"))
+            });
+            check_frame(&terminal, columns, rows);
+        }
+    }
+    terminal.wait_for("40 done");
+    check_frame(&terminal, 200, 60);
+}
+
+/// The parameters of every sequence that sets how cells look.
+fn attributes(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    text.split("\x1b[")
+        .skip(1)
+        .filter_map(|part| {
+            let end =
+                part.find(|character: char| !character.is_ascii_digit() && !matches!(character, ';' | ':' | '?'))?;
+            part[end..].starts_with('m').then(|| part[..end].to_owned())
+        })
+        .collect()
+}
+
+fn is_colour(parameters: &str) -> bool {
+    parameters
+        .split([';', ':'])
+        .filter_map(|number| number.parse::<u32>().ok())
+        .any(|number| matches!(number, 30..=38 | 40..=48 | 90..=97 | 100..=107))
+}
+
+/// Makes one picture and looks at it, at the help and at the costs.
+fn walk(terminal: &mut Terminal, done: &str) {
+    terminal.wait_for("No jobs yet.");
+    terminal.send("n");
+    terminal.wait_for("Describe it, then press Enter.");
+    terminal.send("a kite\r");
+    terminal.wait_for(done);
+    for (key, words) in [("$", "Costs"), ("?", "Keys")] {
+        terminal.send(key);
+        terminal.wait_for(words);
+        terminal.send("\x1b");
+        terminal.wait_for_no(&format!("{words} "));
+    }
+    terminal.send("i");
+    terminal.wait_for_no("Queue");
+}
+
+#[test]
+fn without_colours_no_cell_has_one() {
+    let mut house = House::new();
+    house.set("NO_COLOR", "1");
+    let mut terminal = Terminal::console(&house);
+    walk(&mut terminal, "✓ done");
+    let coloured: Vec<String> =
+        attributes(&terminal.bytes).into_iter().filter(|parameters| is_colour(parameters)).collect();
+    assert!(coloured.is_empty(), "{coloured:?}");
+    assert!(
+        attributes(&terminal.bytes).iter().any(|parameters| parameters.split(';').any(|part| part == "7")),
+        "SIMULATED stays reversed"
+    );
+}
+
+#[test]
+fn in_ascii_every_letter_is_ascii() {
+    let house = House::new();
+    let mut terminal = Terminal::start(&house, &["--ascii"], 120, 40);
+    terminal.wait_for("* live");
+    walk(&mut terminal, "+ done");
+    let strange: Vec<char> =
+        String::from_utf8_lossy(&terminal.bytes).chars().filter(|character| !character.is_ascii()).collect();
+    assert!(strange.is_empty(), "{strange:?}");
+}

@@ -1,0 +1,43 @@
+//! Trouble of the account: no more orders are sent, nothing is lost, and one line says what to do.
+
+use darkroom::simulator::{self, SimulatorOptions, Speed};
+
+use crate::support::{House, books, path_text, text};
+
+fn queue(house: &House, trouble: &str) {
+    let lines: Vec<String> = ["first", trouble, "third", "fourth"]
+        .iter()
+        .map(|prompt| format!(r#"{{"prompt": "{prompt}", "model": "flux-2-klein-4b", "width": 64, "height": 64}}"#))
+        .collect();
+    let file = house.file("jobs.jsonl", &lines.join("\n"));
+    house.json(&["submit", "--json", "--file", path_text(&file)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_credits_or_a_bad_key_stop_the_intake_and_bill_nothing() {
+    for (directive, line) in [("402", "no credits left"), ("403", "the API key is refused")] {
+        let house = House::new();
+        // The simulator lives here, so that it remembers between two workers what it has spoilt already.
+        let options = SimulatorOptions { speed: Speed::Instant, ..SimulatorOptions::default() };
+        let simulator = simulator::shared(&house.data(), options).await.unwrap();
+        queue(&house, &format!("second [sim:{directive}*1]"));
+        let output = house.run(&["worker", "--until-idle", "--slots", "1"]);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        let said = text(&output.stderr);
+        let last = said.lines().last().unwrap();
+        assert!(last.starts_with("darkroom: jobs were left in the queue:") && last.contains(line), "{said}");
+        assert!(!said.contains("p resumes"), "nobody can press a key here: {said}");
+        let jobs = house.jobs();
+        let held: Vec<&str> = jobs.iter().filter_map(|job| job["hold"]["kind"].as_str()).collect();
+        assert_eq!(held, ["account"], "{directive}");
+        let queued = jobs.iter().filter(|job| job["status"] == "queued").count();
+        assert_eq!(queued, 3, "one was done before, the others wait");
+        assert!(jobs.iter().filter(|job| job["status"] == "queued").all(|job| job["cost_basis"].is_null()));
+        assert_eq!(books::bill(&house).keys().collect::<Vec<_>>(), ["first"]);
+        // The trouble is mended (it strikes once): a new start lets all of them go.
+        let output = house.run(&["worker", "--until-idle"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert_eq!(books::check(&house, 4), 4);
+        simulator.shutdown().await;
+    }
+}

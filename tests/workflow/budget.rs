@@ -1,0 +1,79 @@
+//! The cap of a day: exactly what fits is ordered, the rest is held with the reason, and a higher cap lets it go.
+
+use std::process::Child;
+use std::time::Instant;
+
+use rust_decimal::Decimal;
+use serde_json::Value;
+
+use crate::support::{House, books, text};
+
+/// Waits until the jobs are as wanted, looking through the program itself.
+fn until(house: &House, worker: &mut Child, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    let begun = Instant::now();
+    loop {
+        let jobs = house.jobs();
+        if wanted(&jobs) {
+            return jobs;
+        }
+        assert!(worker.try_wait().unwrap().is_none(), "the worker ended before {what}");
+        assert!(begun.elapsed().as_secs() < 60, "{what} did not come: {jobs:?}");
+    }
+}
+
+fn held(jobs: &[Value]) -> Vec<&Value> {
+    jobs.iter().filter(|job| job["hold"]["kind"] == "budget").collect()
+}
+
+fn done(jobs: &[Value]) -> usize {
+    jobs.iter().filter(|job| job["status"] == "done").count()
+}
+
+#[cfg(unix)]
+fn interrupt(worker: Child) -> String {
+    rustix::process::kill_process(rustix::process::Pid::from_child(&worker), rustix::process::Signal::INT).unwrap();
+    let output = worker.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    text(&output.stderr)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_cap_lets_through_what_fits_and_a_higher_one_the_rest() {
+    let mut house = House::new();
+    house.queue(10);
+    // A job costs $0.014: three fit under five cents, exactly five under seven.
+    for (cap, fit) in [("0.05", 3), ("0.07", 5)] {
+        house.set("DARKROOM_BUDGET_DAILY_USD", cap);
+        let mut worker = house.command(&["worker"]).spawn().unwrap();
+        let jobs = until(&house, &mut worker, "the cap", |jobs| done(jobs) == fit && held(jobs).len() == 10 - fit);
+        for job in held(&jobs) {
+            assert_eq!(job["status"], "queued");
+            assert!(job["hold"]["message"].as_str().unwrap().starts_with("budget of the day, $0.0"), "{job}");
+            assert!(job["not_before"].is_string(), "{job}");
+        }
+        let said = interrupt(worker);
+        assert_eq!(said.matches("budget is used up").count(), 1, "{said}");
+        let cap: Decimal = cap.parse().unwrap();
+        let bill = books::total(&books::bill(&house));
+        assert!(bill <= cap && bill + Decimal::new(14, 3) > cap, "{bill} under {cap}");
+    }
+    house.set("DARKROOM_BUDGET_DAILY_USD", "1");
+    assert!(house.run(&["worker", "--until-idle"]).status.success());
+    assert_eq!(books::check(&house, 10), 10);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_price_that_is_not_known_does_not_fit_under_any_cap() {
+    let mut house = House::new();
+    house.set("DARKROOM_BUDGET_DAILY_USD", "1000");
+    let picture = super::workshop::small_picture(&house.path("in.png"));
+    house.json(&["submit", "--model", "deblur-v1", "--image", &picture, "--json"]);
+    let mut worker = house.command(&["worker"]).spawn().unwrap();
+    let jobs = until(&house, &mut worker, "the hold", |jobs| held(jobs).len() == 1);
+    assert!(jobs[0]["hold"]["message"].as_str().unwrap().contains("price unknown"), "{}", jobs[0]);
+    interrupt(worker);
+    // The program that holds the job has ordered nothing: there is not even a bill.
+    assert_eq!(books::bill(&house).len(), 0);
+}

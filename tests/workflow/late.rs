@@ -1,0 +1,123 @@
+//! Workers that were suspended over their claim and wake up late: whatever became of the job meanwhile, the receipt that they
+//! hold is added to it, and every cent is explained.
+
+use darkroom::costs::Basis;
+use darkroom::engine::effects::{EffectError, Ran};
+use darkroom::jobs::{FailureCode, Job, Stage, StageName};
+use darkroom::simulator::Speed;
+
+use super::workshop::{Workshop, within};
+use crate::support::books;
+
+/// Longer than any claim.
+const AN_HOUR: i64 = 3_600;
+
+fn is_given_up(job: &Job) -> bool {
+    matches!(&job.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_given_up_goes_on_with_the_late_receipt() {
+    let workshop = Workshop::new(Speed::Instant).await;
+    let id = workshop.submit("a fox").await;
+    workshop.door.shut();
+    let suspended = workshop.run_due("suspended", &workshop.door).await;
+    workshop.door.answered(1).await;
+    workshop.clock.forward(AN_HOUR);
+    let other = workshop.another_door();
+    assert_eq!(workshop.run_due("other", &other).await.await.unwrap(), Ok(Ran::Ended));
+    let given_up = workshop.job(&id).await;
+    assert!(is_given_up(&given_up));
+    assert_eq!(given_up.cost_basis(), Some(Basis::Unconfirmed));
+    workshop.door.open();
+    assert_eq!(within("its end", suspended).await.unwrap(), Ok(Ran::Ended));
+    let job = workshop.job(&id).await;
+    assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Done, 1));
+    assert_eq!((other.answers(), workshop.door.answers()), (0, 1), "nobody sent it twice");
+    assert_eq!(books::check(&workshop.house, 1), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_receipt_of_a_job_that_was_retried_explains_the_first_cent() {
+    let workshop = Workshop::new(Speed::Instant).await;
+    let id = workshop.submit("a fox").await;
+    workshop.door.shut();
+    let suspended = workshop.run_due("suspended", &workshop.door).await;
+    workshop.door.answered(1).await;
+    workshop.clock.forward(AN_HOUR);
+    let other = workshop.another_door();
+    workshop.run_due("other", &other).await.await.unwrap().unwrap();
+    workshop.desk.retry(vec![id.clone()]).await.unwrap();
+    workshop.door.open();
+    assert_eq!(within("its end", suspended).await.unwrap(), Err(EffectError::Lost), "the new attempt is not its own");
+    let job = workshop.job(&id).await;
+    assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Queued, 2));
+    assert_eq!(job.cost().unwrap().decimal(), books::total(&books::bill(&workshop.house)));
+    workshop.work().await;
+    let job = workshop.job(&id).await;
+    assert_eq!(job.stage_name(), StageName::Done);
+    let (times, billed) = books::bill(&workshop.house)["a fox"];
+    assert_eq!((times, billed), (2, job.cost().unwrap().decimal()));
+    assert!(job.charges().all(|charge| charge.basis == Basis::Quoted || charge.basis == Basis::Settled));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_receipt_does_not_give_up_an_order_that_another_worker_is_sending() {
+    let workshop = Workshop::new(Speed::Instant).await;
+    let id = workshop.submit("a fox").await;
+    workshop.door.shut();
+    let suspended = workshop.run_due("suspended", &workshop.door).await;
+    workshop.door.answered(1).await;
+    workshop.clock.forward(AN_HOUR);
+    let other = workshop.another_door();
+    workshop.run_due("other", &other).await.await.unwrap().unwrap();
+    workshop.desk.retry(vec![id.clone()]).await.unwrap();
+    // The other worker's order is on its way when the first one wakes up.
+    other.shut();
+    let sending = workshop.run_due("other", &other).await;
+    other.answered(1).await;
+    workshop.door.open();
+    assert_eq!(within("its end", suspended).await.unwrap(), Err(EffectError::Lost));
+    let job = workshop.job(&id).await;
+    assert_eq!(job.stage_name(), StageName::Submitting, "the other worker's note stands");
+    assert!(job.attempts[0].receipt.is_some());
+    other.open();
+    assert_eq!(within("its end", sending).await.unwrap(), Ok(Ran::Ended));
+    let job = workshop.job(&id).await;
+    assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Done, 2));
+    let (times, billed) = books::bill(&workshop.house)["a fox"];
+    assert_eq!((times, billed), (2, job.cost().unwrap().decimal()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_receipt_of_a_job_that_somebody_else_saved_is_booked_once() {
+    let workshop = Workshop::new(Speed::Instant).await;
+    let id = workshop.submit("a fox").await;
+    workshop.door.shut();
+    let suspended = workshop.run_due("suspended", &workshop.door).await;
+    workshop.door.answered(1).await;
+    // A second handle of the same database changes the document between the order and its save.
+    let second = darkroom::store::sqlite::SqliteStore::open(&workshop.house.data().join("darkroom.db")).unwrap();
+    let mut job = workshop.job(&id).await;
+    job.tags.push("seen".to_owned());
+    darkroom::store::Store::save(&second, darkroom::store::Save::plain(&job)).await.unwrap();
+    workshop.door.open();
+    assert_eq!(within("its end", suspended).await.unwrap(), Ok(Ran::Ended));
+    let job = workshop.job(&id).await;
+    assert_eq!((job.stage_name(), job.tags), (StageName::Done, vec!["seen".to_owned()]));
+    assert_eq!(books::check(&workshop.house, 1), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_was_suspended_before_its_order_sends_nothing() {
+    let workshop = Workshop::new(Speed::Instant).await;
+    let id = workshop.submit("a fox").await;
+    // The claim that it writes would run out before an answer could come: the note goes back.
+    let ran = workshop.run_with_a_short_lease().await;
+    assert_eq!(ran, Ok(Ran::PutOff));
+    let job = workshop.job(&id).await;
+    assert_eq!((job.stage_name(), workshop.door.answers()), (StageName::Queued, 0));
+    assert!(job.hold().unwrap().line().contains("suspended"));
+    workshop.work().await;
+    assert_eq!(books::check(&workshop.house, 1), 1);
+}

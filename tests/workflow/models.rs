@@ -1,0 +1,70 @@
+//! Every model of the catalog makes a picture with as little as it takes, and its booked cost is its bill to the cent's part.
+
+use std::collections::BTreeMap;
+
+use darkroom::jobs::{Catalog, Model, ParameterKind};
+use darkroom::simulator::Ledger;
+use serde_json::{Value, json};
+
+use super::workshop::small_picture;
+use crate::support::{House, books, path_text, text};
+
+/// The least that the model takes: a prompt unless it takes none, and what is required.
+fn least(model: &Model, picture: &str) -> Value {
+    let mut line = json!({"model": model.name});
+    if model.prompt.is_some() {
+        line["prompt"] = json!(format!("a picture by {}", model.name));
+    }
+    for parameter in model.parameters.iter().filter(|parameter| parameter.required) {
+        line[&parameter.name] = match &parameter.kind {
+            ParameterKind::Image => json!(picture),
+            ParameterKind::Images { .. } => json!([picture]),
+            ParameterKind::Integer { .. } => json!(512),
+            other => panic!("{}: {} is required and a {other:?}", model.name, parameter.name),
+        };
+    }
+    line
+}
+
+#[test]
+fn every_model_makes_a_picture_for_what_the_bill_says() {
+    let house = House::new();
+    let picture = small_picture(&house.path("in.png"));
+    let models = &Catalog::builtin().models;
+    assert!(models.len() >= 20, "the catalog lost models");
+    // A model that works on an image and was given none is told so before anything is sent.
+    let mut lines: Vec<String> = models.iter().map(|model| least(model, &picture).to_string()).collect();
+    // References beside the prompt cost more: one job with two of them.
+    let references =
+        json!({"model": "flux-2-pro", "prompt": "references", "input_image": picture, "input_image_2": picture});
+    lines.push(references.to_string());
+    let file = house.file("models.jsonl", &lines.join("\n"));
+    house.json(&["submit", "--json", "--file", path_text(&file)]);
+    let output = house.run(&["worker", "--until-idle"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+
+    let mut billed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for entry in Ledger::read(&house.data()).unwrap() {
+        billed.entry(entry.model).or_default().push(entry.credits.to_usd().to_string());
+    }
+    let mut booked: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for job in house.jobs() {
+        assert_eq!((&job["status"], &job["error"]), (&"done".into(), &Value::Null), "{job}");
+        assert!(matches!(job["cost_basis"].as_str(), Some("quoted" | "settled")), "{job}");
+        let (width, height) = (job["image"]["width"].as_u64().unwrap(), job["image"]["height"].as_u64().unwrap());
+        assert!(width >= 64 && height >= 64, "{job}");
+        let file = url::Url::parse(job["image_url"].as_str().unwrap()).unwrap().to_file_path().unwrap();
+        let decoded = image::load_from_memory(&std::fs::read(file).unwrap()).unwrap();
+        assert_eq!((u64::from(decoded.width()), u64::from(decoded.height())), (width, height), "{job}");
+        let model = job["model"].as_str().unwrap().to_owned();
+        booked.entry(model).or_default().push(job["cost_usd"].as_str().unwrap().to_owned());
+    }
+    for amounts in billed.values_mut().chain(booked.values_mut()) {
+        amounts.sort();
+    }
+    assert_eq!(booked, billed);
+    assert_eq!(booked.len(), models.len());
+    let costs = house.json(&["costs", "--json", "--days", "2"]);
+    assert_eq!(books::dollars(&costs["total_usd"]), books::total(&books::bill(&house)));
+    assert_eq!((&costs["unknown_usd"], &costs["unpriced_count"]), (&"0".into(), &0.into()));
+}

@@ -1,0 +1,304 @@
+//! The engine's parts around one house, for tests that move the clock, hold an answer back, or give orders: real HTTP client,
+//! real SQLite, real files, and the simulator that the house's programs would use.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, SubsecRound, Utc};
+use darkroom::bucket::folder::FolderBucket;
+use darkroom::costs::Credits;
+use darkroom::engine::effects::{EffectError, Effects, Observer, Ran};
+use darkroom::engine::local::{self, EngineEnd, EngineHandle, Presence};
+use darkroom::engine::{self, Command, Desk, Event, Mode, NewJob, Ports, Progress, Settings};
+use darkroom::jobs::{Job, JobId, Receipt, Spec, StageName, Ticket, WorkerId};
+use darkroom::provider::bfl::{FluxClient, FluxOptions};
+use darkroom::provider::{CheckError, CreditsError, FetchError, Look, Order, Picture, Provider, Sample, SubmitError};
+use darkroom::simulator::{self, SharedSimulator, SimulatorOptions, Speed};
+use darkroom::store::sqlite::SqliteStore;
+use darkroom::store::{Due, Store};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::House;
+
+/// How long anything may take before a test calls it stuck.
+const STUCK: Duration = Duration::from_mins(1);
+
+/// Writes a small picture that every model takes as an input, and returns its path as text.
+pub fn small_picture(path: &Path) -> String {
+    image::RgbImage::from_pixel(256, 256, image::Rgb([180, 40, 20])).save(path).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// The machine's clock, put forward by hand.
+#[derive(Debug, Default)]
+pub struct MovedClock(AtomicI64);
+
+impl MovedClock {
+    pub fn forward(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    fn time(&self) -> DateTime<Utc> {
+        Utc::now().trunc_subsecs(6) + chrono::Duration::seconds(self.0.load(Ordering::SeqCst))
+    }
+}
+
+impl engine::Clock for MovedClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.time()
+    }
+}
+
+impl simulator::Clock for MovedClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.time()
+    }
+}
+
+/// The real client behind a door: answers to submits wait until it is open, as they would for a worker that is suspended.
+pub struct Door {
+    client: FluxClient,
+    clock: Arc<MovedClock>,
+    open: watch::Sender<bool>,
+    answered: watch::Sender<usize>,
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Door")
+    }
+}
+
+impl Door {
+    pub fn shut(&self) {
+        self.open.send_replace(false);
+    }
+
+    pub fn open(&self) {
+        self.open.send_replace(true);
+    }
+
+    /// How many submits the provider has answered.
+    pub fn answers(&self) -> usize {
+        *self.answered.borrow()
+    }
+
+    /// Waits until the provider has answered that many submits.
+    pub async fn answered(&self, count: usize) {
+        let mut answered = self.answered.subscribe();
+        within("an answer to a submit", answered.wait_for(|answers| *answers >= count)).await.unwrap();
+    }
+}
+
+#[async_trait]
+impl Provider for Door {
+    async fn prepare(&self, spec: &Spec) -> Result<Order, SubmitError> {
+        self.client.prepare(spec).await
+    }
+
+    async fn submit(&self, order: Order) -> Result<Receipt, SubmitError> {
+        let mut answer = self.client.submit(order).await;
+        if let Ok(receipt) = &mut answer {
+            // The client has the machine's clock, as the engine has outside of tests.
+            receipt.accepted_at = self.clock.time();
+        }
+        self.answered.send_modify(|answers| *answers += 1);
+        let _ = self.open.subscribe().wait_for(|open| *open).await;
+        answer
+    }
+
+    async fn check(&self, ticket: &Ticket) -> Result<Look, CheckError> {
+        self.client.check(ticket).await
+    }
+
+    async fn fetch(&self, sample: &Sample) -> Result<Picture, FetchError> {
+        self.client.fetch(sample).await
+    }
+
+    async fn credits(&self) -> Result<Credits, CreditsError> {
+        self.client.credits().await
+    }
+}
+
+/// Hears nothing.
+struct Deaf;
+
+impl Observer for Deaf {
+    fn progress(&self, _: Progress) {}
+    fn account_trouble(&self, _: &str) {}
+    fn provider_full(&self) {}
+    fn posting(&self, _: bool) {}
+    fn over_budget(&self) {}
+}
+
+/// Everything around one house.
+pub struct Workshop {
+    pub house: House,
+    pub store: Arc<SqliteStore>,
+    pub desk: Desk,
+    /// The engine's clock.
+    pub clock: Arc<MovedClock>,
+    /// The simulator's clock.
+    pub simulated_clock: Arc<MovedClock>,
+    pub door: Arc<Door>,
+    simulator: SharedSimulator,
+}
+
+impl Workshop {
+    /// A new one, whose simulator works at that speed.
+    pub async fn new(speed: Speed) -> Self {
+        let house = House::new();
+        let (clock, simulated_clock) = (Arc::new(MovedClock::default()), Arc::new(MovedClock::default()));
+        let options = SimulatorOptions { speed, clock: simulated_clock.clone(), ..SimulatorOptions::default() };
+        let simulator = simulator::shared(&house.data(), options).await.unwrap();
+        let store = Arc::new(SqliteStore::open(&house.data().join("darkroom.db")).unwrap());
+        let desk = Desk::new(store.clone(), clock.clone(), true);
+        let door = Arc::new(door(&simulator, &clock));
+        Self { house, store, desk, clock, simulated_clock, door, simulator }
+    }
+
+    /// The ports, with the workshop's own door.
+    pub fn ports(&self) -> Ports {
+        self.ports_behind(self.door.clone())
+    }
+
+    fn ports_behind(&self, provider: Arc<Door>) -> Ports {
+        let bucket = Arc::new(FolderBucket::open(&self.house.data().join("pictures")).unwrap());
+        Ports { provider, store: self.store.clone(), bucket, clock: self.clock.clone() }
+    }
+
+    /// One more door to the same simulator.
+    pub fn another_door(&self) -> Arc<Door> {
+        Arc::new(door(&self.simulator, &self.clock))
+    }
+
+    /// Makes a small job.
+    pub async fn submit(&self, prompt: &str) -> JobId {
+        let acted = self.desk.submit(vec![small(prompt)]).await.unwrap();
+        acted.done[0].clone()
+    }
+
+    /// The job as it is stored.
+    pub async fn job(&self, id: &JobId) -> Job {
+        self.store.get(id).await.unwrap().unwrap()
+    }
+
+    /// Starts an engine.
+    pub fn engine(&self, settings: Settings) -> Engine {
+        let presence = Presence::enter(&self.house.data()).unwrap();
+        Engine { handle: local::start(self.ports(), settings, presence) }
+    }
+
+    /// Runs an engine until nothing is left.
+    pub async fn work(&self) -> EngineEnd {
+        self.engine(Settings { mode: Mode::UntilIdle, ..Settings::default() }).ended().await
+    }
+
+    /// Runs an engine until that job needs no worker any more; others are left where they are.
+    pub async fn work_on(&self, id: &JobId) {
+        let mut engine = self.engine(Settings::default());
+        while self.job(id).await.stage_name().is_active() {
+            engine.until("a change", |event| matches!(event, Event::Jobs(_) | Event::Slots { .. })).await;
+        }
+        engine.stop().await;
+    }
+
+    /// What a worker does with the due job whose claims run out before an order could be answered.
+    pub async fn run_with_a_short_lease(&self) -> Result<Ran, EffectError> {
+        let job = self.due().await;
+        let settings = Settings { lease: Duration::from_secs(1), ..Settings::default() };
+        let effects = Effects::new(self.ports(), settings, WorkerId::new("short"), Arc::new(Deaf));
+        effects.run(job, &CancellationToken::new()).await
+    }
+
+    async fn due(&self) -> Job {
+        let now = engine::Clock::now(self.clock.as_ref());
+        let due = Due { now, simulated: true, queued: true, gone: Vec::new(), limit: 1 };
+        self.store.due(due).await.unwrap().pop().expect("a job is due")
+    }
+
+    /// What one worker does with the due job, as a task of its own.
+    pub async fn run_due(&self, worker: &str, door: &Arc<Door>) -> JoinHandle<Result<Ran, EffectError>> {
+        let job = self.due().await;
+        let ports = self.ports_behind(door.clone());
+        let effects = Effects::new(ports, Settings::default(), WorkerId::new(worker), Arc::new(Deaf));
+        tokio::spawn(async move { effects.run(job, &CancellationToken::new()).await })
+    }
+}
+
+fn door(simulator: &SharedSimulator, clock: &Arc<MovedClock>) -> Door {
+    let options = FluxOptions::new(simulator.base_url(), Some("simulated".to_owned().into()));
+    Door {
+        client: FluxClient::new(options).unwrap(),
+        clock: clock.clone(),
+        open: watch::Sender::new(true),
+        answered: watch::Sender::new(0),
+    }
+}
+
+/// A job that is quick to draw.
+pub fn small(prompt: &str) -> NewJob {
+    let spec = Spec::new("flux-2-klein-4b", prompt).with("width", 64).with("height", 64);
+    NewJob { spec, tags: Vec::new() }
+}
+
+/// What it is, or a panic that says what did not come.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(STUCK, future).await.unwrap_or_else(|_| panic!("{what} did not come"))
+}
+
+/// A running engine.
+pub struct Engine {
+    handle: EngineHandle,
+}
+
+impl Engine {
+    pub async fn order(&self, command: Command) {
+        self.handle.commands.send(command).await.expect("the engine takes orders");
+    }
+
+    /// Reads events until one is as wanted.
+    pub async fn until(&mut self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
+        within(what, async {
+            loop {
+                let event = self.handle.events.recv().await.unwrap_or_else(|| panic!("it ended before {what}"));
+                if wanted(&event) {
+                    return event;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Reads events until the job is said to be in that stage.
+    pub async fn until_stage(&mut self, id: &JobId, stage: StageName) {
+        let is = |job: &Arc<Job>| &job.id == id && job.stage_name() == stage;
+        self.until(&format!("{id} {stage}"), |event| matches!(event, Event::Jobs(jobs) if jobs.iter().any(is))).await;
+    }
+
+    /// Whether it has ended already.
+    pub fn has_ended(&self) -> bool {
+        self.handle.finished.is_finished()
+    }
+
+    /// Reads everything until it has ended by itself.
+    pub async fn ended(mut self) -> EngineEnd {
+        within("the end of the engine", async {
+            while self.handle.events.recv().await.is_some() {}
+            self.handle.finished.await.unwrap()
+        })
+        .await
+    }
+
+    /// Asks it to stop and waits for that.
+    pub async fn stop(self) -> EngineEnd {
+        self.order(Command::Stop).await;
+        self.ended().await
+    }
+}
