@@ -125,7 +125,12 @@ impl Running {
                 Woken::Logs(0) => sources.logs = None,
                 Woken::Logs(_) => log_buffer.drain(..).for_each(|record| self.update(Message::Log(record))),
                 Woken::Picture(message) => self.update(Message::Picture(message)),
-                Woken::Signal(asked) => self.on_signal(asked),
+                Woken::Signal(asked) => {
+                    if let (Asked::Resized, Some(keys)) = (asked, sources.keys.as_mut()) {
+                        keys.size_changed();
+                    }
+                    self.on_signal(asked);
+                }
                 Woken::Told(notice) => self.update(Message::Told(notice)),
                 Woken::Time => {
                     if !self.app.is_dirty() {

@@ -4,7 +4,7 @@
 //! is gone it reads nothing for ever, at full speed. So this thread looks for a hang-up first, and whatever happens to it, the
 //! loop goes on.
 
-use std::io;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use crossterm::event::{self, Event};
@@ -16,8 +16,8 @@ const WAITING: usize = 256;
 /// The running thread. Dropping it ends the thread before the next key is read.
 pub struct Input {
     events: mpsc::Receiver<Event>,
-    /// Dropping this wakes the thread.
-    _wake: io::PipeWriter,
+    /// A byte wakes the thread; dropping it ends the thread.
+    wake: io::PipeWriter,
 }
 
 impl Input {
@@ -27,7 +27,16 @@ impl Input {
         let (ended, wake) = io::pipe()?;
         let terminal = readiness::Terminal::open(ended)?;
         std::thread::Builder::new().name("keys".to_owned()).spawn(move || read(&terminal, &sender))?;
-        Ok(Self { events, _wake: wake })
+        Ok(Self { events, wake })
+    }
+
+    /// The screen has another size: the thread takes that in now.
+    ///
+    /// Left for later, crossterm would find it together with the next key, return the size, and forget that a key is there
+    /// until another one comes.
+    pub fn size_changed(&mut self) {
+        // A thread that has ended needs no word.
+        let _ = self.wake.write_all(&[0]);
     }
 
     /// The next event; `None` once the terminal is gone. Cancel-safe.
@@ -67,7 +76,7 @@ const PATIENCE: Duration = Duration::from_millis(50);
 #[cfg(unix)]
 mod readiness {
     use std::fs::File;
-    use std::io::{self, IsTerminal, PipeReader};
+    use std::io::{self, IsTerminal, PipeReader, Read};
     use std::os::fd::{AsFd, OwnedFd};
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -104,7 +113,11 @@ mod readiness {
             match poll(&mut fds, limit) {
                 Ok(_) => {
                     let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
-                    fds[1].revents().is_empty() && !fds[0].revents().intersects(gone)
+                    let (terminal, word) = (fds[0].revents(), fds[1].revents());
+                    if word.contains(PollFlags::IN) && matches!((&self.ended).read(&mut [0; 64]), Ok(0) | Err(_)) {
+                        return false;
+                    }
+                    !word.intersects(gone) && !terminal.intersects(gone)
                 }
                 Err(error) => error == rustix::io::Errno::INTR,
             }

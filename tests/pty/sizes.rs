@@ -52,6 +52,23 @@ fn a_window_that_changes_its_size_while_jobs_run_is_never_left_with_garbage() {
     check_frame(&terminal, 200, 60);
 }
 
+#[test]
+fn the_first_key_after_a_change_of_size_is_answered_without_a_second_one() {
+    let house = House::new();
+    let mut terminal = Terminal::start(&house, &[], 120, 40);
+    terminal.wait_for("No jobs yet");
+    for (columns, rows) in [(80, 24), (120, 40), (40, 12)] {
+        terminal.resize(columns, rows);
+        terminal.wait_until("the footer in the last row", |terminal| {
+            terminal.text().lines().last().is_some_and(|line| line.contains("? help"))
+        });
+        terminal.send("?");
+        terminal.wait_for("Keys");
+        terminal.send("?");
+        terminal.wait_until("help closed", |terminal| !terminal.text().contains("Keys ──"));
+    }
+}
+
 /// The parameters of every sequence that sets how cells look.
 fn attributes(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
