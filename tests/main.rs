@@ -11,6 +11,10 @@ mod client;
 mod cloud;
 mod console;
 mod crashes;
+#[cfg(all(unix, feature = "firestore"))]
+mod firestore_strangers;
+#[cfg(all(unix, feature = "firestore", feature = "gcs"))]
+mod foreign;
 mod hostile;
 mod pty;
 mod simulator;

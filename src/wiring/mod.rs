@@ -1,5 +1,6 @@
 //! Owns which adapters a configuration means: the only place that names them. Must not decide anything else.
 
+mod credentials;
 mod google;
 
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
 use crate::config::{BucketKind, Config, ConfigError, ProviderKind, SimulatorSpeed, StoreKind};
 use crate::engine::{Mode, Ports, Settings, SystemClock};
+pub use credentials::{CredentialsError, Identity, identity};
+pub use google::{StoreHealth, store_health};
+
 pub use crate::provider::CreditsError;
 use crate::provider::Provider;
 use crate::provider::bfl::{FluxClient, FluxClientError, FluxOptions};
@@ -31,6 +35,9 @@ pub enum WiringError {
     /// The bucket cannot be opened.
     #[error(transparent)]
     Bucket(#[from] BucketError),
+    /// The credentials for Google cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// There is no client of the FLUX API.
     #[error(transparent)]
     Client(#[from] FluxClientError),

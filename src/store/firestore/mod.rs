@@ -12,9 +12,11 @@
 mod board;
 mod client;
 mod costs;
+mod counts;
 mod document;
 mod emulator;
 mod errors;
+mod health;
 mod ledger;
 mod listener;
 mod options;
@@ -26,6 +28,7 @@ mod rollup;
 mod save;
 mod session;
 mod snapshot;
+mod stretch;
 mod value;
 mod watch;
 
@@ -39,7 +42,7 @@ pub use client::Usage;
 pub use options::FirestoreOptions;
 pub use rebuild::Difference;
 
-use super::{CostQuery, Counts, Due, PageQuery, Save, Store, StoreError, Watch};
+use super::{CostQuery, Counts, Due, Page, PageQuery, Save, Store, StoreError, Watch};
 use crate::costs::CostReport;
 use crate::jobs::{Job, JobId};
 use board::Board;
@@ -58,7 +61,7 @@ pub struct FirestoreStore {
     /// Reservations under a cap are made one after another.
     reserving: tokio::sync::Mutex<()>,
     months: costs::Months,
-    counted: page::Counted,
+    counted: counts::Counted,
 }
 
 /// What the store and its listener have in common.
@@ -86,7 +89,7 @@ impl FirestoreStore {
             session: Mutex::default(),
             reserving: tokio::sync::Mutex::default(),
             months: costs::Months::default(),
-            counted: page::Counted::default(),
+            counted: counts::Counted::default(),
         }
     }
 
@@ -128,8 +131,8 @@ impl Store for FirestoreStore {
         self.due_next(&query).await
     }
 
-    async fn page(&self, query: PageQuery) -> Result<Vec<Job>, StoreError> {
-        self.page_of(&query).await
+    async fn look(&self, query: PageQuery) -> Result<Page, StoreError> {
+        self.look_at(&query).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
@@ -143,6 +146,7 @@ impl Store for FirestoreStore {
     async fn watch(&self) -> Result<Box<dyn Watch>, StoreError> {
         let session = self.session();
         session.live().await?;
-        Ok(Box::new(FirestoreWatch { waiting: self.shared.board.register(), _session: session }))
+        let shared = Arc::clone(&self.shared);
+        Ok(Box::new(FirestoreWatch { waiting: shared.board.register(), shared, _session: session }))
     }
 }
