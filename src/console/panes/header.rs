@@ -162,7 +162,9 @@ fn money(status: &Status, theme: &Theme) -> Part {
         let cap = cap.cap.display();
         cap.strip_suffix(".00").unwrap_or(&cap).to_owned()
     };
-    if let Some(month) = month.filter(|month| day.is_none_or(|day| !day.is_close() || day.used < day.cap)) {
+    let stops_first =
+        |month: &CapUse| day.is_none_or(|day| !day.is_close() || (month.used >= month.cap && day.used < day.cap));
+    if let Some(month) = month.filter(|month| stops_first(month)) {
         let (used, cap) = (month.used.display(), round(month));
         let forms = [
             (42, format!("today {spent}, month {used} of {cap}")),
