@@ -28,14 +28,17 @@ pub struct ListArgs {
     /// Only those created before then
     #[arg(long, value_name = "WHEN")]
     pub before: Option<String>,
-    /// Only those with this text in prompt, id, model or tags
+    /// Only those whose prompt, id, model or tags contain this text
     #[arg(long, value_name = "TEXT")]
     pub search: Option<String>,
+    /// Those that were put out of sight, too
+    #[arg(long)]
+    pub hidden: bool,
 }
 
 impl Default for ListArgs {
     fn default() -> Self {
-        Self { status: Vec::new(), limit: LIMIT, since: None, before: None, search: None }
+        Self { status: Vec::new(), limit: LIMIT, since: None, before: None, search: None, hidden: false }
     }
 }
 
@@ -62,6 +65,7 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
         since,
         after: before,
         search: args.search.clone(),
+        hidden: args.hidden,
         limit: limit.min(PAGE),
         ..PageQuery::default()
     };
@@ -80,7 +84,7 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
         query.limit = (limit - jobs.len()).min(PAGE);
     }
     say_unreadable(&unreadable);
-    let filtered = since.is_some() || query.after.is_some() || query.search.is_some() || !args.status.is_empty();
+    let filtered = since.is_some() || args.before.is_some() || args.search.is_some() || !args.status.is_empty();
     if jobs.is_empty() && !session.output.is_json() {
         return output::write_text(if filtered || !unreadable.is_empty() {
             "No such jobs."
