@@ -1,5 +1,6 @@
 //! Documents that mean harm, beside good ones: those finish, the others are told and left as they are.
 
+mod age;
 mod doctor;
 mod hostile;
 mod pages;
@@ -19,7 +20,11 @@ use crate::support::{House, books, text};
 /// Only says that something that must come did not.
 const LIMIT: Duration = Duration::from_secs(30);
 
-const GOOD: usize = 100;
+/// Good jobs beside the harm. The emulator sends every active document again after every write, so that 500 take it minutes:
+/// `DARKROOM_GOOD_JOBS=500` does it.
+fn good_jobs() -> usize {
+    std::env::var("DARKROOM_GOOD_JOBS").map_or(40, |count| count.parse().unwrap())
+}
 
 /// A good job as darkroom writes it, with a receipt and a charge, so that every part of the document can be damaged.
 fn job(id: &str) -> Value {
@@ -46,7 +51,8 @@ async fn red_rows(store: &FirestoreStore) -> (BTreeMap<String, String>, usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_hundred_good_jobs_finish_beside_more_hostile_documents() {
+async fn good_jobs_finish_beside_five_hundred_hostile_documents() {
+    let count = good_jobs();
     let Some(emulator) = tokio::task::spawn_blocking(shared).await.unwrap() else { return };
     let project = fresh_project();
     let stranger = Stranger::new(emulator, &project);
@@ -60,8 +66,10 @@ async fn five_hundred_good_jobs_finish_beside_more_hostile_documents() {
     house.set("DARKROOM_STORE", "firestore");
     house.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
     house.set("GOOGLE_CLOUD_PROJECT", &project);
+    // Every order moves the same sums: more at once only get into each other's way.
+    house.set("DARKROOM_SLOTS", "3");
     let (house, good) = tokio::task::spawn_blocking(move || {
-        let good: BTreeSet<String> = house.queue(GOOD).into_iter().collect();
+        let good: BTreeSet<String> = house.queue(count).into_iter().collect();
         let output = house.run(&["worker", "--until-idle"]);
         assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
         (house, good)
@@ -90,10 +98,10 @@ async fn five_hundred_good_jobs_finish_beside_more_hostile_documents() {
             assert!(!message.is_empty() && !message.contains(char::is_control), "{id}: {message:?}");
         }
     }
-    assert!(red.len() >= 400, "only {} documents are unreadable", red.len());
+    assert!(red.len() >= 500, "only {} documents are unreadable", red.len());
     let bill = books::bill(&house);
     let made: Vec<_> = bill.iter().filter(|(prompt, _)| prompt.starts_with("job ")).collect();
-    assert_eq!(made.len(), GOOD);
+    assert_eq!(made.len(), count);
     assert!(made.iter().all(|(_, (times, _))| *times == 1), "each good job is billed once");
 
     // Whoever watches is told, and so is whoever asks for a list.
@@ -121,7 +129,6 @@ async fn five_hundred_good_jobs_finish_beside_more_hostile_documents() {
     assert_eq!(listed.as_array().unwrap().len(), jobs);
     assert!(said.contains(&format!("and {} more jobs that cannot be read", red.len() - 20)), "{said}");
     assert!(!said.contains('\u{1b}') && !said.contains('\u{202e}'), "nothing steers a terminal: {said:?}");
-    assert_eq!(json!(good.len()), json!(GOOD));
 }
 
 /// A document may be so large that nothing can be added to it: it must neither be ordered nor keep a worker busy for ever.
@@ -136,7 +143,7 @@ async fn a_document_without_room_is_told_and_costs_nothing() {
         fields.insert("prompt".to_owned(), json!({"stringValue": prompt}));
         Value::Object(fields)
     };
-    for (id, length) in [("long", 70_000), ("large", 1_000_000), ("full", 1_047_900)] {
+    for (id, length) in [("long", 70_000), ("large", 990_000), ("full", 1_047_900)] {
         stranger.write(&[(format!("jobs/{id}"), wish(length))]).await;
     }
     let before = stranger.all("jobs").await;

@@ -24,8 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub async fn all(config: &Config) -> Vec<Check> {
     let mut checks = vec![configuration(config), data_dir(config)];
     checks.extend(google::credentials(config));
-    checks.push(store(config).await);
-    checks.extend(google::store(config).await);
+    let documents = store(config).await;
+    // What does not answer needs to be said once.
+    let more = if documents.ok { google::store(config).await } else { Vec::new() };
+    checks.push(documents);
+    checks.extend(more);
     checks.push(bucket(config).await);
     checks.extend(google::bucket_clock(config).await);
     checks.extend(provider(config).await);

@@ -29,7 +29,9 @@ pub(super) fn credentials(config: &Config) -> Option<Check> {
             error.to_string(),
             "name the key file of a service account, or unset it and run `gcloud auth application-default login`",
         ),
-        Ok(Identity::Default) => Check::ok(NAME, "application default credentials (gcloud's login, or this machine's)"),
+        Ok(Identity::Default) => {
+            Check::ok(NAME, "no file is named: those of `gcloud auth application-default login`, or this machine's own")
+        }
         Ok(Identity::File { kind, email, project }) => {
             let who = email.map_or(kind.clone(), |email| format!("{kind} {email}"));
             match (project, &google.project) {
@@ -80,10 +82,8 @@ pub(super) async fn bucket_clock(config: &Config) -> Option<Check> {
     if config.bucket != BucketKind::Gcs || config.store == StoreKind::Firestore {
         return None;
     }
-    let host = config.google.storage_emulator.as_deref().map(|host| match host.contains("://") {
-        true => host.to_owned(),
-        false => format!("http://{host}"),
-    });
+    let host = config.google.storage_emulator.as_deref();
+    let host = host.map(|host| if host.contains("://") { host.to_owned() } else { format!("http://{host}") });
     let time = match Url::parse(host.as_deref().unwrap_or(STORAGE)) {
         Ok(address) => server_time(&address).await,
         Err(error) => Err(error.to_string()),

@@ -136,8 +136,8 @@ mod tests {
         (0..PAGE).map(|number| Arc::new(job(number))).collect()
     }
 
-    fn place(seconds: i64) -> Option<Place> {
-        Some((DateTime::UNIX_EPOCH + chrono::Duration::seconds(seconds), JobId::new("j").unwrap()))
+    fn place(seconds: i64) -> Place {
+        (DateTime::UNIX_EPOCH + chrono::Duration::seconds(seconds), JobId::new("j").unwrap())
     }
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
         let mut paging = Paging::default();
         assert!(matches!(paging.next(None), Some(Command::LoadOlder { before: None, .. })));
         assert_eq!(paging.next(None), None, "the first is not answered yet");
-        paging.on_older(&page(9), place(8));
+        paging.on_older(&page(9), Some(place(8)));
         let Some(Command::LoadOlder { before: Some((at, _)), .. }) = paging.next(None) else {
             panic!("no second page")
         };
@@ -171,16 +171,16 @@ mod tests {
     fn a_search_that_costs_too_much_waits_for_a_person() {
         let mut paging = Paging::default();
         paging.next(None);
-        paging.on_older(&page(9), place(8));
+        paging.on_older(&page(9), Some(place(8)));
         let Some(Command::LoadOlder { before, .. }) = paging.next(Some("whale")) else { panic!("no search") };
-        assert_eq!(before, place(8), "what is known is not searched again");
-        paging.on_older(&[], place(3));
+        assert_eq!(before, Some(place(8)), "what is known is not searched again");
+        paging.on_older(&[], Some(place(3)));
         assert_eq!(paging.next(Some("whale")), None);
         assert_eq!(paging.halted_at(Some("whale")).map(|at| at.timestamp()), Some(3));
         assert_eq!(paging.halted_at(Some("fox")), None);
         paging.go_on();
         let Some(Command::LoadOlder { before, .. }) = paging.next(Some("whale")) else { panic!("it does not go on") };
-        assert_eq!(before, place(3));
+        assert_eq!(before, Some(place(3)));
         paging.on_older(&[], None);
         assert_eq!((paging.next(Some("whale")), paging.halted_at(Some("whale"))), (None, None));
     }

@@ -81,7 +81,7 @@ fn index_of(query: &StructuredQuery) -> Vec<(&str, &'static str)> {
         match &filter.filter_type {
             Some(FilterType::CompositeFilter(joint)) => filters.extend(joint.filters.iter().rev()),
             Some(FilterType::FieldFilter(one)) => {
-                fields.extend(one.field.iter().map(|field| field.field_path.as_str()))
+                fields.extend(one.field.iter().map(|field| field.field_path.as_str()));
             }
             Some(FilterType::UnaryFilter(_)) | None => {}
         }
