@@ -25,7 +25,7 @@ pub use command::{Command, NewJob};
 pub use crash::BOUNDARIES as CRASH_BOUNDARIES;
 pub use desk::Desk;
 pub use dispatch::{EngineEnd, EngineHandle, Presence, PresenceError};
-pub use event::{Acted, Action, CostOverview, Event, Intake, Link, Notice, NoticeLevel, Progress};
+pub use event::{Acted, Action, CostOverview, Event, Fleet, Intake, Link, Notice, NoticeLevel, Progress};
 pub use ports::Ports;
 pub use settings::{Mode, Settings};
 
