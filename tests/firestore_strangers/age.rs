@@ -4,8 +4,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use darkroom::engine::local::{self, Presence};
-use darkroom::engine::{Event, Link, Mode, Ports, Settings};
+use darkroom::engine::local;
+use darkroom::engine::{Event, Link, Mode, Ports, Presence, Settings};
 use darkroom::simulator::Speed;
 use darkroom::store::firestore::FirestoreStore;
 

@@ -204,19 +204,19 @@ fn odd_wishes() -> Vec<Value> {
 /// A good job's text, damaged: cut off, of another id, and with every leaf replaced by what does not belong there.
 fn damages(job: &Value) -> Vec<String> {
     let whole = job.to_string();
-    let mut damages: Vec<String> = (0..10).map(|part| whole[..whole.len() * part / 10].to_owned()).collect();
-    damages.extend(["null", "[]", "{}", "7", "\"text\"", "{\"id\":\"another\"}"].map(str::to_owned));
-    damages.push("[".repeat(2_000));
+    let mut texts: Vec<String> = (0..10).map(|part| whole[..whole.len() * part / 10].to_owned()).collect();
+    texts.extend(["null", "[]", "{}", "7", "\"text\"", "{\"id\":\"another\"}"].map(str::to_owned));
+    texts.push("[".repeat(2_000));
     let mut leaves = Vec::new();
     find_leaves(job, String::new(), &mut leaves);
     for leaf in leaves.iter().filter(|leaf| *leaf != "/id") {
         for value in [json!(null), json!("79228162514264337593543950335"), json!(-1), json!([]), json!(u64::MAX)] {
             let mut damaged = job.clone();
             *damaged.pointer_mut(leaf).unwrap() = value;
-            damages.push(damaged.to_string());
+            texts.push(damaged.to_string());
         }
     }
-    damages
+    texts
 }
 
 fn find_leaves(value: &Value, path: String, leaves: &mut Vec<String>) {

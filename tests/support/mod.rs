@@ -9,6 +9,8 @@ pub mod firestore_stranger;
 pub mod gcs_fake;
 #[cfg(feature = "gcs")]
 pub mod gcs_server;
+#[cfg(feature = "temporal")]
+pub mod temporal_server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
