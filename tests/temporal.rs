@@ -2,5 +2,9 @@
 //! Each test has a namespace of its own; one that kills the server has a server of its own.
 
 mod chaos;
+mod deaths;
+mod operators;
 mod server;
+mod switch;
+mod worker;
 mod working;
