@@ -6,7 +6,8 @@ use super::Session;
 use super::error::CliError;
 use super::output;
 use crate::engine::local::{self, EngineEnd, EngineHandle, Presence};
-use crate::engine::{Command, Event, Intake, Link, Mode, NoticeLevel};
+use crate::engine::{Audience, Command, Event, Intake, Link, Mode, NoticeLevel};
+use crate::metrics::Meters;
 use crate::wiring::{self, Wired};
 
 /// A running engine.
@@ -14,6 +15,8 @@ pub struct Running {
     handle: EngineHandle,
     /// The simulator, where there is one, lives as long as the engine.
     wired: Wired,
+    /// Hears everything, where somebody scrapes.
+    meters: Option<Meters>,
     /// Whether people were told that the store cannot be reached.
     down: bool,
 }
@@ -31,15 +34,20 @@ pub enum News {
 
 impl Running {
     /// Starts an engine on `wired`.
-    pub fn start(session: &Session, wired: Wired, mode: Mode) -> Result<Self, CliError> {
+    pub fn start(session: &Session, wired: Wired, mode: Mode, meters: Option<Meters>) -> Result<Self, CliError> {
         let presence = Presence::enter(&session.config.data_dir)?;
-        let settings = wiring::settings(&session.config, mode, false);
-        Ok(Self { handle: local::start(wired.ports.clone(), settings, presence), wired, down: false })
+        let audience = if meters.is_some() { Audience::Meters } else { Audience::Nobody };
+        let settings = wiring::settings(&session.config, mode, audience);
+        Ok(Self { handle: local::start(wired.ports.clone(), settings, presence), wired, meters, down: false })
     }
 
     /// Waits for the next thing it says, and says what people should know on standard error. Cancel-safe.
     pub async fn next(&mut self) -> News {
-        match self.handle.events.recv().await {
+        let event = self.handle.events.recv().await;
+        if let (Some(meters), Some(event)) = (&self.meters, &event) {
+            meters.hear(event);
+        }
+        match event {
             None | Some(Event::Stopped) => News::Ended,
             Some(Event::Intake(Intake::Account(reason))) => News::Stuck(reason),
             Some(Event::Notice(notice)) if notice.level > NoticeLevel::Info => {

@@ -14,6 +14,7 @@ mod parse;
 mod resolve;
 mod words;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
@@ -70,6 +71,8 @@ pub struct Config {
     pub ascii: bool,
     /// No colours.
     pub no_color: bool,
+    /// Where a worker serves metrics and health; nowhere unless it is set.
+    pub metrics_address: Option<SocketAddr>,
     /// Where Firestore and Cloud Storage are.
     pub google: GoogleSettings,
     /// Every setting with its value as it may be shown, and where it came from.

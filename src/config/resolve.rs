@@ -47,6 +47,7 @@ impl Config {
         let theme = reader.or(Key::Theme, ThemeName::Dark, ThemeName::from_str)?;
         let ascii = reader.or(Key::Ascii, false, parse::flag)?;
         let no_color = reader.no_color()?;
+        let metrics_address = reader.optional(Key::MetricsAddress, parse::listen)?;
         let google = reader.google()?;
         for key in Key::ALL.into_iter().filter(|key| key.is_for_later()) {
             reader.later(key)?;
@@ -73,6 +74,7 @@ impl Config {
             theme,
             ascii,
             no_color,
+            metrics_address,
             google,
             settings,
             warnings: layers.misspelt(),

@@ -11,7 +11,7 @@ use url::Url;
 use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
 use crate::config::{BucketKind, Config, ConfigError, ProviderKind, SimulatorSpeed, StoreKind};
-use crate::engine::{Mode, Ports, Settings, SystemClock};
+use crate::engine::{Audience, Mode, Ports, Settings, SystemClock};
 pub use crate::provider::CreditsError;
 use crate::provider::Provider;
 use crate::provider::bfl::{FluxClient, FluxClientError, FluxOptions};
@@ -154,14 +154,14 @@ pub fn simulator_options(config: &Config) -> Result<SimulatorOptions, WiringErro
     Ok(SimulatorOptions { speed, faults: faults?, ..SimulatorOptions::default() })
 }
 
-/// The settings of an engine. `report` where a screen listens.
-pub fn settings(config: &Config, mode: Mode, report: bool) -> Settings {
+/// The settings of an engine.
+pub fn settings(config: &Config, mode: Mode, audience: Audience) -> Settings {
     Settings {
         slots: config.slots,
         budget: config.budget,
         simulated: config.is_simulated(),
         mode,
-        report,
+        audience,
         ..Settings::default()
     }
 }

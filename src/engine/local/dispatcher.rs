@@ -14,7 +14,7 @@ use super::intake::{Candidates, Taking};
 use super::orders::{Errand, Orders};
 use super::{Command, Event, Ports, Presence, Settings};
 use crate::engine::effects::{EffectError, Effects, Observer, Ran};
-use crate::engine::{Desk, Intake, Mode, Notice, NoticeLevel, Progress};
+use crate::engine::{Audience, Desk, Ended, Intake, Mode, Notice, NoticeLevel, Progress};
 use crate::jobs::{Job, JobId};
 
 /// The watcher is a hint; this periodic look is the truth.
@@ -39,6 +39,7 @@ enum Signal {
     Full,
     Posting(bool),
     OverBudget,
+    Ended(Ended),
 }
 
 struct Reporter {
@@ -69,6 +70,9 @@ impl Observer for Reporter {
     }
     fn over_budget(&self) {
         self.signal(Signal::OverBudget);
+    }
+    fn ended(&self, ended: Ended) {
+        self.signal(Signal::Ended(ended));
     }
 }
 
@@ -247,7 +251,8 @@ impl Dispatcher {
             Signal::Account(reason) => {
                 if !matches!(self.intake, Intake::Account(_)) {
                     // The key is for those who have a screen.
-                    let remedy = if self.settings.report { " · p resumes when it is mended" } else { "" };
+                    let remedy =
+                        if self.settings.audience == Audience::Screen { " · p resumes when it is mended" } else { "" };
                     self.notice(NoticeLevel::Error, format!("No new jobs are started: {reason}{remedy}")).await;
                     self.set_intake(Intake::Account(reason)).await;
                 }
@@ -265,8 +270,13 @@ impl Dispatcher {
             }
             Signal::Posting(begun) => {
                 self.posts = if begun { self.posts + 1 } else { self.posts.saturating_sub(1) };
-                if self.settings.report {
+                if self.settings.audience > Audience::Nobody {
                     self.say(Event::PostsInFlight(self.posts)).await;
+                }
+            }
+            Signal::Ended(ended) => {
+                if self.settings.audience > Audience::Nobody {
+                    self.say(Event::Ended(ended)).await;
                 }
             }
         }
@@ -326,7 +336,7 @@ impl Dispatcher {
     }
 
     async fn say_slots(&self) {
-        if self.settings.report {
+        if self.settings.audience > Audience::Nobody {
             self.say(Event::Slots { used: self.running.len(), total: self.slots }).await;
         }
     }
