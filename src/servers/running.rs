@@ -76,6 +76,7 @@ pub struct Running {
     pub pid: u32,
     /// Where it says what.
     pub log: PathBuf,
+    begun: Instant,
 }
 
 impl Running {
@@ -90,7 +91,7 @@ impl Running {
         group::apart(&mut command);
         let mut guard = command.spawn().map_err(wrong)?;
         let tether = guard.stdin.take();
-        let mut first = String::new();
+        let (begun, mut first) = (Instant::now(), String::new());
         if let Some(said) = guard.stdout.take() {
             BufReader::new(said).read_line(&mut first).map_err(wrong)?;
         }
@@ -99,7 +100,7 @@ impl Running {
             let _ = guard.wait();
             return Err(wrong(io::Error::other(tail(&log))));
         };
-        Ok(Self { launch, guard, tether, pid, log })
+        Ok(Self { launch, guard, tether, pid, log, begun })
     }
 
     /// Which one it is.
@@ -117,9 +118,9 @@ impl Running {
         self.launch.page()
     }
 
-    /// Waits until it answers; returns how long that took. Errors: it ended, or it is silent for too long.
+    /// Waits until it answers; returns how long that took since its start. Errors: it ended, or it is silent for too long.
     pub async fn ready(&mut self, http: &reqwest::Client) -> Result<Duration, ServerError> {
-        let (begun, url) = (Instant::now(), self.launch.answers_at());
+        let url = self.launch.answers_at();
         loop {
             let answers = http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
             // Whoever else answers there: ours must be alive.
@@ -127,9 +128,9 @@ impl Running {
                 return Err(error);
             }
             if answers {
-                return Ok(begun.elapsed());
+                return Ok(self.begun.elapsed());
             }
-            if begun.elapsed() > PATIENCE {
+            if self.begun.elapsed() > PATIENCE {
                 let (server, log) = (self.server(), self.log.display().to_string());
                 return Err(ServerError::Silent { server, url, log, tail: tail(&self.log) });
             }

@@ -42,8 +42,8 @@ impl Leads {
             (Key::BucketUrl, Some("public".to_owned())),
             (Key::GoogleApplicationCredentials, None),
         ];
-        let firestore = stack.address(Server::Firestore).filter(|_| cfg!(feature = "firestore"));
-        let storage = stack.address(Server::Storage).filter(|_| cfg!(feature = "gcs"));
+        let firestore = stack.address(Server::Firestore);
+        let storage = stack.address(Server::Storage);
         let temporal = stack.address(Server::Temporal);
         let store = if firestore.is_some() { StoreKind::Firestore } else { StoreKind::Sqlite };
         let bucket = if storage.is_some() { BucketKind::Gcs } else { BucketKind::Folder };

@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::spawn_blocking;
 
@@ -41,10 +43,12 @@ impl Stack {
             output::note(&format!("{missing}"));
         }
         let mut progress = Progress::new(self.running.iter().map(Running::server));
-        for server in &mut self.running {
-            let took = server.ready(&http).await?;
+        let mut waiting: FuturesUnordered<_> = self.running.iter_mut().map(|server| ready(server, &http)).collect();
+        while let Some(answered) = waiting.next().await {
+            let (server, took) = answered?;
             progress.answered(server, took);
         }
+        drop((waiting, progress));
         if let Some(storage) = self.address(Server::Storage) {
             servers::make_bucket(&http, storage, PROJECT, BUCKET).await?;
         }
@@ -55,7 +59,7 @@ impl Stack {
         let guard = std::env::current_exe()
             .map_err(|why| CliError::Failed(format!("darkroom does not find its own program: {why}")))?;
         let mut starting = Vec::new();
-        for server in Server::ALL {
+        for server in Server::ALL.into_iter().filter(|server| is_built_in(*server)) {
             let (guard, logs) = (guard.clone(), logs.to_owned());
             starting.push(spawn_blocking(move || start(server, &guard, &logs)));
         }
@@ -97,8 +101,13 @@ impl Stack {
         }
     }
 
-    /// Writes into the log what becomes of servers, for as long as it is polled.
+    /// Writes into the log where Temporal's web page is and what becomes of servers, for as long as it is polled.
     pub async fn watch_and_log(&mut self) -> Infallible {
+        // The console takes the log over first.
+        tokio::time::sleep(LOOK_EVERY).await;
+        if let Some(page) = self.page() {
+            tracing::info!("Temporal's web page: {page}");
+        }
         loop {
             let error = self.lost().await;
             tracing::error!("{error}");
@@ -112,6 +121,20 @@ impl Stack {
         }
         servers::stop_all(self.running).await;
         output::note("all servers are stopped");
+    }
+}
+
+async fn ready<'a>(server: &'a mut Running, http: &reqwest::Client) -> Result<(&'a Running, Duration), ServerError> {
+    let took = server.ready(http).await?;
+    Ok((server, took))
+}
+
+/// Whether this build of darkroom has a use for that server.
+fn is_built_in(server: Server) -> bool {
+    match server {
+        Server::Firestore => cfg!(feature = "firestore"),
+        Server::Storage => cfg!(feature = "gcs"),
+        Server::Temporal => cfg!(feature = "temporal"),
     }
 }
 
