@@ -5,8 +5,9 @@ use tokio::task::JoinError;
 use super::Session;
 use super::error::CliError;
 use super::output;
-use crate::engine::local::{self, EngineEnd, EngineHandle, Presence};
-use crate::engine::{Audience, Command, Event, Intake, Link, Mode, NoticeLevel};
+use crate::engine::{
+    Audience, Command, EngineEnd, EngineHandle, Event, Fleet, Intake, Link, Mode, NoticeLevel, Presence,
+};
 use crate::metrics::Meters;
 use crate::wiring::{self, Wired};
 
@@ -19,6 +20,8 @@ pub struct Running {
     meters: Option<Meters>,
     /// Whether people were told that the store cannot be reached.
     down: bool,
+    /// Whether people were told that nobody gives out work.
+    server_down: bool,
 }
 
 /// What a command without a screen wants to know of an engine.
@@ -38,7 +41,8 @@ impl Running {
         let presence = Presence::enter(&session.config.data_dir)?;
         let audience = if meters.is_some() { Audience::Meters } else { Audience::Nobody };
         let settings = wiring::settings(&session.config, mode, audience);
-        Ok(Self { handle: local::start(wired.ports.clone(), settings, presence), wired, meters, down: false })
+        let handle = wiring::start_engine(&session.config, wired.ports.clone(), settings, presence)?;
+        Ok(Self { handle, wired, meters, down: false, server_down: false })
     }
 
     /// Waits for the next thing it says, and says what people should know on standard error. Cancel-safe.
@@ -58,6 +62,10 @@ impl Running {
                 self.linked(&link);
                 News::Nothing
             }
+            Some(Event::Fleet(fleet)) => {
+                self.fleet(&fleet);
+                News::Nothing
+            }
             Some(_) => News::Nothing,
         }
     }
@@ -72,6 +80,21 @@ impl Running {
             Link::Live if self.down => {
                 self.down = false;
                 output::note("the store is back");
+            }
+            _ => {}
+        }
+    }
+
+    /// The same for the server that gives out the work.
+    fn fleet(&mut self, fleet: &Fleet) {
+        match &fleet.server {
+            Link::Down { reason, .. } if !self.server_down => {
+                self.server_down = true;
+                output::note(&format!("jobs wait until Temporal is back: {reason}"));
+            }
+            Link::Live if self.server_down => {
+                self.server_down = false;
+                output::note("Temporal is back");
             }
             _ => {}
         }

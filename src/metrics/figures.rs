@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::engine::{CostOverview, Counts, Ended, Event, Intake, Link};
+use crate::engine::{CostOverview, Counts, Ended, Event, Fleet, Intake, Link};
 
 /// What is known of the worker so far. What was not told yet is not known; it is never 0.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub(super) struct Figures {
     pub(super) intake: Option<Intake>,
     /// And since when it is so.
     pub(super) link: Option<(Link, DateTime<Utc>)>,
+    /// Where jobs run on one.
+    pub(super) fleet: Option<Fleet>,
 }
 
 impl Figures {
@@ -38,6 +40,7 @@ impl Figures {
             submits: 0,
             intake: None,
             link: None,
+            fleet: None,
         }
     }
 
@@ -53,6 +56,7 @@ impl Figures {
                 self.submits += posts.saturating_sub(self.posts) as u64;
                 self.posts = *posts;
             }
+            Event::Fleet(fleet) => self.fleet = Some(fleet.clone()),
             Event::Intake(intake) => self.intake = Some(intake.clone()),
             Event::Link(Link::Live) if matches!(self.link, Some((Link::Live, _))) => return false,
             Event::Link(link @ Link::Live) => self.link = Some((link.clone(), now)),

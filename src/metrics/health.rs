@@ -34,7 +34,10 @@ fn trouble(figures: &Figures) -> Option<String> {
         (_, Some(Intake::Account(reason))) => Some(format!("no new jobs are started: {reason}")),
         (None, _) => Some("the store has not answered yet".to_owned()),
         (Some((Link::Down { reason, .. }, _)), _) => Some(format!("the store cannot be reached: {reason}")),
-        (Some((Link::Live, _)), _) => None,
+        (Some((Link::Live, _)), _) => match figures.fleet.as_ref().map(|fleet| &fleet.server) {
+            Some(Link::Down { reason, .. }) => Some(format!("nobody gives out work: {reason}")),
+            Some(Link::Live) | None => None,
+        },
     }
 }
 
@@ -43,7 +46,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::engine::Event;
+    use crate::engine::{Event, Fleet};
 
     #[test]
     fn a_worker_is_well_while_it_hears_the_store_and_may_order() {
@@ -60,5 +63,8 @@ mod tests {
         assert_eq!(reason(&figures).as_deref(), Some("the store cannot be reached: no route"));
         figures.hear(&Event::Link(Link::Live), now);
         assert_eq!(reason(&figures), None);
+        let server = Link::Down { since: now, reason: "no route".to_owned() };
+        figures.hear(&Event::Fleet(Fleet { workers: 0, backlog: 0, server }), now);
+        assert_eq!(reason(&figures).as_deref(), Some("nobody gives out work: no route"));
     }
 }

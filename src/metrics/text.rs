@@ -36,6 +36,16 @@ pub(super) fn text(figures: &Figures) -> prometheus::Result<String> {
         let help = "Since when the link to the store is as it is.";
         page.one("darkroom_store_link_changed_timestamp_seconds", help, seconds(*since))?;
     }
+    if let Some(fleet) = &figures.fleet {
+        let help = "1 while the server that gives out the work answers.";
+        page.one("darkroom_fleet_link_up", help, yes(fleet.server == Link::Live))?;
+        page.one(
+            "darkroom_fleet_workers",
+            "Worker processes of the task queue, on all machines.",
+            fleet.workers as f64,
+        )?;
+        page.one("darkroom_fleet_backlog", "Tasks that wait for one of them.", fleet.backlog as f64)?;
+    }
     if let Some(costs) = &figures.costs {
         page.money(costs)?;
     }

@@ -56,7 +56,8 @@ impl Leads {
             (Key::StorageEmulatorHost, storage.map(|address| address.to_string())),
             (Key::TemporalAddress, temporal.map(|address| address.to_string())),
             (Key::TemporalNamespace, temporal.map(|_| "default".to_owned())),
-            (Key::TemporalApiKey, None),
+            // Or the profile of whoever types this would be read.
+            (Key::TemporalConfigFile, temporal.map(|_| folder.join("temporal.toml").display().to_string())),
         ]);
         let engines = temporal.map(|_| EngineKind::Temporal).into_iter().chain([EngineKind::Local]);
         let mut config = None;
@@ -73,7 +74,10 @@ impl Leads {
         }
         let Some(mut config) = config else { return Err(CliError::Failed("no engine".to_owned())) };
         config.context = Some("dev".to_owned());
-        let environment = settings.into_iter().filter_map(|(key, value)| Some((key.variable(), value?))).collect();
+        let environment: Vec<_> =
+            settings.into_iter().filter_map(|(key, value)| Some((key.variable(), value?))).collect();
+        // Temporal's client reads more names than there are keys: certificates, metadata, other profiles.
+        config.temporal.variables.retain(|name, _| environment.iter().any(|(ours, _)| ours == name));
         Ok(Self { config, environment, folder: folder.to_owned() })
     }
 
