@@ -2,3 +2,4 @@
 //! Each test has a namespace of its own; one that kills the server has a server of its own.
 
 mod server;
+mod working;
