@@ -160,6 +160,30 @@ async fn what_is_scraped_is_what_the_commands_say() {
     assert_eq!(worker.get("/").await.0, 404);
 }
 
+#[cfg(feature = "temporal")]
+#[tokio::test]
+async fn a_worker_of_a_fleet_tells_of_the_fleet_and_of_its_own_jobs() {
+    // The first caller waits for the server; that must not hold up the runtime's threads.
+    let server = tokio::task::spawn_blocking(crate::support::temporal_server::shared).await.unwrap();
+    let Some(server) = server else { return };
+    let mut house = House::new();
+    server.furnish(&mut house);
+    let worker = Worker::start(&house, &["--slots", "4"]);
+    let ids = house.queue(3);
+    let page = worker
+        .until("three ends and a worker that is known", |page| {
+            page.sum("darkroom_jobs_ended_total") == Some(3.0)
+                && page.value("darkroom_jobs", &[("stage", "done")]) == Some(3.0)
+                && page.value("darkroom_fleet_workers", &[]) == Some(1.0)
+                && page.value("darkroom_fleet_backlog", &[]) == Some(0.0)
+        })
+        .await;
+    assert_eq!(page.value("darkroom_jobs_ended_total", &[("outcome", "done"), ("code", "")]), Some(3.0));
+    assert_eq!(page.value("darkroom_submits_total", &[]), Some(ids.len() as f64));
+    assert_eq!(page.value("darkroom_fleet_link_up", &[]), Some(1.0));
+    assert_eq!(worker.until_health(200).await["status"], "ok");
+}
+
 #[tokio::test]
 async fn account_trouble_is_bad_health_with_one_clean_line() {
     let simulator = Simulator::serve(SimulatorOptions::default()).await.unwrap();

@@ -3,10 +3,18 @@
 use std::path::Path;
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use super::{Dev, house, installed, listens, lives};
 use crate::pty::terminal::{ENTER, Terminal};
 use crate::support::text;
+
+/// A plain GET, as a browser does it.
+fn get(url: &str) -> Vec<u8> {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let answer = async { reqwest::get(url).await?.error_for_status()?.bytes().await };
+    runtime.block_on(answer).unwrap().to_vec()
+}
 
 #[test]
 fn a_job_runs_through_everything_that_is_installed_and_ctrl_c_ends_it_all() {
@@ -31,9 +39,7 @@ fn a_job_runs_through_everything_that_is_installed_and_ctrl_c_ends_it_all() {
     assert_eq!((&job["status"], &job["simulated"]), (&"done".into(), &true.into()), "{job}");
     let url = url::Url::parse(job["image_url"].as_str().unwrap()).unwrap();
     let picture = if dev.names().contains("storage") {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let answer = async { reqwest::get(url).await?.error_for_status()?.bytes().await };
-        runtime.block_on(answer).unwrap().to_vec()
+        get(url.as_str())
     } else {
         std::fs::read(url.to_file_path().unwrap()).unwrap()
     };
@@ -41,6 +47,14 @@ fn a_job_runs_through_everything_that_is_installed_and_ctrl_c_ends_it_all() {
     let diagnosis = text(&dev.run(&house, &["doctor", "--json"]).stdout);
     for (server, words) in [("firestore", "Firestore (emulator at"), ("storage", "pictures can be stored")] {
         assert!(!dev.names().contains(server) || diagnosis.contains(words), "{diagnosis}");
+    }
+    if let Some(page) = dev.servers().iter().find_map(|server| server["web_page"].as_str()) {
+        // The person finds the job in Temporal's own web page by its id.
+        assert_eq!(dev.told["environment"]["DARKROOM_ENGINE"], "temporal");
+        let workflow = format!("{page}/api/v1/namespaces/default/workflows/image-gen-{}", job["id"].as_str().unwrap());
+        let answer: Value = serde_json::from_slice(&get(&workflow)).unwrap();
+        let status = &answer["workflowExecutionInfo"]["status"];
+        assert_eq!(status, "WORKFLOW_EXECUTION_STATUS_COMPLETED", "{answer}");
     }
     // Nothing is where the person's own data is.
     let data: Vec<_> = std::fs::read_dir(house.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -69,8 +83,9 @@ fn the_console_opens_on_the_stack_and_shows_a_job_to_its_end() {
     if servers.contains("temporal") {
         terminal.wait_for("Temporal's web page: http://127.0.0.1:");
     }
-    let expected = if servers.contains("firestore") { "firestore · " } else { "sqlite · " };
-    assert!(terminal.text().contains("dev") && terminal.text().contains(expected), "{}", terminal.text());
+    let store = if servers.contains("firestore") { "firestore" } else { "sqlite" };
+    let engine = if servers.contains("temporal") { "temporal" } else { "local" };
+    assert!(terminal.text().contains(&format!("dev · {store} · {engine}")), "{}", terminal.text());
     terminal.send("n");
     terminal.wait_for("Describe it, then press Enter.");
     terminal.send("a heron");
