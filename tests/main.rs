@@ -11,6 +11,8 @@ mod client;
 mod cloud;
 mod console;
 mod crashes;
+#[cfg(all(unix, feature = "firestore"))]
+mod firestore_faults;
 mod hostile;
 mod pty;
 mod simulator;

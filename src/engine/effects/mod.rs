@@ -90,7 +90,7 @@ impl Effects {
                     if stop.is_cancelled() {
                         return Ok(Ran::Stopped);
                     }
-                    match self.begin(&mut job).await? {
+                    match self.begin(&mut job, stop).await? {
                         Some(order) => self.submit(&mut job, order).await?,
                         None if job.stage_name() == StageName::Queued => return Ok(Ran::PutOff),
                         None => return Ok(Ran::Ended),

@@ -20,6 +20,9 @@ pub(super) type Hint = Vec<Arc<Job>>;
 /// How many jobs a screen gets to begin with.
 const FIRST_PAGE: usize = 500;
 
+/// Longest pause before the changes are followed again: a person who mends a line wants to see it.
+const FOLLOW_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
 /// Counts and costs are added up again at most this often.
 const ADD_UP_EVERY: Duration = Duration::from_millis(400);
 
@@ -54,6 +57,7 @@ pub(super) fn start(
         refresh,
         changed: true,
         money: true,
+        live: false,
         added_up: None,
     };
     tokio::spawn(async move {
@@ -74,18 +78,23 @@ struct Reader {
     refresh: Arc<Notify>,
     changed: bool,
     money: bool,
+    /// Whether the changes were followed since the last failure.
+    live: bool,
     added_up: Option<Instant>,
 }
 
 impl Reader {
     async fn run(&mut self) {
-        let mut failures = 0;
+        let (mut failures, mut since) = (0, None);
         loop {
-            let since = self.ports.clock.now();
             let Err(error) = self.follow().await;
+            if std::mem::take(&mut self.live) {
+                (failures, since) = (0, None);
+            }
             tracing::warn!("the store's changes cannot be followed: {error}");
+            let since = *since.get_or_insert_with(|| self.ports.clock.now());
             self.say(Event::Link(Link::Down { since, reason: error.to_string() })).await;
-            tokio::time::sleep(backoff(failures, None, rand::random())).await;
+            tokio::time::sleep(backoff(failures, None, rand::random()).min(FOLLOW_AGAIN_AFTER)).await;
             failures += 1;
         }
     }
@@ -94,6 +103,7 @@ impl Reader {
         // First listen, then read: what changes in between is told twice rather than never.
         let mut watch = self.ports.store.watch().await?;
         self.first_pages().await?;
+        self.live = true;
         self.say(Event::Link(Link::Live)).await;
         loop {
             let due = self.next_sum();

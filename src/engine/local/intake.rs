@@ -87,6 +87,8 @@ impl Candidates {
     async fn read(&mut self, taking: &Taking<'_>, queued: bool, now: Instant) -> Result<(), StoreError> {
         if self.gone_at.is_none_or(|at| now - at >= GONE_EVERY) {
             self.gone = taking.presence.gone();
+            // What this worker claims and does not run was left when the store did not answer: no claim has to run out for it.
+            self.gone.push(taking.presence.worker().clone());
             self.gone_at = Some(now);
         }
         // What was begun here a moment ago may still be listed as queued: room for it beside what is free.
