@@ -15,6 +15,10 @@
 #[allow(dead_code, reason = "a fixture of the tests")]
 mod firestore_emulator;
 
+#[path = "firestore/costs.rs"]
+mod costs;
+#[path = "firestore/rows.rs"]
+mod rows;
 #[path = "firestore/workers.rs"]
 mod workers;
 
@@ -32,6 +36,12 @@ fn main() {
     };
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    if wanted("rows") {
+        runtime.block_on(rows::measure(&emulator));
+    }
+    if wanted("costs") {
+        runtime.block_on(costs::measure(&emulator));
+    }
     if wanted("workers") {
         runtime.block_on(workers::measure(&emulator));
     }

@@ -2,4 +2,5 @@
 //! twice, and people see the state of the line.
 
 mod answers;
+mod fleet;
 mod storm;

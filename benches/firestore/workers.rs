@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use chrono::{TimeDelta, Utc};
-use darkroom::costs::{CostGrouping, Credits};
+use chrono::{DateTime, TimeDelta, Utc};
+use darkroom::costs::{Budget, CostGrouping, Credits};
 use darkroom::jobs::{Claim, ImageFormat, Job, JobId, ObjectName, Receipt, Spec, StoredImage, Ticket, WorkerId};
 use darkroom::store::firestore::FirestoreStore;
 use darkroom::store::{CostQuery, Save, Store};
@@ -53,7 +53,7 @@ async fn run(emulator: &Emulator, count: usize, listening: bool) -> Duration {
                     let next = queue.lock().unwrap().pop_front();
                     let Some(job) = next else { return };
                     let job = store.get(&job.id).await.unwrap().unwrap();
-                    live(&store, job, number).await;
+                    live(&store, job, number, None).await;
                 }
             });
         }
@@ -68,19 +68,12 @@ async fn run(emulator: &Emulator, count: usize, listening: bool) -> Duration {
     time
 }
 
-async fn live(store: &FirestoreStore, mut job: Job, number: usize) {
+/// Takes the job through its life, as a worker does.
+pub async fn live(store: &FirestoreStore, mut job: Job, number: usize, budget: Option<Budget>) {
     let now = Utc::now();
-    let claim = Claim { worker: WorkerId::new(format!("worker-{number}")), until: now + TimeDelta::minutes(3) };
-    job.begin_submit(claim, Some("0.03".parse().unwrap()), now).unwrap();
-    job.revision = store.save(Save::plain(&job)).await.unwrap();
-    let receipt = Receipt {
-        ticket: Ticket { id: "ticket".into(), polling_url: "https://api.example/v1/get_result?id=ticket".into() },
-        cost: Some(Credits::new("2.5".parse().unwrap())),
-        input_megapixels: None,
-        output_megapixels: None,
-        accepted_at: now,
-    };
-    job.accepted(receipt, None, now).unwrap();
+    begin(&mut job, number);
+    job.revision = store.save(Save { job: Arc::new(job.clone()), budget }).await.unwrap();
+    job.accepted(receipt(now), None, now).unwrap();
     job.revision = store.save(Save::plain(&job)).await.unwrap();
     let object = ObjectName::for_attempt(&job.id, job.attempt_number(), ImageFormat::Png);
     let url = format!("https://storage.example/{object}");
@@ -88,4 +81,27 @@ async fn live(store: &FirestoreStore, mut job: Job, number: usize) {
     let image = StoredImage { object, url, format: ImageFormat::Png, width: 16, height: 16, bytes: 99, sha256 };
     job.stored(image, Some(Credits::new("2.5".parse().unwrap())), None, now).unwrap();
     job.revision = store.save(Save::plain(&job)).await.unwrap();
+}
+
+/// The job with its charge.
+pub fn accepted(mut job: Job, at: DateTime<Utc>) -> Job {
+    begin(&mut job, 0);
+    job.accepted(receipt(at), None, at).unwrap();
+    job
+}
+
+fn begin(job: &mut Job, number: usize) {
+    let now = Utc::now();
+    let claim = Claim { worker: WorkerId::new(format!("worker-{number}")), until: now + TimeDelta::minutes(3) };
+    job.begin_submit(claim, Some("0.03".parse().unwrap()), now).unwrap();
+}
+
+fn receipt(accepted_at: DateTime<Utc>) -> Receipt {
+    Receipt {
+        ticket: Ticket { id: "ticket".into(), polling_url: "https://api.example/v1/get_result?id=ticket".into() },
+        cost: Some(Credits::new("2.5".parse().unwrap())),
+        input_megapixels: None,
+        output_megapixels: None,
+        accepted_at,
+    }
 }

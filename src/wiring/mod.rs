@@ -131,7 +131,7 @@ pub async fn open_provider(config: &Config, access: Access) -> Result<WiredProvi
         }
     };
     let mut options = FluxOptions::new(address.clone(), key);
-    options.submit_timeout = Settings::default().submit_timeout;
+    options.submit_timeout = Settings::default().with_lease(config.lease).submit_timeout;
     Ok(WiredProvider { provider: Arc::new(FluxClient::new(options)?), address, simulator })
 }
 
@@ -164,4 +164,5 @@ pub fn settings(config: &Config, mode: Mode, report: bool) -> Settings {
         report,
         ..Settings::default()
     }
+    .with_lease(config.lease)
 }
