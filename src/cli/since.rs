@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn lengths_are_read() {
         assert_eq!(length("90s"), Ok(std::time::Duration::from_secs(90)));
-        assert_eq!(length(" 2h "), Ok(std::time::Duration::from_secs(7_200)));
+        assert_eq!(length(" 2h "), Ok(std::time::Duration::from_hours(2)));
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub mod gcs_fake;
 pub mod gcs_server;
 #[cfg(all(unix, feature = "firestore"))]
 pub mod line;
+#[cfg(feature = "temporal")]
+pub mod temporal_server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
