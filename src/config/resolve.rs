@@ -62,7 +62,7 @@ impl Config {
             engine,
             data_dir,
             slots,
-            lease: std::time::Duration::from_secs(lease as u64),
+            lease: Duration::from_secs(lease as u64),
             budget: Budget { daily, monthly },
             model,
             bfl_api_key,

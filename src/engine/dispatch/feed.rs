@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -57,7 +58,7 @@ pub(super) fn start(
         refresh,
         changed: true,
         money: true,
-        live: false,
+        down: None,
         added_up: None,
     };
     tokio::spawn(async move {
@@ -78,24 +79,21 @@ struct Reader {
     refresh: Arc<Notify>,
     changed: bool,
     money: bool,
-    /// Whether the changes were followed since the last failure.
-    live: bool,
+    /// Since when the changes cannot be followed, and how often that was tried.
+    down: Option<(DateTime<Utc>, u32)>,
     added_up: Option<Instant>,
 }
 
 impl Reader {
     async fn run(&mut self) {
-        let (mut failures, mut since) = (0, None);
         loop {
             let Err(error) = self.follow().await;
-            if std::mem::take(&mut self.live) {
-                (failures, since) = (0, None);
-            }
             tracing::warn!("the store's changes cannot be followed: {error}");
-            let since = *since.get_or_insert_with(|| self.ports.clock.now());
+            let now = self.ports.clock.now();
+            let (since, failures) = *self.down.get_or_insert((now, 0));
+            self.down = Some((since, failures + 1));
             self.say(Event::Link(Link::Down { since, reason: error.to_string() })).await;
             tokio::time::sleep(backoff(failures, None, rand::random()).min(FOLLOW_AGAIN_AFTER)).await;
-            failures += 1;
         }
     }
 
@@ -103,7 +101,7 @@ impl Reader {
         // First listen, then read: what changes in between is told twice rather than never.
         let mut watch = self.ports.store.watch().await?;
         self.first_pages().await?;
-        self.live = true;
+        self.down = None;
         self.say(Event::Link(Link::Live)).await;
         loop {
             let due = self.next_sum();
