@@ -21,6 +21,6 @@ mod store_contract;
 #[cfg(all(unix, feature = "firestore"))]
 mod store_firestore;
 mod support;
-#[cfg(feature = "temporal")]
+#[cfg(all(unix, feature = "temporal"))]
 mod temporal;
 mod workflow;

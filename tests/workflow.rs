@@ -4,7 +4,7 @@
 mod account;
 mod budget;
 mod commands;
-mod directives;
+pub(crate) mod directives;
 mod late;
 mod models;
 mod retries;

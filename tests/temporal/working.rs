@@ -1,20 +1,10 @@
 //! Jobs through real workers on a real server: what is made, what it costs, and what a person reads in Temporal afterwards.
 
-use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
 
-use serde_json::Value;
+use crate::support::{House, books, temporal_server};
 
-use crate::support::temporal_server::{self, TemporalServer};
-use crate::support::{House, books, text};
-
-/// How long anything may take before a test calls it stuck.
-const PATIENCE: Duration = Duration::from_mins(2);
-
-fn finish(child: Child) {
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}: {}", output.status, text(&output.stderr));
-}
+use super::worker::{Worker, activities};
 
 #[test]
 fn two_workers_share_twenty_jobs_and_every_workflow_is_closed() {
@@ -22,21 +12,32 @@ fn two_workers_share_twenty_jobs_and_every_workflow_is_closed() {
     let mut house = House::new();
     let namespace = server.furnish(&mut house);
     let ids = house.queue(20);
-    let worker = || house.command(&["worker", "--until-idle", "--slots", "6"]).spawn().unwrap();
-    let workers = [worker(), worker()];
-    workers.into_iter().for_each(finish);
+    let workers = [(); 2].map(|()| Worker::start(&house, &["--until-idle", "--slots", "6"]));
+    workers.into_iter().for_each(Worker::done);
     assert_eq!(books::check(&house, 20), 20);
-    let workflows = server.workflows(&namespace, "");
+    // Whoever hears late that a job is done may begin it once more, and finds nothing to do.
+    let workflows: BTreeMap<String, String> = server.workflows(&namespace, "").into_iter().collect();
     assert_eq!(workflows.len(), 20, "one each: {workflows:?}");
     for (id, status) in &workflows {
         assert_eq!(status, "WORKFLOW_EXECUTION_STATUS_COMPLETED", "{id}");
     }
-    let history = server.history(&namespace, &format!("image-gen-{}", ids[0]));
-    let scheduled: Vec<&str> = history["events"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|event| event["activityTaskScheduledEventAttributes"]["activityType"]["name"].as_str())
-        .collect();
-    assert_eq!(scheduled, ["submit", "wait", "store"], "a job that goes well is three activities");
+    assert_eq!(activities(server, &namespace, &ids[0]), ["submit", "wait", "store"]);
+    // What a person reads: the story in words, and what it cost.
+    let shown = server.tell(&namespace, &["workflow", "show", "--workflow-id", &format!("image-gen-{}", ids[0])]);
+    let shown =
+        shown + &server.tell(&namespace, &["workflow", "describe", "--workflow-id", &format!("image-gen-{}", ids[0])]);
+    for word in ["flux-2-klein-4b", "cost_usd", "status", "generate done in", "settle done in", "job 0"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+}
+
+#[test]
+fn every_trouble_of_the_provider_comes_to_what_it_comes_to_in_one_process() {
+    let Some(server) = temporal_server::shared() else { return };
+    let mut house = House::new();
+    let namespace = server.furnish(&mut house);
+    crate::workflow::directives::queue(&house);
+    Worker::start(&house, &["--until-idle"]).done();
+    crate::workflow::directives::check(&house);
+    assert_eq!(server.workflows(&namespace, "ExecutionStatus = 'Running'"), []);
 }

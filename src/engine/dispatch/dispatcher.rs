@@ -295,7 +295,7 @@ impl Dispatcher {
 
     /// Takes hints: there may be something to do, or somebody took a running job away.
     fn changed(&mut self, hint: &Hint) {
-        self.candidates.look_again();
+        self.candidates.heard(hint);
         self.runner.heard(hint);
         for job in hint {
             if let Some(token) = self.running.get(&job.id).filter(|_| self.runner.is_over(job)) {

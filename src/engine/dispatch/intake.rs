@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Ports, Presence};
+use super::{Hint, Ports, Presence};
 use crate::jobs::{Job, JobId, StageName, WorkerId};
 use crate::store::{Due, StoreError};
 
@@ -148,6 +148,16 @@ impl Candidates {
     /// Something may have changed.
     pub(super) fn look_again(&mut self) {
         self.unread = true;
+    }
+
+    /// These have changed: what the list says of them is old.
+    pub(super) fn heard(&mut self, changed: &Hint) {
+        self.unread = true;
+        if self.list.is_empty() {
+            return;
+        }
+        let changed: HashMap<&JobId, u64> = changed.iter().map(|job| (&job.id, job.revision)).collect();
+        self.list.retain(|job| changed.get(&job.id).is_none_or(|revision| *revision == job.revision));
     }
 
     /// The list is out of date: others take from the same queue.

@@ -186,7 +186,7 @@ impl Hands {
         let waited = tokio::select! {
             waited = self.effects.wait(&mut job, looks, &leaving) => waited,
             // Whatever was about to be saved loses against what was saved by whoever moved it.
-            () = is_moved(moved, &task.job, number) => return self.look(&task.job).await,
+            () = self.is_moved(moved, &task.job, number) => return self.look(&task.job).await,
         };
         match waited {
             Ok(Waited::Ready(sample, charged)) => {
@@ -196,6 +196,24 @@ impl Hands {
             Ok(Waited::Ended | Waited::PutOff) => Ok(Report::of(&job, self.now())),
             Ok(Waited::Stopped) => Err(Again::Leaving),
             Err(error) => self.told(&job, Err(error)).await,
+        }
+    }
+
+    /// Waits until somebody has taken the attempt away.
+    async fn is_moved(&self, mut moved: broadcast::Receiver<Arc<Job>>, id: &JobId, number: u32) {
+        let is_other = |job: &Job| !job.stage_name().is_active() || job.attempt_number() != number;
+        loop {
+            match moved.recv().await {
+                Ok(job) if &job.id == id && is_other(&job) => return,
+                Ok(_) => {}
+                // Too slow to hear them all: this one may have been among them.
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    if self.ports.store.get(id).await.is_ok_and(|job| job.as_ref().is_none_or(is_other)) {
+                        return;
+                    }
+                }
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
         }
     }
 
@@ -233,18 +251,5 @@ impl Hands {
         }
         self.desk.cancel(vec![task.job.clone()]).await.map_err(Again::from)?;
         self.look(&task.job).await
-    }
-}
-
-/// Waits until somebody has taken the attempt away.
-async fn is_moved(mut moved: broadcast::Receiver<Arc<Job>>, id: &JobId, number: u32) {
-    loop {
-        match moved.recv().await {
-            Ok(job) if &job.id == id && (!job.stage_name().is_active() || job.attempt_number() != number) => return,
-            Ok(_) => {}
-            // Too slow to hear them all: the look at the claim finds out.
-            Err(broadcast::error::RecvError::Lagged(_)) => {}
-            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-        }
     }
 }

@@ -20,6 +20,11 @@ use temporalio_workflow::RetryPolicy;
 /// Silence after which a worker is taken for dead.
 pub const HEARTBEAT: Duration = Duration::from_secs(20);
 
+/// How long a workflow's next step waits for the worker that remembers it, before any worker may replay it.
+pub fn forgotten_after(heartbeat: Duration) -> Duration {
+    (heartbeat / 4).clamp(Duration::from_secs(1), Duration::from_secs(10))
+}
+
 /// How long a job that runs under another worker's claim is left alone before the next look.
 pub const BUSY: Duration = Duration::from_secs(5);
 

@@ -17,6 +17,7 @@ use super::Activities;
 use super::fleet::words;
 use super::hands::Hands;
 use super::options::{TASK_QUEUE, TemporalOptions};
+use super::policy;
 use super::workflow::ImageGeneration;
 use crate::jobs::text::clean_line;
 
@@ -35,10 +36,10 @@ impl Running {
     /// Starts a worker with so many slots. Must be called within the runtime that its activities shall run on.
     pub(super) fn start(client: Client, options: &TemporalOptions, hands: Arc<Hands>, slots: usize) -> Self {
         let (leave, asked) = oneshot::channel();
-        let rate = options.rate;
+        let options = options.clone();
         // The SDK's worker is bound to one thread, because workflows are.
         let ended =
-            tokio::task::spawn_blocking(move || Handle::current().block_on(run(client, rate, hands, slots, asked)));
+            tokio::task::spawn_blocking(move || Handle::current().block_on(run(client, options, hands, slots, asked)));
         Self { leave, ended }
     }
 
@@ -65,7 +66,7 @@ impl Running {
 
 async fn run(
     client: Client,
-    rate: Option<f64>,
+    options: TemporalOptions,
     hands: Arc<Hands>,
     slots: usize,
     asked: oneshot::Receiver<()>,
@@ -79,16 +80,18 @@ async fn run(
         .local_activity_task_slot_supplier(FixedSizeSlotSupplier::new(1))
         .nexus_task_slot_supplier(FixedSizeSlotSupplier::new(1))
         .build();
-    let options = WorkerOptions::new(TASK_QUEUE)
+    let worker = WorkerOptions::new(TASK_QUEUE)
         .register_activities(Activities::new(hands))
         .register_workflow::<ImageGeneration>()
         .map_err(|why| line(&why))?
         .tuner(tuner)
         // Its own version, because the default reads the whole program to make a checksum of it.
         .deployment_options(WorkerDeploymentOptions::from_build_id(env!("CARGO_PKG_VERSION").to_owned()))
-        .maybe_max_task_queue_activities_per_second(rate)
+        // What only a worker that has died still knows is given to another after this time.
+        .sticky_queue_schedule_to_start_timeout(policy::forgotten_after(options.heartbeat))
+        .maybe_max_task_queue_activities_per_second(options.rate)
         .build();
-    let mut worker = Worker::new(&runtime, client, options).map_err(|why| line(&why))?;
+    let mut worker = Worker::new(&runtime, client, worker).map_err(|why| line(&why))?;
     let leave = worker.shutdown_handle();
     let watched = async move {
         // Dropped unasked where this process ends: leaving is right then as well.

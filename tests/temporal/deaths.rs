@@ -1,0 +1,96 @@
+//! Workers that leave or die while their jobs go on elsewhere: nothing is lost, nothing is billed twice.
+
+use crate::support::{House, books, temporal_server};
+
+use super::worker::{Worker, activities, events, until, until_status};
+
+/// A house of that speed whose workers are taken for dead quickly.
+fn house(speed: &str) -> Option<(House, String, &'static temporal_server::TemporalServer)> {
+    let server = temporal_server::shared()?;
+    let mut house = House::new();
+    house.set("DARKROOM_SIMULATOR_SPEED", speed);
+    house.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "1");
+    let namespace = server.furnish(&mut house);
+    Some((house, namespace, server))
+}
+
+#[test]
+fn a_worker_that_leaves_hands_its_tickets_over_at_once() {
+    // A klein takes seconds at this speed.
+    let Some((mut house, namespace, server)) = house("0.5") else { return };
+    // Longer than the test may take: whoever goes on does not wait for a silence.
+    house.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "300");
+    let ids = house.queue(3);
+    let first = Worker::start(&house, &[]);
+    for id in &ids {
+        until_status(&house, id, "generating");
+    }
+    let output = first.leave();
+    assert!(output.status.success());
+    Worker::start(&house, &["--until-idle"]).done();
+    assert_eq!(books::check(&house, 3), 3);
+    for id in &ids {
+        assert_eq!(activities(server, &namespace, id), ["submit", "wait", "store"], "the same workflow goes on");
+    }
+}
+
+#[test]
+fn a_worker_killed_while_it_waits_is_replaced_and_the_same_ticket_is_asked() {
+    let Some((house, namespace, server)) = house("0.5") else { return };
+    let ids = house.queue(4);
+    let first = Worker::start(&house, &[]);
+    for id in &ids {
+        until_status(&house, id, "generating");
+    }
+    first.kill();
+    Worker::start(&house, &["--until-idle"]).done();
+    assert_eq!(books::check(&house, 4), 4);
+    assert_eq!(server.workflows(&namespace, "ExecutionStatus = 'Completed'").len(), 4);
+}
+
+#[test]
+fn a_worker_killed_at_a_boundary_bills_nothing_twice() {
+    for boundary in ["after_post", "after_receipt", "after_put", "after_done"] {
+        let Some((house, namespace, server)) = house("instant") else { return };
+        house.queue(3);
+        let dead = Worker::that_dies_at(&house, boundary).ended();
+        assert!(!dead.status.success(), "{boundary} was not reached");
+        Worker::start(&house, &["--until-idle"]).done();
+        let done = books::check(&house, 3);
+        // Those that were on their way at that moment are questions; every other is finished.
+        assert!(if boundary == "after_post" { done < 3 } else { done == 3 }, "{boundary}: {done} done");
+        until("the last word", || server.workflows(&namespace, "ExecutionStatus = 'Running'").is_empty());
+    }
+}
+
+#[test]
+fn a_server_that_is_down_is_said_once_and_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("temporal.db");
+    let Some(mut server) = temporal_server::TemporalServer::start(Some(&database)) else { return };
+    let mut house = House::new();
+    house.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "2");
+    server.furnish(&mut house);
+    server.kill();
+    let ids = house.queue(3);
+    let worker = Worker::start(&house, &["--until-idle"]);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(super::worker::job(&house, &ids[0])["status"], "queued");
+    server.start_again();
+    let output = worker.ended();
+    let said = crate::support::text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.matches("jobs wait until Temporal is back").count(), 1, "{said}");
+    assert!(said.contains("Temporal is back"), "{said}");
+    assert_eq!(books::check(&house, 3), 3);
+}
+
+#[test]
+fn events_of_a_job_that_goes_well_are_few() {
+    let Some((house, namespace, server)) = house("instant") else { return };
+    let ids = house.queue(1);
+    Worker::start(&house, &["--until-idle"]).done();
+    // What a job costs a server; README tells the number.
+    let story = events(server, &namespace, &ids[0]);
+    assert!(story.len() <= 24, "{}: {story:?}", story.len());
+}
