@@ -13,6 +13,8 @@ mod console;
 mod crashes;
 #[cfg(unix)]
 mod dev;
+#[cfg(all(unix, feature = "firestore"))]
+mod firestore_faults;
 mod hostile;
 mod metrics;
 mod pty;

@@ -17,6 +17,8 @@ pub enum Key {
     DataDir,
     /// Tickets open at once.
     Slots,
+    /// How long a worker's claim on a job lasts.
+    LeaseSeconds,
     /// Hard cap of the day.
     BudgetDailyUsd,
     /// Hard cap of the month.
@@ -95,6 +97,7 @@ impl Key {
         Self::Engine,
         Self::DataDir,
         Self::Slots,
+        Self::LeaseSeconds,
         Self::BudgetDailyUsd,
         Self::BudgetMonthlyUsd,
         Self::Model,
@@ -140,6 +143,7 @@ impl Key {
             Self::Engine => ("engine", "DARKROOM_ENGINE"),
             Self::DataDir => ("data_dir", "DARKROOM_DATA_DIR"),
             Self::Slots => ("slots", "DARKROOM_SLOTS"),
+            Self::LeaseSeconds => ("lease_seconds", "DARKROOM_LEASE_SECONDS"),
             Self::BudgetDailyUsd => ("budget_daily_usd", "DARKROOM_BUDGET_DAILY_USD"),
             Self::BudgetMonthlyUsd => ("budget_monthly_usd", "DARKROOM_BUDGET_MONTHLY_USD"),
             Self::Model => ("model", "DARKROOM_MODEL"),

@@ -136,7 +136,7 @@ pub async fn open_provider(config: &Config, access: Access) -> Result<WiredProvi
         }
     };
     let mut options = FluxOptions::new(address.clone(), key);
-    options.submit_timeout = Settings::default().submit_timeout;
+    options.submit_timeout = Settings::default().with_lease(config.lease).submit_timeout;
     Ok(WiredProvider { provider: Arc::new(FluxClient::new(options)?), address, simulator })
 }
 
@@ -190,4 +190,5 @@ pub fn settings(config: &Config, mode: Mode, audience: Audience) -> Settings {
         audience,
         ..Settings::default()
     }
+    .with_lease(config.lease)
 }

@@ -7,6 +7,8 @@ pub mod firestore_emulator;
 pub mod gcs_fake;
 #[cfg(feature = "gcs")]
 pub mod gcs_server;
+#[cfg(all(unix, feature = "firestore"))]
+pub mod line;
 #[cfg(feature = "temporal")]
 pub mod temporal_server;
 

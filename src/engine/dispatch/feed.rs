@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,9 @@ pub(in crate::engine) type Hint = Vec<Arc<Job>>;
 
 /// How many jobs a screen gets to begin with.
 const FIRST_PAGE: usize = 500;
+
+/// Longest pause before the changes are followed again: a person who mends a line wants to see it.
+const FOLLOW_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Counts and costs are added up again at most this often for a screen.
 const ADD_UP_EVERY: Duration = Duration::from_millis(400);
@@ -57,6 +61,7 @@ pub(super) fn start(
         refresh,
         changed: true,
         money: true,
+        down: None,
         added_up: None,
     };
     tokio::spawn(async move {
@@ -77,19 +82,21 @@ struct Reader {
     refresh: Arc<Notify>,
     changed: bool,
     money: bool,
+    /// Since when the changes cannot be followed, and how often that was tried.
+    down: Option<(DateTime<Utc>, u32)>,
     added_up: Option<Instant>,
 }
 
 impl Reader {
     async fn run(&mut self) {
-        let mut failures = 0;
         loop {
-            let since = self.ports.clock.now();
             let Err(error) = self.follow().await;
             tracing::warn!("the store's changes cannot be followed: {error}");
+            let now = self.ports.clock.now();
+            let (since, failures) = *self.down.get_or_insert((now, 0));
+            self.down = Some((since, failures + 1));
             self.say(Event::Link(Link::Down { since, reason: error.to_string() })).await;
-            tokio::time::sleep(backoff(failures, None, rand::random())).await;
-            failures += 1;
+            tokio::time::sleep(backoff(failures, None, rand::random()).min(FOLLOW_AGAIN_AFTER)).await;
         }
     }
 
@@ -97,6 +104,7 @@ impl Reader {
         // First listen, then read: what changes in between is told twice rather than never.
         let mut watch = self.ports.store.watch().await?;
         self.first_pages().await?;
+        self.down = None;
         self.say(Event::Link(Link::Live)).await;
         loop {
             let due = self.next_sum();

@@ -1,7 +1,9 @@
 //! Owns what an answer of the server means for whoever called. Must not retry.
 
+use std::error::Error;
+
 use firestore::errors::FirestoreError;
-use firestore::gcloud_sdk::tonic::{Code, Status};
+use firestore::gcloud_sdk::tonic::{Code, ConnectError, Status};
 
 use super::super::StoreError;
 use crate::jobs::text::clean_line;
@@ -28,6 +30,24 @@ pub(super) fn of_status(status: &Status) -> StoreError {
         Code::InvalidArgument => StoreError::Unusable(format!("Firestore does not take the request: {message}")),
         code => StoreError::Unavailable(format!("{code:?}: {message}")),
     }
+}
+
+/// Whether the request never left this process: there was no connection to send it by.
+pub(super) fn was_not_sent(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Whether this says nothing about what the server did: the answer was lost, or the server does not know itself.
+pub(super) fn is_no_answer(status: &Status) -> bool {
+    use Code::{Cancelled, DataLoss, DeadlineExceeded, Internal, Unavailable, Unknown};
+    matches!(status.code(), Cancelled | DataLoss | DeadlineExceeded | Internal | Unavailable | Unknown)
 }
 
 /// What a failure to connect to `place` comes to.

@@ -10,9 +10,11 @@
 //! Must not know providers, buckets or engines.
 
 mod board;
+mod cap;
 mod client;
 mod costs;
 mod document;
+mod doubt;
 mod emulator;
 mod errors;
 mod ledger;
@@ -25,6 +27,7 @@ mod rebuild;
 mod rollup;
 mod save;
 mod session;
+mod shards;
 mod snapshot;
 mod value;
 mod watch;
@@ -58,6 +61,7 @@ pub struct FirestoreStore {
     /// Reservations under a cap are made one after another.
     reserving: tokio::sync::Mutex<()>,
     months: costs::Months,
+    shards: shards::Shards,
     counted: page::Counted,
 }
 
@@ -86,6 +90,7 @@ impl FirestoreStore {
             session: Mutex::default(),
             reserving: tokio::sync::Mutex::default(),
             months: costs::Months::default(),
+            shards: shards::Shards::default(),
             counted: page::Counted::default(),
         }
     }
