@@ -11,11 +11,16 @@ mod client;
 mod cloud;
 mod console;
 mod crashes;
+#[cfg(unix)]
+mod dev;
+#[cfg(all(unix, feature = "firestore"))]
+mod firestore_faults;
 #[cfg(all(unix, feature = "firestore"))]
 mod firestore_strangers;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
 mod foreign;
 mod hostile;
+mod metrics;
 mod pty;
 mod simulator;
 mod stages;

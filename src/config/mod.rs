@@ -15,6 +15,7 @@ mod resolve;
 mod temporal;
 mod words;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
@@ -46,6 +47,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Tickets open at once, at least 1.
     pub slots: usize,
+    /// How long a worker's claim on a job lasts, at least 15 seconds: after that, others take over the jobs of one that is gone.
+    pub lease: std::time::Duration,
     /// Hard caps on spending.
     pub budget: Budget,
     /// The model of a job that names none; `None` is the catalog's first.
@@ -72,6 +75,8 @@ pub struct Config {
     pub ascii: bool,
     /// No colours.
     pub no_color: bool,
+    /// Where a worker serves metrics and health; nowhere unless it is set.
+    pub metrics_address: Option<SocketAddr>,
     /// Where Firestore and Cloud Storage are.
     pub google: GoogleSettings,
     /// Where Temporal is, and what its workers may do.

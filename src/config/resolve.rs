@@ -17,6 +17,8 @@ use crate::costs::Budget;
 const BFL_API_URL: &str = "https://api.bfl.ai";
 /// Tickets open at once: what the FLUX API takes from one account (rate limits page: 24 active tasks).
 const SLOTS: usize = 24;
+/// Two and a half minutes: an order that takes its whole time ends well before its claim.
+const LEASE_SECONDS: usize = 150;
 const LOG_DAYS: usize = 14;
 /// What is shown of a secret.
 const HIDDEN: &str = "set (hidden)";
@@ -33,6 +35,7 @@ impl Config {
         let engine = reader.or(Key::Engine, EngineKind::Local, EngineKind::from_str)?;
         let data_dir = reader.path(Key::DataDir, sources.data_dir.clone())?.ok_or(ConfigError::NoDataDir)?;
         let slots = reader.or(Key::Slots, SLOTS, |text| parse::count(text, 1, 999))?;
+        let lease = reader.or(Key::LeaseSeconds, LEASE_SECONDS, |text| parse::count(text, 15, 3_600))?;
         let daily = reader.optional(Key::BudgetDailyUsd, parse::usd)?;
         let monthly = reader.optional(Key::BudgetMonthlyUsd, parse::usd)?;
         let model = reader.optional(Key::Model, |text| Ok(text.to_owned()))?;
@@ -48,6 +51,7 @@ impl Config {
         let theme = reader.or(Key::Theme, ThemeName::Dark, ThemeName::from_str)?;
         let ascii = reader.or(Key::Ascii, false, parse::flag)?;
         let no_color = reader.no_color()?;
+        let metrics_address = reader.optional(Key::MetricsAddress, parse::listen)?;
         let google = reader.google()?;
         let temporal = reader.temporal()?;
         let settings = reader.settings;
@@ -59,6 +63,7 @@ impl Config {
             engine,
             data_dir,
             slots,
+            lease: Duration::from_secs(lease as u64),
             budget: Budget { daily, monthly },
             model,
             bfl_api_key,
@@ -72,6 +77,7 @@ impl Config {
             theme,
             ascii,
             no_color,
+            metrics_address,
             google,
             temporal,
             settings,

@@ -32,7 +32,8 @@ pub trait Store: Send + Sync + 'static {
     async fn find(&self, prefix: &str, limit: usize) -> Result<Vec<JobId>, StoreError>;
 
     /// Saves the job and all its charges in one durable write, if nobody saved it since it was read; returns the new revision.
-    /// Errors: `Conflict` where somebody did, `OverBudget` where the reservation does not fit under `save.budget`.
+    /// Errors: `Conflict` where somebody did, `OverBudget` where the reservation does not fit under `save.budget`. After
+    /// `Unavailable` the same save may be made again: one that was carried out is recognised.
     async fn save(&self, save: Save) -> Result<u64, StoreError>;
 
     /// What a worker could act on now.

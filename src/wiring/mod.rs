@@ -13,7 +13,7 @@ use url::Url;
 use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
 use crate::config::{BucketKind, Config, ConfigError, EngineKind, ProviderKind, SimulatorSpeed, StoreKind};
-use crate::engine::{EngineHandle, Mode, Ports, Presence, Settings, SystemClock, local};
+use crate::engine::{Audience, EngineHandle, Mode, Ports, Presence, Settings, SystemClock, local};
 pub use credentials::{CredentialsError, Identity, identity};
 pub use google::{StoreHealth, store_health};
 
@@ -143,7 +143,7 @@ pub async fn open_provider(config: &Config, access: Access) -> Result<WiredProvi
         }
     };
     let mut options = FluxOptions::new(address.clone(), key);
-    options.submit_timeout = Settings::default().submit_timeout;
+    options.submit_timeout = Settings::default().with_lease(config.lease).submit_timeout;
     Ok(WiredProvider { provider: Arc::new(FluxClient::new(options)?), address, simulator })
 }
 
@@ -187,14 +187,15 @@ pub async fn probe_engine(config: &Config) -> Option<Result<String, String>> {
     }
 }
 
-/// The settings of an engine. `report` where a screen listens.
-pub fn settings(config: &Config, mode: Mode, report: bool) -> Settings {
+/// The settings of an engine.
+pub fn settings(config: &Config, mode: Mode, audience: Audience) -> Settings {
     Settings {
         slots: config.slots,
         budget: config.budget,
         simulated: config.is_simulated(),
         mode,
-        report,
+        audience,
         ..Settings::default()
     }
+    .with_lease(config.lease)
 }

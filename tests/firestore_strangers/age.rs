@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use darkroom::engine::local;
-use darkroom::engine::{Event, Link, Mode, Ports, Presence, Settings};
+use darkroom::engine::{Audience, Event, Link, Mode, Ports, Presence, Settings};
 use darkroom::simulator::Speed;
 use darkroom::store::firestore::FirestoreStore;
 
@@ -30,7 +30,7 @@ async fn the_data_is_as_old_as_the_last_word_of_the_server_and_no_try_makes_it_n
     let store = Arc::new(FirestoreStore::connect(options(&server, &fresh_project())));
     let ports = Ports { store, ..shop.ports() };
     let begun = Utc::now();
-    let settings = Settings { mode: Mode::Observe, report: true, ..Settings::default() };
+    let settings = Settings { mode: Mode::Observe, audience: Audience::Screen, ..Settings::default() };
     let presence = Presence::enter(&shop.house.data()).unwrap();
     let mut engine = Engine::of(local::start(ports, settings, presence));
     engine.until("the line", |event| *event == Event::Link(Link::Live)).await;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::overview::Overview;
 use super::{Event, Ports, Settings};
-use crate::engine::{Link, backoff};
+use crate::engine::{Audience, Link, backoff};
 use crate::jobs::{Job, StageName};
 use crate::store::{Change, Order, PageQuery, StoreError, Watch};
 
@@ -21,8 +21,14 @@ pub(in crate::engine) type Hint = Vec<Arc<Job>>;
 /// How many jobs a screen gets to begin with.
 const FIRST_PAGE: usize = 500;
 
-/// Counts and costs are added up again at most this often.
+/// Longest pause before the changes are followed again: a person who mends a line wants to see it.
+const FOLLOW_AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// Counts and costs are added up again at most this often for a screen.
 const ADD_UP_EVERY: Duration = Duration::from_millis(400);
+
+/// The same for meters, which are read four times a minute or so: in a shared store every sum costs reads.
+const ADD_UP_FOR_METERS_EVERY: Duration = Duration::from_secs(5);
 
 /// A handle to ask for costs now.
 #[derive(Clone)]
@@ -49,12 +55,13 @@ pub(super) fn start(
     let mut reader = Reader {
         overview: Overview::new(ports.clone(), settings),
         ports,
-        report: settings.report,
+        audience: settings.audience,
         facts,
         hints,
         refresh,
         changed: true,
         money: true,
+        down: None,
         added_up: None,
     };
     tokio::spawn(async move {
@@ -68,43 +75,42 @@ pub(super) fn start(
 
 struct Reader {
     ports: Ports,
-    report: bool,
+    audience: Audience,
     overview: Overview,
     facts: mpsc::Sender<Event>,
     hints: mpsc::Sender<Hint>,
     refresh: Arc<Notify>,
     changed: bool,
     money: bool,
+    /// Since when the changes cannot be followed, and how often that was tried.
+    down: Option<(DateTime<Utc>, u32)>,
     added_up: Option<Instant>,
 }
 
 impl Reader {
     async fn run(&mut self) {
-        let mut failures = 0;
-        // How old the data is: tries that fail make it no newer.
-        let mut since = self.ports.clock.now();
         loop {
-            let before = since;
-            let Err(error) = self.follow(&mut since).await;
-            if since != before {
-                failures = 0;
-            }
+            let Err(error) = self.follow().await;
             tracing::warn!("the store's changes cannot be followed: {error}");
+            let now = self.ports.clock.now();
+            let (since, failures) = *self.down.get_or_insert((now, 0));
+            self.down = Some((since, failures + 1));
             self.say(Event::Link(Link::Down { since, reason: error.to_string() })).await;
-            tokio::time::sleep(backoff(failures, None, rand::random())).await;
-            failures += 1;
+            tokio::time::sleep(backoff(failures, None, rand::random()).min(FOLLOW_AGAIN_AFTER)).await;
         }
     }
 
-    /// Follows the changes until that fails; `since` becomes the time until which all were heard of.
-    async fn follow(&mut self, since: &mut DateTime<Utc>) -> Result<std::convert::Infallible, StoreError> {
+    /// Follows the changes until that fails.
+    async fn follow(&mut self) -> Result<std::convert::Infallible, StoreError> {
         // First listen, then read: what changes in between is told twice rather than never.
         let mut watch = self.ports.store.watch().await?;
         self.first_pages().await?;
+        self.down = None;
         self.say(Event::Link(Link::Live)).await;
         let Err(error) = self.listen(&mut *watch).await;
         let silent = chrono::Duration::from_std(watch.silent_for()).unwrap_or_default();
-        *since = self.ports.clock.now() - silent;
+        // The data is as old as the last word, and tries that fail make it no newer.
+        self.down = Some((self.ports.clock.now() - silent, 0));
         Err(error)
     }
 
@@ -120,7 +126,7 @@ impl Reader {
     }
 
     async fn first_pages(&mut self) -> Result<(), StoreError> {
-        if !self.report {
+        if self.audience != Audience::Screen {
             return Ok(());
         }
         let newest = PageQuery { limit: FIRST_PAGE, ..PageQuery::default() };
@@ -152,14 +158,19 @@ impl Reader {
         self.money |= jobs.iter().any(|job| job.charges().next().is_some());
         // A hint that finds no room is not missed: the dispatcher has others to read, and looks by itself anyway.
         let _ = self.hints.try_send(jobs.clone());
-        if self.report {
+        if self.audience == Audience::Screen {
             self.say(Event::Jobs(jobs)).await;
         }
     }
 
     fn next_sum(&self) -> Option<Instant> {
-        let wanted = self.report && (self.changed || self.money || self.overview.is_stale());
-        wanted.then(|| self.added_up.map_or_else(Instant::now, |at| at + ADD_UP_EVERY))
+        let every = match self.audience {
+            Audience::Nobody => return None,
+            Audience::Meters => ADD_UP_FOR_METERS_EVERY,
+            Audience::Screen => ADD_UP_EVERY,
+        };
+        let wanted = self.changed || self.money || self.overview.is_stale();
+        wanted.then(|| self.added_up.map_or_else(Instant::now, |at| at + every))
     }
 
     async fn add_up(&mut self) -> Result<(), StoreError> {

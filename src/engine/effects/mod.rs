@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::wait::{Looks, Waited};
-use super::{Ports, Progress, Settings};
+use super::{Ended, Ports, Progress, Settings};
 use crate::jobs::{Claim, Job, StageName, WorkerId};
 use crate::store::StoreError;
 
@@ -70,6 +70,8 @@ pub trait Observer: Send + Sync + 'static {
     fn posting(&self, in_flight: bool);
     /// No budget is left for a job of this price.
     fn over_budget(&self);
+    /// A job has ended here; it is saved.
+    fn ended(&self, ended: Ended);
 }
 
 /// The workflow's effects, as one worker performs them.
@@ -103,7 +105,7 @@ impl Effects {
                     if stop.is_cancelled() {
                         return Ok(Ran::Stopped);
                     }
-                    self.begin_and_submit(&mut job).await?;
+                    self.begin_and_submit(&mut job, stop).await?;
                     if job.stage_name() == StageName::Queued {
                         return Ok(Ran::PutOff);
                     }
@@ -128,8 +130,8 @@ impl Effects {
     }
 
     /// A queued job: everything before the POST, and the POST, where nothing speaks against it.
-    pub(super) async fn begin_and_submit(&self, job: &mut Job) -> Result<(), EffectError> {
-        match self.begin(job).await? {
+    pub(super) async fn begin_and_submit(&self, job: &mut Job, stop: &CancellationToken) -> Result<(), EffectError> {
+        match self.begin(job, stop).await? {
             Some(order) => self.submit(job, order).await,
             None => Ok(()),
         }

@@ -1,10 +1,12 @@
 //! Owns what an answer of the server means for whoever called. Must not retry.
 
+use std::error::Error;
+
 use firestore::errors::FirestoreError;
 use firestore::gcloud_sdk::google::firestore::v1::StructuredQuery;
 use firestore::gcloud_sdk::google::firestore::v1::structured_query::filter::FilterType;
 use firestore::gcloud_sdk::google::firestore::v1::structured_query::{Direction, Filter};
-use firestore::gcloud_sdk::tonic::{Code, Status};
+use firestore::gcloud_sdk::tonic::{Code, ConnectError, Status};
 
 use super::super::StoreError;
 use super::query::NAME;
@@ -103,6 +105,24 @@ fn is_about_index(status: &Status) -> bool {
 /// Whether it is the database that is not there, and no document.
 pub(super) fn is_about_database(status: &Status) -> bool {
     status.message().contains("does not exist for project")
+}
+
+/// Whether the request never left this process: there was no connection to send it by.
+pub(super) fn was_not_sent(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Whether this says nothing about what the server did: the answer was lost, or the server does not know itself.
+pub(super) fn is_no_answer(status: &Status) -> bool {
+    use Code::{Cancelled, DataLoss, DeadlineExceeded, Internal, Unavailable, Unknown};
+    matches!(status.code(), Cancelled | DataLoss | DeadlineExceeded | Internal | Unavailable | Unknown)
 }
 
 /// What a failure to connect to `place` comes to.

@@ -249,10 +249,10 @@ impl Listener {
         let now = Instant::now();
         if !self.live {
             self.count_at = now + FIRST_COUNT;
-            return if now - opened > OPENING { Err(ended("the listener stays silent")) } else { Ok(()) };
+            return if now - opened > OPENING { Err(self.silent("the listener stays silent")) } else { Ok(()) };
         }
         if self.shared.board.written().is_some_and(|written| written > self.heard && now - written > ECHO) {
-            return Err(ended("the listener misses writes"));
+            return Err(self.silent("the listener misses writes"));
         }
         if now >= self.count_at {
             self.count_at = now + SILENCE;
@@ -265,6 +265,12 @@ impl Listener {
             self.shared.board.line_is_good();
         }
         Ok(())
+    }
+
+    /// That it may be the connection: the next stream gets another one.
+    fn silent(&self, why: &str) -> StoreError {
+        self.shared.client.renew();
+        ended(why)
     }
 
     fn overflows(&self) -> bool {

@@ -10,10 +10,12 @@
 //! Must not know providers, buckets or engines.
 
 mod board;
+mod cap;
 mod client;
 mod costs;
 mod counts;
 mod document;
+mod doubt;
 mod emulator;
 mod errors;
 mod health;
@@ -27,6 +29,7 @@ mod rebuild;
 mod rollup;
 mod save;
 mod session;
+mod shards;
 mod snapshot;
 mod stretch;
 mod value;
@@ -61,6 +64,7 @@ pub struct FirestoreStore {
     /// Reservations under a cap are made one after another.
     reserving: tokio::sync::Mutex<()>,
     months: costs::Months,
+    shards: shards::Shards,
     counted: counts::Counted,
 }
 
@@ -89,6 +93,7 @@ impl FirestoreStore {
             session: Mutex::default(),
             reserving: tokio::sync::Mutex::default(),
             months: costs::Months::default(),
+            shards: shards::Shards::default(),
             counted: counts::Counted::default(),
         }
     }
@@ -132,7 +137,7 @@ impl Store for FirestoreStore {
     }
 
     async fn look(&self, query: PageQuery) -> Result<Page, StoreError> {
-        self.look_at(&query).await
+        self.page_at(&query).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
