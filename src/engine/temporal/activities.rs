@@ -11,13 +11,19 @@ use tokio::sync::watch;
 use super::hands::{Again, Hands};
 use super::payloads::{Heartbeat, Pickup, Report, Task};
 use super::policy;
-use crate::engine::effects::Looks;
+use crate::engine::effects::{Looks, Observer};
+use crate::engine::{Ports, Presence, Settings};
 
 /// The activities of one worker.
 pub struct Activities(Arc<Hands>);
 
 impl Activities {
-    pub(super) fn new(hands: Arc<Hands>) -> Self {
+    /// The activities of the worker of that presence.
+    pub fn new(ports: Ports, settings: Settings, presence: Arc<Presence>, observer: Arc<dyn Observer>) -> Self {
+        Self(Arc::new(Hands::new(ports, settings, presence, observer)))
+    }
+
+    pub(super) fn of(hands: Arc<Hands>) -> Self {
         Self(hands)
     }
 }
