@@ -30,7 +30,8 @@ impl fmt::Debug for TemporalSettings {
         let mut names: Vec<&String> = self.variables.keys().collect();
         names.sort();
         let mut shown = formatter.debug_struct("TemporalSettings");
-        shown.field("variables", &names).field("rate", &self.rate).field("heartbeat", &self.heartbeat).finish()
+        shown.field("variables", &names).field("rate", &self.rate).field("heartbeat", &self.heartbeat);
+        shown.finish_non_exhaustive()
     }
 }
 

@@ -120,7 +120,7 @@ impl Candidates {
 
     fn is_free(&self, job: &Job, taking: &Taking<'_>) -> bool {
         let taken = taking.running.contains_key(&job.id) || self.avoided.contains(&job.id);
-        !taken && !self.aside.get(&job.id).is_some_and(|until| *until > Instant::now())
+        !taken && self.aside.get(&job.id).is_none_or(|until| *until <= Instant::now())
     }
 
     /// When to look again at the latest, as far as this list knows.

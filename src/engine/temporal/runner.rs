@@ -173,8 +173,11 @@ impl Workflows {
             }
             Err(WorkflowGetResultError::Failed(why)) => self.failed(job, &why.to_string()).await,
             // An operator of the server ended it: its document decides whether another begins, but not in a circle.
-            Err(WorkflowGetResultError::Terminated { .. } | WorkflowGetResultError::TimedOut) => Ok(Ran::Elsewhere),
-            Err(WorkflowGetResultError::NotFound(_)) => Ok(Ran::Elsewhere),
+            Err(
+                WorkflowGetResultError::Terminated { .. }
+                | WorkflowGetResultError::TimedOut
+                | WorkflowGetResultError::NotFound(_),
+            ) => Ok(Ran::Elsewhere),
             Err(WorkflowGetResultError::Rpc(status)) => Err(server(&status)),
             Err(other) => Err(RunError::Server(clean_line(&other.to_string(), 200))),
         }
