@@ -40,6 +40,7 @@ fn app(count: usize) -> App {
         context: "default".to_owned(),
         adapters: "sqlite · local".to_owned(),
         simulated: true,
+        greeting: None,
         images: ImagesMode::Off,
         ascii: false,
         theme: ThemeName::Dark,

@@ -39,6 +39,8 @@
 //! ```
 //!
 //! The simulator stands beside: it knows jobs and costs (the catalog and the price table), and is known by wiring and cli.
+//! So do two rooms that only the cli knows: `metrics` folds events as the console does, for those who scrape; `servers` runs
+//! the servers of `darkroom dev`.
 //! `tests/architecture.rs` reads the `use` lines and fails where an arrow runs the wrong way.
 //!
 //! # Money, and what a crash does
@@ -63,7 +65,9 @@ pub mod costs;
 pub mod engine;
 pub mod jobs;
 pub mod logging;
+pub mod metrics;
 pub mod provider;
+pub mod servers;
 pub mod simulator;
 pub mod store;
 pub mod wiring;

@@ -25,6 +25,7 @@ pub(crate) fn options(simulated: bool) -> ConsoleOptions {
         context: "default".into(),
         adapters: "sqlite · local".into(),
         simulated,
+        greeting: None,
         images: ImagesMode::Off,
         ascii: false,
         theme: ThemeName::Dark,

@@ -11,7 +11,10 @@ mod client;
 mod cloud;
 mod console;
 mod crashes;
+#[cfg(unix)]
+mod dev;
 mod hostile;
+mod metrics;
 mod pty;
 mod simulator;
 mod stages;

@@ -7,4 +7,4 @@ mod orders;
 mod portrait;
 mod quiet;
 mod sizes;
-mod terminal;
+pub(crate) mod terminal;

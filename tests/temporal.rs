@@ -3,6 +3,7 @@
 
 mod alone;
 mod changed;
+mod chaos;
 mod deaths;
 mod operators;
 mod replay;

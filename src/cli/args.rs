@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::error::CliError;
-use super::{completions, costs, jobs, simulate, submit, worker};
+use super::{completions, costs, dev, guard, jobs, simulate, submit, worker};
 use crate::config::{Flags, Key};
 
 /// A terminal operations console for image generation. Without a command: the console.
@@ -70,12 +70,17 @@ pub enum Command {
     Costs(costs::CostsArgs),
     /// The simulator of the FLUX API as a server
     Simulate(simulate::SimulateArgs),
+    /// The whole stack on this machine: servers, worker and console, with one command
+    Dev(dev::DevArgs),
     /// Is everything that this configuration needs there and reachable?
     Doctor,
     /// The resolved configuration, and where each value came from
     Config,
     /// Completions for a shell
     Completions(completions::CompletionsArgs),
+    /// The guard of a server that `darkroom dev` started; not for people
+    #[command(name = crate::servers::GUARD, hide = true)]
+    GuardServer(guard::GuardArgs),
 }
 
 /// The whole command line, with the parameters that the models of the catalog have.
@@ -117,6 +122,9 @@ impl Cli {
             _ => self.slots.clone(),
         };
         flags.set(Key::Slots, "--slots", slots);
+        if let Some(Command::Worker(args)) = &self.command {
+            flags.set(Key::MetricsAddress, "--metrics", args.metrics.clone());
+        }
         if let Some(Command::Simulate(args)) = &self.command {
             flags.set(Key::SimulatorSpeed, "--speed", args.speed.clone());
             flags.set(Key::SimulatorFaults, "--fault", (!args.faults.is_empty()).then(|| args.faults.join(",")));

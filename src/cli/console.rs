@@ -6,16 +6,21 @@ use super::error::CliError;
 use super::{Session, output, start_logging};
 use crate::config::{Config, ImagesMode, ThemeName};
 use crate::console::{self, ConsoleOptions, ExitReason};
-use crate::engine::{EngineHandle, Mode, Presence};
+use crate::engine::{Audience, EngineHandle, Mode, Presence};
 use crate::logging::Beside;
 use crate::wiring::{self, Access};
 
 /// Observers have their locks apart: they work on nothing, so nobody may count on them as workers.
 const OBSERVERS: &str = "observers";
 
-/// Runs the console until the person leaves. Errors: no terminal, or an engine that ended by itself.
-pub async fn run(session: &Session, observe: bool) -> Result<(), CliError> {
-    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+/// Whether there is a terminal for a console.
+pub fn has_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
+/// Runs the console until the person leaves; it opens with `greeting`. Errors: no terminal, or an engine that ended by itself.
+pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> Result<(), CliError> {
+    if !has_terminal() {
         let line =
             "the console needs a terminal; `darkroom worker` works without one, `darkroom --help` tells the rest";
         return Err(CliError::Usage(line.to_owned()));
@@ -29,10 +34,10 @@ pub async fn run(session: &Session, observe: bool) -> Result<(), CliError> {
     let store = wiring::open_store(config).await?;
     let wired = wiring::open_ports(config, store, access).await?;
     let presence = Presence::enter(&if observe { config.data_dir.join(OBSERVERS) } else { config.data_dir.clone() })?;
-    let settings = wiring::settings(config, mode, true);
+    let settings = wiring::settings(config, mode, Audience::Screen);
     let engine = wiring::start_engine(config, wired.ports.clone(), settings, presence)?;
     let EngineHandle { commands, events, finished } = engine;
-    let reason = console::run(options(config), commands, events, records).await;
+    let reason = console::run(options(config, greeting), commands, events, records).await;
     match reason.map_err(|error| CliError::Failed(error.to_string()))? {
         ExitReason::Stopped => {
             finished.await.map_err(|why| CliError::Failed(format!("the engine broke: {why}")))?;
@@ -55,11 +60,12 @@ pub async fn run(session: &Session, observe: bool) -> Result<(), CliError> {
     }
 }
 
-fn options(config: &Config) -> ConsoleOptions {
+fn options(config: &Config, greeting: Option<String>) -> ConsoleOptions {
     ConsoleOptions {
         context: config.context.clone().unwrap_or_else(|| "default".to_owned()),
         adapters: format!("{} · {}", config.store, config.engine),
         simulated: config.is_simulated(),
+        greeting,
         images: match config.images {
             ImagesMode::Auto => console::ImagesMode::Auto,
             ImagesMode::Halfblocks => console::ImagesMode::HalfBlocks,

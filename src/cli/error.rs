@@ -4,6 +4,8 @@ use std::io;
 
 use crate::config::ConfigError;
 use crate::engine::local::PresenceError;
+use crate::metrics::MetricsError;
+use crate::servers::ServerError;
 use crate::store::StoreError;
 use crate::wiring::WiringError;
 
@@ -67,6 +69,18 @@ impl From<StoreError> for CliError {
 
 impl From<PresenceError> for CliError {
     fn from(error: PresenceError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<ServerError> for CliError {
+    fn from(error: ServerError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<MetricsError> for CliError {
+    fn from(error: MetricsError) -> Self {
         Self::Failed(error.to_string())
     }
 }

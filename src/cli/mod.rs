@@ -8,8 +8,10 @@ mod completions;
 mod config;
 mod console;
 mod costs;
+mod dev;
 mod doctor;
 mod error;
+mod guard;
 mod interrupt;
 mod jobs;
 mod output;
@@ -79,8 +81,12 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
     if let Some(Command::Completions(args)) = &cli.command {
         return completions::run(args, cli.global.json);
     }
+    if let Some(Command::GuardServer(args)) = &cli.command {
+        return guard::run(args);
+    }
     cli.check()?;
-    let config = Config::resolve(&Sources::of_this_process(cli.flags())?)?;
+    let flags = cli.flags();
+    let config = Config::resolve(&Sources::of_this_process(flags.clone())?)?;
     for warning in &config.warnings {
         output::note(&format!("darkroom: {warning}"));
     }
@@ -92,7 +98,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
         .map_err(|why| CliError::Failed(format!("no threads can be started: {why}")))?;
     let result = runtime.block_on(async {
         match cli.command {
-            None => console::run(&session, cli.observe).await,
+            None => console::run(&session, cli.observe, None).await,
             Some(Command::Worker(args)) => worker::run(&session, &args).await,
             Some(Command::Submit(args)) => {
                 let given = matches.subcommand_matches("submit").map(submit::given).unwrap_or_default();
@@ -101,9 +107,11 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             Some(Command::Jobs(args)) => jobs::run(&session, args.command.unwrap_or_default()).await,
             Some(Command::Costs(args)) => costs::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,
+            Some(Command::Dev(args)) => dev::run(session, &args, flags).await,
             Some(Command::Doctor) => doctor::run(&session).await,
             Some(Command::Config) => config::run(&session),
             Some(Command::Completions(args)) => completions::run(&args, session.output.is_json()),
+            Some(Command::GuardServer(args)) => guard::run(&args),
         }
     });
     // A thread that still waits for the terminal's next key must not keep the process.

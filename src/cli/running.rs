@@ -5,7 +5,10 @@ use tokio::task::JoinError;
 use super::Session;
 use super::error::CliError;
 use super::output;
-use crate::engine::{Command, EngineEnd, EngineHandle, Event, Fleet, Intake, Link, Mode, NoticeLevel, Presence};
+use crate::engine::{
+    Audience, Command, EngineEnd, EngineHandle, Event, Fleet, Intake, Link, Mode, NoticeLevel, Presence,
+};
+use crate::metrics::Meters;
 use crate::wiring::{self, Wired};
 
 /// A running engine.
@@ -13,6 +16,8 @@ pub struct Running {
     handle: EngineHandle,
     /// The simulator, where there is one, lives as long as the engine.
     wired: Wired,
+    /// Hears everything, where somebody scrapes.
+    meters: Option<Meters>,
     /// Whether people were told that the store cannot be reached.
     down: bool,
     /// Whether people were told that nobody gives out work.
@@ -32,16 +37,21 @@ pub enum News {
 
 impl Running {
     /// Starts an engine on `wired`.
-    pub fn start(session: &Session, wired: Wired, mode: Mode) -> Result<Self, CliError> {
+    pub fn start(session: &Session, wired: Wired, mode: Mode, meters: Option<Meters>) -> Result<Self, CliError> {
         let presence = Presence::enter(&session.config.data_dir)?;
-        let settings = wiring::settings(&session.config, mode, false);
+        let audience = if meters.is_some() { Audience::Meters } else { Audience::Nobody };
+        let settings = wiring::settings(&session.config, mode, audience);
         let handle = wiring::start_engine(&session.config, wired.ports.clone(), settings, presence)?;
-        Ok(Self { handle, wired, down: false, server_down: false })
+        Ok(Self { handle, wired, meters, down: false, server_down: false })
     }
 
     /// Waits for the next thing it says, and says what people should know on standard error. Cancel-safe.
     pub async fn next(&mut self) -> News {
-        match self.handle.events.recv().await {
+        let event = self.handle.events.recv().await;
+        if let (Some(meters), Some(event)) = (&self.meters, &event) {
+            meters.hear(event);
+        }
+        match event {
             None | Some(Event::Stopped) => News::Ended,
             Some(Event::Intake(Intake::Account(reason))) => News::Stuck(reason),
             Some(Event::Notice(notice)) if notice.level > NoticeLevel::Info => {

@@ -7,9 +7,11 @@ use super::error::CliError;
 use super::interrupt::Interrupt;
 use super::running::{News, Running};
 use super::{Session, output, start_logging};
+use crate::config::Config;
 use crate::engine::Mode;
 use crate::jobs::StageName;
 use crate::logging::Beside;
+use crate::metrics::Meters;
 use crate::store::Counts;
 use crate::wiring::{self, Access};
 
@@ -22,6 +24,9 @@ pub struct WorkerArgs {
     /// Tickets open at once
     #[arg(long, value_name = "N")]
     pub slots: Option<String>,
+    /// Serve /metrics for Prometheus and /health there, such as 127.0.0.1:9464
+    #[arg(long, value_name = "ADDRESS")]
+    pub metrics: Option<String>,
     /// Log lines on standard error too
     #[arg(long, short = 'v')]
     pub verbose: bool,
@@ -44,10 +49,11 @@ pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
     let (_logging, _) = start_logging(config, beside);
     let mut interrupt =
         Interrupt::listen().map_err(|why| CliError::Failed(format!("signals cannot be received: {why}")))?;
+    let meters = serve_metrics(config).await?;
     let store = wiring::open_store(config).await?;
     let wired = wiring::open_ports(config, store.clone(), Access::Orders).await?;
     let mode = if args.until_idle { Mode::UntilIdle } else { Mode::Work };
-    let mut engine = Running::start(session, wired, mode)?;
+    let mut engine = Running::start(session, wired, mode, meters)?;
     let kind = if config.is_simulated() { "simulated jobs" } else { "jobs for real money" };
     output::note(&format!("working on {kind} in {} slots; Ctrl-C stops", config.slots));
     let mut interrupted = false;
@@ -79,6 +85,17 @@ pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
         Some(trouble) => Err(CliError::Failed(format!("jobs were left in the queue: {trouble}"))),
         None => Ok(()),
     }
+}
+
+/// Metrics and health, where they are wanted. Before any work: an address that is taken is seen at once.
+pub async fn serve_metrics(config: &Config) -> Result<Option<Meters>, CliError> {
+    let Some(address) = config.metrics_address else { return Ok(None) };
+    let meters = Meters::serve(address, config.is_simulated()).await?;
+    output::note(&format!("metrics at http://{0}/metrics, health at http://{0}/health", meters.address()));
+    if !address.ip().is_loopback() {
+        output::note("darkroom: whoever reaches this machine can read there what is spent");
+    }
+    Ok(Some(meters))
 }
 
 fn in_words(counts: &Counts) -> String {

@@ -45,6 +45,8 @@ pub enum Key {
     Ascii,
     /// No colours.
     NoColor,
+    /// Where a worker serves metrics and health.
+    MetricsAddress,
     /// What URL a picture in Cloud Storage gets.
     BucketUrl,
     /// The data contract's name of the Cloud Storage bucket.
@@ -85,7 +87,7 @@ pub enum Key {
 
 impl Key {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Context,
         Self::Provider,
         Self::Store,
@@ -107,6 +109,7 @@ impl Key {
         Self::Theme,
         Self::Ascii,
         Self::NoColor,
+        Self::MetricsAddress,
         Self::BucketUrl,
         Self::FirebaseStorageBucket,
         Self::GoogleApplicationCredentials,
@@ -151,6 +154,7 @@ impl Key {
             Self::Theme => ("theme", "DARKROOM_THEME"),
             Self::Ascii => ("ascii", "DARKROOM_ASCII"),
             Self::NoColor => ("no_color", "NO_COLOR"),
+            Self::MetricsAddress => ("metrics_address", "DARKROOM_METRICS_ADDRESS"),
             Self::BucketUrl => ("bucket_url", "DARKROOM_BUCKET_URL"),
             Self::FirebaseStorageBucket => ("firebase_storage_bucket", "FIREBASE_STORAGE_BUCKET"),
             Self::GoogleApplicationCredentials => ("google_application_credentials", "GOOGLE_APPLICATION_CREDENTIALS"),

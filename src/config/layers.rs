@@ -16,7 +16,8 @@ const PREFIX: &str = "DARKROOM_";
 pub struct Flags {
     /// `--config FILE`.
     pub config: Option<PathBuf>,
-    values: BTreeMap<Key, (&'static str, String)>,
+    /// `None` is "nothing, whatever the layers below say".
+    values: BTreeMap<Key, (&'static str, Option<String>)>,
 }
 
 impl Flags {
@@ -28,8 +29,18 @@ impl Flags {
     /// Adds a value if the flag was given.
     pub fn set(&mut self, key: Key, flag: &'static str, value: Option<impl Into<String>>) {
         if let Some(value) = value {
-            self.values.insert(key, (flag, value.into()));
+            self.values.insert(key, (flag, Some(value.into())));
         }
+    }
+
+    /// The value that was given for it.
+    pub fn given(&self, key: Key) -> Option<&str> {
+        self.values.get(&key).and_then(|(_, text)| text.as_deref())
+    }
+
+    /// Nothing is set there, whatever the layers below say.
+    pub fn unset(&mut self, key: Key, flag: &'static str) {
+        self.values.insert(key, (flag, None));
     }
 }
 
@@ -116,7 +127,7 @@ impl Layers {
     /// What the uppermost layer that knows the setting says. An empty text in the environment is nothing said.
     pub fn get(&self, key: Key) -> Result<Option<Raw>, ConfigError> {
         if let Some((flag, text)) = self.flags.values.get(&key) {
-            return Ok(Some(Raw { text: text.clone(), origin: Origin::Flag(flag) }));
+            return Ok(text.clone().map(|text| Raw { text, origin: Origin::Flag(flag) }));
         }
         let variable = key.variable();
         if let Some(value) = self.environment.get(std::ffi::OsStr::new(variable)).filter(|value| !value.is_empty()) {

@@ -15,6 +15,7 @@ mod resolve;
 mod temporal;
 mod words;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
@@ -72,6 +73,8 @@ pub struct Config {
     pub ascii: bool,
     /// No colours.
     pub no_color: bool,
+    /// Where a worker serves metrics and health; nowhere unless it is set.
+    pub metrics_address: Option<SocketAddr>,
     /// Where Firestore and Cloud Storage are.
     pub google: GoogleSettings,
     /// Where Temporal is, and what its workers may do.

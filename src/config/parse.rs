@@ -1,5 +1,6 @@
 //! Owns what a setting's text means. Must not know where the text came from, except to resolve a path.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -48,6 +49,14 @@ pub fn api_url(text: &str) -> Result<url::Url, String> {
     }
 }
 
+/// An address to listen at: with a port, or a port alone, which is this machine's own.
+pub fn listen(text: &str) -> Result<SocketAddr, String> {
+    let text = text.trim();
+    let local = text.strip_prefix("localhost:").unwrap_or(text).parse::<u16>().ok();
+    let address = local.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).or_else(|| text.parse().ok());
+    address.ok_or_else(|| format!("'{}' is no address with a port such as 127.0.0.1:9464", clean_line(text, 80)))
+}
+
 /// An absolute path: `~` is the home directory, a relative path counts from `base`.
 pub fn path(text: &str, base: &Path, home: Option<&Path>) -> PathBuf {
     match (text.strip_prefix('~'), home) {
@@ -90,6 +99,17 @@ mod tests {
         assert_eq!(count("7", 1, 10), Ok(7));
         assert!(count("0", 1, 10).is_err());
         assert!(count("7.5", 1, 10).is_err());
+    }
+
+    #[test]
+    fn a_port_alone_is_this_machines_own() {
+        for text in ["9464", "localhost:9464", "127.0.0.1:9464", " 9464 "] {
+            assert_eq!(listen(text).unwrap().to_string(), "127.0.0.1:9464", "{text}");
+        }
+        assert_eq!(listen("[::]:1").unwrap().to_string(), "[::]:1");
+        for text in ["", "127.0.0.1", "70000", "metrics:9464", "http://127.0.0.1:1"] {
+            assert!(listen(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -48,6 +48,7 @@ impl Config {
         let theme = reader.or(Key::Theme, ThemeName::Dark, ThemeName::from_str)?;
         let ascii = reader.or(Key::Ascii, false, parse::flag)?;
         let no_color = reader.no_color()?;
+        let metrics_address = reader.optional(Key::MetricsAddress, parse::listen)?;
         let google = reader.google()?;
         let temporal = reader.temporal()?;
         let settings = reader.settings;
@@ -72,6 +73,7 @@ impl Config {
             theme,
             ascii,
             no_color,
+            metrics_address,
             google,
             temporal,
             settings,

@@ -73,6 +73,19 @@ fn each_layer_wins_over_the_one_below() {
 }
 
 #[test]
+fn what_a_flag_unsets_is_unset_whatever_the_layers_below_say() {
+    let mut place = Place::new().file(".env", "GOOGLE_APPLICATION_CREDENTIALS=key.json\nTEMPORAL_API_KEY=k\n");
+    place = place.environment("TEMPORAL_API_KEY", "k");
+    assert!(place.resolve().unwrap().google.credentials.is_some());
+    for key in [Key::GoogleApplicationCredentials, Key::TemporalApiKey] {
+        place.sources.flags.unset(key, "dev");
+    }
+    let config = place.resolve().unwrap();
+    assert_eq!(config.google.credentials, None);
+    assert_eq!(config.setting(Key::TemporalApiKey).unwrap().value, None);
+}
+
+#[test]
 fn an_empty_variable_is_unset() {
     let place = Place::new().file(".env", "DARKROOM_SLOTS=5\nBFL_API_KEY=\n").environment("DARKROOM_SLOTS", "");
     let config = place.resolve().unwrap();

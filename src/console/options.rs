@@ -12,6 +12,8 @@ pub struct ConsoleOptions {
     pub adapters: String,
     /// No real money can be spent: the header says so, always, and nothing that only spends asks first.
     pub simulated: bool,
+    /// What is said first.
+    pub greeting: Option<String>,
     /// How pictures are shown.
     pub images: ImagesMode,
     /// ASCII symbols and borders only.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use crate::costs::{CostReport, Usd};
-use crate::jobs::{Job, JobId, StepName};
+use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
 use crate::store::Counts;
 
 /// A fact out of the engine.
@@ -64,8 +64,19 @@ pub enum Event {
     },
     /// A POST is in flight: leaving waits for it. 0 when there is none.
     PostsInFlight(usize),
+    /// This process has brought a job to its end.
+    Ended(Ended),
     /// The engine has ended; nothing follows.
     Stopped,
+}
+
+/// How a job ended that was worked on in this process. Nothing is said of those that others ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ended {
+    /// Where it is now.
+    pub stage: StageName,
+    /// Why, if it failed.
+    pub code: Option<FailureCode>,
 }
 
 /// What a running job does just now.

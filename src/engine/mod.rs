@@ -25,9 +25,9 @@ pub use command::{Command, NewJob};
 pub use crash::BOUNDARIES as CRASH_BOUNDARIES;
 pub use desk::Desk;
 pub use dispatch::{EngineEnd, EngineHandle, Presence, PresenceError};
-pub use event::{Acted, Action, CostOverview, Event, Fleet, Intake, Link, Notice, NoticeLevel, Progress};
+pub use event::{Acted, Action, CostOverview, Ended, Event, Fleet, Intake, Link, Notice, NoticeLevel, Progress};
 pub use ports::Ports;
-pub use settings::{Mode, Settings};
+pub use settings::{Audience, Mode, Settings};
 
 // Part of what the engine tells; the console knows no store.
 pub use crate::store::Counts;

@@ -15,6 +15,17 @@ pub enum Mode {
     Observe,
 }
 
+/// Who hears what an engine says, beside whoever waits for its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Audience {
+    /// Nobody: nothing is read from the store for the sake of telling.
+    Nobody,
+    /// Somebody who counts: stages and sums, slots and posts, but no jobs.
+    Meters,
+    /// A screen: also the jobs themselves, as they change.
+    Screen,
+}
+
 /// What can be set on an engine.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -26,8 +37,8 @@ pub struct Settings {
     pub simulated: bool,
     /// What it is there for.
     pub mode: Mode,
-    /// Whether a screen listens: then it is told of changed jobs, counts and costs.
-    pub report: bool,
+    /// Who listens: then changed jobs, counts and costs are told.
+    pub audience: Audience,
     /// How long a claim lasts. Longer than `submit_timeout`, so that no claim runs out over a POST.
     pub lease: Duration,
     /// Longest time that the provider client lets a submit take.
@@ -44,7 +55,7 @@ impl Default for Settings {
             budget: Budget::default(),
             simulated: true,
             mode: Mode::Work,
-            report: true,
+            audience: Audience::Screen,
             lease: Duration::from_secs(150),
             submit_timeout: Duration::from_secs(90),
             // The official client drops its polling URLs after 30 minutes.

@@ -12,7 +12,7 @@ use url::Url;
 use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
 use crate::config::{BucketKind, Config, ConfigError, EngineKind, ProviderKind, SimulatorSpeed, StoreKind};
-use crate::engine::{EngineHandle, Mode, Ports, Presence, Settings, SystemClock, local};
+use crate::engine::{Audience, EngineHandle, Mode, Ports, Presence, Settings, SystemClock, local};
 pub use crate::provider::CreditsError;
 use crate::provider::Provider;
 use crate::provider::bfl::{FluxClient, FluxClientError, FluxOptions};
@@ -180,14 +180,14 @@ pub async fn probe_engine(config: &Config) -> Option<Result<String, String>> {
     }
 }
 
-/// The settings of an engine. `report` where a screen listens.
-pub fn settings(config: &Config, mode: Mode, report: bool) -> Settings {
+/// The settings of an engine.
+pub fn settings(config: &Config, mode: Mode, audience: Audience) -> Settings {
     Settings {
         slots: config.slots,
         budget: config.budget,
         simulated: config.is_simulated(),
         mode,
-        report,
+        audience,
         ..Settings::default()
     }
 }

@@ -10,9 +10,11 @@ pub mod gcs_server;
 #[cfg(feature = "temporal")]
 pub mod temporal_server;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use darkroom::servers::{Places, Server};
 use serde_json::Value;
 
 /// A folder with everything that one darkroom needs, removed at the end, and the environment that leads into it.
@@ -117,6 +119,19 @@ impl House {
     pub fn jobs(&self) -> Vec<Value> {
         self.json(&["jobs", "list", "--json", "--limit", "100000"]).as_array().expect("a list").clone()
     }
+}
+
+/// The program of a server, where it is installed. Where it is not, a line says so, or the test fails if servers are required.
+pub fn installed(server: Server) -> Option<PathBuf> {
+    let missing = match Places::of_this_process().find(server) {
+        Ok(program) => return Some(program),
+        Err(missing) => missing,
+    };
+    let required = std::env::var_os("DARKROOM_REQUIRE_SERVERS").is_some_and(|value| value == "1");
+    assert!(!required, "{missing}");
+    // Past the test harness, which would keep it to itself.
+    let _ = writeln!(std::io::stderr(), "skipped: {missing}");
+    None
 }
 
 /// The ids of a list of jobs.

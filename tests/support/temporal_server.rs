@@ -12,13 +12,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use darkroom::servers::Server;
 use serde_json::Value;
 
 use super::House;
-
-/// The version that `.ci/install-servers` installs.
-const FOLDER: &str = "temporal-v1.5.1";
-const PROGRAM: &str = "temporal";
 
 /// How long a server may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,7 +41,7 @@ impl TemporalServer {
     /// One server of one's own: with a database file it can be killed and started again, without one it forgets everything.
     /// `None`, after a line that says so, where none is installed.
     pub fn start(database: Option<&Path>) -> Option<Self> {
-        let program = installed()?;
+        let program = super::installed(Server::Temporal)?;
         // Somebody else may take a port between the look and the start.
         for _ in 0..5 {
             let mut server = Self {
@@ -190,22 +187,4 @@ fn namespace(number: usize) -> String {
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address").port()
-}
-
-fn installed() -> Option<PathBuf> {
-    let cache = std::env::var_os("DARKROOM_SERVERS_DIR")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/darkroom/servers")));
-    let pinned = cache.map(|cache| cache.join(FOLDER).join(PROGRAM));
-    let on_path =
-        std::env::var_os("PATH").into_iter().flat_map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
-    let program =
-        pinned.into_iter().chain(on_path.map(|folder| folder.join(PROGRAM))).find(|program| program.is_file());
-    if program.is_none() {
-        let how = "the Temporal server is not installed: run .ci/install-servers";
-        assert!(std::env::var_os("DARKROOM_REQUIRE_SERVERS").is_none_or(|required| required != "1"), "{how}");
-        // Not by a macro: those lines are kept back where a test passes.
-        let _ = writeln!(std::io::stderr(), "skipped: {how}");
-    }
-    program
 }

@@ -13,7 +13,7 @@ use darkroom::bucket::folder::FolderBucket;
 use darkroom::costs::Credits;
 use darkroom::engine::effects::{EffectError, Effects, Observer, Ran};
 use darkroom::engine::local::{self, EngineEnd, EngineHandle, Presence};
-use darkroom::engine::{self, Command, Desk, Event, Mode, NewJob, Ports, Progress, Settings};
+use darkroom::engine::{self, Command, Desk, Ended, Event, Mode, NewJob, Ports, Progress, Settings};
 use darkroom::jobs::{Job, JobId, Receipt, Spec, StageName, Ticket, WorkerId};
 use darkroom::provider::bfl::{FluxClient, FluxOptions};
 use darkroom::provider::{CheckError, CreditsError, FetchError, Look, Order, Picture, Provider, Sample, SubmitError};
@@ -135,6 +135,7 @@ impl Observer for Deaf {
     fn provider_full(&self) {}
     fn posting(&self, _: bool) {}
     fn over_budget(&self) {}
+    fn ended(&self, _: Ended) {}
 }
 
 /// Everything around one house.

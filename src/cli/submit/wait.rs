@@ -121,7 +121,7 @@ impl<'a> Wait<'a> {
         let config = &self.session.config;
         if Presence::live(&config.data_dir).is_empty() || self.last_moved.elapsed() >= PATIENCE {
             let wired = wiring::open_ports(config, self.store.clone(), Access::Orders).await?;
-            self.engine = Some(Running::start(self.session, wired, Mode::Work)?);
+            self.engine = Some(Running::start(self.session, wired, Mode::Work, None)?);
         }
         Ok(())
     }

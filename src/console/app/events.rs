@@ -52,6 +52,8 @@ impl App {
                 self.picture.on_bytes(&id, attempt, bytes);
             }
             Event::PostsInFlight(posts) => self.status.posts = posts,
+            // The board has it from the job itself.
+            Event::Ended(_) => {}
             Event::Stopped => {
                 if self.leaving {
                     self.effects.push(Effect::Quit(ExitReason::Stopped));

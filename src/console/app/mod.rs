@@ -93,7 +93,7 @@ impl App {
         now: DateTime<Utc>,
     ) -> (Self, UnboundedReceiver<PictureMessage>) {
         let (picture, pictures) = PicturePane::new(picker, options.images);
-        let app = Self {
+        let mut app = Self {
             context: options.context.clone(),
             adapters: options.adapters.clone(),
             simulated: options.simulated,
@@ -124,6 +124,9 @@ impl App {
             effects: Vec::new(),
             dirty: true,
         };
+        if let Some(text) = options.greeting.clone() {
+            app.notices.say(Notice { level: NoticeLevel::Info, text }, now);
+        }
         (app, pictures)
     }
 

@@ -15,7 +15,7 @@ use super::orders::{Errand, Orders};
 use super::reporter::Signal;
 use super::{Command, Event, Hint, Ports, Presence, RunError, Runner, Settings};
 use crate::engine::effects::{EffectError, Ran};
-use crate::engine::{Desk, Intake, Mode, Notice, NoticeLevel};
+use crate::engine::{Audience, Desk, Intake, Mode, Notice, NoticeLevel};
 use crate::jobs::{Job, JobId};
 
 /// The watcher is a hint; this periodic look is the truth.
@@ -240,7 +240,8 @@ impl Dispatcher {
             Signal::Account(reason) => {
                 if !matches!(self.intake, Intake::Account(_)) {
                     // The key is for those who have a screen.
-                    let remedy = if self.settings.report { " · p resumes when it is mended" } else { "" };
+                    let remedy =
+                        if self.settings.audience == Audience::Screen { " · p resumes when it is mended" } else { "" };
                     self.notice(NoticeLevel::Error, format!("No new jobs are started: {reason}{remedy}")).await;
                     self.set_intake(Intake::Account(reason)).await;
                 }
@@ -258,8 +259,13 @@ impl Dispatcher {
             }
             Signal::Posting(begun) => {
                 self.posts = if begun { self.posts + 1 } else { self.posts.saturating_sub(1) };
-                if self.settings.report {
+                if self.settings.audience > Audience::Nobody {
                     self.say(Event::PostsInFlight(self.posts)).await;
+                }
+            }
+            Signal::Ended(ended) => {
+                if self.settings.audience > Audience::Nobody {
+                    self.say(Event::Ended(ended)).await;
                 }
             }
         }
@@ -321,7 +327,7 @@ impl Dispatcher {
     }
 
     async fn say_slots(&self) {
-        if self.settings.report {
+        if self.settings.audience > Audience::Nobody {
             self.say(Event::Slots { used: self.running.len(), total: self.slots }).await;
         }
     }

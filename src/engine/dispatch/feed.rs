@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::overview::Overview;
 use super::{Event, Ports, Settings};
-use crate::engine::{Link, backoff};
+use crate::engine::{Audience, Link, backoff};
 use crate::jobs::{Job, StageName};
 use crate::store::{Change, Order, PageQuery, StoreError};
 
@@ -20,8 +20,11 @@ pub(in crate::engine) type Hint = Vec<Arc<Job>>;
 /// How many jobs a screen gets to begin with.
 const FIRST_PAGE: usize = 500;
 
-/// Counts and costs are added up again at most this often.
+/// Counts and costs are added up again at most this often for a screen.
 const ADD_UP_EVERY: Duration = Duration::from_millis(400);
+
+/// The same for meters, which are read four times a minute or so: in a shared store every sum costs reads.
+const ADD_UP_FOR_METERS_EVERY: Duration = Duration::from_secs(5);
 
 /// A handle to ask for costs now.
 #[derive(Clone)]
@@ -48,7 +51,7 @@ pub(super) fn start(
     let mut reader = Reader {
         overview: Overview::new(ports.clone(), settings),
         ports,
-        report: settings.report,
+        audience: settings.audience,
         facts,
         hints,
         refresh,
@@ -67,7 +70,7 @@ pub(super) fn start(
 
 struct Reader {
     ports: Ports,
-    report: bool,
+    audience: Audience,
     overview: Overview,
     facts: mpsc::Sender<Event>,
     hints: mpsc::Sender<Hint>,
@@ -106,7 +109,7 @@ impl Reader {
     }
 
     async fn first_pages(&mut self) -> Result<(), StoreError> {
-        if !self.report {
+        if self.audience != Audience::Screen {
             return Ok(());
         }
         let newest = PageQuery { limit: FIRST_PAGE, ..PageQuery::default() };
@@ -138,14 +141,19 @@ impl Reader {
         self.money |= jobs.iter().any(|job| job.charges().next().is_some());
         // A hint that finds no room is not missed: the dispatcher has others to read, and looks by itself anyway.
         let _ = self.hints.try_send(jobs.clone());
-        if self.report {
+        if self.audience == Audience::Screen {
             self.say(Event::Jobs(jobs)).await;
         }
     }
 
     fn next_sum(&self) -> Option<Instant> {
-        let wanted = self.report && (self.changed || self.money || self.overview.is_stale());
-        wanted.then(|| self.added_up.map_or_else(Instant::now, |at| at + ADD_UP_EVERY))
+        let every = match self.audience {
+            Audience::Nobody => return None,
+            Audience::Meters => ADD_UP_FOR_METERS_EVERY,
+            Audience::Screen => ADD_UP_EVERY,
+        };
+        let wanted = self.changed || self.money || self.overview.is_stale();
+        wanted.then(|| self.added_up.map_or_else(Instant::now, |at| at + every))
     }
 
     async fn add_up(&mut self) -> Result<(), StoreError> {

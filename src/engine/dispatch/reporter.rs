@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::Event;
-use crate::engine::Progress;
 use crate::engine::effects::Observer;
+use crate::engine::{Ended, Progress};
 
 /// What effects say while they run.
 pub(super) enum Signal {
@@ -18,6 +18,8 @@ pub(super) enum Signal {
     Posting(bool),
     /// No budget is left for a job of this price.
     OverBudget,
+    /// A job has ended here.
+    Ended(Ended),
 }
 
 struct Reporter {
@@ -54,5 +56,8 @@ impl Observer for Reporter {
     }
     fn over_budget(&self) {
         self.signal(Signal::OverBudget);
+    }
+    fn ended(&self, ended: Ended) {
+        self.signal(Signal::Ended(ended));
     }
 }

@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::wait::{Looks, Waited};
-use super::{Ports, Progress, Settings};
+use super::{Ended, Ports, Progress, Settings};
 use crate::jobs::{Claim, Job, StageName, WorkerId};
 use crate::store::StoreError;
 
@@ -70,6 +70,8 @@ pub trait Observer: Send + Sync + 'static {
     fn posting(&self, in_flight: bool);
     /// No budget is left for a job of this price.
     fn over_budget(&self);
+    /// A job has ended here; it is saved.
+    fn ended(&self, ended: Ended);
 }
 
 /// The workflow's effects, as one worker performs them.

@@ -4,14 +4,25 @@ use std::sync::Arc;
 
 use super::{EffectError, Effects, jitter};
 use crate::costs::{Budget, Usd};
-use crate::engine::backoff;
-use crate::jobs::{Job, Receipt, StageName};
+use crate::engine::{Ended, backoff};
+use crate::jobs::{Job, Receipt, Stage, StageName};
 use crate::store::{Save, StoreError};
 
 impl Effects {
     /// Saves the job as it is; on success it carries its new revision.
     pub(super) async fn save(&self, job: &mut Job) -> Result<(), EffectError> {
-        self.save_under(job, None).await.map_err(EffectError::from)
+        self.save_under(job, None).await?;
+        self.tell_end(job);
+        Ok(())
+    }
+
+    /// Tells of a job whose end was just saved.
+    fn tell_end(&self, job: &Job) {
+        let stage = job.stage_name();
+        if matches!(stage, StageName::Done | StageName::Failed | StageName::Cancelled) {
+            let code = if let Stage::Failed { failure } = &job.stage { Some(failure.code) } else { None };
+            self.observer.ended(Ended { stage, code });
+        }
     }
 
     /// Saves the job, its reservation checked against `budget` in the same write.
@@ -35,7 +46,13 @@ impl Effects {
             let error = match self.save_under(job, None).await {
                 // The receipt is safe; what follows on the job is up to whoever has moved it on.
                 Ok(()) if late && !goes_on(job, number) => return Err(EffectError::Lost),
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    // A late receipt ends nothing: that job had its end before.
+                    if !late {
+                        self.tell_end(job);
+                    }
+                    return Ok(());
+                }
                 Err(error) => error,
             };
             let error = match (error, receipt) {

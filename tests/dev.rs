@@ -1,0 +1,138 @@
+//! `darkroom dev` with the real servers: it starts what is installed, names the rest, and leaves nothing behind, however it ends.
+
+mod ending;
+mod missing;
+mod whole;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Output};
+use std::time::{Duration, Instant};
+
+use darkroom::servers::{Places, Server};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::Value;
+
+use crate::support::{self, House, text};
+
+/// How long anything may take before the test calls it stuck.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// A house whose programs find the servers of this machine.
+fn house() -> House {
+    let mut house = House::new();
+    // The house has a home of its own.
+    if let Some(servers) = Places::of_this_process().servers {
+        house.set("DARKROOM_SERVERS_DIR", &servers.display().to_string());
+    }
+    house
+}
+
+/// The words of the servers that are installed here; those that are not are told, or fail the test where they are required.
+fn installed() -> BTreeSet<String> {
+    let found = Server::ALL.into_iter().filter(|server| support::installed(*server).is_some());
+    found.map(|server| server.word().to_owned()).collect()
+}
+
+/// `darkroom dev --headless --json`, once it says where everything is. Dropping it kills it.
+struct Dev {
+    child: Child,
+    told: Value,
+}
+
+impl Dev {
+    fn start(house: &House, arguments: &[&str]) -> Self {
+        Self::of(house.command(&[&["dev", "--headless", "--json"], arguments].concat()))
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().expect("the program starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut document = String::new();
+        let told = loop {
+            if lines.read_line(&mut document).expect("it is read") == 0 {
+                let mut said = String::new();
+                let _ = child.stderr.take().expect("a pipe").read_to_string(&mut said);
+                panic!("it ended: {document}{said}");
+            }
+            if let Ok(told) = serde_json::from_str(&document) {
+                break told;
+            }
+        };
+        Self { child, told }
+    }
+
+    fn servers(&self) -> &[Value] {
+        self.told["servers"].as_array().expect("a list")
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        self.servers().iter().map(|server| server["name"].as_str().expect("a name").to_owned()).collect()
+    }
+
+    fn pids(&self) -> Vec<Pid> {
+        self.servers().iter().map(|server| pid(&server["pid"])).collect()
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.servers()
+            .iter()
+            .map(|server| server["address"].as_str().expect("text").parse().expect("an address"))
+            .collect()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(pid(&self.told["pid"]), signal).expect("it can be signalled");
+    }
+
+    /// Its exit code and what it said on standard error.
+    fn end(mut self) -> (Option<i32>, String) {
+        wait_until("the end of darkroom dev", || self.child.try_wait().expect("it can be asked").is_some());
+        let mut said = String::new();
+        self.child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+        (self.child.wait().expect("its end").code(), said)
+    }
+
+    /// The program in the environment that it told.
+    fn run(&self, house: &House, arguments: &[&str]) -> Output {
+        let environment = self.told["environment"].as_object().expect("an object");
+        let environment = environment.iter().map(|(name, value)| (name, value.as_str().expect("text")));
+        house.command(arguments).envs(environment).output().expect("the program starts")
+    }
+
+    fn json(&self, house: &House, arguments: &[&str]) -> Value {
+        let output = self.run(house, arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        // It may be gone.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn pid(number: &Value) -> Pid {
+    let number = number.as_i64().and_then(|number| i32::try_from(number).ok());
+    number.and_then(Pid::from_raw).expect("a process id")
+}
+
+fn lives(process: Pid) -> bool {
+    test_kill_process(process).is_ok()
+}
+
+fn listens(address: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
+}
+
+fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "never came: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
