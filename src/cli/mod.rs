@@ -125,7 +125,7 @@ fn start_logging(config: &Config, beside: Beside) -> (LoggingGuard, Option<mpsc:
         folder: config.log_dir.clone(),
         days: config.log_days,
         filter: config.log.clone(),
-        secrets: config.bfl_api_key.iter().cloned().collect(),
+        secrets: config.bfl_api_key.iter().chain(&config.temporal.api_key).cloned().collect(),
         clean: crate::jobs::text::clean_line,
     };
     let (guard, records) = logging::init(options, beside);
