@@ -10,6 +10,8 @@ mod console;
 mod costs;
 mod doctor;
 mod error;
+mod export;
+mod import;
 mod interrupt;
 mod jobs;
 mod output;
@@ -100,6 +102,8 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             }
             Some(Command::Jobs(args)) => jobs::run(&session, args.command.unwrap_or_default()).await,
             Some(Command::Costs(args)) => costs::run(&session, &args).await,
+            Some(Command::Import(args)) => import::run(&session, &args).await,
+            Some(Command::Export(args)) => export::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,
             Some(Command::Doctor) => doctor::run(&session).await,
             Some(Command::Config) => config::run(&session),

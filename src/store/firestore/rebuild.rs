@@ -35,6 +35,11 @@ impl FirestoreStore {
     /// Makes the daily sums anew from all entries and returns where they differed. One read for each entry and each of their jobs.
     /// Entries that cannot be read are in no sum; each is logged.
     pub async fn rebuild_sums(&self) -> Result<Vec<Difference>, StoreError> {
+        self.compare_sums(true).await
+    }
+
+    /// The same; without `correct` the sums are left as they are.
+    pub(super) async fn compare_sums(&self, correct: bool) -> Result<Vec<Difference>, StoreError> {
         for _ in 0..TRIES {
             // The months first: whoever books while the entries are read moves its month, and then it is begun anew.
             let months = self.shared.client.query(Query::of(ROLLUPS).build()).await?;
@@ -74,7 +79,7 @@ impl FirestoreStore {
                     ..Default::default()
                 });
             }
-            if writes.is_empty() {
+            if writes.is_empty() || !correct {
                 return Ok(differences);
             }
             match self.shared.client.commit(writes).await? {

@@ -182,7 +182,7 @@ impl FirestoreStore {
     }
 
     /// Commits; where the server says that others were in the way and nothing was written, again.
-    async fn commit(
+    pub(super) async fn commit(
         &self,
         writes: Vec<Write>,
     ) -> Result<Result<Vec<firestore::gcloud_sdk::prost_types::Timestamp>, Status>, StoreError> {
@@ -208,7 +208,7 @@ impl FirestoreStore {
         }
     }
 
-    fn write_entries(&self, job: &Job, entries: &[Entry]) -> Vec<Write> {
+    pub(super) fn write_entries(&self, job: &Job, entries: &[Entry]) -> Vec<Write> {
         let write = |entry: &Entry| match entry {
             Entry::Delete(collection, id) => Write {
                 operation: Some(Operation::Delete(self.shared.client.name(collection, id))),
@@ -227,7 +227,7 @@ impl FirestoreStore {
         entries.iter().map(write).collect()
     }
 
-    fn write_sums(
+    pub(super) fn write_sums(
         &self,
         mut months: BTreeMap<String, Vec<FieldTransform>>,
         guard: Option<&(String, ConditionType)>,

@@ -1,0 +1,1 @@
+//! The contract's documents, good and bad ones.
