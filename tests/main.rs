@@ -12,6 +12,7 @@ mod cloud;
 mod console;
 mod crashes;
 mod hostile;
+mod portability;
 mod pty;
 mod simulator;
 mod stages;

@@ -27,6 +27,9 @@ pub struct CostsArgs {
     /// What the lines are
     #[arg(long, value_name = "WHAT", default_value = "model")]
     pub by: By,
+    /// Real money, also where the simulator makes the pictures: imported costs are real
+    #[arg(long)]
+    pub real: bool,
 }
 
 /// What else to do with the books.
@@ -74,10 +77,17 @@ pub async fn run(session: &Session, args: &CostsArgs) -> Result<(), CliError> {
         return rebuild(session, args).await;
     }
     let (from, to) = span(Utc::now(), args.days);
-    let simulated = session.config.is_simulated();
+    let simulated = session.config.is_simulated() && !args.real;
     let store = wiring::open_store(&session.config).await?;
-    let report = store.costs(CostQuery { from, to, grouping: args.by.into(), simulated }).await?;
-    session.output.answer(&report, || text(&report, args))
+    let query = CostQuery { from, to, grouping: args.by.into(), simulated };
+    let report = store.costs(query.clone()).await?;
+    // Real money is never in one sum with the simulator's, and never kept from somebody who asks what was spent.
+    let real = if simulated && !session.output.is_json() {
+        Some(store.costs(CostQuery { simulated: false, ..query }).await?).filter(|real| real.count > 0)
+    } else {
+        None
+    };
+    session.output.answer(&report, || text(&report, real.as_ref(), args))
 }
 
 /// The answer of `costs rebuild`.
@@ -147,7 +157,7 @@ fn span(now: DateTime<Utc>, days: u16) -> (DateTime<Utc>, DateTime<Utc>) {
     (midnight - Duration::days(i64::from(days) - 1), midnight + Duration::days(1))
 }
 
-fn text(report: &CostReport, args: &CostsArgs) -> String {
+fn text(report: &CostReport, real: Option<&CostReport>, args: &CostsArgs) -> String {
     let heading = match args.by {
         By::Model => "MODEL",
         By::Day => "DAY",
@@ -174,6 +184,10 @@ fn text(report: &CostReport, args: &CostsArgs) -> String {
     if report.simulated {
         text.push('\n');
         text.push_str(table::SIMULATED);
+    }
+    if let Some(real) = real {
+        let amount = real.total_usd.display();
+        let _ = write!(text, "\nbeside it, {amount} of real money in {} charges: --real shows it", real.count);
     }
     text
 }

@@ -215,30 +215,51 @@ mod tests {
     fn a_list_and_a_database_are_cut_into_their_documents() {
         let list = pieces("[\n {\"a\": \"}\\\"]\"},\n\n {\"b\": [1, {\"c\": 2}]}, 7\n]\n");
         let told: Vec<_> = list.iter().map(|(line, _, _, content)| (*line, content.clone().unwrap())).collect();
-        assert_eq!(told, [
-            (2, "{\"a\": \"}\\\"]\"}".to_owned()),
-            (4, "{\"b\": [1, {\"c\": 2}]}".to_owned()),
-            (4, "7\n".to_owned()),
-        ]);
-        let database = pieces("{\"version\": {\"jobs\": [1]}, \"jobs\": {\"x\": {\"a\": 1}, \"y\": {}},\n\"costs\": [{\"id\": 1}]}");
-        let told: Vec<_> = database.into_iter().map(|(line, of, key, content)| (line, of, key, content.unwrap())).collect();
-        assert_eq!(told, [
-            (1, Some("jobs"), Some("x".to_owned()), "{\"a\": 1}".to_owned()),
-            (1, Some("jobs"), Some("y".to_owned()), "{}".to_owned()),
-            (2, Some("costs"), None, "{\"id\": 1}".to_owned()),
-        ]);
+        assert_eq!(
+            told,
+            [(2, "{\"a\": \"}\\\"]\"}".to_owned()), (4, "{\"b\": [1, {\"c\": 2}]}".to_owned()), (4, "7\n".to_owned()),]
+        );
+        let database = pieces(
+            "{\"version\": {\"jobs\": [1]}, \"jobs\": {\"x\": {\"a\": 1}, \"y\": {}},\n\"costs\": [{\"id\": 1}]}",
+        );
+        let told: Vec<_> =
+            database.into_iter().map(|(line, of, key, content)| (line, of, key, content.unwrap())).collect();
+        assert_eq!(
+            told,
+            [
+                (1, Some("jobs"), Some("x".to_owned()), "{\"a\": 1}".to_owned()),
+                (1, Some("jobs"), Some("y".to_owned()), "{}".to_owned()),
+                (2, Some("costs"), None, "{\"id\": 1}".to_owned()),
+            ]
+        );
     }
 
     #[test]
     fn a_broken_document_spoils_no_other_and_a_cut_file_says_so() {
-        let told = |text: &str| pieces(text).into_iter().map(|(line, _, _, content)| (line, content.is_ok())).collect::<Vec<_>>();
+        let told = |text: &str| {
+            pieces(text).into_iter().map(|(line, _, _, content)| (line, content.is_ok())).collect::<Vec<_>>()
+        };
         assert_eq!(told("[{\"a\": \"never ends},\n{\"b\": 1}]").len(), 2, "the second is found again");
         assert_eq!(told("[{\"a\": 1}"), [(1, true), (1, false)]);
         assert_eq!(told("[{\"a\": 1"), [(1, false)]);
         assert_eq!(told("[{}] {}"), [(1, true), (1, false)]);
         assert_eq!(told("{\"jobs\": 7, \"costs\": [{}]}"), [(1, false), (1, true)]);
         assert_eq!(told(""), []);
-        for text in ["]", "}", ":", "[:", "[}", "{]", "{\"jobs\": {7}}", "{\"jobs\"", "{\"jobs\":", "{\"", "[\"\\", "nonsense", "\u{0}"] {
+        for text in [
+            "]",
+            "}",
+            ":",
+            "[:",
+            "[}",
+            "{]",
+            "{\"jobs\": {7}}",
+            "{\"jobs\"",
+            "{\"jobs\":",
+            "{\"",
+            "[\"\\",
+            "nonsense",
+            "\u{0}",
+        ] {
             assert!(told(text).iter().any(|(_, good)| !good) || !told(text).is_empty(), "{text}");
         }
     }

@@ -157,7 +157,10 @@ fn is_line_of_json(ahead: &[u8]) -> bool {
         // A first line that is longer than what is at hand: one of `db.json` names its collection first.
         Err(_) => {
             let opening: Vec<u8> = line.iter().take(200).filter(|byte| !byte.is_ascii_whitespace()).copied().collect();
-            line.len() > 1 && line.len() == ahead.len() && !opening.starts_with(b"{\"jobs\":") && !opening.starts_with(b"{\"costs\":")
+            line.len() > 1
+                && line.len() == ahead.len()
+                && !opening.starts_with(b"{\"jobs\":")
+                && !opening.starts_with(b"{\"costs\":")
         }
     }
 }

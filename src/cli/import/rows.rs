@@ -65,7 +65,9 @@ impl Columns {
             (false, true) => Collection::Jobs,
             (true, true) => return Err("the heading has columns of jobs and of costs".to_owned()),
             (false, false) => {
-                return Err("the heading has neither service and cost_usd (costs) nor status and prompt (jobs)".to_owned());
+                return Err(
+                    "the heading has neither service and cost_usd (costs) nor status and prompt (jobs)".to_owned()
+                );
             }
         };
         for name in names.iter_mut().filter(|_| collection == Collection::Costs) {

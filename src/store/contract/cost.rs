@@ -86,8 +86,7 @@ impl CostEntry {
         hygiene::check(&fields)?;
         let basis = basis.unwrap_or(Basis::Estimated);
         let id = id.unwrap_or_default().to_owned();
-        let mut entry =
-            Self { id, job_id, service, amount, basis, at, model, simulated, attempt, cause, fields };
+        let mut entry = Self { id, job_id, service, amount, basis, at, model, simulated, attempt, cause, fields };
         if entry.id.is_empty() {
             entry.id = id_of_content(&entry.essence());
         }

@@ -111,7 +111,8 @@ fn own_job(id: &JobId, ours: &Fields) -> Result<Job, String> {
     if job.id != *id {
         return Err(format!("darkroom.job names another job, {}", job.id));
     }
-    if job.attempts.is_empty() || !job.attempts.iter().map(|attempt| attempt.number).is_sorted_by(|one, next| one < next)
+    if job.attempts.is_empty()
+        || !job.attempts.iter().map(|attempt| attempt.number).is_sorted_by(|one, next| one < next)
     {
         return Err("darkroom.job has attempts that are not numbered one after the other".to_owned());
     }

@@ -156,6 +156,3 @@ fn id_of_content(essence: &Fields) -> String {
     // Keys are sorted: serde_json's map is a tree.
     format!("imported-{:.32}", crate::jobs::sha256_hex(Value::Object(essence.clone()).to_string().as_bytes()))
 }
-
-#[cfg(test)]
-mod tests;

@@ -61,7 +61,8 @@ fn epoch(text: &str) -> Option<DateTime<Utc>> {
     if !text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+')) {
         return None;
     }
-    let number: rust_decimal::Decimal = text.parse().ok().or_else(|| rust_decimal::Decimal::from_scientific(text).ok())?;
+    let number: rust_decimal::Decimal =
+        text.parse().ok().or_else(|| rust_decimal::Decimal::from_scientific(text).ok())?;
     let millionths = if number < 100_000_000_000_i64.into() { 1_000_000 } else { 1_000 };
     let micros = number.checked_mul(rust_decimal::Decimal::from(millionths))?.trunc();
     DateTime::from_timestamp_micros(i64::try_from(micros).ok()?)
@@ -94,7 +95,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_time() {
-        for text in ["", "now", "2025-13-01", "12:00", "-5", "1e30", "NaN", "9999-01-01T00:00:00Z", "1066-10-14", "...", "1e"] {
+        for text in
+            ["", "now", "2025-13-01", "12:00", "-5", "1e30", "NaN", "9999-01-01T00:00:00Z", "1066-10-14", "...", "1e"]
+        {
             assert!(time_of(&Value::from(text)).is_err(), "{text}");
         }
         for value in [Value::Null, Value::Bool(true), Value::from(-5), serde_json::json!({"seconds": "x"})] {

@@ -114,7 +114,8 @@ impl FirestoreStore {
 
     /// What became of the money of each attempt: only the jobs know.
     async fn causes(&self, entries: &[(String, ChargeRow)]) -> Result<HashMap<(String, u32), String>, StoreError> {
-        let mut jobs: Vec<&str> = entries.iter().filter(|(_, row)| row.cause == ledger::RECORDED).map(|(job, _)| job.as_str()).collect();
+        let mut jobs: Vec<&str> =
+            entries.iter().filter(|(_, row)| row.cause == ledger::RECORDED).map(|(job, _)| job.as_str()).collect();
         jobs.sort_unstable();
         jobs.dedup();
         jobs.retain(|id| crate::jobs::JobId::new(*id).is_ok());

@@ -117,7 +117,9 @@ impl FirestoreStore {
         for record in records {
             names.insert(name(record.collection().as_str(), record.id()));
             match record {
-                Record::Cost(entry) if entry.attempt.is_some() && crate::jobs::JobId::new(entry.job_id.as_str()).is_ok() => {
+                Record::Cost(entry)
+                    if entry.attempt.is_some() && crate::jobs::JobId::new(entry.job_id.as_str()).is_ok() =>
+                {
                     names.insert(name(JOBS, &entry.job_id));
                 }
                 Record::Cost(_) => {}
@@ -139,7 +141,8 @@ impl FirestoreStore {
             } else if (path.ends_with(COSTS) || path.ends_with(OPEN))
                 && let Ok((_, row)) = ledger::read_entry(&document)
             {
-                let essence = CostEntry::read(Some(id), plain::told(&document.fields)).ok().map(|entry| entry.essence());
+                let essence =
+                    CostEntry::read(Some(id), plain::told(&document.fields)).ok().map(|entry| entry.essence());
                 known.booked.insert(document.name.clone(), Booked { row, essence });
             }
             known.documents.insert(document.name.clone(), document);

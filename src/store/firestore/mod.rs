@@ -9,6 +9,8 @@
 //!
 //! Must not know providers, buckets or engines.
 
+#[cfg(test)]
+mod agreement;
 mod board;
 mod client;
 mod costs;

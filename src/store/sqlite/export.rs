@@ -33,8 +33,7 @@ fn span(query: &ExportQuery) -> (i64, i64) {
 
 fn jobs(connection: &Connection, query: &ExportQuery) -> Result<ExportPage, StoreError> {
     let (from, to) = span(query);
-    let question =
-        "SELECT id FROM jobs WHERE id > ?1 AND created_at >= ?2 AND created_at < ?3 ORDER BY id LIMIT ?4";
+    let question = "SELECT id FROM jobs WHERE id > ?1 AND created_at >= ?2 AND created_at < ?3 ORDER BY id LIMIT ?4";
     let ids = ids(connection, question, query.after.as_deref().unwrap_or_default(), (from, to), query.limit)?;
     let mut page = ExportPage { documents: Vec::new(), next: None, passed_over: Vec::new() };
     for id in &ids {
@@ -55,9 +54,8 @@ fn imported_costs(connection: &Connection, query: &ExportQuery) -> Result<Export
         "SELECT id, document FROM imported_costs WHERE id > ?1 AND at >= ?2 AND at < ?3 ORDER BY id LIMIT ?4",
     )?;
     let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
-    let rows = statement.query_map(params![after, from, to, limit], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
-    })?;
+    let rows = statement
+        .query_map(params![after, from, to, limit], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
     let mut page = ExportPage { documents: Vec::new(), next: Some(OF_JOBS.to_string()), passed_over: Vec::new() };
     for row in rows {
         let (id, document) = row?;
@@ -106,7 +104,10 @@ fn ids(
 }
 
 /// The job of that id with its document, or why it cannot be read.
-pub(super) fn stored_job(connection: &Connection, id: &JobId) -> Result<Option<Result<(Job, Fields), String>>, StoreError> {
+pub(super) fn stored_job(
+    connection: &Connection,
+    id: &JobId,
+) -> Result<Option<Result<(Job, Fields), String>>, StoreError> {
     let question = concat!("SELECT ", found_columns!(), " FROM jobs WHERE id = ?1");
     let row = connection.prepare_cached(question)?.query_row([id.as_str()], |row| found(row, 0)).optional()?;
     let Some(row) = row else { return Ok(None) };

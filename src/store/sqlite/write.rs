@@ -5,8 +5,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::StoreError;
 use super::super::contract::{Record, Verdict};
-use super::{import, ledger};
 use super::row::Row;
+use super::{import, ledger};
 use crate::costs::Budget;
 
 /// One thing to be written, whole or not at all.

@@ -1,1 +1,0 @@
-//! The contract's documents, good and bad ones.
