@@ -1,4 +1,4 @@
-//! Owns reading a time in the past, as people write it. Must not read a clock.
+//! Owns reading a time in the past, or a length of time, as people write it. Must not read a clock.
 
 use chrono::{DateTime, Duration, NaiveDate, NaiveTime, Utc};
 
@@ -17,6 +17,13 @@ pub fn parse(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
         let shown = clean_line(text, 40);
         format!("'{shown}' is no time: give a date (2026-11-22), a time (2026-11-22T09:30:00Z) or an age (2h, 3d)")
     })
+}
+
+/// `90s`, `15m`, `2h`, `3d`, `1w`.
+pub fn length(text: &str) -> Result<std::time::Duration, String> {
+    let shown = clean_line(text, 40);
+    let length = ago(text.trim()).and_then(|length| length.to_std().ok());
+    length.ok_or_else(|| format!("'{shown}' is no length of time: give 90s, 15m, 2h or 3d"))
 }
 
 fn ago(text: &str) -> Option<Duration> {
@@ -53,9 +60,16 @@ mod tests {
     }
 
     #[test]
+    fn lengths_are_read() {
+        assert_eq!(length("90s"), Ok(std::time::Duration::from_secs(90)));
+        assert_eq!(length(" 2h "), Ok(std::time::Duration::from_hours(2)));
+    }
+
+    #[test]
     fn nonsense_is_an_error_and_never_a_panic() {
         for text in ["", "d", "-3d", "3y", "2026-13-01", "99999999999999999999d", "9999999999999d", "3 d", "ü"] {
             assert!(parse(text, DateTime::UNIX_EPOCH).is_err(), "{text}");
+            assert!(length(text).is_err(), "{text}");
         }
     }
 }

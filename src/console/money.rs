@@ -1,6 +1,7 @@
 //! Owns how money is drawn: bars and the use of the caps. Must not add up charges, and must not make a float of an amount.
 
 use chrono::Datelike;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
@@ -48,6 +49,15 @@ impl CapUse {
         self.used.times(5) >= self.cap.times(4)
     }
 
+    /// How loud it is to be said, where it is worth a warning.
+    pub fn warning(&self, theme: &Theme) -> Option<Style> {
+        match () {
+            () if self.used >= self.cap => Some(theme.bad),
+            () if self.is_close() => Some(theme.warning),
+            () => None,
+        }
+    }
+
     /// `day    ━━━━━━──── 64% of $20.00`.
     pub fn line(&self, width: usize, theme: &Theme) -> Line<'static> {
         let percent = if self.cap <= Usd::ZERO { 100 } else { percent(self.used, self.cap) };
@@ -60,13 +70,7 @@ impl CapUse {
         let room = width.saturating_sub(name.len() + facts.width()).min(30);
         let filled = if self.cap <= Usd::ZERO { "━".repeat(room) } else { bar(self.used, self.cap, room) };
         let empty = "─".repeat(room.saturating_sub(filled.width()));
-        let style = if self.used >= self.cap {
-            theme.bad
-        } else if self.is_close() {
-            theme.warning
-        } else {
-            theme.good
-        };
+        let style = self.warning(theme).unwrap_or(theme.good);
         let facts = format::cut(&facts, width.saturating_sub(name.len()));
         Line::from(vec![
             Span::styled(name, theme.dim),

@@ -53,11 +53,6 @@ impl Status {
         self.costs.as_ref().map(|costs| costs.today.total_usd)
     }
 
-    /// The cap of the day.
-    pub fn daily_cap(&self) -> Option<Usd> {
-        self.costs.as_ref().and_then(|costs| costs.daily_cap)
-    }
-
     /// Since when the line to the store is down.
     pub fn down_since(&self) -> Option<DateTime<Utc>> {
         match &self.link {

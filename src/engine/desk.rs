@@ -92,6 +92,18 @@ impl Desk {
         .await
     }
 
+    /// Brings back what was put out of sight.
+    pub async fn unhide(&self, ids: Vec<JobId>) -> Result<Acted, StoreError> {
+        self.each(Action::Undone, ids, |job, _| {
+            if !job.hidden {
+                return Err("it is in sight".to_owned());
+            }
+            job.hidden = false;
+            Ok(())
+        })
+        .await
+    }
+
     /// Says what holds these queued jobs, or lets go of them: then they are due at once.
     pub(super) async fn set_hold(&self, ids: Vec<JobId>, hold: Option<Hold>) -> Result<(), StoreError> {
         let change = |job: &mut Job, now| job.set_hold(hold.clone(), None, now).map_err(|illegal| illegal.to_string());

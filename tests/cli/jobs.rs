@@ -14,7 +14,27 @@ fn the_list_is_newest_first_and_can_be_narrowed() {
     assert_eq!(listed(&["--status", "done,failed"]).len(), 0);
     assert_eq!(listed(&["--status", "queued", "--since", "1h"]).len(), 5);
     assert_eq!(listed(&["--since", "2200-01-01"]).len(), 0);
+    assert_eq!(listed(&["--search", "JOB 3"]), [made[3].clone()]);
+    assert_eq!(listed(&["--search", "no such words"]).len(), 0);
     assert_eq!(house.json(&["jobs", "--json"]).as_array().unwrap().len(), 5, "list is what jobs does by itself");
+}
+
+#[test]
+fn what_was_put_out_of_sight_is_listed_on_request_and_can_be_brought_back() {
+    let house = House::new();
+    let made = house.queue(2);
+    let listed =
+        |arguments: &[&str]| crate::support::ids(&house.json(&[&["jobs", "list", "--json"], arguments].concat()));
+    assert!(
+        house.fails(1, &["jobs", "hide", &made[0]]).contains("cancel it first"),
+        "a job that will run stays in sight"
+    );
+    house.json(&["jobs", "cancel", &made[0], "--json"]);
+    house.json(&["jobs", "hide", &made[0], "--json"]);
+    assert_eq!(listed(&[]), [made[1].clone()]);
+    assert_eq!(listed(&["--hidden"]), [made[1].clone(), made[0].clone()]);
+    house.json(&["jobs", "unhide", &made[0], "--json"]);
+    assert_eq!(listed(&[]).len(), 2);
 }
 
 #[test]

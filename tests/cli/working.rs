@@ -204,6 +204,15 @@ fn simulators_say_what_they_do_not_understand() {
 
 #[cfg(unix)]
 #[test]
+fn a_wait_with_a_limit_leaves_the_job_to_others() {
+    let house = House::new();
+    let line = house.fails(1, &["submit", "a fox [sim:stuck]", "--wait", "--timeout", "2s"]);
+    assert!(line.contains("the time is up: 0 of 1 ended") && line.contains("worker --until-idle"), "{line}");
+    assert_eq!(house.jobs()[0]["status"], "generating", "it was ordered, and is neither lost nor cancelled");
+    assert_eq!(house.run(&["submit", "a fox", "--timeout", "2s"]).status.code(), Some(2), "a limit of what?");
+}
+
+#[test]
 fn an_interrupted_wait_says_how_to_go_on_and_the_job_is_safe() {
     let mut house = House::new();
     house.set("DARKROOM_SIMULATOR_SPEED", "0.001");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::Duration;
-use crossterm::event::KeyCode;
+use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use darkroom::console::{Effect, ExitReason, Message};
 use darkroom::engine::{Acted, Action, Command, Event, Intake};
 use darkroom::jobs::{Job, Spec};
@@ -54,6 +54,30 @@ fn retry_all_takes_the_failed_jobs_that_are_shown() {
     assert_eq!(sends(&effects), [&Command::Retry(vec![studio::id(8), studio::id(9), studio::id(16)])]);
     select(&mut studio, "clock");
     assert_eq!(sends(&studio.keys("R")), [&Command::Retry(vec![studio::id(9)])]);
+}
+
+#[test]
+fn a_click_on_the_name_of_a_pane_shows_it() {
+    for (width, height) in [(80, 24), (40, 12)] {
+        let mut studio = Studio::busy(width, height);
+        let frame = studio.frame();
+        let (row, line) = frame
+            .lines()
+            .enumerate()
+            .find(|(_, line)| line.contains("4 Logs") && line.contains("5 Spend"))
+            .unwrap_or_else(|| panic!("no line of tabs: {frame}"));
+        // In cells, not bytes; the frame is drawn with a quote before each line where it begins with one.
+        let column = line.trim_start_matches('"').split("4 Logs").next().unwrap_or_default().chars().count();
+        assert!(!frame.contains("Logs ──"), "{frame}");
+        studio.tell(Message::Mouse(MouseEvent {
+            kind: MouseEventKind::Down(MouseButton::Left),
+            column: u16::try_from(column).unwrap(),
+            row: u16::try_from(row).unwrap(),
+            modifiers: KeyModifiers::NONE,
+        }));
+        let frame = studio.frame();
+        assert!(frame.contains("Logs ──"), "{frame}");
+    }
 }
 
 #[test]

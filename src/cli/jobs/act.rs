@@ -1,4 +1,4 @@
-//! `darkroom jobs retry|cancel|approve`: orders that change documents. Must not run a job: a worker does.
+//! `darkroom jobs retry|cancel|approve|hide|unhide`: orders that change documents. Must not run a job: a worker does.
 
 use std::sync::Arc;
 
@@ -109,6 +109,22 @@ pub async fn approve(session: &Session, args: &IdArgs) -> Result<(), CliError> {
     let counter = Counter::open(session, &args.ids).await?;
     let acted = counter.desk.approve(counter.ids.clone()).await?;
     counter.report(session, acted, "approved").await
+}
+
+/// Puts jobs out of sight; nothing is deleted.
+pub async fn hide(session: &Session, args: &IdArgs) -> Result<(), CliError> {
+    let _logging = logs(session);
+    let counter = Counter::open(session, &args.ids).await?;
+    let acted = counter.desk.hide(counter.ids.clone()).await?;
+    counter.report(session, acted, "hidden").await
+}
+
+/// Brings jobs back that were put out of sight.
+pub async fn unhide(session: &Session, args: &IdArgs) -> Result<(), CliError> {
+    let _logging = logs(session);
+    let counter = Counter::open(session, &args.ids).await?;
+    let acted = counter.desk.unhide(counter.ids.clone()).await?;
+    counter.report(session, acted, "brought back").await
 }
 
 fn logs(session: &Session) -> logging::LoggingGuard {

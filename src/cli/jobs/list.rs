@@ -25,11 +25,17 @@ pub struct ListArgs {
     /// Only those created since then: a date, a time (RFC 3339), or an age such as 2h or 3d
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
+    /// Only those whose prompt, id, model or tags contain this text
+    #[arg(long, value_name = "TEXT")]
+    pub search: Option<String>,
+    /// Those that were put out of sight, too
+    #[arg(long)]
+    pub hidden: bool,
 }
 
 impl Default for ListArgs {
     fn default() -> Self {
-        Self { status: Vec::new(), limit: LIMIT, since: None }
+        Self { status: Vec::new(), limit: LIMIT, since: None, search: None, hidden: false }
     }
 }
 
@@ -46,7 +52,14 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
     let since = since.map_err(|why| CliError::Usage(format!("--since: {why}")))?;
     let store = wiring::open_store(&session.config).await?;
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let mut query = PageQuery { stages: args.status.clone(), since, limit: limit.min(PAGE), ..PageQuery::default() };
+    let mut query = PageQuery {
+        stages: args.status.clone(),
+        since,
+        search: args.search.clone(),
+        hidden: args.hidden,
+        limit: limit.min(PAGE),
+        ..PageQuery::default()
+    };
     let (mut jobs, mut unreadable) = (Vec::new(), Vec::new());
     loop {
         let page = store.page(query.clone()).await?;
@@ -60,7 +73,7 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
         query.limit = (limit - jobs.len()).min(PAGE);
     }
     say_unreadable(&unreadable);
-    let filtered = since.is_some() || !args.status.is_empty();
+    let filtered = since.is_some() || args.search.is_some() || !args.status.is_empty();
     if jobs.is_empty() && !session.output.is_json() {
         return output::write_text(if filtered || !unreadable.is_empty() {
             "No such jobs."

@@ -1,4 +1,4 @@
-//! `darkroom jobs`: list, show, retry, cancel, approve. Must not run a job, and needs no provider.
+//! `darkroom jobs`: list, show, retry, cancel, approve, hide, unhide. Must not run a job, and needs no provider.
 
 mod act;
 mod list;
@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::Session;
 use super::error::CliError;
 
-/// List jobs, look at one, retry, cancel, approve
+/// List jobs, look at one, retry, cancel, approve, hide
 #[derive(Debug, Args)]
 pub struct JobsArgs {
     #[command(subcommand)]
@@ -29,6 +29,10 @@ pub enum JobsCommand {
     Cancel(act::IdArgs),
     /// Mark finished jobs as good
     Approve(act::IdArgs),
+    /// Put ended jobs out of sight; nothing is deleted, and `list --hidden` still shows them
+    Hide(act::IdArgs),
+    /// Bring back what was put out of sight
+    Unhide(act::IdArgs),
 }
 
 impl Default for JobsCommand {
@@ -45,5 +49,7 @@ pub async fn run(session: &Session, command: JobsCommand) -> Result<(), CliError
         JobsCommand::Retry(args) => act::retry(session, &args).await,
         JobsCommand::Cancel(args) => act::cancel(session, &args).await,
         JobsCommand::Approve(args) => act::approve(session, &args).await,
+        JobsCommand::Hide(args) => act::hide(session, &args).await,
+        JobsCommand::Unhide(args) => act::unhide(session, &args).await,
     }
 }

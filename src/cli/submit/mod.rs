@@ -8,13 +8,14 @@ mod wait;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::Utc;
 use clap::Args;
 
 use super::error::CliError;
 use super::view::JobView;
-use super::{Session, output, start_logging, table};
+use super::{Session, output, since, start_logging, table};
 use crate::engine::local::Presence;
 use crate::engine::{Desk, SystemClock};
 use crate::jobs::{Job, JobId, StageName};
@@ -58,6 +59,9 @@ pub struct SubmitArgs {
     /// Stay until these jobs have ended, working on them here unless a worker lives already
     #[arg(long, conflicts_with = "dry_run")]
     pub wait: bool,
+    /// Wait no longer than that: 90s, 15m, 2h; the jobs stay in the queue
+    #[arg(long, value_name = "TIME", requires = "wait", value_parser = since::length)]
+    pub timeout: Option<Duration>,
     /// Do not ask before real money is spent
     #[arg(long, short = 'y')]
     pub yes: bool,
@@ -93,7 +97,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
     let desk = Desk::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
     let acted = desk.submit(plan.into_new_jobs()).await?;
     if args.wait {
-        wait::until_ended(session, &store, &acted.done).await?;
+        wait::until_ended(session, &store, &acted.done, args.timeout).await?;
     } else if Presence::live(&session.config.data_dir).is_empty() {
         output::note("queued; `darkroom` or `darkroom worker --until-idle` works on it");
     }

@@ -25,14 +25,21 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// provider's): then they are worked on here as well. Claims keep two workers apart.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Waits until all of `ids` have ended. Errors: no job can be started, or a person does not want to wait any longer.
-pub async fn until_ended(session: &Session, store: &Arc<dyn Store>, ids: &[JobId]) -> Result<(), CliError> {
+/// Waits until all of `ids` have ended, at most for `longest`. Errors: no job can be started, or it took too long, or a person
+/// does not want to wait any longer.
+pub async fn until_ended(
+    session: &Session,
+    store: &Arc<dyn Store>,
+    ids: &[JobId],
+    longest: Option<Duration>,
+) -> Result<(), CliError> {
     let mut interrupt =
         Interrupt::listen().map_err(|why| CliError::Failed(format!("signals cannot be received: {why}")))?;
     let mut wait = Wait::new(session, store.clone(), ids);
     let result = tokio::select! {
         result = wait.run() => result,
         () = interrupt.next() => Err(CliError::Failed(wait.how_to_go_on())),
+        () = sleep(longest) => Err(CliError::Failed(format!("the time is up: {}", wait.how_to_go_on()))),
     };
     wait.progress.finish_and_clear();
     if let Some(engine) = wait.engine.take() {
@@ -40,6 +47,13 @@ pub async fn until_ended(session: &Session, store: &Arc<dyn Store>, ids: &[JobId
         engine.ended().await?;
     }
     result
+}
+
+async fn sleep(longest: Option<Duration>) {
+    match longest {
+        Some(longest) => tokio::time::sleep(longest).await,
+        None => std::future::pending().await,
+    }
 }
 
 struct Wait<'a> {

@@ -7,6 +7,7 @@ use crate::console::keymap::{self, Action, Chord};
 use crate::console::layout::PaneName;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::form::FormOutcome;
+use crate::console::panes::footer;
 use crate::engine::Command;
 
 /// Lines that one turn of the wheel moves.
@@ -106,7 +107,14 @@ impl App {
             }
             return;
         }
-        let Some((pane, _)) = self.layout().pane_at(mouse.column, mouse.row) else { return };
+        let layout = self.layout();
+        if wheel == 0 && layout.tabs.contains((mouse.column, mouse.row).into()) {
+            if let Some(pane) = footer::tab_at(layout.tabs, mouse.column) {
+                self.set_focus(pane);
+            }
+            return;
+        }
+        let Some((pane, _)) = layout.pane_at(mouse.column, mouse.row) else { return };
         if wheel != 0 {
             return self.scroll_pane(pane, wheel);
         }

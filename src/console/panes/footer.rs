@@ -48,9 +48,8 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, place: Place, useful: impl Fn(Act
 
 /// Draws the names of all panes with their digits; those on the screen stand out.
 pub fn draw_tabs(frame: &mut Frame<'_>, area: Rect, shown: &[PaneName], focus: PaneName, theme: &Theme) {
-    let roomy = area.width >= 56;
     let mut spans = Vec::new();
-    for (index, name) in PaneName::ALL.into_iter().enumerate() {
+    for (name, title) in tabs(area.width) {
         let style = if name == focus {
             theme.selected
         } else if shown.contains(&name) {
@@ -58,16 +57,36 @@ pub fn draw_tabs(frame: &mut Frame<'_>, area: Rect, shown: &[PaneName], focus: P
         } else {
             theme.dim
         };
-        let title = format!("{} {}", index + 1, name.title());
-        if roomy {
-            spans.push(Span::styled(format!(" {title} "), style));
-        } else {
-            spans.push(Span::styled(title, style));
-            spans.push(Span::raw(" "));
-        }
+        // The gap between two names is nobody's colour where it is narrow.
+        let gap = if is_roomy(area.width) { "" } else { " " };
+        spans.push(Span::styled(title, style));
+        spans.push(Span::raw(gap));
     }
-    if roomy {
+    if is_roomy(area.width) {
         spans.push(Span::styled("  Tab next", theme.dim));
     }
     frame.render_widget(Line::from(spans), area);
+}
+
+/// The pane whose name is under that column of the line of tabs.
+pub fn tab_at(area: Rect, column: u16) -> Option<PaneName> {
+    let gap = usize::from(!is_roomy(area.width));
+    let mut left = usize::from(column.checked_sub(area.x)?);
+    for (name, title) in tabs(area.width) {
+        if left < title.width() {
+            return Some(name);
+        }
+        left = left.checked_sub(title.width() + gap)?;
+    }
+    None
+}
+
+fn is_roomy(width: u16) -> bool {
+    width >= 56
+}
+
+fn tabs(width: u16) -> impl Iterator<Item = (PaneName, String)> {
+    let pad = if is_roomy(width) { " " } else { "" };
+    let titled = move |(index, name): (usize, PaneName)| (name, format!("{pad}{} {}{pad}", index + 1, name.title()));
+    PaneName::ALL.into_iter().enumerate().map(titled)
 }

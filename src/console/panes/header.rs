@@ -10,6 +10,7 @@ use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
 use crate::console::format;
+use crate::console::money::{CapUse, caps};
 use crate::console::status::Status;
 use crate::console::theme::Theme;
 use crate::engine::{Intake, Link};
@@ -147,26 +148,43 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
     parts
 }
 
+/// Today's money against the cap of the day. What counts against a cap decides the colour, unconfirmed money included; a cap of
+/// the month is named when it is the one that will stop jobs.
 fn money(status: &Status, theme: &Theme) -> Part {
-    let Some(today) = status.today() else {
+    let Some(costs) = &status.costs else {
         return Part::new(theme.dim, [(43, "today $?".into()), (0, "$?".into())]);
     };
-    let spent = today.display();
-    let Some(cap) = status.daily_cap() else {
+    let spent = costs.today.total_usd.display();
+    let caps = caps(costs);
+    let day = caps.iter().find(|cap| cap.period == "day");
+    let month = caps.iter().find(|cap| cap.period == "month").filter(|cap| cap.is_close());
+    let round = |cap: &CapUse| {
+        let cap = cap.cap.display();
+        cap.strip_suffix(".00").unwrap_or(&cap).to_owned()
+    };
+    let stops_first =
+        |month: &CapUse| day.is_none_or(|day| !day.is_close() || (month.used >= month.cap && day.used < day.cap));
+    if let Some(month) = month.filter(|month| stops_first(month)) {
+        let (used, cap) = (month.used.display(), round(month));
+        let forms = [
+            (42, format!("today {spent}, month {used} of {cap}")),
+            (43, format!("month {used} of {cap}")),
+            (0, format!("{used}/{cap}")),
+        ];
+        return Part::new(loud(month, theme), forms);
+    }
+    let Some(day) = day else {
         return Part::new(theme.text, [(43, format!("today {spent}")), (0, spent)]);
     };
-    let style = if today >= cap {
-        theme.bad.add_modifier(Modifier::BOLD)
-    } else if today.times(5) >= cap.times(4) {
-        theme.warning
-    } else {
-        theme.text
-    };
-    let cap = cap.display();
-    let cap = cap.strip_suffix(".00").unwrap_or(&cap);
+    let cap = round(day);
     let forms =
         [(42, format!("today {spent} of {cap}")), (43, format!("{spent} of {cap}")), (0, format!("{spent}/{cap}"))];
-    Part::new(style, forms)
+    Part::new(loud(day, theme), forms)
+}
+
+fn loud(cap: &CapUse, theme: &Theme) -> Style {
+    let style = cap.warning(theme).unwrap_or(theme.text);
+    if cap.used >= cap.cap { style.add_modifier(Modifier::BOLD) } else { style }
 }
 
 fn link(view: &HeaderView<'_>) -> Part {
@@ -235,12 +253,13 @@ mod tests {
     fn money_near_its_cap_warns() {
         let theme = Theme::dark();
         let usd = |text: &str| text.parse::<Usd>().unwrap();
-        let style = |today: &str| {
+        let part = |today: &str, basis: crate::costs::Basis, monthly_cap: Option<Usd>| {
+            let day = DateTime::UNIX_EPOCH.date_naive().to_string();
             let report = crate::costs::CostReport::from_rows(
                 (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH),
                 true,
                 crate::costs::CostGrouping::Model,
-                [(String::new(), crate::costs::Basis::Settled, Some(usd(today)), 1)],
+                [(day, basis, Some(usd(today)), 1)],
             );
             let costs = crate::engine::CostOverview {
                 today: report.clone(),
@@ -250,12 +269,16 @@ mod tests {
                 by_cause: report.clone(),
                 by_service: report,
                 daily_cap: Some(usd("10")),
-                monthly_cap: None,
+                monthly_cap,
                 credits: None,
                 at: DateTime::UNIX_EPOCH,
             };
-            money(&Status { costs: Some(Box::new(costs)), ..Status::default() }, &theme).style
+            money(&Status { costs: Some(Box::new(costs)), ..Status::default() }, &theme)
         };
+        let style = |today: &str| part(today, crate::costs::Basis::Settled, None).style;
+        assert_eq!(part("9", crate::costs::Basis::Unconfirmed, None).style, theme.warning, "it may have been billed");
+        let month = part("7.99", crate::costs::Basis::Settled, Some(usd("8")));
+        assert_eq!((month.shown(), month.style), ("today $7.99, month $7.99 of $8", theme.warning));
         assert_eq!(style("7.99"), theme.text);
         assert_eq!(style("8"), theme.warning);
         assert_eq!(style("10"), theme.bad.add_modifier(Modifier::BOLD));
