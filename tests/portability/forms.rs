@@ -7,7 +7,8 @@ use crate::support::{House, path_text, text};
 
 fn lines(list: &str) -> String {
     let documents: Vec<Value> = serde_json::from_str(list).unwrap();
-    documents.iter().map(|document| format!("{document}\n")).collect()
+    let lines: Vec<String> = documents.iter().map(Value::to_string).collect();
+    lines.join("\n") + "\n"
 }
 
 /// As a database that keeps documents by their ids would write it.

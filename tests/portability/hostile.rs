@@ -27,6 +27,62 @@ fn cost(field: &str, value: &str) -> String {
     format!("{line}\"{field}\": {value}}}")
 }
 
+/// Values of a field that make its line no cost.
+const FIELDS: [(&str, &[&str]); 5] = [
+    ("service", &["", "null", "7", "\"\"", "\"BFL\"", "\"s3\"", "[\"bfl_api\"]"]),
+    ("job_id", &["", "null", "7", "\"\"", "\"a\\u0000b\"", "{}"]),
+    (
+        "cost_usd",
+        &[
+            "",
+            "null",
+            "true",
+            "-0.01",
+            "-0.0",
+            "\"-1\"",
+            "1e400",
+            "-1e400",
+            "\"1e400\"",
+            "\"NaN\"",
+            "\"inf\"",
+            "\"\"",
+            "\"$1\"",
+            "\"0,025\"",
+            "\"1e-25\"",
+            "\"0.0000000000000000000000001\"",
+            "0.1000000000000000000000001",
+            "1000001",
+            "1e300",
+            "[]",
+            "{}",
+            "0.025, \"cost_usd\": 0.03",
+        ],
+    ),
+    (
+        "timestamp",
+        &["", "null", "true", "\"\"", "\"now\"", "\"2025-02-30\"", "-1", "1e300", "[]", "\"9999-12-31T00:00:00Z\""],
+    ),
+    (
+        "details",
+        &[
+            "7",
+            "[]",
+            "\"{}\"",
+            "{\"success\": \"yes\"}",
+            "{\"steps\": \"many\"}",
+            "{\"model\": 7}",
+            "{\"image_size_bytes\": -1}",
+            "{\"amount\": \"0.03\"}",
+            "{\"amount\": 0.025}",
+            "{\"basis\": \"guess\"}",
+            "{\"basis\": \"unconfirmed\"}",
+            "{\"simulated\": \"false\"}",
+            "{\"__x__\": 1}",
+            "{\"model\": \"a\", \"model\": \"b\"}",
+        ],
+    ),
+];
+
 /// Lines that are refused, each for another reason.
 fn hostile() -> Vec<String> {
     let mut lines: Vec<String> = [
@@ -66,60 +122,7 @@ fn hostile() -> Vec<String> {
     ]
     .map(str::to_owned)
     .to_vec();
-    for (field, values) in [
-        ("service", &["", "null", "7", "\"\"", "\"BFL\"", "\"s3\"", "[\"bfl_api\"]"][..]),
-        ("job_id", &["", "null", "7", "\"\"", "\"a\\u0000b\"", "{}"][..]),
-        (
-            "cost_usd",
-            &[
-                "",
-                "null",
-                "true",
-                "-0.01",
-                "-0.0",
-                "\"-1\"",
-                "1e400",
-                "-1e400",
-                "\"1e400\"",
-                "\"NaN\"",
-                "\"inf\"",
-                "\"\"",
-                "\"$1\"",
-                "\"0,025\"",
-                "\"1e-25\"",
-                "\"0.0000000000000000000000001\"",
-                "1000001",
-                "1e300",
-                "[]",
-                "{}",
-                "0.025, \"cost_usd\": 0.03",
-            ][..],
-        ),
-        (
-            "timestamp",
-            &["", "null", "true", "\"\"", "\"now\"", "\"2025-02-30\"", "-1", "1e300", "[]", "\"9999-12-31T00:00:00Z\""]
-                [..],
-        ),
-        (
-            "details",
-            &[
-                "7",
-                "[]",
-                "\"{}\"",
-                "{\"success\": \"yes\"}",
-                "{\"steps\": \"many\"}",
-                "{\"model\": 7}",
-                "{\"image_size_bytes\": -1}",
-                "{\"amount\": \"0.03\"}",
-                "{\"amount\": 0.025}",
-                "{\"basis\": \"guess\"}",
-                "{\"basis\": \"unconfirmed\"}",
-                "{\"simulated\": \"false\"}",
-                "{\"__x__\": 1}",
-                "{\"model\": \"a\", \"model\": \"b\"}",
-            ][..],
-        ),
-    ] {
+    for (field, values) in FIELDS {
         lines.extend(values.iter().map(|value| cost(field, value)));
     }
     lines.push(cost(
@@ -221,7 +224,7 @@ fn a_damaged_document_says_where_and_keeps_what_is_whole() {
     let good = |name: &str| cost("id", &format!("\"{name}\""));
     for (contents, new, refused) in [
         (format!("[{}, {}", good("a"), good("b")), 2, 1),
-        (format!("[{}, {{\"service\": \"bfl\n, {}]", good("c"), good("d")), 1, 1),
+        (format!("[{}, {{\"service\": \"bfl\n, {}]", good("c"), good("d")), 1, 2),
         (format!("{{\"costs\": [{}, 7, null], \"users\": [1, 2]}}", good("e")), 1, 2),
         (format!("{{\"costs\": {{\"x\": 3, \"y\": {}}}}} trailing", good("f")), 1, 2),
         ("[".repeat(100_000), 0, 1),

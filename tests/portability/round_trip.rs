@@ -33,7 +33,7 @@ fn amounts() -> impl Strategy<Value = Value> {
             let text = rust_decimal::Decimal::from_i128_with_scale(i128::from(digits), scale).to_string();
             Value::from(text)
         }),
-        Just(json!(5.0003452102343246e-06)),
+        Just(json!(5.000_345_210_234_324_6e-06)),
         Just(json!("0.000000000000000000000001")),
         Just(json!(0)),
     ]

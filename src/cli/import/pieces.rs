@@ -8,6 +8,9 @@ use super::source::{Held, LONGEST, Source, Text};
 use crate::jobs::text::clean_line;
 use crate::store::contract::Collection;
 
+/// Names that are said to be left out.
+const SAID: usize = 20;
+
 /// One document, not yet read.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Piece {
@@ -48,14 +51,16 @@ pub struct Pieces<R> {
     source: Source<R>,
     place: Place,
     nested: bool,
-    /// Names beside `jobs` and `costs` that were passed over.
+    /// Whether `jobs` or `costs` was met.
+    met: bool,
+    /// The first names beside `jobs` and `costs` that were passed over.
     pub left_out: VecDeque<String>,
 }
 
 impl<R: BufRead> Pieces<R> {
     /// Nothing is read yet.
     pub fn new(source: Source<R>) -> Self {
-        Self { source, place: Place::Begin, nested: false, left_out: VecDeque::new() }
+        Self { source, place: Place::Begin, nested: false, met: false, left_out: VecDeque::new() }
     }
 
     /// Bytes that were read.
@@ -84,7 +89,12 @@ impl<R: BufRead> Pieces<R> {
                     self.enter(if self.nested { Place::Root } else { Place::End })?;
                     self.nested = false;
                 }
-                (Place::Root, b'}') => self.enter(Place::End)?,
+                (Place::Root, b'}') => {
+                    self.enter(Place::End)?;
+                    if !self.met {
+                        return Ok(Some(wrong(line, "there is neither jobs nor costs in it")));
+                    }
+                }
                 (Place::List(collection), _) => {
                     let collection = *collection;
                     let content = self.value()?;
@@ -126,6 +136,7 @@ impl<R: BufRead> Pieces<R> {
             Err(why) => return Ok(Some(wrong(line, &why))),
         };
         let known = [Collection::Jobs, Collection::Costs].into_iter().find(|known| known.as_str() == name);
+        self.met |= known.is_some();
         self.source.skip_space()?;
         match (known, self.source.peek()?) {
             (Some(collection), Some(b'[')) => {
@@ -142,7 +153,9 @@ impl<R: BufRead> Pieces<R> {
             }
             (None, _) => {
                 self.value()?.ok();
-                self.left_out.push_back(name);
+                if self.left_out.len() < SAID {
+                    self.left_out.push_back(name);
+                }
             }
         }
         Ok(None)
@@ -200,7 +213,9 @@ fn wrong(line: u64, why: &str) -> Piece {
 mod tests {
     use super::*;
 
-    fn pieces(text: &str) -> Vec<(u64, Option<&'static str>, Option<String>, Result<String, String>)> {
+    type Told = (u64, Option<&'static str>, Option<String>, Result<String, String>);
+
+    fn pieces(text: &str) -> Vec<Told> {
         let mut pieces = Pieces::new(Source::new(text.as_bytes()).unwrap());
         let mut all = Vec::new();
         while let Some(piece) = pieces.next().unwrap() {
@@ -245,6 +260,11 @@ mod tests {
         assert_eq!(told("[{}] {}"), [(1, true), (1, false)]);
         assert_eq!(told("{\"jobs\": 7, \"costs\": [{}]}"), [(1, false), (1, true)]);
         assert_eq!(told(""), []);
+        assert_eq!(
+            told("{\"service\": \"bfl_api\",\n\"cost_usd\": 1}"),
+            [(2, false)],
+            "one document alone is JSON lines"
+        );
         for text in [
             "]",
             "}",

@@ -138,9 +138,8 @@ fn form_of<R: BufRead>(mut source: Source<R>, path: &Path) -> io::Result<Form<R>
     let ahead = source.ahead()?;
     let begin = ahead.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(ahead.len());
     Ok(match ahead.get(begin) {
-        Some(b'[') => Form::Json(Pieces::new(source)),
         Some(b'{') if is_line_of_json(&ahead[begin..]) => Form::Lines(source),
-        Some(b'{') => Form::Json(Pieces::new(source)),
+        Some(b'{' | b'[') => Form::Json(Pieces::new(source)),
         _ if ending == "json" => Form::Json(Pieces::new(source)),
         _ => Form::Csv(source, None),
     })
@@ -152,17 +151,7 @@ fn is_line_of_json(ahead: &[u8]) -> bool {
     let database = |fields: &Fields| {
         ["jobs", "costs"].iter().any(|name| fields.get(*name).is_some_and(|of| of.is_array() || of.is_object()))
     };
-    match serde_json::from_slice::<Fields>(line) {
-        Ok(fields) => !database(&fields),
-        // A first line that is longer than what is at hand: one of `db.json` names its collection first.
-        Err(_) => {
-            let opening: Vec<u8> = line.iter().take(200).filter(|byte| !byte.is_ascii_whitespace()).copied().collect();
-            line.len() > 1
-                && line.len() == ahead.len()
-                && !opening.starts_with(b"{\"jobs\":")
-                && !opening.starts_with(b"{\"costs\":")
-        }
-    }
+    serde_json::from_slice::<Fields>(line).is_ok_and(|fields| !database(&fields))
 }
 
 type Read = (u64, Result<Record, String>);

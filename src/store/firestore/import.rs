@@ -122,13 +122,12 @@ impl FirestoreStore {
                 {
                     names.insert(name(JOBS, &entry.job_id));
                 }
-                Record::Cost(_) => {}
                 Record::Job(entry) if entry.own => {
                     for row in ledger::rows_of(&entry.job) {
                         names.insert(name(row.collection(), &entry_id(entry.id.as_str(), row.attempt, row.service)));
                     }
                 }
-                Record::Job(_) => {}
+                Record::Cost(_) | Record::Job(_) => {}
             }
         }
         let mut known = Known::default();

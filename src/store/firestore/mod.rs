@@ -9,8 +9,6 @@
 //!
 //! Must not know providers, buckets or engines.
 
-#[cfg(test)]
-mod agreement;
 mod board;
 mod client;
 mod costs;
@@ -166,3 +164,6 @@ impl Store for FirestoreStore {
         Ok(Box::new(FirestoreWatch { waiting: self.shared.board.register(), _session: session }))
     }
 }
+
+#[cfg(test)]
+mod tests;

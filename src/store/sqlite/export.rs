@@ -15,6 +15,9 @@ use crate::jobs::{Job, JobId, Stage};
 const IMPORTED: char = 'i';
 const OF_JOBS: char = 'j';
 
+/// A job with its document, or why it cannot be read.
+pub(super) type Stored = Result<(Job, Fields), String>;
+
 /// The documents of a page.
 pub(super) fn page(connection: &Connection, query: &ExportQuery) -> Result<ExportPage, StoreError> {
     let snapshot = connection.unchecked_transaction()?;
@@ -104,10 +107,7 @@ fn ids(
 }
 
 /// The job of that id with its document, or why it cannot be read.
-pub(super) fn stored_job(
-    connection: &Connection,
-    id: &JobId,
-) -> Result<Option<Result<(Job, Fields), String>>, StoreError> {
+pub(super) fn stored_job(connection: &Connection, id: &JobId) -> Result<Option<Stored>, StoreError> {
     let question = concat!("SELECT ", found_columns!(), " FROM jobs WHERE id = ?1");
     let row = connection.prepare_cached(question)?.query_row([id.as_str()], |row| found(row, 0)).optional()?;
     let Some(row) = row else { return Ok(None) };

@@ -186,6 +186,9 @@ mod tests {
             assert!(plan.contains("USING INDEX") || plan.contains("USING COVERING INDEX"), "{question}\n{plan}");
             assert!(!plan.contains("TEMP B-TREE"), "{question}\n{plan}");
         }
+        let span = "SELECT 1 FROM booked WHERE simulated = ?1 AND at >= ?2 AND at < ?3 LIMIT 1";
+        let plan_of_span = plan(&connection, span);
+        assert!(plan_of_span.matches("USING").count() == 2 && !plan_of_span.contains("SCAN"), "{plan_of_span}");
         for question in [page::COUNTS, queue::NEXT_QUEUED] {
             assert!(plan(&connection, question).contains("COVERING INDEX"), "{question} reads documents");
         }

@@ -133,8 +133,8 @@ CREATE TABLE imported_jobs (
 ) STRICT, WITHOUT ROWID;
 
 CREATE VIEW booked AS
-    SELECT simulated, at, service, basis, model, cause, amount FROM charges
-    UNION ALL SELECT simulated, at, service, basis, model, cause, amount FROM imported_costs;
+    SELECT simulated, at, day, service, basis, model, cause, amount FROM charges
+    UNION ALL SELECT simulated, at, day, service, basis, model, cause, amount FROM imported_costs;
 
 CREATE TRIGGER imported_cost_booked AFTER INSERT ON imported_costs BEGIN
     INSERT INTO spent (simulated, day, amount, count) VALUES (NEW.simulated, NEW.day, NEW.amount, 1)
