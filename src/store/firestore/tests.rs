@@ -64,7 +64,7 @@ fn a_job_and_its_entries_are_told_to_a_file_as_they_are_written_to_the_store() {
     };
     done.attempts[0].charge = Some(charge(Service::BflApi, "0.025", Basis::Settled));
     done.attempts[0].storage_charge =
-        Some(charge(Service::GoogleStorage, "0.0000050003452102343246111", Basis::Estimated));
+        Some(charge(Service::GoogleStorage, "0.000005000345210234324611", Basis::Estimated));
     let object = ObjectName::for_attempt(&done.id, 1, ImageFormat::Png);
     let (url, sha256) = ("https://x.example/y.png".to_owned(), String::new());
     let image = StoredImage { object, url, format: ImageFormat::Png, width: 1, height: 1, bytes: 99, sha256 };
