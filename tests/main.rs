@@ -20,4 +20,6 @@ mod store_contract;
 #[cfg(all(unix, feature = "firestore"))]
 mod store_firestore;
 mod support;
+#[cfg(feature = "temporal")]
+mod temporal;
 mod workflow;

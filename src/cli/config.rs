@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::{Session, table};
-use crate::config::Setting;
+use crate::config::{EngineKind, Setting};
 
 #[derive(Debug, Serialize)]
 struct ConfigView<'a> {
@@ -23,19 +23,19 @@ struct SettingView<'a> {
     origin: &'static str,
     /// The origin in full: which file, which variable, which flag.
     from: String,
-    /// Whether it belongs to an adapter that comes with a later version.
+    /// Whether it does anything: Temporal's do where Temporal runs the workflows.
     used: bool,
 }
 
 impl<'a> SettingView<'a> {
-    fn new(setting: &'a Setting) -> Self {
+    fn new(setting: &'a Setting, engine: EngineKind) -> Self {
         Self {
             key: setting.key.name(),
             variable: setting.key.variable(),
             value: setting.value.as_deref(),
             origin: setting.origin.kind(),
             from: setting.origin.to_string(),
-            used: !setting.key.is_for_later(),
+            used: engine == EngineKind::Temporal || !setting.key.is_of_temporal(),
         }
     }
 }
@@ -46,16 +46,17 @@ pub fn run(session: &Session) -> Result<(), CliError> {
     let view = ConfigView {
         context: config.context.as_deref(),
         simulated: config.is_simulated(),
-        settings: config.settings.iter().map(SettingView::new).collect(),
+        settings: config.settings.iter().map(|setting| SettingView::new(setting, config.engine)).collect(),
     };
     session.output.answer(&view, || text(&view))
 }
 
-/// Settings of later versions are shown only where somebody set them.
+/// Settings that do nothing are shown only where somebody set them.
 fn text(view: &ConfigView<'_>) -> String {
     let shown = view.settings.iter().filter(|setting| setting.used || setting.value.is_some());
     let rows = shown.map(|setting| {
-        let from = if setting.used { setting.from.clone() } else { format!("{} (not used yet)", setting.from) };
+        let from =
+            if setting.used { setting.from.clone() } else { format!("{} (not used: engine is local)", setting.from) };
         vec![setting.key.to_owned(), setting.value.unwrap_or("-").to_owned(), from]
     });
     let mut text = table::plain(&["SETTING", "VALUE", "FROM"], &[], rows);

@@ -6,8 +6,7 @@ use super::error::CliError;
 use super::{Session, output, start_logging};
 use crate::config::{Config, ImagesMode, ThemeName};
 use crate::console::{self, ConsoleOptions, ExitReason};
-use crate::engine::Mode;
-use crate::engine::local::{self, EngineHandle, Presence};
+use crate::engine::{EngineHandle, Mode, Presence};
 use crate::logging::Beside;
 use crate::wiring::{self, Access};
 
@@ -30,7 +29,8 @@ pub async fn run(session: &Session, observe: bool) -> Result<(), CliError> {
     let store = wiring::open_store(config).await?;
     let wired = wiring::open_ports(config, store, access).await?;
     let presence = Presence::enter(&if observe { config.data_dir.join(OBSERVERS) } else { config.data_dir.clone() })?;
-    let engine = local::start(wired.ports.clone(), wiring::settings(config, mode, true), presence);
+    let settings = wiring::settings(config, mode, true);
+    let engine = wiring::start_engine(config, wired.ports.clone(), settings, presence)?;
     let EngineHandle { commands, events, finished } = engine;
     let reason = console::run(options(config), commands, events, records).await;
     match reason.map_err(|error| CliError::Failed(error.to_string()))? {

@@ -76,6 +76,8 @@ impl From<WiringError> for CliError {
         match error {
             WiringError::Config(error) => error.into(),
             WiringError::Fault(_) => Self::Usage(error.to_string()),
+            #[cfg(feature = "temporal")]
+            WiringError::Temporal(_) => Self::Usage(error.to_string()),
             other => Self::Failed(other.to_string()),
         }
     }

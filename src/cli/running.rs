@@ -5,8 +5,7 @@ use tokio::task::JoinError;
 use super::Session;
 use super::error::CliError;
 use super::output;
-use crate::engine::local::{self, EngineEnd, EngineHandle, Presence};
-use crate::engine::{Command, Event, Intake, Link, Mode, NoticeLevel};
+use crate::engine::{Command, EngineEnd, EngineHandle, Event, Fleet, Intake, Link, Mode, NoticeLevel, Presence};
 use crate::wiring::{self, Wired};
 
 /// A running engine.
@@ -16,6 +15,8 @@ pub struct Running {
     wired: Wired,
     /// Whether people were told that the store cannot be reached.
     down: bool,
+    /// Whether people were told that nobody gives out work.
+    server_down: bool,
 }
 
 /// What a command without a screen wants to know of an engine.
@@ -34,7 +35,8 @@ impl Running {
     pub fn start(session: &Session, wired: Wired, mode: Mode) -> Result<Self, CliError> {
         let presence = Presence::enter(&session.config.data_dir)?;
         let settings = wiring::settings(&session.config, mode, false);
-        Ok(Self { handle: local::start(wired.ports.clone(), settings, presence), wired, down: false })
+        let handle = wiring::start_engine(&session.config, wired.ports.clone(), settings, presence)?;
+        Ok(Self { handle, wired, down: false, server_down: false })
     }
 
     /// Waits for the next thing it says, and says what people should know on standard error. Cancel-safe.
@@ -48,6 +50,10 @@ impl Running {
             }
             Some(Event::Link(link)) => {
                 self.linked(&link);
+                News::Nothing
+            }
+            Some(Event::Fleet(fleet)) => {
+                self.fleet(&fleet);
                 News::Nothing
             }
             Some(_) => News::Nothing,
@@ -64,6 +70,21 @@ impl Running {
             Link::Live if self.down => {
                 self.down = false;
                 output::note("the store is back");
+            }
+            _ => {}
+        }
+    }
+
+    /// The same for the server that gives out the work.
+    fn fleet(&mut self, fleet: &Fleet) {
+        match &fleet.server {
+            Link::Down { reason, .. } if !self.server_down => {
+                self.server_down = true;
+                output::note(&format!("jobs wait until Temporal is back: {reason}"));
+            }
+            Link::Live if self.server_down => {
+                self.server_down = false;
+                output::note("Temporal is back");
             }
             _ => {}
         }

@@ -62,26 +62,13 @@ pub enum ConfigError {
         /// What needs no such name.
         instead: &'static str,
     },
-    /// An adapter that this build was made without.
+    /// An adapter or an engine that this build was made without.
     #[error("{}: '{value}' was left out of this build: build it with --features {value}, or use {}={instead} (was from {origin})",
         key.name(), key.variable())]
     LeftOut {
         /// Which setting.
         key: Key,
         /// What was chosen; the feature has the same name.
-        value: String,
-        /// Who said so.
-        origin: Origin,
-        /// What there is.
-        instead: &'static str,
-    },
-    /// An adapter that this version knows by name only.
-    #[error("{}: '{value}' is not built in yet, it comes with a later version: use {}={instead} (was from {origin})",
-        key.name(), key.variable())]
-    NotBuiltIn {
-        /// Which setting.
-        key: Key,
-        /// What was chosen.
         value: String,
         /// Who said so.
         origin: Origin,

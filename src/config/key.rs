@@ -63,11 +63,29 @@ pub enum Key {
     TemporalNamespace,
     /// Temporal's own: the key of Temporal Cloud.
     TemporalApiKey,
+    /// Temporal's own: whether the line is encrypted.
+    TemporalTls,
+    /// Temporal's own: the client's certificate.
+    TemporalTlsClientCertPath,
+    /// Temporal's own: the key of the client's certificate.
+    TemporalTlsClientKeyPath,
+    /// Temporal's own: whom the server's certificate must be signed by.
+    TemporalTlsServerCaCertPath,
+    /// Temporal's own: the name in the server's certificate.
+    TemporalTlsServerName,
+    /// Temporal's own: which profile of its file.
+    TemporalProfile,
+    /// Temporal's own: the file of its profiles.
+    TemporalConfigFile,
+    /// Activities a second of the whole task queue.
+    TemporalRate,
+    /// Silence after which a worker of Temporal is taken for dead.
+    TemporalHeartbeatSeconds,
 }
 
 impl Key {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 39] = [
         Self::Context,
         Self::Provider,
         Self::Store,
@@ -98,6 +116,15 @@ impl Key {
         Self::TemporalAddress,
         Self::TemporalNamespace,
         Self::TemporalApiKey,
+        Self::TemporalTls,
+        Self::TemporalTlsClientCertPath,
+        Self::TemporalTlsClientKeyPath,
+        Self::TemporalTlsServerCaCertPath,
+        Self::TemporalTlsServerName,
+        Self::TemporalProfile,
+        Self::TemporalConfigFile,
+        Self::TemporalRate,
+        Self::TemporalHeartbeatSeconds,
     ];
 
     /// The key in `darkroom.toml`, and the environment variable.
@@ -133,6 +160,17 @@ impl Key {
             Self::TemporalAddress => ("temporal_address", "TEMPORAL_ADDRESS"),
             Self::TemporalNamespace => ("temporal_namespace", "TEMPORAL_NAMESPACE"),
             Self::TemporalApiKey => ("temporal_api_key", "TEMPORAL_API_KEY"),
+            Self::TemporalTls => ("temporal_tls", "TEMPORAL_TLS"),
+            Self::TemporalTlsClientCertPath => ("temporal_tls_client_cert_path", "TEMPORAL_TLS_CLIENT_CERT_PATH"),
+            Self::TemporalTlsClientKeyPath => ("temporal_tls_client_key_path", "TEMPORAL_TLS_CLIENT_KEY_PATH"),
+            Self::TemporalTlsServerCaCertPath => {
+                ("temporal_tls_server_ca_cert_path", "TEMPORAL_TLS_SERVER_CA_CERT_PATH")
+            }
+            Self::TemporalTlsServerName => ("temporal_tls_server_name", "TEMPORAL_TLS_SERVER_NAME"),
+            Self::TemporalProfile => ("temporal_profile", "TEMPORAL_PROFILE"),
+            Self::TemporalConfigFile => ("temporal_config_file", "TEMPORAL_CONFIG_FILE"),
+            Self::TemporalRate => ("temporal_rate", "DARKROOM_TEMPORAL_RATE"),
+            Self::TemporalHeartbeatSeconds => ("temporal_heartbeat_seconds", "DARKROOM_TEMPORAL_HEARTBEAT_SECONDS"),
         }
     }
 
@@ -158,11 +196,20 @@ impl Key {
 
     /// Whether its value is a path, which counts from where it was written.
     pub fn is_path(self) -> bool {
-        matches!(self, Self::DataDir | Self::LogDir | Self::GoogleApplicationCredentials)
+        matches!(
+            self,
+            Self::DataDir
+                | Self::LogDir
+                | Self::GoogleApplicationCredentials
+                | Self::TemporalTlsClientCertPath
+                | Self::TemporalTlsClientKeyPath
+                | Self::TemporalTlsServerCaCertPath
+                | Self::TemporalConfigFile
+        )
     }
 
-    /// Whether it belongs to an adapter that this version does not have yet: it is known and shown, and does nothing.
-    pub fn is_for_later(self) -> bool {
+    /// Whether it is one of Temporal's, which do nothing where another engine runs the workflows.
+    pub fn is_of_temporal(self) -> bool {
         self >= Self::TemporalAddress
     }
 }

@@ -1,6 +1,6 @@
 //! Owns the layers of the configuration and which of them wins. Must not know what a value means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -141,6 +141,14 @@ impl Layers {
             None => (file.settings.get(&key)?, None),
         };
         Some(Raw { text: text.clone(), origin: Origin::File { path: file.path.clone(), context } })
+    }
+
+    /// All variables with that beginning: those of the environment win over those of `.env`.
+    pub fn beginning_with(&self, prefix: &str) -> HashMap<String, String> {
+        let dotenv = self.dotenv.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let environment = self.environment.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+        let said = dotenv.chain(environment).filter(|(name, value)| name.starts_with(prefix) && !value.is_empty());
+        said.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     /// Variables that begin as ours do and are none, but nearly: a misspelt cap would not be kept.

@@ -12,6 +12,7 @@ mod layers;
 mod origin;
 mod parse;
 mod resolve;
+mod temporal;
 mod words;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub use google::{BucketUrl, GoogleSettings};
 pub use key::Key;
 pub use layers::{Flags, Sources};
 pub use origin::{Origin, Setting};
+pub use temporal::TemporalSettings;
 pub use words::{BucketKind, EngineKind, ImagesMode, ProviderKind, SimulatorSpeed, StoreKind, ThemeName};
 
 use crate::costs::Budget;
@@ -72,6 +74,8 @@ pub struct Config {
     pub no_color: bool,
     /// Where Firestore and Cloud Storage are.
     pub google: GoogleSettings,
+    /// Where Temporal is, and what its workers may do.
+    pub temporal: TemporalSettings,
     /// Every setting with its value as it may be shown, and where it came from.
     pub settings: Vec<Setting>,
     /// What looks like a mistake but is none that stops: one line each.
@@ -107,7 +111,7 @@ impl Config {
         self.google.bucket.as_deref().ok_or(missing)
     }
 
-    /// Errors: `NotBuiltIn` where an adapter is named that comes with a later version, `LeftOut` where this build is without it.
+    /// Errors: `LeftOut` where an adapter or an engine is named that this build is without.
     pub fn require_built_in(&self) -> Result<(), ConfigError> {
         if self.store == StoreKind::Firestore && cfg!(not(feature = "firestore")) {
             return Err(self.left_out(Key::Store));
@@ -115,18 +119,20 @@ impl Config {
         if self.bucket == BucketKind::Gcs && cfg!(not(feature = "gcs")) {
             return Err(self.left_out(Key::Bucket));
         }
-        if self.engine == EngineKind::Temporal {
-            let (value, origin) = self.chosen(Key::Engine);
-            let instead = EngineKind::Local.as_str();
-            return Err(ConfigError::NotBuiltIn { key: Key::Engine, value, origin, instead });
+        if self.engine == EngineKind::Temporal && cfg!(not(feature = "temporal")) {
+            return Err(self.left_out(Key::Engine));
         }
         Ok(())
     }
 
-    /// That this build is without the adapter that was chosen for `key`, the store or the bucket.
+    /// That this build is without what was chosen for `key`: the store, the bucket or the engine.
     pub fn left_out(&self, key: Key) -> ConfigError {
         let (value, origin) = self.chosen(key);
-        let instead = if key == Key::Store { StoreKind::Sqlite.as_str() } else { BucketKind::Folder.as_str() };
+        let instead = match key {
+            Key::Store => StoreKind::Sqlite.as_str(),
+            Key::Bucket => BucketKind::Folder.as_str(),
+            _ => EngineKind::Local.as_str(),
+        };
         ConfigError::LeftOut { key, value, origin, instead }
     }
 

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::layers::{Layers, Raw};
 use super::{
     BucketKind, BucketUrl, Config, ConfigError, EngineKind, GoogleSettings, ImagesMode, Key, Origin, ProviderKind,
-    Setting, SimulatorSpeed, Sources, StoreKind, ThemeName, google, parse,
+    Setting, SimulatorSpeed, Sources, StoreKind, TemporalSettings, ThemeName, google, parse, temporal,
 };
 use crate::costs::Budget;
 
@@ -48,9 +49,7 @@ impl Config {
         let ascii = reader.or(Key::Ascii, false, parse::flag)?;
         let no_color = reader.no_color()?;
         let google = reader.google()?;
-        for key in Key::ALL.into_iter().filter(|key| key.is_for_later()) {
-            reader.later(key)?;
-        }
+        let temporal = reader.temporal()?;
         let settings = reader.settings;
         Ok(Self {
             context,
@@ -74,6 +73,7 @@ impl Config {
             ascii,
             no_color,
             google,
+            temporal,
             settings,
             warnings: layers.misspelt(),
         })
@@ -183,17 +183,29 @@ impl Reader<'_> {
         })
     }
 
-    /// A setting of an adapter that this version does not have: known and shown, nothing else.
-    fn later(&mut self, key: Key) -> Result<(), ConfigError> {
-        let raw = self.layers.get(key)?;
-        let origin = raw.as_ref().map(|raw| raw.origin.clone());
-        let value = raw.map(|raw| match key {
-            _ if key.is_secret() => HIDDEN.to_owned(),
-            _ if key.is_path() => self.absolute(&raw).display().to_string(),
-            _ => crate::jobs::text::clean_line(&raw.text, 200),
-        });
-        self.note(key, value, origin);
-        Ok(())
+    /// In the order of `Key`.
+    fn temporal(&mut self) -> Result<TemporalSettings, ConfigError> {
+        let mut variables = self.layers.beginning_with(temporal::PREFIX);
+        for key in Key::ALL.into_iter().filter(|key| key.variable().starts_with(temporal::PREFIX)) {
+            let value = if key.is_secret() {
+                self.secret(key)?.map(|secret| secret.expose_secret().to_owned())
+            } else if key.is_path() {
+                self.path(key, None)?.map(|path| path.display().to_string())
+            } else if key == Key::TemporalTls {
+                self.optional(key, parse::flag)?.map(|flag| flag.to_string())
+            } else {
+                self.optional(key, google::word)?
+            };
+            match value {
+                Some(value) => variables.insert(key.variable().to_owned(), value),
+                // An empty text in the environment is nothing said.
+                None => variables.remove(key.variable()),
+            };
+        }
+        let rate = self.optional(Key::TemporalRate, temporal::rate)?;
+        let heartbeat = self.optional(Key::TemporalHeartbeatSeconds, |text| parse::count(text, 1, 600))?;
+        let heartbeat = heartbeat.map(|seconds| Duration::from_secs(seconds as u64));
+        Ok(TemporalSettings { variables, rate, heartbeat })
     }
 }
 

@@ -114,11 +114,34 @@ fn what_a_setting_cannot_be_is_refused_with_its_origin() {
 }
 
 #[test]
-fn adapters_of_later_versions_are_known_and_refused_when_needed() {
-    let config = Place::new().environment("DARKROOM_ENGINE", "temporal").resolve().unwrap();
-    let message = config.require_built_in().unwrap_err().to_string();
-    assert!(message.contains("'temporal' is not built in yet"), "{message}");
-    assert!(Place::new().resolve().unwrap().require_built_in().is_ok());
+fn temporals_names_are_read_from_every_layer_and_keys_stay_hidden() {
+    let place = Place::new()
+        .file("darkroom.toml", "temporal_address = \"from-file:7233\"\ntemporal_namespace = \"art\"\n")
+        .file(
+            ".env",
+            "TEMPORAL_ADDRESS=from-dotenv:7233\nTEMPORAL_API_KEY=tk-visible\nTEMPORAL_TLS_CLIENT_CERT_PATH=a.pem\n",
+        )
+        .environment("TEMPORAL_TLS", "false")
+        .environment("TEMPORAL_NAMESPACE", "")
+        .environment("TEMPORAL_GRPC_META_TEAM", "art")
+        .environment("DARKROOM_TEMPORAL_RATE", "12.5")
+        .environment("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "7");
+    let config = place.resolve().unwrap();
+    let variable = |name: &str| config.temporal.variables.get(name).map(String::as_str);
+    assert_eq!(variable("TEMPORAL_ADDRESS"), Some("from-dotenv:7233"));
+    assert_eq!(variable("TEMPORAL_NAMESPACE"), Some("art"), "an empty variable is not set");
+    assert_eq!(variable("TEMPORAL_API_KEY"), Some("tk-visible"));
+    assert_eq!(variable("TEMPORAL_TLS"), Some("false"));
+    assert_eq!(variable("TEMPORAL_GRPC_META_TEAM"), Some("art"), "what only Temporal's client knows is passed on");
+    let certificate = place.folder.path().join("a.pem").display().to_string();
+    assert_eq!(variable("TEMPORAL_TLS_CLIENT_CERT_PATH"), Some(certificate.as_str()), "it counts from where it stands");
+    assert_eq!(
+        (config.temporal.rate, config.temporal.heartbeat),
+        (Some(12.5), Some(std::time::Duration::from_secs(7)))
+    );
+    assert!(!format!("{config:?}").contains("visible"));
+    let wrong = Place::new().environment("DARKROOM_TEMPORAL_RATE", "0").resolve().unwrap_err().to_string();
+    assert!(wrong.contains("not a number above 0"), "{wrong}");
 }
 
 #[test]
@@ -126,6 +149,7 @@ fn an_adapter_that_this_build_is_without_is_said_to_be_left_out() {
     for (variable, value, built_in) in [
         ("DARKROOM_STORE", "firestore", cfg!(feature = "firestore")),
         ("DARKROOM_BUCKET", "gcs", cfg!(feature = "gcs")),
+        ("DARKROOM_ENGINE", "temporal", cfg!(feature = "temporal")),
     ] {
         let config = Place::new().environment(variable, value).resolve().unwrap();
         match config.require_built_in() {

@@ -80,7 +80,7 @@ words! {
     EngineKind {
         /// This process.
         Local = "local",
-        /// Temporal; comes with a later version.
+        /// The workers of a Temporal task queue.
         Temporal = "temporal",
     }
 }

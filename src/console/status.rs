@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::costs::Usd;
 use crate::engine::Counts;
-use crate::engine::{CostOverview, Intake, Link};
+use crate::engine::{CostOverview, Fleet, Intake, Link};
 use crate::jobs::StageName;
 
 /// What the engine said about itself; `None` is "not said yet".
@@ -20,6 +20,8 @@ pub struct Status {
     pub slots: Option<(usize, usize)>,
     /// The line to the store.
     pub link: Option<Link>,
+    /// Who works, where jobs run on a fleet.
+    pub fleet: Option<Fleet>,
     /// POSTs in flight.
     pub posts: usize,
     /// The engine has ended or is gone: nothing is heard any more.
@@ -28,7 +30,16 @@ pub struct Status {
 
 impl Default for Status {
     fn default() -> Self {
-        Self { counts: None, costs: None, intake: Intake::Open, slots: None, link: None, posts: 0, engine_gone: false }
+        Self {
+            counts: None,
+            costs: None,
+            intake: Intake::Open,
+            slots: None,
+            link: None,
+            fleet: None,
+            posts: 0,
+            engine_gone: false,
+        }
     }
 }
 

@@ -47,6 +47,8 @@ pub enum Event {
     },
     /// The line to the store.
     Link(Link),
+    /// Who works where jobs run on a fleet.
+    Fleet(Fleet),
     /// Something a person should know.
     Notice(Notice),
     /// What became of an order.
@@ -131,6 +133,17 @@ pub enum Link {
         /// Why.
         reason: String,
     },
+}
+
+/// Who works where jobs run on a fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fleet {
+    /// Worker processes, on all machines.
+    pub workers: usize,
+    /// Tasks that wait for one of them.
+    pub backlog: u64,
+    /// The line to the server that gives out the work.
+    pub server: Link,
 }
 
 /// How loud a notice is.

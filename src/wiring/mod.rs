@@ -1,6 +1,7 @@
 //! Owns which adapters a configuration means: the only place that names them. Must not decide anything else.
 
 mod google;
+mod temporal;
 
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use url::Url;
 
 use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
-use crate::config::{BucketKind, Config, ConfigError, ProviderKind, SimulatorSpeed, StoreKind};
-use crate::engine::{Mode, Ports, Settings, SystemClock};
+use crate::config::{BucketKind, Config, ConfigError, EngineKind, ProviderKind, SimulatorSpeed, StoreKind};
+use crate::engine::{EngineHandle, Mode, Ports, Presence, Settings, SystemClock, local};
 pub use crate::provider::CreditsError;
 use crate::provider::Provider;
 use crate::provider::bfl::{FluxClient, FluxClientError, FluxOptions};
@@ -40,6 +41,10 @@ pub enum WiringError {
     /// There is no simulator.
     #[error(transparent)]
     Simulator(#[from] SimulatorError),
+    /// Temporal cannot be reached with what is configured.
+    #[cfg(feature = "temporal")]
+    #[error(transparent)]
+    Temporal(#[from] crate::engine::temporal::InvalidProfile),
     /// A thread that opened a file broke.
     #[error("opening was stopped: {0}")]
     Stopped(#[from] JoinError),
@@ -152,6 +157,27 @@ pub fn simulator_options(config: &Config) -> Result<SimulatorOptions, WiringErro
     let faults: Result<Faults, InvalidFault> =
         config.simulator_faults.iter().map(|fault| Faults::parse_flag(fault)).collect();
     Ok(SimulatorOptions { speed, faults: faults?, ..SimulatorOptions::default() })
+}
+
+/// Starts the engine that the configuration names. Must be called within a tokio runtime.
+pub fn start_engine(
+    config: &Config,
+    ports: Ports,
+    settings: Settings,
+    presence: Presence,
+) -> Result<EngineHandle, WiringError> {
+    match config.engine {
+        EngineKind::Local => Ok(local::start(ports, settings, presence)),
+        EngineKind::Temporal => temporal::start(config, ports, settings, presence),
+    }
+}
+
+/// Whether the server that gives out the work answers, and who works: one clean line either way. `None` where none does.
+pub async fn probe_engine(config: &Config) -> Option<Result<String, String>> {
+    match config.engine {
+        EngineKind::Local => None,
+        EngineKind::Temporal => Some(temporal::probe(config).await),
+    }
 }
 
 /// The settings of an engine. `report` where a screen listens.

@@ -119,13 +119,19 @@ fn real_money_needs_a_choice_and_a_key() {
     assert_eq!((&price["simulated"], &price["count"]), (&false.into(), &1.into()), "a price needs no key");
 }
 
+#[cfg(feature = "temporal")]
 #[test]
-fn adapters_of_later_versions_are_named_as_such() {
+fn temporals_settings_are_shown_and_used_where_temporal_runs_the_workflows() {
     let mut house = House::new();
+    house.set("TEMPORAL_ADDRESS", "somewhere:7233");
+    assert!(text(&house.run(&["config"]).stdout).contains("(not used: engine is local)"));
     house.set("DARKROOM_ENGINE", "temporal");
-    let line = house.fails(2, &["jobs", "list"]);
-    assert!(line.contains("not built in yet") && line.contains("DARKROOM_ENGINE=local"), "{line}");
-    assert_eq!(house.run(&["config"]).status.code(), Some(0));
+    let shown = text(&house.run(&["config"]).stdout);
+    assert!(shown.contains("somewhere:7233") && !shown.contains("not used"), "{shown}");
+    house.set("TEMPORAL_CONFIG_FILE", "absent.toml");
+    house.set("TEMPORAL_PROFILE", "prod");
+    let line = house.fails(2, &["worker", "--until-idle"]);
+    assert!(line.contains("Temporal's settings cannot be used") && line.contains("'prod' not found"), "{line}");
 }
 
 #[cfg(all(feature = "firestore", feature = "gcs"))]

@@ -7,6 +7,8 @@ pub mod firestore_emulator;
 pub mod gcs_fake;
 #[cfg(feature = "gcs")]
 pub mod gcs_server;
+#[cfg(feature = "temporal")]
+pub mod temporal_server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -3,7 +3,7 @@
 use super::App;
 use crate::console::format;
 use crate::console::message::{Effect, ExitReason};
-use crate::engine::{Acted, Action, Command, Event, Intake, NoticeLevel};
+use crate::engine::{Acted, Action, Command, Event, Fleet, Intake, Link, NoticeLevel};
 
 impl App {
     pub(super) fn on_event(&mut self, event: Event) {
@@ -36,6 +36,7 @@ impl App {
             Event::Intake(intake) => self.on_intake(intake),
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
             Event::Link(link) => self.status.link = Some(link),
+            Event::Fleet(fleet) => self.on_fleet(fleet),
             Event::Notice(notice) => {
                 self.notices.say(notice, self.now);
                 self.dirty = true;
@@ -86,6 +87,19 @@ impl App {
         if let Some((level, text)) = said {
             self.say(level, text);
         }
+    }
+
+    /// Said once for each change; the header says it all the time.
+    fn on_fleet(&mut self, fleet: Fleet) {
+        let was_down = self.status.fleet.as_ref().is_some_and(|old| matches!(old.server, Link::Down { .. }));
+        match &fleet.server {
+            Link::Down { reason, .. } if !was_down => {
+                self.say(NoticeLevel::Error, format!("Temporal: {reason}; jobs wait until it is back"));
+            }
+            Link::Live if was_down => self.say(NoticeLevel::Info, "Temporal is back"),
+            _ => {}
+        }
+        self.status.fleet = Some(fleet);
     }
 
     pub(super) fn on_engine_gone(&mut self) {

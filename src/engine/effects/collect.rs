@@ -32,7 +32,7 @@ enum Fetched {
 
 impl Effects {
     /// Generating → Done: downloads, stores, settles.
-    pub(super) async fn collect(
+    pub(in crate::engine) async fn collect(
         &self,
         job: &mut Job,
         sample: Sample,

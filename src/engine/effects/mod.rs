@@ -1,7 +1,8 @@
 //! The durable workflow, written once: look at the stage, perform the one next effect, save with a compare-and-set.
 //!
-//! `begin` → `submit` → `wait` → `collect`. Who calls them, and in how many processes, is an engine's matter: nothing here
-//! knows about slots, queues or other jobs. What a crash between any two lines does is decided by what was saved before.
+//! `begin` → `submit` → `wait` → `collect`. Who calls them, one after the other or each on another machine, is an engine's
+//! matter: nothing here knows about slots, queues or other jobs. What a crash between any two lines does is decided by what was
+//! saved before.
 
 mod begin;
 mod collect;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::wait::{Looks, Waited};
 use super::{Ports, Progress, Settings};
 use crate::jobs::{Claim, Job, StageName, WorkerId};
 use crate::store::StoreError;
@@ -27,6 +29,8 @@ pub enum Ran {
     PutOff,
     /// Somebody else moved it: drop it, the watcher brings the truth.
     Lost,
+    /// It runs already, begun by another process: leave it alone for a moment.
+    Elsewhere,
     /// This worker was asked to stop; the claim was given back.
     Stopped,
 }
@@ -74,12 +78,21 @@ pub struct Effects {
     pub(super) settings: Settings,
     pub(super) worker: WorkerId,
     pub(super) observer: Arc<dyn Observer>,
+    /// Whether somebody else sees to it that a job is worked on by one worker at a time: then a claim that holds is good enough,
+    /// whoever took it.
+    shares_claims: bool,
 }
 
 impl Effects {
     /// The effects of one worker.
     pub fn new(ports: Ports, settings: Settings, worker: WorkerId, observer: Arc<dyn Observer>) -> Self {
-        Self { ports, settings, worker, observer }
+        Self { ports, settings, worker, observer, shares_claims: false }
+    }
+
+    /// The effects of one worker of a fleet in which somebody else sees to it that a job is worked on by one of them at a time.
+    #[cfg_attr(not(feature = "temporal"), expect(dead_code, reason = "only a fleet shares claims"))]
+    pub(super) fn of_a_fleet(ports: Ports, settings: Settings, worker: WorkerId, observer: Arc<dyn Observer>) -> Self {
+        Self { ports, settings, worker, observer, shares_claims: true }
     }
 
     /// Takes a due job as far as it goes now. `stop` ends it at the next safe place: never between a POST and its save.
@@ -90,31 +103,35 @@ impl Effects {
                     if stop.is_cancelled() {
                         return Ok(Ran::Stopped);
                     }
-                    match self.begin(&mut job).await? {
-                        Some(order) => self.submit(&mut job, order).await?,
-                        None if job.stage_name() == StageName::Queued => return Ok(Ran::PutOff),
-                        None => return Ok(Ran::Ended),
-                    }
+                    self.begin_and_submit(&mut job).await?;
                     if job.stage_name() == StageName::Queued {
                         return Ok(Ran::PutOff);
                     }
                 }
                 StageName::Submitting => self.give_up_submit(&mut job).await?,
-                StageName::Generating => match self.wait(&mut job, stop).await? {
-                    wait::Waited::Ready(sample, cost) => match self.collect(&mut job, sample, cost, stop).await? {
+                StageName::Generating => match self.wait(&mut job, &Looks::first(), stop).await? {
+                    Waited::Ready(sample, cost) => match self.collect(&mut job, sample, cost, stop).await? {
                         // A retry that asked the old ticket in vain has queued a new attempt: the queue gives it a turn.
                         Ran::Ended if job.stage_name() == StageName::Queued => return Ok(Ran::PutOff),
                         ran => return Ok(ran),
                     },
-                    wait::Waited::Ended if job.stage_name() == StageName::Queued => return Ok(Ran::PutOff),
-                    wait::Waited::Ended => return Ok(Ran::Ended),
-                    wait::Waited::PutOff => return Ok(Ran::PutOff),
-                    wait::Waited::Stopped => return Ok(Ran::Stopped),
+                    Waited::Ended if job.stage_name() == StageName::Queued => return Ok(Ran::PutOff),
+                    Waited::Ended => return Ok(Ran::Ended),
+                    Waited::PutOff => return Ok(Ran::PutOff),
+                    Waited::Stopped => return Ok(Ran::Stopped),
                 },
                 StageName::Done | StageName::Approved | StageName::Failed | StageName::Cancelled => {
                     return Ok(Ran::Ended);
                 }
             }
+        }
+    }
+
+    /// A queued job: everything before the POST, and the POST, where nothing speaks against it.
+    pub(super) async fn begin_and_submit(&self, job: &mut Job) -> Result<(), EffectError> {
+        match self.begin(job).await? {
+            Some(order) => self.submit(job, order).await,
+            None => Ok(()),
         }
     }
 

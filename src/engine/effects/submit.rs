@@ -78,7 +78,7 @@ impl Effects {
     }
 
     /// Submitting → Failed with `submit_unknown`: another worker's note, and nobody knows whether its POST went out.
-    pub(super) async fn give_up_submit(&self, job: &mut Job) -> Result<(), EffectError> {
+    pub(in crate::engine) async fn give_up_submit(&self, job: &mut Job) -> Result<(), EffectError> {
         tracing::error!(job = %job.id, attempt = job.attempt_number(), "the worker ended during the submit; nobody knows its outcome");
         job.submit_lost(&unknown_message("the worker ended while the order was on its way"), self.now())?;
         self.save(job).await

@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{EffectError, Effects, jitter};
 use crate::costs::Credits;
 use crate::engine::{Progress, backoff, crash};
-use crate::jobs::{Billed, Catalog, Failure, FailureCode, Job, Receipt, StepName};
+use crate::jobs::{Billed, Catalog, Claim, Failure, FailureCode, Job, Receipt, StepName, text};
 use crate::provider::{CheckError, Look, Sample, polling};
 
 /// How often in a row a ticket may be "not found" before it is believed: clusters learn of a ticket a little late (a public
@@ -19,8 +21,31 @@ const NOT_FOUND_BELIEVED: u32 = 6;
 /// How often in a row a look may fail before the slot is given to another job.
 const FAILED_LOOKS: u32 = 6;
 
+/// What was seen of a ticket so far: whoever goes on with it elsewhere goes on counting.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(in crate::engine) struct Looks {
+    /// How often it was looked at.
+    pub(in crate::engine) looks: u32,
+    /// How many looks in a row failed.
+    #[serde(default)]
+    pub(in crate::engine) failures: u32,
+    /// How many of them in a row did not find it.
+    #[serde(default)]
+    pub(in crate::engine) not_found: u32,
+    /// The provider's last word, or why the last look failed; cleaned.
+    #[serde(default)]
+    pub(in crate::engine) status: String,
+}
+
+impl Looks {
+    /// Nothing was seen yet, and nobody listens.
+    pub(super) fn first() -> watch::Sender<Self> {
+        watch::Sender::default()
+    }
+}
+
 /// What waiting came to.
-pub(super) enum Waited {
+pub(in crate::engine) enum Waited {
     /// The picture can be fetched; the price, where the ticket names it.
     Ready(Sample, Option<Credits>),
     /// The job was moved to another stage and saved.
@@ -32,8 +57,13 @@ pub(super) enum Waited {
 }
 
 impl Effects {
-    /// Generating: looks until the ticket is finished.
-    pub(super) async fn wait(&self, job: &mut Job, stop: &CancellationToken) -> Result<Waited, EffectError> {
+    /// Generating: looks until the ticket is finished. `looks` tells what is seen, and what others saw before.
+    pub(in crate::engine) async fn wait(
+        &self,
+        job: &mut Job,
+        looks: &watch::Sender<Looks>,
+        stop: &CancellationToken,
+    ) -> Result<Waited, EffectError> {
         let Some(receipt) = job.attempt().and_then(|attempt| attempt.receipt.clone()) else {
             let message = "the document says that a ticket exists, but it holds none";
             self.end(job, FailureCode::Internal, message, Billed::Unknown, None).await?;
@@ -42,7 +72,7 @@ impl Effects {
         let started = self.now();
         let typical = Catalog::builtin().model(&job.spec.model).map_or((2.0, 40.0), |model| model.typical_seconds);
         let deadline = self.deadline(job, &receipt, started, typical.1);
-        let (mut failures, mut not_found) = (0_u32, 0_u32);
+        let mut seen = looks.borrow().clone();
         let mut asked: Option<Duration> = None;
         let mut looked = false;
         self.keep_claim(job).await?;
@@ -52,8 +82,8 @@ impl Effects {
             let age = if looked { elapsed } else { Duration::ZERO };
             looked = true;
             let mut pause = polling::next_look(age, typical, asked.take(), jitter());
-            if failures > 0 {
-                pause = pause.max(backoff(failures - 1, None, jitter()));
+            if seen.failures > 0 {
+                pause = pause.max(backoff(seen.failures - 1, None, jitter()));
             }
             tokio::select! {
                 () = stop.cancelled() => {
@@ -64,10 +94,12 @@ impl Effects {
             }
             self.keep_claim(job).await?;
             crash::point("during_poll");
+            seen.looks += 1;
             match self.ports.provider.check(&receipt.ticket).await {
                 Ok(Look::Waiting { status, progress, retry_after }) => {
-                    (failures, not_found, asked) = (0, 0, retry_after);
+                    (seen.failures, seen.not_found, asked) = (0, 0, retry_after);
                     self.report(job, &status, progress, elapsed, typical.1);
+                    seen.status = text::clean_line(&status, 80);
                 }
                 Ok(Look::Ready { sample, cost }) => {
                     crash::point("after_ready");
@@ -80,17 +112,18 @@ impl Effects {
                 }
                 Err(CheckError::Later { reason, retry_after, not_found: missing }) => {
                     asked = retry_after;
-                    failures += 1;
-                    not_found = if missing { not_found + 1 } else { 0 };
-                    tracing::warn!(job = %job.id, attempt = job.attempt_number(), "look {failures} failed: {reason}");
+                    seen.failures += 1;
+                    seen.not_found = if missing { seen.not_found + 1 } else { 0 };
+                    tracing::warn!(job = %job.id, attempt = job.attempt_number(), "look {} failed: {reason}", seen.failures);
                     self.report(job, &reason, None, elapsed, typical.1);
-                    if not_found >= NOT_FOUND_BELIEVED {
+                    seen.status = text::clean_line(&reason, 80);
+                    if seen.not_found >= NOT_FOUND_BELIEVED {
                         self.end(job, FailureCode::TicketLost, &reason, Billed::Unknown, None).await?;
                         return Ok(Waited::Ended);
                     }
-                    if failures >= FAILED_LOOKS {
+                    if seen.failures >= FAILED_LOOKS {
                         note(job, StepName::Generate, &reason);
-                        let wait = backoff(failures, retry_after, jitter());
+                        let wait = backoff(seen.failures, retry_after, jitter());
                         self.put_off(job, wait).await?;
                         return Ok(Waited::PutOff);
                     }
@@ -106,6 +139,7 @@ impl Effects {
                     return Ok(Waited::Ended);
                 }
             }
+            looks.send_replace(seen.clone());
             if self.now() >= deadline {
                 // Of a ticket that was taken over, the time before counts as well.
                 let from = started.min(receipt.accepted_at);
@@ -144,7 +178,8 @@ impl Effects {
     pub(super) async fn keep_claim(&self, job: &mut Job) -> Result<(), EffectError> {
         let now = self.now();
         let half = chrono::Duration::from_std(self.settings.lease / 2).unwrap_or(chrono::Duration::zero());
-        let fresh = job.claim.as_ref().is_some_and(|claim| claim.worker == self.worker && claim.holds(now + half));
+        let good = |claim: &Claim| (self.shares_claims || claim.worker == self.worker) && claim.holds(now + half);
+        let fresh = job.claim.as_ref().is_some_and(good);
         if fresh {
             return Ok(());
         }
@@ -186,7 +221,7 @@ impl Effects {
             attempt: job.attempt_number(),
             step: StepName::Generate,
             fraction: Some(progress.unwrap_or(reckoned)),
-            status: crate::jobs::text::clean_line(status, 80),
+            status: text::clean_line(status, 80),
         });
     }
 }

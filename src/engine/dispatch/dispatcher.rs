@@ -9,12 +9,13 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::feed::{self, Hint};
+use super::feed;
 use super::intake::{Candidates, Taking};
 use super::orders::{Errand, Orders};
-use super::{Command, Event, Ports, Presence, Settings};
-use crate::engine::effects::{EffectError, Effects, Observer, Ran};
-use crate::engine::{Desk, Intake, Mode, Notice, NoticeLevel, Progress};
+use super::reporter::Signal;
+use super::{Command, Event, Hint, Ports, Presence, RunError, Runner, Settings};
+use crate::engine::effects::{EffectError, Ran};
+use crate::engine::{Desk, Intake, Mode, Notice, NoticeLevel};
 use crate::jobs::{Job, JobId};
 
 /// The watcher is a hint; this periodic look is the truth.
@@ -23,8 +24,11 @@ const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 /// How long nothing new is sent after the provider said that it is full.
 const FULL_FOR: Duration = Duration::from_secs(1);
 
-/// How long nothing new is begun after the store did not answer.
-const STORE_DOWN_FOR: Duration = Duration::from_secs(1);
+/// How long nothing new is begun after the store, or the server that runs jobs, did not answer.
+const DOWN_FOR: Duration = Duration::from_secs(1);
+
+/// How long a job is left alone that runs elsewhere already.
+const ELSEWHERE_FOR: Duration = Duration::from_secs(2);
 
 /// How an engine ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,61 +37,26 @@ pub struct EngineEnd {
     pub trouble: Option<String>,
 }
 
-/// What effects say while they run.
-enum Signal {
-    Account(String),
-    Full,
-    Posting(bool),
-    OverBudget,
-}
-
-struct Reporter {
-    facts: mpsc::Sender<Event>,
-    signals: mpsc::UnboundedSender<Signal>,
-}
-
-impl Reporter {
-    fn signal(&self, signal: Signal) {
-        // The dispatcher is gone only when this process ends; then nobody needs to know.
-        let _ = self.signals.send(signal);
-    }
-}
-
-impl Observer for Reporter {
-    fn progress(&self, progress: Progress) {
-        // May be lost when the reader is slow: the next one tells.
-        let _ = self.facts.try_send(Event::Progress(progress));
-    }
-    fn account_trouble(&self, reason: &str) {
-        self.signal(Signal::Account(crate::jobs::text::clean_line(reason, 200)));
-    }
-    fn provider_full(&self) {
-        self.signal(Signal::Full);
-    }
-    fn posting(&self, in_flight: bool) {
-        self.signal(Signal::Posting(in_flight));
-    }
-    fn over_budget(&self) {
-        self.signal(Signal::OverBudget);
-    }
-}
-
-type Finished = Result<(Id, Result<Ran, EffectError>), JoinError>;
+type Finished = Result<(Id, Result<Ran, RunError>), JoinError>;
 
 struct Dispatcher {
     settings: Settings,
-    presence: Presence,
+    presence: Arc<Presence>,
     facts: mpsc::Sender<Event>,
-    effects: Arc<Effects>,
+    runner: Arc<dyn Runner>,
     candidates: Candidates,
     orders: Orders,
     intake: Intake,
     slots: usize,
     running: HashMap<JobId, CancellationToken>,
     ids: HashMap<Id, JobId>,
-    tasks: JoinSet<Result<Ran, EffectError>>,
+    tasks: JoinSet<Result<Ran, RunError>>,
     stop: CancellationToken,
     stopping: bool,
+    /// Nothing was left in the store: it ends by itself.
+    idle: bool,
+    /// The runner has finished what had to be finished.
+    closed: bool,
     posts: usize,
     budget_told: bool,
     end: EngineEnd,
@@ -97,17 +66,16 @@ struct Dispatcher {
 pub(super) async fn run(
     ports: Ports,
     settings: Settings,
-    presence: Presence,
-    mut commands: mpsc::Receiver<Command>,
+    presence: Arc<Presence>,
+    runner: Arc<dyn Runner>,
+    (mut commands, mut said): (mpsc::Receiver<Command>, mpsc::UnboundedReceiver<Signal>),
     facts: mpsc::Sender<Event>,
 ) -> EngineEnd {
-    let (signals, mut said) = mpsc::unbounded_channel();
-    let reporter = Arc::new(Reporter { facts: facts.clone(), signals });
     let stop = CancellationToken::new();
     let desk = Desk::new(ports.store.clone(), ports.clock.clone(), settings.simulated);
     let (feed, mut hints) = feed::start(ports.clone(), &settings, facts.clone(), stop.clone());
     let mut dispatcher = Dispatcher {
-        effects: Arc::new(Effects::new(ports.clone(), settings.clone(), presence.worker().clone(), reporter)),
+        runner,
         candidates: Candidates::new(ports.clone(), settings.simulated),
         orders: Orders::new(ports, desk, feed, facts.clone(), settings.simulated),
         intake: if settings.mode == Mode::Observe { Intake::Observing } else { Intake::Open },
@@ -117,6 +85,8 @@ pub(super) async fn run(
         tasks: JoinSet::new(),
         stop,
         stopping: false,
+        idle: false,
+        closed: false,
         posts: 0,
         budget_told: false,
         end: EngineEnd::default(),
@@ -167,9 +137,17 @@ impl Dispatcher {
                 self.stopping = true;
             } else if self.candidates.nothing_waits() {
                 self.stopping = true;
+                self.idle = true;
             }
         }
-        self.stopping && self.tasks.is_empty() && !self.orders.is_busy()
+        if self.stopping && self.tasks.is_empty() && !self.orders.is_busy() {
+            if self.closed {
+                return true;
+            }
+            // Beside the loop: what effects say while they finish is still heard.
+            self.orders.close(self.runner.clone(), self.idle);
+        }
+        false
     }
 
     /// Gives free slots to due jobs; returns when to look again at the latest.
@@ -191,7 +169,7 @@ impl Dispatcher {
                 Ok(None) => break,
                 Err(error) => {
                     tracing::warn!("the queue cannot be read: {error}");
-                    self.candidates.pause_for(STORE_DOWN_FOR);
+                    self.candidates.pause_for(DOWN_FOR);
                     break;
                 }
             }
@@ -206,8 +184,8 @@ impl Dispatcher {
         let token = self.stop.child_token();
         let id = job.id.clone();
         self.running.insert(id.clone(), token.clone());
-        let effects = self.effects.clone();
-        let handle = self.tasks.spawn(async move { effects.run(job, &token).await });
+        let runner = self.runner.clone();
+        let handle = self.tasks.spawn(async move { runner.run(job, &token).await });
         self.ids.insert(handle.id(), id);
     }
 
@@ -222,16 +200,25 @@ impl Dispatcher {
             // Only a look with nothing running can tell that nothing is left.
             Ok(Ok(Ran::Ended)) if !self.running.is_empty() => {}
             Ok(Ok(Ran::Ended | Ran::PutOff | Ran::Stopped)) => self.candidates.look_again(),
-            Ok(Ok(Ran::Lost) | Err(EffectError::Lost)) => {
+            Ok(Ok(Ran::Elsewhere)) => self.candidates.set_aside(id, ELSEWHERE_FOR),
+            Ok(Ok(Ran::Lost) | Err(RunError::Effect(EffectError::Lost))) => {
                 tracing::debug!(job = %id, "moved by somebody else");
                 self.candidates.forget();
             }
-            Ok(Err(EffectError::Store(error))) => {
+            Ok(Err(RunError::Effect(EffectError::Store(error)))) => {
                 tracing::warn!(job = %id, "not saved: {error}");
-                self.candidates.pause_for(STORE_DOWN_FOR);
+                self.candidates.pause_for(DOWN_FOR);
             }
-            Ok(Err(EffectError::Illegal(illegal))) => {
+            Ok(Err(RunError::Effect(EffectError::Illegal(illegal)))) => {
                 tracing::error!(job = %id, "its document contradicts itself: {illegal}");
+                self.candidates.avoid(id);
+            }
+            Ok(Err(RunError::Server(reason))) => {
+                tracing::warn!(job = %id, "not run: {reason}");
+                self.candidates.pause_for(DOWN_FOR);
+            }
+            Ok(Err(RunError::Broken(reason))) => {
+                tracing::error!(job = %id, "left alone from here on: {reason}");
                 self.candidates.avoid(id);
             }
             Err(panic) => {
@@ -277,6 +264,7 @@ impl Dispatcher {
             Command::Stop => self.stop(),
             Command::SetSlots(slots) => {
                 self.slots = slots.clamp(1, 1_000);
+                self.runner.resize(self.slots);
                 self.candidates.look_again();
                 self.say(Event::Slots { used: self.running.len(), total: self.slots }).await;
             }
@@ -295,20 +283,21 @@ impl Dispatcher {
 
     async fn errand_done(&mut self, errand: Errand) {
         self.candidates.look_again();
-        if let Errand::NotReady(reason) = errand {
-            let reason = format!("pictures cannot be stored: {reason}");
-            self.hear(Signal::Account(reason)).await;
+        match errand {
+            Errand::NotReady(reason) => {
+                self.hear(Signal::Account(format!("pictures cannot be stored: {reason}"))).await;
+            }
+            Errand::Closed => self.closed = true,
+            Errand::Ready | Errand::Done => {}
         }
     }
 
     /// Takes hints: there may be something to do, or somebody took a running job away.
     fn changed(&mut self, hint: &Hint) {
         self.candidates.look_again();
+        self.runner.heard(hint);
         for job in hint {
-            let ours = job.claim.as_ref().is_none_or(|claim| &claim.worker == self.presence.worker());
-            if (!job.stage_name().is_active() || !ours)
-                && let Some(token) = self.running.get(&job.id)
-            {
+            if let Some(token) = self.running.get(&job.id).filter(|_| self.runner.is_over(job)) {
                 token.cancel();
             }
         }

@@ -1,11 +1,13 @@
 //! Owns the orders that take time: each is an errand beside the dispatcher, so that a slow store delays no other job. Must not
 //! decide what runs.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::feed::Feed;
-use super::{Command, Event, Ports};
+use super::{Command, Event, Ports, Runner};
 use crate::engine::{Acted, Desk, Notice, NoticeLevel};
 use crate::jobs::{Billed, Failure, FailureCode, Hold, Job, JobId, StageName, text};
 use crate::store::{Order, PageQuery, Save, StoreError};
@@ -18,6 +20,8 @@ pub(super) enum Errand {
     Ready,
     /// Pictures cannot be stored: one clean line.
     NotReady(String),
+    /// The runner has finished what had to be finished.
+    Closed,
 }
 
 /// Orders that are being carried out.
@@ -71,6 +75,17 @@ impl Orders {
                 tracing::warn!("held jobs were not looked at: {error}");
             }
             Errand::Ready
+        });
+    }
+
+    /// Lets the runner finish; `idle` where nothing is left in the store.
+    pub(super) fn close(&mut self, runner: Arc<dyn Runner>, idle: bool) {
+        self.errands.spawn(async move {
+            if idle {
+                runner.settle().await;
+            }
+            runner.close().await;
+            Errand::Closed
         });
     }
 
@@ -189,7 +204,7 @@ async fn older(
             for (id, reason) in ports.store.unreadable(query).await.unwrap_or_default() {
                 say(facts, Event::Unreadable { id, reason }).await;
             }
-            say(facts, Event::Older { jobs: jobs.into_iter().map(std::sync::Arc::new).collect(), end }).await;
+            say(facts, Event::Older { jobs: jobs.into_iter().map(Arc::new).collect(), end }).await;
         }
         Err(error) => say(facts, notice(NoticeLevel::Error, format!("Older jobs cannot be read: {error}"))).await,
     }

@@ -13,6 +13,9 @@ use crate::store::{Due, StoreError};
 /// How many due jobs are read at once.
 const BATCH: usize = 128;
 
+/// When to look again where all that is due runs already: soon, but no store is asked in a circle.
+const SOON: Duration = Duration::from_secs(1);
+
 /// How old the list of dead workers may get.
 const GONE_EVERY: Duration = Duration::from_millis(500);
 
@@ -42,6 +45,8 @@ pub(super) struct Candidates {
     gone: Vec<WorkerId>,
     gone_at: Option<Instant>,
     avoided: HashSet<JobId>,
+    /// Left alone until then.
+    aside: HashMap<JobId, Instant>,
 }
 
 impl Candidates {
@@ -58,6 +63,7 @@ impl Candidates {
             gone: Vec::new(),
             gone_at: None,
             avoided: HashSet::new(),
+            aside: HashMap::new(),
         }
     }
 
@@ -72,7 +78,7 @@ impl Candidates {
         loop {
             while let Some(job) = self.list.pop_front() {
                 let fits = queued || job.stage_name() != StageName::Queued;
-                if fits && !taking.running.contains_key(&job.id) && !self.avoided.contains(&job.id) {
+                if fits && self.is_free(&job, &taking) {
                     self.nothing_waits = false;
                     return Ok(Some(job));
                 }
@@ -90,27 +96,31 @@ impl Candidates {
             self.gone_at = Some(now);
         }
         // What was begun here a moment ago may still be listed as queued: room for it beside what is free.
-        let limit = BATCH.max(taking.free) + taking.running.len() + self.avoided.len();
+        self.aside.retain(|_, until| *until > now);
+        let limit = BATCH.max(taking.free) + taking.running.len() + self.avoided.len() + self.aside.len();
         let at = self.ports.clock.now();
         let due = Due { now: at, simulated: self.simulated, queued, gone: self.gone.clone(), limit };
         let jobs = self.ports.store.due(due.clone()).await?;
-        let full = jobs.len() >= limit;
-        self.list = jobs
-            .into_iter()
-            .filter(|job| !taking.running.contains_key(&job.id) && !self.avoided.contains(&job.id))
-            .collect();
+        let (full, none) = (jobs.len() >= limit, jobs.is_empty());
+        self.list = jobs.into_iter().filter(|job| self.is_free(job, taking)).collect();
         // A full answer means that there is more behind it.
         self.unread = full && !self.list.is_empty();
         if self.list.is_empty() {
             let next = self.ports.store.next_due(Due { queued: true, ..due }).await?;
             self.nothing_waits = next.is_none() && taking.running.is_empty();
-            self.wake = next.map(|next| now + (next - at).to_std().unwrap_or(Duration::ZERO));
+            let soonest = if none { Duration::ZERO } else { SOON };
+            self.wake = next.map(|next| now + (next - at).to_std().unwrap_or(Duration::ZERO).max(soonest));
             if let Some(until) = self.queue_held_until.filter(|until| *until > now) {
                 self.nothing_waits = false;
                 self.wake = Some(self.wake.map_or(until, |wake| wake.min(until)));
             }
         }
         Ok(())
+    }
+
+    fn is_free(&self, job: &Job, taking: &Taking<'_>) -> bool {
+        let taken = taking.running.contains_key(&job.id) || self.avoided.contains(&job.id);
+        !taken && !self.aside.get(&job.id).is_some_and(|until| *until > Instant::now())
     }
 
     /// When to look again at the latest, as far as this list knows.
@@ -144,6 +154,11 @@ impl Candidates {
     pub(super) fn hold_queue_for(&mut self, time: Duration) {
         self.queue_held_until = Some(Instant::now() + time);
         self.forget();
+    }
+
+    /// Leave this one alone for a while: it runs elsewhere.
+    pub(super) fn set_aside(&mut self, id: JobId, time: Duration) {
+        self.aside.insert(id, Instant::now() + time);
     }
 
     /// Never take this one again in this process.

@@ -15,7 +15,7 @@ use crate::jobs::{Job, StageName};
 use crate::store::{Change, Order, PageQuery, StoreError};
 
 /// Jobs that changed.
-pub(super) type Hint = Vec<Arc<Job>>;
+pub(in crate::engine) type Hint = Vec<Arc<Job>>;
 
 /// How many jobs a screen gets to begin with.
 const FIRST_PAGE: usize = 500;

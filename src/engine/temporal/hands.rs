@@ -1,0 +1,249 @@
+//! Owns what each activity does: the same effects as everywhere, each begun by a look at the document. Must not do anything for a
+//! job whose document does not ask for it.
+//!
+//! What a second try of any of them does is decided by the document: an order is sent only where it says queued, waiting and
+//! storing can be repeated, and every save is a compare-and-set. A try that lost a race looks again and tells what it sees.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use temporalio_sdk::ApplicationFailure;
+use temporalio_sdk::activities::ActivityError;
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::payloads::{Next, Pickup, Report, Task};
+use super::policy;
+use crate::engine::dispatch::{Bench, Hint, Presence};
+use crate::engine::effects::{EffectError, Effects, Looks, Ran, Waited};
+use crate::engine::{Desk, Ports};
+use crate::jobs::{IllegalTransition, Job, JobId, StageName};
+use crate::provider::Sample;
+use crate::store::StoreError;
+
+/// How many changes wait for an activity that is slow to hear.
+const HINTS: usize = 64;
+
+/// The hands of one worker process.
+pub(super) struct Hands {
+    effects: Effects,
+    ports: Ports,
+    desk: Desk,
+    simulated: bool,
+    presence: Arc<Presence>,
+    moved: broadcast::Sender<Arc<Job>>,
+    /// Waits end, and no order is begun, once the current one is cancelled; a new worker of this process gets a new one.
+    leaving: watch::Sender<CancellationToken>,
+}
+
+/// Why an activity came to nothing. All but the last are tried again, here or elsewhere.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Again {
+    #[error("this worker leaves; another goes on")]
+    Leaving,
+    #[error("the order is on its way under the claim of {0}; it is not sent again")]
+    Busy(String),
+    #[error("this worker is for {0} only; another takes it")]
+    Stranger(&'static str),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the document contradicts itself: {0}")]
+    Illegal(IllegalTransition),
+}
+
+impl Again {
+    /// In Temporal's words.
+    pub(super) fn told(self) -> ActivityError {
+        let (name, delay) = match &self {
+            Self::Leaving => ("leaving", Some(policy::HANDOVER)),
+            Self::Busy(_) => ("busy", Some(policy::BUSY)),
+            Self::Stranger(_) => ("other_provider", Some(policy::STRANGER)),
+            Self::Store(_) => ("store", None),
+            Self::Illegal(_) => ("illegal", None),
+        };
+        let never = matches!(self, Self::Illegal(_));
+        let failure = ApplicationFailure::builder(self).type_name(name.to_owned()).non_retryable(never);
+        ActivityError::application(failure.maybe_next_retry_delay(delay).build())
+    }
+}
+
+impl Hands {
+    pub(super) fn new(bench: &Bench) -> Self {
+        let Bench { ports, settings, presence, observer, .. } = bench;
+        let worker = presence.worker().clone();
+        Self {
+            effects: Effects::of_a_fleet(ports.clone(), settings.clone(), worker, observer.clone()),
+            ports: ports.clone(),
+            desk: Desk::new(ports.store.clone(), ports.clock.clone(), settings.simulated),
+            simulated: settings.simulated,
+            presence: presence.clone(),
+            moved: broadcast::Sender::new(HINTS),
+            leaving: watch::Sender::default(),
+        }
+    }
+
+    /// Jobs that changed: whoever waits for one of them looks at it again.
+    pub(super) fn heard(&self, hint: &Hint) {
+        for job in hint {
+            // Nobody may wait for any.
+            let _ = self.moved.send(job.clone());
+        }
+    }
+
+    /// Lets go of everything that another worker can go on with.
+    pub(super) fn leave(&self) {
+        self.leaving.borrow().cancel();
+    }
+
+    /// Takes up work again after `leave`.
+    pub(super) fn come_back(&self) {
+        self.leaving.send_replace(CancellationToken::new());
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.ports.clock.now()
+    }
+
+    /// The document, where this worker may touch it.
+    async fn read(&self, id: &JobId) -> Result<Result<Job, Report>, Again> {
+        let Some(job) = self.ports.store.get(id).await? else { return Ok(Err(Report::gone(id))) };
+        if job.simulated != self.simulated {
+            return Err(Again::Stranger(if self.simulated { "simulated jobs" } else { "jobs for real money" }));
+        }
+        Ok(Ok(job))
+    }
+
+    /// What the document says now.
+    async fn look(&self, id: &JobId) -> Result<Report, Again> {
+        Ok(match self.read(id).await? {
+            Ok(job) => Report::of(&job, self.now()),
+            Err(gone) => gone,
+        })
+    }
+
+    /// What an effect came to: whoever lost a race tells what is there now.
+    async fn told(&self, job: &Job, result: Result<(), EffectError>) -> Result<Report, Again> {
+        match result {
+            Ok(()) => Ok(Report::of(job, self.now())),
+            Err(EffectError::Lost) => self.look(&job.id).await,
+            Err(EffectError::Store(error)) => Err(Again::Store(error)),
+            Err(EffectError::Illegal(illegal)) => Err(Again::Illegal(illegal)),
+        }
+    }
+
+    /// Submitting, by somebody: whether that somebody can still answer.
+    fn is_on_its_way(&self, job: &Job) -> Option<Again> {
+        let claim = job.claim.as_ref().filter(|claim| claim.holds(self.now()))?;
+        let gone = self.presence.gone().contains(&claim.worker);
+        (!gone).then(|| Again::Busy(claim.worker.to_string()))
+    }
+
+    /// A queued job is ordered; of any other it is told what follows.
+    pub(super) async fn order(&self, task: &Task) -> Result<Report, Again> {
+        let mut job = match self.read(&task.job).await? {
+            Ok(job) => job,
+            Err(gone) => return Ok(gone),
+        };
+        match (job.stage_name(), &Report::of(&job, self.now()).next) {
+            (StageName::Queued, Next::Submit) => {
+                if self.leaving.borrow().is_cancelled() {
+                    return Err(Again::Leaving);
+                }
+                let ordered = self.effects.begin_and_submit(&mut job).await;
+                self.told(&job, ordered).await
+            }
+            (StageName::Submitting, _) => {
+                if let Some(busy) = self.is_on_its_way(&job) {
+                    return Err(busy);
+                }
+                let given_up = self.effects.give_up_submit(&mut job).await;
+                self.told(&job, given_up).await
+            }
+            _ => Ok(Report::of(&job, self.now())),
+        }
+    }
+
+    /// Looks at the ticket until it is finished.
+    pub(super) async fn wait_for(
+        &self,
+        task: &Task,
+        looks: &watch::Sender<Looks>,
+        ticket: &watch::Sender<String>,
+    ) -> Result<Report, Again> {
+        let moved = self.moved.subscribe();
+        let mut job = match self.read(&task.job).await? {
+            Ok(job) => job,
+            Err(gone) => return Ok(gone),
+        };
+        let report = Report::of(&job, self.now());
+        if report.next != Next::Wait {
+            return Ok(report);
+        }
+        ticket.send_replace(report.ticket.clone().unwrap_or_default());
+        let leaving = self.leaving.borrow().clone();
+        let number = job.attempt_number();
+        let waited = tokio::select! {
+            waited = self.effects.wait(&mut job, looks, &leaving) => waited,
+            // Whatever was about to be saved loses against what was saved by whoever moved it.
+            () = is_moved(moved, &task.job, number) => return self.look(&task.job).await,
+        };
+        match waited {
+            Ok(Waited::Ready(sample, charged)) => {
+                let next = Next::Store { sample: sample.url, charged };
+                Ok(Report { next, ..Report::of(&job, self.now()) })
+            }
+            Ok(Waited::Ended | Waited::PutOff) => Ok(Report::of(&job, self.now())),
+            Ok(Waited::Stopped) => Err(Again::Leaving),
+            Err(error) => self.told(&job, Err(error)).await,
+        }
+    }
+
+    /// Fetches the picture and keeps it.
+    pub(super) async fn keep(&self, pickup: &Pickup) -> Result<Report, Again> {
+        let mut job = match self.read(&pickup.job).await? {
+            Ok(job) => job,
+            Err(gone) => return Ok(gone),
+        };
+        // A picture of an attempt that somebody gave up is nobody's wish any more.
+        if job.stage_name() != StageName::Generating || job.attempt_number() != pickup.attempt {
+            return Ok(Report::of(&job, self.now()));
+        }
+        let leaving = self.leaving.borrow().clone();
+        let sample = Sample { url: pickup.sample.clone() };
+        match self.effects.collect(&mut job, sample, pickup.charged, &leaving).await {
+            Ok(Ran::Stopped) => Err(Again::Leaving),
+            Ok(_) => Ok(Report::of(&job, self.now())),
+            Err(error) => self.told(&job, Err(error)).await,
+        }
+    }
+
+    /// Cancels the job where it can still be cancelled.
+    pub(super) async fn call_off(&self, task: &Task) -> Result<Report, Again> {
+        let mut job = match self.read(&task.job).await? {
+            Ok(job) => job,
+            Err(gone) => return Ok(gone),
+        };
+        if job.stage_name() == StageName::Submitting {
+            if let Some(busy) = self.is_on_its_way(&job) {
+                return Err(busy);
+            }
+            let given_up = self.effects.give_up_submit(&mut job).await;
+            return self.told(&job, given_up).await;
+        }
+        self.desk.cancel(vec![task.job.clone()]).await.map_err(Again::from)?;
+        self.look(&task.job).await
+    }
+}
+
+/// Waits until somebody has taken the attempt away.
+async fn is_moved(mut moved: broadcast::Receiver<Arc<Job>>, id: &JobId, number: u32) {
+    loop {
+        match moved.recv().await {
+            Ok(job) if &job.id == id && (!job.stage_name().is_active() || job.attempt_number() != number) => return,
+            Ok(_) => {}
+            // Too slow to hear them all: the look at the claim finds out.
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}

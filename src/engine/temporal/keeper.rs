@@ -1,0 +1,166 @@
+//! Owns the line to the server: connects, keeps a worker running, tells how the fleet is. Must not touch a job.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use temporalio_client::Client;
+use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::fleet::{self, words};
+use super::hands::Hands;
+use super::options::TemporalOptions;
+use super::worker::{self, Running};
+use crate::engine::{Event, Fleet, Link, backoff};
+
+/// How often the task queue is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+
+/// How long an answer of the server may take before it counts as down.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// So long a change of the number of slots waits for the next one.
+const SETTLED: Duration = Duration::from_millis(400);
+
+/// Keeps the line, for as long as `stop` lets it.
+pub(super) struct Keeper {
+    pub(super) options: TemporalOptions,
+    pub(super) who: String,
+    pub(super) hands: Arc<Hands>,
+    /// Whether this process works, or only looks.
+    pub(super) works: bool,
+    pub(super) slots: watch::Receiver<usize>,
+    pub(super) client: watch::Sender<Option<Client>>,
+    pub(super) facts: mpsc::Sender<Event>,
+    /// What was told last.
+    pub(super) fleet: Option<Fleet>,
+}
+
+impl Keeper {
+    /// Runs until `stop`; then the worker finishes what must be finished.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let Some(client) = self.connect(&stop).await else { return };
+        self.client.send_replace(Some(client.clone()));
+        let mut worker = self.start(&client);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut breaks = 0;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                reason = broke(&mut worker) => {
+                    tracing::error!("this process works no more for Temporal: {reason}");
+                    self.down(&reason).await;
+                    worker = None;
+                    tokio::select! {
+                        () = stop.cancelled() => break,
+                        () = tokio::time::sleep(backoff(breaks, None, rand::random())) => {}
+                    }
+                    breaks += 1;
+                    worker = self.start(&client);
+                }
+                Ok(()) = self.slots.changed(), if self.works => {
+                    tokio::time::sleep(SETTLED).await;
+                    self.slots.mark_unchanged();
+                    self.leave(worker.take()).await;
+                    self.hands.come_back();
+                    worker = self.start(&client);
+                }
+                _ = look.tick() => {
+                    if self.look(&client).await {
+                        breaks = 0;
+                    }
+                }
+            }
+        }
+        self.leave(worker).await;
+    }
+
+    async fn connect(&mut self, stop: &CancellationToken) -> Option<Client> {
+        let mut tries = 0;
+        loop {
+            let connected = tokio::select! {
+                () = stop.cancelled() => return None,
+                connected = worker::connect(&self.options, &self.who) => connected,
+            };
+            match connected {
+                Ok(client) => return Some(client),
+                Err(reason) => self.down(&reason).await,
+            }
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                // Soon at first: whoever starts server and worker together waits for both.
+                () = tokio::time::sleep(backoff(tries, None, rand::random()) / 4) => tries = (tries + 1).min(6),
+            }
+        }
+    }
+
+    fn start(&self, client: &Client) -> Option<Running> {
+        let slots = *self.slots.borrow();
+        self.works.then(|| Running::start(client.clone(), &self.options, self.hands.clone(), slots))
+    }
+
+    async fn leave(&self, worker: Option<Running>) {
+        self.hands.leave();
+        if let Some(worker) = worker {
+            worker.stop().await;
+        }
+    }
+
+    /// Looks at the task queue and tells; whether the server answered.
+    async fn look(&mut self, client: &Client) -> bool {
+        match tokio::time::timeout(PATIENCE, fleet::look(client)).await {
+            Ok(Ok(queue)) => {
+                if self.is_down() {
+                    tracing::info!("the Temporal server at {} answers", self.options.address);
+                }
+                let fleet = Fleet { workers: queue.workers, backlog: queue.backlog, server: Link::Live };
+                self.say(fleet).await;
+                true
+            }
+            Ok(Err(status)) => {
+                self.down(&words(&status)).await;
+                false
+            }
+            Err(_) => {
+                self.down("no answer").await;
+                false
+            }
+        }
+    }
+
+    async fn down(&mut self, reason: &str) {
+        let since = match self.fleet.as_ref().map(|fleet| &fleet.server) {
+            Some(Link::Down { since, .. }) => *since,
+            _ => {
+                tracing::error!("the Temporal server at {} does not answer: {reason}", self.options.address);
+                Utc::now()
+            }
+        };
+        let reason = format!("{} does not answer: {reason}", self.options.address);
+        let (workers, backlog) = self.fleet.as_ref().map_or((0, 0), |fleet| (fleet.workers, fleet.backlog));
+        self.say(Fleet { workers, backlog, server: Link::Down { since, reason } }).await;
+    }
+
+    fn is_down(&self) -> bool {
+        matches!(&self.fleet, Some(Fleet { server: Link::Down { .. }, .. }))
+    }
+
+    async fn say(&mut self, fleet: Fleet) {
+        if self.fleet.as_ref() != Some(&fleet) {
+            self.fleet = Some(fleet.clone());
+            // A reader that is gone needs no answer.
+            let _ = self.facts.send(Event::Fleet(fleet)).await;
+        }
+    }
+}
+
+/// Waits until the worker, where there is one, ends by itself. Cancel-safe.
+async fn broke(worker: &mut Option<Running>) -> String {
+    match worker {
+        Some(worker) => worker.broke().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,120 @@
+//! Owns how Temporal is reached: its own names of the environment and its profile file, read by its own client. Must not connect.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use temporalio_client::ConnectionOptions;
+use temporalio_client::envconfig::{ConfigError, LoadClientConfigProfileOptions};
+use temporalio_common::envconfig::load_client_config_profile;
+
+use super::policy;
+use crate::jobs::text::clean_line;
+
+/// The task queue that workflows and workers share.
+pub const TASK_QUEUE: &str = "image-generation-queue";
+
+/// How long a connection may take to come up.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Temporal's settings cannot be used; one clean line why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("Temporal's settings cannot be used: {0}")]
+pub struct InvalidProfile(String);
+
+/// How Temporal is reached, and what the task queue may carry.
+#[derive(Debug, Clone)]
+pub struct TemporalOptions {
+    pub(super) connection: ConnectionOptions,
+    /// The namespace.
+    pub namespace: String,
+    /// The server as it may be shown.
+    pub address: String,
+    /// Silence after which a worker is taken for dead.
+    pub heartbeat: Duration,
+    /// Activities a second of the whole task queue.
+    pub rate: Option<f64>,
+}
+
+impl TemporalOptions {
+    /// From `TEMPORAL_*` variables, and the profile file that they name or that stands in its usual place.
+    pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, InvalidProfile> {
+        let profile = load_client_config_profile(LoadClientConfigProfileOptions::default(), Some(variables));
+        let profile = profile.map_err(|error| InvalidProfile(line(&error)))?;
+        let namespace = profile.namespace.clone().unwrap_or_else(|| "default".to_owned());
+        let mut connection = ConnectionOptions::try_from(profile).map_err(|error| InvalidProfile(line(&error)))?;
+        connection.connect_timeout = Some(CONNECT);
+        let host = connection.target.host_str().unwrap_or_default();
+        let port = connection.target.port_or_known_default();
+        let address = clean_line(&port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")), 80);
+        Ok(Self { connection, namespace, address, heartbeat: policy::HEARTBEAT, rate: None })
+    }
+}
+
+/// Never a line of the file: it may hold a key.
+fn line(error: &ConfigError) -> String {
+    match error {
+        ConfigError::LoadError(source) if source.downcast_ref::<std::io::Error>().is_none() => {
+            "the profile file cannot be understood (it is not shown, it may hold a key)".to_owned()
+        }
+        other => clean_line(&other.to_string(), 200),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(variables: &[(&str, &str)]) -> Result<TemporalOptions, InvalidProfile> {
+        // A folder of one's own, or the profile of whoever runs the test would be read.
+        let mut all = HashMap::from([("TEMPORAL_CONFIG_FILE".to_owned(), "/nonexistent/temporal.toml".to_owned())]);
+        all.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        TemporalOptions::from_variables(&all)
+    }
+
+    #[test]
+    fn temporals_own_names_say_where_and_as_whom() {
+        let none = options(&[]).unwrap();
+        assert_eq!((none.address.as_str(), none.namespace.as_str()), ("localhost:7233", "default"));
+        assert!(none.connection.tls_options.is_none() && none.connection.api_key.is_none());
+        let cloud = options(&[
+            ("TEMPORAL_ADDRESS", "team.abc12.tmprl.cloud:7233"),
+            ("TEMPORAL_NAMESPACE", "team.abc12"),
+            ("TEMPORAL_API_KEY", "very-secret"),
+        ])
+        .unwrap();
+        assert_eq!((cloud.address.as_str(), cloud.namespace.as_str()), ("team.abc12.tmprl.cloud:7233", "team.abc12"));
+        assert!(cloud.connection.tls_options.is_some(), "a key never travels in the open");
+        assert_eq!(cloud.connection.target.scheme(), "https");
+    }
+
+    #[test]
+    fn certificates_of_ones_own_are_read_from_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, name).unwrap();
+            path.display().to_string()
+        };
+        let (cert, key) = (write("cert.pem"), write("key.pem"));
+        let both = [("TEMPORAL_TLS_CLIENT_CERT_PATH", cert.as_str()), ("TEMPORAL_TLS_CLIENT_KEY_PATH", key.as_str())];
+        let tls = options(&both).unwrap().connection.tls_options.unwrap();
+        assert_eq!(tls.client_tls_options.unwrap().client_cert, b"cert.pem");
+        let message = options(&both[..1]).unwrap_err().to_string();
+        assert!(message.contains("must be provided together"), "{message}");
+    }
+
+    #[test]
+    fn a_profile_is_chosen_and_a_broken_file_is_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("temporal.toml");
+        std::fs::write(&file, "[profile.prod]\naddress = \"prod:7233\"\nnamespace = \"prod\"\n").unwrap();
+        let named = file.display().to_string();
+        let prod = options(&[("TEMPORAL_CONFIG_FILE", &named), ("TEMPORAL_PROFILE", "prod")]).unwrap();
+        assert_eq!((prod.address.as_str(), prod.namespace.as_str()), ("prod:7233", "prod"));
+        let missing = options(&[("TEMPORAL_CONFIG_FILE", &named), ("TEMPORAL_PROFILE", "prd")]).unwrap_err();
+        assert!(missing.to_string().contains("'prd' not found"), "{missing}");
+        std::fs::write(&file, "[profile.default]\napi_key = very-secret\n").unwrap();
+        let broken = options(&[("TEMPORAL_CONFIG_FILE", &named)]).unwrap_err().to_string();
+        assert!(broken.contains("cannot be understood") && !broken.contains("secret"), "{broken}");
+    }
+}

@@ -1,0 +1,91 @@
+//! Owns what an activity tells of a job: made from its document alone. Must not decide by anything else what follows.
+
+use chrono::{DateTime, Utc};
+
+use super::payloads::{Next, Report};
+use crate::jobs::text::clean_line;
+use crate::jobs::{Hold, Job, JobId, Stage, StageName, StepState};
+
+impl Report {
+    /// Of a document, and what follows on it.
+    pub(super) fn of(job: &Job, now: DateTime<Utc>) -> Self {
+        let attempt = job.attempt();
+        Self {
+            status: job.stage_name().to_string(),
+            attempt: job.attempt_number(),
+            model: clean_line(&job.spec.model, 80),
+            next: next(job, now),
+            ticket: attempt
+                .and_then(|attempt| attempt.receipt.as_ref())
+                .map(|receipt| clean_line(&receipt.ticket.id, 80)),
+            cost_usd: job.cost(),
+            note: note(job),
+            image_url: match &job.stage {
+                Stage::Done { image } | Stage::Approved { image } => Some(clean_line(&image.url, 300)),
+                _ => None,
+            },
+            steps: steps(job, now),
+        }
+    }
+
+    /// That there is no such document.
+    pub(super) fn gone(id: &JobId) -> Self {
+        Self {
+            status: "gone".to_owned(),
+            attempt: 0,
+            model: String::new(),
+            next: Next::None,
+            ticket: None,
+            cost_usd: None,
+            note: Some(format!("there is no job {id}")),
+            image_url: None,
+            steps: Vec::new(),
+        }
+    }
+}
+
+/// What follows on the document as it is.
+fn next(job: &Job, now: DateTime<Utc>) -> Next {
+    let rest = job.not_before.filter(|until| *until > now).map(|until| Next::Rest { until });
+    match job.stage_name() {
+        // A person must act first; whoever lets go of it starts the workflow again.
+        StageName::Queued if is_held_by_account(job) => Next::None,
+        StageName::Queued => rest.unwrap_or(Next::Submit),
+        StageName::Submitting => Next::Submit,
+        StageName::Generating => rest.unwrap_or(Next::Wait),
+        StageName::Done | StageName::Approved | StageName::Failed | StageName::Cancelled => Next::None,
+    }
+}
+
+/// Whether the account must be mended before the job can run.
+pub(super) fn is_held_by_account(job: &Job) -> bool {
+    matches!(job.hold(), Some(Hold::Account { .. }))
+}
+
+/// Whether nobody has anything to do with it before a time that is still to come.
+pub(super) fn rests(job: &Job, now: DateTime<Utc>) -> bool {
+    job.stage_name().is_active() && job.claim.is_none() && matches!(next(job, now), Next::Rest { .. })
+}
+
+fn note(job: &Job) -> Option<String> {
+    match &job.stage {
+        Stage::Queued { hold } => hold.as_ref().map(|hold| format!("held: {}", clean_line(&hold.line(), 200))),
+        Stage::Failed { failure } => Some(format!("{}: {}", failure.code.as_str(), clean_line(&failure.message, 300))),
+        _ => None,
+    }
+}
+
+/// `submit done in 0.4 s`, `download failed after 2 tries: …`.
+fn steps(job: &Job, now: DateTime<Utc>) -> Vec<String> {
+    let Some(attempt) = job.attempt() else { return Vec::new() };
+    let line = |step: &crate::jobs::Step| {
+        let seconds = step.duration(now).num_milliseconds() as f64 / 1_000.0;
+        let tries = if step.tries > 1 { format!(" after {} tries", step.tries) } else { String::new() };
+        let note = step.note.as_ref().map_or(String::new(), |note| format!(": {}", clean_line(note, 120)));
+        match step.state {
+            StepState::Running => format!("{} running{tries}{note}", step.name.as_str()),
+            state => format!("{} {} in {seconds:.1} s{tries}{note}", step.name.as_str(), state.as_str()),
+        }
+    };
+    attempt.steps.iter().map(line).collect()
+}

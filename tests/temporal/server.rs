@@ -1,0 +1,25 @@
+//! The server of the tests itself: what the other tests count on.
+
+use crate::support::temporal_server::{self, TemporalServer};
+
+#[test]
+fn two_tests_get_two_namespaces_of_one_server() {
+    let Some(server) = temporal_server::shared() else { return };
+    let (one, other) = (server.fresh_namespace(), server.fresh_namespace());
+    assert_ne!(one, other);
+    for namespace in [one, other] {
+        assert_eq!(server.workflows(&namespace, ""), [], "{namespace} is empty, and is there");
+    }
+}
+
+#[test]
+fn a_killed_server_comes_back_with_what_it_knew() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut server) = TemporalServer::start(Some(&folder.path().join("temporal.db"))) else { return };
+    let namespace = server.fresh_namespace();
+    let start = ["workflow", "start", "--type", "nobody", "--task-queue", "nobody", "--workflow-id", "kept"];
+    server.tell(&namespace, &start);
+    server.start_again();
+    let history = server.history(&namespace, "kept");
+    assert_eq!(history["events"][0]["eventType"], "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED", "{history}");
+}
