@@ -69,7 +69,11 @@ impl Spool {
         let mut file = self.rows.into_inner().map_err(|error| CliError::Output(error.into_error()))?;
         file.rewind().map_err(CliError::Output)?;
         let mut csv = csv::Writer::from_writer(target);
-        let failed = |why: csv::Error| CliError::Output(why.into());
+        // A reader that has seen enough is told apart by the error's kind.
+        let failed = |why: csv::Error| match why.into_kind() {
+            csv::ErrorKind::Io(why) => CliError::Output(why),
+            other => CliError::Failed(format!("the row cannot be written: {other:?}")),
+        };
         csv.write_record(&columns).map_err(failed)?;
         for line in BufReader::new(file).lines() {
             let row: Fields = serde_json::from_str(&line.map_err(CliError::Output)?).unwrap_or_default();
