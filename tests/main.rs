@@ -17,6 +17,7 @@ mod dev;
 mod firestore_faults;
 mod hostile;
 mod metrics;
+mod portability;
 mod pty;
 mod simulator;
 mod stages;
