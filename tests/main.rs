@@ -21,6 +21,7 @@ mod firestore_strangers;
 mod foreign;
 mod hostile;
 mod metrics;
+mod portability;
 mod pty;
 mod simulator;
 mod stages;

@@ -10,4 +10,4 @@ mod models;
 mod retries;
 mod suspended;
 mod undo;
-pub mod workshop;
+pub(crate) mod workshop;

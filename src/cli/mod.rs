@@ -11,7 +11,9 @@ mod costs;
 mod dev;
 mod doctor;
 mod error;
+mod export;
 mod guard;
+mod import;
 mod interrupt;
 mod jobs;
 mod output;
@@ -106,6 +108,8 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             }
             Some(Command::Jobs(args)) => jobs::run(&session, args.command.unwrap_or_default()).await,
             Some(Command::Costs(args)) => costs::run(&session, &args).await,
+            Some(Command::Import(args)) => import::run(&session, &args).await,
+            Some(Command::Export(args)) => export::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,
             Some(Command::Dev(args)) => dev::run(session, &args, flags).await,
             Some(Command::Doctor) => doctor::run(&session).await,
@@ -125,7 +129,7 @@ fn start_logging(config: &Config, beside: Beside) -> (LoggingGuard, Option<mpsc:
         folder: config.log_dir.clone(),
         days: config.log_days,
         filter: config.log.clone(),
-        secrets: config.bfl_api_key.iter().cloned().collect(),
+        secrets: config.bfl_api_key.iter().chain(&config.temporal.api_key).cloned().collect(),
         clean: crate::jobs::text::clean_line,
     };
     let (guard, records) = logging::init(options, beside);

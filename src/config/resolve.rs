@@ -210,10 +210,11 @@ impl Reader<'_> {
                 None => variables.remove(key.variable()),
             };
         }
+        let api_key = variables.get(Key::TemporalApiKey.variable()).map(|key| SecretString::from(key.clone()));
         let rate = self.optional(Key::TemporalRate, temporal::rate)?;
         let heartbeat = self.optional(Key::TemporalHeartbeatSeconds, |text| parse::count(text, 1, 600))?;
         let heartbeat = heartbeat.map(|seconds| Duration::from_secs(seconds as u64));
-        Ok(TemporalSettings { variables, rate, heartbeat })
+        Ok(TemporalSettings { variables, api_key, rate, heartbeat })
     }
 }
 

@@ -4,16 +4,20 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::jobs::text::clean_line;
 
 /// What Temporal's variables begin with.
 pub(super) const PREFIX: &str = "TEMPORAL_";
 
 /// Everything about Temporal that can be configured; used only where it runs the workflows.
-#[derive(Clone, PartialEq, Default)]
+#[derive(Clone, Default)]
 pub struct TemporalSettings {
     /// `TEMPORAL_*` as Temporal's own client reads them, from whichever layer.
     pub variables: HashMap<String, String>,
+    /// `TEMPORAL_API_KEY`, so that it can be kept out of log lines.
+    pub api_key: Option<SecretString>,
     /// `DARKROOM_TEMPORAL_RATE`: activities a second of the whole task queue.
     pub rate: Option<f64>,
     /// `DARKROOM_TEMPORAL_HEARTBEAT_SECONDS`: silence after which a worker is taken for dead.
@@ -26,7 +30,8 @@ impl fmt::Debug for TemporalSettings {
         let mut names: Vec<&String> = self.variables.keys().collect();
         names.sort();
         let mut shown = formatter.debug_struct("TemporalSettings");
-        shown.field("variables", &names).field("rate", &self.rate).field("heartbeat", &self.heartbeat).finish()
+        shown.field("variables", &names).field("rate", &self.rate).field("heartbeat", &self.heartbeat);
+        shown.finish_non_exhaustive()
     }
 }
 

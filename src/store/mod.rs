@@ -3,6 +3,7 @@
 //! Every save is a compare-and-set on the job's revision; a job and its charges are saved in one atomic write. Adapters must
 //! not know providers, buckets or engines, and must not change a job.
 
+pub mod contract;
 mod errors;
 #[cfg(feature = "firestore")]
 pub mod firestore;
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contract::{ExportPage, ExportQuery, Record, SumDifference, Verdict};
 pub use errors::StoreError;
 pub use query::{Change, CostQuery, Counts, Due, Order, Page, PageQuery, Place};
 
@@ -55,6 +57,20 @@ pub trait Store: Send + Sync + 'static {
 
     /// What was spent.
     async fn costs(&self, query: CostQuery) -> Result<CostReport, StoreError>;
+
+    /// Takes over documents of other programs and stores, all of this call in few durable writes, each entry of the books with its
+    /// sums in the same one. One verdict for each, in their order; nothing that is there is ever overwritten. Taking the same over
+    /// again writes nothing, so that one that was broken off is finished by doing it once more. A job that is darkroom's own brings
+    /// its charges along; one of another backend does not: its entries are documents of their own. With `dry_run` nothing is
+    /// written. No two records of a call may have the same collection and id.
+    async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<Verdict>, StoreError>;
+
+    /// Documents in the contract's form, a page at a time, always in the same order.
+    async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError>;
+
+    /// Adds the entries up anew and returns where the sums that are kept differed; with `correct` they are right afterwards.
+    /// `None` from a store whose sums cannot differ from its entries.
+    async fn check_sums(&self, correct: bool) -> Result<Option<Vec<SumDifference>>, StoreError>;
 
     /// Changes from now on, those of other processes included. At least once, coalesced, in no promised order.
     async fn watch(&self) -> Result<Box<dyn Watch>, StoreError>;

@@ -90,7 +90,7 @@ fn every_trouble_ends_as_the_table_says_and_every_cent_is_explained() {
 
 /// That every row has ended as it says, whoever ran it.
 pub(crate) fn check(house: &House) {
-    let bill = books::bill(&house);
+    let bill = books::bill(house);
     let jobs = house.jobs();
     let (mut certain, mut unknown, mut unconfirmed) = (Decimal::ZERO, Decimal::ZERO, Decimal::ZERO);
     for (index, (model, words, status, code, basis, billed, tries)) in TABLE.into_iter().enumerate() {

@@ -127,7 +127,7 @@ impl Provider for Door {
 }
 
 /// Hears nothing.
-struct Deaf;
+pub struct Deaf;
 
 impl Observer for Deaf {
     fn progress(&self, _: Progress) {}

@@ -1,6 +1,7 @@
 //! `darkroom doctor`: is everything that this configuration needs there and reachable? Must not create a job or spend money.
 
 mod checks;
+mod engine;
 mod google;
 
 use serde::Serialize;
@@ -42,7 +43,8 @@ impl Check {
 
 /// Runs all checks. Errors: at least one found a problem.
 pub async fn run(session: &Session) -> Result<(), CliError> {
-    let checks = checks::all(&session.config).await;
+    let mut checks = checks::all(&session.config).await;
+    checks.extend(engine::check(&session.config).await);
     let ok = checks.iter().all(|check| check.ok);
     let diagnosis = Diagnosis { ok, simulated: session.config.is_simulated(), checks };
     session.output.answer(&diagnosis, || text(&diagnosis))?;

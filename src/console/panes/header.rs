@@ -13,7 +13,7 @@ use crate::console::format;
 use crate::console::money::{CapUse, caps};
 use crate::console::status::Status;
 use crate::console::theme::Theme;
-use crate::engine::{Intake, Link};
+use crate::engine::{Fleet, Intake, Link};
 use crate::jobs::text;
 
 /// What the header is drawn from.
@@ -144,8 +144,33 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
         parts.push(Part::new(theme.text, forms));
     }
     parts.push(money(status, theme));
+    if let Some(fleet) = &status.fleet {
+        parts.push(workers(fleet, view));
+    }
     parts.push(link(view));
     parts
+}
+
+/// Who works, where jobs run on a fleet: nobody at all is as loud as no line.
+fn workers(fleet: &Fleet, view: &HeaderView<'_>) -> Part {
+    let theme = view.theme;
+    if let Link::Down { since, reason } = &fleet.server {
+        let (old, ring) = (format::age(view.now - *since), theme.symbol("○", "!"));
+        let reason = text::clean_line(reason, 60);
+        let forms = [
+            (21, format!("{ring} Temporal down {old}: {reason}")),
+            (45, format!("{ring} Temporal down {old}")),
+            (0, format!("{ring} Temporal")),
+        ];
+        return Part::new(theme.bad, forms);
+    }
+    let (count, waits) = (fleet.workers, fleet.backlog);
+    let words = format::count(count, "worker");
+    let style = if count == 0 { theme.bad } else { theme.text };
+    if waits == 0 {
+        return Part::new(style, [(29, words), (49, format!("{count}w")), (0, String::new())]);
+    }
+    Part::new(style, [(29, format!("{words}, {waits} waiting")), (49, format!("{count}w {waits}")), (0, String::new())])
 }
 
 /// Today's money against the cap of the day. What counts against a cap decides the colour, unconfirmed money included; a cap of

@@ -39,6 +39,18 @@ pub struct EngineEnd {
 
 type Finished = Result<(Id, Result<Ran, RunError>), JoinError>;
 
+/// Whether it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Working,
+    /// Nothing new is begun: it was asked to stop.
+    Stopping,
+    /// Nothing was left in the store: it ends by itself.
+    Idle,
+    /// The runner has finished what had to be finished.
+    Closed,
+}
+
 struct Dispatcher {
     settings: Settings,
     presence: Arc<Presence>,
@@ -52,11 +64,7 @@ struct Dispatcher {
     ids: HashMap<Id, JobId>,
     tasks: JoinSet<Result<Ran, RunError>>,
     stop: CancellationToken,
-    stopping: bool,
-    /// Nothing was left in the store: it ends by itself.
-    idle: bool,
-    /// The runner has finished what had to be finished.
-    closed: bool,
+    phase: Phase,
     posts: usize,
     budget_told: bool,
     end: EngineEnd,
@@ -84,9 +92,7 @@ pub(super) async fn run(
         ids: HashMap::new(),
         tasks: JoinSet::new(),
         stop,
-        stopping: false,
-        idle: false,
-        closed: false,
+        phase: Phase::Working,
         posts: 0,
         budget_told: false,
         end: EngineEnd::default(),
@@ -106,7 +112,7 @@ pub(super) async fn run(
             Some(finished) = dispatcher.tasks.join_next_with_id(), if !dispatcher.tasks.is_empty() => {
                 dispatcher.finished(finished).await;
             }
-            command = commands.recv(), if !dispatcher.stopping => match command {
+            command = commands.recv(), if dispatcher.phase == Phase::Working => match command {
                 Some(command) => dispatcher.obey(command).await,
                 None => dispatcher.stop(),
             },
@@ -130,30 +136,30 @@ impl Dispatcher {
     }
 
     fn is_over(&mut self) -> bool {
-        if self.settings.mode == Mode::UntilIdle && !self.stopping && self.running.is_empty() && !self.orders.is_busy()
-        {
+        let busy = !self.running.is_empty() || !self.tasks.is_empty() || self.orders.is_busy();
+        if self.settings.mode == Mode::UntilIdle && self.phase == Phase::Working && !busy {
             if let Intake::Account(reason) = &self.intake {
                 self.end.trouble = Some(reason.clone());
-                self.stopping = true;
+                self.phase = Phase::Stopping;
             } else if self.candidates.nothing_waits() {
-                self.stopping = true;
-                self.idle = true;
+                self.phase = Phase::Idle;
             }
         }
-        if self.stopping && self.tasks.is_empty() && !self.orders.is_busy() {
-            if self.closed {
-                return true;
+        match self.phase {
+            Phase::Closed => true,
+            Phase::Stopping | Phase::Idle if !busy => {
+                // Beside the loop: what effects say while they finish is still heard.
+                self.orders.close(self.runner.clone(), self.phase == Phase::Idle);
+                false
             }
-            // Beside the loop: what effects say while they finish is still heard.
-            self.orders.close(self.runner.clone(), self.idle);
+            _ => false,
         }
-        false
     }
 
     /// Gives free slots to due jobs; returns when to look again at the latest.
     async fn fill(&mut self) -> Instant {
         let latest = Instant::now() + LOOK_AT_LEAST_EVERY;
-        if self.settings.mode == Mode::Observe || self.stopping || self.orders.is_preparing() {
+        if self.settings.mode == Mode::Observe || self.phase != Phase::Working || self.orders.is_preparing() {
             return latest;
         }
         let used = self.running.len();
@@ -294,7 +300,7 @@ impl Dispatcher {
             Errand::NotReady(reason) => {
                 self.hear(Signal::Account(format!("pictures cannot be stored: {reason}"))).await;
             }
-            Errand::Closed => self.closed = true,
+            Errand::Closed => self.phase = Phase::Closed,
             Errand::Ready | Errand::Done => {}
         }
     }
@@ -311,7 +317,7 @@ impl Dispatcher {
     }
 
     fn stop(&mut self) {
-        self.stopping = true;
+        self.phase = Phase::Stopping;
         self.stop.cancel();
     }
 

@@ -132,7 +132,7 @@ impl Candidates {
             .is_some_and(|claim| &claim.worker == taking.presence.worker() && claim.holds(self.ports.clock.now()))
             && !self.left.contains(&job.id);
         let taken = holds || taking.running.contains_key(&job.id) || self.avoided.contains(&job.id);
-        !taken && !self.aside.get(&job.id).is_some_and(|until| *until > Instant::now())
+        !taken && self.aside.get(&job.id).is_none_or(|until| *until <= Instant::now())
     }
 
     /// When to look again at the latest, as far as this list knows.

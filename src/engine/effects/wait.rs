@@ -25,7 +25,7 @@ const FAILED_LOOKS: u32 = 6;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(in crate::engine) struct Looks {
     /// How often it was looked at.
-    pub(in crate::engine) looks: u32,
+    pub(in crate::engine) count: u32,
     /// How many looks in a row failed.
     #[serde(default)]
     pub(in crate::engine) failures: u32,
@@ -94,7 +94,7 @@ impl Effects {
             }
             self.keep_claim(job).await?;
             crash::point("during_poll");
-            seen.looks += 1;
+            seen.count += 1;
             match self.ports.provider.check(&receipt.ticket).await {
                 Ok(Look::Waiting { status, progress, retry_after }) => {
                     (seen.failures, seen.not_found, asked) = (0, 0, retry_after);

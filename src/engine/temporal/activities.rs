@@ -11,13 +11,19 @@ use tokio::sync::watch;
 use super::hands::{Again, Hands};
 use super::payloads::{Heartbeat, Pickup, Report, Task};
 use super::policy;
-use crate::engine::effects::Looks;
+use crate::engine::effects::{Looks, Observer};
+use crate::engine::{Ports, Presence, Settings};
 
 /// The activities of one worker.
 pub struct Activities(Arc<Hands>);
 
 impl Activities {
-    pub(super) fn new(hands: Arc<Hands>) -> Self {
+    /// The activities of the worker of that presence.
+    pub fn new(ports: Ports, settings: Settings, presence: Arc<Presence>, observer: Arc<dyn Observer>) -> Self {
+        Self(Arc::new(Hands::new(ports, settings, presence, observer)))
+    }
+
+    pub(super) fn of(hands: Arc<Hands>) -> Self {
         Self(hands)
     }
 }
@@ -34,15 +40,15 @@ impl Activities {
     pub async fn wait(self: Arc<Self>, ctx: ActivityContext, task: Task) -> Result<Report, ActivityError> {
         let before: Heartbeat = ctx.heartbeat_details().deserialize().ok().flatten().unwrap_or_default();
         let looks = watch::Sender::new(Looks {
-            looks: before.looks,
+            count: before.looks,
             failures: before.failures,
             not_found: before.not_found,
             status: before.status,
         });
         let ticket = watch::Sender::new(before.ticket);
         let told = || {
-            let Looks { looks, failures, not_found, status } = looks.borrow().clone();
-            Heartbeat { ticket: ticket.borrow().clone(), looks, failures, not_found, status }
+            let Looks { count, failures, not_found, status } = looks.borrow().clone();
+            Heartbeat { ticket: ticket.borrow().clone(), looks: count, failures, not_found, status }
         };
         tokio::select! {
             report = alive(&ctx, told, self.0.wait_for(&task, &looks, &ticket)) => report,

@@ -94,8 +94,9 @@ pub(super) fn words(status: &Status) -> String {
 
 /// Looks once whether the server answers and somebody works: one clean line either way.
 pub async fn probe(options: &TemporalOptions) -> Result<String, String> {
-    let client = super::worker::connect(options, "doctor").await?;
-    let queue = look(&client).await.map_err(|status| words(&status))?;
+    let at = |why: String| format!("{}, namespace {}: {why}", options.address, options.namespace);
+    let client = super::worker::connect(options, "doctor").await.map_err(at)?;
+    let queue = look(&client).await.map_err(|status| at(words(&status)))?;
     let workers = if queue.workers == 1 { "1 worker".to_owned() } else { format!("{} workers", queue.workers) };
     Ok(format!(
         "{} answers, namespace {}, {workers} on {TASK_QUEUE}, {} tasks wait",

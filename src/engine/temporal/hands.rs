@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::payloads::{Next, Pickup, Report, Task};
 use super::policy;
-use crate::engine::dispatch::{Bench, Hint, Presence};
-use crate::engine::effects::{EffectError, Effects, Looks, Ran, Waited};
-use crate::engine::{Desk, Ports};
+use crate::engine::dispatch::{Hint, Presence};
+use crate::engine::effects::{EffectError, Effects, Looks, Observer, Ran, Waited};
+use crate::engine::{Desk, Ports, Settings};
 use crate::jobs::{IllegalTransition, Job, JobId, StageName};
 use crate::provider::Sample;
 use crate::store::StoreError;
@@ -68,15 +68,14 @@ impl Again {
 }
 
 impl Hands {
-    pub(super) fn new(bench: &Bench) -> Self {
-        let Bench { ports, settings, presence, observer, .. } = bench;
-        let worker = presence.worker().clone();
+    pub(super) fn new(ports: Ports, settings: Settings, presence: Arc<Presence>, observer: Arc<dyn Observer>) -> Self {
+        let simulated = settings.simulated;
         Self {
-            effects: Effects::of_a_fleet(ports.clone(), settings.clone(), worker, observer.clone()),
-            ports: ports.clone(),
-            desk: Desk::new(ports.store.clone(), ports.clock.clone(), settings.simulated),
-            simulated: settings.simulated,
-            presence: presence.clone(),
+            desk: Desk::new(ports.store.clone(), ports.clock.clone(), simulated),
+            effects: Effects::of_a_fleet(ports.clone(), settings, presence.worker().clone(), observer),
+            ports,
+            simulated,
+            presence,
             moved: broadcast::Sender::new(HINTS),
             leaving: watch::Sender::default(),
         }

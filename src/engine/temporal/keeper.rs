@@ -132,12 +132,11 @@ impl Keeper {
     }
 
     async fn down(&mut self, reason: &str) {
-        let since = match self.fleet.as_ref().map(|fleet| &fleet.server) {
-            Some(Link::Down { since, .. }) => *since,
-            _ => {
-                tracing::error!("the Temporal server at {} does not answer: {reason}", self.options.address);
-                Utc::now()
-            }
+        let since = if let Some(Link::Down { since, .. }) = self.fleet.as_ref().map(|fleet| &fleet.server) {
+            *since
+        } else {
+            tracing::error!("the Temporal server at {} does not answer: {reason}", self.options.address);
+            Utc::now()
         };
         let reason = format!("{} does not answer: {reason}", self.options.address);
         let (workers, backlog) = self.fleet.as_ref().map_or((0, 0), |fleet| (fleet.workers, fleet.backlog));

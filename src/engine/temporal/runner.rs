@@ -39,6 +39,9 @@ const WAKES_ITSELF: Duration = Duration::from_secs(3);
 /// How long the last workflows may take to close when nothing is left to do.
 const SETTLE: Duration = Duration::from_secs(15);
 
+/// How long the line may take to come up when nothing is left to do.
+const CONNECTED: Duration = Duration::from_secs(5);
+
 /// Longest workflow id that servers take by default, in bytes, with some room.
 const LONGEST_ID: usize = 900;
 
@@ -61,27 +64,29 @@ pub(super) struct Workflows {
 impl Workflows {
     /// Begins to connect, and to work where this process works. Must be called within a runtime.
     pub(super) fn new(bench: Bench, options: TemporalOptions) -> Self {
-        let hands = Arc::new(Hands::new(&bench));
-        let works = bench.settings.mode != Mode::Observe;
+        let Bench { ports, settings, presence, observer, facts } = bench;
+        let works = settings.mode != Mode::Observe;
+        let (who, wide) = (presence.worker().to_string(), settings.slots.max(1));
+        let hands = Arc::new(Hands::new(ports.clone(), settings, presence, observer.clone()));
         let (found, client) = watch::channel(None);
-        let (slots, wanted) = watch::channel(bench.settings.slots.max(1));
+        let (slots, wanted) = watch::channel(wide);
         let stop = CancellationToken::new();
         let keeper = Keeper {
             options: options.clone(),
-            who: bench.presence.worker().to_string(),
+            who,
             hands: hands.clone(),
             works,
             slots: wanted,
             client: found,
-            facts: bench.facts,
+            facts,
             fleet: None,
         };
         let keeper = tokio::spawn(keeper.run(stop.clone()));
         Self {
-            ports: bench.ports,
+            ports,
             works,
             options,
-            observer: bench.observer,
+            observer,
             hands,
             client,
             slots,
@@ -168,8 +173,11 @@ impl Workflows {
             }
             Err(WorkflowGetResultError::Failed(why)) => self.failed(job, &why.to_string()).await,
             // An operator of the server ended it: its document decides whether another begins, but not in a circle.
-            Err(WorkflowGetResultError::Terminated { .. } | WorkflowGetResultError::TimedOut) => Ok(Ran::Elsewhere),
-            Err(WorkflowGetResultError::NotFound(_)) => Ok(Ran::Elsewhere),
+            Err(
+                WorkflowGetResultError::Terminated { .. }
+                | WorkflowGetResultError::TimedOut
+                | WorkflowGetResultError::NotFound(_),
+            ) => Ok(Ran::Elsewhere),
             Err(WorkflowGetResultError::Rpc(status)) => Err(server(&status)),
             Err(other) => Err(RunError::Server(clean_line(&other.to_string(), 200))),
         }
@@ -238,7 +246,10 @@ impl Runner for Workflows {
 
     /// No job is left: workflows that sleep, and those whose last word is on its way, may close while somebody works.
     async fn settle(&self) {
-        let Ok(client) = self.client() else { return };
+        // With nothing to do it may come to this before the line is there.
+        let mut found = self.client.clone();
+        let line = tokio::time::timeout(CONNECTED, found.wait_for(Option::is_some)).await;
+        let Some(client) = line.ok().and_then(Result::ok).and_then(|client| client.clone()) else { return };
         let until = Instant::now() + SETTLE;
         let mut woken = false;
         while Instant::now() < until {

@@ -81,7 +81,7 @@ async fn run(
         .nexus_task_slot_supplier(FixedSizeSlotSupplier::new(1))
         .build();
     let worker = WorkerOptions::new(TASK_QUEUE)
-        .register_activities(Activities::new(hands))
+        .register_activities(Activities::of(hands))
         .register_workflow::<ImageGeneration>()
         .map_err(|why| line(&why))?
         .tuner(tuner)

@@ -88,10 +88,7 @@ impl ImageGeneration {
     }
 
     /// Performs the activity that is due.
-    async fn perform(
-        ctx: &WorkflowContext<Self>,
-        next: Next,
-    ) -> Result<Result<Report, Cancelled>, ActivityExecutionError> {
+    async fn perform(ctx: &WorkflowContext<Self>, next: Next) -> WorkflowResult<Result<Report, Cancelled>> {
         let (order, task, heartbeat) = Self::task(ctx);
         match next {
             Next::Store { sample, charged } => {
@@ -120,15 +117,15 @@ impl ImageGeneration {
             }
             Next::Submit | Next::Rest { .. } | Next::None => {
                 Self::say(ctx, "submit");
-                ctx.execute_activity(Activities::submit, task, policy::submit(heartbeat)).await.map(Ok)
+                Ok(Ok(ctx.execute_activity(Activities::submit, task, policy::submit(heartbeat)).await?))
             }
         }
     }
 
-    async fn cancel_job(ctx: &WorkflowContext<Self>) -> Result<Report, ActivityExecutionError> {
+    async fn cancel_job(ctx: &WorkflowContext<Self>) -> WorkflowResult<Report> {
         Self::say(ctx, "cancel");
         let (_, task, heartbeat) = Self::task(ctx);
-        ctx.execute_activity(Activities::cancel, task, policy::cancel(heartbeat)).await
+        Ok(ctx.execute_activity(Activities::cancel, task, policy::cancel(heartbeat)).await?)
     }
 
     /// Sleeps until that time, or until somebody wakes or cancels the workflow.
@@ -185,12 +182,10 @@ impl ImageGeneration {
     }
 }
 
-fn unless_cancelled(
-    report: Result<Report, ActivityExecutionError>,
-) -> Result<Result<Report, Cancelled>, ActivityExecutionError> {
+fn unless_cancelled(report: Result<Report, ActivityExecutionError>) -> WorkflowResult<Result<Report, Cancelled>> {
     match report {
         Ok(report) => Ok(Ok(report)),
         Err(ActivityExecutionError::Cancelled(_)) => Ok(Err(Cancelled)),
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }

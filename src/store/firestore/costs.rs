@@ -107,7 +107,9 @@ impl FirestoreStore {
     ) -> Result<Vec<(String, ChargeRow)>, StoreError> {
         let causes = self.causes(&entries).await?;
         for (job, row) in &mut entries {
-            if let Some(cause) = causes.get(&(job.clone(), row.attempt)) {
+            if row.cause == ledger::RECORDED
+                && let Some(cause) = causes.get(&(job.clone(), row.attempt))
+            {
                 row.cause.clone_from(cause);
             }
         }
@@ -116,7 +118,8 @@ impl FirestoreStore {
 
     /// What became of the money of each attempt: only the jobs know.
     async fn causes(&self, entries: &[(String, ChargeRow)]) -> Result<HashMap<(String, u32), String>, StoreError> {
-        let mut jobs: Vec<&str> = entries.iter().map(|(job, _)| job.as_str()).collect();
+        let mut jobs: Vec<&str> =
+            entries.iter().filter(|(_, row)| row.cause == ledger::RECORDED).map(|(job, _)| job.as_str()).collect();
         jobs.sort_unstable();
         jobs.dedup();
         jobs.retain(|id| crate::jobs::JobId::new(*id).is_ok());

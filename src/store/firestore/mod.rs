@@ -18,11 +18,14 @@ mod document;
 mod doubt;
 mod emulator;
 mod errors;
+mod export;
 mod health;
+mod import;
 mod ledger;
 mod listener;
 mod options;
 mod page;
+mod plain;
 mod query;
 mod queue;
 mod rebuild;
@@ -45,6 +48,7 @@ pub use client::Usage;
 pub use options::FirestoreOptions;
 pub use rebuild::Difference;
 
+use super::contract::{ExportPage, ExportQuery, Record, SumDifference, Verdict};
 use super::{CostQuery, Counts, Due, Page, PageQuery, Save, Store, StoreError, Watch};
 use crate::costs::CostReport;
 use crate::jobs::{Job, JobId};
@@ -148,6 +152,20 @@ impl Store for FirestoreStore {
         self.cost_report(&query).await
     }
 
+    async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<Verdict>, StoreError> {
+        self.take_over(&records, dry_run).await
+    }
+
+    async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {
+        self.export_page(&query).await
+    }
+
+    async fn check_sums(&self, correct: bool) -> Result<Option<Vec<SumDifference>>, StoreError> {
+        let differences = self.compare_sums(correct).await?;
+        let told = |Difference { what, kept, counted }| SumDifference { what, kept, counted };
+        Ok(Some(differences.into_iter().map(told).collect()))
+    }
+
     async fn watch(&self) -> Result<Box<dyn Watch>, StoreError> {
         let session = self.session();
         session.live().await?;
@@ -155,3 +173,6 @@ impl Store for FirestoreStore {
         Ok(Box::new(FirestoreWatch { waiting: shared.board.register(), shared, _session: session }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -214,7 +214,7 @@ impl FirestoreStore {
         }
     }
 
-    fn write_entries(&self, job: &Job, entries: &[Entry]) -> Vec<Write> {
+    pub(super) fn write_entries(&self, job: &Job, entries: &[Entry]) -> Vec<Write> {
         let write = |entry: &Entry| match entry {
             Entry::Delete(collection, id) => Write {
                 operation: Some(Operation::Delete(self.shared.client.name(collection, id))),
@@ -233,7 +233,7 @@ impl FirestoreStore {
         entries.iter().map(write).collect()
     }
 
-    fn write_sums(
+    pub(super) fn write_sums(
         &self,
         months: BTreeMap<String, Vec<FieldTransform>>,
         shard: Option<&Shard<'_>>,

@@ -27,6 +27,7 @@ use super::value::{self, Fields, content, kind};
 use crate::jobs::{Job, JobId, Spec, Stage, StageName, sha256_hex, text};
 
 pub(super) use foreign::dollars;
+pub(super) use request::fingerprint;
 pub(super) use write::{Draft, float};
 
 /// Bytes of a document to which a run can still be added.
@@ -122,9 +123,7 @@ pub(super) fn read(document: &Document, defaults: &Defaults) -> Option<Reading> 
     let id = JobId::new(document.name.rsplit('/').next()?).ok()?;
     let revision = document.update_time.as_ref().map_or(0, value::nanoseconds);
     let content = match content(&document.fields, "darkroom") {
-        None => {
-            foreign::read(&id, document, defaults).map(|job| (Vec::new(), request::fingerprint(&document.fields), job))
-        }
+        None => foreign::read(&id, document, defaults).map(|job| (Vec::new(), fingerprint(&document.fields), job)),
         Some(ValueType::MapValue(map)) => own::read(&id, document, &map.fields, defaults),
         Some(other) => Err(format!("darkroom is {}; it must be a map", kind(other))),
     };

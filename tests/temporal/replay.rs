@@ -1,0 +1,104 @@
+//! Histories of the past against the workflow of today. What was recorded is what somebody's running jobs look like: where one of
+//! them no longer replays, read "Changing the workflow" in `src/engine/temporal/mod.rs` before anything else.
+//!
+//! `cargo test --test integration temporal::replay::record -- --ignored` records them anew, for a version that is released.
+
+use std::path::{Path, PathBuf};
+
+use darkroom::engine::temporal::workflow::ImageGeneration;
+use temporalio_client::{
+    Client, ClientOptions, Connection, ConnectionOptions, UntypedWorkflow, WorkflowFetchHistoryOptions, WorkflowHistory,
+};
+use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions};
+
+use crate::support::{House, path_text, temporal_server};
+
+use super::changed;
+use super::worker::{Worker, events, until, until_runs, until_status};
+
+/// What each history tells.
+const STORIES: [&str; 5] = ["well", "rested", "woken", "cancelled", "failed"];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories")
+}
+
+fn history(story: &str) -> WorkflowHistory {
+    let bytes = std::fs::read(folder().join(format!("{story}.json"))).unwrap();
+    WorkflowHistory::from_json(&bytes).unwrap()
+}
+
+#[tokio::test]
+async fn recorded_histories_replay() {
+    let options = WorkflowReplayerOptions::new().register_workflow::<ImageGeneration>().unwrap().build();
+    let replayer = WorkflowReplayer::new(options).unwrap();
+    for story in STORIES {
+        replayer.replay_workflow(history(story)).await.unwrap_or_else(|error| panic!("{story}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn a_changed_workflow_does_not_replay() {
+    let shorter = WorkflowReplayerOptions::new().register_workflow::<changed::WithoutMemo>().unwrap().build();
+    let other = WorkflowReplayerOptions::new().register_workflow::<changed::OtherOrder>().unwrap().build();
+    for options in [shorter, other] {
+        let replayer = WorkflowReplayer::new(options).unwrap();
+        let error = replayer.replay_workflow(history("well")).await.unwrap_err().to_string();
+        assert!(error.contains("ondeterminis"), "{error}");
+    }
+}
+
+/// Makes a job of that prompt and returns its id.
+fn order(house: &House, prompt: &str) -> String {
+    let line = format!(r#"{{"prompt": "{prompt}", "model": "flux-2-klein-4b", "width": 64, "height": 64}}"#);
+    let file = house.file("one.jsonl", &line);
+    crate::support::ids(&house.json(&["submit", "--json", "--file", path_text(&file)])).remove(0)
+}
+
+async fn client(address: &str, namespace: &str) -> Client {
+    let options = ConnectionOptions::new(format!("http://{address}").parse::<url::Url>().unwrap()).build();
+    let connection = Connection::connect(options).await.unwrap();
+    Client::new(connection, ClientOptions::new(namespace).build()).unwrap()
+}
+
+#[test]
+#[ignore = "writes the histories anew"]
+fn record() {
+    let server = temporal_server::shared().expect("the server is installed");
+    let mut house = House::new();
+    let namespace = server.furnish(&mut house);
+    house.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "2");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let client = runtime.block_on(client(&server.address(), &namespace));
+    let keep = |story: &str, id: &str| {
+        let handle = client.get_workflow_handle::<UntypedWorkflow>(format!("image-gen-{id}"));
+        let history = handle.fetch_history(WorkflowFetchHistoryOptions::default());
+        // In the SDK's own form: it cannot read what the command line prints.
+        let bytes = runtime.block_on(history.to_json()).unwrap();
+        let history: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        std::fs::write(folder().join(format!("{story}.json")), history.to_string() + "\n").unwrap();
+    };
+    let (well, rested, failed) =
+        (order(&house, "a lighthouse"), order(&house, "a fox [sim:429*2]"), order(&house, "a crowd [sim:moderated]"));
+    Worker::start(&house, &["--until-idle"]).done();
+    keep("well", &well);
+    keep("rested", &rested);
+    keep("failed", &failed);
+    house.set("DARKROOM_BUDGET_DAILY_USD", "0.001");
+    let woken = order(&house, "a bowl of plums");
+    let worker = Worker::start(&house, &[]);
+    until("the rest", || super::worker::job(&house, &woken)["hold"]["kind"] == "budget");
+    until("its timer", || events(server, &namespace, &woken).iter().any(|event| event == "TIMER_STARTED"));
+    worker.leave();
+    house.set("DARKROOM_BUDGET_DAILY_USD", "5");
+    Worker::start(&house, &["--until-idle"]).done();
+    keep("woken", &woken);
+    house.set("DARKROOM_SIMULATOR_SPEED", "0.001");
+    let cancelled = order(&house, "a slow river");
+    let worker = Worker::start(&house, &[]);
+    until_status(&house, &cancelled, "generating");
+    server.tell(&namespace, &["workflow", "cancel", "--workflow-id", &format!("image-gen-{cancelled}")]);
+    until_runs(server, &namespace, &cancelled, &["CANCELED"]);
+    worker.leave();
+    keep("cancelled", &cancelled);
+}
