@@ -15,6 +15,10 @@ mod crashes;
 mod dev;
 #[cfg(all(unix, feature = "firestore"))]
 mod firestore_faults;
+#[cfg(all(unix, feature = "firestore"))]
+mod firestore_strangers;
+#[cfg(all(unix, feature = "firestore", feature = "gcs"))]
+mod foreign;
 mod hostile;
 mod metrics;
 mod portability;

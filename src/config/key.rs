@@ -49,6 +49,8 @@ pub enum Key {
     NoColor,
     /// Where a worker serves metrics and health.
     MetricsAddress,
+    /// Which of the project's Firestore databases.
+    FirestoreDatabase,
     /// What URL a picture in Cloud Storage gets.
     BucketUrl,
     /// The data contract's name of the Cloud Storage bucket.
@@ -89,7 +91,7 @@ pub enum Key {
 
 impl Key {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::Context,
         Self::Provider,
         Self::Store,
@@ -113,6 +115,7 @@ impl Key {
         Self::Ascii,
         Self::NoColor,
         Self::MetricsAddress,
+        Self::FirestoreDatabase,
         Self::BucketUrl,
         Self::FirebaseStorageBucket,
         Self::GoogleApplicationCredentials,
@@ -159,6 +162,7 @@ impl Key {
             Self::Ascii => ("ascii", "DARKROOM_ASCII"),
             Self::NoColor => ("no_color", "NO_COLOR"),
             Self::MetricsAddress => ("metrics_address", "DARKROOM_METRICS_ADDRESS"),
+            Self::FirestoreDatabase => ("firestore_database", "DARKROOM_FIRESTORE_DATABASE"),
             Self::BucketUrl => ("bucket_url", "DARKROOM_BUCKET_URL"),
             Self::FirebaseStorageBucket => ("firebase_storage_bucket", "FIREBASE_STORAGE_BUCKET"),
             Self::GoogleApplicationCredentials => ("google_application_credentials", "GOOGLE_APPLICATION_CREDENTIALS"),

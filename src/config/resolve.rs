@@ -170,6 +170,7 @@ impl Reader<'_> {
 
     /// In the order of `Key`.
     fn google(&mut self) -> Result<GoogleSettings, ConfigError> {
+        let database = self.or(Key::FirestoreDatabase, google::DEFAULT_DATABASE.to_owned(), google::database)?;
         let bucket_url = self.or(Key::BucketUrl, BucketUrl::default(), BucketUrl::from_str)?;
         let bucket = self.optional(Key::FirebaseStorageBucket, google::word)?;
         let credentials = self.path(Key::GoogleApplicationCredentials, None)?;
@@ -180,6 +181,7 @@ impl Reader<'_> {
         let storage_emulator = self.optional(Key::StorageEmulatorHost, google::word)?;
         Ok(GoogleSettings {
             project,
+            database,
             credentials,
             credentials_in_environment,
             firestore_emulator,

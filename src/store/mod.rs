@@ -12,10 +12,11 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::{ExportPage, ExportQuery, Record, SumDifference, Verdict};
 pub use errors::StoreError;
-pub use query::{Change, CostQuery, Counts, Due, Order, PageQuery};
+pub use query::{Change, CostQuery, Counts, Due, Order, Page, PageQuery, Place};
 
 use crate::costs::{Budget, CostReport};
 use crate::jobs::{Job, JobId};
@@ -43,13 +44,12 @@ pub trait Store: Send + Sync + 'static {
     /// When the next job that is not yet due will be; `None` where none waits. Claims that run out count.
     async fn next_due(&self, query: Due) -> Result<Option<chrono::DateTime<chrono::Utc>>, StoreError>;
 
-    /// Jobs for people, in an order, a page at a time.
-    async fn page(&self, query: PageQuery) -> Result<Vec<Job>, StoreError>;
+    /// Jobs for people, in an order, a page at a time, and what stands between them that cannot be read.
+    async fn look(&self, query: PageQuery) -> Result<Page, StoreError>;
 
-    /// The documents that `page` passes over for the same query because they cannot be read: ids, with one clean line each. A
-    /// store that reports them by `watch` alone answers none.
-    async fn unreadable(&self, _query: PageQuery) -> Result<Vec<(JobId, String)>, StoreError> {
-        Ok(Vec::new())
+    /// The jobs of that page alone.
+    async fn page(&self, query: PageQuery) -> Result<Vec<Job>, StoreError> {
+        Ok(self.look(query).await?.jobs)
     }
 
     /// How many jobs there are in each stage.
@@ -81,6 +81,11 @@ pub trait Store: Send + Sync + 'static {
 pub trait Watch: Send {
     /// Waits for at least one change; returns at most a few hundred, each job once in its newest version. Cancel-safe.
     async fn next(&mut self) -> Result<Vec<Change>, StoreError>;
+
+    /// How long ago it was last certain that nothing is missed. A file is always certain.
+    fn silent_for(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// One compare-and-set write.

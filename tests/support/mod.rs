@@ -3,6 +3,8 @@
 pub mod books;
 #[cfg(all(unix, feature = "firestore"))]
 pub mod firestore_emulator;
+#[cfg(all(unix, feature = "firestore"))]
+pub mod firestore_stranger;
 #[cfg(feature = "gcs")]
 pub mod gcs_fake;
 #[cfg(feature = "gcs")]

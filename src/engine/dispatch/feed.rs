@@ -13,7 +13,7 @@ use super::overview::Overview;
 use super::{Event, Ports, Settings};
 use crate::engine::{Audience, Link, backoff};
 use crate::jobs::{Job, StageName};
-use crate::store::{Change, Order, PageQuery, StoreError};
+use crate::store::{Change, Order, PageQuery, StoreError, Watch};
 
 /// Jobs that changed.
 pub(in crate::engine) type Hint = Vec<Arc<Job>>;
@@ -61,7 +61,6 @@ pub(super) fn start(
         refresh,
         changed: true,
         money: true,
-        down: None,
         added_up: None,
     };
     tokio::spawn(async move {
@@ -82,30 +81,40 @@ struct Reader {
     refresh: Arc<Notify>,
     changed: bool,
     money: bool,
-    /// Since when the changes cannot be followed, and how often that was tried.
-    down: Option<(DateTime<Utc>, u32)>,
     added_up: Option<Instant>,
 }
 
 impl Reader {
     async fn run(&mut self) {
+        // How old the data is: tries that fail make it no newer.
+        let mut since = self.ports.clock.now();
+        let mut failures = 0;
         loop {
-            let Err(error) = self.follow().await;
+            let before = since;
+            let Err(error) = self.follow(&mut since).await;
+            if since != before {
+                failures = 0;
+            }
             tracing::warn!("the store's changes cannot be followed: {error}");
-            let now = self.ports.clock.now();
-            let (since, failures) = *self.down.get_or_insert((now, 0));
-            self.down = Some((since, failures + 1));
             self.say(Event::Link(Link::Down { since, reason: error.to_string() })).await;
             tokio::time::sleep(backoff(failures, None, rand::random()).min(FOLLOW_AGAIN_AFTER)).await;
+            failures += 1;
         }
     }
 
-    async fn follow(&mut self) -> Result<std::convert::Infallible, StoreError> {
+    /// Follows the changes until that fails; `since` becomes the time until which all were heard of.
+    async fn follow(&mut self, since: &mut DateTime<Utc>) -> Result<std::convert::Infallible, StoreError> {
         // First listen, then read: what changes in between is told twice rather than never.
         let mut watch = self.ports.store.watch().await?;
         self.first_pages().await?;
-        self.down = None;
         self.say(Event::Link(Link::Live)).await;
+        let Err(error) = self.listen(&mut *watch).await;
+        let silent = chrono::Duration::from_std(watch.silent_for()).unwrap_or_default();
+        *since = self.ports.clock.now() - silent;
+        Err(error)
+    }
+
+    async fn listen(&mut self, watch: &mut dyn Watch) -> Result<std::convert::Infallible, StoreError> {
         loop {
             let due = self.next_sum();
             tokio::select! {
@@ -127,9 +136,9 @@ impl Reader {
             ..newest.clone()
         };
         for query in [newest, active] {
-            let jobs = self.ports.store.page(query.clone()).await?;
-            self.say(Event::Jobs(jobs.into_iter().map(Arc::new).collect())).await;
-            for (id, reason) in self.ports.store.unreadable(query).await? {
+            let page = self.ports.store.look(query).await?;
+            self.say(Event::Jobs(page.jobs.into_iter().map(Arc::new).collect())).await;
+            for (id, reason) in page.unreadable {
                 self.say(Event::Unreadable { id, reason }).await;
             }
         }

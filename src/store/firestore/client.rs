@@ -143,8 +143,23 @@ impl Client {
         .map_err(|status| errors::of_status(&status))
     }
 
+    /// What time it is at the server, by the answer to a question for a document that there may not be.
+    pub(super) async fn server_time(&self, name: String) -> Result<Option<Timestamp>, StoreError> {
+        self.count_reads(1);
+        let mut api = self.api().await?;
+        let request =
+            BatchGetDocumentsRequest { database: self.database.clone(), documents: vec![name], ..Default::default() };
+        self.in_time(async {
+            let mut answers = api.batch_get_documents(request).await?.into_inner();
+            Ok(answers.next().await.transpose()?.and_then(|answer| answer.read_time))
+        })
+        .await?
+        .map_err(|status: Status| errors::of_status(&status))
+    }
+
     /// The answer to a query.
     pub(super) async fn query(&self, query: StructuredQuery) -> Result<Vec<Document>, StoreError> {
+        let asked = query.clone();
         let mut api = self.api().await?;
         let request = RunQueryRequest {
             parent: self.parent(),
@@ -161,7 +176,7 @@ impl Client {
                 Ok(found)
             })
             .await?
-            .map_err(|status| errors::of_status(&status))?;
+            .map_err(|status| errors::of_query(&status, &asked, &self.database))?;
         // A query that finds nothing is billed as one read.
         self.count_reads(found.len().max(1));
         Ok(found)

@@ -13,11 +13,13 @@ mod board;
 mod cap;
 mod client;
 mod costs;
+mod counts;
 mod document;
 mod doubt;
 mod emulator;
 mod errors;
 mod export;
+mod health;
 mod import;
 mod ledger;
 mod listener;
@@ -32,6 +34,7 @@ mod save;
 mod session;
 mod shards;
 mod snapshot;
+mod stretch;
 mod value;
 mod watch;
 
@@ -46,7 +49,7 @@ pub use options::FirestoreOptions;
 pub use rebuild::Difference;
 
 use super::contract::{ExportPage, ExportQuery, Record, SumDifference, Verdict};
-use super::{CostQuery, Counts, Due, PageQuery, Save, Store, StoreError, Watch};
+use super::{CostQuery, Counts, Due, Page, PageQuery, Save, Store, StoreError, Watch};
 use crate::costs::CostReport;
 use crate::jobs::{Job, JobId};
 use board::Board;
@@ -66,7 +69,7 @@ pub struct FirestoreStore {
     reserving: tokio::sync::Mutex<()>,
     months: costs::Months,
     shards: shards::Shards,
-    counted: page::Counted,
+    counted: counts::Counted,
 }
 
 /// What the store and its listener have in common.
@@ -95,7 +98,7 @@ impl FirestoreStore {
             reserving: tokio::sync::Mutex::default(),
             months: costs::Months::default(),
             shards: shards::Shards::default(),
-            counted: page::Counted::default(),
+            counted: counts::Counted::default(),
         }
     }
 
@@ -137,8 +140,8 @@ impl Store for FirestoreStore {
         self.due_next(&query).await
     }
 
-    async fn page(&self, query: PageQuery) -> Result<Vec<Job>, StoreError> {
-        self.page_of(&query).await
+    async fn look(&self, query: PageQuery) -> Result<Page, StoreError> {
+        self.look_at(&query).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
@@ -166,7 +169,8 @@ impl Store for FirestoreStore {
     async fn watch(&self) -> Result<Box<dyn Watch>, StoreError> {
         let session = self.session();
         session.live().await?;
-        Ok(Box::new(FirestoreWatch { waiting: self.shared.board.register(), _session: session }))
+        let shared = Arc::clone(&self.shared);
+        Ok(Box::new(FirestoreWatch { waiting: shared.board.register(), shared, _session: session }))
     }
 }
 

@@ -26,7 +26,7 @@ use tokio::sync::{OnceCell, watch as signal};
 use tokio::task;
 
 use super::contract::{ExportPage, ExportQuery, Record, SumDifference, Verdict};
-use super::{CostQuery, Counts, Due, PageQuery, Save, Store, StoreError, Watch};
+use super::{CostQuery, Counts, Due, Page, PageQuery, Save, Store, StoreError, Watch};
 use crate::costs::CostReport;
 use crate::jobs::{Job, JobId};
 use readers::Readers;
@@ -99,12 +99,8 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| queue::next_due(connection, &query)).await
     }
 
-    async fn page(&self, query: PageQuery) -> Result<Vec<Job>, StoreError> {
-        self.readers.read(move |connection| page::page(connection, &query)).await
-    }
-
-    async fn unreadable(&self, query: PageQuery) -> Result<Vec<(JobId, String)>, StoreError> {
-        self.readers.read(move |connection| page::unreadable(connection, &query)).await
+    async fn look(&self, query: PageQuery) -> Result<Page, StoreError> {
+        self.readers.read(move |connection| page::look(connection, &query)).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
