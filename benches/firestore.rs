@@ -12,9 +12,9 @@
     reason = "a bench prints its figures and stops where it cannot run"
 )]
 
-#[path = "../tests/support/firestore_emulator.rs"]
-#[allow(dead_code, reason = "a fixture of the tests")]
-mod firestore_emulator;
+#[path = "../tests/support/mod.rs"]
+#[allow(dead_code, clippy::expect_used, clippy::panic, missing_docs, reason = "written for the tests")]
+mod support;
 
 #[path = "firestore/costs.rs"]
 mod costs;
@@ -23,7 +23,7 @@ mod rows;
 #[path = "firestore/workers.rs"]
 mod workers;
 
-use firestore_emulator::Emulator;
+use support::firestore_emulator::Emulator;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();

@@ -14,12 +14,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-#[cfg(all(unix, feature = "firestore"))]
-#[path = "../tests/support/firestore_emulator.rs"]
-#[allow(dead_code, clippy::expect_used, reason = "the tests' own fixture")]
-mod firestore_emulator;
+#[path = "../tests/support/mod.rs"]
+#[allow(dead_code, clippy::expect_used, clippy::panic, missing_docs, reason = "written for the tests")]
+mod support;
 
 use serde_json::Value;
+#[cfg(all(unix, feature = "firestore"))]
+use support::firestore_emulator;
 
 fn main() {
     // `cargo test --benches` only wants to know that it builds and starts.

@@ -9,7 +9,7 @@ use darkroom::jobs::{Job, JobId, Spec};
 use darkroom::store::firestore::{FirestoreStore, Usage};
 use darkroom::store::{CostQuery, Store};
 
-use crate::firestore_emulator::{Emulator, fresh_project, store};
+use crate::support::firestore_emulator::{Emulator, fresh_project, store};
 use crate::{rows, workers};
 
 /// Jobs of the measured months.

@@ -18,7 +18,7 @@ use firestore::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::firestore_emulator::{Emulator, fresh_project, store};
+use crate::support::firestore_emulator::{Emulator, fresh_project, store};
 
 const WRITES: usize = 500;
 

@@ -10,7 +10,7 @@ use darkroom::jobs::{Claim, ImageFormat, Job, JobId, ObjectName, Receipt, Spec, 
 use darkroom::store::firestore::FirestoreStore;
 use darkroom::store::{CostQuery, Save, Store};
 
-use crate::firestore_emulator::{Emulator, fresh_project, store};
+use crate::support::firestore_emulator::{Emulator, fresh_project, store};
 
 const WORKERS: usize = 4;
 const SLOTS: usize = 6;

@@ -61,7 +61,6 @@ pub(super) fn start(
         refresh,
         changed: true,
         money: true,
-        down: None,
         added_up: None,
     };
     tokio::spawn(async move {
@@ -82,35 +81,36 @@ struct Reader {
     refresh: Arc<Notify>,
     changed: bool,
     money: bool,
-    /// Since when the changes cannot be followed, and how often that was tried.
-    down: Option<(DateTime<Utc>, u32)>,
     added_up: Option<Instant>,
 }
 
 impl Reader {
     async fn run(&mut self) {
+        // How old the data is: tries that fail make it no newer.
+        let mut since = self.ports.clock.now();
+        let mut failures = 0;
         loop {
-            let Err(error) = self.follow().await;
+            let before = since;
+            let Err(error) = self.follow(&mut since).await;
+            if since != before {
+                failures = 0;
+            }
             tracing::warn!("the store's changes cannot be followed: {error}");
-            let now = self.ports.clock.now();
-            let (since, failures) = *self.down.get_or_insert((now, 0));
-            self.down = Some((since, failures + 1));
             self.say(Event::Link(Link::Down { since, reason: error.to_string() })).await;
             tokio::time::sleep(backoff(failures, None, rand::random()).min(FOLLOW_AGAIN_AFTER)).await;
+            failures += 1;
         }
     }
 
-    /// Follows the changes until that fails.
-    async fn follow(&mut self) -> Result<std::convert::Infallible, StoreError> {
+    /// Follows the changes until that fails; `since` becomes the time until which all were heard of.
+    async fn follow(&mut self, since: &mut DateTime<Utc>) -> Result<std::convert::Infallible, StoreError> {
         // First listen, then read: what changes in between is told twice rather than never.
         let mut watch = self.ports.store.watch().await?;
         self.first_pages().await?;
-        self.down = None;
         self.say(Event::Link(Link::Live)).await;
         let Err(error) = self.listen(&mut *watch).await;
         let silent = chrono::Duration::from_std(watch.silent_for()).unwrap_or_default();
-        // The data is as old as the last word, and tries that fail make it no newer.
-        self.down = Some((self.ports.clock.now() - silent, 0));
+        *since = self.ports.clock.now() - silent;
         Err(error)
     }
 

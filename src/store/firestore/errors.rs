@@ -47,6 +47,24 @@ pub(super) fn of_status(status: &Status) -> StoreError {
     }
 }
 
+/// Whether the request never left this process: there was no connection to send it by.
+pub(super) fn was_not_sent(status: &Status) -> bool {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if error.is::<ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Whether this says nothing about what the server did: the answer was lost, or the server does not know itself.
+pub(super) fn is_no_answer(status: &Status) -> bool {
+    use Code::{Cancelled, DataLoss, DeadlineExceeded, Internal, Unavailable, Unknown};
+    matches!(status.code(), Cancelled | DataLoss | DeadlineExceeded | Internal | Unavailable | Unknown)
+}
+
 /// The same for a query: an index that it lacks is named, with the command that makes it.
 pub(super) fn of_query(status: &Status, query: &StructuredQuery, database: &str) -> StoreError {
     if status.code() != Code::FailedPrecondition || !is_about_index(status) {
@@ -105,24 +123,6 @@ fn is_about_index(status: &Status) -> bool {
 /// Whether it is the database that is not there, and no document.
 pub(super) fn is_about_database(status: &Status) -> bool {
     status.message().contains("does not exist for project")
-}
-
-/// Whether the request never left this process: there was no connection to send it by.
-pub(super) fn was_not_sent(status: &Status) -> bool {
-    let mut cause = status.source();
-    while let Some(error) = cause {
-        if error.is::<ConnectError>() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// Whether this says nothing about what the server did: the answer was lost, or the server does not know itself.
-pub(super) fn is_no_answer(status: &Status) -> bool {
-    use Code::{Cancelled, DataLoss, DeadlineExceeded, Internal, Unavailable, Unknown};
-    matches!(status.code(), Cancelled | DataLoss | DeadlineExceeded | Internal | Unavailable | Unknown)
 }
 
 /// What a failure to connect to `place` comes to.

@@ -141,7 +141,7 @@ impl Store for FirestoreStore {
     }
 
     async fn look(&self, query: PageQuery) -> Result<Page, StoreError> {
-        self.page_at(&query).await
+        self.look_at(&query).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

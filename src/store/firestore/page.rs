@@ -40,7 +40,7 @@ impl FirestoreStore {
         Ok(ids.filter(|id| id.as_str().starts_with(prefix)).collect())
     }
 
-    pub(super) async fn page_at(&self, query: &PageQuery) -> Result<Page, StoreError> {
+    pub(super) async fn look_at(&self, query: &PageQuery) -> Result<Page, StoreError> {
         let mut question = Query::of(JOBS);
         if !query.stages.is_empty() {
             question = question.one_of("status", statuses(&query.stages).into_iter().map(value::text));

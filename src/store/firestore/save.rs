@@ -114,7 +114,7 @@ impl FirestoreStore {
         let job = Job::clone(&save.job);
         let base = match self.shared.board.base(&job.id, job.revision) {
             Some(base) => base,
-            None => match self.look_at(&job).await? {
+            None => match self.look_for(&job).await? {
                 There::Before(base) => base,
                 There::Saved(revision) => return Ok(revision),
             },
@@ -130,7 +130,7 @@ impl FirestoreStore {
         loop {
             // A try of which nobody knows is looked for before the next one is made.
             if doubt.exists()
-                && let Some(There::Saved(revision)) = doubt.settle(self.look_at(&change.job).await)?
+                && let Some(There::Saved(revision)) = doubt.settle(self.look_for(&change.job).await)?
             {
                 return Ok(revision);
             }
@@ -172,7 +172,7 @@ impl FirestoreStore {
         drop(shard);
         match status.code() {
             Code::Aborted => Ok(Tried::Crossed),
-            Code::FailedPrecondition | Code::NotFound | Code::AlreadyExists => match self.look_at(job).await? {
+            Code::FailedPrecondition | Code::NotFound | Code::AlreadyExists => match self.look_for(job).await? {
                 There::Saved(revision) => Ok(Tried::Saved(revision)),
                 // Not the job was changed: another reservation was made under the same cap.
                 There::Before(_) if guard.is_some() => Ok(Tried::Crossed),
@@ -184,7 +184,7 @@ impl FirestoreStore {
 
     /// What a save of that job would replace. Where the document holds that very job already, an earlier try was carried out and its
     /// acknowledgement lost. Errors: `NotFound`, `Conflict`, `Unreadable`.
-    async fn look_at(&self, job: &Job) -> Result<There, StoreError> {
+    async fn look_for(&self, job: &Job) -> Result<There, StoreError> {
         let id = &job.id;
         let found = self.shared.client.get(vec![self.shared.client.name(JOBS, id.as_str())]).await?;
         let reading = found.first().and_then(|document| self.read(document));
