@@ -74,7 +74,6 @@ pub(super) fn store(config: &Config) -> Result<Arc<dyn Store>, WiringError> {
 
 /// There is none in this build.
 #[cfg(not(feature = "firestore"))]
-#[expect(clippy::unused_async, reason = "the same shape as with Firestore")]
 pub async fn store_health(_: &Config) -> Option<StoreHealth> {
     None
 }

@@ -51,12 +51,12 @@ async fn what_has_no_date_stands_behind_what_has_one_and_is_named_once() {
     let Some(emulator) = emulator().await else { return };
     let project = fresh_project();
     let dated: Vec<String> = (0..20).map(|number| format!("dated-{number:02}")).collect();
-    let mut documents: Vec<_> = dated.iter().zip(0..).map(|(id, number)| old(id, minute(number))).collect();
+    let mut documents: Vec<_> = dated.iter().zip(0..).map(|(id, number)| old(id, &minute(number))).collect();
     for number in 0..10 {
-        documents.push(old(&format!("text-{number}"), json!({"stringValue": format!("2026-10-0{number}T00:00:00Z")})));
-        documents.push(old(&format!("number-{number}"), json!({"integerValue": number.to_string()})));
-        documents.push(old(&format!("map-{number}"), json!({"mapValue": {}})));
-        documents.push(old(&format!("null-{number}"), json!({"nullValue": null})));
+        documents.push(old(&format!("text-{number}"), &json!({"stringValue": format!("2026-10-0{number}T00:00:00Z")})));
+        documents.push(old(&format!("number-{number}"), &json!({"integerValue": number.to_string()})));
+        documents.push(old(&format!("map-{number}"), &json!({"mapValue": {}})));
+        documents.push(old(&format!("null-{number}"), &json!({"nullValue": null})));
     }
     Stranger::new(emulator, &project).write(&documents).await;
     let store = store(emulator, &project);
@@ -84,7 +84,7 @@ async fn what_has_no_date_stands_behind_what_has_one_and_is_named_once() {
 async fn a_search_without_a_hit_reads_so_far_and_says_how_far() {
     let Some(emulator) = emulator().await else { return };
     let project = fresh_project();
-    let mut documents: Vec<_> = (0..3_000).map(|number| old(&format!("job-{number:04}"), minute(number))).collect();
+    let mut documents: Vec<_> = (0..3_000).map(|number| old(&format!("job-{number:04}"), &minute(number))).collect();
     documents[10].1["prompt"] = json!({"stringValue": "a WHALE"});
     Stranger::new(emulator, &project).write(&documents).await;
     let store = store(emulator, &project);
@@ -106,7 +106,7 @@ async fn a_search_without_a_hit_reads_so_far_and_says_how_far() {
 async fn another_database_of_the_project_is_another_world() {
     let Some(emulator) = emulator().await else { return };
     let project = fresh_project();
-    Stranger::in_database(emulator, &project, "archive").write(&[old("there", minute(0))]).await;
+    Stranger::in_database(emulator, &project, "archive").write(&[old("there", &minute(0))]).await;
     let mut named = options(emulator, &project);
     named.database = "archive".to_owned();
     let (named, default) = (FirestoreStore::connect(named), store(emulator, &project));
@@ -121,17 +121,18 @@ async fn an_old_document_beyond_the_newest_is_heard_when_somebody_asks_again() {
     let project = fresh_project();
     let stranger = Stranger::new(emulator, &project);
     // Texts sort behind all times: they must not fill up what is listened to as the newest either.
-    let mut documents: Vec<_> = (0..120).map(|number| old(&format!("job-{number:03}"), minute(number))).collect();
-    let texts = (0..60).map(|number| old(&format!("text-{number:03}"), json!({"stringValue": "2020-01-01T00:00:00Z"})));
+    let mut documents: Vec<_> = (0..120).map(|number| old(&format!("job-{number:03}"), &minute(number))).collect();
+    let texts =
+        (0..60).map(|number| old(&format!("text-{number:03}"), &json!({"stringValue": "2020-01-01T00:00:00Z"})));
     documents.extend(texts);
     stranger.write(&documents).await;
     let store = store(emulator, &project);
     let mut watch = store.watch().await.unwrap();
-    let mut again = old("job-000", minute(0));
+    let mut again = old("job-000", &minute(0));
     again.1["status"] = json!({"stringValue": "pending_art_generation"});
     stranger.write(&[again]).await;
     // And the newest of all is approved by somebody.
-    let mut newest = old("job-119", minute(119));
+    let mut newest = old("job-119", &minute(119));
     newest.1["tab"] = json!({"integerValue": "1"});
     stranger.write(&[newest]).await;
     let (mut asked, mut heard) = (None, false);
