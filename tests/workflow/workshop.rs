@@ -260,6 +260,10 @@ pub struct Engine {
 }
 
 impl Engine {
+    pub fn of(handle: EngineHandle) -> Self {
+        Self { handle }
+    }
+
     pub async fn order(&self, command: Command) {
         self.handle.commands.send(command).await.expect("the engine takes orders");
     }
