@@ -86,6 +86,23 @@ fn a_server_that_is_down_is_said_once_and_waited_for() {
 }
 
 #[test]
+fn a_worker_that_cannot_work_yet_works_as_soon_as_it_can() {
+    let Some(server) = temporal_server::TemporalServer::start(None) else { return };
+    let mut house = House::new();
+    server.furnish(&mut house);
+    house.set("TEMPORAL_NAMESPACE", "made-later");
+    house.queue(2);
+    let worker = Worker::start(&house, &["--until-idle"]);
+    // Long enough for its first tries to break.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    server.tell("made-later", &["operator", "namespace", "create"]);
+    let output = worker.ended();
+    let said = crate::support::text(&output.stderr);
+    assert!(output.status.success() && said.contains("made-later is not found"), "{said}");
+    assert_eq!(books::check(&house, 2), 2);
+}
+
+#[test]
 fn events_of_a_job_that_goes_well_are_few() {
     let Some((house, namespace, server)) = house("instant") else { return };
     let ids = house.queue(1);

@@ -33,8 +33,10 @@ async fn slots_can_be_added_while_tickets_are_open_and_the_fleet_is_told() {
     engine.until("the fleet", is_fleet).await;
     assert_eq!(workshop.job(&ids[1]).await.stage_name(), StageName::Queued, "there is one slot");
     engine.order(Command::SetSlots(3)).await;
-    for id in &ids[1..] {
-        engine.until_stage(id, StageName::Generating).await;
+    for id in &ids {
+        while workshop.job(id).await.stage_name() != StageName::Generating {
+            engine.until("a change", |event| matches!(event, Event::Jobs(_) | Event::Slots { .. })).await;
+        }
     }
     engine.stop().await;
     assert_eq!(books::bill(&workshop.house).values().map(|(times, _)| times).sum::<usize>(), 3, "one order each");
