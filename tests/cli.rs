@@ -11,7 +11,7 @@ use std::process::Stdio;
 
 use crate::support::{House, text};
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 16] = [
     &[],
     &["worker"],
     &["submit"],
@@ -22,6 +22,9 @@ const COMMANDS: [&[&str]; 13] = [
     &["jobs", "cancel"],
     &["jobs", "approve"],
     &["costs"],
+    &["costs", "rebuild"],
+    &["import"],
+    &["export"],
     &["simulate"],
     &["doctor"],
     &["completions"],

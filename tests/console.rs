@@ -113,7 +113,7 @@ fn before_anything_is_heard_and_without_any_job() {
         snapshot(&format!("connecting_{width}x{height}"), Studio::empty(width, height, &options(true)));
         let mut studio = Studio::empty(width, height, &options(true));
         studio.event(Event::Link(Link::Live));
-        studio.event(Event::Older { jobs: Vec::new(), end: true });
+        studio.event(Event::Older { jobs: Vec::new(), next: None });
         studio.event(Event::Counts(darkroom::store::Counts::default()));
         snapshot(&format!("no_jobs_{width}x{height}"), studio);
     }

@@ -13,8 +13,15 @@ mod console;
 mod crashes;
 #[cfg(unix)]
 mod dev;
+#[cfg(all(unix, feature = "firestore"))]
+mod firestore_faults;
+#[cfg(all(unix, feature = "firestore"))]
+mod firestore_strangers;
+#[cfg(all(unix, feature = "firestore", feature = "gcs"))]
+mod foreign;
 mod hostile;
 mod metrics;
+mod portability;
 mod pty;
 mod simulator;
 mod stages;

@@ -8,6 +8,7 @@ mod pages;
 mod queue;
 mod saving;
 mod sqlite_only;
+mod takeover;
 mod watching;
 
 /// Runs each named rule against fixtures of one adapter.
@@ -52,6 +53,15 @@ macro_rules! store_contract {
             money::costs_are_grouped_in_four_ways,
             money::costs_have_a_beginning_and_an_end,
             money::costs_are_exact_over_any_span,
+            takeover::what_an_old_backend_left_is_taken_over_once,
+            takeover::a_part_of_a_day_holds_imported_costs_to_the_last_digit,
+            takeover::nothing_that_is_there_is_overwritten,
+            takeover::an_entry_without_an_id_is_known_by_its_content,
+            takeover::a_job_of_darkroom_s_own_brings_its_charges_in_any_order,
+            takeover::imported_money_counts_under_a_cap,
+            takeover::what_was_taken_over_is_told_as_it_came,
+            takeover::jobs_of_darkroom_are_told_so_that_nothing_gets_lost,
+            takeover::a_foreign_job_goes_on_here_without_being_paid_twice,
             queue::the_oldest_queued_job_is_due_first,
             queue::what_is_under_way_comes_before_what_is_queued,
             queue::a_claim_keeps_others_off_until_it_runs_out,

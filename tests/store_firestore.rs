@@ -3,6 +3,8 @@
 //! Other programs are played by plain REST requests, which know nothing of ours. A time limit only says that something that must
 //! come did not.
 
+mod months;
+
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::error::CliError;
-use super::{completions, costs, dev, guard, jobs, simulate, submit, worker};
+use super::{completions, costs, dev, export, guard, import, jobs, simulate, submit, worker};
 use crate::config::{Flags, Key};
 
 /// A terminal operations console for image generation. Without a command: the console.
@@ -68,6 +68,10 @@ pub enum Command {
     Jobs(jobs::JobsArgs),
     /// What was spent
     Costs(costs::CostsArgs),
+    /// Take over jobs and costs from a file: CSV, JSON, JSON lines, or a db.json with both
+    Import(import::ImportArgs),
+    /// Write jobs and costs into a file that `import` reads
+    Export(export::ExportArgs),
     /// The simulator of the FLUX API as a server
     Simulate(simulate::SimulateArgs),
     /// The whole stack on this machine: servers, worker and console, with one command

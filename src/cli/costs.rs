@@ -1,9 +1,11 @@
-//! `darkroom costs`: what was spent. Must not add anything up: the store does.
+//! `darkroom costs`: what was spent, and whether the sums that are kept for it agree with the entries. Must not add anything up:
+//! the store does.
 
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Duration, NaiveTime, Utc};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
 
 use super::error::CliError;
 use super::{Session, table};
@@ -14,13 +16,35 @@ use crate::wiring;
 
 /// What was spent
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct CostsArgs {
+    /// Without one: the report
+    #[command(subcommand)]
+    pub command: Option<CostsCommand>,
     /// Today and that many days less one before it, in UTC
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3_660))]
     pub days: u16,
     /// What the lines are
     #[arg(long, value_name = "WHAT", default_value = "model")]
     pub by: By,
+    /// Real money, also where the simulator makes the pictures: imported costs are real
+    #[arg(long)]
+    pub real: bool,
+}
+
+/// What else to do with the books.
+#[derive(Debug, Subcommand)]
+pub enum CostsCommand {
+    /// Add the entries up anew, say where the daily sums differed, and correct them
+    Rebuild(RebuildArgs),
+}
+
+/// Add the entries up anew
+#[derive(Debug, Args)]
+pub struct RebuildArgs {
+    /// Only say where they differ
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// What the lines of a report are.
@@ -49,11 +73,82 @@ impl From<By> for CostGrouping {
 
 /// Prints the report.
 pub async fn run(session: &Session, args: &CostsArgs) -> Result<(), CliError> {
+    if let Some(CostsCommand::Rebuild(args)) = &args.command {
+        return rebuild(session, args).await;
+    }
     let (from, to) = span(Utc::now(), args.days);
-    let simulated = session.config.is_simulated();
+    let simulated = session.config.is_simulated() && !args.real;
     let store = wiring::open_store(&session.config).await?;
-    let report = store.costs(CostQuery { from, to, grouping: args.by.into(), simulated }).await?;
-    session.output.answer(&report, || text(&report, args))
+    let query = CostQuery { from, to, grouping: args.by.into(), simulated };
+    let report = store.costs(query.clone()).await?;
+    // Real money is never in one sum with the simulator's, and never kept from somebody who asks what was spent.
+    let real = if simulated && !session.output.is_json() {
+        Some(store.costs(CostQuery { simulated: false, ..query }).await?).filter(|real| real.count > 0)
+    } else {
+        None
+    };
+    session.output.answer(&report, || text(&report, real.as_ref(), args))
+}
+
+/// The answer of `costs rebuild`.
+#[derive(Debug, Serialize)]
+struct Rebuilt {
+    /// Whether this store keeps sums beside its entries.
+    keeps_sums: bool,
+    /// Whether the sums agree with the entries now.
+    agree: bool,
+    differences: Vec<Difference>,
+}
+
+#[derive(Debug, Serialize)]
+struct Difference {
+    what: String,
+    kept: Sum,
+    counted: Sum,
+}
+
+#[derive(Debug, Serialize)]
+struct Sum {
+    charges: i64,
+    usd: String,
+}
+
+async fn rebuild(session: &Session, args: &RebuildArgs) -> Result<(), CliError> {
+    let store = wiring::open_store(&session.config).await?;
+    let found = store.check_sums(!args.dry_run).await?;
+    let keeps_sums = found.is_some();
+    let sum = |(charges, usd): (i64, String)| Sum { charges, usd };
+    let differences: Vec<Difference> = found
+        .unwrap_or_default()
+        .into_iter()
+        .map(|found| Difference { what: found.what, kept: sum(found.kept), counted: sum(found.counted) })
+        .collect();
+    let agree = differences.is_empty() || !args.dry_run;
+    let rebuilt = Rebuilt { keeps_sums, agree, differences };
+    session.output.answer(&rebuilt, || rebuilt_text(&rebuilt))
+}
+
+fn rebuilt_text(rebuilt: &Rebuilt) -> String {
+    if !rebuilt.keeps_sums {
+        return "There is nothing to rebuild: this store keeps its sums in the same write as each entry.".to_owned();
+    }
+    if rebuilt.differences.is_empty() {
+        return "The daily sums are those of the entries.".to_owned();
+    }
+    let rows = rebuilt.differences.iter().map(|difference| {
+        let Difference { what, kept, counted } = difference;
+        vec![
+            clean_line(what, 120),
+            kept.charges.to_string(),
+            kept.usd.clone(),
+            counted.charges.to_string(),
+            counted.usd.clone(),
+        ]
+    });
+    let heading = ["SUM", "HAD CHARGES", "HAD USD", "ENTRIES", "USD"];
+    let mut text = table::plain(&heading, &[1, 2, 3, 4], rows);
+    text.push_str(if rebuilt.agree { "\n\nThey are corrected." } else { "\n\nNothing was changed." });
+    text
 }
 
 /// Today and the `days - 1` days before it: first instant inside, first instant outside.
@@ -62,7 +157,7 @@ fn span(now: DateTime<Utc>, days: u16) -> (DateTime<Utc>, DateTime<Utc>) {
     (midnight - Duration::days(i64::from(days) - 1), midnight + Duration::days(1))
 }
 
-fn text(report: &CostReport, args: &CostsArgs) -> String {
+fn text(report: &CostReport, real: Option<&CostReport>, args: &CostsArgs) -> String {
     let heading = match args.by {
         By::Model => "MODEL",
         By::Day => "DAY",
@@ -89,6 +184,10 @@ fn text(report: &CostReport, args: &CostsArgs) -> String {
     if report.simulated {
         text.push('\n');
         text.push_str(table::SIMULATED);
+    }
+    if let Some(real) = real {
+        let amount = real.total_usd.display();
+        let _ = write!(text, "\nbeside it, {amount} of real money in {} charges: --real shows it", real.count);
     }
     text
 }

@@ -11,7 +11,9 @@ mod costs;
 mod dev;
 mod doctor;
 mod error;
+mod export;
 mod guard;
+mod import;
 mod interrupt;
 mod jobs;
 mod output;
@@ -106,6 +108,8 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             }
             Some(Command::Jobs(args)) => jobs::run(&session, args.command.unwrap_or_default()).await,
             Some(Command::Costs(args)) => costs::run(&session, &args).await,
+            Some(Command::Import(args)) => import::run(&session, &args).await,
+            Some(Command::Export(args)) => export::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,
             Some(Command::Dev(args)) => dev::run(session, &args, flags).await,
             Some(Command::Doctor) => doctor::run(&session).await,

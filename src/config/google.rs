@@ -13,6 +13,8 @@ use crate::jobs::text::clean_line;
 pub struct GoogleSettings {
     /// `GOOGLE_CLOUD_PROJECT`.
     pub project: Option<String>,
+    /// `DARKROOM_FIRESTORE_DATABASE`; `(default)` almost everywhere.
+    pub database: String,
     /// `GOOGLE_APPLICATION_CREDENTIALS`.
     pub credentials: Option<PathBuf>,
     /// Whether the credentials stand in the real environment, where Google's clients find them by themselves, whatever their
@@ -70,6 +72,21 @@ impl FromStr for BucketUrl {
             },
         }
     }
+}
+
+/// The name that a project's first database has.
+pub(super) const DEFAULT_DATABASE: &str = "(default)";
+
+/// A database's name: `(default)`, or 4 to 63 lower-case letters, digits and hyphens.
+pub(super) fn database(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let named = (4..=63).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if named || text == DEFAULT_DATABASE {
+        return Ok(text.to_owned());
+    }
+    let shown = clean_line(text, 80);
+    Err(format!("'{shown}' is no database: (default), or 4 to 63 lower-case letters, digits and hyphens"))
 }
 
 /// One word: a project, a bucket, a host with its port.

@@ -17,6 +17,8 @@ pub enum Key {
     DataDir,
     /// Tickets open at once.
     Slots,
+    /// How long a worker's claim on a job lasts.
+    LeaseSeconds,
     /// Hard cap of the day.
     BudgetDailyUsd,
     /// Hard cap of the month.
@@ -47,6 +49,8 @@ pub enum Key {
     NoColor,
     /// Where a worker serves metrics and health.
     MetricsAddress,
+    /// Which of the project's Firestore databases.
+    FirestoreDatabase,
     /// What URL a picture in Cloud Storage gets.
     BucketUrl,
     /// The data contract's name of the Cloud Storage bucket.
@@ -87,7 +91,7 @@ pub enum Key {
 
 impl Key {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::Context,
         Self::Provider,
         Self::Store,
@@ -95,6 +99,7 @@ impl Key {
         Self::Engine,
         Self::DataDir,
         Self::Slots,
+        Self::LeaseSeconds,
         Self::BudgetDailyUsd,
         Self::BudgetMonthlyUsd,
         Self::Model,
@@ -110,6 +115,7 @@ impl Key {
         Self::Ascii,
         Self::NoColor,
         Self::MetricsAddress,
+        Self::FirestoreDatabase,
         Self::BucketUrl,
         Self::FirebaseStorageBucket,
         Self::GoogleApplicationCredentials,
@@ -140,6 +146,7 @@ impl Key {
             Self::Engine => ("engine", "DARKROOM_ENGINE"),
             Self::DataDir => ("data_dir", "DARKROOM_DATA_DIR"),
             Self::Slots => ("slots", "DARKROOM_SLOTS"),
+            Self::LeaseSeconds => ("lease_seconds", "DARKROOM_LEASE_SECONDS"),
             Self::BudgetDailyUsd => ("budget_daily_usd", "DARKROOM_BUDGET_DAILY_USD"),
             Self::BudgetMonthlyUsd => ("budget_monthly_usd", "DARKROOM_BUDGET_MONTHLY_USD"),
             Self::Model => ("model", "DARKROOM_MODEL"),
@@ -155,6 +162,7 @@ impl Key {
             Self::Ascii => ("ascii", "DARKROOM_ASCII"),
             Self::NoColor => ("no_color", "NO_COLOR"),
             Self::MetricsAddress => ("metrics_address", "DARKROOM_METRICS_ADDRESS"),
+            Self::FirestoreDatabase => ("firestore_database", "DARKROOM_FIRESTORE_DATABASE"),
             Self::BucketUrl => ("bucket_url", "DARKROOM_BUCKET_URL"),
             Self::FirebaseStorageBucket => ("firebase_storage_bucket", "FIREBASE_STORAGE_BUCKET"),
             Self::GoogleApplicationCredentials => ("google_application_credentials", "GOOGLE_APPLICATION_CREDENTIALS"),

@@ -47,6 +47,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Tickets open at once, at least 1.
     pub slots: usize,
+    /// How long a worker's claim on a job lasts, at least 15 seconds: after that, others take over the jobs of one that is gone.
+    pub lease: std::time::Duration,
     /// Hard caps on spending.
     pub budget: Budget,
     /// The model of a job that names none; `None` is the catalog's first.

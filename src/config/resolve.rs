@@ -17,6 +17,8 @@ use crate::costs::Budget;
 const BFL_API_URL: &str = "https://api.bfl.ai";
 /// Tickets open at once: what the FLUX API takes from one account (rate limits page: 24 active tasks).
 const SLOTS: usize = 24;
+/// Two and a half minutes: an order that takes its whole time ends well before its claim.
+const LEASE_SECONDS: usize = 150;
 const LOG_DAYS: usize = 14;
 /// What is shown of a secret.
 const HIDDEN: &str = "set (hidden)";
@@ -33,6 +35,7 @@ impl Config {
         let engine = reader.or(Key::Engine, EngineKind::Local, EngineKind::from_str)?;
         let data_dir = reader.path(Key::DataDir, sources.data_dir.clone())?.ok_or(ConfigError::NoDataDir)?;
         let slots = reader.or(Key::Slots, SLOTS, |text| parse::count(text, 1, 999))?;
+        let lease = reader.or(Key::LeaseSeconds, LEASE_SECONDS, |text| parse::count(text, 15, 3_600))?;
         let daily = reader.optional(Key::BudgetDailyUsd, parse::usd)?;
         let monthly = reader.optional(Key::BudgetMonthlyUsd, parse::usd)?;
         let model = reader.optional(Key::Model, |text| Ok(text.to_owned()))?;
@@ -60,6 +63,7 @@ impl Config {
             engine,
             data_dir,
             slots,
+            lease: Duration::from_secs(lease as u64),
             budget: Budget { daily, monthly },
             model,
             bfl_api_key,
@@ -166,6 +170,7 @@ impl Reader<'_> {
 
     /// In the order of `Key`.
     fn google(&mut self) -> Result<GoogleSettings, ConfigError> {
+        let database = self.or(Key::FirestoreDatabase, google::DEFAULT_DATABASE.to_owned(), google::database)?;
         let bucket_url = self.or(Key::BucketUrl, BucketUrl::default(), BucketUrl::from_str)?;
         let bucket = self.optional(Key::FirebaseStorageBucket, google::word)?;
         let credentials = self.path(Key::GoogleApplicationCredentials, None)?;
@@ -176,6 +181,7 @@ impl Reader<'_> {
         let storage_emulator = self.optional(Key::StorageEmulatorHost, google::word)?;
         Ok(GoogleSettings {
             project,
+            database,
             credentials,
             credentials_in_environment,
             firestore_emulator,

@@ -115,6 +115,7 @@ fn what_a_setting_cannot_be_is_refused_with_its_origin() {
     for (variable, value, expected) in [
         ("DARKROOM_PROVIDER", "bflx", "'bflx' is none of: simulator, bfl"),
         ("DARKROOM_SLOTS", "0", "whole number from 1"),
+        ("DARKROOM_LEASE_SECONDS", "14", "whole number from 15"),
         ("DARKROOM_BUDGET_DAILY_USD", "lots", "not an amount of dollars"),
         ("BFL_API_URL", "http://api.bfl.ai", "not encrypted"),
         ("DARKROOM_SIMULATOR_SPEED", "-1", "neither 'instant' nor"),

@@ -1,9 +1,8 @@
 //! Owns the orders into the engine: plain data that can be logged, replayed and asserted. Must not carry a closure.
 
-use chrono::{DateTime, Utc};
-
 use super::Action;
 use crate::jobs::{Job, JobId, Spec};
+use crate::store::Place;
 
 /// A job to be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,8 +38,8 @@ pub enum Command {
     LoadPicture(JobId),
     /// Send older jobs than this one (`Event::Older`), at most `limit`; from the newest where `None`.
     LoadOlder {
-        /// Creation time and id of the oldest job that is known.
-        before: Option<(DateTime<Utc>, JobId)>,
+        /// Where the answer before ended.
+        before: Option<Place>,
         /// At most this many.
         limit: usize,
         /// Only those that contain this text.

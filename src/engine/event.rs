@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::costs::{CostReport, Usd};
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
-use crate::store::Counts;
+use crate::store::{Counts, Place};
 
 /// A fact out of the engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,12 +23,12 @@ pub enum Event {
     },
     /// This job is gone from the store.
     Removed(JobId),
-    /// Older jobs, as asked for; `end` when there are none behind them.
+    /// Older jobs, as asked for. Where they are fewer and there is more, looking on costs money: a person decides.
     Older {
         /// Newest first.
         jobs: Vec<Arc<Job>>,
-        /// Nothing older exists.
-        end: bool,
+        /// Where to go on; `None` where nothing older exists.
+        next: Option<Place>,
     },
     /// How many jobs there are in each stage, all of them, not only those that were sent.
     Counts(Counts),

@@ -30,4 +30,4 @@ pub use ports::Ports;
 pub use settings::{Audience, Mode, Settings};
 
 // Part of what the engine tells; the console knows no store.
-pub use crate::store::Counts;
+pub use crate::store::{Counts, Place};

@@ -47,6 +47,15 @@ pub struct Settings {
     pub deadline: Duration,
 }
 
+impl Settings {
+    /// The same with claims of that length, and with submits that end in time before one runs out.
+    #[must_use]
+    pub fn with_lease(self, lease: Duration) -> Self {
+        let longest = Self::default().submit_timeout;
+        Self { lease, submit_timeout: longest.min(lease * 3 / 5), ..self }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

@@ -3,6 +3,7 @@
 //! Every save is a compare-and-set on the job's revision; a job and its charges are saved in one atomic write. Adapters must
 //! not know providers, buckets or engines, and must not change a job.
 
+pub mod contract;
 mod errors;
 #[cfg(feature = "firestore")]
 pub mod firestore;
@@ -11,9 +12,11 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 use std::sync::Arc;
+use std::time::Duration;
 
+use contract::{ExportPage, ExportQuery, Record, SumDifference, Verdict};
 pub use errors::StoreError;
-pub use query::{Change, CostQuery, Counts, Due, Order, PageQuery};
+pub use query::{Change, CostQuery, Counts, Due, Order, Page, PageQuery, Place};
 
 use crate::costs::{Budget, CostReport};
 use crate::jobs::{Job, JobId};
@@ -31,7 +34,8 @@ pub trait Store: Send + Sync + 'static {
     async fn find(&self, prefix: &str, limit: usize) -> Result<Vec<JobId>, StoreError>;
 
     /// Saves the job and all its charges in one durable write, if nobody saved it since it was read; returns the new revision.
-    /// Errors: `Conflict` where somebody did, `OverBudget` where the reservation does not fit under `save.budget`.
+    /// Errors: `Conflict` where somebody did, `OverBudget` where the reservation does not fit under `save.budget`. After
+    /// `Unavailable` the same save may be made again: one that was carried out is recognised.
     async fn save(&self, save: Save) -> Result<u64, StoreError>;
 
     /// What a worker could act on now.
@@ -40,13 +44,12 @@ pub trait Store: Send + Sync + 'static {
     /// When the next job that is not yet due will be; `None` where none waits. Claims that run out count.
     async fn next_due(&self, query: Due) -> Result<Option<chrono::DateTime<chrono::Utc>>, StoreError>;
 
-    /// Jobs for people, in an order, a page at a time.
-    async fn page(&self, query: PageQuery) -> Result<Vec<Job>, StoreError>;
+    /// Jobs for people, in an order, a page at a time, and what stands between them that cannot be read.
+    async fn look(&self, query: PageQuery) -> Result<Page, StoreError>;
 
-    /// The documents that `page` passes over for the same query because they cannot be read: ids, with one clean line each. A
-    /// store that reports them by `watch` alone answers none.
-    async fn unreadable(&self, _query: PageQuery) -> Result<Vec<(JobId, String)>, StoreError> {
-        Ok(Vec::new())
+    /// The jobs of that page alone.
+    async fn page(&self, query: PageQuery) -> Result<Vec<Job>, StoreError> {
+        Ok(self.look(query).await?.jobs)
     }
 
     /// How many jobs there are in each stage.
@@ -54,6 +57,20 @@ pub trait Store: Send + Sync + 'static {
 
     /// What was spent.
     async fn costs(&self, query: CostQuery) -> Result<CostReport, StoreError>;
+
+    /// Takes over documents of other programs and stores, all of this call in few durable writes, each entry of the books with its
+    /// sums in the same one. One verdict for each, in their order; nothing that is there is ever overwritten. Taking the same over
+    /// again writes nothing, so that one that was broken off is finished by doing it once more. A job that is darkroom's own brings
+    /// its charges along; one of another backend does not: its entries are documents of their own. With `dry_run` nothing is
+    /// written. No two records of a call may have the same collection and id.
+    async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<Verdict>, StoreError>;
+
+    /// Documents in the contract's form, a page at a time, always in the same order.
+    async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError>;
+
+    /// Adds the entries up anew and returns where the sums that are kept differed; with `correct` they are right afterwards.
+    /// `None` from a store whose sums cannot differ from its entries.
+    async fn check_sums(&self, correct: bool) -> Result<Option<Vec<SumDifference>>, StoreError>;
 
     /// Changes from now on, those of other processes included. At least once, coalesced, in no promised order.
     async fn watch(&self) -> Result<Box<dyn Watch>, StoreError>;
@@ -64,6 +81,11 @@ pub trait Store: Send + Sync + 'static {
 pub trait Watch: Send {
     /// Waits for at least one change; returns at most a few hundred, each job once in its newest version. Cancel-safe.
     async fn next(&mut self) -> Result<Vec<Change>, StoreError>;
+
+    /// How long ago it was last certain that nothing is missed. A file is always certain.
+    fn silent_for(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// One compare-and-set write.

@@ -32,6 +32,9 @@ pub enum Order {
     OldestFirst,
 }
 
+/// A place in the order of creation: a time and an id.
+pub type Place = (DateTime<Utc>, JobId);
+
 /// Jobs for people.
 #[derive(Debug, Clone)]
 pub struct PageQuery {
@@ -39,8 +42,8 @@ pub struct PageQuery {
     pub stages: Vec<StageName>,
     /// Only those created at this time or later.
     pub since: Option<DateTime<Utc>>,
-    /// Continue behind this job (its creation time and id).
-    pub after: Option<(DateTime<Utc>, JobId)>,
+    /// Continue behind this place: that of a job, or where the page before ended.
+    pub after: Option<Place>,
     /// Only those whose prompt, id, model or tags contain this text, letter case ignored.
     pub search: Option<String>,
     /// Whether hidden ones are wanted too.
@@ -63,6 +66,18 @@ impl Default for PageQuery {
             limit: 100,
         }
     }
+}
+
+/// What a look at the jobs found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Page {
+    /// At most as many as were asked for.
+    pub jobs: Vec<Job>,
+    /// Documents among them that cannot be read, each with one clean line.
+    pub unreadable: Vec<(JobId, String)>,
+    /// Where the next page begins; `None` where nothing follows. A page that is not full and yet has a next one stopped because
+    /// every document that is looked at costs money: whoever asked decides whether to go on.
+    pub next: Option<Place>,
 }
 
 /// How many jobs there are in each stage; stages without jobs may be absent.

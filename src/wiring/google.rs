@@ -18,16 +18,52 @@ use crate::store::Store;
 #[cfg(feature = "firestore")]
 use crate::store::firestore::{FirestoreOptions, FirestoreStore};
 
+/// What a shared store lets this program do, beyond being read. Each is one clean line where it is not well.
+#[derive(Debug, Clone)]
+pub struct StoreHealth {
+    /// Whether documents may be written.
+    pub writes: Result<(), String>,
+    /// Whether the indexes that pages and queues need are there.
+    pub indexes: Result<(), String>,
+    /// How far this machine's clock is before the server's.
+    pub skew: Result<chrono::TimeDelta, String>,
+}
+
 /// Firestore; it connects in the background. Must be called within a tokio runtime.
 #[cfg(feature = "firestore")]
 pub(super) fn store(config: &Config) -> Result<Arc<dyn Store>, WiringError> {
+    Ok(Arc::new(firestore(config)?))
+}
+
+/// Asks Firestore what it lets this program do; nothing is left behind there. `None` for a store on this machine.
+#[cfg(feature = "firestore")]
+pub async fn store_health(config: &Config) -> Option<StoreHealth> {
+    use crate::config::StoreKind;
+    if config.store != StoreKind::Firestore {
+        return None;
+    }
+    let store = firestore(config).ok()?;
+    let line = |error: crate::store::StoreError| error.to_string();
+    Some(StoreHealth {
+        writes: store.may_write().await.map_err(line),
+        indexes: store.has_indexes().await.map_err(line),
+        skew: store.clock_skew().await.map_err(line),
+    })
+}
+
+#[cfg(feature = "firestore")]
+fn firestore(config: &Config) -> Result<FirestoreStore, WiringError> {
     let first = Catalog::builtin().models.first().map(|model| model.name.clone());
     let model = config.model.clone().or(first).unwrap_or_default();
     let mut options = FirestoreOptions::new(config.google_project()?, model);
+    if config.google.firestore_emulator.is_none() {
+        super::identity(config)?;
+    }
+    options.database.clone_from(&config.google.database);
     options.emulator_host.clone_from(&config.google.firestore_emulator);
     options.key_file = config.google.key_file().cloned();
     options.simulated = config.is_simulated();
-    Ok(Arc::new(FirestoreStore::connect(options)))
+    Ok(FirestoreStore::connect(options))
 }
 
 /// That there is none in this build.
@@ -36,10 +72,19 @@ pub(super) fn store(config: &Config) -> Result<Arc<dyn Store>, WiringError> {
     Err(config.left_out(Key::Store).into())
 }
 
+/// There is none in this build.
+#[cfg(not(feature = "firestore"))]
+pub async fn store_health(_: &Config) -> Option<StoreHealth> {
+    None
+}
+
 /// Cloud Storage; nobody is asked yet.
 #[cfg(feature = "gcs")]
 pub(super) async fn bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringError> {
     let google = &config.google;
+    if google.storage_emulator.is_none() {
+        super::identity(config)?;
+    }
     let url = match &google.bucket_url {
         BucketUrl::Public => PublicUrl::Public,
         BucketUrl::Signed => PublicUrl::Signed { lifetime: LONGEST_SIGNED_URL },

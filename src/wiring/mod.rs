@@ -1,5 +1,6 @@
 //! Owns which adapters a configuration means: the only place that names them. Must not decide anything else.
 
+mod credentials;
 mod google;
 mod temporal;
 
@@ -13,6 +14,9 @@ use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
 use crate::config::{BucketKind, Config, ConfigError, EngineKind, ProviderKind, SimulatorSpeed, StoreKind};
 use crate::engine::{Audience, EngineHandle, Mode, Ports, Presence, Settings, SystemClock, local};
+pub use credentials::{CredentialsError, Identity, identity};
+pub use google::{StoreHealth, store_health};
+
 pub use crate::provider::CreditsError;
 use crate::provider::Provider;
 use crate::provider::bfl::{FluxClient, FluxClientError, FluxOptions};
@@ -32,6 +36,9 @@ pub enum WiringError {
     /// The bucket cannot be opened.
     #[error(transparent)]
     Bucket(#[from] BucketError),
+    /// The credentials for Google cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
     /// There is no client of the FLUX API.
     #[error(transparent)]
     Client(#[from] FluxClientError),
@@ -136,7 +143,7 @@ pub async fn open_provider(config: &Config, access: Access) -> Result<WiredProvi
         }
     };
     let mut options = FluxOptions::new(address.clone(), key);
-    options.submit_timeout = Settings::default().submit_timeout;
+    options.submit_timeout = Settings::default().with_lease(config.lease).submit_timeout;
     Ok(WiredProvider { provider: Arc::new(FluxClient::new(options)?), address, simulator })
 }
 
@@ -190,4 +197,5 @@ pub fn settings(config: &Config, mode: Mode, audience: Audience) -> Settings {
         audience,
         ..Settings::default()
     }
+    .with_lease(config.lease)
 }

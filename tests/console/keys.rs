@@ -214,7 +214,7 @@ fn only_what_shows_time_wants_time() {
     let mut studio = Studio::empty(120, 40, &options(true));
     let mut job = Job::new(studio::id(1), Spec::new("flux-dev", "old"), true, studio::ago(3_600 * 5));
     job.cancel(studio::ago(3_600 * 4)).unwrap();
-    studio.event(Event::Older { jobs: vec![Arc::new(job)], end: true });
+    studio.event(Event::Older { jobs: vec![Arc::new(job)], next: None });
     studio.draw();
     studio.now += Duration::seconds(1);
     studio.tell(Message::Tick);
@@ -237,4 +237,33 @@ fn esc_goes_back_one_level_at_a_time() {
     assert!(studio.frame().contains("/ status:done"), "the job is closed, the filter stays");
     studio.press(KeyCode::Esc);
     assert!(!studio.frame().contains("/ status:done"));
+}
+
+#[test]
+fn a_search_that_stopped_says_how_far_it_went_and_goes_on_at_the_end_of_the_list() {
+    let mut studio = Studio::empty(120, 40, &options(true));
+    let place = |hours: i64| Some((studio::ago(3_600 * hours), studio::id(1)));
+    studio.press(KeyCode::Char('/'));
+    for key in "whale".chars() {
+        studio.press(KeyCode::Char(key));
+    }
+    // The first page of all, then the search behind it, which comes back with nothing but a place.
+    let full: Vec<_> = (0..200)
+        .map(|number| Arc::new(Job::new(studio::id(number), Spec::new("flux-dev", "a fox"), true, studio::ago(9))))
+        .collect();
+    let effects = studio.event(Event::Older { jobs: full, next: place(1) });
+    let asked = |effects: &[Effect]| {
+        sends(effects)
+            .iter()
+            .any(|command| matches!(command, Command::LoadOlder { search: Some(text), .. } if text == "whale"))
+    };
+    assert!(asked(&effects));
+    let effects = studio.event(Event::Older { jobs: Vec::new(), next: place(50) });
+    assert!(!asked(&effects), "it does not go on by itself");
+    studio.press(KeyCode::Enter);
+    let far = studio::ago(3_600 * 50).format("%Y-%m-%d %H:%M").to_string();
+    assert!(studio.frame().contains(&format!("looked back to {far}, Down looks on")), "{}", studio.frame());
+    assert!(asked(&studio.press(KeyCode::Down)), "it goes on when somebody wants to see more");
+    studio.event(Event::Older { jobs: Vec::new(), next: None });
+    assert!(!studio.frame().contains("looked back"), "{}", studio.frame());
 }

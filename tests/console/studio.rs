@@ -200,7 +200,7 @@ pub(crate) fn events() -> Vec<Event> {
         Event::Link(Link::Live),
         Event::Slots { used: 4, total: 24 },
         Event::Intake(Intake::Open),
-        Event::Older { jobs: jobs(), end: true },
+        Event::Older { jobs: jobs(), next: None },
         Event::Counts(counts()),
         Event::Costs(Box::new(costs())),
         progress(4, Some(0.6), "Pending"),

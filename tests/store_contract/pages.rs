@@ -35,6 +35,18 @@ pub async fn pages_follow_each_other_without_gap_or_repetition(fixture: Fixture)
             expected.reverse();
         }
         assert_eq!(names(&seen), expected, "{order:?}");
+        // The same by the place that each page names; only the last names none.
+        let (mut seen, mut query) = (Vec::new(), PageQuery { order, limit: 7, ..PageQuery::default() });
+        loop {
+            let page = fixture.store.look(query.clone()).await.unwrap();
+            assert!(page.jobs.len() == 7 || page.next.is_none(), "{order:?}: {} jobs", page.jobs.len());
+            seen.extend(page.jobs);
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(names(&seen), expected, "{order:?}, by places");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The books of both sides: the simulator's own bill, read from its own file, and what darkroom says it spent.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -9,7 +10,12 @@ use super::House;
 
 /// What the simulator billed, by prompt: how often, and how much in dollars.
 pub fn bill(house: &House) -> BTreeMap<String, (usize, Decimal)> {
-    let file = house.data().join("simulator.db");
+    bill_in(&house.data())
+}
+
+/// The same of a simulator that has a directory of its own.
+pub fn bill_in(directory: &Path) -> BTreeMap<String, (usize, Decimal)> {
+    let file = directory.join("simulator.db");
     let ledger = rusqlite::Connection::open(file).expect("the simulator's ledger");
     let mut query = ledger
         .prepare("SELECT tickets.prompt, bill.credits FROM bill JOIN tickets ON tickets.id = bill.ticket")
@@ -41,9 +47,14 @@ pub fn dollars(value: &Value) -> Decimal {
 /// The promise: every job has ended, none is billed twice, and every cent on the bill is explained: by a job that is done (then
 /// the books hold exactly that cent), or by one that says openly that nobody knows (then it is among the unconfirmed).
 pub fn check(house: &House, count: usize) -> usize {
+    check_with(house, &house.data(), count)
+}
+
+/// The same with the bill of a simulator that has a directory of its own.
+pub fn check_with(house: &House, simulator: &Path, count: usize) -> usize {
     let jobs = house.jobs();
     assert_eq!(jobs.len(), count, "no job is lost");
-    let bill = bill(house);
+    let bill = bill_in(simulator);
     let costs = house.json(&["costs", "--json", "--days", "2"]);
     let mut unknown_and_billed = Decimal::ZERO;
     let mut done = 0;

@@ -3,10 +3,14 @@
 pub mod books;
 #[cfg(all(unix, feature = "firestore"))]
 pub mod firestore_emulator;
+#[cfg(all(unix, feature = "firestore"))]
+pub mod firestore_stranger;
 #[cfg(feature = "gcs")]
 pub mod gcs_fake;
 #[cfg(feature = "gcs")]
 pub mod gcs_server;
+#[cfg(all(unix, feature = "firestore"))]
+pub mod line;
 #[cfg(feature = "temporal")]
 pub mod temporal_server;
 

@@ -260,6 +260,7 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// One that was started elsewhere.
     pub fn of(handle: EngineHandle) -> Self {
         Self { handle }
     }

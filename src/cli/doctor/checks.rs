@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use url::Url;
 
-use super::Check;
-use crate::config::{BucketKind, Config, ImagesMode, ProviderKind, StoreKind};
+use super::{Check, google};
+use crate::config::{BucketKind, Config, ImagesMode, ProviderKind};
 use crate::costs::CostGrouping;
 use crate::engine::local::Presence;
 use crate::store::{CostQuery, Due, PageQuery, Store, StoreError};
@@ -22,7 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// All checks, in the order in which one needs the other.
 pub async fn all(config: &Config) -> Vec<Check> {
-    let mut checks = vec![configuration(config), data_dir(config), store(config).await, bucket(config).await];
+    let mut checks = vec![configuration(config), data_dir(config)];
+    checks.extend(google::credentials(config));
+    let documents = store(config).await;
+    // What does not answer needs to be said once.
+    let more = if documents.ok { google::store(config).await } else { Vec::new() };
+    checks.push(documents);
+    checks.extend(more);
+    checks.push(bucket(config).await);
+    checks.extend(google::bucket_clock(config).await);
     checks.extend(provider(config).await);
     checks.push(money(config));
     checks.push(log_dir(config));
@@ -87,10 +95,10 @@ async fn store(config: &Config) -> Check {
         Err(error) => Err(error.to_string()),
     };
     match counted {
-        Ok(jobs) => Check::ok(NAME, format!("{}{jobs} jobs", store_place(config))),
+        Ok(jobs) => Check::ok(NAME, format!("{}{jobs} jobs", google::store_place(config))),
         Err(why) => Check::problem(
             NAME,
-            format!("{}{why}", store_place(config)),
+            format!("{}{why}", google::store_place(config)),
             "the line says what is wrong with the database; jobs cannot be read until then",
         ),
     }
@@ -108,17 +116,7 @@ async fn questions(store: &dyn Store) -> Result<u64, StoreError> {
     Ok(counts.total())
 }
 
-/// Where a shared store is; nothing for one on this machine.
-fn store_place(config: &Config) -> String {
-    match (config.store, &config.google.project) {
-        (StoreKind::Firestore, Some(project)) => {
-            format!("Firestore{}, project {project}: ", emulator(config.google.firestore_emulator.as_ref()))
-        }
-        _ => String::new(),
-    }
-}
-
-fn emulator(host: Option<&String>) -> String {
+pub(super) fn emulator(host: Option<&String>) -> String {
     host.map_or(String::new(), |host| format!(" (emulator at {host})"))
 }
 
@@ -199,7 +197,7 @@ async fn clock(address: &Url) -> Check {
 }
 
 /// What the server says in its `Date` header; any answer has one. The key does not travel along.
-async fn server_time(address: &Url) -> Result<DateTime<Utc>, String> {
+pub(super) async fn server_time(address: &Url) -> Result<DateTime<Utc>, String> {
     let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
     let client = client.map_err(|why| why.to_string())?;
     let answer = client.get(address.clone()).send().await.map_err(|why| why.without_url().to_string())?;

@@ -2,12 +2,16 @@
 
 mod checks;
 mod engine;
+mod google;
 
 use serde::Serialize;
 
 use super::error::CliError;
 use super::{Session, table};
 use crate::jobs::text::clean_line;
+
+/// Characters of a line: a command that makes an index must stand in it whole.
+const LONGEST: usize = 500;
 
 /// What one check found.
 #[derive(Debug, Serialize)]
@@ -28,12 +32,12 @@ struct Diagnosis {
 
 impl Check {
     fn ok(name: &'static str, message: impl Into<String>) -> Self {
-        Self { name, ok: true, message: clean_line(&message.into(), 300), advice: None }
+        Self { name, ok: true, message: clean_line(&message.into(), LONGEST), advice: None }
     }
 
     fn problem(name: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Self {
         let (message, advice) = (message.into(), advice.into());
-        Self { name, ok: false, message: clean_line(&message, 300), advice: Some(clean_line(&advice, 300)) }
+        Self { name, ok: false, message: clean_line(&message, LONGEST), advice: Some(clean_line(&advice, LONGEST)) }
     }
 }
 

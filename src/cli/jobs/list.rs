@@ -1,13 +1,13 @@
 //! `darkroom jobs list`. Must not change a job.
 
-use chrono::Utc;
+use chrono::{SecondsFormat, Utc};
 use clap::Args;
 
 use crate::cli::error::CliError;
 use crate::cli::view::JobView;
 use crate::cli::{Session, output, since, table};
 use crate::jobs::{JobId, StageName};
-use crate::store::PageQuery;
+use crate::store::{PageQuery, Place};
 use crate::wiring;
 
 /// How many are shown where nobody says how many.
@@ -25,6 +25,9 @@ pub struct ListArgs {
     /// Only those created since then: a date, a time (RFC 3339), or an age such as 2h or 3d
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
+    /// Only those created before then
+    #[arg(long, value_name = "WHEN")]
+    pub before: Option<String>,
     /// Only those whose prompt, id, model or tags contain this text
     #[arg(long, value_name = "TEXT")]
     pub search: Option<String>,
@@ -35,7 +38,7 @@ pub struct ListArgs {
 
 impl Default for ListArgs {
     fn default() -> Self {
-        Self { status: Vec::new(), limit: LIMIT, since: None, search: None, hidden: false }
+        Self { status: Vec::new(), limit: LIMIT, since: None, before: None, search: None, hidden: false }
     }
 }
 
@@ -48,13 +51,19 @@ const PAGE: usize = 500;
 /// Prints the jobs.
 pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
     let now = Utc::now();
-    let since = args.since.as_deref().map(|text| since::parse(text, now)).transpose();
-    let since = since.map_err(|why| CliError::Usage(format!("--since: {why}")))?;
+    let time = |flag: &str, text: &Option<String>| {
+        let time = text.as_deref().map(|text| since::parse(text, now)).transpose();
+        time.map_err(|why| CliError::Usage(format!("{flag}: {why}")))
+    };
+    let since = time("--since", &args.since)?;
+    // Before all ids, so that nothing of that instant itself is meant.
+    let before = time("--before", &args.before)?.zip(JobId::new("!").ok());
     let store = wiring::open_store(&session.config).await?;
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let mut query = PageQuery {
         stages: args.status.clone(),
         since,
+        after: before,
         search: args.search.clone(),
         hidden: args.hidden,
         limit: limit.min(PAGE),
@@ -62,18 +71,20 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
     };
     let (mut jobs, mut unreadable) = (Vec::new(), Vec::new());
     loop {
-        let page = store.page(query.clone()).await?;
-        let end = page.len() < query.limit;
-        jobs.extend(page);
-        unreadable.extend(store.unreadable(query.clone()).await?);
-        if end || jobs.len() >= limit {
+        let page = store.look(query.clone()).await?;
+        let stopped = page.jobs.len() < query.limit;
+        jobs.extend(page.jobs);
+        unreadable.extend(page.unreadable);
+        let Some(next) = page.next.filter(|_| jobs.len() < limit) else { break };
+        if stopped {
+            say_stopped(&next);
             break;
         }
-        query.after = jobs.last().map(|job| (job.created_at, job.id.clone()));
+        query.after = Some(next);
         query.limit = (limit - jobs.len()).min(PAGE);
     }
     say_unreadable(&unreadable);
-    let filtered = since.is_some() || args.search.is_some() || !args.status.is_empty();
+    let filtered = since.is_some() || args.before.is_some() || args.search.is_some() || !args.status.is_empty();
     if jobs.is_empty() && !session.output.is_json() {
         return output::write_text(if filtered || !unreadable.is_empty() {
             "No such jobs."
@@ -82,6 +93,14 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
         });
     }
     session.output.answer(&JobView::all(&jobs, now), || table::jobs(&jobs, now, session.output.columns()))
+}
+
+/// Looking at documents costs money: how far it went, and how it goes on.
+fn say_stopped((at, _): &Place) {
+    let at = at.to_rfc3339_opts(SecondsFormat::Micros, true);
+    output::note(&format!(
+        "looked back to {at} only, since each document that is looked at costs: --before {at} goes on"
+    ));
 }
 
 /// On standard error, so that the JSON stays a list of jobs.

@@ -186,6 +186,9 @@ impl App {
 
     fn scroll(&mut self, lines: i64) {
         if self.overlays.is_empty() {
+            if lines > 0 && self.focus == PaneName::Queue && self.queue.is_at_end(&self.board) {
+                self.paging.go_on();
+            }
             self.scroll_pane(self.focus, lines);
         } else {
             self.scroll_overlay(lines);

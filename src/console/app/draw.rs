@@ -91,6 +91,7 @@ impl App {
             board: &self.board,
             status: &self.status,
             filter: (self.filter.as_str(), typing),
+            looked_to: self.paging.halted_at(self.board.filter().search()),
             simulated: self.simulated,
             catalog: self.catalog,
             now: self.now,

@@ -15,8 +15,8 @@ impl App {
                 }
                 self.after_jobs();
             }
-            Event::Older { jobs, end } => {
-                self.paging.on_older(&jobs, end);
+            Event::Older { jobs, next } => {
+                self.paging.on_older(&jobs, next);
                 for job in jobs {
                     self.board.put(job, false, self.now);
                 }

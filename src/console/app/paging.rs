@@ -1,14 +1,15 @@
 //! Owns how far back the list is known, and asks for older jobs as it is scrolled. Must not put jobs on the board.
 //!
 //! A job that is heard of live may be old, so the oldest one that is known says nothing: only the pages that were read do.
+//! A page that did not fill up although there is more was stopped because looking on costs money: a person moves it on.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::App;
-use crate::engine::Command;
-use crate::jobs::{Job, JobId};
+use crate::engine::{Command, Place};
+use crate::jobs::Job;
 
 /// Jobs of one page.
 const PAGE: usize = 200;
@@ -34,13 +35,15 @@ enum Question {
 
 #[derive(Debug, Default, Clone)]
 struct Cursor {
-    before: Option<(DateTime<Utc>, JobId)>,
+    before: Option<Place>,
     end: bool,
+    /// It goes on when a person says so.
+    halted: bool,
 }
 
 impl Paging {
     /// A page came.
-    pub fn on_older(&mut self, jobs: &[Arc<Job>], end: bool) {
+    pub fn on_older(&mut self, jobs: &[Arc<Job>], next: Option<Place>) {
         let Some(question) = self.asked.take() else { return };
         let cursor = match (question, &mut self.found) {
             (Question::Everything, _) => &mut self.everything,
@@ -48,9 +51,29 @@ impl Paging {
             // The filter changed meanwhile: the answer is to a question that nobody asks any more.
             (Question::Containing(_), _) => return,
         };
-        cursor.end = end || jobs.is_empty();
-        if let Some(oldest) = jobs.iter().min_by_key(|job| (job.created_at, &job.id)) {
-            cursor.before = Some((oldest.created_at, oldest.id.clone()));
+        cursor.end = next.is_none();
+        cursor.halted = next.is_some() && jobs.len() < PAGE;
+        cursor.before = next;
+    }
+
+    /// How far back was looked, where a person must say whether to go on: for that text, or for everything.
+    pub fn halted_at(&self, search: Option<&str>) -> Option<DateTime<Utc>> {
+        if self.everything.end {
+            return None;
+        }
+        let cursor = match (search, &self.found) {
+            (None, _) => &self.everything,
+            (Some(text), Some((known, cursor))) if known == text => cursor,
+            (Some(_), _) => return None,
+        };
+        cursor.before.as_ref().filter(|_| cursor.halted).map(|(at, _)| *at)
+    }
+
+    /// A person wants to see more.
+    pub fn go_on(&mut self) {
+        self.everything.halted = false;
+        if let Some((_, cursor)) = &mut self.found {
+            cursor.halted = false;
         }
     }
 
@@ -68,7 +91,9 @@ impl Paging {
             None => &self.everything,
             Some(text) => {
                 if self.found.as_ref().is_none_or(|(known, _)| known != text) {
-                    self.found = Some((text.to_owned(), Cursor::default()));
+                    // What was read is on the board: the search begins behind it.
+                    let before = self.everything.before.clone();
+                    self.found = Some((text.to_owned(), Cursor { before, ..Cursor::default() }));
                 }
                 match &self.found {
                     Some((_, cursor)) => cursor,
@@ -76,7 +101,7 @@ impl Paging {
                 }
             }
         };
-        if cursor.end {
+        if cursor.end || cursor.halted {
             return None;
         }
         self.asked = Some(search.map_or(Question::Everything, |text| Question::Containing(text.to_owned())));
@@ -102,14 +127,17 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::Spec;
+    use crate::jobs::{JobId, Spec};
 
-    fn jobs(times: &[i64]) -> Vec<Arc<Job>> {
-        let job = |seconds: &i64| {
-            let at = DateTime::UNIX_EPOCH + chrono::Duration::seconds(*seconds);
-            Arc::new(Job::new(JobId::new(format!("j{seconds}")).unwrap(), Spec::new("m", "p"), true, at))
-        };
-        times.iter().map(job).collect()
+    /// A full page.
+    fn page(seconds: i64) -> Vec<Arc<Job>> {
+        let at = DateTime::UNIX_EPOCH + chrono::Duration::seconds(seconds);
+        let job = |number| Job::new(JobId::new(format!("j{number}")).unwrap(), Spec::new("m", "p"), true, at);
+        (0..PAGE).map(|number| Arc::new(job(number))).collect()
+    }
+
+    fn place(seconds: i64) -> Place {
+        (DateTime::UNIX_EPOCH + chrono::Duration::seconds(seconds), JobId::new("j").unwrap())
     }
 
     #[test]
@@ -117,12 +145,12 @@ mod tests {
         let mut paging = Paging::default();
         assert!(matches!(paging.next(None), Some(Command::LoadOlder { before: None, .. })));
         assert_eq!(paging.next(None), None, "the first is not answered yet");
-        paging.on_older(&jobs(&[9, 8]), false);
+        paging.on_older(&page(9), Some(place(8)));
         let Some(Command::LoadOlder { before: Some((at, _)), .. }) = paging.next(None) else {
             panic!("no second page")
         };
         assert_eq!(at.timestamp(), 8);
-        paging.on_older(&jobs(&[7]), true);
+        paging.on_older(&page(7), None);
         assert_eq!(paging.next(None), None, "there is nothing behind the end");
         assert_eq!(paging.next(Some("fox")), None, "everything is known: the filter finds it here");
     }
@@ -134,8 +162,26 @@ mod tests {
         paging.not_sent();
         paging.next(Some("fo"));
         paging.found = Some(("whale".into(), Cursor::default()));
-        paging.on_older(&jobs(&[5]), true);
+        paging.on_older(&page(5), None);
         let next = paging.next(Some("whale"));
         assert!(matches!(next, Some(Command::LoadOlder { before: None, .. })), "{next:?}");
+    }
+
+    #[test]
+    fn a_search_that_costs_too_much_waits_for_a_person() {
+        let mut paging = Paging::default();
+        paging.next(None);
+        paging.on_older(&page(9), Some(place(8)));
+        let Some(Command::LoadOlder { before, .. }) = paging.next(Some("whale")) else { panic!("no search") };
+        assert_eq!(before, Some(place(8)), "what is known is not searched again");
+        paging.on_older(&[], Some(place(3)));
+        assert_eq!(paging.next(Some("whale")), None);
+        assert_eq!(paging.halted_at(Some("whale")).map(|at| at.timestamp()), Some(3));
+        assert_eq!(paging.halted_at(Some("fox")), None);
+        paging.go_on();
+        let Some(Command::LoadOlder { before, .. }) = paging.next(Some("whale")) else { panic!("it does not go on") };
+        assert_eq!(before, Some(place(3)));
+        paging.on_older(&[], None);
+        assert_eq!((paging.next(Some("whale")), paging.halted_at(Some("whale"))), (None, None));
     }
 }

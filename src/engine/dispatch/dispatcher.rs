@@ -213,6 +213,7 @@ impl Dispatcher {
             }
             Ok(Err(RunError::Effect(EffectError::Store(error)))) => {
                 tracing::warn!(job = %id, "not saved: {error}");
+                self.candidates.leave(id);
                 self.candidates.pause_for(DOWN_FOR);
             }
             Ok(Err(RunError::Effect(EffectError::Illegal(illegal)))) => {

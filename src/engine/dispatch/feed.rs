@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -12,13 +13,16 @@ use super::overview::Overview;
 use super::{Event, Ports, Settings};
 use crate::engine::{Audience, Link, backoff};
 use crate::jobs::{Job, StageName};
-use crate::store::{Change, Order, PageQuery, StoreError};
+use crate::store::{Change, Order, PageQuery, StoreError, Watch};
 
 /// Jobs that changed.
 pub(in crate::engine) type Hint = Vec<Arc<Job>>;
 
 /// How many jobs a screen gets to begin with.
 const FIRST_PAGE: usize = 500;
+
+/// Longest pause before the changes are followed again: a person who mends a line wants to see it.
+const FOLLOW_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// Counts and costs are added up again at most this often for a screen.
 const ADD_UP_EVERY: Duration = Duration::from_millis(400);
@@ -82,22 +86,35 @@ struct Reader {
 
 impl Reader {
     async fn run(&mut self) {
+        // How old the data is: tries that fail make it no newer.
+        let mut since = self.ports.clock.now();
         let mut failures = 0;
         loop {
-            let since = self.ports.clock.now();
-            let Err(error) = self.follow().await;
+            let before = since;
+            let Err(error) = self.follow(&mut since).await;
+            if since != before {
+                failures = 0;
+            }
             tracing::warn!("the store's changes cannot be followed: {error}");
             self.say(Event::Link(Link::Down { since, reason: error.to_string() })).await;
-            tokio::time::sleep(backoff(failures, None, rand::random())).await;
+            tokio::time::sleep(backoff(failures, None, rand::random()).min(FOLLOW_AGAIN_AFTER)).await;
             failures += 1;
         }
     }
 
-    async fn follow(&mut self) -> Result<std::convert::Infallible, StoreError> {
+    /// Follows the changes until that fails; `since` becomes the time until which all were heard of.
+    async fn follow(&mut self, since: &mut DateTime<Utc>) -> Result<std::convert::Infallible, StoreError> {
         // First listen, then read: what changes in between is told twice rather than never.
         let mut watch = self.ports.store.watch().await?;
         self.first_pages().await?;
         self.say(Event::Link(Link::Live)).await;
+        let Err(error) = self.listen(&mut *watch).await;
+        let silent = chrono::Duration::from_std(watch.silent_for()).unwrap_or_default();
+        *since = self.ports.clock.now() - silent;
+        Err(error)
+    }
+
+    async fn listen(&mut self, watch: &mut dyn Watch) -> Result<std::convert::Infallible, StoreError> {
         loop {
             let due = self.next_sum();
             tokio::select! {
@@ -119,9 +136,9 @@ impl Reader {
             ..newest.clone()
         };
         for query in [newest, active] {
-            let jobs = self.ports.store.page(query.clone()).await?;
-            self.say(Event::Jobs(jobs.into_iter().map(Arc::new).collect())).await;
-            for (id, reason) in self.ports.store.unreadable(query).await? {
+            let page = self.ports.store.look(query).await?;
+            self.say(Event::Jobs(page.jobs.into_iter().map(Arc::new).collect())).await;
+            for (id, reason) in page.unreadable {
                 self.say(Event::Unreadable { id, reason }).await;
             }
         }

@@ -45,6 +45,8 @@ pub(super) struct Candidates {
     gone: Vec<WorkerId>,
     gone_at: Option<Instant>,
     avoided: HashSet<JobId>,
+    /// Jobs of this worker that it stopped running because the store did not answer: no claim has to run out for them.
+    left: HashSet<JobId>,
     /// Left alone until then.
     aside: HashMap<JobId, Instant>,
 }
@@ -63,6 +65,7 @@ impl Candidates {
             gone: Vec::new(),
             gone_at: None,
             avoided: HashSet::new(),
+            left: HashSet::new(),
             aside: HashMap::new(),
         }
     }
@@ -80,6 +83,7 @@ impl Candidates {
                 let fits = queued || job.stage_name() != StageName::Queued;
                 if fits && self.is_free(&job, &taking) {
                     self.nothing_waits = false;
+                    self.left.remove(&job.id);
                     return Ok(Some(job));
                 }
             }
@@ -99,7 +103,10 @@ impl Candidates {
         self.aside.retain(|_, until| *until > now);
         let limit = BATCH.max(taking.free) + taking.running.len() + self.avoided.len() + self.aside.len();
         let at = self.ports.clock.now();
-        let due = Due { now: at, simulated: self.simulated, queued, gone: self.gone.clone(), limit };
+        let mut due = Due { now: at, simulated: self.simulated, queued, gone: self.gone.clone(), limit };
+        if !self.left.is_empty() {
+            due.gone.push(taking.presence.worker().clone());
+        }
         let jobs = self.ports.store.due(due.clone()).await?;
         let (full, none) = (jobs.len() >= limit, jobs.is_empty());
         self.list = jobs.into_iter().filter(|job| self.is_free(job, taking)).collect();
@@ -119,7 +126,12 @@ impl Candidates {
     }
 
     fn is_free(&self, job: &Job, taking: &Taking<'_>) -> bool {
-        let taken = taking.running.contains_key(&job.id) || self.avoided.contains(&job.id);
+        let holds = job
+            .claim
+            .as_ref()
+            .is_some_and(|claim| &claim.worker == taking.presence.worker() && claim.holds(self.ports.clock.now()))
+            && !self.left.contains(&job.id);
+        let taken = holds || taking.running.contains_key(&job.id) || self.avoided.contains(&job.id);
         !taken && self.aside.get(&job.id).is_none_or(|until| *until <= Instant::now())
     }
 
@@ -169,6 +181,11 @@ impl Candidates {
     /// Leave this one alone for a while: it runs elsewhere.
     pub(super) fn set_aside(&mut self, id: JobId, time: Duration) {
         self.aside.insert(id, Instant::now() + time);
+    }
+
+    /// It was left as it is, under this worker's claim or not: the store did not answer.
+    pub(super) fn leave(&mut self, id: JobId) {
+        self.left.insert(id);
     }
 
     /// Never take this one again in this process.

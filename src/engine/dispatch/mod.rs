@@ -49,6 +49,7 @@ pub(super) struct Bench {
     /// Hears what effects say while they run.
     pub(super) observer: Arc<dyn Observer>,
     /// Facts for the screen.
+    #[cfg_attr(not(feature = "temporal"), expect(dead_code, reason = "only a fleet has something to tell by itself"))]
     pub(super) facts: mpsc::Sender<Event>,
 }
 

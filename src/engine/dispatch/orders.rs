@@ -161,9 +161,8 @@ async fn release(ports: &Ports, desk: &Desk, simulated: bool) -> Result<(), Stor
             limit: 500,
             ..PageQuery::default()
         };
-        let page = ports.store.page(query).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = Some((last.created_at, last.id.clone()));
+        let looked = ports.store.look(query).await?;
+        let page = looked.jobs;
         let ids = |wanted: &dyn Fn(&Job) -> bool| -> Vec<JobId> {
             page.iter().filter(|job| wanted(job)).map(|job| job.id.clone()).collect()
         };
@@ -173,6 +172,10 @@ async fn release(ports: &Ports, desk: &Desk, simulated: bool) -> Result<(), Stor
         // Nobody here will ever run these; without a word they would seem to be forgotten.
         let strangers = ids(&|job| job.simulated != simulated && job.hold() != Some(&Hold::OtherProvider));
         desk.set_hold(strangers, Some(Hold::OtherProvider)).await?;
+        after = looked.next;
+        if after.is_none() {
+            return Ok(());
+        }
     }
 }
 
@@ -198,13 +201,13 @@ async fn older(
 ) {
     let limit = limit.clamp(1, 1_000);
     let query = PageQuery { after: before, limit, search, ..PageQuery::default() };
-    match ports.store.page(query.clone()).await {
-        Ok(jobs) => {
-            let end = jobs.len() < limit;
-            for (id, reason) in ports.store.unreadable(query).await.unwrap_or_default() {
+    match ports.store.look(query).await {
+        Ok(page) => {
+            for (id, reason) in page.unreadable {
                 say(facts, Event::Unreadable { id, reason }).await;
             }
-            say(facts, Event::Older { jobs: jobs.into_iter().map(Arc::new).collect(), end }).await;
+            let jobs = page.jobs.into_iter().map(Arc::new).collect();
+            say(facts, Event::Older { jobs, next: page.next }).await;
         }
         Err(error) => say(facts, notice(NoticeLevel::Error, format!("Older jobs cannot be read: {error}"))).await,
     }

@@ -2,6 +2,7 @@
 //! Must not send an order.
 
 use chrono::{DateTime, Duration, Utc};
+use tokio_util::sync::CancellationToken;
 
 use super::{EffectError, Effects, jitter};
 use crate::costs::OverBudget;
@@ -16,7 +17,7 @@ const BUDGET_LOOK: Duration = Duration::minutes(5);
 impl Effects {
     /// Queued → Submitting, durably; returns the order that may now be sent once. `None` where the job went elsewhere: put off,
     /// or rejected.
-    pub(super) async fn begin(&self, job: &mut Job) -> Result<Option<Order>, EffectError> {
+    pub(super) async fn begin(&self, job: &mut Job, stop: &CancellationToken) -> Result<Option<Order>, EffectError> {
         crash::point("before_reserve");
         let now = self.now();
         let order = match self.order(job).await {
@@ -37,7 +38,7 @@ impl Effects {
         let budget = Some(self.settings.budget).filter(crate::costs::Budget::is_limited);
         let queued = job.clone();
         job.begin_submit(self.fresh_claim(now), estimate.amount, now)?;
-        match self.save_under(job, budget).await {
+        match self.save_note(job, budget, stop).await {
             Ok(()) => Ok(Some(order)),
             Err(StoreError::OverBudget(over)) => {
                 *job = queued;

@@ -105,7 +105,7 @@ impl Effects {
                     if stop.is_cancelled() {
                         return Ok(Ran::Stopped);
                     }
-                    self.begin_and_submit(&mut job).await?;
+                    self.begin_and_submit(&mut job, stop).await?;
                     if job.stage_name() == StageName::Queued {
                         return Ok(Ran::PutOff);
                     }
@@ -130,8 +130,8 @@ impl Effects {
     }
 
     /// A queued job: everything before the POST, and the POST, where nothing speaks against it.
-    pub(super) async fn begin_and_submit(&self, job: &mut Job) -> Result<(), EffectError> {
-        match self.begin(job).await? {
+    pub(super) async fn begin_and_submit(&self, job: &mut Job, stop: &CancellationToken) -> Result<(), EffectError> {
+        match self.begin(job, stop).await? {
             Some(order) => self.submit(job, order).await,
             None => Ok(()),
         }

@@ -1,12 +1,18 @@
 //! Owns the saving of a job: one compare-and-set, and the firm one behind a POST. Must not change what is saved.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::{EffectError, Effects, jitter};
 use crate::costs::{Budget, Usd};
 use crate::engine::{Ended, backoff};
 use crate::jobs::{Job, Receipt, Stage, StageName};
 use crate::store::{Save, StoreError};
+
+/// Longest pause before a note is saved again.
+const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 impl Effects {
     /// Saves the job as it is; on success it carries its new revision.
@@ -29,6 +35,28 @@ impl Effects {
     pub(super) async fn save_under(&self, job: &mut Job, budget: Option<Budget>) -> Result<(), StoreError> {
         job.revision = self.ports.store.save(Save { job: Arc::new(job.clone()), budget }).await?;
         Ok(())
+    }
+
+    /// Saves the note that a POST may happen. Where nobody can say whether it was written, it is saved again until somebody can: this
+    /// worker alone knows that nothing was sent, and whoever found the note later would have to call the order's outcome unknown.
+    pub(super) async fn save_note(
+        &self,
+        job: &mut Job,
+        budget: Option<Budget>,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        let mut tries = 0;
+        loop {
+            let error = match self.save_under(job, budget).await {
+                Err(error @ StoreError::Unavailable(_)) => error,
+                answer => return answer,
+            };
+            tracing::warn!(job = %job.id, attempt = job.attempt_number(), "the order is not sent yet: {error}");
+            tokio::select! {
+                () = stop.cancelled() => return Err(error),
+                () = tokio::time::sleep(backoff(tries, None, jitter()).min(NOTE_AGAIN_AFTER)) => tries += 1,
+            }
+        }
     }
 
     /// Saves what became of a POST. Money may have moved, so a store that does not answer is asked until it does; only the end

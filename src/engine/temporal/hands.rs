@@ -145,10 +145,11 @@ impl Hands {
         };
         match (job.stage_name(), &Report::of(&job, self.now()).next) {
             (StageName::Queued, Next::Submit) => {
-                if self.leaving.borrow().is_cancelled() {
+                let leaving = self.leaving.borrow().clone();
+                if leaving.is_cancelled() {
                     return Err(Again::Leaving);
                 }
-                let ordered = self.effects.begin_and_submit(&mut job).await;
+                let ordered = self.effects.begin_and_submit(&mut job, &leaving).await;
                 self.told(&job, ordered).await
             }
             (StageName::Submitting, _) => {

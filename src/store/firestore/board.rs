@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -36,6 +37,8 @@ struct State {
     finished: u64,
     /// The newest write of our own that a listener must hear of.
     written: Option<Instant>,
+    /// When the listener last had a proof that it hears.
+    good: Option<Instant>,
 }
 
 struct Seen {
@@ -148,6 +151,16 @@ impl Board {
     pub(super) fn active(&self) -> Option<Vec<Arc<Job>>> {
         let state = self.state();
         state.complete.then(|| state.active.values().cloned().collect())
+    }
+
+    /// The listener heard something, or found that there was nothing to hear.
+    pub(super) fn line_is_good(&self) {
+        self.state().good = Some(Instant::now());
+    }
+
+    /// How long ago that was.
+    pub(super) fn silent_for(&self) -> Duration {
+        self.state().good.map_or(Duration::ZERO, |good| good.elapsed())
     }
 
     /// The newest write of our own that must be heard of, if there is one.

@@ -20,7 +20,7 @@ use firestore::gcloud_sdk::tonic::{Response, Status, Streaming};
 use firestore::gcloud_sdk::{GoogleAuthHeaders, GoogleAuthMiddleware, prost_types::Timestamp};
 use firestore::{FirestoreDb, FirestoreDbOptions};
 use futures::StreamExt;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::super::StoreError;
 use super::emulator::EmulatorCredentials;
@@ -36,8 +36,12 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// How long a request waits for a connection that is still being made.
 const CONNECTING: Duration = Duration::from_secs(3);
 
-/// Largest pause between two tries to connect.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// One try to connect must not take longer: behind a dead line it would take as long as the system tries.
+const OPENING: Duration = Duration::from_secs(10);
+
+/// Pauses between two tries to connect.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 type Api = FirestoreClient<GoogleAuthMiddleware>;
 
@@ -58,9 +62,20 @@ enum Link {
     Up(Box<FirestoreDb>),
 }
 
+/// What became of a commit.
+pub(super) enum Committed {
+    /// It is durable; update times in the order of the writes.
+    Done(Vec<Timestamp>),
+    /// The server's own answer: nothing of it was written.
+    Refused(Status),
+    /// No answer came: it may be done, or may still be.
+    Unknown(StoreError),
+}
+
 /// The requests.
 pub(super) struct Client {
     link: watch::Receiver<Link>,
+    silent: Arc<Notify>,
     database: String,
     reads: AtomicU64,
     writes: AtomicU64,
@@ -71,8 +86,9 @@ impl Client {
     pub(super) fn start(options: &FirestoreOptions) -> Arc<Self> {
         let (sender, link) = watch::channel(Link::Down("the connection is being made".to_owned()));
         let database = format!("projects/{}/databases/{}", options.project, options.database);
-        tokio::spawn(connect(options.clone(), sender));
-        Arc::new(Self { link, database, reads: AtomicU64::new(0), writes: AtomicU64::new(0) })
+        let silent = Arc::new(Notify::new());
+        tokio::spawn(connect(options.clone(), sender, Arc::clone(&silent)));
+        Arc::new(Self { link, silent, database, reads: AtomicU64::new(0), writes: AtomicU64::new(0) })
     }
 
     /// The full name of a document.
@@ -113,7 +129,7 @@ impl Client {
         let mut api = self.api().await?;
         let request =
             BatchGetDocumentsRequest { database: self.database.clone(), documents: names, ..Default::default() };
-        in_time(async {
+        self.in_time(async {
             let mut answers = api.batch_get_documents(request).await?.into_inner();
             let mut found = Vec::new();
             while let Some(answer) = answers.next().await {
@@ -127,24 +143,40 @@ impl Client {
         .map_err(|status| errors::of_status(&status))
     }
 
+    /// What time it is at the server, by the answer to a question for a document that there may not be.
+    pub(super) async fn server_time(&self, name: String) -> Result<Option<Timestamp>, StoreError> {
+        self.count_reads(1);
+        let mut api = self.api().await?;
+        let request =
+            BatchGetDocumentsRequest { database: self.database.clone(), documents: vec![name], ..Default::default() };
+        self.in_time(async {
+            let mut answers = api.batch_get_documents(request).await?.into_inner();
+            Ok(answers.next().await.transpose()?.and_then(|answer| answer.read_time))
+        })
+        .await?
+        .map_err(|status: Status| errors::of_status(&status))
+    }
+
     /// The answer to a query.
     pub(super) async fn query(&self, query: StructuredQuery) -> Result<Vec<Document>, StoreError> {
+        let asked = query.clone();
         let mut api = self.api().await?;
         let request = RunQueryRequest {
             parent: self.parent(),
             query_type: Some(run_query_request::QueryType::StructuredQuery(query)),
             ..Default::default()
         };
-        let found = in_time(async {
-            let mut answers = api.run_query(request).await?.into_inner();
-            let mut found = Vec::new();
-            while let Some(answer) = answers.next().await {
-                found.extend(answer?.document);
-            }
-            Ok(found)
-        })
-        .await?
-        .map_err(|status| errors::of_status(&status))?;
+        let found = self
+            .in_time(async {
+                let mut answers = api.run_query(request).await?.into_inner();
+                let mut found = Vec::new();
+                while let Some(answer) = answers.next().await {
+                    found.extend(answer?.document);
+                }
+                Ok(found)
+            })
+            .await?
+            .map_err(|status| errors::of_query(&status, &asked, &self.database))?;
         // A query that finds nothing is billed as one read.
         self.count_reads(found.len().max(1));
         Ok(found)
@@ -167,77 +199,116 @@ impl Client {
             )),
             ..Default::default()
         };
-        let count = in_time(async {
-            let mut answers = api.run_aggregation_query(request).await?.into_inner();
-            let mut count = 0;
-            while let Some(answer) = answers.next().await {
-                if let Some(result) = answer?.result {
-                    count = value::integer_of(&result.aggregate_fields, "n").unwrap_or(count);
+        let count = self
+            .in_time(async {
+                let mut answers = api.run_aggregation_query(request).await?.into_inner();
+                let mut count = 0;
+                while let Some(answer) = answers.next().await {
+                    if let Some(result) = answer?.result {
+                        count = value::integer_of(&result.aggregate_fields, "n").unwrap_or(count);
+                    }
                 }
-            }
-            Ok(u64::try_from(count).unwrap_or(0))
-        })
-        .await?
-        .map_err(|status: Status| errors::of_status(&status))?;
+                Ok(u64::try_from(count).unwrap_or(0))
+            })
+            .await?
+            .map_err(|status: Status| errors::of_status(&status))?;
         // One read for each thousand index entries that were counted.
         self.count_reads(usize::try_from(count.div_ceil(1_000).max(1)).unwrap_or(usize::MAX));
         Ok(count)
     }
 
     /// Commits all writes or none. The inner result is the server's own answer: update times in the order of the writes, or a
-    /// status; an outer error means that nobody knows whether it was done.
+    /// status; an outer error means that nobody knows whether it was done, or that it never left.
     pub(super) async fn commit(&self, writes: Vec<Write>) -> Result<Result<Vec<Timestamp>, Status>, StoreError> {
+        match self.send(writes).await? {
+            Committed::Done(times) => Ok(Ok(times)),
+            Committed::Refused(status) => Ok(Err(status)),
+            Committed::Unknown(error) => Err(error),
+        }
+    }
+
+    /// Commits all writes or none, and tells apart what is known of it. Errors: it was not sent.
+    pub(super) async fn send(&self, writes: Vec<Write>) -> Result<Committed, StoreError> {
         let mut api = self.api().await?;
         let count = writes.len() as u64;
         let request = CommitRequest { database: self.database.clone(), writes, ..Default::default() };
-        let answer = in_time(api.commit(request)).await?;
-        Ok(answer.map(|answer| {
-            self.writes.fetch_add(count, Ordering::Relaxed);
-            let answer = answer.into_inner();
-            let committed = answer.commit_time.unwrap_or_default();
-            answer.write_results.into_iter().map(|result| result.update_time.unwrap_or(committed)).collect()
-        }))
+        let answer = match self.in_time(api.commit(request)).await {
+            Ok(answer) => answer,
+            Err(error) => return Ok(Committed::Unknown(error)),
+        };
+        match answer {
+            Ok(answer) => {
+                self.writes.fetch_add(count, Ordering::Relaxed);
+                let answer = answer.into_inner();
+                let committed = answer.commit_time.unwrap_or_default();
+                let times = answer.write_results.into_iter().map(|result| result.update_time.unwrap_or(committed));
+                Ok(Committed::Done(times.collect()))
+            }
+            Err(status) if errors::was_not_sent(&status) => Err(errors::of_status(&status)),
+            Err(status) if errors::is_no_answer(&status) => Ok(Committed::Unknown(errors::of_status(&status))),
+            Err(status) => Ok(Committed::Refused(status)),
+        }
     }
 
     /// Opens a stream of changes for these requests; it stays open as long as both sides want.
     pub(super) async fn listen(&self, requests: Vec<ListenRequest>) -> Result<Streaming<ListenResponse>, StoreError> {
         let mut api = self.api().await?;
         let requests = futures::stream::iter(requests).chain(futures::stream::pending());
-        in_time(api.listen(requests)).await?.map(Response::into_inner).map_err(|status| errors::of_status(&status))
+        self.in_time(api.listen(requests)).await?.map(Response::into_inner).map_err(|status| errors::of_status(&status))
     }
 
     pub(super) fn database(&self) -> String {
         self.database.clone()
     }
+
+    /// The connection does not answer: another is made. A line can be cut without a word, and would be believed in for minutes.
+    pub(super) fn renew(&self) {
+        self.silent.notify_one();
+    }
+
+    async fn in_time<T>(&self, request: impl Future<Output = T>) -> Result<T, StoreError> {
+        tokio::time::timeout(DEADLINE, request).await.map_err(|_| {
+            self.renew();
+            StoreError::Unavailable(format!("no answer from Firestore within {} seconds", DEADLINE.as_secs()))
+        })
+    }
 }
 
-async fn in_time<T>(request: impl Future<Output = T>) -> Result<T, StoreError> {
-    tokio::time::timeout(DEADLINE, request)
-        .await
-        .map_err(|_| StoreError::Unavailable(format!("no answer from Firestore within {} seconds", DEADLINE.as_secs())))
-}
-
-/// Tries until it is connected or nobody waits any more. A channel that was up once reconnects by itself.
-async fn connect(options: FirestoreOptions, link: watch::Sender<Link>) {
-    let mut pause = Duration::from_millis(100);
+/// Connects until nobody needs it any more. A channel that breaks connects again by itself; one that was given up for silent is
+/// replaced, and serves until then.
+async fn connect(options: FirestoreOptions, link: watch::Sender<Link>, silent: Arc<Notify>) {
+    let mut pause = SHORTEST_PAUSE;
     loop {
         let connected = tokio::select! {
-            connected = connect_once(&options) => connected,
+            connected = tokio::time::timeout(OPENING, connect_once(&options)) => connected,
             () = link.closed() => return,
         };
         match connected {
-            Ok(db) => {
+            Ok(Ok(db)) => {
                 link.send_replace(Link::Up(Box::new(db)));
-                return;
+                pause = SHORTEST_PAUSE;
+                tokio::select! {
+                    () = silent.notified() => tracing::debug!("Firestore is silent: another connection is made"),
+                    () = link.closed() => return,
+                }
+                continue;
             }
-            Err(error) => {
+            Err(_) => tracing::debug!("no connection to Firestore within {} seconds", OPENING.as_secs()),
+            Ok(Err(error)) => {
                 let place = options
                     .emulator_host
                     .as_deref()
                     .map_or(GOOGLE.to_owned(), |host| format!("the Firestore emulator at {host}"));
                 let reason = errors::of_connection(&error, &place);
                 tracing::debug!("no connection to Firestore yet: {reason}");
-                link.send_replace(Link::Down(reason));
+                // What was up once may come back by itself.
+                link.send_if_modified(|link| {
+                    let news = matches!(link, Link::Down(_));
+                    if news {
+                        *link = Link::Down(reason);
+                    }
+                    news
+                });
             }
         }
         tokio::select! {

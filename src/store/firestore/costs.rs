@@ -1,5 +1,5 @@
 //! Owns the cost report: whole days from the daily sums, the ends of a span that begins or ends within a day from the entries.
-//! A report over whole days reads one document for each month that has charges.
+//! A report over whole days reads one document for each month that has charges, and a few for the month that is booked into.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,13 +9,16 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 
 use super::super::{CostQuery, StoreError};
 use super::ledger::{self, COSTS, ChargeRow, OPEN};
-use super::query::{NAME, Query};
-use super::rollup::{self, ROLLUPS, Sums};
-use super::{FirestoreStore, JOBS, value};
+use super::query::Query;
+use super::rollup::{self, Sums};
+use super::{FirestoreStore, JOBS, shards, value};
 use crate::costs::CostReport;
 
 /// Job documents that are looked up at once for what became of their money.
 const AT_ONCE: usize = 300;
+
+/// The longest span that a screen asks for again and again.
+const SCREEN_DAYS: u64 = 30;
 
 /// The ids of the first and the last month.
 type Bounds = (String, String);
@@ -31,11 +34,9 @@ impl FirestoreStore {
         let (first, last) = whole_days(query.from, query.to);
         let mut sums = Sums::new();
         if first < last {
-            for month in self.months(first, last, query.simulated).await? {
-                let of_span =
-                    rollup::read_month(&month).into_iter().filter(|(key, _)| (first..last).contains(&key.day));
-                sums.extend(of_span);
-            }
+            let months = self.months(first, last, query.simulated).await?;
+            sums = rollup::read(&months);
+            sums.retain(|key, _| (first..last).contains(&key.day));
             for (from, to) in [(query.from, midnight(first)), (midnight(last), query.to)] {
                 self.add_entries(&mut sums, from, to, query.simulated).await?;
             }
@@ -48,17 +49,20 @@ impl FirestoreStore {
 
     /// The months that touch those days. While a listener is open, they are read again only after something changed.
     async fn months(&self, first: NaiveDate, last: NaiveDate, simulated: bool) -> Result<Vec<Document>, StoreError> {
-        let bounds = (rollup::month_id(first, simulated), rollup::month_id(last - Days::new(1), simulated));
         let version = self.shared.board.version();
+        // A screen asks for the day, the week and the month: one look is for all of them.
+        let first = if version.is_some() { first.min(last - Days::new(SCREEN_DAYS)) } else { first };
+        let bounds = (rollup::month_id(first, simulated), rollup::month_id(last - Days::new(1), simulated));
         if let Some(version) = version {
             let known = self.months.known.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some((_, months)) = known.get(&bounds).filter(|(read_at, _)| *read_at == version) {
                 return Ok(months.clone());
             }
         }
-        let bound = |id: &str| value::reference(self.shared.client.name(ROLLUPS, id));
-        let query = Query::of(ROLLUPS).at_least(NAME, bound(&bounds.0)).at_most(NAME, bound(&bounds.1));
-        let months = self.shared.client.query(query.order(NAME, false).build()).await?;
+        let client = &self.shared.client;
+        let months = client.query(shards::of_months(client, &bounds.0, &bounds.1)).await?;
+        // Whoever reads an ended month that is still in parts makes it one read for those who come after.
+        shards::fold(client, &self.shards, &months, Utc::now().date_naive()).await;
         if let Some(version) = version {
             let mut known = self.months.known.lock().unwrap_or_else(PoisonError::into_inner);
             known.retain(|_, (read_at, _)| *read_at == version);
@@ -103,7 +107,9 @@ impl FirestoreStore {
     ) -> Result<Vec<(String, ChargeRow)>, StoreError> {
         let causes = self.causes(&entries).await?;
         for (job, row) in &mut entries {
-            if let Some(cause) = causes.get(&(job.clone(), row.attempt)) {
+            if row.cause == ledger::RECORDED
+                && let Some(cause) = causes.get(&(job.clone(), row.attempt))
+            {
                 row.cause.clone_from(cause);
             }
         }
@@ -112,7 +118,8 @@ impl FirestoreStore {
 
     /// What became of the money of each attempt: only the jobs know.
     async fn causes(&self, entries: &[(String, ChargeRow)]) -> Result<HashMap<(String, u32), String>, StoreError> {
-        let mut jobs: Vec<&str> = entries.iter().map(|(job, _)| job.as_str()).collect();
+        let mut jobs: Vec<&str> =
+            entries.iter().filter(|(_, row)| row.cause == ledger::RECORDED).map(|(job, _)| job.as_str()).collect();
         jobs.sort_unstable();
         jobs.dedup();
         jobs.retain(|id| crate::jobs::JobId::new(*id).is_ok());

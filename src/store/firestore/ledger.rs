@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use firestore::gcloud_sdk::google::firestore::v1::Document;
+use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use serde_json::Value as Json;
 
 use super::document::dollars;
@@ -18,6 +19,9 @@ pub(super) const COSTS: &str = "costs";
 
 /// Charges that are no costs yet, or never will be.
 pub(super) const OPEN: &str = "darkroom_charges";
+
+/// The cause of an entry whose job alone knows it.
+pub(super) const RECORDED: &str = "recorded";
 
 /// One charge in the books; at most one for each job, attempt and service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,6 +187,13 @@ pub(super) fn read_entry(document: &Document) -> Result<(String, ChargeRow), Str
     let exact = text_of(more, "amount").and_then(|amount| amount.parse().ok());
     let known = [Basis::Estimated, Basis::Quoted, Basis::Settled, Basis::Unknown, Basis::Unconfirmed];
     let basis = text_of(more, "basis").and_then(|name| known.into_iter().find(|basis| basis.as_str() == name));
+    let is = |name: &str, yes: bool| value::content(more, name) == Some(&ValueType::BooleanValue(yes));
+    // Of history that was imported no job here knows what became of the money: the entry itself says it.
+    let cause = match integer_of(more, "attempt").is_none() && is("imported_historical", true) {
+        true if is("success", false) => "failed",
+        true if is("success", true) || service == Service::GoogleStorage => "picture",
+        _ => RECORDED,
+    };
     let row = ChargeRow {
         attempt: integer_of(more, "attempt").and_then(|number| u32::try_from(number).ok()).unwrap_or(1),
         service,
@@ -192,11 +203,8 @@ pub(super) fn read_entry(document: &Document) -> Result<(String, ChargeRow), Str
         at: time_of(fields, "timestamp")
             .or_else(|| text_of(fields, "timestamp")?.parse().ok())
             .ok_or("timestamp is missing or no time")?,
-        simulated: matches!(
-            value::content(more, "simulated"),
-            Some(firestore::gcloud_sdk::google::firestore::v1::value::ValueType::BooleanValue(true))
-        ),
-        cause: "recorded".to_owned(),
+        simulated: is("simulated", true),
+        cause: cause.to_owned(),
     };
     Ok((text_of(fields, "job_id").unwrap_or_default().to_owned(), row))
 }

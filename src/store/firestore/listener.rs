@@ -21,7 +21,7 @@ use super::document::Status;
 use super::query::Query;
 use super::queue::WINDOW;
 use super::snapshot::Snapshot;
-use super::{JOBS, Shared, errors, value};
+use super::{JOBS, Shared, errors, stretch, value};
 use crate::jobs::JobId;
 
 /// Jobs that are heard of whatever their status is.
@@ -124,6 +124,7 @@ impl Listener {
 
     fn message(&mut self, message: ListenResponse) -> Result<(), StoreError> {
         self.heard = Instant::now();
+        self.shared.board.line_is_good();
         self.count_at = self.count_at.max(self.heard + SILENCE);
         match message.response_type {
             Some(ResponseType::TargetChange(change)) => self.target_change(&change),
@@ -248,10 +249,10 @@ impl Listener {
         let now = Instant::now();
         if !self.live {
             self.count_at = now + FIRST_COUNT;
-            return if now - opened > OPENING { Err(ended("the listener stays silent")) } else { Ok(()) };
+            return if now - opened > OPENING { Err(self.silent("the listener stays silent")) } else { Ok(()) };
         }
         if self.shared.board.written().is_some_and(|written| written > self.heard && now - written > ECHO) {
-            return Err(ended("the listener misses writes"));
+            return Err(self.silent("the listener misses writes"));
         }
         if now >= self.count_at {
             self.count_at = now + SILENCE;
@@ -261,8 +262,15 @@ impl Listener {
             if self.heard == heard && there != self.active.len() as u64 {
                 return Err(ended("the listener missed documents"));
             }
+            self.shared.board.line_is_good();
         }
         Ok(())
+    }
+
+    /// That it may be the connection: the next stream gets another one.
+    fn silent(&self, why: &str) -> StoreError {
+        self.shared.client.renew();
+        ended(why)
     }
 
     fn overflows(&self) -> bool {
@@ -277,7 +285,8 @@ fn active() -> StructuredQuery {
 }
 
 fn newest() -> StructuredQuery {
-    Query::of(JOBS).order("createdAt", true).limit(NEWEST).build()
+    // Without the bound, documents with a text for a date would stand before all others for good.
+    stretch::dated(Query::of(JOBS)).order("createdAt", true).limit(NEWEST).build()
 }
 
 fn id_of(name: &str) -> Option<JobId> {

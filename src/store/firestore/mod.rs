@@ -10,22 +10,31 @@
 //! Must not know providers, buckets or engines.
 
 mod board;
+mod cap;
 mod client;
 mod costs;
+mod counts;
 mod document;
+mod doubt;
 mod emulator;
 mod errors;
+mod export;
+mod health;
+mod import;
 mod ledger;
 mod listener;
 mod options;
 mod page;
+mod plain;
 mod query;
 mod queue;
 mod rebuild;
 mod rollup;
 mod save;
 mod session;
+mod shards;
 mod snapshot;
+mod stretch;
 mod value;
 mod watch;
 
@@ -39,7 +48,8 @@ pub use client::Usage;
 pub use options::FirestoreOptions;
 pub use rebuild::Difference;
 
-use super::{CostQuery, Counts, Due, PageQuery, Save, Store, StoreError, Watch};
+use super::contract::{ExportPage, ExportQuery, Record, SumDifference, Verdict};
+use super::{CostQuery, Counts, Due, Page, PageQuery, Save, Store, StoreError, Watch};
 use crate::costs::CostReport;
 use crate::jobs::{Job, JobId};
 use board::Board;
@@ -58,7 +68,8 @@ pub struct FirestoreStore {
     /// Reservations under a cap are made one after another.
     reserving: tokio::sync::Mutex<()>,
     months: costs::Months,
-    counted: page::Counted,
+    shards: shards::Shards,
+    counted: counts::Counted,
 }
 
 /// What the store and its listener have in common.
@@ -86,7 +97,8 @@ impl FirestoreStore {
             session: Mutex::default(),
             reserving: tokio::sync::Mutex::default(),
             months: costs::Months::default(),
-            counted: page::Counted::default(),
+            shards: shards::Shards::default(),
+            counted: counts::Counted::default(),
         }
     }
 
@@ -128,8 +140,8 @@ impl Store for FirestoreStore {
         self.due_next(&query).await
     }
 
-    async fn page(&self, query: PageQuery) -> Result<Vec<Job>, StoreError> {
-        self.page_of(&query).await
+    async fn look(&self, query: PageQuery) -> Result<Page, StoreError> {
+        self.look_at(&query).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
@@ -140,9 +152,27 @@ impl Store for FirestoreStore {
         self.cost_report(&query).await
     }
 
+    async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<Verdict>, StoreError> {
+        self.take_over(&records, dry_run).await
+    }
+
+    async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {
+        self.export_page(&query).await
+    }
+
+    async fn check_sums(&self, correct: bool) -> Result<Option<Vec<SumDifference>>, StoreError> {
+        let differences = self.compare_sums(correct).await?;
+        let told = |Difference { what, kept, counted }| SumDifference { what, kept, counted };
+        Ok(Some(differences.into_iter().map(told).collect()))
+    }
+
     async fn watch(&self) -> Result<Box<dyn Watch>, StoreError> {
         let session = self.session();
         session.live().await?;
-        Ok(Box::new(FirestoreWatch { waiting: self.shared.board.register(), _session: session }))
+        let shared = Arc::clone(&self.shared);
+        Ok(Box::new(FirestoreWatch { waiting: shared.board.register(), shared, _session: session }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,20 @@
-//! Owns the questions of people: one job, a prefix, a page, the counts. Reads are money: a page reads what it shows, except where
-//! a search, a hidden job or a finer stage than the contract's makes it read on.
+//! Owns the questions of people: one job, a prefix, a page. Reads are money: a page reads what it shows, except where a search, a
+//! hidden job, a finer stage than the contract's or documents that cannot be read make it read on, and then only so far.
 
-use std::sync::{Mutex, PoisonError};
+use firestore::gcloud_sdk::google::firestore::v1::Document;
 
-use futures::future::try_join_all;
-
-use super::super::{Counts, Order, PageQuery, StoreError};
+use super::super::{Order, Page, PageQuery, StoreError};
 use super::document::Status;
 use super::query::{NAME, Query};
+use super::stretch::{self, Position};
 use super::{FirestoreStore, JOBS, value};
 use crate::jobs::{Job, JobId, StageName};
 
-/// Documents that a search reads at once.
+/// Documents that are read at once.
 const PORTION: usize = 300;
+
+/// Documents that one page may cost where it does not fill up; a page that is asked to be larger may cost its own size.
+const MOST: usize = 2_000;
 
 impl FirestoreStore {
     pub(super) async fn get_job(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
@@ -38,108 +40,68 @@ impl FirestoreStore {
         Ok(ids.filter(|id| id.as_str().starts_with(prefix)).collect())
     }
 
-    pub(super) async fn page_of(&self, query: &PageQuery) -> Result<Vec<Job>, StoreError> {
-        let descending = query.order == Order::NewestFirst;
+    pub(super) async fn look_at(&self, query: &PageQuery) -> Result<Page, StoreError> {
         let mut question = Query::of(JOBS);
         if !query.stages.is_empty() {
             question = question.one_of("status", statuses(&query.stages).into_iter().map(value::text));
         }
-        if let Some(since) = query.since {
-            question = question.at_least("createdAt", value::time(since));
-        }
-        question = question.order("createdAt", descending).order(NAME, descending);
         let needle = query.search.as_deref().map(fold).filter(|needle| !needle.is_empty());
-        let portion = if needle.is_some() { PORTION } else { query.limit.clamp(1, PORTION) };
-        question = question.limit(portion);
-        let mut behind = query
-            .after
-            .as_ref()
-            .map(|(at, id)| vec![value::time(*at), value::reference(self.shared.client.name(JOBS, id.as_str()))]);
-        let mut jobs = Vec::new();
-        while jobs.len() < query.limit {
-            let next = behind.take().map_or(question.clone(), |values| question.clone().behind(values));
-            let documents = self.shared.client.query(next.build()).await?;
-            let found = documents.iter().filter_map(|document| self.read(document)?.content.ok());
-            jobs.extend(found.map(|known| known.job).filter(|job| wanted(job, query, needle.as_deref())));
-            let Some(last) = documents.last().filter(|_| documents.len() >= portion) else { break };
-            let created_at = last.fields.get("createdAt").cloned().unwrap_or_default();
-            behind = Some(vec![created_at, value::reference(&last.name)]);
-        }
-        let key = |job: &Job| (job.created_at, job.id.clone());
-        jobs.sort_by_key(key);
-        if descending {
-            jobs.reverse();
-        }
-        jobs.truncate(query.limit);
-        Ok(jobs)
-    }
-
-    /// Counted by the server. While a listener is open, what is active is known, and the rest is counted again only after a job
-    /// began or ended.
-    pub(super) async fn count_stages(&self) -> Result<Counts, StoreError> {
-        let version = self.shared.board.finished();
-        let Some((version, active)) = version.zip(self.shared.board.active()) else {
-            return self.count_at_server(&StageName::ALL).await;
-        };
-        let known = self.counted.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut counts = if let Some((_, counts)) = known.filter(|(counted_at, _)| *counted_at == version) {
-            counts
-        } else {
-            let stages: Vec<_> = StageName::ALL.into_iter().filter(|stage| !stage.is_active()).collect();
-            let counts = self.count_at_server(&stages).await?;
-            *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, counts.clone()));
-            counts
-        };
-        for job in active.iter().filter(|job| !job.hidden) {
-            *counts.by_stage.entry(job.stage_name()).or_default() += 1;
-        }
-        Ok(counts)
-    }
-
-    async fn count_at_server(&self, stages: &[StageName]) -> Result<Counts, StoreError> {
-        let hidden = self.shared.client.count(hidden().build()).await?;
-        let count = async |stage: StageName| -> Result<(StageName, u64), StoreError> {
-            let query = question_for(stage);
-            let all = self.shared.client.count(query.clone().build()).await?;
-            // Mostly nothing is hidden, and then one question was enough.
-            let out_of_sight = match (all, hidden) {
-                (0, _) | (_, 0) => 0,
-                _ => self.shared.client.count(query.equal("darkroom.hidden", value::boolean(true)).build()).await?,
+        let mut allowed = MOST.max(query.limit);
+        let mut page = Page::default();
+        let mut place = query.after.clone();
+        let mut position = self.position(query).await?;
+        while let Some(here) = position {
+            let missing = query.limit.saturating_sub(page.jobs.len());
+            if missing == 0 || allowed == 0 {
+                page.next = place;
+                break;
+            }
+            let portion = if needle.is_some() { PORTION } else { missing.min(PORTION) }.min(allowed);
+            let asked = here.question(question.clone(), query.order == Order::NewestFirst).limit(portion);
+            let documents = self.shared.client.query(asked.build()).await?;
+            allowed = allowed.saturating_sub(documents.len().max(1));
+            let (mut seen, mut last) = (0, None);
+            for document in &documents {
+                self.take(document, query, needle.as_deref(), &mut page);
+                place = stretch::place_of(document).or(place);
+                (seen, last) = (seen + 1, Some(document));
+                if page.jobs.len() >= query.limit {
+                    break;
+                }
+            }
+            position = match last {
+                Some(last) if seen == portion || seen < documents.len() => Some(here.behind(last)),
+                _ => here.next_stretch(query.since.is_some()),
             };
-            Ok((stage, all.saturating_sub(out_of_sight)))
-        };
-        let answers = try_join_all(stages.iter().map(|stage| count(*stage))).await?;
-        let mut counts = Counts { by_stage: answers.into_iter().collect(), hidden };
-        for (whole, part) in [(StageName::Submitting, StageName::Generating), (StageName::Failed, StageName::Cancelled)]
-        {
-            let part = counts.of(part);
-            counts.by_stage.entry(whole).and_modify(|count| *count = count.saturating_sub(part));
         }
-        counts.by_stage.retain(|_, count| *count > 0);
-        Ok(counts)
+        Ok(page)
     }
-}
 
-/// Counts of the server with the state of the board that they belong to.
-pub(super) type Counted = Mutex<Option<(u64, Counts)>>;
+    /// Where the look begins; `None` where that place is gone.
+    async fn position(&self, query: &PageQuery) -> Result<Option<Position>, StoreError> {
+        match &query.after {
+            None => Ok(Some(Position::begin(query.since))),
+            Some(place) if stretch::is_dated(place) => {
+                let name = self.shared.client.name(JOBS, place.1.as_str());
+                Ok(Some(Position::begin(query.since).behind_time(place.0, name)))
+            }
+            // Only the document itself knows what stands in the place of its date.
+            Some((_, id)) => {
+                let found = self.shared.client.get(vec![self.shared.client.name(JOBS, id.as_str())]).await?;
+                Ok(found.first().and_then(Position::behind_odd))
+            }
+        }
+    }
 
-fn hidden() -> Query {
-    Query::of(JOBS).equal("darkroom.hidden", value::boolean(true))
-}
-
-/// What is counted for a stage. The contract's `processing` and `error` hold two stages each: the first of them is what is left
-/// of the whole.
-fn question_for(stage: StageName) -> Query {
-    let of = |status: Status| Query::of(JOBS).equal("status", value::text(status.as_str()));
-    let exactly = |query: Query| query.equal("darkroom.stage", value::text(stage.as_str()));
-    match stage {
-        StageName::Queued => of(Status::Pending),
-        StageName::Submitting => of(Status::Processing),
-        StageName::Generating => exactly(of(Status::Processing)),
-        StageName::Done => of(Status::Review),
-        StageName::Approved => of(Status::Approved),
-        StageName::Failed => of(Status::Error),
-        StageName::Cancelled => exactly(of(Status::Error)),
+    fn take(&self, document: &Document, query: &PageQuery, needle: Option<&str>, page: &mut Page) {
+        let Some(reading) = self.read(document) else { return };
+        match reading.content {
+            Ok(known) if wanted(&known.job, query, needle) => page.jobs.push(known.job),
+            Err(reason) if needle.is_none_or(|needle| fold(reading.id.as_str()).contains(needle)) => {
+                page.unreadable.push((reading.id, reason));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -72,6 +72,12 @@ impl Query {
         self
     }
 
+    /// Ends before the documents with these values of the orders.
+    pub(super) fn before(mut self, values: Vec<Value>) -> Self {
+        self.query.end_at = Some(Cursor { values, before: true });
+        self
+    }
+
     pub(super) fn limit(mut self, limit: usize) -> Self {
         self.query.limit = Some(i32::try_from(limit).unwrap_or(i32::MAX));
         self

@@ -3,16 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
-use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
-use firestore::gcloud_sdk::google::firestore::v1::{Document, Precondition, Write};
 use firestore::gcloud_sdk::tonic::Code;
 
 use super::super::StoreError;
 use super::ledger::{self, COSTS, ChargeRow, OPEN};
 use super::query::{NAME, Query};
 use super::rollup::{self, Key, ROLLUPS, Sum, Sums};
-use super::{FirestoreStore, errors, value};
+use super::{FirestoreStore, errors, shards, value};
 
 /// Entries that are read at once.
 const PORTION: usize = 500;
@@ -35,6 +32,12 @@ impl FirestoreStore {
     /// Makes the daily sums anew from all entries and returns where they differed. One read for each entry and each of their jobs.
     /// Entries that cannot be read are in no sum; each is logged.
     pub async fn rebuild_sums(&self) -> Result<Vec<Difference>, StoreError> {
+        self.compare_sums(true).await
+    }
+
+    /// The same; without `correct` the sums are left as they are.
+    pub(super) async fn compare_sums(&self, correct: bool) -> Result<Vec<Difference>, StoreError> {
+        let mut differences = Vec::new();
         for _ in 0..TRIES {
             // The months first: whoever books while the entries are read moves its month, and then it is begun anew.
             let months = self.shared.client.query(Query::of(ROLLUPS).build()).await?;
@@ -42,46 +45,43 @@ impl FirestoreStore {
             for collection in [COSTS, OPEN] {
                 self.count_entries(collection, &mut counted).await?;
             }
+            let there = shards::by_month(&months);
             let ids: BTreeSet<String> = counted
                 .iter()
                 .flat_map(|(simulated, sums)| sums.keys().map(|key| rollup::month_id(key.day, *simulated)))
-                .chain(months.iter().filter_map(|month| Some(month.name.rsplit('/').next()?.to_owned())))
+                .chain(there.keys().map(|month| (*month).to_owned()))
                 .collect();
-            let (mut differences, mut writes) = (Vec::new(), Vec::new());
-            for id in ids {
-                let simulated = id.starts_with("simulated");
-                let name = self.shared.client.name(ROLLUPS, &id);
-                let there = months.iter().find(|month| month.name == name);
-                let kept = there.map(rollup::read_month).unwrap_or_default();
-                let all = counted.get(&simulated).cloned().unwrap_or_default();
-                let new: Sums = all.into_iter().filter(|(key, _)| rollup::month_id(key.day, simulated) == id).collect();
+            let mut crossed = false;
+            for month in ids {
+                let simulated = month.starts_with("simulated");
+                let documents = there.get(month.as_str()).cloned().unwrap_or_default();
+                let kept = rollup::read(documents.iter().copied());
+                let all = counted.get(&simulated).into_iter().flatten();
+                let new: Sums = all
+                    .filter(|(key, _)| rollup::month_id(key.day, simulated) == month)
+                    .map(|(key, sum)| (key.clone(), *sum))
+                    .collect();
                 let found = compare(simulated, &kept, &new);
                 if found.is_empty() {
                     continue;
                 }
-                differences.extend(found);
-                let condition = match there.and_then(|month| month.update_time) {
-                    Some(at) => ConditionType::UpdateTime(at),
-                    None => ConditionType::Exists(false),
-                };
-                writes.push(Write {
-                    current_document: Some(Precondition { condition_type: Some(condition) }),
-                    operation: Some(Operation::Update(Document {
-                        name,
-                        fields: rollup::month_fields(&new),
-                        ..Default::default()
-                    })),
-                    ..Default::default()
-                });
+                if !correct {
+                    differences.extend(found);
+                    continue;
+                }
+                let writes = shards::replace(&self.shared.client, &month, &documents, &new, true);
+                match self.shared.client.commit(writes).await? {
+                    Ok(_) => differences.extend(found),
+                    Err(status)
+                        if matches!(status.code(), Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted) =>
+                    {
+                        crossed = true;
+                    }
+                    Err(status) => return Err(errors::of_status(&status)),
+                }
             }
-            if writes.is_empty() {
+            if !crossed {
                 return Ok(differences);
-            }
-            match self.shared.client.commit(writes).await? {
-                Ok(_) => return Ok(differences),
-                Err(status)
-                    if matches!(status.code(), Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted) => {}
-                Err(status) => return Err(errors::of_status(&status)),
             }
         }
         Err(StoreError::Unavailable(

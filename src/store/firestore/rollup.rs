@@ -1,5 +1,5 @@
-//! Owns the daily sums that make a cost report and a cap cheap: one document for each month and kind of money, one map in it for
-//! each day, one counter in that for each combination that a report can ask for. Pure.
+//! Owns the daily sums that make a cost report and a cap cheap: a document (or a few: `shards`) for each month and kind of money, one
+//! map in it for each day, one counter in that for each combination that a report can ask for. Pure.
 //!
 //! Sums are kept by the server's own increments, in the commit that books the charge, so no reader has to add up a history. A
 //! double cannot be incremented exactly: amounts are whole numbers of 1e-12 dollars plus a rest in whole 1e-24 dollars, so a sum is
@@ -15,6 +15,7 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
 use super::ledger::ChargeRow;
+use super::shards;
 use super::value::{self, Fields, integer_of, map_of, quoted};
 use crate::costs::{Basis, CostGrouping, Usd};
 
@@ -23,7 +24,7 @@ pub(super) const ROLLUPS: &str = "darkroom_rollups";
 
 const PICO: i64 = 1_000_000_000_000;
 
-/// The document that holds that day.
+/// The month of that day, and the name of its first document.
 pub(super) fn month_id(day: NaiveDate, simulated: bool) -> String {
     let kind = if simulated { "simulated" } else { "real" };
     format!("{kind}-{:04}-{:02}", day.year(), day.month())
@@ -155,11 +156,20 @@ fn day_field(day: NaiveDate) -> String {
     format!("d{:02}", day.day())
 }
 
-/// The sums in a month's document.
-pub(super) fn read_month(document: &Document) -> Sums {
+/// The sums in those documents, added up.
+pub(super) fn read<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Sums {
     let mut sums = Sums::new();
-    let name = document.name.rsplit('/').next().unwrap_or_default();
-    let Some((year, month)) = name.split_once('-').and_then(|(_, month)| month.split_once('-')) else { return sums };
+    for document in documents {
+        add_document(&mut sums, document);
+    }
+    // What was booked in one document and taken back in another is nothing.
+    sums.retain(|_, sum| *sum != Sum::default());
+    sums
+}
+
+fn add_document(sums: &mut Sums, document: &Document) {
+    let month = shards::month_of(document).and_then(|month| month.split_once('-')).map(|(_, month)| month);
+    let Some((year, month)) = month.and_then(|month| month.split_once('-')) else { return };
     for number in 1..=31_u32 {
         let day = year
             .parse()
@@ -171,13 +181,12 @@ pub(super) fn read_month(document: &Document) -> Sums {
         for field in lines.keys() {
             let Some((key, line)) = Key::from_field(day, field).zip(map_of(lines, field)) else { continue };
             let part = |name: &str| integer_of(line, name).unwrap_or(0);
-            let sum = Sum { count: part("n"), pico: part("a"), rest: part("r") };
-            if sum != Sum::default() {
-                sums.insert(key, sum);
-            }
+            let sum = sums.entry(key).or_default();
+            sum.count += part("n");
+            sum.pico += part("a");
+            sum.rest += part("r");
         }
     }
-    sums
 }
 
 /// A month's document made of these sums, all of that month.

@@ -1,28 +1,31 @@
 //! Owns the writes: new jobs, and the compare-and-set of a job with its charges, its daily sums and its cap in one commit.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
 
 use firestore::gcloud_sdk::google::firestore::v1::document_transform::FieldTransform;
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
 use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
 use firestore::gcloud_sdk::google::firestore::v1::{Document, DocumentMask, Precondition, Write};
-use firestore::gcloud_sdk::tonic::{Code, Status};
+use firestore::gcloud_sdk::prost_types::Timestamp;
+use firestore::gcloud_sdk::tonic::Code;
 
 use super::super::{Save, StoreError};
+use super::cap::Guard;
+use super::client::Committed;
 use super::document::{Base, Draft};
+use super::doubt::Doubt;
 use super::ledger::{self, ChargeRow, Entry};
-use super::query::Query;
 use super::rollup::{self, ROLLUPS};
+use super::shards::{self, Shard};
 use super::value::{self, Fields};
 use super::{FirestoreStore, JOBS, errors};
-use crate::costs::{Budget, Usd};
-use crate::jobs::{Job, JobId, StageName};
+use crate::costs::Budget;
+use crate::jobs::{Job, JobId};
 
 /// How often a commit that others crossed is tried again. Nothing of it was written.
 const TRIES: u32 = 12;
 
-/// The field of a month's document that every reservation moves, so that two of them never pass each other unseen.
+/// The field of a month's guard that every reservation moves.
 const GUARD: &str = "guard";
 
 impl FirestoreStore {
@@ -42,23 +45,58 @@ impl FirestoreStore {
             writes.extend(self.write_entries(job, &ledger::entries(job, &[], &new)));
             rows.extend(new);
         }
-        writes.extend(self.write_sums(rollup::changes(&[], &rows), None));
+        let months = rollup::changes(&[], &rows);
+        let shard = if months.is_empty() { None } else { Some(self.shards.take().await) };
+        writes.extend(self.write_sums(months, shard.as_ref(), None));
         if writes.is_empty() {
             return Ok(());
         }
-        let times = match self.commit(writes).await? {
-            Ok(times) => times,
-            Err(status) if matches!(status.code(), Code::AlreadyExists | Code::FailedPrecondition) => {
-                return Err(self.who_is_taken(&jobs).await?);
+        let mut doubt = Doubt::default();
+        loop {
+            if doubt.exists() && doubt.settle(self.are_created(&jobs).await)?.unwrap_or(false) {
+                return Ok(());
             }
-            Err(status) => return Err(errors::of_status(&status)),
-        };
+            match doubt.settle(self.shared.client.send(writes.clone()).await)? {
+                Some(Committed::Done(times)) => {
+                    self.created(jobs, drafts, &times);
+                    return Ok(());
+                }
+                Some(Committed::Refused(status)) => match status.code() {
+                    Code::Aborted if doubt.tries() < TRIES => {}
+                    // In doubt, the ids may be taken by the try before.
+                    Code::AlreadyExists | Code::FailedPrecondition if doubt.exists() => {}
+                    Code::AlreadyExists | Code::FailedPrecondition => return Err(self.who_is_taken(&jobs).await?),
+                    _ => return Err(errors::of_status(&status)),
+                },
+                Some(Committed::Unknown(error)) => doubt.begin(error)?,
+                None => {}
+            }
+            doubt.pause().await;
+        }
+    }
+
+    fn created(&self, jobs: Vec<Job>, drafts: Vec<Draft>, times: &[Timestamp]) {
         for ((mut job, draft), at) in jobs.into_iter().zip(drafts).zip(times) {
-            job.revision = value::nanoseconds(&at);
+            job.revision = value::nanoseconds(at);
             let base = Base::after(&job, &draft, job.revision);
             self.shared.board.wrote(job, base);
         }
-        Ok(())
+    }
+
+    /// Whether these very jobs are there, whatever became of them since. Errors: `AlreadyExists` where others have their ids.
+    async fn are_created(&self, jobs: &[Job]) -> Result<bool, StoreError> {
+        let names = jobs.iter().map(|job| self.shared.client.name(JOBS, job.id.as_str())).collect();
+        let found = self.shared.client.get(names).await?;
+        let ours = found.iter().filter_map(|document| self.read(document)?.content.ok()).filter(|known| {
+            let same = |job: &&Job| job.id == known.job.id && job.created_at == known.job.created_at;
+            jobs.iter().find(same).is_some_and(|job| job.spec.prompt == known.job.spec.prompt)
+        });
+        let ours: HashSet<JobId> = ours.map(|known| known.job.id).collect();
+        match jobs.iter().find(|job| !ours.contains(&job.id)) {
+            None => Ok(true),
+            Some(_) if found.is_empty() => Ok(false),
+            Some(other) => Err(StoreError::AlreadyExists(other.id.clone())),
+        }
     }
 
     async fn who_is_taken(&self, jobs: &[Job]) -> Result<StoreError, StoreError> {
@@ -74,125 +112,93 @@ impl FirestoreStore {
 
     pub(super) async fn save_job(&self, save: Save) -> Result<u64, StoreError> {
         let job = Job::clone(&save.job);
-        let base = self.base_of(&job.id, job.revision).await?;
+        let base = match self.shared.board.base(&job.id, job.revision) {
+            Some(base) => base,
+            None => match self.look_for(&job).await? {
+                There::Before(base) => base,
+                There::Saved(revision) => return Ok(revision),
+            },
+        };
         let budget = save.budget.filter(Budget::is_limited);
         // Reservations of this process wait for each other here instead of crossing each other at the server.
         let _turn = match budget {
             Some(_) => Some(self.reserving.lock().await),
             None => None,
         };
-        let draft = Draft::update(&job, &base)?;
-        let new = ledger::rows_of(&job);
-        for try_number in 0..TRIES {
-            let guard = match &budget {
-                Some(budget) => Some(self.check_budget(&job, budget, &base.rows, &new).await?),
-                None => None,
-            };
-            let guarded = guard.is_some();
-            let unchanged = ConditionType::UpdateTime(value::of_nanoseconds(base.revision));
-            let mut writes = vec![self.write_job(&job.id, &draft, unchanged)];
-            writes.extend(self.write_entries(&job, &ledger::entries(&job, &base.rows, &new)));
-            writes.extend(self.write_sums(rollup::changes(&base.rows, &new), guard.as_ref()));
-            let status = match self.commit(writes).await? {
-                Ok(times) => {
-                    let revision = times.first().map_or(0, value::nanoseconds);
-                    let base = Base::after(&job, &draft, revision);
-                    self.shared.board.wrote(Job { revision, ..job }, base);
-                    return Ok(revision);
+        let change = Change { draft: Draft::update(&job, &base)?, rows: ledger::rows_of(&job), base, budget, job };
+        let mut doubt = Doubt::default();
+        loop {
+            // A try of which nobody knows is looked for before the next one is made.
+            if doubt.exists()
+                && let Some(There::Saved(revision)) = doubt.settle(self.look_for(&change.job).await)?
+            {
+                return Ok(revision);
+            }
+            match doubt.settle(self.try_to_save(&change).await)? {
+                Some(Tried::Saved(revision)) => return Ok(revision),
+                Some(Tried::Crossed) if doubt.exists() || doubt.tries() < TRIES => {}
+                Some(Tried::Crossed) => {
+                    return Err(StoreError::Unavailable("others write to the same documents without pause".to_owned()));
                 }
-                Err(status) => status,
-            };
-            if !matches!(status.code(), Code::FailedPrecondition | Code::NotFound | Code::AlreadyExists) {
-                return Err(errors::of_status(&status));
+                Some(Tried::Unknown(error)) => doubt.begin(error)?,
+                None => {}
             }
-            // Either the job was changed, or, where there is a cap, the month's sums were: only then is it tried again.
-            let base = self.base_from_server(&job.id).await?;
-            if base.revision != job.revision {
-                return Err(StoreError::Conflict(job.id));
-            }
-            if !guarded {
-                return Err(errors::of_status(&status));
-            }
-            pause(try_number).await;
+            doubt.pause().await;
         }
-        Err(StoreError::Unavailable("too many reservations at once".to_owned()))
     }
 
-    /// What the save of that revision replaces: known here, or read. Errors: `NotFound`, `Conflict`, `Unreadable`.
-    async fn base_of(&self, id: &JobId, revision: u64) -> Result<Base, StoreError> {
-        if let Some(base) = self.shared.board.base(id, revision) {
-            return Ok(base);
+    async fn try_to_save(&self, change: &Change) -> Result<Tried, StoreError> {
+        let Change { job, base, draft, rows, budget } = change;
+        let guard = match budget {
+            Some(budget) => Some(self.check_budget(job, budget, &base.rows, rows).await?),
+            None => None,
+        };
+        let unchanged = ConditionType::UpdateTime(value::of_nanoseconds(base.revision));
+        let mut writes = vec![self.write_job(&job.id, draft, unchanged)];
+        writes.extend(self.write_entries(job, &ledger::entries(job, &base.rows, rows)));
+        let months = rollup::changes(&base.rows, rows);
+        let shard = if months.is_empty() { None } else { Some(self.shards.take().await) };
+        writes.extend(self.write_sums(months, shard.as_ref(), guard.as_ref()));
+        let status = match self.shared.client.send(writes).await? {
+            Committed::Done(times) => {
+                let revision = times.first().map_or(0, value::nanoseconds);
+                let base = Base::after(job, draft, revision);
+                self.shared.board.wrote(Job { revision, ..job.clone() }, base);
+                return Ok(Tried::Saved(revision));
+            }
+            Committed::Unknown(error) => return Ok(Tried::Unknown(error)),
+            Committed::Refused(status) => status,
+        };
+        drop(shard);
+        match status.code() {
+            Code::Aborted => Ok(Tried::Crossed),
+            Code::FailedPrecondition | Code::NotFound | Code::AlreadyExists => match self.look_for(job).await? {
+                There::Saved(revision) => Ok(Tried::Saved(revision)),
+                // Not the job was changed: another reservation was made under the same cap.
+                There::Before(_) if guard.is_some() => Ok(Tried::Crossed),
+                There::Before(_) => Err(errors::of_status(&status)),
+            },
+            _ => Err(errors::of_status(&status)),
         }
-        let base = self.base_from_server(id).await?;
-        if base.revision == revision { Ok(base) } else { Err(StoreError::Conflict(id.clone())) }
     }
 
-    async fn base_from_server(&self, id: &JobId) -> Result<Base, StoreError> {
+    /// What a save of that job would replace. Where the document holds that very job already, an earlier try was carried out and its
+    /// acknowledgement lost. Errors: `NotFound`, `Conflict`, `Unreadable`.
+    async fn look_for(&self, job: &Job) -> Result<There, StoreError> {
+        let id = &job.id;
         let found = self.shared.client.get(vec![self.shared.client.name(JOBS, id.as_str())]).await?;
         let reading = found.first().and_then(|document| self.read(document));
         let reading = reading.ok_or_else(|| StoreError::NotFound(id.clone()))?;
-        match reading.content {
-            Ok(known) => Ok(known.base),
-            Err(reason) => Err(StoreError::Unreadable { id: id.clone(), reason }),
+        let known = reading.content.map_err(|reason| StoreError::Unreadable { id: id.clone(), reason })?;
+        let revision = known.job.revision;
+        if revision == job.revision {
+            Ok(There::Before(known.base))
+        } else if (Job { revision, ..job.clone() }) == known.job {
+            tracing::info!(job = %id, "saved already; the store's answer had been lost");
+            Ok(There::Saved(revision))
+        } else {
+            Err(StoreError::Conflict(id.clone()))
         }
-    }
-
-    /// Whether what the job sets aside fits under the caps. Returns the month's document and the state of it that must still hold
-    /// when the reservation is written.
-    async fn check_budget(
-        &self,
-        job: &Job,
-        budget: &Budget,
-        old: &[ChargeRow],
-        new: &[ChargeRow],
-    ) -> Result<(String, ConditionType), StoreError> {
-        let month = rollup::month_id(job.updated_at.date_naive(), job.simulated);
-        let found = self.shared.client.get(vec![self.shared.client.name(ROLLUPS, &month)]).await?;
-        // Read after the month: what is committed since then moved the month's guard.
-        let reserved = self.reserved_by_others(job).await?;
-        let mut sums = found.first().map(rollup::read_month).unwrap_or_default();
-        for (rows, sign) in [(old, -1), (new, 1)] {
-            for row in rows.iter().filter(|row| row.simulated == job.simulated) {
-                rollup::add(&mut sums, row, sign);
-            }
-        }
-        let wanted = job.attempt().filter(|_| job.stage_name() == StageName::Submitting).and_then(|last| last.reserved);
-        for period in budget.periods(job.updated_at) {
-            let committed = rollup::committed(&sums, period.from, period.to) + reserved;
-            period.check(committed, wanted).map_err(StoreError::OverBudget)?;
-        }
-        let condition = match found.first().and_then(|document| document.update_time) {
-            Some(at) => ConditionType::UpdateTime(at),
-            None => ConditionType::Exists(false),
-        };
-        Ok((month, condition))
-    }
-
-    /// Reservations stand on the jobs that are submitting, so that one can never outlive its job.
-    async fn reserved_by_others(&self, job: &Job) -> Result<Usd, StoreError> {
-        let query = Query::of(JOBS).more_than("darkroom.reserved", value::integer(0));
-        let documents = self.shared.client.query(query.build()).await?;
-        let others = documents.iter().filter_map(|document| self.read(document)?.content.ok());
-        Ok(others
-            .map(|known| known.job)
-            .filter(|other| other.id != job.id && other.simulated == job.simulated)
-            .filter(|other| other.stage_name() == StageName::Submitting)
-            .filter_map(|other| other.attempt()?.reserved)
-            .sum())
-    }
-
-    /// Commits; where the server says that others were in the way and nothing was written, again.
-    async fn commit(
-        &self,
-        writes: Vec<Write>,
-    ) -> Result<Result<Vec<firestore::gcloud_sdk::prost_types::Timestamp>, Status>, StoreError> {
-        for try_number in 0..TRIES {
-            match self.shared.client.commit(writes.clone()).await? {
-                Err(status) if status.code() == Code::Aborted => pause(try_number).await,
-                answer => return Ok(answer),
-            }
-        }
-        Err(StoreError::Unavailable("others write to the same documents without pause".to_owned()))
     }
 
     fn write_job(&self, id: &JobId, draft: &Draft, condition: ConditionType) -> Write {
@@ -208,7 +214,7 @@ impl FirestoreStore {
         }
     }
 
-    fn write_entries(&self, job: &Job, entries: &[Entry]) -> Vec<Write> {
+    pub(super) fn write_entries(&self, job: &Job, entries: &[Entry]) -> Vec<Write> {
         let write = |entry: &Entry| match entry {
             Entry::Delete(collection, id) => Write {
                 operation: Some(Operation::Delete(self.shared.client.name(collection, id))),
@@ -227,34 +233,53 @@ impl FirestoreStore {
         entries.iter().map(write).collect()
     }
 
-    fn write_sums(
+    pub(super) fn write_sums(
         &self,
-        mut months: BTreeMap<String, Vec<FieldTransform>>,
-        guard: Option<&(String, ConditionType)>,
+        months: BTreeMap<String, Vec<FieldTransform>>,
+        shard: Option<&Shard<'_>>,
+        guard: Option<&Guard>,
     ) -> Vec<Write> {
-        if let Some((month, _)) = guard {
-            months.entry(month.clone()).or_default().push(rollup::increment(GUARD.to_owned(), 1));
-        }
-        let write = |(month, update_transforms): (String, Vec<FieldTransform>)| {
-            let condition = guard.filter(|(guarded, _)| *guarded == month).map(|(_, condition)| *condition);
-            Write {
-                // An empty mask: nothing but the increments, and the document is made where there is none.
-                update_mask: Some(DocumentMask::default()),
-                update_transforms,
-                current_document: condition.map(|condition| Precondition { condition_type: Some(condition) }),
-                operation: Some(Operation::Update(Document {
-                    name: self.shared.client.name(ROLLUPS, &month),
-                    fields: Fields::new(),
-                    ..Default::default()
-                })),
-            }
+        let number = shard.map_or(0, |shard| shard.number);
+        let sums = months.into_iter().map(|(month, transforms)| (shards::id(&month, number), transforms, None));
+        let moved =
+            guard.map(|guard| (guard.id.clone(), vec![rollup::increment(GUARD.to_owned(), 1)], Some(guard.condition)));
+        let write = |(id, update_transforms, condition): (String, Vec<FieldTransform>, Option<ConditionType>)| Write {
+            // An empty mask: nothing but the increments, and the document is made where there is none.
+            update_mask: Some(DocumentMask::default()),
+            update_transforms,
+            current_document: condition.map(|condition| Precondition { condition_type: Some(condition) }),
+            operation: Some(Operation::Update(Document {
+                name: self.shared.client.name(ROLLUPS, &id),
+                fields: Fields::new(),
+                ..Default::default()
+            })),
         };
-        months.into_iter().map(write).collect()
+        sums.chain(moved).map(write).collect()
     }
 }
 
-/// A pause that grows, and differs between those who wait.
-async fn pause(try_number: u32) {
-    let longest = 20_u64 << try_number.min(6);
-    tokio::time::sleep(Duration::from_millis(rand::random_range(longest / 2..=longest))).await;
+/// A save as it was asked for, and what it replaces.
+struct Change {
+    job: Job,
+    base: Base,
+    draft: Draft,
+    rows: Vec<ChargeRow>,
+    budget: Option<Budget>,
+}
+
+/// What stands where a save goes.
+enum There {
+    /// What it replaces.
+    Before(Base),
+    /// The saved job itself, in this revision.
+    Saved(u64),
+}
+
+/// What one try came to.
+enum Tried {
+    Saved(u64),
+    /// Nothing was written, because others wrote at the same time.
+    Crossed,
+    /// Nobody knows.
+    Unknown(StoreError),
 }

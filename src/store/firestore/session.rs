@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Pauses between two tries to open the stream again: the first, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// Whether the listener hears everything.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use super::super::{Change, StoreError, Watch};
+use super::Shared;
 use super::session::Session;
 use crate::jobs::JobId;
 
@@ -67,6 +69,7 @@ impl Waiting {
 /// A stream of changes; the listener lives as long as one of them does.
 pub(super) struct FirestoreWatch {
     pub waiting: Arc<Waiting>,
+    pub shared: Arc<Shared>,
     pub _session: Arc<Session>,
 }
 
@@ -80,5 +83,9 @@ impl Watch for FirestoreWatch {
             }
             self.waiting.wake.notified().await;
         }
+    }
+
+    fn silent_for(&self) -> Duration {
+        self.shared.board.silent_for()
     }
 }

@@ -116,7 +116,7 @@ pub(super) fn report(connection: &Connection, query: &CostQuery) -> Result<CostR
          GROUP BY 1, 2, 3"
     );
     let charges = format!(
-        "SELECT {key}, basis, amount, count(*) FROM charges WHERE simulated = ?1 AND at >= ?2 AND at < ?3
+        "SELECT {key}, basis, amount, count(*) FROM booked WHERE simulated = ?1 AND at >= ?2 AND at < ?3
          GROUP BY 1, 2, 3"
     );
     let (from, to) = (nanoseconds(query.from), nanoseconds(query.to));
@@ -147,7 +147,7 @@ fn whole_day(connection: &Connection, simulated: bool, at: i64, edge: Edge) -> R
     let (begin, next) = (day.saturating_mul(DAY), (day + 1).saturating_mul(DAY));
     let outside = if edge == Edge::First { (begin, at) } else { (at, next) };
     let clean = connection
-        .prepare_cached("SELECT 1 FROM charges WHERE simulated = ?1 AND at >= ?2 AND at < ?3 LIMIT 1")?
+        .prepare_cached("SELECT 1 FROM booked WHERE simulated = ?1 AND at >= ?2 AND at < ?3 LIMIT 1")?
         .query_row(params![simulated, outside.0, outside.1], |_| Ok(()))
         .optional()?
         .is_none();

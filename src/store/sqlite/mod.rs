@@ -4,7 +4,9 @@
 //! was answered survives a loss of power. Must not know what a job means beyond what it is searched and sorted by.
 
 mod errors;
+mod export;
 mod file;
+mod import;
 mod ledger;
 mod page;
 mod queue;
@@ -19,10 +21,12 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{OnceCell, watch as signal};
 use tokio::task;
 
-use super::{CostQuery, Counts, Due, PageQuery, Save, Store, StoreError, Watch};
+use super::contract::{ExportPage, ExportQuery, Record, SumDifference, Verdict};
+use super::{CostQuery, Counts, Due, Page, PageQuery, Save, Store, StoreError, Watch};
 use crate::costs::CostReport;
 use crate::jobs::{Job, JobId};
 use readers::Readers;
@@ -95,12 +99,8 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| queue::next_due(connection, &query)).await
     }
 
-    async fn page(&self, query: PageQuery) -> Result<Vec<Job>, StoreError> {
-        self.readers.read(move |connection| page::page(connection, &query)).await
-    }
-
-    async fn unreadable(&self, query: PageQuery) -> Result<Vec<(JobId, String)>, StoreError> {
-        self.readers.read(move |connection| page::unreadable(connection, &query)).await
+    async fn look(&self, query: PageQuery) -> Result<Page, StoreError> {
+        self.readers.read(move |connection| page::look(connection, &query)).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
@@ -109,6 +109,24 @@ impl Store for SqliteStore {
 
     async fn costs(&self, query: CostQuery) -> Result<CostReport, StoreError> {
         self.readers.read(move |connection| ledger::report(connection, &query)).await
+    }
+
+    async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<Verdict>, StoreError> {
+        if dry_run {
+            return self.readers.read(move |connection| import::take_over(connection, &records, None)).await;
+        }
+        let (sender, mut verdicts) = unbounded_channel();
+        self.writer.write(Write::Import(records, sender)).await?;
+        verdicts.recv().await.ok_or_else(|| StoreError::Unavailable("the write was stopped".to_owned()))
+    }
+
+    async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {
+        self.readers.read(move |connection| export::page(connection, &query)).await
+    }
+
+    /// Triggers keep the sums in the transaction of each entry.
+    async fn check_sums(&self, _correct: bool) -> Result<Option<Vec<SumDifference>>, StoreError> {
+        Ok(None)
     }
 
     async fn watch(&self) -> Result<Box<dyn Watch>, StoreError> {
@@ -164,6 +182,9 @@ mod tests {
             assert!(plan.contains("USING INDEX") || plan.contains("USING COVERING INDEX"), "{question}\n{plan}");
             assert!(!plan.contains("TEMP B-TREE"), "{question}\n{plan}");
         }
+        let span = "SELECT 1 FROM booked WHERE simulated = ?1 AND at >= ?2 AND at < ?3 LIMIT 1";
+        let plan_of_span = plan(&connection, span);
+        assert!(plan_of_span.matches("USING").count() == 2 && !plan_of_span.contains("SCAN"), "{plan_of_span}");
         for question in [page::COUNTS, queue::NEXT_QUEUED] {
             assert!(plan(&connection, question).contains("COVERING INDEX"), "{question} reads documents");
         }

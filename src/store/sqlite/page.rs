@@ -3,8 +3,8 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
-use super::super::{Counts, Order, PageQuery, StoreError};
-use super::row::{Found, fold, found, found_columns, nanoseconds};
+use super::super::{Counts, Order, Page, PageQuery, StoreError};
+use super::row::{fold, found, found_columns, nanoseconds};
 use crate::jobs::{Job, JobId};
 
 /// The job of that id. Errors: `Unreadable` where its document cannot be read.
@@ -32,38 +32,25 @@ pub(super) fn find(connection: &Connection, prefix: &str, limit: usize) -> Resul
     Ok(ids)
 }
 
-/// A page of jobs. Documents that cannot be read are passed over and take nobody's place.
-pub(super) fn page(connection: &Connection, query: &PageQuery) -> Result<Vec<Job>, StoreError> {
-    let mut jobs = Vec::new();
-    walk(connection, query, |found| jobs.extend(found.job.ok()))?;
-    Ok(jobs)
-}
-
-/// What `page` passed over: ids with one clean line each.
-pub(super) fn unreadable(connection: &Connection, query: &PageQuery) -> Result<Vec<(JobId, String)>, StoreError> {
-    let mut passed_over = Vec::new();
-    walk(connection, query, |found| {
-        if let (Err(reason), Ok(id)) = (found.job, JobId::new(found.id)) {
-            passed_over.push((id, reason));
-        }
-    })?;
-    Ok(passed_over)
-}
-
-/// Goes over the rows of a page, the unreadable ones included, until it holds as many jobs as it should.
-fn walk(connection: &Connection, query: &PageQuery, mut see: impl FnMut(Found)) -> Result<(), StoreError> {
+/// A page of jobs. Documents that cannot be read take nobody's place.
+pub(super) fn look(connection: &Connection, query: &PageQuery) -> Result<Page, StoreError> {
     let (question, values) = question_of(query);
     let mut statement = connection.prepare_cached(&question)?;
     let mut rows = statement.query(params_from_iter(values))?;
-    let mut jobs = 0;
-    while jobs < query.limit
-        && let Some(row) = rows.next()?
-    {
+    let mut page = Page::default();
+    while let Some(row) = rows.next()? {
         let found = found(row, 0)?;
-        jobs += usize::from(found.job.is_ok());
-        see(found);
+        match (found.job, JobId::new(found.id)) {
+            (Ok(job), _) => page.jobs.push(job),
+            (Err(reason), Ok(id)) => page.unreadable.push((id, reason)),
+            (Err(_), Err(_)) => {}
+        }
+        if page.jobs.len() >= query.limit {
+            page.next = page.jobs.last().map(|job| (job.created_at, job.id.clone()));
+            break;
+        }
     }
-    Ok(())
+    Ok(page)
 }
 
 /// The statement and its values: only words of this program are in the statement's text.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::super::StoreError;
+use super::super::contract::is_noted_elsewhere;
 use crate::costs::Usd;
 use crate::jobs::{Attempt, Job, JobId, Outcome, StageName, text};
 
@@ -171,7 +172,7 @@ fn is_shallow(value: &Value, levels: usize) -> bool {
 fn charges_of(job: &Job) -> Vec<ChargeRow> {
     let mut charges: Vec<ChargeRow> = Vec::new();
     for attempt in &job.attempts {
-        for charge in attempt.charges() {
+        for charge in attempt.charges().filter(|charge| !is_noted_elsewhere(job, attempt, charge)) {
             charges.push(ChargeRow {
                 attempt: i64::from(attempt.number),
                 service: charge.service.as_str().to_owned(),

@@ -9,7 +9,7 @@ pub(super) const APPLICATION_ID: u32 = 0x646b_726d;
 
 /// One script for each version, oldest first: script 0 makes version 1 of an empty file, script 1 makes version 2 of that. A
 /// script that has been released is never changed; a new one is added behind it.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1];
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
 
 /// The version that this program reads and writes.
 pub(super) fn version() -> u32 {
@@ -105,6 +105,58 @@ CREATE TRIGGER charge_taken_back AFTER DELETE ON charges BEGIN
 END;
 CREATE TRIGGER charge_is_replaced_whole BEFORE UPDATE ON charges BEGIN
     SELECT RAISE(ABORT, 'a charge is deleted and booked anew, never updated');
+END;
+";
+
+/// What was taken over from other programs (`darkroom import`): entries of their books, and the fields of jobs that a job here has
+/// no word for. Such an entry has its own table because nothing here may change it and its job may be nowhere. `booked` is all
+/// money.
+const VERSION_2: &str = "
+CREATE TABLE imported_costs (
+    id TEXT PRIMARY KEY NOT NULL,
+    job_id TEXT NOT NULL,
+    service TEXT NOT NULL,
+    amount TEXT NOT NULL,
+    basis TEXT NOT NULL,
+    model TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    simulated INTEGER NOT NULL,
+    cause TEXT NOT NULL,
+    document TEXT NOT NULL
+) STRICT;
+CREATE INDEX imported_costs_by_time ON imported_costs(simulated, at);
+
+CREATE TABLE imported_jobs (
+    id TEXT PRIMARY KEY NOT NULL REFERENCES jobs(id),
+    document TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW booked AS
+    SELECT simulated, at, day, service, basis, model, cause, amount FROM charges
+    UNION ALL SELECT simulated, at, day, service, basis, model, cause, amount FROM imported_costs;
+
+CREATE TRIGGER imported_cost_booked AFTER INSERT ON imported_costs BEGIN
+    INSERT INTO spent (simulated, day, amount, count) VALUES (NEW.simulated, NEW.day, NEW.amount, 1)
+        ON CONFLICT (simulated, day, amount) DO UPDATE SET count = count + 1;
+    INSERT INTO daily (simulated, day, service, basis, model, cause, amount, count)
+        VALUES (NEW.simulated, NEW.day, NEW.service, NEW.basis, NEW.model, NEW.cause, NEW.amount, 1)
+        ON CONFLICT (simulated, day, service, basis, model, cause, amount) DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER imported_cost_taken_back AFTER DELETE ON imported_costs BEGIN
+    UPDATE spent SET count = count - 1
+        WHERE simulated = OLD.simulated AND day = OLD.day AND amount = OLD.amount;
+    DELETE FROM spent
+        WHERE simulated = OLD.simulated AND day = OLD.day AND amount = OLD.amount AND count = 0;
+    UPDATE daily SET count = count - 1
+        WHERE simulated = OLD.simulated AND day = OLD.day AND service = OLD.service AND basis = OLD.basis
+          AND model = OLD.model AND cause = OLD.cause AND amount = OLD.amount;
+    DELETE FROM daily
+        WHERE simulated = OLD.simulated AND day = OLD.day AND service = OLD.service AND basis = OLD.basis
+          AND model = OLD.model AND cause = OLD.cause AND amount = OLD.amount AND count = 0;
+END;
+CREATE TRIGGER imported_cost_is_history BEFORE UPDATE ON imported_costs BEGIN
+    SELECT RAISE(ABORT, 'an imported entry is never updated');
 END;
 ";
 

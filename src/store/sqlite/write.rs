@@ -1,10 +1,12 @@
 //! Owns the writes to single jobs inside a transaction that the writer opened. Must not begin or commit one.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::StoreError;
-use super::ledger;
+use super::super::contract::{Record, Verdict};
 use super::row::Row;
+use super::{import, ledger};
 use crate::costs::Budget;
 
 /// One thing to be written, whole or not at all.
@@ -14,6 +16,8 @@ pub(super) enum Write {
     Create(Vec<Row>),
     /// One compare-and-set, with the caps that its reservation must fit under.
     Save(Box<Row>, Option<Budget>),
+    /// Documents of other programs; the verdicts go that way, and hold once the write is answered.
+    Import(Vec<Record>, UnboundedSender<Vec<Verdict>>),
 }
 
 /// The place of each change among all changes of the file, for those who watch it.
@@ -52,11 +56,16 @@ impl Write {
                 }
                 Ok(revision)
             }
+            Self::Import(records, verdicts) => {
+                // Whoever asked may be gone: it is written all the same.
+                let _ = verdicts.send(import::take_over(connection, records, Some(sequence))?);
+                Ok(1)
+            }
         }
     }
 }
 
-fn create(connection: &Connection, row: &Row, sequence: &mut Sequence) -> Result<(), StoreError> {
+pub(super) fn create(connection: &Connection, row: &Row, sequence: &mut Sequence) -> Result<(), StoreError> {
     let created = connection
         .prepare_cached(
             "INSERT INTO jobs (id, revision, seq, stage, simulated, hidden, created_at, not_before, claim_until,

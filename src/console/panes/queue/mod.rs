@@ -4,7 +4,7 @@
 
 mod row;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Datelike, Duration, Utc};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
@@ -43,6 +43,8 @@ pub struct QueueView<'a> {
     pub status: &'a Status,
     /// The text of the filter, and whether it is being typed.
     pub filter: (&'a str, bool),
+    /// How far back the store was looked through, where it looks on only if a person says so.
+    pub looked_to: Option<DateTime<Utc>>,
     /// What is free in simulation is said so.
     pub simulated: bool,
     /// Prices for estimates.
@@ -131,6 +133,11 @@ impl QueuePane {
         board.len().saturating_sub(self.index.max(self.offset + self.height))
     }
 
+    /// Whether nothing is below the selection.
+    pub fn is_at_end(&self, board: &Board) -> bool {
+        self.index + 1 >= board.len()
+    }
+
     /// Rows on the screen, as last drawn.
     pub fn height(&self) -> usize {
         self.height
@@ -171,7 +178,8 @@ impl QueuePane {
             let known = view.status.counts.as_ref().map_or(0, crate::engine::Counts::total);
             let of = if filter.is_empty() { known.max(view.board.len() as u64) } else { view.board.len() as u64 };
             let dash = theme.symbol("–", "-");
-            let range = format!(" {}{dash}{last} of {of} ", self.offset + 1);
+            let more = view.looked_to.filter(|_| filter.is_empty()).map(|at| format!("{} · ", back_to(at)));
+            let range = format!(" {}{}{dash}{last} of {of} ", more.unwrap_or_default(), self.offset + 1);
             block = block.title_bottom(Line::styled(range, theme.dim).right_aligned());
         }
         frame.render_widget(block, area);
@@ -249,7 +257,10 @@ impl QueuePane {
 
 fn filter_text(view: &QueueView<'_>, width: u16) -> Line<'static> {
     let (theme, (text, typing)) = (view.theme, view.filter);
-    let count = format::count(view.board.len(), "job");
+    let mut count = format::count(view.board.len(), "job");
+    if let Some(at) = view.looked_to.filter(|_| width >= 70) {
+        count = format!("{count}, {}", back_to(at));
+    }
     let cursor = if typing { theme.symbol("▏", "_") } else { "" };
     let help = if typing { "Enter keeps, Esc clears" } else { "Esc clears" };
     let room = usize::from(width).saturating_sub(count.len() + help.len() + 8);
@@ -259,6 +270,12 @@ fn filter_text(view: &QueueView<'_>, width: u16) -> Line<'static> {
         Span::styled(cursor, theme.accent),
         Span::styled(format!("  {count} {} {help}", theme.symbol("·", "-")), theme.dim),
     ])
+}
+
+/// How far the store was looked through, and how it goes on.
+fn back_to(at: DateTime<Utc>) -> String {
+    let far = if at.year() > 0 { at.format("%Y-%m-%d %H:%M").to_string() } else { "before all dates".to_owned() };
+    format!("looked back to {far}, Down looks on")
 }
 
 /// The end of what is typed, where it is longer than the room.
@@ -273,7 +290,9 @@ fn tail(text: &str, cells: usize) -> String {
 fn nothing(view: &QueueView<'_>) -> Vec<Line<'static>> {
     let theme = view.theme;
     let known = view.status.counts.as_ref().map(crate::engine::Counts::total);
-    let lines: [String; 2] = if !view.filter.0.is_empty() {
+    let lines: [String; 2] = if let Some(at) = view.looked_to.filter(|_| !view.filter.0.is_empty()) {
+        ["No job fits this filter so far. Esc clears it.".into(), format!("{}.", back_to(at))]
+    } else if !view.filter.0.is_empty() {
         [
             "No job fits this filter. Esc clears it.".into(),
             "Words look in prompts, models, tags; status:failed at the status.".into(),

@@ -20,13 +20,18 @@ mod write;
 
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
+use firestore::gcloud_sdk::prost::Message;
 
 use super::ledger::{self, ChargeRow};
 use super::value::{self, Fields, content, kind};
-use crate::jobs::{Job, JobId, Spec, Stage, sha256_hex, text};
+use crate::jobs::{Job, JobId, Spec, Stage, StageName, sha256_hex, text};
 
 pub(super) use foreign::dollars;
+pub(super) use request::fingerprint;
 pub(super) use write::{Draft, float};
+
+/// Bytes of a document to which a run can still be added.
+const FULL: usize = 1_000_000;
 
 /// What a document that does not say it means.
 #[derive(Debug, Clone)]
@@ -118,12 +123,11 @@ pub(super) fn read(document: &Document, defaults: &Defaults) -> Option<Reading> 
     let id = JobId::new(document.name.rsplit('/').next()?).ok()?;
     let revision = document.update_time.as_ref().map_or(0, value::nanoseconds);
     let content = match content(&document.fields, "darkroom") {
-        None => {
-            foreign::read(&id, document, defaults).map(|job| (Vec::new(), request::fingerprint(&document.fields), job))
-        }
+        None => foreign::read(&id, document, defaults).map(|job| (Vec::new(), fingerprint(&document.fields), job)),
         Some(ValueType::MapValue(map)) => own::read(&id, document, &map.fields, defaults),
         Some(other) => Err(format!("darkroom is {}; it must be a map", kind(other))),
     };
+    let content = content.and_then(|found| has_room(document, &found.2).map(|()| found));
     let content = content.map(|(rows, request, mut job)| {
         job.revision = revision;
         let base = Base {
@@ -137,6 +141,21 @@ pub(super) fn read(document: &Document, defaults: &Defaults) -> Option<Reading> 
         Box::new(Known { job, base })
     });
     Some(Reading { id, revision, content: content.map_err(|reason| text::clean_line(&reason, 200)) })
+}
+
+/// Whether a queued job's document can take what its run adds. Found out before anything is ordered: a receipt that finds no room
+/// would be lost. Errors: one clean line.
+fn has_room(document: &Document, job: &Job) -> Result<(), String> {
+    if job.stage_name() != StageName::Queued {
+        return Ok(());
+    }
+    let new = content(&document.fields, "darkroom").is_none();
+    let twice = if new { write::kept_twice(&job.spec.prompt) } else { 0 };
+    let size = document.encoded_len();
+    if size + twice <= FULL {
+        return Ok(());
+    }
+    Err(format!("its {size} bytes leave no room for a run: Firestore holds 1048576 in a document"))
 }
 
 impl Base {

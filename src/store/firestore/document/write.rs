@@ -124,7 +124,7 @@ impl Draft {
             id: job.id.clone(),
             reason: text::clean_line(&format!("it was not written, {reason}"), 200),
         };
-        let apart = job.spec.prompt.len() > LONG_PROMPT;
+        let apart = kept_twice(&job.spec.prompt) == 0;
         let written = if apart {
             let mut short = job.clone();
             PROMPT_APART.clone_into(&mut short.spec.prompt);
@@ -152,6 +152,26 @@ impl Draft {
         self.fields.insert("darkroom".to_owned(), value::map(map));
         Ok(())
     }
+}
+
+/// Bytes that a prompt takes in `darkroom.job`; none for one that stands in the document's own field alone.
+pub(super) fn kept_twice(prompt: &str) -> usize {
+    if prompt.len() > LONG_PROMPT {
+        return 0;
+    }
+    // At the worst, each byte is escaped to six.
+    2 + prompt
+        .bytes()
+        .map(|byte| {
+            if byte < 0x20 {
+                6
+            } else if matches!(byte, b'"' | b'\\') {
+                2
+            } else {
+                1
+            }
+        })
+        .sum::<usize>()
 }
 
 /// The nearest binary fraction, for fields that the contract says are numbers. Exact amounts stand beside it as text.

@@ -1,0 +1,93 @@
+//! What is read and written, as Google bills it: for a job, for a report, for an hour at rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{Months, TimeDelta, Utc};
+use darkroom::costs::{Budget, CostGrouping};
+use darkroom::jobs::{Job, JobId, Spec};
+use darkroom::store::firestore::{FirestoreStore, Usage};
+use darkroom::store::{CostQuery, Store};
+
+use crate::support::firestore_emulator::{Emulator, fresh_project, store};
+use crate::{rows, workers};
+
+/// Jobs of the measured months.
+const JOBS: usize = 30;
+
+pub async fn measure(emulator: &Emulator) {
+    let cap = Budget { daily: Some("1000".parse().unwrap()), monthly: None };
+    println!("                                reads   writes");
+    for (name, budget, listening) in
+        [("a job", None, false), ("a job under a cap", Some(cap), false), ("a job, its worker listening", None, true)]
+    {
+        let store = store(emulator, &fresh_project());
+        let watch = if listening { Some(store.watch().await.unwrap()) } else { None };
+        let before = store.usage();
+        for number in 0..JOBS {
+            let id = JobId::new(format!("job-{number}")).unwrap();
+            store.create(vec![Job::new(id.clone(), Spec::new("flux-dev", "a fox"), true, Utc::now())]).await.unwrap();
+            let job = store.get(&id).await.unwrap().unwrap();
+            workers::live(&store, job, 0, budget).await;
+        }
+        let used = since(&store, before);
+        let each = |count: u64| count as f64 / JOBS as f64;
+        // Whoever wrote the job paid for its creation, and this bench looked at it once.
+        println!("{name:<30} {:>6.1}  {:>6.1}", each(used.reads) - 1.0, each(used.writes) - 1.0);
+        drop(watch);
+    }
+    reports(emulator).await;
+    rest(emulator).await;
+}
+
+async fn reports(emulator: &Emulator) {
+    let project = fresh_project();
+    let first = store(emulator, &project);
+    for back in 0..13 {
+        let at = Utc::now() - Months::new(back);
+        for number in 0..8 {
+            let id = JobId::new(format!("job-{back}-{number}")).unwrap();
+            let job = workers::accepted(Job::new(id, Spec::new("flux-dev", "a fox"), true, at), at);
+            // One by one, so that the month is in all its parts.
+            first.create(vec![job]).await.unwrap();
+        }
+    }
+    let midnight = (Utc::now() + TimeDelta::days(1)).date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
+    for (name, days) in
+        [("a report of a year, the first", 365), ("a report of a year", 365), ("a report of 30 days", 30)]
+    {
+        let store = store(emulator, &project);
+        let query = CostQuery {
+            from: midnight - TimeDelta::days(days),
+            to: midnight,
+            grouping: CostGrouping::Day,
+            simulated: true,
+        };
+        store.costs(query).await.unwrap();
+        let used = store.usage();
+        println!("{name:<30} {:>6}  {:>6}", used.reads, used.writes);
+    }
+}
+
+async fn rest(emulator: &Emulator) {
+    let minutes: u64 =
+        std::env::var("DARKROOM_BENCH_REST_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let store = Arc::new(store(emulator, &fresh_project()));
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = rows::observe(Arc::clone(&store), folder.path());
+    let reading = tokio::spawn(async move { while engine.events.recv().await.is_some() {} });
+    // What a start reads is no part of an hour.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let before = store.usage();
+    tokio::time::sleep(Duration::from_secs(minutes * 60)).await;
+    let used = since(&store, before);
+    let an_hour = |count: u64| count * 60 / minutes.max(1);
+    let name = format!("an hour at rest (from {minutes} min)");
+    println!("{name:<30} {:>6}  {:>6}", an_hour(used.reads), an_hour(used.writes));
+    reading.abort();
+}
+
+fn since(store: &FirestoreStore, before: Usage) -> Usage {
+    let now = store.usage();
+    Usage { reads: now.reads - before.reads, writes: now.writes - before.writes }
+}

@@ -1,0 +1,118 @@
+//! Owns the taking over of other programs' documents inside a transaction that the writer opened, or the judging of them on a
+//! connection that only reads. Must not overwrite anything.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::super::StoreError;
+use super::super::contract::{CostEntry, Fields, JobEntry, Record, Verdict, costs_of, difference, essence_of};
+use super::export;
+use super::row::{DAY, Row, nanoseconds};
+use super::write::{self, Sequence};
+use crate::jobs::JobId;
+
+/// One verdict for each record. Without a sequence nothing is written.
+pub(super) fn take_over(
+    connection: &Connection,
+    records: &[Record],
+    mut sequence: Option<&mut Sequence>,
+) -> Result<Vec<Verdict>, StoreError> {
+    let mut verdicts = Vec::with_capacity(records.len());
+    for record in records {
+        verdicts.push(match record {
+            Record::Cost(entry) => cost(connection, entry, sequence.is_some())?,
+            Record::Job(entry) => job(connection, entry, sequence.as_deref_mut())?,
+        });
+    }
+    Ok(verdicts)
+}
+
+fn cost(connection: &Connection, entry: &CostEntry, write: bool) -> Result<Verdict, StoreError> {
+    if let Some(stored) = stored_cost(connection, &entry.id)? {
+        return Ok(judge(&stored, &entry.essence()));
+    }
+    if let Some(verdict) = own_cost(connection, entry)? {
+        return Ok(verdict);
+    }
+    if write {
+        let at = nanoseconds(entry.at);
+        connection
+            .prepare_cached(
+                "INSERT INTO imported_costs (id, job_id, service, amount, basis, model, at, day, simulated, cause, document)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?
+            .execute(params![
+                entry.id,
+                entry.job_id,
+                entry.service.as_str(),
+                entry.amount.to_string(),
+                entry.basis.as_str(),
+                entry.model,
+                at,
+                at.div_euclid(DAY),
+                entry.simulated,
+                entry.cause,
+                serde_json::Value::Object(entry.fields.clone()).to_string(),
+            ])?;
+    }
+    Ok(Verdict::New)
+}
+
+/// What is to be said of an entry that darkroom itself wrote, where its job is here: the job's charge stands in the books already.
+fn own_cost(connection: &Connection, entry: &CostEntry) -> Result<Option<Verdict>, StoreError> {
+    let Some(id) = entry.attempt.and_then(|_| JobId::new(entry.job_id.as_str()).ok()) else { return Ok(None) };
+    let Some(stored) = export::stored_job(connection, &id)? else { return Ok(None) };
+    let Ok((job, _)) = stored else {
+        return Ok(Some(Verdict::Refused("its job is here and cannot be read".to_owned())));
+    };
+    let own = costs_of(&job).into_iter().find(|own| own.id == entry.id);
+    Ok(Some(match own {
+        Some(own) => judge(&own.essence(), &entry.essence()),
+        None => Verdict::Refused("its job is here and knows nothing of this charge".to_owned()),
+    }))
+}
+
+fn job(connection: &Connection, entry: &JobEntry, sequence: Option<&mut Sequence>) -> Result<Verdict, StoreError> {
+    match export::stored_job(connection, &entry.id)? {
+        Some(Ok((_, fields))) => return Ok(judge(&essence_of(&fields), &entry.essence())),
+        Some(Err(_)) => return Ok(Verdict::Refused("there is a job of that id that cannot be read".to_owned())),
+        None => {}
+    }
+    let row = match Row::of(&entry.job) {
+        Ok(row) => row,
+        Err(StoreError::Unreadable { reason, .. }) => return Ok(Verdict::Refused(reason)),
+        Err(other) => return Err(other),
+    };
+    // Its own entries may have come before it: from here on the job itself stands for them.
+    let mut brought = Vec::new();
+    for own in costs_of(&entry.job) {
+        let Some(stored) = stored_cost(connection, &own.id)? else { continue };
+        if let Verdict::Refused(why) = judge(&stored, &own.essence()) {
+            return Ok(Verdict::Refused(format!("entry {} of its costs differs: {why}", own.id)));
+        }
+        brought.push(own.id);
+    }
+    if let Some(sequence) = sequence {
+        for id in brought {
+            connection.prepare_cached("DELETE FROM imported_costs WHERE id = ?1")?.execute([id])?;
+        }
+        write::create(connection, &row, sequence)?;
+        connection
+            .prepare_cached("INSERT INTO imported_jobs (id, document) VALUES (?1, ?2)")?
+            .execute(params![entry.id.as_str(), serde_json::Value::Object(entry.fields.clone()).to_string()])?;
+    }
+    Ok(Verdict::New)
+}
+
+fn judge(stored: &Fields, given: &Fields) -> Verdict {
+    difference(stored, given).map_or(Verdict::Same, |why| Verdict::Refused(format!("the store has another: {why}")))
+}
+
+/// The essence of the imported entry of that id.
+fn stored_cost(connection: &Connection, id: &str) -> Result<Option<Fields>, StoreError> {
+    let document: Option<String> = connection
+        .prepare_cached("SELECT document FROM imported_costs WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))
+        .optional()?;
+    // One that cannot be read is like no other.
+    Ok(document.map(|text| export::cost_in(id, &text).map(|entry| entry.essence()).unwrap_or_default()))
+}

@@ -1,0 +1,45 @@
+//! What the header says of a line that is lost: how old the data is.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use darkroom::engine::local;
+use darkroom::engine::{Audience, Event, Link, Mode, Ports, Presence, Settings};
+use darkroom::simulator::Speed;
+use darkroom::store::firestore::FirestoreStore;
+
+use crate::support::firestore_emulator::{Emulator, fresh_project, options, shared};
+use crate::workflow::workshop::{Engine, Workshop};
+
+async fn lost(engine: &mut Engine) -> DateTime<Utc> {
+    match engine.until("a lost line", |event| matches!(event, Event::Link(Link::Down { .. }))).await {
+        Event::Link(Link::Down { since, .. }) => since,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_data_is_as_old_as_the_last_word_of_the_server_and_no_try_makes_it_newer() {
+    if tokio::task::spawn_blocking(shared).await.unwrap().is_none() {
+        return;
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = tokio::task::spawn_blocking(move || Emulator::start(Some(port)).unwrap()).await.unwrap();
+    let shop = Workshop::new(Speed::Instant).await;
+    let store = Arc::new(FirestoreStore::connect(options(&server, &fresh_project())));
+    let ports = Ports { store, ..shop.ports() };
+    let begun = Utc::now();
+    let settings = Settings { mode: Mode::Observe, audience: Audience::Screen, ..Settings::default() };
+    let presence = Presence::enter(&shop.house.data()).unwrap();
+    let mut engine = Engine::of(local::start(ports, settings, presence));
+    engine.until("the line", |event| *event == Event::Link(Link::Live)).await;
+    let end = Utc::now();
+    drop(server);
+    let since = lost(&mut engine).await;
+    // A little is for two clocks that are not read at once.
+    let between = begun - chrono::Duration::seconds(1)..=end + chrono::Duration::seconds(1);
+    assert!(between.contains(&since), "{since} is not between {between:?}");
+    assert_eq!(lost(&mut engine).await, since, "a try that fails makes the data no newer");
+    engine.stop().await;
+}

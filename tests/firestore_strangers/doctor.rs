@@ -1,0 +1,83 @@
+//! What is said of Google's services before the first job: rights, indexes, clock, and credentials that cannot be used.
+
+use serde_json::Value;
+
+use crate::support::firestore_emulator::{fresh_project, shared};
+use crate::support::firestore_stranger::Stranger;
+use crate::support::{House, text};
+
+async fn run(house: House, arguments: &'static [&'static str]) -> (House, Option<i32>, String, String) {
+    tokio::task::spawn_blocking(move || {
+        let output = house.run(arguments);
+        (house, output.status.code(), text(&output.stdout), text(&output.stderr))
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn doctor_tries_rights_indexes_and_clock_and_leaves_nothing_behind() {
+    let Some(emulator) = tokio::task::spawn_blocking(shared).await.unwrap() else { return };
+    let project = fresh_project();
+    let mut house = House::new();
+    house.set("DARKROOM_STORE", "firestore");
+    house.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
+    house.set("GOOGLE_CLOUD_PROJECT", &project);
+    house.set("DARKROOM_FIRESTORE_DATABASE", "archive");
+    let (mut house, code, said, _) = run(house, &["doctor", "--json"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    let said: Value = serde_json::from_str(&said).unwrap();
+    let check = |name: &str| {
+        let checks = said["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["name"] == name);
+        check.unwrap_or_else(|| panic!("no check {name}: {said}"))["message"].as_str().unwrap().to_owned()
+    };
+    assert!(check("store").contains(&format!("project {project}, database archive: 0 jobs")), "{said}");
+    assert!(check("store writes").contains("made, changed and deleted"), "{said}");
+    assert!(check("store indexes").contains("are there"), "{said}");
+    assert!(check("store clock").contains("s b") && check("store clock").contains("Firestore's"), "{said}");
+    let stranger = Stranger::in_database(emulator, &project, "archive");
+    for collection in ["darkroom_health", "jobs", "costs"] {
+        assert_eq!(stranger.all(collection).await.len(), 0, "{collection}");
+    }
+    house.set("DARKROOM_FIRESTORE_DATABASE", "Archive/../x");
+    let (_, code, _, said) = run(house, &["doctor"]).await;
+    assert_eq!(code, Some(2));
+    assert!(said.contains("firestore_database: 'Archive/../x' is no database"), "{said}");
+}
+
+#[tokio::test]
+async fn credentials_that_cannot_be_used_are_said_as_what_they_are() {
+    let mut house = House::new();
+    house.set("DARKROOM_STORE", "firestore");
+    house.set("GOOGLE_CLOUD_PROJECT", "team");
+    let key = house.path("key.json").display().to_string();
+    house.set("GOOGLE_APPLICATION_CREDENTIALS", &key);
+    let secret = "{\"type\": \"service_account\", \"private_key\": \"secret";
+    for (content, why) in [
+        (None, "it is not there"),
+        (Some(""), "it is no JSON"),
+        (Some(secret), "it is no JSON"),
+        (Some("[1]"), "it is no JSON object"),
+        (Some("{}"), "it names no type"),
+        (Some("{\"type\": \"service_account\", \"private_key\": \"secret\"}"), "without client_email"),
+    ] {
+        if let Some(content) = content {
+            house.file("key.json", content);
+        }
+        let (returned, code, _, said) = run(house, &["jobs", "list"]).await;
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains(&key) && said.contains(why), "{why}: {said}");
+        assert!(!said.contains("does not answer") && !said.contains("secret"), "{said}");
+        let (returned, code, said, _) = run(returned, &["doctor"]).await;
+        assert_eq!(code, Some(1));
+        assert!(said.contains("credentials") && said.contains(why), "{why}: {said}");
+        house = returned;
+    }
+    // A key of another project may have rights in this one: doctor says so, and goes on.
+    let other =
+        r#"{"type": "service_account", "project_id": "other", "client_email": "a@b.example", "private_key": "x"}"#;
+    house.file("key.json", other);
+    let (_, _, said, _) = run(house, &["doctor"]).await;
+    assert!(said.contains("a@b.example is of the project other, not of team"), "{said}");
+}

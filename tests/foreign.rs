@@ -1,0 +1,121 @@
+//! Google's own Python clients beside the real program: a web page, a reviewer and a script that have never heard of darkroom.
+//!
+//! What they do is in `foreign/team.py`; what must come of it is judged here.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use darkroom::jobs::sha256_hex;
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+use crate::support::{House, books, firestore_emulator, gcs_server};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/team.py");
+const REQUIREMENTS: &str = include_str!("foreign/requirements.txt");
+
+/// The Python of the environment that `.ci/install-servers` makes; `None`, after a line that says so, where there is none.
+fn python() -> Option<PathBuf> {
+    let version = |name: &str| REQUIREMENTS.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("=="));
+    let versions = [version("google-cloud-firestore").unwrap(), version("google-cloud-storage").unwrap()].join("-");
+    let servers = std::env::var_os("DARKROOM_SERVERS_DIR")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/darkroom/servers")));
+    let python = servers.map(|servers| servers.join(format!("python-clients-{versions}/bin/python")));
+    let python = python.filter(|python| python.is_file());
+    if python.is_none() {
+        let line = "Google's Python clients are not installed: run .ci/install-servers";
+        assert!(std::env::var_os("DARKROOM_REQUIRE_SERVERS").is_none_or(|value| value != "1"), "{line}");
+        // Past the test harness, which would keep it to itself.
+        let _ = writeln!(std::io::stderr(), "skipped: {line}");
+    }
+    python
+}
+
+/// A child that does not outlive the test, however that ends.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_team_with_googles_own_clients_notices_nothing() {
+    let Some(python) = python() else { return };
+    let Some(emulator) = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap() else { return };
+    let Some(bucket) = gcs_server::fresh_bucket().await else { return };
+    let project = firestore_emulator::fresh_project();
+    let storage = bucket.emulator.unwrap();
+    let mut house = House::new();
+    house.set("DARKROOM_STORE", "firestore");
+    house.set("DARKROOM_BUCKET", "gcs");
+    house.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
+    house.set("STORAGE_EMULATOR_HOST", &storage);
+    house.set("GOOGLE_CLOUD_PROJECT", &project);
+    house.set("FIREBASE_STORAGE_BUCKET", &bucket.bucket);
+    let team = Command::new(python)
+        .arg(SCRIPT)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("FIRESTORE_EMULATOR_HOST", emulator.host())
+        // This client wants the scheme that the others do without.
+        .env("STORAGE_EMULATOR_HOST", format!("http://{storage}"))
+        .env("GOOGLE_CLOUD_PROJECT", &project)
+        .env("FIREBASE_STORAGE_BUCKET", &bucket.bucket)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python starts");
+    let mut team = Ended(team);
+    let (seen, house) = tokio::task::spawn_blocking(move || {
+        let mut said = BufReader::new(team.0.stdout.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        assert_eq!(line.trim(), "listening");
+        let _worker = Ended(house.command(&["worker"]).stderr(Stdio::null()).spawn().expect("the worker starts"));
+        let mut answer = String::new();
+        said.read_to_string(&mut answer).unwrap();
+        assert!(team.0.wait().unwrap().success(), "the script gave up, see above");
+        (serde_json::from_str::<Value>(&answer).expect("what the team saw"), house)
+    })
+    .await
+    .unwrap();
+
+    let pictures = seen["pictures"].as_object().unwrap();
+    assert_eq!(pictures.len(), 3);
+    for picture in pictures.values().chain([&seen["again"]]) {
+        // What Google's client reads is what a browser gets, and both are a whole picture.
+        let answer = reqwest::get(picture["url"].as_str().unwrap()).await.unwrap().error_for_status().unwrap();
+        let bytes = answer.bytes().await.unwrap();
+        assert_eq!(
+            (picture["bytes"].as_u64(), &picture["sha256"]),
+            (Some(bytes.len() as u64), &json!(sha256_hex(&bytes)))
+        );
+        assert_eq!(picture["image_size_bytes"], picture["bytes"]);
+        image::load_from_memory(&bytes).expect("the picture is whole");
+    }
+    let again = seen["again"]["job"].as_str().unwrap();
+    assert_ne!(seen["again"]["sha256"], pictures[again]["sha256"], "another seed is another picture");
+    assert_ne!(seen["again"]["url"], pictures[again]["url"], "under a name of its own");
+    assert_eq!(seen["page"], json!({"tab": [1, "two", null], "zoom": 1.5}), "what is the page's stays");
+    let statuses = seen["statuses"].as_object().unwrap();
+    assert_eq!(statuses.len(), 3);
+    for (job, status) in statuses {
+        let expected = if seen["approved"] == **job { "approved" } else { "pending_review" };
+        assert_eq!(status, expected, "{job}");
+    }
+
+    let bill = books::bill(&house);
+    assert_eq!(bill.values().map(|(times, _)| times).sum::<usize>(), 4, "three wishes, one of them twice: {bill:?}");
+    let spent = |service: &str| seen["spent"][service].to_string().parse::<Decimal>().unwrap();
+    assert_eq!(spent("bfl_api"), books::total(&bill), "the script's sum is the simulator's bill");
+    let (costs, _house) = tokio::task::spawn_blocking(move || {
+        (house.json(&["costs", "--json", "--days", "2", "--by", "service"]), house)
+    })
+    .await
+    .unwrap();
+    assert_eq!(books::dollars(&costs["total_usd"]), spent("bfl_api") + spent("google_storage"), "{costs}");
+}
