@@ -5,6 +5,7 @@ mod alone;
 mod changed;
 mod chaos;
 mod deaths;
+mod fleet;
 mod operators;
 mod replay;
 mod server;

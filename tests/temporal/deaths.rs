@@ -57,7 +57,7 @@ fn a_worker_killed_at_a_boundary_bills_nothing_twice() {
         assert!(!dead.status.success(), "{boundary} was not reached");
         Worker::start(&house, &["--until-idle"]).done();
         let done = books::check(&house, 3);
-        // The one that was on its way at that moment is a question; every other is finished.
+        // Only a death between the note and the answer leaves a question.
         assert_eq!(done, if boundary == "after_post" { 2 } else { 3 }, "{boundary}");
         until("the last word", || server.workflows(&namespace, "ExecutionStatus = 'Running'").is_empty());
     }
@@ -83,6 +83,23 @@ fn a_server_that_is_down_is_said_once_and_waited_for() {
     assert_eq!(said.matches("jobs wait until Temporal is back").count(), 1, "{said}");
     assert!(said.contains("Temporal is back"), "{said}");
     assert_eq!(books::check(&house, 3), 3);
+}
+
+#[test]
+fn a_worker_that_cannot_work_yet_works_as_soon_as_it_can() {
+    let Some(server) = temporal_server::TemporalServer::start(None) else { return };
+    let mut house = House::new();
+    server.furnish(&mut house);
+    house.set("TEMPORAL_NAMESPACE", "made-later");
+    house.queue(2);
+    let worker = Worker::start(&house, &["--until-idle"]);
+    // Long enough for its first tries to break.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    server.tell("made-later", &["operator", "namespace", "create"]);
+    let output = worker.ended();
+    let said = crate::support::text(&output.stderr);
+    assert!(output.status.success() && said.contains("made-later is not found"), "{said}");
+    assert_eq!(books::check(&house, 2), 2);
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl Worker {
         Self(Some(house.command(&[&["worker"], arguments].concat()).spawn().expect("a worker starts")))
     }
 
-    /// One that dies at that boundary, with one job at a time: no other order is on its way at that moment.
+    /// One that does one thing at a time, and dies at that boundary.
     pub fn that_dies_at(house: &House, boundary: &str) -> Self {
         let mut command = house.command(&["worker", "--until-idle", "--slots", "1"]);
         Self(Some(command.env("DARKROOM_CRASH_AT", boundary).spawn().expect("a worker starts")))

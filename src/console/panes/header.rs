@@ -275,6 +275,32 @@ mod tests {
     }
 
     #[test]
+    fn a_fleet_is_told_and_one_without_workers_or_server_is_loud() {
+        let theme = Theme::dark();
+        let shown = |fleet: Fleet| {
+            let status = Status { fleet: Some(fleet), link: Some(Link::Live), ..Status::default() };
+            let now = DateTime::UNIX_EPOCH + chrono::Duration::seconds(90);
+            let view = HeaderView {
+                context: "default",
+                adapters: "sqlite · temporal",
+                simulated: true,
+                status: &status,
+                now,
+                theme: &theme,
+            };
+            let fleet = status.fleet.as_ref().map(|fleet| workers(fleet, &view).style);
+            (line(&view, 160).to_string(), fleet)
+        };
+        let (text, style) = shown(Fleet { workers: 3, backlog: 12, server: Link::Live });
+        assert!(text.contains("3 workers, 12 waiting") && style == Some(theme.text), "{text}");
+        let (text, style) = shown(Fleet { workers: 0, backlog: 0, server: Link::Live });
+        assert!(text.contains("0 workers") && style == Some(theme.bad), "{text}");
+        let server = Link::Down { since: DateTime::UNIX_EPOCH, reason: "localhost:7233 does not answer".into() };
+        let (text, style) = shown(Fleet { workers: 3, backlog: 0, server });
+        assert!(text.contains("Temporal down 1m") && style == Some(theme.bad), "{text}");
+    }
+
+    #[test]
     fn money_near_its_cap_warns() {
         let theme = Theme::dark();
         let usd = |text: &str| text.parse::<Usd>().unwrap();

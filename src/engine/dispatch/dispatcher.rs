@@ -221,7 +221,8 @@ impl Dispatcher {
                 self.candidates.avoid(id);
             }
             Ok(Err(RunError::Server(reason))) => {
-                tracing::warn!(job = %id, "not run: {reason}");
+                // Whoever keeps the line to the server says it once.
+                tracing::debug!(job = %id, "not run: {reason}");
                 self.candidates.pause_for(DOWN_FOR);
             }
             Ok(Err(RunError::Broken(reason))) => {

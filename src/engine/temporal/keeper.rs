@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::Utc;
 use temporalio_client::Client;
 use tokio::sync::{mpsc, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::fleet::{self, words};
@@ -20,6 +20,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 
 /// How long an answer of the server may take before it counts as down.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A worker that broke after this time was sound: the next one may start soon.
+const SOUND: Duration = Duration::from_mins(1);
 
 /// So long a change of the number of slots waits for the next one.
 const SETTLED: Duration = Duration::from_millis(400);
@@ -41,12 +44,11 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Runs until `stop`; then the worker finishes what must be finished.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        let Some(client) = self.connect(&stop).await else { return };
-        self.client.send_replace(Some(client.clone()));
+        let Some(mut client) = self.connect(&stop).await else { return };
         let mut worker = self.start(&client);
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut breaks = 0;
+        let (mut breaks, mut begun) = (0, Instant::now());
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -54,12 +56,17 @@ impl Keeper {
                     tracing::error!("this process works no more for Temporal: {reason}");
                     self.down(&reason).await;
                     worker = None;
+                    breaks = if begun.elapsed() > SOUND { 0 } else { breaks };
                     tokio::select! {
                         () = stop.cancelled() => break,
                         () = tokio::time::sleep(backoff(breaks, None, rand::random())) => {}
                     }
                     breaks += 1;
+                    // Anew: the old line still counts the broken worker, and takes no second one.
+                    let Some(again) = self.connect(&stop).await else { break };
+                    client = again;
                     worker = self.start(&client);
+                    begun = Instant::now();
                 }
                 Ok(()) = self.slots.changed(), if self.works => {
                     tokio::time::sleep(SETTLED).await;
@@ -68,11 +75,7 @@ impl Keeper {
                     self.hands.come_back();
                     worker = self.start(&client);
                 }
-                _ = look.tick() => {
-                    if self.look(&client).await {
-                        breaks = 0;
-                    }
-                }
+                _ = look.tick() => self.look(&client).await,
             }
         }
         self.leave(worker).await;
@@ -86,7 +89,10 @@ impl Keeper {
                 connected = worker::connect(&self.options, &self.who) => connected,
             };
             match connected {
-                Ok(client) => return Some(client),
+                Ok(client) => {
+                    self.client.send_replace(Some(client.clone()));
+                    return Some(client);
+                }
                 Err(reason) => self.down(&reason).await,
             }
             tokio::select! {
@@ -109,25 +115,18 @@ impl Keeper {
         }
     }
 
-    /// Looks at the task queue and tells; whether the server answered.
-    async fn look(&mut self, client: &Client) -> bool {
+    /// Looks at the task queue and tells.
+    async fn look(&mut self, client: &Client) {
         match tokio::time::timeout(PATIENCE, fleet::look(client)).await {
             Ok(Ok(queue)) => {
                 if self.is_down() {
-                    tracing::info!("the Temporal server at {} answers", self.options.address);
+                    tracing::info!("the Temporal server at {} can be used again", self.options.address);
                 }
                 let fleet = Fleet { workers: queue.workers, backlog: queue.backlog, server: Link::Live };
                 self.say(fleet).await;
-                true
             }
-            Ok(Err(status)) => {
-                self.down(&words(&status)).await;
-                false
-            }
-            Err(_) => {
-                self.down("no answer").await;
-                false
-            }
+            Ok(Err(status)) => self.down(&words(&status)).await,
+            Err(_) => self.down("no answer").await,
         }
     }
 
@@ -135,10 +134,10 @@ impl Keeper {
         let since = if let Some(Link::Down { since, .. }) = self.fleet.as_ref().map(|fleet| &fleet.server) {
             *since
         } else {
-            tracing::error!("the Temporal server at {} does not answer: {reason}", self.options.address);
+            tracing::error!("the Temporal server at {} cannot be used: {reason}", self.options.address);
             Utc::now()
         };
-        let reason = format!("{} does not answer: {reason}", self.options.address);
+        let reason = format!("{}: {reason}", self.options.address);
         let (workers, backlog) = self.fleet.as_ref().map_or((0, 0), |fleet| (fleet.workers, fleet.backlog));
         self.say(Fleet { workers, backlog, server: Link::Down { since, reason } }).await;
     }

@@ -31,10 +31,13 @@ use crate::jobs::text::clean_line;
 use crate::jobs::{Hold, Job, JobId, StageName, sha256_hex};
 
 /// A hint that a job rests may be lost; this look is not.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// A workflow whose time has come wakes by itself within this time.
 const WAKES_ITSELF: Duration = Duration::from_secs(3);
+
+/// How long the workflow of a job that has ended may take to close when this process leaves.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// How long the last workflows may take to close when nothing is left to do.
 const SETTLE: Duration = Duration::from_secs(15);
@@ -159,7 +162,10 @@ impl Workflows {
         let ended = loop {
             tokio::select! {
                 ended = &mut result => break ended,
-                () = stop.cancelled() => return Ok(Ran::Stopped),
+                () = stop.cancelled() => {
+                    self.last_word(job, &mut result).await;
+                    return Ok(Ran::Stopped);
+                }
                 _ = look.tick() => match self.ports.store.get(&job.id).await {
                     Ok(Some(now)) if self.is_over(&now) => return Ok(Ran::PutOff),
                     Ok(_) => {}
@@ -180,6 +186,16 @@ impl Workflows {
             ) => Ok(Ran::Elsewhere),
             Err(WorkflowGetResultError::Rpc(status)) => Err(server(&status)),
             Err(other) => Err(RunError::Server(clean_line(&other.to_string(), 200))),
+        }
+    }
+
+    /// A workflow whose job has ended says so in a moment: this process may be the only one that can let it.
+    async fn last_word<T>(&self, job: &Job, result: &mut (impl Future<Output = T> + Unpin)) {
+        let ended = |job: Option<Job>| job.is_none_or(|job| !job.stage_name().is_active());
+        if self.ports.store.get(&job.id).await.is_ok_and(ended)
+            && tokio::time::timeout(LAST_WORD, result).await.is_err()
+        {
+            tracing::debug!(job = %job.id, "its workflow closes when a worker is there again");
         }
     }
 

@@ -11,7 +11,6 @@ use temporalio_sdk::runtime::worker_tuner::{FixedSizeSlotSupplier, TunerHolder};
 use temporalio_sdk::{Runtime, Worker, WorkerOptions};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use super::Activities;
 use super::fleet::words;
@@ -28,8 +27,8 @@ const WORKFLOW_TASKS: usize = 50;
 pub(super) struct Running {
     /// Asks it to leave: nothing new is taken, what runs is finished.
     leave: oneshot::Sender<()>,
-    /// Ends when it has left, with one clean line where it left by itself.
-    ended: JoinHandle<Result<(), String>>,
+    /// How it ended, with one clean line where it left by itself; nothing where its thread broke.
+    ended: oneshot::Receiver<Result<(), String>>,
 }
 
 impl Running {
@@ -37,9 +36,14 @@ impl Running {
     pub(super) fn start(client: Client, options: &TemporalOptions, hands: Arc<Hands>, slots: usize) -> Self {
         let (leave, asked) = oneshot::channel();
         let options = options.clone();
-        // The SDK's worker is bound to one thread, because workflows are.
-        let ended =
-            tokio::task::spawn_blocking(move || Handle::current().block_on(run(client, options, hands, slots, asked)));
+        let (end, ended) = oneshot::channel();
+        // The SDK's worker is bound to one thread, because workflows are. Not one of the runtime's: those are waited for when
+        // a runtime is dropped, however long a worker takes to leave.
+        let runtime = Handle::current();
+        std::thread::spawn(move || {
+            // Whoever started it may be gone.
+            let _ = end.send(runtime.block_on(run(client, options, hands, slots, asked)));
+        });
         Self { leave, ended }
     }
 
@@ -48,7 +52,7 @@ impl Running {
         match (&mut self.ended).await {
             Ok(Ok(())) => "the worker ended".to_owned(),
             Ok(Err(why)) => why,
-            Err(panic) => clean_line(&format!("the worker broke: {panic}"), 160),
+            Err(_) => "the worker's thread broke".to_owned(),
         }
     }
 
@@ -59,7 +63,7 @@ impl Running {
         match self.ended.await {
             Ok(Ok(())) => {}
             Ok(Err(why)) => tracing::warn!("the worker did not leave in order: {why}"),
-            Err(panic) => tracing::error!("the worker broke: {panic}"),
+            Err(_) => tracing::error!("the worker's thread broke"),
         }
     }
 }
