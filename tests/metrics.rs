@@ -194,7 +194,7 @@ async fn account_trouble_is_bad_health_with_one_clean_line() {
     house.set("BFL_API_URL", simulator.api_url().as_str());
     let worker = Worker::start(&house, &[]);
     assert_eq!(worker.until_health(200).await["simulated"], false);
-    house.json(&["submit", "a fox", "--json"]);
+    house.json(&["submit", "a fox", "--yes", "--json"]);
     let health = worker.until_health(503).await;
     let reason = health["reason"].as_str().unwrap();
     assert_eq!(health["status"], "trouble");

@@ -33,8 +33,8 @@ impl FolderBucket {
     ///
     /// Errors: `Refused` with one clear line where it cannot be created or read.
     pub fn open(root: &Path) -> Result<Self, BucketError> {
-        fs::create_dir_all(root).map_err(|error| explain("the picture folder", root, &error))?;
-        let root = root.canonicalize().map_err(|error| explain("the picture folder", root, &error))?;
+        fs::create_dir_all(root).map_err(|error| explain("the picture folder cannot be used:", root, &error))?;
+        let root = root.canonicalize().map_err(|error| explain("the picture folder cannot be used:", root, &error))?;
         clear_abandoned(&root, SystemTime::now());
         Ok(Self { root })
     }
@@ -88,12 +88,14 @@ fn put(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), BucketError> {
     let plain = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
     if plain && holds(path, bytes) {
         // Whoever wrote it may have died before it was durable.
-        File::open(path).and_then(|file| file.sync_all()).map_err(|error| explain("the picture", path, &error))?;
+        File::open(path)
+            .and_then(|file| file.sync_all())
+            .map_err(|error| explain("the picture cannot be used:", path, &error))?;
     } else {
         let draft = write_draft(&folder, bytes)?;
-        draft.persist(path).map_err(|error| explain("the picture", path, &error.error))?;
+        draft.persist(path).map_err(|error| explain("the picture cannot be used:", path, &error.error))?;
     }
-    sync_folder(&folder).map_err(|error| explain("the picture folder", &folder, &error))
+    sync_folder(&folder).map_err(|error| explain("the picture folder cannot be used:", &folder, &error))
 }
 
 fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError> {
@@ -103,13 +105,13 @@ fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError>
             Ok(metadata) if is_folder && metadata.is_dir() || !is_folder && metadata.is_file() => {}
             Ok(_) => return Err(not_plain(part)),
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(BucketError::NotFound(name)),
-            Err(error) => return Err(explain("the picture", part, &error)),
+            Err(error) => return Err(explain("the picture cannot be used:", part, &error)),
         }
     }
     match fs::read(path) {
         Ok(bytes) => Ok(bytes.into()),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(BucketError::NotFound(name)),
-        Err(error) => Err(explain("the picture", path, &error)),
+        Err(error) => Err(explain("the picture cannot be used:", path, &error)),
     }
 }
 
@@ -118,14 +120,14 @@ fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError>
 fn object_folder(root: &Path) -> Result<PathBuf, BucketError> {
     let folder = root.join(ObjectName::FOLDER);
     match fs::create_dir(&folder) {
-        Ok(()) => sync_folder(root).map_err(|error| explain("the picture folder", root, &error))?,
+        Ok(()) => sync_folder(root).map_err(|error| explain("the picture folder cannot be used:", root, &error))?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(explain("the picture folder", &folder, &error)),
+        Err(error) => return Err(explain("the picture folder cannot be used:", &folder, &error)),
     }
     match fs::symlink_metadata(&folder) {
         Ok(metadata) if metadata.is_dir() => Ok(folder),
         Ok(_) => Err(not_plain(&folder)),
-        Err(error) => Err(explain("the picture folder", &folder, &error)),
+        Err(error) => Err(explain("the picture folder cannot be used:", &folder, &error)),
     }
 }
 

@@ -19,7 +19,7 @@ const PORT: u16 = 8402;
 /// The simulator of the FLUX API as a server
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Every fault is also a word in a prompt: `a fox [sim:moderated]`, `[sim:503*2]`. Any key is taken but `bad`.\n\
+    after_help = "Every fault is also a word in a prompt: `a fox [sim:moderated]`, `[sim:503*2]`. Any key is taken but `bad`. \
                         Tickets and bill are kept in the folder `simulate` of the data directory. To use it:\n  \
                         DARKROOM_PROVIDER=bfl BFL_API_KEY=any BFL_API_URL=http://127.0.0.1:8402 darkroom"
 )]

@@ -7,7 +7,7 @@ use super::view::failure;
 use crate::console::format;
 use crate::costs::Basis;
 use crate::jobs::text::clean_line;
-use crate::jobs::{Catalog, Job, StepState};
+use crate::jobs::{Catalog, Job, StepName, StepState};
 
 /// What stands under every table in which anything was simulated.
 pub const SIMULATED: &str = "simulated: no real money, no real pictures";
@@ -40,7 +40,7 @@ pub fn jobs(jobs: &[Job], now: DateTime<Utc>, columns: Option<usize>) -> String 
         .map(|job| {
             vec![
                 clean_line(job.id.as_str(), 28),
-                if job.hold().is_some() { "held".to_owned() } else { job.stage_name().to_string() },
+                status(job),
                 format::age(now - job.created_at),
                 cost(job),
                 clean_line(&job.spec.model, 28),
@@ -56,6 +56,12 @@ pub fn jobs(jobs: &[Job], now: DateTime<Utc>, columns: Option<usize>) -> String 
         text.push_str(SIMULATED);
     }
     text
+}
+
+/// What a job does, and whether it is out of sight.
+fn status(job: &Job) -> String {
+    let status = if job.hold().is_some() { "held".to_owned() } else { job.stage_name().to_string() };
+    if job.hidden { format!("{status}, hidden") } else { status }
 }
 
 /// Prompts get what the other columns leave of the terminal, at least 20 cells.
@@ -102,6 +108,10 @@ fn why(job: &Job) -> String {
     }
     let running = job.attempt().and_then(|attempt| attempt.steps.iter().find(|step| step.state == StepState::Running));
     match running {
+        // It is made elsewhere.
+        Some(step) if job.stage_name().is_active() && step.name == StepName::Generate => {
+            "waits for the picture".to_owned()
+        }
         Some(step) if job.stage_name().is_active() => step.name.as_str().to_owned(),
         _ => String::new(),
     }
@@ -122,6 +132,15 @@ mod tests {
         assert!(!text.contains('\u{1b}'));
         assert!(text.contains("a[2J fox in two lines"), "{text}");
         assert!(text.ends_with(SIMULATED), "{text}");
+    }
+
+    #[test]
+    fn what_is_out_of_sight_is_marked() {
+        let mut hidden = job("a fox");
+        hidden.hidden = true;
+        let text = jobs(&[hidden, job("a boat")], DateTime::UNIX_EPOCH, None);
+        assert_eq!(text.matches("queued, hidden").count(), 1, "{text}");
+        assert_eq!(text.matches("queued").count(), 2, "{text}");
     }
 
     #[test]

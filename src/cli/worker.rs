@@ -81,7 +81,13 @@ pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
     } else {
         output::note(&in_words(&counts));
     }
+    let left = StageName::ALL.into_iter().any(|stage| stage.is_active() && counts.of(stage) > 0);
     match end.trouble {
+        // It kept nothing from being done.
+        Some(trouble) if args.until_idle && !left => {
+            output::note(&trouble);
+            Ok(())
+        }
         Some(trouble) => Err(CliError::Failed(format!("jobs were left in the queue: {trouble}"))),
         None => Ok(()),
     }

@@ -54,6 +54,9 @@ pub struct CostReport {
     pub simulated: bool,
 }
 
+/// The line of charges that do not say what was ordered.
+const NO_MODEL: &str = "(no model)";
+
 impl CostReport {
     /// A report made of equal charges added up by the store: group, basis, amount of one, how many.
     pub fn from_rows(
@@ -75,6 +78,7 @@ impl CostReport {
         };
         let mut lines: BTreeMap<String, CostLine> = BTreeMap::new();
         for (key, basis, amount, count) in rows {
+            let key = if key.is_empty() && grouping == CostGrouping::Model { NO_MODEL.to_owned() } else { key };
             report.count += count;
             let line = lines.entry(key.clone()).or_insert(CostLine { key, usd: Usd::ZERO, count: 0 });
             line.count += count;
@@ -111,13 +115,15 @@ mod tests {
             ("a".to_owned(), Basis::Unknown, Some(four), 1),
             ("b".to_owned(), Basis::Unconfirmed, Some(four), 3),
             ("b".to_owned(), Basis::Estimated, None, 1),
+            (String::new(), Basis::Settled, None, 1),
         ];
         let span = (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH);
         let report = CostReport::from_rows(span, true, CostGrouping::Model, rows);
         assert_eq!(report.total_usd.to_string(), "0.08");
         assert_eq!(report.unknown_usd.to_string(), "0.04");
         assert_eq!(report.unconfirmed_usd.to_string(), "0.12");
-        assert_eq!((report.unpriced_count, report.count), (1, 7));
-        assert_eq!(report.by[0].key, "a");
+        assert_eq!((report.unpriced_count, report.count), (2, 8));
+        let keys: Vec<&str> = report.by.iter().map(|line| line.key.as_str()).collect();
+        assert_eq!(keys, ["a", "(no model)", "b"]);
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Attempt, Claim, Hold, JobId, Outcome, Spec, Stage, StageName, StoredImage};
-use crate::costs::{Basis, Charge, Usd};
+use crate::costs::{Basis, Charge, Service, Usd};
 
 /// One requested picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,7 +113,8 @@ impl Job {
         Some(amounts.sum())
     }
 
-    /// The least certain basis of all its charges; `None` while nothing was charged.
+    /// The least certain basis of the provider's charges; `None` while it charged nothing. What the storing costs is reckoned from a
+    /// table, and makes no order less certain.
     pub fn cost_basis(&self) -> Option<Basis> {
         let certainty = |basis: &Basis| match basis {
             Basis::Unconfirmed => 0,
@@ -122,7 +123,8 @@ impl Job {
             Basis::Quoted => 3,
             Basis::Settled => 4,
         };
-        self.charges().map(|charge| charge.basis).min_by_key(certainty)
+        let of_provider = self.charges().filter(|charge| charge.service == Service::BflApi);
+        of_provider.map(|charge| charge.basis).min_by_key(certainty)
     }
 
     /// Whether `now` is early enough for the claim to hold.

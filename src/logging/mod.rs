@@ -129,7 +129,8 @@ fn subscriber(
 
 /// A level alone is this program's level, with warnings of everybody else; anything longer is taken as filter directives.
 fn filter(text: &str) -> (EnvFilter, Option<String>) {
-    let quiet = |level: &str| format!("warn,darkroom={level}");
+    // The client of Firestore tells each failed request as an error without a word; our own lines say what it means.
+    let quiet = |level: &str| format!("warn,gcloud_sdk::middleware=off,darkroom={level}");
     let directives = match text.trim().to_ascii_lowercase().as_str() {
         "off" => "off".to_owned(),
         level @ ("trace" | "debug" | "info" | "warn" | "error") => quiet(level),

@@ -26,6 +26,15 @@ pub enum StoreError {
     /// The reservation does not fit under a cap.
     #[error("the budget of the {} does not allow it", .0.period)]
     OverBudget(OverBudget),
+    /// The books hold a charge of that attempt or of a later one already: the job's document lost its history. Nothing was written;
+    /// the attempt may go on under a number from `free` on.
+    #[error("the books of job {id} hold charges of all attempts before number {free} already")]
+    AttemptBooked {
+        /// Its id.
+        id: JobId,
+        /// No charge is booked under this number or a greater one.
+        free: u32,
+    },
     /// Not reachable now; the same call may succeed later. Whether it was carried out is not known.
     #[error("the store does not answer: {0}")]
     Unavailable(String),

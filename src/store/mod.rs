@@ -34,8 +34,9 @@ pub trait Store: Send + Sync + 'static {
     async fn find(&self, prefix: &str, limit: usize) -> Result<Vec<JobId>, StoreError>;
 
     /// Saves the job and all its charges in one durable write, if nobody saved it since it was read; returns the new revision.
-    /// Errors: `Conflict` where somebody did, `OverBudget` where the reservation does not fit under `save.budget`. After
-    /// `Unavailable` the same save may be made again: one that was carried out is recognised.
+    /// Errors: `Conflict` where somebody did, `OverBudget` where the reservation does not fit under `save.budget`, `AttemptBooked`
+    /// where the note before an order has the number of a charge that the job no longer knows of. After `Unavailable` the same
+    /// save may be made again: one that was carried out is recognised.
     async fn save(&self, save: Save) -> Result<u64, StoreError>;
 
     /// What a worker could act on now.

@@ -5,8 +5,12 @@ use crate::config::Config;
 #[cfg(not(feature = "temporal"))]
 use crate::config::Key;
 #[cfg(feature = "temporal")]
+use crate::config::StoreKind;
+#[cfg(feature = "temporal")]
 use crate::engine::temporal::{self, TemporalOptions};
 use crate::engine::{EngineHandle, Ports, Presence, Settings};
+#[cfg(feature = "temporal")]
+use crate::jobs::sha256_hex;
 
 /// An engine whose jobs are workflows; it connects in the background. Must be called within a tokio runtime.
 #[cfg(feature = "temporal")]
@@ -33,7 +37,21 @@ fn options(config: &Config) -> Result<TemporalOptions, WiringError> {
     if let Some(heartbeat) = config.temporal.heartbeat {
         options.heartbeat = heartbeat;
     }
+    options.store = store_mark(config);
     Ok(options)
+}
+
+/// Tells two stores apart, and nothing of where they are. Two machines whose embedded stores have the same path are not told apart.
+#[cfg(feature = "temporal")]
+fn store_mark(config: &Config) -> String {
+    let place = match config.store {
+        StoreKind::Sqlite => config.data_dir.display().to_string(),
+        StoreKind::Firestore => {
+            let google = &config.google;
+            format!("{} {}", google.project.as_deref().unwrap_or_default(), google.database)
+        }
+    };
+    format!("{}-{:.12}", config.store, sha256_hex(place.as_bytes()))
 }
 
 /// That there is none in this build.

@@ -16,6 +16,7 @@ fn the_list_is_newest_first_and_can_be_narrowed() {
     assert_eq!(listed(&["--since", "2200-01-01"]).len(), 0);
     assert_eq!(listed(&["--search", "JOB 3"]), [made[3].clone()]);
     assert_eq!(listed(&["--search", "no such words"]).len(), 0);
+    assert!(house.fails(2, &["jobs", "list", "--status", "held"]).contains("ask for queued"));
     assert_eq!(house.json(&["jobs", "--json"]).as_array().unwrap().len(), 5, "list is what jobs does by itself");
 }
 
@@ -31,6 +32,8 @@ fn what_was_put_out_of_sight_is_listed_on_request_and_can_be_brought_back() {
     );
     house.json(&["jobs", "cancel", &made[0], "--json"]);
     house.json(&["jobs", "hide", &made[0], "--json"]);
+    assert!(house.fails(1, &["jobs", "hide", &made[0]]).contains("it is out of sight already"));
+    assert!(text(&house.run(&["jobs", "list", "--hidden"]).stdout).contains("cancelled, hidden"));
     assert_eq!(listed(&[]), [made[1].clone()]);
     assert_eq!(listed(&["--hidden"]), [made[1].clone(), made[0].clone()]);
     house.json(&["jobs", "unhide", &made[0], "--json"]);

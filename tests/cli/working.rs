@@ -57,6 +57,15 @@ fn submit_and_wait_ends_with_the_picture_and_its_price() {
 }
 
 #[test]
+fn a_wait_says_that_it_works_on_the_rest_of_the_queue_too() {
+    let house = House::new();
+    house.queue(2);
+    let output = house.run(&["submit", "a fox", "--width", "64", "--height", "64", "--wait"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("2 other jobs are queued and are worked on too"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn a_wait_fails_when_a_job_does_and_still_tells_all() {
     let house = House::new();
     let output = house.run(&["submit", "a fox [sim:moderated]", "--width", "64", "--height", "64", "--wait", "--json"]);
@@ -127,6 +136,7 @@ fn doctor_tells_what_is_well_and_what_is_not() {
     assert_eq!(ill["ok"], false);
     let provider = ill["checks"].as_array().unwrap().iter().find(|check| check["name"] == "provider").unwrap();
     assert!(provider["message"].as_str().unwrap().contains("BFL_API_KEY"), "{provider}");
+    assert!(provider["advice"].as_str().unwrap().contains("get a key"), "not the network: {provider}");
     assert!(text(&house.run(&["doctor"]).stdout).contains("problem"));
 }
 
@@ -167,7 +177,11 @@ fn the_simulator_serves_as_if_it_were_the_real_api() {
     house.set("BFL_API_KEY", "any-key-does");
     let well = house.json(&["doctor", "--json"]);
     assert!(well.to_string().contains("10 credits ($0.10)"), "{well}");
-    let made = house.json(&["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"]);
+    let order = ["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"];
+    let said = house.fails(2, &order);
+    assert!(said.contains("real money, about $") && said.contains("say --yes"), "nobody can be asked here: {said}");
+    assert_eq!(house.jobs().len(), 0);
+    let made = house.json(&[&order[..], &["--yes"]].concat());
     assert_eq!((&made[0]["status"], &made[0]["simulated"]), (&"done".into(), &false.into()));
     let everything = std::fs::read_dir(house.path("logs")).unwrap().map(|entry| {
         let mut text = String::new();
@@ -179,6 +193,8 @@ fn the_simulator_serves_as_if_it_were_the_real_api() {
     let output = house.run(&["doctor"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("refuses the key"), "{}", text(&output.stdout));
+    let output = house.run(&["worker", "--until-idle"]);
+    assert_eq!(output.status.code(), Some(0), "no job waits for the key: {}", text(&output.stderr));
 }
 
 #[test]
@@ -188,7 +204,7 @@ fn out_of_credits_ends_a_wait_and_loses_nothing() {
     house.set("DARKROOM_PROVIDER", "bfl");
     house.set("BFL_API_URL", server.serving["api_url"].as_str().unwrap());
     house.set("BFL_API_KEY", "any-key-does");
-    let line = house.fails(1, &["submit", "a fox", "--wait"]);
+    let line = house.fails(1, &["submit", "a fox", "--wait", "--yes"]);
     assert!(line.contains("credits") && line.contains("goes on with them"), "{line}");
     assert_eq!(house.jobs()[0]["status"], "queued");
 }
@@ -225,7 +241,8 @@ fn an_interrupted_wait_says_how_to_go_on_and_the_job_is_safe() {
     rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(output.stdout.is_empty());
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(crate::support::ids(&told), crate::support::ids(&Value::from(house.jobs())), "what was made is told");
     assert!(text(&output.stderr).contains("darkroom worker --until-idle"), "{}", text(&output.stderr));
     assert_eq!(house.jobs()[0]["status"], "generating");
     // Its picture takes hours; the claim was given back, so that anybody may act on it at once.

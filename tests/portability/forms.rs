@@ -89,6 +89,37 @@ fn a_tracker_s_csv_is_read_as_it_is() {
     assert!(report.contains("real money in 3 charges"), "{report}");
 }
 
+fn equal_rows_are_as_many_charges(house: &House) {
+    let row = "2025-11-02 12:00:00,17,bfl_api,0.025,flux_dev\n";
+    let other = "2025-11-02 12:00:00,17,bfl_api,0.05,flux_dev\n";
+    let csv = |rows: &[&str]| format!("timestamp,job_id,service,cost_usd,model\n{}", rows.concat());
+    let twice = csv(&[row, other, row]);
+    assert_eq!(counts(&import(house, "tracker.csv", &twice)), [0, 0, 3, 0]);
+    assert_eq!(counts(&import(house, "again.csv", &twice)), [0, 0, 0, 3], "the same file brings nothing new");
+    assert_eq!(spent(house), ("0.1".parse().unwrap(), 3));
+    // The tracker wrote on: what was there before is there again, in any order.
+    assert_eq!(counts(&import(house, "more.csv", &csv(&[other, row, row, other, row]))), [0, 0, 2, 3]);
+    assert_eq!(spent(house), ("0.175".parse().unwrap(), 5));
+    assert_eq!(counts(&import(house, "part.csv", &csv(&[row]))), [0, 0, 0, 1]);
+    // Told with their ids they are nobody else's twins.
+    let told = export(house, &["--costs"]);
+    assert_eq!(counts(&import(house, "told.jsonl", &told)), [0, 0, 0, 5]);
+    let rebuilt = house.json(&["costs", "rebuild", "--json", "--dry-run"]);
+    assert_eq!(rebuilt["agree"], true, "{rebuilt}");
+}
+
+#[test]
+fn equal_rows_are_as_many_charges_on_the_embedded_store() {
+    equal_rows_are_as_many_charges(&House::new());
+}
+
+#[test]
+fn equal_rows_are_as_many_charges_on_firestore() {
+    if let Some(house) = house_with_firestore() {
+        equal_rows_are_as_many_charges(&house);
+    }
+}
+
 #[test]
 fn a_dry_run_says_exactly_what_would_happen() {
     let house = House::new();

@@ -115,7 +115,7 @@ impl House {
             })
             .collect();
         let file = self.file("jobs.jsonl", &lines.join("\n"));
-        let created = self.json(&["submit", "--json", "--file", path_text(&file)]);
+        let created = self.json(&["submit", "--json", "--yes", "--file", path_text(&file)]);
         ids(&created)
     }
 

@@ -25,7 +25,7 @@ fn environment(workshop: &Workshop) -> ActivityEnvironment {
 }
 
 fn task(id: &JobId) -> Task {
-    Task { job: id.clone(), simulated: true }
+    Task { job: id.clone(), simulated: true, store: String::new() }
 }
 
 /// The type of the failure, and whether it is tried again.
@@ -82,7 +82,7 @@ async fn a_second_try_of_an_order_that_was_accepted_waits_for_its_ticket() {
     assert_eq!((first.ticket, workshop.door.answers()), (second.ticket, 1));
     let ready = environment.run(Activities::wait, task(&id)).await.unwrap();
     let Next::Store { sample, charged } = ready.next else { panic!("not ready: {ready:?}") };
-    let pickup = Pickup { job: id.clone(), simulated: true, attempt: 1, sample, charged };
+    let pickup = Pickup { job: id.clone(), simulated: true, store: String::new(), attempt: 1, sample, charged };
     let given_up = Pickup { attempt: 2, ..pickup.clone() };
     let other = environment.run(Activities::store, given_up).await.unwrap();
     assert_eq!(other.status, "generating", "another attempt's picture is left alone");

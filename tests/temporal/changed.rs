@@ -11,7 +11,7 @@ use temporalio_sdk::{WorkflowContext, WorkflowResult};
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
 fn task(order: Order) -> Task {
-    Task { job: order.job, simulated: order.simulated }
+    Task { job: order.job, simulated: order.simulated, store: order.store }
 }
 
 /// Ends after the first activity.

@@ -121,3 +121,18 @@ async fn a_worker_that_was_suspended_before_its_order_sends_nothing() {
     workshop.work().await;
     assert_eq!(books::check(&workshop.house, 1), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_deleted_while_its_order_was_on_its_way_comes_back_with_its_charge() {
+    let workshop = Workshop::new(Speed::Instant).await;
+    let id = workshop.submit("a fox").await;
+    workshop.door.shut();
+    let run = workshop.run_due("worker", &workshop.door).await;
+    workshop.door.answered(1).await;
+    let database = rusqlite::Connection::open(workshop.house.data().join("darkroom.db")).unwrap();
+    assert_eq!(database.execute("DELETE FROM jobs WHERE id = ?1", [id.as_str()]).unwrap(), 1);
+    workshop.door.open();
+    assert_eq!(within("its end", run).await.unwrap(), Ok(Ran::Ended));
+    assert_eq!(workshop.job(&id).await.stage_name(), StageName::Done);
+    assert_eq!(books::check(&workshop.house, 1), 1, "and its cent is explained");
+}

@@ -10,6 +10,13 @@ use super::access::HOW_TO_SIGN_IN;
 use crate::bucket::BucketError;
 use crate::jobs::text::clean_line;
 
+/// What Google's client says, among much else, where nobody named credentials and this machine is none of Google's.
+const NOT_AT_GOOGLE: &str = "not running in a Google Cloud Environment";
+
+/// What is said in its place.
+const NO_CREDENTIALS: &str =
+    "no credentials: run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS";
+
 /// An answer that is not a success, from whichever client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answer {
@@ -99,7 +106,7 @@ pub(super) fn explain(error: &Error, what: &str, bucket: &str) -> BucketError {
     if let Some(WriteError::ChecksumMismatch { .. }) = error.source().and_then(|source| source.downcast_ref()) {
         return BucketError::Unavailable(format!("{what}: the picture arrived damaged, its checksum differs"));
     }
-    let line = format!("{what}: {}", clean_line(&with_causes(error), 240));
+    let line = format!("{what}: {}", short(error));
     if error.is_authentication() {
         let credentials = error.source().and_then(|source| source.downcast_ref::<CredentialsError>());
         return credentials.map_or_else(|| BucketError::Refused(line), |error| no_token(error, what));
@@ -110,11 +117,15 @@ pub(super) fn explain(error: &Error, what: &str, bucket: &str) -> BucketError {
 
 /// No token could be had.
 pub(super) fn no_token(error: &CredentialsError, what: &str) -> BucketError {
-    let line = format!("{what}: no Google token ({})", clean_line(&with_causes(error), 240));
+    let why = short(error);
+    let named = why != NO_CREDENTIALS;
+    let line = if named { format!("{what}: no Google token ({why})") } else { format!("{what}: {why}") };
     if error.is_transient() {
         BucketError::Unavailable(line)
-    } else {
+    } else if named {
         BucketError::Refused(format!("{line}: {HOW_TO_SIGN_IN}"))
+    } else {
+        BucketError::Refused(line)
     }
 }
 
@@ -145,6 +156,12 @@ pub(super) fn public_forbidden(bucket: &str) -> String {
         "the bucket {bucket} forbids objects that everybody can read (public access prevention): use signed URLs or a base \
          URL of your own"
     )
+}
+
+/// The same, cleaned and cut; where there are no credentials at all, what to do about it.
+fn short(error: &dyn std::error::Error) -> String {
+    let line = with_causes(error);
+    if line.contains(NOT_AT_GOOGLE) { NO_CREDENTIALS.to_owned() } else { clean_line(&line, 240) }
 }
 
 /// An error and what is behind it, in one line; many errors say only the outermost half.
@@ -179,6 +196,18 @@ mod tests {
         assert!(matches!(remote(404), BucketError::Refused(_)));
         assert!(matches!(remote(503), BucketError::Unavailable(_)));
         assert!(matches!(unsigned(&std::io::Error::other("no such key")), BucketError::Refused(_)));
+    }
+
+    #[test]
+    fn no_credentials_at_all_are_told_with_the_way_out() {
+        let long = format!("Could not fetch an auth token. You are {NOT_AT_GOOGLE} and more");
+        for transient in [true, false] {
+            let error = CredentialsError::from_msg(transient, long.clone());
+            let (BucketError::Unavailable(line) | BucketError::Refused(line)) = no_token(&error, "looking") else {
+                panic!("it is no missing picture");
+            };
+            assert_eq!(line, format!("looking: {NO_CREDENTIALS}"));
+        }
     }
 
     #[test]

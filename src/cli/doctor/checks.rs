@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use url::Url;
 
 use super::{Check, google};
-use crate::config::{BucketKind, Config, ImagesMode, ProviderKind};
+use crate::config::{BucketKind, Config, ImagesMode, ProviderKind, StoreKind};
 use crate::costs::CostGrouping;
 use crate::engine::local::Presence;
 use crate::store::{CostQuery, Due, PageQuery, Store, StoreError};
@@ -29,8 +29,10 @@ pub async fn all(config: &Config) -> Vec<Check> {
     let more = if documents.ok { google::store(config).await } else { Vec::new() };
     checks.push(documents);
     checks.extend(more);
-    checks.push(bucket(config).await);
-    checks.extend(google::bucket_clock(config).await);
+    let pictures = bucket(config).await;
+    let clock = if pictures.ok { google::bucket_clock(config).await } else { None };
+    checks.push(pictures);
+    checks.extend(clock);
     checks.extend(provider(config).await);
     checks.push(money(config));
     checks.push(log_dir(config));
@@ -95,12 +97,15 @@ async fn store(config: &Config) -> Check {
         Err(error) => Err(error.to_string()),
     };
     match counted {
+        Ok(1) => Check::ok(NAME, format!("{}1 job", google::store_place(config))),
         Ok(jobs) => Check::ok(NAME, format!("{}{jobs} jobs", google::store_place(config))),
-        Err(why) => Check::problem(
-            NAME,
-            format!("{}{why}", google::store_place(config)),
-            "the line says what is wrong with the database; jobs cannot be read until then",
-        ),
+        Err(why) => {
+            let emulator = config.google.firestore_emulator.as_ref().filter(|_| config.store == StoreKind::Firestore);
+            let advice = google::silent(emulator, "FIRESTORE_EMULATOR_HOST").await;
+            let usual = "the line says what is wrong with the database; jobs cannot be read until then";
+            let advice = advice.unwrap_or_else(|| usual.to_owned());
+            Check::problem(NAME, format!("{}{why}", google::store_place(config)), advice)
+        }
     }
 }
 
@@ -128,11 +133,12 @@ async fn bucket(config: &Config) -> Check {
     };
     match ready {
         Ok(()) => Check::ok(NAME, format!("{}pictures can be stored", bucket_place(config))),
-        Err(why) => Check::problem(
-            NAME,
-            format!("{}{why}", bucket_place(config)),
-            "no job is started while pictures cannot be stored",
-        ),
+        Err(why) => {
+            let emulator = config.google.storage_emulator.as_ref().filter(|_| config.bucket == BucketKind::Gcs);
+            let advice = google::silent(emulator, "STORAGE_EMULATOR_HOST").await;
+            let advice = advice.unwrap_or_else(|| "no job is started while pictures cannot be stored".to_owned());
+            Check::problem(NAME, format!("{}{why}", bucket_place(config)), advice)
+        }
     }
 }
 
@@ -151,6 +157,10 @@ async fn provider(config: &Config) -> Vec<Check> {
     const NAME: &str = "provider";
     let wired = match wiring::open_provider(config, Access::Orders).await {
         Ok(wired) => wired,
+        // No network helps where no key is.
+        Err(error) if config.provider == ProviderKind::Bfl && config.bfl_api_key.is_none() => {
+            return vec![Check::problem(NAME, error.to_string(), "get a key at dashboard.bfl.ai and set BFL_API_KEY")];
+        }
         Err(error) => return vec![Check::problem(NAME, error.to_string(), advice(config))],
     };
     let place = wired.address.host_str().unwrap_or_default().to_owned();

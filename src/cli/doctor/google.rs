@@ -1,5 +1,7 @@
 //! Owns the checks of Google's services beyond "it answers": who we are there, what we may do, the indexes, the clock.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use url::Url;
 
@@ -10,6 +12,9 @@ use crate::wiring::{self, Identity};
 
 /// Claims, signed URLs and the order of documents are spoilt by a clock that is further off than this.
 const MOST_SKEW: TimeDelta = TimeDelta::seconds(5);
+
+/// How long an emulator may take to take a connection; it is near.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Google's storage, where no emulator stands for it.
 const STORAGE: &str = "https://storage.googleapis.com/";
@@ -93,6 +98,17 @@ pub(super) async fn bucket_clock(config: &Config) -> Option<Check> {
         Ok(server) => skewed(NAME, "Cloud Storage", chrono::Utc::now() - server),
         Err(why) => Check::problem(NAME, format!("Cloud Storage's time is not known: {why}"), "see the bucket's line"),
     })
+}
+
+/// What to do where nobody listens at an emulator's address; nothing where somebody does, or none is named.
+pub(super) async fn silent(emulator: Option<&String>, variable: &str) -> Option<String> {
+    let host = emulator?;
+    let host = host.split_once("://").map_or(host.as_str(), |(_, rest)| rest).trim_end_matches('/');
+    let connected = tokio::time::timeout(PATIENCE, tokio::net::TcpStream::connect(host)).await;
+    if matches!(connected, Ok(Ok(_))) {
+        return None;
+    }
+    Some(format!("nobody listens there: start it (`darkroom dev`), or unset {variable}"))
 }
 
 /// Where a shared store is; nothing for one on this machine.

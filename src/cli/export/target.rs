@@ -31,7 +31,8 @@ impl Target {
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let draft = tempfile::Builder::new().prefix(".darkroom-export-").tempfile_in(folder);
-        let draft = draft.map_err(|why| CliError::Failed(format!("{} cannot be written: {why}", shown(path))))?;
+        let draft =
+            draft.map_err(|why| CliError::Failed(format!("{} cannot be written: {}", shown(path), bare(&why))))?;
         Ok(Self::Draft(Box::new(BufWriter::new(draft)), path.to_owned()))
     }
 
@@ -41,7 +42,7 @@ impl Target {
             Self::Output(mut stream) => return stream.flush().map_err(CliError::Output),
             Self::Draft(draft, path) => (draft, path),
         };
-        let failed = |why: io::Error| CliError::Failed(format!("{} cannot be written: {why}", shown(&path)));
+        let failed = |why: io::Error| CliError::Failed(format!("{} cannot be written: {}", shown(&path), bare(&why)));
         let draft = draft.into_inner().map_err(|error| failed(error.into_error()))?;
         draft.as_file().sync_all().map_err(failed)?;
         let named = if force { draft.persist(&path) } else { draft.persist_noclobber(&path) };
@@ -63,6 +64,12 @@ impl Write for Target {
             Self::Draft(draft, _) => draft.flush(),
         }
     }
+}
+
+/// Without the name of the draft, which `tempfile` puts behind the reason: nobody has given a file that name.
+fn bare(why: &io::Error) -> String {
+    let line = why.to_string();
+    line.split_once(" at path ").map_or_else(|| line.clone(), |(reason, _)| reason.to_owned())
 }
 
 fn shown(path: &Path) -> String {

@@ -83,7 +83,7 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
     }
     session.output.answer(summary, || summary.text())?;
     if summary.refused_count > 0 {
-        output::note(&format!("darkroom: {} lines of {shown} were refused, all others are in", summary.refused_count));
+        output::note(&format!("darkroom: {}", summary.refused_in_words(&shown)));
     }
     if summary.refused_count > 0 || !summary.complete { Err(CliError::Said) } else { Ok(()) }
 }

@@ -1,7 +1,7 @@
 //! Owns the reading of a file, document by document, into portions for the store: each is sound, or refused by its line. Must not
 //! write anything.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
@@ -80,8 +80,9 @@ pub fn read(
     let mut form = form_of(Source::new(input)?, path)?;
     let mut portion = Portion::default();
     let mut ids: HashSet<(Collection, String)> = HashSet::new();
+    let mut equals = Equals::default();
     let mut begun = 0;
-    while let Some((line, read)) = next(&mut form, rules)? {
+    while let Some((line, read)) = next(&mut form, rules, &mut equals)? {
         let record = match read {
             Ok(record) => record,
             Err(reason) => {
@@ -154,16 +155,35 @@ fn is_line_of_json(ahead: &[u8]) -> bool {
     serde_json::from_slice::<Fields>(line).is_ok_and(|fields| !database(&fields))
 }
 
+/// How often each charge without an id came in this file so far, by the 16 bytes of its digest: two equal rows are two charges, and
+/// the second is the second in every file that holds both. A count takes about as much memory as its row takes of the file, so a
+/// million charges are some fifty megabytes.
+#[derive(Default)]
+struct Equals(HashMap<u128, u32>);
+
+impl Equals {
+    /// Gives the n-th of equal charges an id of its own; the first keeps the one of its content.
+    fn tell_apart(&mut self, entry: &mut CostEntry) {
+        let digest = entry.id.rsplit('-').next().and_then(|digits| u128::from_str_radix(digits, 16).ok());
+        let Some(digest) = digest else { return };
+        let count = self.0.entry(digest).or_default();
+        *count = count.saturating_add(1);
+        if *count > 1 {
+            entry.id = format!("{}-{count}", entry.id);
+        }
+    }
+}
+
 type Read = (u64, Result<Record, String>);
 
-fn next<R: BufRead>(form: &mut Form<R>, rules: &Rules) -> io::Result<Option<Read>> {
+fn next<R: BufRead>(form: &mut Form<R>, rules: &Rules, equals: &mut Equals) -> io::Result<Option<Read>> {
     match form {
-        Form::Json(pieces) => Ok(pieces.next()?.map(|piece| (piece.line, document(piece, rules)))),
+        Form::Json(pieces) => Ok(pieces.next()?.map(|piece| (piece.line, document(piece, rules, equals)))),
         Form::Lines(source) => {
             while let Some(text) = source.rest_of_line()? {
                 if text.bytes.as_ref().is_none_or(|bytes| !bytes.trim_ascii().is_empty()) {
                     let piece = Piece::of(text);
-                    return Ok(Some((piece.line, document(piece, rules))));
+                    return Ok(Some((piece.line, document(piece, rules, equals))));
                 }
             }
             Ok(None)
@@ -184,14 +204,15 @@ fn next<R: BufRead>(form: &mut Form<R>, rules: &Rules) -> io::Result<Option<Read
             };
             let collection = columns.collection;
             let read = piece.content.and_then(|bytes| columns.fields(&bytes));
-            return Ok(Some((piece.line, read.and_then(|fields| record(Some(collection), None, fields, rules)))));
+            let read = read.and_then(|fields| record(Some(collection), None, fields, rules, equals));
+            return Ok(Some((piece.line, read)));
         },
     }
 }
 
-fn document(piece: Piece, rules: &Rules) -> Result<Record, String> {
+fn document(piece: Piece, rules: &Rules, equals: &mut Equals) -> Result<Record, String> {
     let fields = strict::object(&piece.content?)?;
-    record(piece.collection, piece.key, fields, rules)
+    record(piece.collection, piece.key, fields, rules, equals)
 }
 
 /// The document's own id goes before the name under which it stands.
@@ -200,6 +221,7 @@ fn record(
     key: Option<String>,
     mut fields: Fields,
     rules: &Rules,
+    equals: &mut Equals,
 ) -> Result<Record, String> {
     let id = match fields.remove("id") {
         None | Some(serde_json::Value::Null) => key,
@@ -215,7 +237,12 @@ fn record(
     };
     match collection.or(seen) {
         Some(Collection::Costs) => {
-            CostEntry::from_file(id.as_deref(), fields).map(|entry| Record::Cost(Box::new(entry)))
+            let id = id.filter(|id| !id.is_empty());
+            let mut entry = CostEntry::from_file(id.as_deref(), fields)?;
+            if id.is_none() {
+                equals.tell_apart(&mut entry);
+            }
+            Ok(Record::Cost(Box::new(entry)))
         }
         Some(Collection::Jobs) => {
             let entry = JobEntry::read(id.as_deref(), fields, &rules.defaults)?;

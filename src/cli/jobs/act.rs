@@ -77,8 +77,13 @@ pub async fn retry(session: &Session, args: &RetryArgs) -> Result<(), CliError> 
     let _logging = logs(session);
     let counter = Counter::open(session, &args.which.ids).await?;
     let jobs = counter.read(&counter.ids).await?;
-    if !args.yes && output::can_ask() && jobs.iter().any(|job| !job.simulated) {
-        let question = format!("Try {} once more, {}?", count(jobs.len()), price(&jobs));
+    // What cannot be retried is refused with its reason, not with a question about money.
+    if !args.yes && jobs.iter().any(|job| !job.simulated && job.retry_kind().is_ok()) {
+        // A script that forgot it must not spend what nobody agreed to.
+        if !output::can_ask() {
+            return Err(CliError::Usage(format!("real money, {}: say --yes", price(&jobs))));
+        }
+        let question = format!("Try {} once more for real money, {}?", count(jobs.len()), price(&jobs));
         if !output::confirm(&question) {
             return Err(CliError::Failed("nothing was retried".to_owned()));
         }
@@ -114,8 +119,16 @@ pub async fn approve(session: &Session, args: &IdArgs) -> Result<(), CliError> {
 /// Puts jobs out of sight; nothing is deleted.
 pub async fn hide(session: &Session, args: &IdArgs) -> Result<(), CliError> {
     let _logging = logs(session);
-    let counter = Counter::open(session, &args.ids).await?;
-    let acted = counter.desk.hide(counter.ids.clone()).await?;
+    let mut counter = Counter::open(session, &args.ids).await?;
+    let hidden: Vec<JobId> =
+        counter.read(&counter.ids).await?.into_iter().filter(|job| job.hidden).map(|job| job.id).collect();
+    counter.ids.retain(|id| !hidden.contains(id));
+    let mut acted = counter.desk.hide(counter.ids.clone()).await?;
+    acted.refused.extend(hidden.into_iter().map(|id| (id, "it is out of sight already".to_owned())));
+    if !acted.done.is_empty() {
+        let jobs = count(acted.done.len());
+        output::note(&format!("out of sight: {jobs}; nothing was deleted, `darkroom jobs unhide` undoes it"));
+    }
     counter.report(session, acted, "hidden").await
 }
 
@@ -142,7 +155,7 @@ fn price(jobs: &[Job]) -> String {
         Ok(Retried::SameAttempt | Retried::NewAttempt) => Catalog::builtin().estimate(&job.spec).amount,
     };
     match jobs.iter().filter(|job| !job.simulated).map(of).sum::<Option<Usd>>() {
-        Some(amount) => format!("for about {}", amount.display()),
-        None => "for a price that is not known".to_owned(),
+        Some(amount) => format!("about {}", amount.display()),
+        None => "a price that is not known".to_owned(),
     }
 }

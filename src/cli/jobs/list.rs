@@ -17,7 +17,7 @@ const LIMIT: u32 = 50;
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Only these: queued, submitting, generating, done, approved, failed, cancelled; several with commas
-    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
     pub status: Vec<StageName>,
     /// At most that many
     #[arg(long, value_name = "N", default_value_t = LIMIT, value_parser = clap::value_parser!(u32).range(1..))]
@@ -40,6 +40,16 @@ impl Default for ListArgs {
     fn default() -> Self {
         Self { status: Vec::new(), limit: LIMIT, since: None, before: None, search: None, hidden: false }
     }
+}
+
+/// Tables show `held`, the documents do not know it.
+fn status(text: &str) -> Result<StageName, String> {
+    if text == "held" {
+        return Err(
+            "held is not a status of its own: these are queued jobs that something holds; ask for queued".to_owned()
+        );
+    }
+    text.parse()
 }
 
 /// How many unreadable documents are said one by one.

@@ -71,11 +71,16 @@ fn json_lines(bytes: &[u8]) -> Lines {
         .filter(|(line, _)| !line.trim_ascii().is_empty())
         .map(|(line, number)| {
             let line = serde_json::from_slice::<Fields>(line)
-                .map_err(|why| format!("is not a JSON object: {}", clean_line(&why.to_string(), 120)))
+                .map_err(|why| format!("is not a JSON object: {}", clean_line(&without_line(&why), 120)))
                 .and_then(json_line);
             (number, line)
         })
         .collect()
+}
+
+/// The parser has seen one line and calls it the first: only its column tells something.
+fn without_line(why: &serde_json::Error) -> String {
+    why.to_string().replace(&format!(" at line {} column ", why.line()), " at column ")
 }
 
 /// An object's fields as they stand there: a map would let the last of two win in silence, of two counts too.
@@ -272,6 +277,8 @@ mod tests {
         assert_eq!(numbers, [1, 3, 4, 5, 6]);
         assert!(lines[0].1.is_ok());
         assert!(lines[1..].iter().all(|(_, line)| line.is_err()));
+        let why = lines[4].1.as_ref().unwrap_err();
+        assert!(why.contains(" at column ") && !why.contains("line 1"), "{why}");
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub struct SubmitArgs {
     /// Say what it would cost, and create nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Stay until these jobs have ended, working on them here unless a worker lives already
+    /// Stay until these jobs have ended, working on the queue here, these included, unless a worker lives already
     #[arg(long, conflicts_with = "dry_run")]
     pub wait: bool,
     /// Wait no longer than that: 90s, 15m, 2h; the jobs stay in the queue
@@ -86,26 +86,57 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
     if plan.orders.is_empty() {
         return Err(CliError::Failed("there is nothing to submit".to_owned()));
     }
-    if !session.config.is_simulated() {
+    let real = !session.config.is_simulated();
+    if real {
         session.config.api_key()?;
-        if !args.yes && output::can_ask() && !output::confirm(&plan.question()) {
-            return Err(CliError::Failed("nothing was submitted".to_owned()));
+        // A script that forgot it must not spend what nobody agreed to.
+        if !args.yes && !output::can_ask() {
+            return Err(CliError::Usage(plan.needs_yes()));
         }
     }
     let (_logging, _) = start_logging(&session.config, Beside::Nothing);
     let store = wiring::open_store(&session.config).await?;
+    let others = if args.wait { others_in_line(session, store.as_ref()).await? } else { None };
+    if real && !args.yes {
+        if !output::confirm(&plan.question(others.as_deref())) {
+            return Err(CliError::Failed("nothing was submitted".to_owned()));
+        }
+    } else if let Some(others) = others {
+        output::note(&others);
+    }
     let desk = Desk::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
     let acted = desk.submit(plan.into_new_jobs()).await?;
-    if args.wait {
-        wait::until_ended(session, &store, &acted.done, args.timeout).await?;
-    } else if Presence::live(&session.config.data_dir).is_empty() {
-        output::note("queued; `darkroom` or `darkroom worker --until-idle` works on it");
-    }
-    let jobs = read(store.as_ref(), &acted.done).await?;
+    let waited = if args.wait {
+        wait::until_ended(session, &store, &acted.done, args.timeout).await
+    } else {
+        if Presence::live(&session.config.data_dir).is_empty() {
+            output::note("queued; `darkroom` or `darkroom worker --until-idle` works on it");
+        }
+        Ok(())
+    };
+    // However the wait ended: whoever ordered these jobs needs their ids.
+    let jobs = match read(store.as_ref(), &acted.done).await {
+        Ok(jobs) => jobs,
+        Err(why) => return waited.and(Err(why)),
+    };
     let now = Utc::now();
     session.output.answer(&JobView::all(&jobs, now), || table::jobs(&jobs, now, session.output.columns()))?;
+    waited?;
     let ended_well = |job: &Job| matches!(job.stage_name(), StageName::Done | StageName::Approved);
     if args.wait && !jobs.iter().all(ended_well) { Err(CliError::Said) } else { Ok(()) }
+}
+
+/// What is said of the jobs that `--wait` finds in the queue: without a worker, the engine that it starts works on them as well.
+async fn others_in_line(session: &Session, store: &dyn Store) -> Result<Option<String>, CliError> {
+    if !Presence::live(&session.config.data_dir).is_empty() {
+        return Ok(None);
+    }
+    let provider = session.config.provider;
+    Ok(match store.counts().await?.of(StageName::Queued) {
+        0 => None,
+        1 => Some(format!("1 other job is queued and is worked on too, if it is for {provider}")),
+        others => Some(format!("{others} other jobs are queued and are worked on too, those for {provider}")),
+    })
 }
 
 /// What is wrong with a prompt of the command line is wrong usage; what is wrong in a file is told by its line.

@@ -58,10 +58,16 @@ impl Plan {
         }
     }
 
-    /// The question before real money is spent.
-    pub fn question(&self) -> String {
+    /// The question before real money is spent; `others` is what is worked on beside these.
+    pub fn question(&self, others: Option<&str>) -> String {
         let pictures = if self.count() == 1 { "1 picture".to_owned() } else { format!("{} pictures", self.count()) };
-        format!("Order {pictures} for {}?", self.price_in_words())
+        let others = others.map_or(String::new(), |others| format!(" ({others})"));
+        format!("Order {pictures} for real money, {}{others}?", self.price_in_words())
+    }
+
+    /// What is said in place of the question where nobody can answer it.
+    pub fn needs_yes(&self) -> String {
+        format!("real money, {}: say --yes", self.price_in_words())
     }
 
     /// Says the refused lines on standard error.

@@ -1,6 +1,6 @@
 //! `submit --wait`: stays until the jobs have ended, working on them here unless a worker lives. Must not change a job itself.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::cli::{Session, output};
 use crate::engine::Mode;
 use crate::engine::local::Presence;
 use crate::jobs::text::clean_line;
-use crate::jobs::{Job, JobId};
+use crate::jobs::{Hold, Job, JobId, StageName};
 use crate::store::{Change, Store};
 use crate::wiring::{self, Access};
 
@@ -24,6 +24,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A worker that lives but touches none of these jobs for so long does not work on them (it only looks, or is another
 /// provider's): then they are worked on here as well. Claims keep two workers apart.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often the line is drawn even where nothing happens, so that its clock goes.
+const TICK: Duration = Duration::from_millis(250);
 
 /// Waits until all of `ids` have ended, at most for `longest`. Errors: no job can be started, or it took too long, or a person
 /// does not want to wait any longer.
@@ -59,7 +62,8 @@ async fn sleep(longest: Option<Duration>) {
 struct Wait<'a> {
     session: &'a Session,
     store: Arc<dyn Store>,
-    open: HashSet<JobId>,
+    /// Those that have not ended: the stage in which each was seen last, and what held it.
+    open: BTreeMap<JobId, (StageName, Option<String>)>,
     total: usize,
     engine: Option<Running>,
     last_moved: Instant,
@@ -71,10 +75,11 @@ impl<'a> Wait<'a> {
     fn new(session: &'a Session, store: Arc<dyn Store>, ids: &[JobId]) -> Self {
         // Drawn on standard error, and only where that is a terminal.
         let progress = ProgressBar::with_draw_target(Some(ids.len() as u64), ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} ended {elapsed} {msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} ended {elapsed} {wide_msg}") {
             progress.set_style(style);
         }
-        let open = ids.iter().cloned().collect();
+        progress.enable_steady_tick(TICK);
+        let open = ids.iter().map(|id| (id.clone(), (StageName::Queued, None))).collect();
         Self {
             session,
             store,
@@ -111,6 +116,8 @@ impl<'a> Wait<'a> {
             if self.open.is_empty() {
                 return Ok(());
             }
+            // Once for all that was heard: it counts every open job.
+            self.progress.set_message(self.message());
         }
     }
 
@@ -127,7 +134,7 @@ impl<'a> Wait<'a> {
     }
 
     async fn look(&mut self) -> Result<(), CliError> {
-        let open: Vec<JobId> = self.open.iter().cloned().collect();
+        let open: Vec<JobId> = self.open.keys().cloned().collect();
         for id in open {
             match self.store.get(&id).await? {
                 Some(job) => self.heard(&job),
@@ -138,37 +145,44 @@ impl<'a> Wait<'a> {
     }
 
     fn heard(&mut self, job: &Job) {
-        if !self.open.contains(&job.id) {
-            return;
-        }
+        let Some(seen) = self.open.get_mut(&job.id) else { return };
+        let hold = job.hold().map(Hold::line);
+        *seen = (job.stage_name(), hold.clone());
         let now = chrono::Utc::now();
         if job.is_claimed(now) || job.hold().is_some() {
             self.last_moved = Instant::now();
         }
-        if let Some(hold) = job.hold() {
-            self.say_hold(&hold.line());
+        if let Some(hold) = hold {
+            self.say_hold(hold);
         }
         if !job.stage_name().is_active() {
             self.ended(&job.id);
         }
     }
 
-    /// Beside the bar where there is one, else a line of its own; the same reason once.
-    fn say_hold(&mut self, reason: &str) {
-        if self.hold_said == reason {
-            return;
-        }
-        reason.clone_into(&mut self.hold_said);
-        self.progress.set_message(clean_line(&format!("held: {reason}"), 60));
-        if self.progress.is_hidden() {
+    /// A line of its own where there is no bar to say it; the same reason once.
+    fn say_hold(&mut self, reason: String) {
+        if self.progress.is_hidden() && self.hold_said != reason {
             output::note(&format!("held: {reason}"));
+            self.hold_said = reason;
         }
     }
 
+    /// What stands beside the bar, cut to the terminal there: what holds a job, else what the jobs do.
+    fn message(&self) -> String {
+        if let Some(reason) = self.open.values().filter_map(|(_, hold)| hold.as_ref()).min() {
+            return clean_line(&format!("held: {reason}"), 200);
+        }
+        let counted = [StageName::Generating, StageName::Submitting, StageName::Queued].map(|stage| {
+            let count = self.open.values().filter(|(seen, _)| *seen == stage).count();
+            (count > 0).then(|| format!("{count} {stage}"))
+        });
+        counted.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
     fn ended(&mut self, id: &JobId) {
-        if self.open.remove(id) {
+        if self.open.remove(id).is_some() {
             self.last_moved = Instant::now();
-            self.progress.set_message("");
             self.progress.set_position((self.total - self.open.len()) as u64);
         }
     }

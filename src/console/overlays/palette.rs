@@ -100,13 +100,25 @@ impl Palette {
         self.found.get(self.chosen).map(|binding| binding.action)
     }
 
+    /// What stands in the border: where in the list this is, if not all of it is seen.
+    fn facts(&self, first: usize, rows: usize) -> String {
+        const HOW: &str = "type a few letters, Enter does it";
+        let total = self.found.len();
+        if total <= rows {
+            return HOW.to_owned();
+        }
+        format!("{}–{} of {total}, {HOW}", first + 1, (first + rows).min(total))
+    }
+
     /// Draws it at the top of an area.
     pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
         let area = centred(area, 66, area.height.min(20));
-        let block = screen::pane("Do", "type a few letters, Enter does it", area.width, true, theme);
-        let inner = block.inner(area);
-        let rows = usize::from(inner.height.saturating_sub(1));
+        // Without the border and the line that is typed.
+        let rows = usize::from(area.height.saturating_sub(3));
         let first = (self.chosen + 1).saturating_sub(rows);
+        let facts = self.facts(first, rows);
+        let block = screen::pane("Do", &facts, area.width, true, theme);
+        let inner = block.inner(area);
         let mut lines = vec![Line::from(vec![
             Span::styled(" : ", theme.accent),
             Span::raw(self.line.as_str().to_owned()),
@@ -144,6 +156,15 @@ mod tests {
         assert!(palette.chosen().is_some(), "around the end");
         palette.paste(" nowhere");
         assert_eq!(palette.chosen(), None);
+    }
+
+    #[test]
+    fn a_list_that_is_cut_says_so() {
+        let mut palette = Palette::new(Place::Pane(PaneName::Queue));
+        let total = palette.found.len();
+        assert_eq!(palette.facts(2, 5), format!("3–7 of {total}, type a few letters, Enter does it"));
+        palette.paste("pau int");
+        assert_eq!(palette.facts(0, 5), "type a few letters, Enter does it");
     }
 
     #[test]

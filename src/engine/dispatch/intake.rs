@@ -109,12 +109,14 @@ impl Candidates {
         }
         let jobs = self.ports.store.due(due.clone()).await?;
         let (full, none) = (jobs.len() >= limit, jobs.is_empty());
+        // What runs elsewhere, or is left alone for a moment, waits all the same.
+        let waits = jobs.iter().any(|job| !self.avoided.contains(&job.id));
         self.list = jobs.into_iter().filter(|job| self.is_free(job, taking)).collect();
         // A full answer means that there is more behind it.
         self.unread = full && !self.list.is_empty();
         if self.list.is_empty() {
             let next = self.ports.store.next_due(Due { queued: true, ..due }).await?;
-            self.nothing_waits = next.is_none() && taking.running.is_empty();
+            self.nothing_waits = !waits && next.is_none() && taking.running.is_empty();
             let soonest = if none { Duration::ZERO } else { SOON };
             self.wake = next.map(|next| now + (next - at).to_std().unwrap_or(Duration::ZERO).max(soonest));
             if let Some(until) = self.queue_held_until.filter(|until| *until > now) {

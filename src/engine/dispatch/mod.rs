@@ -22,6 +22,8 @@ use super::effects::Observer;
 use super::{Command, Event, Ports, Settings};
 pub use dispatcher::EngineEnd;
 pub(super) use feed::Hint;
+#[cfg(feature = "temporal")]
+pub(super) use orders::record;
 pub use presence::{Presence, PresenceError};
 pub(super) use runner::{RunError, Runner};
 

@@ -134,7 +134,8 @@ impl Orders {
     }
 }
 
-async fn record(ports: &Ports, id: &JobId) -> Result<(), StoreError> {
+/// Marks a job whose task broke, so that it does not stay as if somebody worked on it.
+pub(in crate::engine) async fn record(ports: &Ports, id: &JobId) -> Result<(), StoreError> {
     let Some(mut job) = ports.store.get(id).await? else { return Ok(()) };
     let now = ports.clock.now();
     let message = "this program made a mistake; the log tells more";

@@ -14,6 +14,9 @@ use crate::store::StoreError;
 /// How long a job that no budget allows is left alone at most: a cap may be raised, money may be released.
 const BUDGET_LOOK: Duration = Duration::minutes(5);
 
+/// How often an order gets another number: once is enough, unless another worker books at the same time.
+const RENUMBERED: u32 = 3;
+
 impl Effects {
     /// Queued → Submitting, durably; returns the order that may now be sent once. `None` where the job went elsewhere: put off,
     /// or rejected.
@@ -36,16 +39,27 @@ impl Effects {
         };
         let estimate = Catalog::builtin().estimate(&job.spec);
         let budget = Some(self.settings.budget).filter(crate::costs::Budget::is_limited);
-        let queued = job.clone();
-        job.begin_submit(self.fresh_claim(now), estimate.amount, now)?;
-        match self.save_note(job, budget, stop).await {
-            Ok(()) => Ok(Some(order)),
-            Err(StoreError::OverBudget(over)) => {
-                *job = queued;
-                self.hold_for_budget(job, &over, now).await?;
-                Ok(None)
+        let mut queued = job.clone();
+        let mut tries = 0;
+        loop {
+            job.begin_submit(self.fresh_claim(now), estimate.amount, now)?;
+            match self.save_note(job, budget, stop).await {
+                Ok(()) => return Ok(Some(order)),
+                Err(StoreError::OverBudget(over)) => {
+                    *job = queued;
+                    self.hold_for_budget(job, &over, now).await?;
+                    return Ok(None);
+                }
+                // The document lost its history, the books did not: this order must not take the place of an earlier one there.
+                Err(StoreError::AttemptBooked { free, .. }) if tries < RENUMBERED => {
+                    tries += 1;
+                    if let Some(attempt) = queued.attempts.last_mut() {
+                        attempt.number = attempt.number.max(free);
+                    }
+                    *job = queued.clone();
+                }
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => Err(error.into()),
         }
     }
 

@@ -62,7 +62,9 @@ impl Effects {
     /// Saves what became of a POST. Money may have moved, so a store that does not answer is asked until it does; only the end
     /// of this process can break this off, and then the durable `Submitting` note stands.
     ///
-    /// Where somebody gave the job up meanwhile (this worker was suspended), the receipt is added to what is there now.
+    /// Where somebody gave the job up meanwhile (this worker was suspended), the receipt is added to what is there now; where
+    /// somebody deleted its document, it is made again with its charge. A receipt lives nowhere else than here: a store that
+    /// refuses it is asked until a person has mended that.
     pub(super) async fn save_firmly(
         &self,
         job: &mut Job,
@@ -84,35 +86,44 @@ impl Effects {
                 Err(error) => error,
             };
             let error = match (error, receipt) {
-                (StoreError::Conflict(_), Some((receipt, estimate))) => match self.ports.store.get(&job.id).await {
-                    Ok(None) => return Err(EffectError::Lost),
-                    Ok(Some(current)) => {
-                        let known = current.attempts.iter().find(|attempt| attempt.number == number);
-                        let ours = known.and_then(|attempt| attempt.receipt.as_ref()) == Some(receipt);
-                        *job = current;
-                        if ours {
-                            // Our own save, whose acknowledgement was lost.
-                            return if goes_on(job, number) { Ok(()) } else { Err(EffectError::Lost) };
+                (StoreError::Conflict(_) | StoreError::NotFound(_), Some((receipt, estimate))) => {
+                    match self.ports.store.get(&job.id).await {
+                        Ok(None) => match self.ports.store.create(vec![job.clone()]).await {
+                            // The next look finds our own receipt there, or somebody else's document.
+                            Ok(()) | Err(StoreError::AlreadyExists(_)) => {
+                                tracing::warn!(job = %job.id, attempt = number, "deleted while its order was on its way: it is there again, with its charge");
+                                continue;
+                            }
+                            Err(error) => error,
+                        },
+                        Ok(Some(current)) => {
+                            let known = current.attempts.iter().find(|attempt| attempt.number == number);
+                            let ours = known.and_then(|attempt| attempt.receipt.as_ref()) == Some(receipt);
+                            *job = current;
+                            if ours {
+                                // Our own save, whose acknowledgement was lost.
+                                return if goes_on(job, number) { Ok(()) } else { Err(EffectError::Lost) };
+                            }
+                            if !job.late_receipt(number, receipt.clone(), estimate, self.now()) {
+                                return Err(EffectError::Lost);
+                            }
+                            late = true;
+                            tracing::warn!(job = %job.id, attempt = number, "a late answer to a submit is added to the job");
+                            continue;
                         }
-                        if !job.late_receipt(number, receipt.clone(), estimate, self.now()) {
-                            return Err(EffectError::Lost);
-                        }
-                        late = true;
-                        tracing::warn!(job = %job.id, attempt = number, "a late answer to a submit is added to the job");
-                        continue;
+                        Err(error) => error,
                     }
-                    Err(error) => error,
-                },
+                }
                 (error, _) => error,
             };
-            match error {
-                StoreError::Unavailable(reason) => {
-                    tracing::error!(job = %job.id, attempt = number, "the answer to a submit is not saved yet: {reason}");
-                    tokio::time::sleep(backoff(tries, None, jitter())).await;
-                    tries += 1;
-                }
-                other => return Err(other.into()),
+            match &error {
+                StoreError::Unavailable(_) => {}
+                StoreError::Unusable(_) | StoreError::Unreadable { .. } if receipt.is_some() => {}
+                _ => return Err(error.into()),
             }
+            tracing::error!(job = %job.id, attempt = number, "the answer to a submit is not saved yet: {error}");
+            tokio::time::sleep(backoff(tries, None, jitter())).await;
+            tries += 1;
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct Activities(Arc<Hands>);
 impl Activities {
     /// The activities of the worker of that presence.
     pub fn new(ports: Ports, settings: Settings, presence: Arc<Presence>, observer: Arc<dyn Observer>) -> Self {
-        Self(Arc::new(Hands::new(ports, settings, presence, observer)))
+        Self(Arc::new(Hands::new(ports, settings, presence, observer, String::new())))
     }
 
     pub(super) fn of(hands: Arc<Hands>) -> Self {
@@ -33,7 +33,8 @@ impl Activities {
     #[activity(name = "submit")]
     pub async fn submit(self: Arc<Self>, ctx: ActivityContext, task: Task) -> Result<Report, ActivityError> {
         // Never dropped: a POST on its way is waited for, whatever else happens.
-        alive(&ctx, Heartbeat::default, self.0.order(&task)).await
+        let work = self.0.guarded(&task.job, &task.store, self.0.order(&task));
+        alive(&ctx, Heartbeat::default, work).await
     }
 
     #[activity(name = "wait")]
@@ -50,23 +51,26 @@ impl Activities {
             let Looks { count, failures, not_found, status } = looks.borrow().clone();
             Heartbeat { ticket: ticket.borrow().clone(), looks: count, failures, not_found, status }
         };
+        let work = self.0.guarded(&task.job, &task.store, self.0.wait_for(&task, &looks, &ticket));
         tokio::select! {
-            report = alive(&ctx, told, self.0.wait_for(&task, &looks, &ticket)) => report,
+            report = alive(&ctx, told, work) => report,
             () = ctx.cancelled() => Err(ActivityError::cancelled()),
         }
     }
 
     #[activity(name = "store")]
     pub async fn store(self: Arc<Self>, ctx: ActivityContext, pickup: Pickup) -> Result<Report, ActivityError> {
+        let work = self.0.guarded(&pickup.job, &pickup.store, self.0.keep(&pickup));
         tokio::select! {
-            report = alive(&ctx, Heartbeat::default, self.0.keep(&pickup)) => report,
+            report = alive(&ctx, Heartbeat::default, work) => report,
             () = ctx.cancelled() => Err(ActivityError::cancelled()),
         }
     }
 
     #[activity(name = "cancel")]
     pub async fn cancel(self: Arc<Self>, ctx: ActivityContext, task: Task) -> Result<Report, ActivityError> {
-        alive(&ctx, Heartbeat::default, self.0.call_off(&task)).await
+        let work = self.0.guarded(&task.job, &task.store, self.0.call_off(&task));
+        alive(&ctx, Heartbeat::default, work).await
     }
 }
 

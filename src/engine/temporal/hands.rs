@@ -4,9 +4,12 @@
 //! What a second try of any of them does is decided by the document: an order is sent only where it says queued, waiting and
 //! storing can be repeated, and every save is a compare-and-set. A try that lost a race looks again and tells what it sees.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{DateTime, Utc};
+use futures::FutureExt;
 use temporalio_sdk::ApplicationFailure;
 use temporalio_sdk::activities::ActivityError;
 use tokio::sync::{broadcast, watch};
@@ -14,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::payloads::{Next, Pickup, Report, Task};
 use super::policy;
-use crate::engine::dispatch::{Hint, Presence};
+use crate::engine::dispatch::{Hint, Presence, record};
 use crate::engine::effects::{EffectError, Effects, Looks, Observer, Ran, Waited};
 use crate::engine::{Desk, Ports, Settings};
 use crate::jobs::{IllegalTransition, Job, JobId, StageName};
@@ -30,7 +33,11 @@ pub(super) struct Hands {
     ports: Ports,
     desk: Desk,
     simulated: bool,
+    /// The mark of the store; see [`Task::store`].
+    store: String,
     presence: Arc<Presence>,
+    /// Orders that are being sent, or whose answer is being saved.
+    orders: AtomicUsize,
     moved: broadcast::Sender<Arc<Job>>,
     /// Waits end, and no order is begun, once the current one is cancelled; a new worker of this process gets a new one.
     leaving: watch::Sender<CancellationToken>,
@@ -45,6 +52,8 @@ pub(super) enum Again {
     Busy(String),
     #[error("this worker is for {0} only; another takes it")]
     Stranger(&'static str),
+    #[error("this worker works on another store; is it meant to share this namespace?")]
+    OtherStore,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the document contradicts itself: {0}")]
@@ -58,6 +67,7 @@ impl Again {
             Self::Leaving => ("leaving", Some(policy::HANDOVER)),
             Self::Busy(_) => ("busy", Some(policy::BUSY)),
             Self::Stranger(_) => ("other_provider", Some(policy::STRANGER)),
+            Self::OtherStore => ("other_store", Some(policy::STRANGER)),
             Self::Store(_) => ("store", None),
             Self::Illegal(_) => ("illegal", None),
         };
@@ -68,14 +78,22 @@ impl Again {
 }
 
 impl Hands {
-    pub(super) fn new(ports: Ports, settings: Settings, presence: Arc<Presence>, observer: Arc<dyn Observer>) -> Self {
+    pub(super) fn new(
+        ports: Ports,
+        settings: Settings,
+        presence: Arc<Presence>,
+        observer: Arc<dyn Observer>,
+        store: String,
+    ) -> Self {
         let simulated = settings.simulated;
         Self {
             desk: Desk::new(ports.store.clone(), ports.clock.clone(), simulated),
             effects: Effects::of_a_fleet(ports.clone(), settings, presence.worker().clone(), observer),
             ports,
             simulated,
+            store,
             presence,
+            orders: AtomicUsize::new(0),
             moved: broadcast::Sender::new(HINTS),
             leaving: watch::Sender::default(),
         }
@@ -94,6 +112,11 @@ impl Hands {
         self.leaving.borrow().cancel();
     }
 
+    /// Whether an order is on its way, or its answer is not saved yet: then this process must not be left.
+    pub(super) fn is_ordering(&self) -> bool {
+        self.orders.load(Ordering::SeqCst) > 0
+    }
+
     /// Takes up work again after `leave`.
     pub(super) fn come_back(&self) {
         self.leaving.send_replace(CancellationToken::new());
@@ -103,9 +126,33 @@ impl Hands {
         self.ports.clock.now()
     }
 
+    /// Does the work on a job of that store. A fault of this program marks the job as broken, as it does in the local engine: tried
+    /// again, it would break again.
+    pub(super) async fn guarded(
+        &self,
+        job: &JobId,
+        store: &str,
+        work: impl Future<Output = Result<Report, Again>>,
+    ) -> Result<Report, Again> {
+        if !store.is_empty() && !self.store.is_empty() && store != self.store {
+            return Err(Again::OtherStore);
+        }
+        if let Ok(report) = AssertUnwindSafe(work).catch_unwind().await {
+            return report;
+        }
+        tracing::error!(job = %job, "the job's activity broke");
+        record(&self.ports, job).await?;
+        self.look(job).await
+    }
+
     /// The document, where this worker may touch it.
     async fn read(&self, id: &JobId) -> Result<Result<Job, Report>, Again> {
-        let Some(job) = self.ports.store.get(id).await? else { return Ok(Err(Report::gone(id))) };
+        let job = match self.ports.store.get(id).await {
+            Ok(Some(job)) => job,
+            Ok(None) => return Ok(Err(Report::gone(id))),
+            Err(StoreError::Unreadable { reason, .. }) => return Ok(Err(Report::unreadable(&reason))),
+            Err(error) => return Err(error.into()),
+        };
         if job.simulated != self.simulated {
             return Err(Again::Stranger(if self.simulated { "simulated jobs" } else { "jobs for real money" }));
         }
@@ -149,6 +196,7 @@ impl Hands {
                 if leaving.is_cancelled() {
                     return Err(Again::Leaving);
                 }
+                let _ordering = OnItsWay::begin(&self.orders);
                 let ordered = self.effects.begin_and_submit(&mut job, &leaving).await;
                 self.told(&job, ordered).await
             }
@@ -250,5 +298,21 @@ impl Hands {
         }
         self.desk.cancel(vec![task.job.clone()]).await.map_err(Again::from)?;
         self.look(&task.job).await
+    }
+}
+
+/// An order on its way, counted until it is dropped.
+struct OnItsWay<'a>(&'a AtomicUsize);
+
+impl<'a> OnItsWay<'a> {
+    fn begin(orders: &'a AtomicUsize) -> Self {
+        orders.fetch_add(1, Ordering::SeqCst);
+        Self(orders)
+    }
+}
+
+impl Drop for OnItsWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }

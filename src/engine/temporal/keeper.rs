@@ -1,5 +1,6 @@
 //! Owns the line to the server: connects, keeps a worker running, tells how the fleet is. Must not touch a job.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A worker that broke after this time was sound: the next one may start soon.
 const SOUND: Duration = Duration::from_mins(1);
+
+/// How long a worker that leaves waits for a server that does not answer.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// So long a change of the number of slots waits for the next one.
 const SETTLED: Duration = Duration::from_millis(400);
@@ -110,8 +114,16 @@ impl Keeper {
 
     async fn leave(&self, worker: Option<Running>) {
         self.hands.leave();
-        if let Some(worker) = worker {
-            worker.stop().await;
+        let Some(worker) = worker else { return };
+        let mut stopped = pin!(worker.stop());
+        loop {
+            tokio::select! {
+                () = &mut stopped => return,
+                // Its last words find nobody, and everything but an order is put down already.
+                () = tokio::time::sleep(LAST_WORDS) => if self.is_down() && !self.hands.is_ordering() {
+                    return tracing::warn!("left without a word to the Temporal server, which does not answer");
+                },
+            }
         }
     }
 

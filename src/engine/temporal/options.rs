@@ -33,6 +33,8 @@ pub struct TemporalOptions {
     pub heartbeat: Duration,
     /// Activities a second of the whole task queue.
     pub rate: Option<f64>,
+    /// A mark of the store that this process works on: workers on different ones may meet in one namespace.
+    pub store: String,
 }
 
 impl TemporalOptions {
@@ -46,7 +48,7 @@ impl TemporalOptions {
         let host = connection.target.host_str().unwrap_or_default();
         let port = connection.target.port_or_known_default();
         let address = clean_line(&port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")), 80);
-        Ok(Self { connection, namespace, address, heartbeat: policy::HEARTBEAT, rate: None })
+        Ok(Self { connection, namespace, address, heartbeat: policy::HEARTBEAT, rate: None, store: String::new() })
     }
 }
 

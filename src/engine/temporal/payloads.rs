@@ -21,6 +21,9 @@ pub struct Order {
     pub simulated: bool,
     /// After this many seconds without a word from a worker its activity is given to another.
     pub heartbeat_seconds: u64,
+    /// A mark of the store that holds the document; empty is not known.
+    #[serde(default)]
+    pub store: String,
 }
 
 /// What `submit`, `wait` and `cancel` are started with.
@@ -30,6 +33,9 @@ pub struct Task {
     pub job: JobId,
     /// Whether it is the simulator's: a worker of the other kind leaves it alone.
     pub simulated: bool,
+    /// A mark of the store that holds the document: a worker on another one leaves it alone.
+    #[serde(default)]
+    pub store: String,
 }
 
 /// What `store` is started with.
@@ -39,6 +45,9 @@ pub struct Pickup {
     pub job: JobId,
     /// Whether it is the simulator's.
     pub simulated: bool,
+    /// A mark of the store that holds the document.
+    #[serde(default)]
+    pub store: String,
     /// The attempt whose picture it is.
     pub attempt: u32,
     /// Where the picture is, for the few minutes that its link lasts.

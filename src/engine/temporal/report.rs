@@ -6,6 +6,9 @@ use super::payloads::{Next, Report};
 use crate::jobs::text::clean_line;
 use crate::jobs::{Hold, Job, JobId, Stage, StageName, StepState};
 
+/// The status of a job that there is no document of.
+const GONE: &str = "gone";
+
 impl Report {
     /// Of a document, and what follows on it.
     pub(super) fn of(job: &Job, now: DateTime<Utc>) -> Self {
@@ -30,14 +33,28 @@ impl Report {
 
     /// That there is no such document.
     pub(super) fn gone(id: &JobId) -> Self {
+        Self::closed(GONE, format!("there is no job {id}"))
+    }
+
+    /// That the document cannot be read: it is left as it is, and another run begins when somebody has mended it.
+    pub(super) fn unreadable(reason: &str) -> Self {
+        Self::closed("unreadable", clean_line(reason, 200))
+    }
+
+    /// Whether there was no such document.
+    pub(super) fn is_gone(&self) -> bool {
+        self.status == GONE
+    }
+
+    fn closed(status: &str, note: String) -> Self {
         Self {
-            status: "gone".to_owned(),
+            status: status.to_owned(),
             attempt: 0,
             model: String::new(),
             next: Next::None,
             ticket: None,
             cost_usd: None,
-            note: Some(format!("there is no job {id}")),
+            note: Some(note),
             image_url: None,
             steps: Vec::new(),
         }

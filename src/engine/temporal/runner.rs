@@ -70,7 +70,7 @@ impl Workflows {
         let Bench { ports, settings, presence, observer, facts } = bench;
         let works = settings.mode != Mode::Observe;
         let (who, wide) = (presence.worker().to_string(), settings.slots.max(1));
-        let hands = Arc::new(Hands::new(ports.clone(), settings, presence, observer.clone()));
+        let hands = Arc::new(Hands::new(ports.clone(), settings, presence, observer.clone(), options.store.clone()));
         let (found, client) = watch::channel(None);
         let (slots, wanted) = watch::channel(wide);
         let stop = CancellationToken::new();
@@ -113,6 +113,7 @@ impl Workflows {
             job: job.id.clone(),
             simulated: job.simulated,
             heartbeat_seconds: self.options.heartbeat.as_secs().max(1),
+            store: self.options.store.clone(),
         };
         let prompt = clean_line(&job.spec.prompt, 80);
         let mut memo = MemoValues::new();
@@ -174,6 +175,8 @@ impl Workflows {
             }
         };
         match ended {
+            // A worker that looked for the document elsewhere: not in a circle.
+            Ok(report) if report.is_gone() => Ok(Ran::Elsewhere),
             Ok(_) | Err(WorkflowGetResultError::Cancelled { .. } | WorkflowGetResultError::ContinuedAsNew) => {
                 Ok(Ran::Ended)
             }
@@ -227,7 +230,12 @@ impl Runner for Workflows {
                 return Ok(Ran::PutOff);
             }
         }
-        match self.begin(&client, &job).await {
+        let begun = tokio::select! {
+            begun = self.begin(&client, &job) => begun,
+            // A server that does not answer keeps nobody from leaving.
+            () = stop.cancelled() => return Ok(Ran::Stopped),
+        };
+        match begun {
             Ok(handle) => self.follow(handle, &job, stop).await,
             Err(Begun::Before) => self.wake(&client, &job).await,
             Err(Begun::Not(error)) => Err(error),

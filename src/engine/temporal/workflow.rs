@@ -94,7 +94,8 @@ impl ImageGeneration {
             Next::Store { sample, charged } => {
                 Self::say(ctx, "store");
                 let attempt = ctx.state(|state| state.report.as_ref().map_or(0, |report| report.attempt));
-                let pickup = Pickup { job: order.job, simulated: order.simulated, attempt, sample, charged };
+                let pickup =
+                    Pickup { job: order.job, simulated: order.simulated, store: order.store, attempt, sample, charged };
                 let mut activity = ctx.execute_activity(Activities::store, pickup, policy::store(heartbeat));
                 select! {
                     report = activity => unless_cancelled(report),
@@ -172,7 +173,7 @@ impl ImageGeneration {
 
     fn task(ctx: &WorkflowContext<Self>) -> (Order, Task, Duration) {
         let order = ctx.state(|state| state.order.clone());
-        let task = Task { job: order.job.clone(), simulated: order.simulated };
+        let task = Task { job: order.job.clone(), simulated: order.simulated, store: order.store.clone() };
         let heartbeat = Duration::from_secs(order.heartbeat_seconds.max(1));
         (order, task, heartbeat)
     }

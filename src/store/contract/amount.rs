@@ -13,7 +13,7 @@ const DECIMALS: i32 = 24;
 const DIGITS: usize = 28;
 
 /// A single charge above this is a mistake, and a few of them would overflow the sums.
-const LARGEST: u32 = 1_000_000;
+pub(super) const LARGEST: u32 = 1_000_000;
 
 /// The amount of a field. Errors: why it is none, without the field's name.
 pub(super) fn amount_of(value: &Value) -> Result<Usd, String> {

@@ -2,14 +2,15 @@
 //! store one.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::amount::{amount_of, kind};
+use super::amount::{LARGEST, amount_of, kind};
 use super::compare::canonical_fields;
 use super::time::{time_of, time_text};
 use super::wish::{spec_of, whole, word};
 use super::{Fields, hygiene, id_of_content};
-use crate::costs::{Basis, Charge, Service};
+use crate::costs::{Basis, Charge, Service, Usd};
 use crate::jobs::{
     Attempt, Billed, Claim, Failure, FailureCode, ImageFormat, Job, JobId, ObjectName, Outcome, Stage, StoredImage,
     WorkerId, text::clean_line,
@@ -116,9 +117,13 @@ fn own_job(id: &JobId, ours: &Fields) -> Result<Job, String> {
     {
         return Err("darkroom.job has attempts that are not numbered one after the other".to_owned());
     }
-    let negative = |charge: &Charge| charge.amount.is_some_and(|amount| amount < crate::costs::Usd::ZERO);
+    let negative = |charge: &Charge| charge.amount.is_some_and(|amount| amount < Usd::ZERO);
     if job.charges().any(negative) {
         return Err("darkroom.job has a charge of less than nothing".to_owned());
+    }
+    let largest = Usd::new(Decimal::from(LARGEST));
+    if job.charges().any(|charge| charge.amount.is_some_and(|amount| amount > largest)) {
+        return Err(format!("darkroom.job has a charge of more than {LARGEST} dollars, which is not believed"));
     }
     Ok(job)
 }
@@ -208,4 +213,27 @@ fn note_money(job: &mut Job, fields: &Fields) -> Result<(), String> {
     job.attempts[0].charge = charge(Service::BflApi, "bfl_cost_usd");
     job.attempts[0].storage_charge = charge(Service::GoogleStorage, "storage_cost_usd");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::Spec;
+
+    #[test]
+    fn a_charge_of_a_whole_job_is_believed_up_to_the_same_amount_as_an_entry() {
+        let at = DateTime::UNIX_EPOCH;
+        let id = JobId::new("a").unwrap();
+        let with = |amount: &str| {
+            let mut job = Job::new(id.clone(), Spec::new("flux-dev", "a fox"), true, at);
+            let (service, basis, model) = (Service::GoogleStorage, Basis::Settled, "flux-dev".to_owned());
+            let amount = Some(amount.parse().unwrap());
+            job.attempts[0].storage_charge = Some(Charge { service, amount, basis, model, at, simulated: true });
+            let told = Value::String(serde_json::to_string(&job).unwrap());
+            own_job(&id, &Fields::from_iter([("job".to_owned(), told)]))
+        };
+        assert!(with("1000000").is_ok());
+        assert!(with("1000000.01").unwrap_err().contains("not believed"));
+        assert!(with("-0.01").unwrap_err().contains("less than nothing"));
+    }
 }

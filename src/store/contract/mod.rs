@@ -151,7 +151,8 @@ pub fn entry_id(job: &str, attempt: u32, service: crate::costs::Service) -> Stri
     format!("{stem}-{attempt}-{}", service.as_str())
 }
 
-/// An id for a document that brings none: the same document has the same one in every file.
+/// An id for a document that brings none: the same document has the same one in every file. Of equal charges in one file all have
+/// it: whoever reads the file tells them apart.
 fn id_of_content(essence: &Fields) -> String {
     // Keys are sorted: serde_json's map is a tree.
     format!("imported-{:.32}", crate::jobs::sha256_hex(Value::Object(essence.clone()).to_string().as_bytes()))

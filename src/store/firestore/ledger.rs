@@ -9,10 +9,11 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use serde_json::Value as Json;
 
+use super::super::contract;
 use super::document::dollars;
 use super::value::{self, Fields, integer_of, map_of, text_of, time_of};
 use crate::costs::{Basis, Charge, Service, Usd};
-use crate::jobs::{Attempt, Job, Outcome, sha256_hex};
+use crate::jobs::{Attempt, Job, Outcome};
 
 /// The collection that others read.
 pub(super) const COSTS: &str = "costs";
@@ -127,10 +128,16 @@ pub(super) fn entries(job: &Job, old: &[ChargeRow], new: &[ChargeRow]) -> Vec<En
 
 /// The one id of a charge: writing it twice writes one entry.
 fn entry_id(job: &Job, row: &ChargeRow) -> String {
-    let id = job.id.as_str();
-    let plain = id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let stem = if plain { id.to_owned() } else { format!("x_{:.32}", sha256_hex(id.as_bytes())) };
-    format!("{stem}-{}-{}", row.attempt, row.service.as_str())
+    contract::entry_id(job.id.as_str(), row.attempt, row.service)
+}
+
+/// The attempt of that job to which an entry of that id belongs; `None` where it is another program's entry.
+pub(super) fn attempt_of(job: &str, entry: &str) -> Option<u32> {
+    [Service::BflApi, Service::GoogleStorage].into_iter().find_map(|service| {
+        let stem = entry.strip_suffix(service.as_str())?.strip_suffix('-')?;
+        let number = stem.rsplit('-').next()?.parse::<u32>().ok()?;
+        (contract::entry_id(job, number, service) == entry).then_some(number)
+    })
 }
 
 /// The entry's fields and the paths that are written: keys that others put beside ours stay.
@@ -207,4 +214,21 @@ pub(super) fn read_entry(document: &Document) -> Result<(String, ChargeRow), Str
         cause: cause.to_owned(),
     };
     Ok((text_of(fields, "job_id").unwrap_or_default().to_owned(), row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_s_id_names_its_attempt() {
+        for job in ["a", "a-1", "a-1-bfl_api", "with space", &"x".repeat(200)] {
+            for service in [Service::BflApi, Service::GoogleStorage] {
+                assert_eq!(attempt_of(job, &contract::entry_id(job, 12, service)), Some(12), "{job}");
+            }
+        }
+        for other in ["", "a", "a-1", "a-x-bfl_api", "b-1-bfl_api", "a-1-1-bfl_api", "a-01-bfl_api", "imported-1"] {
+            assert_eq!(attempt_of("a", other), None, "{other}");
+        }
+    }
 }

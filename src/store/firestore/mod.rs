@@ -20,6 +20,7 @@ mod emulator;
 mod errors;
 mod export;
 mod health;
+mod history;
 mod import;
 mod ledger;
 mod listener;

@@ -54,6 +54,13 @@ impl Sum {
     pub(super) fn usd(self) -> Usd {
         amount(self.pico, self.rest)
     }
+
+    /// Stops at the largest number, as the server's own increments do: what a damaged document says must not end the process.
+    fn add(&mut self, count: i64, pico: i64, rest: i64) {
+        self.count = self.count.saturating_add(count);
+        self.pico = self.pico.saturating_add(pico);
+        self.rest = self.rest.saturating_add(rest);
+    }
 }
 
 /// What all charges of one kind have in common.
@@ -111,9 +118,7 @@ pub(super) type Sums = BTreeMap<Key, Sum>;
 pub(super) fn add(sums: &mut Sums, row: &ChargeRow, sign: i64) {
     let (pico, rest) = row.amount.map_or((0, 0), parts);
     let sum = sums.entry(Key::of(row)).or_default();
-    sum.count += sign;
-    sum.pico += sign * pico;
-    sum.rest += sign * rest;
+    sum.add(sign, sign.saturating_mul(pico), sign.saturating_mul(rest));
 }
 
 /// What turns the sums of `old` into those of `new`, by month document.
@@ -181,10 +186,7 @@ fn add_document(sums: &mut Sums, document: &Document) {
         for field in lines.keys() {
             let Some((key, line)) = Key::from_field(day, field).zip(map_of(lines, field)) else { continue };
             let part = |name: &str| integer_of(line, name).unwrap_or(0);
-            let sum = sums.entry(key).or_default();
-            sum.count += part("n");
-            sum.pico += part("a");
-            sum.rest += part("r");
+            sums.entry(key).or_default().add(part("n"), part("a"), part("r"));
         }
     }
 }
@@ -239,5 +241,39 @@ mod tests {
             let (pico, rest) = parts(usd);
             assert_eq!(amount(pico, rest), usd, "{text}");
         }
+    }
+
+    #[test]
+    fn sums_stop_at_the_largest_number() {
+        let day = NaiveDate::from_ymd_opt(2026, 11, 22).unwrap();
+        let key = Key {
+            day,
+            service: "bfl_api".to_owned(),
+            class: "counted".to_owned(),
+            cause: "picture".to_owned(),
+            model: "flux-dev".to_owned(),
+        };
+        let sums = Sums::from([(key, Sum { count: i64::MAX, pico: i64::MAX, rest: i64::MAX })]);
+        let month = month_id(day, false);
+        let document = |number: usize| Document {
+            name: format!("projects/p/databases/d/documents/{ROLLUPS}/{}", shards::id(&month, number)),
+            fields: month_fields(&sums),
+            ..Default::default()
+        };
+        assert_eq!(read(&[document(0), document(1)]), sums);
+        let row = ChargeRow {
+            attempt: 1,
+            service: crate::costs::Service::BflApi,
+            amount: Some("9000000".parse().unwrap()),
+            basis: Basis::Settled,
+            model: "flux-dev".to_owned(),
+            at: day.and_hms_opt(12, 0, 0).unwrap().and_utc(),
+            simulated: false,
+            cause: "picture".to_owned(),
+        };
+        let mut sums = sums;
+        add(&mut sums, &row, 1);
+        let sum = sums.values().next().unwrap();
+        assert_eq!((sums.len(), sum.count, sum.pico), (1, i64::MAX, i64::MAX));
     }
 }

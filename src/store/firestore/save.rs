@@ -119,6 +119,7 @@ impl FirestoreStore {
                 There::Saved(revision) => return Ok(revision),
             },
         };
+        self.check_history(&job, &base).await?;
         let budget = save.budget.filter(Budget::is_limited);
         // Reservations of this process wait for each other here instead of crossing each other at the server.
         let _turn = match budget {

@@ -81,6 +81,8 @@ pub(super) struct Base {
     pub pictures: usize,
     /// Whether there is no `createdAt`.
     pub undated: bool,
+    /// Whether the job was queued: a save that makes it submitting is the note before an order.
+    pub queued: bool,
 }
 
 impl Status {
@@ -137,6 +139,7 @@ pub(super) fn read(document: &Document, defaults: &Defaults) -> Option<Reading> 
             spec: digest(&job.spec),
             pictures: job.pictures().count(),
             undated: value::content(&document.fields, "createdAt").is_none(),
+            queued: job.stage_name() == StageName::Queued,
         };
         Box::new(Known { job, base })
     });
@@ -168,6 +171,7 @@ impl Base {
             spec: digest(&job.spec),
             pictures: job.pictures().count(),
             undated: false,
+            queued: job.stage_name() == StageName::Queued,
         }
     }
 }

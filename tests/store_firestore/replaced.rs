@@ -1,0 +1,80 @@
+//! Documents that a page replaces as a whole lose what darkroom noted in them. The books remember: no charge and no picture takes the
+//! place of an earlier one.
+
+use darkroom::jobs::{Claim, StageName, WorkerId};
+use darkroom::store::{CostQuery, Save, Store, StoreError};
+
+use super::{Stranger, TimeDelta, due, emulator, id, now, run, wish};
+use crate::support::firestore_emulator::{fresh_project, store};
+
+/// Orders as an engine does: under the number that the store says is free.
+async fn order(store: &super::FirestoreStore, mut job: super::Job) -> super::Job {
+    let mut asked = job.clone();
+    let claim = Claim { worker: WorkerId::new("worker"), until: now() + TimeDelta::seconds(60) };
+    asked.begin_submit(claim, None, now()).unwrap();
+    let (name, free) = match store.save(Save::plain(&asked)).await {
+        Err(StoreError::AttemptBooked { id, free }) => (id, free),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(name, job.id);
+    assert!(free > job.attempt_number());
+    let there = store.get(&name).await.unwrap().unwrap();
+    assert_eq!((there.stage_name(), there.revision), (StageName::Queued, job.revision), "nothing was written");
+    job.attempts.last_mut().unwrap().number = free;
+    run(store, job).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wish_that_was_set_as_a_whole_is_charged_beside_its_earlier_orders() {
+    let Some(emulator) = emulator().await else { return };
+    let project = fresh_project();
+    let page = Stranger::new(emulator, &project);
+    // Each worker knows only what the server has.
+    let worker = || store(emulator, &project);
+    let mut pictures = Vec::new();
+    let mut picture = |job: &super::Job| pictures.push(job.image().unwrap().object.to_string());
+
+    page.write("jobs/wish", wish("a fox"), &[]).await;
+    let first = worker();
+    picture(&run(&first, first.due(due()).await.unwrap().remove(0)).await);
+
+    // `set()` without merge: the map is gone, for the same process and for another one.
+    page.write("jobs/wish", wish("a hare"), &[]).await;
+    assert!(page.fields("jobs/wish").await["darkroom"].is_null(), "the history is lost");
+    let again = first.due(due()).await.unwrap().remove(0);
+    assert_eq!(again.attempt_number(), 1);
+    picture(&order(&first, again).await);
+
+    // Deleted, and made again under the same id.
+    page.http.delete(format!("{}/jobs/wish", page.documents)).bearer_auth("owner").send().await.unwrap();
+    page.write("jobs/wish", wish("an owl"), &[]).await;
+    let other = worker();
+    let third = order(&other, other.due(due()).await.unwrap().remove(0)).await;
+    picture(&third);
+    assert_eq!(third.attempt_number(), 3);
+
+    // What follows has a history again, and asks nothing.
+    page.write("jobs/wish", serde_json::json!({"status": "pending_art_generation"}), &["status"]).await;
+    let fourth = other.due(due()).await.unwrap().remove(0);
+    let reads = other.usage().reads;
+    picture(&run(&other, fourth).await);
+    assert_eq!(other.usage().reads, reads);
+
+    for number in 1..=4 {
+        let cost = page.fields(&format!("costs/wish-{number}-bfl_api")).await;
+        assert_eq!(cost["cost_usd"]["doubleValue"], 0.025, "{number}: {cost}");
+    }
+    pictures.sort();
+    pictures.dedup();
+    assert_eq!(pictures.len(), 4, "{pictures:?}");
+    let midnight = now() - TimeDelta::hours(12);
+    let (from, to) = (midnight, midnight + TimeDelta::days(1));
+    let query = CostQuery { from, to, grouping: super::CostGrouping::Service, simulated: true };
+    let report = worker().costs(query).await.unwrap();
+    assert_eq!((report.count, report.total_usd.to_string().as_str()), (4, "0.1"));
+    // What became of the money of lost attempts nobody knows any more; how much it was is known.
+    let differences = worker().rebuild_sums().await.unwrap();
+    let counted = |of: fn(&darkroom::store::firestore::Difference) -> i64| differences.iter().map(of).sum::<i64>();
+    assert_eq!(counted(|found| found.kept.0), counted(|found| found.counted.0), "{differences:?}");
+    assert_eq!(worker().get(&id("wish")).await.unwrap().unwrap().attempt_number(), 4);
+}
