@@ -46,8 +46,11 @@ async fn an_ended_month_becomes_one_document_and_its_sums_stay_what_they_were() 
     // Two find it in parts at the same time; one of them makes it one.
     let (one, other) = tokio::join!(report(&readers[0], then), report(&readers[1], then));
     for found in [&one, &other] {
-        assert_eq!((found.0, found.1.as_str(), found.2), (12, "0.3", 4), "all parts are read: {found:?}");
+        // Who comes a moment later may find it folded.
+        let parts = [1, 4].contains(&found.2);
+        assert!((found.0, found.1.as_str(), parts) == (12, "0.3", true), "all parts are read: {found:?}");
     }
+    assert!(one.2.max(other.2) == 4, "somebody found it in parts: {one:?} {other:?}");
     assert!(one.3 + other.3 >= 4, "somebody folded it");
     assert_eq!(report(&readers[0], then).await, (12, "0.3".to_owned(), 1, 0), "it is one read");
     // Another attempt's outcome arrives late, in another document than what it takes back.
