@@ -9,9 +9,12 @@
     reason = "a bench prints its figures and stops where it cannot run"
 )]
 
+#[path = "watch.rs"]
+mod watch;
+
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 #[path = "../tests/support/mod.rs"]
@@ -21,6 +24,7 @@ mod support;
 use serde_json::Value;
 #[cfg(all(unix, feature = "firestore"))]
 use support::firestore_emulator;
+use watch::watch;
 
 fn main() {
     // `cargo test --benches` only wants to know that it builds and starts.
@@ -152,23 +156,4 @@ impl House {
 fn tell(store: &str, what: &str, time: Duration, peak: Option<u64>) {
     let peak = peak.map_or_else(|| "not known here".to_owned(), |kilobytes| format!("{} MB", kilobytes / 1024));
     println!("{store:<10} {what:<24} {:.2} s, peak {peak}", time.as_secs_f64());
-}
-
-/// Waits for the end; returns success and the peak of resident memory in kB where the system tells it.
-fn watch(mut child: Child) -> (bool, Option<u64>) {
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = None;
-    loop {
-        if let Some(kilobytes) = std::fs::read_to_string(&status).ok().and_then(|text| high_water(&text)) {
-            peak = Some(kilobytes);
-        }
-        if let Some(ended) = child.try_wait().unwrap() {
-            return (ended.success(), peak);
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn high_water(status: &str) -> Option<u64> {
-    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
 }

@@ -9,11 +9,15 @@
     reason = "a bench prints its figures and stops where it cannot run"
 )]
 
+#[path = "watch.rs"]
+mod watch;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use serde_json::Value;
+use watch::watch;
 
 fn main() {
     // `cargo test --benches` only wants to know that it builds and starts.
@@ -71,25 +75,6 @@ fn darkroom(folder: &Path, arguments: &[&str]) -> Command {
         .env("DARKROOM_LOG_DIR", folder.join("logs"))
         .env("DARKROOM_SIMULATOR_SPEED", "instant");
     command
-}
-
-/// Waits for the end; returns success and the peak of resident memory in kB where the system tells it.
-fn watch(mut child: Child) -> (bool, Option<u64>) {
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = None;
-    loop {
-        if let Some(kilobytes) = std::fs::read_to_string(&status).ok().and_then(|text| high_water(&text)) {
-            peak = Some(kilobytes);
-        }
-        if let Some(ended) = child.try_wait().unwrap() {
-            return (ended.success(), peak);
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn high_water(status: &str) -> Option<u64> {
-    status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
 }
 
 fn size(data: &Path, name: &str) -> u64 {

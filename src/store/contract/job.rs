@@ -183,9 +183,9 @@ fn enter(job: &mut Job, fields: &Fields, status: &str, image: Option<StoredImage
     Ok(())
 }
 
-/// The picture behind `generatedImageUrl`. What only the picture itself would tell stays unknown.
-fn picture(id: &JobId, fields: &Fields) -> Result<Option<StoredImage>, String> {
-    let Some(url) = word(fields, "generatedImageUrl")?.filter(|url| !url.trim().is_empty()) else { return Ok(None) };
+/// What another backend's picture is, as far as its address tells; `bytes` is 0 where it is not known. What only the picture itself
+/// would tell stays unknown: its digest is empty.
+pub fn picture_at(id: &JobId, url: &str, bytes: Option<i64>) -> StoredImage {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let format = match path.rsplit('.').next().map(str::to_ascii_lowercase).as_deref() {
         Some("jpg" | "jpeg") => ImageFormat::Jpeg,
@@ -197,8 +197,14 @@ fn picture(id: &JobId, fields: &Fields) -> Result<Option<StoredImage>, String> {
         .and_then(|begin| serde_json::from_value(path[begin..].into()).ok())
         .filter(ObjectName::is_ours)
         .unwrap_or_else(|| ObjectName::for_attempt(id, 1, format));
-    let bytes = whole(fields, "image_size_bytes")?.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
-    Ok(Some(StoredImage { object, url: url.to_owned(), format, width: 0, height: 0, bytes, sha256: String::new() }))
+    let bytes = bytes.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
+    StoredImage { object, url: url.to_owned(), format, width: 0, height: 0, bytes, sha256: String::new() }
+}
+
+/// The picture behind `generatedImageUrl`.
+fn picture(id: &JobId, fields: &Fields) -> Result<Option<StoredImage>, String> {
+    let Some(url) = word(fields, "generatedImageUrl")?.filter(|url| !url.trim().is_empty()) else { return Ok(None) };
+    Ok(Some(picture_at(id, url, whole(fields, "image_size_bytes")?)))
 }
 
 /// The money that another backend noted on the job: shown, never booked ([`is_noted_elsewhere`]).

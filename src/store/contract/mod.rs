@@ -18,9 +18,10 @@ use serde_json::{Map, Value};
 pub use compare::difference;
 pub use cost::CostEntry;
 pub(crate) use job::essence_of;
-pub use job::{Defaults, JobEntry, is_noted_elsewhere};
+pub use job::{Defaults, JobEntry, is_noted_elsewhere, picture_at};
 pub use time::{time_in, time_text};
 pub use told::{costs_of, job_fields, with_job};
+pub use wish::{Wish, wish_of};
 
 /// Fields of a document.
 pub type Fields = Map<String, Value>;

@@ -14,55 +14,95 @@ const GUIDANCE: f64 = 3.0;
 const SEED: i64 = 42;
 const TOLERANCE: i64 = 2;
 
-/// The spec that a document asks for. Errors: one line.
-pub(super) fn spec_of(fields: &Fields, default_model: &str) -> Result<Spec, String> {
-    let name = word(fields, "model")?.map(str::trim).filter(|name| !name.is_empty()).unwrap_or(default_model);
-    let prompt = word(fields, "prompt")?.unwrap_or_default();
-    let steps = whole(fields, "steps")?.unwrap_or(STEPS);
-    let guidance = number(fields, "guidance")?.unwrap_or(GUIDANCE);
-    let seed = whole(fields, "seed")?.unwrap_or(SEED);
-    let tolerance = whole(fields, "safetyTolerance")?.unwrap_or(TOLERANCE);
-    let upsampling = yes_or_no(fields, "promptUpsampling")?;
-    let ratio = word(fields, "aspectRatio")?.map(str::trim).filter(|ratio| !ratio.is_empty());
-    let model = model_of(name);
-    let mut spec = Spec::new(model.map_or(name, |model| &model.name), prompt);
-    spec.from_shared_store = true;
-    let Some(model) = model else { return Ok(spec) };
-    for (name, value) in [("steps", Value::from(steps)), ("guidance", json_of(guidance)), ("seed", Value::from(seed))] {
-        if model.parameter(name).is_some() {
-            spec = spec.with(name, value);
-        }
-    }
-    if let Some(parameter) = model.parameter("safety_tolerance") {
-        // Models end their scale at different numbers; the contract's largest means the most tolerant of each.
-        let value = match parameter.kind {
-            ParameterKind::Integer { max, .. } if (max..=6).contains(&tolerance) => max,
-            _ => tolerance,
-        };
-        spec = spec.with("safety_tolerance", value);
-    }
-    if let Some(upsampling) = upsampling {
-        if model.parameter("prompt_upsampling").is_some() {
-            spec = spec.with("prompt_upsampling", upsampling);
-        } else if model.parameter("disable_pup").is_some() {
-            spec = spec.with("disable_pup", !upsampling);
-        }
-    }
-    let Some(ratio) = ratio else { return Ok(spec) };
-    if model.parameter("aspect_ratio").is_some() {
-        return Ok(spec.with("aspect_ratio", ratio));
-    }
-    if model.parameter("width").is_none() || model.parameter("height").is_none() {
-        return Ok(spec);
-    }
-    let (width, height) = model
-        .size_for_ratio(ratio)
-        .ok_or_else(|| format!("aspectRatio '{}' is not a ratio such as 16:9", clean_line(ratio, 40)))?;
-    Ok(spec.with("width", width).with("height", height))
+/// What a document asks for, read by whoever knows the document's form; what it does not say has the contract's default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wish<'a> {
+    /// `model`.
+    pub model: Option<&'a str>,
+    /// `prompt`.
+    pub prompt: Option<&'a str>,
+    /// `steps`.
+    pub steps: Option<i64>,
+    /// `guidance`.
+    pub guidance: Option<f64>,
+    /// `seed`.
+    pub seed: Option<i64>,
+    /// `safetyTolerance`.
+    pub tolerance: Option<i64>,
+    /// `promptUpsampling`.
+    pub upsampling: Option<bool>,
+    /// `aspectRatio`.
+    pub ratio: Option<&'a str>,
 }
 
-/// The wish as a web page would have written it.
-pub(super) fn wish_of(spec: &Spec) -> Fields {
+/// The spec that a file's document asks for. Errors: one line.
+pub(super) fn spec_of(fields: &Fields, default_model: &str) -> Result<Spec, String> {
+    let wish = Wish {
+        model: word(fields, "model")?,
+        prompt: word(fields, "prompt")?,
+        steps: whole(fields, "steps")?,
+        guidance: number(fields, "guidance")?,
+        seed: whole(fields, "seed")?,
+        tolerance: whole(fields, "safetyTolerance")?,
+        upsampling: yes_or_no(fields, "promptUpsampling")?,
+        ratio: word(fields, "aspectRatio")?,
+    };
+    wish.spec(default_model)
+}
+
+impl Wish<'_> {
+    /// The spec that is asked for. Errors: one clean line.
+    pub fn spec(self, default_model: &str) -> Result<Spec, String> {
+        let name = self.model.map(str::trim).filter(|name| !name.is_empty()).unwrap_or(default_model);
+        let prompt = self.prompt.unwrap_or_default();
+        let steps = self.steps.unwrap_or(STEPS);
+        let guidance = self.guidance.unwrap_or(GUIDANCE);
+        let seed = self.seed.unwrap_or(SEED);
+        let tolerance = self.tolerance.unwrap_or(TOLERANCE);
+        let ratio = self.ratio.map(str::trim).filter(|ratio| !ratio.is_empty());
+        let model = model_of(name);
+        let mut spec = Spec::new(model.map_or(name, |model| &model.name), prompt);
+        spec.from_shared_store = true;
+        // Of an unknown model nobody knows the parameters; the job fails with the names that are known.
+        let Some(model) = model else { return Ok(spec) };
+        for (name, value) in
+            [("steps", Value::from(steps)), ("guidance", json_of(guidance)), ("seed", Value::from(seed))]
+        {
+            if model.parameter(name).is_some() {
+                spec = spec.with(name, value);
+            }
+        }
+        if let Some(parameter) = model.parameter("safety_tolerance") {
+            // Models end their scale at different numbers; the contract's largest means the most tolerant of each.
+            let value = match parameter.kind {
+                ParameterKind::Integer { max, .. } if (max..=6).contains(&tolerance) => max,
+                _ => tolerance,
+            };
+            spec = spec.with("safety_tolerance", value);
+        }
+        if let Some(upsampling) = self.upsampling {
+            if model.parameter("prompt_upsampling").is_some() {
+                spec = spec.with("prompt_upsampling", upsampling);
+            } else if model.parameter("disable_pup").is_some() {
+                spec = spec.with("disable_pup", !upsampling);
+            }
+        }
+        let Some(ratio) = ratio else { return Ok(spec) };
+        if model.parameter("aspect_ratio").is_some() {
+            return Ok(spec.with("aspect_ratio", ratio));
+        }
+        if model.parameter("width").is_none() || model.parameter("height").is_none() {
+            return Ok(spec);
+        }
+        let (width, height) = model
+            .size_for_ratio(ratio)
+            .ok_or_else(|| format!("aspectRatio '{}' is not a ratio such as 16:9", clean_line(ratio, 40)))?;
+        Ok(spec.with("width", width).with("height", height))
+    }
+}
+
+/// The wish as a web page would have written it, for a spec that was made here.
+pub fn wish_of(spec: &Spec) -> Fields {
     let mut wish = Fields::new();
     wish.insert("model".to_owned(), spec.model.as_str().into());
     wish.insert("prompt".to_owned(), spec.prompt.as_str().into());

@@ -6,12 +6,12 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use rust_decimal::Decimal;
 
+use super::super::super::contract::picture_at;
 use super::super::value::{self, Fields, content, integer_of, kind, text_of};
 use super::{Defaults, Status, request};
 use crate::costs::{Basis, Charge, Service, Usd};
 use crate::jobs::{
-    Attempt, Billed, Claim, Failure, FailureCode, ImageFormat, Job, JobId, ObjectName, Outcome, Stage, StoredImage,
-    WorkerId, text,
+    Attempt, Billed, Claim, Failure, FailureCode, Job, JobId, Outcome, Stage, StoredImage, WorkerId, text,
 };
 
 /// How long another backend may work on a document without a write before it counts as given up: the longest that a picture
@@ -116,22 +116,10 @@ fn time_in(written: &str) -> Option<DateTime<Utc>> {
         .or_else(|| naive("%Y-%m-%d %H:%M:%S%.f"))
 }
 
-/// The picture behind `generatedImageUrl`. What only the picture itself would tell stays unknown: its digest is empty.
+/// The picture behind `generatedImageUrl`.
 fn picture(id: &JobId, fields: &Fields) -> Option<StoredImage> {
-    let url = text_of(fields, "generatedImageUrl").filter(|url| !url.trim().is_empty())?.to_owned();
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    let format = match path.rsplit('.').next().map(str::to_ascii_lowercase).as_deref() {
-        Some("jpg" | "jpeg") => ImageFormat::Jpeg,
-        Some("webp") => ImageFormat::Webp,
-        _ => ImageFormat::Png,
-    };
-    let object = path
-        .rfind("generated-art/")
-        .and_then(|begin| serde_json::from_value(path[begin..].into()).ok())
-        .filter(ObjectName::is_ours)
-        .unwrap_or_else(|| ObjectName::for_attempt(id, 1, format));
-    let bytes = integer_of(fields, "image_size_bytes").and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0);
-    Some(StoredImage { object, url, format, width: 0, height: 0, bytes, sha256: String::new() })
+    let url = text_of(fields, "generatedImageUrl").filter(|url| !url.trim().is_empty())?;
+    Some(picture_at(id, url, integer_of(fields, "image_size_bytes")))
 }
 
 /// The money that another backend noted on the job. Its own entries stand in `costs` already: `ledger` never books these again.

@@ -1,23 +1,18 @@
-//! Owns how the wish of a web page (`model`, `prompt`, `aspectRatio`, `steps`, …) becomes a spec, and a spec such a wish.
+//! Owns how the wish of a web page (`model`, `prompt`, `aspectRatio`, `steps`, …) is read out of a document, and written into one.
 //!
-//! A field is read leniently where its meaning is certain, and is an error otherwise. What the contract gives a default for has
-//! that default. Must not judge ranges: the catalog does, and the job then fails with a line that a person understands.
+//! A field is read leniently where its meaning is certain, and is an error otherwise. What a wish means is the contract's matter.
+//! Must not judge ranges: the catalog does, and the job then fails with a line that a person understands.
 
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use serde_json::Value as Json;
 
+use super::super::super::contract::{self, Wish};
 use super::super::value::{self, Fields, content, kind};
-use crate::jobs::{Catalog, Model, ParameterKind, Spec, sha256_hex, text};
+use crate::jobs::{Spec, sha256_hex, text};
 
 /// The fields in which somebody asks for a picture.
 pub(in super::super) const WISH: [&str; 8] =
     ["model", "prompt", "aspectRatio", "steps", "guidance", "seed", "promptUpsampling", "safetyTolerance"];
-
-/// Steps, guidance, seed and tolerance of a document that names none (data contract).
-const STEPS: i64 = 28;
-const GUIDANCE: f64 = 3.0;
-const SEED: i64 = 42;
-const TOLERANCE: i64 = 2;
 
 /// A digest of the wish, to notice that somebody changed it. 28 and 28.0 are the same wish.
 pub(in super::super) fn fingerprint(fields: &Fields) -> String {
@@ -29,94 +24,28 @@ pub(in super::super) fn fingerprint(fields: &Fields) -> String {
 
 /// The spec that a document asks for. Errors: one clean line.
 pub(super) fn spec_of(fields: &Fields, default_model: &str) -> Result<Spec, String> {
-    let name = word(fields, "model")?.map_or(default_model, str::trim);
-    let name = if name.is_empty() { default_model } else { name };
-    let prompt = word(fields, "prompt")?.unwrap_or_default();
-    let steps = whole(fields, "steps")?.unwrap_or(STEPS);
-    let guidance = number(fields, "guidance")?.unwrap_or(GUIDANCE);
-    let seed = whole(fields, "seed")?.unwrap_or(SEED);
-    let tolerance = whole(fields, "safetyTolerance")?.unwrap_or(TOLERANCE);
-    let upsampling = yes_or_no(fields, "promptUpsampling")?;
-    let ratio = word(fields, "aspectRatio")?.map(str::trim).filter(|ratio| !ratio.is_empty());
-    let model = model_of(name);
-    let mut spec = Spec::new(model.map_or(name, |model| &model.name), prompt);
-    spec.from_shared_store = true;
-    // Of an unknown model nobody knows the parameters; the job fails with the names that are known.
-    let Some(model) = model else { return Ok(spec) };
-    for (name, value) in [("steps", Json::from(steps)), ("guidance", json_of(guidance)), ("seed", Json::from(seed))] {
-        if model.parameter(name).is_some() {
-            spec = spec.with(name, value);
-        }
-    }
-    if let Some(parameter) = model.parameter("safety_tolerance") {
-        // Models end their scale at different numbers; the contract's largest means the most tolerant of each.
-        let value = match parameter.kind {
-            ParameterKind::Integer { max, .. } if (max..=6).contains(&tolerance) => max,
-            _ => tolerance,
-        };
-        spec = spec.with("safety_tolerance", value);
-    }
-    if let Some(upsampling) = upsampling {
-        if model.parameter("prompt_upsampling").is_some() {
-            spec = spec.with("prompt_upsampling", upsampling);
-        } else if model.parameter("disable_pup").is_some() {
-            spec = spec.with("disable_pup", !upsampling);
-        }
-    }
-    match ratio {
-        Some(ratio) => with_ratio(spec, model, ratio),
-        None => Ok(spec),
-    }
+    let wish = Wish {
+        model: word(fields, "model")?,
+        prompt: word(fields, "prompt")?,
+        steps: whole(fields, "steps")?,
+        guidance: number(fields, "guidance")?,
+        seed: whole(fields, "seed")?,
+        tolerance: whole(fields, "safetyTolerance")?,
+        upsampling: yes_or_no(fields, "promptUpsampling")?,
+        ratio: word(fields, "aspectRatio")?,
+    };
+    wish.spec(default_model)
 }
 
 /// The wish as a web page would have written it, for a spec that was made here.
 pub(super) fn wish_of(spec: &Spec) -> Fields {
-    let mut wish = Fields::from([
-        ("model".to_owned(), value::text(&spec.model)),
-        ("prompt".to_owned(), value::text(&spec.prompt)),
-    ]);
-    let given = |name: &str| spec.parameters.get(name);
-    for (field, parameter) in [("steps", "steps"), ("seed", "seed"), ("safetyTolerance", "safety_tolerance")] {
-        if let Some(number) = given(parameter).and_then(Json::as_i64) {
-            wish.insert(field.to_owned(), value::integer(number));
-        }
-    }
-    if let Some(number) = given("guidance").and_then(Json::as_f64) {
-        wish.insert("guidance".to_owned(), value::double(number));
-    }
-    let upsampling = given("prompt_upsampling")
-        .and_then(Json::as_bool)
-        .or_else(|| given("disable_pup").and_then(Json::as_bool).map(|disabled| !disabled));
-    if let Some(yes) = upsampling {
-        wish.insert("promptUpsampling".to_owned(), value::boolean(yes));
-    }
-    if let Some(ratio) = given("aspect_ratio").and_then(Json::as_str) {
-        wish.insert("aspectRatio".to_owned(), value::text(ratio));
-    }
-    wish
-}
-
-/// The model of that name, also as older backends wrote it: `flux_dev`.
-fn model_of(name: &str) -> Option<&'static Model> {
-    let catalog = Catalog::builtin();
-    catalog.model(name).or_else(|| catalog.model(&name.to_ascii_lowercase().replace('_', "-")))
-}
-
-fn with_ratio(spec: Spec, model: &Model, ratio: &str) -> Result<Spec, String> {
-    if model.parameter("aspect_ratio").is_some() {
-        return Ok(spec.with("aspect_ratio", ratio));
-    }
-    if model.parameter("width").is_none() || model.parameter("height").is_none() {
-        return Ok(spec);
-    }
-    let (width, height) = model
-        .size_for_ratio(ratio)
-        .ok_or_else(|| format!("aspectRatio '{}' is not a ratio such as 16:9", text::clean_line(ratio, 40)))?;
-    Ok(spec.with("width", width).with("height", height))
-}
-
-fn json_of(number: f64) -> Json {
-    if number.fract() == 0.0 { Json::from(number as i64) } else { Json::from(number) }
+    let stored = |said: &Json| match said {
+        Json::String(said) => Some(value::text(said)),
+        Json::Bool(said) => Some(value::boolean(*said)),
+        said => said.as_i64().map(value::integer).or_else(|| said.as_f64().map(value::double)),
+    };
+    let wish = contract::wish_of(spec);
+    wish.iter().filter_map(|(name, said)| Some((name.clone(), stored(said)?))).collect()
 }
 
 fn wrong(name: &str, found: &ValueType, right: &str) -> String {
