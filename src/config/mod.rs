@@ -147,3 +147,6 @@ impl Config {
         (value, setting.map_or(Origin::Default, |setting| setting.origin.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests;

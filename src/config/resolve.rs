@@ -217,7 +217,3 @@ impl Reader<'_> {
         Ok(TemporalSettings { variables, api_key, rate, heartbeat })
     }
 }
-
-#[cfg(test)]
-#[path = "tests.rs"]
-mod tests;

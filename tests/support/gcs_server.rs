@@ -1,19 +1,20 @@
 //! The real Cloud Storage server of the tests: `fake-gcs-server`, started once by the suite on a free loopback port. Must not
 //! outlive the suite, however that ends.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Child;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use darkroom::bucket::gcs::{GcsCredentials, GcsOptions, PublicUrl};
 use darkroom::servers::Server;
 
-/// Ends the server as soon as the suite's end of the pipe is closed, which happens however the suite ends: killed as well.
-const TETHER: &str = r#""$@" & server=$!; cat >/dev/null; kill -9 $server; wait $server"#;
+use super::tether;
+
+/// How long it may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The running server.
 pub struct GcsServer {
@@ -52,45 +53,21 @@ pub async fn fresh_bucket() -> Option<GcsOptions> {
     })
 }
 
-fn start(program: &PathBuf) -> GcsServer {
+fn start(program: &Path) -> GcsServer {
     // Somebody else may take the port between the look and the start.
     for _ in 0..5 {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let host = format!("127.0.0.1:{port}");
-        let mut command = Command::new("sh");
-        command.args(["-c", TETHER, "sh"]).arg(program).args(["-scheme", "http", "-backend", "memory"]);
+        let mut command = tether::command(program);
+        command.args(["-scheme", "http", "-backend", "memory"]);
         command.args(["-host", "127.0.0.1", "-port", &port.to_string()]);
         command.args(["-public-host", &host, "-external-url", &format!("http://{host}")]);
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Ctrl-C in a terminal reaches the suite only; the tether does the rest.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut tether = command.spawn().unwrap();
-        if answers(&host) {
+        if tether::answers(&host, "/_internal/healthcheck", PATIENCE) {
             return GcsServer { host, _tether: tether };
         }
         drop(tether.stdin.take());
         tether.wait().unwrap();
     }
     panic!("fake-gcs-server does not answer: {}", program.display());
-}
-
-/// Polls until the server answers, for at most ten seconds.
-fn answers(host: &str) -> bool {
-    let until = Instant::now() + Duration::from_secs(10);
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect(host)?;
-        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        write!(stream, "GET /_internal/healthcheck HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer.starts_with("HTTP/1.1 200"))
-    };
-    while Instant::now() < until {
-        if ask().unwrap_or(false) {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    false
 }

@@ -13,6 +13,8 @@ pub mod gcs_server;
 pub mod line;
 #[cfg(feature = "temporal")]
 pub mod temporal_server;
+#[cfg(any(feature = "gcs", feature = "temporal"))]
+pub mod tether;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -4,27 +4,23 @@
 //! Isolation on the shared server is by namespace: every test takes a fresh one, because workers of two tests would otherwise
 //! take each other's tasks from the one task queue.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use darkroom::servers::Server;
 use serde_json::Value;
 
-use super::House;
+use super::{House, tether};
 
 /// How long a server may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Namespaces that a server has from the beginning; making one later takes the server seconds to believe.
 const NAMESPACES: usize = 64;
-
-/// Ends the server as soon as the suite's end of the pipe is closed, which happens however the suite ends: killed as well.
-const TETHER: &str = r#""$@" & server=$!; cat >/dev/null; kill -9 $server; wait $server"#;
 
 /// A development server.
 pub struct TemporalServer {
@@ -128,8 +124,7 @@ impl TemporalServer {
     }
 
     fn go_up(&mut self) -> bool {
-        let mut command = Command::new("sh");
-        command.args(["-c", TETHER, "sh"]).arg(&self.program);
+        let mut command = tether::command(&self.program);
         command.args(["server", "start-dev", "--ip", "127.0.0.1", "--headless", "--log-level", "never"]);
         command.args(["--port", &self.port.to_string(), "--http-port", &self.http.to_string()]);
         for number in 0..NAMESPACES {
@@ -138,34 +133,14 @@ impl TemporalServer {
         if let Some(database) = &self.database {
             command.arg("--db-filename").arg(database);
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        // Ctrl-C in a terminal reaches the suite only; the tether does the rest.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         self.tether = Some(command.spawn().expect("sh starts"));
         self.answers()
     }
 
     /// Polls until the server knows its last namespace: over its HTTP port, because that needs no client.
     fn answers(&self) -> bool {
-        let until = Instant::now() + PATIENCE;
-        let host = format!("127.0.0.1:{}", self.http);
         let path = format!("/api/v1/namespaces/{}", namespace(NAMESPACES - 1));
-        let ask = || -> std::io::Result<bool> {
-            let mut stream = TcpStream::connect(&host)?;
-            stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer.starts_with("HTTP/1.1 200"))
-        };
-        while Instant::now() < until {
-            if ask().unwrap_or(false) {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        false
+        tether::answers(&format!("127.0.0.1:{}", self.http), &path, PATIENCE)
     }
 }
 

@@ -3,8 +3,9 @@
 
 use darkroom::costs::Basis;
 use darkroom::engine::effects::{EffectError, Ran};
-use darkroom::jobs::{FailureCode, Job, Stage, StageName};
+use darkroom::jobs::{FailureCode, Job, JobId, Stage, StageName};
 use darkroom::simulator::Speed;
+use tokio::task::JoinHandle;
 
 use super::workshop::{Workshop, within};
 use crate::support::books;
@@ -16,13 +17,19 @@ fn is_given_up(job: &Job) -> bool {
     matches!(&job.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_was_given_up_goes_on_with_the_late_receipt() {
+/// A job whose order is answered, while its worker does not hear the answer before the door is opened.
+async fn with_an_order_on_its_way() -> (Workshop, JobId, JoinHandle<Result<Ran, EffectError>>) {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("a fox").await;
     workshop.door.shut();
     let suspended = workshop.run_due("suspended", &workshop.door).await;
     workshop.door.answered(1).await;
+    (workshop, id, suspended)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_given_up_goes_on_with_the_late_receipt() {
+    let (workshop, id, suspended) = with_an_order_on_its_way().await;
     workshop.clock.forward(AN_HOUR);
     let other = workshop.another_door();
     assert_eq!(workshop.run_due("other", &other).await.await.unwrap(), Ok(Ran::Ended));
@@ -39,11 +46,7 @@ async fn a_job_that_was_given_up_goes_on_with_the_late_receipt() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_receipt_of_a_job_that_was_retried_explains_the_first_cent() {
-    let workshop = Workshop::new(Speed::Instant).await;
-    let id = workshop.submit("a fox").await;
-    workshop.door.shut();
-    let suspended = workshop.run_due("suspended", &workshop.door).await;
-    workshop.door.answered(1).await;
+    let (workshop, id, suspended) = with_an_order_on_its_way().await;
     workshop.clock.forward(AN_HOUR);
     let other = workshop.another_door();
     workshop.run_due("other", &other).await.await.unwrap().unwrap();
@@ -63,11 +66,7 @@ async fn a_late_receipt_of_a_job_that_was_retried_explains_the_first_cent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_receipt_does_not_give_up_an_order_that_another_worker_is_sending() {
-    let workshop = Workshop::new(Speed::Instant).await;
-    let id = workshop.submit("a fox").await;
-    workshop.door.shut();
-    let suspended = workshop.run_due("suspended", &workshop.door).await;
-    workshop.door.answered(1).await;
+    let (workshop, id, suspended) = with_an_order_on_its_way().await;
     workshop.clock.forward(AN_HOUR);
     let other = workshop.another_door();
     workshop.run_due("other", &other).await.await.unwrap().unwrap();
@@ -91,11 +90,7 @@ async fn a_late_receipt_does_not_give_up_an_order_that_another_worker_is_sending
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_receipt_of_a_job_that_somebody_else_saved_is_booked_once() {
-    let workshop = Workshop::new(Speed::Instant).await;
-    let id = workshop.submit("a fox").await;
-    workshop.door.shut();
-    let suspended = workshop.run_due("suspended", &workshop.door).await;
-    workshop.door.answered(1).await;
+    let (workshop, id, suspended) = with_an_order_on_its_way().await;
     // A second handle of the same database changes the document between the order and its save.
     let second = darkroom::store::sqlite::SqliteStore::open(&workshop.house.data().join("darkroom.db")).unwrap();
     let mut job = workshop.job(&id).await;
@@ -124,11 +119,7 @@ async fn a_worker_that_was_suspended_before_its_order_sends_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_was_deleted_while_its_order_was_on_its_way_comes_back_with_its_charge() {
-    let workshop = Workshop::new(Speed::Instant).await;
-    let id = workshop.submit("a fox").await;
-    workshop.door.shut();
-    let run = workshop.run_due("worker", &workshop.door).await;
-    workshop.door.answered(1).await;
+    let (workshop, id, run) = with_an_order_on_its_way().await;
     let database = rusqlite::Connection::open(workshop.house.data().join("darkroom.db")).unwrap();
     assert_eq!(database.execute("DELETE FROM jobs WHERE id = ?1", [id.as_str()]).unwrap(), 1);
     workshop.door.open();
