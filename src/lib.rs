@@ -58,16 +58,17 @@
 //! 6. Backing off means `not_before` on the job and a freed slot, never a sleeping worker.
 
 pub mod bucket;
+pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod console;
 pub mod costs;
+pub mod devstack;
 pub mod engine;
 pub mod jobs;
-pub mod logging;
-pub mod metrics;
 pub mod provider;
-pub mod servers;
 pub mod simulator;
 pub mod store;
+pub mod telemetry;
+pub mod text;
 pub mod wiring;

@@ -8,7 +8,7 @@ mod studio;
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use darkroom::console::{App, ConsoleOptions, Effect, ImagesMode, Message, ThemeName};
-use darkroom::engine::{Command, Event, Intake, Link, Notice, NoticeLevel};
+use darkroom::engine::{Command, ConnectionState, Event, Intake, Notice, NoticeLevel};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui_image::picker::Picker;
@@ -77,7 +77,7 @@ impl Studio {
     /// Types characters; returns what they caused, page requests left out.
     pub(crate) fn keys(&mut self, keys: &str) -> Vec<Effect> {
         let effects: Vec<Effect> = keys.chars().flat_map(|key| self.press(KeyCode::Char(key))).collect();
-        effects.into_iter().filter(|effect| !matches!(effect, Effect::Send(Command::LoadOlder { .. }))).collect()
+        effects.into_iter().filter(|effect| !matches!(effect, Effect::Send(Command::LoadPage { .. }))).collect()
     }
 
     pub(crate) fn draw(&mut self) {
@@ -112,8 +112,8 @@ fn before_anything_is_heard_and_without_any_job() {
     for (width, height) in [(120, 40), (40, 12)] {
         snapshot(&format!("connecting_{width}x{height}"), Studio::empty(width, height, &options(true)));
         let mut studio = Studio::empty(width, height, &options(true));
-        studio.event(Event::Link(Link::Live));
-        studio.event(Event::Older { jobs: Vec::new(), next: None });
+        studio.event(Event::Connection(ConnectionState::Connected));
+        studio.event(Event::Page { jobs: Vec::new(), next: None });
         studio.event(Event::Counts(darkroom::store::Counts::default()));
         snapshot(&format!("no_jobs_{width}x{height}"), studio);
     }
@@ -135,8 +135,11 @@ fn each_kind_of_job_explains_itself() {
 fn what_is_wrong_takes_the_place_of_what_is_fine() {
     for (width, height) in SIZES {
         let mut studio = Studio::busy(width, height);
-        studio.event(Event::Link(Link::Down { since: studio::ago(42), reason: "connection refused".into() }));
-        studio.event(Event::Intake(Intake::Account("the account has no credits left".into())));
+        studio.event(Event::Connection(ConnectionState::Disconnected {
+            since: studio::ago(42),
+            reason: "connection refused".into(),
+        }));
+        studio.event(Event::Intake(Intake::AccountBlocked("the account has no credits left".into())));
         studio.event(Event::Unreadable { id: studio::id(99), reason: "stage: unknown name 'paused'".into() });
         snapshot(&format!("trouble_{width}x{height}"), studio);
     }
@@ -192,7 +195,7 @@ fn filter_marks_notice_and_leaving() {
     }));
     snapshot("filter_marks_notice_80x24", studio);
     let mut studio = Studio::busy(80, 24);
-    studio.event(Event::PostsInFlight(1));
+    studio.event(Event::SubmitsInFlight(1));
     studio.keys("q");
     snapshot("leaving_80x24", studio);
 }

@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
-use darkroom::servers::{Places, Server};
+use darkroom::devstack::{Places, Server};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Duration, Utc};
 use darkroom::costs::{Basis, Credits, Usd};
 use darkroom::jobs::{
-    Billed, Claim, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Receipt, Retried, Spec, StageName,
-    StepName, StepState, StoredImage, Ticket, WorkerId,
+    BillingStatus, Claim, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Receipt, RetryKind, Spec,
+    StageName, StepName, StepState, StoredImage, Ticket, WorkerId,
 };
 
 fn now() -> DateTime<Utc> {
@@ -45,8 +45,8 @@ fn image(job: &Job) -> StoredImage {
     }
 }
 
-fn failure(code: FailureCode, billed: Billed) -> Failure {
-    Failure::job(code, "no", billed, now())
+fn failure(code: FailureCode, billed: BillingStatus) -> Failure {
+    Failure::new(code, "no", billed, now())
 }
 
 fn queued() -> Job {
@@ -71,7 +71,7 @@ fn done() -> Job {
     job
 }
 
-fn failed(code: FailureCode, billed: Billed) -> Job {
+fn failed(code: FailureCode, billed: BillingStatus) -> Job {
     let mut job = generating(Some("3"));
     job.fail(failure(code, billed), None, now()).unwrap();
     job
@@ -88,7 +88,7 @@ fn in_stage(stage: StageName) -> Job {
             job.approve(now()).unwrap();
             job
         }
-        StageName::Failed => failed(FailureCode::ContentModerated, Billed::Unknown),
+        StageName::Failed => failed(FailureCode::ContentModerated, BillingStatus::Unknown),
         StageName::Cancelled => {
             let mut job = queued();
             job.cancel(now()).unwrap();
@@ -108,12 +108,12 @@ fn every_transition_from_every_stage() {
         ("not_accepted", |job| job.not_accepted(Hold::RateLimit, now(), now()).is_ok(), &[(Submitting, Queued)]),
         (
             "refused",
-            |job| job.refused(failure(FailureCode::InvalidRequest, Billed::No), now()).is_ok(),
+            |job| job.refused(failure(FailureCode::InvalidRequest, BillingStatus::No), now()).is_ok(),
             &[(Submitting, Failed)],
         ),
         (
             "reject",
-            |job| job.reject(failure(FailureCode::InvalidRequest, Billed::No), now()).is_ok(),
+            |job| job.reject(failure(FailureCode::InvalidRequest, BillingStatus::No), now()).is_ok(),
             &[(Queued, Failed)],
         ),
         ("submit_lost", |job| job.submit_lost("lost", now()).is_ok(), &[(Submitting, Failed)]),
@@ -129,7 +129,7 @@ fn every_transition_from_every_stage() {
         ),
         (
             "fail",
-            |job| job.fail(failure(FailureCode::TimedOut, Billed::Yes), None, now()).is_ok(),
+            |job| job.fail(failure(FailureCode::TimedOut, BillingStatus::Yes), None, now()).is_ok(),
             &[(Generating, Failed)],
         ),
         ("cancel", |job| job.cancel(now()).is_ok(), &[(Queued, Cancelled), (Generating, Cancelled)]),
@@ -182,7 +182,7 @@ fn a_reply_without_a_price_books_the_estimate_and_no_price_at_all_is_unknown_nev
 fn what_was_not_accepted_costs_nothing() {
     for end in [
         |job: &mut Job| job.not_accepted(Hold::RateLimit, now(), now()),
-        |job: &mut Job| job.refused(failure(FailureCode::InvalidRequest, Billed::No), now()),
+        |job: &mut Job| job.refused(failure(FailureCode::InvalidRequest, BillingStatus::No), now()),
     ] {
         let mut job = submitting();
         end(&mut job).unwrap();
@@ -199,7 +199,7 @@ fn a_lost_submit_is_unconfirmed_and_needs_a_person() {
     let charge = job.attempt().unwrap().charge.clone().unwrap();
     assert_eq!((charge.basis, charge.amount), (Basis::Unconfirmed, Some(usd("0.03"))));
     assert_eq!(job.cost(), None, "unconfirmed money is in no total");
-    assert_eq!(job.retry(now()).unwrap(), Retried::NewAttempt);
+    assert_eq!(job.retry(now()).unwrap(), RetryKind::NewAttempt);
     assert_eq!(job.attempts.len(), 2);
     assert_eq!(job.attempts[0].charge.as_ref().unwrap().basis, Basis::Unconfirmed, "the old question stays open");
 }
@@ -229,32 +229,32 @@ fn a_late_receipt_makes_the_charge_certain_whatever_happened_since() {
 #[test]
 fn a_retry_asks_a_ticket_that_may_live_before_it_pays_again() {
     for (code, kind) in [
-        (FailureCode::TimedOut, Retried::OldTicket),
-        (FailureCode::SampleExpired, Retried::OldTicket),
-        (FailureCode::PictureBroken, Retried::OldTicket),
-        (FailureCode::ContentModerated, Retried::NewAttempt),
-        (FailureCode::ProviderError, Retried::NewAttempt),
-        (FailureCode::TicketLost, Retried::NewAttempt),
+        (FailureCode::TimedOut, RetryKind::OldTicket),
+        (FailureCode::SampleExpired, RetryKind::OldTicket),
+        (FailureCode::ImageCorrupt, RetryKind::OldTicket),
+        (FailureCode::ContentModerated, RetryKind::NewAttempt),
+        (FailureCode::ProviderError, RetryKind::NewAttempt),
+        (FailureCode::TicketLost, RetryKind::NewAttempt),
     ] {
-        let mut job = failed(code, Billed::Yes);
+        let mut job = failed(code, BillingStatus::Yes);
         assert_eq!(job.retry(now()).unwrap(), kind, "{}", code.as_str());
         assert_eq!(job.charges().count(), 1, "a retry by itself books nothing");
     }
     let mut cancelled = generating(Some("3"));
     cancelled.cancel(now()).unwrap();
-    assert_eq!(cancelled.retry(now()).unwrap(), Retried::OldTicket);
+    assert_eq!(cancelled.retry(now()).unwrap(), RetryKind::OldTicket);
     let mut untouched = queued();
     untouched.cancel(now()).unwrap();
-    assert_eq!(untouched.retry(now()).unwrap(), Retried::SameAttempt);
+    assert_eq!(untouched.retry(now()).unwrap(), RetryKind::SameAttempt);
     assert_eq!(untouched.attempts.len(), 1);
 }
 
 #[test]
 fn a_second_look_in_vain_begins_the_new_attempt_that_was_asked_for() {
-    let mut job = failed(FailureCode::TimedOut, Billed::Yes);
+    let mut job = failed(FailureCode::TimedOut, BillingStatus::Yes);
     job.retry(now()).unwrap();
     assert_eq!(job.stage_name(), StageName::Generating);
-    job.fail(failure(FailureCode::TicketLost, Billed::Unknown), None, now()).unwrap();
+    job.fail(failure(FailureCode::TicketLost, BillingStatus::Unknown), None, now()).unwrap();
     assert_eq!(job.stage_name(), StageName::Queued);
     assert_eq!(job.attempt_number(), 2);
     assert_eq!(job.attempts[0].charge.as_ref().unwrap().basis, Basis::Unknown);
@@ -262,10 +262,10 @@ fn a_second_look_in_vain_begins_the_new_attempt_that_was_asked_for() {
 
 #[test]
 fn a_moderated_ticket_is_unknown_money_unless_it_names_its_price() {
-    let job = failed(FailureCode::ContentModerated, Billed::Unknown);
+    let job = failed(FailureCode::ContentModerated, BillingStatus::Unknown);
     assert_eq!((job.cost(), job.cost_basis()), (None, Some(Basis::Unknown)));
     let mut settled = generating(Some("3"));
-    settled.fail(failure(FailureCode::ContentModerated, Billed::Unknown), Some(credits("0")), now()).unwrap();
+    settled.fail(failure(FailureCode::ContentModerated, BillingStatus::Unknown), Some(credits("0")), now()).unwrap();
     assert_eq!((settled.cost(), settled.cost_basis()), (Some(Usd::ZERO), Some(Basis::Settled)));
 }
 

@@ -14,7 +14,7 @@ use darkroom::jobs::{
     Claim, ImageFormat, Job, JobId, ObjectName, Receipt, Spec, StageName, StoredImage, Ticket, WorkerId,
 };
 use darkroom::store::firestore::FirestoreStore;
-use darkroom::store::{Change, CostQuery, Due, Save, Store, StoreError, Watch};
+use darkroom::store::{Change, ChangeStream, CostQuery, DueQuery, Save, Store, StoreError};
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
@@ -30,8 +30,8 @@ fn id(text: &str) -> JobId {
     JobId::new(text).unwrap()
 }
 
-fn due() -> Due {
-    Due { now: now() + TimeDelta::days(1_000), simulated: true, queued: true, gone: Vec::new(), limit: 100 }
+fn due() -> DueQuery {
+    DueQuery { now: now() + TimeDelta::days(1_000), simulated: true, queued: true, gone: Vec::new(), limit: 100 }
 }
 
 /// A web page or a script: REST, and the contract's fields.
@@ -93,7 +93,7 @@ async fn emulator() -> Option<&'static Emulator> {
 }
 
 async fn save(store: &FirestoreStore, job: &mut Job) {
-    job.revision = store.save(Save::plain(job)).await.unwrap();
+    job.revision = store.save(Save::new(job)).await.unwrap();
 }
 
 fn receipt() -> Receipt {
@@ -122,7 +122,7 @@ async fn run(store: &FirestoreStore, mut job: Job) -> Job {
     job
 }
 
-async fn until<T>(watch: &mut Box<dyn Watch>, mut seen: impl FnMut(&Change) -> Option<T>) -> T {
+async fn until<T>(watch: &mut Box<dyn ChangeStream>, mut seen: impl FnMut(&Change) -> Option<T>) -> T {
     timeout(LIMIT, async {
         loop {
             if let Some(found) = watch.next().await.unwrap().iter().find_map(&mut seen) {
@@ -349,7 +349,7 @@ async fn four_listening_workers_take_each_job_once() {
             let mut watch = store.watch().await.unwrap();
             let mut taken = Vec::new();
             // Claims hold for a minute: what others have begun is nobody's.
-            let due = Due { now: now() + TimeDelta::seconds(1), ..due() };
+            let due = DueQuery { now: now() + TimeDelta::seconds(1), ..due() };
             loop {
                 let Some(mut job) = store.due(due.clone()).await.unwrap().into_iter().nth(number) else {
                     // What is left is less than there are workers: the first takes it.
@@ -362,7 +362,7 @@ async fn four_listening_workers_take_each_job_once() {
                 let claim =
                     Claim { worker: WorkerId::new(format!("worker {number}")), until: now() + TimeDelta::minutes(1) };
                 job.begin_submit(claim, None, now()).unwrap();
-                match store.save(Save::plain(&job)).await {
+                match store.save(Save::new(&job)).await {
                     Ok(revision) => job.revision = revision,
                     Err(StoreError::Conflict(_)) => continue,
                     Err(other) => panic!("{other:?}"),

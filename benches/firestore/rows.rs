@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use darkroom::bucket::folder::FolderBucket;
-use darkroom::engine::local::{self, Presence};
+use darkroom::engine::local::{self, WorkerLock};
 use darkroom::engine::{Event, Mode, Ports, Settings, SystemClock};
 use darkroom::provider::bfl::{FluxClient, FluxOptions};
 use darkroom::store::firestore::FirestoreStore;
@@ -135,7 +135,7 @@ pub fn observe(store: Arc<FirestoreStore>, folder: &std::path::Path) -> local::E
         clock: Arc::new(SystemClock),
     };
     let settings = Settings { mode: Mode::Observe, ..Settings::default() };
-    local::start(ports, settings, Presence::enter(folder).unwrap())
+    local::start(ports, settings, WorkerLock::enter(folder).unwrap())
 }
 
 /// When that prompt was heard of first.

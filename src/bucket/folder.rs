@@ -13,7 +13,8 @@ use tokio::task;
 use url::Url;
 
 use super::{Bucket, BucketError, Stored};
-use crate::jobs::{ImageFormat, ObjectName, text};
+use crate::jobs::{ImageFormat, ObjectName};
+use crate::text;
 
 /// What an unfinished file's name begins and ends with; no object's name does.
 const DRAFT: (&str, &str) = (".darkroom-", ".part");
@@ -187,7 +188,7 @@ fn not_plain(path: &Path) -> BucketError {
 /// One clean line, and whether waiting may help.
 fn explain(what: &str, path: &Path, error: &io::Error) -> BucketError {
     let line = |remedy: &str| {
-        let why = text::clean_line(&error.to_string(), 100);
+        let why = text::sanitize_line(&error.to_string(), 100);
         format!("{what} {} ({why}){remedy}", show(path))
     };
     match error.kind() {
@@ -203,7 +204,7 @@ fn explain(what: &str, path: &Path, error: &io::Error) -> BucketError {
 }
 
 fn show(path: &Path) -> String {
-    text::clean_line(&path.display().to_string(), 300)
+    text::sanitize_line(&path.display().to_string(), 300)
 }
 
 #[cfg(test)]

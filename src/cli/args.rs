@@ -83,7 +83,7 @@ pub enum Command {
     /// Completions for a shell
     Completions(completions::CompletionsArgs),
     /// The guard of a server that `darkroom dev` started; not for people
-    #[command(name = crate::servers::GUARD, hide = true)]
+    #[command(name = crate::devstack::GUARD, hide = true)]
     GuardServer(guard::GuardArgs),
 }
 

@@ -6,8 +6,8 @@ use super::error::CliError;
 use super::{Session, output, start_logging};
 use crate::config::{Config, ImagesMode, ThemeName};
 use crate::console::{self, ConsoleOptions, ExitReason};
-use crate::engine::{Audience, EngineHandle, Mode, Presence};
-use crate::logging::Beside;
+use crate::engine::{EngineHandle, EventDetail, Mode, WorkerLock};
+use crate::telemetry::logging::Beside;
 use crate::wiring::{self, Access};
 
 /// Observers have their locks apart: they work on nothing, so nobody may count on them as workers.
@@ -33,8 +33,8 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
     };
     let store = wiring::open_store(config).await?;
     let wired = wiring::open_ports(config, store, access).await?;
-    let presence = Presence::enter(&if observe { config.data_dir.join(OBSERVERS) } else { config.data_dir.clone() })?;
-    let settings = wiring::settings(config, mode, Audience::Screen);
+    let presence = WorkerLock::enter(&if observe { config.data_dir.join(OBSERVERS) } else { config.data_dir.clone() })?;
+    let settings = wiring::settings(config, mode, EventDetail::Full);
     let engine = wiring::start_engine(config, wired.ports.clone(), settings, presence)?;
     let EngineHandle { commands, events, finished } = engine;
     let reason = console::run(options(config, greeting), commands, events, records).await;

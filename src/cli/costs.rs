@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::error::CliError;
 use super::{Session, table};
 use crate::costs::{CostGrouping, CostReport, Usd};
-use crate::jobs::text::clean_line;
 use crate::store::CostQuery;
+use crate::text::sanitize_line;
 use crate::wiring;
 
 /// What was spent
@@ -115,7 +115,7 @@ struct Sum {
 
 async fn rebuild(session: &Session, args: &RebuildArgs) -> Result<(), CliError> {
     let store = wiring::open_store(&session.config).await?;
-    let found = store.check_sums(!args.dry_run).await?;
+    let found = store.verify_rollups(!args.dry_run).await?;
     let keeps_sums = found.is_some();
     let sum = |(charges, usd): (i64, String)| Sum { charges, usd };
     let differences: Vec<Difference> = found
@@ -138,7 +138,7 @@ fn rebuilt_text(rebuilt: &Rebuilt) -> String {
     let rows = rebuilt.differences.iter().map(|difference| {
         let Difference { what, kept, counted } = difference;
         vec![
-            clean_line(what, 120),
+            sanitize_line(what, 120),
             kept.charges.to_string(),
             kept.usd.clone(),
             counted.charges.to_string(),
@@ -166,7 +166,7 @@ fn text(report: &CostReport, real: Option<&CostReport>, args: &CostsArgs) -> Str
     };
     let line = |key: String, usd: Usd, count: u64| vec![key, count.to_string(), usd.display()];
     let mut rows: Vec<Vec<String>> =
-        report.by.iter().map(|group| line(clean_line(&group.key, 60), group.usd, group.count)).collect();
+        report.by.iter().map(|group| line(sanitize_line(&group.key, 60), group.usd, group.count)).collect();
     rows.push(line("total".to_owned(), report.total_usd, report.count));
     let mut text = table::plain(&[heading, "CHARGES", "USD"], &[1, 2], rows);
     let last = report.to - Duration::days(1);

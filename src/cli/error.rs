@@ -3,10 +3,10 @@
 use std::io;
 
 use crate::config::ConfigError;
-use crate::engine::local::PresenceError;
-use crate::metrics::MetricsError;
-use crate::servers::ServerError;
+use crate::devstack::ServerError;
+use crate::engine::local::WorkerLockError;
 use crate::store::StoreError;
+use crate::telemetry::metrics::MetricsError;
 use crate::wiring::WiringError;
 
 /// The exit code of something that failed.
@@ -67,8 +67,8 @@ impl From<StoreError> for CliError {
     }
 }
 
-impl From<PresenceError> for CliError {
-    fn from(error: PresenceError) -> Self {
+impl From<WorkerLockError> for CliError {
+    fn from(error: WorkerLockError) -> Self {
         Self::Failed(error.to_string())
     }
 }

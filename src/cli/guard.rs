@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::Args;
 
 use super::error::CliError;
-use crate::servers;
+use crate::devstack;
 
 /// The guard of a server
 #[derive(Debug, Args)]
@@ -17,6 +17,6 @@ pub struct GuardArgs {
 
 /// Runs the server until it ends or standard input closes.
 pub fn run(args: &GuardArgs) -> Result<(), CliError> {
-    let ended = servers::guard(&args.command).map_err(|why| CliError::Failed(format!("cannot be started: {why}")))?;
+    let ended = devstack::guard(&args.command).map_err(|why| CliError::Failed(format!("cannot be started: {why}")))?;
     if ended { Ok(()) } else { Err(CliError::Said) }
 }

@@ -37,8 +37,8 @@ use self::output::Output;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Sources};
-use crate::jobs::text::clean_text;
-use crate::logging::{self, Beside, LogOptions, LogRecord, LoggingGuard};
+use crate::telemetry::logging::{self, Beside, LogOptions, LogRecord, LoggingGuard};
+use crate::text::sanitize_text;
 
 /// What every command gets.
 struct Session {
@@ -72,7 +72,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Help and version are answers too. An error repeats what was typed (or pasted): what steers a terminal is taken out of it.
 fn say_usage(error: &clap::Error) {
     let plain = error.render().to_string();
-    if error.use_stderr() && clean_text(&plain) != plain {
+    if error.use_stderr() && sanitize_text(&plain) != plain {
         return output::note(&plain);
     }
     // A reader that is gone has seen enough.
@@ -130,7 +130,7 @@ fn start_logging(config: &Config, beside: Beside) -> (LoggingGuard, Option<mpsc:
         days: config.log_days,
         filter: config.log.clone(),
         secrets: config.bfl_api_key.iter().chain(&config.temporal.api_key).cloned().collect(),
-        clean: crate::jobs::text::clean_line,
+        clean: crate::text::sanitize_line,
     };
     let (guard, records) = logging::init(options, beside);
     for warning in &guard.warnings {

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use super::error::CliError;
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// How this process answers.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +55,7 @@ pub fn note(text: &str) {
     let mut stream = io::stderr().lock();
     for line in text.lines() {
         // Standard error may be gone; there is nobody left to tell.
-        let _ = writeln!(stream, "{}", clean_line(line, 2_000));
+        let _ = writeln!(stream, "{}", sanitize_line(line, 2_000));
     }
 }
 
@@ -67,7 +67,7 @@ pub fn can_ask() -> bool {
 /// Asks on standard error; only `y` and `yes` are yes.
 pub fn confirm(question: &str) -> bool {
     let mut stream = io::stderr().lock();
-    let asked = write!(stream, "{} [y/N] ", clean_line(question, 500)).and_then(|()| stream.flush());
+    let asked = write!(stream, "{} [y/N] ", sanitize_line(question, 500)).and_then(|()| stream.flush());
     let mut answer = String::new();
     asked.is_ok()
         && io::stdin().read_line(&mut answer).is_ok()

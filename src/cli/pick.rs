@@ -2,8 +2,8 @@
 
 use super::error::CliError;
 use crate::jobs::JobId;
-use crate::jobs::text::clean_line;
 use crate::store::Store;
+use crate::text::sanitize_line;
 
 /// How many candidates are listed.
 const SHOWN: usize = 5;
@@ -22,7 +22,7 @@ pub async fn jobs(store: &dyn Store, texts: &[String]) -> Result<Vec<JobId>, Cli
 
 /// The id that `text` is, or is the beginning of.
 pub async fn job(store: &dyn Store, text: &str) -> Result<JobId, CliError> {
-    let shown = clean_line(text, 60);
+    let shown = sanitize_line(text, 60);
     if text.is_empty() {
         return Err(CliError::Usage("an empty text is no job id".to_owned()));
     }

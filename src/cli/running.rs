@@ -6,9 +6,10 @@ use super::Session;
 use super::error::CliError;
 use super::output;
 use crate::engine::{
-    Audience, Command, EngineEnd, EngineHandle, Event, Fleet, Intake, Link, Mode, NoticeLevel, Presence,
+    Command, ConnectionState, EngineEnd, EngineHandle, Event, EventDetail, Intake, Mode, NoticeLevel, TemporalStatus,
+    WorkerLock,
 };
-use crate::metrics::Meters;
+use crate::telemetry::metrics::Meters;
 use crate::wiring::{self, Wired};
 
 /// A running engine.
@@ -38,8 +39,8 @@ pub enum News {
 impl Running {
     /// Starts an engine on `wired`.
     pub fn start(session: &Session, wired: Wired, mode: Mode, meters: Option<Meters>) -> Result<Self, CliError> {
-        let presence = Presence::enter(&session.config.data_dir)?;
-        let audience = if meters.is_some() { Audience::Meters } else { Audience::Nobody };
+        let presence = WorkerLock::enter(&session.config.data_dir)?;
+        let audience = if meters.is_some() { EventDetail::Metrics } else { EventDetail::None };
         let settings = wiring::settings(&session.config, mode, audience);
         let handle = wiring::start_engine(&session.config, wired.ports.clone(), settings, presence)?;
         Ok(Self { handle, wired, meters, down: false, server_down: false })
@@ -53,16 +54,16 @@ impl Running {
         }
         match event {
             None | Some(Event::Stopped) => News::Ended,
-            Some(Event::Intake(Intake::Account(reason))) => News::Stuck(reason),
+            Some(Event::Intake(Intake::AccountBlocked(reason))) => News::Stuck(reason),
             Some(Event::Notice(notice)) if notice.level > NoticeLevel::Info => {
                 output::note(&notice.text);
                 News::Nothing
             }
-            Some(Event::Link(link)) => {
+            Some(Event::Connection(link)) => {
                 self.linked(&link);
                 News::Nothing
             }
-            Some(Event::Fleet(fleet)) => {
+            Some(Event::Temporal(fleet)) => {
                 self.fleet(&fleet);
                 News::Nothing
             }
@@ -71,13 +72,13 @@ impl Running {
     }
 
     /// Without a screen the link is told only when it is lost and when it is back.
-    fn linked(&mut self, link: &Link) {
+    fn linked(&mut self, link: &ConnectionState) {
         match link {
-            Link::Down { reason, .. } if !self.down => {
+            ConnectionState::Disconnected { reason, .. } if !self.down => {
                 self.down = true;
                 output::note(&format!("no jobs are heard of until the store is back: {reason}"));
             }
-            Link::Live if self.down => {
+            ConnectionState::Connected if self.down => {
                 self.down = false;
                 output::note("the store is back");
             }
@@ -86,13 +87,13 @@ impl Running {
     }
 
     /// The same for the server that gives out the work.
-    fn fleet(&mut self, fleet: &Fleet) {
+    fn fleet(&mut self, fleet: &TemporalStatus) {
         match &fleet.server {
-            Link::Down { reason, .. } if !self.server_down => {
+            ConnectionState::Disconnected { reason, .. } if !self.server_down => {
                 self.server_down = true;
                 output::note(&format!("jobs wait until Temporal is back: {reason}"));
             }
-            Link::Live if self.server_down => {
+            ConnectionState::Connected if self.server_down => {
                 self.server_down = false;
                 output::note("Temporal is back");
             }

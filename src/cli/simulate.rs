@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::error::CliError;
 use super::interrupt::Interrupt;
 use super::{Session, output, start_logging};
-use crate::logging::Beside;
 use crate::simulator::{BillAt, Simulator, SimulatorOptions};
+use crate::telemetry::logging::Beside;
 use crate::wiring;
 
 /// Where it listens unless told otherwise; the tickets and the pictures are one port further.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Duration, NaiveDate, NaiveTime, Utc};
 
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// `2026-11-22T09:30:00Z`, `2026-11-22` (midnight, UTC), or how long before `now`: `90s`, `15m`, `2h`, `3d`, `1w`.
 pub fn parse(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
@@ -14,14 +14,14 @@ pub fn parse(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
         return Ok(date.and_time(NaiveTime::MIN).and_utc());
     }
     ago(text).and_then(|ago| now.checked_sub_signed(ago)).ok_or_else(|| {
-        let shown = clean_line(text, 40);
+        let shown = sanitize_line(text, 40);
         format!("'{shown}' is no time: give a date (2026-11-22), a time (2026-11-22T09:30:00Z) or an age (2h, 3d)")
     })
 }
 
 /// `90s`, `15m`, `2h`, `3d`, `1w`.
 pub fn length(text: &str) -> Result<std::time::Duration, String> {
-    let shown = clean_line(text, 40);
+    let shown = sanitize_line(text, 40);
     let length = ago(text.trim()).and_then(|length| length.to_std().ok());
     length.ok_or_else(|| format!("'{shown}' is no length of time: give 90s, 15m, 2h or 3d"))
 }

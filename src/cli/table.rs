@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::view::failure;
-use crate::console::format;
+use crate::catalog::Catalog;
 use crate::costs::Basis;
-use crate::jobs::text::clean_line;
-use crate::jobs::{Catalog, Job, StepName, StepState};
+use crate::jobs::{Job, StepName, StepState};
+use crate::text::format;
+use crate::text::sanitize_line;
 
 /// What stands under every table in which anything was simulated.
 pub const SIMULATED: &str = "simulated: no real money, no real pictures";
@@ -39,12 +40,12 @@ pub fn jobs(jobs: &[Job], now: DateTime<Utc>, columns: Option<usize>) -> String 
         .iter()
         .map(|job| {
             vec![
-                clean_line(job.id.as_str(), 28),
+                sanitize_line(job.id.as_str(), 28),
                 status(job),
                 format::age(now - job.created_at),
                 cost(job),
-                clean_line(&job.spec.model, 28),
-                clean_line(&job.spec.prompt, 2_000),
+                sanitize_line(&job.spec.model, 28),
+                sanitize_line(&job.spec.prompt, 2_000),
                 why(job),
             ]
         })
@@ -101,10 +102,10 @@ pub fn cost(job: &Job) -> String {
 /// Why it failed, what holds it, or what it does.
 fn why(job: &Job) -> String {
     if let Some(failure) = failure(job) {
-        return clean_line(&format!("{}: {}", failure.code.as_str(), failure.message), 80);
+        return sanitize_line(&format!("{}: {}", failure.code.as_str(), failure.message), 80);
     }
     if let Some(hold) = job.hold() {
-        return clean_line(&hold.line(), 80);
+        return sanitize_line(&hold.line(), 80);
     }
     let running = job.attempt().and_then(|attempt| attempt.steps.iter().find(|step| step.state == StepState::Running));
     match running {

@@ -158,7 +158,7 @@ fn kind(hold: &Hold) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::{Billed, Spec};
+    use crate::jobs::{BillingStatus, Spec};
 
     #[test]
     fn the_names_that_scripts_rely_on_are_there() {
@@ -172,7 +172,7 @@ mod tests {
             assert!(view.as_object().unwrap().contains_key(name) && view[name].is_null(), "{name}");
         }
         assert_eq!(view["steps"], serde_json::json!([]));
-        job.reject(Failure::job(FailureCode::InvalidRequest, "seed: no", Billed::No, now), now).unwrap();
+        job.reject(Failure::new(FailureCode::InvalidRequest, "seed: no", BillingStatus::No, now), now).unwrap();
         let view = serde_json::to_value(JobView::new(&job, now)).unwrap();
         assert_eq!(view["error"], serde_json::json!({"code": "invalid_request", "message": "seed: no"}));
         assert_eq!(view["status"], "failed");

@@ -10,9 +10,9 @@ use super::{Session, output, start_logging};
 use crate::config::Config;
 use crate::engine::Mode;
 use crate::jobs::StageName;
-use crate::logging::Beside;
-use crate::metrics::Meters;
 use crate::store::Counts;
+use crate::telemetry::logging::Beside;
+use crate::telemetry::metrics::Meters;
 use crate::wiring::{self, Access};
 
 /// Work on jobs without a screen

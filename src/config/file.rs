@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::{ConfigError, Key};
-use crate::jobs::nearest;
+use crate::text::suggest;
 
 /// The file's name.
 pub const NAME: &str = "darkroom.toml";
@@ -29,7 +29,7 @@ pub fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
     let table: Table = text.parse().map_err(|why: toml::de::Error| {
         let line = why.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let place = line.map_or(String::new(), |line| format!("line {line}: "));
-        error(format!("{place}{}", crate::jobs::text::clean_line(why.message(), 200)))
+        error(format!("{place}{}", crate::text::sanitize_line(why.message(), 200)))
     })?;
     let mut file = ConfigFile { path: path.to_owned(), ..ConfigFile::default() };
     for (name, value) in &table {
@@ -55,8 +55,8 @@ pub fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
 fn setting(path: &Path, name: &str, value: &Value) -> Result<(Key, String), ConfigError> {
     let Some(key) = Key::in_file(name) else {
         let names = Key::ALL.into_iter().map(Key::name);
-        let nearest = nearest(name, names).first().map(|&name| name.to_owned());
-        let key = crate::jobs::text::clean_line(name, 60);
+        let nearest = suggest(name, names).first().map(|&name| name.to_owned());
+        let key = crate::text::sanitize_line(name, 60);
         return Err(ConfigError::UnknownKey { path: path.to_owned(), key, nearest });
     };
     match as_text(value) {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use url::Url;
 
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// Everything about Google's services that can be configured; used only where one of them is chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -68,7 +68,7 @@ impl FromStr for BucketUrl {
             "signed" => Ok(Self::Signed),
             other => match Url::parse(other) {
                 Ok(url) if matches!(url.scheme(), "http" | "https") && url.query().is_none() => Ok(Self::Base(url)),
-                _ => Err(format!("'{}' is neither public, signed, nor an https URL", clean_line(text, 80))),
+                _ => Err(format!("'{}' is neither public, signed, nor an https URL", sanitize_line(text, 80))),
             },
         }
     }
@@ -85,7 +85,7 @@ pub(super) fn database(text: &str) -> Result<String, String> {
     if named || text == DEFAULT_DATABASE {
         return Ok(text.to_owned());
     }
-    let shown = clean_line(text, 80);
+    let shown = sanitize_line(text, 80);
     Err(format!("'{shown}' is no database: (default), or 4 to 63 lower-case letters, digits and hyphens"))
 }
 
@@ -93,7 +93,7 @@ pub(super) fn database(text: &str) -> Result<String, String> {
 pub(super) fn word(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!("'{}' is not one word", clean_line(text, 80)));
+        return Err(format!("'{}' is not one word", sanitize_line(text, 80)));
     }
     Ok(text.to_owned())
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{self, ConfigFile};
 use super::{ConfigError, Key, Origin, dotenv};
-use crate::jobs::nearest;
+use crate::text::suggest;
 
 /// What most of our variables begin with.
 const PREFIX: &str = "DARKROOM_";
@@ -116,7 +116,7 @@ impl Layers {
             let known = layers.file.as_ref().map(|file| &file.contexts);
             if !known.is_some_and(|known| known.contains_key(&context.text)) {
                 return Err(ConfigError::UnknownContext {
-                    name: crate::jobs::text::clean_line(&context.text, 60),
+                    name: crate::text::sanitize_line(&context.text, 60),
                     known: known.map(|known| known.keys().cloned().collect()).unwrap_or_default(),
                 });
             }
@@ -171,8 +171,8 @@ impl Layers {
         let small: Vec<String> = known.iter().map(|name| name.to_ascii_lowercase()).collect();
         let mut lines: Vec<String> = ours
             .filter_map(|name| {
-                let meant = nearest(name, small.iter().map(String::as_str)).first()?.to_ascii_uppercase();
-                let name = crate::jobs::text::clean_line(name, 60);
+                let meant = suggest(name, small.iter().map(String::as_str)).first()?.to_ascii_uppercase();
+                let name = crate::text::sanitize_line(name, 60);
                 Some(format!("{PREFIX}{name} is not a setting and does nothing; did you mean {PREFIX}{meant}?"))
             })
             .collect();

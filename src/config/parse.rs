@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::costs::Usd;
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// A whole number between two bounds, both allowed.
 pub fn count(text: &str, least: usize, most: usize) -> Result<usize, String> {
     let number = text.trim().parse::<usize>().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| format!("'{}' is not a whole number from {least} to {most}", clean_line(text, 40)))
+    number.ok_or_else(|| format!("'{}' is not a whole number from {least} to {most}", sanitize_line(text, 40)))
 }
 
 /// An amount of dollars, not negative.
 pub fn usd(text: &str) -> Result<Usd, String> {
     let amount = Usd::from_str(text.trim()).ok().filter(|amount| *amount >= Usd::ZERO);
-    amount.ok_or_else(|| format!("'{}' is not an amount of dollars such as 20 or 12.50", clean_line(text, 40)))
+    amount.ok_or_else(|| format!("'{}' is not an amount of dollars such as 20 or 12.50", sanitize_line(text, 40)))
 }
 
 /// Yes or no, as people write it.
@@ -24,13 +24,13 @@ pub fn flag(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err(format!("'{}' is neither true nor false", clean_line(text, 40))),
+        _ => Err(format!("'{}' is neither true nor false", sanitize_line(text, 40))),
     }
 }
 
 /// The address of an API: `https`, or `http` on this machine only, because a key travels with every request.
 pub fn api_url(text: &str) -> Result<url::Url, String> {
-    let shown = clean_line(text, 80);
+    let shown = sanitize_line(text, 80);
     let url = url::Url::parse(text.trim()).map_err(|why| format!("'{shown}' is not a URL: {why}"))?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("a URL with a user or a password is not taken here".to_owned());
@@ -54,7 +54,7 @@ pub fn listen(text: &str) -> Result<SocketAddr, String> {
     let text = text.trim();
     let local = text.strip_prefix("localhost:").unwrap_or(text).parse::<u16>().ok();
     let address = local.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).or_else(|| text.parse().ok());
-    address.ok_or_else(|| format!("'{}' is no address with a port such as 127.0.0.1:9464", clean_line(text, 80)))
+    address.ok_or_else(|| format!("'{}' is no address with a port such as 127.0.0.1:9464", sanitize_line(text, 80)))
 }
 
 /// An absolute path: `~` is the home directory, a relative path counts from `base`.

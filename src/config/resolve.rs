@@ -112,7 +112,7 @@ impl Reader<'_> {
             return Ok(None);
         };
         let value = read(&text).map_err(|why| invalid(key, why, origin.clone()))?;
-        self.note(key, Some(crate::jobs::text::clean_line(&value.to_string(), 500)), Some(origin));
+        self.note(key, Some(crate::text::sanitize_line(&value.to_string(), 500)), Some(origin));
         Ok(Some(value))
     }
 

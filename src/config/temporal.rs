@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// What Temporal's variables begin with.
 pub(super) const PREFIX: &str = "TEMPORAL_";
@@ -38,5 +38,5 @@ impl fmt::Debug for TemporalSettings {
 /// Something a second, above nothing.
 pub(super) fn rate(text: &str) -> Result<f64, String> {
     let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
-    number.ok_or_else(|| format!("'{}' is not a number above 0", clean_line(text, 40)))
+    number.ok_or_else(|| format!("'{}' is not a number above 0", sanitize_line(text, 40)))
 }

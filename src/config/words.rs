@@ -37,7 +37,7 @@ macro_rules! words {
                 let known = Self::ALL.iter().copied().find(|word| word.as_str() == text);
                 known.ok_or_else(|| {
                     let words: Vec<&str> = Self::ALL.iter().map(|word| word.as_str()).collect();
-                    let shown = crate::jobs::text::clean_line(text, 40);
+                    let shown = crate::text::sanitize_line(text, 40);
                     format!("'{shown}' is none of: {}", words.join(", "))
                 })
             }
@@ -136,7 +136,7 @@ impl FromStr for SimulatorSpeed {
             Ok(factor) if factor.is_finite() && factor > 0.0 && factor <= 10_000.0 => Ok(Self::Times(factor)),
             _ => Err(format!(
                 "'{}' is neither 'instant' nor a number above 0 and up to 10000",
-                crate::jobs::text::clean_line(text, 40)
+                crate::text::sanitize_line(text, 40)
             )),
         }
     }

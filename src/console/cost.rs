@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::catalog::Catalog;
 use crate::costs::{Basis, Usd};
-use crate::jobs::{Catalog, FailureCode, Job, Retried, Stage, StageName};
+use crate::jobs::{FailureCode, Job, RetryKind, Stage, StageName};
 
 /// `$0.04` booked, `~$0.04` estimated, `$0.04?` nobody knows whether it is billed, `?` no price is known.
 pub fn cell(job: &Job, catalog: &Catalog) -> String {
@@ -48,7 +49,7 @@ impl RetryPrice {
                 Some(amount) => price.at_most += amount,
                 None => price.unpriced += 1,
             }
-            if job.retry_kind() == Ok(Retried::OldTicket) {
+            if job.retry_kind() == Ok(RetryKind::OldTicket) {
                 price.old_tickets += 1;
             }
             if matches!(&job.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown) {
@@ -79,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::costs::{Charge, Service};
-    use crate::jobs::{Billed, Failure, JobId, Spec};
+    use crate::jobs::{BillingStatus, Failure, JobId, Spec};
 
     fn job() -> Job {
         Job::new(JobId::new("a").unwrap(), Spec::new("no-such-model", "x"), true, DateTime::UNIX_EPOCH)
@@ -108,7 +109,7 @@ mod tests {
         assert_eq!(cell(&charged(None, Basis::Unknown), &catalog), "?");
         assert_eq!(cell(&job(), &catalog), "?", "an unknown price is never zero");
         let mut failed = job();
-        let failure = Failure::job(FailureCode::InvalidRequest, "x", Billed::No, DateTime::UNIX_EPOCH);
+        let failure = Failure::new(FailureCode::InvalidRequest, "x", BillingStatus::No, DateTime::UNIX_EPOCH);
         failed.reject(failure, DateTime::UNIX_EPOCH).unwrap();
         assert_eq!(cell(&failed, &catalog), "$0.00", "nothing was sent");
     }

@@ -18,7 +18,7 @@ use super::signals::{Asked, Signals};
 use super::terminal::{self, Screen};
 use super::{ConsoleError, ConsoleOptions};
 use crate::engine::{Command, Event, Notice, NoticeLevel};
-use crate::logging::LogRecord;
+use crate::telemetry::logging::LogRecord;
 
 /// At most 30 frames a second.
 const FRAME: Duration = Duration::from_millis(33);

@@ -8,8 +8,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Padding};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::format;
 use super::theme::Theme;
+use crate::text::format;
 
 /// A pane's border with `╭ Name ── facts ─╮`, the facts cut to `width` cells of the whole pane.
 pub fn pane<'a>(name: &str, facts: &str, width: u16, focused: bool, theme: &Theme) -> Block<'a> {

@@ -5,7 +5,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::panes::picture::PictureMessage;
 use crate::engine::{Command, Event, Notice};
-use crate::logging::LogRecord;
+use crate::telemetry::logging::LogRecord;
 
 /// Everything that can happen to the console.
 pub enum Message {

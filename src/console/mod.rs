@@ -16,7 +16,6 @@ pub mod app;
 pub mod board;
 pub mod cost;
 mod event_loop;
-pub mod format;
 pub mod frame;
 mod input;
 pub mod keymap;

@@ -7,10 +7,10 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use unicode_width::UnicodeWidthStr;
 
-use super::format;
 use super::theme::Theme;
 use crate::costs::{CostLine, CostReport, Usd};
 use crate::engine::CostOverview;
+use crate::text::format;
 
 /// A bar of at most `cells` cells for `amount` out of `whole`; what exists has at least one cell.
 pub fn bar(amount: Usd, whole: Usd, cells: usize) -> String {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::engine::{Notice, NoticeLevel};
-use crate::jobs::text;
+use crate::text;
 
 /// What is under way off the loop. Every task ends with one line for the person.
 #[derive(Default)]
@@ -49,7 +49,7 @@ impl Outside {
 }
 
 fn failed(text: &str) -> Notice {
-    Notice { level: NoticeLevel::Error, text: text::clean_line(text, 300) }
+    Notice { level: NoticeLevel::Error, text: text::sanitize_line(text, 300) }
 }
 
 fn of_panic(error: &JoinError) -> Notice {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::costs::Usd;
 use crate::engine::Counts;
-use crate::engine::{CostOverview, Fleet, Intake, Link};
+use crate::engine::{ConnectionState, CostOverview, Intake, TemporalStatus};
 use crate::jobs::StageName;
 
 /// What the engine said about itself; `None` is "not said yet".
@@ -19,9 +19,9 @@ pub struct Status {
     /// Slots in use, and how many there are.
     pub slots: Option<(usize, usize)>,
     /// The line to the store.
-    pub link: Option<Link>,
+    pub link: Option<ConnectionState>,
     /// Who works, where jobs run on a fleet.
-    pub fleet: Option<Fleet>,
+    pub fleet: Option<TemporalStatus>,
     /// POSTs in flight.
     pub posts: usize,
     /// The engine has ended or is gone: nothing is heard any more.
@@ -67,7 +67,7 @@ impl Status {
     /// Since when the line to the store is down.
     pub fn down_since(&self) -> Option<DateTime<Utc>> {
         match &self.link {
-            Some(Link::Down { since, .. }) => Some(*since),
+            Some(ConnectionState::Disconnected { since, .. }) => Some(*since),
             _ => None,
         }
     }

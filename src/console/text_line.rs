@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::jobs::text;
+use crate::text;
 
 /// Longest line, in characters: nobody types more, and what is pasted by mistake must not stall the screen.
 const MAX: usize = 200;
@@ -32,7 +32,7 @@ impl TextLine {
     /// Appends cleaned text.
     pub fn paste(&mut self, pasted: &str) {
         let free = MAX.saturating_sub(self.text.chars().count());
-        self.text.extend(text::clean_line(pasted, MAX).chars().take(free));
+        self.text.extend(text::sanitize_line(pasted, MAX).chars().take(free));
     }
 
     /// Takes a key that types or deletes; `false` where it is another one.

@@ -28,7 +28,7 @@ pub struct BudgetPeriod {
 
 /// A reservation that a cap does not allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OverBudget {
+pub struct BudgetExceeded {
     /// Which period: `day` or `month`.
     pub period: &'static str,
     /// By how much; `None` where the price is unknown, so that no cap can be kept.
@@ -67,13 +67,13 @@ impl Budget {
 
 impl BudgetPeriod {
     /// Whether `amount` still fits beside what is already `committed` in this period.
-    pub fn check(&self, committed: Usd, amount: Option<Usd>) -> Result<(), OverBudget> {
+    pub fn check(&self, committed: Usd, amount: Option<Usd>) -> Result<(), BudgetExceeded> {
         let Some(amount) = amount else {
-            return Err(OverBudget { period: self.name, over: None, until: self.to });
+            return Err(BudgetExceeded { period: self.name, over: None, until: self.to });
         };
         let total = committed + amount;
         if total > self.cap {
-            return Err(OverBudget { period: self.name, over: Some(total - self.cap), until: self.to });
+            return Err(BudgetExceeded { period: self.name, over: Some(total - self.cap), until: self.to });
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Owns the orders into the engine: plain data that can be logged, replayed and asserted. Must not carry a closure.
 
-use super::Action;
+use super::CommandKind;
 use crate::jobs::{Job, JobId, Spec};
 use crate::store::Place;
 
@@ -16,7 +16,7 @@ pub struct NewJob {
 /// An order into the engine. Each is answered by at least one event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Make these jobs, all or none. Answered by `Event::Acted` with `Action::Submitted`.
+    /// Make these jobs, all or none. Answered by `Event::CommandCompleted` with `CommandKind::Submitted`.
     Submit(Vec<NewJob>),
     /// Try these once more.
     Retry(Vec<JobId>),
@@ -26,8 +26,8 @@ pub enum Command {
     Approve(Vec<JobId>),
     /// Put these out of sight. Nothing is deleted.
     Hide(Vec<JobId>),
-    /// Undo what `Acted` described: put these jobs back to what they were, where nothing has happened to them since.
-    Undo(Action, Vec<Job>),
+    /// Undo what `CommandOutcome` described: put these jobs back to what they were, where nothing has happened to them since.
+    Undo(CommandKind, Vec<Job>),
     /// Start no more jobs; those under way go on.
     PauseIntake,
     /// Start jobs again; also after an account failure paused the intake.
@@ -36,8 +36,8 @@ pub enum Command {
     SetSlots(usize),
     /// Send the picture's bytes (`Event::Picture`).
     LoadPicture(JobId),
-    /// Send older jobs than this one (`Event::Older`), at most `limit`; from the newest where `None`.
-    LoadOlder {
+    /// Send older jobs than this one (`Event::Page`), at most `limit`; from the newest where `None`.
+    LoadPage {
         /// Where the answer before ended.
         before: Option<Place>,
         /// At most this many.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 
-use super::{Acted, Action, Clock, NewJob};
+use super::{Clock, CommandKind, CommandOutcome, NewJob};
+use crate::catalog::Catalog;
 use crate::costs::Usd;
-use crate::jobs::{Catalog, Hold, Job, JobId, Retried};
+use crate::jobs::{Hold, Job, JobId, RetryKind};
 use crate::store::{Save, Store, StoreError};
 
 /// How often an order is tried again when somebody else saved the job in between.
@@ -17,13 +18,13 @@ const AT_ONCE: usize = 32;
 
 /// Carries out operators' orders on documents.
 #[derive(Clone)]
-pub struct Desk {
+pub struct OperatorCommands {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     simulated: bool,
 }
 
-impl Desk {
+impl OperatorCommands {
     /// A desk over a store; `simulated` marks the jobs that it makes.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, simulated: bool) -> Self {
         Self { store, clock, simulated }
@@ -43,27 +44,33 @@ impl Desk {
     }
 
     /// Makes these jobs, all or none. Does not check them: whoever asks a person does that before, the workflow does it again.
-    pub async fn submit(&self, orders: Vec<NewJob>) -> Result<Acted, StoreError> {
+    pub async fn submit(&self, orders: Vec<NewJob>) -> Result<CommandOutcome, StoreError> {
         let jobs = self.draft(orders);
         let done = jobs.iter().map(|job| job.id.clone()).collect();
         let estimate = jobs.iter().map(|job| Catalog::builtin().estimate(&job.spec).amount).sum::<Option<Usd>>();
         self.store.create(jobs).await?;
-        Ok(Acted { action: Action::Submitted, done, refused: Vec::new(), before: Vec::new(), estimate })
+        Ok(CommandOutcome {
+            kind: CommandKind::Submitted,
+            succeeded: done,
+            rejected: Vec::new(),
+            previous: Vec::new(),
+            estimate,
+        })
     }
 
     /// Tries these once more: an old ticket that may live is asked first, else it is a new attempt.
-    pub async fn retry(&self, ids: Vec<JobId>) -> Result<Acted, StoreError> {
+    pub async fn retry(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
         let mut acted = self
-            .each(Action::Retried, ids, |job, now| match job.retry(now) {
+            .each(CommandKind::Retried, ids, |job, now| match job.retry(now) {
                 Ok(_) => Ok(()),
                 Err(illegal) => Err(illegal.to_string()),
             })
             .await?;
         acted.estimate = acted
-            .before
+            .previous
             .iter()
             .map(|job| match job.retry_kind() {
-                Ok(Retried::OldTicket) => Some(Usd::ZERO),
+                Ok(RetryKind::OldTicket) => Some(Usd::ZERO),
                 _ => Catalog::builtin().estimate(&job.spec).amount,
             })
             .sum();
@@ -71,18 +78,18 @@ impl Desk {
     }
 
     /// Stops these.
-    pub async fn cancel(&self, ids: Vec<JobId>) -> Result<Acted, StoreError> {
-        self.each(Action::Cancelled, ids, |job, now| job.cancel(now).map_err(|illegal| illegal.to_string())).await
+    pub async fn cancel(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
+        self.each(CommandKind::Cancelled, ids, |job, now| job.cancel(now).map_err(|illegal| illegal.to_string())).await
     }
 
     /// These are good.
-    pub async fn approve(&self, ids: Vec<JobId>) -> Result<Acted, StoreError> {
-        self.each(Action::Approved, ids, |job, now| job.approve(now).map_err(|illegal| illegal.to_string())).await
+    pub async fn approve(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
+        self.each(CommandKind::Approved, ids, |job, now| job.approve(now).map_err(|illegal| illegal.to_string())).await
     }
 
     /// Puts these out of sight.
-    pub async fn hide(&self, ids: Vec<JobId>) -> Result<Acted, StoreError> {
-        self.each(Action::Hidden, ids, |job, _| {
+    pub async fn hide(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
+        self.each(CommandKind::Hidden, ids, |job, _| {
             if job.stage_name().is_active() {
                 return Err(format!("a job that is {} cannot be hidden; cancel it first", job.stage_name()));
             }
@@ -93,8 +100,8 @@ impl Desk {
     }
 
     /// Brings back what was put out of sight.
-    pub async fn unhide(&self, ids: Vec<JobId>) -> Result<Acted, StoreError> {
-        self.each(Action::Undone, ids, |job, _| {
+    pub async fn unhide(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
+        self.each(CommandKind::Undone, ids, |job, _| {
             if !job.hidden {
                 return Err("it is in sight".to_owned());
             }
@@ -115,36 +122,42 @@ impl Desk {
     }
 
     /// Puts jobs back to what they were before `action`, where nothing has happened to them since.
-    pub async fn undo(&self, action: Action, before: Vec<Job>) -> Result<Acted, StoreError> {
+    pub async fn undo(&self, action: CommandKind, before: Vec<Job>) -> Result<CommandOutcome, StoreError> {
         let ids = before.iter().map(|job| job.id.clone()).collect();
         let old: std::collections::HashMap<JobId, Job> = before.into_iter().map(|job| (job.id.clone(), job)).collect();
         let mut acted = self
-            .each(Action::Undone, ids, move |job, now| {
+            .each(CommandKind::Undone, ids, move |job, now| {
                 let Some(old) = old.get(&job.id) else { return Err("it is not part of what was done".to_owned()) };
                 super::undo::restore(action, job, old, now)
             })
             .await?;
-        acted.before.clear();
+        acted.previous.clear();
         Ok(acted)
     }
 
     /// Changes each job by compare-and-set; a conflict reads it again and asks anew.
-    async fn each<F>(&self, action: Action, ids: Vec<JobId>, change: F) -> Result<Acted, StoreError>
+    async fn each<F>(&self, action: CommandKind, ids: Vec<JobId>, change: F) -> Result<CommandOutcome, StoreError>
     where
         F: Fn(&mut Job, chrono::DateTime<chrono::Utc>) -> Result<(), String> + Sync,
     {
         let results = self.apply(ids, &change).await;
-        let mut acted = Acted { action, done: Vec::new(), refused: Vec::new(), before: Vec::new(), estimate: None };
+        let mut acted = CommandOutcome {
+            kind: action,
+            succeeded: Vec::new(),
+            rejected: Vec::new(),
+            previous: Vec::new(),
+            estimate: None,
+        };
         for (id, result) in results {
             match result {
                 Ok(Ok(before)) => {
                     tracing::info!(job = %id, "{} by an operator", verb(action));
-                    acted.before.push(before);
-                    acted.done.push(id);
+                    acted.previous.push(before);
+                    acted.succeeded.push(id);
                 }
-                Ok(Err(why)) => acted.refused.push((id, why)),
-                Err(error) if acted.done.is_empty() && acted.refused.is_empty() => return Err(error),
-                Err(error) => acted.refused.push((id, error.to_string())),
+                Ok(Err(why)) => acted.rejected.push((id, why)),
+                Err(error) if acted.succeeded.is_empty() && acted.rejected.is_empty() => return Err(error),
+                Err(error) => acted.rejected.push((id, error.to_string())),
             }
         }
         Ok(acted)
@@ -176,7 +189,7 @@ impl Desk {
             if let Err(why) = change(&mut job, self.clock.now()) {
                 return Ok(Err(why));
             }
-            match self.store.save(Save::plain(&job)).await {
+            match self.store.save(Save::new(&job)).await {
                 Ok(_) => return Ok(Ok(before)),
                 Err(StoreError::Conflict(_)) => {}
                 Err(error) => return Err(error),
@@ -186,13 +199,13 @@ impl Desk {
     }
 }
 
-fn verb(action: Action) -> &'static str {
+fn verb(action: CommandKind) -> &'static str {
     match action {
-        Action::Submitted => "submitted",
-        Action::Retried => "retried",
-        Action::Cancelled => "cancelled",
-        Action::Approved => "approved",
-        Action::Hidden => "hidden",
-        Action::Undone => "put back",
+        CommandKind::Submitted => "submitted",
+        CommandKind::Retried => "retried",
+        CommandKind::Cancelled => "cancelled",
+        CommandKind::Approved => "approved",
+        CommandKind::Hidden => "hidden",
+        CommandKind::Undone => "put back",
     }
 }

@@ -24,7 +24,7 @@ pub enum Event {
     /// This job is gone from the store.
     Removed(JobId),
     /// Older jobs, as asked for. Where they are fewer and there is more, looking on costs money: a person decides.
-    Older {
+    Page {
         /// Newest first.
         jobs: Vec<Arc<Job>>,
         /// Where to go on; `None` where nothing older exists.
@@ -46,13 +46,13 @@ pub enum Event {
         total: usize,
     },
     /// The line to the store.
-    Link(Link),
+    Connection(ConnectionState),
     /// Who works where jobs run on a fleet.
-    Fleet(Fleet),
+    Temporal(TemporalStatus),
     /// Something a person should know.
     Notice(Notice),
     /// What became of an order.
-    Acted(Acted),
+    CommandCompleted(CommandOutcome),
     /// A picture, as asked for.
     Picture {
         /// The job.
@@ -63,16 +63,16 @@ pub enum Event {
         bytes: Result<Bytes, String>,
     },
     /// A POST is in flight: leaving waits for it. 0 when there is none.
-    PostsInFlight(usize),
+    SubmitsInFlight(usize),
     /// This process has brought a job to its end.
-    Ended(Ended),
+    JobFinished(JobFinished),
     /// The engine has ended; nothing follows.
     Stopped,
 }
 
 /// How a job ended that was worked on in this process. Nothing is said of those that others ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ended {
+pub struct JobFinished {
     /// Where it is now.
     pub stage: StageName,
     /// Why, if it failed.
@@ -127,18 +127,18 @@ pub enum Intake {
     /// A person paused it.
     Paused,
     /// The account cannot order; one clean line why.
-    Account(String),
+    AccountBlocked(String),
     /// This process only looks.
-    Observing,
+    ReadOnly,
 }
 
 /// The line to the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Link {
+pub enum ConnectionState {
     /// Up.
-    Live,
+    Connected,
     /// Down since then; one clean line why.
-    Down {
+    Disconnected {
         /// Since when.
         since: DateTime<Utc>,
         /// Why.
@@ -148,13 +148,13 @@ pub enum Link {
 
 /// Who works where jobs run on a fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fleet {
+pub struct TemporalStatus {
     /// Worker processes, on all machines.
     pub workers: usize,
     /// Tasks that wait for one of them.
     pub backlog: u64,
     /// The line to the server that gives out the work.
-    pub server: Link,
+    pub server: ConnectionState,
 }
 
 /// How loud a notice is.
@@ -179,7 +179,7 @@ pub struct Notice {
 
 /// What was done to jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
+pub enum CommandKind {
     /// Made.
     Submitted,
     /// Tried once more.
@@ -196,15 +196,15 @@ pub enum Action {
 
 /// What became of an order.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Acted {
+pub struct CommandOutcome {
     /// What was done.
-    pub action: Action,
+    pub kind: CommandKind,
     /// The jobs it was done to, as they are now.
-    pub done: Vec<JobId>,
+    pub succeeded: Vec<JobId>,
     /// The jobs it could not be done to, with one clean line each.
-    pub refused: Vec<(JobId, String)>,
+    pub rejected: Vec<(JobId, String)>,
     /// The jobs as they were before, for `Command::Undo`; empty where it cannot be undone.
-    pub before: Vec<Job>,
+    pub previous: Vec<Job>,
     /// What the new attempts will cost at most, where known.
     pub estimate: Option<Usd>,
 }

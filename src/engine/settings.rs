@@ -17,13 +17,13 @@ pub enum Mode {
 
 /// Who hears what an engine says, beside whoever waits for its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Audience {
+pub enum EventDetail {
     /// Nobody: nothing is read from the store for the sake of telling.
-    Nobody,
+    None,
     /// Somebody who counts: stages and sums, slots and posts, but no jobs.
-    Meters,
+    Metrics,
     /// A screen: also the jobs themselves, as they change.
-    Screen,
+    Full,
 }
 
 /// What can be set on an engine.
@@ -38,7 +38,7 @@ pub struct Settings {
     /// What it is there for.
     pub mode: Mode,
     /// Who listens: then changed jobs, counts and costs are told.
-    pub audience: Audience,
+    pub audience: EventDetail,
     /// How long a claim lasts. Longer than `submit_timeout`, so that no claim runs out over a POST.
     pub lease: Duration,
     /// Longest time that the provider client lets a submit take.
@@ -64,7 +64,7 @@ impl Default for Settings {
             budget: Budget::default(),
             simulated: true,
             mode: Mode::Work,
-            audience: Audience::Screen,
+            audience: EventDetail::Full,
             lease: Duration::from_secs(150),
             submit_timeout: Duration::from_secs(90),
             // The official client drops its polling URLs after 30 minutes.

@@ -2,20 +2,20 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Action;
+use super::CommandKind;
 use crate::jobs::{Job, Stage, StageName};
 
 /// Puts `job` back to what it was before `action`; one line why not, where something happened since.
-pub(super) fn restore(action: Action, job: &mut Job, old: &Job, now: DateTime<Utc>) -> Result<(), String> {
+pub(super) fn restore(action: CommandKind, job: &mut Job, old: &Job, now: DateTime<Utc>) -> Result<(), String> {
     let refusal = |what: &str| Err(format!("{what}; it stays as it is"));
     match action {
-        Action::Submitted | Action::Undone => refusal("this cannot be undone"),
-        Action::Hidden => {
+        CommandKind::Submitted | CommandKind::Undone => refusal("this cannot be undone"),
+        CommandKind::Hidden => {
             job.hidden = false;
             Ok(())
         }
-        Action::Approved => job.unapprove(now).map_err(|illegal| illegal.to_string()),
-        Action::Cancelled => match job.stage {
+        CommandKind::Approved => job.unapprove(now).map_err(|illegal| illegal.to_string()),
+        CommandKind::Cancelled => match job.stage {
             // A queued job goes back to the queue, one that was generating goes back to its ticket: nothing is paid twice.
             Stage::Cancelled if !same_money(job, old) => refusal("it was tried again in between"),
             Stage::Cancelled => {
@@ -24,7 +24,7 @@ pub(super) fn restore(action: Action, job: &mut Job, old: &Job, now: DateTime<Ut
             }
             _ => refusal(&format!("it is {} by now", job.stage_name())),
         },
-        Action::Retried => match job.stage_name() {
+        CommandKind::Retried => match job.stage_name() {
             StageName::Queued if !same_money(job, old) => refusal("it was tried again in between"),
             StageName::Queued if job.claim.is_none() => {
                 put_back(job, old, now);

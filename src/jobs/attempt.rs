@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Receipt, Spec, Step, StepName, StepState, StoredImage, text};
+use super::{Failure, Receipt, Spec, Step, StepName, StepState, StoredImage};
 use crate::costs::{Charge, Usd};
+use crate::text;
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +120,7 @@ impl Attempt {
     /// Leaves a line on a step that goes on, such as why it is tried again.
     pub fn note(&mut self, name: StepName, note: &str) {
         if let Some(step) = self.steps.iter_mut().find(|step| step.name == name) {
-            step.note = Some(text::clean_line(note, 200));
+            step.note = Some(text::sanitize_line(note, 200));
         }
     }
 
@@ -140,7 +141,7 @@ impl Attempt {
             step.state = state;
             step.ended_at = Some(now);
             if let Some(note) = note {
-                step.note = Some(text::clean_line(note, 200));
+                step.note = Some(text::sanitize_line(note, 200));
             }
         }
     }

@@ -24,7 +24,7 @@ impl WorkerId {
 
 impl fmt::Display for WorkerId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&super::text::clean_line(&self.0, 64))
+        formatter.write_str(&crate::text::sanitize_line(&self.0, 64))
     }
 }
 

@@ -27,9 +27,11 @@ pub enum FailureCode {
     /// The picture's link ran out before it was downloaded.
     SampleExpired,
     /// What was downloaded is not a whole picture of the announced type.
-    PictureBroken,
+    #[serde(rename = "picture_broken")]
+    ImageCorrupt,
     /// The provider named an address that our key or our request must not go to.
-    ForeignAddress,
+    #[serde(rename = "foreign_address")]
+    UntrustedHost,
     /// The bucket refused the picture for good.
     BucketRefused,
     /// The key was refused.
@@ -53,8 +55,8 @@ impl FailureCode {
             Self::TicketLost => "ticket_lost",
             Self::TimedOut => "timed_out",
             Self::SampleExpired => "sample_expired",
-            Self::PictureBroken => "picture_broken",
-            Self::ForeignAddress => "foreign_address",
+            Self::ImageCorrupt => "picture_broken",
+            Self::UntrustedHost => "foreign_address",
             Self::BucketRefused => "bucket_refused",
             Self::KeyRejected => "key_rejected",
             Self::OutOfCredits => "out_of_credits",
@@ -63,18 +65,15 @@ impl FailureCode {
     }
 
     /// Whether the ticket may still hold the picture, so that a retry asks it before paying again.
-    pub fn ticket_may_live(self) -> bool {
-        matches!(
-            self,
-            Self::TimedOut | Self::SampleExpired | Self::PictureBroken | Self::BucketRefused | Self::Internal
-        )
+    pub fn may_still_produce_image(self) -> bool {
+        matches!(self, Self::TimedOut | Self::SampleExpired | Self::ImageCorrupt | Self::BucketRefused | Self::Internal)
     }
 }
 
 /// Whether the failed submit or ticket is on the provider's bill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Billed {
+pub enum BillingStatus {
     /// Certainly not.
     No,
     /// Yes, as it was charged.
@@ -91,14 +90,14 @@ pub struct Failure {
     /// One clean line that a person understands.
     pub message: String,
     /// Whether it is on the bill.
-    pub billed: Billed,
+    pub billed: BillingStatus,
     /// When it was noticed.
     pub at: DateTime<Utc>,
 }
 
 impl Failure {
     /// A failure of one job. The message is cleaned to one line of at most 300 characters.
-    pub fn job(code: FailureCode, message: &str, billed: Billed, at: DateTime<Utc>) -> Self {
-        Self { code, message: super::text::clean_line(message, 300), billed, at }
+    pub fn new(code: FailureCode, message: &str, billed: BillingStatus, at: DateTime<Utc>) -> Self {
+        Self { code, message: crate::text::sanitize_line(message, 300), billed, at }
     }
 }

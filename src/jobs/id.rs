@@ -37,7 +37,7 @@ impl JobId {
         } else {
             return Ok(Self(id));
         };
-        Err(InvalidJobId { shown: super::text::clean_line(&id, 40), why })
+        Err(InvalidJobId { shown: crate::text::sanitize_line(&id, 40), why })
     }
 
     /// A new id of 20 letters and digits, the form of a Firestore auto id, from that many random bytes.
@@ -52,7 +52,7 @@ impl JobId {
 
     /// The first characters, safe to show: enough for a person to tell jobs apart.
     pub fn short(&self) -> String {
-        super::text::clean_line(&self.0, 8)
+        crate::text::sanitize_line(&self.0, 8)
     }
 }
 
@@ -71,6 +71,6 @@ impl From<JobId> for String {
 
 impl fmt::Display for JobId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&super::text::clean_line(&self.0, 128))
+        formatter.write_str(&crate::text::sanitize_line(&self.0, 128))
     }
 }

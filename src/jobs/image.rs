@@ -98,7 +98,7 @@ impl ObjectName {
 
 impl fmt::Display for ObjectName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&super::text::clean_line(&self.0, 160))
+        formatter.write_str(&crate::text::sanitize_line(&self.0, 160))
     }
 }
 

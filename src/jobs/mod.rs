@@ -3,7 +3,6 @@
 //! Pure: no async, no input or output, no clock (time is a parameter), no randomness. Knows `costs` and nothing else.
 
 mod attempt;
-mod catalog;
 mod claim;
 mod failure;
 mod hold;
@@ -14,15 +13,11 @@ mod receipt;
 mod spec;
 mod stage;
 mod step;
-pub mod text;
 mod transitions;
 
 pub use attempt::{Attempt, Outcome};
-pub use catalog::{
-    Catalog, CatalogError, ImageSource, ImageSourceError, Model, Parameter, ParameterKind, Problem, nearest,
-};
 pub use claim::{Claim, WorkerId};
-pub use failure::{Billed, Failure, FailureCode};
+pub use failure::{BillingStatus, Failure, FailureCode};
 pub use hold::Hold;
 pub use id::{InvalidJobId, JobId};
 pub use image::{ImageFormat, ObjectName, StoredImage, sha256_hex};
@@ -31,4 +26,4 @@ pub use receipt::{Receipt, Ticket};
 pub use spec::Spec;
 pub use stage::{Stage, StageName};
 pub use step::{Step, StepName, StepState};
-pub use transitions::{IllegalTransition, Retried};
+pub use transitions::{IllegalTransition, RetryKind};

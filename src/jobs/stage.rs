@@ -114,7 +114,7 @@ impl FromStr for StageName {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|stage| stage.as_str() == text).ok_or_else(|| {
             let names: Vec<&str> = Self::ALL.iter().map(|stage| stage.as_str()).collect();
-            format!("'{}' is not a status; one of: {}", super::text::clean_line(text, 40), names.join(", "))
+            format!("'{}' is not a status; one of: {}", crate::text::sanitize_line(text, 40), names.join(", "))
         })
     }
 }

@@ -16,7 +16,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    Attempt, Billed, Claim, Failure, FailureCode, Hold, Job, Outcome, Receipt, Spec, Stage, StageName, StepName,
+    Attempt, BillingStatus, Claim, Failure, FailureCode, Hold, Job, Outcome, Receipt, Spec, Stage, StageName, StepName,
     StoredImage,
 };
 use crate::costs::{Basis, Charge, Credits, Service, Usd};
@@ -33,7 +33,7 @@ pub struct IllegalTransition {
 
 /// What a retry came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retried {
+pub enum RetryKind {
     /// The old ticket is asked first; it costs nothing unless that ticket is dead.
     OldTicket,
     /// Nothing of the current attempt was ever accepted: it goes on, no new attempt is needed.
@@ -105,7 +105,7 @@ impl Job {
             attempt.charge =
                 Some(Charge { service: Service::BflApi, amount, basis: Basis::Unconfirmed, model, at, simulated });
         }
-        let failure = Failure::job(FailureCode::SubmitUnknown, why, Billed::Unknown, now);
+        let failure = Failure::new(FailureCode::SubmitUnknown, why, BillingStatus::Unknown, now);
         self.end_failed(failure, now);
         Ok(())
     }
@@ -195,7 +195,7 @@ impl Job {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.second_look = false;
             if settled.is_none()
-                && failure.billed == Billed::Unknown
+                && failure.billed == BillingStatus::Unknown
                 && let Some(charge) = attempt.charge.as_mut()
                 && charge.basis.counts()
             {
@@ -239,27 +239,27 @@ impl Job {
     }
 
     /// What `retry` would come to, without doing it: whether it costs money.
-    pub fn retry_kind(&self) -> Result<Retried, IllegalTransition> {
+    pub fn retry_kind(&self) -> Result<RetryKind, IllegalTransition> {
         self.require(&[StageName::Failed, StageName::Cancelled, StageName::Done, StageName::Approved], "retried")?;
-        let Some(attempt) = self.attempt() else { return Ok(Retried::NewAttempt) };
+        let Some(attempt) = self.attempt() else { return Ok(RetryKind::NewAttempt) };
         let may_live = match &self.stage {
-            Stage::Failed { failure } => failure.code.ticket_may_live(),
+            Stage::Failed { failure } => failure.code.may_still_produce_image(),
             Stage::Cancelled => true,
             _ => false,
         };
         Ok(match (&attempt.receipt, &attempt.charge) {
-            (Some(_), _) if may_live => Retried::OldTicket,
-            (None, None) => Retried::SameAttempt,
-            _ => Retried::NewAttempt,
+            (Some(_), _) if may_live => RetryKind::OldTicket,
+            (None, None) => RetryKind::SameAttempt,
+            _ => RetryKind::NewAttempt,
         })
     }
 
     /// Failed | Cancelled | Done | Approved → Queued with a new attempt, or → Generating to ask the old ticket first: a finished
     /// picture is fetched, not paid for again.
-    pub fn retry(&mut self, now: DateTime<Utc>) -> Result<Retried, IllegalTransition> {
+    pub fn retry(&mut self, now: DateTime<Utc>) -> Result<RetryKind, IllegalTransition> {
         let kind = self.retry_kind()?;
         match kind {
-            Retried::OldTicket => {
+            RetryKind::OldTicket => {
                 if let Some(attempt) = self.attempts.last_mut() {
                     attempt.second_look = true;
                     attempt.outcome = None;
@@ -269,7 +269,7 @@ impl Job {
                 self.not_before = None;
                 self.move_to(Stage::Generating, now);
             }
-            Retried::SameAttempt => {
+            RetryKind::SameAttempt => {
                 if let Some(attempt) = self.attempts.last_mut() {
                     attempt.outcome = None;
                     attempt.refusals = 0;
@@ -278,7 +278,7 @@ impl Job {
                 self.not_before = None;
                 self.move_to(Stage::QUEUED, now);
             }
-            Retried::NewAttempt => self.begin_attempt(now),
+            RetryKind::NewAttempt => self.begin_attempt(now),
         }
         Ok(kind)
     }

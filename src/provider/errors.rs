@@ -41,7 +41,7 @@ pub enum SubmitError {
     },
     /// Accepted and billed, but the reply names a place for the ticket that this program must not ask.
     #[error("{message}")]
-    AcceptedUnusable {
+    AcceptedUntrusted {
         /// What was accepted, for the books.
         receipt: Box<crate::jobs::Receipt>,
         /// The stable reason.

@@ -27,10 +27,10 @@ pub trait Provider: Send + Sync + 'static {
     async fn submit(&self, order: Order) -> Result<Receipt, SubmitError>;
 
     /// Looks at a ticket once. Repeatable.
-    async fn check(&self, ticket: &Ticket) -> Result<Look, CheckError>;
+    async fn check(&self, ticket: &Ticket) -> Result<TicketStatus, CheckError>;
 
     /// Downloads a finished picture and checks that it is whole. Repeatable.
-    async fn fetch(&self, sample: &Sample) -> Result<Picture, FetchError>;
+    async fn fetch(&self, sample: &ResultLink) -> Result<DownloadedImage, FetchError>;
 
     /// What is left on the account.
     async fn credits(&self) -> Result<Credits, CreditsError>;
@@ -47,7 +47,7 @@ pub struct Order {
 
 /// What one look at a ticket showed.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Look {
+pub enum TicketStatus {
     /// Not finished.
     Waiting {
         /// The provider's word for it, cleaned: `Pending`, `Reasoning`, `Generating`, or one that this program does not know.
@@ -60,14 +60,14 @@ pub enum Look {
     /// Finished: the picture can be fetched.
     Ready {
         /// Where the picture is.
-        sample: Sample,
+        sample: ResultLink,
         /// What was really charged, where the body names it.
         cost: Option<Credits>,
     },
     /// Finished without a picture. Final.
     Dead {
         /// Why, with whether it is billed.
-        failure: DeadTicket,
+        failure: TicketFailure,
         /// What was really charged, where the body names it.
         cost: Option<Credits>,
     },
@@ -75,33 +75,33 @@ pub enum Look {
 
 /// Where a finished picture is, for the few minutes that its link lasts.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Sample {
+pub struct ResultLink {
     /// A signed URL. Secret in the sense that whoever has it can read the picture; never logged whole.
     pub url: String,
 }
 
-impl fmt::Debug for Sample {
+impl fmt::Debug for ResultLink {
     /// Without the query, which holds the signature.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.url.split(['?', '#']).next().unwrap_or_default();
-        write!(formatter, "Sample({})", crate::jobs::text::clean_line(place, 120))
+        write!(formatter, "Sample({})", crate::text::sanitize_line(place, 120))
     }
 }
 
 /// Why a ticket ended without a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadTicket {
+pub struct TicketFailure {
     /// The stable reason.
     pub code: crate::jobs::FailureCode,
     /// One clean line.
     pub message: String,
     /// Whether it is on the bill.
-    pub billed: crate::jobs::Billed,
+    pub billed: crate::jobs::BillingStatus,
 }
 
 /// A whole, decodable picture.
 #[derive(Debug, Clone)]
-pub struct Picture {
+pub struct DownloadedImage {
     /// The file as it was served.
     pub bytes: bytes::Bytes,
     /// Its real format.

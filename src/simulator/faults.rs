@@ -42,7 +42,7 @@ mod kind;
 use std::collections::BTreeMap;
 
 use super::dice::Dice;
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 pub(super) use afflictions::Afflictions;
 pub use kind::FaultKind;
@@ -73,7 +73,7 @@ pub struct Faults {
 impl Faults {
     /// Reads one `--fault` flag: `moderated=0.1`.
     pub fn parse_flag(text: &str) -> Result<(FaultKind, f64), InvalidFault> {
-        let shown = |text: &str| clean_line(text, 40);
+        let shown = |text: &str| sanitize_line(text, 40);
         let (word, probability) = text.split_once('=').ok_or_else(|| InvalidFault::Form(shown(text)))?;
         let kind = FaultKind::from_word(word.trim()).ok_or_else(|| InvalidFault::Kind(shown(word)))?;
         match probability.trim().parse::<f64>() {

@@ -112,7 +112,7 @@ impl FromStr for Speed {
     type Err = InvalidSpeed;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = || InvalidSpeed(crate::jobs::text::clean_line(text, 40));
+        let invalid = || InvalidSpeed(crate::text::sanitize_line(text, 40));
         match text.trim() {
             "instant" => Ok(Self::Instant),
             number => match number.parse::<f64>() {

@@ -1,6 +1,6 @@
 //! Owns the errors of the store port. Must not name an adapter.
 
-use crate::costs::OverBudget;
+use crate::costs::BudgetExceeded;
 use crate::jobs::JobId;
 
 /// Why a store did not do it.
@@ -25,7 +25,7 @@ pub enum StoreError {
     },
     /// The reservation does not fit under a cap.
     #[error("the budget of the {} does not allow it", .0.period)]
-    OverBudget(OverBudget),
+    BudgetExceeded(BudgetExceeded),
     /// The books hold a charge of that attempt or of a later one already: the job's document lost its history. Nothing was written;
     /// the attempt may go on under a number from `free` on.
     #[error("the books of job {id} hold charges of all attempts before number {free} already")]

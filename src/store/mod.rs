@@ -3,20 +3,20 @@
 //! Every save is a compare-and-set on the job's revision; a job and its charges are saved in one atomic write. Adapters must
 //! not know providers, buckets or engines, and must not change a job.
 
-pub mod contract;
 mod errors;
 #[cfg(feature = "firestore")]
 pub mod firestore;
 mod query;
+pub mod schema;
 pub mod sqlite;
 
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contract::{ExportPage, ExportQuery, Record, SumDifference, Verdict};
 pub use errors::StoreError;
-pub use query::{Change, CostQuery, Counts, Due, Order, Page, PageQuery, Place};
+pub use query::{Change, CostQuery, Counts, DueQuery, Order, Page, PageQuery, Place};
+use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 
 use crate::costs::{Budget, CostReport};
 use crate::jobs::{Job, JobId};
@@ -34,16 +34,16 @@ pub trait Store: Send + Sync + 'static {
     async fn find(&self, prefix: &str, limit: usize) -> Result<Vec<JobId>, StoreError>;
 
     /// Saves the job and all its charges in one durable write, if nobody saved it since it was read; returns the new revision.
-    /// Errors: `Conflict` where somebody did, `OverBudget` where the reservation does not fit under `save.budget`, `AttemptBooked`
+    /// Errors: `Conflict` where somebody did, `BudgetExceeded` where the reservation does not fit under `save.budget`, `AttemptBooked`
     /// where the note before an order has the number of a charge that the job no longer knows of. After `Unavailable` the same
     /// save may be made again: one that was carried out is recognised.
     async fn save(&self, save: Save) -> Result<u64, StoreError>;
 
     /// What a worker could act on now.
-    async fn due(&self, query: Due) -> Result<Vec<Job>, StoreError>;
+    async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError>;
 
     /// When the next job that is not yet due will be; `None` where none waits. Claims that run out count.
-    async fn next_due(&self, query: Due) -> Result<Option<chrono::DateTime<chrono::Utc>>, StoreError>;
+    async fn next_due(&self, query: DueQuery) -> Result<Option<chrono::DateTime<chrono::Utc>>, StoreError>;
 
     /// Jobs for people, in an order, a page at a time, and what stands between them that cannot be read.
     async fn look(&self, query: PageQuery) -> Result<Page, StoreError>;
@@ -64,22 +64,22 @@ pub trait Store: Send + Sync + 'static {
     /// again writes nothing, so that one that was broken off is finished by doing it once more. A job that is darkroom's own brings
     /// its charges along; one of another backend does not: its entries are documents of their own. With `dry_run` nothing is
     /// written. No two records of a call may have the same collection and id.
-    async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<Verdict>, StoreError>;
+    async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError>;
 
     /// Documents in the contract's form, a page at a time, always in the same order.
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError>;
 
     /// Adds the entries up anew and returns where the sums that are kept differed; with `correct` they are right afterwards.
     /// `None` from a store whose sums cannot differ from its entries.
-    async fn check_sums(&self, correct: bool) -> Result<Option<Vec<SumDifference>>, StoreError>;
+    async fn verify_rollups(&self, correct: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError>;
 
     /// Changes from now on, those of other processes included. At least once, coalesced, in no promised order.
-    async fn watch(&self) -> Result<Box<dyn Watch>, StoreError>;
+    async fn watch(&self) -> Result<Box<dyn ChangeStream>, StoreError>;
 }
 
 /// A stream of changes that is pulled, so that a slow reader costs no memory.
 #[async_trait]
-pub trait Watch: Send {
+pub trait ChangeStream: Send {
     /// Waits for at least one change; returns at most a few hundred, each job once in its newest version. Cancel-safe.
     async fn next(&mut self) -> Result<Vec<Change>, StoreError>;
 
@@ -101,7 +101,7 @@ pub struct Save {
 
 impl Save {
     /// A save that reserves nothing.
-    pub fn plain(job: &Job) -> Self {
+    pub fn new(job: &Job) -> Self {
         Self { job: Arc::new(job.clone()), budget: None }
     }
 }

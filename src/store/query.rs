@@ -10,7 +10,7 @@ use crate::jobs::{Job, JobId, StageName, WorkerId};
 
 /// What a worker could act on: queued and due; or submitting or generating, due, and not held by a claim that still runs.
 #[derive(Debug, Clone)]
-pub struct Due {
+pub struct DueQuery {
     /// The present.
     pub now: DateTime<Utc>,
     /// Jobs of the simulator, or of the real API; the others are never touched.

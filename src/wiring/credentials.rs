@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// Why the credentials cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,7 +37,7 @@ pub fn identity(config: &Config) -> Result<Identity, CredentialsError> {
     let Some(path) = &config.google.credentials else { return Ok(Identity::Default) };
     let wrong = |why: String| CredentialsError { path: path.clone(), why };
     let file = read(path).map_err(wrong)?;
-    let text = |name: &str| file.get(name).and_then(Value::as_str).map(|text| clean_line(text, 100));
+    let text = |name: &str| file.get(name).and_then(Value::as_str).map(|text| sanitize_line(text, 100));
     let kind = text("type").ok_or_else(|| wrong("it names no type; is it a Google credentials file?".to_owned()))?;
     if kind != "service_account" && !config.google.credentials_in_environment {
         return Err(wrong(format!(

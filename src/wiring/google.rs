@@ -7,13 +7,13 @@ use super::WiringError;
 use crate::bucket::Bucket;
 #[cfg(feature = "gcs")]
 use crate::bucket::gcs::{GcsBucket, GcsCredentials, GcsOptions, LONGEST_SIGNED_URL, PublicUrl};
+#[cfg(feature = "firestore")]
+use crate::catalog::Catalog;
 #[cfg(feature = "gcs")]
 use crate::config::BucketUrl;
 use crate::config::Config;
 #[cfg(not(all(feature = "firestore", feature = "gcs")))]
 use crate::config::Key;
-#[cfg(feature = "firestore")]
-use crate::jobs::Catalog;
 use crate::store::Store;
 #[cfg(feature = "firestore")]
 use crate::store::firestore::{FirestoreOptions, FirestoreStore};

@@ -13,7 +13,7 @@ use url::Url;
 use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
 use crate::config::{BucketKind, Config, ConfigError, EngineKind, ProviderKind, SimulatorSpeed, StoreKind};
-use crate::engine::{Audience, EngineHandle, Mode, Ports, Presence, Settings, SystemClock, local};
+use crate::engine::{EngineHandle, EventDetail, Mode, Ports, Settings, SystemClock, WorkerLock, local};
 pub use credentials::{CredentialsError, Identity, identity};
 pub use google::{StoreHealth, store_health};
 
@@ -171,7 +171,7 @@ pub fn start_engine(
     config: &Config,
     ports: Ports,
     settings: Settings,
-    presence: Presence,
+    presence: WorkerLock,
 ) -> Result<EngineHandle, WiringError> {
     match config.engine {
         EngineKind::Local => Ok(local::start(ports, settings, presence)),
@@ -188,7 +188,7 @@ pub async fn probe_engine(config: &Config) -> Option<Result<String, String>> {
 }
 
 /// The settings of an engine.
-pub fn settings(config: &Config, mode: Mode, audience: Audience) -> Settings {
+pub fn settings(config: &Config, mode: Mode, audience: EventDetail) -> Settings {
     Settings {
         slots: config.slots,
         budget: config.budget,

@@ -8,7 +8,7 @@ use crate::config::Key;
 use crate::config::StoreKind;
 #[cfg(feature = "temporal")]
 use crate::engine::temporal::{self, TemporalOptions};
-use crate::engine::{EngineHandle, Ports, Presence, Settings};
+use crate::engine::{EngineHandle, Ports, Settings, WorkerLock};
 #[cfg(feature = "temporal")]
 use crate::jobs::sha256_hex;
 
@@ -18,7 +18,7 @@ pub(super) fn start(
     config: &Config,
     ports: Ports,
     settings: Settings,
-    presence: Presence,
+    presence: WorkerLock,
 ) -> Result<EngineHandle, WiringError> {
     Ok(temporal::start(ports, settings, presence, options(config)?))
 }
@@ -56,7 +56,7 @@ fn store_mark(config: &Config) -> String {
 
 /// That there is none in this build.
 #[cfg(not(feature = "temporal"))]
-pub(super) fn start(config: &Config, _: Ports, _: Settings, _: Presence) -> Result<EngineHandle, WiringError> {
+pub(super) fn start(config: &Config, _: Ports, _: Settings, _: WorkerLock) -> Result<EngineHandle, WiringError> {
     Err(config.left_out(Key::Engine).into())
 }
 

@@ -72,7 +72,7 @@ fn the_json_of_a_job_has_what_scripts_rely_on() {
 #[test]
 fn the_model_comes_from_the_flag_the_configuration_or_the_catalog() {
     let mut house = House::new();
-    let first = &darkroom::jobs::Catalog::builtin().models[0].name;
+    let first = &darkroom::catalog::Catalog::builtin().models[0].name;
     assert_eq!(house.json(&["submit", "x", "--json"])[0]["model"], first.as_str());
     house.set("DARKROOM_MODEL", "flux-2-max");
     assert_eq!(house.json(&["submit", "x", "--json"])[0]["model"], "flux-2-max");
@@ -98,7 +98,7 @@ fn a_dry_run_prices_and_creates_nothing() {
     let plan =
         house.json(&["submit", "a fox", "--dry-run", "--json", "--count", "3", "--width", "1024", "--height", "1024"]);
     let spec = darkroom::jobs::Spec::new("flux-2-pro", "a fox").with("width", 1024).with("height", 1024);
-    let each = darkroom::jobs::Catalog::builtin().estimate(&spec).amount.unwrap();
+    let each = darkroom::catalog::Catalog::builtin().estimate(&spec).amount.unwrap();
     assert_eq!(plan["jobs"][0]["each_usd"], each.to_string());
     assert_eq!(plan["total_usd"], each.times(3).to_string());
     assert!(!house.data().join("darkroom.db").exists());

@@ -2,7 +2,7 @@
 
 use darkroom::jobs::Ticket;
 use darkroom::provider::bfl::{FluxClient, FluxClientError, FluxOptions};
-use darkroom::provider::{CheckError, CreditsError, FetchError, Order, Provider as _, Sample, SubmitError};
+use darkroom::provider::{CheckError, CreditsError, FetchError, Order, Provider as _, ResultLink, SubmitError};
 use serde_json::json;
 use url::Url;
 
@@ -58,7 +58,7 @@ async fn a_ticket_at_a_foreign_host_is_booked_and_nobody_connects_there() {
     let server =
         Server::start(Answer::json(200, &json!({"id": "1", "polling_url": url, "cost": 4.5}).to_string())).await;
     let client = client(&server.base);
-    let Err(SubmitError::AcceptedUnusable { receipt, message, .. }) = client.submit(order()).await else {
+    let Err(SubmitError::AcceptedUntrusted { receipt, message, .. }) = client.submit(order()).await else {
         panic!("it was taken for a usable ticket")
     };
     assert_eq!(receipt.cost.unwrap().to_string(), "4.5");
@@ -71,7 +71,7 @@ async fn a_ticket_at_a_foreign_host_is_booked_and_nobody_connects_there() {
 async fn a_picture_is_fetched_without_the_key() {
     let server = Server::start(Answer::http(200, "Content-Type: image/png\r\n", b"no picture")).await;
     let client = client(&server.base);
-    let sample = Sample { url: format!("{}/a.png?sig=hidden", server.base) };
+    let sample = ResultLink { url: format!("{}/a.png?sig=hidden", server.base) };
     assert!(matches!(client.fetch(&sample).await, Err(FetchError::Broken { .. })));
     let request = server.only();
     assert!(request.starts_with("GET /a.png?sig=hidden HTTP/1.1"), "{request}");
@@ -88,7 +88,7 @@ async fn pictures_from_unencrypted_foreign_hosts_are_not_fetched() {
     for url in
         [format!("http://localhost:{}/a?sig=hidden", foreign.port), "file:///etc/passwd".to_owned(), "a".to_owned()]
     {
-        match client.fetch(&Sample { url }).await {
+        match client.fetch(&ResultLink { url }).await {
             Err(FetchError::Foreign { reason }) => assert!(!reason.contains("hidden"), "{reason}"),
             other => panic!("{other:?}"),
         }
@@ -107,7 +107,7 @@ async fn redirects_are_not_followed_and_the_key_does_not_go_along() {
         assert!(matches!(client.submit(order()).await, Err(SubmitError::Unknown { .. })), "{status}");
         let look = client.check(&ticket(format!("{}/p", server.base))).await;
         assert!(matches!(look, Err(CheckError::Later { not_found: false, .. })), "{status} {look:?}");
-        let picture = client.fetch(&Sample { url: format!("{}/a", server.base) }).await;
+        let picture = client.fetch(&ResultLink { url: format!("{}/a", server.base) }).await;
         assert!(matches!(picture, Err(FetchError::Broken { .. })), "{status}");
         assert!(matches!(client.credits().await, Err(CreditsError::Unavailable(_))), "{status}");
         assert_eq!(server.seen().len(), 4);

@@ -1,16 +1,16 @@
 //! Looks at a ticket: trouble is never taken for the ticket's end, and its end is never taken for trouble.
 
 use darkroom::jobs::Ticket;
-use darkroom::provider::{CheckError, Look, Provider as _};
+use darkroom::provider::{CheckError, Provider as _, TicketStatus};
 
 use super::server::{Answer, Server};
 use super::{client, hasty_client};
 
-fn word(result: &Result<Look, CheckError>) -> String {
+fn word(result: &Result<TicketStatus, CheckError>) -> String {
     match result {
-        Ok(Look::Waiting { .. }) => "waiting".to_owned(),
-        Ok(Look::Ready { .. }) => "ready".to_owned(),
-        Ok(Look::Dead { failure, .. }) => failure.code.as_str().to_owned(),
+        Ok(TicketStatus::Waiting { .. }) => "waiting".to_owned(),
+        Ok(TicketStatus::Ready { .. }) => "ready".to_owned(),
+        Ok(TicketStatus::Dead { failure, .. }) => failure.code.as_str().to_owned(),
         Err(CheckError::Later { not_found: true, .. }) => "not found".to_owned(),
         Err(CheckError::Later { .. }) => "later".to_owned(),
         Err(CheckError::Account { .. }) => "account".to_owned(),

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use darkroom::jobs::ImageFormat;
-use darkroom::provider::{FetchError, Picture, Provider as _, Sample};
+use darkroom::provider::{DownloadedImage, FetchError, Provider as _, ResultLink};
 use image::{DynamicImage, ImageFormat as Codec, RgbImage};
 
 use super::server::{Answer, Server};
@@ -30,11 +30,11 @@ fn bomb(width: u32, height: u32) -> Vec<u8> {
     png
 }
 
-fn sample(server: &Server) -> Sample {
-    Sample { url: format!("{}/a?se=1&sig=hidden", server.base) }
+fn sample(server: &Server) -> ResultLink {
+    ResultLink { url: format!("{}/a?se=1&sig=hidden", server.base) }
 }
 
-fn word(result: &Result<Picture, FetchError>) -> &'static str {
+fn word(result: &Result<DownloadedImage, FetchError>) -> &'static str {
     match result {
         Ok(_) => "whole",
         Err(FetchError::Later { .. }) => "later",

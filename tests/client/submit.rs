@@ -25,7 +25,7 @@ fn word(result: &Result<darkroom::jobs::Receipt, SubmitError>) -> &'static str {
         Err(SubmitError::Account { code: FailureCode::OutOfCredits, .. }) => "out of credits",
         Err(SubmitError::Account { .. }) => "key rejected",
         Err(SubmitError::Unknown { .. }) => "unknown",
-        Err(SubmitError::AcceptedUnusable { .. }) => "unusable",
+        Err(SubmitError::AcceptedUntrusted { .. }) => "unusable",
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use darkroom::console::Message;
-use darkroom::engine::{Command, Event, Intake, Link, Notice, NoticeLevel, Progress};
-use darkroom::jobs::{Billed, Failure, FailureCode, Job, JobId, Spec, StepName};
+use darkroom::engine::{Command, ConnectionState, Event, Intake, Notice, NoticeLevel, Progress};
+use darkroom::jobs::{BillingStatus, Failure, FailureCode, Job, JobId, Spec, StepName};
 use proptest::prelude::*;
 
 use super::{Studio, options, studio};
@@ -37,7 +37,7 @@ fn hostile_job(number: u32, text: &str) -> Job {
     job.revision = 1;
     job.tags = vec![text.to_owned()];
     if number % 2 == 1 {
-        let failure = Failure::job(FailureCode::InvalidRequest, text, Billed::No, studio::now());
+        let failure = Failure::new(FailureCode::InvalidRequest, text, BillingStatus::No, studio::now());
         job.reject(failure, studio::now()).unwrap();
     }
     job
@@ -53,8 +53,8 @@ fn hostile_events(text: &str, number: u32) -> Vec<Event> {
             reason: text.into(),
         },
         Event::Notice(Notice { level: NoticeLevel::Error, text: text.into() }),
-        Event::Intake(Intake::Account(text.into())),
-        Event::Link(Link::Down { since: studio::ago(5), reason: text.into() }),
+        Event::Intake(Intake::AccountBlocked(text.into())),
+        Event::Connection(ConnectionState::Disconnected { since: studio::ago(5), reason: text.into() }),
         Event::Progress(Progress {
             id,
             attempt: 1,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::Duration;
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use darkroom::console::{Effect, ExitReason, Message};
-use darkroom::engine::{Acted, Action, Command, Event, Intake};
+use darkroom::engine::{Command, CommandKind, CommandOutcome, Event, Intake};
 use darkroom::jobs::{Job, Spec};
 
 use super::{Studio, options, studio};
@@ -26,7 +26,7 @@ fn the_console_begins_by_asking_for_the_newest_jobs() {
         darkroom::console::App::new(&options(true), ratatui_image::picker::Picker::halfblocks(), studio::now());
     let effects = app.start();
     assert!(
-        sends(&effects).iter().any(|command| matches!(command, Command::LoadOlder { before: None, search: None, .. })),
+        sends(&effects).iter().any(|command| matches!(command, Command::LoadPage { before: None, search: None, .. })),
         "{effects:?}"
     );
 }
@@ -119,16 +119,16 @@ fn undo_sends_back_what_was_before_once() {
     assert_eq!(studio.keys("u"), []);
     let before: Vec<Job> = vec![(*studio::jobs()[7]).clone()];
     let done = vec![before[0].id.clone()];
-    let acted = Acted {
-        action: Action::Retried,
-        done,
-        refused: Vec::new(),
-        before: before.clone(),
+    let acted = CommandOutcome {
+        kind: CommandKind::Retried,
+        succeeded: done,
+        rejected: Vec::new(),
+        previous: before.clone(),
         estimate: Some(studio::usd("0.04")),
     };
-    studio.event(Event::Acted(acted));
+    studio.event(Event::CommandCompleted(acted));
     assert!(studio.frame().contains("1 job queued again, about $0.04 · u undoes"), "{}", studio.frame());
-    assert_eq!(sends(&studio.keys("u")), [&Command::Undo(Action::Retried, before)]);
+    assert_eq!(sends(&studio.keys("u")), [&Command::Undo(CommandKind::Retried, before)]);
     assert_eq!(studio.keys("u"), []);
 }
 
@@ -136,7 +136,7 @@ fn undo_sends_back_what_was_before_once() {
 fn leaving_waits_for_a_post_and_a_second_q_does_not() {
     let mut studio = Studio::busy(120, 40);
     assert_eq!(studio.keys("q"), [Effect::Send(Command::Stop)]);
-    studio.event(Event::PostsInFlight(1));
+    studio.event(Event::SubmitsInFlight(1));
     assert!(studio.frame().contains("may already be billed"), "{}", studio.frame());
     assert_eq!(studio.event(Event::Stopped), [Effect::Quit(ExitReason::Stopped)]);
     assert_eq!(studio.keys("q"), [Effect::Quit(ExitReason::LeftAnyway { posts: 1 })]);
@@ -162,7 +162,7 @@ fn an_order_that_the_engine_could_not_take_is_said() {
 fn p_pauses_and_resumes_also_after_an_account_failure() {
     let mut studio = Studio::busy(120, 40);
     assert_eq!(sends(&studio.keys("p")), [&Command::PauseIntake]);
-    studio.event(Event::Intake(Intake::Account("no credits".into())));
+    studio.event(Event::Intake(Intake::AccountBlocked("no credits".into())));
     assert_eq!(sends(&studio.keys("p")), [&Command::ResumeIntake]);
     assert_eq!(sends(&studio.keys("+")), [&Command::SetSlots(25)]);
 }
@@ -214,7 +214,7 @@ fn only_what_shows_time_wants_time() {
     let mut studio = Studio::empty(120, 40, &options(true));
     let mut job = Job::new(studio::id(1), Spec::new("flux-dev", "old"), true, studio::ago(3_600 * 5));
     job.cancel(studio::ago(3_600 * 4)).unwrap();
-    studio.event(Event::Older { jobs: vec![Arc::new(job)], next: None });
+    studio.event(Event::Page { jobs: vec![Arc::new(job)], next: None });
     studio.draw();
     studio.now += Duration::seconds(1);
     studio.tell(Message::Tick);
@@ -251,19 +251,19 @@ fn a_search_that_stopped_says_how_far_it_went_and_goes_on_at_the_end_of_the_list
     let full: Vec<_> = (0..200)
         .map(|number| Arc::new(Job::new(studio::id(number), Spec::new("flux-dev", "a fox"), true, studio::ago(9))))
         .collect();
-    let effects = studio.event(Event::Older { jobs: full, next: place(1) });
+    let effects = studio.event(Event::Page { jobs: full, next: place(1) });
     let asked = |effects: &[Effect]| {
         sends(effects)
             .iter()
-            .any(|command| matches!(command, Command::LoadOlder { search: Some(text), .. } if text == "whale"))
+            .any(|command| matches!(command, Command::LoadPage { search: Some(text), .. } if text == "whale"))
     };
     assert!(asked(&effects));
-    let effects = studio.event(Event::Older { jobs: Vec::new(), next: place(50) });
+    let effects = studio.event(Event::Page { jobs: Vec::new(), next: place(50) });
     assert!(!asked(&effects), "it does not go on by itself");
     studio.press(KeyCode::Enter);
     let far = studio::ago(3_600 * 50).format("%Y-%m-%d %H:%M").to_string();
     assert!(studio.frame().contains(&format!("looked back to {far}, Down looks on")), "{}", studio.frame());
     assert!(asked(&studio.press(KeyCode::Down)), "it goes on when somebody wants to see more");
-    studio.event(Event::Older { jobs: Vec::new(), next: None });
+    studio.event(Event::Page { jobs: Vec::new(), next: None });
     assert!(!studio.frame().contains("looked back"), "{}", studio.frame());
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 use darkroom::costs::{Basis, CostGrouping, CostReport, Credits, Usd};
-use darkroom::engine::{CostOverview, Event, Intake, Link, Progress};
+use darkroom::engine::{ConnectionState, CostOverview, Event, Intake, Progress};
 use darkroom::jobs::{
-    Billed, Claim, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Receipt, Spec, StepName,
+    BillingStatus, Claim, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Receipt, Spec, StepName,
     StoredImage, Ticket, WorkerId,
 };
-use darkroom::logging::LogRecord;
 use darkroom::store::Counts;
+use darkroom::telemetry::logging::LogRecord;
 
 /// The present of every frame.
 pub(crate) fn now() -> DateTime<Utc> {
@@ -87,9 +87,9 @@ fn done(number: u32, model: &str, prompt: &str, seconds: i64) -> Job {
     job
 }
 
-fn failed(number: u32, prompt: &str, code: FailureCode, message: &str, billed: Billed, seconds: i64) -> Job {
+fn failed(number: u32, prompt: &str, code: FailureCode, message: &str, billed: BillingStatus, seconds: i64) -> Job {
     let mut job = generating(number, "flux-dev", prompt, seconds);
-    job.fail(Failure::job(code, message, billed, ago(seconds - 6)), None, ago(seconds - 6)).unwrap();
+    job.fail(Failure::new(code, message, billed, ago(seconds - 6)), None, ago(seconds - 6)).unwrap();
     job
 }
 
@@ -108,10 +108,10 @@ pub(crate) fn jobs() -> Vec<Arc<Job>> {
             "glass frog on a wet leaf",
             FailureCode::ContentModerated,
             "the picture was made and withheld",
-            Billed::Unknown,
+            BillingStatus::Unknown,
             185,
         ),
-        failed(9, "clock tower in fog", FailureCode::TimedOut, "no picture within 5 minutes", Billed::Yes, 700),
+        failed(9, "clock tower in fog", FailureCode::TimedOut, "no picture within 5 minutes", BillingStatus::Yes, 700),
         done(10, "flux-kontext-pro", "the same cat, but as an astronaut", 1_300),
         done(11, "flux-2-max", "lighthouse on a cliff, storm, long exposure", 3_700),
     ];
@@ -131,7 +131,8 @@ pub(crate) fn jobs() -> Vec<Arc<Job>> {
     let mut lost = submitting(16, "flux-2-pro", "harbour in the morning", 9_000);
     lost.submit_lost("the worker ended while the order was being sent", ago(8_900)).unwrap();
     jobs.push(lost);
-    let mut second = failed(17, "moth on a lamp", FailureCode::ProviderError, "the model failed", Billed::No, 40);
+    let mut second =
+        failed(17, "moth on a lamp", FailureCode::ProviderError, "the model failed", BillingStatus::No, 40);
     second.retry(ago(20)).unwrap();
     second.begin_submit(claim(ago(-60)), Some(usd("0.025")), ago(19)).unwrap();
     second.accepted(receipt(17, ago(18)), None, ago(18)).unwrap();
@@ -197,10 +198,10 @@ pub(crate) fn events() -> Vec<Event> {
         Event::Progress(Progress { id: id(number), attempt, step: StepName::Generate, fraction, status: status.into() })
     };
     vec![
-        Event::Link(Link::Live),
+        Event::Connection(ConnectionState::Connected),
         Event::Slots { used: 4, total: 24 },
         Event::Intake(Intake::Open),
-        Event::Older { jobs: jobs(), next: None },
+        Event::Page { jobs: jobs(), next: None },
         Event::Counts(counts()),
         Event::Costs(Box::new(costs())),
         progress(4, Some(0.6), "Pending"),

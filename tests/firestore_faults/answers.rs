@@ -46,7 +46,7 @@ impl Both {
     async fn save_unheard(&self, job: &mut Job) {
         self.line.lose_answers();
         let saving = tokio::spawn({
-            let (store, save) = (Arc::clone(&self.behind), Save::plain(job));
+            let (store, save) = (Arc::clone(&self.behind), Save::new(job));
             async move { store.save(save).await }
         });
         let old = job.revision;
@@ -125,7 +125,7 @@ async fn jobs_whose_creation_was_not_acknowledged_are_created_once() {
     let mut first = both.until_there(&JobId::new("a").unwrap(), |_| true).await;
     // A worker takes one of them before the answer is asked for again.
     first.begin_submit(claim(), None, now()).unwrap();
-    both.beside.save(Save::plain(&first)).await.unwrap();
+    both.beside.save(Save::new(&first)).await.unwrap();
     both.line.cut();
     both.line.mend();
     assert_eq!(timeout(LIMIT, creating).await.expect("it is found out").unwrap(), Ok(()));
@@ -144,12 +144,12 @@ async fn a_save_that_lost_a_race_behind_a_lost_answer_is_a_conflict() {
     let (mut mine, mut theirs) =
         (both.behind.get(&id).await.unwrap().unwrap(), both.beside.get(&id).await.unwrap().unwrap());
     theirs.tags = vec!["theirs".into()];
-    both.beside.save(Save::plain(&theirs)).await.unwrap();
+    both.beside.save(Save::new(&theirs)).await.unwrap();
     mine.tags = vec!["mine".into()];
     both.line.lose_answers();
     let saving = tokio::spawn({
         let store = Arc::clone(&both.behind);
-        async move { store.save(Save::plain(&mine)).await }
+        async move { store.save(Save::new(&mine)).await }
     });
     timeout(LIMIT, async {
         while both.line.lost() == 0 {
@@ -177,7 +177,7 @@ async fn reserve(store: &FirestoreStore, jobs: Vec<JobId>, cap: Budget) -> usize
         got += loop {
             match store.save(save.clone()).await {
                 Ok(_) => break 1,
-                Err(StoreError::OverBudget(_)) => break 0,
+                Err(StoreError::BudgetExceeded(_)) => break 0,
                 Err(StoreError::Unavailable(_)) => {}
                 Err(other) => panic!("{other:?}"),
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use darkroom::engine::local;
-use darkroom::engine::{Audience, Event, Link, Mode, Ports, Presence, Settings};
+use darkroom::engine::{ConnectionState, Event, EventDetail, Mode, Ports, Settings, WorkerLock};
 use darkroom::simulator::Speed;
 use darkroom::store::firestore::FirestoreStore;
 
@@ -13,8 +13,11 @@ use crate::support::firestore_emulator::{Emulator, fresh_project, options, share
 use crate::workflow::workshop::{Engine, Workshop};
 
 async fn lost(engine: &mut Engine) -> DateTime<Utc> {
-    match engine.until("a lost line", |event| matches!(event, Event::Link(Link::Down { .. }))).await {
-        Event::Link(Link::Down { since, .. }) => since,
+    match engine
+        .until("a lost line", |event| matches!(event, Event::Connection(ConnectionState::Disconnected { .. })))
+        .await
+    {
+        Event::Connection(ConnectionState::Disconnected { since, .. }) => since,
         other => panic!("{other:?}"),
     }
 }
@@ -30,10 +33,10 @@ async fn the_data_is_as_old_as_the_last_word_of_the_server_and_no_try_makes_it_n
     let store = Arc::new(FirestoreStore::connect(options(&server, &fresh_project())));
     let ports = Ports { store, ..shop.ports() };
     let begun = Utc::now();
-    let settings = Settings { mode: Mode::Observe, audience: Audience::Screen, ..Settings::default() };
-    let presence = Presence::enter(&shop.house.data()).unwrap();
+    let settings = Settings { mode: Mode::Observe, audience: EventDetail::Full, ..Settings::default() };
+    let presence = WorkerLock::enter(&shop.house.data()).unwrap();
     let mut engine = Engine::of(local::start(ports, settings, presence));
-    engine.until("the line", |event| *event == Event::Link(Link::Live)).await;
+    engine.until("the line", |event| *event == Event::Connection(ConnectionState::Connected)).await;
     let end = Utc::now();
     drop(server);
     let since = lost(&mut engine).await;

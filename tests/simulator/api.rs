@@ -161,7 +161,7 @@ async fn input_images_are_measured_and_priced() {
 #[tokio::test]
 async fn every_route_of_the_catalog_is_there() {
     let (_running, api) = Api::of(instant()).await;
-    for model in &darkroom::jobs::Catalog::builtin().models {
+    for model in &darkroom::catalog::Catalog::builtin().models {
         let reply = api.submit(&model.route, &json!({"prompt": 3})).await;
         assert_eq!(reply.status(), StatusCode::UNPROCESSABLE_ENTITY, "{}", model.route);
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use darkroom::costs::{Charge, Credits, Usd};
 use darkroom::jobs::{
-    Billed, Claim, Failure, FailureCode, ImageFormat, Job, JobId, ObjectName, Receipt, Spec, StoredImage, Ticket,
-    WorkerId,
+    BillingStatus, Claim, Failure, FailureCode, ImageFormat, Job, JobId, ObjectName, Receipt, Spec, StoredImage,
+    Ticket, WorkerId,
 };
 use darkroom::store::sqlite::SqliteStore;
-use darkroom::store::{Due, Save, Store, StoreError};
+use darkroom::store::{DueQuery, Save, Store, StoreError};
 
 /// An empty store.
 pub struct Fixture {
@@ -99,13 +99,13 @@ pub fn finish(job: &mut Job, settled: Option<&str>, storage: Option<Charge>, sec
     job.stored(image(job), settled, storage, at(seconds)).unwrap();
 }
 
-pub fn failure(code: FailureCode, billed: Billed, seconds: i64) -> Failure {
-    Failure::job(code, "it did not work", billed, at(seconds))
+pub fn failure(code: FailureCode, billed: BillingStatus, seconds: i64) -> Failure {
+    Failure::new(code, "it did not work", billed, at(seconds))
 }
 
 /// What is due to anybody at that second.
-pub fn due(seconds: i64) -> Due {
-    Due { now: at(seconds), simulated: true, queued: true, gone: Vec::new(), limit: 100 }
+pub fn due(seconds: i64) -> DueQuery {
+    DueQuery { now: at(seconds), simulated: true, queued: true, gone: Vec::new(), limit: 100 }
 }
 
 pub fn names<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> Vec<String> {
@@ -124,6 +124,6 @@ pub async fn read(store: &Arc<dyn Store>, name: &str) -> Job {
 
 /// Saves the job without caps and takes over its new revision.
 pub async fn save(store: &Arc<dyn Store>, job: &mut Job) -> Result<(), StoreError> {
-    job.revision = store.save(Save::plain(job)).await?;
+    job.revision = store.save(Save::new(job)).await?;
     Ok(())
 }

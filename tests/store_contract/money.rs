@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use darkroom::costs::{Basis, Budget, Charge, CostGrouping, CostReport, Credits, Service};
-use darkroom::jobs::{Billed, FailureCode, Job};
+use darkroom::jobs::{BillingStatus, FailureCode, Job};
 use darkroom::store::{CostQuery, Save, Store, StoreError};
 use futures::future::join_all;
 
@@ -111,7 +111,7 @@ pub async fn a_cap_is_reached_but_never_passed(fixture: Fixture) {
     let granted = results.iter().filter(|result| result.is_ok()).count();
     assert_eq!(granted, 8, "eight times $0.03 fit under $0.25: {results:?}");
     for refused in results.iter().filter(|result| result.is_err()) {
-        let Err(StoreError::OverBudget(over)) = refused else { panic!("{refused:?}") };
+        let Err(StoreError::BudgetExceeded(over)) = refused else { panic!("{refused:?}") };
         assert_eq!((over.period, over.over), ("day", Some(usd("0.02"))));
     }
     let counts = fixture.store.counts().await.unwrap();
@@ -137,7 +137,7 @@ pub async fn a_cap_counts_what_is_charged_and_reserved(fixture: Fixture) {
     let mut unconfirmed = submitting("unconfirmed", 0, "worker", 60);
     unconfirmed.submit_lost("no answer", at(0)).unwrap();
     let mut unknown = generating("unknown", 0, Some("4"));
-    unknown.fail(failure(FailureCode::ContentModerated, Billed::Unknown, 1), None, at(1)).unwrap();
+    unknown.fail(failure(FailureCode::ContentModerated, BillingStatus::Unknown, 1), None, at(1)).unwrap();
     create(
         &fixture.store,
         [unconfirmed, unknown, generating("quoted", 0, Some("4")), submitting("reserved", 0, "worker", 60)],
@@ -163,7 +163,7 @@ pub async fn a_cap_is_kept_for_each_period_and_kind_of_money(fixture: Fixture) {
     create(&fixture.store, ["a", "b", "c"].map(|name| queued(name, 0))).await;
     let caps = |daily: &str, monthly: &str| Budget { daily: Some(usd(daily)), monthly: Some(usd(monthly)) };
     let over = |result: Result<u64, StoreError>| match result {
-        Err(StoreError::OverBudget(over)) => (over.period, over.until),
+        Err(StoreError::BudgetExceeded(over)) => (over.period, over.until),
         other => panic!("{other:?}"),
     };
     let midnight = "2026-11-23T00:00:00Z".parse().unwrap();
@@ -182,7 +182,7 @@ pub async fn a_cap_is_kept_for_each_period_and_kind_of_money(fixture: Fixture) {
 
 pub async fn an_unknown_price_fits_under_no_cap(fixture: Fixture) {
     create(&fixture.store, [queued("a", 0)]).await;
-    let Err(StoreError::OverBudget(over)) = reserve(&fixture.store, "a", None, daily("100"), 1).await else {
+    let Err(StoreError::BudgetExceeded(over)) = reserve(&fixture.store, "a", None, daily("100"), 1).await else {
         panic!("a cap cannot be kept without a price")
     };
     assert_eq!(over.over, None);
@@ -203,7 +203,7 @@ async fn spend(store: &Arc<dyn Store>) {
     let charge = storage(&picture);
     finish(&mut picture, Some("4"), Some(charge), 10);
     let mut unknown = generating("unknown", 0, Some("2"));
-    unknown.fail(failure(FailureCode::ContentModerated, Billed::Unknown, 1), None, at(1)).unwrap();
+    unknown.fail(failure(FailureCode::ContentModerated, BillingStatus::Unknown, 1), None, at(1)).unwrap();
     let mut unconfirmed = submitting("unconfirmed", 0, "worker", 60);
     unconfirmed.submit_lost("no answer", at(1)).unwrap();
     let mut cancelled = queued("cancelled", -86_400);

@@ -1,7 +1,7 @@
 //! What workers may act on, and when.
 
 use darkroom::jobs::{Job, WorkerId};
-use darkroom::store::Due;
+use darkroom::store::DueQuery;
 
 use super::fixture::{Fixture, at, create, due, generating, names, queued, submitting};
 
@@ -20,9 +20,9 @@ pub async fn the_oldest_queued_job_is_due_first(fixture: Fixture) {
     let found = fixture.other.due(due(60)).await.unwrap();
     assert_eq!(names(&found), ["early", "a", "b", "late"]);
     assert!(found.iter().all(|job| job.revision > 0), "what is due can be saved");
-    let found = fixture.store.due(Due { limit: 2, ..due(60) }).await.unwrap();
+    let found = fixture.store.due(DueQuery { limit: 2, ..due(60) }).await.unwrap();
     assert_eq!(names(&found), ["early", "a"]);
-    assert!(fixture.store.due(Due { queued: false, ..due(60) }).await.unwrap().is_empty(), "the intake is closed");
+    assert!(fixture.store.due(DueQuery { queued: false, ..due(60) }).await.unwrap().is_empty(), "the intake is closed");
 }
 
 pub async fn what_is_under_way_comes_before_what_is_queued(fixture: Fixture) {
@@ -33,9 +33,9 @@ pub async fn what_is_under_way_comes_before_what_is_queued(fixture: Fixture) {
     create(&fixture.store, [done]).await;
     let found = fixture.store.due(due(60)).await.unwrap();
     assert_eq!(names(&found), ["submitting", "generating", "queued"]);
-    let found = fixture.store.due(Due { queued: false, ..due(60) }).await.unwrap();
+    let found = fixture.store.due(DueQuery { queued: false, ..due(60) }).await.unwrap();
     assert_eq!(names(&found), ["submitting", "generating"]);
-    let found = fixture.store.due(Due { limit: 1, ..due(60) }).await.unwrap();
+    let found = fixture.store.due(DueQuery { limit: 1, ..due(60) }).await.unwrap();
     assert_eq!(names(&found), ["submitting"]);
 }
 
@@ -48,7 +48,7 @@ pub async fn a_claim_keeps_others_off_until_it_runs_out(fixture: Fixture) {
 
 pub async fn claims_of_gone_workers_do_not_count(fixture: Fixture) {
     create(&fixture.store, [submitting("a", 0, "dead", 60), submitting("b", 1, "it's \"alive\"", 60)]).await;
-    let gone = |workers: &[&str]| Due { gone: workers.iter().map(|id| WorkerId::new(*id)).collect(), ..due(10) };
+    let gone = |workers: &[&str]| DueQuery { gone: workers.iter().map(|id| WorkerId::new(*id)).collect(), ..due(10) };
     assert!(fixture.store.due(gone(&["somebody else"])).await.unwrap().is_empty());
     assert_eq!(names(&fixture.store.due(gone(&["dead"])).await.unwrap()), ["a"]);
     let both = gone(&["dead", "it's \"alive\""]);
@@ -77,10 +77,10 @@ pub async fn simulated_and_real_jobs_do_not_meet(fixture: Fixture) {
     let jobs = [queued("simulated", 0), real(queued("real", 0)), real(submitting("real too", 0, "worker", 60))];
     create(&fixture.store, jobs).await;
     assert_eq!(names(&fixture.store.due(due(60)).await.unwrap()), ["simulated"]);
-    let query = Due { simulated: false, ..due(60) };
+    let query = DueQuery { simulated: false, ..due(60) };
     assert_eq!(names(&fixture.store.due(query).await.unwrap()), ["real too", "real"]);
     assert_eq!(fixture.store.next_due(due(0)).await.unwrap(), None);
-    assert_eq!(fixture.store.next_due(Due { simulated: false, ..due(0) }).await.unwrap(), Some(at(60)));
+    assert_eq!(fixture.store.next_due(DueQuery { simulated: false, ..due(0) }).await.unwrap(), Some(at(60)));
 }
 
 pub async fn next_due_is_the_first_instant_that_changes_due(fixture: Fixture) {
@@ -94,7 +94,7 @@ pub async fn next_due_is_the_first_instant_that_changes_due(fixture: Fixture) {
     ];
     create(&fixture.store, jobs).await;
     // "claimed" has a claim until 60, so its own waiting time does not matter.
-    let query = |now: i64| Due { gone: vec![WorkerId::new("gone")], ..due(now) };
+    let query = |now: i64| DueQuery { gone: vec![WorkerId::new("gone")], ..due(now) };
     let mut seen = Vec::new();
     let mut now = 0;
     while let Some(next) = fixture.store.next_due(query(now)).await.unwrap() {
@@ -105,7 +105,7 @@ pub async fn next_due_is_the_first_instant_that_changes_due(fixture: Fixture) {
         seen.push(now);
     }
     assert_eq!(seen, [20, 45, 50, 60]);
-    let closed = Due { queued: false, ..query(0) };
+    let closed = DueQuery { queued: false, ..query(0) };
     assert_eq!(
         fixture.store.next_due(closed).await.unwrap(),
         Some(at(45)),

@@ -61,7 +61,7 @@ pub async fn of_eight_savers_one_wins_each_round(fixture: Fixture) {
             let store = Arc::clone(if saver % 2 == 0 { &fixture.store } else { &fixture.other });
             let mut job = before.clone();
             job.tags = vec![format!("round {round}, saver {saver}")];
-            tokio::spawn(async move { (job.tags.clone(), store.save(Save::plain(&job)).await) })
+            tokio::spawn(async move { (job.tags.clone(), store.save(Save::new(&job)).await) })
         });
         let results: Vec<_> = join_all(savers).await.into_iter().map(Result::unwrap).collect();
         let (won, lost): (Vec<_>, Vec<_>) = results.into_iter().partition(|(_, result)| result.is_ok());
@@ -74,7 +74,7 @@ pub async fn of_eight_savers_one_wins_each_round(fixture: Fixture) {
 }
 
 pub async fn a_job_that_is_not_there_is_not_saved(fixture: Fixture) {
-    let result = fixture.store.save(Save::plain(&queued("nobody", 0))).await;
+    let result = fixture.store.save(Save::new(&queued("nobody", 0))).await;
     assert_eq!(result, Err(StoreError::NotFound(id("nobody"))));
     assert_eq!(fixture.store.get(&id("nobody")).await.unwrap(), None);
 }
@@ -89,7 +89,7 @@ pub async fn a_refused_save_spoils_no_other(fixture: Fixture) {
             job.revision += 1;
         }
         let store = Arc::clone(&fixture.store);
-        saves.push(tokio::spawn(async move { store.save(Save::plain(&job)).await.is_ok() }));
+        saves.push(tokio::spawn(async move { store.save(Save::new(&job)).await.is_ok() }));
     }
     let answers = join_all(saves).await;
     assert_eq!(answers.into_iter().filter(|saved| *saved.as_ref().unwrap()).count(), 30);

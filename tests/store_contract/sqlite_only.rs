@@ -191,7 +191,7 @@ async fn a_document_that_cannot_be_read_breaks_nothing_else() {
         )
         .unwrap();
     assert_eq!(names(&store.due(due(60)).await.unwrap()), ["good"]);
-    let first = darkroom::store::Due { limit: 1, ..due(60) };
+    let first = darkroom::store::DueQuery { limit: 1, ..due(60) };
     assert_eq!(names(&store.due(first).await.unwrap()), ["good"], "it takes nobody's place");
     assert_eq!(names(&store.page(PageQuery::default()).await.unwrap()), ["good"]);
     for name in ["bad", "stranger"] {
@@ -262,7 +262,7 @@ async fn hostile_contents_come_back_unchanged() {
         let stored = store.get(&job.id).await.unwrap().unwrap();
         assert_eq!(&Job { revision: 0, ..stored.clone() }, job);
         assert_eq!(store.find(job.id.as_str(), 1).await.unwrap(), std::slice::from_ref(&job.id));
-        let again = store.save(Save::plain(&stored)).await.unwrap();
+        let again = store.save(Save::new(&stored)).await.unwrap();
         let again = Job { revision: again, ..stored };
         assert_eq!(store.get(&job.id).await.unwrap(), Some(again));
     }
@@ -310,7 +310,7 @@ async fn creations_and_saves_of_many_callers_and_two_processes_all_arrive() {
 #[tokio::test]
 async fn the_counts_by_day_are_those_of_the_charges() {
     use super::fixture::{failure, finish, generating};
-    use darkroom::jobs::{Billed, FailureCode};
+    use darkroom::jobs::{BillingStatus, FailureCode};
     let file = File::new();
     let store = file.open();
     create(&store, (0..30).map(|number| generating(&format!("job-{number}"), number * 7_200, Some("4")))).await;
@@ -318,7 +318,7 @@ async fn the_counts_by_day_are_those_of_the_charges() {
         let mut job = read(&store, &format!("job-{number}")).await;
         match number % 3 {
             0 => finish(&mut job, Some("3.5"), None, 9),
-            1 => job.fail(failure(FailureCode::ProviderError, Billed::Unknown, 9), None, at(9)).unwrap(),
+            1 => job.fail(failure(FailureCode::ProviderError, BillingStatus::Unknown, 9), None, at(9)).unwrap(),
             _ => job.attempts[0].charge = None,
         }
         save(&store, &mut job).await.unwrap();

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use darkroom::costs::{Budget, CostGrouping, CostReport};
-use darkroom::jobs::{Billed, FailureCode, Job, StageName};
-use darkroom::store::contract::{
-    Collection, CostEntry, Defaults, Document, ExportQuery, Fields, JobEntry, Record, Verdict, costs_of, job_fields,
-    with_job,
+use darkroom::jobs::{BillingStatus, FailureCode, Job, StageName};
+use darkroom::store::schema::{
+    Collection, CostEntry, Defaults, Document, ExportQuery, Fields, ImportOutcome, JobEntry, Record, costs_of,
+    job_fields, with_job,
 };
 use darkroom::store::{CostQuery, Save, Store, StoreError};
 use serde_json::{Value, json};
@@ -61,11 +61,11 @@ async fn import(store: &Arc<dyn Store>, records: &[Record]) -> (usize, usize, Ve
     told(verdicts)
 }
 
-fn told(verdicts: Vec<Verdict>) -> (usize, usize, Vec<String>) {
-    let count = |wanted: &Verdict| verdicts.iter().filter(|verdict| *verdict == wanted).count();
-    let (new, same) = (count(&Verdict::New), count(&Verdict::Same));
+fn told(verdicts: Vec<ImportOutcome>) -> (usize, usize, Vec<String>) {
+    let count = |wanted: &ImportOutcome| verdicts.iter().filter(|verdict| *verdict == wanted).count();
+    let (new, same) = (count(&ImportOutcome::New), count(&ImportOutcome::Same));
     let refused = verdicts.into_iter().filter_map(|verdict| match verdict {
-        Verdict::Refused(why) => Some(why),
+        ImportOutcome::Refused(why) => Some(why),
         _ => None,
     });
     (new, same, refused.collect())
@@ -79,7 +79,7 @@ async fn costs(store: &Arc<dyn Store>, grouping: CostGrouping, simulated: bool) 
 
 /// The sums that are kept are those of the entries.
 async fn assert_sums(store: &Arc<dyn Store>) {
-    assert_eq!(store.check_sums(false).await.unwrap().unwrap_or_default(), []);
+    assert_eq!(store.verify_rollups(false).await.unwrap().unwrap_or_default(), []);
 }
 
 async fn export(store: &Arc<dyn Store>, collection: Collection, limit: usize) -> Vec<Document> {
@@ -170,7 +170,7 @@ pub async fn an_entry_without_an_id_is_known_by_its_content(fixture: Fixture) {
 /// A job of darkroom's own that went through much, and what a file says of it.
 fn own_job(name: &str) -> Job {
     let mut job = generating(name, 0, Some("4"));
-    job.fail(failure(FailureCode::ContentModerated, Billed::Yes, 9), None, at(9)).unwrap();
+    job.fail(failure(FailureCode::ContentModerated, BillingStatus::Yes, 9), None, at(9)).unwrap();
     job.retry(at(10)).unwrap();
     job.begin_submit(claim("worker", 60), Some(usd("0.04")), at(11)).unwrap();
     job.accepted(receipt(12, Some("3")), None, at(12)).unwrap();
@@ -218,7 +218,7 @@ pub async fn imported_money_counts_under_a_cap(fixture: Fixture) {
     job.begin_submit(claim("worker", 60), Some(usd("0.11")), at(1)).unwrap();
     let budget = Some(Budget { daily: Some(usd("1")), monthly: None });
     let refused = fixture.store.save(Save { job: Arc::new(job), budget }).await;
-    assert!(matches!(refused, Err(StoreError::OverBudget(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::BudgetExceeded(_))), "{refused:?}");
 }
 
 pub async fn what_was_taken_over_is_told_as_it_came(fixture: Fixture) {

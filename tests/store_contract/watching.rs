@@ -4,19 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use darkroom::jobs::Job;
-use darkroom::store::{Change, Watch};
+use darkroom::store::{Change, ChangeStream};
 use tokio::time::timeout;
 
 use super::fixture::{Fixture, create, queued, read, save};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-async fn next(watch: &mut Box<dyn Watch>) -> Vec<Change> {
+async fn next(watch: &mut Box<dyn ChangeStream>) -> Vec<Change> {
     timeout(LIMIT, watch.next()).await.expect("no change arrived").unwrap()
 }
 
 /// The newest version of each job, once those of `count` jobs have satisfied `seen`.
-async fn until(watch: &mut Box<dyn Watch>, count: usize, seen: impl Fn(&Job) -> bool) -> BTreeMap<String, Job> {
+async fn until(watch: &mut Box<dyn ChangeStream>, count: usize, seen: impl Fn(&Job) -> bool) -> BTreeMap<String, Job> {
     let mut jobs = BTreeMap::new();
     while jobs.values().filter(|job| seen(job)).count() < count {
         for change in next(watch).await {

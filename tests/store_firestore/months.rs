@@ -66,8 +66,8 @@ async fn an_ended_month_becomes_one_document_and_its_sums_stay_what_they_were() 
 }
 
 fn failure(at: DateTime<Utc>) -> darkroom::jobs::Failure {
-    use darkroom::jobs::{Billed, Failure, FailureCode};
-    Failure::job(FailureCode::TicketLost, "the ticket is gone", Billed::Yes, at)
+    use darkroom::jobs::{BillingStatus, Failure, FailureCode};
+    Failure::new(FailureCode::TicketLost, "the ticket is gone", BillingStatus::Yes, at)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,7 @@ async fn order(store: &super::FirestoreStore, mut job: super::Job) -> super::Job
     let mut asked = job.clone();
     let claim = Claim { worker: WorkerId::new("worker"), until: now() + TimeDelta::seconds(60) };
     asked.begin_submit(claim, None, now()).unwrap();
-    let (name, free) = match store.save(Save::plain(&asked)).await {
+    let (name, free) = match store.save(Save::new(&asked)).await {
         Err(StoreError::AttemptBooked { id, free }) => (id, free),
         other => panic!("{other:?}"),
     };

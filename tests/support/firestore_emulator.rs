@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use darkroom::servers::Server;
+use darkroom::devstack::Server;
 use darkroom::store::firestore::{FirestoreOptions, FirestoreStore};
 
 /// How long a JVM may take on a busy machine.

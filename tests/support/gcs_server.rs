@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use darkroom::bucket::gcs::{GcsCredentials, GcsOptions, PublicUrl};
-use darkroom::servers::Server;
+use darkroom::devstack::Server;
 
 use super::tether;
 

@@ -20,7 +20,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use darkroom::servers::{Places, Server};
+use darkroom::devstack::{Places, Server};
 use serde_json::Value;
 
 /// A folder with everything that one darkroom needs, removed at the end, and the environment that leads into it.

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use darkroom::servers::Server;
+use darkroom::devstack::Server;
 use serde_json::Value;
 
 use super::{House, tether};

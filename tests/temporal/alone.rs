@@ -5,7 +5,7 @@ use std::sync::Arc;
 use darkroom::costs::Usd;
 use darkroom::engine::temporal::Activities;
 use darkroom::engine::temporal::payloads::{Heartbeat, Next, Pickup, Report, Task};
-use darkroom::engine::{Presence, Settings};
+use darkroom::engine::{Settings, WorkerLock};
 use darkroom::jobs::{Claim, JobId, StageName, WorkerId};
 use darkroom::simulator::Speed;
 use darkroom::store::{Save, Store};
@@ -16,7 +16,7 @@ use temporalio_sdk::testing::{ActivityEnvironment, ActivityEnvironmentError};
 use crate::workflow::workshop::{Deaf, Workshop};
 
 fn activities(workshop: &Workshop) -> Activities {
-    let presence = Arc::new(Presence::enter(&workshop.house.data()).unwrap());
+    let presence = Arc::new(WorkerLock::enter(&workshop.house.data()).unwrap());
     Activities::new(workshop.ports(), Settings::default(), presence, Arc::new(Deaf))
 }
 
@@ -44,14 +44,14 @@ async fn on_its_way(workshop: &Workshop, id: &JobId, worker: &WorkerId) {
     let mut job = workshop.job(id).await;
     let claim = Claim { worker: worker.clone(), until: now + chrono::Duration::seconds(150) };
     job.begin_submit(claim, Some(Usd::ZERO), now).unwrap();
-    workshop.store.save(Save::plain(&job)).await.unwrap();
+    workshop.store.save(Save::new(&job)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_may_be_on_its_way_is_never_sent_again() {
     let workshop = Workshop::new(Speed::Instant).await;
     let environment = environment(&workshop);
-    let alive = Presence::enter(&workshop.house.data()).unwrap();
+    let alive = WorkerLock::enter(&workshop.house.data()).unwrap();
     let busy = workshop.submit("on its way").await;
     on_its_way(&workshop, &busy, alive.worker()).await;
     let result = environment.run(Activities::submit, task(&busy)).await;
@@ -121,7 +121,7 @@ async fn a_worker_for_simulated_jobs_touches_no_other() {
     let id = workshop.submit("real money").await;
     let mut job = workshop.job(&id).await;
     job.simulated = false;
-    workshop.store.save(Save::plain(&job)).await.unwrap();
+    workshop.store.save(Save::new(&job)).await.unwrap();
     let environment = environment(&workshop);
     for result in [
         environment.run(Activities::submit, task(&id)).await,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use darkroom::engine::temporal::{self, TemporalOptions};
-use darkroom::engine::{Command, Event, Link, Presence, Settings};
+use darkroom::engine::{Command, ConnectionState, Event, Settings, WorkerLock};
 use darkroom::jobs::StageName;
 use darkroom::simulator::Speed;
 use serde_json::Value;
@@ -23,13 +23,12 @@ async fn slots_can_be_added_while_tickets_are_open_and_the_fleet_is_told() {
         ("TEMPORAL_CONFIG_FILE".to_owned(), "/nonexistent/temporal.toml".to_owned()),
     ]);
     let options = TemporalOptions::from_variables(&variables).unwrap();
-    let presence = Presence::enter(&workshop.house.data()).unwrap();
+    let presence = WorkerLock::enter(&workshop.house.data()).unwrap();
     let ids = [workshop.submit("one").await, workshop.submit("two").await, workshop.submit("three").await];
     let settings = Settings { slots: 1, ..Settings::default() };
     let mut engine = Engine::of(temporal::start(workshop.ports(), settings, presence, options));
     engine.until_stage(&ids[0], StageName::Generating).await;
-    let is_fleet =
-        |event: &Event| matches!(event, Event::Fleet(fleet) if fleet.workers == 1 && fleet.server == Link::Live);
+    let is_fleet = |event: &Event| matches!(event, Event::Temporal(fleet) if fleet.workers == 1 && fleet.server == ConnectionState::Connected);
     engine.until("the fleet", is_fleet).await;
     assert_eq!(workshop.job(&ids[1]).await.stage_name(), StageName::Queued, "there is one slot");
     engine.order(Command::SetSlots(3)).await;

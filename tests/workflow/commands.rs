@@ -1,6 +1,6 @@
 //! Orders to a running engine: pause, resume, slots, cancel, stop; each with the real adapters.
 
-use darkroom::engine::{Action, Command, Event, Intake, Mode, Settings};
+use darkroom::engine::{Command, CommandKind, Event, Intake, Mode, Settings};
 use darkroom::jobs::StageName;
 use darkroom::simulator::Speed;
 
@@ -14,15 +14,15 @@ async fn a_paused_intake_begins_nothing_until_it_is_resumed() {
     engine.order(Command::PauseIntake).await;
     engine.until("the pause", |event| *event == Event::Intake(Intake::Paused)).await;
     engine.order(Command::Submit((0..3).map(|index| small(&format!("job {index}"))).collect())).await;
-    let acted = engine.until("the jobs", |event| matches!(event, Event::Acted(_))).await;
-    let Event::Acted(acted) = acted else { unreachable!() };
-    assert_eq!((acted.action, acted.done.len()), (Action::Submitted, 3));
+    let acted = engine.until("the jobs", |event| matches!(event, Event::CommandCompleted(_))).await;
+    let Event::CommandCompleted(acted) = acted else { unreachable!() };
+    assert_eq!((acted.kind, acted.succeeded.len()), (CommandKind::Submitted, 3));
     // The queue has been looked at since: the counts that follow the jobs say so.
     engine
         .until("the counts", |event| matches!(event, Event::Counts(counts) if counts.of(StageName::Queued) == 3))
         .await;
     assert_eq!(workshop.door.answers(), 0);
-    for id in &acted.done {
+    for id in &acted.succeeded {
         assert_eq!(workshop.job(id).await.stage_name(), StageName::Queued);
     }
     engine.order(Command::ResumeIntake).await;
@@ -77,7 +77,7 @@ async fn leaving_waits_for_the_answer_to_an_order_and_its_save() {
     workshop.door.answered(1).await;
     engine.order(Command::Stop).await;
     // The order in flight is known, and the engine takes its time: the answer is still behind the door.
-    engine.until("the order in flight", |event| *event == Event::PostsInFlight(1)).await;
+    engine.until("the order in flight", |event| *event == Event::SubmitsInFlight(1)).await;
     assert!(!engine.has_ended());
     assert_eq!(workshop.job(&id).await.stage_name(), StageName::Submitting);
     workshop.door.open();
@@ -111,7 +111,7 @@ async fn a_looker_starts_nothing_and_says_so() {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("a fox").await;
     let mut engine = workshop.engine(Settings { mode: Mode::Observe, ..Settings::default() });
-    engine.until("what it is", |event| *event == Event::Intake(Intake::Observing)).await;
+    engine.until("what it is", |event| *event == Event::Intake(Intake::ReadOnly)).await;
     engine.order(Command::ResumeIntake).await;
     engine
         .until("the refusal", |event| matches!(event, Event::Notice(notice) if notice.text.contains("only looks")))

@@ -2,7 +2,7 @@
 //! hold is added to it, and every cent is explained.
 
 use darkroom::costs::Basis;
-use darkroom::engine::effects::{EffectError, Ran};
+use darkroom::engine::workflow::{Ran, WorkflowError};
 use darkroom::jobs::{FailureCode, Job, JobId, Stage, StageName};
 use darkroom::simulator::Speed;
 use tokio::task::JoinHandle;
@@ -18,7 +18,7 @@ fn is_given_up(job: &Job) -> bool {
 }
 
 /// A job whose order is answered, while its worker does not hear the answer before the door is opened.
-async fn with_an_order_on_its_way() -> (Workshop, JobId, JoinHandle<Result<Ran, EffectError>>) {
+async fn with_an_order_on_its_way() -> (Workshop, JobId, JoinHandle<Result<Ran, WorkflowError>>) {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("a fox").await;
     workshop.door.shut();
@@ -32,12 +32,12 @@ async fn a_job_that_was_given_up_goes_on_with_the_late_receipt() {
     let (workshop, id, suspended) = with_an_order_on_its_way().await;
     workshop.clock.forward(AN_HOUR);
     let other = workshop.another_door();
-    assert_eq!(workshop.run_due("other", &other).await.await.unwrap(), Ok(Ran::Ended));
+    assert_eq!(workshop.run_due("other", &other).await.await.unwrap(), Ok(Ran::Finished));
     let given_up = workshop.job(&id).await;
     assert!(is_given_up(&given_up));
     assert_eq!(given_up.cost_basis(), Some(Basis::Unconfirmed));
     workshop.door.open();
-    assert_eq!(within("its end", suspended).await.unwrap(), Ok(Ran::Ended));
+    assert_eq!(within("its end", suspended).await.unwrap(), Ok(Ran::Finished));
     let job = workshop.job(&id).await;
     assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Done, 1));
     assert_eq!((other.answers(), workshop.door.answers()), (0, 1), "nobody sent it twice");
@@ -52,7 +52,7 @@ async fn a_late_receipt_of_a_job_that_was_retried_explains_the_first_cent() {
     workshop.run_due("other", &other).await.await.unwrap().unwrap();
     workshop.desk.retry(vec![id.clone()]).await.unwrap();
     workshop.door.open();
-    assert_eq!(within("its end", suspended).await.unwrap(), Err(EffectError::Lost), "the new attempt is not its own");
+    assert_eq!(within("its end", suspended).await.unwrap(), Err(WorkflowError::Lost), "the new attempt is not its own");
     let job = workshop.job(&id).await;
     assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Queued, 2));
     assert_eq!(job.cost().unwrap().decimal(), books::total(&books::bill(&workshop.house)));
@@ -76,12 +76,12 @@ async fn a_late_receipt_does_not_give_up_an_order_that_another_worker_is_sending
     let sending = workshop.run_due("other", &other).await;
     other.answered(1).await;
     workshop.door.open();
-    assert_eq!(within("its end", suspended).await.unwrap(), Err(EffectError::Lost));
+    assert_eq!(within("its end", suspended).await.unwrap(), Err(WorkflowError::Lost));
     let job = workshop.job(&id).await;
     assert_eq!(job.stage_name(), StageName::Submitting, "the other worker's note stands");
     assert!(job.attempts[0].receipt.is_some());
     other.open();
-    assert_eq!(within("its end", sending).await.unwrap(), Ok(Ran::Ended));
+    assert_eq!(within("its end", sending).await.unwrap(), Ok(Ran::Finished));
     let job = workshop.job(&id).await;
     assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Done, 2));
     let (times, billed) = books::bill(&workshop.house)["a fox"];
@@ -95,9 +95,9 @@ async fn a_late_receipt_of_a_job_that_somebody_else_saved_is_booked_once() {
     let second = darkroom::store::sqlite::SqliteStore::open(&workshop.house.data().join("darkroom.db")).unwrap();
     let mut job = workshop.job(&id).await;
     job.tags.push("seen".to_owned());
-    darkroom::store::Store::save(&second, darkroom::store::Save::plain(&job)).await.unwrap();
+    darkroom::store::Store::save(&second, darkroom::store::Save::new(&job)).await.unwrap();
     workshop.door.open();
-    assert_eq!(within("its end", suspended).await.unwrap(), Ok(Ran::Ended));
+    assert_eq!(within("its end", suspended).await.unwrap(), Ok(Ran::Finished));
     let job = workshop.job(&id).await;
     assert_eq!((job.stage_name(), job.tags), (StageName::Done, vec!["seen".to_owned()]));
     assert_eq!(books::check(&workshop.house, 1), 1);
@@ -123,7 +123,7 @@ async fn a_job_that_was_deleted_while_its_order_was_on_its_way_comes_back_with_i
     let database = rusqlite::Connection::open(workshop.house.data().join("darkroom.db")).unwrap();
     assert_eq!(database.execute("DELETE FROM jobs WHERE id = ?1", [id.as_str()]).unwrap(), 1);
     workshop.door.open();
-    assert_eq!(within("its end", run).await.unwrap(), Ok(Ran::Ended));
+    assert_eq!(within("its end", run).await.unwrap(), Ok(Ran::Finished));
     assert_eq!(workshop.job(&id).await.stage_name(), StageName::Done);
     assert_eq!(books::check(&workshop.house, 1), 1, "and its cent is explained");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use darkroom::jobs::{Catalog, Model, ParameterKind};
+use darkroom::catalog::{Catalog, Model, ParameterKind};
 use darkroom::simulator::Ledger;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! What a retry costs: nothing where the old ticket still has the picture, a second order where it cannot.
 
 use darkroom::costs::Basis;
-use darkroom::engine::{Action, Event, Settings};
+use darkroom::engine::{CommandKind, Event, Settings};
 use darkroom::jobs::{FailureCode, Job, JobId, Stage, StageName};
 use darkroom::simulator::Speed;
 use rust_decimal::Decimal;
@@ -96,7 +96,7 @@ async fn a_broken_download_is_fetched_again_from_the_same_ticket() {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("[sim:html*5]").await;
     workshop.work().await;
-    assert_eq!(failure(&workshop.job(&id).await), FailureCode::PictureBroken);
+    assert_eq!(failure(&workshop.job(&id).await), FailureCode::ImageCorrupt);
     workshop.desk.retry(vec![id.clone()]).await.unwrap();
     workshop.work().await;
     let job = workshop.job(&id).await;
@@ -111,7 +111,7 @@ async fn a_retry_after_moderation_is_a_second_order_on_the_bill() {
     workshop.work().await;
     assert_eq!(failure(&workshop.job(&id).await), FailureCode::RequestModerated);
     let acted = workshop.desk.retry(vec![id.clone()]).await.unwrap();
-    assert_eq!(acted.action, Action::Retried);
+    assert_eq!(acted.kind, CommandKind::Retried);
     assert!(acted.estimate.is_some_and(|estimate| estimate > darkroom::costs::Usd::ZERO), "it will cost again");
     workshop.work().await;
     let job = workshop.job(&id).await;

@@ -1,16 +1,16 @@
 //! Undo: a job goes back to what it was only where no money is forgotten by that.
 
-use darkroom::engine::{Acted, Action, Event, Settings};
+use darkroom::engine::{CommandKind, CommandOutcome, Event, Settings};
 use darkroom::jobs::StageName;
 use darkroom::simulator::Speed;
 
 use super::workshop::Workshop;
 use crate::support::books;
 
-async fn undo(workshop: &Workshop, acted: Acted) -> Result<(), String> {
-    let undone = workshop.desk.undo(acted.action, acted.before).await.unwrap();
-    assert_eq!(undone.action, Action::Undone);
-    match undone.refused.as_slice() {
+async fn undo(workshop: &Workshop, acted: CommandOutcome) -> Result<(), String> {
+    let undone = workshop.desk.undo(acted.kind, acted.previous).await.unwrap();
+    assert_eq!(undone.kind, CommandKind::Undone);
+    match undone.rejected.as_slice() {
         [] => Ok(()),
         [(_, why)] => Err(why.clone()),
         several => panic!("{several:?}"),

@@ -11,15 +11,17 @@ use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
 use darkroom::bucket::folder::FolderBucket;
 use darkroom::costs::Credits;
-use darkroom::engine::effects::{EffectError, Effects, Observer, Ran};
-use darkroom::engine::local::{self, EngineEnd, EngineHandle, Presence};
-use darkroom::engine::{self, Command, Desk, Ended, Event, Mode, NewJob, Ports, Progress, Settings};
+use darkroom::engine::local::{self, EngineEnd, EngineHandle, WorkerLock};
+use darkroom::engine::workflow::{JobWorkflow, Observer, Ran, WorkflowError};
+use darkroom::engine::{self, Command, Event, JobFinished, Mode, NewJob, OperatorCommands, Ports, Progress, Settings};
 use darkroom::jobs::{Job, JobId, Receipt, Spec, StageName, Ticket, WorkerId};
 use darkroom::provider::bfl::{FluxClient, FluxOptions};
-use darkroom::provider::{CheckError, CreditsError, FetchError, Look, Order, Picture, Provider, Sample, SubmitError};
+use darkroom::provider::{
+    CheckError, CreditsError, DownloadedImage, FetchError, Order, Provider, ResultLink, SubmitError, TicketStatus,
+};
 use darkroom::simulator::{self, SharedSimulator, SimulatorOptions, Speed};
 use darkroom::store::sqlite::SqliteStore;
-use darkroom::store::{Due, Store};
+use darkroom::store::{DueQuery, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -113,11 +115,11 @@ impl Provider for Door {
         answer
     }
 
-    async fn check(&self, ticket: &Ticket) -> Result<Look, CheckError> {
+    async fn check(&self, ticket: &Ticket) -> Result<TicketStatus, CheckError> {
         self.client.check(ticket).await
     }
 
-    async fn fetch(&self, sample: &Sample) -> Result<Picture, FetchError> {
+    async fn fetch(&self, sample: &ResultLink) -> Result<DownloadedImage, FetchError> {
         self.client.fetch(sample).await
     }
 
@@ -135,14 +137,14 @@ impl Observer for Deaf {
     fn provider_full(&self) {}
     fn posting(&self, _: bool) {}
     fn over_budget(&self) {}
-    fn ended(&self, _: Ended) {}
+    fn ended(&self, _: JobFinished) {}
 }
 
 /// Everything around one house.
 pub struct Workshop {
     pub house: House,
     pub store: Arc<SqliteStore>,
-    pub desk: Desk,
+    pub desk: OperatorCommands,
     /// The engine's clock.
     pub clock: Arc<MovedClock>,
     /// The simulator's clock.
@@ -159,7 +161,7 @@ impl Workshop {
         let options = SimulatorOptions { speed, clock: simulated_clock.clone(), ..SimulatorOptions::default() };
         let simulator = simulator::shared(&house.data(), options).await.unwrap();
         let store = Arc::new(SqliteStore::open(&house.data().join("darkroom.db")).unwrap());
-        let desk = Desk::new(store.clone(), clock.clone(), true);
+        let desk = OperatorCommands::new(store.clone(), clock.clone(), true);
         let door = Arc::new(door(&simulator, &clock));
         Self { house, store, desk, clock, simulated_clock, door, simulator }
     }
@@ -182,7 +184,7 @@ impl Workshop {
     /// Makes a small job.
     pub async fn submit(&self, prompt: &str) -> JobId {
         let acted = self.desk.submit(vec![small(prompt)]).await.unwrap();
-        acted.done[0].clone()
+        acted.succeeded[0].clone()
     }
 
     /// The job as it is stored.
@@ -192,7 +194,7 @@ impl Workshop {
 
     /// Starts an engine.
     pub fn engine(&self, settings: Settings) -> Engine {
-        let presence = Presence::enter(&self.house.data()).unwrap();
+        let presence = WorkerLock::enter(&self.house.data()).unwrap();
         Engine { handle: local::start(self.ports(), settings, presence) }
     }
 
@@ -211,24 +213,24 @@ impl Workshop {
     }
 
     /// What a worker does with the due job whose claims run out before an order could be answered.
-    pub async fn run_with_a_short_lease(&self) -> Result<Ran, EffectError> {
+    pub async fn run_with_a_short_lease(&self) -> Result<Ran, WorkflowError> {
         let job = self.due().await;
         let settings = Settings { lease: Duration::from_secs(1), ..Settings::default() };
-        let effects = Effects::new(self.ports(), settings, WorkerId::new("short"), Arc::new(Deaf));
+        let effects = JobWorkflow::new(self.ports(), settings, WorkerId::new("short"), Arc::new(Deaf));
         effects.run(job, &CancellationToken::new()).await
     }
 
     async fn due(&self) -> Job {
         let now = engine::Clock::now(self.clock.as_ref());
-        let due = Due { now, simulated: true, queued: true, gone: Vec::new(), limit: 1 };
+        let due = DueQuery { now, simulated: true, queued: true, gone: Vec::new(), limit: 1 };
         self.store.due(due).await.unwrap().pop().expect("a job is due")
     }
 
     /// What one worker does with the due job, as a task of its own.
-    pub async fn run_due(&self, worker: &str, door: &Arc<Door>) -> JoinHandle<Result<Ran, EffectError>> {
+    pub async fn run_due(&self, worker: &str, door: &Arc<Door>) -> JoinHandle<Result<Ran, WorkflowError>> {
         let job = self.due().await;
         let ports = self.ports_behind(door.clone());
-        let effects = Effects::new(ports, Settings::default(), WorkerId::new(worker), Arc::new(Deaf));
+        let effects = JobWorkflow::new(ports, Settings::default(), WorkerId::new(worker), Arc::new(Deaf));
         tokio::spawn(async move { effects.run(job, &CancellationToken::new()).await })
     }
 }

@@ -8,7 +8,7 @@ use google_cloud_auth::signer::Signer;
 
 use super::options::GcsCredentials;
 use crate::bucket::BucketError;
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// What a person does who has no credentials.
 pub(super) const HOW_TO_SIGN_IN: &str = "run 'gcloud auth application-default login', or set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file";
@@ -34,7 +34,7 @@ pub(super) fn signer(who: &GcsCredentials) -> Result<Signer, BucketError> {
             if error.is_not_supported() {
                 BucketError::Refused(format!(
                     "these Google credentials cannot sign URLs ({}): use a service account's",
-                    clean_line(&error.to_string(), 160)
+                    sanitize_line(&error.to_string(), 160)
                 ))
             } else {
                 no_credentials(&error)
@@ -53,8 +53,8 @@ fn key_file(path: &Path) -> Result<serde_json::Value, BucketError> {
     let unusable = |why: String| {
         BucketError::Refused(format!(
             "the service account's key file {} cannot be used: {}",
-            clean_line(&path.display().to_string(), 160),
-            clean_line(&why, 160)
+            sanitize_line(&path.display().to_string(), 160),
+            sanitize_line(&why, 160)
         ))
     };
     let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
@@ -69,15 +69,15 @@ fn key_file(path: &Path) -> Result<serde_json::Value, BucketError> {
 fn bad_key_file(path: &Path, error: &BuildError) -> BucketError {
     BucketError::Refused(format!(
         "the service account's key file {} cannot be used: {}",
-        clean_line(&path.display().to_string(), 160),
-        clean_line(&error.to_string(), 160)
+        sanitize_line(&path.display().to_string(), 160),
+        sanitize_line(&error.to_string(), 160)
     ))
 }
 
 fn no_credentials(error: &BuildError) -> BucketError {
     BucketError::Refused(format!(
         "there are no usable Google credentials ({}): {HOW_TO_SIGN_IN}",
-        clean_line(&error.to_string(), 160)
+        sanitize_line(&error.to_string(), 160)
     ))
 }
 

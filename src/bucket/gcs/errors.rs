@@ -8,7 +8,7 @@ use google_cloud_storage::error::WriteError;
 
 use super::access::HOW_TO_SIGN_IN;
 use crate::bucket::BucketError;
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// What Google's client says, among much else, where nobody named credentials and this machine is none of Google's.
 const NOT_AT_GOOGLE: &str = "not running in a Google Cloud Environment";
@@ -36,7 +36,7 @@ impl Answer {
         // What is no JSON is a proxy's page or a bare line; the line is worth showing, the page is not.
         let bare = || String::from_utf8(body.to_vec()).ok().filter(|line| !line.contains('<')).unwrap_or_default();
         let message = if parsed.is_object() { text("/error/message").to_owned() } else { bare() };
-        Self { status, reason: text("/error/errors/0/reason").to_owned(), message: clean_line(&message, 200) }
+        Self { status, reason: text("/error/errors/0/reason").to_owned(), message: sanitize_line(&message, 200) }
     }
 
     /// The bucket has uniform access: objects have no rights of their own.
@@ -94,7 +94,7 @@ pub(super) fn answer(error: &Error) -> Option<Answer> {
     if !from_body.message.is_empty() {
         return Some(from_body);
     }
-    let message = error.status().map(|status| clean_line(&status.message, 200)).unwrap_or_default();
+    let message = error.status().map(|status| sanitize_line(&status.message, 200)).unwrap_or_default();
     Some(Answer { message, ..from_body })
 }
 
@@ -131,7 +131,7 @@ pub(super) fn no_token(error: &CredentialsError, what: &str) -> BucketError {
 
 /// Why a URL could not be signed. Without a key file Google's own service signs; its answer stands deep in the error.
 pub(super) fn unsigned(error: &(dyn std::error::Error + 'static)) -> BucketError {
-    let line = format!("the picture's URL cannot be signed: {}", clean_line(&with_causes(error), 240));
+    let line = format!("the picture's URL cannot be signed: {}", sanitize_line(&with_causes(error), 240));
     let mut causes = std::iter::successors(Some(error), |&error| error.source());
     let remote = causes.find_map(|cause| cause.downcast_ref::<Error>());
     match remote.map(Error::http_status_code) {
@@ -161,7 +161,7 @@ pub(super) fn public_forbidden(bucket: &str) -> String {
 /// The same, cleaned and cut; where there are no credentials at all, what to do about it.
 fn short(error: &dyn std::error::Error) -> String {
     let line = with_causes(error);
-    if line.contains(NOT_AT_GOOGLE) { NO_CREDENTIALS.to_owned() } else { clean_line(&line, 240) }
+    if line.contains(NOT_AT_GOOGLE) { NO_CREDENTIALS.to_owned() } else { sanitize_line(&line, 240) }
 }
 
 /// An error and what is behind it, in one line; many errors say only the outermost half.

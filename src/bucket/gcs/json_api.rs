@@ -10,7 +10,7 @@ use url::Url;
 use super::errors::{self, Answer};
 use crate::bucket::BucketError;
 use crate::jobs::ObjectName;
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// Small questions; who takes longer is not there.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -109,7 +109,7 @@ impl JsonApi {
             Err(error) => return Err(ApiError::Failed(errors::no_token(&error, &what))),
         };
         let lost = |error: reqwest::Error| {
-            let why = clean_line(&errors::with_causes(&error.without_url()), 240);
+            let why = sanitize_line(&errors::with_causes(&error.without_url()), 240);
             ApiError::Failed(BucketError::Unavailable(format!("{what}: {why}")))
         };
         let response = request.headers(headers).send().await.map_err(lost)?;

@@ -29,8 +29,8 @@ pub use options::{GcsCredentials, GcsOptions, LONGEST_SIGNED_URL, PublicUrl};
 
 use super::{Bucket, BucketError, Stored};
 use crate::costs::PriceTable;
-use crate::jobs::text::clean_line;
 use crate::jobs::{ImageFormat, ObjectName};
+use crate::text::sanitize_line;
 use json_api::{ApiError, JsonApi};
 use options::Checked;
 use readiness::ObjectAcl;
@@ -95,7 +95,7 @@ impl GcsBucket {
             .with_resumable_upload_threshold(usize::MAX)
             .build()
             .await
-            .map_err(|error| BucketError::Refused(clean_line(&errors::with_causes(&error), 240)))?;
+            .map_err(|error| BucketError::Refused(sanitize_line(&errors::with_causes(&error), 240)))?;
         let api = JsonApi::new(endpoint, credentials)?;
         let resource = format!("projects/_/buckets/{}", at.bucket);
         let object_acl = AtomicBool::new(matches!(options.url, PublicUrl::Public));

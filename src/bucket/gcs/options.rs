@@ -6,7 +6,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::bucket::BucketError;
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// A signed URL lives at most seven days: a limit of the V4 signing process.
 pub const LONGEST_SIGNED_URL: Duration = Duration::from_hours(7 * 24);
@@ -63,7 +63,7 @@ impl GcsOptions {
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         if bucket.len() > 222 || !bucket.bytes().all(plain) {
-            let shown = clean_line(bucket, 80);
+            let shown = sanitize_line(bucket, 80);
             return Err(refused(&format!("'{shown}' is no bucket name: leave out gs:// and what follows a slash")));
         }
         if let PublicUrl::Signed { lifetime } = &self.url
@@ -102,7 +102,7 @@ pub(super) struct Checked {
 /// `STORAGE_EMULATOR_HOST` as Google's clients read it: the Go client takes a bare `host:port` for http, the Python client wants
 /// the scheme; a path behind it is dropped.
 fn emulator_url(text: &str) -> Result<Url, BucketError> {
-    let wrong = || refused(&format!("STORAGE_EMULATOR_HOST is '{}': write host:port", clean_line(text, 80)));
+    let wrong = || refused(&format!("STORAGE_EMULATOR_HOST is '{}': write host:port", sanitize_line(text, 80)));
     let whole = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let mut url = Url::parse(&whole).map_err(|_| wrong())?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !url.username().is_empty() {

@@ -12,7 +12,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::running::{News, Running};
 use crate::cli::{Session, output, start_logging, worker};
 use crate::engine::Mode;
-use crate::logging::Beside;
+use crate::telemetry::logging::Beside;
 use crate::wiring::{self, Access};
 
 /// Where everything is.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::stack::{BUCKET, PROJECT, Stack};
 use crate::cli::error::CliError;
 use crate::config::{BucketKind, Config, EngineKind, Flags, Key, ProviderKind, Sources, StoreKind};
-use crate::servers::Server;
+use crate::devstack::Server;
 
 /// Where a value of this command comes from.
 const FLAG: &str = "darkroom dev";

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 
 use crate::cli::error::CliError;
 use crate::cli::output;
-use crate::servers::{self, Launch, Missing, Places, Running, Server, ServerError};
+use crate::devstack::{self, Launch, Missing, Places, Running, Server, ServerError};
 
 /// The project of Firestore's emulator: it never asks Google for anything with such a name.
 pub const PROJECT: &str = "demo-darkroom";
@@ -37,7 +37,7 @@ pub struct Stack {
 impl Stack {
     /// Starts what is installed, all at once, and waits until each answers. Errors: one does not.
     pub async fn start(&mut self, logs: &Path) -> Result<(), CliError> {
-        let http = servers::http().map_err(|why| CliError::Failed(format!("no server can be asked: {why}")))?;
+        let http = devstack::http().map_err(|why| CliError::Failed(format!("no server can be asked: {why}")))?;
         self.find_and_start(logs).await?;
         for missing in &self.missing {
             output::note(&format!("{missing}"));
@@ -50,7 +50,7 @@ impl Stack {
         }
         drop((waiting, progress));
         if let Some(storage) = self.address(Server::Storage) {
-            servers::make_bucket(&http, storage, PROJECT, BUCKET).await?;
+            devstack::make_bucket(&http, storage, PROJECT, BUCKET).await?;
         }
         Ok(())
     }
@@ -119,7 +119,7 @@ impl Stack {
         if self.running.is_empty() {
             return;
         }
-        servers::stop_all(self.running).await;
+        devstack::stop_all(self.running).await;
         output::note("all servers are stopped");
     }
 }

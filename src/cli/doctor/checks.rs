@@ -10,8 +10,8 @@ use url::Url;
 use super::{Check, google};
 use crate::config::{BucketKind, Config, ImagesMode, ProviderKind, StoreKind};
 use crate::costs::CostGrouping;
-use crate::engine::local::Presence;
-use crate::store::{CostQuery, Due, PageQuery, Store, StoreError};
+use crate::engine::local::WorkerLock;
+use crate::store::{CostQuery, DueQuery, PageQuery, Store, StoreError};
 use crate::wiring::{self, Access, CreditsError};
 
 /// A clock that is further off than this spoils budgets, claims and signed links.
@@ -59,7 +59,7 @@ fn data_dir(config: &Config) -> Check {
     let folder = &config.data_dir;
     match writable(folder) {
         Ok(()) => {
-            let live = Presence::live(folder).len();
+            let live = WorkerLock::live(folder).len();
             let workers = if live == 1 { "1 worker lives".to_owned() } else { format!("{live} workers live") };
             Check::ok(NAME, format!("{}, {workers}", folder.display()))
         }
@@ -114,7 +114,7 @@ async fn questions(store: &dyn Store) -> Result<u64, StoreError> {
     let counts = store.counts().await?;
     let now = Utc::now();
     store.page(PageQuery { limit: 1, ..PageQuery::default() }).await?;
-    store.due(Due { now, simulated: true, queued: true, gone: Vec::new(), limit: 1 }).await?;
+    store.due(DueQuery { now, simulated: true, queued: true, gone: Vec::new(), limit: 1 }).await?;
     let recent =
         CostQuery { from: now - chrono::Duration::hours(1), to: now, grouping: CostGrouping::Model, simulated: true };
     store.costs(recent).await?;

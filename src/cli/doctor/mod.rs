@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::{Session, table};
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// Characters of a line: a command that makes an index must stand in it whole.
 const LONGEST: usize = 500;
@@ -32,12 +32,17 @@ struct Diagnosis {
 
 impl Check {
     fn ok(name: &'static str, message: impl Into<String>) -> Self {
-        Self { name, ok: true, message: clean_line(&message.into(), LONGEST), advice: None }
+        Self { name, ok: true, message: sanitize_line(&message.into(), LONGEST), advice: None }
     }
 
     fn problem(name: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Self {
         let (message, advice) = (message.into(), advice.into());
-        Self { name, ok: false, message: clean_line(&message, LONGEST), advice: Some(clean_line(&advice, LONGEST)) }
+        Self {
+            name,
+            ok: false,
+            message: sanitize_line(&message, LONGEST),
+            advice: Some(sanitize_line(&advice, LONGEST)),
+        }
     }
 }
 

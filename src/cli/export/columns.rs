@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::form::line;
 use crate::cli::error::CliError;
 use crate::cli::import::rows::TEXTS;
-use crate::store::contract::{Collection, Fields};
+use crate::store::schema::{Collection, Fields};
 
 /// The contract's columns in the order in which people read them; all others follow.
 const COSTS: [&str; 11] = [

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::Format;
 use super::columns::Spool;
 use crate::cli::error::CliError;
-use crate::store::contract::{Collection, Document, Fields};
+use crate::store::schema::{Collection, Document, Fields};
 
 /// Documents in one form.
 pub struct Writer<W> {

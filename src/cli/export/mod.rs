@@ -17,7 +17,7 @@ use self::target::Target;
 use super::error::CliError;
 use super::{Session, output, since};
 use crate::store::Store;
-use crate::store::contract::{Collection, ExportQuery};
+use crate::store::schema::{Collection, ExportQuery};
 use crate::wiring;
 
 /// Documents that are read at once.
@@ -173,6 +173,6 @@ fn span(args: &ExportArgs, now: DateTime<Utc>) -> Result<Span, CliError> {
 }
 
 fn text(summary: &Summary, path: &Path) -> String {
-    let shown = crate::jobs::text::clean_line(&path.display().to_string(), 200);
+    let shown = crate::text::sanitize_line(&path.display().to_string(), 200);
     format!("{} jobs and {} costs are in {shown}", summary.jobs, summary.costs)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::cli::error::CliError;
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// Where the bytes go.
 pub enum Target {
@@ -73,5 +73,5 @@ fn bare(why: &io::Error) -> String {
 }
 
 fn shown(path: &Path) -> String {
-    clean_line(&path.display().to_string(), 200)
+    sanitize_line(&path.display().to_string(), 200)
 }

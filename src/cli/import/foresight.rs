@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use crate::store::contract::{Collection, CostEntry, Fields, Record, Verdict, costs_of};
+use crate::store::schema::{Collection, CostEntry, Fields, ImportOutcome, Record, costs_of};
 
 /// Documents that would have been written: a digest of each, 24 bytes a document.
 #[derive(Default)]
@@ -15,15 +15,17 @@ pub struct Foresight {
 
 impl Foresight {
     /// The verdict that the store would give if the lines before had been written.
-    pub fn judge(&mut self, record: &Record, verdict: Verdict) -> Verdict {
-        if verdict != Verdict::New {
+    pub fn judge(&mut self, record: &Record, verdict: ImportOutcome) -> ImportOutcome {
+        if verdict != ImportOutcome::New {
             return verdict;
         }
         let key = self.key(record.collection(), record.id());
         let digest = self.digest(&record.essence());
         match self.written.get(&key) {
-            Some(known) if *known == digest => return Verdict::Same,
-            Some(_) => return Verdict::Refused("a line before it has the same id and says something else".to_owned()),
+            Some(known) if *known == digest => return ImportOutcome::Same,
+            Some(_) => {
+                return ImportOutcome::Refused("a line before it has the same id and says something else".to_owned());
+            }
             None => {}
         }
         if let Record::Job(entry) = record
@@ -36,12 +38,12 @@ impl Foresight {
             };
             let brought: Vec<(u64, u64)> = brought.iter().map(|own| entry_of(self, own)).collect();
             if brought.iter().any(|(key, digest)| self.written.get(key).is_some_and(|known| known != digest)) {
-                return Verdict::Refused("one of its costs came before it and says something else".to_owned());
+                return ImportOutcome::Refused("one of its costs came before it and says something else".to_owned());
             }
             self.written.extend(brought);
         }
         self.written.insert(key, digest);
-        Verdict::New
+        ImportOutcome::New
     }
 
     fn key(&self, collection: Collection, id: &str) -> u64 {

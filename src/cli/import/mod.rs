@@ -22,11 +22,11 @@ use self::summary::Summary;
 use super::error::CliError;
 use super::interrupt::Interrupt;
 use super::{Session, output, start_logging};
-use crate::jobs::Catalog;
-use crate::jobs::text::clean_line;
-use crate::logging::Beside;
+use crate::catalog::Catalog;
 use crate::store::Store;
-use crate::store::contract::{Defaults, Record};
+use crate::store::schema::{Defaults, Record};
+use crate::telemetry::logging::Beside;
+use crate::text::sanitize_line;
 use crate::wiring;
 
 /// Take over jobs and costs from a file: CSV, JSON, JSON lines, or a db.json with both
@@ -45,7 +45,7 @@ pub struct ImportArgs {
 
 /// Takes the file over.
 pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
-    let shown = clean_line(&args.file.display().to_string(), 200);
+    let shown = sanitize_line(&args.file.display().to_string(), 200);
     let failed = |why: &dyn std::fmt::Display| CliError::Failed(format!("{shown} cannot be read: {why}"));
     let (input, length) = reader::open(&args.file).map_err(|why| failed(&why))?;
     let (_logging, _) = start_logging(&session.config, Beside::Nothing);

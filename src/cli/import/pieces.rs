@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
 use super::source::{Held, LONGEST, Source, Text};
-use crate::jobs::text::clean_line;
-use crate::store::contract::Collection;
+use crate::store::schema::Collection;
+use crate::text::sanitize_line;
 
 /// Names that are said to be left out.
 const SAID: usize = 20;
@@ -168,7 +168,7 @@ impl<R: BufRead> Pieces<R> {
         if self.source.peek()? == Some(b':') {
             self.source.next()?;
         }
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|why| clean_line(&why.to_string(), 120))))
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|why| sanitize_line(&why.to_string(), 120))))
     }
 
     /// The bytes of one value, whatever they are.

@@ -10,8 +10,8 @@ use super::pieces::{Piece, Pieces};
 use super::rows::Columns;
 use super::source::Source;
 use super::strict;
-use crate::jobs::text::clean_line;
-use crate::store::contract::{Collection, CostEntry, Defaults, Fields, JobEntry, Record};
+use crate::store::schema::{Collection, CostEntry, Defaults, Fields, JobEntry, Record};
+use crate::text::sanitize_line;
 
 /// Documents that are handed to the store at once.
 const AT_ONCE: usize = 1_000;
@@ -86,7 +86,7 @@ pub fn read(
         let record = match read {
             Ok(record) => record,
             Err(reason) => {
-                portion.refused.push(Refused { line, reason: clean_line(&reason, 300) });
+                portion.refused.push(Refused { line, reason: sanitize_line(&reason, 300) });
                 if portion.refused.len() < AT_ONCE {
                     continue;
                 }
@@ -113,7 +113,7 @@ pub fn read(
     }
     if let Form::Json(pieces) = &mut form {
         for name in pieces.left_out.drain(..) {
-            portion.notes.push(format!("'{}' is neither jobs nor costs and was left out", clean_line(&name, 60)));
+            portion.notes.push(format!("'{}' is neither jobs nor costs and was left out", sanitize_line(&name, 60)));
         }
     }
     portion.position = position(&form);

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use crate::jobs::text::clean_line;
-use crate::store::contract::{Collection, Fields};
+use crate::store::schema::{Collection, Fields};
+use crate::text::sanitize_line;
 
 /// Columns whose cells are text, whatever they look like; every other cell that is JSON is what it says.
 pub const TEXTS: [&str; 19] = [
@@ -79,7 +79,7 @@ impl Columns {
         }
         let twice = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name));
         if let Some((_, name)) = twice {
-            return Err(format!("the heading names {} twice", clean_line(name, 40)));
+            return Err(format!("the heading names {} twice", sanitize_line(name, 40)));
         }
         Ok(Self { names, collection })
     }
@@ -129,7 +129,7 @@ fn value(name: &str, cell: String) -> Value {
 fn cells(bytes: &[u8]) -> Result<Vec<String>, String> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
     let mut record = csv::ByteRecord::new();
-    reader.read_byte_record(&mut record).map_err(|why| clean_line(&why.to_string(), 120))?;
+    reader.read_byte_record(&mut record).map_err(|why| sanitize_line(&why.to_string(), 120))?;
     let cells = record.iter().map(|cell| String::from_utf8(cell.to_vec()).map_err(|_| "is not UTF-8".to_owned()));
     cells.collect()
 }

@@ -7,8 +7,8 @@ use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 
-use crate::jobs::text::clean_line;
-use crate::store::contract::Fields;
+use crate::store::schema::Fields;
+use crate::text::sanitize_line;
 
 /// The fields of the object. Errors: one clean line.
 pub fn object(bytes: &[u8]) -> Result<Fields, String> {
@@ -23,7 +23,7 @@ pub fn object(bytes: &[u8]) -> Result<Fields, String> {
             Ok(fields)
         }
         Ok(_) => Err("is not a JSON object".to_owned()),
-        Err(why) => Err(format!("is not a JSON object: {}", clean_line(&why.to_string(), 120))),
+        Err(why) => Err(format!("is not a JSON object: {}", sanitize_line(&why.to_string(), 120))),
     }
 }
 
@@ -124,7 +124,7 @@ impl<'de> Visitor<'de> for Reader {
         while let Some(name) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(self)?;
             if map.contains_key(&name) {
-                return Err(A::Error::custom(format!("it names {} twice", clean_line(&name, 40))));
+                return Err(A::Error::custom(format!("it names {} twice", sanitize_line(&name, 40))));
             }
             map.insert(name, value);
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::reader::Refused;
 use crate::costs::Usd;
-use crate::store::contract::{Collection, Record, Verdict, costs_of};
+use crate::store::schema::{Collection, ImportOutcome, Record, costs_of};
 
 /// Refused lines that are kept for the answer; each is said on standard error all the same.
 const KEPT: usize = 10_000;
@@ -49,13 +49,13 @@ pub struct Counts {
 
 impl Summary {
     /// Takes in what became of one line. Returns the line for a person where it was refused.
-    pub fn take(&mut self, line: u64, record: &Record, verdict: Verdict) -> Option<Refused> {
+    pub fn take(&mut self, line: u64, record: &Record, verdict: ImportOutcome) -> Option<Refused> {
         let counts = match record.collection() {
             Collection::Jobs => &mut self.jobs,
             Collection::Costs => &mut self.costs,
         };
         match verdict {
-            Verdict::New => {
+            ImportOutcome::New => {
                 counts.new += 1;
                 match record {
                     Record::Cost(entry) => {
@@ -68,11 +68,11 @@ impl Summary {
                 }
                 None
             }
-            Verdict::Same => {
+            ImportOutcome::Same => {
                 counts.same += 1;
                 None
             }
-            Verdict::Refused(reason) => Some(Refused { line, reason }),
+            ImportOutcome::Refused(reason) => Some(Refused { line, reason }),
         }
     }
 

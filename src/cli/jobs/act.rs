@@ -5,14 +5,15 @@ use std::sync::Arc;
 use chrono::Utc;
 use clap::Args;
 
+use crate::catalog::Catalog;
 use crate::cli::error::CliError;
 use crate::cli::view::JobView;
 use crate::cli::{Session, output, pick, table};
 use crate::costs::Usd;
-use crate::engine::{Acted, Desk, SystemClock};
-use crate::jobs::{Catalog, Job, JobId, Retried};
-use crate::logging::{self, Beside};
+use crate::engine::{CommandOutcome, OperatorCommands, SystemClock};
+use crate::jobs::{Job, JobId, RetryKind};
 use crate::store::Store;
+use crate::telemetry::logging::{self, Beside};
 use crate::wiring;
 
 /// Which jobs
@@ -36,14 +37,14 @@ pub struct RetryArgs {
 /// What an order needs.
 struct Counter {
     store: Arc<dyn Store>,
-    desk: Desk,
+    desk: OperatorCommands,
     ids: Vec<JobId>,
 }
 
 impl Counter {
     async fn open(session: &Session, ids: &[String]) -> Result<Self, CliError> {
         let store = wiring::open_store(&session.config).await?;
-        let desk = Desk::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
+        let desk = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
         let ids = pick::jobs(store.as_ref(), ids).await?;
         Ok(Self { store, desk, ids })
     }
@@ -57,10 +58,10 @@ impl Counter {
     }
 
     /// Prints the jobs that it was done to as they are now; those that it could not be done to are said, and make it fail.
-    async fn report(&self, session: &Session, acted: Acted, what: &str) -> Result<(), CliError> {
-        let jobs = self.read(&acted.done).await?;
+    async fn report(&self, session: &Session, acted: CommandOutcome, what: &str) -> Result<(), CliError> {
+        let jobs = self.read(&acted.succeeded).await?;
         let now = Utc::now();
-        for (id, why) in &acted.refused {
+        for (id, why) in &acted.rejected {
             output::note(&format!("{id} was not {what}: {why}"));
         }
         if session.output.is_json() {
@@ -68,7 +69,7 @@ impl Counter {
         } else if !jobs.is_empty() {
             output::write_text(&table::jobs(&jobs, now, session.output.columns()))?;
         }
-        if acted.refused.is_empty() { Ok(()) } else { Err(CliError::Said) }
+        if acted.rejected.is_empty() { Ok(()) } else { Err(CliError::Said) }
     }
 }
 
@@ -124,9 +125,9 @@ pub async fn hide(session: &Session, args: &IdArgs) -> Result<(), CliError> {
         counter.read(&counter.ids).await?.into_iter().filter(|job| job.hidden).map(|job| job.id).collect();
     counter.ids.retain(|id| !hidden.contains(id));
     let mut acted = counter.desk.hide(counter.ids.clone()).await?;
-    acted.refused.extend(hidden.into_iter().map(|id| (id, "it is out of sight already".to_owned())));
-    if !acted.done.is_empty() {
-        let jobs = count(acted.done.len());
+    acted.rejected.extend(hidden.into_iter().map(|id| (id, "it is out of sight already".to_owned())));
+    if !acted.succeeded.is_empty() {
+        let jobs = count(acted.succeeded.len());
         output::note(&format!("out of sight: {jobs}; nothing was deleted, `darkroom jobs unhide` undoes it"));
     }
     counter.report(session, acted, "hidden").await
@@ -151,8 +152,8 @@ fn count(jobs: usize) -> String {
 /// What the new attempts will cost, for the question.
 fn price(jobs: &[Job]) -> String {
     let of = |job: &Job| match job.retry_kind() {
-        Ok(Retried::OldTicket) | Err(_) => Some(Usd::ZERO),
-        Ok(Retried::SameAttempt | Retried::NewAttempt) => Catalog::builtin().estimate(&job.spec).amount,
+        Ok(RetryKind::OldTicket) | Err(_) => Some(Usd::ZERO),
+        Ok(RetryKind::SameAttempt | RetryKind::NewAttempt) => Catalog::builtin().estimate(&job.spec).amount,
     };
     match jobs.iter().filter(|job| !job.simulated).map(of).sum::<Option<Usd>>() {
         Some(amount) => format!("about {}", amount.display()),

@@ -8,9 +8,9 @@ use clap::Args;
 use crate::cli::error::CliError;
 use crate::cli::view::{JobView, failure};
 use crate::cli::{Session, pick, table};
-use crate::console::format;
-use crate::jobs::text::{clean_line, clean_text};
 use crate::jobs::{Attempt, Job, Outcome};
+use crate::text::format;
+use crate::text::{sanitize_line, sanitize_text};
 use crate::wiring;
 
 /// One job with its steps, attempts and costs
@@ -34,28 +34,28 @@ fn text(job: &Job, now: DateTime<Utc>) -> String {
     let mut rows = vec![
         ("id", job.id.to_string()),
         ("status", job.stage_name().to_string()),
-        ("model", clean_line(&job.spec.model, 60)),
+        ("model", sanitize_line(&job.spec.model, 60)),
         ("created", time(job.created_at)),
         ("updated", time(job.updated_at)),
         ("cost", table::cost(job)),
     ];
     if !job.tags.is_empty() {
-        rows.push(("tags", clean_line(&job.tags.join(", "), 200)));
+        rows.push(("tags", sanitize_line(&job.tags.join(", "), 200)));
     }
     for (name, value) in &job.spec.parameters {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        rows.push(("parameter", clean_line(&format!("{name} = {value}"), 200)));
+        rows.push(("parameter", sanitize_line(&format!("{name} = {value}"), 200)));
     }
     if let Some(image) = job.image() {
         let size = format::bytes(image.bytes);
-        rows.push(("picture", clean_line(&image.url, 400)));
+        rows.push(("picture", sanitize_line(&image.url, 400)));
         rows.push(("", format!("{}x{} {}, {size}", image.width, image.height, image.format.as_str())));
     }
     if let Some(failure) = failure(job) {
-        rows.push(("failure", clean_line(&format!("{}: {}", failure.code.as_str(), failure.message), 400)));
+        rows.push(("failure", sanitize_line(&format!("{}: {}", failure.code.as_str(), failure.message), 400)));
     }
     if let Some(hold) = job.hold() {
-        rows.push(("held", clean_line(&hold.line(), 400)));
+        rows.push(("held", sanitize_line(&hold.line(), 400)));
     }
     if let Some(time) = job.not_before {
         rows.push(("not before", self::time(time)));
@@ -64,7 +64,7 @@ fn text(job: &Job, now: DateTime<Utc>) -> String {
     for (name, value) in rows {
         let _ = writeln!(text, "{name:<10}  {value}");
     }
-    let _ = writeln!(text, "\n{}", clean_text(&job.spec.prompt));
+    let _ = writeln!(text, "\n{}", sanitize_text(&job.spec.prompt));
     for attempt in &job.attempts {
         let _ = write!(text, "\n{}", of_attempt(attempt, job.attempts.len(), now));
     }
@@ -82,7 +82,7 @@ fn of_attempt(attempt: &Attempt, total: usize, now: DateTime<Utc>) -> String {
             step.state.as_str().to_owned(),
             format::duration(step.duration(now)),
             if step.tries > 1 { format!("{} tries", step.tries) } else { String::new() },
-            clean_line(step.note.as_deref().unwrap_or_default(), 200),
+            sanitize_line(step.note.as_deref().unwrap_or_default(), 200),
         ]
     });
     if !attempt.steps.is_empty() {
@@ -94,7 +94,7 @@ fn of_attempt(attempt: &Attempt, total: usize, now: DateTime<Utc>) -> String {
     }
     if let Some(Outcome::Failed { failure }) = &attempt.outcome {
         let line = format!("{}: {}", failure.code.as_str(), failure.message);
-        let _ = writeln!(text, "  {}", clean_line(&line, 400));
+        let _ = writeln!(text, "  {}", sanitize_line(&line, 400));
     }
     text
 }

@@ -10,9 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::orders::{Defaults, Given, Line, Order, order};
+use crate::catalog::Catalog;
 use crate::cli::error::CliError;
-use crate::jobs::text::clean_line;
-use crate::jobs::{Catalog, nearest};
+use crate::text::sanitize_line;
+use crate::text::suggest;
 
 /// A line that is no job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,7 +29,7 @@ type Lines = Vec<(u64, Result<Line, String>)>;
 
 /// All orders of the file, and the lines that are none. Errors: the file as a whole cannot be read.
 pub fn read(path: &Path, defaults: &Defaults) -> Result<(Vec<Order>, Vec<Refused>), CliError> {
-    let shown = clean_line(&path.display().to_string(), 200);
+    let shown = sanitize_line(&path.display().to_string(), 200);
     let bytes = bytes(path).map_err(|why| CliError::Failed(format!("{shown} cannot be read: {why}")))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let lines = if is_csv(path, bytes) {
@@ -40,7 +41,7 @@ pub fn read(path: &Path, defaults: &Defaults) -> Result<(Vec<Order>, Vec<Refused
     for (number, line) in lines {
         match line.and_then(|line| order(&line, defaults)) {
             Ok(order) => orders.push(order),
-            Err(reason) => refused.push(Refused { line: number, reason: clean_line(&reason, 1_000) }),
+            Err(reason) => refused.push(Refused { line: number, reason: sanitize_line(&reason, 1_000) }),
         }
     }
     Ok((orders, refused))
@@ -71,7 +72,7 @@ fn json_lines(bytes: &[u8]) -> Lines {
         .filter(|(line, _)| !line.trim_ascii().is_empty())
         .map(|(line, number)| {
             let line = serde_json::from_slice::<Fields>(line)
-                .map_err(|why| format!("is not a JSON object: {}", clean_line(&without_line(&why), 120)))
+                .map_err(|why| format!("is not a JSON object: {}", sanitize_line(&without_line(&why), 120)))
                 .and_then(json_line);
             (number, line)
         })
@@ -113,7 +114,7 @@ fn json_line(Fields(fields): Fields) -> Result<Line, String> {
     let mut seen = BTreeSet::new();
     for (name, value) in fields {
         if !seen.insert(name.clone()) {
-            return Err(format!("names {} twice", clean_line(&name, 60)));
+            return Err(format!("names {} twice", sanitize_line(&name, 60)));
         }
         match (name.as_str(), value) {
             (_, Value::Null) => {}
@@ -130,7 +131,7 @@ fn json_line(Fields(fields): Fields) -> Result<Line, String> {
 
 fn json_count(value: &Value) -> Result<u32, String> {
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-    number.ok_or_else(|| format!("count: {} is not a whole number", clean_line(&value.to_string(), 40)))
+    number.ok_or_else(|| format!("count: {} is not a whole number", sanitize_line(&value.to_string(), 40)))
 }
 
 fn json_tags(value: Value) -> Result<Vec<String>, String> {
@@ -139,7 +140,7 @@ fn json_tags(value: Value) -> Result<Vec<String>, String> {
         Value::Array(values) => {
             let texts = values.into_iter().map(|value| match value {
                 Value::String(text) => Ok(text),
-                other => Err(format!("tags: {} is not text", clean_line(&other.to_string(), 40))),
+                other => Err(format!("tags: {} is not text", sanitize_line(&other.to_string(), 40))),
             });
             texts.collect()
         }
@@ -193,9 +194,9 @@ fn check_columns(columns: &[String]) -> Result<(), String> {
     let known: BTreeSet<&str> = OWN.into_iter().chain(parameters.map(|parameter| parameter.name.as_str())).collect();
     let mut seen = BTreeSet::new();
     for column in columns {
-        let shown = clean_line(column, 60);
+        let shown = sanitize_line(column, 60);
         if !known.contains(column.as_str()) {
-            let meant = nearest(column, known.iter().copied());
+            let meant = suggest(column, known.iter().copied());
             let meant = meant.first().map_or(String::new(), |name| format!("; did you mean '{name}'?"));
             return Err(format!(
                 "the heading (line 1) names a column '{shown}' that no model has{meant} The first line of a CSV file names \
@@ -225,7 +226,7 @@ fn csv_line(columns: &[String], record: &csv::ByteRecord) -> Result<Line, String
             "count" => {
                 let count = cell.trim().parse();
                 line.count =
-                    Some(count.map_err(|_| format!("count: '{}' is not a whole number", clean_line(cell, 40)))?);
+                    Some(count.map_err(|_| format!("count: '{}' is not a whole number", sanitize_line(cell, 40)))?);
             }
             "tags" => line.tags = split_tags(cell),
             name => line.parameters.push((name.to_owned(), Given::Text(cell.to_owned()))),

@@ -16,11 +16,11 @@ use clap::Args;
 use super::error::CliError;
 use super::view::JobView;
 use super::{Session, output, since, start_logging, table};
-use crate::engine::local::Presence;
-use crate::engine::{Desk, SystemClock};
+use crate::engine::local::WorkerLock;
+use crate::engine::{OperatorCommands, SystemClock};
 use crate::jobs::{Job, JobId, StageName};
-use crate::logging::Beside;
 use crate::store::Store;
+use crate::telemetry::logging::Beside;
 use crate::wiring;
 use orders::{Defaults, Line};
 pub use parameters::{given, with_parameters};
@@ -104,18 +104,18 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
     } else if let Some(others) = others {
         output::note(&others);
     }
-    let desk = Desk::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
+    let desk = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
     let acted = desk.submit(plan.into_new_jobs()).await?;
     let waited = if args.wait {
-        wait::until_ended(session, &store, &acted.done, args.timeout).await
+        wait::until_ended(session, &store, &acted.succeeded, args.timeout).await
     } else {
-        if Presence::live(&session.config.data_dir).is_empty() {
+        if WorkerLock::live(&session.config.data_dir).is_empty() {
             output::note("queued; `darkroom` or `darkroom worker --until-idle` works on it");
         }
         Ok(())
     };
     // However the wait ended: whoever ordered these jobs needs their ids.
-    let jobs = match read(store.as_ref(), &acted.done).await {
+    let jobs = match read(store.as_ref(), &acted.succeeded).await {
         Ok(jobs) => jobs,
         Err(why) => return waited.and(Err(why)),
     };
@@ -128,7 +128,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
 
 /// What is said of the jobs that `--wait` finds in the queue: without a worker, the engine that it starts works on them as well.
 async fn others_in_line(session: &Session, store: &dyn Store) -> Result<Option<String>, CliError> {
-    if !Presence::live(&session.config.data_dir).is_empty() {
+    if !WorkerLock::live(&session.config.data_dir).is_empty() {
         return Ok(None);
     }
     let provider = session.config.provider;

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::SubmitArgs;
+use crate::catalog::{Catalog, ImageSource, Model, ParameterKind};
 use crate::cli::error::CliError;
 use crate::config::Config;
 use crate::costs::Estimate;
-use crate::jobs::text::clean_line;
-use crate::jobs::{Catalog, ImageSource, Model, ParameterKind, Spec};
+use crate::jobs::Spec;
+use crate::text::sanitize_line;
 
 /// The most pictures of one line: what is typed with a zero too many stays affordable.
 pub const MOST: u32 = 10_000;
@@ -105,7 +106,7 @@ pub fn order(line: &Line, defaults: &Defaults) -> Result<Order, String> {
     if !problems.is_empty() {
         return Err(problems.join("; "));
     }
-    let tags = defaults.tags.iter().chain(&line.tags).map(|tag| clean_line(tag, 100)).collect();
+    let tags = defaults.tags.iter().chain(&line.tags).map(|tag| sanitize_line(tag, 100)).collect();
     let estimate = catalog.estimate(&spec);
     Ok(Order { spec, tags, count, estimate })
 }
@@ -157,13 +158,13 @@ fn anchor(name: &str, image: &mut Value, here: &Path) -> Result<(), String> {
     };
     let absolute = here.join(&path);
     if !absolute.is_file() {
-        return Err(format!("{name}: there is no file {}", clean_line(&path, 200)));
+        return Err(format!("{name}: there is no file {}", sanitize_line(&path, 200)));
     }
     if !begins_as_a_picture(&absolute) {
-        return Err(format!("{name}: {} is no JPEG, PNG or WebP", clean_line(&path, 200)));
+        return Err(format!("{name}: {} is no JPEG, PNG or WebP", sanitize_line(&path, 200)));
     }
     let text =
-        absolute.to_str().ok_or_else(|| format!("{name}: the path of {} is not text", clean_line(&path, 200)))?;
+        absolute.to_str().ok_or_else(|| format!("{name}: the path of {} is not text", sanitize_line(&path, 200)))?;
     *image = Value::from(text);
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::jobs::{Catalog, Model, Parameter, ParameterKind};
+use crate::catalog::{Catalog, Model, Parameter, ParameterKind};
 
 /// How many models a flag's help names.
 const NAMED: usize = 4;

@@ -8,10 +8,10 @@ use serde::ser::{SerializeStruct, Serializer};
 use super::file::Refused;
 use super::orders::Order;
 use crate::cli::{output, table};
-use crate::console::format;
 use crate::costs::Usd;
 use crate::engine::NewJob;
-use crate::jobs::text::clean_line;
+use crate::text::format;
+use crate::text::sanitize_line;
 
 /// How many refused lines are said one by one.
 const SAID: usize = 20;
@@ -89,8 +89,8 @@ impl Plan {
                 order.count.to_string(),
                 amount(order.estimate.amount),
                 amount(order.estimate.amount.map(|amount| amount.times(u64::from(order.count)))),
-                clean_line(&order.spec.model, 28),
-                format::cut(&clean_line(&order.spec.prompt, 2_000), room),
+                sanitize_line(&order.spec.model, 28),
+                format::cut(&sanitize_line(&order.spec.prompt, 2_000), room),
             ]
         });
         let mut text = table::plain(&["COUNT", "EACH", "TOGETHER", "MODEL", "PROMPT"], &[0, 1, 2], rows);

@@ -12,10 +12,10 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::running::{News, Running};
 use crate::cli::{Session, output};
 use crate::engine::Mode;
-use crate::engine::local::Presence;
-use crate::jobs::text::clean_line;
+use crate::engine::local::WorkerLock;
 use crate::jobs::{Hold, Job, JobId, StageName};
 use crate::store::{Change, Store};
+use crate::text::sanitize_line;
 use crate::wiring::{self, Access};
 
 /// How often all jobs are read again: the watcher is a hint, this is the truth.
@@ -126,7 +126,7 @@ impl<'a> Wait<'a> {
             return Ok(());
         }
         let config = &self.session.config;
-        if Presence::live(&config.data_dir).is_empty() || self.last_moved.elapsed() >= PATIENCE {
+        if WorkerLock::live(&config.data_dir).is_empty() || self.last_moved.elapsed() >= PATIENCE {
             let wired = wiring::open_ports(config, self.store.clone(), Access::Orders).await?;
             self.engine = Some(Running::start(self.session, wired, Mode::Work, None)?);
         }
@@ -171,7 +171,7 @@ impl<'a> Wait<'a> {
     /// What stands beside the bar, cut to the terminal there: what holds a job, else what the jobs do.
     fn message(&self) -> String {
         if let Some(reason) = self.open.values().filter_map(|(_, hold)| hold.as_ref()).min() {
-            return clean_line(&format!("held: {reason}"), 200);
+            return sanitize_line(&format!("held: {reason}"), 200);
         }
         let counted = [StageName::Generating, StageName::Submitting, StageName::Queued].map(|stage| {
             let count = self.open.values().filter(|(seen, _)| *seen == stage).count();

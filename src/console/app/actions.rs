@@ -160,8 +160,8 @@ impl App {
     fn pause(&mut self) {
         match self.status.intake {
             Intake::Open => self.send(Command::PauseIntake),
-            Intake::Paused | Intake::Account(_) => self.send(Command::ResumeIntake),
-            Intake::Observing => self.say(NOTHING, "this console only looks: it starts no jobs"),
+            Intake::Paused | Intake::AccountBlocked(_) => self.send(Command::ResumeIntake),
+            Intake::ReadOnly => self.say(NOTHING, "this console only looks: it starts no jobs"),
         }
     }
 

@@ -179,7 +179,7 @@ impl App {
             Action::Filter => self.board.known() > 1,
             Action::Back => !self.overlays.is_empty() || !self.filter.is_empty() || self.board.marked() > 0,
             Action::Help => self.place() != Place::Help,
-            Action::Pause => self.status.intake != Intake::Observing,
+            Action::Pause => self.status.intake != Intake::ReadOnly,
             _ => true,
         }
     }

@@ -1,9 +1,11 @@
 //! What the engine said, folded into board, status and notices. Must not order anything by itself but what was asked for.
 
 use super::App;
-use crate::console::format;
 use crate::console::message::{Effect, ExitReason};
-use crate::engine::{Acted, Action, Command, Event, Fleet, Intake, Link, NoticeLevel};
+use crate::engine::{
+    Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, NoticeLevel, TemporalStatus,
+};
+use crate::text::format;
 
 impl App {
     pub(super) fn on_event(&mut self, event: Event) {
@@ -15,7 +17,7 @@ impl App {
                 }
                 self.after_jobs();
             }
-            Event::Older { jobs, next } => {
+            Event::Page { jobs, next } => {
                 self.paging.on_older(&jobs, next);
                 for job in jobs {
                     self.board.put(job, false, self.now);
@@ -35,13 +37,13 @@ impl App {
             Event::Costs(costs) => self.status.costs = Some(costs),
             Event::Intake(intake) => self.on_intake(intake),
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
-            Event::Link(link) => self.status.link = Some(link),
-            Event::Fleet(fleet) => self.on_fleet(fleet),
+            Event::Connection(link) => self.status.link = Some(link),
+            Event::Temporal(fleet) => self.on_fleet(fleet),
             Event::Notice(notice) => {
                 self.notices.say(notice, self.now);
                 self.dirty = true;
             }
-            Event::Acted(acted) => self.on_acted(acted),
+            Event::CommandCompleted(acted) => self.on_acted(acted),
             Event::Picture { id, attempt, bytes } => {
                 if let Some(name) = self.saves.remove(&id) {
                     match &bytes {
@@ -51,9 +53,9 @@ impl App {
                 }
                 self.picture.on_bytes(&id, attempt, bytes);
             }
-            Event::PostsInFlight(posts) => self.status.posts = posts,
+            Event::SubmitsInFlight(posts) => self.status.posts = posts,
             // The board has it from the job itself.
-            Event::Ended(_) => {}
+            Event::JobFinished(_) => {}
             Event::Stopped => {
                 if self.leaving {
                     self.effects.push(Effect::Quit(ExitReason::Stopped));
@@ -77,10 +79,10 @@ impl App {
             (_, Intake::Paused) => {
                 Some((NoticeLevel::Warning, "intake paused: no new jobs start; p resumes".to_owned()))
             }
-            (Intake::Paused | Intake::Account(_), Intake::Open) => {
+            (Intake::Paused | Intake::AccountBlocked(_), Intake::Open) => {
                 Some((NoticeLevel::Info, "intake open: jobs start again".to_owned()))
             }
-            (_, Intake::Account(reason)) => {
+            (_, Intake::AccountBlocked(reason)) => {
                 Some((NoticeLevel::Error, format!("the account cannot order, intake paused: {reason} · p resumes")))
             }
             _ => None,
@@ -92,13 +94,14 @@ impl App {
     }
 
     /// Said once for each change; the header says it all the time.
-    fn on_fleet(&mut self, fleet: Fleet) {
-        let was_down = self.status.fleet.as_ref().is_some_and(|old| matches!(old.server, Link::Down { .. }));
+    fn on_fleet(&mut self, fleet: TemporalStatus) {
+        let was_down =
+            self.status.fleet.as_ref().is_some_and(|old| matches!(old.server, ConnectionState::Disconnected { .. }));
         match &fleet.server {
-            Link::Down { reason, .. } if !was_down => {
+            ConnectionState::Disconnected { reason, .. } if !was_down => {
                 self.say(NoticeLevel::Error, format!("Temporal: {reason}; jobs wait until it is back"));
             }
-            Link::Live if was_down => self.say(NoticeLevel::Info, "Temporal is back"),
+            ConnectionState::Connected if was_down => self.say(NoticeLevel::Info, "Temporal is back"),
             _ => {}
         }
         self.status.fleet = Some(fleet);
@@ -119,7 +122,7 @@ impl App {
     /// The engine's queue is full: the order is lost, and whoever gave it must know.
     pub(super) fn on_not_sent(&mut self, command: &Command) {
         match command {
-            Command::LoadOlder { .. } => self.paging.not_sent(),
+            Command::LoadPage { .. } => self.paging.not_sent(),
             Command::LoadPicture(id) => {
                 self.saves.remove(id);
                 let why = "the engine is busy; select the job again".to_owned();
@@ -138,46 +141,46 @@ impl App {
         }
     }
 
-    fn on_acted(&mut self, acted: Acted) {
+    fn on_acted(&mut self, acted: CommandOutcome) {
         let (level, text) = words(&acted);
-        if acted.action == Action::Submitted {
+        if acted.kind == CommandKind::Submitted {
             self.submitted = None;
-            self.select_next = acted.done.first().cloned();
+            self.select_next = acted.succeeded.first().cloned();
             self.after_jobs();
         }
-        if !acted.before.is_empty() && acted.action != Action::Undone {
-            self.undo = Some((acted.action, acted.before));
+        if !acted.previous.is_empty() && acted.kind != CommandKind::Undone {
+            self.undo = Some((acted.kind, acted.previous));
         }
         self.say(level, text);
     }
 }
 
 /// `3 jobs queued again, about $0.12 · u undoes`.
-fn words(acted: &Acted) -> (NoticeLevel, String) {
-    let (done, not_done) = match acted.action {
-        Action::Submitted => ("queued", "queued"),
-        Action::Retried => ("queued again", "retried"),
-        Action::Cancelled => ("cancelled", "cancelled"),
-        Action::Approved => ("approved", "approved"),
-        Action::Hidden => ("hidden", "hidden"),
-        Action::Undone => ("put back", "put back"),
+fn words(acted: &CommandOutcome) -> (NoticeLevel, String) {
+    let (done, not_done) = match acted.kind {
+        CommandKind::Submitted => ("queued", "queued"),
+        CommandKind::Retried => ("queued again", "retried"),
+        CommandKind::Cancelled => ("cancelled", "cancelled"),
+        CommandKind::Approved => ("approved", "approved"),
+        CommandKind::Hidden => ("hidden", "hidden"),
+        CommandKind::Undone => ("put back", "put back"),
     };
     let mut parts = Vec::new();
-    if !acted.done.is_empty() {
+    if !acted.succeeded.is_empty() {
         let cost = acted.estimate.map(|estimate| format!(", about {}", estimate.display())).unwrap_or_default();
-        parts.push(format!("{} {done}{cost}", format::count(acted.done.len(), "job")));
-        if !acted.before.is_empty() && acted.action != Action::Undone {
+        parts.push(format!("{} {done}{cost}", format::count(acted.succeeded.len(), "job")));
+        if !acted.previous.is_empty() && acted.kind != CommandKind::Undone {
             parts.push("u undoes".to_owned());
         }
     }
-    let level = match (acted.done.is_empty(), acted.refused.first()) {
+    let level = match (acted.succeeded.is_empty(), acted.rejected.first()) {
         (false, None) => NoticeLevel::Info,
         (true, None) => {
             parts.push(format!("no job was {not_done}"));
             NoticeLevel::Warning
         }
         (nothing, Some((_, why))) => {
-            parts.push(format!("{} not {not_done}: {why}", format::count(acted.refused.len(), "job")));
+            parts.push(format!("{} not {not_done}: {why}", format::count(acted.rejected.len(), "job")));
             if nothing { NoticeLevel::Error } else { NoticeLevel::Warning }
         }
     };
@@ -192,11 +195,11 @@ mod tests {
     #[test]
     fn an_answer_says_what_was_done_what_it_costs_and_what_was_not() {
         let id = |text: &str| JobId::new(text).unwrap();
-        let mut acted = Acted {
-            action: Action::Retried,
-            done: vec![id("a"), id("b"), id("c")],
-            refused: Vec::new(),
-            before: vec![crate::jobs::Job::new(
+        let mut acted = CommandOutcome {
+            kind: CommandKind::Retried,
+            succeeded: vec![id("a"), id("b"), id("c")],
+            rejected: Vec::new(),
+            previous: vec![crate::jobs::Job::new(
                 id("a"),
                 crate::jobs::Spec::new("m", "p"),
                 true,
@@ -205,7 +208,7 @@ mod tests {
             estimate: Some("0.12".parse().unwrap()),
         };
         assert_eq!(words(&acted).1, "3 jobs queued again, about $0.12 · u undoes");
-        acted.refused.push((id("d"), "it is generating".into()));
+        acted.rejected.push((id("d"), "it is generating".into()));
         assert_eq!(
             words(&acted),
             (
@@ -213,7 +216,7 @@ mod tests {
                 "3 jobs queued again, about $0.12 · u undoes · 1 job not retried: it is generating".into()
             )
         );
-        acted.done.clear();
+        acted.succeeded.clear();
         assert_eq!(words(&acted), (NoticeLevel::Error, "1 job not retried: it is generating".into()));
     }
 }

@@ -39,8 +39,9 @@ use super::panes::steps::StepsPane;
 use super::status::Status;
 use super::text_line::TextLine;
 use super::theme::Theme;
-use crate::engine::{Action, Command, Notice, NoticeLevel};
-use crate::jobs::{Catalog, Job, JobId};
+use crate::catalog::Catalog;
+use crate::engine::{Command, CommandKind, Notice, NoticeLevel};
+use crate::jobs::{Job, JobId};
 use paging::Paging;
 
 /// The console's whole state.
@@ -66,7 +67,7 @@ pub struct App {
     notices: Notices,
     filter: TextLine,
     /// What `u` would put back.
-    undo: Option<(Action, Vec<Job>)>,
+    undo: Option<(CommandKind, Vec<Job>)>,
     /// The form as it was left with Esc.
     draft: Option<Draft>,
     /// The form as it was submitted, until the engine has it.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::{App, NOTHING};
 use crate::console::cost::{self, RetryPrice};
-use crate::console::format;
 use crate::console::keymap::Action;
 use crate::console::message::Effect;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::confirm::Confirm;
 use crate::engine::{Command, NoticeLevel};
 use crate::jobs::{Job, JobId, ObjectName, StageName, StoredImage};
+use crate::text::format;
 
 impl App {
     /// The jobs that an action takes: the marked ones, or else the selected one.

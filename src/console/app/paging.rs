@@ -105,7 +105,7 @@ impl Paging {
             return None;
         }
         self.asked = Some(search.map_or(Question::Everything, |text| Question::Containing(text.to_owned())));
-        Some(Command::LoadOlder { before: cursor.before.clone(), limit: PAGE, search: search.map(str::to_owned) })
+        Some(Command::LoadPage { before: cursor.before.clone(), limit: PAGE, search: search.map(str::to_owned) })
     }
 }
 
@@ -143,12 +143,10 @@ mod tests {
     #[test]
     fn pages_follow_each_other_and_one_question_is_open_at_most() {
         let mut paging = Paging::default();
-        assert!(matches!(paging.next(None), Some(Command::LoadOlder { before: None, .. })));
+        assert!(matches!(paging.next(None), Some(Command::LoadPage { before: None, .. })));
         assert_eq!(paging.next(None), None, "the first is not answered yet");
         paging.on_older(&page(9), Some(place(8)));
-        let Some(Command::LoadOlder { before: Some((at, _)), .. }) = paging.next(None) else {
-            panic!("no second page")
-        };
+        let Some(Command::LoadPage { before: Some((at, _)), .. }) = paging.next(None) else { panic!("no second page") };
         assert_eq!(at.timestamp(), 8);
         paging.on_older(&page(7), None);
         assert_eq!(paging.next(None), None, "there is nothing behind the end");
@@ -164,7 +162,7 @@ mod tests {
         paging.found = Some(("whale".into(), Cursor::default()));
         paging.on_older(&page(5), None);
         let next = paging.next(Some("whale"));
-        assert!(matches!(next, Some(Command::LoadOlder { before: None, .. })), "{next:?}");
+        assert!(matches!(next, Some(Command::LoadPage { before: None, .. })), "{next:?}");
     }
 
     #[test]
@@ -172,14 +170,14 @@ mod tests {
         let mut paging = Paging::default();
         paging.next(None);
         paging.on_older(&page(9), Some(place(8)));
-        let Some(Command::LoadOlder { before, .. }) = paging.next(Some("whale")) else { panic!("no search") };
+        let Some(Command::LoadPage { before, .. }) = paging.next(Some("whale")) else { panic!("no search") };
         assert_eq!(before, Some(place(8)), "what is known is not searched again");
         paging.on_older(&[], Some(place(3)));
         assert_eq!(paging.next(Some("whale")), None);
         assert_eq!(paging.halted_at(Some("whale")).map(|at| at.timestamp()), Some(3));
         assert_eq!(paging.halted_at(Some("fox")), None);
         paging.go_on();
-        let Some(Command::LoadOlder { before, .. }) = paging.next(Some("whale")) else { panic!("it does not go on") };
+        let Some(Command::LoadPage { before, .. }) = paging.next(Some("whale")) else { panic!("it does not go on") };
         assert_eq!(before, Some(place(3)));
         paging.on_older(&[], None);
         assert_eq!((paging.next(Some("whale")), paging.halted_at(Some("whale"))), (None, None));

@@ -160,13 +160,14 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::jobs::{Billed, Failure, FailureCode, JobId, Spec};
+    use crate::jobs::{BillingStatus, Failure, FailureCode, JobId, Spec};
 
     fn failed() -> Job {
         let mut job =
             Job::new(JobId::new("Abc1").unwrap(), Spec::new("flux-dev", "Glass FROG"), true, DateTime::UNIX_EPOCH);
         job.tags = vec!["Zoo".into()];
-        let failure = Failure::job(FailureCode::ContentModerated, "withheld", Billed::Unknown, DateTime::UNIX_EPOCH);
+        let failure =
+            Failure::new(FailureCode::ContentModerated, "withheld", BillingStatus::Unknown, DateTime::UNIX_EPOCH);
         job.reject(failure, DateTime::UNIX_EPOCH).unwrap();
         job
     }

@@ -7,10 +7,10 @@ use ratatui::widgets::{Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
 use super::centred;
-use crate::console::format;
 use crate::console::frame as screen;
 use crate::console::keymap::{self, Group, Place};
 use crate::console::theme::Theme;
+use crate::text::format;
 
 /// The help and how far it is scrolled.
 #[derive(Debug)]

@@ -6,11 +6,14 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use crate::catalog::Catalog;
 use crate::console::panes::steps::{self, StepsView};
 use crate::console::theme::Theme;
-use crate::console::{cost, format, frame as screen};
+use crate::console::{cost, frame as screen};
 use crate::engine::Progress;
-use crate::jobs::{Attempt, Billed, Catalog, Job, Stage, text};
+use crate::jobs::{Attempt, BillingStatus, Job, Stage};
+use crate::text;
+use crate::text::format;
 
 /// The screen of the selected job and how far it is scrolled.
 #[derive(Debug, Default)]
@@ -82,9 +85,9 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
         Stage::Failed { failure } => {
             say("why", &format!("{}: {}", failure.code.as_str(), clean(&failure.message)), theme.bad);
             let billed = match failure.billed {
-                Billed::No => "not billed",
-                Billed::Yes => "billed",
-                Billed::Unknown => "nobody knows whether it is billed",
+                BillingStatus::No => "not billed",
+                BillingStatus::Yes => "billed",
+                BillingStatus::Unknown => "nobody knows whether it is billed",
             };
             say("bill", billed, theme.text);
         }
@@ -94,7 +97,7 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
     if let Some(until) = job.not_before.filter(|until| *until > view.now) {
         say("waits", &format!("{}, until {}", format::age(until - view.now), stamp(until)), theme.warning);
     }
-    for (index, paragraph) in text::clean_text(&job.spec.prompt).lines().take(200).enumerate() {
+    for (index, paragraph) in text::sanitize_text(&job.spec.prompt).lines().take(200).enumerate() {
         say(if index == 0 { "prompt" } else { "" }, paragraph, theme.text);
     }
     say("model", &clean(&job.spec.model), theme.text);
@@ -103,7 +106,7 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
             serde_json::Value::String(text) => clean(text),
             other => clean(&other.to_string()),
         };
-        say("", &format!("{} = {}", text::clean_line(name, 40), format::cut(&value, 160)), theme.dim);
+        say("", &format!("{} = {}", text::sanitize_line(name, 40), format::cut(&value, 160)), theme.dim);
     }
     let basis = job.cost_basis().map(|basis| format!(", {}", basis.as_str())).unwrap_or_default();
     say("cost", &format!("{}{basis}", cost::cell(job, view.catalog)), theme.text);
@@ -148,5 +151,5 @@ fn stamp(at: DateTime<Utc>) -> String {
 }
 
 fn clean(words: &str) -> String {
-    text::clean_line(words, 2_000)
+    text::sanitize_line(words, 2_000)
 }

@@ -9,11 +9,11 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
 use super::centred;
-use crate::console::format;
 use crate::console::frame as screen;
 use crate::console::keymap::{self, Action, Binding, Group, Place};
 use crate::console::text_line::TextLine;
 use crate::console::theme::Theme;
+use crate::text::format;
 
 /// The palette: what was typed, and which of the found actions is chosen.
 pub struct Palette {

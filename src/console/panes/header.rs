@@ -9,12 +9,12 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::format;
 use crate::console::money::{CapUse, caps};
 use crate::console::status::Status;
 use crate::console::theme::Theme;
-use crate::engine::{Fleet, Intake, Link};
-use crate::jobs::text;
+use crate::engine::{ConnectionState, Intake, TemporalStatus};
+use crate::text;
+use crate::text::format;
 
 /// What the header is drawn from.
 pub struct HeaderView<'a> {
@@ -98,7 +98,7 @@ fn line(view: &HeaderView<'_>, width: usize) -> Line<'static> {
 
 fn left_parts(view: &HeaderView<'_>) -> Vec<Part> {
     let theme = view.theme;
-    let (context, adapters) = (text::clean_line(view.context, 40), text::clean_line(view.adapters, 60));
+    let (context, adapters) = (text::sanitize_line(view.context, 40), text::sanitize_line(view.adapters, 60));
     let dot = theme.symbol(" · ", " - ");
     let adapters = if theme.ascii { adapters.replace('·', "-") } else { adapters };
     let mut parts = vec![
@@ -123,8 +123,8 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
                 [(41, format!("{pause} paused, p resumes")), (0, format!("{pause} paused"))],
             ));
         }
-        Intake::Account(reason) => {
-            let reason = text::clean_line(reason, 60);
+        Intake::AccountBlocked(reason) => {
+            let reason = text::sanitize_line(reason, 60);
             let cross = theme.symbol("✗", "x");
             let forms = [
                 (20, format!("{cross} account: {reason}, p resumes")),
@@ -133,12 +133,12 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
             ];
             parts.push(Part::new(theme.bad, forms));
         }
-        Intake::Observing => {
+        Intake::ReadOnly => {
             parts.push(Part::new(theme.warning, [(40, "only looking".into()), (0, "looking".into())]));
         }
     }
     if let Some((used, total)) = status.slots
-        && status.intake != Intake::Observing
+        && status.intake != Intake::ReadOnly
     {
         let forms = [(30, format!("slots {used}/{total}")), (50, format!("{used}/{total}")), (0, String::new())];
         parts.push(Part::new(theme.text, forms));
@@ -152,11 +152,11 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
 }
 
 /// Who works, where jobs run on a fleet: nobody at all is as loud as no line.
-fn workers(fleet: &Fleet, view: &HeaderView<'_>) -> Part {
+fn workers(fleet: &TemporalStatus, view: &HeaderView<'_>) -> Part {
     let theme = view.theme;
-    if let Link::Down { since, reason } = &fleet.server {
+    if let ConnectionState::Disconnected { since, reason } = &fleet.server {
         let (old, ring) = (format::age(view.now - *since), theme.symbol("○", "!"));
-        let reason = text::clean_line(reason, 60);
+        let reason = text::sanitize_line(reason, 60);
         let forms = [
             (21, format!("{ring} Temporal down {old}: {reason}")),
             (45, format!("{ring} Temporal down {old}")),
@@ -220,14 +220,14 @@ fn link(view: &HeaderView<'_>) -> Part {
     }
     match &status.link {
         None => Part::new(theme.dim, [(44, "connecting".into()), (0, theme.symbol("◌", "o").into())]),
-        Some(Link::Live) => {
+        Some(ConnectionState::Connected) => {
             let dot = theme.symbol("●", "*");
             Part::new(theme.good, [(44, format!("{dot} live")), (0, dot.to_owned())])
         }
-        Some(Link::Down { since, reason }) => {
+        Some(ConnectionState::Disconnected { since, reason }) => {
             let old = format::age(view.now - *since);
             let ring = theme.symbol("○", "!");
-            let reason = text::clean_line(reason, 50);
+            let reason = text::sanitize_line(reason, 50);
             let forms = [
                 (21, format!("{ring} down, data {old} old: {reason}")),
                 (32, format!("{ring} down, data {old} old")),
@@ -247,8 +247,11 @@ mod tests {
     fn status() -> Status {
         Status {
             slots: Some((124, 240)),
-            intake: Intake::Account("the key was refused by the provider, status 403".into()),
-            link: Some(Link::Down { since: DateTime::UNIX_EPOCH, reason: "connection refused by the store".into() }),
+            intake: Intake::AccountBlocked("the key was refused by the provider, status 403".into()),
+            link: Some(ConnectionState::Disconnected {
+                since: DateTime::UNIX_EPOCH,
+                reason: "connection refused by the store".into(),
+            }),
             ..Status::default()
         }
     }
@@ -277,8 +280,8 @@ mod tests {
     #[test]
     fn a_fleet_is_told_and_one_without_workers_or_server_is_loud() {
         let theme = Theme::dark();
-        let shown = |fleet: Fleet| {
-            let status = Status { fleet: Some(fleet), link: Some(Link::Live), ..Status::default() };
+        let shown = |fleet: TemporalStatus| {
+            let status = Status { fleet: Some(fleet), link: Some(ConnectionState::Connected), ..Status::default() };
             let now = DateTime::UNIX_EPOCH + chrono::Duration::seconds(90);
             let view = HeaderView {
                 context: "default",
@@ -291,12 +294,15 @@ mod tests {
             let fleet = status.fleet.as_ref().map(|fleet| workers(fleet, &view).style);
             (line(&view, 160).to_string(), fleet)
         };
-        let (text, style) = shown(Fleet { workers: 3, backlog: 12, server: Link::Live });
+        let (text, style) = shown(TemporalStatus { workers: 3, backlog: 12, server: ConnectionState::Connected });
         assert!(text.contains("3 workers, 12 waiting") && style == Some(theme.text), "{text}");
-        let (text, style) = shown(Fleet { workers: 0, backlog: 0, server: Link::Live });
+        let (text, style) = shown(TemporalStatus { workers: 0, backlog: 0, server: ConnectionState::Connected });
         assert!(text.contains("0 workers") && style == Some(theme.bad), "{text}");
-        let server = Link::Down { since: DateTime::UNIX_EPOCH, reason: "localhost:7233 does not answer".into() };
-        let (text, style) = shown(Fleet { workers: 3, backlog: 0, server });
+        let server = ConnectionState::Disconnected {
+            since: DateTime::UNIX_EPOCH,
+            reason: "localhost:7233 does not answer".into(),
+        };
+        let (text, style) = shown(TemporalStatus { workers: 3, backlog: 0, server });
         assert!(text.contains("Temporal down 1m") && style == Some(theme.bad), "{text}");
     }
 

@@ -6,11 +6,11 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::format;
 use crate::console::frame as screen;
 use crate::console::theme::Theme;
 use crate::engine::{Notice, NoticeLevel};
-use crate::jobs::text;
+use crate::text;
+use crate::text::format;
 
 /// Draws one notice over the line and, where it is long, those above it; `more` others are not told yet.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, notice: &Notice, more: usize, theme: &Theme) {
@@ -21,7 +21,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, notice: &Notice, more: usize, the
     };
     let width = usize::from(area.width);
     let rest = if more == 0 { String::new() } else { format!("  +{more}, Esc next ") };
-    let said = text::clean_line(&notice.text, 400);
+    let said = text::sanitize_line(&notice.text, 400);
     let mut words = screen::wrap(&said, width.saturating_sub(3));
     if words.len() > MOST {
         words.truncate(MOST);

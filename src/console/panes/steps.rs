@@ -7,11 +7,12 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::format;
 use crate::console::frame as screen;
 use crate::console::theme::Theme;
 use crate::engine::Progress;
-use crate::jobs::{Attempt, Job, JobId, Outcome, Stage, Step, StepName, StepState, text};
+use crate::jobs::{Attempt, Job, JobId, Outcome, Stage, Step, StepName, StepState};
+use crate::text;
+use crate::text::format;
 
 /// Which attempt is looked at.
 #[derive(Debug, Default)]
@@ -166,13 +167,13 @@ fn step_lines(
             spans.push(Span::styled(percent, style));
         }
         // The provider's word is of little weight: only where there is room for it.
-        let status = text::clean_line(&progress.status, 60);
+        let status = text::sanitize_line(&progress.status, 60);
         if !status.eq_ignore_ascii_case(step.name.as_str()) && status.width() + 12 <= room {
             said.push(status.to_lowercase());
         }
     }
     if let Some(words) = failure.or_else(|| step.note.clone()) {
-        said.push(text::clean_line(&words, 300));
+        said.push(text::sanitize_line(&words, 300));
     }
     said.retain(|words| !words.is_empty());
     let said = said.join(", ");

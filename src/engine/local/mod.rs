@@ -3,26 +3,26 @@
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::dispatch::{self, Bench, RunError, Runner};
-pub use super::dispatch::{EngineEnd, EngineHandle, Presence, PresenceError};
-use super::effects::{Effects, Ran};
+use super::scheduler::{self, Bench, RunError, Runner};
+pub use super::scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
+use super::workflow::{JobWorkflow, Ran};
 use super::{Ports, Settings};
 use crate::jobs::{Job, WorkerId};
 
 /// Starts an engine in this process.
-pub fn start(ports: Ports, settings: Settings, presence: Presence) -> EngineHandle {
-    dispatch::start(ports, settings, presence, Local::new)
+pub fn start(ports: Ports, settings: Settings, presence: WorkerLock) -> EngineHandle {
+    scheduler::start(ports, settings, presence, Local::new)
 }
 
 struct Local {
-    effects: Effects,
+    effects: JobWorkflow,
     worker: WorkerId,
 }
 
 impl Local {
     fn new(bench: Bench) -> Self {
         let worker = bench.presence.worker().clone();
-        Self { effects: Effects::new(bench.ports, bench.settings, worker.clone(), bench.observer), worker }
+        Self { effects: JobWorkflow::new(bench.ports, bench.settings, worker.clone(), bench.observer), worker }
     }
 }
 

@@ -11,15 +11,15 @@ use tokio::sync::watch;
 use super::hands::{Again, Hands};
 use super::payloads::{Heartbeat, Pickup, Report, Task};
 use super::policy;
-use crate::engine::effects::{Looks, Observer};
-use crate::engine::{Ports, Presence, Settings};
+use crate::engine::workflow::{Looks, Observer};
+use crate::engine::{Ports, Settings, WorkerLock};
 
 /// The activities of one worker.
 pub struct Activities(Arc<Hands>);
 
 impl Activities {
     /// The activities of the worker of that presence.
-    pub fn new(ports: Ports, settings: Settings, presence: Arc<Presence>, observer: Arc<dyn Observer>) -> Self {
+    pub fn new(ports: Ports, settings: Settings, presence: Arc<WorkerLock>, observer: Arc<dyn Observer>) -> Self {
         Self(Arc::new(Hands::new(ports, settings, presence, observer, String::new())))
     }
 

@@ -14,7 +14,7 @@ use temporalio_common::protos::temporal::api::workflowservice::v1::{
 
 use super::options::{TASK_QUEUE, TemporalOptions};
 use super::workflow::ImageGeneration;
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// A worker that has not asked for work for so long is gone: each asks anew at least once a minute.
 const GONE: Duration = Duration::from_secs(75);
@@ -69,7 +69,7 @@ pub(super) async fn open_workflows(client: &Client) -> Result<i64, Status> {
 pub(super) async fn wake_all(client: &Client) -> Result<(), String> {
     let mut open = client.list_workflows(open_query(), WorkflowListOptions::default());
     while let Some(workflow) = open.next().await {
-        let workflow = workflow.map_err(|error| clean_line(&error.to_string(), 160))?;
+        let workflow = workflow.map_err(|error| sanitize_line(&error.to_string(), 160))?;
         let handle = client.get_workflow_handle::<ImageGeneration>(workflow.id());
         // One that has ended meanwhile needs no word.
         if let Err(error) = handle.signal(ImageGeneration::retry, (), WorkflowSignalOptions::default()).await {
@@ -89,7 +89,7 @@ fn open_query() -> String {
 
 /// One clean line on what the server, or the way to it, answered.
 pub(super) fn words(status: &Status) -> String {
-    clean_line(&format!("{:?}: {}", status.code(), status.message()), 160)
+    sanitize_line(&format!("{:?}: {}", status.code(), status.message()), 160)
 }
 
 /// Looks once whether the server answers and somebody works: one clean line either way.

@@ -17,11 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::payloads::{Next, Pickup, Report, Task};
 use super::policy;
-use crate::engine::dispatch::{Hint, Presence, record};
-use crate::engine::effects::{EffectError, Effects, Looks, Observer, Ran, Waited};
-use crate::engine::{Desk, Ports, Settings};
+use crate::engine::scheduler::{Hint, WorkerLock, record};
+use crate::engine::workflow::{JobWorkflow, Looks, Observer, Ran, Waited, WorkflowError};
+use crate::engine::{OperatorCommands, Ports, Settings};
 use crate::jobs::{IllegalTransition, Job, JobId, StageName};
-use crate::provider::Sample;
+use crate::provider::ResultLink;
 use crate::store::StoreError;
 
 /// How many changes wait for an activity that is slow to hear.
@@ -29,13 +29,13 @@ const HINTS: usize = 64;
 
 /// The hands of one worker process.
 pub(super) struct Hands {
-    effects: Effects,
+    effects: JobWorkflow,
     ports: Ports,
-    desk: Desk,
+    desk: OperatorCommands,
     simulated: bool,
     /// The mark of the store; see [`Task::store`].
     store: String,
-    presence: Arc<Presence>,
+    presence: Arc<WorkerLock>,
     /// Orders that are being sent, or whose answer is being saved.
     orders: AtomicUsize,
     moved: broadcast::Sender<Arc<Job>>,
@@ -81,14 +81,14 @@ impl Hands {
     pub(super) fn new(
         ports: Ports,
         settings: Settings,
-        presence: Arc<Presence>,
+        presence: Arc<WorkerLock>,
         observer: Arc<dyn Observer>,
         store: String,
     ) -> Self {
         let simulated = settings.simulated;
         Self {
-            desk: Desk::new(ports.store.clone(), ports.clock.clone(), simulated),
-            effects: Effects::of_a_fleet(ports.clone(), settings, presence.worker().clone(), observer),
+            desk: OperatorCommands::new(ports.store.clone(), ports.clock.clone(), simulated),
+            effects: JobWorkflow::of_a_fleet(ports.clone(), settings, presence.worker().clone(), observer),
             ports,
             simulated,
             store,
@@ -168,12 +168,12 @@ impl Hands {
     }
 
     /// What an effect came to: whoever lost a race tells what is there now.
-    async fn told(&self, job: &Job, result: Result<(), EffectError>) -> Result<Report, Again> {
+    async fn told(&self, job: &Job, result: Result<(), WorkflowError>) -> Result<Report, Again> {
         match result {
             Ok(()) => Ok(Report::of(job, self.now())),
-            Err(EffectError::Lost) => self.look(&job.id).await,
-            Err(EffectError::Store(error)) => Err(Again::Store(error)),
-            Err(EffectError::Illegal(illegal)) => Err(Again::Illegal(illegal)),
+            Err(WorkflowError::Lost) => self.look(&job.id).await,
+            Err(WorkflowError::Store(error)) => Err(Again::Store(error)),
+            Err(WorkflowError::Illegal(illegal)) => Err(Again::Illegal(illegal)),
         }
     }
 
@@ -240,7 +240,7 @@ impl Hands {
                 let next = Next::Store { sample: sample.url, charged };
                 Ok(Report { next, ..Report::of(&job, self.now()) })
             }
-            Ok(Waited::Ended | Waited::PutOff) => Ok(Report::of(&job, self.now())),
+            Ok(Waited::Finished | Waited::PutOff) => Ok(Report::of(&job, self.now())),
             Ok(Waited::Stopped) => Err(Again::Leaving),
             Err(error) => self.told(&job, Err(error)).await,
         }
@@ -275,7 +275,7 @@ impl Hands {
             return Ok(Report::of(&job, self.now()));
         }
         let leaving = self.leaving.borrow().clone();
-        let sample = Sample { url: pickup.sample.clone() };
+        let sample = ResultLink { url: pickup.sample.clone() };
         match self.effects.collect(&mut job, sample, pickup.charged, &leaving).await {
             Ok(Ran::Stopped) => Err(Again::Leaving),
             Ok(_) => Ok(Report::of(&job, self.now())),

@@ -14,7 +14,7 @@ use super::fleet::{self, words};
 use super::hands::Hands;
 use super::options::TemporalOptions;
 use super::worker::{self, Running};
-use crate::engine::{Event, Fleet, Link, backoff};
+use crate::engine::{ConnectionState, Event, TemporalStatus, backoff};
 
 /// How often the task queue is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
@@ -42,7 +42,7 @@ pub(super) struct Keeper {
     pub(super) client: watch::Sender<Option<Client>>,
     pub(super) facts: mpsc::Sender<Event>,
     /// What was told last.
-    pub(super) fleet: Option<Fleet>,
+    pub(super) fleet: Option<TemporalStatus>,
 }
 
 impl Keeper {
@@ -134,7 +134,11 @@ impl Keeper {
                 if self.is_down() {
                     tracing::info!("the Temporal server at {} can be used again", self.options.address);
                 }
-                let fleet = Fleet { workers: queue.workers, backlog: queue.backlog, server: Link::Live };
+                let fleet = TemporalStatus {
+                    workers: queue.workers,
+                    backlog: queue.backlog,
+                    server: ConnectionState::Connected,
+                };
                 self.say(fleet).await;
             }
             Ok(Err(status)) => self.down(&words(&status)).await,
@@ -143,26 +147,27 @@ impl Keeper {
     }
 
     async fn down(&mut self, reason: &str) {
-        let since = if let Some(Link::Down { since, .. }) = self.fleet.as_ref().map(|fleet| &fleet.server) {
-            *since
-        } else {
-            tracing::error!("the Temporal server at {} cannot be used: {reason}", self.options.address);
-            Utc::now()
-        };
+        let since =
+            if let Some(ConnectionState::Disconnected { since, .. }) = self.fleet.as_ref().map(|fleet| &fleet.server) {
+                *since
+            } else {
+                tracing::error!("the Temporal server at {} cannot be used: {reason}", self.options.address);
+                Utc::now()
+            };
         let reason = format!("{}: {reason}", self.options.address);
         let (workers, backlog) = self.fleet.as_ref().map_or((0, 0), |fleet| (fleet.workers, fleet.backlog));
-        self.say(Fleet { workers, backlog, server: Link::Down { since, reason } }).await;
+        self.say(TemporalStatus { workers, backlog, server: ConnectionState::Disconnected { since, reason } }).await;
     }
 
     fn is_down(&self) -> bool {
-        matches!(&self.fleet, Some(Fleet { server: Link::Down { .. }, .. }))
+        matches!(&self.fleet, Some(TemporalStatus { server: ConnectionState::Disconnected { .. }, .. }))
     }
 
-    async fn say(&mut self, fleet: Fleet) {
+    async fn say(&mut self, fleet: TemporalStatus) {
         if self.fleet.as_ref() != Some(&fleet) {
             self.fleet = Some(fleet.clone());
             // A reader that is gone needs no answer.
-            let _ = self.facts.send(Event::Fleet(fleet)).await;
+            let _ = self.facts.send(Event::Temporal(fleet)).await;
         }
     }
 }

@@ -31,10 +31,10 @@ pub use activities::Activities;
 pub use fleet::probe;
 pub use options::{InvalidProfile, TASK_QUEUE, TemporalOptions};
 
-use super::dispatch::{self, EngineHandle, Presence};
+use super::scheduler::{self, EngineHandle, WorkerLock};
 use super::{Ports, Settings};
 
 /// Starts an engine whose jobs run as workflows. The server need not be there yet.
-pub fn start(ports: Ports, settings: Settings, presence: Presence, options: TemporalOptions) -> EngineHandle {
-    dispatch::start(ports, settings, presence, |bench| runner::Workflows::new(bench, options))
+pub fn start(ports: Ports, settings: Settings, presence: WorkerLock, options: TemporalOptions) -> EngineHandle {
+    scheduler::start(ports, settings, presence, |bench| runner::Workflows::new(bench, options))
 }

@@ -8,7 +8,7 @@ use temporalio_client::envconfig::{ConfigError, LoadClientConfigProfileOptions};
 use temporalio_common::envconfig::load_client_config_profile;
 
 use super::policy;
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// The task queue that workflows and workers share.
 pub const TASK_QUEUE: &str = "image-generation-queue";
@@ -47,7 +47,7 @@ impl TemporalOptions {
         connection.connect_timeout = Some(CONNECT);
         let host = connection.target.host_str().unwrap_or_default();
         let port = connection.target.port_or_known_default();
-        let address = clean_line(&port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")), 80);
+        let address = sanitize_line(&port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")), 80);
         Ok(Self { connection, namespace, address, heartbeat: policy::HEARTBEAT, rate: None, store: String::new() })
     }
 }
@@ -58,7 +58,7 @@ fn line(error: &ConfigError) -> String {
         ConfigError::LoadError(source) if source.downcast_ref::<std::io::Error>().is_none() => {
             "the profile file cannot be understood (it is not shown, it may hold a key)".to_owned()
         }
-        other => clean_line(&other.to_string(), 200),
+        other => sanitize_line(&other.to_string(), 200),
     }
 }
 

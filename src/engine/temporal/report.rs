@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::payloads::{Next, Report};
-use crate::jobs::text::clean_line;
 use crate::jobs::{Hold, Job, JobId, Stage, StageName, StepState};
+use crate::text::sanitize_line;
 
 /// The status of a job that there is no document of.
 const GONE: &str = "gone";
@@ -16,15 +16,15 @@ impl Report {
         Self {
             status: job.stage_name().to_string(),
             attempt: job.attempt_number(),
-            model: clean_line(&job.spec.model, 80),
+            model: sanitize_line(&job.spec.model, 80),
             next: next(job, now),
             ticket: attempt
                 .and_then(|attempt| attempt.receipt.as_ref())
-                .map(|receipt| clean_line(&receipt.ticket.id, 80)),
+                .map(|receipt| sanitize_line(&receipt.ticket.id, 80)),
             cost_usd: job.cost(),
             note: note(job),
             image_url: match &job.stage {
-                Stage::Done { image } | Stage::Approved { image } => Some(clean_line(&image.url, 300)),
+                Stage::Done { image } | Stage::Approved { image } => Some(sanitize_line(&image.url, 300)),
                 _ => None,
             },
             steps: steps(job, now),
@@ -38,7 +38,7 @@ impl Report {
 
     /// That the document cannot be read: it is left as it is, and another run begins when somebody has mended it.
     pub(super) fn unreadable(reason: &str) -> Self {
-        Self::closed("unreadable", clean_line(reason, 200))
+        Self::closed("unreadable", sanitize_line(reason, 200))
     }
 
     /// Whether there was no such document.
@@ -86,8 +86,10 @@ pub(super) fn rests(job: &Job, now: DateTime<Utc>) -> bool {
 
 fn note(job: &Job) -> Option<String> {
     match &job.stage {
-        Stage::Queued { hold } => hold.as_ref().map(|hold| format!("held: {}", clean_line(&hold.line(), 200))),
-        Stage::Failed { failure } => Some(format!("{}: {}", failure.code.as_str(), clean_line(&failure.message, 300))),
+        Stage::Queued { hold } => hold.as_ref().map(|hold| format!("held: {}", sanitize_line(&hold.line(), 200))),
+        Stage::Failed { failure } => {
+            Some(format!("{}: {}", failure.code.as_str(), sanitize_line(&failure.message, 300)))
+        }
         _ => None,
     }
 }
@@ -98,7 +100,7 @@ fn steps(job: &Job, now: DateTime<Utc>) -> Vec<String> {
     let line = |step: &crate::jobs::Step| {
         let seconds = step.duration(now).num_milliseconds() as f64 / 1_000.0;
         let tries = if step.tries > 1 { format!(" after {} tries", step.tries) } else { String::new() };
-        let note = step.note.as_ref().map_or(String::new(), |note| format!(": {}", clean_line(note, 120)));
+        let note = step.note.as_ref().map_or(String::new(), |note| format!(": {}", sanitize_line(note, 120)));
         match step.state {
             StepState::Running => format!("{} running{tries}{note}", step.name.as_str()),
             state => format!("{} {} in {seconds:.1} s{tries}{note}", step.name.as_str(), state.as_str()),

@@ -24,11 +24,11 @@ use super::options::{TASK_QUEUE, TemporalOptions};
 use super::payloads::{Order, VERSION};
 use super::report::{is_held_by_account, rests};
 use super::workflow::ImageGeneration;
-use crate::engine::dispatch::{Bench, Hint, RunError, Runner};
-use crate::engine::effects::{EffectError, Observer, Ran};
+use crate::engine::scheduler::{Bench, Hint, RunError, Runner};
+use crate::engine::workflow::{Observer, Ran, WorkflowError};
 use crate::engine::{Mode, Ports};
-use crate::jobs::text::clean_line;
 use crate::jobs::{Hold, Job, JobId, StageName, sha256_hex};
+use crate::text::sanitize_line;
 
 /// A hint that a job rests may be lost; this look is not.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -115,20 +115,20 @@ impl Workflows {
             heartbeat_seconds: self.options.heartbeat.as_secs().max(1),
             store: self.options.store.clone(),
         };
-        let prompt = clean_line(&job.spec.prompt, 80);
+        let prompt = sanitize_line(&job.spec.prompt, 80);
         let mut memo = MemoValues::new();
-        memo.insert("model", clean_line(&job.spec.model, 80)).insert("prompt", prompt.clone());
+        memo.insert("model", sanitize_line(&job.spec.model, 80)).insert("prompt", prompt.clone());
         memo.insert("simulated", job.simulated);
         let options = WorkflowStartOptions::new(TASK_QUEUE, workflow_id(&job.id))
             .id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicate)
             .id_conflict_policy(WorkflowIdConflictPolicy::Fail)
             .memo(memo)
-            .static_summary(format!("{} · {prompt}", clean_line(&job.spec.model, 80)))
+            .static_summary(format!("{} · {prompt}", sanitize_line(&job.spec.model, 80)))
             .build();
         client.start_workflow(ImageGeneration::run, order, options).await.map_err(|error| match error {
             WorkflowStartError::AlreadyStarted { .. } => Begun::Before,
             WorkflowStartError::Rpc(status) => Begun::Not(server(&status)),
-            other => Begun::Not(RunError::Broken(clean_line(&other.to_string(), 200))),
+            other => Begun::Not(RunError::Broken(sanitize_line(&other.to_string(), 200))),
         })
     }
 
@@ -170,7 +170,7 @@ impl Workflows {
                 _ = look.tick() => match self.ports.store.get(&job.id).await {
                     Ok(Some(now)) if self.is_over(&now) => return Ok(Ran::PutOff),
                     Ok(_) => {}
-                    Err(error) => return Err(EffectError::from(error).into()),
+                    Err(error) => return Err(WorkflowError::from(error).into()),
                 },
             }
         };
@@ -178,7 +178,7 @@ impl Workflows {
             // A worker that looked for the document elsewhere: not in a circle.
             Ok(report) if report.is_gone() => Ok(Ran::Elsewhere),
             Ok(_) | Err(WorkflowGetResultError::Cancelled { .. } | WorkflowGetResultError::ContinuedAsNew) => {
-                Ok(Ran::Ended)
+                Ok(Ran::Finished)
             }
             Err(WorkflowGetResultError::Failed(why)) => self.failed(job, &why.to_string()).await,
             // An operator of the server ended it: its document decides whether another begins, but not in a circle.
@@ -188,7 +188,7 @@ impl Workflows {
                 | WorkflowGetResultError::NotFound(_),
             ) => Ok(Ran::Elsewhere),
             Err(WorkflowGetResultError::Rpc(status)) => Err(server(&status)),
-            Err(other) => Err(RunError::Server(clean_line(&other.to_string(), 200))),
+            Err(other) => Err(RunError::Server(sanitize_line(&other.to_string(), 200))),
         }
     }
 
@@ -204,9 +204,9 @@ impl Workflows {
 
     /// A workflow that failed is that of a job that failed, or of one that nobody can go on with.
     async fn failed(&self, job: &Job, why: &str) -> Result<Ran, RunError> {
-        match self.ports.store.get(&job.id).await.map_err(EffectError::from)? {
-            Some(job) if job.stage_name().is_active() => Err(RunError::Broken(clean_line(why, 200))),
-            _ => Ok(Ran::Ended),
+        match self.ports.store.get(&job.id).await.map_err(WorkflowError::from)? {
+            Some(job) if job.stage_name().is_active() => Err(RunError::Broken(sanitize_line(why, 200))),
+            _ => Ok(Ran::Finished),
         }
     }
 }
@@ -224,7 +224,7 @@ impl Runner for Workflows {
         let client = self.client()?;
         if is_held_by_account(&job) {
             // Another worker met it. Whoever lets go of it may just have done so.
-            let job = self.ports.store.get(&job.id).await.map_err(EffectError::from)?;
+            let job = self.ports.store.get(&job.id).await.map_err(WorkflowError::from)?;
             if let Some(Hold::Account { reason }) = job.as_ref().and_then(Job::hold) {
                 self.observer.account_trouble(reason);
                 return Ok(Ran::PutOff);
@@ -321,7 +321,7 @@ pub(super) fn workflow_id(id: &JobId) -> String {
 fn interaction(error: WorkflowInteractionError) -> RunError {
     match error {
         WorkflowInteractionError::Rpc(status) | WorkflowInteractionError::NotFound(status) => server(&status),
-        other => RunError::Server(clean_line(&other.to_string(), 200)),
+        other => RunError::Server(sanitize_line(&other.to_string(), 200)),
     }
 }
 

@@ -18,7 +18,7 @@ use super::hands::Hands;
 use super::options::{TASK_QUEUE, TemporalOptions};
 use super::policy;
 use super::workflow::ImageGeneration;
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// Workflow tasks at once: they are computations of a moment.
 const WORKFLOW_TASKS: usize = 50;
@@ -75,7 +75,7 @@ async fn run(
     slots: usize,
     asked: oneshot::Receiver<()>,
 ) -> Result<(), String> {
-    let line = |what: &dyn std::fmt::Display| clean_line(&what.to_string(), 200);
+    let line = |what: &dyn std::fmt::Display| sanitize_line(&what.to_string(), 200);
     let runtime = RuntimeOptions::builder().heartbeat_interval(None).build().map_err(|why| line(&why))?;
     let runtime = Runtime::from_current_tokio(runtime).map_err(|why| line(&why))?;
     let tuner = TunerHolder::builder()
@@ -119,10 +119,10 @@ pub(super) async fn connect(options: &TemporalOptions, who: &str) -> Result<Clie
             ClientConnectError::TonicTransportError(error) => innermost(error),
             other => other.to_string(),
         };
-        clean_line(&reason, 160)
+        sanitize_line(&reason, 160)
     })?;
     let options = ClientOptions::new(options.namespace.clone()).build();
-    Client::new(connection, options).map_err(|error| clean_line(&error.to_string(), 160))
+    Client::new(connection, options).map_err(|error| sanitize_line(&error.to_string(), 160))
 }
 
 /// The last cause in a chain: `Connection refused`, not `transport error`.

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// Longest URL that is taken from a reply, in bytes. Signed ones have about 600.
 pub(super) const MAX_URL: usize = 4096;
@@ -81,7 +81,7 @@ fn has_user(url: &Url) -> bool {
 /// The place of an address for a message or a log: host and path, without the query (signatures, ids). Anything may come in.
 pub(super) fn shown(text: &str) -> String {
     match parse(text) {
-        Some(url) => clean_line(&format!("{}{}", url.host_str().unwrap_or_default(), url.path()), 80),
+        Some(url) => sanitize_line(&format!("{}{}", url.host_str().unwrap_or_default(), url.path()), 80),
         None => "an address that is no URL".to_owned(),
     }
 }

@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::address::MAX_URL;
 use super::reply::{self, Reply};
 use super::transport::NoReply;
-use crate::jobs::text::clean_line;
-use crate::jobs::{Billed, FailureCode};
-use crate::provider::{CheckError, DeadTicket, Look, Sample};
+use crate::jobs::{BillingStatus, FailureCode};
+use crate::provider::{CheckError, ResultLink, TicketFailure, TicketStatus};
+use crate::text::sanitize_line;
 
 /// A look to which no answer came.
 pub(super) fn unanswered(no_reply: NoReply) -> CheckError {
@@ -18,7 +18,7 @@ pub(super) fn unanswered(no_reply: NoReply) -> CheckError {
 ///
 /// A 404 is never final here, whatever its body says: it also comes for a ticket that was just made, and from a host that does
 /// not have it yet.
-pub(super) fn answered(reply: &Reply) -> Result<Look, CheckError> {
+pub(super) fn answered(reply: &Reply) -> Result<TicketStatus, CheckError> {
     match reply.status {
         401 | 403 => return Err(CheckError::Account { message: reply.key_refused() }),
         422 if reply.is_malformed_key() => return Err(CheckError::Account { message: reply.key_refused() }),
@@ -47,11 +47,15 @@ pub(super) fn answered(reply: &Reply) -> Result<Look, CheckError> {
         }
         _ if !in_order => Err(later(reply, reply.complaint(), false)),
         word => {
-            let shown = clean_line(word, 40);
+            let shown = sanitize_line(word, 40);
             if !matches!(word, "Pending" | "Reasoning" | "Generating") {
                 tracing::warn!(status = %shown, "the provider names a status that is not known; it is taken for waiting");
             }
-            Ok(Look::Waiting { status: shown, progress: progress(body.get("progress")), retry_after: reply.wait() })
+            Ok(TicketStatus::Waiting {
+                status: shown,
+                progress: progress(body.get("progress")),
+                retry_after: reply.wait(),
+            })
         }
     }
 }
@@ -60,16 +64,18 @@ fn later(reply: &Reply, reason: String, not_found: bool) -> CheckError {
     CheckError::Later { reason, retry_after: reply.wait(), not_found }
 }
 
-fn ready(body: &Value) -> Option<Look> {
+fn ready(body: &Value) -> Option<TicketStatus> {
     let url = body.get("result")?.get("sample")?.as_str()?;
-    (!url.is_empty() && url.len() <= MAX_URL)
-        .then(|| Look::Ready { sample: Sample { url: url.to_owned() }, cost: reply::credits(body.get("cost")) })
+    (!url.is_empty() && url.len() <= MAX_URL).then(|| TicketStatus::Ready {
+        sample: ResultLink { url: url.to_owned() },
+        cost: reply::credits(body.get("cost")),
+    })
 }
 
 /// Whether an outcome without a picture is billed is documented nowhere.
-fn dead(code: FailureCode, message: String, body: &Value) -> Look {
-    Look::Dead {
-        failure: DeadTicket { code, message, billed: Billed::Unknown },
+fn dead(code: FailureCode, message: String, body: &Value) -> TicketStatus {
+    TicketStatus::Dead {
+        failure: TicketFailure { code, message, billed: BillingStatus::Unknown },
         cost: reply::credits(body.get("cost")),
     }
 }
@@ -78,7 +84,7 @@ fn dead(code: FailureCode, message: String, body: &Value) -> Look {
 fn error_text(body: &Value) -> String {
     let inner = |key: &str| body.get(key)?.get("error")?.as_str();
     let text = inner("details").or_else(|| inner("result")).or_else(|| body.get("details")?.as_str());
-    match text.map(|text| clean_line(text, 240)) {
+    match text.map(|text| sanitize_line(text, 240)) {
         Some(text) if !text.is_empty() => format!("the provider could not make it: {text}"),
         _ => "the provider could not make it and does not say why".to_owned(),
     }
@@ -88,9 +94,9 @@ fn moderation(what: &str, body: &Value) -> String {
     let reasons = body.get("details").and_then(|details| details.get("Moderation Reasons"));
     let reasons: Vec<String> = match reasons {
         Some(Value::Array(reasons)) => {
-            reasons.iter().take(6).filter_map(Value::as_str).map(|one| clean_line(one, 60)).collect()
+            reasons.iter().take(6).filter_map(Value::as_str).map(|one| sanitize_line(one, 60)).collect()
         }
-        Some(Value::String(reason)) => vec![clean_line(reason, 60)],
+        Some(Value::String(reason)) => vec![sanitize_line(reason, 60)],
         _ => Vec::new(),
     };
     let reasons: Vec<String> = reasons.into_iter().filter(|reason| !reason.is_empty()).collect();
@@ -117,23 +123,23 @@ mod tests {
 
     use super::*;
 
-    fn look(status: u16, body: &str) -> Result<Look, CheckError> {
+    fn look(status: u16, body: &str) -> Result<TicketStatus, CheckError> {
         answered(&Reply { status, retry_after: Some(Duration::from_secs(7)), body: Ok(body.to_owned().into()) })
     }
 
     /// The answer's decision as a few words.
-    fn words(result: &Result<Look, CheckError>) -> String {
+    fn words(result: &Result<TicketStatus, CheckError>) -> String {
         match result {
-            Ok(Look::Waiting { status, progress, .. }) => match progress {
+            Ok(TicketStatus::Waiting { status, progress, .. }) => match progress {
                 Some(progress) => format!("waiting {status} {progress:.2}"),
                 None => format!("waiting {status}"),
             },
-            Ok(Look::Ready { sample, cost }) => match cost {
+            Ok(TicketStatus::Ready { sample, cost }) => match cost {
                 Some(cost) => format!("ready {} {cost}", sample.url),
                 None => format!("ready {}", sample.url),
             },
-            Ok(Look::Dead { failure, .. }) => {
-                assert_eq!(failure.billed, Billed::Unknown);
+            Ok(TicketStatus::Dead { failure, .. }) => {
+                assert_eq!(failure.billed, BillingStatus::Unknown);
                 format!("{}: {}", failure.code.as_str(), failure.message)
             }
             Err(CheckError::Later { retry_after, not_found, .. }) => {

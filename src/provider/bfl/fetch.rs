@@ -6,13 +6,17 @@ use reqwest::{Client, Response};
 
 use super::picture;
 use super::transport::{self, BodyError};
-use crate::provider::{FetchError, Picture};
+use crate::provider::{DownloadedImage, FetchError};
 
 /// Largest picture that is read, in bytes.
 const MAX_PICTURE: usize = 64 * 1024 * 1024;
 
 /// Downloads and decodes the picture behind `url`, which may be asked.
-pub(super) async fn fetch(client: &Client, url: url::Url, timeout: std::time::Duration) -> Result<Picture, FetchError> {
+pub(super) async fn fetch(
+    client: &Client,
+    url: url::Url,
+    timeout: std::time::Duration,
+) -> Result<DownloadedImage, FetchError> {
     let response = transport::send(client.get(url).timeout(timeout))
         .await
         .map_err(|no_reply| FetchError::Later { reason: no_reply.reason })?;
@@ -43,11 +47,11 @@ fn announced_type(response: &Response) -> Option<String> {
     response.headers().get(CONTENT_TYPE)?.to_str().ok().map(str::to_owned)
 }
 
-async fn decode(bytes: Bytes, announced: Option<String>) -> Result<Picture, FetchError> {
+async fn decode(bytes: Bytes, announced: Option<String>) -> Result<DownloadedImage, FetchError> {
     let copy = bytes.clone();
     let facts = tokio::task::spawn_blocking(move || picture::whole(&copy, announced.as_deref()))
         .await
         .map_err(|_| FetchError::Broken { reason: "the picture made the decoder fail".to_owned() })?
         .map_err(|why| FetchError::Broken { reason: format!("what came is not the picture: {why}") })?;
-    Ok(Picture { bytes, format: facts.format, width: facts.width, height: facts.height })
+    Ok(DownloadedImage { bytes, format: facts.format, width: facts.width, height: facts.height })
 }

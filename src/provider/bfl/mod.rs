@@ -22,7 +22,9 @@ use reqwest::{Client, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::{CheckError, CreditsError, FetchError, Look, Order, Picture, Provider, Sample, SubmitError};
+use super::{
+    CheckError, CreditsError, DownloadedImage, FetchError, Order, Provider, ResultLink, SubmitError, TicketStatus,
+};
 use crate::costs::Credits;
 use crate::jobs::{Receipt, Spec, Ticket};
 use address::Addresses;
@@ -140,7 +142,7 @@ impl Provider for FluxClient {
         submit::answered(&reply, &self.addresses, Utc::now())
     }
 
-    async fn check(&self, ticket: &Ticket) -> Result<Look, CheckError> {
+    async fn check(&self, ticket: &Ticket) -> Result<TicketStatus, CheckError> {
         let Some(url) = self.addresses.polling(&ticket.polling_url) else {
             let place = address::shown(&ticket.polling_url);
             return Err(CheckError::Foreign {
@@ -152,7 +154,7 @@ impl Provider for FluxClient {
         check::answered(&reply)
     }
 
-    async fn fetch(&self, sample: &Sample) -> Result<Picture, FetchError> {
+    async fn fetch(&self, sample: &ResultLink) -> Result<DownloadedImage, FetchError> {
         let Some(url) = self.addresses.sample(&sample.url) else {
             let place = address::shown(&sample.url);
             return Err(FetchError::Foreign { reason: format!("the picture is at {place}, which is not fetched") });

@@ -78,7 +78,7 @@ fn reader(bytes: &[u8], format: ImageFormat) -> ImageReader<Cursor<&[u8]>> {
 }
 
 fn broken(error: &image::ImageError) -> String {
-    crate::jobs::text::clean_line(&format!("it cannot be decoded: {error}"), 160)
+    crate::text::sanitize_line(&format!("it cannot be decoded: {error}"), 160)
 }
 
 /// Walks a JPEG to its end marker. Decoders fill what is missing of a cut JPEG with grey and call it a picture.

@@ -6,7 +6,8 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 
 use super::picture;
-use crate::jobs::{Catalog, FailureCode, ImageSource, Model, Problem, Spec};
+use crate::catalog::{Catalog, ImageSource, Model, SpecError};
+use crate::jobs::{FailureCode, Spec};
 use crate::provider::{Order, SubmitError};
 
 /// Largest input image in bytes (the API's limit: 20 MB).
@@ -38,7 +39,7 @@ pub(super) async fn prepare(spec: &Spec) -> Result<Order, SubmitError> {
 }
 
 /// All problems in one line. The code is that of the first: what is wrong with an image is told from the rest.
-fn wrong(model: Option<&Model>, problems: &[Problem]) -> SubmitError {
+fn wrong(model: Option<&Model>, problems: &[SpecError]) -> SubmitError {
     let about_image = problems
         .first()
         .is_some_and(|problem| model.is_some_and(|model| model.images().any(|image| image.name == problem.parameter)));
@@ -51,7 +52,7 @@ fn wrong(model: Option<&Model>, problems: &[Problem]) -> SubmitError {
 async fn load(name: &str, image: &mut Value, spec: &Spec, model: &Model) -> Result<(), SubmitError> {
     let refused = |why: String| SubmitError::Refused {
         code: FailureCode::InvalidInput,
-        message: crate::jobs::text::clean_line(&format!("{name}: {why}"), 280),
+        message: crate::text::sanitize_line(&format!("{name}: {why}"), 280),
     };
     let text = image.as_str().unwrap_or_default();
     let source = ImageSource::parse(text, spec.from_shared_store).map_err(|error| refused(error.0.to_owned()))?;

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use crate::costs::Credits;
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// Largest JSON body that is read, in bytes.
 pub(super) const MAX_JSON: usize = 1024 * 1024;
@@ -73,14 +73,14 @@ fn detail(body: &Value) -> Option<String> {
         Some(Value::Array(items)) => items.iter().take(4).filter_map(item).collect::<Vec<_>>().join("; "),
         _ => ["message", "error"].iter().find_map(|key| body.get(key)?.as_str())?.to_owned(),
     };
-    Some(clean_line(&text, 240)).filter(|line| !line.is_empty())
+    Some(sanitize_line(&text, 240)).filter(|line| !line.is_empty())
 }
 
 fn item(item: &Value) -> Option<String> {
-    let message = clean_line(item.get("msg")?.as_str()?, 120);
+    let message = sanitize_line(item.get("msg")?.as_str()?, 120);
     let place = item.get("loc").and_then(Value::as_array).map(|parts| {
         let parts = parts.iter().take(6).filter_map(|part| match part {
-            Value::String(text) if text != "body" => Some(clean_line(text, 40)),
+            Value::String(text) if text != "body" => Some(sanitize_line(text, 40)),
             Value::Number(index) => Some(index.to_string()),
             _ => None,
         });

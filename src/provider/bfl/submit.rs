@@ -73,9 +73,9 @@ fn accepted(reply: &Reply, addresses: &Addresses, now: DateTime<Utc>) -> Result<
     };
     if addresses.polling(&receipt.ticket.polling_url).is_none() {
         let place = address::shown(&receipt.ticket.polling_url);
-        return Err(SubmitError::AcceptedUnusable {
+        return Err(SubmitError::AcceptedUntrusted {
             receipt: Box::new(receipt),
-            code: FailureCode::ForeignAddress,
+            code: FailureCode::UntrustedHost,
             message: format!("the provider names {place} for the ticket, where the key must not go"),
         });
     }
@@ -107,7 +107,7 @@ mod tests {
             Err(SubmitError::NotAccepted { .. }) => "not accepted, and the wait is lost".to_owned(),
             Err(SubmitError::Refused { code, .. } | SubmitError::Account { code, .. }) => code.as_str().to_owned(),
             Err(SubmitError::Unknown { .. }) => "unknown".to_owned(),
-            Err(SubmitError::AcceptedUnusable { code, .. }) => format!("accepted, {}", code.as_str()),
+            Err(SubmitError::AcceptedUntrusted { code, .. }) => format!("accepted, {}", code.as_str()),
         }
     }
 
@@ -205,7 +205,7 @@ mod tests {
         {
             let body = format!(r#"{{"id":"1","polling_url":"{url}","cost":3}}"#);
             match judge(200, &body) {
-                Err(SubmitError::AcceptedUnusable { receipt, code: FailureCode::ForeignAddress, message }) => {
+                Err(SubmitError::AcceptedUntrusted { receipt, code: FailureCode::UntrustedHost, message }) => {
                     assert_eq!(receipt.cost.unwrap().to_string(), "3");
                     assert!(!message.contains("id=1"), "{message}");
                 }

@@ -9,7 +9,7 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 
 use super::reply::{self, Reply};
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// Why no head of a reply arrived.
 #[derive(Debug, Clone)]
@@ -118,5 +118,5 @@ fn cause(error: &reqwest::Error) -> String {
         line = inner.to_string();
         cause = inner.source();
     }
-    clean_line(&line, 120)
+    sanitize_line(&line, 120)
 }

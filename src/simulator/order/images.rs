@@ -7,7 +7,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value, json};
 
 use super::Refused;
-use crate::jobs::{ImageSource, Model};
+use crate::catalog::{ImageSource, Model};
 
 /// Largest input image (BFL: 20 MB each).
 const MAX_BYTES: usize = 20 << 20;

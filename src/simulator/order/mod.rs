@@ -13,7 +13,8 @@ use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use super::pictures::Subject;
-use crate::jobs::{Catalog, ImageFormat, Model, Spec};
+use crate::catalog::{Catalog, Model};
+use crate::jobs::{ImageFormat, Spec};
 use images::{InputImages, megapixels};
 
 /// A checked order.

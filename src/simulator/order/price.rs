@@ -3,7 +3,8 @@
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use crate::jobs::{Catalog, Spec};
+use crate::catalog::Catalog;
+use crate::jobs::Spec;
 
 /// Credits for this order.
 ///

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::jobs::{Model, ParameterKind, Problem};
+use crate::catalog::{Model, ParameterKind, SpecError};
 
 /// One entry of the list under `detail`.
-pub(super) fn detail(model: &Model, body: &Map<String, Value>, problem: &Problem) -> Value {
+pub(super) fn detail(model: &Model, body: &Map<String, Value>, problem: &SpecError) -> Value {
     let name = problem.parameter.as_str();
     let entry = |kind: &str, message: &str| json!({"type": kind, "loc": ["body", name], "msg": message});
     let Some(value) = body.get(name) else { return entry("missing", "Field required") };
@@ -68,6 +68,6 @@ fn multiple(name: &str, step: i64) -> Value {
     json!({"type": "multiple_of", "loc": ["body", name], "msg": message, "ctx": {"multiple_of": step}})
 }
 
-fn other(name: &str, problem: &Problem) -> Value {
+fn other(name: &str, problem: &SpecError) -> Value {
     json!({"type": "value_error", "loc": ["body", name], "msg": format!("Value error, {}", problem.message)})
 }

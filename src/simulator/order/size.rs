@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::images::InputImages;
-use crate::jobs::{Model, Spec};
+use crate::catalog::Model;
+use crate::jobs::Spec;
 
 /// What the server makes where the request leaves it open (a table of the FLUX.2 documentation).
 const USUAL: u32 = 1024;

@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use super::app::SharedApp;
 use super::wire::Scissors;
 use super::{account, delivery, poll, replies, submit};
-use crate::jobs::Catalog;
+use crate::catalog::Catalog;
 
 /// Largest body: ten input images of 20 MB in base64.
 const MAX_BODY: usize = 280 << 20;

@@ -14,7 +14,7 @@ use tokio::task::JoinError;
 use super::app::SharedApp;
 use super::wire::Scissors;
 use super::{key, replies};
-use crate::jobs::Model;
+use crate::catalog::Model;
 use crate::simulator::book::{Limits, Refusal};
 use crate::simulator::dice::Dice;
 use crate::simulator::faults::{Afflictions, FaultKind, FaultStage};

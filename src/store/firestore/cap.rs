@@ -12,7 +12,7 @@ use super::ledger::ChargeRow;
 use super::query::Query;
 use super::rollup::{self, ROLLUPS, Sums};
 use super::{FirestoreStore, JOBS, shards, value};
-use crate::costs::{Budget, OverBudget, Usd};
+use crate::costs::{Budget, BudgetExceeded, Usd};
 use crate::jobs::{Job, StageName};
 
 /// How often it is looked again before a cap is called used up.
@@ -25,7 +25,7 @@ pub(super) struct Guard {
 }
 
 impl FirestoreStore {
-    /// Whether what the job sets aside fits under the caps. Errors: `OverBudget`.
+    /// Whether what the job sets aside fits under the caps. Errors: `BudgetExceeded`.
     pub(super) async fn check_budget(
         &self,
         job: &Job,
@@ -52,7 +52,7 @@ impl FirestoreStore {
             let look = Some((reserved, sums));
             looks += 1;
             if look == seen || looks >= LOOKS {
-                return Err(StoreError::OverBudget(over));
+                return Err(StoreError::BudgetExceeded(over));
             }
             seen = look;
         }
@@ -80,7 +80,7 @@ impl FirestoreStore {
     }
 }
 
-fn fits(job: &Job, budget: &Budget, sums: &Sums, reserved: Usd) -> Result<(), OverBudget> {
+fn fits(job: &Job, budget: &Budget, sums: &Sums, reserved: Usd) -> Result<(), BudgetExceeded> {
     let wanted = job.attempt().filter(|_| job.stage_name() == StageName::Submitting).and_then(|last| last.reserved);
     for period in budget.periods(job.updated_at) {
         let committed = rollup::committed(sums, period.from, period.to) + reserved;

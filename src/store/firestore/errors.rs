@@ -10,12 +10,12 @@ use firestore::gcloud_sdk::tonic::{Code, ConnectError, Status};
 
 use super::super::StoreError;
 use super::query::NAME;
-use crate::jobs::text::clean_line;
+use crate::text::sanitize_line;
 
 /// What a request that the server answered with an error comes to. What follows from the request itself (a failed precondition,
 /// an id that is taken) is decided before, by the one who asked.
 pub(super) fn of_status(status: &Status) -> StoreError {
-    let message = clean_line(status.message(), 300);
+    let message = sanitize_line(status.message(), 300);
     match status.code() {
         Code::FailedPrecondition if is_about_index(status) => StoreError::Unusable(format!(
             "a query needs an index that is missing: deploy assets/firestore.indexes.json with `firebase deploy --only \
@@ -134,9 +134,9 @@ pub(super) fn of_connection(error: &FirestoreError, place: &str) -> String {
     } else if text.contains("dns error") {
         "its name cannot be looked up; is there a network?".to_owned()
     } else {
-        clean_line(&text, 300)
+        sanitize_line(&text, 300)
     };
-    format!("no connection to {}: {why}", clean_line(place, 80))
+    format!("no connection to {}: {why}", sanitize_line(place, 80))
 }
 
 #[cfg(test)]

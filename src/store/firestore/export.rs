@@ -4,7 +4,7 @@ use firestore::gcloud_sdk::google::firestore::v1::Document as Stored;
 use serde_json::Value as Json;
 
 use super::super::StoreError;
-use super::super::contract::{Collection, Document, ExportPage, ExportQuery, Fields, time_in, time_text};
+use super::super::schema::{Collection, Document, ExportPage, ExportQuery, Fields, time_in, time_text};
 use super::ledger::COSTS;
 use super::query::{NAME, Query};
 use super::{FirestoreStore, JOBS, plain, value};

@@ -9,8 +9,8 @@ use firestore::gcloud_sdk::google::firestore::v1::{Document, Precondition, Write
 use firestore::gcloud_sdk::tonic::Code;
 
 use super::super::StoreError;
-use super::super::contract::{
-    Collection, CostEntry, Fields, JobEntry, Record, Verdict, costs_of, difference, entry_id, essence_of,
+use super::super::schema::{
+    Collection, CostEntry, Fields, ImportOutcome, JobEntry, Record, costs_of, difference, entry_id, essence_of,
 };
 use super::client::Committed;
 use super::document::Draft;
@@ -19,7 +19,8 @@ use super::ledger::{self, COSTS, ChargeRow, OPEN};
 use super::rollup::{self, Key};
 use super::value::{self, map_of};
 use super::{FirestoreStore, JOBS, errors, plain};
-use crate::jobs::{Job, text::clean_line};
+use crate::jobs::Job;
+use crate::text::sanitize_line;
 
 /// Documents in one commit; Firestore takes 500 writes and 10 MiB.
 const AT_ONCE: usize = 400;
@@ -33,7 +34,7 @@ const TRIES: usize = 8;
 
 /// What is to be done with some records.
 struct Plan {
-    verdicts: Vec<Verdict>,
+    verdicts: Vec<ImportOutcome>,
     writes: Vec<Write>,
 }
 
@@ -56,13 +57,13 @@ struct Known {
 }
 
 impl FirestoreStore {
-    pub(super) async fn take_over(&self, records: &[Record], dry_run: bool) -> Result<Vec<Verdict>, StoreError> {
+    pub(super) async fn take_over(&self, records: &[Record], dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {
         let mut verdicts = Vec::with_capacity(records.len());
         let mut portions = portions(records);
         while let Some(some) = portions.pop_front() {
             match self.take_over_some(some, dry_run).await? {
                 Ok(some) => verdicts.extend(some),
-                Err(why) if some.len() == 1 => verdicts.push(Verdict::Refused(why)),
+                Err(why) if some.len() == 1 => verdicts.push(ImportOutcome::Refused(why)),
                 // The server does not say which of them it does not take.
                 Err(_) => {
                     let (left, right) = some.split_at(some.len() / 2);
@@ -79,7 +80,7 @@ impl FirestoreStore {
         &self,
         records: &[Record],
         dry_run: bool,
-    ) -> Result<Result<Vec<Verdict>, String>, StoreError> {
+    ) -> Result<Result<Vec<ImportOutcome>, String>, StoreError> {
         let mut doubt = Doubt::default();
         for _ in 0..TRIES {
             let plan = self.plan(records).await?;
@@ -91,7 +92,7 @@ impl FirestoreStore {
                 Committed::Refused(status) => match status.code() {
                     // Somebody else wrote one of them, or the same sums, since they were looked for.
                     Code::AlreadyExists | Code::FailedPrecondition | Code::Aborted => {}
-                    Code::InvalidArgument => return Ok(Err(clean_line(status.message(), 200))),
+                    Code::InvalidArgument => return Ok(Err(sanitize_line(status.message(), 200))),
                     _ => return Err(errors::of_status(&status)),
                 },
                 // Carried out or not: the next look tells.
@@ -155,7 +156,7 @@ impl FirestoreStore {
         Ok(known)
     }
 
-    fn plan_cost(&self, known: &mut Known, entry: &CostEntry) -> Verdict {
+    fn plan_cost(&self, known: &mut Known, entry: &CostEntry) -> ImportOutcome {
         let name = self.shared.client.name(COSTS, &entry.id);
         let essence = entry.essence();
         if let Some(booked) = known.booked.get(&name) {
@@ -167,14 +168,14 @@ impl FirestoreStore {
         let document = Document { name: name.clone(), fields: plain::typed(&entry.fields), ..Default::default() };
         let mut row = match ledger::read_entry(&document) {
             Ok((_, row)) => row,
-            Err(why) => return Verdict::Refused(why),
+            Err(why) => return ImportOutcome::Refused(why),
         };
         if let Some(job) = known.jobs.get(&entry.job_id).filter(|_| entry.attempt.is_some()) {
             let Some(own) = costs_of(job).into_iter().find(|own| own.id == entry.id) else {
-                return Verdict::Refused("its job is here and knows nothing of this charge".to_owned());
+                return ImportOutcome::Refused("its job is here and knows nothing of this charge".to_owned());
             };
-            if let Verdict::Refused(why) = judge(Some(&own.essence()), &essence) {
-                return Verdict::Refused(why);
+            if let ImportOutcome::Refused(why) = judge(Some(&own.essence()), &essence) {
+                return ImportOutcome::Refused(why);
             }
             if let Some(attempt) = job.attempts.iter().find(|attempt| Some(attempt.number) == entry.attempt) {
                 ledger::cause_of(attempt).clone_into(&mut row.cause);
@@ -183,30 +184,30 @@ impl FirestoreStore {
         known.writes.push(creation(document));
         known.added.push(row.clone());
         known.booked.insert(name, Booked { row, essence: Some(essence) });
-        Verdict::New
+        ImportOutcome::New
     }
 
-    fn plan_job(&self, known: &mut Known, entry: &JobEntry) -> Verdict {
+    fn plan_job(&self, known: &mut Known, entry: &JobEntry) -> ImportOutcome {
         let name = self.shared.client.name(JOBS, entry.id.as_str());
         if let Some(stored) = known.documents.get(&name) {
             return match self.told(Collection::Jobs, stored) {
                 Ok(fields) => judge(Some(&essence_of(&fields)), &entry.essence()),
-                Err(_) => Verdict::Refused("there is a job of that id that cannot be read".to_owned()),
+                Err(_) => ImportOutcome::Refused("there is a job of that id that cannot be read".to_owned()),
             };
         }
         let mut fields = plain::typed(&entry.fields);
         if entry.own {
             match own_map(entry) {
                 Ok(ours) => _ = fields.insert("darkroom".to_owned(), ours),
-                Err(error) => return Verdict::Refused(error.to_string()),
+                Err(error) => return ImportOutcome::Refused(error.to_string()),
             }
             if let Err(why) = self.bring_charges(known, &entry.job) {
-                return Verdict::Refused(why);
+                return ImportOutcome::Refused(why);
             }
             known.jobs.insert(entry.id.as_str().to_owned(), entry.job.clone());
         }
         known.writes.push(creation(Document { name, fields, ..Default::default() }));
-        Verdict::New
+        ImportOutcome::New
     }
 
     /// The charges of darkroom's own job: booked, or, where its entries came before it, counted from here on as the job says.
@@ -226,7 +227,7 @@ impl FirestoreStore {
                 continue;
             };
             if let Some(own) = told.iter().find(|own| own.id == id)
-                && let Verdict::Refused(why) = judge(booked.essence.as_ref(), &own.essence())
+                && let ImportOutcome::Refused(why) = judge(booked.essence.as_ref(), &own.essence())
             {
                 return Err(format!("entry {id} of its costs differs: {why}"));
             }
@@ -259,11 +260,11 @@ fn own_map(entry: &JobEntry) -> Result<value::Value, StoreError> {
     Ok(value::map(ours))
 }
 
-fn judge(stored: Option<&Fields>, given: &Fields) -> Verdict {
+fn judge(stored: Option<&Fields>, given: &Fields) -> ImportOutcome {
     match stored.map(|stored| difference(stored, given)) {
-        Some(None) => Verdict::Same,
-        Some(Some(why)) => Verdict::Refused(format!("the store has another: {why}")),
-        None => Verdict::Refused("there is an entry of that id that cannot be read".to_owned()),
+        Some(None) => ImportOutcome::Same,
+        Some(Some(why)) => ImportOutcome::Refused(format!("the store has another: {why}")),
+        None => ImportOutcome::Refused("there is an entry of that id that cannot be read".to_owned()),
     }
 }
 

@@ -9,7 +9,7 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use serde_json::Value as Json;
 
-use super::super::contract;
+use super::super::schema;
 use super::document::dollars;
 use super::value::{self, Fields, integer_of, map_of, text_of, time_of};
 use crate::costs::{Basis, Charge, Service, Usd};
@@ -128,7 +128,7 @@ pub(super) fn entries(job: &Job, old: &[ChargeRow], new: &[ChargeRow]) -> Vec<En
 
 /// The one id of a charge: writing it twice writes one entry.
 fn entry_id(job: &Job, row: &ChargeRow) -> String {
-    contract::entry_id(job.id.as_str(), row.attempt, row.service)
+    schema::entry_id(job.id.as_str(), row.attempt, row.service)
 }
 
 /// The attempt of that job to which an entry of that id belongs; `None` where it is another program's entry.
@@ -136,7 +136,7 @@ pub(super) fn attempt_of(job: &str, entry: &str) -> Option<u32> {
     [Service::BflApi, Service::GoogleStorage].into_iter().find_map(|service| {
         let stem = entry.strip_suffix(service.as_str())?.strip_suffix('-')?;
         let number = stem.rsplit('-').next()?.parse::<u32>().ok()?;
-        (contract::entry_id(job, number, service) == entry).then_some(number)
+        (schema::entry_id(job, number, service) == entry).then_some(number)
     })
 }
 
@@ -224,7 +224,7 @@ mod tests {
     fn an_entry_s_id_names_its_attempt() {
         for job in ["a", "a-1", "a-1-bfl_api", "with space", &"x".repeat(200)] {
             for service in [Service::BflApi, Service::GoogleStorage] {
-                assert_eq!(attempt_of(job, &contract::entry_id(job, 12, service)), Some(12), "{job}");
+                assert_eq!(attempt_of(job, &schema::entry_id(job, 12, service)), Some(12), "{job}");
             }
         }
         for other in ["", "a", "a-1", "a-x-bfl_api", "b-1-bfl_api", "a-1-1-bfl_api", "a-01-bfl_api", "imported-1"] {

@@ -199,7 +199,7 @@ impl Listener {
         }
         if kind == TargetChangeType::Remove {
             let why = change.cause.as_ref().map_or("no reason given", |cause| cause.message.as_str());
-            return Err(ended(&format!("the server ended the listener: {}", crate::jobs::text::clean_line(why, 300))));
+            return Err(ended(&format!("the server ended the listener: {}", crate::text::sanitize_line(why, 300))));
         }
         if kind == TargetChangeType::NoChange && all && change.read_time.is_some() {
             self.read_time = change.read_time.as_ref().map_or(0, value::nanoseconds);

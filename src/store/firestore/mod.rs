@@ -49,8 +49,8 @@ pub use client::Usage;
 pub use options::FirestoreOptions;
 pub use rebuild::Difference;
 
-use super::contract::{ExportPage, ExportQuery, Record, SumDifference, Verdict};
-use super::{CostQuery, Counts, Due, Page, PageQuery, Save, Store, StoreError, Watch};
+use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use super::{ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
 use crate::costs::CostReport;
 use crate::jobs::{Job, JobId};
 use board::Board;
@@ -133,11 +133,11 @@ impl Store for FirestoreStore {
         self.save_job(save).await
     }
 
-    async fn due(&self, query: Due) -> Result<Vec<Job>, StoreError> {
+    async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError> {
         self.due_now(&query).await
     }
 
-    async fn next_due(&self, query: Due) -> Result<Option<DateTime<Utc>>, StoreError> {
+    async fn next_due(&self, query: DueQuery) -> Result<Option<DateTime<Utc>>, StoreError> {
         self.due_next(&query).await
     }
 
@@ -153,7 +153,7 @@ impl Store for FirestoreStore {
         self.cost_report(&query).await
     }
 
-    async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<Verdict>, StoreError> {
+    async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {
         self.take_over(&records, dry_run).await
     }
 
@@ -161,13 +161,13 @@ impl Store for FirestoreStore {
         self.export_page(&query).await
     }
 
-    async fn check_sums(&self, correct: bool) -> Result<Option<Vec<SumDifference>>, StoreError> {
+    async fn verify_rollups(&self, correct: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
         let differences = self.compare_sums(correct).await?;
-        let told = |Difference { what, kept, counted }| SumDifference { what, kept, counted };
+        let told = |Difference { what, kept, counted }| RollupMismatch { what, kept, counted };
         Ok(Some(differences.into_iter().map(told).collect()))
     }
 
-    async fn watch(&self) -> Result<Box<dyn Watch>, StoreError> {
+    async fn watch(&self) -> Result<Box<dyn ChangeStream>, StoreError> {
         let session = self.session();
         session.live().await?;
         let shared = Arc::clone(&self.shared);

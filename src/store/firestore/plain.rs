@@ -7,7 +7,7 @@ use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use firestore::gcloud_sdk::google::r#type::LatLng;
 use serde_json::{Map, Number, Value as Json};
 
-use super::super::contract::{self, time_in, time_text};
+use super::super::schema::{self, time_in, time_text};
 use super::value::{self, Fields, Value};
 
 /// The two fields that are times by contract: they are plain text in files.
@@ -20,7 +20,7 @@ const PLACE: &str = "$place";
 const DOUBLE: &str = "$double";
 
 /// The fields of a document as a file carries them.
-pub(super) fn told(fields: &Fields) -> contract::Fields {
+pub(super) fn told(fields: &Fields) -> schema::Fields {
     let tell = |(name, value): (&String, &Value)| {
         let told = match &value.value_type {
             Some(ValueType::TimestampValue(at)) if TIMES.contains(&name.as_str()) => {
@@ -61,7 +61,7 @@ fn tell(of: &Value) -> Json {
 }
 
 /// The fields of a file's document with Firestore's types.
-pub(super) fn typed(fields: &contract::Fields) -> Fields {
+pub(super) fn typed(fields: &schema::Fields) -> Fields {
     let write = |(name, json): (&String, &Json)| {
         let time = json.as_str().filter(|_| TIMES.contains(&name.as_str())).and_then(time_in);
         (name.clone(), time.map_or_else(|| type_of(json), value::time))

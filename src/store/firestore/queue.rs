@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::super::{Due, StoreError};
+use super::super::{DueQuery, StoreError};
 use super::document::Status;
 use super::query::Query;
 use super::{FirestoreStore, JOBS, value};
@@ -20,18 +20,18 @@ const PORTION: usize = 300;
 const PORTIONS: usize = 10;
 
 impl FirestoreStore {
-    pub(super) async fn due_now(&self, query: &Due) -> Result<Vec<Job>, StoreError> {
+    pub(super) async fn due_now(&self, query: &DueQuery) -> Result<Vec<Job>, StoreError> {
         let jobs = self.active(query, true).await?;
         Ok(due(&jobs, query).into_iter().map(|job| Job::clone(job)).collect())
     }
 
-    pub(super) async fn due_next(&self, query: &Due) -> Result<Option<DateTime<Utc>>, StoreError> {
+    pub(super) async fn due_next(&self, query: &DueQuery) -> Result<Option<DateTime<Utc>>, StoreError> {
         let jobs = self.active(query, false).await?;
         Ok(jobs.iter().filter_map(|job| free_from(job, query)).filter(|free| *free > query.now).min())
     }
 
     /// The active jobs, as far as the question needs them.
-    async fn active(&self, query: &Due, until_enough: bool) -> Result<Vec<Arc<Job>>, StoreError> {
+    async fn active(&self, query: &DueQuery, until_enough: bool) -> Result<Vec<Arc<Job>>, StoreError> {
         if let Some(jobs) = self.shared.board.active() {
             return Ok(jobs);
         }
@@ -80,7 +80,7 @@ struct Last {
 }
 
 /// Those under way first, then the oldest; ties are broken by id.
-fn due<'a>(jobs: &'a [Arc<Job>], query: &Due) -> Vec<&'a Arc<Job>> {
+fn due<'a>(jobs: &'a [Arc<Job>], query: &DueQuery) -> Vec<&'a Arc<Job>> {
     let mut due: Vec<&Arc<Job>> =
         jobs.iter().filter(|job| free_from(job, query).is_some_and(|free| free <= query.now)).collect();
     due.sort_by(|left, right| {
@@ -92,7 +92,7 @@ fn due<'a>(jobs: &'a [Arc<Job>], query: &Due) -> Vec<&'a Arc<Job>> {
 }
 
 /// From when on a worker may act on the job; `None` where this question is not about it.
-fn free_from(job: &Job, query: &Due) -> Option<DateTime<Utc>> {
+fn free_from(job: &Job, query: &DueQuery) -> Option<DateTime<Utc>> {
     if job.simulated != query.simulated {
         return None;
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 use serde_json::{Value as Json, json};
 
-use super::super::contract::{self, Defaults as FileDefaults, JobEntry, costs_of, entry_id, job_fields};
+use super::super::schema::{self, Defaults as FileDefaults, JobEntry, costs_of, entry_id, job_fields};
 use super::document::{self, Defaults, Draft};
 use super::{ledger, plain, value};
 use crate::costs::{Basis, Charge, Service};
@@ -75,7 +75,7 @@ fn a_job_and_its_entries_are_told_to_a_file_as_they_are_written_to_the_store() {
         let mut written = Draft::new(&job).unwrap().fields;
         written.remove("darkroom");
         assert_eq!(plain::told(&written), job_fields(&job));
-        let told: HashMap<String, contract::Fields> =
+        let told: HashMap<String, schema::Fields> =
             costs_of(&job).into_iter().map(|entry| (entry.id, entry.fields)).collect();
         let rows = ledger::rows_of(&job);
         assert_eq!(told.len(), rows.len());

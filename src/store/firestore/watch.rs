@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-use super::super::{Change, StoreError, Watch};
+use super::super::{Change, ChangeStream, StoreError};
 use super::Shared;
 use super::session::Session;
 use crate::jobs::JobId;
@@ -74,7 +74,7 @@ pub(super) struct FirestoreWatch {
 }
 
 #[async_trait]
-impl Watch for FirestoreWatch {
+impl ChangeStream for FirestoreWatch {
     async fn next(&mut self) -> Result<Vec<Change>, StoreError> {
         loop {
             let changes = self.waiting.take()?;

@@ -3,7 +3,7 @@
 use rusqlite::ErrorCode;
 
 use super::super::StoreError;
-use crate::jobs::text;
+use crate::text;
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
@@ -18,7 +18,7 @@ impl From<rusqlite::Error> for StoreError {
                 Self::Unavailable("another program keeps the database locked".to_owned())
             }
             Some(ErrorCode::DiskFull) => Self::Unavailable("the disk of the database is full".to_owned()),
-            _ => Self::Unavailable(text::clean_line(&error.to_string(), 200)),
+            _ => Self::Unavailable(text::sanitize_line(&error.to_string(), 200)),
         }
     }
 }

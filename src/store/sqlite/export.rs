@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use super::super::StoreError;
-use super::super::contract::{
+use super::super::schema::{
     Collection, CostEntry, Document, ExportPage, ExportQuery, Fields, costs_of, job_fields, with_job,
 };
 use super::row::{found, found_columns, nanoseconds};

@@ -12,7 +12,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
 use super::super::StoreError;
 use super::schema;
-use crate::jobs::text;
+use crate::text;
 
 /// How long a statement waits for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -65,8 +65,8 @@ const CHECK_PERMISSIONS: &str = "check the permissions, or choose another folder
 const RESTORE: &str = "restore a backup, or move the file away to start with an empty database";
 
 fn unusable(path: &Path, what: &str, remedy: &str) -> StoreError {
-    let shown = text::clean_line(&path.display().to_string(), 300);
-    StoreError::Unusable(format!("the database {shown} {}: {remedy}", text::clean_line(what, 200)))
+    let shown = text::sanitize_line(&path.display().to_string(), 300);
+    StoreError::Unusable(format!("the database {shown} {}: {remedy}", text::sanitize_line(what, 200)))
 }
 
 /// Builds the database beside `path` and gives it its name when it is whole, so that neither another process nor a loss of power

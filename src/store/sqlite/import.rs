@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::StoreError;
-use super::super::contract::{CostEntry, Fields, JobEntry, Record, Verdict, costs_of, difference, essence_of};
+use super::super::schema::{CostEntry, Fields, ImportOutcome, JobEntry, Record, costs_of, difference, essence_of};
 use super::export;
 use super::row::{DAY, Row, nanoseconds};
 use super::write::{self, Sequence};
@@ -15,7 +15,7 @@ pub(super) fn take_over(
     connection: &Connection,
     records: &[Record],
     mut sequence: Option<&mut Sequence>,
-) -> Result<Vec<Verdict>, StoreError> {
+) -> Result<Vec<ImportOutcome>, StoreError> {
     let mut verdicts = Vec::with_capacity(records.len());
     for record in records {
         verdicts.push(match record {
@@ -26,7 +26,7 @@ pub(super) fn take_over(
     Ok(verdicts)
 }
 
-fn cost(connection: &Connection, entry: &CostEntry, write: bool) -> Result<Verdict, StoreError> {
+fn cost(connection: &Connection, entry: &CostEntry, write: bool) -> Result<ImportOutcome, StoreError> {
     if let Some(stored) = stored_cost(connection, &entry.id)? {
         return Ok(judge(&stored, &entry.essence()));
     }
@@ -54,40 +54,44 @@ fn cost(connection: &Connection, entry: &CostEntry, write: bool) -> Result<Verdi
                 serde_json::Value::Object(entry.fields.clone()).to_string(),
             ])?;
     }
-    Ok(Verdict::New)
+    Ok(ImportOutcome::New)
 }
 
 /// What is to be said of an entry that darkroom itself wrote, where its job is here: the job's charge stands in the books already.
-fn own_cost(connection: &Connection, entry: &CostEntry) -> Result<Option<Verdict>, StoreError> {
+fn own_cost(connection: &Connection, entry: &CostEntry) -> Result<Option<ImportOutcome>, StoreError> {
     let Some(id) = entry.attempt.and_then(|_| JobId::new(entry.job_id.as_str()).ok()) else { return Ok(None) };
     let Some(stored) = export::stored_job(connection, &id)? else { return Ok(None) };
     let Ok((job, _)) = stored else {
-        return Ok(Some(Verdict::Refused("its job is here and cannot be read".to_owned())));
+        return Ok(Some(ImportOutcome::Refused("its job is here and cannot be read".to_owned())));
     };
     let own = costs_of(&job).into_iter().find(|own| own.id == entry.id);
     Ok(Some(match own {
         Some(own) => judge(&own.essence(), &entry.essence()),
-        None => Verdict::Refused("its job is here and knows nothing of this charge".to_owned()),
+        None => ImportOutcome::Refused("its job is here and knows nothing of this charge".to_owned()),
     }))
 }
 
-fn job(connection: &Connection, entry: &JobEntry, sequence: Option<&mut Sequence>) -> Result<Verdict, StoreError> {
+fn job(
+    connection: &Connection,
+    entry: &JobEntry,
+    sequence: Option<&mut Sequence>,
+) -> Result<ImportOutcome, StoreError> {
     match export::stored_job(connection, &entry.id)? {
         Some(Ok((_, fields))) => return Ok(judge(&essence_of(&fields), &entry.essence())),
-        Some(Err(_)) => return Ok(Verdict::Refused("there is a job of that id that cannot be read".to_owned())),
+        Some(Err(_)) => return Ok(ImportOutcome::Refused("there is a job of that id that cannot be read".to_owned())),
         None => {}
     }
     let row = match Row::of(&entry.job) {
         Ok(row) => row,
-        Err(StoreError::Unreadable { reason, .. }) => return Ok(Verdict::Refused(reason)),
+        Err(StoreError::Unreadable { reason, .. }) => return Ok(ImportOutcome::Refused(reason)),
         Err(other) => return Err(other),
     };
     // Its own entries may have come before it: from here on the job itself stands for them.
     let mut brought = Vec::new();
     for own in costs_of(&entry.job) {
         let Some(stored) = stored_cost(connection, &own.id)? else { continue };
-        if let Verdict::Refused(why) = judge(&stored, &own.essence()) {
-            return Ok(Verdict::Refused(format!("entry {} of its costs differs: {why}", own.id)));
+        if let ImportOutcome::Refused(why) = judge(&stored, &own.essence()) {
+            return Ok(ImportOutcome::Refused(format!("entry {} of its costs differs: {why}", own.id)));
         }
         brought.push(own.id);
     }
@@ -100,11 +104,12 @@ fn job(connection: &Connection, entry: &JobEntry, sequence: Option<&mut Sequence
             .prepare_cached("INSERT INTO imported_jobs (id, document) VALUES (?1, ?2)")?
             .execute(params![entry.id.as_str(), serde_json::Value::Object(entry.fields.clone()).to_string()])?;
     }
-    Ok(Verdict::New)
+    Ok(ImportOutcome::New)
 }
 
-fn judge(stored: &Fields, given: &Fields) -> Verdict {
-    difference(stored, given).map_or(Verdict::Same, |why| Verdict::Refused(format!("the store has another: {why}")))
+fn judge(stored: &Fields, given: &Fields) -> ImportOutcome {
+    difference(stored, given)
+        .map_or(ImportOutcome::Same, |why| ImportOutcome::Refused(format!("the store has another: {why}")))
 }
 
 /// The essence of the imported entry of that id.

@@ -63,7 +63,7 @@ pub(super) fn check_budget(connection: &Connection, budget: &Budget, row: &Row) 
     let reserved = if periods.is_empty() { Usd::ZERO } else { reserved_by_others(connection, row)? };
     for period in periods {
         let spent = spent(connection, &period, row.simulated)?;
-        period.check(spent + reserved, row.reserved).map_err(StoreError::OverBudget)?;
+        period.check(spent + reserved, row.reserved).map_err(StoreError::BudgetExceeded)?;
     }
     Ok(())
 }

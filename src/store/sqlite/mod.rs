@@ -25,8 +25,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{OnceCell, watch as signal};
 use tokio::task;
 
-use super::contract::{ExportPage, ExportQuery, Record, SumDifference, Verdict};
-use super::{CostQuery, Counts, Due, Page, PageQuery, Save, Store, StoreError, Watch};
+use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use super::{ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
 use crate::costs::CostReport;
 use crate::jobs::{Job, JobId};
 use readers::Readers;
@@ -91,11 +91,11 @@ impl Store for SqliteStore {
         self.writer.write(Write::Save(Box::new(row), save.budget)).await
     }
 
-    async fn due(&self, query: Due) -> Result<Vec<Job>, StoreError> {
+    async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError> {
         self.readers.read(move |connection| queue::due(connection, &query)).await
     }
 
-    async fn next_due(&self, query: Due) -> Result<Option<DateTime<Utc>>, StoreError> {
+    async fn next_due(&self, query: DueQuery) -> Result<Option<DateTime<Utc>>, StoreError> {
         self.readers.read(move |connection| queue::next_due(connection, &query)).await
     }
 
@@ -111,7 +111,7 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| ledger::report(connection, &query)).await
     }
 
-    async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<Verdict>, StoreError> {
+    async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {
         if dry_run {
             return self.readers.read(move |connection| import::take_over(connection, &records, None)).await;
         }
@@ -125,11 +125,11 @@ impl Store for SqliteStore {
     }
 
     /// Triggers keep the sums in the transaction of each entry.
-    async fn check_sums(&self, _correct: bool) -> Result<Option<Vec<SumDifference>>, StoreError> {
+    async fn verify_rollups(&self, _correct: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
         Ok(None)
     }
 
-    async fn watch(&self) -> Result<Box<dyn Watch>, StoreError> {
+    async fn watch(&self) -> Result<Box<dyn ChangeStream>, StoreError> {
         let start = || async {
             let (path, commits) = (self.path.clone(), self.commits.clone());
             let start = task::spawn_blocking(move || Lookout::start(&path, commits));

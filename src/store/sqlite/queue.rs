@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
 
-use super::super::{Due, StoreError};
+use super::super::{DueQuery, StoreError};
 use super::row::{found, found_columns, nanoseconds};
 use crate::jobs::{Job, WorkerId};
 
@@ -37,7 +37,7 @@ pub(super) const NEXT_QUEUED: &str = "SELECT min(not_before) FROM jobs INDEXED B
      WHERE stage = 'queued' AND simulated = ?1 AND not_before > ?2";
 
 /// What a worker could act on now. Documents that cannot be read are passed over and take nobody's place.
-pub(super) fn due(connection: &Connection, query: &Due) -> Result<Vec<Job>, StoreError> {
+pub(super) fn due(connection: &Connection, query: &DueQuery) -> Result<Vec<Job>, StoreError> {
     // One snapshot for both questions: no job stands in both answers.
     let snapshot = connection.unchecked_transaction()?;
     let (now, gone) = (nanoseconds(query.now), names(&query.gone));
@@ -50,7 +50,7 @@ pub(super) fn due(connection: &Connection, query: &Due) -> Result<Vec<Job>, Stor
 }
 
 /// When `due` would next grow by itself.
-pub(super) fn next_due(connection: &Connection, query: &Due) -> Result<Option<DateTime<Utc>>, StoreError> {
+pub(super) fn next_due(connection: &Connection, query: &DueQuery) -> Result<Option<DateTime<Utc>>, StoreError> {
     let snapshot = connection.unchecked_transaction()?;
     let (now, gone) = (nanoseconds(query.now), names(&query.gone));
     let instant = |question: &str, values: &[&dyn rusqlite::ToSql]| -> Result<Option<i64>, StoreError> {

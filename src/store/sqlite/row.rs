@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::super::StoreError;
-use super::super::contract::is_noted_elsewhere;
+use super::super::schema::is_noted_elsewhere;
 use crate::costs::Usd;
-use crate::jobs::{Attempt, Job, JobId, Outcome, StageName, text};
+use crate::jobs::{Attempt, Job, JobId, Outcome, StageName};
+use crate::text;
 
 /// Nanoseconds of one UTC day.
 pub(super) const DAY: i64 = 86_400_000_000_000;
@@ -57,7 +58,7 @@ impl Row {
     pub(super) fn of(job: &Job) -> Result<Self, StoreError> {
         let unreadable = |reason: &str| StoreError::Unreadable {
             id: job.id.clone(),
-            reason: text::clean_line(&format!("it was not written, {reason}"), 200),
+            reason: text::sanitize_line(&format!("it was not written, {reason}"), 200),
         };
         let specs = job.attempts.iter().filter_map(|attempt| attempt.spec.as_ref()).chain([&job.spec]);
         if specs.flat_map(|spec| spec.parameters.values()).any(|value| !is_shallow(value, DEEPEST_PARAMETER)) {
@@ -123,12 +124,12 @@ pub(super) fn found(row: &rusqlite::Row<'_>, first: usize) -> Result<Found, rusq
 }
 
 fn shown(stage: &[u8]) -> String {
-    text::clean_line(&String::from_utf8_lossy(stage), 40)
+    text::sanitize_line(&String::from_utf8_lossy(stage), 40)
 }
 
 /// Turns a document back into a job. Errors: one clean line.
 fn read_job(id: &str, document: &[u8]) -> Result<Job, String> {
-    let job: Job = serde_json::from_slice(document).map_err(|error| text::clean_line(&error.to_string(), 200))?;
+    let job: Job = serde_json::from_slice(document).map_err(|error| text::sanitize_line(&error.to_string(), 200))?;
     if job.id.as_str() != id {
         return Err(format!("it names another job, {}", job.id));
     }

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use super::super::{Change, StoreError, Watch};
+use super::super::{Change, ChangeStream, StoreError};
 use super::file;
 use super::readers::Readers;
 use super::row::{found, found_columns};
@@ -44,7 +44,7 @@ impl SqliteWatch {
 }
 
 #[async_trait]
-impl Watch for SqliteWatch {
+impl ChangeStream for SqliteWatch {
     async fn next(&mut self) -> Result<Vec<Change>, StoreError> {
         loop {
             // Taken before the look, so that a commit after it wakes the wait below.

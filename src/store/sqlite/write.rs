@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::StoreError;
-use super::super::contract::{Record, Verdict};
+use super::super::schema::{ImportOutcome, Record};
 use super::row::Row;
 use super::{import, ledger};
 use crate::costs::Budget;
@@ -17,7 +17,7 @@ pub(super) enum Write {
     /// One compare-and-set, with the caps that its reservation must fit under.
     Save(Box<Row>, Option<Budget>),
     /// Documents of other programs; the verdicts go that way, and hold once the write is answered.
-    Import(Vec<Record>, UnboundedSender<Vec<Verdict>>),
+    Import(Vec<Record>, UnboundedSender<Vec<ImportOutcome>>),
 }
 
 /// The place of each change among all changes of the file, for those who watch it.

@@ -12,9 +12,10 @@ use ratatui::widgets::{Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
 use crate::console::theme::Theme;
-use crate::console::{format, frame as screen, money};
+use crate::console::{frame as screen, money};
 use crate::costs::{CostGrouping, CostReport, Usd};
 use crate::engine::CostOverview;
+use crate::text::format;
 
 /// How far back the screen looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,10 +7,11 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
+use crate::console::money;
 use crate::console::theme::Theme;
-use crate::console::{format, money};
 use crate::costs::{CostGrouping, CostLine, CostReport, Service, Usd};
-use crate::jobs::text;
+use crate::text;
+use crate::text::format;
 
 /// One group, ready to be drawn.
 pub struct TableRow {
@@ -35,7 +36,7 @@ pub fn day_rows(by_day: &CostReport, today: NaiveDate, days: i64) -> Vec<TableRo
     let from = (today - Duration::days(days - 1)).format("%Y-%m-%d").to_string();
     let kept: Vec<&CostLine> = by_day.by.iter().filter(|line| line.key >= from).collect();
     let whole = kept.iter().map(|line| line.usd).sum();
-    kept.into_iter().rev().map(|line| row(line, text::clean_line(&line.key, 20), whole, by_day)).collect()
+    kept.into_iter().rev().map(|line| row(line, text::sanitize_line(&line.key, 20), whole, by_day)).collect()
 }
 
 fn row(line: &CostLine, name: String, whole: Usd, report: &CostReport) -> TableRow {
@@ -47,8 +48,8 @@ fn name(key: &str, grouping: CostGrouping) -> String {
     match grouping {
         CostGrouping::Service if key == Service::BflApi.as_str() => "FLUX API".to_owned(),
         CostGrouping::Service if key == Service::GoogleStorage.as_str() => "Google Cloud Storage".to_owned(),
-        CostGrouping::Cause => text::clean_line(&key.replace('_', " "), 60),
-        _ => text::clean_line(key, 60),
+        CostGrouping::Cause => text::sanitize_line(&key.replace('_', " "), 60),
+        _ => text::sanitize_line(key, 60),
     }
 }
 

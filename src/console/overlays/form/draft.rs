@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::catalog::{Catalog, Model, ParameterKind, SpecError};
 use crate::engine::NewJob;
-use crate::jobs::{Catalog, Model, ParameterKind, Problem, Spec, text};
+use crate::jobs::Spec;
+use crate::text;
 
 /// Jobs that one form makes at most.
 const MAX_COUNT: u32 = 100;
@@ -43,13 +45,14 @@ pub struct Checked {
     /// Cleaned, each once.
     pub tags: Vec<String>,
     /// What is wrong, by field: `prompt`, `model`, `count`, `tags` or the parameter's API name.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<SpecError>,
 }
 
 impl Draft {
     /// A draft that orders the same as `spec`.
     pub fn from_spec(spec: &Spec) -> Self {
-        let mut draft = Self { prompt: text::clean_text(&spec.prompt), model: spec.model.clone(), ..Self::default() };
+        let mut draft =
+            Self { prompt: text::sanitize_text(&spec.prompt), model: spec.model.clone(), ..Self::default() };
         for (name, value) in spec.parameters.iter().filter(|(_, value)| !value.is_null()) {
             draft.values.insert(name.clone(), text_of(value));
         }
@@ -109,7 +112,7 @@ impl Draft {
         Checked { spec, count, tags, problems }
     }
 
-    fn count(&self, problems: &mut Vec<Problem>) -> u32 {
+    fn count(&self, problems: &mut Vec<SpecError>) -> u32 {
         let typed = self.count.trim();
         if typed.is_empty() {
             return 1;
@@ -117,27 +120,27 @@ impl Draft {
         match typed.parse() {
             Ok(count) if (1..=MAX_COUNT).contains(&count) => count,
             _ => {
-                let message = format!("'{}' is not a number from 1 to {MAX_COUNT}", text::clean_line(typed, 20));
-                problems.push(Problem { parameter: "count".to_owned(), message });
+                let message = format!("'{}' is not a number from 1 to {MAX_COUNT}", text::sanitize_line(typed, 20));
+                problems.push(SpecError { parameter: "count".to_owned(), message });
                 1
             }
         }
     }
 
-    fn tags(&self, problems: &mut Vec<Problem>) -> Vec<String> {
+    fn tags(&self, problems: &mut Vec<SpecError>) -> Vec<String> {
         let mut tags: Vec<String> = Vec::new();
-        for tag in self.tags.split([',', ' ']).map(|tag| text::clean_line(tag, 1_000)) {
+        for tag in self.tags.split([',', ' ']).map(|tag| text::sanitize_line(tag, 1_000)) {
             if !tag.is_empty() && !tags.contains(&tag) {
                 tags.push(tag);
             }
         }
         let long = tags.iter().find(|tag| tag.chars().count() > MAX_TAG);
         if let Some(tag) = long {
-            let message = format!("'{}' is longer than {MAX_TAG} characters", text::clean_line(tag, 12));
-            problems.push(Problem { parameter: "tags".to_owned(), message });
+            let message = format!("'{}' is longer than {MAX_TAG} characters", text::sanitize_line(tag, 12));
+            problems.push(SpecError { parameter: "tags".to_owned(), message });
         } else if tags.len() > MAX_TAGS {
             let message = format!("{} tags; at most {MAX_TAGS}", tags.len());
-            problems.push(Problem { parameter: "tags".to_owned(), message });
+            problems.push(SpecError { parameter: "tags".to_owned(), message });
         }
         tags
     }
@@ -189,7 +192,7 @@ fn parts_of(value: &Value) -> Vec<String> {
             Some((_, base64)) => base64,
             None => raw,
         };
-        text::clean_line(text, MAX_TEXT)
+        text::sanitize_line(text, MAX_TEXT)
     };
     match value {
         Value::String(text) => vec![clean(text)],

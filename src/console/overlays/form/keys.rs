@@ -5,8 +5,8 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use super::draft::is_chosen;
 use super::line::Cursor;
 use super::{Field, Form};
+use crate::catalog::Parameter;
 use crate::engine::NewJob;
-use crate::jobs::Parameter;
 
 /// What a key came to.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::jobs::text;
+use crate::text;
 
 /// Longest text of a line, in bytes: an input image of 20 MB as base64.
 const MAX_BYTES: usize = 30_000_000;
@@ -60,7 +60,7 @@ impl Cursor {
     pub fn insert(&mut self, text: &mut String, inserted: &str) {
         let at = floor(text, self.0);
         // A single space must not be cleaned away.
-        let clean = if inserted == " " { " ".to_owned() } else { text::clean_line(inserted, MAX_BYTES) };
+        let clean = if inserted == " " { " ".to_owned() } else { text::sanitize_line(inserted, MAX_BYTES) };
         if text.len() + clean.len() > MAX_BYTES {
             return;
         }
@@ -71,7 +71,7 @@ impl Cursor {
     /// The part of the text that fits into `width` cells with the cursor in it, and the cell of the cursor.
     pub fn window(self, text: &str, width: usize) -> (String, usize) {
         if text.len() > SHOWN_BYTES {
-            let shown = crate::console::format::cut(&crate::console::format::bytes(text.len() as u64), width);
+            let shown = text::format::cut(&text::format::bytes(text.len() as u64), width);
             let cell = shown.width();
             return (shown, cell);
         }

@@ -11,8 +11,10 @@ mod view;
 pub use draft::Draft;
 pub use keys::FormOutcome;
 
+use crate::catalog::{Catalog, Model, Parameter, ParameterKind};
 use crate::costs::Estimate;
-use crate::jobs::{Catalog, Model, Parameter, ParameterKind, Spec, text};
+use crate::jobs::Spec;
+use crate::text;
 
 use draft::{Checked, shown_parameters};
 use line::Cursor;
@@ -67,7 +69,7 @@ impl Form {
     fn with(catalog: &'static Catalog, draft: Draft, history: Vec<String>, simulated: bool, copied: bool) -> Self {
         let prompt = PromptEditor::new(&draft.prompt, history);
         let known = draft.model.is_empty() || catalog.model(&draft.model).is_some();
-        let unknown_model = (!known).then(|| text::clean_line(&draft.model, 30));
+        let unknown_model = (!known).then(|| text::sanitize_line(&draft.model, 30));
         let checked = draft.check(catalog);
         let estimate = catalog.estimate(&checked.spec);
         let mut form = Self {

@@ -1,6 +1,6 @@
 //! Owns the choice of a model: the arrow keys go through all, typing narrows them down. Must not know a parameter.
 
-use crate::jobs::{Catalog, Model};
+use crate::catalog::{Catalog, Model};
 
 /// What narrows the models down.
 #[derive(Debug, Clone, Default)]

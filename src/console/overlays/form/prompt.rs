@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_textarea::{CursorMove, TextArea, WrapMode};
 
-use crate::jobs::text;
+use crate::text;
 
 /// Longest prompt in bytes, as the catalog takes it.
 const MAX_BYTES: usize = 131_072;
@@ -67,7 +67,7 @@ impl PromptEditor {
             if control && character == 'z' {
                 return self.area.undo();
             }
-            let clean = text::clean_text(character.encode_utf8(&mut [0; 4]));
+            let clean = text::sanitize_text(character.encode_utf8(&mut [0; 4]));
             if !control && clean != character.to_string() {
                 self.paste(&clean);
                 return true;
@@ -90,7 +90,7 @@ impl PromptEditor {
 
     /// Inserts pasted text, line breaks included, other control characters left out.
     pub fn paste(&mut self, pasted: &str) {
-        let clean = text::clean_text(pasted);
+        let clean = text::sanitize_text(pasted);
         let (room, lines) =
             (MAX_BYTES.saturating_sub(self.text().len()), MAX_LINES.saturating_sub(self.area.lines().len()));
         let kept = beginning(&clean, room, lines);
@@ -132,7 +132,7 @@ impl PromptEditor {
     }
 
     fn replace(&mut self, prompt: &str) {
-        let clean = text::clean_text(prompt);
+        let clean = text::sanitize_text(prompt);
         let kept = beginning(&clean, MAX_BYTES, MAX_LINES);
         self.cut_from = (kept.len() < clean.len()).then_some(clean.len());
         self.area = new_area();

@@ -6,9 +6,10 @@ use unicode_width::UnicodeWidthStr;
 
 use super::draft::is_chosen;
 use super::{Field, Form};
-use crate::console::format;
+use crate::catalog::{Parameter, ParameterKind};
 use crate::console::theme::Theme;
-use crate::jobs::{Parameter, ParameterKind, text};
+use crate::text;
+use crate::text::format;
 
 /// From this width on, notes stand beside their field where they fit.
 const WIDE: usize = 72;
@@ -84,7 +85,7 @@ impl Form {
             None if field == Field::Model && self.unknown_model.is_some() => (self.model_help(), theme.warning),
             None => (self.help(field, focused), theme.dim),
         };
-        (text::clean_line(&note, 300), style)
+        (text::sanitize_line(&note, 300), style)
     }
 
     fn label(&self, field: Field) -> &'static str {
@@ -191,7 +192,7 @@ fn shown_word(kind: &ParameterKind, word: Option<&str>) -> String {
     match (kind, word) {
         (ParameterKind::Boolean, Some("true")) => "yes".to_owned(),
         (ParameterKind::Boolean, Some("false")) => "no".to_owned(),
-        (_, Some(word)) => text::clean_line(word, 60),
+        (_, Some(word)) => text::sanitize_line(word, 60),
         (_, None) => "automatic".to_owned(),
     }
 }

@@ -9,9 +9,11 @@ use unicode_width::UnicodeWidthStr;
 
 use super::rows::Row;
 use super::{Field, Form};
+use crate::catalog::ParameterKind;
+use crate::console::frame as screen;
 use crate::console::theme::Theme;
-use crate::console::{format, frame as screen};
-use crate::jobs::{ParameterKind, text};
+use crate::text;
+use crate::text::format;
 
 /// Cells that the form takes at most; wider lines are hard to read.
 const MAX_WIDTH: u16 = 116;
@@ -129,7 +131,7 @@ impl Form {
     fn price(&self, width: usize, theme: &Theme) -> Line<'static> {
         let count = self.checked.count;
         let pictures = if count == 1 { "1 picture".to_owned() } else { format!("{count} pictures") };
-        let note = text::clean_line(&self.estimate.note, 200);
+        let note = text::sanitize_line(&self.estimate.note, 200);
         let wrong = self.fields().into_iter().filter(|field| self.problem(*field).is_some()).count();
         if wrong > 0 {
             // A wrong spec would be priced wrongly.

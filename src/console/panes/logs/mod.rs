@@ -10,10 +10,12 @@ use ratatui::widgets::Paragraph;
 use tracing::Level;
 use unicode_width::UnicodeWidthStr;
 
+use crate::console::frame as screen;
 use crate::console::theme::Theme;
-use crate::console::{format, frame as screen};
-use crate::jobs::{JobId, text};
-use crate::logging::LogRecord;
+use crate::jobs::JobId;
+use crate::telemetry::logging::LogRecord;
+use crate::text;
+use crate::text::format;
 
 use ring::{LogFilter, LogRing};
 
@@ -217,7 +219,7 @@ fn record_rows(record: &LogRecord, width: usize, wraps: bool, with_job: bool, th
     }
     head.push(Span::styled(format!("{:<5} ", record.level.as_str()), level_style(record.level, theme)));
     if with_job && width >= 50 {
-        let job = record.job.as_deref().map(|id| text::clean_line(id, 8)).unwrap_or_default();
+        let job = record.job.as_deref().map(|id| text::sanitize_line(id, 8)).unwrap_or_default();
         let gap = 9_usize.saturating_sub(job.width());
         head.push(Span::styled(format!("{job}{}", " ".repeat(gap)), theme.dim));
     }

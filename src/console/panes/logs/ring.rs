@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use tracing::Level;
 
-use crate::jobs::text;
-use crate::logging::LogRecord;
+use crate::telemetry::logging::LogRecord;
+use crate::text;
 
 /// How many records are kept; the oldest go first.
 pub const CAPACITY: usize = 10_000;
@@ -55,8 +55,8 @@ impl LogRing {
 
     /// Takes a record; the oldest goes when it is full.
     pub fn push(&mut self, mut record: LogRecord) {
-        record.message = text::clean_line(&record.message, MESSAGE_CHARACTERS);
-        record.job = record.job.map(|id| text::clean_line(&id, ID_CHARACTERS));
+        record.message = text::sanitize_line(&record.message, MESSAGE_CHARACTERS);
+        record.job = record.job.map(|id| text::sanitize_line(&id, ID_CHARACTERS));
         if self.records.len() == CAPACITY {
             self.records.pop_front();
             if self.passing.front() == Some(&self.first) {

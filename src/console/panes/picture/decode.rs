@@ -11,8 +11,8 @@ use ratatui_image::protocol::Protocol;
 use ratatui_image::protocol::halfblocks::Halfblocks;
 use ratatui_image::{FontSize, Resize};
 
-use crate::console::format;
-use crate::jobs::text;
+use crate::text;
+use crate::text::format;
 
 /// Pixels on a side that are decoded. The FLUX API delivers 4 megapixels at most.
 const MAX_SIDE: u32 = 8_192;
@@ -30,13 +30,13 @@ pub fn decode(file: &[u8]) -> Result<DynamicImage, String> {
     }
     let mut reader = ImageReader::new(Cursor::new(file))
         .with_guessed_format()
-        .map_err(|error| text::clean_line(&error.to_string(), 160))?;
+        .map_err(|error| text::sanitize_line(&error.to_string(), 160))?;
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_ALLOCATION);
     reader.limits(limits);
-    let image = reader.decode().map_err(|error| text::clean_line(&error.to_string(), 160))?;
+    let image = reader.decode().map_err(|error| text::sanitize_line(&error.to_string(), 160))?;
     if image.width().max(image.height()) > KEPT_SIDE {
         return Ok(image.thumbnail(KEPT_SIDE, KEPT_SIDE));
     }
@@ -45,7 +45,7 @@ pub fn decode(file: &[u8]) -> Result<DynamicImage, String> {
 
 /// Makes what the terminal takes, at most `room` cells, the ratio of the sides kept. Errors are one clean line.
 pub fn encode(image: &DynamicImage, picker: &Picker, room: Size) -> Result<Protocol, String> {
-    let line = |error: ratatui_image::errors::Errors| text::clean_line(&error.to_string(), 160);
+    let line = |error: ratatui_image::errors::Errors| text::sanitize_line(&error.to_string(), 160);
     let font = picker.font_size();
     if picker.protocol_type() == ProtocolType::Halfblocks {
         let cells = fit(image.dimensions(), font, room);

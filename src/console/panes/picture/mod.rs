@@ -20,11 +20,12 @@ use ratatui_image::picker::{Picker, ProtocolType};
 use ratatui_image::protocol::Protocol;
 use tokio::sync::mpsc;
 
-use crate::console::format;
 use crate::console::frame::{self as screen, wrap};
 use crate::console::theme::Theme;
 use crate::engine::{Command, Progress};
-use crate::jobs::{Job, JobId, Outcome, StoredImage, text};
+use crate::jobs::{Job, JobId, Outcome, StoredImage};
+use crate::text;
+use crate::text::format;
 
 use cache::{Held, PictureCache, PictureKey};
 pub use worker::PictureMessage;
@@ -112,7 +113,7 @@ impl PicturePane {
         match (bytes, self.cache.get(&key)) {
             (_, Some(Held::Image(_))) | (Err(_), Some(Held::File(_))) => {}
             (Ok(bytes), _) => self.cache.put(key.clone(), Held::File(bytes)),
-            (Err(line), _) => self.cache.put(key.clone(), Held::NotLoaded(text::clean_line(&line, 200))),
+            (Err(line), _) => self.cache.put(key.clone(), Held::NotLoaded(text::sanitize_line(&line, 200))),
         }
         // The answer may be about another attempt than was asked for: the question is answered all the same, or it would be
         // asked again and again.
@@ -165,7 +166,7 @@ impl PicturePane {
         let facts = match (job, picture) {
             // Where nothing else tells which job this is, its words do.
             (Some(job), Some((_, image))) if area.width == frame.area().width => {
-                format!("{} · {}", facts(image), text::clean_line(&job.spec.prompt, 200))
+                format!("{} · {}", facts(image), text::sanitize_line(&job.spec.prompt, 200))
             }
             (_, Some((_, image))) => facts(image),
             (Some(job), None) => job.stage_name().to_string(),
@@ -200,7 +201,7 @@ impl PicturePane {
         let width = usize::from(area.width);
         if self.mode == ImagesMode::Off {
             let mut lines = vec![Line::styled("The picture is stored; pictures are switched off here.", theme.dim)];
-            let url = text::clean_line(&image.url, 500);
+            let url = text::sanitize_line(&image.url, 500);
             lines.extend(wrap(&url, width).into_iter().map(|line| Line::styled(line, theme.text)));
             lines.push(Line::styled("o opens it, y copies its address", theme.accent));
             return say(frame, area, lines, theme);

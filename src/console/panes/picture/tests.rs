@@ -8,7 +8,7 @@ use ratatui::backend::TestBackend;
 
 use super::*;
 use crate::console::samples::{SIZES, assert_whole_border, done, job, noon, screen, text_of};
-use crate::jobs::{Billed, Claim, Failure, FailureCode, Hold, Receipt, Stage, StepName, Ticket, WorkerId};
+use crate::jobs::{BillingStatus, Claim, Failure, FailureCode, Hold, Receipt, Stage, StepName, Ticket, WorkerId};
 
 /// A PNG file of that size, red at the left and blue at the right.
 pub(super) fn png(width: u32, height: u32) -> Vec<u8> {
@@ -43,9 +43,9 @@ fn generating() -> Job {
     job
 }
 
-fn failed(code: FailureCode, message: &str, billed: Billed) -> Job {
+fn failed(code: FailureCode, message: &str, billed: BillingStatus) -> Job {
     let mut job = generating();
-    job.fail(Failure::job(code, message, billed, noon()), None, noon()).unwrap();
+    job.fail(Failure::new(code, message, billed, noon()), None, noon()).unwrap();
     job
 }
 
@@ -269,7 +269,7 @@ fn while_it_is_made() {
 fn a_failure_says_why_and_which_key_helps() {
     let (mut pane, _messages) = pane(ImagesMode::Auto);
     let moderated =
-        failed(FailureCode::ContentModerated, "the picture was withheld: Content Moderated", Billed::Unknown);
+        failed(FailureCode::ContentModerated, "the picture was withheld: Content Moderated", BillingStatus::Unknown);
     insta::assert_snapshot!(shown(&mut pane, Some(&moderated), 50, 8), @r#"
     ╭ Picture ── failed ─────────────────────────────╮
     │                    ✗ failed                    │
@@ -280,7 +280,7 @@ fn a_failure_says_why_and_which_key_helps() {
     │                                                │
     ╰────────────────────────────────────────────────╯
     "#);
-    let timed_out = failed(FailureCode::TimedOut, "no picture within 10 minutes", Billed::Yes);
+    let timed_out = failed(FailureCode::TimedOut, "no picture within 10 minutes", BillingStatus::Yes);
     insta::assert_snapshot!(shown(&mut pane, Some(&timed_out), 50, 8), @r#"
     ╭ Picture ── failed ─────────────────────────────╮
     │                    ✗ failed                    │
@@ -314,7 +314,7 @@ fn no_size_is_too_small() {
         let fox = done("fox", 64, 64);
         pane.wanted(Some(&fox));
         pane.on_bytes(&fox.id, 1, Ok(bytes(64, 64)));
-        let long = failed(FailureCode::ProviderError, &"漢字\u{202e} \u{1b}[2J".repeat(90), Billed::Yes);
+        let long = failed(FailureCode::ProviderError, &"漢字\u{202e} \u{1b}[2J".repeat(90), BillingStatus::Yes);
         for job in [None, Some(&fox), Some(&generating()), Some(&long)] {
             let text = shown(&mut pane, job, width, height);
             if width >= 3 && height >= 3 {
@@ -328,7 +328,7 @@ fn no_size_is_too_small() {
 fn ascii_means_ascii_but_for_the_pixels() {
     let theme = Theme { ascii: true, ..Theme::dark() };
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
-    let moderated = failed(FailureCode::TimedOut, "no picture", Billed::Yes);
+    let moderated = failed(FailureCode::TimedOut, "no picture", BillingStatus::Yes);
     for job in [None, Some(&generating()), Some(&moderated)] {
         let text = screen(60, 9, |frame| pane.draw(frame, frame.area(), job, None, noon(), true, &theme));
         assert!(text.is_ascii(), "{text}");

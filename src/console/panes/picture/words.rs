@@ -4,11 +4,13 @@ use chrono::{DateTime, Utc};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use crate::console::format;
+use crate::catalog::Catalog;
 use crate::console::frame::wrap;
 use crate::console::theme::Theme;
 use crate::engine::Progress;
-use crate::jobs::{Billed, Catalog, Failure, FailureCode, Job, Retried, Stage, StageName, StepName, StepState, text};
+use crate::jobs::{BillingStatus, Failure, FailureCode, Job, RetryKind, Stage, StageName, StepName, StepState};
+use crate::text;
+use crate::text::format;
 
 /// What is said of a job, wrapped to `width` cells; the most important line first.
 pub fn of_job(
@@ -23,7 +25,7 @@ pub fn of_job(
     match &job.stage {
         Stage::Queued { hold: Some(hold) } => {
             lines.push(head("held"));
-            say(&mut lines, &text::clean_line(&hold.line(), 200), width, theme.text);
+            say(&mut lines, &text::sanitize_line(&hold.line(), 200), width, theme.text);
             if let Some(at) = job.not_before.filter(|at| *at > now) {
                 say(&mut lines, &format!("next try in {}", format::age(at - now)), width, theme.dim);
             }
@@ -40,10 +42,10 @@ pub fn of_job(
         Stage::Done { .. } | Stage::Approved { .. } => lines.push(head("done")),
         Stage::Failed { failure } => {
             lines.push(head("failed"));
-            say(&mut lines, &text::clean_line(&failure.message, 300), width, theme.text);
-            if failure.billed != Billed::No {
+            say(&mut lines, &text::sanitize_line(&failure.message, 300), width, theme.text);
+            if failure.billed != BillingStatus::No {
                 let billed =
-                    if failure.billed == Billed::Yes { "It is on the bill." } else { "It may be on the bill." };
+                    if failure.billed == BillingStatus::Yes { "It is on the bill." } else { "It may be on the bill." };
                 say(&mut lines, billed, width, theme.warning);
             }
             say(&mut lines, &way_out(job, failure), width, theme.accent);
@@ -86,7 +88,7 @@ fn generating(
     if let Some(begun) = attempt.and_then(|attempt| attempt.step(StepName::Generate)).map(|step| step.started_at) {
         say(lines, &elapsed(&job.spec.model, now - begun), width, theme.text);
     }
-    let status = progress.map(|progress| text::clean_line(&progress.status, 80)).filter(|status| !status.is_empty());
+    let status = progress.map(|progress| text::sanitize_line(&progress.status, 80)).filter(|status| !status.is_empty());
     if let Some(status) = status {
         say(lines, &status, width, theme.dim);
     }
@@ -131,10 +133,10 @@ fn way_out(job: &Job, failure: &Failure) -> String {
 
 fn retry_words(job: &Job) -> &'static str {
     match job.retry_kind() {
-        Ok(Retried::OldTicket) => "r asks its ticket again: free, unless the ticket is gone.",
-        Ok(Retried::SameAttempt) => "r tries it again: nothing was charged so far.",
-        Ok(Retried::NewAttempt) if job.simulated => "r orders it again (simulated, free).",
-        Ok(Retried::NewAttempt) => "r orders it again, which costs again.",
+        Ok(RetryKind::OldTicket) => "r asks its ticket again: free, unless the ticket is gone.",
+        Ok(RetryKind::SameAttempt) => "r tries it again: nothing was charged so far.",
+        Ok(RetryKind::NewAttempt) if job.simulated => "r orders it again (simulated, free).",
+        Ok(RetryKind::NewAttempt) => "r orders it again, which costs again.",
         Err(_) => "",
     }
 }

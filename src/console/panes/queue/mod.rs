@@ -12,12 +12,13 @@ use ratatui::widgets::{Paragraph, Wrap};
 
 use self::row::Columns;
 pub use self::row::word;
+use crate::catalog::Catalog;
 use crate::console::board::{Board, Row};
-use crate::console::format;
 use crate::console::status::Status;
 use crate::console::theme::Theme;
 use crate::engine::Intake;
-use crate::jobs::{Catalog, JobId, StageName};
+use crate::jobs::{JobId, StageName};
+use crate::text::format;
 
 /// Selection and scrolling of the queue.
 #[derive(Debug, Default)]
@@ -299,7 +300,7 @@ fn nothing(view: &QueueView<'_>) -> Vec<Line<'static>> {
         ]
     } else if known.is_none() && view.board.known() == 0 && !view.status.engine_gone && view.status.link.is_none() {
         ["Reading the jobs…".into(), String::new()]
-    } else if view.status.intake == Intake::Observing {
+    } else if view.status.intake == Intake::ReadOnly {
         ["No jobs yet.".into(), "This console only looks; n puts a job into the queue for the workers.".into()]
     } else if view.simulated {
         ["No jobs yet. n makes the first picture (simulated, free).".into(), String::new()]

@@ -4,9 +4,11 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::QueueView;
-use crate::console::{cost, format};
+use crate::console::cost;
 use crate::engine::{Intake, Progress};
-use crate::jobs::{Hold, Job, JobId, Stage, StageName, StepName, text};
+use crate::jobs::{Hold, Job, JobId, Stage, StageName, StepName};
+use crate::text;
+use crate::text::format;
 
 /// Longest prompt that is looked at for one row: more than any screen is wide.
 const LONGEST: usize = 400;
@@ -79,11 +81,11 @@ impl Columns {
         cells.push(Span::styled(format!("{age} "), theme.dim));
         cells.push(Span::styled(format!("{money}  "), quiet));
         if self.model > 0 {
-            let model = text::clean_line(&job.spec.model, LONGEST);
+            let model = text::sanitize_line(&job.spec.model, LONGEST);
             cells.push(Span::styled(format::fit(&model, self.model) + " ", theme.dim));
         }
         let why = why(job, progress, self.last >= 50, view);
-        let prompt = text::clean_line(&job.spec.prompt, LONGEST);
+        let prompt = text::sanitize_line(&job.spec.prompt, LONGEST);
         self.last_cells(&prompt, &why, (quiet, state), &mut cells, view);
         finish(cells, signs.selected, view)
     }
@@ -95,7 +97,7 @@ impl Columns {
         let rest = self.status + 1 + self.age + 1 + self.cost + 2 + if self.model > 0 { self.model + 1 } else { 0 };
         let what = format!("{} unreadable {}", theme.symbol("!", "!"), id.short());
         cells.push(Span::styled(format::fit(&what, rest), theme.bad));
-        let reason = text::clean_line(reason, LONGEST);
+        let reason = text::sanitize_line(reason, LONGEST);
         cells.push(Span::styled(format::cut(&reason, self.last), theme.bad));
         finish(cells, signs.selected, view)
     }
@@ -179,8 +181,8 @@ fn why(job: &Job, progress: Option<&Progress>, roomy: bool, view: &QueueView<'_>
         Stage::Queued { hold: Some(hold) } => held(hold, job, view),
         Stage::Queued { hold: None } => match &view.status.intake {
             Intake::Paused => "intake paused".to_owned(),
-            Intake::Account(_) => "account problem".to_owned(),
-            Intake::Open | Intake::Observing => String::new(),
+            Intake::AccountBlocked(_) => "account problem".to_owned(),
+            Intake::Open | Intake::ReadOnly => String::new(),
         },
         Stage::Submitting => "sending".to_owned(),
         Stage::Generating => progress.map(|progress| doing(progress, roomy, view)).unwrap_or_default(),
@@ -195,7 +197,7 @@ fn doing(progress: &Progress, roomy: bool, view: &QueueView<'_>) -> String {
     if progress.step != StepName::Generate {
         return progress.step.as_str().to_owned();
     }
-    let Some(fraction) = progress.fraction else { return text::clean_line(&progress.status, 40).to_lowercase() };
+    let Some(fraction) = progress.fraction else { return text::sanitize_line(&progress.status, 40).to_lowercase() };
     let percent = format!("{:.0}%", fraction.clamp(0.0, 1.0) * 100.0);
     if !roomy {
         return percent;
@@ -213,13 +215,13 @@ fn held(hold: &Hold, job: &Job, view: &QueueView<'_>) -> String {
         Hold::Budget { over: None, .. } => "budget, price unknown".to_owned(),
         Hold::RateLimit => "provider is full".to_owned(),
         Hold::RetryAt { reason } => {
-            let reason = text::clean_line(reason, LONGEST);
+            let reason = text::sanitize_line(reason, LONGEST);
             return match wait {
                 Some(wait) => format!("again {wait}: {reason}"),
                 None => format!("again soon: {reason}"),
             };
         }
-        Hold::Account { reason } => format!("account: {}", text::clean_line(reason, LONGEST)),
+        Hold::Account { reason } => format!("account: {}", text::sanitize_line(reason, LONGEST)),
         Hold::OtherProvider => "made for another provider".to_owned(),
     };
     wait.map_or(reason.clone(), |wait| format!("{reason}, {wait}"))

@@ -7,10 +7,11 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use crate::console::theme::Theme;
-use crate::console::{format, frame as screen, money};
+use crate::console::{frame as screen, money};
 use crate::costs::{CostReport, Usd};
 use crate::engine::CostOverview;
-use crate::jobs::text;
+use crate::text;
+use crate::text::format;
 
 /// One line of the pane: where it stands, and how soon it is left out where there is no room.
 struct Row {
@@ -92,7 +93,8 @@ fn totals(costs: &CostOverview, width: usize, theme: &Theme) -> Line<'static> {
 /// `flux-2-pro  ━━━━━━━━━ $0.91  23`, the longest bar for the largest amount.
 fn bars(report: &CostReport, width: usize, theme: &Theme) -> Vec<Row> {
     let largest = report.by.iter().map(|line| line.usd).max().unwrap_or(Usd::ZERO);
-    let names: Vec<String> = report.by.iter().map(|line| format::cut(&text::clean_line(&line.key, 60), 22)).collect();
+    let names: Vec<String> =
+        report.by.iter().map(|line| format::cut(&text::sanitize_line(&line.key, 60), 22)).collect();
     let name_width = names.iter().map(|name| name.width()).max().unwrap_or(0).min(width / 2);
     let amounts: Vec<String> = report.by.iter().map(|line| money::group_amount(line, report)).collect();
     let amount_width = amounts.iter().map(String::len).max().unwrap_or(0);

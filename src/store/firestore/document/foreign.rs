@@ -6,13 +6,14 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use rust_decimal::Decimal;
 
-use super::super::super::contract::picture_at;
+use super::super::super::schema::picture_at;
 use super::super::value::{self, Fields, content, integer_of, kind, text_of};
 use super::{Defaults, Status, request};
 use crate::costs::{Basis, Charge, Service, Usd};
 use crate::jobs::{
-    Attempt, Billed, Claim, Failure, FailureCode, Job, JobId, Outcome, Stage, StoredImage, WorkerId, text,
+    Attempt, BillingStatus, Claim, Failure, FailureCode, Job, JobId, Outcome, Stage, StoredImage, WorkerId,
 };
+use crate::text;
 
 /// How long another backend may work on a document without a write before it counts as given up: the longest that a picture
 /// of the API takes, three times over.
@@ -77,8 +78,8 @@ pub(super) fn enter(job: &mut Job, fields: &Fields, status: Status) -> Result<()
         Status::Error => {
             let message = text_of(fields, "errorMessage").unwrap_or("another backend gave no reason");
             let charged = job.attempt().is_some_and(|attempt| attempt.charge.is_some());
-            let billed = if charged { Billed::Yes } else { Billed::Unknown };
-            let failure = Failure::job(FailureCode::ProviderError, message, billed, at);
+            let billed = if charged { BillingStatus::Yes } else { BillingStatus::Unknown };
+            let failure = Failure::new(FailureCode::ProviderError, message, billed, at);
             // A picture that was stored before a later step failed stays a picture of the attempt.
             if let Some(attempt) = job.attempts.last_mut().filter(|attempt| attempt.outcome.is_none()) {
                 attempt.outcome = Some(Outcome::Failed { failure: failure.clone() });
@@ -100,7 +101,7 @@ pub(super) fn created_at(document: &Document) -> Result<DateTime<Utc>, String> {
         None => Ok(made),
         Some(ValueType::TimestampValue(at)) => value::instant(at).ok_or_else(|| "createdAt is no time".to_owned()),
         Some(ValueType::StringValue(written)) => time_in(written)
-            .ok_or_else(|| format!("createdAt is '{}', which is no time", text::clean_line(written, 40))),
+            .ok_or_else(|| format!("createdAt is '{}', which is no time", text::sanitize_line(written, 40))),
         Some(other) => Err(format!("createdAt is {}; it must be a timestamp", kind(other))),
     }
 }

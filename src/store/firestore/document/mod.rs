@@ -24,7 +24,8 @@ use firestore::gcloud_sdk::prost::Message;
 
 use super::ledger::{self, ChargeRow};
 use super::value::{self, Fields, content, kind};
-use crate::jobs::{Job, JobId, Spec, Stage, StageName, sha256_hex, text};
+use crate::jobs::{Job, JobId, Spec, Stage, StageName, sha256_hex};
+use crate::text;
 
 pub(super) use foreign::dollars;
 pub(super) use request::fingerprint;
@@ -103,7 +104,7 @@ impl Status {
             Some(ValueType::StringValue(word)) => Self::ALL
                 .into_iter()
                 .find(|status| status.as_str() == word)
-                .ok_or_else(|| format!("'{}' is no status of the contract", text::clean_line(word, 40))),
+                .ok_or_else(|| format!("'{}' is no status of the contract", text::sanitize_line(word, 40))),
             Some(other) => Err(format!("status is {}; it must be text", kind(other))),
             None => Err("it has no status".to_owned()),
         }
@@ -143,7 +144,7 @@ pub(super) fn read(document: &Document, defaults: &Defaults) -> Option<Reading> 
         };
         Box::new(Known { job, base })
     });
-    Some(Reading { id, revision, content: content.map_err(|reason| text::clean_line(&reason, 200)) })
+    Some(Reading { id, revision, content: content.map_err(|reason| text::sanitize_line(&reason, 200)) })
 }
 
 /// Whether a queued job's document can take what its run adds. Found out before anything is ordered: a receipt that finds no room

@@ -6,9 +6,10 @@
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use serde_json::Value as Json;
 
-use super::super::super::contract::{self, Wish};
+use super::super::super::schema::{self, Wish};
 use super::super::value::{self, Fields, content, kind};
-use crate::jobs::{Spec, sha256_hex, text};
+use crate::jobs::{Spec, sha256_hex};
+use crate::text;
 
 /// The fields in which somebody asks for a picture.
 pub(in super::super) const WISH: [&str; 8] =
@@ -44,13 +45,13 @@ pub(super) fn wish_of(spec: &Spec) -> Fields {
         Json::Bool(said) => Some(value::boolean(*said)),
         said => said.as_i64().map(value::integer).or_else(|| said.as_f64().map(value::double)),
     };
-    let wish = contract::wish_of(spec);
+    let wish = schema::wish_of(spec);
     wish.iter().filter_map(|(name, said)| Some((name.clone(), stored(said)?))).collect()
 }
 
 fn wrong(name: &str, found: &ValueType, right: &str) -> String {
     match found {
-        ValueType::StringValue(found) => format!("{name} is '{}'; it must be {right}", text::clean_line(found, 40)),
+        ValueType::StringValue(found) => format!("{name} is '{}'; it must be {right}", text::sanitize_line(found, 40)),
         ValueType::DoubleValue(found) => format!("{name} is {found}; it must be {right}"),
         other => format!("{name} is {}; it must be {right}", kind(other)),
     }

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::super::value::{self, Fields, Value};
 use super::{Base, Defaults, Draft, Known, read};
-use crate::jobs::{Billed, Failure, FailureCode, Job, JobId, Outcome, Spec, Stage, StageName};
+use crate::jobs::{BillingStatus, Failure, FailureCode, Job, JobId, Outcome, Spec, Stage, StageName};
 
 const SAMPLES: &str = include_str!("../../../../tests/samples/old-backend-jobs.json");
 
@@ -89,7 +89,7 @@ fn all_that_an_old_backend_left_is_read_as_it_is() {
             (Some(1344), Some(768))
         );
         assert_eq!(job.spec.parameters["seed"], sample["seed"]);
-        assert_eq!(crate::jobs::Catalog::builtin().problems(&job.spec), []);
+        assert_eq!(crate::catalog::Catalog::builtin().problems(&job.spec), []);
         // Errors that have a picture all the same.
         assert_eq!(job.image().map(|image| image.url.as_str()), sample["generatedImageUrl"].as_str(), "{id}");
         let noted: f64 = ["bfl_cost_usd", "storage_cost_usd"].iter().filter_map(|name| sample[name].as_f64()).sum();
@@ -172,7 +172,7 @@ fn finished() -> (Job, Document) {
         fields(&json!({"status": "pending_art_generation", "prompt": "a fox", "seed": 1, "pageField": {"kept": [1]}})),
     );
     let Known { mut job, base } = known(&document);
-    job.reject(Failure::job(FailureCode::InvalidRequest, "no", Billed::No, now()), now()).unwrap();
+    job.reject(Failure::new(FailureCode::InvalidRequest, "no", BillingStatus::No, now()), now()).unwrap();
     apply(&mut document, Draft::update(&job, &base).unwrap());
     (job, document)
 }
@@ -216,7 +216,7 @@ fn a_wish_changed_under_way_is_followed_when_somebody_asks_again() {
     document.fields.insert("seed".into(), value::integer(2));
     let Known { mut job, base } = known(&document);
     assert_eq!((job.stage_name(), &job.spec.parameters["seed"]), (StageName::Submitting, &json!(1)));
-    job.refused(Failure::job(FailureCode::InvalidRequest, "no", Billed::No, now()), now()).unwrap();
+    job.refused(Failure::new(FailureCode::InvalidRequest, "no", BillingStatus::No, now()), now()).unwrap();
     apply(&mut document, Draft::update(&job, &base).unwrap());
     assert_eq!(known(&document).job.spec.parameters["seed"], 1);
     document.fields.insert("status".into(), value::text("pending_art_generation"));

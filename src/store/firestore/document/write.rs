@@ -9,7 +9,8 @@ use super::super::rollup;
 use super::super::value::{self, Fields};
 use super::{Base, Status, digest, request};
 use crate::costs::Usd;
-use crate::jobs::{Job, Stage, StageName, text};
+use crate::jobs::{Job, Stage, StageName};
+use crate::text;
 
 /// Stands for a prompt that is too long to be kept twice in one document.
 pub(super) const PROMPT_APART: &str = "\u{0}the prompt stands in the document's own field";
@@ -79,7 +80,7 @@ impl Draft {
         self.mask.push("errorMessage".to_owned());
         match &job.stage {
             Stage::Failed { failure } => {
-                self.fields.insert("errorMessage".to_owned(), value::text(text::clean_line(&failure.message, 300)));
+                self.fields.insert("errorMessage".to_owned(), value::text(text::sanitize_line(&failure.message, 300)));
             }
             Stage::Cancelled => _ = self.fields.insert("errorMessage".to_owned(), value::text("cancelled")),
             Stage::Done { image } | Stage::Approved { image } => {
@@ -122,7 +123,7 @@ impl Draft {
     fn ours(&mut self, job: &Job, previous: u64) -> Result<(), StoreError> {
         let unreadable = |reason: &str| StoreError::Unreadable {
             id: job.id.clone(),
-            reason: text::clean_line(&format!("it was not written, {reason}"), 200),
+            reason: text::sanitize_line(&format!("it was not written, {reason}"), 200),
         };
         let apart = kept_twice(&job.spec.prompt) == 0;
         let written = if apart {

@@ -1,0 +1,70 @@
+//! Owns the image models (`assets/models.toml`): their parameters, ranges and defaults. Validation, the submit form and the
+//! client are driven by it. Must not know a price.
+
+mod file;
+mod image_source;
+mod model;
+mod parameter;
+mod validate;
+
+use std::sync::LazyLock;
+
+pub use image_source::{ImageSource, ImageSourceError};
+pub use model::Model;
+pub use parameter::{Parameter, ParameterKind};
+pub use validate::SpecError;
+
+use crate::costs::{Estimate, PriceTable};
+use crate::jobs::Spec;
+
+/// A catalog that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the model catalog is not valid: {0}")]
+pub struct CatalogError(pub String);
+
+/// All known image models.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// In the order of the file: the first is the one for newcomers.
+    pub models: Vec<Model>,
+}
+
+impl Catalog {
+    /// The catalog that ships with this program.
+    pub fn builtin() -> &'static Self {
+        // A test reads the same text; were it broken, every model would be unknown and no order could be made.
+        static CATALOG: LazyLock<Catalog> =
+            LazyLock::new(|| Catalog::parse(include_str!("../../assets/models.toml")).unwrap_or_default());
+        &CATALOG
+    }
+
+    /// Reads a catalog.
+    pub fn parse(text: &str) -> Result<Self, CatalogError> {
+        file::read(text).map(|models| Self { models })
+    }
+
+    /// The model of that name.
+    pub fn model(&self, name: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.name == name)
+    }
+
+    /// The model behind `/v1/{route}`.
+    pub fn model_by_route(&self, route: &str) -> Option<&Model> {
+        self.models.iter().find(|model| model.route == route)
+    }
+
+    /// What one picture of `spec` will cost, by the table that ships with this program. A spec with problems may be priced
+    /// wrongly: check it first.
+    pub fn estimate(&self, spec: &Spec) -> Estimate {
+        match self.model(&spec.model) {
+            Some(model) => PriceTable::builtin().estimate(&model.priced(spec)),
+            None => Estimate {
+                amount: None,
+                note: format!("no price is known for {}", crate::text::sanitize_line(&spec.model, 60)),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! Text for people: sanitized, formatted and suggested. The lowest room: it names no other.
+
+pub mod format;
+mod sanitize;
+mod suggest;
+
+pub use sanitize::{sanitize_line, sanitize_text};
+pub use suggest::suggest;

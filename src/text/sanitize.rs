@@ -1,0 +1,68 @@
+//! Owns the cleaning of text that strangers wrote, before it reaches a screen, a log or a table. Must not change what is stored.
+
+/// One line without control characters, direction overrides or zero-width marks, at most `max` characters.
+///
+/// Line breaks and tabs become one space; what is cut ends in `…`.
+pub fn sanitize_line(text: &str, max: usize) -> String {
+    let mut line = String::with_capacity(text.len().min(max * 4));
+    let mut count = 0;
+    let mut gap = false;
+    for character in text.chars() {
+        let character = match character {
+            '\n' | '\r' | '\t' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
+            hidden if is_hidden(hidden) => continue,
+            other => other,
+        };
+        if character == ' ' && gap {
+            continue;
+        }
+        gap = character == ' ';
+        if count == max {
+            line.pop();
+            line.push('…');
+            break;
+        }
+        line.push(character);
+        count += 1;
+    }
+    line.trim().to_owned()
+}
+
+/// Many lines without control characters, direction overrides or zero-width marks; line breaks stay, tabs become spaces.
+pub fn sanitize_text(text: &str) -> String {
+    text.replace("\r\n", "\n")
+        .chars()
+        .filter_map(|character| match character {
+            '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => Some('\n'),
+            '\t' => Some(' '),
+            hidden if is_hidden(hidden) => None,
+            other => Some(other),
+        })
+        .collect()
+}
+
+/// Characters that take no cell of their own but steer the terminal or the reader.
+fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_steers_a_terminal_survives() {
+        let hostile = "a\u{1b}[2Jb\u{202e}c\u{7}\u{9b}31md\r\ne\tf\u{200b}g\0h";
+        assert_eq!(sanitize_line(hostile, 100), "a[2Jbc31md e fgh");
+        assert_eq!(sanitize_text(hostile), "a[2Jbc31md\ne fgh");
+    }
+
+    #[test]
+    fn a_cut_is_shown() {
+        assert_eq!(sanitize_line("abcdef", 4), "abc…");
+        assert_eq!(sanitize_line("abcd", 4), "abcd");
+    }
+}
