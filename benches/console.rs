@@ -45,7 +45,7 @@ fn app(count: usize) -> App {
         ascii: false,
         theme: ThemeName::Dark,
     };
-    let (mut app, _pictures) = App::new(&options, Picker::halfblocks(), now());
+    let (mut app, _images) = App::new(&options, Picker::halfblocks(), now());
     app.update(Message::Resize(200, 60), now());
     let jobs = (0..count).map(|index| Arc::new(job(index))).collect();
     app.update(Message::Event(Event::Jobs(jobs)), now());

@@ -9,12 +9,12 @@
 //!
 //! | word | meaning |
 //! | --- | --- |
-//! | Job | one requested picture: Spec, Stage, attempts, charges, claim |
+//! | Job | one requested image: Spec, Stage, attempts, charges, claim |
 //! | Spec | what to generate; immutable within an attempt |
 //! | Attempt | one try at a job that may cost money: its steps, its charges, its outcome |
 //! | Stage | where a job durably is: Queued, Submitting, Generating, Done, Approved, Failed, Cancelled |
 //! | Step | what an attempt did, for people: claim, reserve, submit, generate, download, store, settle |
-//! | Receipt, Ticket | the provider's acceptance; how to collect the picture later (the API says "task", tokio owns that word) |
+//! | Receipt, Ticket | the provider's acceptance; how to collect the image later (the API says "task", tokio owns that word) |
 //! | Charge | money for one accepted submit: amount and basis |
 //! | Hold | why a queued job is not running |
 //! | Claim | which worker may act on the job, until when |
@@ -51,7 +51,7 @@
 //! 2. The charge is booked in the same atomic write as the receipt. A ledger row is keyed by job, attempt and service, so that
 //!    no retry books twice; settling replaces amount and basis.
 //! 3. From `Generating` on, everything can be repeated: poll, download, upload, save. A retry of a job whose ticket may still
-//!    hold the picture asks that ticket first.
+//!    hold the image asks that ticket first.
 //! 4. Every save is a compare-and-set. A conflict means that somebody else moved the job: it is dropped silently.
 //! 5. A worker that was suspended over its claim and wakes up late adds the receipt that it holds to whatever the job is by
 //!    then ([`jobs::Job::late_receipt`]): the cent is explained even if the job had been given up.

@@ -94,10 +94,10 @@ async fn what_is_put_is_there(fixture: Fixture) {
 }
 
 async fn the_same_again_is_no_error(fixture: Fixture) {
-    let first = put(&fixture.bucket, &name("a", 1), "picture").await;
-    let second = put(&fixture.bucket, &name("a", 1), "picture").await;
+    let first = put(&fixture.bucket, &name("a", 1), "image").await;
+    let second = put(&fixture.bucket, &name("a", 1), "image").await;
     assert_eq!(first, second);
-    assert_eq!(fixture.bucket.get(&name("a", 1)).await.unwrap(), "picture");
+    assert_eq!(fixture.bucket.get(&name("a", 1)).await.unwrap(), "image");
 }
 
 async fn another_download_replaces_the_first(fixture: Fixture) {
@@ -112,7 +112,7 @@ async fn another_download_replaces_the_first(fixture: Fixture) {
 
 async fn what_is_not_there_is_not_found(fixture: Fixture) {
     assert_eq!(fixture.bucket.get(&name("a", 1)).await, Err(BucketError::NotFound(name("a", 1))));
-    put(&fixture.bucket, &name("a", 1), "picture").await;
+    put(&fixture.bucket, &name("a", 1), "image").await;
     assert_eq!(fixture.bucket.get(&name("a", 2)).await, Err(BucketError::NotFound(name("a", 2))));
 }
 
@@ -158,12 +158,12 @@ async fn one_name_is_always_whole(fixture: Fixture) {
     for read in join_all(writers).await {
         let read = read.unwrap();
         assert_eq!(read.len(), 100_000 + usize::from(read[0]), "the length of one and the bytes of another");
-        assert!(read.iter().all(|byte| *byte == read[0]), "two pictures in one");
+        assert!(read.iter().all(|byte| *byte == read[0]), "two images in one");
     }
 }
 
 async fn it_says_that_it_is_ready(fixture: Fixture) {
     assert_eq!(fixture.bucket.ready().await, Ok(()));
-    put(&fixture.bucket, &name("a", 1), "picture").await;
+    put(&fixture.bucket, &name("a", 1), "image").await;
     assert_eq!(fixture.bucket.ready().await, Ok(()));
 }

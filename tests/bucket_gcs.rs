@@ -39,7 +39,7 @@ fn unavailable<Anything: std::fmt::Debug>(result: Result<Anything, BucketError>)
 }
 
 #[tokio::test]
-async fn a_picture_goes_up_in_one_request_with_its_type_its_checksums_and_a_precondition() {
+async fn an_image_goes_up_in_one_request_with_its_type_its_checksums_and_a_precondition() {
     let fake = GcsFake::start().await;
     let bucket = open(fake.options()).await;
     let stored = put(&bucket, "hello world").await.unwrap();
@@ -55,8 +55,8 @@ async fn a_picture_goes_up_in_one_request_with_its_type_its_checksums_and_a_prec
 
     // Nothing is too large for one request.
     let large = Bytes::from(vec![7; 1_900_000]);
-    let picture = ObjectName::for_attempt(&JobId::new("large").unwrap(), 1, ImageFormat::Png);
-    bucket.put(&picture, large, ImageFormat::Png).await.unwrap();
+    let image = ObjectName::for_attempt(&JobId::new("large").unwrap(), 1, ImageFormat::Png);
+    bucket.put(&image, large, ImageFormat::Png).await.unwrap();
     let uploads = fake.look(|bucket| bucket.uploads.clone());
     assert_eq!(uploads.len(), 2);
     assert!(uploads[1].length > 1_900_000);
@@ -64,11 +64,11 @@ async fn a_picture_goes_up_in_one_request_with_its_type_its_checksums_and_a_prec
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_no_second_picture() {
+async fn a_lost_answer_is_no_second_image() {
     let fake = GcsFake::start().await;
     fake.set(|bucket| bucket.lost_answers = 1);
     let bucket = open(fake.options()).await;
-    put(&bucket, "picture").await.unwrap();
+    put(&bucket, "image").await.unwrap();
     fake.look(|bucket| {
         assert_eq!(bucket.uploads.len(), 2, "the upload was repeated, and found its own work");
         assert_eq!(bucket.objects["generated-art/job-1.webp"].generation, 1);
@@ -78,9 +78,9 @@ async fn a_lost_answer_is_no_second_picture() {
 #[tokio::test]
 async fn what_is_there_with_the_same_bytes_stays_and_becomes_public() {
     let fake = GcsFake::start().await;
-    let hidden = Object { bytes: b"picture".to_vec(), generation: 7, public: false };
+    let hidden = Object { bytes: b"image".to_vec(), generation: 7, public: false };
     fake.set(|bucket| drop(bucket.objects.insert("generated-art/job-1.webp".to_owned(), hidden)));
-    put(&open(fake.options()).await, "picture").await.unwrap();
+    put(&open(fake.options()).await, "image").await.unwrap();
     fake.look(|bucket| {
         let object = &bucket.objects["generated-art/job-1.webp"];
         assert_eq!((object.generation, object.public), (7, true));
@@ -91,13 +91,13 @@ async fn what_is_there_with_the_same_bytes_stays_and_becomes_public() {
 #[tokio::test]
 async fn what_is_there_with_other_bytes_is_replaced_under_its_own_generation() {
     let fake = GcsFake::start().await;
-    let other = Object { bytes: b"PICTURE".to_vec(), generation: 7, public: true };
+    let other = Object { bytes: b"IMAGE".to_vec(), generation: 7, public: true };
     fake.set(|bucket| drop(bucket.objects.insert("generated-art/job-1.webp".to_owned(), other)));
-    put(&open(fake.options()).await, "picture").await.unwrap();
+    put(&open(fake.options()).await, "image").await.unwrap();
     fake.look(|bucket| {
         let preconditions: Vec<_> = bucket.uploads.iter().map(|upload| &upload.query["ifGenerationMatch"]).collect();
         assert_eq!(preconditions, ["0", "7"]);
-        assert_eq!(bucket.objects["generated-art/job-1.webp"].bytes, b"picture");
+        assert_eq!(bucket.objects["generated-art/job-1.webp"].bytes, b"image");
     });
 }
 
@@ -107,15 +107,15 @@ async fn a_damaged_upload_is_no_success_and_mends_itself_on_the_next_try() {
         let fake = GcsFake::start().await;
         fake.set(|bucket| bucket.checksum = checksum);
         let bucket = open(fake.options()).await;
-        let line = unavailable(put(&bucket, "picture").await);
+        let line = unavailable(put(&bucket, "image").await);
         assert!(line.contains("checksum"), "{line}");
         // What arrived was other than what was sent.
         fake.set(|bucket| {
             bucket.checksum = Checksum::True;
             bucket.objects.get_mut("generated-art/job-1.webp").unwrap().bytes[0] = 0;
         });
-        put(&bucket, "picture").await.unwrap();
-        assert_eq!(bucket.get(&name()).await.unwrap(), "picture");
+        put(&bucket, "image").await.unwrap();
+        assert_eq!(bucket.get(&name()).await.unwrap(), "image");
     }
 }
 
@@ -139,7 +139,7 @@ async fn uniform_access_stores_without_an_object_acl_and_does_not_ask_again() {
 async fn only_public_urls_change_an_objects_rights() {
     let fake = GcsFake::start().await;
     let base = PublicUrl::Base("https://cdn.test/art".parse().unwrap());
-    let stored = put(&open(GcsOptions { url: base, ..fake.options() }).await, "picture").await.unwrap();
+    let stored = put(&open(GcsOptions { url: base, ..fake.options() }).await, "image").await.unwrap();
     assert_eq!(stored.url, "https://cdn.test/art/generated-art/job-1.webp");
     fake.look(|bucket| assert!(!bucket.uploads[0].query.contains_key("predefinedAcl")));
 }
@@ -149,7 +149,7 @@ async fn a_bucket_that_forbids_public_objects_is_told_from_an_object_that_is_the
     let fake = GcsFake::start().await;
     fake.set(|bucket| bucket.public_forbidden = true);
     let bucket = open(fake.options()).await;
-    let line = refused(put(&bucket, "picture").await);
+    let line = refused(put(&bucket, "image").await);
     assert!(line.contains("public access prevention") && line.contains("signed"), "{line}");
     fake.look(|bucket| assert_eq!(bucket.uploads.len(), 1));
 }
@@ -169,7 +169,7 @@ async fn each_refusal_of_an_upload_says_what_to_mend_and_is_not_repeated() {
     ] {
         let fake = GcsFake::start().await;
         fake.answer(status, reason, message, 1);
-        let line = refused(put(&open(fake.options()).await, "picture").await);
+        let line = refused(put(&open(fake.options()).await, "image").await);
         assert!(line.contains(expected) && !line.contains('\u{1b}'), "{status}: {line}");
         fake.look(|bucket| assert_eq!(bucket.requests.len(), 1, "{status}: {:?}", bucket.requests));
     }
@@ -181,7 +181,7 @@ async fn what_passes_is_tried_again_a_few_times_and_then_left_to_the_engine() {
         let fake = GcsFake::start().await;
         fake.answer(status, reason, "later", 1);
         let bucket = open(fake.options()).await;
-        put(&bucket, "picture").await.unwrap();
+        put(&bucket, "image").await.unwrap();
         fake.answer(status, reason, "later", 100);
         let line = unavailable(bucket.get(&name()).await);
         assert!(line.contains("later"), "{line}");
@@ -191,7 +191,7 @@ async fn what_passes_is_tried_again_a_few_times_and_then_left_to_the_engine() {
     // A limit that Google answers with 403 is no missing right.
     let fake = GcsFake::start().await;
     fake.answer(403, "userRateLimitExceeded", "Rate Limit Exceeded", 1);
-    unavailable(put(&open(fake.options()).await, "picture").await);
+    unavailable(put(&open(fake.options()).await, "image").await);
 }
 
 #[tokio::test]
@@ -200,7 +200,7 @@ async fn nobody_there_is_unavailable() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let options = GcsOptions { emulator: Some(format!("127.0.0.1:{port}")), ..GcsFake::start().await.options() };
     let bucket = open(options).await;
-    unavailable(put(&bucket, "picture").await);
+    unavailable(put(&bucket, "image").await);
     unavailable(bucket.get(&name()).await);
     unavailable(bucket.ready().await);
 }
@@ -211,7 +211,7 @@ async fn a_missing_object_and_a_missing_bucket_are_two_things() {
     let bucket = open(fake.options()).await;
     assert_eq!(bucket.get(&name()).await, Err(BucketError::NotFound(name())));
     let elsewhere = open(GcsOptions { bucket: "elsewhere".to_owned(), ..fake.options() }).await;
-    for line in [refused(elsewhere.get(&name()).await), refused(put(&elsewhere, "picture").await)] {
+    for line in [refused(elsewhere.get(&name()).await), refused(put(&elsewhere, "image").await)] {
         assert!(line.contains("there is no bucket elsewhere"), "{line}");
     }
 }
@@ -224,17 +224,17 @@ async fn fetch(url: &str) -> Bytes {
 }
 
 #[tokio::test]
-async fn the_real_servers_url_opens_the_picture_byte_for_byte() {
+async fn the_real_servers_url_opens_the_image_byte_for_byte() {
     let Some(options) = fresh_bucket().await else { return };
     let bucket = open(options).await;
     bucket.ready().await.unwrap();
-    // 20 MB: the largest picture that there is, and not a round number of any buffer.
+    // 20 MB: the largest image that there is, and not a round number of any buffer.
     for length in [1_usize, 1_500_007, 20_000_003] {
         let bytes: Bytes = (0..length).map(|index| (index * 31 % 251) as u8).collect();
-        let picture = ObjectName::for_attempt(&JobId::new(format!("job-{length}")).unwrap(), 1, ImageFormat::Png);
-        let stored = bucket.put(&picture, bytes.clone(), ImageFormat::Png).await.unwrap();
+        let image = ObjectName::for_attempt(&JobId::new(format!("job-{length}")).unwrap(), 1, ImageFormat::Png);
+        let stored = bucket.put(&image, bytes.clone(), ImageFormat::Png).await.unwrap();
         assert!(fetch(&stored.url).await == bytes, "{length}");
-        let again = bucket.put(&picture, bytes.clone(), ImageFormat::Png).await.unwrap();
+        let again = bucket.put(&image, bytes.clone(), ImageFormat::Png).await.unwrap();
         assert_eq!(again, stored);
     }
 }
@@ -243,7 +243,7 @@ async fn the_real_servers_url_opens_the_picture_byte_for_byte() {
 async fn the_real_server_tells_a_missing_bucket() {
     let Some(options) = fresh_bucket().await else { return };
     let bucket = open(GcsOptions { bucket: "nowhere".to_owned(), ..options }).await;
-    for line in [refused(bucket.ready().await), refused(put(&bucket, "picture").await)] {
+    for line in [refused(bucket.ready().await), refused(put(&bucket, "image").await)] {
         assert!(line.contains("there is no bucket nowhere"), "{line}");
     }
 }

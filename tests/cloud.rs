@@ -1,4 +1,4 @@
-//! The whole program on Firestore and Cloud Storage: what a web page writes becomes a picture that it can show, and the costs that
+//! The whole program on Firestore and Cloud Storage: what a web page writes becomes an image that it can show, and the costs that
 //! its scripts sum are what was billed. Strangers are played by plain REST requests.
 
 use rust_decimal::Decimal;
@@ -19,7 +19,7 @@ impl Stranger {
         Self { http: reqwest::Client::new(), documents }
     }
 
-    /// Asks for a picture; the server gives the document its id.
+    /// Asks for an image; the server gives the document its id.
     async fn ask_for(&self, prompt: &str) -> String {
         let document = json!({"fields": {
             "status": {"stringValue": "pending_art_generation"},
@@ -83,7 +83,7 @@ async fn run(house: House, arguments: &'static [&'static str]) -> (House, String
 }
 
 #[tokio::test]
-async fn what_a_web_page_asks_for_becomes_a_picture_that_it_can_show_and_costs_that_its_scripts_sum() {
+async fn what_a_web_page_asks_for_becomes_an_image_that_it_can_show_and_costs_that_its_scripts_sum() {
     let Some((house, stranger)) = house_with_google().await else { return };
     let mut asked = Vec::new();
     for prompt in ["a fox in the snow", "a lighthouse", "a bowl of plums"] {
@@ -98,9 +98,9 @@ async fn what_a_web_page_asks_for_becomes_a_picture_that_it_can_show_and_costs_t
         // The page's browser knows nothing of darkroom or Google: a plain GET.
         let url = job["generatedImageUrl"]["stringValue"].as_str().unwrap();
         let answer = reqwest::get(url).await.unwrap().error_for_status().unwrap();
-        let picture = answer.bytes().await.unwrap();
-        assert_eq!(number(&job["image_size_bytes"]), Decimal::from(picture.len()), "{job}");
-        image::load_from_memory(&picture).expect("the picture is whole");
+        let image = answer.bytes().await.unwrap();
+        assert_eq!(number(&job["image_size_bytes"]), Decimal::from(image.len()), "{job}");
+        image::load_from_memory(&image).expect("the image is whole");
     }
     let bill = books::bill(&house);
     assert_eq!(bill.values().map(|(times, _)| times).sum::<usize>(), asked.len(), "each is ordered once: {bill:?}");
@@ -123,7 +123,7 @@ async fn doctor_sees_both_and_says_what_is_missing() {
         checks.iter().find(|check| check["name"] == name).unwrap()["message"].as_str().unwrap().to_owned()
     };
     assert!(message("store").contains("Firestore (emulator at") && message("store").contains("0 jobs"), "{diagnosis}");
-    assert!(message("bucket").contains("pictures can be stored"), "{diagnosis}");
+    assert!(message("bucket").contains("images can be stored"), "{diagnosis}");
     house.set("FIREBASE_STORAGE_BUCKET", "nobody-has-this-one");
     let output = tokio::task::spawn_blocking(move || house.run(&["doctor"])).await.unwrap();
     assert_eq!(output.status.code(), Some(1));

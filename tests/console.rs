@@ -163,7 +163,7 @@ fn screens_over_the_panes() {
 #[test]
 fn the_panes_that_only_small_screens_have_to_ask_for() {
     for (width, height) in [(80, 24), (40, 12)] {
-        for (name, key) in [("picture", "2"), ("steps", "3"), ("logs", "4"), ("spend", "5")] {
+        for (name, key) in [("image", "2"), ("steps", "3"), ("logs", "4"), ("spend", "5")] {
             let mut studio = Studio::busy(width, height);
             studio.keys(key);
             snapshot(&format!("pane_{name}_{width}x{height}"), studio);

@@ -84,22 +84,19 @@ async fn a_team_with_googles_own_clients_notices_nothing() {
     .await
     .unwrap();
 
-    let pictures = seen["pictures"].as_object().unwrap();
-    assert_eq!(pictures.len(), 3);
-    for picture in pictures.values().chain([&seen["again"]]) {
-        // What Google's client reads is what a browser gets, and both are a whole picture.
-        let answer = reqwest::get(picture["url"].as_str().unwrap()).await.unwrap().error_for_status().unwrap();
+    let images = seen["images"].as_object().unwrap();
+    assert_eq!(images.len(), 3);
+    for image in images.values().chain([&seen["again"]]) {
+        // What Google's client reads is what a browser gets, and both are a whole image.
+        let answer = reqwest::get(image["url"].as_str().unwrap()).await.unwrap().error_for_status().unwrap();
         let bytes = answer.bytes().await.unwrap();
-        assert_eq!(
-            (picture["bytes"].as_u64(), &picture["sha256"]),
-            (Some(bytes.len() as u64), &json!(sha256_hex(&bytes)))
-        );
-        assert_eq!(picture["image_size_bytes"], picture["bytes"]);
-        image::load_from_memory(&bytes).expect("the picture is whole");
+        assert_eq!((image["bytes"].as_u64(), &image["sha256"]), (Some(bytes.len() as u64), &json!(sha256_hex(&bytes))));
+        assert_eq!(image["image_size_bytes"], image["bytes"]);
+        image::load_from_memory(&bytes).expect("the image is whole");
     }
     let again = seen["again"]["job"].as_str().unwrap();
-    assert_ne!(seen["again"]["sha256"], pictures[again]["sha256"], "another seed is another picture");
-    assert_ne!(seen["again"]["url"], pictures[again]["url"], "under a name of its own");
+    assert_ne!(seen["again"]["sha256"], images[again]["sha256"], "another seed is another image");
+    assert_ne!(seen["again"]["url"], images[again]["url"], "under a name of its own");
     assert_eq!(seen["page"], json!({"tab": [1, "two", null], "zoom": 1.5}), "what is the page's stays");
     let statuses = seen["statuses"].as_object().unwrap();
     assert_eq!(statuses.len(), 3);

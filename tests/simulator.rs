@@ -1,9 +1,9 @@
-//! The simulator over real HTTP: every status and body shape, money, pictures, faults, restarts, and who serves.
+//! The simulator over real HTTP: every status and body shape, money, images, faults, restarts, and who serves.
 
 mod api;
 mod faults;
+mod images;
 mod money;
-mod pictures;
 mod sharing;
 
 use std::collections::BTreeSet;
@@ -66,7 +66,7 @@ impl Api {
         self.request(model, body).send().await.unwrap()
     }
 
-    /// Submits a small picture that must be accepted.
+    /// Submits a small image that must be accepted.
     async fn accepted(&self, prompt: &str) -> Value {
         body_of(self.submit("flux-2-pro", &small(prompt)).await, StatusCode::OK).await
     }
@@ -96,7 +96,7 @@ impl Api {
     }
 }
 
-/// A FLUX.2 order of the smallest picture.
+/// A FLUX.2 order of the smallest image.
 fn small(prompt: &str) -> Value {
     json!({"prompt": prompt, "width": 64, "height": 64, "seed": 1, "output_format": "png"})
 }

@@ -287,5 +287,5 @@ fn a_changed_spec_is_a_new_attempt_and_the_old_one_keeps_what_it_ordered() {
     job.respecify(Spec::new("flux-dev", "a crow"), now()).unwrap();
     assert_eq!(job.spec_of(&job.attempts[0]).model, "flux-2-pro");
     assert_eq!(job.spec_of(&job.attempts[1]).model, "flux-dev");
-    assert!(job.image().is_some(), "the earlier picture is still there");
+    assert!(job.image().is_some(), "the earlier image is still there");
 }

@@ -178,7 +178,7 @@ async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
     page.write("jobs/wish", json!({"status": "approved"}), &["status"]).await;
     let job = store.get(&id("wish")).await.unwrap().unwrap();
     assert_eq!(
-        (job.stage_name(), job.pictures().count(), job.cost().unwrap().to_string().as_str()),
+        (job.stage_name(), job.images().count(), job.cost().unwrap().to_string().as_str()),
         (StageName::Approved, 2, "0.05")
     );
     assert_eq!(page.fields("jobs/wish").await["generationCount"]["integerValue"], "2");

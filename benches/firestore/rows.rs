@@ -131,7 +131,7 @@ pub fn observe(store: Arc<FirestoreStore>, folder: &std::path::Path) -> local::E
     let ports = Ports {
         provider: Arc::new(FluxClient::new(FluxOptions::new(address, None)).unwrap()),
         store,
-        bucket: Arc::new(FolderBucket::open(&folder.join("pictures")).unwrap()),
+        bucket: Arc::new(FolderBucket::open(&folder.join("images")).unwrap()),
         clock: Arc::new(SystemClock),
     };
     let settings = Settings { mode: Mode::Observe, ..Settings::default() };

@@ -22,7 +22,7 @@ const DRAFT: (&str, &str) = (".darkroom-", ".part");
 /// An unfinished file of this age belongs to a process that died: no write takes so long.
 const ABANDONED: Duration = Duration::from_hours(1);
 
-/// Pictures in a folder. Files appear under their names whole and durable, or not at all.
+/// Images in a folder. Files appear under their names whole and durable, or not at all.
 #[derive(Debug, Clone)]
 pub struct FolderBucket {
     /// Absolute and free of links.
@@ -34,15 +34,15 @@ impl FolderBucket {
     ///
     /// Errors: `Refused` with one clear line where it cannot be created or read.
     pub fn open(root: &Path) -> Result<Self, BucketError> {
-        fs::create_dir_all(root).map_err(|error| explain("the picture folder cannot be used:", root, &error))?;
-        let root = root.canonicalize().map_err(|error| explain("the picture folder cannot be used:", root, &error))?;
+        fs::create_dir_all(root).map_err(|error| explain("the image folder cannot be used:", root, &error))?;
+        let root = root.canonicalize().map_err(|error| explain("the image folder cannot be used:", root, &error))?;
         clear_abandoned(&root, SystemTime::now());
         Ok(Self { root })
     }
 
     fn path(&self, name: &ObjectName) -> Result<PathBuf, BucketError> {
         if !name.is_ours() {
-            return Err(BucketError::Refused(format!("'{name}' is not a name that darkroom gives to a picture")));
+            return Err(BucketError::Refused(format!("'{name}' is not a name that darkroom gives to an image")));
         }
         Ok(self.root.join(name.as_str()))
     }
@@ -53,7 +53,7 @@ impl Bucket for FolderBucket {
     async fn put(&self, name: &ObjectName, bytes: Bytes, _format: ImageFormat) -> Result<Stored, BucketError> {
         let path = self.path(name)?;
         let url = Url::from_file_path(&path)
-            .map_err(|()| BucketError::Refused(format!("the picture folder has no URL: {}", show(&self.root))))?;
+            .map_err(|()| BucketError::Refused(format!("the image folder has no URL: {}", show(&self.root))))?;
         let root = self.root.clone();
         blocking(move || put(&root, &path, &bytes)).await?;
         Ok(Stored { url: url.into(), cost: None })
@@ -68,7 +68,7 @@ impl Bucket for FolderBucket {
         let root = self.root.clone();
         blocking(move || {
             let folder = object_folder(&root)?;
-            let probe = write_draft(&folder, b"darkroom looks whether a picture could be stored here\n")?;
+            let probe = write_draft(&folder, b"darkroom looks whether an image could be stored here\n")?;
             probe.close().map_err(|error| explain("a file cannot be removed from", &folder, &error))
         })
         .await
@@ -85,18 +85,18 @@ async fn blocking<Answer: Send + 'static>(
 
 fn put(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), BucketError> {
     let folder = object_folder(root)?;
-    // A link in the picture's place is replaced, never followed.
+    // A link in the image's place is replaced, never followed.
     let plain = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
     if plain && holds(path, bytes) {
         // Whoever wrote it may have died before it was durable.
         File::open(path)
             .and_then(|file| file.sync_all())
-            .map_err(|error| explain("the picture cannot be used:", path, &error))?;
+            .map_err(|error| explain("the image cannot be used:", path, &error))?;
     } else {
         let draft = write_draft(&folder, bytes)?;
-        draft.persist(path).map_err(|error| explain("the picture cannot be used:", path, &error.error))?;
+        draft.persist(path).map_err(|error| explain("the image cannot be used:", path, &error.error))?;
     }
-    sync_folder(&folder).map_err(|error| explain("the picture folder cannot be used:", &folder, &error))
+    sync_folder(&folder).map_err(|error| explain("the image folder cannot be used:", &folder, &error))
 }
 
 fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError> {
@@ -106,13 +106,13 @@ fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError>
             Ok(metadata) if is_folder && metadata.is_dir() || !is_folder && metadata.is_file() => {}
             Ok(_) => return Err(not_plain(part)),
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(BucketError::NotFound(name)),
-            Err(error) => return Err(explain("the picture cannot be used:", part, &error)),
+            Err(error) => return Err(explain("the image cannot be used:", part, &error)),
         }
     }
     match fs::read(path) {
         Ok(bytes) => Ok(bytes.into()),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(BucketError::NotFound(name)),
-        Err(error) => Err(explain("the picture cannot be used:", path, &error)),
+        Err(error) => Err(explain("the image cannot be used:", path, &error)),
     }
 }
 
@@ -121,14 +121,14 @@ fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError>
 fn object_folder(root: &Path) -> Result<PathBuf, BucketError> {
     let folder = root.join(ObjectName::FOLDER);
     match fs::create_dir(&folder) {
-        Ok(()) => sync_folder(root).map_err(|error| explain("the picture folder cannot be used:", root, &error))?,
+        Ok(()) => sync_folder(root).map_err(|error| explain("the image folder cannot be used:", root, &error))?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(explain("the picture folder cannot be used:", &folder, &error)),
+        Err(error) => return Err(explain("the image folder cannot be used:", &folder, &error)),
     }
     match fs::symlink_metadata(&folder) {
         Ok(metadata) if metadata.is_dir() => Ok(folder),
         Ok(_) => Err(not_plain(&folder)),
-        Err(error) => Err(explain("the picture folder cannot be used:", &folder, &error)),
+        Err(error) => Err(explain("the image folder cannot be used:", &folder, &error)),
     }
 }
 
@@ -149,7 +149,7 @@ fn write_draft(folder: &Path, bytes: &[u8]) -> Result<NamedTempFile, BucketError
         draft.as_file().sync_all()?;
         Ok(draft)
     };
-    write().map_err(|error| explain("a picture cannot be written to", folder, &error))
+    write().map_err(|error| explain("an image cannot be written to", folder, &error))
 }
 
 #[cfg(unix)]
@@ -176,13 +176,13 @@ fn clear_abandoned(root: &Path, now: SystemTime) {
             && age().is_some_and(|age| age > ABANDONED)
             && let Err(error) = fs::remove_file(entry.path())
         {
-            tracing::warn!(%error, "an unfinished picture could not be removed");
+            tracing::warn!(%error, "an unfinished image could not be removed");
         }
     }
 }
 
 fn not_plain(path: &Path) -> BucketError {
-    BucketError::Refused(format!("{} is a link or something else in a picture's place: remove it", show(path)))
+    BucketError::Refused(format!("{} is a link or something else in an image's place: remove it", show(path)))
 }
 
 /// One clean line, and whether waiting may help.

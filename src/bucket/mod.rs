@@ -1,4 +1,4 @@
-//! The port to the picture files, and its adapters beside it.
+//! The port to the image files, and its adapters beside it.
 //!
 //! Names are made by `jobs::ObjectName` and by nobody else. Adapters must not know providers, stores or engines.
 
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::costs::Usd;
 use crate::jobs::{ImageFormat, ObjectName};
 
-/// Where pictures are kept.
+/// Where images are kept.
 #[async_trait]
 pub trait Bucket: Send + Sync + 'static {
     /// Stores the object whole or not at all, durably; the same name with the same bytes again is no error.
@@ -21,7 +21,7 @@ pub trait Bucket: Send + Sync + 'static {
     /// The object's bytes.
     async fn get(&self, name: &ObjectName) -> Result<Bytes, BucketError>;
 
-    /// Whether pictures can be stored now; checked before the first job spends money.
+    /// Whether images can be stored now; checked before the first job spends money.
     async fn ready(&self) -> Result<(), BucketError>;
 }
 
@@ -44,6 +44,6 @@ pub enum BucketError {
     #[error("{0}")]
     Refused(String),
     /// There is no such object.
-    #[error("there is no picture {0}")]
+    #[error("there is no image {0}")]
     NotFound(ObjectName),
 }

@@ -26,8 +26,8 @@ const MAX_NAME: usize = 4096;
 /// Largest input image as base64, in bytes: 20 MB (the API's limit) and what base64 adds.
 const MAX_BASE64: usize = 28_000_000;
 
-/// How base64 of a picture begins: JPEG, PNG, WebP, GIF. A JPEG's slash looks like a path, so a path is what is not one of these.
-const PICTURES: [&str; 4] = ["/9j/", "iVBORw0KGgo", "UklGR", "R0lGOD"];
+/// How base64 of an image begins: JPEG, PNG, WebP, GIF. A JPEG's slash looks like a path, so a path is what is not one of these.
+const IMAGES: [&str; 4] = ["/9j/", "iVBORw0KGgo", "UklGR", "R0lGOD"];
 
 impl ImageSource {
     /// Reads what somebody wrote. Text from a shared store may name a public https URL or be base64; it never opens a file.
@@ -37,7 +37,7 @@ impl ImageSource {
             let base64 = data.split_once(";base64,").map(|(_, base64)| base64);
             return Self::base64(base64.ok_or(ImageSourceError("a data: image must be base64"))?);
         }
-        if PICTURES.iter().any(|start| text.starts_with(start)) && text.len() > 32 && is_base64(text) {
+        if IMAGES.iter().any(|start| text.starts_with(start)) && text.len() > 32 && is_base64(text) {
             return Self::base64(text);
         }
         if text.is_empty() {

@@ -53,7 +53,7 @@ impl Catalog {
         self.models.iter().find(|model| model.route == route)
     }
 
-    /// What one picture of `spec` will cost, by the table that ships with this program. A spec with problems may be priced
+    /// What one image of `spec` will cost, by the table that ships with this program. A spec with problems may be priced
     /// wrongly: check it first.
     pub fn estimate(&self, spec: &Spec) -> Estimate {
         match self.model(&spec.model) {

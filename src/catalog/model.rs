@@ -13,7 +13,7 @@ pub struct Model {
     pub route: String,
     /// For people.
     pub title: String,
-    /// Seconds from submit to picture that were measured: quickest and slowest.
+    /// Seconds from submit to image that were measured: quickest and slowest.
     pub typical_seconds: (f64, f64),
     /// Unfinished tickets at once, where the model has a limit of its own.
     pub max_active: Option<u32>,
@@ -36,7 +36,7 @@ pub struct Model {
 /// Sides made from a ratio are multiples of this: it suits the steps of every model (16 and 32).
 const SIDE: f64 = 64.0;
 
-/// Pixels of a picture made from a ratio: at most one megapixel on the bill.
+/// Pixels of an image made from a ratio: at most one megapixel on the bill.
 const RATIO_PIXELS: f64 = 1_048_576.0;
 
 impl Model {

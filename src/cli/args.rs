@@ -24,7 +24,7 @@ pub struct Cli {
     /// Tickets open at once in the console
     #[arg(long, value_name = "N")]
     pub slots: Option<String>,
-    /// How the console draws pictures: auto, halfblocks, off
+    /// How the console draws images: auto, halfblocks, off
     #[arg(long, value_name = "HOW")]
     pub images: Option<String>,
     /// Only ASCII symbols and borders in the console
@@ -46,13 +46,13 @@ pub struct Global {
     /// A [context.NAME] of the configuration file
     #[arg(long, global = true, value_name = "NAME", help_heading = "Configuration")]
     pub context: Option<String>,
-    /// Where the database and the pictures are
+    /// Where the database and the images are
     #[arg(long, global = true, value_name = "DIR", help_heading = "Configuration")]
     pub data_dir: Option<String>,
     /// Where the log files are
     #[arg(long, global = true, value_name = "DIR", help_heading = "Configuration")]
     pub log_dir: Option<String>,
-    /// Who makes the pictures: simulator (free), bfl (real money)
+    /// Who makes the images: simulator (free), bfl (real money)
     #[arg(long, global = true, value_name = "WHO", help_heading = "Configuration")]
     pub provider: Option<String>,
 }

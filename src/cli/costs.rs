@@ -27,7 +27,7 @@ pub struct CostsArgs {
     /// What the lines are
     #[arg(long, value_name = "WHAT", default_value = "model")]
     pub by: By,
-    /// Real money, also where the simulator makes the pictures: imported costs are real
+    /// Real money, also where the simulator makes the images: imported costs are real
     #[arg(long)]
     pub real: bool,
 }
@@ -56,7 +56,7 @@ pub enum By {
     Day,
     /// Whose bill it is on
     Service,
-    /// What became of the money: picture, `in_progress`, or a failure's code
+    /// What became of the money: image, `in_progress`, or a failure's code
     Cause,
 }
 

@@ -13,7 +13,7 @@ use crate::simulator::{BillAt, Simulator, SimulatorOptions};
 use crate::telemetry::logging::Beside;
 use crate::wiring;
 
-/// Where it listens unless told otherwise; the tickets and the pictures are one port further.
+/// Where it listens unless told otherwise; the tickets and the images are one port further.
 const PORT: u16 = 8402;
 
 /// The simulator of the FLUX API as a server
@@ -55,7 +55,7 @@ pub struct SimulateArgs {
 pub enum Billed {
     /// Whatever is accepted, at once
     Submit,
-    /// Finished pictures only
+    /// Finished images only
     Ready,
 }
 
@@ -63,7 +63,7 @@ pub enum Billed {
 struct Serving {
     /// For `BFL_API_URL`.
     api_url: String,
-    /// Where tickets and pictures are.
+    /// Where tickets and images are.
     cluster_url: String,
     directory: String,
     pid: u32,
@@ -84,7 +84,7 @@ pub async fn run(session: &Session, args: &SimulateArgs) -> Result<(), CliError>
     let serving = Serving { api_url, cluster_url, directory, pid: std::process::id() };
     session.output.answer(&serving, || {
         format!(
-            "The FLUX simulator answers at {} (tickets and pictures at {}).\nNo real money, no real pictures. Ctrl-C stops it.",
+            "The FLUX simulator answers at {} (tickets and images at {}).\nNo real money, no real images. Ctrl-C stops it.",
             serving.api_url, serving.cluster_url
         )
     })?;

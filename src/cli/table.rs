@@ -11,7 +11,7 @@ use crate::text::format;
 use crate::text::sanitize_line;
 
 /// What stands under every table in which anything was simulated.
-pub const SIMULATED: &str = "simulated: no real money, no real pictures";
+pub const SIMULATED: &str = "simulated: no real money, no real images";
 
 /// How wide a prompt may get where no terminal limits it.
 const WIDE: usize = 100;
@@ -111,7 +111,7 @@ fn why(job: &Job) -> String {
     match running {
         // It is made elsewhere.
         Some(step) if job.stage_name().is_active() && step.name == StepName::Generate => {
-            "waits for the picture".to_owned()
+            "waits for the image".to_owned()
         }
         Some(step) if job.stage_name().is_active() => step.name.as_str().to_owned(),
         _ => String::new(),

@@ -37,7 +37,7 @@ impl GoogleSettings {
     }
 }
 
-/// What URL a picture in Cloud Storage gets.
+/// What URL an image in Cloud Storage gets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum BucketUrl {
     /// The object's own; it is made public where the bucket's rules allow that.

@@ -5,15 +5,15 @@
 pub enum Key {
     /// Which named context.
     Context,
-    /// Who makes the pictures.
+    /// Who makes the images.
     Provider,
     /// Where job documents are kept.
     Store,
-    /// Where pictures are kept.
+    /// Where images are kept.
     Bucket,
     /// Who runs the workflows.
     Engine,
-    /// Where the database and the pictures are.
+    /// Where the database and the images are.
     DataDir,
     /// Tickets open at once.
     Slots,
@@ -39,7 +39,7 @@ pub enum Key {
     Log,
     /// How many daily log files are kept.
     LogDays,
-    /// How pictures are drawn.
+    /// How images are drawn.
     Images,
     /// Colours for a dark or a light terminal.
     Theme,
@@ -51,7 +51,7 @@ pub enum Key {
     MetricsAddress,
     /// Which of the project's Firestore databases.
     FirestoreDatabase,
-    /// What URL a picture in Cloud Storage gets.
+    /// What URL an image in Cloud Storage gets.
     BucketUrl,
     /// The data contract's name of the Cloud Storage bucket.
     FirebaseStorageBucket,

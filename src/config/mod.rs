@@ -35,15 +35,15 @@ use crate::costs::Budget;
 pub struct Config {
     /// The named context that was chosen.
     pub context: Option<String>,
-    /// Who makes the pictures.
+    /// Who makes the images.
     pub provider: ProviderKind,
     /// Where job documents are kept.
     pub store: StoreKind,
-    /// Where pictures are kept.
+    /// Where images are kept.
     pub bucket: BucketKind,
     /// Who runs the workflows.
     pub engine: EngineKind,
-    /// Where the database and the pictures are.
+    /// Where the database and the images are.
     pub data_dir: PathBuf,
     /// Tickets open at once, at least 1.
     pub slots: usize,
@@ -67,7 +67,7 @@ pub struct Config {
     pub log: String,
     /// How many daily log files are kept, at least 1.
     pub log_days: usize,
-    /// How pictures are drawn on the terminal.
+    /// How images are drawn on the terminal.
     pub images: ImagesMode,
     /// Colours for a dark or a light terminal.
     pub theme: ThemeName,
@@ -88,7 +88,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Whether pictures are simulated: no real money is spent.
+    /// Whether images are simulated: no real money is spent.
     pub fn is_simulated(&self) -> bool {
         self.provider == ProviderKind::Simulator
     }

@@ -206,7 +206,7 @@ fn googles_names_are_read_from_the_environment_and_from_the_file_of_the_teams() 
 }
 
 #[test]
-fn the_url_of_a_picture_is_public_signed_or_behind_a_base() {
+fn the_url_of_an_image_is_public_signed_or_behind_a_base() {
     let url = |text: &str| Place::new().environment("DARKROOM_BUCKET_URL", text).resolve();
     assert_eq!(Place::new().resolve().unwrap().google.bucket_url, BucketUrl::Public);
     assert_eq!(url("signed").unwrap().google.bucket_url, BucketUrl::Signed);
@@ -226,8 +226,8 @@ fn an_unknown_context_names_the_known_ones() {
 
 #[test]
 fn a_path_in_a_file_counts_from_that_file() {
-    let place = Place::new().file("platform/darkroom.toml", "data_dir = \"pictures\"\n");
-    assert_eq!(place.resolve().unwrap().data_dir, place.folder.path().join("platform/pictures"));
+    let place = Place::new().file("platform/darkroom.toml", "data_dir = \"images\"\n");
+    assert_eq!(place.resolve().unwrap().data_dir, place.folder.path().join("platform/images"));
     let place = place.environment("DARKROOM_DATA_DIR", "here");
     assert_eq!(place.resolve().unwrap().data_dir, place.folder.path().join("here"));
 }

@@ -46,7 +46,7 @@ macro_rules! words {
 }
 
 words! {
-    /// Who makes the pictures.
+    /// Who makes the images.
     ProviderKind {
         /// The simulator of the FLUX API: no real money.
         Simulator = "simulator",
@@ -66,7 +66,7 @@ words! {
 }
 
 words! {
-    /// Where pictures are kept.
+    /// Where images are kept.
     BucketKind {
         /// A folder on this machine.
         Folder = "folder",
@@ -86,7 +86,7 @@ words! {
 }
 
 words! {
-    /// How pictures are drawn on the terminal.
+    /// How images are drawn on the terminal.
     ImagesMode {
         /// What the terminal answers that it can.
         Auto = "auto",

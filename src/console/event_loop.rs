@@ -13,7 +13,7 @@ use super::app::App;
 use super::input::Input;
 use super::message::{Effect, ExitReason, Message};
 use super::outside::Outside;
-use super::panes::picture::PictureMessage;
+use super::panes::image::ImageMessage;
 use super::signals::{Asked, Signals};
 use super::terminal::{self, Screen};
 use super::{ConsoleError, ConsoleOptions};
@@ -43,10 +43,10 @@ pub async fn run(
     let screen = Screen::enter().map_err(ConsoleError::Terminal)?;
     let picker = terminal::picker(options.images);
     let input = Input::start().map_err(ConsoleError::Terminal)?;
-    let (app, pictures) = App::new(&options, picker, Utc::now());
+    let (app, images) = App::new(&options, picker, Utc::now());
     let running =
         Running { app, screen, commands, outside: Outside::default(), is_visible: true, own_stop: false, exit: None };
-    let sources = Sources { keys: Some(input), events: Some(events), logs: Some(logs), pictures, signals };
+    let sources = Sources { keys: Some(input), events: Some(events), logs: Some(logs), images, signals };
     running.run(sources).await
 }
 
@@ -57,7 +57,7 @@ struct Sources {
     /// `None` once the engine is gone.
     events: Option<Receiver<Event>>,
     logs: Option<Receiver<LogRecord>>,
-    pictures: UnboundedReceiver<PictureMessage>,
+    images: UnboundedReceiver<ImageMessage>,
     signals: Signals,
 }
 
@@ -69,7 +69,7 @@ enum Woken {
     Events(usize),
     /// The same for log lines.
     Logs(usize),
-    Picture(PictureMessage),
+    Image(ImageMessage),
     Signal(Asked),
     Told(Notice),
     Time,
@@ -106,7 +106,7 @@ impl Running {
                 key = next_key(&mut sources.keys) => Woken::Keys(key),
                 count = receive(&mut sources.events, &mut event_buffer) => Woken::Events(count),
                 count = receive(&mut sources.logs, &mut log_buffer) => Woken::Logs(count),
-                Some(message) = sources.pictures.recv() => Woken::Picture(message),
+                Some(message) = sources.images.recv() => Woken::Image(message),
                 asked = sources.signals.next() => Woken::Signal(asked),
                 Some(notice) = self.outside.next(), if !self.outside.is_idle() => Woken::Told(notice),
                 () = sleep(wait) => Woken::Time,
@@ -124,7 +124,7 @@ impl Running {
                 Woken::Events(_) => event_buffer.drain(..).for_each(|event| self.update(Message::Event(event))),
                 Woken::Logs(0) => sources.logs = None,
                 Woken::Logs(_) => log_buffer.drain(..).for_each(|record| self.update(Message::Log(record))),
-                Woken::Picture(message) => self.update(Message::Picture(message)),
+                Woken::Image(message) => self.update(Message::Image(message)),
                 Woken::Signal(asked) => {
                     if let (Asked::Resized, Some(keys)) = (asked, sources.keys.as_mut()) {
                         keys.size_changed();

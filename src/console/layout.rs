@@ -3,10 +3,10 @@
 //! ```text
 //!  wide (100x24 and up)           stacked (80x20 and up)      single (40x12 and up)   tiny
 //!  ┌ header ──────────────────┐   ┌ header ─────────────┐     ┌ header ────────┐      a sentence
-//!  │ queue          │ picture │   │ queue               │     │ tabs           │
+//!  │ queue          │ image │   │ queue               │     │ tabs           │
 //!  │                ├─────────┤   │                     │     │ the pane with  │
 //!  │                │ steps   │   ├──────────┬──────────┤     │ the focus      │
-//!  ├────────────────┼─────────┤   │ steps    │ picture  │     │                │
+//!  ├────────────────┼─────────┤   │ steps    │ image  │     │                │
 //!  │ logs           │ spend   │   │ (or logs, or spend) │     │                │
 //!  └ footer ────────┴─────────┘   └ tabs, footer ───────┘     └ footer ────────┘
 //! ```
@@ -18,8 +18,8 @@ use ratatui::layout::{Constraint, Layout as Split, Rect};
 pub enum PaneName {
     /// The jobs.
     Queue,
-    /// The picture of the selected job.
-    Picture,
+    /// The image of the selected job.
+    Image,
     /// The steps of the selected job.
     Steps,
     /// The log lines.
@@ -30,13 +30,13 @@ pub enum PaneName {
 
 impl PaneName {
     /// In the order of the digits.
-    pub const ALL: [Self; 5] = [Self::Queue, Self::Picture, Self::Steps, Self::Logs, Self::Spend];
+    pub const ALL: [Self; 5] = [Self::Queue, Self::Image, Self::Steps, Self::Logs, Self::Spend];
 
     /// For titles and tabs.
     pub fn title(self) -> &'static str {
         match self {
             Self::Queue => "Queue",
-            Self::Picture => "Picture",
+            Self::Image => "Image",
             Self::Steps => "Steps",
             Self::Logs => "Logs",
             Self::Spend => "Spend",
@@ -124,11 +124,11 @@ fn wide(body: Rect) -> Vec<(PaneName, Rect)> {
     let bottom = (body.height / 4).clamp(6, 16);
     let [queue, logs] = Split::vertical([Constraint::Min(0), Constraint::Length(bottom)]).areas(left);
     let spend = if body.height < 30 { 5 } else { bottom };
-    let [picture, steps, spend] =
+    let [image, steps, spend] =
         Split::vertical([Constraint::Min(0), Constraint::Length(STEPS), Constraint::Length(spend)]).areas(right);
     vec![
         (PaneName::Queue, queue),
-        (PaneName::Picture, picture),
+        (PaneName::Image, image),
         (PaneName::Steps, steps),
         (PaneName::Logs, logs),
         (PaneName::Spend, spend),
@@ -143,8 +143,8 @@ fn stacked(body: Rect, lower: PaneName) -> (Rect, Vec<(PaneName, Rect)>) {
     if matches!(lower, PaneName::Logs | PaneName::Spend) {
         panes.push((lower, below));
     } else {
-        let [steps, picture] = Split::horizontal([Constraint::Percentage(55), Constraint::Percentage(45)]).areas(below);
-        panes.extend([(PaneName::Picture, picture), (PaneName::Steps, steps)]);
+        let [steps, image] = Split::horizontal([Constraint::Percentage(55), Constraint::Percentage(45)]).areas(below);
+        panes.extend([(PaneName::Image, image), (PaneName::Steps, steps)]);
     }
     (tabs, panes)
 }

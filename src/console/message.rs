@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use crossterm::event::{KeyEvent, MouseEvent};
 
-use super::panes::picture::PictureMessage;
+use super::panes::image::ImageMessage;
 use crate::engine::{Command, Event, Notice};
 use crate::telemetry::logging::LogRecord;
 
@@ -25,8 +25,8 @@ pub enum Message {
     EngineGone,
     /// A log line.
     Log(LogRecord),
-    /// The picture thread did something.
-    Picture(PictureMessage),
+    /// The image thread did something.
+    Image(ImageMessage),
     /// An order that the engine could not take: its queue is full.
     NotSent(Command),
     /// What became of an effect.
@@ -48,7 +48,7 @@ pub enum Effect {
     Copy(String),
     /// Open an address in the system's viewer.
     Open(String),
-    /// Write a picture to a new file in the current folder.
+    /// Write an image to a new file in the current folder.
     Save {
         /// A safe name without a folder.
         name: String,

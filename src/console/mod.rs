@@ -38,7 +38,7 @@ pub use app::App;
 pub use event_loop::run;
 pub use message::{Effect, ExitReason, Message};
 pub use options::{ConsoleOptions, ThemeName};
-pub use panes::picture::ImagesMode;
+pub use panes::image::ImagesMode;
 
 /// Why the console could not run.
 #[derive(Debug, thiserror::Error)]

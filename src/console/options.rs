@@ -1,6 +1,6 @@
 //! Owns what the console is started with. Must not read the environment: whoever wires the program does.
 
-use super::panes::picture::ImagesMode;
+use super::panes::image::ImagesMode;
 use super::theme::Theme;
 
 /// What the console is started with.
@@ -14,7 +14,7 @@ pub struct ConsoleOptions {
     pub simulated: bool,
     /// What is said first.
     pub greeting: Option<String>,
-    /// How pictures are shown.
+    /// How images are shown.
     pub images: ImagesMode,
     /// ASCII symbols and borders only.
     pub ascii: bool,

@@ -34,12 +34,14 @@ impl Outside {
             Err(error) => {
                 // The log has what the launcher said: its words are for whoever sets it up.
                 tracing::warn!("no viewer could be started: {error}");
-                failed("this system has no viewer for pictures, or it did not start · w saves the picture, y copies its URL")
+                failed(
+                    "this system has no viewer for images, or it did not start · w saves the image, y copies its URL",
+                )
             }
         });
     }
 
-    /// Writes a picture to a new file in a folder; a file that is there is never written over.
+    /// Writes an image to a new file in a folder; a file that is there is never written over.
     pub fn save(&mut self, folder: PathBuf, name: String, bytes: Bytes) {
         self.tasks.spawn_blocking(move || match save(&folder, &name, &bytes) {
             Ok(path) => Notice { level: NoticeLevel::Info, text: format!("saved as {}", path.display()) },
@@ -92,7 +94,7 @@ mod tests {
         let first = save(folder.path(), "a-1.png", b"one").unwrap();
         let same = save(folder.path(), "a-1.png", b"one").unwrap();
         let other = save(folder.path(), "a-1.png", b"two").unwrap();
-        assert_eq!(first, same, "the same picture is there already");
+        assert_eq!(first, same, "the same image is there already");
         assert_eq!(other, folder.path().join("a-1 (2).png"));
         assert_eq!(std::fs::read(&first).unwrap(), b"one");
         assert_eq!(std::fs::read(&other).unwrap(), b"two");

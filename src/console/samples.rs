@@ -61,7 +61,7 @@ pub(crate) fn job(id: &str, prompt: &str) -> Job {
     Job::new(JobId::new(id).unwrap(), spec, true, noon() - chrono::Duration::seconds(40))
 }
 
-/// The same, done with a picture of that size.
+/// The same, done with an image of that size.
 pub(crate) fn done(id: &str, width: u32, height: u32) -> Job {
     let mut job = job(id, "neon fox crossing a wet street");
     let image = StoredImage {

@@ -25,7 +25,7 @@ use ratatui::{Frame, Terminal};
 use ratatui_image::picker::Picker;
 use ratatui_image::picker::cap_parser::QueryStdioOptions;
 
-use super::panes::picture::ImagesMode;
+use super::panes::image::ImagesMode;
 
 /// Whether the terminal is ours just now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -84,7 +84,7 @@ impl Screen {
         Ok(())
     }
 
-    /// Writes something that is not a picture of the screen, such as a clipboard sequence.
+    /// Writes something that is not an image of the screen, such as a clipboard sequence.
     pub fn write(&mut self, command: impl crossterm::Command) -> io::Result<()> {
         execute!(self.terminal.backend_mut(), command)
     }
@@ -177,7 +177,7 @@ fn install_hook() {
     }));
 }
 
-/// Whether this terminal is one that answers questions and takes pictures and exact keys.
+/// Whether this terminal is one that answers questions and takes images and exact keys.
 fn is_known(variable: impl Fn(&str) -> Option<String>) -> bool {
     let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
     if is_set("TMUX") || is_set("STY") {
@@ -191,7 +191,7 @@ fn is_known(variable: impl Fn(&str) -> Option<String>) -> bool {
         || ["iTerm.app", "WezTerm", "ghostty"].contains(&program.as_str())
 }
 
-/// What the terminal can show of pictures. Must be asked before the first key is read.
+/// What the terminal can show of images. Must be asked before the first key is read.
 pub fn picker(mode: ImagesMode) -> Picker {
     if mode == ImagesMode::Auto && is_known(|name| std::env::var(name).ok()) {
         let options = QueryStdioOptions { timeout: ANSWER, ..QueryStdioOptions::default() };

@@ -16,7 +16,7 @@ pub enum CostGrouping {
     Day,
     /// Whose bill it is on.
     Service,
-    /// What became of the money: `picture`, `in_progress`, or the failure's code.
+    /// What became of the money: `image`, `in_progress`, or the failure's code.
     Cause,
 }
 

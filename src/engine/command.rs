@@ -34,8 +34,8 @@ pub enum Command {
     ResumeIntake,
     /// Tickets open at once, at least 1.
     SetSlots(usize),
-    /// Send the picture's bytes (`Event::Picture`).
-    LoadPicture(JobId),
+    /// Send the image's bytes (`Event::Image`).
+    LoadImage(JobId),
     /// Send older jobs than this one (`Event::Page`), at most `limit`; from the newest where `None`.
     LoadPage {
         /// Where the answer before ended.

@@ -53,8 +53,8 @@ pub enum Event {
     Notice(Notice),
     /// What became of an order.
     CommandCompleted(CommandOutcome),
-    /// A picture, as asked for.
-    Picture {
+    /// An image, as asked for.
+    Image {
         /// The job.
         id: JobId,
         /// The attempt that made it.

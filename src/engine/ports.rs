@@ -10,11 +10,11 @@ use crate::store::Store;
 /// Everything outside that an engine needs.
 #[derive(Clone)]
 pub struct Ports {
-    /// Whoever makes the pictures.
+    /// Whoever makes the images.
     pub provider: Arc<dyn Provider>,
     /// Job documents and the cost ledger.
     pub store: Arc<dyn Store>,
-    /// Where pictures are kept.
+    /// Where images are kept.
     pub bucket: Arc<dyn Bucket>,
     /// The present.
     pub clock: Arc<dyn Clock>,

@@ -43,7 +43,7 @@ pub struct Settings {
     pub lease: Duration,
     /// Longest time that the provider client lets a submit take.
     pub submit_timeout: Duration,
-    /// Shortest deadline from acceptance to picture; slow models get ten times their usual time.
+    /// Shortest deadline from acceptance to image; slow models get ten times their usual time.
     pub deadline: Duration,
 }
 

@@ -11,9 +11,9 @@ use crate::text;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Outcome {
-    /// With a picture.
+    /// With an image.
     Done {
-        /// The picture.
+        /// The image.
         image: StoredImage,
     },
     /// Without one.

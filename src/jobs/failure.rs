@@ -12,27 +12,27 @@ pub enum FailureCode {
     SubmitUnknown,
     /// The prompt or an input image was blocked.
     RequestModerated,
-    /// The picture was made and withheld.
+    /// The image was made and withheld.
     ContentModerated,
     /// The provider, or our own check before the call, found the request wrong.
     InvalidRequest,
-    /// An input image is missing, too large, not a picture, or may not be read.
+    /// An input image is missing, too large, not an image, or may not be read.
     InvalidInput,
     /// The provider's model failed.
     ProviderError,
     /// The provider no longer knows the ticket.
     TicketLost,
-    /// No picture within the deadline.
+    /// No image within the deadline.
     TimedOut,
-    /// The picture's link ran out before it was downloaded.
+    /// The image's link ran out before it was downloaded.
     SampleExpired,
-    /// What was downloaded is not a whole picture of the announced type.
+    /// What was downloaded is not a whole image of the announced type.
     #[serde(rename = "picture_broken")]
     ImageCorrupt,
     /// The provider named an address that our key or our request must not go to.
     #[serde(rename = "foreign_address")]
     UntrustedHost,
-    /// The bucket refused the picture for good.
+    /// The bucket refused the image for good.
     BucketRefused,
     /// The key was refused.
     KeyRejected,
@@ -64,7 +64,7 @@ impl FailureCode {
         }
     }
 
-    /// Whether the ticket may still hold the picture, so that a retry asks it before paying again.
+    /// Whether the ticket may still hold the image, so that a retry asks it before paying again.
     pub fn may_still_produce_image(self) -> bool {
         matches!(self, Self::TimedOut | Self::SampleExpired | Self::ImageCorrupt | Self::BucketRefused | Self::Internal)
     }

@@ -1,4 +1,4 @@
-//! Owns what is known of a stored picture and how its object is named. Must not use any name from outside.
+//! Owns what is known of a stored image and how its object is named. Must not use any name from outside.
 
 use std::fmt::{self, Write};
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::JobId;
 
-/// Picture formats that the FLUX API delivers.
+/// Image formats that the FLUX API delivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImageFormat {
@@ -63,10 +63,10 @@ impl ImageFormat {
 pub struct ObjectName(String);
 
 impl ObjectName {
-    /// Where the data contract puts pictures.
+    /// Where the data contract puts images.
     pub const FOLDER: &str = "generated-art";
 
-    /// The one name of an attempt's picture: storing it twice stores one object.
+    /// The one name of an attempt's image: storing it twice stores one object.
     ///
     /// An id of up to 64 letters, digits and dashes stands in it as it is; any other is replaced by its digest.
     pub fn for_attempt(job: &JobId, attempt: u32, format: ImageFormat) -> Self {
@@ -111,14 +111,14 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A picture that is safe in the bucket.
+/// An image that is safe in the bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredImage {
     /// The object.
     pub object: ObjectName,
     /// A URL that a browser opens.
     pub url: String,
-    /// The picture's own format.
+    /// The image's own format.
     pub format: ImageFormat,
     /// Pixels.
     pub width: u32,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Attempt, Claim, Hold, JobId, Outcome, Spec, Stage, StageName, StoredImage};
 use crate::costs::{Basis, Charge, Service, Usd};
 
-/// One requested picture.
+/// One requested image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// The document's id.
@@ -79,13 +79,13 @@ impl Job {
         attempt.spec.as_ref().unwrap_or(&self.spec)
     }
 
-    /// The newest picture that is stored, also one of an earlier attempt.
+    /// The newest image that is stored, also one of an earlier attempt.
     pub fn image(&self) -> Option<&StoredImage> {
-        self.pictures().last().map(|(_, image)| image)
+        self.images().last().map(|(_, image)| image)
     }
 
-    /// All stored pictures with the number of the attempt that made each, oldest first.
-    pub fn pictures(&self) -> impl Iterator<Item = (u32, &StoredImage)> {
+    /// All stored images with the number of the attempt that made each, oldest first.
+    pub fn images(&self) -> impl Iterator<Item = (u32, &StoredImage)> {
         self.attempts.iter().filter_map(|attempt| match &attempt.outcome {
             Some(Outcome::Done { image }) => Some((attempt.number, image)),
             _ => None,

@@ -1,4 +1,4 @@
-//! Owns the provider's acceptance and how to collect the picture later. Must not know how to ask.
+//! Owns the provider's acceptance and how to collect the image later. Must not know how to ask.
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::costs::Credits;
 
-/// How to collect the picture later. The API's own word is "task", which means something else in this program.
+/// How to collect the image later. The API's own word is "task", which means something else in this program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
     /// The provider's id.
@@ -18,7 +18,7 @@ pub struct Ticket {
 /// The provider's acceptance of one submit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// How to collect the picture.
+    /// How to collect the image.
     pub ticket: Ticket,
     /// The price, where the reply named one.
     pub cost: Option<Credits>,

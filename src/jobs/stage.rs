@@ -21,14 +21,14 @@ pub enum Stage {
     Submitting,
     /// Accepted; the attempt has a receipt. From here on everything can be repeated.
     Generating,
-    /// The picture is in the bucket and the cost in the books.
+    /// The image is in the bucket and the cost in the books.
     Done {
-        /// The picture.
+        /// The image.
         image: StoredImage,
     },
     /// A reviewer liked it.
     Approved {
-        /// The picture.
+        /// The image.
         image: StoredImage,
     },
     /// It stopped.

@@ -15,9 +15,9 @@ pub enum StepName {
     Submit,
     /// The provider works on it.
     Generate,
-    /// The picture was fetched and checked.
+    /// The image was fetched and checked.
     Download,
-    /// The picture is in the bucket.
+    /// The image is in the bucket.
     Store,
     /// The cost is in the books.
     Settle,

@@ -164,7 +164,7 @@ impl Job {
         Ok(())
     }
 
-    /// Generating → Done: the picture is in the bucket. `settled` is the price on the finished ticket, where it names one.
+    /// Generating → Done: the image is in the bucket. `settled` is the price on the finished ticket, where it names one.
     pub fn stored(
         &mut self,
         image: StoredImage,
@@ -255,7 +255,7 @@ impl Job {
     }
 
     /// Failed | Cancelled | Done | Approved → Queued with a new attempt, or → Generating to ask the old ticket first: a finished
-    /// picture is fetched, not paid for again.
+    /// image is fetched, not paid for again.
     pub fn retry(&mut self, now: DateTime<Utc>) -> Result<RetryKind, IllegalTransition> {
         let kind = self.retry_kind()?;
         match kind {

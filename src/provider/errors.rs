@@ -79,7 +79,7 @@ pub enum CheckError {
     },
 }
 
-/// Why a picture could not be fetched.
+/// Why an image could not be fetched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// Fetch again, after a new look at the ticket.
@@ -94,7 +94,7 @@ pub enum FetchError {
         /// One clean line.
         reason: String,
     },
-    /// What came is not a whole picture of the announced type; it may be, the next time.
+    /// What came is not a whole image of the announced type; it may be, the next time.
     #[error("{reason}")]
     Broken {
         /// One clean line.

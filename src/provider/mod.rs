@@ -1,4 +1,4 @@
-//! The port to whoever makes the pictures, and its adapter `bfl` (which the simulator answers as well as the real API).
+//! The port to whoever makes the images, and its adapter `bfl` (which the simulator answers as well as the real API).
 //!
 //! The port is in this file and beside it; adapters must not know stores, buckets or engines. Every error carries the
 //! decision that follows from it, so that an engine never looks at a status code.
@@ -17,7 +17,7 @@ pub use errors::{CheckError, CreditsError, FetchError, SubmitError};
 use crate::costs::Credits;
 use crate::jobs::{ImageFormat, Receipt, Spec, Ticket};
 
-/// Whoever makes the pictures.
+/// Whoever makes the images.
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
     /// Turns a checked spec into the order that will be sent: loads and checks input images. Costs nothing, sends no order.
@@ -29,7 +29,7 @@ pub trait Provider: Send + Sync + 'static {
     /// Looks at a ticket once. Repeatable.
     async fn check(&self, ticket: &Ticket) -> Result<TicketStatus, CheckError>;
 
-    /// Downloads a finished picture and checks that it is whole. Repeatable.
+    /// Downloads a finished image and checks that it is whole. Repeatable.
     async fn fetch(&self, sample: &ResultLink) -> Result<DownloadedImage, FetchError>;
 
     /// What is left on the account.
@@ -57,14 +57,14 @@ pub enum TicketStatus {
         /// How long the provider asks us to wait.
         retry_after: Option<Duration>,
     },
-    /// Finished: the picture can be fetched.
+    /// Finished: the image can be fetched.
     Ready {
-        /// Where the picture is.
+        /// Where the image is.
         sample: ResultLink,
         /// What was really charged, where the body names it.
         cost: Option<Credits>,
     },
-    /// Finished without a picture. Final.
+    /// Finished without an image. Final.
     Dead {
         /// Why, with whether it is billed.
         failure: TicketFailure,
@@ -73,10 +73,10 @@ pub enum TicketStatus {
     },
 }
 
-/// Where a finished picture is, for the few minutes that its link lasts.
+/// Where a finished image is, for the few minutes that its link lasts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResultLink {
-    /// A signed URL. Secret in the sense that whoever has it can read the picture; never logged whole.
+    /// A signed URL. Secret in the sense that whoever has it can read the image; never logged whole.
     pub url: String,
 }
 
@@ -88,7 +88,7 @@ impl fmt::Debug for ResultLink {
     }
 }
 
-/// Why a ticket ended without a picture.
+/// Why a ticket ended without an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketFailure {
     /// The stable reason.
@@ -99,7 +99,7 @@ pub struct TicketFailure {
     pub billed: crate::jobs::BillingStatus,
 }
 
-/// A whole, decodable picture.
+/// A whole, decodable image.
 #[derive(Debug, Clone)]
 pub struct DownloadedImage {
     /// The file as it was served.

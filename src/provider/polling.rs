@@ -29,7 +29,7 @@ pub fn next_look(elapsed: Duration, typical: (f64, f64), retry_after: Option<Dur
     let age = elapsed.as_secs_f64();
     let within = ((slowest - quickest) / 4.0).clamp(0.25, 2.0);
     let pause = if age < quickest {
-        // Not past the moment from which the picture may be there.
+        // Not past the moment from which the image may be there.
         let growing = (age * GROWTH).max(FIRST).min((quickest / 4.0).clamp(0.5, PAUSE));
         growing.min((quickest - age).max(FIRST))
     } else if age < slowest {

@@ -205,7 +205,7 @@ mod tests {
     use super::*;
     use crate::jobs::ImageFormat;
     use crate::simulator::faults::Afflictions;
-    use crate::simulator::pictures::Subject;
+    use crate::simulator::images::Subject;
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap()

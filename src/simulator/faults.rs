@@ -21,20 +21,20 @@
 //! | `error-422` | the same in a reply of status 422 | always | yes |
 //! | `error-503` | the same in a reply of status 503 | always | yes |
 //! | `stuck` | the ticket stays `Pending`; it counts as unfinished for ten minutes (at speed 1) | always | yes |
-//! | `slow` | the picture takes ten times as long (under `instant`: one second) | always | yes |
+//! | `slow` | the image takes ten times as long (under `instant`: one second) | always | yes |
 //! | `task-gone` | the ticket is answered `Task not found` | always | yes |
 //! | `foreign` | `polling_url` is on a foreign host | always | yes |
-//! | `foreign-sample` | the picture's link is on a foreign host | always | yes |
+//! | `foreign-sample` | the image's link is on a foreign host | always | yes |
 //! | `poll-429` | a poll is answered 429 | once | yes |
 //! | `poll-500` | a poll is answered 500 | once | yes |
 //! | `poll-503` | a poll is answered 503 with `Retry-After: 1` | once | yes |
 //! | `truncated` | the download breaks off in the middle | once | yes |
-//! | `broken` | the download is whole by its length, but half a picture | always | yes |
+//! | `broken` | the download is whole by its length, but half an image | always | yes |
 //! | `html` | the download is a web page with status 200 | always | yes |
-//! | `expired` | the picture's link has run out from the beginning | always | yes |
+//! | `expired` | the image's link has run out from the beginning | always | yes |
 //!
 //! Models that take no prompt take no directives either. "Billed" is the simulator's choice where the real API's is not documented (moderated and failed tickets); with
-//! `BillAt::Ready` tickets that end without a picture are not billed.
+//! `BillAt::Ready` tickets that end without an image are not billed.
 
 mod afflictions;
 mod kind;

@@ -1,7 +1,7 @@
-//! The FLUX simulator: an HTTP server that speaks the FLUX API, keeps books, draws pictures, and fails on request.
+//! The FLUX simulator: an HTTP server that speaks the FLUX API, keeps books, draws images, and fails on request.
 //!
 //! It is the whole other side: the one FLUX client talks to it as to the real thing, and nothing here knows that client, a job,
-//! or a store. Orders go to one listener, tickets and pictures are at another (the "cluster", one port further), because the
+//! or a store. Orders go to one listener, tickets and images are at another (the "cluster", one port further), because the
 //! real API answers 404 to a poll at the wrong host. It runs inside this program by default, shared by all processes on
 //! one data directory (`shared`), or as a server of its own (`Simulator::serve`, `darkroom simulate`). Every choice that
 //! the public documents of the API leave open is named where it was made.
@@ -11,10 +11,10 @@ mod clock;
 mod dice;
 mod errors;
 pub mod faults;
+mod images;
 mod ledger;
 mod options;
 mod order;
-mod pictures;
 mod server;
 mod shared;
 mod ticket;

@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 use super::clock::{SharedClock, SystemClock};
 use super::faults::Faults;
 
-/// How long a link to a picture lasts (BFL documents 10 minutes for images; recorded links agree to the second).
+/// How long a link to an image lasts (BFL documents 10 minutes for images; recorded links agree to the second).
 pub const LINK_LIFETIME: Duration = Duration::from_mins(10);
 
 /// Unfinished tickets of one account at once (BFL's documentation).
@@ -25,7 +25,7 @@ pub struct SimulatorOptions {
     pub listen: SocketAddr,
     /// Where tickets and bill are kept; in memory without one.
     pub directory: Option<PathBuf>,
-    /// How fast pictures are made.
+    /// How fast images are made.
     pub speed: Speed,
     /// What goes wrong by itself. Directives in prompts work in any case.
     pub faults: Faults,
@@ -41,7 +41,7 @@ pub struct SimulatorOptions {
     pub key_required: bool,
     /// Keys that are refused.
     pub bad_keys: BTreeSet<String>,
-    /// How long a link to a picture lasts.
+    /// How long a link to an image lasts.
     pub link_lifetime: Duration,
     /// What time it is.
     pub clock: SharedClock,
@@ -72,11 +72,11 @@ pub enum BillAt {
     /// Whatever is accepted, at once: moderated and failed tickets are paid for.
     #[default]
     Submit,
-    /// Finished pictures only, when they are finished.
+    /// Finished images only, when they are finished.
     Ready,
 }
 
-/// How fast pictures are made.
+/// How fast images are made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Speed {
     /// Ready at once.

@@ -8,8 +8,8 @@ use rust_decimal::Decimal;
 
 use super::dice::Dice;
 use super::faults::{Afflictions, FaultKind, FaultStage};
+use super::images::Subject;
 use super::options::Speed;
-use super::pictures::Subject;
 
 /// How long a ticket can be asked for; the real time is not documented.
 pub(super) const REMEMBERED: TimeDelta = TimeDelta::hours(24);
@@ -24,7 +24,7 @@ pub(super) struct Ticket {
     pub id: String,
     /// Name in the catalog.
     pub model: String,
-    /// The picture.
+    /// The image.
     pub subject: Subject,
     /// When it was accepted.
     pub accepted_at: DateTime<Utc>,
@@ -44,9 +44,9 @@ pub(super) struct Ticket {
 pub(super) enum Phase {
     /// Not finished: the API's word and how far, where it says.
     Working(&'static str, Option<f64>),
-    /// The picture is there.
+    /// The image is there.
     Ready,
-    /// It ended without a picture.
+    /// It ended without an image.
     Dead(FaultKind),
 }
 
@@ -114,7 +114,7 @@ impl Ticket {
         self.faults.strike(FaultStage::Delivery, self.deliveries.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// When the link to the picture runs out: whole seconds, as the real links have it.
+    /// When the link to the image runs out: whole seconds, as the real links have it.
     pub fn link_ends(&self, lifetime: Duration) -> DateTime<Utc> {
         let end = if self.faults.has(FaultKind::Expired) {
             self.accepted_at - TimeDelta::seconds(1)

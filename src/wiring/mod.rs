@@ -113,7 +113,7 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, WiringError> 
     }
 }
 
-/// Where pictures are kept.
+/// Where images are kept.
 pub async fn open_bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringError> {
     config.require_built_in()?;
     match config.bucket {
@@ -126,7 +126,7 @@ pub async fn open_bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringError
     }
 }
 
-/// Whoever makes the pictures: the real API, or the simulator of this data directory, which is started if none serves.
+/// Whoever makes the images: the real API, or the simulator of this data directory, which is started if none serves.
 pub async fn open_provider(config: &Config, access: Access) -> Result<WiredProvider, WiringError> {
     let (address, key, simulator) = match config.provider {
         ProviderKind::Bfl => {

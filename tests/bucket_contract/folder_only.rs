@@ -23,7 +23,7 @@ async fn put(bucket: &FolderBucket, bytes: &'static str) -> Result<String, Bucke
 }
 
 #[tokio::test]
-async fn nothing_but_pictures_is_left_in_the_folder() {
+async fn nothing_but_images_is_left_in_the_folder() {
     let root = tempfile::tempdir().unwrap();
     let bucket = FolderBucket::open(root.path()).unwrap();
     bucket.ready().await.unwrap();
@@ -38,12 +38,12 @@ async fn nothing_but_pictures_is_left_in_the_folder() {
 #[tokio::test]
 async fn a_url_opens_its_file_from_any_folder() {
     let root = tempfile::tempdir().unwrap();
-    let odd = root.path().join("my pictures/100% #1?\u{fc}");
+    let odd = root.path().join("my images/100% #1?\u{fc}");
     let bucket = FolderBucket::open(&odd).unwrap();
-    let url = put(&bucket, "picture").await.unwrap();
+    let url = put(&bucket, "image").await.unwrap();
     assert!(url.starts_with("file:///") && url.is_ascii() && !url.contains([' ', '#', '?']), "{url}");
     let path = url::Url::parse(&url).unwrap().to_file_path().unwrap();
-    assert_eq!(fs::read(path).unwrap(), b"picture");
+    assert_eq!(fs::read(path).unwrap(), b"image");
 }
 
 #[cfg(unix)]
@@ -57,18 +57,18 @@ async fn no_link_leads_out_of_the_folder() {
     // A link in the folder's place.
     symlink(outside.path(), root.path().join("generated-art")).unwrap();
     fs::write(outside.path().join("a-1.png"), b"secret").unwrap();
-    assert!(matches!(put(&bucket, "picture").await, Err(BucketError::Refused(_))));
+    assert!(matches!(put(&bucket, "image").await, Err(BucketError::Refused(_))));
     assert!(matches!(bucket.get(&name("a", 1)).await, Err(BucketError::Refused(_))));
     assert!(matches!(bucket.ready().await, Err(BucketError::Refused(_))));
     assert_eq!(files(outside.path()), ["a-1.png", "secret"]);
     fs::remove_file(root.path().join("generated-art")).unwrap();
-    // A link in the picture's place.
+    // A link in the image's place.
     bucket.ready().await.unwrap();
     symlink(&secret, root.path().join("generated-art/a-1.png")).unwrap();
     assert!(matches!(bucket.get(&name("a", 1)).await, Err(BucketError::Refused(_))));
-    put(&bucket, "picture").await.unwrap();
+    put(&bucket, "image").await.unwrap();
     assert_eq!(fs::read(&secret).unwrap(), b"secret");
-    assert_eq!(bucket.get(&name("a", 1)).await.unwrap(), "picture");
+    assert_eq!(bucket.get(&name("a", 1)).await.unwrap(), "image");
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn what_stands_in_the_way_is_named_and_left_alone() {
     let root = tempfile::tempdir().unwrap();
     let bucket = FolderBucket::open(root.path()).unwrap();
     fs::write(root.path().join("generated-art"), b"a file").unwrap();
-    for refused in [bucket.ready().await, put(&bucket, "picture").await.map(drop)] {
+    for refused in [bucket.ready().await, put(&bucket, "image").await.map(drop)] {
         let Err(BucketError::Refused(line)) = refused else { panic!("{refused:?}") };
         assert!(line.contains("generated-art") && !line.contains('\n'), "{line}");
     }
@@ -88,13 +88,13 @@ async fn what_stands_in_the_way_is_named_and_left_alone() {
 #[tokio::test]
 async fn a_folder_that_has_vanished_is_not_made_again() {
     let root = tempfile::tempdir().unwrap();
-    let pictures = root.path().join("pictures");
-    let bucket = FolderBucket::open(&pictures).unwrap();
-    put(&bucket, "picture").await.unwrap();
-    fs::remove_dir_all(&pictures).unwrap();
+    let images = root.path().join("images");
+    let bucket = FolderBucket::open(&images).unwrap();
+    put(&bucket, "image").await.unwrap();
+    fs::remove_dir_all(&images).unwrap();
     assert!(matches!(bucket.ready().await, Err(BucketError::Refused(_))));
-    assert!(matches!(put(&bucket, "picture").await, Err(BucketError::Refused(_))));
-    assert!(!pictures.exists(), "its disk may have been unmounted");
+    assert!(matches!(put(&bucket, "image").await, Err(BucketError::Refused(_))));
+    assert!(!images.exists(), "its disk may have been unmounted");
 }
 
 #[cfg(unix)]

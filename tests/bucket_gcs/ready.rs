@@ -1,4 +1,4 @@
-//! Each reason why pictures could not be stored, told in one line before the first job spends money.
+//! Each reason why images could not be stored, told in one line before the first job spends money.
 
 use super::*;
 
@@ -51,11 +51,11 @@ async fn the_bucket_itself_need_not_be_readable() {
     let fake = GcsFake::start().await;
     fake.set(|bucket| (bucket.hidden, bucket.rights) = (true, Some(ALL.to_vec())));
     assert_eq!(open(fake.options()).await.ready().await, Ok(()));
-    // Then nobody knows whether objects have rights of their own: pictures are stored without.
+    // Then nobody knows whether objects have rights of their own: images are stored without.
     fake.set(|bucket| bucket.rights = Some(ALL[..2].to_vec()));
     let bucket = open(fake.options()).await;
     assert_eq!(bucket.ready().await, Ok(()));
-    put(&bucket, "picture").await.unwrap();
+    put(&bucket, "image").await.unwrap();
     fake.look(|bucket| assert!(!bucket.uploads[0].query.contains_key("predefinedAcl")));
 }
 
@@ -69,12 +69,12 @@ async fn a_bucket_that_forbids_public_objects_is_refused_for_public_urls_only() 
 }
 
 #[tokio::test]
-async fn a_uniform_bucket_is_known_before_the_first_picture() {
+async fn a_uniform_bucket_is_known_before_the_first_image() {
     let fake = GcsFake::start().await;
     fake.set(|bucket| bucket.uniform = true);
     let bucket = open(fake.options()).await;
     assert_eq!(bucket.ready().await, Ok(()));
-    put(&bucket, "picture").await.unwrap();
+    put(&bucket, "image").await.unwrap();
     fake.look(|bucket| {
         assert_eq!(bucket.uploads.len(), 1);
         assert!(!bucket.uploads[0].query.contains_key("predefinedAcl"));

@@ -65,8 +65,8 @@ async fn a_signed_url_opens_names_its_account_and_lifetime_and_is_rightly_signed
     let account = Account::new();
     let bucket = open(account.options(options, 3600)).await;
     bucket.ready().await.unwrap();
-    let stored = put(&bucket, "picture").await.unwrap();
-    assert_eq!(fetch(&stored.url).await, "picture");
+    let stored = put(&bucket, "image").await.unwrap();
+    assert_eq!(fetch(&stored.url).await, "image");
     let url = url::Url::parse(&stored.url).unwrap();
     let pairs: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
     assert_eq!(pairs["X-Goog-Expires"], "3600");
@@ -81,7 +81,7 @@ async fn a_signed_url_opens_names_its_account_and_lifetime_and_is_rightly_signed
 async fn a_signed_object_is_not_made_public() {
     let fake = GcsFake::start().await;
     let account = Account::new();
-    put(&open(account.options(fake.options(), 60)).await, "picture").await.unwrap();
+    put(&open(account.options(fake.options(), 60)).await, "image").await.unwrap();
     fake.look(|bucket| assert!(!bucket.uploads[0].query.contains_key("predefinedAcl")));
 }
 

@@ -111,7 +111,7 @@ fn people_are_told_what_comes_next() {
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stderr).contains("darkroom worker --until-idle"), "{}", text(&output.stderr));
     let table = text(&output.stdout);
-    assert!(table.contains("simulated: no real money, no real pictures"), "{table}");
+    assert!(table.contains("simulated: no real money, no real images"), "{table}");
     assert!(!table.contains('\u{1b}'));
     assert_eq!(house.jobs()[0]["prompt"], "a\u{1b}[31m fox", "what is stored is what was typed");
     assert_eq!(ids(&house.json(&["jobs", "list", "--json"])).len(), 1);

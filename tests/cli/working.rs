@@ -19,7 +19,7 @@ fn bill(house: &House) -> Usd {
 }
 
 #[test]
-fn submit_and_wait_ends_with_the_picture_and_its_price() {
+fn submit_and_wait_ends_with_the_image_and_its_price() {
     let house = House::new();
     let made = house.json(&["submit", "a fox", "--width", "64", "--height", "64", "--count", "3", "--wait", "--json"]);
     let jobs = made.as_array().unwrap();
@@ -245,7 +245,7 @@ fn an_interrupted_wait_says_how_to_go_on_and_the_job_is_safe() {
     assert_eq!(crate::support::ids(&told), crate::support::ids(&Value::from(house.jobs())), "what was made is told");
     assert!(text(&output.stderr).contains("darkroom worker --until-idle"), "{}", text(&output.stderr));
     assert_eq!(house.jobs()[0]["status"], "generating");
-    // Its picture takes hours; the claim was given back, so that anybody may act on it at once.
+    // Its image takes hours; the claim was given back, so that anybody may act on it at once.
     assert_eq!(
         house.json(&["jobs", "cancel", house.jobs()[0]["id"].as_str().unwrap(), "--json"])[0]["status"],
         "cancelled"

@@ -68,8 +68,8 @@ async fn a_ticket_at_a_foreign_host_is_booked_and_nobody_connects_there() {
 }
 
 #[tokio::test]
-async fn a_picture_is_fetched_without_the_key() {
-    let server = Server::start(Answer::http(200, "Content-Type: image/png\r\n", b"no picture")).await;
+async fn an_image_is_fetched_without_the_key() {
+    let server = Server::start(Answer::http(200, "Content-Type: image/png\r\n", b"no image")).await;
     let client = client(&server.base);
     let sample = ResultLink { url: format!("{}/a.png?sig=hidden", server.base) };
     assert!(matches!(client.fetch(&sample).await, Err(FetchError::Broken { .. })));
@@ -81,7 +81,7 @@ async fn a_picture_is_fetched_without_the_key() {
 }
 
 #[tokio::test]
-async fn pictures_from_unencrypted_foreign_hosts_are_not_fetched() {
+async fn images_from_unencrypted_foreign_hosts_are_not_fetched() {
     let foreign = Server::start(Answer::http(200, "", b"x")).await;
     let server = Server::start(Answer::http(200, "", b"x")).await;
     let client = client(&server.base);
@@ -107,8 +107,8 @@ async fn redirects_are_not_followed_and_the_key_does_not_go_along() {
         assert!(matches!(client.submit(order()).await, Err(SubmitError::Unknown { .. })), "{status}");
         let look = client.check(&ticket(format!("{}/p", server.base))).await;
         assert!(matches!(look, Err(CheckError::Later { not_found: false, .. })), "{status} {look:?}");
-        let picture = client.fetch(&ResultLink { url: format!("{}/a", server.base) }).await;
-        assert!(matches!(picture, Err(FetchError::Broken { .. })), "{status}");
+        let image = client.fetch(&ResultLink { url: format!("{}/a", server.base) }).await;
+        assert!(matches!(image, Err(FetchError::Broken { .. })), "{status}");
         assert!(matches!(client.credits().await, Err(CreditsError::Unavailable(_))), "{status}");
         assert_eq!(server.seen().len(), 4);
     }

@@ -1,4 +1,4 @@
-//! Downloads: only whole pictures of the announced type come through.
+//! Downloads: only whole images of the announced type come through.
 
 use std::io::Cursor;
 
@@ -9,7 +9,7 @@ use image::{DynamicImage, ImageFormat as Codec, RgbImage};
 use super::server::{Answer, Server};
 use super::{client, hasty_client};
 
-fn picture(codec: Codec) -> Vec<u8> {
+fn image(codec: Codec) -> Vec<u8> {
     let pixels = RgbImage::from_fn(80, 60, |x, y| image::Rgb([(x * 3) as u8, (y * 4) as u8, (x ^ y) as u8]));
     let mut bytes = Cursor::new(Vec::new());
     DynamicImage::ImageRgb8(pixels).write_to(&mut bytes, codec).unwrap();
@@ -18,7 +18,7 @@ fn picture(codec: Codec) -> Vec<u8> {
 
 /// A small PNG whose header, with a right checksum, promises that many pixels.
 fn bomb(width: u32, height: u32) -> Vec<u8> {
-    let mut png = picture(Codec::Png);
+    let mut png = image(Codec::Png);
     png[16..20].copy_from_slice(&width.to_be_bytes());
     png[20..24].copy_from_slice(&height.to_be_bytes());
     let checksum = png[12..29].iter().fold(u32::MAX, |mut sum, byte| {
@@ -45,7 +45,7 @@ fn word(result: &Result<DownloadedImage, FetchError>) -> &'static str {
 }
 
 #[tokio::test]
-async fn whole_pictures_come_as_they_were_served() {
+async fn whole_images_come_as_they_were_served() {
     for (codec, content_type, format) in [
         (Codec::Png, "image/png", ImageFormat::Png),
         (Codec::Jpeg, "image/jpeg", ImageFormat::Jpeg),
@@ -53,21 +53,21 @@ async fn whole_pictures_come_as_they_were_served() {
         (Codec::WebP, "image/webp", ImageFormat::Webp),
         (Codec::WebP, "application/octet-stream", ImageFormat::Webp),
     ] {
-        let bytes = picture(codec);
+        let bytes = image(codec);
         let server = Server::start(Answer::http(200, &format!("Content-Type: {content_type}\r\n"), &bytes)).await;
-        let picture = client(&server.base).fetch(&sample(&server)).await.unwrap();
-        assert_eq!((picture.format, picture.width, picture.height), (format, 80, 60));
-        assert_eq!(picture.bytes, bytes);
+        let image = client(&server.base).fetch(&sample(&server)).await.unwrap();
+        assert_eq!((image.format, image.width, image.height), (format, 80, 60));
+        assert_eq!(image.bytes, bytes);
     }
 }
 
 #[tokio::test]
 async fn hostile_downloads_are_judged() {
-    let png = || picture(Codec::Png);
+    let png = || image(Codec::Png);
     let typed =
         |content_type: &str, bytes: &[u8]| Answer::http(200, &format!("Content-Type: {content_type}\r\n"), bytes);
     let half = |codec| {
-        let bytes = picture(codec);
+        let bytes = image(codec);
         bytes[..bytes.len() / 2].to_vec()
     };
     let mut flipped = png();
@@ -82,7 +82,7 @@ async fn hostile_downloads_are_judged() {
         ("a damaged PNG", typed("image/png", &flipped), "broken"),
         ("HTML as a PNG", typed("image/png", b"<html>not found</html>"), "broken"),
         ("HTML", typed("text/html", b"<html>not found</html>"), "broken"),
-        ("a JPEG as a PNG", typed("image/png", &picture(Codec::Jpeg)), "broken"),
+        ("a JPEG as a PNG", typed("image/png", &image(Codec::Jpeg)), "broken"),
         ("a PNG as a GIF", typed("image/gif", &png()), "broken"),
         ("a GIF", typed("image/gif", b"GIF89a\x01\0\x01\0\0\0\0;"), "broken"),
         ("SVG", typed("image/svg+xml", b"<svg/>"), "broken"),
@@ -107,7 +107,7 @@ async fn hostile_downloads_are_judged() {
         ("a 403", Answer::http(403, "", b"<Error>AuthenticationFailed</Error>"), "expired"),
         ("a 404", Answer::http(404, "", b""), "expired"),
         ("a 410", Answer::http(410, "", b""), "expired"),
-        ("a 403 with a picture", Answer::http(403, "Content-Type: image/png\r\n", png()), "expired"),
+        ("a 403 with an image", Answer::http(403, "Content-Type: image/png\r\n", png()), "expired"),
         ("a 429", Answer::http(429, "", b""), "later"),
         ("a 500", Answer::http(500, "", b""), "later"),
         ("a 503", Answer::http(503, "", b""), "later"),

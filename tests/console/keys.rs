@@ -110,7 +110,7 @@ fn an_action_that_fits_no_job_says_so_and_sends_nothing() {
     assert_eq!(studio.keys("x"), []);
     assert!(studio.frame().contains("cancelled cannot be cancelled"), "{}", studio.frame());
     assert_eq!(studio.keys("w"), []);
-    assert!(studio.frame().contains("no picture yet"));
+    assert!(studio.frame().contains("no image yet"));
 }
 
 #[test]
@@ -184,12 +184,12 @@ fn the_selection_stays_with_its_job_when_others_arrive() {
 }
 
 #[test]
-fn a_picture_is_saved_when_its_bytes_arrive() {
+fn an_image_is_saved_when_its_bytes_arrive() {
     let mut studio = Studio::busy(120, 40);
     select(&mut studio, "boat");
-    assert_eq!(sends(&studio.keys("w")), [&Command::LoadPicture(studio::id(6))]);
+    assert_eq!(sends(&studio.keys("w")), [&Command::LoadImage(studio::id(6))]);
     let bytes = bytes::Bytes::from_static(b"png");
-    let effects = studio.event(Event::Picture { id: studio::id(6), attempt: 1, bytes: Ok(bytes.clone()) });
+    let effects = studio.event(Event::Image { id: studio::id(6), attempt: 1, bytes: Ok(bytes.clone()) });
     let name = format!("{}-1.png", studio::id(6).as_str());
     assert_eq!(effects, [Effect::Save { name, bytes }]);
     let [Effect::Copy(url)] = &studio.keys("y")[..] else { panic!("no copy") };

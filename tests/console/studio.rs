@@ -107,11 +107,11 @@ pub(crate) fn jobs() -> Vec<Arc<Job>> {
             8,
             "glass frog on a wet leaf",
             FailureCode::ContentModerated,
-            "the picture was made and withheld",
+            "the image was made and withheld",
             BillingStatus::Unknown,
             185,
         ),
-        failed(9, "clock tower in fog", FailureCode::TimedOut, "no picture within 5 minutes", BillingStatus::Yes, 700),
+        failed(9, "clock tower in fog", FailureCode::TimedOut, "no image within 5 minutes", BillingStatus::Yes, 700),
         done(10, "flux-kontext-pro", "the same cat, but as an astronaut", 1_300),
         done(11, "flux-2-max", "lighthouse on a cliff, storm, long exposure", 3_700),
     ];
@@ -176,7 +176,7 @@ pub(crate) fn costs() -> CostOverview {
         ("2026-11-21", Basis::Settled, "0.04", 120),
         ("2026-11-22", Basis::Settled, "0.04", 30),
     ];
-    let causes = [("picture", Basis::Settled, "0.04", 480), ("content_moderated", Basis::Settled, "0.04", 12)];
+    let causes = [("image", Basis::Settled, "0.04", 480), ("content_moderated", Basis::Settled, "0.04", 12)];
     CostOverview {
         today: report(CostGrouping::Model, &today),
         week: report(CostGrouping::Model, &month[..2]),

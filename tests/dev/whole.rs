@@ -38,14 +38,14 @@ fn a_job_runs_through_everything_that_is_installed_and_ctrl_c_ends_it_all() {
     let job = &made[0];
     assert_eq!((&job["status"], &job["simulated"]), (&"done".into(), &true.into()), "{job}");
     let url = url::Url::parse(job["image_url"].as_str().unwrap()).unwrap();
-    let picture = if dev.names().contains("storage") {
+    let image = if dev.names().contains("storage") {
         get(url.as_str())
     } else {
         std::fs::read(url.to_file_path().unwrap()).unwrap()
     };
-    image::load_from_memory(&picture).expect("the picture is whole");
+    image::load_from_memory(&image).expect("the image is whole");
     let diagnosis = text(&dev.run(&house, &["doctor", "--json"]).stdout);
-    for (server, words) in [("firestore", "Firestore (emulator at"), ("storage", "pictures can be stored")] {
+    for (server, words) in [("firestore", "Firestore (emulator at"), ("storage", "images can be stored")] {
         assert!(!dev.names().contains(server) || diagnosis.contains(words), "{diagnosis}");
     }
     if let Some(page) = dev.servers().iter().find_map(|server| server["web_page"].as_str()) {

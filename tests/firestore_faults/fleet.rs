@@ -140,7 +140,7 @@ async fn each_job_runs_once_on_four_machines_of_which_one_dies_and_one_sleeps() 
     let mut fleet = ["first", "second", "third", "fourth"].map(|name| Machine::start(&house, name));
 
     let done = async |wanted: usize| look.counts().await.unwrap().of(StageName::Done) >= wanted as u64;
-    until("the first pictures", async || done(10).await).await;
+    until("the first images", async || done(10).await).await;
     let orphans = fleet[0].suspend(&look).await;
     fleet[0].signal(Signal::KILL);
     let dreamt = fleet[1].suspend(&look).await;

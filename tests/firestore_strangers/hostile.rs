@@ -58,7 +58,7 @@ fn values() -> Vec<Value> {
     ]
 }
 
-/// A wish whose picture is never drawn: if it is taken up, its ticket ends at once without one.
+/// A wish whose image is never drawn: if it is taken up, its ticket ends at once without one.
 pub fn wish() -> Map<String, Value> {
     let fields = json!({
         "status": {"stringValue": "pending_art_generation"},
@@ -93,7 +93,7 @@ pub fn documents(job: impl Fn(&str) -> Value) -> Vec<Written> {
     for status in ["pending_art_generation", "pending_review", "approved", "error"] {
         for field in FIELDS {
             for (number, value) in values().into_iter().enumerate() {
-                // What is no wish matters only where a picture or an error is told.
+                // What is no wish matters only where an image or an error is told.
                 let is_wish = FIELDS.iter().position(|name| *name == field).unwrap() < 12;
                 if !is_wish && status == "pending_art_generation" {
                     continue;

@@ -40,17 +40,17 @@ class ReviewPage:
             if not self.changed.wait_for(ready, timeout=PATIENCE):
                 sys.exit(f"the listener never saw {what}; it saw {json.dumps(self.seen, default=str)}")
 
-    def wait_for_picture(self, job, generation):
-        self.wait_for(f"picture {generation} of {job}", lambda: generation in self.seen.get(job, {}))
+    def wait_for_image(self, job, generation):
+        self.wait_for(f"image {generation} of {job}", lambda: generation in self.seen.get(job, {}))
         return self.seen[job][generation]
 
 
 def read_back(bucket, url):
-    """The picture behind a URL, by the storage client: its object's name ends the URL."""
+    """The image behind a URL, by the storage client: its object's name ends the URL."""
     path = unquote(urlsplit(url).path)
     blob = bucket.get_blob(path[path.index("generated-art/"):])
-    picture = blob.download_as_bytes(checksum="crc32c")
-    return {"url": url, "sha256": hashlib.sha256(picture).hexdigest(), "bytes": len(picture), "type": blob.content_type}
+    image = blob.download_as_bytes(checksum="crc32c")
+    return {"url": url, "sha256": hashlib.sha256(image).hexdigest(), "bytes": len(image), "type": blob.content_type}
 
 
 def spent(costs):
@@ -80,12 +80,12 @@ def main():
     _, plain = jobs.add({**wish, "prompt": "a lighthouse"})
     _, full = jobs.add({**wish, **everything, "prompt": "a fox in the snow"})
     _, doubles = jobs.add({**wish, "prompt": "a bowl of plums", "steps": 28.0, "guidance": 3, "seed": 42.0})
-    first = {job.id: page.wait_for_picture(job.id, 1) for job in (plain, full, doubles)}
+    first = {job.id: page.wait_for_image(job.id, 1) for job in (plain, full, doubles)}
 
     # A reviewer: one is good, one shall be made once more with another seed.
     plain.update({"status": "approved"})
     full.update({"status": "pending_art_generation", "seed": 8})
-    again = page.wait_for_picture(full.id, 2)
+    again = page.wait_for_image(full.id, 2)
     newest = jobs.order_by("createdAt", direction=firestore.Query.DESCENDING).limit(3).get()
     page.watch.unsubscribe()
 
@@ -93,7 +93,7 @@ def main():
         return {key: job[key] for key in ("bfl_cost_usd", "bfl_model", "image_size_bytes")}
 
     print(json.dumps({
-        "pictures": {job: {**read_back(bucket, seen["generatedImageUrl"]), **told(seen)} for job, seen in first.items()},
+        "images": {job: {**read_back(bucket, seen["generatedImageUrl"]), **told(seen)} for job, seen in first.items()},
         "again": {"job": full.id, **read_back(bucket, again["generatedImageUrl"]), **told(again)},
         "page": full.get().get("page"),
         "statuses": {job.id: job.get("status") for job in newest},

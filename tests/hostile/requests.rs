@@ -87,7 +87,7 @@ fn hostile_requests() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
         ("deep", post("/v1/flux-2-pro", deep.as_bytes()), &[422, 400]),
         ("deep within", post("/v1/flux-2-pro", format!("{{\"prompt\": {deep}}}").as_bytes()), &[422, 400]),
         (
-            "no picture",
+            "no image",
             post(
                 "/v1/flux-2-pro",
                 br#"{"prompt": "a", "input_image": "aGVsbG8gd29ybGQsIHRoaXMgaXMgbm8gcGljdHVyZQ=="}"#,

@@ -84,7 +84,7 @@ fn a_tracker_s_csv_is_read_as_it_is() {
     let told: Vec<Value> = serde_json::from_str(&export(&house, &["--costs", "--format", "json"])).unwrap();
     assert!(told.iter().all(|cost| cost["details"]["imported_historical"] == true), "{told:?}");
     assert!(told.iter().any(|cost| cost["timestamp"] == "2025-11-02T12:00:01.500000Z"), "{told:?}");
-    // People are told of it although the simulator makes the pictures.
+    // People are told of it although the simulator makes the images.
     let report = text(&house.run(&["costs", "--days", "3660"]).stdout);
     assert!(report.contains("real money in 3 charges"), "{report}");
 }

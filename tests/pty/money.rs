@@ -1,4 +1,4 @@
-//! The first picture of a stranger, and what it costs; a job that outlives its console.
+//! The first image of a stranger, and what it costs; a job that outlives its console.
 
 use rust_decimal::Decimal;
 use rustix::process::Signal;
@@ -14,7 +14,7 @@ fn spent(terminal: &Terminal) -> Option<Decimal> {
 }
 
 /// How many colours the half blocks of the screen have.
-fn picture_colours(terminal: &Terminal) -> usize {
+fn image_colours(terminal: &Terminal) -> usize {
     let (rows, columns) = terminal.screen().size();
     let mut colours = std::collections::HashSet::new();
     for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
@@ -31,12 +31,12 @@ fn picture_colours(terminal: &Terminal) -> usize {
 }
 
 #[test]
-fn two_keys_and_a_prompt_make_the_first_picture_and_its_price_is_in_the_books() {
+fn two_keys_and_a_prompt_make_the_first_image_and_its_price_is_in_the_books() {
     let house = House::new();
     let mut terminal = Terminal::console(&house);
-    terminal.wait_for("No jobs yet. n makes the first picture (simulated, free).");
+    terminal.wait_for("No jobs yet. n makes the first image (simulated, free).");
     terminal.wait_until("nothing is spent", |terminal| spent(terminal) == Some(Decimal::ZERO));
-    assert_eq!(picture_colours(&terminal), 0);
+    assert_eq!(image_colours(&terminal), 0);
 
     terminal.send("n");
     terminal.wait_for("Describe it, then press Enter.");
@@ -46,7 +46,7 @@ fn two_keys_and_a_prompt_make_the_first_picture_and_its_price_is_in_the_books() 
 
     terminal.wait_for("✓ done");
     assert!(terminal.row_with("✓ done").contains("a red kite over dunes"));
-    terminal.wait_until("the picture", |terminal| picture_colours(terminal) > 50);
+    terminal.wait_until("the image", |terminal| image_colours(terminal) > 50);
     terminal.wait_until("its price", |terminal| spent(terminal).is_some_and(|spent| spent > Decimal::ZERO));
 
     let costs = house.json(&["costs", "--json", "--days", "2"]);

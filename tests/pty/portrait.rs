@@ -1,4 +1,4 @@
-//! A portrait of the busy console as SVG: one whole frame of a real run, with a picture in it. `DARKROOM_PORTRAIT=FILE` keeps
+//! A portrait of the busy console as SVG: one whole frame of a real run, with an image in it. `DARKROOM_PORTRAIT=FILE` keeps
 //! it, which is how `assets/console.svg` is made:
 //!
 //! ```text
@@ -210,7 +210,7 @@ fn portrait(screen: &vt100::Screen) -> String {
         concat!(
             r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0} {height:.0}" width="{width:.0}" height="{height:.0}" "##,
             r##"font-family="ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="{size}" "##,
-            r##"role="img" aria-label="The darkroom console with running, finished and failed jobs and a picture">"##,
+            r##"role="img" aria-label="The darkroom console with running, finished and failed jobs and an image">"##,
             "\n",
             r##"<rect width="{width:.0}" height="{height:.0}" rx="10" fill="#{red:02x}{green:02x}{blue:02x}"/>"##,
             "\n{shapes}</svg>\n"
@@ -287,7 +287,7 @@ fn a_busy_console_sits_for_its_portrait() {
         let row = terminal.row_with("▸");
         row.contains("paper boat") && row.contains("✓ done")
     });
-    terminal.wait_until("its picture", |terminal| {
+    terminal.wait_until("its image", |terminal| {
         let cells = (0..ROWS).flat_map(|row| (0..COLUMNS).map(move |column| (row, column)));
         cells.filter(|(row, column)| terminal.screen().cell(*row, *column).is_some_and(is_half)).count() > 400
     });
@@ -295,7 +295,7 @@ fn a_busy_console_sits_for_its_portrait() {
 
     let svg = portrait(terminal.screen());
     assert!(svg.contains(">SIMULATED<") && svg.contains(">origami<"), "words are text");
-    assert!(svg.matches("<rect").count() > 400, "a picture is rectangles");
+    assert!(svg.matches("<rect").count() > 400, "an image is rectangles");
     let kept = std::env::var_os("DARKROOM_PORTRAIT");
     let path = kept.map_or_else(|| house.path("console.svg"), std::path::PathBuf::from);
     std::fs::write(&path, &svg).expect("the portrait is written");

@@ -89,7 +89,7 @@ fn is_colour(parameters: &str) -> bool {
         .any(|number| matches!(number, 30..=38 | 40..=48 | 90..=97 | 100..=107))
 }
 
-/// Makes one picture and looks at it, at the help and at the costs.
+/// Makes one image and looks at it, at the help and at the costs.
 fn walk(terminal: &mut Terminal, done: &str) {
     terminal.wait_for("No jobs yet.");
     terminal.send("n");

@@ -144,9 +144,9 @@ async fn input_images_are_measured_and_priced() {
     let (_running, api) = Api::of(instant()).await;
     // Every byte another: nothing that a PNG could make small.
     let noise: Vec<u8> = (0..512 * 512 * 3_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    let picture = image::RgbImage::from_raw(512, 512, noise).unwrap();
+    let image = image::RgbImage::from_raw(512, 512, noise).unwrap();
     let mut file = std::io::Cursor::new(Vec::new());
-    picture.write_to(&mut file, image::ImageFormat::Png).unwrap();
+    image.write_to(&mut file, image::ImageFormat::Png).unwrap();
     let encoded = base64::engine::general_purpose::STANDARD.encode(file.into_inner());
     assert!(encoded.len() > 500_000);
     let mut body = small("a fox beside this one");
@@ -202,7 +202,7 @@ async fn a_restart_keeps_tickets_links_and_bill() {
     assert!(busy.contains("another simulator"), "{busy}");
     let accepted = api.accepted("a fox").await;
     let link = Url::parse(&api.sample(&accepted).await).unwrap();
-    let picture = api.get(link.as_str()).await.bytes().await.unwrap();
+    let image = api.get(link.as_str()).await.bytes().await.unwrap();
     let bill = api.bill().await;
     running.shutdown().await;
 
@@ -212,7 +212,7 @@ async fn a_restart_keeps_tickets_links_and_bill() {
     let again = api.poll(&json!({"polling_url": poll.as_str()})).await;
     let again = Url::parse(again["result"]["sample"].as_str().unwrap()).unwrap();
     assert_eq!((again.path(), again.query()), (link.path(), link.query()));
-    assert_eq!(api.get(again.as_str()).await.bytes().await.unwrap(), picture);
+    assert_eq!(api.get(again.as_str()).await.bytes().await.unwrap(), image);
     assert_eq!(api.bill().await, bill);
     assert_eq!(api.credits().await, json!(999_997.0));
 }

@@ -41,7 +41,7 @@ async fn a_lost_reply_is_billed_and_a_dropped_submit_is_not() {
 }
 
 #[tokio::test]
-async fn tickets_end_without_a_picture() {
+async fn tickets_end_without_an_image() {
     let (_running, api) = Api::of(instant()).await;
     for (prompt, code, status, details) in [
         ("[sim:moderated]", 200, "Request Moderated", json!({"Moderation Reasons": ["Derivative Works Filter"]})),

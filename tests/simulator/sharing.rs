@@ -40,8 +40,8 @@ async fn when_the_one_that_serves_ends_the_other_takes_over() {
     let api = Api::new(second.base_url());
     let ready = eventually(&api, accepted["polling_url"].as_str().unwrap()).await;
     assert_eq!(body_of(ready, StatusCode::OK).await["result"]["sample"], link);
-    let picture = eventually(&api, &link).await.bytes().await.unwrap();
-    assert!(image::load_from_memory(&picture).is_ok());
+    let image = eventually(&api, &link).await.bytes().await.unwrap();
+    assert!(image::load_from_memory(&image).is_ok());
     api.accepted("another").await;
     assert_eq!(api.bill().await["count"], 2);
 }

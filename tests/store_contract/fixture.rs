@@ -56,7 +56,7 @@ pub fn usd(text: &str) -> Usd {
 
 /// A queued job of the simulator, asked for at that second.
 pub fn queued(name: &str, seconds: i64) -> Job {
-    Job::new(id(name), Spec::new("flux-dev", format!("a picture of {name}")), true, at(seconds))
+    Job::new(id(name), Spec::new("flux-dev", format!("an image of {name}")), true, at(seconds))
 }
 
 pub fn claim(worker: &str, until: i64) -> Claim {
@@ -89,11 +89,11 @@ pub fn receipt(seconds: i64, credits: Option<&str>) -> Receipt {
 
 pub fn image(job: &Job) -> StoredImage {
     let object = ObjectName::for_attempt(&job.id, job.attempt_number(), ImageFormat::Png);
-    let url = format!("file:///pictures/{object}");
+    let url = format!("file:///images/{object}");
     StoredImage { object, url, format: ImageFormat::Png, width: 16, height: 16, bytes: 99, sha256: "00".repeat(32) }
 }
 
-/// Ends a generating job with a picture.
+/// Ends a generating job with an image.
 pub fn finish(job: &mut Job, settled: Option<&str>, storage: Option<Charge>, seconds: i64) {
     let settled = settled.map(|credits| Credits::new(credits.parse().unwrap()));
     job.stored(image(job), settled, storage, at(seconds)).unwrap();

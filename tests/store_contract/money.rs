@@ -199,9 +199,9 @@ async fn spend(store: &Arc<dyn Store>) {
         at: at(10),
         simulated: true,
     };
-    let mut picture = generating("picture", 0, Some("4"));
-    let charge = storage(&picture);
-    finish(&mut picture, Some("4"), Some(charge), 10);
+    let mut image = generating("picture", 0, Some("4"));
+    let charge = storage(&image);
+    finish(&mut image, Some("4"), Some(charge), 10);
     let mut unknown = generating("unknown", 0, Some("2"));
     unknown.fail(failure(FailureCode::ContentModerated, BillingStatus::Unknown, 1), None, at(1)).unwrap();
     let mut unconfirmed = submitting("unconfirmed", 0, "worker", 60);
@@ -215,7 +215,7 @@ async fn spend(store: &Arc<dyn Store>) {
     let mut real = generating("real", 0, Some("100"));
     real.simulated = false;
     real.attempts[0].charge.as_mut().unwrap().simulated = false;
-    create(store, [picture, unknown, unconfirmed, cancelled, unpriced, real]).await;
+    create(store, [image, unknown, unconfirmed, cancelled, unpriced, real]).await;
 }
 
 pub async fn costs_are_grouped_in_four_ways(fixture: Fixture) {

@@ -150,7 +150,7 @@ pub async fn nothing_that_is_there_is_overwritten(fixture: Fixture) {
     let wish = fields(&json!({"status": "pending_art_generation", "prompt": "another", "createdAt": at(0)}));
     let (_, _, refused) = import(&fixture.store, &[job_record(Some("mine"), wish)]).await;
     assert_eq!(refused.len(), 1, "{refused:?}");
-    assert_eq!(read(&fixture.store, "mine").await.spec.prompt, "a picture of mine");
+    assert_eq!(read(&fixture.store, "mine").await.spec.prompt, "an image of mine");
     let report = costs(&fixture.store, CostGrouping::Model, false).await;
     assert_eq!((report.total_usd, report.count), (usd("1.025"), 2));
 }

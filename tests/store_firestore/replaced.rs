@@ -1,4 +1,4 @@
-//! Documents that a page replaces as a whole lose what darkroom noted in them. The books remember: no charge and no picture takes the
+//! Documents that a page replaces as a whole lose what darkroom noted in them. The books remember: no charge and no image takes the
 //! place of an earlier one.
 
 use darkroom::jobs::{Claim, StageName, WorkerId};
@@ -31,42 +31,42 @@ async fn a_wish_that_was_set_as_a_whole_is_charged_beside_its_earlier_orders() {
     let page = Stranger::new(emulator, &project);
     // Each worker knows only what the server has.
     let worker = || store(emulator, &project);
-    let mut pictures = Vec::new();
-    let mut picture = |job: &super::Job| pictures.push(job.image().unwrap().object.to_string());
+    let mut images = Vec::new();
+    let mut image = |job: &super::Job| images.push(job.image().unwrap().object.to_string());
 
     page.write("jobs/wish", wish("a fox"), &[]).await;
     let first = worker();
-    picture(&run(&first, first.due(due()).await.unwrap().remove(0)).await);
+    image(&run(&first, first.due(due()).await.unwrap().remove(0)).await);
 
     // `set()` without merge: the map is gone, for the same process and for another one.
     page.write("jobs/wish", wish("a hare"), &[]).await;
     assert!(page.fields("jobs/wish").await["darkroom"].is_null(), "the history is lost");
     let again = first.due(due()).await.unwrap().remove(0);
     assert_eq!(again.attempt_number(), 1);
-    picture(&order(&first, again).await);
+    image(&order(&first, again).await);
 
     // Deleted, and made again under the same id.
     page.http.delete(format!("{}/jobs/wish", page.documents)).bearer_auth("owner").send().await.unwrap();
     page.write("jobs/wish", wish("an owl"), &[]).await;
     let other = worker();
     let third = order(&other, other.due(due()).await.unwrap().remove(0)).await;
-    picture(&third);
+    image(&third);
     assert_eq!(third.attempt_number(), 3);
 
     // What follows has a history again, and asks nothing.
     page.write("jobs/wish", serde_json::json!({"status": "pending_art_generation"}), &["status"]).await;
     let fourth = other.due(due()).await.unwrap().remove(0);
     let reads = other.usage().reads;
-    picture(&run(&other, fourth).await);
+    image(&run(&other, fourth).await);
     assert_eq!(other.usage().reads, reads);
 
     for number in 1..=4 {
         let cost = page.fields(&format!("costs/wish-{number}-bfl_api")).await;
         assert_eq!(cost["cost_usd"]["doubleValue"], 0.025, "{number}: {cost}");
     }
-    pictures.sort();
-    pictures.dedup();
-    assert_eq!(pictures.len(), 4, "{pictures:?}");
+    images.sort();
+    images.dedup();
+    assert_eq!(images.len(), 4, "{images:?}");
     let midnight = now() - TimeDelta::hours(12);
     let (from, to) = (midnight, midnight + TimeDelta::days(1));
     let query = CostQuery { from, to, grouping: super::CostGrouping::Service, simulated: true };

@@ -66,9 +66,9 @@ pub fn check_with(house: &House, simulator: &Path, count: usize) -> usize {
             "done" => {
                 done += 1;
                 assert_eq!(dollars(&job["cost_usd"]), billed, "{prompt} is booked as it was billed");
-                let url = url::Url::parse(job["image_url"].as_str().expect("a picture")).expect("a URL");
-                let picture = std::fs::read(url.to_file_path().expect("a file")).expect("the picture is there");
-                image::load_from_memory(&picture).expect("the picture is whole");
+                let url = url::Url::parse(job["image_url"].as_str().expect("an image")).expect("a URL");
+                let image = std::fs::read(url.to_file_path().expect("a file")).expect("the image is there");
+                image::load_from_memory(&image).expect("the image is whole");
             }
             "failed" => {
                 assert_eq!(job["error"]["code"], "submit_unknown", "{job}");

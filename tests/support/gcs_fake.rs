@@ -164,7 +164,7 @@ fn parts(headers: &HeaderMap, body: &[u8]) -> (Value, Vec<u8>) {
 
 async fn upload(State(state): Shared, RawQuery(query): RawQuery, headers: HeaderMap, body: Bytes) -> Response {
     let query = pairs(query.as_deref());
-    assert_eq!(query["uploadType"], "multipart", "a picture goes up in one request");
+    assert_eq!(query["uploadType"], "multipart", "an image goes up in one request");
     let (metadata, bytes) = parts(&headers, &body);
     let name = query.get("name").cloned().unwrap_or_else(|| metadata["name"].as_str().unwrap().to_owned());
     let mut bucket = state.lock().unwrap();

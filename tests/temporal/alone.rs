@@ -85,7 +85,7 @@ async fn a_second_try_of_an_order_that_was_accepted_waits_for_its_ticket() {
     let pickup = Pickup { job: id.clone(), simulated: true, store: String::new(), attempt: 1, sample, charged };
     let given_up = Pickup { attempt: 2, ..pickup.clone() };
     let other = environment.run(Activities::store, given_up).await.unwrap();
-    assert_eq!(other.status, "generating", "another attempt's picture is left alone");
+    assert_eq!(other.status, "generating", "another attempt's image is left alone");
     for _ in 0..2 {
         let stored = environment.run(Activities::store, pickup.clone()).await.unwrap();
         assert_eq!((stored.status.as_str(), &stored.next), ("done", &Next::None));

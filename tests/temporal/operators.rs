@@ -6,7 +6,7 @@ use crate::support::{House, books, path_text, temporal_server, text};
 
 use super::worker::{Worker, events, job, until, until_runs, until_status};
 
-/// A house whose pictures take hours.
+/// A house whose images take hours.
 fn slow_house() -> Option<(House, String, &'static temporal_server::TemporalServer)> {
     let server = temporal_server::shared()?;
     let mut house = House::new();

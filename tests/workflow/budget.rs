@@ -68,8 +68,8 @@ fn a_cap_lets_through_what_fits_and_a_higher_one_the_rest() {
 fn a_price_that_is_not_known_does_not_fit_under_any_cap() {
     let mut house = House::new();
     house.set("DARKROOM_BUDGET_DAILY_USD", "1000");
-    let picture = super::workshop::small_picture(&house.path("in.png"));
-    house.json(&["submit", "--model", "deblur-v1", "--image", &picture, "--json"]);
+    let image = super::workshop::small_image(&house.path("in.png"));
+    house.json(&["submit", "--model", "deblur-v1", "--image", &image, "--json"]);
     let mut worker = house.command(&["worker"]).spawn().unwrap();
     let jobs = until(&house, &mut worker, "the hold", |jobs| held(jobs).len() == 1);
     assert!(jobs[0]["hold"]["message"].as_str().unwrap().contains("price unknown"), "{}", jobs[0]);

@@ -116,9 +116,9 @@ async fn a_looker_starts_nothing_and_says_so() {
     engine
         .until("the refusal", |event| matches!(event, Event::Notice(notice) if notice.text.contains("only looks")))
         .await;
-    engine.order(Command::LoadPicture(id.clone())).await;
-    let none = engine.until("the answer", |event| matches!(event, Event::Picture { .. })).await;
-    assert!(matches!(none, Event::Picture { bytes: Err(why), .. } if why.contains("no picture")));
+    engine.order(Command::LoadImage(id.clone())).await;
+    let none = engine.until("the answer", |event| matches!(event, Event::Image { .. })).await;
+    assert!(matches!(none, Event::Image { bytes: Err(why), .. } if why.contains("no image")));
     engine.stop().await;
     assert_eq!((workshop.job(&id).await.stage_name(), workshop.door.answers()), (StageName::Queued, 0));
 }

@@ -45,7 +45,7 @@ const TABLE: [Row; 29] = [
     (SMALL, "[sim:poll-503]", "done", "", "settled", 1, 1),
     (SMALL, "[sim:truncated]", "done", "", "settled", 1, 1),
     (SMALL, "[sim:html*2]", "done", "", "settled", 1, 1),
-    // The picture is lost, the money is spent.
+    // The image is lost, the money is spent.
     (SMALL, "[sim:html]", "failed", "picture_broken", "settled", 1, 1),
     (SMALL, "[sim:broken]", "failed", "picture_broken", "settled", 1, 1),
     (SMALL, "[sim:expired]", "failed", "sample_expired", "settled", 1, 1),
@@ -59,11 +59,11 @@ fn prompt(index: usize) -> String {
 
 /// Queues a job for every row.
 pub(crate) fn queue(house: &House) {
-    let picture = super::workshop::small_picture(&house.path("in.png"));
+    let image = super::workshop::small_image(&house.path("in.png"));
     let line = |index: usize| {
         let mut line = json!({"model": TABLE[index].0, "prompt": prompt(index)});
         match TABLE[index].0 {
-            UNPRICED => (line["person"], line["garment"]) = (json!(picture), json!(picture)),
+            UNPRICED => (line["person"], line["garment"]) = (json!(image), json!(image)),
             SILENT => (line["width"], line["height"]) = (json!(256), json!(256)),
             _ => (line["width"], line["height"]) = (json!(64), json!(64)),
         }
@@ -113,8 +113,8 @@ pub(crate) fn check(house: &House) {
             _ => certain += amount,
         }
         if status == "done" {
-            let picture = url::Url::parse(job["image_url"].as_str().unwrap()).unwrap().to_file_path().unwrap();
-            image::load_from_memory(&std::fs::read(picture).unwrap()).unwrap();
+            let image = url::Url::parse(job["image_url"].as_str().unwrap()).unwrap().to_file_path().unwrap();
+            image::load_from_memory(&std::fs::read(image).unwrap()).unwrap();
         } else {
             assert!(job["error"]["message"].as_str().unwrap().len() > 10, "{about}: {job}");
         }

@@ -1,4 +1,4 @@
-//! Every model of the catalog makes a picture with as little as it takes, and its booked cost is its bill to the cent's part.
+//! Every model of the catalog makes an image with as little as it takes, and its booked cost is its bill to the cent's part.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,19 @@ use darkroom::catalog::{Catalog, Model, ParameterKind};
 use darkroom::simulator::Ledger;
 use serde_json::{Value, json};
 
-use super::workshop::small_picture;
+use super::workshop::small_image;
 use crate::support::{House, books, path_text, text};
 
 /// The least that the model takes: a prompt unless it takes none, and what is required.
-fn least(model: &Model, picture: &str) -> Value {
+fn least(model: &Model, image: &str) -> Value {
     let mut line = json!({"model": model.name});
     if model.prompt.is_some() {
-        line["prompt"] = json!(format!("a picture by {}", model.name));
+        line["prompt"] = json!(format!("an image by {}", model.name));
     }
     for parameter in model.parameters.iter().filter(|parameter| parameter.required) {
         line[&parameter.name] = match &parameter.kind {
-            ParameterKind::Image => json!(picture),
-            ParameterKind::Images { .. } => json!([picture]),
+            ParameterKind::Image => json!(image),
+            ParameterKind::Images { .. } => json!([image]),
             ParameterKind::Integer { .. } => json!(512),
             other => panic!("{}: {} is required and a {other:?}", model.name, parameter.name),
         };
@@ -27,16 +27,16 @@ fn least(model: &Model, picture: &str) -> Value {
 }
 
 #[test]
-fn every_model_makes_a_picture_for_what_the_bill_says() {
+fn every_model_makes_an_image_for_what_the_bill_says() {
     let house = House::new();
-    let picture = small_picture(&house.path("in.png"));
+    let image = small_image(&house.path("in.png"));
     let models = &Catalog::builtin().models;
     assert!(models.len() >= 20, "the catalog lost models");
     // A model that works on an image and was given none is told so before anything is sent.
-    let mut lines: Vec<String> = models.iter().map(|model| least(model, &picture).to_string()).collect();
+    let mut lines: Vec<String> = models.iter().map(|model| least(model, &image).to_string()).collect();
     // References beside the prompt cost more: one job with two of them.
     let references =
-        json!({"model": "flux-2-pro", "prompt": "references", "input_image": picture, "input_image_2": picture});
+        json!({"model": "flux-2-pro", "prompt": "references", "input_image": image, "input_image_2": image});
     lines.push(references.to_string());
     let file = house.file("models.jsonl", &lines.join("\n"));
     house.json(&["submit", "--json", "--file", path_text(&file)]);

@@ -1,4 +1,4 @@
-//! What a retry costs: nothing where the old ticket still has the picture, a second order where it cannot.
+//! What a retry costs: nothing where the old ticket still has the image, a second order where it cannot.
 
 use darkroom::costs::Basis;
 use darkroom::engine::{CommandKind, Event, Settings};
@@ -35,13 +35,13 @@ async fn run_into_the_deadline(workshop: &Workshop, id: &JobId) {
     let job = workshop.job(id).await;
     assert_eq!(failure(&job), FailureCode::TimedOut);
     assert!(
-        matches!(&job.stage, Stage::Failed { failure } if failure.message.starts_with("no picture after 60 minutes"))
+        matches!(&job.stage, Stage::Failed { failure } if failure.message.starts_with("no image after 60 minutes"))
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_after_the_deadline_fetches_the_old_picture_and_bills_nothing() {
-    // Minutes for each picture, by the simulator's own clock.
+async fn a_retry_after_the_deadline_fetches_the_old_image_and_bills_nothing() {
+    // Minutes for each image, by the simulator's own clock.
     let workshop = Workshop::new(Speed::Times(0.01)).await;
     let id = workshop.submit("late").await;
     run_into_the_deadline(&workshop, &id).await;
@@ -78,7 +78,7 @@ async fn a_ticket_that_never_ends_times_out_and_its_retry_orders_anew_after_aski
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_picture_that_can_never_be_fetched_ends_at_the_deadline() {
+async fn an_image_that_can_never_be_fetched_ends_at_the_deadline() {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("[sim:foreign-sample]").await;
     let mut engine = workshop.engine(Settings::default());
@@ -143,7 +143,7 @@ async fn a_lost_order_that_a_person_retries_keeps_the_old_question_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_picture_is_asked_for_once_more_before_it_is_paid_again() {
+async fn a_lost_image_is_asked_for_once_more_before_it_is_paid_again() {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("[sim:expired]").await;
     workshop.work().await;

@@ -31,8 +31,8 @@ use crate::support::House;
 /// How long anything may take before a test calls it stuck.
 const STUCK: Duration = Duration::from_mins(1);
 
-/// Writes a small picture that every model takes as an input, and returns its path as text.
-pub fn small_picture(path: &Path) -> String {
+/// Writes a small image that every model takes as an input, and returns its path as text.
+pub fn small_image(path: &Path) -> String {
     image::RgbImage::from_pixel(256, 256, image::Rgb([180, 40, 20])).save(path).unwrap();
     path.to_str().unwrap().to_owned()
 }
@@ -172,7 +172,7 @@ impl Workshop {
     }
 
     fn ports_behind(&self, provider: Arc<Door>) -> Ports {
-        let bucket = Arc::new(FolderBucket::open(&self.house.data().join("pictures")).unwrap());
+        let bucket = Arc::new(FolderBucket::open(&self.house.data().join("images")).unwrap());
         Ports { provider, store: self.store.clone(), bucket, clock: self.clock.clone() }
     }
 

@@ -104,7 +104,7 @@ pub(super) fn explain(error: &Error, what: &str, bucket: &str) -> BucketError {
         return answer.into_error(what, bucket);
     }
     if let Some(WriteError::ChecksumMismatch { .. }) = error.source().and_then(|source| source.downcast_ref()) {
-        return BucketError::Unavailable(format!("{what}: the picture arrived damaged, its checksum differs"));
+        return BucketError::Unavailable(format!("{what}: the image arrived damaged, its checksum differs"));
     }
     let line = format!("{what}: {}", short(error));
     if error.is_authentication() {
@@ -131,7 +131,7 @@ pub(super) fn no_token(error: &CredentialsError, what: &str) -> BucketError {
 
 /// Why a URL could not be signed. Without a key file Google's own service signs; its answer stands deep in the error.
 pub(super) fn unsigned(error: &(dyn std::error::Error + 'static)) -> BucketError {
-    let line = format!("the picture's URL cannot be signed: {}", sanitize_line(&with_causes(error), 240));
+    let line = format!("the image's URL cannot be signed: {}", sanitize_line(&with_causes(error), 240));
     let mut causes = std::iter::successors(Some(error), |&error| error.source());
     let remote = causes.find_map(|cause| cause.downcast_ref::<Error>());
     match remote.map(Error::http_status_code) {
@@ -204,7 +204,7 @@ mod tests {
         for transient in [true, false] {
             let error = CredentialsError::from_msg(transient, long.clone());
             let (BucketError::Unavailable(line) | BucketError::Refused(line)) = no_token(&error, "looking") else {
-                panic!("it is no missing picture");
+                panic!("it is no missing image");
             };
             assert_eq!(line, format!("looking: {NO_CREDENTIALS}"));
         }

@@ -1,4 +1,4 @@
-//! Owns the URLs of stored pictures. Must not store or sign anything.
+//! Owns the URLs of stored images. Must not store or sign anything.
 
 use url::Url;
 

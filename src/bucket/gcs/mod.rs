@@ -1,7 +1,7 @@
 //! Owns the bucket adapter for Google Cloud Storage. Must not know providers, stores or engines, and must not name objects.
 //!
-//! A picture goes up in one buffered request with its own content type, its checksums, and the precondition that nothing is
-//! there under its name: so the request can be repeated, and a picture is never overwritten unseen. Where something is there,
+//! An image goes up in one buffered request with its own content type, its checksums, and the precondition that nothing is
+//! there under its name: so the request can be repeated, and an image is never overwritten unseen. Where something is there,
 //! it is compared: the same bytes are a success (the first answer was lost), others are replaced under the precondition of
 //! the generation that was looked at.
 
@@ -51,7 +51,7 @@ const PATIENCE: Duration = Duration::from_mins(3);
 /// round lets one through.
 const ROUNDS: usize = 32;
 
-/// Pictures in a bucket of Google Cloud Storage.
+/// Images in a bucket of Google Cloud Storage.
 #[derive(Debug)]
 pub struct GcsBucket {
     objects: Objects,
@@ -91,7 +91,7 @@ impl GcsBucket {
             // Never the one that repeats every error: a missing bucket is missing at once.
             .with_retry_policy(RetryableErrors.with_time_limit(RETRY_TIME).with_attempt_limit(RETRY_COUNT))
             .with_backoff_policy(backoff)
-            // Always one request: a picture is small, and emulators do not serve this client's resumable sessions.
+            // Always one request: an image is small, and emulators do not serve this client's resumable sessions.
             .with_resumable_upload_threshold(usize::MAX)
             .build()
             .await
@@ -133,7 +133,7 @@ impl GcsBucket {
                 self.without_object_acl();
                 Ok(())
             }
-            other => other.map_err(|error| error.into_error("the picture cannot be made public", &self.at.bucket)),
+            other => other.map_err(|error| error.into_error("the image cannot be made public", &self.at.bucket)),
         }
     }
 
@@ -141,7 +141,7 @@ impl GcsBucket {
     fn without_object_acl(&self) {
         if self.object_acl.swap(false, Ordering::Relaxed) {
             tracing::warn!(
-                "objects of the bucket {bucket} cannot be made public one by one: picture URLs open only where the bucket as a \
+                "objects of the bucket {bucket} cannot be made public one by one: image URLs open only where the bucket as a \
                  whole is public (allUsers with the role Storage Object Viewer); signed URLs open in any case",
                 bucket = self.at.bucket
             );
@@ -158,7 +158,7 @@ impl GcsBucket {
             (_, Some(emulator)) => links::on_emulator(emulator, &self.at.bucket, name),
             (_, None) => links::public(&self.at.bucket, name),
         };
-        url.ok_or_else(|| BucketError::Refused("no picture URL can be made from the configured base".to_owned()))
+        url.ok_or_else(|| BucketError::Refused("no image URL can be made from the configured base".to_owned()))
     }
 }
 
@@ -195,7 +195,7 @@ fn ours(name: &ObjectName) -> Result<(), BucketError> {
     if name.is_ours() {
         return Ok(());
     }
-    Err(BucketError::Refused(format!("'{name}' is not a name that darkroom gives to a picture")))
+    Err(BucketError::Refused(format!("'{name}' is not a name that darkroom gives to an image")))
 }
 
 fn hangs() -> BucketError {

@@ -18,7 +18,7 @@ pub struct GcsOptions {
     pub bucket: String,
     /// The project that the bucket must be in; `None` does not look.
     pub project: Option<String>,
-    /// What URL a stored picture gets.
+    /// What URL a stored image gets.
     pub url: PublicUrl,
     /// `STORAGE_EMULATOR_HOST` as it is set, with or without scheme; `None` or empty means Google's own service.
     pub emulator: Option<String>,
@@ -26,7 +26,7 @@ pub struct GcsOptions {
     pub credentials: GcsCredentials,
 }
 
-/// What URL a stored picture gets.
+/// What URL a stored image gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PublicUrl {
     /// `https://storage.googleapis.com/<bucket>/<object>`; the object is made readable for everybody where the bucket's rules
@@ -74,14 +74,14 @@ impl GcsOptions {
         if let PublicUrl::Base(base) = &self.url
             && (!matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() || base.query().is_some())
         {
-            return Err(refused("the base of the picture URLs is an http or https URL without a query"));
+            return Err(refused("the base of the image URLs is an http or https URL without a query"));
         }
         let emulator = match self.emulator.as_deref().map(str::trim) {
             None | Some("") => None,
             Some(text) => Some(emulator_url(text)?),
         };
         if emulator.is_none() && self.credentials == GcsCredentials::Anonymous {
-            return Err(refused("Google Cloud Storage takes no pictures without credentials"));
+            return Err(refused("Google Cloud Storage takes no images without credentials"));
         }
         let project = self.project.as_deref().map(str::trim).filter(|project| !project.is_empty()).map(str::to_owned);
         Ok(Checked { bucket: bucket.to_owned(), project, emulator })

@@ -21,7 +21,7 @@ pub(super) enum ObjectAcl {
     Impossible,
 }
 
-/// Looks whether pictures can be stored now under URLs of this kind.
+/// Looks whether images can be stored now under URLs of this kind.
 pub(super) async fn check(api: &JsonApi, at: &Checked, url: &PublicUrl) -> Result<ObjectAcl, BucketError> {
     let bucket = at.bucket.as_str();
     // Many service accounts may write objects but not look at the bucket itself.

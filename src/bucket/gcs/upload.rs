@@ -1,4 +1,4 @@
-//! Owns the sending of one picture and the look at what is there already. Must not make URLs.
+//! Owns the sending of one image and the look at what is there already. Must not make URLs.
 
 use bytes::{Bytes, BytesMut};
 use google_cloud_storage::client::Storage;
@@ -9,10 +9,10 @@ use super::errors;
 use crate::bucket::BucketError;
 use crate::jobs::{ImageFormat, ObjectName};
 
-/// No picture of the FLUX API comes near this; a larger object is not ours, and memory is not spent on it.
+/// No image of the FLUX API comes near this; a larger object is not ours, and memory is not spent on it.
 const LARGEST: i64 = 256 * 1024 * 1024;
 
-/// One picture on its way.
+/// One image on its way.
 #[derive(Debug, Clone)]
 pub(super) struct Upload<'a> {
     pub(super) name: &'a ObjectName,
@@ -60,7 +60,7 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    /// Sends the picture in one request, if the object's generation is still `generation` (0: if there is none).
+    /// Sends the image in one request, if the object's generation is still `generation` (0: if there is none).
     pub(super) async fn send(&self, upload: &Upload<'_>, generation: i64) -> Result<Sent, BucketError> {
         let mut request = self
             .client
@@ -69,7 +69,7 @@ impl Objects {
             .set_if_generation_match(generation)
             .compute_md5();
         if upload.public {
-            // In the same request: no moment between stored and readable in which a crash leaves the picture hidden.
+            // In the same request: no moment between stored and readable in which a crash leaves the image hidden.
             request = request.set_predefined_acl("publicRead");
         }
         // Boxed: the client's future is 32 KB, and every job would carry it.
@@ -78,7 +78,7 @@ impl Objects {
             Err(error) => match errors::answer(&error) {
                 Some(answer) if upload.public && answer.is_uniform_access() => Ok(Sent::NoObjectAcl),
                 Some(answer) if answer.status == 412 && !answer.is_public_forbidden() => Ok(Sent::Taken),
-                _ => Err(errors::explain(&error, "the picture cannot be stored", &self.bucket)),
+                _ => Err(errors::explain(&error, "the image cannot be stored", &self.bucket)),
             },
         }
     }
@@ -107,7 +107,7 @@ impl Objects {
             Ok(response) => Ok(Some(response)),
             Err(error) => match errors::answer(&error) {
                 Some(answer) if answer.status == 404 && !answer.is_bucket_missing() => Ok(None),
-                _ => Err(errors::explain(&error, "the picture cannot be read", &self.bucket)),
+                _ => Err(errors::explain(&error, "the image cannot be read", &self.bucket)),
             },
         }
     }
@@ -115,12 +115,12 @@ impl Objects {
     async fn collect(&self, mut response: ReadObjectResponse) -> Result<Bytes, BucketError> {
         let size = response.object().size;
         if size > LARGEST {
-            return Err(BucketError::Refused(format!("the object has {size} bytes: that is no picture")));
+            return Err(BucketError::Refused(format!("the object has {size} bytes: that is no image")));
         }
         let mut whole = BytesMut::with_capacity(usize::try_from(size).unwrap_or_default());
         while let Some(part) = response.next().await {
             whole.extend_from_slice(
-                &part.map_err(|error| errors::explain(&error, "the picture cannot be read", &self.bucket))?,
+                &part.map_err(|error| errors::explain(&error, "the image cannot be read", &self.bucket))?,
             );
         }
         Ok(whole.freeze())
@@ -133,6 +133,6 @@ fn confirmed(object: &Object, bytes: &Bytes) -> Result<Sent, BucketError> {
     if crc32c == Some(crc32c::crc32c(bytes)) && usize::try_from(object.size) == Ok(bytes.len()) {
         Ok(Sent::Stored)
     } else {
-        Err(BucketError::Unavailable("the picture is stored, but its size and checksum are not confirmed".to_owned()))
+        Err(BucketError::Unavailable("the image is stored, but its size and checksum are not confirmed".to_owned()))
     }
 }

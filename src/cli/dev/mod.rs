@@ -25,7 +25,7 @@ const FOLDER: &str = "dev";
 #[command(
     after_help = "It starts those of Firestore emulator, Cloud Storage server and Temporal server that are installed and names the \
                   command that installs each of the others; in their place are the embedded database, a folder, and the local \
-                  engine. Pictures and money are simulated unless --provider bfl is given here. All data is in the folder `dev` \
+                  engine. Images and money are simulated unless --provider bfl is given here. All data is in the folder `dev` \
                   of the data directory; what the servers hold is in their memory and gone with them."
 )]
 pub struct DevArgs {

@@ -29,9 +29,9 @@ pub async fn all(config: &Config) -> Vec<Check> {
     let more = if documents.ok { google::store(config).await } else { Vec::new() };
     checks.push(documents);
     checks.extend(more);
-    let pictures = bucket(config).await;
-    let clock = if pictures.ok { google::bucket_clock(config).await } else { None };
-    checks.push(pictures);
+    let images = bucket(config).await;
+    let clock = if images.ok { google::bucket_clock(config).await } else { None };
+    checks.push(images);
     checks.extend(clock);
     checks.extend(provider(config).await);
     checks.push(money(config));
@@ -132,11 +132,11 @@ async fn bucket(config: &Config) -> Check {
         Err(error) => Err(error.to_string()),
     };
     match ready {
-        Ok(()) => Check::ok(NAME, format!("{}pictures can be stored", bucket_place(config))),
+        Ok(()) => Check::ok(NAME, format!("{}images can be stored", bucket_place(config))),
         Err(why) => {
             let emulator = config.google.storage_emulator.as_ref().filter(|_| config.bucket == BucketKind::Gcs);
             let advice = google::silent(emulator, "STORAGE_EMULATOR_HOST").await;
-            let advice = advice.unwrap_or_else(|| "no job is started while pictures cannot be stored".to_owned());
+            let advice = advice.unwrap_or_else(|| "no job is started while images cannot be stored".to_owned());
             Check::problem(NAME, format!("{}{why}", bucket_place(config)), advice)
         }
     }
@@ -252,9 +252,9 @@ fn terminal(config: &Config) -> Check {
         "256 colours or fewer"
     };
     let images = match config.images {
-        ImagesMode::Auto => "pictures as the terminal can",
-        ImagesMode::Halfblocks => "pictures as half blocks",
-        ImagesMode::Off => "no pictures",
+        ImagesMode::Auto => "images as the terminal can",
+        ImagesMode::Halfblocks => "images as half blocks",
+        ImagesMode::Off => "no images",
     };
     Check::ok(NAME, format!("{kind}{size}, {symbols}, {colors}, {images}"))
 }

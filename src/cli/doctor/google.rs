@@ -24,8 +24,8 @@ pub(super) fn credentials(config: &Config) -> Option<Check> {
     const NAME: &str = "credentials";
     let google = &config.google;
     let documents = config.store == StoreKind::Firestore && google.firestore_emulator.is_none();
-    let pictures = config.bucket == BucketKind::Gcs && google.storage_emulator.is_none();
-    if !documents && !pictures {
+    let images = config.bucket == BucketKind::Gcs && google.storage_emulator.is_none();
+    if !documents && !images {
         return None;
     }
     let check = match wiring::identity(config) {

@@ -99,7 +99,7 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
         return output::write_text(if filtered || !unreadable.is_empty() {
             "No such jobs."
         } else {
-            "No jobs yet. `darkroom submit a red fox in the snow --wait` makes the first picture."
+            "No jobs yet. `darkroom submit a red fox in the snow --wait` makes the first image."
         });
     }
     session.output.answer(&JobView::all(&jobs, now), || table::jobs(&jobs, now, session.output.columns()))

@@ -48,7 +48,7 @@ fn text(job: &Job, now: DateTime<Utc>) -> String {
     }
     if let Some(image) = job.image() {
         let size = format::bytes(image.bytes);
-        rows.push(("picture", sanitize_line(&image.url, 400)));
+        rows.push(("image", sanitize_line(&image.url, 400)));
         rows.push(("", format!("{}x{} {}, {size}", image.width, image.height, image.format.as_str())));
     }
     if let Some(failure) = failure(job) {

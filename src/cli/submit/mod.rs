@@ -35,13 +35,13 @@ use plan::Plan;
                         not say."
 )]
 pub struct SubmitArgs {
-    /// What the picture shows; several words are one prompt
+    /// What the image shows; several words are one prompt
     #[arg(value_name = "PROMPT", conflicts_with = "file")]
     pub prompt: Vec<String>,
     /// The image model
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
-    /// How many pictures of each
+    /// How many images of each
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(orders::MOST)))]
     pub count: u32,
     /// A word of your own to find jobs by; may be given several times

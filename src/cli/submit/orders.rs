@@ -14,7 +14,7 @@ use crate::costs::Estimate;
 use crate::jobs::Spec;
 use crate::text::sanitize_line;
 
-/// The most pictures of one line: what is typed with a zero too many stays affordable.
+/// The most images of one line: what is typed with a zero too many stays affordable.
 pub const MOST: u32 = 10_000;
 
 /// The parameter that some models take in place of width and height.
@@ -32,7 +32,7 @@ pub enum Given {
 /// One line of a file, or the command line's prompt.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Line {
-    /// What the picture shows.
+    /// What the image shows.
     pub prompt: Option<String>,
     /// The image model.
     pub model: Option<String>,
@@ -160,7 +160,7 @@ fn anchor(name: &str, image: &mut Value, here: &Path) -> Result<(), String> {
     if !absolute.is_file() {
         return Err(format!("{name}: there is no file {}", sanitize_line(&path, 200)));
     }
-    if !begins_as_a_picture(&absolute) {
+    if !begins_as_an_image(&absolute) {
         return Err(format!("{name}: {} is no JPEG, PNG or WebP", sanitize_line(&path, 200)));
     }
     let text =
@@ -169,8 +169,8 @@ fn anchor(name: &str, image: &mut Value, here: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// What is no picture is told now, not when a worker meets it. Whether it is a whole one is the provider's to check.
-fn begins_as_a_picture(path: &Path) -> bool {
+/// What is no image is told now, not when a worker meets it. Whether it is a whole one is the provider's to check.
+fn begins_as_an_image(path: &Path) -> bool {
     let mut start = [0; 12];
     if File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_err() {
         return false;

@@ -32,12 +32,12 @@ impl Plan {
         Self { orders, refused, simulated }
     }
 
-    /// How many pictures.
+    /// How many images.
     pub fn count(&self) -> u64 {
         self.orders.iter().map(|order| u64::from(order.count)).sum()
     }
 
-    /// What is known of the price, and how many pictures have none that is known.
+    /// What is known of the price, and how many images have none that is known.
     fn price(&self) -> (Usd, u64) {
         let mut total = Usd::ZERO;
         let mut unpriced = 0;
@@ -60,9 +60,9 @@ impl Plan {
 
     /// The question before real money is spent; `others` is what is worked on beside these.
     pub fn question(&self, others: Option<&str>) -> String {
-        let pictures = if self.count() == 1 { "1 picture".to_owned() } else { format!("{} pictures", self.count()) };
+        let images = if self.count() == 1 { "1 image".to_owned() } else { format!("{} images", self.count()) };
         let others = others.map_or(String::new(), |others| format!(" ({others})"));
-        format!("Order {pictures} for real money, {}{others}?", self.price_in_words())
+        format!("Order {images} for real money, {}{others}?", self.price_in_words())
     }
 
     /// What is said in place of the question where nobody can answer it.

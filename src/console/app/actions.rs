@@ -39,8 +39,8 @@ impl App {
                 self.set_focus(PaneName::Queue);
                 self.overlays.push(Overlay::Filter);
             }
-            Action::FullPicture => self.toggle(|overlay| matches!(overlay, Overlay::Picture), || Overlay::Picture),
-            Action::OpenPicture | Action::CopyUrl | Action::SavePicture => self.use_picture(action),
+            Action::FullImage => self.toggle(|overlay| matches!(overlay, Overlay::Image), || Overlay::Image),
+            Action::OpenImage | Action::CopyUrl | Action::SaveImage => self.use_image(action),
             Action::OlderAttempt => self.look_back(1),
             Action::NewerAttempt => self.look_back(-1),
             Action::CostScreen => {
@@ -60,7 +60,7 @@ impl App {
                 self.toggle(|overlay| matches!(overlay, Overlay::Help(_)), || Overlay::Help(Help::new(place)));
             }
             Action::Redraw => {
-                self.picture.forget_screen();
+                self.image.forget_screen();
                 self.effects.push(Effect::Redraw);
             }
             Action::Suspend => self.effects.push(Effect::Suspend),
@@ -201,14 +201,14 @@ impl App {
             Some(Overlay::Job(job)) => job.scroll(lines),
             Some(Overlay::Palette(palette)) => palette.step(lines),
             Some(Overlay::Logs) => self.scroll_pane(PaneName::Logs, lines),
-            Some(Overlay::Filter | Overlay::Picture) => self.queue.move_by(lines, &self.board),
+            Some(Overlay::Filter | Overlay::Image) => self.queue.move_by(lines, &self.board),
             _ => {}
         }
     }
 
     pub(super) fn scroll_pane(&mut self, pane: PaneName, lines: i64) {
         match pane {
-            PaneName::Queue | PaneName::Picture => self.queue.move_by(lines, &self.board),
+            PaneName::Queue | PaneName::Image => self.queue.move_by(lines, &self.board),
             PaneName::Steps => self.steps.scroll(lines),
             PaneName::Logs => self.logs.scroll(lines),
             PaneName::Spend => {}

@@ -6,7 +6,7 @@ use super::App;
 use crate::console::layout::PaneName;
 use crate::console::overlays::Overlay;
 
-/// How long a selection rests before its picture is asked for: whoever runs through the list wants none of them.
+/// How long a selection rests before its image is asked for: whoever runs through the list wants none of them.
 pub const REST: Duration = Duration::milliseconds(120);
 
 /// Times are not redrawn more often than this.
@@ -24,7 +24,7 @@ impl App {
             times.extend(self.queue.next_change(&self.board, self.now).map(|wait| self.now + wait));
         }
         let job_shown = self.is_shown(PaneName::Steps)
-            || self.is_shown(PaneName::Picture)
+            || self.is_shown(PaneName::Image)
             || matches!(self.overlays.last(), Some(Overlay::Job(_)));
         if job_shown && self.selected().is_some_and(|job| job.stage_name().is_active()) {
             times.push(second());

@@ -65,7 +65,7 @@ impl App {
     fn draw_pane(&mut self, frame: &mut Frame<'_>, pane: PaneName, area: Rect, focused: bool) {
         match pane {
             PaneName::Queue => self.draw_queue(frame, area, focused),
-            PaneName::Picture => self.draw_picture(frame, area, focused),
+            PaneName::Image => self.draw_image(frame, area, focused),
             PaneName::Steps => {
                 let entry = self.queue.selected().and_then(|id| self.board.entry(id));
                 let view = StepsView {
@@ -101,11 +101,11 @@ impl App {
         self.queue.draw(frame, area, &view);
     }
 
-    fn draw_picture(&mut self, frame: &mut Frame<'_>, area: Rect, focused: bool) {
+    fn draw_image(&mut self, frame: &mut Frame<'_>, area: Rect, focused: bool) {
         let entry = self.queue.selected().and_then(|id| self.board.entry(id));
         let job = entry.and_then(Entry::job).map(Arc::as_ref);
         let progress = entry.and_then(|entry| entry.progress.as_ref());
-        self.picture.draw(frame, area, job, progress, self.now, focused, &self.theme);
+        self.image.draw(frame, area, job, progress, self.now, focused, &self.theme);
     }
 
     fn draw_overlay(&mut self, frame: &mut Frame<'_>, overlay: &mut Overlay, layout: &Layout) {
@@ -117,7 +117,7 @@ impl App {
             Overlay::Filter => {}
             Overlay::Form(form) => form.draw(frame, area, theme),
             Overlay::Costs(costs) => costs.draw(frame, area, self.status.costs.as_deref(), theme),
-            Overlay::Picture => self.draw_picture(frame, area, true),
+            Overlay::Image => self.draw_image(frame, area, true),
             Overlay::Logs => {
                 let view = LogView { job: self.queue.selected(), focused: true, theme };
                 self.logs.draw(frame, area, &view);
@@ -171,10 +171,10 @@ impl App {
             Action::Cancel => is(&cost::can_cancel),
             Action::Approve => is(&|job| job.stage_name() == StageName::Done),
             Action::Clone | Action::Open => job.is_some(),
-            Action::FullPicture => {
-                !matches!(self.place(), Place::FullPicture) && job.is_some_and(|job| job.image().is_some())
+            Action::FullImage => {
+                !matches!(self.place(), Place::FullImage) && job.is_some_and(|job| job.image().is_some())
             }
-            Action::SavePicture => job.is_some_and(|job| job.image().is_some()),
+            Action::SaveImage => job.is_some_and(|job| job.image().is_some()),
             Action::Undo => self.undo.is_some(),
             Action::Filter => self.board.known() > 1,
             Action::Back => !self.overlays.is_empty() || !self.filter.is_empty() || self.board.marked() > 0,

@@ -44,14 +44,14 @@ impl App {
                 self.dirty = true;
             }
             Event::CommandCompleted(acted) => self.on_acted(acted),
-            Event::Picture { id, attempt, bytes } => {
+            Event::Image { id, attempt, bytes } => {
                 if let Some(name) = self.saves.remove(&id) {
                     match &bytes {
                         Ok(bytes) => self.effects.push(Effect::Save { name, bytes: bytes.clone() }),
                         Err(why) => self.say(NoticeLevel::Error, format!("not saved: {why}")),
                     }
                 }
-                self.picture.on_bytes(&id, attempt, bytes);
+                self.image.on_bytes(&id, attempt, bytes);
             }
             Event::SubmitsInFlight(posts) => self.status.posts = posts,
             // The board has it from the job itself.
@@ -123,10 +123,10 @@ impl App {
     pub(super) fn on_not_sent(&mut self, command: &Command) {
         match command {
             Command::LoadPage { .. } => self.paging.not_sent(),
-            Command::LoadPicture(id) => {
+            Command::LoadImage(id) => {
                 self.saves.remove(id);
                 let why = "the engine is busy; select the job again".to_owned();
-                self.picture.on_bytes(id, 0, Err(why));
+                self.image.on_bytes(id, 0, Err(why));
             }
             Command::Stop => {
                 self.leaving = false;

@@ -32,8 +32,8 @@ use super::message::{Effect, ExitReason, Message};
 use super::notices::Notices;
 use super::overlays::Overlay;
 use super::overlays::form::Draft;
+use super::panes::image::{ImageMessage, ImagePane};
 use super::panes::logs::LogPane;
-use super::panes::picture::{PictureMessage, PicturePane};
 use super::panes::queue::QueuePane;
 use super::panes::steps::StepsPane;
 use super::status::Status;
@@ -57,7 +57,7 @@ pub struct App {
     status: Status,
     queue: QueuePane,
     steps: StepsPane,
-    picture: PicturePane,
+    image: ImagePane,
     logs: LogPane,
     focus: PaneName,
     /// What the stacked screen shows below the queue.
@@ -76,9 +76,9 @@ pub struct App {
     history: Vec<String>,
     /// A new job that is to be selected as soon as it is heard of.
     select_next: Option<JobId>,
-    /// Pictures that are to be saved as soon as their bytes arrive, with the name of the file.
+    /// Images that are to be saved as soon as their bytes arrive, with the name of the file.
     saves: HashMap<JobId, String>,
-    /// The job whose picture is shown or waited for, and since when it is selected.
+    /// The job whose image is shown or waited for, and since when it is selected.
     pictured: Option<(JobId, DateTime<Utc>)>,
     paging: Paging,
     leaving: bool,
@@ -87,13 +87,13 @@ pub struct App {
 }
 
 impl App {
-    /// A console that knows nothing yet, and what its picture thread says.
+    /// A console that knows nothing yet, and what its image thread says.
     pub fn new(
         options: &ConsoleOptions,
         picker: Picker,
         now: DateTime<Utc>,
-    ) -> (Self, UnboundedReceiver<PictureMessage>) {
-        let (picture, pictures) = PicturePane::new(picker, options.images);
+    ) -> (Self, UnboundedReceiver<ImageMessage>) {
+        let (image, images) = ImagePane::new(picker, options.images);
         let mut app = Self {
             context: options.context.clone(),
             adapters: options.adapters.clone(),
@@ -106,7 +106,7 @@ impl App {
             status: Status::default(),
             queue: QueuePane::default(),
             steps: StepsPane::default(),
-            picture,
+            image,
             logs: LogPane::new(),
             focus: PaneName::Queue,
             lower: PaneName::Steps,
@@ -128,7 +128,7 @@ impl App {
         if let Some(text) = options.greeting.clone() {
             app.notices.say(Notice { level: NoticeLevel::Info, text }, now);
         }
-        (app, pictures)
+        (app, images)
     }
 
     /// The first orders: the newest jobs, and what was spent.
@@ -159,17 +159,17 @@ impl App {
                 self.logs.push(record);
                 self.dirty |= self.is_shown(PaneName::Logs);
             }
-            Message::Picture(message) => self.dirty |= self.picture.on_message(message),
+            Message::Image(message) => self.dirty |= self.image.on_message(message),
             Message::NotSent(command) => self.on_not_sent(&command),
             Message::Told(notice) => self.say(notice.level, notice.text),
             Message::EndAsked => self.leave(),
             Message::SuspendAsked => self.effects.push(Effect::Suspend),
             Message::Resumed => {
-                self.picture.forget_screen();
+                self.image.forget_screen();
                 self.dirty = true;
             }
         }
-        self.want_picture();
+        self.want_image();
         self.page();
         std::mem::take(&mut self.effects)
     }
@@ -196,7 +196,7 @@ impl App {
     /// Whether a pane can be seen, by itself or on the whole screen.
     fn is_shown(&self, pane: PaneName) -> bool {
         match self.overlays.iter().rev().find(|overlay| overlay.covers_all()) {
-            Some(Overlay::Picture) => pane == PaneName::Picture,
+            Some(Overlay::Image) => pane == PaneName::Image,
             Some(Overlay::Logs) => pane == PaneName::Logs,
             Some(_) => false,
             None => self.layout().area_of(pane).is_some(),
@@ -213,16 +213,16 @@ impl App {
         self.dirty = true;
     }
 
-    /// Asks for the selected job's picture, once the selection has come to rest.
-    fn want_picture(&mut self) {
+    /// Asks for the selected job's image, once the selection has come to rest.
+    fn want_image(&mut self) {
         let selected = self.queue.selected().cloned();
         if self.pictured.as_ref().map(|(id, _)| id) != selected.as_ref() {
             self.pictured = selected.map(|id| (id, self.now));
         }
         let rests = self.pictured.as_ref().is_none_or(|(_, since)| self.now - *since >= clock::REST);
-        if rests && self.is_shown(PaneName::Picture) {
+        if rests && self.is_shown(PaneName::Image) {
             let job = self.selected().map(Arc::clone);
-            if let Some(command) = self.picture.wanted(job.as_deref()) {
+            if let Some(command) = self.image.wanted(job.as_deref()) {
                 self.send(command);
             }
         }

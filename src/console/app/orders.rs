@@ -1,4 +1,4 @@
-//! What is done to jobs and their pictures: which ones an action takes, what it costs, when it asks first. Must not do it.
+//! What is done to jobs and their images: which ones an action takes, what it costs, when it asks first. Must not do it.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ impl App {
             let mut facts = vec![format!("It costs real money: {}.", price.line())];
             if price.old_tickets > 0 {
                 let these = format::count(price.old_tickets, "old ticket");
-                facts.push(format!("{these} will be asked first: a finished picture is fetched, not paid again."));
+                facts.push(format!("{these} will be asked first: a finished image is fetched, not paid again."));
             }
             if price.maybe_billed > 0 {
                 let these = format::count(price.maybe_billed, "job");
@@ -118,12 +118,12 @@ impl App {
         }
     }
 
-    pub(super) fn use_picture(&mut self, action: Action) {
+    pub(super) fn use_image(&mut self, action: Action) {
         let Some(job) = self.selected().cloned() else { return self.say(NOTHING, "no job is selected") };
-        let Some(image) = job.image() else { return self.say(NOTHING, "this job has no picture yet") };
+        let Some(image) = job.image() else { return self.say(NOTHING, "this job has no image yet") };
         match action {
-            Action::OpenPicture if may_open(image) => self.effects.push(Effect::Open(image.url.clone())),
-            Action::OpenPicture => self.say(NoticeLevel::Error, "the picture's address is not one to open: w saves it"),
+            Action::OpenImage if may_open(image) => self.effects.push(Effect::Open(image.url.clone())),
+            Action::OpenImage => self.say(NoticeLevel::Error, "the image's address is not one to open: w saves it"),
             Action::CopyUrl => {
                 self.effects.push(Effect::Copy(image.url.clone()));
                 // No terminal says whether it obeyed.
@@ -131,9 +131,9 @@ impl App {
                 self.say(NoticeLevel::Info, text);
             }
             _ => {
-                let name = ObjectName::for_attempt(&job.id, picture_attempt(&job), image.format);
+                let name = ObjectName::for_attempt(&job.id, image_attempt(&job), image.format);
                 self.saves.insert(job.id.clone(), name.file_name().to_owned());
-                self.send(Command::LoadPicture(job.id.clone()));
+                self.send(Command::LoadImage(job.id.clone()));
             }
         }
     }
@@ -147,15 +147,15 @@ fn are(number: usize) -> String {
     if number == 1 { "1 is".to_owned() } else { format!("{number} are") }
 }
 
-fn picture_attempt(job: &Job) -> u32 {
-    let with_picture =
+fn image_attempt(job: &Job) -> u32 {
+    let with_image =
         |attempt: &&crate::jobs::Attempt| matches!(attempt.outcome, Some(crate::jobs::Outcome::Done { .. }));
-    job.attempts.iter().rev().find(with_picture).map_or(1, |attempt| attempt.number)
+    job.attempts.iter().rev().find(with_image).map_or(1, |attempt| attempt.number)
 }
 
-/// Whether a picture's address may be handed to the system: strangers write documents, and a viewer opens anything.
+/// Whether an image's address may be handed to the system: strangers write documents, and a viewer opens anything.
 ///
-/// A web address may; a file only where its name is one that this program makes for a picture.
+/// A web address may; a file only where its name is one that this program makes for an image.
 fn may_open(image: &StoredImage) -> bool {
     let Ok(url) = url::Url::parse(&image.url) else { return false };
     match url.scheme() {

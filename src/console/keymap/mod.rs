@@ -60,14 +60,14 @@ pub enum Action {
     MarkAll,
     /// Type a filter.
     Filter,
-    /// The picture on the whole screen.
-    FullPicture,
-    /// The picture in the system's viewer.
-    OpenPicture,
-    /// The picture's URL to the clipboard.
+    /// The image on the whole screen.
+    FullImage,
+    /// The image in the system's viewer.
+    OpenImage,
+    /// The image's URL to the clipboard.
     CopyUrl,
-    /// The picture to a file.
-    SavePicture,
+    /// The image to a file.
+    SaveImage,
     /// The attempt before.
     OlderAttempt,
     /// The attempt after.
@@ -109,8 +109,8 @@ pub enum Place {
     Pane(PaneName),
     /// The job screen.
     Job,
-    /// The picture on the whole screen.
-    FullPicture,
+    /// The image on the whole screen.
+    FullImage,
     /// The cost screen.
     CostScreen,
     /// The log screen.
@@ -134,8 +134,8 @@ pub enum Group {
     Jobs,
     /// Choosing jobs.
     Choose,
-    /// Pictures.
-    Picture,
+    /// Images.
+    Image,
     /// Looking at something else.
     Look,
     /// The engine.
@@ -146,14 +146,14 @@ pub enum Group {
 
 impl Group {
     /// In the order of the help.
-    pub const ALL: [Self; 6] = [Self::Jobs, Self::Choose, Self::Picture, Self::Look, Self::Engine, Self::Move];
+    pub const ALL: [Self; 6] = [Self::Jobs, Self::Choose, Self::Image, Self::Look, Self::Engine, Self::Move];
 
     /// For the help.
     pub fn title(self) -> &'static str {
         match self {
             Self::Jobs => "Jobs",
             Self::Choose => "Choose",
-            Self::Picture => "Picture",
+            Self::Image => "Image",
             Self::Look => "Look",
             Self::Engine => "Engine",
             Self::Move => "Move",
@@ -207,7 +207,7 @@ impl Binding {
             Scope::Everywhere => !place.takes_text() && place != Place::Confirm,
             Scope::Always => place != Place::Form,
             Scope::Panes => matches!(place, Place::Pane(_)),
-            Scope::OneJob => matches!(place, Place::Pane(_) | Place::Job | Place::FullPicture),
+            Scope::OneJob => matches!(place, Place::Pane(_) | Place::Job | Place::FullImage),
             Scope::Only(places) => places.contains(&place),
         }
     }

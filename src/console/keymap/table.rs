@@ -5,17 +5,17 @@ use crossterm::event::KeyCode;
 use super::{Action, Binding, Chord, Group, Place, Scope};
 use crate::console::layout::PaneName;
 
-const PICTURE: Scope = OneJob;
+const IMAGE: Scope = OneJob;
 const LOGS: Scope = Scope::Only(&[Place::Pane(PaneName::Logs), Place::LogScreen]);
 const ATTEMPTS: Scope = OneJob;
 const LISTS: Scope = Scope::Only(&[
     Place::Pane(PaneName::Queue),
-    Place::Pane(PaneName::Picture),
+    Place::Pane(PaneName::Image),
     Place::Pane(PaneName::Steps),
     Place::Pane(PaneName::Logs),
     Place::Pane(PaneName::Spend),
     Place::Job,
-    Place::FullPicture,
+    Place::FullImage,
     Place::LogScreen,
     Place::Help,
 ]);
@@ -70,13 +70,13 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Mark, &[key(' ')], Panes, G::Choose, "", "mark or unmark; the next action takes the marked"),
     bind(A::MarkRange, &[key('V')], Panes, G::Choose, "", "mark a range: begin here, again to end it"),
     bind(A::MarkAll, &[key('*')], Panes, G::Choose, "", "mark or unmark all that are shown"),
-    // --- pictures ---
-    bind(A::FullPicture, &[key('i')], PICTURE, G::Picture, "picture", "the picture on the whole screen"),
-    bind(A::OpenPicture, &[key('o')], PICTURE, G::Picture, "", "open the picture in the system's viewer"),
-    bind(A::CopyUrl, &[key('y')], PICTURE, G::Picture, "", "copy the picture's URL"),
-    bind(A::SavePicture, &[key('w')], PICTURE, G::Picture, "save", "save the picture to a file here"),
-    bind(A::OlderAttempt, &[key('[')], ATTEMPTS, G::Picture, "", "steps of the attempt before"),
-    bind(A::NewerAttempt, &[key(']')], ATTEMPTS, G::Picture, "", "steps of the next attempt"),
+    // --- images ---
+    bind(A::FullImage, &[key('i')], IMAGE, G::Image, "image", "the image on the whole screen"),
+    bind(A::OpenImage, &[key('o')], IMAGE, G::Image, "", "open the image in the system's viewer"),
+    bind(A::CopyUrl, &[key('y')], IMAGE, G::Image, "", "copy the image's URL"),
+    bind(A::SaveImage, &[key('w')], IMAGE, G::Image, "save", "save the image to a file here"),
+    bind(A::OlderAttempt, &[key('[')], ATTEMPTS, G::Image, "", "steps of the attempt before"),
+    bind(A::NewerAttempt, &[key(']')], ATTEMPTS, G::Image, "", "steps of the next attempt"),
     // --- logs ---
     bind(A::Follow, &[key('f')], LOGS, G::Look, "follow", "logs: follow the newest line, or stand still"),
     bind(A::Level, &[key('l')], LOGS, G::Look, "level", "logs: how loud a line must be"),
@@ -99,7 +99,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::NextPane, &[named(KeyCode::Tab)], Panes, G::Move, "", "the next pane"),
     bind(A::PreviousPane, &[named(KeyCode::BackTab)], Panes, G::Move, "", "the pane before"),
     bind(A::Pane(PaneName::Queue), &[key('1')], Panes, G::Move, "", "queue"),
-    bind(A::Pane(PaneName::Picture), &[key('2')], Panes, G::Move, "", "picture"),
+    bind(A::Pane(PaneName::Image), &[key('2')], Panes, G::Move, "", "image"),
     bind(A::Pane(PaneName::Steps), &[key('3')], Panes, G::Move, "", "steps"),
     bind(A::Pane(PaneName::Logs), &[key('4')], Panes, G::Move, "", "logs"),
     bind(A::Pane(PaneName::Spend), &[key('5')], Panes, G::Move, "", "spend"),
@@ -113,4 +113,4 @@ pub const BINDINGS: &[Binding] = &[
 ];
 
 /// Screens over the panes where `q` goes back, as it does in pagers.
-const SCREENS: Scope = Scope::Only(&[Place::Job, Place::FullPicture, Place::CostScreen, Place::LogScreen, Place::Help]);
+const SCREENS: Scope = Scope::Only(&[Place::Job, Place::FullImage, Place::CostScreen, Place::LogScreen, Place::Help]);

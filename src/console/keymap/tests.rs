@@ -6,12 +6,12 @@ use super::*;
 
 const PLACES: [Place; 13] = [
     Place::Pane(PaneName::Queue),
-    Place::Pane(PaneName::Picture),
+    Place::Pane(PaneName::Image),
     Place::Pane(PaneName::Steps),
     Place::Pane(PaneName::Logs),
     Place::Pane(PaneName::Spend),
     Place::Job,
-    Place::FullPicture,
+    Place::FullImage,
     Place::CostScreen,
     Place::LogScreen,
     Place::Help,

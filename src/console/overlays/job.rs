@@ -112,7 +112,7 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
     say("cost", &format!("{}{basis}", cost::cell(job, view.catalog)), theme.text);
     if let Some(image) = job.image() {
         let size = format::bytes(image.bytes);
-        say("picture", &format!("{}×{} {}, {size}", image.width, image.height, image.format.as_str()), theme.text);
+        say("image", &format!("{}×{} {}, {size}", image.width, image.height, image.format.as_str()), theme.text);
         say("", &clean(&image.url), theme.dim);
     }
     let age = format::age(view.now - job.created_at);

@@ -25,8 +25,8 @@ pub enum Overlay {
     Form(Box<form::Form>),
     /// Everything about the selected job.
     Job(job::JobScreen),
-    /// The picture on the whole screen.
-    Picture,
+    /// The image on the whole screen.
+    Image,
     /// Where the money went.
     Costs(costs::CostScreen),
     /// The logs on the whole screen.
@@ -43,7 +43,7 @@ impl Overlay {
             Self::Filter => Place::Filter,
             Self::Form(_) => Place::Form,
             Self::Job(_) => Place::Job,
-            Self::Picture => Place::FullPicture,
+            Self::Image => Place::FullImage,
             Self::Costs(_) => Place::CostScreen,
             Self::Logs => Place::LogScreen,
         }
@@ -51,7 +51,7 @@ impl Overlay {
 
     /// Whether nothing below it can be seen.
     pub fn covers_all(&self) -> bool {
-        matches!(self, Self::Job(_) | Self::Picture | Self::Costs(_) | Self::Logs)
+        matches!(self, Self::Job(_) | Self::Image | Self::Costs(_) | Self::Logs)
     }
 }
 

@@ -172,7 +172,7 @@ mod tests {
         for (word, action) in [
             ("retry", Action::Retry),
             ("cancel", Action::Cancel),
-            ("save", Action::SavePicture),
+            ("save", Action::SaveImage),
             ("costs", Action::CostScreen),
             ("quit", Action::Leave),
         ] {

@@ -2,9 +2,9 @@
 
 pub mod footer;
 pub mod header;
+pub mod image;
 pub mod logs;
 pub mod notice;
-pub mod picture;
 pub mod queue;
 pub mod spend;
 pub mod steps;

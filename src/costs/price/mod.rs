@@ -72,7 +72,7 @@ impl PriceTable {
         self.models.keys().map(String::as_str)
     }
 
-    /// What keeping a picture in a bucket costs, where the table names it.
+    /// What keeping an image in a bucket costs, where the table names it.
     pub fn storage(&self) -> Option<&StoragePrice> {
         self.storage.as_ref()
     }
@@ -102,7 +102,7 @@ impl Form {
     /// Credits and how they were reckoned, or why nobody knows.
     fn reckon(&self, request: &PricedRequest<'_>) -> Result<(Credits, String), String> {
         match self {
-            Self::Flat { credits } => Ok((*credits, "one picture".to_owned())),
+            Self::Flat { credits } => Ok((*credits, "one image".to_owned())),
             Self::Observed { observed } => {
                 Err(format!("no price is published; {observed} was seen, other sizes cost otherwise"))
             }

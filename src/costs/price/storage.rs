@@ -12,7 +12,7 @@ const GIGABYTE: u64 = 1 << 30;
 /// alike.
 const DECIMALS: u32 = 6;
 
-/// The published prices of keeping pictures in a bucket.
+/// The published prices of keeping images in a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoragePrice {
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_costs_its_upload_and_a_month() {
+    fn an_image_costs_its_upload_and_a_month() {
         assert_eq!(dollars(1 << 30), "0.020005");
         assert_eq!(dollars(1_500_000), "0.000033");
         assert_eq!(dollars(20 * 1024 * 1024), "0.000396");

@@ -34,7 +34,7 @@ pub(super) enum Form {
         /// Each megapixel of input.
         input: Credits,
     },
-    /// The same for every picture.
+    /// The same for every image.
     Flat {
         /// Each.
         credits: Credits,

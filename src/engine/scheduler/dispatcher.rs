@@ -302,7 +302,7 @@ impl Dispatcher {
         self.candidates.look_again();
         match errand {
             Errand::NotReady(reason) => {
-                self.hear(Signal::Account(format!("pictures cannot be stored: {reason}"))).await;
+                self.hear(Signal::Account(format!("images cannot be stored: {reason}"))).await;
             }
             Errand::Closed => self.phase = Phase::Closed,
             Errand::Ready | Errand::Done => {}

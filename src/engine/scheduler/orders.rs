@@ -19,7 +19,7 @@ pub(super) enum Errand {
     Done,
     /// Everything is ready for jobs.
     Ready,
-    /// Pictures cannot be stored: one clean line.
+    /// Images cannot be stored: one clean line.
     NotReady(String),
     /// The runner has finished what had to be finished.
     Closed,
@@ -69,7 +69,7 @@ impl Orders {
         Some(errand)
     }
 
-    /// Checks that pictures can be stored before the first job spends money, and lets go of jobs that a budget or the account
+    /// Checks that images can be stored before the first job spends money, and lets go of jobs that a budget or the account
     /// held: both may have changed. Jobs of another provider get a word that says so.
     pub(super) fn prepare(&mut self) {
         let (ports, desk, simulated) = (self.ports.clone(), self.desk.clone(), self.simulated);
@@ -107,8 +107,8 @@ impl Orders {
                 Command::Approve(ids) => desk.approve(ids).await,
                 Command::Hide(ids) => desk.hide(ids).await,
                 Command::Undo(action, before) => desk.undo(action, before).await,
-                Command::LoadPicture(id) => {
-                    say(&facts, picture(&ports, id).await).await;
+                Command::LoadImage(id) => {
+                    say(&facts, image(&ports, id).await).await;
                     return Errand::Done;
                 }
                 Command::LoadPage { before, limit, search } => {
@@ -187,17 +187,17 @@ async fn release(ports: &Ports, desk: &OperatorCommands, simulated: bool) -> Res
     }
 }
 
-async fn picture(ports: &Ports, id: JobId) -> Event {
+async fn image(ports: &Ports, id: JobId) -> Event {
     let job = match ports.store.get(&id).await {
         Ok(Some(job)) => job,
-        Ok(None) => return Event::Picture { id, attempt: 0, bytes: Err("there is no such job".to_owned()) },
-        Err(error) => return Event::Picture { id, attempt: 0, bytes: Err(error.to_string()) },
+        Ok(None) => return Event::Image { id, attempt: 0, bytes: Err("there is no such job".to_owned()) },
+        Err(error) => return Event::Image { id, attempt: 0, bytes: Err(error.to_string()) },
     };
-    let Some((attempt, image)) = job.pictures().last() else {
-        return Event::Picture { id, attempt: job.attempt_number(), bytes: Err("it has no picture".to_owned()) };
+    let Some((attempt, image)) = job.images().last() else {
+        return Event::Image { id, attempt: job.attempt_number(), bytes: Err("it has no image".to_owned()) };
     };
     let bytes = ports.bucket.get(&image.object).await.map_err(|error| text::sanitize_line(&error.to_string(), 200));
-    Event::Picture { id, attempt, bytes }
+    Event::Image { id, attempt, bytes }
 }
 
 async fn older(

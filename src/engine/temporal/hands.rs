@@ -264,13 +264,13 @@ impl Hands {
         }
     }
 
-    /// Fetches the picture and keeps it.
+    /// Fetches the image and keeps it.
     pub(super) async fn keep(&self, pickup: &Pickup) -> Result<Report, Again> {
         let mut job = match self.read(&pickup.job).await? {
             Ok(job) => job,
             Err(gone) => return Ok(gone),
         };
-        // A picture of an attempt that somebody gave up is nobody's wish any more.
+        // An image of an attempt that somebody gave up is nobody's wish any more.
         if job.stage_name() != StageName::Generating || job.attempt_number() != pickup.attempt {
             return Ok(Report::of(&job, self.now()));
         }

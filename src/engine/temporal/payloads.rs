@@ -1,4 +1,4 @@
-//! Owns what travels through Temporal's history: ids, addresses and words, never a picture. Older forms must stay readable: new
+//! Owns what travels through Temporal's history: ids, addresses and words, never an image. Older forms must stay readable: new
 //! fields have a default.
 
 use chrono::{DateTime, Utc};
@@ -48,9 +48,9 @@ pub struct Pickup {
     /// A mark of the store that holds the document.
     #[serde(default)]
     pub store: String,
-    /// The attempt whose picture it is.
+    /// The attempt whose image it is.
     pub attempt: u32,
-    /// Where the picture is, for the few minutes that its link lasts.
+    /// Where the image is, for the few minutes that its link lasts.
     pub sample: String,
     /// What was really charged, where the finished ticket named it.
     #[serde(default)]
@@ -77,7 +77,7 @@ pub struct Report {
     /// Why it is held, or why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Where the picture is.
+    /// Where the image is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_url: Option<String>,
     /// The steps of the attempt, a line each.
@@ -93,7 +93,7 @@ pub enum Next {
     Submit,
     /// Look at the ticket until it is finished.
     Wait,
-    /// Fetch the picture and keep it.
+    /// Fetch the image and keep it.
     Store {
         /// Where it is.
         sample: String,

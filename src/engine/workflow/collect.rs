@@ -1,4 +1,4 @@
-//! Owns the way of a finished picture into the bucket, and the settling of its price. Everything here can be repeated: the
+//! Owns the way of a finished image into the bucket, and the settling of its price. Everything here can be repeated: the
 //! object's name is made of job id and attempt. Must not look at anything but a finished ticket.
 
 use tokio_util::sync::CancellationToken;
@@ -40,14 +40,14 @@ impl JobWorkflow {
         stop: &CancellationToken,
     ) -> Result<Ran, WorkflowError> {
         self.finish_step(job, StepName::Generate);
-        let picture = match self.fetch(job, sample, cost, stop).await? {
-            Fetched::DownloadedImage(picture) => picture,
+        let image = match self.fetch(job, sample, cost, stop).await? {
+            Fetched::DownloadedImage(image) => image,
             Fetched::Ran(ran) => return Ok(ran),
         };
         crash::point("after_fetch");
         self.finish_step(job, StepName::Download);
-        let name = ObjectName::for_attempt(&job.id, job.attempt_number(), picture.format);
-        let stored = match self.put(job, &name, &picture, stop).await? {
+        let name = ObjectName::for_attempt(&job.id, job.attempt_number(), image.format);
+        let stored = match self.put(job, &name, &image, stop).await? {
             Ok(stored) => stored,
             Err(ran) => return Ok(ran),
         };
@@ -56,13 +56,13 @@ impl JobWorkflow {
         self.begin_step(job, StepName::Settle);
         let now = self.now();
         let image = StoredImage {
-            sha256: sha256_hex(&picture.bytes),
+            sha256: sha256_hex(&image.bytes),
             object: name,
             url: stored.url,
-            format: picture.format,
-            width: picture.width,
-            height: picture.height,
-            bytes: picture.bytes.len() as u64,
+            format: image.format,
+            width: image.width,
+            height: image.height,
+            bytes: image.bytes.len() as u64,
         };
         let storage = stored.cost.map(|amount| Charge {
             service: Service::GoogleStorage,
@@ -94,7 +94,7 @@ impl JobWorkflow {
             self.keep_claim(job).await?;
             self.begin_step(job, StepName::Download);
             let error = match self.ports.provider.fetch(&sample).await {
-                Ok(picture) => return Ok(Fetched::DownloadedImage(picture)),
+                Ok(image) => return Ok(Fetched::DownloadedImage(image)),
                 Err(error) => error,
             };
             tracing::warn!(job = %job.id, attempt = job.attempt_number(), "the download failed: {error}");
@@ -146,24 +146,24 @@ impl JobWorkflow {
         &self,
         job: &mut Job,
         name: &ObjectName,
-        picture: &DownloadedImage,
+        image: &DownloadedImage,
         stop: &CancellationToken,
     ) -> Result<Result<Stored, Ran>, WorkflowError> {
         for tries in 0..TRIES {
             self.keep_claim(job).await?;
             self.begin_step(job, StepName::Store);
-            let error = match self.ports.bucket.put(name, picture.bytes.clone(), picture.format).await {
+            let error = match self.ports.bucket.put(name, image.bytes.clone(), image.format).await {
                 Ok(stored) => return Ok(Ok(stored)),
                 Err(error) => error,
             };
-            tracing::error!(job = %job.id, attempt = job.attempt_number(), "the picture is not stored: {error}");
+            tracing::error!(job = %job.id, attempt = job.attempt_number(), "the image is not stored: {error}");
             if let Some(attempt) = job.attempts.last_mut() {
                 attempt.fail_step(StepName::Store, &error.to_string(), self.ports.clock.now());
             }
             if let BucketError::Refused(reason) = &error {
                 // Every job would meet the same: no more money is spent until a person has mended it. This one tries again
                 // for as long as its link lasts.
-                self.observer.account_trouble(&format!("pictures cannot be stored: {reason}"));
+                self.observer.account_trouble(&format!("images cannot be stored: {reason}"));
                 break;
             }
             if self.pause(job, tries, stop).await? {
@@ -224,6 +224,6 @@ fn why_expired(job: &Job, reason: &str) -> (FailureCode, String) {
     let refused = job.attempt().and_then(|attempt| attempt.step(StepName::Store)).and_then(|step| step.note.as_deref());
     match refused {
         Some(why) => (FailureCode::BucketRefused, format!("not stored before its link ran out: {why}")),
-        None => (FailureCode::SampleExpired, format!("{reason}; the picture is lost, the ticket was billed")),
+        None => (FailureCode::SampleExpired, format!("{reason}; the image is lost, the ticket was billed")),
     }
 }

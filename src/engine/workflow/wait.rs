@@ -48,7 +48,7 @@ impl Looks {
 
 /// What waiting came to.
 pub(in crate::engine) enum Waited {
-    /// The picture can be fetched; the price, where the ticket names it.
+    /// The image can be fetched; the price, where the ticket names it.
     Ready(ResultLink, Option<Credits>),
     /// The job was moved to another stage and saved.
     Finished,
@@ -108,7 +108,7 @@ impl JobWorkflow {
                     return Ok(Waited::Ready(sample, cost));
                 }
                 Ok(TicketStatus::Dead { failure, cost }) => {
-                    tracing::warn!(job = %job.id, attempt = job.attempt_number(), code = failure.code.as_str(), "ended without a picture: {}", failure.message);
+                    tracing::warn!(job = %job.id, attempt = job.attempt_number(), code = failure.code.as_str(), "ended without an image: {}", failure.message);
                     self.end(job, failure.code, &failure.message, failure.billed, cost).await?;
                     return Ok(Waited::Finished);
                 }
@@ -146,7 +146,7 @@ impl JobWorkflow {
                 // Of a ticket that was taken over, the time before counts as well.
                 let from = started.min(receipt.accepted_at);
                 let message = format!(
-                    "no picture after {} minutes; a retry asks the same ticket first",
+                    "no image after {} minutes; a retry asks the same ticket first",
                     (self.now() - from).num_minutes()
                 );
                 self.end(job, FailureCode::TimedOut, &message, BillingStatus::Yes, None).await?;
@@ -206,7 +206,7 @@ impl JobWorkflow {
         from + longest
     }
 
-    /// Whether the ticket's picture is later than anybody waits for. Never of a second look: its end would order anew.
+    /// Whether the ticket's image is later than anybody waits for. Never of a second look: its end would order anew.
     pub(super) fn is_overdue(&self, job: &Job) -> bool {
         let Some(attempt) = job.attempt().filter(|attempt| !attempt.second_look) else { return false };
         let slowest = Catalog::builtin().model(&job.spec.model).map_or(40.0, |model| model.typical_seconds.1);

@@ -56,7 +56,7 @@ impl Addresses {
         trusted.then_some(url)
     }
 
-    /// An address for a picture, which never gets the key: any https host (delivery hosts vary), or plain http at the base's
+    /// An address for an image, which never gets the key: any https host (delivery hosts vary), or plain http at the base's
     /// own host where the base itself is plain.
     pub(super) fn sample(&self, text: &str) -> Option<Url> {
         let url = parse(text)?;
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_come_over_https_from_anywhere() {
+    fn images_come_over_https_from_anywhere() {
         let (live, simulator) = (addresses("https://api.bfl.ai"), addresses("http://127.0.0.1:4000"));
         for (url, from_live, from_simulator) in [
             ("https://delivery-eu1.bfl.ai/a.jpg?sig=x", true, true),

@@ -32,15 +32,13 @@ pub(super) fn answered(reply: &Reply) -> Result<TicketStatus, CheckError> {
     let status = body.get("status").and_then(Value::as_str);
     let Some(status) = status else { return Err(trouble("the answer names no status".to_owned())) };
     match status {
-        "Ready" if in_order => {
-            ready(&body).ok_or_else(|| trouble("the answer holds no link to the picture".to_owned()))
-        }
+        "Ready" if in_order => ready(&body).ok_or_else(|| trouble("the answer holds no link to the image".to_owned())),
         "Error" | "Failed" => Ok(dead(FailureCode::ProviderError, error_text(&body), &body)),
         "Request Moderated" => {
             Ok(dead(FailureCode::RequestModerated, moderation("the request was blocked", &body), &body))
         }
         "Content Moderated" => {
-            Ok(dead(FailureCode::ContentModerated, moderation("the picture was withheld", &body), &body))
+            Ok(dead(FailureCode::ContentModerated, moderation("the image was withheld", &body), &body))
         }
         "Task not found" => {
             Ok(dead(FailureCode::TicketLost, "the provider does not know the ticket any more".to_owned(), &body))
@@ -72,7 +70,7 @@ fn ready(body: &Value) -> Option<TicketStatus> {
     })
 }
 
-/// Whether an outcome without a picture is billed is documented nowhere.
+/// Whether an outcome without an image is billed is documented nowhere.
 fn dead(code: FailureCode, message: String, body: &Value) -> TicketStatus {
     TicketStatus::Dead {
         failure: TicketFailure { code, message, billed: BillingStatus::Unknown },
@@ -173,7 +171,7 @@ mod tests {
             (200, r#"{"status":"Ready","result":{"sample":"s","seed":1752478609715},"cost":4.75}"#, "ready s 4.75"),
             (200, r#"{"status":"Ready","result":{"sample":"s"},"cost":"free"}"#, "ready s"),
             (200, r#"{"status":"Ready","result":{"sample":"s"},"cost":-1}"#, "ready s"),
-            // Ready without a picture: look again, the ticket may be whole later.
+            // Ready without an image: look again, the ticket may be whole later.
             (200, r#"{"status":"Ready","result":null}"#, "later"),
             (200, r#"{"status":"Ready"}"#, "later"),
             (200, r#"{"status":"Ready","result":{"sample":""}}"#, "later"),
@@ -210,12 +208,12 @@ mod tests {
             (
                 200,
                 r#"{"status":"Content Moderated","details":{"Moderation Reasons":"Sexual Content"}}"#,
-                "content_moderated: the picture was withheld by moderation: Sexual Content",
+                "content_moderated: the image was withheld by moderation: Sexual Content",
             ),
             (
                 200,
                 r#"{"status":"Content Moderated","details":{"Moderation Reasons":[3,null,""]}}"#,
-                "content_moderated: the picture was withheld by moderation",
+                "content_moderated: the image was withheld by moderation",
             ),
             (
                 200,

@@ -1,17 +1,17 @@
-//! Owns the download of a finished picture. Must not send the key: a signed link needs none.
+//! Owns the download of a finished image. Must not send the key: a signed link needs none.
 
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response};
 
-use super::picture;
+use super::image_check;
 use super::transport::{self, BodyError};
 use crate::provider::{DownloadedImage, FetchError};
 
-/// Largest picture that is read, in bytes.
-const MAX_PICTURE: usize = 64 * 1024 * 1024;
+/// Largest image that is read, in bytes.
+const MAX_IMAGE: usize = 64 * 1024 * 1024;
 
-/// Downloads and decodes the picture behind `url`, which may be asked.
+/// Downloads and decodes the image behind `url`, which may be asked.
 pub(super) async fn fetch(
     client: &Client,
     url: url::Url,
@@ -22,10 +22,10 @@ pub(super) async fn fetch(
         .map_err(|no_reply| FetchError::Later { reason: no_reply.reason })?;
     judge(response.status().as_u16())?;
     let announced = announced_type(&response);
-    let bytes = transport::read(response, MAX_PICTURE).await.map_err(|error| match error {
-        BodyError::TimedOut => FetchError::Later { reason: "the picture did not arrive whole in time".to_owned() },
-        BodyError::TooLarge => FetchError::Broken { reason: "the picture is larger than 64 MiB".to_owned() },
-        BodyError::Cut(reason) => FetchError::Broken { reason: format!("the picture broke off: {reason}") },
+    let bytes = transport::read(response, MAX_IMAGE).await.map_err(|error| match error {
+        BodyError::TimedOut => FetchError::Later { reason: "the image did not arrive whole in time".to_owned() },
+        BodyError::TooLarge => FetchError::Broken { reason: "the image is larger than 64 MiB".to_owned() },
+        BodyError::Cut(reason) => FetchError::Broken { reason: format!("the image broke off: {reason}") },
     })?;
     decode(bytes, announced).await
 }
@@ -35,11 +35,11 @@ fn judge(status: u16) -> Result<(), FetchError> {
     match status {
         200..=299 => Ok(()),
         300..=399 => Err(FetchError::Broken { reason: format!("a redirect (HTTP {status}), which is not followed") }),
-        408 | 425 | 429 => Err(FetchError::Later { reason: format!("the picture's host answered HTTP {status}") }),
+        408 | 425 | 429 => Err(FetchError::Later { reason: format!("the image's host answered HTTP {status}") }),
         400..=499 => {
-            Err(FetchError::Expired { reason: format!("the picture's link does not work any more (HTTP {status})") })
+            Err(FetchError::Expired { reason: format!("the image's link does not work any more (HTTP {status})") })
         }
-        _ => Err(FetchError::Later { reason: format!("the picture's host answered HTTP {status}") }),
+        _ => Err(FetchError::Later { reason: format!("the image's host answered HTTP {status}") }),
     }
 }
 
@@ -49,9 +49,9 @@ fn announced_type(response: &Response) -> Option<String> {
 
 async fn decode(bytes: Bytes, announced: Option<String>) -> Result<DownloadedImage, FetchError> {
     let copy = bytes.clone();
-    let facts = tokio::task::spawn_blocking(move || picture::whole(&copy, announced.as_deref()))
+    let facts = tokio::task::spawn_blocking(move || image_check::whole(&copy, announced.as_deref()))
         .await
-        .map_err(|_| FetchError::Broken { reason: "the picture made the decoder fail".to_owned() })?
-        .map_err(|why| FetchError::Broken { reason: format!("what came is not the picture: {why}") })?;
+        .map_err(|_| FetchError::Broken { reason: "the image made the decoder fail".to_owned() })?
+        .map_err(|why| FetchError::Broken { reason: format!("what came is not the image: {why}") })?;
     Ok(DownloadedImage { bytes, format: facts.format, width: facts.width, height: facts.height })
 }

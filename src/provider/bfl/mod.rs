@@ -6,7 +6,7 @@
 mod address;
 mod check;
 mod fetch;
-mod picture;
+mod image_check;
 mod prepare;
 mod reply;
 mod submit;
@@ -46,12 +46,12 @@ pub struct FluxOptions {
     pub submit_timeout: Duration,
     /// For a look at a ticket or at the credits.
     pub check_timeout: Duration,
-    /// For the download of a picture.
+    /// For the download of an image.
     pub fetch_timeout: Duration,
 }
 
 impl FluxOptions {
-    /// The usual patience: 10 s to connect, 90 s for an order, 20 s for a look, 120 s for a picture.
+    /// The usual patience: 10 s to connect, 90 s for an order, 20 s for a look, 120 s for an image.
     pub fn new(base_url: Url, key: Option<SecretString>) -> Self {
         Self {
             base_url,
@@ -157,7 +157,7 @@ impl Provider for FluxClient {
     async fn fetch(&self, sample: &ResultLink) -> Result<DownloadedImage, FetchError> {
         let Some(url) = self.addresses.sample(&sample.url) else {
             let place = address::shown(&sample.url);
-            return Err(FetchError::Foreign { reason: format!("the picture is at {place}, which is not fetched") });
+            return Err(FetchError::Foreign { reason: format!("the image is at {place}, which is not fetched") });
         };
         fetch::fetch(&self.reading, url, self.fetch_timeout).await
     }

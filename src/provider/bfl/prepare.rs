@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 
-use super::picture;
+use super::image_check;
 use crate::catalog::{Catalog, ImageSource, Model, SpecError};
 use crate::jobs::{FailureCode, Spec};
 use crate::provider::{Order, SubmitError};
@@ -94,7 +94,7 @@ fn checked_base64(text: String, limits: (Option<u32>, u64)) -> Result<String, St
 
 /// Whether the API would take the image, as far as its header tells.
 fn check(bytes: &[u8], (min_side, max_pixels): (Option<u32>, u64)) -> Result<(), String> {
-    let facts = picture::header(bytes)?;
+    let facts = image_check::header(bytes)?;
     let size = format!("{}x{} pixels", facts.width, facts.height);
     if u64::from(facts.width) * u64::from(facts.height) > max_pixels {
         return Err(format!("{size} are more than {} million", max_pixels / 1_000_000));

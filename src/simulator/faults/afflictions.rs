@@ -53,7 +53,7 @@ impl Afflictions {
         self.0.iter().any(|(other, count)| *other == kind && *count > 0)
     }
 
-    /// The one that ends the ticket without a picture, if one does.
+    /// The one that ends the ticket without an image, if one does.
     pub fn fatal(&self) -> Option<FaultKind> {
         self.0.iter().find(|(kind, count)| kind.is_fatal() && *count > 0).map(|(kind, _)| *kind)
     }

@@ -120,7 +120,7 @@ impl FaultKind {
         if self.row().2 { 1 } else { u32::MAX }
     }
 
-    /// Whether the ticket ends without a picture.
+    /// Whether the ticket ends without an image.
     pub(in crate::simulator) fn is_fatal(self) -> bool {
         matches!(
             self,

@@ -13,7 +13,7 @@ use super::{BillEntry, LedgerError, Opened};
 use crate::costs::Credits;
 use crate::jobs::ImageFormat;
 use crate::simulator::faults::Afflictions;
-use crate::simulator::pictures::Subject;
+use crate::simulator::images::Subject;
 use crate::simulator::ticket::{REMEMBERED, Ticket};
 
 /// Version of the form below.

@@ -6,7 +6,7 @@ use super::*;
 use crate::jobs::ImageFormat;
 use crate::simulator::clock::SystemClock;
 use crate::simulator::faults::Afflictions;
-use crate::simulator::pictures::Subject;
+use crate::simulator::images::Subject;
 
 fn ticket(id: &str, now: DateTime<Utc>, cost: &str) -> Arc<Ticket> {
     let subject = Subject { prompt: "fox\0\u{1b}".into(), seed: -3, width: 64, height: 32, format: ImageFormat::Webp };

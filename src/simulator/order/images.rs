@@ -72,7 +72,7 @@ pub(super) fn megapixels(width: u32, height: u32) -> f64 {
     (f64::from(width) * f64::from(height) / 1_048_576.0 * 100.0).round() / 100.0
 }
 
-/// The size of a picture that came along as base64; `None` for a URL.
+/// The size of an image that came along as base64; `None` for a URL.
 fn size_of(text: &str) -> Result<Option<(u32, u32)>, String> {
     let encoded = match ImageSource::parse(text, false) {
         Ok(ImageSource::Url(_)) => return Ok(None),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
-use super::pictures::Subject;
+use super::images::Subject;
 use crate::catalog::{Catalog, Model};
 use crate::jobs::{ImageFormat, Spec};
 use images::{InputImages, megapixels};
@@ -28,7 +28,7 @@ pub(super) struct Order {
     pub cost: Decimal,
     /// Megapixels of the input images, two decimals.
     pub input_mp: f64,
-    /// Megapixels of the picture, two decimals.
+    /// Megapixels of the image, two decimals.
     pub output_mp: f64,
 }
 
@@ -81,7 +81,7 @@ pub(super) fn read(model: &Model, body: &[u8], random_seed: i64) -> Result<Order
             detail: problems.iter().map(|problem| refusal::detail(model, &body, problem)).collect(),
         });
     }
-    let (width, height) = size::of_picture(model, &spec, &images);
+    let (width, height) = size::of_image(model, &spec, &images);
     let given_seed = spec.parameters.get("seed").and_then(Value::as_i64);
     Ok(Order {
         cost: price::credits(&spec),

@@ -42,7 +42,7 @@ pub(super) fn detail(model: &Model, body: &Map<String, Value>, problem: &SpecErr
         }
         _ => other(name, problem),
     };
-    // Pictures are not sent back.
+    // Images are not sent back.
     if value.as_str().is_none_or(|text| text.len() <= 200)
         && let Some(entry) = entry.as_object_mut()
     {

@@ -1,4 +1,4 @@
-//! Owns how large a simulated picture is: as asked, by ratio and resolution, or like the image that it is made from.
+//! Owns how large a simulated image is: as asked, by ratio and resolution, or like the image that it is made from.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ const STEP: f64 = 32.0;
 const LONGEST: u32 = 4096;
 
 /// Width and height in pixels.
-pub(super) fn of_picture(model: &Model, spec: &Spec, images: &InputImages) -> (u32, u32) {
+pub(super) fn of_image(model: &Model, spec: &Spec, images: &InputImages) -> (u32, u32) {
     let value = |name: &str| {
         let default = model.parameter(name).and_then(|parameter| parameter.default.as_ref());
         spec.parameters.get(name).or(default)
@@ -41,7 +41,7 @@ pub(super) fn of_picture(model: &Model, spec: &Spec, images: &InputImages) -> (u
     (grown(width, "left", "right"), grown(height, "top", "bottom"))
 }
 
-/// Pixels of a picture whose size is named by a word, or by nothing.
+/// Pixels of an image whose size is named by a word, or by nothing.
 fn area(model: &Model, resolution: Option<&str>) -> f64 {
     let side: f64 = match resolution {
         Some("768sq") => 768.0,

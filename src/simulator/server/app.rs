@@ -1,4 +1,4 @@
-//! Owns what every route needs: options, books, pictures, addresses. Must not answer.
+//! Owns what every route needs: options, books, images, addresses. Must not answer.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::simulator::book::Book;
+use crate::simulator::images::Gallery;
 use crate::simulator::ledger::Ledger;
 use crate::simulator::options::SimulatorOptions;
-use crate::simulator::pictures::Gallery;
 use crate::simulator::ticket::Ticket;
 
 /// What every route needs.
@@ -67,7 +67,7 @@ impl App {
         Some(url)
     }
 
-    /// The signed link to a ticket's picture.
+    /// The signed link to a ticket's image.
     pub fn sample_url(&self, ticket: &Ticket, headers: &HeaderMap) -> Option<Url> {
         let ends = ends_text(ticket.link_ends(self.options.link_lifetime));
         let format = ticket.subject.format;

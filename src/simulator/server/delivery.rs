@@ -1,4 +1,4 @@
-//! Owns `GET /delivery/…`: the pictures, behind links that run out. No key is needed, and no other host is allowed to read
+//! Owns `GET /delivery/…`: the images, behind links that run out. No key is needed, and no other host is allowed to read
 //! them in a browser.
 
 use axum::body::{Body, Bytes};
@@ -45,24 +45,24 @@ pub(super) async fn deliver(
     if strike == Some(FaultKind::Html) {
         return Html("<!DOCTYPE html><html><body><h1>Down for maintenance</h1></body></html>").into_response();
     }
-    let picture = match app.gallery.picture(&ticket.subject).await {
-        Ok(picture) => picture,
+    let image = match app.gallery.image(&ticket.subject).await {
+        Ok(image) => image,
         Err(error) => {
-            tracing::error!(%error, "a picture was not drawn");
+            tracing::error!(%error, "an image was not drawn");
             return replies::internal();
         }
     };
     let kind = (header::CONTENT_TYPE, ticket.subject.format.content_type());
     match strike {
-        Some(FaultKind::Truncated) => broken_off(&picture, kind.1),
-        Some(FaultKind::Broken) => ([kind], picture.slice(..picture.len() / 2)).into_response(),
-        _ => ([kind], picture).into_response(),
+        Some(FaultKind::Truncated) => broken_off(&image, kind.1),
+        Some(FaultKind::Broken) => ([kind], image.slice(..image.len() / 2)).into_response(),
+        _ => ([kind], image).into_response(),
     }
 }
 
-/// Announces the whole picture, sends half of it, and breaks the connection.
-fn broken_off(picture: &Bytes, content_type: &'static str) -> Response {
-    let half = picture.slice(..picture.len() / 2);
+/// Announces the whole image, sends half of it, and breaks the connection.
+fn broken_off(image: &Bytes, content_type: &'static str) -> Response {
+    let half = image.slice(..image.len() / 2);
     let end = async {
         // Lets the first half go out: a body that fails at once would take the head with it.
         tokio::task::yield_now().await;
@@ -70,7 +70,7 @@ fn broken_off(picture: &Bytes, content_type: &'static str) -> Response {
     };
     let body = stream::iter([Ok(half)]).chain(stream::once(end));
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_LENGTH, picture.len().into());
+    headers.insert(header::CONTENT_LENGTH, image.len().into());
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     (headers, Body::from_stream(body)).into_response()
 }

@@ -74,7 +74,7 @@ impl Running {
         self.api.clone()
     }
 
-    /// Where tickets and pictures are.
+    /// Where tickets and images are.
     pub fn cluster_url(&self) -> Url {
         self.cluster.clone()
     }

@@ -13,7 +13,7 @@ use super::replies;
 use crate::simulator::faults::FaultKind;
 use crate::simulator::ticket::{Phase, Ticket};
 
-/// Where a foreign picture's link points.
+/// Where a foreign image's link points.
 const FOREIGN: &str = "https://delivery.bfl.ai.attacker.example/sample.jpg";
 
 #[derive(Deserialize)]

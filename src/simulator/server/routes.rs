@@ -31,7 +31,7 @@ pub(super) fn api(app: SharedApp) -> Router {
     finished(router.layer(DefaultBodyLimit::max(MAX_BODY)), app)
 }
 
-/// The host that knows the tickets and has the pictures.
+/// The host that knows the tickets and has the images.
 pub(super) fn cluster(app: SharedApp) -> Router {
     let router = Router::new()
         .route("/v1/get_result", get(poll::get_result))

@@ -2,7 +2,7 @@
 //!
 //! A web page that sets a document as a whole, or deletes it and makes it again under the same id, takes the map `darkroom` with it:
 //! what is read afterwards is a new wish, whose first attempt is number one again. Its charge would be written over the entry of
-//! the first order, and the name of its picture over that picture. The entries in the books are what is left of the history.
+//! the first order, and the name of its image over that image. The entries in the books are what is left of the history.
 
 use super::super::StoreError;
 use super::document::Base;

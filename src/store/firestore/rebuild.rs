@@ -20,7 +20,7 @@ const TRIES: usize = 5;
 /// One daily sum that did not agree with the entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// `simulated 2026-11-22 bfl_api flux-dev picture`: what the sum is of.
+    /// `simulated 2026-11-22 bfl_api flux-dev image`: what the sum is of.
     pub what: String,
     /// Charges and dollars as the sums had them.
     pub kept: (i64, String),

@@ -34,7 +34,7 @@ pub struct CostEntry {
     pub simulated: bool,
     /// The attempt of darkroom's own that it belongs to; `None` for another program's entry.
     pub attempt: Option<u32>,
-    /// What became of the money, as far as the entry itself tells: `picture`, `failed` or `recorded`.
+    /// What became of the money, as far as the entry itself tells: `image`, `failed` or `recorded`.
     pub cause: &'static str,
     /// All fields as they are written.
     pub fields: Fields,

@@ -142,12 +142,12 @@ fn foreign_job(id: &JobId, fields: &Fields, defaults: &Defaults) -> Result<Job, 
     }
     let spec = spec_of(&wish, &defaults.model)?;
     if status == "pending_art_generation" && word(fields, "prompt")?.is_none() {
-        return Err("it asks for a picture without a prompt".to_owned());
+        return Err("it asks for an image without a prompt".to_owned());
     }
     let created = fields.get("createdAt").filter(|value| !value.is_null()).map(time_of).transpose();
     let created = created.map_err(|why| format!("createdAt {why}"))?.unwrap_or(defaults.now);
     let mut job = Job::new(id.clone(), spec, false, created);
-    let image = picture(id, fields)?;
+    let image = image(id, fields)?;
     job.attempts[0].outcome = image.clone().map(|image| Outcome::Done { image });
     note_money(&mut job, fields)?;
     enter(&mut job, fields, status, image)?;
@@ -156,7 +156,7 @@ fn foreign_job(id: &JobId, fields: &Fields, defaults: &Defaults) -> Result<Job, 
 
 /// Puts the job where the status says it is.
 fn enter(job: &mut Job, fields: &Fields, status: &str, image: Option<StoredImage>) -> Result<(), String> {
-    let no_picture = "its status says that there is a picture, but generatedImageUrl does not";
+    let no_image = "its status says that there is an image, but generatedImageUrl does not";
     match status {
         "pending_art_generation" => {
             if job.attempts[0].outcome.is_some() || job.attempts[0].charge.is_some() {
@@ -168,8 +168,8 @@ fn enter(job: &mut Job, fields: &Fields, status: &str, image: Option<StoredImage
             let until = job.updated_at + PATIENCE;
             job.claim = Some(Claim { worker: WorkerId::new("another backend"), until });
         }
-        "pending_review" => job.stage = Stage::Done { image: image.ok_or(no_picture)? },
-        "approved" => job.stage = Stage::Approved { image: image.ok_or(no_picture)? },
+        "pending_review" => job.stage = Stage::Done { image: image.ok_or(no_image)? },
+        "approved" => job.stage = Stage::Approved { image: image.ok_or(no_image)? },
         "error" => {
             let message = word(fields, "errorMessage")?.unwrap_or("another backend gave no reason");
             let billed = if job.attempts[0].charge.is_some() { BillingStatus::Yes } else { BillingStatus::Unknown };
@@ -184,9 +184,9 @@ fn enter(job: &mut Job, fields: &Fields, status: &str, image: Option<StoredImage
     Ok(())
 }
 
-/// What another backend's picture is, as far as its address tells; `bytes` is 0 where it is not known. What only the picture itself
+/// What another backend's image is, as far as its address tells; `bytes` is 0 where it is not known. What only the image itself
 /// would tell stays unknown: its digest is empty.
-pub fn picture_at(id: &JobId, url: &str, bytes: Option<i64>) -> StoredImage {
+pub fn image_at(id: &JobId, url: &str, bytes: Option<i64>) -> StoredImage {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let format = match path.rsplit('.').next().map(str::to_ascii_lowercase).as_deref() {
         Some("jpg" | "jpeg") => ImageFormat::Jpeg,
@@ -202,10 +202,10 @@ pub fn picture_at(id: &JobId, url: &str, bytes: Option<i64>) -> StoredImage {
     StoredImage { object, url: url.to_owned(), format, width: 0, height: 0, bytes, sha256: String::new() }
 }
 
-/// The picture behind `generatedImageUrl`.
-fn picture(id: &JobId, fields: &Fields) -> Result<Option<StoredImage>, String> {
+/// The image behind `generatedImageUrl`.
+fn image(id: &JobId, fields: &Fields) -> Result<Option<StoredImage>, String> {
     let Some(url) = word(fields, "generatedImageUrl")?.filter(|url| !url.trim().is_empty()) else { return Ok(None) };
-    Ok(Some(picture_at(id, url, whole(fields, "image_size_bytes")?)))
+    Ok(Some(image_at(id, url, whole(fields, "image_size_bytes")?)))
 }
 
 /// The money that another backend noted on the job: shown, never booked ([`is_noted_elsewhere`]).

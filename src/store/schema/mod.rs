@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 pub use compare::difference;
 pub use cost::CostEntry;
 pub(crate) use job::essence_of;
-pub use job::{Defaults, JobEntry, is_noted_elsewhere, picture_at};
+pub use job::{Defaults, JobEntry, image_at, is_noted_elsewhere};
 pub use time::{time_in, time_text};
 pub use told::{costs_of, job_fields, with_job};
 pub use wish::{Wish, wish_of};
@@ -137,7 +137,7 @@ pub struct ExportPage {
 /// One daily sum that did not agree with the entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RollupMismatch {
-    /// What the sum is of: `real 2026-11-22 bfl_api counted flux-dev picture`.
+    /// What the sum is of: `real 2026-11-22 bfl_api counted flux-dev image`.
     pub what: String,
     /// Charges and dollars as the sums had them.
     pub kept: (i64, String),

@@ -16,7 +16,7 @@ pub fn job_fields(job: &Job) -> Fields {
     let mut fields = wish_of(&job.spec);
     let mut set = |name: &str, value: Value| _ = fields.insert(name.to_owned(), value);
     set("createdAt", time_text(job.created_at).into());
-    set("generationCount", job.pictures().count().into());
+    set("generationCount", job.images().count().into());
     let status = match &job.stage {
         Stage::Queued { .. } => "pending_art_generation",
         Stage::Submitting | Stage::Generating => "processing",
@@ -36,7 +36,7 @@ pub fn job_fields(job: &Job) -> Fields {
         }
         Stage::Queued { .. } | Stage::Submitting | Stage::Generating => {}
     }
-    // What the newest picture cost, in the fields that the web page shows.
+    // What the newest image cost, in the fields that the web page shows.
     let charged = job.attempts.iter().rev().find_map(|attempt| Some((attempt, attempt.charge.as_ref()?)));
     if let Some((attempt, charge)) = charged
         && let Some(amount) = charge.amount.filter(|_| charge.basis.counts())

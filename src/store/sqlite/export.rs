@@ -130,13 +130,13 @@ pub(super) fn stored_job(connection: &Connection, id: &JobId) -> Result<Option<S
 
 /// The job as it is now, with what else stood in the document that it came from.
 fn told(job: &Job, mut fields: Fields) -> Fields {
-    let pictures = fields.get("generationCount").and_then(Value::as_u64).unwrap_or(0);
+    let images = fields.get("generationCount").and_then(Value::as_u64).unwrap_or(0);
     if !matches!(job.stage, Stage::Failed { .. } | Stage::Cancelled) {
         fields.remove("errorMessage");
     }
     fields.extend(job_fields(job));
     let now = fields.get("generationCount").and_then(Value::as_u64).unwrap_or(0);
-    fields.insert("generationCount".to_owned(), pictures.max(now).into());
+    fields.insert("generationCount".to_owned(), images.max(now).into());
     with_job(fields, job)
 }
 

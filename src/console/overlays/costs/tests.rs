@@ -88,7 +88,7 @@ fn what_is_not_added_up_is_said() {
     │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                      │
     │                                                                              │
     │ cause                  spent                                       charges   │
-    │ picture               $24.00  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  99%      800   │
+    │ image               $24.00  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  99%      800   │
     │ in progress            $0.09  ━                               <1%        3   │
     │ content moderated  not known                                    ?        1   │
     │ submit unknown     not known                                    ?        2   │

@@ -1,4 +1,4 @@
-//! The submit form: a prompt and Enter make a picture; everything else has a default. Must not send anything: it hands jobs over.
+//! The submit form: a prompt and Enter make an image; everything else has a default. Must not send anything: it hands jobs over.
 
 mod draft;
 mod keys;
@@ -42,7 +42,7 @@ pub struct Form {
     focus: Field,
     cursor: Cursor,
     checked: Checked,
-    /// What one picture costs.
+    /// What one image costs.
     estimate: Estimate,
     simulated: bool,
     /// As it was filled from a job, if it was.
@@ -148,7 +148,7 @@ impl Form {
         self.checked.problem(self.name(field)).map(str::to_owned)
     }
 
-    /// Whether the seed was fixed for several pictures, which would all be the same.
+    /// Whether the seed was fixed for several images, which would all be the same.
     fn repeats_itself(&self, field: Field) -> bool {
         self.name(field) == "seed" && self.checked.count > 1 && !self.draft.value("seed").trim().is_empty()
     }

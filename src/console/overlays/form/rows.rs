@@ -80,7 +80,7 @@ impl Form {
         let (note, style) = match self.problem(field) {
             Some(problem) => (problem, theme.bad),
             None if self.repeats_itself(field) => {
-                (format!("{} pictures with one seed are all the same", self.checked.count), theme.warning)
+                (format!("{} images with one seed are all the same", self.checked.count), theme.warning)
             }
             None if field == Field::Model && self.unknown_model.is_some() => (self.model_help(), theme.warning),
             None => (self.help(field, focused), theme.dim),
@@ -143,7 +143,7 @@ impl Form {
         match field {
             Field::Prompt => String::new(),
             Field::Model => self.model_help(),
-            Field::Count => "how many pictures, 1 to 100".to_owned(),
+            Field::Count => "how many images, 1 to 100".to_owned(),
             Field::Tags => "words to find them by".to_owned(),
             Field::Parameter(index) => match self.parameter(index) {
                 None => String::new(),

@@ -63,19 +63,19 @@ fn the_empty_form_teaches() {
     │ │                                                                            │
     │ │                                                                            │
     │   Model              ‹ flux-2-pro ›   1 of 20 · FLUX.2 [pro], 12–14 s        │
-    │   Count              1                how many pictures, 1 to 100            │
+    │   Count              1                how many images, 1 to 100            │
     │   Tags               none             words to find them by                  │
     │ ── more for flux-2-pro, all optional                                         │
     │   width              automatic        pixels; absent or 0: the server choo…  │
     │   height             automatic        pixels; absent or 0: the server choo…  │
     │   seed               automatic        the same number gives the same pictu…  │
-    │   output_format      ‹ jpeg ›         file format of the picture             │
+    │   output_format      ‹ jpeg ›         file format of the image             │
     │   safety_tolerance   2                0 is the strictest moderation          │
     │   disable_pup        ‹ no ›           take the prompt as it is; otherwise …  │
     │   input_image        none             reference image: file, https URL or …  │
     │                                                                              │
     │                                                                              │
-    │ ~$0.03 for 1 picture (simulated, no real money)  the server chooses the siz… │
+    │ ~$0.03 for 1 image (simulated, no real money)  the server chooses the siz… │
     ╰ Enter submits · Tab next · Esc closes, draft kept · Alt+Enter new line ──────╯
     "#);
 }
@@ -101,15 +101,15 @@ fn a_filled_form_with_a_mistake() {
     │ │                                                                            │
     │ │                                                                            │
     │   Model              ‹ flux-2-pro ›   1 of 20 · FLUX.2 [pro], 12–14 s        │
-    │   Count              3                how many pictures, 1 to 100            │
+    │   Count              3                how many images, 1 to 100            │
     │   Tags               none             words to find them by                  │
     │ ── more for flux-2-pro, all optional                                         │
     │ ▸ width              100                                                     │
     │     100 is not a multiple of 16; near: 96, 112                               │
     │   height             automatic        pixels; absent or 0: the server choo…  │
     │   seed               7                                                       │
-    │     3 pictures with one seed are all the same                                │
-    │   output_format      ‹ jpeg ›         file format of the picture             │
+    │     3 images with one seed are all the same                                │
+    │   output_format      ‹ jpeg ›         file format of the image             │
     │   safety_tolerance   2                0 is the strictest moderation          │
     │   disable_pup        ‹ no ›           take the prompt as it is; otherwise …↓ │
     │                                                                              │
@@ -150,18 +150,18 @@ fn a_wide_screen_has_the_whole_form() {
     │ │                                                                                                                │
     │ │                                                                                                                │
     │ ▸ Model              ‹ flux-kontext-pro › "kontext": 1 of 2 · FLUX.1 Kontext [pro], 7–9 s                        │
-    │   Count              1                how many pictures, 1 to 100                                                │
+    │   Count              1                how many images, 1 to 100                                                │
     │   Tags               none             words to find them by                                                      │
     │ ── more for flux-kontext-pro, all optional                                                                       │
     │   aspect_ratio       automatic        width to height, 9:21 to 21:9                                              │
-    │   seed               automatic        the same number gives the same picture; random when absent                 │
-    │   output_format      ‹ png ›          file format of the picture                                                 │
+    │   seed               automatic        the same number gives the same image; random when absent                 │
+    │   output_format      ‹ png ›          file format of the image                                                 │
     │   safety_tolerance   2                0 is the strictest moderation                                              │
     │   prompt_upsampling  ‹ no ›           let the server rewrite the prompt                                          │
     │   input_image        none             reference image: file, https URL or base64                                 │
     │                                                                                                                  │
     │                                                                                                                  │
-    │ ~$0.04 for 1 picture (simulated, no real money)  one picture: 4 credits (docs.bfl.ai pricing, 2026-01)           │
+    │ ~$0.04 for 1 image (simulated, no real money)  one image: 4 credits (docs.bfl.ai pricing, 2026-01)           │
     ╰ Enter submits · Tab next · Esc closes, draft kept · ←→ or type: model · Ctrl+P/N old prompts · Ctrl+U empty ─────╯
     "#);
 }

@@ -127,10 +127,10 @@ impl Form {
         }
     }
 
-    /// `~$0.12 for 3 pictures (simulated, no real money)`.
+    /// `~$0.12 for 3 images (simulated, no real money)`.
     fn price(&self, width: usize, theme: &Theme) -> Line<'static> {
         let count = self.checked.count;
-        let pictures = if count == 1 { "1 picture".to_owned() } else { format!("{count} pictures") };
+        let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
         let note = text::sanitize_line(&self.estimate.note, 200);
         let wrong = self.fields().into_iter().filter(|field| self.problem(*field).is_some()).count();
         if wrong > 0 {
@@ -143,9 +143,7 @@ impl Form {
             return Line::styled(format::cut(&format!("{words}: no price yet"), width), theme.bad);
         }
         let (head, style, note) = match self.estimate.amount {
-            Some(amount) => {
-                (format!("~{} for {pictures}", amount.times(u64::from(count)).display()), theme.accent, note)
-            }
+            Some(amount) => (format!("~{} for {images}", amount.times(u64::from(count)).display()), theme.accent, note),
             None => (format!("price unknown: {note}"), theme.warning, String::new()),
         };
         let simulated = match (self.simulated, width < 50) {

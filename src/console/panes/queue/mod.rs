@@ -303,9 +303,9 @@ fn nothing(view: &QueueView<'_>) -> Vec<Line<'static>> {
     } else if view.status.intake == Intake::ReadOnly {
         ["No jobs yet.".into(), "This console only looks; n puts a job into the queue for the workers.".into()]
     } else if view.simulated {
-        ["No jobs yet. n makes the first picture (simulated, free).".into(), String::new()]
+        ["No jobs yet. n makes the first image (simulated, free).".into(), String::new()]
     } else {
-        ["No jobs yet. n makes the first picture; the form shows its price.".into(), String::new()]
+        ["No jobs yet. n makes the first image; the form shows its price.".into(), String::new()]
     };
     let indent = |text: String| Line::styled(format!(" {text}"), theme.text);
     std::iter::once(Line::default()).chain(lines.into_iter().map(indent)).collect()

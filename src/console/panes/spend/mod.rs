@@ -51,7 +51,7 @@ fn rows(costs: &CostOverview, width: usize, theme: &Theme) -> Vec<Row> {
         rows.push(Row { rank, line: cap.line(width, theme) });
     }
     if costs.month.count == 0 {
-        let line = Line::styled("Nothing ordered yet: each picture's price counts here.", theme.dim);
+        let line = Line::styled("Nothing ordered yet: each image's price counts here.", theme.dim);
         rows.push(Row { rank: 4, line });
     } else {
         let (report, span) =

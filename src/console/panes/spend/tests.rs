@@ -112,7 +112,7 @@ fn before_anything_is_known_and_before_anything_is_spent() {
     insta::assert_snapshot!(shown(Some(&no_costs()), 60, 4), @r#"
     ╭ Spend ── simulated, no real money ───────────────────────╮
     │ today $0.00   7 d $0.00   30 d $0.00                     │
-    │ Nothing ordered yet: each picture's price counts here.   │
+    │ Nothing ordered yet: each image's price counts here.   │
     ╰──────────────────────────────────────────────────────────╯
     "#);
 }

@@ -6,7 +6,7 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use rust_decimal::Decimal;
 
-use super::super::super::schema::picture_at;
+use super::super::super::schema::image_at;
 use super::super::value::{self, Fields, content, integer_of, kind, text_of};
 use super::{Defaults, Status, request};
 use crate::costs::{Basis, Charge, Service, Usd};
@@ -15,7 +15,7 @@ use crate::jobs::{
 };
 use crate::text;
 
-/// How long another backend may work on a document without a write before it counts as given up: the longest that a picture
+/// How long another backend may work on a document without a write before it counts as given up: the longest that an image
 /// of the API takes, three times over.
 const PATIENCE: TimeDelta = TimeDelta::minutes(15);
 
@@ -28,7 +28,7 @@ pub(super) fn read(id: &JobId, document: &Document, defaults: &Defaults) -> Resu
     let status = Status::of(fields)?;
     let mut spec = request::spec_of(fields, &defaults.model)?;
     if status == Status::Pending && content(fields, "prompt").is_none() {
-        return Err("it asks for a picture without a prompt".to_owned());
+        return Err("it asks for an image without a prompt".to_owned());
     }
     if content(fields, "model").is_none()
         && status != Status::Pending
@@ -43,7 +43,7 @@ pub(super) fn read(id: &JobId, document: &Document, defaults: &Defaults) -> Resu
     let created_at = created_at(document)?;
     let mut job = Job::new(id.clone(), spec, defaults.simulated, created_at);
     job.updated_at = written.unwrap_or(created_at);
-    if let Some(image) = picture(id, fields) {
+    if let Some(image) = image(id, fields) {
         job.attempts[0].outcome = Some(Outcome::Done { image });
     }
     book(&mut job, fields);
@@ -68,8 +68,8 @@ pub(super) fn enter(job: &mut Job, fields: &Fields, status: Status) -> Result<()
             job.not_before = None;
         }
         Status::Review | Status::Approved => {
-            let image = picture(&job.id, fields)
-                .ok_or("its status says that there is a picture, but generatedImageUrl does not")?;
+            let image = image(&job.id, fields)
+                .ok_or("its status says that there is an image, but generatedImageUrl does not")?;
             if let Some(attempt) = job.attempts.last_mut() {
                 attempt.outcome = Some(Outcome::Done { image: image.clone() });
             }
@@ -80,7 +80,7 @@ pub(super) fn enter(job: &mut Job, fields: &Fields, status: Status) -> Result<()
             let charged = job.attempt().is_some_and(|attempt| attempt.charge.is_some());
             let billed = if charged { BillingStatus::Yes } else { BillingStatus::Unknown };
             let failure = Failure::new(FailureCode::ProviderError, message, billed, at);
-            // A picture that was stored before a later step failed stays a picture of the attempt.
+            // An image that was stored before a later step failed stays an image of the attempt.
             if let Some(attempt) = job.attempts.last_mut().filter(|attempt| attempt.outcome.is_none()) {
                 attempt.outcome = Some(Outcome::Failed { failure: failure.clone() });
             }
@@ -94,7 +94,7 @@ pub(super) fn enter(job: &mut Job, fields: &Fields, status: Status) -> Result<()
     Ok(())
 }
 
-/// When the picture was asked for: a timestamp, a time as text, or, where the field is missing, when the document was made.
+/// When the image was asked for: a timestamp, a time as text, or, where the field is missing, when the document was made.
 pub(super) fn created_at(document: &Document) -> Result<DateTime<Utc>, String> {
     let made = document.create_time.as_ref().and_then(value::instant).unwrap_or(DateTime::UNIX_EPOCH);
     match content(&document.fields, "createdAt") {
@@ -117,10 +117,10 @@ fn time_in(written: &str) -> Option<DateTime<Utc>> {
         .or_else(|| naive("%Y-%m-%d %H:%M:%S%.f"))
 }
 
-/// The picture behind `generatedImageUrl`.
-fn picture(id: &JobId, fields: &Fields) -> Option<StoredImage> {
+/// The image behind `generatedImageUrl`.
+fn image(id: &JobId, fields: &Fields) -> Option<StoredImage> {
     let url = text_of(fields, "generatedImageUrl").filter(|url| !url.trim().is_empty())?;
-    Some(picture_at(id, url, integer_of(fields, "image_size_bytes")))
+    Some(image_at(id, url, integer_of(fields, "image_size_bytes")))
 }
 
 /// The money that another backend noted on the job. Its own entries stand in `costs` already: `ledger` never books these again.

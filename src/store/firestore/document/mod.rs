@@ -79,7 +79,7 @@ pub(super) struct Base {
     pub request: String,
     /// Digest of the spec that was read.
     pub spec: String,
-    pub pictures: usize,
+    pub images: usize,
     /// Whether there is no `createdAt`.
     pub undated: bool,
     /// Whether the job was queued: a save that makes it submitting is the note before an order.
@@ -138,7 +138,7 @@ pub(super) fn read(document: &Document, defaults: &Defaults) -> Option<Reading> 
             rows,
             request,
             spec: digest(&job.spec),
-            pictures: job.pictures().count(),
+            images: job.images().count(),
             undated: value::content(&document.fields, "createdAt").is_none(),
             queued: job.stage_name() == StageName::Queued,
         };
@@ -170,7 +170,7 @@ impl Base {
             rows: ledger::rows_of(job),
             request: draft.request.clone(),
             spec: digest(&job.spec),
-            pictures: job.pictures().count(),
+            images: job.images().count(),
             undated: false,
             queued: job.stage_name() == StageName::Queued,
         }

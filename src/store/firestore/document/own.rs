@@ -73,7 +73,7 @@ fn follow(job: &mut Job, document: &Document, wish_changed: bool, defaults: &Def
         }
         (StageName::Done, Status::Approved) => job.approve(now).map_err(|error| error.to_string())?,
         (StageName::Approved, Status::Review) => job.unapprove(now).map_err(|error| error.to_string())?,
-        // A reviewer may like an earlier picture of a job that failed since.
+        // A reviewer may like an earlier image of a job that failed since.
         (StageName::Failed | StageName::Cancelled, Status::Approved | Status::Review) => {
             if let Some(image) = job.image().cloned() {
                 job.stage = if status == Status::Approved { Stage::Approved { image } } else { Stage::Done { image } };

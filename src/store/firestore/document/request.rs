@@ -11,7 +11,7 @@ use super::super::value::{self, Fields, content, kind};
 use crate::jobs::{Spec, sha256_hex};
 use crate::text;
 
-/// The fields in which somebody asks for a picture.
+/// The fields in which somebody asks for an image.
 pub(in super::super) const WISH: [&str; 8] =
     ["model", "prompt", "aspectRatio", "steps", "guidance", "seed", "promptUpsampling", "safetyTolerance"];
 

@@ -90,7 +90,7 @@ fn all_that_an_old_backend_left_is_read_as_it_is() {
         );
         assert_eq!(job.spec.parameters["seed"], sample["seed"]);
         assert_eq!(crate::catalog::Catalog::builtin().problems(&job.spec), []);
-        // Errors that have a picture all the same.
+        // Errors that have an image all the same.
         assert_eq!(job.image().map(|image| image.url.as_str()), sample["generatedImageUrl"].as_str(), "{id}");
         let noted: f64 = ["bfl_cost_usd", "storage_cost_usd"].iter().filter_map(|name| sample[name].as_f64()).sum();
         let cost: f64 = job.cost().unwrap().to_string().parse().unwrap();
@@ -242,7 +242,7 @@ fn a_reviewer_and_another_backend_are_followed() {
 }
 
 #[test]
-fn a_picture_counts_once_and_cancelled_is_an_error_for_others() {
+fn an_image_counts_once_and_cancelled_is_an_error_for_others() {
     let mut document = document("a", fields(&json!({"status": "pending_art_generation", "prompt": "a fox"})));
     let Known { mut job, base } = known(&document);
     job.cancel(now()).unwrap();
@@ -265,9 +265,9 @@ fn a_picture_counts_once_and_cancelled_is_an_error_for_others() {
     let mut job = Job::new(JobId::new("a").unwrap(), Spec::new("flux-dev", "a"), true, now());
     job.stage = Stage::Done { image: image.clone().unwrap() };
     job.attempts[0].outcome = Some(Outcome::Done { image: image.unwrap() });
-    let before = Base { pictures: 0, ..base };
+    let before = Base { images: 0, ..base };
     assert_eq!(Draft::update(&job, &before).unwrap().transforms.len(), 1);
-    let after = Base { pictures: 1, ..before };
+    let after = Base { images: 1, ..before };
     assert_eq!(Draft::update(&job, &after).unwrap().transforms, []);
 }
 

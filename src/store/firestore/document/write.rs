@@ -38,8 +38,8 @@ impl Draft {
         let mut fields = request::wish_of(&job.spec);
         let request = request::fingerprint(&fields);
         fields.insert("createdAt".to_owned(), value::time(job.created_at));
-        let pictures = i64::try_from(job.pictures().count()).unwrap_or(0);
-        fields.insert("generationCount".to_owned(), value::integer(pictures));
+        let images = i64::try_from(job.images().count()).unwrap_or(0);
+        fields.insert("generationCount".to_owned(), value::integer(images));
         let mask = fields.keys().cloned().collect();
         let mut draft = Self { fields, mask, transforms: Vec::new(), request };
         draft.fill(job, 0)?;
@@ -60,7 +60,7 @@ impl Draft {
         if base.undated {
             draft.set("createdAt", value::time(job.created_at));
         }
-        let new = job.pictures().count().saturating_sub(base.pictures);
+        let new = job.images().count().saturating_sub(base.images);
         if new > 0 {
             let by = value::integer(i64::try_from(new).unwrap_or(1));
             let transform_type = Some(TransformType::Increment(by));
@@ -101,7 +101,7 @@ impl Draft {
         Ok(())
     }
 
-    /// What the newest picture cost, in the fields that the web page shows.
+    /// What the newest image cost, in the fields that the web page shows.
     fn money(&mut self, job: &Job) {
         let charged = job.attempts.iter().rev().find(|attempt| attempt.charge.is_some());
         if let Some(charge) = charged.and_then(|attempt| attempt.charge.as_ref())

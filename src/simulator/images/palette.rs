@@ -1,4 +1,4 @@
-//! Owns the colours of a simulated picture: a handful that go together, chosen by dice. Must not draw.
+//! Owns the colours of a simulated image: a handful that go together, chosen by dice. Must not draw.
 
 use tiny_skia::Color;
 

@@ -1,4 +1,4 @@
-//! Owns what the picture pane says where there is no picture: what is going on, and which key helps. Must not draw.
+//! Owns what the image pane says where there is no image: what is going on, and which key helps. Must not draw.
 
 use chrono::{DateTime, Utc};
 use ratatui::style::Style;
@@ -32,7 +32,7 @@ pub fn of_job(
         }
         Stage::Queued { hold: None } => {
             lines.push(head("queued"));
-            say(&mut lines, "The picture shows here when it is made.", width, theme.dim);
+            say(&mut lines, "The image shows here when it is made.", width, theme.dim);
         }
         Stage::Submitting => {
             lines.push(head("submitting"));
@@ -75,8 +75,8 @@ fn generating(
     let running = attempt.and_then(|attempt| attempt.steps.iter().rev().find(|step| step.state == StepState::Running));
     let step = progress.map(|progress| progress.step).or(running.map(|step| step.name)).unwrap_or(StepName::Generate);
     let word = match step {
-        StepName::Download => "fetching the picture",
-        StepName::Store => "storing the picture",
+        StepName::Download => "fetching the image",
+        StepName::Store => "storing the image",
         StepName::Settle => "booking the cost",
         _ if attempt.is_some_and(|attempt| attempt.second_look) => "asking the old ticket again",
         _ => "generating",
@@ -141,11 +141,11 @@ fn retry_words(job: &Job) -> &'static str {
     }
 }
 
-/// One line over the picture of an earlier attempt, where the job has moved on since; `None` where the picture is current.
-pub fn over_picture(job: &Job, made_by: u32, theme: &Theme) -> Option<Line<'static>> {
+/// One line over the image of an earlier attempt, where the job has moved on since; `None` where the image is current.
+pub fn over_image(job: &Job, made_by: u32, theme: &Theme) -> Option<Line<'static>> {
     if matches!(job.stage_name(), StageName::Done | StageName::Approved) && made_by == job.attempt_number() {
         return None;
     }
-    let words = format!("{} {}: this is the picture of attempt {made_by}", theme.job_symbol(job), job.stage_name());
+    let words = format!("{} {}: this is the image of attempt {made_by}", theme.job_symbol(job), job.stage_name());
     Some(Line::styled(words, theme.job_style(job)))
 }

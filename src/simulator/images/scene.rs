@@ -1,4 +1,4 @@
-//! Owns what a simulated picture shows: sky, lights, and hills, waves, towers or bubbles before them, composed by dice.
+//! Owns what a simulated image shows: sky, lights, and hills, waves, towers or bubbles before them, composed by dice.
 //! Must not encode, and must not ask anything but the words it is given.
 
 use tiny_skia::{
@@ -9,9 +9,9 @@ use tiny_skia::{
 use super::palette::{Palette, faded};
 use crate::simulator::dice::Dice;
 
-/// Draws the picture of these words, `width` x `height` pixels, opaque.
+/// Draws the image of these words, `width` x `height` pixels, opaque.
 ///
-/// `None` only for sizes that no picture has (zero, or beyond the memory's addresses).
+/// `None` only for sizes that no image has (zero, or beyond the memory's addresses).
 pub(super) fn draw(prompt: &str, seed: i64, width: u32, height: u32) -> Option<Pixmap> {
     let pixmap = Pixmap::new(width, height)?;
     let mut dice = Dice::new(&[b"picture", prompt.as_bytes(), &seed.to_le_bytes()]);

@@ -1,4 +1,4 @@
-//! The picture pane as people meet it, with the real decoding thread.
+//! The image pane as people meet it, with the real decoding thread.
 
 use std::io::Cursor;
 
@@ -20,11 +20,11 @@ pub(super) fn png(width: u32, height: u32) -> Vec<u8> {
     file.into_inner()
 }
 
-fn pane(mode: ImagesMode) -> (PicturePane, mpsc::UnboundedReceiver<PictureMessage>) {
-    PicturePane::new(Picker::halfblocks(), mode)
+fn pane(mode: ImagesMode) -> (ImagePane, mpsc::UnboundedReceiver<ImageMessage>) {
+    ImagePane::new(Picker::halfblocks(), mode)
 }
 
-fn shown(pane: &mut PicturePane, job: Option<&Job>, width: u16, height: u16) -> String {
+fn shown(pane: &mut ImagePane, job: Option<&Job>, width: u16, height: u16) -> String {
     screen(width, height, |frame| pane.draw(frame, frame.area(), job, None, noon(), false, &Theme::dark()))
 }
 
@@ -55,7 +55,7 @@ fn it_is_asked_for_once() {
     let fox = done("fox", 64, 64);
     assert_eq!(pane.wanted(None), None);
     assert_eq!(pane.wanted(Some(&job("whale", "x"))), None, "there is none yet");
-    assert_eq!(pane.wanted(Some(&fox)), Some(Command::LoadPicture(fox.id.clone())));
+    assert_eq!(pane.wanted(Some(&fox)), Some(Command::LoadImage(fox.id.clone())));
     assert_eq!(pane.wanted(Some(&fox)), None, "under way");
     pane.on_bytes(&fox.id, 1, Ok(bytes(8, 8)));
     assert_eq!(pane.wanted(Some(&fox)), None, "here");
@@ -72,9 +72,9 @@ fn what_could_not_be_loaded_is_asked_for_again_when_it_is_selected_again() {
     pane.on_bytes(&fox.id, 1, Err("the bucket\nis \u{1b}[31maway".to_owned()));
     assert_eq!(pane.wanted(Some(&fox)), None);
     insta::assert_snapshot!(shown(&mut pane, Some(&fox), 50, 6), @r#"
-    ╭ Picture ── 64×64 png · 1.4 MB · neon fox cros… ╮
+    ╭ Image ── 64×64 png · 1.4 MB · neon fox cros… ╮
     │                                                │
-    │   No picture to show: the bucket is [31maway   │
+    │   No image to show: the bucket is [31maway   │
     │          o opens it in another program         │
     │                                                │
     ╰────────────────────────────────────────────────╯
@@ -91,16 +91,16 @@ fn an_answer_about_another_attempt_ends_the_question() {
         assert!(pane.wanted(Some(&fox)).is_some());
         pane.on_bytes(&fox.id, 7, answer);
         assert_eq!(pane.wanted(Some(&fox)), None, "not again and again");
-        assert!(shown(&mut pane, Some(&fox), 60, 6).contains("No picture to show"));
+        assert!(shown(&mut pane, Some(&fox), 60, 6).contains("No image to show"));
     }
 }
 
 #[test]
-fn a_picture_appears_centred_with_its_sides_in_ratio() {
+fn an_image_appears_centred_with_its_sides_in_ratio() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let fox = done("fox", 64, 64);
     pane.wanted(Some(&fox));
-    assert!(shown(&mut pane, Some(&fox), 42, 12).contains("Loading the picture"));
+    assert!(shown(&mut pane, Some(&fox), 42, 12).contains("Loading the image"));
     pane.on_bytes(&fox.id, 1, Ok(bytes(64, 64)));
     shown(&mut pane, Some(&fox), 42, 12);
     let message = messages.blocking_recv().unwrap();
@@ -110,7 +110,7 @@ fn a_picture_appears_centred_with_its_sides_in_ratio() {
     let theme = Theme::dark();
     terminal.draw(|frame| pane.draw(frame, frame.area(), Some(&fox), None, noon(), true, &theme)).unwrap();
     let text = text_of(terminal.backend());
-    assert!(text.starts_with("╭ Picture ── 64×64 png · 1.4 MB · neon"), "{text}");
+    assert!(text.starts_with("╭ Image ── 64×64 png · 1.4 MB · neon"), "{text}");
     let buffer = terminal.backend().buffer();
     let coloured = |x: u16| (1..11).filter(|y| buffer[(x, *y)].bg != ratatui::style::Color::Reset).count();
     let columns: Vec<u16> = (0..42).filter(|x| coloured(*x) == 10).collect();
@@ -133,7 +133,7 @@ fn after_a_burst_of_selections_the_last_one_is_shown() {
 }
 
 #[test]
-fn another_size_is_made_from_the_decoded_picture() {
+fn another_size_is_made_from_the_decoded_image() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let fox = done("fox", 64, 64);
     pane.wanted(Some(&fox));
@@ -151,7 +151,7 @@ fn another_size_is_made_from_the_decoded_picture() {
 }
 
 #[test]
-fn a_picture_that_is_here_stays_whatever_is_sent_later() {
+fn an_image_that_is_here_stays_whatever_is_sent_later() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let fox = done("fox", 64, 64);
     pane.wanted(Some(&fox));
@@ -161,7 +161,7 @@ fn a_picture_that_is_here_stays_whatever_is_sent_later() {
     assert!(pane.on_message(messages.blocking_recv().unwrap()));
     pane.on_bytes(&fox.id, 1, Err("could not be saved".to_owned()));
     let text = shown(&mut pane, Some(&fox), 40, 10);
-    assert!(!text.contains("No picture") && !text.contains("Loading"), "{text}");
+    assert!(!text.contains("No image") && !text.contains("Loading"), "{text}");
 }
 
 #[test]
@@ -169,11 +169,11 @@ fn a_broken_file_is_one_line() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let fox = done("fox", 64, 64);
     pane.wanted(Some(&fox));
-    pane.on_bytes(&fox.id, 1, Ok(Bytes::from_static(b"<html>not a picture</html>")));
+    pane.on_bytes(&fox.id, 1, Ok(Bytes::from_static(b"<html>not an image</html>")));
     shown(&mut pane, Some(&fox), 60, 8);
     assert!(pane.on_message(messages.blocking_recv().unwrap()));
     let text = shown(&mut pane, Some(&fox), 60, 8);
-    assert!(text.contains("No picture to show"), "{text}");
+    assert!(text.contains("No image to show"), "{text}");
     assert_eq!(pane.wanted(Some(&fox)), None, "asking again would not help");
 }
 
@@ -183,9 +183,9 @@ fn switched_off_it_names_the_address_and_asks_for_nothing() {
     let fox = done("fox", 1024, 768);
     assert_eq!(pane.wanted(Some(&fox)), None);
     insta::assert_snapshot!(shown(&mut pane, Some(&fox), 64, 7), @r#"
-    ╭ Picture ── 1024×768 png · 1.4 MB · neon fox crossing a wet … ╮
+    ╭ Image ── 1024×768 png · 1.4 MB · neon fox crossing a wet … ╮
     │                                                              │
-    │    The picture is stored; pictures are switched off here.    │
+    │    The image is stored; images are switched off here.    │
     │      https://images.example.org/generated-art/fox-1.png      │
     │               o opens it, y copies its address               │
     │                                                              │
@@ -197,18 +197,18 @@ fn switched_off_it_names_the_address_and_asks_for_nothing() {
 fn no_job_and_a_queued_one() {
     let (mut pane, _messages) = pane(ImagesMode::Auto);
     insta::assert_snapshot!(shown(&mut pane, None, 40, 6), @r#"
-    ╭ Picture ─────────────────────────────╮
+    ╭ Image ─────────────────────────────╮
     │                                      │
     │          No job is selected.         │
-    │        n makes a new picture.        │
+    │        n makes a new image.        │
     │                                      │
     ╰──────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(&mut pane, Some(&job("fox", "x")), 44, 6), @r#"
-    ╭ Picture ── queued ───────────────────────╮
+    ╭ Image ── queued ───────────────────────╮
     │                                          │
     │                 ◌ queued                 │
-    │  The picture shows here when it is made. │
+    │  The image shows here when it is made. │
     │                                          │
     ╰──────────────────────────────────────────╯
     "#);
@@ -216,7 +216,7 @@ fn no_job_and_a_queued_one() {
     let over = Hold::Budget { period: "day".into(), over: Some("0.02".parse().unwrap()) };
     held.set_hold(Some(over), Some(noon() + Duration::hours(3)), noon()).unwrap();
     insta::assert_snapshot!(shown(&mut pane, Some(&held), 44, 6), @r#"
-    ╭ Picture ── queued ───────────────────────╮
+    ╭ Image ── queued ───────────────────────╮
     │                  ‖ held                  │
     │       budget of the day, $0.02 over      │
     │              next try in 3h              │
@@ -236,13 +236,13 @@ fn while_it_is_made() {
         fraction: Some(0.6),
         status: "Pending".into(),
     };
-    let draw = |pane: &mut PicturePane, progress: Option<&Progress>| {
+    let draw = |pane: &mut ImagePane, progress: Option<&Progress>| {
         screen(44, 8, |frame| {
             pane.draw(frame, frame.area(), Some(&job), progress, noon(), true, &Theme::dark());
         })
     };
     insta::assert_snapshot!(draw(&mut pane, Some(&progress)), @r#"
-    ╭ Picture ── generating ───────────────────╮
+    ╭ Image ── generating ───────────────────╮
     │                                          │
     │               ▶ generating               │
     │    ━━━━━━━━━━━━━━━━━━────────────  60%   │
@@ -252,7 +252,7 @@ fn while_it_is_made() {
     ╰──────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(draw(&mut pane, None), @r#"
-    ╭ Picture ── generating ───────────────────╮
+    ╭ Image ── generating ───────────────────╮
     │                                          │
     │                                          │
     │               ▶ generating               │
@@ -262,29 +262,29 @@ fn while_it_is_made() {
     ╰──────────────────────────────────────────╯
     "#);
     let unknown = Progress { fraction: Some(f32::NAN), step: StepName::Store, status: String::new(), ..progress };
-    assert!(draw(&mut pane, Some(&unknown)).contains("storing the picture"));
+    assert!(draw(&mut pane, Some(&unknown)).contains("storing the image"));
 }
 
 #[test]
 fn a_failure_says_why_and_which_key_helps() {
     let (mut pane, _messages) = pane(ImagesMode::Auto);
     let moderated =
-        failed(FailureCode::ContentModerated, "the picture was withheld: Content Moderated", BillingStatus::Unknown);
+        failed(FailureCode::ContentModerated, "the image was withheld: Content Moderated", BillingStatus::Unknown);
     insta::assert_snapshot!(shown(&mut pane, Some(&moderated), 50, 8), @r#"
-    ╭ Picture ── failed ─────────────────────────────╮
+    ╭ Image ── failed ─────────────────────────────╮
     │                    ✗ failed                    │
-    │   the picture was withheld: Content Moderated  │
+    │   the image was withheld: Content Moderated  │
     │             It may be on the bill.             │
     │  C makes a copy to edit: the same again would  │
     │                   fail again.                  │
     │                                                │
     ╰────────────────────────────────────────────────╯
     "#);
-    let timed_out = failed(FailureCode::TimedOut, "no picture within 10 minutes", BillingStatus::Yes);
+    let timed_out = failed(FailureCode::TimedOut, "no image within 10 minutes", BillingStatus::Yes);
     insta::assert_snapshot!(shown(&mut pane, Some(&timed_out), 50, 8), @r#"
-    ╭ Picture ── failed ─────────────────────────────╮
+    ╭ Image ── failed ─────────────────────────────╮
     │                    ✗ failed                    │
-    │          no picture within 10 minutes          │
+    │          no image within 10 minutes          │
     │               It is on the bill.               │
     │r asks its ticket again: free, unless the ticket│
     │                    is gone.                    │
@@ -294,7 +294,7 @@ fn a_failure_says_why_and_which_key_helps() {
 }
 
 #[test]
-fn the_picture_of_an_earlier_attempt_stays_and_says_so() {
+fn the_image_of_an_earlier_attempt_stays_and_says_so() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let mut fox = done("fox", 64, 64);
     fox.respecify(fox.spec.clone(), noon()).unwrap();
@@ -304,7 +304,7 @@ fn the_picture_of_an_earlier_attempt_stays_and_says_so() {
     shown(&mut pane, Some(&fox), 60, 10);
     assert!(pane.on_message(messages.blocking_recv().unwrap()));
     let text = shown(&mut pane, Some(&fox), 60, 10);
-    assert!(text.contains("queued: this is the picture of attempt 1"), "{text}");
+    assert!(text.contains("queued: this is the image of attempt 1"), "{text}");
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn no_size_is_too_small() {
 fn ascii_means_ascii_but_for_the_pixels() {
     let theme = Theme { ascii: true, ..Theme::dark() };
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
-    let moderated = failed(FailureCode::TimedOut, "no picture", BillingStatus::Yes);
+    let moderated = failed(FailureCode::TimedOut, "no image", BillingStatus::Yes);
     for job in [None, Some(&generating()), Some(&moderated)] {
         let text = screen(60, 9, |frame| pane.draw(frame, frame.area(), job, None, noon(), true, &theme));
         assert!(text.is_ascii(), "{text}");
@@ -336,7 +336,7 @@ fn ascii_means_ascii_but_for_the_pixels() {
     let fox = done("fox", 64, 64);
     pane.wanted(Some(&fox));
     pane.on_bytes(&fox.id, 1, Ok(bytes(63, 64)));
-    let draw = |pane: &mut PicturePane| {
+    let draw = |pane: &mut ImagePane| {
         screen(60, 9, |frame| pane.draw(frame, frame.area(), Some(&fox), None, noon(), true, &theme))
     };
     assert!(draw(&mut pane).is_ascii());

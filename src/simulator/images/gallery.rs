@@ -1,4 +1,4 @@
-//! Owns who draws: as many threads as there are processors, and the newest pictures are kept for whoever asks again.
+//! Owns who draws: as many threads as there are processors, and the newest images are kept for whoever asks again.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use super::{PictureError, Subject, picture};
+use super::{ImageError, Subject, image};
 
-/// Pictures that are kept.
+/// Images that are kept.
 const KEPT: usize = 16;
 
-/// Draws pictures off the runtime's threads.
+/// Draws images off the runtime's threads.
 #[derive(Debug)]
 pub(in crate::simulator) struct Gallery {
     newest: Mutex<VecDeque<(Subject, Bytes)>>,
@@ -25,15 +25,14 @@ impl Gallery {
         Self { newest: Mutex::default(), easels: Semaphore::new(processors) }
     }
 
-    /// The picture's file; the same bytes whenever it is asked for.
-    pub async fn picture(&self, subject: &Subject) -> Result<Bytes, PictureError> {
+    /// The image's file; the same bytes whenever it is asked for.
+    pub async fn image(&self, subject: &Subject) -> Result<Bytes, ImageError> {
         if let Some(kept) = self.kept(subject) {
             return Ok(kept);
         }
-        let _easel = self.easels.acquire().await.map_err(|_| PictureError::Ending)?;
+        let _easel = self.easels.acquire().await.map_err(|_| ImageError::Ending)?;
         let ordered = subject.clone();
-        let bytes =
-            tokio::task::spawn_blocking(move || picture(&ordered)).await.map_err(|_| PictureError::Ending)??;
+        let bytes = tokio::task::spawn_blocking(move || image(&ordered)).await.map_err(|_| ImageError::Ending)??;
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         newest.push_front((subject.clone(), bytes.clone()));
         newest.truncate(KEPT);

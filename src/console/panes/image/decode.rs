@@ -1,4 +1,4 @@
-//! Owns the way from a picture's file to what the terminal takes, within limits. Must not trust the file: it may be made to
+//! Owns the way from an image's file to what the terminal takes, within limits. Must not trust the file: it may be made to
 //! exhaust the memory. Slow: only the decoding thread calls this.
 
 use std::io::Cursor;
@@ -67,7 +67,7 @@ pub fn encode(image: &DynamicImage, picker: &Picker, room: Size) -> Result<Proto
     picker.new_protocol(fitted, room, Resize::Fit(Some(FilterType::Triangle))).map_err(line)
 }
 
-/// The cells that a picture of so many pixels fills within `room`, the ratio of its sides kept to half a cell.
+/// The cells that an image of so many pixels fills within `room`, the ratio of its sides kept to half a cell.
 fn fit((width, height): (u32, u32), font: FontSize, room: Size) -> Size {
     let (width, height) = (f64::from(width.max(1)), f64::from(height.max(1)));
     let (cell_width, cell_height) = (f64::from(font.width.max(1)), f64::from(font.height.max(1)));
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_no_picture_is_one_line() {
+    fn an_image_that_is_no_image_is_one_line() {
         for file in [&b""[..], b"<html>", &png(20, 20)[..60], b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"] {
             let line = decode(file).unwrap_err();
             assert!(!line.is_empty() && !line.contains('\n'), "{line}");

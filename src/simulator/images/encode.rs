@@ -1,4 +1,4 @@
-//! Owns the files that simulated pictures are delivered as: PNG, JPEG and WebP. Must not draw.
+//! Owns the files that simulated images are delivered as: PNG, JPEG and WebP. Must not draw.
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
@@ -8,7 +8,7 @@ use tiny_skia::Pixmap;
 
 use crate::jobs::ImageFormat;
 
-/// The picture as a file. The alpha channel, which is opaque everywhere, is left out.
+/// The image as a file. The alpha channel, which is opaque everywhere, is left out.
 pub(super) fn encode(pixmap: &Pixmap, format: ImageFormat) -> ImageResult<Vec<u8>> {
     let (width, height) = (pixmap.width(), pixmap.height());
     let pixels = opaque(pixmap.data());

@@ -1,4 +1,4 @@
-//! Owns the decoding thread: it takes the newest request only, so that a burst of selections decodes one picture, not fifty.
+//! Owns the decoding thread: it takes the newest request only, so that a burst of selections decodes one image, not fifty.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -11,56 +11,52 @@ use ratatui_image::picker::Picker;
 use ratatui_image::protocol::Protocol;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::cache::PictureKey;
+use super::cache::ImageKey;
 use super::decode;
 
-/// What a picture is made from.
+/// What an image is made from.
 #[derive(Debug)]
 pub enum Source {
     /// Its file.
     File(Bytes),
-    /// The decoded picture: only the size changed.
+    /// The decoded image: only the size changed.
     Image(Arc<DynamicImage>),
 }
 
-/// A picture for a room of cells.
+/// An image for a room of cells.
 #[derive(Debug)]
 pub struct Request {
     /// Which.
-    pub key: PictureKey,
+    pub key: ImageKey,
     /// At most this large.
     pub room: Size,
     /// From what.
     pub source: Source,
 }
 
-/// Opaque result of the decoding thread; to be handed to `PicturePane::on_message`.
-pub struct PictureMessage {
-    pub(super) key: PictureKey,
+/// Opaque result of the decoding thread; to be handed to `ImagePane::on_message`.
+pub struct ImageMessage {
+    pub(super) key: ImageKey,
     pub(super) room: Size,
     pub(super) image: Option<Arc<DynamicImage>>,
     pub(super) drawn: Result<Protocol, String>,
 }
 
-impl std::fmt::Debug for PictureMessage {
+impl std::fmt::Debug for ImageMessage {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("PictureMessage")
-            .field("key", &self.key)
-            .field("room", &self.room)
-            .finish_non_exhaustive()
+        formatter.debug_struct("ImageMessage").field("key", &self.key).field("room", &self.room).finish_non_exhaustive()
     }
 }
 
 /// Starts the thread. It ends when the sender of requests or the receiver of messages is gone. `None` where the system gives
 /// no thread.
-pub fn start(picker: Picker, messages: UnboundedSender<PictureMessage>) -> Option<Sender<Request>> {
+pub fn start(picker: Picker, messages: UnboundedSender<ImageMessage>) -> Option<Sender<Request>> {
     let (sender, receiver) = channel();
-    let spawned = thread::Builder::new().name("pictures".to_owned()).spawn(move || run(&picker, &receiver, &messages));
+    let spawned = thread::Builder::new().name("images".to_owned()).spawn(move || run(&picker, &receiver, &messages));
     spawned.is_ok().then_some(sender)
 }
 
-fn run(picker: &Picker, requests: &Receiver<Request>, messages: &UnboundedSender<PictureMessage>) {
+fn run(picker: &Picker, requests: &Receiver<Request>, messages: &UnboundedSender<ImageMessage>) {
     while let Ok(first) = requests.recv() {
         let newest = requests.try_iter().last().unwrap_or(first);
         if messages.send(answer(picker, newest)).is_err() {
@@ -69,7 +65,7 @@ fn run(picker: &Picker, requests: &Receiver<Request>, messages: &UnboundedSender
     }
 }
 
-fn answer(picker: &Picker, request: Request) -> PictureMessage {
+fn answer(picker: &Picker, request: Request) -> ImageMessage {
     let Request { key, room, source } = request;
     let decoded = match source {
         Source::Image(image) => Ok(image),
@@ -78,9 +74,9 @@ fn answer(picker: &Picker, request: Request) -> PictureMessage {
     match decoded {
         Ok(image) => {
             let drawn = decode::encode(&image, picker, room);
-            PictureMessage { key, room, image: Some(image), drawn }
+            ImageMessage { key, room, image: Some(image), drawn }
         }
-        Err(line) => PictureMessage { key, room, image: None, drawn: Err(line) },
+        Err(line) => ImageMessage { key, room, image: None, drawn: Err(line) },
     }
 }
 

@@ -1,4 +1,4 @@
-//! The picture pane: the selected job's picture, or what there is to say instead. Must not decode on the loop: a thread does.
+//! The image pane: the selected job's image, or what there is to say instead. Must not decode on the loop: a thread does.
 
 mod cache;
 mod decode;
@@ -27,14 +27,14 @@ use crate::jobs::{Job, JobId, Outcome, StoredImage};
 use crate::text;
 use crate::text::format;
 
-use cache::{Held, PictureCache, PictureKey};
-pub use worker::PictureMessage;
+use cache::{Held, ImageCache, ImageKey};
+pub use worker::ImageMessage;
 use worker::{Request, Source};
 
-/// Pictures are kept up to this many bytes, as files or decoded.
+/// Images are kept up to this many bytes, as files or decoded.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
-/// How pictures are shown.
+/// How images are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ImagesMode {
     /// As well as the terminal can.
@@ -46,30 +46,30 @@ pub enum ImagesMode {
     Off,
 }
 
-/// A picture as the terminal takes it.
+/// An image as the terminal takes it.
 struct Ready {
-    key: PictureKey,
+    key: ImageKey,
     room: Size,
     protocol: Protocol,
 }
 
-/// The picture pane and its own state.
-pub struct PicturePane {
+/// The image pane and its own state.
+pub struct ImagePane {
     mode: ImagesMode,
     requests: Option<Sender<Request>>,
-    cache: PictureCache,
+    cache: ImageCache,
     /// Asked from the engine, not yet answered.
-    loading: HashSet<PictureKey>,
-    /// The selected job's picture.
-    selected: Option<PictureKey>,
+    loading: HashSet<ImageKey>,
+    /// The selected job's image.
+    selected: Option<ImageKey>,
     /// The last request to the thread.
-    requested: Option<(PictureKey, Size)>,
+    requested: Option<(ImageKey, Size)>,
     ready: Option<Ready>,
 }
 
-impl PicturePane {
+impl ImagePane {
     /// The pane, and what its decoding thread says. `picker` knows what the terminal can; `mode` may allow less.
-    pub fn new(mut picker: Picker, mode: ImagesMode) -> (Self, mpsc::UnboundedReceiver<PictureMessage>) {
+    pub fn new(mut picker: Picker, mode: ImagesMode) -> (Self, mpsc::UnboundedReceiver<ImageMessage>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         if mode == ImagesMode::HalfBlocks {
             picker.set_protocol_type(ProtocolType::Halfblocks);
@@ -78,7 +78,7 @@ impl PicturePane {
         let pane = Self {
             mode,
             requests,
-            cache: PictureCache::new(CACHE_BYTES),
+            cache: ImageCache::new(CACHE_BYTES),
             loading: HashSet::new(),
             selected: None,
             requested: None,
@@ -87,9 +87,9 @@ impl PicturePane {
         (pane, receiver)
     }
 
-    /// The order for the selected job's picture: once for each job and attempt, while it is neither here nor under way.
+    /// The order for the selected job's image: once for each job and attempt, while it is neither here nor under way.
     pub fn wanted(&mut self, job: Option<&Job>) -> Option<Command> {
-        let key = job.and_then(|job| picture_of(job).map(|(attempt, _)| (job.id.clone(), attempt)));
+        let key = job.and_then(|job| image_of(job).map(|(attempt, _)| (job.id.clone(), attempt)));
         if key != self.selected {
             if let Some(left) = self.selected.take()
                 && matches!(self.cache.get(&left), Some(Held::NotLoaded(_)))
@@ -102,14 +102,14 @@ impl PicturePane {
         if self.cache.contains(&key) || !self.loading.insert(key.clone()) {
             return None;
         }
-        Some(Command::LoadPicture(key.0))
+        Some(Command::LoadImage(key.0))
     }
 
-    /// Takes a picture's bytes, or one line why there are none.
+    /// Takes an image's bytes, or one line why there are none.
     pub fn on_bytes(&mut self, id: &JobId, attempt: u32, bytes: Result<Bytes, String>) {
         let key = (id.clone(), attempt);
-        let answered: Vec<PictureKey> = self.loading.extract_if(|(asked, _)| asked == id).collect();
-        // A picture may also be sent because it is to be saved: what is here already is not put aside for that.
+        let answered: Vec<ImageKey> = self.loading.extract_if(|(asked, _)| asked == id).collect();
+        // An image may also be sent because it is to be saved: what is here already is not put aside for that.
         match (bytes, self.cache.get(&key)) {
             (_, Some(Held::Image(_))) | (Err(_), Some(Held::File(_))) => {}
             (Ok(bytes), _) => self.cache.put(key.clone(), Held::File(bytes)),
@@ -127,8 +127,8 @@ impl PicturePane {
     }
 
     /// Takes what the decoding thread did; true where the screen changes.
-    pub fn on_message(&mut self, message: PictureMessage) -> bool {
-        let PictureMessage { key, room, image, drawn } = message;
+    pub fn on_message(&mut self, message: ImageMessage) -> bool {
+        let ImageMessage { key, room, image, drawn } = message;
         if let Some(image) = image {
             self.cache.put(key.clone(), Held::Image(image));
         }
@@ -162,8 +162,8 @@ impl PicturePane {
         focused: bool,
         theme: &Theme,
     ) {
-        let picture = job.and_then(picture_of);
-        let facts = match (job, picture) {
+        let image = job.and_then(image_of);
+        let facts = match (job, image) {
             // Where nothing else tells which job this is, its words do.
             (Some(job), Some((_, image))) if area.width == frame.area().width => {
                 format!("{} · {}", facts(image), text::sanitize_line(&job.spec.prompt, 200))
@@ -172,35 +172,35 @@ impl PicturePane {
             (Some(job), None) => job.stage_name().to_string(),
             (None, None) => String::new(),
         };
-        let block = screen::pane("Picture", &facts, area.width, focused, theme);
+        let block = screen::pane("Image", &facts, area.width, focused, theme);
         let mut inner = block.inner(area);
         frame.render_widget(block, area);
-        // Only the border and the words: the cells of the picture itself are its pixels.
+        // Only the border and the words: the cells of the image itself are its pixels.
         screen::fold_to_ascii(frame, area, theme);
         let width = usize::from(inner.width);
-        match (job, picture) {
+        match (job, image) {
             (None, _) => {
-                let lines = ["No job is selected.", "n makes a new picture."];
+                let lines = ["No job is selected.", "n makes a new image."];
                 say(frame, inner, lines.iter().map(|line| Line::styled(*line, theme.dim)).collect(), theme);
             }
             (Some(job), None) => say(frame, inner, words::of_job(job, progress, now, width, theme), theme),
             (Some(job), Some((attempt, image))) => {
-                if let Some(line) = words::over_picture(job, attempt, theme) {
+                if let Some(line) = words::over_image(job, attempt, theme) {
                     let row = Rect { height: inner.height.min(1), ..inner };
                     frame.render_widget(line, row);
                     screen::fold_to_ascii(frame, row, theme);
                     inner.y += inner.height.min(1);
                     inner.height -= inner.height.min(1);
                 }
-                self.picture(&(job.id.clone(), attempt), image, frame, inner, theme);
+                self.image(&(job.id.clone(), attempt), image, frame, inner, theme);
             }
         }
     }
 
-    fn picture(&mut self, key: &PictureKey, image: &StoredImage, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+    fn image(&mut self, key: &ImageKey, image: &StoredImage, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
         let width = usize::from(area.width);
         if self.mode == ImagesMode::Off {
-            let mut lines = vec![Line::styled("The picture is stored; pictures are switched off here.", theme.dim)];
+            let mut lines = vec![Line::styled("The image is stored; images are switched off here.", theme.dim)];
             let url = text::sanitize_line(&image.url, 500);
             lines.extend(wrap(&url, width).into_iter().map(|line| Line::styled(line, theme.text)));
             lines.push(Line::styled("o opens it, y copies its address", theme.accent));
@@ -211,7 +211,7 @@ impl PicturePane {
             return;
         }
         if let Some(line) = self.request(key, room) {
-            let lines = wrap(&format!("No picture to show: {line}"), width);
+            let lines = wrap(&format!("No image to show: {line}"), width);
             let mut lines: Vec<Line<'_>> = lines.into_iter().map(|line| Line::styled(line, theme.bad)).collect();
             lines.push(Line::styled("o opens it in another program", theme.accent));
             return say(frame, area, lines, theme);
@@ -228,12 +228,12 @@ impl PicturePane {
                 frame.render_widget(Image::new(&ready.protocol), centred);
                 plain::redraw(frame.buffer_mut(), centred, theme);
             }
-            _ => say(frame, area, vec![Line::styled("Loading the picture…", theme.dim)], theme),
+            _ => say(frame, area, vec![Line::styled("Loading the image…", theme.dim)], theme),
         }
     }
 
-    /// Asks the thread for the picture in this size, where it is neither there nor asked for; one line where there will be none.
-    fn request(&mut self, key: &PictureKey, room: Size) -> Option<String> {
+    /// Asks the thread for the image in this size, where it is neither there nor asked for; one line where there will be none.
+    fn request(&mut self, key: &ImageKey, room: Size) -> Option<String> {
         let source = match self.cache.get(key)? {
             Held::NotLoaded(line) | Held::NotDecoded(line) => return Some(line.clone()),
             Held::File(bytes) => Source::File(bytes.clone()),
@@ -249,7 +249,7 @@ impl PicturePane {
         if matches!(sent, Some(Ok(()))) {
             return None;
         }
-        let line = "the thread that decodes pictures has ended".to_owned();
+        let line = "the thread that decodes images has ended".to_owned();
         self.cache.put(key.clone(), Held::NotDecoded(line.clone()));
         Some(line)
     }
@@ -259,8 +259,8 @@ fn fits(size: Size, room: Size) -> bool {
     size.width <= room.width && size.height <= room.height
 }
 
-/// The newest stored picture and the attempt that made it.
-fn picture_of(job: &Job) -> Option<(u32, &StoredImage)> {
+/// The newest stored image and the attempt that made it.
+fn image_of(job: &Job) -> Option<(u32, &StoredImage)> {
     job.attempts.iter().rev().find_map(|attempt| match &attempt.outcome {
         Some(Outcome::Done { image }) => Some((attempt.number, image)),
         _ => None,

@@ -1,9 +1,9 @@
-//! Pictures and the links to them.
+//! Images and the links to them.
 
 use super::*;
 
 #[tokio::test]
-async fn pictures_are_what_was_asked_for_in_every_format() {
+async fn images_are_what_was_asked_for_in_every_format() {
     let (running, api) = Api::of(instant()).await;
     for (format, content_type, expected) in [
         ("png", "image/png", image::ImageFormat::Png),
@@ -22,15 +22,15 @@ async fn pictures_are_what_was_asked_for_in_every_format() {
             assert_eq!(reply.headers().get("access-control-allow-origin"), None);
             files.push(reply.bytes().await.unwrap());
         }
-        assert_eq!(files[0], files[1], "the same order is the same picture");
+        assert_eq!(files[0], files[1], "the same order is the same image");
         assert_eq!(image::guess_format(&files[0]).unwrap(), expected);
-        let picture = image::load_from_memory(&files[0]).unwrap();
-        assert_eq!((picture.width(), picture.height()), (96, 64));
+        let image = image::load_from_memory(&files[0]).unwrap();
+        assert_eq!((image.width(), image.height()), (96, 64));
     }
 }
 
 #[tokio::test]
-async fn without_a_seed_every_picture_is_another() {
+async fn without_a_seed_every_image_is_another() {
     let (_running, api) = Api::of(instant()).await;
     let mut files = BTreeSet::new();
     for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! Pictures of half blocks where the terminal has no colours or nothing but ASCII. Must not touch what other protocols sent.
+//! Images of half blocks where the terminal has no colours or nothing but ASCII. Must not touch what other protocols sent.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -9,7 +9,7 @@ use crate::console::theme::Theme;
 /// From dark to light, on a dark screen.
 const SHADES: &[u8] = b" .:-=+*#%@";
 
-/// Redraws a picture of half blocks: without colours as shades, in ASCII as coloured spaces. One cell is one pixel then.
+/// Redraws an image of half blocks: without colours as shades, in ASCII as coloured spaces. One cell is one pixel then.
 pub fn redraw(buffer: &mut Buffer, area: Rect, theme: &Theme) {
     let without_colours = theme.is_without_colours();
     if !without_colours && !theme.ascii {
@@ -37,7 +37,7 @@ pub fn redraw(buffer: &mut Buffer, area: Rect, theme: &Theme) {
 mod tests {
     use super::*;
 
-    fn picture() -> Buffer {
+    fn image() -> Buffer {
         let mut buffer = Buffer::with_lines(["▀▄x"]);
         for (column, (upper, lower)) in [
             (0, (Color::Rgb(0, 0, 0), Color::Rgb(0, 0, 0))),
@@ -49,15 +49,15 @@ mod tests {
     }
 
     #[test]
-    fn without_colours_a_picture_is_shades() {
-        let mut buffer = picture();
+    fn without_colours_an_image_is_shades() {
+        let mut buffer = image();
         redraw(&mut buffer, Rect::new(0, 0, 3, 1), &Theme::mono());
         assert_eq!(buffer, Buffer::with_lines([" @x"]));
     }
 
     #[test]
-    fn in_ascii_a_picture_is_coloured_spaces() {
-        let mut buffer = picture();
+    fn in_ascii_an_image_is_coloured_spaces() {
+        let mut buffer = image();
         redraw(&mut buffer, Rect::new(0, 0, 3, 1), &Theme::dark().with_ascii(true));
         let shown: Vec<(&str, Color)> = buffer.content().iter().map(|cell| (cell.symbol(), cell.bg)).collect();
         assert_eq!(shown, [(" ", Color::Rgb(0, 0, 0)), (" ", Color::Rgb(255, 255, 255)), ("x", Color::Reset)]);
@@ -65,8 +65,8 @@ mod tests {
 
     #[test]
     fn elsewhere_nothing_changes() {
-        let mut buffer = picture();
+        let mut buffer = image();
         redraw(&mut buffer, Rect::new(0, 0, 3, 1), &Theme::dark());
-        assert_eq!(buffer, picture());
+        assert_eq!(buffer, image());
     }
 }

@@ -1,4 +1,4 @@
-//! Owns the pictures that were seen lately, within a bound of bytes. Must not decode them.
+//! Owns the images that were seen lately, within a bound of bytes. Must not decode them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use image::DynamicImage;
 
 use crate::jobs::JobId;
 
-/// Which picture: the job and the attempt that made it.
-pub type PictureKey = (JobId, u32);
+/// Which image: the job and the attempt that made it.
+pub type ImageKey = (JobId, u32);
 
-/// What is known of a picture.
+/// What is known of an image.
 #[derive(Debug, Clone)]
 pub enum Held {
-    /// The file, not decoded yet: most pictures that are scrolled past never are.
+    /// The file, not decoded yet: most images that are scrolled past never are.
     File(Bytes),
     /// Decoded.
     Image(Arc<DynamicImage>),
@@ -35,34 +35,34 @@ impl Held {
     }
 }
 
-/// Pictures, the latest seen first. Holds at most its bound, but always the latest one.
+/// Images, the latest seen first. Holds at most its bound, but always the latest one.
 #[derive(Debug)]
-pub struct PictureCache {
+pub struct ImageCache {
     bound: usize,
-    held: VecDeque<(PictureKey, Held)>,
+    held: VecDeque<(ImageKey, Held)>,
 }
 
-impl PictureCache {
+impl ImageCache {
     /// An empty one that holds at most so many bytes.
     pub fn new(bound: usize) -> Self {
         Self { bound, held: VecDeque::new() }
     }
 
     /// Whether it is there, without calling it seen.
-    pub fn contains(&self, key: &PictureKey) -> bool {
+    pub fn contains(&self, key: &ImageKey) -> bool {
         self.held.iter().any(|(held, _)| held == key)
     }
 
-    /// The picture, which is now the latest seen.
-    pub fn get(&mut self, key: &PictureKey) -> Option<&Held> {
+    /// The image, which is now the latest seen.
+    pub fn get(&mut self, key: &ImageKey) -> Option<&Held> {
         let place = self.held.iter().position(|(held, _)| held == key)?;
         let found = self.held.remove(place)?;
         self.held.push_front(found);
         self.held.front().map(|(_, held)| held)
     }
 
-    /// Takes or replaces a picture; the longest not seen go.
-    pub fn put(&mut self, key: PictureKey, held: Held) {
+    /// Takes or replaces an image; the longest not seen go.
+    pub fn put(&mut self, key: ImageKey, held: Held) {
         self.remove(&key);
         self.held.push_front((key, held));
         let mut weight: usize = self.held.iter().map(|(_, held)| held.weight()).sum();
@@ -72,8 +72,8 @@ impl PictureCache {
         }
     }
 
-    /// Forgets a picture.
-    pub fn remove(&mut self, key: &PictureKey) {
+    /// Forgets an image.
+    pub fn remove(&mut self, key: &ImageKey) {
         self.held.retain(|(held, _)| held != key);
     }
 }
@@ -82,13 +82,13 @@ impl PictureCache {
 mod tests {
     use super::*;
 
-    fn key(number: u32) -> PictureKey {
+    fn key(number: u32) -> ImageKey {
         (JobId::new("job").unwrap(), number)
     }
 
     #[test]
     fn the_longest_not_seen_goes_first() {
-        let mut cache = PictureCache::new(25);
+        let mut cache = ImageCache::new(25);
         for number in 0..2 {
             cache.put(key(number), Held::File(Bytes::from(vec![0; 10])));
         }
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn one_that_is_too_large_is_held_alone() {
-        let mut cache = PictureCache::new(5);
+        let mut cache = ImageCache::new(5);
         cache.put(key(0), Held::File(Bytes::from_static(b"abc")));
         cache.put(key(1), Held::File(Bytes::from_static(b"abcdefgh")));
         assert!(!cache.contains(&key(0)));

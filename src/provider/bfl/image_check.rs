@@ -1,4 +1,4 @@
-//! Owns whether bytes are a whole picture. Pure and slow: belongs on a blocking thread. Must not trust a header's dimensions.
+//! Owns whether bytes are a whole image. Pure and slow: belongs on a blocking thread. Must not trust a header's dimensions.
 
 use std::io::Cursor;
 
@@ -6,13 +6,13 @@ use image::{ImageFormat as Codec, ImageReader, Limits};
 
 use crate::jobs::ImageFormat;
 
-/// Longest side in pixels that is decoded; the API's largest picture has 4096 or so.
+/// Longest side in pixels that is decoded; the API's largest image has 4096 or so.
 const MAX_SIDE: u32 = 16_384;
 
-/// Most memory that one picture may take while it is decoded, in bytes.
+/// Most memory that one image may take while it is decoded, in bytes.
 const MAX_MEMORY: u64 = 512 * 1024 * 1024;
 
-/// Format and size of a picture.
+/// Format and size of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Facts {
     /// By its bytes, not by its name or header.
@@ -40,8 +40,8 @@ pub(super) fn whole(bytes: &[u8], announced: Option<&str>) -> Result<Facts, Stri
     if ends.is_none() {
         return Err(format!("the {} breaks off", facts.format.as_str()));
     }
-    let picture = reader(bytes, facts.format).decode().map_err(|error| broken(&error))?;
-    if (picture.width(), picture.height()) != (facts.width, facts.height) {
+    let image = reader(bytes, facts.format).decode().map_err(|error| broken(&error))?;
+    if (image.width(), image.height()) != (facts.width, facts.height) {
         return Err("its size is not the announced one".to_owned());
     }
     Ok(facts)
@@ -81,7 +81,7 @@ fn broken(error: &image::ImageError) -> String {
     crate::text::sanitize_line(&format!("it cannot be decoded: {error}"), 160)
 }
 
-/// Walks a JPEG to its end marker. Decoders fill what is missing of a cut JPEG with grey and call it a picture.
+/// Walks a JPEG to its end marker. Decoders fill what is missing of a cut JPEG with grey and call it an image.
 fn jpeg_ends(bytes: &[u8]) -> Option<()> {
     let mut at = 2;
     loop {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_pictures_pass_in_every_format() {
+    fn whole_images_pass_in_every_format() {
         for (codec, format) in
             [(Codec::Jpeg, ImageFormat::Jpeg), (Codec::Png, ImageFormat::Png), (Codec::WebP, ImageFormat::Webp)]
         {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_cut_anywhere_is_not_whole() {
+    fn an_image_that_is_cut_anywhere_is_not_whole() {
         for codec in [Codec::Jpeg, Codec::Png, Codec::WebP] {
             let bytes = encoded(codec);
             for cut in (0..bytes.len()).step_by(11).chain([bytes.len() - 1, bytes.len() - 2]) {

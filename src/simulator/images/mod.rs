@@ -1,4 +1,4 @@
-//! Owns the simulated pictures: drawn from prompt and seed when they are delivered. Must not know tickets or HTTP.
+//! Owns the simulated images: drawn from prompt and seed when they are delivered. Must not know tickets or HTTP.
 
 mod encode;
 mod gallery;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use crate::jobs::ImageFormat;
 
-/// What a picture is drawn from.
+/// What an image is drawn from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Subject {
     /// The prompt.
@@ -26,25 +26,25 @@ pub(super) struct Subject {
     pub format: ImageFormat,
 }
 
-/// Why there is no picture.
+/// Why there is no image.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PictureError {
-    /// No picture has such a size.
-    #[error("a picture of {0} x {1} pixels cannot be drawn")]
+pub(super) enum ImageError {
+    /// No image has such a size.
+    #[error("an image of {0} x {1} pixels cannot be drawn")]
     Size(u32, u32),
     /// The encoder refused.
-    #[error("the picture could not be encoded: {0}")]
+    #[error("the image could not be encoded: {0}")]
     Encode(#[from] image::ImageError),
     /// The program is ending.
-    #[error("the picture was not drawn: the simulator is ending")]
+    #[error("the image was not drawn: the simulator is ending")]
     Ending,
 }
 
 /// The file of this subject: the same bytes for the same subject. Keeps a processor busy: for a megapixel
 /// as JPEG some 0.07 s, 0.5 s in an unoptimised build.
-fn picture(subject: &Subject) -> Result<bytes::Bytes, PictureError> {
+fn image(subject: &Subject) -> Result<bytes::Bytes, ImageError> {
     let drawn = scene::draw(&subject.prompt, subject.seed, subject.width, subject.height)
-        .ok_or(PictureError::Size(subject.width, subject.height))?;
+        .ok_or(ImageError::Size(subject.width, subject.height))?;
     Ok(encode::encode(&drawn, subject.format)?.into())
 }
 
@@ -57,13 +57,13 @@ mod tests {
     }
 
     #[test]
-    fn every_format_is_a_whole_picture_of_its_kind() {
+    fn every_format_is_a_whole_image_of_its_kind() {
         for (format, expected) in [
             (ImageFormat::Png, image::ImageFormat::Png),
             (ImageFormat::Jpeg, image::ImageFormat::Jpeg),
             (ImageFormat::Webp, image::ImageFormat::WebP),
         ] {
-            let bytes = picture(&subject("a fox in the snow", 7, 64, format)).unwrap();
+            let bytes = image(&subject("a fox in the snow", 7, 64, format)).unwrap();
             assert_eq!(image::guess_format(&bytes).unwrap(), expected);
             let decoded = image::load_from_memory(&bytes).unwrap();
             assert_eq!((decoded.width(), decoded.height()), (64, 64));
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn words_and_seeds_decide_and_nothing_else() {
-        let of = |prompt, seed| picture(&subject(prompt, seed, 64, ImageFormat::Png)).unwrap();
+        let of = |prompt, seed| image(&subject(prompt, seed, 64, ImageFormat::Png)).unwrap();
         assert_eq!(of("fox", 1), of("fox", 1));
         assert_ne!(of("fox", 1), of("fox", 2));
         assert_ne!(of("fox", 1), of("wolf", 1));
@@ -82,10 +82,10 @@ mod tests {
     fn odd_sizes_can_be_drawn_and_impossible_ones_are_an_error() {
         for (width, height) in [(1, 1), (1, 2000), (2048, 3)] {
             let odd = Subject { width, height, ..subject("line", 3, 1, ImageFormat::Png) };
-            let decoded = image::load_from_memory(&picture(&odd).unwrap()).unwrap();
+            let decoded = image::load_from_memory(&image(&odd).unwrap()).unwrap();
             assert_eq!((decoded.width(), decoded.height()), (width, height));
         }
         let none = Subject { height: 0, ..subject("none", 3, 64, ImageFormat::Png) };
-        assert!(matches!(picture(&none), Err(PictureError::Size(64, 0))));
+        assert!(matches!(image(&none), Err(ImageError::Size(64, 0))));
     }
 }
