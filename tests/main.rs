@@ -6,7 +6,6 @@ mod bucket_contract;
 #[cfg(feature = "gcs")]
 mod bucket_gcs;
 mod cli;
-mod client;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
 mod cloud;
 mod console;
@@ -22,13 +21,14 @@ mod foreign;
 mod hostile;
 mod metrics;
 mod portability;
+mod provider_bfl;
 mod pty;
 mod simulator;
-mod stages;
 mod store_contract;
 #[cfg(all(unix, feature = "firestore"))]
 mod store_firestore;
 mod support;
 #[cfg(all(unix, feature = "temporal"))]
 mod temporal;
+mod transitions;
 mod workflow;

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_month_ends_where_the_next_begins() {
+    fn budget_month_ends_at_next_month() {
         let budget = Budget { daily: Some(Usd::ZERO), monthly: Some(Usd::ZERO) };
         let now = "2026-12-31T23:59:59Z".parse().unwrap();
         let periods = budget.periods(now);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cap_itself_may_be_reached_but_not_passed() {
+    fn cap_may_be_reached_not_exceeded() {
         let cap: Usd = "1.00".parse().unwrap();
         let period = Budget { daily: Some(cap), monthly: None }.periods(DateTime::UNIX_EPOCH)[0];
         let (spent, four) = ("0.96".parse().unwrap(), "0.04".parse().unwrap());

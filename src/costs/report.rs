@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_money_stands_beside_the_total() {
+    fn report_keeps_uncertain_money_out_of_total() {
         let four: Usd = "0.04".parse().unwrap();
         let rows = [
             ("a".to_owned(), Basis::Settled, Some(four), 2),

@@ -60,7 +60,7 @@ impl Account {
 }
 
 #[tokio::test]
-async fn a_signed_url_opens_names_its_account_and_lifetime_and_is_rightly_signed() {
+async fn signed_url_is_valid() {
     let Some(options) = fresh_bucket().await else { return };
     let account = Account::new();
     let bucket = open(account.options(options, 3600)).await;
@@ -78,7 +78,7 @@ async fn a_signed_url_opens_names_its_account_and_lifetime_and_is_rightly_signed
 }
 
 #[tokio::test]
-async fn a_signed_object_is_not_made_public() {
+async fn signed_object_stays_private() {
     let fake = GcsFake::start().await;
     let account = Account::new();
     put(&open(account.options(fake.options(), 60)).await, "image").await.unwrap();
@@ -86,7 +86,7 @@ async fn a_signed_object_is_not_made_public() {
 }
 
 #[tokio::test]
-async fn without_an_account_nothing_is_signed() {
+async fn signing_requires_an_account() {
     let fake = GcsFake::start().await;
     let url = PublicUrl::Signed { lifetime: Duration::from_mins(1) };
     let line = refused(GcsBucket::open(GcsOptions { url, ..fake.options() }).await);
@@ -94,7 +94,7 @@ async fn without_an_account_nothing_is_signed() {
 }
 
 #[tokio::test]
-async fn googles_own_service_is_opened_without_reaching_it() {
+async fn opening_google_makes_no_request() {
     let account = Account::new();
     let fake = GcsFake::start().await;
     let options = account.options(GcsOptions { emulator: None, ..fake.options() }, 60);

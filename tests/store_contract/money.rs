@@ -42,7 +42,7 @@ async fn reserve(
     store.save(Save { job: Arc::new(job), budget: Some(budget) }).await
 }
 
-pub async fn charges_come_with_the_job(fixture: Fixture) {
+pub async fn charges_are_saved_with_the_job(fixture: Fixture) {
     create(&fixture.store, [submitting("a", 0, "worker", 60), generating("imported", 0, Some("7"))]).await;
     assert_eq!(costs(&fixture.other).await.total_usd, usd("0.07"), "a created job brings its charges along");
     let mut job = read(&fixture.store, "a").await;
@@ -52,7 +52,7 @@ pub async fn charges_come_with_the_job(fixture: Fixture) {
     assert_eq!((report.total_usd, report.count), (usd("0.115"), 2));
 }
 
-pub async fn no_save_books_twice(fixture: Fixture) {
+pub async fn repeated_save_charges_once(fixture: Fixture) {
     create(&fixture.store, [generating("a", 0, Some("4"))]).await;
     for _ in 0..5 {
         let mut job = read(&fixture.store, "a").await;
@@ -67,7 +67,7 @@ pub async fn no_save_books_twice(fixture: Fixture) {
     assert!(reserve(&fixture.store, "c", Some("0.01"), daily("0.10"), 2).await.is_err());
 }
 
-pub async fn settling_replaces_amount_and_basis(fixture: Fixture) {
+pub async fn settlement_replaces_amount_and_basis(fixture: Fixture) {
     create(&fixture.store, [generating("a", 0, None)]).await;
     let before = costs(&fixture.store).await;
     assert_eq!((before.unpriced_count, before.count), (1, 1));
@@ -79,7 +79,7 @@ pub async fn settling_replaces_amount_and_basis(fixture: Fixture) {
     assert_eq!(read(&fixture.store, "a").await.cost_basis(), Some(Basis::Settled));
 }
 
-pub async fn a_charge_that_is_withdrawn_is_gone(fixture: Fixture) {
+pub async fn removed_charge_leaves_the_ledger(fixture: Fixture) {
     create(&fixture.store, [generating("a", 0, Some("4")), queued("b", 0)]).await;
     let mut job = read(&fixture.store, "a").await;
     job.attempts[0].charge = None;
@@ -89,7 +89,7 @@ pub async fn a_charge_that_is_withdrawn_is_gone(fixture: Fixture) {
     assert!(reserve(&fixture.store, "b", Some("0.04"), daily("0.04"), 1).await.is_ok(), "the cap has room again");
 }
 
-pub async fn a_conflict_books_nothing(fixture: Fixture) {
+pub async fn conflict_records_no_charge(fixture: Fixture) {
     create(&fixture.store, [submitting("a", 0, "worker", 60)]).await;
     let mut late = read(&fixture.store, "a").await;
     let mut lost = late.clone();
@@ -101,7 +101,7 @@ pub async fn a_conflict_books_nothing(fixture: Fixture) {
     assert_eq!((report.total_usd, report.unconfirmed_usd, report.count), (usd("0"), usd("0.04"), 1));
 }
 
-pub async fn a_cap_is_reached_but_never_passed(fixture: Fixture) {
+pub async fn cap_is_reached_never_exceeded(fixture: Fixture) {
     create(&fixture.store, (0..16).map(|number| queued(&format!("job-{number:02}"), number))).await;
     let reservations = (0..16).map(|number| {
         let store = Arc::clone(if number % 2 == 0 { &fixture.store } else { &fixture.other });
@@ -133,7 +133,7 @@ pub async fn a_cap_is_reached_but_never_passed(fixture: Fixture) {
     assert_eq!(granted, 1, "one cent is left");
 }
 
-pub async fn a_cap_counts_what_is_charged_and_reserved(fixture: Fixture) {
+pub async fn cap_counts_charges_and_reservations(fixture: Fixture) {
     let mut unconfirmed = submitting("unconfirmed", 0, "worker", 60);
     unconfirmed.mark_submit_unknown("no answer", at(0)).unwrap();
     let mut unknown = generating("unknown", 0, Some("4"));
@@ -154,7 +154,7 @@ pub async fn a_cap_counts_what_is_charged_and_reserved(fixture: Fixture) {
     assert!(reserve(&fixture.store, "b", Some("0.04"), daily("0.20"), 4).await.is_ok());
 }
 
-pub async fn a_cap_is_kept_for_each_period_and_kind_of_money(fixture: Fixture) {
+pub async fn caps_apply_per_period_and_provider(fixture: Fixture) {
     let day = 86_400;
     let mut real = generating("real", 0, Some("9"));
     real.simulated = false;
@@ -180,7 +180,7 @@ pub async fn a_cap_is_kept_for_each_period_and_kind_of_money(fixture: Fixture) {
     assert_eq!(over(reserve(&fixture.store, "c", Some("0.01"), caps("9", "0.12"), 43_200).await).0, "month");
 }
 
-pub async fn an_unknown_price_fits_under_no_cap(fixture: Fixture) {
+pub async fn unknown_price_exceeds_every_cap(fixture: Fixture) {
     create(&fixture.store, [queued("a", 0)]).await;
     let Err(StoreError::BudgetExceeded(over)) = reserve(&fixture.store, "a", None, daily("100"), 1).await else {
         panic!("a cap cannot be kept without a price")
@@ -218,7 +218,7 @@ async fn spend(store: &Arc<dyn Store>) {
     create(store, [image, unknown, unconfirmed, cancelled, unpriced, real]).await;
 }
 
-pub async fn costs_are_grouped_in_four_ways(fixture: Fixture) {
+pub async fn report_groups_four_ways(fixture: Fixture) {
     spend(&fixture.store).await;
     for grouping in [CostGrouping::Model, CostGrouping::Day, CostGrouping::Service, CostGrouping::Cause] {
         let report = costs_by(&fixture.other, grouping, true).await;
@@ -245,7 +245,7 @@ pub async fn costs_are_grouped_in_four_ways(fixture: Fixture) {
     assert_eq!((real.total_usd, real.count, real.simulated), (usd("1"), 1, false));
 }
 
-pub async fn costs_have_a_beginning_and_an_end(fixture: Fixture) {
+pub async fn report_span_is_half_open(fixture: Fixture) {
     create(&fixture.store, (0..5).map(|number| generating(&format!("job-{number}"), number, Some("1")))).await;
     let query = CostQuery { from: at(1), to: at(4), grouping: CostGrouping::Model, simulated: true };
     let report = fixture.store.costs(query).await.unwrap();
@@ -253,7 +253,7 @@ pub async fn costs_have_a_beginning_and_an_end(fixture: Fixture) {
     assert_eq!((report.from, report.to), (at(1), at(4)));
 }
 
-pub async fn costs_are_exact_over_any_span(fixture: Fixture) {
+pub async fn report_is_exact_over_any_span(fixture: Fixture) {
     // Around midnights (43,200 seconds after noon), with an empty day between them.
     let times = [-43_201, -43_200, -43_199, 0, 43_199, 43_200, 43_201, 129_599, 216_000, 216_001];
     let jobs =

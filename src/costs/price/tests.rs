@@ -12,7 +12,7 @@ fn dollars(model: &str, output: Option<(u32, u32)>, input_images: u32, options: 
 }
 
 #[test]
-fn the_table_that_ships_is_valid_and_says_where_each_price_is_from() {
+fn builtin_prices_name_their_source() {
     let table = PriceTable::parse(include_str!("../../../assets/prices.toml")).unwrap();
     assert_eq!(table.models().count(), PriceTable::builtin().models().count());
     assert!(table.models().count() >= 19);
@@ -23,7 +23,7 @@ fn the_table_that_ships_is_valid_and_says_where_each_price_is_from() {
 }
 
 #[test]
-fn megapixel_prices_follow_the_derived_examples() {
+fn megapixel_prices_match_documented_examples() {
     let models = ["flux-2-pro", "flux-2-max", "flux-2-flex", "flux-2-klein-4b", "flux-2-klein-9b"];
     for (size, credits) in [
         ((1024, 1024), ["0.03", "0.07", "0.05", "0.014", "0.015"]),
@@ -40,7 +40,7 @@ fn megapixel_prices_follow_the_derived_examples() {
 }
 
 #[test]
-fn reference_images_count_about_one_megapixel_each_and_the_note_says_so() {
+fn reference_images_are_priced_by_size() {
     for (model, images, expected) in [
         ("flux-2-pro", 1, "0.045"),
         ("flux-2-pro", 8, "0.15"),
@@ -55,14 +55,14 @@ fn reference_images_count_about_one_megapixel_each_and_the_note_says_so() {
 }
 
 #[test]
-fn a_size_that_the_server_chooses_is_taken_for_the_documented_one() {
+fn server_chosen_size_is_priced_by_upper_bound() {
     let estimate = estimate("flux-2-pro", None, 0, &[]);
     assert_eq!(estimate.amount.unwrap().to_string(), "0.03");
     assert!(estimate.note.contains("the server chooses"), "{}", estimate.note);
 }
 
 #[test]
-fn flat_and_option_prices() {
+fn flat_and_option_prices_match_the_table() {
     for (model, images, options, expected) in [
         ("flux-kontext-pro", 0, [].as_slice(), "0.04"),
         ("flux-kontext-max", 4, &[], "0.08"),
@@ -81,7 +81,7 @@ fn flat_and_option_prices() {
 }
 
 #[test]
-fn what_nobody_published_is_unknown_and_never_zero() {
+fn unpublished_price_is_unknown() {
     for (model, images, options) in [
         ("flux-3-image", 0, [("resolution", "1.5k")].as_slice()),
         ("flux-3-image", 1, &[("resolution", "1k")]),
@@ -101,7 +101,7 @@ fn what_nobody_published_is_unknown_and_never_zero() {
 }
 
 #[test]
-fn a_broken_table_is_an_error_with_the_models_name() {
+fn invalid_price_table_error_names_the_model() {
     for (text, part) in [
         ("[models.a]\nform = \"flat\"\ncredits = \"4\"\ndate = \"2026\"", "no source"),
         ("[models.a]\nform = \"flat\"\ncredits = \"4\"\nsource = \"x\"", "no date"),

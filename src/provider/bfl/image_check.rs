@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_images_pass_in_every_format() {
+    fn complete_image_passes_in_every_format() {
         for (codec, format) in
             [(Codec::Jpeg, ImageFormat::Jpeg), (Codec::Png, ImageFormat::Png), (Codec::WebP, ImageFormat::Webp)]
         {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_is_cut_anywhere_is_not_whole() {
+    fn truncated_image_is_rejected() {
         for codec in [Codec::Jpeg, Codec::Png, Codec::WebP] {
             let bytes = encoded(codec);
             for cut in (0..bytes.len()).step_by(11).chain([bytes.len() - 1, bytes.len() - 2]) {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_bytes_never_panic() {
+    fn corrupt_bytes_never_panic() {
         for codec in [Codec::Jpeg, Codec::Png, Codec::WebP] {
             let bytes = encoded(codec);
             let mut refused = 0;
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_promises_too_much_is_refused_before_memory_is_taken() {
+    fn oversized_header_is_rejected_before_decoding() {
         let mut png = encoded(Codec::Png);
         png[16..20].copy_from_slice(&60_000_u32.to_be_bytes());
         png[20..24].copy_from_slice(&60_000_u32.to_be_bytes());

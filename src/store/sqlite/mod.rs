@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn no_question_reads_or_sorts_the_whole_table() {
+    fn queries_use_indexes() {
         let mut connection = Connection::open_in_memory().unwrap();
         schema::migrate(&mut connection, schema::MIGRATIONS).unwrap();
         let crowded = PageQuery {

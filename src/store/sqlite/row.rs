@@ -207,7 +207,7 @@ mod tests {
     use crate::jobs::Spec;
 
     #[test]
-    fn what_could_not_be_read_back_is_not_written() {
+    fn unreadable_job_is_not_written() {
         let nested = (0..200).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
         let spec = Spec::new("flux-dev", "a fox").with("odd", nested);
         let job = Job::new(JobId::new("a").unwrap(), spec, true, DateTime::UNIX_EPOCH);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn far_times_stay_in_order() {
+    fn extreme_times_stay_ordered() {
         let far: Vec<i64> =
             ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2262-01-01T00:00:00Z", "9999-01-01T00:00:00Z"]
                 .map(|time| nanoseconds(time.parse().unwrap()))

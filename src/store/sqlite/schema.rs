@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_older_file_becomes_the_newest_and_keeps_its_rows() {
+    fn migration_keeps_rows() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, MIGRATIONS).unwrap();
         connection.execute("INSERT INTO spent VALUES (1, 2, '0.04', 3)", []).unwrap();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_migration_that_fails_changes_nothing() {
+    fn failed_migration_changes_nothing() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, MIGRATIONS).unwrap();
         let mut scripts = MIGRATIONS.to_vec();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_of_the_file_is_the_one_that_is_looked_for() {
+    fn application_id_is_set() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, MIGRATIONS).unwrap();
         let mark: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).unwrap();
