@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use darkroom::bucket::folder::FolderBucket;
 use darkroom::engine::local::{self, WorkerLock};
-use darkroom::engine::{Event, Mode, Ports, Settings, SystemClock};
+use darkroom::engine::{Event, Mode, Ports, Settings};
+use darkroom::time::SystemClock;
 use darkroom::provider::bfl::{FluxClient, FluxOptions};
 use darkroom::store::firestore::FirestoreStore;
 use firestore::gcloud_sdk::GoogleAuthHeaders;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 
-use super::{Clock, CommandKind, CommandOutcome, NewJob};
+use super::{CommandKind, CommandOutcome, NewJob};
+use crate::time::Clock;
 use crate::catalog::Catalog;
 use crate::costs::Usd;
 use crate::jobs::{Hold, Job, JobId, RetryKind};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Clock;
+use crate::time::Clock;
 use crate::bucket::Bucket;
 use crate::provider::Provider;
 use crate::store::Store;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use super::clock::{SharedClock, SystemClock};
+use crate::time::{SharedClock, SystemClock};
 use super::faults::Faults;
 
 /// How long a link to an image lasts (BFL documents 10 minutes for images; recorded links agree to the second).

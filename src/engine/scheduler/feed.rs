@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::overview::Overview;
 use super::{Event, Ports, Settings};
-use crate::engine::{ConnectionState, EventDetail, backoff};
+use crate::engine::{ConnectionState, EventDetail};
+use crate::time::backoff;
 use crate::jobs::{Job, StageName};
 use crate::store::{Change, ChangeStream, Order, PageQuery, StoreError};
 

@@ -7,7 +7,8 @@ use super::wait::note;
 use super::{JobWorkflow, Ran, WorkflowError, jitter};
 use crate::bucket::{BucketError, Stored};
 use crate::costs::{Basis, Charge, Credits, Service, Usd};
-use crate::engine::{Progress, backoff, crash};
+use crate::engine::{Progress, crash};
+use crate::time::backoff;
 use crate::jobs::{BillingStatus, FailureCode, Job, ObjectName, StepName, StoredImage, sha256_hex};
 use crate::provider::{DownloadedImage, FetchError, ResultLink, TicketStatus};
 

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{JobWorkflow, WorkflowError, jitter};
 use crate::costs::{Budget, Usd};
-use crate::engine::{JobFinished, backoff};
+use crate::engine::JobFinished;
+use crate::time::backoff;
 use crate::jobs::{Job, Receipt, Stage, StageName};
 use crate::store::{Save, StoreError};
 

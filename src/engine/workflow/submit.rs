@@ -5,7 +5,8 @@ use chrono::Duration;
 
 use super::{JobWorkflow, WorkflowError, jitter};
 use crate::catalog::Catalog;
-use crate::engine::{backoff, crash};
+use crate::engine::crash;
+use crate::time::backoff;
 use crate::jobs::{BillingStatus, Failure, Hold, Job};
 use crate::provider::{Order, SubmitError};
 

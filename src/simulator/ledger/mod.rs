@@ -15,7 +15,7 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
-use super::clock::SharedClock;
+use crate::time::SharedClock;
 use super::ticket::Ticket;
 use crate::costs::Credits;
 use database::Database;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::*;
 use crate::jobs::ImageFormat;
-use crate::simulator::clock::SystemClock;
+use crate::time::SystemClock;
 use crate::simulator::faults::Afflictions;
 use crate::simulator::images::Subject;
 
