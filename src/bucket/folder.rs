@@ -17,7 +17,7 @@ use crate::jobs::{ImageFormat, ObjectName};
 use crate::text;
 
 /// An unfinished file of this age belongs to a process that died: no write takes so long.
-const ABANDONED: Duration = Duration::from_hours(1);
+const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 
 /// Images in a folder. Files appear under their names whole and durable, or not at all.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ impl FolderBucket {
     pub fn open(root: &Path) -> Result<Self, BucketError> {
         fs::create_dir_all(root).map_err(|error| explain("the image folder cannot be used:", root, &error))?;
         let root = root.canonicalize().map_err(|error| explain("the image folder cannot be used:", root, &error))?;
-        clear_abandoned(&root, SystemTime::now());
+        remove_abandoned(&root, SystemTime::now());
         Ok(Self { root })
     }
 
@@ -61,7 +61,7 @@ impl Bucket for FolderBucket {
         blocking(move || get(&root, &path, name)).await
     }
 
-    async fn ready(&self) -> Result<(), BucketError> {
+    async fn check(&self) -> Result<(), BucketError> {
         let root = self.root.clone();
         blocking(move || {
             let folder = object_folder(&root)?;
@@ -101,7 +101,7 @@ fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError>
     for (part, is_folder) in [(folder.as_path(), true), (path, false)] {
         match fs::symlink_metadata(part) {
             Ok(metadata) if is_folder && metadata.is_dir() || !is_folder && metadata.is_file() => {}
-            Ok(_) => return Err(not_plain(part)),
+            Ok(_) => return Err(not_a_regular_file(part)),
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(BucketError::NotFound(name)),
             Err(error) => return Err(explain("the image cannot be used:", part, &error)),
         }
@@ -124,7 +124,7 @@ fn object_folder(root: &Path) -> Result<PathBuf, BucketError> {
     }
     match fs::symlink_metadata(&folder) {
         Ok(metadata) if metadata.is_dir() => Ok(folder),
-        Ok(_) => Err(not_plain(&folder)),
+        Ok(_) => Err(not_a_regular_file(&folder)),
         Err(error) => Err(explain("the image folder cannot be used:", &folder, &error)),
     }
 }
@@ -135,17 +135,17 @@ fn holds(path: &Path, bytes: &[u8]) -> bool {
 }
 
 /// Best effort: what cannot be removed is only untidy.
-fn clear_abandoned(root: &Path, now: SystemTime) {
+fn remove_abandoned(root: &Path, now: SystemTime) {
     let folder = root.join(ObjectName::FOLDER);
     if !fs::symlink_metadata(&folder).is_ok_and(|metadata| metadata.is_dir()) {
         return;
     }
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let is_draft = name.to_str().is_some_and(|name| name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX));
+        let is_temp_file = name.to_str().is_some_and(|name| name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX));
         let age = || now.duration_since(entry.metadata().ok()?.modified().ok()?).ok();
-        if is_draft
-            && age().is_some_and(|age| age > ABANDONED)
+        if is_temp_file
+            && age().is_some_and(|age| age > ABANDONED_AFTER)
             && let Err(error) = fs::remove_file(entry.path())
         {
             tracing::warn!(%error, "an unfinished image could not be removed");
@@ -153,7 +153,7 @@ fn clear_abandoned(root: &Path, now: SystemTime) {
     }
 }
 
-fn not_plain(path: &Path) -> BucketError {
+fn not_a_regular_file(path: &Path) -> BucketError {
     BucketError::Refused(format!("{} is a link or something else in an image's place: remove it", show(path)))
 }
 
@@ -207,9 +207,9 @@ mod tests {
             names.sort();
             names
         };
-        clear_abandoned(root.path(), SystemTime::now());
+        remove_abandoned(root.path(), SystemTime::now());
         assert_eq!(names().len(), 4, "it may still be written");
-        clear_abandoned(root.path(), SystemTime::now() + ABANDONED + Duration::from_mins(1));
+        remove_abandoned(root.path(), SystemTime::now() + ABANDONED_AFTER + Duration::from_mins(1));
         assert_eq!(names(), [".darkroom-abc", "a-1.png", "x.part"]);
     }
 }
