@@ -142,7 +142,8 @@ fn remove_abandoned(root: &Path, now: SystemTime) {
     }
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let is_temp_file = name.to_str().is_some_and(|name| name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX));
+        let is_temp_file =
+            name.to_str().is_some_and(|name| name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX));
         let age = || now.duration_since(entry.metadata().ok()?.modified().ok()?).ok();
         if is_temp_file
             && age().is_some_and(|age| age > ABANDONED_AFTER)

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use futures::StreamExt;
 
 use super::{CommandKind, CommandOutcome, NewJob};
-use crate::time::Clock;
 use crate::catalog::Catalog;
 use crate::costs::Usd;
 use crate::jobs::{Hold, Job, JobId, RetryKind};
 use crate::store::{Save, Store, StoreError};
+use crate::time::Clock;
 
 /// How often an order is tried again when somebody else saved the job in between.
 const PATIENCE: usize = 8;

@@ -19,7 +19,9 @@ pub fn parse_time(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, Strin
     let age = duration(age).and_then(|age| chrono::Duration::from_std(age).ok());
     age.and_then(|age| now.checked_sub_signed(age)).ok_or_else(|| {
         let shown = sanitize_line(text, 40);
-        format!("'{shown}' is not a valid time: use a date (2026-11-22), a time (2026-11-22T09:30:00Z) or an age (2h, 3d)")
+        format!(
+            "'{shown}' is not a valid time: use a date (2026-11-22), a time (2026-11-22T09:30:00Z) or an age (2h, 3d)"
+        )
     })
 }
 
@@ -62,14 +64,17 @@ mod tests {
     #[test]
     fn durations_are_accepted() {
         let minutes = std::time::Duration::from_mins;
-        for (text, expected) in [("90s", minutes(1) + minutes(1) / 2), (" 2h ", minutes(120)), ("2h30m", minutes(150))] {
+        for (text, expected) in [("90s", minutes(1) + minutes(1) / 2), (" 2h ", minutes(120)), ("2h30m", minutes(150))]
+        {
             assert_eq!(parse_duration(text), Ok(expected), "{text}");
         }
     }
 
     #[test]
     fn invalid_text_is_an_error_and_never_a_panic() {
-        for text in ["", "d", "90", "-3d", "3y", "1mo", "2026-13-01", "99999999999999999999d", "9999999999999d", "ü", "ago"] {
+        for text in
+            ["", "d", "90", "-3d", "3y", "1mo", "2026-13-01", "99999999999999999999d", "9999999999999d", "ü", "ago"]
+        {
             assert!(parse_time(text, DateTime::UNIX_EPOCH).is_err(), "{text}");
             assert!(parse_duration(text).is_err(), "{text}");
         }

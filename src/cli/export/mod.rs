@@ -16,9 +16,9 @@ use self::form::Writer;
 use self::target::Target;
 use super::error::CliError;
 use super::{Session, output};
-use crate::time::{last_days, parse_time};
 use crate::store::Store;
 use crate::store::schema::{Collection, ExportQuery};
+use crate::time::{last_days, parse_time};
 use crate::wiring;
 
 /// Documents that are read at once.

@@ -6,9 +6,9 @@ use clap::Args;
 use crate::cli::error::CliError;
 use crate::cli::view::JobView;
 use crate::cli::{Session, output, table};
-use crate::time::parse_time;
 use crate::jobs::{JobId, StageName};
 use crate::store::{PageCursor, PageQuery};
+use crate::time::parse_time;
 use crate::wiring;
 
 /// How many are shown where nobody says how many.

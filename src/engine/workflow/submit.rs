@@ -6,9 +6,9 @@ use chrono::Duration;
 use super::{JobWorkflow, WorkflowError, jitter};
 use crate::catalog::Catalog;
 use crate::engine::crash;
-use crate::time::backoff;
 use crate::jobs::{BillingStatus, Failure, Hold, Job};
 use crate::provider::{PreparedRequest, SubmitError};
+use crate::time::backoff;
 
 impl JobWorkflow {
     /// Submitting → Generating, Queued again, or Failed: sends the order once and saves what is known then.

@@ -25,8 +25,8 @@ use super::book::Book;
 use super::errors::SimulatorError;
 use super::ledger::{Ledger, LedgerError, Opened, identity};
 use super::options::SimulatorOptions;
-use app::{App, SharedApp};
 use crate::fs::try_lock;
+use app::{App, SharedApp};
 use wire::{Scissors, Wires};
 
 /// The file whose lock decides who serves a directory.

@@ -76,7 +76,8 @@ fn create(path: &Path) -> Result<(), StoreError> {
     let refuse = |error: std::io::Error| unusable(path, &format!("cannot be created ({error})"), CHECK_PERMISSIONS);
     fs::create_dir_all(parent_dir(path)).map_err(refuse)?;
     let draft = AtomicFile::create(path).map_err(refuse)?;
-    build(draft.temp_path()).map_err(|error| unusable(path, &format!("cannot be created ({error})"), CHECK_PERMISSIONS))?;
+    build(draft.temp_path())
+        .map_err(|error| unusable(path, &format!("cannot be created ({error})"), CHECK_PERMISSIONS))?;
     match draft.publish() {
         // Another process was faster: its database is as good as ours.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
