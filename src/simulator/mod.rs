@@ -8,7 +8,6 @@
 
 mod account;
 mod api;
-mod clock;
 mod errors;
 pub mod faults;
 mod images;
@@ -20,7 +19,6 @@ mod standby;
 mod ticket;
 
 pub use api::{RunningSimulator, Simulator};
-pub use clock::{Clock, SharedClock, SystemClock};
 pub use errors::SimulatorError;
 pub use faults::{FaultKind, Faults, InvalidFault};
 pub use ledger::{BillEntry, Ledger, LedgerError};

@@ -5,7 +5,6 @@
 //! The port is chosen once and kept in `simulator.json`. Where another program occupies it, a new port is chosen and written
 //! there; the links of earlier tickets then lead to that program.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +18,7 @@ use super::api::{RunningSimulator, bind, canonical, lock, start, url_of};
 use super::errors::SimulatorError;
 use super::ledger::identity;
 use super::options::SimulatorOptions;
+use crate::fs::write_atomically;
 
 /// The file that holds the address, within the directory.
 const ADDRESS_FILE: &str = "simulator.json";
@@ -157,9 +157,8 @@ fn read_address(directory: &Path) -> Option<Url> {
 }
 
 fn write_address(directory: &Path, url: &Url) -> std::io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    writeln!(file, "{}", serde_json::json!({ "url": url.as_str() }))?;
-    file.persist(directory.join(ADDRESS_FILE)).map(|_| ()).map_err(|error| error.error)
+    let text = format!("{}\n", serde_json::json!({ "url": url.as_str() }));
+    write_atomically(&directory.join(ADDRESS_FILE), text.as_bytes())
 }
 
 /// Every port once, in an order that differs from directory to directory.
