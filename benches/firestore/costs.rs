@@ -60,10 +60,9 @@ async fn reports(emulator: &Emulator) {
         let query = CostQuery {
             from: midnight - TimeDelta::days(days),
             to: midnight,
-            grouping: CostGrouping::Day,
             simulated: true,
         };
-        store.costs(query).await.unwrap();
+        store.costs(query).await.unwrap().report(CostGrouping::Day);
         let used = store.usage();
         println!("{name:<30} {:>6}  {:>6}", used.reads, used.writes);
     }
