@@ -33,4 +33,4 @@ pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
 
 // Part of what the engine tells; the console knows no store.
-pub use crate::store::{Counts, Place};
+pub use crate::store::{Counts, PageCursor};

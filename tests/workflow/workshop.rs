@@ -17,7 +17,8 @@ use darkroom::engine::{self, Command, Event, JobFinished, Mode, NewJob, Operator
 use darkroom::jobs::{Job, JobId, Receipt, Spec, StageName, Ticket, WorkerId};
 use darkroom::provider::bfl::{FluxClient, FluxOptions};
 use darkroom::provider::{
-    CheckError, CreditsError, DownloadedImage, FetchError, Order, Provider, ResultLink, SubmitError, TicketStatus,
+    CheckError, CreditsError, DownloadedImage, FetchError, PreparedRequest, Provider, ResultLink, SubmitError,
+    TicketStatus,
 };
 use darkroom::simulator::{self, SharedSimulator, SimulatorOptions, Speed};
 use darkroom::store::sqlite::SqliteStore;
@@ -100,11 +101,11 @@ impl Door {
 
 #[async_trait]
 impl Provider for Door {
-    async fn prepare(&self, spec: &Spec) -> Result<Order, SubmitError> {
+    async fn prepare(&self, spec: &Spec) -> Result<PreparedRequest, SubmitError> {
         self.client.prepare(spec).await
     }
 
-    async fn submit(&self, order: Order) -> Result<Receipt, SubmitError> {
+    async fn submit(&self, order: PreparedRequest) -> Result<Receipt, SubmitError> {
         let mut answer = self.client.submit(order).await;
         if let Ok(receipt) = &mut answer {
             // The client has the machine's clock, as the engine has outside of tests.
@@ -222,7 +223,7 @@ impl Workshop {
 
     async fn due(&self) -> Job {
         let now = engine::Clock::now(self.clock.as_ref());
-        let due = DueQuery { now, simulated: true, queued: true, gone: Vec::new(), limit: 1 };
+        let due = DueQuery { now, simulated: true, queued: true, dead_workers: Vec::new(), limit: 1 };
         self.store.due(due).await.unwrap().pop().expect("a job is due")
     }
 

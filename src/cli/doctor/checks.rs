@@ -112,8 +112,8 @@ async fn store(config: &Config) -> Check {
 async fn questions(store: &dyn Store) -> Result<u64, StoreError> {
     let counts = store.counts().await?;
     let now = Utc::now();
-    store.page(PageQuery { limit: 1, ..PageQuery::default() }).await?;
-    store.due(DueQuery { now, simulated: true, queued: true, gone: Vec::new(), limit: 1 }).await?;
+    store.list_jobs(PageQuery { limit: 1, ..PageQuery::default() }).await?;
+    store.due(DueQuery { now, simulated: true, queued: true, dead_workers: Vec::new(), limit: 1 }).await?;
     let recent =
         CostQuery { from: now - chrono::Duration::hours(1), to: now, simulated: true };
     store.costs(recent).await?;
@@ -127,7 +127,7 @@ pub(super) fn emulator(host: Option<&String>) -> String {
 async fn bucket(config: &Config) -> Check {
     const NAME: &str = "bucket";
     let ready = match wiring::open_bucket(config).await {
-        Ok(bucket) => bucket.ready().await.map_err(|error| error.to_string()),
+        Ok(bucket) => bucket.check().await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     match ready {

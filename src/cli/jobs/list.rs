@@ -7,7 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::view::JobView;
 use crate::cli::{Session, output, since, table};
 use crate::jobs::{JobId, StageName};
-use crate::store::{PageQuery, Place};
+use crate::store::{PageCursor, PageQuery};
 use crate::wiring;
 
 /// How many are shown where nobody says how many.
@@ -81,7 +81,7 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
     };
     let (mut jobs, mut unreadable) = (Vec::new(), Vec::new());
     loop {
-        let page = store.look(query.clone()).await?;
+        let page = store.list(query.clone()).await?;
         let stopped = page.jobs.len() < query.limit;
         jobs.extend(page.jobs);
         unreadable.extend(page.unreadable);
@@ -106,7 +106,7 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
 }
 
 /// Looking at documents costs money: how far it went, and how it goes on.
-fn say_stopped((at, _): &Place) {
+fn say_stopped((at, _): &PageCursor) {
     let at = at.to_rfc3339_opts(SecondsFormat::Micros, true);
     output::note(&format!(
         "looked back to {at} only, since each document that is looked at costs: --before {at} goes on"

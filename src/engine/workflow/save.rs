@@ -104,7 +104,7 @@ impl JobWorkflow {
                                 // Our own save, whose acknowledgement was lost.
                                 return if goes_on(job, number) { Ok(()) } else { Err(WorkflowError::Lost) };
                             }
-                            if !job.late_receipt(number, receipt.clone(), estimate, self.now()) {
+                            if !job.apply_late_receipt(number, receipt.clone(), estimate, self.now()) {
                                 return Err(WorkflowError::Lost);
                             }
                             late = true;

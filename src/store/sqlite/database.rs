@@ -15,7 +15,7 @@ use super::schema;
 use crate::text;
 
 /// How long a statement waits for another process that writes.
-const PATIENCE: Duration = Duration::from_secs(10);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Up to this size every page is looked at on opening (a few dozen milliseconds); a larger file shows damage where it is met.
 const CHECKED_WHOLE_UP_TO: u64 = 32 << 20;
@@ -56,7 +56,7 @@ pub(super) fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
 fn open(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(PATIENCE)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
 
