@@ -8,16 +8,13 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tempfile::{Builder, NamedTempFile};
 use tokio::task;
 use url::Url;
 
 use super::{Bucket, BucketError, Stored};
+use crate::fs::{AtomicFile, TEMP_PREFIX, TEMP_SUFFIX, sync_dir, write_atomically};
 use crate::jobs::{ImageFormat, ObjectName};
 use crate::text;
-
-/// What an unfinished file's name begins and ends with; no object's name does.
-const TEMP_FILE: (&str, &str) = (".darkroom-", ".part");
 
 /// An unfinished file of this age belongs to a process that died: no write takes so long.
 const ABANDONED_AFTER: Duration = Duration::from_hours(1);
@@ -68,8 +65,9 @@ impl Bucket for FolderBucket {
         let root = self.root.clone();
         blocking(move || {
             let folder = object_folder(&root)?;
-            let probe = write_temp_file(&folder, b"darkroom looks whether an image could be stored here\n")?;
-            probe.close().map_err(|error| explain("a file cannot be removed from", &folder, &error))
+            let probe = folder.join("probe");
+            let written = AtomicFile::create(&probe).and_then(|mut file| file.write_all(b"darkroom write check\n"));
+            written.map_err(|error| explain("an image cannot be written to", &folder, &error))
         })
         .await
     }
@@ -93,10 +91,9 @@ fn put(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), BucketError> {
             .and_then(|file| file.sync_all())
             .map_err(|error| explain("the image cannot be used:", path, &error))?;
     } else {
-        let file = write_temp_file(&folder, bytes)?;
-        file.persist(path).map_err(|error| explain("the image cannot be used:", path, &error.error))?;
+        write_atomically(path, bytes).map_err(|error| explain("an image cannot be written to", &folder, &error))?;
     }
-    sync_folder(&folder).map_err(|error| explain("the image folder cannot be used:", &folder, &error))
+    sync_dir(&folder).map_err(|error| explain("the image folder cannot be used:", &folder, &error))
 }
 
 fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError> {
@@ -121,7 +118,7 @@ fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError>
 fn object_folder(root: &Path) -> Result<PathBuf, BucketError> {
     let folder = root.join(ObjectName::FOLDER);
     match fs::create_dir(&folder) {
-        Ok(()) => sync_folder(root).map_err(|error| explain("the image folder cannot be used:", root, &error))?,
+        Ok(()) => sync_dir(root).map_err(|error| explain("the image folder cannot be used:", root, &error))?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(explain("the image folder cannot be used:", &folder, &error)),
     }
@@ -137,31 +134,6 @@ fn holds(path: &Path, bytes: &[u8]) -> bool {
     same_size && fs::read(path).is_ok_and(|stored| stored == bytes)
 }
 
-/// A durable file without a name of its own yet; it vanishes when it is dropped.
-fn write_temp_file(folder: &Path, bytes: &[u8]) -> Result<NamedTempFile, BucketError> {
-    let mut builder = Builder::new();
-    builder.prefix(TEMP_FILE.0).suffix(TEMP_FILE.1);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let write = || -> io::Result<NamedTempFile> {
-        let mut file = builder.tempfile_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        Ok(file)
-    };
-    write().map_err(|error| explain("an image cannot be written to", folder, &error))
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
-}
-
 /// Best effort: what cannot be removed is only untidy.
 fn remove_abandoned(root: &Path, now: SystemTime) {
     let folder = root.join(ObjectName::FOLDER);
@@ -171,7 +143,7 @@ fn remove_abandoned(root: &Path, now: SystemTime) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let is_temp_file =
-            name.to_str().is_some_and(|name| name.starts_with(TEMP_FILE.0) && name.ends_with(TEMP_FILE.1));
+            name.to_str().is_some_and(|name| name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX));
         let age = || now.duration_since(entry.metadata().ok()?.modified().ok()?).ok();
         if is_temp_file
             && age().is_some_and(|age| age > ABANDONED_AFTER)

@@ -212,7 +212,7 @@ pub(super) async fn server_time(address: &Url) -> Result<DateTime<Utc>, String> 
     let answer = client.get(address.clone()).send().await.map_err(|why| why.without_url().to_string())?;
     let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
     let date = date.ok_or("it does not say")?;
-    DateTime::parse_from_rfc2822(date).map(|date| date.with_timezone(&Utc)).map_err(|why| why.to_string())
+    httpdate::parse_http_date(date).map(DateTime::from).map_err(|why| why.to_string())
 }
 
 fn money(config: &Config) -> Check {

@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::overview::Overview;
 use super::{Event, Ports, Settings};
-use crate::engine::{ConnectionState, EventDetail, backoff};
+use crate::engine::{ConnectionState, EventDetail};
 use crate::jobs::{Job, StageName};
 use crate::store::{Change, ChangeStream, PageQuery, SortOrder, StoreError};
+use crate::time::backoff;
 
 /// Jobs that changed.
 pub(in crate::engine) type Hint = Vec<Arc<Job>>;

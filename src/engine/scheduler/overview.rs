@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveTime, Utc};
 use tokio::time::Instant;
 
 use super::{Ports, Settings};
 use crate::costs::{Budget, CostGrouping, Usd};
 use crate::engine::CostOverview;
 use crate::store::{CostQuery, StoreError};
+use crate::time::last_days;
 
 /// Shortest time between two requests for the account's credits.
 const CREDITS_INTERVAL: Duration = Duration::from_mins(1);
@@ -72,11 +72,4 @@ impl Overview {
             Err(_) => None,
         };
     }
-}
-
-/// Today and the `days - 1` days before it, in UTC: from a midnight to a midnight.
-fn last_days(now: DateTime<Utc>, days: u32) -> (DateTime<Utc>, DateTime<Utc>) {
-    let midnight = now.date_naive().and_time(NaiveTime::MIN).and_utc();
-    let end = midnight + chrono::Duration::days(1);
-    (end - chrono::Duration::days(i64::from(days.max(1))), end)
 }

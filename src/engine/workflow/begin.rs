@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 use super::{JobWorkflow, WorkflowError, jitter};
 use crate::catalog::Catalog;
 use crate::costs::BudgetExceeded;
-use crate::engine::{backoff, crash};
+use crate::engine::crash;
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job};
 use crate::provider::{PreparedRequest, SubmitError};
 use crate::store::StoreError;
+use crate::time::backoff;
 
 /// How long a job that no budget allows is left alone at most: a cap may be raised, money may be released.
 const BUDGET_LOOK: Duration = Duration::minutes(5);

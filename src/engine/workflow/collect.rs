@@ -7,9 +7,10 @@ use super::wait::note;
 use super::{JobWorkflow, Ran, WorkflowError, jitter};
 use crate::bucket::{BucketError, Stored};
 use crate::costs::{Basis, Charge, Credits, Service, Usd};
-use crate::engine::{Progress, backoff, crash};
+use crate::engine::{Progress, crash};
 use crate::jobs::{BillingStatus, FailureCode, Job, ObjectName, StepName, StoredImage, sha256_hex};
 use crate::provider::{DownloadedImage, FetchError, ResultLink, TicketStatus};
+use crate::time::backoff;
 
 /// How often a download or an upload is tried before the job is put off.
 const TRIES: u32 = 5;

@@ -5,9 +5,10 @@ use chrono::Duration;
 
 use super::{JobWorkflow, WorkflowError, jitter};
 use crate::catalog::Catalog;
-use crate::engine::{backoff, crash};
+use crate::engine::crash;
 use crate::jobs::{BillingStatus, Failure, Hold, Job};
 use crate::provider::{PreparedRequest, SubmitError};
+use crate::time::backoff;
 
 impl JobWorkflow {
     /// Submitting → Generating, Queued again, or Failed: sends the order once and saves what is known then.

@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::{JobWorkflow, WorkflowError, jitter};
 use crate::catalog::Catalog;
 use crate::costs::Credits;
-use crate::engine::{Progress, backoff, crash};
+use crate::engine::{Progress, crash};
 use crate::jobs::{BillingStatus, Claim, Failure, FailureCode, Job, Receipt, StepName};
 use crate::provider::{CheckError, ResultLink, TicketStatus, poll_delay};
 use crate::text;
+use crate::time::backoff;
 
 /// How often in a row a ticket may be "not found" before it is believed: clusters learn of a ticket a little late (a public
 /// client retries 5 times).

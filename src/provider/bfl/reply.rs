@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
@@ -115,10 +115,7 @@ pub(super) fn retry_after(header: &str, now: DateTime<Utc>) -> Option<Duration> 
         // More digits than fit are more than an hour all the same.
         return Some(text.parse().map_or(LONGEST_WAIT, Duration::from_secs).min(LONGEST_WAIT));
     }
-    let date = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?
-        .and_utc();
+    let date = DateTime::<Utc>::from(httpdate::parse_http_date(text).ok()?);
     Some((date - now).to_std().unwrap_or(Duration::ZERO).min(LONGEST_WAIT))
 }
 
