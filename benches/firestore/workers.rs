@@ -64,7 +64,11 @@ async fn run(emulator: &Emulator, count: usize, listening: bool) -> Duration {
     let time = begun.elapsed();
     let (from, to) = (Utc::now() - TimeDelta::days(2), Utc::now() + TimeDelta::days(1));
     let query = CostQuery { from, to, simulated: true };
-    assert_eq!(first.costs(query).await.unwrap().report(CostGrouping::Service).count, count as u64, "the books are whole");
+    assert_eq!(
+        first.costs(query).await.unwrap().report(CostGrouping::Service).count,
+        count as u64,
+        "the books are whole"
+    );
     time
 }
 

@@ -114,8 +114,7 @@ async fn questions(store: &dyn Store) -> Result<u64, StoreError> {
     let now = Utc::now();
     store.list_jobs(PageQuery { limit: 1, ..PageQuery::default() }).await?;
     store.due(DueQuery { now, simulated: true, queued: true, dead_workers: Vec::new(), limit: 1 }).await?;
-    let recent =
-        CostQuery { from: now - chrono::Duration::hours(1), to: now, simulated: true };
+    let recent = CostQuery { from: now - chrono::Duration::hours(1), to: now, simulated: true };
     store.costs(recent).await?;
     Ok(counts.total())
 }

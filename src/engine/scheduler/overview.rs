@@ -29,7 +29,14 @@ pub(super) struct Overview {
 
 impl Overview {
     pub(super) fn new(ports: Ports, settings: &Settings) -> Self {
-        Self { ports, budget: settings.budget, simulated: settings.simulated, credits: None, credits_at: None, day: None }
+        Self {
+            ports,
+            budget: settings.budget,
+            simulated: settings.simulated,
+            credits: None,
+            credits_at: None,
+            day: None,
+        }
     }
 
     /// Whether a new day has begun since the last sum.
