@@ -5,6 +5,7 @@ mod architecture;
 mod bucket_contract;
 #[cfg(feature = "gcs")]
 mod bucket_gcs;
+mod budget;
 mod cli;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
 mod cloud;

@@ -289,3 +289,40 @@ fn changed_spec_begins_new_attempt() {
     assert_eq!(job.spec_of(&job.attempts[1]).model, "flux-dev");
     assert!(job.image().is_some(), "the earlier image is still there");
 }
+
+#[test]
+fn storage_stays_reserved_until_the_image_is_stored() {
+    let mut job = queued();
+    job.reserve_storage(Some(usd("0.001")));
+    assert_eq!(job.reservation(), None, "a queued job reserves nothing");
+    job.begin_submit(claim(), Some(usd("0.03")), now()).unwrap();
+    assert_eq!(job.reservation(), Some(usd("0.031")));
+    job.accept(receipt(Some("3")), None, now()).unwrap();
+    assert_eq!(job.reservation(), Some(usd("0.001")), "the provider's part is a charge now");
+    let mut failed = job.clone();
+    failed.fail(failure(FailureCode::ProviderError, BillingStatus::Unknown), None, now()).unwrap();
+    assert_eq!((failed.reservation(), failed.attempts[0].storage_reserved), (None, None));
+    job.complete(image(&job), None, None, now()).unwrap();
+    assert_eq!((job.reservation(), job.attempts[0].storage_reserved), (None, None));
+}
+
+#[test]
+fn unconfirmed_charge_is_dated_by_its_post() {
+    let (before, after) = (now(), now() + Duration::hours(2));
+    let mut job = queued();
+    job.begin_submit(claim(), Some(usd("0.03")), before).unwrap();
+    job.requeue(Hold::RateLimit, before, before).unwrap();
+    job.begin_submit(claim(), Some(usd("0.03")), after).unwrap();
+    job.mark_submit_unknown("no answer", after + Duration::minutes(1)).unwrap();
+    assert_eq!(job.attempts[0].charge.as_ref().unwrap().at, after);
+}
+
+#[test]
+fn settled_charge_stays_settled_after_a_failure() {
+    let mut job = generating(Some("3"));
+    job.fail(failure(FailureCode::SampleExpired, BillingStatus::Yes), Some(credits("3")), now()).unwrap();
+    job.retry(now()).unwrap();
+    job.fail(failure(FailureCode::TicketLost, BillingStatus::Unknown), None, now()).unwrap();
+    let charge = job.attempts[0].charge.as_ref().unwrap();
+    assert_eq!((charge.basis, charge.amount), (Basis::Settled, Some(usd("0.03"))));
+}

@@ -14,7 +14,7 @@ fn builtin_catalog_is_valid() {
     let names = |catalog: &Catalog| catalog.models.iter().map(|model| model.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&read), names(catalog()));
     assert_eq!(read.models[0].name, "flux-2-pro");
-    assert_eq!(read.models.len(), 20);
+    assert_eq!(read.models.len(), 22);
     for model in &read.models {
         assert_eq!(catalog().model_by_route(&model.route).map(|found| &found.name), Some(&model.name));
         for parameter in &model.parameters {
@@ -253,9 +253,44 @@ fn estimate_uses_size_images_and_options() {
         (Spec::new("flux-dev", "a"), "0.025"),
         (Spec::new("deblur-v1", "").with("image", "a.png"), "unknown"),
         (Spec::new("no-such-model", "a"), "unknown"),
+        (Spec::new("erase-v1", "").with("image", "a.png").with("mask", "b.png"), "0.03"),
     ] {
         let amount = catalog().estimate(&spec).amount.map_or_else(|| "unknown".to_owned(), |usd| usd.to_string());
         assert_eq!(amount, expected, "{spec:?}");
+    }
+}
+
+#[test]
+fn estimate_uses_known_input_sizes() {
+    let sizes = |entries: &[(&str, (u32, u32))]| -> InputSizes {
+        entries.iter().map(|(name, size)| ((*name).to_owned(), vec![Some(*size)])).collect()
+    };
+    let shown = |amount: Option<crate::costs::Usd>| amount.map(|usd| usd.to_string());
+    let sized = |spec: Spec| spec.with("width", 1024).with("height", 1024);
+    for (spec, sizes, amount, at_most) in [
+        (sized(Spec::new("flux-2-pro", "a").with("input_image", "a")), sizes(&[]), "0.045", "0.33"),
+        (
+            sized(Spec::new("flux-2-pro", "a").with("input_image", "a")),
+            sizes(&[("input_image", (4000, 4000))]),
+            "0.27",
+            "0.27",
+        ),
+        (Spec::new("flux-2-pro", "a"), sizes(&[]), "0.03", "0.075"),
+        (
+            Spec::new("erase-v1", "").with("image", "a").with("mask", "b"),
+            sizes(&[("image", (1500, 1500))]),
+            "0.038",
+            "0.038",
+        ),
+        (Spec::new("erase-v1", "").with("image", "a").with("mask", "b"), sizes(&[]), "0.03", "0.106"),
+        (Spec::new("flux-dev", "a").with("image_prompt", "a"), sizes(&[]), "0.025", "0.025"),
+    ] {
+        let estimate = catalog().estimate_sized(&spec, &sizes);
+        assert_eq!(
+            (shown(estimate.amount).as_deref(), shown(estimate.at_most).as_deref()),
+            (Some(amount), Some(at_most)),
+            "{spec:?}"
+        );
     }
 }
 
@@ -278,7 +313,7 @@ fn invalid_catalog_is_an_error() {
     for (parameters, part) in [
         ("\"sed\"", "no parameter sed"),
         ("\"@b\"", "no group @b"),
-        ("\"@a\"", "circle"),
+        ("\"@a\"", "cycle"),
         ("\"seed\", \"seed\"", "twice"),
         ("{ use = \"seed\", default = 10 }", "default"),
         ("{ use = \"seed\", min = 10 }", "empty range"),

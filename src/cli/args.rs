@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::error::CliError;
-use super::{completions, costs, dev, export, guard, import, jobs, simulate, submit, worker};
+use super::{budget, completions, costs, dev, export, guard, import, jobs, simulate, submit, worker};
 use crate::config::{Flags, Key};
 
 /// A terminal operations console for image generation. Without a command: the console.
@@ -68,6 +68,8 @@ pub enum Command {
     Jobs(jobs::JobsArgs),
     /// What was spent
     Costs(costs::CostsArgs),
+    /// Caps on spending for every process on this store
+    Budget(budget::BudgetArgs),
     /// Take over jobs and costs from a file: CSV, JSON, JSON lines, or a db.json with both
     Import(import::ImportArgs),
     /// Write jobs and costs into a file that `import` reads

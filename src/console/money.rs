@@ -1,6 +1,5 @@
 //! Owns how money is drawn: bars and the use of the caps. Must not add up charges, and must not make a float of an amount.
 
-use chrono::Datelike;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use rust_decimal::Decimal;
@@ -8,7 +7,7 @@ use rust_decimal::prelude::ToPrimitive;
 use unicode_width::UnicodeWidthStr;
 
 use super::theme::Theme;
-use crate::costs::{CostLine, CostReport, Usd};
+use crate::costs::{CostLine, CostReport, PriceTable, Usd};
 use crate::engine::CostOverview;
 use crate::text::format;
 
@@ -35,18 +34,21 @@ pub struct CapUse {
     pub period: &'static str,
     /// What counts against it: also unknown and unconfirmed money, which may have been billed.
     pub used: Usd,
-    /// Whether more may be used than is known: the report does not reach back to the first of a month of 31 days.
-    pub at_least: bool,
     /// Whether some of it may not have been billed: then it is more than what is shown as spent.
     pub uncertain: bool,
     /// The cap.
     pub cap: Usd,
+    /// The share of the cap, in percent, from which to warn.
+    pub soft_percent: u8,
 }
 
+/// The share of a cap from which to warn, where the store has none.
+const DEFAULT_SOFT_PERCENT: u8 = 80;
+
 impl CapUse {
-    /// Whether it is worth a warning: four fifths are used.
+    /// Whether the soft mark is reached.
     pub fn is_close(&self) -> bool {
-        self.used * 5 >= self.cap * 4
+        self.used * 100 >= self.cap * u64::from(self.soft_percent)
     }
 
     /// How loud it is to be said, where it is worth a warning.
@@ -61,8 +63,7 @@ impl CapUse {
     /// `day    ━━━━━━──── 64% of $20.00`.
     pub fn line(&self, width: usize, theme: &Theme) -> Line<'static> {
         let percent = if self.cap <= Usd::ZERO { 100 } else { percent(self.used, self.cap) };
-        let mark = if self.at_least { "≥" } else { "" };
-        let facts = format!(" {mark}{percent}% of {}", self.cap.display());
+        let facts = format!(" {percent}% of {}", self.cap.display());
         let name = format!("{:<6}", self.period);
         // Without these words the bar and the sum beside it seem to disagree.
         let told = format!("{facts}, uncertain counted");
@@ -86,25 +87,14 @@ const LEAST_BAR: usize = 12;
 
 /// The caps that are set, with their use.
 pub fn caps(costs: &CostOverview) -> Vec<CapUse> {
-    let mut caps = Vec::new();
-    if let Some(cap) = costs.daily_cap {
-        caps.push(CapUse {
-            period: "day",
-            used: committed(&costs.today),
-            at_least: false,
-            uncertain: committed(&costs.today) > costs.today.total_usd,
-            cap,
-        });
-    }
-    if let Some(cap) = costs.monthly_cap {
-        let month = costs.at.format("%Y-%m").to_string();
-        let days = costs.by_day.by.iter().filter(|line| line.key.starts_with(&month));
-        let beside = costs.by_day.unknown_usd + costs.by_day.unconfirmed_usd;
-        let used = days.map(|line| line.usd).sum::<Usd>() + beside;
-        let uncertain = beside > Usd::ZERO;
-        caps.push(CapUse { period: "month", used, at_least: costs.at.day() == 31, uncertain, cap });
-    }
-    caps
+    let soft_percent = costs.soft_percent.unwrap_or(DEFAULT_SOFT_PERCENT);
+    [("day", costs.daily_cap, &costs.today), ("month", costs.monthly_cap, &costs.calendar_month)]
+        .into_iter()
+        .filter_map(|(period, cap, report)| {
+            let used = committed(report);
+            Some(CapUse { period, used, uncertain: used > report.total_usd, cap: cap?, soft_percent })
+        })
+        .collect()
 }
 
 /// Whether every charge of the report has an amount that counts.
@@ -122,8 +112,10 @@ pub fn group_amount(line: &CostLine, report: &CostReport) -> String {
     if is_uncertain(line, report) { "not known".to_owned() } else { line.usd.display() }
 }
 
+/// What a cap counts; a charge of unknown price counts as the highest published one.
 fn committed(report: &CostReport) -> Usd {
-    report.total_usd + report.unknown_usd + report.unconfirmed_usd
+    let unpriced = PriceTable::builtin().highest() * report.unpriced_count;
+    report.total_usd + report.unknown_usd + report.unconfirmed_usd + unpriced
 }
 
 #[cfg(test)]
@@ -153,13 +145,31 @@ mod tests {
     }
 
     #[test]
-    fn a_month_counts_from_its_first_day() {
+    fn month_gauge_counts_the_calendar_month() {
         let mut costs = costs(false);
         costs.monthly_cap = Some(usd("100"));
-        let october = usd("3");
-        assert_eq!(caps(&costs)[0].used, costs.by_day.total_usd - october + costs.by_day.unknown_usd);
-        assert!(!caps(&costs)[0].at_least);
-        costs.at = "2026-12-31T10:00:00Z".parse().unwrap();
-        assert!(caps(&costs)[0].at_least, "30 days do not reach back to the first of December");
+        costs.calendar_month.unknown_usd = usd("0.05");
+        costs.month.unknown_usd = usd("99");
+        let expected = costs.calendar_month.total_usd + usd("0.05") + costs.calendar_month.unconfirmed_usd;
+        let month = &caps(&costs)[0];
+        assert_eq!((month.period, month.used, month.is_close()), ("month", expected, false));
+    }
+
+    #[test]
+    fn soft_mark_of_the_store_warns() {
+        let mut costs = costs(false);
+        costs.daily_cap = Some(usd("2"));
+        assert!(!caps(&costs)[0].is_close());
+        costs.soft_percent = Some(50);
+        assert!(caps(&costs)[0].is_close());
+    }
+
+    #[test]
+    fn unpriced_charge_counts_toward_the_gauge() {
+        let mut costs = costs(false);
+        costs.daily_cap = Some(usd("2"));
+        let before = caps(&costs)[0].used;
+        costs.today.unpriced_count += 1;
+        assert_eq!(caps(&costs)[0].used, before + usd("0.607"));
     }
 }

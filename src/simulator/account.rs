@@ -14,10 +14,10 @@ use super::ticket::{REMEMBERED, Ticket};
 /// Bytes of prompts that are remembered at most.
 const MAX_PROMPT_BYTES: usize = 64 << 20;
 
-/// Different submits whose repeat_counts are counted at most; then counting starts again.
+/// Different submits whose repetitions are counted at most; then counting starts again.
 const MAX_COUNTED: usize = 200_000;
 
-/// Why an order is not taken.
+/// Why a request is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AccountLimit {
     /// Too many unfinished tickets.

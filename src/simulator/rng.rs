@@ -1,13 +1,13 @@
-//! Owns numbers that look random and are the same everywhere for the same words. Must not be used where surprise matters.
+//! Reproducible pseudo-random numbers. Not for anything that must be unpredictable.
 
 use sha2::{Digest, Sha256};
 
-/// A stream of numbers that depends on nothing but what it was made from (the splitmix64 sequence).
+/// splitmix64, seeded by the first eight bytes of a SHA-256 digest.
 #[derive(Debug, Clone)]
 pub(super) struct SeededRng(u64);
 
 impl SeededRng {
-    /// SeededRng for these words; their borders count, so `["ab", "c"]` and `["a", "bc"]` differ.
+    /// A generator for these words; their borders count, so `["ab", "c"]` and `["a", "bc"]` differ.
     pub fn new(words: &[&[u8]]) -> Self {
         let mut digest = Sha256::new();
         for word in words {
@@ -19,7 +19,7 @@ impl SeededRng {
     }
 
     /// The next whole number.
-    pub fn roll(&mut self) -> u64 {
+    pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -29,7 +29,7 @@ impl SeededRng {
 
     /// The next number from 0 up to, not including, 1.
     pub fn unit(&mut self) -> f64 {
-        (self.roll() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// The next number between the two.
@@ -39,7 +39,7 @@ impl SeededRng {
 
     /// The next index below `count`, which is not zero.
     pub fn below(&mut self, count: usize) -> usize {
-        (self.roll() % count.max(1) as u64) as usize
+        (self.next_u64() % count.max(1) as u64) as usize
     }
 }
 
@@ -49,10 +49,10 @@ mod tests {
 
     #[test]
     fn same_words_give_same_numbers() {
-        let rolls = |words: &[&[u8]]| SeededRng::new(words).roll();
-        assert_eq!(rolls(&[b"ab", b"c"]), rolls(&[b"ab", b"c"]));
-        assert_ne!(rolls(&[b"ab", b"c"]), rolls(&[b"a", b"bc"]));
-        let mut dice = SeededRng::new(&[b"x"]);
-        assert!((0..1000).map(|_| dice.unit()).all(|unit| (0.0..1.0).contains(&unit)));
+        let first = |words: &[&[u8]]| SeededRng::new(words).next_u64();
+        assert_eq!(first(&[b"ab", b"c"]), first(&[b"ab", b"c"]));
+        assert_ne!(first(&[b"ab", b"c"]), first(&[b"a", b"bc"]));
+        let mut rng = SeededRng::new(&[b"x"]);
+        assert!((0..1000).map(|_| rng.unit()).all(|unit| (0.0..1.0).contains(&unit)));
     }
 }

@@ -111,7 +111,11 @@ impl Standby {
                     running.shutdown().await;
                 }
                 Ok(None) => _ = read_address(&self.directory).map(|url| self.publish((Some(url), None))),
-                Err(error) => self.publish((self.state.borrow().0.clone(), Some(error.to_string()))),
+                Err(error) => {
+                    // Not within the call: publishing waits for the end of the borrow.
+                    let url = self.state.borrow().0.clone();
+                    self.publish((url, Some(error.to_string())));
+                }
             }
             tokio::select! { () = stop.cancelled() => {}, () = sleep(LOCK_INTERVAL) => {} }
         }

@@ -1,4 +1,4 @@
-//! Downloads: only whole images of the announced type come through.
+//! Downloads: only complete images pass. The bytes decide the format, not the `Content-Type`.
 
 use std::io::Cursor;
 
@@ -52,6 +52,9 @@ async fn complete_image_is_returned_unchanged() {
         (Codec::Jpeg, "Image/JPG; charset=binary", ImageFormat::Jpeg),
         (Codec::WebP, "image/webp", ImageFormat::Webp),
         (Codec::WebP, "application/octet-stream", ImageFormat::Webp),
+        (Codec::Jpeg, "image/png", ImageFormat::Jpeg),
+        (Codec::Png, "image/gif", ImageFormat::Png),
+        (Codec::Png, "text/html", ImageFormat::Png),
     ] {
         let bytes = image(codec);
         let server = Server::start(Answer::http(200, &format!("Content-Type: {content_type}\r\n"), &bytes)).await;
@@ -82,8 +85,6 @@ async fn hostile_downloads_are_interpreted() {
         ("a damaged PNG", typed("image/png", &flipped), "broken"),
         ("HTML as a PNG", typed("image/png", b"<html>not found</html>"), "broken"),
         ("HTML", typed("text/html", b"<html>not found</html>"), "broken"),
-        ("a JPEG as a PNG", typed("image/png", &image(Codec::Jpeg)), "broken"),
-        ("a PNG as a GIF", typed("image/gif", &png()), "broken"),
         ("a GIF", typed("image/gif", b"GIF89a\x01\0\x01\0\0\0\0;"), "broken"),
         ("SVG", typed("image/svg+xml", b"<svg/>"), "broken"),
         ("nothing", typed("image/png", b""), "broken"),

@@ -1,5 +1,6 @@
 //! Where the key goes and where it never goes.
 
+use darkroom::catalog::InputSizes;
 use darkroom::jobs::Ticket;
 use darkroom::provider::bfl::{FluxClient, FluxClientError, FluxOptions};
 use darkroom::provider::{
@@ -12,7 +13,11 @@ use super::server::{Answer, Server};
 use super::{KEY, client};
 
 fn order() -> PreparedRequest {
-    PreparedRequest { route: "flux-tools/erase-v1".to_owned(), body: json!({"prompt": "a"}) }
+    PreparedRequest {
+        route: "flux-tools/erase-v1".to_owned(),
+        body: json!({"prompt": "a"}),
+        input_sizes: InputSizes::new(),
+    }
 }
 
 fn ticket(url: impl Into<String>) -> Ticket {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use darkroom::catalog::InputSizes;
 use darkroom::jobs::FailureCode;
 use darkroom::provider::bfl::{FluxClient, FluxOptions};
 use darkroom::provider::{PreparedRequest, Provider as _, SubmitError};
@@ -12,7 +13,7 @@ use super::server::{Answer, Server};
 use super::{client, hasty_client, options};
 
 fn order() -> PreparedRequest {
-    PreparedRequest { route: "flux-2-pro".to_owned(), body: json!({"prompt": "a"}) }
+    PreparedRequest { route: "flux-2-pro".to_owned(), body: json!({"prompt": "a"}), input_sizes: InputSizes::new() }
 }
 
 /// The decision as one word.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use darkroom::costs::{Basis, Budget, Charge, CostGrouping, CostReport, Credits, Service};
+use darkroom::costs::{Basis, Budget, BudgetEdit, Charge, CostGrouping, CostReport, Credits, Service};
 use darkroom::jobs::{BillingStatus, FailureCode, Job};
-use darkroom::store::{CostQuery, Save, Store, StoreError};
+use darkroom::store::{BudgetChange, CostQuery, Save, Store, StoreError};
 use futures::future::join_all;
 
 use super::fixture::{
@@ -187,6 +187,80 @@ pub async fn unknown_price_exceeds_every_cap(fixture: Fixture) {
     };
     assert_eq!(over.over, None);
     assert!(reserve(&fixture.store, "a", None, Budget::default(), 1).await.is_ok(), "without caps it may go");
+}
+
+async fn set_budget(store: &Arc<dyn Store>, model: Option<&str>, daily: &str, seconds: i64) {
+    let caps = Budget { daily: Some(usd(daily)), monthly: None };
+    let edit = BudgetEdit::Set { model: model.map(str::to_owned), caps, soft_percent: None };
+    store.change_budget(BudgetChange { at: at(seconds), by: "operator@host".into(), edit }).await.unwrap();
+}
+
+pub async fn store_caps_bind_every_process(fixture: Fixture) {
+    create(&fixture.store, ["a", "b", "c", "d"].map(|name| queued(name, 0))).await;
+    let none = Budget::default();
+    set_budget(&fixture.store, None, "0.05", 1).await;
+    assert!(reserve(&fixture.other, "a", Some("0.03"), none, 2).await.is_ok());
+    assert!(reserve(&fixture.other, "b", Some("0.03"), none, 2).await.is_err(), "a process without a cap of its own");
+    assert!(
+        reserve(&fixture.other, "b", Some("0.03"), daily("100"), 2).await.is_err(),
+        "a process cannot raise the cap"
+    );
+    assert!(reserve(&fixture.store, "b", Some("0.02"), daily("0.04"), 2).await.is_err(), "a process can lower the cap");
+    set_budget(&fixture.other, None, "0.06", 3).await;
+    assert!(reserve(&fixture.store, "b", Some("0.03"), none, 4).await.is_ok(), "raised without a restart");
+    let clear = BudgetEdit::Clear { model: None };
+    let change = BudgetChange { at: at(5), by: "other@host".into(), edit: clear };
+    fixture.store.change_budget(change).await.unwrap();
+    assert!(reserve(&fixture.other, "c", Some("9"), none, 6).await.is_ok());
+    let history = fixture.other.budget_history(10).await.unwrap();
+    let changes: Vec<_> =
+        history.iter().map(|record| (record.at, record.by.as_str(), record.change.as_str())).collect();
+    assert_eq!(
+        changes,
+        [
+            (at(5), "other@host", "clear all"),
+            (at(3), "operator@host", "set daily $0.06"),
+            (at(1), "operator@host", "set daily $0.05"),
+        ]
+    );
+    assert_eq!(fixture.store.budget_history(1).await.unwrap(), history[..1]);
+}
+
+pub async fn model_cap_counts_only_its_model(fixture: Fixture) {
+    let mut other_model = generating("other", 0, Some("4"));
+    other_model.spec.model = "flux-2-max".into();
+    other_model.attempts[0].charge.as_mut().unwrap().model = "flux-2-max".into();
+    let mut reserved = submitting("reserved", 0, "worker", 60);
+    reserved.spec.model = "flux-2-max".into();
+    create(&fixture.store, [other_model, reserved, generating("own", 0, Some("3")), queued("a", 0), queued("b", 0)])
+        .await;
+    set_budget(&fixture.store, Some("flux-dev"), "0.05", 1).await;
+    let Err(StoreError::BudgetExceeded(over)) = reserve(&fixture.store, "a", Some("0.03"), Budget::default(), 2).await
+    else {
+        panic!("$0.03 of flux-dev are spent")
+    };
+    assert_eq!((over.model.as_deref(), over.over), (Some("flux-dev"), Some(usd("0.01"))));
+    assert!(reserve(&fixture.store, "a", Some("0.02"), Budget::default(), 2).await.is_ok());
+    assert!(reserve(&fixture.other, "b", Some("0.01"), Budget::default(), 2).await.is_err());
+}
+
+pub async fn unpriced_charge_counts_as_highest_price(fixture: Fixture) {
+    create(&fixture.store, [generating("unpriced", 0, None), queued("a", 0)]).await;
+    assert!(reserve(&fixture.store, "a", Some("0.01"), daily("0.61"), 1).await.is_err());
+    assert!(reserve(&fixture.store, "a", Some("0.01"), daily("0.62"), 1).await.is_ok());
+}
+
+pub async fn storage_reservation_lasts_until_stored(fixture: Fixture) {
+    let mut generating = queued("generating", 0);
+    generating.reserve_storage(Some(usd("0.01")));
+    generating.begin_submit(claim("worker", 60), Some(usd("0.04")), at(0)).unwrap();
+    generating.accept(receipt(0, Some("4")), None, at(0)).unwrap();
+    create(&fixture.store, [generating, queued("a", 0)]).await;
+    assert!(reserve(&fixture.store, "a", Some("0.04"), daily("0.08"), 1).await.is_err(), "storing may cost $0.01");
+    let mut done = read(&fixture.store, "generating").await;
+    finish(&mut done, Some("4"), None, 2);
+    save(&fixture.store, &mut done).await.unwrap();
+    assert!(reserve(&fixture.store, "a", Some("0.04"), daily("0.08"), 3).await.is_ok());
 }
 
 /// Six charges that differ in all that can be grouped by.

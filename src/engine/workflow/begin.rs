@@ -9,7 +9,7 @@ use crate::catalog::Catalog;
 use crate::costs::BudgetExceeded;
 use crate::engine::crash;
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job};
-use crate::provider::{PreparedRequest, SubmitError};
+use crate::provider::{MAX_IMAGE_BYTES, PreparedRequest, SubmitError};
 use crate::store::StoreError;
 use crate::time::backoff;
 
@@ -43,13 +43,14 @@ impl JobWorkflow {
                 return Ok(None);
             }
         };
-        let estimate = Catalog::builtin().estimate(&job.spec);
-        let budget = Some(self.settings.budget).filter(crate::costs::Budget::is_limited);
+        // The most that this submit and storing its image can cost, or a cap could be exceeded by what the server chooses.
+        let estimate = Catalog::builtin().estimate_sized(&job.spec, &order.input_sizes);
+        job.reserve_storage(self.ports.bucket.cost(MAX_IMAGE_BYTES as u64));
         let mut queued = job.clone();
         let mut tries = 0;
         loop {
-            job.begin_submit(self.fresh_claim(now), estimate.amount, now)?;
-            match self.save_note(job, budget, stop).await {
+            job.begin_submit(self.fresh_claim(now), estimate.at_most, now)?;
+            match self.save_note(job, Some(self.settings.budget), stop).await {
                 Ok(()) => return Ok(Some(order)),
                 Err(StoreError::BudgetExceeded(over)) => {
                     *job = queued;
@@ -76,7 +77,7 @@ impl JobWorkflow {
         now: DateTime<Utc>,
     ) -> Result<(), WorkflowError> {
         self.observer.over_budget();
-        let hold = Hold::Budget { period: over.period.to_owned(), over: over.over };
+        let hold = Hold::Budget { period: over.period.to_owned(), model: over.model.clone(), over: over.over };
         tracing::info!(job = %job.id, attempt = job.attempt_number(), "held: {}", hold.summary());
         job.set_hold(Some(hold), Some(over.until.min(now + BUDGET_LOOK)), now)?;
         self.save(job).await

@@ -21,7 +21,7 @@ impl JobWorkflow {
             job.requeue(hold, now, now)?;
             return self.save(job).await;
         }
-        let estimate = Catalog::builtin().estimate(&job.spec).amount;
+        let estimate = Catalog::builtin().estimate_sized(&job.spec, &order.input_sizes).amount;
         self.observer.posting(true);
         let posting = Posting(self);
         crash::point("before_post");

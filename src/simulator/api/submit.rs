@@ -87,7 +87,7 @@ fn faults(app: &SharedApp, model: &Model, request: &ImageRequest) -> (Option<Fau
         return (None, requested);
     }
     let seed = request.given_seed.map_or_else(String::new, |seed| seed.to_string());
-    let words = SeededRng::new(&[model.name.as_bytes(), request.subject.prompt.as_bytes(), seed.as_bytes()]).roll();
+    let words = SeededRng::new(&[model.name.as_bytes(), request.subject.prompt.as_bytes(), seed.as_bytes()]).next_u64();
     let occurrence = app.state().count_repeat(words);
     let drawn = by_chance.draw(words, occurrence);
     let fault = requested.fault_at(FaultStage::Submit, occurrence).or_else(|| drawn.fault_at(FaultStage::Submit, 0));

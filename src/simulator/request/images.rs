@@ -59,6 +59,11 @@ impl InputImages {
         self.0.iter().find(|(other, _)| other == name).and_then(|(_, size)| *size)
     }
 
+    /// The size of each, in the order of the fields.
+    pub fn sizes(&self) -> impl Iterator<Item = Option<(u32, u32)>> {
+        self.0.iter().map(|(_, size)| *size)
+    }
+
     /// All of them together, two decimals; one that is not known counts as one.
     pub fn megapixels(&self) -> f64 {
         let sum: f64 =

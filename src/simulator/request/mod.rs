@@ -84,7 +84,7 @@ pub(super) fn read(model: &Model, body: &[u8], random_seed: i64) -> Result<Image
     let (width, height) = size::of_image(model, &spec, &images);
     let given_seed = spec.parameters.get("seed").and_then(Value::as_i64);
     Ok(ImageRequest {
-        cost: price::credits(&spec),
+        cost: price::credits(&spec, &images, (width, height)),
         input_mp: images.megapixels(),
         output_mp: megapixels(width, height),
         given_seed,

@@ -10,6 +10,7 @@
 //! Must not know providers, buckets or engines.
 
 mod board;
+mod budgets;
 mod cap;
 mod client;
 mod costs;
@@ -39,6 +40,7 @@ mod stretch;
 mod value;
 mod watch;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
@@ -50,8 +52,8 @@ pub use options::FirestoreOptions;
 pub use rebuild::Difference;
 
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
-use super::{ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
-use crate::costs::CostTable;
+use super::{BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
+use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
 use board::Board;
 use client::Client;
@@ -68,6 +70,8 @@ pub struct FirestoreStore {
     session: Mutex<Weak<Session>>,
     /// Reservations under a cap are made one after another.
     reserving: tokio::sync::Mutex<()>,
+    /// Whether the last reservation was made under a cap: then the next one waits its turn.
+    capped: AtomicBool,
     shards: shards::Shards,
     counted: counts::Counted,
 }
@@ -96,6 +100,7 @@ impl FirestoreStore {
             shared: Arc::new(Shared { client, board: Board::default(), defaults }),
             session: Mutex::default(),
             reserving: tokio::sync::Mutex::default(),
+            capped: AtomicBool::new(false),
             shards: shards::Shards::default(),
             counted: counts::Counted::default(),
         }
@@ -149,6 +154,14 @@ impl Store for FirestoreStore {
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
         self.cost_table(&query).await
+    }
+
+    async fn budget_history(&self, limit: usize) -> Result<Vec<BudgetRecord>, StoreError> {
+        self.read_budget_history(limit).await
+    }
+
+    async fn change_budget(&self, change: BudgetChange) -> Result<(), StoreError> {
+        self.write_budget_change(&change).await
     }
 
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {

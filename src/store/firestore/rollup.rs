@@ -17,7 +17,7 @@ use rust_decimal::prelude::ToPrimitive;
 use super::ledger::ChargeRow;
 use super::shards;
 use super::value::{self, Fields, integer_of, map_of, quoted};
-use crate::costs::{Basis, CostRow, Usd};
+use crate::costs::{Basis, CostRow, PriceTable, Usd};
 use crate::time::month_key;
 
 /// The collection of the months.
@@ -194,10 +194,15 @@ pub(super) fn month_fields(sums: &Sums) -> Fields {
     days.into_iter().map(|(day, lines)| (day, value::map(lines))).collect()
 }
 
-/// Everything with an amount in that span, however sure: it may be billed. The span begins and ends at midnight.
-pub(super) fn committed(sums: &Sums, from: DateTime<Utc>, to: DateTime<Utc>) -> Usd {
+/// Everything in that span whose model counts, however certain: it may be billed. A charge of unknown amount counts as the highest
+/// published price. The span begins and ends at midnight.
+pub(super) fn committed(sums: &Sums, from: DateTime<Utc>, to: DateTime<Utc>, counts: impl Fn(&str) -> bool) -> Usd {
     let days = from.date_naive()..to.date_naive();
-    sums.iter().filter(|(key, _)| days.contains(&key.day)).map(|(_, sum)| sum.usd()).sum()
+    let amount = |(key, sum): (&Key, &Sum)| match key.class.as_str() {
+        "unpriced" => PriceTable::builtin().highest() * u64::try_from(sum.count).unwrap_or(0),
+        _ => sum.usd(),
+    };
+    sums.iter().filter(|(key, _)| days.contains(&key.day) && counts(&key.model)).map(amount).sum()
 }
 
 /// The sums as rows of a cost table.

@@ -1,6 +1,7 @@
 //! Owns the writes: new jobs, and the compare-and-set of a job with its charges, its daily sums and its cap in one commit.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::Ordering;
 
 use firestore::gcloud_sdk::google::firestore::v1::document_transform::FieldTransform;
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
@@ -120,12 +121,10 @@ impl FirestoreStore {
             },
         };
         self.check_history(&job, &base).await?;
-        let budget = save.budget.filter(Budget::is_limited);
-        // Reservations of this process wait for each other here instead of crossing each other at the server.
-        let _turn = match budget {
-            Some(_) => Some(self.reserving.lock().await),
-            None => None,
-        };
+        let budget = save.budget;
+        // Reservations of this process wait for each other here instead of conflicting at the server.
+        let capped = budget.is_some_and(|process| process.is_limited() || self.capped.load(Ordering::Relaxed));
+        let _turn = if capped { Some(self.reserving.lock().await) } else { None };
         let change = Change { draft: Draft::update(&job, &base)?, rows: ledger::rows_of(&job), base, budget, job };
         let mut doubt = Doubt::default();
         loop {
@@ -151,7 +150,7 @@ impl FirestoreStore {
     async fn try_to_save(&self, change: &Change) -> Result<Tried, StoreError> {
         let Change { job, base, draft, rows, budget } = change;
         let guard = match budget {
-            Some(budget) => Some(self.check_budget(job, budget, &base.rows, rows).await?),
+            Some(process) => self.check_budget(job, *process, &base.rows, rows).await?,
             None => None,
         };
         let unchanged = ConditionType::UpdateTime(value::of_nanoseconds(base.revision));

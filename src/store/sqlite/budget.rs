@@ -19,8 +19,8 @@ pub(super) fn current(connection: &Connection) -> Result<BudgetSettings, StoreEr
 
 /// The newest changes, newest first.
 pub(super) fn history(connection: &Connection, limit: usize) -> Result<Vec<BudgetRecord>, StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT at, by, change, settings FROM budget_changes ORDER BY number DESC LIMIT ?1")?;
+    let mut statement = connection
+        .prepare_cached("SELECT at, by, change, settings FROM budget_changes ORDER BY number DESC LIMIT ?1")?;
     let mut rows = statement.query([i64::try_from(limit).unwrap_or(i64::MAX)])?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::StoreError;
 use super::super::schema::is_noted_elsewhere;
 use crate::costs::Usd;
-use crate::jobs::{Attempt, Job, JobId, Outcome, StageName};
+use crate::jobs::{Attempt, Job, JobId, Outcome};
 use crate::text;
 
 /// Nanoseconds of one UTC day.
@@ -31,8 +31,10 @@ pub(super) struct Row {
     pub not_before: Option<i64>,
     pub claim_until: Option<i64>,
     pub claim_worker: Option<String>,
-    /// Money set aside by a submit that is not yet answered; `None` in every other stage.
+    /// Money set aside; see `Job::reservation`.
     pub reserved: Option<Usd>,
+    /// The model of the current attempt.
+    pub model: String,
     pub search: String,
     pub document: String,
     /// Ordered by attempt and service, each pair once.
@@ -65,7 +67,6 @@ impl Row {
             return Err(unreadable("a parameter is nested too deeply"));
         }
         let document = serde_json::to_string(job).map_err(|error| unreadable(&error.to_string()))?;
-        let submitting = job.stage_name() == StageName::Submitting;
         Ok(Self {
             id: job.id.clone(),
             revision: i64::try_from(job.revision).unwrap_or(i64::MAX),
@@ -76,7 +77,8 @@ impl Row {
             not_before: job.not_before.map(nanoseconds),
             claim_until: job.claim.as_ref().map(|claim| nanoseconds(claim.until)),
             claim_worker: job.claim.as_ref().map(|claim| claim.worker.as_str().to_owned()),
-            reserved: job.attempt().filter(|_| submitting).and_then(|attempt| attempt.reserved),
+            reserved: job.reservation(),
+            model: job.spec.model.clone(),
             search: search_text(job),
             document,
             charges: charges_of(job),

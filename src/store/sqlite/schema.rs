@@ -9,7 +9,7 @@ pub(super) const APPLICATION_ID: u32 = 0x646b_726d;
 
 /// One script for each version, oldest first: script 0 makes version 1 of an empty file, script 1 makes version 2 of that. A
 /// script that has been released is never changed; a new one is added behind it.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 /// The version that this program reads and writes.
 pub(super) fn version() -> u32 {
@@ -19,7 +19,8 @@ pub(super) fn version() -> u32 {
 /// Times are nanoseconds since 1970, money is decimal text.
 ///
 /// `document` is the whole job; the columns before it only exist to be searched and sorted by, and stand before it so that
-/// reading them does not walk through a long document. `reserved` is only set while the job is submitting.
+/// reading them does not walk through a long document. `reserved` is the money set aside for a job that is submitting (the
+/// provider and the bucket) or generating (the bucket).
 ///
 /// `spent` (for the caps) and `daily` (for the reports; an unknown amount is an empty text) count equal charges by day, so that
 /// neither adds up a month of charges. The triggers keep them, so that no writer can forget it; and they are counts, because
@@ -158,6 +159,17 @@ END;
 CREATE TRIGGER imported_cost_is_history BEFORE UPDATE ON imported_costs BEGIN
     SELECT RAISE(ABORT, 'an imported entry is never updated');
 END;
+";
+
+/// The caps of this store: the newest row applies, the others are the record of who changed what.
+const VERSION_3: &str = "
+CREATE TABLE budget_changes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    by TEXT NOT NULL,
+    change TEXT NOT NULL,
+    settings TEXT NOT NULL
+) STRICT;
 ";
 
 /// Brings the file to the last of `scripts`, each in one transaction of its own. Two processes may do this at once: the second

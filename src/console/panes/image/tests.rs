@@ -213,12 +213,12 @@ fn no_job_and_a_queued_one() {
     ╰──────────────────────────────────────────╯
     "#);
     let mut held = job("fox", "x");
-    let over = Hold::Budget { period: "day".into(), over: Some("0.02".parse().unwrap()) };
+    let over = Hold::Budget { period: "day".into(), model: None, over: Some("0.02".parse().unwrap()) };
     held.set_hold(Some(over), Some(noon() + Duration::hours(3)), noon()).unwrap();
     insta::assert_snapshot!(shown(&mut pane, Some(&held), 44, 6), @r#"
     ╭ Image ── queued ───────────────────────╮
     │                  ‖ held                  │
-    │       budget of the day, $0.02 over      │
+    │      daily budget exceeded by $0.02      │
     │              next try in 3h              │
     │                                          │
     ╰──────────────────────────────────────────╯

@@ -6,7 +6,7 @@
 //! | --- | --- | --- |
 //! | `job` | text | the whole job as JSON, the truth for everything that the contract has no word for |
 //! | `stage`, `simulated`, `hidden` | text, bool, bool | counted and filtered by the server |
-//! | `reserved` | integer, 1e-12 dollars | only while submitting: what a cap must leave room for |
+//! | `reserved` | integer, 1e-12 dollars | while submitting or generating: what a cap must leave room for |
 //! | `claim_until`, `not_before` | timestamp | for people who look at a document |
 //! | `request` | text | digest of the wish that `job` follows; a different one is a changed wish |
 //! | `previous` | integer | the revision that was replaced, so that every save changes the document and its update time |

@@ -9,7 +9,7 @@ use super::super::rollup;
 use super::super::value::{self, Fields};
 use super::{Base, Status, digest, request};
 use crate::costs::Usd;
-use crate::jobs::{Job, Stage, StageName};
+use crate::jobs::{Job, Stage};
 use crate::text;
 
 /// Stands for a prompt that is too long to be kept twice in one document.
@@ -135,8 +135,7 @@ impl Draft {
         };
         let written = written.map_err(|error| unreadable(&error.to_string()))?;
         serde_json::from_str::<Job>(&written).map_err(|error| unreadable(&error.to_string()))?;
-        let reserved = job.attempt().filter(|_| job.stage_name() == StageName::Submitting);
-        let reserved = reserved.and_then(|attempt| attempt.reserved).map(|amount| rollup::parts(amount).0);
+        let reserved = job.reservation().map(|amount| rollup::parts(amount).0);
         let ours: [(&str, Option<value::Value>); 9] = [
             ("job", Some(value::text(written))),
             ("stage", Some(value::text(job.stage_name().as_str()))),
