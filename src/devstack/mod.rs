@@ -1,28 +1,27 @@
-//! The servers of the whole stack on this machine: the Firestore emulator, a Cloud Storage server, a Temporal server. Where they
-//! are installed, how each is started, when it answers, and that none outlives whoever started it.
+//! The servers of `darkroom dev` and of the tests: the Firestore emulator, a Cloud Storage server, a Temporal server. Where they
+//! are installed, how each is started, when it is ready, and that none outlives the process that started it.
 //!
 //! ```text
 //!   darkroom dev ──pipe──▶ darkroom guard-server ──▶ the server, in a process group of its own
 //! ```
 //!
-//! The pipe carries nothing. It closes when `darkroom dev` ends, however that ends, killed as well: then the guard ends the
-//! server's process group. Must not know what darkroom keeps in the servers, and must not be needed by any but `darkroom dev`
-//! and the tests.
+//! The pipe carries no data. It closes when `darkroom dev` exits, even by `kill -9`; then the watchdog stops the server's process
+//! group.
 
-mod group;
-mod guard;
+mod process_group;
+mod watchdog;
 mod launch;
-mod places;
+mod locate;
 mod ports;
-mod running;
+mod process;
 
 use std::fmt;
 
-pub use guard::{GUARD, guard};
+pub use watchdog::{WATCHDOG_COMMAND, watchdog};
 pub use launch::Launch;
-pub use places::{Missing, Places};
+pub use locate::{NotInstalled, ServerLocator};
 pub use ports::Port;
-pub use running::{Running, ServerError, http, make_bucket, stop_all};
+pub use process::{ServerProcess, ServerError, http, make_bucket, stop_all};
 
 /// One of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,11 +35,11 @@ pub enum Server {
 }
 
 impl Server {
-    /// All of them.
+    /// All servers.
     pub const ALL: [Self; 3] = [Self::Firestore, Self::Storage, Self::Temporal];
 
-    /// One word, for files and JSON.
-    pub fn word(self) -> &'static str {
+    /// The name in files and JSON.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Firestore => "firestore",
             Self::Storage => "storage",
@@ -48,8 +47,8 @@ impl Server {
         }
     }
 
-    /// The port that everybody expects it at.
-    pub fn usual_port(self) -> u16 {
+    /// The default port.
+    pub fn default_port(self) -> u16 {
         match self {
             Self::Firestore => 8080,
             Self::Storage => 4443,
@@ -57,8 +56,8 @@ impl Server {
         }
     }
 
-    /// The port that everybody expects its web page at, where it has one.
-    pub fn usual_page(self) -> Option<u16> {
+    /// The default port of its web page, where it has one.
+    pub fn default_page_port(self) -> Option<u16> {
         (self == Self::Temporal).then_some(8233)
     }
 }

@@ -20,7 +20,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use darkroom::devstack::{Places, Server};
+use darkroom::devstack::{ServerLocator, Server};
 use serde_json::Value;
 
 /// A folder with everything that one darkroom needs, removed at the end, and the environment that leads into it.
@@ -129,7 +129,7 @@ impl House {
 
 /// The program of a server, where it is installed. Where it is not, a line says so, or the test fails if servers are required.
 pub fn installed(server: Server) -> Option<PathBuf> {
-    let missing = match Places::of_this_process().find(server) {
+    let missing = match ServerLocator::from_env().find(server) {
         Ok(program) => return Some(program),
         Err(missing) => missing,
     };
