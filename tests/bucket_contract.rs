@@ -55,7 +55,6 @@ bucket_contract!(
     cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")
 );
 
-#[expect(clippy::unused_async, reason = "the contract awaits whatever makes a bucket")]
 async fn folder() -> Fixture {
     let root = tempfile::tempdir().unwrap();
     Fixture { bucket: Arc::new(FolderBucket::open(root.path()).unwrap()), _keep: Box::new(root) }

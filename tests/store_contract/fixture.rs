@@ -23,7 +23,6 @@ pub struct Fixture {
 }
 
 /// The embedded store on a file of its own.
-#[expect(clippy::unused_async, reason = "the contract awaits whatever makes a store")]
 pub async fn sqlite() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("darkroom.db");
