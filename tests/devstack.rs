@@ -1,7 +1,7 @@
 //! `darkroom dev` with the real servers: it starts what is installed, names the rest, and leaves nothing behind, however it ends.
 
-mod shutdown;
 mod missing_servers;
+mod shutdown;
 mod stack;
 
 use std::collections::BTreeSet;
@@ -10,40 +10,41 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
-use darkroom::devstack::{ServerLocator, Server};
+use darkroom::devstack::{Server, ServerLocator};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
-use crate::support::{self, House, text};
+use crate::support::{TestEnv, text};
 
 /// How long anything may take before the test calls it stuck.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// An environment that finds the servers of this machine.
-fn house() -> House {
-    let mut house = House::new();
-    // The home directory of the environment is empty.
+/// An environment whose processes find the servers installed on this machine.
+fn env() -> TestEnv {
+    let mut env = TestEnv::new();
+    // `TestEnv` sets a home directory of its own.
     if let Some(servers) = ServerLocator::from_env().servers {
-        house.set("DARKROOM_SERVERS_DIR", &servers.display().to_string());
+        env.set("DARKROOM_SERVERS_DIR", &servers.display().to_string());
     }
-    house
+    env
 }
 
-/// The names of the servers that are installed here; missing ones are reported, or fail the test where they are required.
+/// The names of the servers that are installed.
 fn installed() -> BTreeSet<String> {
-    let found = Server::ALL.into_iter().filter(|server| support::installed(*server).is_some());
+    let locator = ServerLocator::from_env();
+    let found = Server::ALL.into_iter().filter(|server| locator.find(*server).is_ok());
     found.map(|server| server.as_str().to_owned()).collect()
 }
 
-/// `darkroom dev --headless --json`, after it has printed its report. Dropping it kills it.
+/// `darkroom dev --headless --json`, once it says where everything is. Dropping it kills it.
 struct Dev {
     child: Child,
     report: Value,
 }
 
 impl Dev {
-    fn start(house: &House, arguments: &[&str]) -> Self {
-        Self::of(house.command(&[&["dev", "--headless", "--json"], arguments].concat()))
+    fn start(env: &TestEnv, arguments: &[&str]) -> Self {
+        Self::of(env.command(&[&["dev", "--headless", "--json"], arguments].concat()))
     }
 
     fn of(mut command: Command) -> Self {
@@ -94,15 +95,15 @@ impl Dev {
         (self.child.wait().expect("its end").code(), said)
     }
 
-    /// Runs darkroom with the reported environment.
-    fn run(&self, house: &House, arguments: &[&str]) -> Output {
+    /// The program in the environment that it report.
+    fn run(&self, env: &TestEnv, arguments: &[&str]) -> Output {
         let environment = self.report["environment"].as_object().expect("an object");
         let environment = environment.iter().map(|(name, value)| (name, value.as_str().expect("text")));
-        house.command(arguments).envs(environment).output().expect("the program starts")
+        env.command(arguments).envs(environment).output().expect("the program starts")
     }
 
-    fn json(&self, house: &House, arguments: &[&str]) -> Value {
-        let output = self.run(house, arguments);
+    fn json(&self, env: &TestEnv, arguments: &[&str]) -> Value {
+        let output = self.run(env, arguments);
         assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("JSON")
     }

@@ -55,11 +55,12 @@ pub async fn run(session: &Session, args: &CostsArgs) -> Result<(), CliError> {
     let (from, to) = last_days(Utc::now(), args.days.into());
     let simulated = session.config.is_simulated() && !args.real;
     let store = wiring::open_store(&session.config).await?;
-    let query = CostQuery { from, to, grouping: args.by, simulated };
-    let report = store.costs(query.clone()).await?;
+    let query = CostQuery { from, to, simulated };
+    let report = store.costs(query.clone()).await?.report(args.by);
     // Real and simulated money are never added together, but real spending is always mentioned.
     let real = if simulated && !session.output.is_json() {
-        Some(store.costs(CostQuery { simulated: false, ..query }).await?).filter(|real| real.count > 0)
+        let real = store.costs(CostQuery { simulated: false, ..query }).await?.report(args.by);
+        Some(real).filter(|real| real.count > 0)
     } else {
         None
     };

@@ -1,4 +1,5 @@
-//! Finds the programs of the servers, or the command that installs a missing one.
+//! Finds installed servers, and names the command that installs a missing one. Uses only [`Server`] and the standard library:
+//! `build.rs` compiles this file too.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -55,7 +56,7 @@ impl ServerLocator {
     /// The directories of this process: `DARKROOM_SERVERS_DIR` or the cache folder of the home, `PATH`, `GOBIN` or `GOPATH`.
     pub fn from_env() -> Self {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let home = directories::BaseDirs::new().map(|locator| locator.home_dir().to_owned());
+        let home = std::env::home_dir();
         let in_home = |path: &str| home.as_ref().map(|home| home.join(path));
         Self {
             servers: variable("DARKROOM_SERVERS_DIR").or_else(|| in_home(".cache/darkroom/servers")),

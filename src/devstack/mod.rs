@@ -8,66 +8,17 @@
 //! The pipe carries no data. It closes when `darkroom dev` exits, even by `kill -9`; then the watchdog stops the server's process
 //! group.
 
-mod process_group;
-mod watchdog;
 mod launch;
 mod locate;
 mod ports;
 mod process;
+mod process_group;
+mod server;
+mod watchdog;
 
-use std::fmt;
-
-pub use watchdog::{WATCHDOG_COMMAND, watchdog};
 pub use launch::Launch;
 pub use locate::{NotInstalled, ServerLocator};
 pub use ports::Port;
-pub use process::{ServerProcess, ServerError, http, make_bucket, stop_all};
-
-/// One of the servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Server {
-    /// The official Firestore emulator.
-    Firestore,
-    /// fake-gcs-server.
-    Storage,
-    /// `temporal server start-dev`.
-    Temporal,
-}
-
-impl Server {
-    /// All servers.
-    pub const ALL: [Self; 3] = [Self::Firestore, Self::Storage, Self::Temporal];
-
-    /// The name in files and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Firestore => "firestore",
-            Self::Storage => "storage",
-            Self::Temporal => "temporal",
-        }
-    }
-
-    /// The default port.
-    pub fn default_port(self) -> u16 {
-        match self {
-            Self::Firestore => 8080,
-            Self::Storage => 4443,
-            Self::Temporal => 7233,
-        }
-    }
-
-    /// The default port of its web page, where it has one.
-    pub fn default_page_port(self) -> Option<u16> {
-        (self == Self::Temporal).then_some(8233)
-    }
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Firestore => "Firestore emulator",
-            Self::Storage => "Cloud Storage server",
-            Self::Temporal => "Temporal server",
-        })
-    }
-}
+pub use process::{ServerError, ServerProcess, http, make_bucket, stop_all};
+pub use server::Server;
+pub use watchdog::{WATCHDOG_COMMAND, watchdog};

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Dev, house, installed, listens, lives, wait_until};
-use crate::support::{House, text};
+use super::{Dev, env, installed, listens, lives, wait_until};
+use crate::support::{TestEnv, text};
 
 fn parent(process: Pid) -> Pid {
     let answer =
@@ -16,13 +16,13 @@ fn parent(process: Pid) -> Pid {
 
 #[test]
 fn killed_dev_leaves_no_process() {
-    let house = house();
-    let dev = Dev::start(&house, &["--no-worker"]);
+    let env = env();
+    let dev = Dev::start(&env, &["--no-worker"]);
     assert_eq!(dev.names(), installed());
     let (pids, addresses) = (dev.pids(), dev.addresses());
     assert!(pids.iter().all(|pid| lives(*pid)));
     let watchdogs: Vec<Pid> = pids.iter().map(|pid| parent(*pid)).collect();
-    let second = house.fails(1, &["dev", "--headless"]);
+    let second = env.fails(1, &["dev", "--headless"]);
     assert!(second.contains("another `darkroom dev` is running on it"), "{second}");
     dev.signal(Signal::KILL);
     wait_until("every server exited", || !pids.iter().any(|pid| lives(*pid)));
@@ -32,8 +32,8 @@ fn killed_dev_leaves_no_process() {
 
 #[test]
 fn killed_watchdog_stops_the_stack() {
-    let house = house();
-    let dev = Dev::start(&house, &["--no-worker"]);
+    let env = env();
+    let dev = Dev::start(&env, &["--no-worker"]);
     let Some(victim) = dev.pids().pop() else { return };
     let name = dev.servers().last().unwrap()["name"].as_str().unwrap().to_owned();
     let pids = dev.pids();
@@ -47,9 +47,9 @@ fn killed_watchdog_stops_the_stack() {
 
 #[test]
 fn watchdog_stops_orphans_of_its_server() {
-    let house = House::new();
+    let env = TestEnv::new();
     let script = "sleep 1000 & echo child $!; exit 3";
-    let mut watchdog = house.command(&["guard-server", "--", "sh", "-c", script]);
+    let mut watchdog = env.command(&["guard-server", "--", "sh", "-c", script]);
     let mut watchdog = watchdog.stdin(std::process::Stdio::piped()).spawn().unwrap();
     // `wait` closes the pipe of a child that still owns it.
     let _pipe = watchdog.stdin.take();

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::LIMIT;
+use crate::support::external_client::ExternalClient;
 use crate::support::firestore_emulator::{Emulator, fresh_project, options, shared, store};
-use crate::support::firestore_stranger::Stranger;
 
-async fn emulator() -> Option<&'static Emulator> {
+async fn emulator() -> &'static Emulator {
     tokio::task::spawn_blocking(shared).await.unwrap()
 }
 
@@ -46,9 +46,10 @@ async fn all(store: &FirestoreStore, mut query: PageQuery) -> Vec<String> {
     }
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_has_no_date_stands_behind_what_has_one_and_is_named_once() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
     let dated: Vec<String> = (0..20).map(|number| format!("dated-{number:02}")).collect();
     let mut documents: Vec<_> = dated.iter().zip(0..).map(|(id, number)| old(id, &minute(number))).collect();
@@ -58,7 +59,7 @@ async fn what_has_no_date_stands_behind_what_has_one_and_is_named_once() {
         documents.push(old(&format!("map-{number}"), &json!({"mapValue": {}})));
         documents.push(old(&format!("null-{number}"), &json!({"nullValue": null})));
     }
-    Stranger::new(emulator, &project).write(&documents).await;
+    ExternalClient::new(emulator, &project).write(&documents).await;
     let store = store(emulator, &project);
     for order in [SortOrder::NewestFirst, SortOrder::OldestFirst] {
         for (stages, limit) in [(vec![], 7), (vec![StageName::Approved], 20), (vec![], 1_000)] {
@@ -80,13 +81,14 @@ async fn what_has_no_date_stands_behind_what_has_one_and_is_named_once() {
     assert_eq!((texts, jobs.len()), (5, 25), "a time that is written as text is a time");
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_search_without_a_hit_reads_so_far_and_says_how_far() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
     let mut documents: Vec<_> = (0..3_000).map(|number| old(&format!("job-{number:04}"), &minute(number))).collect();
     documents[10].1["prompt"] = json!({"stringValue": "a WHALE"});
-    Stranger::new(emulator, &project).write(&documents).await;
+    ExternalClient::new(emulator, &project).write(&documents).await;
     let store = store(emulator, &project);
     let mut query = PageQuery { search: Some("whale".to_owned()), limit: 200, ..PageQuery::default() };
     let page = store.list(query.clone()).await.unwrap();
@@ -102,11 +104,12 @@ async fn a_search_without_a_hit_reads_so_far_and_says_how_far() {
     assert_eq!(page.next, None);
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_database_of_the_project_is_another_world() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
-    Stranger::in_database(emulator, &project, "archive").write(&[old("there", &minute(0))]).await;
+    ExternalClient::in_database(emulator, &project, "archive").write(&[old("there", &minute(0))]).await;
     let mut named = options(emulator, &project);
     named.database = "archive".to_owned();
     let (named, default) = (FirestoreStore::connect(named), store(emulator, &project));
@@ -115,26 +118,27 @@ async fn another_database_of_the_project_is_another_world() {
     assert_eq!(default.counts().await.unwrap().total(), 0);
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_document_beyond_the_newest_is_heard_when_somebody_asks_again() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
-    let stranger = Stranger::new(emulator, &project);
+    let client = ExternalClient::new(emulator, &project);
     // Texts sort behind all times: they must not fill up what is listened to as the newest either.
     let mut documents: Vec<_> = (0..120).map(|number| old(&format!("job-{number:03}"), &minute(number))).collect();
     let texts =
         (0..60).map(|number| old(&format!("text-{number:03}"), &json!({"stringValue": "2020-01-01T00:00:00Z"})));
     documents.extend(texts);
-    stranger.write(&documents).await;
+    client.write(&documents).await;
     let store = store(emulator, &project);
     let mut watch = store.watch().await.unwrap();
     let mut again = old("job-000", &minute(0));
     again.1["status"] = json!({"stringValue": "pending_art_generation"});
-    stranger.write(&[again]).await;
+    client.write(&[again]).await;
     // And the newest of all is approved by somebody.
     let mut newest = old("job-119", &minute(119));
     newest.1["tab"] = json!({"integerValue": "1"});
-    stranger.write(&[newest]).await;
+    client.write(&[newest]).await;
     let (mut asked, mut heard) = (None, false);
     while asked.is_none() || !heard {
         for change in timeout(LIMIT, watch.next()).await.expect("a change is never heard of").unwrap() {
