@@ -19,13 +19,13 @@ pub struct Status {
     /// Slots in use, and how many there are.
     pub slots: Option<(usize, usize)>,
     /// The line to the store.
-    pub link: Option<ConnectionState>,
-    /// Who works, where jobs run on a fleet.
-    pub fleet: Option<TemporalStatus>,
+    pub connection: Option<ConnectionState>,
+    /// Who works, where jobs run on a temporal.
+    pub temporal: Option<TemporalStatus>,
     /// POSTs in flight.
-    pub posts: usize,
+    pub submits_in_flight: usize,
     /// The engine has ended or is gone: nothing is heard any more.
-    pub engine_gone: bool,
+    pub engine_closed: bool,
 }
 
 impl Default for Status {
@@ -35,10 +35,10 @@ impl Default for Status {
             costs: None,
             intake: Intake::Open,
             slots: None,
-            link: None,
-            fleet: None,
-            posts: 0,
-            engine_gone: false,
+            connection: None,
+            temporal: None,
+            submits_in_flight: 0,
+            engine_closed: false,
         }
     }
 }
@@ -65,8 +65,8 @@ impl Status {
     }
 
     /// Since when the line to the store is down.
-    pub fn down_since(&self) -> Option<DateTime<Utc>> {
-        match &self.link {
+    pub fn disconnected_since(&self) -> Option<DateTime<Utc>> {
+        match &self.connection {
             Some(ConnectionState::Disconnected { since, .. }) => Some(*since),
             _ => None,
         }

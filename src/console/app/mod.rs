@@ -4,7 +4,7 @@
 //! ```text
 //!  keys.rs      which overlay or pane gets a key       events.rs   what the engine said
 //!  actions.rs   what an action does                    paging.rs   older jobs, as the list is scrolled
-//!  orders.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
+//!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
 //!  draw.rs      the whole screen
 //! ```
 
@@ -13,7 +13,7 @@ mod clock;
 mod draw;
 mod events;
 mod keys;
-mod orders;
+mod job_actions;
 mod paging;
 
 use std::collections::HashMap;
@@ -26,18 +26,18 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::ConsoleOptions;
 use super::board::{Board, Filter};
-use super::keymap::Place;
+use super::keymap::InputContext;
 use super::layout::{Layout, PaneName};
 use super::message::{Effect, ExitReason, Message};
 use super::notices::Notices;
 use super::overlays::Overlay;
-use super::overlays::form::Draft;
+use super::form::Draft;
 use super::panes::image::{ImageMessage, ImagePane};
 use super::panes::logs::LogPane;
 use super::panes::queue::QueuePane;
 use super::panes::steps::StepsPane;
 use super::status::Status;
-use super::text_line::TextLine;
+use super::line_editor::LineEditor;
 use super::theme::Theme;
 use crate::catalog::Catalog;
 use crate::engine::{Command, CommandKind, Notice, NoticeLevel};
@@ -65,7 +65,7 @@ pub struct App {
     /// What covers the panes; the last is on top.
     overlays: Vec<Overlay>,
     notices: Notices,
-    filter: TextLine,
+    filter: LineEditor,
     /// What `u` would put back.
     undo: Option<(CommandKind, Vec<Job>)>,
     /// The form as it was left with Esc.
@@ -75,13 +75,13 @@ pub struct App {
     /// Prompts that were submitted, newest first.
     history: Vec<String>,
     /// A new job that is to be selected as soon as it is heard of.
-    select_next: Option<JobId>,
+    select_when_shown: Option<JobId>,
     /// Images that are to be saved as soon as their bytes arrive, with the name of the file.
     saves: HashMap<JobId, String>,
     /// The job whose image is shown or waited for, and since when it is selected.
-    pictured: Option<(JobId, DateTime<Utc>)>,
+    image_selection: Option<(JobId, DateTime<Utc>)>,
     paging: Paging,
-    leaving: bool,
+    quitting: bool,
     effects: Vec<Effect>,
     dirty: bool,
 }
@@ -112,26 +112,26 @@ impl App {
             lower: PaneName::Steps,
             overlays: Vec::new(),
             notices: Notices::default(),
-            filter: TextLine::default(),
+            filter: LineEditor::default(),
             undo: None,
             draft: None,
             submitted: None,
             history: Vec::new(),
-            select_next: None,
+            select_when_shown: None,
             saves: HashMap::new(),
-            pictured: None,
+            image_selection: None,
             paging: Paging::default(),
-            leaving: false,
+            quitting: false,
             effects: Vec::new(),
             dirty: true,
         };
         if let Some(text) = options.greeting.clone() {
-            app.notices.say(Notice { level: NoticeLevel::Info, text }, now);
+            app.notices.push(Notice { level: NoticeLevel::Info, text }, now);
         }
         (app, images)
     }
 
-    /// The first orders: the newest jobs, and what was spent.
+    /// The first job_actions: the newest jobs, and what was spent.
     pub fn start(&mut self) -> Vec<Effect> {
         self.send(Command::RefreshCosts);
         self.page();
@@ -150,26 +150,26 @@ impl App {
                 self.dirty = true;
             }
             Message::Tick => {
-                self.notices.fade(now);
+                self.notices.expire(now);
                 self.dirty = true;
             }
             Message::Event(event) => self.on_event(event),
-            Message::EngineGone => self.on_engine_gone(),
+            Message::EngineClosed => self.on_engine_closed(),
             Message::Log(record) => {
                 self.logs.push(record);
                 self.dirty |= self.is_shown(PaneName::Logs);
             }
             Message::Image(message) => self.dirty |= self.image.on_message(message),
-            Message::NotSent(command) => self.on_not_sent(&command),
-            Message::Told(notice) => self.say(notice.level, notice.text),
-            Message::EndAsked => self.leave(),
-            Message::SuspendAsked => self.effects.push(Effect::Suspend),
+            Message::CommandDropped(command) => self.on_command_dropped(&command),
+            Message::EffectDone(notice) => self.notify(notice.level, notice.text),
+            Message::Terminate => self.quit(),
+            Message::Suspend => self.effects.push(Effect::Suspend),
             Message::Resumed => {
-                self.image.forget_screen();
+                self.image.invalidate();
                 self.dirty = true;
             }
         }
-        self.want_image();
+        self.request_image();
         self.page();
         std::mem::take(&mut self.effects)
     }
@@ -185,8 +185,8 @@ impl App {
     }
 
     /// Where keys go.
-    fn place(&self) -> Place {
-        self.overlays.last().map_or(Place::Pane(self.focus), Overlay::place)
+    fn input_context(&self) -> InputContext {
+        self.overlays.last().map_or(InputContext::Pane(self.focus), Overlay::input_context)
     }
 
     fn layout(&self) -> Layout {
@@ -208,21 +208,21 @@ impl App {
     }
 
     /// Answers a key.
-    fn say(&mut self, level: NoticeLevel, text: impl Into<String>) {
-        self.notices.answer(Notice { level, text: text.into() }, self.now);
+    fn notify(&mut self, level: NoticeLevel, text: impl Into<String>) {
+        self.notices.push_reply(Notice { level, text: text.into() }, self.now);
         self.dirty = true;
     }
 
     /// Asks for the selected job's image, once the selection has come to rest.
-    fn want_image(&mut self) {
+    fn request_image(&mut self) {
         let selected = self.queue.selected().cloned();
-        if self.pictured.as_ref().map(|(id, _)| id) != selected.as_ref() {
-            self.pictured = selected.map(|id| (id, self.now));
+        if self.image_selection.as_ref().map(|(id, _)| id) != selected.as_ref() {
+            self.image_selection = selected.map(|id| (id, self.now));
         }
-        let rests = self.pictured.as_ref().is_none_or(|(_, since)| self.now - *since >= clock::REST);
+        let rests = self.image_selection.as_ref().is_none_or(|(_, since)| self.now - *since >= clock::IMAGE_LOAD_DELAY);
         if rests && self.is_shown(PaneName::Image) {
             let job = self.selected().map(Arc::clone);
-            if let Some(command) = self.image.wanted(job.as_deref()) {
+            if let Some(command) = self.image.next_request(job.as_deref()) {
                 self.send(command);
             }
         }
@@ -235,13 +235,13 @@ impl App {
     }
 
     /// Asks the engine to stop; asked again, does not wait for it.
-    fn leave(&mut self) {
+    fn quit(&mut self) {
         self.dirty = true;
-        let reason = match (self.status.engine_gone, self.leaving) {
-            (true, _) => ExitReason::EngineGone,
-            (false, true) => ExitReason::LeftAnyway { posts: self.status.posts },
+        let reason = match (self.status.engine_closed, self.quitting) {
+            (true, _) => ExitReason::EngineClosed,
+            (false, true) => ExitReason::QuitWithoutWaiting { submits_in_flight: self.status.submits_in_flight },
             (false, false) => {
-                self.leaving = true;
+                self.quitting = true;
                 self.send(Command::Stop);
                 return;
             }
@@ -251,4 +251,4 @@ impl App {
 }
 
 /// The level of an answer to a key that did nothing.
-const NOTHING: NoticeLevel = NoticeLevel::Warning;
+const NO_EFFECT: NoticeLevel = NoticeLevel::Warning;

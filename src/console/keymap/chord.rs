@@ -10,7 +10,7 @@ pub struct Chord {
     /// Held down with it; Shift is in the character already.
     pub modifiers: KeyModifiers,
     /// Works, but is not shown: another way to say the same.
-    pub silent: bool,
+    pub hidden: bool,
 }
 
 impl Chord {
@@ -21,7 +21,7 @@ impl Chord {
 
     /// A key with a name.
     pub const fn code(code: KeyCode) -> Self {
-        Self { code, modifiers: KeyModifiers::NONE, silent: false }
+        Self { code, modifiers: KeyModifiers::NONE, hidden: false }
     }
 
     /// A character with Ctrl.
@@ -31,8 +31,8 @@ impl Chord {
 
     /// The same, not shown.
     #[must_use]
-    pub const fn silent(self) -> Self {
-        Self { silent: true, ..self }
+    pub const fn hidden(self) -> Self {
+        Self { hidden: true, ..self }
     }
 
     /// Whether that key was pressed.

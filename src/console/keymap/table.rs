@@ -2,31 +2,31 @@
 
 use crossterm::event::KeyCode;
 
-use super::{Action, Binding, Chord, Group, Place, Scope};
+use super::{Action, Binding, Chord, Group, InputContext, BindingScope};
 use crate::console::layout::PaneName;
 
-const IMAGE: Scope = OneJob;
-const LOGS: Scope = Scope::Only(&[Place::Pane(PaneName::Logs), Place::LogScreen]);
-const ATTEMPTS: Scope = OneJob;
-const LISTS: Scope = Scope::Only(&[
-    Place::Pane(PaneName::Queue),
-    Place::Pane(PaneName::Image),
-    Place::Pane(PaneName::Steps),
-    Place::Pane(PaneName::Logs),
-    Place::Pane(PaneName::Spend),
-    Place::Job,
-    Place::FullImage,
-    Place::LogScreen,
-    Place::Help,
+const IMAGE: BindingScope = OneJob;
+const LOGS: BindingScope = BindingScope::Only(&[InputContext::Pane(PaneName::Logs), InputContext::LogScreen]);
+const ATTEMPTS: BindingScope = OneJob;
+const LISTS: BindingScope = BindingScope::Only(&[
+    InputContext::Pane(PaneName::Queue),
+    InputContext::Pane(PaneName::Image),
+    InputContext::Pane(PaneName::Steps),
+    InputContext::Pane(PaneName::Logs),
+    InputContext::Pane(PaneName::Spend),
+    InputContext::Job,
+    InputContext::FullImage,
+    InputContext::LogScreen,
+    InputContext::Help,
 ]);
 /// Where arrows move although letters are typed.
-const TYPED: Scope = Scope::Only(&[Place::Palette, Place::Filter]);
-const QUESTION: Scope = Scope::Only(&[Place::Confirm]);
+const TYPED: BindingScope = BindingScope::Only(&[InputContext::Palette, InputContext::Filter]);
+const QUESTION: BindingScope = BindingScope::Only(&[InputContext::Confirm]);
 
 const fn bind(
     action: Action,
     keys: &'static [Chord],
-    scope: Scope,
+    scope: BindingScope,
     group: Group,
     hint: &'static str,
     help: &'static str,
@@ -44,15 +44,15 @@ const fn named(code: KeyCode) -> Chord {
 
 use Action as A;
 use Group as G;
-use Scope::{Always, Everywhere, OneJob, Panes};
+use BindingScope::{Always, Everywhere, OneJob, Panes};
 
 /// Every key of the console outside the submit form.
 pub const BINDINGS: &[Binding] = &[
     // --- questions and typed lines ---
     bind(A::Accept, &[key('y'), named(KeyCode::Enter)], QUESTION, G::Choose, "yes", "yes, do it"),
-    bind(A::Back, &[key('n'), named(KeyCode::Esc), key('q').silent()], QUESTION, G::Choose, "no", "no, back"),
-    bind(A::Accept, &[named(KeyCode::Enter)], Scope::Only(&[Place::Palette]), G::Choose, "do it", "do what is chosen"),
-    bind(A::Accept, &[named(KeyCode::Enter)], Scope::Only(&[Place::Filter]), G::Choose, "keep", "keep the filter"),
+    bind(A::Back, &[key('n'), named(KeyCode::Esc), key('q').hidden()], QUESTION, G::Choose, "no", "no, back"),
+    bind(A::Accept, &[named(KeyCode::Enter)], BindingScope::Only(&[InputContext::Palette]), G::Choose, "do it", "do what is chosen"),
+    bind(A::Accept, &[named(KeyCode::Enter)], BindingScope::Only(&[InputContext::Filter]), G::Choose, "keep", "keep the filter"),
     bind(A::Up, &[named(KeyCode::Up), Chord::control('p')], TYPED, G::Move, "up", "the one before"),
     bind(A::Down, &[named(KeyCode::Down), Chord::control('n')], TYPED, G::Move, "down", "the next one"),
     // --- jobs ---
@@ -78,22 +78,22 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::OlderAttempt, &[key('[')], ATTEMPTS, G::Image, "", "steps of the attempt before"),
     bind(A::NewerAttempt, &[key(']')], ATTEMPTS, G::Image, "", "steps of the next attempt"),
     // --- logs ---
-    bind(A::Follow, &[key('f')], LOGS, G::Look, "follow", "logs: follow the newest line, or stand still"),
-    bind(A::Level, &[key('l')], LOGS, G::Look, "level", "logs: how loud a line must be"),
-    bind(A::Scope, &[key('t')], LOGS, G::Look, "this job/all", "logs: of this job, or of all"),
+    bind(A::LogFollow, &[key('f')], LOGS, G::Look, "follow", "logs: follow the newest line, or stand still"),
+    bind(A::LogLevel, &[key('l')], LOGS, G::Look, "level", "logs: how loud a line must be"),
+    bind(A::LogScope, &[key('t')], LOGS, G::Look, "this job/all", "logs: of this job, or of all"),
     // --- looking elsewhere ---
     bind(A::CostScreen, &[key('$')], Panes, G::Look, "costs", "the cost screen"),
     bind(A::LogScreen, &[key('L')], OneJob, G::Look, "logs", "the log screen"),
     bind(A::Palette, &[key(':'), Chord::control('k')], Everywhere, G::Look, "", "every action, by its name"),
     // --- the engine ---
     bind(A::Pause, &[key('p')], Panes, G::Engine, "pause", "pause or resume the intake of jobs"),
-    bind(A::MoreSlots, &[key('+'), key('=').silent()], Panes, G::Engine, "", "one slot more"),
+    bind(A::MoreSlots, &[key('+'), key('=').hidden()], Panes, G::Engine, "", "one slot more"),
     bind(A::FewerSlots, &[key('-')], Panes, G::Engine, "", "one slot less"),
     // --- moving ---
     bind(A::Down, &[key('j'), named(KeyCode::Down)], LISTS, G::Move, "", "down (the wheel, too)"),
     bind(A::Up, &[key('k'), named(KeyCode::Up)], LISTS, G::Move, "", "up"),
-    bind(A::PageDown, &[named(KeyCode::PageDown), Chord::control('d').silent()], LISTS, G::Move, "", "a screen down"),
-    bind(A::PageUp, &[named(KeyCode::PageUp), Chord::control('b').silent()], LISTS, G::Move, "", "a screen up"),
+    bind(A::PageDown, &[named(KeyCode::PageDown), Chord::control('d').hidden()], LISTS, G::Move, "", "a screen down"),
+    bind(A::PageUp, &[named(KeyCode::PageUp), Chord::control('b').hidden()], LISTS, G::Move, "", "a screen up"),
     bind(A::Top, &[key('g'), named(KeyCode::Home)], LISTS, G::Move, "", "the first"),
     bind(A::Bottom, &[key('G'), named(KeyCode::End)], LISTS, G::Move, "", "the last"),
     bind(A::NextPane, &[named(KeyCode::Tab)], Panes, G::Move, "", "the next pane"),
@@ -107,10 +107,10 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Back, &[named(KeyCode::Esc)], Always, G::Move, "back", "back, one level"),
     bind(A::Redraw, &[Chord::control('l')], Always, G::Engine, "", "draw everything anew"),
     bind(A::Suspend, &[Chord::control('z')], Always, G::Engine, "", "to the shell; fg comes back"),
-    bind(A::Help, &[key('?'), named(KeyCode::F(1)).silent()], Everywhere, G::Look, "help", "the keys of this place"),
-    bind(A::Leave, &[key('q'), Chord::control('c')], Panes, G::Engine, "quit", "leave; waits for a POST in flight"),
-    bind(A::Leave, &[Chord::control('c')], Always, G::Engine, "", "leave"),
+    bind(A::Help, &[key('?'), named(KeyCode::F(1)).hidden()], Everywhere, G::Look, "help", "the keys of this context"),
+    bind(A::Quit, &[key('q'), Chord::control('c')], Panes, G::Engine, "quit", "leave; waits for a POST in flight"),
+    bind(A::Quit, &[Chord::control('c')], Always, G::Engine, "", "leave"),
 ];
 
 /// Screens over the panes where `q` goes back, as it does in pagers.
-const SCREENS: Scope = Scope::Only(&[Place::Job, Place::FullImage, Place::CostScreen, Place::LogScreen, Place::Help]);
+const SCREENS: BindingScope = BindingScope::Only(&[InputContext::Job, InputContext::FullImage, InputContext::CostScreen, InputContext::LogScreen, InputContext::Help]);

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
 use super::centred;
-use crate::console::frame as screen;
+use crate::console::widgets;
 use crate::console::theme::Theme;
 use crate::engine::Command;
 
@@ -26,7 +26,7 @@ impl Confirm {
     pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
         let width = area.width.saturating_sub(2).min(64);
         let text_width = usize::from(width.saturating_sub(4));
-        let wrapped = self.facts.iter().flat_map(|fact| screen::wrap(fact, text_width));
+        let wrapped = self.facts.iter().flat_map(|fact| widgets::wrap(fact, text_width));
         let mut lines: Vec<Line<'_>> = wrapped.map(|line| Line::raw(format!(" {line}"))).collect();
         // Where there is no room for more, the footer still names the keys.
         if lines.len() + 5 <= usize::from(area.height) {

@@ -9,16 +9,16 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
 use super::centred;
-use crate::console::frame as screen;
-use crate::console::keymap::{self, Action, Binding, Group, Place};
-use crate::console::text_line::TextLine;
+use crate::console::widgets;
+use crate::console::keymap::{self, Action, Binding, Group, InputContext};
+use crate::console::line_editor::LineEditor;
 use crate::console::theme::Theme;
 use crate::text::format;
 
 /// The palette: what was typed, and which of the found actions is chosen.
 pub struct Palette {
-    place: Place,
-    line: TextLine,
+    context: InputContext,
+    line: LineEditor,
     chosen: usize,
     found: Vec<&'static Binding>,
     matcher: Matcher,
@@ -44,11 +44,11 @@ impl AsRef<str> for Candidate {
 }
 
 impl Palette {
-    /// With everything that can be done in a place.
-    pub fn new(place: Place) -> Self {
+    /// With everything that can be done in a context.
+    pub fn new(context: InputContext) -> Self {
         let mut palette = Self {
-            place,
-            line: TextLine::default(),
+            context,
+            line: LineEditor::default(),
             chosen: 0,
             found: Vec::new(),
             matcher: Matcher::new(Config::DEFAULT),
@@ -66,14 +66,14 @@ impl Palette {
 
     /// Takes pasted text.
     pub fn paste(&mut self, text: &str) {
-        self.line.paste(text);
+        self.line.insert(text);
         self.find();
     }
 
     fn find(&mut self) {
         let mut seen: Vec<Action> = vec![Action::Palette, Action::Back];
         let mut candidates = Vec::new();
-        for binding in keymap::bindings_in(self.place) {
+        for binding in keymap::bindings_in(self.context) {
             let moves = binding.group == Group::Move && !matches!(binding.action, Action::Pane(_));
             if !moves && !seen.contains(&binding.action) {
                 seen.push(binding.action);
@@ -117,7 +117,7 @@ impl Palette {
         let rows = usize::from(area.height.saturating_sub(3));
         let first = (self.chosen + 1).saturating_sub(rows);
         let facts = self.facts(first, rows);
-        let block = screen::pane("Do", &facts, area.width, true, theme);
+        let block = widgets::pane("Do", &facts, area.width, true, theme);
         let inner = block.inner(area);
         let mut lines = vec![Line::from(vec![
             Span::styled(" : ", theme.accent),
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_few_letters_find_an_action() {
-        let mut palette = Palette::new(Place::Pane(PaneName::Queue));
+        let mut palette = Palette::new(InputContext::Pane(PaneName::Queue));
         palette.paste("pau int");
         assert_eq!(palette.chosen(), Some(Action::Pause));
         palette.step(-1);
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_list_that_is_cut_says_so() {
-        let mut palette = Palette::new(Place::Pane(PaneName::Queue));
+        let mut palette = Palette::new(InputContext::Pane(PaneName::Queue));
         let total = palette.found.len();
         assert_eq!(palette.facts(2, 5), format!("3–7 of {total}, type a few letters, Enter does it"));
         palette.paste("pau int");
@@ -174,9 +174,9 @@ mod tests {
             ("cancel", Action::Cancel),
             ("save", Action::SaveImage),
             ("costs", Action::CostScreen),
-            ("quit", Action::Leave),
+            ("quit", Action::Quit),
         ] {
-            let mut palette = Palette::new(Place::Pane(PaneName::Queue));
+            let mut palette = Palette::new(InputContext::Pane(PaneName::Queue));
             palette.paste(word);
             assert_eq!(palette.chosen(), Some(action), "{word}");
         }

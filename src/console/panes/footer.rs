@@ -5,23 +5,23 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::keymap::{self, Action, Place};
+use crate::console::keymap::{self, Action, InputContext};
 use crate::console::layout::PaneName;
 use crate::console::theme::Theme;
 
 /// Draws as many hints as fit, in the order of the table; help and the way out are always there.
 ///
 /// `useful` says whether an action would do anything just now.
-pub fn draw(frame: &mut Frame<'_>, area: Rect, place: Place, useful: impl Fn(Action) -> bool, theme: &Theme) {
+pub fn draw(frame: &mut Frame<'_>, area: Rect, context: InputContext, useful: impl Fn(Action) -> bool, theme: &Theme) {
     let mut named = Vec::new();
-    let hints: Vec<(String, &'static str, bool)> = keymap::bindings_in(place)
+    let hints: Vec<(String, &'static str, bool)> = keymap::bindings_in(context)
         .filter(|binding| {
             let is_new = !binding.hint.is_empty() && !named.contains(&binding.action);
             named.push(binding.action);
             is_new
         })
         .map(|binding| {
-            let always = matches!(binding.action, Action::Help | Action::Leave | Action::Back | Action::Accept)
+            let always = matches!(binding.action, Action::Help | Action::Quit | Action::Back | Action::Accept)
                 && useful(binding.action);
             (binding, always)
         })

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::frame as screen;
+use crate::console::widgets;
 use crate::console::theme::Theme;
 use crate::engine::{Notice, NoticeLevel};
 use crate::text;
@@ -22,9 +22,9 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, notice: &Notice, more: usize, the
     let width = usize::from(area.width);
     let rest = if more == 0 { String::new() } else { format!("  +{more}, Esc next ") };
     let said = text::sanitize_line(&notice.text, 400);
-    let mut words = screen::wrap(&said, width.saturating_sub(3));
-    if words.len() > MOST {
-        words.truncate(MOST);
+    let mut words = widgets::wrap(&said, width.saturating_sub(3));
+    if words.len() > MAX_LINES {
+        words.truncate(MAX_LINES);
         if let Some(last) = words.last_mut() {
             *last = format::cut(&format!("{last}…"), width.saturating_sub(3));
         }
@@ -48,4 +48,4 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, notice: &Notice, more: usize, the
 }
 
 /// Lines of the longest notice.
-const MOST: usize = 3;
+const MAX_LINES: usize = 3;

@@ -90,7 +90,7 @@ fn dates_line(dates: &[NaiveDate], cell: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::samples::usd;
+    use crate::console::test_fixtures::usd;
 
     #[test]
     fn what_exists_has_a_bar_and_the_largest_fills_the_height() {

@@ -3,15 +3,15 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::console::samples::{SIZES, assert_whole_border, costs, no_costs, screen, usd};
+use crate::console::test_fixtures::{SIZES, assert_whole_border, costs, no_costs, screen, usd};
 
-fn shown(screen_of: &mut CostScreen, costs: &CostOverview, width: u16, height: u16) -> String {
-    screen(width, height, |frame| screen_of.draw(frame, frame.area(), Some(costs), &Theme::dark()))
+fn shown(cost_screen: &mut CostScreen, costs: &CostOverview, width: u16, height: u16) -> String {
+    screen(width, height, |frame| cost_screen.draw(frame, frame.area(), Some(costs), &Theme::dark()))
 }
 
-fn press(screen_of: &mut CostScreen, keys: &[KeyCode]) {
+fn press(cost_screen: &mut CostScreen, keys: &[KeyCode]) {
     for key in keys {
-        assert!(screen_of.key((*key).into()), "{key:?}");
+        assert!(cost_screen.key((*key).into()), "{key:?}");
     }
 }
 
@@ -41,15 +41,15 @@ fn thirty_days_by_model() {
     │ unknown       $0.07  accepted, then failed: it may or may not be billed      │
     │ unconfirmed   $0.05  no answer to the submit: it may or may not be billed    │
     │ unpriced          3  charges without a known price: in no sum here           │
-    ╰ ←→ group · Tab span · Esc back · ↑↓ scroll ──────────────────────────────────╯
+    ╰ ←→ group · Tab range · Esc back · ↑↓ scroll ─────────────────────────────────╯
     "#);
 }
 
 #[test]
 fn the_days_have_bars() {
-    let mut screen_of = CostScreen::new();
-    press(&mut screen_of, &[KeyCode::Right]);
-    insta::assert_snapshot!(shown(&mut screen_of, &costs(false), 80, 24), @r#"
+    let mut cost_screen = CostScreen::new();
+    press(&mut cost_screen, &[KeyCode::Right]);
+    insta::assert_snapshot!(shown(&mut cost_screen, &costs(false), 80, 24), @r#"
     ╭ Costs ───────────────────────────────────────────────────────────────────────╮
     │ by    model [day] service  cause     over  today  7 days [30 days]           │
     │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                      │
@@ -73,22 +73,22 @@ fn the_days_have_bars() {
     │ unknown       $0.07  accepted, then failed: it may or may not be billed      │
     │ unconfirmed   $0.05  no answer to the submit: it may or may not be billed    │
     │ unpriced          3  charges without a known price: in no sum here           │
-    ╰ ←→ group · Tab span · Esc back · ↑↓ scroll ──────────────────────────────────╯
+    ╰ ←→ group · Tab range · Esc back · ↑↓ scroll ─────────────────────────────────╯
     "#);
 }
 
 #[test]
 fn what_is_not_added_up_is_said() {
-    let mut screen_of = CostScreen::new();
-    press(&mut screen_of, &[KeyCode::Left, KeyCode::BackTab]);
-    insta::assert_snapshot!(shown(&mut screen_of, &costs(false), 80, 24), @r#"
+    let mut cost_screen = CostScreen::new();
+    press(&mut cost_screen, &[KeyCode::Left, KeyCode::BackTab]);
+    insta::assert_snapshot!(shown(&mut cost_screen, &costs(false), 80, 24), @r#"
     ╭ Costs ───────────────────────────────────────────────────────────────────────╮
     │ by    model  day  service [cause]    over  today [7 days] 30 days            │
     │ by cause, only the last 30 days are added up                                 │
     │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                      │
     │                                                                              │
     │ cause                  spent                                       charges   │
-    │ image               $24.00  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  99%      800   │
+    │ picture               $24.00  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  99%      800   │
     │ in progress            $0.09  ━                               <1%        3   │
     │ content moderated  not known                                    ?        1   │
     │ submit unknown     not known                                    ?        2   │
@@ -105,7 +105,7 @@ fn what_is_not_added_up_is_said() {
     │ unknown       $0.07  accepted, then failed: it may or may not be billed      │
     │ unconfirmed   $0.05  no answer to the submit: it may or may not be billed    │
     │ unpriced          3  charges without a known price: in no sum here           │
-    ╰ ←→ group · Tab span · Esc back · ↑↓ scroll ──────────────────────────────────╯
+    ╰ ←→ group · Tab range · Esc back · ↑↓ scroll ─────────────────────────────────╯
     "#);
 }
 
@@ -123,7 +123,7 @@ fn a_small_screen_keeps_the_total_and_the_table() {
     │ vto-v2      not known        3       │
     │                                      │
     │                                      │
-    ╰ ←→ group · Tab span · Esc back ──────╯
+    ╰ ←→ group · Tab range · Esc back ─────╯
     "#);
 }
 
@@ -183,7 +183,7 @@ fn a_large_screen_shows_caps_days_and_models_at_once() {
     │ unknown       $0.07  accepted, then failed: it may or may not be billed                                              │
     │ unconfirmed   $0.05  no answer to the submit: it may or may not be billed                                            │
     │ unpriced          3  charges without a known price: in no sum here                                                   │
-    ╰ ←→ group · Tab span · Esc back · ↑↓ scroll ──────────────────────────────────────────────────────────────────────────╯
+    ╰ ←→ group · Tab range · Esc back · ↑↓ scroll ─────────────────────────────────────────────────────────────────────────╯
     "#);
 }
 
@@ -201,7 +201,7 @@ fn nothing_spent_is_not_a_table_of_zeros() {
     │                                                                              │
     │                                                                              │
     │                                                                              │
-    ╰ ←→ group · Tab span · Esc back · ↑↓ scroll ──────────────────────────────────╯
+    ╰ ←→ group · Tab range · Esc back · ↑↓ scroll ─────────────────────────────────╯
     "#);
 }
 
@@ -211,31 +211,31 @@ fn the_table_scrolls_to_its_end_and_not_beyond() {
     let line = costs.month.by[0].clone();
     costs.month.by =
         (0..50).map(|number| crate::costs::CostLine { key: format!("model-{number}"), ..line.clone() }).collect();
-    let mut screen_of = CostScreen::new();
-    let text = shown(&mut screen_of, &costs, 80, 16);
+    let mut cost_screen = CostScreen::new();
+    let text = shown(&mut cost_screen, &costs, 80, 16);
     assert!(text.contains("model 1–11 of 50"), "{text}");
-    press(&mut screen_of, &[KeyCode::End]);
-    assert!(shown(&mut screen_of, &costs, 80, 16).contains("model-49"));
-    press(&mut screen_of, &[KeyCode::Up]);
-    assert!(!shown(&mut screen_of, &costs, 80, 16).contains("model-49"));
-    press(&mut screen_of, &[KeyCode::Home]);
-    assert!(shown(&mut screen_of, &costs, 80, 16).contains("model-0 "));
+    press(&mut cost_screen, &[KeyCode::End]);
+    assert!(shown(&mut cost_screen, &costs, 80, 16).contains("model-49"));
+    press(&mut cost_screen, &[KeyCode::Up]);
+    assert!(!shown(&mut cost_screen, &costs, 80, 16).contains("model-49"));
+    press(&mut cost_screen, &[KeyCode::Home]);
+    assert!(shown(&mut cost_screen, &costs, 80, 16).contains("model-0 "));
 }
 
 #[test]
 fn keys_of_others_are_left_to_them() {
-    let mut screen_of = CostScreen::new();
+    let mut cost_screen = CostScreen::new();
     for key in [KeyCode::Esc, KeyCode::Char('q'), KeyCode::Char('$'), KeyCode::Enter] {
-        assert!(!screen_of.key(key.into()), "{key:?}");
+        assert!(!cost_screen.key(key.into()), "{key:?}");
     }
 }
 
 #[test]
 fn ascii_means_ascii() {
-    let mut screen_of = CostScreen::new();
-    press(&mut screen_of, &[KeyCode::Right]);
+    let mut cost_screen = CostScreen::new();
+    press(&mut cost_screen, &[KeyCode::Right]);
     let theme = Theme { ascii: true, ..Theme::dark() };
-    let text = screen(80, 24, |frame| screen_of.draw(frame, frame.area(), Some(&costs(true)), &theme));
+    let text = screen(80, 24, |frame| cost_screen.draw(frame, frame.area(), Some(&costs(true)), &theme));
     assert!(text.is_ascii(), "{text}");
 }
 
@@ -257,11 +257,11 @@ proptest! {
         let line = costs.month.by[0].clone();
         costs.month.by.extend(names.iter().map(|name| crate::costs::CostLine { key: name.clone(), ..line.clone() }));
         costs.by_day.by.extend(names.iter().map(|name| crate::costs::CostLine { key: name.clone(), ..line.clone() }));
-        let mut screen_of = CostScreen::new();
+        let mut cost_screen = CostScreen::new();
         for key in keys {
-            screen_of.key(all[key].into());
+            cost_screen.key(all[key].into());
         }
-        let text = shown(&mut screen_of, &costs, width, height);
+        let text = shown(&mut cost_screen, &costs, width, height);
         if width >= 3 && height >= 3 {
             assert_whole_border(&text, height);
         }
@@ -271,8 +271,8 @@ proptest! {
 #[test]
 fn no_size_is_too_small() {
     for (width, height) in SIZES {
-        let mut screen_of = CostScreen::new();
-        shown(&mut screen_of, &costs(true), width, height);
-        screen(width, height, |frame| screen_of.draw(frame, frame.area(), None, &Theme::dark()));
+        let mut cost_screen = CostScreen::new();
+        shown(&mut cost_screen, &costs(true), width, height);
+        screen(width, height, |frame| cost_screen.draw(frame, frame.area(), None, &Theme::dark()));
     }
 }

@@ -2,9 +2,9 @@
 
 mod cache;
 mod decode;
-mod plain;
-mod words;
-mod worker;
+mod shades;
+mod placeholder;
+mod decoder;
 
 use std::collections::HashSet;
 use std::sync::mpsc::Sender;
@@ -20,16 +20,16 @@ use ratatui_image::picker::{Picker, ProtocolType};
 use ratatui_image::protocol::Protocol;
 use tokio::sync::mpsc;
 
-use crate::console::frame::{self as screen, wrap};
+use crate::console::widgets::{self, wrap};
 use crate::console::theme::Theme;
 use crate::engine::{Command, Progress};
 use crate::jobs::{Job, JobId, Outcome, StoredImage};
 use crate::text;
 use crate::text::format;
 
-use cache::{Held, ImageCache, ImageKey};
-pub use worker::ImageMessage;
-use worker::{Request, Source};
+use cache::{CachedImage, ImageCache, ImageKey};
+pub use decoder::ImageMessage;
+use decoder::{Request, Source};
 
 /// Images are kept up to this many bytes, as files or decoded.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
@@ -74,7 +74,7 @@ impl ImagePane {
         if mode == ImagesMode::HalfBlocks {
             picker.set_protocol_type(ProtocolType::Halfblocks);
         }
-        let requests = if mode == ImagesMode::Off { None } else { worker::start(picker, sender) };
+        let requests = if mode == ImagesMode::Off { None } else { decoder::start(picker, sender) };
         let pane = Self {
             mode,
             requests,
@@ -88,11 +88,11 @@ impl ImagePane {
     }
 
     /// The order for the selected job's image: once for each job and attempt, while it is neither here nor under way.
-    pub fn wanted(&mut self, job: Option<&Job>) -> Option<Command> {
+    pub fn next_request(&mut self, job: Option<&Job>) -> Option<Command> {
         let key = job.and_then(|job| image_of(job).map(|(attempt, _)| (job.id.clone(), attempt)));
         if key != self.selected {
             if let Some(left) = self.selected.take()
-                && matches!(self.cache.get(&left), Some(Held::NotLoaded(_)))
+                && matches!(self.cache.get(&left), Some(CachedImage::NotLoaded(_)))
             {
                 self.cache.remove(&left);
             }
@@ -111,18 +111,18 @@ impl ImagePane {
         let answered: Vec<ImageKey> = self.loading.extract_if(|(asked, _)| asked == id).collect();
         // An image may also be sent because it is to be saved: what is here already is not put aside for that.
         match (bytes, self.cache.get(&key)) {
-            (_, Some(Held::Image(_))) | (Err(_), Some(Held::File(_))) => {}
-            (Ok(bytes), _) => self.cache.put(key.clone(), Held::File(bytes)),
-            (Err(line), _) => self.cache.put(key.clone(), Held::NotLoaded(text::sanitize_line(&line, 200))),
+            (_, Some(CachedImage::Image(_))) | (Err(_), Some(CachedImage::File(_))) => {}
+            (Ok(bytes), _) => self.cache.put(key.clone(), CachedImage::File(bytes)),
+            (Err(line), _) => self.cache.put(key.clone(), CachedImage::NotLoaded(text::sanitize_line(&line, 200))),
         }
         // The answer may be about another attempt than was asked for: the question is answered all the same, or it would be
         // asked again and again.
         let failure = match self.cache.get(&key) {
-            Some(Held::NotLoaded(line)) => line.clone(),
+            Some(CachedImage::NotLoaded(line)) => line.clone(),
             _ => format!("attempt {attempt} has replaced it"),
         };
         for asked in answered.into_iter().filter(|asked| *asked != key) {
-            self.cache.put(asked, Held::NotLoaded(failure.clone()));
+            self.cache.put(asked, CachedImage::NotLoaded(failure.clone()));
         }
     }
 
@@ -130,19 +130,19 @@ impl ImagePane {
     pub fn on_message(&mut self, message: ImageMessage) -> bool {
         let ImageMessage { key, room, image, drawn } = message;
         if let Some(image) = image {
-            self.cache.put(key.clone(), Held::Image(image));
+            self.cache.put(key.clone(), CachedImage::Image(image));
         }
         let selected = self.selected.as_ref() == Some(&key);
         match drawn {
             Ok(protocol) if selected => self.ready = Some(Ready { key, room, protocol }),
             Ok(_) => {}
-            Err(line) => self.cache.put(key, Held::NotDecoded(line)),
+            Err(line) => self.cache.put(key, CachedImage::NotDecoded(line)),
         }
         selected
     }
 
     /// Forgets what the terminal was sent, so that it is sent again: after the screen was given away or cleared.
-    pub fn forget_screen(&mut self) {
+    pub fn invalidate(&mut self) {
         self.ready = None;
         self.requested = None;
     }
@@ -172,23 +172,23 @@ impl ImagePane {
             (Some(job), None) => job.stage_name().to_string(),
             (None, None) => String::new(),
         };
-        let block = screen::pane("Image", &facts, area.width, focused, theme);
+        let block = widgets::pane("Image", &facts, area.width, focused, theme);
         let mut inner = block.inner(area);
         frame.render_widget(block, area);
         // Only the border and the words: the cells of the image itself are its pixels.
-        screen::fold_to_ascii(frame, area, theme);
+        widgets::fold_to_ascii(frame, area, theme);
         let width = usize::from(inner.width);
         match (job, image) {
             (None, _) => {
                 let lines = ["No job is selected.", "n makes a new image."];
                 say(frame, inner, lines.iter().map(|line| Line::styled(*line, theme.dim)).collect(), theme);
             }
-            (Some(job), None) => say(frame, inner, words::of_job(job, progress, now, width, theme), theme),
+            (Some(job), None) => say(frame, inner, placeholder::lines_for_job(job, progress, now, width, theme), theme),
             (Some(job), Some((attempt, image))) => {
-                if let Some(line) = words::over_image(job, attempt, theme) {
+                if let Some(line) = placeholder::outdated_image_line(job, attempt, theme) {
                     let row = Rect { height: inner.height.min(1), ..inner };
                     frame.render_widget(line, row);
-                    screen::fold_to_ascii(frame, row, theme);
+                    widgets::fold_to_ascii(frame, row, theme);
                     inner.y += inner.height.min(1);
                     inner.height -= inner.height.min(1);
                 }
@@ -226,7 +226,7 @@ impl ImagePane {
                     height: size.height,
                 };
                 frame.render_widget(Image::new(&ready.protocol), centred);
-                plain::redraw(frame.buffer_mut(), centred, theme);
+                shades::redraw(frame.buffer_mut(), centred, theme);
             }
             _ => say(frame, area, vec![Line::styled("Loading the image…", theme.dim)], theme),
         }
@@ -235,9 +235,9 @@ impl ImagePane {
     /// Asks the thread for the image in this size, where it is neither there nor asked for; one line where there will be none.
     fn request(&mut self, key: &ImageKey, room: Size) -> Option<String> {
         let source = match self.cache.get(key)? {
-            Held::NotLoaded(line) | Held::NotDecoded(line) => return Some(line.clone()),
-            Held::File(bytes) => Source::File(bytes.clone()),
-            Held::Image(image) => Source::Image(image.clone()),
+            CachedImage::NotLoaded(line) | CachedImage::NotDecoded(line) => return Some(line.clone()),
+            CachedImage::File(bytes) => Source::File(bytes.clone()),
+            CachedImage::Image(image) => Source::Image(image.clone()),
         };
         if self.ready.as_ref().is_some_and(|ready| ready.key == *key && ready.room == room)
             || self.requested.as_ref().is_some_and(|(asked, size)| asked == key && *size == room)
@@ -250,7 +250,7 @@ impl ImagePane {
             return None;
         }
         let line = "the thread that decodes images has ended".to_owned();
-        self.cache.put(key.clone(), Held::NotDecoded(line.clone()));
+        self.cache.put(key.clone(), CachedImage::NotDecoded(line.clone()));
         Some(line)
     }
 }
@@ -277,7 +277,7 @@ fn say(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'_>>, theme: &Theme) {
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
     let middle = Rect { y: area.y + (area.height - height) / 2, height, ..area };
     frame.render_widget(Paragraph::new(lines).centered(), middle);
-    screen::fold_to_ascii(frame, middle, theme);
+    widgets::fold_to_ascii(frame, middle, theme);
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use ratatui::widgets::Paragraph;
 use tracing::Level;
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::frame as screen;
+use crate::console::widgets;
 use crate::console::theme::Theme;
 use crate::jobs::JobId;
 use crate::telemetry::logging::LogRecord;
@@ -32,7 +32,7 @@ pub struct LogView<'a> {
 
 /// Whose lines are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scope {
+enum LogScope {
     ThisJob,
     All,
 }
@@ -41,7 +41,7 @@ enum Scope {
 #[derive(Debug)]
 pub struct LogPane {
     ring: LogRing,
-    scope: Scope,
+    scope: LogScope,
     level: Level,
     /// The number of the lowest line on the screen; `None` follows the newest.
     bottom: Option<u64>,
@@ -58,7 +58,7 @@ impl Default for LogPane {
 impl LogPane {
     /// An empty pane that follows the selected job from `info` up.
     pub fn new() -> Self {
-        Self { ring: LogRing::new(), scope: Scope::ThisJob, level: Level::INFO, bottom: None, shown: 0 }
+        Self { ring: LogRing::new(), scope: LogScope::ThisJob, level: Level::INFO, bottom: None, shown: 0 }
     }
 
     /// Takes a record.
@@ -103,17 +103,17 @@ impl LogPane {
     /// This job, or all.
     pub fn toggle_scope(&mut self) {
         self.scope = match self.scope {
-            Scope::ThisJob => Scope::All,
-            Scope::All => Scope::ThisJob,
+            LogScope::ThisJob => LogScope::All,
+            LogScope::All => LogScope::ThisJob,
         };
     }
 
     /// Draws the pane; long lines are wrapped where it has the whole screen's width and most of its height, else cut.
     pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, view: &LogView<'_>) {
-        let job = view.job.filter(|_| self.scope == Scope::ThisJob);
+        let job = view.job.filter(|_| self.scope == LogScope::ThisJob);
         self.ring.set_filter(LogFilter { job: job.map(ToString::to_string), level: self.level });
 
-        let mut block = screen::padded_pane("Logs", &self.facts(job.is_some()), area.width, view.focused, view.theme);
+        let mut block = widgets::padded_pane("Logs", &self.facts(job.is_some()), area.width, view.focused, view.theme);
         let inner = block.inner(area);
         let height = usize::from(inner.height);
         let wraps = area.width == frame.area().width && area.height > frame.area().height / 2;
@@ -127,7 +127,7 @@ impl LogPane {
         frame.render_widget(block, area);
         if rows.is_empty() {
             let lines =
-                self.lesson(job.is_some(), view.focused).into_iter().map(|line| Line::styled(line, view.theme.dim));
+                self.empty_state(job.is_some(), view.focused).into_iter().map(|line| Line::styled(line, view.theme.dim));
             frame.render_widget(
                 Paragraph::new(lines.collect::<Vec<_>>()).wrap(ratatui::widgets::Wrap { trim: true }),
                 inner,
@@ -135,7 +135,7 @@ impl LogPane {
         } else {
             frame.render_widget(Paragraph::new(rows), inner);
         }
-        screen::fold_to_ascii(frame, area, view.theme);
+        widgets::fold_to_ascii(frame, area, view.theme);
     }
 
     fn facts(&self, one_job: bool) -> String {
@@ -145,7 +145,7 @@ impl LogPane {
     }
 
     /// What an empty pane teaches: the keys hold where it has the focus.
-    fn lesson(&self, one_job: bool, focused: bool) -> Vec<String> {
+    fn empty_state(&self, one_job: bool, focused: bool) -> Vec<String> {
         let whose = if one_job { "about this job" } else { "" };
         let level = self.level.as_str().to_ascii_lowercase();
         let first = format!("Nothing {whose} yet at {level} or louder.").replace("  ", " ");
@@ -226,7 +226,7 @@ fn record_rows(record: &LogRecord, width: usize, wraps: bool, with_job: bool, th
     let indent: usize = head.iter().map(|span| span.content.width()).sum();
     let room = width.saturating_sub(indent);
     let style = if record.level == Level::TRACE { theme.dim } else { theme.text };
-    let mut lines = if wraps { screen::wrap(&record.message, room) } else { vec![format::cut(&record.message, room)] };
+    let mut lines = if wraps { widgets::wrap(&record.message, room) } else { vec![format::cut(&record.message, room)] };
     let rest = lines.split_off(1);
     head.extend(lines.into_iter().map(|line| Span::styled(line, style)));
     let mut rows = vec![Line::from(head)];

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use ratatui::widgets::Block;
 
 use super::*;
-use crate::console::samples::{SIZES, assert_whole_border, noon, screen};
+use crate::console::test_fixtures::{SIZES, assert_whole_border, noon, screen};
 
 /// The line of that number, so many seconds after noon.
 pub(super) fn record(number: usize, level: Level, job: Option<&str>) -> LogRecord {

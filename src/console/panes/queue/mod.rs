@@ -11,7 +11,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use self::row::Columns;
-pub use self::row::word;
+pub use self::row::status_label;
 use crate::catalog::Catalog;
 use crate::console::board::{Board, Row};
 use crate::console::status::Status;
@@ -45,7 +45,7 @@ pub struct QueueView<'a> {
     /// The text of the filter, and whether it is being typed.
     pub filter: (&'a str, bool),
     /// How far back the store was looked through, where it looks on only if a person says so.
-    pub looked_to: Option<DateTime<Utc>>,
+    pub searched_back_to: Option<DateTime<Utc>>,
     /// What is free in simulation is said so.
     pub simulated: bool,
     /// Prices for estimates.
@@ -134,7 +134,7 @@ impl QueuePane {
         board.len().saturating_sub(self.index.max(self.offset + self.height))
     }
 
-    /// Whether nothing is below the selection.
+    /// Whether empty_state is below the selection.
     pub fn is_at_end(&self, board: &Board) -> bool {
         self.index + 1 >= board.len()
     }
@@ -173,13 +173,13 @@ impl QueuePane {
         .areas(inner);
         self.height = usize::from(rows.height);
         self.rows = rows;
-        self.keep_in_sight(view.board.len());
+        self.scroll_to_selection(view.board.len());
         if !view.board.is_empty() {
             let last = (self.offset + self.height).min(view.board.len());
             let known = view.status.counts.as_ref().map_or(0, crate::engine::Counts::total);
             let of = if filter.is_empty() { known.max(view.board.len() as u64) } else { view.board.len() as u64 };
             let dash = theme.symbol("–", "-");
-            let more = view.looked_to.filter(|_| filter.is_empty()).map(|at| format!("{} · ", back_to(at)));
+            let more = view.searched_back_to.filter(|_| filter.is_empty()).map(|at| format!("{} · ", searched_back_label(at)));
             let range = format!(" {}{}{dash}{last} of {of} ", more.unwrap_or_default(), self.offset + 1);
             block = block.title_bottom(Line::styled(range, theme.dim).right_aligned());
         }
@@ -187,20 +187,20 @@ impl QueuePane {
         let columns = Columns::new(inner.width);
         frame.render_widget(Paragraph::new(Line::styled(columns.heading(), theme.dim)), heading);
         if view.board.is_empty() {
-            frame.render_widget(Paragraph::new(nothing(view)).wrap(Wrap { trim: false }), rows);
+            frame.render_widget(Paragraph::new(empty_state(view)).wrap(Wrap { trim: false }), rows);
         }
         let range = self.range_from.as_ref().and_then(|id| view.board.position(id));
         let range = range.map(|from| from.min(self.index)..=from.max(self.index));
         for (place, (id, entry)) in view.board.rows(self.offset..self.offset + self.height).enumerate() {
             let index = self.offset + place;
-            let signs = row::Signs {
+            let markers = row::RowMarkers {
                 selected: index == self.index && self.selected.is_some(),
                 marked: view.board.is_marked(id) || range.as_ref().is_some_and(|range| range.contains(&index)),
-                fresh: entry.is_fresh(view.now),
+                recent: entry.is_recent(view.now),
             };
             let line = match &entry.row {
-                Row::Job(job) => columns.job(job, entry.progress.as_ref(), signs, view),
-                Row::Unreadable(reason) => columns.unreadable(id, reason, signs, view),
+                Row::Job(job) => columns.job(job, entry.progress.as_ref(), markers, view),
+                Row::Unreadable(reason) => columns.unreadable(id, reason, markers, view),
             };
             let area = Rect { y: rows.y + place as u16, height: 1, ..rows };
             frame.render_widget(line, area);
@@ -210,7 +210,7 @@ impl QueuePane {
         }
     }
 
-    fn keep_in_sight(&mut self, len: usize) {
+    fn scroll_to_selection(&mut self, len: usize) {
         self.offset = self.offset.min(self.index);
         if self.height > 0 && self.index >= self.offset + self.height {
             self.offset = self.index + 1 - self.height;
@@ -259,8 +259,8 @@ impl QueuePane {
 fn filter_text(view: &QueueView<'_>, width: u16) -> Line<'static> {
     let (theme, (text, typing)) = (view.theme, view.filter);
     let mut count = format::count(view.board.len(), "job");
-    if let Some(at) = view.looked_to.filter(|_| width >= 70) {
-        count = format!("{count}, {}", back_to(at));
+    if let Some(at) = view.searched_back_to.filter(|_| width >= 70) {
+        count = format!("{count}, {}", searched_back_label(at));
     }
     let cursor = if typing { theme.symbol("▏", "_") } else { "" };
     let help = if typing { "Enter keeps, Esc clears" } else { "Esc clears" };
@@ -274,7 +274,7 @@ fn filter_text(view: &QueueView<'_>, width: u16) -> Line<'static> {
 }
 
 /// How far the store was looked through, and how it goes on.
-fn back_to(at: DateTime<Utc>) -> String {
+fn searched_back_label(at: DateTime<Utc>) -> String {
     let far = if at.year() > 0 { at.format("%Y-%m-%d %H:%M").to_string() } else { "before all dates".to_owned() };
     format!("looked back to {far}, Down looks on")
 }
@@ -288,17 +288,17 @@ fn tail(text: &str, cells: usize) -> String {
     text[start..].to_owned()
 }
 
-fn nothing(view: &QueueView<'_>) -> Vec<Line<'static>> {
+fn empty_state(view: &QueueView<'_>) -> Vec<Line<'static>> {
     let theme = view.theme;
     let known = view.status.counts.as_ref().map(crate::engine::Counts::total);
-    let lines: [String; 2] = if let Some(at) = view.looked_to.filter(|_| !view.filter.0.is_empty()) {
-        ["No job fits this filter so far. Esc clears it.".into(), format!("{}.", back_to(at))]
+    let lines: [String; 2] = if let Some(at) = view.searched_back_to.filter(|_| !view.filter.0.is_empty()) {
+        ["No job fits this filter so far. Esc clears it.".into(), format!("{}.", searched_back_label(at))]
     } else if !view.filter.0.is_empty() {
         [
             "No job fits this filter. Esc clears it.".into(),
             "Words look in prompts, models, tags; status:failed at the status.".into(),
         ]
-    } else if known.is_none() && view.board.known() == 0 && !view.status.engine_gone && view.status.link.is_none() {
+    } else if known.is_none() && view.board.known() == 0 && !view.status.engine_closed && view.status.connection.is_none() {
         ["Reading the jobs…".into(), String::new()]
     } else if view.status.intake == Intake::ReadOnly {
         ["No jobs yet.".into(), "This console only looks; n puts a job into the queue for the workers.".into()]

@@ -7,7 +7,7 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use crate::console::theme::Theme;
-use crate::console::{frame as screen, money};
+use crate::console::{costs_view, widgets};
 use crate::costs::{CostReport, Usd};
 use crate::engine::CostOverview;
 use crate::text;
@@ -24,7 +24,7 @@ struct Row {
 pub fn draw(frame: &mut Frame<'_>, area: Rect, costs: Option<&CostOverview>, focused: bool, theme: &Theme) {
     let simulated = costs.is_some_and(|costs| costs.today.simulated);
     let facts = if simulated { "simulated, no real money" } else { "" };
-    let block = screen::padded_pane("Spend", facts, area.width, focused, theme);
+    let block = widgets::padded_pane("Spend", facts, area.width, focused, theme);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let lines = match costs {
@@ -32,7 +32,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, costs: Option<&CostOverview>, foc
         Some(costs) => fit(rows(costs, usize::from(inner.width), theme), usize::from(inner.height)),
     };
     frame.render_widget(Paragraph::new(lines), inner);
-    screen::fold_to_ascii(frame, area, theme);
+    widgets::fold_to_ascii(frame, area, theme);
 }
 
 /// The rows that matter most, as many as there is room for, in their order.
@@ -46,7 +46,7 @@ fn fit(rows: Vec<Row>, height: usize) -> Vec<Line<'static>> {
 
 fn rows(costs: &CostOverview, width: usize, theme: &Theme) -> Vec<Row> {
     let mut rows = vec![Row { rank: 0, line: totals(costs, width, theme) }];
-    for cap in money::caps(costs) {
+    for cap in costs_view::caps(costs) {
         let rank = if cap.is_close() { 1 } else { 3 };
         rows.push(Row { rank, line: cap.line(width, theme) });
     }
@@ -61,7 +61,7 @@ fn rows(costs: &CostOverview, width: usize, theme: &Theme) -> Vec<Row> {
         }
         rows.extend(bars(report, width, theme));
         rows.push(Row {
-            rank: if money::is_certain(&costs.month) { 9 } else { 2 },
+            rank: if costs_view::is_certain(&costs.month) { 9 } else { 2 },
             line: beside(&costs.month, width, theme),
         });
     }
@@ -96,14 +96,14 @@ fn bars(report: &CostReport, width: usize, theme: &Theme) -> Vec<Row> {
     let names: Vec<String> =
         report.by.iter().map(|line| format::cut(&text::sanitize_line(&line.key, 60), 22)).collect();
     let name_width = names.iter().map(|name| name.width()).max().unwrap_or(0).min(width / 2);
-    let amounts: Vec<String> = report.by.iter().map(|line| money::group_amount(line, report)).collect();
+    let amounts: Vec<String> = report.by.iter().map(|line| costs_view::group_amount(line, report)).collect();
     let amount_width = amounts.iter().map(String::len).max().unwrap_or(0);
     let room = width.saturating_sub(name_width + amount_width + 3).min(40);
     let drawn = names.iter().zip(&amounts).zip(&report.by).zip(0_u8..=200);
     drawn
         .map(|(((name, amount), line), index)| {
             let name = format::cut(name, name_width);
-            let bar = money::bar(line.usd, largest, room);
+            let bar = costs_view::bar(line.usd, largest, room);
             let spans = vec![
                 Span::styled(format!("{name}{}  ", " ".repeat(name_width.saturating_sub(name.width()))), theme.text),
                 Span::styled(format!("{bar}{} ", " ".repeat(room.saturating_sub(bar.width()))), theme.accent),
@@ -120,7 +120,7 @@ fn beside(report: &CostReport, width: usize, theme: &Theme) -> Line<'static> {
     let unpriced =
         if report.unpriced_count > 0 { format!(" · {} unpriced", report.unpriced_count) } else { String::new() };
     let text = format!("30 d unknown {unknown} · unconfirmed {unconfirmed}{unpriced}");
-    let style = if money::is_certain(report) { theme.dim } else { theme.warning };
+    let style = if costs_view::is_certain(report) { theme.dim } else { theme.warning };
     Line::styled(format::cut(&text, width), style)
 }
 

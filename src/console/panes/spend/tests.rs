@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::console::samples::{SIZES, assert_whole_border, costs, no_costs, screen, usd};
+use crate::console::test_fixtures::{SIZES, assert_whole_border, costs, no_costs, screen, usd};
 use crate::costs::CostLine;
 
 fn shown(costs: Option<&CostOverview>, width: u16, height: u16) -> String {
@@ -81,7 +81,7 @@ fn a_cap_that_is_reached_is_whole_and_red() {
     costs.today.unknown_usd = usd("0.01");
     let text = shown(Some(&costs), 60, 10);
     assert!(text.contains("100% of $1.285") && text.contains("100% of $0.00"), "{text}");
-    assert!(money::caps(&costs).iter().all(money::CapUse::is_close));
+    assert!(costs_view::caps(&costs).iter().all(costs_view::BudgetUse::is_close));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn before_anything_is_known_and_before_anything_is_spent() {
     insta::assert_snapshot!(shown(Some(&no_costs()), 60, 4), @r#"
     ╭ Spend ── simulated, no real money ───────────────────────╮
     │ today $0.00   7 d $0.00   30 d $0.00                     │
-    │ Nothing ordered yet: each image's price counts here.   │
+    │ Nothing ordered yet: each image's price counts here.     │
     ╰──────────────────────────────────────────────────────────╯
     "#);
 }

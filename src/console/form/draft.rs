@@ -37,7 +37,7 @@ pub struct Draft {
 
 /// What the draft comes to.
 #[derive(Debug, Clone)]
-pub struct Checked {
+pub struct ValidatedDraft {
     /// The spec; values that cannot be read are left out and stand among the problems.
     pub spec: Spec,
     /// How many.
@@ -83,7 +83,7 @@ impl Draft {
     }
 
     /// The spec and everything that is wrong with it.
-    pub fn check(&self, catalog: &Catalog) -> Checked {
+    pub fn validate(&self, catalog: &Catalog) -> ValidatedDraft {
         let mut problems = Vec::new();
         let mut spec = Spec::new(self.model.clone(), "");
         if let Some(model) = self.model(catalog) {
@@ -109,7 +109,7 @@ impl Draft {
         problems.extend(missing);
         let count = self.count(&mut problems);
         let tags = self.tags(&mut problems);
-        Checked { spec, count, tags, problems }
+        ValidatedDraft { spec, count, tags, problems }
     }
 
     fn count(&self, problems: &mut Vec<SpecError>) -> u32 {
@@ -146,7 +146,7 @@ impl Draft {
     }
 }
 
-impl Checked {
+impl ValidatedDraft {
     /// What is wrong with that field.
     pub fn problem(&self, field: &str) -> Option<&str> {
         self.problems.iter().find(|problem| problem.parameter == field).map(|problem| problem.message.as_str())
@@ -216,17 +216,17 @@ mod tests {
             .with("prompt_upsampling", false)
             .with("output_format", "png")
             .with("input_image", "https://example.org/a.png");
-        let checked = Draft::from_spec(&spec).check(Catalog::builtin());
-        assert_eq!(checked.problems, []);
-        assert_eq!(checked.spec, spec);
-        assert_eq!(checked.jobs().len(), 1);
+        let validated = Draft::from_spec(&spec).validate(Catalog::builtin());
+        assert_eq!(validated.problems, []);
+        assert_eq!(validated.spec, spec);
+        assert_eq!(validated.jobs().len(), 1);
     }
 
     #[test]
     fn a_list_of_images_survives_its_way_through_the_form() {
         let images = serde_json::json!(["https://example.org/a%2Cb.png", "photo.png"]);
         let spec = Spec::new("flux-3-image", "x").with("images", images);
-        assert_eq!(Draft::from_spec(&spec).check(Catalog::builtin()).spec, spec);
+        assert_eq!(Draft::from_spec(&spec).validate(Catalog::builtin()).spec, spec);
     }
 
     #[test]
@@ -234,18 +234,18 @@ mod tests {
         let mut spec = Spec::new("flux-2-pro", "x").with("input_image", "/etc/passwd");
         spec.from_shared_store = true;
         let mut draft = Draft::from_spec(&spec);
-        let checked = draft.check(Catalog::builtin());
-        assert!(checked.spec.from_shared_store);
-        assert!(checked.problem("input_image").is_some(), "a file of this machine, named by somebody else");
+        let validated = draft.validate(Catalog::builtin());
+        assert!(validated.spec.from_shared_store);
+        assert!(validated.problem("input_image").is_some(), "a file of this machine, named by somebody else");
 
         draft.set("input_image_2", "/etc/passwd".to_owned());
         draft.set("input_image", String::new());
-        assert!(draft.check(Catalog::builtin()).spec.from_shared_store, "also in another field");
+        assert!(draft.validate(Catalog::builtin()).spec.from_shared_store, "also in another field");
 
         draft.set("input_image_2", "own.png".to_owned());
-        let checked = draft.check(Catalog::builtin());
-        assert!(!checked.spec.from_shared_store);
-        assert_eq!(checked.problems, []);
+        let validated = draft.validate(Catalog::builtin());
+        assert!(!validated.spec.from_shared_store);
+        assert_eq!(validated.problems, []);
     }
 
     #[test]
@@ -267,10 +267,10 @@ mod tests {
         draft.tags = format!("a, a b {}", "x".repeat(50));
         draft.set("width", "wide".to_owned());
         draft.set("height", "7".to_owned());
-        let checked = draft.check(Catalog::builtin());
+        let validated = draft.validate(Catalog::builtin());
         for field in ["count", "tags", "width", "height"] {
-            assert!(checked.problem(field).is_some(), "{field}");
+            assert!(validated.problem(field).is_some(), "{field}");
         }
-        assert_eq!(checked.problems.len(), 4, "{:?}", checked.problems);
+        assert_eq!(validated.problems.len(), 4, "{:?}", validated.problems);
     }
 }

@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use super::rows::Row;
 use super::{Field, Form};
 use crate::catalog::ParameterKind;
-use crate::console::frame as screen;
+use crate::console::widgets;
 use crate::console::theme::Theme;
 use crate::text;
 use crate::text::format;
@@ -35,7 +35,7 @@ impl Form {
         let name = if self.is_copy() { "New job from a copy" } else { "New job" };
         let facts = if self.simulated { "simulated, no real money" } else { "" };
         let keys = format!(" {} ", self.footer(usize::from(width).saturating_sub(4)));
-        let block = screen::pane(name, facts, width, true, theme).title_bottom(Line::styled(keys, theme.accent));
+        let block = widgets::pane(name, facts, width, true, theme).title_bottom(Line::styled(keys, theme.accent));
         let inner = block.inner(area);
         frame.render_widget(block, area);
         let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
@@ -51,7 +51,7 @@ impl Form {
         let price = Rect { y: rest.bottom().saturating_sub(1), height: 1, ..rest };
         self.draw_fields(frame, fields, theme);
         frame.render_widget(self.price(usize::from(price.width), theme), price);
-        screen::fold_to_ascii(frame, area, theme);
+        widgets::fold_to_ascii(frame, area, theme);
     }
 
     fn prompt_head(&self, width: usize, theme: &Theme) -> Line<'static> {
@@ -129,7 +129,7 @@ impl Form {
 
     /// `~$0.12 for 3 images (simulated, no real money)`.
     fn price(&self, width: usize, theme: &Theme) -> Line<'static> {
-        let count = self.checked.count;
+        let count = self.validated.count;
         let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
         let note = text::sanitize_line(&self.estimate.note, 200);
         let wrong = self.fields().into_iter().filter(|field| self.problem(*field).is_some()).count();

@@ -5,7 +5,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::catalog::Catalog;
-use crate::console::frame::wrap;
+use crate::console::widgets::wrap;
 use crate::console::theme::Theme;
 use crate::engine::Progress;
 use crate::jobs::{BillingStatus, Failure, FailureCode, Job, RetryKind, Stage, StageName, StepName, StepState};
@@ -13,7 +13,7 @@ use crate::text;
 use crate::text::format;
 
 /// What is said of a job, wrapped to `width` cells; the most important line first.
-pub fn of_job(
+pub fn lines_for_job(
     job: &Job,
     progress: Option<&Progress>,
     now: DateTime<Utc>,
@@ -24,7 +24,7 @@ pub fn of_job(
     let mut lines = Vec::new();
     match &job.stage {
         Stage::Queued { hold: Some(hold) } => {
-            lines.push(head("held"));
+            lines.push(head("cached"));
             say(&mut lines, &text::sanitize_line(&hold.line(), 200), width, theme.text);
             if let Some(at) = job.not_before.filter(|at| *at > now) {
                 say(&mut lines, &format!("next try in {}", format::age(at - now)), width, theme.dim);
@@ -48,11 +48,11 @@ pub fn of_job(
                     if failure.billed == BillingStatus::Yes { "It is on the bill." } else { "It may be on the bill." };
                 say(&mut lines, billed, width, theme.warning);
             }
-            say(&mut lines, &way_out(job, failure), width, theme.accent);
+            say(&mut lines, &next_action_hint(job, failure), width, theme.accent);
         }
         Stage::Cancelled => {
             lines.push(head("cancelled"));
-            say(&mut lines, retry_words(job), width, theme.accent);
+            say(&mut lines, retry_hint(job), width, theme.accent);
         }
     }
     lines
@@ -119,7 +119,7 @@ fn elapsed(model: &str, so_far: chrono::Duration) -> String {
 }
 
 /// Which key helps after this failure.
-fn way_out(job: &Job, failure: &Failure) -> String {
+fn next_action_hint(job: &Job, failure: &Failure) -> String {
     match failure.code {
         FailureCode::RequestModerated
         | FailureCode::ContentModerated
@@ -127,11 +127,11 @@ fn way_out(job: &Job, failure: &Failure) -> String {
         | FailureCode::InvalidInput => "C makes a copy to edit: the same again would fail again.".to_owned(),
         FailureCode::KeyRejected => "Set a valid key, then r tries it again.".to_owned(),
         FailureCode::OutOfCredits => "Add credits to the account, then r tries it again.".to_owned(),
-        _ => retry_words(job).to_owned(),
+        _ => retry_hint(job).to_owned(),
     }
 }
 
-fn retry_words(job: &Job) -> &'static str {
+fn retry_hint(job: &Job) -> &'static str {
     match job.retry_kind() {
         Ok(RetryKind::OldTicket) => "r asks its ticket again: free, unless the ticket is gone.",
         Ok(RetryKind::SameAttempt) => "r tries it again: nothing was charged so far.",
@@ -142,7 +142,7 @@ fn retry_words(job: &Job) -> &'static str {
 }
 
 /// One line over the image of an earlier attempt, where the job has moved on since; `None` where the image is current.
-pub fn over_image(job: &Job, made_by: u32, theme: &Theme) -> Option<Line<'static>> {
+pub fn outdated_image_line(job: &Job, made_by: u32, theme: &Theme) -> Option<Line<'static>> {
     if matches!(job.stage_name(), StageName::Done | StageName::Approved) && made_by == job.attempt_number() {
         return None;
     }

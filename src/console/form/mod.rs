@@ -2,8 +2,7 @@
 
 mod draft;
 mod keys;
-mod line;
-mod models;
+mod model_picker;
 mod prompt;
 mod rows;
 mod view;
@@ -12,13 +11,13 @@ pub use draft::Draft;
 pub use keys::FormOutcome;
 
 use crate::catalog::{Catalog, Model, Parameter, ParameterKind};
+use crate::console::line_editor::LineEditor;
 use crate::costs::Estimate;
 use crate::jobs::Spec;
 use crate::text;
 
-use draft::{Checked, shown_parameters};
-use line::Cursor;
-use models::ModelChooser;
+use draft::{ValidatedDraft, shown_parameters};
+use model_picker::ModelPicker;
 use prompt::PromptEditor;
 
 /// What has the keys.
@@ -38,10 +37,11 @@ pub struct Form {
     catalog: &'static Catalog,
     draft: Draft,
     prompt: PromptEditor,
-    chooser: ModelChooser,
+    picker: ModelPicker,
     focus: Field,
-    cursor: Cursor,
-    checked: Checked,
+    /// The text of the field with the focus, where that is one line.
+    editor: LineEditor,
+    validated: ValidatedDraft,
     /// What one image costs.
     estimate: Estimate,
     simulated: bool,
@@ -70,16 +70,16 @@ impl Form {
         let prompt = PromptEditor::new(&draft.prompt, history);
         let known = draft.model.is_empty() || catalog.model(&draft.model).is_some();
         let unknown_model = (!known).then(|| text::sanitize_line(&draft.model, 30));
-        let checked = draft.check(catalog);
-        let estimate = catalog.estimate(&checked.spec);
+        let validated = draft.validate(catalog);
+        let estimate = catalog.estimate(&validated.spec);
         let mut form = Self {
             catalog,
             draft,
             prompt,
-            chooser: ModelChooser::default(),
+            picker: ModelPicker::default(),
             focus: Field::Prompt,
-            cursor: Cursor::default(),
-            checked,
+            editor: LineEditor::field(String::new()),
+            validated,
             estimate,
             simulated,
             unchanged_copy: None,
@@ -145,12 +145,12 @@ impl Form {
                 return None;
             }
         }
-        self.checked.problem(self.name(field)).map(str::to_owned)
+        self.validated.problem(self.name(field)).map(str::to_owned)
     }
 
     /// Whether the seed was fixed for several images, which would all be the same.
     fn repeats_itself(&self, field: Field) -> bool {
-        self.name(field) == "seed" && self.checked.count > 1 && !self.draft.value("seed").trim().is_empty()
+        self.name(field) == "seed" && self.validated.count > 1 && !self.draft.value("seed").trim().is_empty()
     }
 
     /// Looks at everything again after a change.
@@ -159,25 +159,25 @@ impl Form {
         if let Some(model) = self.model() {
             self.draft.model.clone_from(&model.name);
         }
-        self.checked = self.draft.check(self.catalog);
-        self.estimate = self.catalog.estimate(&self.checked.spec);
+        self.validated = self.draft.validate(self.catalog);
+        self.estimate = self.catalog.estimate(&self.validated.spec);
     }
 
     fn focus_on(&mut self, field: Field) {
         if self.focus == Field::Model && field != Field::Model {
-            self.chooser.clear();
+            self.picker.clear();
         }
         self.focus = field;
-        self.cursor = Cursor::at_end(&self.text(field));
+        self.editor = LineEditor::field(self.text(field).to_owned());
     }
 
     /// The text of a field that is one line.
-    fn text(&self, field: Field) -> String {
+    fn text(&self, field: Field) -> &str {
         match field {
-            Field::Prompt | Field::Model => String::new(),
-            Field::Count => self.draft.count.clone(),
-            Field::Tags => self.draft.tags.clone(),
-            Field::Parameter(_) => self.draft.value(self.name(field)).to_owned(),
+            Field::Prompt | Field::Model => "",
+            Field::Count => &self.draft.count,
+            Field::Tags => &self.draft.tags,
+            Field::Parameter(_) => self.draft.value(self.name(field)),
         }
     }
 

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 
 use super::*;
-use crate::console::samples::{SIZES, assert_whole_border, screen};
+use crate::console::test_fixtures::{SIZES, assert_whole_border, screen};
 use crate::console::theme::Theme;
 
 fn empty() -> Form {
@@ -63,19 +63,19 @@ fn the_empty_form_teaches() {
     │ │                                                                            │
     │ │                                                                            │
     │   Model              ‹ flux-2-pro ›   1 of 20 · FLUX.2 [pro], 12–14 s        │
-    │   Count              1                how many images, 1 to 100            │
+    │   Count              1                how many images, 1 to 100              │
     │   Tags               none             words to find them by                  │
     │ ── more for flux-2-pro, all optional                                         │
     │   width              automatic        pixels; absent or 0: the server choo…  │
     │   height             automatic        pixels; absent or 0: the server choo…  │
-    │   seed               automatic        the same number gives the same pictu…  │
-    │   output_format      ‹ jpeg ›         file format of the image             │
+    │   seed               automatic        the same number gives the same image…  │
+    │   output_format      ‹ jpeg ›         file format of the image               │
     │   safety_tolerance   2                0 is the strictest moderation          │
     │   disable_pup        ‹ no ›           take the prompt as it is; otherwise …  │
     │   input_image        none             reference image: file, https URL or …  │
     │                                                                              │
     │                                                                              │
-    │ ~$0.03 for 1 image (simulated, no real money)  the server chooses the siz… │
+    │ ~$0.03 for 1 image (simulated, no real money)  the server chooses the size,… │
     ╰ Enter submits · Tab next · Esc closes, draft kept · Alt+Enter new line ──────╯
     "#);
 }
@@ -101,15 +101,15 @@ fn a_filled_form_with_a_mistake() {
     │ │                                                                            │
     │ │                                                                            │
     │   Model              ‹ flux-2-pro ›   1 of 20 · FLUX.2 [pro], 12–14 s        │
-    │   Count              3                how many images, 1 to 100            │
+    │   Count              3                how many images, 1 to 100              │
     │   Tags               none             words to find them by                  │
     │ ── more for flux-2-pro, all optional                                         │
     │ ▸ width              100                                                     │
     │     100 is not a multiple of 16; near: 96, 112                               │
     │   height             automatic        pixels; absent or 0: the server choo…  │
     │   seed               7                                                       │
-    │     3 images with one seed are all the same                                │
-    │   output_format      ‹ jpeg ›         file format of the image             │
+    │     3 images with one seed are all the same                                  │
+    │   output_format      ‹ jpeg ›         file format of the image               │
     │   safety_tolerance   2                0 is the strictest moderation          │
     │   disable_pup        ‹ no ›           take the prompt as it is; otherwise …↓ │
     │                                                                              │
@@ -150,18 +150,18 @@ fn a_wide_screen_has_the_whole_form() {
     │ │                                                                                                                │
     │ │                                                                                                                │
     │ ▸ Model              ‹ flux-kontext-pro › "kontext": 1 of 2 · FLUX.1 Kontext [pro], 7–9 s                        │
-    │   Count              1                how many images, 1 to 100                                                │
+    │   Count              1                how many images, 1 to 100                                                  │
     │   Tags               none             words to find them by                                                      │
     │ ── more for flux-kontext-pro, all optional                                                                       │
     │   aspect_ratio       automatic        width to height, 9:21 to 21:9                                              │
-    │   seed               automatic        the same number gives the same image; random when absent                 │
-    │   output_format      ‹ png ›          file format of the image                                                 │
+    │   seed               automatic        the same number gives the same image; random when absent                   │
+    │   output_format      ‹ png ›          file format of the image                                                   │
     │   safety_tolerance   2                0 is the strictest moderation                                              │
     │   prompt_upsampling  ‹ no ›           let the server rewrite the prompt                                          │
     │   input_image        none             reference image: file, https URL or base64                                 │
     │                                                                                                                  │
     │                                                                                                                  │
-    │ ~$0.04 for 1 image (simulated, no real money)  one image: 4 credits (docs.bfl.ai pricing, 2026-01)           │
+    │ ~$0.04 for 1 image (simulated, no real money)  one image: 4 credits (docs.bfl.ai pricing, 2026-01)               │
     ╰ Enter submits · Tab next · Esc closes, draft kept · ←→ or type: model · Ctrl+P/N old prompts · Ctrl+U empty ─────╯
     "#);
 }
@@ -174,7 +174,7 @@ fn a_price_that_is_not_known_says_why() {
     go_to(&mut form, "image");
     type_text(&mut form, "photo.png");
     let text = shown(&mut form, 100, 24);
-    let estimate = Catalog::builtin().estimate(&form.checked.spec);
+    let estimate = Catalog::builtin().estimate(&form.validated.spec);
     assert_eq!(text.contains("price unknown: "), estimate.amount.is_none(), "{text}");
     form.estimate = Estimate { amount: None, note: "no price is published".to_owned() };
     assert!(shown(&mut form, 100, 24).contains("price unknown: no price is published"));
@@ -226,7 +226,7 @@ fn escape_keeps_everything() {
     assert_eq!(again.draft(), draft);
     assert_eq!(draft.value("output_format"), "png");
     assert_eq!(draft.value("seed"), "not a number");
-    assert_eq!(again.checked.tags, ["cats", "night"]);
+    assert_eq!(again.validated.tags, ["cats", "night"]);
 }
 
 #[test]
@@ -240,10 +240,10 @@ fn values_survive_a_change_of_model_and_only_fitting_ones_are_sent() {
     go_to(&mut form, "model");
     type_text(&mut form, "flux-3");
     assert_eq!(form.draft.model, "flux-3-image");
-    assert!(form.checked.spec.parameters.is_empty(), "{:?}", form.checked.spec);
+    assert!(form.validated.spec.parameters.is_empty(), "{:?}", form.validated.spec);
     control(&mut form, 'u');
     type_text(&mut form, "flux-2-max");
-    assert_eq!(form.checked.spec, Spec::new("flux-2-max", "x").with("width", 512).with("seed", 9));
+    assert_eq!(form.validated.spec, Spec::new("flux-2-max", "x").with("width", 512).with("seed", 9));
 }
 
 #[test]
@@ -251,14 +251,14 @@ fn a_default_is_shown_and_not_sent() {
     let mut form = empty();
     go_to(&mut form, "disable_pup");
     press(&mut form, KeyCode::Char(' '));
-    assert_eq!(form.checked.spec.parameters["disable_pup"], true);
+    assert_eq!(form.validated.spec.parameters["disable_pup"], true);
     press(&mut form, KeyCode::Char(' '));
-    assert!(form.checked.spec.parameters.is_empty());
+    assert!(form.validated.spec.parameters.is_empty());
     go_to(&mut form, "output_format");
     press(&mut form, KeyCode::Char('w'));
-    assert_eq!(form.checked.spec.parameters["output_format"], "webp");
+    assert_eq!(form.validated.spec.parameters["output_format"], "webp");
     press(&mut form, KeyCode::Right);
-    assert!(form.checked.spec.parameters.is_empty(), "round to jpeg, the default");
+    assert!(form.validated.spec.parameters.is_empty(), "round to jpeg, the default");
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn a_model_without_a_prompt_keeps_the_prompt_to_itself() {
     type_text(&mut form, "kept");
     go_to(&mut form, "model");
     type_text(&mut form, "erase");
-    assert_eq!(form.checked.spec.prompt, "");
+    assert_eq!(form.validated.spec.prompt, "");
     assert_eq!(form.draft().prompt, "kept");
     go_to(&mut form, "mask");
     assert!(shown(&mut form, 80, 24).contains("takes none"));

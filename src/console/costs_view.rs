@@ -1,4 +1,8 @@
-//! Owns how money is drawn: bars and the use of the caps. Must not add up charges, and must not make a float of an amount.
+//! How money looks on the screen: the cost of a job, the price of a retry, bars, and the use of the budgets.
+//!
+//! Sums come from the engine's reports; amounts stay exact decimals.
+
+use std::sync::Arc;
 
 use chrono::Datelike;
 use ratatui::style::Style;
@@ -8,9 +12,79 @@ use rust_decimal::prelude::ToPrimitive;
 use unicode_width::UnicodeWidthStr;
 
 use super::theme::Theme;
-use crate::costs::{CostLine, CostReport, Usd};
+use crate::catalog::Catalog;
+use crate::costs::{Basis, CostLine, CostReport, Usd};
 use crate::engine::CostOverview;
+use crate::jobs::{FailureCode, Job, RetryKind, Stage, StageName};
 use crate::text::format;
+
+/// `$0.04` booked, `~$0.04` estimated, `$0.04?` nobody knows whether it is billed, `?` no price is known.
+pub fn cell(job: &Job, catalog: &Catalog) -> String {
+    if let Some(amount) = job.cost() {
+        let mark = if job.cost_basis() == Some(Basis::Estimated) { "~" } else { "" };
+        let unsure = job.charges().any(|charge| !charge.basis.counts());
+        return format!("{mark}{}{}", amount.display(), if unsure { "?" } else { "" });
+    }
+    let unsure: Usd = job.charges().filter_map(|charge| charge.amount).sum();
+    if job.charges().next().is_some() {
+        return if unsure == Usd::ZERO { "?".to_owned() } else { format!("{}?", unsure.display()) };
+    }
+    if !job.stage_name().is_active() {
+        return Usd::ZERO.display();
+    }
+    let reserved = job.attempt().and_then(|attempt| attempt.reserved);
+    match reserved.or_else(|| catalog.estimate(&job.spec).amount) {
+        Some(amount) => format!("~{}", amount.display()),
+        None => "?".to_owned(),
+    }
+}
+
+/// What trying some jobs again comes to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct RetryPrice {
+    /// At most this much, as far as prices are known.
+    pub at_most: Usd,
+    /// Jobs without a known price; they are not in the sum.
+    pub unpriced: usize,
+    /// Jobs whose old ticket is asked first: they cost nothing unless it is dead.
+    pub old_tickets: usize,
+    /// Jobs that may be on the bill already although nobody knows (`submit_unknown`): tried again, they may be paid twice.
+    pub maybe_billed: usize,
+}
+
+impl RetryPrice {
+    /// For these jobs.
+    pub fn of<'a>(jobs: impl IntoIterator<Item = &'a Arc<Job>>, catalog: &Catalog) -> Self {
+        let mut price = Self::default();
+        for job in jobs {
+            match catalog.estimate(&job.spec).amount {
+                Some(amount) => price.at_most += amount,
+                None => price.unpriced += 1,
+            }
+            if job.retry_kind() == Ok(RetryKind::OldTicket) {
+                price.old_tickets += 1;
+            }
+            if matches!(&job.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown) {
+                price.maybe_billed += 1;
+            }
+        }
+        price
+    }
+
+    /// `at most $0.12`, with what is not known.
+    pub fn line(&self) -> String {
+        match (self.at_most == Usd::ZERO, self.unpriced) {
+            (_, 0) => format!("at most {}", self.at_most.display()),
+            (true, _) => "no price is known".to_owned(),
+            (false, unpriced) => format!("at most {}, and {unpriced} of unknown price", self.at_most.display()),
+        }
+    }
+}
+
+/// Whether `u`, `x` and the like make sense for a job in this stage.
+pub fn can_cancel(job: &Job) -> bool {
+    matches!(job.stage_name(), StageName::Queued | StageName::Generating)
+}
 
 /// A bar of at most `cells` cells for `amount` out of `whole`; what exists has at least one cell.
 pub fn bar(amount: Usd, whole: Usd, cells: usize) -> String {
@@ -30,7 +104,7 @@ pub fn percent(amount: Usd, whole: Usd) -> u64 {
 
 /// How much of a cap is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CapUse {
+pub struct BudgetUse {
     /// `day` or `month`.
     pub period: &'static str,
     /// What counts against it: also unknown and unconfirmed money, which may have been billed.
@@ -43,7 +117,7 @@ pub struct CapUse {
     pub cap: Usd,
 }
 
-impl CapUse {
+impl BudgetUse {
     /// Whether it is worth a warning: four fifths are used.
     pub fn is_close(&self) -> bool {
         self.used.times(5) >= self.cap.times(4)
@@ -85,10 +159,10 @@ impl CapUse {
 const LEAST_BAR: usize = 12;
 
 /// The caps that are set, with their use.
-pub fn caps(costs: &CostOverview) -> Vec<CapUse> {
+pub fn caps(costs: &CostOverview) -> Vec<BudgetUse> {
     let mut caps = Vec::new();
     if let Some(cap) = costs.daily_cap {
-        caps.push(CapUse {
+        caps.push(BudgetUse {
             period: "day",
             used: committed(&costs.today),
             at_least: false,
@@ -102,7 +176,7 @@ pub fn caps(costs: &CostOverview) -> Vec<CapUse> {
         let beside = costs.by_day.unknown_usd + costs.by_day.unconfirmed_usd;
         let used = days.map(|line| line.usd).sum::<Usd>() + beside;
         let uncertain = beside > Usd::ZERO;
-        caps.push(CapUse { period: "month", used, at_least: costs.at.day() == 31, uncertain, cap });
+        caps.push(BudgetUse { period: "month", used, at_least: costs.at.day() == 31, uncertain, cap });
     }
     caps
 }
@@ -128,8 +202,53 @@ fn committed(report: &CostReport) -> Usd {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+
     use super::*;
-    use crate::console::samples::{costs, usd};
+    use crate::console::test_fixtures::{costs, usd};
+    use crate::costs::{Charge, Service};
+    use crate::jobs::{BillingStatus, Failure, JobId, Spec};
+
+    fn job() -> Job {
+        Job::new(JobId::new("a").unwrap(), Spec::new("no-such-model", "x"), true, DateTime::UNIX_EPOCH)
+    }
+
+    fn charged(amount: Option<&str>, basis: Basis) -> Job {
+        let mut job = job();
+        let charge = Charge {
+            service: Service::BflApi,
+            amount: amount.map(|text| text.parse().unwrap()),
+            basis,
+            model: String::new(),
+            at: DateTime::UNIX_EPOCH,
+            simulated: true,
+        };
+        job.attempts[0].charge = Some(charge);
+        job
+    }
+
+    #[test]
+    fn how_sure_the_money_is_can_be_seen() {
+        let catalog = Catalog { models: Vec::new() };
+        assert_eq!(cell(&charged(Some("0.04"), Basis::Settled), &catalog), "$0.04");
+        assert_eq!(cell(&charged(Some("0.04"), Basis::Estimated), &catalog), "~$0.04");
+        assert_eq!(cell(&charged(Some("0.04"), Basis::Unconfirmed), &catalog), "$0.04?");
+        assert_eq!(cell(&charged(None, Basis::Unknown), &catalog), "?");
+        assert_eq!(cell(&job(), &catalog), "?", "an unknown price is never zero");
+        let mut failed = job();
+        let failure = Failure::new(FailureCode::InvalidRequest, "x", BillingStatus::No, DateTime::UNIX_EPOCH);
+        failed.reject(failure, DateTime::UNIX_EPOCH).unwrap();
+        assert_eq!(cell(&failed, &catalog), "$0.00", "nothing was sent");
+    }
+
+    #[test]
+    fn a_retry_says_what_it_may_cost() {
+        let jobs = [Arc::new(job()), Arc::new(job())];
+        let price = RetryPrice::of(&jobs, &Catalog { models: Vec::new() });
+        assert_eq!(price.line(), "no price is known");
+        let price = RetryPrice { at_most: "0.12".parse().unwrap(), unpriced: 1, ..RetryPrice::default() };
+        assert_eq!(price.line(), "at most $0.12, and 1 of unknown price");
+    }
 
     #[test]
     fn what_exists_is_seen_and_nothing_is_rounded_up_to_a_whole() {
