@@ -22,7 +22,7 @@ use crate::text::format;
 pub fn cell(job: &Job, catalog: &Catalog) -> String {
     if let Some(amount) = job.cost() {
         let mark = if job.cost_basis() == Some(Basis::Estimated) { "~" } else { "" };
-        let unsure = job.charges().any(|charge| !charge.basis.counts());
+        let unsure = job.charges().any(|charge| !charge.basis.is_counted());
         return format!("{mark}{}{}", amount.display(), if unsure { "?" } else { "" });
     }
     let unsure: Usd = job.charges().filter_map(|charge| charge.amount).sum();
@@ -120,7 +120,7 @@ pub struct BudgetUse {
 impl BudgetUse {
     /// Whether it is worth a warning: four fifths are used.
     pub fn is_close(&self) -> bool {
-        self.used.times(5) >= self.cap.times(4)
+        self.used * 5 >= self.cap * 4
     }
 
     /// How loud it is to be said, where it is worth a warning.
