@@ -15,7 +15,7 @@ use harness::{ConsoleHarness, options, snapshot};
 const SIZES: [(u16, u16); 4] = [(200, 60), (120, 40), (80, 24), (40, 12)];
 
 #[test]
-fn a_busy_studio_at_every_size() {
+fn busy_console_at_every_size() {
     for (width, height) in SIZES {
         snapshot(&format!("busy_{width}x{height}"), ConsoleHarness::busy(width, height));
     }
@@ -24,7 +24,7 @@ fn a_busy_studio_at_every_size() {
 }
 
 #[test]
-fn before_anything_is_heard_and_without_any_job() {
+fn console_without_data_and_without_jobs() {
     for (width, height) in [(120, 40), (40, 12)] {
         snapshot(&format!("connecting_{width}x{height}"), ConsoleHarness::empty(width, height, &options(true)));
         let mut harness = ConsoleHarness::empty(width, height, &options(true));
@@ -48,7 +48,7 @@ fn each_kind_of_job_explains_itself() {
 }
 
 #[test]
-fn what_is_wrong_takes_the_place_of_what_is_fine() {
+fn problems_replace_normal_states() {
     for (width, height) in SIZES {
         let mut harness = ConsoleHarness::busy(width, height);
         harness.event(Event::Connection(ConnectionState::Disconnected {
@@ -65,7 +65,7 @@ fn what_is_wrong_takes_the_place_of_what_is_fine() {
 fn screens_over_the_panes() {
     for (width, height) in [(120, 40), (80, 24), (40, 12)] {
         for (name, keys) in
-            [("help", "?"), ("palette", ":pict"), ("logs", "L"), ("job", "\n"), ("costs", "$"), ("form", "n")]
+            [("help", "?"), ("palette", ":image"), ("logs", "L"), ("job", "\n"), ("costs", "$"), ("form", "n")]
         {
             let mut harness = ConsoleHarness::busy(width, height);
             for key in keys.chars() {
@@ -77,7 +77,7 @@ fn screens_over_the_panes() {
 }
 
 #[test]
-fn the_panes_that_only_small_screens_have_to_ask_for() {
+fn small_screens_show_each_pane() {
     for (width, height) in [(80, 24), (40, 12)] {
         for (name, key) in [("image", "2"), ("steps", "3"), ("logs", "4"), ("spend", "5")] {
             let mut harness = ConsoleHarness::busy(width, height);
@@ -88,7 +88,7 @@ fn the_panes_that_only_small_screens_have_to_ask_for() {
 }
 
 #[test]
-fn a_question_before_real_money() {
+fn real_money_confirmation_frames() {
     for (width, height) in [(120, 40), (40, 12)] {
         let mut harness = ConsoleHarness::busy_with(width, height, &options(false));
         harness.keys("R");
@@ -97,7 +97,7 @@ fn a_question_before_real_money() {
 }
 
 #[test]
-fn filter_marks_notice_and_leaving() {
+fn filter_marks_notice_and_quitting() {
     let mut harness = ConsoleHarness::busy(120, 40);
     harness.keys("/status:f moth");
     snapshot("filter_none_120x40", harness);
@@ -107,13 +107,13 @@ fn filter_marks_notice_and_leaving() {
     harness.keys(" j ");
     harness.event(Event::Notice(Notice {
         level: NoticeLevel::Info,
-        text: "3 jobs queued again, about $0.12 · u undoes".into(),
+        text: "Retrying 3 jobs, about $0.12 · u to undo".into(),
     }));
     snapshot("filter_marks_notice_80x24", harness);
     let mut harness = ConsoleHarness::busy(80, 24);
     harness.event(Event::SubmitsInFlight(1));
     harness.keys("q");
-    snapshot("leaving_80x24", harness);
+    snapshot("quitting_80x24", harness);
 }
 
 #[test]

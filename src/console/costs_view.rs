@@ -18,7 +18,7 @@ use crate::engine::CostOverview;
 use crate::jobs::{FailureCode, Job, RetryKind, Stage, StageName};
 use crate::text::format;
 
-/// `$0.04` booked, `~$0.04` estimated, `$0.04?` nobody knows whether it is billed, `?` no price is known.
+/// `$0.04` charged, `~$0.04` estimated, `$0.04?` may be billed, `?` price unknown.
 pub fn cell(job: &Job, catalog: &Catalog) -> String {
     if let Some(amount) = job.cost() {
         let mark = if job.cost_basis() == Some(Basis::Estimated) { "~" } else { "" };
@@ -39,16 +39,16 @@ pub fn cell(job: &Job, catalog: &Catalog) -> String {
     }
 }
 
-/// What trying some jobs again comes to.
+/// The price of retrying some jobs.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct RetryPrice {
     /// At most this much, as far as prices are known.
     pub at_most: Usd,
     /// Jobs without a known price; they are not in the sum.
     pub unpriced: usize,
-    /// Jobs whose old ticket is asked first: they cost nothing unless it is dead.
+    /// Jobs whose earlier task is checked first: they cost nothing unless the task is gone.
     pub old_tickets: usize,
-    /// Jobs that may be on the bill already although nobody knows (`submit_unknown`): tried again, they may be paid twice.
+    /// Jobs that may already be billed (`submit_unknown`): a retry may bill them twice.
     pub maybe_billed: usize,
 }
 
@@ -75,8 +75,8 @@ impl RetryPrice {
     pub fn line(&self) -> String {
         match (self.at_most == Usd::ZERO, self.unpriced) {
             (_, 0) => format!("at most {}", self.at_most.display()),
-            (true, _) => "no price is known".to_owned(),
-            (false, unpriced) => format!("at most {}, and {unpriced} of unknown price", self.at_most.display()),
+            (true, _) => "price unknown".to_owned(),
+            (false, unpriced) => format!("at most {}, plus {unpriced} of unknown price", self.at_most.display()),
         }
     }
 }
@@ -96,7 +96,7 @@ pub fn bar(amount: Usd, whole: Usd, cells: usize) -> String {
     "━".repeat(filled)
 }
 
-/// Whole percent of `amount` out of `whole`, rounded down: 100 is only said when it is reached.
+/// Whole percent of `amount` out of `whole`, rounded down: 100 only when it is reached.
 pub fn percent(amount: Usd, whole: Usd) -> u64 {
     let share = amount.decimal().checked_div(whole.decimal()).unwrap_or(Decimal::ZERO);
     share.checked_mul(Decimal::ONE_HUNDRED).and_then(|share| share.floor().to_u64()).unwrap_or(0)
@@ -123,7 +123,7 @@ impl BudgetUse {
         self.used * 5 >= self.cap * 4
     }
 
-    /// How loud it is to be said, where it is worth a warning.
+    /// The style of a warning, where the use of the budget deserves one.
     pub fn warning(&self, theme: &Theme) -> Option<Style> {
         match () {
             () if self.used >= self.cap => Some(theme.bad),
@@ -138,8 +138,8 @@ impl BudgetUse {
         let mark = if self.at_least { "≥" } else { "" };
         let facts = format!(" {mark}{percent}% of {}", self.cap.display());
         let name = format!("{:<6}", self.period);
-        // Without these words the bar and the sum beside it seem to disagree.
-        let told = format!("{facts}, uncertain counted");
+        // Without this note the bar and the sum next to it seem to disagree.
+        let told = format!("{facts}, incl. unconfirmed");
         let facts = if self.uncertain && name.len() + told.width() + LEAST_BAR <= width { told } else { facts };
         let room = width.saturating_sub(name.len() + facts.width()).min(30);
         let filled = if self.cap <= Usd::ZERO { "━".repeat(room) } else { bar(self.used, self.cap, room) };
@@ -191,9 +191,9 @@ pub fn is_uncertain(line: &CostLine, report: &CostReport) -> bool {
     line.usd == Usd::ZERO && line.count > 0 && !is_certain(report)
 }
 
-/// What a group spent, or that nobody knows.
+/// The amount of a group, or `unknown`.
 pub fn group_amount(line: &CostLine, report: &CostReport) -> String {
-    if is_uncertain(line, report) { "not known".to_owned() } else { line.usd.display() }
+    if is_uncertain(line, report) { "unknown".to_owned() } else { line.usd.display() }
 }
 
 fn committed(report: &CostReport) -> Usd {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn how_sure_the_money_is_can_be_seen() {
+    fn job_cost_shows_its_certainty() {
         let catalog = Catalog { models: Vec::new() };
         assert_eq!(cell(&charged(Some("0.04"), Basis::Settled), &catalog), "$0.04");
         assert_eq!(cell(&charged(Some("0.04"), Basis::Estimated), &catalog), "~$0.04");
@@ -245,13 +245,13 @@ mod tests {
     fn a_retry_says_what_it_may_cost() {
         let jobs = [Arc::new(job()), Arc::new(job())];
         let price = RetryPrice::of(&jobs, &Catalog { models: Vec::new() });
-        assert_eq!(price.line(), "no price is known");
+        assert_eq!(price.line(), "price unknown");
         let price = RetryPrice { at_most: "0.12".parse().unwrap(), unpriced: 1, ..RetryPrice::default() };
-        assert_eq!(price.line(), "at most $0.12, and 1 of unknown price");
+        assert_eq!(price.line(), "at most $0.12, plus 1 of unknown price");
     }
 
     #[test]
-    fn what_exists_is_seen_and_nothing_is_rounded_up_to_a_whole() {
+    fn bar_and_percent_round_visibly() {
         assert_eq!(bar(usd("0.0001"), usd("10"), 20), "━");
         assert_eq!(bar(usd("0"), usd("10"), 20), "");
         assert_eq!(bar(usd("30"), usd("10"), 4), "━━━━");
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn money_that_may_have_been_billed_counts_against_a_cap() {
+    fn unconfirmed_money_counts_against_budget() {
         let mut costs = costs(false);
         costs.daily_cap = Some(usd("2"));
         costs.today.unconfirmed_usd = usd("0.20");

@@ -1,4 +1,4 @@
-//! Owns where the panes are for a size of the screen. Pure arithmetic; must not draw.
+//! Where the panes are for a size of the screen. Pure arithmetic.
 //!
 //! ```text
 //!  wide (100x24 and up)           stacked (80x20 and up)      single (40x12 and up)   tiny
@@ -13,7 +13,7 @@
 
 use ratatui::layout::{Constraint, Layout as Split, Rect};
 
-/// A rectangle of the screen, by its content. The order is that of the digits 1 to 5.
+/// A pane, in the order of the digits 1 to 5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PaneName {
     /// The jobs.
@@ -70,7 +70,7 @@ pub struct Layout {
     pub panes: Vec<(PaneName, Rect)>,
     /// Everything between header and footer: where full-screen overlays go.
     pub body: Rect,
-    /// The line above the footer. It covers the last line of the body while there is something to say.
+    /// The line above the footer. A notice covers the last line of the body.
     pub notice: Rect,
     /// The last line.
     pub footer: Rect,

@@ -1,4 +1,4 @@
-//! Owns what is shown in the line above the footer, and for how long. Must not draw it.
+//! Which notices are shown above the footer, and for how long.
 
 use std::collections::VecDeque;
 
@@ -6,10 +6,10 @@ use chrono::{DateTime, Duration, Utc};
 
 use crate::engine::{Notice, NoticeLevel};
 
-/// At most this many wait behind the one that is shown.
+/// Most notices that are queued.
 const MAX_NOTICES: usize = 20;
 
-/// What is to be shown, newest first.
+/// The notices, newest first.
 #[derive(Debug, Default)]
 pub struct Notices {
     shown: VecDeque<Shown>,
@@ -19,17 +19,17 @@ pub struct Notices {
 struct Shown {
     notice: Notice,
     until: DateTime<Utc>,
-    /// To a key, and no error: the push_reply to the next key takes its place.
+    /// A reply that is not an error: the next reply replaces it.
     is_transient: bool,
 }
 
 impl Notices {
-    /// Says something. What is shown again only stays longer.
+    /// Shows a notice. A repeated notice only stays longer.
     pub fn push(&mut self, notice: Notice, now: DateTime<Utc>) {
         self.insert(notice, now, false);
     }
 
-    /// Answers a key. Whoever presses many keys has seen the answers to the earlier ones: they do not pile up. Errors stay.
+    /// Shows a reply to a key. Replies replace each other; errors stay.
     pub fn push_reply(&mut self, notice: Notice, now: DateTime<Utc>) {
         self.shown.retain(|shown| !shown.is_transient);
         let is_transient = notice.level != NoticeLevel::Error;
@@ -47,24 +47,24 @@ impl Notices {
         self.shown.truncate(MAX_NOTICES);
     }
 
-    /// Drops what was shown long enough. Returns whether anything was.
+    /// Drops expired notices. Returns whether any expired.
     pub fn expire(&mut self, now: DateTime<Utc>) -> bool {
         let before = self.shown.len();
         self.shown.retain(|shown| now < shown.until);
         self.shown.len() != before
     }
 
-    /// The one to show, with how many others are not texts yet.
+    /// The notice to show, and how many others are queued.
     pub fn current(&self) -> Option<(&Notice, usize)> {
         self.shown.front().map(|shown| (&shown.notice, self.shown.len() - 1))
     }
 
-    /// The person has seen it. Returns whether there was one.
+    /// Dismisses the current notice. Returns whether there was one.
     pub fn dismiss(&mut self) -> bool {
         self.shown.pop_front().is_some()
     }
 
-    /// When the next one fades.
+    /// When the next one expires.
     pub fn next_change(&self) -> Option<DateTime<Utc>> {
         self.shown.iter().map(|shown| shown.until).min()
     }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_is_shown_and_an_error_outlives_an_answer() {
+    fn newest_notice_shows_first_errors_last_longer() {
         let mut notices = Notices::default();
         let start = DateTime::UNIX_EPOCH;
         let notice = |level, text: &str| Notice { level, text: text.into() };
@@ -89,11 +89,11 @@ mod tests {
     }
 
     #[test]
-    fn answers_take_each_others_place_but_not_that_of_an_error() {
+    fn replies_replace_each_other_but_not_errors() {
         let mut notices = Notices::default();
         let start = DateTime::UNIX_EPOCH;
         let notice = |level, text: &str| Notice { level, text: text.into() };
-        notices.push(notice(NoticeLevel::Info, "a worker shown"), start);
+        notices.push(notice(NoticeLevel::Info, "a worker started"), start);
         notices.push_reply(notice(NoticeLevel::Error, "not saved"), start);
         notices.push_reply(notice(NoticeLevel::Info, "cancelled"), start);
         notices.push_reply(notice(NoticeLevel::Warning, "nothing to undo"), start);
@@ -102,6 +102,6 @@ mod tests {
             texts.push(notice.text.clone());
             notices.dismiss();
         }
-        assert_eq!(texts, ["nothing to undo", "not saved", "a worker shown"]);
+        assert_eq!(texts, ["nothing to undo", "not saved", "a worker started"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Owns what the panes share on the screen: the border with its title, wrapping, and the fold to ASCII. Must not know a pane.
+//! Shared by the panes: the border with its title, word wrap, and the replacement of symbols by ASCII.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -29,7 +29,7 @@ pub fn padded_pane<'a>(name: &str, facts: &str, width: u16, focused: bool, theme
     pane(name, facts, width, focused, theme).padding(padding)
 }
 
-/// Replaces the symbols that this program draws by ASCII ones, where the theme asks for it. To be called after drawing.
+/// Replaces the symbols of this program by ASCII in an ASCII theme. Call after drawing.
 pub fn fold_to_ascii(frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
     if theme.ascii {
         fold(frame.buffer_mut(), area);

@@ -30,7 +30,7 @@ pub(crate) fn options(simulated: bool) -> ConsoleOptions {
 }
 
 impl ConsoleHarness {
-    /// A console that has heard nothing.
+    /// A console without data.
     pub(crate) fn empty(width: u16, height: u16, options: &ConsoleOptions) -> Self {
         let (app, _) = App::new(options, Picker::halfblocks(), fixtures::now());
         let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
@@ -40,7 +40,7 @@ impl ConsoleHarness {
         harness
     }
 
-    /// A console that has heard everything, with the generating job selected.
+    /// A console with all fixtures; the generating job is selected.
     pub(crate) fn busy(width: u16, height: u16) -> Self {
         Self::busy_with(width, height, &options(true))
     }
@@ -51,24 +51,24 @@ impl ConsoleHarness {
             harness.event(event);
         }
         for record in fixtures::logs() {
-            harness.tell(Message::Log(record));
+            harness.send(Message::Log(record));
         }
         harness.draw();
         harness.keys("jjj");
         harness
     }
 
-    pub(crate) fn tell(&mut self, message: Message) -> Vec<Effect> {
+    pub(crate) fn send(&mut self, message: Message) -> Vec<Effect> {
         self.app.update(message, self.now)
     }
 
     pub(crate) fn event(&mut self, event: Event) -> Vec<Effect> {
-        self.tell(Message::Event(event))
+        self.send(Message::Event(event))
     }
 
     /// Presses a named key; returns what it caused.
     pub(crate) fn press(&mut self, code: KeyCode) -> Vec<Effect> {
-        self.tell(Message::Key(KeyEvent::new(code, KeyModifiers::NONE)))
+        self.send(Message::Key(KeyEvent::new(code, KeyModifiers::NONE)))
     }
 
     /// Types characters; returns what they caused, page requests left out.

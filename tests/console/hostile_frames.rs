@@ -144,14 +144,14 @@ proptest! {
         let mut harness = ConsoleHarness::empty(100, 30, &options(simulated));
         for step in steps {
             match step {
-                Step::Key(code, modifiers) => drop(harness.tell(Message::Key(KeyEvent::new(code, modifiers)))),
-                Step::Paste(text) => drop(harness.tell(Message::Paste(HOSTILE[text].into()))),
+                Step::Key(code, modifiers) => drop(harness.send(Message::Key(KeyEvent::new(code, modifiers)))),
+                Step::Paste(text) => drop(harness.send(Message::Paste(HOSTILE[text].into()))),
                 Step::Mouse(kind, column, row) => {
-                    harness.tell(Message::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
+                    harness.send(Message::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
                 }
                 Step::Size(width, height) => {
                     harness.terminal.backend_mut().resize(width, height);
-                    harness.tell(Message::Resize(width, height));
+                    harness.send(Message::Resize(width, height));
                 }
                 Step::Hostile(text, number) => {
                     for event in hostile_events(HOSTILE[text], number) {
@@ -162,9 +162,9 @@ proptest! {
                 Step::Removed(number) => drop(harness.event(Event::Removed(fixtures::id(number)))),
                 Step::Later(milliseconds) => {
                     harness.now += chrono::Duration::milliseconds(milliseconds);
-                    harness.tell(Message::Tick);
+                    harness.send(Message::Tick);
                 }
-                Step::NotSent => drop(harness.tell(Message::CommandDropped(Command::Submit(Vec::new())))),
+                Step::NotSent => drop(harness.send(Message::CommandDropped(Command::Submit(Vec::new())))),
             }
             let next = harness.app.next_tick();
             prop_assert!(next.is_none_or(|at| at > harness.now), "a tick in the past would spin the loop");

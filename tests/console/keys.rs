@@ -1,4 +1,4 @@
-//! What keys cause: orders, questions, answers.
+//! What keys cause: commands, confirmations, notices.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn select(harness: &mut ConsoleHarness, filter: &str) {
 }
 
 #[test]
-fn the_console_begins_by_asking_for_the_newest_jobs() {
+fn start_requests_the_newest_jobs() {
     let (mut app, _) =
         darkroom::console::App::new(&options(true), ratatui_image::picker::Picker::halfblocks(), fixtures::now());
     let effects = app.start();
@@ -33,7 +33,7 @@ fn the_console_begins_by_asking_for_the_newest_jobs() {
 }
 
 #[test]
-fn in_simulation_a_retry_is_not_asked_about_and_real_money_is() {
+fn retry_real_money_needs_confirmation() {
     let mut simulated = ConsoleHarness::busy(120, 40);
     select(&mut simulated, "glass");
     assert_eq!(sends(&simulated.keys("r")), [&Command::Retry(vec![fixtures::id(8)])]);
@@ -41,15 +41,15 @@ fn in_simulation_a_retry_is_not_asked_about_and_real_money_is() {
     let mut real = ConsoleHarness::busy_with(120, 40, &options(false));
     select(&mut real, "glass");
     assert_eq!(sends(&real.keys("r")), [] as [&Command; 0]);
-    assert!(real.frame().contains("costs real money"), "the price is shown");
+    assert!(real.frame().contains("spends real money"), "the price is shown");
     assert_eq!(sends(&real.keys("n")), [] as [&Command; 0]);
-    assert!(!real.frame().contains("costs real money"), "n goes back");
+    assert!(!real.frame().contains("spends real money"), "n goes back");
     real.keys("r");
     assert_eq!(sends(&real.keys("y")), [&Command::Retry(vec![fixtures::id(8)])]);
 }
 
 #[test]
-fn retry_all_takes_the_failed_jobs_that_are_shown() {
+fn retry_all_takes_the_failed_jobs_shown() {
     let mut harness = ConsoleHarness::busy(120, 40);
     let effects = harness.keys("R");
     assert_eq!(sends(&effects), [&Command::Retry(vec![fixtures::id(8), fixtures::id(9), fixtures::id(16)])]);
@@ -70,7 +70,7 @@ fn a_click_on_the_name_of_a_pane_shows_it() {
         // In cells, not bytes; the frame is drawn with a quote before each line where it begins with one.
         let column = line.trim_start_matches('"').split("4 Logs").next().unwrap_or_default().chars().count();
         assert!(!frame.contains("Logs ──"), "{frame}");
-        harness.tell(Message::Mouse(MouseEvent {
+        harness.send(Message::Mouse(MouseEvent {
             kind: MouseEventKind::Down(MouseButton::Left),
             column: u16::try_from(column).unwrap(),
             row: u16::try_from(row).unwrap(),
@@ -82,7 +82,7 @@ fn a_click_on_the_name_of_a_pane_shows_it() {
 }
 
 #[test]
-fn marks_are_what_the_next_action_takes_and_many_are_asked_about() {
+fn cancel_many_marked_needs_confirmation() {
     let mut harness = ConsoleHarness::busy(120, 40);
     select(&mut harness, "status:queued");
     harness.keys("g*");
@@ -105,17 +105,17 @@ fn a_range_is_marked_between_two_rows() {
 }
 
 #[test]
-fn an_action_that_fits_no_job_says_so_and_sends_nothing() {
+fn inapplicable_action_sends_nothing() {
     let mut harness = ConsoleHarness::busy(120, 40);
     select(&mut harness, "wrong");
     assert_eq!(harness.keys("x"), []);
-    assert!(harness.frame().contains("cancelled cannot be cancelled"), "{}", harness.frame());
+    assert!(harness.frame().contains("Cannot cancel a job that is cancelled"), "{}", harness.frame());
     assert_eq!(harness.keys("w"), []);
     assert!(harness.frame().contains("no image yet"));
 }
 
 #[test]
-fn undo_sends_back_what_was_before_once() {
+fn undo_sends_the_previous_jobs_once() {
     let mut harness = ConsoleHarness::busy(120, 40);
     assert_eq!(harness.keys("u"), []);
     let before: Vec<Job> = vec![(*fixtures::jobs()[7]).clone()];
@@ -128,13 +128,13 @@ fn undo_sends_back_what_was_before_once() {
         estimate: Some(fixtures::usd("0.04")),
     };
     harness.event(Event::CommandCompleted(acted));
-    assert!(harness.frame().contains("1 job queued again, about $0.04 · u undoes"), "{}", harness.frame());
+    assert!(harness.frame().contains("Retrying 1 job, about $0.04 · u to undo"), "{}", harness.frame());
     assert_eq!(sends(&harness.keys("u")), [&Command::Undo(CommandKind::Retried, before)]);
     assert_eq!(harness.keys("u"), []);
 }
 
 #[test]
-fn leaving_waits_for_a_post_and_a_second_q_does_not() {
+fn quit_waits_for_submit_second_q_forces() {
     let mut harness = ConsoleHarness::busy(120, 40);
     assert_eq!(harness.keys("q"), [Effect::Send(Command::Stop)]);
     harness.event(Event::SubmitsInFlight(1));
@@ -144,23 +144,23 @@ fn leaving_waits_for_a_post_and_a_second_q_does_not() {
 }
 
 #[test]
-fn an_engine_that_is_gone_is_said_and_left_at_once() {
+fn stopped_engine_is_reported_q_quits() {
     let mut harness = ConsoleHarness::busy(120, 40);
-    harness.tell(Message::EngineClosed);
+    harness.send(Message::EngineClosed);
     let frame = harness.frame();
-    assert!(frame.contains("engine ended"), "{frame}");
+    assert!(frame.contains("engine stopped"), "{frame}");
     assert_eq!(harness.keys("q"), [Effect::Quit(ExitReason::EngineClosed)]);
 }
 
 #[test]
-fn an_order_that_the_engine_could_not_take_is_said() {
+fn dropped_command_is_reported() {
     let mut harness = ConsoleHarness::busy(120, 40);
-    harness.tell(Message::CommandDropped(Command::PauseIntake));
-    assert!(harness.frame().contains("nothing was done"), "{}", harness.frame());
+    harness.send(Message::CommandDropped(Command::PauseIntake));
+    assert!(harness.frame().contains("nothing was changed"), "{}", harness.frame());
 }
 
 #[test]
-fn p_pauses_and_resumes_also_after_an_account_failure() {
+fn pause_key_resumes_after_account_failure() {
     let mut harness = ConsoleHarness::busy(120, 40);
     assert_eq!(sends(&harness.keys("p")), [&Command::PauseIntake]);
     harness.event(Event::Intake(Intake::AccountBlocked("no credits".into())));
@@ -169,7 +169,7 @@ fn p_pauses_and_resumes_also_after_an_account_failure() {
 }
 
 #[test]
-fn the_selection_stays_with_its_job_when_others_arrive() {
+fn selection_follows_its_job_on_arrivals() {
     let mut harness = ConsoleHarness::busy(120, 40);
     harness.press(KeyCode::Enter);
     let before = harness.frame();
@@ -198,15 +198,15 @@ fn an_image_is_saved_when_its_bytes_arrive() {
 }
 
 #[test]
-fn notices_fade_and_an_idle_screen_asks_for_no_time() {
+fn notices_expire_and_idle_needs_no_tick() {
     let mut harness = ConsoleHarness::empty(120, 40, &options(true));
     assert_eq!(harness.app.next_tick(), None, "nothing on the screen shows time");
-    harness.tell(Message::CommandDropped(Command::PauseIntake));
+    harness.send(Message::CommandDropped(Command::PauseIntake));
     let until = harness.app.next_tick().unwrap();
-    assert!(harness.frame().contains("nothing was done"));
+    assert!(harness.frame().contains("nothing was changed"));
     harness.now = until;
-    harness.tell(Message::Tick);
-    assert!(!harness.frame().contains("nothing was done"));
+    harness.send(Message::Tick);
+    assert!(!harness.frame().contains("nothing was changed"));
     assert_eq!(harness.app.next_tick(), None);
 }
 
@@ -218,7 +218,7 @@ fn only_what_shows_time_wants_time() {
     harness.event(Event::Page { jobs: vec![Arc::new(job)], next: None });
     harness.draw();
     harness.now += Duration::seconds(1);
-    harness.tell(Message::Tick);
+    harness.send(Message::Tick);
     harness.draw();
     let next = harness.app.next_tick().unwrap();
     assert_eq!(next, harness.now + Duration::seconds(3_599), "an age in hours changes once an hour");
@@ -241,7 +241,7 @@ fn esc_goes_back_one_level_at_a_time() {
 }
 
 #[test]
-fn a_search_that_stopped_says_how_far_it_went_and_goes_on_at_the_end_of_the_list() {
+fn search_stopped_early_resumes_on_down() {
     let mut harness = ConsoleHarness::empty(120, 40, &options(true));
     let place = |hours: i64| Some((fixtures::ago(3_600 * hours), fixtures::id(1)));
     harness.press(KeyCode::Char('/'));
@@ -260,11 +260,11 @@ fn a_search_that_stopped_says_how_far_it_went_and_goes_on_at_the_end_of_the_list
     };
     assert!(asked(&effects));
     let effects = harness.event(Event::Page { jobs: Vec::new(), next: place(50) });
-    assert!(!asked(&effects), "it does not go on by itself");
+    assert!(!asked(&effects), "the search does not continue by itself");
     harness.press(KeyCode::Enter);
     let far = fixtures::ago(3_600 * 50).format("%Y-%m-%d %H:%M").to_string();
-    assert!(harness.frame().contains(&format!("looked back to {far}, Down looks on")), "{}", harness.frame());
-    assert!(asked(&harness.press(KeyCode::Down)), "it goes on when somebody wants to see more");
+    assert!(harness.frame().contains(&format!("searched back to {far} · Down searches further")), "{}", harness.frame());
+    assert!(asked(&harness.press(KeyCode::Down)), "Down continues the search");
     harness.event(Event::Page { jobs: Vec::new(), next: None });
-    assert!(!harness.frame().contains("looked back"), "{}", harness.frame());
+    assert!(!harness.frame().contains("searched back"), "{}", harness.frame());
 }

@@ -1,4 +1,4 @@
-//! What an action does, but for what is done to jobs (`job_actions.rs`). Must not know which key it was.
+//! Performs actions, except those on jobs (`job_actions.rs`).
 
 use super::{App, NO_EFFECT};
 use crate::console::keymap::Action;
@@ -114,7 +114,7 @@ impl App {
 
     fn open_form(&mut self, clone: bool) {
         let form = if clone {
-            let Some(job) = self.selected() else { return self.notify(NO_EFFECT, "no job is selected") };
+            let Some(job) = self.selected() else { return self.notify(NO_EFFECT, "No job selected") };
             Form::from_spec(self.catalog, &job.spec, self.history.clone(), self.simulated)
         } else {
             Form::new(self.catalog, self.draft.take(), self.history.clone(), self.simulated)
@@ -126,16 +126,16 @@ impl App {
         if self.selected().is_some() {
             self.overlays.push(Overlay::Job(JobScreen::default()));
         } else if let Some(id) = self.queue.selected().filter(|id| self.board.entry(id).is_some()) {
-            let text = format!("the document {} cannot be read; it is left as it is", id.short());
+            let text = format!("Document {} cannot be read; darkroom does not change it", id.short());
             self.notify(NO_EFFECT, text);
         } else {
-            self.notify(NO_EFFECT, "no job is selected");
+            self.notify(NO_EFFECT, "No job selected");
         }
     }
 
     fn mark(&mut self, action: Action) {
         if self.board.is_empty() {
-            return self.notify(NO_EFFECT, "no job is shown");
+            return self.notify(NO_EFFECT, "No jobs shown · press Esc to clear the filter");
         }
         match action {
             Action::MarkRange => self.queue.mark_range(&mut self.board),
@@ -152,8 +152,8 @@ impl App {
     fn step_attempt(&mut self, attempts: i64) {
         let Some(job) = self.selected().cloned() else { return };
         if !self.steps.step_attempt(&job, attempts) {
-            let which = if attempts > 0 { "first" } else { "last" };
-            self.notify(NO_EFFECT, format!("this is the {which} attempt"));
+            let which = if attempts > 0 { "first" } else { "latest" };
+            self.notify(NO_EFFECT, format!("Already at the {which} attempt"));
         }
     }
 
@@ -161,17 +161,17 @@ impl App {
         match self.status.intake {
             Intake::Open => self.send(Command::PauseIntake),
             Intake::Paused | Intake::AccountBlocked(_) => self.send(Command::ResumeIntake),
-            Intake::ReadOnly => self.notify(NO_EFFECT, "this console only looks: it starts no jobs"),
+            Intake::ReadOnly => self.notify(NO_EFFECT, "Read-only console (--observe): it does not run jobs"),
         }
     }
 
     fn change_slots(&mut self, by: isize) {
         let Some((_, total)) = self.status.slots else {
-            return self.notify(NO_EFFECT, "the engine has not said how many slots there are");
+            return self.notify(NO_EFFECT, "The number of slots is not known yet");
         };
         let slots = total.saturating_add_signed(by).max(1);
         if slots == total {
-            return self.notify(NO_EFFECT, "one slot is the least");
+            return self.notify(NO_EFFECT, "At least one slot is needed");
         }
         self.send(Command::SetSlots(slots));
     }

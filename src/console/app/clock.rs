@@ -6,7 +6,7 @@ use super::App;
 use crate::console::layout::PaneName;
 use crate::console::overlays::Overlay;
 
-/// How long a selection rests before its image is asked for: whoever runs through the list wants none of them.
+/// How long a selection stays before its image is loaded: scrolling through the list loads no images.
 pub const IMAGE_LOAD_DELAY: Duration = Duration::milliseconds(120);
 
 /// Times are not redrawn more often than this.

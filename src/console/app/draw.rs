@@ -1,4 +1,4 @@
-//! The whole screen. Must not change what it shows; panes remember where they were drawn, nothing else.
+//! Draws the whole screen. Drawing changes nothing except where panes remember their position.
 
 use std::sync::Arc;
 
@@ -125,7 +125,7 @@ impl App {
             Overlay::Job(job_screen) => {
                 let entry = self.queue.selected().and_then(|id| self.board.entry(id));
                 let Some(job) = entry.and_then(Entry::job) else {
-                    let gone = Line::styled(" This job is gone; Esc goes back.", theme.dim);
+                    let gone = Line::styled(" This job was deleted · Esc goes back", theme.dim);
                     return frame.render_widget(Paragraph::new(gone), area);
                 };
                 let progress = entry.and_then(|entry| entry.progress.as_ref());
@@ -138,10 +138,10 @@ impl App {
     fn draw_notice(&self, frame: &mut Frame<'_>, area: Rect) {
         if self.quitting {
             let text = match self.status.submits_in_flight {
-                0 => "quitting: work under way is put down safely · q again leaves at once".to_owned(),
-                1 => "waiting for 1 order in flight (it may already be billed) · q again leaves anyway".to_owned(),
+                0 => "Shutting down: finishing in-flight requests · q again quits immediately".to_owned(),
+                1 => "Waiting for 1 submit in flight (may already be billed) · q again quits anyway".to_owned(),
                 submits_in_flight => {
-                    format!("waiting for {submits_in_flight} job_actions in flight (they may already be billed) · q again leaves anyway")
+                    format!("Waiting for {submits_in_flight} submits in flight (may already be billed) · q again quits anyway")
                 }
             };
             let quitting = Notice { level: NoticeLevel::Warning, text };
@@ -160,7 +160,7 @@ impl App {
         format!("{name}: {} running, {failed} failed, today {money} · needs 40x12", status.running())
     }
 
-    /// Whether an action would do anything just now: the footer names no other.
+    /// Whether an action would have an effect now: the footer lists no other.
     fn is_available(&self, action: Action) -> bool {
         let job = self.selected().map(Arc::as_ref);
         let marked = self.board.marked() > 0;
@@ -175,7 +175,7 @@ impl App {
                 !matches!(self.input_context(), InputContext::FullImage) && job.is_some_and(|job| job.image().is_some())
             }
             Action::SaveImage => job.is_some_and(|job| job.image().is_some()),
-            Action::Undo => self.undo.is_some(),
+            Action::Undo => !self.undo.is_empty(),
             Action::Filter => self.board.known() > 1,
             Action::Back => !self.overlays.is_empty() || !self.filter.is_empty() || self.board.marked() > 0,
             Action::Help => self.input_context() != InputContext::Help,

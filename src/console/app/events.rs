@@ -1,4 +1,4 @@
-//! What the engine said, folded into board, status and notices. Must not order anything by itself but what was asked for.
+//! Folds the engine's events into board, status and notices.
 
 use super::App;
 use crate::console::message::{Effect, ExitReason};
@@ -6,6 +6,9 @@ use crate::engine::{
     Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, NoticeLevel, TemporalStatus,
 };
 use crate::text::format;
+
+/// Actions that can be undone one after the other.
+const MAX_UNDO_LEVELS: usize = 20;
 
 impl App {
     pub(super) fn on_event(&mut self, event: Event) {
@@ -48,7 +51,7 @@ impl App {
                 if let Some(name) = self.saves.remove(&id) {
                     match &bytes {
                         Ok(bytes) => self.effects.push(Effect::Save { name, bytes: bytes.clone() }),
-                        Err(why) => self.notify(NoticeLevel::Error, format!("not saved: {why}")),
+                        Err(why) => self.notify(NoticeLevel::Error, format!("Could not save the image: {why}")),
                     }
                 }
                 self.image.on_bytes(&id, attempt, bytes);
@@ -77,13 +80,13 @@ impl App {
         let said = match (&self.status.intake, &intake) {
             (old, new) if old == new => None,
             (_, Intake::Paused) => {
-                Some((NoticeLevel::Warning, "intake paused: no new jobs start; p resumes".to_owned()))
+                Some((NoticeLevel::Warning, "Intake paused: no new jobs start · press p to resume".to_owned()))
             }
             (Intake::Paused | Intake::AccountBlocked(_), Intake::Open) => {
-                Some((NoticeLevel::Info, "intake open: jobs start again".to_owned()))
+                Some((NoticeLevel::Info, "Intake resumed: jobs start again".to_owned()))
             }
             (_, Intake::AccountBlocked(reason)) => {
-                Some((NoticeLevel::Error, format!("the account cannot order, intake paused: {reason} · p resumes")))
+                Some((NoticeLevel::Error, format!("Intake paused: {reason} · fix it, then press p to resume")))
             }
             _ => None,
         };
@@ -93,15 +96,15 @@ impl App {
         }
     }
 
-    /// Said once for each change; the header says it all the time.
+    /// One notice for each change; the header shows the state permanently.
     fn on_temporal(&mut self, fleet: TemporalStatus) {
         let was_down =
             self.status.temporal.as_ref().is_some_and(|old| matches!(old.server, ConnectionState::Disconnected { .. }));
         match &fleet.server {
             ConnectionState::Disconnected { reason, .. } if !was_down => {
-                self.notify(NoticeLevel::Error, format!("Temporal: {reason}; jobs wait until it is back"));
+                self.notify(NoticeLevel::Error, format!("Temporal unreachable: {reason}; jobs are waiting"));
             }
-            ConnectionState::Connected if was_down => self.notify(NoticeLevel::Info, "Temporal is back"),
+            ConnectionState::Connected if was_down => self.notify(NoticeLevel::Info, "Temporal connection restored"),
             _ => {}
         }
         self.status.temporal = Some(fleet);
@@ -115,68 +118,78 @@ impl App {
         if self.quitting {
             self.effects.push(Effect::Quit(ExitReason::Stopped));
         } else {
-            self.notify(NoticeLevel::Error, "the engine has ended: nothing is heard or done any more · q leaves");
+            self.notify(NoticeLevel::Error, "The engine stopped unexpectedly; no further updates · q quits");
         }
     }
 
-    /// The engine's queue is full: the order is lost, and whoever gave it must know.
+    /// The engine's queue is full and the command is lost: the operator must know.
     pub(super) fn on_command_dropped(&mut self, command: &Command) {
         match command {
             Command::LoadPage { .. } => self.paging.on_dropped(),
             Command::LoadImage(id) => {
                 self.saves.remove(id);
-                let why = "the engine is busy; select the job again".to_owned();
+                let why = "engine busy; select the job again".to_owned();
                 self.image.on_bytes(id, 0, Err(why));
             }
             Command::Stop => {
                 self.quitting = false;
-                self.notify(NoticeLevel::Warning, "the engine is busy and did not hear it: q again");
+                self.notify(NoticeLevel::Warning, "Engine busy, quit request was dropped · press q again");
             }
             Command::Submit(_) => {
                 self.draft = self.submitted.take();
-                self.notify(NoticeLevel::Error, "the engine is busy: nothing was ordered · n has the form as it was");
+                self.notify(NoticeLevel::Error, "Engine busy: nothing was submitted · n reopens your draft");
             }
             Command::RefreshCosts => {}
-            _ => self.notify(NoticeLevel::Error, "the engine is busy: nothing was done, try again"),
+            Command::Undo(..) => {
+                self.undo_pending = false;
+                self.notify(NoticeLevel::Error, "Engine busy: nothing was undone · press u again");
+            }
+            _ => self.notify(NoticeLevel::Error, "Engine busy: nothing was changed · try again"),
         }
     }
 
     fn on_command_completed(&mut self, outcome: CommandOutcome) {
-        let (level, text) = words(&outcome);
+        let (level, text) = describe(&outcome);
         if outcome.kind == CommandKind::Submitted {
             self.submitted = None;
             self.select_when_shown = outcome.succeeded.first().cloned();
             self.after_jobs();
         }
-        if !outcome.previous.is_empty() && outcome.kind != CommandKind::Undone {
-            self.undo = Some((outcome.kind, outcome.previous));
+        if outcome.kind == CommandKind::Undone {
+            self.undo_pending = false;
+            self.undo.pop();
+        } else if !outcome.previous.is_empty() {
+            if self.undo.len() == MAX_UNDO_LEVELS {
+                self.undo.remove(0);
+            }
+            self.undo.push((outcome.kind, outcome.previous));
         }
         self.notify(level, text);
     }
 }
 
-/// `3 jobs queued again, about $0.12 · u undoes`.
-fn words(outcome: &CommandOutcome) -> (NoticeLevel, String) {
+/// `Retrying 3 jobs, about $0.12 · u to undo`.
+fn describe(outcome: &CommandOutcome) -> (NoticeLevel, String) {
     let (done, not_done) = match outcome.kind {
-        CommandKind::Submitted => ("queued", "queued"),
-        CommandKind::Retried => ("queued again", "retried"),
-        CommandKind::Cancelled => ("cancelled", "cancelled"),
-        CommandKind::Approved => ("approved", "approved"),
-        CommandKind::Hidden => ("hidden", "hidden"),
-        CommandKind::Undone => ("put back", "put back"),
+        CommandKind::Submitted => ("Queued", "submitted"),
+        CommandKind::Retried => ("Retrying", "retried"),
+        CommandKind::Cancelled => ("Cancelled", "cancelled"),
+        CommandKind::Approved => ("Approved", "approved"),
+        CommandKind::Hidden => ("Hid", "hidden"),
+        CommandKind::Undone => ("Restored", "restored"),
     };
     let mut parts = Vec::new();
     if !outcome.succeeded.is_empty() {
         let cost = outcome.estimate.map(|estimate| format!(", about {}", estimate.display())).unwrap_or_default();
-        parts.push(format!("{} {done}{cost}", format::count(outcome.succeeded.len(), "job")));
+        parts.push(format!("{done} {}{cost}", format::count(outcome.succeeded.len(), "job")));
         if !outcome.previous.is_empty() && outcome.kind != CommandKind::Undone {
-            parts.push("u undoes".to_owned());
+            parts.push("u to undo".to_owned());
         }
     }
     let level = match (outcome.succeeded.is_empty(), outcome.rejected.first()) {
         (false, None) => NoticeLevel::Info,
         (true, None) => {
-            parts.push(format!("no job was {not_done}"));
+            parts.push(format!("No jobs were {not_done}"));
             NoticeLevel::Warning
         }
         (nothing, Some((_, why))) => {
@@ -193,7 +206,7 @@ mod tests {
     use crate::jobs::JobId;
 
     #[test]
-    fn an_answer_says_what_was_done_what_it_costs_and_what_was_not() {
+    fn outcome_notice_lists_price_and_rejections() {
         let id = |text: &str| JobId::new(text).unwrap();
         let mut outcome = CommandOutcome {
             kind: CommandKind::Retried,
@@ -207,16 +220,16 @@ mod tests {
             )],
             estimate: Some("0.12".parse().unwrap()),
         };
-        assert_eq!(words(&outcome).1, "3 jobs queued again, about $0.12 · u undoes");
+        assert_eq!(describe(&outcome).1, "Retrying 3 jobs, about $0.12 · u to undo");
         outcome.rejected.push((id("d"), "it is generating".into()));
         assert_eq!(
-            words(&outcome),
+            describe(&outcome),
             (
                 NoticeLevel::Warning,
-                "3 jobs queued again, about $0.12 · u undoes · 1 job not retried: it is generating".into()
+                "Retrying 3 jobs, about $0.12 · u to undo · 1 job not retried: it is generating".into()
             )
         );
         outcome.succeeded.clear();
-        assert_eq!(words(&outcome), (NoticeLevel::Error, "1 job not retried: it is generating".into()));
+        assert_eq!(describe(&outcome), (NoticeLevel::Error, "1 job not retried: it is generating".into()));
     }
 }

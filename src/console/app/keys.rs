@@ -1,4 +1,4 @@
-//! Which overlay or pane gets a key, a pasted text or the mouse. Must not know what an action does.
+//! Routes keys, pasted text and the mouse to the overlay or pane that takes them.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
@@ -42,7 +42,7 @@ impl App {
         {
             let held = key.modifiers & KeyModifiers::CONTROL;
             let shown = Chord { modifiers: held, ..Chord::char(character) }.shown(self.theme.ascii);
-            self.notify(NO_EFFECT, format!("{shown} does nothing here · ? shows the keys of this place"));
+            self.notify(NO_EFFECT, format!("{shown} is not bound here · press ? for help"));
         }
     }
 
@@ -59,7 +59,7 @@ impl App {
         match form.key(key) {
             FormOutcome::Nothing => {}
             FormOutcome::Close => {
-                // A copy that was only looked at does not take the place of what was begun with n.
+                // An unchanged clone does not replace the draft of a new job.
                 if form.is_worth_keeping() {
                     self.draft = Some(form.draft());
                 }

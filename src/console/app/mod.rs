@@ -1,5 +1,5 @@
-//! Owns the console's whole state, and how a message changes it. `update` is a plain function: it cannot await, and it
-//! performs nothing; what is to be done comes out as effects. Must not read a clock: the present comes with each message.
+//! The console's state, and how a message changes it. `update` is a plain function: it cannot await and performs nothing;
+//! it returns effects. The current time comes with each message.
 //!
 //! ```text
 //!  keys.rs      which overlay or pane gets a key       events.rs   what the engine said
@@ -66,15 +66,17 @@ pub struct App {
     overlays: Vec<Overlay>,
     notices: Notices,
     filter: LineEditor,
-    /// What `u` would put back.
-    undo: Option<(CommandKind, Vec<Job>)>,
-    /// The form as it was left with Esc.
+    /// What `u` restores, the latest action last.
+    undo: Vec<(CommandKind, Vec<Job>)>,
+    /// An undo was sent and is not completed.
+    undo_pending: bool,
+    /// The form as it was when Esc closed it.
     draft: Option<Draft>,
     /// The form as it was submitted, until the engine has it.
     submitted: Option<Draft>,
     /// Prompts that were submitted, newest first.
     history: Vec<String>,
-    /// A new job that is to be selected as soon as it is heard of.
+    /// A new job to select as soon as it is listed.
     select_when_shown: Option<JobId>,
     /// Images that are to be saved as soon as their bytes arrive, with the name of the file.
     saves: HashMap<JobId, String>,
@@ -87,7 +89,7 @@ pub struct App {
 }
 
 impl App {
-    /// A console that knows nothing yet, and what its image thread says.
+    /// A console without data, and the messages of its image thread.
     pub fn new(
         options: &ConsoleOptions,
         picker: Picker,
@@ -113,7 +115,8 @@ impl App {
             overlays: Vec::new(),
             notices: Notices::default(),
             filter: LineEditor::default(),
-            undo: None,
+            undo: Vec::new(),
+            undo_pending: false,
             draft: None,
             submitted: None,
             history: Vec::new(),
@@ -207,7 +210,7 @@ impl App {
         self.effects.push(Effect::Send(command));
     }
 
-    /// Answers a key.
+    /// Shows a reply to a key.
     fn notify(&mut self, level: NoticeLevel, text: impl Into<String>) {
         self.notices.push_reply(Notice { level, text: text.into() }, self.now);
         self.dirty = true;
@@ -234,7 +237,7 @@ impl App {
         self.dirty = true;
     }
 
-    /// Asks the engine to stop; asked again, does not wait for it.
+    /// Requests the engine to stop; the second time, quits without waiting.
     fn quit(&mut self) {
         self.dirty = true;
         let reason = match (self.status.engine_closed, self.quitting) {

@@ -1,7 +1,7 @@
-//! Owns how far back the list is known, and asks for older jobs as it is scrolled. Must not put jobs on the board.
+//! How far back the list is loaded; requests older jobs as the list is scrolled.
 //!
-//! A job that is heard of live may be old, so the oldest one that is known says nothing: only the pages that were read do.
-//! A page that did not fill up although there is more was stopped because looking on costs money: a person moves it on.
+//! A live change may concern an old job, so the oldest known job does not tell how far the list is complete: only pages do.
+//! A page that is not full although more exists stopped to limit billed reads: the operator decides whether to continue.
 
 use std::sync::Arc;
 
@@ -13,20 +13,20 @@ use crate::jobs::Job;
 
 /// Jobs of one page.
 const PAGE_SIZE: usize = 200;
-/// Asked for when less than this many rows are left below the screen.
+/// Rows below the screen under which the next page is requested.
 const PREFETCH_ROWS: usize = 60;
 
 /// How far back the list is known.
 #[derive(Debug, Default)]
 pub struct Paging {
     everything: Cursor,
-    /// The same for the text that the store was last asked to look for.
+    /// The same for the last search text.
     found: Option<(String, Cursor)>,
-    /// The question that is not answered yet: the text it looked for.
+    /// The request without an answer so far.
     asked: Option<PageRequest>,
 }
 
-/// What a page was asked for.
+/// What a page contains.
 #[derive(Debug, PartialEq, Eq)]
 enum PageRequest {
     Everything,
@@ -37,18 +37,18 @@ enum PageRequest {
 struct Cursor {
     before: Option<PageCursor>,
     end: bool,
-    /// It goes on when a person says so.
+    /// It continues only at the operator's request.
     stopped_early: bool,
 }
 
 impl Paging {
-    /// A page came.
+    /// Takes in a page.
     pub fn on_page(&mut self, jobs: &[Arc<Job>], next: Option<PageCursor>) {
         let Some(question) = self.asked.take() else { return };
         let cursor = match (question, &mut self.found) {
             (PageRequest::Everything, _) => &mut self.everything,
             (PageRequest::Containing(text), Some((known, cursor))) if *known == text => cursor,
-            // The filter changed meanwhile: the answer is to a question that nobody asks any more.
+            // The filter changed in the meantime: the page answers an outdated request.
             (PageRequest::Containing(_), _) => return,
         };
         cursor.end = next.is_none();
@@ -56,7 +56,7 @@ impl Paging {
         cursor.before = next;
     }
 
-    /// How far back was looked, where a person must say whether to go on: for that text, or for everything.
+    /// How far back the search went, where it continues only at the operator's request.
     pub fn stopped_early_at(&self, search: Option<&str>) -> Option<DateTime<Utc>> {
         if self.everything.end {
             return None;
@@ -69,7 +69,7 @@ impl Paging {
         cursor.before.as_ref().filter(|_| cursor.stopped_early).map(|(at, _)| *at)
     }
 
-    /// A person wants to see more.
+    /// The operator requests more.
     pub fn resume(&mut self) {
         self.everything.stopped_early = false;
         if let Some((_, cursor)) = &mut self.found {
@@ -77,12 +77,12 @@ impl Paging {
         }
     }
 
-    /// The question never went out.
+    /// The request was not sent.
     pub fn on_dropped(&mut self) {
         self.asked = None;
     }
 
-    /// The next question, if one is due for what the filter looks for.
+    /// The next request for the filter's search text, if one is due.
     fn next(&mut self, search: Option<&str>) -> Option<Command> {
         if self.asked.is_some() || self.everything.end {
             return None;
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_follow_each_other_and_one_question_is_open_at_most() {
+    fn paging_requests_one_page_at_a_time() {
         let mut paging = Paging::default();
         assert!(matches!(paging.next(None), Some(Command::LoadPage { before: None, .. })));
         assert_eq!(paging.next(None), None, "the first is not answered yet");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_an_old_filter_does_not_move_the_new_one() {
+    fn page_of_an_old_filter_is_ignored() {
         let mut paging = Paging::default();
         paging.next(Some("fox"));
         paging.on_dropped();
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_that_costs_too_much_waits_for_a_person() {
+    fn stopped_search_waits_for_resume() {
         let mut paging = Paging::default();
         paging.next(None);
         paging.on_page(&page(9), Some(place(8)));

@@ -1,8 +1,9 @@
-//! Owns what is shown: the terms of a filter, and whether a job matches them. Must not know the screen or keep a list of jobs.
+//! The filter of the queue: parsing, and whether a job matches.
 //!
-//! A filter is terms with spaces between; a job must fit all of them. A plain word is looked for in prompt, model, tags and
-//! failure, letter case ignored, and at the beginning of the id: anywhere in it, "7" would fit every second job. `status:failed`, `model:pro`, `tag:cat`, `error:moderated`, `id:02FS` look in one field, by the
-//! beginning (status, id) or anywhere in it. `-` before a word turns it round.
+//! A filter is a list of terms separated by spaces; a job must match all of them. A plain term is searched in prompt, model,
+//! tags and failure without regard to case, and at the start of the id (anywhere in it, `7` would match every second job).
+//! `status:failed`, `model:pro`, `tag:cat`, `error:moderated`, `id:02FS` match one field: status and id by prefix, the others
+//! anywhere. `-` before a term negates it.
 
 use crate::jobs::{Job, Outcome, Stage, StageName};
 
@@ -30,7 +31,7 @@ enum FilterField {
 }
 
 impl Filter {
-    /// Reads what a person typed. Every text is a filter; half a word is one, too, so that it works while it is typed.
+    /// Parses a filter. Every text is a filter, so that filtering works while it is typed.
     pub fn parse(text: &str) -> Self {
         let terms = text.split_whitespace().filter_map(|word| {
             let (negated, word) = match word.strip_prefix('-') {
@@ -55,7 +56,7 @@ impl Filter {
         self.terms.is_empty()
     }
 
-    /// Whether whatever matches this filter also matches `wider`: then only what is shown has to be looked at again.
+    /// Whether every match of this filter also matches `wider`: then only the rows shown have to be checked again.
     pub fn narrows(&self, wider: &Self) -> bool {
         wider.terms.iter().all(|old| {
             self.terms.iter().any(|new| {
@@ -72,7 +73,7 @@ impl Filter {
         })
     }
 
-    /// The longest plain word: what a store can look for, which knows no other terms.
+    /// The longest plain term: the store can search for text only.
     pub fn search(&self) -> Option<&str> {
         self.terms
             .iter()
@@ -131,12 +132,12 @@ fn statuses(job: &Job) -> impl Iterator<Item = &'static str> {
     .flatten()
 }
 
-/// Whether a plain word is in a haystack: an id's beginning and, on the lines after it, anything.
+/// Whether a haystack contains a plain term: at the start of the id, or anywhere on the lines after it.
 fn is_in_haystack(haystack: &str, word: &str) -> bool {
     haystack.starts_with(word) || haystack.split_once('\n').is_some_and(|(_, rest)| rest.contains(word))
 }
 
-/// Everything of a job that a plain word is looked for in, in lower case; the id first.
+/// The text of a job that plain terms are searched in, in lower case; the id first.
 pub fn haystack(job: &Job) -> String {
     let mut text = String::with_capacity(job.spec.prompt.len() + 64);
     text.push_str(job.id.as_str());
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn words_look_where_they_say() {
+    fn filter_terms_match_their_field() {
         for filter in [
             "",
             "frog",
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn typing_on_only_narrows_when_it_does() {
+    fn longer_filter_narrows_only_when_safe() {
         let narrows = |new: &str, old: &str| Filter::parse(new).narrows(&Filter::parse(old));
         assert!(narrows("frogs", "frog"));
         assert!(narrows("frog glass", "frog"));
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_store_is_asked_for_the_longest_plain_word() {
+    fn store_search_uses_the_longest_term() {
         assert_eq!(Filter::parse("a frog status:failed -whales").search(), Some("frog"));
         assert_eq!(Filter::parse("status:failed").search(), None);
     }

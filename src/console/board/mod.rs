@@ -1,4 +1,4 @@
-//! Owns the jobs as last heard: newest first, which of them the filter shows, which are marked. Must not know the screen.
+//! The console's model of the jobs: newest first, which of them the filter shows, which are marked. Independent of the screen.
 //!
 //! A job is found in O(log n); what the screen needs is a sorted_ids of the list, so a frame costs the same for any number of jobs.
 
@@ -24,9 +24,9 @@ pub const HIGHLIGHT_DURATION: Duration = Duration::seconds(2);
 pub struct Entry {
     /// The job, or why its document cannot be read.
     pub row: Row,
-    /// When its stage last changed while we looked on.
+    /// When its stage last changed while the console was running.
     pub changed_at: Option<DateTime<Utc>>,
-    /// What it does just now, if it runs.
+    /// Its current progress, if it runs.
     pub progress: Option<Progress>,
     at: DateTime<Utc>,
     haystack: Box<str>,
@@ -56,7 +56,7 @@ impl Entry {
     }
 }
 
-/// The jobs as last heard.
+/// The jobs as last reported.
 #[derive(Debug, Default)]
 pub struct Board {
     entries: HashMap<JobId, Entry>,
@@ -70,9 +70,9 @@ pub struct Board {
 }
 
 impl Board {
-    /// Takes in a job; an older revision than the known one changes nothing. Returns whether anything changed.
+    /// Inserts or updates a job; a revision older than the known one changes nothing. Returns whether anything changed.
     ///
-    /// `live` is false for history that was asked for: such a row did not change a moment ago.
+    /// `live` is false for requested history: such a row did not just change.
     pub fn upsert(&mut self, job: Arc<Job>, live: bool, now: DateTime<Utc>) -> bool {
         if job.hidden {
             let known = self.entries.get(&job.id).and_then(Entry::job);
@@ -118,7 +118,7 @@ impl Board {
         self.insert(id, Entry { row, changed_at: None, progress: None, at, haystack });
     }
 
-    /// Takes in what a running job does just now. Returns whether anything changed.
+    /// Takes in the progress of a running job. Returns whether anything changed.
     pub fn update_progress(&mut self, mut progress: Progress) -> bool {
         progress.fraction = progress.fraction.filter(|fraction| fraction.is_finite());
         let Some(entry) = self.entries.get_mut(&progress.id) else { return false };
@@ -158,7 +158,7 @@ impl Board {
         self.entries.insert(id, entry);
     }
 
-    /// Shows only what matches. Typing on looks only at what is shown.
+    /// Shows only what matches. A narrower filter checks only the rows shown.
     pub fn set_filter(&mut self, filter: Filter) {
         if filter == self.filter {
             return;

@@ -1,6 +1,6 @@
-//! Owns an ordered list of job ids, newest first, by creation time and id. Must not know a job.
+//! Job ids sorted by creation time and id, newest first.
 //!
-//! A ring, because jobs arrive at its ends: new ones at the one, history that was asked for at the other.
+//! A ring, because jobs arrive at both ends: new ones at one, requested history at the other.
 
 use std::collections::VecDeque;
 

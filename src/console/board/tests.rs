@@ -34,7 +34,7 @@ fn newest_first_and_the_newest_revision_wins() {
 }
 
 #[test]
-fn a_readable_version_takes_the_place_of_an_unreadable_one() {
+fn readable_version_replaces_unreadable_one() {
     let mut board = Board::default();
     board.upsert_unreadable(JobId::new("job003").unwrap(), "no stage", time(50));
     assert_eq!(board.len(), 1);
@@ -44,7 +44,7 @@ fn a_readable_version_takes_the_place_of_an_unreadable_one() {
 }
 
 #[test]
-fn a_hidden_job_goes_and_an_old_hidden_version_does_not_take_it_away() {
+fn hidden_job_is_removed_stale_one_ignored() {
     let mut board = Board::default();
     board.upsert(job(1, 5, "x"), true, time(9));
     let mut hidden = (*job(1, 4, "x")).clone();
@@ -72,7 +72,7 @@ fn marks_take_ranges_and_all() {
 
 proptest! {
     #[test]
-    fn the_board_is_what_a_sorted_list_would_be(
+    fn board_matches_a_sorted_list(
         steps in proptest::collection::vec((0u8..12, 0u64..4, prop_oneof![Just("cat"), Just("dog"), Just("catfish")], 0u8..10), 0..60)
     ) {
         let mut board = Board::default();

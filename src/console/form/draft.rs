@@ -1,4 +1,4 @@
-//! Owns everything that was typed into the form, as text, and the spec that follows from it. Must not draw or take keys.
+//! The contents of the form as text, and the spec that follows from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,14 +31,14 @@ pub struct Draft {
     pub tags: String,
     /// What was typed for parameters, by API name; absent is the API's default.
     pub values: BTreeMap<String, String>,
-    /// Input images that somebody else named, in a shared store: while one of them is used, files of this machine are not.
+    /// Input images named by another program in a shared store: while one is in use, local files are not read.
     pub foreign_images: BTreeSet<String>,
 }
 
-/// What the draft comes to.
+/// The result of validating a draft.
 #[derive(Debug, Clone)]
 pub struct ValidatedDraft {
-    /// The spec; values that cannot be read are left out and stand among the problems.
+    /// The spec; invalid values are omitted and listed in `problems`.
     pub spec: Spec,
     /// How many.
     pub count: u32,
@@ -49,7 +49,7 @@ pub struct ValidatedDraft {
 }
 
 impl Draft {
-    /// A draft that orders the same as `spec`.
+    /// A draft that produces the same spec.
     pub fn from_spec(spec: &Spec) -> Self {
         let mut draft =
             Self { prompt: text::sanitize_text(&spec.prompt), model: spec.model.clone(), ..Self::default() };
@@ -120,7 +120,7 @@ impl Draft {
         match typed.parse() {
             Ok(count) if (1..=MAX_COUNT).contains(&count) => count,
             _ => {
-                let message = format!("'{}' is not a number from 1 to {MAX_COUNT}", text::sanitize_line(typed, 20));
+                let message = format!("'{}' is not valid: expected a whole number from 1 to {MAX_COUNT}", text::sanitize_line(typed, 20));
                 problems.push(SpecError { parameter: "count".to_owned(), message });
                 1
             }
@@ -139,7 +139,7 @@ impl Draft {
             let message = format!("'{}' is longer than {MAX_TAG} characters", text::sanitize_line(tag, 12));
             problems.push(SpecError { parameter: "tags".to_owned(), message });
         } else if tags.len() > MAX_TAGS {
-            let message = format!("{} tags; at most {MAX_TAGS}", tags.len());
+            let message = format!("{} tags: at most {MAX_TAGS}", tags.len());
             problems.push(SpecError { parameter: "tags".to_owned(), message });
         }
         tags
@@ -176,7 +176,7 @@ pub fn is_chosen(kind: &ParameterKind) -> bool {
     matches!(kind, ParameterKind::Boolean | ParameterKind::Choice(_))
 }
 
-/// A value as somebody would have typed it.
+/// A value as it would be typed.
 fn text_of(value: &Value) -> String {
     match value {
         Value::Array(_) => parts_of(value).join(", "),
@@ -185,7 +185,7 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-/// The texts of a value, or of a list of values. The head of a `data:` URL is left out: its comma would end a list's entry.
+/// The texts of a value, or of a list of values, without the head of a `data:` URL: its comma would end a list entry.
 fn parts_of(value: &Value) -> Vec<String> {
     let clean = |raw: &str| {
         let text = match raw.strip_prefix("data:").and_then(|data| data.split_once(";base64,")) {
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copied_spec_orders_the_same() {
+    fn cloned_spec_is_unchanged() {
         let spec = Spec::new("flux-2-flex", "a fox\nin the rain")
             .with("width", 1024)
             .with("guidance", 4.5)
@@ -223,14 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_images_survives_its_way_through_the_form() {
+    fn image_list_round_trips_through_the_form() {
         let images = serde_json::json!(["https://example.org/a%2Cb.png", "photo.png"]);
         let spec = Spec::new("flux-3-image", "x").with("images", images);
         assert_eq!(Draft::from_spec(&spec).validate(Catalog::builtin()).spec, spec);
     }
 
     #[test]
-    fn a_strangers_image_stays_a_strangers() {
+    fn external_image_path_stays_external() {
         let mut spec = Spec::new("flux-2-pro", "x").with("input_image", "/etc/passwd");
         spec.from_shared_store = true;
         let mut draft = Draft::from_spec(&spec);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_a_problem_of_its_own_field() {
+    fn invalid_values_are_reported_per_field() {
         let mut draft = Draft { prompt: "x".to_owned(), count: "0".to_owned(), ..Draft::default() };
         draft.tags = format!("a, a b {}", "x".repeat(50));
         draft.set("width", "wide".to_owned());

@@ -1,4 +1,4 @@
-//! Owns what keys and pasted text do to the form. Must not draw.
+//! Applies keys and pasted text to the form.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 

@@ -1,4 +1,4 @@
-//! The submit form: a prompt and Enter make an image; everything else has a default. Must not send anything: it hands jobs over.
+//! The submit form: a prompt and Enter are enough; everything else has a default. It returns jobs and sends nothing itself.
 
 mod draft;
 mod keys;
@@ -20,7 +20,7 @@ use draft::{ValidatedDraft, shown_parameters};
 use model_picker::ModelPicker;
 use prompt::PromptEditor;
 
-/// What has the keys.
+/// A field of the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
     Prompt,
@@ -56,7 +56,7 @@ pub struct Form {
 }
 
 impl Form {
-    /// A form for a new job, filled with the draft that the last one left. `history` has old prompts, the newest first.
+    /// A form for a new job, filled from a draft. `history` has earlier prompts, newest first.
     pub fn new(catalog: &'static Catalog, draft: Option<Draft>, history: Vec<String>, simulated: bool) -> Self {
         Self::with(catalog, draft.unwrap_or_default(), history, simulated, false)
     }
@@ -98,7 +98,7 @@ impl Form {
         self.unchanged_copy.is_some()
     }
 
-    /// Whether there is something to keep: a copy that nobody changed can be made again.
+    /// Whether there is something to keep: an unchanged clone can be opened again.
     pub fn is_worth_keeping(&self) -> bool {
         self.unchanged_copy.as_ref() != Some(&self.draft())
     }
@@ -116,7 +116,7 @@ impl Form {
         self.model().and_then(|model| model.parameters.get(index))
     }
 
-    /// What can have the keys, in the order of Tab.
+    /// The fields, in Tab order.
     fn fields(&self) -> Vec<Field> {
         let Some(model) = self.model() else { return vec![Field::Prompt, Field::Model] };
         let prompt = model.prompt.is_some().then_some(Field::Prompt);
@@ -135,7 +135,7 @@ impl Form {
         }
     }
 
-    /// What is wrong with that field, in one line.
+    /// The problem of that field, in one line.
     fn problem(&self, field: Field) -> Option<String> {
         if field == Field::Prompt {
             if let Some(problem) = self.prompt.problem() {
@@ -153,7 +153,7 @@ impl Form {
         self.name(field) == "seed" && self.validated.count > 1 && !self.draft.value("seed").trim().is_empty()
     }
 
-    /// Looks at everything again after a change.
+    /// Validates and prices the draft after a change.
     fn changed(&mut self) {
         self.draft.prompt = self.prompt.text();
         if let Some(model) = self.model() {
@@ -191,7 +191,7 @@ impl Form {
         self.changed();
     }
 
-    /// What a boolean or a choice shows: its word, and whether that is the API's default.
+    /// The value of a boolean or a choice, and whether that is the API's default.
     fn chosen(&self, parameter: &Parameter) -> (Option<String>, bool) {
         let typed = self.draft.value(&parameter.name).trim();
         if !typed.is_empty() {
@@ -204,7 +204,7 @@ impl Form {
         (default, true)
     }
 
-    /// The words that a boolean or a choice goes through.
+    /// The values of a boolean or a choice.
     fn words(kind: &ParameterKind) -> Vec<String> {
         match kind {
             ParameterKind::Boolean => vec!["false".to_owned(), "true".to_owned()],

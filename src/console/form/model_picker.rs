@@ -1,4 +1,4 @@
-//! Owns the choice of a model: the arrow keys go through all, typing narrows them down. Must not know a parameter.
+//! The choice of a model: the arrow keys step through all, typing narrows them down.
 
 use crate::catalog::{Catalog, Model};
 
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn typing_narrows_down_and_nonsense_is_not_taken() {
+    fn typing_narrows_models_ignores_nonsense() {
         let catalog = Catalog::builtin();
         let mut picker = ModelPicker::default();
         let mut current = catalog.models[0].name.clone();

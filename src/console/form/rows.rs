@@ -1,4 +1,4 @@
-//! Owns the rows of the form's list: label, value and note of each field. Must not place them on the screen.
+//! The rows of the form's field list: label, value and note.
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -13,7 +13,7 @@ use crate::console::theme::Theme;
 use crate::text;
 use crate::text::format;
 
-/// From this width on, notes stand beside their field where they fit.
+/// From this width on, notes are placed beside their field where they fit.
 const WIDE: usize = 72;
 /// Cells of a value before its note, where the value is shorter.
 const VALUE: usize = 16;
@@ -35,8 +35,8 @@ impl Form {
         for field in self.fields().into_iter().filter(|field| *field != Field::Prompt) {
             if matches!(field, Field::Parameter(_)) && !rows.iter().any(|row: &Row| row.field.is_none()) {
                 let marked = self.model().is_some_and(|model| model.parameters.iter().any(|found| found.required));
-                let optional = if marked { "optional but those marked *" } else { "all optional" };
-                let words = format!("── more for {}, {optional}", self.draft.model);
+                let optional = if marked { "optional unless marked *" } else { "all optional" };
+                let words = format!("── parameters of {}, {optional}", self.draft.model);
                 rows.push(Row { field: None, line: Line::styled(format::cut(&words, width), theme.dim), cursor: None });
             }
             rows.extend(self.field_rows(field, width, theme));
@@ -77,12 +77,12 @@ impl Form {
         rows
     }
 
-    /// What is said beside a field: what is wrong with it, else what it is.
+    /// The note of a field: its problem, else its description.
     fn note(&self, field: Field, focused: bool, theme: &Theme) -> (String, Style) {
         let (note, style) = match self.problem(field) {
             Some(problem) => (problem, theme.bad),
             None if self.repeats_itself(field) => {
-                (format!("{} images with one seed are all the same", self.validated.count), theme.warning)
+                (format!("{} images with one seed are identical", self.validated.count), theme.warning)
             }
             None if field == Field::Model && self.unknown_model.is_some() => (self.model_help(), theme.warning),
             None => (self.help(field, focused), theme.dim),
@@ -146,8 +146,8 @@ impl Form {
         match field {
             Field::Prompt => String::new(),
             Field::Model => self.model_help(),
-            Field::Count => "how many images, 1 to 100".to_owned(),
-            Field::Tags => "words to find them by".to_owned(),
+            Field::Count => "number of images, 1 to 100".to_owned(),
+            Field::Tags => "labels to filter by, separated by spaces".to_owned(),
             Field::Parameter(index) => match self.parameter(index) {
                 None => String::new(),
                 Some(parameter) if focused && !is_chosen(&parameter.kind) => {
@@ -159,9 +159,9 @@ impl Form {
     }
 
     fn model_help(&self) -> String {
-        let Some(model) = self.model() else { return "no model is known".to_owned() };
+        let Some(model) = self.model() else { return "no models known".to_owned() };
         if let Some(unknown) = &self.unknown_model {
-            return format!("'{unknown}' is not known here: {} instead", model.title);
+            return format!("unknown model '{unknown}': using {} instead", model.title);
         }
         let (matching, place) = self.picker.matching(self.catalog, &model.name);
         let (quickest, slowest) = model.typical_seconds;
@@ -204,7 +204,7 @@ fn default_words(parameter: &Parameter) -> String {
     match &parameter.default {
         Some(serde_json::Value::String(word)) => word.clone(),
         Some(value) => value.to_string(),
-        None if parameter.required => "needed".to_owned(),
+        None if parameter.required => "required".to_owned(),
         None if matches!(parameter.kind, ParameterKind::Image | ParameterKind::Images { .. }) => "none".to_owned(),
         None => "automatic".to_owned(),
     }

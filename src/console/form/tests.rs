@@ -1,4 +1,4 @@
-//! The form as people meet it: keys in, screen out.
+//! The form: keys in, screen out.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
@@ -51,7 +51,7 @@ fn a_prompt_and_enter_are_enough() {
 }
 
 #[test]
-fn the_empty_form_teaches() {
+fn empty_form_names_defaults() {
     insta::assert_snapshot!(shown(&mut empty(), 80, 24), @r#"
     ╭ New job ── simulated, no real money ─────────────────────────────────────────╮
     │ Prompt                                                                       │
@@ -230,7 +230,7 @@ fn escape_keeps_everything() {
 }
 
 #[test]
-fn values_survive_a_change_of_model_and_only_fitting_ones_are_sent() {
+fn model_change_keeps_values_sends_valid_ones() {
     let mut form = empty();
     type_text(&mut form, "x");
     go_to(&mut form, "width");
@@ -262,7 +262,7 @@ fn a_default_is_shown_and_not_sent() {
 }
 
 #[test]
-fn a_model_without_a_prompt_keeps_the_prompt_to_itself() {
+fn model_without_prompt_keeps_prompt_unsent() {
     let mut form = empty();
     type_text(&mut form, "kept");
     go_to(&mut form, "model");
@@ -270,34 +270,34 @@ fn a_model_without_a_prompt_keeps_the_prompt_to_itself() {
     assert_eq!(form.validated.spec.prompt, "");
     assert_eq!(form.draft().prompt, "kept");
     go_to(&mut form, "mask");
-    assert!(shown(&mut form, 80, 24).contains("takes none"));
+    assert!(shown(&mut form, 80, 24).contains("not used by this model"));
     control(&mut form, 'p');
     assert_eq!(form.draft().prompt, "kept");
 }
 
 #[test]
-fn old_prompts_are_one_key_away() {
+fn history_key_shows_the_last_prompt() {
     let mut form = empty();
     go_to(&mut form, "seed");
     control(&mut form, 'p');
     assert_eq!(form.draft().prompt, "an old prompt");
-    assert!(shown(&mut form, 80, 24).contains("old prompt 1 of 1"));
+    assert!(shown(&mut form, 80, 24).contains("prompt 1 of 1 in the history"));
     control(&mut form, 'n');
     assert_eq!(form.draft().prompt, "");
 }
 
 #[test]
-fn a_model_that_is_gone_is_named() {
+fn unknown_model_is_named() {
     let spec = Spec::new("flux-9-gone", "x");
     let mut form = Form::from_spec(Catalog::builtin(), &spec, vec![], false);
     let text = shown(&mut form, 120, 24);
-    assert!(text.contains("'flux-9-gone' is not known here"), "{text}");
-    assert!(text.contains("New job from a copy"));
+    assert!(text.contains("unknown model 'flux-9-gone'"), "{text}");
+    assert!(text.contains("Clone of a job"));
     assert!(!text.contains("simulated"));
 }
 
 #[test]
-fn pasted_control_sequences_end_as_plain_text_in_a_field() {
+fn field_paste_drops_control_characters() {
     let mut form = empty();
     go_to(&mut form, "tags");
     form.paste("a\u{1b}]52;c;aGk=\u{7}\r\nb\u{202e}");
@@ -308,7 +308,7 @@ fn pasted_control_sequences_end_as_plain_text_in_a_field() {
 }
 
 #[test]
-fn down_goes_through_the_rows_of_the_screen_and_then_to_the_next_field() {
+fn down_in_prompt_moves_rows_then_field() {
     let mut form = empty();
     form.paste(&"word ".repeat(40));
     shown(&mut form, 60, 24);
@@ -364,21 +364,21 @@ fn no_size_is_too_small_for_hostile_text() {
 }
 
 #[test]
-fn a_prompt_of_a_megabyte_is_drawn_and_refused() {
+fn megabyte_prompt_is_drawn_and_rejected() {
     let mut form = empty();
     form.paste(&"a wide 漢字 line\n".repeat(70_000));
     for (width, height) in [(24, 8), (80, 24), (200, 60)] {
         shown(&mut form, width, height);
     }
     assert_eq!(press(&mut form, KeyCode::Enter), FormOutcome::Nothing);
-    assert!(shown(&mut form, 80, 24).contains("were too many"));
+    assert!(shown(&mut form, 80, 24).contains("truncated to the first"));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn any_keys_at_any_size_never_break_the_form(
+    fn form_any_keys_any_size_never_panics(
         keys in prop::collection::vec((0_usize..22, any::<char>(), 0_u8..8), 0..60),
         width in 1_u16..130,
         height in 1_u16..50,

@@ -1,5 +1,5 @@
-//! Owns which key means what, where. Dispatch, footer, help and palette are all made from the one table in `table.rs`.
-//! Must not perform an action.
+//! Which key triggers which action, in which context. The table in `table.rs` generates dispatch, footer, help and palette.
+//! Actions are performed in `app`.
 
 mod chord;
 mod table;
@@ -44,7 +44,7 @@ pub enum Action {
     Retry,
     /// Try all failed jobs again that are shown.
     RetryAll,
-    /// The submit form with this job's order.
+    /// The submit form filled from this job.
     Clone,
     /// Stop it.
     Cancel,
@@ -94,7 +94,7 @@ pub enum Action {
     Palette,
     /// The keys of this context.
     Help,
-    /// Draw everything anew.
+    /// Redraw the whole screen.
     Redraw,
     /// To the shell, to come back with `fg`.
     Suspend,
@@ -102,7 +102,7 @@ pub enum Action {
     Quit,
 }
 
-/// Where the person is: the pane with the focus, or the overlay on top.
+/// Where keys go: the pane with the focus, or the overlay on top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InputContext {
     /// A pane.
@@ -145,7 +145,7 @@ pub enum Group {
 }
 
 impl Group {
-    /// In the order of the help.
+    /// In display order.
     pub const ALL: [Self; 6] = [Self::Jobs, Self::Choose, Self::Image, Self::Look, Self::Engine, Self::Move];
 
     /// For the help.
@@ -187,7 +187,7 @@ pub struct Binding {
     pub scope: BindingScope,
     /// For the help.
     pub group: Group,
-    /// One or two words for the footer; empty is "not there".
+    /// One or two words for the footer; empty where the footer does not list it.
     pub hint: &'static str,
     /// One line for help and palette.
     pub help: &'static str,
@@ -201,7 +201,7 @@ impl InputContext {
 }
 
 impl Binding {
-    /// Whether it applies_in there.
+    /// Whether the binding applies in that context.
     pub fn applies_in(&self, context: InputContext) -> bool {
         match self.scope {
             BindingScope::Everywhere => !context.takes_text() && context != InputContext::Confirm,
@@ -238,7 +238,7 @@ pub fn binding_of(context: InputContext, action: Action) -> Option<&'static Bind
     BINDINGS.iter().find(|binding| binding.applies_in(context) && binding.action == action)
 }
 
-/// What applies_in there, in the order of the table.
+/// The bindings of a context, in table order.
 pub fn bindings_in(context: InputContext) -> impl Iterator<Item = &'static Binding> {
     BINDINGS.iter().filter(move |binding| binding.applies_in(context))
 }

@@ -29,7 +29,7 @@ fn no_shown_key_means_two_things_in_one_place() {
                 let other = seen.iter().find(|(known, action)| {
                     known.code == chord.code && known.modifiers == chord.modifiers && *action != binding.action
                 });
-                // q goes back on a screen; that line stands before the one that leaves.
+                // On screens, q goes back: that binding comes before the one that quits.
                 assert!(
                     other.is_none(),
                     "{context:?}: {} means {:?} and {:?}",
@@ -66,7 +66,7 @@ fn letters_are_letters_where_text_is_typed() {
 }
 
 #[test]
-fn shift_is_understood_however_the_terminal_tells_it() {
+fn shift_encodings_are_equivalent() {
     let queue = InputContext::Pane(PaneName::Queue);
     for key in [
         KeyEvent::new(KeyCode::Char('G'), KeyModifiers::NONE),

@@ -1,4 +1,4 @@
-//! A question before something that spends real money or destroys. Must not decide when to ask.
+//! The confirmation before an action that spends real money or affects many jobs.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -10,14 +10,14 @@ use crate::console::widgets;
 use crate::console::theme::Theme;
 use crate::engine::Command;
 
-/// A question, and what a yes sends.
+/// A question, and the command that is sent when it is confirmed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Confirm {
-    /// What is asked: `Retry 3 jobs?`
+    /// The question: `Retry 3 jobs?`
     pub question: String,
-    /// What should be known before: price, numbers.
+    /// The facts to decide by: price, numbers.
     pub facts: Vec<String>,
-    /// What a yes sends.
+    /// Sent when confirmed.
     pub command: Command,
 }
 
@@ -36,7 +36,7 @@ impl Confirm {
                 Span::styled(" y ", theme.accent),
                 Span::raw("yes    "),
                 Span::styled(" n ", theme.accent),
-                Span::raw("no, back"),
+                Span::raw("no"),
             ]));
         }
         let area = centred(area, width, lines.len() as u16 + 2);

@@ -1,4 +1,4 @@
-//! The keys of a context, made from the one table. Must not list a key by hand.
+//! The help: the keys of an input context, generated from the key table.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -59,7 +59,7 @@ impl Help {
         let room = usize::from(area.height.saturating_sub(2));
         self.scroll = self.scroll.min(height.saturating_sub(room));
         let more = if height > room {
-            format!("{}–{} of {height}, j k, Esc closes", self.scroll + 1, (self.scroll + room).min(height))
+            format!("{}–{} of {height} · j k scroll · Esc closes", self.scroll + 1, (self.scroll + room).min(height))
         } else {
             "Esc closes".to_owned()
         };

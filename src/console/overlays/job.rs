@@ -1,4 +1,4 @@
-//! Everything about one job: the whole prompt, what was ordered, every attempt with its steps and its money. Must not act.
+//! The job screen: prompt, parameters, and every attempt with its steps and charges.
 
 use chrono::{DateTime, Utc};
 use ratatui::Frame;
@@ -25,7 +25,7 @@ pub struct JobScreen {
 pub struct JobView<'a> {
     /// The job.
     pub job: &'a Job,
-    /// What it does just now.
+    /// Its current progress.
     pub progress: Option<&'a Progress>,
     /// Prices for estimates.
     pub catalog: &'static Catalog,
@@ -35,7 +35,7 @@ pub struct JobView<'a> {
     pub theme: &'a Theme,
 }
 
-/// Cells of the names at the left.
+/// Cells of the row labels.
 const NAMES: usize = 10;
 
 impl JobScreen {
@@ -87,7 +87,7 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
             let billed = match failure.billed {
                 BillingStatus::No => "not billed",
                 BillingStatus::Yes => "billed",
-                BillingStatus::Unknown => "nobody knows whether it is billed",
+                BillingStatus::Unknown => "may be billed (not confirmed)",
             };
             say("bill", billed, theme.text);
         }
@@ -139,7 +139,7 @@ fn attempt_line(attempt: &Attempt, job: &Job, theme: &Theme) -> Line<'static> {
         Span::styled(format!("  {}", stamp(attempt.created_at)), theme.dim),
     ];
     for charge in attempt.charges() {
-        let amount = charge.amount.map_or("price unknown".to_owned(), crate::costs::Usd::display);
+        let amount = charge.amount.map_or("unknown amount".to_owned(), crate::costs::Usd::display);
         let style = if charge.basis.is_counted() { theme.text } else { theme.warning };
         spans.push(Span::styled(format!("  {amount} {} ({})", charge.basis.as_str(), charge.service.as_str()), style));
     }

@@ -1,6 +1,6 @@
-//! The first line: where we are, what it costs, whether it works. Never lies, never wraps; must not hide SIMULATED or money.
+//! The header: context, money, connection. It never wraps, and never hides the money badge or the amount.
 //!
-//! What is wrong takes the place of what is fine. Where it gets narrow, parts get shorter and then go, least important first.
+//! Problems replace normal states. In narrow terminals parts are shortened and then dropped, least important first.
 
 use chrono::{DateTime, Utc};
 use ratatui::Frame;
@@ -24,7 +24,7 @@ pub struct HeaderView<'a> {
     pub adapters: &'a str,
     /// No real money.
     pub simulated: bool,
-    /// What the engine said.
+    /// The engine's state.
     pub status: &'a Status,
     /// The present.
     pub now: DateTime<Utc>,
@@ -32,8 +32,8 @@ pub struct HeaderView<'a> {
     pub theme: &'a Theme,
 }
 
-/// A part of the line in its forms, longest first, each with how hard it is to give up: the lowest goes first. An empty last
-/// form lets the part go.
+/// A part of the line in several forms, longest first, each with a priority: the lowest is shortened first. An empty last
+/// form drops the part.
 struct Part {
     forms: Vec<(u8, String)>,
     style: Style,
@@ -45,7 +45,7 @@ impl Part {
         Self { forms: forms.into_iter().collect(), style, form: 0 }
     }
 
-    /// How hard it is to make it shorter; `None` where it cannot be.
+    /// The priority of the current form; `None` where it cannot get shorter.
     fn priority(&self) -> Option<u8> {
         (self.form + 1 < self.forms.len()).then(|| self.forms[self.form].0)
     }
@@ -120,21 +120,21 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
             let pause = theme.symbol("‖", "=");
             parts.push(Part::new(
                 theme.warning,
-                [(41, format!("{pause} paused, p resumes")), (0, format!("{pause} paused"))],
+                [(41, format!("{pause} paused · p resumes")), (0, format!("{pause} paused"))],
             ));
         }
         Intake::AccountBlocked(reason) => {
             let reason = text::sanitize_line(reason, 60);
             let cross = theme.symbol("✗", "x");
             let forms = [
-                (20, format!("{cross} account: {reason}, p resumes")),
+                (20, format!("{cross} account: {reason} · p resumes")),
                 (22, format!("{cross} account: {reason}")),
                 (0, format!("{cross} account")),
             ];
             parts.push(Part::new(theme.bad, forms));
         }
         Intake::ReadOnly => {
-            parts.push(Part::new(theme.warning, [(40, "only looking".into()), (0, "looking".into())]));
+            parts.push(Part::new(theme.warning, [(40, "READ-ONLY".into()), (0, "READ-ONLY".into())]));
         }
     }
     if let Some((used, total)) = status.slots
@@ -151,7 +151,7 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
     parts
 }
 
-/// Who works, where jobs run on a temporal: nobody at all is as budget_style as no line.
+/// The workers on Temporal: none at all is as serious as no connection.
 fn workers(temporal: &TemporalStatus, view: &HeaderView<'_>) -> Part {
     let theme = view.theme;
     if let ConnectionState::Disconnected { since, reason } = &temporal.server {
@@ -216,7 +216,7 @@ fn connection(view: &HeaderView<'_>) -> Part {
     let (theme, status) = (view.theme, view.status);
     if status.engine_closed {
         let cross = theme.symbol("✗", "x");
-        return Part::new(theme.bad, [(44, format!("{cross} engine ended, q leaves")), (0, format!("{cross} ended"))]);
+        return Part::new(theme.bad, [(44, format!("{cross} engine stopped · q quits")), (0, format!("{cross} stopped"))]);
     }
     match &status.connection {
         None => Part::new(theme.dim, [(44, "connecting".into()), (0, theme.symbol("◌", "o").into())]),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_wraps_and_never_hides_simulated_or_money() {
+    fn header_never_wraps_or_hides_money() {
         let (status, theme) = (status(), Theme::dark());
         let now = DateTime::UNIX_EPOCH + chrono::Duration::days(3);
         for width in 40..300 {
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_is_told_and_one_without_workers_or_server_is_loud() {
+    fn temporal_without_workers_or_server_is_bad() {
         let theme = Theme::dark();
         let shown = |temporal: TemporalStatus| {
             let status = Status { temporal: Some(temporal), connection: Some(ConnectionState::Connected), ..Status::default() };

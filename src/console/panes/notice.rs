@@ -1,4 +1,4 @@
-//! The lines above the footer: what was done elsewhere, what a person should know. Must not decide what is said.
+//! Draws a notice in the lines above the footer.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -12,7 +12,7 @@ use crate::engine::{Notice, NoticeLevel};
 use crate::text;
 use crate::text::format;
 
-/// Draws one notice over the line and, where it is long, those above it; `more` others are not told yet.
+/// Draws one notice over the line and, where it is long, the lines above; `more` others are queued.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, notice: &Notice, more: usize, theme: &Theme) {
     let (symbol, style) = match notice.level {
         NoticeLevel::Info => (theme.symbol("✓", "+"), theme.good),
@@ -20,7 +20,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, notice: &Notice, more: usize, the
         NoticeLevel::Error => (theme.symbol("✗", "x"), theme.bad),
     };
     let width = usize::from(area.width);
-    let rest = if more == 0 { String::new() } else { format!("  +{more}, Esc next ") };
+    let rest = if more == 0 { String::new() } else { format!("  +{more} · Esc next ") };
     let said = text::sanitize_line(&notice.text, 400);
     let mut words = widgets::wrap(&said, width.saturating_sub(3));
     if words.len() > MAX_LINES {

@@ -1,4 +1,4 @@
-//! The cost screen: where the money went, by model, day, service or cause. Must not add up charges: the report did.
+//! The cost screen: spending by model, day, service or cause. Sums come from the engine's reports.
 
 mod chart;
 mod table;
@@ -17,7 +17,7 @@ use crate::costs::{CostGrouping, CostReport, Usd};
 use crate::engine::CostOverview;
 use crate::text::format;
 
-/// How far back the screen looks.
+/// The time range of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CostRange {
     Today,
@@ -100,7 +100,7 @@ impl CostScreen {
         frame.render_widget(block, area);
         let inner = if inner.width > 30 { Rect { x: inner.x + 1, width: inner.width - 2, ..inner } } else { inner };
         match costs {
-            None => frame.render_widget(Line::styled("Adding up what was spent…", theme.dim), inner),
+            None => frame.render_widget(Line::styled("Loading costs…", theme.dim), inner),
             Some(costs) => self.draw_costs(frame, inner, costs, theme),
         }
         widgets::fold_to_ascii(frame, area, theme);
@@ -122,7 +122,7 @@ impl CostScreen {
 
         let mut top = self.tabs(width, theme);
         if missing {
-            let words = format!("by {name}, only the last 30 days are added up");
+            let words = format!("by {name}: only the last 30 days are available");
             top.push(Line::styled(format::cut(&words, width), theme.warning));
         }
         top.push(total_line(whole, range_name, width, theme));
@@ -188,17 +188,17 @@ impl CostScreen {
     }
 }
 
-/// Puts the lines at the top of the area and returns what is left of it.
+/// Draws the lines at the top of the area and returns the rest of the area.
 fn place(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'_>>) -> Rect {
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
     frame.render_widget(Paragraph::new(lines), Rect { height, ..area });
     Rect { y: area.y + height, height: area.height - height, ..area }
 }
 
-/// `total $31.02 · 890 orders · beside it $0.12`.
+/// `total $31.02  890 charges · $0.12 uncertain`.
 fn total_line(report: &CostReport, range: &str, width: usize, theme: &Theme) -> Line<'static> {
     if report.count == 0 {
-        let words = format!("Nothing was ordered over {range}, so nothing was spent.").replace("over today", "today");
+        let words = format!("No charges in the last {range}").replace("in the last today", "today");
         return Line::styled(format::cut(&words, width), theme.dim);
     }
     let total = report.total_usd.display();
@@ -221,7 +221,7 @@ fn total_line(report: &CostReport, range: &str, width: usize, theme: &Theme) -> 
     ])
 }
 
-/// What stands beside the total, each with its meaning in one line.
+/// The total and the sums that are not part of it, each explained in one line.
 fn explained(report: &CostReport, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let unpriced = report.unpriced_count.to_string();
     let rows = [
@@ -229,16 +229,16 @@ fn explained(report: &CostReport, width: usize, theme: &Theme) -> Vec<Line<'stat
         (
             "unknown",
             report.unknown_usd.display(),
-            "accepted, then failed: it may or may not be billed",
+            "accepted, then failed: may be billed",
             report.unknown_usd != Usd::ZERO,
         ),
         (
             "unconfirmed",
             report.unconfirmed_usd.display(),
-            "no answer to the submit: it may or may not be billed",
+            "no answer to the submit: may be billed",
             report.unconfirmed_usd != Usd::ZERO,
         ),
-        ("unpriced", unpriced, "charges without a known price: in no sum here", report.unpriced_count > 0),
+        ("unpriced", unpriced, "charges without a known price: not in any sum", report.unpriced_count > 0),
     ];
     let amounts = rows.iter().map(|row| row.1.len()).max().unwrap_or(0);
     let lines = rows.into_iter().map(|(name, amount, meaning, matters)| {
@@ -255,7 +255,7 @@ fn explained(report: &CostReport, width: usize, theme: &Theme) -> Vec<Line<'stat
 
 fn keys_line(width: usize) -> String {
     let mut line = String::new();
-    for words in ["←→ group", "Tab range", "Esc back", "↑↓ scroll"] {
+    for words in ["←→ group by", "Tab range", "Esc back", "↑↓ scroll"] {
         if line.is_empty() {
             words.clone_into(&mut line);
         } else if line.width() + words.width() + 3 <= width {

@@ -1,4 +1,4 @@
-//! Owns the table of the cost screen: a line for each group, with its share. Must not add up charges.
+//! The table of the cost screen: one row for each group, with its share.
 
 use chrono::{Duration, NaiveDate};
 use ratatui::Frame;

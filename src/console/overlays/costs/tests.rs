@@ -78,7 +78,7 @@ fn the_days_have_bars() {
 }
 
 #[test]
-fn what_is_not_added_up_is_said() {
+fn unavailable_range_is_reported() {
     let mut cost_screen = CostScreen::new();
     press(&mut cost_screen, &[KeyCode::Left, KeyCode::BackTab]);
     insta::assert_snapshot!(shown(&mut cost_screen, &costs(false), 80, 24), @r#"
@@ -110,7 +110,7 @@ fn what_is_not_added_up_is_said() {
 }
 
 #[test]
-fn a_small_screen_keeps_the_total_and_the_table() {
+fn small_cost_screen_keeps_total_and_table() {
     insta::assert_snapshot!(shown(&mut CostScreen::new(), &costs(true), 40, 12), @r#"
     ╭ Costs ── simulated, no real money ───╮
     │ by   [model] day  service  cause     │
@@ -128,7 +128,7 @@ fn a_small_screen_keeps_the_total_and_the_table() {
 }
 
 #[test]
-fn a_large_screen_shows_caps_days_and_models_at_once() {
+fn large_cost_screen_shows_budgets_and_chart() {
     let mut costs = costs(false);
     costs.daily_cap = Some(usd("1.50"));
     costs.monthly_cap = Some(usd("100"));
@@ -206,7 +206,7 @@ fn nothing_spent_is_not_a_table_of_zeros() {
 }
 
 #[test]
-fn the_table_scrolls_to_its_end_and_not_beyond() {
+fn cost_table_scroll_is_bounded() {
     let mut costs = costs(false);
     let line = costs.month.by[0].clone();
     costs.month.by =
@@ -243,7 +243,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_keys_at_any_size_keep_the_border_whole(
+    fn costs_any_keys_keep_the_border(
         keys in prop::collection::vec(0_usize..10, 0..12),
         width in 1_u16..140,
         height in 1_u16..60,

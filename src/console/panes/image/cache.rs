@@ -1,4 +1,4 @@
-//! Owns the images that were seen lately, within a bound of bytes. Must not decode them.
+//! A cache of recently shown images, bounded in bytes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ pub enum CachedImage {
     File(Bytes),
     /// Decoded.
     Image(Arc<DynamicImage>),
-    /// It could not be loaded; asked for again when it is selected the next time.
+    /// Loading failed; requested again when it is selected the next time.
     NotLoaded(String),
-    /// It cannot be decoded; asking again would not help.
+    /// Decoding failed; loading again would not help.
     NotDecoded(String),
 }
 

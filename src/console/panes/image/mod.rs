@@ -1,4 +1,4 @@
-//! The image pane: the selected job's image, or what there is to say instead. Must not decode on the loop: a thread does.
+//! The image pane: the selected job's image, or its state instead. A thread decodes; the event loop never does.
 
 mod cache;
 mod decode;
@@ -58,7 +58,7 @@ pub struct ImagePane {
     mode: ImagesMode,
     requests: Option<Sender<Request>>,
     cache: ImageCache,
-    /// Asked from the engine, not yet answered.
+    /// Requested from the engine, without a reply so far.
     loading: HashSet<ImageKey>,
     /// The selected job's image.
     selected: Option<ImageKey>,
@@ -68,7 +68,7 @@ pub struct ImagePane {
 }
 
 impl ImagePane {
-    /// The pane, and what its decoding thread says. `picker` knows what the terminal can; `mode` may allow less.
+    /// The pane and the messages of its decoder thread. `picker` has the terminal's capabilities; `mode` may restrict them.
     pub fn new(mut picker: Picker, mode: ImagesMode) -> (Self, mpsc::UnboundedReceiver<ImageMessage>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         if mode == ImagesMode::HalfBlocks {
@@ -87,7 +87,7 @@ impl ImagePane {
         (pane, receiver)
     }
 
-    /// The order for the selected job's image: once for each job and attempt, while it is neither here nor under way.
+    /// The command that loads the selected job's image: once for each job and attempt, unless it is cached or loading.
     pub fn next_request(&mut self, job: Option<&Job>) -> Option<Command> {
         let key = job.and_then(|job| image_of(job).map(|(attempt, _)| (job.id.clone(), attempt)));
         if key != self.selected {
@@ -109,24 +109,24 @@ impl ImagePane {
     pub fn on_bytes(&mut self, id: &JobId, attempt: u32, bytes: Result<Bytes, String>) {
         let key = (id.clone(), attempt);
         let answered: Vec<ImageKey> = self.loading.extract_if(|(asked, _)| asked == id).collect();
-        // An image may also be sent because it is to be saved: what is here already is not put aside for that.
+        // An image may also arrive because it is being saved: that does not replace a cached one.
         match (bytes, self.cache.get(&key)) {
             (_, Some(CachedImage::Image(_))) | (Err(_), Some(CachedImage::File(_))) => {}
             (Ok(bytes), _) => self.cache.put(key.clone(), CachedImage::File(bytes)),
             (Err(line), _) => self.cache.put(key.clone(), CachedImage::NotLoaded(text::sanitize_line(&line, 200))),
         }
-        // The answer may be about another attempt than was asked for: the question is answered all the same, or it would be
-        // asked again and again.
+        // The reply may be about another attempt than requested; it still answers the request, or the request would be repeated
+        // for ever.
         let failure = match self.cache.get(&key) {
             Some(CachedImage::NotLoaded(line)) => line.clone(),
-            _ => format!("attempt {attempt} has replaced it"),
+            _ => format!("replaced by attempt {attempt}"),
         };
         for asked in answered.into_iter().filter(|asked| *asked != key) {
             self.cache.put(asked, CachedImage::NotLoaded(failure.clone()));
         }
     }
 
-    /// Takes what the decoding thread did; true where the screen changes.
+    /// Takes in a reply of the decoder thread; true where the screen changes.
     pub fn on_message(&mut self, message: ImageMessage) -> bool {
         let ImageMessage { key, room, image, drawn } = message;
         if let Some(image) = image {
@@ -141,7 +141,7 @@ impl ImagePane {
         selected
     }
 
-    /// Forgets what the terminal was sent, so that it is sent again: after the screen was given away or cleared.
+    /// Sends the image to the terminal again: after the screen was suspended or cleared.
     pub fn invalidate(&mut self) {
         self.ready = None;
         self.requested = None;
@@ -164,7 +164,7 @@ impl ImagePane {
     ) {
         let image = job.and_then(image_of);
         let facts = match (job, image) {
-            // Where nothing else tells which job this is, its words do.
+            // Full screen, nothing else shows which job this is: the prompt does.
             (Some(job), Some((_, image))) if area.width == frame.area().width => {
                 format!("{} · {}", facts(image), text::sanitize_line(&job.spec.prompt, 200))
             }
@@ -175,12 +175,12 @@ impl ImagePane {
         let block = widgets::pane("Image", &facts, area.width, focused, theme);
         let mut inner = block.inner(area);
         frame.render_widget(block, area);
-        // Only the border and the words: the cells of the image itself are its pixels.
+        // Only the border and texts: the cells of the image are its pixels.
         widgets::fold_to_ascii(frame, area, theme);
         let width = usize::from(inner.width);
         match (job, image) {
             (None, _) => {
-                let lines = ["No job is selected.", "n makes a new image."];
+                let lines = ["No job selected", "Press n to create an image"];
                 say(frame, inner, lines.iter().map(|line| Line::styled(*line, theme.dim)).collect(), theme);
             }
             (Some(job), None) => say(frame, inner, placeholder::lines_for_job(job, progress, now, width, theme), theme),
@@ -200,10 +200,10 @@ impl ImagePane {
     fn image(&mut self, key: &ImageKey, image: &StoredImage, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
         let width = usize::from(area.width);
         if self.mode == ImagesMode::Off {
-            let mut lines = vec![Line::styled("The image is stored; images are switched off here.", theme.dim)];
+            let mut lines = vec![Line::styled("Image stored; image display is off (--images)", theme.dim)];
             let url = text::sanitize_line(&image.url, 500);
             lines.extend(wrap(&url, width).into_iter().map(|line| Line::styled(line, theme.text)));
-            lines.push(Line::styled("o opens it, y copies its address", theme.accent));
+            lines.push(Line::styled("o opens it · y copies its URL", theme.accent));
             return say(frame, area, lines, theme);
         }
         let room = area.as_size();
@@ -211,9 +211,9 @@ impl ImagePane {
             return;
         }
         if let Some(line) = self.request(key, room) {
-            let lines = wrap(&format!("No image to show: {line}"), width);
+            let lines = wrap(&format!("Cannot show the image: {line}"), width);
             let mut lines: Vec<Line<'_>> = lines.into_iter().map(|line| Line::styled(line, theme.bad)).collect();
-            lines.push(Line::styled("o opens it in another program", theme.accent));
+            lines.push(Line::styled("o opens it in the system viewer", theme.accent));
             return say(frame, area, lines, theme);
         }
         match &self.ready {
@@ -232,7 +232,7 @@ impl ImagePane {
         }
     }
 
-    /// Asks the thread for the image in this size, where it is neither there nor asked for; one line where there will be none.
+    /// Requests the image in this size from the decoder, unless it is ready or requested; the reason where there will be none.
     fn request(&mut self, key: &ImageKey, room: Size) -> Option<String> {
         let source = match self.cache.get(key)? {
             CachedImage::NotLoaded(line) | CachedImage::NotDecoded(line) => return Some(line.clone()),
@@ -249,7 +249,7 @@ impl ImagePane {
         if matches!(sent, Some(Ok(()))) {
             return None;
         }
-        let line = "the thread that decodes images has ended".to_owned();
+        let line = "the image decoder stopped".to_owned();
         self.cache.put(key.clone(), CachedImage::NotDecoded(line.clone()));
         Some(line)
     }

@@ -50,7 +50,7 @@ fn failed(code: FailureCode, message: &str, billed: BillingStatus) -> Job {
 }
 
 #[test]
-fn it_is_asked_for_once() {
+fn image_is_requested_once() {
     let (mut pane, _messages) = pane(ImagesMode::Auto);
     let fox = done("fox", 64, 64);
     assert_eq!(pane.next_request(None), None);
@@ -65,7 +65,7 @@ fn it_is_asked_for_once() {
 }
 
 #[test]
-fn what_could_not_be_loaded_is_asked_for_again_when_it_is_selected_again() {
+fn failed_load_reselected_is_requested_again() {
     let (mut pane, _messages) = pane(ImagesMode::Auto);
     let (fox, boat) = (done("fox", 64, 64), done("boat", 64, 64));
     pane.next_request(Some(&fox));
@@ -84,19 +84,19 @@ fn what_could_not_be_loaded_is_asked_for_again_when_it_is_selected_again() {
 }
 
 #[test]
-fn an_answer_about_another_attempt_ends_the_question() {
+fn reply_for_other_attempt_ends_the_request() {
     for answer in [Ok(bytes(8, 8)), Err("the engine is busy".to_owned())] {
         let (mut pane, _messages) = pane(ImagesMode::Auto);
         let fox = done("fox", 64, 64);
         assert!(pane.next_request(Some(&fox)).is_some());
         pane.on_bytes(&fox.id, 7, answer);
         assert_eq!(pane.next_request(Some(&fox)), None, "not again and again");
-        assert!(shown(&mut pane, Some(&fox), 60, 6).contains("No image to show"));
+        assert!(shown(&mut pane, Some(&fox), 60, 6).contains("Cannot show the image"));
     }
 }
 
 #[test]
-fn an_image_appears_centred_with_its_sides_in_ratio() {
+fn image_is_centred_with_its_ratio() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let fox = done("fox", 64, 64);
     pane.next_request(Some(&fox));
@@ -118,7 +118,7 @@ fn an_image_appears_centred_with_its_sides_in_ratio() {
 }
 
 #[test]
-fn after_a_burst_of_selections_the_last_one_is_shown() {
+fn selection_burst_shows_the_last_image() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let jobs: Vec<Job> = (0..50).map(|number| done(&format!("job{number}"), 64, 64)).collect();
     let file = bytes(64, 64);
@@ -140,7 +140,7 @@ fn another_size_is_made_from_the_decoded_image() {
     pane.on_bytes(&fox.id, 1, Ok(bytes(64, 64)));
     shown(&mut pane, Some(&fox), 60, 20);
     pane.on_message(messages.blocking_recv().unwrap());
-    assert!(shown(&mut pane, Some(&fox), 20, 8).contains("Loading"), "too large until it is made anew");
+    assert!(shown(&mut pane, Some(&fox), 20, 8).contains("Loading"), "too large until it is encoded again");
     let message = messages.blocking_recv().unwrap();
     assert_eq!(message.room, Size::new(18, 6));
     assert!(pane.on_message(message));
@@ -151,7 +151,7 @@ fn another_size_is_made_from_the_decoded_image() {
 }
 
 #[test]
-fn an_image_that_is_here_stays_whatever_is_sent_later() {
+fn cached_image_survives_later_replies() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let fox = done("fox", 64, 64);
     pane.next_request(Some(&fox));
@@ -161,7 +161,7 @@ fn an_image_that_is_here_stays_whatever_is_sent_later() {
     assert!(pane.on_message(messages.blocking_recv().unwrap()));
     pane.on_bytes(&fox.id, 1, Err("could not be saved".to_owned()));
     let text = shown(&mut pane, Some(&fox), 40, 10);
-    assert!(!text.contains("No image") && !text.contains("Loading"), "{text}");
+    assert!(!text.contains("Cannot show") && !text.contains("Loading"), "{text}");
 }
 
 #[test]
@@ -173,12 +173,12 @@ fn a_broken_file_is_one_line() {
     shown(&mut pane, Some(&fox), 60, 8);
     assert!(pane.on_message(messages.blocking_recv().unwrap()));
     let text = shown(&mut pane, Some(&fox), 60, 8);
-    assert!(text.contains("No image to show"), "{text}");
+    assert!(text.contains("Cannot show the image"), "{text}");
     assert_eq!(pane.next_request(Some(&fox)), None, "asking again would not help");
 }
 
 #[test]
-fn switched_off_it_names_the_address_and_asks_for_nothing() {
+fn images_off_shows_url_and_loads_nothing() {
     let (mut pane, _messages) = pane(ImagesMode::Off);
     let fox = done("fox", 1024, 768);
     assert_eq!(pane.next_request(Some(&fox)), None);
@@ -194,7 +194,7 @@ fn switched_off_it_names_the_address_and_asks_for_nothing() {
 }
 
 #[test]
-fn no_job_and_a_queued_one() {
+fn image_pane_without_job() {
     let (mut pane, _messages) = pane(ImagesMode::Auto);
     insta::assert_snapshot!(shown(&mut pane, None, 40, 6), @r#"
     ╭ Image ───────────────────────────────╮
@@ -226,7 +226,7 @@ fn no_job_and_a_queued_one() {
 }
 
 #[test]
-fn while_it_is_made() {
+fn image_pane_while_generating() {
     let (mut pane, _messages) = pane(ImagesMode::Auto);
     let job = generating();
     let progress = Progress {
@@ -294,7 +294,7 @@ fn a_failure_says_why_and_which_key_helps() {
 }
 
 #[test]
-fn the_image_of_an_earlier_attempt_stays_and_says_so() {
+fn earlier_attempt_image_is_labelled() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let mut fox = done("fox", 64, 64);
     fox.resubmit_with(fox.spec.clone(), noon()).unwrap();
@@ -304,7 +304,7 @@ fn the_image_of_an_earlier_attempt_stays_and_says_so() {
     shown(&mut pane, Some(&fox), 60, 10);
     assert!(pane.on_message(messages.blocking_recv().unwrap()));
     let text = shown(&mut pane, Some(&fox), 60, 10);
-    assert!(text.contains("queued: this is the image of attempt 1"), "{text}");
+    assert!(text.contains("queued: image of attempt 1"), "{text}");
 }
 
 #[test]

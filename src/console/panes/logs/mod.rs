@@ -1,4 +1,4 @@
-//! The log pane: what just happened, of one job or of all. Must not read files: records are pushed.
+//! The log pane: log records of one job or of all.
 
 mod ring;
 
@@ -140,26 +140,26 @@ impl LogPane {
 
     fn facts(&self, one_job: bool) -> String {
         let scope = if one_job { "this job" } else { "all jobs" };
-        let following = if self.bottom.is_none() { "following" } else { "stopped" };
+        let following = if self.bottom.is_none() { "following" } else { "paused" };
         format!("{scope} · {} · {following}", self.level.as_str().to_ascii_lowercase())
     }
 
     /// What an empty pane teaches: the keys hold where it has the focus.
     fn empty_state(&self, one_job: bool, focused: bool) -> Vec<String> {
-        let whose = if one_job { "about this job" } else { "" };
+        let whose = if one_job { "for this job " } else { "" };
         let level = self.level.as_str().to_ascii_lowercase();
-        let first = format!("Nothing {whose} yet at {level} or louder.").replace("  ", " ");
+        let first = format!("No log lines {whose}at {level} or above");
         let others = self.ring.kept();
         let keys = match (focused, one_job) {
-            (true, true) => "t shows all jobs, l quieter lines",
-            (true, false) => "l shows quieter lines",
-            (false, true) => "4, then t shows all jobs, l quieter lines",
-            (false, false) => "4, then l shows quieter lines",
+            (true, true) => "press t for all jobs or l to lower the level",
+            (true, false) => "press l to lower the level",
+            (false, true) => "press 4, then t for all jobs or l to lower the level",
+            (false, false) => "press 4, then l to lower the level",
         };
         let second = match others {
-            0 => "What workers do appears here as it happens.".to_owned(),
-            1 => format!("1 other line is kept: {keys}."),
-            _ => format!("{others} other lines are kept: {keys}."),
+            0 => "Log lines of this process appear here".to_owned(),
+            1 => format!("1 other line: {keys}"),
+            _ => format!("{others} other lines: {keys}"),
         };
         vec![first, second]
     }

@@ -1,4 +1,4 @@
-//! The queue: the jobs that the filter shows, newest first. Owns selection and scrolling; must not change the board.
+//! The queue pane: the jobs that the filter shows, newest first, with selection and scrolling.
 //!
 //! The selection follows its job, not its row: what arrives above pushes the list down, not the selection away.
 
@@ -44,9 +44,9 @@ pub struct QueueView<'a> {
     pub status: &'a Status,
     /// The text of the filter, and whether it is being typed.
     pub filter: (&'a str, bool),
-    /// How far back the store was looked through, where it looks on only if a person says so.
+    /// How far back the store was searched, where it continues only at the operator's request.
     pub searched_back_to: Option<DateTime<Utc>>,
-    /// What is free in simulation is said so.
+    /// Whether images cost no real money.
     pub simulated: bool,
     /// Prices for estimates.
     pub catalog: &'static Catalog,
@@ -129,7 +129,7 @@ impl QueuePane {
         self.range_from.take().is_some()
     }
 
-    /// How many rows are left below what is on the screen.
+    /// Rows below the screen.
     pub fn rows_below(&self, board: &Board) -> usize {
         board.len().saturating_sub(self.index.max(self.offset + self.height))
     }
@@ -223,7 +223,7 @@ impl QueuePane {
         let mut parts = vec![Span::styled(" Queue ", if view.focused { theme.accent } else { theme.text })];
         let dash = theme.symbol("──", "--");
         if self.range_from.is_some() {
-            parts.push(Span::styled(format!("{dash} marking a range: V ends it "), theme.warning));
+            parts.push(Span::styled(format!("{dash} marking a range · V marks it "), theme.warning));
             return Line::from(parts);
         }
         if view.board.marked() > 0 {
@@ -263,7 +263,7 @@ fn filter_text(view: &QueueView<'_>, width: u16) -> Line<'static> {
         count = format!("{count}, {}", searched_back_label(at));
     }
     let cursor = if typing { theme.symbol("▏", "_") } else { "" };
-    let help = if typing { "Enter keeps, Esc clears" } else { "Esc clears" };
+    let help = if typing { "Enter keeps · Esc clears" } else { "Esc clears" };
     let room = usize::from(width).saturating_sub(count.len() + help.len() + 8);
     Line::from(vec![
         Span::styled(" / ", theme.accent),
@@ -273,10 +273,10 @@ fn filter_text(view: &QueueView<'_>, width: u16) -> Line<'static> {
     ])
 }
 
-/// How far the store was looked through, and how it goes on.
+/// How far back the store was searched, and how to continue.
 fn searched_back_label(at: DateTime<Utc>) -> String {
     let far = if at.year() > 0 { at.format("%Y-%m-%d %H:%M").to_string() } else { "before all dates".to_owned() };
-    format!("looked back to {far}, Down looks on")
+    format!("searched back to {far} · Down searches further")
 }
 
 /// The end of what is typed, where it is longer than the room.
@@ -292,20 +292,20 @@ fn empty_state(view: &QueueView<'_>) -> Vec<Line<'static>> {
     let theme = view.theme;
     let known = view.status.counts.as_ref().map(crate::engine::Counts::total);
     let lines: [String; 2] = if let Some(at) = view.searched_back_to.filter(|_| !view.filter.0.is_empty()) {
-        ["No job fits this filter so far. Esc clears it.".into(), format!("{}.", searched_back_label(at))]
+        ["No matching jobs so far · Esc clears the filter".into(), format!("{}", searched_back_label(at))]
     } else if !view.filter.0.is_empty() {
         [
-            "No job fits this filter. Esc clears it.".into(),
-            "Words look in prompts, models, tags; status:failed at the status.".into(),
+            "No matching jobs · Esc clears the filter".into(),
+            "Words match prompts, models and tags; status:failed matches the status".into(),
         ]
     } else if known.is_none() && view.board.known() == 0 && !view.status.engine_closed && view.status.connection.is_none() {
-        ["Reading the jobs…".into(), String::new()]
+        ["Loading jobs…".into(), String::new()]
     } else if view.status.intake == Intake::ReadOnly {
-        ["No jobs yet.".into(), "This console only looks; n puts a job into the queue for the workers.".into()]
+        ["No jobs yet".into(), "Read-only console (--observe): jobs of other processes appear here".into()]
     } else if view.simulated {
-        ["No jobs yet. n makes the first image (simulated, free).".into(), String::new()]
+        ["No jobs yet. Press n to create the first image (simulated, free).".into(), String::new()]
     } else {
-        ["No jobs yet. n makes the first image; the form shows its price.".into(), String::new()]
+        ["No jobs yet. Press n to create the first image; the form shows its price.".into(), String::new()]
     };
     let indent = |text: String| Line::styled(format!(" {text}"), theme.text);
     std::iter::once(Line::default()).chain(lines.into_iter().map(indent)).collect()

@@ -1,4 +1,4 @@
-//! Owns one row of the queue: its columns for a width, and the last one, which says why. Must not know scrolling.
+//! A row of the queue: its columns for a width.
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -10,7 +10,7 @@ use crate::jobs::{Hold, Job, JobId, Stage, StageName, StepName};
 use crate::text;
 use crate::text::format;
 
-/// Longest prompt that is looked at for one row: more than any screen is wide.
+/// Characters of a text that are considered for one row: more than any screen is wide.
 const MAX_CHARACTERS: usize = 400;
 
 /// Widths of the columns, in cells; 0 is "not there".
@@ -23,7 +23,7 @@ pub struct Columns {
     last: usize,
 }
 
-/// What the first two cells say.
+/// The markers in the first two cells.
 #[derive(Debug, Clone, Copy)]
 pub struct RowMarkers {
     /// Keys act on it.
@@ -141,7 +141,7 @@ impl Columns {
     }
 }
 
-/// A selected row is a bar only where it has the focus; else the cursor alone tells. What is dim elsewhere would not be read on it.
+/// A selected row is a bar only where the pane has the focus; otherwise only the cursor marks it.
 fn finish(mut cells: Vec<Span<'static>>, selected: bool, view: &QueueView<'_>) -> Line<'static> {
     if selected && view.focused {
         for cell in &mut cells {
@@ -153,7 +153,7 @@ fn finish(mut cells: Vec<Span<'static>>, selected: bool, view: &QueueView<'_>) -
     Line::from(cells)
 }
 
-/// The state in one word.
+/// The state of a job in one word.
 pub fn status_label(job: &Job) -> &'static str {
     if job.hold().is_some() { "held" } else { job.stage_name().as_str() }
 }
@@ -171,7 +171,7 @@ fn short_status_label(job: &Job) -> &'static str {
     }
 }
 
-/// Why it is where it is: failure, what holds it, what it waits for, how far it is. The beginning says most: it may be cut.
+/// The reason of a job's state: failure, hold, wait or progress, most important first because it may be cut.
 fn reason(job: &Job, progress: Option<&Progress>, roomy: bool, view: &QueueView<'_>) -> String {
     let again = match job.attempt_number() {
         number if number > 1 && job.stage_name().is_active() => format!("attempt {number}"),
@@ -213,16 +213,16 @@ fn held(hold: &Hold, job: &Job, view: &QueueView<'_>) -> String {
     let reason = match hold {
         Hold::Budget { over: Some(over), .. } => format!("budget, {} over", over.display()),
         Hold::Budget { over: None, .. } => "budget, price unknown".to_owned(),
-        Hold::RateLimit => "provider is full".to_owned(),
+        Hold::RateLimit => "provider busy".to_owned(),
         Hold::RetryAt { reason } => {
             let reason = text::sanitize_line(reason, MAX_CHARACTERS);
             return match wait {
-                Some(wait) => format!("again {wait}: {reason}"),
-                None => format!("again soon: {reason}"),
+                Some(wait) => format!("retry {wait}: {reason}"),
+                None => format!("retry soon: {reason}"),
             };
         }
         Hold::Account { reason } => format!("account: {}", text::sanitize_line(reason, MAX_CHARACTERS)),
-        Hold::OtherProvider => "made for another provider".to_owned(),
+        Hold::OtherProvider => "for another provider".to_owned(),
     };
     wait.map_or(reason.clone(), |wait| format!("{reason}, {wait}"))
 }

@@ -1,4 +1,4 @@
-//! The spend pane: what is spent today, this week, this month, against which cap. Must not add up charges: the report did.
+//! The spend pane: spending of today, 7 and 30 days, and the budgets. Sums come from the engine's reports.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -13,7 +13,7 @@ use crate::engine::CostOverview;
 use crate::text;
 use crate::text::format;
 
-/// One line of the pane: where it stands, and how soon it is left out where there is no room.
+/// A line of the pane, and how soon it is dropped where there is no room.
 struct Row {
     /// 0 stays longest.
     rank: u8,
@@ -28,14 +28,14 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, costs: Option<&CostOverview>, foc
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let lines = match costs {
-        None => vec![Line::styled("Adding up what was spent…", theme.dim)],
+        None => vec![Line::styled("Loading costs…", theme.dim)],
         Some(costs) => fit(rows(costs, usize::from(inner.width), theme), usize::from(inner.height)),
     };
     frame.render_widget(Paragraph::new(lines), inner);
     widgets::fold_to_ascii(frame, area, theme);
 }
 
-/// The rows that matter most, as many as there is room for, in their order.
+/// The most important rows that fit, in display order.
 fn fit(rows: Vec<Row>, height: usize) -> Vec<Line<'static>> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|index| rows[*index].rank);
@@ -51,13 +51,13 @@ fn rows(costs: &CostOverview, width: usize, theme: &Theme) -> Vec<Row> {
         rows.push(Row { rank, line: cap.line(width, theme) });
     }
     if costs.month.count == 0 {
-        let line = Line::styled("Nothing ordered yet: each image's price counts here.", theme.dim);
+        let line = Line::styled("No charges yet: the price of each image appears here", theme.dim);
         rows.push(Row { rank: 4, line });
     } else {
         let (report, span) =
             if costs.today.by.is_empty() { (&costs.month, Some("30 days")) } else { (&costs.today, None) };
         if let Some(span) = span {
-            rows.push(Row { rank: 6, line: Line::styled(format!("nothing today; the last {span}:"), theme.dim) });
+            rows.push(Row { rank: 6, line: Line::styled(format!("nothing today; last {span}:"), theme.dim) });
         }
         rows.extend(bars(report, width, theme));
         rows.push(Row {
@@ -66,12 +66,12 @@ fn rows(costs: &CostOverview, width: usize, theme: &Theme) -> Vec<Row> {
         });
     }
     if let Some(credits) = costs.credits {
-        rows.push(Row { rank: 5, line: Line::styled(format!("{} left on the account", credits.display()), theme.dim) });
+        rows.push(Row { rank: 5, line: Line::styled(format!("{} credit left", credits.display()), theme.dim) });
     }
     rows
 }
 
-/// `today $1.28   7 d $8.10   30 d $31.02`, the later ones left out where there is no room.
+/// `today $1.28   7 d $8.10   30 d $31.02`, cut at the end where there is no room.
 fn totals(costs: &CostOverview, width: usize, theme: &Theme) -> Line<'static> {
     let mut spans = Vec::new();
     let mut used = 0;
@@ -114,7 +114,7 @@ fn bars(report: &CostReport, width: usize, theme: &Theme) -> Vec<Row> {
         .collect()
 }
 
-/// `30 d unknown $0.04 · unconfirmed $0.00`: what stands beside the 30 days' total, never in it.
+/// `30 d unknown $0.04 · unconfirmed $0.00`: money that is not in the total of 30 days.
 fn beside(report: &CostReport, width: usize, theme: &Theme) -> Line<'static> {
     let (unknown, unconfirmed) = (report.unknown_usd.display(), report.unconfirmed_usd.display());
     let unpriced =

@@ -19,7 +19,7 @@ fn capped(daily: &str, monthly: &str) -> CostOverview {
 }
 
 #[test]
-fn what_was_spent() {
+fn spend_pane_with_costs() {
     insta::assert_snapshot!(shown(Some(&costs(true)), 50, 9), @r#"
     ╭ Spend ── simulated, no real money ─────────────╮
     │ today $1.285   7 d $8.10   30 d $31.00         │
@@ -34,7 +34,7 @@ fn what_was_spent() {
 }
 
 #[test]
-fn with_caps() {
+fn spend_pane_with_budgets() {
     insta::assert_snapshot!(shown(Some(&capped("1.50", "100")), 60, 10), @r#"
     ╭ Spend ───────────────────────────────────────────────────╮
     │ today $1.285   7 d $8.10   30 d $31.00                   │
@@ -76,7 +76,7 @@ fn little_room_keeps_what_matters_most() {
 }
 
 #[test]
-fn a_cap_that_is_reached_is_whole_and_red() {
+fn reached_budget_shows_100_percent() {
     let mut costs = capped("1.285", "0");
     costs.today.unknown_usd = usd("0.01");
     let text = shown(Some(&costs), 60, 10);
@@ -102,7 +102,7 @@ fn nothing_today_falls_back_to_the_month() {
 }
 
 #[test]
-fn before_anything_is_known_and_before_anything_is_spent() {
+fn spend_before_data_and_before_charges() {
     insta::assert_snapshot!(shown(None, 50, 4), @r#"
     ╭ Spend ─────────────────────────────────────────╮
     │ Adding up what was spent…                      │
@@ -121,7 +121,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_name_and_amount_at_any_size_keep_the_border_whole(
+    fn spend_any_content_keeps_the_border(
         lines in prop::collection::vec((any::<String>(), any::<u32>(), any::<u64>()), 0..20),
         width in 3_u16..120,
         height in 3_u16..30,
