@@ -10,9 +10,13 @@ use crossterm::event::KeyCode;
 use darkroom::console::ThemeName;
 use darkroom::engine::{ConnectionState, Event, Intake, Notice, NoticeLevel};
 
-use harness::{ConsoleHarness, options, snapshot};
+use harness::{ConsoleHarness, options};
 
 const SIZES: [(u16, u16); 4] = [(200, 60), (120, 40), (80, 24), (40, 12)];
+
+fn snapshot(name: &str, mut harness: ConsoleHarness) {
+    insta::assert_snapshot!(name, harness.frame());
+}
 
 #[test]
 fn busy_console_at_every_size() {

@@ -88,8 +88,3 @@ impl ConsoleHarness {
         self.terminal.backend().to_string()
     }
 }
-
-pub(crate) fn snapshot(name: &str, mut harness: ConsoleHarness) {
-    insta::assert_snapshot!(name, harness.frame());
-}
-

@@ -55,7 +55,7 @@ fn empty_form_names_defaults() {
     insta::assert_snapshot!(shown(&mut empty(), 80, 24), @r#"
     ╭ New job ── simulated, no real money ─────────────────────────────────────────╮
     │ Prompt                                                                       │
-    │ │  Describe it, then press Enter.                                            │
+    │ │  Describe the image, then press Enter                                      │
     │ │                                                                            │
     │ │                                                                            │
     │ │                                                                            │
@@ -63,9 +63,9 @@ fn empty_form_names_defaults() {
     │ │                                                                            │
     │ │                                                                            │
     │   Model              ‹ flux-2-pro ›   1 of 20 · FLUX.2 [pro], 12–14 s        │
-    │   Count              1                how many images, 1 to 100              │
-    │   Tags               none             words to find them by                  │
-    │ ── more for flux-2-pro, all optional                                         │
+    │   Count              1                number of images, 1 to 100             │
+    │   Tags               none             labels to filter by, separated by sp…  │
+    │ ── parameters of flux-2-pro, all optional                                    │
     │   width              automatic        pixels; absent or 0: the server choo…  │
     │   height             automatic        pixels; absent or 0: the server choo…  │
     │   seed               automatic        the same number gives the same image…  │
@@ -76,7 +76,7 @@ fn empty_form_names_defaults() {
     │                                                                              │
     │                                                                              │
     │ ~$0.03 for 1 image (simulated, no real money)  the server chooses the size,… │
-    ╰ Enter submits · Tab next · Esc closes, draft kept · Alt+Enter new line ──────╯
+    ╰ Enter submits · Tab next · Esc keeps the draft · Alt+Enter line break ───────╯
     "#);
 }
 
@@ -101,20 +101,20 @@ fn a_filled_form_with_a_mistake() {
     │ │                                                                            │
     │ │                                                                            │
     │   Model              ‹ flux-2-pro ›   1 of 20 · FLUX.2 [pro], 12–14 s        │
-    │   Count              3                how many images, 1 to 100              │
-    │   Tags               none             words to find them by                  │
-    │ ── more for flux-2-pro, all optional                                         │
+    │   Count              3                number of images, 1 to 100             │
+    │   Tags               none             labels to filter by, separated by sp…  │
+    │ ── parameters of flux-2-pro, all optional                                    │
     │ ▸ width              100                                                     │
     │     100 is not a multiple of 16; near: 96, 112                               │
     │   height             automatic        pixels; absent or 0: the server choo…  │
-    │   seed               7                                                       │
-    │     3 images with one seed are all the same                                  │
+    │   seed               7                3 images with one seed are identical   │
     │   output_format      ‹ jpeg ›         file format of the image               │
     │   safety_tolerance   2                0 is the strictest moderation          │
-    │   disable_pup        ‹ no ›           take the prompt as it is; otherwise …↓ │
+    │   disable_pup        ‹ no ›           take the prompt as it is; otherwise …  │
+    │   input_image        none             reference image: file, https URL or …  │
     │                                                                              │
-    │ 1 field is wrong above: no price yet                                         │
-    ╰ Enter submits · Tab next · Esc closes, draft kept · Ctrl+U empty ────────────╯
+    │ Fix 1 field above to see the price                                           │
+    ╰ Enter submits · Tab next · Esc keeps the draft · Ctrl+U clears ──────────────╯
     "#);
     insta::assert_snapshot!(shown(&mut form, 40, 12), @r#"
     ╭ New job ── simulated, no real money ─╮
@@ -124,10 +124,10 @@ fn a_filled_form_with_a_mistake() {
     │   Model           ‹ flux-2-pro ›     │
     │   Count           3                  │
     │   Tags            none               │
-    │ ── more for flux-2-pro, all optional │
+    │ ── parameters of flux-2-pro, all op… │
     │ ▸ width           100                │
     │     100 is not a multiple of 16; n…↓ │
-    │ 1 field is wrong above: no price yet │
+    │ Fix 1 field above to see the price   │
     ╰ Enter submit · Tab next · Esc close ─╯
     "#);
 }
@@ -150,9 +150,9 @@ fn a_wide_screen_has_the_whole_form() {
     │ │                                                                                                                │
     │ │                                                                                                                │
     │ ▸ Model              ‹ flux-kontext-pro › "kontext": 1 of 2 · FLUX.1 Kontext [pro], 7–9 s                        │
-    │   Count              1                how many images, 1 to 100                                                  │
-    │   Tags               none             words to find them by                                                      │
-    │ ── more for flux-kontext-pro, all optional                                                                       │
+    │   Count              1                number of images, 1 to 100                                                 │
+    │   Tags               none             labels to filter by, separated by spaces                                   │
+    │ ── parameters of flux-kontext-pro, all optional                                                                  │
     │   aspect_ratio       automatic        width to height, 9:21 to 21:9                                              │
     │   seed               automatic        the same number gives the same image; random when absent                   │
     │   output_format      ‹ png ›          file format of the image                                                   │
@@ -162,7 +162,7 @@ fn a_wide_screen_has_the_whole_form() {
     │                                                                                                                  │
     │                                                                                                                  │
     │ ~$0.04 for 1 image (simulated, no real money)  one image: 4 credits (docs.bfl.ai pricing, 2026-01)               │
-    ╰ Enter submits · Tab next · Esc closes, draft kept · ←→ or type: model · Ctrl+P/N old prompts · Ctrl+U empty ─────╯
+    ╰ Enter submits · Tab next · Esc keeps the draft · ←→ or type to choose · Ctrl+P/N history · Ctrl+U clears ────────╯
     "#);
 }
 

@@ -22,11 +22,11 @@ fn thirty_days_by_model() {
     │ by   [model] day  service  cause     over  today  7 days [30 days]           │
     │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                      │
     │                                                                              │
-    │ model           spent                                       charges          │
-    │ flux-2-pro     $21.00  ━━━━━━━━━━━━━━━━━━━━            67%      700          │
-    │ flux-2-max      $8.40  ━━━━━━━━                        27%      121          │
-    │ flux-dev        $1.60  ━━                               5%       66          │
-    │ vto-v2      not known                                    ?        3          │
+    │ model         spent                                       charges            │
+    │ flux-2-pro   $21.00  ━━━━━━━━━━━━━━━━━━━━            67%      700            │
+    │ flux-2-max    $8.40  ━━━━━━━━                        27%      121            │
+    │ flux-dev      $1.60  ━━                               5%       66            │
+    │ vto-v2      unknown                                    ?        3            │
     │                                                                              │
     │                                                                              │
     │                                                                              │
@@ -38,10 +38,10 @@ fn thirty_days_by_model() {
     │                                                                              │
     │                                                                              │
     │ total        $31.00  estimated, quoted and settled charges                   │
-    │ unknown       $0.07  accepted, then failed: it may or may not be billed      │
-    │ unconfirmed   $0.05  no answer to the submit: it may or may not be billed    │
-    │ unpriced          3  charges without a known price: in no sum here           │
-    ╰ ←→ group · Tab range · Esc back · ↑↓ scroll ─────────────────────────────────╯
+    │ unknown       $0.07  accepted, then failed: may be billed                    │
+    │ unconfirmed   $0.05  no answer to the submit: may be billed                  │
+    │ unpriced          3  charges without a known price: not in any sum           │
+    ╰ ←→ group by · Tab range · Esc back · ↑↓ scroll ──────────────────────────────╯
     "#);
 }
 
@@ -61,19 +61,19 @@ fn the_days_have_bars() {
     │                  █         █             █           █         █   ▆         │
     │    $0.00 ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ? ─         │
     │            25 Oct        1             8             15            22        │
-    │ day 1–6 of 7      spent                                       charges        │
-    │ 2026-11-22        $1.26  ━                                4%       42        │
-    │ 2026-11-21    not known                                    ?        1        │
-    │ 2026-11-20        $6.00  ━━━━━━                          21%      200        │
-    │ 2026-11-15        $2.70  ━━━                              9%       90        │
-    │ 2026-11-09        $7.00  ━━━━━━━━                        25%      100        │
-    │ 2026-11-02        $7.80  ━━━━━━━━                        28%      260        │
+    │ day 1–6 of 7    spent                                       charges          │
+    │ 2026-11-22      $1.26  ━                                4%       42          │
+    │ 2026-11-21    unknown                                    ?        1          │
+    │ 2026-11-20      $6.00  ━━━━━━                          21%      200          │
+    │ 2026-11-15      $2.70  ━━━                              9%       90          │
+    │ 2026-11-09      $7.00  ━━━━━━━━                        25%      100          │
+    │ 2026-11-02      $7.80  ━━━━━━━━                        28%      260          │
     │                                                                              │
     │ total        $31.00  estimated, quoted and settled charges                   │
-    │ unknown       $0.07  accepted, then failed: it may or may not be billed      │
-    │ unconfirmed   $0.05  no answer to the submit: it may or may not be billed    │
-    │ unpriced          3  charges without a known price: in no sum here           │
-    ╰ ←→ group · Tab range · Esc back · ↑↓ scroll ─────────────────────────────────╯
+    │ unknown       $0.07  accepted, then failed: may be billed                    │
+    │ unconfirmed   $0.05  no answer to the submit: may be billed                  │
+    │ unpriced          3  charges without a known price: not in any sum           │
+    ╰ ←→ group by · Tab range · Esc back · ↑↓ scroll ──────────────────────────────╯
     "#);
 }
 
@@ -84,14 +84,14 @@ fn unavailable_range_is_reported() {
     insta::assert_snapshot!(shown(&mut cost_screen, &costs(false), 80, 24), @r#"
     ╭ Costs ───────────────────────────────────────────────────────────────────────╮
     │ by    model  day  service [cause]    over  today [7 days] 30 days            │
-    │ by cause, only the last 30 days are added up                                 │
+    │ by cause: only the last 30 days are available                                │
     │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                      │
     │                                                                              │
-    │ cause                  spent                                       charges   │
-    │ picture               $24.00  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  99%      800   │
-    │ in progress            $0.09  ━                               <1%        3   │
-    │ content moderated  not known                                    ?        1   │
-    │ submit unknown     not known                                    ?        2   │
+    │ cause                spent                                       charges     │
+    │ picture             $24.00  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  99%      800     │
+    │ in progress          $0.09  ━                               <1%        3     │
+    │ content moderated  unknown                                    ?        1     │
+    │ submit unknown     unknown                                    ?        2     │
     │                                                                              │
     │                                                                              │
     │                                                                              │
@@ -102,10 +102,10 @@ fn unavailable_range_is_reported() {
     │                                                                              │
     │                                                                              │
     │ total        $31.00  estimated, quoted and settled charges                   │
-    │ unknown       $0.07  accepted, then failed: it may or may not be billed      │
-    │ unconfirmed   $0.05  no answer to the submit: it may or may not be billed    │
-    │ unpriced          3  charges without a known price: in no sum here           │
-    ╰ ←→ group · Tab range · Esc back · ↑↓ scroll ─────────────────────────────────╯
+    │ unknown       $0.07  accepted, then failed: may be billed                    │
+    │ unconfirmed   $0.05  no answer to the submit: may be billed                  │
+    │ unpriced          3  charges without a known price: not in any sum           │
+    ╰ ←→ group by · Tab range · Esc back · ↑↓ scroll ──────────────────────────────╯
     "#);
 }
 
@@ -116,14 +116,14 @@ fn small_cost_screen_keeps_total_and_table() {
     │ by   [model] day  service  cause     │
     │ over  today  7 days [30 days]        │
     │ total $31.00 · $0.12 uncertain, 3 u… │
-    │ model           spent  charges       │
-    │ flux-2-pro     $21.00      700       │
-    │ flux-2-max      $8.40      121       │
-    │ flux-dev        $1.60       66       │
-    │ vto-v2      not known        3       │
+    │ model         spent  charges         │
+    │ flux-2-pro   $21.00      700         │
+    │ flux-2-max    $8.40      121         │
+    │ flux-dev      $1.60       66         │
+    │ vto-v2      unknown        3         │
     │                                      │
     │                                      │
-    ╰ ←→ group · Tab range · Esc back ─────╯
+    ╰ ←→ group by · Tab range · Esc back ──╯
     "#);
 }
 
@@ -139,7 +139,7 @@ fn large_cost_screen_shows_budgets_and_chart() {
     │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                                                              │
     │                                                                                                                      │
     │ day   ━━━━━━━━━━━━━━━━━━━━━━━━━━──── 85% of $1.50                                                                    │
-    │ month ━━━━━━━─────────────────────── 24% of $100.00, uncertain counted                                               │
+    │ month ━━━━━━━─────────────────────── 24% of $100.00, incl. unconfirmed                                               │
     │ $18.42 left on the account                                                                                           │
     │                                                                                                                      │
     │    $7.80                            ██                   ▁▁                                                          │
@@ -152,11 +152,11 @@ fn large_cost_screen_shows_budgets_and_chart() {
     │                      ██             ██                   ██                ██             ██    ██                   │
     │    $0.00 ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ?? ──                   │
     │             25 Oct               1                    8                    15                   22                   │
-    │ model           spent                                                 charges                                        │
-    │ flux-2-pro     $21.00  ━━━━━━━━━━━━━━━━━━━━━━━━━━━               67%      700                                        │
-    │ flux-2-max      $8.40  ━━━━━━━━━━━                               27%      121                                        │
-    │ flux-dev        $1.60  ━━                                         5%       66                                        │
-    │ vto-v2      not known                                              ?        3                                        │
+    │ model         spent                                                 charges                                          │
+    │ flux-2-pro   $21.00  ━━━━━━━━━━━━━━━━━━━━━━━━━━━               67%      700                                          │
+    │ flux-2-max    $8.40  ━━━━━━━━━━━                               27%      121                                          │
+    │ flux-dev      $1.60  ━━                                         5%       66                                          │
+    │ vto-v2      unknown                                              ?        3                                          │
     │                                                                                                                      │
     │                                                                                                                      │
     │                                                                                                                      │
@@ -180,10 +180,10 @@ fn large_cost_screen_shows_budgets_and_chart() {
     │                                                                                                                      │
     │                                                                                                                      │
     │ total        $31.00  estimated, quoted and settled charges                                                           │
-    │ unknown       $0.07  accepted, then failed: it may or may not be billed                                              │
-    │ unconfirmed   $0.05  no answer to the submit: it may or may not be billed                                            │
-    │ unpriced          3  charges without a known price: in no sum here                                                   │
-    ╰ ←→ group · Tab range · Esc back · ↑↓ scroll ─────────────────────────────────────────────────────────────────────────╯
+    │ unknown       $0.07  accepted, then failed: may be billed                                                            │
+    │ unconfirmed   $0.05  no answer to the submit: may be billed                                                          │
+    │ unpriced          3  charges without a known price: not in any sum                                                   │
+    ╰ ←→ group by · Tab range · Esc back · ↑↓ scroll ──────────────────────────────────────────────────────────────────────╯
     "#);
 }
 
@@ -192,7 +192,7 @@ fn nothing_spent_is_not_a_table_of_zeros() {
     insta::assert_snapshot!(shown(&mut CostScreen::new(), &no_costs(), 80, 12), @r#"
     ╭ Costs ── simulated, no real money ───────────────────────────────────────────╮
     │ by   [model] day  service  cause     over  today  7 days [30 days]           │
-    │ Nothing was ordered over 30 days, so nothing was spent.                      │
+    │ No charges in the last 30 days                                               │
     │                                                                              │
     │                                                                              │
     │                                                                              │
@@ -201,7 +201,7 @@ fn nothing_spent_is_not_a_table_of_zeros() {
     │                                                                              │
     │                                                                              │
     │                                                                              │
-    ╰ ←→ group · Tab range · Esc back · ↑↓ scroll ─────────────────────────────────╯
+    ╰ ←→ group by · Tab range · Esc back · ↑↓ scroll ──────────────────────────────╯
     "#);
 }
 

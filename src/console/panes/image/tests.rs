@@ -74,8 +74,8 @@ fn failed_load_reselected_is_requested_again() {
     insta::assert_snapshot!(shown(&mut pane, Some(&fox), 50, 6), @r#"
     ╭ Image ── 64×64 png · 1.4 MB · neon fox crossi… ╮
     │                                                │
-    │    No image to show: the bucket is [31maway    │
-    │          o opens it in another program         │
+    │  Cannot show the image: the bucket is [31maway │
+    │         o opens it in the system viewer        │
     │                                                │
     ╰────────────────────────────────────────────────╯
     "#);
@@ -185,9 +185,9 @@ fn images_off_shows_url_and_loads_nothing() {
     insta::assert_snapshot!(shown(&mut pane, Some(&fox), 64, 7), @r#"
     ╭ Image ── 1024×768 png · 1.4 MB · neon fox crossing a wet st… ╮
     │                                                              │
-    │      The image is stored; images are switched off here.      │
+    │         Image stored; image display is off (--images)        │
     │      https://images.example.org/generated-art/fox-1.png      │
-    │               o opens it, y copies its address               │
+    │                 o opens it · y copies its URL                │
     │                                                              │
     ╰──────────────────────────────────────────────────────────────╯
     "#);
@@ -199,16 +199,16 @@ fn image_pane_without_job() {
     insta::assert_snapshot!(shown(&mut pane, None, 40, 6), @r#"
     ╭ Image ───────────────────────────────╮
     │                                      │
-    │          No job is selected.         │
-    │         n makes a new image.         │
+    │            No job selected           │
+    │      Press n to create an image      │
     │                                      │
     ╰──────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(&mut pane, Some(&job("fox", "x")), 44, 6), @r#"
-    ╭ Image ── queued ───────────────────────╮
+    ╭ Image ── queued ─────────────────────────╮
     │                                          │
     │                 ◌ queued                 │
-    │  The image shows here when it is made. │
+    │  The image appears here when it is done  │
     │                                          │
     ╰──────────────────────────────────────────╯
     "#);
@@ -216,10 +216,10 @@ fn image_pane_without_job() {
     let over = Hold::Budget { period: "day".into(), over: Some("0.02".parse().unwrap()) };
     cached.set_hold(Some(over), Some(noon() + Duration::hours(3)), noon()).unwrap();
     insta::assert_snapshot!(shown(&mut pane, Some(&cached), 44, 6), @r#"
-    ╭ Image ── queued ───────────────────────╮
-    │                  ‖ cached                  │
+    ╭ Image ── queued ─────────────────────────╮
+    │                  ‖ held                  │
     │       budget of the day, $0.02 over      │
-    │              next try in 3h              │
+    │            next attempt in 3h            │
     │                                          │
     ╰──────────────────────────────────────────╯
     "#);
@@ -252,7 +252,7 @@ fn image_pane_while_generating() {
     ╰──────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(draw(&mut pane, None), @r#"
-    ╭ Image ── generating ───────────────────╮
+    ╭ Image ── generating ─────────────────────╮
     │                                          │
     │                                          │
     │               ▶ generating               │
@@ -274,20 +274,20 @@ fn a_failure_says_why_and_which_key_helps() {
     ╭ Image ── failed ───────────────────────────────╮
     │                    ✗ failed                    │
     │    the image was withheld: Content Moderated   │
-    │             It may be on the bill.             │
-    │  C makes a copy to edit: the same again would  │
-    │                   fail again.                  │
+    │                  May be billed                 │
+    │   Press C to clone and edit: the same request  │
+    │                would fail again                │
     │                                                │
     ╰────────────────────────────────────────────────╯
     "#);
     let timed_out = failed(FailureCode::TimedOut, "no image within 10 minutes", BillingStatus::Yes);
     insta::assert_snapshot!(shown(&mut pane, Some(&timed_out), 50, 8), @r#"
-    ╭ Image ── failed ─────────────────────────────╮
+    ╭ Image ── failed ───────────────────────────────╮
     │                    ✗ failed                    │
-    │          no image within 10 minutes          │
-    │               It is on the bill.               │
-    │r asks its ticket again: free, unless the ticket│
-    │                    is gone.                    │
+    │           no image within 10 minutes           │
+    │                     Billed                     │
+    │Press r to check its task again: free unless the│
+    │                  task is gone                  │
     │                                                │
     ╰────────────────────────────────────────────────╯
     "#);

@@ -113,16 +113,16 @@ fn the_whole_screen_wraps_long_lines() {
 fn empty_log_pane_names_keys() {
     insta::assert_snapshot!(shown(&mut LogPane::new(), None, 60, 5), @r#"
     ╭ Logs ── all jobs · info · following ─────────────────────╮
-    │ Nothing yet at info or louder.                           │
-    │ What workers do appears here as it happens.              │
+    │ No log lines at info or above                            │
+    │ Log lines of this process appear here                    │
     │                                                          │
     ╰──────────────────────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(&mut busy(), Some(&id("boat")), 60, 5), @r#"
     ╭ Logs ── this job · info · following ─────────────────────╮
-    │ Nothing about this job yet at info or louder.            │
-    │ 6 other lines are kept: t shows all jobs, l quieter      │
-    │ lines.                                                   │
+    │ No log lines for this job at info or above               │
+    │ 6 other lines: press t for all jobs or l to lower the    │
+    │ level                                                    │
     ╰──────────────────────────────────────────────────────────╯
     "#);
 }

@@ -39,12 +39,12 @@ fn spend_pane_with_budgets() {
     ╭ Spend ───────────────────────────────────────────────────╮
     │ today $1.285   7 d $8.10   30 d $31.00                   │
     │ day   ━━━━━━━━━━━━━━━━━━━━━━━━━━──── 85% of $1.50        │
-    │ month ━━━━──────────── 24% of $100.00, uncertain counted │
+    │ month ━━━━──────────── 24% of $100.00, incl. unconfirmed │
     │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  $0.93 │
     │ flux-2-max  ━━━━━━━━━━━                            $0.28 │
     │ flux-dev    ━━━                                   $0.075 │
     │ 30 d unknown $0.07 · unconfirmed $0.05 · 3 unpriced      │
-    │ $18.42 left on the account                               │
+    │ $18.42 credit left                                       │
     ╰──────────────────────────────────────────────────────────╯
     "#);
 }
@@ -70,7 +70,7 @@ fn little_room_keeps_what_matters_most() {
     │day   ━━━ 85% of $1.50│
     │month ━ 24% of $100.00│
     │30 d unknown $0.07 · …│
-    │$18.42 left on the acc│
+    │$18.42 credit left    │
     ╰──────────────────────╯
     "#);
 }
@@ -91,11 +91,11 @@ fn nothing_today_falls_back_to_the_month() {
     insta::assert_snapshot!(shown(Some(&costs), 50, 9), @r#"
     ╭ Spend ── simulated, no real money ─────────────╮
     │ today $0.00   7 d $8.10   30 d $31.00          │
-    │ nothing today; the last 30 days:               │
-    │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━    $21.00 │
+    │ nothing today; last 30 days:                   │
+    │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━━━  $21.00 │
     │ flux-2-max  ━━━━━━━━━━                   $8.40 │
     │ flux-dev    ━━                           $1.60 │
-    │ vto-v2                               not known │
+    │ vto-v2                                 unknown │
     │ 30 d unknown $0.07 · unconfirmed $0.05 · 3 un… │
     ╰────────────────────────────────────────────────╯
     "#);
@@ -105,14 +105,14 @@ fn nothing_today_falls_back_to_the_month() {
 fn spend_before_data_and_before_charges() {
     insta::assert_snapshot!(shown(None, 50, 4), @r#"
     ╭ Spend ─────────────────────────────────────────╮
-    │ Adding up what was spent…                      │
+    │ Loading costs…                                 │
     │                                                │
     ╰────────────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(Some(&no_costs()), 60, 4), @r#"
     ╭ Spend ── simulated, no real money ───────────────────────╮
     │ today $0.00   7 d $0.00   30 d $0.00                     │
-    │ Nothing ordered yet: each image's price counts here.     │
+    │ No charges yet: the price of each image appears here     │
     ╰──────────────────────────────────────────────────────────╯
     "#);
 }
