@@ -106,8 +106,8 @@ async fn a_save_whose_answer_is_lost_was_made_once_and_says_so() {
     job.complete(image, Some(Credits::new("2.5".parse().unwrap())), None, now()).unwrap();
     both.save_unheard(&mut job).await;
     let (from, to) = (now() - TimeDelta::days(1), now() + TimeDelta::days(1));
-    let query = CostQuery { from, to, grouping: CostGrouping::Cause, simulated: true };
-    let report = both.beside.costs(query).await.unwrap();
+    let query = CostQuery { from, to, simulated: true };
+    let report = both.beside.costs(query).await.unwrap().report(CostGrouping::Cause);
     assert_eq!((report.count, report.total_usd.to_string().as_str()), (1, "0.025"));
     assert!(both.proxy.dropped_bytes() > 0);
 }
