@@ -263,7 +263,11 @@ fn search_stopped_early_resumes_on_down() {
     assert!(!asked(&effects), "the search does not continue by itself");
     harness.press(KeyCode::Enter);
     let far = fixtures::ago(3_600 * 50).format("%Y-%m-%d %H:%M").to_string();
-    assert!(harness.frame().contains(&format!("searched back to {far} · Down searches further")), "{}", harness.frame());
+    assert!(
+        harness.frame().contains(&format!("searched back to {far} · Down searches further")),
+        "{}",
+        harness.frame()
+    );
     assert!(asked(&harness.press(KeyCode::Down)), "Down continues the search");
     harness.event(Event::Page { jobs: Vec::new(), next: None });
     assert!(!harness.frame().contains("searched back"), "{}", harness.frame());

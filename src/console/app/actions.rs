@@ -1,12 +1,12 @@
 //! Performs actions, except those on jobs (`job_actions.rs`).
 
 use super::{App, NO_EFFECT};
+use crate::console::form::Form;
 use crate::console::keymap::Action;
 use crate::console::layout::PaneName;
 use crate::console::message::Effect;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::costs::CostScreen;
-use crate::console::form::Form;
 use crate::console::overlays::help::Help;
 use crate::console::overlays::job::JobScreen;
 use crate::console::overlays::palette::Palette;

@@ -20,7 +20,9 @@ impl App {
         times.extend(self.notices.next_change());
         times.extend(self.status.disconnected_since().map(|_| second()));
         if self.is_shown(PaneName::Queue) {
-            times.extend(self.board.highlighted_until().filter(|until| *until > self.now).map(|until| until.min(second())));
+            times.extend(
+                self.board.highlighted_until().filter(|until| *until > self.now).map(|until| until.min(second())),
+            );
             times.extend(self.queue.next_change(&self.board, self.now).map(|wait| self.now + wait));
         }
         let job_shown = self.is_shown(PaneName::Steps)

@@ -10,9 +10,8 @@ use ratatui::widgets::{Paragraph, Wrap};
 use super::App;
 use crate::console::board::Entry;
 use crate::console::costs_view;
-use crate::console::widgets;
 use crate::console::keymap::{Action, InputContext};
-use crate::console::layout::{LayoutMode, Layout, PaneName};
+use crate::console::layout::{Layout, LayoutMode, PaneName};
 use crate::console::overlays::Overlay;
 use crate::console::overlays::job::JobView;
 use crate::console::panes::header::HeaderView;
@@ -20,6 +19,7 @@ use crate::console::panes::logs::LogView;
 use crate::console::panes::queue::QueueView;
 use crate::console::panes::steps::StepsView;
 use crate::console::panes::{footer, header, notice, spend};
+use crate::console::widgets;
 use crate::engine::{Intake, Notice, NoticeLevel};
 use crate::jobs::{Job, StageName};
 
@@ -141,7 +141,9 @@ impl App {
                 0 => "Shutting down: finishing in-flight requests · q again quits immediately".to_owned(),
                 1 => "Waiting for 1 submit in flight (may already be billed) · q again quits anyway".to_owned(),
                 submits_in_flight => {
-                    format!("Waiting for {submits_in_flight} submits in flight (may already be billed) · q again quits anyway")
+                    format!(
+                        "Waiting for {submits_in_flight} submits in flight (may already be billed) · q again quits anyway"
+                    )
                 }
             };
             let quitting = Notice { level: NoticeLevel::Warning, text };

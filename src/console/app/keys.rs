@@ -3,10 +3,10 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::{App, NO_EFFECT};
+use crate::console::form::FormOutcome;
 use crate::console::keymap::{self, Action, Chord};
 use crate::console::layout::PaneName;
 use crate::console::overlays::Overlay;
-use crate::console::form::FormOutcome;
 use crate::console::panes::footer;
 use crate::engine::Command;
 

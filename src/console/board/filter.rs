@@ -78,7 +78,11 @@ impl Filter {
         self.terms
             .iter()
             .filter(|word| {
-                !word.negated && matches!(word.field, FilterField::Anywhere | FilterField::Tag | FilterField::Id | FilterField::Model)
+                !word.negated
+                    && matches!(
+                        word.field,
+                        FilterField::Anywhere | FilterField::Tag | FilterField::Id | FilterField::Model
+                    )
             })
             .map(|word| word.text.as_str())
             .max_by_key(|text| text.len())

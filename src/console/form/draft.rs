@@ -120,7 +120,10 @@ impl Draft {
         match typed.parse() {
             Ok(count) if (1..=MAX_COUNT).contains(&count) => count,
             _ => {
-                let message = format!("'{}' is not valid: expected a whole number from 1 to {MAX_COUNT}", text::sanitize_line(typed, 20));
+                let message = format!(
+                    "'{}' is not valid: expected a whole number from 1 to {MAX_COUNT}",
+                    text::sanitize_line(typed, 20)
+                );
                 problems.push(SpecError { parameter: "count".to_owned(), message });
                 1
             }

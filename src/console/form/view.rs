@@ -10,8 +10,8 @@ use unicode_width::UnicodeWidthStr;
 use super::rows::Row;
 use super::{Field, Form};
 use crate::catalog::ParameterKind;
-use crate::console::widgets;
 use crate::console::theme::Theme;
+use crate::console::widgets;
 use crate::text;
 use crate::text::format;
 
@@ -135,11 +135,7 @@ impl Form {
         let wrong = self.fields().into_iter().filter(|field| self.problem(*field).is_some()).count();
         if wrong > 0 {
             // A wrong spec would be priced wrongly.
-            let words = if wrong == 1 {
-                "Fix 1 field above".to_owned()
-            } else {
-                format!("Fix {wrong} fields above")
-            };
+            let words = if wrong == 1 { "Fix 1 field above".to_owned() } else { format!("Fix {wrong} fields above") };
             return Line::styled(format::cut(&format!("{words} to see the price"), width), theme.bad);
         }
         let (head, style, note) = match self.estimate.amount {

@@ -207,7 +207,9 @@ impl Binding {
             BindingScope::Everywhere => !context.takes_text() && context != InputContext::Confirm,
             BindingScope::Always => context != InputContext::Form,
             BindingScope::Panes => matches!(context, InputContext::Pane(_)),
-            BindingScope::OneJob => matches!(context, InputContext::Pane(_) | InputContext::Job | InputContext::FullImage),
+            BindingScope::OneJob => {
+                matches!(context, InputContext::Pane(_) | InputContext::Job | InputContext::FullImage)
+            }
             BindingScope::Only(places) => places.contains(&context),
         }
     }

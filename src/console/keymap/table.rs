@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 
-use super::{Action, Binding, Chord, Group, InputContext, BindingScope};
+use super::{Action, Binding, BindingScope, Chord, Group, InputContext};
 use crate::console::layout::PaneName;
 
 const IMAGE: BindingScope = OneJob;
@@ -43,16 +43,30 @@ const fn named(code: KeyCode) -> Chord {
 }
 
 use Action as A;
-use Group as G;
 use BindingScope::{Always, Everywhere, OneJob, Panes};
+use Group as G;
 
 /// Every key of the console outside the submit form.
 pub const BINDINGS: &[Binding] = &[
     // --- questions and typed lines ---
     bind(A::Accept, &[key('y'), named(KeyCode::Enter)], QUESTION, G::Choose, "yes", "confirm"),
     bind(A::Back, &[key('n'), named(KeyCode::Esc), key('q').hidden()], QUESTION, G::Choose, "no", "go back"),
-    bind(A::Accept, &[named(KeyCode::Enter)], BindingScope::Only(&[InputContext::Palette]), G::Choose, "run", "run the selected action"),
-    bind(A::Accept, &[named(KeyCode::Enter)], BindingScope::Only(&[InputContext::Filter]), G::Choose, "keep", "keep the filter"),
+    bind(
+        A::Accept,
+        &[named(KeyCode::Enter)],
+        BindingScope::Only(&[InputContext::Palette]),
+        G::Choose,
+        "run",
+        "run the selected action",
+    ),
+    bind(
+        A::Accept,
+        &[named(KeyCode::Enter)],
+        BindingScope::Only(&[InputContext::Filter]),
+        G::Choose,
+        "keep",
+        "keep the filter",
+    ),
     bind(A::Up, &[named(KeyCode::Up), Chord::control('p')], TYPED, G::Move, "up", "previous"),
     bind(A::Down, &[named(KeyCode::Down), Chord::control('n')], TYPED, G::Move, "down", "next"),
     // --- jobs ---
@@ -113,4 +127,10 @@ pub const BINDINGS: &[Binding] = &[
 ];
 
 /// Screens over the panes where `q` goes back, as it does in pagers.
-const SCREENS: BindingScope = BindingScope::Only(&[InputContext::Job, InputContext::FullImage, InputContext::CostScreen, InputContext::LogScreen, InputContext::Help]);
+const SCREENS: BindingScope = BindingScope::Only(&[
+    InputContext::Job,
+    InputContext::FullImage,
+    InputContext::CostScreen,
+    InputContext::LogScreen,
+    InputContext::Help,
+]);

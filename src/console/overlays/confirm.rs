@@ -6,8 +6,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
 use super::centred;
-use crate::console::widgets;
 use crate::console::theme::Theme;
+use crate::console::widgets;
 use crate::engine::Command;
 
 /// A question, and the command that is sent when it is confirmed.

@@ -7,9 +7,9 @@ use ratatui::widgets::{Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
 use super::centred;
-use crate::console::widgets;
 use crate::console::keymap::{self, Group, InputContext};
 use crate::console::theme::Theme;
+use crate::console::widgets;
 use crate::text::format;
 
 /// The help and how far it is scrolled.

@@ -9,10 +9,10 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
 use super::centred;
-use crate::console::widgets;
 use crate::console::keymap::{self, Action, Binding, Group, InputContext};
 use crate::console::line_editor::LineEditor;
 use crate::console::theme::Theme;
+use crate::console::widgets;
 use crate::text::format;
 
 /// The palette: what was typed, and which of the found actions is chosen.

@@ -216,7 +216,10 @@ fn connection(view: &HeaderView<'_>) -> Part {
     let (theme, status) = (view.theme, view.status);
     if status.engine_closed {
         let cross = theme.symbol("✗", "x");
-        return Part::new(theme.bad, [(44, format!("{cross} engine stopped · q quits")), (0, format!("{cross} stopped"))]);
+        return Part::new(
+            theme.bad,
+            [(44, format!("{cross} engine stopped · q quits")), (0, format!("{cross} stopped"))],
+        );
     }
     match &status.connection {
         None => Part::new(theme.dim, [(44, "connecting".into()), (0, theme.symbol("◌", "o").into())]),
@@ -281,7 +284,8 @@ mod tests {
     fn temporal_without_workers_or_server_is_bad() {
         let theme = Theme::dark();
         let shown = |temporal: TemporalStatus| {
-            let status = Status { temporal: Some(temporal), connection: Some(ConnectionState::Connected), ..Status::default() };
+            let status =
+                Status { temporal: Some(temporal), connection: Some(ConnectionState::Connected), ..Status::default() };
             let now = DateTime::UNIX_EPOCH + chrono::Duration::seconds(90);
             let view = HeaderView {
                 context: "default",

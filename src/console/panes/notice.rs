@@ -6,8 +6,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::widgets;
 use crate::console::theme::Theme;
+use crate::console::widgets;
 use crate::engine::{Notice, NoticeLevel};
 use crate::text;
 use crate::text::format;

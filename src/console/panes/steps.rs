@@ -7,8 +7,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::widgets;
 use crate::console::theme::Theme;
+use crate::console::widgets;
 use crate::engine::Progress;
 use crate::jobs::{Attempt, Job, JobId, Outcome, Stage, Step, StepName, StepState};
 use crate::text;

@@ -2,9 +2,9 @@
 
 mod cache;
 mod decode;
-mod shades;
-mod placeholder;
 mod decoder;
+mod placeholder;
+mod shades;
 
 use std::collections::HashSet;
 use std::sync::mpsc::Sender;
@@ -20,8 +20,8 @@ use ratatui_image::picker::{Picker, ProtocolType};
 use ratatui_image::protocol::Protocol;
 use tokio::sync::mpsc;
 
-use crate::console::widgets::{self, wrap};
 use crate::console::theme::Theme;
+use crate::console::widgets::{self, wrap};
 use crate::engine::{Command, Progress};
 use crate::jobs::{Job, JobId, Outcome, StoredImage};
 use crate::text;

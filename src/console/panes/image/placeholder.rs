@@ -5,8 +5,8 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::catalog::Catalog;
-use crate::console::widgets::wrap;
 use crate::console::theme::Theme;
+use crate::console::widgets::wrap;
 use crate::engine::Progress;
 use crate::jobs::{BillingStatus, Failure, FailureCode, Job, RetryKind, Stage, StageName, StepName, StepState};
 use crate::text;
@@ -44,8 +44,7 @@ pub fn lines_for_job(
             lines.push(head("failed"));
             say(&mut lines, &text::sanitize_line(&failure.message, 300), width, theme.text);
             if failure.billed != BillingStatus::No {
-                let billed =
-                    if failure.billed == BillingStatus::Yes { "Billed" } else { "May be billed" };
+                let billed = if failure.billed == BillingStatus::Yes { "Billed" } else { "May be billed" };
                 say(&mut lines, billed, width, theme.warning);
             }
             say(&mut lines, &next_action_hint(job, failure), width, theme.accent);

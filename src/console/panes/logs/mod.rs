@@ -10,8 +10,8 @@ use ratatui::widgets::Paragraph;
 use tracing::Level;
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::widgets;
 use crate::console::theme::Theme;
+use crate::console::widgets;
 use crate::jobs::JobId;
 use crate::telemetry::logging::LogRecord;
 use crate::text;
@@ -126,8 +126,10 @@ impl LogPane {
         }
         frame.render_widget(block, area);
         if rows.is_empty() {
-            let lines =
-                self.empty_state(job.is_some(), view.focused).into_iter().map(|line| Line::styled(line, view.theme.dim));
+            let lines = self
+                .empty_state(job.is_some(), view.focused)
+                .into_iter()
+                .map(|line| Line::styled(line, view.theme.dim));
             frame.render_widget(
                 Paragraph::new(lines.collect::<Vec<_>>()).wrap(ratatui::widgets::Wrap { trim: true }),
                 inner,

@@ -179,7 +179,8 @@ impl QueuePane {
             let known = view.status.counts.as_ref().map_or(0, crate::engine::Counts::total);
             let of = if filter.is_empty() { known.max(view.board.len() as u64) } else { view.board.len() as u64 };
             let dash = theme.symbol("–", "-");
-            let more = view.searched_back_to.filter(|_| filter.is_empty()).map(|at| format!("{} · ", searched_back_label(at)));
+            let more =
+                view.searched_back_to.filter(|_| filter.is_empty()).map(|at| format!("{} · ", searched_back_label(at)));
             let range = format!(" {}{}{dash}{last} of {of} ", more.unwrap_or_default(), self.offset + 1);
             block = block.title_bottom(Line::styled(range, theme.dim).right_aligned());
         }
@@ -298,7 +299,11 @@ fn empty_state(view: &QueueView<'_>) -> Vec<Line<'static>> {
             "No matching jobs · Esc clears the filter".into(),
             "Words match prompts, models and tags; status:failed matches the status".into(),
         ]
-    } else if known.is_none() && view.board.known() == 0 && !view.status.engine_closed && view.status.connection.is_none() {
+    } else if known.is_none()
+        && view.board.known() == 0
+        && !view.status.engine_closed
+        && view.status.connection.is_none()
+    {
         ["Loading jobs…".into(), String::new()]
     } else if view.status.intake == Intake::ReadOnly {
         ["No jobs yet".into(), "Read-only console (--observe): jobs of other processes appear here".into()]

@@ -68,7 +68,13 @@ impl Columns {
     }
 
     /// The row of a job.
-    pub fn job(self, job: &Job, progress: Option<&Progress>, markers: RowMarkers, view: &QueueView<'_>) -> Line<'static> {
+    pub fn job(
+        self,
+        job: &Job,
+        progress: Option<&Progress>,
+        markers: RowMarkers,
+        view: &QueueView<'_>,
+    ) -> Line<'static> {
         let theme = view.theme;
         let state = theme.job_style(job);
         let quiet = if job.stage_name() == StageName::Cancelled { theme.dim } else { theme.text };
