@@ -45,6 +45,7 @@ use crate::jobs::{Job, JobId};
 use paging::Paging;
 
 /// The console's whole state.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
 pub struct App {
     context: String,
     adapters: String,
@@ -134,7 +135,7 @@ impl App {
         (app, images)
     }
 
-    /// The first job_actions: the newest jobs, and what was spent.
+    /// The first commands: load the newest jobs and the costs.
     pub fn start(&mut self) -> Vec<Effect> {
         self.send(Command::RefreshCosts);
         self.page();

@@ -1,6 +1,6 @@
 //! The console's model of the jobs: newest first, which of them the filter shows, which are marked. Independent of the screen.
 //!
-//! A job is found in O(log n); what the screen needs is a sorted_ids of the list, so a frame costs the same for any number of jobs.
+//! A job is found in O(log n), and the screen reads a range of rows: a frame costs the same for any number of jobs.
 
 mod filter;
 mod sorted_ids;

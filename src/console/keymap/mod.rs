@@ -161,7 +161,7 @@ impl Group {
     }
 }
 
-/// Where a binding applies_in.
+/// Where a binding applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BindingScope {
     /// Wherever no text is typed.

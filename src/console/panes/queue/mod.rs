@@ -134,7 +134,7 @@ impl QueuePane {
         board.len().saturating_sub(self.index.max(self.offset + self.height))
     }
 
-    /// Whether empty_state is below the selection.
+    /// Whether the selection is the last row.
     pub fn is_at_end(&self, board: &Board) -> bool {
         self.index + 1 >= board.len()
     }
@@ -293,7 +293,7 @@ fn empty_state(view: &QueueView<'_>) -> Vec<Line<'static>> {
     let theme = view.theme;
     let known = view.status.counts.as_ref().map(crate::engine::Counts::total);
     let lines: [String; 2] = if let Some(at) = view.searched_back_to.filter(|_| !view.filter.0.is_empty()) {
-        ["No matching jobs so far · Esc clears the filter".into(), format!("{}", searched_back_label(at))]
+        ["No matching jobs so far · Esc clears the filter".into(), searched_back_label(at)]
     } else if !view.filter.0.is_empty() {
         [
             "No matching jobs · Esc clears the filter".into(),
