@@ -45,15 +45,15 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
             drop(logging);
             Ok(())
         }
-        ExitReason::LeftAnyway { posts } => {
-            if posts > 0 {
+        ExitReason::QuitWithoutWaiting { submits_in_flight } => {
+            if submits_in_flight > 0 {
                 output::eprint_line(&format!(
-                    "quit with {posts} requests in flight, which may be billed; `darkroom jobs list` shows their outcome"
+                    "quit with {submits_in_flight} requests in flight, which may be billed; `darkroom jobs list` shows their outcome"
                 ));
             }
             Ok(())
         }
-        ExitReason::EngineGone => match finished.await {
+        ExitReason::EngineClosed => match finished.await {
             Ok(_) => Err(CliError::Failed("the engine stopped unexpectedly; see the log file".to_owned())),
             Err(why) => Err(CliError::Failed(format!("the engine crashed: {why}"))),
         },
