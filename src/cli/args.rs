@@ -119,9 +119,9 @@ impl Cli {
             ("--ascii", self.ascii),
         ];
         match (&self.command, given.into_iter().find(|(_, given)| *given)) {
-            (Some(_), Some((flag, _))) => {
-                Err(CliError::Usage(format!("{flag} applies only to the console; remove it, or run `darkroom` without a command")))
-            }
+            (Some(_), Some((flag, _))) => Err(CliError::Usage(format!(
+                "{flag} applies only to the console; remove it, or run `darkroom` without a command"
+            ))),
             (None, _) if self.global.json => {
                 Err(CliError::Usage("--json needs a command, such as `darkroom jobs list --json`".to_owned()))
             }

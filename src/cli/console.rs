@@ -21,8 +21,7 @@ pub fn has_terminal() -> bool {
 /// Runs the console until the operator quits; it opens with `greeting`. Errors: no terminal, or the engine stopped unexpectedly.
 pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> Result<(), CliError> {
     if !has_terminal() {
-        let line =
-            "the console needs a terminal; run `darkroom worker` without one, or see `darkroom --help`";
+        let line = "the console needs a terminal; run `darkroom worker` without one, or see `darkroom --help`";
         return Err(CliError::Usage(line.to_owned()));
     }
     let config = &session.config;

@@ -17,6 +17,7 @@ pub struct GuardArgs {
 
 /// Runs the server until it exits or standard input closes.
 pub fn run(args: &GuardArgs) -> Result<(), CliError> {
-    let success = devstack::watchdog(&args.command).map_err(|why| CliError::Failed(format!("cannot start the server: {why}")))?;
+    let success =
+        devstack::watchdog(&args.command).map_err(|why| CliError::Failed(format!("cannot start the server: {why}")))?;
     if success { Ok(()) } else { Err(CliError::AlreadyReported) }
 }

@@ -38,7 +38,12 @@ pub enum EngineUpdate {
 
 impl HeadlessEngine {
     /// Starts an engine on these adapters.
-    pub fn start(session: &Session, adapters: Adapters, mode: Mode, metrics: Option<MetricsServer>) -> Result<Self, CliError> {
+    pub fn start(
+        session: &Session,
+        adapters: Adapters,
+        mode: Mode,
+        metrics: Option<MetricsServer>,
+    ) -> Result<Self, CliError> {
         let lock = WorkerLock::enter(&session.config.data_dir)?;
         let detail = if metrics.is_some() { EventDetail::Metrics } else { EventDetail::None };
         let settings = wiring::settings(&session.config, mode, detail);

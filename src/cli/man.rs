@@ -13,11 +13,7 @@ pub fn run(mut command: clap::Command, dir: Option<&Path>, json: bool) -> Result
     let Some(dir) = dir else {
         let page = render(command)?;
         let page = String::from_utf8_lossy(&page);
-        return if json {
-            output::write_json(&serde_json::json!({ "page": page }))
-        } else {
-            output::write_text(&page)
-        };
+        return if json { output::write_json(&serde_json::json!({ "page": page })) } else { output::write_text(&page) };
     };
     let failed = |error: std::io::Error| CliError::Failed(format!("cannot write {}: {error}", dir.display()));
     std::fs::create_dir_all(dir).map_err(failed)?;

@@ -4,8 +4,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::error::CliError;
-use super::interrupt::Interrupt;
 use super::headless_engine::{EngineUpdate, HeadlessEngine};
+use super::interrupt::Interrupt;
 use super::{Session, output, start_logging};
 use crate::config::Config;
 use crate::engine::Mode;
@@ -99,7 +99,9 @@ pub async fn serve_metrics(config: &Config) -> Result<Option<MetricsServer>, Cli
     let metrics = MetricsServer::serve(address, config.is_simulated()).await?;
     output::eprint_line(&format!("metrics at http://{0}/metrics, health at http://{0}/health", metrics.address()));
     if !address.ip().is_loopback() {
-        output::eprint_line("darkroom: warning: metrics are not on loopback; anyone who can reach this host can read your spending");
+        output::eprint_line(
+            "darkroom: warning: metrics are not on loopback; anyone who can reach this host can read your spending",
+        );
     }
     Ok(Some(metrics))
 }

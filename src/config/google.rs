@@ -86,7 +86,9 @@ pub(super) fn database(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     let shown = sanitize_line(text, 80);
-    Err(format!("'{shown}' is not a valid database name: use (default), or 4 to 63 lower-case letters, digits and hyphens"))
+    Err(format!(
+        "'{shown}' is not a valid database name: use (default), or 4 to 63 lower-case letters, digits and hyphens"
+    ))
 }
 
 /// One word: a project or a bucket.

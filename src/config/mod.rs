@@ -3,6 +3,7 @@
 //! Every value carries its origin. A key that happens to be set chooses nothing, so that no money is spent by surprise. Files,
 //! databases and servers are opened in `wiring`.
 
+mod choices;
 mod dotenv;
 mod error;
 mod file;
@@ -13,20 +14,19 @@ mod origin;
 mod parse;
 mod resolve;
 mod temporal;
-mod choices;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
 
+pub use choices::{BucketKind, EngineKind, ProviderKind, StoreKind};
 pub use error::ConfigError;
 pub use google::{BucketUrl, GoogleSettings};
 pub use key::Key;
 pub use layers::{Flags, Sources};
 pub use origin::{Origin, Setting};
 pub use temporal::TemporalSettings;
-pub use choices::{BucketKind, EngineKind, ProviderKind, StoreKind};
 
 use crate::console::{ImagesMode, ThemeName};
 use crate::costs::Budget;

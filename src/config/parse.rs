@@ -70,7 +70,9 @@ pub fn listen(text: &str) -> Result<SocketAddr, String> {
     let text = text.trim();
     let local = text.strip_prefix("localhost:").unwrap_or(text).parse::<u16>().ok();
     let address = local.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).or_else(|| text.parse().ok());
-    address.ok_or_else(|| format!("'{}' is not a valid address: use host:port, such as 127.0.0.1:9464", sanitize_line(text, 80)))
+    address.ok_or_else(|| {
+        format!("'{}' is not a valid address: use host:port, such as 127.0.0.1:9464", sanitize_line(text, 80))
+    })
 }
 
 /// An absolute path: `~` is the home directory; a relative path is relative to `base`.

@@ -8,8 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::layers::{Layers, Raw};
 use super::{
-    BucketKind, BucketUrl, Config, ConfigError, EngineKind, GoogleSettings, Key, Origin, ProviderKind, Setting, Sources,
-    StoreKind, TemporalSettings, google, parse, temporal,
+    BucketKind, BucketUrl, Config, ConfigError, EngineKind, GoogleSettings, Key, Origin, ProviderKind, Setting,
+    Sources, StoreKind, TemporalSettings, google, parse, temporal,
 };
 use crate::console::{ImagesMode, ThemeName};
 use crate::costs::Budget;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{WATCHDOG_COMMAND, Launch, Server, process_group};
+use super::{Launch, Server, WATCHDOG_COMMAND, process_group};
 use crate::text::sanitize_line;
 
 /// How long a server may take to become ready: a JVM on a busy machine.

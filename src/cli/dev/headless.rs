@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::environment::DevEnvironment;
 use super::stack::Stack;
 use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupt;
 use crate::cli::headless_engine::{EngineUpdate, HeadlessEngine};
+use crate::cli::interrupt::Interrupt;
 use crate::cli::{Session, output, start_logging, worker};
 use crate::engine::Mode;
 use crate::telemetry::logging::ExtraSink;
@@ -78,7 +78,11 @@ pub async fn run(
     result
 }
 
-async fn wait(mut engine: Option<&mut HeadlessEngine>, stack: &mut Stack, interrupt: &mut Interrupt) -> Result<(), CliError> {
+async fn wait(
+    mut engine: Option<&mut HeadlessEngine>,
+    stack: &mut Stack,
+    interrupt: &mut Interrupt,
+) -> Result<(), CliError> {
     loop {
         tokio::select! {
             update = next(engine.as_deref_mut()) => if update == EngineUpdate::Stopped {
@@ -122,5 +126,9 @@ fn serving<'a>(session: &Session, stack: &'a Stack, environment: &'a DevEnvironm
 
 fn summary(stack: &Stack, environment: &DevEnvironment) -> String {
     let page = stack.page().map_or(String::new(), |page| format!("# Temporal's web page: {page}\n"));
-    format!("{page}# to use this stack in another terminal, run: . '{}'\n{}", environment.file().display(), environment.exports())
+    format!(
+        "{page}# to use this stack in another terminal, run: . '{}'\n{}",
+        environment.file().display(),
+        environment.exports()
+    )
 }

@@ -2,8 +2,8 @@
 //!
 //! All data is in a directory of its own; the databases and buckets of the operator's configuration are not touched.
 
-mod headless;
 mod environment;
+mod headless;
 mod stack;
 
 use std::fs::File;

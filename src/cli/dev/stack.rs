@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 
 use crate::cli::error::CliError;
 use crate::cli::output;
-use crate::devstack::{self, Launch, NotInstalled, ServerLocator, ServerProcess, Server, ServerError};
+use crate::devstack::{self, Launch, NotInstalled, Server, ServerError, ServerLocator, ServerProcess};
 
 /// The project of the Firestore emulator. Names that start with `demo-` never reach Google.
 pub const PROJECT: &str = "demo-darkroom";
@@ -69,7 +69,9 @@ impl Stack {
                 Ok(Ok(Ok(running))) => self.running.push(running),
                 Ok(Ok(Err(missing))) => self.missing.push(missing),
                 Ok(Err(error)) => first_error = first_error.or(Some(error.into())),
-                Err(why) => first_error = first_error.or(Some(CliError::Failed(format!("a start task crashed: {why}")))),
+                Err(why) => {
+                    first_error = first_error.or(Some(CliError::Failed(format!("a start task crashed: {why}"))))
+                }
             }
         }
         first_error.map_or(Ok(()), Err)
@@ -123,7 +125,10 @@ impl Stack {
     }
 }
 
-async fn ready<'a>(server: &'a mut ServerProcess, http: &reqwest::Client) -> Result<(&'a ServerProcess, Duration), ServerError> {
+async fn ready<'a>(
+    server: &'a mut ServerProcess,
+    http: &reqwest::Client,
+) -> Result<(&'a ServerProcess, Duration), ServerError> {
     let took = server.ready(http).await?;
     Ok((server, took))
 }
@@ -176,8 +181,7 @@ impl Progress {
     fn on_ready(&mut self, server: &ServerProcess, took: Duration) {
         self.pending.retain(|pending| *pending != server.server());
         let page = server.page().map_or(String::new(), |page| format!(", web page at {page}"));
-        let line =
-            format!("{} ready at {} after {:.1} s{page}", server.server(), server.address(), took.as_secs_f32());
+        let line = format!("{} ready at {} after {:.1} s{page}", server.server(), server.address(), took.as_secs_f32());
         self.bar.suspend(|| output::eprint_line(&line));
         self.show();
     }

@@ -191,7 +191,11 @@ async fn clock(address: &Url) -> Check {
             if skew.abs() <= MAX_SKEW {
                 Check::ok(NAME, format!("differs from the provider by {seconds} s"))
             } else {
-                Check::problem(NAME, format!("differs from the provider by {seconds} s"), "synchronize this machine's clock (NTP)")
+                Check::problem(
+                    NAME,
+                    format!("differs from the provider by {seconds} s"),
+                    "synchronize this machine's clock (NTP)",
+                )
             }
         }
         Err(why) => Check::problem(NAME, format!("the provider's time is unknown: {why}"), "see the provider check"),
@@ -217,7 +221,11 @@ fn terminal(config: &Config) -> Check {
     }
     let kind = std::env::var("TERM").unwrap_or_default();
     if kind.is_empty() || kind == "dumb" {
-        return Check::problem(NAME, format!("TERM is '{kind}'"), "the console needs a terminal with cursor addressing");
+        return Check::problem(
+            NAME,
+            format!("TERM is '{kind}'"),
+            "the console needs a terminal with cursor addressing",
+        );
     }
     let size = crossterm::terminal::size().map_or(String::new(), |(columns, rows)| format!(", {columns}x{rows}"));
     let unicode = ["LC_ALL", "LC_CTYPE", "LANG"]

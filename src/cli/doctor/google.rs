@@ -34,18 +34,13 @@ pub(super) fn credentials(config: &Config) -> Option<Check> {
             error.to_string(),
             "set it to the key file of a service account, or unset it and run `gcloud auth application-default login`",
         ),
-        Ok(Identity::Default) => {
-            Check::ok(NAME, "using application-default credentials")
-        }
+        Ok(Identity::Default) => Check::ok(NAME, "using application-default credentials"),
         Ok(Identity::File { kind, email, project }) => {
             let who = email.map_or(kind.clone(), |email| format!("{kind} {email}"));
             match (project, &google.project) {
-                (Some(theirs), Some(ours)) if theirs != *ours => Check::ok(
-                    NAME,
-                    format!(
-                        "{who} belongs to project {theirs}, not {ours}: it needs a role in {ours}"
-                    ),
-                ),
+                (Some(theirs), Some(ours)) if theirs != *ours => {
+                    Check::ok(NAME, format!("{who} belongs to project {theirs}, not {ours}: it needs a role in {ours}"))
+                }
                 _ => Check::ok(NAME, who),
             }
         }

@@ -111,7 +111,10 @@ pub async fn run(session: &Session, args: &ExportArgs) -> Result<(), CliError> {
         session.output.answer(&summary, || text(&summary, path))?;
     }
     if summary.passed_over > 0 {
-        output::eprint_line(&format!("darkroom: {} documents could not be told and are not in it", summary.passed_over));
+        output::eprint_line(&format!(
+            "darkroom: {} documents could not be told and are not in it",
+            summary.passed_over
+        ));
         return Err(CliError::AlreadyReported);
     }
     Ok(())

@@ -46,9 +46,7 @@ impl Default for ListArgs {
 /// Tables show `held`, which is not a status of documents.
 fn status(text: &str) -> Result<StageName, String> {
     if text == "held" {
-        return Err(
-            "held is not a status: a held job is queued; use queued".to_owned()
-        );
+        return Err("held is not a status: a held job is queued; use queued".to_owned());
     }
     text.parse()
 }
@@ -109,9 +107,7 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
 /// Reports that a search stopped early, because each document that is read costs money.
 fn report_stopped((at, _): &PageCursor) {
     let at = at.to_rfc3339_opts(SecondsFormat::Micros, true);
-    output::eprint_line(&format!(
-        "stopped at {at} to limit billed reads; continue with --before {at}"
-    ));
+    output::eprint_line(&format!("stopped at {at} to limit billed reads; continue with --before {at}"));
 }
 
 /// On standard error, so that the JSON stays a list of jobs.

@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupt;
 use crate::cli::headless_engine::{EngineUpdate, HeadlessEngine};
+use crate::cli::interrupt::Interrupt;
 use crate::cli::{Session, output};
 use crate::engine::Mode;
 use crate::engine::local::WorkerLock;

@@ -9,8 +9,8 @@ use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Level, Metadata};
 
-use super::redactor::Redactor;
 use super::LogRecord;
+use super::redactor::Redactor;
 use crate::text::sanitize_line;
 
 /// Longest displayed job id, in characters.
@@ -118,7 +118,8 @@ impl Line {
 
     /// The line for a terminal, with its line break.
     pub fn for_terminal(&self) -> String {
-        let mut line = format!("{} {:5} {}", self.at.format("%H:%M:%S%.3f"), self.level, sanitize_line(&self.text(), MAX_MESSAGE));
+        let mut line =
+            format!("{} {:5} {}", self.at.format("%H:%M:%S%.3f"), self.level, sanitize_line(&self.text(), MAX_MESSAGE));
         if let Some(job) = &self.job {
             let _ = write!(line, " job={}", sanitize_line(job, MAX_JOB));
         }

@@ -92,10 +92,9 @@ pub fn init(options: LogOptions, extra: ExtraSink) -> (LoggingGuard, Option<mpsc
             guard.files = Some((worker, writer.error_counter()));
             sinks.push(Box::new(FileSink::new(writer)));
         }
-        Err(why) => guard.warnings.push(format!(
-            "no log files: {} is not writable ({why}); set DARKROOM_LOG_DIR",
-            options.folder.display()
-        )),
+        Err(why) => guard
+            .warnings
+            .push(format!("no log files: {} is not writable ({why}); set DARKROOM_LOG_DIR", options.folder.display())),
     }
     let mut receiver = None;
     match extra {
@@ -133,9 +132,10 @@ fn filter(text: &str) -> (EnvFilter, Option<String>) {
     };
     match EnvFilter::builder().parse(&directives) {
         Ok(filter) => (filter, None),
-        Err(why) => {
-            (EnvFilter::new(quiet("info")), Some(format!("DARKROOM_LOG {text:?} is not a valid filter ({why}); using info")))
-        }
+        Err(why) => (
+            EnvFilter::new(quiet("info")),
+            Some(format!("DARKROOM_LOG {text:?} is not a valid filter ({why}); using info")),
+        ),
     }
 }
 

@@ -9,8 +9,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tracing::Level;
 use tracing_appender::non_blocking::NonBlocking;
 
-use super::line::Line;
 use super::LogRecord;
+use super::line::Line;
 
 /// A destination of log lines.
 pub trait Sink: Send + Sync + 'static {

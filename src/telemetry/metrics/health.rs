@@ -33,9 +33,7 @@ fn trouble(state: &MetricsState) -> Option<String> {
     match (&state.store, &state.intake) {
         (_, Some(Intake::AccountBlocked(reason))) => Some(format!("intake paused: {reason}")),
         (None, _) => Some("waiting for the store".to_owned()),
-        (Some((ConnectionState::Disconnected { reason, .. }, _)), _) => {
-            Some(format!("store unreachable: {reason}"))
-        }
+        (Some((ConnectionState::Disconnected { reason, .. }, _)), _) => Some(format!("store unreachable: {reason}")),
         (Some((ConnectionState::Connected, _)), _) => match state.temporal.as_ref().map(|temporal| &temporal.server) {
             Some(ConnectionState::Disconnected { reason, .. }) => Some(format!("Temporal unreachable: {reason}")),
             Some(ConnectionState::Connected) | None => None,
@@ -61,8 +59,10 @@ mod tests {
         state.record(&Event::Intake(Intake::AccountBlocked("the key was refused".to_owned())), now);
         assert_eq!(reason(&state).as_deref(), Some("intake paused: the key was refused"));
         state.record(&Event::Intake(Intake::Open), now);
-        state
-            .record(&Event::Connection(ConnectionState::Disconnected { since: now, reason: "no route".to_owned() }), now);
+        state.record(
+            &Event::Connection(ConnectionState::Disconnected { since: now, reason: "no route".to_owned() }),
+            now,
+        );
         assert_eq!(reason(&state).as_deref(), Some("store unreachable: no route"));
         state.record(&Event::Connection(ConnectionState::Connected), now);
         assert_eq!(reason(&state), None);

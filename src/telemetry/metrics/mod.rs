@@ -8,4 +8,4 @@ mod server;
 mod state;
 mod text;
 
-pub use server::{MetricsServer, MetricsError};
+pub use server::{MetricsError, MetricsServer};

@@ -13,8 +13,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::state::MetricsState;
 use super::health::Health;
+use super::state::MetricsState;
 use super::text::text;
 use crate::engine::Event;
 
@@ -74,7 +74,9 @@ async fn metrics(State(state): State<watch::Receiver<MetricsState>>) -> impl Int
     let text = text(&state.borrow());
     match text {
         Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, CONTENT_TYPE)], text),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, CONTENT_TYPE)], format!("# {error}\n")),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, CONTENT_TYPE)], format!("# {error}\n"))
+        }
     }
 }
 
