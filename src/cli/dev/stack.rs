@@ -70,7 +70,7 @@ impl Stack {
                 Ok(Ok(Err(missing))) => self.missing.push(missing),
                 Ok(Err(error)) => first_error = first_error.or(Some(error.into())),
                 Err(why) => {
-                    first_error = first_error.or(Some(CliError::Failed(format!("a start task crashed: {why}"))))
+                    first_error = first_error.or(Some(CliError::Failed(format!("a start task crashed: {why}"))));
                 }
             }
         }
