@@ -12,7 +12,7 @@ mod cloud;
 mod console;
 mod crashes;
 #[cfg(unix)]
-mod dev;
+mod devstack;
 #[cfg(all(unix, feature = "firestore"))]
 mod firestore_faults;
 #[cfg(all(unix, feature = "firestore"))]
@@ -24,6 +24,7 @@ mod metrics;
 mod portability;
 mod provider_bfl;
 mod pty;
+mod servers;
 mod simulator;
 mod store_contract;
 #[cfg(all(unix, feature = "firestore"))]

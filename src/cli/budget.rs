@@ -94,7 +94,7 @@ pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
         Some(BudgetCommand::Clear(clear)) => Some(BudgetEdit::Clear { model: clear.model.clone() }),
     };
     if let Some(edit) = edit {
-        let (_guard, _) = super::start_logging(&session.config, super::Beside::Nothing);
+        let (_guard, _) = super::start_logging(&session.config, super::ExtraSink::None);
         let change = BudgetChange { at: Utc::now(), by: operator(), edit };
         tracing::info!(by = %change.by, change = %change.edit.summary(), "budget changed");
         store.change_budget(change).await?;
