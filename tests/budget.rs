@@ -28,10 +28,13 @@ fn stop(workers: Vec<Child>) {
     }
 }
 
-/// Waits until the bill has not moved for two seconds and every open job is held.
+/// Waits until an image is done, the bill has not moved for two seconds, and every open job is held.
 #[cfg(unix)]
 fn settle(env: &TestEnv) -> Decimal {
-    let (begun, mut last, mut since) = (Instant::now(), billed(env), Instant::now());
+    let (begun, mut last, mut since) = (Instant::now(), Decimal::ZERO, Instant::now());
+    while !env.jobs().iter().any(|job| job["status"] == "done") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no job is done");
+    }
     loop {
         let now = billed(env);
         if now != last {

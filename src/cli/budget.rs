@@ -40,16 +40,15 @@ pub enum BudgetCommand {
 
 /// Set caps
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true, id = "caps")]
 pub struct SetArgs {
     /// Cap for one UTC day, in US dollars
-    #[arg(long, value_name = "USD", value_parser = parse_cap, group = "caps")]
+    #[arg(long, value_name = "USD", value_parser = parse_cap)]
     pub daily: Option<Usd>,
     /// Cap for one UTC month, in US dollars
-    #[arg(long, value_name = "USD", value_parser = parse_cap, group = "caps")]
+    #[arg(long, value_name = "USD", value_parser = parse_cap)]
     pub monthly: Option<Usd>,
     /// Warn from this share of a cap on, in percent
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100), group = "caps")]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub soft: Option<u8>,
     /// Only for this model, in addition to the caps of all models
     #[arg(long, value_name = "MODEL", value_parser = parse_model)]
@@ -83,6 +82,13 @@ fn parse_model(text: &str) -> Result<String, String> {
 
 /// Shows or changes the caps, then prints them.
 pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
+    if let Some(BudgetCommand::Set(set)) = &args.command
+        && set.daily.is_none()
+        && set.monthly.is_none()
+        && (set.soft.is_none() || set.model.is_some())
+    {
+        return Err(CliError::Usage("nothing to set: pass --daily or --monthly, or --soft for all models".to_owned()));
+    }
     let store = wiring::open_store(&session.config).await?;
     let edit = match &args.command {
         None | Some(BudgetCommand::Show) => None,
