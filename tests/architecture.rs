@@ -63,7 +63,7 @@ fn is_adapter(path: &[String], port: &str, adapter: &str) -> bool {
 /// References to rooms that the naming room may not name.
 fn wrong_arrows(modules: &Modules) -> Vec<String> {
     let is_wrong = |reference: &&Reference| {
-        let room = modules.room(&reference.from);
+        let room = reference.room();
         reference.path.first().is_some_and(|target| floor(target).is_some() && !may_name(room, target))
     };
     modules.references.iter().filter(is_wrong).map(Reference::to_string).collect()
@@ -72,7 +72,7 @@ fn wrong_arrows(modules: &Modules) -> Vec<String> {
 /// References to adapters from outside `wiring`, also through a re-export.
 fn named_adapters(modules: &Modules) -> Vec<String> {
     let is_wrong = |reference: &&Reference| {
-        modules.room(&reference.from) != "wiring"
+        reference.room() != "wiring"
             && ADAPTERS.iter().any(|(port, adapter)| {
                 let names = is_adapter(&reference.path, port, adapter) || is_adapter(&reference.target, port, adapter);
                 names && !is_adapter(&reference.from, port, adapter)
@@ -143,7 +143,7 @@ fn files_are_short() {
 
 #[test]
 fn every_room_has_a_floor() {
-    let rooms: BTreeSet<&str> = MODULES.references.iter().map(|reference| MODULES.room(&reference.from)).collect();
+    let rooms: BTreeSet<&str> = MODULES.references.iter().map(Reference::room).collect();
     assert!(rooms.len() > 10, "the sources were not found: {rooms:?}");
     let unknown: Vec<_> = rooms.into_iter().filter(|room| floor(room).is_none()).collect();
     assert!(unknown.is_empty(), "add to FLOORS: {unknown:?}");

@@ -22,6 +22,13 @@ pub struct Reference {
     line: usize,
 }
 
+impl Reference {
+    /// The top-level module that names the path; `main` and `lib` for the two root files.
+    pub fn room(&self) -> &str {
+        &self.from[0]
+    }
+}
+
 impl fmt::Display for Reference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "src/{}:{}: names {}", self.file, self.line, self.path.join("::"))
@@ -81,11 +88,6 @@ impl Modules {
             }
         }
         modules
-    }
-
-    /// The top-level module; `main` and `lib` for the two root files.
-    pub fn room<'a>(&self, module: &'a Path) -> &'a str {
-        &module[0]
     }
 }
 
