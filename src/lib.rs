@@ -67,6 +67,7 @@ pub mod devstack;
 pub mod engine;
 pub mod jobs;
 pub mod provider;
+pub mod shutdown_signal;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;

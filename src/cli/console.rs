@@ -45,15 +45,15 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
             drop(logging);
             Ok(())
         }
-        ExitReason::LeftAnyway { posts } => {
-            if posts > 0 {
+        ExitReason::QuitWithoutWaiting { submits_in_flight } => {
+            if submits_in_flight > 0 {
                 output::note(&format!(
-                    "left with {posts} orders in flight; they may be billed, `darkroom jobs list` shows what became of them"
+                    "quit with {submits_in_flight} requests in flight; they may be billed. `darkroom jobs list` shows their status"
                 ));
             }
             Ok(())
         }
-        ExitReason::EngineGone => match finished.await {
+        ExitReason::EngineClosed => match finished.await {
             Ok(_) => Err(CliError::Failed("the engine ended by itself; the log file says why".to_owned())),
             Err(why) => Err(CliError::Failed(format!("the engine broke: {why}"))),
         },

@@ -14,7 +14,6 @@ mod error;
 mod export;
 mod guard;
 mod import;
-mod interrupt;
 mod jobs;
 mod output;
 mod pick;

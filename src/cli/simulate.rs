@@ -7,8 +7,8 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::error::CliError;
-use super::interrupt::Interrupt;
 use super::{Session, output, start_logging};
+use crate::shutdown_signal::ShutdownSignal;
 use crate::simulator::{BillAt, Simulator, SimulatorOptions};
 use crate::telemetry::logging::Beside;
 use crate::wiring;
@@ -71,8 +71,8 @@ struct Serving {
 
 /// Serves until it is asked to leave.
 pub async fn run(session: &Session, args: &SimulateArgs) -> Result<(), CliError> {
-    let mut interrupt =
-        Interrupt::listen().map_err(|why| CliError::Failed(format!("signals cannot be received: {why}")))?;
+    let mut shutdown =
+        ShutdownSignal::listen().map_err(|error| CliError::Failed(format!("cannot handle signals: {error}")))?;
     let options = options(session, args)?;
     let directory = options.directory.clone().unwrap_or_default().display().to_string();
     let (_logging, _) = start_logging(&session.config, Beside::Nothing);
@@ -88,7 +88,7 @@ pub async fn run(session: &Session, args: &SimulateArgs) -> Result<(), CliError>
             serving.api_url, serving.cluster_url
         )
     })?;
-    interrupt.next().await;
+    shutdown.next().await;
     simulator.shutdown().await;
     Ok(())
 }

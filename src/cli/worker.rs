@@ -4,12 +4,12 @@ use clap::Args;
 use serde::Serialize;
 
 use super::error::CliError;
-use super::interrupt::Interrupt;
 use super::running::{News, Running};
 use super::{Session, output, start_logging};
 use crate::config::Config;
 use crate::engine::Mode;
 use crate::jobs::StageName;
+use crate::shutdown_signal::ShutdownSignal;
 use crate::store::Counts;
 use crate::telemetry::logging::Beside;
 use crate::telemetry::metrics::Meters;
@@ -47,8 +47,8 @@ pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
     let config = &session.config;
     let beside = if args.verbose { Beside::Terminal } else { Beside::Nothing };
     let (_logging, _) = start_logging(config, beside);
-    let mut interrupt =
-        Interrupt::listen().map_err(|why| CliError::Failed(format!("signals cannot be received: {why}")))?;
+    let mut shutdown =
+        ShutdownSignal::listen().map_err(|error| CliError::Failed(format!("cannot handle signals: {error}")))?;
     let meters = serve_metrics(config).await?;
     let store = wiring::open_store(config).await?;
     let wired = wiring::open_ports(config, store.clone(), Access::Orders).await?;
@@ -63,7 +63,7 @@ pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
                 News::Ended => break,
                 News::Stuck(_) | News::Nothing => {}
             },
-            () = interrupt.next() => {
+            () = shutdown.next() => {
                 if interrupted {
                     return Err(CliError::Failed("left at once; an order in flight may have been lost".to_owned()));
                 }

@@ -163,7 +163,7 @@ proptest! {
                     studio.now += chrono::Duration::milliseconds(milliseconds);
                     studio.tell(Message::Tick);
                 }
-                Step::NotSent => drop(studio.tell(Message::NotSent(Command::Submit(Vec::new())))),
+                Step::NotSent => drop(studio.tell(Message::CommandDropped(Command::Submit(Vec::new())))),
             }
             let next = studio.app.next_tick();
             prop_assert!(next.is_none_or(|at| at > studio.now), "a tick in the past would spin the loop");

@@ -139,22 +139,22 @@ fn leaving_waits_for_a_post_and_a_second_q_does_not() {
     studio.event(Event::SubmitsInFlight(1));
     assert!(studio.frame().contains("may already be billed"), "{}", studio.frame());
     assert_eq!(studio.event(Event::Stopped), [Effect::Quit(ExitReason::Stopped)]);
-    assert_eq!(studio.keys("q"), [Effect::Quit(ExitReason::LeftAnyway { posts: 1 })]);
+    assert_eq!(studio.keys("q"), [Effect::Quit(ExitReason::QuitWithoutWaiting { submits_in_flight: 1 })]);
 }
 
 #[test]
 fn an_engine_that_is_gone_is_said_and_left_at_once() {
     let mut studio = Studio::busy(120, 40);
-    studio.tell(Message::EngineGone);
+    studio.tell(Message::EngineClosed);
     let frame = studio.frame();
     assert!(frame.contains("engine ended"), "{frame}");
-    assert_eq!(studio.keys("q"), [Effect::Quit(ExitReason::EngineGone)]);
+    assert_eq!(studio.keys("q"), [Effect::Quit(ExitReason::EngineClosed)]);
 }
 
 #[test]
 fn an_order_that_the_engine_could_not_take_is_said() {
     let mut studio = Studio::busy(120, 40);
-    studio.tell(Message::NotSent(Command::PauseIntake));
+    studio.tell(Message::CommandDropped(Command::PauseIntake));
     assert!(studio.frame().contains("nothing was done"), "{}", studio.frame());
 }
 
@@ -200,7 +200,7 @@ fn an_image_is_saved_when_its_bytes_arrive() {
 fn notices_fade_and_an_idle_screen_asks_for_no_time() {
     let mut studio = Studio::empty(120, 40, &options(true));
     assert_eq!(studio.app.next_tick(), None, "nothing on the screen shows time");
-    studio.tell(Message::NotSent(Command::PauseIntake));
+    studio.tell(Message::CommandDropped(Command::PauseIntake));
     let until = studio.app.next_tick().unwrap();
     assert!(studio.frame().contains("nothing was done"));
     studio.now = until;

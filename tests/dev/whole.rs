@@ -98,5 +98,5 @@ fn the_console_opens_on_the_stack_and_shows_a_job_to_its_end() {
     if !servers.is_empty() {
         assert!(said.contains("answers at 127.0.0.1:") && said.contains("all servers are stopped"), "{said}");
     }
-    terminal.check_given_back();
+    terminal.check_restored();
 }

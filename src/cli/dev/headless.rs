@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::leads::Leads;
 use super::stack::Stack;
 use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupt;
 use crate::cli::running::{News, Running};
 use crate::cli::{Session, output, start_logging, worker};
 use crate::engine::Mode;
+use crate::shutdown_signal::ShutdownSignal;
 use crate::telemetry::logging::Beside;
 use crate::wiring::{self, Access};
 
@@ -50,7 +50,7 @@ pub async fn run(
     session: &Session,
     stack: &mut Stack,
     leads: &Leads,
-    interrupt: &mut Interrupt,
+    shutdown: &mut ShutdownSignal,
     works: bool,
 ) -> Result<(), CliError> {
     let (_logging, _) = start_logging(&session.config, Beside::Nothing);
@@ -65,13 +65,13 @@ pub async fn run(
     let kind = if session.config.is_simulated() { "simulated jobs" } else { "jobs for real money" };
     let works = if works { format!("working on {kind}; ") } else { String::new() };
     output::note(&format!("{works}Ctrl-C stops everything"));
-    let result = wait(engine.as_mut(), stack, interrupt).await;
+    let result = wait(engine.as_mut(), stack, shutdown).await;
     if let Some(engine) = engine {
         engine.ask_to_stop().await;
         output::note("leaving: an order in flight is finished; again leaves at once");
         tokio::select! {
             ended = engine.ended() => ended.map(drop)?,
-            () = interrupt.next() => {
+            () = shutdown.next() => {
                 return Err(CliError::Failed("left at once; an order in flight may have been lost".to_owned()));
             }
         }
@@ -79,14 +79,18 @@ pub async fn run(
     result
 }
 
-async fn wait(mut engine: Option<&mut Running>, stack: &mut Stack, interrupt: &mut Interrupt) -> Result<(), CliError> {
+async fn wait(
+    mut engine: Option<&mut Running>,
+    stack: &mut Stack,
+    shutdown: &mut ShutdownSignal,
+) -> Result<(), CliError> {
     loop {
         tokio::select! {
             news = next(engine.as_deref_mut()) => if news == News::Ended {
                 return Err(CliError::Failed("the engine ended by itself; the log file says why".to_owned()));
             },
             error = stack.lost() => return Err(error.into()),
-            () = interrupt.next() => return Ok(()),
+            () = shutdown.next() => return Ok(()),
         }
     }
 }

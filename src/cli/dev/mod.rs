@@ -13,9 +13,9 @@ use clap::Args;
 use self::leads::Leads;
 use self::stack::Stack;
 use super::error::CliError;
-use super::interrupt::Interrupt;
 use super::{Session, console, output};
 use crate::config::Flags;
+use crate::shutdown_signal::ShutdownSignal;
 
 /// Everything of `darkroom dev` is in this folder of the data directory.
 const FOLDER: &str = "dev";
@@ -47,17 +47,17 @@ pub async fn run(session: Session, args: &DevArgs, flags: Flags) -> Result<(), C
         return Err(CliError::Usage(line.to_owned()));
     }
     // From here on Ctrl-C is ours: whatever was started is ended.
-    let mut interrupt =
-        Interrupt::listen().map_err(|why| CliError::Failed(format!("signals cannot be received: {why}")))?;
+    let mut shutdown =
+        ShutdownSignal::listen().map_err(|error| CliError::Failed(format!("cannot handle signals: {error}")))?;
     let folder = session.config.data_dir.join(FOLDER);
     let _lock = lock(&folder)?;
     let mut stack = Stack::default();
     let started = tokio::select! {
         started = stack.start(&session.config.log_dir) => started,
-        () = interrupt.next() => Err(CliError::Failed("stopped before everything answered".to_owned())),
+        () = shutdown.next() => Err(CliError::Failed("stopped before everything answered".to_owned())),
     };
     let result = match started {
-        Ok(()) => work(session.output, args, flags, &folder, &mut stack, &mut interrupt).await,
+        Ok(()) => work(session.output, args, flags, &folder, &mut stack, &mut shutdown).await,
         Err(error) => Err(error),
     };
     stack.stop().await;
@@ -71,13 +71,13 @@ async fn work(
     flags: Flags,
     folder: &Path,
     stack: &mut Stack,
-    interrupt: &mut Interrupt,
+    shutdown: &mut ShutdownSignal,
 ) -> Result<(), CliError> {
     let leads = Leads::new(stack, folder, &flags)?;
     let _file = leads.write_file()?;
     let session = Session { config: leads.config.clone(), output };
     if args.headless {
-        return headless::run(&session, stack, &leads, interrupt, !args.no_worker).await;
+        return headless::run(&session, stack, &leads, shutdown, !args.no_worker).await;
     }
     output::note(&format!("in other terminals: . '{}'", leads.file().display()));
     let page = stack.page();

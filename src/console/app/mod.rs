@@ -154,16 +154,16 @@ impl App {
                 self.dirty = true;
             }
             Message::Event(event) => self.on_event(event),
-            Message::EngineGone => self.on_engine_gone(),
+            Message::EngineClosed => self.on_engine_gone(),
             Message::Log(record) => {
                 self.logs.push(record);
                 self.dirty |= self.is_shown(PaneName::Logs);
             }
             Message::Image(message) => self.dirty |= self.image.on_message(message),
-            Message::NotSent(command) => self.on_not_sent(&command),
-            Message::Told(notice) => self.say(notice.level, notice.text),
-            Message::EndAsked => self.leave(),
-            Message::SuspendAsked => self.effects.push(Effect::Suspend),
+            Message::CommandDropped(command) => self.on_not_sent(&command),
+            Message::EffectDone(notice) => self.say(notice.level, notice.text),
+            Message::Terminate => self.leave(),
+            Message::Suspend => self.effects.push(Effect::Suspend),
             Message::Resumed => {
                 self.image.forget_screen();
                 self.dirty = true;
@@ -238,8 +238,8 @@ impl App {
     fn leave(&mut self) {
         self.dirty = true;
         let reason = match (self.status.engine_gone, self.leaving) {
-            (true, _) => ExitReason::EngineGone,
-            (false, true) => ExitReason::LeftAnyway { posts: self.status.posts },
+            (true, _) => ExitReason::EngineClosed,
+            (false, true) => ExitReason::QuitWithoutWaiting { submits_in_flight: self.status.posts },
             (false, false) => {
                 self.leaving = true;
                 self.send(Command::Stop);

@@ -1,4 +1,4 @@
-//! What is done to jobs by keys: each key answers on the screen, and the store agrees.
+//! Actions on jobs by keys: each key shows a notice, and the store agrees.
 
 use super::terminal::{ENTER, ESCAPE, Terminal};
 use crate::support::{House, ids};
@@ -17,7 +17,7 @@ fn make(terminal: &mut Terminal, prompt: &str) {
 }
 
 #[test]
-fn a_failed_job_is_retried_with_r() {
+fn failed_job_is_retried_with_r() {
     let house = House::new();
     let mut terminal = Terminal::console(&house);
     make(&mut terminal, "moth [sim:error]");
@@ -26,7 +26,7 @@ fn a_failed_job_is_retried_with_r() {
     terminal.send("r");
     terminal.wait_for("1 job queued again");
     terminal.wait_for("attempt 2");
-    terminal.wait_until("it failed again", |terminal| {
+    terminal.wait_until("the second failure", |terminal| {
         terminal.text().contains("✗ failed") && terminal.text().contains("1 failed")
     });
     let job = house.jobs().remove(0);
@@ -34,7 +34,7 @@ fn a_failed_job_is_retried_with_r() {
 }
 
 #[test]
-fn a_queued_job_is_cancelled_with_x_and_put_back_with_u() {
+fn queued_job_is_cancelled_with_x_and_undone() {
     let house = House::new();
     let mut terminal = Terminal::console(&house);
     terminal.send("p");
@@ -58,7 +58,7 @@ fn a_queued_job_is_cancelled_with_x_and_put_back_with_u() {
 }
 
 #[test]
-fn the_filter_stays_until_escape_clears_it() {
+fn filter_stays_until_escape_clears_it() {
     let house = House::new();
     house.queue(11);
     house.json(&["submit", "--json", "a zeppelin at noon"]);
@@ -69,13 +69,13 @@ fn the_filter_stays_until_escape_clears_it() {
     terminal.wait_until("one row", |terminal| terminal.text().matches("✓ done").count() == 1);
     assert!(terminal.row_with("✓ done").contains("a zeppelin at noon"));
     terminal.send(ENTER);
-    terminal.wait_until("the filter stays", |terminal| terminal.text().matches("✓ done").count() == 1);
+    terminal.wait_until("the filtered list", |terminal| terminal.text().matches("✓ done").count() == 1);
     terminal.send(ESCAPE);
     terminal.wait_until("every row", |terminal| terminal.text().matches("✓ done").count() == 12);
 }
 
 #[test]
-fn every_screen_opens_with_its_key_and_goes_with_escape() {
+fn screens_open_by_key_and_close_by_escape() {
     let house = House::new();
     house.queue(2);
     let mut terminal = Terminal::console(&house);
@@ -100,7 +100,7 @@ fn every_screen_opens_with_its_key_and_goes_with_escape() {
 }
 
 #[test]
-fn a_key_without_a_meaning_says_so_and_names_the_help() {
+fn unbound_key_shows_notice_naming_help() {
     let mut terminal = Terminal::console(&House::new());
     terminal.wait_for("No jobs yet.");
     terminal.send("Z");
@@ -111,7 +111,7 @@ fn a_key_without_a_meaning_says_so_and_names_the_help() {
 }
 
 #[test]
-fn old_prompts_come_back_newest_first() {
+fn prompt_history_lists_newest_first() {
     let house = House::new();
     let mut terminal = Terminal::console(&house);
     make(&mut terminal, "an older prompt");
@@ -127,7 +127,7 @@ fn old_prompts_come_back_newest_first() {
 }
 
 #[test]
-fn escape_keeps_the_draft_of_the_form() {
+fn escape_keeps_form_draft() {
     let house = House::new();
     let mut terminal = Terminal::console(&house);
     terminal.wait_for("No jobs yet.");
@@ -137,10 +137,11 @@ fn escape_keeps_the_draft_of_the_form() {
     terminal.wait_for("half a thought");
     terminal.send(ESCAPE);
     terminal.wait_for_no("New job");
-    assert!(house.jobs().is_empty(), "nothing was ordered");
+    assert!(house.jobs().is_empty(), "no job was submitted");
     terminal.send("n");
     terminal.wait_for("half a thought");
     terminal.send(" and its end");
+    terminal.wait_for("half a thought and its end");
     terminal.send(ENTER);
     terminal.wait_for("✓ done");
     assert_eq!(house.jobs()[0]["prompt"], "half a thought and its end");
