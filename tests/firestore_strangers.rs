@@ -38,7 +38,7 @@ fn job(id: &str) -> Value {
 async fn red_rows(store: &FirestoreStore) -> (BTreeMap<String, String>, usize) {
     let (mut red, mut jobs, mut query) = (BTreeMap::new(), 0, PageQuery { limit: 300, ..PageQuery::default() });
     loop {
-        let page = store.look(query.clone()).await.unwrap();
+        let page = store.list(query.clone()).await.unwrap();
         jobs += page.jobs.len();
         for (id, reason) in page.unreadable {
             assert_eq!(red.insert(id.as_str().to_owned(), reason), None, "no document is named twice");
@@ -170,7 +170,7 @@ async fn a_document_without_room_is_told_and_costs_nothing() {
     assert_eq!(after["full"], before["full"]);
     assert!(books::bill(&house).keys().all(|prompt| prompt.len() < 1_040_000), "what cannot be noted is not ordered");
     let store = store(emulator, &project);
-    let page = store.look(PageQuery::default()).await.unwrap();
+    let page = store.list(PageQuery::default()).await.unwrap();
     let told: Vec<_> = page.unreadable.iter().map(|(id, reason)| (id.as_str(), reason.as_str())).collect();
     assert!(matches!(told[..], [("full", reason)] if reason.contains("bytes")), "{told:?}");
 }

@@ -31,7 +31,13 @@ fn id(text: &str) -> JobId {
 }
 
 fn due() -> DueQuery {
-    DueQuery { now: now() + TimeDelta::days(1_000), simulated: true, queued: true, gone: Vec::new(), limit: 100 }
+    DueQuery {
+        now: now() + TimeDelta::days(1_000),
+        simulated: true,
+        queued: true,
+        dead_workers: Vec::new(),
+        limit: 100,
+    }
 }
 
 /// A web page or a script: REST, and the contract's fields.
@@ -111,13 +117,13 @@ async fn run(store: &FirestoreStore, mut job: Job) -> Job {
     let claim = Claim { worker: WorkerId::new("worker"), until: now() + TimeDelta::seconds(60) };
     job.begin_submit(claim, Some("0.03".parse().unwrap()), now()).unwrap();
     save(store, &mut job).await;
-    job.accepted(receipt(), None, now()).unwrap();
+    job.accept(receipt(), None, now()).unwrap();
     save(store, &mut job).await;
     let object = ObjectName::for_attempt(&job.id, job.attempt_number(), ImageFormat::Png);
     let url = format!("https://storage.example/{object}");
     let sha256 = "00".repeat(32);
     let image = StoredImage { object, url, format: ImageFormat::Png, width: 16, height: 16, bytes: 99, sha256 };
-    job.stored(image, Some(Credits::new("2.5".parse().unwrap())), None, now()).unwrap();
+    job.complete(image, Some(Credits::new("2.5".parse().unwrap())), None, now()).unwrap();
     save(store, &mut job).await;
     job
 }
@@ -235,7 +241,7 @@ async fn what_an_old_backend_left_is_shown_and_added_up() {
             script.write(&format!("{collection}/{}", id.as_str().unwrap()), document, &[]).await;
         }
     }
-    let page = store.page(darkroom::store::PageQuery::default()).await.unwrap();
+    let page = store.list_jobs(darkroom::store::PageQuery::default()).await.unwrap();
     assert_eq!(page.len(), 60);
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.of(StageName::Done), counts.of(StageName::Failed)), (50, 10));
@@ -265,7 +271,7 @@ async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads()
         let mut job = Job::new(id(&format!("job-{number}")), Spec::new("flux-dev", "a fox"), true, at);
         let claim = Claim { worker: WorkerId::new("worker"), until: at };
         job.begin_submit(claim, None, at).unwrap();
-        job.accepted(Receipt { accepted_at: at, ..receipt() }, None, at).unwrap();
+        job.accept(Receipt { accepted_at: at, ..receipt() }, None, at).unwrap();
         jobs.push(job);
     }
     store.create(jobs).await.unwrap();
@@ -367,7 +373,7 @@ async fn four_listening_workers_take_each_job_once() {
                     Err(StoreError::Conflict(_)) => continue,
                     Err(other) => panic!("{other:?}"),
                 }
-                job.accepted(receipt(), None, now()).unwrap();
+                job.accept(receipt(), None, now()).unwrap();
                 save(&store, &mut job).await;
                 taken.push(job.id);
             }

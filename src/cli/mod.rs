@@ -19,7 +19,6 @@ mod output;
 mod pick;
 mod running;
 mod simulate;
-mod since;
 mod submit;
 mod table;
 mod view;

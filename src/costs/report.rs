@@ -82,7 +82,7 @@ impl CostReport {
             report.count += count;
             let line = lines.entry(key.clone()).or_insert(CostLine { key, usd: Usd::ZERO, count: 0 });
             line.count += count;
-            let Some(amount) = amount.map(|one| one.times(count)) else {
+            let Some(amount) = amount.map(|one| one * count) else {
                 report.unpriced_count += count;
                 continue;
             };

@@ -51,7 +51,7 @@ fn a_dry_run_prices_a_file_and_creates_nothing() {
     let amount = |value: &serde_json::Value| value.as_str().unwrap().parse::<darkroom::costs::Usd>().unwrap();
     let jobs = plan["jobs"].as_array().unwrap();
     assert_eq!(jobs.len(), 2);
-    assert_eq!(amount(&jobs[0]["usd"]), amount(&jobs[0]["each_usd"]).times(2));
+    assert_eq!(amount(&jobs[0]["usd"]), amount(&jobs[0]["each_usd"]) * 2);
     assert_eq!(amount(&plan["total_usd"]), jobs.iter().map(|job| amount(&job["usd"])).sum());
     assert!(amount(&plan["total_usd"]) > darkroom::costs::Usd::ZERO);
     assert!(!house.data().join("darkroom.db").exists());

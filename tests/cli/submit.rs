@@ -100,7 +100,7 @@ fn a_dry_run_prices_and_creates_nothing() {
     let spec = darkroom::jobs::Spec::new("flux-2-pro", "a fox").with("width", 1024).with("height", 1024);
     let each = darkroom::catalog::Catalog::builtin().estimate(&spec).amount.unwrap();
     assert_eq!(plan["jobs"][0]["each_usd"], each.to_string());
-    assert_eq!(plan["total_usd"], each.times(3).to_string());
+    assert_eq!(plan["total_usd"], (each * 3).to_string());
     assert!(!house.data().join("darkroom.db").exists());
 }
 

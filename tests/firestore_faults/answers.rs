@@ -84,7 +84,7 @@ fn accept(job: &mut Job) {
         output_megapixels: None,
         accepted_at: now(),
     };
-    job.accepted(receipt, None, now()).unwrap();
+    job.accept(receipt, None, now()).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,7 +103,7 @@ async fn a_save_whose_answer_is_lost_was_made_once_and_says_so() {
     let object = ObjectName::for_attempt(&job.id, 1, ImageFormat::Png);
     let (url, sha256) = (format!("https://storage.example/{object}"), "00".repeat(32));
     let image = StoredImage { object, url, format: ImageFormat::Png, width: 16, height: 16, bytes: 99, sha256 };
-    job.stored(image, Some(Credits::new("2.5".parse().unwrap())), None, now()).unwrap();
+    job.complete(image, Some(Credits::new("2.5".parse().unwrap())), None, now()).unwrap();
     both.save_unheard(&mut job).await;
     let (from, to) = (now() - TimeDelta::days(1), now() + TimeDelta::days(1));
     let query = CostQuery { from, to, grouping: CostGrouping::Cause, simulated: true };

@@ -76,7 +76,7 @@ impl Machine {
     async fn claimed(&self, look: &FirestoreStore) -> Vec<JobId> {
         let ours = format!("worker-{}-", self.worker.id());
         let stages = vec![StageName::Submitting, StageName::Generating];
-        let jobs = look.page(PageQuery { stages, limit: 1_000, ..PageQuery::default() }).await.unwrap();
+        let jobs = look.list_jobs(PageQuery { stages, limit: 1_000, ..PageQuery::default() }).await.unwrap();
         let claimed = jobs
             .into_iter()
             .filter(|job| job.claim.as_ref().is_some_and(|claim| claim.worker.as_str().starts_with(&ours)));

@@ -156,8 +156,8 @@ fn hostile_json() -> Vec<Vec<u8>> {
     lines
 }
 
-/// Reads the refusals of a dry run: line numbers with their reasons, each one clean line.
-fn refusals(plan: &Value) -> BTreeMap<u64, String> {
+/// Reads the rejections of a dry run: line numbers with their reasons, each one clean line.
+fn rejections(plan: &Value) -> BTreeMap<u64, String> {
     let refused = plan["refused"].as_array().unwrap().iter().map(|refused| {
         let reason = refused["reason"].as_str().unwrap().to_owned();
         assert!(reason.len() > 8 && reason.chars().count() <= 1_001, "{reason}");
@@ -192,7 +192,7 @@ fn hostile_json_lines_are_refused_by_number_and_good_ones_go_on() {
     let path = house.path("jobs.jsonl");
     std::fs::write(&path, &file).unwrap();
     let plan = dry_run(&house, path_text(&path));
-    let refused = refusals(&plan);
+    let refused = rejections(&plan);
     for (number, line) in bad.iter().zip(&hostile) {
         assert!(refused.contains_key(number), "line {number} was taken: {}", text(&line[..line.len().min(200)]));
     }
@@ -264,7 +264,7 @@ fn hostile_csv_lines_are_refused_by_number() {
     let path = house.path("jobs.csv");
     std::fs::write(&path, &file).unwrap();
     let plan = dry_run(&house, path_text(&path));
-    let refused = refusals(&plan);
+    let refused = rejections(&plan);
     // An empty line is no row in CSV.
     let expected: Vec<u64> = (1..rows.len() as u64).map(|index| index + 2).collect();
     assert_eq!(refused.keys().copied().collect::<Vec<_>>(), expected, "{refused:#?}");

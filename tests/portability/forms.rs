@@ -174,7 +174,7 @@ fn a_file_is_replaced_only_on_request_and_never_half() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), csv);
     let drafts = std::fs::read_dir(path.parent().unwrap())
         .unwrap()
-        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains("darkroom-export"));
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with(".darkroom-"));
     assert_eq!(drafts.count(), 0);
     assert!(house.fails(2, &["export", "--format", "csv"]).contains("--costs or --jobs"));
     assert!(house.fails(2, &["export", "--days", "3", "--from", "2d"]).contains("--days"));

@@ -16,7 +16,7 @@ async fn book(store: &FirestoreStore, name: &str, at: DateTime<Utc>) -> Job {
     job.begin_submit(Claim { worker: WorkerId::new("worker"), until: at }, None, at).unwrap();
     store.create(vec![job.clone()]).await.unwrap();
     job = store.get(&job.id).await.unwrap().unwrap();
-    job.accepted(Receipt { accepted_at: at, ..receipt() }, None, at).unwrap();
+    job.accept(Receipt { accepted_at: at, ..receipt() }, None, at).unwrap();
     save(store, &mut job).await;
     job
 }

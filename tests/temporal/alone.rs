@@ -40,7 +40,7 @@ fn failure(result: Result<Report, ActivityEnvironmentError>) -> (String, bool) {
 
 /// Leaves the job as a worker of that name does that has just written its note.
 async fn on_its_way(workshop: &Workshop, id: &JobId, worker: &WorkerId) {
-    let now = darkroom::engine::Clock::now(workshop.clock.as_ref());
+    let now = darkroom::time::Clock::now(workshop.clock.as_ref());
     let mut job = workshop.job(id).await;
     let claim = Claim { worker: worker.clone(), until: now + chrono::Duration::seconds(150) };
     job.begin_submit(claim, Some(Usd::ZERO), now).unwrap();

@@ -112,7 +112,7 @@ async fn a_worker_that_was_suspended_before_its_order_sends_nothing() {
     assert_eq!(ran, Ok(Ran::PutOff));
     let job = workshop.job(&id).await;
     assert_eq!((job.stage_name(), workshop.door.answers()), (StageName::Queued, 0));
-    assert!(job.hold().unwrap().line().contains("suspended"));
+    assert!(job.hold().unwrap().summary().contains("suspended"));
     workshop.work().await;
     assert_eq!(books::check(&workshop.house, 1), 1);
 }

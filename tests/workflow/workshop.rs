@@ -13,15 +13,17 @@ use darkroom::bucket::folder::FolderBucket;
 use darkroom::costs::Credits;
 use darkroom::engine::local::{self, EngineEnd, EngineHandle, WorkerLock};
 use darkroom::engine::workflow::{JobWorkflow, Observer, Ran, WorkflowError};
-use darkroom::engine::{self, Command, Event, JobFinished, Mode, NewJob, OperatorCommands, Ports, Progress, Settings};
+use darkroom::engine::{Command, Event, JobFinished, Mode, NewJob, OperatorCommands, Ports, Progress, Settings};
 use darkroom::jobs::{Job, JobId, Receipt, Spec, StageName, Ticket, WorkerId};
 use darkroom::provider::bfl::{FluxClient, FluxOptions};
 use darkroom::provider::{
-    CheckError, CreditsError, DownloadedImage, FetchError, Order, Provider, ResultLink, SubmitError, TicketStatus,
+    CheckError, CreditsError, DownloadedImage, FetchError, PreparedRequest, Provider, ResultLink, SubmitError,
+    TicketStatus,
 };
 use darkroom::simulator::{self, SharedSimulator, SimulatorOptions, Speed};
 use darkroom::store::sqlite::SqliteStore;
 use darkroom::store::{DueQuery, Store};
+use darkroom::time::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -45,21 +47,11 @@ impl MovedClock {
     pub fn forward(&self, seconds: i64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
+}
 
-    fn time(&self) -> DateTime<Utc> {
+impl Clock for MovedClock {
+    fn now(&self) -> DateTime<Utc> {
         Utc::now().trunc_subsecs(6) + chrono::Duration::seconds(self.0.load(Ordering::SeqCst))
-    }
-}
-
-impl engine::Clock for MovedClock {
-    fn now(&self) -> DateTime<Utc> {
-        self.time()
-    }
-}
-
-impl simulator::Clock for MovedClock {
-    fn now(&self) -> DateTime<Utc> {
-        self.time()
     }
 }
 
@@ -100,15 +92,15 @@ impl Door {
 
 #[async_trait]
 impl Provider for Door {
-    async fn prepare(&self, spec: &Spec) -> Result<Order, SubmitError> {
+    async fn prepare(&self, spec: &Spec) -> Result<PreparedRequest, SubmitError> {
         self.client.prepare(spec).await
     }
 
-    async fn submit(&self, order: Order) -> Result<Receipt, SubmitError> {
+    async fn submit(&self, order: PreparedRequest) -> Result<Receipt, SubmitError> {
         let mut answer = self.client.submit(order).await;
         if let Ok(receipt) = &mut answer {
             // The client has the machine's clock, as the engine has outside of tests.
-            receipt.accepted_at = self.clock.time();
+            receipt.accepted_at = self.clock.now();
         }
         self.answered.send_modify(|answers| *answers += 1);
         let _ = self.open.subscribe().wait_for(|open| *open).await;
@@ -221,8 +213,8 @@ impl Workshop {
     }
 
     async fn due(&self) -> Job {
-        let now = engine::Clock::now(self.clock.as_ref());
-        let due = DueQuery { now, simulated: true, queued: true, gone: Vec::new(), limit: 1 };
+        let now = Clock::now(self.clock.as_ref());
+        let due = DueQuery { now, simulated: true, queued: true, dead_workers: Vec::new(), limit: 1 };
         self.store.due(due).await.unwrap().pop().expect("a job is due")
     }
 

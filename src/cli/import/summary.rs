@@ -59,7 +59,7 @@ impl Summary {
                 counts.new += 1;
                 match record {
                     Record::Cost(entry) => {
-                        self.uncertain |= !entry.basis.counts();
+                        self.uncertain |= !entry.basis.is_counted();
                         *(if entry.simulated { &mut self.new_simulated_usd } else { &mut self.new_usd }) +=
                             entry.amount;
                     }

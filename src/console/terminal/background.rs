@@ -1,12 +1,13 @@
 //! Effects outside the terminal (files, image viewers), run off the loop.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::engine::{Notice, NoticeLevel};
+use crate::fs::write_new;
 use crate::text;
 
 /// Running effects. Each ends with one notice for the operator.
@@ -58,22 +59,17 @@ fn panic_notice(error: &JoinError) -> Notice {
 
 /// Writes a temporary file and renames it, so that the file is complete or absent. Returns its path.
 fn save(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<PathBuf> {
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "img"));
     for number in 1..=MAX_COPIES {
         let name = if number == 1 { name.to_owned() } else { format!("{stem} ({number}).{extension}") };
         let path = folder.join(name);
-        match file.persist_noclobber(&path) {
-            Ok(_) => return Ok(path),
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-                if std::fs::read(&path).is_ok_and(|there| there == bytes) {
+        match write_new(&path, bytes) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if std::fs::read(&path).is_ok_and(|existing| existing == bytes) {
                     return Ok(path);
                 }
-                file = error.file;
             }
-            Err(error) => return Err(error.error),
+            result => return result.map(|()| path),
         }
     }
     Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many files of that name"))

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::{Ports, Settings};
 use crate::costs::{Budget, CostGrouping, CostReport, Usd};
 use crate::engine::CostOverview;
 use crate::store::{CostQuery, StoreError};
+use crate::time::last_days;
 
 /// The account is asked for its credits at most this often: it is a request over the network.
 const CREDITS_EVERY: Duration = Duration::from_mins(1);
@@ -57,7 +58,7 @@ impl Overview {
     }
 
     async fn report(&self, now: DateTime<Utc>, days: u32, grouping: CostGrouping) -> Result<CostReport, StoreError> {
-        let (from, to) = days_until(now, days);
+        let (from, to) = last_days(now, days);
         self.ports.store.costs(CostQuery { from, to, grouping, simulated: self.simulated }).await
     }
 
@@ -75,11 +76,4 @@ impl Overview {
             Err(_) => None,
         };
     }
-}
-
-/// Today and the `days - 1` days before it, in UTC: from a midnight to a midnight.
-pub(super) fn days_until(now: DateTime<Utc>, days: u32) -> (DateTime<Utc>, DateTime<Utc>) {
-    let midnight = now.date_naive().and_time(NaiveTime::MIN).and_utc();
-    let end = midnight + chrono::Duration::days(1);
-    (end - chrono::Duration::days(i64::from(days.max(1))), end)
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
 use super::super::{CostQuery, StoreError};
@@ -13,6 +13,7 @@ use super::query::Query;
 use super::rollup::{self, Sums};
 use super::{FirestoreStore, JOBS, shards, value};
 use crate::costs::CostReport;
+use crate::time::midnight;
 
 /// Job documents that are looked up at once for what became of their money.
 const AT_ONCE: usize = 300;
@@ -143,8 +144,4 @@ fn whole_days(from: DateTime<Utc>, to: DateTime<Utc>) -> (NaiveDate, NaiveDate) 
     let first = from.date_naive();
     let first = if midnight(first) < from { first + Days::new(1) } else { first };
     (first, to.date_naive())
-}
-
-fn midnight(day: NaiveDate) -> DateTime<Utc> {
-    day.and_time(NaiveTime::MIN).and_utc()
 }

@@ -141,7 +141,7 @@ impl Store for FirestoreStore {
         self.due_next(&query).await
     }
 
-    async fn look(&self, query: PageQuery) -> Result<Page, StoreError> {
+    async fn list(&self, query: PageQuery) -> Result<Page, StoreError> {
         self.look_at(&query).await
     }
 

@@ -18,6 +18,7 @@ use super::ledger::ChargeRow;
 use super::shards;
 use super::value::{self, Fields, integer_of, map_of, quoted};
 use crate::costs::{Basis, CostGrouping, Usd};
+use crate::time::month_key;
 
 /// The collection of the months.
 pub(super) const ROLLUPS: &str = "darkroom_rollups";
@@ -27,7 +28,7 @@ const PICO: i64 = 1_000_000_000_000;
 /// The month of that day, and the name of its first document.
 pub(super) fn month_id(day: NaiveDate, simulated: bool) -> String {
     let kind = if simulated { "simulated" } else { "real" };
-    format!("{kind}-{:04}-{:02}", day.year(), day.month())
+    format!("{kind}-{}", month_key(day))
 }
 
 /// The amount in whole 1e-12 dollars, and the rest in whole 1e-24 dollars. Digits behind the 24th are cut off.

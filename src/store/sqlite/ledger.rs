@@ -8,7 +8,7 @@ use super::row::{ChargeRow, DAY, Row, nanoseconds};
 use crate::costs::{Basis, Budget, BudgetPeriod, CostGrouping, CostReport, Usd};
 
 /// Makes the ledger say about this job what the job says: writes what differs, and nothing where nothing does.
-pub(super) fn book(connection: &Connection, row: &Row) -> Result<(), StoreError> {
+pub(super) fn sync_charges(connection: &Connection, row: &Row) -> Result<(), StoreError> {
     let booked = booked(connection, row)?;
     for old in booked.iter().filter(|old| !row.charges.contains(old)) {
         connection
@@ -87,12 +87,12 @@ fn reserved_by_others(connection: &Connection, row: &Row) -> Result<Usd, StoreEr
     )
 }
 
-fn sum(connection: &Connection, question: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Usd, StoreError> {
-    let mut statement = connection.prepare_cached(question)?;
+fn sum(connection: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Usd, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(values)?;
     let mut total = Usd::ZERO;
     while let Some(row) = rows.next()? {
-        total += amount(&row.get::<_, String>(0)?)?.times(u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0));
+        total += amount(&row.get::<_, String>(0)?)? * u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
     }
     Ok(total)
 }
@@ -160,16 +160,16 @@ fn whole_day(connection: &Connection, simulated: bool, at: i64, edge: Edge) -> R
     })
 }
 
-type Line = (String, Basis, Option<Usd>, u64);
+type LedgerLine = (String, Basis, Option<Usd>, u64);
 
 fn read_lines(
     connection: &Connection,
-    question: &str,
+    sql: &str,
     values: &[&dyn rusqlite::ToSql],
     grouping: CostGrouping,
-    lines: &mut Vec<Line>,
+    lines: &mut Vec<LedgerLine>,
 ) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(question)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(values)?;
     while let Some(row) = rows.next()? {
         let mut key: String = row.get(0)?;
