@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::terminal::{ENTER, Terminal};
-use crate::support::House;
+use crate::support::TestEnv;
 
 /// Longer than any timer that redraws a screen with something on it.
 const SILENCE: Duration = Duration::from_millis(1_500);
 
 #[test]
 fn idle_console_draws_nothing() {
-    let mut terminal = Terminal::console(&House::new());
+    let mut terminal = Terminal::console(&TestEnv::new());
     terminal.wait_for("No jobs yet.");
     terminal.wait_for("today $0.00");
     terminal.wait_for_silence(SILENCE);
@@ -18,9 +18,9 @@ fn idle_console_draws_nothing() {
 
 #[test]
 fn observing_console_shows_the_workers_jobs() {
-    let house = House::new();
-    let mut first = Terminal::console(&house);
-    let mut second = Terminal::start(&house, &["--observe"], 120, 40);
+    let env = TestEnv::new();
+    let mut first = Terminal::console(&env);
+    let mut second = Terminal::start(&env, &["--observe"], 120, 40);
     second.wait_for("only looking");
     first.wait_for("No jobs yet.");
     first.send("n");

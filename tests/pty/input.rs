@@ -1,15 +1,15 @@
 //! What terminals send besides single keys: long writes, pastes without their end, pastes without brackets.
 
 use super::terminal::{ENTER, ESCAPE, Terminal};
-use crate::support::House;
+use crate::support::TestEnv;
 
 const FIVE_LINES: &str = include_str!("../samples/five-lines.txt");
 const INTERRUPT: &str = "\x03";
 
 #[test]
 fn q_after_thousand_keys_in_one_write_quits() {
-    let house = House::new();
-    let mut terminal = Terminal::start(&house, &["--observe"], 120, 40);
+    let env = TestEnv::new();
+    let mut terminal = Terminal::start(&env, &["--observe"], 120, 40);
     terminal.wait_for("● live");
     terminal.send(&format!("{}q", "j".repeat(1_024)));
     assert_eq!(terminal.wait_for_end().exit_code(), 0);
@@ -17,7 +17,7 @@ fn q_after_thousand_keys_in_one_write_quits() {
 
 #[test]
 fn unclosed_paste_gives_keys_back() {
-    let mut terminal = Terminal::console(&House::new());
+    let mut terminal = Terminal::console(&TestEnv::new());
     terminal.wait_for("No jobs yet.");
     terminal.send("n");
     terminal.wait_for("Describe it, then press Enter.");
@@ -31,7 +31,7 @@ fn unclosed_paste_gives_keys_back() {
 
 #[test]
 fn interrupt_quits_inside_unclosed_paste() {
-    let mut terminal = Terminal::console(&House::new());
+    let mut terminal = Terminal::console(&TestEnv::new());
     terminal.wait_for("No jobs yet.");
     terminal.send("\x1b[200~a fox");
     terminal.send(INTERRUPT);
@@ -40,12 +40,12 @@ fn interrupt_quits_inside_unclosed_paste() {
 
 #[test]
 fn raw_paste_into_form_submits_nothing() {
-    let mut house = House::new();
-    house.set("DARKROOM_PROVIDER", "bfl");
-    house.set("BFL_API_KEY", "not-a-key");
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_PROVIDER", "bfl");
+    env.set("BFL_API_KEY", "not-a-key");
     // Closed: a submit would fail at once.
-    house.set("BFL_API_URL", "http://127.0.0.1:9");
-    let mut terminal = Terminal::console(&house);
+    env.set("BFL_API_URL", "http://127.0.0.1:9");
+    let mut terminal = Terminal::console(&env);
     terminal.send("n");
     terminal.wait_for("New job");
     terminal.send(&FIVE_LINES.replace('\n', "\r"));
@@ -53,13 +53,13 @@ fn raw_paste_into_form_submits_nothing() {
     assert!(terminal.text().contains("New job") && terminal.text().contains("A cozy log cabin in deep snow"));
     terminal.send(ESCAPE);
     terminal.wait_for_no("New job");
-    assert!(house.jobs().is_empty());
+    assert!(env.jobs().is_empty());
 }
 
 #[test]
 fn raw_paste_into_queue_runs_no_command() {
-    let house = House::new();
-    let mut terminal = Terminal::console(&house);
+    let env = TestEnv::new();
+    let mut terminal = Terminal::console(&env);
     terminal.wait_for("No jobs yet.");
     // Its letters quit, pause, open the form; its line breaks submit.
     terminal.send("quit now, pause\rnew fox\rp\rn\r");
@@ -69,13 +69,13 @@ fn raw_paste_into_queue_runs_no_command() {
     assert!(!text.contains("New job") && !text.contains("paused"), "{text}");
     terminal.send("?");
     terminal.wait_for("╭ Keys");
-    assert!(house.jobs().is_empty());
+    assert!(env.jobs().is_empty());
 }
 
 #[test]
 fn long_raw_paste_arrives_whole() {
-    let house = House::new();
-    let mut terminal = Terminal::console(&house);
+    let env = TestEnv::new();
+    let mut terminal = Terminal::console(&env);
     terminal.send("n");
     terminal.wait_for("Describe it, then press Enter.");
     let prompt = format!("{}the last words", "a cozy log cabin in deep snow, ".repeat(600));
@@ -83,5 +83,5 @@ fn long_raw_paste_arrives_whole() {
     terminal.wait_for("the last words");
     terminal.send(ENTER);
     terminal.wait_for("✓ done");
-    assert_eq!(house.jobs()[0]["prompt"], prompt);
+    assert_eq!(env.jobs()[0]["prompt"], prompt);
 }

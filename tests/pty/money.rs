@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use rustix::process::Signal;
 
 use super::terminal::{ENTER, Terminal};
-use crate::support::{House, books};
+use crate::support::{TestEnv, ledger_check};
 
 /// The header's spending of today.
 fn spent(terminal: &Terminal) -> Option<Decimal> {
@@ -32,8 +32,8 @@ fn image_colours(terminal: &Terminal) -> usize {
 
 #[test]
 fn first_image_cost_matches_simulator_bill() {
-    let house = House::new();
-    let mut terminal = Terminal::console(&house);
+    let env = TestEnv::new();
+    let mut terminal = Terminal::console(&env);
     terminal.wait_for("No jobs yet. n makes the first image (simulated, free).");
     terminal.wait_until("nothing is spent", |terminal| spent(terminal) == Some(Decimal::ZERO));
     assert_eq!(image_colours(&terminal), 0);
@@ -50,18 +50,18 @@ fn first_image_cost_matches_simulator_bill() {
     terminal
         .wait_until("the price in the header", |terminal| spent(terminal).is_some_and(|spent| spent > Decimal::ZERO));
 
-    let costs = house.json(&["costs", "--json", "--days", "2"]);
-    assert_eq!(spent(&terminal), Some(books::dollars(&costs["total_usd"])), "screen and ledger agree");
-    assert_eq!(spent(&terminal), Some(books::total(&books::bill(&house))), "screen and simulator bill agree");
+    let costs = env.json(&["costs", "--json", "--days", "2"]);
+    assert_eq!(spent(&terminal), Some(ledger_check::dollars(&costs["total_usd"])), "screen and ledger agree");
+    assert_eq!(spent(&terminal), Some(ledger_check::total(&ledger_check::bill(&env))), "screen and simulator bill agree");
     assert!(terminal.text().contains("SIMULATED"));
-    assert_eq!(books::check(&house, 1), 1);
+    assert_eq!(ledger_check::check(&env, 1), 1);
 }
 
 #[test]
 fn job_of_killed_console_resumes_billed_once() {
-    let mut house = House::new();
-    house.set("DARKROOM_SIMULATOR_SPEED", "5");
-    let mut terminal = Terminal::console(&house);
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_SIMULATOR_SPEED", "5");
+    let mut terminal = Terminal::console(&env);
     terminal.send("n");
     terminal.wait_for("Describe it, then press Enter.");
     terminal.send("a slow tide");
@@ -71,8 +71,8 @@ fn job_of_killed_console_resumes_billed_once() {
     terminal.signal(Signal::KILL);
     assert!(!terminal.wait_for_end().success());
 
-    let mut terminal = Terminal::console(&house);
+    let mut terminal = Terminal::console(&env);
     terminal.wait_for("✓ done");
     assert!(terminal.row_with("✓ done").contains("a slow tide"));
-    assert_eq!(books::check(&house, 1), 1);
+    assert_eq!(ledger_check::check(&env, 1), 1);
 }

@@ -3,11 +3,11 @@
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
 use super::terminal::{CONTROL_Z, Terminal};
-use crate::support::House;
+use crate::support::TestEnv;
 
 #[test]
 fn quit_restores_terminal() {
-    let mut terminal = Terminal::console(&House::new());
+    let mut terminal = Terminal::console(&TestEnv::new());
     assert!(terminal.screen().alternate_screen() && terminal.screen().bracketed_paste());
     terminal.send("q");
     let status = terminal.wait_for_end();
@@ -18,7 +18,7 @@ fn quit_restores_terminal() {
 #[test]
 fn shutdown_signals_restore_terminal() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
-        let mut terminal = Terminal::console(&House::new());
+        let mut terminal = Terminal::console(&TestEnv::new());
         terminal.signal(signal);
         let status = terminal.wait_for_end();
         assert_eq!((status.exit_code(), status.signal()), (0, None), "{signal:?}: the console shuts down by itself");
@@ -51,7 +51,7 @@ fn check_suspend_and_resume(terminal: &mut Terminal) {
 
 #[test]
 fn suspend_restores_and_resume_redraws() {
-    let mut terminal = Terminal::console(&House::new());
+    let mut terminal = Terminal::console(&TestEnv::new());
     terminal.wait_for("No jobs yet.");
     terminal.send(CONTROL_Z);
     check_suspend_and_resume(&mut terminal);

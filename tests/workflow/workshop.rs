@@ -1,5 +1,5 @@
-//! The engine's parts around one house, for tests that move the clock, hold an answer back, or give orders: real HTTP client,
-//! real SQLite, real files, and the simulator that the house's programs would use.
+//! The parts of the engine in one environment, for tests that move the clock, delay a reply or send commands: the real HTTP client,
+//! real SQLite, real files, and the simulator that the processes of the environment would use.
 
 use std::fmt;
 use std::path::Path;
@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::House;
+use crate::support::TestEnv;
 
 /// How long anything may take before a test calls it stuck.
 const STUCK: Duration = Duration::from_mins(1);
@@ -132,9 +132,9 @@ impl Observer for Deaf {
     fn ended(&self, _: JobFinished) {}
 }
 
-/// Everything around one house.
+/// The engine with its ports in one environment.
 pub struct Workshop {
-    pub house: House,
+    pub env: TestEnv,
     pub store: Arc<SqliteStore>,
     pub desk: OperatorCommands,
     /// The engine's clock.
@@ -148,14 +148,14 @@ pub struct Workshop {
 impl Workshop {
     /// A new one, whose simulator works at that speed.
     pub async fn new(speed: Speed) -> Self {
-        let house = House::new();
+        let env = TestEnv::new();
         let (clock, simulated_clock) = (Arc::new(MovedClock::default()), Arc::new(MovedClock::default()));
         let options = SimulatorOptions { speed, clock: simulated_clock.clone(), ..SimulatorOptions::default() };
-        let simulator = simulator::shared(&house.data(), options).await.unwrap();
-        let store = Arc::new(SqliteStore::open(&house.data().join("darkroom.db")).unwrap());
+        let simulator = simulator::shared(&env.data(), options).await.unwrap();
+        let store = Arc::new(SqliteStore::open(&env.data().join("darkroom.db")).unwrap());
         let desk = OperatorCommands::new(store.clone(), clock.clone(), true);
         let door = Arc::new(door(&simulator, &clock));
-        Self { house, store, desk, clock, simulated_clock, door, simulator }
+        Self { env, store, desk, clock, simulated_clock, door, simulator }
     }
 
     /// The ports, with the workshop's own door.
@@ -164,7 +164,7 @@ impl Workshop {
     }
 
     fn ports_behind(&self, provider: Arc<Door>) -> Ports {
-        let bucket = Arc::new(FolderBucket::open(&self.house.data().join("images")).unwrap());
+        let bucket = Arc::new(FolderBucket::open(&self.env.data().join("images")).unwrap());
         Ports { provider, store: self.store.clone(), bucket, clock: self.clock.clone() }
     }
 
@@ -186,7 +186,7 @@ impl Workshop {
 
     /// Starts an engine.
     pub fn engine(&self, settings: Settings) -> Engine {
-        let presence = WorkerLock::enter(&self.house.data()).unwrap();
+        let presence = WorkerLock::enter(&self.env.data()).unwrap();
         Engine { handle: local::start(self.ports(), settings, presence) }
     }
 
