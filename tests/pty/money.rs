@@ -52,7 +52,11 @@ fn first_image_cost_matches_simulator_bill() {
 
     let costs = env.json(&["costs", "--json", "--days", "2"]);
     assert_eq!(spent(&terminal), Some(ledger_check::dollars(&costs["total_usd"])), "screen and ledger agree");
-    assert_eq!(spent(&terminal), Some(ledger_check::total(&ledger_check::bill(&env))), "screen and simulator bill agree");
+    assert_eq!(
+        spent(&terminal),
+        Some(ledger_check::total(&ledger_check::bill(&env))),
+        "screen and simulator bill agree"
+    );
     assert!(terminal.text().contains("SIMULATED"));
     assert_eq!(ledger_check::check(&env, 1), 1);
 }

@@ -15,8 +15,8 @@ use self::stack::Stack;
 use super::error::CliError;
 use super::{Session, console, output};
 use crate::config::Flags;
-use crate::shutdown_signal::ShutdownSignal;
 use crate::fs::try_lock;
+use crate::shutdown_signal::ShutdownSignal;
 
 /// Everything of `darkroom dev` is in this folder of the data directory.
 const FOLDER: &str = "dev";
