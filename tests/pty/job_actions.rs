@@ -65,6 +65,7 @@ fn filter_stays_until_escape_clears_it() {
     let mut terminal = Terminal::console(&env);
     terminal.wait_for("12 done");
     terminal.send("/");
+    terminal.wait_for("Enter keep");
     terminal.send("zeppelin");
     terminal.wait_until("one row", |terminal| terminal.text().matches("✓ done").count() == 1);
     assert!(terminal.row_with("✓ done").contains("a zeppelin at noon"));
@@ -93,6 +94,7 @@ fn screens_open_by_key_and_close_by_escape() {
         assert_eq!(terminal.row_with("Queue"), before, "{key:?}");
     }
     terminal.send(":");
+    terminal.wait_for("Enter do it");
     terminal.send("pause");
     terminal.wait_for("pause or resume the intake");
     terminal.send(ENTER);

@@ -47,7 +47,7 @@ impl Terminal {
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("TERM", "xterm-256color");
         command.env("COLORTERM", "truecolor");
-        for (name, value) in env.environment() {
+        for (name, value) in env.variables() {
             command.env(name, value);
         }
         let child = pair.slave.spawn_command(command).expect("the program starts");

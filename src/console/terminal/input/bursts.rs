@@ -180,11 +180,8 @@ impl Burst {
                 self.push_text("\n");
             }
             KeyCode::Tab => self.push_text("\t"),
-            KeyCode::Char('j') if is_control => {
-                if !after_enter {
-                    self.push_text("\n");
-                }
-            }
+            KeyCode::Char('j') if is_control && after_enter => {}
+            KeyCode::Char('j') if is_control => self.push_text("\n"),
             // The control character that the text has here; whatever takes the text decides about it.
             KeyCode::Char(letter) if is_control => {
                 if let Some(control) = control_character(letter) {

@@ -62,7 +62,7 @@ fn read(terminal: &tty::Tty, sender: &mpsc::Sender<Event>) {
     let mut decoder = decoder::Decoder::new();
     let mut bursts = bursts::BurstFilter::default();
     let mut buffer = [0; 16 * 1024];
-    let (mut decoded, mut events) = (Vec::new(), Vec::new());
+    let (mut single, mut events) = (Vec::new(), Vec::new());
     loop {
         let deadline = [decoder.deadline(), bursts.deadline()].into_iter().flatten().min();
         let timeout = deadline.map(|at| at.saturating_duration_since(Instant::now()));
@@ -78,11 +78,11 @@ fn read(terminal: &tty::Tty, sender: &mpsc::Sender<Event>) {
         };
         let now = Instant::now();
         if bytes.is_empty() {
-            decoder.expire(now, &mut decoded);
+            decoder.expire(now, &mut single);
         } else {
-            decoder.push(bytes, now, &mut decoded);
+            decoder.push(bytes, now, &mut single);
         }
-        for event in decoded.drain(..) {
+        for event in single.drain(..) {
             bursts.push(event, now, &mut events);
         }
         bursts.expire(now, &mut events);

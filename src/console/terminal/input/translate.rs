@@ -27,7 +27,7 @@ impl Translator {
             return None;
         }
         match event? {
-            termina::Event::Key(event) => Some(Event::Key(key_event(event)?)),
+            termina::Event::Key(event) => Some(Event::Key(key_event(event))),
             termina::Event::Mouse(event) => Some(Event::Mouse(mouse_event(event))),
             termina::Event::FocusIn => Some(Event::FocusGained),
             termina::Event::FocusOut => Some(Event::FocusLost),
@@ -57,7 +57,7 @@ fn is_input(sequence: &[u8]) -> bool {
     }
 }
 
-fn key_event(event: source::KeyEvent) -> Option<KeyEvent> {
+fn key_event(event: source::KeyEvent) -> KeyEvent {
     let kind = match event.kind {
         source::KeyEventKind::Press => KeyEventKind::Press,
         source::KeyEventKind::Repeat => KeyEventKind::Repeat,
@@ -71,13 +71,12 @@ fn key_event(event: source::KeyEvent) -> Option<KeyEvent> {
     ] {
         state.set(to, event.state.contains(from));
     }
-    let code = key_code(event.code)?;
-    Some(KeyEvent { code, modifiers: modifiers(event.modifiers), kind, state })
+    KeyEvent { code: key_code(event.code), modifiers: modifiers(event.modifiers), kind, state }
 }
 
-fn key_code(code: source::KeyCode) -> Option<KeyCode> {
+fn key_code(code: source::KeyCode) -> KeyCode {
     use source::KeyCode as Source;
-    Some(match code {
+    match code {
         Source::Char(character) => KeyCode::Char(character),
         Source::Enter => KeyCode::Enter,
         Source::Backspace => KeyCode::Backspace,
@@ -105,7 +104,7 @@ fn key_code(code: source::KeyCode) -> Option<KeyCode> {
         Source::Function(number) => KeyCode::F(number),
         Source::Modifier(key) => KeyCode::Modifier(modifier_key(key)),
         Source::Media(key) => KeyCode::Media(media_key(key)),
-    })
+    }
 }
 
 fn modifiers(from: source::Modifiers) -> KeyModifiers {
