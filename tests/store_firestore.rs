@@ -48,7 +48,7 @@ fn wish(prompt: &str) -> Value {
     })
 }
 
-async fn emulator() -> Option<&'static Emulator> {
+async fn emulator() -> &'static Emulator {
     tokio::task::spawn_blocking(shared).await.unwrap()
 }
 
@@ -101,9 +101,10 @@ fn in_stage(name: &str, stage: StageName) -> impl FnMut(&Change) -> Option<Job> 
     }
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
     let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
     page.patch("jobs/wish", wish("a fox"), &[]).await;
@@ -144,9 +145,10 @@ async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
     assert_eq!(page.fields("jobs/wish").await["generationCount"]["integerValue"], "2");
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
     let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
     page.patch("jobs/broken", json!({"status": "pending_art_generation", "prompt": 7}), &[]).await;
@@ -181,9 +183,10 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
     assert!(matches!(store.get(&id("broken")).await, Err(StoreError::Unreadable { .. })));
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_old_backend_left_is_shown_and_added_up() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
     let (store, script) = (store(emulator, &project), ExternalClient::new(emulator, &project));
     for (collection, samples) in [
@@ -200,24 +203,26 @@ async fn what_an_old_backend_left_is_shown_and_added_up() {
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.of(StageName::Done), counts.of(StageName::Failed)), (50, 10));
     let (from, to) = (now() - TimeDelta::hours(12), now() + TimeDelta::hours(12));
-    let query = CostQuery { from, to, grouping: CostGrouping::Service, simulated: false };
-    assert_eq!(store.costs(query.clone()).await.unwrap().count, 0, "no sums were kept for it");
+    let query = CostQuery { from, to, simulated: false };
+    let report = store.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
+    assert_eq!(report.count, 0, "no sums were kept for it");
     let differences = store.rebuild_sums().await.unwrap();
     assert_eq!(differences.iter().map(|difference| difference.counted.0).sum::<i64>(), 143);
-    let report = store.costs(query.clone()).await.unwrap();
+    let report = store.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
     assert_eq!(report.count, 143);
     let lines: Vec<_> = report.by.iter().map(|line| (line.key.as_str(), line.count)).collect();
     assert_eq!(lines, [("bfl_api", 86), ("google_storage", 57)]);
     // The same hours from the entries themselves.
     let begin = now() + TimeDelta::minutes(1);
-    let part = store.costs(CostQuery { from: begin, ..query }).await.unwrap();
+    let part = store.costs(CostQuery { from: begin, ..query }).await.unwrap().report(CostGrouping::Service);
     assert_eq!((part.total_usd, part.count), (report.total_usd, 143), "exact to the last digit, both ways");
     assert_eq!(store.rebuild_sums().await.unwrap(), []);
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let store = store(emulator, &fresh_project());
     let mut jobs = Vec::new();
     for number in 0..365 {
@@ -231,20 +236,17 @@ async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads()
     store.create(jobs).await.unwrap();
     let before = store.usage().reads;
     let midnight = "2026-11-23T00:00:00Z".parse::<DateTime<Utc>>().unwrap();
-    let query =
-        CostQuery { from: midnight - TimeDelta::days(365), to: midnight, grouping: CostGrouping::Day, simulated: true };
-    let report = store.costs(query).await.unwrap();
+    let query = CostQuery { from: midnight - TimeDelta::days(365), to: midnight, simulated: true };
+    let report = store.costs(query).await.unwrap().report(CostGrouping::Day);
     assert_eq!((report.count, report.total_usd.to_string().as_str(), report.by.len()), (365, "9.125", 365));
     let reads = store.usage().reads - before;
     assert_eq!(reads, 13, "one for each month");
     assert_eq!(store.rebuild_sums().await.unwrap(), [], "what was kept is what the entries say");
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
-    if emulator().await.is_none() {
-        return;
-    }
     let port = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().port()
@@ -254,7 +256,7 @@ async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
     options.simulated = true;
     let store = FirestoreStore::connect(options);
     assert!(matches!(store.get(&id("a")).await, Err(StoreError::Unavailable(_))), "no server is no crash");
-    let start = || tokio::task::spawn_blocking(move || Emulator::start(Some(port)).unwrap());
+    let start = || tokio::task::spawn_blocking(move || Emulator::start(Some(port)));
     let server = start().await.unwrap();
     let mut watch = timeout(LIMIT, async {
         loop {
@@ -295,9 +297,10 @@ async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
     .expect("it is heard of once the server is back");
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn four_listening_workers_take_each_job_once() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
     let first = store(emulator, &project);
     let jobs =
@@ -343,11 +346,11 @@ async fn four_listening_workers_take_each_job_once() {
     assert_eq!(all.len(), 60);
     all.dedup();
     assert_eq!(all.len(), 60, "each job was taken once");
-    let query =
-        CostQuery { from: now(), to: now() + TimeDelta::hours(1), grouping: CostGrouping::Service, simulated: true };
-    let entries = first.costs(query.clone()).await.unwrap();
+    let query = CostQuery { from: now(), to: now() + TimeDelta::hours(1), simulated: true };
+    let entries = first.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
     let midnight = now() - TimeDelta::hours(12);
-    let sums = first.costs(CostQuery { from: midnight, to: midnight + TimeDelta::days(1), ..query }).await.unwrap();
+    let query = CostQuery { from: midnight, to: midnight + TimeDelta::days(1), ..query };
+    let sums = first.costs(query).await.unwrap().report(CostGrouping::Service);
     assert_eq!((entries.total_usd, entries.count), (sums.total_usd, sums.count));
     assert_eq!((sums.total_usd.to_string().as_str(), sums.count), ("1.5", 60));
 }

@@ -63,8 +63,12 @@ async fn run(emulator: &Emulator, count: usize, listening: bool) -> Duration {
     }
     let time = begun.elapsed();
     let (from, to) = (Utc::now() - TimeDelta::days(2), Utc::now() + TimeDelta::days(1));
-    let query = CostQuery { from, to, grouping: CostGrouping::Service, simulated: true };
-    assert_eq!(first.costs(query).await.unwrap().count, count as u64, "the books are whole");
+    let query = CostQuery { from, to, simulated: true };
+    assert_eq!(
+        first.costs(query).await.unwrap().report(CostGrouping::Service).count,
+        count as u64,
+        "the books are whole"
+    );
     time
 }
 

@@ -80,11 +80,13 @@ pub async fn run(session: &Session, args: &CostsArgs) -> Result<(), CliError> {
     let (from, to) = last_days(Utc::now(), args.days.into());
     let simulated = session.config.is_simulated() && !args.real;
     let store = wiring::open_store(&session.config).await?;
-    let query = CostQuery { from, to, grouping: args.by.into(), simulated };
-    let report = store.costs(query.clone()).await?;
+    let query = CostQuery { from, to, simulated };
+    let grouping = args.by.into();
+    let report = store.costs(query.clone()).await?.report(grouping);
     // Real money is never in one sum with the simulator's, and never kept from somebody who asks what was spent.
     let real = if simulated && !session.output.is_json() {
-        Some(store.costs(CostQuery { simulated: false, ..query }).await?).filter(|real| real.count > 0)
+        let real = store.costs(CostQuery { simulated: false, ..query }).await?.report(grouping);
+        Some(real).filter(|real| real.count > 0)
     } else {
         None
     };

@@ -9,26 +9,26 @@
 //!     └───────────────────────── engine, workers, watchers
 //! ```
 //!
-//! `update` is a plain function, so it cannot await; the loop in `terminal/event_loop.rs` has one await, its select. A pane is one
-//! file with one `draw`. Overlays are a stack. One table in `keymap` makes dispatch, footer, help and palette.
+//! `update` is a plain function, so it cannot await; the loop in `terminal/event_loop.rs` has one await, its select. A pane is
+//! one file with one `draw`. Overlays are a stack. One table in `keymap` makes dispatch, footer, help and palette.
 
 pub mod app;
 pub mod board;
-pub mod cost;
-pub mod frame;
+pub mod costs_view;
+mod form;
 pub mod keymap;
 pub mod layout;
+mod line_editor;
 pub mod message;
-pub mod money;
 pub mod notices;
 mod options;
 pub mod overlays;
 pub mod panes;
-mod samples;
 pub mod status;
 mod terminal;
-pub mod text_line;
+mod test_fixtures;
 pub mod theme;
+mod widgets;
 
 pub use app::App;
 pub use message::{Effect, ExitReason, Message};

@@ -18,7 +18,7 @@ pub use errors::StoreError;
 pub use query::{Change, CostQuery, Counts, DueQuery, Page, PageCursor, PageQuery, SortOrder};
 use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 
-use crate::costs::{Budget, CostReport};
+use crate::costs::{Budget, CostTable};
 use crate::jobs::{Job, JobId};
 
 /// Job documents and the cost ledger.
@@ -56,8 +56,8 @@ pub trait Store: Send + Sync + 'static {
     /// How many jobs there are in each stage.
     async fn counts(&self) -> Result<Counts, StoreError>;
 
-    /// What was spent.
-    async fn costs(&self, query: CostQuery) -> Result<CostReport, StoreError>;
+    /// What was spent, for reports by any grouping.
+    async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError>;
 
     /// Takes over documents of other programs and stores, all of this call in few durable writes, each entry of the books with its
     /// sums in the same one. One verdict for each, in their order; nothing that is there is ever overwritten. Taking the same over

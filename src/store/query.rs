@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::costs::CostGrouping;
 use crate::jobs::{Job, JobId, StageName, WorkerId};
 
 /// What a worker could act on: queued and due; or submitting or generating, due, and not held by a claim that still runs.
@@ -101,15 +100,13 @@ impl Counts {
     }
 }
 
-/// What was spent, when, on what.
+/// The charges of a span of time.
 #[derive(Debug, Clone)]
 pub struct CostQuery {
     /// First instant inside.
     pub from: DateTime<Utc>,
     /// First instant outside.
     pub to: DateTime<Utc>,
-    /// What the lines are.
-    pub grouping: CostGrouping,
     /// The simulator's money, or the real one; never both in one sum.
     pub simulated: bool,
 }

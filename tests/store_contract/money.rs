@@ -14,7 +14,7 @@ use super::fixture::{
 
 async fn costs_by(store: &Arc<dyn Store>, grouping: CostGrouping, simulated: bool) -> CostReport {
     let (from, to) = (at(0) - TimeDelta::days(40), at(0) + TimeDelta::days(40));
-    store.costs(CostQuery { from, to, grouping, simulated }).await.unwrap()
+    store.costs(CostQuery { from, to, simulated }).await.unwrap().report(grouping)
 }
 
 async fn costs(store: &Arc<dyn Store>) -> CostReport {
@@ -247,8 +247,8 @@ pub async fn costs_are_grouped_in_four_ways(fixture: Fixture) {
 
 pub async fn costs_have_a_beginning_and_an_end(fixture: Fixture) {
     create(&fixture.store, (0..5).map(|number| generating(&format!("job-{number}"), number, Some("1")))).await;
-    let query = CostQuery { from: at(1), to: at(4), grouping: CostGrouping::Model, simulated: true };
-    let report = fixture.store.costs(query).await.unwrap();
+    let query = CostQuery { from: at(1), to: at(4), simulated: true };
+    let report = fixture.store.costs(query).await.unwrap().report(CostGrouping::Model);
     assert_eq!((report.total_usd, report.count), (usd("0.03"), 3), "the first instant is inside, the last is not");
     assert_eq!((report.from, report.to), (at(1), at(4)));
 }
@@ -266,8 +266,8 @@ pub async fn costs_are_exact_over_any_span(fixture: Fixture) {
             let inside = || times.iter().zip(1..).filter(|(time, _)| (from..to).contains(time));
             let cents: u32 = inside().map(|(_, cents): (_, u32)| cents).sum();
             for grouping in [CostGrouping::Day, CostGrouping::Cause] {
-                let query = CostQuery { from: at(*from), to: at(*to), grouping, simulated: true };
-                let report = fixture.store.costs(query).await.unwrap();
+                let query = CostQuery { from: at(*from), to: at(*to), simulated: true };
+                let report = fixture.store.costs(query).await.unwrap().report(grouping);
                 let expected = Credits::new(cents.into()).to_usd();
                 assert_eq!((report.total_usd, report.count), (expected, inside().count() as u64), "{from} to {to}");
             }

@@ -9,7 +9,6 @@ use url::Url;
 
 use super::{Check, google};
 use crate::config::{BucketKind, Config, ImagesMode, ProviderKind, StoreKind};
-use crate::costs::CostGrouping;
 use crate::engine::local::WorkerLock;
 use crate::store::{CostQuery, DueQuery, PageQuery, Store, StoreError};
 use crate::wiring::{self, Access, CreditsError};
@@ -115,8 +114,7 @@ async fn questions(store: &dyn Store) -> Result<u64, StoreError> {
     let now = Utc::now();
     store.list_jobs(PageQuery { limit: 1, ..PageQuery::default() }).await?;
     store.due(DueQuery { now, simulated: true, queued: true, dead_workers: Vec::new(), limit: 1 }).await?;
-    let recent =
-        CostQuery { from: now - chrono::Duration::hours(1), to: now, grouping: CostGrouping::Model, simulated: true };
+    let recent = CostQuery { from: now - chrono::Duration::hours(1), to: now, simulated: true };
     store.costs(recent).await?;
     Ok(counts.total())
 }

@@ -181,7 +181,7 @@ impl Reader {
             self.say(Event::Counts(counts)).await;
         }
         if std::mem::take(&mut self.money) || self.overview.is_stale() {
-            let overview = self.overview.add_up().await?;
+            let overview = self.overview.compute().await?;
             self.say(Event::Costs(Box::new(overview))).await;
         }
         Ok(())

@@ -27,7 +27,7 @@ use tokio::task;
 
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use super::{ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
-use crate::costs::CostReport;
+use crate::costs::CostTable;
 use crate::jobs::{Job, JobId};
 use readers::Readers;
 use row::Row;
@@ -106,8 +106,8 @@ impl Store for SqliteStore {
         self.readers.read(list::counts).await
     }
 
-    async fn costs(&self, query: CostQuery) -> Result<CostReport, StoreError> {
-        self.readers.read(move |connection| ledger::report(connection, &query)).await
+    async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
+        self.readers.read(move |connection| ledger::costs(connection, &query)).await
     }
 
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {
