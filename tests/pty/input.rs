@@ -20,7 +20,7 @@ fn unclosed_paste_gives_keys_back() {
     let mut terminal = Terminal::console(&TestEnv::new());
     terminal.wait_for("No jobs yet.");
     terminal.send("n");
-    terminal.wait_for("Describe it, then press Enter.");
+    terminal.wait_for("Describe the image, then press Enter");
     terminal.send("\x1b[200~a fox");
     terminal.wait_for("a fox");
     terminal.send(ESCAPE);
@@ -77,7 +77,7 @@ fn long_raw_paste_arrives_whole() {
     let env = TestEnv::new();
     let mut terminal = Terminal::console(&env);
     terminal.send("n");
-    terminal.wait_for("Describe it, then press Enter.");
+    terminal.wait_for("Describe the image, then press Enter");
     let prompt = format!("{}the last words", "a cozy log cabin in deep snow, ".repeat(600));
     terminal.send(&prompt);
     terminal.wait_for("the last words");

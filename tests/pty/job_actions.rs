@@ -94,7 +94,7 @@ fn screens_open_by_key_and_close_by_escape() {
         assert_eq!(terminal.row_with("Queue"), before, "{key:?}");
     }
     terminal.send(":");
-    terminal.wait_for("Enter do it");
+    terminal.wait_for("Enter run");
     terminal.send("pause");
     terminal.wait_for("pause or resume the intake");
     terminal.send(ENTER);
