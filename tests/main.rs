@@ -8,7 +8,7 @@ mod bucket_gcs;
 mod cli;
 mod client;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
-mod cloud;
+mod google_end_to_end;
 mod console;
 mod crashes;
 #[cfg(unix)]
@@ -16,9 +16,9 @@ mod dev;
 #[cfg(all(unix, feature = "firestore"))]
 mod firestore_faults;
 #[cfg(all(unix, feature = "firestore"))]
-mod firestore_strangers;
+mod firestore_bad_documents;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
-mod foreign;
+mod python_clients;
 mod hostile;
 mod metrics;
 mod portability;

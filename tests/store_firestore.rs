@@ -15,9 +15,10 @@ use darkroom::jobs::{
 };
 use darkroom::store::firestore::FirestoreStore;
 use darkroom::store::{Change, ChangeStream, CostQuery, DueQuery, Save, Store, StoreError};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::support::external_client::{ExternalClient, typed};
 use crate::support::firestore_emulator::{Emulator, fresh_project, shared, store};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -32,53 +33,6 @@ fn id(text: &str) -> JobId {
 
 fn due() -> DueQuery {
     DueQuery { now: now() + TimeDelta::days(1_000), simulated: true, queued: true, gone: Vec::new(), limit: 100 }
-}
-
-/// A web page or a script: REST, and the contract's fields.
-struct Stranger {
-    http: reqwest::Client,
-    documents: String,
-}
-
-impl Stranger {
-    fn new(emulator: &Emulator, project: &str) -> Self {
-        let documents = format!("http://{}/v1/projects/{project}/databases/(default)/documents", emulator.host());
-        Self { http: reqwest::Client::new(), documents }
-    }
-
-    async fn write(&self, path: &str, fields: Value, mask: &[&str]) {
-        let mask: Vec<String> = mask.iter().map(|field| format!("updateMask.fieldPaths={field}")).collect();
-        let body = json!({ "fields": typed_fields(&fields) });
-        let url = format!("{}/{path}?{}", self.documents, mask.join("&"));
-        let answer = self.http.patch(url).bearer_auth("owner").json(&body).send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
-    }
-
-    /// The fields as the server has them, with their types.
-    async fn fields(&self, path: &str) -> Value {
-        let url = format!("{}/{path}", self.documents);
-        let answer = self.http.get(url).bearer_auth("owner").send().await.unwrap();
-        answer.json::<Value>().await.unwrap()["fields"].clone()
-    }
-}
-
-fn typed_fields(fields: &Value) -> Map<String, Value> {
-    fields.as_object().unwrap().iter().map(|(name, value)| (name.clone(), typed(name, value))).collect()
-}
-
-fn typed(name: &str, value: &Value) -> Value {
-    match value {
-        Value::String(time) if matches!(name, "createdAt" | "timestamp") => json!({ "timestampValue": time }),
-        Value::String(text) => json!({ "stringValue": text }),
-        Value::Bool(yes) => json!({ "booleanValue": yes }),
-        Value::Number(number) if number.is_i64() => json!({ "integerValue": number.to_string() }),
-        Value::Number(number) => json!({ "doubleValue": number }),
-        Value::Null => json!({ "nullValue": null }),
-        Value::Array(items) => {
-            json!({ "arrayValue": { "values": items.iter().map(|item| typed("", item)).collect::<Vec<_>>() } })
-        }
-        Value::Object(_) => json!({ "mapValue": { "fields": typed_fields(value) } }),
-    }
 }
 
 fn wish(prompt: &str) -> Value {
@@ -145,8 +99,8 @@ fn in_stage(name: &str, stage: StageName) -> impl FnMut(&Change) -> Option<Job> 
 async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
     let Some(emulator) = emulator().await else { return };
     let project = fresh_project();
-    let (store, page) = (store(emulator, &project), Stranger::new(emulator, &project));
-    page.write("jobs/wish", wish("a fox"), &[]).await;
+    let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
+    page.patch("jobs/wish", wish("a fox"), &[]).await;
     let jobs = store.due(due()).await.unwrap();
     assert_eq!(jobs.len(), 1);
     let before = store.usage();
@@ -171,11 +125,11 @@ async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
     assert_eq!(details["amount"]["stringValue"], "0.025");
 
     // The page asks for one more with another seed; a reviewer then likes it.
-    page.write("jobs/wish", json!({"status": "pending_art_generation", "seed": 9}), &["status", "seed"]).await;
+    page.patch("jobs/wish", json!({"status": "pending_art_generation", "seed": 9}), &["status", "seed"]).await;
     let again = store.due(due()).await.unwrap().remove(0);
     assert_eq!((again.attempt_number(), &again.spec.parameters["seed"]), (2, &json!(9)));
     run(&store, again).await;
-    page.write("jobs/wish", json!({"status": "approved"}), &["status"]).await;
+    page.patch("jobs/wish", json!({"status": "approved"}), &["status"]).await;
     let job = store.get(&id("wish")).await.unwrap().unwrap();
     assert_eq!(
         (job.stage_name(), job.images().count(), job.cost().unwrap().to_string().as_str()),
@@ -188,8 +142,8 @@ async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
 async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard() {
     let Some(emulator) = emulator().await else { return };
     let project = fresh_project();
-    let (store, page) = (store(emulator, &project), Stranger::new(emulator, &project));
-    page.write("jobs/broken", json!({"status": "pending_art_generation", "prompt": 7}), &[]).await;
+    let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
+    page.patch("jobs/broken", json!({"status": "pending_art_generation", "prompt": 7}), &[]).await;
     let broken = page.fields("jobs/broken").await;
     let mut watch = store.watch().await.unwrap();
     let reason = until(&mut watch, |change| match change {
@@ -197,7 +151,7 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
         _ => None,
     });
     assert_eq!(reason.await, "prompt is a number; it must be text");
-    page.write("jobs/wish", wish("a fox"), &[]).await;
+    page.patch("jobs/wish", wish("a fox"), &[]).await;
     until(&mut watch, in_stage("wish", StageName::Queued)).await;
     let before = store.usage().reads;
     let mut jobs = Vec::new();
@@ -211,11 +165,11 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
     assert_eq!(store.counts().await.unwrap().of(StageName::Done), 1);
     assert_eq!(until(&mut watch, in_stage("wish", StageName::Done)).await, job);
     assert!(store.due(due()).await.unwrap().is_empty());
-    page.write("jobs/wish", json!({"status": "approved"}), &["status"]).await;
+    page.patch("jobs/wish", json!({"status": "approved"}), &["status"]).await;
     until(&mut watch, in_stage("wish", StageName::Approved)).await;
-    page.write("jobs/wish", json!({"status": "pending_art_generation"}), &["status"]).await;
+    page.patch("jobs/wish", json!({"status": "pending_art_generation"}), &["status"]).await;
     assert_eq!(until(&mut watch, in_stage("wish", StageName::Queued)).await.attempt_number(), 2);
-    page.http.delete(format!("{}/jobs/wish", page.documents)).bearer_auth("owner").send().await.unwrap();
+    page.delete("jobs/wish").await;
     until(&mut watch, |change| (*change == Change::Removed(id("wish"))).then_some(())).await;
     assert_eq!(page.fields("jobs/broken").await, broken, "it is left as it was");
     assert!(matches!(store.get(&id("broken")).await, Err(StoreError::Unreadable { .. })));
@@ -225,14 +179,14 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
 async fn what_an_old_backend_left_is_shown_and_added_up() {
     let Some(emulator) = emulator().await else { return };
     let project = fresh_project();
-    let (store, script) = (store(emulator, &project), Stranger::new(emulator, &project));
+    let (store, script) = (store(emulator, &project), ExternalClient::new(emulator, &project));
     for (collection, samples) in [
         ("jobs", include_str!("samples/old-backend-jobs.json")),
         ("costs", include_str!("samples/old-backend-costs.json")),
     ] {
         for mut document in serde_json::from_str::<Vec<Value>>(samples).unwrap() {
             let id = document.as_object_mut().unwrap().remove("id").unwrap();
-            script.write(&format!("{collection}/{}", id.as_str().unwrap()), document, &[]).await;
+            script.patch(&format!("{collection}/{}", id.as_str().unwrap()), document, &[]).await;
         }
     }
     let page = store.page(darkroom::store::PageQuery::default()).await.unwrap();

@@ -7,7 +7,7 @@ use darkroom::jobs::{Claim, Job, Receipt, Spec, WorkerId};
 use darkroom::store::firestore::FirestoreStore;
 use darkroom::store::{CostQuery, Store};
 
-use super::{Stranger, emulator, id, receipt, save};
+use super::{ExternalClient, emulator, id, receipt, save};
 use crate::support::firestore_emulator::{fresh_project, store};
 
 /// Books one charge at that time, in a commit of its own.
@@ -74,13 +74,13 @@ fn failure(at: DateTime<Utc>) -> darkroom::jobs::Failure {
 async fn damaged_sums_are_made_anew_in_one_document() {
     let Some(emulator) = emulator().await else { return };
     let project = fresh_project();
-    let (store, stranger) = (store(emulator, &project), Stranger::new(emulator, &project));
+    let (store, client) = (store(emulator, &project), ExternalClient::new(emulator, &project));
     let now = Utc::now().trunc_subsecs(6);
     for number in 0..4 {
         book(&store, &format!("job-{number}"), now).await;
     }
     let month = format!("darkroom_rollups/simulated-{}", now.format("%Y-%m"));
-    stranger.http.delete(format!("{}/{month}-2", stranger.documents)).bearer_auth("owner").send().await.unwrap();
+    client.delete(&format!("{month}-2")).await;
     assert_eq!(report(&store, now).await.0, 3);
     let differences = store.rebuild_sums().await.unwrap();
     assert_eq!(differences.len(), 1, "{differences:?}");

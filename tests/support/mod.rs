@@ -4,7 +4,7 @@ pub mod books;
 #[cfg(all(unix, feature = "firestore"))]
 pub mod firestore_emulator;
 #[cfg(all(unix, feature = "firestore"))]
-pub mod firestore_stranger;
+pub mod external_client;
 #[cfg(feature = "gcs")]
 pub mod gcs_fake;
 #[cfg(feature = "gcs")]

@@ -4,47 +4,15 @@
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use crate::support::firestore_emulator::{self, Emulator};
+use crate::support::external_client::ExternalClient;
+use crate::support::firestore_emulator;
 use crate::support::{House, books, gcs_server, text};
 
-/// A web page of the team, and its scripts.
-struct Stranger {
-    http: reqwest::Client,
-    documents: String,
-}
-
-impl Stranger {
-    fn new(emulator: &Emulator, project: &str) -> Self {
-        let documents = format!("http://{}/v1/projects/{project}/databases/(default)/documents", emulator.host());
-        Self { http: reqwest::Client::new(), documents }
-    }
-
-    /// Asks for an image; the server gives the document its id.
-    async fn ask_for(&self, prompt: &str) -> String {
-        let document = json!({"fields": {
-            "status": {"stringValue": "pending_art_generation"},
-            "prompt": {"stringValue": prompt},
-            "createdAt": {"timestampValue": chrono::Utc::now()},
-            "pageState": {"mapValue": {"fields": {"tab": {"integerValue": "3"}}}},
-        }});
-        let request = self.http.post(format!("{}/jobs", self.documents)).bearer_auth("owner").json(&document);
-        let created = request.send().await.unwrap().error_for_status().unwrap().json::<Value>().await.unwrap();
-        created["name"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
-    }
-
-    async fn fields(&self, path: &str) -> Value {
-        let request = self.http.get(format!("{}/{path}", self.documents)).bearer_auth("owner");
-        request.send().await.unwrap().error_for_status().unwrap().json::<Value>().await.unwrap()["fields"].clone()
-    }
-
-    /// The sum of the charges of a service, in dollars.
-    async fn spent(&self, service: &str) -> Decimal {
-        let request = self.http.get(format!("{}/costs?pageSize=300", self.documents)).bearer_auth("owner");
-        let found = request.send().await.unwrap().error_for_status().unwrap().json::<Value>().await.unwrap();
-        let entries = found["documents"].as_array().expect("there are charges");
-        let of_service = entries.iter().filter(|entry| entry["fields"]["service"]["stringValue"] == service);
-        of_service.map(|entry| number(&entry["fields"]["cost_usd"])).sum()
-    }
+/// The sum of the charges of a service, in dollars.
+async fn spent(client: &ExternalClient, service: &str) -> Decimal {
+    let entries = client.all("costs").await;
+    let of_service = entries.values().filter(|entry| entry["fields"]["service"]["stringValue"] == service);
+    of_service.map(|entry| number(&entry["fields"]["cost_usd"])).sum()
 }
 
 /// A number of a document as the decimal that its text is.
@@ -56,7 +24,7 @@ fn number(value: &Value) -> Decimal {
     }
 }
 
-async fn house_with_google() -> Option<(House, Stranger)> {
+async fn house_with_google() -> Option<(House, ExternalClient)> {
     let emulator = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap()?;
     let bucket = gcs_server::fresh_bucket().await?;
     let project = firestore_emulator::fresh_project();
@@ -67,8 +35,8 @@ async fn house_with_google() -> Option<(House, Stranger)> {
     house.set("STORAGE_EMULATOR_HOST", &bucket.emulator.unwrap());
     // As the teams have it: some names in the environment, some in `.env`.
     house.file(".env", &format!("GOOGLE_CLOUD_PROJECT={project}\nFIREBASE_STORAGE_BUCKET={}\n", bucket.bucket));
-    let stranger = Stranger::new(emulator, &project);
-    Some((house, stranger))
+    let client = ExternalClient::new(emulator, &project);
+    Some((house, client))
 }
 
 /// Runs the program without holding up the test's own connections.
@@ -84,14 +52,14 @@ async fn run(house: House, arguments: &'static [&'static str]) -> (House, String
 
 #[tokio::test]
 async fn what_a_web_page_asks_for_becomes_an_image_that_it_can_show_and_costs_that_its_scripts_sum() {
-    let Some((house, stranger)) = house_with_google().await else { return };
+    let Some((house, client)) = house_with_google().await else { return };
     let mut asked = Vec::new();
     for prompt in ["a fox in the snow", "a lighthouse", "a bowl of plums"] {
-        asked.push(stranger.ask_for(prompt).await);
+        asked.push(client.request_image(prompt).await);
     }
     let (house, _) = run(house, &["worker", "--until-idle"]).await;
     for id in &asked {
-        let job = stranger.fields(&format!("jobs/{id}")).await;
+        let job = client.fields(&format!("jobs/{id}")).await;
         assert_eq!(job["status"]["stringValue"], "pending_review", "{job}");
         assert_eq!(number(&job["generationCount"]), Decimal::ONE, "{job}");
         assert_eq!(job["pageState"]["mapValue"]["fields"]["tab"]["integerValue"], "3", "what is not ours stays: {job}");
@@ -105,10 +73,10 @@ async fn what_a_web_page_asks_for_becomes_an_image_that_it_can_show_and_costs_th
     let bill = books::bill(&house);
     assert_eq!(bill.values().map(|(times, _)| times).sum::<usize>(), asked.len(), "each is ordered once: {bill:?}");
     assert!(books::total(&bill) > Decimal::ZERO);
-    assert_eq!(stranger.spent("bfl_api").await, books::total(&bill));
+    assert_eq!(spent(&client, "bfl_api").await, books::total(&bill));
     let (_, costs) = run(house, &["costs", "--json", "--days", "2", "--by", "service"]).await;
     let costs: Value = serde_json::from_str(&costs).unwrap();
-    let both = stranger.spent("bfl_api").await + stranger.spent("google_storage").await;
+    let both = spent(&client, "bfl_api").await + spent(&client, "google_storage").await;
     assert_eq!(books::dollars(&costs["total_usd"]), both, "darkroom's own report says the same: {costs}");
 }
 

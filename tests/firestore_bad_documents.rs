@@ -14,7 +14,7 @@ use darkroom::store::{Change, PageQuery, Store};
 use serde_json::{Value, json};
 
 use crate::support::firestore_emulator::{fresh_project, shared, store};
-use crate::support::firestore_stranger::Stranger;
+use crate::support::external_client::ExternalClient;
 use crate::support::{House, books, text};
 
 /// Only says that something that must come did not.
@@ -55,11 +55,11 @@ async fn good_jobs_finish_beside_five_hundred_hostile_documents() {
     let count = good_jobs();
     let Some(emulator) = tokio::task::spawn_blocking(shared).await.unwrap() else { return };
     let project = fresh_project();
-    let stranger = Stranger::new(emulator, &project);
+    let client = ExternalClient::new(emulator, &project);
     let documents = hostile::documents(job);
     assert!(documents.len() >= 500, "{}", documents.len());
-    stranger.write(&documents).await;
-    let before = stranger.all("jobs").await;
+    client.set_all(&documents).await;
+    let before = client.all("jobs").await;
     assert_eq!(before.len(), documents.len());
 
     let mut house = House::new();
@@ -77,7 +77,7 @@ async fn good_jobs_finish_beside_five_hundred_hostile_documents() {
     .await
     .unwrap();
 
-    let after = stranger.all("jobs").await;
+    let after = client.all("jobs").await;
     for id in &good {
         assert_eq!(after[id]["fields"]["status"]["stringValue"], "pending_review", "{}", after[id]);
     }
@@ -136,7 +136,7 @@ async fn good_jobs_finish_beside_five_hundred_hostile_documents() {
 async fn a_document_without_room_is_told_and_costs_nothing() {
     let Some(emulator) = tokio::task::spawn_blocking(shared).await.unwrap() else { return };
     let project = fresh_project();
-    let stranger = Stranger::new(emulator, &project);
+    let client = ExternalClient::new(emulator, &project);
     let wish = |length: usize| {
         let mut fields = hostile::wish();
         let prompt = format!("[sim:moderated] {}", "x".repeat(length));
@@ -144,9 +144,9 @@ async fn a_document_without_room_is_told_and_costs_nothing() {
         Value::Object(fields)
     };
     for (id, length) in [("long", 70_000), ("large", 990_000), ("full", 1_047_900)] {
-        stranger.write(&[(format!("jobs/{id}"), wish(length))]).await;
+        client.set_all(&[(format!("jobs/{id}"), wish(length))]).await;
     }
-    let before = stranger.all("jobs").await;
+    let before = client.all("jobs").await;
     let mut house = House::new();
     house.set("DARKROOM_STORE", "firestore");
     house.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
@@ -159,7 +159,7 @@ async fn a_document_without_room_is_told_and_costs_nothing() {
     })
     .await
     .unwrap();
-    let after = stranger.all("jobs").await;
+    let after = client.all("jobs").await;
     let done =
         after.values().filter(|document| document["fields"]["status"]["stringValue"] == "pending_review").count();
     assert_eq!(done, 1, "the good one is done");

@@ -1,6 +1,6 @@
 //! Google's own Python clients beside the real program: a web page, a reviewer and a script that have never heard of darkroom.
 //!
-//! What they do is in `foreign/team.py`; what must come of it is judged here.
+//! What they do is in `python_clients/client.py`; what must come of it is judged here.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use crate::support::{House, books, firestore_emulator, gcs_server};
 
-const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/team.py");
-const REQUIREMENTS: &str = include_str!("foreign/requirements.txt");
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python_clients/client.py");
+const REQUIREMENTS: &str = include_str!("python_clients/requirements.txt");
 
 /// The Python of the environment that `.ci/install-servers` makes; `None`, after a line that says so, where there is none.
 fn python() -> Option<PathBuf> {

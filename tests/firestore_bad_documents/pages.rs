@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::LIMIT;
 use crate::support::firestore_emulator::{Emulator, fresh_project, options, shared, store};
-use crate::support::firestore_stranger::Stranger;
+use crate::support::external_client::ExternalClient;
 
 async fn emulator() -> Option<&'static Emulator> {
     tokio::task::spawn_blocking(shared).await.unwrap()
@@ -58,7 +58,7 @@ async fn what_has_no_date_stands_behind_what_has_one_and_is_named_once() {
         documents.push(old(&format!("map-{number}"), &json!({"mapValue": {}})));
         documents.push(old(&format!("null-{number}"), &json!({"nullValue": null})));
     }
-    Stranger::new(emulator, &project).write(&documents).await;
+    ExternalClient::new(emulator, &project).set_all(&documents).await;
     let store = store(emulator, &project);
     for order in [Order::NewestFirst, Order::OldestFirst] {
         for (stages, limit) in [(vec![], 7), (vec![StageName::Approved], 20), (vec![], 1_000)] {
@@ -86,7 +86,7 @@ async fn a_search_without_a_hit_reads_so_far_and_says_how_far() {
     let project = fresh_project();
     let mut documents: Vec<_> = (0..3_000).map(|number| old(&format!("job-{number:04}"), &minute(number))).collect();
     documents[10].1["prompt"] = json!({"stringValue": "a WHALE"});
-    Stranger::new(emulator, &project).write(&documents).await;
+    ExternalClient::new(emulator, &project).set_all(&documents).await;
     let store = store(emulator, &project);
     let mut query = PageQuery { search: Some("whale".to_owned()), limit: 200, ..PageQuery::default() };
     let page = store.look(query.clone()).await.unwrap();
@@ -106,7 +106,7 @@ async fn a_search_without_a_hit_reads_so_far_and_says_how_far() {
 async fn another_database_of_the_project_is_another_world() {
     let Some(emulator) = emulator().await else { return };
     let project = fresh_project();
-    Stranger::in_database(emulator, &project, "archive").write(&[old("there", &minute(0))]).await;
+    ExternalClient::in_database(emulator, &project, "archive").set_all(&[old("there", &minute(0))]).await;
     let mut named = options(emulator, &project);
     named.database = "archive".to_owned();
     let (named, default) = (FirestoreStore::connect(named), store(emulator, &project));
@@ -119,22 +119,22 @@ async fn another_database_of_the_project_is_another_world() {
 async fn an_old_document_beyond_the_newest_is_heard_when_somebody_asks_again() {
     let Some(emulator) = emulator().await else { return };
     let project = fresh_project();
-    let stranger = Stranger::new(emulator, &project);
+    let client = ExternalClient::new(emulator, &project);
     // Texts sort behind all times: they must not fill up what is listened to as the newest either.
     let mut documents: Vec<_> = (0..120).map(|number| old(&format!("job-{number:03}"), &minute(number))).collect();
     let texts =
         (0..60).map(|number| old(&format!("text-{number:03}"), &json!({"stringValue": "2020-01-01T00:00:00Z"})));
     documents.extend(texts);
-    stranger.write(&documents).await;
+    client.set_all(&documents).await;
     let store = store(emulator, &project);
     let mut watch = store.watch().await.unwrap();
     let mut again = old("job-000", &minute(0));
     again.1["status"] = json!({"stringValue": "pending_art_generation"});
-    stranger.write(&[again]).await;
+    client.set_all(&[again]).await;
     // And the newest of all is approved by somebody.
     let mut newest = old("job-119", &minute(119));
     newest.1["tab"] = json!({"integerValue": "1"});
-    stranger.write(&[newest]).await;
+    client.set_all(&[newest]).await;
     let (mut asked, mut heard) = (None, false);
     while asked.is_none() || !heard {
         for change in timeout(LIMIT, watch.next()).await.expect("a change is never heard of").unwrap() {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::firestore_emulator::{fresh_project, shared};
-use crate::support::firestore_stranger::Stranger;
+use crate::support::external_client::ExternalClient;
 use crate::support::{House, text};
 
 async fn run(house: House, arguments: &'static [&'static str]) -> (House, Option<i32>, String, String) {
@@ -36,9 +36,9 @@ async fn doctor_tries_rights_indexes_and_clock_and_leaves_nothing_behind() {
     assert!(check("store writes").contains("made, changed and deleted"), "{said}");
     assert!(check("store indexes").contains("are there"), "{said}");
     assert!(check("store clock").contains("s b") && check("store clock").contains("Firestore's"), "{said}");
-    let stranger = Stranger::in_database(emulator, &project, "archive");
+    let client = ExternalClient::in_database(emulator, &project, "archive");
     for collection in ["darkroom_health", "jobs", "costs"] {
-        assert_eq!(stranger.all(collection).await.len(), 0, "{collection}");
+        assert_eq!(client.all(collection).await.len(), 0, "{collection}");
     }
     house.set("DARKROOM_FIRESTORE_DATABASE", "Archive/../x");
     let (_, code, _, said) = run(house, &["doctor"]).await;
