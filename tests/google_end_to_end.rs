@@ -2,7 +2,7 @@
 //! its scripts sum are what was billed. Strangers are played by plain REST requests.
 
 use rust_decimal::Decimal;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::support::external_client::ExternalClient;
 use crate::support::firestore_emulator;

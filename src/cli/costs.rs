@@ -121,7 +121,7 @@ async fn rebuild(session: &Session, args: &RebuildArgs) -> Result<(), CliError> 
     let differences: Vec<Difference> = found
         .unwrap_or_default()
         .into_iter()
-        .map(|found| Difference { what: found.what, kept: sum(found.kept), counted: sum(found.counted) })
+        .map(|found| Difference { what: found.what, kept: sum(found.stored), counted: sum(found.computed) })
         .collect();
     let agree = differences.is_empty() || !args.dry_run;
     let rebuilt = Rebuilt { keeps_sums, agree, differences };
