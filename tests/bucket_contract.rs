@@ -163,7 +163,7 @@ async fn one_name_is_always_whole(fixture: Fixture) {
 }
 
 async fn it_says_that_it_is_ready(fixture: Fixture) {
-    assert_eq!(fixture.bucket.ready().await, Ok(()));
+    assert_eq!(fixture.bucket.check().await, Ok(()));
     put(&fixture.bucket, &name("a", 1), "image").await;
-    assert_eq!(fixture.bucket.ready().await, Ok(()));
+    assert_eq!(fixture.bucket.check().await, Ok(()));
 }

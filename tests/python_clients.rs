@@ -10,7 +10,7 @@ use darkroom::jobs::sha256_hex;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use crate::support::{House, books, firestore_emulator, gcs_server};
+use crate::support::{TestEnv, firestore_emulator, gcs_server, ledger_check};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python_clients/client.py");
 const REQUIREMENTS: &str = include_str!("python_clients/requirements.txt");
@@ -50,13 +50,13 @@ async fn a_team_with_googles_own_clients_notices_nothing() {
     let Some(bucket) = gcs_server::fresh_bucket().await else { return };
     let project = firestore_emulator::fresh_project();
     let storage = bucket.emulator.unwrap();
-    let mut house = House::new();
-    house.set("DARKROOM_STORE", "firestore");
-    house.set("DARKROOM_BUCKET", "gcs");
-    house.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
-    house.set("STORAGE_EMULATOR_HOST", &storage);
-    house.set("GOOGLE_CLOUD_PROJECT", &project);
-    house.set("FIREBASE_STORAGE_BUCKET", &bucket.bucket);
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_STORE", "firestore");
+    env.set("DARKROOM_BUCKET", "gcs");
+    env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
+    env.set("STORAGE_EMULATOR_HOST", &storage);
+    env.set("GOOGLE_CLOUD_PROJECT", &project);
+    env.set("FIREBASE_STORAGE_BUCKET", &bucket.bucket);
     let team = Command::new(python)
         .arg(SCRIPT)
         .env_clear()
@@ -70,16 +70,16 @@ async fn a_team_with_googles_own_clients_notices_nothing() {
         .spawn()
         .expect("Python starts");
     let mut team = Ended(team);
-    let (seen, house) = tokio::task::spawn_blocking(move || {
+    let (seen, env) = tokio::task::spawn_blocking(move || {
         let mut said = BufReader::new(team.0.stdout.take().unwrap());
         let mut line = String::new();
         said.read_line(&mut line).unwrap();
         assert_eq!(line.trim(), "listening");
-        let _worker = Ended(house.command(&["worker"]).stderr(Stdio::null()).spawn().expect("the worker starts"));
+        let _worker = Ended(env.command(&["worker"]).stderr(Stdio::null()).spawn().expect("the worker starts"));
         let mut answer = String::new();
         said.read_to_string(&mut answer).unwrap();
         assert!(team.0.wait().unwrap().success(), "the script gave up, see above");
-        (serde_json::from_str::<Value>(&answer).expect("what the team saw"), house)
+        (serde_json::from_str::<Value>(&answer).expect("what the team saw"), env)
     })
     .await
     .unwrap();
@@ -105,14 +105,13 @@ async fn a_team_with_googles_own_clients_notices_nothing() {
         assert_eq!(status, expected, "{job}");
     }
 
-    let bill = books::bill(&house);
+    let bill = ledger_check::bill(&env);
     assert_eq!(bill.values().map(|(times, _)| times).sum::<usize>(), 4, "three wishes, one of them twice: {bill:?}");
     let spent = |service: &str| seen["spent"][service].to_string().parse::<Decimal>().unwrap();
-    assert_eq!(spent("bfl_api"), books::total(&bill), "the script's sum is the simulator's bill");
-    let (costs, _house) = tokio::task::spawn_blocking(move || {
-        (house.json(&["costs", "--json", "--days", "2", "--by", "service"]), house)
-    })
-    .await
-    .unwrap();
-    assert_eq!(books::dollars(&costs["total_usd"]), spent("bfl_api") + spent("google_storage"), "{costs}");
+    assert_eq!(spent("bfl_api"), ledger_check::total(&bill), "the script's sum is the simulator's bill");
+    let (costs, _env) =
+        tokio::task::spawn_blocking(move || (env.json(&["costs", "--json", "--days", "2", "--by", "service"]), env))
+            .await
+            .unwrap();
+    assert_eq!(ledger_check::dollars(&costs["total_usd"]), spent("bfl_api") + spent("google_storage"), "{costs}");
 }

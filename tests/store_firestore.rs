@@ -32,7 +32,13 @@ fn id(text: &str) -> JobId {
 }
 
 fn due() -> DueQuery {
-    DueQuery { now: now() + TimeDelta::days(1_000), simulated: true, queued: true, gone: Vec::new(), limit: 100 }
+    DueQuery {
+        now: now() + TimeDelta::days(1_000),
+        simulated: true,
+        queued: true,
+        dead_workers: Vec::new(),
+        limit: 100,
+    }
 }
 
 fn wish(prompt: &str) -> Value {
@@ -65,13 +71,13 @@ async fn run(store: &FirestoreStore, mut job: Job) -> Job {
     let claim = Claim { worker: WorkerId::new("worker"), until: now() + TimeDelta::seconds(60) };
     job.begin_submit(claim, Some("0.03".parse().unwrap()), now()).unwrap();
     save(store, &mut job).await;
-    job.accepted(receipt(), None, now()).unwrap();
+    job.accept(receipt(), None, now()).unwrap();
     save(store, &mut job).await;
     let object = ObjectName::for_attempt(&job.id, job.attempt_number(), ImageFormat::Png);
     let url = format!("https://storage.example/{object}");
     let sha256 = "00".repeat(32);
     let image = StoredImage { object, url, format: ImageFormat::Png, width: 16, height: 16, bytes: 99, sha256 };
-    job.stored(image, Some(Credits::new("2.5".parse().unwrap())), None, now()).unwrap();
+    job.complete(image, Some(Credits::new("2.5".parse().unwrap())), None, now()).unwrap();
     save(store, &mut job).await;
     job
 }
@@ -189,22 +195,23 @@ async fn what_an_old_backend_left_is_shown_and_added_up() {
             script.patch(&format!("{collection}/{}", id.as_str().unwrap()), document, &[]).await;
         }
     }
-    let page = store.page(darkroom::store::PageQuery::default()).await.unwrap();
+    let page = store.list_jobs(darkroom::store::PageQuery::default()).await.unwrap();
     assert_eq!(page.len(), 60);
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.of(StageName::Done), counts.of(StageName::Failed)), (50, 10));
     let (from, to) = (now() - TimeDelta::hours(12), now() + TimeDelta::hours(12));
-    let query = CostQuery { from, to, grouping: CostGrouping::Service, simulated: false };
-    assert_eq!(store.costs(query.clone()).await.unwrap().count, 0, "no sums were kept for it");
+    let query = CostQuery { from, to, simulated: false };
+    let report = store.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
+    assert_eq!(report.count, 0, "no sums were kept for it");
     let differences = store.rebuild_rollups().await.unwrap();
     assert_eq!(differences.iter().map(|difference| difference.computed.0).sum::<i64>(), 143);
-    let report = store.costs(query.clone()).await.unwrap();
+    let report = store.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
     assert_eq!(report.count, 143);
     let lines: Vec<_> = report.by.iter().map(|line| (line.key.as_str(), line.count)).collect();
     assert_eq!(lines, [("bfl_api", 86), ("google_storage", 57)]);
     // The same hours from the entries themselves.
     let begin = now() + TimeDelta::minutes(1);
-    let part = store.costs(CostQuery { from: begin, ..query }).await.unwrap();
+    let part = store.costs(CostQuery { from: begin, ..query }).await.unwrap().report(CostGrouping::Service);
     assert_eq!((part.total_usd, part.count), (report.total_usd, 143), "exact to the last digit, both ways");
     assert_eq!(store.rebuild_rollups().await.unwrap(), []);
 }
@@ -219,15 +226,14 @@ async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads()
         let mut job = Job::new(id(&format!("job-{number}")), Spec::new("flux-dev", "a fox"), true, at);
         let claim = Claim { worker: WorkerId::new("worker"), until: at };
         job.begin_submit(claim, None, at).unwrap();
-        job.accepted(Receipt { accepted_at: at, ..receipt() }, None, at).unwrap();
+        job.accept(Receipt { accepted_at: at, ..receipt() }, None, at).unwrap();
         jobs.push(job);
     }
     store.create(jobs).await.unwrap();
     let before = store.usage().reads;
     let midnight = "2026-11-23T00:00:00Z".parse::<DateTime<Utc>>().unwrap();
-    let query =
-        CostQuery { from: midnight - TimeDelta::days(365), to: midnight, grouping: CostGrouping::Day, simulated: true };
-    let report = store.costs(query).await.unwrap();
+    let query = CostQuery { from: midnight - TimeDelta::days(365), to: midnight, simulated: true };
+    let report = store.costs(query).await.unwrap().report(CostGrouping::Day);
     assert_eq!((report.count, report.total_usd.to_string().as_str(), report.by.len()), (365, "9.125", 365));
     let reads = store.usage().reads - before;
     assert_eq!(reads, 13, "one for each month");
@@ -321,7 +327,7 @@ async fn four_listening_workers_take_each_job_once() {
                     Err(StoreError::Conflict(_)) => continue,
                     Err(other) => panic!("{other:?}"),
                 }
-                job.accepted(receipt(), None, now()).unwrap();
+                job.accept(receipt(), None, now()).unwrap();
                 save(&store, &mut job).await;
                 taken.push(job.id);
             }
@@ -337,11 +343,11 @@ async fn four_listening_workers_take_each_job_once() {
     assert_eq!(all.len(), 60);
     all.dedup();
     assert_eq!(all.len(), 60, "each job was taken once");
-    let query =
-        CostQuery { from: now(), to: now() + TimeDelta::hours(1), grouping: CostGrouping::Service, simulated: true };
-    let entries = first.costs(query.clone()).await.unwrap();
+    let query = CostQuery { from: now(), to: now() + TimeDelta::hours(1), simulated: true };
+    let entries = first.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
     let midnight = now() - TimeDelta::hours(12);
-    let sums = first.costs(CostQuery { from: midnight, to: midnight + TimeDelta::days(1), ..query }).await.unwrap();
+    let query = CostQuery { from: midnight, to: midnight + TimeDelta::days(1), ..query };
+    let sums = first.costs(query).await.unwrap().report(CostGrouping::Service);
     assert_eq!((entries.total_usd, entries.count), (sums.total_usd, sums.count));
     assert_eq!((sums.total_usd.to_string().as_str(), sums.count), ("1.5", 60));
 }

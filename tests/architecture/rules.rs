@@ -193,7 +193,7 @@ mod tests {
             ("store/sqlite/row.rs", "use super::super::super::engine::Event;"),
             ("bucket/folder.rs", "fn f() { crate::store::x() }"),
             ("engine/local.rs", "use crate::{jobs::Job, console::App};"),
-            ("simulator/mod.rs", "use crate::provider::Order;"),
+            ("simulator/mod.rs", "use crate::provider::PreparedRequest;"),
             ("console/app.rs", "use crate::store::Counts;"),
             ("config/mod.rs", "use crate::wiring::Wiring;"),
             ("logging.rs", "use crate::jobs::Job;"),

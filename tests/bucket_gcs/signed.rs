@@ -64,7 +64,7 @@ async fn a_signed_url_opens_names_its_account_and_lifetime_and_is_rightly_signed
     let Some(options) = fresh_bucket().await else { return };
     let account = Account::new();
     let bucket = open(account.options(options, 3600)).await;
-    bucket.ready().await.unwrap();
+    bucket.check().await.unwrap();
     let stored = put(&bucket, "image").await.unwrap();
     assert_eq!(fetch(&stored.url).await, "image");
     let url = url::Url::parse(&stored.url).unwrap();

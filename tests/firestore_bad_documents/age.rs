@@ -34,7 +34,7 @@ async fn the_data_is_as_old_as_the_last_word_of_the_server_and_no_try_makes_it_n
     let ports = Ports { store, ..shop.ports() };
     let begun = Utc::now();
     let settings = Settings { mode: Mode::Observe, audience: EventDetail::Full, ..Settings::default() };
-    let presence = WorkerLock::enter(&shop.house.data()).unwrap();
+    let presence = WorkerLock::enter(&shop.env.data()).unwrap();
     let mut engine = Engine::of(local::start(ports, settings, presence));
     engine.until("the line", |event| *event == Event::Connection(ConnectionState::Connected)).await;
     let end = Utc::now();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::support::{House, books, path_text, text};
+use crate::support::{TestEnv, ledger_check, path_text, text};
 
 const GOOD: &str = r#"{"prompt": "good", "model": "flux-2-klein-4b", "width": 64, "height": 64}"#;
 
@@ -156,8 +156,8 @@ fn hostile_json() -> Vec<Vec<u8>> {
     lines
 }
 
-/// Reads the refusals of a dry run: line numbers with their reasons, each one clean line.
-fn refusals(plan: &Value) -> BTreeMap<u64, String> {
+/// Reads the rejections of a dry run: line numbers with their reasons, each one clean line.
+fn rejections(plan: &Value) -> BTreeMap<u64, String> {
     let refused = plan["refused"].as_array().unwrap().iter().map(|refused| {
         let reason = refused["reason"].as_str().unwrap().to_owned();
         assert!(reason.len() > 8 && reason.chars().count() <= 1_001, "{reason}");
@@ -167,8 +167,8 @@ fn refusals(plan: &Value) -> BTreeMap<u64, String> {
     refused.collect()
 }
 
-fn dry_run(house: &House, file: &str) -> Value {
-    let output = house.run(&["submit", "--dry-run", "--json", "--file", file]);
+fn dry_run(env: &TestEnv, file: &str) -> Value {
+    let output = env.run(&["submit", "--dry-run", "--json", "--file", file]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert!(!text(&output.stderr).contains("panicked"));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -176,7 +176,7 @@ fn dry_run(house: &House, file: &str) -> Value {
 
 #[test]
 fn hostile_json_lines_are_refused_by_number_and_good_ones_go_on() {
-    let house = House::new();
+    let env = TestEnv::new();
     let hostile = hostile_json();
     assert!(hostile.len() >= 100, "{}", hostile.len());
     // A byte order mark, then a good line after every hostile one; carriage returns on some.
@@ -189,10 +189,10 @@ fn hostile_json_lines_are_refused_by_number_and_good_ones_go_on() {
         file.extend_from_slice(if index < 5 { GOOD.as_bytes() } else { b"  \t" });
         file.push(b'\n');
     }
-    let path = house.path("jobs.jsonl");
+    let path = env.path("jobs.jsonl");
     std::fs::write(&path, &file).unwrap();
-    let plan = dry_run(&house, path_text(&path));
-    let refused = refusals(&plan);
+    let plan = dry_run(&env, path_text(&path));
+    let refused = rejections(&plan);
     for (number, line) in bad.iter().zip(&hostile) {
         assert!(refused.contains_key(number), "line {number} was taken: {}", text(&line[..line.len().min(200)]));
     }
@@ -200,22 +200,22 @@ fn hostile_json_lines_are_refused_by_number_and_good_ones_go_on() {
     assert_eq!(plan["count"], 5);
 
     // Without --skip-invalid nothing is submitted; what is wrong is said on standard error, by its line.
-    let said = house.fails(1, &["submit", "--file", path_text(&path)]);
+    let said = env.fails(1, &["submit", "--file", path_text(&path)]);
     assert!(said.contains("line 1: ") && said.contains("nothing was submitted"), "{said}");
     assert!(said.lines().count() < 30 && said.len() < 30_000, "{} bytes", said.len());
     assert!(!said.chars().any(|character| character.is_control() && character != '\n'), "{said:?}");
-    assert_eq!(house.jobs().len(), 0);
+    assert_eq!(env.jobs().len(), 0);
 
-    let made = house.json(&["submit", "--json", "--skip-invalid", "--file", path_text(&path)]);
+    let made = env.json(&["submit", "--json", "--skip-invalid", "--file", path_text(&path)]);
     assert_eq!(made.as_array().unwrap().len(), 5);
-    assert!(house.run(&["worker", "--until-idle"]).status.success());
-    assert!(house.jobs().iter().all(|job| job["status"] == "done"));
-    assert_eq!(books::bill(&house)["good"].0, 5);
+    assert!(env.run(&["worker", "--until-idle"]).status.success());
+    assert!(env.jobs().iter().all(|job| job["status"] == "done"));
+    assert_eq!(ledger_check::bill(&env)["good"].0, 5);
 }
 
 #[test]
 fn hostile_csv_lines_are_refused_by_number() {
-    let house = House::new();
+    let env = TestEnv::new();
     let heading = "prompt,model,count,tags,seed,width,height,input_image,output_format";
     let rows: [&[u8]; 36] = [
         b"",
@@ -261,21 +261,21 @@ fn hostile_csv_lines_are_refused_by_number() {
         file.extend_from_slice(b"\r\n");
     }
     file.extend_from_slice(b"good,flux-2-klein-4b,1,,7,64,64,,png\r\n");
-    let path = house.path("jobs.csv");
+    let path = env.path("jobs.csv");
     std::fs::write(&path, &file).unwrap();
-    let plan = dry_run(&house, path_text(&path));
-    let refused = refusals(&plan);
+    let plan = dry_run(&env, path_text(&path));
+    let refused = rejections(&plan);
     // An empty line is no row in CSV.
     let expected: Vec<u64> = (1..rows.len() as u64).map(|index| index + 2).collect();
     assert_eq!(refused.keys().copied().collect::<Vec<_>>(), expected, "{refused:#?}");
     assert_eq!(plan["count"], 1);
-    let made = house.json(&["submit", "--json", "--skip-invalid", "--file", path_text(&path)]);
+    let made = env.json(&["submit", "--json", "--skip-invalid", "--file", path_text(&path)]);
     assert_eq!(made.as_array().unwrap().len(), 1);
 }
 
 #[test]
 fn files_that_are_no_table_are_refused_with_one_line() {
-    let house = House::new();
+    let env = TestEnv::new();
     let quoted = format!("prompt\n\"{}", "never closed\n".repeat(1_000));
     for (name, contents) in [
         ("empty.csv", Vec::new()),
@@ -291,17 +291,17 @@ fn files_that_are_no_table_are_refused_with_one_line() {
         ("control.csv", b"\x1b[2Jprompt\na\n".to_vec()),
         ("latin.csv", b"pr\xf6mpt\na\n".to_vec()),
     ] {
-        let path = house.path(name);
+        let path = env.path(name);
         std::fs::write(&path, contents).unwrap();
-        let said = house.fails(1, &["submit", "--file", path_text(&path)]);
+        let said = env.fails(1, &["submit", "--file", path_text(&path)]);
         assert_eq!(said.lines().count(), 1, "{name}: {said}");
         assert!(said.starts_with("darkroom: ") && said.len() < 1_200, "{name}: {said}");
         assert!(!said.contains("panicked") && !said.contains('\u{1b}'), "{name}: {said:?}");
     }
     // A quote that is never closed swallows the rest: one row, which is too long a prompt or one job, never a thousand.
-    let file = house.file("quoted.csv", &quoted);
-    assert_eq!(house.json(&["submit", "--dry-run", "--json", "--file", path_text(&file)])["count"], 1);
-    let said = house.fails(1, &["submit", "--file", path_text(&house.path("logs"))]);
+    let file = env.file("quoted.csv", &quoted);
+    assert_eq!(env.json(&["submit", "--dry-run", "--json", "--file", path_text(&file)])["count"], 1);
+    let said = env.fails(1, &["submit", "--file", path_text(&env.path("logs"))]);
     assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(!house.data().join("darkroom.db").exists(), "nothing was submitted");
+    assert!(!env.data().join("darkroom.db").exists(), "nothing was submitted");
 }

@@ -73,7 +73,7 @@ pub fn submitting(name: &str, seconds: i64, worker: &str, until: i64) -> Job {
 /// A job that was accepted at that second, for that many credits if any.
 pub fn generating(name: &str, seconds: i64, credits: Option<&str>) -> Job {
     let mut job = submitting(name, seconds, "worker", seconds + 60);
-    job.accepted(receipt(seconds, credits), None, at(seconds)).unwrap();
+    job.accept(receipt(seconds, credits), None, at(seconds)).unwrap();
     job
 }
 
@@ -96,7 +96,7 @@ pub fn image(job: &Job) -> StoredImage {
 /// Ends a generating job with an image.
 pub fn finish(job: &mut Job, settled: Option<&str>, storage: Option<Charge>, seconds: i64) {
     let settled = settled.map(|credits| Credits::new(credits.parse().unwrap()));
-    job.stored(image(job), settled, storage, at(seconds)).unwrap();
+    job.complete(image(job), settled, storage, at(seconds)).unwrap();
 }
 
 pub fn failure(code: FailureCode, billed: BillingStatus, seconds: i64) -> Failure {
@@ -105,7 +105,7 @@ pub fn failure(code: FailureCode, billed: BillingStatus, seconds: i64) -> Failur
 
 /// What is due to anybody at that second.
 pub fn due(seconds: i64) -> DueQuery {
-    DueQuery { now: at(seconds), simulated: true, queued: true, gone: Vec::new(), limit: 100 }
+    DueQuery { now: at(seconds), simulated: true, queued: true, dead_workers: Vec::new(), limit: 100 }
 }
 
 pub fn names<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> Vec<String> {

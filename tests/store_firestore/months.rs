@@ -16,7 +16,7 @@ async fn book(store: &FirestoreStore, name: &str, at: DateTime<Utc>) -> Job {
     job.begin_submit(Claim { worker: WorkerId::new("worker"), until: at }, None, at).unwrap();
     store.create(vec![job.clone()]).await.unwrap();
     job = store.get(&job.id).await.unwrap().unwrap();
-    job.accepted(Receipt { accepted_at: at, ..receipt() }, None, at).unwrap();
+    job.accept(Receipt { accepted_at: at, ..receipt() }, None, at).unwrap();
     save(store, &mut job).await;
     job
 }
@@ -26,8 +26,8 @@ async fn report(store: &FirestoreStore, at: DateTime<Utc>) -> (u64, String, u64,
     let midnight = at.date_naive().and_time(NaiveTime::MIN).and_utc();
     let (from, to) = (midnight, midnight + TimeDelta::days(1));
     let before = store.usage();
-    let query = CostQuery { from, to, grouping: CostGrouping::Cause, simulated: true };
-    let report = store.costs(query).await.unwrap();
+    let query = CostQuery { from, to, simulated: true };
+    let report = store.costs(query).await.unwrap().report(CostGrouping::Cause);
     let used = store.usage();
     (report.count, report.total_usd.to_string(), used.reads - before.reads, used.writes - before.writes)
 }

@@ -69,8 +69,8 @@ async fn a_wish_that_was_set_as_a_whole_is_charged_beside_its_earlier_orders() {
     assert_eq!(images.len(), 4, "{images:?}");
     let midnight = now() - TimeDelta::hours(12);
     let (from, to) = (midnight, midnight + TimeDelta::days(1));
-    let query = CostQuery { from, to, grouping: super::CostGrouping::Service, simulated: true };
-    let report = worker().costs(query).await.unwrap();
+    let query = CostQuery { from, to, simulated: true };
+    let report = worker().costs(query).await.unwrap().report(super::CostGrouping::Service);
     assert_eq!((report.count, report.total_usd.to_string().as_str()), (4, "0.1"));
     // What became of the money of lost attempts nobody knows any more; how much it was is known.
     let differences = worker().rebuild_rollups().await.unwrap();

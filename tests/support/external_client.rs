@@ -1,12 +1,13 @@
-//! A program of the team that knows nothing of darkroom: it writes and reads documents through Firestore's REST API.
+//! Another program on the same Firestore database: plain REST requests with typed fields, without any code of darkroom.
 
 use std::collections::BTreeMap;
 
+use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
 use super::firestore_emulator::Emulator;
 
-/// A web page, a script, or a program with hostile documents.
+/// A web page, a script, or a hostile writer.
 #[derive(Clone)]
 pub struct ExternalClient {
     http: reqwest::Client,
@@ -34,30 +35,33 @@ impl ExternalClient {
         format!("{}/{}", self.address, self.name(path))
     }
 
-    /// Sets whole documents, given by path and typed fields, in commits of a hundred.
-    pub async fn set_all(&self, documents: &[(String, Value)]) {
+    async fn send(&self, request: reqwest::RequestBuilder) -> Value {
+        let reply = request.bearer_auth("owner").send().await.unwrap();
+        let (status, body) = (reply.status(), reply.text().await.unwrap());
+        assert!(status.is_success(), "{status}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// Writes whole documents, given by path and typed fields, in commits of a hundred.
+    pub async fn write(&self, documents: &[(String, Value)]) {
         for batch in documents.chunks(100) {
             let writes: Vec<Value> = batch
                 .iter()
                 .map(|(path, fields)| json!({"update": {"name": self.name(path), "fields": fields}}))
                 .collect();
             let url = format!("{}/{}/documents:commit", self.address, self.database);
-            let request = self.http.post(url).bearer_auth("owner").json(&json!({ "writes": writes }));
-            let answer = request.send().await.unwrap();
-            assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+            self.send(self.http.post(url).json(&json!({ "writes": writes }))).await;
         }
     }
 
-    /// Writes plain JSON fields: those of `mask`, or the whole document where the mask is empty.
+    /// Writes the fields of `mask`, or the whole document for an empty mask. `fields` is plain JSON, see [`typed_fields`].
     pub async fn patch(&self, path: &str, fields: Value, mask: &[&str]) {
         let mask: Vec<String> = mask.iter().map(|field| format!("updateMask.fieldPaths={field}")).collect();
-        let body = json!({ "fields": typed_fields(&fields) });
-        let request = self.http.patch(format!("{}?{}", self.url(path), mask.join("&"))).bearer_auth("owner");
-        let answer = request.json(&body).send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        let url = format!("{}?{}", self.url(path), mask.join("&"));
+        self.send(self.http.patch(url).json(&json!({ "fields": typed_fields(&fields) }))).await;
     }
 
-    /// Requests an image as the web page does; the server chooses the document's id.
+    /// Requests an image as a web page does; the server assigns the document's id, which is returned.
     pub async fn request_image(&self, prompt: &str) -> String {
         let document = json!({"fields": {
             "status": {"stringValue": "pending_art_generation"},
@@ -65,31 +69,35 @@ impl ExternalClient {
             "createdAt": {"timestampValue": chrono::Utc::now()},
             "pageState": {"mapValue": {"fields": {"tab": {"integerValue": "3"}}}},
         }});
-        let request = self.http.post(self.url("jobs")).bearer_auth("owner").json(&document);
-        let created = request.send().await.unwrap().error_for_status().unwrap().json::<Value>().await.unwrap();
-        id_of(&created)
-    }
-
-    /// The fields of a document as the server has them, with their types; null where there is no such document.
-    pub async fn fields(&self, path: &str) -> Value {
-        let answer = self.http.get(self.url(path)).bearer_auth("owner").send().await.unwrap();
-        answer.json::<Value>().await.unwrap()["fields"].clone()
+        id_of(&self.send(self.http.post(self.url("jobs")).json(&document)).await)
     }
 
     /// Deletes a document.
     pub async fn delete(&self, path: &str) {
-        let answer = self.http.delete(self.url(path)).bearer_auth("owner").send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        self.send(self.http.delete(self.url(path))).await;
     }
 
-    /// The documents of a collection as the server has them, by id: fields with their types, and the times.
-    pub async fn all(&self, collection: &str) -> BTreeMap<String, Value> {
+    /// The fields of a document as the server stores them, with their types.
+    pub async fn fields(&self, path: &str) -> Value {
+        self.send(self.http.get(self.url(path))).await["fields"].clone()
+    }
+
+    /// The documents of a collection by id: fields with their types, and the times.
+    pub async fn list(&self, collection: &str) -> BTreeMap<String, Value> {
         let url = format!("{}/{}/documents:runQuery", self.address, self.database);
         let query = json!({"structuredQuery": {"from": [{"collectionId": collection}]}});
-        let answer = self.http.post(url).bearer_auth("owner").json(&query).send().await.unwrap();
-        let found = answer.error_for_status().unwrap().json::<Vec<Value>>().await.unwrap();
-        let documents = found.into_iter().filter_map(|mut line| line.get_mut("document").map(Value::take));
+        let mut rows = self.send(self.http.post(url).json(&query)).await;
+        let rows = rows.as_array_mut().expect("a list of rows");
+        let documents = rows.iter_mut().filter_map(|row| row.get_mut("document").map(Value::take));
         documents.map(|document| (id_of(&document), document)).collect()
+    }
+
+    /// The sum of the charges of a service in dollars.
+    pub async fn spent(&self, service: &str) -> Decimal {
+        let entries = self.list("costs").await;
+        assert!(!entries.is_empty(), "no charges");
+        let of_service = entries.values().filter(|entry| entry["fields"]["service"]["stringValue"] == service);
+        of_service.map(|entry| decimal(&entry["fields"]["cost_usd"])).sum()
     }
 }
 
@@ -97,11 +105,21 @@ fn id_of(document: &Value) -> String {
     document["name"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
 }
 
-fn typed_fields(fields: &Value) -> Map<String, Value> {
+/// A typed number as the decimal that its text shows.
+pub fn decimal(value: &Value) -> Decimal {
+    match (&value["doubleValue"], value["integerValue"].as_str()) {
+        (Value::Number(number), _) => number.to_string().parse().unwrap(),
+        (_, Some(integer)) => integer.parse().unwrap(),
+        _ => panic!("expected a number: {value}"),
+    }
+}
+
+/// Firestore's typed form of a plain JSON object, see [`typed`].
+pub fn typed_fields(fields: &Value) -> Map<String, Value> {
     fields.as_object().unwrap().iter().map(|(name, value)| (name.clone(), typed(name, value))).collect()
 }
 
-/// A plain value with Firestore's types; texts in `createdAt` and `timestamp` become timestamps.
+/// Firestore's typed form of a plain JSON value. Strings in fields `createdAt` and `timestamp` become timestamps.
 pub fn typed(name: &str, value: &Value) -> Value {
     match value {
         Value::String(time) if matches!(name, "createdAt" | "timestamp") => json!({ "timestampValue": time }),

@@ -18,8 +18,8 @@ fn a_killed_server_comes_back_with_what_it_knew() {
     let Some(mut server) = TemporalServer::start(Some(&folder.path().join("temporal.db"))) else { return };
     let namespace = server.fresh_namespace();
     let start = ["workflow", "start", "--type", "nobody", "--task-queue", "nobody", "--workflow-id", "kept"];
-    server.tell(&namespace, &start);
-    server.start_again();
+    server.cli(&namespace, &start);
+    server.restart();
     let history = server.history(&namespace, "kept");
     assert_eq!(history["events"][0]["eventType"], "EVENT_TYPE_WORKFLOW_EXECUTION_STARTED", "{history}");
 }

@@ -7,7 +7,7 @@ mod target;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Duration, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde::Serialize;
@@ -15,9 +15,10 @@ use serde::Serialize;
 use self::form::Writer;
 use self::target::Target;
 use super::error::CliError;
-use super::{Session, output, since};
+use super::{Session, output};
 use crate::store::Store;
 use crate::store::schema::{Collection, ExportQuery};
+use crate::time::{last_days, parse_time};
 use crate::wiring;
 
 /// Documents that are read at once.
@@ -127,10 +128,10 @@ async fn write<W: Write>(
     let mut query = ExportQuery { collection, from, to, after: None, limit: PAGE };
     loop {
         let page = store.export(query.clone()).await?;
-        for (id, reason) in &page.passed_over {
+        for (id, reason) in &page.skipped {
             progress.suspend(|| output::note(&format!("{} {id} cannot be told: {reason}", collection.as_str())));
         }
-        summary.passed_over += page.passed_over.len() as u64;
+        summary.passed_over += page.skipped.len() as u64;
         let count = match collection {
             Collection::Jobs => &mut summary.jobs,
             Collection::Costs => &mut summary.costs,
@@ -162,11 +163,11 @@ type Span = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 fn span(args: &ExportArgs, now: DateTime<Utc>) -> Result<Span, CliError> {
     if let Some(days) = args.days {
-        let midnight = now.date_naive().and_time(NaiveTime::MIN).and_utc();
-        return Ok((Some(midnight - Duration::days(i64::from(days) - 1)), Some(midnight + Duration::days(1))));
+        let (from, to) = last_days(now, days.into());
+        return Ok((Some(from), Some(to)));
     }
     let read = |flag: &str, text: &Option<String>| {
-        let time = text.as_deref().map(|text| since::parse(text, now)).transpose();
+        let time = text.as_deref().map(|text| parse_time(text, now)).transpose();
         time.map_err(|why| CliError::Usage(format!("--{flag}: {why}")))
     };
     Ok((read("from", &args.from)?, read("to", &args.to)?))

@@ -4,9 +4,8 @@ use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use crate::cli::error::CliError;
+use crate::fs::AtomicFile;
 use crate::text::sanitize_line;
 
 /// Where the bytes go.
@@ -14,7 +13,7 @@ pub enum Target {
     /// Standard output.
     Output(BufWriter<io::Stdout>),
     /// Beside the file that it becomes.
-    Draft(Box<BufWriter<NamedTempFile>>, PathBuf),
+    Draft(Box<BufWriter<AtomicFile>>, PathBuf),
 }
 
 impl Target {
@@ -29,10 +28,8 @@ impl Target {
         if !force && fs::symlink_metadata(path).is_ok() {
             return Err(CliError::Failed(format!("{} is there already; --force replaces it", shown(path))));
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let draft = tempfile::Builder::new().prefix(".darkroom-export-").tempfile_in(folder);
-        let draft =
-            draft.map_err(|why| CliError::Failed(format!("{} cannot be written: {}", shown(path), bare(&why))))?;
+        let draft = AtomicFile::create(path)
+            .map_err(|why| CliError::Failed(format!("{} cannot be written: {why}", shown(path))))?;
         Ok(Self::Draft(Box::new(BufWriter::new(draft)), path.to_owned()))
     }
 
@@ -42,11 +39,9 @@ impl Target {
             Self::Output(mut stream) => return stream.flush().map_err(CliError::Output),
             Self::Draft(draft, path) => (draft, path),
         };
-        let failed = |why: io::Error| CliError::Failed(format!("{} cannot be written: {}", shown(&path), bare(&why)));
+        let failed = |why: io::Error| CliError::Failed(format!("{} cannot be written: {why}", shown(&path)));
         let draft = draft.into_inner().map_err(|error| failed(error.into_error()))?;
-        draft.as_file().sync_all().map_err(failed)?;
-        let named = if force { draft.persist(&path) } else { draft.persist_noclobber(&path) };
-        named.map(drop).map_err(|error| failed(error.error))
+        if force { draft.replace() } else { draft.publish() }.map_err(failed)
     }
 }
 
@@ -64,12 +59,6 @@ impl Write for Target {
             Self::Draft(draft, _) => draft.flush(),
         }
     }
-}
-
-/// Without the name of the draft, which `tempfile` puts behind the reason: nobody has given a file that name.
-fn bare(why: &io::Error) -> String {
-    let line = why.to_string();
-    line.split_once(" at path ").map_or_else(|| line.clone(), |(reason, _)| reason.to_owned())
 }
 
 fn shown(path: &Path) -> String {

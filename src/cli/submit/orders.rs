@@ -98,7 +98,7 @@ pub fn order(line: &Line, defaults: &Defaults) -> Result<Order, String> {
         }
         size_from_ratio(model, &mut spec);
     }
-    problems.extend(catalog.problems(&spec).iter().map(ToString::to_string));
+    problems.extend(catalog.validate(&spec).iter().map(ToString::to_string));
     let count = line.count.unwrap_or(defaults.count);
     if !(1..=MOST).contains(&count) {
         problems.push(format!("count: {count} is out of range; 1..{MOST}"));

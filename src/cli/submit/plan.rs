@@ -43,7 +43,7 @@ impl Plan {
         let mut unpriced = 0;
         for order in &self.orders {
             match order.estimate.amount {
-                Some(amount) => total += amount.times(u64::from(order.count)),
+                Some(amount) => total += amount * u64::from(order.count),
                 None => unpriced += u64::from(order.count),
             }
         }
@@ -88,7 +88,7 @@ impl Plan {
             vec![
                 order.count.to_string(),
                 amount(order.estimate.amount),
-                amount(order.estimate.amount.map(|amount| amount.times(u64::from(order.count)))),
+                amount(order.estimate.amount.map(|amount| amount * u64::from(order.count))),
                 sanitize_line(&order.spec.model, 28),
                 format::cut(&sanitize_line(&order.spec.prompt, 2_000), room),
             ]
@@ -150,7 +150,7 @@ impl<'a> OrderView<'a> {
             tags: &order.tags,
             count: order.count,
             each_usd: order.estimate.amount,
-            usd: order.estimate.amount.map(|amount| amount.times(u64::from(order.count))),
+            usd: order.estimate.amount.map(|amount| amount * u64::from(order.count)),
             note: &order.estimate.note,
         }
     }

@@ -146,7 +146,7 @@ impl<'a> Wait<'a> {
 
     fn heard(&mut self, job: &Job) {
         let Some(seen) = self.open.get_mut(&job.id) else { return };
-        let hold = job.hold().map(Hold::line);
+        let hold = job.hold().map(Hold::summary);
         *seen = (job.stage_name(), hold.clone());
         let now = chrono::Utc::now();
         if job.is_claimed(now) || job.hold().is_some() {

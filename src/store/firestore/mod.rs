@@ -26,17 +26,17 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 pub use connection::client::Usage;
 pub use connection::options::FirestoreOptions;
 
+use crate::costs::CostTable;
+use crate::jobs::{Job, JobId};
 use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use crate::store::{ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
-use crate::costs::CostReport;
-use crate::jobs::{Job, JobId};
 use connection::client::Client;
 use documents::cache::DocumentCache;
 use documents::{Defaults, ParsedDocument};
 use ledger::shards::Shards;
 use listen::stream::FirestoreStream;
 use listen::supervisor::ListenerSupervisor;
-use queries::{Counted, Months};
+use queries::Counted;
 
 /// The collection of job documents.
 const JOBS: &str = "jobs";
@@ -47,7 +47,6 @@ pub struct FirestoreStore {
     supervisor: Mutex<Weak<ListenerSupervisor>>,
     /// Reservations under a cap are made one after another.
     reserving: tokio::sync::Mutex<()>,
-    months: Months,
     shards: Shards,
     counted: Counted,
 }
@@ -75,7 +74,6 @@ impl FirestoreStore {
             shared: Arc::new(Shared { client, cache: DocumentCache::default(), defaults }),
             supervisor: Mutex::default(),
             reserving: tokio::sync::Mutex::default(),
-            months: Months::default(),
             shards: Shards::default(),
             counted: Counted::default(),
         }
@@ -119,7 +117,7 @@ impl Store for FirestoreStore {
         self.due_next(&query).await
     }
 
-    async fn look(&self, query: PageQuery) -> Result<Page, StoreError> {
+    async fn list(&self, query: PageQuery) -> Result<Page, StoreError> {
         self.list_jobs(&query).await
     }
 
@@ -127,8 +125,8 @@ impl Store for FirestoreStore {
         self.count_stages().await
     }
 
-    async fn costs(&self, query: CostQuery) -> Result<CostReport, StoreError> {
-        self.cost_report(&query).await
+    async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
+        self.cost_table(&query).await
     }
 
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {

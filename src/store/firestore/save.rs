@@ -122,18 +122,21 @@ impl FirestoreStore {
             Some(_) => Some(self.reserving.lock().await),
             None => None,
         };
-        let pending = PendingSave { document: DocumentWrite::update(&job, &base)?, rows: charges_of(&job), base, budget, job };
+        let pending =
+            PendingSave { document: DocumentWrite::update(&job, &base)?, rows: charges_of(&job), base, budget, job };
         let mut ambiguous = AmbiguousCommit::default();
         loop {
             // An unacknowledged attempt is searched for before the next one.
             if ambiguous.is_pending()
-                && let Some(CurrentState::Saved(revision)) = ambiguous.resolve(self.fetch_current(&pending.job).await)?
+                && let Some(CurrentState::Saved(revision)) =
+                    ambiguous.resolve(self.fetch_current(&pending.job).await)?
             {
                 return Ok(revision);
             }
             match ambiguous.resolve(self.attempt_save(&pending).await)? {
                 Some(SaveAttempt::Saved(revision)) => return Ok(revision),
-                Some(SaveAttempt::Contended) if ambiguous.is_pending() || ambiguous.attempts() < MAX_CONFLICT_RETRIES => {}
+                Some(SaveAttempt::Contended)
+                    if ambiguous.is_pending() || ambiguous.attempts() < MAX_CONFLICT_RETRIES => {}
                 Some(SaveAttempt::Contended) => {
                     return Err(StoreError::Unavailable("gave up after repeated write contention".to_owned()));
                 }

@@ -88,7 +88,7 @@ impl CostEntry {
         if let Some(Value::Object(details)) = fields.get_mut("details") {
             details.remove(IMPORTED);
             details.remove("amount");
-            if self.basis.counts() {
+            if self.basis.is_counted() {
                 details.remove("basis");
             }
         }
@@ -147,7 +147,8 @@ struct Parsed {
 fn parse(id: Option<&str>, fields: &Fields) -> Result<Parsed, String> {
     let job_id = parse_job_id(fields)?;
     let service = parse_service(fields)?;
-    let amount = present(fields, "cost_usd").map(|amount| parse_amount(amount).map_err(|why| format!("cost_usd {why}")));
+    let amount =
+        present(fields, "cost_usd").map(|amount| parse_amount(amount).map_err(|why| format!("cost_usd {why}")));
     let amount = amount.transpose()?;
     let at = present(fields, "timestamp").ok_or("timestamp is missing")?;
     let at = decode_time(at).map_err(|why| format!("timestamp {why}"))?;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::diff::canonical_fields;
 use super::money::{MAX_CHARGE_USD, kind, parse_amount};
-use super::request::{field, integer_field, parse_spec, string_field};
+use super::request::{field, integer_field, parse_spec};
 use super::time::{decode_time, format_time};
 use super::{Fields, Status, content_id, limits};
 use crate::costs::{Basis, Charge, Service, Usd};
@@ -185,7 +185,7 @@ pub(crate) fn parse_external(id: &JobId, fields: &Fields, defaults: &ExternalDef
 }
 
 /// The time in `createdAt`, where it holds one.
-pub(crate) fn created_at(fields: &Fields) -> Option<DateTime<Utc>> {
+fn created_at(fields: &Fields) -> Option<DateTime<Utc>> {
     decode_time(field(fields, "createdAt")?).ok()
 }
 

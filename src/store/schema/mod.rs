@@ -3,15 +3,15 @@
 //!
 //! Pure: no store, no file, no clock. What becomes of a document is up to the adapters.
 
-mod money;
-mod diff;
 mod cost;
-mod limits;
-mod job;
-mod time;
+mod diff;
 mod encode;
+mod job;
+mod limits;
+mod money;
 mod request;
 mod status;
+mod time;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -23,8 +23,7 @@ pub(crate) use encode::encode_charge;
 pub use encode::{encode_costs, encode_job, with_native};
 pub use job::{Defaults, JobEntry};
 pub(crate) use job::{
-    ExternalDefaults, PROMPT_PLACEHOLDER, apply_status, canonical_job, created_at, native_fields, parse_external,
-    parse_native,
+    ExternalDefaults, PROMPT_PLACEHOLDER, apply_status, canonical_job, native_fields, parse_external, parse_native,
 };
 pub(crate) use request::{REQUEST_FIELDS, parse_spec, request_digest};
 pub use status::Status;

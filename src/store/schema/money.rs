@@ -21,6 +21,8 @@ pub(super) fn parse_amount(value: &Value) -> Result<Usd, String> {
         // The shortest decimal of a double is what was written; a sum keeps 24 of its decimals.
         Value::Number(number) => parse(&number.to_string(), true),
         Value::String(text) => parse(text, false),
+        // The form of a double that JSON lacks.
+        Value::Object(map) if map.contains_key("$double") => Err("is not finite".to_owned()),
         other => Err(format!("is {}; expected a number of dollars", kind(other))),
     }
 }

@@ -89,7 +89,10 @@ mod tests {
         }
         let map = serde_json::json!({"_seconds": 1_762_084_800, "_nanoseconds": 250_000_000});
         assert_eq!(decode_time(&map).map(format_time).unwrap(), "2025-11-02T12:00:00.250000Z");
-        assert_eq!(decode_time(&Value::from(1_762_084_800.25)).map(format_time).unwrap(), "2025-11-02T12:00:00.250000Z");
+        assert_eq!(
+            decode_time(&Value::from(1_762_084_800.25)).map(format_time).unwrap(),
+            "2025-11-02T12:00:00.250000Z"
+        );
     }
 
     #[test]

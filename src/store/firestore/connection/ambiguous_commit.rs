@@ -9,18 +9,24 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::store::StoreError;
+use crate::time::Backoff;
 
 /// How long the outcome is searched for.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Pauses between two attempts: the first, and how often it doubles.
-const PAUSE: (Duration, u32) = (Duration::from_millis(20), 6);
+/// Delays between two attempts.
+const DELAYS: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(1_280));
 
 /// Whether an earlier attempt may have been committed.
-#[derive(Default)]
 pub(crate) struct AmbiguousCommit {
     since: Option<Instant>,
-    attempts: u32,
+    delays: Backoff,
+}
+
+impl Default for AmbiguousCommit {
+    fn default() -> Self {
+        Self { since: None, delays: DELAYS }
+    }
 }
 
 impl AmbiguousCommit {
@@ -28,9 +34,9 @@ impl AmbiguousCommit {
         self.since.is_some()
     }
 
-    /// How many attempts were made before this one.
+    /// Attempts before this one.
     pub(crate) fn attempts(&self) -> u32 {
-        self.attempts
+        self.delays.tries()
     }
 
     /// Records an attempt without acknowledgement. Errors: the same error, after the timeout.
@@ -50,8 +56,6 @@ impl AmbiguousCommit {
 
     /// A growing delay with jitter.
     pub(crate) async fn pause(&mut self) {
-        let longest = PAUSE.0 * (1 << self.attempts.min(PAUSE.1));
-        self.attempts += 1;
-        tokio::time::sleep(rand::random_range(longest / 2..=longest)).await;
+        tokio::time::sleep(self.delays.next_delay()).await;
     }
 }

@@ -23,10 +23,11 @@ use futures::StreamExt;
 use tokio::sync::{Notify, watch};
 
 use crate::store::StoreError;
-use crate::store::firestore::connection::emulator::EmulatorCredentials;
-use crate::store::firestore::documents::value;
 use crate::store::firestore::FirestoreOptions;
+use crate::store::firestore::connection::emulator::EmulatorCredentials;
 use crate::store::firestore::connection::errors;
+use crate::store::firestore::documents::value;
+use crate::time::Backoff;
 
 /// Google's own service.
 const GOOGLE: &str = "https://firestore.googleapis.com";
@@ -41,8 +42,7 @@ const CONNECT_WAIT: Duration = Duration::from_secs(3);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Delays between attempts to connect.
-const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(100);
-const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(2);
+const RECONNECT_DELAYS: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
 
 type Api = FirestoreClient<GoogleAuthMiddleware>;
 
@@ -111,7 +111,8 @@ impl Client {
 
     async fn api(&self) -> Result<Api, StoreError> {
         let mut state = self.state.clone();
-        let up = tokio::time::timeout(CONNECT_WAIT, state.wait_for(|state| matches!(state, ConnectionState::Up(_)))).await;
+        let up =
+            tokio::time::timeout(CONNECT_WAIT, state.wait_for(|state| matches!(state, ConnectionState::Up(_)))).await;
         if let Ok(Ok(state)) = up
             && let ConnectionState::Up(db) = &*state
         {
@@ -255,7 +256,10 @@ impl Client {
     pub(crate) async fn listen(&self, requests: Vec<ListenRequest>) -> Result<Streaming<ListenResponse>, StoreError> {
         let mut api = self.api().await?;
         let requests = futures::stream::iter(requests).chain(futures::stream::pending());
-        self.with_timeout(api.listen(requests)).await?.map(Response::into_inner).map_err(|status| errors::of_status(&status))
+        self.with_timeout(api.listen(requests))
+            .await?
+            .map(Response::into_inner)
+            .map_err(|status| errors::of_status(&status))
     }
 
     pub(crate) fn database(&self) -> String {
@@ -278,7 +282,7 @@ impl Client {
 /// Connects for as long as the client exists. A broken channel reconnects by itself; a stalled one is replaced, and serves until
 /// then.
 async fn connect(options: FirestoreOptions, state: watch::Sender<ConnectionState>, stalled: Arc<Notify>) {
-    let mut delay = MIN_RECONNECT_DELAY;
+    let mut delays = RECONNECT_DELAYS;
     loop {
         let connected = tokio::select! {
             connected = tokio::time::timeout(CONNECT_TIMEOUT, connect_once(&options)) => connected,
@@ -287,7 +291,7 @@ async fn connect(options: FirestoreOptions, state: watch::Sender<ConnectionState
         match connected {
             Ok(Ok(db)) => {
                 state.send_replace(ConnectionState::Up(Box::new(db)));
-                delay = MIN_RECONNECT_DELAY;
+                delays.reset();
                 tokio::select! {
                     () = stalled.notified() => tracing::debug!("connection stalled, reconnecting"),
                     () = state.closed() => return,
@@ -313,7 +317,7 @@ async fn connect(options: FirestoreOptions, state: watch::Sender<ConnectionState
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(delay) => delay = (delay * 2).min(MAX_RECONNECT_DELAY),
+            () = tokio::time::sleep(delays.next_delay()) => {}
             () = state.closed() => return,
         }
     }

@@ -141,9 +141,9 @@ pub(crate) fn of_connection(error: &FirestoreError, place: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::store::firestore::connection::query::Query;
     use crate::store::firestore::documents::value;
-    use super::*;
 
     /// The message of Google's service, with the link cut off.
     const NO_INDEX: &str = "The query requires an index. You can create it here: https://console.firebase.google.com/v1/r/project/\

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::Change;
-use crate::store::firestore::documents::{BaseVersion, LoadedJob, ParsedDocument};
-use crate::store::firestore::documents::subscriber::Subscriber;
 use crate::jobs::{Job, JobId};
+use crate::store::Change;
+use crate::store::firestore::documents::subscriber::Subscriber;
+use crate::store::firestore::documents::{BaseVersion, LoadedJob, ParsedDocument};
 
 /// Documents that are cached in addition to the active ones.
 const MAX_CACHED: usize = 20_000;
@@ -58,7 +58,12 @@ impl DocumentCache {
     /// The document that a save of that revision replaces, where it is known.
     pub(crate) fn base(&self, id: &JobId, revision: u64) -> Option<BaseVersion> {
         let state = self.state();
-        state.documents.get(id).and_then(|documents| documents.base.as_ref().ok()).filter(|base| base.revision == revision).cloned()
+        state
+            .documents
+            .get(id)
+            .and_then(|documents| documents.base.as_ref().ok())
+            .filter(|base| base.revision == revision)
+            .cloned()
     }
 
     /// A document that was read: it is cached, and no subscriber is notified.
@@ -113,7 +118,8 @@ impl DocumentCache {
     pub(crate) fn is_believed_active(&self, id: &JobId, read_time: u64) -> bool {
         let state = self.state();
         let old = state.documents.get(id).is_some_and(|documents| documents.revision <= read_time);
-        old && (state.active.contains_key(id) || state.documents.get(id).is_some_and(|documents| documents.base.is_err()))
+        old && (state.active.contains_key(id)
+            || state.documents.get(id).is_some_and(|documents| documents.base.is_err()))
     }
 
     /// The cached revision of the document; 0 for none.

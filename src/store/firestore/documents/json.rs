@@ -6,10 +6,10 @@ use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use firestore::gcloud_sdk::google::r#type::LatLng;
 use serde_json::{Map, Number, Value as Json};
 
-use crate::store::schema;
-use crate::store::schema::{format_time, parse_time};
 use crate::store::firestore::documents::value;
 use crate::store::firestore::documents::value::{Fields, Value};
+use crate::store::schema;
+use crate::store::schema::{format_time, parse_time};
 
 /// The two fields that are times in the shared schema: plain text in files.
 const TIMES: [&str; 2] = ["createdAt", "timestamp"];
@@ -84,7 +84,9 @@ fn value_from_json(json: &Json) -> Value {
         Json::Array(items) => value::list(items.iter().map(value_from_json).collect()),
         Json::Object(map) => {
             let special = map.iter().next().filter(|_| map.len() == 1).and_then(|(mark, of)| unmarked(mark, of));
-            special.unwrap_or_else(|| value::map(map.iter().map(|(name, of)| (name.clone(), value_from_json(of))).collect()))
+            special.unwrap_or_else(|| {
+                value::map(map.iter().map(|(name, of)| (name.clone(), value_from_json(of))).collect())
+            })
         }
     }
 }

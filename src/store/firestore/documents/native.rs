@@ -57,9 +57,8 @@ fn follow(
             schema::apply_status(job, fields, status)?;
         }
         (_, Status::Pending | Status::Processing) => {
-            let spec =
-                if request_changed { schema::parse_spec(fields, &defaults.model)? } else { job.spec.clone() };
-            job.respecify(spec, now).map_err(|error| error.to_string())?;
+            let spec = if request_changed { schema::parse_spec(fields, &defaults.model)? } else { job.spec.clone() };
+            job.resubmit_with(spec, now).map_err(|error| error.to_string())?;
             follows = true;
             if status == Status::Processing {
                 schema::apply_status(job, fields, status)?;

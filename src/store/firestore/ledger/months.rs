@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{Datelike, NaiveDate};
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
+use crate::time::month_key;
+
 /// The collection of the months.
 pub(crate) const ROLLUPS: &str = "darkroom_rollups";
 
@@ -18,7 +20,7 @@ const GUARD_PREFIX: &str = "guard-";
 /// The month of that day, and the name of its first document.
 pub(crate) fn month_id(day: NaiveDate, simulated: bool) -> String {
     let kind = if simulated { "simulated" } else { "real" };
-    format!("{kind}-{:04}-{:02}", day.year(), day.month())
+    format!("{kind}-{}", month_key(day))
 }
 
 /// The name of a month's document.

@@ -5,18 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::tonic::Code;
 
-use crate::store::StoreError;
-use crate::store::schema::RollupMismatch;
-use crate::text::sanitize_line;
 use super::entries::{COSTS, OPEN_CHARGES, parse_entry};
 use super::months::{ROLLUPS, by_month, month_id};
-use super::shards;
-use crate::store::firestore::connection::query::{NAME, Query};
 use super::rollup::{self, Key, Sum, Sums};
+use super::shards;
+use crate::store::StoreError;
 use crate::store::charges::ChargeRow;
 use crate::store::firestore::FirestoreStore;
 use crate::store::firestore::connection::errors;
+use crate::store::firestore::connection::query::{NAME, Query};
 use crate::store::firestore::documents::value;
+use crate::store::schema::RollupMismatch;
+use crate::text::sanitize_line;
 
 /// Entries of one read.
 const BATCH_SIZE: usize = 500;

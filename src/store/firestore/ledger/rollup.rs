@@ -13,10 +13,10 @@ use firestore::gcloud_sdk::google::firestore::v1::document_transform::FieldTrans
 use firestore::gcloud_sdk::google::firestore::v1::document_transform::field_transform::TransformType;
 
 use super::months::{day_field, month_id, month_of};
+use crate::costs::{Basis, CostRow, Usd};
 use crate::store::charges::ChargeRow;
 use crate::store::firestore::documents::value;
-use crate::store::firestore::documents::value::{integer_of, map_of, quoted, Fields};
-use crate::costs::{Basis, CostGrouping, Usd};
+use crate::store::firestore::documents::value::{Fields, integer_of, map_of, quoted};
 
 /// Sums of equal kind within one day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,16 +74,6 @@ impl Key {
     fn from_field(day: NaiveDate, field: &str) -> Option<Self> {
         let mut parts = field.splitn(4, '|').map(str::to_owned);
         Some(Self { day, service: parts.next()?, class: parts.next()?, cause: parts.next()?, model: parts.next()? })
-    }
-
-    /// The line of a report that this kind belongs to.
-    pub(crate) fn line(&self, grouping: CostGrouping) -> String {
-        match grouping {
-            CostGrouping::Model => self.model.clone(),
-            CostGrouping::Day => self.day.to_string(),
-            CostGrouping::Service => self.service.clone(),
-            CostGrouping::Cause => self.cause.clone(),
-        }
     }
 }
 
@@ -181,23 +171,32 @@ pub(crate) fn committed(sums: &Sums, from: DateTime<Utc>, to: DateTime<Utc>) -> 
     sums.iter().filter(|(key, _)| days.contains(&key.day)).map(|(_, sum)| sum.usd()).sum()
 }
 
-/// The sums as a report wants them: line, basis, amount, count.
-pub(crate) fn report_rows(sums: &Sums, grouping: CostGrouping) -> Vec<(String, Basis, Option<Usd>, u64)> {
+/// The sums as rows of a cost table.
+pub(crate) fn cost_rows(sums: &Sums) -> Vec<CostRow> {
     let mut rows = Vec::new();
     for (key, sum) in sums {
-        let (line, count) = (key.line(grouping), u64::try_from(sum.count).unwrap_or(0));
+        let count = u64::try_from(sum.count).unwrap_or(0);
+        let row = |basis, amount, count| CostRow {
+            day: key.day,
+            model: key.model.clone(),
+            service: key.service.clone(),
+            cause: key.cause.clone(),
+            basis,
+            amount,
+            count,
+        };
         let basis = match key.class.as_str() {
             "unknown" => Basis::Unknown,
             "unconfirmed" => Basis::Unconfirmed,
             "unpriced" => {
-                rows.push((line, Basis::Unknown, None, count));
+                rows.push(row(Basis::Unknown, None, count));
                 continue;
             }
             _ => Basis::Settled,
         };
-        // A report takes equal charges: the whole sum stands for the first, nothing for the others.
-        rows.push((line.clone(), basis, Some(sum.usd()), 1));
-        rows.push((line, basis, Some(Usd::ZERO), count.saturating_sub(1)));
+        // A row holds equal charges: the whole sum stands for the first charge, zero for the others.
+        rows.push(row(basis, Some(sum.usd()), 1));
+        rows.push(row(basis, Some(Usd::ZERO), count.saturating_sub(1)));
     }
     rows
 }

@@ -15,10 +15,10 @@ use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
 use firestore::gcloud_sdk::google::firestore::v1::{Document, Precondition, StructuredQuery, Write};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::store::firestore::connection::client::Client;
-use crate::store::firestore::connection::query::{NAME, Query};
 use super::months::{ROLLUPS, SHARDS, by_month, month_id, shard_id};
 use super::rollup::{self, Sums};
+use crate::store::firestore::connection::client::Client;
+use crate::store::firestore::connection::query::{NAME, Query};
 use crate::store::firestore::documents::value;
 
 /// The shards of one process: its own commits wait for each other here instead of at the server.

@@ -46,8 +46,8 @@ pub(crate) fn write_rollups(
 ) -> Vec<Write> {
     let number = shard.map_or(0, |shard| shard.number);
     let rollups = months.into_iter().map(|(month, transforms)| (shard_id(&month, number), transforms, None));
-    let moved =
-        guard.map(|guard| (guard.id.clone(), vec![rollup::increment(GUARD_FIELD.to_owned(), 1)], Some(guard.condition)));
+    let moved = guard
+        .map(|guard| (guard.id.clone(), vec![rollup::increment(GUARD_FIELD.to_owned(), 1)], Some(guard.condition)));
     let write = |(id, update_transforms, condition): (String, Vec<FieldTransform>, Option<ConditionType>)| Write {
         // An empty mask: nothing but the increments, and an absent document is created.
         update_mask: Some(DocumentMask::default()),

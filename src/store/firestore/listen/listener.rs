@@ -16,14 +16,14 @@ use firestore::gcloud_sdk::google::firestore::v1::{
 use futures::StreamExt;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::store::StoreError;
-use crate::store::schema::Status;
-use crate::store::firestore::connection::query::{CREATED_AT, MAX_ACTIVE, Query};
 use super::snapshot::Snapshot;
-use crate::store::firestore::{JOBS, Shared};
-use crate::store::firestore::connection::errors;
-use crate::store::firestore::documents::value;
 use crate::jobs::JobId;
+use crate::store::StoreError;
+use crate::store::firestore::connection::errors;
+use crate::store::firestore::connection::query::{CREATED_AT, MAX_ACTIVE, Query};
+use crate::store::firestore::documents::value;
+use crate::store::firestore::{JOBS, Shared};
+use crate::store::schema::Status;
 
 /// Jobs whose changes are received whatever their status is.
 const NEWEST: usize = 50;
@@ -200,7 +200,10 @@ impl Listener {
         }
         if kind == TargetChangeType::Remove {
             let why = change.cause.as_ref().map_or("no reason given", |cause| cause.message.as_str());
-            return Err(failed(&format!("the server closed the change stream: {}", crate::text::sanitize_line(why, 300))));
+            return Err(failed(&format!(
+                "the server closed the change stream: {}",
+                crate::text::sanitize_line(why, 300)
+            )));
         }
         if kind == TargetChangeType::NoChange && all && change.read_time.is_some() {
             self.read_time = change.read_time.as_ref().map_or(0, value::nanoseconds);
@@ -252,7 +255,12 @@ impl Listener {
             self.count_at = now + FIRST_COUNT_AFTER;
             return if now - opened > OPEN_TIMEOUT { Err(self.stalled("the change stream timed out")) } else { Ok(()) };
         }
-        if self.shared.cache.last_write().is_some_and(|written| written > self.last_message && now - written > ECHO_TIMEOUT) {
+        if self
+            .shared
+            .cache
+            .last_write()
+            .is_some_and(|written| written > self.last_message && now - written > ECHO_TIMEOUT)
+        {
             return Err(self.stalled("the change stream is behind"));
         }
         if now >= self.count_at {

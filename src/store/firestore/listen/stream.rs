@@ -23,7 +23,7 @@ impl ChangeStream for FirestoreStream {
         self.subscriber.next().await
     }
 
-    fn silent_for(&self) -> Duration {
+    fn since_last_contact(&self) -> Duration {
         self.shared.cache.since_last_contact()
     }
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::store::StoreError;
 use super::listener::Listener;
+use crate::store::StoreError;
 use crate::store::firestore::{FirestoreStore, Shared};
+use crate::time::Backoff;
 
 /// How long a change stream waits for its listener.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -17,8 +18,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the listener may be down until the subscribers fail.
 const FAILURE_GRACE: Duration = Duration::from_secs(3);
 
-/// Delays between restarts: the first, and the longest.
-const RESTART_DELAYS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// Delays between restarts.
+const RESTART_DELAYS: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(1));
 
 /// Whether the listener receives every change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,19 +71,18 @@ impl ListenerSupervisor {
 
 async fn listen(shared: &Arc<Shared>, health: &watch::Sender<ListenerHealth>) {
     let mut listener = Listener::new(Arc::clone(shared));
-    let mut delay = RESTART_DELAYS.0;
+    let mut delays = RESTART_DELAYS;
     loop {
         let error = listener.follow(|| mark_live(health)).await;
         shared.cache.set_complete(false);
         if *health.borrow() == ListenerHealth::Live {
-            delay = RESTART_DELAYS.0;
+            delays.reset();
         }
         tracing::debug!(%error, "listener restarts");
         // The reason becomes an `Unavailable` again: its prefix must not be repeated.
         let reason = if let StoreError::Unavailable(reason) = error { reason } else { error.to_string() };
         health.send_replace(ListenerHealth::Down(reason));
-        tokio::time::sleep(delay).await;
-        delay = (delay * 2).min(RESTART_DELAYS.1);
+        tokio::time::sleep(delays.next_delay()).await;
     }
 }
 
@@ -100,7 +100,9 @@ async fn watch_for_failure(shared: Arc<Shared>, mut health: watch::Receiver<List
         if health.wait_for(|health| *health != ListenerHealth::Live).await.is_err() {
             return std::future::pending().await;
         }
-        let recovered = tokio::time::timeout(FAILURE_GRACE, health.wait_for(|health| *health == ListenerHealth::Live)).await.map(drop);
+        let recovered = tokio::time::timeout(FAILURE_GRACE, health.wait_for(|health| *health == ListenerHealth::Live))
+            .await
+            .map(drop);
         if recovered.is_ok() {
             continue;
         }

@@ -1,13 +1,10 @@
 //! The cost report: whole days from the daily rollups, the ends of a span that starts or ends within a day from the entries.
 //! A report over whole days reads one document for each ended month that has charges, and a few for the present month.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
-use crate::costs::CostReport;
+use crate::costs::CostTable;
 use crate::store::charges::ChargeRow;
 use crate::store::firestore::FirestoreStore;
 use crate::store::firestore::connection::query::Query;
@@ -18,21 +15,10 @@ use crate::store::firestore::ledger::rebuild::warn_excluded;
 use crate::store::firestore::ledger::rollup::{self, Sums};
 use crate::store::firestore::ledger::shards;
 use crate::store::{CostQuery, StoreError};
-
-/// The longest span that a screen queries repeatedly.
-const SCREEN_DAYS: u64 = 30;
-
-/// The ids of the first and the last month.
-type Bounds = (String, String);
-
-/// The months as they were read last, for the several reports of one screen.
-#[derive(Default)]
-pub(crate) struct Months {
-    known: Mutex<HashMap<Bounds, (u64, Vec<Document>)>>,
-}
+use crate::time::midnight;
 
 impl FirestoreStore {
-    pub(crate) async fn cost_report(&self, query: &CostQuery) -> Result<CostReport, StoreError> {
+    pub(crate) async fn cost_table(&self, query: &CostQuery) -> Result<CostTable, StoreError> {
         let (first, last) = whole_days(query.from, query.to);
         let mut sums = Sums::new();
         if first < last {
@@ -45,31 +31,16 @@ impl FirestoreStore {
         } else {
             self.add_entries(&mut sums, query.from, query.to, query.simulated).await?;
         }
-        let rows = rollup::report_rows(&sums, query.grouping);
-        Ok(CostReport::from_rows((query.from, query.to), query.simulated, query.grouping, rows))
+        Ok(CostTable::new((query.from, query.to), query.simulated, rollup::cost_rows(&sums)))
     }
 
-    /// The months that touch those days. While a listener is open, they are read again only after something changed.
+    /// The months that touch those days.
     async fn months(&self, first: NaiveDate, last: NaiveDate, simulated: bool) -> Result<Vec<Document>, StoreError> {
-        let version = self.shared.cache.version();
-        // A screen queries the day, the week and the month: one read serves all of them.
-        let first = if version.is_some() { first.min(last - Days::new(SCREEN_DAYS)) } else { first };
-        let bounds = (month_id(first, simulated), month_id(last - Days::new(1), simulated));
-        if let Some(version) = version {
-            let known = self.months.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, months)) = known.get(&bounds).filter(|(read_at, _)| *read_at == version) {
-                return Ok(months.clone());
-            }
-        }
+        let (from, to) = (month_id(first, simulated), month_id(last - Days::new(1), simulated));
         let client = &self.shared.client;
-        let months = client.query(shards::query_months(client, &bounds.0, &bounds.1)).await?;
-        // An ended month that is still in parts becomes one read for later reports.
+        let months = client.query(shards::query_months(client, &from, &to)).await?;
+        // An ended month that is still in parts becomes one document here: one read for later reports.
         shards::compact(client, &self.shards, &months, Utc::now().date_naive()).await;
-        if let Some(version) = version {
-            let mut known = self.months.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.retain(|_, (read_at, _)| *read_at == version);
-            known.insert(bounds, (version, months.clone()));
-        }
         Ok(months)
     }
 
@@ -101,7 +72,6 @@ impl FirestoreStore {
         }
         Ok(())
     }
-
 }
 
 /// The whole UTC days within a span: the first, and the one after the last.
@@ -109,8 +79,4 @@ fn whole_days(from: DateTime<Utc>, to: DateTime<Utc>) -> (NaiveDate, NaiveDate) 
     let first = from.date_naive();
     let first = if midnight(first) < from { first + Days::new(1) } else { first };
     (first, to.date_naive())
-}
-
-fn midnight(day: NaiveDate) -> DateTime<Utc> {
-    day.and_time(NaiveTime::MIN).and_utc()
 }

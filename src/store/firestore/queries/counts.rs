@@ -4,12 +4,12 @@ use std::sync::{Mutex, PoisonError};
 
 use futures::future::try_join_all;
 
-use crate::store::{Counts, StoreError};
-use crate::store::schema::Status;
-use crate::store::firestore::connection::query::Query;
-use crate::store::firestore::{FirestoreStore, JOBS};
-use crate::store::firestore::documents::value;
 use crate::jobs::StageName;
+use crate::store::firestore::connection::query::Query;
+use crate::store::firestore::documents::value;
+use crate::store::firestore::{FirestoreStore, JOBS};
+use crate::store::schema::Status;
+use crate::store::{Counts, StoreError};
 
 impl FirestoreStore {
     /// While a listener is open, active jobs are counted in the cache, and the server counts the rest again only after a job became

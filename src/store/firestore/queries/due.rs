@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::store::{DueQuery, StoreError};
-use crate::store::schema::Status;
-use crate::store::firestore::connection::query::{CREATED_AT, MAX_ACTIVE, NAME, Query};
-use crate::store::firestore::{FirestoreStore, JOBS};
-use crate::store::firestore::documents::value;
 use crate::jobs::{Job, StageName};
+use crate::store::firestore::connection::query::{CREATED_AT, MAX_ACTIVE, NAME, Query};
+use crate::store::firestore::documents::value;
+use crate::store::firestore::{FirestoreStore, JOBS};
+use crate::store::schema::Status;
+use crate::store::{DueQuery, StoreError};
 
 /// Documents of one read where the queue is longer than [`MAX_ACTIVE`].
 const BATCH_SIZE: usize = 300;
@@ -96,7 +96,7 @@ fn claimable_from(job: &Job, query: &DueQuery) -> Option<DateTime<Utc>> {
     match job.stage_name() {
         StageName::Queued => query.queued.then_some(waits),
         StageName::Submitting | StageName::Generating => {
-            let claim = job.claim.as_ref().filter(|claim| !query.gone.contains(&claim.worker));
+            let claim = job.claim.as_ref().filter(|claim| !query.dead_workers.contains(&claim.worker));
             Some(claim.map_or(waits, |claim| claim.until.max(waits)))
         }
         _ => None,

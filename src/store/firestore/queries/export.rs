@@ -4,11 +4,11 @@ use firestore::gcloud_sdk::google::firestore::v1::Document as Stored;
 use serde_json::Value as Json;
 
 use crate::store::StoreError;
-use crate::store::schema::{parse_time, format_time, Collection, Document, ExportPage, ExportQuery, Fields};
-use crate::store::firestore::ledger::entries::COSTS;
 use crate::store::firestore::connection::query::{NAME, Query};
-use crate::store::firestore::{FirestoreStore, JOBS};
 use crate::store::firestore::documents::{json, value};
+use crate::store::firestore::ledger::entries::COSTS;
+use crate::store::firestore::{FirestoreStore, JOBS};
+use crate::store::schema::{Collection, Document, ExportPage, ExportQuery, Fields, format_time, parse_time};
 
 impl Collection {
     /// Its name, and the field with its time.
@@ -67,7 +67,8 @@ impl FirestoreStore {
         if collection == Collection::Jobs && stored.fields.contains_key("darkroom") {
             let loaded = self.shared.read(stored).ok_or("its name is not an id")?.content?;
             let job = serde_json::to_value(&loaded.job).map_err(|error| error.to_string())?;
-            let native = Fields::from_iter([("job".to_owned(), job), ("request".to_owned(), loaded.base.request.into())]);
+            let native =
+                Fields::from_iter([("job".to_owned(), job), ("request".to_owned(), loaded.base.request.into())]);
             fields.insert("darkroom".to_owned(), Json::Object(native));
         }
         Ok(fields)

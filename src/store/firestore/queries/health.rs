@@ -7,12 +7,12 @@ use firestore::gcloud_sdk::google::firestore::v1::{Document, Precondition, Write
 use firestore::gcloud_sdk::tonic::Code;
 
 use crate::store::StoreError;
-use crate::store::schema::Status;
+use crate::store::firestore::connection::errors;
 use crate::store::firestore::connection::query::Query;
+use crate::store::firestore::documents::value;
 use crate::store::firestore::queries::page_order::Position;
 use crate::store::firestore::{FirestoreStore, JOBS};
-use crate::store::firestore::connection::errors;
-use crate::store::firestore::documents::value;
+use crate::store::schema::Status;
 
 /// A collection of darkroom's own that is always empty.
 const HEALTH: &str = "darkroom_health";

@@ -61,7 +61,11 @@ struct ExistingRecords {
 }
 
 impl FirestoreStore {
-    pub(crate) async fn import_records(&self, records: &[Record], dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {
+    pub(crate) async fn import_records(
+        &self,
+        records: &[Record],
+        dry_run: bool,
+    ) -> Result<Vec<ImportOutcome>, StoreError> {
         let mut outcomes = Vec::with_capacity(records.len());
         let mut batches = batches(records);
         while let Some(batch) = batches.pop_front() {
@@ -117,7 +121,12 @@ impl FirestoreStore {
             });
         }
         let mut writes = existing.writes;
-        writes.extend(write_rollups(&self.shared.client, rollup::changes(&existing.removed, &existing.added), None, None));
+        writes.extend(write_rollups(
+            &self.shared.client,
+            rollup::changes(&existing.removed, &existing.added),
+            None,
+            None,
+        ));
         Ok(Plan { outcomes, writes })
     }
 
@@ -128,14 +137,13 @@ impl FirestoreStore {
         for record in records {
             names.insert(name(record.collection().as_str(), record.id()));
             match record {
-                Record::Cost(entry)
-                    if entry.attempt.is_some() && JobId::new(entry.job_id.as_str()).is_ok() =>
-                {
+                Record::Cost(entry) if entry.attempt.is_some() && JobId::new(entry.job_id.as_str()).is_ok() => {
                     names.insert(name(JOBS, &entry.job_id));
                 }
                 Record::Job(entry) if entry.is_native => {
                     for row in charges_of(&entry.job) {
-                        names.insert(name(collection_of(&row), &charge_id(entry.id.as_str(), row.attempt, row.service)));
+                        names
+                            .insert(name(collection_of(&row), &charge_id(entry.id.as_str(), row.attempt, row.service)));
                     }
                 }
                 Record::Cost(_) | Record::Job(_) => {}
@@ -151,8 +159,9 @@ impl FirestoreStore {
             } else if (path.ends_with(COSTS) || path.ends_with(OPEN_CHARGES))
                 && let Ok((_, row)) = parse_entry(&document)
             {
-                let canonical =
-                    CostEntry::read(Some(id), json::to_json(&document.fields)).ok().map(|entry| entry.canonical_fields());
+                let canonical = CostEntry::read(Some(id), json::to_json(&document.fields))
+                    .ok()
+                    .map(|entry| entry.canonical_fields());
                 existing.charges.insert(document.name.clone(), ExistingCharge { row, canonical });
             }
             existing.documents.insert(document.name.clone(), document);
@@ -242,9 +251,14 @@ impl FirestoreStore {
             }
         }
         for (name, row) in missing {
-            existing.writes.extend(write_entries(&self.shared.client, job, &diff_entries(job, &[], std::slice::from_ref(&row))));
+            existing.writes.extend(write_entries(
+                &self.shared.client,
+                job,
+                &diff_entries(job, &[], std::slice::from_ref(&row)),
+            ));
             existing.added.push(row.clone());
-            let canonical = own_entries.iter().find(|own| name.ends_with(&format!("/{}", own.id))).map(CostEntry::canonical_fields);
+            let canonical =
+                own_entries.iter().find(|own| name.ends_with(&format!("/{}", own.id))).map(CostEntry::canonical_fields);
             existing.charges.insert(name, ExistingCharge { row, canonical });
         }
         Ok(())
@@ -252,7 +266,7 @@ impl FirestoreStore {
 }
 
 /// The map `darkroom` of the job, created from the job itself.
-fn own_map(entry: &JobEntry) -> Result<Value, StoreError> {
+fn native_map(entry: &JobEntry) -> Result<Value, StoreError> {
     let write = DocumentWrite::new(&entry.job)?;
     let mut native = map_of(&write.fields, "darkroom").cloned().unwrap_or_default();
     let followed = entry.fields.get("darkroom").and_then(|native| native.get("request")).and_then(|text| text.as_str());

@@ -9,7 +9,7 @@ use crate::store::firestore::connection::query::{NAME, Query};
 use crate::store::firestore::documents::value;
 use crate::store::firestore::{FirestoreStore, JOBS};
 use crate::store::schema::Status;
-use crate::store::{Order, Page, PageQuery, StoreError};
+use crate::store::{Page, PageQuery, SortOrder, StoreError};
 
 /// Documents of one read.
 const BATCH_SIZE: usize = 300;
@@ -68,7 +68,7 @@ impl FirestoreStore {
             }
             let whole = search.is_some() || here.is_by_name();
             let batch = if whole { BATCH_SIZE } else { room.min(BATCH_SIZE) }.min(budget.max(1));
-            let next = here.query(base.clone(), query.order == Order::NewestFirst).limit(batch);
+            let next = here.query(base.clone(), query.order == SortOrder::NewestFirst).limit(batch);
             let documents = self.shared.client.query(next.build()).await?;
             budget = budget.saturating_sub(documents.len().max(1));
             let (mut seen, mut last) = (0, None);

@@ -10,5 +10,4 @@ mod import;
 mod list;
 mod page_order;
 
-pub(crate) use costs::Months;
 pub(crate) use counts::Counted;

@@ -10,7 +10,7 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 
 use crate::jobs::JobId;
-use crate::store::Place;
+use crate::store::PageCursor;
 use crate::store::firestore::connection::query::{CREATED_AT, FIRST_TIME, LAST_TIME, NAME, Query};
 use crate::store::firestore::documents::value::{self, Value};
 
@@ -136,7 +136,7 @@ impl Position {
     }
 
     /// The cursor of a document of this segment.
-    pub(crate) fn cursor_of(&self, document: &Document) -> Option<Place> {
+    pub(crate) fn cursor_of(&self, document: &Document) -> Option<PageCursor> {
         let id = JobId::new(document.name.rsplit('/').next()?).ok()?;
         let time = match self.segment {
             SortSegment::Missing => BY_NAME,
