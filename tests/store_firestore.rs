@@ -156,7 +156,7 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
         Change::Unreadable { id, reason } if id.as_str() == "broken" => Some(reason.clone()),
         _ => None,
     });
-    assert_eq!(reason.await, "prompt is a number; it must be text");
+    assert_eq!(reason.await, "prompt is 7; expected text");
     page.patch("jobs/wish", wish("a fox"), &[]).await;
     until(&mut watch, in_stage("wish", StageName::Queued)).await;
     let before = store.usage().reads;
