@@ -23,6 +23,7 @@ mod portability;
 mod pty;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
 mod python_clients;
+mod servers;
 mod simulator;
 mod stages;
 mod store_contract;

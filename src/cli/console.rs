@@ -45,7 +45,7 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
             drop(logging);
             Ok(())
         }
-        ExitReason::LeftAnyway { posts } => {
+        ExitReason::QuitWithoutWaiting { submits_in_flight: posts } => {
             if posts > 0 {
                 output::note(&format!(
                     "left with {posts} orders in flight; they may be billed, `darkroom jobs list` shows what became of them"
@@ -53,7 +53,7 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
             }
             Ok(())
         }
-        ExitReason::EngineGone => match finished.await {
+        ExitReason::EngineClosed => match finished.await {
             Ok(_) => Err(CliError::Failed("the engine ended by itself; the log file says why".to_owned())),
             Err(why) => Err(CliError::Failed(format!("the engine broke: {why}"))),
         },

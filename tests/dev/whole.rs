@@ -87,7 +87,7 @@ fn the_console_opens_on_the_stack_and_shows_a_job_to_its_end() {
     let engine = if servers.contains("temporal") { "temporal" } else { "local" };
     assert!(terminal.text().contains(&format!("dev · {store} · {engine}")), "{}", terminal.text());
     terminal.send("n");
-    terminal.wait_for("Describe it, then press Enter.");
+    terminal.wait_for("Describe the image, then press Enter");
     terminal.send("a heron");
     terminal.wait_for("a heron");
     terminal.send(ENTER);

@@ -1,4 +1,4 @@
-//! Owns how the form looks: the prompt on top, the fields below, what it costs, and the keys. Must not change what was typed.
+//! Draws the form: the prompt on top, the fields below, the price, and the keys.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -10,8 +10,8 @@ use unicode_width::UnicodeWidthStr;
 use super::rows::Row;
 use super::{Field, Form};
 use crate::catalog::ParameterKind;
-use crate::console::frame as screen;
 use crate::console::theme::Theme;
+use crate::console::widgets;
 use crate::text;
 use crate::text::format;
 
@@ -29,13 +29,13 @@ impl Form {
         let area = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
         frame.render_widget(Clear, area);
         if width < MIN.0 || height < MIN.1 {
-            frame.render_widget(Paragraph::new("too small for the form; Esc keeps the draft"), area);
+            frame.render_widget(Paragraph::new("Terminal too small for the form · Esc keeps the draft"), area);
             return;
         }
-        let name = if self.is_copy() { "New job from a copy" } else { "New job" };
+        let name = if self.is_copy() { "Clone of a job" } else { "New job" };
         let facts = if self.simulated { "simulated, no real money" } else { "" };
         let keys = format!(" {} ", self.footer(usize::from(width).saturating_sub(4)));
-        let block = screen::pane(name, facts, width, true, theme).title_bottom(Line::styled(keys, theme.accent));
+        let block = widgets::pane(name, facts, width, true, theme).title_bottom(Line::styled(keys, theme.accent));
         let inner = block.inner(area);
         frame.render_widget(block, area);
         let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
@@ -51,7 +51,7 @@ impl Form {
         let price = Rect { y: rest.bottom().saturating_sub(1), height: 1, ..rest };
         self.draw_fields(frame, fields, theme);
         frame.render_widget(self.price(usize::from(price.width), theme), price);
-        screen::fold_to_ascii(frame, area, theme);
+        widgets::fold_to_ascii(frame, area, theme);
     }
 
     fn prompt_head(&self, width: usize, theme: &Theme) -> Line<'static> {
@@ -61,11 +61,11 @@ impl Form {
             Span::styled("Prompt", if focused { theme.accent.add_modifier(Modifier::BOLD) } else { theme.text });
         let room = width.saturating_sub(8);
         let note = if !takes_prompt {
-            Span::styled(format::cut("this model takes none; what is here is kept", room), theme.dim)
+            Span::styled(format::cut("not used by this model (kept)", room), theme.dim)
         } else if let Some(problem) = self.problem(Field::Prompt) {
             Span::styled(format::cut(&problem, room), theme.bad)
         } else if let Some((place, count)) = self.prompt.place() {
-            Span::styled(format::cut(&format!("old prompt {place} of {count}"), room), theme.dim)
+            Span::styled(format::cut(&format!("prompt {place} of {count} in the history"), room), theme.dim)
         } else {
             let optional = self.model().is_some_and(|model| model.prompt == Some(false));
             Span::styled(if optional { "optional" } else { "" }, theme.dim)
@@ -81,8 +81,8 @@ impl Form {
         editor.set_cursor_style(cursor);
         editor.set_style(if takes_prompt { theme.text } else { theme.dim });
         editor.set_placeholder_style(theme.dim);
-        editor.set_placeholder_text(if takes_prompt { "Describe it, then press Enter." } else { "" });
-        // A bar at the left shows where the prompt is, also when it is empty.
+        editor.set_placeholder_text(if takes_prompt { "Describe the image, then press Enter" } else { "" });
+        // A bar marks the prompt, also when it is empty.
         let bar = if focused { theme.accent } else { theme.border };
         let bars: Vec<Line<'_>> = (0..area.height).map(|_| Line::styled("│", bar)).collect();
         frame.render_widget(Paragraph::new(bars), Rect { width: 1, ..area });
@@ -129,18 +129,14 @@ impl Form {
 
     /// `~$0.12 for 3 images (simulated, no real money)`.
     fn price(&self, width: usize, theme: &Theme) -> Line<'static> {
-        let count = self.checked.count;
+        let count = self.validated.count;
         let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
         let note = text::sanitize_line(&self.estimate.note, 200);
         let wrong = self.fields().into_iter().filter(|field| self.problem(*field).is_some()).count();
         if wrong > 0 {
             // A wrong spec would be priced wrongly.
-            let words = if wrong == 1 {
-                "1 field is wrong above".to_owned()
-            } else {
-                format!("{wrong} fields are wrong above")
-            };
-            return Line::styled(format::cut(&format!("{words}: no price yet"), width), theme.bad);
+            let words = if wrong == 1 { "Fix 1 field above".to_owned() } else { format!("Fix {wrong} fields above") };
+            return Line::styled(format::cut(&format!("{words} to see the price"), width), theme.bad);
         }
         let (head, style, note) = match self.estimate.amount {
             Some(amount) => (format!("~{} for {images}", (amount * u64::from(count)).display()), theme.accent, note),
@@ -168,19 +164,19 @@ impl Form {
     /// The keys that matter where the cursor is, as many as there is room for.
     fn footer(&self, width: usize) -> String {
         let own = match self.focus {
-            Field::Prompt => "Alt+Enter new line",
-            Field::Model => "←→ or type: model",
+            Field::Prompt => "Alt+Enter line break",
+            Field::Model => "←→ or type to choose",
             Field::Parameter(index) => match self.parameter(index).map(|parameter| &parameter.kind) {
-                Some(ParameterKind::Boolean) => "Space yes/no",
+                Some(ParameterKind::Boolean) => "Space toggles",
                 Some(ParameterKind::Choice(_)) => "←→ choose",
-                _ => "Ctrl+U empty",
+                _ => "Ctrl+U clears",
             },
-            Field::Count | Field::Tags => "Ctrl+U empty",
+            Field::Count | Field::Tags => "Ctrl+U clears",
         };
         let (enter, close) =
-            if width >= 60 { ("Enter submits", "Esc closes, draft kept") } else { ("Enter submit", "Esc close") };
+            if width >= 60 { ("Enter submits", "Esc keeps the draft") } else { ("Enter submit", "Esc close") };
         let mut line = enter.to_owned();
-        for words in ["Tab next", close, own, "Ctrl+P/N old prompts", "Ctrl+U empty"] {
+        for words in ["Tab next", close, own, "Ctrl+P/N history", "Ctrl+U clears"] {
             if line.width() + words.width() + 3 <= width && !line.contains(words) {
                 line.push_str(" · ");
                 line.push_str(words);

@@ -1,10 +1,10 @@
-//! The form as people meet it: keys in, screen out.
+//! The form: keys in, screen out.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
 
 use super::*;
-use crate::console::samples::{SIZES, assert_whole_border, screen};
+use crate::console::test_fixtures::{SIZES, assert_whole_border, screen};
 use crate::console::theme::Theme;
 
 fn empty() -> Form {
@@ -51,11 +51,11 @@ fn a_prompt_and_enter_are_enough() {
 }
 
 #[test]
-fn the_empty_form_teaches() {
+fn empty_form_names_defaults() {
     insta::assert_snapshot!(shown(&mut empty(), 80, 24), @r#"
     ╭ New job ── simulated, no real money ─────────────────────────────────────────╮
     │ Prompt                                                                       │
-    │ │  Describe it, then press Enter.                                            │
+    │ │  Describe the image, then press Enter                                      │
     │ │                                                                            │
     │ │                                                                            │
     │ │                                                                            │
@@ -63,20 +63,20 @@ fn the_empty_form_teaches() {
     │ │                                                                            │
     │ │                                                                            │
     │   Model              ‹ flux-2-pro ›   1 of 20 · FLUX.2 [pro], 12–14 s        │
-    │   Count              1                how many images, 1 to 100            │
-    │   Tags               none             words to find them by                  │
-    │ ── more for flux-2-pro, all optional                                         │
+    │   Count              1                number of images, 1 to 100             │
+    │   Tags               none             labels to filter by, separated by sp…  │
+    │ ── parameters of flux-2-pro, all optional                                    │
     │   width              automatic        pixels; absent or 0: the server choo…  │
     │   height             automatic        pixels; absent or 0: the server choo…  │
-    │   seed               automatic        the same number gives the same pictu…  │
-    │   output_format      ‹ jpeg ›         file format of the image             │
+    │   seed               automatic        the same number gives the same image…  │
+    │   output_format      ‹ jpeg ›         file format of the image               │
     │   safety_tolerance   2                0 is the strictest moderation          │
     │   disable_pup        ‹ no ›           take the prompt as it is; otherwise …  │
     │   input_image        none             reference image: file, https URL or …  │
     │                                                                              │
     │                                                                              │
-    │ ~$0.03 for 1 image (simulated, no real money)  the server chooses the siz… │
-    ╰ Enter submits · Tab next · Esc closes, draft kept · Alt+Enter new line ──────╯
+    │ ~$0.03 for 1 image (simulated, no real money)  the server chooses the size,… │
+    ╰ Enter submits · Tab next · Esc keeps the draft · Alt+Enter line break ───────╯
     "#);
 }
 
@@ -101,20 +101,20 @@ fn a_filled_form_with_a_mistake() {
     │ │                                                                            │
     │ │                                                                            │
     │   Model              ‹ flux-2-pro ›   1 of 20 · FLUX.2 [pro], 12–14 s        │
-    │   Count              3                how many images, 1 to 100            │
-    │   Tags               none             words to find them by                  │
-    │ ── more for flux-2-pro, all optional                                         │
+    │   Count              3                number of images, 1 to 100             │
+    │   Tags               none             labels to filter by, separated by sp…  │
+    │ ── parameters of flux-2-pro, all optional                                    │
     │ ▸ width              100                                                     │
     │     100 is not a multiple of 16; near: 96, 112                               │
     │   height             automatic        pixels; absent or 0: the server choo…  │
-    │   seed               7                                                       │
-    │     3 images with one seed are all the same                                │
-    │   output_format      ‹ jpeg ›         file format of the image             │
+    │   seed               7                3 images with one seed are identical   │
+    │   output_format      ‹ jpeg ›         file format of the image               │
     │   safety_tolerance   2                0 is the strictest moderation          │
-    │   disable_pup        ‹ no ›           take the prompt as it is; otherwise …↓ │
+    │   disable_pup        ‹ no ›           take the prompt as it is; otherwise …  │
+    │   input_image        none             reference image: file, https URL or …  │
     │                                                                              │
-    │ 1 field is wrong above: no price yet                                         │
-    ╰ Enter submits · Tab next · Esc closes, draft kept · Ctrl+U empty ────────────╯
+    │ Fix 1 field above to see the price                                           │
+    ╰ Enter submits · Tab next · Esc keeps the draft · Ctrl+U clears ──────────────╯
     "#);
     insta::assert_snapshot!(shown(&mut form, 40, 12), @r#"
     ╭ New job ── simulated, no real money ─╮
@@ -124,10 +124,10 @@ fn a_filled_form_with_a_mistake() {
     │   Model           ‹ flux-2-pro ›     │
     │   Count           3                  │
     │   Tags            none               │
-    │ ── more for flux-2-pro, all optional │
+    │ ── parameters of flux-2-pro, all op… │
     │ ▸ width           100                │
     │     100 is not a multiple of 16; n…↓ │
-    │ 1 field is wrong above: no price yet │
+    │ Fix 1 field above to see the price   │
     ╰ Enter submit · Tab next · Esc close ─╯
     "#);
 }
@@ -150,19 +150,19 @@ fn a_wide_screen_has_the_whole_form() {
     │ │                                                                                                                │
     │ │                                                                                                                │
     │ ▸ Model              ‹ flux-kontext-pro › "kontext": 1 of 2 · FLUX.1 Kontext [pro], 7–9 s                        │
-    │   Count              1                how many images, 1 to 100                                                │
-    │   Tags               none             words to find them by                                                      │
-    │ ── more for flux-kontext-pro, all optional                                                                       │
+    │   Count              1                number of images, 1 to 100                                                 │
+    │   Tags               none             labels to filter by, separated by spaces                                   │
+    │ ── parameters of flux-kontext-pro, all optional                                                                  │
     │   aspect_ratio       automatic        width to height, 9:21 to 21:9                                              │
-    │   seed               automatic        the same number gives the same image; random when absent                 │
-    │   output_format      ‹ png ›          file format of the image                                                 │
+    │   seed               automatic        the same number gives the same image; random when absent                   │
+    │   output_format      ‹ png ›          file format of the image                                                   │
     │   safety_tolerance   2                0 is the strictest moderation                                              │
     │   prompt_upsampling  ‹ no ›           let the server rewrite the prompt                                          │
     │   input_image        none             reference image: file, https URL or base64                                 │
     │                                                                                                                  │
     │                                                                                                                  │
-    │ ~$0.04 for 1 image (simulated, no real money)  one image: 4 credits (docs.bfl.ai pricing, 2026-01)           │
-    ╰ Enter submits · Tab next · Esc closes, draft kept · ←→ or type: model · Ctrl+P/N old prompts · Ctrl+U empty ─────╯
+    │ ~$0.04 for 1 image (simulated, no real money)  one image: 4 credits (docs.bfl.ai pricing, 2026-01)               │
+    ╰ Enter submits · Tab next · Esc keeps the draft · ←→ or type to choose · Ctrl+P/N history · Ctrl+U clears ────────╯
     "#);
 }
 
@@ -174,7 +174,7 @@ fn a_price_that_is_not_known_says_why() {
     go_to(&mut form, "image");
     type_text(&mut form, "photo.png");
     let text = shown(&mut form, 100, 24);
-    let estimate = Catalog::builtin().estimate(&form.checked.spec);
+    let estimate = Catalog::builtin().estimate(&form.validated.spec);
     assert_eq!(text.contains("price unknown: "), estimate.amount.is_none(), "{text}");
     form.estimate = Estimate { amount: None, note: "no price is published".to_owned() };
     assert!(shown(&mut form, 100, 24).contains("price unknown: no price is published"));
@@ -226,11 +226,11 @@ fn escape_keeps_everything() {
     assert_eq!(again.draft(), draft);
     assert_eq!(draft.value("output_format"), "png");
     assert_eq!(draft.value("seed"), "not a number");
-    assert_eq!(again.checked.tags, ["cats", "night"]);
+    assert_eq!(again.validated.tags, ["cats", "night"]);
 }
 
 #[test]
-fn values_survive_a_change_of_model_and_only_fitting_ones_are_sent() {
+fn model_change_keeps_values_sends_valid_ones() {
     let mut form = empty();
     type_text(&mut form, "x");
     go_to(&mut form, "width");
@@ -240,10 +240,10 @@ fn values_survive_a_change_of_model_and_only_fitting_ones_are_sent() {
     go_to(&mut form, "model");
     type_text(&mut form, "flux-3");
     assert_eq!(form.draft.model, "flux-3-image");
-    assert!(form.checked.spec.parameters.is_empty(), "{:?}", form.checked.spec);
+    assert!(form.validated.spec.parameters.is_empty(), "{:?}", form.validated.spec);
     control(&mut form, 'u');
     type_text(&mut form, "flux-2-max");
-    assert_eq!(form.checked.spec, Spec::new("flux-2-max", "x").with("width", 512).with("seed", 9));
+    assert_eq!(form.validated.spec, Spec::new("flux-2-max", "x").with("width", 512).with("seed", 9));
 }
 
 #[test]
@@ -251,53 +251,53 @@ fn a_default_is_shown_and_not_sent() {
     let mut form = empty();
     go_to(&mut form, "disable_pup");
     press(&mut form, KeyCode::Char(' '));
-    assert_eq!(form.checked.spec.parameters["disable_pup"], true);
+    assert_eq!(form.validated.spec.parameters["disable_pup"], true);
     press(&mut form, KeyCode::Char(' '));
-    assert!(form.checked.spec.parameters.is_empty());
+    assert!(form.validated.spec.parameters.is_empty());
     go_to(&mut form, "output_format");
     press(&mut form, KeyCode::Char('w'));
-    assert_eq!(form.checked.spec.parameters["output_format"], "webp");
+    assert_eq!(form.validated.spec.parameters["output_format"], "webp");
     press(&mut form, KeyCode::Right);
-    assert!(form.checked.spec.parameters.is_empty(), "round to jpeg, the default");
+    assert!(form.validated.spec.parameters.is_empty(), "round to jpeg, the default");
 }
 
 #[test]
-fn a_model_without_a_prompt_keeps_the_prompt_to_itself() {
+fn model_without_prompt_keeps_prompt_unsent() {
     let mut form = empty();
     type_text(&mut form, "kept");
     go_to(&mut form, "model");
     type_text(&mut form, "erase");
-    assert_eq!(form.checked.spec.prompt, "");
+    assert_eq!(form.validated.spec.prompt, "");
     assert_eq!(form.draft().prompt, "kept");
     go_to(&mut form, "mask");
-    assert!(shown(&mut form, 80, 24).contains("takes none"));
+    assert!(shown(&mut form, 80, 24).contains("not used by this model"));
     control(&mut form, 'p');
     assert_eq!(form.draft().prompt, "kept");
 }
 
 #[test]
-fn old_prompts_are_one_key_away() {
+fn history_key_shows_the_last_prompt() {
     let mut form = empty();
     go_to(&mut form, "seed");
     control(&mut form, 'p');
     assert_eq!(form.draft().prompt, "an old prompt");
-    assert!(shown(&mut form, 80, 24).contains("old prompt 1 of 1"));
+    assert!(shown(&mut form, 80, 24).contains("prompt 1 of 1 in the history"));
     control(&mut form, 'n');
     assert_eq!(form.draft().prompt, "");
 }
 
 #[test]
-fn a_model_that_is_gone_is_named() {
+fn unknown_model_is_named() {
     let spec = Spec::new("flux-9-gone", "x");
     let mut form = Form::from_spec(Catalog::builtin(), &spec, vec![], false);
     let text = shown(&mut form, 120, 24);
-    assert!(text.contains("'flux-9-gone' is not known here"), "{text}");
-    assert!(text.contains("New job from a copy"));
+    assert!(text.contains("unknown model 'flux-9-gone'"), "{text}");
+    assert!(text.contains("Clone of a job"));
     assert!(!text.contains("simulated"));
 }
 
 #[test]
-fn pasted_control_sequences_end_as_plain_text_in_a_field() {
+fn field_paste_drops_control_characters() {
     let mut form = empty();
     go_to(&mut form, "tags");
     form.paste("a\u{1b}]52;c;aGk=\u{7}\r\nb\u{202e}");
@@ -308,7 +308,7 @@ fn pasted_control_sequences_end_as_plain_text_in_a_field() {
 }
 
 #[test]
-fn down_goes_through_the_rows_of_the_screen_and_then_to_the_next_field() {
+fn down_in_prompt_moves_rows_then_field() {
     let mut form = empty();
     form.paste(&"word ".repeat(40));
     shown(&mut form, 60, 24);
@@ -364,21 +364,21 @@ fn no_size_is_too_small_for_hostile_text() {
 }
 
 #[test]
-fn a_prompt_of_a_megabyte_is_drawn_and_refused() {
+fn megabyte_prompt_is_drawn_and_rejected() {
     let mut form = empty();
     form.paste(&"a wide 漢字 line\n".repeat(70_000));
     for (width, height) in [(24, 8), (80, 24), (200, 60)] {
         shown(&mut form, width, height);
     }
     assert_eq!(press(&mut form, KeyCode::Enter), FormOutcome::Nothing);
-    assert!(shown(&mut form, 80, 24).contains("were too many"));
+    assert!(shown(&mut form, 80, 24).contains("truncated to the first"));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn any_keys_at_any_size_never_break_the_form(
+    fn form_any_keys_any_size_never_panics(
         keys in prop::collection::vec((0_usize..22, any::<char>(), 0_u8..8), 0..60),
         width in 1_u16..130,
         height in 1_u16..50,

@@ -1,4 +1,4 @@
-//! Images of half blocks where the terminal has no colours or nothing but ASCII. Must not touch what other protocols sent.
+//! Redraws half-block images for terminals without colours or without Unicode. Cells of graphics protocols stay untouched.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn elsewhere_nothing_changes() {
+    fn shades_leave_other_cells_unchanged() {
         let mut buffer = image();
         redraw(&mut buffer, Rect::new(0, 0, 3, 1), &Theme::dark());
         assert_eq!(buffer, image());

@@ -1,4 +1,4 @@
-//! Owns the decoding thread: it takes the newest request only, so that a burst of selections decodes one image, not fifty.
+//! The decoder thread: it handles only the newest request, so that a burst of selections decodes one image, not fifty.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -89,7 +89,7 @@ mod tests {
     use crate::jobs::JobId;
 
     #[test]
-    fn of_all_requests_that_wait_only_the_newest_is_decoded() {
+    fn decoder_handles_only_the_newest_request() {
         let (requests, receiver) = channel();
         let (sender, mut messages) = unbounded_channel();
         let file = Bytes::from(png(16, 16));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_when_nobody_listens() {
+    fn decoder_stops_without_receiver() {
         let (requests, receiver) = channel();
         let (sender, messages) = unbounded_channel();
         drop(messages);

@@ -1,4 +1,4 @@
-//! Owns the prompt's editor and the old prompts. Must not let anything into the text that steers a terminal.
+//! The prompt editor and the prompt history.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_textarea::{CursorMove, TextArea, WrapMode};
@@ -20,7 +20,7 @@ pub struct PromptEditor {
     place: Option<usize>,
     /// What was typed before an old prompt took its place.
     typed: String,
-    /// The length of a text of which only the beginning is here, until somebody edits it.
+    /// The length of a text that was truncated, until it is edited.
     cut_from: Option<usize>,
 }
 
@@ -42,10 +42,10 @@ impl PromptEditor {
         self.area.is_empty()
     }
 
-    /// What is wrong with the text beyond what the catalog says.
+    /// Problems of the text that the catalog does not check.
     pub fn problem(&self) -> Option<String> {
         let whole = self.cut_from?;
-        Some(format!("{whole} bytes were too many; the first {} are here: look at the end", self.text().len()))
+        Some(format!("truncated to the first {} of {whole} bytes; check the end", self.text().len()))
     }
 
     /// The editor itself, for drawing.
@@ -88,7 +88,7 @@ impl PromptEditor {
         self.keep_within_bounds();
     }
 
-    /// Inserts pasted text, line breaks included, other control characters left out.
+    /// Inserts pasted text with its line breaks, without other control characters.
     pub fn paste(&mut self, pasted: &str) {
         let clean = text::sanitize_text(pasted);
         let (room, lines) =
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn old_prompts_come_back_and_so_does_what_was_typed() {
+    fn history_restores_the_typed_prompt() {
         let mut editor = PromptEditor::new("mine", vec!["newest".into(), "old\nest".into()]);
         editor.older();
         assert_eq!((editor.text().as_str(), editor.place()), ("newest", Some((1, 2))));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_too_long_says_so_until_it_is_edited() {
+    fn truncated_prompt_is_reported_until_edited() {
         let mut editor = PromptEditor::new(&"x".repeat(1_048_576), Vec::new());
         assert_eq!(editor.text().len(), MAX_BYTES);
         assert!(editor.problem().is_some_and(|line| line.contains("1048576")));

@@ -1,4 +1,4 @@
-//! Owns what the tests of panes share: a screen as text, jobs and costs to draw. Must not be part of the program.
+//! Fixtures of the pane tests: a screen as text, jobs and costs to draw.
 
 #![cfg(test)]
 
@@ -25,7 +25,7 @@ pub(crate) fn screen(width: u16, height: u16, draw: impl FnOnce(&mut Frame<'_>))
     text_of(terminal.backend())
 }
 
-/// The rows of a test terminal; the second cell of a wide character is left out.
+/// The rows of a test terminal, without the second cell of wide characters.
 pub(crate) fn text_of(backend: &TestBackend) -> String {
     let buffer = backend.buffer();
     let rows = (0..buffer.area.height).map(|y| {

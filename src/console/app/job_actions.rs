@@ -1,9 +1,9 @@
-//! What is done to jobs and their images: which ones an action takes, what it costs, when it asks first. Must not do it.
+//! Actions on jobs and their images: which jobs they apply to, what they cost, when they need a confirmation.
 
 use std::sync::Arc;
 
-use super::{App, NOTHING};
-use crate::console::cost::{self, RetryPrice};
+use super::{App, NO_EFFECT};
+use crate::console::costs_view::{self, RetryPrice};
 use crate::console::keymap::Action;
 use crate::console::message::Effect;
 use crate::console::overlays::Overlay;
@@ -22,24 +22,24 @@ impl App {
         }
     }
 
-    /// Those of the targets that fit; where none does, says so.
-    fn fitting(&mut self, fits: impl Fn(&Job) -> bool, cannot: &str) -> Option<Vec<Arc<Job>>> {
+    /// The targets that an action applies to; notifies where none does.
+    fn applicable(&mut self, fits: impl Fn(&Job) -> bool, verb: &str) -> Option<Vec<Arc<Job>>> {
         let targets = self.targets();
-        let fitting: Vec<Arc<Job>> = targets.iter().filter(|job| fits(job)).cloned().collect();
-        if !fitting.is_empty() {
-            return Some(fitting);
+        let applicable: Vec<Arc<Job>> = targets.iter().filter(|job| fits(job)).cloned().collect();
+        if !applicable.is_empty() {
+            return Some(applicable);
         }
         let text = match targets.as_slice() {
-            [] => "no job is selected".to_owned(),
-            [job] => format!("a job that is {} cannot be {cannot}", job.stage_name()),
-            _ => format!("none of the marked jobs can be {cannot}"),
+            [] => "No job selected".to_owned(),
+            [job] => format!("Cannot {verb} a job that is {}", job.stage_name()),
+            _ => format!("Cannot {verb} any of the marked jobs"),
         };
-        self.say(NOTHING, text);
+        self.notify(NO_EFFECT, text);
         None
     }
 
-    /// Sends, or asks first.
-    fn order(&mut self, command: Command, question: Option<(String, Vec<String>)>) {
+    /// Sends the command, or opens a confirmation first.
+    fn send_or_confirm(&mut self, command: Command, question: Option<(String, Vec<String>)>) {
         if let Some((question, facts)) = question {
             self.overlays.push(Overlay::Confirm(Confirm { question, facts, command }));
         } else {
@@ -49,8 +49,8 @@ impl App {
     }
 
     pub(super) fn retry(&mut self) {
-        if let Some(jobs) = self.fitting(|job| job.retry_kind().is_ok(), "retried") {
-            self.retry_these(&jobs);
+        if let Some(jobs) = self.applicable(|job| job.retry_kind().is_ok(), "retry") {
+            self.retry_jobs(&jobs);
         }
     }
 
@@ -59,76 +59,82 @@ impl App {
         let failed: Vec<Arc<Job>> =
             self.board.shown_jobs().filter(|job| job.stage_name() == StageName::Failed).cloned().collect();
         if failed.is_empty() {
-            return self.say(NOTHING, "no failed job is shown");
+            return self.notify(NO_EFFECT, "No failed jobs shown");
         }
-        self.retry_these(&failed);
+        self.retry_jobs(&failed);
     }
 
-    fn retry_these(&mut self, jobs: &[Arc<Job>]) {
+    fn retry_jobs(&mut self, jobs: &[Arc<Job>]) {
         let question = (!self.simulated).then(|| {
             let price = RetryPrice::of(jobs, self.catalog);
-            let mut facts = vec![format!("It costs real money: {}.", price.line())];
+            let mut facts = vec![format!("This spends real money: {}.", price.line())];
             if price.old_tickets > 0 {
-                let these = format::count(price.old_tickets, "old ticket");
-                facts.push(format!("{these} will be asked first: a finished image is fetched, not paid again."));
+                let these = format::count(price.old_tickets, "task");
+                facts.push(format!("{these} checked first: a finished image is fetched at no extra cost."));
             }
             if price.maybe_billed > 0 {
                 let these = format::count(price.maybe_billed, "job");
-                facts.push(format!("{these} may be on the bill already (submit_unknown), and may be paid twice."));
+                facts.push(format!("{these} may already be billed (submit_unknown) and may be billed twice."));
             }
             (format!("Retry {}?", format::count(jobs.len(), "job")), facts)
         });
-        self.order(Command::Retry(ids(jobs)), question);
+        self.send_or_confirm(Command::Retry(ids(jobs)), question);
     }
 
     pub(super) fn cancel(&mut self) {
-        let Some(jobs) = self.fitting(cost::can_cancel, "cancelled") else { return };
+        let Some(jobs) = self.applicable(costs_view::can_cancel, "cancel") else { return };
         let question = (jobs.len() > 1).then(|| {
             let running = jobs.iter().filter(|job| job.stage_name() == StageName::Generating).count();
             let facts = if running == 0 {
-                vec!["Nothing was sent for them yet.".to_owned()]
+                vec!["Nothing was submitted for them yet: they cost nothing.".to_owned()]
             } else {
-                vec![format!("{} generating already: what was accepted stays on the bill.", are(running))]
+                vec![format!("{} already generating: accepted tasks stay on the bill.", plural_verb(running))]
             };
             (format!("Cancel {}?", format::count(jobs.len(), "job")), facts)
         });
-        self.order(Command::Cancel(ids(&jobs)), question);
+        self.send_or_confirm(Command::Cancel(ids(&jobs)), question);
     }
 
     pub(super) fn approve(&mut self) {
-        if let Some(jobs) = self.fitting(|job| job.stage_name() == StageName::Done, "approved") {
-            self.order(Command::Approve(ids(&jobs)), None);
+        if let Some(jobs) = self.applicable(|job| job.stage_name() == StageName::Done, "approve") {
+            self.send_or_confirm(Command::Approve(ids(&jobs)), None);
         }
     }
 
     pub(super) fn hide(&mut self) {
-        if let Some(jobs) = self.fitting(|_| true, "hidden") {
+        if let Some(jobs) = self.applicable(|_| true, "hide") {
             let question = (jobs.len() > 1).then(|| {
-                let facts = vec!["They go out of sight; nothing is deleted.".to_owned()];
+                let facts = vec!["Hidden jobs are not deleted.".to_owned()];
                 (format!("Hide {}?", format::count(jobs.len(), "job")), facts)
             });
-            self.order(Command::Hide(ids(&jobs)), question);
+            self.send_or_confirm(Command::Hide(ids(&jobs)), question);
         }
     }
 
     pub(super) fn undo(&mut self) {
-        match self.undo.take() {
-            Some((action, before)) => self.send(Command::Undo(action, before)),
-            None => self.say(NOTHING, "there is nothing to undo"),
+        match self.undo.last() {
+            None => self.notify(NO_EFFECT, "Nothing to undo"),
+            Some(_) if self.undo_pending => self.notify(NO_EFFECT, "Undo in progress"),
+            // The entry stays until the engine reports completion: a dropped command loses nothing.
+            Some((kind, previous)) => {
+                let command = Command::Undo(*kind, previous.clone());
+                self.undo_pending = true;
+                self.send(command);
+            }
         }
     }
 
     pub(super) fn use_image(&mut self, action: Action) {
-        let Some(job) = self.selected().cloned() else { return self.say(NOTHING, "no job is selected") };
-        let Some(image) = job.image() else { return self.say(NOTHING, "this job has no image yet") };
+        let Some(job) = self.selected().cloned() else { return self.notify(NO_EFFECT, "No job selected") };
+        let Some(image) = job.image() else { return self.notify(NO_EFFECT, "This job has no image yet") };
         match action {
-            Action::OpenImage if may_open(image) => self.effects.push(Effect::Open(image.url.clone())),
-            Action::OpenImage => self.say(NoticeLevel::Error, "the image's address is not one to open: w saves it"),
+            Action::OpenImage if is_openable(image) => self.effects.push(Effect::Open(image.url.clone())),
+            Action::OpenImage => self.notify(NoticeLevel::Error, "Cannot open this URL · w saves the image"),
             Action::CopyUrl => {
                 self.effects.push(Effect::Copy(image.url.clone()));
-                // No terminal says whether it obeyed.
-                let text = format!("sent to the terminal's clipboard: {}", image.url);
-                self.say(NoticeLevel::Info, text);
+                // Terminals do not report whether the copy succeeded.
+                let text = format!("Copied to the terminal's clipboard: {}", image.url);
+                self.notify(NoticeLevel::Info, text);
             }
             _ => {
                 let name = ObjectName::for_attempt(&job.id, image_attempt(&job), image.format);
@@ -143,7 +149,7 @@ fn ids(jobs: &[Arc<Job>]) -> Vec<JobId> {
     jobs.iter().map(|job| job.id.clone()).collect()
 }
 
-fn are(number: usize) -> String {
+fn plural_verb(number: usize) -> String {
     if number == 1 { "1 is".to_owned() } else { format!("{number} are") }
 }
 
@@ -153,10 +159,10 @@ fn image_attempt(job: &Job) -> u32 {
     job.attempts.iter().rev().find(with_image).map_or(1, |attempt| attempt.number)
 }
 
-/// Whether an image's address may be handed to the system: strangers write documents, and a viewer opens anything.
+/// Whether an image's URL may be passed to the system viewer: documents are untrusted, and a viewer opens anything.
 ///
-/// A web address may; a file only where its name is one that this program makes for an image.
-fn may_open(image: &StoredImage) -> bool {
+/// Web URLs are openable; a file only where its name is one that this program gives to an image.
+fn is_openable(image: &StoredImage) -> bool {
     let Ok(url) = url::Url::parse(&image.url) else { return false };
     match url.scheme() {
         "https" | "http" => true,
@@ -171,7 +177,7 @@ mod tests {
     use crate::jobs::ImageFormat;
 
     #[test]
-    fn a_strangers_address_is_not_handed_to_the_system() {
+    fn untrusted_url_is_not_opened() {
         let object = ObjectName::for_attempt(&JobId::new("abc").unwrap(), 1, ImageFormat::Png);
         let image = |url: &str| StoredImage {
             object: object.clone(),
@@ -183,12 +189,12 @@ mod tests {
             sha256: String::new(),
         };
         for good in ["https://storage.example/a.png", "file:///data/generated-art/abc-1.png"] {
-            assert!(may_open(&image(good)), "{good}");
+            assert!(is_openable(&image(good)), "{good}");
         }
         for bad in
             ["file:///etc/passwd", "javascript:alert(1)", "/bin/sh", "file:///x/evil.desktop", "smb://host/abc-1.png"]
         {
-            assert!(!may_open(&image(bad)), "{bad}");
+            assert!(!is_openable(&image(bad)), "{bad}");
         }
     }
 }

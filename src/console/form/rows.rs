@@ -1,17 +1,19 @@
-//! Owns the rows of the form's list: label, value and note of each field. Must not place them on the screen.
+//! The rows of the form's field list: label, value and note.
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
+use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
 use super::draft::is_chosen;
 use super::{Field, Form};
 use crate::catalog::{Parameter, ParameterKind};
+use crate::console::line_editor::MAX_SHOWN_BYTES;
 use crate::console::theme::Theme;
 use crate::text;
 use crate::text::format;
 
-/// From this width on, notes stand beside their field where they fit.
+/// From this width on, notes are placed beside their field where they fit.
 const WIDE: usize = 72;
 /// Cells of a value before its note, where the value is shorter.
 const VALUE: usize = 16;
@@ -33,8 +35,8 @@ impl Form {
         for field in self.fields().into_iter().filter(|field| *field != Field::Prompt) {
             if matches!(field, Field::Parameter(_)) && !rows.iter().any(|row: &Row| row.field.is_none()) {
                 let marked = self.model().is_some_and(|model| model.parameters.iter().any(|found| found.required));
-                let optional = if marked { "optional but those marked *" } else { "all optional" };
-                let words = format!("── more for {}, {optional}", self.draft.model);
+                let optional = if marked { "optional unless marked *" } else { "all optional" };
+                let words = format!("── parameters of {}, {optional}", self.draft.model);
                 rows.push(Row { field: None, line: Line::styled(format::cut(&words, width), theme.dim), cursor: None });
             }
             rows.extend(self.field_rows(field, width, theme));
@@ -75,12 +77,12 @@ impl Form {
         rows
     }
 
-    /// What is said beside a field: what is wrong with it, else what it is.
+    /// The note of a field: its problem, else its description.
     fn note(&self, field: Field, focused: bool, theme: &Theme) -> (String, Style) {
         let (note, style) = match self.problem(field) {
             Some(problem) => (problem, theme.bad),
             None if self.repeats_itself(field) => {
-                (format!("{} images with one seed are all the same", self.checked.count), theme.warning)
+                (format!("{} images with one seed are identical", self.validated.count), theme.warning)
             }
             None if field == Field::Model && self.unknown_model.is_some() => (self.model_help(), theme.warning),
             None => (self.help(field, focused), theme.dim),
@@ -102,14 +104,14 @@ impl Form {
     fn value(&self, field: Field, width: usize, theme: &Theme) -> (Vec<Span<'static>>, Option<usize>) {
         let focused = self.focus == field;
         let style = if self.problem(field).is_some() { theme.bad } else { theme.text };
-        let chooser = |word: &str, style: Style| {
+        let picker = |word: &str, style: Style| {
             let word = format::cut(word, width.saturating_sub(4));
             let arrows = if focused { theme.accent } else { theme.dim };
             vec![Span::styled("‹ ", arrows), Span::styled(word, style), Span::styled(" ›", arrows)]
         };
         let (default, editable) = match field {
             Field::Prompt => return (Vec::new(), None),
-            Field::Model => return (chooser(&self.draft.model, theme.text), None),
+            Field::Model => return (picker(&self.draft.model, theme.text), None),
             Field::Count => ("1".to_owned(), true),
             Field::Tags => ("none".to_owned(), true),
             Field::Parameter(index) => match self.parameter(index) {
@@ -117,7 +119,7 @@ impl Form {
                 Some(parameter) if is_chosen(&parameter.kind) => {
                     let (word, default) = self.chosen(parameter);
                     let word = shown_word(&parameter.kind, word.as_deref());
-                    return (chooser(&word, if default { theme.dim } else { style }), None);
+                    return (picker(&word, if default { theme.dim } else { style }), None);
                 }
                 Some(parameter) => (default_words(parameter), true),
             },
@@ -127,10 +129,11 @@ impl Form {
             return (vec![Span::styled(format::cut(&default, width), theme.dim)], None);
         }
         if !focused || !editable {
-            let (shown, _) = super::line::Cursor::default().window(&typed, width);
+            let shown =
+                if typed.len() > MAX_SHOWN_BYTES { format::bytes(typed.len() as u64) } else { typed.to_owned() };
             return (vec![Span::styled(format::cut(&shown, width), style)], None);
         }
-        let (shown, cell) = self.cursor.window(&typed, width);
+        let (shown, cell) = self.editor.visible(width);
         let mut spans = with_cursor(&shown, cell, style);
         if typed.is_empty() {
             spans.push(Span::styled(format::cut(&format!(" {default}"), width.saturating_sub(1)), theme.dim));
@@ -143,8 +146,8 @@ impl Form {
         match field {
             Field::Prompt => String::new(),
             Field::Model => self.model_help(),
-            Field::Count => "how many images, 1 to 100".to_owned(),
-            Field::Tags => "words to find them by".to_owned(),
+            Field::Count => "number of images, 1 to 100".to_owned(),
+            Field::Tags => "labels to filter by, separated by spaces".to_owned(),
             Field::Parameter(index) => match self.parameter(index) {
                 None => String::new(),
                 Some(parameter) if focused && !is_chosen(&parameter.kind) => {
@@ -156,14 +159,14 @@ impl Form {
     }
 
     fn model_help(&self) -> String {
-        let Some(model) = self.model() else { return "no model is known".to_owned() };
+        let Some(model) = self.model() else { return "no models known".to_owned() };
         if let Some(unknown) = &self.unknown_model {
-            return format!("'{unknown}' is not known here: {} instead", model.title);
+            return format!("unknown model '{unknown}': using {} instead", model.title);
         }
-        let (matching, place) = self.chooser.matching(self.catalog, &model.name);
+        let (matching, place) = self.picker.matching(self.catalog, &model.name);
         let (quickest, slowest) = model.typical_seconds;
         let place = place.map_or(0, |place| place + 1);
-        let typed = self.chooser.typed();
+        let typed = self.picker.typed();
         let typed = if typed.is_empty() { String::new() } else { format!("\"{typed}\": ") };
         format!("{typed}{place} of {} · {}, {quickest:.0}–{slowest:.0} s", matching.len(), model.title)
     }
@@ -172,18 +175,18 @@ impl Form {
 /// The text with the cell of the cursor reversed, which may be the one behind the end.
 fn with_cursor(text: &str, cell: usize, style: Style) -> Vec<Span<'static>> {
     let mut before = String::new();
-    let mut rest = text.chars();
-    let mut under = ' ';
-    for character in rest.by_ref() {
+    let mut rest = text.graphemes(true);
+    let mut under = " ";
+    for grapheme in rest.by_ref() {
         if before.width() >= cell {
-            under = character;
+            under = grapheme;
             break;
         }
-        before.push(character);
+        before.push_str(grapheme);
     }
     vec![
         Span::styled(before, style),
-        Span::styled(under.to_string(), style.add_modifier(Modifier::REVERSED)),
+        Span::styled(under.to_owned(), style.add_modifier(Modifier::REVERSED)),
         Span::styled(rest.as_str().to_owned(), style),
     ]
 }
@@ -201,7 +204,7 @@ fn default_words(parameter: &Parameter) -> String {
     match &parameter.default {
         Some(serde_json::Value::String(word)) => word.clone(),
         Some(value) => value.to_string(),
-        None if parameter.required => "needed".to_owned(),
+        None if parameter.required => "required".to_owned(),
         None if matches!(parameter.kind, ParameterKind::Image | ParameterKind::Images { .. }) => "none".to_owned(),
         None => "automatic".to_owned(),
     }

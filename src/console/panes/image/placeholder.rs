@@ -1,19 +1,19 @@
-//! Owns what the image pane says where there is no image: what is going on, and which key helps. Must not draw.
+//! The text of the image pane where there is no image: the job's state, and which key helps.
 
 use chrono::{DateTime, Utc};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::catalog::Catalog;
-use crate::console::frame::wrap;
 use crate::console::theme::Theme;
+use crate::console::widgets::wrap;
 use crate::engine::Progress;
 use crate::jobs::{BillingStatus, Failure, FailureCode, Job, RetryKind, Stage, StageName, StepName, StepState};
 use crate::text;
 use crate::text::format;
 
-/// What is said of a job, wrapped to `width` cells; the most important line first.
-pub fn of_job(
+/// The lines about a job, wrapped to `width` cells, most important first.
+pub fn lines_for_job(
     job: &Job,
     progress: Option<&Progress>,
     now: DateTime<Utc>,
@@ -27,16 +27,16 @@ pub fn of_job(
             lines.push(head("held"));
             say(&mut lines, &text::sanitize_line(&hold.summary(), 200), width, theme.text);
             if let Some(at) = job.not_before.filter(|at| *at > now) {
-                say(&mut lines, &format!("next try in {}", format::age(at - now)), width, theme.dim);
+                say(&mut lines, &format!("next attempt in {}", format::age(at - now)), width, theme.dim);
             }
         }
         Stage::Queued { hold: None } => {
             lines.push(head("queued"));
-            say(&mut lines, "The image shows here when it is made.", width, theme.dim);
+            say(&mut lines, "The image appears here when it is done", width, theme.dim);
         }
         Stage::Submitting => {
             lines.push(head("submitting"));
-            say(&mut lines, "The order is on its way.", width, theme.dim);
+            say(&mut lines, "Sending the request", width, theme.dim);
         }
         Stage::Generating => generating(&mut lines, job, progress, now, width, theme),
         Stage::Done { .. } | Stage::Approved { .. } => lines.push(head("done")),
@@ -44,15 +44,14 @@ pub fn of_job(
             lines.push(head("failed"));
             say(&mut lines, &text::sanitize_line(&failure.message, 300), width, theme.text);
             if failure.billed != BillingStatus::No {
-                let billed =
-                    if failure.billed == BillingStatus::Yes { "It is on the bill." } else { "It may be on the bill." };
+                let billed = if failure.billed == BillingStatus::Yes { "Billed" } else { "May be billed" };
                 say(&mut lines, billed, width, theme.warning);
             }
-            say(&mut lines, &way_out(job, failure), width, theme.accent);
+            say(&mut lines, &next_action_hint(job, failure), width, theme.accent);
         }
         Stage::Cancelled => {
             lines.push(head("cancelled"));
-            say(&mut lines, retry_words(job), width, theme.accent);
+            say(&mut lines, retry_hint(job), width, theme.accent);
         }
     }
     lines
@@ -75,10 +74,10 @@ fn generating(
     let running = attempt.and_then(|attempt| attempt.steps.iter().rev().find(|step| step.state == StepState::Running));
     let step = progress.map(|progress| progress.step).or(running.map(|step| step.name)).unwrap_or(StepName::Generate);
     let word = match step {
-        StepName::Download => "fetching the image",
+        StepName::Download => "downloading the image",
         StepName::Store => "storing the image",
-        StepName::Settle => "booking the cost",
-        _ if attempt.is_some_and(|attempt| attempt.recheck_first) => "asking the old ticket again",
+        StepName::Settle => "settling the charge",
+        _ if attempt.is_some_and(|attempt| attempt.recheck_first) => "checking the earlier task",
         _ => "generating",
     };
     lines.push(Line::styled(format!("{} {word}", theme.job_symbol(job)), theme.job_style(job)));
@@ -119,33 +118,33 @@ fn elapsed(model: &str, so_far: chrono::Duration) -> String {
 }
 
 /// Which key helps after this failure.
-fn way_out(job: &Job, failure: &Failure) -> String {
+fn next_action_hint(job: &Job, failure: &Failure) -> String {
     match failure.code {
         FailureCode::RequestModerated
         | FailureCode::ContentModerated
         | FailureCode::InvalidRequest
-        | FailureCode::InvalidInput => "C makes a copy to edit: the same again would fail again.".to_owned(),
-        FailureCode::KeyRejected => "Set a valid key, then r tries it again.".to_owned(),
-        FailureCode::OutOfCredits => "Add credits to the account, then r tries it again.".to_owned(),
-        _ => retry_words(job).to_owned(),
+        | FailureCode::InvalidInput => "Press C to clone and edit: the same request would fail again".to_owned(),
+        FailureCode::KeyRejected => "Set a valid key, then press r to retry".to_owned(),
+        FailureCode::OutOfCredits => "Add credits to the account, then press r to retry".to_owned(),
+        _ => retry_hint(job).to_owned(),
     }
 }
 
-fn retry_words(job: &Job) -> &'static str {
+fn retry_hint(job: &Job) -> &'static str {
     match job.retry_kind() {
-        Ok(RetryKind::OldTicket) => "r asks its ticket again: free, unless the ticket is gone.",
-        Ok(RetryKind::SameAttempt) => "r tries it again: nothing was charged so far.",
-        Ok(RetryKind::NewAttempt) if job.simulated => "r orders it again (simulated, free).",
-        Ok(RetryKind::NewAttempt) => "r orders it again, which costs again.",
+        Ok(RetryKind::OldTicket) => "Press r to check its task again: free unless the task is gone",
+        Ok(RetryKind::SameAttempt) => "Press r to retry: nothing was charged so far",
+        Ok(RetryKind::NewAttempt) if job.simulated => "Press r to retry (simulated, free)",
+        Ok(RetryKind::NewAttempt) => "Press r to retry, which costs again",
         Err(_) => "",
     }
 }
 
 /// One line over the image of an earlier attempt, where the job has moved on since; `None` where the image is current.
-pub fn over_image(job: &Job, made_by: u32, theme: &Theme) -> Option<Line<'static>> {
+pub fn outdated_image_line(job: &Job, made_by: u32, theme: &Theme) -> Option<Line<'static>> {
     if matches!(job.stage_name(), StageName::Done | StageName::Approved) && made_by == job.attempt_number() {
         return None;
     }
-    let words = format!("{} {}: this is the image of attempt {made_by}", theme.job_symbol(job), job.stage_name());
+    let words = format!("{} {}: image of attempt {made_by}", theme.job_symbol(job), job.stage_name());
     Some(Line::styled(words, theme.job_style(job)))
 }

@@ -1,6 +1,6 @@
-//! Owns an ordered list of job ids, newest first, by creation time and id. Must not know a job.
+//! Job ids sorted by creation time and id, newest first.
 //!
-//! A ring, because jobs arrive at its ends: new ones at the one, history that was asked for at the other.
+//! A ring, because jobs arrive at both ends: new ones at one, requested history at the other.
 
 use std::collections::VecDeque;
 
@@ -10,11 +10,11 @@ use crate::jobs::JobId;
 
 /// Job ids by creation, newest first (kept the other way round inside).
 #[derive(Debug, Default)]
-pub struct Window {
+pub struct SortedIds {
     keys: VecDeque<(DateTime<Utc>, JobId)>,
 }
 
-impl Window {
+impl SortedIds {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.keys.len()
@@ -52,8 +52,8 @@ impl Window {
 
     /// The same without those that do not fit.
     #[must_use]
-    pub fn filtered(&self, mut fits: impl FnMut(&JobId) -> bool) -> Self {
-        Self { keys: self.keys.iter().filter(|(_, id)| fits(id)).cloned().collect() }
+    pub fn filtered(&self, mut matches: impl FnMut(&JobId) -> bool) -> Self {
+        Self { keys: self.keys.iter().filter(|(_, id)| matches(id)).cloned().collect() }
     }
 
     fn find(&self, at: DateTime<Utc>, id: &JobId) -> Result<usize, usize> {

@@ -1,4 +1,4 @@
-//! Owns everything that was typed into the form, as text, and the spec that follows from it. Must not draw or take keys.
+//! The contents of the form as text, and the spec that follows from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,14 +31,14 @@ pub struct Draft {
     pub tags: String,
     /// What was typed for parameters, by API name; absent is the API's default.
     pub values: BTreeMap<String, String>,
-    /// Input images that somebody else named, in a shared store: while one of them is used, files of this machine are not.
+    /// Input images named by another program in a shared store: while one is in use, local files are not read.
     pub foreign_images: BTreeSet<String>,
 }
 
-/// What the draft comes to.
+/// The result of validating a draft.
 #[derive(Debug, Clone)]
-pub struct Checked {
-    /// The spec; values that cannot be read are left out and stand among the problems.
+pub struct ValidatedDraft {
+    /// The spec; invalid values are omitted and listed in `problems`.
     pub spec: Spec,
     /// How many.
     pub count: u32,
@@ -49,7 +49,7 @@ pub struct Checked {
 }
 
 impl Draft {
-    /// A draft that orders the same as `spec`.
+    /// A draft that produces the same spec.
     pub fn from_spec(spec: &Spec) -> Self {
         let mut draft =
             Self { prompt: text::sanitize_text(&spec.prompt), model: spec.model.clone(), ..Self::default() };
@@ -83,7 +83,7 @@ impl Draft {
     }
 
     /// The spec and everything that is wrong with it.
-    pub fn check(&self, catalog: &Catalog) -> Checked {
+    pub fn validate(&self, catalog: &Catalog) -> ValidatedDraft {
         let mut problems = Vec::new();
         let mut spec = Spec::new(self.model.clone(), "");
         if let Some(model) = self.model(catalog) {
@@ -109,7 +109,7 @@ impl Draft {
         problems.extend(missing);
         let count = self.count(&mut problems);
         let tags = self.tags(&mut problems);
-        Checked { spec, count, tags, problems }
+        ValidatedDraft { spec, count, tags, problems }
     }
 
     fn count(&self, problems: &mut Vec<SpecError>) -> u32 {
@@ -120,7 +120,10 @@ impl Draft {
         match typed.parse() {
             Ok(count) if (1..=MAX_COUNT).contains(&count) => count,
             _ => {
-                let message = format!("'{}' is not a number from 1 to {MAX_COUNT}", text::sanitize_line(typed, 20));
+                let message = format!(
+                    "'{}' is not valid: expected a whole number from 1 to {MAX_COUNT}",
+                    text::sanitize_line(typed, 20)
+                );
                 problems.push(SpecError { parameter: "count".to_owned(), message });
                 1
             }
@@ -139,14 +142,14 @@ impl Draft {
             let message = format!("'{}' is longer than {MAX_TAG} characters", text::sanitize_line(tag, 12));
             problems.push(SpecError { parameter: "tags".to_owned(), message });
         } else if tags.len() > MAX_TAGS {
-            let message = format!("{} tags; at most {MAX_TAGS}", tags.len());
+            let message = format!("{} tags: at most {MAX_TAGS}", tags.len());
             problems.push(SpecError { parameter: "tags".to_owned(), message });
         }
         tags
     }
 }
 
-impl Checked {
+impl ValidatedDraft {
     /// What is wrong with that field.
     pub fn problem(&self, field: &str) -> Option<&str> {
         self.problems.iter().find(|problem| problem.parameter == field).map(|problem| problem.message.as_str())
@@ -176,7 +179,7 @@ pub fn is_chosen(kind: &ParameterKind) -> bool {
     matches!(kind, ParameterKind::Boolean | ParameterKind::Choice(_))
 }
 
-/// A value as somebody would have typed it.
+/// A value as it would be typed.
 fn text_of(value: &Value) -> String {
     match value {
         Value::Array(_) => parts_of(value).join(", "),
@@ -185,7 +188,7 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-/// The texts of a value, or of a list of values. The head of a `data:` URL is left out: its comma would end a list's entry.
+/// The texts of a value, or of a list of values, without the head of a `data:` URL: its comma would end a list entry.
 fn parts_of(value: &Value) -> Vec<String> {
     let clean = |raw: &str| {
         let text = match raw.strip_prefix("data:").and_then(|data| data.split_once(";base64,")) {
@@ -209,43 +212,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copied_spec_orders_the_same() {
+    fn cloned_spec_is_unchanged() {
         let spec = Spec::new("flux-2-flex", "a fox\nin the rain")
             .with("width", 1024)
             .with("guidance", 4.5)
             .with("prompt_upsampling", false)
             .with("output_format", "png")
             .with("input_image", "https://example.org/a.png");
-        let checked = Draft::from_spec(&spec).check(Catalog::builtin());
-        assert_eq!(checked.problems, []);
-        assert_eq!(checked.spec, spec);
-        assert_eq!(checked.jobs().len(), 1);
+        let validated = Draft::from_spec(&spec).validate(Catalog::builtin());
+        assert_eq!(validated.problems, []);
+        assert_eq!(validated.spec, spec);
+        assert_eq!(validated.jobs().len(), 1);
     }
 
     #[test]
-    fn a_list_of_images_survives_its_way_through_the_form() {
+    fn image_list_round_trips_through_the_form() {
         let images = serde_json::json!(["https://example.org/a%2Cb.png", "photo.png"]);
         let spec = Spec::new("flux-3-image", "x").with("images", images);
-        assert_eq!(Draft::from_spec(&spec).check(Catalog::builtin()).spec, spec);
+        assert_eq!(Draft::from_spec(&spec).validate(Catalog::builtin()).spec, spec);
     }
 
     #[test]
-    fn a_strangers_image_stays_a_strangers() {
+    fn external_image_path_stays_external() {
         let mut spec = Spec::new("flux-2-pro", "x").with("input_image", "/etc/passwd");
         spec.from_shared_store = true;
         let mut draft = Draft::from_spec(&spec);
-        let checked = draft.check(Catalog::builtin());
-        assert!(checked.spec.from_shared_store);
-        assert!(checked.problem("input_image").is_some(), "a file of this machine, named by somebody else");
+        let validated = draft.validate(Catalog::builtin());
+        assert!(validated.spec.from_shared_store);
+        assert!(validated.problem("input_image").is_some(), "a file of this machine, named by somebody else");
 
         draft.set("input_image_2", "/etc/passwd".to_owned());
         draft.set("input_image", String::new());
-        assert!(draft.check(Catalog::builtin()).spec.from_shared_store, "also in another field");
+        assert!(draft.validate(Catalog::builtin()).spec.from_shared_store, "also in another field");
 
         draft.set("input_image_2", "own.png".to_owned());
-        let checked = draft.check(Catalog::builtin());
-        assert!(!checked.spec.from_shared_store);
-        assert_eq!(checked.problems, []);
+        let validated = draft.validate(Catalog::builtin());
+        assert!(!validated.spec.from_shared_store);
+        assert_eq!(validated.problems, []);
     }
 
     #[test]
@@ -262,15 +265,15 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_a_problem_of_its_own_field() {
+    fn invalid_values_are_reported_per_field() {
         let mut draft = Draft { prompt: "x".to_owned(), count: "0".to_owned(), ..Draft::default() };
         draft.tags = format!("a, a b {}", "x".repeat(50));
         draft.set("width", "wide".to_owned());
         draft.set("height", "7".to_owned());
-        let checked = draft.check(Catalog::builtin());
+        let validated = draft.validate(Catalog::builtin());
         for field in ["count", "tags", "width", "height"] {
-            assert!(checked.problem(field).is_some(), "{field}");
+            assert!(validated.problem(field).is_some(), "{field}");
         }
-        assert_eq!(checked.problems.len(), 4, "{:?}", checked.problems);
+        assert_eq!(validated.problems.len(), 4, "{:?}", validated.problems);
     }
 }

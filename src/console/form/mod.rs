@@ -1,9 +1,8 @@
-//! The submit form: a prompt and Enter make an image; everything else has a default. Must not send anything: it hands jobs over.
+//! The submit form: a prompt and Enter are enough; everything else has a default. It returns jobs and sends nothing itself.
 
 mod draft;
 mod keys;
-mod line;
-mod models;
+mod model_picker;
 mod prompt;
 mod rows;
 mod view;
@@ -12,16 +11,16 @@ pub use draft::Draft;
 pub use keys::FormOutcome;
 
 use crate::catalog::{Catalog, Model, Parameter, ParameterKind};
+use crate::console::line_editor::LineEditor;
 use crate::costs::Estimate;
 use crate::jobs::Spec;
 use crate::text;
 
-use draft::{Checked, shown_parameters};
-use line::Cursor;
-use models::ModelChooser;
+use draft::{ValidatedDraft, shown_parameters};
+use model_picker::ModelPicker;
 use prompt::PromptEditor;
 
-/// What has the keys.
+/// A field of the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
     Prompt,
@@ -38,10 +37,11 @@ pub struct Form {
     catalog: &'static Catalog,
     draft: Draft,
     prompt: PromptEditor,
-    chooser: ModelChooser,
+    picker: ModelPicker,
     focus: Field,
-    cursor: Cursor,
-    checked: Checked,
+    /// The text of the field with the focus, where that is one line.
+    editor: LineEditor,
+    validated: ValidatedDraft,
     /// What one image costs.
     estimate: Estimate,
     simulated: bool,
@@ -56,7 +56,7 @@ pub struct Form {
 }
 
 impl Form {
-    /// A form for a new job, filled with the draft that the last one left. `history` has old prompts, the newest first.
+    /// A form for a new job, filled from a draft. `history` has earlier prompts, newest first.
     pub fn new(catalog: &'static Catalog, draft: Option<Draft>, history: Vec<String>, simulated: bool) -> Self {
         Self::with(catalog, draft.unwrap_or_default(), history, simulated, false)
     }
@@ -70,16 +70,16 @@ impl Form {
         let prompt = PromptEditor::new(&draft.prompt, history);
         let known = draft.model.is_empty() || catalog.model(&draft.model).is_some();
         let unknown_model = (!known).then(|| text::sanitize_line(&draft.model, 30));
-        let checked = draft.check(catalog);
-        let estimate = catalog.estimate(&checked.spec);
+        let validated = draft.validate(catalog);
+        let estimate = catalog.estimate(&validated.spec);
         let mut form = Self {
             catalog,
             draft,
             prompt,
-            chooser: ModelChooser::default(),
+            picker: ModelPicker::default(),
             focus: Field::Prompt,
-            cursor: Cursor::default(),
-            checked,
+            editor: LineEditor::field(String::new()),
+            validated,
             estimate,
             simulated,
             unchanged_copy: None,
@@ -98,7 +98,7 @@ impl Form {
         self.unchanged_copy.is_some()
     }
 
-    /// Whether there is something to keep: a copy that nobody changed can be made again.
+    /// Whether there is something to keep: an unchanged clone can be opened again.
     pub fn is_worth_keeping(&self) -> bool {
         self.unchanged_copy.as_ref() != Some(&self.draft())
     }
@@ -116,7 +116,7 @@ impl Form {
         self.model().and_then(|model| model.parameters.get(index))
     }
 
-    /// What can have the keys, in the order of Tab.
+    /// The fields, in Tab order.
     fn fields(&self) -> Vec<Field> {
         let Some(model) = self.model() else { return vec![Field::Prompt, Field::Model] };
         let prompt = model.prompt.is_some().then_some(Field::Prompt);
@@ -135,7 +135,7 @@ impl Form {
         }
     }
 
-    /// What is wrong with that field, in one line.
+    /// The problem of that field, in one line.
     fn problem(&self, field: Field) -> Option<String> {
         if field == Field::Prompt {
             if let Some(problem) = self.prompt.problem() {
@@ -145,39 +145,39 @@ impl Form {
                 return None;
             }
         }
-        self.checked.problem(self.name(field)).map(str::to_owned)
+        self.validated.problem(self.name(field)).map(str::to_owned)
     }
 
     /// Whether the seed was fixed for several images, which would all be the same.
     fn repeats_itself(&self, field: Field) -> bool {
-        self.name(field) == "seed" && self.checked.count > 1 && !self.draft.value("seed").trim().is_empty()
+        self.name(field) == "seed" && self.validated.count > 1 && !self.draft.value("seed").trim().is_empty()
     }
 
-    /// Looks at everything again after a change.
+    /// Validates and prices the draft after a change.
     fn changed(&mut self) {
         self.draft.prompt = self.prompt.text();
         if let Some(model) = self.model() {
             self.draft.model.clone_from(&model.name);
         }
-        self.checked = self.draft.check(self.catalog);
-        self.estimate = self.catalog.estimate(&self.checked.spec);
+        self.validated = self.draft.validate(self.catalog);
+        self.estimate = self.catalog.estimate(&self.validated.spec);
     }
 
     fn focus_on(&mut self, field: Field) {
         if self.focus == Field::Model && field != Field::Model {
-            self.chooser.clear();
+            self.picker.clear();
         }
         self.focus = field;
-        self.cursor = Cursor::at_end(&self.text(field));
+        self.editor = LineEditor::field(self.text(field).to_owned());
     }
 
     /// The text of a field that is one line.
-    fn text(&self, field: Field) -> String {
+    fn text(&self, field: Field) -> &str {
         match field {
-            Field::Prompt | Field::Model => String::new(),
-            Field::Count => self.draft.count.clone(),
-            Field::Tags => self.draft.tags.clone(),
-            Field::Parameter(_) => self.draft.value(self.name(field)).to_owned(),
+            Field::Prompt | Field::Model => "",
+            Field::Count => &self.draft.count,
+            Field::Tags => &self.draft.tags,
+            Field::Parameter(_) => self.draft.value(self.name(field)),
         }
     }
 
@@ -191,7 +191,7 @@ impl Form {
         self.changed();
     }
 
-    /// What a boolean or a choice shows: its word, and whether that is the API's default.
+    /// The value of a boolean or a choice, and whether that is the API's default.
     fn chosen(&self, parameter: &Parameter) -> (Option<String>, bool) {
         let typed = self.draft.value(&parameter.name).trim();
         if !typed.is_empty() {
@@ -204,7 +204,7 @@ impl Form {
         (default, true)
     }
 
-    /// The words that a boolean or a choice goes through.
+    /// The values of a boolean or a choice.
     fn words(kind: &ParameterKind) -> Vec<String> {
         match kind {
             ParameterKind::Boolean => vec!["false".to_owned(), "true".to_owned()],

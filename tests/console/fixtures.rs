@@ -1,4 +1,4 @@
-//! A studio with jobs in every state, at a fixed time with fixed ids: what the frames are drawn from.
+//! Jobs in every state, at a fixed time with fixed ids.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ fn queued(number: u32, model: &str, prompt: &str, seconds: i64) -> Job {
 }
 
 fn claim(until: DateTime<Utc>) -> Claim {
-    Claim { worker: WorkerId::new("studio-1"), until }
+    Claim { worker: WorkerId::new("worker-1"), until }
 }
 
 fn submitting(number: u32, model: &str, prompt: &str, seconds: i64) -> Job {
@@ -191,7 +191,7 @@ pub(crate) fn costs() -> CostOverview {
     }
 }
 
-/// Everything that an engine says in its first second.
+/// The events of an engine in its first second.
 pub(crate) fn events() -> Vec<Event> {
     let progress = |number, fraction, status: &str| {
         let attempt = if number == 17 { 2 } else { 1 };
@@ -219,7 +219,7 @@ pub(crate) fn logs() -> Vec<LogRecord> {
         message: message.into(),
     };
     vec![
-        record(30, tracing::Level::INFO, None, "worker studio-1 started, 24 slots"),
+        record(30, tracing::Level::INFO, None, "worker worker-1 started, 24 slots"),
         record(12, tracing::Level::INFO, Some(4), "submitted: ticket-4, 4 credits, attempt 1"),
         record(9, tracing::Level::INFO, Some(4), "still Pending, 30 %, next look in 1.5 s"),
         record(5, tracing::Level::WARN, Some(13), "not accepted: 503, again in 7 s"),

@@ -1,4 +1,4 @@
-//! Owns what the panes share on the screen: the border with its title, wrapping, and the fold to ASCII. Must not know a pane.
+//! Shared by the panes: the border with its title, word wrap, and the replacement of symbols by ASCII.
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::symbols::border;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Padding};
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use super::theme::Theme;
 use crate::text::format;
@@ -29,7 +29,7 @@ pub fn padded_pane<'a>(name: &str, facts: &str, width: u16, focused: bool, theme
     pane(name, facts, width, focused, theme).padding(padding)
 }
 
-/// Replaces the symbols that this program draws by ASCII ones, where the theme asks for it. To be called after drawing.
+/// Replaces the symbols of this program by ASCII in an ASCII theme. Call after drawing.
 pub fn fold_to_ascii(frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
     if theme.ascii {
         fold(frame.buffer_mut(), area);
@@ -61,35 +61,10 @@ fn fold(buffer: &mut Buffer, area: Rect) {
     }
 }
 
-/// Breaks one clean line into lines of at most `width` cells, between words where it can.
+/// Breaks one clean line into lines of at most `width` cells, between words where possible.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(2);
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    let mut used = 0;
-    for word in text.split_inclusive(' ') {
-        let whole = word.trim_end().width();
-        if used > 0 && used + whole > width {
-            lines.push(std::mem::take(&mut line).trim_end().to_owned());
-            used = 0;
-        }
-        for character in word.chars() {
-            let cells = character.width().unwrap_or(0);
-            if used + cells > width {
-                if character == ' ' {
-                    continue;
-                }
-                lines.push(std::mem::take(&mut line));
-                used = 0;
-            }
-            line.push(character);
-            used += cells;
-        }
-    }
-    if !line.trim_end().is_empty() || lines.is_empty() {
-        lines.push(line.trim_end().to_owned());
-    }
-    lines
+    let options = textwrap::Options::new(width.max(2)).break_words(true);
+    textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! Owns what keys and pasted text do to the form. Must not draw.
+//! Applies keys and pasted text to the form.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::draft::is_chosen;
-use super::line::Cursor;
 use super::{Field, Form};
 use crate::catalog::Parameter;
 use crate::engine::NewJob;
@@ -53,9 +52,8 @@ impl Form {
             Field::Model => {}
             Field::Parameter(index) if self.parameter(index).is_some_and(|parameter| is_chosen(&parameter.kind)) => {}
             field => {
-                let mut line = self.text(field);
-                self.cursor.insert(&mut line, text);
-                self.set_text(field, line);
+                self.editor.insert(text);
+                self.set_text(field, self.editor.as_str().to_owned());
             }
         }
     }
@@ -67,10 +65,10 @@ impl Form {
             self.focus_on(field);
             return FormOutcome::Nothing;
         }
-        if !self.checked.problems.is_empty() {
+        if !self.validated.problems.is_empty() {
             return FormOutcome::Nothing;
         }
-        FormOutcome::Submit(self.checked.jobs())
+        FormOutcome::Submit(self.validated.jobs())
     }
 
     fn new_line(&mut self) {
@@ -101,9 +99,9 @@ impl Form {
                 self.prompt.clear();
                 self.changed();
             }
-            Field::Model => self.chooser.clear(),
+            Field::Model => self.picker.clear(),
             field => {
-                self.cursor = Cursor::default();
+                self.editor.clear();
                 self.set_text(field, String::new());
             }
         }
@@ -154,9 +152,8 @@ impl Form {
     }
 
     fn line_key(&mut self, field: Field, key: KeyEvent) {
-        let mut line = self.text(field);
-        if self.cursor.key(&mut line, key) && line != self.text(field) {
-            self.set_text(field, line);
+        if self.editor.key(key) && self.editor.as_str() != self.text(field) {
+            self.set_text(field, self.editor.as_str().to_owned());
         }
     }
 
@@ -164,11 +161,11 @@ impl Form {
         let current = self.draft.model.clone();
         let plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
         let chosen = match key.code {
-            KeyCode::Left => self.chooser.step(self.catalog, &current, false),
-            KeyCode::Right => self.chooser.step(self.catalog, &current, true),
-            KeyCode::Char(character) if plain => self.chooser.type_character(self.catalog, &current, character),
+            KeyCode::Left => self.picker.step(self.catalog, &current, false),
+            KeyCode::Right => self.picker.step(self.catalog, &current, true),
+            KeyCode::Char(character) if plain => self.picker.type_character(self.catalog, &current, character),
             KeyCode::Backspace => {
-                self.chooser.backspace();
+                self.picker.backspace();
                 None
             }
             _ => None,

@@ -1,14 +1,14 @@
-//! Owns the choice of a model: the arrow keys go through all, typing narrows them down. Must not know a parameter.
+//! The choice of a model: the arrow keys step through all, typing narrows them down.
 
 use crate::catalog::{Catalog, Model};
 
 /// What narrows the models down.
 #[derive(Debug, Clone, Default)]
-pub struct ModelChooser {
+pub struct ModelPicker {
     typed: String,
 }
 
-impl ModelChooser {
+impl ModelPicker {
     /// What was typed.
     pub fn typed(&self) -> &str {
         &self.typed
@@ -65,25 +65,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn typing_narrows_down_and_nonsense_is_not_taken() {
+    fn typing_narrows_models_ignores_nonsense() {
         let catalog = Catalog::builtin();
-        let mut chooser = ModelChooser::default();
+        let mut picker = ModelPicker::default();
         let mut current = catalog.models[0].name.clone();
         for character in "KONTEXTzz".chars() {
-            current = chooser.type_character(catalog, &current, character).unwrap_or(current);
+            current = picker.type_character(catalog, &current, character).unwrap_or(current);
         }
-        assert_eq!(chooser.typed(), "kontext");
+        assert_eq!(picker.typed(), "kontext");
         assert_eq!(current, "flux-kontext-pro");
-        assert_eq!(chooser.step(catalog, &current, true).as_deref(), Some("flux-kontext-max"));
-        assert_eq!(chooser.step(catalog, &current, false).as_deref(), Some("flux-kontext-max"), "round and round");
-        chooser.clear();
-        assert_eq!(chooser.matching(catalog, &current).0.len(), catalog.models.len());
+        assert_eq!(picker.step(catalog, &current, true).as_deref(), Some("flux-kontext-max"));
+        assert_eq!(picker.step(catalog, &current, false).as_deref(), Some("flux-kontext-max"), "round and round");
+        picker.clear();
+        assert_eq!(picker.matching(catalog, &current).0.len(), catalog.models.len());
     }
 
     #[test]
     fn an_empty_catalog_has_no_next_model() {
         let empty = Catalog::default();
-        assert_eq!(ModelChooser::default().step(&empty, "x", true), None);
-        assert_eq!(ModelChooser::default().type_character(&empty, "x", 'a'), None);
+        assert_eq!(ModelPicker::default().step(&empty, "x", true), None);
+        assert_eq!(ModelPicker::default().type_character(&empty, "x", 'a'), None);
     }
 }
