@@ -79,17 +79,14 @@ impl JobEntry {
         };
         limits::check_id(&id)?;
         let id = JobId::new(id).map_err(|error| error.to_string())?;
-        let (job, is_native) = match native_fields(&fields)? {
-            Some(native) => (parse_native(&id, native, &fields)?, true),
-            None => {
-                let defaults = ExternalDefaults {
-                    model: &defaults.model,
-                    simulated: false,
-                    created_at: defaults.now,
-                    updated_at: None,
-                };
-                (parse_external(&id, &fields, &defaults)?, false)
-            }
+        let native = native_fields(&fields)?;
+        let is_native = native.is_some();
+        let job = if let Some(native) = native {
+            parse_native(&id, native, &fields)?
+        } else {
+            let (model, created_at) = (&defaults.model, defaults.now);
+            let external = ExternalDefaults { model, simulated: false, created_at, updated_at: None };
+            parse_external(&id, &fields, &external)?
         };
         Ok(Self { id, fields, job, is_native })
     }

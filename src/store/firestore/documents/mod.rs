@@ -106,16 +106,14 @@ fn parse_fields(
     defaults: &Defaults,
 ) -> Result<(Vec<ChargeRow>, String, Job), String> {
     let updated_at = document.update_time.as_ref().and_then(value::instant);
-    match schema::native_fields(fields)? {
-        Some(native) => native::parse(id, native, fields, updated_at, defaults),
-        None => {
-            let created_at = document.create_time.as_ref().and_then(value::instant).unwrap_or(DateTime::UNIX_EPOCH);
-            let Defaults { model, simulated } = defaults;
-            let external = ExternalDefaults { model, simulated: *simulated, created_at, updated_at };
-            let job = schema::parse_external(id, fields, &external)?;
-            Ok((Vec::new(), schema::request_digest(fields), job))
-        }
+    if let Some(native) = schema::native_fields(fields)? {
+        return native::parse(id, native, fields, updated_at, defaults);
     }
+    let created_at = document.create_time.as_ref().and_then(value::instant).unwrap_or(DateTime::UNIX_EPOCH);
+    let Defaults { model, simulated } = defaults;
+    let external = ExternalDefaults { model, simulated: *simulated, created_at, updated_at };
+    let job = schema::parse_external(id, fields, &external)?;
+    Ok((Vec::new(), schema::request_digest(fields), job))
 }
 
 fn is_undated(fields: &Fields) -> bool {
