@@ -10,7 +10,7 @@ mod client;
 mod console;
 mod crashes;
 #[cfg(unix)]
-mod dev;
+mod devstack;
 #[cfg(all(unix, feature = "firestore"))]
 mod firestore_bad_documents;
 #[cfg(all(unix, feature = "firestore"))]
