@@ -11,7 +11,7 @@ use modules::{Modules, Reference};
 
 /// The rooms from the ground up. A room names only rooms on lower floors, and of those only the listed ones.
 const FLOORS: &[&[(&str, &[&str])]] = &[
-    &[("text", &[]), ("fs", &[])],
+    &[("text", &[]), ("fs", &[]), ("shutdown_signal", &[])],
     &[("time", &["text"])],
     &[("costs", &["text", "time"])],
     &[("jobs", &["costs", "text", "time"])],
@@ -24,8 +24,8 @@ const FLOORS: &[&[(&str, &[&str])]] = &[
         ("devstack", &["text", "time", "fs"]),
         ("transfer", &["store", "jobs", "catalog", "costs", "text", "time", "fs"]),
     ],
-    &[("console", &["telemetry", "engine", "jobs", "catalog", "costs", "text", "time", "fs"])],
-    &[("config", &["telemetry", "jobs", "catalog", "costs", "text", "time", "fs"])],
+    &[("console", &["telemetry", "engine", "shutdown_signal", "jobs", "catalog", "costs", "text", "time", "fs"])],
+    &[("config", &["console", "simulator", "bucket", "telemetry", "jobs", "catalog", "costs", "text", "time", "fs"])],
     &[("wiring", EVERY_ROOM_BELOW)],
     &[("cli", EVERY_ROOM_BELOW)],
     &[("main", &["cli"]), ("lib", EVERY_ROOM_BELOW)],
