@@ -106,8 +106,8 @@ impl File {
                 parameter.check(default, false).map_err(|problem| format!("the default is invalid: {problem}"))?;
             }
         }
-        let named = raw.needs_one_of.iter().chain(&raw.output_like);
-        if let Some(unknown) = named.into_iter().find(|name| !names.contains(name.as_str())) {
+        let required = raw.needs_one_of.iter().chain(&raw.output_like);
+        if let Some(unknown) = required.into_iter().find(|name| !names.contains(name.as_str())) {
             return Err(format!("no parameter {unknown}"));
         }
         let (quickest, slowest) = raw.typical_seconds;

@@ -266,11 +266,11 @@ fn estimate_uses_known_input_sizes() {
         entries.iter().map(|(name, size)| ((*name).to_owned(), vec![Some(*size)])).collect()
     };
     let shown = |amount: Option<crate::costs::Usd>| amount.map(|usd| usd.to_string());
-    let sized = |spec: Spec| spec.with("width", 1024).with("height", 1024);
+    let square = |spec: Spec| spec.with("width", 1024).with("height", 1024);
     for (spec, sizes, amount, at_most) in [
-        (sized(Spec::new("flux-2-pro", "a").with("input_image", "a")), sizes(&[]), "0.045", "0.33"),
+        (square(Spec::new("flux-2-pro", "a").with("input_image", "a")), sizes(&[]), "0.045", "0.33"),
         (
-            sized(Spec::new("flux-2-pro", "a").with("input_image", "a")),
+            square(Spec::new("flux-2-pro", "a").with("input_image", "a")),
             sizes(&[("input_image", (4000, 4000))]),
             "0.27",
             "0.27",

@@ -171,7 +171,7 @@ struct View {
     spent_this_month_usd: Usd,
     simulated: bool,
     /// Newest first.
-    history: Vec<Change>,
+    history: Vec<RecordedChange>,
 }
 
 #[derive(Debug, Serialize)]
@@ -188,7 +188,7 @@ struct ModelCaps {
 }
 
 #[derive(Debug, Serialize)]
-struct Change {
+struct RecordedChange {
     at: DateTime<Utc>,
     by: String,
     change: String,
@@ -219,7 +219,10 @@ impl View {
             spent_today_usd: spent(table.report_from(today, CostGrouping::Model)),
             spent_this_month_usd: spent(table.report(CostGrouping::Model)),
             simulated,
-            history: history.into_iter().map(|BudgetRecord { at, by, change, .. }| Change { at, by, change }).collect(),
+            history: history
+                .into_iter()
+                .map(|BudgetRecord { at, by, change, .. }| RecordedChange { at, by, change })
+                .collect(),
         })
     }
 
