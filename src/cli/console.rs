@@ -37,7 +37,7 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
     let settings = wiring::settings(config, mode, EventDetail::Full);
     let engine = wiring::start_engine(config, wired.ports.clone(), settings, presence)?;
     let EngineHandle { commands, events, finished } = engine;
-    let reason = console::run(options(config, greeting), commands, events, records).await;
+    let reason = console::run(options(config, observe, greeting), commands, events, records).await;
     match reason.map_err(|error| CliError::Failed(error.to_string()))? {
         ExitReason::Stopped => {
             finished.await.map_err(|why| CliError::Failed(format!("the engine broke: {why}")))?;
@@ -60,11 +60,12 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
     }
 }
 
-fn options(config: &Config, greeting: Option<String>) -> ConsoleOptions {
+fn options(config: &Config, observe: bool, greeting: Option<String>) -> ConsoleOptions {
     ConsoleOptions {
         context: config.context.clone().unwrap_or_else(|| "default".to_owned()),
         adapters: format!("{} · {}", config.store, config.engine),
         simulated: config.is_simulated(),
+        read_only: observe,
         greeting,
         images: match config.images {
             ImagesMode::Auto => console::ImagesMode::Auto,
@@ -72,6 +73,7 @@ fn options(config: &Config, greeting: Option<String>) -> ConsoleOptions {
             ImagesMode::Off => console::ImagesMode::Off,
         },
         ascii: config.ascii,
+        zone: console::DisplayZone::Utc,
         theme: match config.theme {
             _ if config.no_color => console::ThemeName::Mono,
             ThemeName::Dark => console::ThemeName::Dark,

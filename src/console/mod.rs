@@ -32,12 +32,14 @@ pub mod status;
 mod terminal;
 mod test_fixtures;
 pub mod theme;
+mod time_zone;
 mod widgets;
 
 pub use app::App;
 pub use event_loop::run;
 pub use message::{Effect, ExitReason, Message};
 pub use options::{ConsoleOptions, ThemeName};
+pub use time_zone::DisplayZone;
 pub use panes::image::ImagesMode;
 
 /// Why the console could not run.

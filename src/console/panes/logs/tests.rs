@@ -26,7 +26,7 @@ fn shown(pane: &mut LogPane, job: Option<&JobId>, width: u16, height: u16) -> St
     // One row more than the pane has: it is a pane, not the whole screen.
     let text = screen(width, height * 3, |frame| {
         let area = Rect { height, ..frame.area() };
-        pane.draw(frame, area, &LogView { job, focused: true, theme: &Theme::dark() });
+        pane.draw(frame, area, &LogView { job, focused: true, zone: DisplayZone::Utc, theme: &Theme::dark() });
     });
     text.lines().take(usize::from(height)).collect::<Vec<_>>().join("\n")
 }
@@ -91,7 +91,7 @@ fn of_all_jobs_at_every_level() {
 fn the_whole_screen_wraps_long_lines() {
     let mut pane = busy();
     let text = screen(60, 12, |frame| {
-        pane.draw(frame, frame.area(), &LogView { job: None, focused: true, theme: &Theme::dark() });
+        pane.draw(frame, frame.area(), &LogView { job: None, focused: true, zone: DisplayZone::Utc, theme: &Theme::dark() });
     });
     insta::assert_snapshot!(text, @r#"
     ╭ Logs ── all jobs · info · following ─────────────────────╮
@@ -202,7 +202,7 @@ proptest! {
                 let wrapped = screen(width, height, |frame| {
                     let area = frame.area();
                     frame.render_widget(Block::new(), area);
-                    pane.draw(frame, area, &LogView { job: job.as_ref(), focused: false, theme: &Theme::dark() });
+                    pane.draw(frame, area, &LogView { job: job.as_ref(), focused: false, zone: DisplayZone::Utc, theme: &Theme::dark() });
                 });
                 assert_whole_border(&wrapped, height);
             }
@@ -217,7 +217,7 @@ fn no_size_is_too_small() {
         pane.scroll(-2);
         shown(&mut pane, None, width, height);
         screen(width, height, |frame| {
-            pane.draw(frame, frame.area(), &LogView { job: None, focused: false, theme: &Theme::dark() });
+            pane.draw(frame, frame.area(), &LogView { job: None, focused: false, zone: DisplayZone::Utc, theme: &Theme::dark() });
         });
     }
 }
@@ -230,7 +230,7 @@ fn ascii_means_ascii() {
     for width in [60, 30] {
         let text = screen(width, 6, |frame| {
             let area = Rect { height: 3, ..frame.area() };
-            pane.draw(frame, area, &LogView { job: None, focused: true, theme: &theme });
+            pane.draw(frame, area, &LogView { job: None, focused: true, zone: DisplayZone::Utc, theme: &theme });
         });
         assert!(text.is_ascii(), "{text}");
     }
