@@ -28,7 +28,8 @@ pub struct ConsoleOptions {
 }
 
 /// Colours for a kind of terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::Display, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum ThemeName {
     /// Dark background.
     #[default]

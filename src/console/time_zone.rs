@@ -3,7 +3,8 @@
 use chrono::{DateTime, FixedOffset, Local, Offset, Utc};
 
 /// The zone of the times on the screen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::Display, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase", ascii_case_insensitive)]
 pub enum DisplayZone {
     /// `12:04:31Z`.
     #[default]

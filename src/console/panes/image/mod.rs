@@ -35,7 +35,8 @@ use decoder::{Request, Source};
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
 /// How images are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::Display, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum ImagesMode {
     /// As well as the terminal can.
     #[default]

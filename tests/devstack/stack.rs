@@ -17,7 +17,7 @@ fn get(url: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_job_runs_through_everything_that_is_installed_and_ctrl_c_ends_it_all() {
+fn job_runs_through_all_servers() {
     let env = env();
     // What would be real money, real servers and a server elsewhere is not touched.
     env.file(
@@ -27,7 +27,7 @@ fn a_job_runs_through_everything_that_is_installed_and_ctrl_c_ends_it_all() {
     );
     let dev = Dev::start(&env, &[]);
     assert_eq!(dev.names(), installed());
-    assert_eq!(dev.told["simulated"], true, "{}", dev.told);
+    assert_eq!(dev.report["simulated"], true, "{}", dev.report);
     for (server, address) in dev.servers().iter().zip(dev.addresses()) {
         assert!(address.ip().is_loopback() && listens(address), "{server}");
     }
@@ -50,7 +50,7 @@ fn a_job_runs_through_everything_that_is_installed_and_ctrl_c_ends_it_all() {
     }
     if let Some(page) = dev.servers().iter().find_map(|server| server["web_page"].as_str()) {
         // The person finds the job in Temporal's own web page by its id.
-        assert_eq!(dev.told["environment"]["DARKROOM_ENGINE"], "temporal");
+        assert_eq!(dev.report["environment"]["DARKROOM_ENGINE"], "temporal");
         let workflow = format!("{page}/api/v1/namespaces/default/workflows/image-gen-{}", job["id"].as_str().unwrap());
         let answer: Value = serde_json::from_slice(&get(&workflow)).unwrap();
         let status = &answer["workflowExecutionInfo"]["status"];
@@ -59,7 +59,7 @@ fn a_job_runs_through_everything_that_is_installed_and_ctrl_c_ends_it_all() {
     // Nothing is where the person's own data is.
     let data: Vec<_> = std::fs::read_dir(env.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(data, ["dev"]);
-    let file = dev.told["environment_file"].as_str().unwrap().to_owned();
+    let file = dev.report["environment_file"].as_str().unwrap().to_owned();
     let exports = std::fs::read_to_string(&file).unwrap();
     assert!(exports.contains("export DARKROOM_PROVIDER='simulator'\n"), "{exports}");
     for server in dev.servers() {
@@ -75,7 +75,7 @@ fn a_job_runs_through_everything_that_is_installed_and_ctrl_c_ends_it_all() {
 }
 
 #[test]
-fn the_console_opens_on_the_stack_and_shows_a_job_to_its_end() {
+fn console_shows_a_job_of_the_stack() {
     let env = env();
     let servers = installed();
     let mut terminal = Terminal::start(&env, &["dev"], 120, 40);
@@ -96,7 +96,7 @@ fn the_console_opens_on_the_stack_and_shows_a_job_to_its_end() {
     assert!(terminal.wait_for_end().success());
     let said = text(&terminal.bytes);
     if !servers.is_empty() {
-        assert!(said.contains("answers at 127.0.0.1:") && said.contains("all servers are stopped"), "{said}");
+        assert!(said.contains("ready at 127.0.0.1:") && said.contains("all servers stopped"), "{said}");
     }
     terminal.check_given_back();
 }

@@ -1,8 +1,8 @@
 //! `darkroom dev` with the real servers: it starts what is installed, names the rest, and leaves nothing behind, however it ends.
 
-mod ending;
-mod missing;
-mod whole;
+mod missing_servers;
+mod shutdown;
+mod stack;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
-use darkroom::devstack::{Places, Server};
+use darkroom::devstack::{Server, ServerLocator};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 fn env() -> TestEnv {
     let mut env = TestEnv::new();
     // `TestEnv` sets a home directory of its own.
-    if let Some(servers) = Places::of_this_process().servers {
+    if let Some(servers) = ServerLocator::from_env().servers {
         env.set("DARKROOM_SERVERS_DIR", &servers.display().to_string());
     }
     env
@@ -31,15 +31,15 @@ fn env() -> TestEnv {
 
 /// The names of the servers that are installed.
 fn installed() -> BTreeSet<String> {
-    let places = Places::of_this_process();
-    let found = Server::ALL.into_iter().filter(|server| places.find(*server).is_ok());
-    found.map(|server| server.word().to_owned()).collect()
+    let locator = ServerLocator::from_env();
+    let found = Server::ALL.into_iter().filter(|server| locator.find(*server).is_ok());
+    found.map(|server| server.as_str().to_owned()).collect()
 }
 
 /// `darkroom dev --headless --json`, once it says where everything is. Dropping it kills it.
 struct Dev {
     child: Child,
-    told: Value,
+    report: Value,
 }
 
 impl Dev {
@@ -51,21 +51,21 @@ impl Dev {
         let mut child = command.spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut document = String::new();
-        let told = loop {
+        let report = loop {
             if lines.read_line(&mut document).expect("it is read") == 0 {
                 let mut said = String::new();
                 let _ = child.stderr.take().expect("a pipe").read_to_string(&mut said);
                 panic!("it ended: {document}{said}");
             }
-            if let Ok(told) = serde_json::from_str(&document) {
-                break told;
+            if let Ok(report) = serde_json::from_str(&document) {
+                break report;
             }
         };
-        Self { child, told }
+        Self { child, report }
     }
 
     fn servers(&self) -> &[Value] {
-        self.told["servers"].as_array().expect("a list")
+        self.report["servers"].as_array().expect("a list")
     }
 
     fn names(&self) -> BTreeSet<String> {
@@ -84,7 +84,7 @@ impl Dev {
     }
 
     fn signal(&self, signal: Signal) {
-        kill_process(pid(&self.told["pid"]), signal).expect("it can be signalled");
+        kill_process(pid(&self.report["pid"]), signal).expect("it can be signalled");
     }
 
     /// Its exit code and what it said on standard error.
@@ -95,9 +95,9 @@ impl Dev {
         (self.child.wait().expect("its end").code(), said)
     }
 
-    /// The program in the environment that it told.
+    /// The program in the environment that it report.
     fn run(&self, env: &TestEnv, arguments: &[&str]) -> Output {
-        let environment = self.told["environment"].as_object().expect("an object");
+        let environment = self.report["environment"].as_object().expect("an object");
         let environment = environment.iter().map(|(name, value)| (name, value.as_str().expect("text")));
         env.command(arguments).envs(environment).output().expect("the program starts")
     }

@@ -1,4 +1,4 @@
-//! What is not installed is named with the command that installs it; what does not start is told with its last words.
+//! A missing server is reported with the command that installs it, a failed one with the last lines of its log.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -15,12 +15,12 @@ fn bare_env() -> TestEnv {
 }
 
 #[test]
-fn without_any_server_each_is_named_with_its_command_and_darkroom_works_all_the_same() {
+fn missing_servers_are_replaced_and_reported() {
     let env = bare_env();
     let dev = Dev::start(&env, &[]);
     assert!(dev.servers().is_empty());
     let missing = |name: &str| {
-        let list = dev.told["missing"].as_array().unwrap();
+        let list = dev.report["missing"].as_array().unwrap();
         list.iter().find(|missing| missing["name"] == name).unwrap()["install"].as_str().unwrap().to_owned()
     };
     assert_eq!(missing("firestore"), "gcloud components install cloud-firestore-emulator");
@@ -28,7 +28,7 @@ fn without_any_server_each_is_named_with_its_command_and_darkroom_works_all_the_
     assert_eq!(missing("temporal"), "go install github.com/temporalio/cli/cmd/temporal@v1.5.1");
     let job = &dev.json(&env, &["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"])[0];
     assert_eq!(job["status"], "done", "{job}");
-    assert!(Path::new(&env.data()).join("dev/darkroom.db").is_file(), "its data is in a folder of its own");
+    assert!(Path::new(&env.data()).join("dev/darkroom.db").is_file(), "its data is in its own directory");
     dev.signal(rustix::process::Signal::TERM);
     let (code, said) = dev.end();
     assert_eq!(code, Some(0), "{said}");
@@ -40,7 +40,7 @@ fn without_any_server_each_is_named_with_its_command_and_darkroom_works_all_the_
 }
 
 #[test]
-fn a_server_that_ends_early_is_told_with_the_last_of_its_log() {
+fn failed_server_is_reported_with_its_log() {
     let env = bare_env();
     let program = env.path("servers/temporal-v1.5.1/temporal");
     std::fs::create_dir_all(program.parent().unwrap()).unwrap();
@@ -48,20 +48,20 @@ fn a_server_that_ends_early_is_told_with_the_last_of_its_log() {
         .unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let said = env.fails(1, &["dev", "--headless"]);
-    assert!(said.contains("the Temporal server ended by itself; the last of"), "{said}");
+    assert!(said.contains("the Temporal server exited unexpectedly; last lines of"), "{said}");
     assert!(said.contains("\nfirst\nunable to open the") && !said.contains('\x1b'), "{said}");
-    // What is no program at all is no server either.
+    // A file that is not a program.
     std::fs::write(&program, "\0\0").unwrap();
     let said = env.fails(1, &["dev", "--headless"]);
-    assert!(said.contains("the Temporal server cannot be started"), "{said}");
+    assert!(said.contains("cannot start the Temporal server"), "{said}");
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_before_anything_starts() {
+fn invalid_flags_start_nothing() {
     let env = bare_env();
     for (arguments, words) in [
-        (&["dev"][..], "`darkroom dev --headless` works without one"),
-        (&["dev", "--json"], "--json goes with --headless"),
+        (&["dev"][..], "run `darkroom dev --headless` without one"),
+        (&["dev", "--json"], "--json needs --headless"),
         (&["dev", "--no-worker"], "--headless"),
     ] {
         let said = env.fails(2, arguments);

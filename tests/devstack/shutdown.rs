@@ -1,4 +1,4 @@
-//! However it ends, nothing of it is left; what ends by itself is told.
+//! No process outlives `darkroom dev`, and a server that exits is reported.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Command;
@@ -15,26 +15,25 @@ fn parent(process: Pid) -> Pid {
 }
 
 #[test]
-fn a_killed_dev_leaves_no_server_and_no_guard() {
+fn killed_dev_leaves_no_process() {
     let env = env();
     let dev = Dev::start(&env, &["--no-worker"]);
     assert_eq!(dev.names(), installed());
     let (pids, addresses) = (dev.pids(), dev.addresses());
     assert!(pids.iter().all(|pid| lives(*pid)));
-    let guards: Vec<Pid> = pids.iter().map(|pid| parent(*pid)).collect();
+    let watchdogs: Vec<Pid> = pids.iter().map(|pid| parent(*pid)).collect();
     let second = env.fails(1, &["dev", "--headless"]);
-    assert!(second.contains("another `darkroom dev` runs on it"), "{second}");
+    assert!(second.contains("another `darkroom dev` is running on it"), "{second}");
     dev.signal(Signal::KILL);
-    wait_until("every server's end", || !pids.iter().any(|pid| lives(*pid)));
-    wait_until("the end of what servers started", || !addresses.iter().any(|address| listens(*address)));
-    wait_until("every guard's end", || !guards.iter().any(|guard| lives(*guard)));
+    wait_until("every server exited", || !pids.iter().any(|pid| lives(*pid)));
+    wait_until("every port is closed", || !addresses.iter().any(|address| listens(*address)));
+    wait_until("every watchdog exited", || !watchdogs.iter().any(|watchdog| lives(*watchdog)));
 }
 
 #[test]
-fn a_guard_that_is_killed_alone_ends_the_stack() {
+fn killed_watchdog_stops_the_stack() {
     let env = env();
     let dev = Dev::start(&env, &["--no-worker"]);
-    // Any of them will do.
     let Some(victim) = dev.pids().pop() else { return };
     let name = dev.servers().last().unwrap()["name"].as_str().unwrap().to_owned();
     let pids = dev.pids();
@@ -42,27 +41,27 @@ fn a_guard_that_is_killed_alone_ends_the_stack() {
     let (code, said) = dev.end();
     assert_eq!(code, Some(1), "{said}");
     let log = format!("dev-{name}.log");
-    assert!(said.contains("ended by itself") && said.contains(&log), "{said}");
-    wait_until("every server's end", || !pids.iter().any(|pid| lives(*pid)));
+    assert!(said.contains("exited unexpectedly") && said.contains(&log), "{said}");
+    wait_until("every server exited", || !pids.iter().any(|pid| lives(*pid)));
 }
 
 #[test]
-fn what_a_server_leaves_behind_ends_with_it() {
+fn watchdog_stops_orphans_of_its_server() {
     let env = TestEnv::new();
     let script = "sleep 1000 & echo child $!; exit 3";
-    let mut guard = env.command(&["guard-server", "--", "sh", "-c", script]);
-    let mut guard = guard.stdin(std::process::Stdio::piped()).spawn().unwrap();
-    // Waiting for a child closes its pipe, unless somebody else has it.
-    let _pipe = guard.stdin.take();
-    let mut said = BufReader::new(guard.stderr.take().unwrap());
+    let mut watchdog = env.command(&["guard-server", "--", "sh", "-c", script]);
+    let mut watchdog = watchdog.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    // `wait` closes the pipe of a child that still owns it.
+    let _pipe = watchdog.stdin.take();
+    let mut said = BufReader::new(watchdog.stderr.take().unwrap());
     let mut line = String::new();
     said.read_line(&mut line).unwrap();
     let child = line.trim().strip_prefix("child ").expect("a process id").parse().unwrap();
     let child = Pid::from_raw(child).unwrap();
-    let status = guard.wait().unwrap();
+    let status = watchdog.wait().unwrap();
     assert_eq!(status.code(), Some(1));
     assert!(!lives(child));
     let mut id = String::new();
-    guard.stdout.take().unwrap().read_to_string(&mut id).unwrap();
+    watchdog.stdout.take().unwrap().read_to_string(&mut id).unwrap();
     assert!(id.trim().parse::<u32>().is_ok(), "its process id comes first: {id}");
 }

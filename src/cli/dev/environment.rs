@@ -1,5 +1,6 @@
-//! Owns what leads into the stack: the configuration of this process, and the environment for others. Must not let anything of
-//! the person's own configuration lead out of it.
+//! The configuration of this process and the environment of other processes that point at the stack.
+//!
+//! Nothing of the operator's own configuration may point outside the stack.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -9,33 +10,33 @@ use crate::cli::error::CliError;
 use crate::config::{BucketKind, Config, EngineKind, Flags, Key, ProviderKind, Sources, StoreKind};
 use crate::devstack::Server;
 
-/// Where a value of this command comes from.
+/// The origin that `darkroom config` shows for these values.
 const FLAG: &str = "darkroom dev";
 
-/// What leads into the stack.
-pub struct Leads {
-    /// For this process.
+/// How a process reaches the stack.
+pub struct DevEnvironment {
+    /// Configuration of this process.
     pub config: Config,
-    /// For others.
-    pub environment: Vec<(&'static str, String)>,
+    /// Variables for other processes.
+    pub variables: Vec<(&'static str, String)>,
     folder: PathBuf,
 }
 
-/// The file for other terminals. It is gone with the value: afterwards it would lead nowhere.
-pub struct LeadsFile(PathBuf);
+/// The file for other terminals. It is removed when it is dropped, because the addresses are invalid afterwards.
+pub struct EnvironmentFile(PathBuf);
 
-impl Drop for LeadsFile {
+impl Drop for EnvironmentFile {
     fn drop(&mut self) {
-        // One that stays is replaced by the next stack.
+        // A file that remains is replaced by the next start.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-impl Leads {
-    /// On those servers that run; on what needs none in place of the others. `flags` are those of the command line.
+impl DevEnvironment {
+    /// Uses the servers that run, and local replacements for the others. `flags` are those of the command line.
     pub fn new(stack: &Stack, folder: &Path, flags: &Flags) -> Result<Self, CliError> {
-        // Real money is spent only where it is asked for in this very command.
-        let provider = flags.given(Key::Provider).unwrap_or(ProviderKind::Simulator.as_str()).to_owned();
+        // Real money is spent only with an explicit --provider.
+        let provider = flags.given(Key::Provider).map_or_else(|| ProviderKind::Simulator.to_string(), str::to_owned);
         let mut settings = vec![
             (Key::Provider, Some(provider)),
             (Key::DataDir, Some(folder.display().to_string())),
@@ -56,7 +57,7 @@ impl Leads {
             (Key::StorageEmulatorHost, storage.map(|address| address.to_string())),
             (Key::TemporalAddress, temporal.map(|address| address.to_string())),
             (Key::TemporalNamespace, temporal.map(|_| "default".to_owned())),
-            // Or the profile of whoever types this would be read.
+            // Otherwise the operator's own profile would be read.
             (Key::TemporalConfigFile, temporal.map(|_| folder.join("temporal.toml").display().to_string())),
         ]);
         let engines = temporal.map(|_| EngineKind::Temporal).into_iter().chain([EngineKind::Local]);
@@ -65,20 +66,20 @@ impl Leads {
             settings.retain(|(key, _)| *key != Key::Engine);
             settings.push((Key::Engine, Some(engine.to_string())));
             let resolved = resolve(flags.clone(), &settings)?;
-            // A build may be without Temporal.
+            // A build may not contain Temporal.
             let is_built_in = resolved.require_built_in();
             config = Some(resolved);
             if is_built_in.is_ok() {
                 break;
             }
         }
-        let Some(mut config) = config else { return Err(CliError::Failed("no engine".to_owned())) };
+        let Some(mut config) = config else { return Err(CliError::Failed("this build contains no engine".to_owned())) };
         config.context = Some("dev".to_owned());
-        let environment: Vec<_> =
+        let variables: Vec<_> =
             settings.into_iter().filter_map(|(key, value)| Some((key.variable(), value?))).collect();
-        // Temporal's client reads more names than there are keys: certificates, metadata, other profiles.
-        config.temporal.variables.retain(|name, _| environment.iter().any(|(ours, _)| ours == name));
-        Ok(Self { config, environment, folder: folder.to_owned() })
+        // Temporal's client reads variables that are not settings here: certificates, metadata, other profiles.
+        config.temporal.variables.retain(|name, _| variables.iter().any(|(known, _)| known == name));
+        Ok(Self { config, variables, folder: folder.to_owned() })
     }
 
     /// The file for other terminals.
@@ -86,22 +87,22 @@ impl Leads {
         self.folder.join("environment")
     }
 
-    /// The environment as a shell reads it.
+    /// The variables as a shell script.
     pub fn exports(&self) -> String {
         let mut text = String::new();
-        for (name, value) in &self.environment {
+        for (name, value) in &self.variables {
             // Writing into a string does not fail.
             let _ = writeln!(text, "export {name}='{}'", value.replace('\'', r"'\''"));
         }
         text
     }
 
-    /// Writes the file. Errors: the folder does not take it.
-    pub fn write_file(&self) -> Result<LeadsFile, CliError> {
+    /// Writes the file for other terminals.
+    pub fn write_file(&self) -> Result<EnvironmentFile, CliError> {
         let path = self.file();
         std::fs::write(&path, self.exports())
             .map_err(|why| CliError::Failed(format!("cannot write {}: {why}", path.display())))?;
-        Ok(LeadsFile(path))
+        Ok(EnvironmentFile(path))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Owns the JSON of a job: field names are a promise to scripts. Must not be used for documents: the stores have their own.
+//! The JSON of a job with `--json`. Field names are a contract with scripts; stored documents have their own format.
 
 use std::collections::BTreeMap;
 
@@ -28,9 +28,9 @@ pub struct JobView<'a> {
     hidden: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
-    /// All attempts together, as far as it counts.
+    /// Sum of the charges of all attempts, without uncertain ones.
     cost_usd: Option<Usd>,
-    /// The least certain of all its charges.
+    /// The least certain basis of all charges.
     cost_basis: Option<Basis>,
     image_url: Option<&'a str>,
     image: Option<ImageView<'a>>,
@@ -68,7 +68,7 @@ struct StepView<'a> {
     name: StepName,
     state: StepState,
     started_at: DateTime<Utc>,
-    /// Up to now where the step still runs.
+    /// Until now while the step runs.
     duration_ms: i64,
     tries: u32,
     note: Option<&'a str>,
@@ -137,7 +137,7 @@ impl<'a> StepView<'a> {
     }
 }
 
-/// Why the job stopped, if it stopped by a failure.
+/// The failure of a failed job.
 pub fn failure(job: &Job) -> Option<&Failure> {
     match &job.stage {
         Stage::Failed { failure } => Some(failure),

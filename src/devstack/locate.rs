@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::Server;
 
-/// A server that `go install` makes. `.ci/install-servers` pins the same versions.
+/// A server that `go install` builds. `.ci/install-servers` pins the same versions.
 struct GoProgram {
     name: &'static str,
     module: &'static str,
@@ -19,15 +19,15 @@ const STORAGE: GoProgram =
 const TEMPORAL: GoProgram =
     GoProgram { name: "temporal", module: "github.com/temporalio/cli/cmd/temporal", version: "v1.5.1" };
 
-const ABSENT: &str = "is not installed";
+const NOT_INSTALLED: &str = "is not installed";
 
 /// Where the emulator is under the root of the Google Cloud CLI.
 const EMULATOR: &str = "platform/cloud-firestore-emulator/cloud_firestore_emulator";
 
-/// A server that is not there.
+/// A server that is not installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Missing {
-    /// Which one.
+pub struct NotInstalled {
+    /// The server.
     pub server: Server,
     /// Why it cannot be started.
     pub why: &'static str,
@@ -35,16 +35,16 @@ pub struct Missing {
     pub install: String,
 }
 
-impl fmt::Display for Missing {
+impl fmt::Display for NotInstalled {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "the {} {}: {}", self.server, self.why, self.install)
     }
 }
 
-/// The places where programs are.
+/// The directories that are searched.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
-    /// Where `.ci/install-servers` puts them, each in a folder with its version in the name.
+pub struct ServerLocator {
+    /// Where `.ci/install-servers` puts them, each in a folder named with its version.
     pub servers: Option<PathBuf>,
     /// `PATH`.
     pub path: Vec<PathBuf>,
@@ -52,9 +52,9 @@ pub struct Places {
     pub go: Option<PathBuf>,
 }
 
-impl Places {
-    /// Those of this process: `DARKROOM_SERVERS_DIR` or the cache folder of the home, `PATH`, `GOBIN` or `GOPATH`.
-    pub fn of_this_process() -> Self {
+impl ServerLocator {
+    /// The directories of this process: `DARKROOM_SERVERS_DIR` or the cache folder of the home, `PATH`, `GOBIN` or `GOPATH`.
+    pub fn from_env() -> Self {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let home = std::env::home_dir();
         let in_home = |path: &str| home.as_ref().map(|home| home.join(path));
@@ -67,8 +67,8 @@ impl Places {
         }
     }
 
-    /// The program that is the server. May ask `gcloud`, which takes a second. Errors: how it is installed.
-    pub fn find(&self, server: Server) -> Result<PathBuf, Missing> {
+    /// The program of the server. May run `gcloud`, which takes a second. Errors: how to install it.
+    pub fn find(&self, server: Server) -> Result<PathBuf, NotInstalled> {
         match server {
             Server::Firestore => self.firestore(),
             Server::Storage => self.go_program(server, &STORAGE),
@@ -76,20 +76,20 @@ impl Places {
         }
     }
 
-    fn go_program(&self, server: Server, program: &GoProgram) -> Result<PathBuf, Missing> {
+    fn go_program(&self, server: Server, program: &GoProgram) -> Result<PathBuf, NotInstalled> {
         let pinned = self.servers.as_ref().map(|folder| folder.join(format!("{}-{}", program.name, program.version)));
         let folders = pinned.iter().chain(&self.path).chain(&self.go);
         let file = format!("{}{}", program.name, std::env::consts::EXE_SUFFIX);
         folders.map(|folder| folder.join(&file)).find(|path| path.is_file()).ok_or_else(|| {
             let GoProgram { module, version, .. } = program;
             let go = self.on_path("go").is_some();
-            let why = if go { ABSENT } else { "is not installed and needs Go (https://go.dev/dl) first" };
-            Missing { server, why, install: format!("go install {module}@{version}") }
+            let why = if go { NOT_INSTALLED } else { "is not installed and needs Go (https://go.dev/dl) first" };
+            NotInstalled { server, why, install: format!("go install {module}@{version}") }
         })
     }
 
-    fn firestore(&self) -> Result<PathBuf, Missing> {
-        let missing = |why, install: &str| Missing { server: Server::Firestore, why, install: install.to_owned() };
+    fn firestore(&self) -> Result<PathBuf, NotInstalled> {
+        let missing = |why, install: &str| NotInstalled { server: Server::Firestore, why, install: install.to_owned() };
         let Some(gcloud) = self.on_path("gcloud") else {
             let why =
                 "is not installed and needs the Google Cloud CLI (https://cloud.google.com/sdk/docs/install) first";
@@ -99,11 +99,11 @@ impl Places {
         let near = near.as_deref().and_then(Path::parent).and_then(Path::parent).map(Path::to_owned);
         let launcher = |root: &Path| Some(root.join(EMULATOR)).filter(|launcher| launcher.is_file());
         let found = near.as_deref().and_then(launcher);
-        let Some(found) = found.or_else(|| launcher(&asked(&gcloud)?)) else {
-            // Google's packages have the components in packages of their own.
+        let Some(found) = found.or_else(|| launcher(&sdk_root(&gcloud)?)) else {
+            // Google's Linux packages contain each component in a package of its own.
             let packaged = near.is_some_and(|root| root.starts_with("/usr/lib") || root.starts_with("/usr/share"));
             return Err(missing(
-                ABSENT,
+                NOT_INSTALLED,
                 if packaged {
                     "sudo apt-get install google-cloud-cli-firestore-emulator"
                 } else {
@@ -125,8 +125,8 @@ impl Places {
     }
 }
 
-/// The root of the Google Cloud CLI, as it says itself.
-fn asked(gcloud: &Path) -> Option<PathBuf> {
+/// The root of the Google Cloud CLI, as `gcloud info` reports it.
+fn sdk_root(gcloud: &Path) -> Option<PathBuf> {
     let mut command = Command::new(gcloud);
     command.args(["info", "--format=value(installation.sdk_root)"]).stdin(Stdio::null()).stderr(Stdio::null());
     let answer = String::from_utf8(command.output().ok()?.stdout).ok()?;
@@ -143,30 +143,30 @@ mod tests {
     }
 
     #[test]
-    fn a_pinned_version_comes_before_the_path_and_that_before_gos_own_folder() {
+    fn pinned_version_wins_over_path_and_gopath() {
         let folder = tempfile::tempdir().unwrap();
         let [servers, path, go] = ["servers", "path", "go"].map(|name| folder.path().join(name));
-        let places = Places { servers: Some(servers.clone()), path: vec![path.clone()], go: Some(go.clone()) };
-        let missing = places.find(Server::Temporal).unwrap_err();
+        let locator = ServerLocator { servers: Some(servers.clone()), path: vec![path.clone()], go: Some(go.clone()) };
+        let missing = locator.find(Server::Temporal).unwrap_err();
         assert_eq!(missing.install, "go install github.com/temporalio/cli/cmd/temporal@v1.5.1");
         assert!(missing.to_string().contains("the Temporal server is not installed and needs Go"), "{missing}");
         program(&go, "temporal");
-        assert_eq!(places.find(Server::Temporal), Ok(go.join("temporal")));
+        assert_eq!(locator.find(Server::Temporal), Ok(go.join("temporal")));
         program(&path, "temporal");
-        assert_eq!(places.find(Server::Temporal), Ok(path.join("temporal")));
+        assert_eq!(locator.find(Server::Temporal), Ok(path.join("temporal")));
         let pinned = servers.join("temporal-v1.5.1");
         program(&pinned, "temporal");
-        assert_eq!(places.find(Server::Temporal), Ok(pinned.join("temporal")));
-        assert!(places.find(Server::Storage).is_err());
+        assert_eq!(locator.find(Server::Temporal), Ok(pinned.join("temporal")));
+        assert!(locator.find(Server::Storage).is_err());
     }
 
     #[test]
-    fn the_emulator_is_found_beside_gcloud_and_each_missing_part_is_named() {
+    fn each_missing_part_of_the_emulator_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let root = std::fs::canonicalize(folder.path()).unwrap();
-        let places = Places { path: vec![root.join("bin")], ..Places::default() };
+        let locator = ServerLocator { path: vec![root.join("bin")], ..ServerLocator::default() };
         let says = |words: &str| {
-            let line = places.find(Server::Firestore).unwrap_err().to_string();
+            let line = locator.find(Server::Firestore).unwrap_err().to_string();
             assert!(line.contains(words), "{line}");
         };
         says("the Google Cloud CLI");
@@ -175,6 +175,6 @@ mod tests {
         program(root.join(EMULATOR).parent().unwrap(), "cloud_firestore_emulator");
         says("Java 17");
         program(&root.join("bin"), "java");
-        assert_eq!(places.find(Server::Firestore), Ok(root.join(EMULATOR)));
+        assert_eq!(locator.find(Server::Firestore), Ok(root.join(EMULATOR)));
     }
 }
