@@ -50,8 +50,8 @@ fn busy() -> LogPane {
 fn logs_of_one_job() {
     insta::assert_snapshot!(shown(&mut busy(), Some(&id("fox")), 80, 6), @r#"
     ╭ Logs ── this job · info · following ─────────────────────────────────────────╮
-    │ 12:00:01.201 INFO  submitted: ticket 7f3a, 4 credits, attempt 1              │
-    │ 12:00:01.201 WARN  the provider is full (429); next look in 1.5 s            │
+    │ 12:00:01.201Z INFO  submitted: ticket 7f3a, 4 credits, attempt 1             │
+    │ 12:00:01.201Z WARN  the provider is full (429); next look in 1.5 s           │
     │                                                                              │
     │                                                                              │
     ╰──────────────────────────────────────────────────────────────────────────────╯
@@ -66,23 +66,23 @@ fn of_all_jobs_at_every_level() {
     pane.cycle_level();
     insta::assert_snapshot!(shown(&mut pane, Some(&id("fox")), 80, 9), @r#"
     ╭ Logs ── all jobs · trace · following ────────────────────────────────────────╮
-    │ 12:00:01.201 INFO  fox      submitted: ticket 7f3a, 4 credits, attempt 1     │
-    │ 12:00:01.201 WARN  fox      the provider is full (429); next look in 1.5 s   │
-    │ 12:00:01.201 DEBUG fox      polled: Pending                                  │
-    │ 12:00:01.201 ERROR whale    content moderated: withheld by the provider aft… │
-    │ 12:00:01.201 INFO           watching the store                               │
-    │ 12:00:01.201 TRACE fox      slot 3 of 24                                     │
+    │ 12:00:01.201Z INFO  fox      submitted: ticket 7f3a, 4 credits, attempt 1    │
+    │ 12:00:01.201Z WARN  fox      the provider is full (429); next look in 1.5 s  │
+    │ 12:00:01.201Z DEBUG fox      polled: Pending                                 │
+    │ 12:00:01.201Z ERROR whale    content moderated: withheld by the provider af… │
+    │ 12:00:01.201Z INFO           watching the store                              │
+    │ 12:00:01.201Z TRACE fox      slot 3 of 24                                    │
     │                                                                              │
     ╰──────────────────────────────────────────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(&mut pane, Some(&id("fox")), 40, 8), @r#"
     ╭ Logs ── all jobs · trace · following ╮
-    │12:00:01 INFO  submitted: ticket 7f3a…│
-    │12:00:01 WARN  the provider is full (…│
-    │12:00:01 DEBUG polled: Pending        │
-    │12:00:01 ERROR content moderated: wit…│
-    │12:00:01 INFO  watching the store     │
-    │12:00:01 TRACE slot 3 of 24           │
+    │12:00:01Z INFO  submitted: ticket 7f3…│
+    │12:00:01Z WARN  the provider is full …│
+    │12:00:01Z DEBUG polled: Pending       │
+    │12:00:01Z ERROR content moderated: wi…│
+    │12:00:01Z INFO  watching the store    │
+    │12:00:01Z TRACE slot 3 of 24          │
     ╰──────────────────────────────────────╯
     "#);
 }
@@ -95,14 +95,14 @@ fn the_whole_screen_wraps_long_lines() {
     });
     insta::assert_snapshot!(text, @r#"
     ╭ Logs ── all jobs · info · following ─────────────────────╮
-    │ 12:00:01 INFO  fox      submitted: ticket 7f3a, 4        │
-    │                         credits, attempt 1               │
-    │ 12:00:01 WARN  fox      the provider is full (429); next │
-    │                         look in 1.5 s                    │
-    │ 12:00:01 ERROR whale    content moderated: withheld by   │
-    │                         the provider after it was made,  │
-    │                         which may be billed              │
-    │ 12:00:01 INFO           watching the store               │
+    │ 12:00:01Z INFO  fox      submitted: ticket 7f3a, 4       │
+    │                          credits, attempt 1              │
+    │ 12:00:01Z WARN  fox      the provider is full (429);     │
+    │                          next look in 1.5 s              │
+    │ 12:00:01Z ERROR whale    content moderated: withheld by  │
+    │                          the provider after it was made, │
+    │                          which may be billed             │
+    │ 12:00:01Z INFO           watching the store              │
     │                                                          │
     │                                                          │
     ╰──────────────────────────────────────────────────────────╯
