@@ -34,9 +34,9 @@ mod widgets;
 pub use app::App;
 pub use message::{Effect, ExitReason, Message};
 pub use options::{ConsoleOptions, ThemeName};
-pub use time_zone::DisplayZone;
 pub use panes::image::ImagesMode;
 pub use terminal::run;
+pub use time_zone::DisplayZone;
 
 /// Why the console could not run.
 #[derive(Debug, thiserror::Error)]

@@ -49,7 +49,12 @@ mod tests {
 
     #[test]
     fn joiners_and_selectors_are_kept_as_typed() {
-        for text in ["می\u{200c}خواهم", "👩\u{200d}🚀 ❤\u{fe0f}", "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}", "a\u{ad}b\u{2060}c"] {
+        for text in [
+            "می\u{200c}خواهم",
+            "👩\u{200d}🚀 ❤\u{fe0f}",
+            "🏴\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}",
+            "a\u{ad}b\u{2060}c",
+        ] {
             assert_eq!(entered_text(text), EnteredText { text: text.to_owned(), refused: 0 });
             assert_eq!(entered_line(text), EnteredText { text: text.to_owned(), refused: 0 });
         }

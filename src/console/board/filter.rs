@@ -94,18 +94,18 @@ impl Filter {
         self.unknown_key.is_none()
             && wider.unknown_key.is_none()
             && wider.terms.iter().all(|old| {
-            self.terms.iter().any(|new| {
-                new == old
-                    || (!new.negated
-                        && !old.negated
-                        && new.field == old.field
-                        && if matches!(old.field, FilterField::Status | FilterField::Id | FilterField::Anywhere) {
-                            new.text.starts_with(&old.text)
-                        } else {
-                            new.text.contains(&old.text)
-                        })
+                self.terms.iter().any(|new| {
+                    new == old
+                        || (!new.negated
+                            && !old.negated
+                            && new.field == old.field
+                            && if matches!(old.field, FilterField::Status | FilterField::Id | FilterField::Anywhere) {
+                                new.text.starts_with(&old.text)
+                            } else {
+                                new.text.contains(&old.text)
+                            })
+                })
             })
-        })
     }
 
     /// The longest plain term: the store can search for text only.
@@ -133,15 +133,16 @@ impl Filter {
 
     /// Whether an unreadable document matches, by its id and the reason in lower case.
     pub fn matches_unreadable(&self, haystack: &str) -> bool {
-        self.unknown_key.is_none() && self.terms.iter().all(|word| {
-            let found = match word.field {
-                FilterField::Status => "unreadable".starts_with(&word.text),
-                FilterField::Anywhere => is_in_haystack(haystack, &word.text),
-                FilterField::Id => haystack.starts_with(&word.text),
-                FilterField::Model | FilterField::Tag | FilterField::Error => false,
-            };
-            word.negated != found
-        })
+        self.unknown_key.is_none()
+            && self.terms.iter().all(|word| {
+                let found = match word.field {
+                    FilterField::Status => "unreadable".starts_with(&word.text),
+                    FilterField::Anywhere => is_in_haystack(haystack, &word.text),
+                    FilterField::Id => haystack.starts_with(&word.text),
+                    FilterField::Model | FilterField::Tag | FilterField::Error => false,
+                };
+                word.negated != found
+            })
     }
 }
 

@@ -49,12 +49,8 @@ pub struct ValidatedDraft {
 impl Draft {
     /// A draft that produces the same spec and tags.
     pub fn from_job(spec: &Spec, tags: &[String]) -> Self {
-        let mut draft = Self {
-            prompt: spec.prompt.clone(),
-            model: spec.model.clone(),
-            tags: tags.join(", "),
-            ..Self::default()
-        };
+        let mut draft =
+            Self { prompt: spec.prompt.clone(), model: spec.model.clone(), tags: tags.join(", "), ..Self::default() };
         for (name, value) in spec.parameters.iter().filter(|(_, value)| !value.is_null()) {
             draft.values.insert(name.clone(), text_of(value));
         }

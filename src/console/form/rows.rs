@@ -81,9 +81,10 @@ impl Form {
     fn note(&self, field: Field, focused: bool, theme: &Theme) -> (String, Style) {
         let (note, style) = match self.problem(field) {
             Some(problem) => (problem, theme.bad),
-            None if focused && self.editor.refused() > 0 => {
-                (format!("removed {}: cannot be sent", format::count(self.editor.refused(), "control character")), theme.warning)
-            }
+            None if focused && self.editor.refused() > 0 => (
+                format!("removed {}: cannot be sent", format::count(self.editor.refused(), "control character")),
+                theme.warning,
+            ),
             None if self.repeats_itself(field) => {
                 (format!("{} images with one seed are identical", self.validated.count), theme.warning)
             }

@@ -7,8 +7,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::catalog::Catalog;
-use crate::console::panes::steps::{self, StepsView};
 use crate::console::DisplayZone;
+use crate::console::panes::steps::{self, StepsView};
 use crate::console::theme::Theme;
 use crate::console::{costs_view, widgets};
 use crate::engine::Progress;
@@ -98,7 +98,11 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
         _ => {}
     }
     if let Some(until) = job.not_before.filter(|until| *until > view.now) {
-        say("waits", &format!("{}, until {}", format::age(until - view.now), view.zone.date_and_time(until)), theme.warning);
+        say(
+            "waits",
+            &format!("{}, until {}", format::age(until - view.now), view.zone.date_and_time(until)),
+            theme.warning,
+        );
     }
     for (index, paragraph) in text::sanitize_text(&job.spec.prompt).lines().take(200).enumerate() {
         say(if index == 0 { "prompt" } else { "" }, paragraph, theme.text);
@@ -130,7 +134,14 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
         lines.push(Line::default());
         lines.push(attempt_line(attempt, job, view));
         let current = attempt.number == job.attempt_number();
-        let steps = StepsView { job: Some(job), progress: view.progress, now: view.now, zone: view.zone, focused: false, theme };
+        let steps = StepsView {
+            job: Some(job),
+            progress: view.progress,
+            now: view.now,
+            zone: view.zone,
+            focused: false,
+            theme,
+        };
         lines.extend(steps::lines(job, attempt, current, &steps, width));
     }
     lines

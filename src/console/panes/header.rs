@@ -105,8 +105,7 @@ fn left_parts(view: &HeaderView<'_>) -> Vec<Part> {
         Part::new(theme.accent.add_modifier(Modifier::BOLD), [(10, "darkroom".into()), (0, String::new())]),
         Part::new(theme.text, [(11, format!("{context}{dot}{adapters}")), (31, context), (0, String::new())]),
     ];
-    let (style, badge) =
-        if view.simulated { (theme.simulated, "SIMULATED") } else { (theme.real_money, "REAL MONEY") };
+    let (style, badge) = if view.simulated { (theme.simulated, "SIMULATED") } else { (theme.real_money, "REAL MONEY") };
     parts.push(Part::new(style, [(60, format!(" {badge} ")), (0, badge.into())]));
     parts
 }

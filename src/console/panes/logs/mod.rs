@@ -215,7 +215,13 @@ fn level_style(level: Level, theme: &Theme) -> Style {
 }
 
 /// `12:04:31.201Z INFO  message`; in a narrow pane without the fraction, in a very narrow one without the time.
-fn record_rows(record: &LogRecord, width: usize, wraps: bool, with_job: bool, view: &LogView<'_>) -> Vec<Line<'static>> {
+fn record_rows(
+    record: &LogRecord,
+    width: usize,
+    wraps: bool,
+    with_job: bool,
+    view: &LogView<'_>,
+) -> Vec<Line<'static>> {
     let theme = view.theme;
     let mut head = Vec::new();
     if width >= 60 {

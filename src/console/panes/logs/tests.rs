@@ -91,7 +91,11 @@ fn of_all_jobs_at_every_level() {
 fn the_whole_screen_wraps_long_lines() {
     let mut pane = busy();
     let text = screen(60, 12, |frame| {
-        pane.draw(frame, frame.area(), &LogView { job: None, focused: true, zone: DisplayZone::Utc, theme: &Theme::dark() });
+        pane.draw(
+            frame,
+            frame.area(),
+            &LogView { job: None, focused: true, zone: DisplayZone::Utc, theme: &Theme::dark() },
+        );
     });
     insta::assert_snapshot!(text, @r#"
     ╭ Logs ── all jobs · info · following ─────────────────────╮
@@ -217,7 +221,11 @@ fn no_size_is_too_small() {
         pane.scroll(-2);
         shown(&mut pane, None, width, height);
         screen(width, height, |frame| {
-            pane.draw(frame, frame.area(), &LogView { job: None, focused: false, zone: DisplayZone::Utc, theme: &Theme::dark() });
+            pane.draw(
+                frame,
+                frame.area(),
+                &LogView { job: None, focused: false, zone: DisplayZone::Utc, theme: &Theme::dark() },
+            );
         });
     }
 }

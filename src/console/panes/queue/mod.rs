@@ -13,9 +13,9 @@ use ratatui::widgets::{Paragraph, Wrap};
 use self::row::Columns;
 pub use self::row::status_label;
 use crate::catalog::Catalog;
+use crate::console::DisplayZone;
 use crate::console::board::{Board, Row};
 use crate::console::status::Status;
-use crate::console::DisplayZone;
 use crate::console::theme::Theme;
 use crate::engine::Intake;
 use crate::jobs::{Job, JobId, StageName};
@@ -191,8 +191,10 @@ impl QueuePane {
             let known = view.status.counts.as_ref().map_or(0, crate::engine::Counts::total);
             let of = if filter.is_empty() { known.max(view.board.len() as u64) } else { view.board.len() as u64 };
             let dash = theme.symbol("–", "-");
-            let more =
-                view.searched_back_to.filter(|_| filter.is_empty()).map(|at| format!("{} · ", searched_back_label(at, view.zone)));
+            let more = view
+                .searched_back_to
+                .filter(|_| filter.is_empty())
+                .map(|at| format!("{} · ", searched_back_label(at, view.zone)));
             let range = format!(" {}{}{dash}{last} of {of} ", more.unwrap_or_default(), self.offset + 1);
             block = block.title_bottom(Line::styled(range, theme.dim).right_aligned());
         }
