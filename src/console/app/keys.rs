@@ -104,7 +104,7 @@ impl App {
             }
             // Neither a command nor an answer is taken from pasted text.
             Some(Overlay::Confirm(_)) => {
-                self.notify(NO_EFFECT, "Pasted text ignored · press y to confirm or n to go back")
+                self.notify(NO_EFFECT, "Pasted text ignored · press y to confirm or n to go back");
             }
             _ => self.notify(NO_EFFECT, "Pasted text ignored · press n to open the form, / to filter"),
         }

@@ -58,13 +58,11 @@ impl Filter {
             let (field, text) = match word.split_once(':') {
                 Some((key, rest)) if is_key(key) && !rest.starts_with("//") => {
                     let key = key.to_ascii_lowercase();
-                    match KEYS.iter().find(|(name, _)| *name == key) {
-                        Some((_, field)) => (*field, rest),
-                        None => {
-                            unknown_key.get_or_insert(key);
-                            return None;
-                        }
-                    }
+                    let Some((_, field)) = KEYS.iter().find(|(name, _)| *name == key) else {
+                        unknown_key.get_or_insert(key);
+                        return None;
+                    };
+                    (*field, rest)
                 }
                 _ => (FilterField::Anywhere, word.trim_matches('"')),
             };

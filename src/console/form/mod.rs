@@ -33,6 +33,7 @@ enum Field {
 
 /// The submit form and its own state.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
 pub struct Form {
     catalog: &'static Catalog,
     draft: Draft,
