@@ -71,4 +71,5 @@ pub mod simulator;
 pub mod store;
 pub mod telemetry;
 pub mod text;
+pub mod transfer;
 pub mod wiring;

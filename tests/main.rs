@@ -20,8 +20,8 @@ mod firestore_strangers;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
 mod foreign;
 mod hostile;
+mod import_export;
 mod metrics;
-mod portability;
 mod pty;
 mod simulator;
 mod stages;
