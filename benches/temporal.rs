@@ -18,7 +18,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use support::temporal_server::TemporalServer;
-use support::{House, books, text};
+use support::{TestEnv, ledger_check, text};
 
 fn main() {
     // `cargo test --benches` only wants to know that it builds and starts.
@@ -27,18 +27,18 @@ fn main() {
     }
     let count: usize = std::env::var("DARKROOM_BENCH_JOBS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
     println!("{count} jobs, instant simulator, {} cores shared by everybody", cores());
-    let local = House::new();
+    let local = TestEnv::new();
     local.queue(count);
     let base = run(&local, count, 1);
     println!("{:<34} {}", "local engine, 1 worker", figures(count, base, base));
     let folder = tempfile::tempdir().unwrap();
     for (name, file) in [("in memory", None), ("database file", Some(folder.path().join("temporal.db")))] {
-        let Some(server) = TemporalServer::start(file.as_deref()) else { return };
+        let server = TemporalServer::start(file.as_deref());
         for workers in [1, 2, 4] {
-            let mut house = House::new();
-            let namespace = server.furnish(&mut house);
-            let ids = house.queue(count);
-            let time = run(&house, count, workers);
+            let mut env = TestEnv::new();
+            let namespace = server.configure(&mut env);
+            let ids = env.queue(count);
+            let time = run(&env, count, workers);
             println!("{:<34} {}", format!("Temporal {name}, {workers} workers"), figures(count, time, base));
             if workers == 1 && file.is_none() {
                 tell_events(&server, &namespace, &ids[count / 2]);
@@ -48,16 +48,16 @@ fn main() {
 }
 
 /// Starts the workers and waits until all of them have left; checks the books.
-fn run(house: &House, count: usize, workers: usize) -> Duration {
+fn run(env: &TestEnv, count: usize, workers: usize) -> Duration {
     let begun = Instant::now();
-    let start = |_| house.command(&["worker", "--until-idle"]).stdout(Stdio::null()).spawn().unwrap();
+    let start = |_| env.command(&["worker", "--until-idle"]).stdout(Stdio::null()).spawn().unwrap();
     let workers: Vec<Child> = (0..workers).map(start).collect();
     for worker in workers {
         let output = worker.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
     let time = begun.elapsed();
-    assert_eq!(books::check(house, count), count, "every job is done");
+    assert_eq!(ledger_check::check(env, count), count, "every job is done");
     time
 }
 

@@ -54,7 +54,7 @@
 //!    hold the image asks that ticket first.
 //! 4. Every save is a compare-and-set. A conflict means that somebody else moved the job: it is dropped silently.
 //! 5. A worker that was suspended over its claim and wakes up late adds the receipt that it holds to whatever the job is by
-//!    then ([`jobs::Job::late_receipt`]): the cent is explained even if the job had been given up.
+//!    then ([`jobs::Job::apply_late_receipt`]): the cent is explained even if the job had been given up.
 //! 6. Backing off means `not_before` on the job and a freed slot, never a sleeping worker.
 
 pub mod bucket;
@@ -65,11 +65,13 @@ pub mod console;
 pub mod costs;
 pub mod devstack;
 pub mod engine;
+pub mod fs;
 pub mod jobs;
 pub mod provider;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;
 pub mod text;
+pub mod time;
 pub mod transfer;
 pub mod wiring;

@@ -9,7 +9,7 @@ mod working;
 use std::io::Read;
 use std::process::Stdio;
 
-use crate::support::{House, text};
+use crate::support::{TestEnv, text};
 
 const COMMANDS: [&[&str]; 16] = [
     &[],
@@ -32,21 +32,21 @@ const COMMANDS: [&[&str]; 16] = [
 
 #[test]
 fn every_command_explains_itself_and_offers_json() {
-    let house = House::new();
+    let env = TestEnv::new();
     for command in COMMANDS {
-        let output = house.run(&[command, &["--help"]].concat());
+        let output = env.run(&[command, &["--help"]].concat());
         assert_eq!(output.status.code(), Some(0), "{command:?}");
         let help = text(&output.stdout);
         assert!(help.contains("Usage: darkroom") && help.contains("--json"), "{command:?}: {help}");
         assert!(output.stderr.is_empty(), "{command:?}");
     }
-    let version = text(&house.run(&["--version"]).stdout);
+    let version = text(&env.run(&["--version"]).stdout);
     assert_eq!(version.trim(), format!("darkroom {}", env!("CARGO_PKG_VERSION")));
 }
 
 #[test]
 fn wrong_usage_ends_with_2_and_says_nothing_on_standard_output() {
-    let house = House::new();
+    let env = TestEnv::new();
     for arguments in [
         &["nonsense"][..],
         &["jobs", "list", "--status", "finished"],
@@ -67,31 +67,31 @@ fn wrong_usage_ends_with_2_and_says_nothing_on_standard_output() {
         &["worker", "--slots", "0"],
         &["completions", "tcsh-ish"],
     ] {
-        let output = house.run(arguments);
+        let output = env.run(arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
         assert!(output.stdout.is_empty(), "{arguments:?}: {}", text(&output.stdout));
         assert!(!output.stderr.is_empty(), "{arguments:?}");
     }
-    assert!(!house.data().exists(), "wrong usage must not create anything");
+    assert!(!env.data().exists(), "wrong usage must not create anything");
 }
 
 #[test]
 fn completions_know_commands_and_the_models_parameters() {
-    let house = House::new();
+    let env = TestEnv::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let output = house.run(&["completions", shell]);
+        let output = env.run(&["completions", shell]);
         assert_eq!(output.status.code(), Some(0), "{shell}");
         let script = text(&output.stdout);
         assert!(script.contains("safety-tolerance") && script.contains("approve"), "{shell}");
     }
-    assert_eq!(house.json(&["completions", "fish", "--json"])["shell"], "fish");
+    assert_eq!(env.json(&["completions", "fish", "--json"])["shell"], "fish");
 }
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
-    let house = House::new();
-    house.queue(300);
-    let mut child = house.command(&["jobs", "list", "--json", "--limit", "1000"]).spawn().unwrap();
+    let env = TestEnv::new();
+    env.queue(300);
+    let mut child = env.command(&["jobs", "list", "--json", "--limit", "1000"]).spawn().unwrap();
     let mut first = [0];
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -101,8 +101,8 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 
 #[test]
 fn the_console_needs_a_terminal_and_says_so() {
-    let house = House::new();
-    let output = house.command(&[]).stdin(Stdio::null()).output().unwrap();
+    let env = TestEnv::new();
+    let output = env.command(&[]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("terminal"), "{}", text(&output.stderr));
 }

@@ -1,122 +1,77 @@
 //! The whole program on Firestore and Cloud Storage: what a web page writes becomes an image that it can show, and the costs that
-//! its scripts sum are what was billed. Strangers are played by plain REST requests.
+//! its scripts sum are what was billed. Other programs are played by plain REST requests.
 
 use rust_decimal::Decimal;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::support::firestore_emulator::{self, Emulator};
-use crate::support::{House, books, gcs_server, text};
+use crate::support::external_client::{ExternalClient, decimal};
+use crate::support::{TestEnv, firestore_emulator, gcs_server, ledger_check, text};
 
-/// A web page of the team, and its scripts.
-struct Stranger {
-    http: reqwest::Client,
-    documents: String,
-}
-
-impl Stranger {
-    fn new(emulator: &Emulator, project: &str) -> Self {
-        let documents = format!("http://{}/v1/projects/{project}/databases/(default)/documents", emulator.host());
-        Self { http: reqwest::Client::new(), documents }
-    }
-
-    /// Asks for an image; the server gives the document its id.
-    async fn ask_for(&self, prompt: &str) -> String {
-        let document = json!({"fields": {
-            "status": {"stringValue": "pending_art_generation"},
-            "prompt": {"stringValue": prompt},
-            "createdAt": {"timestampValue": chrono::Utc::now()},
-            "pageState": {"mapValue": {"fields": {"tab": {"integerValue": "3"}}}},
-        }});
-        let request = self.http.post(format!("{}/jobs", self.documents)).bearer_auth("owner").json(&document);
-        let created = request.send().await.unwrap().error_for_status().unwrap().json::<Value>().await.unwrap();
-        created["name"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
-    }
-
-    async fn fields(&self, path: &str) -> Value {
-        let request = self.http.get(format!("{}/{path}", self.documents)).bearer_auth("owner");
-        request.send().await.unwrap().error_for_status().unwrap().json::<Value>().await.unwrap()["fields"].clone()
-    }
-
-    /// The sum of the charges of a service, in dollars.
-    async fn spent(&self, service: &str) -> Decimal {
-        let request = self.http.get(format!("{}/costs?pageSize=300", self.documents)).bearer_auth("owner");
-        let found = request.send().await.unwrap().error_for_status().unwrap().json::<Value>().await.unwrap();
-        let entries = found["documents"].as_array().expect("there are charges");
-        let of_service = entries.iter().filter(|entry| entry["fields"]["service"]["stringValue"] == service);
-        of_service.map(|entry| number(&entry["fields"]["cost_usd"])).sum()
-    }
-}
-
-/// A number of a document as the decimal that its text is.
-fn number(value: &Value) -> Decimal {
-    match (&value["doubleValue"], value["integerValue"].as_str()) {
-        (Value::Number(number), _) => number.to_string().parse().unwrap(),
-        (_, Some(integer)) => integer.parse().unwrap(),
-        _ => panic!("{value} is no number"),
-    }
-}
-
-async fn house_with_google() -> Option<(House, Stranger)> {
-    let emulator = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap()?;
-    let bucket = gcs_server::fresh_bucket().await?;
+async fn env_with_google() -> (TestEnv, ExternalClient) {
+    let emulator = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap();
+    let bucket = gcs_server::fresh_bucket().await;
     let project = firestore_emulator::fresh_project();
-    let mut house = House::new();
-    house.set("DARKROOM_STORE", "firestore");
-    house.set("DARKROOM_BUCKET", "gcs");
-    house.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
-    house.set("STORAGE_EMULATOR_HOST", &bucket.emulator.unwrap());
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_STORE", "firestore");
+    env.set("DARKROOM_BUCKET", "gcs");
+    env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
+    env.set("STORAGE_EMULATOR_HOST", &bucket.emulator.unwrap());
     // As the teams have it: some names in the environment, some in `.env`.
-    house.file(".env", &format!("GOOGLE_CLOUD_PROJECT={project}\nFIREBASE_STORAGE_BUCKET={}\n", bucket.bucket));
-    let stranger = Stranger::new(emulator, &project);
-    Some((house, stranger))
+    env.file(".env", &format!("GOOGLE_CLOUD_PROJECT={project}\nFIREBASE_STORAGE_BUCKET={}\n", bucket.bucket));
+    let page = ExternalClient::new(emulator, &project);
+    (env, page)
 }
 
 /// Runs the program without holding up the test's own connections.
-async fn run(house: House, arguments: &'static [&'static str]) -> (House, String) {
+async fn run(env: TestEnv, arguments: &'static [&'static str]) -> (TestEnv, String) {
     tokio::task::spawn_blocking(move || {
-        let output = house.run(arguments);
+        let output = env.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {}{}", text(&output.stdout), text(&output.stderr));
-        (house, text(&output.stdout))
+        (env, text(&output.stdout))
     })
     .await
     .unwrap()
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[tokio::test]
 async fn what_a_web_page_asks_for_becomes_an_image_that_it_can_show_and_costs_that_its_scripts_sum() {
-    let Some((house, stranger)) = house_with_google().await else { return };
+    let (env, page) = env_with_google().await;
     let mut asked = Vec::new();
     for prompt in ["a fox in the snow", "a lighthouse", "a bowl of plums"] {
-        asked.push(stranger.ask_for(prompt).await);
+        asked.push(page.request_image(prompt).await);
     }
-    let (house, _) = run(house, &["worker", "--until-idle"]).await;
+    let (env, _) = run(env, &["worker", "--until-idle"]).await;
     for id in &asked {
-        let job = stranger.fields(&format!("jobs/{id}")).await;
+        let job = page.fields(&format!("jobs/{id}")).await;
         assert_eq!(job["status"]["stringValue"], "pending_review", "{job}");
-        assert_eq!(number(&job["generationCount"]), Decimal::ONE, "{job}");
+        assert_eq!(decimal(&job["generationCount"]), Decimal::ONE, "{job}");
         assert_eq!(job["pageState"]["mapValue"]["fields"]["tab"]["integerValue"], "3", "what is not ours stays: {job}");
         // The page's browser knows nothing of darkroom or Google: a plain GET.
         let url = job["generatedImageUrl"]["stringValue"].as_str().unwrap();
         let answer = reqwest::get(url).await.unwrap().error_for_status().unwrap();
         let image = answer.bytes().await.unwrap();
-        assert_eq!(number(&job["image_size_bytes"]), Decimal::from(image.len()), "{job}");
+        assert_eq!(decimal(&job["image_size_bytes"]), Decimal::from(image.len()), "{job}");
         image::load_from_memory(&image).expect("the image is whole");
     }
-    let bill = books::bill(&house);
+    let bill = ledger_check::bill(&env);
     assert_eq!(bill.values().map(|(times, _)| times).sum::<usize>(), asked.len(), "each is ordered once: {bill:?}");
-    assert!(books::total(&bill) > Decimal::ZERO);
-    assert_eq!(stranger.spent("bfl_api").await, books::total(&bill));
-    let (_, costs) = run(house, &["costs", "--json", "--days", "2", "--by", "service"]).await;
+    assert!(ledger_check::total(&bill) > Decimal::ZERO);
+    assert_eq!(page.spent("bfl_api").await, ledger_check::total(&bill));
+    let (_, costs) = run(env, &["costs", "--json", "--days", "2", "--by", "service"]).await;
     let costs: Value = serde_json::from_str(&costs).unwrap();
-    let both = stranger.spent("bfl_api").await + stranger.spent("google_storage").await;
-    assert_eq!(books::dollars(&costs["total_usd"]), both, "darkroom's own report says the same: {costs}");
+    let both = page.spent("bfl_api").await + page.spent("google_storage").await;
+    assert_eq!(ledger_check::dollars(&costs["total_usd"]), both, "darkroom's own report says the same: {costs}");
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[tokio::test]
 async fn doctor_sees_both_and_says_what_is_missing() {
-    let Some((mut house, _)) = house_with_google().await else { return };
-    let (returned, diagnosis) = run(house, &["doctor", "--json"]).await;
-    house = returned;
+    let (mut env, _) = env_with_google().await;
+    let (returned, diagnosis) = run(env, &["doctor", "--json"]).await;
+    env = returned;
     let diagnosis: Value = serde_json::from_str(&diagnosis).unwrap();
     let message = |name: &str| {
         let checks = diagnosis["checks"].as_array().unwrap();
@@ -124,8 +79,8 @@ async fn doctor_sees_both_and_says_what_is_missing() {
     };
     assert!(message("store").contains("Firestore (emulator at") && message("store").contains("0 jobs"), "{diagnosis}");
     assert!(message("bucket").contains("images can be stored"), "{diagnosis}");
-    house.set("FIREBASE_STORAGE_BUCKET", "nobody-has-this-one");
-    let output = tokio::task::spawn_blocking(move || house.run(&["doctor"])).await.unwrap();
+    env.set("FIREBASE_STORAGE_BUCKET", "nobody-has-this-one");
+    let output = tokio::task::spawn_blocking(move || env.run(&["doctor"])).await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("nobody-has-this-one"), "{}", text(&output.stdout));
 }

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use darkroom::engine::CRASH_BOUNDARIES;
 
-use crate::support::{House, books, text};
+use crate::support::{TestEnv, ledger_check, text};
 
 /// How long a worker may take at most before the test calls it stuck.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-fn finish(house: &House) {
-    let output = house.run(&["worker", "--until-idle"]);
+fn finish(env: &TestEnv) {
+    let output = env.run(&["worker", "--until-idle"]);
     assert!(output.status.success(), "the worker ended with {}: {}", output.status, text(&output.stderr));
 }
 
@@ -26,10 +26,10 @@ fn was_killed(status: ExitStatus) -> bool {
 #[test]
 fn a_worker_killed_at_any_boundary_bills_nothing_twice() {
     for boundary in CRASH_BOUNDARIES {
-        let house = House::new();
-        house.queue(5);
+        let env = TestEnv::new();
+        env.queue(5);
         for _ in 0..2 {
-            let output = house
+            let output = env
                 .command(&["worker", "--until-idle", "--slots", "1"])
                 .env("DARKROOM_CRASH_AT", boundary)
                 .output()
@@ -41,8 +41,8 @@ fn a_worker_killed_at_any_boundary_bills_nothing_twice() {
                 text(&output.stderr)
             );
         }
-        finish(&house);
-        let done = books::check(&house, 5);
+        finish(&env);
+        let done = ledger_check::check(&env, 5);
         // Only a death between the note and the answer leaves a question; everything else is finished.
         let questions = if matches!(boundary, "before_post" | "after_post") { 2 } else { 0 };
         assert_eq!(done, 5 - questions, "killed twice at {boundary}");
@@ -62,31 +62,31 @@ fn wait(child: &mut Child) -> ExitStatus {
 
 #[test]
 fn workers_killed_at_random_moments_bill_nothing_twice() {
-    let mut house = House::new();
+    let mut env = TestEnv::new();
     // Fast, but not instant: jobs are caught at every point of their way.
-    house.set("DARKROOM_SIMULATOR_SPEED", "20");
-    house.queue(60);
+    env.set("DARKROOM_SIMULATOR_SPEED", "20");
+    env.queue(60);
     // Moments spread over the run by a fixed sequence; which line each hits is the machine's choice.
     for moment in [220_u64, 90, 310, 150, 40, 260, 500, 120] {
-        let mut worker = house.command(&["worker", "--until-idle"]).spawn().expect("the worker starts");
+        let mut worker = env.command(&["worker", "--until-idle"]).spawn().expect("the worker starts");
         std::thread::sleep(Duration::from_millis(moment));
         let _ = worker.kill();
         wait(&mut worker);
     }
-    finish(&house);
-    books::check(&house, 60);
+    finish(&env);
+    ledger_check::check(&env, 60);
 }
 
 #[test]
 fn two_workers_share_a_queue_and_one_dies() {
-    let mut house = House::new();
-    house.set("DARKROOM_SIMULATOR_SPEED", "20");
-    house.queue(60);
-    let mut first = house.command(&["worker", "--until-idle", "--slots", "8"]).spawn().expect("a worker starts");
-    let mut second = house.command(&["worker", "--until-idle", "--slots", "8"]).spawn().expect("a worker starts");
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_SIMULATOR_SPEED", "20");
+    env.queue(60);
+    let mut first = env.command(&["worker", "--until-idle", "--slots", "8"]).spawn().expect("a worker starts");
+    let mut second = env.command(&["worker", "--until-idle", "--slots", "8"]).spawn().expect("a worker starts");
     std::thread::sleep(Duration::from_millis(700));
     let _ = first.kill();
     wait(&mut first);
     assert!(wait(&mut second).success(), "the other one finishes the queue, the dead one's jobs too");
-    books::check(&house, 60);
+    ledger_check::check(&env, 60);
 }

@@ -14,24 +14,25 @@ use darkroom::devstack::{Places, Server};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
-use crate::support::{self, House, text};
+use crate::support::{TestEnv, text};
 
 /// How long anything may take before the test calls it stuck.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// A house whose programs find the servers of this machine.
-fn house() -> House {
-    let mut house = House::new();
-    // The house has a home of its own.
+/// An environment whose processes find the servers installed on this machine.
+fn env() -> TestEnv {
+    let mut env = TestEnv::new();
+    // `TestEnv` sets a home directory of its own.
     if let Some(servers) = Places::of_this_process().servers {
-        house.set("DARKROOM_SERVERS_DIR", &servers.display().to_string());
+        env.set("DARKROOM_SERVERS_DIR", &servers.display().to_string());
     }
-    house
+    env
 }
 
-/// The words of the servers that are installed here; those that are not are told, or fail the test where they are required.
+/// The names of the servers that are installed.
 fn installed() -> BTreeSet<String> {
-    let found = Server::ALL.into_iter().filter(|server| support::installed(*server).is_some());
+    let places = Places::of_this_process();
+    let found = Server::ALL.into_iter().filter(|server| places.find(*server).is_ok());
     found.map(|server| server.word().to_owned()).collect()
 }
 
@@ -42,8 +43,8 @@ struct Dev {
 }
 
 impl Dev {
-    fn start(house: &House, arguments: &[&str]) -> Self {
-        Self::of(house.command(&[&["dev", "--headless", "--json"], arguments].concat()))
+    fn start(env: &TestEnv, arguments: &[&str]) -> Self {
+        Self::of(env.command(&[&["dev", "--headless", "--json"], arguments].concat()))
     }
 
     fn of(mut command: Command) -> Self {
@@ -95,14 +96,14 @@ impl Dev {
     }
 
     /// The program in the environment that it told.
-    fn run(&self, house: &House, arguments: &[&str]) -> Output {
+    fn run(&self, env: &TestEnv, arguments: &[&str]) -> Output {
         let environment = self.told["environment"].as_object().expect("an object");
         let environment = environment.iter().map(|(name, value)| (name, value.as_str().expect("text")));
-        house.command(arguments).envs(environment).output().expect("the program starts")
+        env.command(arguments).envs(environment).output().expect("the program starts")
     }
 
-    fn json(&self, house: &House, arguments: &[&str]) -> Value {
-        let output = self.run(house, arguments);
+    fn json(&self, env: &TestEnv, arguments: &[&str]) -> Value {
+        let output = self.run(env, arguments);
         assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("JSON")
     }

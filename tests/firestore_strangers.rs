@@ -13,9 +13,9 @@ use darkroom::store::firestore::FirestoreStore;
 use darkroom::store::{Change, PageQuery, Store};
 use serde_json::{Value, json};
 
+use crate::support::external_client::ExternalClient;
 use crate::support::firestore_emulator::{fresh_project, shared, store};
-use crate::support::firestore_stranger::Stranger;
-use crate::support::{House, books, text};
+use crate::support::{TestEnv, ledger_check, text};
 
 /// Only says that something that must come did not.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -38,7 +38,7 @@ fn job(id: &str) -> Value {
 async fn red_rows(store: &FirestoreStore) -> (BTreeMap<String, String>, usize) {
     let (mut red, mut jobs, mut query) = (BTreeMap::new(), 0, PageQuery { limit: 300, ..PageQuery::default() });
     loop {
-        let page = store.look(query.clone()).await.unwrap();
+        let page = store.list(query.clone()).await.unwrap();
         jobs += page.jobs.len();
         for (id, reason) in page.unreadable {
             assert_eq!(red.insert(id.as_str().to_owned(), reason), None, "no document is named twice");
@@ -50,34 +50,35 @@ async fn red_rows(store: &FirestoreStore) -> (BTreeMap<String, String>, usize) {
     }
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn good_jobs_finish_beside_five_hundred_hostile_documents() {
     let count = good_jobs();
-    let Some(emulator) = tokio::task::spawn_blocking(shared).await.unwrap() else { return };
+    let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
     let project = fresh_project();
-    let stranger = Stranger::new(emulator, &project);
+    let client = ExternalClient::new(emulator, &project);
     let documents = hostile::documents(job);
     assert!(documents.len() >= 500, "{}", documents.len());
-    stranger.write(&documents).await;
-    let before = stranger.all("jobs").await;
+    client.write(&documents).await;
+    let before = client.list("jobs").await;
     assert_eq!(before.len(), documents.len());
 
-    let mut house = House::new();
-    house.set("DARKROOM_STORE", "firestore");
-    house.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
-    house.set("GOOGLE_CLOUD_PROJECT", &project);
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_STORE", "firestore");
+    env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
+    env.set("GOOGLE_CLOUD_PROJECT", &project);
     // Every order moves the same sums: more at once only get into each other's way.
-    house.set("DARKROOM_SLOTS", "3");
-    let (house, good) = tokio::task::spawn_blocking(move || {
-        let good: BTreeSet<String> = house.queue(count).into_iter().collect();
-        let output = house.run(&["worker", "--until-idle"]);
+    env.set("DARKROOM_SLOTS", "3");
+    let (env, good) = tokio::task::spawn_blocking(move || {
+        let good: BTreeSet<String> = env.queue(count).into_iter().collect();
+        let output = env.run(&["worker", "--until-idle"]);
         assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-        (house, good)
+        (env, good)
     })
     .await
     .unwrap();
 
-    let after = stranger.all("jobs").await;
+    let after = client.list("jobs").await;
     for id in &good {
         assert_eq!(after[id]["fields"]["status"]["stringValue"], "pending_review", "{}", after[id]);
     }
@@ -99,7 +100,7 @@ async fn good_jobs_finish_beside_five_hundred_hostile_documents() {
         }
     }
     assert!(red.len() >= 500, "only {} documents are unreadable", red.len());
-    let bill = books::bill(&house);
+    let bill = ledger_check::bill(&env);
     let made: Vec<_> = bill.iter().filter(|(prompt, _)| prompt.starts_with("job ")).collect();
     assert_eq!(made.len(), count);
     assert!(made.iter().all(|(_, (times, _))| *times == 1), "each good job is billed once");
@@ -122,7 +123,7 @@ async fn good_jobs_finish_beside_five_hundred_hostile_documents() {
             _ => None,
         }));
     }
-    let output = tokio::task::spawn_blocking(move || house.run(&["jobs", "list", "--json", "--limit", "100000"]));
+    let output = tokio::task::spawn_blocking(move || env.run(&["jobs", "list", "--json", "--limit", "100000"]));
     let output = output.await.unwrap();
     let said = text(&output.stderr);
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -132,11 +133,12 @@ async fn good_jobs_finish_beside_five_hundred_hostile_documents() {
 }
 
 /// A document may be so large that nothing can be added to it: it must neither be ordered nor keep a worker busy for ever.
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_document_without_room_is_told_and_costs_nothing() {
-    let Some(emulator) = tokio::task::spawn_blocking(shared).await.unwrap() else { return };
+    let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
     let project = fresh_project();
-    let stranger = Stranger::new(emulator, &project);
+    let client = ExternalClient::new(emulator, &project);
     let wish = |length: usize| {
         let mut fields = hostile::wish();
         let prompt = format!("[sim:moderated] {}", "x".repeat(length));
@@ -144,22 +146,22 @@ async fn a_document_without_room_is_told_and_costs_nothing() {
         Value::Object(fields)
     };
     for (id, length) in [("long", 70_000), ("large", 990_000), ("full", 1_047_900)] {
-        stranger.write(&[(format!("jobs/{id}"), wish(length))]).await;
+        client.write(&[(format!("jobs/{id}"), wish(length))]).await;
     }
-    let before = stranger.all("jobs").await;
-    let mut house = House::new();
-    house.set("DARKROOM_STORE", "firestore");
-    house.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
-    house.set("GOOGLE_CLOUD_PROJECT", &project);
-    let house = tokio::task::spawn_blocking(move || {
-        house.queue(1);
-        let output = house.run(&["worker", "--until-idle"]);
+    let before = client.list("jobs").await;
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_STORE", "firestore");
+    env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
+    env.set("GOOGLE_CLOUD_PROJECT", &project);
+    let env = tokio::task::spawn_blocking(move || {
+        env.queue(1);
+        let output = env.run(&["worker", "--until-idle"]);
         assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-        house
+        env
     })
     .await
     .unwrap();
-    let after = stranger.all("jobs").await;
+    let after = client.list("jobs").await;
     let done =
         after.values().filter(|document| document["fields"]["status"]["stringValue"] == "pending_review").count();
     assert_eq!(done, 1, "the good one is done");
@@ -168,9 +170,12 @@ async fn a_document_without_room_is_told_and_costs_nothing() {
         assert_eq!(after[id]["fields"]["prompt"], before[id]["fields"]["prompt"], "{id}");
     }
     assert_eq!(after["full"], before["full"]);
-    assert!(books::bill(&house).keys().all(|prompt| prompt.len() < 1_040_000), "what cannot be noted is not ordered");
+    assert!(
+        ledger_check::bill(&env).keys().all(|prompt| prompt.len() < 1_040_000),
+        "what cannot be noted is not ordered"
+    );
     let store = store(emulator, &project);
-    let page = store.look(PageQuery::default()).await.unwrap();
+    let page = store.list(PageQuery::default()).await.unwrap();
     let told: Vec<_> = page.unreadable.iter().map(|(id, reason)| (id.as_str(), reason.as_str())).collect();
     assert!(matches!(told[..], [("full", reason)] if reason.contains("bytes")), "{told:?}");
 }

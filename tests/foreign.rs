@@ -2,36 +2,17 @@
 //!
 //! What they do is in `foreign/team.py`; what must come of it is judged here.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
 use darkroom::jobs::sha256_hex;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use crate::support::{House, books, firestore_emulator, gcs_server};
+use crate::support::{TestEnv, firestore_emulator, gcs_server, ledger_check, python_clients};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/team.py");
 const REQUIREMENTS: &str = include_str!("foreign/requirements.txt");
-
-/// The Python of the environment that `.ci/install-servers` makes; `None`, after a line that says so, where there is none.
-fn python() -> Option<PathBuf> {
-    let version = |name: &str| REQUIREMENTS.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("=="));
-    let versions = [version("google-cloud-firestore").unwrap(), version("google-cloud-storage").unwrap()].join("-");
-    let servers = std::env::var_os("DARKROOM_SERVERS_DIR")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/darkroom/servers")));
-    let python = servers.map(|servers| servers.join(format!("python-clients-{versions}/bin/python")));
-    let python = python.filter(|python| python.is_file());
-    if python.is_none() {
-        let line = "Google's Python clients are not installed: run .ci/install-servers";
-        assert!(std::env::var_os("DARKROOM_REQUIRE_SERVERS").is_none_or(|value| value != "1"), "{line}");
-        // Past the test harness, which would keep it to itself.
-        let _ = writeln!(std::io::stderr(), "skipped: {line}");
-    }
-    python
-}
 
 /// A child that does not outlive the test, however that ends.
 struct Ended(Child);
@@ -43,20 +24,23 @@ impl Drop for Ended {
     }
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
+#[cfg_attr(not(python_clients_installed), ignore = "Google's Python clients are not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_team_with_googles_own_clients_notices_nothing() {
-    let Some(python) = python() else { return };
-    let Some(emulator) = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap() else { return };
-    let Some(bucket) = gcs_server::fresh_bucket().await else { return };
+    let python = python_clients::python(REQUIREMENTS).expect("the Python clients are installed");
+    let emulator = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap();
+    let bucket = gcs_server::fresh_bucket().await;
     let project = firestore_emulator::fresh_project();
     let storage = bucket.emulator.unwrap();
-    let mut house = House::new();
-    house.set("DARKROOM_STORE", "firestore");
-    house.set("DARKROOM_BUCKET", "gcs");
-    house.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
-    house.set("STORAGE_EMULATOR_HOST", &storage);
-    house.set("GOOGLE_CLOUD_PROJECT", &project);
-    house.set("FIREBASE_STORAGE_BUCKET", &bucket.bucket);
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_STORE", "firestore");
+    env.set("DARKROOM_BUCKET", "gcs");
+    env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
+    env.set("STORAGE_EMULATOR_HOST", &storage);
+    env.set("GOOGLE_CLOUD_PROJECT", &project);
+    env.set("FIREBASE_STORAGE_BUCKET", &bucket.bucket);
     let team = Command::new(python)
         .arg(SCRIPT)
         .env_clear()
@@ -70,16 +54,16 @@ async fn a_team_with_googles_own_clients_notices_nothing() {
         .spawn()
         .expect("Python starts");
     let mut team = Ended(team);
-    let (seen, house) = tokio::task::spawn_blocking(move || {
+    let (seen, env) = tokio::task::spawn_blocking(move || {
         let mut said = BufReader::new(team.0.stdout.take().unwrap());
         let mut line = String::new();
         said.read_line(&mut line).unwrap();
         assert_eq!(line.trim(), "listening");
-        let _worker = Ended(house.command(&["worker"]).stderr(Stdio::null()).spawn().expect("the worker starts"));
+        let _worker = Ended(env.command(&["worker"]).stderr(Stdio::null()).spawn().expect("the worker starts"));
         let mut answer = String::new();
         said.read_to_string(&mut answer).unwrap();
         assert!(team.0.wait().unwrap().success(), "the script gave up, see above");
-        (serde_json::from_str::<Value>(&answer).expect("what the team saw"), house)
+        (serde_json::from_str::<Value>(&answer).expect("what the team saw"), env)
     })
     .await
     .unwrap();
@@ -105,14 +89,13 @@ async fn a_team_with_googles_own_clients_notices_nothing() {
         assert_eq!(status, expected, "{job}");
     }
 
-    let bill = books::bill(&house);
+    let bill = ledger_check::bill(&env);
     assert_eq!(bill.values().map(|(times, _)| times).sum::<usize>(), 4, "three wishes, one of them twice: {bill:?}");
     let spent = |service: &str| seen["spent"][service].to_string().parse::<Decimal>().unwrap();
-    assert_eq!(spent("bfl_api"), books::total(&bill), "the script's sum is the simulator's bill");
-    let (costs, _house) = tokio::task::spawn_blocking(move || {
-        (house.json(&["costs", "--json", "--days", "2", "--by", "service"]), house)
-    })
-    .await
-    .unwrap();
-    assert_eq!(books::dollars(&costs["total_usd"]), spent("bfl_api") + spent("google_storage"), "{costs}");
+    assert_eq!(spent("bfl_api"), ledger_check::total(&bill), "the script's sum is the simulator's bill");
+    let (costs, _env) =
+        tokio::task::spawn_blocking(move || (env.json(&["costs", "--json", "--days", "2", "--by", "service"]), env))
+            .await
+            .unwrap();
+    assert_eq!(ledger_check::dollars(&costs["total_usd"]), spent("bfl_api") + spent("google_storage"), "{costs}");
 }

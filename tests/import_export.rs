@@ -9,37 +9,31 @@ mod round_trip;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use crate::support::{House, path_text};
+use crate::support::{TestEnv, path_text};
 
 pub const JOBS: &str = include_str!("samples/old-backend-jobs.json");
 pub const COSTS: &str = include_str!("samples/old-backend-costs.json");
 
-/// A house on the store of a team; `None` where no emulator is installed.
+/// An environment on a Firestore project of its own.
 #[cfg(all(unix, feature = "firestore"))]
-pub fn house_with_firestore() -> Option<House> {
+pub fn env_with_firestore() -> TestEnv {
     use crate::support::firestore_emulator::{fresh_project, shared};
-    let emulator = shared()?;
-    let mut house = House::new();
-    house.set("DARKROOM_STORE", "firestore");
-    house.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
-    house.set("GOOGLE_CLOUD_PROJECT", &fresh_project());
-    Some(house)
-}
-
-#[cfg(not(all(unix, feature = "firestore")))]
-pub fn house_with_firestore() -> Option<House> {
-    None
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_STORE", "firestore");
+    env.set("FIRESTORE_EMULATOR_HOST", &shared().host());
+    env.set("GOOGLE_CLOUD_PROJECT", &fresh_project());
+    env
 }
 
 /// Runs an import that must succeed.
-pub fn import(house: &House, name: &str, contents: &str) -> Value {
-    let file = house.file(name, contents);
-    house.json(&["import", path_text(&file), "--json"])
+pub fn import(env: &TestEnv, name: &str, contents: &str) -> Value {
+    let file = env.file(name, contents);
+    env.json(&["import", path_text(&file), "--json"])
 }
 
 /// What an export prints.
-pub fn export(house: &House, arguments: &[&str]) -> String {
-    let output = house.run(&[&["export"], arguments].concat());
+pub fn export(env: &TestEnv, arguments: &[&str]) -> String {
+    let output = env.run(&[&["export"], arguments].concat());
     assert!(output.status.success(), "{arguments:?}: {}", crate::support::text(&output.stderr));
     crate::support::text(&output.stdout)
 }
@@ -51,9 +45,9 @@ pub fn counts(summary: &Value) -> [u64; 4] {
 }
 
 /// The real money of the last ten years.
-pub fn spent(house: &House) -> (Decimal, u64) {
-    let report = house.json(&["costs", "--json", "--real", "--days", "3660"]);
-    (crate::support::books::dollars(&report["total_usd"]), report["count"].as_u64().unwrap())
+pub fn spent(env: &TestEnv) -> (Decimal, u64) {
+    let report = env.json(&["costs", "--json", "--real", "--days", "3660"]);
+    (crate::support::ledger_check::dollars(&report["total_usd"]), report["count"].as_u64().unwrap())
 }
 
 /// What the samples cost, added up from their digits.

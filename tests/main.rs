@@ -23,6 +23,7 @@ mod hostile;
 mod import_export;
 mod metrics;
 mod pty;
+mod servers;
 mod simulator;
 mod stages;
 mod store_contract;

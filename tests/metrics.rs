@@ -11,7 +11,7 @@ use darkroom::simulator::{Simulator, SimulatorOptions};
 use serde_json::Value;
 
 use self::page::Page;
-use crate::support::House;
+use crate::support::TestEnv;
 
 /// How long anything may take before the test calls it stuck.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -23,9 +23,9 @@ struct Worker {
 }
 
 impl Worker {
-    fn start(house: &House, arguments: &[&str]) -> Self {
+    fn start(env: &TestEnv, arguments: &[&str]) -> Self {
         let arguments = [&["worker", "--metrics", "0"], arguments].concat();
-        let mut child = house.command(&arguments).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = env.command(&arguments).stdout(Stdio::null()).spawn().unwrap();
         let mut said = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         let address = loop {
@@ -92,9 +92,9 @@ fn number(value: &Value) -> f64 {
 
 #[tokio::test]
 async fn what_is_scraped_is_what_the_commands_say() {
-    let mut house = House::new();
-    house.set("DARKROOM_BUDGET_DAILY_USD", "12.5");
-    let worker = Worker::start(&house, &["--slots", "3"]);
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_BUDGET_DAILY_USD", "12.5");
+    let worker = Worker::start(&env, &["--slots", "3"]);
     assert_eq!(worker.until_health(200).await["status"], "ok");
     let before = worker.until("the first sums", |page| page.has("darkroom_sums_timestamp_seconds")).await;
     for stage in ["queued", "submitting", "generating", "done", "approved", "failed", "cancelled"] {
@@ -118,9 +118,9 @@ async fn what_is_scraped_is_what_the_commands_say() {
     // One that never ends while the test runs, one that fails, and five that go well.
     let small = ["--width", "64", "--height", "64", "--json"];
     for prompt in ["a fox [sim:stuck]", "a fox [sim:content-moderated]"] {
-        house.json(&[&["submit", prompt][..], &small].concat());
+        env.json(&[&["submit", prompt][..], &small].concat());
     }
-    house.json(&[&["submit", "a heron", "--count", "5"][..], &small].concat());
+    env.json(&[&["submit", "a heron", "--count", "5"][..], &small].concat());
     let during = worker
         .until("six ends and one job at work", |page| {
             page.sum("darkroom_jobs_ended_total") == Some(6.0)
@@ -134,9 +134,9 @@ async fn what_is_scraped_is_what_the_commands_say() {
     assert_eq!(ended("failed", "content_moderated"), Some(1.0));
     assert_eq!(during.value("darkroom_submits_total", &[]), Some(7.0));
 
-    let stuck = house.jobs().iter().find(|job| job["status"] == "generating").unwrap()["id"].clone();
-    house.json(&["jobs", "cancel", stuck.as_str().unwrap(), "--json"]);
-    let costs = house.json(&["costs", "--json", "--days", "1"]);
+    let stuck = env.jobs().iter().find(|job| job["status"] == "generating").unwrap()["id"].clone();
+    env.json(&["jobs", "cancel", stuck.as_str().unwrap(), "--json"]);
+    let costs = env.json(&["costs", "--json", "--days", "1"]);
     let kinds = [("booked", "total_usd"), ("unknown", "unknown_usd"), ("unconfirmed", "unconfirmed_usd")];
     let after = worker
         .until("the books' own sums", |page| {
@@ -152,7 +152,7 @@ async fn what_is_scraped_is_what_the_commands_say() {
         .await;
     assert!(number(&costs["total_usd"]) > 0.0 && number(&costs["unknown_usd"]) > 0.0, "{costs}");
     assert_eq!(after.value("darkroom_charges", &[("period", "today")]), costs["count"].as_f64());
-    let listed = house.jobs();
+    let listed = env.jobs();
     for stage in ["queued", "generating", "done", "failed", "cancelled"] {
         let count = listed.iter().filter(|job| job["status"] == stage).count();
         assert_eq!(after.value("darkroom_jobs", &[("stage", stage)]), Some(count as f64), "{stage}");
@@ -160,16 +160,16 @@ async fn what_is_scraped_is_what_the_commands_say() {
     assert_eq!(worker.get("/").await.0, 404);
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[cfg(feature = "temporal")]
 #[tokio::test]
 async fn a_worker_of_a_fleet_tells_of_the_fleet_and_of_its_own_jobs() {
-    // The first caller waits for the server; that must not hold up the runtime's threads.
+    // The first caller waits for the server; which must not block the runtime's threads.
     let server = tokio::task::spawn_blocking(crate::support::temporal_server::shared).await.unwrap();
-    let Some(server) = server else { return };
-    let mut house = House::new();
-    server.furnish(&mut house);
-    let worker = Worker::start(&house, &["--slots", "4"]);
-    let ids = house.queue(3);
+    let mut env = TestEnv::new();
+    server.configure(&mut env);
+    let worker = Worker::start(&env, &["--slots", "4"]);
+    let ids = env.queue(3);
     let page = worker
         .until("three ends and a worker that is known", |page| {
             page.sum("darkroom_jobs_ended_total") == Some(3.0)
@@ -187,14 +187,14 @@ async fn a_worker_of_a_fleet_tells_of_the_fleet_and_of_its_own_jobs() {
 #[tokio::test]
 async fn account_trouble_is_bad_health_with_one_clean_line() {
     let simulator = Simulator::serve(SimulatorOptions::default()).await.unwrap();
-    let mut house = House::new();
-    house.set("DARKROOM_PROVIDER", "bfl");
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_PROVIDER", "bfl");
     // The one key that the simulator refuses.
-    house.set("BFL_API_KEY", "bad");
-    house.set("BFL_API_URL", simulator.api_url().as_str());
-    let worker = Worker::start(&house, &[]);
+    env.set("BFL_API_KEY", "bad");
+    env.set("BFL_API_URL", simulator.api_url().as_str());
+    let worker = Worker::start(&env, &[]);
     assert_eq!(worker.until_health(200).await["simulated"], false);
-    house.json(&["submit", "a fox", "--yes", "--json"]);
+    env.json(&["submit", "a fox", "--yes", "--json"]);
     let health = worker.until_health(503).await;
     let reason = health["reason"].as_str().unwrap();
     assert_eq!(health["status"], "trouble");
@@ -209,17 +209,17 @@ async fn account_trouble_is_bad_health_with_one_clean_line() {
 fn an_address_that_is_taken_or_none_is_an_error_before_any_work() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let mut house = House::new();
-    let ids = house.queue(1);
-    let said = house.fails(1, &["worker", "--until-idle", "--metrics", &address]);
+    let mut env = TestEnv::new();
+    let ids = env.queue(1);
+    let said = env.fails(1, &["worker", "--until-idle", "--metrics", &address]);
     assert!(said.contains(&format!("metrics cannot be served at {address}")), "{said}");
-    let said = house.fails(2, &["worker", "--until-idle", "--metrics", "here"]);
+    let said = env.fails(2, &["worker", "--until-idle", "--metrics", "here"]);
     assert!(said.contains("metrics_address") && said.contains("127.0.0.1:9464"), "{said}");
-    house.set("DARKROOM_METRICS_ADDRESS", &address);
-    assert!(house.fails(1, &["worker", "--until-idle"]).contains("metrics cannot be served"));
-    assert_eq!(house.json(&["jobs", "show", &ids[0], "--json"])["status"], "queued");
+    env.set("DARKROOM_METRICS_ADDRESS", &address);
+    assert!(env.fails(1, &["worker", "--until-idle"]).contains("metrics cannot be served"));
+    assert_eq!(env.json(&["jobs", "show", &ids[0], "--json"])["status"], "queued");
     drop(taken);
-    let mut worker = house.command(&["worker", "--until-idle"]).spawn().unwrap();
+    let mut worker = env.command(&["worker", "--until-idle"]).spawn().unwrap();
     assert!(worker.wait().unwrap().success());
     let mut said = String::new();
     worker.stderr.take().unwrap().read_to_string(&mut said).unwrap();

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use darkroom::simulator::{Clock, Running, Simulator, SimulatorOptions, Speed};
+use darkroom::simulator::{Running, Simulator, SimulatorOptions, Speed};
+use darkroom::time::Clock;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use url::Url;

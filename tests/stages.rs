@@ -61,13 +61,13 @@ fn submitting() -> Job {
 
 fn generating(cost: Option<&str>) -> Job {
     let mut job = submitting();
-    job.accepted(receipt(cost), Some(usd("0.03")), now()).unwrap();
+    job.accept(receipt(cost), Some(usd("0.03")), now()).unwrap();
     job
 }
 
 fn done() -> Job {
     let mut job = generating(Some("3"));
-    job.stored(image(&job), Some(credits("3")), None, now()).unwrap();
+    job.complete(image(&job), Some(credits("3")), None, now()).unwrap();
     job
 }
 
@@ -105,10 +105,10 @@ fn every_transition_from_every_stage() {
     use StageName::{Approved, Cancelled, Done, Failed, Generating, Queued, Submitting};
     let table: [Row; 13] = [
         ("begin_submit", |job| job.begin_submit(claim(), None, now()).is_ok(), &[(Queued, Submitting)]),
-        ("not_accepted", |job| job.not_accepted(Hold::RateLimit, now(), now()).is_ok(), &[(Submitting, Queued)]),
+        ("not_accepted", |job| job.requeue(Hold::RateLimit, now(), now()).is_ok(), &[(Submitting, Queued)]),
         (
             "refused",
-            |job| job.refused(failure(FailureCode::InvalidRequest, BillingStatus::No), now()).is_ok(),
+            |job| job.reject_by_provider(failure(FailureCode::InvalidRequest, BillingStatus::No), now()).is_ok(),
             &[(Submitting, Failed)],
         ),
         (
@@ -116,14 +116,14 @@ fn every_transition_from_every_stage() {
             |job| job.reject(failure(FailureCode::InvalidRequest, BillingStatus::No), now()).is_ok(),
             &[(Queued, Failed)],
         ),
-        ("submit_lost", |job| job.submit_lost("lost", now()).is_ok(), &[(Submitting, Failed)]),
-        ("accepted", |job| job.accepted(receipt(None), None, now()).is_ok(), &[(Submitting, Generating)]),
-        ("wait_until", |job| job.wait_until(now(), now()).is_ok(), &[(Generating, Generating)]),
+        ("mark_submit_unknown", |job| job.mark_submit_unknown("lost", now()).is_ok(), &[(Submitting, Failed)]),
+        ("accepted", |job| job.accept(receipt(None), None, now()).is_ok(), &[(Submitting, Generating)]),
+        ("wait_until", |job| job.defer_until(now(), now()).is_ok(), &[(Generating, Generating)]),
         (
             "stored",
             |job| {
                 let image = image(job);
-                job.stored(image, None, None, now()).is_ok()
+                job.complete(image, None, None, now()).is_ok()
             },
             &[(Generating, Done)],
         ),
@@ -162,10 +162,10 @@ fn money_is_reserved_then_booked_then_settled() {
     let mut job = submitting();
     assert_eq!(job.attempt().unwrap().reserved, Some(usd("0.03")));
     assert_eq!(job.cost(), None, "a reservation is not a charge");
-    job.accepted(receipt(Some("4.5")), Some(usd("0.03")), now()).unwrap();
+    job.accept(receipt(Some("4.5")), Some(usd("0.03")), now()).unwrap();
     assert_eq!(job.attempt().unwrap().reserved, None);
     assert_eq!((job.cost(), job.cost_basis()), (Some(usd("0.045")), Some(Basis::Quoted)), "the provider's price wins");
-    job.stored(image(&job), Some(credits("4.4")), None, now()).unwrap();
+    job.complete(image(&job), Some(credits("4.4")), None, now()).unwrap();
     assert_eq!((job.cost(), job.cost_basis()), (Some(usd("0.044")), Some(Basis::Settled)));
 }
 
@@ -174,15 +174,15 @@ fn a_reply_without_a_price_books_the_estimate_and_no_price_at_all_is_unknown_nev
     let job = generating(None);
     assert_eq!((job.cost(), job.cost_basis()), (Some(usd("0.03")), Some(Basis::Estimated)));
     let mut unpriced = submitting();
-    unpriced.accepted(receipt(None), None, now()).unwrap();
+    unpriced.accept(receipt(None), None, now()).unwrap();
     assert_eq!((unpriced.cost(), unpriced.cost_basis()), (None, Some(Basis::Unknown)));
 }
 
 #[test]
 fn what_was_not_accepted_costs_nothing() {
     for end in [
-        |job: &mut Job| job.not_accepted(Hold::RateLimit, now(), now()),
-        |job: &mut Job| job.refused(failure(FailureCode::InvalidRequest, BillingStatus::No), now()),
+        |job: &mut Job| job.requeue(Hold::RateLimit, now(), now()),
+        |job: &mut Job| job.reject_by_provider(failure(FailureCode::InvalidRequest, BillingStatus::No), now()),
     ] {
         let mut job = submitting();
         end(&mut job).unwrap();
@@ -195,7 +195,7 @@ fn what_was_not_accepted_costs_nothing() {
 #[test]
 fn a_lost_submit_is_unconfirmed_and_needs_a_person() {
     let mut job = submitting();
-    job.submit_lost("the worker died", now()).unwrap();
+    job.mark_submit_unknown("the worker died", now()).unwrap();
     let charge = job.attempt().unwrap().charge.clone().unwrap();
     assert_eq!((charge.basis, charge.amount), (Basis::Unconfirmed, Some(usd("0.03"))));
     assert_eq!(job.cost(), None, "unconfirmed money is in no total");
@@ -207,21 +207,21 @@ fn a_lost_submit_is_unconfirmed_and_needs_a_person() {
 #[test]
 fn a_late_receipt_makes_the_charge_certain_whatever_happened_since() {
     let mut given_up = submitting();
-    given_up.submit_lost("claim ran out", now()).unwrap();
-    assert!(given_up.late_receipt(1, receipt(Some("3")), None, now()));
+    given_up.mark_submit_unknown("claim ran out", now()).unwrap();
+    assert!(given_up.apply_late_receipt(1, receipt(Some("3")), None, now()));
     assert_eq!(given_up.stage_name(), StageName::Generating, "nobody had decided yet: the job goes on");
     assert_eq!(given_up.cost_basis(), Some(Basis::Quoted));
-    assert!(!given_up.late_receipt(1, receipt(Some("3")), None, now()), "the same receipt twice changes nothing");
+    assert!(!given_up.apply_late_receipt(1, receipt(Some("3")), None, now()), "the same receipt twice changes nothing");
 
     // Somebody saved the document under the order that is still unanswered: the receipt is its answer.
     let mut under_way = submitting();
-    assert!(under_way.late_receipt(1, receipt(Some("3")), None, now()));
+    assert!(under_way.apply_late_receipt(1, receipt(Some("3")), None, now()));
     assert_eq!((under_way.stage_name(), under_way.cost_basis()), (StageName::Generating, Some(Basis::Quoted)));
 
     let mut retried = submitting();
-    retried.submit_lost("claim ran out", now()).unwrap();
+    retried.mark_submit_unknown("claim ran out", now()).unwrap();
     retried.retry(now()).unwrap();
-    assert!(retried.late_receipt(1, receipt(Some("3")), None, now()));
+    assert!(retried.apply_late_receipt(1, receipt(Some("3")), None, now()));
     assert_eq!(retried.stage_name(), StageName::Queued, "the new attempt is not disturbed");
     assert_eq!(retried.cost(), Some(usd("0.03")));
 }
@@ -272,9 +272,9 @@ fn a_moderated_ticket_is_unknown_money_unless_it_names_its_price() {
 #[test]
 fn steps_tell_what_happened() {
     let mut job = submitting();
-    job.not_accepted(Hold::RetryAt { reason: "was 503".into() }, now(), now()).unwrap();
+    job.requeue(Hold::RetryAt { reason: "was 503".into() }, now(), now()).unwrap();
     job.begin_submit(claim(), None, now() + Duration::seconds(2)).unwrap();
-    job.accepted(receipt(None), None, now() + Duration::seconds(3)).unwrap();
+    job.accept(receipt(None), None, now() + Duration::seconds(3)).unwrap();
     let submit = job.attempt().unwrap().step(StepName::Submit).unwrap();
     assert_eq!((submit.state, submit.tries), (StepState::Done, 2));
     assert_eq!(submit.started_at, now());
@@ -284,7 +284,7 @@ fn steps_tell_what_happened() {
 #[test]
 fn a_changed_spec_is_a_new_attempt_and_the_old_one_keeps_what_it_ordered() {
     let mut job = done();
-    job.respecify(Spec::new("flux-dev", "a crow"), now()).unwrap();
+    job.resubmit_with(Spec::new("flux-dev", "a crow"), now()).unwrap();
     assert_eq!(job.spec_of(&job.attempts[0]).model, "flux-2-pro");
     assert_eq!(job.spec_of(&job.attempts[1]).model, "flux-dev");
     assert!(job.image().is_some(), "the earlier image is still there");

@@ -15,9 +15,10 @@ use darkroom::jobs::{
 };
 use darkroom::store::firestore::FirestoreStore;
 use darkroom::store::{Change, ChangeStream, CostQuery, DueQuery, Save, Store, StoreError};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::support::external_client::{ExternalClient, typed};
 use crate::support::firestore_emulator::{Emulator, fresh_project, shared, store};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -31,53 +32,12 @@ fn id(text: &str) -> JobId {
 }
 
 fn due() -> DueQuery {
-    DueQuery { now: now() + TimeDelta::days(1_000), simulated: true, queued: true, gone: Vec::new(), limit: 100 }
-}
-
-/// A web page or a script: REST, and the contract's fields.
-struct Stranger {
-    http: reqwest::Client,
-    documents: String,
-}
-
-impl Stranger {
-    fn new(emulator: &Emulator, project: &str) -> Self {
-        let documents = format!("http://{}/v1/projects/{project}/databases/(default)/documents", emulator.host());
-        Self { http: reqwest::Client::new(), documents }
-    }
-
-    async fn write(&self, path: &str, fields: Value, mask: &[&str]) {
-        let mask: Vec<String> = mask.iter().map(|field| format!("updateMask.fieldPaths={field}")).collect();
-        let body = json!({ "fields": typed_fields(&fields) });
-        let url = format!("{}/{path}?{}", self.documents, mask.join("&"));
-        let answer = self.http.patch(url).bearer_auth("owner").json(&body).send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
-    }
-
-    /// The fields as the server has them, with their types.
-    async fn fields(&self, path: &str) -> Value {
-        let url = format!("{}/{path}", self.documents);
-        let answer = self.http.get(url).bearer_auth("owner").send().await.unwrap();
-        answer.json::<Value>().await.unwrap()["fields"].clone()
-    }
-}
-
-fn typed_fields(fields: &Value) -> Map<String, Value> {
-    fields.as_object().unwrap().iter().map(|(name, value)| (name.clone(), typed(name, value))).collect()
-}
-
-fn typed(name: &str, value: &Value) -> Value {
-    match value {
-        Value::String(time) if matches!(name, "createdAt" | "timestamp") => json!({ "timestampValue": time }),
-        Value::String(text) => json!({ "stringValue": text }),
-        Value::Bool(yes) => json!({ "booleanValue": yes }),
-        Value::Number(number) if number.is_i64() => json!({ "integerValue": number.to_string() }),
-        Value::Number(number) => json!({ "doubleValue": number }),
-        Value::Null => json!({ "nullValue": null }),
-        Value::Array(items) => {
-            json!({ "arrayValue": { "values": items.iter().map(|item| typed("", item)).collect::<Vec<_>>() } })
-        }
-        Value::Object(_) => json!({ "mapValue": { "fields": typed_fields(value) } }),
+    DueQuery {
+        now: now() + TimeDelta::days(1_000),
+        simulated: true,
+        queued: true,
+        dead_workers: Vec::new(),
+        limit: 100,
     }
 }
 
@@ -88,7 +48,7 @@ fn wish(prompt: &str) -> Value {
     })
 }
 
-async fn emulator() -> Option<&'static Emulator> {
+async fn emulator() -> &'static Emulator {
     tokio::task::spawn_blocking(shared).await.unwrap()
 }
 
@@ -111,13 +71,13 @@ async fn run(store: &FirestoreStore, mut job: Job) -> Job {
     let claim = Claim { worker: WorkerId::new("worker"), until: now() + TimeDelta::seconds(60) };
     job.begin_submit(claim, Some("0.03".parse().unwrap()), now()).unwrap();
     save(store, &mut job).await;
-    job.accepted(receipt(), None, now()).unwrap();
+    job.accept(receipt(), None, now()).unwrap();
     save(store, &mut job).await;
     let object = ObjectName::for_attempt(&job.id, job.attempt_number(), ImageFormat::Png);
     let url = format!("https://storage.example/{object}");
     let sha256 = "00".repeat(32);
     let image = StoredImage { object, url, format: ImageFormat::Png, width: 16, height: 16, bytes: 99, sha256 };
-    job.stored(image, Some(Credits::new("2.5".parse().unwrap())), None, now()).unwrap();
+    job.complete(image, Some(Credits::new("2.5".parse().unwrap())), None, now()).unwrap();
     save(store, &mut job).await;
     job
 }
@@ -141,12 +101,13 @@ fn in_stage(name: &str, stage: StageName) -> impl FnMut(&Change) -> Option<Job> 
     }
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
-    let (store, page) = (store(emulator, &project), Stranger::new(emulator, &project));
-    page.write("jobs/wish", wish("a fox"), &[]).await;
+    let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
+    page.patch("jobs/wish", wish("a fox"), &[]).await;
     let jobs = store.due(due()).await.unwrap();
     assert_eq!(jobs.len(), 1);
     let before = store.usage();
@@ -171,11 +132,11 @@ async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
     assert_eq!(details["amount"]["stringValue"], "0.025");
 
     // The page asks for one more with another seed; a reviewer then likes it.
-    page.write("jobs/wish", json!({"status": "pending_art_generation", "seed": 9}), &["status", "seed"]).await;
+    page.patch("jobs/wish", json!({"status": "pending_art_generation", "seed": 9}), &["status", "seed"]).await;
     let again = store.due(due()).await.unwrap().remove(0);
     assert_eq!((again.attempt_number(), &again.spec.parameters["seed"]), (2, &json!(9)));
     run(&store, again).await;
-    page.write("jobs/wish", json!({"status": "approved"}), &["status"]).await;
+    page.patch("jobs/wish", json!({"status": "approved"}), &["status"]).await;
     let job = store.get(&id("wish")).await.unwrap().unwrap();
     assert_eq!(
         (job.stage_name(), job.images().count(), job.cost().unwrap().to_string().as_str()),
@@ -184,12 +145,13 @@ async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
     assert_eq!(page.fields("jobs/wish").await["generationCount"]["integerValue"], "2");
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
-    let (store, page) = (store(emulator, &project), Stranger::new(emulator, &project));
-    page.write("jobs/broken", json!({"status": "pending_art_generation", "prompt": 7}), &[]).await;
+    let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
+    page.patch("jobs/broken", json!({"status": "pending_art_generation", "prompt": 7}), &[]).await;
     let broken = page.fields("jobs/broken").await;
     let mut watch = store.watch().await.unwrap();
     let reason = until(&mut watch, |change| match change {
@@ -197,7 +159,7 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
         _ => None,
     });
     assert_eq!(reason.await, "prompt is a number; it must be text");
-    page.write("jobs/wish", wish("a fox"), &[]).await;
+    page.patch("jobs/wish", wish("a fox"), &[]).await;
     until(&mut watch, in_stage("wish", StageName::Queued)).await;
     let before = store.usage().reads;
     let mut jobs = Vec::new();
@@ -211,53 +173,56 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
     assert_eq!(store.counts().await.unwrap().of(StageName::Done), 1);
     assert_eq!(until(&mut watch, in_stage("wish", StageName::Done)).await, job);
     assert!(store.due(due()).await.unwrap().is_empty());
-    page.write("jobs/wish", json!({"status": "approved"}), &["status"]).await;
+    page.patch("jobs/wish", json!({"status": "approved"}), &["status"]).await;
     until(&mut watch, in_stage("wish", StageName::Approved)).await;
-    page.write("jobs/wish", json!({"status": "pending_art_generation"}), &["status"]).await;
+    page.patch("jobs/wish", json!({"status": "pending_art_generation"}), &["status"]).await;
     assert_eq!(until(&mut watch, in_stage("wish", StageName::Queued)).await.attempt_number(), 2);
-    page.http.delete(format!("{}/jobs/wish", page.documents)).bearer_auth("owner").send().await.unwrap();
+    page.delete("jobs/wish").await;
     until(&mut watch, |change| (*change == Change::Removed(id("wish"))).then_some(())).await;
     assert_eq!(page.fields("jobs/broken").await, broken, "it is left as it was");
     assert!(matches!(store.get(&id("broken")).await, Err(StoreError::Unreadable { .. })));
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_old_backend_left_is_shown_and_added_up() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
-    let (store, script) = (store(emulator, &project), Stranger::new(emulator, &project));
+    let (store, script) = (store(emulator, &project), ExternalClient::new(emulator, &project));
     for (collection, samples) in [
         ("jobs", include_str!("samples/old-backend-jobs.json")),
         ("costs", include_str!("samples/old-backend-costs.json")),
     ] {
         for mut document in serde_json::from_str::<Vec<Value>>(samples).unwrap() {
             let id = document.as_object_mut().unwrap().remove("id").unwrap();
-            script.write(&format!("{collection}/{}", id.as_str().unwrap()), document, &[]).await;
+            script.patch(&format!("{collection}/{}", id.as_str().unwrap()), document, &[]).await;
         }
     }
-    let page = store.page(darkroom::store::PageQuery::default()).await.unwrap();
+    let page = store.list_jobs(darkroom::store::PageQuery::default()).await.unwrap();
     assert_eq!(page.len(), 60);
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.of(StageName::Done), counts.of(StageName::Failed)), (50, 10));
     let (from, to) = (now() - TimeDelta::hours(12), now() + TimeDelta::hours(12));
-    let query = CostQuery { from, to, grouping: CostGrouping::Service, simulated: false };
-    assert_eq!(store.costs(query.clone()).await.unwrap().count, 0, "no sums were kept for it");
+    let query = CostQuery { from, to, simulated: false };
+    let report = store.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
+    assert_eq!(report.count, 0, "no sums were kept for it");
     let differences = store.rebuild_sums().await.unwrap();
     assert_eq!(differences.iter().map(|difference| difference.counted.0).sum::<i64>(), 143);
-    let report = store.costs(query.clone()).await.unwrap();
+    let report = store.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
     assert_eq!(report.count, 143);
     let lines: Vec<_> = report.by.iter().map(|line| (line.key.as_str(), line.count)).collect();
     assert_eq!(lines, [("bfl_api", 86), ("google_storage", 57)]);
     // The same hours from the entries themselves.
     let begin = now() + TimeDelta::minutes(1);
-    let part = store.costs(CostQuery { from: begin, ..query }).await.unwrap();
+    let part = store.costs(CostQuery { from: begin, ..query }).await.unwrap().report(CostGrouping::Service);
     assert_eq!((part.total_usd, part.count), (report.total_usd, 143), "exact to the last digit, both ways");
     assert_eq!(store.rebuild_sums().await.unwrap(), []);
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let store = store(emulator, &fresh_project());
     let mut jobs = Vec::new();
     for number in 0..365 {
@@ -265,26 +230,23 @@ async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads()
         let mut job = Job::new(id(&format!("job-{number}")), Spec::new("flux-dev", "a fox"), true, at);
         let claim = Claim { worker: WorkerId::new("worker"), until: at };
         job.begin_submit(claim, None, at).unwrap();
-        job.accepted(Receipt { accepted_at: at, ..receipt() }, None, at).unwrap();
+        job.accept(Receipt { accepted_at: at, ..receipt() }, None, at).unwrap();
         jobs.push(job);
     }
     store.create(jobs).await.unwrap();
     let before = store.usage().reads;
     let midnight = "2026-11-23T00:00:00Z".parse::<DateTime<Utc>>().unwrap();
-    let query =
-        CostQuery { from: midnight - TimeDelta::days(365), to: midnight, grouping: CostGrouping::Day, simulated: true };
-    let report = store.costs(query).await.unwrap();
+    let query = CostQuery { from: midnight - TimeDelta::days(365), to: midnight, simulated: true };
+    let report = store.costs(query).await.unwrap().report(CostGrouping::Day);
     assert_eq!((report.count, report.total_usd.to_string().as_str(), report.by.len()), (365, "9.125", 365));
     let reads = store.usage().reads - before;
     assert_eq!(reads, 13, "one for each month");
     assert_eq!(store.rebuild_sums().await.unwrap(), [], "what was kept is what the entries say");
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
-    if emulator().await.is_none() {
-        return;
-    }
     let port = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().port()
@@ -294,7 +256,7 @@ async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
     options.simulated = true;
     let store = FirestoreStore::connect(options);
     assert!(matches!(store.get(&id("a")).await, Err(StoreError::Unavailable(_))), "no server is no crash");
-    let start = || tokio::task::spawn_blocking(move || Emulator::start(Some(port)).unwrap());
+    let start = || tokio::task::spawn_blocking(move || Emulator::start(Some(port)));
     let server = start().await.unwrap();
     let mut watch = timeout(LIMIT, async {
         loop {
@@ -335,9 +297,10 @@ async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
     .expect("it is heard of once the server is back");
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn four_listening_workers_take_each_job_once() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
     let first = store(emulator, &project);
     let jobs =
@@ -367,7 +330,7 @@ async fn four_listening_workers_take_each_job_once() {
                     Err(StoreError::Conflict(_)) => continue,
                     Err(other) => panic!("{other:?}"),
                 }
-                job.accepted(receipt(), None, now()).unwrap();
+                job.accept(receipt(), None, now()).unwrap();
                 save(&store, &mut job).await;
                 taken.push(job.id);
             }
@@ -383,11 +346,11 @@ async fn four_listening_workers_take_each_job_once() {
     assert_eq!(all.len(), 60);
     all.dedup();
     assert_eq!(all.len(), 60, "each job was taken once");
-    let query =
-        CostQuery { from: now(), to: now() + TimeDelta::hours(1), grouping: CostGrouping::Service, simulated: true };
-    let entries = first.costs(query.clone()).await.unwrap();
+    let query = CostQuery { from: now(), to: now() + TimeDelta::hours(1), simulated: true };
+    let entries = first.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
     let midnight = now() - TimeDelta::hours(12);
-    let sums = first.costs(CostQuery { from: midnight, to: midnight + TimeDelta::days(1), ..query }).await.unwrap();
+    let query = CostQuery { from: midnight, to: midnight + TimeDelta::days(1), ..query };
+    let sums = first.costs(query).await.unwrap().report(CostGrouping::Service);
     assert_eq!((entries.total_usd, entries.count), (sums.total_usd, sums.count));
     assert_eq!((sums.total_usd.to_string().as_str(), sums.count), ("1.5", 60));
 }

@@ -57,13 +57,8 @@ async fn reports(emulator: &Emulator) {
         [("a report of a year, the first", 365), ("a report of a year", 365), ("a report of 30 days", 30)]
     {
         let store = store(emulator, &project);
-        let query = CostQuery {
-            from: midnight - TimeDelta::days(days),
-            to: midnight,
-            grouping: CostGrouping::Day,
-            simulated: true,
-        };
-        store.costs(query).await.unwrap();
+        let query = CostQuery { from: midnight - TimeDelta::days(days), to: midnight, simulated: true };
+        store.costs(query).await.unwrap().report(CostGrouping::Day);
         let used = store.usage();
         println!("{name:<30} {:>6}  {:>6}", used.reads, used.writes);
     }

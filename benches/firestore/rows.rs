@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use darkroom::bucket::folder::FolderBucket;
 use darkroom::engine::local::{self, WorkerLock};
-use darkroom::engine::{Event, Mode, Ports, Settings, SystemClock};
+use darkroom::engine::{Event, Mode, Ports, Settings};
 use darkroom::provider::bfl::{FluxClient, FluxOptions};
 use darkroom::store::firestore::FirestoreStore;
+use darkroom::time::SystemClock;
 use firestore::gcloud_sdk::GoogleAuthHeaders;
 use firestore::gcloud_sdk::google_cloud_auth::credentials::anonymous;
 use firestore::{

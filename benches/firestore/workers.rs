@@ -63,8 +63,12 @@ async fn run(emulator: &Emulator, count: usize, listening: bool) -> Duration {
     }
     let time = begun.elapsed();
     let (from, to) = (Utc::now() - TimeDelta::days(2), Utc::now() + TimeDelta::days(1));
-    let query = CostQuery { from, to, grouping: CostGrouping::Service, simulated: true };
-    assert_eq!(first.costs(query).await.unwrap().count, count as u64, "the books are whole");
+    let query = CostQuery { from, to, simulated: true };
+    assert_eq!(
+        first.costs(query).await.unwrap().report(CostGrouping::Service).count,
+        count as u64,
+        "the books are whole"
+    );
     time
 }
 
@@ -73,20 +77,20 @@ pub async fn live(store: &FirestoreStore, mut job: Job, number: usize, budget: O
     let now = Utc::now();
     begin(&mut job, number);
     job.revision = store.save(Save { job: Arc::new(job.clone()), budget }).await.unwrap();
-    job.accepted(receipt(now), None, now).unwrap();
+    job.accept(receipt(now), None, now).unwrap();
     job.revision = store.save(Save::new(&job)).await.unwrap();
     let object = ObjectName::for_attempt(&job.id, job.attempt_number(), ImageFormat::Png);
     let url = format!("https://storage.example/{object}");
     let sha256 = "00".repeat(32);
     let image = StoredImage { object, url, format: ImageFormat::Png, width: 16, height: 16, bytes: 99, sha256 };
-    job.stored(image, Some(Credits::new("2.5".parse().unwrap())), None, now).unwrap();
+    job.complete(image, Some(Credits::new("2.5".parse().unwrap())), None, now).unwrap();
     job.revision = store.save(Save::new(&job)).await.unwrap();
 }
 
 /// The job with its charge.
 pub fn accepted(mut job: Job, at: DateTime<Utc>) -> Job {
     begin(&mut job, 0);
-    job.accepted(receipt(at), None, at).unwrap();
+    job.accept(receipt(at), None, at).unwrap();
     job
 }
 

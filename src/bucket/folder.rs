@@ -8,19 +8,16 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tempfile::{Builder, NamedTempFile};
 use tokio::task;
 use url::Url;
 
 use super::{Bucket, BucketError, Stored};
+use crate::fs::{AtomicFile, TEMP_PREFIX, TEMP_SUFFIX, sync_dir, write_atomically};
 use crate::jobs::{ImageFormat, ObjectName};
 use crate::text;
 
-/// What an unfinished file's name begins and ends with; no object's name does.
-const DRAFT: (&str, &str) = (".darkroom-", ".part");
-
 /// An unfinished file of this age belongs to a process that died: no write takes so long.
-const ABANDONED: Duration = Duration::from_hours(1);
+const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 
 /// Images in a folder. Files appear under their names whole and durable, or not at all.
 #[derive(Debug, Clone)]
@@ -36,7 +33,7 @@ impl FolderBucket {
     pub fn open(root: &Path) -> Result<Self, BucketError> {
         fs::create_dir_all(root).map_err(|error| explain("the image folder cannot be used:", root, &error))?;
         let root = root.canonicalize().map_err(|error| explain("the image folder cannot be used:", root, &error))?;
-        clear_abandoned(&root, SystemTime::now());
+        remove_abandoned(&root, SystemTime::now());
         Ok(Self { root })
     }
 
@@ -64,12 +61,13 @@ impl Bucket for FolderBucket {
         blocking(move || get(&root, &path, name)).await
     }
 
-    async fn ready(&self) -> Result<(), BucketError> {
+    async fn check(&self) -> Result<(), BucketError> {
         let root = self.root.clone();
         blocking(move || {
             let folder = object_folder(&root)?;
-            let probe = write_draft(&folder, b"darkroom looks whether an image could be stored here\n")?;
-            probe.close().map_err(|error| explain("a file cannot be removed from", &folder, &error))
+            let probe = folder.join("probe");
+            let written = AtomicFile::create(&probe).and_then(|mut file| file.write_all(b"darkroom write check\n"));
+            written.map_err(|error| explain("an image cannot be written to", &folder, &error))
         })
         .await
     }
@@ -93,10 +91,9 @@ fn put(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), BucketError> {
             .and_then(|file| file.sync_all())
             .map_err(|error| explain("the image cannot be used:", path, &error))?;
     } else {
-        let draft = write_draft(&folder, bytes)?;
-        draft.persist(path).map_err(|error| explain("the image cannot be used:", path, &error.error))?;
+        write_atomically(path, bytes).map_err(|error| explain("an image cannot be written to", &folder, &error))?;
     }
-    sync_folder(&folder).map_err(|error| explain("the image folder cannot be used:", &folder, &error))
+    sync_dir(&folder).map_err(|error| explain("the image folder cannot be used:", &folder, &error))
 }
 
 fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError> {
@@ -104,7 +101,7 @@ fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError>
     for (part, is_folder) in [(folder.as_path(), true), (path, false)] {
         match fs::symlink_metadata(part) {
             Ok(metadata) if is_folder && metadata.is_dir() || !is_folder && metadata.is_file() => {}
-            Ok(_) => return Err(not_plain(part)),
+            Ok(_) => return Err(not_a_regular_file(part)),
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(BucketError::NotFound(name)),
             Err(error) => return Err(explain("the image cannot be used:", part, &error)),
         }
@@ -121,13 +118,13 @@ fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError>
 fn object_folder(root: &Path) -> Result<PathBuf, BucketError> {
     let folder = root.join(ObjectName::FOLDER);
     match fs::create_dir(&folder) {
-        Ok(()) => sync_folder(root).map_err(|error| explain("the image folder cannot be used:", root, &error))?,
+        Ok(()) => sync_dir(root).map_err(|error| explain("the image folder cannot be used:", root, &error))?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(explain("the image folder cannot be used:", &folder, &error)),
     }
     match fs::symlink_metadata(&folder) {
         Ok(metadata) if metadata.is_dir() => Ok(folder),
-        Ok(_) => Err(not_plain(&folder)),
+        Ok(_) => Err(not_a_regular_file(&folder)),
         Err(error) => Err(explain("the image folder cannot be used:", &folder, &error)),
     }
 }
@@ -137,43 +134,19 @@ fn holds(path: &Path, bytes: &[u8]) -> bool {
     same_size && fs::read(path).is_ok_and(|stored| stored == bytes)
 }
 
-/// A durable file without a name of its own yet; it vanishes when it is dropped.
-fn write_draft(folder: &Path, bytes: &[u8]) -> Result<NamedTempFile, BucketError> {
-    let mut builder = Builder::new();
-    builder.prefix(DRAFT.0).suffix(DRAFT.1);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let write = || -> io::Result<NamedTempFile> {
-        let mut draft = builder.tempfile_in(folder)?;
-        draft.write_all(bytes)?;
-        draft.as_file().sync_all()?;
-        Ok(draft)
-    };
-    write().map_err(|error| explain("an image cannot be written to", folder, &error))
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
-}
-
 /// Best effort: what cannot be removed is only untidy.
-fn clear_abandoned(root: &Path, now: SystemTime) {
+fn remove_abandoned(root: &Path, now: SystemTime) {
     let folder = root.join(ObjectName::FOLDER);
     if !fs::symlink_metadata(&folder).is_ok_and(|metadata| metadata.is_dir()) {
         return;
     }
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let is_draft = name.to_str().is_some_and(|name| name.starts_with(DRAFT.0) && name.ends_with(DRAFT.1));
+        let is_temp_file =
+            name.to_str().is_some_and(|name| name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX));
         let age = || now.duration_since(entry.metadata().ok()?.modified().ok()?).ok();
-        if is_draft
-            && age().is_some_and(|age| age > ABANDONED)
+        if is_temp_file
+            && age().is_some_and(|age| age > ABANDONED_AFTER)
             && let Err(error) = fs::remove_file(entry.path())
         {
             tracing::warn!(%error, "an unfinished image could not be removed");
@@ -181,7 +154,7 @@ fn clear_abandoned(root: &Path, now: SystemTime) {
     }
 }
 
-fn not_plain(path: &Path) -> BucketError {
+fn not_a_regular_file(path: &Path) -> BucketError {
     BucketError::Refused(format!("{} is a link or something else in an image's place: remove it", show(path)))
 }
 
@@ -235,9 +208,9 @@ mod tests {
             names.sort();
             names
         };
-        clear_abandoned(root.path(), SystemTime::now());
+        remove_abandoned(root.path(), SystemTime::now());
         assert_eq!(names().len(), 4, "it may still be written");
-        clear_abandoned(root.path(), SystemTime::now() + ABANDONED + Duration::from_mins(1));
+        remove_abandoned(root.path(), SystemTime::now() + ABANDONED_AFTER + Duration::from_mins(1));
         assert_eq!(names(), [".darkroom-abc", "a-1.png", "x.part"]);
     }
 }

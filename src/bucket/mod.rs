@@ -22,7 +22,7 @@ pub trait Bucket: Send + Sync + 'static {
     async fn get(&self, name: &ObjectName) -> Result<Bytes, BucketError>;
 
     /// Whether images can be stored now; checked before the first job spends money.
-    async fn ready(&self) -> Result<(), BucketError>;
+    async fn check(&self) -> Result<(), BucketError>;
 }
 
 /// A stored object.

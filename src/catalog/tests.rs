@@ -169,7 +169,7 @@ fn wrong_specs_say_what_would_be_right() {
         (Spec::new("flux-3-image", "a").with("images", json!(["a.png", 3])), "images", "is a number"),
         (Spec::new("flux-3-image", "a").with("seed", 3), "seed", "no such parameter"),
     ] {
-        let problems = catalog().problems(&spec);
+        let problems = catalog().validate(&spec);
         let [problem] = problems.as_slice() else { panic!("{spec:?}: {problems:?}") };
         assert_eq!(problem.parameter, parameter, "{problem}");
         assert!(problem.message.contains(part), "{problem}");
@@ -180,7 +180,7 @@ fn wrong_specs_say_what_would_be_right() {
 #[test]
 fn every_problem_is_told_at_once() {
     let spec = Spec::new("flux-2-pro", "").with("width", 3).with("seed", "x").with("nonsense", 1);
-    let names: Vec<String> = catalog().problems(&spec).into_iter().map(|problem| problem.parameter).collect();
+    let names: Vec<String> = catalog().validate(&spec).into_iter().map(|problem| problem.parameter).collect();
     assert_eq!(names, ["prompt", "nonsense", "seed", "width"]);
 }
 
@@ -230,7 +230,7 @@ fn ratios_become_sizes_that_the_model_takes() {
             if model.name == "outpainting-v1" {
                 spec = spec.with("input_image", "a.png");
             }
-            assert_eq!(catalog().problems(&spec), [], "{} {ratio}", model.name);
+            assert_eq!(catalog().validate(&spec), [], "{} {ratio}", model.name);
         }
     }
     assert_eq!(pro.size_for_ratio("9:1"), None);

@@ -28,7 +28,7 @@ pub(super) const MAX_PROMPT: usize = 131_072;
 
 impl Catalog {
     /// Everything that is wrong with `spec`; empty when the API would take it.
-    pub fn problems(&self, spec: &Spec) -> Vec<SpecError> {
+    pub fn validate(&self, spec: &Spec) -> Vec<SpecError> {
         self.request_body(spec).err().unwrap_or_default()
     }
 
@@ -52,7 +52,7 @@ impl Catalog {
                 },
             }
         }
-        model.check_together(spec, &body, &mut problems);
+        model.check_combinations(spec, &body, &mut problems);
         if problems.is_empty() { Ok(body) } else { Err(problems) }
     }
 
@@ -93,7 +93,7 @@ impl Model {
     }
 
     /// The rules that bind several fields. `body` holds the values that are right by themselves.
-    fn check_together(&self, spec: &Spec, body: &Map<String, Value>, problems: &mut Vec<SpecError>) {
+    fn check_combinations(&self, spec: &Spec, body: &Map<String, Value>, problems: &mut Vec<SpecError>) {
         let given = |name: &str| spec.parameters.get(name).is_some_and(|value| !value.is_null());
         for parameter in self.parameters.iter().filter(|parameter| parameter.required && !given(&parameter.name)) {
             problems.push(SpecError::new(

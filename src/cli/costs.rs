@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Duration, NaiveTime, Utc};
+use chrono::{Duration, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -12,6 +12,7 @@ use super::{Session, table};
 use crate::costs::{CostGrouping, CostReport, Usd};
 use crate::store::CostQuery;
 use crate::text::sanitize_line;
+use crate::time::last_days;
 use crate::wiring;
 
 /// What was spent
@@ -76,14 +77,16 @@ pub async fn run(session: &Session, args: &CostsArgs) -> Result<(), CliError> {
     if let Some(CostsCommand::Rebuild(args)) = &args.command {
         return rebuild(session, args).await;
     }
-    let (from, to) = span(Utc::now(), args.days);
+    let (from, to) = last_days(Utc::now(), args.days.into());
     let simulated = session.config.is_simulated() && !args.real;
     let store = wiring::open_store(&session.config).await?;
-    let query = CostQuery { from, to, grouping: args.by.into(), simulated };
-    let report = store.costs(query.clone()).await?;
+    let query = CostQuery { from, to, simulated };
+    let grouping = args.by.into();
+    let report = store.costs(query.clone()).await?.report(grouping);
     // Real money is never in one sum with the simulator's, and never kept from somebody who asks what was spent.
     let real = if simulated && !session.output.is_json() {
-        Some(store.costs(CostQuery { simulated: false, ..query }).await?).filter(|real| real.count > 0)
+        let real = store.costs(CostQuery { simulated: false, ..query }).await?.report(grouping);
+        Some(real).filter(|real| real.count > 0)
     } else {
         None
     };
@@ -151,12 +154,6 @@ fn rebuilt_text(rebuilt: &Rebuilt) -> String {
     text
 }
 
-/// Today and the `days - 1` days before it: first instant inside, first instant outside.
-fn span(now: DateTime<Utc>, days: u16) -> (DateTime<Utc>, DateTime<Utc>) {
-    let midnight = now.date_naive().and_time(NaiveTime::MIN).and_utc();
-    (midnight - Duration::days(i64::from(days) - 1), midnight + Duration::days(1))
-}
-
 fn text(report: &CostReport, real: Option<&CostReport>, args: &CostsArgs) -> String {
     let heading = match args.by {
         By::Model => "MODEL",
@@ -190,20 +187,4 @@ fn text(report: &CostReport, real: Option<&CostReport>, args: &CostsArgs) -> Str
         let _ = write!(text, "\nbeside it, {amount} of real money in {} charges: --real shows it", real.count);
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_day_is_today() {
-        let now: DateTime<Utc> = "2026-03-01T23:59:59Z".parse().unwrap();
-        let shown = |days| {
-            let (from, to) = span(now, days);
-            (from.to_rfc3339(), to.to_rfc3339())
-        };
-        assert_eq!(shown(1), ("2026-03-01T00:00:00+00:00".into(), "2026-03-02T00:00:00+00:00".into()));
-        assert_eq!(shown(7).0, "2026-02-23T00:00:00+00:00");
-    }
 }

@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Duration, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use super::error::CliError;
-use super::{Session, output, since};
+use super::{Session, output};
 use crate::store::schema::Collection;
 use crate::text::sanitize_line;
+use crate::time::{last_days, parse_time};
 use crate::transfer::export::{self, ExportError, ExportSummary, Format, OutputFile, Progress, Selection, Writer};
 use crate::wiring;
 
@@ -103,7 +104,9 @@ fn check(args: &ExportArgs, format: Format, collections: usize, is_json: bool) -
     let is_stdout = args.output.as_deref().is_none_or(|path| path == Path::new("-"));
     if is_json && is_stdout && matches!(format, Format::Csv | Format::JsonLines) {
         let name = if format == Format::Csv { "csv" } else { "jsonl" };
-        return usage(&format!("--json conflicts with --format {name} on standard output; drop --json, or pass --output FILE"));
+        return usage(&format!(
+            "--json conflicts with --format {name} on standard output; drop --json, or pass --output FILE"
+        ));
     }
     if format == Format::Csv && collections > 1 {
         return usage("a CSV file holds one collection; pass --costs or --jobs");
@@ -133,11 +136,11 @@ type Span = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 fn span(args: &ExportArgs, now: DateTime<Utc>) -> Result<Span, CliError> {
     if let Some(days) = args.days {
-        let midnight = now.date_naive().and_time(NaiveTime::MIN).and_utc();
-        return Ok((Some(midnight - Duration::days(i64::from(days) - 1)), Some(midnight + Duration::days(1))));
+        let (from, to) = last_days(now, days.into());
+        return Ok((Some(from), Some(to)));
     }
     let read = |flag: &str, text: &Option<String>| {
-        let time = text.as_deref().map(|text| since::parse(text, now)).transpose();
+        let time = text.as_deref().map(|text| parse_time(text, now)).transpose();
         time.map_err(|error| CliError::Usage(format!("--{flag}: {error}")))
     };
     Ok((read("from", &args.from)?, read("to", &args.to)?))

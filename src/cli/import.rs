@@ -61,8 +61,9 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
     };
     // One batch is read while another is written.
     let (sender, batches) = mpsc::channel(1);
-    let reading =
-        tokio::task::spawn_blocking(move || import::read(input, &options, &mut |batch| sender.blocking_send(batch).is_ok()));
+    let reading = tokio::task::spawn_blocking(move || {
+        import::read(input, &options, &mut |batch| sender.blocking_send(batch).is_ok())
+    });
     let result = tokio::select! {
         result = import.run(store.as_ref(), batches) => result,
         () = interrupt.next() => Err(CliError::Failed("interrupted".to_owned())),
@@ -71,9 +72,10 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
     let summary = &mut import.importer.summary;
     if let Err(error) = result {
         session.output.answer(summary, || summary.text())?;
-        let hint = match args.dry_run {
-            true => "",
-            false => "; everything written so far is complete; run the same command again to import the rest",
+        let hint = if args.dry_run {
+            ""
+        } else {
+            "; everything written so far is complete; run the same command again to import the rest"
         };
         return Err(CliError::Failed(format!("{}{hint}", error.line().unwrap_or_default())));
     }

@@ -20,7 +20,6 @@ mod output;
 mod pick;
 mod running;
 mod simulate;
-mod since;
 mod submit;
 mod table;
 mod view;

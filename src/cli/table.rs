@@ -87,7 +87,7 @@ fn fit_prompts(heading: &[&str; 7], rows: &mut [Vec<String>], columns: Option<us
 pub fn cost(job: &Job) -> String {
     match (job.cost(), job.cost_basis()) {
         (Some(amount), Some(Basis::Estimated)) => format!("~{}", amount.display()),
-        (Some(amount), Some(basis)) if !basis.counts() => {
+        (Some(amount), Some(basis)) if !basis.is_counted() => {
             format!("{} +{basis}", amount.display(), basis = basis.as_str())
         }
         (Some(amount), _) => amount.display(),
@@ -105,7 +105,7 @@ fn why(job: &Job) -> String {
         return sanitize_line(&format!("{}: {}", failure.code.as_str(), failure.message), 80);
     }
     if let Some(hold) = job.hold() {
-        return sanitize_line(&hold.line(), 80);
+        return sanitize_line(&hold.summary(), 80);
     }
     let running = job.attempt().and_then(|attempt| attempt.steps.iter().find(|step| step.state == StepState::Running));
     match running {

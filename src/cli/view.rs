@@ -96,7 +96,7 @@ impl<'a> JobView<'a> {
             image_url: image.map(|image| image.url.as_str()),
             image: image.map(ImageView::new),
             error: failure(job).map(|failure| ErrorView { code: failure.code, message: &failure.message }),
-            hold: job.hold().map(|hold| HoldView { kind: kind(hold), message: hold.line() }),
+            hold: job.hold().map(|hold| HoldView { kind: kind(hold), message: hold.summary() }),
             not_before: job.not_before,
             steps: job
                 .attempt()

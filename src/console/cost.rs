@@ -10,7 +10,7 @@ use crate::jobs::{FailureCode, Job, RetryKind, Stage, StageName};
 pub fn cell(job: &Job, catalog: &Catalog) -> String {
     if let Some(amount) = job.cost() {
         let mark = if job.cost_basis() == Some(Basis::Estimated) { "~" } else { "" };
-        let unsure = job.charges().any(|charge| !charge.basis.counts());
+        let unsure = job.charges().any(|charge| !charge.basis.is_counted());
         return format!("{mark}{}{}", amount.display(), if unsure { "?" } else { "" });
     }
     let unsure: Usd = job.charges().filter_map(|charge| charge.amount).sum();

@@ -46,7 +46,7 @@ pub struct CapUse {
 impl CapUse {
     /// Whether it is worth a warning: four fifths are used.
     pub fn is_close(&self) -> bool {
-        self.used.times(5) >= self.cap.times(4)
+        self.used * 5 >= self.cap * 4
     }
 
     /// How loud it is to be said, where it is worth a warning.

@@ -1,12 +1,13 @@
 //! Owns what the console does to the world beside the terminal: files and viewers, off the loop. Must not wait for any of it.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::engine::{Notice, NoticeLevel};
+use crate::fs::write_new;
 use crate::text;
 
 /// What is under way off the loop. Every task ends with one line for the person.
@@ -60,22 +61,17 @@ fn of_panic(error: &JoinError) -> Notice {
 
 /// Writes beside and renames, so that the file is there whole or not at all. Returns the path that it got.
 fn save(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<PathBuf> {
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "img"));
     for number in 1..=MOST {
         let name = if number == 1 { name.to_owned() } else { format!("{stem} ({number}).{extension}") };
         let path = folder.join(name);
-        match file.persist_noclobber(&path) {
-            Ok(_) => return Ok(path),
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-                if std::fs::read(&path).is_ok_and(|there| there == bytes) {
+        match write_new(&path, bytes) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if std::fs::read(&path).is_ok_and(|existing| existing == bytes) {
                     return Ok(path);
                 }
-                file = error.file;
             }
-            Err(error) => return Err(error.error),
+            result => return result.map(|()| path),
         }
     }
     Err(io::Error::new(io::ErrorKind::AlreadyExists, "there are too many files of that name"))

@@ -1,8 +1,9 @@
 //! Owns the hard caps on spending. Must not read a clock: the day and the month are made from a given time, in UTC.
 
-use chrono::{DateTime, Datelike, Duration, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Utc};
 
 use super::Usd;
+use crate::time::{day_of, month_of};
 
 /// Hard caps. A submit that would pass one is held, not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,21 +46,14 @@ impl Budget {
 
     /// The capped periods that contain `now`.
     pub fn periods(&self, now: DateTime<Utc>) -> Vec<BudgetPeriod> {
-        let today = now.date_naive();
-        let midnight = |date: NaiveDate| date.and_time(NaiveTime::MIN).and_utc();
-        let first = today.with_day(1).unwrap_or(today);
-        let next_month = (first + Duration::days(32)).with_day(1).unwrap_or(first);
         let mut periods = Vec::new();
         if let Some(cap) = self.daily {
-            periods.push(BudgetPeriod {
-                name: "day",
-                from: midnight(today),
-                to: midnight(today + Duration::days(1)),
-                cap,
-            });
+            let (from, to) = day_of(now);
+            periods.push(BudgetPeriod { name: "day", from, to, cap });
         }
         if let Some(cap) = self.monthly {
-            periods.push(BudgetPeriod { name: "month", from: midnight(first), to: midnight(next_month), cap });
+            let (from, to) = month_of(now);
+            periods.push(BudgetPeriod { name: "month", from, to, cap });
         }
         periods
     }

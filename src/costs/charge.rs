@@ -54,7 +54,7 @@ impl Basis {
     }
 
     /// Whether the amount belongs into a total. Unknown and unconfirmed money is shown beside it, never in it.
-    pub fn counts(self) -> bool {
+    pub fn is_counted(self) -> bool {
         matches!(self, Self::Estimated | Self::Quoted | Self::Settled)
     }
 }

@@ -12,4 +12,4 @@ pub use budget::{Budget, BudgetExceeded, BudgetPeriod};
 pub use charge::{Basis, Charge, Service};
 pub use money::{Credits, ParseMoneyError, Usd};
 pub use price::{Estimate, PriceError, PriceTable, PricedRequest, StoragePrice};
-pub use report::{CostGrouping, CostLine, CostReport};
+pub use report::{CostGrouping, CostLine, CostReport, CostRow, CostTable};

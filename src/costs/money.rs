@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::iter::Sum;
-use std::ops::{Add, AddAssign, Sub};
+use std::ops::{Add, AddAssign, Mul, Sub};
 use std::str::FromStr;
 
 use rust_decimal::Decimal;
@@ -30,12 +30,6 @@ impl Usd {
     /// The exact amount.
     pub fn decimal(self) -> Decimal {
         self.0
-    }
-
-    /// The amount times a whole count, for sums of equal charges; saturates far beyond any bill.
-    #[must_use]
-    pub fn times(self, count: u64) -> Self {
-        Self::new(self.0.saturating_mul(Decimal::from(count)))
     }
 
     /// For people: at least two decimals, at most four, a dollar sign. `$0.04`, `$0.0475`, `$12.00`.
@@ -80,6 +74,14 @@ impl Sub for Usd {
     type Output = Self;
     fn sub(self, other: Self) -> Self {
         Self::new(self.0.saturating_sub(other.0))
+    }
+}
+
+impl Mul<u64> for Usd {
+    type Output = Self;
+    /// Saturates, far beyond any bill.
+    fn mul(self, count: u64) -> Self {
+        Self::new(self.0.saturating_mul(Decimal::from(count)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
 use super::{Basis, Usd};
@@ -54,6 +54,62 @@ pub struct CostReport {
     pub simulated: bool,
 }
 
+/// Equal charges of one UTC day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CostRow {
+    /// The day.
+    pub day: NaiveDate,
+    /// The model; empty where the charge names none.
+    pub model: String,
+    /// Whose bill it is on.
+    pub service: String,
+    /// What became of the money.
+    pub cause: String,
+    /// How certain the amount is.
+    pub basis: Basis,
+    /// The amount of one charge; `None` where no price is known.
+    pub amount: Option<Usd>,
+    /// How many such charges.
+    pub count: u64,
+}
+
+/// What was spent between two times, in enough detail to be reported by any grouping: one query to a store answers all the
+/// reports of a screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CostTable {
+    rows: Vec<CostRow>,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    simulated: bool,
+}
+
+impl CostTable {
+    /// A table of the charges in `span` (first instant inside, first instant outside).
+    pub fn new(span: (DateTime<Utc>, DateTime<Utc>), simulated: bool, rows: Vec<CostRow>) -> Self {
+        Self { rows, from: span.0, to: span.1, simulated }
+    }
+
+    /// The report by that grouping.
+    pub fn report(&self, grouping: CostGrouping) -> CostReport {
+        self.report_from(self.from, grouping)
+    }
+
+    /// The same report of the part from the UTC midnight `from` on.
+    pub fn report_from(&self, from: DateTime<Utc>, grouping: CostGrouping) -> CostReport {
+        let from = from.max(self.from);
+        let first_day = from.date_naive();
+        let key = |row: &CostRow| match grouping {
+            CostGrouping::Model => row.model.clone(),
+            CostGrouping::Day => row.day.to_string(),
+            CostGrouping::Service => row.service.clone(),
+            CostGrouping::Cause => row.cause.clone(),
+        };
+        let rows = self.rows.iter().filter(|row| row.day >= first_day);
+        let rows = rows.map(|row| (key(row), row.basis, row.amount, row.count));
+        CostReport::from_rows((from, self.to), self.simulated, grouping, rows)
+    }
+}
+
 /// The line of charges that do not say what was ordered.
 const NO_MODEL: &str = "(no model)";
 
@@ -82,7 +138,7 @@ impl CostReport {
             report.count += count;
             let line = lines.entry(key.clone()).or_insert(CostLine { key, usd: Usd::ZERO, count: 0 });
             line.count += count;
-            let Some(amount) = amount.map(|one| one.times(count)) else {
+            let Some(amount) = amount.map(|one| one * count) else {
                 report.unpriced_count += count;
                 continue;
             };
@@ -108,7 +164,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_money_stands_beside_the_total() {
+    fn table_reports_any_grouping_and_later_part() {
+        let row = |day: u32, model: &str, cause: &str, amount: &str, count| CostRow {
+            day: NaiveDate::from_ymd_opt(2026, 11, day).unwrap(),
+            model: model.to_owned(),
+            service: "bfl_api".to_owned(),
+            cause: cause.to_owned(),
+            basis: Basis::Settled,
+            amount: Some(amount.parse().unwrap()),
+            count,
+        };
+        let at = |day: u32| NaiveDate::from_ymd_opt(2026, 11, day).unwrap().and_time(chrono::NaiveTime::MIN).and_utc();
+        let rows = vec![
+            row(20, "a", "image", "0.01", 2),
+            row(22, "a", "timed_out", "0.02", 1),
+            row(22, "b", "image", "0.05", 1),
+        ];
+        let table = CostTable::new((at(20), at(23)), false, rows);
+        let lines = |report: &CostReport| -> Vec<(String, String, u64)> {
+            report.by.iter().map(|line| (line.key.clone(), line.usd.to_string(), line.count)).collect()
+        };
+        let line = |key: &str, usd: &str, count| (key.to_owned(), usd.to_owned(), count);
+        let by_model = table.report(CostGrouping::Model);
+        assert_eq!(lines(&by_model), [line("b", "0.05", 1), line("a", "0.04", 3)]);
+        let by_day = table.report(CostGrouping::Day);
+        assert_eq!(lines(&by_day), [line("2026-11-20", "0.02", 2), line("2026-11-22", "0.07", 2)]);
+        let later = table.report_from(at(22), CostGrouping::Cause);
+        assert_eq!(lines(&later), [line("image", "0.05", 1), line("timed_out", "0.02", 1)]);
+        assert_eq!((later.from, later.to, later.count), (at(22), at(23), 2));
+    }
+
+    #[test]
+    fn unknown_money_is_not_in_the_total() {
         let four: Usd = "0.04".parse().unwrap();
         let rows = [
             ("a".to_owned(), Basis::Settled, Some(four), 2),

@@ -40,9 +40,7 @@ fn is_free(address: SocketAddr) -> bool {
 fn lock(port: u16) -> Option<File> {
     let path = std::env::temp_dir().join(format!("darkroom-dev-port-{port}.lock"));
     // Another user's file cannot be opened: then the port counts as taken.
-    let file = File::options().create(true).truncate(false).write(true).open(path).ok()?;
-    file.try_lock().ok()?;
-    Some(file)
+    crate::fs::try_lock(&path).ok().flatten()
 }
 
 #[cfg(test)]

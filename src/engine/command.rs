@@ -2,7 +2,7 @@
 
 use super::CommandKind;
 use crate::jobs::{Job, JobId, Spec};
-use crate::store::Place;
+use crate::store::PageCursor;
 
 /// A job to be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +39,7 @@ pub enum Command {
     /// Send older jobs than this one (`Event::Page`), at most `limit`; from the newest where `None`.
     LoadPage {
         /// Where the answer before ended.
-        before: Option<Place>,
+        before: Option<PageCursor>,
         /// At most this many.
         limit: usize,
         /// Only those that contain this text.

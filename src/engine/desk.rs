@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 
-use super::{Clock, CommandKind, CommandOutcome, NewJob};
+use super::{CommandKind, CommandOutcome, NewJob};
 use crate::catalog::Catalog;
 use crate::costs::Usd;
 use crate::jobs::{Hold, Job, JobId, RetryKind};
 use crate::store::{Save, Store, StoreError};
+use crate::time::Clock;
 
 /// How often an order is tried again when somebody else saved the job in between.
 const PATIENCE: usize = 8;

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::costs::{CostReport, Usd};
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
-use crate::store::{Counts, Place};
+use crate::store::{Counts, PageCursor};
 
 /// A fact out of the engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +28,7 @@ pub enum Event {
         /// Newest first.
         jobs: Vec<Arc<Job>>,
         /// Where to go on; `None` where nothing older exists.
-        next: Option<Place>,
+        next: Option<PageCursor>,
     },
     /// How many jobs there are in each stage, all of them, not only those that were sent.
     Counts(Counts),

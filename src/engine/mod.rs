@@ -4,8 +4,6 @@
 //! operator's orders on documents; [`effects`] is the durable workflow, written once; [`local`] runs it in this process, [`temporal`]
 //! on a fleet. Both share `dispatch`: what runs next, orders, the feed of a screen.
 
-mod backoff;
-mod clock;
 mod command;
 mod crash;
 mod desk;
@@ -19,8 +17,6 @@ pub mod temporal;
 mod undo;
 pub mod workflow;
 
-pub use backoff::backoff;
-pub use clock::{Clock, SystemClock};
 pub use command::{Command, NewJob};
 pub use crash::BOUNDARIES as CRASH_BOUNDARIES;
 pub use desk::OperatorCommands;
@@ -33,4 +29,4 @@ pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
 
 // Part of what the engine tells; the console knows no store.
-pub use crate::store::{Counts, Place};
+pub use crate::store::{Counts, PageCursor};

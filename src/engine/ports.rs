@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Clock;
 use crate::bucket::Bucket;
 use crate::provider::Provider;
 use crate::store::Store;
+use crate::time::Clock;
 
 /// Everything outside that an engine needs.
 #[derive(Clone)]

@@ -54,11 +54,11 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
     /// A retry asked the old ticket again: when that ticket is dead, a new attempt follows by itself.
-    #[serde(default)]
-    pub second_look: bool,
+    #[serde(default, rename = "second_look")]
+    pub recheck_first: bool,
     /// Submits of this attempt that were clearly not accepted.
-    #[serde(default)]
-    pub refusals: u32,
+    #[serde(default, rename = "refusals")]
+    pub rejections: u32,
 }
 
 impl Attempt {
@@ -74,8 +74,8 @@ impl Attempt {
             charge: None,
             storage_charge: None,
             outcome: None,
-            second_look: false,
-            refusals: 0,
+            recheck_first: false,
+            rejections: 0,
         }
     }
 

@@ -33,7 +33,7 @@ pub enum Hold {
 
 impl Hold {
     /// One short line for the last column of the queue.
-    pub fn line(&self) -> String {
+    pub fn summary(&self) -> String {
         match self {
             Self::Budget { period, over: Some(over) } => format!("budget of the {period}, {} over", over.display()),
             Self::Budget { period, over: None } => format!("budget of the {period}: price unknown"),

@@ -108,7 +108,7 @@ impl Job {
     /// What all attempts cost together, as far as it counts; `None` while nothing of known amount was charged.
     pub fn cost(&self) -> Option<Usd> {
         let mut amounts =
-            self.charges().filter(|charge| charge.basis.counts()).filter_map(|charge| charge.amount).peekable();
+            self.charges().filter(|charge| charge.basis.is_counted()).filter_map(|charge| charge.amount).peekable();
         amounts.peek()?;
         Some(amounts.sum())
     }

@@ -5,7 +5,7 @@
 //!  Queued ────────────────▶ Submitting ────────────▶ Generating ──────────▶ Done ───────────────▶ Approved
 //!     ▲ ▲                     │    │                    │  ▲                  │
 //!     │ └─── not_accepted ────┘    │ refused            │  │ retry: the old   │ retry
-//!     │                            │ submit_lost  fail  │  │ ticket is asked  │ (a new attempt)
+//!     │                            │ mark_submit_unknown  fail  │  │ ticket is asked  │ (a new attempt)
 //!     │                            └──────▶ Failed ◀────┘  │ first            │
 //!     └──────────────── retry ────────────────┴────────────┴──────────────────┘
 //!                    cancel: Queued | Generating ──▶ Cancelled
@@ -64,12 +64,12 @@ impl Job {
     }
 
     /// Submitting → Queued: the provider clearly did not take it. Nothing was spent; it is tried again after `not_before`.
-    pub fn not_accepted(&mut self, hold: Hold, not_before: DateTime<Utc>, now: DateTime<Utc>) -> Transition {
+    pub fn requeue(&mut self, hold: Hold, not_before: DateTime<Utc>, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Submitting], "put back")?;
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.reserved = None;
-            attempt.refusals += 1;
-            attempt.fail_step(StepName::Submit, &hold.line(), now);
+            attempt.rejections += 1;
+            attempt.fail_step(StepName::Submit, &hold.summary(), now);
         }
         self.claim = None;
         self.not_before = Some(not_before);
@@ -78,7 +78,7 @@ impl Job {
     }
 
     /// Submitting → Failed: the provider refused it for good. Nothing was spent.
-    pub fn refused(&mut self, failure: Failure, now: DateTime<Utc>) -> Transition {
+    pub fn reject_by_provider(&mut self, failure: Failure, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Submitting], "refused")?;
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.reserved = None;
@@ -96,7 +96,7 @@ impl Job {
 
     /// Submitting → Failed with `submit_unknown`: a POST may have been taken, and nobody knows. What was set aside becomes an
     /// unconfirmed charge. A worker never resubmits such a job; a person decides.
-    pub fn submit_lost(&mut self, why: &str, now: DateTime<Utc>) -> Transition {
+    pub fn mark_submit_unknown(&mut self, why: &str, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Submitting], "given up")?;
         let (model, simulated) = (self.spec.model.clone(), self.simulated);
         if let Some(attempt) = self.attempts.last_mut() {
@@ -112,7 +112,7 @@ impl Job {
 
     /// Submitting → Generating: books the charge in the same save as the receipt. `estimate` is used where the reply named no
     /// price.
-    pub fn accepted(&mut self, receipt: Receipt, estimate: Option<Usd>, now: DateTime<Utc>) -> Transition {
+    pub fn accept(&mut self, receipt: Receipt, estimate: Option<Usd>, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Submitting], "accepted")?;
         let charge = self.charge_of(&receipt, estimate);
         if let Some(attempt) = self.attempts.last_mut() {
@@ -128,7 +128,13 @@ impl Job {
 
     /// A receipt that arrived after the job had been given up (the worker was suspended): the charge becomes certain, and where
     /// nobody has decided yet, the job goes on. Returns whether it changed anything.
-    pub fn late_receipt(&mut self, number: u32, receipt: Receipt, estimate: Option<Usd>, now: DateTime<Utc>) -> bool {
+    pub fn apply_late_receipt(
+        &mut self,
+        number: u32,
+        receipt: Receipt,
+        estimate: Option<Usd>,
+        now: DateTime<Utc>,
+    ) -> bool {
         let charge = self.charge_of(&receipt, estimate);
         let current = self.attempt_number() == number;
         // Submitting: the document was saved under a POST that is still unanswered, such as for an earlier attempt's receipt.
@@ -156,7 +162,7 @@ impl Job {
     }
 
     /// Generating stays Generating, untouched until `not_before`: the slot is free for others meanwhile.
-    pub fn wait_until(&mut self, not_before: DateTime<Utc>, now: DateTime<Utc>) -> Transition {
+    pub fn defer_until(&mut self, not_before: DateTime<Utc>, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Generating], "put off")?;
         self.claim = None;
         self.not_before = Some(not_before);
@@ -165,7 +171,7 @@ impl Job {
     }
 
     /// Generating → Done: the image is in the bucket. `settled` is the price on the finished ticket, where it names one.
-    pub fn stored(
+    pub fn complete(
         &mut self,
         image: StoredImage,
         settled: Option<Credits>,
@@ -178,7 +184,7 @@ impl Job {
             attempt.storage_charge = storage_charge;
             attempt.finish(StepName::Settle, now);
             attempt.outcome = Some(Outcome::Done { image: image.clone() });
-            attempt.second_look = false;
+            attempt.recheck_first = false;
         }
         self.claim = None;
         self.not_before = None;
@@ -191,19 +197,19 @@ impl Job {
     pub fn fail(&mut self, failure: Failure, settled: Option<Credits>, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Generating], "failed")?;
         self.settle(settled);
-        let second_look = self.attempt().is_some_and(|attempt| attempt.second_look);
+        let recheck_first = self.attempt().is_some_and(|attempt| attempt.recheck_first);
         if let Some(attempt) = self.attempts.last_mut() {
-            attempt.second_look = false;
+            attempt.recheck_first = false;
             if settled.is_none()
                 && failure.billed == BillingStatus::Unknown
                 && let Some(charge) = attempt.charge.as_mut()
-                && charge.basis.counts()
+                && charge.basis.is_counted()
             {
                 charge.basis = Basis::Unknown;
             }
         }
         self.end_failed(failure, now);
-        if second_look {
+        if recheck_first {
             self.begin_attempt(now);
         }
         Ok(())
@@ -261,7 +267,7 @@ impl Job {
         match kind {
             RetryKind::OldTicket => {
                 if let Some(attempt) = self.attempts.last_mut() {
-                    attempt.second_look = true;
+                    attempt.recheck_first = true;
                     attempt.outcome = None;
                     attempt.begin(StepName::Generate, now);
                 }
@@ -272,7 +278,7 @@ impl Job {
             RetryKind::SameAttempt => {
                 if let Some(attempt) = self.attempts.last_mut() {
                     attempt.outcome = None;
-                    attempt.refusals = 0;
+                    attempt.rejections = 0;
                 }
                 self.claim = None;
                 self.not_before = None;
@@ -284,7 +290,7 @@ impl Job {
     }
 
     /// The same job asked for once more with another spec: always a new attempt, the old ones keep what they ordered.
-    pub fn respecify(&mut self, spec: Spec, now: DateTime<Utc>) -> Transition {
+    pub fn resubmit_with(&mut self, spec: Spec, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Failed, StageName::Cancelled, StageName::Done, StageName::Approved], "changed")?;
         if spec != self.spec {
             let old = std::mem::replace(&mut self.spec, spec);

@@ -19,7 +19,7 @@ pub enum SubmitError {
     },
     /// Certainly not accepted, not billed; it never will be as it stands.
     #[error("{message}")]
-    Refused {
+    Rejected {
         /// The stable reason.
         code: FailureCode,
         /// One clean line.
@@ -56,7 +56,7 @@ pub enum SubmitError {
 pub enum CheckError {
     /// Look again.
     #[error("{reason}")]
-    Later {
+    Retryable {
         /// One clean line.
         reason: String,
         /// How long the provider asks us to wait.
@@ -73,7 +73,7 @@ pub enum CheckError {
     },
     /// The ticket's address is one that this program must not ask.
     #[error("{message}")]
-    Foreign {
+    UntrustedHost {
         /// One clean line.
         message: String,
     },
@@ -84,7 +84,7 @@ pub enum CheckError {
 pub enum FetchError {
     /// Fetch again, after a new look at the ticket.
     #[error("{reason}")]
-    Later {
+    Retryable {
         /// One clean line.
         reason: String,
     },
@@ -96,13 +96,13 @@ pub enum FetchError {
     },
     /// What came is not a whole image of the announced type; it may be, the next time.
     #[error("{reason}")]
-    Broken {
+    Corrupt {
         /// One clean line.
         reason: String,
     },
     /// The link points somewhere that this program must not go.
     #[error("{reason}")]
-    Foreign {
+    UntrustedHost {
         /// One clean line.
         reason: String,
     },

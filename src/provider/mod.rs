@@ -5,7 +5,7 @@
 
 pub mod bfl;
 mod errors;
-pub mod polling;
+mod poll_delay;
 
 use std::fmt;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use errors::{CheckError, CreditsError, FetchError, SubmitError};
+pub use poll_delay::poll_delay;
 
 use crate::costs::Credits;
 use crate::jobs::{ImageFormat, Receipt, Spec, Ticket};
@@ -21,10 +22,10 @@ use crate::jobs::{ImageFormat, Receipt, Spec, Ticket};
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
     /// Turns a checked spec into the order that will be sent: loads and checks input images. Costs nothing, sends no order.
-    async fn prepare(&self, spec: &Spec) -> Result<Order, SubmitError>;
+    async fn prepare(&self, spec: &Spec) -> Result<PreparedRequest, SubmitError>;
 
     /// Sends one order. Costs money, and must be called once for each durable `Submitting` note, never in a loop.
-    async fn submit(&self, order: Order) -> Result<Receipt, SubmitError>;
+    async fn submit(&self, request: PreparedRequest) -> Result<Receipt, SubmitError>;
 
     /// Looks at a ticket once. Repeatable.
     async fn check(&self, ticket: &Ticket) -> Result<TicketStatus, CheckError>;
@@ -38,7 +39,7 @@ pub trait Provider: Send + Sync + 'static {
 
 /// A checked order, ready to be sent: the body with everything that had to be loaded.
 #[derive(Debug, Clone)]
-pub struct Order {
+pub struct PreparedRequest {
     /// The model's path behind `/v1/`.
     pub route: String,
     /// The JSON body.
@@ -49,7 +50,7 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq)]
 pub enum TicketStatus {
     /// Not finished.
-    Waiting {
+    Pending {
         /// The provider's word for it, cleaned: `Pending`, `Reasoning`, `Generating`, or one that this program does not know.
         status: String,
         /// From 0 to 1, where the provider says.
@@ -65,7 +66,7 @@ pub enum TicketStatus {
         cost: Option<Credits>,
     },
     /// Finished without an image. Final.
-    Dead {
+    Failed {
         /// Why, with whether it is billed.
         failure: TicketFailure,
         /// What was really charged, where the body names it.

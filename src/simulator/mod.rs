@@ -7,7 +7,6 @@
 //! the public documents of the API leave open is named where it was made.
 
 mod book;
-mod clock;
 mod dice;
 mod errors;
 pub mod faults;
@@ -19,7 +18,6 @@ mod server;
 mod shared;
 mod ticket;
 
-pub use clock::{Clock, SharedClock, SystemClock};
 pub use errors::SimulatorError;
 pub use faults::{FaultKind, Faults, InvalidFault};
 pub use ledger::{BillEntry, Ledger, LedgerError};

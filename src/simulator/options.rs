@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 
-use super::clock::{SharedClock, SystemClock};
 use super::faults::Faults;
+use crate::time::{SharedClock, SystemClock};
 
 /// How long a link to an image lasts (BFL documents 10 minutes for images; recorded links agree to the second).
 pub const LINK_LIFETIME: Duration = Duration::from_mins(10);

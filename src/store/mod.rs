@@ -15,10 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use errors::StoreError;
-pub use query::{Change, CostQuery, Counts, DueQuery, Order, Page, PageQuery, Place};
+pub use query::{Change, CostQuery, Counts, DueQuery, Page, PageCursor, PageQuery, SortOrder};
 use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 
-use crate::costs::{Budget, CostReport};
+use crate::costs::{Budget, CostTable};
 use crate::jobs::{Job, JobId};
 
 /// Job documents and the cost ledger.
@@ -46,18 +46,18 @@ pub trait Store: Send + Sync + 'static {
     async fn next_due(&self, query: DueQuery) -> Result<Option<chrono::DateTime<chrono::Utc>>, StoreError>;
 
     /// Jobs for people, in an order, a page at a time, and what stands between them that cannot be read.
-    async fn look(&self, query: PageQuery) -> Result<Page, StoreError>;
+    async fn list(&self, query: PageQuery) -> Result<Page, StoreError>;
 
     /// The jobs of that page alone.
-    async fn page(&self, query: PageQuery) -> Result<Vec<Job>, StoreError> {
-        Ok(self.look(query).await?.jobs)
+    async fn list_jobs(&self, query: PageQuery) -> Result<Vec<Job>, StoreError> {
+        Ok(self.list(query).await?.jobs)
     }
 
     /// How many jobs there are in each stage.
     async fn counts(&self) -> Result<Counts, StoreError>;
 
-    /// What was spent.
-    async fn costs(&self, query: CostQuery) -> Result<CostReport, StoreError>;
+    /// What was spent, for reports by any grouping.
+    async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError>;
 
     /// Takes over documents of other programs and stores, all of this call in few durable writes, each entry of the books with its
     /// sums in the same one. One verdict for each, in their order; nothing that is there is ever overwritten. Taking the same over
@@ -71,7 +71,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Adds the entries up anew and returns where the sums that are kept differed; with `correct` they are right afterwards.
     /// `None` from a store whose sums cannot differ from its entries.
-    async fn verify_rollups(&self, correct: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError>;
+    async fn verify_rollups(&self, repair: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError>;
 
     /// Changes from now on, those of other processes included. At least once, coalesced, in no promised order.
     async fn watch(&self) -> Result<Box<dyn ChangeStream>, StoreError>;
@@ -84,7 +84,7 @@ pub trait ChangeStream: Send {
     async fn next(&mut self) -> Result<Vec<Change>, StoreError>;
 
     /// How long ago it was last certain that nothing is missed. A file is always certain.
-    fn silent_for(&self) -> Duration {
+    fn since_last_contact(&self) -> Duration {
         Duration::ZERO
     }
 }

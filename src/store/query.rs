@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::costs::CostGrouping;
 use crate::jobs::{Job, JobId, StageName, WorkerId};
 
 /// What a worker could act on: queued and due; or submitting or generating, due, and not held by a claim that still runs.
@@ -18,14 +17,14 @@ pub struct DueQuery {
     /// Whether queued jobs are wanted (the intake is open), or only those that are under way.
     pub queued: bool,
     /// Workers that are provably gone: their claims count as run out.
-    pub gone: Vec<WorkerId>,
+    pub dead_workers: Vec<WorkerId>,
     /// At most this many: those under way first, then the oldest.
     pub limit: usize,
 }
 
 /// The order of a page. Ties are broken by id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum SortOrder {
     /// By creation, newest first.
     NewestFirst,
     /// By creation, oldest first.
@@ -33,7 +32,7 @@ pub enum Order {
 }
 
 /// A place in the order of creation: a time and an id.
-pub type Place = (DateTime<Utc>, JobId);
+pub type PageCursor = (DateTime<Utc>, JobId);
 
 /// Jobs for people.
 #[derive(Debug, Clone)]
@@ -43,13 +42,13 @@ pub struct PageQuery {
     /// Only those created at this time or later.
     pub since: Option<DateTime<Utc>>,
     /// Continue behind this place: that of a job, or where the page before ended.
-    pub after: Option<Place>,
+    pub after: Option<PageCursor>,
     /// Only those whose prompt, id, model or tags contain this text, letter case ignored.
     pub search: Option<String>,
     /// Whether hidden ones are wanted too.
     pub hidden: bool,
     /// In which order.
-    pub order: Order,
+    pub order: SortOrder,
     /// At most this many.
     pub limit: usize,
 }
@@ -62,7 +61,7 @@ impl Default for PageQuery {
             after: None,
             search: None,
             hidden: false,
-            order: Order::NewestFirst,
+            order: SortOrder::NewestFirst,
             limit: 100,
         }
     }
@@ -77,7 +76,7 @@ pub struct Page {
     pub unreadable: Vec<(JobId, String)>,
     /// Where the next page begins; `None` where nothing follows. A page that is not full and yet has a next one stopped because
     /// every document that is looked at costs money: whoever asked decides whether to go on.
-    pub next: Option<Place>,
+    pub next: Option<PageCursor>,
 }
 
 /// How many jobs there are in each stage; stages without jobs may be absent.
@@ -101,15 +100,13 @@ impl Counts {
     }
 }
 
-/// What was spent, when, on what.
+/// The charges of a span of time.
 #[derive(Debug, Clone)]
 pub struct CostQuery {
     /// First instant inside.
     pub from: DateTime<Utc>,
     /// First instant outside.
     pub to: DateTime<Utc>,
-    /// What the lines are.
-    pub grouping: CostGrouping,
     /// The simulator's money, or the real one; never both in one sum.
     pub simulated: bool,
 }

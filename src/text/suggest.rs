@@ -1,30 +1,15 @@
-//! Owns which known name somebody may have meant. Must not decide that they did.
+//! Known names that resemble an unknown one.
 
 /// The names that are closest to `wrong`, at most three, the closest first; empty where none is close.
 pub fn suggest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let wrong: Vec<char> = wrong.chars().take(80).collect::<String>().to_lowercase().chars().collect();
-    let limit = (wrong.len() / 3).clamp(2, 5);
+    let wrong = wrong.chars().take(80).collect::<String>().to_lowercase();
+    let limit = (wrong.chars().count() / 3).clamp(2, 5);
     let mut close: Vec<(usize, &str)> = names
-        .map(|name| (distance(&wrong, &name.chars().collect::<Vec<_>>()), name))
+        .map(|name| (strsim::osa_distance(&wrong, name), name))
         .filter(|(distance, _)| *distance <= limit)
         .collect();
     close.sort_by_key(|(distance, _)| *distance);
     close.into_iter().take(3).map(|(_, name)| name).collect()
-}
-
-/// Insertions, deletions and replacements between two words (Levenshtein).
-fn distance(left: &[char], right: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, one) in left.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, other) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(one != other);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
 }
 
 #[cfg(test)]

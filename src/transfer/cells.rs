@@ -188,7 +188,8 @@ pub fn decode(name: &str, cell: String, style: NumberStyle) -> Result<Option<Val
     if let Some(text) = unguard(name, &cell) {
         return Ok(Some(Value::from(text)));
     }
-    let cell = if NUMBERS.contains(&name) { number(&cell, style).map_err(|why| format!("{name}: {why}"))? } else { cell };
+    let cell =
+        if NUMBERS.contains(&name) { number(&cell, style).map_err(|why| format!("{name}: {why}"))? } else { cell };
     if IDS.contains(&name)
         && let Some(whole) = whole_number(&cell)
     {
@@ -209,7 +210,8 @@ pub fn decode(name: &str, cell: String, style: NumberStyle) -> Result<Option<Val
 pub fn number(cell: &str, style: NumberStyle) -> Result<String, String> {
     let text = cell.trim();
     let unsigned = text.trim_start_matches(['+', '-']);
-    let is_numeric = !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b',' | b'.'));
+    let is_numeric =
+        !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b',' | b'.'));
     if !is_numeric {
         return Ok(cell.to_owned());
     }
@@ -236,7 +238,10 @@ fn is_grouped(digits: &str) -> bool {
     let mut groups = digits.split('.');
     let first = groups.next().unwrap_or_default();
     let mut others = groups.peekable();
-    others.peek().is_some() && (1..=3).contains(&first.len()) && !first.starts_with('0') && others.all(|group| group.len() == 3)
+    others.peek().is_some()
+        && (1..=3).contains(&first.len())
+        && !first.starts_with('0')
+        && others.all(|group| group.len() == 3)
 }
 
 /// The whole number that is written as `17.0`.
@@ -247,7 +252,10 @@ pub fn whole_number(text: &str) -> Option<&str> {
 }
 
 fn boolean(cell: &str) -> Option<bool> {
-    [("true", true), ("false", false)].into_iter().find(|(word, _)| cell.eq_ignore_ascii_case(word)).map(|(_, value)| value)
+    [("true", true), ("false", false)]
+        .into_iter()
+        .find(|(word, _)| cell.eq_ignore_ascii_case(word))
+        .map(|(_, value)| value)
 }
 
 /// Whether an import would read the text as something else than text.

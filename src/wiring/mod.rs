@@ -13,7 +13,8 @@ use url::Url;
 use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
 use crate::config::{BucketKind, Config, ConfigError, EngineKind, ProviderKind, SimulatorSpeed, StoreKind};
-use crate::engine::{EngineHandle, EventDetail, Mode, Ports, Settings, SystemClock, WorkerLock, local};
+use crate::engine::{EngineHandle, EventDetail, Mode, Ports, Settings, WorkerLock, local};
+use crate::time::SystemClock;
 pub use credentials::{CredentialsError, Identity, identity};
 pub use google::{StoreHealth, store_health};
 

@@ -13,6 +13,11 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ("store", &["jobs", "costs"], "a port and its adapters know the domain and no other port"),
     ("bucket", &["jobs", "costs"], "a port and its adapters know the domain and no other port"),
     ("engine", &["jobs", "costs", "provider", "store", "bucket"], "the engine knows ports, and nobody who calls it"),
+    (
+        "transfer",
+        &["store", "jobs", "costs"],
+        "files of jobs and costs know the store's port and no adapter, terminal or engine",
+    ),
     ("simulator", &["jobs", "costs"], "the simulator is a server of its own: whoever uses it speaks HTTP to it"),
     (
         "console",
@@ -38,6 +43,7 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
             "logging",
             "metrics",
             "servers",
+            "transfer",
         ],
         "commands get what they need from wiring",
     ),
@@ -193,7 +199,7 @@ mod tests {
             ("store/sqlite/row.rs", "use super::super::super::engine::Event;"),
             ("bucket/folder.rs", "fn f() { crate::store::x() }"),
             ("engine/local.rs", "use crate::{jobs::Job, console::App};"),
-            ("simulator/mod.rs", "use crate::provider::Order;"),
+            ("simulator/mod.rs", "use crate::provider::PreparedRequest;"),
             ("console/app.rs", "use crate::store::Counts;"),
             ("config/mod.rs", "use crate::wiring::Wiring;"),
             ("logging.rs", "use crate::jobs::Job;"),

@@ -26,11 +26,11 @@ async fn put(bucket: &FolderBucket, bytes: &'static str) -> Result<String, Bucke
 async fn nothing_but_images_is_left_in_the_folder() {
     let root = tempfile::tempdir().unwrap();
     let bucket = FolderBucket::open(root.path()).unwrap();
-    bucket.ready().await.unwrap();
+    bucket.check().await.unwrap();
     for bytes in ["one", "one", "two"] {
         put(&bucket, bytes).await.unwrap();
     }
-    bucket.ready().await.unwrap();
+    bucket.check().await.unwrap();
     assert_eq!(files(root.path()), ["generated-art"]);
     assert_eq!(files(&root.path().join("generated-art")), ["a-1.png"]);
 }
@@ -59,11 +59,11 @@ async fn no_link_leads_out_of_the_folder() {
     fs::write(outside.path().join("a-1.png"), b"secret").unwrap();
     assert!(matches!(put(&bucket, "image").await, Err(BucketError::Refused(_))));
     assert!(matches!(bucket.get(&name("a", 1)).await, Err(BucketError::Refused(_))));
-    assert!(matches!(bucket.ready().await, Err(BucketError::Refused(_))));
+    assert!(matches!(bucket.check().await, Err(BucketError::Refused(_))));
     assert_eq!(files(outside.path()), ["a-1.png", "secret"]);
     fs::remove_file(root.path().join("generated-art")).unwrap();
     // A link in the image's place.
-    bucket.ready().await.unwrap();
+    bucket.check().await.unwrap();
     symlink(&secret, root.path().join("generated-art/a-1.png")).unwrap();
     assert!(matches!(bucket.get(&name("a", 1)).await, Err(BucketError::Refused(_))));
     put(&bucket, "image").await.unwrap();
@@ -76,7 +76,7 @@ async fn what_stands_in_the_way_is_named_and_left_alone() {
     let root = tempfile::tempdir().unwrap();
     let bucket = FolderBucket::open(root.path()).unwrap();
     fs::write(root.path().join("generated-art"), b"a file").unwrap();
-    for refused in [bucket.ready().await, put(&bucket, "image").await.map(drop)] {
+    for refused in [bucket.check().await, put(&bucket, "image").await.map(drop)] {
         let Err(BucketError::Refused(line)) = refused else { panic!("{refused:?}") };
         assert!(line.contains("generated-art") && !line.contains('\n'), "{line}");
     }
@@ -92,7 +92,7 @@ async fn a_folder_that_has_vanished_is_not_made_again() {
     let bucket = FolderBucket::open(&images).unwrap();
     put(&bucket, "image").await.unwrap();
     fs::remove_dir_all(&images).unwrap();
-    assert!(matches!(bucket.ready().await, Err(BucketError::Refused(_))));
+    assert!(matches!(bucket.check().await, Err(BucketError::Refused(_))));
     assert!(matches!(put(&bucket, "image").await, Err(BucketError::Refused(_))));
     assert!(!images.exists(), "its disk may have been unmounted");
 }
@@ -103,12 +103,12 @@ async fn a_folder_that_cannot_be_written_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let root = tempfile::tempdir().unwrap();
     let bucket = FolderBucket::open(root.path()).unwrap();
-    bucket.ready().await.unwrap();
+    bucket.check().await.unwrap();
     let folder = root.path().join("generated-art");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).unwrap();
     // The superuser may write all the same.
     let may_write = fs::File::create(folder.join("may")).is_ok();
-    match bucket.ready().await {
+    match bucket.check().await {
         Ok(()) => assert!(may_write, "a folder without write permission is called ready"),
         Err(BucketError::Refused(line)) => assert!(line.contains("permissions"), "{line}"),
         Err(other) => panic!("{other:?}"),

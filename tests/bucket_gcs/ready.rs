@@ -5,7 +5,7 @@ use super::*;
 const ALL: [&str; 3] = ["storage.objects.create", "storage.objects.get", "storage.objects.setIamPolicy"];
 
 async fn line(fake: &GcsFake, options: GcsOptions) -> String {
-    let line = refused(open(options).await.ready().await);
+    let line = refused(open(options).await.check().await);
     fake.look(|bucket| assert!(bucket.uploads.is_empty(), "nothing is written to find out"));
     line
 }
@@ -13,7 +13,7 @@ async fn line(fake: &GcsFake, options: GcsOptions) -> String {
 #[tokio::test]
 async fn an_emulator_that_knows_no_rights_is_ready() {
     let fake = GcsFake::start().await;
-    assert_eq!(open(fake.options()).await.ready().await, Ok(()));
+    assert_eq!(open(fake.options()).await.check().await, Ok(()));
 }
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn a_missing_bucket_and_bad_credentials_are_named() {
     let bad = line(&fake, fake.options()).await;
     assert!(bad.contains("GOOGLE_APPLICATION_CREDENTIALS"), "{bad}");
     fake.answer(503, "backendError", "Backend Error", 1);
-    unavailable(open(fake.options()).await.ready().await);
+    unavailable(open(fake.options()).await.check().await);
 }
 
 #[tokio::test]
@@ -41,20 +41,20 @@ async fn each_missing_right_is_named_with_the_role_that_has_it() {
     fake.set(|bucket| bucket.rights = Some(ALL[..2].to_vec()));
     assert!(line(&fake, fake.options()).await.contains("storage.objects.setIamPolicy"));
     let base = PublicUrl::Base("https://cdn.test".parse().unwrap());
-    assert_eq!(open(GcsOptions { url: base, ..fake.options() }).await.ready().await, Ok(()));
+    assert_eq!(open(GcsOptions { url: base, ..fake.options() }).await.check().await, Ok(()));
     fake.set(|bucket| bucket.uniform = true);
-    assert_eq!(open(fake.options()).await.ready().await, Ok(()));
+    assert_eq!(open(fake.options()).await.check().await, Ok(()));
 }
 
 #[tokio::test]
 async fn the_bucket_itself_need_not_be_readable() {
     let fake = GcsFake::start().await;
     fake.set(|bucket| (bucket.hidden, bucket.rights) = (true, Some(ALL.to_vec())));
-    assert_eq!(open(fake.options()).await.ready().await, Ok(()));
+    assert_eq!(open(fake.options()).await.check().await, Ok(()));
     // Then nobody knows whether objects have rights of their own: images are stored without.
     fake.set(|bucket| bucket.rights = Some(ALL[..2].to_vec()));
     let bucket = open(fake.options()).await;
-    assert_eq!(bucket.ready().await, Ok(()));
+    assert_eq!(bucket.check().await, Ok(()));
     put(&bucket, "image").await.unwrap();
     fake.look(|bucket| assert!(!bucket.uploads[0].query.contains_key("predefinedAcl")));
 }
@@ -65,7 +65,7 @@ async fn a_bucket_that_forbids_public_objects_is_refused_for_public_urls_only() 
     fake.set(|bucket| bucket.public_forbidden = true);
     assert!(line(&fake, fake.options()).await.contains("public access prevention"));
     let base = PublicUrl::Base("https://cdn.test".parse().unwrap());
-    assert_eq!(open(GcsOptions { url: base, ..fake.options() }).await.ready().await, Ok(()));
+    assert_eq!(open(GcsOptions { url: base, ..fake.options() }).await.check().await, Ok(()));
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn a_uniform_bucket_is_known_before_the_first_image() {
     let fake = GcsFake::start().await;
     fake.set(|bucket| bucket.uniform = true);
     let bucket = open(fake.options()).await;
-    assert_eq!(bucket.ready().await, Ok(()));
+    assert_eq!(bucket.check().await, Ok(()));
     put(&bucket, "image").await.unwrap();
     fake.look(|bucket| {
         assert_eq!(bucket.uploads.len(), 1);
@@ -89,8 +89,8 @@ async fn a_bucket_of_another_project_is_refused() {
     let other = line(&fake, options.clone()).await;
     assert!(other.contains("art is not in the project studio"), "{other}");
     fake.set(|bucket| bucket.buckets_of_project = Some(vec!["art"]));
-    assert_eq!(open(options.clone()).await.ready().await, Ok(()));
+    assert_eq!(open(options.clone()).await.check().await, Ok(()));
     // Who may not list the project's buckets cannot be told.
     fake.set(|bucket| bucket.buckets_of_project = None);
-    assert_eq!(open(options).await.ready().await, Ok(()));
+    assert_eq!(open(options).await.check().await, Ok(()));
 }

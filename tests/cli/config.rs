@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::support::{House, text};
+use crate::support::{TestEnv, text};
 
-fn setting(house: &House, arguments: &[&str], key: &str) -> (Value, String, String) {
-    let config = house.json(&[arguments, &["config", "--json"]].concat());
+fn setting(env: &TestEnv, arguments: &[&str], key: &str) -> (Value, String, String) {
+    let config = env.json(&[arguments, &["config", "--json"]].concat());
     let settings = config["settings"].as_array().unwrap();
     let found = settings.iter().find(|setting| setting["key"] == key).unwrap();
     let word = |name: &str| found[name].as_str().unwrap().to_owned();
@@ -14,47 +14,47 @@ fn setting(house: &House, arguments: &[&str], key: &str) -> (Value, String, Stri
 
 #[test]
 fn each_layer_wins_over_the_one_below_and_is_named() {
-    let mut house = House::new();
-    let slots = |house: &House, arguments: &[&str]| {
-        let (value, origin, _) = setting(house, arguments, "slots");
+    let mut env = TestEnv::new();
+    let slots = |env: &TestEnv, arguments: &[&str]| {
+        let (value, origin, _) = setting(env, arguments, "slots");
         (value.as_str().unwrap().to_owned(), origin)
     };
     let expect = |value: &str, origin: &str| (value.to_owned(), origin.to_owned());
-    assert_eq!(slots(&house, &[]), expect("24", "default"));
-    house.file("darkroom.toml", "slots = 3\n[context.prod]\nslots = 4\n");
-    assert_eq!(slots(&house, &[]), expect("3", "file"));
-    assert_eq!(slots(&house, &["--context", "prod"]), expect("4", "file"));
-    house.file(".env", "DARKROOM_SLOTS=5\nDARKROOM_CONTEXT=prod\n");
-    assert_eq!(slots(&house, &[]), expect("5", "dotenv"));
-    house.set("DARKROOM_SLOTS", "");
-    assert_eq!(slots(&house, &[]), expect("5", "dotenv"), "an empty variable is not set");
-    house.set("DARKROOM_SLOTS", "6");
-    assert_eq!(slots(&house, &[]), expect("6", "environment"));
-    assert!(house.fails(2, &["worker", "--slots", "none"]).contains("from flag --slots"));
-    let (value, origin, from) = setting(&house, &["--data-dir", "elsewhere"], "data_dir");
+    assert_eq!(slots(&env, &[]), expect("24", "default"));
+    env.file("darkroom.toml", "slots = 3\n[context.prod]\nslots = 4\n");
+    assert_eq!(slots(&env, &[]), expect("3", "file"));
+    assert_eq!(slots(&env, &["--context", "prod"]), expect("4", "file"));
+    env.file(".env", "DARKROOM_SLOTS=5\nDARKROOM_CONTEXT=prod\n");
+    assert_eq!(slots(&env, &[]), expect("5", "dotenv"));
+    env.set("DARKROOM_SLOTS", "");
+    assert_eq!(slots(&env, &[]), expect("5", "dotenv"), "an empty variable is not set");
+    env.set("DARKROOM_SLOTS", "6");
+    assert_eq!(slots(&env, &[]), expect("6", "environment"));
+    assert!(env.fails(2, &["worker", "--slots", "none"]).contains("from flag --slots"));
+    let (value, origin, from) = setting(&env, &["--data-dir", "elsewhere"], "data_dir");
     assert_eq!((origin.as_str(), from.as_str()), ("flag", "flag --data-dir"));
     assert!(value.as_str().unwrap().ends_with("/elsewhere"));
-    assert!(setting(&house, &[], "context").2.ends_with(".env DARKROOM_CONTEXT"));
+    assert!(setting(&env, &[], "context").2.ends_with(".env DARKROOM_CONTEXT"));
 }
 
 #[test]
 fn the_home_directory_of_the_platform_is_searched_too() {
-    let house = House::new();
-    let folder = house.path("home/.config/darkroom");
+    let env = TestEnv::new();
+    let folder = env.path("home/.config/darkroom");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("darkroom.toml"), "model = \"flux-2-max\"\n").unwrap();
     if cfg!(target_os = "linux") {
-        assert_eq!(setting(&house, &[], "model").0, "flux-2-max");
+        assert_eq!(setting(&env, &[], "model").0, "flux-2-max");
     }
-    house.file("here.toml", "model = \"flux-2-flex\"\n");
-    let (value, _, from) = setting(&house, &["--config", "here.toml"], "model");
+    env.file("here.toml", "model = \"flux-2-flex\"\n");
+    let (value, _, from) = setting(&env, &["--config", "here.toml"], "model");
     assert_eq!(value, "flux-2-flex");
     assert!(from.ends_with("here.toml"), "{from}");
 }
 
 #[test]
 fn what_is_wrong_is_said_with_where_it_stands() {
-    let house = House::new();
+    let env = TestEnv::new();
     for (file, expected) in [
         ("slosts = 3\n", "did you mean 'slots'?"),
         ("[context.prod]\nbudget_dayly_usd = 3\n", "did you mean 'budget_daily_usd'?"),
@@ -63,74 +63,74 @@ fn what_is_wrong_is_said_with_where_it_stands() {
         ("budget_daily_usd = \"lots\"\n", "not an amount of dollars"),
         ("slots = { a = 1 }\n", "'slots' must be text, a number"),
     ] {
-        house.file("darkroom.toml", file);
-        let line = house.fails(2, &["config"]);
+        env.file("darkroom.toml", file);
+        let line = env.fails(2, &["config"]);
         assert!(line.contains("darkroom.toml") && line.contains(expected), "{file}: {line}");
         assert_eq!(line.lines().count(), 1, "{line}");
     }
-    house.file("darkroom.toml", "[context.prod]\n");
-    assert!(house.fails(2, &["--context", "test", "config"]).contains("known: prod"));
-    assert!(house.fails(2, &["--config", "absent.toml", "config"]).contains("absent.toml"));
+    env.file("darkroom.toml", "[context.prod]\n");
+    assert!(env.fails(2, &["--context", "test", "config"]).contains("known: prod"));
+    assert!(env.fails(2, &["--config", "absent.toml", "config"]).contains("absent.toml"));
 }
 
 #[test]
 fn a_misspelt_variable_is_warned_about_and_stops_nothing() {
-    let mut house = House::new();
-    house.set("DARKROOM_BUGDET_DAILY_USD", "5");
-    let output = house.run(&["config", "--json"]);
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_BUGDET_DAILY_USD", "5");
+    let output = env.run(&["config", "--json"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stderr).contains("did you mean DARKROOM_BUDGET_DAILY_USD?"), "{}", text(&output.stderr));
 }
 
 #[test]
 fn secrets_never_show() {
-    let mut house = House::new();
-    house.set("BFL_API_KEY", "very-secret-key");
-    house.file(".env", "TEMPORAL_API_KEY=also-secret-key\n");
+    let mut env = TestEnv::new();
+    env.set("BFL_API_KEY", "very-secret-key");
+    env.file(".env", "TEMPORAL_API_KEY=also-secret-key\n");
     for arguments in [&["config"][..], &["config", "--json"]] {
-        let output = house.run(arguments);
+        let output = env.run(arguments);
         let everything = text(&output.stdout) + &text(&output.stderr);
         assert!(!everything.contains("secret-key"), "{everything}");
         assert!(everything.contains("set (hidden)"), "{everything}");
     }
-    house.file(".env", "BFL_API_KEY=a secret-key with spaces\n");
-    let line = house.fails(2, &["config"]);
+    env.file(".env", "BFL_API_KEY=a secret-key with spaces\n");
+    let line = env.fails(2, &["config"]);
     assert!(line.contains(".env") && line.contains("line 1") && !line.contains("secret-key"), "{line}");
-    house.file(".env", "");
-    house.file("darkroom.toml", "bfl_api_key = secret-key\n");
-    let line = house.fails(2, &["config"]);
+    env.file(".env", "");
+    env.file("darkroom.toml", "bfl_api_key = secret-key\n");
+    let line = env.fails(2, &["config"]);
     assert!(!line.contains("secret-key"), "{line}");
 }
 
 #[test]
 fn real_money_needs_a_choice_and_a_key() {
-    let mut house = House::new();
-    house.set("BFL_API_KEY", "some-key");
-    assert_eq!(house.json(&["config", "--json"])["simulated"], true, "a key alone chooses nothing");
-    house.set("BFL_API_KEY", "");
-    house.set("DARKROOM_PROVIDER", "bfl");
+    let mut env = TestEnv::new();
+    env.set("BFL_API_KEY", "some-key");
+    assert_eq!(env.json(&["config", "--json"])["simulated"], true, "a key alone chooses nothing");
+    env.set("BFL_API_KEY", "");
+    env.set("DARKROOM_PROVIDER", "bfl");
     for arguments in [&["submit", "a fox"][..], &["worker", "--until-idle"]] {
-        let line = house.fails(2, arguments);
+        let line = env.fails(2, arguments);
         assert!(line.contains("BFL_API_KEY") && line.contains("DARKROOM_PROVIDER=simulator"), "{line}");
     }
-    assert_eq!(house.json(&["jobs", "list", "--json"]), serde_json::json!([]), "looking needs no key");
-    assert_eq!(house.json(&["costs", "--json"])["simulated"], false);
-    let price = house.json(&["submit", "a fox", "--dry-run", "--json"]);
+    assert_eq!(env.json(&["jobs", "list", "--json"]), serde_json::json!([]), "looking needs no key");
+    assert_eq!(env.json(&["costs", "--json"])["simulated"], false);
+    let price = env.json(&["submit", "a fox", "--dry-run", "--json"]);
     assert_eq!((&price["simulated"], &price["count"]), (&false.into(), &1.into()), "a price needs no key");
 }
 
 #[cfg(feature = "temporal")]
 #[test]
 fn temporals_settings_are_shown_and_used_where_temporal_runs_the_workflows() {
-    let mut house = House::new();
-    house.set("TEMPORAL_ADDRESS", "somewhere:7233");
-    assert!(text(&house.run(&["config"]).stdout).contains("(not used: engine is local)"));
-    house.set("DARKROOM_ENGINE", "temporal");
-    let shown = text(&house.run(&["config"]).stdout);
+    let mut env = TestEnv::new();
+    env.set("TEMPORAL_ADDRESS", "somewhere:7233");
+    assert!(text(&env.run(&["config"]).stdout).contains("(not used: engine is local)"));
+    env.set("DARKROOM_ENGINE", "temporal");
+    let shown = text(&env.run(&["config"]).stdout);
     assert!(shown.contains("somewhere:7233") && !shown.contains("not used"), "{shown}");
-    house.set("TEMPORAL_CONFIG_FILE", "absent.toml");
-    house.set("TEMPORAL_PROFILE", "prod");
-    let line = house.fails(2, &["worker", "--until-idle"]);
+    env.set("TEMPORAL_CONFIG_FILE", "absent.toml");
+    env.set("TEMPORAL_PROFILE", "prod");
+    let line = env.fails(2, &["worker", "--until-idle"]);
     assert!(line.contains("Temporal's settings cannot be used") && line.contains("'prod' not found"), "{line}");
 }
 
@@ -140,9 +140,9 @@ fn google_without_its_names_is_wrong_usage() {
     for (variable, value, missing) in
         [("DARKROOM_STORE", "firestore", "GOOGLE_CLOUD_PROJECT"), ("DARKROOM_BUCKET", "gcs", "FIREBASE_STORAGE_BUCKET")]
     {
-        let mut house = House::new();
-        house.set(variable, value);
-        let line = house.fails(2, &["worker", "--until-idle"]);
+        let mut env = TestEnv::new();
+        env.set(variable, value);
+        let line = env.fails(2, &["worker", "--until-idle"]);
         assert!(line.contains(&format!("set {missing}")), "{line}");
     }
 }

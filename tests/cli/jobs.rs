@@ -1,14 +1,14 @@
 //! `jobs`: list, show, and orders to jobs that no worker has touched.
 
-use crate::support::{House, text};
+use crate::support::{TestEnv, text};
 
 #[test]
 fn the_list_is_newest_first_and_can_be_narrowed() {
-    let house = House::new();
-    let made = house.queue(5);
+    let env = TestEnv::new();
+    let made = env.queue(5);
     let newest_first: Vec<String> = made.iter().rev().cloned().collect();
     let listed =
-        |arguments: &[&str]| crate::support::ids(&house.json(&[&["jobs", "list", "--json"], arguments].concat()));
+        |arguments: &[&str]| crate::support::ids(&env.json(&[&["jobs", "list", "--json"], arguments].concat()));
     assert_eq!(listed(&[]), newest_first);
     assert_eq!(listed(&["--limit", "2"]), newest_first[..2]);
     assert_eq!(listed(&["--status", "done,failed"]).len(), 0);
@@ -16,71 +16,71 @@ fn the_list_is_newest_first_and_can_be_narrowed() {
     assert_eq!(listed(&["--since", "2200-01-01"]).len(), 0);
     assert_eq!(listed(&["--search", "JOB 3"]), [made[3].clone()]);
     assert_eq!(listed(&["--search", "no such words"]).len(), 0);
-    assert!(house.fails(2, &["jobs", "list", "--status", "held"]).contains("ask for queued"));
-    assert_eq!(house.json(&["jobs", "--json"]).as_array().unwrap().len(), 5, "list is what jobs does by itself");
+    assert!(env.fails(2, &["jobs", "list", "--status", "held"]).contains("ask for queued"));
+    assert_eq!(env.json(&["jobs", "--json"]).as_array().unwrap().len(), 5, "list is what jobs does by itself");
 }
 
 #[test]
 fn what_was_put_out_of_sight_is_listed_on_request_and_can_be_brought_back() {
-    let house = House::new();
-    let made = house.queue(2);
+    let env = TestEnv::new();
+    let made = env.queue(2);
     let listed =
-        |arguments: &[&str]| crate::support::ids(&house.json(&[&["jobs", "list", "--json"], arguments].concat()));
+        |arguments: &[&str]| crate::support::ids(&env.json(&[&["jobs", "list", "--json"], arguments].concat()));
     assert!(
-        house.fails(1, &["jobs", "hide", &made[0]]).contains("cancel it first"),
+        env.fails(1, &["jobs", "hide", &made[0]]).contains("cancel it first"),
         "a job that will run stays in sight"
     );
-    house.json(&["jobs", "cancel", &made[0], "--json"]);
-    house.json(&["jobs", "hide", &made[0], "--json"]);
-    assert!(house.fails(1, &["jobs", "hide", &made[0]]).contains("it is out of sight already"));
-    assert!(text(&house.run(&["jobs", "list", "--hidden"]).stdout).contains("cancelled, hidden"));
+    env.json(&["jobs", "cancel", &made[0], "--json"]);
+    env.json(&["jobs", "hide", &made[0], "--json"]);
+    assert!(env.fails(1, &["jobs", "hide", &made[0]]).contains("it is out of sight already"));
+    assert!(text(&env.run(&["jobs", "list", "--hidden"]).stdout).contains("cancelled, hidden"));
     assert_eq!(listed(&[]), [made[1].clone()]);
     assert_eq!(listed(&["--hidden"]), [made[1].clone(), made[0].clone()]);
-    house.json(&["jobs", "unhide", &made[0], "--json"]);
+    env.json(&["jobs", "unhide", &made[0], "--json"]);
     assert_eq!(listed(&[]).len(), 2);
 }
 
 #[test]
 fn an_empty_list_teaches() {
-    let house = House::new();
-    let output = house.run(&["jobs"]);
+    let env = TestEnv::new();
+    let output = env.run(&["jobs"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("darkroom submit"), "{}", text(&output.stdout));
-    assert_eq!(house.json(&["jobs", "list", "--json"]), serde_json::json!([]));
+    assert_eq!(env.json(&["jobs", "list", "--json"]), serde_json::json!([]));
 }
 
 #[test]
 fn a_long_list_comes_whole() {
-    let house = House::new();
-    house.queue(1_203);
-    assert_eq!(house.json(&["jobs", "list", "--json", "--limit", "1100"]).as_array().unwrap().len(), 1_100);
-    assert_eq!(house.jobs().len(), 1_203);
+    let env = TestEnv::new();
+    env.queue(1_203);
+    assert_eq!(env.json(&["jobs", "list", "--json", "--limit", "1100"]).as_array().unwrap().len(), 1_100);
+    assert_eq!(env.jobs().len(), 1_203);
 }
 
 #[test]
 fn a_beginning_is_enough_where_it_is_unambiguous() {
-    let house = House::new();
+    let env = TestEnv::new();
     // 63 jobs and 62 letters and digits: two of them begin alike.
-    let made = house.queue(63);
+    let made = env.queue(63);
     let id = &made[0];
-    assert_eq!(house.json(&["jobs", "show", id, "--json"])["id"], id.as_str());
+    assert_eq!(env.json(&["jobs", "show", id, "--json"])["id"], id.as_str());
     let shortest =
         (1..=id.len()).find(|length| made.iter().filter(|other| other.starts_with(&id[..*length])).count() == 1);
     let beginning = &id[..shortest.unwrap()];
-    assert_eq!(house.json(&["jobs", "show", beginning, "--json"])["id"], id.as_str());
+    assert_eq!(env.json(&["jobs", "show", beginning, "--json"])["id"], id.as_str());
     let shared = made.iter().find(|id| made.iter().filter(|other| other[..1] == id[..1]).count() > 1).unwrap();
-    let line = house.fails(1, &["jobs", "show", &shared[..1]]);
+    let line = env.fails(1, &["jobs", "show", &shared[..1]]);
     assert!(line.contains("is the beginning of several ids"), "{line}");
     assert!(made.iter().any(|id| line.contains(id.as_str())), "{line}");
-    assert!(house.fails(1, &["jobs", "show", "no-such-job"]).contains("no job's id begins with 'no-such-job'"));
-    assert_eq!(house.run(&["jobs", "show", ""]).status.code(), Some(2));
+    assert!(env.fails(1, &["jobs", "show", "no-such-job"]).contains("no job's id begins with 'no-such-job'"));
+    assert_eq!(env.run(&["jobs", "show", ""]).status.code(), Some(2));
 }
 
 #[test]
 fn show_tells_everything_in_clean_text() {
-    let house = House::new();
-    let made = house.json(&["submit", "a fox\u{202e} in\ntwo lines", "--seed", "7", "--tag", "t", "--json"]);
-    let shown = text(&house.run(&["jobs", "show", made[0]["id"].as_str().unwrap()]).stdout);
+    let env = TestEnv::new();
+    let made = env.json(&["submit", "a fox\u{202e} in\ntwo lines", "--seed", "7", "--tag", "t", "--json"]);
+    let shown = text(&env.run(&["jobs", "show", made[0]["id"].as_str().unwrap()]).stdout);
     for part in
         ["queued", "seed = 7", "tags        t", "a fox in\ntwo lines", "attempt 1 of 1", "simulated: no real money"]
     {
@@ -91,19 +91,19 @@ fn show_tells_everything_in_clean_text() {
 
 #[test]
 fn orders_say_what_they_did_and_what_they_could_not() {
-    let house = House::new();
-    let made = house.queue(2);
-    let cancelled = house.json(&["jobs", "cancel", &made[0], "--json"]);
+    let env = TestEnv::new();
+    let made = env.queue(2);
+    let cancelled = env.json(&["jobs", "cancel", &made[0], "--json"]);
     assert_eq!((&cancelled[0]["id"], &cancelled[0]["status"]), (&made[0].as_str().into(), &"cancelled".into()));
     // One works, one does not: both are said, and it counts as failed.
-    let output = house.run(&["jobs", "cancel", &made[0], &made[1], "--json"]);
+    let output = env.run(&["jobs", "cancel", &made[0], &made[1], "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let done: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(crate::support::ids(&done), [made[1].clone()]);
     assert!(text(&output.stderr).contains("a job that is cancelled cannot be cancelled"), "{}", text(&output.stderr));
-    let retried = house.json(&["jobs", "retry", &made[0], "--json"]);
+    let retried = env.json(&["jobs", "retry", &made[0], "--json"]);
     assert_eq!((&retried[0]["status"], &retried[0]["attempt"]), (&"queued".into(), &1.into()));
-    assert!(house.fails(1, &["jobs", "approve", &made[0]]).contains("a job that is queued cannot be approved"));
-    assert!(house.fails(1, &["jobs", "retry", "zzz-none"]).contains("no job's id begins with"));
-    assert_eq!(house.run(&["jobs", "retry"]).status.code(), Some(2));
+    assert!(env.fails(1, &["jobs", "approve", &made[0]]).contains("a job that is queued cannot be approved"));
+    assert!(env.fails(1, &["jobs", "retry", "zzz-none"]).contains("no job's id begins with"));
+    assert_eq!(env.run(&["jobs", "retry"]).status.code(), Some(2));
 }

@@ -1,11 +1,11 @@
 //! `submit PROMPT`: jobs from the command line, their parameters and their price.
 
-use crate::support::{House, ids, text};
+use crate::support::{TestEnv, ids, text};
 
 #[test]
 fn words_are_one_prompt_flags_are_parameters() {
-    let house = House::new();
-    let made = house.json(&[
+    let env = TestEnv::new();
+    let made = env.json(&[
         "submit",
         "a",
         "red",
@@ -37,8 +37,8 @@ fn words_are_one_prompt_flags_are_parameters() {
 
 #[test]
 fn job_json_has_the_promised_fields() {
-    let house = House::new();
-    let made = house.json(&["submit", "a fox", "--json"]);
+    let env = TestEnv::new();
+    let made = env.json(&["submit", "a fox", "--json"]);
     let job = made[0].as_object().unwrap();
     for name in [
         "id",
@@ -71,48 +71,48 @@ fn job_json_has_the_promised_fields() {
 
 #[test]
 fn model_comes_from_flag_config_or_catalog() {
-    let mut house = House::new();
+    let mut env = TestEnv::new();
     let first = &darkroom::catalog::Catalog::builtin().models[0].name;
-    assert_eq!(house.json(&["submit", "x", "--json"])[0]["model"], first.as_str());
-    house.set("DARKROOM_MODEL", "flux-2-max");
-    assert_eq!(house.json(&["submit", "x", "--json"])[0]["model"], "flux-2-max");
-    assert_eq!(house.json(&["submit", "x", "--json", "--model", "flux-dev"])[0]["model"], "flux-dev");
-    house.set("DARKROOM_MODEL", "flux-2-mxa");
-    assert!(house.fails(2, &["submit", "x"]).contains("did you mean flux-2-max"));
+    assert_eq!(env.json(&["submit", "x", "--json"])[0]["model"], first.as_str());
+    env.set("DARKROOM_MODEL", "flux-2-max");
+    assert_eq!(env.json(&["submit", "x", "--json"])[0]["model"], "flux-2-max");
+    assert_eq!(env.json(&["submit", "x", "--json", "--model", "flux-dev"])[0]["model"], "flux-dev");
+    env.set("DARKROOM_MODEL", "flux-2-mxa");
+    assert!(env.fails(2, &["submit", "x"]).contains("did you mean flux-2-max"));
 }
 
 #[test]
 fn all_problems_are_reported_at_once() {
-    let house = House::new();
-    let line = house.fails(2, &["submit", "x", "--width", "65", "--seed", "-3", "--guidance", "3"]);
+    let env = TestEnv::new();
+    let line = env.fails(2, &["submit", "x", "--width", "65", "--seed", "-3", "--guidance", "3"]);
     for part in ["width:", "seed:", "guidance:"] {
         assert!(line.contains(part), "{line}");
     }
-    assert!(house.fails(2, &["submit", "x", "--input-image", "absent.png"]).contains("no such file: absent.png"));
-    assert_eq!(house.jobs().len(), 0);
+    assert!(env.fails(2, &["submit", "x", "--input-image", "absent.png"]).contains("no such file: absent.png"));
+    assert_eq!(env.jobs().len(), 0);
 }
 
 #[test]
 fn dry_run_prices_and_creates_nothing() {
-    let house = House::new();
+    let env = TestEnv::new();
     let plan =
-        house.json(&["submit", "a fox", "--dry-run", "--json", "--count", "3", "--width", "1024", "--height", "1024"]);
+        env.json(&["submit", "a fox", "--dry-run", "--json", "--count", "3", "--width", "1024", "--height", "1024"]);
     let spec = darkroom::jobs::Spec::new("flux-2-pro", "a fox").with("width", 1024).with("height", 1024);
     let each = darkroom::catalog::Catalog::builtin().estimate(&spec).amount.unwrap();
     assert_eq!(plan["jobs"][0]["each_usd"], each.to_string());
-    assert_eq!(plan["total_usd"], each.times(3).to_string());
-    assert!(!house.data().join("darkroom.db").exists());
+    assert_eq!(plan["total_usd"], (each * 3).to_string());
+    assert!(!env.data().join("darkroom.db").exists());
 }
 
 #[test]
 fn text_output_names_the_next_command() {
-    let house = House::new();
-    let output = house.run(&["submit", "a\u{1b}[31m fox"]);
+    let env = TestEnv::new();
+    let output = env.run(&["submit", "a\u{1b}[31m fox"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stderr).contains("darkroom worker --until-idle"), "{}", text(&output.stderr));
     let table = text(&output.stdout);
     assert!(table.contains("simulated: no real money, no real images"), "{table}");
     assert!(!table.contains('\u{1b}'));
-    assert_eq!(house.jobs()[0]["prompt"], "a\u{1b}[31m fox", "what is stored is what was typed");
-    assert_eq!(ids(&house.json(&["jobs", "list", "--json"])).len(), 1);
+    assert_eq!(env.jobs()[0]["prompt"], "a\u{1b}[31m fox", "what is stored is what was typed");
+    assert_eq!(ids(&env.json(&["jobs", "list", "--json"])).len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Commands that work on jobs: `submit --wait`, `worker`, `costs`, `doctor`, `simulate`, against the simulator of the house.
+//! Commands that work on jobs: `submit --wait`, `worker`, `costs`, `doctor`, `simulate`, against the simulator of the environment.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
@@ -7,21 +7,21 @@ use darkroom::costs::Usd;
 use darkroom::simulator::Ledger;
 use serde_json::Value;
 
-use crate::support::{House, path_text, text};
+use crate::support::{TestEnv, path_text, text};
 
 fn usd(value: &Value) -> Usd {
     value.as_str().unwrap().parse().unwrap()
 }
 
-/// What the simulator of the house has on its bill.
-fn bill(house: &House) -> Usd {
-    Ledger::read(&house.data()).unwrap().iter().map(|entry| entry.credits.to_usd()).sum()
+/// The bill of the simulator.
+fn bill(env: &TestEnv) -> Usd {
+    Ledger::read(&env.data()).unwrap().iter().map(|entry| entry.credits.to_usd()).sum()
 }
 
 #[test]
 fn submit_and_wait_ends_with_the_image_and_its_price() {
-    let house = House::new();
-    let made = house.json(&["submit", "a fox", "--width", "64", "--height", "64", "--count", "3", "--wait", "--json"]);
+    let env = TestEnv::new();
+    let made = env.json(&["submit", "a fox", "--width", "64", "--height", "64", "--count", "3", "--wait", "--json"]);
     let jobs = made.as_array().unwrap();
     assert_eq!(jobs.len(), 3);
     let mut total = Usd::ZERO;
@@ -42,52 +42,52 @@ fn submit_and_wait_ends_with_the_image_and_its_price() {
         total += usd(&job["cost_usd"]);
     }
     assert!(total > Usd::ZERO);
-    assert_eq!(total, bill(&house));
-    let costs = house.json(&["costs", "--json", "--days", "1"]);
+    assert_eq!(total, bill(&env));
+    let costs = env.json(&["costs", "--json", "--days", "1"]);
     assert_eq!((usd(&costs["total_usd"]), &costs["count"]), (total, &3.into()));
     assert_eq!(costs["by"], serde_json::json!([{"key": "flux-2-pro", "usd": costs["total_usd"], "count": 3}]));
     for name in ["unknown_usd", "unconfirmed_usd"] {
         assert_eq!(usd(&costs[name]), Usd::ZERO);
     }
     for by in ["day", "service", "cause"] {
-        assert_eq!(usd(&house.json(&["costs", "--json", "--by", by])["by"][0]["usd"]), total, "{by}");
+        assert_eq!(usd(&env.json(&["costs", "--json", "--by", by])["by"][0]["usd"]), total, "{by}");
     }
-    let table = text(&house.run(&["costs"]).stdout);
+    let table = text(&env.run(&["costs"]).stdout);
     assert!(table.contains("simulated: no real money") && table.contains(&total.display()), "{table}");
 }
 
 #[test]
 fn a_wait_says_that_it_works_on_the_rest_of_the_queue_too() {
-    let house = House::new();
-    house.queue(2);
-    let output = house.run(&["submit", "a fox", "--width", "64", "--height", "64", "--wait"]);
+    let env = TestEnv::new();
+    env.queue(2);
+    let output = env.run(&["submit", "a fox", "--width", "64", "--height", "64", "--wait"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("2 other jobs are queued and are worked on too"), "{}", text(&output.stderr));
 }
 
 #[test]
 fn a_wait_fails_when_a_job_does_and_still_tells_all() {
-    let house = House::new();
-    let output = house.run(&["submit", "a fox [sim:moderated]", "--width", "64", "--height", "64", "--wait", "--json"]);
+    let env = TestEnv::new();
+    let output = env.run(&["submit", "a fox [sim:moderated]", "--width", "64", "--height", "64", "--wait", "--json"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     let jobs: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&jobs[0]["status"], &jobs[0]["error"]["code"]), (&"failed".into(), &"request_moderated".into()));
     let id = jobs[0]["id"].as_str().unwrap();
-    let shown = text(&house.run(&["jobs", "show", &id[..10]]).stdout);
+    let shown = text(&env.run(&["jobs", "show", &id[..10]]).stdout);
     assert!(shown.contains("request_moderated"), "{shown}");
 }
 
 #[test]
 fn a_worker_until_idle_leaves_with_nothing_to_do_and_says_how_it_ended() {
-    let house = House::new();
-    let ids = house.queue(20);
-    let summary = house.json(&["worker", "--until-idle", "--slots", "8", "--json"]);
+    let env = TestEnv::new();
+    let ids = env.queue(20);
+    let summary = env.json(&["worker", "--until-idle", "--slots", "8", "--json"]);
     assert_eq!(summary, serde_json::json!({"interrupted": false, "simulated": true, "jobs": {"done": 20}}));
-    let approved = house.json(&["jobs", "approve", &ids[0], &ids[1], "--json"]);
+    let approved = env.json(&["jobs", "approve", &ids[0], &ids[1], "--json"]);
     assert!(approved.as_array().unwrap().iter().all(|job| job["status"] == "approved"));
-    assert_eq!(crate::support::ids(&house.json(&["jobs", "list", "--json", "--status", "approved"])).len(), 2);
-    assert_eq!(bill(&house), house.jobs().iter().map(|job| usd(&job["cost_usd"])).sum());
-    let log = std::fs::read_dir(house.path("logs")).unwrap().next().unwrap().unwrap().path();
+    assert_eq!(crate::support::ids(&env.json(&["jobs", "list", "--json", "--status", "approved"])).len(), 2);
+    assert_eq!(bill(&env), env.jobs().iter().map(|job| usd(&job["cost_usd"])).sum());
+    let log = std::fs::read_dir(env.path("logs")).unwrap().next().unwrap().unwrap().path();
     let lines = std::fs::read_to_string(log).unwrap();
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for id in &ids {
@@ -97,10 +97,10 @@ fn a_worker_until_idle_leaves_with_nothing_to_do_and_says_how_it_ended() {
 
 #[test]
 fn a_log_directory_that_cannot_be_written_is_one_warning() {
-    let mut house = House::new();
-    let file = house.file("not-a-directory", "");
-    house.set("DARKROOM_LOG_DIR", path_text(&file));
-    let output = house.run(&["worker", "--until-idle"]);
+    let mut env = TestEnv::new();
+    let file = env.file("not-a-directory", "");
+    env.set("DARKROOM_LOG_DIR", path_text(&file));
+    let output = env.run(&["worker", "--until-idle"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let said = text(&output.stderr);
     assert_eq!(said.matches("cannot be written").count(), 1, "{said}");
@@ -108,17 +108,17 @@ fn a_log_directory_that_cannot_be_written_is_one_warning() {
 
 #[test]
 fn verbose_workers_log_to_standard_error_too() {
-    let house = House::new();
-    let ids = house.queue(1);
-    let output = house.run(&["worker", "--until-idle", "--verbose"]);
+    let env = TestEnv::new();
+    let ids = env.queue(1);
+    let output = env.run(&["worker", "--until-idle", "--verbose"]);
     assert!(text(&output.stderr).contains(&format!("job={}", ids[0])), "{}", text(&output.stderr));
     assert!(output.stdout.is_empty());
 }
 
 #[test]
 fn doctor_tells_what_is_well_and_what_is_not() {
-    let mut house = House::new();
-    let well = house.json(&["doctor", "--json"]);
+    let mut env = TestEnv::new();
+    let well = env.json(&["doctor", "--json"]);
     assert_eq!(well["ok"], true, "{well}");
     let named = |name: &str| -> Value {
         let checks = well["checks"].as_array().unwrap();
@@ -129,15 +129,15 @@ fn doctor_tells_what_is_well_and_what_is_not() {
         assert_eq!(named(name)["ok"], true, "{name}");
     }
     assert!(named("provider")["message"].as_str().unwrap().contains("credits"));
-    house.set("DARKROOM_PROVIDER", "bfl");
-    let output = house.run(&["doctor", "--json"]);
+    env.set("DARKROOM_PROVIDER", "bfl");
+    let output = env.run(&["doctor", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let ill: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(ill["ok"], false);
     let provider = ill["checks"].as_array().unwrap().iter().find(|check| check["name"] == "provider").unwrap();
     assert!(provider["message"].as_str().unwrap().contains("BFL_API_KEY"), "{provider}");
     assert!(provider["advice"].as_str().unwrap().contains("get a key"), "not the network: {provider}");
-    assert!(text(&house.run(&["doctor"]).stdout).contains("problem"));
+    assert!(text(&env.run(&["doctor"]).stdout).contains("problem"));
 }
 
 /// A simulator that serves, ended with the value.
@@ -147,9 +147,9 @@ struct Server {
 }
 
 impl Server {
-    fn start(house: &House, arguments: &[&str]) -> Self {
+    fn start(env: &TestEnv, arguments: &[&str]) -> Self {
         let arguments = [&["simulate", "--json", "--port", "0"], arguments].concat();
-        let mut child = house.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = env.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut document = String::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         while !document.trim_end().ends_with('}') {
@@ -169,72 +169,72 @@ impl Drop for Server {
 
 #[test]
 fn the_simulator_serves_as_if_it_were_the_real_api() {
-    let mut house = House::new();
-    let server = Server::start(&house, &["--speed", "instant", "--credits", "10"]);
+    let mut env = TestEnv::new();
+    let server = Server::start(&env, &["--speed", "instant", "--credits", "10"]);
     assert_eq!(server.serving["pid"], server.child.id());
-    house.set("DARKROOM_PROVIDER", "bfl");
-    house.set("BFL_API_URL", server.serving["api_url"].as_str().unwrap());
-    house.set("BFL_API_KEY", "any-key-does");
-    let well = house.json(&["doctor", "--json"]);
+    env.set("DARKROOM_PROVIDER", "bfl");
+    env.set("BFL_API_URL", server.serving["api_url"].as_str().unwrap());
+    env.set("BFL_API_KEY", "any-key-does");
+    let well = env.json(&["doctor", "--json"]);
     assert!(well.to_string().contains("10 credits ($0.10)"), "{well}");
     let order = ["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"];
-    let said = house.fails(2, &order);
+    let said = env.fails(2, &order);
     assert!(said.contains("real money, about $") && said.contains("say --yes"), "nobody can be asked here: {said}");
-    assert_eq!(house.jobs().len(), 0);
-    let made = house.json(&[&order[..], &["--yes"]].concat());
+    assert_eq!(env.jobs().len(), 0);
+    let made = env.json(&[&order[..], &["--yes"]].concat());
     assert_eq!((&made[0]["status"], &made[0]["simulated"]), (&"done".into(), &false.into()));
-    let everything = std::fs::read_dir(house.path("logs")).unwrap().map(|entry| {
+    let everything = std::fs::read_dir(env.path("logs")).unwrap().map(|entry| {
         let mut text = String::new();
         std::fs::File::open(entry.unwrap().path()).unwrap().read_to_string(&mut text).unwrap();
         text
     });
     assert!(everything.into_iter().all(|text| !text.contains("any-key-does")));
-    house.set("BFL_API_KEY", "bad");
-    let output = house.run(&["doctor"]);
+    env.set("BFL_API_KEY", "bad");
+    let output = env.run(&["doctor"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("refuses the key"), "{}", text(&output.stdout));
-    let output = house.run(&["worker", "--until-idle"]);
+    let output = env.run(&["worker", "--until-idle"]);
     assert_eq!(output.status.code(), Some(0), "no job waits for the key: {}", text(&output.stderr));
 }
 
 #[test]
 fn out_of_credits_ends_a_wait_and_loses_nothing() {
-    let mut house = House::new();
-    let server = Server::start(&house, &["--speed", "instant", "--credits", "0"]);
-    house.set("DARKROOM_PROVIDER", "bfl");
-    house.set("BFL_API_URL", server.serving["api_url"].as_str().unwrap());
-    house.set("BFL_API_KEY", "any-key-does");
-    let line = house.fails(1, &["submit", "a fox", "--wait", "--yes"]);
+    let mut env = TestEnv::new();
+    let server = Server::start(&env, &["--speed", "instant", "--credits", "0"]);
+    env.set("DARKROOM_PROVIDER", "bfl");
+    env.set("BFL_API_URL", server.serving["api_url"].as_str().unwrap());
+    env.set("BFL_API_KEY", "any-key-does");
+    let line = env.fails(1, &["submit", "a fox", "--wait", "--yes"]);
     assert!(line.contains("credits") && line.contains("goes on with them"), "{line}");
-    assert_eq!(house.jobs()[0]["status"], "queued");
+    assert_eq!(env.jobs()[0]["status"], "queued");
 }
 
 #[test]
 fn simulators_say_what_they_do_not_understand() {
-    let house = House::new();
-    assert!(house.fails(2, &["simulate", "--fault", "moderatd=1"]).contains("'moderatd' is not a fault"));
-    assert!(house.fails(2, &["simulate", "--fault", "moderated"]).contains("WORD=PROBABILITY"));
-    assert!(house.fails(2, &["simulate", "--speed", "fast"]).contains("simulator_speed"));
-    assert!(house.fails(2, &["simulate", "--credits=-1"]).contains("--credits"));
+    let env = TestEnv::new();
+    assert!(env.fails(2, &["simulate", "--fault", "moderatd=1"]).contains("'moderatd' is not a fault"));
+    assert!(env.fails(2, &["simulate", "--fault", "moderated"]).contains("WORD=PROBABILITY"));
+    assert!(env.fails(2, &["simulate", "--speed", "fast"]).contains("simulator_speed"));
+    assert!(env.fails(2, &["simulate", "--credits=-1"]).contains("--credits"));
 }
 
 #[cfg(unix)]
 #[test]
 fn a_wait_with_a_limit_leaves_the_job_to_others() {
-    let house = House::new();
-    let line = house.fails(1, &["submit", "a fox [sim:stuck]", "--wait", "--timeout", "2s"]);
+    let env = TestEnv::new();
+    let line = env.fails(1, &["submit", "a fox [sim:stuck]", "--wait", "--timeout", "2s"]);
     assert!(line.contains("the time is up: 0 of 1 ended") && line.contains("worker --until-idle"), "{line}");
-    assert_eq!(house.jobs()[0]["status"], "generating", "it was ordered, and is neither lost nor cancelled");
-    assert_eq!(house.run(&["submit", "a fox", "--timeout", "2s"]).status.code(), Some(2), "a limit of what?");
+    assert_eq!(env.jobs()[0]["status"], "generating", "it was ordered, and is neither lost nor cancelled");
+    assert_eq!(env.run(&["submit", "a fox", "--timeout", "2s"]).status.code(), Some(2), "a limit of what?");
 }
 
 #[test]
 fn an_interrupted_wait_says_how_to_go_on_and_the_job_is_safe() {
-    let mut house = House::new();
-    house.set("DARKROOM_SIMULATOR_SPEED", "0.001");
-    let mut child = house.command(&["submit", "a fox", "--wait", "--json"]).spawn().unwrap();
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_SIMULATOR_SPEED", "0.001");
+    let mut child = env.command(&["submit", "a fox", "--wait", "--json"]).spawn().unwrap();
     // It has been accepted when the store says so.
-    while house.jobs().first().is_none_or(|job| job["status"] != "generating") {
+    while env.jobs().first().is_none_or(|job| job["status"] != "generating") {
         assert!(child.try_wait().unwrap().is_none(), "it ended early");
     }
     let id = rustix::process::Pid::from_child(&child);
@@ -242,13 +242,13 @@ fn an_interrupted_wait_says_how_to_go_on_and_the_job_is_safe() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(crate::support::ids(&told), crate::support::ids(&Value::from(house.jobs())), "what was made is told");
+    assert_eq!(crate::support::ids(&told), crate::support::ids(&Value::from(env.jobs())), "what was made is told");
     assert!(text(&output.stderr).contains("darkroom worker --until-idle"), "{}", text(&output.stderr));
-    assert_eq!(house.jobs()[0]["status"], "generating");
+    assert_eq!(env.jobs()[0]["status"], "generating");
     // Its image takes hours; the claim was given back, so that anybody may act on it at once.
     assert_eq!(
-        house.json(&["jobs", "cancel", house.jobs()[0]["id"].as_str().unwrap(), "--json"])[0]["status"],
+        env.json(&["jobs", "cancel", env.jobs()[0]["id"].as_str().unwrap(), "--json"])[0]["status"],
         "cancelled"
     );
-    assert_eq!(house.json(&["worker", "--until-idle", "--json"])["jobs"], serde_json::json!({"cancelled": 1}));
+    assert_eq!(env.json(&["worker", "--until-idle", "--json"])["jobs"], serde_json::json!({"cancelled": 1}));
 }

@@ -2,15 +2,17 @@
 
 use darkroom::jobs::Ticket;
 use darkroom::provider::bfl::{FluxClient, FluxClientError, FluxOptions};
-use darkroom::provider::{CheckError, CreditsError, FetchError, Order, Provider as _, ResultLink, SubmitError};
+use darkroom::provider::{
+    CheckError, CreditsError, FetchError, PreparedRequest, Provider as _, ResultLink, SubmitError,
+};
 use serde_json::json;
 use url::Url;
 
 use super::server::{Answer, Server};
 use super::{KEY, client};
 
-fn order() -> Order {
-    Order { route: "flux-tools/erase-v1".to_owned(), body: json!({"prompt": "a"}) }
+fn order() -> PreparedRequest {
+    PreparedRequest { route: "flux-tools/erase-v1".to_owned(), body: json!({"prompt": "a"}) }
 }
 
 fn ticket(url: impl Into<String>) -> Ticket {
@@ -63,7 +65,7 @@ async fn a_ticket_at_a_foreign_host_is_booked_and_nobody_connects_there() {
     };
     assert_eq!(receipt.cost.unwrap().to_string(), "4.5");
     assert!(!message.contains("id=1"), "{message}");
-    assert!(matches!(client.check(&receipt.ticket).await, Err(CheckError::Foreign { .. })));
+    assert!(matches!(client.check(&receipt.ticket).await, Err(CheckError::UntrustedHost { .. })));
     assert!(foreign.seen().is_empty());
 }
 
@@ -72,7 +74,7 @@ async fn an_image_is_fetched_without_the_key() {
     let server = Server::start(Answer::http(200, "Content-Type: image/png\r\n", b"no image")).await;
     let client = client(&server.base);
     let sample = ResultLink { url: format!("{}/a.png?sig=hidden", server.base) };
-    assert!(matches!(client.fetch(&sample).await, Err(FetchError::Broken { .. })));
+    assert!(matches!(client.fetch(&sample).await, Err(FetchError::Corrupt { .. })));
     let request = server.only();
     assert!(request.starts_with("GET /a.png?sig=hidden HTTP/1.1"), "{request}");
     assert!(!has_key(&request) && !request.to_ascii_lowercase().contains("x-key"), "{request}");
@@ -89,7 +91,7 @@ async fn images_from_unencrypted_foreign_hosts_are_not_fetched() {
         [format!("http://localhost:{}/a?sig=hidden", foreign.port), "file:///etc/passwd".to_owned(), "a".to_owned()]
     {
         match client.fetch(&ResultLink { url }).await {
-            Err(FetchError::Foreign { reason }) => assert!(!reason.contains("hidden"), "{reason}"),
+            Err(FetchError::UntrustedHost { reason }) => assert!(!reason.contains("hidden"), "{reason}"),
             other => panic!("{other:?}"),
         }
     }
@@ -106,9 +108,9 @@ async fn redirects_are_not_followed_and_the_key_does_not_go_along() {
         let client = client(&server.base);
         assert!(matches!(client.submit(order()).await, Err(SubmitError::Unknown { .. })), "{status}");
         let look = client.check(&ticket(format!("{}/p", server.base))).await;
-        assert!(matches!(look, Err(CheckError::Later { not_found: false, .. })), "{status} {look:?}");
+        assert!(matches!(look, Err(CheckError::Retryable { not_found: false, .. })), "{status} {look:?}");
         let image = client.fetch(&ResultLink { url: format!("{}/a", server.base) }).await;
-        assert!(matches!(image, Err(FetchError::Broken { .. })), "{status}");
+        assert!(matches!(image, Err(FetchError::Corrupt { .. })), "{status}");
         assert!(matches!(client.credits().await, Err(CreditsError::Unavailable(_))), "{status}");
         assert_eq!(server.seen().len(), 4);
     }

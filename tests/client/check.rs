@@ -8,13 +8,13 @@ use super::{client, hasty_client};
 
 fn word(result: &Result<TicketStatus, CheckError>) -> String {
     match result {
-        Ok(TicketStatus::Waiting { .. }) => "waiting".to_owned(),
+        Ok(TicketStatus::Pending { .. }) => "waiting".to_owned(),
         Ok(TicketStatus::Ready { .. }) => "ready".to_owned(),
-        Ok(TicketStatus::Dead { failure, .. }) => failure.code.as_str().to_owned(),
-        Err(CheckError::Later { not_found: true, .. }) => "not found".to_owned(),
-        Err(CheckError::Later { .. }) => "later".to_owned(),
+        Ok(TicketStatus::Failed { failure, .. }) => failure.code.as_str().to_owned(),
+        Err(CheckError::Retryable { not_found: true, .. }) => "not found".to_owned(),
+        Err(CheckError::Retryable { .. }) => "later".to_owned(),
         Err(CheckError::Account { .. }) => "account".to_owned(),
-        Err(CheckError::Foreign { .. }) => "foreign".to_owned(),
+        Err(CheckError::UntrustedHost { .. }) => "foreign".to_owned(),
     }
 }
 

@@ -37,10 +37,10 @@ fn sample(server: &Server) -> ResultLink {
 fn word(result: &Result<DownloadedImage, FetchError>) -> &'static str {
     match result {
         Ok(_) => "whole",
-        Err(FetchError::Later { .. }) => "later",
+        Err(FetchError::Retryable { .. }) => "later",
         Err(FetchError::Expired { .. }) => "expired",
-        Err(FetchError::Broken { .. }) => "broken",
-        Err(FetchError::Foreign { .. }) => "foreign",
+        Err(FetchError::Corrupt { .. }) => "broken",
+        Err(FetchError::UntrustedHost { .. }) => "foreign",
     }
 }
 

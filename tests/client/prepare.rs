@@ -38,7 +38,7 @@ fn idle_client() -> FluxClient {
 async fn prepare(client: &FluxClient, spec: &Spec) -> Result<Value, (FailureCode, String)> {
     match client.prepare(spec).await {
         Ok(order) => Ok(order.body),
-        Err(SubmitError::Refused { code, message }) => Err((code, message)),
+        Err(SubmitError::Rejected { code, message }) => Err((code, message)),
         Err(other) => panic!("{other:?}"),
     }
 }

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use darkroom::jobs::FailureCode;
 use darkroom::provider::bfl::{FluxClient, FluxOptions};
-use darkroom::provider::{Order, Provider as _, SubmitError};
+use darkroom::provider::{PreparedRequest, Provider as _, SubmitError};
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::server::{Answer, Server};
 use super::{client, hasty_client, options};
 
-fn order() -> Order {
-    Order { route: "flux-2-pro".to_owned(), body: json!({"prompt": "a"}) }
+fn order() -> PreparedRequest {
+    PreparedRequest { route: "flux-2-pro".to_owned(), body: json!({"prompt": "a"}) }
 }
 
 /// The decision as one word.
@@ -21,7 +21,7 @@ fn word(result: &Result<darkroom::jobs::Receipt, SubmitError>) -> &'static str {
         Ok(_) => "accepted",
         Err(SubmitError::NotAccepted { full: true, .. }) => "full",
         Err(SubmitError::NotAccepted { .. }) => "not accepted",
-        Err(SubmitError::Refused { .. }) => "refused",
+        Err(SubmitError::Rejected { .. }) => "refused",
         Err(SubmitError::Account { code: FailureCode::OutOfCredits, .. }) => "out of credits",
         Err(SubmitError::Account { .. }) => "key rejected",
         Err(SubmitError::Unknown { .. }) => "unknown",

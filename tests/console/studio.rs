@@ -57,7 +57,7 @@ fn receipt(number: u32, at: DateTime<Utc>) -> Receipt {
 
 fn generating(number: u32, model: &str, prompt: &str, seconds: i64) -> Job {
     let mut job = submitting(number, model, prompt, seconds);
-    job.accepted(receipt(number, ago(seconds - 2)), None, ago(seconds - 2)).unwrap();
+    job.accept(receipt(number, ago(seconds - 2)), None, ago(seconds - 2)).unwrap();
     job
 }
 
@@ -83,7 +83,7 @@ fn done(number: u32, model: &str, prompt: &str, seconds: i64) -> Job {
         attempt.begin(StepName::Store, ago(seconds - 10));
         attempt.finish(StepName::Store, ago(seconds - 11));
     }
-    job.stored(image(number), Some(Credits::new(4.into())), None, ago(seconds - 11)).unwrap();
+    job.complete(image(number), Some(Credits::new(4.into())), None, ago(seconds - 11)).unwrap();
     job
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn jobs() -> Vec<Arc<Job>> {
     jobs.push(held);
     let mut waiting = submitting(13, "flux-2-pro", "a bridge made of books", 30);
     let reason = "503 from the provider, nothing was accepted".to_owned();
-    waiting.not_accepted(Hold::RetryAt { reason }, ago(-7), ago(28)).unwrap();
+    waiting.requeue(Hold::RetryAt { reason }, ago(-7), ago(28)).unwrap();
     jobs.push(waiting);
     let mut approved = done(14, "flux-2-pro", "koi pond from above, ripples", 5_000);
     approved.approve(ago(4_000)).unwrap();
@@ -129,13 +129,13 @@ pub(crate) fn jobs() -> Vec<Arc<Job>> {
     cancelled.cancel(ago(7_200)).unwrap();
     jobs.push(cancelled);
     let mut lost = submitting(16, "flux-2-pro", "harbour in the morning", 9_000);
-    lost.submit_lost("the worker ended while the order was being sent", ago(8_900)).unwrap();
+    lost.mark_submit_unknown("the worker ended while the order was being sent", ago(8_900)).unwrap();
     jobs.push(lost);
     let mut second =
         failed(17, "moth on a lamp", FailureCode::ProviderError, "the model failed", BillingStatus::No, 40);
     second.retry(ago(20)).unwrap();
     second.begin_submit(claim(ago(-60)), Some(usd("0.025")), ago(19)).unwrap();
-    second.accepted(receipt(17, ago(18)), None, ago(18)).unwrap();
+    second.accept(receipt(17, ago(18)), None, ago(18)).unwrap();
     second.tags = vec!["insects".into()];
     jobs.push(second);
     for number in 18..24 {

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Dev, house, installed, listens, lives, wait_until};
-use crate::support::{House, text};
+use super::{Dev, env, installed, listens, lives, wait_until};
+use crate::support::{TestEnv, text};
 
 fn parent(process: Pid) -> Pid {
     let answer =
@@ -16,13 +16,13 @@ fn parent(process: Pid) -> Pid {
 
 #[test]
 fn a_killed_dev_leaves_no_server_and_no_guard() {
-    let house = house();
-    let dev = Dev::start(&house, &["--no-worker"]);
+    let env = env();
+    let dev = Dev::start(&env, &["--no-worker"]);
     assert_eq!(dev.names(), installed());
     let (pids, addresses) = (dev.pids(), dev.addresses());
     assert!(pids.iter().all(|pid| lives(*pid)));
     let guards: Vec<Pid> = pids.iter().map(|pid| parent(*pid)).collect();
-    let second = house.fails(1, &["dev", "--headless"]);
+    let second = env.fails(1, &["dev", "--headless"]);
     assert!(second.contains("another `darkroom dev` runs on it"), "{second}");
     dev.signal(Signal::KILL);
     wait_until("every server's end", || !pids.iter().any(|pid| lives(*pid)));
@@ -32,8 +32,8 @@ fn a_killed_dev_leaves_no_server_and_no_guard() {
 
 #[test]
 fn a_guard_that_is_killed_alone_ends_the_stack() {
-    let house = house();
-    let dev = Dev::start(&house, &["--no-worker"]);
+    let env = env();
+    let dev = Dev::start(&env, &["--no-worker"]);
     // Any of them will do.
     let Some(victim) = dev.pids().pop() else { return };
     let name = dev.servers().last().unwrap()["name"].as_str().unwrap().to_owned();
@@ -48,9 +48,9 @@ fn a_guard_that_is_killed_alone_ends_the_stack() {
 
 #[test]
 fn what_a_server_leaves_behind_ends_with_it() {
-    let house = House::new();
+    let env = TestEnv::new();
     let script = "sleep 1000 & echo child $!; exit 3";
-    let mut guard = house.command(&["guard-server", "--", "sh", "-c", script]);
+    let mut guard = env.command(&["guard-server", "--", "sh", "-c", script]);
     let mut guard = guard.stdin(std::process::Stdio::piped()).spawn().unwrap();
     // Waiting for a child closes its pipe, unless somebody else has it.
     let _pipe = guard.stdin.take();

@@ -4,20 +4,20 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::Dev;
-use crate::support::{House, path_text};
+use crate::support::{TestEnv, path_text};
 
-/// A house where nothing is installed, and no outer place is known.
-fn bare_house() -> House {
-    let mut house = House::new();
-    house.set("DARKROOM_SERVERS_DIR", path_text(&house.path("servers")));
-    house.set("PATH", path_text(&house.path("nothing")));
-    house
+/// An environment in which no server is installed.
+fn bare_env() -> TestEnv {
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_SERVERS_DIR", path_text(&env.path("servers")));
+    env.set("PATH", path_text(&env.path("nothing")));
+    env
 }
 
 #[test]
 fn without_any_server_each_is_named_with_its_command_and_darkroom_works_all_the_same() {
-    let house = bare_house();
-    let dev = Dev::start(&house, &[]);
+    let env = bare_env();
+    let dev = Dev::start(&env, &[]);
     assert!(dev.servers().is_empty());
     let missing = |name: &str| {
         let list = dev.told["missing"].as_array().unwrap();
@@ -26,9 +26,9 @@ fn without_any_server_each_is_named_with_its_command_and_darkroom_works_all_the_
     assert_eq!(missing("firestore"), "gcloud components install cloud-firestore-emulator");
     assert_eq!(missing("storage"), "go install github.com/fsouza/fake-gcs-server@v1.56.1");
     assert_eq!(missing("temporal"), "go install github.com/temporalio/cli/cmd/temporal@v1.5.1");
-    let job = &dev.json(&house, &["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"])[0];
+    let job = &dev.json(&env, &["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"])[0];
     assert_eq!(job["status"], "done", "{job}");
-    assert!(Path::new(&house.data()).join("dev/darkroom.db").is_file(), "its data is in a folder of its own");
+    assert!(Path::new(&env.data()).join("dev/darkroom.db").is_file(), "its data is in a folder of its own");
     dev.signal(rustix::process::Signal::TERM);
     let (code, said) = dev.end();
     assert_eq!(code, Some(0), "{said}");
@@ -41,31 +41,31 @@ fn without_any_server_each_is_named_with_its_command_and_darkroom_works_all_the_
 
 #[test]
 fn a_server_that_ends_early_is_told_with_the_last_of_its_log() {
-    let house = bare_house();
-    let program = house.path("servers/temporal-v1.5.1/temporal");
+    let env = bare_env();
+    let program = env.path("servers/temporal-v1.5.1/temporal");
     std::fs::create_dir_all(program.parent().unwrap()).unwrap();
     std::fs::write(&program, "#!/bin/sh\necho first >&2\necho 'unable to open the \x1b[31mdatabase'\nexit 3\n")
         .unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let said = house.fails(1, &["dev", "--headless"]);
+    let said = env.fails(1, &["dev", "--headless"]);
     assert!(said.contains("the Temporal server ended by itself; the last of"), "{said}");
     assert!(said.contains("\nfirst\nunable to open the") && !said.contains('\x1b'), "{said}");
     // What is no program at all is no server either.
     std::fs::write(&program, "\0\0").unwrap();
-    let said = house.fails(1, &["dev", "--headless"]);
+    let said = env.fails(1, &["dev", "--headless"]);
     assert!(said.contains("the Temporal server cannot be started"), "{said}");
 }
 
 #[test]
 fn what_makes_no_sense_is_refused_before_anything_starts() {
-    let house = bare_house();
+    let env = bare_env();
     for (arguments, words) in [
         (&["dev"][..], "`darkroom dev --headless` works without one"),
         (&["dev", "--json"], "--json goes with --headless"),
         (&["dev", "--no-worker"], "--headless"),
     ] {
-        let said = house.fails(2, arguments);
+        let said = env.fails(2, arguments);
         assert!(said.contains(words), "{arguments:?}: {said}");
     }
-    assert!(!house.data().exists());
+    assert!(!env.data().exists());
 }

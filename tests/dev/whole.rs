@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{Dev, house, installed, listens, lives};
+use super::{Dev, env, installed, listens, lives};
 use crate::pty::terminal::{ENTER, Terminal};
 use crate::support::text;
 
@@ -18,14 +18,14 @@ fn get(url: &str) -> Vec<u8> {
 
 #[test]
 fn a_job_runs_through_everything_that_is_installed_and_ctrl_c_ends_it_all() {
-    let house = house();
+    let env = env();
     // What would be real money, real servers and a server elsewhere is not touched.
-    house.file(
+    env.file(
         ".env",
         "DARKROOM_PROVIDER=bfl\nBFL_API_KEY=real\nDARKROOM_STORE=firestore\nGOOGLE_CLOUD_PROJECT=real\n\
          GOOGLE_APPLICATION_CREDENTIALS=real.json\nTEMPORAL_API_KEY=real\nTEMPORAL_ADDRESS=real.example:7233\n",
     );
-    let dev = Dev::start(&house, &[]);
+    let dev = Dev::start(&env, &[]);
     assert_eq!(dev.names(), installed());
     assert_eq!(dev.told["simulated"], true, "{}", dev.told);
     for (server, address) in dev.servers().iter().zip(dev.addresses()) {
@@ -34,7 +34,7 @@ fn a_job_runs_through_everything_that_is_installed_and_ctrl_c_ends_it_all() {
     let pids = dev.pids();
     assert!(pids.iter().all(|pid| lives(*pid)));
     // The worker of the stack works on it: this process only waits.
-    let made = dev.json(&house, &["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"]);
+    let made = dev.json(&env, &["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"]);
     let job = &made[0];
     assert_eq!((&job["status"], &job["simulated"]), (&"done".into(), &true.into()), "{job}");
     let url = url::Url::parse(job["image_url"].as_str().unwrap()).unwrap();
@@ -44,7 +44,7 @@ fn a_job_runs_through_everything_that_is_installed_and_ctrl_c_ends_it_all() {
         std::fs::read(url.to_file_path().unwrap()).unwrap()
     };
     image::load_from_memory(&image).expect("the image is whole");
-    let diagnosis = text(&dev.run(&house, &["doctor", "--json"]).stdout);
+    let diagnosis = text(&dev.run(&env, &["doctor", "--json"]).stdout);
     for (server, words) in [("firestore", "Firestore (emulator at"), ("storage", "images can be stored")] {
         assert!(!dev.names().contains(server) || diagnosis.contains(words), "{diagnosis}");
     }
@@ -57,13 +57,13 @@ fn a_job_runs_through_everything_that_is_installed_and_ctrl_c_ends_it_all() {
         assert_eq!(status, "WORKFLOW_EXECUTION_STATUS_COMPLETED", "{answer}");
     }
     // Nothing is where the person's own data is.
-    let data: Vec<_> = std::fs::read_dir(house.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let data: Vec<_> = std::fs::read_dir(env.data()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(data, ["dev"]);
     let file = dev.told["environment_file"].as_str().unwrap().to_owned();
     let exports = std::fs::read_to_string(&file).unwrap();
     assert!(exports.contains("export DARKROOM_PROVIDER='simulator'\n"), "{exports}");
     for server in dev.servers() {
-        assert!(Path::new(server["log"].as_str().unwrap()).starts_with(house.path("logs")), "{server}");
+        assert!(Path::new(server["log"].as_str().unwrap()).starts_with(env.path("logs")), "{server}");
     }
     let addresses = dev.addresses();
     dev.signal(Signal::INT);
@@ -76,9 +76,9 @@ fn a_job_runs_through_everything_that_is_installed_and_ctrl_c_ends_it_all() {
 
 #[test]
 fn the_console_opens_on_the_stack_and_shows_a_job_to_its_end() {
-    let house = house();
+    let env = env();
     let servers = installed();
-    let mut terminal = Terminal::start(&house, &["dev"], 120, 40);
+    let mut terminal = Terminal::start(&env, &["dev"], 120, 40);
     terminal.wait_for("● live");
     if servers.contains("temporal") {
         terminal.wait_for("Temporal's web page: http://127.0.0.1:");

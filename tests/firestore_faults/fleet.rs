@@ -11,7 +11,7 @@ use darkroom::store::{PageQuery, Store};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::firestore_emulator::{Emulator, fresh_project, shared, store};
-use crate::support::{House, books};
+use crate::support::{TestEnv, ledger_check};
 
 /// Jobs in the queue; `DARKROOM_FLEET_JOBS=400` is the whole exercise. The emulator sends each listener the whole queue again after
 /// every write, so the time grows with the square of it.
@@ -41,10 +41,10 @@ impl Drop for Machine {
 }
 
 impl Machine {
-    fn start(house: &House, name: &'static str) -> Self {
-        let logs = house.path(&format!("{name}-logs"));
-        let mut command = house.command(&["worker", "--until-idle", "--slots", SLOTS]);
-        command.env("DARKROOM_DATA_DIR", house.path(name)).env("DARKROOM_LOG_DIR", &logs);
+    fn start(env: &TestEnv, name: &'static str) -> Self {
+        let logs = env.path(&format!("{name}-logs"));
+        let mut command = env.command(&["worker", "--until-idle", "--slots", SLOTS]);
+        command.env("DARKROOM_DATA_DIR", env.path(name)).env("DARKROOM_LOG_DIR", &logs);
         Self {
             name,
             logs,
@@ -76,7 +76,7 @@ impl Machine {
     async fn claimed(&self, look: &FirestoreStore) -> Vec<JobId> {
         let ours = format!("worker-{}-", self.worker.id());
         let stages = vec![StageName::Submitting, StageName::Generating];
-        let jobs = look.page(PageQuery { stages, limit: 1_000, ..PageQuery::default() }).await.unwrap();
+        let jobs = look.list_jobs(PageQuery { stages, limit: 1_000, ..PageQuery::default() }).await.unwrap();
         let claimed = jobs
             .into_iter()
             .filter(|job| job.claim.as_ref().is_some_and(|claim| claim.worker.as_str().starts_with(&ours)));
@@ -109,35 +109,36 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// The house that all share: the queue, and the provider with its bill.
-fn house_on(emulator: &Emulator, project: &str, provider: &str) -> House {
-    let mut house = House::new();
-    house.set("DARKROOM_STORE", "firestore");
-    house.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
-    house.set("GOOGLE_CLOUD_PROJECT", project);
-    house.set("DARKROOM_PROVIDER", "bfl");
-    house.set("BFL_API_URL", provider);
-    house.set("BFL_API_KEY", "simulated");
-    house.set("DARKROOM_LEASE_SECONDS", "15");
-    house.set("DARKROOM_LOG", "info,darkroom=debug");
-    house
+/// The environment that all workers share: the queue, and the provider with its bill.
+fn shared_env(emulator: &Emulator, project: &str, provider: &str) -> TestEnv {
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_STORE", "firestore");
+    env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
+    env.set("GOOGLE_CLOUD_PROJECT", project);
+    env.set("DARKROOM_PROVIDER", "bfl");
+    env.set("BFL_API_URL", provider);
+    env.set("BFL_API_KEY", "simulated");
+    env.set("DARKROOM_LEASE_SECONDS", "15");
+    env.set("DARKROOM_LOG", "info,darkroom=debug");
+    env
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_job_runs_once_on_four_machines_of_which_one_dies_and_one_sleeps() {
-    let Some(emulator) = tokio::task::spawn_blocking(shared).await.unwrap() else { return };
+    let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
     let (project, count) = (fresh_project(), count());
     let provider = tempfile::tempdir().unwrap();
     let options = SimulatorOptions { speed: Speed::Times(2.0), ..SimulatorOptions::default() };
     let simulator = simulator::shared(provider.path(), options).await.unwrap();
-    let house = house_on(emulator, &project, simulator.base_url().as_str());
+    let env = shared_env(emulator, &project, simulator.base_url().as_str());
     let look = store(emulator, &project);
-    let house = tokio::task::spawn_blocking(move || {
-        house.queue(count);
-        house
+    let env = tokio::task::spawn_blocking(move || {
+        env.queue(count);
+        env
     });
-    let house = house.await.unwrap();
-    let mut fleet = ["first", "second", "third", "fourth"].map(|name| Machine::start(&house, name));
+    let env = env.await.unwrap();
+    let mut fleet = ["first", "second", "third", "fourth"].map(|name| Machine::start(&env, name));
 
     let done = async |wanted: usize| look.counts().await.unwrap().of(StageName::Done) >= wanted as u64;
     until("the first images", async || done(10).await).await;
@@ -161,7 +162,8 @@ async fn each_job_runs_once_on_four_machines_of_which_one_dies_and_one_sleeps() 
     let late = fleet[1].logs();
     let lost = ["moved by somebody else", "a late answer to a submit is added"];
     assert!(lost.iter().any(|line| late.contains(line)), "the sleeper's saves were lost: {late}");
-    let done = tokio::task::spawn_blocking(move || books::check_with(&house, provider.path(), count)).await.unwrap();
+    let done =
+        tokio::task::spawn_blocking(move || ledger_check::check_with(&env, provider.path(), count)).await.unwrap();
     // Only what was caught between note and answer is a question for a person.
     assert!(done >= count - orphans.len() - dreamt.len(), "{done} of {count}");
     simulator.shutdown().await;

@@ -2,29 +2,30 @@
 
 use serde_json::Value;
 
+use crate::support::external_client::ExternalClient;
 use crate::support::firestore_emulator::{fresh_project, shared};
-use crate::support::firestore_stranger::Stranger;
-use crate::support::{House, text};
+use crate::support::{TestEnv, text};
 
-async fn run(house: House, arguments: &'static [&'static str]) -> (House, Option<i32>, String, String) {
+async fn run(env: TestEnv, arguments: &'static [&'static str]) -> (TestEnv, Option<i32>, String, String) {
     tokio::task::spawn_blocking(move || {
-        let output = house.run(arguments);
-        (house, output.status.code(), text(&output.stdout), text(&output.stderr))
+        let output = env.run(arguments);
+        (env, output.status.code(), text(&output.stdout), text(&output.stderr))
     })
     .await
     .unwrap()
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test]
 async fn doctor_tries_rights_indexes_and_clock_and_leaves_nothing_behind() {
-    let Some(emulator) = tokio::task::spawn_blocking(shared).await.unwrap() else { return };
+    let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
     let project = fresh_project();
-    let mut house = House::new();
-    house.set("DARKROOM_STORE", "firestore");
-    house.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
-    house.set("GOOGLE_CLOUD_PROJECT", &project);
-    house.set("DARKROOM_FIRESTORE_DATABASE", "archive");
-    let (mut house, code, said, _) = run(house, &["doctor", "--json"]).await;
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_STORE", "firestore");
+    env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
+    env.set("GOOGLE_CLOUD_PROJECT", &project);
+    env.set("DARKROOM_FIRESTORE_DATABASE", "archive");
+    let (mut env, code, said, _) = run(env, &["doctor", "--json"]).await;
     assert_eq!(code, Some(0), "{said}");
     let said: Value = serde_json::from_str(&said).unwrap();
     let check = |name: &str| {
@@ -36,23 +37,23 @@ async fn doctor_tries_rights_indexes_and_clock_and_leaves_nothing_behind() {
     assert!(check("store writes").contains("made, changed and deleted"), "{said}");
     assert!(check("store indexes").contains("are there"), "{said}");
     assert!(check("store clock").contains("s b") && check("store clock").contains("Firestore's"), "{said}");
-    let stranger = Stranger::in_database(emulator, &project, "archive");
+    let client = ExternalClient::in_database(emulator, &project, "archive");
     for collection in ["darkroom_health", "jobs", "costs"] {
-        assert_eq!(stranger.all(collection).await.len(), 0, "{collection}");
+        assert_eq!(client.list(collection).await.len(), 0, "{collection}");
     }
-    house.set("DARKROOM_FIRESTORE_DATABASE", "Archive/../x");
-    let (_, code, _, said) = run(house, &["doctor"]).await;
+    env.set("DARKROOM_FIRESTORE_DATABASE", "Archive/../x");
+    let (_, code, _, said) = run(env, &["doctor"]).await;
     assert_eq!(code, Some(2));
     assert!(said.contains("firestore_database: 'Archive/../x' is no database"), "{said}");
 }
 
 #[tokio::test]
 async fn credentials_that_cannot_be_used_are_said_as_what_they_are() {
-    let mut house = House::new();
-    house.set("DARKROOM_STORE", "firestore");
-    house.set("GOOGLE_CLOUD_PROJECT", "team");
-    let key = house.path("key.json").display().to_string();
-    house.set("GOOGLE_APPLICATION_CREDENTIALS", &key);
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_STORE", "firestore");
+    env.set("GOOGLE_CLOUD_PROJECT", "team");
+    let key = env.path("key.json").display().to_string();
+    env.set("GOOGLE_APPLICATION_CREDENTIALS", &key);
     let secret = "{\"type\": \"service_account\", \"private_key\": \"secret";
     for (content, why) in [
         (None, "it is not there"),
@@ -63,21 +64,21 @@ async fn credentials_that_cannot_be_used_are_said_as_what_they_are() {
         (Some("{\"type\": \"service_account\", \"private_key\": \"secret\"}"), "without client_email"),
     ] {
         if let Some(content) = content {
-            house.file("key.json", content);
+            env.file("key.json", content);
         }
-        let (returned, code, _, said) = run(house, &["jobs", "list"]).await;
+        let (returned, code, _, said) = run(env, &["jobs", "list"]).await;
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains(&key) && said.contains(why), "{why}: {said}");
         assert!(!said.contains("does not answer") && !said.contains("secret"), "{said}");
         let (returned, code, said, _) = run(returned, &["doctor"]).await;
         assert_eq!(code, Some(1));
         assert!(said.contains("credentials") && said.contains(why), "{why}: {said}");
-        house = returned;
+        env = returned;
     }
     // A key of another project may have rights in this one: doctor says so, and goes on.
     let other =
         r#"{"type": "service_account", "project_id": "other", "client_email": "a@b.example", "private_key": "x"}"#;
-    house.file("key.json", other);
-    let (_, _, said, _) = run(house, &["doctor"]).await;
+    env.file("key.json", other);
+    let (_, _, said, _) = run(env, &["doctor"]).await;
     assert!(said.contains("a@b.example is of the project other, not of team"), "{said}");
 }

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 
 use darkroom::jobs::StageName;
 use darkroom::store::firestore::FirestoreStore;
-use darkroom::store::{Change, Order, PageQuery, Store};
+use darkroom::store::{Change, PageQuery, SortOrder, Store};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::LIMIT;
+use crate::support::external_client::ExternalClient;
 use crate::support::firestore_emulator::{Emulator, fresh_project, options, shared, store};
-use crate::support::firestore_stranger::Stranger;
 
-async fn emulator() -> Option<&'static Emulator> {
+async fn emulator() -> &'static Emulator {
     tokio::task::spawn_blocking(shared).await.unwrap()
 }
 
@@ -35,7 +35,7 @@ fn minute(number: i64) -> Value {
 async fn all(store: &FirestoreStore, mut query: PageQuery) -> Vec<String> {
     let mut ids = Vec::new();
     loop {
-        let page = store.look(query.clone()).await.unwrap();
+        let page = store.list(query.clone()).await.unwrap();
         assert!(page.jobs.len() <= query.limit);
         ids.extend(page.jobs.iter().map(|job| job.id.as_str().to_owned()));
         ids.extend(page.unreadable.iter().map(|(id, _)| id.as_str().to_owned()));
@@ -46,9 +46,10 @@ async fn all(store: &FirestoreStore, mut query: PageQuery) -> Vec<String> {
     }
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_has_no_date_stands_behind_what_has_one_and_is_named_once() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
     let dated: Vec<String> = (0..20).map(|number| format!("dated-{number:02}")).collect();
     let mut documents: Vec<_> = dated.iter().zip(0..).map(|(id, number)| old(id, &minute(number))).collect();
@@ -58,16 +59,16 @@ async fn what_has_no_date_stands_behind_what_has_one_and_is_named_once() {
         documents.push(old(&format!("map-{number}"), &json!({"mapValue": {}})));
         documents.push(old(&format!("null-{number}"), &json!({"nullValue": null})));
     }
-    Stranger::new(emulator, &project).write(&documents).await;
+    ExternalClient::new(emulator, &project).write(&documents).await;
     let store = store(emulator, &project);
-    for order in [Order::NewestFirst, Order::OldestFirst] {
+    for order in [SortOrder::NewestFirst, SortOrder::OldestFirst] {
         for (stages, limit) in [(vec![], 7), (vec![StageName::Approved], 20), (vec![], 1_000)] {
             let ids = all(&store, PageQuery { order, stages, limit, ..PageQuery::default() }).await;
             assert_eq!(ids.len(), documents.len(), "{order:?}, {limit}: {ids:?}");
             assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "none twice: {ids:?}");
             if limit < 1_000 {
                 let mut first = ids[..20].to_vec();
-                if order == Order::NewestFirst {
+                if order == SortOrder::NewestFirst {
                     first.reverse();
                 }
                 assert_eq!(first, dated);
@@ -75,21 +76,22 @@ async fn what_has_no_date_stands_behind_what_has_one_and_is_named_once() {
         }
     }
     let since = Some("2026-10-05T00:00:00Z".parse().unwrap());
-    let jobs = store.page(PageQuery { since, limit: 1_000, ..PageQuery::default() }).await.unwrap();
+    let jobs = store.list_jobs(PageQuery { since, limit: 1_000, ..PageQuery::default() }).await.unwrap();
     let texts = jobs.iter().filter(|job| job.id.as_str().starts_with("text")).count();
     assert_eq!((texts, jobs.len()), (5, 25), "a time that is written as text is a time");
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_search_without_a_hit_reads_so_far_and_says_how_far() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
     let mut documents: Vec<_> = (0..3_000).map(|number| old(&format!("job-{number:04}"), &minute(number))).collect();
     documents[10].1["prompt"] = json!({"stringValue": "a WHALE"});
-    Stranger::new(emulator, &project).write(&documents).await;
+    ExternalClient::new(emulator, &project).write(&documents).await;
     let store = store(emulator, &project);
     let mut query = PageQuery { search: Some("whale".to_owned()), limit: 200, ..PageQuery::default() };
-    let page = store.look(query.clone()).await.unwrap();
+    let page = store.list(query.clone()).await.unwrap();
     assert!(page.jobs.is_empty());
     let (at, id) = page.next.clone().expect("there is more");
     assert_eq!(id.as_str(), "job-1000", "two thousand were looked at");
@@ -97,44 +99,46 @@ async fn a_search_without_a_hit_reads_so_far_and_says_how_far() {
     let reads = store.usage().reads;
     assert!(reads <= 2_000, "{reads}");
     query.after = page.next;
-    let page = store.look(query).await.unwrap();
+    let page = store.list(query).await.unwrap();
     assert_eq!(page.jobs.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), ["job-0010"]);
     assert_eq!(page.next, None);
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_database_of_the_project_is_another_world() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
-    Stranger::in_database(emulator, &project, "archive").write(&[old("there", &minute(0))]).await;
+    ExternalClient::in_database(emulator, &project, "archive").write(&[old("there", &minute(0))]).await;
     let mut named = options(emulator, &project);
     named.database = "archive".to_owned();
     let (named, default) = (FirestoreStore::connect(named), store(emulator, &project));
     assert_eq!(named.counts().await.unwrap().of(StageName::Approved), 1);
-    assert_eq!(named.page(PageQuery::default()).await.unwrap()[0].id.as_str(), "there");
+    assert_eq!(named.list_jobs(PageQuery::default()).await.unwrap()[0].id.as_str(), "there");
     assert_eq!(default.counts().await.unwrap().total(), 0);
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_document_beyond_the_newest_is_heard_when_somebody_asks_again() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
-    let stranger = Stranger::new(emulator, &project);
+    let client = ExternalClient::new(emulator, &project);
     // Texts sort behind all times: they must not fill up what is listened to as the newest either.
     let mut documents: Vec<_> = (0..120).map(|number| old(&format!("job-{number:03}"), &minute(number))).collect();
     let texts =
         (0..60).map(|number| old(&format!("text-{number:03}"), &json!({"stringValue": "2020-01-01T00:00:00Z"})));
     documents.extend(texts);
-    stranger.write(&documents).await;
+    client.write(&documents).await;
     let store = store(emulator, &project);
     let mut watch = store.watch().await.unwrap();
     let mut again = old("job-000", &minute(0));
     again.1["status"] = json!({"stringValue": "pending_art_generation"});
-    stranger.write(&[again]).await;
+    client.write(&[again]).await;
     // And the newest of all is approved by somebody.
     let mut newest = old("job-119", &minute(119));
     newest.1["tab"] = json!({"integerValue": "1"});
-    stranger.write(&[newest]).await;
+    client.write(&[newest]).await;
     let (mut asked, mut heard) = (None, false);
     while asked.is_none() || !heard {
         for change in timeout(LIMIT, watch.next()).await.expect("a change is never heard of").unwrap() {

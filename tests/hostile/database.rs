@@ -2,26 +2,26 @@
 
 use std::path::Path;
 
-use crate::support::{House, text};
+use crate::support::{TestEnv, text};
 
 /// Commands that open the store.
 const COMMANDS: [&[&str]; 5] =
     [&["jobs", "list"], &["jobs", "list", "--json"], &["costs"], &["worker", "--until-idle"], &["submit", "a fox"]];
 
-/// A house with three finished jobs, whose database is one closed file.
-fn lived_in() -> House {
-    let house = House::new();
-    house.queue(3);
-    assert!(house.run(&["worker", "--until-idle"]).status.success());
-    let database = rusqlite::Connection::open(house.data().join("darkroom.db")).unwrap();
+/// An environment with three finished jobs whose database is one closed file.
+fn lived_in() -> TestEnv {
+    let env = TestEnv::new();
+    env.queue(3);
+    assert!(env.run(&["worker", "--until-idle"]).status.success());
+    let database = rusqlite::Connection::open(env.data().join("darkroom.db")).unwrap();
     database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     database.close().unwrap();
-    house
+    env
 }
 
-fn refuses(house: &House, words: &str) {
+fn refuses(env: &TestEnv, words: &str) {
     for command in COMMANDS {
-        let output = house.run(command);
+        let output = env.run(command);
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
         assert!(output.stdout.is_empty(), "{command:?}");
@@ -33,8 +33,8 @@ fn refuses(house: &House, words: &str) {
 #[test]
 fn damaged_files_are_refused_and_left_as_they_are() {
     let whole = {
-        let house = lived_in();
-        std::fs::read(house.data().join("darkroom.db")).unwrap()
+        let env = lived_in();
+        std::fs::read(env.data().join("darkroom.db")).unwrap()
     };
     let scribbled = |from: usize, length: usize| {
         let mut bytes = whole.clone();
@@ -59,23 +59,23 @@ fn damaged_files_are_refused_and_left_as_they_are() {
         (newer, "was written by a newer darkroom (version 99"),
         (stranger, "belongs to another program"),
     ] {
-        let house = House::new();
-        std::fs::create_dir_all(house.data()).unwrap();
-        let file = house.data().join("darkroom.db");
+        let env = TestEnv::new();
+        std::fs::create_dir_all(env.data()).unwrap();
+        let file = env.data().join("darkroom.db");
         std::fs::write(&file, &contents).unwrap();
-        refuses(&house, words);
+        refuses(&env, words);
         assert!(std::fs::read(&file).unwrap() == contents, "{words}: the file was changed");
     }
 }
 
 #[test]
 fn a_data_directory_that_is_none_is_told() {
-    let mut house = House::new();
-    let file = house.file("a-file", "contents");
+    let mut env = TestEnv::new();
+    let file = env.file("a-file", "contents");
     for place in [file.clone(), file.join("below")] {
-        house.set("DARKROOM_DATA_DIR", place.to_str().unwrap());
+        env.set("DARKROOM_DATA_DIR", place.to_str().unwrap());
         for command in COMMANDS {
-            let output = house.run(command);
+            let output = env.run(command);
             let said = text(&output.stderr);
             assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
             assert_eq!(said.lines().count(), 1, "{command:?}: {said}");
@@ -83,9 +83,9 @@ fn a_data_directory_that_is_none_is_told() {
         }
     }
     assert_eq!(std::fs::read(&file).unwrap(), b"contents");
-    std::fs::create_dir_all(house.data().join("darkroom.db")).unwrap();
-    house.set("DARKROOM_DATA_DIR", house.data().to_str().unwrap());
-    refuses(&house, "is not a file");
+    std::fs::create_dir_all(env.data().join("darkroom.db")).unwrap();
+    env.set("DARKROOM_DATA_DIR", env.data().to_str().unwrap());
+    refuses(&env, "is not a file");
 }
 
 /// Whether this user may write there all the same: permissions do not bind root.
@@ -101,8 +101,8 @@ fn is_above_permissions(folder: &Path) -> bool {
 #[test]
 fn a_data_directory_that_may_not_be_written_is_told() {
     use std::os::unix::fs::PermissionsExt;
-    let house = lived_in();
-    let folder = house.data();
+    let env = lived_in();
+    let folder = env.data();
     let bytes = std::fs::read(folder.join("darkroom.db")).unwrap();
     let allow = |mode| {
         std::fs::set_permissions(folder.join("darkroom.db"), std::fs::Permissions::from_mode(mode & 0o666)).unwrap();
@@ -111,9 +111,9 @@ fn a_data_directory_that_may_not_be_written_is_told() {
     allow(0o555);
     if is_above_permissions(&folder) {
         // Nothing can be forbidden to this user, so the program must simply work.
-        assert!(house.run(&["jobs", "list"]).status.success());
+        assert!(env.run(&["jobs", "list"]).status.success());
     } else {
-        refuses(&house, "cannot be written");
+        refuses(&env, "cannot be written");
     }
     allow(0o755);
     assert!(std::fs::read(folder.join("darkroom.db")).unwrap() == bytes, "the file was changed");

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value as Cell;
 use serde_json::{Value, json};
 
-use crate::support::{House, books, text};
+use crate::support::{TestEnv, ledger_check, text};
 
 /// Changes one part of a document; the path is a JSON pointer.
 fn put(path: &str, value: Value) -> impl Fn(&Value) -> Vec<u8> {
@@ -136,12 +136,12 @@ fn rows(database: &Connection) -> BTreeMap<String, Vec<Cell>> {
 
 #[test]
 fn damaged_documents_are_named_and_stay_as_they_are_and_the_good_ones_finish() {
-    let house = House::new();
+    let env = TestEnv::new();
     let damages = damages();
     assert!(damages.len() >= 60, "{}", damages.len());
-    let ids = house.queue(damages.len() + 5);
+    let ids = env.queue(damages.len() + 5);
     let (bad, good) = ids.split_at(damages.len());
-    let database = Connection::open(house.data().join("darkroom.db")).unwrap();
+    let database = Connection::open(env.data().join("darkroom.db")).unwrap();
     for (id, damage) in bad.iter().zip(&damages) {
         let document: String =
             database.query_row("SELECT document FROM jobs WHERE id = ?", [id], |row| row.get(0)).unwrap();
@@ -154,10 +154,10 @@ fn damaged_documents_are_named_and_stay_as_they_are_and_the_good_ones_finish() {
     }
     let before = rows(&database);
 
-    let output = house.run(&["worker", "--until-idle"]);
+    let output = env.run(&["worker", "--until-idle"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(!text(&output.stderr).contains("panicked"));
-    let output = house.run(&["jobs", "list", "--json", "--limit", "100000"]);
+    let output = env.run(&["jobs", "list", "--json", "--limit", "100000"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut expected = good.to_vec();
@@ -172,7 +172,7 @@ fn damaged_documents_are_named_and_stay_as_they_are_and_the_good_ones_finish() {
     // Each of them says by itself what is wrong, and takes no order.
     for id in [&bad[0], &bad[20], &bad[40], &bad[60]] {
         for order in [&["jobs", "show"][..], &["jobs", "retry"], &["jobs", "cancel"], &["jobs", "approve"]] {
-            let said = house.fails(1, &[order, &[id.as_str()]].concat());
+            let said = env.fails(1, &[order, &[id.as_str()]].concat());
             assert!(said.contains("cannot be read") && said.contains(id.as_str()), "{order:?}: {said}");
         }
     }
@@ -181,8 +181,8 @@ fn damaged_documents_are_named_and_stay_as_they_are_and_the_good_ones_finish() {
         assert_eq!(before[id], after[id], "{id} was touched");
     }
     // Nothing of them was ordered.
-    let bill = books::bill(&house);
+    let bill = ledger_check::bill(&env);
     assert_eq!(bill.len(), good.len());
-    let costs = house.json(&["costs", "--json", "--days", "2"]);
-    assert_eq!(books::dollars(&costs["total_usd"]), books::total(&bill));
+    let costs = env.json(&["costs", "--json", "--days", "2"]);
+    assert_eq!(ledger_check::dollars(&costs["total_usd"]), ledger_check::total(&bill));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::support::{House, books, path_text, text};
+use crate::support::{TestEnv, ledger_check, path_text, text};
 
 const GOOD: &str = r#"{"prompt": "good", "model": "flux-2-klein-4b", "width": 64, "height": 64}"#;
 
@@ -167,8 +167,8 @@ fn refusals(plan: &Value) -> BTreeMap<u64, String> {
     refused.collect()
 }
 
-fn dry_run(house: &House, file: &str) -> Value {
-    let output = house.run(&["submit", "--dry-run", "--json", "--file", file]);
+fn dry_run(env: &TestEnv, file: &str) -> Value {
+    let output = env.run(&["submit", "--dry-run", "--json", "--file", file]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert!(!text(&output.stderr).contains("panicked"));
     serde_json::from_slice(&output.stdout).unwrap()
@@ -176,7 +176,7 @@ fn dry_run(house: &House, file: &str) -> Value {
 
 #[test]
 fn bad_json_lines_are_rejected_by_line() {
-    let house = House::new();
+    let env = TestEnv::new();
     let hostile = hostile_json();
     assert!(hostile.len() >= 100, "{}", hostile.len());
     // A byte order mark, then a good line after every hostile one; carriage returns on some.
@@ -189,9 +189,9 @@ fn bad_json_lines_are_rejected_by_line() {
         file.extend_from_slice(if index < 5 { GOOD.as_bytes() } else { b"  \t" });
         file.push(b'\n');
     }
-    let path = house.path("jobs.jsonl");
+    let path = env.path("jobs.jsonl");
     std::fs::write(&path, &file).unwrap();
-    let plan = dry_run(&house, path_text(&path));
+    let plan = dry_run(&env, path_text(&path));
     let refused = refusals(&plan);
     for (number, line) in bad.iter().zip(&hostile) {
         assert!(refused.contains_key(number), "line {number} was taken: {}", text(&line[..line.len().min(200)]));
@@ -200,22 +200,22 @@ fn bad_json_lines_are_rejected_by_line() {
     assert_eq!(plan["count"], 5);
 
     // Without --skip-invalid nothing is submitted; what is wrong is said on standard error, by its line.
-    let said = house.fails(1, &["submit", "--file", path_text(&path)]);
+    let said = env.fails(1, &["submit", "--file", path_text(&path)]);
     assert!(said.contains("line 1: ") && said.contains("nothing was submitted"), "{said}");
     assert!(said.lines().count() < 30 && said.len() < 30_000, "{} bytes", said.len());
     assert!(!said.chars().any(|character| character.is_control() && character != '\n'), "{said:?}");
-    assert_eq!(house.jobs().len(), 0);
+    assert_eq!(env.jobs().len(), 0);
 
-    let made = house.json(&["submit", "--json", "--skip-invalid", "--file", path_text(&path)]);
+    let made = env.json(&["submit", "--json", "--skip-invalid", "--file", path_text(&path)]);
     assert_eq!(made.as_array().unwrap().len(), 5);
-    assert!(house.run(&["worker", "--until-idle"]).status.success());
-    assert!(house.jobs().iter().all(|job| job["status"] == "done"));
-    assert_eq!(books::bill(&house)["good"].0, 5);
+    assert!(env.run(&["worker", "--until-idle"]).status.success());
+    assert!(env.jobs().iter().all(|job| job["status"] == "done"));
+    assert_eq!(ledger_check::bill(&env)["good"].0, 5);
 }
 
 #[test]
 fn bad_csv_rows_are_rejected_by_line() {
-    let house = House::new();
+    let env = TestEnv::new();
     let heading = "prompt,model,count,tags,seed,width,height,input_image,output_format";
     let rows: [&[u8]; 36] = [
         b"",
@@ -261,21 +261,21 @@ fn bad_csv_rows_are_rejected_by_line() {
         file.extend_from_slice(b"\r\n");
     }
     file.extend_from_slice(b"good,flux-2-klein-4b,1,,7,64,64,,png\r\n");
-    let path = house.path("jobs.csv");
+    let path = env.path("jobs.csv");
     std::fs::write(&path, &file).unwrap();
-    let plan = dry_run(&house, path_text(&path));
+    let plan = dry_run(&env, path_text(&path));
     let refused = refusals(&plan);
     // An empty line is no row in CSV.
     let expected: Vec<u64> = (1..rows.len() as u64).map(|index| index + 2).collect();
     assert_eq!(refused.keys().copied().collect::<Vec<_>>(), expected, "{refused:#?}");
     assert_eq!(plan["count"], 1);
-    let made = house.json(&["submit", "--json", "--skip-invalid", "--file", path_text(&path)]);
+    let made = env.json(&["submit", "--json", "--skip-invalid", "--file", path_text(&path)]);
     assert_eq!(made.as_array().unwrap().len(), 1);
 }
 
 #[test]
 fn unusable_file_is_rejected_with_one_line() {
-    let house = House::new();
+    let env = TestEnv::new();
     let quoted = format!("prompt\n\"{}", "never closed\n".repeat(1_000));
     for (name, contents) in [
         ("empty.csv", Vec::new()),
@@ -291,18 +291,18 @@ fn unusable_file_is_rejected_with_one_line() {
         ("control.csv", b"\x1b[2Jprompt\na\n".to_vec()),
         ("latin.csv", b"pr\xf6mpt\na\n".to_vec()),
     ] {
-        let path = house.path(name);
+        let path = env.path(name);
         std::fs::write(&path, contents).unwrap();
-        let said = house.fails(1, &["submit", "--file", path_text(&path)]);
+        let said = env.fails(1, &["submit", "--file", path_text(&path)]);
         assert_eq!(said.lines().count(), 1, "{name}: {said}");
         assert!(said.starts_with("darkroom: ") && said.len() < 1_200, "{name}: {said}");
         assert!(!said.contains("panicked") && !said.contains('\u{1b}'), "{name}: {said:?}");
     }
     // A quote that is never closed takes all lines behind it, and they are counted.
-    let file = house.file("quoted.csv", &quoted);
-    let plan = dry_run(&house, path_text(&file));
+    let file = env.file("quoted.csv", &quoted);
+    let plan = dry_run(&env, path_text(&file));
     assert_eq!((&plan["count"], &plan["refused"][0]["last_line"]), (&0.into(), &1_001.into()), "{plan}");
-    let said = house.fails(1, &["submit", "--file", path_text(&house.path("logs"))]);
+    let said = env.fails(1, &["submit", "--file", path_text(&env.path("logs"))]);
     assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(!house.data().join("darkroom.db").exists(), "nothing was submitted");
+    assert!(!env.data().join("darkroom.db").exists(), "nothing was submitted");
 }

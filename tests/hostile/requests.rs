@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::House;
+use crate::support::TestEnv;
 
 struct Server {
     child: Child,
@@ -28,8 +28,8 @@ fn place(url: &Value) -> String {
 }
 
 impl Server {
-    fn start(house: &House) -> Self {
-        let mut child = house.command(&["simulate", "--port", "0", "--json"]).spawn().unwrap();
+    fn start(env: &TestEnv) -> Self {
+        let mut child = env.command(&["simulate", "--port", "0", "--json"]).spawn().unwrap();
         let mut reader = BufReader::new(child.stdout.take().unwrap());
         let mut text = String::new();
         while serde_json::from_str::<Value>(&text).is_err() {
@@ -210,8 +210,8 @@ fn hostile_bytes() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
 
 #[test]
 fn the_simulator_stays_up_whatever_is_sent() {
-    let house = House::new();
-    let mut server = Server::start(&house);
+    let env = TestEnv::new();
+    let mut server = Server::start(&env);
     let requests: Vec<_> = hostile_requests().into_iter().chain(hostile_bytes()).collect();
     assert!(requests.len() >= 40);
     for (name, bytes, statuses) in &requests {

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use serde_json::json;
 
-use crate::support::{House, path_text, text};
+use crate::support::{TestEnv, path_text, text};
 
 /// Clears the screen, sets the title, rings, writes into the clipboard, turns the direction, hides, and ends the line.
 const EVIL: &str = "fox \u{1b}[2J\u{1b}]0;owned\u{7}\u{1b}]52;c;ZXZpbA==\u{7}\u{9b}31m\u{202e}txt.exe\u{200b}\u{feff}\r\nrm -rf\u{0}\u{8}\u{7f}";
@@ -22,7 +22,7 @@ fn is_clean(what: &str, output: &Output) {
 
 #[test]
 fn prompts_tags_and_failures_are_shown_clean_everywhere() {
-    let house = House::new();
+    let env = TestEnv::new();
     let line = |more: serde_json::Value| {
         let mut line = json!({"prompt": EVIL, "model": "flux-2-klein-4b", "width": 64, "height": 64, "tags": [EVIL]});
         line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -33,32 +33,32 @@ fn prompts_tags_and_failures_are_shown_clean_everywhere() {
         line(json!({"prompt": format!("{EVIL} [sim:moderated]")})),
         line(json!({"prompt": format!("{EVIL} [sim:500]")})),
     ];
-    let file = house.file("jobs.jsonl", &lines.join("\n"));
-    let plan = house.run(&["submit", "--dry-run", "--file", path_text(&file)]);
+    let file = env.file("jobs.jsonl", &lines.join("\n"));
+    let plan = env.run(&["submit", "--dry-run", "--file", path_text(&file)]);
     assert_eq!(plan.status.code(), Some(0));
     is_clean("dry run", &plan);
-    is_clean("submit", &house.run(&["submit", "--file", path_text(&file)]));
-    is_clean("queued", &house.run(&["jobs", "list"]));
-    is_clean("worker", &house.run(&["worker", "--until-idle", "--verbose"]));
-    let jobs = house.jobs();
+    is_clean("submit", &env.run(&["submit", "--file", path_text(&file)]));
+    is_clean("queued", &env.run(&["jobs", "list"]));
+    is_clean("worker", &env.run(&["worker", "--until-idle", "--verbose"]));
+    let jobs = env.jobs();
     assert_eq!(jobs.len(), 3);
     assert!(jobs.iter().all(|job| job["prompt"].as_str().unwrap().starts_with(EVIL)), "what is stored is not changed");
-    let listed = house.run(&["jobs", "list"]);
+    let listed = env.run(&["jobs", "list"]);
     is_clean("list", &listed);
     assert_eq!(text(&listed.stdout).matches("fox").count(), 3);
     for job in &jobs {
         let id = job["id"].as_str().unwrap();
         for command in ["show", "retry", "approve", "cancel"] {
-            is_clean(command, &house.run(&["jobs", command, id]));
+            is_clean(command, &env.run(&["jobs", command, id]));
         }
     }
     for by in ["model", "day", "service", "cause"] {
-        is_clean(by, &house.run(&["costs", "--by", by]));
+        is_clean(by, &env.run(&["costs", "--by", by]));
     }
     // JSON carries the text whole, and escapes it.
-    let raw = house.run(&["jobs", "list", "--json"]);
+    let raw = env.run(&["jobs", "list", "--json"]);
     assert!(!raw.stdout.iter().any(|byte| *byte < b' ' && *byte != b'\n'), "control characters are escaped");
-    for entry in std::fs::read_dir(house.path("logs")).unwrap() {
+    for entry in std::fs::read_dir(env.path("logs")).unwrap() {
         let log = std::fs::read(entry.unwrap().path()).unwrap();
         assert!(!log.iter().any(|byte| *byte < b' ' && *byte != b'\n'), "{}", text(&log));
     }
@@ -66,8 +66,8 @@ fn prompts_tags_and_failures_are_shown_clean_everywhere() {
 
 #[test]
 fn what_is_wrong_is_said_clean() {
-    let house = House::new();
-    let evil_file = house.file("evil\u{1b}[2J.csv", "promt\u{1b}[2J\nx\n");
+    let env = TestEnv::new();
+    let evil_file = env.file("evil\u{1b}[2J.csv", "promt\u{1b}[2J\nx\n");
     let no_nul = EVIL.replace('\0', "");
     for arguments in [
         &["jobs", "show", &no_nul][..],
@@ -87,7 +87,7 @@ fn what_is_wrong_is_said_clean() {
         &["completions", &no_nul],
         &[no_nul.as_str()],
     ] {
-        let output = house.run(arguments);
+        let output = env.run(arguments);
         assert_ne!(output.status.code(), Some(0), "{arguments:?}");
         assert!(!output.stderr.is_empty(), "{arguments:?}");
         is_clean(&format!("{arguments:?}"), &output);

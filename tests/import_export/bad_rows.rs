@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{counts, house_with_firestore, spent};
-use crate::support::{House, path_text, text};
+use super::{counts, env_with_firestore, spent};
+use crate::support::{TestEnv, path_text, text};
 
 /// A cost line with one thing changed.
 fn cost(field: &str, value: &str) -> String {
@@ -134,7 +134,7 @@ fn hostile() -> Vec<String> {
     lines
 }
 
-fn bad_lines_are_rejected(house: &House) {
+fn bad_lines_are_rejected(env: &TestEnv) {
     let hostile = hostile();
     let mut file = Vec::new();
     for (number, line) in hostile.iter().enumerate() {
@@ -151,9 +151,9 @@ fn bad_lines_are_rejected(house: &House) {
         file.push(b'\n');
     }
     file.extend_from_slice(cost("id", "\"last\"").as_bytes());
-    let path = house.path("hostile.jsonl");
+    let path = env.path("hostile.jsonl");
     std::fs::write(&path, file).unwrap();
-    let output = house.run(&["import", path_text(&path), "--json"]);
+    let output = env.run(&["import", path_text(&path), "--json"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     let refused: Vec<u64> =
@@ -167,24 +167,24 @@ fn bad_lines_are_rejected(house: &House) {
     for line in text(&output.stderr).lines() {
         assert!(line.len() < 600 && !line.contains('\u{1b}') && !line.contains("panicked"), "{line}");
     }
-    assert_eq!(spent(house).1, hostile.len() as u64 + 1);
+    assert_eq!(spent(env).1, hostile.len() as u64 + 1);
 }
 
 #[test]
 fn bad_json_lines_are_rejected_on_sqlite() {
-    bad_lines_are_rejected(&House::new());
+    bad_lines_are_rejected(&TestEnv::new());
 }
 
+#[cfg(all(unix, feature = "firestore"))]
 #[test]
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 fn bad_json_lines_are_rejected_on_firestore() {
-    if let Some(house) = house_with_firestore() {
-        bad_lines_are_rejected(&house);
-    }
+    bad_lines_are_rejected(&env_with_firestore());
 }
 
 #[test]
 fn bad_csv_rows_are_rejected_by_line() {
-    let house = House::new();
+    let env = TestEnv::new();
     let mut csv = Vec::from(&b"\xef\xbb\xbfservice,job_id,cost_usd,timestamp,note\r\n"[..]);
     csv.extend_from_slice(b"bfl_api,a,0.025,2025-11-02,ok\r\n"); // 2
     csv.extend_from_slice(b"bfl_api,a,0.025\r\n"); // 3: cells are missing
@@ -201,9 +201,9 @@ fn bad_csv_rows_are_rejected_by_line() {
     csv.extend_from_slice(b"bfl_api,a,0.025,2025-11-02,\"never closed"); // 15: too long, then the search goes on
     csv.resize(csv.len() + 10_000_000, b'x');
     csv.extend_from_slice(b"\nbfl_api,c,0.025,2025-11-02,ok\n");
-    let path = house.path("hostile.csv");
+    let path = env.path("hostile.csv");
     std::fs::write(&path, csv).unwrap();
-    let output = house.run(&["import", path_text(&path), "--json"]);
+    let output = env.run(&["import", path_text(&path), "--json"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     let refused: Vec<u64> =
@@ -211,16 +211,16 @@ fn bad_csv_rows_are_rejected_by_line() {
     assert_eq!(refused, [3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15], "{summary}");
     assert_eq!(counts(&summary), [0, 0, 3, 0]);
     for heading in ["service,cost_usd,service", "a,b", "service,status", "", "\u{0}\u{1}"] {
-        let file = house.file("heading.csv", &format!("{heading}\nbfl_api,1,2\n"));
-        let said = house.fails(1, &["import", path_text(&file)]);
+        let file = env.file("heading.csv", &format!("{heading}\nbfl_api,1,2\n"));
+        let said = env.fails(1, &["import", path_text(&file)]);
         assert!(said.contains("line 1:") || said.contains("line 2:"), "{heading}: {said}");
     }
-    assert_eq!(spent(&house).1, 3);
+    assert_eq!(spent(&env).1, 3);
 }
 
 #[test]
 fn damaged_json_keeps_what_precedes_the_damage() {
-    let house = House::new();
+    let env = TestEnv::new();
     let good = |name: &str| cost("id", &format!("\"{name}\""));
     for (contents, new, refused) in [
         (format!("[{}, {}", good("a"), good("b")), 2, 1),
@@ -231,8 +231,8 @@ fn damaged_json_keeps_what_precedes_the_damage() {
         ("{\"jobs\": ".repeat(10_000), 0, 1),
         (String::new(), 0, 0),
     ] {
-        let file = house.file("damaged.json", &contents);
-        let output = house.run(&["import", path_text(&file), "--json"]);
+        let file = env.file("damaged.json", &contents);
+        let output = env.run(&["import", path_text(&file), "--json"]);
         let summary: Value =
             serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)));
         let shown = &contents[..contents.len().min(120)];
@@ -242,6 +242,6 @@ fn damaged_json_keeps_what_precedes_the_damage() {
             "{shown}: {summary}"
         );
     }
-    assert!(house.fails(1, &["import", "nowhere.json"]).contains("cannot read nowhere.json"));
-    assert!(house.fails(1, &["import", "."]).contains("cannot read"));
+    assert!(env.fails(1, &["import", "nowhere.json"]).contains("cannot read nowhere.json"));
+    assert!(env.fails(1, &["import", "."]).contains("cannot read"));
 }

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 
-use super::{COSTS, JOBS, export, house_with_firestore, import};
-use crate::support::{House, path_text, text};
+use super::{COSTS, JOBS, env_with_firestore, export, import};
+use crate::support::{TestEnv, path_text, text};
 
 /// Any text that a person or a program may have written, and some that look like something else.
 fn texts() -> impl Strategy<Value = String> {
@@ -104,21 +104,21 @@ fn sorted(documents: &Value) -> Map<String, Value> {
     entries.map(|document| (document["id"].as_str().unwrap().to_owned(), document.clone())).collect()
 }
 
-fn whole(house: &House) -> [Map<String, Value>; 2] {
-    let all: Value = serde_json::from_str(&export(house, &["--format", "db.json"])).unwrap();
+fn whole(env: &TestEnv) -> [Map<String, Value>; 2] {
+    let all: Value = serde_json::from_str(&export(env, &["--format", "db.json"])).unwrap();
     [sorted(&all["jobs"]), sorted(&all["costs"])]
 }
 
-fn import_file(house: &House, name: &str, contents: &str) {
-    let file = house.file(name, contents);
-    let output = house.run(&["import", path_text(&file), "--active"]);
+fn import_file(env: &TestEnv, name: &str, contents: &str) {
+    let file = env.file(name, contents);
+    let output = env.run(&["import", path_text(&file), "--active"]);
     assert!(output.status.success(), "{name}: {}", text(&output.stderr));
 }
 
 fn survives_every_format(database: &Value) {
-    let house = House::new();
-    import_file(&house, "db.json", &database.to_string());
-    let [jobs, costs] = whole(&house);
+    let env = TestEnv::new();
+    import_file(&env, "db.json", &database.to_string());
+    let [jobs, costs] = whole(&env);
     // What the contract names is what it was.
     for (id, job) in sorted(&database["jobs"]) {
         assert_eq!(jobs[&id], job);
@@ -143,10 +143,10 @@ fn survives_every_format(database: &Value) {
         &[("a.jsonl", "jsonl", "")],
         &[("j.csv", "csv", "--jobs"), ("c.csv", "csv", "--costs")],
     ] {
-        let other = House::new();
+        let other = TestEnv::new();
         for (name, format, which) in forms {
             let which: Vec<&str> = Some(*which).filter(|which| !which.is_empty()).into_iter().collect();
-            import_file(&other, name, &export(&house, &[&["--format", format][..], &which].concat()));
+            import_file(&other, name, &export(&env, &[&["--format", format][..], &which].concat()));
         }
         assert_eq!(whole(&other), [jobs.clone(), costs.clone()], "{forms:?}");
     }
@@ -164,28 +164,32 @@ fn generated_documents_survive_every_format() {
         .unwrap();
 }
 
+#[cfg(all(unix, feature = "firestore"))]
 #[test]
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 fn old_backend_documents_survive_firestore() {
-    let Some(team) = house_with_firestore() else { return };
-    let embedded = House::new();
+    let team = env_with_firestore();
+    let embedded = TestEnv::new();
     import(&embedded, "costs.json", COSTS);
     import(&embedded, "jobs.json", JOBS);
     import_file(&team, "db.json", &export(&embedded, &["--format", "db.json"]));
     assert_eq!(whole(&team), whole(&embedded));
-    let again = House::new();
+    let again = TestEnv::new();
     import_file(&again, "all.jsonl", &export(&team, &[]));
     assert_eq!(whole(&again), whole(&embedded));
 }
 
+#[cfg(all(unix, feature = "firestore"))]
 #[test]
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 fn native_jobs_move_to_firestore_and_back() {
-    let Some(team) = house_with_firestore() else { return };
-    let embedded = House::new();
+    let team = env_with_firestore();
+    let embedded = TestEnv::new();
     embedded.queue(4);
     let output = embedded.run(&["worker", "--until-idle"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let report = |house: &House| {
-        let mut report = house.json(&["costs", "--json", "--by", "cause"]);
+    let report = |env: &TestEnv| {
+        let mut report = env.json(&["costs", "--json", "--by", "cause"]);
         report.as_object_mut().unwrap().retain(|name, _| !["from", "to"].contains(&name.as_str()));
         report
     };
@@ -196,12 +200,11 @@ fn native_jobs_move_to_firestore_and_back() {
     import_file(&team, "all.jsonl", &file);
     assert_eq!(report(&team), before, "each cent once");
     assert_eq!(team.json(&["costs", "rebuild", "--dry-run", "--json"])["differences"], json!([]));
-    let back = House::new();
+    let back = TestEnv::new();
     import_file(&back, "db.json", &export(&team, &["--format", "db.json"]));
     assert_eq!(report(&back), before);
-    let jobs = |house: &House| {
-        house
-            .jobs()
+    let jobs = |env: &TestEnv| {
+        env.jobs()
             .into_iter()
             .map(|mut job| {
                 job.as_object_mut().unwrap().remove("revision");

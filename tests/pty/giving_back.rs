@@ -3,11 +3,11 @@
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
 use super::terminal::{CONTROL_Z, Terminal};
-use crate::support::House;
+use crate::support::TestEnv;
 
 #[test]
 fn q_gives_the_terminal_back() {
-    let mut terminal = Terminal::console(&House::new());
+    let mut terminal = Terminal::console(&TestEnv::new());
     assert!(terminal.screen().alternate_screen() && terminal.screen().bracketed_paste());
     terminal.send("q");
     let status = terminal.wait_for_end();
@@ -18,7 +18,7 @@ fn q_gives_the_terminal_back() {
 #[test]
 fn signals_that_end_give_the_terminal_back() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
-        let mut terminal = Terminal::console(&House::new());
+        let mut terminal = Terminal::console(&TestEnv::new());
         terminal.signal(signal);
         let status = terminal.wait_for_end();
         assert_eq!((status.exit_code(), status.signal()), (0, None), "{signal:?}: it ends by itself, in order");
@@ -51,7 +51,7 @@ fn pause_and_come_back(terminal: &mut Terminal) {
 
 #[test]
 fn a_pause_gives_the_terminal_back_and_takes_it_again() {
-    let mut terminal = Terminal::console(&House::new());
+    let mut terminal = Terminal::console(&TestEnv::new());
     terminal.wait_for("No jobs yet.");
     terminal.send(CONTROL_Z);
     pause_and_come_back(&mut terminal);

@@ -1,12 +1,12 @@
 //! Text from strangers in a real terminal: pasted control characters change nothing but the prompt.
 
 use super::terminal::{ENTER, Terminal};
-use crate::support::House;
+use crate::support::TestEnv;
 
 #[test]
 fn a_pasted_prompt_with_control_characters_leaves_the_screen_whole() {
-    let house = House::new();
-    let mut terminal = Terminal::console(&house);
+    let env = TestEnv::new();
+    let mut terminal = Terminal::console(&env);
     terminal.wait_for("No jobs yet.");
     terminal.send("n");
     terminal.wait_for("Describe it, then press Enter.");
@@ -32,7 +32,7 @@ fn a_pasted_prompt_with_control_characters_leaves_the_screen_whole() {
     let before = terminal.text();
     terminal.send("\x0c");
     terminal.wait_until("the frame drawn anew", |now| strip_ages(&now.text()) == strip_ages(&before));
-    let jobs = house.jobs();
+    let jobs = env.jobs();
     assert_eq!(jobs.len(), 1, "one paste, one job");
 }
 

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use rustix::process::Signal;
 
 use super::terminal::{ENTER, Terminal};
-use crate::support::{House, books};
+use crate::support::{TestEnv, ledger_check};
 
 /// What the header says was spent today.
 fn spent(terminal: &Terminal) -> Option<Decimal> {
@@ -32,8 +32,8 @@ fn image_colours(terminal: &Terminal) -> usize {
 
 #[test]
 fn two_keys_and_a_prompt_make_the_first_image_and_its_price_is_in_the_books() {
-    let house = House::new();
-    let mut terminal = Terminal::console(&house);
+    let env = TestEnv::new();
+    let mut terminal = Terminal::console(&env);
     terminal.wait_for("No jobs yet. n makes the first image (simulated, free).");
     terminal.wait_until("nothing is spent", |terminal| spent(terminal) == Some(Decimal::ZERO));
     assert_eq!(image_colours(&terminal), 0);
@@ -49,18 +49,18 @@ fn two_keys_and_a_prompt_make_the_first_image_and_its_price_is_in_the_books() {
     terminal.wait_until("the image", |terminal| image_colours(terminal) > 50);
     terminal.wait_until("its price", |terminal| spent(terminal).is_some_and(|spent| spent > Decimal::ZERO));
 
-    let costs = house.json(&["costs", "--json", "--days", "2"]);
-    assert_eq!(spent(&terminal), Some(books::dollars(&costs["total_usd"])), "screen and books agree");
-    assert_eq!(spent(&terminal), Some(books::total(&books::bill(&house))), "and so does the bill");
+    let costs = env.json(&["costs", "--json", "--days", "2"]);
+    assert_eq!(spent(&terminal), Some(ledger_check::dollars(&costs["total_usd"])), "screen and books agree");
+    assert_eq!(spent(&terminal), Some(ledger_check::total(&ledger_check::bill(&env))), "and so does the bill");
     assert!(terminal.text().contains("SIMULATED"));
-    assert_eq!(books::check(&house, 1), 1);
+    assert_eq!(ledger_check::check(&env, 1), 1);
 }
 
 #[test]
 fn a_job_goes_on_after_its_console_was_killed_and_is_billed_once() {
-    let mut house = House::new();
-    house.set("DARKROOM_SIMULATOR_SPEED", "5");
-    let mut terminal = Terminal::console(&house);
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_SIMULATOR_SPEED", "5");
+    let mut terminal = Terminal::console(&env);
     terminal.send("n");
     terminal.wait_for("Describe it, then press Enter.");
     terminal.send("a slow tide");
@@ -69,8 +69,8 @@ fn a_job_goes_on_after_its_console_was_killed_and_is_billed_once() {
     terminal.signal(Signal::KILL);
     assert!(!terminal.wait_for_end().success());
 
-    let mut terminal = Terminal::console(&house);
+    let mut terminal = Terminal::console(&env);
     terminal.wait_for("✓ done");
     assert!(terminal.row_with("✓ done").contains("a slow tide"));
-    assert_eq!(books::check(&house, 1), 1);
+    assert_eq!(ledger_check::check(&env, 1), 1);
 }

@@ -1,10 +1,10 @@
 //! What is done to jobs by keys: each key answers on the screen, and the store agrees.
 
 use super::terminal::{ENTER, ESCAPE, Terminal};
-use crate::support::{House, ids};
+use crate::support::{TestEnv, ids};
 
-fn status(house: &House, id: &str) -> String {
-    let job = house.json(&["jobs", "show", id, "--json"]);
+fn status(env: &TestEnv, id: &str) -> String {
+    let job = env.json(&["jobs", "show", id, "--json"]);
     job["status"].as_str().expect("a status").to_owned()
 }
 
@@ -18,8 +18,8 @@ fn make(terminal: &mut Terminal, prompt: &str) {
 
 #[test]
 fn a_failed_job_is_retried_with_r() {
-    let house = House::new();
-    let mut terminal = Terminal::console(&house);
+    let env = TestEnv::new();
+    let mut terminal = Terminal::console(&env);
     make(&mut terminal, "moth [sim:error]");
     terminal.wait_for("✗ failed");
     terminal.wait_for("1 failed");
@@ -29,40 +29,40 @@ fn a_failed_job_is_retried_with_r() {
     terminal.wait_until("it failed again", |terminal| {
         terminal.text().contains("✗ failed") && terminal.text().contains("1 failed")
     });
-    let job = house.jobs().remove(0);
+    let job = env.jobs().remove(0);
     assert_eq!(job["attempts_total"], 2, "{job}");
 }
 
 #[test]
 fn a_queued_job_is_cancelled_with_x_and_put_back_with_u() {
-    let house = House::new();
-    let mut terminal = Terminal::console(&house);
+    let env = TestEnv::new();
+    let mut terminal = Terminal::console(&env);
     terminal.send("p");
     terminal.wait_for("paused");
     make(&mut terminal, "a kite that waits");
     terminal.wait_for("queued");
-    let id = ids(&serde_json::Value::Array(house.jobs())).remove(0);
+    let id = ids(&serde_json::Value::Array(env.jobs())).remove(0);
     terminal.send("x");
     terminal.wait_for("1 job cancelled");
     terminal.wait_for("⊘ cancelled");
-    assert_eq!(status(&house, &id), "cancelled");
+    assert_eq!(status(&env, &id), "cancelled");
     terminal.send("u");
     terminal.wait_for("1 job put back");
-    assert_eq!(status(&house, &id), "queued");
+    assert_eq!(status(&env, &id), "queued");
     terminal.send("p");
     terminal.wait_for("✓ done");
     terminal.wait_for_no("paused");
     terminal.send("a");
     terminal.wait_for("★ approved");
-    assert_eq!(status(&house, &id), "approved");
+    assert_eq!(status(&env, &id), "approved");
 }
 
 #[test]
 fn the_filter_stays_until_escape_clears_it() {
-    let house = House::new();
-    house.queue(11);
-    house.json(&["submit", "--json", "a zeppelin at noon"]);
-    let mut terminal = Terminal::console(&house);
+    let env = TestEnv::new();
+    env.queue(11);
+    env.json(&["submit", "--json", "a zeppelin at noon"]);
+    let mut terminal = Terminal::console(&env);
     terminal.wait_for("12 done");
     terminal.send("/");
     terminal.send("zeppelin");
@@ -76,9 +76,9 @@ fn the_filter_stays_until_escape_clears_it() {
 
 #[test]
 fn every_screen_opens_with_its_key_and_goes_with_escape() {
-    let house = House::new();
-    house.queue(2);
-    let mut terminal = Terminal::console(&house);
+    let env = TestEnv::new();
+    env.queue(2);
+    let mut terminal = Terminal::console(&env);
     terminal.wait_for("2 done");
     for (key, words) in
         [("?", "╭ Keys"), ("$", "╭ Costs"), ("L", "f follow"), (":", "╭ "), (ENTER, "Esc back"), ("i", "Esc back")]
@@ -101,7 +101,7 @@ fn every_screen_opens_with_its_key_and_goes_with_escape() {
 
 #[test]
 fn a_key_without_a_meaning_says_so_and_names_the_help() {
-    let mut terminal = Terminal::console(&House::new());
+    let mut terminal = Terminal::console(&TestEnv::new());
     terminal.wait_for("No jobs yet.");
     terminal.send("Z");
     terminal.wait_for("Z does nothing here · ? shows the keys of this place");
@@ -112,8 +112,8 @@ fn a_key_without_a_meaning_says_so_and_names_the_help() {
 
 #[test]
 fn old_prompts_come_back_newest_first() {
-    let house = House::new();
-    let mut terminal = Terminal::console(&house);
+    let env = TestEnv::new();
+    let mut terminal = Terminal::console(&env);
     make(&mut terminal, "an older prompt");
     terminal.wait_for("1 done");
     make(&mut terminal, "a newer prompt");
@@ -128,8 +128,8 @@ fn old_prompts_come_back_newest_first() {
 
 #[test]
 fn escape_keeps_the_draft_of_the_form() {
-    let house = House::new();
-    let mut terminal = Terminal::console(&house);
+    let env = TestEnv::new();
+    let mut terminal = Terminal::console(&env);
     terminal.wait_for("No jobs yet.");
     terminal.send("n");
     terminal.wait_for("Describe it, then press Enter.");
@@ -137,11 +137,11 @@ fn escape_keeps_the_draft_of_the_form() {
     terminal.wait_for("half a thought");
     terminal.send(ESCAPE);
     terminal.wait_for_no("New job");
-    assert!(house.jobs().is_empty(), "nothing was ordered");
+    assert!(env.jobs().is_empty(), "nothing was ordered");
     terminal.send("n");
     terminal.wait_for("half a thought");
     terminal.send(" and its end");
     terminal.send(ENTER);
     terminal.wait_for("✓ done");
-    assert_eq!(house.jobs()[0]["prompt"], "half a thought and its end");
+    assert_eq!(env.jobs()[0]["prompt"], "half a thought and its end");
 }

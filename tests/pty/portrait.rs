@@ -8,7 +8,7 @@
 use std::fmt::Write;
 
 use super::terminal::Terminal;
-use crate::support::{House, path_text};
+use crate::support::{TestEnv, path_text};
 
 const COLUMNS: u16 = 120;
 const ROWS: u16 = 40;
@@ -238,8 +238,8 @@ fn lines(jobs: &[(&str, &str)]) -> String {
 
 #[test]
 fn a_busy_console_sits_for_its_portrait() {
-    let mut house = House::new();
-    house.set("DARKROOM_BUDGET_DAILY_USD", "20");
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_BUDGET_DAILY_USD", "20");
     let past = [
         ("a map of an island that does not exist, ink on old paper", "flux-2-klein-4b"),
         ("lighthouse on a cliff, storm, long exposure", "flux-2-max"),
@@ -254,15 +254,15 @@ fn a_busy_console_sits_for_its_portrait() {
         ("koi pond from above, ripples", "flux-2-pro"),
         ("the same cat, but as an astronaut", "flux-2-max"),
     ];
-    let file = house.file("past.jsonl", &lines(&past));
-    house.json(&["submit", "--json", "--file", path_text(&file)]);
-    assert!(house.run(&["worker", "--until-idle", "--slots", "4"]).status.success());
-    let jobs = house.jobs();
+    let file = env.file("past.jsonl", &lines(&past));
+    env.json(&["submit", "--json", "--file", path_text(&file)]);
+    assert!(env.run(&["worker", "--until-idle", "--slots", "4"]).status.success());
+    let jobs = env.jobs();
     let koi = jobs.iter().find(|job| job["prompt"] == past[10].0).expect("the koi");
-    assert!(house.run(&["jobs", "approve", koi["id"].as_str().expect("an id")]).status.success());
+    assert!(env.run(&["jobs", "approve", koi["id"].as_str().expect("an id")]).status.success());
 
     // From here on so slow that most of what runs still runs while the portrait is taken; only the boat is quick.
-    house.set("DARKROOM_SIMULATOR_SPEED", "4");
+    env.set("DARKROOM_SIMULATOR_SPEED", "4");
     let present = [
         ("origami whale over a paper sea", "flux-2-max"),
         ("paper boat on a rain puddle", "flux-2-klein-4b"),
@@ -274,9 +274,9 @@ fn a_busy_console_sits_for_its_portrait() {
         ("a tram in the rain", "flux-2-pro"),
         ("snow on a tin roof", "flux-2-pro"),
     ];
-    let file = house.file("present.jsonl", &lines(&present));
-    house.json(&["submit", "--json", "--file", path_text(&file)]);
-    let mut terminal = Terminal::start(&house, &["--slots", "5"], COLUMNS, ROWS);
+    let file = env.file("present.jsonl", &lines(&present));
+    env.json(&["submit", "--json", "--file", path_text(&file)]);
+    let mut terminal = Terminal::start(&env, &["--slots", "5"], COLUMNS, ROWS);
     terminal.wait_for("● live");
     terminal.wait_for("running");
     // Down to the boat, which is done soon.
@@ -297,6 +297,6 @@ fn a_busy_console_sits_for_its_portrait() {
     assert!(svg.contains(">SIMULATED<") && svg.contains(">origami<"), "words are text");
     assert!(svg.matches("<rect").count() > 400, "an image is rectangles");
     let kept = std::env::var_os("DARKROOM_PORTRAIT");
-    let path = kept.map_or_else(|| house.path("console.svg"), std::path::PathBuf::from);
+    let path = kept.map_or_else(|| env.path("console.svg"), std::path::PathBuf::from);
     std::fs::write(&path, &svg).expect("the portrait is written");
 }

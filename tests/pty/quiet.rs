@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::terminal::{ENTER, Terminal};
-use crate::support::House;
+use crate::support::TestEnv;
 
 #[test]
 fn an_idle_console_draws_nothing() {
-    let mut terminal = Terminal::console(&House::new());
+    let mut terminal = Terminal::console(&TestEnv::new());
     terminal.wait_for("No jobs yet.");
     terminal.wait_for("today $0.00");
     terminal.wait_for_silence(Duration::from_secs(3));
@@ -15,9 +15,9 @@ fn an_idle_console_draws_nothing() {
 
 #[test]
 fn a_second_console_that_only_looks_sees_the_work_of_the_first() {
-    let house = House::new();
-    let mut first = Terminal::console(&house);
-    let mut second = Terminal::start(&house, &["--observe"], 120, 40);
+    let env = TestEnv::new();
+    let mut first = Terminal::console(&env);
+    let mut second = Terminal::start(&env, &["--observe"], 120, 40);
     second.wait_for("only looking");
     first.wait_for("No jobs yet.");
     first.send("n");

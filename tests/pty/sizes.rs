@@ -1,7 +1,7 @@
 //! A window that changes its size while jobs run; terminals without colours, and without anything but ASCII.
 
 use super::terminal::Terminal;
-use crate::support::House;
+use crate::support::TestEnv;
 
 /// Every row is part of the console: nothing of an earlier size is left.
 fn check_frame(terminal: &Terminal, columns: u16, rows: u16) {
@@ -21,10 +21,10 @@ fn check_frame(terminal: &Terminal, columns: u16, rows: u16) {
 
 #[test]
 fn a_window_that_changes_its_size_while_jobs_run_is_never_left_with_garbage() {
-    let mut house = House::new();
-    house.set("DARKROOM_SIMULATOR_SPEED", "10");
-    house.queue(40);
-    let mut terminal = Terminal::start(&house, &["--slots", "3"], 200, 60);
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_SIMULATOR_SPEED", "10");
+    env.queue(40);
+    let mut terminal = Terminal::start(&env, &["--slots", "3"], 200, 60);
     terminal.wait_for("● live");
     terminal.wait_for("running");
     let sizes = [(200, 60), (80, 24), (40, 12), (30, 5), (40, 12), (80, 24), (200, 60), (30, 5), (200, 60)];
@@ -54,8 +54,8 @@ fn a_window_that_changes_its_size_while_jobs_run_is_never_left_with_garbage() {
 
 #[test]
 fn the_first_key_after_a_change_of_size_is_answered_without_a_second_one() {
-    let house = House::new();
-    let mut terminal = Terminal::start(&house, &[], 120, 40);
+    let env = TestEnv::new();
+    let mut terminal = Terminal::start(&env, &[], 120, 40);
     terminal.wait_for("No jobs yet");
     for (columns, rows) in [(80, 24), (120, 40), (40, 12)] {
         terminal.resize(columns, rows);
@@ -108,9 +108,9 @@ fn walk(terminal: &mut Terminal, done: &str) {
 
 #[test]
 fn without_colours_no_cell_has_one() {
-    let mut house = House::new();
-    house.set("NO_COLOR", "1");
-    let mut terminal = Terminal::console(&house);
+    let mut env = TestEnv::new();
+    env.set("NO_COLOR", "1");
+    let mut terminal = Terminal::console(&env);
     walk(&mut terminal, "✓ done");
     let coloured: Vec<String> =
         attributes(&terminal.bytes).into_iter().filter(|parameters| is_colour(parameters)).collect();
@@ -123,8 +123,8 @@ fn without_colours_no_cell_has_one() {
 
 #[test]
 fn in_ascii_every_letter_is_ascii() {
-    let house = House::new();
-    let mut terminal = Terminal::start(&house, &["--ascii"], 120, 40);
+    let env = TestEnv::new();
+    let mut terminal = Terminal::start(&env, &["--ascii"], 120, 40);
     terminal.wait_for("* live");
     walk(&mut terminal, "+ done");
     let strange: Vec<char> =

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 
-use crate::support::{House, text};
+use crate::support::{TestEnv, text};
 
 /// How long anything may take before the test calls it stuck.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -38,16 +38,16 @@ fn size(columns: u16, rows: u16) -> PtySize {
 
 impl Terminal {
     /// Starts the program with `arguments` in a terminal of that size.
-    pub(crate) fn start(house: &House, arguments: &[&str], columns: u16, rows: u16) -> Self {
+    pub(crate) fn start(env: &TestEnv, arguments: &[&str], columns: u16, rows: u16) -> Self {
         let pair = native_pty_system().openpty(size(columns, rows)).expect("a pseudo terminal");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_darkroom"));
         command.args(arguments);
-        command.cwd(house.path(""));
+        command.cwd(env.path(""));
         command.env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("TERM", "xterm-256color");
         command.env("COLORTERM", "truecolor");
-        for (name, value) in house.environment() {
+        for (name, value) in env.variables() {
             command.env(name, value);
         }
         let child = pair.slave.spawn_command(command).expect("the program starts");
@@ -68,8 +68,8 @@ impl Terminal {
     }
 
     /// The console in a terminal of 120 columns and 40 rows, once it says something.
-    pub(crate) fn console(house: &House) -> Self {
-        let mut terminal = Self::start(house, &[], 120, 40);
+    pub(crate) fn console(env: &TestEnv) -> Self {
+        let mut terminal = Self::start(env, &[], 120, 40);
         terminal.wait_for("● live");
         terminal
     }

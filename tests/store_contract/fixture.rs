@@ -23,7 +23,6 @@ pub struct Fixture {
 }
 
 /// The embedded store on a file of its own.
-#[expect(clippy::unused_async, reason = "the contract awaits whatever makes a store")]
 pub async fn sqlite() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("darkroom.db");
@@ -31,14 +30,14 @@ pub async fn sqlite() -> Fixture {
     Fixture { store: open(), other: open(), _keep: Box::new(folder) }
 }
 
-/// The store of a team, on a project of its own in the real emulator; `None` where no emulator is installed.
+/// Firestore, on a project of its own in the emulator.
 #[cfg(all(unix, feature = "firestore"))]
-pub async fn firestore() -> Option<Fixture> {
+pub async fn firestore() -> Fixture {
     use crate::support::firestore_emulator::{fresh_project, shared, store};
-    let emulator = tokio::task::spawn_blocking(shared).await.unwrap()?;
+    let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
     let project = fresh_project();
     let open = || Arc::new(store(emulator, &project));
-    Some(Fixture { store: open(), other: open(), _keep: Box::new(()) })
+    Fixture { store: open(), other: open(), _keep: Box::new(()) }
 }
 
 /// An instant, counted in seconds from a noon.
@@ -73,7 +72,7 @@ pub fn submitting(name: &str, seconds: i64, worker: &str, until: i64) -> Job {
 /// A job that was accepted at that second, for that many credits if any.
 pub fn generating(name: &str, seconds: i64, credits: Option<&str>) -> Job {
     let mut job = submitting(name, seconds, "worker", seconds + 60);
-    job.accepted(receipt(seconds, credits), None, at(seconds)).unwrap();
+    job.accept(receipt(seconds, credits), None, at(seconds)).unwrap();
     job
 }
 
@@ -96,7 +95,7 @@ pub fn image(job: &Job) -> StoredImage {
 /// Ends a generating job with an image.
 pub fn finish(job: &mut Job, settled: Option<&str>, storage: Option<Charge>, seconds: i64) {
     let settled = settled.map(|credits| Credits::new(credits.parse().unwrap()));
-    job.stored(image(job), settled, storage, at(seconds)).unwrap();
+    job.complete(image(job), settled, storage, at(seconds)).unwrap();
 }
 
 pub fn failure(code: FailureCode, billed: BillingStatus, seconds: i64) -> Failure {
@@ -105,7 +104,7 @@ pub fn failure(code: FailureCode, billed: BillingStatus, seconds: i64) -> Failur
 
 /// What is due to anybody at that second.
 pub fn due(seconds: i64) -> DueQuery {
-    DueQuery { now: at(seconds), simulated: true, queued: true, gone: Vec::new(), limit: 100 }
+    DueQuery { now: at(seconds), simulated: true, queued: true, dead_workers: Vec::new(), limit: 100 }
 }
 
 pub fn names<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> Vec<String> {

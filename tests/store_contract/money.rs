@@ -14,7 +14,7 @@ use super::fixture::{
 
 async fn costs_by(store: &Arc<dyn Store>, grouping: CostGrouping, simulated: bool) -> CostReport {
     let (from, to) = (at(0) - TimeDelta::days(40), at(0) + TimeDelta::days(40));
-    store.costs(CostQuery { from, to, grouping, simulated }).await.unwrap()
+    store.costs(CostQuery { from, to, simulated }).await.unwrap().report(grouping)
 }
 
 async fn costs(store: &Arc<dyn Store>) -> CostReport {
@@ -46,7 +46,7 @@ pub async fn charges_come_with_the_job(fixture: Fixture) {
     create(&fixture.store, [submitting("a", 0, "worker", 60), generating("imported", 0, Some("7"))]).await;
     assert_eq!(costs(&fixture.other).await.total_usd, usd("0.07"), "a created job brings its charges along");
     let mut job = read(&fixture.store, "a").await;
-    job.accepted(receipt(1, Some("4.5")), None, at(1)).unwrap();
+    job.accept(receipt(1, Some("4.5")), None, at(1)).unwrap();
     save(&fixture.store, &mut job).await.unwrap();
     let report = costs(&fixture.other).await;
     assert_eq!((report.total_usd, report.count), (usd("0.115"), 2));
@@ -93,9 +93,9 @@ pub async fn a_conflict_books_nothing(fixture: Fixture) {
     create(&fixture.store, [submitting("a", 0, "worker", 60)]).await;
     let mut late = read(&fixture.store, "a").await;
     let mut lost = late.clone();
-    lost.submit_lost("no answer", at(1)).unwrap();
+    lost.mark_submit_unknown("no answer", at(1)).unwrap();
     save(&fixture.store, &mut lost).await.unwrap();
-    late.accepted(receipt(2, Some("9")), None, at(2)).unwrap();
+    late.accept(receipt(2, Some("9")), None, at(2)).unwrap();
     assert_eq!(save(&fixture.store, &mut late).await, Err(StoreError::Conflict(id("a"))));
     let report = costs(&fixture.store).await;
     assert_eq!((report.total_usd, report.unconfirmed_usd, report.count), (usd("0"), usd("0.04"), 1));
@@ -117,11 +117,11 @@ pub async fn a_cap_is_reached_but_never_passed(fixture: Fixture) {
     let counts = fixture.store.counts().await.unwrap();
     assert_eq!(counts.of(darkroom::jobs::StageName::Submitting), 8, "what was refused was not written");
     // What is answered turns from a reservation into a charge, and the room stays taken.
-    let page = fixture.store.page(darkroom::store::PageQuery::default()).await.unwrap();
+    let page = fixture.store.list_jobs(darkroom::store::PageQuery::default()).await.unwrap();
     let taken = page.into_iter().filter(|job| job.stage_name() == darkroom::jobs::StageName::Submitting);
     let waiting = fixture.store.find("job-", 100).await.unwrap();
     for mut job in taken {
-        job.accepted(receipt(21, Some("3")), None, at(21)).unwrap();
+        job.accept(receipt(21, Some("3")), None, at(21)).unwrap();
         save(&fixture.store, &mut job).await.unwrap();
     }
     let mut granted = 0;
@@ -135,7 +135,7 @@ pub async fn a_cap_is_reached_but_never_passed(fixture: Fixture) {
 
 pub async fn a_cap_counts_what_is_charged_and_reserved(fixture: Fixture) {
     let mut unconfirmed = submitting("unconfirmed", 0, "worker", 60);
-    unconfirmed.submit_lost("no answer", at(0)).unwrap();
+    unconfirmed.mark_submit_unknown("no answer", at(0)).unwrap();
     let mut unknown = generating("unknown", 0, Some("4"));
     unknown.fail(failure(FailureCode::ContentModerated, BillingStatus::Unknown, 1), None, at(1)).unwrap();
     create(
@@ -148,7 +148,7 @@ pub async fn a_cap_counts_what_is_charged_and_reserved(fixture: Fixture) {
     assert!(reserve(&fixture.store, "a", Some("0.04"), daily("0.20"), 2).await.is_ok());
     // A job whose reservation was given back makes room.
     let mut back = read(&fixture.store, "reserved").await;
-    back.not_accepted(darkroom::jobs::Hold::RateLimit, at(30), at(3)).unwrap();
+    back.requeue(darkroom::jobs::Hold::RateLimit, at(30), at(3)).unwrap();
     save(&fixture.store, &mut back).await.unwrap();
     assert!(reserve(&fixture.store, "b", Some("0.05"), daily("0.20"), 4).await.is_err());
     assert!(reserve(&fixture.store, "b", Some("0.04"), daily("0.20"), 4).await.is_ok());
@@ -172,7 +172,7 @@ pub async fn a_cap_is_kept_for_each_period_and_kind_of_money(fixture: Fixture) {
     assert_eq!(over(reserve(&fixture.store, "a", Some("0.02"), caps("1", "0.10"), 1).await), ("month", december));
     assert!(reserve(&fixture.store, "a", Some("0.01"), caps("0.02", "0.10"), 1).await.is_ok());
     let mut taken = read(&fixture.store, "a").await;
-    taken.accepted(receipt(43_199, Some("1")), None, at(43_199)).unwrap();
+    taken.accept(receipt(43_199, Some("1")), None, at(43_199)).unwrap();
     save(&fixture.store, &mut taken).await.unwrap();
     // One second before midnight the day is spent; at midnight a new one begins, the month goes on.
     assert!(reserve(&fixture.store, "b", Some("0.01"), caps("0.02", "1"), 43_199).await.is_err());
@@ -205,11 +205,11 @@ async fn spend(store: &Arc<dyn Store>) {
     let mut unknown = generating("unknown", 0, Some("2"));
     unknown.fail(failure(FailureCode::ContentModerated, BillingStatus::Unknown, 1), None, at(1)).unwrap();
     let mut unconfirmed = submitting("unconfirmed", 0, "worker", 60);
-    unconfirmed.submit_lost("no answer", at(1)).unwrap();
+    unconfirmed.mark_submit_unknown("no answer", at(1)).unwrap();
     let mut cancelled = queued("cancelled", -86_400);
     cancelled.spec.model = "flux-pro".into();
     cancelled.begin_submit(claim("worker", 60), None, at(-86_400)).unwrap();
-    cancelled.accepted(receipt(-86_400, Some("5")), None, at(-86_400)).unwrap();
+    cancelled.accept(receipt(-86_400, Some("5")), None, at(-86_400)).unwrap();
     cancelled.cancel(at(1)).unwrap();
     let unpriced = generating("unpriced", 0, None);
     let mut real = generating("real", 0, Some("100"));
@@ -247,8 +247,8 @@ pub async fn costs_are_grouped_in_four_ways(fixture: Fixture) {
 
 pub async fn costs_have_a_beginning_and_an_end(fixture: Fixture) {
     create(&fixture.store, (0..5).map(|number| generating(&format!("job-{number}"), number, Some("1")))).await;
-    let query = CostQuery { from: at(1), to: at(4), grouping: CostGrouping::Model, simulated: true };
-    let report = fixture.store.costs(query).await.unwrap();
+    let query = CostQuery { from: at(1), to: at(4), simulated: true };
+    let report = fixture.store.costs(query).await.unwrap().report(CostGrouping::Model);
     assert_eq!((report.total_usd, report.count), (usd("0.03"), 3), "the first instant is inside, the last is not");
     assert_eq!((report.from, report.to), (at(1), at(4)));
 }
@@ -266,8 +266,8 @@ pub async fn costs_are_exact_over_any_span(fixture: Fixture) {
             let inside = || times.iter().zip(1..).filter(|(time, _)| (from..to).contains(time));
             let cents: u32 = inside().map(|(_, cents): (_, u32)| cents).sum();
             for grouping in [CostGrouping::Day, CostGrouping::Cause] {
-                let query = CostQuery { from: at(*from), to: at(*to), grouping, simulated: true };
-                let report = fixture.store.costs(query).await.unwrap();
+                let query = CostQuery { from: at(*from), to: at(*to), simulated: true };
+                let report = fixture.store.costs(query).await.unwrap().report(grouping);
                 let expected = Credits::new(cents.into()).to_usd();
                 assert_eq!((report.total_usd, report.count), (expected, inside().count() as u64), "{from} to {to}");
             }

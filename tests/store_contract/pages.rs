@@ -1,18 +1,18 @@
 //! Jobs for people: order, pages, filters, search, prefixes, counts.
 
 use darkroom::jobs::{Job, Spec, StageName};
-use darkroom::store::{Order, PageQuery};
+use darkroom::store::{PageQuery, SortOrder};
 
 use super::fixture::{Fixture, at, create, generating, id, names, queued, submitting};
 
 async fn page(fixture: &Fixture, query: PageQuery) -> Vec<String> {
-    names(&fixture.other.page(query).await.unwrap())
+    names(&fixture.other.list_jobs(query).await.unwrap())
 }
 
 pub async fn a_page_is_in_order_and_ties_are_broken_by_id(fixture: Fixture) {
     create(&fixture.store, [queued("b", 1), queued("c", 2), queued("a", 1), queued("d", 0)]).await;
     assert_eq!(page(&fixture, PageQuery::default()).await, ["c", "b", "a", "d"]);
-    let oldest = PageQuery { order: Order::OldestFirst, ..PageQuery::default() };
+    let oldest = PageQuery { order: SortOrder::OldestFirst, ..PageQuery::default() };
     assert_eq!(page(&fixture, oldest.clone()).await, ["d", "a", "b", "c"]);
     assert_eq!(page(&fixture, PageQuery { limit: 2, ..oldest }).await, ["d", "a"]);
 }
@@ -20,25 +20,26 @@ pub async fn a_page_is_in_order_and_ties_are_broken_by_id(fixture: Fixture) {
 pub async fn pages_follow_each_other_without_gap_or_repetition(fixture: Fixture) {
     // Five jobs for each second, so that pages end in the middle of a tie.
     create(&fixture.store, (0..50).map(|number| queued(&format!("job-{number:02}"), number / 5))).await;
-    for order in [Order::NewestFirst, Order::OldestFirst] {
+    for order in [SortOrder::NewestFirst, SortOrder::OldestFirst] {
         let mut seen: Vec<Job> = Vec::new();
         loop {
             let after = seen.last().map(|job| (job.created_at, job.id.clone()));
-            let next = fixture.store.page(PageQuery { after, order, limit: 7, ..PageQuery::default() }).await.unwrap();
+            let next =
+                fixture.store.list_jobs(PageQuery { after, order, limit: 7, ..PageQuery::default() }).await.unwrap();
             if next.is_empty() {
                 break;
             }
             seen.extend(next);
         }
         let mut expected: Vec<String> = (0..50).map(|number| format!("job-{number:02}")).collect();
-        if order == Order::NewestFirst {
+        if order == SortOrder::NewestFirst {
             expected.reverse();
         }
         assert_eq!(names(&seen), expected, "{order:?}");
         // The same by the place that each page names; only the last names none.
         let (mut seen, mut query) = (Vec::new(), PageQuery { order, limit: 7, ..PageQuery::default() });
         loop {
-            let page = fixture.store.look(query.clone()).await.unwrap();
+            let page = fixture.store.list(query.clone()).await.unwrap();
             assert!(page.jobs.len() == 7 || page.next.is_none(), "{order:?}: {} jobs", page.jobs.len());
             seen.extend(page.jobs);
             query.after = page.next;

@@ -48,7 +48,8 @@ pub async fn a_claim_keeps_others_off_until_it_runs_out(fixture: Fixture) {
 
 pub async fn claims_of_gone_workers_do_not_count(fixture: Fixture) {
     create(&fixture.store, [submitting("a", 0, "dead", 60), submitting("b", 1, "it's \"alive\"", 60)]).await;
-    let gone = |workers: &[&str]| DueQuery { gone: workers.iter().map(|id| WorkerId::new(*id)).collect(), ..due(10) };
+    let gone =
+        |workers: &[&str]| DueQuery { dead_workers: workers.iter().map(|id| WorkerId::new(*id)).collect(), ..due(10) };
     assert!(fixture.store.due(gone(&["somebody else"])).await.unwrap().is_empty());
     assert_eq!(names(&fixture.store.due(gone(&["dead"])).await.unwrap()), ["a"]);
     let both = gone(&["dead", "it's \"alive\""]);
@@ -94,7 +95,7 @@ pub async fn next_due_is_the_first_instant_that_changes_due(fixture: Fixture) {
     ];
     create(&fixture.store, jobs).await;
     // "claimed" has a claim until 60, so its own waiting time does not matter.
-    let query = |now: i64| DueQuery { gone: vec![WorkerId::new("gone")], ..due(now) };
+    let query = |now: i64| DueQuery { dead_workers: vec![WorkerId::new("gone")], ..due(now) };
     let mut seen = Vec::new();
     let mut now = 0;
     while let Some(next) = fixture.store.next_due(query(now)).await.unwrap() {

@@ -193,7 +193,7 @@ async fn a_document_that_cannot_be_read_breaks_nothing_else() {
     assert_eq!(names(&store.due(due(60)).await.unwrap()), ["good"]);
     let first = darkroom::store::DueQuery { limit: 1, ..due(60) };
     assert_eq!(names(&store.due(first).await.unwrap()), ["good"], "it takes nobody's place");
-    assert_eq!(names(&store.page(PageQuery::default()).await.unwrap()), ["good"]);
+    assert_eq!(names(&store.list_jobs(PageQuery::default()).await.unwrap()), ["good"]);
     for name in ["bad", "stranger"] {
         let Err(StoreError::Unreadable { id: found, reason }) = store.get(&id(name)).await else {
             panic!("{name} was read")
@@ -266,7 +266,7 @@ async fn hostile_contents_come_back_unchanged() {
         let again = Job { revision: again, ..stored };
         assert_eq!(store.get(&job.id).await.unwrap(), Some(again));
     }
-    let page = store.page(PageQuery { limit: 1_000, ..PageQuery::default() }).await.unwrap();
+    let page = store.list_jobs(PageQuery { limit: 1_000, ..PageQuery::default() }).await.unwrap();
     assert_eq!(page.len(), jobs.len());
 }
 

@@ -74,7 +74,7 @@ fn told(verdicts: Vec<ImportOutcome>) -> (usize, usize, Vec<String>) {
 async fn costs(store: &Arc<dyn Store>, grouping: CostGrouping, simulated: bool) -> CostReport {
     let day = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
     let (from, to) = (day("2026-11-01T00:00:00Z"), day("2026-12-01T00:00:00Z"));
-    store.costs(CostQuery { from, to, grouping, simulated }).await.unwrap()
+    store.costs(CostQuery { from, to, simulated }).await.unwrap().report(grouping)
 }
 
 /// The sums that are kept are those of the entries.
@@ -126,11 +126,11 @@ pub async fn a_part_of_a_day_holds_imported_costs_to_the_last_digit(fixture: Fix
         (0..9).map(|number| cost_record(&charge(&format!("c{number}"), amounts[number as usize % 3], number)));
     let records: Vec<Record> = records.collect();
     assert_eq!(import(&fixture.store, &records).await.0, 9);
-    let query = |from, to| CostQuery { from, to, grouping: CostGrouping::Model, simulated: false };
-    let part = fixture.store.costs(query(at(3), at(6))).await.unwrap();
+    let query = |from, to| CostQuery { from, to, simulated: false };
+    let part = fixture.store.costs(query(at(3), at(6))).await.unwrap().report(CostGrouping::Model);
     assert_eq!((part.total_usd.to_string().as_str(), part.count), ("0.025005000345210234324601", 3));
     let whole = costs(&fixture.store, CostGrouping::Model, false).await;
-    assert_eq!((whole.total_usd, whole.count), (part.total_usd.times(3), 9));
+    assert_eq!((whole.total_usd, whole.count), (part.total_usd * 3, 9));
 }
 
 pub async fn nothing_that_is_there_is_overwritten(fixture: Fixture) {
@@ -173,7 +173,7 @@ fn own_job(name: &str) -> Job {
     job.fail(failure(FailureCode::ContentModerated, BillingStatus::Yes, 9), None, at(9)).unwrap();
     job.retry(at(10)).unwrap();
     job.begin_submit(claim("worker", 60), Some(usd("0.04")), at(11)).unwrap();
-    job.accepted(receipt(12, Some("3")), None, at(12)).unwrap();
+    job.accept(receipt(12, Some("3")), None, at(12)).unwrap();
     finish(&mut job, Some("2.5"), None, 20);
     job.approve(at(30)).unwrap();
     job

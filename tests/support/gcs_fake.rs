@@ -1,4 +1,4 @@
-//! A Cloud Storage of the tests' own, for what the real server of the tests cannot show: the content type that is sent, refusals,
+//! A Cloud Storage of the tests' own, for what the real server of the tests cannot show: the content type that is sent, rejections,
 //! broken checksums, bucket rules. It keeps what it was asked.
 
 use std::collections::{BTreeMap, VecDeque};

@@ -1,9 +1,6 @@
-//! The real Cloud Storage server of the tests: `fake-gcs-server`, started once by the suite on a free loopback port. Must not
-//! outlive the suite, however that ends.
+//! The Cloud Storage server of the tests: `fake-gcs-server`, started once for all tests on a free loopback port.
 
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::Child;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,31 +8,28 @@ use std::time::Duration;
 use darkroom::bucket::gcs::{GcsCredentials, GcsOptions, PublicUrl};
 use darkroom::devstack::Server;
 
-use super::tether;
+use super::server_process::{self, ServerProcess};
 
-/// How long it may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The running server.
 pub struct GcsServer {
-    /// `127.0.0.1:port`, as in `STORAGE_EMULATOR_HOST`.
+    /// `127.0.0.1:port`, the form of `STORAGE_EMULATOR_HOST`.
     pub host: String,
-    /// Its standard input is the tether.
-    _tether: Child,
+    _process: ServerProcess,
 }
 
-/// The suite's one server; `None`, after a line that says so, where it is not installed.
-pub fn gcs_server() -> Option<&'static GcsServer> {
-    static SERVER: OnceLock<Option<GcsServer>> = OnceLock::new();
-    let server = SERVER.get_or_init(|| super::installed(Server::Storage).map(|program| start(&program)));
-    server.as_ref()
+/// The server that all tests share.
+pub fn gcs_server() -> &'static GcsServer {
+    static SERVER: OnceLock<GcsServer> = OnceLock::new();
+    SERVER.get_or_init(|| start(&super::installed(Server::Storage)))
 }
 
-/// A new, empty bucket of the server, and how it is opened.
-pub async fn fresh_bucket() -> Option<GcsOptions> {
+/// The options of a new, empty bucket on the server.
+pub async fn fresh_bucket() -> GcsOptions {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    // The first caller waits for the server; that must not hold up the runtime's threads.
-    let server = tokio::task::spawn_blocking(gcs_server).await.unwrap()?;
+    // The first caller waits for the server, which must not block the runtime's threads.
+    let server = tokio::task::spawn_blocking(gcs_server).await.unwrap();
     let bucket = format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let created = reqwest::Client::new()
         .post(format!("http://{}/storage/v1/b?project=test-project", server.host))
@@ -44,30 +38,27 @@ pub async fn fresh_bucket() -> Option<GcsOptions> {
         .await
         .unwrap();
     assert!(created.status().is_success(), "{created:?}");
-    Some(GcsOptions {
+    GcsOptions {
         bucket,
         project: Some("test-project".to_owned()),
         url: PublicUrl::Public,
         emulator: Some(server.host.clone()),
         credentials: GcsCredentials::Anonymous,
-    })
+    }
 }
 
 fn start(program: &Path) -> GcsServer {
-    // Somebody else may take the port between the look and the start.
+    // Another process may take the port before the server binds it.
     for _ in 0..5 {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = server_process::free_port().to_string();
         let host = format!("127.0.0.1:{port}");
-        let mut command = tether::command(program);
-        command.args(["-scheme", "http", "-backend", "memory"]);
-        command.args(["-host", "127.0.0.1", "-port", &port.to_string()]);
-        command.args(["-public-host", &host, "-external-url", &format!("http://{host}")]);
-        let mut tether = command.spawn().unwrap();
-        if tether::answers(&host, "/_internal/healthcheck", PATIENCE) {
-            return GcsServer { host, _tether: tether };
+        let url = format!("http://{host}");
+        let arguments = ["-scheme", "http", "-backend", "memory", "-host", "127.0.0.1", "-port", &port];
+        let public = ["-public-host", &host, "-external-url", &url];
+        let process = ServerProcess::start(program, arguments.into_iter().chain(public));
+        if server_process::wait_until_ready(&host, "/_internal/healthcheck", START_TIMEOUT) {
+            return GcsServer { host, _process: process };
         }
-        drop(tether.stdin.take());
-        tether.wait().unwrap();
     }
-    panic!("fake-gcs-server does not answer: {}", program.display());
+    panic!("fake-gcs-server does not respond: {}", program.display());
 }

@@ -1,54 +1,54 @@
-//! What several test modules need: a house of one's own (data, logs, environment) with the real program in it.
+//! Shared by the test modules: an isolated environment for the real program, test servers, and clients.
 
-pub mod books;
+#[cfg(all(unix, feature = "firestore"))]
+pub mod chaos_proxy;
+#[cfg(all(unix, feature = "firestore"))]
+pub mod external_client;
 #[cfg(all(unix, feature = "firestore"))]
 pub mod firestore_emulator;
-#[cfg(all(unix, feature = "firestore"))]
-pub mod firestore_stranger;
 #[cfg(feature = "gcs")]
 pub mod gcs_fake;
 #[cfg(feature = "gcs")]
 pub mod gcs_server;
-#[cfg(all(unix, feature = "firestore"))]
-pub mod line;
+pub mod ledger_check;
+pub mod python_clients;
+#[cfg(any(feature = "firestore", feature = "gcs", feature = "temporal"))]
+pub mod server_process;
 #[cfg(feature = "temporal")]
 pub mod temporal_server;
-#[cfg(any(feature = "gcs", feature = "temporal"))]
-pub mod tether;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use darkroom::devstack::{Places, Server};
 use serde_json::Value;
 
-/// A folder with everything that one darkroom needs, removed at the end, and the environment that leads into it.
-pub struct House {
+/// A temporary folder with data, logs and home directory, and the environment variables that point darkroom to it.
+pub struct TestEnv {
     folder: tempfile::TempDir,
-    environment: Vec<(String, String)>,
+    variables: Vec<(String, String)>,
 }
 
-impl House {
-    /// A new, empty house whose simulator works instantly.
+impl TestEnv {
+    /// An empty environment with the instant simulator.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut house = Self { folder, environment: Vec::new() };
-        house.set("DARKROOM_DATA_DIR", &house.data().display().to_string());
-        house.set("DARKROOM_LOG_DIR", &house.path("logs").display().to_string());
-        house.set("DARKROOM_SIMULATOR_SPEED", "instant");
-        house.set("HOME", &house.path("home").display().to_string());
-        std::fs::create_dir_all(house.path("home")).expect("a home");
-        house
+        let mut env = Self { folder, variables: Vec::new() };
+        env.set("DARKROOM_DATA_DIR", &env.data().display().to_string());
+        env.set("DARKROOM_LOG_DIR", &env.path("logs").display().to_string());
+        env.set("DARKROOM_SIMULATOR_SPEED", "instant");
+        env.set("HOME", &env.path("home").display().to_string());
+        std::fs::create_dir_all(env.path("home")).expect("a home");
+        env
     }
 
-    /// Sets an environment variable for every program that is started from here on.
+    /// Sets an environment variable for every process that is started later.
     pub fn set(&mut self, name: &str, value: &str) {
-        self.environment.retain(|(known, _)| known != name);
-        self.environment.push((name.to_owned(), value.to_owned()));
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
-    /// A path inside.
+    /// A path inside the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -58,12 +58,12 @@ impl House {
         self.path("data")
     }
 
-    /// The environment of the programs.
-    pub fn environment(&self) -> &[(String, String)] {
-        &self.environment
+    /// The environment variables of the processes.
+    pub fn variables(&self) -> &[(String, String)] {
+        &self.variables
     }
 
-    /// The real program, not yet started: nothing of the outer environment reaches it but the path.
+    /// The real program, not yet started. It inherits only `PATH` from the environment of the tests.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_darkroom"));
         command
@@ -71,19 +71,19 @@ impl House {
             .current_dir(self.folder.path())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
     }
 
-    /// Runs the program to its end.
+    /// Runs the program and waits for it.
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().expect("the program starts")
     }
 
-    /// Runs the program, which must succeed, and reads the one JSON document on its standard output.
+    /// Runs the program, which must succeed, and parses its standard output as one JSON document.
     pub fn json(&self, arguments: &[&str]) -> Value {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?} failed: {}", text(&output.stderr));
@@ -91,14 +91,14 @@ impl House {
             .unwrap_or_else(|error| panic!("{arguments:?} printed no JSON ({error}): {}", text(&output.stdout)))
     }
 
-    /// Runs the program, which must end with `code`; returns its standard error.
+    /// Runs the program, which must exit with `code`, and returns its standard error.
     pub fn fails(&self, code: i32, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output.stderr));
         text(&output.stderr)
     }
 
-    /// Writes a file inside and returns its path.
+    /// Writes a file inside the folder and returns its path.
     pub fn file(&self, name: &str, contents: &str) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, contents).expect("the file is written");
@@ -121,23 +121,15 @@ impl House {
         ids(&created)
     }
 
-    /// Every job, as `jobs list --json` tells.
+    /// Every job, from `jobs list --json`.
     pub fn jobs(&self) -> Vec<Value> {
         self.json(&["jobs", "list", "--json", "--limit", "100000"]).as_array().expect("a list").clone()
     }
 }
 
-/// The program of a server, where it is installed. Where it is not, a line says so, or the test fails if servers are required.
-pub fn installed(server: Server) -> Option<PathBuf> {
-    let missing = match Places::of_this_process().find(server) {
-        Ok(program) => return Some(program),
-        Err(missing) => missing,
-    };
-    let required = std::env::var_os("DARKROOM_REQUIRE_SERVERS").is_some_and(|value| value == "1");
-    assert!(!required, "{missing}");
-    // Past the test harness, which would keep it to itself.
-    let _ = writeln!(std::io::stderr(), "skipped: {missing}");
-    None
+/// The program of a server. A test that needs it is marked with `#[cfg_attr(not(…_installed), ignore)]`, see `build.rs`.
+pub fn installed(server: Server) -> PathBuf {
+    Places::of_this_process().find(server).unwrap_or_else(|missing| panic!("{missing}"))
 }
 
 /// The ids of a list of jobs.
@@ -145,7 +137,7 @@ pub fn ids(jobs: &Value) -> Vec<String> {
     jobs.as_array().expect("a list").iter().map(|job| job["id"].as_str().expect("an id").to_owned()).collect()
 }
 
-/// A path that is text.
+/// A path as UTF-8.
 pub fn path_text(path: &Path) -> &str {
     path.to_str().expect("a path of plain text")
 }

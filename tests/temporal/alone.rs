@@ -16,7 +16,7 @@ use temporalio_sdk::testing::{ActivityEnvironment, ActivityEnvironmentError};
 use crate::workflow::workshop::{Deaf, Workshop};
 
 fn activities(workshop: &Workshop) -> Activities {
-    let presence = Arc::new(WorkerLock::enter(&workshop.house.data()).unwrap());
+    let presence = Arc::new(WorkerLock::enter(&workshop.env.data()).unwrap());
     Activities::new(workshop.ports(), Settings::default(), presence, Arc::new(Deaf))
 }
 
@@ -40,7 +40,7 @@ fn failure(result: Result<Report, ActivityEnvironmentError>) -> (String, bool) {
 
 /// Leaves the job as a worker of that name does that has just written its note.
 async fn on_its_way(workshop: &Workshop, id: &JobId, worker: &WorkerId) {
-    let now = darkroom::engine::Clock::now(workshop.clock.as_ref());
+    let now = darkroom::time::Clock::now(workshop.clock.as_ref());
     let mut job = workshop.job(id).await;
     let claim = Claim { worker: worker.clone(), until: now + chrono::Duration::seconds(150) };
     job.begin_submit(claim, Some(Usd::ZERO), now).unwrap();
@@ -51,7 +51,7 @@ async fn on_its_way(workshop: &Workshop, id: &JobId, worker: &WorkerId) {
 async fn an_order_that_may_be_on_its_way_is_never_sent_again() {
     let workshop = Workshop::new(Speed::Instant).await;
     let environment = environment(&workshop);
-    let alive = WorkerLock::enter(&workshop.house.data()).unwrap();
+    let alive = WorkerLock::enter(&workshop.env.data()).unwrap();
     let busy = workshop.submit("on its way").await;
     on_its_way(&workshop, &busy, alive.worker()).await;
     let result = environment.run(Activities::submit, task(&busy)).await;
@@ -59,7 +59,7 @@ async fn an_order_that_may_be_on_its_way_is_never_sent_again() {
     // A worker that is provably gone never answers; one that is not heard of does not once its claim has run out.
     let dead = workshop.submit("of a dead worker").await;
     let gone = WorkerId::new("worker-1-dead");
-    std::fs::write(workshop.house.data().join("workers/worker-1-dead.lock"), "").unwrap();
+    std::fs::write(workshop.env.data().join("workers/worker-1-dead.lock"), "").unwrap();
     on_its_way(&workshop, &dead, &gone).await;
     let given_up = environment.run(Activities::submit, task(&dead)).await.unwrap();
     workshop.clock.forward(200);

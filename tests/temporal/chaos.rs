@@ -6,7 +6,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use crate::support::temporal_server::TemporalServer;
-use crate::support::{House, books, text};
+use crate::support::{TestEnv, ledger_check, text};
 
 const JOBS: usize = 500;
 const WORKERS: usize = 3;
@@ -23,9 +23,9 @@ const KILLS: [(usize, u64); 9] =
 const SERVER_DIES_AFTER: usize = 4;
 
 /// What came after the run to each job, told before any other check fails: it says more than that one is missing.
-fn ended(house: &House) -> BTreeMap<String, usize> {
+fn ended(env: &TestEnv) -> BTreeMap<String, usize> {
     let mut by_status = BTreeMap::new();
-    for job in house.jobs() {
+    for job in env.jobs() {
         *by_status.entry(job["status"].as_str().unwrap_or("none").to_owned()).or_insert(0) += 1;
     }
     by_status
@@ -44,33 +44,34 @@ fn finish(worker: Child, begun: Instant) {
     assert!(output.status.success(), "the worker ended with {}: {}", output.status, text(&output.stderr));
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn five_hundred_jobs_survive_workers_that_die_and_a_server_that_restarts() {
     let begun = Instant::now();
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("temporal.db");
-    let Some(mut server) = TemporalServer::start(Some(&database)) else { return };
-    let mut house = House::new();
-    let namespace = server.furnish(&mut house);
+    let mut server = TemporalServer::start(Some(&database));
+    let mut env = TestEnv::new();
+    let namespace = server.configure(&mut env);
     // A dead worker is noticed after this silence; the default waits longer than a test should.
-    house.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "3");
-    let ids = house.queue(JOBS);
-    let start = |house: &House| house.command(&["worker", "--until-idle", "--slots", "8"]).spawn().unwrap();
-    let mut workers: Vec<Child> = (0..WORKERS).map(|_| start(&house)).collect();
+    env.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "3");
+    let ids = env.queue(JOBS);
+    let start = |env: &TestEnv| env.command(&["worker", "--until-idle", "--slots", "8"]).spawn().unwrap();
+    let mut workers: Vec<Child> = (0..WORKERS).map(|_| start(&env)).collect();
     for (number, (victim, pause)) in KILLS.into_iter().enumerate() {
         std::thread::sleep(Duration::from_millis(pause));
         if number == SERVER_DIES_AFTER {
-            server.start_again();
+            server.restart();
         }
         let _ = workers[victim].kill();
         let _ = workers[victim].wait();
-        workers[victim] = start(&house);
+        workers[victim] = start(&env);
     }
     for worker in workers {
         finish(worker, begun);
     }
-    let by_status = ended(&house);
-    let done = books::check(&house, JOBS);
+    let by_status = ended(&env);
+    let done = ledger_check::check(&env, JOBS);
     // A kill leaves a question at most where an order was on its way: one for each slot, and rarely even that.
     assert!(done >= JOBS - KILLS.len() * 8, "{by_status:?}");
     let open = server.workflows(&namespace, "ExecutionStatus = 'Running'");

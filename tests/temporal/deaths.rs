@@ -1,112 +1,118 @@
 //! Workers that leave or die while their jobs go on elsewhere: nothing is lost, nothing is billed twice.
 
-use crate::support::{House, books, temporal_server};
+use crate::support::{TestEnv, ledger_check, temporal_server};
 
 use super::worker::{Worker, activities, events, until, until_status};
 
-/// A house of that speed whose workers are taken for dead quickly.
-fn house(speed: &str) -> Option<(House, String, &'static temporal_server::TemporalServer)> {
-    let server = temporal_server::shared()?;
-    let mut house = House::new();
-    house.set("DARKROOM_SIMULATOR_SPEED", speed);
-    house.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "1");
-    let namespace = server.furnish(&mut house);
-    Some((house, namespace, server))
+/// An environment with that simulator speed whose dead workers are detected quickly.
+fn env(speed: &str) -> (TestEnv, String, &'static temporal_server::TemporalServer) {
+    let server = temporal_server::shared();
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_SIMULATOR_SPEED", speed);
+    env.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "1");
+    let namespace = server.configure(&mut env);
+    (env, namespace, server)
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn a_worker_that_leaves_hands_its_tickets_over_at_once() {
     // A klein takes seconds at this speed.
-    let Some((mut house, namespace, server)) = house("0.5") else { return };
+    let (mut env, namespace, server) = env("0.5");
     // Longer than the test may take: whoever goes on does not wait for a silence.
-    house.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "300");
-    let ids = house.queue(3);
-    let first = Worker::start(&house, &[]);
+    env.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "300");
+    let ids = env.queue(3);
+    let first = Worker::start(&env, &[]);
     for id in &ids {
-        until_status(&house, id, "generating");
+        until_status(&env, id, "generating");
     }
     let output = first.leave();
     assert!(output.status.success());
-    Worker::start(&house, &["--until-idle"]).done();
-    assert_eq!(books::check(&house, 3), 3);
+    Worker::start(&env, &["--until-idle"]).done();
+    assert_eq!(ledger_check::check(&env, 3), 3);
     for id in &ids {
         assert_eq!(activities(server, &namespace, id), ["submit", "wait", "store"], "the same workflow goes on");
     }
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn a_worker_killed_while_it_waits_is_replaced_and_the_same_ticket_is_asked() {
-    let Some((house, namespace, server)) = house("0.5") else { return };
-    let ids = house.queue(4);
-    let first = Worker::start(&house, &[]);
+    let (env, namespace, server) = env("0.5");
+    let ids = env.queue(4);
+    let first = Worker::start(&env, &[]);
     for id in &ids {
-        until_status(&house, id, "generating");
+        until_status(&env, id, "generating");
     }
     first.kill();
-    Worker::start(&house, &["--until-idle"]).done();
-    assert_eq!(books::check(&house, 4), 4);
+    Worker::start(&env, &["--until-idle"]).done();
+    assert_eq!(ledger_check::check(&env, 4), 4);
     assert_eq!(server.workflows(&namespace, "ExecutionStatus = 'Completed'").len(), 4);
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn a_worker_killed_at_a_boundary_bills_nothing_twice() {
     for boundary in ["after_post", "after_receipt", "after_put", "after_done"] {
-        let Some((house, namespace, server)) = house("instant") else { return };
-        house.queue(3);
-        let dead = Worker::that_dies_at(&house, boundary).ended();
+        let (env, namespace, server) = env("instant");
+        env.queue(3);
+        let dead = Worker::that_dies_at(&env, boundary).ended();
         assert!(!dead.status.success(), "{boundary} was not reached");
-        Worker::start(&house, &["--until-idle"]).done();
-        let done = books::check(&house, 3);
+        Worker::start(&env, &["--until-idle"]).done();
+        let done = ledger_check::check(&env, 3);
         // Only a death between the note and the answer leaves a question.
         assert_eq!(done, if boundary == "after_post" { 2 } else { 3 }, "{boundary}");
         until("the last word", || server.workflows(&namespace, "ExecutionStatus = 'Running'").is_empty());
     }
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn a_server_that_is_down_is_said_once_and_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("temporal.db");
-    let Some(mut server) = temporal_server::TemporalServer::start(Some(&database)) else { return };
-    let mut house = House::new();
-    house.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "2");
-    server.furnish(&mut house);
+    let mut server = temporal_server::TemporalServer::start(Some(&database));
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "2");
+    server.configure(&mut env);
     server.kill();
-    let ids = house.queue(3);
-    let worker = Worker::start(&house, &["--until-idle"]);
+    let ids = env.queue(3);
+    let worker = Worker::start(&env, &["--until-idle"]);
     std::thread::sleep(std::time::Duration::from_secs(2));
-    assert_eq!(super::worker::job(&house, &ids[0])["status"], "queued");
-    server.start_again();
+    assert_eq!(super::worker::job(&env, &ids[0])["status"], "queued");
+    server.restart();
     let output = worker.ended();
     let said = crate::support::text(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert_eq!(said.matches("jobs wait until Temporal is back").count(), 1, "{said}");
     assert!(said.contains("Temporal is back"), "{said}");
-    assert_eq!(books::check(&house, 3), 3);
+    assert_eq!(ledger_check::check(&env, 3), 3);
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn a_worker_that_cannot_work_yet_works_as_soon_as_it_can() {
-    let Some(server) = temporal_server::TemporalServer::start(None) else { return };
-    let mut house = House::new();
-    server.furnish(&mut house);
-    house.set("TEMPORAL_NAMESPACE", "made-later");
-    house.queue(2);
-    let worker = Worker::start(&house, &["--until-idle"]);
+    let server = temporal_server::TemporalServer::start(None);
+    let mut env = TestEnv::new();
+    server.configure(&mut env);
+    env.set("TEMPORAL_NAMESPACE", "made-later");
+    env.queue(2);
+    let worker = Worker::start(&env, &["--until-idle"]);
     // Long enough for its first tries to break.
     std::thread::sleep(std::time::Duration::from_secs(2));
-    server.tell("made-later", &["operator", "namespace", "create"]);
+    server.cli("made-later", &["operator", "namespace", "create"]);
     let output = worker.ended();
     let said = crate::support::text(&output.stderr);
     assert!(output.status.success() && said.contains("made-later is not found"), "{said}");
-    assert_eq!(books::check(&house, 2), 2);
+    assert_eq!(ledger_check::check(&env, 2), 2);
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn events_of_a_job_that_goes_well_are_few() {
-    let Some((house, namespace, server)) = house("instant") else { return };
-    let ids = house.queue(1);
-    Worker::start(&house, &["--until-idle"]).done();
+    let (env, namespace, server) = env("instant");
+    let ids = env.queue(1);
+    Worker::start(&env, &["--until-idle"]).done();
     // What a job costs a server; README tells the number.
     let story = events(server, &namespace, &ids[0]);
     assert!(story.len() <= 24, "{}: {story:?}", story.len());

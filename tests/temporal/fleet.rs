@@ -8,14 +8,15 @@ use darkroom::jobs::StageName;
 use darkroom::simulator::Speed;
 use serde_json::Value;
 
-use crate::support::{House, books, temporal_server};
+use crate::support::{TestEnv, ledger_check, temporal_server};
 use crate::workflow::workshop::{Engine, Workshop};
 
 use super::worker::{Worker, until};
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[tokio::test(flavor = "multi_thread")]
 async fn slots_can_be_added_while_tickets_are_open_and_the_fleet_is_told() {
-    let Some(server) = temporal_server::shared() else { return };
+    let server = temporal_server::shared();
     let workshop = Workshop::new(Speed::Times(0.001)).await;
     let variables = HashMap::from([
         ("TEMPORAL_ADDRESS".to_owned(), server.address()),
@@ -23,7 +24,7 @@ async fn slots_can_be_added_while_tickets_are_open_and_the_fleet_is_told() {
         ("TEMPORAL_CONFIG_FILE".to_owned(), "/nonexistent/temporal.toml".to_owned()),
     ]);
     let options = TemporalOptions::from_variables(&variables).unwrap();
-    let presence = WorkerLock::enter(&workshop.house.data()).unwrap();
+    let presence = WorkerLock::enter(&workshop.env.data()).unwrap();
     let ids = [workshop.submit("one").await, workshop.submit("two").await, workshop.submit("three").await];
     let settings = Settings { slots: 1, ..Settings::default() };
     let mut engine = Engine::of(temporal::start(workshop.ports(), settings, presence, options));
@@ -38,7 +39,7 @@ async fn slots_can_be_added_while_tickets_are_open_and_the_fleet_is_told() {
         }
     }
     engine.stop().await;
-    assert_eq!(books::bill(&workshop.house).values().map(|(times, _)| times).sum::<usize>(), 3, "one order each");
+    assert_eq!(ledger_check::bill(&workshop.env).values().map(|(times, _)| times).sum::<usize>(), 3, "one order each");
 }
 
 fn check(diagnosis: &Value, name: &str) -> Value {
@@ -46,36 +47,38 @@ fn check(diagnosis: &Value, name: &str) -> Value {
     checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("{diagnosis}")).clone()
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn doctor_sees_the_server_and_its_workers_and_a_rate_is_the_queues() {
-    let Some(server) = temporal_server::shared() else { return };
-    let mut house = House::new();
-    let namespace = server.furnish(&mut house);
-    house.set("DARKROOM_TEMPORAL_RATE", "7");
-    let worker = Worker::start(&house, &[]);
+    let server = temporal_server::shared();
+    let mut env = TestEnv::new();
+    let namespace = server.configure(&mut env);
+    env.set("DARKROOM_TEMPORAL_RATE", "7");
+    let worker = Worker::start(&env, &[]);
     until("a worker", || {
-        let found = check(&house.json(&["doctor", "--json"]), "temporal");
+        let found = check(&env.json(&["doctor", "--json"]), "temporal");
         found["message"].as_str().unwrap().contains(&format!("namespace {namespace}, 1 worker on"))
     });
     let describe = ["task-queue", "describe", "--task-queue", "image-generation-queue", "--output", "json"];
     until("the rate", || {
-        server.tell(&namespace, &describe).to_lowercase().contains("\"rateperSecond\": 7".to_lowercase().as_str())
+        server.cli(&namespace, &describe).to_lowercase().contains("\"rateperSecond\": 7".to_lowercase().as_str())
     });
     worker.leave();
-    house.set("TEMPORAL_ADDRESS", "127.0.0.1:1");
-    let output = house.run(&["doctor", "--json"]);
+    env.set("TEMPORAL_ADDRESS", "127.0.0.1:1");
+    let output = env.run(&["doctor", "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let found = check(&serde_json::from_slice(&output.stdout).unwrap(), "temporal");
     assert_eq!(found["ok"], false);
     assert!(found["advice"].as_str().unwrap().contains("TEMPORAL_ADDRESS"), "{found}");
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn the_one_who_waits_for_a_job_lets_its_workflow_close() {
-    let Some(server) = temporal_server::shared() else { return };
-    let mut house = House::new();
-    let namespace = server.furnish(&mut house);
-    let made = house.json(&["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"]);
+    let server = temporal_server::shared();
+    let mut env = TestEnv::new();
+    let namespace = server.configure(&mut env);
+    let made = env.json(&["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"]);
     assert_eq!(made[0]["status"], "done");
     assert_eq!(server.workflows(&namespace, "ExecutionStatus = 'Completed'").len(), 1);
 }

@@ -2,121 +2,126 @@
 
 use darkroom::simulator::{self, SimulatorOptions, Speed};
 
-use crate::support::{House, books, path_text, temporal_server, text};
+use crate::support::{TestEnv, ledger_check, path_text, temporal_server, text};
 
 use super::worker::{Worker, events, job, until, until_runs, until_status};
 
-/// A house whose images take hours.
-fn slow_house() -> Option<(House, String, &'static temporal_server::TemporalServer)> {
-    let server = temporal_server::shared()?;
-    let mut house = House::new();
-    house.set("DARKROOM_SIMULATOR_SPEED", "0.001");
-    house.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "2");
-    let namespace = server.furnish(&mut house);
-    Some((house, namespace, server))
+/// An environment whose images take hours.
+fn slow_env() -> (TestEnv, String, &'static temporal_server::TemporalServer) {
+    let server = temporal_server::shared();
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_SIMULATOR_SPEED", "0.001");
+    env.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "2");
+    let namespace = server.configure(&mut env);
+    (env, namespace, server)
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn a_job_cancelled_in_darkroom_is_a_cancelled_workflow() {
-    let Some((house, namespace, server)) = slow_house() else { return };
-    let ids = house.queue(2);
-    let worker = Worker::start(&house, &[]);
-    until_status(&house, &ids[0], "generating");
-    until_status(&house, &ids[1], "generating");
-    house.json(&["jobs", "cancel", &ids[0], "--json"]);
+    let (env, namespace, server) = slow_env();
+    let ids = env.queue(2);
+    let worker = Worker::start(&env, &[]);
+    until_status(&env, &ids[0], "generating");
+    until_status(&env, &ids[1], "generating");
+    env.json(&["jobs", "cancel", &ids[0], "--json"]);
     until_runs(server, &namespace, &ids[0], &["CANCELED"]);
-    assert_eq!(job(&house, &ids[0])["status"], "cancelled");
-    assert_eq!(job(&house, &ids[1])["status"], "generating", "the other one goes on");
+    assert_eq!(job(&env, &ids[0])["status"], "cancelled");
+    assert_eq!(job(&env, &ids[1])["status"], "generating", "the other one goes on");
     until_runs(server, &namespace, &ids[1], &["RUNNING"]);
     worker.leave();
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn a_workflow_cancelled_in_temporal_is_a_cancelled_job_and_a_retry_is_a_new_run() {
-    let Some((house, namespace, server)) = slow_house() else { return };
-    let ids = house.queue(2);
-    let worker = Worker::start(&house, &[]);
+    let (env, namespace, server) = slow_env();
+    let ids = env.queue(2);
+    let worker = Worker::start(&env, &[]);
     for id in &ids {
-        until_status(&house, id, "generating");
+        until_status(&env, id, "generating");
     }
     let workflow = |id: &str| format!("image-gen-{id}");
-    server.tell(&namespace, &["workflow", "cancel", "--workflow-id", &workflow(&ids[0])]);
-    server.tell(&namespace, &["workflow", "signal", "--name", "cancel", "--workflow-id", &workflow(&ids[1])]);
+    server.cli(&namespace, &["workflow", "cancel", "--workflow-id", &workflow(&ids[0])]);
+    server.cli(&namespace, &["workflow", "signal", "--name", "cancel", "--workflow-id", &workflow(&ids[1])]);
     for id in &ids {
         until_runs(server, &namespace, id, &["CANCELED"]);
-        assert_eq!(job(&house, id)["status"], "cancelled");
+        assert_eq!(job(&env, id)["status"], "cancelled");
     }
     // Its ticket was accepted, so a retry asks that one again, in a run of its own.
-    house.json(&["jobs", "retry", &ids[0], "--json"]);
+    env.json(&["jobs", "retry", &ids[0], "--json"]);
     until_runs(server, &namespace, &ids[0], &["CANCELED", "RUNNING"]);
-    until_status(&house, &ids[0], "generating");
+    until_status(&env, &ids[0], "generating");
     worker.leave();
-    assert_eq!(books::bill(&house).values().map(|(times, _)| times).sum::<usize>(), 2, "one order each");
+    assert_eq!(ledger_check::bill(&env).values().map(|(times, _)| times).sum::<usize>(), 2, "one order each");
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn a_workflow_tells_its_steps_and_its_heartbeats_tell_the_ticket() {
-    let Some((house, namespace, server)) = slow_house() else { return };
-    let ids = house.queue(1);
-    let worker = Worker::start(&house, &[]);
-    until_status(&house, &ids[0], "generating");
+    let (env, namespace, server) = slow_env();
+    let ids = env.queue(1);
+    let worker = Worker::start(&env, &[]);
+    until_status(&env, &ids[0], "generating");
     let workflow = format!("image-gen-{}", ids[0]);
     let query = ["workflow", "query", "--type", "steps", "--workflow-id", &workflow];
     until("the query's answer", || {
-        let told = server.tell(&namespace, &query);
+        let told = server.cli(&namespace, &query);
         told.contains("\"wait\"") && told.contains("submit done in") && told.contains("flux-2-klein-4b")
     });
     until("a heartbeat", || {
-        let described = server.tell(&namespace, &["workflow", "describe", "--workflow-id", &workflow]);
+        let described = server.cli(&namespace, &["workflow", "describe", "--workflow-id", &workflow]);
         described.contains("\"ticket\":") && described.contains("\"looks\":")
     });
     worker.leave();
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn what_no_budget_allows_sleeps_in_its_workflow_until_somebody_wakes_or_cancels_it() {
-    let Some(server) = temporal_server::shared() else { return };
-    let mut house = House::new();
-    let namespace = server.furnish(&mut house);
-    house.set("DARKROOM_BUDGET_DAILY_USD", "0.001");
-    let ids = house.queue(2);
-    let worker = Worker::start(&house, &[]);
+    let server = temporal_server::shared();
+    let mut env = TestEnv::new();
+    let namespace = server.configure(&mut env);
+    env.set("DARKROOM_BUDGET_DAILY_USD", "0.001");
+    let ids = env.queue(2);
+    let worker = Worker::start(&env, &[]);
     for id in &ids {
-        until("the hold", || job(&house, id)["hold"]["kind"] == "budget");
+        until("the hold", || job(&env, id)["hold"]["kind"] == "budget");
         until("the rest", || events(server, &namespace, id).iter().any(|event| event == "TIMER_STARTED"));
     }
-    house.json(&["jobs", "cancel", &ids[0], "--json"]);
+    env.json(&["jobs", "cancel", &ids[0], "--json"]);
     until_runs(server, &namespace, &ids[0], &["CANCELED"]);
     worker.leave();
     // Money is there again: whoever starts lets go of what a budget held, and wakes its workflow long before its time.
-    house.set("DARKROOM_BUDGET_DAILY_USD", "5");
-    Worker::start(&house, &["--until-idle"]).done();
-    assert_eq!(job(&house, &ids[1])["status"], "done");
+    env.set("DARKROOM_BUDGET_DAILY_USD", "5");
+    Worker::start(&env, &["--until-idle"]).done();
+    assert_eq!(job(&env, &ids[1])["status"], "done");
     let story = events(server, &namespace, &ids[1]);
     assert!(story.iter().any(|event| event == "WORKFLOW_EXECUTION_SIGNALED"), "{story:?}");
     assert!(story.iter().any(|event| event == "TIMER_CANCELED"), "{story:?}");
     until_runs(server, &namespace, &ids[1], &["COMPLETED"]);
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[tokio::test(flavor = "multi_thread")]
 async fn trouble_of_the_account_ends_workflows_and_loses_nothing() {
-    let Some(server) = temporal_server::shared() else { return };
-    let mut house = House::new();
+    let server = temporal_server::shared();
+    let mut env = TestEnv::new();
     // The simulator lives here, so that it remembers between two workers what it has spoilt already.
     let options = SimulatorOptions { speed: Speed::Instant, ..SimulatorOptions::default() };
-    let simulator = simulator::shared(&house.data(), options).await.unwrap();
-    let namespace = server.furnish(&mut house);
+    let simulator = simulator::shared(&env.data(), options).await.unwrap();
+    let namespace = server.configure(&mut env);
     let lines: Vec<String> = ["first [sim:402*1]", "second", "third"]
         .iter()
         .map(|prompt| format!(r#"{{"prompt": "{prompt}", "model": "flux-2-klein-4b", "width": 64, "height": 64}}"#))
         .collect();
-    let file = house.file("jobs.jsonl", &lines.join("\n"));
-    house.json(&["submit", "--json", "--file", path_text(&file)]);
-    let output = Worker::start(&house, &["--until-idle", "--slots", "1"]).ended();
+    let file = env.file("jobs.jsonl", &lines.join("\n"));
+    env.json(&["submit", "--json", "--file", path_text(&file)]);
+    let output = Worker::start(&env, &["--until-idle", "--slots", "1"]).ended();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("no credits left"), "{}", text(&output.stderr));
     assert_eq!(server.workflows(&namespace, "ExecutionStatus = 'Running'"), [], "nobody sleeps on a bad account");
-    Worker::start(&house, &["--until-idle"]).done();
-    assert_eq!(books::check(&house, 3), 3);
+    Worker::start(&env, &["--until-idle"]).done();
+    assert_eq!(ledger_check::check(&env, 3), 3);
     simulator.shutdown().await;
 }

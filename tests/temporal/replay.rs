@@ -11,7 +11,7 @@ use temporalio_client::{
 };
 use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOptions};
 
-use crate::support::{House, path_text, temporal_server};
+use crate::support::{TestEnv, path_text, temporal_server};
 
 use super::changed;
 use super::worker::{Worker, events, until, until_runs, until_status};
@@ -49,10 +49,10 @@ async fn a_changed_workflow_does_not_replay() {
 }
 
 /// Makes a job of that prompt and returns its id.
-fn order(house: &House, prompt: &str) -> String {
+fn order(env: &TestEnv, prompt: &str) -> String {
     let line = format!(r#"{{"prompt": "{prompt}", "model": "flux-2-klein-4b", "width": 64, "height": 64}}"#);
-    let file = house.file("one.jsonl", &line);
-    crate::support::ids(&house.json(&["submit", "--json", "--file", path_text(&file)])).remove(0)
+    let file = env.file("one.jsonl", &line);
+    crate::support::ids(&env.json(&["submit", "--json", "--file", path_text(&file)])).remove(0)
 }
 
 async fn client(address: &str, namespace: &str) -> Client {
@@ -64,10 +64,10 @@ async fn client(address: &str, namespace: &str) -> Client {
 #[test]
 #[ignore = "writes the histories anew"]
 fn record() {
-    let server = temporal_server::shared().expect("the server is installed");
-    let mut house = House::new();
-    let namespace = server.furnish(&mut house);
-    house.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "2");
+    let server = temporal_server::shared();
+    let mut env = TestEnv::new();
+    let namespace = server.configure(&mut env);
+    env.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "2");
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let client = runtime.block_on(client(&server.address(), &namespace));
     let keep = |story: &str, id: &str| {
@@ -79,25 +79,25 @@ fn record() {
         std::fs::write(folder().join(format!("{story}.json")), history.to_string() + "\n").unwrap();
     };
     let (well, rested, failed) =
-        (order(&house, "a lighthouse"), order(&house, "a fox [sim:429*2]"), order(&house, "a crowd [sim:moderated]"));
-    Worker::start(&house, &["--until-idle"]).done();
+        (order(&env, "a lighthouse"), order(&env, "a fox [sim:429*2]"), order(&env, "a crowd [sim:moderated]"));
+    Worker::start(&env, &["--until-idle"]).done();
     keep("well", &well);
     keep("rested", &rested);
     keep("failed", &failed);
-    house.set("DARKROOM_BUDGET_DAILY_USD", "0.001");
-    let woken = order(&house, "a bowl of plums");
-    let worker = Worker::start(&house, &[]);
-    until("the rest", || super::worker::job(&house, &woken)["hold"]["kind"] == "budget");
+    env.set("DARKROOM_BUDGET_DAILY_USD", "0.001");
+    let woken = order(&env, "a bowl of plums");
+    let worker = Worker::start(&env, &[]);
+    until("the rest", || super::worker::job(&env, &woken)["hold"]["kind"] == "budget");
     until("its timer", || events(server, &namespace, &woken).iter().any(|event| event == "TIMER_STARTED"));
     worker.leave();
-    house.set("DARKROOM_BUDGET_DAILY_USD", "5");
-    Worker::start(&house, &["--until-idle"]).done();
+    env.set("DARKROOM_BUDGET_DAILY_USD", "5");
+    Worker::start(&env, &["--until-idle"]).done();
     keep("woken", &woken);
-    house.set("DARKROOM_SIMULATOR_SPEED", "0.001");
-    let cancelled = order(&house, "a slow river");
-    let worker = Worker::start(&house, &[]);
-    until_status(&house, &cancelled, "generating");
-    server.tell(&namespace, &["workflow", "cancel", "--workflow-id", &format!("image-gen-{cancelled}")]);
+    env.set("DARKROOM_SIMULATOR_SPEED", "0.001");
+    let cancelled = order(&env, "a slow river");
+    let worker = Worker::start(&env, &[]);
+    until_status(&env, &cancelled, "generating");
+    server.cli(&namespace, &["workflow", "cancel", "--workflow-id", &format!("image-gen-{cancelled}")]);
     until_runs(server, &namespace, &cancelled, &["CANCELED"]);
     worker.leave();
     keep("cancelled", &cancelled);

@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::temporal_server::TemporalServer;
-use crate::support::{House, text};
+use crate::support::{TestEnv, text};
 
 /// How long anything may take before a test calls it stuck.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -16,13 +16,13 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub struct Worker(Option<Child>);
 
 impl Worker {
-    pub fn start(house: &House, arguments: &[&str]) -> Self {
-        Self(Some(house.command(&[&["worker"], arguments].concat()).spawn().expect("a worker starts")))
+    pub fn start(env: &TestEnv, arguments: &[&str]) -> Self {
+        Self(Some(env.command(&[&["worker"], arguments].concat()).spawn().expect("a worker starts")))
     }
 
     /// One that does one thing at a time, and dies at that boundary.
-    pub fn that_dies_at(house: &House, boundary: &str) -> Self {
-        let mut command = house.command(&["worker", "--until-idle", "--slots", "1"]);
+    pub fn that_dies_at(env: &TestEnv, boundary: &str) -> Self {
+        let mut command = env.command(&["worker", "--until-idle", "--slots", "1"]);
         Self(Some(command.env("DARKROOM_CRASH_AT", boundary).spawn().expect("a worker starts")))
     }
 
@@ -80,13 +80,13 @@ pub fn until(what: &str, mut so: impl FnMut() -> bool) {
 }
 
 /// The job as the program tells it.
-pub fn job(house: &House, id: &str) -> Value {
-    house.jobs().into_iter().find(|job| job["id"] == id).expect("the job is there")
+pub fn job(env: &TestEnv, id: &str) -> Value {
+    env.jobs().into_iter().find(|job| job["id"] == id).expect("the job is there")
 }
 
 /// Waits until the job is in that stage.
-pub fn until_status(house: &House, id: &str, status: &str) {
-    until(&format!("{id} {status}"), || job(house, id)["status"] == status);
+pub fn until_status(env: &TestEnv, id: &str, status: &str) {
+    until(&format!("{id} {status}"), || job(env, id)["status"] == status);
 }
 
 /// Waits until Temporal's own list says so of every run of the job, in no order.

@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{House, books, temporal_server};
+use crate::support::{TestEnv, ledger_check, temporal_server};
 
 use super::worker::{Worker, activities};
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn two_workers_share_twenty_jobs_and_every_workflow_is_closed() {
-    let Some(server) = temporal_server::shared() else { return };
-    let mut house = House::new();
-    let namespace = server.furnish(&mut house);
-    let ids = house.queue(20);
-    let workers = [(); 2].map(|()| Worker::start(&house, &["--until-idle", "--slots", "6"]));
+    let server = temporal_server::shared();
+    let mut env = TestEnv::new();
+    let namespace = server.configure(&mut env);
+    let ids = env.queue(20);
+    let workers = [(); 2].map(|()| Worker::start(&env, &["--until-idle", "--slots", "6"]));
     workers.into_iter().for_each(Worker::done);
-    assert_eq!(books::check(&house, 20), 20);
+    assert_eq!(ledger_check::check(&env, 20), 20);
     // Whoever hears late that a job is done may begin it once more, and finds nothing to do.
     let workflows: BTreeMap<String, String> = server.workflows(&namespace, "").into_iter().collect();
     assert_eq!(workflows.len(), 20, "one each: {workflows:?}");
@@ -23,21 +24,22 @@ fn two_workers_share_twenty_jobs_and_every_workflow_is_closed() {
     }
     assert_eq!(activities(server, &namespace, &ids[0]), ["submit", "wait", "store"]);
     // What a person reads: the story in words, and what it cost.
-    let shown = server.tell(&namespace, &["workflow", "show", "--workflow-id", &format!("image-gen-{}", ids[0])]);
+    let shown = server.cli(&namespace, &["workflow", "show", "--workflow-id", &format!("image-gen-{}", ids[0])]);
     let shown =
-        shown + &server.tell(&namespace, &["workflow", "describe", "--workflow-id", &format!("image-gen-{}", ids[0])]);
+        shown + &server.cli(&namespace, &["workflow", "describe", "--workflow-id", &format!("image-gen-{}", ids[0])]);
     for word in ["flux-2-klein-4b", "cost_usd", "status", "generate done in", "settle done in", "job 0"] {
         assert!(shown.contains(word), "{word}: {shown}");
     }
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn every_trouble_of_the_provider_comes_to_what_it_comes_to_in_one_process() {
-    let Some(server) = temporal_server::shared() else { return };
-    let mut house = House::new();
-    let namespace = server.furnish(&mut house);
-    crate::workflow::directives::queue(&house);
-    Worker::start(&house, &["--until-idle"]).done();
-    crate::workflow::directives::check(&house);
+    let server = temporal_server::shared();
+    let mut env = TestEnv::new();
+    let namespace = server.configure(&mut env);
+    crate::workflow::directives::queue(&env);
+    Worker::start(&env, &["--until-idle"]).done();
+    crate::workflow::directives::check(&env);
     assert_eq!(server.workflows(&namespace, "ExecutionStatus = 'Running'"), []);
 }

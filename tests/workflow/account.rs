@@ -2,42 +2,42 @@
 
 use darkroom::simulator::{self, SimulatorOptions, Speed};
 
-use crate::support::{House, books, path_text, text};
+use crate::support::{TestEnv, ledger_check, path_text, text};
 
-fn queue(house: &House, trouble: &str) {
+fn queue(env: &TestEnv, trouble: &str) {
     let lines: Vec<String> = ["first", trouble, "third", "fourth"]
         .iter()
         .map(|prompt| format!(r#"{{"prompt": "{prompt}", "model": "flux-2-klein-4b", "width": 64, "height": 64}}"#))
         .collect();
-    let file = house.file("jobs.jsonl", &lines.join("\n"));
-    house.json(&["submit", "--json", "--file", path_text(&file)]);
+    let file = env.file("jobs.jsonl", &lines.join("\n"));
+    env.json(&["submit", "--json", "--file", path_text(&file)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_credits_or_a_bad_key_stop_the_intake_and_bill_nothing() {
     for (directive, line) in [("402", "no credits left"), ("403", "the API key is refused")] {
-        let house = House::new();
+        let env = TestEnv::new();
         // The simulator lives here, so that it remembers between two workers what it has spoilt already.
         let options = SimulatorOptions { speed: Speed::Instant, ..SimulatorOptions::default() };
-        let simulator = simulator::shared(&house.data(), options).await.unwrap();
-        queue(&house, &format!("second [sim:{directive}*1]"));
-        let output = house.run(&["worker", "--until-idle", "--slots", "1"]);
+        let simulator = simulator::shared(&env.data(), options).await.unwrap();
+        queue(&env, &format!("second [sim:{directive}*1]"));
+        let output = env.run(&["worker", "--until-idle", "--slots", "1"]);
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
         let said = text(&output.stderr);
         let last = said.lines().last().unwrap();
         assert!(last.starts_with("darkroom: jobs were left in the queue:") && last.contains(line), "{said}");
         assert!(!said.contains("p resumes"), "nobody can press a key here: {said}");
-        let jobs = house.jobs();
+        let jobs = env.jobs();
         let held: Vec<&str> = jobs.iter().filter_map(|job| job["hold"]["kind"].as_str()).collect();
         assert_eq!(held, ["account"], "{directive}");
         let queued = jobs.iter().filter(|job| job["status"] == "queued").count();
         assert_eq!(queued, 3, "one was done before, the others wait");
         assert!(jobs.iter().filter(|job| job["status"] == "queued").all(|job| job["cost_basis"].is_null()));
-        assert_eq!(books::bill(&house).keys().collect::<Vec<_>>(), ["first"]);
+        assert_eq!(ledger_check::bill(&env).keys().collect::<Vec<_>>(), ["first"]);
         // The trouble is mended (it strikes once): a new start lets all of them go.
-        let output = house.run(&["worker", "--until-idle"]);
+        let output = env.run(&["worker", "--until-idle"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
-        assert_eq!(books::check(&house, 4), 4);
+        assert_eq!(ledger_check::check(&env, 4), 4);
         simulator.shutdown().await;
     }
 }

@@ -6,13 +6,13 @@ use std::time::Instant;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use crate::support::{House, books, text};
+use crate::support::{TestEnv, ledger_check, text};
 
 /// Waits until the jobs are as wanted, looking through the program itself.
-fn until(house: &House, worker: &mut Child, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+fn until(env: &TestEnv, worker: &mut Child, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     let begun = Instant::now();
     loop {
-        let jobs = house.jobs();
+        let jobs = env.jobs();
         if wanted(&jobs) {
             return jobs;
         }
@@ -40,13 +40,13 @@ fn interrupt(worker: Child) -> String {
 #[cfg(unix)]
 #[test]
 fn a_cap_lets_through_what_fits_and_a_higher_one_the_rest() {
-    let mut house = House::new();
-    house.queue(10);
+    let mut env = TestEnv::new();
+    env.queue(10);
     // A job costs $0.014: three fit under five cents, exactly five under seven.
     for (cap, fit) in [("0.05", 3), ("0.07", 5)] {
-        house.set("DARKROOM_BUDGET_DAILY_USD", cap);
-        let mut worker = house.command(&["worker"]).spawn().unwrap();
-        let jobs = until(&house, &mut worker, "the cap", |jobs| done(jobs) == fit && held(jobs).len() == 10 - fit);
+        env.set("DARKROOM_BUDGET_DAILY_USD", cap);
+        let mut worker = env.command(&["worker"]).spawn().unwrap();
+        let jobs = until(&env, &mut worker, "the cap", |jobs| done(jobs) == fit && held(jobs).len() == 10 - fit);
         for job in held(&jobs) {
             assert_eq!(job["status"], "queued");
             assert!(job["hold"]["message"].as_str().unwrap().starts_with("budget of the day, $0.0"), "{job}");
@@ -55,25 +55,25 @@ fn a_cap_lets_through_what_fits_and_a_higher_one_the_rest() {
         let said = interrupt(worker);
         assert_eq!(said.matches("budget is used up").count(), 1, "{said}");
         let cap: Decimal = cap.parse().unwrap();
-        let bill = books::total(&books::bill(&house));
+        let bill = ledger_check::total(&ledger_check::bill(&env));
         assert!(bill <= cap && bill + Decimal::new(14, 3) > cap, "{bill} under {cap}");
     }
-    house.set("DARKROOM_BUDGET_DAILY_USD", "1");
-    assert!(house.run(&["worker", "--until-idle"]).status.success());
-    assert_eq!(books::check(&house, 10), 10);
+    env.set("DARKROOM_BUDGET_DAILY_USD", "1");
+    assert!(env.run(&["worker", "--until-idle"]).status.success());
+    assert_eq!(ledger_check::check(&env, 10), 10);
 }
 
 #[cfg(unix)]
 #[test]
 fn a_price_that_is_not_known_does_not_fit_under_any_cap() {
-    let mut house = House::new();
-    house.set("DARKROOM_BUDGET_DAILY_USD", "1000");
-    let image = super::workshop::small_image(&house.path("in.png"));
-    house.json(&["submit", "--model", "deblur-v1", "--image", &image, "--json"]);
-    let mut worker = house.command(&["worker"]).spawn().unwrap();
-    let jobs = until(&house, &mut worker, "the hold", |jobs| held(jobs).len() == 1);
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_BUDGET_DAILY_USD", "1000");
+    let image = super::workshop::small_image(&env.path("in.png"));
+    env.json(&["submit", "--model", "deblur-v1", "--image", &image, "--json"]);
+    let mut worker = env.command(&["worker"]).spawn().unwrap();
+    let jobs = until(&env, &mut worker, "the hold", |jobs| held(jobs).len() == 1);
     assert!(jobs[0]["hold"]["message"].as_str().unwrap().contains("price unknown"), "{}", jobs[0]);
     interrupt(worker);
     // The program that holds the job has ordered nothing: there is not even a bill.
-    assert_eq!(books::bill(&house).len(), 0);
+    assert_eq!(ledger_check::bill(&env).len(), 0);
 }

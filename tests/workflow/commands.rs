@@ -5,7 +5,7 @@ use darkroom::jobs::StageName;
 use darkroom::simulator::Speed;
 
 use super::workshop::{Workshop, small};
-use crate::support::books;
+use crate::support::ledger_check;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_intake_begins_nothing_until_it_is_resumed() {
@@ -28,7 +28,7 @@ async fn a_paused_intake_begins_nothing_until_it_is_resumed() {
     engine.order(Command::ResumeIntake).await;
     engine.until("the counts", |event| matches!(event, Event::Counts(counts) if counts.of(StageName::Done) == 3)).await;
     engine.stop().await;
-    assert_eq!(books::check(&workshop.house, 3), 3);
+    assert_eq!(ledger_check::check(&workshop.env, 3), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +46,7 @@ async fn slots_bound_what_is_open_at_once_and_can_be_changed() {
     assert_eq!(workshop.door.answers(), 5, "never more than there are slots");
     workshop.door.open();
     engine.ended().await;
-    assert_eq!(books::check(&workshop.house, 8), 8);
+    assert_eq!(ledger_check::check(&workshop.env, 8), 8);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,12 +60,12 @@ async fn a_cancelled_job_frees_its_slot_and_stays_on_the_bill() {
     engine.stop().await;
     let job = workshop.job(&id).await;
     assert_eq!((job.stage_name(), &job.claim), (StageName::Cancelled, &None));
-    assert_eq!(job.cost().unwrap().decimal(), books::total(&books::bill(&workshop.house)));
+    assert_eq!(job.cost().unwrap().decimal(), ledger_check::total(&ledger_check::bill(&workshop.env)));
     // Its ticket may still be collected, for nothing.
     workshop.desk.retry(vec![id.clone()]).await.unwrap();
     workshop.simulated_clock.forward(550);
     workshop.work().await;
-    assert_eq!(books::check(&workshop.house, 1), 1);
+    assert_eq!(ledger_check::check(&workshop.env, 1), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,7 +84,7 @@ async fn leaving_waits_for_the_answer_to_an_order_and_its_save() {
     engine.ended().await;
     let job = workshop.job(&id).await;
     assert_eq!((job.stage_name(), &job.claim), (StageName::Generating, &None), "saved, and given back");
-    assert_eq!(job.cost().unwrap().decimal(), books::total(&books::bill(&workshop.house)));
+    assert_eq!(job.cost().unwrap().decimal(), ledger_check::total(&ledger_check::bill(&workshop.env)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,7 +103,7 @@ async fn leaving_gives_back_what_only_waits() {
     // Another worker need not wait for anything to run out.
     workshop.simulated_clock.forward(550);
     workshop.work().await;
-    assert_eq!(books::check(&workshop.house, 2), 2);
+    assert_eq!(ledger_check::check(&workshop.env, 2), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

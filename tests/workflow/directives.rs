@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use crate::support::{House, books, path_text, text};
+use crate::support::{TestEnv, ledger_check, path_text, text};
 
 /// What a trouble comes to: model, words in the prompt, status, error code, basis of the cost, times billed, attempts of the
 /// submit step (0 where they do not matter).
@@ -58,8 +58,8 @@ fn prompt(index: usize) -> String {
 }
 
 /// Queues a job for every row.
-pub(crate) fn queue(house: &House) {
-    let image = super::workshop::small_image(&house.path("in.png"));
+pub(crate) fn queue(env: &TestEnv) {
+    let image = super::workshop::small_image(&env.path("in.png"));
     let line = |index: usize| {
         let mut line = json!({"model": TABLE[index].0, "prompt": prompt(index)});
         match TABLE[index].0 {
@@ -70,8 +70,8 @@ pub(crate) fn queue(house: &House) {
         line.to_string()
     };
     let lines: Vec<String> = (0..TABLE.len()).map(line).collect();
-    let file = house.file("table.jsonl", &lines.join("\n"));
-    house.json(&["submit", "--json", "--file", path_text(&file)]);
+    let file = env.file("table.jsonl", &lines.join("\n"));
+    env.json(&["submit", "--json", "--file", path_text(&file)]);
 }
 
 fn submit_tries(job: &Value) -> u64 {
@@ -81,17 +81,17 @@ fn submit_tries(job: &Value) -> u64 {
 
 #[test]
 fn every_trouble_ends_as_the_table_says_and_every_cent_is_explained() {
-    let house = House::new();
-    queue(&house);
-    let output = house.run(&["worker", "--until-idle"]);
+    let env = TestEnv::new();
+    queue(&env);
+    let output = env.run(&["worker", "--until-idle"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    check(&house);
+    check(&env);
 }
 
 /// That every row has ended as it says, whoever ran it.
-pub(crate) fn check(house: &House) {
-    let bill = books::bill(house);
-    let jobs = house.jobs();
+pub(crate) fn check(env: &TestEnv) {
+    let bill = ledger_check::bill(env);
+    let jobs = env.jobs();
     let (mut certain, mut unknown, mut unconfirmed) = (Decimal::ZERO, Decimal::ZERO, Decimal::ZERO);
     for (index, (model, words, status, code, basis, billed, tries)) in TABLE.into_iter().enumerate() {
         let about = format!("{model} {words}");
@@ -105,7 +105,7 @@ pub(crate) fn check(house: &House) {
         match basis {
             // Never a zero in place of what nobody knows.
             "unknown" | "unconfirmed" => assert!(job["cost_usd"].is_null(), "{about}: {job}"),
-            _ => assert_eq!(books::dollars(&job["cost_usd"]), amount, "{about}"),
+            _ => assert_eq!(ledger_check::dollars(&job["cost_usd"]), amount, "{about}"),
         }
         match basis {
             "unknown" => unknown += amount,
@@ -119,27 +119,27 @@ pub(crate) fn check(house: &House) {
             assert!(job["error"]["message"].as_str().unwrap().len() > 10, "{about}: {job}");
         }
     }
-    let costs = house.json(&["costs", "--json", "--days", "2"]);
-    assert_eq!(books::dollars(&costs["total_usd"]), certain, "{costs}");
-    assert_eq!(books::dollars(&costs["unknown_usd"]), unknown, "what a dead ticket may have cost: {costs}");
+    let costs = env.json(&["costs", "--json", "--days", "2"]);
+    assert_eq!(ledger_check::dollars(&costs["total_usd"]), certain, "{costs}");
+    assert_eq!(ledger_check::dollars(&costs["unknown_usd"]), unknown, "what a dead ticket may have cost: {costs}");
     // The unpriced order that was lost is on the bill, but no estimate of it exists: it is counted.
     let lost_unpriced = bill[&prompt(17)].1;
-    assert!(books::dollars(&costs["unconfirmed_usd"]) >= unconfirmed - lost_unpriced, "{costs}");
+    assert!(ledger_check::dollars(&costs["unconfirmed_usd"]) >= unconfirmed - lost_unpriced, "{costs}");
     assert_eq!(costs["unpriced_count"], 1, "{costs}");
-    assert_eq!(certain + unknown + unconfirmed, books::total(&bill), "every cent on the bill is explained");
-    the_key_went_nowhere_else(house);
-    nothing_is_sent_again(house, &bill);
+    assert_eq!(certain + unknown + unconfirmed, ledger_check::total(&bill), "every cent on the bill is explained");
+    the_key_went_nowhere_else(env);
+    nothing_is_sent_again(env, &bill);
 }
 
 /// A second run finds nothing to do: what nobody knows is a person's to decide.
-fn nothing_is_sent_again(house: &House, bill: &std::collections::BTreeMap<String, (usize, Decimal)>) {
-    assert!(house.run(&["worker", "--until-idle"]).status.success());
-    assert_eq!(&books::bill(house), bill);
+fn nothing_is_sent_again(env: &TestEnv, bill: &std::collections::BTreeMap<String, (usize, Decimal)>) {
+    assert!(env.run(&["worker", "--until-idle"]).status.success());
+    assert_eq!(&ledger_check::bill(env), bill);
 }
 
 /// A host of that name exists nowhere, so a request to it would have left a line about names that are not found.
-fn the_key_went_nowhere_else(house: &House) {
-    for entry in std::fs::read_dir(house.path("logs")).unwrap() {
+fn the_key_went_nowhere_else(env: &TestEnv) {
+    for entry in std::fs::read_dir(env.path("logs")).unwrap() {
         let log = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         assert!(!log.contains("simulated\u{22}}") && !log.to_lowercase().contains("x-key"), "{log}");
         let foreign: Vec<&str> = log.lines().filter(|line| line.contains("attacker.example")).collect();

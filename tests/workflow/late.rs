@@ -8,7 +8,7 @@ use darkroom::simulator::Speed;
 use tokio::task::JoinHandle;
 
 use super::workshop::{Workshop, within};
-use crate::support::books;
+use crate::support::ledger_check;
 
 /// Longer than any claim.
 const AN_HOUR: i64 = 3_600;
@@ -41,7 +41,7 @@ async fn a_job_that_was_given_up_goes_on_with_the_late_receipt() {
     let job = workshop.job(&id).await;
     assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Done, 1));
     assert_eq!((other.answers(), workshop.door.answers()), (0, 1), "nobody sent it twice");
-    assert_eq!(books::check(&workshop.house, 1), 1);
+    assert_eq!(ledger_check::check(&workshop.env, 1), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,11 +55,11 @@ async fn a_late_receipt_of_a_job_that_was_retried_explains_the_first_cent() {
     assert_eq!(within("its end", suspended).await.unwrap(), Err(WorkflowError::Lost), "the new attempt is not its own");
     let job = workshop.job(&id).await;
     assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Queued, 2));
-    assert_eq!(job.cost().unwrap().decimal(), books::total(&books::bill(&workshop.house)));
+    assert_eq!(job.cost().unwrap().decimal(), ledger_check::total(&ledger_check::bill(&workshop.env)));
     workshop.work().await;
     let job = workshop.job(&id).await;
     assert_eq!(job.stage_name(), StageName::Done);
-    let (times, billed) = books::bill(&workshop.house)["a fox"];
+    let (times, billed) = ledger_check::bill(&workshop.env)["a fox"];
     assert_eq!((times, billed), (2, job.cost().unwrap().decimal()));
     assert!(job.charges().all(|charge| charge.basis == Basis::Quoted || charge.basis == Basis::Settled));
 }
@@ -84,7 +84,7 @@ async fn a_late_receipt_does_not_give_up_an_order_that_another_worker_is_sending
     assert_eq!(within("its end", sending).await.unwrap(), Ok(Ran::Finished));
     let job = workshop.job(&id).await;
     assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Done, 2));
-    let (times, billed) = books::bill(&workshop.house)["a fox"];
+    let (times, billed) = ledger_check::bill(&workshop.env)["a fox"];
     assert_eq!((times, billed), (2, job.cost().unwrap().decimal()));
 }
 
@@ -92,7 +92,7 @@ async fn a_late_receipt_does_not_give_up_an_order_that_another_worker_is_sending
 async fn a_late_receipt_of_a_job_that_somebody_else_saved_is_booked_once() {
     let (workshop, id, suspended) = with_an_order_on_its_way().await;
     // A second handle of the same database changes the document between the order and its save.
-    let second = darkroom::store::sqlite::SqliteStore::open(&workshop.house.data().join("darkroom.db")).unwrap();
+    let second = darkroom::store::sqlite::SqliteStore::open(&workshop.env.data().join("darkroom.db")).unwrap();
     let mut job = workshop.job(&id).await;
     job.tags.push("seen".to_owned());
     darkroom::store::Store::save(&second, darkroom::store::Save::new(&job)).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_late_receipt_of_a_job_that_somebody_else_saved_is_booked_once() {
     assert_eq!(within("its end", suspended).await.unwrap(), Ok(Ran::Finished));
     let job = workshop.job(&id).await;
     assert_eq!((job.stage_name(), job.tags), (StageName::Done, vec!["seen".to_owned()]));
-    assert_eq!(books::check(&workshop.house, 1), 1);
+    assert_eq!(ledger_check::check(&workshop.env, 1), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,18 +112,18 @@ async fn a_worker_that_was_suspended_before_its_order_sends_nothing() {
     assert_eq!(ran, Ok(Ran::PutOff));
     let job = workshop.job(&id).await;
     assert_eq!((job.stage_name(), workshop.door.answers()), (StageName::Queued, 0));
-    assert!(job.hold().unwrap().line().contains("suspended"));
+    assert!(job.hold().unwrap().summary().contains("suspended"));
     workshop.work().await;
-    assert_eq!(books::check(&workshop.house, 1), 1);
+    assert_eq!(ledger_check::check(&workshop.env, 1), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_was_deleted_while_its_order_was_on_its_way_comes_back_with_its_charge() {
     let (workshop, id, run) = with_an_order_on_its_way().await;
-    let database = rusqlite::Connection::open(workshop.house.data().join("darkroom.db")).unwrap();
+    let database = rusqlite::Connection::open(workshop.env.data().join("darkroom.db")).unwrap();
     assert_eq!(database.execute("DELETE FROM jobs WHERE id = ?1", [id.as_str()]).unwrap(), 1);
     workshop.door.open();
     assert_eq!(within("its end", run).await.unwrap(), Ok(Ran::Finished));
     assert_eq!(workshop.job(&id).await.stage_name(), StageName::Done);
-    assert_eq!(books::check(&workshop.house, 1), 1, "and its cent is explained");
+    assert_eq!(ledger_check::check(&workshop.env, 1), 1, "and its cent is explained");
 }

@@ -7,7 +7,7 @@ use darkroom::simulator::Ledger;
 use serde_json::{Value, json};
 
 use super::workshop::small_image;
-use crate::support::{House, books, path_text, text};
+use crate::support::{TestEnv, ledger_check, path_text, text};
 
 /// The least that the model takes: a prompt unless it takes none, and what is required.
 fn least(model: &Model, image: &str) -> Value {
@@ -28,8 +28,8 @@ fn least(model: &Model, image: &str) -> Value {
 
 #[test]
 fn every_model_makes_an_image_for_what_the_bill_says() {
-    let house = House::new();
-    let image = small_image(&house.path("in.png"));
+    let env = TestEnv::new();
+    let image = small_image(&env.path("in.png"));
     let models = &Catalog::builtin().models;
     assert!(models.len() >= 20, "the catalog lost models");
     // A model that works on an image and was given none is told so before anything is sent.
@@ -38,17 +38,17 @@ fn every_model_makes_an_image_for_what_the_bill_says() {
     let references =
         json!({"model": "flux-2-pro", "prompt": "references", "input_image": image, "input_image_2": image});
     lines.push(references.to_string());
-    let file = house.file("models.jsonl", &lines.join("\n"));
-    house.json(&["submit", "--json", "--file", path_text(&file)]);
-    let output = house.run(&["worker", "--until-idle"]);
+    let file = env.file("models.jsonl", &lines.join("\n"));
+    env.json(&["submit", "--json", "--file", path_text(&file)]);
+    let output = env.run(&["worker", "--until-idle"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
 
     let mut billed: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for entry in Ledger::read(&house.data()).unwrap() {
+    for entry in Ledger::read(&env.data()).unwrap() {
         billed.entry(entry.model).or_default().push(entry.credits.to_usd().to_string());
     }
     let mut booked: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for job in house.jobs() {
+    for job in env.jobs() {
         assert_eq!((&job["status"], &job["error"]), (&"done".into(), &Value::Null), "{job}");
         assert!(matches!(job["cost_basis"].as_str(), Some("quoted" | "settled")), "{job}");
         let (width, height) = (job["image"]["width"].as_u64().unwrap(), job["image"]["height"].as_u64().unwrap());
@@ -64,7 +64,7 @@ fn every_model_makes_an_image_for_what_the_bill_says() {
     }
     assert_eq!(booked, billed);
     assert_eq!(booked.len(), models.len());
-    let costs = house.json(&["costs", "--json", "--days", "2"]);
-    assert_eq!(books::dollars(&costs["total_usd"]), books::total(&books::bill(&house)));
+    let costs = env.json(&["costs", "--json", "--days", "2"]);
+    assert_eq!(ledger_check::dollars(&costs["total_usd"]), ledger_check::total(&ledger_check::bill(&env)));
     assert_eq!((&costs["unknown_usd"], &costs["unpriced_count"]), (&"0".into(), &0.into()));
 }

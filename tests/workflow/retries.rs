@@ -7,7 +7,7 @@ use darkroom::simulator::Speed;
 use rust_decimal::Decimal;
 
 use super::workshop::Workshop;
-use crate::support::books;
+use crate::support::ledger_check;
 
 fn failure(job: &Job) -> FailureCode {
     match &job.stage {
@@ -18,7 +18,7 @@ fn failure(job: &Job) -> FailureCode {
 
 /// How often the simulator billed that prompt, and how much.
 fn billed(workshop: &Workshop, prompt: &str) -> (usize, Decimal) {
-    books::bill(&workshop.house).get(prompt).copied().unwrap_or_default()
+    ledger_check::bill(&workshop.env).get(prompt).copied().unwrap_or_default()
 }
 
 fn certain(job: &Job) -> Decimal {

@@ -7,25 +7,25 @@ use std::time::{Duration, Instant};
 use darkroom::simulator::{self, SimulatorOptions, Speed};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{House, books, text};
+use crate::support::{TestEnv, ledger_check, text};
 
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 /// Looks through the program itself until so many jobs have ended.
-fn until_done(house: &House, wanted: usize) {
+fn until_done(env: &TestEnv, wanted: usize) {
     let begun = Instant::now();
-    while house.jobs().iter().filter(|job| job["status"] == "done").count() < wanted {
+    while env.jobs().iter().filter(|job| job["status"] == "done").count() < wanted {
         assert!(begun.elapsed() < Duration::from_mins(1), "{wanted} jobs did not end");
     }
 }
 
 /// Suspends a worker at a moment at which it does not hold the database's one write lock: nobody could write while it sleeps.
-fn suspend(house: &House, worker: &Child) {
+fn suspend(env: &TestEnv, worker: &Child) {
     loop {
         signal(worker, Signal::STOP);
-        let database = rusqlite::Connection::open(house.data().join("darkroom.db")).unwrap();
+        let database = rusqlite::Connection::open(env.data().join("darkroom.db")).unwrap();
         database.busy_timeout(Duration::ZERO).unwrap();
         if database.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_ok() {
             return;
@@ -36,23 +36,23 @@ fn suspend(house: &House, worker: &Child) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_worker_goes_on_and_nothing_is_billed_twice() {
-    let house = House::new();
-    house.queue(40);
+    let env = TestEnv::new();
+    env.queue(40);
     // The simulator lives here, so that it is not suspended with the worker.
     let options = SimulatorOptions { speed: Speed::Times(20.0), ..SimulatorOptions::default() };
-    let simulator = simulator::shared(&house.data(), options).await.unwrap();
+    let simulator = simulator::shared(&env.data(), options).await.unwrap();
     let slots = 4;
-    let first = house.command(&["worker", "--until-idle", "--slots", "4"]).spawn().unwrap();
-    until_done(&house, 3);
-    suspend(&house, &first);
-    let second = house.command(&["worker", "--until-idle"]).spawn().unwrap();
+    let first = env.command(&["worker", "--until-idle", "--slots", "4"]).spawn().unwrap();
+    until_done(&env, 3);
+    suspend(&env, &first);
+    let second = env.command(&["worker", "--until-idle"]).spawn().unwrap();
     // All but what the suspended one may hold.
-    until_done(&house, 40 - slots);
+    until_done(&env, 40 - slots);
     signal(&first, Signal::CONT);
     for worker in [first, second] {
         let output = worker.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
-    assert_eq!(books::check(&house, 40), 40);
+    assert_eq!(ledger_check::check(&env, 40), 40);
     simulator.shutdown().await;
 }

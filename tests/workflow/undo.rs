@@ -5,7 +5,7 @@ use darkroom::jobs::StageName;
 use darkroom::simulator::Speed;
 
 use super::workshop::Workshop;
-use crate::support::books;
+use crate::support::ledger_check;
 
 async fn undo(workshop: &Workshop, acted: CommandOutcome) -> Result<(), String> {
     let undone = workshop.desk.undo(acted.kind, acted.previous).await.unwrap();
@@ -39,7 +39,7 @@ async fn approving_hiding_and_cancelling_a_queued_job_are_undone_without_a_trace
     undo(&workshop, approved.clone()).await.unwrap();
     assert_eq!(workshop.job(&id).await.stage_name(), StageName::Done);
     assert!(undo(&workshop, approved).await.is_err(), "it is undone already");
-    assert_eq!(books::check(&workshop.house, 1), 1);
+    assert_eq!(ledger_check::check(&workshop.env, 1), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,12 +52,16 @@ async fn cancelling_a_job_under_way_is_undone_and_its_ticket_is_collected() {
     engine.until("the end of the work on it", |event| matches!(event, Event::Slots { used: 0, .. })).await;
     let job = workshop.job(&id).await;
     assert_eq!(job.stage_name(), StageName::Cancelled);
-    assert_eq!(job.cost().unwrap().decimal(), books::total(&books::bill(&workshop.house)), "it stays on the bill");
+    assert_eq!(
+        job.cost().unwrap().decimal(),
+        ledger_check::total(&ledger_check::bill(&workshop.env)),
+        "it stays on the bill"
+    );
     undo(&workshop, cancelled).await.unwrap();
     workshop.simulated_clock.forward(550);
     engine.until_stage(&id, StageName::Done).await;
     engine.stop().await;
-    assert_eq!(books::check(&workshop.house, 1), 1);
+    assert_eq!(ledger_check::check(&workshop.env, 1), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
-//! The engine's parts around one house, for tests that move the clock, hold an answer back, or give orders: real HTTP client,
-//! real SQLite, real files, and the simulator that the house's programs would use.
+//! The parts of the engine in one environment, for tests that move the clock, delay a reply or send commands: the real HTTP client,
+//! real SQLite, real files, and the simulator that the processes of the environment would use.
 
 use std::fmt;
 use std::path::Path;
@@ -13,20 +13,22 @@ use darkroom::bucket::folder::FolderBucket;
 use darkroom::costs::Credits;
 use darkroom::engine::local::{self, EngineEnd, EngineHandle, WorkerLock};
 use darkroom::engine::workflow::{JobWorkflow, Observer, Ran, WorkflowError};
-use darkroom::engine::{self, Command, Event, JobFinished, Mode, NewJob, OperatorCommands, Ports, Progress, Settings};
+use darkroom::engine::{Command, Event, JobFinished, Mode, NewJob, OperatorCommands, Ports, Progress, Settings};
 use darkroom::jobs::{Job, JobId, Receipt, Spec, StageName, Ticket, WorkerId};
 use darkroom::provider::bfl::{FluxClient, FluxOptions};
 use darkroom::provider::{
-    CheckError, CreditsError, DownloadedImage, FetchError, Order, Provider, ResultLink, SubmitError, TicketStatus,
+    CheckError, CreditsError, DownloadedImage, FetchError, PreparedRequest, Provider, ResultLink, SubmitError,
+    TicketStatus,
 };
 use darkroom::simulator::{self, SharedSimulator, SimulatorOptions, Speed};
 use darkroom::store::sqlite::SqliteStore;
 use darkroom::store::{DueQuery, Store};
+use darkroom::time::Clock;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::House;
+use crate::support::TestEnv;
 
 /// How long anything may take before a test calls it stuck.
 const STUCK: Duration = Duration::from_mins(1);
@@ -45,21 +47,11 @@ impl MovedClock {
     pub fn forward(&self, seconds: i64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
+}
 
-    fn time(&self) -> DateTime<Utc> {
+impl Clock for MovedClock {
+    fn now(&self) -> DateTime<Utc> {
         Utc::now().trunc_subsecs(6) + chrono::Duration::seconds(self.0.load(Ordering::SeqCst))
-    }
-}
-
-impl engine::Clock for MovedClock {
-    fn now(&self) -> DateTime<Utc> {
-        self.time()
-    }
-}
-
-impl simulator::Clock for MovedClock {
-    fn now(&self) -> DateTime<Utc> {
-        self.time()
     }
 }
 
@@ -100,15 +92,15 @@ impl Door {
 
 #[async_trait]
 impl Provider for Door {
-    async fn prepare(&self, spec: &Spec) -> Result<Order, SubmitError> {
+    async fn prepare(&self, spec: &Spec) -> Result<PreparedRequest, SubmitError> {
         self.client.prepare(spec).await
     }
 
-    async fn submit(&self, order: Order) -> Result<Receipt, SubmitError> {
+    async fn submit(&self, order: PreparedRequest) -> Result<Receipt, SubmitError> {
         let mut answer = self.client.submit(order).await;
         if let Ok(receipt) = &mut answer {
             // The client has the machine's clock, as the engine has outside of tests.
-            receipt.accepted_at = self.clock.time();
+            receipt.accepted_at = self.clock.now();
         }
         self.answered.send_modify(|answers| *answers += 1);
         let _ = self.open.subscribe().wait_for(|open| *open).await;
@@ -140,9 +132,9 @@ impl Observer for Deaf {
     fn ended(&self, _: JobFinished) {}
 }
 
-/// Everything around one house.
+/// The engine with its ports in one environment.
 pub struct Workshop {
-    pub house: House,
+    pub env: TestEnv,
     pub store: Arc<SqliteStore>,
     pub desk: OperatorCommands,
     /// The engine's clock.
@@ -156,14 +148,14 @@ pub struct Workshop {
 impl Workshop {
     /// A new one, whose simulator works at that speed.
     pub async fn new(speed: Speed) -> Self {
-        let house = House::new();
+        let env = TestEnv::new();
         let (clock, simulated_clock) = (Arc::new(MovedClock::default()), Arc::new(MovedClock::default()));
         let options = SimulatorOptions { speed, clock: simulated_clock.clone(), ..SimulatorOptions::default() };
-        let simulator = simulator::shared(&house.data(), options).await.unwrap();
-        let store = Arc::new(SqliteStore::open(&house.data().join("darkroom.db")).unwrap());
+        let simulator = simulator::shared(&env.data(), options).await.unwrap();
+        let store = Arc::new(SqliteStore::open(&env.data().join("darkroom.db")).unwrap());
         let desk = OperatorCommands::new(store.clone(), clock.clone(), true);
         let door = Arc::new(door(&simulator, &clock));
-        Self { house, store, desk, clock, simulated_clock, door, simulator }
+        Self { env, store, desk, clock, simulated_clock, door, simulator }
     }
 
     /// The ports, with the workshop's own door.
@@ -172,7 +164,7 @@ impl Workshop {
     }
 
     fn ports_behind(&self, provider: Arc<Door>) -> Ports {
-        let bucket = Arc::new(FolderBucket::open(&self.house.data().join("images")).unwrap());
+        let bucket = Arc::new(FolderBucket::open(&self.env.data().join("images")).unwrap());
         Ports { provider, store: self.store.clone(), bucket, clock: self.clock.clone() }
     }
 
@@ -194,7 +186,7 @@ impl Workshop {
 
     /// Starts an engine.
     pub fn engine(&self, settings: Settings) -> Engine {
-        let presence = WorkerLock::enter(&self.house.data()).unwrap();
+        let presence = WorkerLock::enter(&self.env.data()).unwrap();
         Engine { handle: local::start(self.ports(), settings, presence) }
     }
 
@@ -221,8 +213,8 @@ impl Workshop {
     }
 
     async fn due(&self) -> Job {
-        let now = engine::Clock::now(self.clock.as_ref());
-        let due = DueQuery { now, simulated: true, queued: true, gone: Vec::new(), limit: 1 };
+        let now = Clock::now(self.clock.as_ref());
+        let due = DueQuery { now, simulated: true, queued: true, dead_workers: Vec::new(), limit: 1 };
         self.store.due(due).await.unwrap().pop().expect("a job is due")
     }
 

@@ -6,7 +6,7 @@ use google_cloud_auth::errors::CredentialsError;
 use google_cloud_storage::Error;
 use google_cloud_storage::error::WriteError;
 
-use super::access::HOW_TO_SIGN_IN;
+use super::credentials::HOW_TO_SIGN_IN;
 use crate::bucket::BucketError;
 use crate::text::sanitize_line;
 

@@ -5,14 +5,14 @@
 //! it is compared: the same bytes are a success (the first answer was lost), others are replaced under the precondition of
 //! the generation that was looked at.
 
-mod access;
+mod client;
+mod credentials;
 mod errors;
-mod json_api;
-mod links;
 mod options;
-mod readiness;
+mod preflight;
 mod signing;
 mod upload;
+mod urls;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -31,9 +31,9 @@ use super::{Bucket, BucketError, Stored};
 use crate::costs::PriceTable;
 use crate::jobs::{ImageFormat, ObjectName};
 use crate::text::sanitize_line;
-use json_api::{ApiError, JsonApi};
-use options::Checked;
-use readiness::ObjectAcl;
+use client::{ApiError, JsonApi};
+use options::ValidatedOptions;
+use preflight::ObjectAcl;
 use signing::Signing;
 use upload::{Objects, Sent, Upload};
 
@@ -45,18 +45,18 @@ const RETRY_PAUSE: Duration = Duration::from_millis(100);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// A put or get that takes longer than this hangs: 20 MB on a line of 2 Mbit/s take 80 s.
-const PATIENCE: Duration = Duration::from_mins(3);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(3);
 
 /// How often what is there under a name may change between looking and writing. Of several who write the same name at once, each
 /// round lets one through.
-const ROUNDS: usize = 32;
+const MAX_REPLACE_RETRIES: usize = 32;
 
 /// Images in a bucket of Google Cloud Storage.
 #[derive(Debug)]
 pub struct GcsBucket {
     objects: Objects,
     api: JsonApi,
-    at: Checked,
+    at: ValidatedOptions,
     url: PublicUrl,
     /// Only where URLs are signed.
     signing: Option<Signing>,
@@ -70,14 +70,16 @@ impl GcsBucket {
     /// # Errors
     /// `Refused`, with a line that says what to mend: options that make no sense, credentials that cannot be used.
     pub async fn open(options: GcsOptions) -> Result<Self, BucketError> {
-        let at = options.check()?;
+        let at = options.validate()?;
         let endpoint = match &at.emulator {
             Some(emulator) => emulator.clone(),
-            None => Url::parse(json_api::GOOGLE).map_err(|error| BucketError::Refused(error.to_string()))?,
+            None => Url::parse(client::GOOGLE).map_err(|error| BucketError::Refused(error.to_string()))?,
         };
-        let credentials = access::credentials(&options.credentials, at.emulator.is_some())?;
+        let credentials = credentials::credentials(&options.credentials, at.emulator.is_some())?;
         let signing = match options.url {
-            PublicUrl::Signed { lifetime } => Some(Signing { signer: access::signer(&options.credentials)?, lifetime }),
+            PublicUrl::Signed { lifetime } => {
+                Some(Signing { signer: credentials::signer(&options.credentials)?, lifetime })
+            }
             PublicUrl::Public | PublicUrl::Base(_) => None,
         };
         let backoff = ExponentialBackoffBuilder::new()
@@ -105,13 +107,13 @@ impl GcsBucket {
 
     async fn store(&self, name: &ObjectName, bytes: &Bytes, format: ImageFormat) -> Result<(), BucketError> {
         let mut generation = 0;
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_REPLACE_RETRIES {
             let public = self.object_acl.load(Ordering::Relaxed);
             match self.objects.send(&Upload { name, bytes, format, public }, generation).await? {
                 Sent::Stored => return Ok(()),
                 Sent::NoObjectAcl => self.without_object_acl(),
-                Sent::Taken => match self.objects.look(name).await? {
-                    Some(existing) if existing.is(bytes) => return self.show(name).await,
+                Sent::Taken => match self.objects.find_existing(name).await? {
+                    Some(existing) if existing.is(bytes) => return self.ensure_public(name).await,
                     Some(existing) => {
                         tracing::warn!("{name} is in the bucket with other bytes: they are replaced");
                         generation = existing.generation;
@@ -124,7 +126,7 @@ impl GcsBucket {
     }
 
     /// Makes public what was there already; it may have been stored when the URLs were to be others.
-    async fn show(&self, name: &ObjectName) -> Result<(), BucketError> {
+    async fn ensure_public(&self, name: &ObjectName) -> Result<(), BucketError> {
         if !self.object_acl.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -154,9 +156,9 @@ impl GcsBucket {
             return signing.url(&self.objects.resource, name, emulator).await;
         }
         let url = match (&self.url, emulator) {
-            (PublicUrl::Base(base), _) => links::behind(base, name),
-            (_, Some(emulator)) => links::on_emulator(emulator, &self.at.bucket, name),
-            (_, None) => links::public(&self.at.bucket, name),
+            (PublicUrl::Base(base), _) => urls::behind(base, name),
+            (_, Some(emulator)) => urls::on_emulator(emulator, &self.at.bucket, name),
+            (_, None) => urls::public(&self.at.bucket, name),
         };
         url.ok_or_else(|| BucketError::Refused("no image URL can be made from the configured base".to_owned()))
     }
@@ -165,23 +167,24 @@ impl GcsBucket {
 #[async_trait]
 impl Bucket for GcsBucket {
     async fn put(&self, name: &ObjectName, bytes: Bytes, format: ImageFormat) -> Result<Stored, BucketError> {
-        ours(name)?;
+        check_name(name)?;
         let whole = async {
             self.store(name, &bytes, format).await?;
             let cost = PriceTable::builtin().storage().map(|price| price.cost(bytes.len() as u64));
             Ok(Stored { url: self.url(name).await?, cost })
         };
-        tokio::time::timeout(PATIENCE, whole).await.unwrap_or_else(|_| Err(hangs()))
+        tokio::time::timeout(REQUEST_TIMEOUT, whole).await.unwrap_or_else(|_| Err(hangs()))
     }
 
     async fn get(&self, name: &ObjectName) -> Result<Bytes, BucketError> {
-        ours(name)?;
-        let bytes = tokio::time::timeout(PATIENCE, self.objects.read(name)).await.unwrap_or_else(|_| Err(hangs()))?;
+        check_name(name)?;
+        let bytes =
+            tokio::time::timeout(REQUEST_TIMEOUT, self.objects.read(name)).await.unwrap_or_else(|_| Err(hangs()))?;
         bytes.ok_or_else(|| BucketError::NotFound(name.clone()))
     }
 
-    async fn ready(&self) -> Result<(), BucketError> {
-        if readiness::check(&self.api, &self.at, &self.url).await? == ObjectAcl::Impossible {
+    async fn check(&self) -> Result<(), BucketError> {
+        if preflight::check(&self.api, &self.at, &self.url).await? == ObjectAcl::Impossible {
             self.without_object_acl();
         }
         match &self.signing {
@@ -191,7 +194,7 @@ impl Bucket for GcsBucket {
     }
 }
 
-fn ours(name: &ObjectName) -> Result<(), BucketError> {
+fn check_name(name: &ObjectName) -> Result<(), BucketError> {
     if name.is_ours() {
         return Ok(());
     }
@@ -199,5 +202,5 @@ fn ours(name: &ObjectName) -> Result<(), BucketError> {
 }
 
 fn hangs() -> BucketError {
-    BucketError::Unavailable(format!("Cloud Storage has not answered for {} s", PATIENCE.as_secs()))
+    BucketError::Unavailable(format!("Cloud Storage has not answered for {} s", REQUEST_TIMEOUT.as_secs()))
 }

@@ -56,7 +56,7 @@ pub enum GcsCredentials {
 
 impl GcsOptions {
     /// The checked form, or a line that says what to mend.
-    pub(super) fn check(&self) -> Result<Checked, BucketError> {
+    pub(super) fn validate(&self) -> Result<ValidatedOptions, BucketError> {
         let bucket = self.bucket.trim();
         if bucket.is_empty() {
             return Err(refused("no bucket is named: set FIREBASE_STORAGE_BUCKET"));
@@ -84,13 +84,13 @@ impl GcsOptions {
             return Err(refused("Google Cloud Storage takes no images without credentials"));
         }
         let project = self.project.as_deref().map(str::trim).filter(|project| !project.is_empty()).map(str::to_owned);
-        Ok(Checked { bucket: bucket.to_owned(), project, emulator })
+        Ok(ValidatedOptions { bucket: bucket.to_owned(), project, emulator })
     }
 }
 
-/// What `GcsOptions::check` found.
+/// What `GcsOptions::validate` found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Checked {
+pub(super) struct ValidatedOptions {
     /// The bucket's plain name.
     pub(super) bucket: String,
     /// The project, when one is named.
@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn emulator(text: &str) -> Result<Option<String>, BucketError> {
-        let checked = GcsOptions { emulator: Some(text.to_owned()), ..options() }.check()?;
+        let checked = GcsOptions { emulator: Some(text.to_owned()), ..options() }.validate()?;
         Ok(checked.emulator.map(String::from))
     }
 
@@ -158,13 +158,16 @@ mod tests {
     fn an_empty_variable_is_no_emulator_and_then_nobody_may_not_write() {
         assert!(matches!(emulator(""), Err(BucketError::Refused(line)) if line.contains("credentials")));
         let real = GcsOptions { emulator: None, credentials: GcsCredentials::ApplicationDefault, ..options() };
-        assert_eq!(real.check().unwrap(), Checked { bucket: options().bucket, project: None, emulator: None });
+        assert_eq!(
+            real.validate().unwrap(),
+            ValidatedOptions { bucket: options().bucket, project: None, emulator: None }
+        );
     }
 
     #[test]
     fn what_is_no_bucket_name_is_said() {
         for bucket in ["", "  ", "gs://demo", "demo/folder", "de mo", "demo\u{1b}[2J"] {
-            let checked = GcsOptions { bucket: bucket.to_owned(), ..options() }.check();
+            let checked = GcsOptions { bucket: bucket.to_owned(), ..options() }.validate();
             assert!(matches!(checked, Err(BucketError::Refused(line)) if !line.contains('\u{1b}')), "{bucket}");
         }
     }
@@ -173,7 +176,7 @@ mod tests {
     fn a_signed_url_lives_seven_days_at_most() {
         for (seconds, good) in [(0, false), (1, true), (604_800, true), (604_801, false)] {
             let url = PublicUrl::Signed { lifetime: Duration::from_secs(seconds) };
-            assert_eq!(GcsOptions { url, ..options() }.check().is_ok(), good, "{seconds}");
+            assert_eq!(GcsOptions { url, ..options() }.validate().is_ok(), good, "{seconds}");
         }
     }
 
@@ -183,7 +186,7 @@ mod tests {
             [("https://cdn.test/art", true), ("mailto:a@b.test", false), ("https://cdn.test/?a=b", false)]
         {
             let url = PublicUrl::Base(Url::parse(base).unwrap());
-            assert_eq!(GcsOptions { url, ..options() }.check().is_ok(), good, "{base}");
+            assert_eq!(GcsOptions { url, ..options() }.validate().is_ok(), good, "{base}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::bucket::BucketError;
 use crate::jobs::{ImageFormat, ObjectName};
 
 /// No image of the FLUX API comes near this; a larger object is not ours, and memory is not spent on it.
-const LARGEST: i64 = 256 * 1024 * 1024;
+const MAX_IMAGE_BYTES: i64 = 256 * 1024 * 1024;
 
 /// One image on its way.
 #[derive(Debug, Clone)]
@@ -84,7 +84,7 @@ impl Objects {
     }
 
     /// What is there under `name`; `None` when nothing is.
-    pub(super) async fn look(&self, name: &ObjectName) -> Result<Option<Existing>, BucketError> {
+    pub(super) async fn find_existing(&self, name: &ObjectName) -> Result<Option<Existing>, BucketError> {
         let Some(response) = self.open(name).await? else { return Ok(None) };
         let highlights = response.object();
         let (generation, size) = (highlights.generation, highlights.size);
@@ -114,7 +114,7 @@ impl Objects {
 
     async fn collect(&self, mut response: ReadObjectResponse) -> Result<Bytes, BucketError> {
         let size = response.object().size;
-        if size > LARGEST {
+        if size > MAX_IMAGE_BYTES {
             return Err(BucketError::Refused(format!("the object has {size} bytes: that is no image")));
         }
         let mut whole = BytesMut::with_capacity(usize::try_from(size).unwrap_or_default());

@@ -16,6 +16,7 @@ use super::error::CliError;
 use super::interrupt::Interrupt;
 use super::{Session, console, output};
 use crate::config::Flags;
+use crate::fs::try_lock;
 
 /// Everything of `darkroom dev` is in this folder of the data directory.
 const FOLDER: &str = "dev";
@@ -95,13 +96,9 @@ async fn work(
 fn lock(folder: &Path) -> Result<File, CliError> {
     let wrong = |why: &dyn std::fmt::Display| CliError::Failed(format!("cannot use {}: {why}", folder.display()));
     std::fs::create_dir_all(folder).map_err(|why| wrong(&why))?;
-    let file = File::options().create(true).truncate(false).write(true).open(folder.join("dev.lock"));
-    let file = file.map_err(|why| wrong(&why))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(wrong(&"another `darkroom dev` runs on it; --data-dir leads to another directory"))
-        }
-        Err(std::fs::TryLockError::Error(why)) => Err(wrong(&why)),
+    match try_lock(&folder.join("dev.lock")) {
+        Ok(Some(file)) => Ok(file),
+        Ok(None) => Err(wrong(&"another `darkroom dev` runs on it; --data-dir leads to another directory")),
+        Err(why) => Err(wrong(&why)),
     }
 }

@@ -9,7 +9,6 @@ use url::Url;
 
 use super::{Check, google};
 use crate::config::{BucketKind, Config, ImagesMode, ProviderKind, StoreKind};
-use crate::costs::CostGrouping;
 use crate::engine::local::WorkerLock;
 use crate::store::{CostQuery, DueQuery, PageQuery, Store, StoreError};
 use crate::wiring::{self, Access, CreditsError};
@@ -113,10 +112,9 @@ async fn store(config: &Config) -> Check {
 async fn questions(store: &dyn Store) -> Result<u64, StoreError> {
     let counts = store.counts().await?;
     let now = Utc::now();
-    store.page(PageQuery { limit: 1, ..PageQuery::default() }).await?;
-    store.due(DueQuery { now, simulated: true, queued: true, gone: Vec::new(), limit: 1 }).await?;
-    let recent =
-        CostQuery { from: now - chrono::Duration::hours(1), to: now, grouping: CostGrouping::Model, simulated: true };
+    store.list_jobs(PageQuery { limit: 1, ..PageQuery::default() }).await?;
+    store.due(DueQuery { now, simulated: true, queued: true, dead_workers: Vec::new(), limit: 1 }).await?;
+    let recent = CostQuery { from: now - chrono::Duration::hours(1), to: now, simulated: true };
     store.costs(recent).await?;
     Ok(counts.total())
 }
@@ -128,7 +126,7 @@ pub(super) fn emulator(host: Option<&String>) -> String {
 async fn bucket(config: &Config) -> Check {
     const NAME: &str = "bucket";
     let ready = match wiring::open_bucket(config).await {
-        Ok(bucket) => bucket.ready().await.map_err(|error| error.to_string()),
+        Ok(bucket) => bucket.check().await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     match ready {
@@ -213,7 +211,7 @@ pub(super) async fn server_time(address: &Url) -> Result<DateTime<Utc>, String> 
     let answer = client.get(address.clone()).send().await.map_err(|why| why.without_url().to_string())?;
     let date = answer.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
     let date = date.ok_or("it does not say")?;
-    DateTime::parse_from_rfc2822(date).map(|date| date.with_timezone(&Utc)).map_err(|why| why.to_string())
+    httpdate::parse_http_date(date).map(DateTime::from).map_err(|why| why.to_string())
 }
 
 fn money(config: &Config) -> Check {

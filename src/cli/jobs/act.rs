@@ -10,10 +10,11 @@ use crate::cli::error::CliError;
 use crate::cli::view::JobView;
 use crate::cli::{Session, output, pick, table};
 use crate::costs::Usd;
-use crate::engine::{CommandOutcome, OperatorCommands, SystemClock};
+use crate::engine::{CommandOutcome, OperatorCommands};
 use crate::jobs::{Job, JobId, RetryKind};
 use crate::store::Store;
 use crate::telemetry::logging::{self, Beside};
+use crate::time::SystemClock;
 use crate::wiring;
 
 /// Which jobs

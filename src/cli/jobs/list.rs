@@ -5,9 +5,10 @@ use clap::Args;
 
 use crate::cli::error::CliError;
 use crate::cli::view::JobView;
-use crate::cli::{Session, output, since, table};
+use crate::cli::{Session, output, table};
 use crate::jobs::{JobId, StageName};
-use crate::store::{PageQuery, Place};
+use crate::store::{PageCursor, PageQuery};
+use crate::time::parse_time;
 use crate::wiring;
 
 /// How many are shown where nobody says how many.
@@ -62,7 +63,7 @@ const PAGE: usize = 500;
 pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
     let now = Utc::now();
     let time = |flag: &str, text: &Option<String>| {
-        let time = text.as_deref().map(|text| since::parse(text, now)).transpose();
+        let time = text.as_deref().map(|text| parse_time(text, now)).transpose();
         time.map_err(|why| CliError::Usage(format!("{flag}: {why}")))
     };
     let since = time("--since", &args.since)?;
@@ -81,7 +82,7 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
     };
     let (mut jobs, mut unreadable) = (Vec::new(), Vec::new());
     loop {
-        let page = store.look(query.clone()).await?;
+        let page = store.list(query.clone()).await?;
         let stopped = page.jobs.len() < query.limit;
         jobs.extend(page.jobs);
         unreadable.extend(page.unreadable);
@@ -106,7 +107,7 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
 }
 
 /// Looking at documents costs money: how far it went, and how it goes on.
-fn say_stopped((at, _): &Place) {
+fn say_stopped((at, _): &PageCursor) {
     let at = at.to_rfc3339_opts(SecondsFormat::Micros, true);
     output::note(&format!(
         "looked back to {at} only, since each document that is looked at costs: --before {at} goes on"

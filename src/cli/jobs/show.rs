@@ -55,7 +55,7 @@ fn text(job: &Job, now: DateTime<Utc>) -> String {
         rows.push(("failure", sanitize_line(&format!("{}: {}", failure.code.as_str(), failure.message), 400)));
     }
     if let Some(hold) = job.hold() {
-        rows.push(("held", sanitize_line(&hold.line(), 400)));
+        rows.push(("held", sanitize_line(&hold.summary(), 400)));
     }
     if let Some(time) = job.not_before {
         rows.push(("not before", self::time(time)));

@@ -26,12 +26,12 @@ pub fn read(
     let mut rows = Rows::new(decimal_comma);
     let end = Input::open(path).and_then(|input| input.read(&[], &mut rows)).map_err(failed)?;
     if end == ReadEnd::NoHeading
-        && let Some(Err(row)) = rows.rows.last()
+        && let Some(Err(row)) = rows.read.last()
     {
         return Err(CliError::Failed(format!("{shown}, {}: {}", row.location(), row.reason)));
     }
     let (mut requests, mut rejected) = (Vec::new(), Vec::new());
-    for row in rows.rows {
+    for row in rows.read {
         match row {
             Ok((line, row)) => match JobRequest::new(&row, defaults) {
                 Ok(request) => requests.push(request),
@@ -45,7 +45,7 @@ pub fn read(
 
 /// The rows of a file, each read or rejected.
 struct Rows {
-    rows: Vec<Result<(u64, InputRow), RejectedRow>>,
+    read: Vec<Result<(u64, InputRow), RejectedRow>>,
     columns: Vec<String>,
     style: NumberStyle,
     numeric: BTreeSet<&'static str>,
@@ -68,7 +68,7 @@ impl RecordSink for Rows {
             };
             row.map_err(|reason| RejectedRow::new(line, sanitize_line(&reason, 1_000)))
         });
-        self.rows.push(row.map(|row| (line, row)));
+        self.read.push(row.map(|row| (line, row)));
         true
     }
 
@@ -78,10 +78,12 @@ impl RecordSink for Rows {
 impl Rows {
     fn new(decimal_comma: bool) -> Self {
         let parameters = Catalog::builtin().models.iter().flat_map(|model| &model.parameters);
-        let is_number = |kind: &ParameterKind| matches!(kind, ParameterKind::Integer { .. } | ParameterKind::Number { .. });
-        let numeric = parameters.filter(|parameter| is_number(&parameter.kind)).map(|parameter| parameter.name.as_str());
+        let is_number =
+            |kind: &ParameterKind| matches!(kind, ParameterKind::Integer { .. } | ParameterKind::Number { .. });
+        let numeric =
+            parameters.filter(|parameter| is_number(&parameter.kind)).map(|parameter| parameter.name.as_str());
         Self {
-            rows: Vec::new(),
+            read: Vec::new(),
             columns: Vec::new(),
             style: NumberStyle { decimal_comma, separator: ',' },
             numeric: numeric.chain(["count"]).collect(),
@@ -194,7 +196,7 @@ mod tests {
     #[test]
     fn csv_cells_become_a_row() {
         let text = "prompt,seed,tags,count\n\"a, \"\"quoted\"\" fox\nin two lines\",7,\"x; y\",2.0\nplain,,,\n";
-        let rows = rows("a.csv", text.as_bytes()).rows;
+        let rows = rows("a.csv", text.as_bytes()).read;
         let (_, first) = rows[0].clone().unwrap();
         assert_eq!(first.prompt.as_deref(), Some("a, \"quoted\" fox\nin two lines"));
         assert_eq!((first.tags, first.count), (vec!["x".to_owned(), "y".to_owned()], Some(2)));
@@ -204,23 +206,24 @@ mod tests {
 
     #[test]
     fn unknown_column_is_named_with_a_similar_one() {
-        let why = rows("a.csv", b"promt,seed\nx,1\n").rows.remove(0).unwrap_err().reason;
+        let why = rows("a.csv", b"promt,seed\nx,1\n").read.remove(0).unwrap_err().reason;
         assert!(why.contains("'promt'") && why.contains("did you mean 'prompt'?"), "{why}");
-        let twice = rows("a.csv", b"\n prompt , prompt\nx,1\n").rows.remove(0).unwrap_err();
+        let twice = rows("a.csv", b"\n prompt , prompt\nx,1\n").read.remove(0).unwrap_err();
         assert!(twice.line == 2 && twice.reason.contains("'prompt' twice"), "{twice:?}");
     }
 
     #[test]
     fn decimal_comma_is_named_with_its_column() {
-        let rejected = rows("a.csv", b"prompt;guidance\nx;3,5\n").rows.remove(0).unwrap_err();
+        let rejected = rows("a.csv", b"prompt;guidance\nx;3,5\n").read.remove(0).unwrap_err();
         assert!(rejected.reason.contains("guidance: '3,5' has a decimal comma"), "{}", rejected.reason);
     }
 
     #[test]
     fn json_count_takes_whole_floats_only() {
-        for (count, expected) in [("2.0", Ok(2)), ("2", Ok(2)), ("1.5", Err(())), ("\"2\"", Err(())), ("-1.0", Err(()))] {
+        for (count, expected) in [("2.0", Ok(2)), ("2", Ok(2)), ("1.5", Err(())), ("\"2\"", Err(())), ("-1.0", Err(()))]
+        {
             let line = format!("{{\"prompt\": \"a\", \"count\": {count}}}");
-            let row = rows("a.jsonl", line.as_bytes()).rows.remove(0);
+            let row = rows("a.jsonl", line.as_bytes()).read.remove(0);
             assert_eq!(row.map(|(_, row)| row.count.unwrap()).map_err(drop), expected, "{count}");
         }
     }

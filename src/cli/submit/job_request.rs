@@ -83,34 +83,34 @@ impl Defaults {
 }
 
 impl JobRequest {
-/// The request that a row makes. Errors: everything that is wrong with it, in one line.
-pub fn new(row: &InputRow, defaults: &Defaults) -> Result<Self, String> {
-    let catalog = Catalog::builtin();
-    let name = row.model.as_ref().unwrap_or(&defaults.model);
-    let mut spec = Spec::new(name, row.prompt.clone().unwrap_or_default());
-    let mut problems: Vec<String> = Vec::new();
-    // Without a known model nothing else can be judged.
-    if let Some(model) = catalog.model(name) {
-        for (name, given) in parameters(row, defaults) {
-            match value_of(model, &name, given, &defaults.base_dir) {
-                Ok(value) => _ = spec.parameters.insert(name, value),
-                Err(problem) => problems.push(problem),
+    /// The request that a row makes. Errors: everything that is wrong with it, in one line.
+    pub fn new(row: &InputRow, defaults: &Defaults) -> Result<Self, String> {
+        let catalog = Catalog::builtin();
+        let name = row.model.as_ref().unwrap_or(&defaults.model);
+        let mut spec = Spec::new(name, row.prompt.clone().unwrap_or_default());
+        let mut problems: Vec<String> = Vec::new();
+        // Without a known model nothing else can be judged.
+        if let Some(model) = catalog.model(name) {
+            for (name, given) in parameters(row, defaults) {
+                match value_of(model, &name, given, &defaults.base_dir) {
+                    Ok(value) => _ = spec.parameters.insert(name, value),
+                    Err(problem) => problems.push(problem),
+                }
             }
+            size_from_ratio(model, &mut spec);
         }
-        size_from_ratio(model, &mut spec);
+        problems.extend(catalog.validate(&spec).iter().map(ToString::to_string));
+        let count = row.count.unwrap_or(defaults.count);
+        if !(1..=MAX_COUNT).contains(&count) {
+            problems.push(format!("count: {count} is out of range; 1..{MAX_COUNT}"));
+        }
+        if !problems.is_empty() {
+            return Err(problems.join("; "));
+        }
+        let tags = defaults.tags.iter().chain(&row.tags).map(|tag| sanitize_line(tag, 100)).collect();
+        let estimate = catalog.estimate(&spec);
+        Ok(Self { spec, tags, count, estimate })
     }
-    problems.extend(catalog.problems(&spec).iter().map(ToString::to_string));
-    let count = row.count.unwrap_or(defaults.count);
-    if !(1..=MAX_COUNT).contains(&count) {
-        problems.push(format!("count: {count} is out of range; 1..{MAX_COUNT}"));
-    }
-    if !problems.is_empty() {
-        return Err(problems.join("; "));
-    }
-    let tags = defaults.tags.iter().chain(&row.tags).map(|tag| sanitize_line(tag, 100)).collect();
-    let estimate = catalog.estimate(&spec);
-    Ok(Self { spec, tags, count, estimate })
-}
 }
 
 /// A ratio for a model that takes none but a size: the size of that ratio, unless one was given.
@@ -165,8 +165,9 @@ fn absolutize(name: &str, image: &mut Value, base_dir: &Path) -> Result<(), Stri
     if !has_image_magic(&absolute) {
         return Err(format!("{name}: {} is not a JPEG, PNG or WebP file", sanitize_line(&path, 200)));
     }
-    let text =
-        absolute.to_str().ok_or_else(|| format!("{name}: the path {} is not valid UTF-8", sanitize_line(&path, 200)))?;
+    let text = absolute
+        .to_str()
+        .ok_or_else(|| format!("{name}: the path {} is not valid UTF-8", sanitize_line(&path, 200)))?;
     *image = Value::from(text);
     Ok(())
 }
@@ -217,7 +218,8 @@ mod tests {
 
     #[test]
     fn all_problems_are_reported_at_once() {
-        let bad = row("", &[("width", RawValue::Text("wide".to_owned())), ("colour", RawValue::Text("red".to_owned()))]);
+        let bad =
+            row("", &[("width", RawValue::Text("wide".to_owned())), ("colour", RawValue::Text("red".to_owned()))]);
         let why = request(&bad, &defaults(&[])).unwrap_err();
         for part in ["width: 'wide' is not a number", "colour: flux-2-pro has no such parameter", "prompt: is empty"] {
             assert!(why.contains(part), "{why}");

@@ -15,12 +15,13 @@ use clap::Args;
 
 use super::error::CliError;
 use super::view::JobView;
-use super::{Session, output, since, start_logging, table};
+use super::{Session, output, start_logging, table};
+use crate::engine::OperatorCommands;
 use crate::engine::local::WorkerLock;
-use crate::engine::{OperatorCommands, SystemClock};
 use crate::jobs::{Job, JobId, StageName};
 use crate::store::Store;
 use crate::telemetry::logging::Beside;
+use crate::time::{SystemClock, parse_duration};
 use crate::wiring;
 use job_request::{Defaults, InputRow, JobRequest};
 pub use parameters::{given, with_parameters};
@@ -63,7 +64,7 @@ pub struct SubmitArgs {
     #[arg(long, conflicts_with = "dry_run")]
     pub wait: bool,
     /// Wait at most this long (90s, 15m, 2h); the jobs stay in the queue
-    #[arg(long, value_name = "TIME", requires = "wait", value_parser = since::length)]
+    #[arg(long, value_name = "TIME", requires = "wait", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
     /// Do not ask before spending real money
     #[arg(long, short = 'y')]

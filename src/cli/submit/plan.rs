@@ -43,7 +43,7 @@ impl Plan {
         let mut unpriced = 0;
         for request in &self.requests {
             match request.estimate.amount {
-                Some(amount) => total += amount.times(u64::from(request.count)),
+                Some(amount) => total += amount * u64::from(request.count),
                 None => unpriced += u64::from(request.count),
             }
         }
@@ -88,7 +88,7 @@ impl Plan {
             vec![
                 request.count.to_string(),
                 amount(request.estimate.amount),
-                amount(request.estimate.amount.map(|amount| amount.times(u64::from(request.count)))),
+                amount(request.estimate.amount.map(|amount| amount * u64::from(request.count))),
                 sanitize_line(&request.spec.model, 28),
                 format::cut(&sanitize_line(&request.spec.prompt, 2_000), room),
             ]
@@ -154,7 +154,7 @@ impl<'a> RequestView<'a> {
             tags: &request.tags,
             count: request.count,
             each_usd: request.estimate.amount,
-            usd: request.estimate.amount.map(|amount| amount.times(u64::from(request.count))),
+            usd: request.estimate.amount.map(|amount| amount * u64::from(request.count)),
             note: &request.estimate.note,
         }
     }

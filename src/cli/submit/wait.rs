@@ -146,7 +146,7 @@ impl<'a> Wait<'a> {
 
     fn update(&mut self, job: &Job) {
         let Some(seen) = self.open.get_mut(&job.id) else { return };
-        let hold = job.hold().map(Hold::line);
+        let hold = job.hold().map(Hold::summary);
         *seen = (job.stage_name(), hold.clone());
         let now = chrono::Utc::now();
         if job.is_claimed(now) || job.hold().is_some() {
@@ -189,10 +189,7 @@ impl<'a> Wait<'a> {
 
     fn resume_hint(&self) -> String {
         let finished = self.total - self.open.len();
-        format!(
-            "{finished} of {} finished; run `darkroom worker --until-idle` to continue with the rest",
-            self.total
-        )
+        format!("{finished} of {} finished; run `darkroom worker --until-idle` to continue with the rest", self.total)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::App;
-use crate::engine::{Command, Place};
+use crate::engine::{Command, PageCursor};
 use crate::jobs::Job;
 
 /// Jobs of one page.
@@ -35,7 +35,7 @@ enum Question {
 
 #[derive(Debug, Default, Clone)]
 struct Cursor {
-    before: Option<Place>,
+    before: Option<PageCursor>,
     end: bool,
     /// It goes on when a person says so.
     halted: bool,
@@ -43,7 +43,7 @@ struct Cursor {
 
 impl Paging {
     /// A page came.
-    pub fn on_older(&mut self, jobs: &[Arc<Job>], next: Option<Place>) {
+    pub fn on_older(&mut self, jobs: &[Arc<Job>], next: Option<PageCursor>) {
         let Some(question) = self.asked.take() else { return };
         let cursor = match (question, &mut self.found) {
             (Question::Everything, _) => &mut self.everything,
@@ -136,7 +136,7 @@ mod tests {
         (0..PAGE).map(|number| Arc::new(job(number))).collect()
     }
 
-    fn place(seconds: i64) -> Place {
+    fn place(seconds: i64) -> PageCursor {
         (DateTime::UNIX_EPOCH + chrono::Duration::seconds(seconds), JobId::new("j").unwrap())
     }
 

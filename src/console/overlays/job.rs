@@ -91,7 +91,7 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
             };
             say("bill", billed, theme.text);
         }
-        Stage::Queued { hold: Some(hold) } => say("why", &clean(&hold.line()), theme.warning),
+        Stage::Queued { hold: Some(hold) } => say("why", &clean(&hold.summary()), theme.warning),
         _ => {}
     }
     if let Some(until) = job.not_before.filter(|until| *until > view.now) {
@@ -140,7 +140,7 @@ fn attempt_line(attempt: &Attempt, job: &Job, theme: &Theme) -> Line<'static> {
     ];
     for charge in attempt.charges() {
         let amount = charge.amount.map_or("price unknown".to_owned(), crate::costs::Usd::display);
-        let style = if charge.basis.counts() { theme.text } else { theme.warning };
+        let style = if charge.basis.is_counted() { theme.text } else { theme.warning };
         spans.push(Span::styled(format!("  {amount} {} ({})", charge.basis.as_str(), charge.service.as_str()), style));
     }
     Line::from(spans)

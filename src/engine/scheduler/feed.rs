@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::overview::Overview;
 use super::{Event, Ports, Settings};
-use crate::engine::{ConnectionState, EventDetail, backoff};
+use crate::engine::{ConnectionState, EventDetail};
 use crate::jobs::{Job, StageName};
-use crate::store::{Change, ChangeStream, Order, PageQuery, StoreError};
+use crate::store::{Change, ChangeStream, PageQuery, SortOrder, StoreError};
+use crate::time::backoff;
 
 /// Jobs that changed.
 pub(in crate::engine) type Hint = Vec<Arc<Job>>;
@@ -109,7 +110,7 @@ impl Reader {
         self.first_pages().await?;
         self.say(Event::Connection(ConnectionState::Connected)).await;
         let Err(error) = self.listen(&mut *watch).await;
-        let silent = chrono::Duration::from_std(watch.silent_for()).unwrap_or_default();
+        let silent = chrono::Duration::from_std(watch.since_last_contact()).unwrap_or_default();
         *since = self.ports.clock.now() - silent;
         Err(error)
     }
@@ -132,11 +133,11 @@ impl Reader {
         let newest = PageQuery { limit: FIRST_PAGE, ..PageQuery::default() };
         let active = PageQuery {
             stages: StageName::ALL.into_iter().filter(|stage| stage.is_active()).collect(),
-            order: Order::OldestFirst,
+            order: SortOrder::OldestFirst,
             ..newest.clone()
         };
         for query in [newest, active] {
-            let page = self.ports.store.look(query).await?;
+            let page = self.ports.store.list(query).await?;
             self.say(Event::Jobs(page.jobs.into_iter().map(Arc::new).collect())).await;
             for (id, reason) in page.unreadable {
                 self.say(Event::Unreadable { id, reason }).await;
@@ -180,7 +181,7 @@ impl Reader {
             self.say(Event::Counts(counts)).await;
         }
         if std::mem::take(&mut self.money) || self.overview.is_stale() {
-            let overview = self.overview.add_up().await?;
+            let overview = self.overview.compute().await?;
             self.say(Event::Costs(Box::new(overview))).await;
         }
         Ok(())

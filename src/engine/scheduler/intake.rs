@@ -103,9 +103,9 @@ impl Candidates {
         self.aside.retain(|_, until| *until > now);
         let limit = BATCH.max(taking.free) + taking.running.len() + self.avoided.len() + self.aside.len();
         let at = self.ports.clock.now();
-        let mut due = DueQuery { now: at, simulated: self.simulated, queued, gone: self.gone.clone(), limit };
+        let mut due = DueQuery { now: at, simulated: self.simulated, queued, dead_workers: self.gone.clone(), limit };
         if !self.left.is_empty() {
-            due.gone.push(taking.presence.worker().clone());
+            due.dead_workers.push(taking.presence.worker().clone());
         }
         let jobs = self.ports.store.due(due.clone()).await?;
         let (full, none) = (jobs.len() >= limit, jobs.is_empty());

@@ -10,7 +10,7 @@ use super::feed::Feed;
 use super::{Command, Event, Ports, Runner};
 use crate::engine::{CommandOutcome, Notice, NoticeLevel, OperatorCommands};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
-use crate::store::{Order, PageQuery, Save, StoreError};
+use crate::store::{PageQuery, Save, SortOrder, StoreError};
 use crate::text;
 
 /// What an errand came to.
@@ -75,7 +75,7 @@ impl Orders {
         let (ports, desk, simulated) = (self.ports.clone(), self.desk.clone(), self.simulated);
         self.preparing += 1;
         self.errands.spawn(async move {
-            if let Err(error) = ports.bucket.ready().await {
+            if let Err(error) = ports.bucket.check().await {
                 return Errand::NotReady(text::sanitize_line(&error.to_string(), 200));
             }
             if let Err(error) = release(&ports, &desk, simulated).await {
@@ -149,7 +149,7 @@ pub(in crate::engine) async fn record(ports: &Ports, id: &JobId) -> Result<(), S
     let failure = Failure::new(FailureCode::Internal, message, BillingStatus::Unknown, now);
     let moved = match job.stage_name() {
         StageName::Queued => job.reject(failure, now),
-        StageName::Submitting => job.submit_lost(message, now),
+        StageName::Submitting => job.mark_submit_unknown(message, now),
         StageName::Generating => job.fail(failure, None, now),
         _ => return Ok(()),
     };
@@ -165,11 +165,11 @@ async fn release(ports: &Ports, desk: &OperatorCommands, simulated: bool) -> Res
         let query = PageQuery {
             stages: vec![StageName::Queued],
             after: after.take(),
-            order: Order::OldestFirst,
+            order: SortOrder::OldestFirst,
             limit: 500,
             ..PageQuery::default()
         };
-        let looked = ports.store.look(query).await?;
+        let looked = ports.store.list(query).await?;
         let page = looked.jobs;
         let ids = |wanted: &dyn Fn(&Job) -> bool| -> Vec<JobId> {
             page.iter().filter(|job| wanted(job)).map(|job| job.id.clone()).collect()
@@ -209,7 +209,7 @@ async fn older(
 ) {
     let limit = limit.clamp(1, 1_000);
     let query = PageQuery { after: before, limit, search, ..PageQuery::default() };
-    match ports.store.look(query).await {
+    match ports.store.list(query).await {
         Ok(page) => {
             for (id, reason) in page.unreadable {
                 say(facts, Event::Unreadable { id, reason }).await;

@@ -1,35 +1,42 @@
-//! Owns the adding up of what was spent, for the panes. Must not decide when.
+//! The cost overview of a screen: one query to the store, and the account's credits.
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveTime, Utc};
 use tokio::time::Instant;
 
 use super::{Ports, Settings};
-use crate::costs::{Budget, CostGrouping, CostReport, Usd};
+use crate::costs::{Budget, CostGrouping, Usd};
 use crate::engine::CostOverview;
 use crate::store::{CostQuery, StoreError};
+use crate::time::last_days;
 
-/// The account is asked for its credits at most this often: it is a request over the network.
-const CREDITS_EVERY: Duration = Duration::from_mins(1);
+/// Shortest time between two requests for the account's credits.
+const CREDITS_INTERVAL: Duration = Duration::from_mins(1);
 
-/// The account's answer is not waited for longer than this.
-const CREDITS_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for the account's credits.
+const CREDITS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Adds up what was spent.
+/// Computes the cost overview.
 pub(super) struct Overview {
     ports: Ports,
     budget: Budget,
     simulated: bool,
     credits: Option<Usd>,
-    asked: Option<Instant>,
+    credits_at: Option<Instant>,
     /// The UTC day of the last sum: at midnight "today" changes by itself.
     day: Option<chrono::NaiveDate>,
 }
 
 impl Overview {
     pub(super) fn new(ports: Ports, settings: &Settings) -> Self {
-        Self { ports, budget: settings.budget, simulated: settings.simulated, credits: None, asked: None, day: None }
+        Self {
+            ports,
+            budget: settings.budget,
+            simulated: settings.simulated,
+            credits: None,
+            credits_at: None,
+            day: None,
+        }
     }
 
     /// Whether a new day has begun since the last sum.
@@ -37,18 +44,20 @@ impl Overview {
         self.day.is_some_and(|day| day != self.ports.clock.now().date_naive())
     }
 
-    /// All sums, now.
-    pub(super) async fn add_up(&mut self) -> Result<CostOverview, StoreError> {
+    /// The overview as of now.
+    pub(super) async fn compute(&mut self) -> Result<CostOverview, StoreError> {
         let now = self.ports.clock.now();
         self.day = Some(now.date_naive());
-        self.ask_credits().await;
+        self.refresh_credits().await;
+        let (from, to) = last_days(now, 30);
+        let table = self.ports.store.costs(CostQuery { from, to, simulated: self.simulated }).await?;
         Ok(CostOverview {
-            today: self.report(now, 1, CostGrouping::Model).await?,
-            week: self.report(now, 7, CostGrouping::Model).await?,
-            month: self.report(now, 30, CostGrouping::Model).await?,
-            by_day: self.report(now, 30, CostGrouping::Day).await?,
-            by_cause: self.report(now, 30, CostGrouping::Cause).await?,
-            by_service: self.report(now, 30, CostGrouping::Service).await?,
+            today: table.report_from(last_days(now, 1).0, CostGrouping::Model),
+            week: table.report_from(last_days(now, 7).0, CostGrouping::Model),
+            month: table.report(CostGrouping::Model),
+            by_day: table.report(CostGrouping::Day),
+            by_cause: table.report(CostGrouping::Cause),
+            by_service: table.report(CostGrouping::Service),
             daily_cap: self.budget.daily,
             monthly_cap: self.budget.monthly,
             credits: self.credits,
@@ -56,30 +65,18 @@ impl Overview {
         })
     }
 
-    async fn report(&self, now: DateTime<Utc>, days: u32, grouping: CostGrouping) -> Result<CostReport, StoreError> {
-        let (from, to) = days_until(now, days);
-        self.ports.store.costs(CostQuery { from, to, grouping, simulated: self.simulated }).await
-    }
-
-    async fn ask_credits(&mut self) {
-        if self.asked.is_some_and(|asked| asked.elapsed() < CREDITS_EVERY) {
+    async fn refresh_credits(&mut self) {
+        if self.credits_at.is_some_and(|at| at.elapsed() < CREDITS_INTERVAL) {
             return;
         }
-        self.asked = Some(Instant::now());
-        self.credits = match tokio::time::timeout(CREDITS_PATIENCE, self.ports.provider.credits()).await {
+        self.credits_at = Some(Instant::now());
+        self.credits = match tokio::time::timeout(CREDITS_TIMEOUT, self.ports.provider.credits()).await {
             Ok(Ok(credits)) => Some(credits.to_usd()),
             Ok(Err(error)) => {
-                tracing::debug!("the account's credits are not known: {error}");
+                tracing::debug!(%error, "account credits not available");
                 None
             }
             Err(_) => None,
         };
     }
-}
-
-/// Today and the `days - 1` days before it, in UTC: from a midnight to a midnight.
-pub(super) fn days_until(now: DateTime<Utc>, days: u32) -> (DateTime<Utc>, DateTime<Utc>) {
-    let midnight = now.date_naive().and_time(NaiveTime::MIN).and_utc();
-    let end = midnight + chrono::Duration::days(1);
-    (end - chrono::Duration::days(i64::from(days.max(1))), end)
 }

@@ -14,7 +14,8 @@ use super::fleet::{self, words};
 use super::hands::Hands;
 use super::options::TemporalOptions;
 use super::worker::{self, Running};
-use crate::engine::{ConnectionState, Event, TemporalStatus, backoff};
+use crate::engine::{ConnectionState, Event, TemporalStatus};
+use crate::time::backoff;
 
 /// How often the task queue is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(3);

@@ -86,7 +86,7 @@ pub(super) fn rests(job: &Job, now: DateTime<Utc>) -> bool {
 
 fn note(job: &Job) -> Option<String> {
     match &job.stage {
-        Stage::Queued { hold } => hold.as_ref().map(|hold| format!("held: {}", sanitize_line(&hold.line(), 200))),
+        Stage::Queued { hold } => hold.as_ref().map(|hold| format!("held: {}", sanitize_line(&hold.summary(), 200))),
         Stage::Failed { failure } => {
             Some(format!("{}: {}", failure.code.as_str(), sanitize_line(&failure.message, 300)))
         }

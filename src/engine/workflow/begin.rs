@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 use super::{JobWorkflow, WorkflowError, jitter};
 use crate::catalog::Catalog;
 use crate::costs::BudgetExceeded;
-use crate::engine::{backoff, crash};
+use crate::engine::crash;
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job};
-use crate::provider::{Order, SubmitError};
+use crate::provider::{PreparedRequest, SubmitError};
 use crate::store::StoreError;
+use crate::time::backoff;
 
 /// How long a job that no budget allows is left alone at most: a cap may be raised, money may be released.
 const BUDGET_LOOK: Duration = Duration::minutes(5);
@@ -21,7 +22,11 @@ const RENUMBERED: u32 = 3;
 impl JobWorkflow {
     /// Queued → Submitting, durably; returns the order that may now be sent once. `None` where the job went elsewhere: put off,
     /// or rejected.
-    pub(super) async fn begin(&self, job: &mut Job, stop: &CancellationToken) -> Result<Option<Order>, WorkflowError> {
+    pub(super) async fn begin(
+        &self,
+        job: &mut Job,
+        stop: &CancellationToken,
+    ) -> Result<Option<PreparedRequest>, WorkflowError> {
         crash::point("before_reserve");
         let now = self.now();
         let order = match self.order(job).await {
@@ -72,18 +77,18 @@ impl JobWorkflow {
     ) -> Result<(), WorkflowError> {
         self.observer.over_budget();
         let hold = Hold::Budget { period: over.period.to_owned(), over: over.over };
-        tracing::info!(job = %job.id, attempt = job.attempt_number(), "held: {}", hold.line());
+        tracing::info!(job = %job.id, attempt = job.attempt_number(), "held: {}", hold.summary());
         job.set_hold(Some(hold), Some(over.until.min(now + BUDGET_LOOK)), now)?;
         self.save(job).await
     }
 
-    async fn order(&self, job: &Job) -> Result<Order, Obstacle> {
-        if let Some(problem) = Catalog::builtin().problems(&job.spec).first() {
+    async fn order(&self, job: &Job) -> Result<PreparedRequest, Obstacle> {
+        if let Some(problem) = Catalog::builtin().validate(&job.spec).first() {
             let message = format!("{}: {}", problem.parameter, problem.message);
             return Err(Obstacle::Wrong(FailureCode::InvalidRequest, message));
         }
         self.ports.provider.prepare(&job.spec).await.map_err(|error| match error {
-            SubmitError::Refused { code, message } => Obstacle::Wrong(code, message),
+            SubmitError::Rejected { code, message } => Obstacle::Wrong(code, message),
             SubmitError::NotAccepted { reason, retry_after, .. } => self.later(job, &reason, retry_after),
             SubmitError::Account { message, .. } => {
                 self.observer.account_trouble(&message);
@@ -96,8 +101,8 @@ impl JobWorkflow {
     }
 
     fn later(&self, job: &Job, reason: &str, asked: Option<std::time::Duration>) -> Obstacle {
-        let refusals = job.attempt().map_or(0, |attempt| attempt.refusals);
-        Obstacle::Later(Hold::RetryAt { reason: reason.to_owned() }, self.now() + backoff(refusals, asked, jitter()))
+        let rejections = job.attempt().map_or(0, |attempt| attempt.rejections);
+        Obstacle::Later(Hold::RetryAt { reason: reason.to_owned() }, self.now() + backoff(rejections, asked, jitter()))
     }
 }
 

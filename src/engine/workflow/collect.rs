@@ -7,9 +7,10 @@ use super::wait::note;
 use super::{JobWorkflow, Ran, WorkflowError, jitter};
 use crate::bucket::{BucketError, Stored};
 use crate::costs::{Basis, Charge, Credits, Service, Usd};
-use crate::engine::{Progress, backoff, crash};
+use crate::engine::{Progress, crash};
 use crate::jobs::{BillingStatus, FailureCode, Job, ObjectName, StepName, StoredImage, sha256_hex};
 use crate::provider::{DownloadedImage, FetchError, ResultLink, TicketStatus};
+use crate::time::backoff;
 
 /// How often a download or an upload is tried before the job is put off.
 const TRIES: u32 = 5;
@@ -72,7 +73,7 @@ impl JobWorkflow {
             at: now,
             simulated: job.simulated,
         });
-        job.stored(image, cost, storage, now)?;
+        job.complete(image, cost, storage, now)?;
         self.save(job).await?;
         crash::point("after_done");
         let paid = job.attempt().and_then(|attempt| attempt.charge.as_ref()).and_then(|charge| charge.amount);
@@ -101,22 +102,22 @@ impl JobWorkflow {
             note(job, StepName::Download, &error.to_string());
             let last = tries + 1 >= TRIES;
             match error {
-                FetchError::Foreign { reason } => {
+                FetchError::UntrustedHost { reason } => {
                     self.end(job, FailureCode::UntrustedHost, &reason, BillingStatus::Yes, cost).await?;
                     return Ok(Fetched::Ran(Ran::Finished));
                 }
-                FetchError::Broken { reason } if last => {
+                FetchError::Corrupt { reason } if last => {
                     self.end(job, FailureCode::ImageCorrupt, &reason, BillingStatus::Yes, cost).await?;
                     return Ok(Fetched::Ran(Ran::Finished));
                 }
-                FetchError::Later { reason } if last && self.is_overdue(job) => {
+                FetchError::Retryable { reason } if last && self.is_overdue(job) => {
                     // A link that never answers would be tried for ever: `Ready` comes before the deadline of waiting.
                     let message =
                         format!("made, but not downloaded in time: {reason}; a retry asks the same ticket first");
                     self.end(job, FailureCode::TimedOut, &message, BillingStatus::Yes, cost).await?;
                     return Ok(Fetched::Ran(Ran::Finished));
                 }
-                FetchError::Later { .. } if last => {
+                FetchError::Retryable { .. } if last => {
                     self.put_off(job, backoff(tries, None, jitter())).await?;
                     return Ok(Fetched::Ran(Ran::PutOff));
                 }
@@ -129,7 +130,7 @@ impl JobWorkflow {
                         return Ok(Fetched::Ran(Ran::Finished));
                     }
                 },
-                FetchError::Broken { .. } | FetchError::Later { .. } => {
+                FetchError::Corrupt { .. } | FetchError::Retryable { .. } => {
                     if let LinkNow::Other(fresh) = self.look_again(job, &sample).await {
                         sample = fresh;
                     }

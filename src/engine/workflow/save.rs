@@ -7,9 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{JobWorkflow, WorkflowError, jitter};
 use crate::costs::{Budget, Usd};
-use crate::engine::{JobFinished, backoff};
+use crate::engine::JobFinished;
 use crate::jobs::{Job, Receipt, Stage, StageName};
 use crate::store::{Save, StoreError};
+use crate::time::backoff;
 
 /// Longest pause before a note is saved again.
 const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(2);
@@ -104,7 +105,7 @@ impl JobWorkflow {
                                 // Our own save, whose acknowledgement was lost.
                                 return if goes_on(job, number) { Ok(()) } else { Err(WorkflowError::Lost) };
                             }
-                            if !job.late_receipt(number, receipt.clone(), estimate, self.now()) {
+                            if !job.apply_late_receipt(number, receipt.clone(), estimate, self.now()) {
                                 return Err(WorkflowError::Lost);
                             }
                             late = true;

@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::{JobWorkflow, WorkflowError, jitter};
 use crate::catalog::Catalog;
 use crate::costs::Credits;
-use crate::engine::{Progress, backoff, crash};
+use crate::engine::{Progress, crash};
 use crate::jobs::{BillingStatus, Claim, Failure, FailureCode, Job, Receipt, StepName};
-use crate::provider::{CheckError, ResultLink, TicketStatus, polling};
+use crate::provider::{CheckError, ResultLink, TicketStatus, poll_delay};
 use crate::text;
+use crate::time::backoff;
 
 /// How often in a row a ticket may be "not found" before it is believed: clusters learn of a ticket a little late (a public
 /// client retries 5 times).
@@ -83,7 +84,7 @@ impl JobWorkflow {
             // The first look comes at once: who takes a ticket over, or asks an old one again, has waited already.
             let age = if looked { elapsed } else { Duration::ZERO };
             looked = true;
-            let mut pause = polling::next_look(age, typical, asked.take(), jitter());
+            let mut pause = poll_delay(age, typical, asked.take(), jitter());
             if seen.failures > 0 {
                 pause = pause.max(backoff(seen.failures - 1, None, jitter()));
             }
@@ -98,7 +99,7 @@ impl JobWorkflow {
             crash::point("during_poll");
             seen.count += 1;
             match self.ports.provider.check(&receipt.ticket).await {
-                Ok(TicketStatus::Waiting { status, progress, retry_after }) => {
+                Ok(TicketStatus::Pending { status, progress, retry_after }) => {
                     (seen.failures, seen.not_found, asked) = (0, 0, retry_after);
                     self.report(job, &status, progress, elapsed, typical.1);
                     seen.status = text::sanitize_line(&status, 80);
@@ -107,12 +108,12 @@ impl JobWorkflow {
                     crash::point("after_ready");
                     return Ok(Waited::Ready(sample, cost));
                 }
-                Ok(TicketStatus::Dead { failure, cost }) => {
+                Ok(TicketStatus::Failed { failure, cost }) => {
                     tracing::warn!(job = %job.id, attempt = job.attempt_number(), code = failure.code.as_str(), "ended without an image: {}", failure.message);
                     self.end(job, failure.code, &failure.message, failure.billed, cost).await?;
                     return Ok(Waited::Finished);
                 }
-                Err(CheckError::Later { reason, retry_after, not_found: missing }) => {
+                Err(CheckError::Retryable { reason, retry_after, not_found: missing }) => {
                     asked = retry_after;
                     seen.failures += 1;
                     seen.not_found = if missing { seen.not_found + 1 } else { 0 };
@@ -136,7 +137,7 @@ impl JobWorkflow {
                     self.put_off(job, Duration::from_secs(30)).await?;
                     return Ok(Waited::PutOff);
                 }
-                Err(CheckError::Foreign { message }) => {
+                Err(CheckError::UntrustedHost { message }) => {
                     self.end(job, FailureCode::UntrustedHost, &message, BillingStatus::Yes, None).await?;
                     return Ok(Waited::Finished);
                 }
@@ -172,7 +173,7 @@ impl JobWorkflow {
     /// Generating, untouched for a while: the slot is free for another job.
     pub(super) async fn put_off(&self, job: &mut Job, wait: Duration) -> Result<(), WorkflowError> {
         let now = self.now();
-        job.wait_until(now + wait, now)?;
+        job.defer_until(now + wait, now)?;
         self.save(job).await
     }
 
@@ -201,14 +202,14 @@ impl JobWorkflow {
         let longest =
             chrono::Duration::from_std(self.settings.deadline.max(usual)).unwrap_or(chrono::Duration::hours(1));
         // A second look is somebody's wish of now; its time counts from now.
-        let second_look = job.attempt().is_some_and(|attempt| attempt.second_look);
-        let from = if second_look { started } else { receipt.accepted_at };
+        let recheck_first = job.attempt().is_some_and(|attempt| attempt.recheck_first);
+        let from = if recheck_first { started } else { receipt.accepted_at };
         from + longest
     }
 
     /// Whether the ticket's image is later than anybody waits for. Never of a second look: its end would order anew.
     pub(super) fn is_overdue(&self, job: &Job) -> bool {
-        let Some(attempt) = job.attempt().filter(|attempt| !attempt.second_look) else { return false };
+        let Some(attempt) = job.attempt().filter(|attempt| !attempt.recheck_first) else { return false };
         let slowest = Catalog::builtin().model(&job.spec.model).map_or(40.0, |model| model.typical_seconds.1);
         let now = self.now();
         attempt.receipt.as_ref().is_some_and(|receipt| now >= self.deadline(job, receipt, now, slowest))

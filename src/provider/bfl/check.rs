@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::address::MAX_URL;
+use super::hosts::MAX_URL;
 use super::reply::{self, Reply};
 use super::transport::NoReply;
 use crate::jobs::{BillingStatus, FailureCode};
@@ -10,56 +10,56 @@ use crate::provider::{CheckError, ResultLink, TicketFailure, TicketStatus};
 use crate::text::sanitize_line;
 
 /// A look to which no answer came.
-pub(super) fn unanswered(no_reply: NoReply) -> CheckError {
-    CheckError::Later { reason: no_reply.reason, retry_after: None, not_found: false }
+pub(super) fn interpret_no_reply(no_reply: NoReply) -> CheckError {
+    CheckError::Retryable { reason: no_reply.reason, retry_after: None, not_found: false }
 }
 
 /// A look that was answered. The body is read before the status is judged: a failed ticket may answer 422, 500 or 503.
 ///
 /// A 404 is never final here, whatever its body says: it also comes for a ticket that was just made, and from a host that does
 /// not have it yet.
-pub(super) fn answered(reply: &Reply) -> Result<TicketStatus, CheckError> {
+pub(super) fn interpret_reply(reply: &Reply) -> Result<TicketStatus, CheckError> {
     match reply.status {
         401 | 403 => return Err(CheckError::Account { message: reply.key_refused() }),
         422 if reply.is_malformed_key() => return Err(CheckError::Account { message: reply.key_refused() }),
-        404 => return Err(later(reply, reply.complaint(), true)),
-        429 | 300..=399 => return Err(later(reply, reply.complaint(), false)),
+        404 => return Err(retryable(reply, reply.error_message(), true)),
+        429 | 300..=399 => return Err(retryable(reply, reply.error_message(), false)),
         _ => {}
     }
     let in_order = (200..=299).contains(&reply.status);
-    let trouble = |what: String| later(reply, if in_order { what } else { reply.complaint() }, false);
+    let trouble = |what: String| retryable(reply, if in_order { what } else { reply.error_message() }, false);
     let body = reply.json().map_err(trouble)?;
     let status = body.get("status").and_then(Value::as_str);
     let Some(status) = status else { return Err(trouble("the answer names no status".to_owned())) };
     match status {
         "Ready" if in_order => ready(&body).ok_or_else(|| trouble("the answer holds no link to the image".to_owned())),
-        "Error" | "Failed" => Ok(dead(FailureCode::ProviderError, error_text(&body), &body)),
+        "Error" | "Failed" => Ok(failed(FailureCode::ProviderError, error_text(&body), &body)),
         "Request Moderated" => {
-            Ok(dead(FailureCode::RequestModerated, moderation("the request was blocked", &body), &body))
+            Ok(failed(FailureCode::RequestModerated, moderation("the request was blocked", &body), &body))
         }
         "Content Moderated" => {
-            Ok(dead(FailureCode::ContentModerated, moderation("the image was withheld", &body), &body))
+            Ok(failed(FailureCode::ContentModerated, moderation("the image was withheld", &body), &body))
         }
         "Task not found" => {
-            Ok(dead(FailureCode::TicketLost, "the provider does not know the ticket any more".to_owned(), &body))
+            Ok(failed(FailureCode::TicketLost, "the provider does not know the ticket any more".to_owned(), &body))
         }
-        _ if !in_order => Err(later(reply, reply.complaint(), false)),
+        _ if !in_order => Err(retryable(reply, reply.error_message(), false)),
         word => {
             let shown = sanitize_line(word, 40);
             if !matches!(word, "Pending" | "Reasoning" | "Generating") {
                 tracing::warn!(status = %shown, "the provider names a status that is not known; it is taken for waiting");
             }
-            Ok(TicketStatus::Waiting {
+            Ok(TicketStatus::Pending {
                 status: shown,
                 progress: progress(body.get("progress")),
-                retry_after: reply.wait(),
+                retry_after: reply.retry_after(),
             })
         }
     }
 }
 
-fn later(reply: &Reply, reason: String, not_found: bool) -> CheckError {
-    CheckError::Later { reason, retry_after: reply.wait(), not_found }
+fn retryable(reply: &Reply, reason: String, not_found: bool) -> CheckError {
+    CheckError::Retryable { reason, retry_after: reply.retry_after(), not_found }
 }
 
 fn ready(body: &Value) -> Option<TicketStatus> {
@@ -71,8 +71,8 @@ fn ready(body: &Value) -> Option<TicketStatus> {
 }
 
 /// Whether an outcome without an image is billed is documented nowhere.
-fn dead(code: FailureCode, message: String, body: &Value) -> TicketStatus {
-    TicketStatus::Dead {
+fn failed(code: FailureCode, message: String, body: &Value) -> TicketStatus {
+    TicketStatus::Failed {
         failure: TicketFailure { code, message, billed: BillingStatus::Unknown },
         cost: reply::credits(body.get("cost")),
     }
@@ -122,13 +122,13 @@ mod tests {
     use super::*;
 
     fn look(status: u16, body: &str) -> Result<TicketStatus, CheckError> {
-        answered(&Reply { status, retry_after: Some(Duration::from_secs(7)), body: Ok(body.to_owned().into()) })
+        interpret_reply(&Reply { status, retry_after: Some(Duration::from_secs(7)), body: Ok(body.to_owned().into()) })
     }
 
     /// The answer's decision as a few words.
     fn words(result: &Result<TicketStatus, CheckError>) -> String {
         match result {
-            Ok(TicketStatus::Waiting { status, progress, .. }) => match progress {
+            Ok(TicketStatus::Pending { status, progress, .. }) => match progress {
                 Some(progress) => format!("waiting {status} {progress:.2}"),
                 None => format!("waiting {status}"),
             },
@@ -136,16 +136,16 @@ mod tests {
                 Some(cost) => format!("ready {} {cost}", sample.url),
                 None => format!("ready {}", sample.url),
             },
-            Ok(TicketStatus::Dead { failure, .. }) => {
+            Ok(TicketStatus::Failed { failure, .. }) => {
                 assert_eq!(failure.billed, BillingStatus::Unknown);
                 format!("{}: {}", failure.code.as_str(), failure.message)
             }
-            Err(CheckError::Later { retry_after, not_found, .. }) => {
+            Err(CheckError::Retryable { retry_after, not_found, .. }) => {
                 assert_eq!(*retry_after, Some(Duration::from_secs(7)));
                 if *not_found { "not found".to_owned() } else { "later".to_owned() }
             }
             Err(CheckError::Account { .. }) => "account".to_owned(),
-            Err(CheckError::Foreign { .. }) => "foreign".to_owned(),
+            Err(CheckError::UntrustedHost { .. }) => "foreign".to_owned(),
         }
     }
 

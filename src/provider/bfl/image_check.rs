@@ -14,7 +14,7 @@ const MAX_MEMORY: u64 = 512 * 1024 * 1024;
 
 /// Format and size of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Facts {
+pub(super) struct ImageInfo {
     /// By its bytes, not by its name or header.
     pub(super) format: ImageFormat,
     /// Pixels.
@@ -25,30 +25,30 @@ pub(super) struct Facts {
 
 /// Decodes every pixel, checks that the file ends where its format ends, and that it is of the `announced` media type, where
 /// that is one of images. `Err` is one line.
-pub(super) fn whole(bytes: &[u8], announced: Option<&str>) -> Result<Facts, String> {
-    let facts = header(bytes)?;
+pub(super) fn verify_complete(bytes: &[u8], announced: Option<&str>) -> Result<ImageInfo, String> {
+    let info = header(bytes)?;
     let announced = announced.unwrap_or_default().trim();
     let names_image = announced.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("image/"));
-    if names_image && ImageFormat::from_content_type(announced) != Some(facts.format) {
-        return Err(format!("it is {}, but was announced as another format", facts.format.as_str()));
+    if names_image && ImageFormat::from_content_type(announced) != Some(info.format) {
+        return Err(format!("it is {}, but was announced as another format", info.format.as_str()));
     }
-    let ends = match facts.format {
-        ImageFormat::Jpeg => jpeg_ends(bytes),
-        ImageFormat::Png => png_ends(bytes),
-        ImageFormat::Webp => webp_ends(bytes),
+    let ends = match info.format {
+        ImageFormat::Jpeg => jpeg_is_terminated(bytes),
+        ImageFormat::Png => png_is_terminated(bytes),
+        ImageFormat::Webp => webp_is_terminated(bytes),
     };
     if ends.is_none() {
-        return Err(format!("the {} breaks off", facts.format.as_str()));
+        return Err(format!("the {} breaks off", info.format.as_str()));
     }
-    let image = reader(bytes, facts.format).decode().map_err(|error| broken(&error))?;
-    if (image.width(), image.height()) != (facts.width, facts.height) {
+    let image = reader(bytes, info.format).decode().map_err(|error| broken(&error))?;
+    if (image.width(), image.height()) != (info.width, info.height) {
         return Err("its size is not the announced one".to_owned());
     }
-    Ok(facts)
+    Ok(info)
 }
 
 /// Format and size, from the header alone.
-pub(super) fn header(bytes: &[u8]) -> Result<Facts, String> {
+pub(super) fn header(bytes: &[u8]) -> Result<ImageInfo, String> {
     let format = match image::guess_format(bytes) {
         Ok(Codec::Jpeg) => ImageFormat::Jpeg,
         Ok(Codec::Png) => ImageFormat::Png,
@@ -59,7 +59,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Facts, String> {
     if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
         return Err(format!("its header says {width}x{height} pixels"));
     }
-    Ok(Facts { format, width, height })
+    Ok(ImageInfo { format, width, height })
 }
 
 fn reader(bytes: &[u8], format: ImageFormat) -> ImageReader<Cursor<&[u8]>> {
@@ -82,7 +82,7 @@ fn broken(error: &image::ImageError) -> String {
 }
 
 /// Walks a JPEG to its end marker. Decoders fill what is missing of a cut JPEG with grey and call it an image.
-fn jpeg_ends(bytes: &[u8]) -> Option<()> {
+fn jpeg_is_terminated(bytes: &[u8]) -> Option<()> {
     let mut at = 2;
     loop {
         // Within scan data a marker is 0xFF and anything but 0 (a stuffed byte), a restart (D0..D7) or fill (FF).
@@ -97,7 +97,7 @@ fn jpeg_ends(bytes: &[u8]) -> Option<()> {
 }
 
 /// Walks the chunks of a PNG to its last one.
-fn png_ends(bytes: &[u8]) -> Option<()> {
+fn png_is_terminated(bytes: &[u8]) -> Option<()> {
     let mut at = 8;
     loop {
         let length = u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?);
@@ -113,7 +113,7 @@ fn png_ends(bytes: &[u8]) -> Option<()> {
 }
 
 /// A WebP says its length in its first chunk.
-fn webp_ends(bytes: &[u8]) -> Option<()> {
+fn webp_is_terminated(bytes: &[u8]) -> Option<()> {
     let length = u32::from_le_bytes(bytes.get(4..8)?.try_into().ok()?);
     (bytes.len() as u64 >= u64::from(length) + 8).then_some(())
 }
@@ -140,10 +140,14 @@ mod tests {
         {
             let bytes = encoded(codec);
             for announced in [None, Some(format.content_type()), Some("application/octet-stream"), Some("")] {
-                assert_eq!(whole(&bytes, announced), Ok(Facts { format, width: 48, height: 32 }), "{announced:?}");
+                assert_eq!(
+                    verify_complete(&bytes, announced),
+                    Ok(ImageInfo { format, width: 48, height: 32 }),
+                    "{announced:?}"
+                );
             }
-            assert!(whole(&bytes, Some("image/gif")).is_err());
-            assert!(whole(&bytes, Some("IMAGE/x-unknown; a=b")).is_err());
+            assert!(verify_complete(&bytes, Some("image/gif")).is_err());
+            assert!(verify_complete(&bytes, Some("IMAGE/x-unknown; a=b")).is_err());
         }
     }
 
@@ -152,7 +156,7 @@ mod tests {
         for codec in [Codec::Jpeg, Codec::Png, Codec::WebP] {
             let bytes = encoded(codec);
             for cut in (0..bytes.len()).step_by(11).chain([bytes.len() - 1, bytes.len() - 2]) {
-                assert!(whole(&bytes[..cut], None).is_err(), "{codec:?} of {cut} of {}", bytes.len());
+                assert!(verify_complete(&bytes[..cut], None).is_err(), "{codec:?} of {cut} of {}", bytes.len());
             }
         }
     }
@@ -165,7 +169,7 @@ mod tests {
             for place in (0..bytes.len()).step_by(7) {
                 let mut damaged = bytes.clone();
                 damaged[place] ^= 0xff;
-                refused += u32::from(whole(&damaged, None).is_err());
+                refused += u32::from(verify_complete(&damaged, None).is_err());
             }
             assert!(refused > 0, "{codec:?}");
         }
@@ -176,9 +180,9 @@ mod tests {
         let mut png = encoded(Codec::Png);
         png[16..20].copy_from_slice(&60_000_u32.to_be_bytes());
         png[20..24].copy_from_slice(&60_000_u32.to_be_bytes());
-        assert!(whole(&png, None).is_err());
+        assert!(verify_complete(&png, None).is_err());
         for bytes in [&b""[..], b"<html>", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\0\0\0\0WEBP"] {
-            assert!(whole(bytes, None).is_err());
+            assert!(verify_complete(bytes, None).is_err());
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The adapter of the provider port that speaks the FLUX API over HTTP. The simulator answers the same client.
 //!
 //! This file owns the client: what is sent where, and which requests carry the key. What an answer means is in `submit`,
-//! `check` and `fetch`; which address may be asked is in `address`. Must not retry anything: engines do.
+//! `check` and `fetch`; which address may be asked is in `hosts`. Must not retry anything: engines do.
 
-mod address;
 mod check;
 mod fetch;
+mod hosts;
 mod image_check;
 mod prepare;
 mod reply;
@@ -23,11 +23,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::{
-    CheckError, CreditsError, DownloadedImage, FetchError, Order, Provider, ResultLink, SubmitError, TicketStatus,
+    CheckError, CreditsError, DownloadedImage, FetchError, PreparedRequest, Provider, ResultLink, SubmitError,
+    TicketStatus,
 };
 use crate::costs::Credits;
 use crate::jobs::{Receipt, Spec, Ticket};
-use address::Addresses;
+use hosts::HostPolicy;
 
 /// The header that carries the key.
 const KEY_HEADER: HeaderName = HeaderName::from_static("x-key");
@@ -80,10 +81,10 @@ pub enum FluxClientError {
 
 /// A client of the FLUX API. Cheap to share; has no state but its connections.
 pub struct FluxClient {
-    addresses: Addresses,
+    hosts: HostPolicy,
     key: Option<HeaderValue>,
-    orders: Client,
-    reading: Client,
+    submit_client: Client,
+    read_client: Client,
     submit_timeout: Duration,
     check_timeout: Duration,
     fetch_timeout: Duration,
@@ -91,33 +92,33 @@ pub struct FluxClient {
 
 impl fmt::Debug for FluxClient {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("FluxClient").field("addresses", &self.addresses).finish_non_exhaustive()
+        formatter.debug_struct("FluxClient").field("hosts", &self.hosts).finish_non_exhaustive()
     }
 }
 
 impl FluxClient {
     /// A client. Connects to nothing.
     pub fn new(options: FluxOptions) -> Result<Self, FluxClientError> {
-        let addresses = Addresses::new(options.base_url).map_err(FluxClientError::BaseUrl)?;
+        let hosts = HostPolicy::new(options.base_url).map_err(FluxClientError::BaseUrl)?;
         let key = options.key.as_ref().map(|key| {
             HeaderValue::from_str(key.expose_secret().trim()).map(|mut key| {
                 key.set_sensitive(true);
                 key
             })
         });
-        let plain = addresses.is_plain();
+        let plain = hosts.is_http();
         Ok(Self {
             key: key.transpose().map_err(|_| FluxClientError::Key)?,
-            orders: transport::order_client(options.connect_timeout, plain).map_err(FluxClientError::Http)?,
-            reading: transport::reading_client(options.connect_timeout, plain).map_err(FluxClientError::Http)?,
-            addresses,
+            submit_client: transport::submit_client(options.connect_timeout, plain).map_err(FluxClientError::Http)?,
+            read_client: transport::read_client(options.connect_timeout, plain).map_err(FluxClientError::Http)?,
+            hosts,
             submit_timeout: options.submit_timeout,
             check_timeout: options.check_timeout,
             fetch_timeout: options.fetch_timeout,
         })
     }
 
-    /// Adds the key. Only for addresses that `Addresses` made or allowed for tickets.
+    /// Adds the key. Only for hosts that `HostPolicy` made or allowed for tickets.
     fn with_key(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.key {
             Some(key) => request.header(KEY_HEADER, key.clone()),
@@ -128,42 +129,42 @@ impl FluxClient {
 
 #[async_trait]
 impl Provider for FluxClient {
-    async fn prepare(&self, spec: &Spec) -> Result<Order, SubmitError> {
+    async fn prepare(&self, spec: &Spec) -> Result<PreparedRequest, SubmitError> {
         prepare::prepare(spec).await
     }
 
-    async fn submit(&self, order: Order) -> Result<Receipt, SubmitError> {
+    async fn submit(&self, prepared: PreparedRequest) -> Result<Receipt, SubmitError> {
         let request = self
-            .with_key(self.orders.post(self.addresses.endpoint(&order.route)))
+            .with_key(self.submit_client.post(self.hosts.endpoint(&prepared.route)))
             .header(CONTENT_TYPE, "application/json")
             .timeout(self.submit_timeout)
-            .body(order.body.to_string());
-        let reply = transport::exchange(request, reply::MAX_JSON).await.map_err(submit::unanswered)?;
-        submit::answered(&reply, &self.addresses, Utc::now())
+            .body(prepared.body.to_string());
+        let reply = transport::exchange(request, reply::MAX_JSON).await.map_err(submit::interpret_no_reply)?;
+        submit::interpret_reply(&reply, &self.hosts, Utc::now())
     }
 
     async fn check(&self, ticket: &Ticket) -> Result<TicketStatus, CheckError> {
-        let Some(url) = self.addresses.polling(&ticket.polling_url) else {
-            let place = address::shown(&ticket.polling_url);
-            return Err(CheckError::Foreign {
+        let Some(url) = self.hosts.check_polling_url(&ticket.polling_url) else {
+            let place = hosts::shown(&ticket.polling_url);
+            return Err(CheckError::UntrustedHost {
                 message: format!("the ticket is at {place}, where the key must not go"),
             });
         };
-        let request = self.with_key(self.reading.get(url)).timeout(self.check_timeout);
-        let reply = transport::exchange(request, reply::MAX_JSON).await.map_err(check::unanswered)?;
-        check::answered(&reply)
+        let request = self.with_key(self.read_client.get(url)).timeout(self.check_timeout);
+        let reply = transport::exchange(request, reply::MAX_JSON).await.map_err(check::interpret_no_reply)?;
+        check::interpret_reply(&reply)
     }
 
     async fn fetch(&self, sample: &ResultLink) -> Result<DownloadedImage, FetchError> {
-        let Some(url) = self.addresses.sample(&sample.url) else {
-            let place = address::shown(&sample.url);
-            return Err(FetchError::Foreign { reason: format!("the image is at {place}, which is not fetched") });
+        let Some(url) = self.hosts.check_result_url(&sample.url) else {
+            let place = hosts::shown(&sample.url);
+            return Err(FetchError::UntrustedHost { reason: format!("the image is at {place}, which is not fetched") });
         };
-        fetch::fetch(&self.reading, url, self.fetch_timeout).await
+        fetch::fetch(&self.read_client, url, self.fetch_timeout).await
     }
 
     async fn credits(&self) -> Result<Credits, CreditsError> {
-        let request = self.with_key(self.reading.get(self.addresses.endpoint("credits"))).timeout(self.check_timeout);
+        let request = self.with_key(self.read_client.get(self.hosts.endpoint("credits"))).timeout(self.check_timeout);
         let reply = transport::exchange(request, reply::MAX_JSON)
             .await
             .map_err(|no_reply| CreditsError::Unavailable(no_reply.reason))?;
@@ -171,7 +172,7 @@ impl Provider for FluxClient {
             200 => {}
             401 | 403 => return Err(CreditsError::KeyRejected(reply.key_refused())),
             422 if reply.is_malformed_key() => return Err(CreditsError::KeyRejected(reply.key_refused())),
-            _ => return Err(CreditsError::Unavailable(reply.complaint())),
+            _ => return Err(CreditsError::Unavailable(reply.error_message())),
         }
         let body = reply.json().map_err(CreditsError::Unavailable)?;
         match body.get("credits") {

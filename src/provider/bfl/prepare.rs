@@ -8,17 +8,17 @@ use tokio::io::AsyncReadExt as _;
 use super::image_check;
 use crate::catalog::{Catalog, ImageSource, Model, SpecError};
 use crate::jobs::{FailureCode, Spec};
-use crate::provider::{Order, SubmitError};
+use crate::provider::{PreparedRequest, SubmitError};
 
 /// Largest input image in bytes (the API's limit: 20 MB).
 const MAX_INPUT: u64 = 20_000_000;
 
 /// Turns a spec into an order.
-pub(super) async fn prepare(spec: &Spec) -> Result<Order, SubmitError> {
+pub(super) async fn prepare(spec: &Spec) -> Result<PreparedRequest, SubmitError> {
     let catalog = Catalog::builtin();
     let mut body = catalog.request_body(spec).map_err(|problems| wrong(catalog.model(&spec.model), &problems))?;
     let Some(model) = catalog.model(&spec.model) else {
-        return Err(SubmitError::Refused {
+        return Err(SubmitError::Rejected {
             code: FailureCode::InvalidRequest,
             message: "the model is not known".to_owned(),
         });
@@ -35,7 +35,7 @@ pub(super) async fn prepare(spec: &Spec) -> Result<Order, SubmitError> {
             None => {}
         }
     }
-    Ok(Order { route: model.route.clone(), body: Value::Object(body) })
+    Ok(PreparedRequest { route: model.route.clone(), body: Value::Object(body) })
 }
 
 /// All problems in one line. The code is that of the first: what is wrong with an image is told from the rest.
@@ -45,12 +45,12 @@ fn wrong(model: Option<&Model>, problems: &[SpecError]) -> SubmitError {
         .is_some_and(|problem| model.is_some_and(|model| model.images().any(|image| image.name == problem.parameter)));
     let code = if about_image { FailureCode::InvalidInput } else { FailureCode::InvalidRequest };
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    SubmitError::Refused { code, message: lines.join("; ") }
+    SubmitError::Rejected { code, message: lines.join("; ") }
 }
 
 /// Replaces what names an image by what is sent for it: a URL as it is, anything else as base64.
 async fn load(name: &str, image: &mut Value, spec: &Spec, model: &Model) -> Result<(), SubmitError> {
-    let refused = |why: String| SubmitError::Refused {
+    let refused = |why: String| SubmitError::Rejected {
         code: FailureCode::InvalidInput,
         message: crate::text::sanitize_line(&format!("{name}: {why}"), 280),
     };
@@ -94,13 +94,13 @@ fn checked_base64(text: String, limits: (Option<u32>, u64)) -> Result<String, St
 
 /// Whether the API would take the image, as far as its header tells.
 fn check(bytes: &[u8], (min_side, max_pixels): (Option<u32>, u64)) -> Result<(), String> {
-    let facts = image_check::header(bytes)?;
-    let size = format!("{}x{} pixels", facts.width, facts.height);
-    if u64::from(facts.width) * u64::from(facts.height) > max_pixels {
+    let info = image_check::header(bytes)?;
+    let size = format!("{}x{} pixels", info.width, info.height);
+    if u64::from(info.width) * u64::from(info.height) > max_pixels {
         return Err(format!("{size} are more than {} million", max_pixels / 1_000_000));
     }
     match min_side {
-        Some(min) if facts.width < min || facts.height < min => Err(format!("{size}; each side needs at least {min}")),
+        Some(min) if info.width < min || info.height < min => Err(format!("{size}; each side needs at least {min}")),
         _ => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
@@ -38,7 +38,7 @@ impl Reply {
     }
 
     /// The wait that the header asked for, else the one that some error bodies name (`retry_after`, in seconds).
-    pub(super) fn wait(&self) -> Option<Duration> {
+    pub(super) fn retry_after(&self) -> Option<Duration> {
         self.retry_after.or_else(|| {
             let seconds = self.json().ok()?.get("retry_after")?.as_f64()?;
             Duration::try_from_secs_f64(seconds).ok().map(|wait| wait.min(LONGEST_WAIT))
@@ -46,7 +46,7 @@ impl Reply {
     }
 
     /// What the server said went wrong, or just the status.
-    pub(super) fn complaint(&self) -> String {
+    pub(super) fn error_message(&self) -> String {
         let detail = self.json().ok().as_ref().and_then(detail);
         match detail {
             Some(detail) => format!("{detail} (HTTP {})", self.status),
@@ -56,7 +56,7 @@ impl Reply {
 
     /// The same for a key that was refused.
     pub(super) fn key_refused(&self) -> String {
-        format!("the API key is refused: {}", self.complaint())
+        format!("the API key is refused: {}", self.error_message())
     }
 
     /// Whether the key itself is malformed; the API says that as a 422, not as a 403 (live probe of 2026-09-18).
@@ -115,10 +115,7 @@ pub(super) fn retry_after(header: &str, now: DateTime<Utc>) -> Option<Duration> 
         // More digits than fit are more than an hour all the same.
         return Some(text.parse().map_or(LONGEST_WAIT, Duration::from_secs).min(LONGEST_WAIT));
     }
-    let date = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?
-        .and_utc();
+    let date = DateTime::<Utc>::from(httpdate::parse_http_date(text).ok()?);
     Some((date - now).to_std().unwrap_or(Duration::ZERO).min(LONGEST_WAIT))
 }
 
@@ -152,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn complaints_are_one_clean_line() {
+    fn error_messages_are_one_clean_line() {
         let reply = |body: Value| Reply { status: 422, retry_after: None, body: Ok(body.to_string().into()) };
         for (body, expected) in [
             (json!({"detail": "Insufficient credits"}), "Insufficient credits (HTTP 422)"),
@@ -172,12 +169,12 @@ mod tests {
             (json!([1, 2]), "the provider answered HTTP 422"),
             (json!(null), "the provider answered HTTP 422"),
         ] {
-            assert_eq!(reply(body).complaint(), expected);
+            assert_eq!(reply(body).error_message(), expected);
         }
-        let huge = reply(json!({"detail": "x".repeat(500_000)})).complaint();
+        let huge = reply(json!({"detail": "x".repeat(500_000)})).error_message();
         assert!(huge.chars().count() < 300);
         let html = Reply { status: 502, retry_after: None, body: Ok("<html>".into()) };
-        assert_eq!(html.complaint(), "the provider answered HTTP 502");
+        assert_eq!(html.error_message(), "the provider answered HTTP 502");
     }
 
     #[test]
@@ -202,10 +199,10 @@ mod tests {
     fn a_wait_in_the_body_counts_where_there_is_no_header() {
         let reply = |header, body: &str| Reply { status: 429, retry_after: header, body: Ok(body.to_owned().into()) };
         let five = Some(Duration::from_secs(5));
-        assert_eq!(reply(None, r#"{"retry_after": 5}"#).wait(), five);
-        assert_eq!(reply(five, r#"{"retry_after": 9}"#).wait(), five);
+        assert_eq!(reply(None, r#"{"retry_after": 5}"#).retry_after(), five);
+        assert_eq!(reply(five, r#"{"retry_after": 9}"#).retry_after(), five);
         for body in [r#"{"retry_after": -5}"#, r#"{"retry_after": "5"}"#, r#"{"retry_after": 1e300}"#, "[]", "x"] {
-            assert_eq!(reply(None, body).wait(), None, "{body}");
+            assert_eq!(reply(None, body).retry_after(), None, "{body}");
         }
     }
 }

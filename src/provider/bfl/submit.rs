@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::address::{self, Addresses, MAX_URL};
+use super::hosts::{self, HostPolicy, MAX_URL};
 use super::reply::{self, Reply};
 use super::transport::NoReply;
 use crate::jobs::{FailureCode, Receipt, Ticket};
@@ -13,7 +13,7 @@ use crate::provider::SubmitError;
 const MAX_ID: usize = 256;
 
 /// An order to which no answer came.
-pub(super) fn unanswered(no_reply: NoReply) -> SubmitError {
+pub(super) fn interpret_no_reply(no_reply: NoReply) -> SubmitError {
     if no_reply.never_sent {
         return SubmitError::NotAccepted { reason: no_reply.reason, retry_after: None, full: false };
     }
@@ -25,23 +25,32 @@ pub(super) fn unanswered(no_reply: NoReply) -> SubmitError {
 /// A status from 400 on says that it was refused, except for those that somebody between us and the provider may have made up
 /// while it was being worked on (408, 425, 499). A redirect is documented nowhere, so nobody knows what it means: unknown. A 5xx
 /// may come after the ticket was made, but 503 is the documented "not now".
-pub(super) fn answered(reply: &Reply, addresses: &Addresses, now: DateTime<Utc>) -> Result<Receipt, SubmitError> {
+pub(super) fn interpret_reply(reply: &Reply, hosts: &HostPolicy, now: DateTime<Utc>) -> Result<Receipt, SubmitError> {
     match reply.status {
-        200..=299 => accepted(reply, addresses, now),
+        200..=299 => accepted(reply, hosts, now),
         401 | 403 => Err(account(FailureCode::KeyRejected, reply.key_refused())),
-        402 => {
-            Err(account(FailureCode::OutOfCredits, format!("the account has no credits left: {}", reply.complaint())))
-        }
+        402 => Err(account(
+            FailureCode::OutOfCredits,
+            format!("the account has no credits left: {}", reply.error_message()),
+        )),
         422 if reply.is_malformed_key() => Err(account(FailureCode::KeyRejected, reply.key_refused())),
-        429 => Err(SubmitError::NotAccepted { reason: reply.complaint(), retry_after: reply.wait(), full: true }),
-        503 => Err(SubmitError::NotAccepted { reason: reply.complaint(), retry_after: reply.wait(), full: false }),
-        408 | 425 | 499 => Err(unknown(&reply.complaint())),
-        400..=499 => Err(SubmitError::Refused { code: FailureCode::InvalidRequest, message: reply.complaint() }),
+        429 => Err(SubmitError::NotAccepted {
+            reason: reply.error_message(),
+            retry_after: reply.retry_after(),
+            full: true,
+        }),
+        503 => Err(SubmitError::NotAccepted {
+            reason: reply.error_message(),
+            retry_after: reply.retry_after(),
+            full: false,
+        }),
+        408 | 425 | 499 => Err(unknown(&reply.error_message())),
+        400..=499 => Err(SubmitError::Rejected { code: FailureCode::InvalidRequest, message: reply.error_message() }),
         300..=399 => Err(unknown(&format!(
             "the provider answered with a redirect (HTTP {}), which is not followed",
             reply.status
         ))),
-        _ => Err(unknown(&reply.complaint())),
+        _ => Err(unknown(&reply.error_message())),
     }
 }
 
@@ -54,7 +63,7 @@ fn unknown(what: &str) -> SubmitError {
 }
 
 /// A 2xx means that the order was taken; without a usable ticket nobody can collect it.
-fn accepted(reply: &Reply, addresses: &Addresses, now: DateTime<Utc>) -> Result<Receipt, SubmitError> {
+fn accepted(reply: &Reply, hosts: &HostPolicy, now: DateTime<Utc>) -> Result<Receipt, SubmitError> {
     let body = reply.json().map_err(|why| unknown(&why))?;
     let text = |key: &str, max: usize| {
         let text = body.get(key).and_then(Value::as_str)?;
@@ -71,8 +80,8 @@ fn accepted(reply: &Reply, addresses: &Addresses, now: DateTime<Utc>) -> Result<
         output_megapixels: reply::decimal(body.get("output_mp")),
         accepted_at: now,
     };
-    if addresses.polling(&receipt.ticket.polling_url).is_none() {
-        let place = address::shown(&receipt.ticket.polling_url);
+    if hosts.check_polling_url(&receipt.ticket.polling_url).is_none() {
+        let place = hosts::shown(&receipt.ticket.polling_url);
         return Err(SubmitError::AcceptedUntrusted {
             receipt: Box::new(receipt),
             code: FailureCode::UntrustedHost,
@@ -94,8 +103,8 @@ mod tests {
 
     fn judge(status: u16, body: &str) -> Result<Receipt, SubmitError> {
         let reply = Reply { status, retry_after: Some(Duration::from_secs(7)), body: Ok(body.to_owned().into()) };
-        let addresses = Addresses::new(Url::parse("https://api.bfl.ai").unwrap()).unwrap();
-        answered(&reply, &addresses, DateTime::UNIX_EPOCH)
+        let hosts = HostPolicy::new(Url::parse("https://api.bfl.ai").unwrap()).unwrap();
+        interpret_reply(&reply, &hosts, DateTime::UNIX_EPOCH)
     }
 
     /// The error's decision as one word.
@@ -105,7 +114,7 @@ mod tests {
             Err(SubmitError::NotAccepted { full: true, retry_after: Some(_), .. }) => "full".to_owned(),
             Err(SubmitError::NotAccepted { full: false, retry_after: Some(_), .. }) => "later".to_owned(),
             Err(SubmitError::NotAccepted { .. }) => "not accepted, and the wait is lost".to_owned(),
-            Err(SubmitError::Refused { code, .. } | SubmitError::Account { code, .. }) => code.as_str().to_owned(),
+            Err(SubmitError::Rejected { code, .. } | SubmitError::Account { code, .. }) => code.as_str().to_owned(),
             Err(SubmitError::Unknown { .. }) => "unknown".to_owned(),
             Err(SubmitError::AcceptedUntrusted { code, .. }) => format!("accepted, {}", code.as_str()),
         }
@@ -194,8 +203,8 @@ mod tests {
             assert_eq!(word(&judge(200, body)), "unknown", "{body:.80}");
         }
         let cut = Reply { status: 200, retry_after: None, body: Err("the answer broke off".to_owned()) };
-        let addresses = Addresses::new(Url::parse("https://api.bfl.ai").unwrap()).unwrap();
-        assert_eq!(word(&answered(&cut, &addresses, DateTime::UNIX_EPOCH)), "unknown");
+        let hosts = HostPolicy::new(Url::parse("https://api.bfl.ai").unwrap()).unwrap();
+        assert_eq!(word(&interpret_reply(&cut, &hosts, DateTime::UNIX_EPOCH)), "unknown");
     }
 
     #[test]
@@ -216,7 +225,7 @@ mod tests {
 
     #[test]
     fn only_a_missing_connection_is_certain() {
-        let lost = |never_sent| unanswered(NoReply { never_sent, reason: "x".to_owned() });
+        let lost = |never_sent| interpret_no_reply(NoReply { never_sent, reason: "x".to_owned() });
         assert!(matches!(lost(true), SubmitError::NotAccepted { full: false, .. }));
         assert!(matches!(lost(false), SubmitError::Unknown { .. }));
     }

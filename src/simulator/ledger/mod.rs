@@ -15,9 +15,9 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
-use super::clock::SharedClock;
 use super::ticket::Ticket;
 use crate::costs::Credits;
+use crate::time::SharedClock;
 use database::Database;
 
 pub(super) use database::MAX_REMEMBERED;

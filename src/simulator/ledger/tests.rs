@@ -4,9 +4,9 @@ use std::str::FromStr;
 
 use super::*;
 use crate::jobs::ImageFormat;
-use crate::simulator::clock::SystemClock;
 use crate::simulator::faults::Afflictions;
 use crate::simulator::images::Subject;
+use crate::time::SystemClock;
 
 fn ticket(id: &str, now: DateTime<Utc>, cost: &str) -> Arc<Ticket> {
     let subject = Subject { prompt: "fox\0\u{1b}".into(), seed: -3, width: 64, height: 32, format: ImageFormat::Webp };

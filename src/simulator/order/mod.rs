@@ -73,7 +73,7 @@ pub(super) fn read(model: &Model, body: &[u8], random_seed: i64) -> Result<Order
         body.retain(|name, _| name == "prompt" || model.parameter(name).is_some());
     }
     let spec = spec(model, &body)?;
-    let problems = Catalog::builtin().problems(&spec);
+    let problems = Catalog::builtin().validate(&spec);
     let images = InputImages::read(model, &body)?;
     if !problems.is_empty() {
         return Err(Refused {

@@ -1,4 +1,4 @@
-//! Orders: sizes, formats, prices, and refusals in the words of the API.
+//! Orders: sizes, formats, prices, and rejections in the words of the API.
 
 use std::str::FromStr;
 

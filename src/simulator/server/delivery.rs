@@ -32,7 +32,7 @@ pub(super) async fn deliver(
         return refused("Signature did not match.", now);
     }
     if DateTime::parse_from_rfc3339(&se).is_ok_and(|end| end < now) {
-        let time = |time: DateTime<Utc>| time.to_rfc2822().replace("+0000", "GMT");
+        let time = |time: DateTime<Utc>| httpdate::fmt_http_date(time.into());
         let detail =
             format!("Signature not valid in the specified time frame: Expiry [{se}] - Current [{}]", time(now));
         return refused(&detail, now);

@@ -25,6 +25,7 @@ use super::book::Book;
 use super::errors::SimulatorError;
 use super::ledger::{Ledger, LedgerError, Opened, identity};
 use super::options::SimulatorOptions;
+use crate::fs::try_lock;
 use app::{App, SharedApp};
 use wire::{Scissors, Wires};
 
@@ -99,13 +100,8 @@ impl Running {
 
 /// The lock of a directory, or `None` while somebody else has it.
 pub(super) fn lock(directory: &Path) -> Result<Option<File>, SimulatorError> {
-    let trouble = |source| SimulatorError::Directory { directory: directory.to_owned(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(directory.join(LOCK)).map_err(trouble)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        Err(std::fs::TryLockError::Error(source)) => Err(trouble(source)),
-    }
+    try_lock(&directory.join(LOCK))
+        .map_err(|source| SimulatorError::Directory { directory: directory.to_owned(), source })
 }
 
 /// The listener of the API and the one of the cluster: the next port, or any when any was asked for.

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use rand::Rng;
 use serde_json::{Value, json};
 use tokio::task::JoinError;
+use uuid::Builder;
 
 use super::app::SharedApp;
 use super::wire::Scissors;
@@ -107,7 +108,7 @@ enum NotBooked {
 
 async fn book(app: SharedApp, model: &'static Model, order: Order, faults: Afflictions) -> Result<Booked, NotBooked> {
     let now = app.now();
-    let id = uuid(rand::rng().random());
+    let id = Builder::from_random_bytes(rand::random()).into_uuid().to_string();
     let ready_at = now + duration(&id, model.typical_seconds, &faults, app.options.speed);
     let Order { subject, cost, input_mp, output_mp, .. } = order;
     let ticket = Arc::new(Ticket::new(id, model.name.clone(), subject, (now, ready_at), faults, cost));
@@ -178,22 +179,4 @@ fn too_many() -> Response {
 
 fn no_credits() -> Response {
     replies::error(StatusCode::PAYMENT_REQUIRED, "Insufficient credits")
-}
-
-/// A random UUID (version 4) of these bits.
-fn uuid(bits: u128) -> String {
-    let bits = (bits & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let digits = format!("{bits:032x}");
-    [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_uuids_of_version_4() {
-        assert_eq!(uuid(0), "00000000-0000-4000-8000-000000000000");
-        assert_eq!(uuid(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
-    }
 }

@@ -1,6 +1,5 @@
 //! Owns the shared simulator's address: how it is chosen, kept, and recognised. Must not bind.
 
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -10,6 +9,8 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::Url;
+
+use crate::fs::write_atomically;
 
 /// The file within the directory.
 const FILE: &str = "simulator.json";
@@ -48,10 +49,9 @@ impl Address {
 
     /// Writes it down: whole or not at all.
     pub fn write(&self, directory: &Path) -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        serde_json::to_writer(&mut file, &Written { url: self.url.to_string() })?;
-        file.write_all(b"\n")?;
-        file.persist(directory.join(FILE)).map(|_| ()).map_err(|error| error.error)
+        let mut text = serde_json::to_vec(&Written { url: self.url.to_string() })?;
+        text.push(b'\n');
+        write_atomically(&directory.join(FILE), &text)
     }
 }
 

@@ -26,6 +26,7 @@ use super::super::StoreError;
 use super::emulator::EmulatorCredentials;
 use super::value;
 use super::{FirestoreOptions, errors};
+use crate::time::Backoff;
 
 /// Google's own service.
 const GOOGLE: &str = "https://firestore.googleapis.com";
@@ -40,8 +41,7 @@ const CONNECTING: Duration = Duration::from_secs(3);
 const OPENING: Duration = Duration::from_secs(10);
 
 /// Pauses between two tries to connect.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(2));
 
 type Api = FirestoreClient<GoogleAuthMiddleware>;
 
@@ -277,7 +277,7 @@ impl Client {
 /// Connects until nobody needs it any more. A channel that breaks connects again by itself; one that was given up for silent is
 /// replaced, and serves until then.
 async fn connect(options: FirestoreOptions, link: watch::Sender<Link>, silent: Arc<Notify>) {
-    let mut pause = SHORTEST_PAUSE;
+    let mut pauses = PAUSES;
     loop {
         let connected = tokio::select! {
             connected = tokio::time::timeout(OPENING, connect_once(&options)) => connected,
@@ -286,7 +286,7 @@ async fn connect(options: FirestoreOptions, link: watch::Sender<Link>, silent: A
         match connected {
             Ok(Ok(db)) => {
                 link.send_replace(Link::Up(Box::new(db)));
-                pause = SHORTEST_PAUSE;
+                pauses.reset();
                 tokio::select! {
                     () = silent.notified() => tracing::debug!("Firestore is silent: another connection is made"),
                     () = link.closed() => return,
@@ -312,7 +312,7 @@ async fn connect(options: FirestoreOptions, link: watch::Sender<Link>, silent: A
             }
         }
         tokio::select! {
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            () = tokio::time::sleep(pauses.next_delay()) => {}
             () = link.closed() => return,
         }
     }

@@ -2,9 +2,8 @@
 //! A report over whole days reads one document for each month that has charges, and a few for the month that is booked into.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
 use super::super::{CostQuery, StoreError};
@@ -12,25 +11,14 @@ use super::ledger::{self, COSTS, ChargeRow, OPEN};
 use super::query::Query;
 use super::rollup::{self, Sums};
 use super::{FirestoreStore, JOBS, shards, value};
-use crate::costs::CostReport;
+use crate::costs::CostTable;
+use crate::time::midnight;
 
 /// Job documents that are looked up at once for what became of their money.
 const AT_ONCE: usize = 300;
 
-/// The longest span that a screen asks for again and again.
-const SCREEN_DAYS: u64 = 30;
-
-/// The ids of the first and the last month.
-type Bounds = (String, String);
-
-/// The months as they were read last, for the many reports of one screen.
-#[derive(Default)]
-pub(super) struct Months {
-    known: Mutex<HashMap<Bounds, (u64, Vec<Document>)>>,
-}
-
 impl FirestoreStore {
-    pub(super) async fn cost_report(&self, query: &CostQuery) -> Result<CostReport, StoreError> {
+    pub(super) async fn cost_table(&self, query: &CostQuery) -> Result<CostTable, StoreError> {
         let (first, last) = whole_days(query.from, query.to);
         let mut sums = Sums::new();
         if first < last {
@@ -43,31 +31,16 @@ impl FirestoreStore {
         } else {
             self.add_entries(&mut sums, query.from, query.to, query.simulated).await?;
         }
-        let rows = rollup::report_rows(&sums, query.grouping);
-        Ok(CostReport::from_rows((query.from, query.to), query.simulated, query.grouping, rows))
+        Ok(CostTable::new((query.from, query.to), query.simulated, rollup::cost_rows(&sums)))
     }
 
-    /// The months that touch those days. While a listener is open, they are read again only after something changed.
+    /// The months that touch those days.
     async fn months(&self, first: NaiveDate, last: NaiveDate, simulated: bool) -> Result<Vec<Document>, StoreError> {
-        let version = self.shared.board.version();
-        // A screen asks for the day, the week and the month: one look is for all of them.
-        let first = if version.is_some() { first.min(last - Days::new(SCREEN_DAYS)) } else { first };
-        let bounds = (rollup::month_id(first, simulated), rollup::month_id(last - Days::new(1), simulated));
-        if let Some(version) = version {
-            let known = self.months.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, months)) = known.get(&bounds).filter(|(read_at, _)| *read_at == version) {
-                return Ok(months.clone());
-            }
-        }
+        let (from, to) = (rollup::month_id(first, simulated), rollup::month_id(last - Days::new(1), simulated));
         let client = &self.shared.client;
-        let months = client.query(shards::of_months(client, &bounds.0, &bounds.1)).await?;
-        // Whoever reads an ended month that is still in parts makes it one read for those who come after.
+        let months = client.query(shards::of_months(client, &from, &to)).await?;
+        // An ended month that is still in parts becomes one document here, so that later readers pay one read for it.
         shards::fold(client, &self.shards, &months, Utc::now().date_naive()).await;
-        if let Some(version) = version {
-            let mut known = self.months.known.lock().unwrap_or_else(PoisonError::into_inner);
-            known.retain(|_, (read_at, _)| *read_at == version);
-            known.insert(bounds, (version, months.clone()));
-        }
         Ok(months)
     }
 
@@ -143,8 +116,4 @@ fn whole_days(from: DateTime<Utc>, to: DateTime<Utc>) -> (NaiveDate, NaiveDate) 
     let first = from.date_naive();
     let first = if midnight(first) < from { first + Days::new(1) } else { first };
     (first, to.date_naive())
-}
-
-fn midnight(day: NaiveDate) -> DateTime<Utc> {
-    day.and_time(NaiveTime::MIN).and_utc()
 }

@@ -9,18 +9,24 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::StoreError;
+use crate::time::Backoff;
 
 /// How long it is tried to find out.
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// Pauses between two tries: the first, and how often it doubles.
-const PAUSE: (Duration, u32) = (Duration::from_millis(20), 6);
+/// Pauses between two tries.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(1_280));
 
 /// Whether an earlier try may have been carried out.
-#[derive(Default)]
 pub(super) struct Doubt {
     since: Option<Instant>,
-    tries: u32,
+    pauses: Backoff,
+}
+
+impl Default for Doubt {
+    fn default() -> Self {
+        Self { since: None, pauses: PAUSES }
+    }
 }
 
 impl Doubt {
@@ -30,7 +36,7 @@ impl Doubt {
 
     /// How many tries were made before this one.
     pub(super) fn tries(&self) -> u32 {
-        self.tries
+        self.pauses.tries()
     }
 
     /// A try got no answer. Errors: the same, where nobody has known for too long.
@@ -50,8 +56,6 @@ impl Doubt {
 
     /// A pause that grows, and differs between those who wait.
     pub(super) async fn pause(&mut self) {
-        let longest = PAUSE.0 * (1 << self.tries.min(PAUSE.1));
-        self.tries += 1;
-        tokio::time::sleep(rand::random_range(longest / 2..=longest)).await;
+        tokio::time::sleep(self.pauses.next_delay()).await;
     }
 }

@@ -51,7 +51,7 @@ pub use rebuild::Difference;
 
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use super::{ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
-use crate::costs::CostReport;
+use crate::costs::CostTable;
 use crate::jobs::{Job, JobId};
 use board::Board;
 use client::Client;
@@ -68,7 +68,6 @@ pub struct FirestoreStore {
     session: Mutex<Weak<Session>>,
     /// Reservations under a cap are made one after another.
     reserving: tokio::sync::Mutex<()>,
-    months: costs::Months,
     shards: shards::Shards,
     counted: counts::Counted,
 }
@@ -97,7 +96,6 @@ impl FirestoreStore {
             shared: Arc::new(Shared { client, board: Board::default(), defaults }),
             session: Mutex::default(),
             reserving: tokio::sync::Mutex::default(),
-            months: costs::Months::default(),
             shards: shards::Shards::default(),
             counted: counts::Counted::default(),
         }
@@ -141,7 +139,7 @@ impl Store for FirestoreStore {
         self.due_next(&query).await
     }
 
-    async fn look(&self, query: PageQuery) -> Result<Page, StoreError> {
+    async fn list(&self, query: PageQuery) -> Result<Page, StoreError> {
         self.look_at(&query).await
     }
 
@@ -149,8 +147,8 @@ impl Store for FirestoreStore {
         self.count_stages().await
     }
 
-    async fn costs(&self, query: CostQuery) -> Result<CostReport, StoreError> {
-        self.cost_report(&query).await
+    async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
+        self.cost_table(&query).await
     }
 
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {

@@ -3,7 +3,7 @@
 
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
-use super::super::{Order, Page, PageQuery, StoreError};
+use super::super::{Page, PageQuery, SortOrder, StoreError};
 use super::document::Status;
 use super::query::{NAME, Query};
 use super::stretch::{self, Position};
@@ -57,7 +57,7 @@ impl FirestoreStore {
                 break;
             }
             let portion = if needle.is_some() { PORTION } else { missing.min(PORTION) }.min(allowed);
-            let asked = here.question(question.clone(), query.order == Order::NewestFirst).limit(portion);
+            let asked = here.question(question.clone(), query.order == SortOrder::NewestFirst).limit(portion);
             let documents = self.shared.client.query(asked.build()).await?;
             allowed = allowed.saturating_sub(documents.len().max(1));
             let (mut seen, mut last) = (0, None);

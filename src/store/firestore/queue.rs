@@ -100,7 +100,7 @@ fn free_from(job: &Job, query: &DueQuery) -> Option<DateTime<Utc>> {
     match job.stage_name() {
         StageName::Queued => query.queued.then_some(waits),
         StageName::Submitting | StageName::Generating => {
-            let claim = job.claim.as_ref().filter(|claim| !query.gone.contains(&claim.worker));
+            let claim = job.claim.as_ref().filter(|claim| !query.dead_workers.contains(&claim.worker));
             Some(claim.map_or(waits, |claim| claim.until.max(waits)))
         }
         _ => None,

@@ -17,7 +17,8 @@ use rust_decimal::prelude::ToPrimitive;
 use super::ledger::ChargeRow;
 use super::shards;
 use super::value::{self, Fields, integer_of, map_of, quoted};
-use crate::costs::{Basis, CostGrouping, Usd};
+use crate::costs::{Basis, CostRow, Usd};
+use crate::time::month_key;
 
 /// The collection of the months.
 pub(super) const ROLLUPS: &str = "darkroom_rollups";
@@ -27,7 +28,7 @@ const PICO: i64 = 1_000_000_000_000;
 /// The month of that day, and the name of its first document.
 pub(super) fn month_id(day: NaiveDate, simulated: bool) -> String {
     let kind = if simulated { "simulated" } else { "real" };
-    format!("{kind}-{:04}-{:02}", day.year(), day.month())
+    format!("{kind}-{}", month_key(day))
 }
 
 /// The amount in whole 1e-12 dollars, and the rest in whole 1e-24 dollars. Digits behind the 24th are cut off.
@@ -98,16 +99,6 @@ impl Key {
     fn from_field(day: NaiveDate, field: &str) -> Option<Self> {
         let mut parts = field.splitn(4, '|').map(str::to_owned);
         Some(Self { day, service: parts.next()?, class: parts.next()?, cause: parts.next()?, model: parts.next()? })
-    }
-
-    /// The line of a report that this kind belongs to.
-    pub(super) fn line(&self, grouping: CostGrouping) -> String {
-        match grouping {
-            CostGrouping::Model => self.model.clone(),
-            CostGrouping::Day => self.day.to_string(),
-            CostGrouping::Service => self.service.clone(),
-            CostGrouping::Cause => self.cause.clone(),
-        }
     }
 }
 
@@ -209,23 +200,32 @@ pub(super) fn committed(sums: &Sums, from: DateTime<Utc>, to: DateTime<Utc>) -> 
     sums.iter().filter(|(key, _)| days.contains(&key.day)).map(|(_, sum)| sum.usd()).sum()
 }
 
-/// The sums as a report wants them: line, basis, amount, count.
-pub(super) fn report_rows(sums: &Sums, grouping: CostGrouping) -> Vec<(String, Basis, Option<Usd>, u64)> {
+/// The sums as rows of a cost table.
+pub(super) fn cost_rows(sums: &Sums) -> Vec<CostRow> {
     let mut rows = Vec::new();
     for (key, sum) in sums {
-        let (line, count) = (key.line(grouping), u64::try_from(sum.count).unwrap_or(0));
+        let count = u64::try_from(sum.count).unwrap_or(0);
+        let row = |basis, amount, count| CostRow {
+            day: key.day,
+            model: key.model.clone(),
+            service: key.service.clone(),
+            cause: key.cause.clone(),
+            basis,
+            amount,
+            count,
+        };
         let basis = match key.class.as_str() {
             "unknown" => Basis::Unknown,
             "unconfirmed" => Basis::Unconfirmed,
             "unpriced" => {
-                rows.push((line, Basis::Unknown, None, count));
+                rows.push(row(Basis::Unknown, None, count));
                 continue;
             }
             _ => Basis::Settled,
         };
-        // A report takes equal charges: the whole sum stands for the first, nothing for the others.
-        rows.push((line.clone(), basis, Some(sum.usd()), 1));
-        rows.push((line, basis, Some(Usd::ZERO), count.saturating_sub(1)));
+        // A row holds equal charges: the whole sum stands for the first charge, zero for the others.
+        rows.push(row(basis, Some(sum.usd()), 1));
+        rows.push(row(basis, Some(Usd::ZERO), count.saturating_sub(1)));
     }
     rows
 }

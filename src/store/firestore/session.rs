@@ -10,6 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::super::StoreError;
 use super::listener::Listener;
 use super::{FirestoreStore, Shared};
+use crate::time::Backoff;
 
 /// How long a watch waits for its listener at the beginning.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -17,8 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the line may be down before the watches are told.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Pauses between two tries to open the stream again: the first, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// Pauses between two tries to open the stream again.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(1));
 
 /// Whether the listener hears everything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,19 +71,18 @@ impl Session {
 
 async fn listen(shared: &Arc<Shared>, health: &watch::Sender<Health>) {
     let mut listener = Listener::new(Arc::clone(shared));
-    let mut pause = PAUSES.0;
+    let mut pauses = PAUSES;
     loop {
         let error = listener.follow(|| now_live(health)).await;
         shared.board.set_complete(false);
         if *health.borrow() == Health::Live {
-            pause = PAUSES.0;
+            pauses.reset();
         }
         tracing::debug!("the listener is opened again: {error}");
         // Whoever asks is told so by an `Unavailable` again: its words are not said twice.
         let reason = if let StoreError::Unavailable(reason) = error { reason } else { error.to_string() };
         health.send_replace(Health::Down(reason));
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSES.1);
+        tokio::time::sleep(pauses.next_delay()).await;
     }
 }
 

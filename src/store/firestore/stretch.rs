@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 
-use super::super::Place;
+use super::super::PageCursor;
 use super::query::{NAME, Query};
 use super::value::{self, Value};
 use crate::jobs::JobId;
@@ -116,12 +116,12 @@ pub(super) fn dated(query: Query) -> Query {
 }
 
 /// Whether that place is one of a time.
-pub(super) fn is_dated(place: &Place) -> bool {
+pub(super) fn is_dated(place: &PageCursor) -> bool {
     place.0 != ODD
 }
 
 /// The place of a document in the order.
-pub(super) fn place_of(document: &Document) -> Option<Place> {
+pub(super) fn place_of(document: &Document) -> Option<PageCursor> {
     let id = JobId::new(document.name.rsplit('/').next()?).ok()?;
     Some((value::time_of(&document.fields, FIELD).unwrap_or(ODD), id))
 }

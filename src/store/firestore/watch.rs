@@ -85,7 +85,7 @@ impl ChangeStream for FirestoreWatch {
         }
     }
 
-    fn silent_for(&self) -> Duration {
+    fn since_last_contact(&self) -> Duration {
         self.shared.board.silent_for()
     }
 }

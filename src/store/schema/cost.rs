@@ -102,7 +102,7 @@ impl CostEntry {
         if let Some(Value::Object(details)) = essence.get_mut("details") {
             details.remove(IMPORTED);
             details.remove("amount");
-            if self.basis.counts() {
+            if self.basis.is_counted() {
                 details.remove("basis");
             }
         }

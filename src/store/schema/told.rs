@@ -39,7 +39,7 @@ pub fn job_fields(job: &Job) -> Fields {
     // What the newest image cost, in the fields that the web page shows.
     let charged = job.attempts.iter().rev().find_map(|attempt| Some((attempt, attempt.charge.as_ref()?)));
     if let Some((attempt, charge)) = charged
-        && let Some(amount) = charge.amount.filter(|_| charge.basis.counts())
+        && let Some(amount) = charge.amount.filter(|_| charge.basis.is_counted())
     {
         set("bfl_cost_usd", number(amount));
         set("bfl_model", charge.model.as_str().into());

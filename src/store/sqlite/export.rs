@@ -8,7 +8,7 @@ use super::super::StoreError;
 use super::super::schema::{
     Collection, CostEntry, Document, ExportPage, ExportQuery, Fields, costs_of, job_fields, with_job,
 };
-use super::row::{found, found_columns, nanoseconds};
+use super::row::{nanoseconds, read_row, row_columns};
 use crate::jobs::{Job, JobId, Stage};
 
 /// Entries of other programs come first, then those of the jobs; the first letter of a page's mark says where it is.
@@ -36,8 +36,8 @@ fn span(query: &ExportQuery) -> (i64, i64) {
 
 fn jobs(connection: &Connection, query: &ExportQuery) -> Result<ExportPage, StoreError> {
     let (from, to) = span(query);
-    let question = "SELECT id FROM jobs WHERE id > ?1 AND created_at >= ?2 AND created_at < ?3 ORDER BY id LIMIT ?4";
-    let ids = ids(connection, question, query.after.as_deref().unwrap_or_default(), (from, to), query.limit)?;
+    let sql = "SELECT id FROM jobs WHERE id > ?1 AND created_at >= ?2 AND created_at < ?3 ORDER BY id LIMIT ?4";
+    let ids = ids(connection, sql, query.after.as_deref().unwrap_or_default(), (from, to), query.limit)?;
     let mut page = ExportPage { documents: Vec::new(), next: None, passed_over: Vec::new() };
     for id in &ids {
         match JobId::new(id.as_str()).ok().map(|id| stored_job(connection, &id)).transpose()?.flatten() {
@@ -73,9 +73,8 @@ fn imported_costs(connection: &Connection, query: &ExportQuery) -> Result<Export
 
 fn costs_of_jobs(connection: &Connection, query: &ExportQuery, after: &str) -> Result<ExportPage, StoreError> {
     let (from, to) = span(query);
-    let question =
-        "SELECT DISTINCT job_id FROM charges WHERE job_id > ?1 AND at >= ?2 AND at < ?3 ORDER BY job_id LIMIT ?4";
-    let ids = ids(connection, question, after, (from, to), query.limit)?;
+    let sql = "SELECT DISTINCT job_id FROM charges WHERE job_id > ?1 AND at >= ?2 AND at < ?3 ORDER BY job_id LIMIT ?4";
+    let ids = ids(connection, sql, after, (from, to), query.limit)?;
     let mut page = ExportPage { documents: Vec::new(), next: None, passed_over: Vec::new() };
     for id in &ids {
         let Ok(id) = JobId::new(id.as_str()) else { continue };
@@ -95,12 +94,12 @@ fn costs_of_jobs(connection: &Connection, query: &ExportQuery, after: &str) -> R
 
 fn ids(
     connection: &Connection,
-    question: &str,
+    sql: &str,
     after: &str,
     span: (i64, i64),
     limit: usize,
 ) -> Result<Vec<String>, StoreError> {
-    let mut statement = connection.prepare_cached(question)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map(params![after, span.0, span.1, limit], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -108,8 +107,8 @@ fn ids(
 
 /// The job of that id with its document, or why it cannot be read.
 pub(super) fn stored_job(connection: &Connection, id: &JobId) -> Result<Option<Stored>, StoreError> {
-    let question = concat!("SELECT ", found_columns!(), " FROM jobs WHERE id = ?1");
-    let row = connection.prepare_cached(question)?.query_row([id.as_str()], |row| found(row, 0)).optional()?;
+    let sql = concat!("SELECT ", row_columns!(), " FROM jobs WHERE id = ?1");
+    let row = connection.prepare_cached(sql)?.query_row([id.as_str()], |row| read_row(row, 0)).optional()?;
     let Some(row) = row else { return Ok(None) };
     let job = match row.job {
         Ok(job) => job,

@@ -7,11 +7,11 @@ use super::super::StoreError;
 use super::super::schema::{CostEntry, Fields, ImportOutcome, JobEntry, Record, costs_of, difference, essence_of};
 use super::export;
 use super::row::{DAY, Row, nanoseconds};
-use super::write::{self, Sequence};
+use super::save::{self, Sequence};
 use crate::jobs::JobId;
 
 /// One verdict for each record. Without a sequence nothing is written.
-pub(super) fn take_over(
+pub(super) fn import(
     connection: &Connection,
     records: &[Record],
     mut sequence: Option<&mut Sequence>,
@@ -99,7 +99,7 @@ fn job(
         for id in brought {
             connection.prepare_cached("DELETE FROM imported_costs WHERE id = ?1")?.execute([id])?;
         }
-        write::create(connection, &row, sequence)?;
+        save::create(connection, &row, sequence)?;
         connection
             .prepare_cached("INSERT INTO imported_jobs (id, document) VALUES (?1, ?2)")?
             .execute(params![entry.id.as_str(), serde_json::Value::Object(entry.fields.clone()).to_string()])?;

@@ -5,10 +5,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::{CostQuery, StoreError};
 use super::row::{ChargeRow, DAY, Row, nanoseconds};
-use crate::costs::{Basis, Budget, BudgetPeriod, CostGrouping, CostReport, Usd};
+use crate::costs::{Basis, Budget, BudgetPeriod, CostRow, CostTable, Usd};
 
 /// Makes the ledger say about this job what the job says: writes what differs, and nothing where nothing does.
-pub(super) fn book(connection: &Connection, row: &Row) -> Result<(), StoreError> {
+pub(super) fn sync_charges(connection: &Connection, row: &Row) -> Result<(), StoreError> {
     let booked = booked(connection, row)?;
     for old in booked.iter().filter(|old| !row.charges.contains(old)) {
         connection
@@ -87,12 +87,12 @@ fn reserved_by_others(connection: &Connection, row: &Row) -> Result<Usd, StoreEr
     )
 }
 
-fn sum(connection: &Connection, question: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Usd, StoreError> {
-    let mut statement = connection.prepare_cached(question)?;
+fn sum(connection: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Usd, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(values)?;
     let mut total = Usd::ZERO;
     while let Some(row) = rows.next()? {
-        total += amount(&row.get::<_, String>(0)?)?.times(u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0));
+        total += amount(&row.get::<_, String>(0)?)? * u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
     }
     Ok(total)
 }
@@ -102,36 +102,26 @@ fn amount(text: &str) -> Result<Usd, StoreError> {
 }
 
 /// What was spent, added up exactly: whole days from their counts, the rest of a day from its charges.
-pub(super) fn report(connection: &Connection, query: &CostQuery) -> Result<CostReport, StoreError> {
+pub(super) fn costs(connection: &Connection, query: &CostQuery) -> Result<CostTable, StoreError> {
+    const DAYS: &str = "SELECT day, model, service, cause, basis, nullif(amount, ''), count FROM daily
+         WHERE simulated = ?1 AND day >= ?2 AND day < ?3";
+    const CHARGES: &str = "SELECT day, model, service, cause, basis, amount, count(*) FROM booked
+         WHERE simulated = ?1 AND at >= ?2 AND at < ?3 GROUP BY 1, 2, 3, 4, 5, 6";
     // One snapshot for all parts, or a charge that is settled meanwhile would stand in two of them or in none.
     let snapshot = connection.unchecked_transaction()?;
-    let key = match query.grouping {
-        CostGrouping::Model => "model",
-        CostGrouping::Day => "CAST(day AS TEXT)",
-        CostGrouping::Service => "service",
-        CostGrouping::Cause => "cause",
-    };
-    let days = format!(
-        "SELECT {key}, basis, nullif(amount, ''), sum(count) FROM daily WHERE simulated = ?1 AND day >= ?2 AND day < ?3
-         GROUP BY 1, 2, 3"
-    );
-    let charges = format!(
-        "SELECT {key}, basis, amount, count(*) FROM booked WHERE simulated = ?1 AND at >= ?2 AND at < ?3
-         GROUP BY 1, 2, 3"
-    );
     let (from, to) = (nanoseconds(query.from), nanoseconds(query.to));
     let first = whole_day(&snapshot, query.simulated, from, Edge::First)?;
     let end = whole_day(&snapshot, query.simulated, to, Edge::End)?;
-    let mut lines = Vec::new();
+    let mut rows = Vec::new();
     if first < end {
-        read_lines(&snapshot, &days, params![query.simulated, first, end], query.grouping, &mut lines)?;
+        read_rows(&snapshot, DAYS, params![query.simulated, first, end], &mut rows)?;
         for (from, to) in [(from, first.saturating_mul(DAY)), (end.saturating_mul(DAY), to)] {
-            read_lines(&snapshot, &charges, params![query.simulated, from, to], query.grouping, &mut lines)?;
+            read_rows(&snapshot, CHARGES, params![query.simulated, from, to], &mut rows)?;
         }
     } else {
-        read_lines(&snapshot, &charges, params![query.simulated, from, to], query.grouping, &mut lines)?;
+        read_rows(&snapshot, CHARGES, params![query.simulated, from, to], &mut rows)?;
     }
-    Ok(CostReport::from_rows((query.from, query.to), query.simulated, query.grouping, lines))
+    Ok(CostTable::new((query.from, query.to), query.simulated, rows))
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -160,33 +150,26 @@ fn whole_day(connection: &Connection, simulated: bool, at: i64, edge: Edge) -> R
     })
 }
 
-type Line = (String, Basis, Option<Usd>, u64);
-
-fn read_lines(
+fn read_rows(
     connection: &Connection,
-    question: &str,
+    sql: &str,
     values: &[&dyn rusqlite::ToSql],
-    grouping: CostGrouping,
-    lines: &mut Vec<Line>,
+    table: &mut Vec<CostRow>,
 ) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(question)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(values)?;
     while let Some(row) = rows.next()? {
-        let mut key: String = row.get(0)?;
-        if grouping == CostGrouping::Day {
-            key = date_of(&key);
-        }
-        let basis = basis(&row.get::<_, String>(1)?)?;
-        let amount = row.get::<_, Option<String>>(2)?.map(|text| amount(&text)).transpose()?;
-        lines.push((key, basis, amount, u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0)));
+        table.push(CostRow {
+            day: DateTime::from_timestamp_nanos(row.get::<_, i64>(0)?.saturating_mul(DAY)).date_naive(),
+            model: row.get(1)?,
+            service: row.get(2)?,
+            cause: row.get(3)?,
+            basis: basis(&row.get::<_, String>(4)?)?,
+            amount: row.get::<_, Option<String>>(5)?.map(|text| amount(&text)).transpose()?,
+            count: u64::try_from(row.get::<_, i64>(6)?).unwrap_or(0),
+        });
     }
     Ok(())
-}
-
-/// `2026-11-22` for the number of that day.
-fn date_of(day: &str) -> String {
-    let start = day.parse::<i64>().unwrap_or(0).saturating_mul(DAY);
-    DateTime::from_timestamp_nanos(start).date_naive().to_string()
 }
 
 fn basis(name: &str) -> Result<Basis, StoreError> {

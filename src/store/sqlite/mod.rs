@@ -3,18 +3,18 @@
 //! One thread per process writes and commits many saves at once; reads run beside it on connections of their own. A save that
 //! was answered survives a loss of power. Must not know what a job means beyond what it is searched and sorted by.
 
+mod database;
+mod due;
 mod errors;
 mod export;
-mod file;
 mod import;
 mod ledger;
-mod page;
-mod queue;
+mod list;
 mod readers;
 mod row;
+mod save;
 mod schema;
 mod watch;
-mod write;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -27,13 +27,12 @@ use tokio::task;
 
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use super::{ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
-use crate::costs::CostReport;
+use crate::costs::CostTable;
 use crate::jobs::{Job, JobId};
 use readers::Readers;
 use row::Row;
-use watch::{Lookout, SqliteWatch};
-use write::Write;
-use writer::Writer;
+use watch::{FileWatcher, SqliteWatch};
+use writer::{Write, Writer};
 
 /// A store in one SQLite file. Dropping it finishes the writes that were handed over and closes the file.
 pub struct SqliteStore {
@@ -41,7 +40,7 @@ pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
     commits: signal::Sender<()>,
-    lookout: OnceCell<Lookout>,
+    file_watcher: OnceCell<FileWatcher>,
 }
 
 impl SqliteStore {
@@ -51,15 +50,15 @@ impl SqliteStore {
     /// Errors: `Unusable`, with what to do, for a file that is damaged, cut short, newer than this program or another program's
     /// (such a file is left as it is), and where nothing can be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        file::prepare(path)?;
+        database::prepare(path)?;
         let (commits, _) = signal::channel(());
-        let writer = Writer::start(file::connect(path)?, commits.clone())?;
+        let writer = Writer::start(database::connect(path)?, commits.clone())?;
         Ok(Self {
             path: path.to_owned(),
             writer,
             readers: Readers::new(path.to_owned()),
             commits,
-            lookout: OnceCell::new(),
+            file_watcher: OnceCell::new(),
         })
     }
 }
@@ -78,12 +77,12 @@ impl Store for SqliteStore {
 
     async fn get(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
         let id = id.clone();
-        self.readers.read(move |connection| page::get(connection, &id)).await
+        self.readers.read(move |connection| list::get(connection, &id)).await
     }
 
     async fn find(&self, prefix: &str, limit: usize) -> Result<Vec<JobId>, StoreError> {
         let prefix = prefix.to_owned();
-        self.readers.read(move |connection| page::find(connection, &prefix, limit)).await
+        self.readers.read(move |connection| list::find(connection, &prefix, limit)).await
     }
 
     async fn save(&self, save: Save) -> Result<u64, StoreError> {
@@ -92,28 +91,28 @@ impl Store for SqliteStore {
     }
 
     async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError> {
-        self.readers.read(move |connection| queue::due(connection, &query)).await
+        self.readers.read(move |connection| due::due(connection, &query)).await
     }
 
     async fn next_due(&self, query: DueQuery) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.readers.read(move |connection| queue::next_due(connection, &query)).await
+        self.readers.read(move |connection| due::next_due(connection, &query)).await
     }
 
-    async fn look(&self, query: PageQuery) -> Result<Page, StoreError> {
-        self.readers.read(move |connection| page::look(connection, &query)).await
+    async fn list(&self, query: PageQuery) -> Result<Page, StoreError> {
+        self.readers.read(move |connection| list::list(connection, &query)).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
-        self.readers.read(page::counts).await
+        self.readers.read(list::counts).await
     }
 
-    async fn costs(&self, query: CostQuery) -> Result<CostReport, StoreError> {
-        self.readers.read(move |connection| ledger::report(connection, &query)).await
+    async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
+        self.readers.read(move |connection| ledger::costs(connection, &query)).await
     }
 
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {
         if dry_run {
-            return self.readers.read(move |connection| import::take_over(connection, &records, None)).await;
+            return self.readers.read(move |connection| import::import(connection, &records, None)).await;
         }
         let (sender, mut verdicts) = unbounded_channel();
         self.writer.write(Write::Import(records, sender)).await?;
@@ -125,17 +124,17 @@ impl Store for SqliteStore {
     }
 
     /// Triggers keep the sums in the transaction of each entry.
-    async fn verify_rollups(&self, _correct: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
+    async fn verify_rollups(&self, _repair: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
         Ok(None)
     }
 
     async fn watch(&self) -> Result<Box<dyn ChangeStream>, StoreError> {
         let start = || async {
             let (path, commits) = (self.path.clone(), self.commits.clone());
-            let start = task::spawn_blocking(move || Lookout::start(&path, commits));
+            let start = task::spawn_blocking(move || FileWatcher::start(&path, commits));
             start.await.map_err(|error| StoreError::Unavailable(format!("the watch was stopped: {error}")))?
         };
-        self.lookout.get_or_try_init(start).await?;
+        self.file_watcher.get_or_try_init(start).await?;
         Ok(Box::new(SqliteWatch::from_now(self.readers.clone(), self.commits.subscribe()).await?))
     }
 }
@@ -145,12 +144,12 @@ mod tests {
     use rusqlite::types::Value;
     use rusqlite::{Connection, params_from_iter};
 
-    use super::super::{Order, PageQuery};
-    use super::{page, queue, schema, watch};
+    use super::super::{PageQuery, SortOrder};
+    use super::{due, list, schema, watch};
     use crate::jobs::{JobId, StageName};
 
-    fn plan(connection: &Connection, question: &str) -> String {
-        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {question}")).unwrap();
+    fn plan(connection: &Connection, sql: &str) -> String {
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let values = vec![Value::Null; statement.parameter_count()];
         let rows = statement.query_map(params_from_iter(values), |row| row.get::<_, String>(3)).unwrap();
         rows.collect::<Result<Vec<_>, _>>().unwrap().join("\n")
@@ -165,28 +164,28 @@ mod tests {
             since: Some(chrono::DateTime::UNIX_EPOCH),
             after: Some((chrono::DateTime::UNIX_EPOCH, JobId::new("a").unwrap())),
             search: Some("fox".into()),
-            order: Order::OldestFirst,
+            order: SortOrder::OldestFirst,
             ..PageQuery::default()
         };
         let questions = [
-            queue::UNDER_WAY.to_owned(),
-            queue::QUEUED.to_owned(),
-            queue::NEXT_QUEUED.to_owned(),
+            due::UNDER_WAY.to_owned(),
+            due::QUEUED.to_owned(),
+            due::NEXT_QUEUED.to_owned(),
             watch::CHANGES.to_owned(),
-            page::COUNTS.to_owned(),
-            page::question_of(&PageQuery::default()).0,
-            page::question_of(&crowded).0,
+            list::COUNTS.to_owned(),
+            list::query_of(&PageQuery::default()).0,
+            list::query_of(&crowded).0,
         ];
-        for question in questions {
-            let plan = plan(&connection, &question);
-            assert!(plan.contains("USING INDEX") || plan.contains("USING COVERING INDEX"), "{question}\n{plan}");
-            assert!(!plan.contains("TEMP B-TREE"), "{question}\n{plan}");
+        for sql in questions {
+            let plan = plan(&connection, &sql);
+            assert!(plan.contains("USING INDEX") || plan.contains("USING COVERING INDEX"), "{sql}\n{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{sql}\n{plan}");
         }
         let span = "SELECT 1 FROM booked WHERE simulated = ?1 AND at >= ?2 AND at < ?3 LIMIT 1";
         let plan_of_span = plan(&connection, span);
         assert!(plan_of_span.matches("USING").count() == 2 && !plan_of_span.contains("SCAN"), "{plan_of_span}");
-        for question in [page::COUNTS, queue::NEXT_QUEUED] {
-            assert!(plan(&connection, question).contains("COVERING INDEX"), "{question} reads documents");
+        for sql in [list::COUNTS, due::NEXT_QUEUED] {
+            assert!(plan(&connection, sql).contains("COVERING INDEX"), "{sql} reads documents");
         }
     }
 }

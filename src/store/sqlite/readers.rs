@@ -8,10 +8,10 @@ use tokio::sync::Semaphore;
 use tokio::task;
 
 use super::super::StoreError;
-use super::file;
+use super::database;
 
 /// Questions that are answered at once; a long search leaves room for the others.
-const AT_ONCE: usize = 4;
+const CONCURRENCY: usize = 4;
 
 /// Connections that only read. A clone shares them.
 #[derive(Clone)]
@@ -24,21 +24,21 @@ pub(super) struct Readers {
 impl Readers {
     /// None is opened before it is needed.
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path: Arc::new(path), slots: Arc::new(Semaphore::new(AT_ONCE)), idle: Arc::default() }
+        Self { path: Arc::new(path), slots: Arc::new(Semaphore::new(CONCURRENCY)), idle: Arc::default() }
     }
 
-    /// Answers one question on a thread that may block.
-    pub(super) async fn read<Answer, Question>(&self, question: Question) -> Result<Answer, StoreError>
+    /// Answers one sql on a thread that may block.
+    pub(super) async fn read<Answer, Query>(&self, sql: Query) -> Result<Answer, StoreError>
     where
         Answer: Send + 'static,
-        Question: FnOnce(&Connection) -> Result<Answer, StoreError> + Send + 'static,
+        Query: FnOnce(&Connection) -> Result<Answer, StoreError> + Send + 'static,
     {
         let stopped = |error: &dyn std::fmt::Display| StoreError::Unavailable(format!("the read was stopped: {error}"));
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(|error| stopped(&error))?;
         let readers = self.clone();
         let answer = task::spawn_blocking(move || {
             let connection = readers.take()?;
-            let answer = question(&connection);
+            let answer = sql(&connection);
             readers.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             drop(slot);
             answer
@@ -48,6 +48,6 @@ impl Readers {
 
     fn take(&self) -> Result<Connection, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(|| file::connect_to_read(&self.path), Ok)
+        idle.map_or_else(|| database::connect_to_read(&self.path), Ok)
     }
 }

@@ -86,16 +86,16 @@ impl Row {
 }
 
 /// What `found` reads, in its order.
-macro_rules! found_columns {
+macro_rules! row_columns {
     () => {
         "id, revision, stage, simulated, document"
     };
 }
-pub(super) use found_columns;
+pub(super) use row_columns;
 
 /// A row as it was found.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct StoredRow {
     /// The row's own id.
     pub id: String,
     /// Bytes of the document.
@@ -104,8 +104,8 @@ pub(super) struct Found {
     pub job: Result<Job, String>,
 }
 
-/// Reads the columns of `found_columns`, of which the first is number `first`. No contents of a document make it fail.
-pub(super) fn found(row: &rusqlite::Row<'_>, first: usize) -> Result<Found, rusqlite::Error> {
+/// Reads the columns of `row_columns`, of which the first is number `first`. No contents of a document make it fail.
+pub(super) fn read_row(row: &rusqlite::Row<'_>, first: usize) -> Result<StoredRow, rusqlite::Error> {
     let bytes = |column: usize| row.get_ref(first + column).map(|value| value.as_bytes().unwrap_or_default());
     let id = String::from_utf8_lossy(bytes(0)?).into_owned();
     let (document, stage) = (bytes(4)?, bytes(2)?);
@@ -120,7 +120,7 @@ pub(super) fn found(row: &rusqlite::Row<'_>, first: usize) -> Result<Found, rusq
             _ => Err("it and its row disagree whether it is simulated".to_owned()),
         }
     });
-    Ok(Found { bytes: document.len(), id, job })
+    Ok(StoredRow { bytes: document.len(), id, job })
 }
 
 fn shown(stage: &[u8]) -> String {
@@ -154,11 +154,11 @@ fn search_text(job: &Job) -> String {
     };
     // The separator keeps a search from matching the end of one field and the beginning of the next.
     let fields = [job.id.as_str(), &job.spec.model, prompt].into_iter().chain(job.tags.iter().map(String::as_str));
-    fold(&fields.collect::<Vec<_>>().join("\u{1f}"))
+    fold_case(&fields.collect::<Vec<_>>().join("\u{1f}"))
 }
 
 /// Takes letter case away, character by character, so that a part of a text is folded like the whole.
-pub(super) fn fold(text: &str) -> String {
+pub(super) fn fold_case(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).collect()
 }
 

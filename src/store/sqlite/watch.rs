@@ -11,19 +11,19 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::super::{Change, ChangeStream, StoreError};
-use super::file;
+use super::database;
 use super::readers::Readers;
-use super::row::{found, found_columns};
+use super::row::{read_row, row_columns};
 use crate::jobs::JobId;
 
-/// How often the file is asked whether another process has changed it. The question reads shared memory, not the disk.
-const LOOK_EVERY: Duration = Duration::from_millis(40);
+/// How often the file is asked whether another process has changed it. The sql reads shared memory, not the disk.
+const POLL_INTERVAL: Duration = Duration::from_millis(40);
 
 /// Changes in one answer.
-const AT_ONCE: usize = 500;
+const BATCH_SIZE: usize = 500;
 
 /// Bytes of documents in one answer, so that hostile megabytes do not add up. The change that passes it is still in.
-const BYTES_AT_ONCE: usize = 8 << 20;
+const BATCH_BYTES: usize = 8 << 20;
 
 /// A stream of changes of one database file.
 pub(super) struct SqliteWatch {
@@ -62,20 +62,20 @@ impl ChangeStream for SqliteWatch {
     }
 }
 
-pub(super) const CHANGES: &str = concat!("SELECT seq, ", found_columns!(), " FROM jobs WHERE seq > ?1 ORDER BY seq");
+pub(super) const CHANGES: &str = concat!("SELECT seq, ", row_columns!(), " FROM jobs WHERE seq > ?1 ORDER BY seq");
 
 fn changes(connection: &Connection, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
     let mut statement = connection.prepare_cached(CHANGES)?;
     let mut rows = statement.query([after])?;
     let (mut changes, mut last, mut bytes) = (Vec::new(), after, 0);
-    while changes.len() < AT_ONCE
-        && bytes < BYTES_AT_ONCE
+    while changes.len() < BATCH_SIZE
+        && bytes < BATCH_BYTES
         && let Some(row) = rows.next()?
     {
         last = row.get(0)?;
-        let found = found(row, 1)?;
-        bytes += found.bytes;
-        match (found.job, JobId::new(found.id)) {
+        let stored = read_row(row, 1)?;
+        bytes += stored.bytes;
+        match (stored.job, JobId::new(stored.id)) {
             (Ok(job), _) => changes.push(Change::Job(Arc::new(job))),
             (Err(reason), Ok(id)) => changes.push(Change::Unreadable { id, reason }),
             (Err(_), Err(error)) => tracing::warn!(%error, "a row of the database was passed over"),
@@ -85,38 +85,38 @@ fn changes(connection: &Connection, after: i64) -> Result<(Vec<Change>, i64), St
 }
 
 /// Wakes the watches when another process has changed the file. Dropping it ends its thread.
-pub(super) struct Lookout {
+pub(super) struct FileWatcher {
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Lookout {
+impl FileWatcher {
     /// Starts the thread, with a connection of its own.
     pub(super) fn start(path: &Path, commits: watch::Sender<()>) -> Result<Self, StoreError> {
         let (stop, stopped) = mpsc::channel();
-        let connection = file::connect_to_read(path)?;
+        let connection = database::connect_to_read(path)?;
         let thread = thread::Builder::new()
-            .name("store-lookout".to_owned())
-            .spawn(move || look(&connection, &stopped, &commits))
+            .name("store-file-watcher".to_owned())
+            .spawn(move || poll(&connection, &stopped, &commits))
             .map_err(|error| StoreError::Unavailable(format!("no thread could be started: {error}")))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 
-impl Drop for Lookout {
+impl Drop for FileWatcher {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the store's lookout had ended before its time");
+            tracing::error!("the store's file_watcher had ended before its time");
         }
     }
 }
 
-fn look(connection: &Connection, stopped: &mpsc::Receiver<()>, commits: &watch::Sender<()>) {
+fn poll(connection: &Connection, stopped: &mpsc::Receiver<()>, commits: &watch::Sender<()>) {
     let mut seen = None;
-    while stopped.recv_timeout(LOOK_EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
+    while stopped.recv_timeout(POLL_INTERVAL) == Err(mpsc::RecvTimeoutError::Timeout) {
         let version: Option<i64> = connection
             .prepare_cached("PRAGMA data_version")
             .and_then(|mut statement| statement.query_row([], |row| row.get(0)))

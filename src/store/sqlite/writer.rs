@@ -1,7 +1,7 @@
-//! Owns the one thread that writes, and the committing of many writes at once. Must not know what a write contains.
+//! The thread that writes. It commits many writes at once.
 //!
-//! A commit costs one wait for the disk, however much is in it. So everything that has arrived while the last commit was under
-//! way goes into the next one. Each write is judged by itself: what one meets does not spoil the others.
+//! A commit costs one wait for the disk, however much it contains. So every write that arrived during the last commit goes into
+//! the next one. Each write has a savepoint of its own: one that fails does not affect the others.
 
 use std::thread::{self, JoinHandle};
 
@@ -9,13 +9,54 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::StoreError;
-use super::write::{Sequence, Write};
+use super::super::schema::{ImportOutcome, Record};
+use super::row::Row;
+use super::save::{self, Sequence};
+use super::{import, ledger};
+use crate::costs::Budget;
 
 /// Writes that may wait before callers have to.
-const WAITING: usize = 4_096;
+const QUEUE_CAPACITY: usize = 4_096;
 
 /// Writes in one commit: a bound on how long the first of them waits for the last.
-const AT_ONCE: usize = 1_000;
+const BATCH_SIZE: usize = 1_000;
+
+/// One write, applied whole or not at all.
+#[derive(Debug)]
+pub(super) enum Write {
+    /// All of these jobs, or none.
+    Create(Vec<Row>),
+    /// One compare-and-set, with the caps that its reservation must fit under.
+    Save(Box<Row>, Option<Budget>),
+    /// Documents of other programs. The outcomes are sent on the channel and are final once the write is confirmed.
+    Import(Vec<Record>, mpsc::UnboundedSender<Vec<ImportOutcome>>),
+}
+
+impl Write {
+    /// Applies the write and returns the job's new revision. After an error the caller must roll back what was written so far.
+    fn apply(&self, connection: &Connection, sequence: &mut Sequence) -> Result<u64, StoreError> {
+        match self {
+            Self::Create(rows) => {
+                for row in rows {
+                    save::create(connection, row, sequence)?;
+                }
+                Ok(1)
+            }
+            Self::Save(row, budget) => {
+                let revision = save::save(connection, row, sequence)?;
+                if let Some(budget) = budget {
+                    ledger::check_budget(connection, budget, row)?;
+                }
+                Ok(revision)
+            }
+            Self::Import(records, outcomes) => {
+                // The import is committed even if its caller is no longer waiting.
+                let _ = outcomes.send(import::import(connection, records, Some(sequence))?);
+                Ok(1)
+            }
+        }
+    }
+}
 
 struct Request {
     write: Write,
@@ -31,7 +72,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Starts the thread. `commits` is told after each commit.
     pub(super) fn start(connection: Connection, commits: watch::Sender<()>) -> Result<Self, StoreError> {
-        let (requests, receiver) = mpsc::channel(WAITING);
+        let (requests, receiver) = mpsc::channel(QUEUE_CAPACITY);
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || run(&connection, receiver, &commits))
@@ -63,7 +104,7 @@ impl Drop for Writer {
 fn run(connection: &Connection, mut requests: mpsc::Receiver<Request>, commits: &watch::Sender<()>) {
     while let Some(first) = requests.blocking_recv() {
         let mut batch = vec![first];
-        while batch.len() < AT_ONCE
+        while batch.len() < BATCH_SIZE
             && let Ok(next) = requests.try_recv()
         {
             batch.push(next);
@@ -124,8 +165,7 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::super::row::Row;
-    use super::super::{file, page};
+    use super::super::{database, list};
     use super::*;
     use crate::jobs::{Job, JobId, Spec};
 
@@ -136,8 +176,8 @@ mod tests {
     }
 
     fn open(path: &Path) -> Connection {
-        file::prepare(path).unwrap();
-        file::connect(path).unwrap()
+        database::prepare(path).unwrap();
+        database::connect(path).unwrap()
     }
 
     fn start(connection: Connection) -> Writer {
@@ -173,7 +213,7 @@ mod tests {
         assert_eq!(writer.write(creation("small", "x")).await, Ok(1));
         drop(writer);
         let connection = open(&path);
-        assert_eq!(page::find(&connection, "", 10).unwrap(), [JobId::new("small").unwrap()]);
+        assert_eq!(list::find(&connection, "", 10).unwrap(), [JobId::new("small").unwrap()]);
     }
 
     #[tokio::test]
@@ -189,6 +229,6 @@ mod tests {
         }
         drop(requests);
         drop(writer);
-        assert_eq!(page::counts(&open(&path)).unwrap().total(), 50);
+        assert_eq!(list::counts(&open(&path)).unwrap().total(), 50);
     }
 }

@@ -48,7 +48,8 @@ pub struct CsvSpool {
 impl CsvSpool {
     /// No rows yet.
     pub fn new(collection: Collection) -> Result<Self, ExportError> {
-        let rows = tempfile::tempfile().map_err(|error| ExportError::File(format!("cannot create a temporary file: {error}")))?;
+        let rows = tempfile::tempfile()
+            .map_err(|error| ExportError::File(format!("cannot create a temporary file: {error}")))?;
         let known: &[&str] = if collection == Collection::Costs { &COST_COLUMNS } else { &JOB_COLUMNS };
         let columns = known.iter().enumerate().map(|(place, name)| ((*name).to_owned(), place)).collect();
         Ok(Self { rows: BufWriter::new(rows), columns, collection })
@@ -80,7 +81,8 @@ impl CsvSpool {
         let mut cells = vec![String::new(); columns.len()];
         for line in BufReader::new(file).lines() {
             let line = line.map_err(ExportError::Output)?;
-            let row: Vec<(usize, String)> = serde_json::from_str(&line).map_err(|error| ExportError::Output(error.into()))?;
+            let row: Vec<(usize, String)> =
+                serde_json::from_str(&line).map_err(|error| ExportError::Output(error.into()))?;
             cells.iter_mut().for_each(String::clear);
             for (place, cell) in row {
                 cells[place] = cell;
@@ -107,7 +109,8 @@ fn row_of(fields: &Fields, collection: Collection) -> Vec<(String, String)> {
         row.push((column.heading(collection), cell));
     };
     // The number's own digits, not those of the nearest binary fraction.
-    let exact = fields.get("details").and_then(|details| details.get("amount")).filter(|_| collection == Collection::Costs);
+    let exact =
+        fields.get("details").and_then(|details| details.get("amount")).filter(|_| collection == Collection::Costs);
     for (name, value) in fields {
         match (name.as_str(), value) {
             ("details", Value::Object(details)) if collection == Collection::Costs => {

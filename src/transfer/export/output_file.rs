@@ -1,12 +1,10 @@
 //! Where an export goes: standard output, or a file that is written completely or not at all.
 
-use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use super::ExportError;
+use crate::fs::AtomicFile;
 use crate::text::sanitize_line;
 
 /// Where the bytes go.
@@ -14,7 +12,7 @@ pub enum OutputFile {
     /// Standard output.
     Stdout(BufWriter<io::Stdout>),
     /// A temporary file beside the file that it becomes.
-    File(Box<BufWriter<NamedTempFile>>, PathBuf),
+    File(Box<BufWriter<AtomicFile>>, PathBuf),
 }
 
 impl OutputFile {
@@ -26,13 +24,11 @@ impl OutputFile {
         if path.is_dir() {
             return Err(ExportError::File(format!("{} is a directory", shown(path))));
         }
-        if !force && fs::symlink_metadata(path).is_ok() {
+        if !force && std::fs::symlink_metadata(path).is_ok() {
             return Err(ExportError::File(format!("{} already exists; pass --force to replace it", shown(path))));
         }
-        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let temporary = tempfile::Builder::new().prefix(".darkroom-export-").tempfile_in(directory);
-        let temporary =
-            temporary.map_err(|error| ExportError::File(format!("cannot write {}: {}", shown(path), bare(&error))))?;
+        let temporary = AtomicFile::create(path)
+            .map_err(|error| ExportError::File(format!("cannot write {}: {error}", shown(path))))?;
         Ok(Self::File(Box::new(BufWriter::new(temporary)), path.to_owned()))
     }
 
@@ -42,11 +38,9 @@ impl OutputFile {
             Self::Stdout(mut stream) => return stream.flush().map_err(ExportError::Output),
             Self::File(temporary, path) => (temporary, path),
         };
-        let failed = |error: io::Error| ExportError::File(format!("cannot write {}: {}", shown(&path), bare(&error)));
+        let failed = |error: io::Error| ExportError::File(format!("cannot write {}: {error}", shown(&path)));
         let temporary = temporary.into_inner().map_err(|error| failed(error.into_error()))?;
-        temporary.as_file().sync_all().map_err(failed)?;
-        let named = if force { temporary.persist(&path) } else { temporary.persist_noclobber(&path) };
-        named.map(drop).map_err(|error| failed(error.error))
+        if force { temporary.replace() } else { temporary.publish() }.map_err(failed)
     }
 }
 
@@ -64,12 +58,6 @@ impl Write for OutputFile {
             Self::File(temporary, _) => temporary.flush(),
         }
     }
-}
-
-/// The reason without the name of the temporary file, which means nothing to a reader.
-fn bare(error: &io::Error) -> String {
-    let line = error.to_string();
-    line.split_once(" at path ").map_or_else(|| line.clone(), |(reason, _)| reason.to_owned())
 }
 
 fn shown(path: &Path) -> String {

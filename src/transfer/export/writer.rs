@@ -39,7 +39,9 @@ impl<W: Write> Writer<W> {
     /// Begins the output.
     pub fn begin(output: W, format: Format, collections: &[Collection]) -> Result<Self, ExportError> {
         let state = match format {
-            Format::Csv => State::Csv(Box::new(CsvSpool::new(collections.first().copied().unwrap_or(Collection::Costs))?)),
+            Format::Csv => {
+                State::Csv(Box::new(CsvSpool::new(collections.first().copied().unwrap_or(Collection::Costs))?))
+            }
             Format::JsonLines => State::Lines,
             Format::Json if collections.len() == 1 => State::List,
             Format::Json | Format::Database => State::Database(0),

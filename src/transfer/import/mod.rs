@@ -43,7 +43,9 @@ impl Importer {
             }
         }
         rejected.sort_by_key(|row| row.line);
-        rejected.iter().for_each(|row| self.summary.reject(row));
+        for row in &rejected {
+            self.summary.reject(row);
+        }
         Ok(rejected)
     }
 }

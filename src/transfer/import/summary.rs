@@ -61,8 +61,9 @@ impl ImportSummary {
                 counts.new += 1;
                 match record {
                     Record::Cost(entry) => {
-                        self.has_uncertain |= !entry.basis.counts();
-                        *(if entry.simulated { &mut self.new_simulated_usd } else { &mut self.new_usd }) += entry.amount;
+                        self.has_uncertain |= !entry.basis.is_counted();
+                        *(if entry.simulated { &mut self.new_simulated_usd } else { &mut self.new_usd }) +=
+                            entry.amount;
                     }
                     Record::Job(entry) if entry.own => self.charges_of_jobs += costs_of(&entry.job).len() as u64,
                     Record::Job(_) => {}

@@ -39,7 +39,8 @@ pub fn separator_of(sample: &[u8]) -> Result<u8, String> {
         }
         scanner.take().cells.len()
     };
-    let most = SEPARATORS.into_iter().map(|separator| (cells(separator), separator)).rev().max_by_key(|(count, _)| *count);
+    let most =
+        SEPARATORS.into_iter().map(|separator| (cells(separator), separator)).rev().max_by_key(|(count, _)| *count);
     Ok(most.map_or(b',', |(_, separator)| separator))
 }
 
@@ -121,7 +122,7 @@ fn next_row(input: &mut impl BufRead, scanner: &mut Scanner) -> io::Result<Optio
 struct Columns {
     heading: Heading,
     /// Which cells of a row have a name.
-    named: Vec<usize>,
+    places: Vec<usize>,
 }
 
 impl Columns {
@@ -130,26 +131,26 @@ impl Columns {
             return Err(error);
         }
         let mut names = Vec::with_capacity(row.cells.len());
-        let mut named = Vec::with_capacity(row.cells.len());
+        let mut places = Vec::with_capacity(row.cells.len());
         for (index, cell) in row.cells.into_iter().enumerate() {
             let name = text(cell).map_err(|reason| format!("the heading is {reason}"))?;
             if !name.trim().is_empty() {
                 names.push(name.trim().to_owned());
-                named.push(index);
+                places.push(index);
             }
         }
         let heading = Heading { names, separator: char::from(separator) };
-        Ok(Self { heading, named })
+        Ok(Self { heading, places })
     }
 
     fn content(&self, row: Row) -> Result<Content, RejectedRow> {
-        let rejected = |reason: String| RejectedRow::new(row.line, reason);
+        let reject = |reason: String| RejectedRow::new(row.line, reason);
         if let Some(reason) = row.error {
             let last_line = Some(row.last_line).filter(|last| *last > row.line);
             let reason = if row.is_unclosed { format!("{reason}; nothing after it was read") } else { reason };
             return Err(RejectedRow { line: row.line, last_line, reason });
         }
-        let expected = self.named.last().map_or(0, |last| last + 1);
+        let expected = self.places.last().map_or(0, |last| last + 1);
         let count = row.cells.len();
         let counts = || {
             let separator = match self.heading.separator {
@@ -159,16 +160,16 @@ impl Columns {
             format!("{count} cells separated by {separator}; the heading has {expected}")
         };
         if count < expected {
-            return Err(rejected(counts()));
+            return Err(reject(counts()));
         }
-        let mut named = self.named.iter().copied().peekable();
-        let mut cells = Vec::with_capacity(self.named.len());
+        let mut places = self.places.iter().copied().peekable();
+        let mut cells = Vec::with_capacity(self.places.len());
         for (index, cell) in row.cells.into_iter().enumerate() {
-            if named.next_if_eq(&index).is_some() {
-                cells.push(text(cell).map_err(|reason| rejected(format!("cell {}: {reason}", index + 1)))?);
+            if places.next_if_eq(&index).is_some() {
+                cells.push(text(cell).map_err(|reason| reject(format!("cell {}: {reason}", index + 1)))?);
             } else if !is_blank(&cell) {
                 let reason = if index >= expected { counts() } else { format!("cell {} has no heading", index + 1) };
-                return Err(rejected(reason));
+                return Err(reject(reason));
             }
         }
         Ok(Content::Cells(cells))
@@ -332,9 +333,10 @@ impl Scanner {
         let is_quoted = self.state == State::Quoted;
         if self.row.error.is_none() && self.is_too_long() {
             let limit = MAX_RECORD_BYTES >> 20;
-            self.row.error = Some(match is_quoted {
-                true => format!("the quote opened on line {} is not closed within {limit} MB", self.quote_line),
-                false => super::json::too_long(),
+            self.row.error = Some(if is_quoted {
+                format!("the quote opened on line {} is not closed within {limit} MB", self.quote_line)
+            } else {
+                super::json::too_long()
             });
         }
         self.end_cell();

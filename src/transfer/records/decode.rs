@@ -66,7 +66,9 @@ impl<R: BufRead> BufRead for Decoder<R> {
                 utf16.finish();
                 break;
             }
-            bytes.iter().for_each(|byte| utf16.push(*byte));
+            for byte in bytes {
+                utf16.push(*byte);
+            }
             let read = bytes.len();
             self.input.consume(read);
             advance(&self.position, read);

@@ -23,7 +23,11 @@ const RECENT_BYTES: usize = 512;
 const STOPPED: &str = "stopped";
 
 /// Reads all documents of the file.
-pub fn read(input: impl BufRead, collections: &'static [&'static str], sink: &mut dyn RecordSink) -> io::Result<ReadEnd> {
+pub fn read(
+    input: impl BufRead,
+    collections: &'static [&'static str],
+    sink: &mut dyn RecordSink,
+) -> io::Result<ReadEnd> {
     let position = Position::default();
     let mut input = CountingReader { input, position: &position };
     let output = Output { collections, position: &position, sink: RefCell::new(sink), is_stopped: Cell::new(false) };
@@ -38,11 +42,11 @@ pub fn read(input: impl BufRead, collections: &'static [&'static str], sink: &mu
             if kind != io::ErrorKind::FileTooLarge {
                 return Err(error.into());
             }
-            output.reject(position.record_line.get(), format!("{}; nothing after it was read", too_long()));
+            output.reject(position.record_line.get(), &format!("{}; nothing after it was read", too_long()));
             return Ok(ReadEnd::Partial);
         }
         let (line, reason) = explain(&error, begin, &mut input)?;
-        output.reject(line, format!("{reason}; nothing after it was read"));
+        output.reject(line, &format!("{reason}; nothing after it was read"));
         return Ok(ReadEnd::Partial);
     }
     Ok(ReadEnd::Complete)
@@ -191,8 +195,8 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    fn reject(&self, line: u64, reason: String) {
-        let content = Err(RejectedRow::new(line, sanitize_line(&reason, 300)));
+    fn reject(&self, line: u64, reason: &str) {
+        let content = Err(RejectedRow::new(line, sanitize_line(reason, 300)));
         self.send(FileRecord { line, content });
     }
 
@@ -276,7 +280,7 @@ impl<'de> Visitor<'de> for Document<'_> {
         }
         for (line, name, _) in fields {
             if output.collections.contains(&name.as_str()) {
-                output.reject(line, format!("{name} is neither a list nor a map of documents"));
+                output.reject(line, &format!("{name} is neither a list nor a map of documents"));
             } else {
                 ignored.push(name);
             }

@@ -216,8 +216,14 @@ mod tests {
     fn error_names_its_column() {
         for (text, expected) in [
             (r#"{"cost": NaN}"#, "invalid JSON at column 10: NaN is not a JSON number; write null or a finite number"),
-            (r#"{"ö": -Infinity}"#, "invalid JSON at column 7: -Infinity is not a JSON number; write null or a finite number"),
-            (r#"{"a": [1, Infinity]}"#, "invalid JSON at column 11: Infinity is not a JSON number; write null or a finite number"),
+            (
+                r#"{"ö": -Infinity}"#,
+                "invalid JSON at column 7: -Infinity is not a JSON number; write null or a finite number",
+            ),
+            (
+                r#"{"a": [1, Infinity]}"#,
+                "invalid JSON at column 11: Infinity is not a JSON number; write null or a finite number",
+            ),
             ("7", "expected a JSON object, found a number"),
             ("[1]", "expected a JSON object, found a list"),
             (r#"{"a": 1,}"#, "invalid JSON at column 9: trailing comma"),

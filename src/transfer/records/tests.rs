@@ -1,5 +1,6 @@
 //! Every byte of a file is accounted for, whatever is damaged in it.
 
+use std::fmt::Write as _;
 use std::io::{BufReader, Cursor};
 
 use proptest::prelude::*;
@@ -196,8 +197,21 @@ fn damaged_json_names_its_line_and_what_is_unread() {
         assert!(last.contains(reason) && last.contains("nothing after it was read"), "{text}: {last}");
         assert!(!seen.is_complete);
     }
-    for text in ["]", "}", ":", "[:", "[}", "{]", "{\"jobs\": {7}}", "{\"jobs\"", "{\"jobs\":", "{\"", "[\"\\", "nonsense", "\u{0}"]
-    {
+    for text in [
+        "]",
+        "}",
+        ":",
+        "[:",
+        "[}",
+        "{]",
+        "{\"jobs\": {7}}",
+        "{\"jobs\"",
+        "{\"jobs\":",
+        "{\"",
+        "[\"\\",
+        "nonsense",
+        "\u{0}",
+    ] {
         let seen = read("a.json", text);
         assert!(seen.good().is_empty() && seen.records.len() == 1, "{text}: {:?}", seen.records);
     }
@@ -230,7 +244,9 @@ fn long_record_is_never_held() {
 
 #[test]
 fn utf16_is_read_like_utf8() {
-    for (name, text) in [("a.csv", "\u{feff}a\tb\r\nö\t😀\r\n"), ("a.jsonl", "\u{feff}{\"a\": \"ö😀\"}\r\n{\"a\": 1}\r\n")] {
+    for (name, text) in
+        [("a.csv", "\u{feff}a\tb\r\nö\t😀\r\n"), ("a.jsonl", "\u{feff}{\"a\": \"ö😀\"}\r\n{\"a\": 1}\r\n")]
+    {
         let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let (utf8, utf16) = (read(name, text), read(name, bytes));
         assert_eq!(utf16.records, utf8.records);
@@ -254,12 +270,18 @@ fn written(table: &[Vec<String>], separator: u8) -> String {
     let mut writer = csv_crate(separator);
     let columns = table.first().map_or(1, Vec::len);
     writer.write_record((0..columns).map(|index| format!("column{index}"))).unwrap();
-    table.iter().for_each(|row| writer.write_record(row).unwrap());
+    for row in table {
+        writer.write_record(row).unwrap();
+    }
     String::from_utf8(writer.into_inner().unwrap()).unwrap()
 }
 
 fn csv_crate(separator: u8) -> ::csv::Writer<Vec<u8>> {
     ::csv::WriterBuilder::new().delimiter(separator).quote_style(::csv::QuoteStyle::Always).from_writer(Vec::new())
+}
+
+fn line_ends(bytes: &[u8]) -> usize {
+    bytes.split(|byte| *byte == b'\n').count() - 1
 }
 
 fn is_blank(row: &[String]) -> bool {
@@ -282,7 +304,9 @@ proptest! {
     #[test]
     fn damaged_csv_loses_no_row(rows in 1..12_usize, at in any::<prop::sample::Index>(), with in prop::sample::select(b"\"',;x\\".to_vec())) {
         let mut text = String::from("first,second\n");
-        (0..rows).for_each(|row| text.push_str(&format!("r{row},\"q{row}\"\n")));
+        for row in 0..rows {
+            let _ = writeln!(text, "r{row},\"q{row}\"");
+        }
         let mut bytes = text.into_bytes();
         let begin = b"first,second\n".len();
         let place = begin + at.index(bytes.len() - begin);
@@ -290,7 +314,7 @@ proptest! {
         bytes.insert(place, with);
         let seen = read("a.csv", &bytes);
         prop_assert_eq!(seen.rows, rows as u64, "{:?}: {:?}", String::from_utf8_lossy(&bytes), seen);
-        let damaged = bytes[..place].iter().filter(|byte| **byte == b'\n').count();
+        let damaged = line_ends(&bytes[..place]);
         for (index, (line, content)) in seen.records.iter().take(damaged - 1).enumerate() {
             prop_assert_eq!((*line, content.clone()), (index as u64 + 2, Ok(format!("r{index}|q{index}"))));
         }
@@ -307,7 +331,7 @@ proptest! {
         let mut bytes: Vec<u8> = (0..rows).flat_map(|row| format!("{{\"row\": {row}, \"text\": \"q\"}}\n").into_bytes()).collect();
         let place = at.index(bytes.len());
         prop_assume!(bytes[place] != b'\n');
-        let damaged = bytes[..place].iter().filter(|byte| **byte == b'\n').count();
+        let damaged = line_ends(&bytes[..place]);
         bytes[place] = with;
         // A damaged first line may look like another format; with a second line it never does.
         prop_assume!(rows > 1);
@@ -326,7 +350,7 @@ proptest! {
         let list: Vec<String> = (0..rows).map(|row| format!("{{\"row\": {row}, \"text\": \"q\"}}")).collect();
         let mut bytes = format!("[\n{}\n]\n", list.join(",\n")).into_bytes();
         let place = 1 + at.index(bytes.len() - 1);
-        let damaged = bytes[..place].iter().filter(|byte| **byte == b'\n').count();
+        let damaged = line_ends(&bytes[..place]);
         bytes[place] = with;
         let seen = read("a.json", &bytes);
         for (index, (line, content)) in seen.records.iter().take(damaged.saturating_sub(1)).enumerate() {

@@ -105,7 +105,7 @@ impl Draft {
             spec.from_shared_store = images.flat_map(parts_of).any(|part| self.foreign_images.contains(&part));
         }
         let known: BTreeSet<String> = problems.iter().map(|problem| problem.parameter.clone()).collect();
-        let missing = catalog.problems(&spec).into_iter().filter(|problem| !known.contains(&problem.parameter));
+        let missing = catalog.validate(&spec).into_iter().filter(|problem| !known.contains(&problem.parameter));
         problems.extend(missing);
         let count = self.count(&mut problems);
         let tags = self.tags(&mut problems);

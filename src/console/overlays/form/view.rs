@@ -143,7 +143,7 @@ impl Form {
             return Line::styled(format::cut(&format!("{words}: no price yet"), width), theme.bad);
         }
         let (head, style, note) = match self.estimate.amount {
-            Some(amount) => (format!("~{} for {images}", amount.times(u64::from(count)).display()), theme.accent, note),
+            Some(amount) => (format!("~{} for {images}", (amount * u64::from(count)).display()), theme.accent, note),
             None => (format!("price unknown: {note}"), theme.warning, String::new()),
         };
         let simulated = match (self.simulated, width < 50) {

@@ -39,7 +39,7 @@ fn generating() -> Job {
     let ticket = Ticket { id: "7f3a".into(), polling_url: "https://api.example.org/v1/get_result".into() };
     let receipt = Receipt { ticket, cost: None, input_megapixels: None, output_megapixels: None, accepted_at: at };
     job.begin_submit(claim, None, at).unwrap();
-    job.accepted(receipt, None, at).unwrap();
+    job.accept(receipt, None, at).unwrap();
     job
 }
 
@@ -297,7 +297,7 @@ fn a_failure_says_why_and_which_key_helps() {
 fn the_image_of_an_earlier_attempt_stays_and_says_so() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let mut fox = done("fox", 64, 64);
-    fox.respecify(fox.spec.clone(), noon()).unwrap();
+    fox.resubmit_with(fox.spec.clone(), noon()).unwrap();
     assert!(matches!(fox.stage, Stage::Queued { .. }));
     assert!(pane.wanted(Some(&fox)).is_some());
     pane.on_bytes(&fox.id, 1, Ok(bytes(64, 64)));

@@ -25,7 +25,7 @@ pub fn of_job(
     match &job.stage {
         Stage::Queued { hold: Some(hold) } => {
             lines.push(head("held"));
-            say(&mut lines, &text::sanitize_line(&hold.line(), 200), width, theme.text);
+            say(&mut lines, &text::sanitize_line(&hold.summary(), 200), width, theme.text);
             if let Some(at) = job.not_before.filter(|at| *at > now) {
                 say(&mut lines, &format!("next try in {}", format::age(at - now)), width, theme.dim);
             }
@@ -78,7 +78,7 @@ fn generating(
         StepName::Download => "fetching the image",
         StepName::Store => "storing the image",
         StepName::Settle => "booking the cost",
-        _ if attempt.is_some_and(|attempt| attempt.second_look) => "asking the old ticket again",
+        _ if attempt.is_some_and(|attempt| attempt.recheck_first) => "asking the old ticket again",
         _ => "generating",
     };
     lines.push(Line::styled(format!("{} {word}", theme.job_symbol(job)), theme.job_style(job)));

@@ -129,7 +129,7 @@ proptest! {
         let mut costs = capped("1.50", "100");
         costs.today.by = lines
             .into_iter()
-            .map(|(key, cents, count)| CostLine { key, usd: usd("0.0001").times(u64::from(cents)), count })
+            .map(|(key, cents, count)| CostLine { key, usd: usd("0.0001") * u64::from(cents), count })
             .collect();
         assert_whole_border(&shown(Some(&costs), width, height), height);
     }

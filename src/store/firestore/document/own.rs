@@ -65,7 +65,7 @@ fn follow(job: &mut Job, document: &Document, wish_changed: bool, defaults: &Def
         }
         (_, Status::Pending | Status::Processing) => {
             let spec = if wish_changed { request::spec_of(fields, &defaults.model)? } else { job.spec.clone() };
-            job.respecify(spec, now).map_err(|error| error.to_string())?;
+            job.resubmit_with(spec, now).map_err(|error| error.to_string())?;
             follows = true;
             if status == Status::Processing {
                 foreign::enter(job, fields, status)?;

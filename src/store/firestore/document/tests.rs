@@ -89,7 +89,7 @@ fn all_that_an_old_backend_left_is_read_as_it_is() {
             (Some(1344), Some(768))
         );
         assert_eq!(job.spec.parameters["seed"], sample["seed"]);
-        assert_eq!(crate::catalog::Catalog::builtin().problems(&job.spec), []);
+        assert_eq!(crate::catalog::Catalog::builtin().validate(&job.spec), []);
         // Errors that have an image all the same.
         assert_eq!(job.image().map(|image| image.url.as_str()), sample["generatedImageUrl"].as_str(), "{id}");
         let noted: f64 = ["bfl_cost_usd", "storage_cost_usd"].iter().filter_map(|name| sample[name].as_f64()).sum();
@@ -216,7 +216,7 @@ fn a_wish_changed_under_way_is_followed_when_somebody_asks_again() {
     document.fields.insert("seed".into(), value::integer(2));
     let Known { mut job, base } = known(&document);
     assert_eq!((job.stage_name(), &job.spec.parameters["seed"]), (StageName::Submitting, &json!(1)));
-    job.refused(Failure::new(FailureCode::InvalidRequest, "no", BillingStatus::No, now()), now()).unwrap();
+    job.reject_by_provider(Failure::new(FailureCode::InvalidRequest, "no", BillingStatus::No, now()), now()).unwrap();
     apply(&mut document, Draft::update(&job, &base).unwrap());
     assert_eq!(known(&document).job.spec.parameters["seed"], 1);
     document.fields.insert("status".into(), value::text("pending_art_generation"));

@@ -105,7 +105,7 @@ impl Draft {
     fn money(&mut self, job: &Job) {
         let charged = job.attempts.iter().rev().find(|attempt| attempt.charge.is_some());
         if let Some(charge) = charged.and_then(|attempt| attempt.charge.as_ref())
-            && let Some(amount) = charge.amount.filter(|_| charge.basis.counts())
+            && let Some(amount) = charge.amount.filter(|_| charge.basis.is_counted())
         {
             self.set("bfl_cost_usd", value::double(float(amount)));
             self.set("bfl_model", value::text(&charge.model));

@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
+use super::client::{ApiError, JsonApi};
 use super::errors;
-use super::json_api::{ApiError, JsonApi};
-use super::options::{Checked, PublicUrl};
+use super::options::{PublicUrl, ValidatedOptions};
 use crate::bucket::BucketError;
 
 const CREATE: &str = "storage.objects.create";
@@ -22,7 +22,7 @@ pub(super) enum ObjectAcl {
 }
 
 /// Looks whether images can be stored now under URLs of this kind.
-pub(super) async fn check(api: &JsonApi, at: &Checked, url: &PublicUrl) -> Result<ObjectAcl, BucketError> {
+pub(super) async fn check(api: &JsonApi, at: &ValidatedOptions, url: &PublicUrl) -> Result<ObjectAcl, BucketError> {
     let bucket = at.bucket.as_str();
     // Many service accounts may write objects but not look at the bucket itself.
     let rules = match api.bucket(bucket).await {

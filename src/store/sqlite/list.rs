@@ -3,14 +3,14 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
-use super::super::{Counts, Order, Page, PageQuery, StoreError};
-use super::row::{fold, found, found_columns, nanoseconds};
+use super::super::{Counts, Page, PageQuery, SortOrder, StoreError};
+use super::row::{fold_case, nanoseconds, read_row, row_columns};
 use crate::jobs::{Job, JobId};
 
 /// The job of that id. Errors: `Unreadable` where its document cannot be read.
 pub(super) fn get(connection: &Connection, id: &JobId) -> Result<Option<Job>, StoreError> {
-    let question = concat!("SELECT ", found_columns!(), " FROM jobs WHERE id = ?1");
-    let row = connection.prepare_cached(question)?.query_row([id.as_str()], |row| found(row, 0)).optional()?;
+    let sql = concat!("SELECT ", row_columns!(), " FROM jobs WHERE id = ?1");
+    let row = connection.prepare_cached(sql)?.query_row([id.as_str()], |row| read_row(row, 0)).optional()?;
     row.map(|row| row.job.map_err(|reason| StoreError::Unreadable { id: id.clone(), reason })).transpose()
 }
 
@@ -33,14 +33,14 @@ pub(super) fn find(connection: &Connection, prefix: &str, limit: usize) -> Resul
 }
 
 /// A page of jobs. Documents that cannot be read take nobody's place.
-pub(super) fn look(connection: &Connection, query: &PageQuery) -> Result<Page, StoreError> {
-    let (question, values) = question_of(query);
-    let mut statement = connection.prepare_cached(&question)?;
+pub(super) fn list(connection: &Connection, query: &PageQuery) -> Result<Page, StoreError> {
+    let (sql, values) = query_of(query);
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut page = Page::default();
     while let Some(row) = rows.next()? {
-        let found = found(row, 0)?;
-        match (found.job, JobId::new(found.id)) {
+        let stored = read_row(row, 0)?;
+        match (stored.job, JobId::new(stored.id)) {
             (Ok(job), _) => page.jobs.push(job),
             (Err(reason), Ok(id)) => page.unreadable.push((id, reason)),
             (Err(_), Err(_)) => {}
@@ -54,7 +54,7 @@ pub(super) fn look(connection: &Connection, query: &PageQuery) -> Result<Page, S
 }
 
 /// The statement and its values: only words of this program are in the statement's text.
-pub(super) fn question_of(query: &PageQuery) -> (String, Vec<Value>) {
+pub(super) fn query_of(query: &PageQuery) -> (String, Vec<Value>) {
     let mut conditions = vec!["TRUE".to_owned()];
     let mut values = Vec::new();
     if !query.hidden {
@@ -69,8 +69,8 @@ pub(super) fn question_of(query: &PageQuery) -> (String, Vec<Value>) {
         values.push(Value::Integer(nanoseconds(since)));
     }
     let (sign, direction) = match query.order {
-        Order::NewestFirst => ("<", "DESC"),
-        Order::OldestFirst => (">", "ASC"),
+        SortOrder::NewestFirst => ("<", "DESC"),
+        SortOrder::OldestFirst => (">", "ASC"),
     };
     if let Some((created_at, id)) = &query.after {
         conditions.push(format!("(created_at, id) {sign} (?, ?)"));
@@ -80,15 +80,15 @@ pub(super) fn question_of(query: &PageQuery) -> (String, Vec<Value>) {
     if let Some(search) = query.search.as_deref().filter(|search| !search.is_empty()) {
         // Unlike LIKE, instr has no letters with a meaning of their own.
         conditions.push("instr(search, ?) > 0".to_owned());
-        values.push(Value::Text(fold(search)));
+        values.push(Value::Text(fold_case(search)));
     }
-    let question = format!(
+    let sql = format!(
         "SELECT {} FROM jobs INDEXED BY jobs_by_age WHERE {}
          ORDER BY created_at {direction}, id {direction}",
-        found_columns!(),
+        row_columns!(),
         conditions.join(" AND ")
     );
-    (question, values)
+    (sql, values)
 }
 
 pub(super) const COUNTS: &str = "SELECT hidden, stage, count(*) FROM jobs GROUP BY hidden, stage";

@@ -13,7 +13,7 @@ use crate::jobs::ObjectName;
 use crate::text::sanitize_line;
 
 /// Small questions; who takes longer is not there.
-const PATIENCE: Duration = Duration::from_secs(20);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Google's own endpoint.
 pub(super) const GOOGLE: &str = "https://storage.googleapis.com/";
@@ -49,7 +49,7 @@ impl JsonApi {
     /// Reaches nobody yet.
     pub(super) fn new(endpoint: Url, credentials: Credentials) -> Result<Self, BucketError> {
         let http = reqwest::Client::builder()
-            .timeout(PATIENCE)
+            .timeout(REQUEST_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| BucketError::Refused(format!("no HTTP client: {error}")))?;

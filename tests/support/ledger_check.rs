@@ -1,4 +1,4 @@
-//! The books of both sides: the simulator's own bill, read from its own file, and what darkroom says it spent.
+//! Compares darkroom's recorded costs with the bill in the simulator's own database.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::path::Path;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::House;
+use super::TestEnv;
 
-/// What the simulator billed, by prompt: how often, and how much in dollars.
-pub fn bill(house: &House) -> BTreeMap<String, (usize, Decimal)> {
-    bill_in(&house.data())
+/// The simulator's bill by prompt: number of charges and their sum in dollars.
+pub fn bill(env: &TestEnv) -> BTreeMap<String, (usize, Decimal)> {
+    bill_in(&env.data())
 }
 
-/// The same of a simulator that has a directory of its own.
+/// [`bill`] of a simulator with a separate data directory.
 pub fn bill_in(directory: &Path) -> BTreeMap<String, (usize, Decimal)> {
     let file = directory.join("simulator.db");
     let ledger = rusqlite::Connection::open(file).expect("the simulator's ledger");
@@ -44,18 +44,19 @@ pub fn dollars(value: &Value) -> Decimal {
     value.as_str().unwrap_or_else(|| panic!("{value} is not a decimal string")).parse().expect("a decimal")
 }
 
-/// The promise: every job has ended, none is billed twice, and every cent on the bill is explained: by a job that is done (then
-/// the books hold exactly that cent), or by one that says openly that nobody knows (then it is among the unconfirmed).
-pub fn check(house: &House, count: usize) -> usize {
-    check_with(house, &house.data(), count)
+/// Asserts that all `count` jobs are finished, that none is billed twice, and that every cent on the bill is accounted for: by a
+/// done job with exactly that charge, or by a job that failed with `submit_unknown` and is counted as unconfirmed. Returns the
+/// number of done jobs.
+pub fn check(env: &TestEnv, count: usize) -> usize {
+    check_with(env, &env.data(), count)
 }
 
-/// The same with the bill of a simulator that has a directory of its own.
-pub fn check_with(house: &House, simulator: &Path, count: usize) -> usize {
-    let jobs = house.jobs();
+/// [`check`] with the bill of a simulator with a separate data directory.
+pub fn check_with(env: &TestEnv, simulator: &Path, count: usize) -> usize {
+    let jobs = env.jobs();
     assert_eq!(jobs.len(), count, "no job is lost");
     let bill = bill_in(simulator);
-    let costs = house.json(&["costs", "--json", "--days", "2"]);
+    let costs = env.json(&["costs", "--json", "--days", "2"]);
     let mut unknown_and_billed = Decimal::ZERO;
     let mut done = 0;
     for job in &jobs {
@@ -65,19 +66,23 @@ pub fn check_with(house: &House, simulator: &Path, count: usize) -> usize {
         match job["status"].as_str().expect("a status") {
             "done" => {
                 done += 1;
-                assert_eq!(dollars(&job["cost_usd"]), billed, "{prompt} is booked as it was billed");
+                assert_eq!(dollars(&job["cost_usd"]), billed, "the charge of {prompt} equals the bill");
                 let url = url::Url::parse(job["image_url"].as_str().expect("an image")).expect("a URL");
-                let image = std::fs::read(url.to_file_path().expect("a file")).expect("the image is there");
+                let image = std::fs::read(url.to_file_path().expect("a file")).expect("the image exists");
                 image::load_from_memory(&image).expect("the image is whole");
             }
             "failed" => {
                 assert_eq!(job["error"]["code"], "submit_unknown", "{job}");
                 unknown_and_billed += billed;
             }
-            other => panic!("{prompt} has not ended: {other}"),
+            other => panic!("{prompt} is not finished: {other}"),
         }
     }
-    assert_eq!(dollars(&costs["total_usd"]) + unknown_and_billed, total(&bill), "the books equal the bill: {costs}");
-    assert!(dollars(&costs["unconfirmed_usd"]) >= unknown_and_billed, "what may be billed is shown: {costs}");
+    assert_eq!(
+        dollars(&costs["total_usd"]) + unknown_and_billed,
+        total(&bill),
+        "the recorded costs equal the bill: {costs}"
+    );
+    assert!(dollars(&costs["unconfirmed_usd"]) >= unknown_and_billed, "possible charges are shown: {costs}");
     done
 }

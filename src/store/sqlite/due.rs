@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};
 
 use super::super::{DueQuery, StoreError};
-use super::row::{found, found_columns, nanoseconds};
+use super::row::{nanoseconds, read_row, row_columns};
 use crate::jobs::{Job, WorkerId};
 
 /// Submitting or generating, and nobody's: without a claim, with one that has run out, or with one of a worker that is gone.
 pub(super) const UNDER_WAY: &str = concat!(
     "SELECT ",
-    found_columns!(),
+    row_columns!(),
     " FROM jobs INDEXED BY jobs_under_way
      WHERE stage IN ('submitting', 'generating') AND simulated = ?1 AND (not_before IS NULL OR not_before <= ?2)
        AND (claim_until IS NULL OR claim_until <= ?2 OR claim_worker IN (SELECT value FROM json_each(?3)))
@@ -19,7 +19,7 @@ pub(super) const UNDER_WAY: &str = concat!(
 
 pub(super) const QUEUED: &str = concat!(
     "SELECT ",
-    found_columns!(),
+    row_columns!(),
     " FROM jobs INDEXED BY jobs_queued
      WHERE stage = 'queued' AND simulated = ?1 AND (not_before IS NULL OR not_before <= ?2)
      ORDER BY created_at, id"
@@ -40,7 +40,7 @@ pub(super) const NEXT_QUEUED: &str = "SELECT min(not_before) FROM jobs INDEXED B
 pub(super) fn due(connection: &Connection, query: &DueQuery) -> Result<Vec<Job>, StoreError> {
     // One snapshot for both questions: no job stands in both answers.
     let snapshot = connection.unchecked_transaction()?;
-    let (now, gone) = (nanoseconds(query.now), names(&query.gone));
+    let (now, gone) = (nanoseconds(query.now), names(&query.dead_workers));
     let mut jobs = Vec::new();
     collect(&snapshot, UNDER_WAY, params![query.simulated, now, gone], query.limit, &mut jobs)?;
     if query.queued {
@@ -52,9 +52,9 @@ pub(super) fn due(connection: &Connection, query: &DueQuery) -> Result<Vec<Job>,
 /// When `due` would next grow by itself.
 pub(super) fn next_due(connection: &Connection, query: &DueQuery) -> Result<Option<DateTime<Utc>>, StoreError> {
     let snapshot = connection.unchecked_transaction()?;
-    let (now, gone) = (nanoseconds(query.now), names(&query.gone));
-    let instant = |question: &str, values: &[&dyn rusqlite::ToSql]| -> Result<Option<i64>, StoreError> {
-        Ok(snapshot.prepare_cached(question)?.query_row(values, |row| row.get(0))?)
+    let (now, gone) = (nanoseconds(query.now), names(&query.dead_workers));
+    let instant = |sql: &str, values: &[&dyn rusqlite::ToSql]| -> Result<Option<i64>, StoreError> {
+        Ok(snapshot.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
     };
     let under_way = instant(NEXT_UNDER_WAY, params![query.simulated, now, gone])?;
     let queued = if query.queued { instant(NEXT_QUEUED, params![query.simulated, now])? } else { None };
@@ -63,17 +63,17 @@ pub(super) fn next_due(connection: &Connection, query: &DueQuery) -> Result<Opti
 
 fn collect(
     connection: &Connection,
-    question: &str,
+    sql: &str,
     values: &[&dyn rusqlite::ToSql],
     limit: usize,
     jobs: &mut Vec<Job>,
 ) -> Result<(), StoreError> {
-    let mut statement = connection.prepare_cached(question)?;
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(values)?;
     while jobs.len() < limit
         && let Some(row) = rows.next()?
     {
-        jobs.extend(found(row, 0)?.job.ok());
+        jobs.extend(read_row(row, 0)?.job.ok());
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Owns which addresses a request may go to, and which get the key. Decided on parsed URLs, never on text. Must not connect.
+//! Owns which hosts a request may go to, and which get the key. Decided on parsed URLs, never on text. Must not connect.
 
 use url::Url;
 
@@ -9,11 +9,11 @@ pub(super) const MAX_URL: usize = 4096;
 
 /// The configured base, and what follows from it.
 #[derive(Debug, Clone)]
-pub(super) struct Addresses {
+pub(super) struct HostPolicy {
     base: Url,
 }
 
-impl Addresses {
+impl HostPolicy {
     /// Takes the configured base URL, or says why it cannot be one.
     pub(super) fn new(mut base: Url) -> Result<Self, &'static str> {
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
@@ -37,20 +37,20 @@ impl Addresses {
     }
 
     /// Whether the base is plain http, as the simulator's is.
-    pub(super) fn is_plain(&self) -> bool {
+    pub(super) fn is_http(&self) -> bool {
         self.base.scheme() == "http"
     }
 
     /// An address for a ticket: the base's own host name on any port, or `bfl.ai` and what is under it over https. These, and
     /// only these, get the key. Plain http goes to the base's host and only where the base itself is plain, so that no reply can
     /// make us send the key unencrypted.
-    pub(super) fn polling(&self, text: &str) -> Option<Url> {
+    pub(super) fn check_polling_url(&self, text: &str) -> Option<Url> {
         let url = parse(text)?;
         let host = url.host_str()?;
         let own = Some(host) == self.base.host_str();
         let trusted = match url.scheme() {
             "https" => own || host == "bfl.ai" || host.ends_with(".bfl.ai"),
-            "http" => own && self.is_plain(),
+            "http" => own && self.is_http(),
             _ => false,
         };
         trusted.then_some(url)
@@ -58,11 +58,11 @@ impl Addresses {
 
     /// An address for an image, which never gets the key: any https host (delivery hosts vary), or plain http at the base's
     /// own host where the base itself is plain.
-    pub(super) fn sample(&self, text: &str) -> Option<Url> {
+    pub(super) fn check_result_url(&self, text: &str) -> Option<Url> {
         let url = parse(text)?;
         let allowed = match url.scheme() {
             "https" => true,
-            "http" => url.host_str() == self.base.host_str() && self.is_plain(),
+            "http" => url.host_str() == self.base.host_str() && self.is_http(),
             _ => false,
         };
         allowed.then_some(url)
@@ -90,13 +90,13 @@ pub(super) fn shown(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn addresses(base: &str) -> Addresses {
-        Addresses::new(Url::parse(base).unwrap()).unwrap()
+    fn hosts(base: &str) -> HostPolicy {
+        HostPolicy::new(Url::parse(base).unwrap()).unwrap()
     }
 
     #[test]
     fn only_the_base_and_bfl_hosts_answer_for_tickets() {
-        let live = addresses("https://api.bfl.ai");
+        let live = hosts("https://api.bfl.ai");
         for url in [
             "https://api.bfl.ai/v1/get_result?id=1",
             "https://api.eu2.bfl.ai/v1/get_result?id=1",
@@ -105,7 +105,7 @@ mod tests {
             "https://API.EU1.BFL.AI/x",
             "https://api.bfl.ai:8443/x",
         ] {
-            assert!(live.polling(url).is_some(), "{url}");
+            assert!(live.check_polling_url(url).is_some(), "{url}");
         }
         for url in [
             "http://api.bfl.ai/v1/get_result?id=1",
@@ -127,14 +127,14 @@ mod tests {
             "",
             "https://",
         ] {
-            assert!(live.polling(url).is_none(), "{url}");
+            assert!(live.check_polling_url(url).is_none(), "{url}");
         }
-        assert!(live.polling(&format!("https://api.bfl.ai/{}", "x".repeat(MAX_URL))).is_none());
+        assert!(live.check_polling_url(&format!("https://api.bfl.ai/{}", "x".repeat(MAX_URL))).is_none());
     }
 
     #[test]
     fn a_plain_base_trusts_its_own_host_on_any_port() {
-        let simulator = addresses("http://127.0.0.1:4000");
+        let simulator = hosts("http://127.0.0.1:4000");
         for (url, allowed) in [
             ("http://127.0.0.1:4001/v1/get_result?id=1", true),
             ("https://127.0.0.1/x", true),
@@ -143,13 +143,13 @@ mod tests {
             ("http://localhost:4000/x", false),
             ("http://api.bfl.ai/x", false),
         ] {
-            assert_eq!(simulator.polling(url).is_some(), allowed, "{url}");
+            assert_eq!(simulator.check_polling_url(url).is_some(), allowed, "{url}");
         }
     }
 
     #[test]
     fn images_come_over_https_from_anywhere() {
-        let (live, simulator) = (addresses("https://api.bfl.ai"), addresses("http://127.0.0.1:4000"));
+        let (live, simulator) = (hosts("https://api.bfl.ai"), hosts("http://127.0.0.1:4000"));
         for (url, from_live, from_simulator) in [
             ("https://delivery-eu1.bfl.ai/a.jpg?sig=x", true, true),
             ("https://bfldeliveryprodeu4.blob.core.windows.net/a", true, true),
@@ -160,8 +160,8 @@ mod tests {
             ("file:///etc/passwd", false, false),
             ("javascript:alert(1)", false, false),
         ] {
-            assert_eq!(live.sample(url).is_some(), from_live, "{url}");
-            assert_eq!(simulator.sample(url).is_some(), from_simulator, "{url}");
+            assert_eq!(live.check_result_url(url).is_some(), from_live, "{url}");
+            assert_eq!(simulator.check_result_url(url).is_some(), from_simulator, "{url}");
         }
     }
 
@@ -172,10 +172,10 @@ mod tests {
             ("https://api.bfl.ai/", "https://api.bfl.ai/v1/flux-tools/erase-v1"),
             ("http://127.0.0.1:1/gate/?x=1#y", "http://127.0.0.1:1/gate/v1/flux-tools/erase-v1"),
         ] {
-            assert_eq!(addresses(base).endpoint("flux-tools/erase-v1").as_str(), expected);
+            assert_eq!(hosts(base).endpoint("flux-tools/erase-v1").as_str(), expected);
         }
         for base in ["ftp://api.bfl.ai", "data:x", "https://user:pass@api.bfl.ai"] {
-            assert!(Addresses::new(Url::parse(base).unwrap()).is_err(), "{base}");
+            assert!(HostPolicy::new(Url::parse(base).unwrap()).is_err(), "{base}");
         }
     }
 

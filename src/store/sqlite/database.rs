@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -12,10 +12,11 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
 use super::super::StoreError;
 use super::schema;
+use crate::fs::{AtomicFile, parent_dir};
 use crate::text;
 
 /// How long a statement waits for another process that writes.
-const PATIENCE: Duration = Duration::from_secs(10);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Up to this size every page is looked at on opening (a few dozen milliseconds); a larger file shows damage where it is met.
 const CHECKED_WHOLE_UP_TO: u64 = 32 << 20;
@@ -56,7 +57,7 @@ pub(super) fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
 fn open(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(PATIENCE)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
 
@@ -72,18 +73,15 @@ fn unusable(path: &Path, what: &str, remedy: &str) -> StoreError {
 /// Builds the database beside `path` and gives it its name when it is whole, so that neither another process nor a loss of power
 /// ever shows half a database under that name.
 fn create(path: &Path) -> Result<(), StoreError> {
-    let folder = folder_of(path);
     let refuse = |error: std::io::Error| unusable(path, &format!("cannot be created ({error})"), CHECK_PERMISSIONS);
-    fs::create_dir_all(&folder).map_err(refuse)?;
-    let draft = tempfile::Builder::new().prefix(".darkroom-new-").tempfile_in(&folder).map_err(refuse)?;
-    let draft = draft.into_temp_path();
-    build(&draft).map_err(|error| unusable(path, &format!("cannot be created ({error})"), CHECK_PERMISSIONS))?;
-    File::open(&draft).and_then(|file| file.sync_all()).map_err(refuse)?;
-    match draft.persist_noclobber(path) {
-        Ok(()) => sync_folder(&folder).map_err(refuse),
+    fs::create_dir_all(parent_dir(path)).map_err(refuse)?;
+    let draft = AtomicFile::create(path).map_err(refuse)?;
+    build(draft.temp_path())
+        .map_err(|error| unusable(path, &format!("cannot be created ({error})"), CHECK_PERMISSIONS))?;
+    match draft.publish() {
         // Another process was faster: its database is as good as ours.
-        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(refuse(error.error)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        published => published.map_err(refuse),
     }
 }
 
@@ -92,23 +90,6 @@ fn build(draft: &Path) -> Result<(), StoreError> {
     schema::migrate(&mut connection, schema::MIGRATIONS)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.close().map_err(|(_, error)| error.into())
-}
-
-fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> std::io::Result<()> {
-    Ok(())
 }
 
 /// Looks at the file without writing to it: first at its raw header, so that a stranger's file is not even opened by SQLite.

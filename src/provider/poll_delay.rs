@@ -22,7 +22,7 @@ const LONG_PAUSE: f64 = 10.0;
 ///
 /// Looks come at growing distances (5 ms, 12 ms, 31 ms, … of age) until the model could be done, then several within its usual
 /// span, and ever more seldom after it: at most 5 s apart, 10 s for one that takes very long.
-pub fn next_look(elapsed: Duration, typical: (f64, f64), retry_after: Option<Duration>, jitter: f64) -> Duration {
+pub fn poll_delay(elapsed: Duration, typical: (f64, f64), retry_after: Option<Duration>, jitter: f64) -> Duration {
     let usable = |seconds: f64, instead: f64| if seconds.is_finite() && seconds > 0.0 { seconds } else { instead };
     let quickest = usable(typical.0, 5.0);
     let slowest = usable(typical.1, quickest).max(quickest);
@@ -58,7 +58,7 @@ mod tests {
         let mut ages = Vec::new();
         let mut age = 0.0;
         while age < until {
-            age += next_look(Duration::from_secs_f64(age), typical, None, 0.5).as_secs_f64();
+            age += poll_delay(Duration::from_secs_f64(age), typical, None, 0.5).as_secs_f64();
             ages.push(age);
         }
         ages
@@ -83,7 +83,7 @@ mod tests {
             (0.0, (f64::NAN, f64::NAN), 5),
             (6.0, (-1.0, 0.0), 600),
         ] {
-            let pause = next_look(Duration::from_secs_f64(age), typical, None, 0.5);
+            let pause = poll_delay(Duration::from_secs_f64(age), typical, None, 0.5);
             assert_eq!(pause.as_millis(), milliseconds, "{age} {typical:?}");
         }
     }
@@ -91,10 +91,10 @@ mod tests {
     #[test]
     fn what_the_provider_asks_for_is_kept() {
         let asked = Some(Duration::from_secs(7));
-        assert_eq!(next_look(Duration::ZERO, (2.0, 5.0), asked, 0.0), Duration::from_secs(7));
-        assert!(next_look(Duration::ZERO, (2.0, 5.0), asked, 1.0) > Duration::from_secs(7));
+        assert_eq!(poll_delay(Duration::ZERO, (2.0, 5.0), asked, 0.0), Duration::from_secs(7));
+        assert!(poll_delay(Duration::ZERO, (2.0, 5.0), asked, 1.0) > Duration::from_secs(7));
         let short = Some(Duration::from_millis(1));
-        assert_eq!(next_look(Duration::from_secs(100), (2.0, 5.0), short, 0.5), Duration::from_secs(10));
+        assert_eq!(poll_delay(Duration::from_secs(100), (2.0, 5.0), short, 0.5), Duration::from_secs(10));
     }
 
     #[test]
@@ -117,7 +117,7 @@ mod tests {
             jitter in prop::num::f64::ANY,
         ) {
             let asked = asked.map(Duration::from_millis);
-            let pause = next_look(Duration::from_secs_f64(age), (quickest, slowest), asked, jitter);
+            let pause = poll_delay(Duration::from_secs_f64(age), (quickest, slowest), asked, jitter);
             prop_assert!(pause >= asked.unwrap_or(Duration::from_millis(4)));
             let most = Duration::from_secs_f64(LONG_PAUSE * 1.15).max(asked.unwrap_or_default() + Duration::from_millis(250));
             prop_assert!(pause <= most);

@@ -1,32 +1,18 @@
-//! Owns the writes to single jobs inside a transaction that the writer opened. Must not begin or commit one.
+//! Creating and saving one job, inside the transaction that the writer opened.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::StoreError;
-use super::super::schema::{ImportOutcome, Record};
+use super::ledger;
 use super::row::Row;
-use super::{import, ledger};
-use crate::costs::Budget;
 
-/// One thing to be written, whole or not at all.
-#[derive(Debug)]
-pub(super) enum Write {
-    /// All of these jobs, or none.
-    Create(Vec<Row>),
-    /// One compare-and-set, with the caps that its reservation must fit under.
-    Save(Box<Row>, Option<Budget>),
-    /// Documents of other programs; the verdicts go that way, and hold once the write is answered.
-    Import(Vec<Record>, UnboundedSender<Vec<ImportOutcome>>),
-}
-
-/// The place of each change among all changes of the file, for those who watch it.
+/// The number of each change among all changes of the file; watchers continue from the last number they read.
 pub(super) struct Sequence {
     last: i64,
 }
 
 impl Sequence {
-    /// Goes on where the file is. Only the one who holds the write lock may count.
+    /// Continues after the last number in the file. The caller must hold the write lock.
     pub(super) fn of(connection: &Connection) -> Result<Self, StoreError> {
         let last =
             connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM jobs")?.query_row([], |row| row.get(0))?;
@@ -36,32 +22,6 @@ impl Sequence {
     fn next(&mut self) -> i64 {
         self.last += 1;
         self.last
-    }
-}
-
-impl Write {
-    /// Writes it, or says why not; then the caller must roll back what it wrote so far. Returns the job's new revision.
-    pub(super) fn apply(&self, connection: &Connection, sequence: &mut Sequence) -> Result<u64, StoreError> {
-        match self {
-            Self::Create(rows) => {
-                for row in rows {
-                    create(connection, row, sequence)?;
-                }
-                Ok(1)
-            }
-            Self::Save(row, budget) => {
-                let revision = save(connection, row, sequence)?;
-                if let Some(budget) = budget {
-                    ledger::check_budget(connection, budget, row)?;
-                }
-                Ok(revision)
-            }
-            Self::Import(records, verdicts) => {
-                // Whoever asked may be gone: it is written all the same.
-                let _ = verdicts.send(import::take_over(connection, records, Some(sequence))?);
-                Ok(1)
-            }
-        }
     }
 }
 
@@ -89,10 +49,10 @@ pub(super) fn create(connection: &Connection, row: &Row, sequence: &mut Sequence
     if created == 0 {
         return Err(StoreError::AlreadyExists(row.id.clone()));
     }
-    if row.charges.is_empty() { Ok(()) } else { ledger::book(connection, row) }
+    if row.charges.is_empty() { Ok(()) } else { ledger::sync_charges(connection, row) }
 }
 
-fn save(connection: &Connection, row: &Row, sequence: &mut Sequence) -> Result<u64, StoreError> {
+pub(super) fn save(connection: &Connection, row: &Row, sequence: &mut Sequence) -> Result<u64, StoreError> {
     let new = row.revision.saturating_add(1);
     let saved = connection
         .prepare_cached(
@@ -120,7 +80,7 @@ fn save(connection: &Connection, row: &Row, sequence: &mut Sequence) -> Result<u
     if saved == 0 {
         return Err(why_not_saved(connection, row)?);
     }
-    ledger::book(connection, row)?;
+    ledger::sync_charges(connection, row)?;
     Ok(u64::try_from(new).unwrap_or(u64::MAX))
 }
 

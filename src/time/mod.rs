@@ -1,0 +1,13 @@
+//! Time: the clock that tests replace, UTC days and months, times and durations as people write them, and pauses between retries.
+//!
+//! A ground room: it names no other room but `text`, and it never sleeps.
+
+mod backoff;
+mod calendar;
+mod clock;
+mod parse;
+
+pub use backoff::{Backoff, backoff};
+pub use calendar::{day_of, last_days, midnight, month_key, month_of};
+pub use clock::{Clock, SharedClock, SystemClock};
+pub use parse::{parse_duration, parse_time};
