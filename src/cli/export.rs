@@ -81,7 +81,7 @@ pub async fn run(session: &Session, args: &ExportArgs) -> Result<(), CliError> {
             progress.tick();
         }
         Progress::Skipped { collection, id, reason } => {
-            progress.suspend(|| output::note(&format!("cannot export {} {id}: {reason}", collection.as_str())));
+            progress.suspend(|| output::eprint_line(&format!("cannot export {} {id}: {reason}", collection.as_str())));
         }
     });
     let mut summary = written.await?;
@@ -92,8 +92,8 @@ pub async fn run(session: &Session, args: &ExportArgs) -> Result<(), CliError> {
         session.output.answer(&summary, || text(&summary, path))?;
     }
     if summary.skipped > 0 {
-        output::note(&format!("darkroom: {} documents could not be exported", summary.skipped));
-        return Err(CliError::Said);
+        output::eprint_line(&format!("darkroom: {} documents could not be exported", summary.skipped));
+        return Err(CliError::AlreadyReported);
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use super::{Session, output, start_logging};
 use crate::catalog::Catalog;
 use crate::store::Store;
 use crate::store::schema::Defaults;
-use crate::telemetry::logging::Beside;
+use crate::telemetry::logging::ExtraSink;
 use crate::text::sanitize_line;
 use crate::transfer::import::{self, Batch, Importer, ReadOptions};
 use crate::transfer::records::Input;
@@ -42,7 +42,7 @@ pub struct ImportArgs {
 pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
     let shown = sanitize_line(&args.file.display().to_string(), 200);
     let input = Input::open(&args.file).map_err(|error| CliError::Failed(format!("cannot read {shown}: {error}")))?;
-    let (_logging, _) = start_logging(&session.config, Beside::Nothing);
+    let (_logging, _) = start_logging(&session.config, ExtraSink::None);
     let store = wiring::open_store(&session.config).await?;
     let mut interrupt =
         Interrupt::listen().map_err(|error| CliError::Failed(format!("cannot listen for signals: {error}")))?;
@@ -89,12 +89,12 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
     };
     session.output.answer(summary, || summary.text())?;
     if let Some(reason) = unread {
-        output::note(&format!("darkroom: cannot read {shown} to its end: {reason}"));
+        output::eprint_line(&format!("darkroom: cannot read {shown} to its end: {reason}"));
     }
     if summary.rejected_count > 0 {
-        output::note(&format!("darkroom: {}", summary.rejection_line(&shown)));
+        output::eprint_line(&format!("darkroom: {}", summary.rejection_line(&shown)));
     }
-    if summary.rejected_count > 0 || !summary.complete { Err(CliError::Said) } else { Ok(()) }
+    if summary.rejected_count > 0 || !summary.complete { Err(CliError::AlreadyReported) } else { Ok(()) }
 }
 
 /// Drawn on standard error, and only where that is a terminal.
@@ -134,6 +134,6 @@ impl Import {
     }
 
     fn print(&self, line: &str) {
-        self.progress.suspend(|| output::note(line));
+        self.progress.suspend(|| output::eprint_line(line));
     }
 }

@@ -73,7 +73,7 @@ fn damaged_sums_are_reported_and_repaired() {
     assert!(answer.status().is_success());
     let seen = env.json(&["costs", "rebuild", "--dry-run", "--json"]);
     assert_eq!(
-        (&seen["agree"], &seen["differences"][0]["counted"]["usd"]),
+        (&seen["agree"], &seen["differences"][0]["computed"]["usd"]),
         (&json!(false), &json!("0.000005")),
         "{seen}"
     );

@@ -14,13 +14,13 @@ use chrono::Utc;
 use clap::Args;
 
 use super::error::CliError;
-use super::view::JobView;
+use super::job_json::JobView;
 use super::{Session, output, start_logging, table};
 use crate::engine::OperatorCommands;
 use crate::engine::local::WorkerLock;
 use crate::jobs::{Job, JobId, StageName};
 use crate::store::Store;
-use crate::telemetry::logging::Beside;
+use crate::telemetry::logging::ExtraSink;
 use crate::time::{SystemClock, parse_duration};
 use crate::wiring;
 use job_request::{Defaults, InputRow, JobRequest};
@@ -81,8 +81,8 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
     }
     if is_rejected {
         let what = if args.dry_run { "nothing would be submitted" } else { "nothing was submitted" };
-        output::note(&format!("darkroom: {what}: fix the lines above, or pass --skip-invalid to skip them"));
-        return Err(CliError::Said);
+        output::eprint_line(&format!("darkroom: {what}: fix the lines above, or pass --skip-invalid to skip them"));
+        return Err(CliError::AlreadyReported);
     }
     if args.dry_run {
         return Ok(());
@@ -98,7 +98,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
             return Err(CliError::Usage(plan.needs_yes()));
         }
     }
-    let (_logging, _) = start_logging(&session.config, Beside::Nothing);
+    let (_logging, _) = start_logging(&session.config, ExtraSink::None);
     let store = wiring::open_store(&session.config).await?;
     let others = if args.wait { other_queued_jobs(session, store.as_ref()).await? } else { None };
     if real && !args.yes {
@@ -106,7 +106,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
             return Err(CliError::Failed("nothing was submitted".to_owned()));
         }
     } else if let Some(others) = others {
-        output::note(&others);
+        output::eprint_line(&others);
     }
     let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
     let outcome = commands.submit(plan.into_new_jobs()).await?;
@@ -114,7 +114,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
         wait::until_finished(session, &store, &outcome.succeeded, args.timeout).await
     } else {
         if WorkerLock::live(&session.config.data_dir).is_empty() {
-            output::note("queued; run `darkroom` or `darkroom worker --until-idle` to process the queue");
+            output::eprint_line("queued; run `darkroom` or `darkroom worker --until-idle` to process the queue");
         }
         Ok(())
     };
@@ -127,7 +127,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
     session.output.answer(&JobView::all(&jobs, now), || table::jobs(&jobs, now, session.output.columns()))?;
     waited?;
     let succeeded = |job: &Job| matches!(job.stage_name(), StageName::Done | StageName::Approved);
-    if args.wait && !jobs.iter().all(succeeded) { Err(CliError::Said) } else { Ok(()) }
+    if args.wait && !jobs.iter().all(succeeded) { Err(CliError::AlreadyReported) } else { Ok(()) }
 }
 
 /// The notice about other queued jobs: without a worker, the engine that `--wait` starts runs them as well.

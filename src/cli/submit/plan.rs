@@ -73,10 +73,10 @@ impl Plan {
     /// Reports the rejected rows on standard error.
     pub fn report_rejected(&self) {
         for row in self.rejected.iter().take(MAX_REPORTED_ROWS) {
-            output::note(&format!("{}: {}", row.location(), row.reason));
+            output::eprint_line(&format!("{}: {}", row.location(), row.reason));
         }
         if self.rejected.len() > MAX_REPORTED_ROWS {
-            output::note(&format!("and {} more lines", self.rejected.len() - MAX_REPORTED_ROWS));
+            output::eprint_line(&format!("and {} more lines", self.rejected.len() - MAX_REPORTED_ROWS));
         }
     }
 

@@ -9,14 +9,14 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::running::{News, Running};
+use crate::cli::headless_engine::{EngineUpdate, HeadlessEngine};
 use crate::cli::{Session, output};
 use crate::engine::Mode;
 use crate::engine::local::WorkerLock;
 use crate::jobs::{Hold, Job, JobId, StageName};
 use crate::store::{Change, Store};
 use crate::text::sanitize_line;
-use crate::wiring::{self, Access};
+use crate::wiring::{self, AccessMode};
 
 /// How often all jobs are read again, in case the change stream missed one.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
@@ -46,8 +46,8 @@ pub async fn until_finished(
     };
     wait.progress.finish_and_clear();
     if let Some(engine) = wait.engine.take() {
-        engine.ask_to_stop().await;
-        engine.ended().await?;
+        engine.request_stop().await;
+        engine.wait_stopped().await?;
     }
     result
 }
@@ -65,7 +65,7 @@ struct Wait<'a> {
     /// Unfinished jobs: their last known stage, and their hold.
     open: BTreeMap<JobId, (StageName, Option<String>)>,
     total: usize,
-    engine: Option<Running>,
+    engine: Option<HeadlessEngine>,
     last_moved: Instant,
     progress: ProgressBar,
     reported_hold: String,
@@ -108,9 +108,9 @@ impl<'a> Wait<'a> {
                 },
                 _ = poll.tick() => self.poll().await?,
                 news = next(self.engine.as_mut()) => match news {
-                    News::Nothing => {}
-                    News::Stuck(reason) => return Err(CliError::Failed(format!("{reason}; {}", self.resume_hint()))),
-                    News::Ended => return Err(CliError::Failed(format!("the engine stopped; {}", self.resume_hint()))),
+                    EngineUpdate::None => {}
+                    EngineUpdate::Blocked(reason) => return Err(CliError::Failed(format!("{reason}; {}", self.resume_hint()))),
+                    EngineUpdate::Stopped => return Err(CliError::Failed(format!("the engine stopped; {}", self.resume_hint()))),
                 },
             }
             if self.open.is_empty() {
@@ -127,8 +127,8 @@ impl<'a> Wait<'a> {
         }
         let config = &self.session.config;
         if WorkerLock::live(&config.data_dir).is_empty() || self.last_moved.elapsed() >= IDLE_WORKER_TIMEOUT {
-            let wired = wiring::open_ports(config, self.store.clone(), Access::Orders).await?;
-            self.engine = Some(Running::start(self.session, wired, Mode::Work, None)?);
+            let wired = wiring::open_ports(config, self.store.clone(), AccessMode::Submit).await?;
+            self.engine = Some(HeadlessEngine::start(self.session, wired, Mode::Work, None)?);
         }
         Ok(())
     }
@@ -163,7 +163,7 @@ impl<'a> Wait<'a> {
     /// Prints a hold where no progress bar shows it; the same reason once.
     fn report_hold(&mut self, reason: String) {
         if self.progress.is_hidden() && self.reported_hold != reason {
-            output::note(&format!("held: {reason}"));
+            output::eprint_line(&format!("held: {reason}"));
             self.reported_hold = reason;
         }
     }
@@ -194,7 +194,7 @@ impl<'a> Wait<'a> {
 }
 
 /// Waits for the engine, forever where none was started. Cancel-safe.
-async fn next(engine: Option<&mut Running>) -> News {
+async fn next(engine: Option<&mut HeadlessEngine>) -> EngineUpdate {
     match engine {
         Some(engine) => engine.next().await,
         None => std::future::pending().await,

@@ -148,7 +148,7 @@ impl Dispatcher {
         match self.phase {
             Phase::Closed => true,
             Phase::Stopping | Phase::Idle if !busy => {
-                // Beside the loop: what effects say while they finish is still heard.
+                // Outside the loop: what effects say while they finish is still heard.
                 self.orders.close(self.runner.clone(), self.phase == Phase::Idle);
                 false
             }
