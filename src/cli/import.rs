@@ -10,9 +10,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc;
 
 use super::error::CliError;
-use super::interrupt::Interrupt;
 use super::{Session, output, start_logging};
 use crate::catalog::Catalog;
+use crate::shutdown_signal::ShutdownSignal;
 use crate::store::Store;
 use crate::store::schema::Defaults;
 use crate::telemetry::logging::ExtraSink;
@@ -44,8 +44,8 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
     let input = Input::open(&args.file).map_err(|error| CliError::Failed(format!("cannot read {shown}: {error}")))?;
     let (_logging, _) = start_logging(&session.config, ExtraSink::None);
     let store = wiring::open_store(&session.config).await?;
-    let mut interrupt =
-        Interrupt::listen().map_err(|error| CliError::Failed(format!("cannot listen for signals: {error}")))?;
+    let mut shutdown =
+        ShutdownSignal::listen().map_err(|error| CliError::Failed(format!("cannot handle signals: {error}")))?;
 
     let first = || Catalog::builtin().models.first().map(|model| model.name.clone());
     let model = session.config.model.clone().or_else(first).unwrap_or_default();
@@ -66,7 +66,7 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
     });
     let result = tokio::select! {
         result = import.run(store.as_ref(), batches) => result,
-        () = interrupt.next() => Err(CliError::Failed("interrupted".to_owned())),
+        () = shutdown.next() => Err(CliError::Failed("interrupted".to_owned())),
     };
     import.progress.finish_and_clear();
     let summary = &mut import.importer.summary;

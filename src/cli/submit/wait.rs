@@ -8,12 +8,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupt;
 use crate::cli::headless_engine::{EngineUpdate, HeadlessEngine};
 use crate::cli::{Session, output};
 use crate::engine::Mode;
 use crate::engine::local::WorkerLock;
 use crate::jobs::{Hold, Job, JobId, StageName};
+use crate::shutdown_signal::ShutdownSignal;
 use crate::store::{Change, Store};
 use crate::text::sanitize_line;
 use crate::wiring::{self, AccessMode};
@@ -36,12 +36,12 @@ pub async fn until_finished(
     ids: &[JobId],
     timeout: Option<Duration>,
 ) -> Result<(), CliError> {
-    let mut interrupt =
-        Interrupt::listen().map_err(|why| CliError::Failed(format!("cannot listen for signals: {why}")))?;
+    let mut shutdown =
+        ShutdownSignal::listen().map_err(|why| CliError::Failed(format!("cannot handle signals: {why}")))?;
     let mut wait = Wait::new(session, store.clone(), ids);
     let result = tokio::select! {
         result = wait.run() => result,
-        () = interrupt.next() => Err(CliError::Failed(wait.resume_hint())),
+        () = shutdown.next() => Err(CliError::Failed(wait.resume_hint())),
         () = sleep(timeout) => Err(CliError::Failed(format!("timed out: {}", wait.resume_hint()))),
     };
     wait.progress.finish_and_clear();

@@ -84,7 +84,7 @@ pub async fn write<W: Write>(
         let mut query = ExportQuery { collection, from, to, after: None, limit: BATCH_SIZE };
         loop {
             let page = store.export(query.clone()).await?;
-            for (id, reason) in &page.passed_over {
+            for (id, reason) in &page.skipped {
                 report(Progress::Skipped { collection, id, reason });
                 summary.skipped += 1;
             }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::records::RejectedRow;
 use crate::costs::Usd;
-use crate::store::schema::{Collection, ImportOutcome, Record, costs_of};
+use crate::store::schema::{Collection, ImportOutcome, Record, encode_costs};
 
 /// Rejected rows that are kept for `--json`; all of them are reported on standard error.
 const MAX_REJECTED_ROWS: usize = 10_000;
@@ -57,7 +57,7 @@ impl ImportSummary {
             Collection::Costs => &mut self.costs,
         };
         match outcome {
-            ImportOutcome::New => {
+            ImportOutcome::Created => {
                 counts.new += 1;
                 match record {
                     Record::Cost(entry) => {
@@ -65,16 +65,16 @@ impl ImportSummary {
                         *(if entry.simulated { &mut self.new_simulated_usd } else { &mut self.new_usd }) +=
                             entry.amount;
                     }
-                    Record::Job(entry) if entry.own => self.charges_of_jobs += costs_of(&entry.job).len() as u64,
+                    Record::Job(entry) if entry.is_native => self.charges_of_jobs += encode_costs(&entry.job).len() as u64,
                     Record::Job(_) => {}
                 }
                 None
             }
-            ImportOutcome::Same => {
+            ImportOutcome::Unchanged => {
                 counts.unchanged += 1;
                 None
             }
-            ImportOutcome::Refused(reason) => Some(RejectedRow::new(line, reason)),
+            ImportOutcome::Rejected(reason) => Some(RejectedRow::new(line, reason)),
         }
     }
 
