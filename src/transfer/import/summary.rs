@@ -65,7 +65,9 @@ impl ImportSummary {
                         *(if entry.simulated { &mut self.new_simulated_usd } else { &mut self.new_usd }) +=
                             entry.amount;
                     }
-                    Record::Job(entry) if entry.is_native => self.charges_of_jobs += encode_costs(&entry.job).len() as u64,
+                    Record::Job(entry) if entry.is_native => {
+                        self.charges_of_jobs += encode_costs(&entry.job).len() as u64
+                    }
                     Record::Job(_) => {}
                 }
                 None
