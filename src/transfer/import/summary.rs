@@ -66,7 +66,7 @@ impl ImportSummary {
                             entry.amount;
                     }
                     Record::Job(entry) if entry.is_native => {
-                        self.charges_of_jobs += encode_costs(&entry.job).len() as u64
+                        self.charges_of_jobs += encode_costs(&entry.job).len() as u64;
                     }
                     Record::Job(_) => {}
                 }
