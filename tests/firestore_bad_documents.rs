@@ -1,4 +1,4 @@
-//! Documents that mean harm, beside good ones: those finish, the others are told and left as they are.
+//! Hostile documents beside good ones: good jobs finish; bad requests are rejected; everything else is reported and unchanged.
 
 mod age;
 mod doctor;
@@ -136,10 +136,10 @@ async fn good_jobs_finish_despite_bad_documents() {
         .map(String::as_str)
         .collect();
     let mut watch = store.watch().await.unwrap();
-    let mut told = BTreeSet::new();
-    while !active.iter().all(|id| told.contains(*id)) {
-        let changes = tokio::time::timeout(LIMIT, watch.next()).await.expect("the rest is never told");
-        told.extend(changes.unwrap().into_iter().filter_map(|change| match change {
+    let mut received = BTreeSet::new();
+    while !active.iter().all(|id| received.contains(*id)) {
+        let changes = tokio::time::timeout(LIMIT, watch.next()).await.expect("changes are missing");
+        received.extend(changes.unwrap().into_iter().filter_map(|change| match change {
             Change::Unreadable { id, .. } => Some(id.as_str().to_owned()),
             _ => None,
         }));
@@ -171,14 +171,14 @@ async fn oversized_document_is_rejected_unbilled() {
     let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
     let project = fresh_project();
     let client = ExternalClient::new(emulator, &project);
-    let wish = |length: usize| {
-        let mut fields = hostile::wish();
+    let request = |length: usize| {
+        let mut fields = hostile::request();
         let prompt = format!("[sim:moderated] {}", "x".repeat(length));
         fields.insert("prompt".to_owned(), json!({"stringValue": prompt}));
         Value::Object(fields)
     };
     for (id, length) in [("long", 70_000), ("large", 990_000), ("full", 1_047_900)] {
-        client.write(&[(format!("jobs/{id}"), wish(length))]).await;
+        client.write(&[(format!("jobs/{id}"), request(length))]).await;
     }
     let before = client.list("jobs").await;
     let mut env = TestEnv::new();

@@ -42,7 +42,7 @@ fn due() -> DueQuery {
     }
 }
 
-fn wish(prompt: &str) -> Value {
+fn request(prompt: &str) -> Value {
     json!({
         "status": "pending_art_generation", "prompt": prompt, "createdAt": "2026-11-22T11:00:00Z", "steps": 28.0,
         "aspectRatio": "16:9", "pageState": {"tab": [1, "two"]},
@@ -104,11 +104,11 @@ fn in_stage(name: &str, stage: StageName) -> impl FnMut(&Change) -> Option<Job> 
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
+async fn web_page_job_runs_and_keeps_page_fields() {
     let emulator = emulator().await;
     let project = fresh_project();
     let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
-    page.patch("jobs/wish", wish("a fox"), &[]).await;
+    page.patch("jobs/wish", request("a fox"), &[]).await;
     let jobs = store.due(due()).await.unwrap();
     assert_eq!(jobs.len(), 1);
     let before = store.usage();
@@ -148,7 +148,7 @@ async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard() {
+async fn open_listener_answers_workers_without_reads() {
     let emulator = emulator().await;
     let project = fresh_project();
     let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
@@ -160,7 +160,7 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
         _ => None,
     });
     assert_eq!(reason.await, "prompt is 7; expected text");
-    page.patch("jobs/wish", wish("a fox"), &[]).await;
+    page.patch("jobs/wish", request("a fox"), &[]).await;
     until(&mut watch, in_stage("wish", StageName::Queued)).await;
     let before = store.usage().reads;
     let mut jobs = Vec::new();
@@ -168,8 +168,8 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
         jobs = store.due(due()).await.unwrap();
         assert_eq!(store.next_due(due()).await.unwrap(), None);
     }
-    assert_eq!(jobs.len(), 1, "the broken one is nobody's work");
-    assert!(store.usage().reads - before < 50, "a hundred questions are answered from what was heard");
+    assert_eq!(jobs.len(), 1, "the unreadable one is not due");
+    assert!(store.usage().reads - before < 50, "a hundred queries are answered from the cache");
     let job = run(&store, jobs.remove(0)).await;
     assert_eq!(store.counts().await.unwrap().of(StageName::Done), 1);
     assert_eq!(until(&mut watch, in_stage("wish", StageName::Done)).await, job);
@@ -269,7 +269,7 @@ async fn cap_includes_charges_of_other_programs() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads() {
+async fn report_of_a_year_is_one_read_per_month() {
     let emulator = emulator().await;
     let store = store(emulator, &fresh_project());
     let mut jobs = Vec::new();
@@ -294,7 +294,7 @@ async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads()
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
+async fn store_survives_a_late_and_a_lost_server() {
     let port = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().port()
@@ -321,8 +321,8 @@ async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
     store.create(vec![job("a")]).await.unwrap();
     until(&mut watch, in_stage("a", StageName::Queued)).await;
     drop(server);
-    let told = timeout(LIMIT, watch.next()).await.expect("a lost line is told");
-    assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
+    let lost = timeout(LIMIT, watch.next()).await.expect("a lost connection is reported");
+    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
     assert!(matches!(store.create(vec![job("b")]).await, Err(StoreError::Unavailable(_))));
     // It comes back and has forgotten everything; the same watch goes on.
     let _server = start().await.unwrap();
@@ -342,12 +342,12 @@ async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
         }
     })
     .await
-    .expect("it is heard of once the server is back");
+    .expect("received once the server is back");
 }
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn four_listening_workers_take_each_job_once() {
+async fn four_workers_claim_each_job_once() {
     let emulator = emulator().await;
     let project = fresh_project();
     let first = store(emulator, &project);
@@ -359,7 +359,7 @@ async fn four_listening_workers_take_each_job_once() {
         tokio::spawn(async move {
             let mut watch = store.watch().await.unwrap();
             let mut taken = Vec::new();
-            // Claims hold for a minute: what others have begun is nobody's.
+            // Claims hold for a minute: claimed jobs are not due.
             let due = DueQuery { now: now() + TimeDelta::seconds(1), ..due() };
             loop {
                 let Some(mut job) = store.due(due.clone()).await.unwrap().into_iter().nth(number) else {

@@ -5,7 +5,7 @@
 //!
 //! | field | type | why |
 //! | --- | --- | --- |
-//! | `job` | text | the whole job as JSON, the truth for everything that the shared schema lacks |
+//! | `job` | bytes | the whole job as deflated JSON, with everything that the shared schema lacks; text in earlier versions |
 //! | `stage`, `simulated`, `hidden` | text, bool, bool | counted and filtered by the server |
 //! | `reserved` | integer, 1e-12 dollars | only while submitting: what a cap must leave room for |
 //! | `claim_until`, `not_before` | timestamp | for people who read a document |
@@ -15,6 +15,7 @@
 pub(crate) mod cache;
 pub(crate) mod json;
 mod native;
+mod packed;
 pub(crate) mod subscriber;
 pub(crate) mod value;
 mod write;
@@ -81,7 +82,8 @@ pub(crate) struct BaseVersion {
 pub(crate) fn parse(document: &Document, defaults: &Defaults) -> Option<ParsedDocument> {
     let id = JobId::new(document.name.rsplit('/').next()?).ok()?;
     let revision = document.update_time.as_ref().map_or(0, value::nanoseconds);
-    let fields = json::to_json(&document.fields);
+    let mut fields = json::to_json(&document.fields);
+    packed::unpack_job(&mut fields);
     let content = parse_fields(&id, document, &fields, defaults);
     let content = content.and_then(|found| check_size(document, &fields, &found.2).map(|()| found));
     let is_bad_request = content.is_err() && is_understood_request(&id, &fields);
