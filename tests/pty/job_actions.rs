@@ -1,4 +1,4 @@
-//! What is done to jobs by keys: each key answers on the screen, and the store agrees.
+//! Actions on jobs by keys: each key shows a notice, and the store agrees.
 
 use super::terminal::{ENTER, ESCAPE, Terminal};
 use crate::support::{TestEnv, ids};
@@ -17,7 +17,7 @@ fn make(terminal: &mut Terminal, prompt: &str) {
 }
 
 #[test]
-fn a_failed_job_is_retried_with_r() {
+fn failed_job_is_retried_with_r() {
     let env = TestEnv::new();
     let mut terminal = Terminal::console(&env);
     make(&mut terminal, "moth [sim:error]");
@@ -26,7 +26,7 @@ fn a_failed_job_is_retried_with_r() {
     terminal.send("r");
     terminal.wait_for("Retrying 1 job");
     terminal.wait_for("attempt 2");
-    terminal.wait_until("it failed again", |terminal| {
+    terminal.wait_until("the second failure", |terminal| {
         terminal.text().contains("✗ failed") && terminal.text().contains("1 failed")
     });
     let job = env.jobs().remove(0);
@@ -34,7 +34,7 @@ fn a_failed_job_is_retried_with_r() {
 }
 
 #[test]
-fn a_queued_job_is_cancelled_with_x_and_put_back_with_u() {
+fn queued_job_is_cancelled_with_x_and_undone() {
     let env = TestEnv::new();
     let mut terminal = Terminal::console(&env);
     terminal.send("p");
@@ -58,24 +58,25 @@ fn a_queued_job_is_cancelled_with_x_and_put_back_with_u() {
 }
 
 #[test]
-fn the_filter_stays_until_escape_clears_it() {
+fn filter_stays_until_escape_clears_it() {
     let env = TestEnv::new();
     env.queue(11);
     env.json(&["submit", "--json", "a zeppelin at noon"]);
     let mut terminal = Terminal::console(&env);
     terminal.wait_for("12 done");
     terminal.send("/");
+    terminal.wait_for("Enter keep");
     terminal.send("zeppelin");
     terminal.wait_until("one row", |terminal| terminal.text().matches("✓ done").count() == 1);
     assert!(terminal.row_with("✓ done").contains("a zeppelin at noon"));
     terminal.send(ENTER);
-    terminal.wait_until("the filter stays", |terminal| terminal.text().matches("✓ done").count() == 1);
+    terminal.wait_until("the filtered list", |terminal| terminal.text().matches("✓ done").count() == 1);
     terminal.send(ESCAPE);
     terminal.wait_until("every row", |terminal| terminal.text().matches("✓ done").count() == 12);
 }
 
 #[test]
-fn every_screen_opens_with_its_key_and_goes_with_escape() {
+fn screens_open_by_key_and_close_by_escape() {
     let env = TestEnv::new();
     env.queue(2);
     let mut terminal = Terminal::console(&env);
@@ -93,6 +94,7 @@ fn every_screen_opens_with_its_key_and_goes_with_escape() {
         assert_eq!(terminal.row_with("Queue"), before, "{key:?}");
     }
     terminal.send(":");
+    terminal.wait_for("Enter run");
     terminal.send("pause");
     terminal.wait_for("pause or resume the intake");
     terminal.send(ENTER);
@@ -100,7 +102,7 @@ fn every_screen_opens_with_its_key_and_goes_with_escape() {
 }
 
 #[test]
-fn a_key_without_a_meaning_says_so_and_names_the_help() {
+fn unbound_key_shows_notice_naming_help() {
     let mut terminal = Terminal::console(&TestEnv::new());
     terminal.wait_for("No jobs yet.");
     terminal.send("Z");
@@ -111,7 +113,7 @@ fn a_key_without_a_meaning_says_so_and_names_the_help() {
 }
 
 #[test]
-fn old_prompts_come_back_newest_first() {
+fn prompt_history_lists_newest_first() {
     let env = TestEnv::new();
     let mut terminal = Terminal::console(&env);
     make(&mut terminal, "an older prompt");
@@ -127,7 +129,7 @@ fn old_prompts_come_back_newest_first() {
 }
 
 #[test]
-fn escape_keeps_the_draft_of_the_form() {
+fn escape_keeps_form_draft() {
     let env = TestEnv::new();
     let mut terminal = Terminal::console(&env);
     terminal.wait_for("No jobs yet.");
@@ -137,10 +139,11 @@ fn escape_keeps_the_draft_of_the_form() {
     terminal.wait_for("half a thought");
     terminal.send(ESCAPE);
     terminal.wait_for_no("New job");
-    assert!(env.jobs().is_empty(), "nothing was ordered");
+    assert!(env.jobs().is_empty(), "no job was submitted");
     terminal.send("n");
     terminal.wait_for("half a thought");
     terminal.send(" and its end");
+    terminal.wait_for("half a thought and its end");
     terminal.send(ENTER);
     terminal.wait_for("✓ done");
     assert_eq!(env.jobs()[0]["prompt"], "half a thought and its end");

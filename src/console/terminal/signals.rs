@@ -1,25 +1,25 @@
-//! Owns the signals that the console answers. Must not act on them.
+//! The signals that the console answers.
 
-/// What a signal asks.
+/// A signal, by what it requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
-    /// End (SIGTERM, SIGINT).
-    End,
+pub enum SignalEvent {
+    /// End the process (SIGTERM, SIGINT).
+    Terminate,
     /// The terminal is gone (SIGHUP): end, draw no more.
-    HungUp,
+    HangUp,
     /// Stop for now (SIGTSTP).
     Suspend,
-    /// It goes on after a stop (SIGCONT).
-    Continued,
+    /// The process runs again after a stop (SIGCONT).
+    Continue,
     /// The terminal has another size (SIGWINCH).
-    Resized,
+    Resize,
 }
 
 #[cfg(unix)]
 pub use unix::Signals;
 
 #[cfg(not(unix))]
-pub use elsewhere::Signals;
+pub use other::Signals;
 
 #[cfg(unix)]
 mod unix {
@@ -28,41 +28,39 @@ mod unix {
     use rustix::process::Signal as Number;
     use tokio::signal::unix::{Signal, SignalKind, signal};
 
-    use super::Asked;
+    use super::SignalEvent;
+    use crate::shutdown_signal::ShutdownSignal;
 
     /// The signals of a Unix process.
     pub struct Signals {
-        terminate: Signal,
-        interrupt: Signal,
+        shutdown: ShutdownSignal,
         hang_up: Signal,
-        stop: Signal,
-        carry_on: Signal,
+        suspend: Signal,
+        resume: Signal,
         resize: Signal,
     }
 
     impl Signals {
-        /// From now on they come here and do nothing else.
+        /// Replaces the default action of these signals.
         pub fn new() -> io::Result<Self> {
             let of = |number: Number| signal(SignalKind::from_raw(number.as_raw()));
             Ok(Self {
-                terminate: of(Number::TERM)?,
-                interrupt: of(Number::INT)?,
+                shutdown: ShutdownSignal::listen()?,
                 hang_up: of(Number::HUP)?,
-                stop: of(Number::TSTP)?,
-                carry_on: of(Number::CONT)?,
+                suspend: of(Number::TSTP)?,
+                resume: of(Number::CONT)?,
                 resize: of(Number::WINCH)?,
             })
         }
 
         /// The next one. Cancel-safe.
-        pub async fn next(&mut self) -> Asked {
+        pub async fn next(&mut self) -> SignalEvent {
             tokio::select! {
-                _ = self.terminate.recv() => Asked::End,
-                _ = self.interrupt.recv() => Asked::End,
-                _ = self.hang_up.recv() => Asked::HungUp,
-                _ = self.stop.recv() => Asked::Suspend,
-                _ = self.carry_on.recv() => Asked::Continued,
-                _ = self.resize.recv() => Asked::Resized,
+                () = self.shutdown.next() => SignalEvent::Terminate,
+                _ = self.hang_up.recv() => SignalEvent::HangUp,
+                _ = self.suspend.recv() => SignalEvent::Suspend,
+                _ = self.resume.recv() => SignalEvent::Continue,
+                _ = self.resize.recv() => SignalEvent::Resize,
             }
         }
 
@@ -75,29 +73,30 @@ mod unix {
 }
 
 #[cfg(not(unix))]
-mod elsewhere {
+mod other {
     use std::io;
 
-    use super::Asked;
+    use super::SignalEvent;
+    use crate::shutdown_signal::ShutdownSignal;
 
     /// Ctrl-C from outside.
-    pub struct Signals;
+    pub struct Signals {
+        shutdown: ShutdownSignal,
+    }
 
     impl Signals {
-        /// From now on it comes here and does nothing else.
+        /// Replaces the default action of Ctrl-C.
         pub fn new() -> io::Result<Self> {
-            Ok(Self)
+            Ok(Self { shutdown: ShutdownSignal::listen()? })
         }
 
         /// The next one. Cancel-safe.
-        pub async fn next(&mut self) -> Asked {
-            match tokio::signal::ctrl_c().await {
-                Ok(()) => Asked::End,
-                Err(_) => std::future::pending().await,
-            }
+        pub async fn next(&mut self) -> SignalEvent {
+            self.shutdown.next().await;
+            SignalEvent::Terminate
         }
 
-        /// There is no such thing here.
+        /// Processes cannot be stopped for a while on this system.
         pub fn stop() -> io::Result<()> {
             Err(io::Error::from(io::ErrorKind::Unsupported))
         }

@@ -1,5 +1,5 @@
-//! The loop of the console: it waits in one place, drains what is there, and draws once, when something changed. Must not
-//! decide anything: `App` does.
+//! The loop of the console: it waits in one place, drains what has arrived, and draws once when something changed. All
+//! decisions are `App`'s.
 
 use std::time::{Duration, Instant};
 
@@ -9,14 +9,14 @@ use crossterm::event::Event as TerminalEvent;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
 
-use super::app::App;
+use super::background::BackgroundTasks;
 use super::input::Input;
-use super::message::{Effect, ExitReason, Message};
-use super::outside::Outside;
-use super::panes::image::ImageMessage;
-use super::signals::{Asked, Signals};
-use super::terminal::{self, Screen};
-use super::{ConsoleError, ConsoleOptions};
+use super::screen::{self, Screen};
+use super::signals::{SignalEvent, Signals};
+use crate::console::app::App;
+use crate::console::message::{Effect, ExitReason, Message};
+use crate::console::panes::image::ImageMessage;
+use crate::console::{ConsoleError, ConsoleOptions};
 use crate::engine::{Command, Event, Notice, NoticeLevel};
 use crate::telemetry::logging::LogRecord;
 
@@ -25,14 +25,14 @@ const FRAME: Duration = Duration::from_millis(33);
 /// At most this much is taken from one source before the others have their turn.
 const BATCH: usize = 1_024;
 
-/// Runs the console in this process's terminal until the person leaves or the engine ends.
+/// Runs the console in this process's terminal until the operator quits or the engine stops.
 ///
-/// `commands` is never waited for: where it is full, the person is told that the order was not taken.
+/// Sending to `commands` never waits: where it is full, a notice reports that the command was not sent.
 ///
 /// # Errors
 ///
-/// Where standard input or output is no terminal, or signals cannot be caught. A terminal that goes away later is no error:
-/// the engine is asked to stop, and the console ends when it has.
+/// Standard input or output is not a terminal, or signals cannot be handled. A terminal that goes away later is not an error:
+/// the engine is stopped, and the console ends when it has.
 pub async fn run(
     options: ConsoleOptions,
     commands: Sender<Command>,
@@ -41,19 +41,26 @@ pub async fn run(
 ) -> Result<ExitReason, ConsoleError> {
     let signals = Signals::new().map_err(ConsoleError::Signals)?;
     let screen = Screen::enter().map_err(ConsoleError::Terminal)?;
-    let picker = terminal::picker(options.images);
+    let picker = screen::picker(options.images);
     let input = Input::start().map_err(ConsoleError::Terminal)?;
     let (app, images) = App::new(&options, picker, Utc::now());
-    let running =
-        Running { app, screen, commands, outside: Outside::default(), is_visible: true, own_stop: false, exit: None };
-    let sources = Sources { keys: Some(input), events: Some(events), logs: Some(logs), images, signals };
-    running.run(sources).await
+    let event_loop = EventLoop {
+        app,
+        screen,
+        commands,
+        background: BackgroundTasks::default(),
+        is_visible: true,
+        stopped_by_us: false,
+        exit: None,
+    };
+    let sources = Sources { input: Some(input), events: Some(events), logs: Some(logs), images, signals };
+    event_loop.run(sources).await
 }
 
 /// Everything that the loop waits for.
 struct Sources {
     /// `None` once the terminal is gone.
-    keys: Option<Input>,
+    input: Option<Input>,
     /// `None` once the engine is gone.
     events: Option<Receiver<Event>>,
     logs: Option<Receiver<LogRecord>>,
@@ -61,37 +68,38 @@ struct Sources {
     signals: Signals,
 }
 
-/// What the loop woke up for.
-enum Woken {
-    /// `None` is "the terminal is gone".
-    Keys(Option<TerminalEvent>),
-    /// So many events are in the buffer; 0 is "the engine is gone".
+/// Why the loop woke up.
+enum LoopEvent {
+    /// So many terminal events are in the buffer; 0: the terminal is gone.
+    Input(usize),
+    /// The same for events of the engine; 0: the engine is gone.
     Events(usize),
     /// The same for log lines.
     Logs(usize),
     Image(ImageMessage),
-    Signal(Asked),
-    Told(Notice),
-    Time,
+    Signal(SignalEvent),
+    EffectDone(Notice),
+    Timer,
 }
 
-struct Running {
+struct EventLoop {
     app: App,
     screen: Screen,
     commands: Sender<Command>,
-    outside: Outside,
-    /// The terminal is there.
+    background: BackgroundTasks,
+    /// The terminal still exists.
     is_visible: bool,
-    /// We stopped ourselves: the SIGCONT that follows is known already.
-    own_stop: bool,
+    /// The console stopped itself: the SIGCONT that follows needs no handling.
+    stopped_by_us: bool,
     exit: Option<ExitReason>,
 }
 
-impl Running {
+impl EventLoop {
     async fn run(mut self, mut sources: Sources) -> Result<ExitReason, ConsoleError> {
         self.on_size();
         let first = self.app.start();
         self.perform(first);
+        let mut input_buffer = Vec::new();
         let mut event_buffer = Vec::new();
         let mut log_buffer = Vec::new();
         let mut drawn_at: Option<Instant> = None;
@@ -103,36 +111,31 @@ impl Running {
             let wait = self.wait(drawn_at);
             // The only await of the console.
             let woken = tokio::select! {
-                key = next_key(&mut sources.keys) => Woken::Keys(key),
-                count = receive(&mut sources.events, &mut event_buffer) => Woken::Events(count),
-                count = receive(&mut sources.logs, &mut log_buffer) => Woken::Logs(count),
-                Some(message) = sources.images.recv() => Woken::Image(message),
-                asked = sources.signals.next() => Woken::Signal(asked),
-                Some(notice) = self.outside.next(), if !self.outside.is_idle() => Woken::Told(notice),
-                () = sleep(wait) => Woken::Time,
+                count = next_input(&mut sources.input, &mut input_buffer) => LoopEvent::Input(count),
+                count = receive(&mut sources.events, &mut event_buffer) => LoopEvent::Events(count),
+                count = receive(&mut sources.logs, &mut log_buffer) => LoopEvent::Logs(count),
+                Some(message) = sources.images.recv() => LoopEvent::Image(message),
+                signal = sources.signals.next() => LoopEvent::Signal(signal),
+                Some(notice) = self.background.next(), if !self.background.is_idle() => LoopEvent::EffectDone(notice),
+                () = sleep(wait) => LoopEvent::Timer,
             };
             match woken {
-                Woken::Keys(Some(event)) => self.on_terminal(event),
-                Woken::Keys(None) => {
-                    sources.keys = None;
+                LoopEvent::Input(0) => {
+                    sources.input = None;
                     self.on_hang_up();
                 }
-                Woken::Events(0) => {
+                LoopEvent::Input(_) => input_buffer.drain(..).for_each(|event| self.on_terminal(event)),
+                LoopEvent::Events(0) => {
                     sources.events = None;
                     self.update(Message::EngineClosed);
                 }
-                Woken::Events(_) => event_buffer.drain(..).for_each(|event| self.update(Message::Event(event))),
-                Woken::Logs(0) => sources.logs = None,
-                Woken::Logs(_) => log_buffer.drain(..).for_each(|record| self.update(Message::Log(record))),
-                Woken::Image(message) => self.update(Message::Image(message)),
-                Woken::Signal(asked) => {
-                    if let (Asked::Resized, Some(keys)) = (asked, sources.keys.as_mut()) {
-                        keys.size_changed();
-                    }
-                    self.on_signal(asked);
-                }
-                Woken::Told(notice) => self.update(Message::EffectDone(notice)),
-                Woken::Time => {
+                LoopEvent::Events(_) => event_buffer.drain(..).for_each(|event| self.update(Message::Event(event))),
+                LoopEvent::Logs(0) => sources.logs = None,
+                LoopEvent::Logs(_) => log_buffer.drain(..).for_each(|record| self.update(Message::Log(record))),
+                LoopEvent::Image(message) => self.update(Message::Image(message)),
+                LoopEvent::Signal(signal) => self.on_signal(signal),
+                LoopEvent::EffectDone(notice) => self.update(Message::EffectDone(notice)),
+                LoopEvent::Timer => {
                     if !self.app.is_dirty() {
                         self.update(Message::Tick);
                     }
@@ -142,7 +145,7 @@ impl Running {
         Ok(self.exit.unwrap_or(ExitReason::EngineClosed))
     }
 
-    /// How long nothing has to be done; `None` is "until something happens".
+    /// How long the loop may sleep; `None` is until something arrives.
     fn wait(&self, drawn_at: Option<Instant>) -> Option<Duration> {
         if !self.is_visible {
             return None;
@@ -154,13 +157,13 @@ impl Running {
     }
 
     fn update(&mut self, message: Message) {
-        let effects = terminal::ours(|| self.app.update(message, Utc::now()));
+        let effects = screen::with_panic_guard(|| self.app.update(message, Utc::now()));
         self.perform(effects);
     }
 
     fn draw(&mut self) {
         let (app, screen) = (&mut self.app, &mut self.screen);
-        if terminal::ours(|| screen.draw(|frame| app.draw(frame))).is_err() {
+        if screen::with_panic_guard(|| screen.draw(|frame| app.draw(frame))).is_err() {
             self.on_hang_up();
         }
     }
@@ -182,23 +185,23 @@ impl Running {
         }
     }
 
-    /// The terminal is gone: ask the engine to stop, once, and wait for it unseen.
+    /// The terminal is gone: stop the engine, once, and wait for it without drawing.
     fn on_hang_up(&mut self) {
         if std::mem::replace(&mut self.is_visible, false) {
-            tracing::warn!("the terminal is gone; the console ends when the engine has put its work down");
+            tracing::warn!("terminal closed; shutting down");
             self.update(Message::Terminate);
         }
     }
 
-    fn on_signal(&mut self, asked: Asked) {
-        match asked {
-            Asked::End => self.update(Message::Terminate),
-            Asked::HungUp => self.on_hang_up(),
-            Asked::Resized => self.on_size(),
-            Asked::Suspend => self.update(Message::Suspend),
-            Asked::Continued => {
-                if !std::mem::replace(&mut self.own_stop, false) {
-                    self.come_back();
+    fn on_signal(&mut self, signal: SignalEvent) {
+        match signal {
+            SignalEvent::Terminate => self.update(Message::Terminate),
+            SignalEvent::HangUp => self.on_hang_up(),
+            SignalEvent::Resize => self.on_size(),
+            SignalEvent::Suspend => self.update(Message::Suspend),
+            SignalEvent::Continue => {
+                if !std::mem::replace(&mut self.stopped_by_us, false) {
+                    self.resume();
                 }
             }
         }
@@ -213,14 +216,14 @@ impl Running {
                     Err(TrySendError::Closed(_)) => self.update(Message::EngineClosed),
                 },
                 Effect::Copy(text) => self.write(CopyToClipboard::to_clipboard_from(text)),
-                Effect::Open(address) => self.outside.open(address),
+                Effect::Open(address) => self.background.open(address),
                 Effect::Save { name, bytes } => match std::env::current_dir() {
-                    Ok(folder) => self.outside.save(folder, name, bytes),
-                    Err(error) => self.tell(format!("{name} was not saved: {error}")),
+                    Ok(folder) => self.background.save(folder, name, bytes),
+                    Err(error) => self.report_failure(format!("could not save {name}: {error}")),
                 },
                 Effect::Suspend => self.suspend(),
                 Effect::Redraw => {
-                    if self.screen.forget().is_err() {
+                    if self.screen.clear().is_err() {
                         self.on_hang_up();
                     }
                 }
@@ -235,24 +238,24 @@ impl Running {
         }
     }
 
-    fn tell(&mut self, text: String) {
+    fn report_failure(&mut self, text: String) {
         self.update(Message::EffectDone(Notice { level: NoticeLevel::Error, text }));
     }
 
     fn suspend(&mut self) {
-        terminal::restore();
-        self.own_stop = true;
+        screen::restore();
+        self.stopped_by_us = true;
         if let Err(error) = Signals::stop() {
-            self.own_stop = false;
-            self.tell(format!("this process cannot be stopped for now: {error}"));
+            self.stopped_by_us = false;
+            self.report_failure(format!("cannot suspend: {error}"));
         }
-        self.come_back();
+        self.resume();
     }
 
-    /// The terminal is ours again, whatever was done to it meanwhile.
-    fn come_back(&mut self) {
+    /// Sets the terminal up again, whatever was done to it meanwhile.
+    fn resume(&mut self) {
         if self.is_visible {
-            match self.screen.enter_again() {
+            match self.screen.reenter() {
                 Ok(()) => self.update(Message::Resumed),
                 Err(_) => self.on_hang_up(),
             }
@@ -260,9 +263,9 @@ impl Running {
     }
 }
 
-async fn next_key(keys: &mut Option<Input>) -> Option<TerminalEvent> {
-    match keys {
-        Some(keys) => keys.next().await,
+async fn next_input(input: &mut Option<Input>, buffer: &mut Vec<TerminalEvent>) -> usize {
+    match input {
+        Some(input) => input.next(buffer, BATCH).await,
         None => std::future::pending().await,
     }
 }

@@ -1,4 +1,4 @@
-//! However the console ends or pauses, the terminal is given back as it was. (A panic: `console::terminal::tests`.)
+//! The terminal is restored however the console ends or stops. (A panic: `console::terminal::screen::tests`.)
 
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
@@ -6,23 +6,23 @@ use super::terminal::{CONTROL_Z, Terminal};
 use crate::support::TestEnv;
 
 #[test]
-fn q_gives_the_terminal_back() {
+fn quit_restores_terminal() {
     let mut terminal = Terminal::console(&TestEnv::new());
     assert!(terminal.screen().alternate_screen() && terminal.screen().bracketed_paste());
     terminal.send("q");
     let status = terminal.wait_for_end();
     assert_eq!(status.exit_code(), 0);
-    terminal.check_given_back();
+    terminal.check_restored();
 }
 
 #[test]
-fn signals_that_end_give_the_terminal_back() {
+fn shutdown_signals_restore_terminal() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
         let mut terminal = Terminal::console(&TestEnv::new());
         terminal.signal(signal);
         let status = terminal.wait_for_end();
-        assert_eq!((status.exit_code(), status.signal()), (0, None), "{signal:?}: it ends by itself, in order");
-        terminal.check_given_back();
+        assert_eq!((status.exit_code(), status.signal()), (0, None), "{signal:?}: the console shuts down by itself");
+        terminal.check_restored();
     }
 }
 
@@ -33,16 +33,16 @@ fn wait_for_stop(terminal: &Terminal) {
     assert!(status.stopped(), "{status:?}");
 }
 
-fn pause_and_come_back(terminal: &mut Terminal) {
+fn check_suspend_and_resume(terminal: &mut Terminal) {
     wait_for_stop(terminal);
     terminal.wait_until("the shell's own screen", |terminal| !terminal.screen().alternate_screen());
     terminal.wait_until("the visible cursor", |terminal| !terminal.screen().hide_cursor());
-    terminal.check_given_back();
+    terminal.check_restored();
     terminal.signal(Signal::CONT);
     terminal.wait_for("● live");
     terminal.wait_for("No jobs yet.");
     assert!(terminal.screen().alternate_screen() && terminal.screen().bracketed_paste());
-    // And it hears keys again.
+    // Keys work again.
     terminal.send("?");
     terminal.wait_for("╭ Keys");
     terminal.send("?");
@@ -50,14 +50,14 @@ fn pause_and_come_back(terminal: &mut Terminal) {
 }
 
 #[test]
-fn a_pause_gives_the_terminal_back_and_takes_it_again() {
+fn suspend_restores_and_resume_redraws() {
     let mut terminal = Terminal::console(&TestEnv::new());
     terminal.wait_for("No jobs yet.");
     terminal.send(CONTROL_Z);
-    pause_and_come_back(&mut terminal);
+    check_suspend_and_resume(&mut terminal);
     terminal.signal(Signal::TSTP);
-    pause_and_come_back(&mut terminal);
+    check_suspend_and_resume(&mut terminal);
     terminal.send("q");
     assert_eq!(terminal.wait_for_end().exit_code(), 0);
-    terminal.check_given_back();
+    terminal.check_restored();
 }

@@ -1,14 +1,22 @@
-//! A portrait of the busy console as SVG: one whole frame of a real run, with an image in it. `DARKROOM_PORTRAIT=FILE` keeps
-//! it, which is how `assets/console.svg` is made:
+//! Draws `assets/console.svg` for the README: one frame of a real run of the console, with an image in it.
 //!
 //! ```text
-//! DARKROOM_PORTRAIT=assets/console.svg cargo test --test integration pty::portrait
+//! cargo build && cargo run --example readme_screenshot -- assets/console.svg
 //! ```
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "an example stops where it cannot run")]
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
-use super::terminal::Terminal;
-use crate::support::{TestEnv, path_text};
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use serde_json::Value;
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const COLUMNS: u16 = 120;
 const ROWS: u16 = 40;
@@ -22,8 +30,8 @@ const FOREGROUND: (u8, u8, u8) = (205, 210, 220);
 
 type Rgb = (u8, u8, u8);
 
-/// The first sixteen colours, as a dark terminal has them.
-const NAMED: [Rgb; 16] = [
+/// The first sixteen colours of a dark terminal.
+const ANSI_COLOURS: [Rgb; 16] = [
     (28, 30, 38),
     (224, 108, 117),
     (152, 195, 121),
@@ -46,7 +54,7 @@ fn rgb(colour: vt100::Color, default: Rgb) -> Rgb {
     match colour {
         vt100::Color::Default => default,
         vt100::Color::Rgb(red, green, blue) => (red, green, blue),
-        vt100::Color::Idx(index @ 0..16) => NAMED[usize::from(index)],
+        vt100::Color::Idx(index @ 0..16) => ANSI_COLOURS[usize::from(index)],
         // The cube of six steps for each colour, then the greys.
         vt100::Color::Idx(index @ 16..232) => {
             let step = |place: u8| if place == 0 { 0 } else { 55 + 40 * place };
@@ -68,13 +76,13 @@ fn dimmed(colour: Rgb) -> Rgb {
 
 /// What one cell is made of.
 #[derive(Clone, PartialEq)]
-struct Look {
+struct CellStyle {
     foreground: Rgb,
     background: Rgb,
     bold: bool,
 }
 
-fn look(cell: &vt100::Cell) -> Look {
+fn cell_style(cell: &vt100::Cell) -> CellStyle {
     let mut foreground = rgb(cell.fgcolor(), FOREGROUND);
     let mut background = rgb(cell.bgcolor(), BACKGROUND);
     if cell.inverse() {
@@ -83,7 +91,7 @@ fn look(cell: &vt100::Cell) -> Look {
     if cell.dim() {
         foreground = dimmed(foreground);
     }
-    Look { foreground, background, bold: cell.bold() }
+    CellStyle { foreground, background, bold: cell.bold() }
 }
 
 /// Rectangles and text of one frame.
@@ -100,9 +108,9 @@ impl Drawing {
     }
 
     /// Draws words in their cells. Spaces are not drawn: every word stands where its first cell is, whatever the font.
-    fn text(&mut self, (x, y): (f32, f32), look: &Look, words: &str) {
-        let (red, green, blue) = look.foreground;
-        let weight = if look.bold { r#" font-weight="bold""# } else { "" };
+    fn text(&mut self, (x, y): (f32, f32), style: &CellStyle, words: &str) {
+        let (red, green, blue) = style.foreground;
+        let weight = if style.bold { r#" font-weight="bold""# } else { "" };
         let mut cell = 0;
         for word in words.split_inclusive(' ') {
             let (from, shown) = (x + cell as f32 * CELL.0, word.trim_end());
@@ -121,8 +129,8 @@ impl Drawing {
     }
 
     /// Draws a border as lines: letters of a font would leave gaps between the rows.
-    fn border(&mut self, (x, y): (f32, f32), cells: usize, look: &Look, symbol: &str) {
-        let (red, green, blue) = look.foreground;
+    fn border(&mut self, (x, y): (f32, f32), cells: usize, style: &CellStyle, symbol: &str) {
+        let (red, green, blue) = style.foreground;
         let (middle, centre) = (x + CELL.0 / 2.0, y + CELL.1 / 2.0);
         let (right, bottom, radius) = (x + CELL.0 * cells as f32, y + CELL.1, CELL.0 / 2.0);
         let path = match symbol {
@@ -153,7 +161,7 @@ fn shape(cell: &vt100::Cell) -> Option<&str> {
     ["▀", "▄", "─", "━", "│", "╭", "╮", "╰", "╯"].into_iter().find(|symbol| *symbol == cell.contents())
 }
 
-fn portrait(screen: &vt100::Screen) -> String {
+fn render_svg(screen: &vt100::Screen) -> String {
     let (rows, columns) = screen.size();
     let mut drawing = Drawing { shapes: String::new() };
     for row in 0..rows {
@@ -162,13 +170,13 @@ fn portrait(screen: &vt100::Screen) -> String {
         while column < columns {
             let cell = screen.cell(row, column).expect("a cell of the screen");
             let x = MARGIN + f32::from(column) * CELL.0;
-            let begun = look(cell);
+            let begun = cell_style(cell);
             // Neighbours that look the same are one shape.
             let mut words = String::new();
             let first = column;
             while column < columns {
                 let next = screen.cell(row, column).expect("a cell of the screen");
-                if look(next) != begun || shape(next) != shape(cell) {
+                if cell_style(next) != begun || shape(next) != shape(cell) {
                     break;
                 }
                 words.push_str(if next.has_contents() { next.contents() } else { " " });
@@ -229,17 +237,129 @@ fn is_half(cell: &vt100::Cell) -> bool {
     matches!(cell.contents(), "▀" | "▄")
 }
 
-fn lines(jobs: &[(&str, &str)]) -> String {
+fn json_lines(jobs: &[(&str, &str)]) -> String {
     let line = |(prompt, model): &(&str, &str)| {
         serde_json::json!({ "prompt": prompt, "model": model, "width": 1024, "height": 768 }).to_string()
     };
     jobs.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-#[test]
-fn a_busy_console_sits_for_its_portrait() {
-    let mut env = TestEnv::new();
-    env.set("DARKROOM_BUDGET_DAILY_USD", "20");
+/// A temporary installation: data, logs and environment of its own.
+struct Installation {
+    folder: tempfile::TempDir,
+    program: PathBuf,
+    speed: &'static str,
+}
+
+impl Installation {
+    fn environment(&self) -> Vec<(String, String)> {
+        let path = |name: &str| self.folder.path().join(name).display().to_string();
+        let mut variables = vec![
+            ("PATH".to_owned(), std::env::var("PATH").unwrap_or_default()),
+            ("HOME".to_owned(), path("home")),
+            ("DARKROOM_DATA_DIR".to_owned(), path("data")),
+            ("DARKROOM_LOG_DIR".to_owned(), path("logs")),
+            ("DARKROOM_BUDGET_DAILY_USD".to_owned(), "20".to_owned()),
+            ("DARKROOM_SIMULATOR_SPEED".to_owned(), self.speed.to_owned()),
+        ];
+        variables.push(("TERM".to_owned(), "xterm-256color".to_owned()));
+        variables.push(("COLORTERM".to_owned(), "truecolor".to_owned()));
+        variables
+    }
+
+    fn run(&self, arguments: &[&str]) -> Vec<u8> {
+        let output = Command::new(&self.program)
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .envs(self.environment())
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program starts");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    fn submit(&self, jobs: &[(&str, &str)]) {
+        let file = self.folder.path().join("jobs.jsonl");
+        std::fs::write(&file, json_lines(jobs)).expect("the file is written");
+        self.run(&["submit", "--json", "--yes", "--file", file.to_str().expect("a path of plain text")]);
+    }
+
+    fn jobs(&self) -> Vec<Value> {
+        serde_json::from_slice(&self.run(&["jobs", "list", "--json", "--limit", "1000"])).expect("a list of jobs")
+    }
+}
+
+/// The console in a pseudo terminal. Dropping it kills the console.
+struct Console {
+    child: Box<dyn Child + Send + Sync>,
+    keys: Box<dyn std::io::Write + Send>,
+    output: Receiver<Vec<u8>>,
+    parser: vt100::Parser,
+    _master: Box<dyn MasterPty + Send>,
+}
+
+impl Console {
+    fn start(installation: &Installation) -> Self {
+        let size = PtySize { rows: ROWS, cols: COLUMNS, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).expect("a pseudo terminal");
+        let mut command = CommandBuilder::new(&installation.program);
+        command.args(["--slots", "5"]);
+        command.cwd(installation.folder.path());
+        command.env_clear();
+        for (name, value) in installation.environment() {
+            command.env(name, value);
+        }
+        let child = pair.slave.spawn_command(command).expect("the program starts");
+        let mut reader = pair.master.try_clone_reader().expect("the terminal can be read");
+        let keys = pair.master.take_writer().expect("the terminal can be written to");
+        let (sender, output) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 8_192];
+            while let Ok(length @ 1..) = reader.read(&mut buffer) {
+                if sender.send(buffer[..length].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, keys, output, parser: vt100::Parser::new(ROWS, COLUMNS, 0), _master: pair.master }
+    }
+
+    fn text(&self) -> String {
+        self.parser.screen().rows(0, COLUMNS).collect::<Vec<_>>().join("\n")
+    }
+
+    fn wait_until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(self) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let bytes = self.output.recv_timeout(left).unwrap_or_else(|_| panic!("no {what}:\n{}", self.text()));
+            self.parser.process(&bytes);
+        }
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program that was built beside this example.
+fn built_program() -> PathBuf {
+    let example = std::env::current_exe().expect("the path of this program");
+    let folder = example.parent().and_then(Path::parent).expect("the folder of the build");
+    let program = folder.join("darkroom").with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(program.exists(), "{} is missing: run `cargo build` first", program.display());
+    program
+}
+
+fn main() {
+    let target = std::env::args_os().nth(1).map_or_else(|| PathBuf::from("assets/console.svg"), PathBuf::from);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut installation = Installation { folder, program: built_program(), speed: "instant" };
     let past = [
         ("a map of an island that does not exist, ink on old paper", "flux-2-klein-4b"),
         ("lighthouse on a cliff, storm, long exposure", "flux-2-max"),
@@ -254,15 +374,14 @@ fn a_busy_console_sits_for_its_portrait() {
         ("koi pond from above, ripples", "flux-2-pro"),
         ("the same cat, but as an astronaut", "flux-2-max"),
     ];
-    let file = env.file("past.jsonl", &lines(&past));
-    env.json(&["submit", "--json", "--file", path_text(&file)]);
-    assert!(env.run(&["worker", "--until-idle", "--slots", "4"]).status.success());
-    let jobs = env.jobs();
+    installation.submit(&past);
+    installation.run(&["worker", "--until-idle", "--slots", "4"]);
+    let jobs = installation.jobs();
     let koi = jobs.iter().find(|job| job["prompt"] == past[10].0).expect("the koi");
-    assert!(env.run(&["jobs", "approve", koi["id"].as_str().expect("an id")]).status.success());
+    installation.run(&["jobs", "approve", koi["id"].as_str().expect("an id")]);
 
-    // From here on so slow that most of what runs still runs while the portrait is taken; only the boat is quick.
-    env.set("DARKROOM_SIMULATOR_SPEED", "4");
+    // Slow enough that most jobs still run when the frame is drawn; only the boat is done.
+    installation.speed = "4";
     let present = [
         ("origami whale over a paper sea", "flux-2-max"),
         ("paper boat on a rain puddle", "flux-2-klein-4b"),
@@ -274,29 +393,25 @@ fn a_busy_console_sits_for_its_portrait() {
         ("a tram in the rain", "flux-2-pro"),
         ("snow on a tin roof", "flux-2-pro"),
     ];
-    let file = env.file("present.jsonl", &lines(&present));
-    env.json(&["submit", "--json", "--file", path_text(&file)]);
-    let mut terminal = Terminal::start(&env, &["--slots", "5"], COLUMNS, ROWS);
-    terminal.wait_for("● live");
-    terminal.wait_for("running");
-    // Down to the boat, which is done soon.
-    for _ in 0..present.len() - 2 {
-        terminal.send("j");
+    installation.submit(&present);
+    let mut console = Console::start(&installation);
+    console.wait_until("connection", |console| console.text().contains("● live"));
+    console.wait_until("running job", |console| console.text().contains("running"));
+    // One key at a time, down to the boat, which is done soon.
+    for steps in 1..=present.len() - 2 {
+        console.keys.write_all(b"j").expect("the terminal takes keys");
+        let row = present[present.len() - 1 - steps].0;
+        console.wait_until("moved selection", |console| {
+            console.text().lines().any(|line| line.contains('▸') && line.contains(&row[..10]))
+        });
     }
-    terminal.wait_until("the boat is done", |terminal| {
-        let row = terminal.row_with("▸");
-        row.contains("paper boat") && row.contains("✓ done")
+    console.wait_until("finished boat", |console| {
+        console.text().lines().any(|line| line.contains('▸') && line.contains("paper boat") && line.contains("✓ done"))
     });
-    terminal.wait_until("its image", |terminal| {
+    console.wait_until("image", |console| {
         let cells = (0..ROWS).flat_map(|row| (0..COLUMNS).map(move |column| (row, column)));
-        cells.filter(|(row, column)| terminal.screen().cell(*row, *column).is_some_and(is_half)).count() > 400
+        cells.filter(|(row, column)| console.parser.screen().cell(*row, *column).is_some_and(is_half)).count() > 400
     });
-    terminal.wait_until("what runs, and how far it is", |terminal| terminal.text().matches('%').count() > 4);
-
-    let svg = portrait(terminal.screen());
-    assert!(svg.contains(">SIMULATED<") && svg.contains(">origami<"), "words are text");
-    assert!(svg.matches("<rect").count() > 400, "an image is rectangles");
-    let kept = std::env::var_os("DARKROOM_PORTRAIT");
-    let path = kept.map_or_else(|| env.path("console.svg"), std::path::PathBuf::from);
-    std::fs::write(&path, &svg).expect("the portrait is written");
+    console.wait_until("progress of the running jobs", |console| console.text().matches('%').count() > 4);
+    std::fs::write(&target, render_svg(console.parser.screen())).expect("the file is written");
 }

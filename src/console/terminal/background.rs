@@ -1,4 +1,4 @@
-//! Owns what the console does to the world beside the terminal: files and viewers, off the loop. Must not wait for any of it.
+//! Effects outside the terminal (files, image viewers), run off the loop.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,43 +10,41 @@ use crate::engine::{Notice, NoticeLevel};
 use crate::fs::write_new;
 use crate::text;
 
-/// What is under way off the loop. Every task ends with one line for the person.
+/// Running effects. Each ends with one notice for the operator.
 #[derive(Default)]
-pub struct Outside {
+pub struct BackgroundTasks {
     tasks: JoinSet<Notice>,
 }
 
-impl Outside {
-    /// Whether nothing is under way.
+impl BackgroundTasks {
+    /// Whether no task runs.
     pub fn is_idle(&self) -> bool {
         self.tasks.is_empty()
     }
 
-    /// What the next task came to; pends while none is under way. Cancel-safe.
+    /// The notice of the next finished task; `None` while no task runs. Cancel-safe.
     pub async fn next(&mut self) -> Option<Notice> {
         let result = self.tasks.join_next().await?;
-        Some(result.unwrap_or_else(|error| of_panic(&error)))
+        Some(result.unwrap_or_else(|error| panic_notice(&error)))
     }
 
     /// Opens an address in the system's viewer.
     pub fn open(&mut self, address: String) {
         self.tasks.spawn_blocking(move || match open::that_detached(&address) {
-            Ok(()) => Notice { level: NoticeLevel::Info, text: "opened in the system's viewer".into() },
+            Ok(()) => Notice { level: NoticeLevel::Info, text: "opened in the image viewer".into() },
             Err(error) => {
-                // The log has what the launcher said: its words are for whoever sets it up.
-                tracing::warn!("no viewer could be started: {error}");
-                failed(
-                    "this system has no viewer for images, or it did not start · w saves the image, y copies its URL",
-                )
+                // The launcher's own message helps only who sets the system up: it goes to the log.
+                tracing::warn!(error = %error, "image viewer failed to start");
+                failed("could not start an image viewer · w saves the image, y copies its URL")
             }
         });
     }
 
-    /// Writes an image to a new file in a folder; a file that is there is never written over.
+    /// Writes an image to a new file in a folder; an existing file is never overwritten.
     pub fn save(&mut self, folder: PathBuf, name: String, bytes: Bytes) {
         self.tasks.spawn_blocking(move || match save(&folder, &name, &bytes) {
             Ok(path) => Notice { level: NoticeLevel::Info, text: format!("saved as {}", path.display()) },
-            Err(error) => failed(&format!("{name} was not saved: {error}")),
+            Err(error) => failed(&format!("could not save {name}: {error}")),
         });
     }
 }
@@ -55,14 +53,14 @@ fn failed(text: &str) -> Notice {
     Notice { level: NoticeLevel::Error, text: text::sanitize_line(text, 300) }
 }
 
-fn of_panic(error: &JoinError) -> Notice {
-    failed(&format!("that went wrong inside this program: {error}"))
+fn panic_notice(error: &JoinError) -> Notice {
+    failed(&format!("internal error: {error}"))
 }
 
-/// Writes beside and renames, so that the file is there whole or not at all. Returns the path that it got.
+/// Writes a temporary file and renames it, so that the file is complete or absent. Returns its path.
 fn save(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<PathBuf> {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "img"));
-    for number in 1..=MOST {
+    for number in 1..=MAX_COPIES {
         let name = if number == 1 { name.to_owned() } else { format!("{stem} ({number}).{extension}") };
         let path = folder.join(name);
         match write_new(&path, bytes) {
@@ -74,26 +72,26 @@ fn save(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<PathBuf> {
             result => return result.map(|()| path),
         }
     }
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, "there are too many files of that name"))
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many files of that name"))
 }
 
-/// Files of one name before it is given up.
-const MOST: usize = 99;
+/// Numbered copies of one name.
+const MAX_COPIES: usize = 99;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_is_there_is_never_written_over() {
+    fn save_never_overwrites_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let first = save(folder.path(), "a-1.png", b"one").unwrap();
         let same = save(folder.path(), "a-1.png", b"one").unwrap();
         let other = save(folder.path(), "a-1.png", b"two").unwrap();
-        assert_eq!(first, same, "the same image is there already");
+        assert_eq!(first, same, "the same image exists already");
         assert_eq!(other, folder.path().join("a-1 (2).png"));
         assert_eq!(std::fs::read(&first).unwrap(), b"one");
         assert_eq!(std::fs::read(&other).unwrap(), b"two");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing is left behind");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file remains");
     }
 }

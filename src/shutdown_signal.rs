@@ -1,9 +1,9 @@
-//! Owns the wish to leave: Ctrl-C and the system's request to end. Must not end the process.
+//! Ctrl-C and the system's request to shut down, for the console and for every command that runs until it is stopped.
 
 use std::io;
 
-/// Wishes to leave, one by one.
-pub struct Interrupt {
+/// Receives requests to shut down (SIGTERM and SIGINT; elsewhere Ctrl-C), one by one.
+pub struct ShutdownSignal {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -11,14 +11,14 @@ pub struct Interrupt {
 }
 
 #[cfg(unix)]
-impl Interrupt {
-    /// Takes over Ctrl-C and SIGTERM for the life of the process. Errors: the system does not let it.
+impl ShutdownSignal {
+    /// Replaces the default action of both signals for the life of the process.
     pub fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Waits for the next one. Cancel-safe.
+    /// Waits for the next request. Cancel-safe.
     pub async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -28,13 +28,13 @@ impl Interrupt {
 }
 
 #[cfg(not(unix))]
-impl Interrupt {
-    /// Takes over Ctrl-C for the life of the process.
+impl ShutdownSignal {
+    /// Ctrl-C needs no preparation here.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {})
     }
 
-    /// Waits for the next one. Cancel-safe.
+    /// Waits for the next request. Cancel-safe.
     pub async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

@@ -1,8 +1,7 @@
-//! Owns the terminal: taken at the start, given back whatever happens (end, error, panic, Ctrl-Z, signals). Must not know
-//! what is drawn.
+//! Sets up the terminal at the start and restores it in every case: quit, error, panic, Ctrl-Z, signals.
 //!
-//! Nothing here asks the terminal a question that it might not answer: such a question waits for seconds and swallows the
-//! first keys. Only terminals that are known by their environment are asked.
+//! A query that the terminal does not answer would block for seconds and swallow the first keys, so only terminals that are
+//! known by their environment are queried.
 
 use std::cell::Cell;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
@@ -25,36 +24,36 @@ use ratatui::{Frame, Terminal};
 use ratatui_image::picker::Picker;
 use ratatui_image::picker::cap_parser::QueryStdioOptions;
 
-use super::panes::image::ImagesMode;
+use crate::console::panes::image::ImagesMode;
 
-/// Whether the terminal is ours just now.
-static TAKEN: AtomicBool = AtomicBool::new(false);
-/// Whether keyboard flags were pushed, which must be popped.
-static FLAGS: AtomicBool = AtomicBool::new(false);
-static HOOK: Once = Once::new();
+/// Whether the terminal is set up for the console.
+static IS_TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether keyboard enhancement flags were pushed and must be popped.
+static KEYBOARD_FLAGS_PUSHED: AtomicBool = AtomicBool::new(false);
+static PANIC_HOOK: Once = Once::new();
 
 thread_local! {
-    /// Whether this thread runs the console's own code: its panic ends the console, no other thread's does.
-    static OURS: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread runs the console's own code: only a panic there ends the console.
+    static IS_CONSOLE_THREAD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// How long a terminal that is known to answer may take.
-const ANSWER: Duration = Duration::from_millis(400);
+/// How long a terminal that answers queries may take.
+const QUERY_TIMEOUT: Duration = Duration::from_millis(400);
 
-/// The terminal while it is ours. Dropping it gives the terminal back.
+/// The terminal while the console has it. Dropping it restores the terminal.
 pub struct Screen {
-    /// Never dropped as it is: it would print an error where the terminal is gone, and printing would panic.
+    /// Never dropped: where the terminal is gone, its `Drop` prints an error, and that print would panic.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
 }
 
 impl Screen {
-    /// Takes the terminal: alternate screen, raw mode, mouse, bracketed paste.
+    /// Alternate screen, raw mode, mouse, bracketed paste.
     pub fn enter() -> io::Result<Self> {
         if !io::stdout().is_terminal() {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "standard output is not one"));
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "standard output is not a terminal"));
         }
-        HOOK.call_once(install_hook);
-        let guard = Taken::take()?;
+        PANIC_HOOK.call_once(install_hook);
+        let guard = RawModeGuard::enable()?;
         let terminal = ManuallyDrop::new(Self::blank()?);
         std::mem::forget(guard);
         Ok(Self { terminal })
@@ -77,23 +76,23 @@ impl Screen {
     }
 
     /// Empties the screen, so that the next frame draws every cell. `Terminal::clear` would ask where the cursor is.
-    pub fn forget(&mut self) -> io::Result<()> {
+    pub fn clear(&mut self) -> io::Result<()> {
         self.write(Clear(ClearType::All))?;
         // The terminal has just answered a write, so the old one can go.
         drop(std::mem::replace(&mut *self.terminal, Self::blank()?));
         Ok(())
     }
 
-    /// Writes something that is not an image of the screen, such as a clipboard sequence.
+    /// Writes what is not part of a frame, such as a clipboard sequence.
     pub fn write(&mut self, command: impl crossterm::Command) -> io::Result<()> {
         execute!(self.terminal.backend_mut(), command)
     }
 
-    /// Takes it again.
-    pub fn enter_again(&mut self) -> io::Result<()> {
+    /// Sets the terminal up again after a stop.
+    pub fn reenter(&mut self) -> io::Result<()> {
         restore();
-        std::mem::forget(Taken::take()?);
-        self.forget()
+        std::mem::forget(RawModeGuard::enable()?);
+        self.clear()
     }
 }
 
@@ -103,38 +102,37 @@ impl Drop for Screen {
     }
 }
 
-/// Gives the terminal back where taking it fails half way.
-struct Taken;
+/// Restores the terminal where setting it up fails half way.
+struct RawModeGuard;
 
-impl Taken {
-    fn take() -> io::Result<Self> {
+impl RawModeGuard {
+    fn enable() -> io::Result<Self> {
         enable_raw_mode()?;
-        TAKEN.store(true, Ordering::SeqCst);
+        IS_TAKEN.store(true, Ordering::SeqCst);
         let guard = Self;
         let mut out = io::stdout();
         execute!(out, EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste, cursor::Hide)?;
         if is_known(|name| std::env::var(name).ok()) {
-            FLAGS.store(true, Ordering::SeqCst);
+            KEYBOARD_FLAGS_PUSHED.store(true, Ordering::SeqCst);
             execute!(out, PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES))?;
         }
         Ok(guard)
     }
 }
 
-impl Drop for Taken {
+impl Drop for RawModeGuard {
     fn drop(&mut self) {
         restore();
     }
 }
 
-/// Gives the terminal back, if it is ours: for good, or until `Screen::enter_again`. Errors are of no use here: a terminal that
-/// is gone needs nothing back.
+/// Restores the terminal if it is set up. Errors are ignored: a terminal that is gone needs no restoring.
 pub fn restore() {
-    if !TAKEN.swap(false, Ordering::SeqCst) {
+    if !IS_TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
     let mut out = io::stdout();
-    if FLAGS.swap(false, Ordering::SeqCst) {
+    if KEYBOARD_FLAGS_PUSHED.swap(false, Ordering::SeqCst) {
         let _ = queue!(out, PopKeyboardEnhancementFlags);
     }
     let _ = queue!(
@@ -149,35 +147,35 @@ pub fn restore() {
     let _ = disable_raw_mode();
 }
 
-/// Runs the console's own code: where it panics, the terminal is given back before the panic is told.
-pub fn ours<T>(run: impl FnOnce() -> T) -> T {
+/// Runs the console's own code: a panic there restores the terminal before its message is printed.
+pub fn with_panic_guard<T>(run: impl FnOnce() -> T) -> T {
     struct Reset(bool);
     impl Drop for Reset {
         fn drop(&mut self) {
-            OURS.with(|ours| ours.set(self.0));
+            IS_CONSOLE_THREAD.with(|flag| flag.set(self.0));
         }
     }
-    let _reset = Reset(OURS.with(|ours| ours.replace(true)));
+    let _reset = Reset(IS_CONSOLE_THREAD.with(|flag| flag.replace(true)));
     run()
 }
 
-/// A panic of the console gives the terminal back first. A panic of any other thread while the screen is ours is logged, not
-/// printed across it: whoever runs that thread reports it as a failure.
+/// A panic of the console restores the terminal before it is printed. A panic of another thread is logged, not printed across
+/// the screen; the owner of that thread reports the failure.
 fn install_hook() {
     let previous = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        if OURS.with(Cell::get) {
+        if IS_CONSOLE_THREAD.with(Cell::get) {
             restore();
             previous(info);
-        } else if TAKEN.load(Ordering::SeqCst) {
-            tracing::error!("a part of the program panicked: {info}");
+        } else if IS_TAKEN.load(Ordering::SeqCst) {
+            tracing::error!(panic = %info, "background thread panicked");
         } else {
             previous(info);
         }
     }));
 }
 
-/// Whether this terminal is one that answers questions and takes images and exact keys.
+/// Whether this terminal answers queries and supports images and the kitty keyboard protocol.
 fn is_known(variable: impl Fn(&str) -> Option<String>) -> bool {
     let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
     if is_set("TMUX") || is_set("STY") {
@@ -191,10 +189,10 @@ fn is_known(variable: impl Fn(&str) -> Option<String>) -> bool {
         || ["iTerm.app", "WezTerm", "ghostty"].contains(&program.as_str())
 }
 
-/// What the terminal can show of images. Must be asked before the first key is read.
+/// How the terminal shows images. Reads standard input, so it must run before the input reader starts.
 pub fn picker(mode: ImagesMode) -> Picker {
     if mode == ImagesMode::Auto && is_known(|name| std::env::var(name).ok()) {
-        let options = QueryStdioOptions { timeout: ANSWER, ..QueryStdioOptions::default() };
+        let options = QueryStdioOptions { timeout: QUERY_TIMEOUT, ..QueryStdioOptions::default() };
         if let Ok(picker) = Picker::from_query_stdio_with_options(options) {
             return picker;
         }
@@ -206,25 +204,25 @@ pub fn picker(mode: ImagesMode) -> Picker {
 mod tests {
     use super::*;
 
-    /// Set for the process that the test below starts in a terminal of its own.
+    /// Set for the child process of the test below.
     const INSIDE: &str = "DARKROOM_TEST_PANICS";
 
     #[test]
-    #[ignore = "takes the terminal and panics: the test below runs it in a terminal of its own"]
-    fn takes_the_terminal_and_panics() {
+    #[ignore = "panics on purpose; panic_restores_terminal_before_message runs it in a pseudo terminal"]
+    fn child_panics_while_drawing() {
         if std::env::var_os(INSIDE).is_some() {
             let mut screen = Screen::enter().unwrap();
-            ours(|| screen.draw(|_| panic!("while it draws"))).unwrap();
+            with_panic_guard(|| screen.draw(|_| panic!("while it draws"))).unwrap();
         }
     }
 
     #[test]
-    fn a_panic_of_the_console_gives_the_terminal_back_before_it_is_told() {
+    fn panic_restores_terminal_before_message() {
         let pair = portable_pty::native_pty_system().openpty(portable_pty::PtySize::default()).unwrap();
         let mut command = portable_pty::CommandBuilder::new(std::env::current_exe().unwrap());
         command.args([
             "--exact",
-            "console::terminal::tests::takes_the_terminal_and_panics",
+            "console::terminal::screen::tests::child_panics_while_drawing",
             "--ignored",
             "--nocapture",
         ]);
@@ -238,19 +236,19 @@ mod tests {
         assert!(!child.wait().unwrap().success());
         let text = String::from_utf8_lossy(&bytes);
         let place = |part: &str| text.rfind(part).unwrap_or_else(|| panic!("no {part:?} in {text:?}"));
-        let told = place("while it draws");
+        let message = place("while it draws");
         for (on, off) in [
             ("\x1b[?1049h", "\x1b[?1049l"),
             ("\x1b[?25l", "\x1b[?25h"),
             ("\x1b[?2004h", "\x1b[?2004l"),
             ("\x1b[?1003h", "\x1b[?1003l"),
         ] {
-            assert!(place(on) < place(off) && place(off) < told, "{off:?} comes between: {text:?}");
+            assert!(place(on) < place(off) && place(off) < message, "{off:?} comes between: {text:?}");
         }
     }
 
     #[test]
-    fn only_known_terminals_are_asked() {
+    fn only_known_terminals_are_queried() {
         let known = |set: &[(&str, &str)]| {
             is_known(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
         };
