@@ -84,7 +84,8 @@ fn bad_network_loses_no_job_and_bills_once() {
     console.wait_for("● live");
     let recovered = restored.elapsed();
     // Past the test harness, which would keep it to itself.
-    let _ = writeln!(std::io::stderr(), "live again {:.1} s after the connection was restored", recovered.as_secs_f64());
+    let _ =
+        writeln!(std::io::stderr(), "live again {:.1} s after the connection was restored", recovered.as_secs_f64());
     assert!(recovered < Duration::from_secs(20), "{recovered:?}");
     until_done(&env, JOBS);
     let output = worker.wait_with_output().unwrap();
@@ -95,5 +96,8 @@ fn bad_network_loses_no_job_and_bills_once() {
     console.send("q");
     console.wait_for_end();
     assert_eq!(ledger_check::check(&env, JOBS), JOBS, "every submit has its outcome");
-    assert!(logs(&env).contains("save had been committed; its acknowledgement was lost"), "no reply to a save was lost");
+    assert!(
+        logs(&env).contains("save had been committed; its acknowledgement was lost"),
+        "no reply to a save was lost"
+    );
 }

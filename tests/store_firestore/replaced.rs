@@ -4,7 +4,7 @@
 use darkroom::jobs::{Claim, StageName, WorkerId};
 use darkroom::store::{CostQuery, Save, Store, StoreError};
 
-use super::{ExternalClient, TimeDelta, due, emulator, id, now, run, request};
+use super::{ExternalClient, TimeDelta, due, emulator, id, now, request, run};
 use crate::support::firestore_emulator::{fresh_project, store};
 
 /// Orders as an engine does: under the number that the store says is free.

@@ -32,7 +32,8 @@ fn inflate(bytes: &[u8]) -> Option<String> {
 /// Replaces deflated bytes in `darkroom.job` by their text. Others stay, and are then not a job.
 pub(super) fn unpack_job(fields: &mut Fields) {
     let Some(Value::Object(native)) = fields.get_mut("darkroom") else { return };
-    let bytes = native.get("job").and_then(|job| job.get(BYTES)?.as_str()).and_then(|bytes| STANDARD.decode(bytes).ok());
+    let bytes =
+        native.get("job").and_then(|job| job.get(BYTES)?.as_str()).and_then(|bytes| STANDARD.decode(bytes).ok());
     if let Some(text) = bytes.and_then(|bytes| inflate(&bytes)) {
         native.insert("job".to_owned(), text.into());
     }

@@ -11,8 +11,8 @@ use super::value::{self, Fields};
 use super::{BaseVersion, Defaults, DocumentWrite, LoadedJob, json as codec, parse};
 use crate::costs::{Basis, Charge, Credits, Service};
 use crate::jobs::{
-    BillingStatus, Claim, Failure, FailureCode, ImageFormat, Job, JobId, ObjectName, Outcome, Receipt, Spec, Stage, StageName,
-    StepName, StoredImage, Ticket, WorkerId,
+    BillingStatus, Claim, Failure, FailureCode, ImageFormat, Job, JobId, ObjectName, Outcome, Receipt, Spec, Stage,
+    StageName, StepName, StoredImage, Ticket, WorkerId,
 };
 use crate::store::charges::charges_of;
 
@@ -190,7 +190,7 @@ fn change_during_a_run_applies_to_the_next() {
     let request = fields(&json!({"status": "pending_art_generation", "prompt": "a fox", "seed": 1}));
     let mut document = document("a", request);
     let LoadedJob { mut job, base } = loaded(&document);
-    let claim = crate::jobs::Claim { worker: crate::jobs::WorkerId::new("w"), until: now() };
+    let claim = Claim { worker: WorkerId::new("w"), until: now() };
     job.begin_submit(claim, None, now()).unwrap();
     apply(&mut document, DocumentWrite::update(&job, &base).unwrap());
     document.fields.insert("seed".into(), value::integer(2));
@@ -268,7 +268,8 @@ fn long_prompt_is_stored_once() {
 fn darkroom_map_is_small_for_one_attempt() {
     let at = |second: i64| now() + chrono::TimeDelta::microseconds(second * 1_234_567);
     let id = "0193b2c4-7c1e-7d52-9d0e-5b8f3a6c2e11";
-    let prompt = "A lighthouse keeper reading a letter by the light of an oil lamp, rain on the window, shot on 35 mm film";
+    let prompt =
+        "A lighthouse keeper reading a letter by the light of an oil lamp, rain on the window, shot on 35 mm film";
     let spec = Spec::new("flux-2-pro", prompt).with("width", 1344).with("height", 768).with("seed", 42);
     let mut job = Job::new(JobId::new(id).unwrap(), spec.with("safety_tolerance", 2), false, now());
     job.tags = vec!["campaign".to_owned()];
@@ -294,7 +295,8 @@ fn darkroom_map_is_small_for_one_attempt() {
     let object = ObjectName::for_attempt(&job.id, 1, ImageFormat::Png);
     let url = format!("https://storage.googleapis.com/studio-images-prod/{object}");
     let sha256 = crate::jobs::sha256_hex(b"an image");
-    let image = StoredImage { object, url, format: ImageFormat::Png, width: 1344, height: 768, bytes: 1_234_567, sha256 };
+    let image =
+        StoredImage { object, url, format: ImageFormat::Png, width: 1344, height: 768, bytes: 1_234_567, sha256 };
     let storage = Charge {
         service: Service::GoogleStorage,
         amount: Some("0.000005".parse().unwrap()),
