@@ -154,15 +154,15 @@ impl FirestoreStore {
 
     async fn read_months(&self, days: &std::ops::Range<NaiveDate>) -> Result<Vec<Month>, StoreError> {
         let client = &self.shared.client;
-        let last = days.end - Days::new(1);
-        let read = async |simulated: bool| {
-            let (from, to) = (month_id(days.start, simulated), month_id(last, simulated));
-            client.query(shards::query_months(client, &from, &to)).await
+        let last_day = days.end - Days::new(1);
+        let of_kind = async |simulated: bool| {
+            let (from, to) = (month_id(days.start, simulated), month_id(last_day, simulated));
+            Box::pin(client.query(shards::query_months(client, &from, &to))).await
         };
-        let (real, simulated) = futures::try_join!(read(false), read(true))?;
+        let (real, simulated) = futures::try_join!(of_kind(false), of_kind(true))?;
         let mut months = Vec::new();
         let mut first = first_of(days.start);
-        while first <= last {
+        while first <= last_day {
             let of_month = |documents: &[Document], simulated: bool| {
                 let id = month_id(first, simulated);
                 let is_of = |document: &&Document| month_of(document) == Some(id.as_str());
