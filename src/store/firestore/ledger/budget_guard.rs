@@ -54,28 +54,37 @@ impl FirestoreStore {
         }
         let (mut reads, mut seen) = (0, None);
         loop {
-            let (reserved, mut sums) = self.read_commitments(job, &month).await?;
+            let Commitments { reserved, mut sums, unrecorded } = self.read_commitments(job, &periods, &month).await?;
             for (rows, sign) in [(old, -1), (new, 1)] {
                 for row in rows.iter().filter(|row| row.simulated == job.simulated) {
                     rollup::add(&mut sums, row, sign);
                 }
             }
-            let Err(over) = fits(job, &periods, &sums, &reserved) else { break };
-            let read_commitments = Some((reserved, sums));
+            let commitments = Commitments { reserved, sums, unrecorded };
+            let Err(over) = fits(job, &periods, &commitments) else { break };
             reads += 1;
-            if read_commitments == seen || reads >= MAX_READS {
+            if seen.as_ref() == Some(&commitments) || reads >= MAX_READS {
                 return Err(StoreError::BudgetExceeded(over));
             }
-            seen = read_commitments;
+            seen = Some(commitments);
         }
         Ok(Some(BudgetGuard { id, condition }))
     }
 
-    async fn read_commitments(&self, job: &Job, month: &str) -> Result<(Vec<(String, Usd)>, Sums), StoreError> {
+    async fn read_commitments(
+        &self,
+        job: &Job,
+        periods: &[BudgetPeriod],
+        month: &str,
+    ) -> Result<Commitments, StoreError> {
         let reserved = self.reserved_by_others(job).await?;
         let client = &self.shared.client;
         let documents = client.query(shards::query_months(client, month, month)).await?;
-        Ok((reserved, rollup::read(&documents)))
+        let periods = periods.iter().map(|period| period.from.date_naive()..period.to.date_naive());
+        let periods: Vec<_> = periods.collect();
+        // Other programs record real charges only.
+        let unrecorded = if job.simulated { vec![Usd::ZERO; periods.len()] } else { self.unrecorded(&periods).await? };
+        Ok(Commitments { reserved, sums: rollup::read(&documents), unrecorded })
     }
 
     /// Reservations are kept on the jobs, so that none can outlive its job. By model.
@@ -91,11 +100,22 @@ impl FirestoreStore {
     }
 }
 
-fn fits(job: &Job, periods: &[BudgetPeriod], sums: &Sums, reserved: &[(String, Usd)]) -> Result<(), BudgetExceeded> {
-    for period in periods {
+/// The money that a reservation must leave room for.
+#[derive(Debug, PartialEq)]
+struct Commitments {
+    /// By model.
+    reserved: Vec<(String, Usd)>,
+    sums: Sums,
+    /// By period of the budget: the charges of other programs that no rollup has, of whatever model.
+    unrecorded: Vec<Usd>,
+}
+
+fn fits(job: &Job, periods: &[BudgetPeriod], commitments: &Commitments) -> Result<(), BudgetExceeded> {
+    let Commitments { reserved, sums, unrecorded } = commitments;
+    for (period, unrecorded) in periods.iter().zip(unrecorded) {
         let counts = |model: &str| period.model.as_deref().is_none_or(|only| only == model);
         let reserved: Usd = reserved.iter().filter(|(model, _)| counts(model)).map(|(_, amount)| *amount).sum();
-        let committed = rollup::committed(sums, period.from, period.to, counts) + reserved;
+        let committed = rollup::committed(sums, period.from, period.to, counts) + reserved + *unrecorded;
         period.check(committed, job.reservation())?;
     }
     Ok(())

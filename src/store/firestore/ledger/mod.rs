@@ -5,6 +5,7 @@ pub(crate) mod budget_guard;
 pub(crate) mod budgets;
 pub(crate) mod causes;
 pub(crate) mod entries;
+pub(crate) mod external;
 pub(crate) mod months;
 pub(crate) mod rebuild;
 pub(crate) mod rollup;
