@@ -36,7 +36,7 @@ async fn run(env: TestEnv, arguments: &'static [&'static str]) -> (TestEnv, Stri
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[tokio::test]
-async fn what_a_web_page_asks_for_becomes_an_image_that_it_can_show_and_costs_that_its_scripts_sum() {
+async fn web_page_request_becomes_image_and_costs() {
     let (env, page) = env_with_google().await;
     let mut asked = Vec::new();
     for prompt in ["a fox in the snow", "a lighthouse", "a bowl of plums"] {

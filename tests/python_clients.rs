@@ -28,7 +28,7 @@ impl Drop for Ended {
 #[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[cfg_attr(not(python_clients_installed), ignore = "Google's Python clients are not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_team_with_googles_own_clients_notices_nothing() {
+async fn google_clients_see_the_documents_they_expect() {
     let python = python_clients::python(REQUIREMENTS).expect("the Python clients are installed");
     let emulator = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap();
     let bucket = gcs_server::fresh_bucket().await;

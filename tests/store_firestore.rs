@@ -103,7 +103,7 @@ fn in_stage(name: &str, stage: StageName) -> impl FnMut(&Change) -> Option<Job> 
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
+async fn web_page_job_runs_and_keeps_the_pages_fields() {
     let emulator = emulator().await;
     let project = fresh_project();
     let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
@@ -147,7 +147,7 @@ async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard() {
+async fn watching_workers_see_writes_without_reads() {
     let emulator = emulator().await;
     let project = fresh_project();
     let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
@@ -185,7 +185,7 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_an_old_backend_left_is_shown_and_added_up() {
+async fn old_backend_documents_are_listed_and_summed() {
     let emulator = emulator().await;
     let project = fresh_project();
     let (store, script) = (store(emulator, &project), ExternalClient::new(emulator, &project));
@@ -221,7 +221,7 @@ async fn what_an_old_backend_left_is_shown_and_added_up() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads() {
+async fn sums_match_entries_and_a_year_is_few_reads() {
     let emulator = emulator().await;
     let store = store(emulator, &fresh_project());
     let mut jobs = Vec::new();
@@ -246,7 +246,7 @@ async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads()
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
+async fn store_survives_late_and_lost_server() {
     let port = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().port()

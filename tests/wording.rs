@@ -46,9 +46,7 @@ const AVOIDED: &[(&str, &str)] = &[
 ];
 
 /// Where a word of the list stays, and why.
-const ALLOWED: &[(&str, &str, &str)] = &[
-    ("tests/wording.rs", "", "the list itself"),
-];
+const ALLOWED: &[(&str, &str, &str)] = &[("tests/wording.rs", "", "the list itself")];
 
 /// Occurrences that are not rewritten yet. Only lowered.
 const REMAINING: usize = 1_100;
@@ -67,7 +65,10 @@ fn files(folders: &[&str]) -> Vec<(String, String)> {
     while let Some(path) = waiting.pop() {
         if path.is_dir() {
             waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        } else if path.extension().is_some_and(|extension| ["rs", "md", "toml", "py"].iter().any(|known| extension == *known)) {
+        } else if path
+            .extension()
+            .is_some_and(|extension| ["rs", "md", "toml", "py"].iter().any(|known| extension == *known))
+        {
             let name = path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
             files.push((name, fs::read_to_string(&path).unwrap()));
         }
@@ -91,7 +92,8 @@ fn avoided_words_do_not_occur() {
         for (number, line) in text.lines().enumerate() {
             let line = line.to_lowercase();
             for (words, instead) in AVOIDED.iter().filter(|(words, _)| contains(&line, words)) {
-                let allowed = ALLOWED.iter().any(|(place, word, _)| file == *place && (word.is_empty() || word == words));
+                let allowed =
+                    ALLOWED.iter().any(|(place, word, _)| file == *place && (word.is_empty() || word == words));
                 if !allowed {
                     found.push(format!("{file}:{}: \"{words}\", write: {instead}", number + 1));
                 }

@@ -250,7 +250,7 @@ fn a_misspelt_cap_is_warned_about() {
 
 #[cfg(unix)]
 #[test]
-fn text_that_is_not_unicode_is_an_error_not_a_guess() {
+fn value_that_is_not_unicode_is_an_error() {
     use std::os::unix::ffi::OsStringExt;
     let mut env = TestEnv::new();
     env.sources.environment.insert("DARKROOM_MODEL".into(), OsString::from_vec(vec![0xff]));

@@ -22,7 +22,7 @@ fn a_table_becomes_jobs() {
 }
 
 #[test]
-fn a_file_with_a_wrong_line_submits_nothing_unless_told_to() {
+fn file_with_invalid_line_submits_nothing() {
     let env = TestEnv::new();
     let lines = "{\"prompt\": \"good\"}\n\n{\"prompt\": \"bad\", \"seed\": \"x\"}\nnot json\n{\"prompt\": \"too\", \"tags\": [\"t\"]}\n";
     let file = env.file("jobs.jsonl", lines);
@@ -70,7 +70,7 @@ fn files_that_are_none_are_refused() {
 }
 
 #[test]
-fn the_kind_is_sniffed_where_the_name_does_not_tell() {
+fn file_format_is_detected_from_the_content() {
     let env = TestEnv::new();
     for (name, contents) in [("a.txt", "\u{feff}{\"prompt\": \"x\"}\n"), ("b.txt", "\u{feff}prompt\r\nx\r\n")] {
         let file = env.file(name, contents);

@@ -3,7 +3,7 @@
 use crate::support::{TestEnv, ids, text};
 
 #[test]
-fn words_are_one_prompt_and_flags_are_the_models_own() {
+fn submit_joins_words_and_takes_model_flags() {
     let env = TestEnv::new();
     let made = env.json(&[
         "submit",
@@ -70,7 +70,7 @@ fn the_json_of_a_job_has_what_scripts_rely_on() {
 }
 
 #[test]
-fn the_model_comes_from_the_flag_the_configuration_or_the_catalog() {
+fn model_comes_from_flag_config_or_catalog() {
     let mut env = TestEnv::new();
     let first = &darkroom::catalog::Catalog::builtin().models[0].name;
     assert_eq!(env.json(&["submit", "x", "--json"])[0]["model"], first.as_str());
@@ -82,7 +82,7 @@ fn the_model_comes_from_the_flag_the_configuration_or_the_catalog() {
 }
 
 #[test]
-fn what_is_wrong_is_said_at_once_and_nothing_is_created() {
+fn invalid_submit_fails_and_creates_nothing() {
     let env = TestEnv::new();
     let line = env.fails(2, &["submit", "x", "--width", "65", "--seed", "-3", "--guidance", "3"]);
     for part in ["width:", "seed:", "guidance:"] {

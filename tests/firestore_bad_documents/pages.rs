@@ -86,7 +86,7 @@ async fn undated_jobs_follow_dated_ones_once() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_search_without_a_hit_reads_so_far_and_says_how_far() {
+async fn search_without_hit_stops_and_reports_how_far() {
     let emulator = emulator().await;
     let project = fresh_project();
     let mut documents: Vec<_> = (0..3_000).map(|number| old(&format!("job-{number:04}"), &minute(number))).collect();
@@ -109,7 +109,7 @@ async fn a_search_without_a_hit_reads_so_far_and_says_how_far() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_database_of_the_project_is_another_world() {
+async fn databases_of_one_project_are_isolated() {
     let emulator = emulator().await;
     let project = fresh_project();
     ExternalClient::in_database(emulator, &project, "archive").write(&[old("there", &minute(0))]).await;
@@ -123,7 +123,7 @@ async fn another_database_of_the_project_is_another_world() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_old_document_beyond_the_newest_is_heard_when_somebody_asks_again() {
+async fn old_document_retried_by_a_page_is_received() {
     let emulator = emulator().await;
     let project = fresh_project();
     let client = ExternalClient::new(emulator, &project);

@@ -89,7 +89,7 @@ fn accept(job: &mut Job) {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_save_whose_answer_is_lost_was_made_once_and_says_so() {
+async fn save_with_lost_reply_is_applied_once() {
     let both = both().await;
     // With and without somebody who listens.
     let watch = both.behind.watch().await.unwrap();
@@ -115,7 +115,7 @@ async fn a_save_whose_answer_is_lost_was_made_once_and_says_so() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn jobs_whose_creation_was_not_acknowledged_are_created_once() {
+async fn create_with_lost_reply_is_applied_once() {
     let both = both().await;
     let warm = both.behind.get(&JobId::new("nobody").unwrap()).await;
     assert_eq!(warm, Ok(None), "the connection is there");
@@ -140,7 +140,7 @@ async fn jobs_whose_creation_was_not_acknowledged_are_created_once() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_save_that_lost_a_race_behind_a_lost_answer_is_a_conflict() {
+async fn lost_race_behind_lost_reply_is_a_conflict() {
     let both = both().await;
     both.behind.create(vec![job("a")]).await.unwrap();
     let id = JobId::new("a").unwrap();
@@ -191,7 +191,7 @@ async fn reserve(store: &FirestoreStore, jobs: Vec<JobId>, cap: Budget) -> usize
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cap_is_kept_to_the_cent_while_answers_are_lost() {
+async fn budget_is_exact_while_replies_are_lost() {
     let both = both().await;
     let names = |from: usize| (from..from + 10).map(|number| JobId::new(format!("job-{number}")).unwrap());
     let jobs = names(0).chain(names(10)).map(|id| job(id.as_str()));

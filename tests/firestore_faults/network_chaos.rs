@@ -37,7 +37,7 @@ fn logs(env: &TestEnv) -> String {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[test]
-fn a_line_that_loses_answers_is_slow_and_is_cut_loses_no_job_and_bills_none_twice() {
+fn network_chaos_loses_and_repeats_no_job() {
     let emulator = shared();
     let proxy = ChaosProxy::to(&emulator.host());
     let mut env = TestEnv::new();

@@ -175,7 +175,7 @@ fn dry_run(env: &TestEnv, file: &str) -> Value {
 }
 
 #[test]
-fn hostile_json_lines_are_refused_by_number_and_good_ones_go_on() {
+fn hostile_json_lines_are_rejected_by_number() {
     let env = TestEnv::new();
     let hostile = hostile_json();
     assert!(hostile.len() >= 100, "{}", hostile.len());
@@ -274,7 +274,7 @@ fn hostile_csv_lines_are_refused_by_number() {
 }
 
 #[test]
-fn files_that_are_no_table_are_refused_with_one_line() {
+fn files_without_a_table_are_rejected() {
     let env = TestEnv::new();
     let quoted = format!("prompt\n\"{}", "never closed\n".repeat(1_000));
     for (name, contents) in [

@@ -55,7 +55,7 @@ fn on_firestore() {
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[cfg(all(unix, feature = "firestore"))]
 #[test]
-fn sums_that_were_damaged_are_told_and_made_right() {
+fn damaged_sums_are_reported_and_repaired() {
     let env = env_with_firestore();
     let line = "{\"service\": \"bfl_api\", \"job_id\": \"a\", \"cost_usd\": 0.025, \"timestamp\": \"2025-11-02\"}\n";
     let file = env.file("one.jsonl", line);

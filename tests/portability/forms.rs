@@ -60,14 +60,14 @@ fn each_form_means_the_same(env: &TestEnv) {
 }
 
 #[test]
-fn each_form_means_the_same_on_the_embedded_store() {
+fn every_format_imports_the_same_on_sqlite() {
     each_form_means_the_same(&TestEnv::new());
 }
 
 #[cfg(all(unix, feature = "firestore"))]
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[test]
-fn each_form_means_the_same_on_firestore() {
+fn every_format_imports_the_same_on_firestore() {
     each_form_means_the_same(&env_with_firestore());
 }
 
@@ -109,14 +109,14 @@ fn equal_rows_are_as_many_charges(env: &TestEnv) {
 }
 
 #[test]
-fn equal_rows_are_as_many_charges_on_the_embedded_store() {
+fn equal_rows_are_separate_charges_on_sqlite() {
     equal_rows_are_as_many_charges(&TestEnv::new());
 }
 
 #[cfg(all(unix, feature = "firestore"))]
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[test]
-fn equal_rows_are_as_many_charges_on_firestore() {
+fn equal_rows_are_separate_charges_on_firestore() {
     equal_rows_are_as_many_charges(&env_with_firestore());
 }
 
@@ -142,7 +142,7 @@ fn a_dry_run_says_exactly_what_would_happen() {
 }
 
 #[test]
-fn a_job_that_would_cost_money_is_only_taken_on_request() {
+fn active_job_is_imported_only_with_flag() {
     let env = TestEnv::new();
     let wish = "{\"id\": \"wish\", \"status\": \"pending_art_generation\", \"prompt\": \"a fox\", \"createdAt\": \"2025-11-02\"}";
     let file = env.file("wish.jsonl", wish);
@@ -154,7 +154,7 @@ fn a_job_that_would_cost_money_is_only_taken_on_request() {
 }
 
 #[test]
-fn a_file_is_replaced_only_on_request_and_never_half() {
+fn export_replaces_a_file_only_with_force() {
     let env = TestEnv::new();
     import(&env, "costs.json", COSTS);
     let path = env.file("mine.csv", "precious");

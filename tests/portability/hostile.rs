@@ -219,7 +219,7 @@ fn hostile_rows_are_refused_by_their_number() {
 }
 
 #[test]
-fn a_damaged_document_says_where_and_keeps_what_is_whole() {
+fn damaged_json_is_located_and_the_rest_kept() {
     let env = TestEnv::new();
     let good = |name: &str| cost("id", &format!("\"{name}\""));
     for (contents, new, refused) in [

@@ -165,7 +165,7 @@ fn made_documents_come_back_in_every_form() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[test]
-fn what_an_old_backend_left_comes_back_through_a_team_s_store() {
+fn old_backend_data_survives_firestore() {
     let team = env_with_firestore();
     let embedded = TestEnv::new();
     import(&embedded, "costs.json", COSTS);
@@ -179,7 +179,7 @@ fn what_an_old_backend_left_comes_back_through_a_team_s_store() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[test]
-fn darkroom_s_own_jobs_move_to_a_team_s_store_and_back() {
+fn jobs_move_to_firestore_and_back() {
     let team = env_with_firestore();
     let embedded = TestEnv::new();
     embedded.queue(4);

@@ -34,7 +34,7 @@ async fn report(store: &FirestoreStore, at: DateTime<Utc>) -> (u64, String, u64,
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_ended_month_becomes_one_document_and_its_sums_stay_what_they_were() {
+async fn past_month_is_compacted_with_equal_sums() {
     let emulator = emulator().await;
     let project = fresh_project();
     let workers = [store(emulator, &project), store(emulator, &project)];

@@ -26,7 +26,7 @@ async fn order(store: &super::FirestoreStore, mut job: super::Job) -> super::Job
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wish_that_was_set_as_a_whole_is_charged_beside_its_earlier_orders() {
+async fn replaced_request_keeps_its_earlier_charges() {
     let emulator = emulator().await;
     let project = fresh_project();
     let page = ExternalClient::new(emulator, &project);

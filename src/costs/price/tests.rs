@@ -101,7 +101,7 @@ fn what_nobody_published_is_unknown_and_never_zero() {
 }
 
 #[test]
-fn a_broken_table_is_an_error_with_the_models_name() {
+fn price_table_error_names_the_model() {
     for (text, part) in [
         ("[models.a]\nform = \"flat\"\ncredits = \"4\"\ndate = \"2026\"", "no source"),
         ("[models.a]\nform = \"flat\"\ncredits = \"4\"\nsource = \"x\"", "no date"),
