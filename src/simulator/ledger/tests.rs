@@ -20,7 +20,7 @@ fn open(directory: &Path) -> (Ledger, Opened) {
 }
 
 #[tokio::test]
-async fn what_was_booked_is_there_when_it_is_opened_again() {
+async fn ledger_survives_reopening() {
     let directory = tempfile::tempdir().unwrap();
     let now = DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap();
     let (ledger, opened) = open(directory.path());
