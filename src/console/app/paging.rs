@@ -175,7 +175,9 @@ mod tests {
         assert!(matches!(paging.next(PageRequest::Everything), Some(Command::LoadPage { before: None, .. })));
         assert_eq!(paging.next(PageRequest::Everything), None, "the first is not answered yet");
         paging.on_page(&page(9), Some(place(8)));
-        let Some(Command::LoadPage { before: Some((at, _)), .. }) = paging.next(PageRequest::Everything) else { panic!("no second page") };
+        let Some(Command::LoadPage { before: Some((at, _)), .. }) = paging.next(PageRequest::Everything) else {
+            panic!("no second page")
+        };
         assert_eq!(at.timestamp(), 8);
         paging.on_page(&page(7), None);
         assert_eq!(paging.next(PageRequest::Everything), None, "there is nothing behind the end");
@@ -206,7 +208,9 @@ mod tests {
         assert_eq!(paging.stopped_early_at(&containing("whale")).map(|at| at.timestamp()), Some(3));
         assert_eq!(paging.stopped_early_at(&containing("fox")), None);
         paging.resume();
-        let Some(Command::LoadPage { before, .. }) = paging.next(containing("whale")) else { panic!("it does not go on") };
+        let Some(Command::LoadPage { before, .. }) = paging.next(containing("whale")) else {
+            panic!("it does not go on")
+        };
         assert_eq!(before, Some(place(3)));
         paging.on_page(&[], None);
         assert_eq!((paging.next(containing("whale")), paging.stopped_early_at(&containing("whale"))), (None, None));

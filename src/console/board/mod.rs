@@ -159,7 +159,8 @@ impl Board {
             self.matching.remove(old.at, &id);
         }
         let is_hidden = entry.is_hidden();
-        let (list, other) = if is_hidden { (&mut self.hidden, &mut self.all) } else { (&mut self.all, &mut self.hidden) };
+        let (list, other) =
+            if is_hidden { (&mut self.hidden, &mut self.all) } else { (&mut self.all, &mut self.hidden) };
         list.insert(entry.at, &id);
         if other.remove(entry.at, &id) {
             self.marks.remove(&id);
