@@ -33,4 +33,5 @@ mod support;
 #[cfg(all(unix, feature = "temporal"))]
 mod temporal;
 mod transitions;
+mod wording;
 mod workflow;
