@@ -1,8 +1,10 @@
 //! Text for people: sanitized, formatted and suggested. The lowest room: it names no other.
 
+mod fold;
 pub mod format;
 mod sanitize;
 mod suggest;
 
+pub use fold::fold_for_search;
 pub use sanitize::{sanitize_line, sanitize_text};
 pub use suggest::suggest;
