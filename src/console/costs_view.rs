@@ -81,7 +81,13 @@ impl RetryPrice {
     }
 }
 
-/// Whether `u`, `x` and the like make sense for a job in this stage.
+/// Whether the provider's moderation ended the job: the same request would end the same way.
+pub fn is_moderated(job: &Job) -> bool {
+    let codes = [FailureCode::RequestModerated, FailureCode::ContentModerated];
+    matches!(&job.stage, Stage::Failed { failure } if codes.contains(&failure.code))
+}
+
+/// Whether a job in this stage can be cancelled.
 pub fn can_cancel(job: &Job) -> bool {
     matches!(job.stage_name(), StageName::Queued | StageName::Generating)
 }
@@ -139,8 +145,9 @@ impl BudgetUse {
         let facts = format!(" {mark}{percent}% of {}", self.cap.display());
         let name = format!("{:<6}", self.period);
         // Without this note the bar and the sum next to it seem to disagree.
-        let told = format!("{facts}, incl. unconfirmed");
-        let facts = if self.uncertain && name.len() + told.width() + LEAST_BAR <= width { told } else { facts };
+        let annotated = format!("{facts}, incl. unconfirmed");
+        let facts =
+            if self.uncertain && name.len() + annotated.width() + LEAST_BAR <= width { annotated } else { facts };
         let room = width.saturating_sub(name.len() + facts.width()).min(30);
         let filled = if self.cap <= Usd::ZERO { "━".repeat(room) } else { bar(self.used, self.cap, room) };
         let empty = "─".repeat(room.saturating_sub(filled.width()));

@@ -2,9 +2,11 @@
 
 mod fold;
 pub mod format;
+mod input;
 mod sanitize;
 mod suggest;
 
 pub use fold::fold_for_search;
+pub use input::{EnteredText, entered_line, entered_text};
 pub use sanitize::{sanitize_line, sanitize_text};
 pub use suggest::suggest;
