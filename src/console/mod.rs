@@ -34,7 +34,7 @@ pub use app::App;
 pub use message::{Effect, ExitReason, Message};
 pub use options::{ConsoleOptions, ThemeName};
 pub use panes::image::ImagesMode;
-pub use terminal::run;
+pub use terminal::{EngineLink, run};
 
 /// Why the console could not run.
 #[derive(Debug, thiserror::Error)]
