@@ -36,7 +36,7 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
     // In the background: the first frame does not wait for the store.
     let (send_link, link) = oneshot::channel();
     let opening = tokio::spawn(open(config.clone(), mode, access, send_link));
-    let reason = console::run(options(config, greeting), link, records).await;
+    let reason = console::run(options(config, observe, greeting), link, records).await;
     let reason = reason.map_err(|error| CliError::Failed(error.to_string()))?;
     if let ExitReason::QuitWithoutWaiting { submits_in_flight } = reason {
         opening.abort();
@@ -83,14 +83,16 @@ async fn open(
     Ok(Opened { finished, adapters })
 }
 
-fn options(config: &Config, greeting: Option<String>) -> ConsoleOptions {
+fn options(config: &Config, observe: bool, greeting: Option<String>) -> ConsoleOptions {
     ConsoleOptions {
         context: config.context.clone().unwrap_or_else(|| "default".to_owned()),
         adapters: format!("{} · {}", config.store, config.engine),
         simulated: config.is_simulated(),
+        read_only: observe,
         greeting,
         images: config.images,
         ascii: config.ascii,
+        zone: config.timezone,
         theme: if config.no_color { ThemeName::Mono } else { config.theme },
     }
 }
