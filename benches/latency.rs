@@ -28,7 +28,7 @@ const ROWS: u16 = 40;
 const FRAME_END: &[u8] = b"\x1b[?2026l";
 /// Between two keys: a little less regular than any timer of the console.
 const KEY_GAP: Duration = Duration::from_millis(23);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const CHANGES_PER_SECOND: u32 = 1_000;
 
 fn main() {
@@ -157,7 +157,7 @@ impl Console {
         let keys = pair.master.take_writer().unwrap();
         let (sender, output) = channel();
         std::thread::spawn(move || {
-            let mut buffer = [0; 65_536];
+            let mut buffer = vec![0; 65_536];
             while let Ok(length @ 1..) = reader.read(&mut buffer) {
                 if sender.send(buffer[..length].to_vec()).is_err() {
                     return;
