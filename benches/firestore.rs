@@ -31,10 +31,7 @@ fn main() {
     if arguments.iter().any(|argument| argument == "--test") {
         return;
     }
-    let Some(emulator) = Emulator::start(None) else {
-        println!("the Firestore emulator is not installed: nothing was measured");
-        return;
-    };
+    let emulator = Emulator::start(None);
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     if wanted("rows") {

@@ -50,7 +50,7 @@ fn on_firestore(folder: &Path, file: &Path, count: u64) {
     use darkroom::costs::CostGrouping;
     use darkroom::store::{CostQuery, Store};
 
-    let Some(emulator) = firestore_emulator::shared() else { return };
+    let emulator = firestore_emulator::shared();
     let project = firestore_emulator::fresh_project();
     let environment = [
         ("DARKROOM_STORE", "firestore".to_owned()),

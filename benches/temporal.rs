@@ -33,7 +33,7 @@ fn main() {
     println!("{:<34} {}", "local engine, 1 worker", figures(count, base, base));
     let folder = tempfile::tempdir().unwrap();
     for (name, file) in [("in memory", None), ("database file", Some(folder.path().join("temporal.db")))] {
-        let Some(server) = TemporalServer::start(file.as_deref()) else { return };
+        let server = TemporalServer::start(file.as_deref());
         for workers in [1, 2, 4] {
             let mut env = TestEnv::new();
             let namespace = server.configure(&mut env);

@@ -7,9 +7,9 @@ use serde_json::Value;
 use crate::support::external_client::{ExternalClient, decimal};
 use crate::support::{TestEnv, firestore_emulator, gcs_server, ledger_check, text};
 
-async fn env_with_google() -> Option<(TestEnv, ExternalClient)> {
-    let emulator = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap()?;
-    let bucket = gcs_server::fresh_bucket().await?;
+async fn env_with_google() -> (TestEnv, ExternalClient) {
+    let emulator = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap();
+    let bucket = gcs_server::fresh_bucket().await;
     let project = firestore_emulator::fresh_project();
     let mut env = TestEnv::new();
     env.set("DARKROOM_STORE", "firestore");
@@ -19,7 +19,7 @@ async fn env_with_google() -> Option<(TestEnv, ExternalClient)> {
     // As the teams have it: some names in the environment, some in `.env`.
     env.file(".env", &format!("GOOGLE_CLOUD_PROJECT={project}\nFIREBASE_STORAGE_BUCKET={}\n", bucket.bucket));
     let page = ExternalClient::new(emulator, &project);
-    Some((env, page))
+    (env, page)
 }
 
 /// Runs the program without holding up the test's own connections.
@@ -33,9 +33,11 @@ async fn run(env: TestEnv, arguments: &'static [&'static str]) -> (TestEnv, Stri
     .unwrap()
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[tokio::test]
 async fn what_a_web_page_asks_for_becomes_an_image_that_it_can_show_and_costs_that_its_scripts_sum() {
-    let Some((env, page)) = env_with_google().await else { return };
+    let (env, page) = env_with_google().await;
     let mut asked = Vec::new();
     for prompt in ["a fox in the snow", "a lighthouse", "a bowl of plums"] {
         asked.push(page.request_image(prompt).await);
@@ -63,9 +65,11 @@ async fn what_a_web_page_asks_for_becomes_an_image_that_it_can_show_and_costs_th
     assert_eq!(ledger_check::dollars(&costs["total_usd"]), both, "darkroom's own report says the same: {costs}");
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[tokio::test]
 async fn doctor_sees_both_and_says_what_is_missing() {
-    let Some((mut env, _)) = env_with_google().await else { return };
+    let (mut env, _) = env_with_google().await;
     let (returned, diagnosis) = run(env, &["doctor", "--json"]).await;
     env = returned;
     let diagnosis: Value = serde_json::from_str(&diagnosis).unwrap();

@@ -14,7 +14,7 @@ use darkroom::devstack::{Places, Server};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 
-use crate::support::{self, TestEnv, text};
+use crate::support::{TestEnv, text};
 
 /// How long anything may take before the test calls it stuck.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -29,9 +29,10 @@ fn env() -> TestEnv {
     env
 }
 
-/// The words of the servers that are installed here; those that are not are told, or fail the test where they are required.
+/// The names of the servers that are installed.
 fn installed() -> BTreeSet<String> {
-    let found = Server::ALL.into_iter().filter(|server| support::installed(*server).is_some());
+    let places = Places::of_this_process();
+    let found = Server::ALL.into_iter().filter(|server| places.find(*server).is_ok());
     found.map(|server| server.word().to_owned()).collect()
 }
 

@@ -2,36 +2,17 @@
 //!
 //! What they do is in `foreign/team.py`; what must come of it is judged here.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
 use darkroom::jobs::sha256_hex;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, firestore_emulator, gcs_server, ledger_check};
+use crate::support::{TestEnv, firestore_emulator, gcs_server, ledger_check, python_clients};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/foreign/team.py");
 const REQUIREMENTS: &str = include_str!("foreign/requirements.txt");
-
-/// The Python of the environment that `.ci/install-servers` makes; `None`, after a line that says so, where there is none.
-fn python() -> Option<PathBuf> {
-    let version = |name: &str| REQUIREMENTS.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix("=="));
-    let versions = [version("google-cloud-firestore").unwrap(), version("google-cloud-storage").unwrap()].join("-");
-    let servers = std::env::var_os("DARKROOM_SERVERS_DIR")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/darkroom/servers")));
-    let python = servers.map(|servers| servers.join(format!("python-clients-{versions}/bin/python")));
-    let python = python.filter(|python| python.is_file());
-    if python.is_none() {
-        let line = "Google's Python clients are not installed: run .ci/install-servers";
-        assert!(std::env::var_os("DARKROOM_REQUIRE_SERVERS").is_none_or(|value| value != "1"), "{line}");
-        // Past the test harness, which would keep it to itself.
-        let _ = writeln!(std::io::stderr(), "skipped: {line}");
-    }
-    python
-}
 
 /// A child that does not outlive the test, however that ends.
 struct Ended(Child);
@@ -43,11 +24,14 @@ impl Drop for Ended {
     }
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
+#[cfg_attr(not(python_clients_installed), ignore = "Google's Python clients are not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_team_with_googles_own_clients_notices_nothing() {
-    let Some(python) = python() else { return };
-    let Some(emulator) = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap() else { return };
-    let Some(bucket) = gcs_server::fresh_bucket().await else { return };
+    let python = python_clients::python(REQUIREMENTS).expect("the Python clients are installed");
+    let emulator = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap();
+    let bucket = gcs_server::fresh_bucket().await;
     let project = firestore_emulator::fresh_project();
     let storage = bucket.emulator.unwrap();
     let mut env = TestEnv::new();

@@ -23,6 +23,7 @@ mod hostile;
 mod metrics;
 mod portability;
 mod pty;
+mod servers;
 mod simulator;
 mod stages;
 mod store_contract;

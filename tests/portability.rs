@@ -13,21 +13,15 @@ use crate::support::{TestEnv, path_text};
 pub const JOBS: &str = include_str!("samples/old-backend-jobs.json");
 pub const COSTS: &str = include_str!("samples/old-backend-costs.json");
 
-/// An environment on a Firestore project of its own; `None` where no emulator is installed.
+/// An environment on a Firestore project of its own.
 #[cfg(all(unix, feature = "firestore"))]
-pub fn env_with_firestore() -> Option<TestEnv> {
+pub fn env_with_firestore() -> TestEnv {
     use crate::support::firestore_emulator::{fresh_project, shared};
-    let emulator = shared()?;
     let mut env = TestEnv::new();
     env.set("DARKROOM_STORE", "firestore");
-    env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
+    env.set("FIRESTORE_EMULATOR_HOST", &shared().host());
     env.set("GOOGLE_CLOUD_PROJECT", &fresh_project());
-    Some(env)
-}
-
-#[cfg(not(all(unix, feature = "firestore")))]
-pub fn env_with_firestore() -> Option<TestEnv> {
-    None
+    env
 }
 
 /// Runs an import that must succeed.

@@ -48,7 +48,7 @@ fn wish(prompt: &str) -> Value {
     })
 }
 
-async fn emulator() -> Option<&'static Emulator> {
+async fn emulator() -> &'static Emulator {
     tokio::task::spawn_blocking(shared).await.unwrap()
 }
 
@@ -101,9 +101,10 @@ fn in_stage(name: &str, stage: StageName) -> impl FnMut(&Change) -> Option<Job> 
     }
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
     let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
     page.patch("jobs/wish", wish("a fox"), &[]).await;
@@ -144,9 +145,10 @@ async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
     assert_eq!(page.fields("jobs/wish").await["generationCount"]["integerValue"], "2");
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
     let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
     page.patch("jobs/broken", json!({"status": "pending_art_generation", "prompt": 7}), &[]).await;
@@ -181,9 +183,10 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
     assert!(matches!(store.get(&id("broken")).await, Err(StoreError::Unreadable { .. })));
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_old_backend_left_is_shown_and_added_up() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
     let (store, script) = (store(emulator, &project), ExternalClient::new(emulator, &project));
     for (collection, samples) in [
@@ -216,9 +219,10 @@ async fn what_an_old_backend_left_is_shown_and_added_up() {
     assert_eq!(store.rebuild_sums().await.unwrap(), []);
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let store = store(emulator, &fresh_project());
     let mut jobs = Vec::new();
     for number in 0..365 {
@@ -240,11 +244,9 @@ async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads()
     assert_eq!(store.rebuild_sums().await.unwrap(), [], "what was kept is what the entries say");
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
-    if emulator().await.is_none() {
-        return;
-    }
     let port = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().port()
@@ -254,7 +256,7 @@ async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
     options.simulated = true;
     let store = FirestoreStore::connect(options);
     assert!(matches!(store.get(&id("a")).await, Err(StoreError::Unavailable(_))), "no server is no crash");
-    let start = || tokio::task::spawn_blocking(move || Emulator::start(Some(port)).unwrap());
+    let start = || tokio::task::spawn_blocking(move || Emulator::start(Some(port)));
     let server = start().await.unwrap();
     let mut watch = timeout(LIMIT, async {
         loop {
@@ -295,9 +297,10 @@ async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
     .expect("it is heard of once the server is back");
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn four_listening_workers_take_each_job_once() {
-    let Some(emulator) = emulator().await else { return };
+    let emulator = emulator().await;
     let project = fresh_project();
     let first = store(emulator, &project);
     let jobs =

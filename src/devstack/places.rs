@@ -1,4 +1,5 @@
-//! Owns where the servers are looked for, and the command that installs one that is missing. Must not run one.
+//! Finds installed servers, and names the command that installs a missing one. Uses only [`Server`] and the standard library:
+//! `build.rs` compiles this file too.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -55,7 +56,7 @@ impl Places {
     /// Those of this process: `DARKROOM_SERVERS_DIR` or the cache folder of the home, `PATH`, `GOBIN` or `GOPATH`.
     pub fn of_this_process() -> Self {
         let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let home = directories::BaseDirs::new().map(|places| places.home_dir().to_owned());
+        let home = std::env::home_dir();
         let in_home = |path: &str| home.as_ref().map(|home| home.join(path));
         Self {
             servers: variable("DARKROOM_SERVERS_DIR").or_else(|| in_home(".cache/darkroom/servers")),

@@ -24,13 +24,13 @@ struct Both {
     beside: FirestoreStore,
 }
 
-async fn both() -> Option<Both> {
-    let emulator = tokio::task::spawn_blocking(shared).await.unwrap()?;
+async fn both() -> Both {
+    let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
     let project = fresh_project();
     let proxy = ChaosProxy::to(&emulator.host());
     let mut options = options(emulator, &project);
     options.emulator_host = Some(proxy.host());
-    Some(Both { proxy, behind: Arc::new(FirestoreStore::connect(options)), beside: store(emulator, &project) })
+    Both { proxy, behind: Arc::new(FirestoreStore::connect(options)), beside: store(emulator, &project) }
 }
 
 fn now() -> DateTime<Utc> {
@@ -87,9 +87,10 @@ fn accept(job: &mut Job) {
     job.accept(receipt, None, now()).unwrap();
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_save_whose_answer_is_lost_was_made_once_and_says_so() {
-    let Some(both) = both().await else { return };
+    let both = both().await;
     // With and without somebody who listens.
     let watch = both.behind.watch().await.unwrap();
     let mut job = job("a");
@@ -112,9 +113,10 @@ async fn a_save_whose_answer_is_lost_was_made_once_and_says_so() {
     assert!(both.proxy.dropped_bytes() > 0);
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_whose_creation_was_not_acknowledged_are_created_once() {
-    let Some(both) = both().await else { return };
+    let both = both().await;
     let warm = both.behind.get(&JobId::new("nobody").unwrap()).await;
     assert_eq!(warm, Ok(None), "the connection is there");
     both.proxy.drop_replies();
@@ -136,9 +138,10 @@ async fn jobs_whose_creation_was_not_acknowledged_are_created_once() {
     assert_eq!(both.behind.create(vec![other.clone()]).await, Err(StoreError::AlreadyExists(other.id)));
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_save_that_lost_a_race_behind_a_lost_answer_is_a_conflict() {
-    let Some(both) = both().await else { return };
+    let both = both().await;
     both.behind.create(vec![job("a")]).await.unwrap();
     let id = JobId::new("a").unwrap();
     let (mut mine, mut theirs) =
@@ -186,9 +189,10 @@ async fn reserve(store: &FirestoreStore, jobs: Vec<JobId>, cap: Budget) -> usize
     got
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cap_is_kept_to_the_cent_while_answers_are_lost() {
-    let Some(both) = both().await else { return };
+    let both = both().await;
     let names = |from: usize| (from..from + 10).map(|number| JobId::new(format!("job-{number}")).unwrap());
     let jobs = names(0).chain(names(10)).map(|id| job(id.as_str()));
     both.beside.create(jobs.collect()).await.unwrap();

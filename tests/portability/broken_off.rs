@@ -45,17 +45,18 @@ fn on_the_embedded_store() {
     killed_and_finished(&TestEnv::new(), 6_000);
 }
 
+#[cfg(all(unix, feature = "firestore"))]
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[test]
 fn on_firestore() {
-    if let Some(env) = env_with_firestore() {
-        killed_and_finished(&env, 3_000);
-    }
+    killed_and_finished(&env_with_firestore(), 3_000);
 }
 
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[cfg(all(unix, feature = "firestore"))]
 #[test]
 fn sums_that_were_damaged_are_told_and_made_right() {
-    let Some(env) = env_with_firestore() else { return };
+    let env = env_with_firestore();
     let line = "{\"service\": \"bfl_api\", \"job_id\": \"a\", \"cost_usd\": 0.025, \"timestamp\": \"2025-11-02\"}\n";
     let file = env.file("one.jsonl", line);
     env.json(&["import", path_text(&file), "--json"]);

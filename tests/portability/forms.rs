@@ -64,11 +64,11 @@ fn each_form_means_the_same_on_the_embedded_store() {
     each_form_means_the_same(&TestEnv::new());
 }
 
+#[cfg(all(unix, feature = "firestore"))]
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[test]
 fn each_form_means_the_same_on_firestore() {
-    if let Some(env) = env_with_firestore() {
-        each_form_means_the_same(&env);
-    }
+    each_form_means_the_same(&env_with_firestore());
 }
 
 #[test]
@@ -113,11 +113,11 @@ fn equal_rows_are_as_many_charges_on_the_embedded_store() {
     equal_rows_are_as_many_charges(&TestEnv::new());
 }
 
+#[cfg(all(unix, feature = "firestore"))]
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[test]
 fn equal_rows_are_as_many_charges_on_firestore() {
-    if let Some(env) = env_with_firestore() {
-        equal_rows_are_as_many_charges(&env);
-    }
+    equal_rows_are_as_many_charges(&env_with_firestore());
 }
 
 #[test]

@@ -175,11 +175,11 @@ fn hostile_lines_are_refused_by_their_number() {
     each_is_refused_and_the_good_ones_are_in(&TestEnv::new());
 }
 
+#[cfg(all(unix, feature = "firestore"))]
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[test]
 fn hostile_lines_are_refused_on_firestore() {
-    if let Some(env) = env_with_firestore() {
-        each_is_refused_and_the_good_ones_are_in(&env);
-    }
+    each_is_refused_and_the_good_ones_are_in(&env_with_firestore());
 }
 
 #[test]

@@ -23,7 +23,6 @@ pub struct Fixture {
 }
 
 /// The embedded store on a file of its own.
-#[expect(clippy::unused_async, reason = "the contract awaits whatever makes a store")]
 pub async fn sqlite() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("darkroom.db");
@@ -31,14 +30,14 @@ pub async fn sqlite() -> Fixture {
     Fixture { store: open(), other: open(), _keep: Box::new(folder) }
 }
 
-/// The store of a team, on a project of its own in the real emulator; `None` where no emulator is installed.
+/// Firestore, on a project of its own in the emulator.
 #[cfg(all(unix, feature = "firestore"))]
-pub async fn firestore() -> Option<Fixture> {
+pub async fn firestore() -> Fixture {
     use crate::support::firestore_emulator::{fresh_project, shared, store};
-    let emulator = tokio::task::spawn_blocking(shared).await.unwrap()?;
+    let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
     let project = fresh_project();
     let open = || Arc::new(store(emulator, &project));
-    Some(Fixture { store: open(), other: open(), _keep: Box::new(()) })
+    Fixture { store: open(), other: open(), _keep: Box::new(()) }
 }
 
 /// An instant, counted in seconds from a noon.

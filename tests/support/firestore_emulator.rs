@@ -19,16 +19,16 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// A new emulator on that port or on a free one. `None` where the emulator is not installed.
-    pub fn start(port: Option<u16>) -> Option<Self> {
-        let launcher = super::installed(Server::Firestore)?;
+    /// A new emulator on that port or on a free one.
+    pub fn start(port: Option<u16>) -> Self {
+        let launcher = super::installed(Server::Firestore);
         let port = port.unwrap_or_else(server_process::free_port);
         let arguments = ["start".to_owned(), "--host=127.0.0.1".to_owned(), format!("--port={port}")];
         let process = ServerProcess::start(&launcher, arguments);
         let host = format!("127.0.0.1:{port}");
         let ready = server_process::wait_until_ready(&host, "/", START_TIMEOUT);
         assert!(ready, "the Firestore emulator does not respond at {host}");
-        Some(Self { host, _process: process })
+        Self { host, _process: process }
     }
 
     /// `host:port`, the form of `FIRESTORE_EMULATOR_HOST`.
@@ -37,10 +37,10 @@ impl Emulator {
     }
 }
 
-/// The emulator that all tests share. `None` where the emulator is not installed.
-pub fn shared() -> Option<&'static Emulator> {
-    static EMULATOR: OnceLock<Option<Emulator>> = OnceLock::new();
-    EMULATOR.get_or_init(|| Emulator::start(None)).as_ref()
+/// The emulator that all tests share.
+pub fn shared() -> &'static Emulator {
+    static EMULATOR: OnceLock<Emulator> = OnceLock::new();
+    EMULATOR.get_or_init(|| Emulator::start(None))
 }
 
 /// A project that no other test uses.

@@ -19,18 +19,17 @@ pub struct GcsServer {
     _process: ServerProcess,
 }
 
-/// The server that all tests share. `None` where it is not installed.
-pub fn gcs_server() -> Option<&'static GcsServer> {
-    static SERVER: OnceLock<Option<GcsServer>> = OnceLock::new();
-    let server = SERVER.get_or_init(|| super::installed(Server::Storage).map(|program| start(&program)));
-    server.as_ref()
+/// The server that all tests share.
+pub fn gcs_server() -> &'static GcsServer {
+    static SERVER: OnceLock<GcsServer> = OnceLock::new();
+    SERVER.get_or_init(|| start(&super::installed(Server::Storage)))
 }
 
-/// The options of a new, empty bucket on the server. `None` where it is not installed.
-pub async fn fresh_bucket() -> Option<GcsOptions> {
+/// The options of a new, empty bucket on the server.
+pub async fn fresh_bucket() -> GcsOptions {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     // The first caller waits for the server, which must not block the runtime's threads.
-    let server = tokio::task::spawn_blocking(gcs_server).await.unwrap()?;
+    let server = tokio::task::spawn_blocking(gcs_server).await.unwrap();
     let bucket = format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     let created = reqwest::Client::new()
         .post(format!("http://{}/storage/v1/b?project=test-project", server.host))
@@ -39,13 +38,13 @@ pub async fn fresh_bucket() -> Option<GcsOptions> {
         .await
         .unwrap();
     assert!(created.status().is_success(), "{created:?}");
-    Some(GcsOptions {
+    GcsOptions {
         bucket,
         project: Some("test-project".to_owned()),
         url: PublicUrl::Public,
         emulator: Some(server.host.clone()),
         credentials: GcsCredentials::Anonymous,
-    })
+    }
 }
 
 fn start(program: &Path) -> GcsServer {

@@ -32,9 +32,9 @@ pub struct TemporalServer {
 }
 
 impl TemporalServer {
-    /// A separate server. Without a database file it keeps its data in memory. `None` where the server is not installed.
-    pub fn start(database: Option<&Path>) -> Option<Self> {
-        let program = super::installed(Server::Temporal)?;
+    /// A separate server. Without a database file it keeps its data in memory.
+    pub fn start(database: Option<&Path>) -> Self {
+        let program = super::installed(Server::Temporal);
         // Another process may take a port before the server binds it.
         for _ in 0..5 {
             let mut server = Self {
@@ -46,7 +46,7 @@ impl TemporalServer {
                 next_namespace: AtomicUsize::new(0),
             };
             if server.launch() {
-                return Some(server);
+                return server;
             }
             server.kill();
         }
@@ -130,10 +130,10 @@ impl TemporalServer {
     }
 }
 
-/// The server that all tests share, with its data in memory. `None` where it is not installed.
-pub fn shared() -> Option<&'static TemporalServer> {
-    static SERVER: OnceLock<Option<TemporalServer>> = OnceLock::new();
-    SERVER.get_or_init(|| TemporalServer::start(None)).as_ref()
+/// The server that all tests share, with its data in memory.
+pub fn shared() -> &'static TemporalServer {
+    static SERVER: OnceLock<TemporalServer> = OnceLock::new();
+    SERVER.get_or_init(|| TemporalServer::start(None))
 }
 
 fn namespace(number: usize) -> String {

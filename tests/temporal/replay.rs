@@ -64,7 +64,7 @@ async fn client(address: &str, namespace: &str) -> Client {
 #[test]
 #[ignore = "writes the histories anew"]
 fn record() {
-    let server = temporal_server::shared().expect("the server is installed");
+    let server = temporal_server::shared();
     let mut env = TestEnv::new();
     let namespace = server.configure(&mut env);
     env.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "2");

@@ -5,19 +5,20 @@ use crate::support::{TestEnv, ledger_check, temporal_server};
 use super::worker::{Worker, activities, events, until, until_status};
 
 /// An environment with that simulator speed whose dead workers are detected quickly.
-fn env(speed: &str) -> Option<(TestEnv, String, &'static temporal_server::TemporalServer)> {
-    let server = temporal_server::shared()?;
+fn env(speed: &str) -> (TestEnv, String, &'static temporal_server::TemporalServer) {
+    let server = temporal_server::shared();
     let mut env = TestEnv::new();
     env.set("DARKROOM_SIMULATOR_SPEED", speed);
     env.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "1");
     let namespace = server.configure(&mut env);
-    Some((env, namespace, server))
+    (env, namespace, server)
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn a_worker_that_leaves_hands_its_tickets_over_at_once() {
     // A klein takes seconds at this speed.
-    let Some((mut env, namespace, server)) = env("0.5") else { return };
+    let (mut env, namespace, server) = env("0.5");
     // Longer than the test may take: whoever goes on does not wait for a silence.
     env.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "300");
     let ids = env.queue(3);
@@ -34,9 +35,10 @@ fn a_worker_that_leaves_hands_its_tickets_over_at_once() {
     }
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn a_worker_killed_while_it_waits_is_replaced_and_the_same_ticket_is_asked() {
-    let Some((env, namespace, server)) = env("0.5") else { return };
+    let (env, namespace, server) = env("0.5");
     let ids = env.queue(4);
     let first = Worker::start(&env, &[]);
     for id in &ids {
@@ -48,10 +50,11 @@ fn a_worker_killed_while_it_waits_is_replaced_and_the_same_ticket_is_asked() {
     assert_eq!(server.workflows(&namespace, "ExecutionStatus = 'Completed'").len(), 4);
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn a_worker_killed_at_a_boundary_bills_nothing_twice() {
     for boundary in ["after_post", "after_receipt", "after_put", "after_done"] {
-        let Some((env, namespace, server)) = env("instant") else { return };
+        let (env, namespace, server) = env("instant");
         env.queue(3);
         let dead = Worker::that_dies_at(&env, boundary).ended();
         assert!(!dead.status.success(), "{boundary} was not reached");
@@ -63,11 +66,12 @@ fn a_worker_killed_at_a_boundary_bills_nothing_twice() {
     }
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn a_server_that_is_down_is_said_once_and_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("temporal.db");
-    let Some(mut server) = temporal_server::TemporalServer::start(Some(&database)) else { return };
+    let mut server = temporal_server::TemporalServer::start(Some(&database));
     let mut env = TestEnv::new();
     env.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "2");
     server.configure(&mut env);
@@ -85,9 +89,10 @@ fn a_server_that_is_down_is_said_once_and_waited_for() {
     assert_eq!(ledger_check::check(&env, 3), 3);
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn a_worker_that_cannot_work_yet_works_as_soon_as_it_can() {
-    let Some(server) = temporal_server::TemporalServer::start(None) else { return };
+    let server = temporal_server::TemporalServer::start(None);
     let mut env = TestEnv::new();
     server.configure(&mut env);
     env.set("TEMPORAL_NAMESPACE", "made-later");
@@ -102,9 +107,10 @@ fn a_worker_that_cannot_work_yet_works_as_soon_as_it_can() {
     assert_eq!(ledger_check::check(&env, 2), 2);
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn events_of_a_job_that_goes_well_are_few() {
-    let Some((env, namespace, server)) = env("instant") else { return };
+    let (env, namespace, server) = env("instant");
     let ids = env.queue(1);
     Worker::start(&env, &["--until-idle"]).done();
     // What a job costs a server; README tells the number.
