@@ -8,7 +8,8 @@ mod studio;
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use darkroom::console::{App, ConsoleOptions, Effect, ImagesMode, Message, ThemeName};
-use darkroom::engine::{Command, ConnectionState, Event, Intake, Notice, NoticeLevel};
+use darkroom::engine::{Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake};
+use darkroom::jobs::{Job, Spec};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui_image::picker::Picker;
@@ -189,9 +190,12 @@ fn filter_marks_notice_and_leaving() {
     studio.keys("/status:done");
     studio.press(KeyCode::Enter);
     studio.keys(" j ");
-    studio.event(Event::Notice(Notice {
-        level: NoticeLevel::Info,
-        text: "3 jobs queued again, about $0.12 · u undoes".into(),
+    studio.event(Event::CommandCompleted(CommandOutcome {
+        kind: CommandKind::Retried,
+        succeeded: vec![studio::id(1), studio::id(2), studio::id(3)],
+        rejected: Vec::new(),
+        previous: vec![Job::new(studio::id(1), Spec::new("flux-dev", "a fox"), true, studio::now())],
+        estimate: Some("0.12".parse().unwrap()),
     }));
     snapshot("filter_marks_notice_80x24", studio);
     let mut studio = Studio::busy(80, 24);

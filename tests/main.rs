@@ -10,7 +10,7 @@ mod client;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
 mod cloud;
 mod console;
-mod crashes;
+mod crash_recovery;
 #[cfg(unix)]
 mod dev;
 #[cfg(all(unix, feature = "firestore"))]

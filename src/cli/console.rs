@@ -33,9 +33,9 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
     };
     let store = wiring::open_store(config).await?;
     let wired = wiring::open_ports(config, store, access).await?;
-    let presence = WorkerLock::enter(&if observe { config.data_dir.join(OBSERVERS) } else { config.data_dir.clone() })?;
+    let worker_lock = WorkerLock::acquire(&if observe { config.data_dir.join(OBSERVERS) } else { config.data_dir.clone() })?;
     let settings = wiring::settings(config, mode, EventDetail::Full);
-    let engine = wiring::start_engine(config, wired.ports.clone(), settings, presence)?;
+    let engine = wiring::start_engine(config, wired.ports.clone(), settings, worker_lock)?;
     let EngineHandle { commands, events, finished } = engine;
     let reason = console::run(options(config, greeting), commands, events, records).await;
     match reason.map_err(|error| CliError::Failed(error.to_string()))? {

@@ -6,7 +6,7 @@ use super::Session;
 use super::error::CliError;
 use super::output;
 use crate::engine::{
-    Command, ConnectionState, EngineEnd, EngineHandle, Event, EventDetail, Intake, Mode, NoticeLevel, TemporalStatus,
+    Command, ConnectionState, EngineEnd, EngineHandle, Event, EventDetail, Intake, Mode, TemporalStatus,
     WorkerLock,
 };
 use crate::telemetry::metrics::Meters;
@@ -39,10 +39,10 @@ pub enum News {
 impl Running {
     /// Starts an engine on `wired`.
     pub fn start(session: &Session, wired: Wired, mode: Mode, meters: Option<Meters>) -> Result<Self, CliError> {
-        let presence = WorkerLock::enter(&session.config.data_dir)?;
-        let audience = if meters.is_some() { EventDetail::Metrics } else { EventDetail::None };
-        let settings = wiring::settings(&session.config, mode, audience);
-        let handle = wiring::start_engine(&session.config, wired.ports.clone(), settings, presence)?;
+        let worker_lock = WorkerLock::acquire(&session.config.data_dir)?;
+        let event_detail = if meters.is_some() { EventDetail::Metrics } else { EventDetail::None };
+        let settings = wiring::settings(&session.config, mode, event_detail);
+        let handle = wiring::start_engine(&session.config, wired.ports.clone(), settings, worker_lock)?;
         Ok(Self { handle, wired, meters, down: false, server_down: false })
     }
 
@@ -54,9 +54,12 @@ impl Running {
         }
         match event {
             None | Some(Event::Stopped) => News::Ended,
-            Some(Event::Intake(Intake::AccountBlocked(reason))) => News::Stuck(reason),
-            Some(Event::Notice(notice)) if notice.level > NoticeLevel::Info => {
-                output::note(&notice.text);
+            Some(Event::Intake(Intake::AccountBlocked(reason))) => {
+                output::note(&format!("no new jobs are started: {reason}"));
+                News::Stuck(reason)
+            }
+            Some(Event::BudgetExceeded(exceeded)) => {
+                output::note(&exceeded.summary());
                 News::Nothing
             }
             Some(Event::Connection(link)) => {

@@ -17,7 +17,8 @@ use super::panes::image::ImageMessage;
 use super::signals::{Asked, Signals};
 use super::terminal::{self, Screen};
 use super::{ConsoleError, ConsoleOptions};
-use crate::engine::{Command, Event, Notice, NoticeLevel};
+use crate::console::notices::{Notice, NoticeLevel};
+use crate::engine::{Command, Event};
 use crate::telemetry::logging::LogRecord;
 
 /// At most 30 frames a second.

@@ -4,10 +4,28 @@ use std::collections::VecDeque;
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::engine::{Notice, NoticeLevel};
-
 /// At most this many wait behind the one that is shown.
 const MOST: usize = 20;
+
+/// The severity of a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoticeLevel {
+    /// A success, or plain information.
+    Info,
+    /// Something that may need attention.
+    Warning,
+    /// A failure.
+    Error,
+}
+
+/// A message for the operator: one sanitized line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Its severity.
+    pub level: NoticeLevel,
+    /// Its text.
+    pub text: String,
+}
 
 /// What is to be said, newest first.
 #[derive(Debug, Default)]

@@ -171,26 +171,6 @@ pub struct TemporalStatus {
     pub server: ConnectionState,
 }
 
-/// The severity of a notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NoticeLevel {
-    /// A success, or plain information.
-    Info,
-    /// Something that may need attention.
-    Warning,
-    /// A failure.
-    Error,
-}
-
-/// A message for the operator: one sanitized line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// Its severity.
-    pub level: NoticeLevel,
-    /// Its text.
-    pub text: String,
-}
-
 /// The commands on jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CommandKind {

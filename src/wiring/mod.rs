@@ -172,11 +172,11 @@ pub fn start_engine(
     config: &Config,
     ports: Ports,
     settings: Settings,
-    presence: WorkerLock,
+    worker_lock: WorkerLock,
 ) -> Result<EngineHandle, WiringError> {
     match config.engine {
-        EngineKind::Local => Ok(local::start(ports, settings, presence)),
-        EngineKind::Temporal => temporal::start(config, ports, settings, presence),
+        EngineKind::Local => Ok(local::start(ports, settings, worker_lock)),
+        EngineKind::Temporal => temporal::start(config, ports, settings, worker_lock),
     }
 }
 
@@ -189,13 +189,13 @@ pub async fn probe_engine(config: &Config) -> Option<Result<String, String>> {
 }
 
 /// The settings of an engine.
-pub fn settings(config: &Config, mode: Mode, audience: EventDetail) -> Settings {
+pub fn settings(config: &Config, mode: Mode, event_detail: EventDetail) -> Settings {
     Settings {
         slots: config.slots,
         budget: config.budget,
         simulated: config.is_simulated(),
         mode,
-        audience,
+        event_detail,
         ..Settings::default()
     }
     .with_lease(config.lease)

@@ -18,9 +18,9 @@ pub(super) fn start(
     config: &Config,
     ports: Ports,
     settings: Settings,
-    presence: WorkerLock,
+    worker_lock: WorkerLock,
 ) -> Result<EngineHandle, WiringError> {
-    Ok(temporal::start(ports, settings, presence, options(config)?))
+    Ok(temporal::start(ports, settings, worker_lock, options(config)?))
 }
 
 /// Whether the server answers and somebody works: one clean line either way.
@@ -37,13 +37,14 @@ fn options(config: &Config) -> Result<TemporalOptions, WiringError> {
     if let Some(heartbeat) = config.temporal.heartbeat {
         options.heartbeat = heartbeat;
     }
-    options.store = store_mark(config);
+    options.store_fingerprint = store_fingerprint(config);
     Ok(options)
 }
 
-/// Tells two stores apart, and nothing of where they are. Two machines whose embedded stores have the same path are not told apart.
+/// Distinguishes two stores without revealing their location. Two machines whose embedded stores have the same path have the same
+/// fingerprint.
 #[cfg(feature = "temporal")]
-fn store_mark(config: &Config) -> String {
+fn store_fingerprint(config: &Config) -> String {
     let place = match config.store {
         StoreKind::Sqlite => config.data_dir.display().to_string(),
         StoreKind::Firestore => {

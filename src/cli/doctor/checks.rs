@@ -58,7 +58,7 @@ fn data_dir(config: &Config) -> Check {
     let folder = &config.data_dir;
     match writable(folder) {
         Ok(()) => {
-            let live = WorkerLock::live(folder).len();
+            let live = WorkerLock::live_workers(folder).len();
             let workers = if live == 1 { "1 worker lives".to_owned() } else { format!("{live} workers live") };
             Check::ok(NAME, format!("{}, {workers}", folder.display()))
         }

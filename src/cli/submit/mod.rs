@@ -110,7 +110,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
     let waited = if args.wait {
         wait::until_ended(session, &store, &acted.succeeded, args.timeout).await
     } else {
-        if WorkerLock::live(&session.config.data_dir).is_empty() {
+        if WorkerLock::live_workers(&session.config.data_dir).is_empty() {
             output::note("queued; `darkroom` or `darkroom worker --until-idle` works on it");
         }
         Ok(())
@@ -129,7 +129,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
 
 /// What is said of the jobs that `--wait` finds in the queue: without a worker, the engine that it starts works on them as well.
 async fn others_in_line(session: &Session, store: &dyn Store) -> Result<Option<String>, CliError> {
-    if !WorkerLock::live(&session.config.data_dir).is_empty() {
+    if !WorkerLock::live_workers(&session.config.data_dir).is_empty() {
         return Ok(None);
     }
     let provider = session.config.provider;

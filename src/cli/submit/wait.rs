@@ -126,7 +126,7 @@ impl<'a> Wait<'a> {
             return Ok(());
         }
         let config = &self.session.config;
-        if WorkerLock::live(&config.data_dir).is_empty() || self.last_moved.elapsed() >= PATIENCE {
+        if WorkerLock::live_workers(&config.data_dir).is_empty() || self.last_moved.elapsed() >= PATIENCE {
             let wired = wiring::open_ports(config, self.store.clone(), Access::Orders).await?;
             self.engine = Some(Running::start(self.session, wired, Mode::Work, None)?);
         }

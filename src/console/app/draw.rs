@@ -20,7 +20,8 @@ use crate::console::panes::logs::LogView;
 use crate::console::panes::queue::QueueView;
 use crate::console::panes::steps::StepsView;
 use crate::console::panes::{footer, header, notice, spend};
-use crate::engine::{Intake, Notice, NoticeLevel};
+use crate::console::notices::{Notice, NoticeLevel};
+use crate::engine::Intake;
 use crate::jobs::{Job, StageName};
 
 impl App {

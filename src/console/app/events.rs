@@ -2,8 +2,9 @@
 
 use super::App;
 use crate::console::message::{Effect, ExitReason};
+use crate::console::notices::{Notice, NoticeLevel};
 use crate::engine::{
-    Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, NoticeLevel, TemporalStatus,
+    Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, TemporalStatus,
 };
 use crate::text::format;
 
@@ -39,9 +40,12 @@ impl App {
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
             Event::Connection(link) => self.status.link = Some(link),
             Event::Temporal(fleet) => self.on_fleet(fleet),
-            Event::Notice(notice) => {
-                self.notices.say(notice, self.now);
-                self.dirty = true;
+            Event::BudgetExceeded(exceeded) => self.report(NoticeLevel::Warning, exceeded.summary()),
+            Event::PageFailed { reason } => {
+                self.report(NoticeLevel::Error, format!("older jobs could not be loaded: {reason}"));
+            }
+            Event::CommandFailed { kind, reason } => {
+                self.report(NoticeLevel::Error, format!("nothing was {}: {reason}", past_tense(kind)));
             }
             Event::CommandCompleted(acted) => self.on_acted(acted),
             Event::Image { id, attempt, bytes } => {
@@ -64,6 +68,12 @@ impl App {
                 }
             }
         }
+    }
+
+    /// A notice that answers no key.
+    fn report(&mut self, level: NoticeLevel, text: String) {
+        self.notices.say(Notice { level, text }, self.now);
+        self.dirty = true;
     }
 
     fn after_jobs(&mut self) {
@@ -155,16 +165,22 @@ impl App {
     }
 }
 
+/// What a command does to jobs: `nothing was cancelled`.
+fn past_tense(kind: CommandKind) -> &'static str {
+    match kind {
+        CommandKind::Submitted => "queued",
+        CommandKind::Retried => "retried",
+        CommandKind::Cancelled => "cancelled",
+        CommandKind::Approved => "approved",
+        CommandKind::Hidden => "hidden",
+        CommandKind::Undone => "put back",
+    }
+}
+
 /// `3 jobs queued again, about $0.12 · u undoes`.
 fn words(acted: &CommandOutcome) -> (NoticeLevel, String) {
-    let (done, not_done) = match acted.kind {
-        CommandKind::Submitted => ("queued", "queued"),
-        CommandKind::Retried => ("queued again", "retried"),
-        CommandKind::Cancelled => ("cancelled", "cancelled"),
-        CommandKind::Approved => ("approved", "approved"),
-        CommandKind::Hidden => ("hidden", "hidden"),
-        CommandKind::Undone => ("put back", "put back"),
-    };
+    let not_done = past_tense(acted.kind);
+    let done = if acted.kind == CommandKind::Retried { "queued again" } else { not_done };
     let mut parts = Vec::new();
     if !acted.succeeded.is_empty() {
         let cost = acted.estimate.map(|estimate| format!(", about {}", estimate.display())).unwrap_or_default();

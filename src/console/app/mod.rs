@@ -29,7 +29,7 @@ use super::board::{Board, Filter};
 use super::keymap::Place;
 use super::layout::{Layout, PaneName};
 use super::message::{Effect, ExitReason, Message};
-use super::notices::Notices;
+use super::notices::{Notice, NoticeLevel, Notices};
 use super::overlays::Overlay;
 use super::overlays::form::Draft;
 use super::panes::image::{ImageMessage, ImagePane};
@@ -40,7 +40,7 @@ use super::status::Status;
 use super::text_line::TextLine;
 use super::theme::Theme;
 use crate::catalog::Catalog;
-use crate::engine::{Command, CommandKind, Notice, NoticeLevel};
+use crate::engine::{Command, CommandKind};
 use crate::jobs::{Job, JobId};
 use paging::Paging;
 

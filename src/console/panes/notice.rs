@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::console::frame as screen;
 use crate::console::theme::Theme;
-use crate::engine::{Notice, NoticeLevel};
+use crate::console::notices::{Notice, NoticeLevel};
 use crate::text;
 use crate::text::format;
 

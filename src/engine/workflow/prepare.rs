@@ -94,7 +94,7 @@ impl JobWorkflow {
     }
 
     async fn prepare_request(&self, job: &Job) -> Result<PreparedRequest, NotSubmitted> {
-        if let Some(problem) = Catalog::builtin().problems(&job.spec).first() {
+        if let Some(problem) = Catalog::builtin().validate(&job.spec).first() {
             let message = format!("{}: {}", problem.parameter, problem.message);
             return Err(NotSubmitted::Rejected(FailureCode::InvalidRequest, message));
         }
