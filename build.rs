@@ -7,8 +7,8 @@
 #![allow(dead_code, reason = "of the included modules only the search is used")]
 #![allow(clippy::print_stdout, reason = "instructions for Cargo are printed")]
 
-#[path = "src/devstack/places.rs"]
-mod places;
+#[path = "src/devstack/locate.rs"]
+mod locate;
 #[path = "tests/support/python_clients.rs"]
 mod python_clients;
 #[path = "src/devstack/server.rs"]
@@ -18,17 +18,17 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use places::Places;
+use locate::ServerLocator;
 use server::Server;
 
 const REQUIREMENTS: &str = include_str!("tests/foreign/requirements.txt");
 
 fn main() -> std::io::Result<()> {
-    let places = Places::of_this_process();
+    let locator = ServerLocator::from_env();
     let installed = [
-        ("firestore_emulator_installed", places.find(Server::Firestore).is_ok()),
-        ("storage_server_installed", places.find(Server::Storage).is_ok()),
-        ("temporal_server_installed", places.find(Server::Temporal).is_ok()),
+        ("firestore_emulator_installed", locator.find(Server::Firestore).is_ok()),
+        ("storage_server_installed", locator.find(Server::Storage).is_ok()),
+        ("temporal_server_installed", locator.find(Server::Temporal).is_ok()),
         ("python_clients_installed", python_clients::python(REQUIREMENTS).is_some()),
     ];
     for (name, installed) in installed {
@@ -37,7 +37,7 @@ fn main() -> std::io::Result<()> {
             println!("cargo::rustc-cfg={name}");
         }
     }
-    for file in ["build.rs", "src/devstack/places.rs", "src/devstack/server.rs", "tests/support/python_clients.rs"] {
+    for file in ["build.rs", "src/devstack/locate.rs", "src/devstack/server.rs", "tests/support/python_clients.rs"] {
         println!("cargo::rerun-if-changed={file}");
     }
     println!("cargo::rerun-if-changed=tests/foreign/requirements.txt");

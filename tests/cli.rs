@@ -45,7 +45,7 @@ fn every_command_explains_itself_and_offers_json() {
 }
 
 #[test]
-fn wrong_usage_ends_with_2_and_says_nothing_on_standard_output() {
+fn invalid_usage_exits_with_2() {
     let env = TestEnv::new();
     for arguments in [
         &["nonsense"][..],
@@ -76,7 +76,7 @@ fn wrong_usage_ends_with_2_and_says_nothing_on_standard_output() {
 }
 
 #[test]
-fn completions_know_commands_and_the_models_parameters() {
+fn completions_contain_model_parameters() {
     let env = TestEnv::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = env.run(&["completions", shell]);
@@ -88,7 +88,7 @@ fn completions_know_commands_and_the_models_parameters() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn closed_pipe_is_not_an_error() {
     let env = TestEnv::new();
     env.queue(300);
     let mut child = env.command(&["jobs", "list", "--json", "--limit", "1000"]).spawn().unwrap();
@@ -100,7 +100,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
 }
 
 #[test]
-fn the_console_needs_a_terminal_and_says_so() {
+fn console_without_terminal_is_invalid_usage() {
     let env = TestEnv::new();
     let output = env.command(&[]).stdin(Stdio::null()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));

@@ -12,7 +12,7 @@ mod cloud;
 mod console;
 mod crash_recovery;
 #[cfg(unix)]
-mod dev;
+mod devstack;
 #[cfg(all(unix, feature = "firestore"))]
 mod firestore_faults;
 #[cfg(all(unix, feature = "firestore"))]

@@ -1,4 +1,4 @@
-//! Metrics and health of a real worker, scraped over HTTP: before, during and after jobs, against what the commands say.
+//! Metrics and health of a worker over HTTP, compared with the output of the commands.
 
 mod page;
 
@@ -91,7 +91,7 @@ fn number(value: &Value) -> f64 {
 }
 
 #[tokio::test]
-async fn what_is_scraped_is_what_the_commands_say() {
+async fn metrics_agree_with_the_commands() {
     let mut env = TestEnv::new();
     env.set("DARKROOM_BUDGET_DAILY_USD", "12.5");
     let worker = Worker::start(&env, &["--slots", "3"]);
@@ -163,8 +163,8 @@ async fn what_is_scraped_is_what_the_commands_say() {
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[cfg(feature = "temporal")]
 #[tokio::test]
-async fn a_worker_of_a_fleet_tells_of_the_fleet_and_of_its_own_jobs() {
-    // The first caller waits for the server; which must not block the runtime's threads.
+async fn temporal_worker_reports_queue_and_jobs() {
+    // The first caller waits for the server; that must not hold up the runtime's threads.
     let server = tokio::task::spawn_blocking(crate::support::temporal_server::shared).await.unwrap();
     let mut env = TestEnv::new();
     server.configure(&mut env);
@@ -185,7 +185,7 @@ async fn a_worker_of_a_fleet_tells_of_the_fleet_and_of_its_own_jobs() {
 }
 
 #[tokio::test]
-async fn account_trouble_is_bad_health_with_one_clean_line() {
+async fn rejected_key_makes_health_fail() {
     let simulator = Simulator::serve(SimulatorOptions::default()).await.unwrap();
     let mut env = TestEnv::new();
     env.set("DARKROOM_PROVIDER", "bfl");
@@ -198,7 +198,7 @@ async fn account_trouble_is_bad_health_with_one_clean_line() {
     let health = worker.until_health(503).await;
     let reason = health["reason"].as_str().unwrap();
     assert_eq!(health["status"], "trouble");
-    assert!(reason.starts_with("no new jobs are started: ") && !reason.contains('\n'), "{reason}");
+    assert!(reason.starts_with("intake paused: ") && !reason.contains('\n'), "{reason}");
     let page = worker.metrics().await;
     assert_eq!(page.value("darkroom_intake_open", &[]), Some(0.0));
     assert_eq!(page.value("darkroom_store_link_up", &[]), Some(1.0));
@@ -206,17 +206,17 @@ async fn account_trouble_is_bad_health_with_one_clean_line() {
 }
 
 #[test]
-fn an_address_that_is_taken_or_none_is_an_error_before_any_work() {
+fn address_in_use_is_an_error_before_work() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let mut env = TestEnv::new();
     let ids = env.queue(1);
     let said = env.fails(1, &["worker", "--until-idle", "--metrics", &address]);
-    assert!(said.contains(&format!("metrics cannot be served at {address}")), "{said}");
+    assert!(said.contains(&format!("cannot serve metrics at {address}")), "{said}");
     let said = env.fails(2, &["worker", "--until-idle", "--metrics", "here"]);
     assert!(said.contains("metrics_address") && said.contains("127.0.0.1:9464"), "{said}");
     env.set("DARKROOM_METRICS_ADDRESS", &address);
-    assert!(env.fails(1, &["worker", "--until-idle"]).contains("metrics cannot be served"));
+    assert!(env.fails(1, &["worker", "--until-idle"]).contains("cannot serve metrics"));
     assert_eq!(env.json(&["jobs", "show", &ids[0], "--json"])["status"], "queued");
     drop(taken);
     let mut worker = env.command(&["worker", "--until-idle"]).spawn().unwrap();

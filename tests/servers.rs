@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use darkroom::devstack::{Places, Server};
+use darkroom::devstack::{Server, ServerLocator};
 
 use crate::support::python_clients;
 
@@ -12,8 +12,8 @@ const REQUIREMENTS: &str = include_str!("foreign/requirements.txt");
 
 /// Each server: whether it was installed when the tests were compiled, and where it is now, or how it is installed.
 fn servers() -> [(bool, Result<PathBuf, String>); 4] {
-    let places = Places::of_this_process();
-    let find = |server| places.find(server).map_err(|missing| missing.to_string());
+    let locator = ServerLocator::from_env();
+    let find = |server| locator.find(server).map_err(|missing| missing.to_string());
     let python = python_clients::python(REQUIREMENTS).ok_or("Google's Python clients are not installed".to_owned());
     [
         (cfg!(firestore_emulator_installed), find(Server::Firestore)),

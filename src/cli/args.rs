@@ -1,33 +1,33 @@
-//! Owns the shape of the command line: which commands there are, and the flags that all of them take. Must not run one.
+//! The shape of the command line: the commands, and the flags that all of them accept.
 
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::error::CliError;
-use super::{completions, costs, dev, export, guard, import, jobs, simulate, submit, worker};
+use super::{costs, dev, export, guard_server, import, jobs, simulate, submit, worker};
 use crate::config::{Flags, Key};
 
-/// A terminal operations console for image generation. Without a command: the console.
+/// Terminal operations console for image generation. Without a command it opens the console.
 #[derive(Debug, Parser)]
 #[command(
     name = "darkroom",
     version,
-    after_help = "Without configuration everything is simulated: no key, no account, no money.\nExit codes: 0 done, 1 failed, 2 wrong usage."
+    after_help = "Without configuration everything is simulated: no key, no account, no money.\nExit codes: 0 success, 1 failure, 2 invalid usage."
 )]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
-    /// The console only looks: it starts no jobs
+    /// Read-only console: it does not run jobs
     #[arg(long)]
     pub observe: bool,
-    /// Tickets open at once in the console
+    /// Jobs that the console runs at the same time
     #[arg(long, value_name = "N")]
     pub slots: Option<String>,
-    /// How the console draws images: auto, halfblocks, off
+    /// How the console draws images: auto, halfblocks or off
     #[arg(long, value_name = "HOW")]
     pub images: Option<String>,
-    /// Only ASCII symbols and borders in the console
+    /// Use only ASCII symbols and borders in the console
     #[arg(long)]
     pub ascii: bool,
     #[command(subcommand)]
@@ -37,63 +37,80 @@ pub struct Cli {
 /// Flags of every command.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// One JSON document on standard output, and nothing else there
+    /// Print one JSON document on standard output and nothing else
     #[arg(long, global = true, overrides_with = "json")]
     pub json: bool,
-    /// A configuration file in place of the darkroom.toml that is found
+    /// Configuration file to use instead of the darkroom.toml that is found
     #[arg(long, global = true, value_name = "FILE", help_heading = "Configuration")]
     pub config: Option<PathBuf>,
-    /// A [context.NAME] of the configuration file
+    /// Use the table [context.NAME] of the configuration file
     #[arg(long, global = true, value_name = "NAME", help_heading = "Configuration")]
     pub context: Option<String>,
-    /// Where the database and the images are
+    /// Directory of the database and the images
     #[arg(long, global = true, value_name = "DIR", help_heading = "Configuration")]
     pub data_dir: Option<String>,
-    /// Where the log files are
+    /// Directory of the log files
     #[arg(long, global = true, value_name = "DIR", help_heading = "Configuration")]
     pub log_dir: Option<String>,
-    /// Who makes the images: simulator (free), bfl (real money)
-    #[arg(long, global = true, value_name = "WHO", help_heading = "Configuration")]
+    /// Who generates the images: simulator (free) or bfl (real money)
+    #[arg(long, global = true, value_name = "PROVIDER", help_heading = "Configuration")]
     pub provider: Option<String>,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Work on jobs without a screen
+    /// Run jobs without the console
     Worker(worker::WorkerArgs),
-    /// Make jobs from a prompt or from a file of them
+    /// Create jobs from a prompt or from a file
     Submit(Box<submit::SubmitArgs>),
-    /// List jobs, look at one, retry, cancel, approve
+    /// List, show, retry, cancel, approve and hide jobs
     Jobs(jobs::JobsArgs),
-    /// What was spent
+    /// Report costs
     Costs(costs::CostsArgs),
-    /// Take over jobs and costs from a file: CSV, JSON, JSON lines, or a db.json with both
+    /// Import jobs and costs from CSV, JSON, JSON lines or a db.json with both
     Import(import::ImportArgs),
-    /// Write jobs and costs into a file that `import` reads
+    /// Export jobs and costs to a file that `import` reads
     Export(export::ExportArgs),
-    /// The simulator of the FLUX API as a server
+    /// Serve a simulator of the FLUX API
     Simulate(simulate::SimulateArgs),
-    /// The whole stack on this machine: servers, worker and console, with one command
+    /// Start the whole stack on this machine: servers, worker and console
     Dev(dev::DevArgs),
-    /// Is everything that this configuration needs there and reachable?
+    /// Check configuration and connectivity
     Doctor,
-    /// The resolved configuration, and where each value came from
+    /// Show the resolved configuration and the origin of each value
     Config,
-    /// Completions for a shell
-    Completions(completions::CompletionsArgs),
-    /// The guard of a server that `darkroom dev` started; not for people
-    #[command(name = crate::devstack::GUARD, hide = true)]
-    GuardServer(guard::GuardArgs),
+    /// Print shell completions
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    Man(ManArgs),
+    /// Internal: watchdog of a server that `darkroom dev` started
+    #[command(name = crate::devstack::WATCHDOG_COMMAND, hide = true)]
+    GuardServer(guard_server::GuardArgs),
 }
 
-/// The whole command line, with the parameters that the models of the catalog have.
+/// Print shell completions
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// Print the manual page, or write one for each command
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write darkroom.1 and one page for each command into this directory
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// The command line, including a flag for each parameter of the catalog's models.
 pub fn command() -> clap::Command {
     Cli::command().mut_subcommand("submit", submit::with_parameters)
 }
 
 impl Cli {
-    /// Errors: flags of the console beside a command.
+    /// Errors: console flags together with a command.
     pub fn check(&self) -> Result<(), CliError> {
         let given = [
             ("--observe", self.observe),
@@ -102,17 +119,17 @@ impl Cli {
             ("--ascii", self.ascii),
         ];
         match (&self.command, given.into_iter().find(|(_, given)| *given)) {
-            (Some(_), Some((flag, _))) => {
-                Err(CliError::Usage(format!("{flag} before a command is the console's; it means nothing here")))
-            }
+            (Some(_), Some((flag, _))) => Err(CliError::Usage(format!(
+                "{flag} applies only to the console; remove it, or run `darkroom` without a command"
+            ))),
             (None, _) if self.global.json => {
-                Err(CliError::Usage("the console has no --json; `darkroom jobs list --json` has".to_owned()))
+                Err(CliError::Usage("--json needs a command, such as `darkroom jobs list --json`".to_owned()))
             }
             _ => Ok(()),
         }
     }
 
-    /// What the flags say about the configuration.
+    /// The flags that set a configuration value.
     pub fn flags(&self) -> Flags {
         let mut flags = Flags::new(self.global.config.clone());
         flags.set(Key::Context, "--context", self.global.context.clone());

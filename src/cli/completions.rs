@@ -1,25 +1,17 @@
-//! `darkroom completions SHELL`. Must not write anywhere but to standard output.
+//! `darkroom completions SHELL`.
 
-use clap::Args;
 use clap_complete::Shell;
 
 use super::error::CliError;
-use super::{args, output};
+use super::output;
 
-/// Completions for a shell
-#[derive(Debug, Args)]
-pub struct CompletionsArgs {
-    /// Which shell
-    pub shell: Shell,
-}
-
-/// Prints the completions.
-pub fn run(args: &CompletionsArgs, json: bool) -> Result<(), CliError> {
+/// Prints the completions of `command`.
+pub fn run(mut command: clap::Command, shell: Shell, json: bool) -> Result<(), CliError> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut args::command(), "darkroom", &mut script);
+    clap_complete::generate(shell, &mut command, "darkroom", &mut script);
     let script = String::from_utf8_lossy(&script);
     if json {
-        return output::write_json(&serde_json::json!({ "shell": args.shell.to_string(), "script": script }));
+        return output::write_json(&serde_json::json!({ "shell": shell.to_string(), "script": script }));
     }
     output::write_text(&script)
 }

@@ -1,4 +1,4 @@
-//! `darkroom config`: the resolved configuration, and where each value came from. Must not show a secret.
+//! `darkroom config`: the resolved configuration and the origin of each value. Secrets are never shown.
 
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ struct SettingView<'a> {
     origin: &'static str,
     /// The origin in full: which file, which variable, which flag.
     from: String,
-    /// Whether it does anything: Temporal's do where Temporal runs the workflows.
+    /// Whether it has an effect: Temporal's settings do only with `engine = temporal`.
     used: bool,
 }
 
@@ -51,12 +51,12 @@ pub fn run(session: &Session) -> Result<(), CliError> {
     session.output.answer(&view, || text(&view))
 }
 
-/// Settings that do nothing are shown only where somebody set them.
+/// Settings without effect are shown only where they are set.
 fn text(view: &ConfigView<'_>) -> String {
     let shown = view.settings.iter().filter(|setting| setting.used || setting.value.is_some());
     let rows = shown.map(|setting| {
         let from =
-            if setting.used { setting.from.clone() } else { format!("{} (not used: engine is local)", setting.from) };
+            if setting.used { setting.from.clone() } else { format!("{} (unused: engine is local)", setting.from) };
         vec![setting.key.to_owned(), setting.value.unwrap_or("-").to_owned(), from]
     });
     let mut text = table::plain(&["SETTING", "VALUE", "FROM"], &[], rows);

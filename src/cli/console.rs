@@ -1,61 +1,60 @@
-//! `darkroom`: the console on an engine of its own. Must not draw anything.
+//! `darkroom`: starts an engine and runs the console on it.
 
 use std::io::IsTerminal;
 
 use super::error::CliError;
 use super::{Session, output, start_logging};
-use crate::config::{Config, ImagesMode, ThemeName};
-use crate::console::{self, ConsoleOptions, ExitReason};
+use crate::config::Config;
+use crate::console::{self, ConsoleOptions, ExitReason, ThemeName};
 use crate::engine::{EngineHandle, EventDetail, Mode, WorkerLock};
-use crate::telemetry::logging::Beside;
-use crate::wiring::{self, Access};
+use crate::telemetry::logging::ExtraSink;
+use crate::wiring::{self, AccessMode};
 
-/// Observers have their locks apart: they work on nothing, so nobody may count on them as workers.
+/// Read-only consoles keep their locks in another directory, because they run no jobs and must not count as workers.
 const OBSERVERS: &str = "observers";
 
-/// Whether there is a terminal for a console.
+/// Whether standard input and output are a terminal.
 pub fn has_terminal() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// Runs the console until the person leaves; it opens with `greeting`. Errors: no terminal, or an engine that ended by itself.
+/// Runs the console until the operator quits; it opens with `greeting`. Errors: no terminal, or the engine stopped unexpectedly.
 pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> Result<(), CliError> {
     if !has_terminal() {
-        let line =
-            "the console needs a terminal; `darkroom worker` works without one, `darkroom --help` tells the rest";
+        let line = "the console needs a terminal; run `darkroom worker` without one, or see `darkroom --help`";
         return Err(CliError::Usage(line.to_owned()));
     }
     let config = &session.config;
-    let (mode, access) = if observe { (Mode::Observe, Access::Looks) } else { (Mode::Work, Access::Orders) };
-    let (logging, records) = start_logging(config, Beside::Console);
+    let (mode, access) = if observe { (Mode::Observe, AccessMode::ReadOnly) } else { (Mode::Work, AccessMode::Submit) };
+    let (logging, records) = start_logging(config, ExtraSink::Console);
     let Some(records) = records else {
-        return Err(CliError::Failed("the log pane has no source".to_owned()));
+        return Err(CliError::Failed("the log pane could not be connected".to_owned()));
     };
     let store = wiring::open_store(config).await?;
-    let wired = wiring::open_ports(config, store, access).await?;
-    let worker_lock = WorkerLock::acquire(&if observe { config.data_dir.join(OBSERVERS) } else { config.data_dir.clone() })?;
+    let adapters = wiring::open_ports(config, store, access).await?;
+    let lock = WorkerLock::acquire(&if observe { config.data_dir.join(OBSERVERS) } else { config.data_dir.clone() })?;
     let settings = wiring::settings(config, mode, EventDetail::Full);
-    let engine = wiring::start_engine(config, wired.ports.clone(), settings, worker_lock)?;
+    let engine = wiring::start_engine(config, adapters.ports.clone(), settings, lock)?;
     let EngineHandle { commands, events, finished } = engine;
     let reason = console::run(options(config, greeting), commands, events, records).await;
     match reason.map_err(|error| CliError::Failed(error.to_string()))? {
         ExitReason::Stopped => {
-            finished.await.map_err(|why| CliError::Failed(format!("the engine broke: {why}")))?;
-            wired.close().await;
+            finished.await.map_err(|why| CliError::Failed(format!("the engine crashed: {why}")))?;
+            adapters.close().await;
             drop(logging);
             Ok(())
         }
-        ExitReason::LeftAnyway { posts } => {
-            if posts > 0 {
-                output::note(&format!(
-                    "left with {posts} orders in flight; they may be billed, `darkroom jobs list` shows what became of them"
+        ExitReason::QuitWithoutWaiting { submits_in_flight } => {
+            if submits_in_flight > 0 {
+                output::eprint_line(&format!(
+                    "quit with {submits_in_flight} requests in flight, which may be billed; `darkroom jobs list` shows their outcome"
                 ));
             }
             Ok(())
         }
-        ExitReason::EngineGone => match finished.await {
-            Ok(_) => Err(CliError::Failed("the engine ended by itself; the log file says why".to_owned())),
-            Err(why) => Err(CliError::Failed(format!("the engine broke: {why}"))),
+        ExitReason::EngineClosed => match finished.await {
+            Ok(_) => Err(CliError::Failed("the engine stopped unexpectedly; see the log file".to_owned())),
+            Err(why) => Err(CliError::Failed(format!("the engine crashed: {why}"))),
         },
     }
 }
@@ -66,16 +65,8 @@ fn options(config: &Config, greeting: Option<String>) -> ConsoleOptions {
         adapters: format!("{} · {}", config.store, config.engine),
         simulated: config.is_simulated(),
         greeting,
-        images: match config.images {
-            ImagesMode::Auto => console::ImagesMode::Auto,
-            ImagesMode::Halfblocks => console::ImagesMode::HalfBlocks,
-            ImagesMode::Off => console::ImagesMode::Off,
-        },
+        images: config.images,
         ascii: config.ascii,
-        theme: match config.theme {
-            _ if config.no_color => console::ThemeName::Mono,
-            ThemeName::Dark => console::ThemeName::Dark,
-            ThemeName::Light => console::ThemeName::Light,
-        },
+        theme: if config.no_color { ThemeName::Mono } else { config.theme },
     }
 }

@@ -1,10 +1,9 @@
-//! `darkroom costs`: what was spent, and whether the sums that are kept for it agree with the entries. Must not add anything up:
-//! the store does.
+//! `darkroom costs`: the cost report, and the check of the stored daily sums. The store adds up.
 
 use std::fmt::Write as _;
 
 use chrono::{Duration, Utc};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::error::CliError;
@@ -15,61 +14,37 @@ use crate::text::sanitize_line;
 use crate::time::last_days;
 use crate::wiring;
 
-/// What was spent
+/// Report costs
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct CostsArgs {
-    /// Without one: the report
+    /// Without a subcommand: the report
     #[command(subcommand)]
     pub command: Option<CostsCommand>,
-    /// Today and that many days less one before it, in UTC
+    /// Last N days, including today (UTC)
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3_660))]
     pub days: u16,
-    /// What the lines are
+    /// Group by
     #[arg(long, value_name = "WHAT", default_value = "model")]
-    pub by: By,
-    /// Real money, also where the simulator makes the images: imported costs are real
+    pub by: CostGrouping,
+    /// Report real money although the simulator generates the images: imported costs are real
     #[arg(long)]
     pub real: bool,
 }
 
-/// What else to do with the books.
+/// Other actions on the costs.
 #[derive(Debug, Subcommand)]
 pub enum CostsCommand {
-    /// Add the entries up anew, say where the daily sums differed, and correct them
+    /// Recalculate the daily sums from the entries, report differences, and correct them
     Rebuild(RebuildArgs),
 }
 
-/// Add the entries up anew
+/// Recalculate the daily sums from the entries, report differences, and correct them
 #[derive(Debug, Args)]
 pub struct RebuildArgs {
-    /// Only say where they differ
+    /// Report differences without correcting them
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// What the lines of a report are.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum By {
-    /// The model that was ordered
-    Model,
-    /// The day, in UTC
-    Day,
-    /// Whose bill it is on
-    Service,
-    /// What became of the money: image, `in_progress`, or a failure's code
-    Cause,
-}
-
-impl From<By> for CostGrouping {
-    fn from(by: By) -> Self {
-        match by {
-            By::Model => Self::Model,
-            By::Day => Self::Day,
-            By::Service => Self::Service,
-            By::Cause => Self::Cause,
-        }
-    }
 }
 
 /// Prints the report.
@@ -81,11 +56,10 @@ pub async fn run(session: &Session, args: &CostsArgs) -> Result<(), CliError> {
     let simulated = session.config.is_simulated() && !args.real;
     let store = wiring::open_store(&session.config).await?;
     let query = CostQuery { from, to, simulated };
-    let grouping = args.by.into();
-    let report = store.costs(query.clone()).await?.report(grouping);
-    // Real money is never in one sum with the simulator's, and never kept from somebody who asks what was spent.
+    let report = store.costs(query.clone()).await?.report(args.by);
+    // Real and simulated money are never added together, but real spending is always mentioned.
     let real = if simulated && !session.output.is_json() {
-        let real = store.costs(CostQuery { simulated: false, ..query }).await?.report(grouping);
+        let real = store.costs(CostQuery { simulated: false, ..query }).await?.report(args.by);
         Some(real).filter(|real| real.count > 0)
     } else {
         None
@@ -93,21 +67,21 @@ pub async fn run(session: &Session, args: &CostsArgs) -> Result<(), CliError> {
     session.output.answer(&report, || text(&report, real.as_ref(), args))
 }
 
-/// The answer of `costs rebuild`.
+/// The result of `costs rebuild`.
 #[derive(Debug, Serialize)]
 struct Rebuilt {
-    /// Whether this store keeps sums beside its entries.
+    /// Whether this store keeps daily sums in addition to its entries.
     keeps_sums: bool,
     /// Whether the sums agree with the entries now.
     agree: bool,
-    differences: Vec<Difference>,
+    differences: Vec<MismatchView>,
 }
 
 #[derive(Debug, Serialize)]
-struct Difference {
+struct MismatchView {
     what: String,
-    kept: Sum,
-    counted: Sum,
+    stored: Sum,
+    computed: Sum,
 }
 
 #[derive(Debug, Serialize)]
@@ -121,10 +95,10 @@ async fn rebuild(session: &Session, args: &RebuildArgs) -> Result<(), CliError> 
     let found = store.verify_rollups(!args.dry_run).await?;
     let keeps_sums = found.is_some();
     let sum = |(charges, usd): (i64, String)| Sum { charges, usd };
-    let differences: Vec<Difference> = found
+    let differences: Vec<MismatchView> = found
         .unwrap_or_default()
         .into_iter()
-        .map(|found| Difference { what: found.what, kept: sum(found.kept), counted: sum(found.counted) })
+        .map(|found| MismatchView { what: found.what, stored: sum(found.kept), computed: sum(found.counted) })
         .collect();
     let agree = differences.is_empty() || !args.dry_run;
     let rebuilt = Rebuilt { keeps_sums, agree, differences };
@@ -133,33 +107,33 @@ async fn rebuild(session: &Session, args: &RebuildArgs) -> Result<(), CliError> 
 
 fn rebuilt_text(rebuilt: &Rebuilt) -> String {
     if !rebuilt.keeps_sums {
-        return "There is nothing to rebuild: this store keeps its sums in the same write as each entry.".to_owned();
+        return "Nothing to rebuild: this store updates its sums together with each entry.".to_owned();
     }
     if rebuilt.differences.is_empty() {
-        return "The daily sums are those of the entries.".to_owned();
+        return "The daily sums agree with the entries.".to_owned();
     }
     let rows = rebuilt.differences.iter().map(|difference| {
-        let Difference { what, kept, counted } = difference;
+        let MismatchView { what, stored, computed } = difference;
         vec![
             sanitize_line(what, 120),
-            kept.charges.to_string(),
-            kept.usd.clone(),
-            counted.charges.to_string(),
-            counted.usd.clone(),
+            stored.charges.to_string(),
+            stored.usd.clone(),
+            computed.charges.to_string(),
+            computed.usd.clone(),
         ]
     });
-    let heading = ["SUM", "HAD CHARGES", "HAD USD", "ENTRIES", "USD"];
+    let heading = ["SUM", "STORED CHARGES", "STORED USD", "ENTRIES", "ENTRIES USD"];
     let mut text = table::plain(&heading, &[1, 2, 3, 4], rows);
-    text.push_str(if rebuilt.agree { "\n\nThey are corrected." } else { "\n\nNothing was changed." });
+    text.push_str(if rebuilt.agree { "\n\nThe sums were corrected." } else { "\n\nNothing was changed." });
     text
 }
 
 fn text(report: &CostReport, real: Option<&CostReport>, args: &CostsArgs) -> String {
     let heading = match args.by {
-        By::Model => "MODEL",
-        By::Day => "DAY",
-        By::Service => "SERVICE",
-        By::Cause => "CAUSE",
+        CostGrouping::Model => "MODEL",
+        CostGrouping::Day => "DAY",
+        CostGrouping::Service => "SERVICE",
+        CostGrouping::Cause => "CAUSE",
     };
     let line = |key: String, usd: Usd, count: u64| vec![key, count.to_string(), usd.display()];
     let mut rows: Vec<Vec<String>> =
@@ -169,11 +143,11 @@ fn text(report: &CostReport, real: Option<&CostReport>, args: &CostsArgs) -> Str
     let last = report.to - Duration::days(1);
     let _ = write!(text, "\n\n{} to {}, UTC", report.from.format("%Y-%m-%d"), last.format("%Y-%m-%d"));
     if report.unknown_usd > Usd::ZERO {
-        let _ = write!(text, "\nnot in the total: {} that may not be billed", report.unknown_usd.display());
+        let _ = write!(text, "\nnot in the total: {} that may or may not be billed", report.unknown_usd.display());
     }
     if report.unconfirmed_usd > Usd::ZERO {
         let amount = report.unconfirmed_usd.display();
-        let _ = write!(text, "\nnot in the total: {amount} of orders whose outcome nobody knows");
+        let _ = write!(text, "\nnot in the total: {amount} for requests without a confirmed outcome");
     }
     if report.unpriced_count > 0 {
         let _ = write!(text, "\nnot in the total: {} charges of unknown price", report.unpriced_count);
@@ -184,7 +158,7 @@ fn text(report: &CostReport, real: Option<&CostReport>, args: &CostsArgs) -> Str
     }
     if let Some(real) = real {
         let amount = real.total_usd.display();
-        let _ = write!(text, "\nbeside it, {amount} of real money in {} charges: --real shows it", real.count);
+        let _ = write!(text, "\nplus {amount} of real spending in {} charges (--real)", real.count);
     }
     text
 }

@@ -1,4 +1,4 @@
-//! Owns how a command ends badly: the one line for a person, and the exit code. Must not print it.
+//! Errors of commands: the line for standard error and the exit code.
 
 use std::io;
 
@@ -9,49 +9,49 @@ use crate::store::StoreError;
 use crate::telemetry::metrics::MetricsError;
 use crate::wiring::WiringError;
 
-/// The exit code of something that failed.
+/// Exit code of a failure.
 pub const FAILED: u8 = 1;
-/// The exit code of wrong usage, a wrong configuration included.
+/// Exit code of invalid usage, an invalid configuration included.
 pub const USAGE: u8 = 2;
 
-/// How a command ends badly.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// It was asked for wrongly.
+    /// Invalid usage.
     #[error("{0}")]
     Usage(String),
-    /// It was asked for rightly and did not succeed.
+    /// The command failed.
     #[error("{0}")]
     Failed(String),
-    /// It did not succeed, and everything was said already.
+    /// The command failed and has reported why.
     #[error("failed")]
-    Said,
-    /// Standard output does not take the answer.
-    #[error("cannot write the answer: {0}")]
+    AlreadyReported,
+    /// The result cannot be written.
+    #[error("cannot write output: {0}")]
     Output(io::Error),
 }
 
 impl CliError {
-    /// The line for standard error, if there is anything left to say.
+    /// The line for standard error; `None` where nothing is left to report.
     pub fn line(&self) -> Option<String> {
         match self {
-            Self::Said => None,
-            Self::Output(error) if is_gone(error) => None,
+            Self::AlreadyReported => None,
+            Self::Output(error) if is_closed_pipe(error) => None,
             other => Some(other.to_string()),
         }
     }
 
-    /// The process's exit code. A reader that has seen enough (`| head`) is no failure.
+    /// The exit code of the process. A closed pipe (`| head`) is not a failure.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => USAGE,
-            Self::Output(error) if is_gone(error) => 0,
-            Self::Failed(_) | Self::Said | Self::Output(_) => FAILED,
+            Self::Output(error) if is_closed_pipe(error) => 0,
+            Self::Failed(_) | Self::AlreadyReported | Self::Output(_) => FAILED,
         }
     }
 }
 
-fn is_gone(error: &io::Error) -> bool {
+fn is_closed_pipe(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 

@@ -1,7 +1,7 @@
-//! The command line: one file for each command, and what they share (errors, output, job views, ids).
+//! The command line: one file for each command, and what the commands share (errors, output, job JSON, ids).
 //!
-//! Standard output carries the answer alone (one JSON document with `--json`), standard error everything else. Exit codes:
-//! 0 done, 1 failed, 2 wrong usage. Must not name an adapter: the wiring does.
+//! Standard output carries only the result (one JSON document with `--json`), standard error everything else. Exit codes:
+//! 0 success, 1 failure, 2 invalid usage. Adapters are named in `wiring` only.
 
 mod args;
 mod completions;
@@ -12,17 +12,18 @@ mod dev;
 mod doctor;
 mod error;
 mod export;
-mod guard;
+mod guard_server;
+mod headless_engine;
 mod import;
 mod interrupt;
+mod job_json;
 mod jobs;
+mod man;
 mod output;
-mod pick;
-mod running;
+mod resolve_id;
 mod simulate;
 mod submit;
 mod table;
-mod view;
 mod worker;
 
 use std::ffi::OsString;
@@ -36,21 +37,21 @@ use self::output::Output;
 use tokio::sync::mpsc;
 
 use crate::config::{Config, Sources};
-use crate::telemetry::logging::{self, Beside, LogOptions, LogRecord, LoggingGuard};
+use crate::telemetry::logging::{self, ExtraSink, LogOptions, LogRecord, LoggingGuard};
 use crate::text::sanitize_text;
 
-/// What every command gets.
+/// What every command receives.
 struct Session {
     config: Config,
     output: Output,
 }
 
-/// Runs the command that `arguments` (with the program's name first) ask for, and says on standard error what went wrong.
+/// Parses `arguments` (the program's name first), runs the command and reports an error on standard error.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let matches = match args::command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
-            say_usage(&error);
+            print_usage(&error);
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(error::USAGE));
         }
     };
@@ -61,42 +62,42 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if let Some(line) = error.line() {
-                output::note(&format!("darkroom: {line}"));
+                output::eprint_line(&format!("darkroom: {line}"));
             }
             ExitCode::from(error.exit_code())
         }
     }
 }
 
-/// Help and version are answers too. An error repeats what was typed (or pasted): what steers a terminal is taken out of it.
-fn say_usage(error: &clap::Error) {
+/// Prints help, version or a usage error. An error repeats what was typed or pasted, so control characters are removed.
+fn print_usage(error: &clap::Error) {
     let plain = error.render().to_string();
     if error.use_stderr() && sanitize_text(&plain) != plain {
-        return output::note(&plain);
+        return output::eprint_line(&plain);
     }
-    // A reader that is gone has seen enough.
+    // A closed pipe is not a failure.
     let _ = error.print();
 }
 
 fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
-    if let Some(Command::Completions(args)) = &cli.command {
-        return completions::run(args, cli.global.json);
-    }
-    if let Some(Command::GuardServer(args)) = &cli.command {
-        return guard::run(args);
+    match &cli.command {
+        Some(Command::Completions(args)) => return completions::run(args::command(), args.shell, cli.global.json),
+        Some(Command::Man(args)) => return man::run(args::command(), args.dir.as_deref(), cli.global.json),
+        Some(Command::GuardServer(args)) => return guard_server::run(args),
+        _ => {}
     }
     cli.check()?;
     let flags = cli.flags();
     let config = Config::resolve(&Sources::of_this_process(flags.clone())?)?;
     for warning in &config.warnings {
-        output::note(&format!("darkroom: {warning}"));
+        output::eprint_line(&format!("darkroom: {warning}"));
     }
     let output = Output::new(cli.global.json);
     let session = Session { config, output };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|why| CliError::Failed(format!("no threads can be started: {why}")))?;
+        .map_err(|why| CliError::Failed(format!("cannot start the runtime: {why}")))?;
     let result = runtime.block_on(async {
         match cli.command {
             None => console::run(&session, cli.observe, None).await,
@@ -113,27 +114,26 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             Some(Command::Dev(args)) => dev::run(session, &args, flags).await,
             Some(Command::Doctor) => doctor::run(&session).await,
             Some(Command::Config) => config::run(&session),
-            Some(Command::Completions(args)) => completions::run(&args, session.output.is_json()),
-            Some(Command::GuardServer(args)) => guard::run(&args),
+            // Handled above, without a configuration.
+            Some(Command::Completions(_) | Command::Man(_) | Command::GuardServer(_)) => Ok(()),
         }
     });
-    // A thread that still waits for the terminal's next key must not keep the process.
+    // A thread that waits for the terminal's next key must not keep the process alive.
     runtime.shutdown_background();
     result
 }
 
-/// Sets logging up for a command that changes anything, and says what of it does not work.
-fn start_logging(config: &Config, beside: Beside) -> (LoggingGuard, Option<mpsc::Receiver<LogRecord>>) {
+/// Sets up logging for a command that changes something, and reports what does not work.
+fn start_logging(config: &Config, extra: ExtraSink) -> (LoggingGuard, Option<mpsc::Receiver<LogRecord>>) {
     let options = LogOptions {
         folder: config.log_dir.clone(),
         days: config.log_days,
         filter: config.log.clone(),
         secrets: config.bfl_api_key.iter().chain(&config.temporal.api_key).cloned().collect(),
-        clean: crate::text::sanitize_line,
     };
-    let (guard, records) = logging::init(options, beside);
+    let (guard, records) = logging::init(options, extra);
     for warning in &guard.warnings {
-        output::note(&format!("darkroom: {warning}"));
+        output::eprint_line(&format!("darkroom: {warning}"));
     }
     (guard, records)
 }

@@ -1,4 +1,4 @@
-//! Owns what reaches standard output and standard error. Must not decide what is said.
+//! Writing to standard output and standard error.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::error::CliError;
 use crate::text::sanitize_line;
 
-/// How this process answers.
+/// How this process prints results.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
@@ -15,23 +15,23 @@ pub struct Output {
 }
 
 impl Output {
-    /// Output as JSON or for people.
+    /// Output as JSON or as text.
     pub fn new(json: bool) -> Self {
         let size = io::stdout().is_terminal().then(crossterm::terminal::size).and_then(Result::ok);
         Self { json, columns: size.map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0) }
     }
 
-    /// Whether the answer is one JSON document.
+    /// Whether the result is one JSON document.
     pub fn is_json(self) -> bool {
         self.json
     }
 
-    /// Columns of the terminal that the answer goes to; `None` where it goes elsewhere.
+    /// Columns of the terminal; `None` where standard output is not a terminal.
     pub fn columns(self) -> Option<usize> {
         self.columns
     }
 
-    /// The answer: one JSON document with `--json`, else the text.
+    /// Prints the result: one JSON document with `--json`, otherwise the text.
     pub fn answer<T: Serialize>(self, document: &T, text: impl FnOnce() -> String) -> Result<(), CliError> {
         if self.json { write_json(document) } else { write_text(&text()) }
     }
@@ -50,21 +50,21 @@ pub fn write_text(text: &str) -> Result<(), CliError> {
     written.and_then(|()| stream.write_all(b"\n")).and_then(|()| stream.flush()).map_err(CliError::Output)
 }
 
-/// A line for a person on standard error; lines of `text` are cleaned one by one.
-pub fn note(text: &str) {
+/// Writes to standard error; each line of `text` is sanitized.
+pub fn eprint_line(text: &str) {
     let mut stream = io::stderr().lock();
     for line in text.lines() {
-        // Standard error may be gone; there is nobody left to tell.
+        // A closed standard error leaves nowhere to report to.
         let _ = writeln!(stream, "{}", sanitize_line(line, 2_000));
     }
 }
 
-/// Whether a person sits at both ends and can answer a question.
+/// Whether a question can be answered: standard input and standard error are a terminal.
 pub fn can_ask() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks on standard error; only `y` and `yes` are yes.
+/// Asks on standard error; only `y` and `yes` confirm.
 pub fn confirm(question: &str) -> bool {
     let mut stream = io::stderr().lock();
     let asked = write!(stream, "{} [y/N] ", sanitize_line(question, 500)).and_then(|()| stream.flush());

@@ -1,8 +1,8 @@
-//! `darkroom simulate`: the simulator of the FLUX API as a server of its own. Must not know what it answers.
+//! `darkroom simulate`: the simulator of the FLUX API as a server of its own.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use rust_decimal::Decimal;
 use serde::Serialize;
 
@@ -10,81 +10,72 @@ use super::error::CliError;
 use super::interrupt::Interrupt;
 use super::{Session, output, start_logging};
 use crate::simulator::{BillAt, Simulator, SimulatorOptions};
-use crate::telemetry::logging::Beside;
+use crate::telemetry::logging::ExtraSink;
 use crate::wiring;
 
-/// Where it listens unless told otherwise; the tickets and the images are one port further.
+/// The default port of the API; tasks and images are served at the next port.
 const PORT: u16 = 8402;
 
-/// The simulator of the FLUX API as a server
+/// Serve a simulator of the FLUX API
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Every fault is also a word in a prompt: `a fox [sim:moderated]`, `[sim:503*2]`. Any key is taken but `bad`. \
-                        Tickets and bill are kept in the folder `simulate` of the data directory. To use it:\n  \
+    after_help = "A prompt can contain a fault: `a fox [sim:moderated]`, `[sim:503*2]`. Every key except `bad` is accepted. \
+                        Tasks and bill are kept in the folder `simulate` of the data directory. To use it:\n  \
                         DARKROOM_PROVIDER=bfl BFL_API_KEY=any BFL_API_URL=http://127.0.0.1:8402 darkroom"
 )]
 pub struct SimulateArgs {
-    /// Where it listens; the next port is used too; 0 takes any two
+    /// Port of the API; images are served at the next port; 0 picks two free ports
     #[arg(long, value_name = "N", default_value_t = PORT)]
     pub port: u16,
-    /// On which address of this machine
+    /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub listen: IpAddr,
-    /// 1 is the real API's usual time, 10 is ten times faster, instant does not wait
+    /// Speed: 1 is the real API's usual time, 10 is ten times faster, instant does not wait
     #[arg(long, value_name = "TIMES")]
     pub speed: Option<String>,
-    /// What goes wrong, and how often: moderated=0.1; may be given several times
+    /// Fault and its probability, such as moderated=0.1; may be repeated
     #[arg(long = "fault", value_name = "KIND=P")]
     pub faults: Vec<String>,
-    /// The same seed spoils the same orders
+    /// Seed for reproducible faults
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub fault_seed: u64,
-    /// Credits that were ever bought (one is a cent); the bill so far is taken off
+    /// Credits bought in total (one is a cent); the bill so far is subtracted
     #[arg(long, value_name = "N")]
     pub credits: Option<Decimal>,
-    /// Unfinished tickets at once
+    /// Unfinished tasks that are accepted at the same time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub max_active: Option<u16>,
-    /// When a ticket is billed; of the real API it is not documented
+    /// When a task is billed; the real API does not document it
     #[arg(long, value_name = "WHEN", default_value = "submit")]
-    pub bill_at: Billed,
-}
-
-/// When a ticket is billed.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Billed {
-    /// Whatever is accepted, at once
-    Submit,
-    /// Finished images only
-    Ready,
+    pub bill_at: BillAt,
 }
 
 #[derive(Debug, Serialize)]
 struct Serving {
     /// For `BFL_API_URL`.
     api_url: String,
-    /// Where tickets and images are.
+    /// Address of tasks and images.
     cluster_url: String,
     directory: String,
     pid: u32,
 }
 
-/// Serves until it is asked to leave.
+/// Serves until it is interrupted.
 pub async fn run(session: &Session, args: &SimulateArgs) -> Result<(), CliError> {
     let mut interrupt =
-        Interrupt::listen().map_err(|why| CliError::Failed(format!("signals cannot be received: {why}")))?;
+        Interrupt::listen().map_err(|why| CliError::Failed(format!("cannot install signal handlers: {why}")))?;
     let options = options(session, args)?;
     let directory = options.directory.clone().unwrap_or_default().display().to_string();
-    let (_logging, _) = start_logging(&session.config, Beside::Nothing);
+    let (_logging, _) = start_logging(&session.config, ExtraSink::None);
     if !args.listen.is_loopback() {
-        output::note("darkroom: whoever reaches this machine can use this simulator; it is meant for tests");
+        output::eprint_line("darkroom: warning: not on loopback; anyone who can reach this host can use the simulator");
     }
     let simulator = Simulator::serve(options).await.map_err(|why| CliError::Failed(why.to_string()))?;
     let (api_url, cluster_url) = (simulator.api_url().to_string(), simulator.cluster_url().to_string());
     let serving = Serving { api_url, cluster_url, directory, pid: std::process::id() };
     session.output.answer(&serving, || {
         format!(
-            "The FLUX simulator answers at {} (tickets and images at {}).\nNo real money, no real images. Ctrl-C stops it.",
+            "FLUX simulator at {} (tasks and images at {}).\nNo real money, no real images. Press Ctrl-C to stop it.",
             serving.api_url, serving.cluster_url
         )
     })?;
@@ -94,20 +85,17 @@ pub async fn run(session: &Session, args: &SimulateArgs) -> Result<(), CliError>
 }
 
 fn options(session: &Session, args: &SimulateArgs) -> Result<SimulatorOptions, CliError> {
-    let mut usual = wiring::simulator_options(&session.config)?;
-    usual.faults.seed = args.fault_seed;
+    let mut defaults = wiring::simulator_options(&session.config)?;
+    defaults.faults.seed = args.fault_seed;
     if args.credits.is_some_and(|credits| credits.is_sign_negative()) {
-        return Err(CliError::Usage("--credits: fewer than none were never bought".to_owned()));
+        return Err(CliError::Usage("--credits must not be negative".to_owned()));
     }
     Ok(SimulatorOptions {
         listen: SocketAddr::new(args.listen, args.port),
         directory: Some(session.config.data_dir.join("simulate")),
-        credits: args.credits.unwrap_or(usual.credits),
-        max_active: args.max_active.map_or(usual.max_active, usize::from),
-        bill_at: match args.bill_at {
-            Billed::Submit => BillAt::Submit,
-            Billed::Ready => BillAt::Ready,
-        },
-        ..usual
+        credits: args.credits.unwrap_or(defaults.credits),
+        max_active: args.max_active.map_or(defaults.max_active, usize::from),
+        bill_at: args.bill_at,
+        ..defaults
     })
 }

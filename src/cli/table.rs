@@ -1,20 +1,20 @@
-//! Owns tables for people: columns, cut to the terminal, every text cleaned. Must not be parsed by scripts: `--json` is for them.
+//! Text tables: columns that fit the terminal, every text sanitized. Scripts use `--json` instead.
 
 use chrono::{DateTime, Utc};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use super::view::failure;
+use super::job_json::failure;
 use crate::catalog::Catalog;
 use crate::costs::Basis;
 use crate::jobs::{Job, StepName, StepState};
 use crate::text::format;
 use crate::text::sanitize_line;
 
-/// What stands under every table in which anything was simulated.
+/// The line below every table with simulated jobs or money.
 pub const SIMULATED: &str = "simulated: no real money, no real images";
 
-/// How wide a prompt may get where no terminal limits it.
-const WIDE: usize = 100;
+/// Width of a prompt without a terminal.
+const MAX_PROMPT_WIDTH: usize = 100;
 
 /// Rows under a heading, without borders. Columns in `right` are numbers.
 pub fn plain(heading: &[&str], right: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
@@ -69,7 +69,7 @@ fn status(job: &Job) -> String {
 fn fit_prompts(heading: &[&str; 7], rows: &mut [Vec<String>], columns: Option<usize>) {
     const PROMPT: usize = 5;
     const GAPS: usize = 2 * 7;
-    let room = columns.map_or(WIDE, |columns| {
+    let room = columns.map_or(MAX_PROMPT_WIDTH, |columns| {
         let widest = |index: usize| {
             let cells = rows.iter().map(|row| unicode_width::UnicodeWidthStr::width(row[index].as_str()));
             cells.chain([heading[index].len()]).max().unwrap_or(0)
@@ -111,7 +111,7 @@ fn why(job: &Job) -> String {
     match running {
         // It is made elsewhere.
         Some(step) if job.stage_name().is_active() && step.name == StepName::Generate => {
-            "waits for the image".to_owned()
+            "waiting for the image".to_owned()
         }
         Some(step) if job.stage_name().is_active() => step.name.as_str().to_owned(),
         _ => String::new(),

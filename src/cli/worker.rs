@@ -1,110 +1,112 @@
-//! `darkroom worker`: the engine without a screen. Must not decide anything about a job.
+//! `darkroom worker`: the engine without the console.
 
 use clap::Args;
 use serde::Serialize;
 
 use super::error::CliError;
+use super::headless_engine::{EngineUpdate, HeadlessEngine};
 use super::interrupt::Interrupt;
-use super::running::{News, Running};
 use super::{Session, output, start_logging};
 use crate::config::Config;
 use crate::engine::Mode;
 use crate::jobs::StageName;
 use crate::store::Counts;
-use crate::telemetry::logging::Beside;
-use crate::telemetry::metrics::Meters;
-use crate::wiring::{self, Access};
+use crate::telemetry::logging::ExtraSink;
+use crate::telemetry::metrics::MetricsServer;
+use crate::wiring::{self, AccessMode};
 
-/// Work on jobs without a screen
+/// Run jobs without the console
 #[derive(Debug, Args)]
 pub struct WorkerArgs {
-    /// Leave when no job is queued or running
+    /// Exit when no job is queued or running
     #[arg(long)]
     pub until_idle: bool,
-    /// Tickets open at once
+    /// Jobs that run at the same time
     #[arg(long, value_name = "N")]
     pub slots: Option<String>,
-    /// Serve /metrics for Prometheus and /health there, such as 127.0.0.1:9464
+    /// Serve /metrics for Prometheus and /health at this address, such as 127.0.0.1:9464
     #[arg(long, value_name = "ADDRESS")]
     pub metrics: Option<String>,
-    /// Log lines on standard error too
+    /// Write log lines to standard error as well
     #[arg(long, short = 'v')]
     pub verbose: bool,
 }
 
-/// How a worker ended.
+/// The result of a worker.
 #[derive(Debug, Serialize)]
 struct Summary {
-    /// Whether it was asked to leave before it was done.
+    /// Whether it was interrupted before it was done.
     interrupted: bool,
     simulated: bool,
     /// All visible jobs by status.
     jobs: std::collections::BTreeMap<StageName, u64>,
 }
 
-/// Works until it is done or asked to leave.
+/// Runs jobs until it is done or interrupted.
 pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
     let config = &session.config;
-    let beside = if args.verbose { Beside::Terminal } else { Beside::Nothing };
-    let (_logging, _) = start_logging(config, beside);
+    let extra = if args.verbose { ExtraSink::Terminal } else { ExtraSink::None };
+    let (_logging, _) = start_logging(config, extra);
     let mut interrupt =
-        Interrupt::listen().map_err(|why| CliError::Failed(format!("signals cannot be received: {why}")))?;
-    let meters = serve_metrics(config).await?;
+        Interrupt::listen().map_err(|why| CliError::Failed(format!("cannot install signal handlers: {why}")))?;
+    let metrics = serve_metrics(config).await?;
     let store = wiring::open_store(config).await?;
-    let wired = wiring::open_ports(config, store.clone(), Access::Orders).await?;
+    let adapters = wiring::open_ports(config, store.clone(), AccessMode::Submit).await?;
     let mode = if args.until_idle { Mode::UntilIdle } else { Mode::Work };
-    let mut engine = Running::start(session, wired, mode, meters)?;
+    let mut engine = HeadlessEngine::start(session, adapters, mode, metrics)?;
     let kind = if config.is_simulated() { "simulated jobs" } else { "jobs for real money" };
-    output::note(&format!("working on {kind} in {} slots; Ctrl-C stops", config.slots));
+    output::eprint_line(&format!("running {kind} in {} slots; press Ctrl-C to stop", config.slots));
     let mut interrupted = false;
     loop {
         tokio::select! {
-            news = engine.next() => match news {
-                News::Ended => break,
-                News::Stuck(_) | News::Nothing => {}
+            update = engine.next() => match update {
+                EngineUpdate::Stopped => break,
+                EngineUpdate::Blocked(_) | EngineUpdate::None => {}
             },
             () = interrupt.next() => {
                 if interrupted {
-                    return Err(CliError::Failed("left at once; an order in flight may have been lost".to_owned()));
+                    return Err(CliError::Failed("forced exit: an in-flight request may have been lost (it may still be billed)".to_owned()));
                 }
                 interrupted = true;
-                output::note("leaving: nothing new is begun, an order in flight is finished; again leaves at once");
-                engine.ask_to_stop().await;
+                output::eprint_line("shutting down: waiting for in-flight requests (press Ctrl-C again to force quit)");
+                engine.request_stop().await;
             }
         }
     }
-    let end = engine.ended().await?;
+    let end = engine.wait_stopped().await?;
     let counts = store.counts().await?;
     let summary = Summary { interrupted, simulated: config.is_simulated(), jobs: counts.by_stage.clone() };
     if session.output.is_json() {
         output::write_json(&summary)?;
     } else {
-        output::note(&in_words(&counts));
+        output::eprint_line(&count_line(&counts));
     }
-    let left = StageName::ALL.into_iter().any(|stage| stage.is_active() && counts.of(stage) > 0);
+    let unfinished = StageName::ALL.into_iter().any(|stage| stage.is_active() && counts.of(stage) > 0);
     match end.trouble {
-        // It kept nothing from being done.
-        Some(trouble) if args.until_idle && !left => {
-            output::note(&trouble);
+        // All jobs are finished all the same.
+        Some(trouble) if args.until_idle && !unfinished => {
+            output::eprint_line(&trouble);
             Ok(())
         }
-        Some(trouble) => Err(CliError::Failed(format!("jobs were left in the queue: {trouble}"))),
+        Some(trouble) => Err(CliError::Failed(format!("jobs remain in the queue: {trouble}"))),
         None => Ok(()),
     }
 }
 
-/// Metrics and health, where they are wanted. Before any work: an address that is taken is seen at once.
-pub async fn serve_metrics(config: &Config) -> Result<Option<Meters>, CliError> {
+/// Serves metrics and health where an address is set. Called before any work, so that an address in use is reported first.
+pub async fn serve_metrics(config: &Config) -> Result<Option<MetricsServer>, CliError> {
     let Some(address) = config.metrics_address else { return Ok(None) };
-    let meters = Meters::serve(address, config.is_simulated()).await?;
-    output::note(&format!("metrics at http://{0}/metrics, health at http://{0}/health", meters.address()));
+    let metrics = MetricsServer::serve(address, config.is_simulated()).await?;
+    output::eprint_line(&format!("metrics at http://{0}/metrics, health at http://{0}/health", metrics.address()));
     if !address.ip().is_loopback() {
-        output::note("darkroom: whoever reaches this machine can read there what is spent");
+        output::eprint_line(
+            "darkroom: warning: metrics are not on loopback; anyone who can reach this host can read your spending",
+        );
     }
-    Ok(Some(meters))
+    Ok(Some(metrics))
 }
 
-fn in_words(counts: &Counts) -> String {
+fn count_line(counts: &Counts) -> String {
     let stages = StageName::ALL.into_iter().filter(|stage| counts.of(*stage) > 0);
     let parts: Vec<String> = stages.map(|stage| format!("{} {stage}", counts.of(stage))).collect();
     if parts.is_empty() { "no jobs".to_owned() } else { parts.join(", ") }

@@ -1,13 +1,13 @@
-//! Owns what can be wrong with the configuration. Must not contain a secret's value, nor a line of a file that may hold one.
+//! Errors of the configuration. They contain neither a secret's value nor a line of a file that may hold one.
 
 use std::path::PathBuf;
 
 use super::{Key, Origin};
 
-/// What is wrong with the configuration, in one line that says what to do.
+/// Why the configuration cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// A file that cannot be read, or not as what it is.
+    /// A file that cannot be read or parsed.
     #[error("{}: {why}", path.display())]
     File {
         /// Which.
@@ -15,43 +15,43 @@ pub enum ConfigError {
         /// One line.
         why: String,
     },
-    /// A key that no setting has.
+    /// An unknown key.
     #[error("{}: '{key}' is not a setting{}", path.display(), suggestion(nearest.as_deref()))]
     UnknownKey {
         /// The file.
         path: PathBuf,
-        /// As it stands there.
+        /// The key as written.
         key: String,
-        /// The one that was probably meant.
+        /// The closest known key.
         nearest: Option<String>,
     },
-    /// A context that no file describes.
-    #[error("there is no context '{name}'; {}", known_contexts(known))]
+    /// An unknown context.
+    #[error("unknown context '{name}': {}", known_contexts(known))]
     UnknownContext {
-        /// As it was asked for.
+        /// The requested name.
         name: String,
-        /// Those that there are.
+        /// The defined contexts.
         known: Vec<String>,
     },
-    /// A value that a setting cannot have.
+    /// An invalid value.
     #[error("{}: {why} (from {origin})", key.name())]
     Value {
         /// Which setting.
         key: Key,
         /// One line, without the value where it is secret.
         why: String,
-        /// Who said so.
+        /// Where the value was set.
         origin: Origin,
     },
-    /// The platform names no place for the data, and nobody else does.
-    #[error("no data directory is known here: set DARKROOM_DATA_DIR or --data-dir")]
+    /// Neither the platform nor a setting gives a data directory.
+    #[error("no data directory: set DARKROOM_DATA_DIR or --data-dir")]
     NoDataDir,
-    /// The real API was chosen, and there is no key for it.
+    /// The real API was chosen without a key.
     #[error(
-        "provider is bfl, but there is no key: set BFL_API_KEY in the environment or in .env, or use DARKROOM_PROVIDER=simulator"
+        "provider is bfl, but no key is set: set BFL_API_KEY in the environment or in .env, or use DARKROOM_PROVIDER=simulator"
     )]
     MissingKey,
-    /// An adapter was chosen, and a name that it needs is not set.
+    /// A setting that the chosen adapter needs is missing.
     #[error("{} needs a name that is not set: set {} in the environment or in .env, or use {}={instead}",
         adapter(*key), missing.variable(), key.variable())]
     MissingName {
@@ -59,20 +59,20 @@ pub enum ConfigError {
         key: Key,
         /// The setting that is missing.
         missing: Key,
-        /// What needs no such name.
+        /// The value of `key` that does not need it.
         instead: &'static str,
     },
-    /// An adapter or an engine that this build was made without.
-    #[error("{}: '{value}' was left out of this build: build it with --features {value}, or use {}={instead} (was from {origin})",
+    /// An adapter or engine that this build does not contain.
+    #[error("{}: '{value}' is not included in this build: build with --features {value}, or use {}={instead} (set by {origin})",
         key.name(), key.variable())]
-    LeftOut {
+    FeatureDisabled {
         /// Which setting.
         key: Key,
-        /// What was chosen; the feature has the same name.
+        /// The chosen value; the feature has the same name.
         value: String,
-        /// Who said so.
+        /// Where it was set.
         origin: Origin,
-        /// What there is.
+        /// The value that is included.
         instead: &'static str,
     },
 }
@@ -87,7 +87,7 @@ fn suggestion(nearest: Option<&str>) -> String {
 
 fn known_contexts(known: &[String]) -> String {
     if known.is_empty() {
-        "no darkroom.toml has a [context.NAME] table".to_owned()
+        "darkroom.toml defines no [context.NAME] table".to_owned()
     } else {
         format!("known: {}", known.join(", "))
     }

@@ -1,4 +1,4 @@
-//! Owns reading a `darkroom.toml`. Must not show a line of the file: it may hold a key.
+//! Reads `darkroom.toml`. Errors never show a line of the file, because it may hold a key.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,18 +11,18 @@ use crate::text::suggest;
 /// The file's name.
 pub const NAME: &str = "darkroom.toml";
 
-/// What a `darkroom.toml` says: settings as text, by key.
+/// A parsed `darkroom.toml`: settings as text, by key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConfigFile {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// Settings that always hold.
+    /// Settings of every context.
     pub settings: BTreeMap<Key, String>,
     /// Settings of each `[context.NAME]`.
     pub contexts: BTreeMap<String, BTreeMap<Key, String>>,
 }
 
-/// Reads the file. A key that no setting has is an error that names the nearest one.
+/// Reads the file. An unknown key is an error that suggests the closest one.
 pub fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
     let error = |why: String| ConfigError::File { path: path.to_owned(), why };
     let text = std::fs::read_to_string(path).map_err(|why| error(why.to_string()))?;
@@ -35,11 +35,11 @@ pub fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
     for (name, value) in &table {
         if name == Key::Context.name() {
             let Value::Table(contexts) = value else {
-                return Err(error("'context' is a table here: [context.NAME]; choose one with --context".to_owned()));
+                return Err(error("'context' must be a table [context.NAME]; choose one with --context".to_owned()));
             };
             for (context, settings) in contexts {
                 let Value::Table(settings) = settings else {
-                    return Err(error(format!("context '{context}' is not a table: [context.{context}]")));
+                    return Err(error(format!("context '{context}' must be a table: [context.{context}]")));
                 };
                 let settings: Result<_, _> = settings.iter().map(|(name, value)| setting(path, name, value)).collect();
                 file.contexts.insert(context.clone(), settings?);
@@ -54,7 +54,7 @@ pub fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
 
 fn setting(path: &Path, name: &str, value: &Value) -> Result<(Key, String), ConfigError> {
     let Some(key) = Key::in_file(name) else {
-        let names = Key::ALL.into_iter().map(Key::name);
+        let names = Key::ALL.iter().copied().map(Key::name);
         let nearest = suggest(name, names).first().map(|&name| name.to_owned());
         let key = crate::text::sanitize_line(name, 60);
         return Err(ConfigError::UnknownKey { path: path.to_owned(), key, nearest });
@@ -68,7 +68,7 @@ fn setting(path: &Path, name: &str, value: &Value) -> Result<(Key, String), Conf
     }
 }
 
-/// A list becomes its texts with commas between.
+/// A list becomes comma-separated text.
 fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

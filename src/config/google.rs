@@ -1,4 +1,4 @@
-//! Owns the settings of Google's services under the names that Google and the teams gave them. Must not know a client.
+//! Settings of Google's services, under the names of Google's clients and of the data contract.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::text::sanitize_line;
 
-/// Everything about Google's services that can be configured; used only where one of them is chosen.
+/// Settings of Google's services; used only where one of them is chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GoogleSettings {
     /// `GOOGLE_CLOUD_PROJECT`.
@@ -17,8 +17,8 @@ pub struct GoogleSettings {
     pub database: String,
     /// `GOOGLE_APPLICATION_CREDENTIALS`.
     pub credentials: Option<PathBuf>,
-    /// Whether the credentials stand in the real environment, where Google's clients find them by themselves, whatever their
-    /// kind; one from a file must be a service account's.
+    /// Whether the credentials are set in the process environment, where Google's clients find them whatever their kind. From a
+    /// file only a service account's key is accepted.
     pub credentials_in_environment: bool,
     /// `FIRESTORE_EMULATOR_HOST`, `host:port`.
     pub firestore_emulator: Option<String>,
@@ -31,21 +31,21 @@ pub struct GoogleSettings {
 }
 
 impl GoogleSettings {
-    /// The key file that Google's clients must be told of, because they would not find it by themselves.
+    /// The key file that must be passed to Google's clients, because they would not find it themselves.
     pub fn key_file(&self) -> Option<&PathBuf> {
         self.credentials.as_ref().filter(|_| !self.credentials_in_environment)
     }
 }
 
-/// What URL an image in Cloud Storage gets.
+/// The URL of an image in Cloud Storage.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum BucketUrl {
-    /// The object's own; it is made public where the bucket's rules allow that.
+    /// The object's own URL; the object is made public where the bucket allows that.
     #[default]
     Public,
-    /// A signed one.
+    /// A signed URL.
     Signed,
-    /// Behind a base URL of one's own.
+    /// A base URL, such as a content delivery network.
     Base(Url),
 }
 
@@ -68,13 +68,13 @@ impl FromStr for BucketUrl {
             "signed" => Ok(Self::Signed),
             other => match Url::parse(other) {
                 Ok(url) if matches!(url.scheme(), "http" | "https") && url.query().is_none() => Ok(Self::Base(url)),
-                _ => Err(format!("'{}' is neither public, signed, nor an https URL", sanitize_line(text, 80))),
+                _ => Err(format!("'{}' must be public, signed or an https URL", sanitize_line(text, 80))),
             },
         }
     }
 }
 
-/// The name that a project's first database has.
+/// The name of a project's first database.
 pub(super) const DEFAULT_DATABASE: &str = "(default)";
 
 /// A database's name: `(default)`, or 4 to 63 lower-case letters, digits and hyphens.
@@ -86,14 +86,16 @@ pub(super) fn database(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     let shown = sanitize_line(text, 80);
-    Err(format!("'{shown}' is no database: (default), or 4 to 63 lower-case letters, digits and hyphens"))
+    Err(format!(
+        "'{shown}' is not a valid database name: use (default), or 4 to 63 lower-case letters, digits and hyphens"
+    ))
 }
 
-/// One word: a project, a bucket, a host with its port.
-pub(super) fn word(text: &str) -> Result<String, String> {
+/// One word: a project or a bucket.
+pub(super) fn single_word(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!("'{}' is not one word", sanitize_line(text, 80)));
+        return Err(format!("'{}' must be one word without spaces", sanitize_line(text, 80)));
     }
     Ok(text.to_owned())
 }

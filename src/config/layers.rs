@@ -1,4 +1,4 @@
-//! Owns the layers of the configuration and which of them wins. Must not know what a value means.
+//! The layers of the configuration and their order.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -8,15 +8,15 @@ use super::file::{self, ConfigFile};
 use super::{ConfigError, Key, Origin, dotenv};
 use crate::text::suggest;
 
-/// What most of our variables begin with.
+/// The prefix of darkroom's own variables.
 const PREFIX: &str = "DARKROOM_";
 
-/// What was said on the command line.
+/// Values from the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
     /// `--config FILE`.
     pub config: Option<PathBuf>,
-    /// `None` is "nothing, whatever the layers below say".
+    /// `None` hides the layers below.
     values: BTreeMap<Key, (&'static str, Option<String>)>,
 }
 
@@ -33,27 +33,27 @@ impl Flags {
         }
     }
 
-    /// The value that was given for it.
+    /// The value of a flag.
     pub fn given(&self, key: Key) -> Option<&str> {
         self.values.get(&key).and_then(|(_, text)| text.as_deref())
     }
 
-    /// Nothing is set there, whatever the layers below say.
+    /// Unsets a value, whatever the layers below contain.
     pub fn unset(&mut self, key: Key, flag: &'static str) {
         self.values.insert(key, (flag, None));
     }
 }
 
-/// Everything that a configuration is made from. The process's own are read by `Sources::of_this_process`.
+/// Everything that a configuration is built from.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// Where `darkroom.toml` and `.env` are looked for, and what relative paths count from.
+    /// Directory of `darkroom.toml` and `.env`, and base of relative paths.
     pub working_dir: PathBuf,
     /// The platform's directory for configuration of this program.
     pub config_dir: Option<PathBuf>,
     /// The platform's directory for data of this program.
     pub data_dir: Option<PathBuf>,
-    /// What `~` stands for.
+    /// The home directory, `~`.
     pub home: Option<PathBuf>,
     /// The environment.
     pub environment: BTreeMap<OsString, OsString>,
@@ -62,7 +62,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Those of this process. Errors: the working directory is gone.
+    /// The sources of this process. Errors: the working directory does not exist.
     pub fn of_this_process(flags: Flags) -> Result<Self, ConfigError> {
         let working_dir = std::env::current_dir()
             .map_err(|why| ConfigError::File { path: PathBuf::from("."), why: why.to_string() })?;
@@ -78,12 +78,12 @@ impl Sources {
     }
 }
 
-/// A value as it was written, and by whom.
+/// A value as written, and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Raw {
-    /// As it was written.
+    /// The text.
     pub text: String,
-    /// By whom.
+    /// Where it was set.
     pub origin: Origin,
 }
 
@@ -124,7 +124,7 @@ impl Layers {
         Ok(layers)
     }
 
-    /// What the uppermost layer that knows the setting says. An empty text in the environment is nothing said.
+    /// The value of the uppermost layer that has the setting. An empty variable counts as unset.
     pub fn get(&self, key: Key) -> Result<Option<Raw>, ConfigError> {
         if let Some((flag, text)) = self.flags.values.get(&key) {
             return Ok(text.clone().map(|text| Raw { text, origin: Origin::Flag(flag) }));
@@ -133,7 +133,7 @@ impl Layers {
         if let Some(value) = self.environment.get(std::ffi::OsStr::new(variable)).filter(|value| !value.is_empty()) {
             let origin = Origin::Environment(variable);
             let Some(text) = value.to_str() else {
-                return Err(ConfigError::Value { key, why: "it is not UTF-8".to_owned(), origin });
+                return Err(ConfigError::Value { key, why: "not valid UTF-8".to_owned(), origin });
             };
             return Ok(Some(Raw { text: text.to_owned(), origin }));
         }
@@ -141,10 +141,10 @@ impl Layers {
             let origin = Origin::DotEnv { path: self.dotenv_path.clone(), variable };
             return Ok(Some(Raw { text: text.clone(), origin }));
         }
-        Ok(self.file.as_ref().and_then(|file| self.file_says(file, key)))
+        Ok(self.file.as_ref().and_then(|file| self.file_value(file, key)))
     }
 
-    fn file_says(&self, file: &ConfigFile, key: Key) -> Option<Raw> {
+    fn file_value(&self, file: &ConfigFile, key: Key) -> Option<Raw> {
         let context = self.context.as_ref().map(|context| context.text.clone());
         let special = context.as_ref().and_then(|name| file.contexts.get(name)).and_then(|table| table.get(&key));
         let (text, context) = match special {
@@ -154,17 +154,17 @@ impl Layers {
         Some(Raw { text: text.clone(), origin: Origin::File { path: file.path.clone(), context } })
     }
 
-    /// All variables with that beginning: those of the environment win over those of `.env`.
-    pub fn beginning_with(&self, prefix: &str) -> HashMap<String, String> {
+    /// All variables with that prefix; the environment wins over `.env`.
+    pub fn with_prefix(&self, prefix: &str) -> HashMap<String, String> {
         let dotenv = self.dotenv.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let environment = self.environment.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
-        let said = dotenv.chain(environment).filter(|(name, value)| name.starts_with(prefix) && !value.is_empty());
-        said.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        let variables = dotenv.chain(environment).filter(|(name, value)| name.starts_with(prefix) && !value.is_empty());
+        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
-    /// Variables that begin as ours do and are none, but nearly: a misspelt cap would not be kept.
-    pub fn misspelt(&self) -> Vec<String> {
-        let known: Vec<&str> = Key::ALL.into_iter().filter_map(|key| key.variable().strip_prefix(PREFIX)).collect();
+    /// Variables with darkroom's prefix that resemble a setting: a misspelled cap would have no effect.
+    pub fn unknown_variables(&self) -> Vec<String> {
+        let known: Vec<&str> = Key::ALL.iter().filter_map(|key| key.variable().strip_prefix(PREFIX)).collect();
         let names = self.environment.keys().filter_map(|name| name.to_str());
         let names = names.chain(self.dotenv.keys().map(String::as_str));
         let ours = names.filter_map(|name| name.strip_prefix(PREFIX)).filter(|name| !known.contains(name));
@@ -173,7 +173,7 @@ impl Layers {
             .filter_map(|name| {
                 let meant = suggest(name, small.iter().map(String::as_str)).first()?.to_ascii_uppercase();
                 let name = crate::text::sanitize_line(name, 60);
-                Some(format!("{PREFIX}{name} is not a setting and does nothing; did you mean {PREFIX}{meant}?"))
+                Some(format!("{PREFIX}{name} is not a setting and has no effect; did you mean {PREFIX}{meant}?"))
             })
             .collect();
         lines.dedup();
@@ -181,7 +181,7 @@ impl Layers {
     }
 }
 
-/// `--config`, else the one in the working directory, else the platform's; none is no error unless it was asked for.
+/// `--config`, else the file in the working directory, else the platform's; only a missing `--config` is an error.
 fn config_file(sources: &Sources) -> Result<Option<ConfigFile>, ConfigError> {
     if let Some(path) = &sources.flags.config {
         return file::read(&sources.working_dir.join(path)).map(Some);

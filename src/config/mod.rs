@@ -1,8 +1,9 @@
 //! The configuration: defaults, then `darkroom.toml`, then the environment and `.env`, then flags; resolved once into one value.
 //!
-//! Every value knows where it came from. Nothing is guessed from a key that happens to be set, so that no money is spent by
-//! surprise. Must not open anything that it names: the wiring does.
+//! Every value carries its origin. A key that happens to be set chooses nothing, so that no money is spent by surprise. Files,
+//! databases and servers are opened in `wiring`.
 
+mod choices;
 mod dotenv;
 mod error;
 mod file;
@@ -13,59 +14,60 @@ mod origin;
 mod parse;
 mod resolve;
 mod temporal;
-mod words;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
 
+pub use choices::{BucketKind, EngineKind, ProviderKind, StoreKind};
 pub use error::ConfigError;
 pub use google::{BucketUrl, GoogleSettings};
 pub use key::Key;
 pub use layers::{Flags, Sources};
 pub use origin::{Origin, Setting};
 pub use temporal::TemporalSettings;
-pub use words::{BucketKind, EngineKind, ImagesMode, ProviderKind, SimulatorSpeed, StoreKind, ThemeName};
 
+use crate::console::{ImagesMode, ThemeName};
 use crate::costs::Budget;
+use crate::simulator::Speed;
 
 /// Everything that can be configured, resolved. Paths are absolute.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The named context that was chosen.
+    /// The chosen context.
     pub context: Option<String>,
-    /// Who makes the images.
+    /// Who generates the images.
     pub provider: ProviderKind,
     /// Where job documents are kept.
     pub store: StoreKind,
     /// Where images are kept.
     pub bucket: BucketKind,
-    /// Who runs the workflows.
+    /// What runs the workflows.
     pub engine: EngineKind,
-    /// Where the database and the images are.
+    /// Directory of the database and the images.
     pub data_dir: PathBuf,
-    /// Tickets open at once, at least 1.
+    /// Jobs that run at the same time, at least 1.
     pub slots: usize,
-    /// How long a worker's claim on a job lasts, at least 15 seconds: after that, others take over the jobs of one that is gone.
+    /// How long a worker's claim on a job lasts, at least 15 seconds; afterwards other workers may claim the jobs of a dead one.
     pub lease: std::time::Duration,
     /// Hard caps on spending.
     pub budget: Budget,
-    /// The model of a job that names none; `None` is the catalog's first.
+    /// Model of a job that names none; `None` is the catalog's first.
     pub model: Option<String>,
     /// The key of the FLUX API.
     pub bfl_api_key: Option<SecretString>,
-    /// Where the FLUX API is.
+    /// Address of the FLUX API.
     pub bfl_api_url: url::Url,
-    /// How fast the simulator answers.
-    pub simulator_speed: SimulatorSpeed,
-    /// Faults of the simulator as they were written: `KIND=PROBABILITY`, checked by whoever starts it.
+    /// How fast the simulator generates.
+    pub simulator_speed: Speed,
+    /// Faults of the simulator as written, `KIND=PROBABILITY`; parsed when it starts.
     pub simulator_faults: Vec<String>,
-    /// Where the log files are.
+    /// Directory of the log files.
     pub log_dir: PathBuf,
-    /// What is logged: a level, or filter directives such as `darkroom=debug,reqwest=info`.
+    /// Log level, or filter directives such as `darkroom=debug,reqwest=info`.
     pub log: String,
-    /// How many daily log files are kept, at least 1.
+    /// Daily log files that are kept, at least 1.
     pub log_days: usize,
     /// How images are drawn on the terminal.
     pub images: ImagesMode,
@@ -75,15 +77,15 @@ pub struct Config {
     pub ascii: bool,
     /// No colours.
     pub no_color: bool,
-    /// Where a worker serves metrics and health; nowhere unless it is set.
+    /// Address at which a worker serves metrics and health.
     pub metrics_address: Option<SocketAddr>,
-    /// Where Firestore and Cloud Storage are.
+    /// Settings of Firestore and Cloud Storage.
     pub google: GoogleSettings,
-    /// Where Temporal is, and what its workers may do.
+    /// Settings of Temporal.
     pub temporal: TemporalSettings,
-    /// Every setting with its value as it may be shown, and where it came from.
+    /// Every setting with its displayable value and origin.
     pub settings: Vec<Setting>,
-    /// What looks like a mistake but is none that stops: one line each.
+    /// Likely mistakes that do not prevent a start: one line each.
     pub warnings: Vec<String>,
 }
 
@@ -98,47 +100,47 @@ impl Config {
         self.settings.iter().find(|setting| setting.key == key)
     }
 
-    /// The key of the FLUX API. Errors: `MissingKey` where none is set.
+    /// The key of the FLUX API. Errors: `MissingKey`.
     pub fn api_key(&self) -> Result<&SecretString, ConfigError> {
         self.bfl_api_key.as_ref().ok_or(ConfigError::MissingKey)
     }
 
-    /// The project of Firestore. Errors: `MissingName` where none is named.
+    /// The project of Firestore. Errors: `MissingName`.
     pub fn google_project(&self) -> Result<&str, ConfigError> {
         let missing = ConfigError::MissingName { key: Key::Store, missing: Key::GoogleCloudProject, instead: "sqlite" };
         self.google.project.as_deref().ok_or(missing)
     }
 
-    /// The Cloud Storage bucket. Errors: `MissingName` where none is named.
+    /// The Cloud Storage bucket. Errors: `MissingName`.
     pub fn storage_bucket(&self) -> Result<&str, ConfigError> {
         let missing =
             ConfigError::MissingName { key: Key::Bucket, missing: Key::FirebaseStorageBucket, instead: "folder" };
         self.google.bucket.as_deref().ok_or(missing)
     }
 
-    /// Errors: `LeftOut` where an adapter or an engine is named that this build is without.
+    /// Errors: `FeatureDisabled` where this build does not contain the chosen adapter or engine.
     pub fn require_built_in(&self) -> Result<(), ConfigError> {
         if self.store == StoreKind::Firestore && cfg!(not(feature = "firestore")) {
-            return Err(self.left_out(Key::Store));
+            return Err(self.feature_disabled(Key::Store));
         }
         if self.bucket == BucketKind::Gcs && cfg!(not(feature = "gcs")) {
-            return Err(self.left_out(Key::Bucket));
+            return Err(self.feature_disabled(Key::Bucket));
         }
         if self.engine == EngineKind::Temporal && cfg!(not(feature = "temporal")) {
-            return Err(self.left_out(Key::Engine));
+            return Err(self.feature_disabled(Key::Engine));
         }
         Ok(())
     }
 
-    /// That this build is without what was chosen for `key`: the store, the bucket or the engine.
-    pub fn left_out(&self, key: Key) -> ConfigError {
+    /// The error for a choice of `key` (store, bucket or engine) that this build does not contain.
+    pub fn feature_disabled(&self, key: Key) -> ConfigError {
         let (value, origin) = self.chosen(key);
         let instead = match key {
-            Key::Store => StoreKind::Sqlite.as_str(),
-            Key::Bucket => BucketKind::Folder.as_str(),
-            _ => EngineKind::Local.as_str(),
+            Key::Store => StoreKind::Sqlite.into(),
+            Key::Bucket => BucketKind::Folder.into(),
+            _ => EngineKind::Local.into(),
         };
-        ConfigError::LeftOut { key, value, origin, instead }
+        ConfigError::FeatureDisabled { key, value, origin, instead }
     }
 
     fn chosen(&self, key: Key) -> (String, Origin) {

@@ -1,14 +1,14 @@
-//! Owns where a value came from. Must not decide which of several wins.
+//! The origin of a value.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::Key;
 
-/// Where a value came from.
+/// Where a value was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody said anything.
+    /// Not set.
     Default,
     /// A `darkroom.toml`, in a context's table where one is named.
     File {
@@ -31,7 +31,7 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// One word for `--json`.
+    /// The kind for `--json`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Default => "default",
@@ -58,13 +58,13 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One resolved setting as it may be shown.
+/// One resolved setting, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// Which.
+    /// The setting.
     pub key: Key,
-    /// Its value; `set (hidden)` for a secret; `None` where there is none.
+    /// Its value; `set (hidden)` for a secret; `None` where it has no value.
     pub value: Option<String>,
-    /// Where it came from.
+    /// Where it was set.
     pub origin: Origin,
 }

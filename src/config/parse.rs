@@ -1,11 +1,27 @@
-//! Owns what a setting's text means. Must not know where the text came from, except to resolve a path.
+//! Parsers of the settings' values.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use strum::VariantNames;
+
 use crate::costs::Usd;
+use crate::simulator::Speed;
 use crate::text::sanitize_line;
+
+/// One of the values of an enum.
+pub fn one_of<T: FromStr + VariantNames>(text: &str) -> Result<T, String> {
+    text.trim().parse().map_err(|_| {
+        let shown = sanitize_line(text, 40);
+        format!("'{shown}' is not valid: must be one of {}", T::VARIANTS.join(", "))
+    })
+}
+
+/// The speed of the simulator.
+pub fn speed(text: &str) -> Result<Speed, String> {
+    text.parse().map_err(|error: crate::simulator::InvalidSpeed| error.to_string())
+}
 
 /// A whole number between two bounds, both allowed.
 pub fn count(text: &str, least: usize, most: usize) -> Result<usize, String> {
@@ -19,45 +35,47 @@ pub fn usd(text: &str) -> Result<Usd, String> {
     amount.ok_or_else(|| format!("'{}' is not an amount of dollars such as 20 or 12.50", sanitize_line(text, 40)))
 }
 
-/// Yes or no, as people write it.
+/// A switch.
 pub fn flag(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err(format!("'{}' is neither true nor false", sanitize_line(text, 40))),
+        _ => Err(format!("'{}' must be true or false", sanitize_line(text, 40))),
     }
 }
 
-/// The address of an API: `https`, or `http` on this machine only, because a key travels with every request.
+/// The address of an API: `https`, or `http` on this machine only, because every request carries the key.
 pub fn api_url(text: &str) -> Result<url::Url, String> {
     let shown = sanitize_line(text, 80);
     let url = url::Url::parse(text.trim()).map_err(|why| format!("'{shown}' is not a URL: {why}"))?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("a URL with a user or a password is not taken here".to_owned());
+        return Err("a URL with a user or a password is not accepted".to_owned());
     }
     let local = match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         Some(url::Host::Domain(name)) => name == "localhost",
-        None => return Err(format!("'{shown}' names no host")),
+        None => return Err(format!("'{shown}' has no host")),
     };
     match url.scheme() {
         "https" => Ok(url),
         "http" if local => Ok(url),
-        "http" => Err(format!("'{shown}' is not encrypted: the key would travel in the open; use https")),
+        "http" => Err(format!("'{shown}' is not encrypted: the key would be sent in plain text; use https")),
         _ => Err(format!("'{shown}' is not an https URL")),
     }
 }
 
-/// An address to listen at: with a port, or a port alone, which is this machine's own.
+/// An address to listen on; a port alone means loopback.
 pub fn listen(text: &str) -> Result<SocketAddr, String> {
     let text = text.trim();
     let local = text.strip_prefix("localhost:").unwrap_or(text).parse::<u16>().ok();
     let address = local.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).or_else(|| text.parse().ok());
-    address.ok_or_else(|| format!("'{}' is no address with a port such as 127.0.0.1:9464", sanitize_line(text, 80)))
+    address.ok_or_else(|| {
+        format!("'{}' is not a valid address: use host:port, such as 127.0.0.1:9464", sanitize_line(text, 80))
+    })
 }
 
-/// An absolute path: `~` is the home directory, a relative path counts from `base`.
+/// An absolute path: `~` is the home directory; a relative path is relative to `base`.
 pub fn path(text: &str, base: &Path, home: Option<&Path>) -> PathBuf {
     match (text.strip_prefix('~'), home) {
         (Some(""), Some(home)) => home.to_owned(),
@@ -66,7 +84,7 @@ pub fn path(text: &str, base: &Path, home: Option<&Path>) -> PathBuf {
     }
 }
 
-/// Parts between commas, without the empty ones.
+/// Parts between commas, without empty ones.
 pub fn list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }

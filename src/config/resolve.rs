@@ -1,4 +1,4 @@
-//! Owns making one `Config` out of the layers. Must not read anything that the layers have not read.
+//! Builds the `Config` from the layers.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -8,53 +8,55 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::layers::{Layers, Raw};
 use super::{
-    BucketKind, BucketUrl, Config, ConfigError, EngineKind, GoogleSettings, ImagesMode, Key, Origin, ProviderKind,
-    Setting, SimulatorSpeed, Sources, StoreKind, TemporalSettings, ThemeName, google, parse, temporal,
+    BucketKind, BucketUrl, Config, ConfigError, EngineKind, GoogleSettings, Key, Origin, ProviderKind, Setting,
+    Sources, StoreKind, TemporalSettings, google, parse, temporal,
 };
+use crate::console::{ImagesMode, ThemeName};
 use crate::costs::Budget;
+use crate::simulator::Speed;
 
-/// What the FLUX API's documentation names as its global address.
+/// The global address in the FLUX API's documentation.
 const BFL_API_URL: &str = "https://api.bfl.ai";
-/// Tickets open at once: what the FLUX API takes from one account (rate limits page: 24 active tasks).
+/// What the FLUX API accepts from one account (rate limits page: 24 active tasks).
 const SLOTS: usize = 24;
-/// Two and a half minutes: an order that takes its whole time ends well before its claim.
+/// Two and a half minutes: a request that takes its whole timeout ends well before its claim.
 const LEASE_SECONDS: usize = 150;
 const LOG_DAYS: usize = 14;
-/// What is shown of a secret.
+/// Shown in place of a secret.
 const HIDDEN: &str = "set (hidden)";
 
 impl Config {
-    /// Resolves `sources`, once for the life of the process. Errors: what is wrong, who said it, and what would be right.
+    /// Resolves `sources`. Called once in the life of the process.
     pub fn resolve(sources: &Sources) -> Result<Self, ConfigError> {
         let layers = Layers::read(sources)?;
-        let mut reader = Reader { layers: &layers, sources, settings: Vec::new() };
-        let context = reader.optional(Key::Context, |text| Ok(text.to_owned()))?;
-        let provider = reader.or(Key::Provider, ProviderKind::Simulator, ProviderKind::from_str)?;
-        let store = reader.or(Key::Store, StoreKind::Sqlite, StoreKind::from_str)?;
-        let bucket = reader.or(Key::Bucket, BucketKind::Folder, BucketKind::from_str)?;
-        let engine = reader.or(Key::Engine, EngineKind::Local, EngineKind::from_str)?;
-        let data_dir = reader.path(Key::DataDir, sources.data_dir.clone())?.ok_or(ConfigError::NoDataDir)?;
-        let slots = reader.or(Key::Slots, SLOTS, |text| parse::count(text, 1, 999))?;
-        let lease = reader.or(Key::LeaseSeconds, LEASE_SECONDS, |text| parse::count(text, 15, 3_600))?;
-        let daily = reader.optional(Key::BudgetDailyUsd, parse::usd)?;
-        let monthly = reader.optional(Key::BudgetMonthlyUsd, parse::usd)?;
-        let model = reader.optional(Key::Model, |text| Ok(text.to_owned()))?;
-        let bfl_api_key = reader.secret(Key::BflApiKey)?;
+        let mut resolver = Resolver { layers: &layers, sources, settings: Vec::new() };
+        let context = resolver.optional(Key::Context, |text| Ok(text.to_owned()))?;
+        let provider = resolver.or(Key::Provider, ProviderKind::Simulator, parse::one_of)?;
+        let store = resolver.or(Key::Store, StoreKind::Sqlite, parse::one_of)?;
+        let bucket = resolver.or(Key::Bucket, BucketKind::Folder, parse::one_of)?;
+        let engine = resolver.or(Key::Engine, EngineKind::Local, parse::one_of)?;
+        let data_dir = resolver.path(Key::DataDir, sources.data_dir.clone())?.ok_or(ConfigError::NoDataDir)?;
+        let slots = resolver.or(Key::Slots, SLOTS, |text| parse::count(text, 1, 999))?;
+        let lease = resolver.or(Key::LeaseSeconds, LEASE_SECONDS, |text| parse::count(text, 15, 3_600))?;
+        let daily = resolver.optional(Key::BudgetDailyUsd, parse::usd)?;
+        let monthly = resolver.optional(Key::BudgetMonthlyUsd, parse::usd)?;
+        let model = resolver.optional(Key::Model, |text| Ok(text.to_owned()))?;
+        let bfl_api_key = resolver.secret(Key::BflApiKey)?;
         let default_url = parse::api_url(BFL_API_URL).map_err(|why| invalid(Key::BflApiUrl, why, Origin::Default))?;
-        let bfl_api_url = reader.or(Key::BflApiUrl, default_url, parse::api_url)?;
-        let simulator_speed = reader.or(Key::SimulatorSpeed, SimulatorSpeed::Times(1.0), SimulatorSpeed::from_str)?;
-        let simulator_faults = reader.optional(Key::SimulatorFaults, |text| Ok(text.to_owned()))?;
-        let log_dir = reader.path(Key::LogDir, Some(sources.working_dir.join("logs")))?;
-        let log = reader.or(Key::Log, "info".to_owned(), |text| Ok(text.to_owned()))?;
-        let log_days = reader.or(Key::LogDays, LOG_DAYS, |text| parse::count(text, 1, 3_650))?;
-        let images = reader.or(Key::Images, ImagesMode::Auto, ImagesMode::from_str)?;
-        let theme = reader.or(Key::Theme, ThemeName::Dark, ThemeName::from_str)?;
-        let ascii = reader.or(Key::Ascii, false, parse::flag)?;
-        let no_color = reader.no_color()?;
-        let metrics_address = reader.optional(Key::MetricsAddress, parse::listen)?;
-        let google = reader.google()?;
-        let temporal = reader.temporal()?;
-        let settings = reader.settings;
+        let bfl_api_url = resolver.or(Key::BflApiUrl, default_url, parse::api_url)?;
+        let simulator_speed = resolver.or(Key::SimulatorSpeed, Speed::default(), parse::speed)?;
+        let simulator_faults = resolver.optional(Key::SimulatorFaults, |text| Ok(text.to_owned()))?;
+        let log_dir = resolver.path(Key::LogDir, Some(sources.working_dir.join("logs")))?;
+        let log = resolver.or(Key::Log, "info".to_owned(), |text| Ok(text.to_owned()))?;
+        let log_days = resolver.or(Key::LogDays, LOG_DAYS, |text| parse::count(text, 1, 3_650))?;
+        let images = resolver.or(Key::Images, ImagesMode::Auto, parse::one_of)?;
+        let theme = resolver.or(Key::Theme, ThemeName::Dark, parse::one_of)?;
+        let ascii = resolver.or(Key::Ascii, false, parse::flag)?;
+        let no_color = resolver.no_color()?;
+        let metrics_address = resolver.optional(Key::MetricsAddress, parse::listen)?;
+        let google = resolver.google()?;
+        let temporal = resolver.temporal()?;
+        let settings = resolver.settings;
         Ok(Self {
             context,
             provider,
@@ -81,7 +83,7 @@ impl Config {
             google,
             temporal,
             settings,
-            warnings: layers.misspelt(),
+            warnings: layers.unknown_variables(),
         })
     }
 }
@@ -90,15 +92,15 @@ fn invalid(key: Key, why: String, origin: Origin) -> ConfigError {
     ConfigError::Value { key, why, origin }
 }
 
-/// Takes settings out of the layers one by one and notes what was found where.
-struct Reader<'a> {
+/// Takes settings from the layers one by one and records their origins.
+struct Resolver<'a> {
     layers: &'a Layers,
     sources: &'a Sources,
     settings: Vec<Setting>,
 }
 
-impl Reader<'_> {
-    fn note(&mut self, key: Key, value: Option<String>, origin: Option<Origin>) {
+impl Resolver<'_> {
+    fn record(&mut self, key: Key, value: Option<String>, origin: Option<Origin>) {
         self.settings.push(Setting { key, value, origin: origin.unwrap_or(Origin::Default) });
     }
 
@@ -108,11 +110,11 @@ impl Reader<'_> {
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, ConfigError> {
         let Some(Raw { text, origin }) = self.layers.get(key)? else {
-            self.note(key, None, None);
+            self.record(key, None, None);
             return Ok(None);
         };
         let value = read(&text).map_err(|why| invalid(key, why, origin.clone()))?;
-        self.note(key, Some(crate::text::sanitize_line(&value.to_string(), 500)), Some(origin));
+        self.record(key, Some(crate::text::sanitize_line(&value.to_string(), 500)), Some(origin));
         Ok(Some(value))
     }
 
@@ -135,11 +137,11 @@ impl Reader<'_> {
         let raw = self.layers.get(key)?;
         let origin = raw.as_ref().map(|raw| raw.origin.clone());
         let path = raw.map(|raw| self.absolute(&raw)).or(default);
-        self.note(key, path.as_ref().map(|path| path.display().to_string()), origin);
+        self.record(key, path.as_ref().map(|path| path.display().to_string()), origin);
         Ok(path)
     }
 
-    /// A path in a file counts from that file, everywhere else from the working directory.
+    /// A path in a file is relative to that file, everywhere else to the working directory.
     fn absolute(&self, raw: &Raw) -> PathBuf {
         let base = match &raw.origin {
             Origin::File { path, .. } => path.parent().unwrap_or(Path::new("/")),
@@ -150,19 +152,19 @@ impl Reader<'_> {
 
     fn secret(&mut self, key: Key) -> Result<Option<SecretString>, ConfigError> {
         let Some(Raw { text, origin }) = self.layers.get(key)? else {
-            self.note(key, None, None);
+            self.record(key, None, None);
             return Ok(None);
         };
         let text = text.trim();
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let why = "a key is one word of ASCII characters; what is set is not (it stays hidden)".to_owned();
+            let why = "not a valid key: a key is one word of ASCII characters (the value stays hidden)".to_owned();
             return Err(invalid(key, why, origin));
         }
-        self.note(key, Some(HIDDEN.to_owned()), Some(origin));
+        self.record(key, Some(HIDDEN.to_owned()), Some(origin));
         Ok(Some(SecretString::from(text.to_owned())))
     }
 
-    /// In the environment any text at all means yes (no-color.org); in a file it is true or false.
+    /// In the environment any text means yes (no-color.org); in a file it is true or false.
     fn no_color(&mut self) -> Result<bool, ConfigError> {
         let in_file = matches!(self.layers.get(Key::NoColor)?, Some(Raw { origin: Origin::File { .. }, .. }));
         self.or(Key::NoColor, false, |text| if in_file { parse::flag(text) } else { Ok(true) })
@@ -172,13 +174,13 @@ impl Reader<'_> {
     fn google(&mut self) -> Result<GoogleSettings, ConfigError> {
         let database = self.or(Key::FirestoreDatabase, google::DEFAULT_DATABASE.to_owned(), google::database)?;
         let bucket_url = self.or(Key::BucketUrl, BucketUrl::default(), BucketUrl::from_str)?;
-        let bucket = self.optional(Key::FirebaseStorageBucket, google::word)?;
+        let bucket = self.optional(Key::FirebaseStorageBucket, google::single_word)?;
         let credentials = self.path(Key::GoogleApplicationCredentials, None)?;
         let origin = self.settings.last().map(|setting| &setting.origin);
         let credentials_in_environment = matches!(origin, Some(Origin::Environment(_)));
-        let project = self.optional(Key::GoogleCloudProject, google::word)?;
-        let firestore_emulator = self.optional(Key::FirestoreEmulatorHost, google::word)?;
-        let storage_emulator = self.optional(Key::StorageEmulatorHost, google::word)?;
+        let project = self.optional(Key::GoogleCloudProject, google::single_word)?;
+        let firestore_emulator = self.optional(Key::FirestoreEmulatorHost, google::single_word)?;
+        let storage_emulator = self.optional(Key::StorageEmulatorHost, google::single_word)?;
         Ok(GoogleSettings {
             project,
             database,
@@ -193,8 +195,8 @@ impl Reader<'_> {
 
     /// In the order of `Key`.
     fn temporal(&mut self) -> Result<TemporalSettings, ConfigError> {
-        let mut variables = self.layers.beginning_with(temporal::PREFIX);
-        for key in Key::ALL.into_iter().filter(|key| key.variable().starts_with(temporal::PREFIX)) {
+        let mut variables = self.layers.with_prefix(temporal::PREFIX);
+        for key in Key::ALL.iter().copied().filter(|key| key.variable().starts_with(temporal::PREFIX)) {
             let value = if key.is_secret() {
                 self.secret(key)?.map(|secret| secret.expose_secret().to_owned())
             } else if key.is_path() {
@@ -202,11 +204,11 @@ impl Reader<'_> {
             } else if key == Key::TemporalTls {
                 self.optional(key, parse::flag)?.map(|flag| flag.to_string())
             } else {
-                self.optional(key, google::word)?
+                self.optional(key, google::single_word)?
             };
             match value {
                 Some(value) => variables.insert(key.variable().to_owned(), value),
-                // An empty text in the environment is nothing said.
+                // An empty variable counts as unset.
                 None => variables.remove(key.variable()),
             };
         }

@@ -1,4 +1,4 @@
-//! Owns the settings of Temporal under the names that Temporal gave them. Must not know a client, and must not show a key.
+//! Settings of Temporal, under the names of Temporal's own client. Keys are never shown.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,24 +8,24 @@ use secrecy::SecretString;
 
 use crate::text::sanitize_line;
 
-/// What Temporal's variables begin with.
+/// The prefix of Temporal's variables.
 pub(super) const PREFIX: &str = "TEMPORAL_";
 
-/// Everything about Temporal that can be configured; used only where it runs the workflows.
+/// Settings of Temporal; used only with `engine = temporal`.
 #[derive(Clone, Default)]
 pub struct TemporalSettings {
-    /// `TEMPORAL_*` as Temporal's own client reads them, from whichever layer.
+    /// `TEMPORAL_*` variables for Temporal's client, from all layers.
     pub variables: HashMap<String, String>,
-    /// `TEMPORAL_API_KEY`, so that it can be kept out of log lines.
+    /// `TEMPORAL_API_KEY`, for redaction of log lines.
     pub api_key: Option<SecretString>,
-    /// `DARKROOM_TEMPORAL_RATE`: activities a second of the whole task queue.
+    /// `DARKROOM_TEMPORAL_RATE`: activities per second of the whole task queue.
     pub rate: Option<f64>,
-    /// `DARKROOM_TEMPORAL_HEARTBEAT_SECONDS`: silence after which a worker is taken for dead.
+    /// `DARKROOM_TEMPORAL_HEARTBEAT_SECONDS`: silence after which a worker counts as dead.
     pub heartbeat: Option<Duration>,
 }
 
 impl fmt::Debug for TemporalSettings {
-    /// Names only: some of the values are keys.
+    /// Names only, because some values are keys.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut names: Vec<&String> = self.variables.keys().collect();
         names.sort();
@@ -35,7 +35,7 @@ impl fmt::Debug for TemporalSettings {
     }
 }
 
-/// Something a second, above nothing.
+/// A rate per second, above 0.
 pub(super) fn rate(text: &str) -> Result<f64, String> {
     let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
     number.ok_or_else(|| format!("'{}' is not a number above 0", sanitize_line(text, 40)))

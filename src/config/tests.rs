@@ -7,12 +7,12 @@ use tempfile::TempDir;
 
 use crate::config::{BucketUrl, Config, ConfigError, Key, Origin, ProviderKind, Sources};
 
-struct Place {
+struct TestEnv {
     folder: TempDir,
     sources: Sources,
 }
 
-impl Place {
+impl TestEnv {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let sources = Sources {
@@ -52,76 +52,76 @@ fn origin(config: &Config, key: Key) -> &'static str {
 
 #[test]
 fn each_layer_wins_over_the_one_below() {
-    let place = Place::new();
-    let config = place.resolve().unwrap();
+    let env = TestEnv::new();
+    let config = env.resolve().unwrap();
     assert_eq!((config.slots, origin(&config, Key::Slots)), (24, "default"));
-    let place = place.file("platform/darkroom.toml", "slots = 2\n");
-    assert_eq!(place.resolve().unwrap().slots, 2);
-    let place = place.file("darkroom.toml", "slots = 3\n[context.big]\nslots = 4\n");
-    let config = place.resolve().unwrap();
+    let env = env.file("platform/darkroom.toml", "slots = 2\n");
+    assert_eq!(env.resolve().unwrap().slots, 2);
+    let env = env.file("darkroom.toml", "slots = 3\n[context.big]\nslots = 4\n");
+    let config = env.resolve().unwrap();
     assert_eq!((config.slots, origin(&config, Key::Slots)), (3, "file"));
-    let place = place.flag(Key::Context, "big");
-    assert_eq!(place.resolve().unwrap().slots, 4);
-    let place = place.file(".env", "DARKROOM_SLOTS=5\n");
-    let config = place.resolve().unwrap();
+    let env = env.flag(Key::Context, "big");
+    assert_eq!(env.resolve().unwrap().slots, 4);
+    let env = env.file(".env", "DARKROOM_SLOTS=5\n");
+    let config = env.resolve().unwrap();
     assert_eq!((config.slots, origin(&config, Key::Slots)), (5, "dotenv"));
-    let place = place.environment("DARKROOM_SLOTS", "6");
-    let config = place.resolve().unwrap();
+    let env = env.environment("DARKROOM_SLOTS", "6");
+    let config = env.resolve().unwrap();
     assert_eq!((config.slots, origin(&config, Key::Slots)), (6, "environment"));
-    let config = place.flag(Key::Slots, "7").resolve().unwrap();
+    let config = env.flag(Key::Slots, "7").resolve().unwrap();
     assert_eq!((config.slots, config.setting(Key::Slots).unwrap().origin.clone()), (7, Origin::Flag("--flag")));
 }
 
 #[test]
 fn what_a_flag_unsets_is_unset_whatever_the_layers_below_say() {
-    let mut place = Place::new().file(".env", "GOOGLE_APPLICATION_CREDENTIALS=key.json\nTEMPORAL_API_KEY=k\n");
-    place = place.environment("TEMPORAL_API_KEY", "k");
-    assert!(place.resolve().unwrap().google.credentials.is_some());
+    let mut env = TestEnv::new().file(".env", "GOOGLE_APPLICATION_CREDENTIALS=key.json\nTEMPORAL_API_KEY=k\n");
+    env = env.environment("TEMPORAL_API_KEY", "k");
+    assert!(env.resolve().unwrap().google.credentials.is_some());
     for key in [Key::GoogleApplicationCredentials, Key::TemporalApiKey] {
-        place.sources.flags.unset(key, "dev");
+        env.sources.flags.unset(key, "dev");
     }
-    let config = place.resolve().unwrap();
+    let config = env.resolve().unwrap();
     assert_eq!(config.google.credentials, None);
     assert_eq!(config.setting(Key::TemporalApiKey).unwrap().value, None);
 }
 
 #[test]
 fn an_empty_variable_is_unset() {
-    let place = Place::new().file(".env", "DARKROOM_SLOTS=5\nBFL_API_KEY=\n").environment("DARKROOM_SLOTS", "");
-    let config = place.resolve().unwrap();
+    let env = TestEnv::new().file(".env", "DARKROOM_SLOTS=5\nBFL_API_KEY=\n").environment("DARKROOM_SLOTS", "");
+    let config = env.resolve().unwrap();
     assert_eq!(config.slots, 5);
     assert_eq!(config.api_key().unwrap_err(), ConfigError::MissingKey);
 }
 
 #[test]
 fn a_key_that_happens_to_be_set_changes_nothing() {
-    let config = Place::new().environment("BFL_API_KEY", "k-123456").resolve().unwrap();
+    let config = TestEnv::new().environment("BFL_API_KEY", "k-123456").resolve().unwrap();
     assert_eq!(config.provider, ProviderKind::Simulator);
     assert_eq!(config.api_key().unwrap().expose_secret(), "k-123456");
 }
 
 #[test]
 fn secrets_are_never_shown() {
-    let place = Place::new().environment("BFL_API_KEY", "sk-visible").environment("TEMPORAL_API_KEY", "tk-visible");
-    let config = place.resolve().unwrap();
+    let env = TestEnv::new().environment("BFL_API_KEY", "sk-visible").environment("TEMPORAL_API_KEY", "tk-visible");
+    let config = env.resolve().unwrap();
     assert!(!format!("{config:?}").contains("visible"));
     assert_eq!(config.setting(Key::BflApiKey).unwrap().value.as_deref(), Some("set (hidden)"));
-    let broken = Place::new().environment("BFL_API_KEY", "two visible words").resolve().unwrap_err();
+    let broken = TestEnv::new().environment("BFL_API_KEY", "two visible words").resolve().unwrap_err();
     assert!(!broken.to_string().contains("visible"), "{broken}");
 }
 
 #[test]
 fn what_a_setting_cannot_be_is_refused_with_its_origin() {
     for (variable, value, expected) in [
-        ("DARKROOM_PROVIDER", "bflx", "'bflx' is none of: simulator, bfl"),
+        ("DARKROOM_PROVIDER", "bflx", "must be one of simulator, bfl"),
         ("DARKROOM_SLOTS", "0", "whole number from 1"),
         ("DARKROOM_LEASE_SECONDS", "14", "whole number from 15"),
         ("DARKROOM_BUDGET_DAILY_USD", "lots", "not an amount of dollars"),
         ("BFL_API_URL", "http://api.bfl.ai", "not encrypted"),
-        ("DARKROOM_SIMULATOR_SPEED", "-1", "neither 'instant' nor"),
-        ("DARKROOM_ASCII", "maybe", "neither true nor false"),
+        ("DARKROOM_SIMULATOR_SPEED", "-1", "is not a speed"),
+        ("DARKROOM_ASCII", "maybe", "must be true or false"),
     ] {
-        let message = Place::new().environment(variable, value).resolve().unwrap_err().to_string();
+        let message = TestEnv::new().environment(variable, value).resolve().unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
         assert!(message.contains(&format!("environment {variable}")), "{message}");
     }
@@ -129,7 +129,7 @@ fn what_a_setting_cannot_be_is_refused_with_its_origin() {
 
 #[test]
 fn temporals_names_are_read_from_every_layer_and_keys_stay_hidden() {
-    let place = Place::new()
+    let env = TestEnv::new()
         .file("darkroom.toml", "temporal_address = \"from-file:7233\"\ntemporal_namespace = \"art\"\n")
         .file(
             ".env",
@@ -140,21 +140,21 @@ fn temporals_names_are_read_from_every_layer_and_keys_stay_hidden() {
         .environment("TEMPORAL_GRPC_META_TEAM", "art")
         .environment("DARKROOM_TEMPORAL_RATE", "12.5")
         .environment("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "7");
-    let config = place.resolve().unwrap();
+    let config = env.resolve().unwrap();
     let variable = |name: &str| config.temporal.variables.get(name).map(String::as_str);
     assert_eq!(variable("TEMPORAL_ADDRESS"), Some("from-dotenv:7233"));
     assert_eq!(variable("TEMPORAL_NAMESPACE"), Some("art"), "an empty variable is not set");
     assert_eq!(variable("TEMPORAL_API_KEY"), Some("tk-visible"));
     assert_eq!(variable("TEMPORAL_TLS"), Some("false"));
     assert_eq!(variable("TEMPORAL_GRPC_META_TEAM"), Some("art"), "what only Temporal's client knows is passed on");
-    let certificate = place.folder.path().join("a.pem").display().to_string();
+    let certificate = env.folder.path().join("a.pem").display().to_string();
     assert_eq!(variable("TEMPORAL_TLS_CLIENT_CERT_PATH"), Some(certificate.as_str()), "it counts from where it stands");
     assert_eq!(
         (config.temporal.rate, config.temporal.heartbeat),
         (Some(12.5), Some(std::time::Duration::from_secs(7)))
     );
     assert!(!format!("{config:?}").contains("visible"));
-    let wrong = Place::new().environment("DARKROOM_TEMPORAL_RATE", "0").resolve().unwrap_err().to_string();
+    let wrong = TestEnv::new().environment("DARKROOM_TEMPORAL_RATE", "0").resolve().unwrap_err().to_string();
     assert!(wrong.contains("not a number above 0"), "{wrong}");
 }
 
@@ -165,7 +165,7 @@ fn an_adapter_that_this_build_is_without_is_said_to_be_left_out() {
         ("DARKROOM_BUCKET", "gcs", cfg!(feature = "gcs")),
         ("DARKROOM_ENGINE", "temporal", cfg!(feature = "temporal")),
     ] {
-        let config = Place::new().environment(variable, value).resolve().unwrap();
+        let config = TestEnv::new().environment(variable, value).resolve().unwrap();
         match config.require_built_in() {
             Ok(()) => assert!(built_in, "{value}"),
             Err(error) => {
@@ -178,7 +178,7 @@ fn an_adapter_that_this_build_is_without_is_said_to_be_left_out() {
 
 #[test]
 fn what_google_needs_is_missed_by_its_own_name() {
-    let config = Place::new().resolve().unwrap();
+    let config = TestEnv::new().resolve().unwrap();
     let message = config.google_project().unwrap_err().to_string();
     assert!(message.contains("set GOOGLE_CLOUD_PROJECT") && message.contains("DARKROOM_STORE=sqlite"), "{message}");
     let message = config.storage_bucket().unwrap_err().to_string();
@@ -187,11 +187,11 @@ fn what_google_needs_is_missed_by_its_own_name() {
 
 #[test]
 fn googles_names_are_read_from_the_environment_and_from_the_file_of_the_teams() {
-    let place = Place::new()
+    let env = TestEnv::new()
         .file(".env", "GOOGLE_CLOUD_PROJECT=team\nFIREBASE_STORAGE_BUCKET=team.appspot.com\nGOOGLE_APPLICATION_CREDENTIALS=key.json\n")
         .environment("FIRESTORE_EMULATOR_HOST", "127.0.0.1:8080")
         .environment("STORAGE_EMULATOR_HOST", "http://127.0.0.1:4443");
-    let config = place.resolve().unwrap();
+    let config = env.resolve().unwrap();
     assert_eq!((config.google_project(), config.storage_bucket()), (Ok("team"), Ok("team.appspot.com")));
     assert_eq!(config.google.firestore_emulator.as_deref(), Some("127.0.0.1:8080"));
     assert_eq!(config.google.storage_emulator.as_deref(), Some("http://127.0.0.1:4443"));
@@ -199,52 +199,52 @@ fn googles_names_are_read_from_the_environment_and_from_the_file_of_the_teams() 
         (origin(&config, Key::GoogleCloudProject), origin(&config, Key::FirestoreEmulatorHost)),
         ("dotenv", "environment")
     );
-    assert_eq!(config.google.key_file(), Some(&place.folder.path().join("key.json")));
+    assert_eq!(config.google.key_file(), Some(&env.folder.path().join("key.json")));
     // What stands in the real environment is found by Google's clients themselves, whatever kind of credentials it is.
-    let config = place.environment("GOOGLE_APPLICATION_CREDENTIALS", "/other.json").resolve().unwrap();
+    let config = env.environment("GOOGLE_APPLICATION_CREDENTIALS", "/other.json").resolve().unwrap();
     assert_eq!(config.google.key_file(), None);
 }
 
 #[test]
 fn the_url_of_an_image_is_public_signed_or_behind_a_base() {
-    let url = |text: &str| Place::new().environment("DARKROOM_BUCKET_URL", text).resolve();
-    assert_eq!(Place::new().resolve().unwrap().google.bucket_url, BucketUrl::Public);
+    let url = |text: &str| TestEnv::new().environment("DARKROOM_BUCKET_URL", text).resolve();
+    assert_eq!(TestEnv::new().resolve().unwrap().google.bucket_url, BucketUrl::Public);
     assert_eq!(url("signed").unwrap().google.bucket_url, BucketUrl::Signed);
     let base = url::Url::parse("https://cdn.test/art").unwrap();
     assert_eq!(url("https://cdn.test/art").unwrap().google.bucket_url, BucketUrl::Base(base));
     for wrong in ["private", "ftp://cdn.test", "https://cdn.test/?a=b"] {
-        assert!(url(wrong).unwrap_err().to_string().contains("neither public, signed"), "{wrong}");
+        assert!(url(wrong).unwrap_err().to_string().contains("must be public, signed"), "{wrong}");
     }
 }
 
 #[test]
 fn an_unknown_context_names_the_known_ones() {
-    let place = Place::new().file("darkroom.toml", "[context.prod]\n[context.test]\n").flag(Key::Context, "prd");
-    let message = place.resolve().unwrap_err().to_string();
-    assert!(message.contains("there is no context 'prd'; known: prod, test"), "{message}");
+    let env = TestEnv::new().file("darkroom.toml", "[context.prod]\n[context.test]\n").flag(Key::Context, "prd");
+    let message = env.resolve().unwrap_err().to_string();
+    assert!(message.contains("unknown context 'prd': known: prod, test"), "{message}");
 }
 
 #[test]
 fn a_path_in_a_file_counts_from_that_file() {
-    let place = Place::new().file("platform/darkroom.toml", "data_dir = \"images\"\n");
-    assert_eq!(place.resolve().unwrap().data_dir, place.folder.path().join("platform/images"));
-    let place = place.environment("DARKROOM_DATA_DIR", "here");
-    assert_eq!(place.resolve().unwrap().data_dir, place.folder.path().join("here"));
+    let env = TestEnv::new().file("platform/darkroom.toml", "data_dir = \"images\"\n");
+    assert_eq!(env.resolve().unwrap().data_dir, env.folder.path().join("platform/images"));
+    let env = env.environment("DARKROOM_DATA_DIR", "here");
+    assert_eq!(env.resolve().unwrap().data_dir, env.folder.path().join("here"));
 }
 
 #[test]
 fn a_file_that_was_asked_for_must_be_there() {
-    let mut place = Place::new();
-    place.sources.flags.config = Some("absent.toml".into());
-    assert!(matches!(place.resolve(), Err(ConfigError::File { .. })));
+    let mut env = TestEnv::new();
+    env.sources.flags.config = Some("absent.toml".into());
+    assert!(matches!(env.resolve(), Err(ConfigError::File { .. })));
 }
 
 #[test]
 fn a_misspelt_cap_is_warned_about() {
-    let config = Place::new().environment("DARKROOM_BUGDET_DAILY_USD", "1").resolve().unwrap();
+    let config = TestEnv::new().environment("DARKROOM_BUGDET_DAILY_USD", "1").resolve().unwrap();
     assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
     assert!(config.warnings[0].contains("DARKROOM_BUDGET_DAILY_USD"));
-    let config = Place::new().environment("DARKROOM_REQUIRE_SERVERS", "1").resolve().unwrap();
+    let config = TestEnv::new().environment("DARKROOM_REQUIRE_SERVERS", "1").resolve().unwrap();
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
 }
 
@@ -252,14 +252,14 @@ fn a_misspelt_cap_is_warned_about() {
 #[test]
 fn text_that_is_not_unicode_is_an_error_not_a_guess() {
     use std::os::unix::ffi::OsStringExt;
-    let mut place = Place::new();
-    place.sources.environment.insert("DARKROOM_MODEL".into(), OsString::from_vec(vec![0xff]));
-    assert!(matches!(place.resolve(), Err(ConfigError::Value { key: Key::Model, .. })));
+    let mut env = TestEnv::new();
+    env.sources.environment.insert("DARKROOM_MODEL".into(), OsString::from_vec(vec![0xff]));
+    assert!(matches!(env.resolve(), Err(ConfigError::Value { key: Key::Model, .. })));
 }
 
 #[test]
 fn any_text_in_no_color_means_yes() {
-    assert!(Place::new().environment("NO_COLOR", "0").resolve().unwrap().no_color);
-    assert!(!Place::new().environment("NO_COLOR", "").resolve().unwrap().no_color);
-    assert!(!Place::new().file("darkroom.toml", "no_color = false\n").resolve().unwrap().no_color);
+    assert!(TestEnv::new().environment("NO_COLOR", "0").resolve().unwrap().no_color);
+    assert!(!TestEnv::new().environment("NO_COLOR", "").resolve().unwrap().no_color);
+    assert!(!TestEnv::new().file("darkroom.toml", "no_color = false\n").resolve().unwrap().no_color);
 }

@@ -120,7 +120,7 @@ impl Running {
                 }
                 Woken::Events(0) => {
                     sources.events = None;
-                    self.update(Message::EngineGone);
+                    self.update(Message::EngineClosed);
                 }
                 Woken::Events(_) => event_buffer.drain(..).for_each(|event| self.update(Message::Event(event))),
                 Woken::Logs(0) => sources.logs = None,
@@ -132,7 +132,7 @@ impl Running {
                     }
                     self.on_signal(asked);
                 }
-                Woken::Told(notice) => self.update(Message::Told(notice)),
+                Woken::Told(notice) => self.update(Message::EffectDone(notice)),
                 Woken::Time => {
                     if !self.app.is_dirty() {
                         self.update(Message::Tick);
@@ -140,7 +140,7 @@ impl Running {
                 }
             }
         }
-        Ok(self.exit.unwrap_or(ExitReason::EngineGone))
+        Ok(self.exit.unwrap_or(ExitReason::EngineClosed))
     }
 
     /// How long nothing has to be done; `None` is "until something happens".
@@ -187,16 +187,16 @@ impl Running {
     fn on_hang_up(&mut self) {
         if std::mem::replace(&mut self.is_visible, false) {
             tracing::warn!("the terminal is gone; the console ends when the engine has put its work down");
-            self.update(Message::EndAsked);
+            self.update(Message::Terminate);
         }
     }
 
     fn on_signal(&mut self, asked: Asked) {
         match asked {
-            Asked::End => self.update(Message::EndAsked),
+            Asked::End => self.update(Message::Terminate),
             Asked::HungUp => self.on_hang_up(),
             Asked::Resized => self.on_size(),
-            Asked::Suspend => self.update(Message::SuspendAsked),
+            Asked::Suspend => self.update(Message::Suspend),
             Asked::Continued => {
                 if !std::mem::replace(&mut self.own_stop, false) {
                     self.come_back();
@@ -210,8 +210,8 @@ impl Running {
             match effect {
                 Effect::Send(command) => match self.commands.try_send(command) {
                     Ok(()) => {}
-                    Err(TrySendError::Full(command)) => self.update(Message::NotSent(command)),
-                    Err(TrySendError::Closed(_)) => self.update(Message::EngineGone),
+                    Err(TrySendError::Full(command)) => self.update(Message::CommandDropped(command)),
+                    Err(TrySendError::Closed(_)) => self.update(Message::EngineClosed),
                 },
                 Effect::Copy(text) => self.write(CopyToClipboard::to_clipboard_from(text)),
                 Effect::Open(address) => self.outside.open(address),
@@ -237,7 +237,7 @@ impl Running {
     }
 
     fn tell(&mut self, text: String) {
-        self.update(Message::Told(Notice { level: NoticeLevel::Error, text }));
+        self.update(Message::EffectDone(Notice { level: NoticeLevel::Error, text }));
     }
 
     fn suspend(&mut self) {

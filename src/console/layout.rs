@@ -1,4 +1,4 @@
-//! Owns where the panes are for a size of the screen. Pure arithmetic; must not draw.
+//! Where the panes are for a size of the screen. Pure arithmetic.
 //!
 //! ```text
 //!  wide (100x24 and up)           stacked (80x20 and up)      single (40x12 and up)   tiny
@@ -13,7 +13,7 @@
 
 use ratatui::layout::{Constraint, Layout as Split, Rect};
 
-/// A rectangle of the screen, by its content. The order is that of the digits 1 to 5.
+/// A pane, in the order of the digits 1 to 5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PaneName {
     /// The jobs.
@@ -46,7 +46,7 @@ impl PaneName {
 
 /// How much of the console fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum LayoutMode {
     /// All panes at once.
     Wide,
     /// The queue, and below it what belongs to the focus.
@@ -61,7 +61,7 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     /// How much fits.
-    pub kind: Kind,
+    pub mode: LayoutMode,
     /// The first line.
     pub header: Rect,
     /// Where the panes that are not on the screen are named; empty where all are.
@@ -70,7 +70,7 @@ pub struct Layout {
     pub panes: Vec<(PaneName, Rect)>,
     /// Everything between header and footer: where full-screen overlays go.
     pub body: Rect,
-    /// The line above the footer. It covers the last line of the body while there is something to say.
+    /// The line above the footer. A notice covers the last line of the body.
     pub notice: Rect,
     /// The last line.
     pub footer: Rect,
@@ -83,28 +83,28 @@ impl Layout {
     /// Where everything is on a screen of that size, with the focus there. `lower` is what the stacked screen shows below the
     /// queue while the queue has the focus.
     pub fn new(area: Rect, focus: PaneName, lower: PaneName) -> Self {
-        let kind = match (area.width, area.height) {
-            (100.., 24..) => Kind::Wide,
-            (80.., 20..) => Kind::Stacked,
-            (40.., 12..) => Kind::Single,
-            _ => Kind::Tiny,
+        let mode = match (area.width, area.height) {
+            (100.., 24..) => LayoutMode::Wide,
+            (80.., 20..) => LayoutMode::Stacked,
+            (40.., 12..) => LayoutMode::Single,
+            _ => LayoutMode::Tiny,
         };
-        if kind == Kind::Tiny {
+        if mode == LayoutMode::Tiny {
             let none = Rect::new(area.x, area.y, 0, 0);
-            return Self { kind, header: none, tabs: none, panes: Vec::new(), body: area, notice: none, footer: none };
+            return Self { mode, header: none, tabs: none, panes: Vec::new(), body: area, notice: none, footer: none };
         }
         let [header, body, footer] =
             Split::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(area);
         let notice = Rect { y: body.bottom() - 1, height: 1, ..body };
-        let (tabs, panes) = match kind {
-            Kind::Wide => (Rect::new(body.x, body.y, 0, 0), wide(body)),
-            Kind::Stacked => stacked(body, if focus == PaneName::Queue { lower } else { focus }),
-            Kind::Single | Kind::Tiny => {
+        let (tabs, panes) = match mode {
+            LayoutMode::Wide => (Rect::new(body.x, body.y, 0, 0), wide(body)),
+            LayoutMode::Stacked => stacked(body, if focus == PaneName::Queue { lower } else { focus }),
+            LayoutMode::Single | LayoutMode::Tiny => {
                 let [tabs, pane] = Split::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(body);
                 (tabs, vec![(focus, pane)])
             }
         };
-        Self { kind, header, tabs, panes, body, notice, footer }
+        Self { mode, header, tabs, panes, body, notice, footer }
     }
 
     /// The pane under a cell.
@@ -168,7 +168,7 @@ mod tests {
                             assert!(!pane.intersects(*other), "{width}x{height}");
                         }
                     }
-                    if layout.kind == Kind::Tiny {
+                    if layout.mode == LayoutMode::Tiny {
                         assert!(width < 40 || height < 12);
                     } else {
                         assert_eq!(covered, layout.body.area(), "{width}x{height}");

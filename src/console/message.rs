@@ -1,4 +1,4 @@
-//! Owns what goes into `App::update` and what comes out of it: plain data. Must not perform anything.
+//! What goes into `App::update` and what comes out of it: plain data.
 
 use bytes::Bytes;
 use crossterm::event::{KeyEvent, MouseEvent};
@@ -14,7 +14,8 @@ pub enum Message {
     Key(KeyEvent),
     /// The mouse.
     Mouse(MouseEvent),
-    /// Text was pasted.
+    /// Text that arrived at once: a bracketed paste, or more keys at a time than a person types. Line breaks are `\n`. It is
+    /// text wherever text can be entered, and nothing elsewhere: never a command, never the answer to a dialog.
     Paste(String),
     /// The screen has another size: columns, rows.
     Resize(u16, u16),
@@ -22,28 +23,28 @@ pub enum Message {
     Tick,
     /// A fact out of the engine.
     Event(Event),
-    /// The engine is gone without a word.
-    EngineGone,
+    /// The engine stopped without reporting why.
+    EngineClosed,
     /// A log line.
     Log(LogRecord),
-    /// The image thread did something.
+    /// A reply of the image thread.
     Image(ImageMessage),
-    /// An order that the engine could not take: its queue is full.
-    NotSent(Command),
-    /// What became of an effect.
-    Told(Notice),
-    /// Somebody asked this process to end (SIGTERM, SIGINT, SIGHUP).
-    EndAsked,
-    /// Somebody asked this process to stop for now (SIGTSTP).
-    SuspendAsked,
-    /// The terminal is ours again, and empty.
+    /// The engine's queue is full: this command was not sent.
+    CommandDropped(Command),
+    /// The result of an effect.
+    EffectDone(Notice),
+    /// The system asks this process to end (SIGTERM, SIGINT, SIGHUP).
+    Terminate,
+    /// The system asks this process to stop for now (SIGTSTP).
+    Suspend,
+    /// The console has the terminal back; the screen is empty.
     Resumed,
 }
 
 /// What the loop does for the console.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Send an order to the engine, without waiting.
+    /// Send a command to the engine, without waiting.
     Send(Command),
     /// Text to the terminal's clipboard.
     Copy(String),
@@ -58,7 +59,7 @@ pub enum Effect {
     },
     /// Give the terminal back, stop this process until it is continued.
     Suspend,
-    /// Draw every cell anew.
+    /// Draw every cell again.
     Redraw,
     /// End the loop.
     Quit(ExitReason),
@@ -67,13 +68,13 @@ pub enum Effect {
 /// Why the console ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitReason {
-    /// The engine ended as it was asked to.
+    /// The engine stopped on request.
     Stopped,
-    /// The person did not wait for it; that many POSTs were in flight.
-    LeftAnyway {
-        /// They may be billed already.
-        posts: usize,
+    /// The operator quit before the engine had stopped.
+    QuitWithoutWaiting {
+        /// Submits without an answer; they may be billed already.
+        submits_in_flight: usize,
     },
-    /// The engine ended by itself.
-    EngineGone,
+    /// The engine stopped by itself.
+    EngineClosed,
 }

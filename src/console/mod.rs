@@ -14,25 +14,25 @@
 
 pub mod app;
 pub mod board;
-pub mod cost;
+pub mod costs_view;
 mod event_loop;
-pub mod frame;
+mod form;
 mod input;
 pub mod keymap;
 pub mod layout;
+mod line_editor;
 pub mod message;
-pub mod money;
 pub mod notices;
 mod options;
 mod outside;
 pub mod overlays;
 pub mod panes;
-mod samples;
 mod signals;
 pub mod status;
 mod terminal;
-pub mod text_line;
+mod test_fixtures;
 pub mod theme;
+mod widgets;
 
 pub use app::App;
 pub use event_loop::run;

@@ -1,11 +1,11 @@
-//! Owns what is said in the line above the footer, and for how long. Must not draw it.
+//! Which notices are shown above the footer, and for how long.
 
 use std::collections::VecDeque;
 
 use chrono::{DateTime, Duration, Utc};
 
-/// At most this many wait behind the one that is shown.
-const MOST: usize = 20;
+/// Most notices that are queued.
+const MAX_NOTICES: usize = 20;
 
 /// The severity of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,64 +27,64 @@ pub struct Notice {
     pub text: String,
 }
 
-/// What is to be said, newest first.
+/// The notices, newest first.
 #[derive(Debug, Default)]
 pub struct Notices {
-    said: VecDeque<Said>,
+    shown: VecDeque<Shown>,
 }
 
 #[derive(Debug)]
-struct Said {
+struct Shown {
     notice: Notice,
     until: DateTime<Utc>,
-    /// To a key, and no error: the answer to the next key takes its place.
-    passes: bool,
+    /// A reply that is not an error: the next reply replaces it.
+    is_transient: bool,
 }
 
 impl Notices {
-    /// Says something. What is said again only stays longer.
-    pub fn say(&mut self, notice: Notice, now: DateTime<Utc>) {
-        self.push(notice, now, false);
+    /// Shows a notice. A repeated notice only stays longer.
+    pub fn push(&mut self, notice: Notice, now: DateTime<Utc>) {
+        self.insert(notice, now, false);
     }
 
-    /// Answers a key. Whoever presses many keys has seen the answers to the earlier ones: they do not pile up. Errors stay.
-    pub fn answer(&mut self, notice: Notice, now: DateTime<Utc>) {
-        self.said.retain(|said| !said.passes);
-        let passes = notice.level != NoticeLevel::Error;
-        self.push(notice, now, passes);
+    /// Shows a reply to a key. Replies replace each other; errors stay.
+    pub fn push_reply(&mut self, notice: Notice, now: DateTime<Utc>) {
+        self.shown.retain(|shown| !shown.is_transient);
+        let is_transient = notice.level != NoticeLevel::Error;
+        self.insert(notice, now, is_transient);
     }
 
-    fn push(&mut self, notice: Notice, now: DateTime<Utc>, passes: bool) {
+    fn insert(&mut self, notice: Notice, now: DateTime<Utc>, is_transient: bool) {
         let seconds = match notice.level {
             NoticeLevel::Info => 6,
             NoticeLevel::Warning => 10,
             NoticeLevel::Error => 20,
         };
-        self.said.retain(|said| said.notice != notice);
-        self.said.push_front(Said { notice, until: now + Duration::seconds(seconds), passes });
-        self.said.truncate(MOST);
+        self.shown.retain(|shown| shown.notice != notice);
+        self.shown.push_front(Shown { notice, until: now + Duration::seconds(seconds), is_transient });
+        self.shown.truncate(MAX_NOTICES);
     }
 
-    /// Drops what was said long enough. Returns whether anything was.
-    pub fn fade(&mut self, now: DateTime<Utc>) -> bool {
-        let before = self.said.len();
-        self.said.retain(|said| now < said.until);
-        self.said.len() != before
+    /// Drops expired notices. Returns whether any expired.
+    pub fn expire(&mut self, now: DateTime<Utc>) -> bool {
+        let before = self.shown.len();
+        self.shown.retain(|shown| now < shown.until);
+        self.shown.len() != before
     }
 
-    /// The one to show, with how many others are not told yet.
+    /// The notice to show, and how many others are queued.
     pub fn current(&self) -> Option<(&Notice, usize)> {
-        self.said.front().map(|said| (&said.notice, self.said.len() - 1))
+        self.shown.front().map(|shown| (&shown.notice, self.shown.len() - 1))
     }
 
-    /// The person has seen it. Returns whether there was one.
+    /// Dismisses the current notice. Returns whether there was one.
     pub fn dismiss(&mut self) -> bool {
-        self.said.pop_front().is_some()
+        self.shown.pop_front().is_some()
     }
 
-    /// When the next one fades.
+    /// When the next one expires.
     pub fn next_change(&self) -> Option<DateTime<Utc>> {
-        self.said.iter().map(|said| said.until).min()
+        self.shown.iter().map(|shown| shown.until).min()
     }
 }
 
@@ -93,33 +93,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_is_shown_and_an_error_outlives_an_answer() {
+    fn newest_notice_shows_first_errors_last_longer() {
         let mut notices = Notices::default();
         let start = DateTime::UNIX_EPOCH;
         let notice = |level, text: &str| Notice { level, text: text.into() };
-        notices.say(notice(NoticeLevel::Error, "bad"), start);
-        notices.say(notice(NoticeLevel::Info, "fine"), start);
-        notices.say(notice(NoticeLevel::Info, "fine"), start);
+        notices.push(notice(NoticeLevel::Error, "bad"), start);
+        notices.push(notice(NoticeLevel::Info, "fine"), start);
+        notices.push(notice(NoticeLevel::Info, "fine"), start);
         assert_eq!(notices.current().map(|(notice, more)| (notice.text.as_str(), more)), Some(("fine", 1)));
-        assert!(notices.fade(start + Duration::seconds(6)));
+        assert!(notices.expire(start + Duration::seconds(6)));
         assert_eq!(notices.current().map(|(notice, more)| (notice.text.as_str(), more)), Some(("bad", 0)));
         assert_eq!(notices.next_change(), Some(start + Duration::seconds(20)));
     }
 
     #[test]
-    fn answers_take_each_others_place_but_not_that_of_an_error() {
+    fn replies_replace_each_other_but_not_errors() {
         let mut notices = Notices::default();
         let start = DateTime::UNIX_EPOCH;
         let notice = |level, text: &str| Notice { level, text: text.into() };
-        notices.say(notice(NoticeLevel::Info, "a worker said"), start);
-        notices.answer(notice(NoticeLevel::Error, "not saved"), start);
-        notices.answer(notice(NoticeLevel::Info, "cancelled"), start);
-        notices.answer(notice(NoticeLevel::Warning, "nothing to undo"), start);
-        let mut told = Vec::new();
+        notices.push(notice(NoticeLevel::Info, "a worker started"), start);
+        notices.push_reply(notice(NoticeLevel::Error, "not saved"), start);
+        notices.push_reply(notice(NoticeLevel::Info, "cancelled"), start);
+        notices.push_reply(notice(NoticeLevel::Warning, "nothing to undo"), start);
+        let mut texts = Vec::new();
         while let Some((notice, _)) = notices.current() {
-            told.push(notice.text.clone());
+            texts.push(notice.text.clone());
             notices.dismiss();
         }
-        assert_eq!(told, ["nothing to undo", "not saved", "a worker said"]);
+        assert_eq!(texts, ["nothing to undo", "not saved", "a worker started"]);
     }
 }

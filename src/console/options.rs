@@ -1,4 +1,4 @@
-//! Owns what the console is started with. Must not read the environment: whoever wires the program does.
+//! The options of the console.
 
 use super::panes::image::ImagesMode;
 use super::theme::Theme;
@@ -10,9 +10,9 @@ pub struct ConsoleOptions {
     pub context: String,
     /// What it runs on: `sqlite · local`.
     pub adapters: String,
-    /// No real money can be spent: the header says so, always, and nothing that only spends asks first.
+    /// No real money can be spent: the header always shows it, and spending needs no confirmation.
     pub simulated: bool,
-    /// What is said first.
+    /// The first notice.
     pub greeting: Option<String>,
     /// How images are shown.
     pub images: ImagesMode,
@@ -23,7 +23,8 @@ pub struct ConsoleOptions {
 }
 
 /// Colours for a kind of terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::Display, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum ThemeName {
     /// Dark background.
     #[default]

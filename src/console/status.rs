@@ -1,4 +1,4 @@
-//! Owns what the engine said about itself: counts, money, slots, intake, the line to the store. Must not know a job.
+//! The engine's state as last reported: counts, money, slots, intake, connections.
 
 use chrono::{DateTime, Utc};
 
@@ -7,25 +7,25 @@ use crate::engine::Counts;
 use crate::engine::{ConnectionState, CostOverview, Intake, TemporalStatus};
 use crate::jobs::StageName;
 
-/// What the engine said about itself; `None` is "not said yet".
+/// The engine's state as last reported; `None` is not reported yet.
 #[derive(Debug)]
 pub struct Status {
     /// Jobs in each stage.
     pub counts: Option<Counts>,
-    /// What was spent.
+    /// Spending.
     pub costs: Option<Box<CostOverview>>,
     /// Whether jobs are started.
     pub intake: Intake,
     /// Slots in use, and how many there are.
     pub slots: Option<(usize, usize)>,
-    /// The line to the store.
-    pub link: Option<ConnectionState>,
-    /// Who works, where jobs run on a fleet.
-    pub fleet: Option<TemporalStatus>,
-    /// POSTs in flight.
-    pub posts: usize,
-    /// The engine has ended or is gone: nothing is heard any more.
-    pub engine_gone: bool,
+    /// The connection to the store.
+    pub connection: Option<ConnectionState>,
+    /// The workers, where jobs run on Temporal.
+    pub temporal: Option<TemporalStatus>,
+    /// Submits in flight.
+    pub submits_in_flight: usize,
+    /// The engine stopped: no further events arrive.
+    pub engine_closed: bool,
 }
 
 impl Default for Status {
@@ -35,16 +35,16 @@ impl Default for Status {
             costs: None,
             intake: Intake::Open,
             slots: None,
-            link: None,
-            fleet: None,
-            posts: 0,
-            engine_gone: false,
+            connection: None,
+            temporal: None,
+            submits_in_flight: 0,
+            engine_closed: false,
         }
     }
 }
 
 impl Status {
-    /// Jobs in that stage, 0 while nothing was said.
+    /// Jobs in that stage, 0 before the first report.
     pub fn count(&self, stage: StageName) -> u64 {
         self.counts.as_ref().map_or(0, |counts| counts.of(stage))
     }
@@ -59,14 +59,14 @@ impl Status {
         self.count(StageName::Done) + self.count(StageName::Approved)
     }
 
-    /// What was spent today.
+    /// Spending of today.
     pub fn today(&self) -> Option<Usd> {
         self.costs.as_ref().map(|costs| costs.today.total_usd)
     }
 
-    /// Since when the line to the store is down.
-    pub fn down_since(&self) -> Option<DateTime<Utc>> {
-        match &self.link {
+    /// Since when the store is disconnected.
+    pub fn disconnected_since(&self) -> Option<DateTime<Utc>> {
+        match &self.connection {
             Some(ConnectionState::Disconnected { since, .. }) => Some(*since),
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! Owns colours and symbols. Must not know what is drawn with them. Colour is never the only sign of anything.
+//! Colours and symbols. Colour is never the only sign of anything.
 
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
@@ -31,7 +31,7 @@ pub struct Theme {
     pub border: Style,
     /// Borders of the pane with the focus.
     pub border_focused: Style,
-    /// The word SIMULATED: always reversed.
+    /// The badge SIMULATED, reversed.
     pub simulated: Style,
 }
 
@@ -71,7 +71,7 @@ impl Theme {
         }
     }
 
-    /// Without any colour (`NO_COLOR`): bold, dim, underlined and reversed say the same.
+    /// Without any colour (`NO_COLOR`): bold, dim, underlined and reversed instead.
     pub fn mono() -> Self {
         let bold = Style::new().add_modifier(Modifier::BOLD);
         Self {
@@ -107,7 +107,7 @@ impl Theme {
         Block::bordered().border_set(border::ROUNDED).border_style(style)
     }
 
-    /// The given symbol, or its ASCII stand-in.
+    /// The symbol, or its ASCII replacement.
     pub fn symbol(&self, symbol: &'static str, ascii: &'static str) -> &'static str {
         if self.ascii { ascii } else { symbol }
     }

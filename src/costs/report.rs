@@ -8,15 +8,15 @@ use serde::Serialize;
 use super::{Basis, Usd};
 
 /// What the lines of a report are grouped by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
 pub enum CostGrouping {
-    /// The model that was ordered.
+    /// The requested model.
     Model,
-    /// The UTC day of the charge, `2026-11-22`.
+    /// The UTC day of the charge.
     Day,
-    /// Whose bill it is on.
+    /// The service that bills it.
     Service,
-    /// What became of the money: `image`, `in_progress`, or the failure's code.
+    /// What the money was spent on: an image, an attempt in progress, or a failure's code.
     Cause,
 }
 

@@ -1,4 +1,4 @@
-//! Owns how each server is started, and the page of it that answers when it is ready. Must not start one.
+//! How each server is started, and the URL that responds when it is ready.
 
 use std::ffi::OsString;
 use std::io;
@@ -10,7 +10,7 @@ use super::{Port, Server};
 /// A server that can be started.
 #[derive(Debug)]
 pub struct Launch {
-    /// Which one.
+    /// The server.
     pub server: Server,
     /// Its program.
     pub program: PathBuf,
@@ -19,37 +19,37 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// At the usual ports where they are free. Errors: the system has no port left.
+    /// Chooses the default ports where they are free. Errors: no port is left.
     pub fn new(server: Server, program: PathBuf) -> io::Result<Self> {
-        let port = Port::choose(server.usual_port())?;
-        Ok(Self { server, program, port, page: server.usual_page().map(Port::choose).transpose()? })
+        let port = Port::choose(server.default_port())?;
+        Ok(Self { server, program, port, page: server.default_page_port().map(Port::choose).transpose()? })
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn address(&self) -> SocketAddr {
         self.port.address
     }
 
-    /// Where its web page is, if it has one.
+    /// The URL of its web page, where it has one.
     pub fn page(&self) -> Option<String> {
         self.page.as_ref().map(|page| format!("http://{}", page.address))
     }
 
-    /// The arguments of its program. Whatever it keeps, it keeps in its memory.
+    /// The arguments of the program. All data is kept in memory.
     pub fn arguments(&self) -> Vec<OsString> {
         let (host, port) = (self.address().ip().to_string(), self.address().port().to_string());
         match self.server {
-            Server::Firestore => words(&["start", &format!("--host={host}"), &format!("--port={port}")]),
+            Server::Firestore => args(&["start", &format!("--host={host}"), &format!("--port={port}")]),
             Server::Storage => {
                 let (own, url) = (self.address().to_string(), format!("http://{}", self.address()));
-                let listen = words(&["-scheme", "http", "-backend", "memory", "-host", &host, "-port", &port]);
-                [listen, words(&["-public-host", &own, "-external-url", &url])].concat()
+                let listen = args(&["-scheme", "http", "-backend", "memory", "-host", &host, "-port", &port]);
+                [listen, args(&["-public-host", &own, "-external-url", &url])].concat()
             }
             Server::Temporal => {
-                let mut arguments = words(&["server", "start-dev", "--log-level", "warn", "--ip", &host]);
-                arguments.extend(words(&["--port", &port]));
+                let mut arguments = args(&["server", "start-dev", "--log-level", "warn", "--ip", &host]);
+                arguments.extend(args(&["--port", &port]));
                 match &self.page {
-                    Some(page) => arguments.extend(words(&["--ui-port", &page.address.port().to_string()])),
+                    Some(page) => arguments.extend(args(&["--ui-port", &page.address.port().to_string()])),
                     None => arguments.push("--headless".into()),
                 }
                 arguments
@@ -57,8 +57,8 @@ impl Launch {
         }
     }
 
-    /// A page that answers 200 once the server is ready. Temporal's asks the server itself for its namespace.
-    pub(super) fn answers_at(&self) -> String {
+    /// A URL that responds with 200 once the server is ready. Temporal's page requests the namespace from the server.
+    pub(super) fn ready_url(&self) -> String {
         match (self.server, self.page()) {
             (Server::Storage, _) => format!("http://{}/_internal/healthcheck", self.address()),
             (Server::Temporal, Some(page)) => format!("{page}/api/v1/namespaces/default"),
@@ -67,6 +67,6 @@ impl Launch {
     }
 }
 
-fn words(words: &[&str]) -> Vec<OsString> {
-    words.iter().map(OsString::from).collect()
+fn args(args: &[&str]) -> Vec<OsString> {
+    args.iter().map(OsString::from).collect()
 }

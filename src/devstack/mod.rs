@@ -1,25 +1,24 @@
-//! The servers of the whole stack on this machine: the Firestore emulator, a Cloud Storage server, a Temporal server. Where they
-//! are installed, how each is started, when it answers, and that none outlives whoever started it.
+//! The servers of `darkroom dev` and of the tests: the Firestore emulator, a Cloud Storage server, a Temporal server. Where they
+//! are installed, how each is started, when it is ready, and that none outlives the process that started it.
 //!
 //! ```text
 //!   darkroom dev ──pipe──▶ darkroom guard-server ──▶ the server, in a process group of its own
 //! ```
 //!
-//! The pipe carries nothing. It closes when `darkroom dev` ends, however that ends, killed as well: then the guard ends the
-//! server's process group. Must not know what darkroom keeps in the servers, and must not be needed by any but `darkroom dev`
-//! and the tests.
+//! The pipe carries no data. It closes when `darkroom dev` exits, even by `kill -9`; then the watchdog stops the server's process
+//! group.
 
-mod group;
-mod guard;
 mod launch;
-mod places;
+mod locate;
 mod ports;
-mod running;
+mod process;
+mod process_group;
 mod server;
+mod watchdog;
 
-pub use guard::{GUARD, guard};
 pub use launch::Launch;
-pub use places::{Missing, Places};
+pub use locate::{NotInstalled, ServerLocator};
 pub use ports::Port;
-pub use running::{Running, ServerError, http, make_bucket, stop_all};
+pub use process::{ServerError, ServerProcess, http, make_bucket, stop_all};
 pub use server::Server;
+pub use watchdog::{WATCHDOG_COMMAND, watchdog};

@@ -1,24 +1,24 @@
-//! Owns the choice of a loopback port for a server: the usual one, or any that is free. Must not listen on it.
+//! Chooses a loopback port for a server: the default one, or any free one.
 
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-/// A port that was free a moment ago.
+/// A port that was free when it was chosen.
 #[derive(Debug)]
 pub struct Port {
     /// On the loopback interface.
     pub address: SocketAddr,
-    /// Keeps a second `darkroom dev` of this machine from choosing the same usual port while the server is still on its way.
+    /// Keeps another `darkroom dev` from choosing the same default port while the server starts.
     _lock: Option<File>,
 }
 
 impl Port {
-    /// The usual port if nobody has it, else any that is free. Errors: the system has none.
-    pub fn choose(usual: u16) -> io::Result<Self> {
-        let address = loopback(usual);
-        if let Some(lock) = lock(usual)
+    /// The default port where it is free, otherwise any free port. Errors: no port is left.
+    pub fn choose(default: u16) -> io::Result<Self> {
+        let address = loopback(default);
+        if let Some(lock) = lock(default)
             && is_free(address)
         {
             return Ok(Self { address, _lock: Some(lock) });
@@ -32,14 +32,14 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-/// A server on all interfaces has the port too, though some systems would let us bind it once more.
+/// Connects as well as binds, because some systems allow binding a port that a server on all interfaces uses.
 fn is_free(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, Duration::from_millis(300)).is_err() && TcpListener::bind(address).is_ok()
 }
 
 fn lock(port: u16) -> Option<File> {
     let path = std::env::temp_dir().join(format!("darkroom-dev-port-{port}.lock"));
-    // Another user's file cannot be opened: then the port counts as taken.
+    // The lock file of another user cannot be opened; then the port counts as in use.
     crate::fs::try_lock(&path).ok().flatten()
 }
 
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_that_is_taken_or_spoken_for_is_left_to_whoever_has_it() {
+    fn port_in_use_or_reserved_is_not_chosen() {
         let taken = TcpListener::bind(loopback(0)).unwrap();
         let port = taken.local_addr().unwrap().port();
         let other = Port::choose(port).unwrap();

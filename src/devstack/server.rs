@@ -14,11 +14,11 @@ pub enum Server {
 }
 
 impl Server {
-    /// All of them.
+    /// All servers.
     pub const ALL: [Self; 3] = [Self::Firestore, Self::Storage, Self::Temporal];
 
-    /// One word, for files and JSON.
-    pub fn word(self) -> &'static str {
+    /// The name in files and JSON.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Firestore => "firestore",
             Self::Storage => "storage",
@@ -26,8 +26,8 @@ impl Server {
         }
     }
 
-    /// The port that everybody expects it at.
-    pub fn usual_port(self) -> u16 {
+    /// The default port.
+    pub fn default_port(self) -> u16 {
         match self {
             Self::Firestore => 8080,
             Self::Storage => 4443,
@@ -35,8 +35,8 @@ impl Server {
         }
     }
 
-    /// The port that everybody expects its web page at, where it has one.
-    pub fn usual_page(self) -> Option<u16> {
+    /// The default port of its web page, where it has one.
+    pub fn default_page_port(self) -> Option<u16> {
         (self == Self::Temporal).then_some(8233)
     }
 }

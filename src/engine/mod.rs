@@ -19,8 +19,7 @@ pub mod workflow;
 pub use command::{Command, NewJob};
 pub use commands::OperatorCommands;
 pub use event::{
-    CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Progress,
-    TemporalStatus,
+    CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Progress, TemporalStatus,
 };
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;

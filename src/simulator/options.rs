@@ -67,12 +67,12 @@ impl Default for SimulatorOptions {
 }
 
 /// When a ticket is billed; the real moment is not documented.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum BillAt {
-    /// Whatever is accepted, at once: moderated and failed tickets are paid for.
+    /// Every accepted task, at once
     #[default]
     Submit,
-    /// Finished images only, when they are finished.
+    /// Finished images only
     Ready,
 }
 
@@ -104,6 +104,15 @@ impl Speed {
             Self::Times(times) => {
                 Duration::try_from_secs_f64((seconds / times).min(86_400.0)).unwrap_or(Duration::ZERO)
             }
+        }
+    }
+}
+
+impl std::fmt::Display for Speed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Instant => formatter.write_str("instant"),
+            Self::Times(factor) => write!(formatter, "{factor}"),
         }
     }
 }

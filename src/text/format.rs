@@ -1,4 +1,4 @@
-//! Owns how ages, durations, sizes and cells of text look on the screen. Must not know a pane.
+//! Ages, durations, sizes and cells of text as they look on the screen.
 
 use chrono::Duration;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};

@@ -1,5 +1,5 @@
-//! Owns the file that `GOOGLE_APPLICATION_CREDENTIALS` names, looked at before anybody connects: what is wrong with it is said
-//! as what it is, and not as a server that does not answer. Must not keep or show what is secret in it.
+//! Checks the file of `GOOGLE_APPLICATION_CREDENTIALS` before any connection, so that its defects are not reported as a server
+//! that does not respond. Secrets in the file are neither kept nor shown.
 
 use std::path::{Path, PathBuf};
 
@@ -16,37 +16,37 @@ pub struct CredentialsError {
     why: String,
 }
 
-/// Who this program is for Google, as far as that can be told without asking.
+/// The identity that Google's services see, as far as it is known without a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
-    /// The application default credentials: of a login with `gcloud`, or of the machine.
+    /// Application default credentials: of a `gcloud` login, or of the machine.
     Default,
-    /// What a file says.
+    /// Credentials of a file.
     File {
         /// `service_account`, `authorized_user`, …
         kind: String,
-        /// A service account's address.
+        /// The service account's address.
         email: Option<String>,
-        /// The project that the account is of.
+        /// The project of the account.
         project: Option<String>,
     },
 }
 
-/// Who this program is. Errors: the file that is named is not there, cannot be read, or is no credentials.
+/// Reads the identity. Errors: the file is missing, unreadable, or not a credentials file.
 pub fn identity(config: &Config) -> Result<Identity, CredentialsError> {
     let Some(path) = &config.google.credentials else { return Ok(Identity::Default) };
     let wrong = |why: String| CredentialsError { path: path.clone(), why };
     let file = read(path).map_err(wrong)?;
     let text = |name: &str| file.get(name).and_then(Value::as_str).map(|text| sanitize_line(text, 100));
-    let kind = text("type").ok_or_else(|| wrong("it names no type; is it a Google credentials file?".to_owned()))?;
+    let kind = text("type").ok_or_else(|| wrong("it has no type: not a Google credentials file".to_owned()))?;
     if kind != "service_account" && !config.google.credentials_in_environment {
         return Err(wrong(format!(
-            "it is of the type {kind}; only a service account's key is taken from a file's setting: set it in the real environment"
+            "it has type {kind}, but only service-account keys may be set in .env or darkroom.toml; export the variable in the environment instead"
         )));
     }
     for name in ["client_email", "private_key"] {
         if kind == "service_account" && text(name).is_none_or(|text| text.is_empty()) {
-            return Err(wrong(format!("it is a service account's key without {name}")));
+            return Err(wrong(format!("the service account key has no {name}")));
         }
     }
     Ok(Identity::File { kind, email: text("client_email"), project: text("project_id") })
@@ -54,10 +54,10 @@ pub fn identity(config: &Config) -> Result<Identity, CredentialsError> {
 
 fn read(path: &Path) -> Result<Value, String> {
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => "it is not there".to_owned(),
+        std::io::ErrorKind::NotFound => "file not found".to_owned(),
         _ => error.to_string(),
     })?;
-    // The parser's message names a place, never the content.
-    let file: Value = serde_json::from_slice(&bytes).map_err(|error| format!("it is no JSON: {error}"))?;
-    if file.is_object() { Ok(file) } else { Err("it is no JSON object".to_owned()) }
+    // The parser's message names a position, never the content.
+    let file: Value = serde_json::from_slice(&bytes).map_err(|error| format!("not valid JSON: {error}"))?;
+    if file.is_object() { Ok(file) } else { Err("not a JSON object".to_owned()) }
 }

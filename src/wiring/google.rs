@@ -1,5 +1,4 @@
-//! Owns how a configuration means Firestore and Cloud Storage, and what is said in a build without them. Must not be named by
-//! anybody but its parent.
+//! Builds Firestore and Cloud Storage from the configuration, and the errors of a build without them.
 
 use std::sync::Arc;
 
@@ -18,24 +17,24 @@ use crate::store::Store;
 #[cfg(feature = "firestore")]
 use crate::store::firestore::{FirestoreOptions, FirestoreStore};
 
-/// What a shared store lets this program do, beyond being read. Each is one clean line where it is not well.
+/// Checks of a shared store beyond reading. An error is one line.
 #[derive(Debug, Clone)]
 pub struct StoreHealth {
     /// Whether documents may be written.
     pub writes: Result<(), String>,
-    /// Whether the indexes that pages and queues need are there.
+    /// Whether the indexes of lists and queues exist.
     pub indexes: Result<(), String>,
-    /// How far this machine's clock is before the server's.
+    /// How far this machine's clock is ahead of the server's.
     pub skew: Result<chrono::TimeDelta, String>,
 }
 
-/// Firestore; it connects in the background. Must be called within a tokio runtime.
+/// Firestore; it connects in the background. Needs a tokio runtime.
 #[cfg(feature = "firestore")]
 pub(super) fn store(config: &Config) -> Result<Arc<dyn Store>, WiringError> {
     Ok(Arc::new(firestore(config)?))
 }
 
-/// Asks Firestore what it lets this program do; nothing is left behind there. `None` for a store on this machine.
+/// Checks rights, indexes and clock of Firestore; leaves nothing behind. `None` for a store on this machine.
 #[cfg(feature = "firestore")]
 pub async fn store_health(config: &Config) -> Option<StoreHealth> {
     use crate::config::StoreKind;
@@ -66,19 +65,19 @@ fn firestore(config: &Config) -> Result<FirestoreStore, WiringError> {
     Ok(FirestoreStore::connect(options))
 }
 
-/// That there is none in this build.
+/// Fails: this build does not contain it.
 #[cfg(not(feature = "firestore"))]
 pub(super) fn store(config: &Config) -> Result<Arc<dyn Store>, WiringError> {
-    Err(config.left_out(Key::Store).into())
+    Err(config.feature_disabled(Key::Store).into())
 }
 
-/// There is none in this build.
+/// `None`: this build does not contain it.
 #[cfg(not(feature = "firestore"))]
 pub async fn store_health(_: &Config) -> Option<StoreHealth> {
     None
 }
 
-/// Cloud Storage; nobody is asked yet.
+/// Cloud Storage; no request is made yet.
 #[cfg(feature = "gcs")]
 pub(super) async fn bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringError> {
     let google = &config.google;
@@ -104,9 +103,9 @@ pub(super) async fn bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringErr
     Ok(Arc::new(GcsBucket::open(options).await?))
 }
 
-/// That there is none in this build.
+/// Fails: this build does not contain it.
 #[cfg(not(feature = "gcs"))]
 #[expect(clippy::unused_async, reason = "the same shape as with Cloud Storage")]
 pub(super) async fn bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringError> {
-    Err(config.left_out(Key::Bucket).into())
+    Err(config.feature_disabled(Key::Bucket).into())
 }

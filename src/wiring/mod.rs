@@ -1,4 +1,4 @@
-//! Owns which adapters a configuration means: the only place that names them. Must not decide anything else.
+//! Builds the adapters that a configuration names: the only room that names adapters.
 
 mod credentials;
 mod google;
@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
-use crate::config::{BucketKind, Config, ConfigError, EngineKind, ProviderKind, SimulatorSpeed, StoreKind};
+use crate::config::{BucketKind, Config, ConfigError, EngineKind, ProviderKind, StoreKind};
 use crate::engine::{EngineHandle, EventDetail, Mode, Ports, Settings, WorkerLock, local};
 use crate::time::SystemClock;
 pub use credentials::{CredentialsError, Identity, identity};
@@ -21,14 +21,14 @@ pub use google::{StoreHealth, store_health};
 pub use crate::provider::CreditsError;
 use crate::provider::Provider;
 use crate::provider::bfl::{FluxClient, FluxClientError, FluxOptions};
-use crate::simulator::{self, Faults, InvalidFault, SharedSimulator, SimulatorError, SimulatorOptions, Speed};
+use crate::simulator::{self, Faults, InvalidFault, SharedSimulator, SimulatorError, SimulatorOptions};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Store, StoreError};
 
-/// Why the parts of a configuration cannot be put together.
+/// Why the configured parts cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum WiringError {
-    /// The configuration names what is not there.
+    /// The configuration is incomplete.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The store cannot be opened.
@@ -40,51 +40,51 @@ pub enum WiringError {
     /// The credentials for Google cannot be used.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
-    /// There is no client of the FLUX API.
+    /// The client of the FLUX API cannot be created.
     #[error(transparent)]
     Client(#[from] FluxClientError),
-    /// A fault of the simulator that is none.
+    /// An invalid fault of the simulator.
     #[error("simulator_faults: {0}")]
     Fault(#[from] InvalidFault),
-    /// There is no simulator.
+    /// The simulator cannot be started.
     #[error(transparent)]
     Simulator(#[from] SimulatorError),
-    /// Temporal cannot be reached with what is configured.
+    /// The Temporal settings are invalid.
     #[cfg(feature = "temporal")]
     #[error(transparent)]
     Temporal(#[from] crate::engine::temporal::InvalidProfile),
-    /// A thread that opened a file broke.
-    #[error("opening was stopped: {0}")]
+    /// A thread that opened a file crashed.
+    #[error("opening a file was aborted: {0}")]
     Stopped(#[from] JoinError),
 }
 
 /// What a provider is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Orders may be sent: the real API needs its key.
-    Orders,
-    /// Nothing is ordered: without a key, less is known.
-    Looks,
+pub enum AccessMode {
+    /// Requests are submitted: the real API needs its key.
+    Submit,
+    /// Nothing is submitted: the key is optional.
+    ReadOnly,
 }
 
-/// A provider, and what must live as long as it.
-pub struct WiredProvider {
+/// A provider, and the simulator where it is one.
+pub struct ConnectedProvider {
     /// The port.
     pub provider: Arc<dyn Provider>,
-    /// Where it is.
+    /// Its address.
     pub address: Url,
     simulator: Option<SharedSimulator>,
 }
 
-/// Everything that an engine needs, and what must live as long as it.
-pub struct Wired {
+/// The adapters of an engine, and the simulator where it is used.
+pub struct Adapters {
     /// The ports.
     pub ports: Ports,
     simulator: Option<SharedSimulator>,
 }
 
-impl WiredProvider {
-    /// Ends this process's share in the simulator, where there is one; others on the data directory go on with it.
+impl ConnectedProvider {
+    /// Closes this process's share in the simulator; other processes on the data directory keep using it.
     pub async fn close(self) {
         if let Some(simulator) = self.simulator {
             simulator.shutdown().await;
@@ -92,8 +92,8 @@ impl WiredProvider {
     }
 }
 
-impl Wired {
-    /// Ends this process's share in the simulator, where there is one; others on the data directory go on with it.
+impl Adapters {
+    /// Closes this process's share in the simulator; other processes on the data directory keep using it.
     pub async fn close(self) {
         if let Some(simulator) = self.simulator {
             simulator.shutdown().await;
@@ -101,7 +101,7 @@ impl Wired {
     }
 }
 
-/// Where job documents are kept.
+/// Opens the store.
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, WiringError> {
     config.require_built_in()?;
     match config.store {
@@ -114,7 +114,7 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, WiringError> 
     }
 }
 
-/// Where images are kept.
+/// Opens the bucket.
 pub async fn open_bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringError> {
     config.require_built_in()?;
     match config.bucket {
@@ -127,60 +127,56 @@ pub async fn open_bucket(config: &Config) -> Result<Arc<dyn Bucket>, WiringError
     }
 }
 
-/// Whoever makes the images: the real API, or the simulator of this data directory, which is started if none serves.
-pub async fn open_provider(config: &Config, access: Access) -> Result<WiredProvider, WiringError> {
+/// Connects the provider: the real API, or the simulator of this data directory, which is started where none runs.
+pub async fn open_provider(config: &Config, access: AccessMode) -> Result<ConnectedProvider, WiringError> {
     let (address, key, simulator) = match config.provider {
         ProviderKind::Bfl => {
             let key = match access {
-                Access::Orders => Some(config.api_key()?.clone()),
-                Access::Looks => config.bfl_api_key.clone(),
+                AccessMode::Submit => Some(config.api_key()?.clone()),
+                AccessMode::ReadOnly => config.bfl_api_key.clone(),
             };
             (config.bfl_api_url.clone(), key, None)
         }
         ProviderKind::Simulator => {
             let simulator = simulator::shared(&config.data_dir, simulator_options(config)?).await?;
-            // Never the real key: the simulator takes any.
+            // Never the real key: the simulator accepts any.
             (simulator.base_url(), Some(SecretString::from("simulated")), Some(simulator))
         }
     };
     let mut options = FluxOptions::new(address.clone(), key);
     options.submit_timeout = Settings::default().with_lease(config.lease).submit_timeout;
-    Ok(WiredProvider { provider: Arc::new(FluxClient::new(options)?), address, simulator })
+    Ok(ConnectedProvider { provider: Arc::new(FluxClient::new(options)?), address, simulator })
 }
 
-/// All ports of an engine, around a store that is open.
-pub async fn open_ports(config: &Config, store: Arc<dyn Store>, access: Access) -> Result<Wired, WiringError> {
+/// Opens all ports of an engine around an open store.
+pub async fn open_ports(config: &Config, store: Arc<dyn Store>, access: AccessMode) -> Result<Adapters, WiringError> {
     let bucket = open_bucket(config).await?;
-    let WiredProvider { provider, simulator, .. } = open_provider(config, access).await?;
+    let ConnectedProvider { provider, simulator, .. } = open_provider(config, access).await?;
     let clock = Arc::new(SystemClock);
-    Ok(Wired { ports: Ports { provider, store, bucket, clock }, simulator })
+    Ok(Adapters { ports: Ports { provider, store, bucket, clock }, simulator })
 }
 
-/// How the configuration wants the simulator. Errors: `Fault` for a fault that is none.
+/// The simulator's options. Errors: `Fault`.
 pub fn simulator_options(config: &Config) -> Result<SimulatorOptions, WiringError> {
-    let speed = match config.simulator_speed {
-        SimulatorSpeed::Instant => Speed::Instant,
-        SimulatorSpeed::Times(times) => Speed::Times(times),
-    };
     let faults: Result<Faults, InvalidFault> =
         config.simulator_faults.iter().map(|fault| Faults::parse_flag(fault)).collect();
-    Ok(SimulatorOptions { speed, faults: faults?, ..SimulatorOptions::default() })
+    Ok(SimulatorOptions { speed: config.simulator_speed, faults: faults?, ..SimulatorOptions::default() })
 }
 
-/// Starts the engine that the configuration names. Must be called within a tokio runtime.
+/// Starts the configured engine. Needs a tokio runtime.
 pub fn start_engine(
     config: &Config,
     ports: Ports,
     settings: Settings,
-    worker_lock: WorkerLock,
+    lock: WorkerLock,
 ) -> Result<EngineHandle, WiringError> {
     match config.engine {
-        EngineKind::Local => Ok(local::start(ports, settings, worker_lock)),
-        EngineKind::Temporal => temporal::start(config, ports, settings, worker_lock),
+        EngineKind::Local => Ok(local::start(ports, settings, lock)),
+        EngineKind::Temporal => temporal::start(config, ports, settings, lock),
     }
 }
 
-/// Whether the server that gives out the work answers, and who works: one clean line either way. `None` where none does.
+/// Checks the Temporal server and its workers; one line either way. `None` with the local engine.
 pub async fn probe_engine(config: &Config) -> Option<Result<String, String>> {
     match config.engine {
         EngineKind::Local => None,
@@ -189,13 +185,13 @@ pub async fn probe_engine(config: &Config) -> Option<Result<String, String>> {
 }
 
 /// The settings of an engine.
-pub fn settings(config: &Config, mode: Mode, event_detail: EventDetail) -> Settings {
+pub fn settings(config: &Config, mode: Mode, detail: EventDetail) -> Settings {
     Settings {
         slots: config.slots,
         budget: config.budget,
         simulated: config.is_simulated(),
         mode,
-        event_detail,
+        event_detail: detail,
         ..Settings::default()
     }
     .with_lease(config.lease)

@@ -1,4 +1,4 @@
-//! Owns how a configuration means Temporal, and what is said in a build without it. Must not be named by anybody but its parent.
+//! Builds the Temporal engine from the configuration, and the errors of a build without it.
 
 use super::WiringError;
 use crate::config::Config;
@@ -12,18 +12,18 @@ use crate::engine::{EngineHandle, Ports, Settings, WorkerLock};
 #[cfg(feature = "temporal")]
 use crate::jobs::sha256_hex;
 
-/// An engine whose jobs are workflows; it connects in the background. Must be called within a tokio runtime.
+/// An engine whose jobs are Temporal workflows; it connects in the background. Needs a tokio runtime.
 #[cfg(feature = "temporal")]
 pub(super) fn start(
     config: &Config,
     ports: Ports,
     settings: Settings,
-    worker_lock: WorkerLock,
+    lock: WorkerLock,
 ) -> Result<EngineHandle, WiringError> {
-    Ok(temporal::start(ports, settings, worker_lock, options(config)?))
+    Ok(temporal::start(ports, settings, lock, options(config)?))
 }
 
-/// Whether the server answers and somebody works: one clean line either way.
+/// Checks the server and its workers; one line either way.
 #[cfg(feature = "temporal")]
 pub(super) async fn probe(config: &Config) -> Result<String, String> {
     let options = options(config).map_err(|error| error.to_string())?;
@@ -41,29 +41,29 @@ fn options(config: &Config) -> Result<TemporalOptions, WiringError> {
     Ok(options)
 }
 
-/// Distinguishes two stores without revealing their location. Two machines whose embedded stores have the same path have the same
-/// fingerprint.
+/// A fingerprint that differs between stores and does not reveal their place. Embedded stores at the same path on two machines
+/// have the same fingerprint.
 #[cfg(feature = "temporal")]
 fn store_fingerprint(config: &Config) -> String {
-    let place = match config.store {
+    let location = match config.store {
         StoreKind::Sqlite => config.data_dir.display().to_string(),
         StoreKind::Firestore => {
             let google = &config.google;
             format!("{} {}", google.project.as_deref().unwrap_or_default(), google.database)
         }
     };
-    format!("{}-{:.12}", config.store, sha256_hex(place.as_bytes()))
+    format!("{}-{:.12}", config.store, sha256_hex(location.as_bytes()))
 }
 
-/// That there is none in this build.
+/// Fails: this build does not contain it.
 #[cfg(not(feature = "temporal"))]
 pub(super) fn start(config: &Config, _: Ports, _: Settings, _: WorkerLock) -> Result<EngineHandle, WiringError> {
-    Err(config.left_out(Key::Engine).into())
+    Err(config.feature_disabled(Key::Engine).into())
 }
 
-/// That there is none in this build.
+/// Fails: this build does not contain it.
 #[cfg(not(feature = "temporal"))]
 #[expect(clippy::unused_async, reason = "the same shape as with Temporal")]
 pub(super) async fn probe(config: &Config) -> Result<String, String> {
-    Err(config.left_out(Key::Engine).to_string())
+    Err(config.feature_disabled(Key::Engine).to_string())
 }

@@ -1,4 +1,4 @@
-//! Configuration: what wins, where it came from, what is refused, what never shows.
+//! Configuration: order of layers, origins, invalid values, hidden secrets.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ fn setting(env: &TestEnv, arguments: &[&str], key: &str) -> (Value, String, Stri
 }
 
 #[test]
-fn each_layer_wins_over_the_one_below_and_is_named() {
+fn upper_layer_wins_and_origin_is_shown() {
     let mut env = TestEnv::new();
     let slots = |env: &TestEnv, arguments: &[&str]| {
         let (value, origin, _) = setting(env, arguments, "slots");
@@ -38,7 +38,7 @@ fn each_layer_wins_over_the_one_below_and_is_named() {
 }
 
 #[test]
-fn the_home_directory_of_the_platform_is_searched_too() {
+fn platform_config_directory_is_searched() {
     let env = TestEnv::new();
     let folder = env.path("home/.config/darkroom");
     std::fs::create_dir_all(&folder).unwrap();
@@ -53,7 +53,7 @@ fn the_home_directory_of_the_platform_is_searched_too() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_where_it_stands() {
+fn invalid_settings_name_file_and_line() {
     let env = TestEnv::new();
     for (file, expected) in [
         ("slosts = 3\n", "did you mean 'slots'?"),
@@ -74,7 +74,7 @@ fn what_is_wrong_is_said_with_where_it_stands() {
 }
 
 #[test]
-fn a_misspelt_variable_is_warned_about_and_stops_nothing() {
+fn misspelled_variable_is_a_warning() {
     let mut env = TestEnv::new();
     env.set("DARKROOM_BUGDET_DAILY_USD", "5");
     let output = env.run(&["config", "--json"]);
@@ -83,7 +83,7 @@ fn a_misspelt_variable_is_warned_about_and_stops_nothing() {
 }
 
 #[test]
-fn secrets_never_show() {
+fn secrets_are_never_shown() {
     let mut env = TestEnv::new();
     env.set("BFL_API_KEY", "very-secret-key");
     env.file(".env", "TEMPORAL_API_KEY=also-secret-key\n");
@@ -103,7 +103,7 @@ fn secrets_never_show() {
 }
 
 #[test]
-fn real_money_needs_a_choice_and_a_key() {
+fn real_money_needs_provider_and_key() {
     let mut env = TestEnv::new();
     env.set("BFL_API_KEY", "some-key");
     assert_eq!(env.json(&["config", "--json"])["simulated"], true, "a key alone chooses nothing");
@@ -121,13 +121,13 @@ fn real_money_needs_a_choice_and_a_key() {
 
 #[cfg(feature = "temporal")]
 #[test]
-fn temporals_settings_are_shown_and_used_where_temporal_runs_the_workflows() {
+fn temporal_settings_are_unused_with_local_engine() {
     let mut env = TestEnv::new();
     env.set("TEMPORAL_ADDRESS", "somewhere:7233");
-    assert!(text(&env.run(&["config"]).stdout).contains("(not used: engine is local)"));
+    assert!(text(&env.run(&["config"]).stdout).contains("(unused: engine is local)"));
     env.set("DARKROOM_ENGINE", "temporal");
     let shown = text(&env.run(&["config"]).stdout);
-    assert!(shown.contains("somewhere:7233") && !shown.contains("not used"), "{shown}");
+    assert!(shown.contains("somewhere:7233") && !shown.contains("unused"), "{shown}");
     env.set("TEMPORAL_CONFIG_FILE", "absent.toml");
     env.set("TEMPORAL_PROFILE", "prod");
     let line = env.fails(2, &["worker", "--until-idle"]);
@@ -136,7 +136,7 @@ fn temporals_settings_are_shown_and_used_where_temporal_runs_the_workflows() {
 
 #[cfg(all(feature = "firestore", feature = "gcs"))]
 #[test]
-fn google_without_its_names_is_wrong_usage() {
+fn missing_google_names_are_invalid_usage() {
     for (variable, value, missing) in
         [("DARKROOM_STORE", "firestore", "GOOGLE_CLOUD_PROJECT"), ("DARKROOM_BUCKET", "gcs", "FIREBASE_STORAGE_BUCKET")]
     {

@@ -1,9 +1,9 @@
-//! `jobs`: list, show, and orders to jobs that no worker has touched.
+//! `jobs`: list, show and actions on jobs that no worker has run.
 
 use crate::support::{TestEnv, text};
 
 #[test]
-fn the_list_is_newest_first_and_can_be_narrowed() {
+fn list_is_newest_first_and_filtered() {
     let env = TestEnv::new();
     let made = env.queue(5);
     let newest_first: Vec<String> = made.iter().rev().cloned().collect();
@@ -16,23 +16,23 @@ fn the_list_is_newest_first_and_can_be_narrowed() {
     assert_eq!(listed(&["--since", "2200-01-01"]).len(), 0);
     assert_eq!(listed(&["--search", "JOB 3"]), [made[3].clone()]);
     assert_eq!(listed(&["--search", "no such words"]).len(), 0);
-    assert!(env.fails(2, &["jobs", "list", "--status", "held"]).contains("ask for queued"));
-    assert_eq!(env.json(&["jobs", "--json"]).as_array().unwrap().len(), 5, "list is what jobs does by itself");
+    assert!(env.fails(2, &["jobs", "list", "--status", "held"]).contains("use queued"));
+    assert_eq!(env.json(&["jobs", "--json"]).as_array().unwrap().len(), 5, "list is the default");
 }
 
 #[test]
-fn what_was_put_out_of_sight_is_listed_on_request_and_can_be_brought_back() {
+fn hidden_jobs_are_listed_on_request() {
     let env = TestEnv::new();
     let made = env.queue(2);
     let listed =
         |arguments: &[&str]| crate::support::ids(&env.json(&[&["jobs", "list", "--json"], arguments].concat()));
     assert!(
         env.fails(1, &["jobs", "hide", &made[0]]).contains("cancel it first"),
-        "a job that will run stays in sight"
+        "a job that will run cannot be hidden"
     );
     env.json(&["jobs", "cancel", &made[0], "--json"]);
     env.json(&["jobs", "hide", &made[0], "--json"]);
-    assert!(env.fails(1, &["jobs", "hide", &made[0]]).contains("it is out of sight already"));
+    assert!(env.fails(1, &["jobs", "hide", &made[0]]).contains("it is already hidden"));
     assert!(text(&env.run(&["jobs", "list", "--hidden"]).stdout).contains("cancelled, hidden"));
     assert_eq!(listed(&[]), [made[1].clone()]);
     assert_eq!(listed(&["--hidden"]), [made[1].clone(), made[0].clone()]);
@@ -41,7 +41,7 @@ fn what_was_put_out_of_sight_is_listed_on_request_and_can_be_brought_back() {
 }
 
 #[test]
-fn an_empty_list_teaches() {
+fn empty_list_shows_the_first_command() {
     let env = TestEnv::new();
     let output = env.run(&["jobs"]);
     assert_eq!(output.status.code(), Some(0));
@@ -50,7 +50,7 @@ fn an_empty_list_teaches() {
 }
 
 #[test]
-fn a_long_list_comes_whole() {
+fn long_list_is_complete() {
     let env = TestEnv::new();
     env.queue(1_203);
     assert_eq!(env.json(&["jobs", "list", "--json", "--limit", "1100"]).as_array().unwrap().len(), 1_100);
@@ -58,7 +58,7 @@ fn a_long_list_comes_whole() {
 }
 
 #[test]
-fn a_beginning_is_enough_where_it_is_unambiguous() {
+fn unambiguous_id_prefix_is_accepted() {
     let env = TestEnv::new();
     // 63 jobs and 62 letters and digits: two of them begin alike.
     let made = env.queue(63);
@@ -70,14 +70,14 @@ fn a_beginning_is_enough_where_it_is_unambiguous() {
     assert_eq!(env.json(&["jobs", "show", beginning, "--json"])["id"], id.as_str());
     let shared = made.iter().find(|id| made.iter().filter(|other| other[..1] == id[..1]).count() > 1).unwrap();
     let line = env.fails(1, &["jobs", "show", &shared[..1]]);
-    assert!(line.contains("is the beginning of several ids"), "{line}");
+    assert!(line.contains("is a prefix of several ids"), "{line}");
     assert!(made.iter().any(|id| line.contains(id.as_str())), "{line}");
-    assert!(env.fails(1, &["jobs", "show", "no-such-job"]).contains("no job's id begins with 'no-such-job'"));
+    assert!(env.fails(1, &["jobs", "show", "no-such-job"]).contains("no job id starts with 'no-such-job'"));
     assert_eq!(env.run(&["jobs", "show", ""]).status.code(), Some(2));
 }
 
 #[test]
-fn show_tells_everything_in_clean_text() {
+fn show_prints_sanitized_details() {
     let env = TestEnv::new();
     let made = env.json(&["submit", "a fox\u{202e} in\ntwo lines", "--seed", "7", "--tag", "t", "--json"]);
     let shown = text(&env.run(&["jobs", "show", made[0]["id"].as_str().unwrap()]).stdout);
@@ -90,7 +90,7 @@ fn show_tells_everything_in_clean_text() {
 }
 
 #[test]
-fn orders_say_what_they_did_and_what_they_could_not() {
+fn actions_report_changed_and_rejected_jobs() {
     let env = TestEnv::new();
     let made = env.queue(2);
     let cancelled = env.json(&["jobs", "cancel", &made[0], "--json"]);
@@ -104,6 +104,6 @@ fn orders_say_what_they_did_and_what_they_could_not() {
     let retried = env.json(&["jobs", "retry", &made[0], "--json"]);
     assert_eq!((&retried[0]["status"], &retried[0]["attempt"]), (&"queued".into(), &1.into()));
     assert!(env.fails(1, &["jobs", "approve", &made[0]]).contains("a job that is queued cannot be approved"));
-    assert!(env.fails(1, &["jobs", "retry", "zzz-none"]).contains("no job's id begins with"));
+    assert!(env.fails(1, &["jobs", "retry", "zzz-none"]).contains("no job id starts with"));
     assert_eq!(env.run(&["jobs", "retry"]).status.code(), Some(2));
 }

@@ -1,4 +1,4 @@
-//! Commands that work on jobs: `submit --wait`, `worker`, `costs`, `doctor`, `simulate`, against the simulator of the environment.
+//! Commands that run jobs or servers: `submit --wait`, `worker`, `costs`, `doctor`, `simulate`.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
@@ -19,7 +19,7 @@ fn bill(env: &TestEnv) -> Usd {
 }
 
 #[test]
-fn submit_and_wait_ends_with_the_image_and_its_price() {
+fn submit_wait_returns_image_and_cost() {
     let env = TestEnv::new();
     let made = env.json(&["submit", "a fox", "--width", "64", "--height", "64", "--count", "3", "--wait", "--json"]);
     let jobs = made.as_array().unwrap();
@@ -57,7 +57,7 @@ fn submit_and_wait_ends_with_the_image_and_its_price() {
 }
 
 #[test]
-fn a_wait_says_that_it_works_on_the_rest_of_the_queue_too() {
+fn wait_reports_other_queued_jobs() {
     let env = TestEnv::new();
     env.queue(2);
     let output = env.run(&["submit", "a fox", "--width", "64", "--height", "64", "--wait"]);
@@ -66,7 +66,7 @@ fn a_wait_says_that_it_works_on_the_rest_of_the_queue_too() {
 }
 
 #[test]
-fn a_wait_fails_when_a_job_does_and_still_tells_all() {
+fn wait_fails_with_a_failed_job() {
     let env = TestEnv::new();
     let output = env.run(&["submit", "a fox [sim:moderated]", "--width", "64", "--height", "64", "--wait", "--json"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
@@ -78,7 +78,7 @@ fn a_wait_fails_when_a_job_does_and_still_tells_all() {
 }
 
 #[test]
-fn a_worker_until_idle_leaves_with_nothing_to_do_and_says_how_it_ended() {
+fn worker_until_idle_exits_with_summary() {
     let env = TestEnv::new();
     let ids = env.queue(20);
     let summary = env.json(&["worker", "--until-idle", "--slots", "8", "--json"]);
@@ -96,18 +96,18 @@ fn a_worker_until_idle_leaves_with_nothing_to_do_and_says_how_it_ended() {
 }
 
 #[test]
-fn a_log_directory_that_cannot_be_written_is_one_warning() {
+fn unwritable_log_directory_is_one_warning() {
     let mut env = TestEnv::new();
     let file = env.file("not-a-directory", "");
     env.set("DARKROOM_LOG_DIR", path_text(&file));
     let output = env.run(&["worker", "--until-idle"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let said = text(&output.stderr);
-    assert_eq!(said.matches("cannot be written").count(), 1, "{said}");
+    assert_eq!(said.matches("is not writable").count(), 1, "{said}");
 }
 
 #[test]
-fn verbose_workers_log_to_standard_error_too() {
+fn verbose_worker_logs_to_standard_error() {
     let env = TestEnv::new();
     let ids = env.queue(1);
     let output = env.run(&["worker", "--until-idle", "--verbose"]);
@@ -116,7 +116,7 @@ fn verbose_workers_log_to_standard_error_too() {
 }
 
 #[test]
-fn doctor_tells_what_is_well_and_what_is_not() {
+fn doctor_reports_each_check() {
     let mut env = TestEnv::new();
     let well = env.json(&["doctor", "--json"]);
     assert_eq!(well["ok"], true, "{well}");
@@ -168,7 +168,7 @@ impl Drop for Server {
 }
 
 #[test]
-fn the_simulator_serves_as_if_it_were_the_real_api() {
+fn simulator_serves_like_the_real_api() {
     let mut env = TestEnv::new();
     let server = Server::start(&env, &["--speed", "instant", "--credits", "10"]);
     assert_eq!(server.serving["pid"], server.child.id());
@@ -179,7 +179,7 @@ fn the_simulator_serves_as_if_it_were_the_real_api() {
     assert!(well.to_string().contains("10 credits ($0.10)"), "{well}");
     let order = ["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"];
     let said = env.fails(2, &order);
-    assert!(said.contains("real money, about $") && said.contains("say --yes"), "nobody can be asked here: {said}");
+    assert!(said.contains("spends real money") && said.contains("--yes"), "{said}");
     assert_eq!(env.jobs().len(), 0);
     let made = env.json(&[&order[..], &["--yes"]].concat());
     assert_eq!((&made[0]["status"], &made[0]["simulated"]), (&"done".into(), &false.into()));
@@ -192,13 +192,13 @@ fn the_simulator_serves_as_if_it_were_the_real_api() {
     env.set("BFL_API_KEY", "bad");
     let output = env.run(&["doctor"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stdout).contains("refuses the key"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("rejected the key"), "{}", text(&output.stdout));
     let output = env.run(&["worker", "--until-idle"]);
     assert_eq!(output.status.code(), Some(0), "no job waits for the key: {}", text(&output.stderr));
 }
 
 #[test]
-fn out_of_credits_ends_a_wait_and_loses_nothing() {
+fn wait_without_credits_keeps_the_job() {
     let mut env = TestEnv::new();
     let server = Server::start(&env, &["--speed", "instant", "--credits", "0"]);
     env.set("DARKROOM_PROVIDER", "bfl");
@@ -210,7 +210,7 @@ fn out_of_credits_ends_a_wait_and_loses_nothing() {
 }
 
 #[test]
-fn simulators_say_what_they_do_not_understand() {
+fn simulate_rejects_invalid_flags() {
     let env = TestEnv::new();
     assert!(env.fails(2, &["simulate", "--fault", "moderatd=1"]).contains("'moderatd' is not a fault"));
     assert!(env.fails(2, &["simulate", "--fault", "moderated"]).contains("WORD=PROBABILITY"));
@@ -220,7 +220,7 @@ fn simulators_say_what_they_do_not_understand() {
 
 #[cfg(unix)]
 #[test]
-fn a_wait_with_a_limit_leaves_the_job_to_others() {
+fn wait_timeout_keeps_the_job() {
     let env = TestEnv::new();
     let line = env.fails(1, &["submit", "a fox [sim:stuck]", "--wait", "--timeout", "2s"]);
     assert!(line.contains("the time is up: 0 of 1 ended") && line.contains("worker --until-idle"), "{line}");
@@ -229,7 +229,7 @@ fn a_wait_with_a_limit_leaves_the_job_to_others() {
 }
 
 #[test]
-fn an_interrupted_wait_says_how_to_go_on_and_the_job_is_safe() {
+fn interrupted_wait_keeps_the_job() {
     let mut env = TestEnv::new();
     env.set("DARKROOM_SIMULATOR_SPEED", "0.001");
     let mut child = env.command(&["submit", "a fox", "--wait", "--json"]).spawn().unwrap();

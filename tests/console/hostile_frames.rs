@@ -8,7 +8,8 @@ use darkroom::engine::{Command, CommandKind, ConnectionState, Event, Intake, Pro
 use darkroom::jobs::{BillingStatus, Failure, FailureCode, Job, JobId, Spec, StepName};
 use proptest::prelude::*;
 
-use super::{Studio, options, studio};
+use super::fixtures;
+use super::harness::{ConsoleHarness, options};
 
 const HOSTILE: [&str; 8] = [
     "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m",
@@ -22,8 +23,8 @@ const HOSTILE: [&str; 8] = [
 ];
 
 /// Every row of the frame has exactly the screen's width, and no cell steers a terminal.
-fn assert_is_a_frame(studio: &Studio) {
-    let buffer = studio.terminal.backend().buffer();
+fn assert_is_a_frame(harness: &ConsoleHarness) {
+    let buffer = harness.terminal.backend().buffer();
     for cell in &buffer.content {
         let symbol = cell.symbol();
         assert!(!symbol.chars().any(char::is_control), "{symbol:?}");
@@ -33,12 +34,12 @@ fn assert_is_a_frame(studio: &Studio) {
 
 fn hostile_job(number: u32, text: &str) -> Job {
     let id = JobId::new(format!("{number}{}", text.replace('/', "_"))).unwrap();
-    let mut job = Job::new(id, Spec::new(text, text).with(text, text), true, studio::ago(i64::from(number)));
+    let mut job = Job::new(id, Spec::new(text, text).with(text, text), true, fixtures::ago(i64::from(number)));
     job.revision = 1;
     job.tags = vec![text.to_owned()];
     if number % 2 == 1 {
-        let failure = Failure::new(FailureCode::InvalidRequest, text, BillingStatus::No, studio::now());
-        job.reject(failure, studio::now()).unwrap();
+        let failure = Failure::new(FailureCode::InvalidRequest, text, BillingStatus::No, fixtures::now());
+        job.reject(failure, fixtures::now()).unwrap();
     }
     job
 }
@@ -54,7 +55,7 @@ fn hostile_events(text: &str, number: u32) -> Vec<Event> {
         },
         Event::CommandFailed { kind: CommandKind::Retried, reason: text.into() },
         Event::Intake(Intake::AccountBlocked(text.into())),
-        Event::Connection(ConnectionState::Disconnected { since: studio::ago(5), reason: text.into() }),
+        Event::Connection(ConnectionState::Disconnected { since: fixtures::ago(5), reason: text.into() }),
         Event::Progress(Progress {
             id,
             attempt: 1,
@@ -71,26 +72,26 @@ fn hostile_texts_stay_in_their_cells() {
         for (name, keys) in [("panes", ""), ("job", "\n"), ("help", "?"), ("filter", "/x"), ("palette", ":é")] {
             let mut hostile = options(true);
             hostile.context = HOSTILE.concat();
-            let mut studio = Studio::empty(width, height, &hostile);
+            let mut harness = ConsoleHarness::empty(width, height, &hostile);
             for (number, text) in (0..).zip(HOSTILE) {
                 for event in hostile_events(text, number) {
-                    studio.event(event);
+                    harness.event(event);
                 }
             }
             for key in keys.chars() {
-                studio.press(if key == '\n' { KeyCode::Enter } else { KeyCode::Char(key) });
+                harness.press(if key == '\n' { KeyCode::Enter } else { KeyCode::Char(key) });
             }
-            studio.draw();
-            assert_is_a_frame(&studio);
-            let frame = studio.frame();
+            harness.draw();
+            assert_is_a_frame(&harness);
+            let frame = harness.frame();
             assert!(frame.contains("SIMULATED"), "{name} {width}x{height}: {frame}");
         }
     }
-    let mut studio = Studio::empty(120, 40, &options(true));
+    let mut harness = ConsoleHarness::empty(120, 40, &options(true));
     for (number, text) in (0..).zip(HOSTILE) {
-        studio.event(Event::Jobs(vec![Arc::new(hostile_job(number, text))]));
+        harness.event(Event::Jobs(vec![Arc::new(hostile_job(number, text))]));
     }
-    super::snapshot("hostile_120x40", studio);
+    super::snapshot("hostile_120x40", harness);
 }
 
 #[derive(Debug, Clone)]
@@ -140,35 +141,35 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
     #[test]
     fn no_key_event_or_size_breaks_the_console(simulated: bool, steps in proptest::collection::vec(step(), 1..40)) {
-        let mut studio = Studio::empty(100, 30, &options(simulated));
+        let mut harness = ConsoleHarness::empty(100, 30, &options(simulated));
         for step in steps {
             match step {
-                Step::Key(code, modifiers) => drop(studio.tell(Message::Key(KeyEvent::new(code, modifiers)))),
-                Step::Paste(text) => drop(studio.tell(Message::Paste(HOSTILE[text].into()))),
+                Step::Key(code, modifiers) => drop(harness.send(Message::Key(KeyEvent::new(code, modifiers)))),
+                Step::Paste(text) => drop(harness.send(Message::Paste(HOSTILE[text].into()))),
                 Step::Mouse(kind, column, row) => {
-                    studio.tell(Message::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
+                    harness.send(Message::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
                 }
                 Step::Size(width, height) => {
-                    studio.terminal.backend_mut().resize(width, height);
-                    studio.tell(Message::Resize(width, height));
+                    harness.terminal.backend_mut().resize(width, height);
+                    harness.send(Message::Resize(width, height));
                 }
                 Step::Hostile(text, number) => {
                     for event in hostile_events(HOSTILE[text], number) {
-                        studio.event(event);
+                        harness.event(event);
                     }
                 }
-                Step::Known(which) => drop(studio.event(studio::events().swap_remove(which))),
-                Step::Removed(number) => drop(studio.event(Event::Removed(studio::id(number)))),
+                Step::Known(which) => drop(harness.event(fixtures::events().swap_remove(which))),
+                Step::Removed(number) => drop(harness.event(Event::Removed(fixtures::id(number)))),
                 Step::Later(milliseconds) => {
-                    studio.now += chrono::Duration::milliseconds(milliseconds);
-                    studio.tell(Message::Tick);
+                    harness.now += chrono::Duration::milliseconds(milliseconds);
+                    harness.send(Message::Tick);
                 }
-                Step::NotSent => drop(studio.tell(Message::NotSent(Command::Submit(Vec::new())))),
+                Step::NotSent => drop(harness.send(Message::CommandDropped(Command::Submit(Vec::new())))),
             }
-            let next = studio.app.next_tick();
-            prop_assert!(next.is_none_or(|at| at > studio.now), "a tick in the past would spin the loop");
-            studio.draw();
-            assert_is_a_frame(&studio);
+            let next = harness.app.next_tick();
+            prop_assert!(next.is_none_or(|at| at > harness.now), "a tick in the past would spin the loop");
+            harness.draw();
+            assert_is_a_frame(&harness);
         }
     }
 }

@@ -44,7 +44,7 @@ async fn doctor_tries_rights_indexes_and_clock_and_leaves_nothing_behind() {
     env.set("DARKROOM_FIRESTORE_DATABASE", "Archive/../x");
     let (_, code, _, said) = run(env, &["doctor"]).await;
     assert_eq!(code, Some(2));
-    assert!(said.contains("firestore_database: 'Archive/../x' is no database"), "{said}");
+    assert!(said.contains("firestore_database: 'Archive/../x' is not a valid database name"), "{said}");
 }
 
 #[tokio::test]
@@ -57,9 +57,9 @@ async fn credentials_that_cannot_be_used_are_said_as_what_they_are() {
     let secret = "{\"type\": \"service_account\", \"private_key\": \"secret";
     for (content, why) in [
         (None, "it is not there"),
-        (Some(""), "it is no JSON"),
-        (Some(secret), "it is no JSON"),
-        (Some("[1]"), "it is no JSON object"),
+        (Some(""), "not valid JSON"),
+        (Some(secret), "not valid JSON"),
+        (Some("[1]"), "not a JSON object"),
         (Some("{}"), "it names no type"),
         (Some("{\"type\": \"service_account\", \"private_key\": \"secret\"}"), "without client_email"),
     ] {

@@ -73,7 +73,7 @@ fn sums_that_were_damaged_are_told_and_made_right() {
     assert!(answer.status().is_success());
     let seen = env.json(&["costs", "rebuild", "--dry-run", "--json"]);
     assert_eq!(
-        (&seen["agree"], &seen["differences"][0]["counted"]["usd"]),
+        (&seen["agree"], &seen["differences"][0]["computed"]["usd"]),
         (&json!(false), &json!("0.000005")),
         "{seen}"
     );

@@ -9,7 +9,7 @@ fn a_pasted_prompt_with_control_characters_leaves_the_screen_whole() {
     let mut terminal = Terminal::console(&env);
     terminal.wait_for("No jobs yet.");
     terminal.send("n");
-    terminal.wait_for("Describe it, then press Enter.");
+    terminal.wait_for("Describe the image, then press Enter");
     let hostile = "kite one\r\nline two\x07\x1b[2J\x1b]0;owned\x07\x1b[31mred\x08\x08 \u{202e}turned\u{202c} \u{200b}wide 猫 \x0c\u{9b}5mend";
     terminal.paste(hostile);
     terminal.wait_for("kite one");

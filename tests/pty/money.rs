@@ -34,12 +34,12 @@ fn image_colours(terminal: &Terminal) -> usize {
 fn two_keys_and_a_prompt_make_the_first_image_and_its_price_is_in_the_books() {
     let env = TestEnv::new();
     let mut terminal = Terminal::console(&env);
-    terminal.wait_for("No jobs yet. n makes the first image (simulated, free).");
+    terminal.wait_for("No jobs yet. Press n to create the first image (simulated, free).");
     terminal.wait_until("nothing is spent", |terminal| spent(terminal) == Some(Decimal::ZERO));
     assert_eq!(image_colours(&terminal), 0);
 
     terminal.send("n");
-    terminal.wait_for("Describe it, then press Enter.");
+    terminal.wait_for("Describe the image, then press Enter");
     terminal.send("a red kite over dunes");
     terminal.wait_for("a red kite over dunes");
     terminal.send(ENTER);
@@ -62,7 +62,7 @@ fn a_job_goes_on_after_its_console_was_killed_and_is_billed_once() {
     env.set("DARKROOM_SIMULATOR_SPEED", "5");
     let mut terminal = Terminal::console(&env);
     terminal.send("n");
-    terminal.wait_for("Describe it, then press Enter.");
+    terminal.wait_for("Describe the image, then press Enter");
     terminal.send("a slow tide");
     terminal.send(ENTER);
     terminal.wait_for("▶ generating");

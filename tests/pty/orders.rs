@@ -10,7 +10,7 @@ fn status(env: &TestEnv, id: &str) -> String {
 
 fn make(terminal: &mut Terminal, prompt: &str) {
     terminal.send("n");
-    terminal.wait_for("Describe it, then press Enter.");
+    terminal.wait_for("Describe the image, then press Enter");
     terminal.send(prompt);
     terminal.wait_for(prompt);
     terminal.send(ENTER);
@@ -24,7 +24,7 @@ fn a_failed_job_is_retried_with_r() {
     terminal.wait_for("✗ failed");
     terminal.wait_for("1 failed");
     terminal.send("r");
-    terminal.wait_for("1 job queued again");
+    terminal.wait_for("Retrying 1 job");
     terminal.wait_for("attempt 2");
     terminal.wait_until("it failed again", |terminal| {
         terminal.text().contains("✗ failed") && terminal.text().contains("1 failed")
@@ -43,11 +43,11 @@ fn a_queued_job_is_cancelled_with_x_and_put_back_with_u() {
     terminal.wait_for("queued");
     let id = ids(&serde_json::Value::Array(env.jobs())).remove(0);
     terminal.send("x");
-    terminal.wait_for("1 job cancelled");
+    terminal.wait_for("Cancelled 1 job");
     terminal.wait_for("⊘ cancelled");
     assert_eq!(status(&env, &id), "cancelled");
     terminal.send("u");
-    terminal.wait_for("1 job put back");
+    terminal.wait_for("Restored 1 job");
     assert_eq!(status(&env, &id), "queued");
     terminal.send("p");
     terminal.wait_for("✓ done");
@@ -104,10 +104,10 @@ fn a_key_without_a_meaning_says_so_and_names_the_help() {
     let mut terminal = Terminal::console(&TestEnv::new());
     terminal.wait_for("No jobs yet.");
     terminal.send("Z");
-    terminal.wait_for("Z does nothing here · ? shows the keys of this place");
+    terminal.wait_for("Z is not bound here · press ? for help");
     terminal.send("x");
-    terminal.wait_for("no job is selected");
-    terminal.wait_for_no("Z does nothing");
+    terminal.wait_for("No job selected");
+    terminal.wait_for_no("Z is not bound");
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn old_prompts_come_back_newest_first() {
     make(&mut terminal, "a newer prompt");
     terminal.wait_for("2 done");
     terminal.send("n");
-    terminal.wait_for("Describe it, then press Enter.");
+    terminal.wait_for("Describe the image, then press Enter");
     terminal.send("\x10");
     terminal.wait_until("the newer one in the form", |terminal| terminal.text().contains("│ │ │ a newer prompt"));
     terminal.send("\x10");
@@ -132,7 +132,7 @@ fn escape_keeps_the_draft_of_the_form() {
     let mut terminal = Terminal::console(&env);
     terminal.wait_for("No jobs yet.");
     terminal.send("n");
-    terminal.wait_for("Describe it, then press Enter.");
+    terminal.wait_for("Describe the image, then press Enter");
     terminal.send("half a thought");
     terminal.wait_for("half a thought");
     terminal.send(ESCAPE);

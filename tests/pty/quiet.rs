@@ -18,18 +18,18 @@ fn a_second_console_that_only_looks_sees_the_work_of_the_first() {
     let env = TestEnv::new();
     let mut first = Terminal::console(&env);
     let mut second = Terminal::start(&env, &["--observe"], 120, 40);
-    second.wait_for("only looking");
+    second.wait_for("READ-ONLY");
     first.wait_for("No jobs yet.");
     first.send("n");
-    first.wait_for("Describe it, then press Enter.");
+    first.wait_for("Describe the image, then press Enter");
     first.send("a kite for two");
     first.send(ENTER);
     first.wait_for("✓ done");
     second.wait_for("a kite for two");
     second.wait_for("✓ done");
-    // It only looks: what it is asked to do, it refuses with a reason.
+    // The read-only console refuses with a reason.
     second.send("p");
-    second.wait_for("this console only looks");
+    second.wait_for("Read-only console");
     second.send("q");
     assert_eq!(second.wait_for_end().exit_code(), 0);
     first.send("q");

@@ -93,7 +93,7 @@ fn is_colour(parameters: &str) -> bool {
 fn walk(terminal: &mut Terminal, done: &str) {
     terminal.wait_for("No jobs yet.");
     terminal.send("n");
-    terminal.wait_for("Describe it, then press Enter.");
+    terminal.wait_for("Describe the image, then press Enter");
     terminal.send("a kite\r");
     terminal.wait_for(done);
     for (key, words) in [("$", "Costs"), ("?", "Keys")] {

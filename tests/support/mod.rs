@@ -20,7 +20,7 @@ pub mod temporal_server;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use darkroom::devstack::{Places, Server};
+use darkroom::devstack::{Server, ServerLocator};
 use serde_json::Value;
 
 /// A temporary folder with data, logs and home directory, and the environment variables that point darkroom to it.
@@ -129,7 +129,7 @@ impl TestEnv {
 
 /// The program of a server. A test that needs it is marked with `#[cfg_attr(not(…_installed), ignore)]`, see `build.rs`.
 pub fn installed(server: Server) -> PathBuf {
-    Places::of_this_process().find(server).unwrap_or_else(|missing| panic!("{missing}"))
+    ServerLocator::from_env().find(server).unwrap_or_else(|missing| panic!("{missing}"))
 }
 
 /// The ids of a list of jobs.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use darkroom::costs::Usd;
 use darkroom::engine::temporal::Activities;
-use darkroom::engine::temporal::payloads::{Heartbeat, NextStep, StoreInput, JobReport, JobInput};
+use darkroom::engine::temporal::payloads::{Heartbeat, JobInput, JobReport, NextStep, StoreInput};
 use darkroom::engine::{Settings, WorkerLock};
 use darkroom::jobs::{Claim, JobId, StageName, WorkerId};
 use darkroom::simulator::Speed;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use darkroom::engine::temporal::payloads::{WorkflowInput, JobReport, JobInput};
+use darkroom::engine::temporal::payloads::{JobInput, JobReport, WorkflowInput};
 use darkroom::engine::temporal::{Activities, policy};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{WorkflowContext, WorkflowResult};

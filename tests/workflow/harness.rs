@@ -222,7 +222,11 @@ impl WorkflowHarness {
     }
 
     /// What one worker does with the due job, as a task of its own.
-    pub async fn run_due(&self, worker: &str, provider: &Arc<GatedProvider>) -> JoinHandle<Result<RunOutcome, WorkflowError>> {
+    pub async fn run_due(
+        &self,
+        worker: &str,
+        provider: &Arc<GatedProvider>,
+    ) -> JoinHandle<Result<RunOutcome, WorkflowError>> {
         let job = self.due().await;
         let ports = self.ports_behind(provider.clone());
         let workflow = JobWorkflow::new(ports, Settings::default(), WorkerId::new(worker), Arc::new(NullObserver));

@@ -52,7 +52,11 @@ async fn late_receipt_after_retry_records_first_charge() {
     harness.run_due("other", &other).await.await.unwrap().unwrap();
     harness.operator.retry(vec![id.clone()]).await.unwrap();
     harness.provider.release_replies();
-    assert_eq!(within("its end", suspended).await.unwrap(), Err(WorkflowError::Superseded), "the new attempt is not its own");
+    assert_eq!(
+        within("its end", suspended).await.unwrap(),
+        Err(WorkflowError::Superseded),
+        "the new attempt is not its own"
+    );
     let job = harness.job(&id).await;
     assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Queued, 2));
     assert_eq!(job.cost().unwrap().decimal(), ledger_check::total(&ledger_check::bill(&harness.env)));

@@ -1,30 +1,29 @@
-//! Owns the stack without a screen: it says where everything is, and a worker works until somebody wants to leave. Must not
-//! start or stop a server.
+//! `darkroom dev --headless`: prints the addresses of the stack and runs a worker until it is interrupted.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::leads::Leads;
+use super::environment::DevEnvironment;
 use super::stack::Stack;
 use crate::cli::error::CliError;
+use crate::cli::headless_engine::{EngineUpdate, HeadlessEngine};
 use crate::cli::interrupt::Interrupt;
-use crate::cli::running::{News, Running};
 use crate::cli::{Session, output, start_logging, worker};
 use crate::engine::Mode;
-use crate::telemetry::logging::Beside;
-use crate::wiring::{self, Access};
+use crate::telemetry::logging::ExtraSink;
+use crate::wiring::{self, AccessMode};
 
-/// Where everything is.
+/// The addresses of the stack.
 #[derive(Debug, Serialize)]
 struct Serving<'a> {
     pid: u32,
     simulated: bool,
     servers: Vec<ServerView>,
     missing: Vec<MissingView<'a>>,
-    /// What leads other programs there.
+    /// Variables that point other programs at this stack.
     environment: BTreeMap<&'a str, &'a str>,
-    /// The same for a shell.
+    /// The same variables as a shell script.
     environment_file: String,
 }
 
@@ -45,69 +44,73 @@ struct MissingView<'a> {
     install: &'a str,
 }
 
-/// Until somebody wants to leave, or a server is lost.
+/// Runs until it is interrupted or a server exits.
 pub async fn run(
     session: &Session,
     stack: &mut Stack,
-    leads: &Leads,
+    environment: &DevEnvironment,
     interrupt: &mut Interrupt,
-    works: bool,
+    with_worker: bool,
 ) -> Result<(), CliError> {
-    let (_logging, _) = start_logging(&session.config, Beside::Nothing);
+    let (_logging, _) = start_logging(&session.config, ExtraSink::None);
     let mut engine = None;
-    if works {
-        let meters = worker::serve_metrics(&session.config).await?;
+    if with_worker {
+        let metrics = worker::serve_metrics(&session.config).await?;
         let store = wiring::open_store(&session.config).await?;
-        let wired = wiring::open_ports(&session.config, store, Access::Orders).await?;
-        engine = Some(Running::start(session, wired, Mode::Work, meters)?);
+        let adapters = wiring::open_ports(&session.config, store, AccessMode::Submit).await?;
+        engine = Some(HeadlessEngine::start(session, adapters, Mode::Work, metrics)?);
     }
-    session.output.answer(&serving(session, stack, leads), || in_words(stack, leads))?;
+    session.output.answer(&serving(session, stack, environment), || summary(stack, environment))?;
     let kind = if session.config.is_simulated() { "simulated jobs" } else { "jobs for real money" };
-    let works = if works { format!("working on {kind}; ") } else { String::new() };
-    output::note(&format!("{works}Ctrl-C stops everything"));
+    let running = if with_worker { format!("running {kind}; ") } else { String::new() };
+    output::eprint_line(&format!("{running}press Ctrl-C to stop everything"));
     let result = wait(engine.as_mut(), stack, interrupt).await;
     if let Some(engine) = engine {
-        engine.ask_to_stop().await;
-        output::note("leaving: an order in flight is finished; again leaves at once");
+        engine.request_stop().await;
+        output::eprint_line("shutting down: waiting for in-flight requests (press Ctrl-C again to force quit)");
         tokio::select! {
-            ended = engine.ended() => ended.map(drop)?,
+            stopped = engine.wait_stopped() => stopped.map(drop)?,
             () = interrupt.next() => {
-                return Err(CliError::Failed("left at once; an order in flight may have been lost".to_owned()));
+                return Err(CliError::Failed("forced exit: an in-flight request may have been lost (it may still be billed)".to_owned()));
             }
         }
     }
     result
 }
 
-async fn wait(mut engine: Option<&mut Running>, stack: &mut Stack, interrupt: &mut Interrupt) -> Result<(), CliError> {
+async fn wait(
+    mut engine: Option<&mut HeadlessEngine>,
+    stack: &mut Stack,
+    interrupt: &mut Interrupt,
+) -> Result<(), CliError> {
     loop {
         tokio::select! {
-            news = next(engine.as_deref_mut()) => if news == News::Ended {
-                return Err(CliError::Failed("the engine ended by itself; the log file says why".to_owned()));
+            update = next(engine.as_deref_mut()) => if update == EngineUpdate::Stopped {
+                return Err(CliError::Failed("the engine stopped unexpectedly; see the log file".to_owned()));
             },
-            error = stack.lost() => return Err(error.into()),
+            error = stack.next_exit() => return Err(error.into()),
             () = interrupt.next() => return Ok(()),
         }
     }
 }
 
-async fn next(engine: Option<&mut Running>) -> News {
+async fn next(engine: Option<&mut HeadlessEngine>) -> EngineUpdate {
     match engine {
         Some(engine) => engine.next().await,
         None => std::future::pending().await,
     }
 }
 
-fn serving<'a>(session: &Session, stack: &'a Stack, leads: &'a Leads) -> Serving<'a> {
+fn serving<'a>(session: &Session, stack: &'a Stack, environment: &'a DevEnvironment) -> Serving<'a> {
     let servers = stack.running.iter().map(|server| ServerView {
-        name: server.server().word(),
+        name: server.server().as_str(),
         address: server.address().to_string(),
         web_page: server.page(),
         pid: server.pid,
         log: server.log.display().to_string(),
     });
     let missing = stack.missing.iter().map(|missing| MissingView {
-        name: missing.server.word(),
+        name: missing.server.as_str(),
         why: missing.why,
         install: &missing.install,
     });
@@ -116,12 +119,16 @@ fn serving<'a>(session: &Session, stack: &'a Stack, leads: &'a Leads) -> Serving
         simulated: session.config.is_simulated(),
         servers: servers.collect(),
         missing: missing.collect(),
-        environment: leads.environment.iter().map(|(name, value)| (*name, value.as_str())).collect(),
-        environment_file: leads.file().display().to_string(),
+        environment: environment.variables.iter().map(|(name, value)| (*name, value.as_str())).collect(),
+        environment_file: environment.file().display().to_string(),
     }
 }
 
-fn in_words(stack: &Stack, leads: &Leads) -> String {
+fn summary(stack: &Stack, environment: &DevEnvironment) -> String {
     let page = stack.page().map_or(String::new(), |page| format!("# Temporal's web page: {page}\n"));
-    format!("{page}# in other terminals: . '{}'\n{}", leads.file().display(), leads.exports())
+    format!(
+        "{page}# to use this stack in another terminal, run: . '{}'\n{}",
+        environment.file().display(),
+        environment.exports()
+    )
 }

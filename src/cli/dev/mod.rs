@@ -1,8 +1,9 @@
-//! `darkroom dev`: the whole stack on this machine with one command: the servers that are installed, the simulator, a worker and
-//! the console. Must not touch what the person's own configuration leads to: everything is in a folder of its own.
+//! `darkroom dev`: the whole stack on this machine: the installed servers, the simulator, a worker and the console.
+//!
+//! All data is in a directory of its own; the databases and buckets of the operator's configuration are not touched.
 
+mod environment;
 mod headless;
-mod leads;
 mod stack;
 
 use std::fs::File;
@@ -10,7 +11,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use self::leads::Leads;
+use self::environment::DevEnvironment;
 use self::stack::Stack;
 use super::error::CliError;
 use super::interrupt::Interrupt;
@@ -18,44 +19,44 @@ use super::{Session, console, output};
 use crate::config::Flags;
 use crate::fs::try_lock;
 
-/// Everything of `darkroom dev` is in this folder of the data directory.
+/// The directory of `darkroom dev` inside the data directory.
 const FOLDER: &str = "dev";
 
-/// The whole stack on this machine
+/// Start the whole stack on this machine: servers, worker and console
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It starts those of Firestore emulator, Cloud Storage server and Temporal server that are installed and names the \
-                  command that installs each of the others; in their place are the embedded database, a folder, and the local \
-                  engine. Images and money are simulated unless --provider bfl is given here. All data is in the folder `dev` \
-                  of the data directory; what the servers hold is in their memory and gone with them."
+    after_help = "Starts the Firestore emulator, the Cloud Storage server and the Temporal server where they are installed, and prints \
+                  the command that installs each missing one. Missing servers are replaced by the embedded database, a folder \
+                  and the local engine. Images and money are simulated unless --provider bfl is given. All data is in the \
+                  folder `dev` of the data directory; the servers keep their data in memory and lose it when they stop."
 )]
 pub struct DevArgs {
-    /// No console: servers and a worker, until Ctrl-C
+    /// Run the servers and a worker without the console, until Ctrl-C
     #[arg(long, visible_alias = "no-console")]
     pub headless: bool,
-    /// With --headless: no worker either, servers alone
+    /// With --headless: run only the servers
     #[arg(long, requires = "headless")]
     pub no_worker: bool,
 }
 
-/// Runs the stack until the person leaves.
+/// Runs the stack until the operator quits.
 pub async fn run(session: Session, args: &DevArgs, flags: Flags) -> Result<(), CliError> {
     if session.output.is_json() && !args.headless {
-        return Err(CliError::Usage("--json goes with --headless".to_owned()));
+        return Err(CliError::Usage("--json needs --headless".to_owned()));
     }
     if !args.headless && !console::has_terminal() {
-        let line = "the console needs a terminal; `darkroom dev --headless` works without one";
+        let line = "the console needs a terminal; run `darkroom dev --headless` without one";
         return Err(CliError::Usage(line.to_owned()));
     }
-    // From here on Ctrl-C is ours: whatever was started is ended.
+    // From here on Ctrl-C stops everything that was started.
     let mut interrupt =
-        Interrupt::listen().map_err(|why| CliError::Failed(format!("signals cannot be received: {why}")))?;
+        Interrupt::listen().map_err(|why| CliError::Failed(format!("cannot install signal handlers: {why}")))?;
     let folder = session.config.data_dir.join(FOLDER);
     let _lock = lock(&folder)?;
     let mut stack = Stack::default();
     let started = tokio::select! {
         started = stack.start(&session.config.log_dir) => started,
-        () = interrupt.next() => Err(CliError::Failed("stopped before everything answered".to_owned())),
+        () = interrupt.next() => Err(CliError::Failed("interrupted before all servers were ready".to_owned())),
     };
     let result = match started {
         Ok(()) => work(session.output, args, flags, &folder, &mut stack, &mut interrupt).await,
@@ -65,7 +66,7 @@ pub async fn run(session: Session, args: &DevArgs, flags: Flags) -> Result<(), C
     result
 }
 
-/// What is done while the servers run.
+/// Runs the console or a headless worker while the servers run.
 async fn work(
     output: output::Output,
     args: &DevArgs,
@@ -74,31 +75,31 @@ async fn work(
     stack: &mut Stack,
     interrupt: &mut Interrupt,
 ) -> Result<(), CliError> {
-    let leads = Leads::new(stack, folder, &flags)?;
-    let _file = leads.write_file()?;
-    let session = Session { config: leads.config.clone(), output };
+    let environment = DevEnvironment::new(stack, folder, &flags)?;
+    let _file = environment.write_file()?;
+    let session = Session { config: environment.config.clone(), output };
     if args.headless {
-        return headless::run(&session, stack, &leads, interrupt, !args.no_worker).await;
+        return headless::run(&session, stack, &environment, interrupt, !args.no_worker).await;
     }
-    output::note(&format!("in other terminals: . '{}'", leads.file().display()));
+    output::eprint_line(&format!("to use this stack in another terminal, run: . '{}'", environment.file().display()));
     let page = stack.page();
-    let ended = tokio::select! {
-        ended = console::run(&session, false, page.map(|page| format!("Temporal's web page: {page}"))) => ended,
+    let result = tokio::select! {
+        result = console::run(&session, false, page.map(|page| format!("Temporal's web page: {page}"))) => result,
         error = stack.watch_and_log() => match error {},
     };
     if let Some(page) = stack.page() {
-        output::note(&format!("Temporal's web page was {page}"));
+        output::eprint_line(&format!("Temporal's web page was at {page}"));
     }
-    ended
+    result
 }
 
-/// One `darkroom dev` for each data directory.
+/// Allows one `darkroom dev` for each data directory.
 fn lock(folder: &Path) -> Result<File, CliError> {
     let wrong = |why: &dyn std::fmt::Display| CliError::Failed(format!("cannot use {}: {why}", folder.display()));
     std::fs::create_dir_all(folder).map_err(|why| wrong(&why))?;
     match try_lock(&folder.join("dev.lock")) {
         Ok(Some(file)) => Ok(file),
-        Ok(None) => Err(wrong(&"another `darkroom dev` runs on it; --data-dir leads to another directory")),
+        Ok(None) => Err(wrong(&"another `darkroom dev` is running on it; use another --data-dir")),
         Err(why) => Err(wrong(&why)),
     }
 }

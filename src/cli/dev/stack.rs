@@ -1,5 +1,4 @@
-//! Owns the servers of this stack: which there are, that all of them answer before anything else begins, and what is said of
-//! those that are missing. Must not know what is done with them.
+//! The servers of the stack: starts the installed ones, waits until all respond, and reports the missing ones.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -14,39 +13,39 @@ use tokio::task::spawn_blocking;
 
 use crate::cli::error::CliError;
 use crate::cli::output;
-use crate::devstack::{self, Launch, Missing, Places, Running, Server, ServerError};
+use crate::devstack::{self, Launch, NotInstalled, Server, ServerError, ServerLocator, ServerProcess};
 
-/// The project of Firestore's emulator: it never asks Google for anything with such a name.
+/// The project of the Firestore emulator. Names that start with `demo-` never reach Google.
 pub const PROJECT: &str = "demo-darkroom";
 /// The bucket.
 pub const BUCKET: &str = "darkroom-dev";
 
-/// How often it is looked whether all servers live.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often the server processes are checked.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The servers that run, and those that cannot.
+/// The servers that run, and those that are not installed.
 #[derive(Debug, Default)]
 pub struct Stack {
-    /// Those that run.
-    pub running: Vec<Running>,
-    /// Those that are not installed.
-    pub missing: Vec<Missing>,
-    told: BTreeSet<Server>,
+    /// Servers that run.
+    pub running: Vec<ServerProcess>,
+    /// Servers that are not installed.
+    pub missing: Vec<NotInstalled>,
+    reported: BTreeSet<Server>,
 }
 
 impl Stack {
-    /// Starts what is installed, all at once, and waits until each answers. Errors: one does not.
+    /// Starts the installed servers concurrently and waits until each is ready.
     pub async fn start(&mut self, logs: &Path) -> Result<(), CliError> {
-        let http = devstack::http().map_err(|why| CliError::Failed(format!("no server can be asked: {why}")))?;
+        let http = devstack::http().map_err(|why| CliError::Failed(format!("cannot create an HTTP client: {why}")))?;
         self.find_and_start(logs).await?;
         for missing in &self.missing {
-            output::note(&format!("{missing}"));
+            output::eprint_line(&format!("{missing}"));
         }
-        let mut progress = Progress::new(self.running.iter().map(Running::server));
+        let mut progress = Progress::new(self.running.iter().map(ServerProcess::server));
         let mut waiting: FuturesUnordered<_> = self.running.iter_mut().map(|server| ready(server, &http)).collect();
         while let Some(answered) = waiting.next().await {
             let (server, took) = answered?;
-            progress.answered(server, took);
+            progress.on_ready(server, took);
         }
         drop((waiting, progress));
         if let Some(storage) = self.address(Server::Storage) {
@@ -56,21 +55,23 @@ impl Stack {
     }
 
     async fn find_and_start(&mut self, logs: &Path) -> Result<(), CliError> {
-        let guard = std::env::current_exe()
-            .map_err(|why| CliError::Failed(format!("darkroom does not find its own program: {why}")))?;
+        let watchdog = std::env::current_exe()
+            .map_err(|why| CliError::Failed(format!("cannot find the darkroom executable: {why}")))?;
         let mut starting = Vec::new();
         for server in Server::ALL.into_iter().filter(|server| is_built_in(*server)) {
-            let (guard, logs) = (guard.clone(), logs.to_owned());
-            starting.push(spawn_blocking(move || start(server, &guard, &logs)));
+            let (watchdog, logs) = (watchdog.clone(), logs.to_owned());
+            starting.push(spawn_blocking(move || start(server, &watchdog, &logs)));
         }
         let mut first_error = None;
-        // All of them, also when one fails: what was started must be known to be ended.
+        // Collects all of them, also after a failure, so that every started server is stopped later.
         for started in starting {
             match started.await {
                 Ok(Ok(Ok(running))) => self.running.push(running),
                 Ok(Ok(Err(missing))) => self.missing.push(missing),
                 Ok(Err(error)) => first_error = first_error.or(Some(error.into())),
-                Err(why) => first_error = first_error.or(Some(CliError::Failed(format!("starting broke: {why}")))),
+                Err(why) => {
+                    first_error = first_error.or(Some(CliError::Failed(format!("a start task crashed: {why}"))));
+                }
             }
         }
         first_error.map_or(Ok(()), Err)
@@ -78,58 +79,61 @@ impl Stack {
 
     /// Where that server listens, if it runs.
     pub fn address(&self, server: Server) -> Option<SocketAddr> {
-        self.running.iter().find(|running| running.server() == server).map(Running::address)
+        self.running.iter().find(|running| running.server() == server).map(ServerProcess::address)
     }
 
     /// Temporal's web page.
     pub fn page(&self) -> Option<String> {
-        self.running.iter().find_map(Running::page)
+        self.running.iter().find_map(ServerProcess::page)
     }
 
-    /// The next server that ended by itself and was not told yet. Cancel-safe.
-    pub async fn lost(&mut self) -> ServerError {
+    /// Waits for the next server that exited unexpectedly and was not reported yet. Cancel-safe.
+    pub async fn next_exit(&mut self) -> ServerError {
         loop {
             for server in &mut self.running {
-                if !self.told.contains(&server.server())
-                    && let Some(error) = server.has_ended()
+                if !self.reported.contains(&server.server())
+                    && let Some(error) = server.exited()
                 {
-                    self.told.insert(server.server());
+                    self.reported.insert(server.server());
                     return error;
                 }
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
     }
 
-    /// Writes into the log where Temporal's web page is and what becomes of servers, for as long as it is polled.
+    /// Logs the address of Temporal's web page and every server that exits, for as long as it is polled.
     pub async fn watch_and_log(&mut self) -> Infallible {
-        // The console takes the log over first.
-        tokio::time::sleep(LOOK_EVERY).await;
+        // The console sets up the log pane first.
+        tokio::time::sleep(CHECK_INTERVAL).await;
         if let Some(page) = self.page() {
-            tracing::info!("Temporal's web page: {page}");
+            tracing::info!(%page, "Temporal web page");
         }
         loop {
-            let error = self.lost().await;
-            tracing::error!("{error}");
+            let error = self.next_exit().await;
+            tracing::error!(%error, "server exited unexpectedly");
         }
     }
 
-    /// Ends all servers; returns when they are gone.
+    /// Stops all servers and waits until they have exited.
     pub async fn stop(self) {
         if self.running.is_empty() {
             return;
         }
         devstack::stop_all(self.running).await;
-        output::note("all servers are stopped");
+        output::eprint_line("all servers stopped");
     }
 }
 
-async fn ready<'a>(server: &'a mut Running, http: &reqwest::Client) -> Result<(&'a Running, Duration), ServerError> {
+async fn ready<'a>(
+    server: &'a mut ServerProcess,
+    http: &reqwest::Client,
+) -> Result<(&'a ServerProcess, Duration), ServerError> {
     let took = server.ready(http).await?;
     Ok((server, took))
 }
 
-/// Whether this build of darkroom has a use for that server.
+/// Whether this build of darkroom can use that server.
 fn is_built_in(server: Server) -> bool {
     match server {
         Server::Firestore => cfg!(feature = "firestore"),
@@ -138,20 +142,20 @@ fn is_built_in(server: Server) -> bool {
     }
 }
 
-/// Blocks: `gcloud` may be asked, and the guard starts.
-fn start(server: Server, guard: &Path, logs: &Path) -> Result<Result<Running, Missing>, ServerError> {
-    let program: PathBuf = match Places::of_this_process().find(server) {
+/// Blocks: it may run `gcloud`, and it waits for the watchdog to start.
+fn start(server: Server, watchdog: &Path, logs: &Path) -> Result<Result<ServerProcess, NotInstalled>, ServerError> {
+    let program: PathBuf = match ServerLocator::from_env().find(server) {
         Ok(program) => program,
         Err(missing) => return Ok(Err(missing)),
     };
     let launch = Launch::new(server, program).map_err(|why| ServerError::NotStarted { server, why })?;
-    Running::start(launch, guard, logs).map(Ok)
+    ServerProcess::start(launch, watchdog, logs).map(Ok)
 }
 
-/// What a person sees while servers start: a line for each that answers, and who is waited for.
+/// Progress while servers start: a line for each that is ready, and the names of the others.
 struct Progress {
     bar: ProgressBar,
-    waited_for: Vec<Server>,
+    pending: Vec<Server>,
 }
 
 impl Progress {
@@ -161,8 +165,8 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
             bar.set_style(style);
         }
-        let progress = Self { bar, waited_for: servers.collect() };
-        if !progress.waited_for.is_empty() {
+        let progress = Self { bar, pending: servers.collect() };
+        if !progress.pending.is_empty() {
             progress.bar.enable_steady_tick(Duration::from_millis(100));
             progress.show();
         }
@@ -170,16 +174,15 @@ impl Progress {
     }
 
     fn show(&self) {
-        let names: Vec<String> = self.waited_for.iter().map(Server::to_string).collect();
+        let names: Vec<String> = self.pending.iter().map(Server::to_string).collect();
         self.bar.set_message(format!("waiting for {}", names.join(", ")));
     }
 
-    fn answered(&mut self, server: &Running, took: Duration) {
-        self.waited_for.retain(|waited| *waited != server.server());
-        let page = server.page().map_or(String::new(), |page| format!(", its web page at {page}"));
-        let line =
-            format!("the {} answers at {} after {:.1} s{page}", server.server(), server.address(), took.as_secs_f32());
-        self.bar.suspend(|| output::note(&line));
+    fn on_ready(&mut self, server: &ServerProcess, took: Duration) {
+        self.pending.retain(|pending| *pending != server.server());
+        let page = server.page().map_or(String::new(), |page| format!(", web page at {page}"));
+        let line = format!("{} ready at {} after {:.1} s{page}", server.server(), server.address(), took.as_secs_f32());
+        self.bar.suspend(|| output::eprint_line(&line));
         self.show();
     }
 }

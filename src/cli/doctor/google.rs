@@ -1,4 +1,4 @@
-//! Owns the checks of Google's services beyond "it answers": who we are there, what we may do, the indexes, the clock.
+//! Checks of Google's services beyond connectivity: identity, permissions, indexes, clock.
 
 use std::time::Duration;
 
@@ -6,20 +6,20 @@ use chrono::TimeDelta;
 use url::Url;
 
 use super::Check;
-use super::checks::{emulator, server_time};
+use super::probe::{emulator, server_time};
 use crate::config::{BucketKind, Config, StoreKind};
 use crate::wiring::{self, Identity};
 
-/// Claims, signed URLs and the order of documents are spoilt by a clock that is further off than this.
-const MOST_SKEW: TimeDelta = TimeDelta::seconds(5);
+/// A larger clock difference breaks claims, signed URLs and the order of documents.
+const MAX_SKEW: TimeDelta = TimeDelta::seconds(5);
 
-/// How long an emulator may take to take a connection; it is near.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Timeout of a connection to an emulator.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Google's storage, where no emulator stands for it.
+/// Google's own service.
 const STORAGE: &str = "https://storage.googleapis.com/";
 
-/// Who we are for Google, where somebody there asks.
+/// The identity for Google's services; `None` where none of them is used.
 pub(super) fn credentials(config: &Config) -> Option<Check> {
     const NAME: &str = "credentials";
     let google = &config.google;
@@ -32,20 +32,15 @@ pub(super) fn credentials(config: &Config) -> Option<Check> {
         Err(error) => Check::problem(
             NAME,
             error.to_string(),
-            "name the key file of a service account, or unset it and run `gcloud auth application-default login`",
+            "set it to the key file of a service account, or unset it and run `gcloud auth application-default login`",
         ),
-        Ok(Identity::Default) => {
-            Check::ok(NAME, "no file is named: those of `gcloud auth application-default login`, or this machine's own")
-        }
+        Ok(Identity::Default) => Check::ok(NAME, "using application-default credentials"),
         Ok(Identity::File { kind, email, project }) => {
             let who = email.map_or(kind.clone(), |email| format!("{kind} {email}"));
             match (project, &google.project) {
-                (Some(theirs), Some(ours)) if theirs != *ours => Check::ok(
-                    NAME,
-                    format!(
-                        "{who} is of the project {theirs}, not of {ours}: it must have been given its rights there"
-                    ),
-                ),
+                (Some(theirs), Some(ours)) if theirs != *ours => {
+                    Check::ok(NAME, format!("{who} belongs to project {theirs}, not {ours}: it needs a role in {ours}"))
+                }
                 _ => Check::ok(NAME, who),
             }
         }
@@ -53,15 +48,15 @@ pub(super) fn credentials(config: &Config) -> Option<Check> {
     Some(check)
 }
 
-/// What a shared store lets us do beyond reading; nothing for one on this machine.
+/// Permissions, indexes and clock of a shared store; empty for a local one.
 pub(super) async fn store(config: &Config) -> Vec<Check> {
     let Some(health) = wiring::store_health(config).await else { return Vec::new() };
     let google = &config.google;
-    // An emulator takes every query.
-    let unknown = if google.firestore_emulator.is_some() { " (an emulator asks for none)" } else { "" };
+    // An emulator accepts every query.
+    let unknown = if google.firestore_emulator.is_some() { " (an emulator needs none)" } else { "" };
     vec![
         match health.writes {
-            Ok(()) => Check::ok("store writes", "documents can be made, changed and deleted"),
+            Ok(()) => Check::ok("store writes", "documents can be created, changed and deleted"),
             Err(why) => Check::problem(
                 "store writes",
                 why,
@@ -69,19 +64,19 @@ pub(super) async fn store(config: &Config) -> Vec<Check> {
             ),
         },
         match health.indexes {
-            Ok(()) => Check::ok("store indexes", format!("the indexes that pages and queues need are there{unknown}")),
-            Err(why) => Check::problem("store indexes", why, "lists by status do not work without it"),
+            Ok(()) => Check::ok("store indexes", format!("the indexes of lists and queues exist{unknown}")),
+            Err(why) => Check::problem("store indexes", why, "lists by status need it"),
         },
         match health.skew {
             Ok(skew) => skewed("store clock", "Firestore", skew),
             Err(why) => {
-                Check::problem("store clock", format!("Firestore's time is not known: {why}"), "see the store's line")
+                Check::problem("store clock", format!("Firestore's time is unknown: {why}"), "see the store check")
             }
         },
     ]
 }
 
-/// The clock against Cloud Storage, which looks at it where URLs are signed; nothing where the store's was looked at.
+/// The clock difference to Cloud Storage, which matters for signed URLs; `None` where the store's clock was checked.
 pub(super) async fn bucket_clock(config: &Config) -> Option<Check> {
     const NAME: &str = "bucket clock";
     if config.bucket != BucketKind::Gcs || config.store == StoreKind::Firestore {
@@ -94,24 +89,24 @@ pub(super) async fn bucket_clock(config: &Config) -> Option<Check> {
         Err(error) => Err(error.to_string()),
     };
     Some(match time {
-        // The header has whole seconds.
+        // The header has a resolution of one second.
         Ok(server) => skewed(NAME, "Cloud Storage", chrono::Utc::now() - server),
-        Err(why) => Check::problem(NAME, format!("Cloud Storage's time is not known: {why}"), "see the bucket's line"),
+        Err(why) => Check::problem(NAME, format!("Cloud Storage's time is unknown: {why}"), "see the bucket check"),
     })
 }
 
-/// What to do where nobody listens at an emulator's address; nothing where somebody does, or none is named.
-pub(super) async fn silent(emulator: Option<&String>, variable: &str) -> Option<String> {
+/// Advice where nothing listens at an emulator's address; `None` where it listens or is not configured.
+pub(super) async fn emulator_advice(emulator: Option<&String>, variable: &str) -> Option<String> {
     let host = emulator?;
     let host = host.split_once("://").map_or(host.as_str(), |(_, rest)| rest).trim_end_matches('/');
-    let connected = tokio::time::timeout(PATIENCE, tokio::net::TcpStream::connect(host)).await;
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, tokio::net::TcpStream::connect(host)).await;
     if matches!(connected, Ok(Ok(_))) {
         return None;
     }
-    Some(format!("nobody listens there: start it (`darkroom dev`), or unset {variable}"))
+    Some(format!("connection refused: start the emulator (`darkroom dev`) or unset {variable}"))
 }
 
-/// Where a shared store is; nothing for one on this machine.
+/// The location of a shared store; empty for a local one.
 pub(super) fn store_place(config: &Config) -> String {
     let google = &config.google;
     match (config.store, &google.project) {
@@ -125,11 +120,11 @@ pub(super) fn store_place(config: &Config) -> String {
 
 fn skewed(name: &'static str, whose: &str, skew: TimeDelta) -> Check {
     let seconds = skew.as_seconds_f64();
-    let line = format!("{:.1} s {} {whose}'s", seconds.abs(), if seconds < 0.0 { "behind" } else { "before" });
-    if skew.abs() <= MOST_SKEW {
+    let line = format!("{:.1} s {} {whose}", seconds.abs(), if seconds < 0.0 { "behind" } else { "ahead of" });
+    if skew.abs() <= MAX_SKEW {
         Check::ok(name, line)
     } else {
-        Check::problem(name, line, "set this machine's clock (NTP)")
+        Check::problem(name, line, "synchronize this machine's clock (NTP)")
     }
 }
 
@@ -138,11 +133,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_is_some_seconds_off_is_a_problem() {
+    fn clock_skew_beyond_the_limit_is_a_problem() {
         let check = |millis| skewed("store clock", "Firestore", TimeDelta::milliseconds(millis));
         assert!(check(4_900).ok && check(-4_900).ok);
-        let (before, behind) = (check(5_100), check(-3_600_000));
-        assert!(!before.ok && before.message == "5.1 s before Firestore's", "{before:?}");
-        assert!(!behind.ok && behind.message == "3600.0 s behind Firestore's", "{behind:?}");
+        let (ahead, behind) = (check(5_100), check(-3_600_000));
+        assert!(!ahead.ok && ahead.message == "5.1 s ahead of Firestore", "{ahead:?}");
+        assert!(!behind.ok && behind.message == "3600.0 s behind Firestore", "{behind:?}");
     }
 }

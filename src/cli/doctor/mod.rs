@@ -1,8 +1,9 @@
-//! `darkroom doctor`: is everything that this configuration needs there and reachable? Must not create a job or spend money.
+//! `darkroom doctor`: checks configuration and connectivity. It creates no job and spends no money.
 
 mod checks;
 mod engine;
 mod google;
+mod probe;
 
 use serde::Serialize;
 
@@ -10,16 +11,16 @@ use super::error::CliError;
 use super::{Session, table};
 use crate::text::sanitize_line;
 
-/// Characters of a line: a command that makes an index must stand in it whole.
-const LONGEST: usize = 500;
+/// Characters of a line. A command that creates an index must fit.
+const MAX_LINE: usize = 500;
 
-/// What one check found.
+/// The result of one check.
 #[derive(Debug, Serialize)]
 struct Check {
     name: &'static str,
     ok: bool,
     message: String,
-    /// What to do, where something is wrong.
+    /// What to do about a problem.
     advice: Option<String>,
 }
 
@@ -32,7 +33,7 @@ struct Diagnosis {
 
 impl Check {
     fn ok(name: &'static str, message: impl Into<String>) -> Self {
-        Self { name, ok: true, message: sanitize_line(&message.into(), LONGEST), advice: None }
+        Self { name, ok: true, message: sanitize_line(&message.into(), MAX_LINE), advice: None }
     }
 
     fn problem(name: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Self {
@@ -40,8 +41,8 @@ impl Check {
         Self {
             name,
             ok: false,
-            message: sanitize_line(&message, LONGEST),
-            advice: Some(sanitize_line(&advice, LONGEST)),
+            message: sanitize_line(&message, MAX_LINE),
+            advice: Some(sanitize_line(&advice, MAX_LINE)),
         }
     }
 }
@@ -53,7 +54,7 @@ pub async fn run(session: &Session) -> Result<(), CliError> {
     let ok = checks.iter().all(|check| check.ok);
     let diagnosis = Diagnosis { ok, simulated: session.config.is_simulated(), checks };
     session.output.answer(&diagnosis, || text(&diagnosis))?;
-    if ok { Ok(()) } else { Err(CliError::Said) }
+    if ok { Ok(()) } else { Err(CliError::AlreadyReported) }
 }
 
 fn text(diagnosis: &Diagnosis) -> String {

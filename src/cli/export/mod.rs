@@ -111,8 +111,11 @@ pub async fn run(session: &Session, args: &ExportArgs) -> Result<(), CliError> {
         session.output.answer(&summary, || text(&summary, path))?;
     }
     if summary.passed_over > 0 {
-        output::note(&format!("darkroom: {} documents could not be told and are not in it", summary.passed_over));
-        return Err(CliError::Said);
+        output::eprint_line(&format!(
+            "darkroom: {} documents could not be told and are not in it",
+            summary.passed_over
+        ));
+        return Err(CliError::AlreadyReported);
     }
     Ok(())
 }
@@ -129,7 +132,7 @@ async fn write<W: Write>(
     loop {
         let page = store.export(query.clone()).await?;
         for (id, reason) in &page.passed_over {
-            progress.suspend(|| output::note(&format!("{} {id} cannot be told: {reason}", collection.as_str())));
+            progress.suspend(|| output::eprint_line(&format!("{} {id} cannot be told: {reason}", collection.as_str())));
         }
         summary.passed_over += page.passed_over.len() as u64;
         let count = match collection {

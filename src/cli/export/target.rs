@@ -12,7 +12,7 @@ use crate::text::sanitize_line;
 pub enum Target {
     /// Standard output.
     Output(BufWriter<io::Stdout>),
-    /// Beside the file that it becomes.
+    /// In the directory of the file that it becomes.
     Draft(Box<BufWriter<AtomicFile>>, PathBuf),
 }
 

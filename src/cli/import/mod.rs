@@ -25,7 +25,7 @@ use super::{Session, output, start_logging};
 use crate::catalog::Catalog;
 use crate::store::Store;
 use crate::store::schema::{Defaults, Record};
-use crate::telemetry::logging::Beside;
+use crate::telemetry::logging::ExtraSink;
 use crate::text::sanitize_line;
 use crate::wiring;
 
@@ -48,7 +48,7 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
     let shown = sanitize_line(&args.file.display().to_string(), 200);
     let failed = |why: &dyn std::fmt::Display| CliError::Failed(format!("{shown} cannot be read: {why}"));
     let (input, length) = reader::open(&args.file).map_err(|why| failed(&why))?;
-    let (_logging, _) = start_logging(&session.config, Beside::Nothing);
+    let (_logging, _) = start_logging(&session.config, ExtraSink::None);
     let store = wiring::open_store(&session.config).await?;
     let mut interrupt =
         Interrupt::listen().map_err(|why| CliError::Failed(format!("signals cannot be received: {why}")))?;
@@ -78,14 +78,14 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
     }
     match reading.await {
         Ok(Ok(())) => summary.complete = true,
-        Ok(Err(why)) => output::note(&format!("darkroom: {shown} cannot be read to its end: {why}")),
-        Err(why) => output::note(&format!("darkroom: {shown} was not read to its end: {why}")),
+        Ok(Err(why)) => output::eprint_line(&format!("darkroom: {shown} cannot be read to its end: {why}")),
+        Err(why) => output::eprint_line(&format!("darkroom: {shown} was not read to its end: {why}")),
     }
     session.output.answer(summary, || summary.text())?;
     if summary.refused_count > 0 {
-        output::note(&format!("darkroom: {}", summary.refused_in_words(&shown)));
+        output::eprint_line(&format!("darkroom: {}", summary.refused_in_words(&shown)));
     }
-    if summary.refused_count > 0 || !summary.complete { Err(CliError::Said) } else { Ok(()) }
+    if summary.refused_count > 0 || !summary.complete { Err(CliError::AlreadyReported) } else { Ok(()) }
 }
 
 /// An import on its way.
@@ -145,6 +145,6 @@ impl Import {
     }
 
     fn say(&self, line: &str) {
-        self.progress.suspend(|| output::note(line));
+        self.progress.suspend(|| output::eprint_line(line));
     }
 }

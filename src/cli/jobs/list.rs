@@ -1,63 +1,61 @@
-//! `darkroom jobs list`. Must not change a job.
+//! `darkroom jobs list`.
 
 use chrono::{SecondsFormat, Utc};
 use clap::Args;
 
 use crate::cli::error::CliError;
-use crate::cli::view::JobView;
+use crate::cli::job_json::JobView;
 use crate::cli::{Session, output, table};
 use crate::jobs::{JobId, StageName};
 use crate::store::{PageCursor, PageQuery};
 use crate::time::parse_time;
 use crate::wiring;
 
-/// How many are shown where nobody says how many.
-const LIMIT: u32 = 50;
+/// Jobs that are listed by default.
+const DEFAULT_LIMIT: u32 = 50;
 
-/// Jobs, newest first
+/// List jobs, newest first
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Only these: queued, submitting, generating, done, approved, failed, cancelled; several with commas
+    /// Only jobs with these statuses, separated by commas: queued, submitting, generating, done, approved, failed, cancelled
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = status)]
     pub status: Vec<StageName>,
-    /// At most that many
-    #[arg(long, value_name = "N", default_value_t = LIMIT, value_parser = clap::value_parser!(u32).range(1..))]
+    /// At most N jobs
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
-    /// Only those created since then: a date, a time (RFC 3339), or an age such as 2h or 3d
+    /// Only jobs created since this date, time (RFC 3339) or age (2h, 3d)
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
-    /// Only those created before then
+    /// Only jobs created before this date, time or age
     #[arg(long, value_name = "WHEN")]
     pub before: Option<String>,
-    /// Only those whose prompt, id, model or tags contain this text
+    /// Only jobs whose prompt, id, model or tags contain this text
     #[arg(long, value_name = "TEXT")]
     pub search: Option<String>,
-    /// Those that were put out of sight, too
+    /// Include hidden jobs
     #[arg(long)]
     pub hidden: bool,
 }
 
 impl Default for ListArgs {
     fn default() -> Self {
-        Self { status: Vec::new(), limit: LIMIT, since: None, before: None, search: None, hidden: false }
+        Self { status: Vec::new(), limit: DEFAULT_LIMIT, since: None, before: None, search: None, hidden: false }
     }
 }
 
-/// Tables show `held`, the documents do not know it.
+/// Tables show `held`, which is not a status of documents.
 fn status(text: &str) -> Result<StageName, String> {
     if text == "held" {
-        return Err(
-            "held is not a status of its own: these are queued jobs that something holds; ask for queued".to_owned()
-        );
+        return Err("held is not a status: a held job is queued; use queued".to_owned());
     }
     text.parse()
 }
 
-/// How many unreadable documents are said one by one.
-const SAID: usize = 20;
+/// Unreadable documents that are reported one by one.
+const MAX_UNREADABLE_LINES: usize = 20;
 
-/// How many jobs are read at once.
-const PAGE: usize = 500;
+/// Jobs of one query.
+const PAGE_SIZE: usize = 500;
 
 /// Prints the jobs.
 pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
@@ -67,7 +65,7 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
         time.map_err(|why| CliError::Usage(format!("{flag}: {why}")))
     };
     let since = time("--since", &args.since)?;
-    // Before all ids, so that nothing of that instant itself is meant.
+    // The smallest id: jobs of that very instant are excluded.
     let before = time("--before", &args.before)?.zip(JobId::new("!").ok());
     let store = wiring::open_store(&session.config).await?;
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
@@ -77,7 +75,7 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
         after: before,
         search: args.search.clone(),
         hidden: args.hidden,
-        limit: limit.min(PAGE),
+        limit: limit.min(PAGE_SIZE),
         ..PageQuery::default()
     };
     let (mut jobs, mut unreadable) = (Vec::new(), Vec::new());
@@ -88,38 +86,36 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
         unreadable.extend(page.unreadable);
         let Some(next) = page.next.filter(|_| jobs.len() < limit) else { break };
         if stopped {
-            say_stopped(&next);
+            report_stopped(&next);
             break;
         }
         query.after = Some(next);
-        query.limit = (limit - jobs.len()).min(PAGE);
+        query.limit = (limit - jobs.len()).min(PAGE_SIZE);
     }
-    say_unreadable(&unreadable);
+    report_unreadable(&unreadable);
     let filtered = since.is_some() || args.before.is_some() || args.search.is_some() || !args.status.is_empty();
     if jobs.is_empty() && !session.output.is_json() {
         return output::write_text(if filtered || !unreadable.is_empty() {
-            "No such jobs."
+            "No matching jobs."
         } else {
-            "No jobs yet. `darkroom submit a red fox in the snow --wait` makes the first image."
+            "No jobs yet. Create the first image with `darkroom submit a red fox in the snow --wait`."
         });
     }
     session.output.answer(&JobView::all(&jobs, now), || table::jobs(&jobs, now, session.output.columns()))
 }
 
-/// Looking at documents costs money: how far it went, and how it goes on.
-fn say_stopped((at, _): &PageCursor) {
+/// Reports that a search stopped early, because each document that is read costs money.
+fn report_stopped((at, _): &PageCursor) {
     let at = at.to_rfc3339_opts(SecondsFormat::Micros, true);
-    output::note(&format!(
-        "looked back to {at} only, since each document that is looked at costs: --before {at} goes on"
-    ));
+    output::eprint_line(&format!("stopped at {at} to limit billed reads; continue with --before {at}"));
 }
 
 /// On standard error, so that the JSON stays a list of jobs.
-fn say_unreadable(unreadable: &[(JobId, String)]) {
-    for (id, reason) in unreadable.iter().take(SAID) {
-        output::note(&format!("job {id} cannot be read and is left as it is: {reason}"));
+fn report_unreadable(unreadable: &[(JobId, String)]) {
+    for (id, reason) in unreadable.iter().take(MAX_UNREADABLE_LINES) {
+        output::eprint_line(&format!("job {id} cannot be read: {reason}"));
     }
-    if unreadable.len() > SAID {
-        output::note(&format!("and {} more jobs that cannot be read", unreadable.len() - SAID));
+    if unreadable.len() > MAX_UNREADABLE_LINES {
+        output::eprint_line(&format!("{} more jobs cannot be read", unreadable.len() - MAX_UNREADABLE_LINES));
     }
 }

@@ -1,6 +1,6 @@
-//! `darkroom jobs`: list, show, retry, cancel, approve, hide, unhide. Must not run a job, and needs no provider.
+//! `darkroom jobs`: list, show, retry, cancel, approve, hide, unhide. It needs no provider and runs no job.
 
-mod act;
+mod actions;
 mod list;
 mod show;
 
@@ -9,30 +9,30 @@ use clap::{Args, Subcommand};
 use super::Session;
 use super::error::CliError;
 
-/// List jobs, look at one, retry, cancel, approve, hide
+/// List, show, retry, cancel, approve and hide jobs
 #[derive(Debug, Args)]
 pub struct JobsArgs {
     #[command(subcommand)]
     pub command: Option<JobsCommand>,
 }
 
-/// What to do with jobs.
+/// Actions on jobs.
 #[derive(Debug, Subcommand)]
 pub enum JobsCommand {
-    /// Jobs, newest first
+    /// List jobs, newest first
     List(list::ListArgs),
-    /// One job with its steps, attempts and costs
+    /// Show one job with its steps, attempts and costs
     Show(show::ShowArgs),
-    /// Try jobs once more; a ticket that may still live is asked before anything is paid again
-    Retry(act::RetryArgs),
-    /// Stop jobs that are queued or running
-    Cancel(act::IdArgs),
-    /// Mark finished jobs as good
-    Approve(act::IdArgs),
-    /// Put ended jobs out of sight; nothing is deleted, and `list --hidden` still shows them
-    Hide(act::IdArgs),
-    /// Bring back what was put out of sight
-    Unhide(act::IdArgs),
+    /// Retry jobs; an old task that may still produce its image is checked before anything is paid again
+    Retry(actions::RetryArgs),
+    /// Cancel queued or running jobs
+    Cancel(actions::IdArgs),
+    /// Approve finished jobs
+    Approve(actions::IdArgs),
+    /// Hide finished jobs; nothing is deleted, and `list --hidden` still shows them
+    Hide(actions::IdArgs),
+    /// Show hidden jobs again
+    Unhide(actions::IdArgs),
 }
 
 impl Default for JobsCommand {
@@ -41,15 +41,15 @@ impl Default for JobsCommand {
     }
 }
 
-/// Runs one of them.
+/// Runs the action.
 pub async fn run(session: &Session, command: JobsCommand) -> Result<(), CliError> {
     match command {
         JobsCommand::List(args) => list::run(session, &args).await,
         JobsCommand::Show(args) => show::run(session, &args).await,
-        JobsCommand::Retry(args) => act::retry(session, &args).await,
-        JobsCommand::Cancel(args) => act::cancel(session, &args).await,
-        JobsCommand::Approve(args) => act::approve(session, &args).await,
-        JobsCommand::Hide(args) => act::hide(session, &args).await,
-        JobsCommand::Unhide(args) => act::unhide(session, &args).await,
+        JobsCommand::Retry(args) => actions::retry(session, &args).await,
+        JobsCommand::Cancel(args) => actions::cancel(session, &args).await,
+        JobsCommand::Approve(args) => actions::approve(session, &args).await,
+        JobsCommand::Hide(args) => actions::hide(session, &args).await,
+        JobsCommand::Unhide(args) => actions::unhide(session, &args).await,
     }
 }

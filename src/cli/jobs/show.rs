@@ -1,4 +1,4 @@
-//! `darkroom jobs show ID`. Must not change a job.
+//! `darkroom jobs show ID`.
 
 use std::fmt::Write as _;
 
@@ -6,17 +6,17 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 
 use crate::cli::error::CliError;
-use crate::cli::view::{JobView, failure};
-use crate::cli::{Session, pick, table};
+use crate::cli::job_json::{JobView, failure};
+use crate::cli::{Session, resolve_id, table};
 use crate::jobs::{Attempt, Job, Outcome};
 use crate::text::format;
 use crate::text::{sanitize_line, sanitize_text};
 use crate::wiring;
 
-/// One job with its steps, attempts and costs
+/// Show one job with its steps, attempts and costs
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// The job's id, or an unambiguous beginning of it
+    /// Job id, or an unambiguous prefix of it
     #[arg(value_name = "ID")]
     pub id: String,
 }
@@ -24,8 +24,8 @@ pub struct ShowArgs {
 /// Prints the job.
 pub async fn run(session: &Session, args: &ShowArgs) -> Result<(), CliError> {
     let store = wiring::open_store(&session.config).await?;
-    let id = pick::job(store.as_ref(), &args.id).await?;
-    let job = store.get(&id).await?.ok_or_else(|| CliError::Failed(format!("there is no job {id}")))?;
+    let id = resolve_id::job(store.as_ref(), &args.id).await?;
+    let job = store.get(&id).await?.ok_or_else(|| CliError::Failed(format!("job {id} does not exist")))?;
     let now = Utc::now();
     session.output.answer(&JobView::new(&job, now), || text(&job, now))
 }
@@ -86,7 +86,7 @@ fn of_attempt(attempt: &Attempt, total: usize, now: DateTime<Utc>) -> String {
         ]
     });
     if !attempt.steps.is_empty() {
-        let _ = writeln!(text, "{}", table::plain(&["  STEP", "STATE", "TOOK", "", ""], &[2], rows));
+        let _ = writeln!(text, "{}", table::plain(&["  STEP", "STATE", "DURATION", "", ""], &[2], rows));
     }
     for charge in attempt.charges() {
         let amount = charge.amount.map_or("unknown amount".to_owned(), crate::costs::Usd::display);

@@ -14,13 +14,13 @@ use chrono::Utc;
 use clap::Args;
 
 use super::error::CliError;
-use super::view::JobView;
+use super::job_json::JobView;
 use super::{Session, output, start_logging, table};
 use crate::engine::OperatorCommands;
 use crate::engine::local::WorkerLock;
 use crate::jobs::{Job, JobId, StageName};
 use crate::store::Store;
-use crate::telemetry::logging::Beside;
+use crate::telemetry::logging::ExtraSink;
 use crate::time::{SystemClock, parse_duration};
 use crate::wiring;
 use orders::{Defaults, Line};
@@ -78,8 +78,8 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
     }
     if refused {
         let what = if args.dry_run { "such a file would not be submitted" } else { "nothing was submitted" };
-        output::note(&format!("darkroom: {what}; mend the lines, or leave them out with --skip-invalid"));
-        return Err(CliError::Said);
+        output::eprint_line(&format!("darkroom: {what}; mend the lines, or leave them out with --skip-invalid"));
+        return Err(CliError::AlreadyReported);
     }
     if args.dry_run {
         return Ok(());
@@ -95,7 +95,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
             return Err(CliError::Usage(plan.needs_yes()));
         }
     }
-    let (_logging, _) = start_logging(&session.config, Beside::Nothing);
+    let (_logging, _) = start_logging(&session.config, ExtraSink::None);
     let store = wiring::open_store(&session.config).await?;
     let others = if args.wait { others_in_line(session, store.as_ref()).await? } else { None };
     if real && !args.yes {
@@ -103,7 +103,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
             return Err(CliError::Failed("nothing was submitted".to_owned()));
         }
     } else if let Some(others) = others {
-        output::note(&others);
+        output::eprint_line(&others);
     }
     let desk = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
     let acted = desk.submit(plan.into_new_jobs()).await?;
@@ -111,7 +111,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
         wait::until_ended(session, &store, &acted.succeeded, args.timeout).await
     } else {
         if WorkerLock::live_workers(&session.config.data_dir).is_empty() {
-            output::note("queued; `darkroom` or `darkroom worker --until-idle` works on it");
+            output::eprint_line("queued; `darkroom` or `darkroom worker --until-idle` works on it");
         }
         Ok(())
     };
@@ -124,7 +124,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
     session.output.answer(&JobView::all(&jobs, now), || table::jobs(&jobs, now, session.output.columns()))?;
     waited?;
     let ended_well = |job: &Job| matches!(job.stage_name(), StageName::Done | StageName::Approved);
-    if args.wait && !jobs.iter().all(ended_well) { Err(CliError::Said) } else { Ok(()) }
+    if args.wait && !jobs.iter().all(ended_well) { Err(CliError::AlreadyReported) } else { Ok(()) }
 }
 
 /// What is said of the jobs that `--wait` finds in the queue: without a worker, the engine that it starts works on them as well.

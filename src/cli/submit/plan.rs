@@ -73,10 +73,10 @@ impl Plan {
     /// Says the refused lines on standard error.
     pub fn say_refused(&self) {
         for refused in self.refused.iter().take(SAID) {
-            output::note(&format!("line {}: {}", refused.line, refused.reason));
+            output::eprint_line(&format!("line {}: {}", refused.line, refused.reason));
         }
         if self.refused.len() > SAID {
-            output::note(&format!("and {} more lines", self.refused.len() - SAID));
+            output::eprint_line(&format!("and {} more lines", self.refused.len() - SAID));
         }
     }
 

@@ -8,15 +8,15 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cli::error::CliError;
+use crate::cli::headless_engine::{EngineUpdate, HeadlessEngine};
 use crate::cli::interrupt::Interrupt;
-use crate::cli::running::{News, Running};
 use crate::cli::{Session, output};
 use crate::engine::Mode;
 use crate::engine::local::WorkerLock;
 use crate::jobs::{Hold, Job, JobId, StageName};
 use crate::store::{Change, Store};
 use crate::text::sanitize_line;
-use crate::wiring::{self, Access};
+use crate::wiring::{self, AccessMode};
 
 /// How often all jobs are read again: the watcher is a hint, this is the truth.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -46,8 +46,8 @@ pub async fn until_ended(
     };
     wait.progress.finish_and_clear();
     if let Some(engine) = wait.engine.take() {
-        engine.ask_to_stop().await;
-        engine.ended().await?;
+        engine.request_stop().await;
+        engine.wait_stopped().await?;
     }
     result
 }
@@ -65,7 +65,7 @@ struct Wait<'a> {
     /// Those that have not ended: the stage in which each was seen last, and what held it.
     open: BTreeMap<JobId, (StageName, Option<String>)>,
     total: usize,
-    engine: Option<Running>,
+    engine: Option<HeadlessEngine>,
     last_moved: Instant,
     progress: ProgressBar,
     hold_said: String,
@@ -108,9 +108,9 @@ impl<'a> Wait<'a> {
                 },
                 _ = look.tick() => self.look().await?,
                 news = next(self.engine.as_mut()) => match news {
-                    News::Nothing => {}
-                    News::Stuck(reason) => return Err(CliError::Failed(format!("{reason}; {}", self.how_to_go_on()))),
-                    News::Ended => return Err(CliError::Failed(format!("the engine ended; {}", self.how_to_go_on()))),
+                    EngineUpdate::None => {}
+                    EngineUpdate::Blocked(reason) => return Err(CliError::Failed(format!("{reason}; {}", self.how_to_go_on()))),
+                    EngineUpdate::Stopped => return Err(CliError::Failed(format!("the engine ended; {}", self.how_to_go_on()))),
                 },
             }
             if self.open.is_empty() {
@@ -127,8 +127,8 @@ impl<'a> Wait<'a> {
         }
         let config = &self.session.config;
         if WorkerLock::live_workers(&config.data_dir).is_empty() || self.last_moved.elapsed() >= PATIENCE {
-            let wired = wiring::open_ports(config, self.store.clone(), Access::Orders).await?;
-            self.engine = Some(Running::start(self.session, wired, Mode::Work, None)?);
+            let wired = wiring::open_ports(config, self.store.clone(), AccessMode::Submit).await?;
+            self.engine = Some(HeadlessEngine::start(self.session, wired, Mode::Work, None)?);
         }
         Ok(())
     }
@@ -163,7 +163,7 @@ impl<'a> Wait<'a> {
     /// A line of its own where there is no bar to say it; the same reason once.
     fn say_hold(&mut self, reason: String) {
         if self.progress.is_hidden() && self.hold_said != reason {
-            output::note(&format!("held: {reason}"));
+            output::eprint_line(&format!("held: {reason}"));
             self.hold_said = reason;
         }
     }
@@ -197,7 +197,7 @@ impl<'a> Wait<'a> {
 }
 
 /// Waits for an engine that may not be there. Cancel-safe.
-async fn next(engine: Option<&mut Running>) -> News {
+async fn next(engine: Option<&mut HeadlessEngine>) -> EngineUpdate {
     match engine {
         Some(engine) => engine.next().await,
         None => std::future::pending().await,

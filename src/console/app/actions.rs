@@ -1,12 +1,12 @@
-//! What an action does, but for what is done to jobs (`orders.rs`). Must not know which key it was.
+//! Performs actions, except those on jobs (`job_actions.rs`).
 
-use super::{App, NOTHING};
+use super::{App, NO_EFFECT};
+use crate::console::form::Form;
 use crate::console::keymap::Action;
 use crate::console::layout::PaneName;
 use crate::console::message::Effect;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::costs::CostScreen;
-use crate::console::overlays::form::Form;
 use crate::console::overlays::help::Help;
 use crate::console::overlays::job::JobScreen;
 use crate::console::overlays::palette::Palette;
@@ -19,8 +19,8 @@ impl App {
             Action::Down => self.scroll(1),
             Action::PageUp => self.scroll(-self.page_size()),
             Action::PageDown => self.scroll(self.page_size()),
-            Action::Top => self.scroll(-FAR),
-            Action::Bottom => self.scroll(FAR),
+            Action::Top => self.scroll(-LIST_END),
+            Action::Bottom => self.scroll(LIST_END),
             Action::NextPane => self.step_focus(1),
             Action::PreviousPane => self.step_focus(PaneName::ALL.len() - 1),
             Action::Pane(pane) => self.set_focus(pane),
@@ -41,30 +41,30 @@ impl App {
             }
             Action::FullImage => self.toggle(|overlay| matches!(overlay, Overlay::Image), || Overlay::Image),
             Action::OpenImage | Action::CopyUrl | Action::SaveImage => self.use_image(action),
-            Action::OlderAttempt => self.look_back(1),
-            Action::NewerAttempt => self.look_back(-1),
+            Action::OlderAttempt => self.step_attempt(1),
+            Action::NewerAttempt => self.step_attempt(-1),
             Action::CostScreen => {
                 self.send(Command::RefreshCosts);
                 self.overlays.push(Overlay::Costs(CostScreen::new()));
             }
             Action::LogScreen => self.toggle(|overlay| matches!(overlay, Overlay::Logs), || Overlay::Logs),
-            Action::Follow => self.logs.toggle_follow(),
-            Action::Level => self.logs.cycle_level(),
-            Action::Scope => self.logs.toggle_scope(),
+            Action::LogFollow => self.logs.toggle_follow(),
+            Action::LogLevel => self.logs.cycle_level(),
+            Action::LogScope => self.logs.toggle_scope(),
             Action::Pause => self.pause(),
             Action::MoreSlots => self.change_slots(1),
             Action::FewerSlots => self.change_slots(-1),
-            Action::Palette => self.overlays.push(Overlay::Palette(Palette::new(self.place()))),
+            Action::Palette => self.overlays.push(Overlay::Palette(Palette::new(self.input_context()))),
             Action::Help => {
-                let place = self.place();
+                let place = self.input_context();
                 self.toggle(|overlay| matches!(overlay, Overlay::Help(_)), || Overlay::Help(Help::new(place)));
             }
             Action::Redraw => {
-                self.image.forget_screen();
+                self.image.invalidate();
                 self.effects.push(Effect::Redraw);
             }
             Action::Suspend => self.effects.push(Effect::Suspend),
-            Action::Leave => self.leave(),
+            Action::Quit => self.quit(),
         }
     }
 
@@ -114,7 +114,7 @@ impl App {
 
     fn open_form(&mut self, clone: bool) {
         let form = if clone {
-            let Some(job) = self.selected() else { return self.say(NOTHING, "no job is selected") };
+            let Some(job) = self.selected() else { return self.notify(NO_EFFECT, "No job selected") };
             Form::from_spec(self.catalog, &job.spec, self.history.clone(), self.simulated)
         } else {
             Form::new(self.catalog, self.draft.take(), self.history.clone(), self.simulated)
@@ -126,16 +126,16 @@ impl App {
         if self.selected().is_some() {
             self.overlays.push(Overlay::Job(JobScreen::default()));
         } else if let Some(id) = self.queue.selected().filter(|id| self.board.entry(id).is_some()) {
-            let text = format!("the document {} cannot be read; it is left as it is", id.short());
-            self.say(NOTHING, text);
+            let text = format!("Document {} cannot be read; darkroom does not change it", id.short());
+            self.notify(NO_EFFECT, text);
         } else {
-            self.say(NOTHING, "no job is selected");
+            self.notify(NO_EFFECT, "No job selected");
         }
     }
 
     fn mark(&mut self, action: Action) {
         if self.board.is_empty() {
-            return self.say(NOTHING, "no job is shown");
+            return self.notify(NO_EFFECT, "No jobs shown · press Esc to clear the filter");
         }
         match action {
             Action::MarkRange => self.queue.mark_range(&mut self.board),
@@ -149,11 +149,11 @@ impl App {
         }
     }
 
-    fn look_back(&mut self, attempts: i64) {
+    fn step_attempt(&mut self, attempts: i64) {
         let Some(job) = self.selected().cloned() else { return };
-        if !self.steps.look_back(&job, attempts) {
-            let which = if attempts > 0 { "first" } else { "last" };
-            self.say(NOTHING, format!("this is the {which} attempt"));
+        if !self.steps.step_attempt(&job, attempts) {
+            let which = if attempts > 0 { "first" } else { "latest" };
+            self.notify(NO_EFFECT, format!("Already at the {which} attempt"));
         }
     }
 
@@ -161,17 +161,17 @@ impl App {
         match self.status.intake {
             Intake::Open => self.send(Command::PauseIntake),
             Intake::Paused | Intake::AccountBlocked(_) => self.send(Command::ResumeIntake),
-            Intake::ReadOnly => self.say(NOTHING, "this console only looks: it starts no jobs"),
+            Intake::ReadOnly => self.notify(NO_EFFECT, "Read-only console (--observe): it does not run jobs"),
         }
     }
 
     fn change_slots(&mut self, by: isize) {
         let Some((_, total)) = self.status.slots else {
-            return self.say(NOTHING, "the engine has not said how many slots there are");
+            return self.notify(NO_EFFECT, "The number of slots is not known yet");
         };
         let slots = total.saturating_add_signed(by).max(1);
         if slots == total {
-            return self.say(NOTHING, "one slot is the least");
+            return self.notify(NO_EFFECT, "At least one slot is needed");
         }
         self.send(Command::SetSlots(slots));
     }
@@ -187,7 +187,7 @@ impl App {
     fn scroll(&mut self, lines: i64) {
         if self.overlays.is_empty() {
             if lines > 0 && self.focus == PaneName::Queue && self.queue.is_at_end(&self.board) {
-                self.paging.go_on();
+                self.paging.resume();
             }
             self.scroll_pane(self.focus, lines);
         } else {
@@ -230,4 +230,4 @@ impl App {
 }
 
 /// More lines than any list has.
-const FAR: i64 = i64::MAX / 4;
+const LIST_END: i64 = i64::MAX / 4;

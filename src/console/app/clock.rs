@@ -6,11 +6,11 @@ use super::App;
 use crate::console::layout::PaneName;
 use crate::console::overlays::Overlay;
 
-/// How long a selection rests before its image is asked for: whoever runs through the list wants none of them.
-pub const REST: Duration = Duration::milliseconds(120);
+/// How long a selection stays before its image is loaded: scrolling through the list loads no images.
+pub const IMAGE_LOAD_DELAY: Duration = Duration::milliseconds(120);
 
 /// Times are not redrawn more often than this.
-const LEAST: Duration = Duration::milliseconds(50);
+const MIN_TICK_INTERVAL: Duration = Duration::milliseconds(50);
 
 impl App {
     /// When `Message::Tick` is wanted next, if ever.
@@ -18,9 +18,11 @@ impl App {
         let second = || self.now + Duration::seconds(1);
         let mut times: Vec<DateTime<Utc>> = Vec::new();
         times.extend(self.notices.next_change());
-        times.extend(self.status.down_since().map(|_| second()));
+        times.extend(self.status.disconnected_since().map(|_| second()));
         if self.is_shown(PaneName::Queue) {
-            times.extend(self.board.fresh_until().filter(|until| *until > self.now).map(|until| until.min(second())));
+            times.extend(
+                self.board.highlighted_until().filter(|until| *until > self.now).map(|until| until.min(second())),
+            );
             times.extend(self.queue.next_change(&self.board, self.now).map(|wait| self.now + wait));
         }
         let job_shown = self.is_shown(PaneName::Steps)
@@ -29,11 +31,11 @@ impl App {
         if job_shown && self.selected().is_some_and(|job| job.stage_name().is_active()) {
             times.push(second());
         }
-        if let Some((_, since)) = &self.pictured
-            && self.now - *since < REST
+        if let Some((_, since)) = &self.image_selection
+            && self.now - *since < IMAGE_LOAD_DELAY
         {
-            times.push(*since + REST);
+            times.push(*since + IMAGE_LOAD_DELAY);
         }
-        times.into_iter().min().map(|at| at.max(self.now + LEAST))
+        times.into_iter().min().map(|at| at.max(self.now + MIN_TICK_INTERVAL))
     }
 }

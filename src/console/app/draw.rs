@@ -1,4 +1,4 @@
-//! The whole screen. Must not change what it shows; panes remember where they were drawn, nothing else.
+//! Draws the whole screen. Drawing changes nothing except where panes remember their position.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use ratatui::widgets::{Paragraph, Wrap};
 
 use super::App;
 use crate::console::board::Entry;
-use crate::console::cost;
-use crate::console::frame as screen;
-use crate::console::keymap::{Action, Place};
-use crate::console::layout::{Kind, Layout, PaneName};
+use crate::console::costs_view;
+use crate::console::keymap::{Action, InputContext};
+use crate::console::layout::{Layout, LayoutMode, PaneName};
+use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
 use crate::console::overlays::job::JobView;
 use crate::console::panes::header::HeaderView;
@@ -20,7 +20,7 @@ use crate::console::panes::logs::LogView;
 use crate::console::panes::queue::QueueView;
 use crate::console::panes::steps::StepsView;
 use crate::console::panes::{footer, header, notice, spend};
-use crate::console::notices::{Notice, NoticeLevel};
+use crate::console::widgets;
 use crate::engine::Intake;
 use crate::jobs::{Job, StageName};
 
@@ -30,9 +30,9 @@ impl App {
         self.size = frame.area();
         let layout = self.layout();
         self.dirty = false;
-        if layout.kind == Kind::Tiny {
-            let sentence = Paragraph::new(self.sentence()).wrap(Wrap { trim: true });
-            return frame.render_widget(sentence, layout.body);
+        if layout.mode == LayoutMode::Tiny {
+            let summary = Paragraph::new(self.summary()).wrap(Wrap { trim: true });
+            return frame.render_widget(summary, layout.body);
         }
         let view = HeaderView {
             context: &self.context,
@@ -59,8 +59,8 @@ impl App {
         }
         self.overlays = overlays;
         self.draw_notice(frame, layout.notice);
-        footer::draw(frame, layout.footer, self.place(), |action| self.is_useful(action), &self.theme);
-        screen::fold_to_ascii(frame, frame.area(), &self.theme);
+        footer::draw(frame, layout.footer, self.input_context(), |action| self.is_available(action), &self.theme);
+        widgets::fold_to_ascii(frame, frame.area(), &self.theme);
     }
 
     fn draw_pane(&mut self, frame: &mut Frame<'_>, pane: PaneName, area: Rect, focused: bool) {
@@ -92,7 +92,7 @@ impl App {
             board: &self.board,
             status: &self.status,
             filter: (self.filter.as_str(), typing),
-            looked_to: self.paging.halted_at(self.board.filter().search()),
+            searched_back_to: self.paging.stopped_early_at(self.board.filter().search()),
             simulated: self.simulated,
             catalog: self.catalog,
             now: self.now,
@@ -126,7 +126,7 @@ impl App {
             Overlay::Job(job_screen) => {
                 let entry = self.queue.selected().and_then(|id| self.board.entry(id));
                 let Some(job) = entry.and_then(Entry::job) else {
-                    let gone = Line::styled(" This job is gone; Esc goes back.", theme.dim);
+                    let gone = Line::styled(" This job was deleted · Esc goes back", theme.dim);
                     return frame.render_widget(Paragraph::new(gone), area);
                 };
                 let progress = entry.and_then(|entry| entry.progress.as_ref());
@@ -137,23 +137,25 @@ impl App {
     }
 
     fn draw_notice(&self, frame: &mut Frame<'_>, area: Rect) {
-        if self.leaving {
-            let text = match self.status.posts {
-                0 => "leaving: work under way is put down safely · q again leaves at once".to_owned(),
-                1 => "waiting for 1 order in flight (it may already be billed) · q again leaves anyway".to_owned(),
-                posts => {
-                    format!("waiting for {posts} orders in flight (they may already be billed) · q again leaves anyway")
+        if self.quitting {
+            let text = match self.status.submits_in_flight {
+                0 => "Shutting down: finishing in-flight requests · q again quits immediately".to_owned(),
+                1 => "Waiting for 1 submit in flight (may already be billed) · q again quits anyway".to_owned(),
+                submits_in_flight => {
+                    format!(
+                        "Waiting for {submits_in_flight} submits in flight (may already be billed) · q again quits anyway"
+                    )
                 }
             };
-            let leaving = Notice { level: NoticeLevel::Warning, text };
-            notice::draw(frame, area, &leaving, 0, &self.theme);
+            let quitting = Notice { level: NoticeLevel::Warning, text };
+            notice::draw(frame, area, &quitting, 0, &self.theme);
         } else if let Some((current, more)) = self.notices.current() {
             notice::draw(frame, area, current, more, &self.theme);
         }
     }
 
     /// What matters most, where there is room for nothing else.
-    fn sentence(&self) -> String {
+    fn summary(&self) -> String {
         let status = &self.status;
         let money = status.today().map_or("$?".to_owned(), crate::costs::Usd::display);
         let name = if self.simulated { "SIMULATED" } else { "darkroom" };
@@ -161,25 +163,25 @@ impl App {
         format!("{name}: {} running, {failed} failed, today {money} · needs 40x12", status.running())
     }
 
-    /// Whether an action would do anything just now: the footer names no other.
-    fn is_useful(&self, action: Action) -> bool {
+    /// Whether an action would have an effect now: the footer lists no other.
+    fn is_available(&self, action: Action) -> bool {
         let job = self.selected().map(Arc::as_ref);
         let marked = self.board.marked() > 0;
         let is = |fits: &dyn Fn(&Job) -> bool| marked || job.is_some_and(fits);
         match action {
             Action::Retry => is(&|job| matches!(job.stage_name(), StageName::Failed | StageName::Cancelled)),
             Action::RetryAll => self.status.count(StageName::Failed) > 1,
-            Action::Cancel => is(&cost::can_cancel),
+            Action::Cancel => is(&costs_view::can_cancel),
             Action::Approve => is(&|job| job.stage_name() == StageName::Done),
             Action::Clone | Action::Open => job.is_some(),
             Action::FullImage => {
-                !matches!(self.place(), Place::FullImage) && job.is_some_and(|job| job.image().is_some())
+                !matches!(self.input_context(), InputContext::FullImage) && job.is_some_and(|job| job.image().is_some())
             }
             Action::SaveImage => job.is_some_and(|job| job.image().is_some()),
-            Action::Undo => self.undo.is_some(),
+            Action::Undo => !self.undo.is_empty(),
             Action::Filter => self.board.known() > 1,
             Action::Back => !self.overlays.is_empty() || !self.filter.is_empty() || self.board.marked() > 0,
-            Action::Help => self.place() != Place::Help,
+            Action::Help => self.input_context() != InputContext::Help,
             Action::Pause => self.status.intake != Intake::ReadOnly,
             _ => true,
         }

@@ -1,12 +1,13 @@
-//! What the engine said, folded into board, status and notices. Must not order anything by itself but what was asked for.
+//! Folds the engine's events into board, status and notices.
 
 use super::App;
 use crate::console::message::{Effect, ExitReason};
 use crate::console::notices::{Notice, NoticeLevel};
-use crate::engine::{
-    Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, TemporalStatus,
-};
+use crate::engine::{Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, TemporalStatus};
 use crate::text::format;
+
+/// Actions that can be undone one after the other.
+const MAX_UNDO_LEVELS: usize = 20;
 
 impl App {
     pub(super) fn on_event(&mut self, event: Event) {
@@ -14,57 +15,57 @@ impl App {
         match event {
             Event::Jobs(jobs) => {
                 for job in jobs {
-                    self.board.put(job, true, self.now);
+                    self.board.upsert(job, true, self.now);
                 }
                 self.after_jobs();
             }
             Event::Page { jobs, next } => {
-                self.paging.on_older(&jobs, next);
+                self.paging.on_page(&jobs, next);
                 for job in jobs {
-                    self.board.put(job, false, self.now);
+                    self.board.upsert(job, false, self.now);
                 }
                 self.after_jobs();
             }
             Event::Unreadable { id, reason } => {
-                self.board.put_unreadable(id, &reason, self.now);
+                self.board.upsert_unreadable(id, &reason, self.now);
                 self.after_jobs();
             }
             Event::Removed(id) => {
                 self.board.remove(&id);
                 self.after_jobs();
             }
-            Event::Progress(progress) => self.dirty |= self.board.put_progress(progress),
+            Event::Progress(progress) => self.dirty |= self.board.update_progress(progress),
             Event::Counts(counts) => self.status.counts = Some(counts),
             Event::Costs(costs) => self.status.costs = Some(costs),
             Event::Intake(intake) => self.on_intake(intake),
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
-            Event::Connection(link) => self.status.link = Some(link),
-            Event::Temporal(fleet) => self.on_fleet(fleet),
+            Event::Connection(link) => self.status.connection = Some(link),
+            Event::Temporal(fleet) => self.on_temporal(fleet),
             Event::BudgetExceeded(exceeded) => self.report(NoticeLevel::Warning, exceeded.summary()),
             Event::PageFailed { reason } => {
-                self.report(NoticeLevel::Error, format!("older jobs could not be loaded: {reason}"));
+                self.report(NoticeLevel::Error, format!("Could not load older jobs: {reason}"));
             }
             Event::CommandFailed { kind, reason } => {
-                self.report(NoticeLevel::Error, format!("nothing was {}: {reason}", past_tense(kind)));
+                self.report(NoticeLevel::Error, format!("No jobs were {}: {reason}", past_tense(kind)));
             }
-            Event::CommandCompleted(acted) => self.on_acted(acted),
+            Event::CommandCompleted(outcome) => self.on_command_completed(outcome),
             Event::Image { id, attempt, bytes } => {
                 if let Some(name) = self.saves.remove(&id) {
                     match &bytes {
                         Ok(bytes) => self.effects.push(Effect::Save { name, bytes: bytes.clone() }),
-                        Err(why) => self.say(NoticeLevel::Error, format!("not saved: {why}")),
+                        Err(why) => self.notify(NoticeLevel::Error, format!("Could not save the image: {why}")),
                     }
                 }
                 self.image.on_bytes(&id, attempt, bytes);
             }
-            Event::SubmitsInFlight(posts) => self.status.posts = posts,
+            Event::SubmitsInFlight(submits_in_flight) => self.status.submits_in_flight = submits_in_flight,
             // The board has it from the job itself.
             Event::JobFinished(_) => {}
             Event::Stopped => {
-                if self.leaving {
+                if self.quitting {
                     self.effects.push(Effect::Quit(ExitReason::Stopped));
                 } else {
-                    self.on_engine_gone();
+                    self.on_engine_closed();
                 }
             }
         }
@@ -72,12 +73,12 @@ impl App {
 
     /// A notice that answers no key.
     fn report(&mut self, level: NoticeLevel, text: String) {
-        self.notices.say(Notice { level, text }, self.now);
+        self.notices.push(Notice { level, text }, self.now);
         self.dirty = true;
     }
 
     fn after_jobs(&mut self) {
-        if let Some(id) = self.select_next.take_if(|id| self.board.position(id).is_some()) {
+        if let Some(id) = self.select_when_shown.take_if(|id| self.board.position(id).is_some()) {
             self.queue.select(id, &self.board);
         }
         self.queue.follow(&self.board);
@@ -87,116 +88,133 @@ impl App {
         let said = match (&self.status.intake, &intake) {
             (old, new) if old == new => None,
             (_, Intake::Paused) => {
-                Some((NoticeLevel::Warning, "intake paused: no new jobs start; p resumes".to_owned()))
+                Some((NoticeLevel::Warning, "Intake paused: no new jobs start · press p to resume".to_owned()))
             }
             (Intake::Paused | Intake::AccountBlocked(_), Intake::Open) => {
-                Some((NoticeLevel::Info, "intake open: jobs start again".to_owned()))
+                Some((NoticeLevel::Info, "Intake resumed: jobs start again".to_owned()))
             }
             (_, Intake::AccountBlocked(reason)) => {
-                Some((NoticeLevel::Error, format!("the account cannot order, intake paused: {reason} · p resumes")))
+                Some((NoticeLevel::Error, format!("Intake paused: {reason} · fix it, then press p to resume")))
             }
             _ => None,
         };
         self.status.intake = intake;
         if let Some((level, text)) = said {
-            self.say(level, text);
+            self.notify(level, text);
         }
     }
 
-    /// Said once for each change; the header says it all the time.
-    fn on_fleet(&mut self, fleet: TemporalStatus) {
+    /// One notice for each change; the header shows the state permanently.
+    fn on_temporal(&mut self, fleet: TemporalStatus) {
         let was_down =
-            self.status.fleet.as_ref().is_some_and(|old| matches!(old.server, ConnectionState::Disconnected { .. }));
+            self.status.temporal.as_ref().is_some_and(|old| matches!(old.server, ConnectionState::Disconnected { .. }));
         match &fleet.server {
             ConnectionState::Disconnected { reason, .. } if !was_down => {
-                self.say(NoticeLevel::Error, format!("Temporal: {reason}; jobs wait until it is back"));
+                self.notify(NoticeLevel::Error, format!("Temporal unreachable: {reason}; jobs are waiting"));
             }
-            ConnectionState::Connected if was_down => self.say(NoticeLevel::Info, "Temporal is back"),
+            ConnectionState::Connected if was_down => self.notify(NoticeLevel::Info, "Temporal connection restored"),
             _ => {}
         }
-        self.status.fleet = Some(fleet);
+        self.status.temporal = Some(fleet);
     }
 
-    pub(super) fn on_engine_gone(&mut self) {
-        if self.status.engine_gone {
+    pub(super) fn on_engine_closed(&mut self) {
+        if self.status.engine_closed {
             return;
         }
-        self.status.engine_gone = true;
-        if self.leaving {
+        self.status.engine_closed = true;
+        if self.quitting {
             self.effects.push(Effect::Quit(ExitReason::Stopped));
         } else {
-            self.say(NoticeLevel::Error, "the engine has ended: nothing is heard or done any more · q leaves");
+            self.notify(NoticeLevel::Error, "The engine stopped unexpectedly; no further updates · q quits");
         }
     }
 
-    /// The engine's queue is full: the order is lost, and whoever gave it must know.
-    pub(super) fn on_not_sent(&mut self, command: &Command) {
+    /// The engine's queue is full and the command is lost: the operator must know.
+    pub(super) fn on_command_dropped(&mut self, command: &Command) {
         match command {
-            Command::LoadPage { .. } => self.paging.not_sent(),
+            Command::LoadPage { .. } => self.paging.on_dropped(),
             Command::LoadImage(id) => {
                 self.saves.remove(id);
-                let why = "the engine is busy; select the job again".to_owned();
+                let why = "engine busy; select the job again".to_owned();
                 self.image.on_bytes(id, 0, Err(why));
             }
             Command::Stop => {
-                self.leaving = false;
-                self.say(NoticeLevel::Warning, "the engine is busy and did not hear it: q again");
+                self.quitting = false;
+                self.notify(NoticeLevel::Warning, "Engine busy, quit request was dropped · press q again");
             }
             Command::Submit(_) => {
                 self.draft = self.submitted.take();
-                self.say(NoticeLevel::Error, "the engine is busy: nothing was ordered · n has the form as it was");
+                self.notify(NoticeLevel::Error, "Engine busy: nothing was submitted · n reopens your draft");
             }
             Command::RefreshCosts => {}
-            _ => self.say(NoticeLevel::Error, "the engine is busy: nothing was done, try again"),
+            Command::Undo(..) => {
+                self.undo_pending = false;
+                self.notify(NoticeLevel::Error, "Engine busy: nothing was undone · press u again");
+            }
+            _ => self.notify(NoticeLevel::Error, "Engine busy: nothing was changed · try again"),
         }
     }
 
-    fn on_acted(&mut self, acted: CommandOutcome) {
-        let (level, text) = words(&acted);
-        if acted.kind == CommandKind::Submitted {
+    fn on_command_completed(&mut self, outcome: CommandOutcome) {
+        let (level, text) = describe(&outcome);
+        if outcome.kind == CommandKind::Submitted {
             self.submitted = None;
-            self.select_next = acted.succeeded.first().cloned();
+            self.select_when_shown = outcome.succeeded.first().cloned();
             self.after_jobs();
         }
-        if !acted.previous.is_empty() && acted.kind != CommandKind::Undone {
-            self.undo = Some((acted.kind, acted.previous));
+        if outcome.kind == CommandKind::Undone {
+            self.undo_pending = false;
+            self.undo.pop();
+        } else if !outcome.previous.is_empty() {
+            if self.undo.len() == MAX_UNDO_LEVELS {
+                self.undo.remove(0);
+            }
+            self.undo.push((outcome.kind, outcome.previous));
         }
-        self.say(level, text);
+        self.notify(level, text);
     }
 }
 
-/// What a command does to jobs: `nothing was cancelled`.
+/// What a command does to jobs, as in `No jobs were cancelled`.
 fn past_tense(kind: CommandKind) -> &'static str {
     match kind {
-        CommandKind::Submitted => "queued",
+        CommandKind::Submitted => "submitted",
         CommandKind::Retried => "retried",
         CommandKind::Cancelled => "cancelled",
         CommandKind::Approved => "approved",
         CommandKind::Hidden => "hidden",
-        CommandKind::Undone => "put back",
+        CommandKind::Undone => "restored",
     }
 }
 
-/// `3 jobs queued again, about $0.12 · u undoes`.
-fn words(acted: &CommandOutcome) -> (NoticeLevel, String) {
-    let not_done = past_tense(acted.kind);
-    let done = if acted.kind == CommandKind::Retried { "queued again" } else { not_done };
+/// `Retrying 3 jobs, about $0.12 · u to undo`.
+fn describe(outcome: &CommandOutcome) -> (NoticeLevel, String) {
+    let not_done = past_tense(outcome.kind);
+    let done = match outcome.kind {
+        CommandKind::Submitted => "Queued",
+        CommandKind::Retried => "Retrying",
+        CommandKind::Cancelled => "Cancelled",
+        CommandKind::Approved => "Approved",
+        CommandKind::Hidden => "Hid",
+        CommandKind::Undone => "Restored",
+    };
     let mut parts = Vec::new();
-    if !acted.succeeded.is_empty() {
-        let cost = acted.estimate.map(|estimate| format!(", about {}", estimate.display())).unwrap_or_default();
-        parts.push(format!("{} {done}{cost}", format::count(acted.succeeded.len(), "job")));
-        if !acted.previous.is_empty() && acted.kind != CommandKind::Undone {
-            parts.push("u undoes".to_owned());
+    if !outcome.succeeded.is_empty() {
+        let cost = outcome.estimate.map(|estimate| format!(", about {}", estimate.display())).unwrap_or_default();
+        parts.push(format!("{done} {}{cost}", format::count(outcome.succeeded.len(), "job")));
+        if !outcome.previous.is_empty() && outcome.kind != CommandKind::Undone {
+            parts.push("u to undo".to_owned());
         }
     }
-    let level = match (acted.succeeded.is_empty(), acted.rejected.first()) {
+    let level = match (outcome.succeeded.is_empty(), outcome.rejected.first()) {
         (false, None) => NoticeLevel::Info,
         (true, None) => {
-            parts.push(format!("no job was {not_done}"));
+            parts.push(format!("No jobs were {not_done}"));
             NoticeLevel::Warning
         }
         (nothing, Some((_, why))) => {
-            parts.push(format!("{} not {not_done}: {why}", format::count(acted.rejected.len(), "job")));
+            parts.push(format!("{} not {not_done}: {why}", format::count(outcome.rejected.len(), "job")));
             if nothing { NoticeLevel::Error } else { NoticeLevel::Warning }
         }
     };
@@ -209,9 +227,9 @@ mod tests {
     use crate::jobs::JobId;
 
     #[test]
-    fn an_answer_says_what_was_done_what_it_costs_and_what_was_not() {
+    fn outcome_notice_lists_price_and_rejections() {
         let id = |text: &str| JobId::new(text).unwrap();
-        let mut acted = CommandOutcome {
+        let mut outcome = CommandOutcome {
             kind: CommandKind::Retried,
             succeeded: vec![id("a"), id("b"), id("c")],
             rejected: Vec::new(),
@@ -223,16 +241,16 @@ mod tests {
             )],
             estimate: Some("0.12".parse().unwrap()),
         };
-        assert_eq!(words(&acted).1, "3 jobs queued again, about $0.12 · u undoes");
-        acted.rejected.push((id("d"), "it is generating".into()));
+        assert_eq!(describe(&outcome).1, "Retrying 3 jobs, about $0.12 · u to undo");
+        outcome.rejected.push((id("d"), "it is generating".into()));
         assert_eq!(
-            words(&acted),
+            describe(&outcome),
             (
                 NoticeLevel::Warning,
-                "3 jobs queued again, about $0.12 · u undoes · 1 job not retried: it is generating".into()
+                "Retrying 3 jobs, about $0.12 · u to undo · 1 job not retried: it is generating".into()
             )
         );
-        acted.succeeded.clear();
-        assert_eq!(words(&acted), (NoticeLevel::Error, "1 job not retried: it is generating".into()));
+        outcome.succeeded.clear();
+        assert_eq!(describe(&outcome), (NoticeLevel::Error, "1 job not retried: it is generating".into()));
     }
 }

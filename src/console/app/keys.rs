@@ -1,17 +1,17 @@
-//! Which overlay or pane gets a key, a pasted text or the mouse. Must not know what an action does.
+//! Routes keys, pasted text and the mouse to the overlay or pane that takes them.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
-use super::{App, NOTHING};
+use super::{App, NO_EFFECT};
+use crate::console::form::FormOutcome;
 use crate::console::keymap::{self, Action, Chord};
 use crate::console::layout::PaneName;
 use crate::console::overlays::Overlay;
-use crate::console::overlays::form::FormOutcome;
 use crate::console::panes::footer;
 use crate::engine::Command;
 
 /// Lines that one turn of the wheel moves.
-const WHEEL: i64 = 3;
+const WHEEL_LINES: i64 = 3;
 
 impl App {
     pub(super) fn on_key(&mut self, key: KeyEvent) {
@@ -19,7 +19,7 @@ impl App {
             return;
         }
         self.dirty = true;
-        let place = self.place();
+        let place = self.input_context();
         if matches!(self.overlays.last(), Some(Overlay::Form(_))) {
             return self.on_form_key(key);
         }
@@ -38,18 +38,18 @@ impl App {
                 self.apply_filter();
             }
         } else if let KeyCode::Char(character) = key.code
-            && place != keymap::Place::Confirm
+            && place != keymap::InputContext::Confirm
         {
             let held = key.modifiers & KeyModifiers::CONTROL;
             let shown = Chord { modifiers: held, ..Chord::char(character) }.shown(self.theme.ascii);
-            self.say(NOTHING, format!("{shown} does nothing here · ? shows the keys of this place"));
+            self.notify(NO_EFFECT, format!("{shown} is not bound here · press ? for help"));
         }
     }
 
     fn on_form_key(&mut self, key: KeyEvent) {
         if key.modifiers.contains(KeyModifiers::CONTROL) {
             match key.code {
-                KeyCode::Char('c') => return self.perform(Action::Leave),
+                KeyCode::Char('c') => return self.perform(Action::Quit),
                 KeyCode::Char('z') => return self.perform(Action::Suspend),
                 KeyCode::Char('l') => return self.perform(Action::Redraw),
                 _ => {}
@@ -59,7 +59,7 @@ impl App {
         match form.key(key) {
             FormOutcome::Nothing => {}
             FormOutcome::Close => {
-                // A copy that was only looked at does not take the place of what was begun with n.
+                // An unchanged clone does not replace the draft of a new job.
                 if form.is_worth_keeping() {
                     self.draft = Some(form.draft());
                 }
@@ -86,7 +86,7 @@ impl App {
             Some(Overlay::Form(form)) => form.paste(text),
             Some(Overlay::Palette(palette)) => palette.paste(text),
             Some(Overlay::Filter) => {
-                self.filter.paste(text);
+                self.filter.insert(text);
                 self.apply_filter();
             }
             _ => {}
@@ -95,8 +95,8 @@ impl App {
 
     pub(super) fn on_mouse(&mut self, mouse: MouseEvent) {
         let wheel = match mouse.kind {
-            MouseEventKind::ScrollUp => -WHEEL,
-            MouseEventKind::ScrollDown => WHEEL,
+            MouseEventKind::ScrollUp => -WHEEL_LINES,
+            MouseEventKind::ScrollDown => WHEEL_LINES,
             MouseEventKind::Down(MouseButton::Left) => 0,
             _ => return,
         };

@@ -1,10 +1,10 @@
-//! Owns the console's whole state, and how a message changes it. `update` is a plain function: it cannot await, and it
-//! performs nothing; what is to be done comes out as effects. Must not read a clock: the present comes with each message.
+//! The console's state, and how a message changes it. `update` is a plain function: it cannot await and performs nothing;
+//! it returns effects. The current time comes with each message.
 //!
 //! ```text
 //!  keys.rs      which overlay or pane gets a key       events.rs   what the engine said
 //!  actions.rs   what an action does                    paging.rs   older jobs, as the list is scrolled
-//!  orders.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
+//!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
 //!  draw.rs      the whole screen
 //! ```
 
@@ -12,8 +12,8 @@ mod actions;
 mod clock;
 mod draw;
 mod events;
+mod job_actions;
 mod keys;
-mod orders;
 mod paging;
 
 use std::collections::HashMap;
@@ -26,18 +26,18 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::ConsoleOptions;
 use super::board::{Board, Filter};
-use super::keymap::Place;
+use super::form::Draft;
+use super::keymap::InputContext;
 use super::layout::{Layout, PaneName};
+use super::line_editor::LineEditor;
 use super::message::{Effect, ExitReason, Message};
 use super::notices::{Notice, NoticeLevel, Notices};
 use super::overlays::Overlay;
-use super::overlays::form::Draft;
 use super::panes::image::{ImageMessage, ImagePane};
 use super::panes::logs::LogPane;
 use super::panes::queue::QueuePane;
 use super::panes::steps::StepsPane;
 use super::status::Status;
-use super::text_line::TextLine;
 use super::theme::Theme;
 use crate::catalog::Catalog;
 use crate::engine::{Command, CommandKind};
@@ -45,6 +45,7 @@ use crate::jobs::{Job, JobId};
 use paging::Paging;
 
 /// The console's whole state.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
 pub struct App {
     context: String,
     adapters: String,
@@ -65,29 +66,31 @@ pub struct App {
     /// What covers the panes; the last is on top.
     overlays: Vec<Overlay>,
     notices: Notices,
-    filter: TextLine,
-    /// What `u` would put back.
-    undo: Option<(CommandKind, Vec<Job>)>,
-    /// The form as it was left with Esc.
+    filter: LineEditor,
+    /// What `u` restores, the latest action last.
+    undo: Vec<(CommandKind, Vec<Job>)>,
+    /// An undo was sent and is not completed.
+    undo_pending: bool,
+    /// The form as it was when Esc closed it.
     draft: Option<Draft>,
     /// The form as it was submitted, until the engine has it.
     submitted: Option<Draft>,
     /// Prompts that were submitted, newest first.
     history: Vec<String>,
-    /// A new job that is to be selected as soon as it is heard of.
-    select_next: Option<JobId>,
+    /// A new job to select as soon as it is listed.
+    select_when_shown: Option<JobId>,
     /// Images that are to be saved as soon as their bytes arrive, with the name of the file.
     saves: HashMap<JobId, String>,
     /// The job whose image is shown or waited for, and since when it is selected.
-    pictured: Option<(JobId, DateTime<Utc>)>,
+    image_selection: Option<(JobId, DateTime<Utc>)>,
     paging: Paging,
-    leaving: bool,
+    quitting: bool,
     effects: Vec<Effect>,
     dirty: bool,
 }
 
 impl App {
-    /// A console that knows nothing yet, and what its image thread says.
+    /// A console without data, and the messages of its image thread.
     pub fn new(
         options: &ConsoleOptions,
         picker: Picker,
@@ -112,26 +115,27 @@ impl App {
             lower: PaneName::Steps,
             overlays: Vec::new(),
             notices: Notices::default(),
-            filter: TextLine::default(),
-            undo: None,
+            filter: LineEditor::default(),
+            undo: Vec::new(),
+            undo_pending: false,
             draft: None,
             submitted: None,
             history: Vec::new(),
-            select_next: None,
+            select_when_shown: None,
             saves: HashMap::new(),
-            pictured: None,
+            image_selection: None,
             paging: Paging::default(),
-            leaving: false,
+            quitting: false,
             effects: Vec::new(),
             dirty: true,
         };
         if let Some(text) = options.greeting.clone() {
-            app.notices.say(Notice { level: NoticeLevel::Info, text }, now);
+            app.notices.push(Notice { level: NoticeLevel::Info, text }, now);
         }
         (app, images)
     }
 
-    /// The first orders: the newest jobs, and what was spent.
+    /// The first commands: load the newest jobs and the costs.
     pub fn start(&mut self) -> Vec<Effect> {
         self.send(Command::RefreshCosts);
         self.page();
@@ -150,26 +154,26 @@ impl App {
                 self.dirty = true;
             }
             Message::Tick => {
-                self.notices.fade(now);
+                self.notices.expire(now);
                 self.dirty = true;
             }
             Message::Event(event) => self.on_event(event),
-            Message::EngineGone => self.on_engine_gone(),
+            Message::EngineClosed => self.on_engine_closed(),
             Message::Log(record) => {
                 self.logs.push(record);
                 self.dirty |= self.is_shown(PaneName::Logs);
             }
             Message::Image(message) => self.dirty |= self.image.on_message(message),
-            Message::NotSent(command) => self.on_not_sent(&command),
-            Message::Told(notice) => self.say(notice.level, notice.text),
-            Message::EndAsked => self.leave(),
-            Message::SuspendAsked => self.effects.push(Effect::Suspend),
+            Message::CommandDropped(command) => self.on_command_dropped(&command),
+            Message::EffectDone(notice) => self.notify(notice.level, notice.text),
+            Message::Terminate => self.quit(),
+            Message::Suspend => self.effects.push(Effect::Suspend),
             Message::Resumed => {
-                self.image.forget_screen();
+                self.image.invalidate();
                 self.dirty = true;
             }
         }
-        self.want_image();
+        self.request_image();
         self.page();
         std::mem::take(&mut self.effects)
     }
@@ -185,8 +189,8 @@ impl App {
     }
 
     /// Where keys go.
-    fn place(&self) -> Place {
-        self.overlays.last().map_or(Place::Pane(self.focus), Overlay::place)
+    fn input_context(&self) -> InputContext {
+        self.overlays.last().map_or(InputContext::Pane(self.focus), Overlay::input_context)
     }
 
     fn layout(&self) -> Layout {
@@ -207,22 +211,22 @@ impl App {
         self.effects.push(Effect::Send(command));
     }
 
-    /// Answers a key.
-    fn say(&mut self, level: NoticeLevel, text: impl Into<String>) {
-        self.notices.answer(Notice { level, text: text.into() }, self.now);
+    /// Shows a reply to a key.
+    fn notify(&mut self, level: NoticeLevel, text: impl Into<String>) {
+        self.notices.push_reply(Notice { level, text: text.into() }, self.now);
         self.dirty = true;
     }
 
     /// Asks for the selected job's image, once the selection has come to rest.
-    fn want_image(&mut self) {
+    fn request_image(&mut self) {
         let selected = self.queue.selected().cloned();
-        if self.pictured.as_ref().map(|(id, _)| id) != selected.as_ref() {
-            self.pictured = selected.map(|id| (id, self.now));
+        if self.image_selection.as_ref().map(|(id, _)| id) != selected.as_ref() {
+            self.image_selection = selected.map(|id| (id, self.now));
         }
-        let rests = self.pictured.as_ref().is_none_or(|(_, since)| self.now - *since >= clock::REST);
+        let rests = self.image_selection.as_ref().is_none_or(|(_, since)| self.now - *since >= clock::IMAGE_LOAD_DELAY);
         if rests && self.is_shown(PaneName::Image) {
             let job = self.selected().map(Arc::clone);
-            if let Some(command) = self.image.wanted(job.as_deref()) {
+            if let Some(command) = self.image.next_request(job.as_deref()) {
                 self.send(command);
             }
         }
@@ -234,14 +238,14 @@ impl App {
         self.dirty = true;
     }
 
-    /// Asks the engine to stop; asked again, does not wait for it.
-    fn leave(&mut self) {
+    /// Requests the engine to stop; the second time, quits without waiting.
+    fn quit(&mut self) {
         self.dirty = true;
-        let reason = match (self.status.engine_gone, self.leaving) {
-            (true, _) => ExitReason::EngineGone,
-            (false, true) => ExitReason::LeftAnyway { posts: self.status.posts },
+        let reason = match (self.status.engine_closed, self.quitting) {
+            (true, _) => ExitReason::EngineClosed,
+            (false, true) => ExitReason::QuitWithoutWaiting { submits_in_flight: self.status.submits_in_flight },
             (false, false) => {
-                self.leaving = true;
+                self.quitting = true;
                 self.send(Command::Stop);
                 return;
             }
@@ -251,4 +255,4 @@ impl App {
 }
 
 /// The level of an answer to a key that did nothing.
-const NOTHING: NoticeLevel = NoticeLevel::Warning;
+const NO_EFFECT: NoticeLevel = NoticeLevel::Warning;

@@ -1,7 +1,7 @@
-//! Owns how far back the list is known, and asks for older jobs as it is scrolled. Must not put jobs on the board.
+//! How far back the list is loaded; requests older jobs as the list is scrolled.
 //!
-//! A job that is heard of live may be old, so the oldest one that is known says nothing: only the pages that were read do.
-//! A page that did not fill up although there is more was stopped because looking on costs money: a person moves it on.
+//! A live change may concern an old job, so the oldest known job does not tell how far the list is complete: only pages do.
+//! A page that is not full although more exists stopped to limit billed reads: the operator decides whether to continue.
 
 use std::sync::Arc;
 
@@ -12,23 +12,23 @@ use crate::engine::{Command, PageCursor};
 use crate::jobs::Job;
 
 /// Jobs of one page.
-const PAGE: usize = 200;
-/// Asked for when less than this many rows are left below the screen.
-const NEAR: usize = 60;
+const PAGE_SIZE: usize = 200;
+/// Rows below the screen under which the next page is requested.
+const PREFETCH_ROWS: usize = 60;
 
 /// How far back the list is known.
 #[derive(Debug, Default)]
 pub struct Paging {
     everything: Cursor,
-    /// The same for the text that the store was last asked to look for.
+    /// The same for the last search text.
     found: Option<(String, Cursor)>,
-    /// The question that is not answered yet: the text it looked for.
-    asked: Option<Question>,
+    /// The request without an answer so far.
+    asked: Option<PageRequest>,
 }
 
-/// What a page was asked for.
+/// What a page contains.
 #[derive(Debug, PartialEq, Eq)]
-enum Question {
+enum PageRequest {
     Everything,
     Containing(String),
 }
@@ -37,27 +37,27 @@ enum Question {
 struct Cursor {
     before: Option<PageCursor>,
     end: bool,
-    /// It goes on when a person says so.
-    halted: bool,
+    /// It continues only at the operator's request.
+    stopped_early: bool,
 }
 
 impl Paging {
-    /// A page came.
-    pub fn on_older(&mut self, jobs: &[Arc<Job>], next: Option<PageCursor>) {
+    /// Takes in a page.
+    pub fn on_page(&mut self, jobs: &[Arc<Job>], next: Option<PageCursor>) {
         let Some(question) = self.asked.take() else { return };
         let cursor = match (question, &mut self.found) {
-            (Question::Everything, _) => &mut self.everything,
-            (Question::Containing(text), Some((known, cursor))) if *known == text => cursor,
-            // The filter changed meanwhile: the answer is to a question that nobody asks any more.
-            (Question::Containing(_), _) => return,
+            (PageRequest::Everything, _) => &mut self.everything,
+            (PageRequest::Containing(text), Some((known, cursor))) if *known == text => cursor,
+            // The filter changed in the meantime: the page answers an outdated request.
+            (PageRequest::Containing(_), _) => return,
         };
         cursor.end = next.is_none();
-        cursor.halted = next.is_some() && jobs.len() < PAGE;
+        cursor.stopped_early = next.is_some() && jobs.len() < PAGE_SIZE;
         cursor.before = next;
     }
 
-    /// How far back was looked, where a person must say whether to go on: for that text, or for everything.
-    pub fn halted_at(&self, search: Option<&str>) -> Option<DateTime<Utc>> {
+    /// How far back the search went, where it continues only at the operator's request.
+    pub fn stopped_early_at(&self, search: Option<&str>) -> Option<DateTime<Utc>> {
         if self.everything.end {
             return None;
         }
@@ -66,23 +66,23 @@ impl Paging {
             (Some(text), Some((known, cursor))) if known == text => cursor,
             (Some(_), _) => return None,
         };
-        cursor.before.as_ref().filter(|_| cursor.halted).map(|(at, _)| *at)
+        cursor.before.as_ref().filter(|_| cursor.stopped_early).map(|(at, _)| *at)
     }
 
-    /// A person wants to see more.
-    pub fn go_on(&mut self) {
-        self.everything.halted = false;
+    /// The operator requests more.
+    pub fn resume(&mut self) {
+        self.everything.stopped_early = false;
         if let Some((_, cursor)) = &mut self.found {
-            cursor.halted = false;
+            cursor.stopped_early = false;
         }
     }
 
-    /// The question never went out.
-    pub fn not_sent(&mut self) {
+    /// The request was not sent.
+    pub fn on_dropped(&mut self) {
         self.asked = None;
     }
 
-    /// The next question, if one is due for what the filter looks for.
+    /// The next request for the filter's search text, if one is due.
     fn next(&mut self, search: Option<&str>) -> Option<Command> {
         if self.asked.is_some() || self.everything.end {
             return None;
@@ -101,21 +101,21 @@ impl Paging {
                 }
             }
         };
-        if cursor.end || cursor.halted {
+        if cursor.end || cursor.stopped_early {
             return None;
         }
-        self.asked = Some(search.map_or(Question::Everything, |text| Question::Containing(text.to_owned())));
-        Some(Command::LoadPage { before: cursor.before.clone(), limit: PAGE, search: search.map(str::to_owned) })
+        self.asked = Some(search.map_or(PageRequest::Everything, |text| PageRequest::Containing(text.to_owned())));
+        Some(Command::LoadPage { before: cursor.before.clone(), limit: PAGE_SIZE, search: search.map(str::to_owned) })
     }
 }
 
 impl App {
     /// Asks for older jobs, if the end of the list comes near.
     pub(super) fn page(&mut self) {
-        if self.status.engine_gone || self.leaving {
+        if self.status.engine_closed || self.quitting {
             return;
         }
-        if self.queue.rows_below(&self.board) < NEAR + self.queue.height() {
+        if self.queue.rows_below(&self.board) < PREFETCH_ROWS + self.queue.height() {
             let search = self.board.filter().search().map(str::to_owned);
             if let Some(command) = self.paging.next(search.as_deref()) {
                 self.send(command);
@@ -133,7 +133,7 @@ mod tests {
     fn page(seconds: i64) -> Vec<Arc<Job>> {
         let at = DateTime::UNIX_EPOCH + chrono::Duration::seconds(seconds);
         let job = |number| Job::new(JobId::new(format!("j{number}")).unwrap(), Spec::new("m", "p"), true, at);
-        (0..PAGE).map(|number| Arc::new(job(number))).collect()
+        (0..PAGE_SIZE).map(|number| Arc::new(job(number))).collect()
     }
 
     fn place(seconds: i64) -> PageCursor {
@@ -141,45 +141,45 @@ mod tests {
     }
 
     #[test]
-    fn pages_follow_each_other_and_one_question_is_open_at_most() {
+    fn paging_requests_one_page_at_a_time() {
         let mut paging = Paging::default();
         assert!(matches!(paging.next(None), Some(Command::LoadPage { before: None, .. })));
         assert_eq!(paging.next(None), None, "the first is not answered yet");
-        paging.on_older(&page(9), Some(place(8)));
+        paging.on_page(&page(9), Some(place(8)));
         let Some(Command::LoadPage { before: Some((at, _)), .. }) = paging.next(None) else { panic!("no second page") };
         assert_eq!(at.timestamp(), 8);
-        paging.on_older(&page(7), None);
+        paging.on_page(&page(7), None);
         assert_eq!(paging.next(None), None, "there is nothing behind the end");
         assert_eq!(paging.next(Some("fox")), None, "everything is known: the filter finds it here");
     }
 
     #[test]
-    fn an_answer_to_an_old_filter_does_not_move_the_new_one() {
+    fn page_of_an_old_filter_is_ignored() {
         let mut paging = Paging::default();
         paging.next(Some("fox"));
-        paging.not_sent();
+        paging.on_dropped();
         paging.next(Some("fo"));
         paging.found = Some(("whale".into(), Cursor::default()));
-        paging.on_older(&page(5), None);
+        paging.on_page(&page(5), None);
         let next = paging.next(Some("whale"));
         assert!(matches!(next, Some(Command::LoadPage { before: None, .. })), "{next:?}");
     }
 
     #[test]
-    fn a_search_that_costs_too_much_waits_for_a_person() {
+    fn stopped_search_waits_for_resume() {
         let mut paging = Paging::default();
         paging.next(None);
-        paging.on_older(&page(9), Some(place(8)));
+        paging.on_page(&page(9), Some(place(8)));
         let Some(Command::LoadPage { before, .. }) = paging.next(Some("whale")) else { panic!("no search") };
         assert_eq!(before, Some(place(8)), "what is known is not searched again");
-        paging.on_older(&[], Some(place(3)));
+        paging.on_page(&[], Some(place(3)));
         assert_eq!(paging.next(Some("whale")), None);
-        assert_eq!(paging.halted_at(Some("whale")).map(|at| at.timestamp()), Some(3));
-        assert_eq!(paging.halted_at(Some("fox")), None);
-        paging.go_on();
+        assert_eq!(paging.stopped_early_at(Some("whale")).map(|at| at.timestamp()), Some(3));
+        assert_eq!(paging.stopped_early_at(Some("fox")), None);
+        paging.resume();
         let Some(Command::LoadPage { before, .. }) = paging.next(Some("whale")) else { panic!("it does not go on") };
         assert_eq!(before, Some(place(3)));
-        paging.on_older(&[], None);
-        assert_eq!((paging.next(Some("whale")), paging.halted_at(Some("whale"))), (None, None));
+        paging.on_page(&[], None);
+        assert_eq!((paging.next(Some("whale")), paging.stopped_early_at(Some("whale"))), (None, None));
     }
 }

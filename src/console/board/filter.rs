@@ -1,26 +1,27 @@
-//! Owns what is shown: the words of a filter, and whether a job fits them. Must not know the screen or keep a list of jobs.
+//! The filter of the queue: parsing, and whether a job matches.
 //!
-//! A filter is words with spaces between; a job must fit all of them. A plain word is looked for in prompt, model, tags and
-//! failure, letter case ignored, and at the beginning of the id: anywhere in it, "7" would fit every second job. `status:failed`, `model:pro`, `tag:cat`, `error:moderated`, `id:02FS` look in one place, by the
-//! beginning (status, id) or anywhere in it. `-` before a word turns it round.
+//! A filter is a list of terms separated by spaces; a job must match all of them. A plain term is searched in prompt, model,
+//! tags and failure without regard to case, and at the start of the id (anywhere in it, `7` would match every second job).
+//! `status:failed`, `model:pro`, `tag:cat`, `error:moderated`, `id:02FS` match one field: status and id by prefix, the others
+//! anywhere. `-` before a term negates it.
 
 use crate::jobs::{Job, Outcome, Stage, StageName};
 
-/// The words of a filter. No words fit everything.
+/// The terms of a filter. No terms fit everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    words: Vec<Word>,
+    terms: Vec<Term>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Word {
+struct Term {
     negated: bool,
-    place: Place,
+    field: FilterField,
     text: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum FilterField {
     Anywhere,
     Status,
     Model,
@@ -30,40 +31,40 @@ enum Place {
 }
 
 impl Filter {
-    /// Reads what a person typed. Every text is a filter; half a word is one, too, so that it works while it is typed.
+    /// Parses a filter. Every text is a filter, so that filtering works while it is typed.
     pub fn parse(text: &str) -> Self {
-        let words = text.split_whitespace().filter_map(|word| {
+        let terms = text.split_whitespace().filter_map(|word| {
             let (negated, word) = match word.strip_prefix('-') {
                 Some("") | None => (false, word),
                 Some(rest) => (true, rest),
             };
-            let (place, text) = match word.split_once(':') {
-                Some(("status", rest)) => (Place::Status, rest),
-                Some(("model", rest)) => (Place::Model, rest),
-                Some(("tag", rest)) => (Place::Tag, rest),
-                Some(("error", rest)) => (Place::Error, rest),
-                Some(("id", rest)) => (Place::Id, rest),
-                _ => (Place::Anywhere, word),
+            let (field, text) = match word.split_once(':') {
+                Some(("status", rest)) => (FilterField::Status, rest),
+                Some(("model", rest)) => (FilterField::Model, rest),
+                Some(("tag", rest)) => (FilterField::Tag, rest),
+                Some(("error", rest)) => (FilterField::Error, rest),
+                Some(("id", rest)) => (FilterField::Id, rest),
+                _ => (FilterField::Anywhere, word),
             };
-            (!text.is_empty()).then(|| Word { negated, place, text: text.to_lowercase() })
+            (!text.is_empty()).then(|| Term { negated, field, text: text.to_lowercase() })
         });
-        Self { words: words.collect() }
+        Self { terms: terms.collect() }
     }
 
-    /// Whether everything fits.
+    /// Whether everything matches.
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.terms.is_empty()
     }
 
-    /// Whether whatever fits this filter also fits `wider`: then only what is shown has to be looked at again.
+    /// Whether every match of this filter also matches `wider`: then only the rows shown have to be checked again.
     pub fn narrows(&self, wider: &Self) -> bool {
-        wider.words.iter().all(|old| {
-            self.words.iter().any(|new| {
+        wider.terms.iter().all(|old| {
+            self.terms.iter().any(|new| {
                 new == old
                     || (!new.negated
                         && !old.negated
-                        && new.place == old.place
-                        && if matches!(old.place, Place::Status | Place::Id | Place::Anywhere) {
+                        && new.field == old.field
+                        && if matches!(old.field, FilterField::Status | FilterField::Id | FilterField::Anywhere) {
                             new.text.starts_with(&old.text)
                         } else {
                             new.text.contains(&old.text)
@@ -72,52 +73,56 @@ impl Filter {
         })
     }
 
-    /// The longest plain word: what a store can look for, which knows no other words.
+    /// The longest plain term: the store can search for text only.
     pub fn search(&self) -> Option<&str> {
-        self.words
+        self.terms
             .iter()
             .filter(|word| {
-                !word.negated && matches!(word.place, Place::Anywhere | Place::Tag | Place::Id | Place::Model)
+                !word.negated
+                    && matches!(
+                        word.field,
+                        FilterField::Anywhere | FilterField::Tag | FilterField::Id | FilterField::Model
+                    )
             })
             .map(|word| word.text.as_str())
             .max_by_key(|text| text.len())
     }
 
-    /// Whether the job fits. `haystack` is what `haystack` made of it.
-    pub fn fits(&self, job: &Job, haystack: &str) -> bool {
-        self.words.iter().all(|word| word.negated != word.is_in(job, haystack))
+    /// Whether the job matches. `haystack` is what `haystack` made of it.
+    pub fn matches(&self, job: &Job, haystack: &str) -> bool {
+        self.terms.iter().all(|word| word.negated != word.is_in(job, haystack))
     }
 
-    /// Whether an unreadable document fits, by its id and the reason in lower case.
-    pub fn fits_unreadable(&self, haystack: &str) -> bool {
-        self.words.iter().all(|word| {
-            let found = match word.place {
-                Place::Status => "unreadable".starts_with(&word.text),
-                Place::Anywhere => is_in_haystack(haystack, &word.text),
-                Place::Id => haystack.starts_with(&word.text),
-                Place::Model | Place::Tag | Place::Error => false,
+    /// Whether an unreadable document matches, by its id and the reason in lower case.
+    pub fn matches_unreadable(&self, haystack: &str) -> bool {
+        self.terms.iter().all(|word| {
+            let found = match word.field {
+                FilterField::Status => "unreadable".starts_with(&word.text),
+                FilterField::Anywhere => is_in_haystack(haystack, &word.text),
+                FilterField::Id => haystack.starts_with(&word.text),
+                FilterField::Model | FilterField::Tag | FilterField::Error => false,
             };
             word.negated != found
         })
     }
 }
 
-impl Word {
+impl Term {
     fn is_in(&self, job: &Job, haystack: &str) -> bool {
-        match self.place {
-            Place::Anywhere => is_in_haystack(haystack, &self.text),
-            Place::Status => statuses(job).any(|status| status.starts_with(&self.text)),
-            Place::Model => job.spec.model.to_lowercase().contains(&self.text),
-            Place::Tag => job.tags.iter().any(|tag| tag.to_lowercase().contains(&self.text)),
-            Place::Error => {
+        match self.field {
+            FilterField::Anywhere => is_in_haystack(haystack, &self.text),
+            FilterField::Status => statuses(job).any(|status| status.starts_with(&self.text)),
+            FilterField::Model => job.spec.model.to_lowercase().contains(&self.text),
+            FilterField::Tag => job.tags.iter().any(|tag| tag.to_lowercase().contains(&self.text)),
+            FilterField::Error => {
                 matches!(&job.stage, Stage::Failed { failure } if failure.code.as_str().contains(&self.text))
             }
-            Place::Id => job.id.as_str().to_lowercase().starts_with(&self.text),
+            FilterField::Id => job.id.as_str().to_lowercase().starts_with(&self.text),
         }
     }
 }
 
-/// The words that `status:` knows a job by.
+/// The terms that `status:` knows a job by.
 fn statuses(job: &Job) -> impl Iterator<Item = &'static str> {
     let stage = job.stage_name();
     let running = matches!(stage, StageName::Submitting | StageName::Generating);
@@ -131,12 +136,12 @@ fn statuses(job: &Job) -> impl Iterator<Item = &'static str> {
     .flatten()
 }
 
-/// Whether a plain word is in a haystack: an id's beginning and, on the lines after it, anything.
+/// Whether a haystack contains a plain term: at the start of the id, or anywhere on the lines after it.
 fn is_in_haystack(haystack: &str, word: &str) -> bool {
     haystack.starts_with(word) || haystack.split_once('\n').is_some_and(|(_, rest)| rest.contains(word))
 }
 
-/// Everything of a job that a plain word is looked for in, in lower case; the id first.
+/// The text of a job that plain terms are searched in, in lower case; the id first.
 pub fn haystack(job: &Job) -> String {
     let mut text = String::with_capacity(job.spec.prompt.len() + 64);
     text.push_str(job.id.as_str());
@@ -172,13 +177,13 @@ mod tests {
         job
     }
 
-    fn fits(filter: &str) -> bool {
+    fn matches(filter: &str) -> bool {
         let job = failed();
-        Filter::parse(filter).fits(&job, &haystack(&job))
+        Filter::parse(filter).matches(&job, &haystack(&job))
     }
 
     #[test]
-    fn words_look_where_they_say() {
+    fn filter_terms_match_their_field() {
         for filter in [
             "",
             "frog",
@@ -195,17 +200,17 @@ mod tests {
             "status:",
             "abc",
         ] {
-            assert!(fits(filter), "{filter}");
+            assert!(matches(filter), "{filter}");
         }
         for filter in
             ["whale", "frog whale", "status:done", "-frog", "status:running", "model:pro", "id:bc", "bc1", "status:zz"]
         {
-            assert!(!fits(filter), "{filter}");
+            assert!(!matches(filter), "{filter}");
         }
     }
 
     #[test]
-    fn typing_on_only_narrows_when_it_does() {
+    fn longer_filter_narrows_only_when_safe() {
         let narrows = |new: &str, old: &str| Filter::parse(new).narrows(&Filter::parse(old));
         assert!(narrows("frogs", "frog"));
         assert!(narrows("frog glass", "frog"));
@@ -217,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_store_is_asked_for_the_longest_plain_word() {
+    fn store_search_uses_the_longest_term() {
         assert_eq!(Filter::parse("a frog status:failed -whales").search(), Some("frog"));
         assert_eq!(Filter::parse("status:failed").search(), None);
     }

@@ -1,9 +1,9 @@
-//! Owns the jobs as last heard: newest first, which of them the filter shows, which are marked. Must not know the screen.
+//! The console's model of the jobs: newest first, which of them the filter shows, which are marked. Independent of the screen.
 //!
-//! A job is found in O(log n); what the screen needs is a window of the list, so a frame costs the same for any number of jobs.
+//! A job is found in O(log n), and the screen reads a range of rows: a frame costs the same for any number of jobs.
 
 mod filter;
-mod window;
+mod sorted_ids;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 
 pub use filter::Filter;
-pub use window::Window;
+pub use sorted_ids::SortedIds;
 
 use crate::engine::Progress;
 use crate::jobs::{Job, JobId};
 
 /// How long a row stays marked as changed a moment ago.
-pub const FRESH: Duration = Duration::seconds(2);
+pub const HIGHLIGHT_DURATION: Duration = Duration::seconds(2);
 
 /// What is known under one id.
 #[derive(Debug)]
 pub struct Entry {
     /// The job, or why its document cannot be read.
     pub row: Row,
-    /// When its stage last changed while we looked on.
+    /// When its stage last changed while the console was running.
     pub changed_at: Option<DateTime<Utc>>,
-    /// What it does just now, if it runs.
+    /// Its current progress, if it runs.
     pub progress: Option<Progress>,
     at: DateTime<Utc>,
     haystack: Box<str>,
@@ -51,29 +51,29 @@ impl Entry {
     }
 
     /// Whether it changed a moment ago.
-    pub fn is_fresh(&self, now: DateTime<Utc>) -> bool {
-        self.changed_at.is_some_and(|at| now - at < FRESH)
+    pub fn is_recent(&self, now: DateTime<Utc>) -> bool {
+        self.changed_at.is_some_and(|at| now - at < HIGHLIGHT_DURATION)
     }
 }
 
-/// The jobs as last heard.
+/// The jobs as last reported.
 #[derive(Debug, Default)]
 pub struct Board {
     entries: HashMap<JobId, Entry>,
-    all: Window,
+    all: SortedIds,
     filter: Filter,
     /// What the filter shows; unused while the filter is empty.
-    fitting: Window,
+    matching: SortedIds,
     marks: HashSet<JobId>,
     /// The newest change of a stage, so that the screen knows when no row is fresh any more.
     last_change: Option<DateTime<Utc>>,
 }
 
 impl Board {
-    /// Takes in a job; an older revision than the known one changes nothing. Returns whether anything changed.
+    /// Inserts or updates a job; a revision older than the known one changes nothing. Returns whether anything changed.
     ///
-    /// `live` is false for history that was asked for: such a row did not change a moment ago.
-    pub fn put(&mut self, job: Arc<Job>, live: bool, now: DateTime<Utc>) -> bool {
+    /// `live` is false for requested history: such a row did not just change.
+    pub fn upsert(&mut self, job: Arc<Job>, live: bool, now: DateTime<Utc>) -> bool {
         if job.hidden {
             let known = self.entries.get(&job.id).and_then(Entry::job);
             return known.is_none_or(|known| known.revision <= job.revision) && self.remove(&job.id);
@@ -89,7 +89,7 @@ impl Board {
         let moved = known.is_none_or(|known| {
             known.stage_name() != job.stage_name() || known.attempt_number() != job.attempt_number()
         });
-        let born = known.is_some() || now - job.updated_at < FRESH;
+        let born = known.is_some() || now - job.updated_at < HIGHLIGHT_DURATION;
         let changed_at = if moved && live && born { Some(now) } else { old.and_then(|old| old.changed_at) };
         let progress = self
             .entries
@@ -111,15 +111,15 @@ impl Board {
     }
 
     /// Takes in a document that cannot be read.
-    pub fn put_unreadable(&mut self, id: JobId, reason: &str, now: DateTime<Utc>) {
+    pub fn upsert_unreadable(&mut self, id: JobId, reason: &str, now: DateTime<Utc>) {
         let at = self.entries.get(&id).map_or(now, |entry| entry.at);
         let haystack = format!("{}\n{reason}", id.as_str()).to_lowercase().into_boxed_str();
         let row = Row::Unreadable(reason.to_owned());
         self.insert(id, Entry { row, changed_at: None, progress: None, at, haystack });
     }
 
-    /// Takes in what a running job does just now. Returns whether anything changed.
-    pub fn put_progress(&mut self, mut progress: Progress) -> bool {
+    /// Takes in the progress of a running job. Returns whether anything changed.
+    pub fn update_progress(&mut self, mut progress: Progress) -> bool {
         progress.fraction = progress.fraction.filter(|fraction| fraction.is_finite());
         let Some(entry) = self.entries.get_mut(&progress.id) else { return false };
         let current =
@@ -135,7 +135,7 @@ impl Board {
     pub fn remove(&mut self, id: &JobId) -> bool {
         let Some(entry) = self.entries.remove(id) else { return false };
         self.all.remove(entry.at, id);
-        self.fitting.remove(entry.at, id);
+        self.matching.remove(entry.at, id);
         self.marks.remove(id);
         true
     }
@@ -145,32 +145,32 @@ impl Board {
             && old.at != entry.at
         {
             self.all.remove(old.at, &id);
-            self.fitting.remove(old.at, &id);
+            self.matching.remove(old.at, &id);
         }
         self.all.insert(entry.at, &id);
         if !self.filter.is_empty() {
-            if fits(&self.filter, &entry) {
-                self.fitting.insert(entry.at, &id);
+            if matches(&self.filter, &entry) {
+                self.matching.insert(entry.at, &id);
             } else {
-                self.fitting.remove(entry.at, &id);
+                self.matching.remove(entry.at, &id);
             }
         }
         self.entries.insert(id, entry);
     }
 
-    /// Shows only what fits. Typing on looks only at what is shown.
+    /// Shows only what matches. A narrower filter checks only the rows shown.
     pub fn set_filter(&mut self, filter: Filter) {
         if filter == self.filter {
             return;
         }
         let (entries, narrower) = (&self.entries, filter.narrows(&self.filter) && !self.filter.is_empty());
-        let source = if narrower { &self.fitting } else { &self.all };
-        let fitting = if filter.is_empty() {
-            Window::default()
+        let source = if narrower { &self.matching } else { &self.all };
+        let matching = if filter.is_empty() {
+            SortedIds::default()
         } else {
-            source.filtered(|id| entries.get(id).is_some_and(|entry| fits(&filter, entry)))
+            source.filtered(|id| entries.get(id).is_some_and(|entry| matches(&filter, entry)))
         };
-        self.fitting = fitting;
+        self.matching = matching;
         self.filter = filter;
     }
 
@@ -179,8 +179,8 @@ impl Board {
         &self.filter
     }
 
-    fn shown(&self) -> &Window {
-        if self.filter.is_empty() { &self.all } else { &self.fitting }
+    fn shown(&self) -> &SortedIds {
+        if self.filter.is_empty() { &self.all } else { &self.matching }
     }
 
     /// How many rows are shown.
@@ -232,8 +232,8 @@ impl Board {
     }
 
     /// Until when some row is fresh, if one may be.
-    pub fn fresh_until(&self) -> Option<DateTime<Utc>> {
-        self.last_change.map(|at| at + FRESH)
+    pub fn highlighted_until(&self) -> Option<DateTime<Utc>> {
+        self.last_change.map(|at| at + HIGHLIGHT_DURATION)
     }
 
     /// Whether a job is marked.
@@ -286,10 +286,10 @@ impl Board {
     }
 }
 
-fn fits(filter: &Filter, entry: &Entry) -> bool {
+fn matches(filter: &Filter, entry: &Entry) -> bool {
     match &entry.row {
-        Row::Job(job) => filter.fits(job, &entry.haystack),
-        Row::Unreadable(_) => filter.fits_unreadable(&entry.haystack),
+        Row::Job(job) => filter.matches(job, &entry.haystack),
+        Row::Unreadable(_) => filter.matches_unreadable(&entry.haystack),
     }
 }
 

@@ -24,35 +24,35 @@ fn shown(board: &Board) -> Vec<String> {
 #[test]
 fn newest_first_and_the_newest_revision_wins() {
     let mut board = Board::default();
-    assert!(board.put(job(1, 5, "new"), true, time(9)));
-    assert!(!board.put(job(1, 4, "old"), true, time(9)));
-    assert!(!board.put(job(1, 5, "new"), true, time(9)), "the same again is no change");
-    board.put(job(7, 1, "later"), true, time(9));
-    board.put(job(0, 1, "earlier"), true, time(9));
+    assert!(board.upsert(job(1, 5, "new"), true, time(9)));
+    assert!(!board.upsert(job(1, 4, "old"), true, time(9)));
+    assert!(!board.upsert(job(1, 5, "new"), true, time(9)), "the same again is no change");
+    board.upsert(job(7, 1, "later"), true, time(9));
+    board.upsert(job(0, 1, "earlier"), true, time(9));
     assert_eq!(shown(&board), ["job007", "job001", "job000"]);
     assert_eq!(board.job(&JobId::new("job001").unwrap()).unwrap().spec.prompt, "new");
 }
 
 #[test]
-fn a_readable_version_takes_the_place_of_an_unreadable_one() {
+fn readable_version_replaces_unreadable_one() {
     let mut board = Board::default();
-    board.put_unreadable(JobId::new("job003").unwrap(), "no stage", time(50));
+    board.upsert_unreadable(JobId::new("job003").unwrap(), "no stage", time(50));
     assert_eq!(board.len(), 1);
-    board.put(job(3, 1, "mended"), true, time(51));
+    board.upsert(job(3, 1, "mended"), true, time(51));
     assert_eq!((board.len(), board.known()), (1, 1));
     assert!(board.entry(&JobId::new("job003").unwrap()).unwrap().job().is_some());
 }
 
 #[test]
-fn a_hidden_job_goes_and_an_old_hidden_version_does_not_take_it_away() {
+fn hidden_job_is_removed_stale_one_ignored() {
     let mut board = Board::default();
-    board.put(job(1, 5, "x"), true, time(9));
+    board.upsert(job(1, 5, "x"), true, time(9));
     let mut hidden = (*job(1, 4, "x")).clone();
     hidden.hidden = true;
-    board.put(Arc::new(hidden.clone()), true, time(9));
+    board.upsert(Arc::new(hidden.clone()), true, time(9));
     assert_eq!(board.len(), 1);
     hidden.revision = 6;
-    board.put(Arc::new(hidden), true, time(9));
+    board.upsert(Arc::new(hidden), true, time(9));
     assert_eq!(board.known(), 0);
 }
 
@@ -60,7 +60,7 @@ fn a_hidden_job_goes_and_an_old_hidden_version_does_not_take_it_away() {
 fn marks_take_ranges_and_all() {
     let mut board = Board::default();
     for number in 0..6 {
-        board.put(job(number, 1, "x"), true, time(9));
+        board.upsert(job(number, 1, "x"), true, time(9));
     }
     board.mark_range(3, 1);
     assert_eq!(board.marked(), 3);
@@ -72,7 +72,7 @@ fn marks_take_ranges_and_all() {
 
 proptest! {
     #[test]
-    fn the_board_is_what_a_sorted_list_would_be(
+    fn board_matches_a_sorted_list(
         steps in proptest::collection::vec((0u8..12, 0u64..4, prop_oneof![Just("cat"), Just("dog"), Just("catfish")], 0u8..10), 0..60)
     ) {
         let mut board = Board::default();
@@ -93,7 +93,7 @@ proptest! {
                     if model.get(&job.id).is_none_or(|old| old.revision <= job.revision) {
                         model.insert(job.id.clone(), Arc::clone(&job));
                     }
-                    board.put(job, true, time(0));
+                    board.upsert(job, true, time(0));
                 }
             }
             let mut expected: Vec<&Arc<Job>> = model.values().filter(|job| job.spec.prompt.contains(filter)).collect();

@@ -1,16 +1,16 @@
-//! Owns one key with what is held down, and how it is written for people.
+//! A key with its modifiers, and how it is displayed.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// One key with what is held down.
+/// A key with its modifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chord {
     /// The key.
     pub code: KeyCode,
-    /// Held down with it; Shift is in the character already.
+    /// The modifiers; Shift is part of the character.
     pub modifiers: KeyModifiers,
-    /// Works, but is not shown: another way to say the same.
-    pub silent: bool,
+    /// An alternative key that works but is not displayed.
+    pub hidden: bool,
 }
 
 impl Chord {
@@ -21,7 +21,7 @@ impl Chord {
 
     /// A key with a name.
     pub const fn code(code: KeyCode) -> Self {
-        Self { code, modifiers: KeyModifiers::NONE, silent: false }
+        Self { code, modifiers: KeyModifiers::NONE, hidden: false }
     }
 
     /// A character with Ctrl.
@@ -29,10 +29,10 @@ impl Chord {
         Self { modifiers: KeyModifiers::CONTROL, ..Self::char(character) }
     }
 
-    /// The same, not shown.
+    /// The same chord, not displayed.
     #[must_use]
-    pub const fn silent(self) -> Self {
-        Self { silent: true, ..self }
+    pub const fn hidden(self) -> Self {
+        Self { hidden: true, ..self }
     }
 
     /// Whether that key was pressed.
@@ -52,7 +52,7 @@ impl Chord {
         code == self.code && held == self.modifiers
     }
 
-    /// For people: `n`, `Ctrl+K`, `↑`.
+    /// As displayed: `n`, `Ctrl+K`, `↑`.
     pub fn shown(self, ascii: bool) -> String {
         let name = match self.code {
             KeyCode::Char(' ') => "space".to_owned(),

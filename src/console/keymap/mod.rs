@@ -1,5 +1,5 @@
-//! Owns which key means what, where. Dispatch, footer, help and palette are all made from the one table in `table.rs`.
-//! Must not perform an action.
+//! Which key triggers which action, in which context. The table in `table.rs` generates dispatch, footer, help and palette.
+//! Actions are performed in `app`.
 
 mod chord;
 mod table;
@@ -44,7 +44,7 @@ pub enum Action {
     Retry,
     /// Try all failed jobs again that are shown.
     RetryAll,
-    /// The submit form with this job's order.
+    /// The submit form filled from this job.
     Clone,
     /// Stop it.
     Cancel,
@@ -77,11 +77,11 @@ pub enum Action {
     /// The log screen.
     LogScreen,
     /// Logs: newest lines follow, or not.
-    Follow,
+    LogFollow,
     /// Logs: how loud a line must be.
-    Level,
+    LogLevel,
     /// Logs: this job, or all.
-    Scope,
+    LogScope,
     /// Pause or resume the intake.
     Pause,
     /// One slot more.
@@ -92,19 +92,19 @@ pub enum Action {
     Undo,
     /// The list of all actions.
     Palette,
-    /// The keys of this place.
+    /// The keys of this context.
     Help,
-    /// Draw everything anew.
+    /// Redraw the whole screen.
     Redraw,
     /// To the shell, to come back with `fg`.
     Suspend,
-    /// Leave.
-    Leave,
+    /// Quit.
+    Quit,
 }
 
-/// Where the person is: the pane with the focus, or the overlay on top.
+/// Where keys go: the pane with the focus, or the overlay on top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum InputContext {
     /// A pane.
     Pane(PaneName),
     /// The job screen.
@@ -145,7 +145,7 @@ pub enum Group {
 }
 
 impl Group {
-    /// In the order of the help.
+    /// In display order.
     pub const ALL: [Self; 6] = [Self::Jobs, Self::Choose, Self::Image, Self::Look, Self::Engine, Self::Move];
 
     /// For the help.
@@ -161,19 +161,19 @@ impl Group {
     }
 }
 
-/// Where a binding holds.
+/// Where a binding applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum BindingScope {
     /// Wherever no text is typed.
     Everywhere,
-    /// In every place, also where text is typed (but not in the form, which has its own keys).
+    /// In every context, also where text is typed (but not in the form, which has its own keys).
     Always,
     /// In the panes, not in overlays.
     Panes,
     /// In the panes and the screens of one job.
     OneJob,
     /// In these places only.
-    Only(&'static [Place]),
+    Only(&'static [InputContext]),
 }
 
 /// One line of the table.
@@ -184,16 +184,16 @@ pub struct Binding {
     /// The keys; the first is the one that is shown.
     pub keys: &'static [Chord],
     /// Where.
-    pub scope: Scope,
+    pub scope: BindingScope,
     /// For the help.
     pub group: Group,
-    /// One or two words for the footer; empty is "not there".
+    /// One or two words for the footer; empty where the footer does not list it.
     pub hint: &'static str,
     /// One line for help and palette.
     pub help: &'static str,
 }
 
-impl Place {
+impl InputContext {
     /// Whether letters are typed here.
     pub fn takes_text(self) -> bool {
         matches!(self, Self::Palette | Self::Filter | Self::Form)
@@ -201,21 +201,23 @@ impl Place {
 }
 
 impl Binding {
-    /// Whether it holds there.
-    pub fn holds(&self, place: Place) -> bool {
+    /// Whether the binding applies in that context.
+    pub fn applies_in(&self, context: InputContext) -> bool {
         match self.scope {
-            Scope::Everywhere => !place.takes_text() && place != Place::Confirm,
-            Scope::Always => place != Place::Form,
-            Scope::Panes => matches!(place, Place::Pane(_)),
-            Scope::OneJob => matches!(place, Place::Pane(_) | Place::Job | Place::FullImage),
-            Scope::Only(places) => places.contains(&place),
+            BindingScope::Everywhere => !context.takes_text() && context != InputContext::Confirm,
+            BindingScope::Always => context != InputContext::Form,
+            BindingScope::Panes => matches!(context, InputContext::Pane(_)),
+            BindingScope::OneJob => {
+                matches!(context, InputContext::Pane(_) | InputContext::Job | InputContext::FullImage)
+            }
+            BindingScope::Only(places) => places.contains(&context),
         }
     }
 
     /// Its keys, for people: `j ↓`.
     pub fn keys_shown(&self, ascii: bool) -> String {
         let keys: Vec<String> =
-            self.keys.iter().filter(|chord| !chord.silent).map(|chord| chord.shown(ascii)).collect();
+            self.keys.iter().filter(|chord| !chord.hidden).map(|chord| chord.shown(ascii)).collect();
         keys.join(" ")
     }
 
@@ -226,21 +228,21 @@ impl Binding {
 }
 
 /// What a key means there.
-pub fn action_for(place: Place, key: KeyEvent) -> Option<Action> {
+pub fn action_for(context: InputContext, key: KeyEvent) -> Option<Action> {
     BINDINGS
         .iter()
-        .find(|binding| binding.holds(place) && binding.keys.iter().any(|chord| chord.is(key)))
+        .find(|binding| binding.applies_in(context) && binding.keys.iter().any(|chord| chord.is(key)))
         .map(|binding| binding.action)
 }
 
 /// The line of the table for an action there.
-pub fn binding_of(place: Place, action: Action) -> Option<&'static Binding> {
-    BINDINGS.iter().find(|binding| binding.holds(place) && binding.action == action)
+pub fn binding_of(context: InputContext, action: Action) -> Option<&'static Binding> {
+    BINDINGS.iter().find(|binding| binding.applies_in(context) && binding.action == action)
 }
 
-/// What holds there, in the order of the table.
-pub fn bindings_in(place: Place) -> impl Iterator<Item = &'static Binding> {
-    BINDINGS.iter().filter(move |binding| binding.holds(place))
+/// The bindings of a context, in table order.
+pub fn bindings_in(context: InputContext) -> impl Iterator<Item = &'static Binding> {
+    BINDINGS.iter().filter(move |binding| binding.applies_in(context))
 }
 
 #[cfg(test)]

@@ -1,32 +1,32 @@
-//! The one table of keys. Its order is the order of the footer (by importance) and of the help inside each group.
+//! The key table. Its order is the order of the footer (by importance) and of the help within each group.
 
 use crossterm::event::KeyCode;
 
-use super::{Action, Binding, Chord, Group, Place, Scope};
+use super::{Action, Binding, BindingScope, Chord, Group, InputContext};
 use crate::console::layout::PaneName;
 
-const IMAGE: Scope = OneJob;
-const LOGS: Scope = Scope::Only(&[Place::Pane(PaneName::Logs), Place::LogScreen]);
-const ATTEMPTS: Scope = OneJob;
-const LISTS: Scope = Scope::Only(&[
-    Place::Pane(PaneName::Queue),
-    Place::Pane(PaneName::Image),
-    Place::Pane(PaneName::Steps),
-    Place::Pane(PaneName::Logs),
-    Place::Pane(PaneName::Spend),
-    Place::Job,
-    Place::FullImage,
-    Place::LogScreen,
-    Place::Help,
+const IMAGE: BindingScope = OneJob;
+const LOGS: BindingScope = BindingScope::Only(&[InputContext::Pane(PaneName::Logs), InputContext::LogScreen]);
+const ATTEMPTS: BindingScope = OneJob;
+const LISTS: BindingScope = BindingScope::Only(&[
+    InputContext::Pane(PaneName::Queue),
+    InputContext::Pane(PaneName::Image),
+    InputContext::Pane(PaneName::Steps),
+    InputContext::Pane(PaneName::Logs),
+    InputContext::Pane(PaneName::Spend),
+    InputContext::Job,
+    InputContext::FullImage,
+    InputContext::LogScreen,
+    InputContext::Help,
 ]);
 /// Where arrows move although letters are typed.
-const TYPED: Scope = Scope::Only(&[Place::Palette, Place::Filter]);
-const QUESTION: Scope = Scope::Only(&[Place::Confirm]);
+const TYPED: BindingScope = BindingScope::Only(&[InputContext::Palette, InputContext::Filter]);
+const QUESTION: BindingScope = BindingScope::Only(&[InputContext::Confirm]);
 
 const fn bind(
     action: Action,
     keys: &'static [Chord],
-    scope: Scope,
+    scope: BindingScope,
     group: Group,
     hint: &'static str,
     help: &'static str,
@@ -43,74 +43,94 @@ const fn named(code: KeyCode) -> Chord {
 }
 
 use Action as A;
+use BindingScope::{Always, Everywhere, OneJob, Panes};
 use Group as G;
-use Scope::{Always, Everywhere, OneJob, Panes};
 
 /// Every key of the console outside the submit form.
 pub const BINDINGS: &[Binding] = &[
     // --- questions and typed lines ---
-    bind(A::Accept, &[key('y'), named(KeyCode::Enter)], QUESTION, G::Choose, "yes", "yes, do it"),
-    bind(A::Back, &[key('n'), named(KeyCode::Esc), key('q').silent()], QUESTION, G::Choose, "no", "no, back"),
-    bind(A::Accept, &[named(KeyCode::Enter)], Scope::Only(&[Place::Palette]), G::Choose, "do it", "do what is chosen"),
-    bind(A::Accept, &[named(KeyCode::Enter)], Scope::Only(&[Place::Filter]), G::Choose, "keep", "keep the filter"),
-    bind(A::Up, &[named(KeyCode::Up), Chord::control('p')], TYPED, G::Move, "up", "the one before"),
-    bind(A::Down, &[named(KeyCode::Down), Chord::control('n')], TYPED, G::Move, "down", "the next one"),
+    bind(A::Accept, &[key('y'), named(KeyCode::Enter)], QUESTION, G::Choose, "yes", "confirm"),
+    bind(A::Back, &[key('n'), named(KeyCode::Esc), key('q').hidden()], QUESTION, G::Choose, "no", "go back"),
+    bind(
+        A::Accept,
+        &[named(KeyCode::Enter)],
+        BindingScope::Only(&[InputContext::Palette]),
+        G::Choose,
+        "run",
+        "run the selected action",
+    ),
+    bind(
+        A::Accept,
+        &[named(KeyCode::Enter)],
+        BindingScope::Only(&[InputContext::Filter]),
+        G::Choose,
+        "keep",
+        "keep the filter",
+    ),
+    bind(A::Up, &[named(KeyCode::Up), Chord::control('p')], TYPED, G::Move, "up", "previous"),
+    bind(A::Down, &[named(KeyCode::Down), Chord::control('n')], TYPED, G::Move, "down", "next"),
     // --- jobs ---
-    bind(A::New, &[key('n')], Panes, G::Jobs, "new", "a new job"),
-    bind(A::Retry, &[key('r')], OneJob, G::Jobs, "retry", "try again (the marked, or this one)"),
-    bind(A::Cancel, &[key('x')], OneJob, G::Jobs, "cancel", "cancel (the marked, or this one)"),
-    bind(A::Approve, &[key('a')], OneJob, G::Jobs, "approve", "approve (the marked, or this one)"),
-    bind(A::Open, &[named(KeyCode::Enter)], Panes, G::Jobs, "open", "everything about this job"),
-    bind(A::RetryAll, &[key('R')], Panes, G::Jobs, "retry failed", "try all failed jobs again that are shown"),
-    bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed, model:…, -not"),
-    bind(A::Clone, &[key('C')], OneJob, G::Jobs, "clone", "a new job like this one, with edits"),
-    bind(A::Hide, &[key('h')], OneJob, G::Jobs, "", "put out of sight; nothing is deleted"),
-    bind(A::Undo, &[key('u')], OneJob, G::Jobs, "undo", "undo the last action that can be undone"),
+    bind(A::New, &[key('n')], Panes, G::Jobs, "new", "new job"),
+    bind(A::Retry, &[key('r')], OneJob, G::Jobs, "retry", "retry the marked jobs, or this one"),
+    bind(A::Cancel, &[key('x')], OneJob, G::Jobs, "cancel", "cancel the marked jobs, or this one"),
+    bind(A::Approve, &[key('a')], OneJob, G::Jobs, "approve", "approve the marked jobs, or this one"),
+    bind(A::Open, &[named(KeyCode::Enter)], Panes, G::Jobs, "open", "open the job: prompt, attempts, charges"),
+    bind(A::RetryAll, &[key('R')], Panes, G::Jobs, "retry failed", "retry all failed jobs shown"),
+    bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed, model:…, -word"),
+    bind(A::Clone, &[key('C')], OneJob, G::Jobs, "clone", "clone the job into the form"),
+    bind(A::Hide, &[key('h')], OneJob, G::Jobs, "", "hide (nothing is deleted)"),
+    bind(A::Undo, &[key('u')], OneJob, G::Jobs, "undo", "undo the last action"),
     // --- choosing ---
-    bind(A::Mark, &[key(' ')], Panes, G::Choose, "", "mark or unmark; the next action takes the marked"),
-    bind(A::MarkRange, &[key('V')], Panes, G::Choose, "", "mark a range: begin here, again to end it"),
-    bind(A::MarkAll, &[key('*')], Panes, G::Choose, "", "mark or unmark all that are shown"),
+    bind(A::Mark, &[key(' ')], Panes, G::Choose, "", "mark or unmark; the next action applies to the marked"),
+    bind(A::MarkRange, &[key('V')], Panes, G::Choose, "", "mark a range: press at both ends"),
+    bind(A::MarkAll, &[key('*')], Panes, G::Choose, "", "mark or unmark all jobs shown"),
     // --- images ---
-    bind(A::FullImage, &[key('i')], IMAGE, G::Image, "image", "the image on the whole screen"),
-    bind(A::OpenImage, &[key('o')], IMAGE, G::Image, "", "open the image in the system's viewer"),
-    bind(A::CopyUrl, &[key('y')], IMAGE, G::Image, "", "copy the image's URL"),
-    bind(A::SaveImage, &[key('w')], IMAGE, G::Image, "save", "save the image to a file here"),
-    bind(A::OlderAttempt, &[key('[')], ATTEMPTS, G::Image, "", "steps of the attempt before"),
+    bind(A::FullImage, &[key('i')], IMAGE, G::Image, "image", "show the image full screen"),
+    bind(A::OpenImage, &[key('o')], IMAGE, G::Image, "", "open the image in the system viewer"),
+    bind(A::CopyUrl, &[key('y')], IMAGE, G::Image, "", "copy the image URL"),
+    bind(A::SaveImage, &[key('w')], IMAGE, G::Image, "save", "save the image to the current folder"),
+    bind(A::OlderAttempt, &[key('[')], ATTEMPTS, G::Image, "", "steps of the previous attempt"),
     bind(A::NewerAttempt, &[key(']')], ATTEMPTS, G::Image, "", "steps of the next attempt"),
     // --- logs ---
-    bind(A::Follow, &[key('f')], LOGS, G::Look, "follow", "logs: follow the newest line, or stand still"),
-    bind(A::Level, &[key('l')], LOGS, G::Look, "level", "logs: how loud a line must be"),
-    bind(A::Scope, &[key('t')], LOGS, G::Look, "this job/all", "logs: of this job, or of all"),
+    bind(A::LogFollow, &[key('f')], LOGS, G::Look, "follow", "logs: follow or pause"),
+    bind(A::LogLevel, &[key('l')], LOGS, G::Look, "level", "logs: minimum level"),
+    bind(A::LogScope, &[key('t')], LOGS, G::Look, "this job/all", "logs: this job or all jobs"),
     // --- looking elsewhere ---
-    bind(A::CostScreen, &[key('$')], Panes, G::Look, "costs", "the cost screen"),
-    bind(A::LogScreen, &[key('L')], OneJob, G::Look, "logs", "the log screen"),
-    bind(A::Palette, &[key(':'), Chord::control('k')], Everywhere, G::Look, "", "every action, by its name"),
+    bind(A::CostScreen, &[key('$')], Panes, G::Look, "costs", "cost screen"),
+    bind(A::LogScreen, &[key('L')], OneJob, G::Look, "logs", "log screen"),
+    bind(A::Palette, &[key(':'), Chord::control('k')], Everywhere, G::Look, "", "find an action by name"),
     // --- the engine ---
     bind(A::Pause, &[key('p')], Panes, G::Engine, "pause", "pause or resume the intake of jobs"),
-    bind(A::MoreSlots, &[key('+'), key('=').silent()], Panes, G::Engine, "", "one slot more"),
-    bind(A::FewerSlots, &[key('-')], Panes, G::Engine, "", "one slot less"),
+    bind(A::MoreSlots, &[key('+'), key('=').hidden()], Panes, G::Engine, "", "one more slot"),
+    bind(A::FewerSlots, &[key('-')], Panes, G::Engine, "", "one slot fewer"),
     // --- moving ---
-    bind(A::Down, &[key('j'), named(KeyCode::Down)], LISTS, G::Move, "", "down (the wheel, too)"),
+    bind(A::Down, &[key('j'), named(KeyCode::Down)], LISTS, G::Move, "", "down (or the wheel)"),
     bind(A::Up, &[key('k'), named(KeyCode::Up)], LISTS, G::Move, "", "up"),
-    bind(A::PageDown, &[named(KeyCode::PageDown), Chord::control('d').silent()], LISTS, G::Move, "", "a screen down"),
-    bind(A::PageUp, &[named(KeyCode::PageUp), Chord::control('b').silent()], LISTS, G::Move, "", "a screen up"),
-    bind(A::Top, &[key('g'), named(KeyCode::Home)], LISTS, G::Move, "", "the first"),
-    bind(A::Bottom, &[key('G'), named(KeyCode::End)], LISTS, G::Move, "", "the last"),
-    bind(A::NextPane, &[named(KeyCode::Tab)], Panes, G::Move, "", "the next pane"),
-    bind(A::PreviousPane, &[named(KeyCode::BackTab)], Panes, G::Move, "", "the pane before"),
-    bind(A::Pane(PaneName::Queue), &[key('1')], Panes, G::Move, "", "queue"),
-    bind(A::Pane(PaneName::Image), &[key('2')], Panes, G::Move, "", "image"),
-    bind(A::Pane(PaneName::Steps), &[key('3')], Panes, G::Move, "", "steps"),
-    bind(A::Pane(PaneName::Logs), &[key('4')], Panes, G::Move, "", "logs"),
-    bind(A::Pane(PaneName::Spend), &[key('5')], Panes, G::Move, "", "spend"),
-    bind(A::Back, &[named(KeyCode::Esc), key('q')], SCREENS, G::Move, "back", "back, one level"),
-    bind(A::Back, &[named(KeyCode::Esc)], Always, G::Move, "back", "back, one level"),
-    bind(A::Redraw, &[Chord::control('l')], Always, G::Engine, "", "draw everything anew"),
-    bind(A::Suspend, &[Chord::control('z')], Always, G::Engine, "", "to the shell; fg comes back"),
-    bind(A::Help, &[key('?'), named(KeyCode::F(1)).silent()], Everywhere, G::Look, "help", "the keys of this place"),
-    bind(A::Leave, &[key('q'), Chord::control('c')], Panes, G::Engine, "quit", "leave; waits for a POST in flight"),
-    bind(A::Leave, &[Chord::control('c')], Always, G::Engine, "", "leave"),
+    bind(A::PageDown, &[named(KeyCode::PageDown), Chord::control('d').hidden()], LISTS, G::Move, "", "page down"),
+    bind(A::PageUp, &[named(KeyCode::PageUp), Chord::control('b').hidden()], LISTS, G::Move, "", "page up"),
+    bind(A::Top, &[key('g'), named(KeyCode::Home)], LISTS, G::Move, "", "first row"),
+    bind(A::Bottom, &[key('G'), named(KeyCode::End)], LISTS, G::Move, "", "last row"),
+    bind(A::NextPane, &[named(KeyCode::Tab)], Panes, G::Move, "", "next pane"),
+    bind(A::PreviousPane, &[named(KeyCode::BackTab)], Panes, G::Move, "", "previous pane"),
+    bind(A::Pane(PaneName::Queue), &[key('1')], Panes, G::Move, "", "go to the queue"),
+    bind(A::Pane(PaneName::Image), &[key('2')], Panes, G::Move, "", "go to the image"),
+    bind(A::Pane(PaneName::Steps), &[key('3')], Panes, G::Move, "", "go to the steps"),
+    bind(A::Pane(PaneName::Logs), &[key('4')], Panes, G::Move, "", "go to the logs"),
+    bind(A::Pane(PaneName::Spend), &[key('5')], Panes, G::Move, "", "go to spend"),
+    bind(A::Back, &[named(KeyCode::Esc), key('q')], SCREENS, G::Move, "back", "back one level"),
+    bind(A::Back, &[named(KeyCode::Esc)], Always, G::Move, "back", "back one level"),
+    bind(A::Redraw, &[Chord::control('l')], Always, G::Engine, "", "redraw"),
+    bind(A::Suspend, &[Chord::control('z')], Always, G::Engine, "", "suspend (fg resumes)"),
+    bind(A::Help, &[key('?'), named(KeyCode::F(1)).hidden()], Everywhere, G::Look, "help", "help for this place"),
+    bind(A::Quit, &[key('q'), Chord::control('c')], Panes, G::Engine, "quit", "quit; waits for a submit in flight"),
+    bind(A::Quit, &[Chord::control('c')], Always, G::Engine, "", "quit"),
 ];
 
 /// Screens over the panes where `q` goes back, as it does in pagers.
-const SCREENS: Scope = Scope::Only(&[Place::Job, Place::FullImage, Place::CostScreen, Place::LogScreen, Place::Help]);
+const SCREENS: BindingScope = BindingScope::Only(&[
+    InputContext::Job,
+    InputContext::FullImage,
+    InputContext::CostScreen,
+    InputContext::LogScreen,
+    InputContext::Help,
+]);

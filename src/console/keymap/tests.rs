@@ -4,35 +4,35 @@ use crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
 
-const PLACES: [Place; 13] = [
-    Place::Pane(PaneName::Queue),
-    Place::Pane(PaneName::Image),
-    Place::Pane(PaneName::Steps),
-    Place::Pane(PaneName::Logs),
-    Place::Pane(PaneName::Spend),
-    Place::Job,
-    Place::FullImage,
-    Place::CostScreen,
-    Place::LogScreen,
-    Place::Help,
-    Place::Confirm,
-    Place::Palette,
-    Place::Filter,
+const CONTEXTS: [InputContext; 13] = [
+    InputContext::Pane(PaneName::Queue),
+    InputContext::Pane(PaneName::Image),
+    InputContext::Pane(PaneName::Steps),
+    InputContext::Pane(PaneName::Logs),
+    InputContext::Pane(PaneName::Spend),
+    InputContext::Job,
+    InputContext::FullImage,
+    InputContext::CostScreen,
+    InputContext::LogScreen,
+    InputContext::Help,
+    InputContext::Confirm,
+    InputContext::Palette,
+    InputContext::Filter,
 ];
 
 #[test]
 fn no_shown_key_means_two_things_in_one_place() {
-    for place in PLACES {
+    for context in CONTEXTS {
         let mut seen: Vec<(Chord, Action)> = Vec::new();
-        for binding in bindings_in(place) {
-            for chord in binding.keys.iter().filter(|chord| !chord.silent) {
+        for binding in bindings_in(context) {
+            for chord in binding.keys.iter().filter(|chord| !chord.hidden) {
                 let other = seen.iter().find(|(known, action)| {
                     known.code == chord.code && known.modifiers == chord.modifiers && *action != binding.action
                 });
-                // q goes back on a screen; that line stands before the one that leaves.
+                // On screens, q goes back: that binding comes before the one that quits.
                 assert!(
                     other.is_none(),
-                    "{place:?}: {} means {:?} and {:?}",
+                    "{context:?}: {} means {:?} and {:?}",
                     chord.shown(false),
                     other,
                     binding.action
@@ -46,28 +46,28 @@ fn no_shown_key_means_two_things_in_one_place() {
 #[test]
 fn every_place_has_a_way_back_and_a_way_out() {
     let press = |code, modifiers| KeyEvent::new(code, modifiers);
-    for place in PLACES {
-        assert_eq!(action_for(place, press(KeyCode::Esc, KeyModifiers::NONE)), Some(Action::Back), "{place:?}");
-        let leave = action_for(place, press(KeyCode::Char('c'), KeyModifiers::CONTROL));
-        assert_eq!(leave, Some(Action::Leave), "{place:?}");
+    for context in CONTEXTS {
+        assert_eq!(action_for(context, press(KeyCode::Esc, KeyModifiers::NONE)), Some(Action::Back), "{context:?}");
+        let leave = action_for(context, press(KeyCode::Char('c'), KeyModifiers::CONTROL));
+        assert_eq!(leave, Some(Action::Quit), "{context:?}");
     }
-    let queue = Place::Pane(PaneName::Queue);
-    assert_eq!(action_for(queue, press(KeyCode::Char('q'), KeyModifiers::NONE)), Some(Action::Leave));
-    assert_eq!(action_for(Place::Job, press(KeyCode::Char('q'), KeyModifiers::NONE)), Some(Action::Back));
+    let queue = InputContext::Pane(PaneName::Queue);
+    assert_eq!(action_for(queue, press(KeyCode::Char('q'), KeyModifiers::NONE)), Some(Action::Quit));
+    assert_eq!(action_for(InputContext::Job, press(KeyCode::Char('q'), KeyModifiers::NONE)), Some(Action::Back));
 }
 
 #[test]
 fn letters_are_letters_where_text_is_typed() {
-    for place in [Place::Palette, Place::Filter] {
+    for context in [InputContext::Palette, InputContext::Filter] {
         for letter in ('a'..='z').chain('A'..='Z').chain("?:/$*+-[] 0123456789".chars()) {
-            assert_eq!(action_for(place, KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE)), None, "{letter}");
+            assert_eq!(action_for(context, KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE)), None, "{letter}");
         }
     }
 }
 
 #[test]
-fn shift_is_understood_however_the_terminal_tells_it() {
-    let queue = Place::Pane(PaneName::Queue);
+fn shift_encodings_are_equivalent() {
+    let queue = InputContext::Pane(PaneName::Queue);
     for key in [
         KeyEvent::new(KeyCode::Char('G'), KeyModifiers::NONE),
         KeyEvent::new(KeyCode::Char('G'), KeyModifiers::SHIFT),

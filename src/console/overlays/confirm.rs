@@ -1,4 +1,4 @@
-//! A question before something that spends real money or destroys. Must not decide when to ask.
+//! The confirmation before an action that spends real money or affects many jobs.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -6,18 +6,18 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
 use super::centred;
-use crate::console::frame as screen;
 use crate::console::theme::Theme;
+use crate::console::widgets;
 use crate::engine::Command;
 
-/// A question, and what a yes sends.
+/// A question, and the command that is sent when it is confirmed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Confirm {
-    /// What is asked: `Retry 3 jobs?`
+    /// The question: `Retry 3 jobs?`
     pub question: String,
-    /// What should be known before: price, numbers.
+    /// The facts to decide by: price, numbers.
     pub facts: Vec<String>,
-    /// What a yes sends.
+    /// Sent when confirmed.
     pub command: Command,
 }
 
@@ -26,7 +26,7 @@ impl Confirm {
     pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
         let width = area.width.saturating_sub(2).min(64);
         let text_width = usize::from(width.saturating_sub(4));
-        let wrapped = self.facts.iter().flat_map(|fact| screen::wrap(fact, text_width));
+        let wrapped = self.facts.iter().flat_map(|fact| widgets::wrap(fact, text_width));
         let mut lines: Vec<Line<'_>> = wrapped.map(|line| Line::raw(format!(" {line}"))).collect();
         // Where there is no room for more, the footer still names the keys.
         if lines.len() + 5 <= usize::from(area.height) {
@@ -36,7 +36,7 @@ impl Confirm {
                 Span::styled(" y ", theme.accent),
                 Span::raw("yes    "),
                 Span::styled(" n ", theme.accent),
-                Span::raw("no, back"),
+                Span::raw("no"),
             ]));
         }
         let area = centred(area, width, lines.len() as u16 + 2);

@@ -1,4 +1,4 @@
-//! The keys of a place, made from the one table. Must not list a key by hand.
+//! The help: the keys of an input context, generated from the key table.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -7,15 +7,15 @@ use ratatui::widgets::{Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
 use super::centred;
-use crate::console::frame as screen;
-use crate::console::keymap::{self, Group, Place};
+use crate::console::keymap::{self, Group, InputContext};
 use crate::console::theme::Theme;
+use crate::console::widgets;
 use crate::text::format;
 
 /// The help and how far it is scrolled.
 #[derive(Debug)]
 pub struct Help {
-    place: Place,
+    context: InputContext,
     scroll: usize,
 }
 
@@ -24,9 +24,9 @@ const KEYS: usize = 11;
 const COLUMN: usize = 58;
 
 impl Help {
-    /// For a place.
-    pub fn new(place: Place) -> Self {
-        Self { place, scroll: 0 }
+    /// For a context.
+    pub fn new(context: InputContext) -> Self {
+        Self { context, scroll: 0 }
     }
 
     /// Scrolls by some lines.
@@ -59,11 +59,11 @@ impl Help {
         let room = usize::from(area.height.saturating_sub(2));
         self.scroll = self.scroll.min(height.saturating_sub(room));
         let more = if height > room {
-            format!("{}–{} of {height}, j k, Esc closes", self.scroll + 1, (self.scroll + room).min(height))
+            format!("{}–{} of {height} · j k scroll · Esc closes", self.scroll + 1, (self.scroll + room).min(height))
         } else {
             "Esc closes".to_owned()
         };
-        let block = screen::pane("Keys", &more, area.width, true, theme);
+        let block = widgets::pane("Keys", &more, area.width, true, theme);
         let inner = block.inner(area);
         frame.render_widget(Clear, area);
         frame.render_widget(block, area);
@@ -77,7 +77,7 @@ impl Help {
     fn group(&self, group: Group, width: usize, theme: &Theme) -> Vec<Line<'static>> {
         let mut seen = Vec::new();
         let mut lines = Vec::new();
-        for binding in keymap::bindings_in(self.place).filter(|binding| binding.group == group) {
+        for binding in keymap::bindings_in(self.context).filter(|binding| binding.group == group) {
             if seen.contains(&binding.action) {
                 continue;
             }
@@ -88,7 +88,7 @@ impl Help {
             let narrow = width < 50;
             let keys = if narrow { binding.key_shown(theme.ascii) } else { binding.keys_shown(theme.ascii) };
             let column = keys.width().max(if narrow { 6 } else { KEYS });
-            for (index, part) in screen::wrap(binding.help, width.saturating_sub(column + 4)).into_iter().enumerate() {
+            for (index, part) in widgets::wrap(binding.help, width.saturating_sub(column + 4)).into_iter().enumerate() {
                 let keys = if index == 0 { keys.as_str() } else { "" };
                 lines.push(Line::from(vec![
                     Span::styled(format!("  {} ", format::fit(keys, column)), theme.text),

@@ -1,4 +1,4 @@
-//! Everything about one job: the whole prompt, what was ordered, every attempt with its steps and its money. Must not act.
+//! The job screen: prompt, parameters, and every attempt with its steps and charges.
 
 use chrono::{DateTime, Utc};
 use ratatui::Frame;
@@ -9,7 +9,7 @@ use ratatui::widgets::Paragraph;
 use crate::catalog::Catalog;
 use crate::console::panes::steps::{self, StepsView};
 use crate::console::theme::Theme;
-use crate::console::{cost, frame as screen};
+use crate::console::{costs_view, widgets};
 use crate::engine::Progress;
 use crate::jobs::{Attempt, BillingStatus, Job, Stage};
 use crate::text;
@@ -25,7 +25,7 @@ pub struct JobScreen {
 pub struct JobView<'a> {
     /// The job.
     pub job: &'a Job,
-    /// What it does just now.
+    /// Its current progress.
     pub progress: Option<&'a Progress>,
     /// Prices for estimates.
     pub catalog: &'static Catalog,
@@ -35,7 +35,7 @@ pub struct JobView<'a> {
     pub theme: &'a Theme,
 }
 
-/// Cells of the names at the left.
+/// Cells of the row labels.
 const NAMES: usize = 10;
 
 impl JobScreen {
@@ -47,8 +47,8 @@ impl JobScreen {
 
     /// Draws the screen.
     pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, view: &JobView<'_>) {
-        let facts = format!("{} · {}", view.job.id, screen_word(view.job));
-        let block = screen::pane("Job", &facts, area.width, true, view.theme);
+        let facts = format!("{} · {}", view.job.id, status_label(view.job));
+        let block = widgets::pane("Job", &facts, area.width, true, view.theme);
         let inner = block.inner(area);
         let lines = lines(view, usize::from(inner.width.saturating_sub(1)));
         let (count, room) = (lines.len(), usize::from(inner.height));
@@ -63,15 +63,15 @@ impl JobScreen {
     }
 }
 
-fn screen_word(job: &Job) -> &'static str {
-    crate::console::panes::queue::word(job)
+fn status_label(job: &Job) -> &'static str {
+    crate::console::panes::queue::status_label(job)
 }
 
 fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
     let (job, theme) = (view.job, view.theme);
     let mut lines = Vec::new();
     let mut say = |name: &str, value: &str, style| {
-        for (index, part) in screen::wrap(value, width.saturating_sub(NAMES + 2)).into_iter().enumerate() {
+        for (index, part) in widgets::wrap(value, width.saturating_sub(NAMES + 2)).into_iter().enumerate() {
             let name = if index == 0 { name } else { "" };
             lines.push(Line::from(vec![
                 Span::styled(format!(" {} ", format::fit(name, NAMES)), theme.dim),
@@ -79,7 +79,7 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
             ]));
         }
     };
-    let status = format!("{} {}", theme.job_symbol(job), screen_word(job));
+    let status = format!("{} {}", theme.job_symbol(job), status_label(job));
     say("status", &status, theme.job_style(job));
     match &job.stage {
         Stage::Failed { failure } => {
@@ -87,7 +87,7 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
             let billed = match failure.billed {
                 BillingStatus::No => "not billed",
                 BillingStatus::Yes => "billed",
-                BillingStatus::Unknown => "nobody knows whether it is billed",
+                BillingStatus::Unknown => "may be billed (not confirmed)",
             };
             say("bill", billed, theme.text);
         }
@@ -109,7 +109,7 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
         say("", &format!("{} = {}", text::sanitize_line(name, 40), format::cut(&value, 160)), theme.dim);
     }
     let basis = job.cost_basis().map(|basis| format!(", {}", basis.as_str())).unwrap_or_default();
-    say("cost", &format!("{}{basis}", cost::cell(job, view.catalog)), theme.text);
+    say("cost", &format!("{}{basis}", costs_view::cell(job, view.catalog)), theme.text);
     if let Some(image) = job.image() {
         let size = format::bytes(image.bytes);
         say("image", &format!("{}×{} {}, {size}", image.width, image.height, image.format.as_str()), theme.text);
@@ -139,7 +139,7 @@ fn attempt_line(attempt: &Attempt, job: &Job, theme: &Theme) -> Line<'static> {
         Span::styled(format!("  {}", stamp(attempt.created_at)), theme.dim),
     ];
     for charge in attempt.charges() {
-        let amount = charge.amount.map_or("price unknown".to_owned(), crate::costs::Usd::display);
+        let amount = charge.amount.map_or("unknown amount".to_owned(), crate::costs::Usd::display);
         let style = if charge.basis.is_counted() { theme.text } else { theme.warning };
         spans.push(Span::styled(format!("  {amount} {} ({})", charge.basis.as_str(), charge.service.as_str()), style));
     }

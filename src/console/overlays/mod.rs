@@ -2,14 +2,14 @@
 
 pub mod confirm;
 pub mod costs;
-pub mod form;
 pub mod help;
 pub mod job;
 pub mod palette;
 
 use ratatui::layout::Rect;
 
-use super::keymap::Place;
+use super::form::Form;
+use super::keymap::InputContext;
 
 /// One layer over the panes.
 pub enum Overlay {
@@ -22,7 +22,7 @@ pub enum Overlay {
     /// The filter line of the queue is being typed.
     Filter,
     /// The submit form.
-    Form(Box<form::Form>),
+    Form(Box<Form>),
     /// Everything about the selected job.
     Job(job::JobScreen),
     /// The image on the whole screen.
@@ -35,17 +35,17 @@ pub enum Overlay {
 
 impl Overlay {
     /// Where keys go while it is on top.
-    pub fn place(&self) -> Place {
+    pub fn input_context(&self) -> InputContext {
         match self {
-            Self::Confirm(_) => Place::Confirm,
-            Self::Help(_) => Place::Help,
-            Self::Palette(_) => Place::Palette,
-            Self::Filter => Place::Filter,
-            Self::Form(_) => Place::Form,
-            Self::Job(_) => Place::Job,
-            Self::Image => Place::FullImage,
-            Self::Costs(_) => Place::CostScreen,
-            Self::Logs => Place::LogScreen,
+            Self::Confirm(_) => InputContext::Confirm,
+            Self::Help(_) => InputContext::Help,
+            Self::Palette(_) => InputContext::Palette,
+            Self::Filter => InputContext::Filter,
+            Self::Form(_) => InputContext::Form,
+            Self::Job(_) => InputContext::Job,
+            Self::Image => InputContext::FullImage,
+            Self::Costs(_) => InputContext::CostScreen,
+            Self::Logs => InputContext::LogScreen,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Every action by its name, found by a few of its letters. Must not perform one.
+//! The palette: every action, found by a few letters of its name.
 
 use crossterm::event::KeyEvent;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
@@ -9,29 +9,29 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
 use super::centred;
-use crate::console::frame as screen;
-use crate::console::keymap::{self, Action, Binding, Group, Place};
-use crate::console::text_line::TextLine;
+use crate::console::keymap::{self, Action, Binding, Group, InputContext};
+use crate::console::line_editor::LineEditor;
 use crate::console::theme::Theme;
+use crate::console::widgets;
 use crate::text::format;
 
 /// The palette: what was typed, and which of the found actions is chosen.
 pub struct Palette {
-    place: Place,
-    line: TextLine,
+    context: InputContext,
+    line: LineEditor,
     chosen: usize,
     found: Vec<&'static Binding>,
     matcher: Matcher,
 }
 
-/// So that the matcher sees the words and the list keeps the binding.
+/// A binding with the text that is searched.
 struct Candidate {
     binding: &'static Binding,
     words: String,
 }
 
 impl Candidate {
-    /// Both words of an action count: who types "retry" means what the footer calls so and the help "try again".
+    /// The footer's word and the help text are both searched.
     fn new(binding: &'static Binding) -> Self {
         Self { binding, words: format!("{} {}", binding.hint, binding.help) }
     }
@@ -44,11 +44,11 @@ impl AsRef<str> for Candidate {
 }
 
 impl Palette {
-    /// With everything that can be done in a place.
-    pub fn new(place: Place) -> Self {
+    /// With everything that can be done in a context.
+    pub fn new(context: InputContext) -> Self {
         let mut palette = Self {
-            place,
-            line: TextLine::default(),
+            context,
+            line: LineEditor::default(),
             chosen: 0,
             found: Vec::new(),
             matcher: Matcher::new(Config::DEFAULT),
@@ -66,14 +66,14 @@ impl Palette {
 
     /// Takes pasted text.
     pub fn paste(&mut self, text: &str) {
-        self.line.paste(text);
+        self.line.insert(text);
         self.find();
     }
 
     fn find(&mut self) {
         let mut seen: Vec<Action> = vec![Action::Palette, Action::Back];
         let mut candidates = Vec::new();
-        for binding in keymap::bindings_in(self.place) {
+        for binding in keymap::bindings_in(self.context) {
             let moves = binding.group == Group::Move && !matches!(binding.action, Action::Pane(_));
             if !moves && !seen.contains(&binding.action) {
                 seen.push(binding.action);
@@ -100,14 +100,14 @@ impl Palette {
         self.found.get(self.chosen).map(|binding| binding.action)
     }
 
-    /// What stands in the border: where in the list this is, if not all of it is seen.
+    /// The facts in the border: the position in the list where it is cut.
     fn facts(&self, first: usize, rows: usize) -> String {
-        const HOW: &str = "type a few letters, Enter does it";
+        const HOW: &str = "type to search · Enter runs";
         let total = self.found.len();
         if total <= rows {
             return HOW.to_owned();
         }
-        format!("{}–{} of {total}, {HOW}", first + 1, (first + rows).min(total))
+        format!("{}–{} of {total} · {HOW}", first + 1, (first + rows).min(total))
     }
 
     /// Draws it at the top of an area.
@@ -117,7 +117,7 @@ impl Palette {
         let rows = usize::from(area.height.saturating_sub(3));
         let first = (self.chosen + 1).saturating_sub(rows);
         let facts = self.facts(first, rows);
-        let block = screen::pane("Do", &facts, area.width, true, theme);
+        let block = widgets::pane("Actions", &facts, area.width, true, theme);
         let inner = block.inner(area);
         let mut lines = vec![Line::from(vec![
             Span::styled(" : ", theme.accent),
@@ -125,7 +125,7 @@ impl Palette {
             Span::styled(theme.symbol("▏", "_"), theme.accent),
         ])];
         if self.found.is_empty() {
-            lines.push(Line::styled("  Nothing is called like that.", theme.dim));
+            lines.push(Line::styled("  No matching action", theme.dim));
         }
         let width = usize::from(inner.width);
         for (index, binding) in self.found.iter().enumerate().skip(first).take(rows) {
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_few_letters_find_an_action() {
-        let mut palette = Palette::new(Place::Pane(PaneName::Queue));
+        let mut palette = Palette::new(InputContext::Pane(PaneName::Queue));
         palette.paste("pau int");
         assert_eq!(palette.chosen(), Some(Action::Pause));
         palette.step(-1);
@@ -160,23 +160,23 @@ mod tests {
 
     #[test]
     fn a_list_that_is_cut_says_so() {
-        let mut palette = Palette::new(Place::Pane(PaneName::Queue));
+        let mut palette = Palette::new(InputContext::Pane(PaneName::Queue));
         let total = palette.found.len();
-        assert_eq!(palette.facts(2, 5), format!("3–7 of {total}, type a few letters, Enter does it"));
+        assert_eq!(palette.facts(2, 5), format!("3–7 of {total} · type to search · Enter runs"));
         palette.paste("pau int");
-        assert_eq!(palette.facts(0, 5), "type a few letters, Enter does it");
+        assert_eq!(palette.facts(0, 5), "type to search · Enter runs");
     }
 
     #[test]
-    fn the_footers_word_finds_an_action_too() {
+    fn palette_finds_footer_words() {
         for (word, action) in [
             ("retry", Action::Retry),
             ("cancel", Action::Cancel),
             ("save", Action::SaveImage),
             ("costs", Action::CostScreen),
-            ("quit", Action::Leave),
+            ("quit", Action::Quit),
         ] {
-            let mut palette = Palette::new(Place::Pane(PaneName::Queue));
+            let mut palette = Palette::new(InputContext::Pane(PaneName::Queue));
             palette.paste(word);
             assert_eq!(palette.chosen(), Some(action), "{word}");
         }

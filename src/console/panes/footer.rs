@@ -1,27 +1,27 @@
-//! The last line: the keys that make sense now. Also the line of tabs, which names the panes. Must not know what a key does.
+//! The footer: the keys that have an effect now. Also the tabs with the names of the panes.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::keymap::{self, Action, Place};
+use crate::console::keymap::{self, Action, InputContext};
 use crate::console::layout::PaneName;
 use crate::console::theme::Theme;
 
-/// Draws as many hints as fit, in the order of the table; help and the way out are always there.
+/// Draws as many hints as fit, in table order; help and quit are always listed.
 ///
-/// `useful` says whether an action would do anything just now.
-pub fn draw(frame: &mut Frame<'_>, area: Rect, place: Place, useful: impl Fn(Action) -> bool, theme: &Theme) {
+/// `useful` is whether an action would have an effect now.
+pub fn draw(frame: &mut Frame<'_>, area: Rect, context: InputContext, useful: impl Fn(Action) -> bool, theme: &Theme) {
     let mut named = Vec::new();
-    let hints: Vec<(String, &'static str, bool)> = keymap::bindings_in(place)
+    let hints: Vec<(String, &'static str, bool)> = keymap::bindings_in(context)
         .filter(|binding| {
             let is_new = !binding.hint.is_empty() && !named.contains(&binding.action);
             named.push(binding.action);
             is_new
         })
         .map(|binding| {
-            let always = matches!(binding.action, Action::Help | Action::Leave | Action::Back | Action::Accept)
+            let always = matches!(binding.action, Action::Help | Action::Quit | Action::Back | Action::Accept)
                 && useful(binding.action);
             (binding, always)
         })
@@ -46,7 +46,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, place: Place, useful: impl Fn(Act
     frame.render_widget(Line::from(spans), area);
 }
 
-/// Draws the names of all panes with their digits; those on the screen stand out.
+/// Draws the names of all panes with their digits; those on the screen are highlighted.
 pub fn draw_tabs(frame: &mut Frame<'_>, area: Rect, shown: &[PaneName], focus: PaneName, theme: &Theme) {
     let mut spans = Vec::new();
     for (name, title) in tabs(area.width) {
@@ -57,7 +57,7 @@ pub fn draw_tabs(frame: &mut Frame<'_>, area: Rect, shown: &[PaneName], focus: P
         } else {
             theme.dim
         };
-        // The gap between two names is nobody's colour where it is narrow.
+        // In narrow terminals the gap between two names has no colour.
         let gap = if is_roomy(area.width) { "" } else { " " };
         spans.push(Span::styled(title, style));
         spans.push(Span::raw(gap));

@@ -1,6 +1,6 @@
-//! The first line: where we are, what it costs, whether it works. Never lies, never wraps; must not hide SIMULATED or money.
+//! The header: context, money, connection. It never wraps, and never hides the money badge or the amount.
 //!
-//! What is wrong takes the place of what is fine. Where it gets narrow, parts get shorter and then go, least important first.
+//! Problems replace normal states. In narrow terminals parts are shortened and then dropped, least important first.
 
 use chrono::{DateTime, Utc};
 use ratatui::Frame;
@@ -9,7 +9,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::money::{CapUse, caps};
+use crate::console::costs_view::{BudgetUse, caps};
 use crate::console::status::Status;
 use crate::console::theme::Theme;
 use crate::engine::{ConnectionState, Intake, TemporalStatus};
@@ -24,7 +24,7 @@ pub struct HeaderView<'a> {
     pub adapters: &'a str,
     /// No real money.
     pub simulated: bool,
-    /// What the engine said.
+    /// The engine's state.
     pub status: &'a Status,
     /// The present.
     pub now: DateTime<Utc>,
@@ -32,8 +32,8 @@ pub struct HeaderView<'a> {
     pub theme: &'a Theme,
 }
 
-/// A part of the line in its forms, longest first, each with how hard it is to give up: the lowest goes first. An empty last
-/// form lets the part go.
+/// A part of the line in several forms, longest first, each with a priority: the lowest is shortened first. An empty last
+/// form drops the part.
 struct Part {
     forms: Vec<(u8, String)>,
     style: Style,
@@ -45,8 +45,8 @@ impl Part {
         Self { forms: forms.into_iter().collect(), style, form: 0 }
     }
 
-    /// How hard it is to make it shorter; `None` where it cannot be.
-    fn hold(&self) -> Option<u8> {
+    /// The priority of the current form; `None` where it cannot get shorter.
+    fn priority(&self) -> Option<u8> {
         (self.form + 1 < self.forms.len()).then(|| self.forms[self.form].0)
     }
 
@@ -74,8 +74,8 @@ fn line(view: &HeaderView<'_>, width: usize) -> Line<'static> {
     let mut left = left_parts(view);
     let mut right = right_parts(view);
     while left.iter().chain(&right).map(Part::width).sum::<usize>() > width {
-        let shorter = left.iter_mut().chain(&mut right).filter(|part| part.hold().is_some());
-        match shorter.min_by_key(|part| part.hold()) {
+        let shorter = left.iter_mut().chain(&mut right).filter(|part| part.priority().is_some());
+        match shorter.min_by_key(|part| part.priority()) {
             Some(part) => part.form += 1,
             None => break,
         }
@@ -120,21 +120,21 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
             let pause = theme.symbol("‖", "=");
             parts.push(Part::new(
                 theme.warning,
-                [(41, format!("{pause} paused, p resumes")), (0, format!("{pause} paused"))],
+                [(41, format!("{pause} paused · p resumes")), (0, format!("{pause} paused"))],
             ));
         }
         Intake::AccountBlocked(reason) => {
             let reason = text::sanitize_line(reason, 60);
             let cross = theme.symbol("✗", "x");
             let forms = [
-                (20, format!("{cross} account: {reason}, p resumes")),
+                (20, format!("{cross} account: {reason} · p resumes")),
                 (22, format!("{cross} account: {reason}")),
                 (0, format!("{cross} account")),
             ];
             parts.push(Part::new(theme.bad, forms));
         }
         Intake::ReadOnly => {
-            parts.push(Part::new(theme.warning, [(40, "only looking".into()), (0, "looking".into())]));
+            parts.push(Part::new(theme.warning, [(40, "READ-ONLY".into()), (0, "READ-ONLY".into())]));
         }
     }
     if let Some((used, total)) = status.slots
@@ -144,17 +144,17 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
         parts.push(Part::new(theme.text, forms));
     }
     parts.push(money(status, theme));
-    if let Some(fleet) = &status.fleet {
-        parts.push(workers(fleet, view));
+    if let Some(temporal) = &status.temporal {
+        parts.push(workers(temporal, view));
     }
-    parts.push(link(view));
+    parts.push(connection(view));
     parts
 }
 
-/// Who works, where jobs run on a fleet: nobody at all is as loud as no line.
-fn workers(fleet: &TemporalStatus, view: &HeaderView<'_>) -> Part {
+/// The workers on Temporal: none at all is as serious as no connection.
+fn workers(temporal: &TemporalStatus, view: &HeaderView<'_>) -> Part {
     let theme = view.theme;
-    if let ConnectionState::Disconnected { since, reason } = &fleet.server {
+    if let ConnectionState::Disconnected { since, reason } = &temporal.server {
         let (old, ring) = (format::age(view.now - *since), theme.symbol("○", "!"));
         let reason = text::sanitize_line(reason, 60);
         let forms = [
@@ -164,7 +164,7 @@ fn workers(fleet: &TemporalStatus, view: &HeaderView<'_>) -> Part {
         ];
         return Part::new(theme.bad, forms);
     }
-    let (count, waits) = (fleet.workers, fleet.backlog);
+    let (count, waits) = (temporal.workers, temporal.backlog);
     let words = format::count(count, "worker");
     let style = if count == 0 { theme.bad } else { theme.text };
     if waits == 0 {
@@ -183,12 +183,12 @@ fn money(status: &Status, theme: &Theme) -> Part {
     let caps = caps(costs);
     let day = caps.iter().find(|cap| cap.period == "day");
     let month = caps.iter().find(|cap| cap.period == "month").filter(|cap| cap.is_close());
-    let round = |cap: &CapUse| {
+    let round = |cap: &BudgetUse| {
         let cap = cap.cap.display();
         cap.strip_suffix(".00").unwrap_or(&cap).to_owned()
     };
     let stops_first =
-        |month: &CapUse| day.is_none_or(|day| !day.is_close() || (month.used >= month.cap && day.used < day.cap));
+        |month: &BudgetUse| day.is_none_or(|day| !day.is_close() || (month.used >= month.cap && day.used < day.cap));
     if let Some(month) = month.filter(|month| stops_first(month)) {
         let (used, cap) = (month.used.display(), round(month));
         let forms = [
@@ -196,7 +196,7 @@ fn money(status: &Status, theme: &Theme) -> Part {
             (43, format!("month {used} of {cap}")),
             (0, format!("{used}/{cap}")),
         ];
-        return Part::new(loud(month, theme), forms);
+        return Part::new(budget_style(month, theme), forms);
     }
     let Some(day) = day else {
         return Part::new(theme.text, [(43, format!("today {spent}")), (0, spent)]);
@@ -204,21 +204,24 @@ fn money(status: &Status, theme: &Theme) -> Part {
     let cap = round(day);
     let forms =
         [(42, format!("today {spent} of {cap}")), (43, format!("{spent} of {cap}")), (0, format!("{spent}/{cap}"))];
-    Part::new(loud(day, theme), forms)
+    Part::new(budget_style(day, theme), forms)
 }
 
-fn loud(cap: &CapUse, theme: &Theme) -> Style {
+fn budget_style(cap: &BudgetUse, theme: &Theme) -> Style {
     let style = cap.warning(theme).unwrap_or(theme.text);
     if cap.used >= cap.cap { style.add_modifier(Modifier::BOLD) } else { style }
 }
 
-fn link(view: &HeaderView<'_>) -> Part {
+fn connection(view: &HeaderView<'_>) -> Part {
     let (theme, status) = (view.theme, view.status);
-    if status.engine_gone {
+    if status.engine_closed {
         let cross = theme.symbol("✗", "x");
-        return Part::new(theme.bad, [(44, format!("{cross} engine ended, q leaves")), (0, format!("{cross} ended"))]);
+        return Part::new(
+            theme.bad,
+            [(44, format!("{cross} engine stopped · q quits")), (0, format!("{cross} stopped"))],
+        );
     }
-    match &status.link {
+    match &status.connection {
         None => Part::new(theme.dim, [(44, "connecting".into()), (0, theme.symbol("◌", "o").into())]),
         Some(ConnectionState::Connected) => {
             let dot = theme.symbol("●", "*");
@@ -248,7 +251,7 @@ mod tests {
         Status {
             slots: Some((124, 240)),
             intake: Intake::AccountBlocked("the key was refused by the provider, status 403".into()),
-            link: Some(ConnectionState::Disconnected {
+            connection: Some(ConnectionState::Disconnected {
                 since: DateTime::UNIX_EPOCH,
                 reason: "connection refused by the store".into(),
             }),
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_wraps_and_never_hides_simulated_or_money() {
+    fn header_never_wraps_or_hides_money() {
         let (status, theme) = (status(), Theme::dark());
         let now = DateTime::UNIX_EPOCH + chrono::Duration::days(3);
         for width in 40..300 {
@@ -278,10 +281,11 @@ mod tests {
     }
 
     #[test]
-    fn a_fleet_is_told_and_one_without_workers_or_server_is_loud() {
+    fn temporal_without_workers_or_server_is_bad() {
         let theme = Theme::dark();
-        let shown = |fleet: TemporalStatus| {
-            let status = Status { fleet: Some(fleet), link: Some(ConnectionState::Connected), ..Status::default() };
+        let shown = |temporal: TemporalStatus| {
+            let status =
+                Status { temporal: Some(temporal), connection: Some(ConnectionState::Connected), ..Status::default() };
             let now = DateTime::UNIX_EPOCH + chrono::Duration::seconds(90);
             let view = HeaderView {
                 context: "default",
@@ -291,8 +295,8 @@ mod tests {
                 now,
                 theme: &theme,
             };
-            let fleet = status.fleet.as_ref().map(|fleet| workers(fleet, &view).style);
-            (line(&view, 160).to_string(), fleet)
+            let temporal = status.temporal.as_ref().map(|temporal| workers(temporal, &view).style);
+            (line(&view, 160).to_string(), temporal)
         };
         let (text, style) = shown(TemporalStatus { workers: 3, backlog: 12, server: ConnectionState::Connected });
         assert!(text.contains("3 workers, 12 waiting") && style == Some(theme.text), "{text}");

@@ -1,4 +1,4 @@
-//! The lines above the footer: what was done elsewhere, what a person should know. Must not decide what is said.
+//! Draws a notice in the lines above the footer.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -6,13 +6,13 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::frame as screen;
-use crate::console::theme::Theme;
 use crate::console::notices::{Notice, NoticeLevel};
+use crate::console::theme::Theme;
+use crate::console::widgets;
 use crate::text;
 use crate::text::format;
 
-/// Draws one notice over the line and, where it is long, those above it; `more` others are not told yet.
+/// Draws one notice over the line and, where it is long, the lines above; `more` others are queued.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, notice: &Notice, more: usize, theme: &Theme) {
     let (symbol, style) = match notice.level {
         NoticeLevel::Info => (theme.symbol("✓", "+"), theme.good),
@@ -20,11 +20,11 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, notice: &Notice, more: usize, the
         NoticeLevel::Error => (theme.symbol("✗", "x"), theme.bad),
     };
     let width = usize::from(area.width);
-    let rest = if more == 0 { String::new() } else { format!("  +{more}, Esc next ") };
+    let rest = if more == 0 { String::new() } else { format!("  +{more} · Esc next ") };
     let said = text::sanitize_line(&notice.text, 400);
-    let mut words = screen::wrap(&said, width.saturating_sub(3));
-    if words.len() > MOST {
-        words.truncate(MOST);
+    let mut words = widgets::wrap(&said, width.saturating_sub(3));
+    if words.len() > MAX_LINES {
+        words.truncate(MAX_LINES);
         if let Some(last) = words.last_mut() {
             *last = format::cut(&format!("{last}…"), width.saturating_sub(3));
         }
@@ -48,4 +48,4 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, notice: &Notice, more: usize, the
 }
 
 /// Lines of the longest notice.
-const MOST: usize = 3;
+const MAX_LINES: usize = 3;

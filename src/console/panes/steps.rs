@@ -1,4 +1,4 @@
-//! The steps of one attempt of the selected job, and what it cost. Must not decide anything: steps are for people.
+//! The steps pane: the steps of one attempt of the selected job.
 
 use chrono::{DateTime, Utc};
 use ratatui::Frame;
@@ -7,14 +7,14 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::frame as screen;
 use crate::console::theme::Theme;
+use crate::console::widgets;
 use crate::engine::Progress;
 use crate::jobs::{Attempt, Job, JobId, Outcome, Stage, Step, StepName, StepState};
 use crate::text;
 use crate::text::format;
 
-/// Which attempt is looked at.
+/// Which attempt is shown.
 #[derive(Debug, Default)]
 pub struct StepsPane {
     /// The job and how many attempts back; `None` is its newest attempt.
@@ -27,7 +27,7 @@ pub struct StepsPane {
 pub struct StepsView<'a> {
     /// The selected job.
     pub job: Option<&'a Job>,
-    /// What it does just now.
+    /// Its current progress.
     pub progress: Option<&'a Progress>,
     /// The present.
     pub now: DateTime<Utc>,
@@ -39,7 +39,7 @@ pub struct StepsView<'a> {
 
 impl StepsPane {
     /// Looks at an older (positive) or newer (negative) attempt. Returns whether there is one.
-    pub fn look_back(&mut self, job: &Job, attempts: i64) -> bool {
+    pub fn step_attempt(&mut self, job: &Job, attempts: i64) -> bool {
         let back = i64::try_from(self.back(job)).unwrap_or(0) + attempts;
         match usize::try_from(back) {
             Ok(back) if back < job.attempts.len() => {
@@ -75,13 +75,13 @@ impl StepsPane {
         });
         let Some((job, attempt, back)) = attempt else {
             let block = block.title(Line::from(name));
-            let teach = Line::styled(" The steps of the selected job.", theme.dim);
+            let teach = Line::styled(" Steps of the selected job", theme.dim);
             frame.render_widget(Paragraph::new(vec![Line::default(), teach]).block(block), area);
             return;
         };
         let mut title = vec![name];
         if job.attempts.len() > 1 {
-            let keys = if view.focused || back > 0 { ", [ ] others" } else { "" };
+            let keys = if view.focused || back > 0 { " · [ ] others" } else { "" };
             let dash = theme.symbol("──", "--");
             title.push(Span::styled(
                 format!("{dash} attempt {} of {}{keys} ", attempt.number, job.attempts.len()),
@@ -95,10 +95,10 @@ impl StepsPane {
     }
 }
 
-/// Lines of words below one step.
-const BELOW: usize = 4;
+/// Detail lines below one step.
+const MAX_DETAIL_LINES: usize = 4;
 
-/// The steps of an attempt, one line each; a failure's words stand on the step that failed.
+/// The steps of an attempt, one line each; the failure is shown at the step that failed.
 pub fn lines(job: &Job, attempt: &Attempt, current: bool, view: &StepsView<'_>, width: usize) -> Vec<Line<'static>> {
     let progress = view.progress.filter(|progress| current && progress.attempt == attempt.number);
     let ended = attempt.outcome.is_some();
@@ -151,9 +151,9 @@ fn step_lines(
         spans.push(Span::styled(format!("  {}", step.started_at.format("%H:%M:%S")), theme.dim));
         room = room.saturating_sub(10);
     }
-    let mut said = Vec::new();
+    let mut details = Vec::new();
     if step.tries > 1 {
-        said.push(format!("try {}", step.tries));
+        details.push(format!("try {}", step.tries));
     }
     let progress = progress.filter(|progress| progress.step == step.name && step.state == StepState::Running);
     if let Some(progress) = progress {
@@ -166,23 +166,23 @@ fn step_lines(
             room = room.saturating_sub(2 + cells + percent.len());
             spans.push(Span::styled(percent, style));
         }
-        // The provider's word is of little weight: only where there is room for it.
+        // The provider's status is least important: only where there is room.
         let status = text::sanitize_line(&progress.status, 60);
         if !status.eq_ignore_ascii_case(step.name.as_str()) && status.width() + 12 <= room {
-            said.push(status.to_lowercase());
+            details.push(status.to_lowercase());
         }
     }
     if let Some(words) = failure.or_else(|| step.note.clone()) {
-        said.push(text::sanitize_line(&words, 300));
+        details.push(text::sanitize_line(&words, 300));
     }
-    said.retain(|words| !words.is_empty());
-    let said = said.join(", ");
+    details.retain(|words| !words.is_empty());
+    let details = details.join(", ");
     let style = if step.state == StepState::Failed { theme.bad } else { theme.dim };
-    if said.width() + 2 <= room {
-        spans.push(Span::styled(format!("  {said}"), style));
+    if details.width() + 2 <= room {
+        spans.push(Span::styled(format!("  {details}"), style));
         return vec![Line::from(spans)];
     }
-    let below = screen::wrap(&said, width.saturating_sub(4)).into_iter().take(BELOW);
+    let below = widgets::wrap(&details, width.saturating_sub(4)).into_iter().take(MAX_DETAIL_LINES);
     let below = below.map(|line| Line::styled(format!("   {line}"), style));
     std::iter::once(Line::from(spans)).chain(below).collect()
 }

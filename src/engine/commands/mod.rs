@@ -156,13 +156,8 @@ impl OperatorCommands {
         F: Fn(&mut Job, DateTime<Utc>) -> Result<(), String> + Sync,
     {
         let results = self.apply_concurrently(ids, &change).await;
-        let mut outcome = CommandOutcome {
-            kind,
-            succeeded: Vec::new(),
-            rejected: Vec::new(),
-            previous: Vec::new(),
-            estimate: None,
-        };
+        let mut outcome =
+            CommandOutcome { kind, succeeded: Vec::new(), rejected: Vec::new(), previous: Vec::new(), estimate: None };
         for (id, result) in results {
             match result {
                 Ok(Ok(before)) => {

@@ -223,11 +223,7 @@ async fn load_page(
     }
 }
 
-async fn publish_outcome(
-    events: &mpsc::Sender<Event>,
-    kind: CommandKind,
-    result: Result<CommandOutcome, StoreError>,
-) {
+async fn publish_outcome(events: &mpsc::Sender<Event>, kind: CommandKind, result: Result<CommandOutcome, StoreError>) {
     let event = match result {
         Ok(outcome) => Event::CommandCompleted(outcome),
         Err(error) => {

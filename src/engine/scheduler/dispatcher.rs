@@ -151,7 +151,7 @@ impl Dispatcher {
         match self.phase {
             Phase::Closed => true,
             Phase::Stopping | Phase::Idle if !is_busy => {
-                // As a task: what steps signal while they finish is still received.
+                // As a task, so that what steps signal while they finish is received.
                 self.command_tasks.close(self.runner.clone(), self.phase == Phase::Idle);
                 false
             }

@@ -130,13 +130,11 @@ impl DueQueue {
     }
 
     fn is_free(&self, job: &Job, context: &PickContext<'_>) -> bool {
-        let is_claimed_here = job
-            .claim
-            .as_ref()
-            .is_some_and(|claim| &claim.worker == context.worker_lock.worker() && claim.holds(self.ports.clock.now()))
-            && !self.abandoned.contains(&job.id);
-        let is_taken =
-            is_claimed_here || context.running.contains_key(&job.id) || self.quarantined.contains(&job.id);
+        let is_claimed_here =
+            job.claim.as_ref().is_some_and(|claim| {
+                &claim.worker == context.worker_lock.worker() && claim.holds(self.ports.clock.now())
+            }) && !self.abandoned.contains(&job.id);
+        let is_taken = is_claimed_here || context.running.contains_key(&job.id) || self.quarantined.contains(&job.id);
         !is_taken && self.deferred.get(&job.id).is_none_or(|until| *until <= Instant::now())
     }
 

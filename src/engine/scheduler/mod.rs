@@ -51,7 +51,10 @@ pub(super) struct RunnerContext {
     /// Receives what steps report while they run.
     pub(super) observer: Arc<dyn Observer>,
     /// The engine's events.
-    #[cfg_attr(not(feature = "temporal"), expect(dead_code, reason = "only the Temporal engine emits events of its own"))]
+    #[cfg_attr(
+        not(feature = "temporal"),
+        expect(dead_code, reason = "only the Temporal engine emits events of its own")
+    )]
     pub(super) events: mpsc::Sender<Event>,
 }
 

@@ -43,12 +43,20 @@ impl TemporalOptions {
         let profile = load_client_config_profile(LoadClientConfigProfileOptions::default(), Some(variables));
         let profile = profile.map_err(|error| InvalidProfile(error_line(&error)))?;
         let namespace = profile.namespace.clone().unwrap_or_else(|| "default".to_owned());
-        let mut connection = ConnectionOptions::try_from(profile).map_err(|error| InvalidProfile(error_line(&error)))?;
+        let mut connection =
+            ConnectionOptions::try_from(profile).map_err(|error| InvalidProfile(error_line(&error)))?;
         connection.connect_timeout = Some(CONNECT_TIMEOUT);
         let host = connection.target.host_str().unwrap_or_default();
         let port = connection.target.port_or_known_default();
         let address = sanitize_line(&port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")), 80);
-        Ok(Self { connection, namespace, address, heartbeat: policy::HEARTBEAT_TIMEOUT, rate: None, store_fingerprint: String::new() })
+        Ok(Self {
+            connection,
+            namespace,
+            address,
+            heartbeat: policy::HEARTBEAT_TIMEOUT,
+            rate: None,
+            store_fingerprint: String::new(),
+        })
     }
 }
 

@@ -158,7 +158,12 @@ impl TemporalRunner {
     }
 
     /// Waits until the workflow closes, the job is deferred, or this run is stopped.
-    async fn follow(&self, handle: StartedWorkflow, job: &Job, stop: &CancellationToken) -> Result<RunOutcome, RunError> {
+    async fn follow(
+        &self,
+        handle: StartedWorkflow,
+        job: &Job,
+        stop: &CancellationToken,
+    ) -> Result<RunOutcome, RunError> {
         let mut recheck = tokio::time::interval_at(Instant::now() + RECHECK_INTERVAL, RECHECK_INTERVAL);
         recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let result = handle.get_result(WorkflowGetResultOptions::default());
@@ -317,7 +322,11 @@ async fn signal_retry(handle: &WorkflowHandle<Client, ImageGeneration>) -> Resul
 /// The workflow id of a job. Job ids that are too long for the server are replaced by their checksum.
 pub(super) fn workflow_id(id: &JobId) -> String {
     let id = id.as_str();
-    if id.len() > MAX_WORKFLOW_ID_BYTES { format!("image-gen-{}", sha256_hex(id.as_bytes())) } else { format!("image-gen-{id}") }
+    if id.len() > MAX_WORKFLOW_ID_BYTES {
+        format!("image-gen-{}", sha256_hex(id.as_bytes()))
+    } else {
+        format!("image-gen-{id}")
+    }
 }
 
 fn interaction_error(error: WorkflowInteractionError) -> RunError {

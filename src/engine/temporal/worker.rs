@@ -30,7 +30,12 @@ pub(super) struct WorkerHandle {
 
 impl WorkerHandle {
     /// Starts a worker with that many slots. Must be called within the runtime that its activities run on.
-    pub(super) fn start(client: Client, options: &TemporalOptions, handlers: Arc<ActivityHandlers>, slots: usize) -> Self {
+    pub(super) fn start(
+        client: Client,
+        options: &TemporalOptions,
+        handlers: Arc<ActivityHandlers>,
+        slots: usize,
+    ) -> Self {
         let (shutdown, shutdown_requested) = oneshot::channel();
         let options = options.clone();
         let (report, stopped) = oneshot::channel();

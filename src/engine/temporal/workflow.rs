@@ -184,9 +184,7 @@ impl ImageGeneration {
     }
 }
 
-fn unless_cancelled(
-    report: Result<JobReport, ActivityExecutionError>,
-) -> WorkflowResult<Result<JobReport, Cancelled>> {
+fn unless_cancelled(report: Result<JobReport, ActivityExecutionError>) -> WorkflowResult<Result<JobReport, Cancelled>> {
     match report {
         Ok(report) => Ok(Ok(report)),
         Err(ActivityExecutionError::Cancelled(_)) => Ok(Err(Cancelled)),

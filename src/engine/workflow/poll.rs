@@ -216,14 +216,7 @@ impl JobWorkflow {
         attempt.receipt.as_ref().is_some_and(|receipt| now >= self.deadline(job, receipt, now, slowest))
     }
 
-    fn report_progress(
-        &self,
-        job: &Job,
-        status: &str,
-        progress: Option<f32>,
-        elapsed: Duration,
-        slowest: f64,
-    ) {
+    fn report_progress(&self, job: &Job, status: &str, progress: Option<f32>, elapsed: Duration, slowest: f64) {
         // If the provider names no progress, the model's usual time gives an estimate that never reaches 1.
         let estimated = (elapsed.as_secs_f64() / slowest.max(0.1)).min(0.95) as f32;
         let status = text::sanitize_line(status, 80);

@@ -108,7 +108,11 @@ impl JobWorkflow {
                             *job = current;
                             if is_saved {
                                 // Our own save, whose acknowledgement was lost.
-                                return if is_generating(job, number) { Ok(()) } else { Err(WorkflowError::Superseded) };
+                                return if is_generating(job, number) {
+                                    Ok(())
+                                } else {
+                                    Err(WorkflowError::Superseded)
+                                };
                             }
                             if !job.apply_late_receipt(number, receipt.clone(), estimate, self.now()) {
                                 return Err(WorkflowError::Superseded);

@@ -1,4 +1,4 @@
-//! Owns turning tracing's events and spans into lines. Must not block: whoever logs may be in the middle of anything.
+//! Turns tracing's events and spans into lines. It never blocks, because the caller may hold any lock.
 
 use chrono::Utc;
 use tracing::span::{Attributes, Id, Record};
@@ -11,14 +11,14 @@ use super::line::{Fields, Line};
 use super::redactor::Redactor;
 use super::sinks::Sink;
 
-/// Makes one line of each event and hands it to every sink.
+/// Makes a line from each event and writes it to every sink.
 pub struct LineLayer {
     redactor: Redactor,
     sinks: Vec<Box<dyn Sink>>,
 }
 
 impl LineLayer {
-    /// A layer that feeds these sinks.
+    /// A layer with these sinks.
     pub fn new(redactor: Redactor, sinks: Vec<Box<dyn Sink>>) -> Self {
         Self { redactor, sinks }
     }
@@ -53,7 +53,7 @@ impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for LineLayer {
         fields.extend(&own);
         let line = Line::new(Utc::now(), event.metadata(), fields, &self.redactor);
         for sink in &self.sinks {
-            sink.take(&line);
+            sink.write(&line);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Owns one log line: what an event says together with the spans around it. Must not know where it goes.
+//! One log line: an event together with the fields of the spans around it.
 
 use std::fmt::{self, Write as _};
 
@@ -9,15 +9,16 @@ use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Level, Metadata};
 
+use super::LogRecord;
 use super::redactor::Redactor;
-use super::{Cleaner, LogRecord};
+use crate::text::sanitize_line;
 
-/// Longest job id that is shown, in characters.
-const JOB: usize = 128;
-/// Longest line that is shown, in characters.
-const MESSAGE: usize = 1_000;
+/// Longest displayed job id, in characters.
+const MAX_JOB: usize = 128;
+/// Longest displayed message, in characters.
+const MAX_MESSAGE: usize = 1_000;
 
-/// Named values of an event or of a span, the newest of each name.
+/// Named values of an event or span; the newest of each name.
 #[derive(Debug, Clone, Default)]
 pub struct Fields {
     values: Vec<(&'static str, Value)>,
@@ -31,7 +32,7 @@ impl Fields {
         }
     }
 
-    /// Takes over what `inner` says; it wins.
+    /// Adds the fields of `inner`, which win.
     pub fn extend(&mut self, inner: &Self) {
         for (name, value) in &inner.values {
             self.set(name, value.clone());
@@ -70,7 +71,7 @@ impl Visit for Fields {
     }
 }
 
-/// One log line, free of secrets. Texts are as they came; whoever shows them cleans them.
+/// One log line without secrets. Texts are sanitized only when they are displayed.
 #[derive(Debug, Clone)]
 pub struct Line {
     at: DateTime<Utc>,
@@ -83,11 +84,11 @@ pub struct Line {
 }
 
 impl Line {
-    /// A line of the event's and the spans' fields.
+    /// Builds a line from the fields of the event and its spans.
     pub fn new(at: DateTime<Utc>, metadata: &Metadata<'_>, mut fields: Fields, redactor: &Redactor) -> Self {
         for (_, value) in &mut fields.values {
             if let Value::String(text) = value {
-                *text = redactor.clean(std::mem::take(text));
+                *text = redactor.redact(std::mem::take(text));
             }
         }
         let text = |value: Value| match value {
@@ -105,21 +106,22 @@ impl Line {
     }
 
     /// The line for the log pane.
-    pub fn record(&self, clean: Cleaner) -> LogRecord {
+    pub fn record(&self) -> LogRecord {
         LogRecord {
             at: self.at,
             level: self.level,
-            job: self.job.as_deref().map(|job| clean(job, JOB)),
+            job: self.job.as_deref().map(|job| sanitize_line(job, MAX_JOB)),
             attempt: self.attempt,
-            message: clean(&self.text(), MESSAGE),
+            message: sanitize_line(&self.text(), MAX_MESSAGE),
         }
     }
 
-    /// The line for people on a terminal, with its line break.
-    pub fn for_people(&self, clean: Cleaner) -> String {
-        let mut line = format!("{} {:5} {}", self.at.format("%H:%M:%S%.3f"), self.level, clean(&self.text(), MESSAGE));
+    /// The line for a terminal, with its line break.
+    pub fn for_terminal(&self) -> String {
+        let mut line =
+            format!("{} {:5} {}", self.at.format("%H:%M:%S%.3f"), self.level, sanitize_line(&self.text(), MAX_MESSAGE));
         if let Some(job) = &self.job {
-            let _ = write!(line, " job={}", clean(job, JOB));
+            let _ = write!(line, " job={}", sanitize_line(job, MAX_JOB));
         }
         if let Some(attempt) = self.attempt {
             let _ = write!(line, " attempt={attempt}");
@@ -140,7 +142,7 @@ impl Line {
     }
 }
 
-/// The JSON line for the files. A field that bears one of the line's own names goes by `field.NAME`.
+/// The JSON line for the files. A field with a reserved name becomes `field.NAME`.
 impl Serialize for Line {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;

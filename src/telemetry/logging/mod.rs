@@ -1,7 +1,7 @@
-//! Where log lines go: JSON lines on disk, one file a day, and the newest ones to the console's log pane.
+//! Logging: JSON lines in daily files, and the newest lines in the console's log pane.
 //!
-//! Must not know jobs or stores: the fields `job` and `attempt` of a line, or of the spans around it, are all that it knows of
-//! them. Keys are never logged by design; here is only the last line of defence.
+//! Jobs are known only as the fields `job` and `attempt` of an event or of the spans around it. Keys are never logged by design;
+//! the redactor is only the last line of defence.
 
 mod layer;
 mod line;
@@ -23,70 +23,65 @@ use self::layer::LineLayer;
 use self::redactor::Redactor;
 use self::sinks::{ConsoleSink, FileSink, Sink, TerminalSink};
 
-/// How many lines wait for the log pane before the newest are dropped (and counted).
-const PANE_LINES: usize = 2_048;
+/// Lines that are queued for the log pane; further ones are dropped and counted.
+const PANE_QUEUE: usize = 2_048;
 
-/// One log line for the log pane. Texts are cleaned of control characters before they are in here.
+/// One line of the log pane. Texts are sanitized.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogRecord {
     /// When.
     pub at: DateTime<Utc>,
-    /// How loud.
+    /// Severity.
     pub level: tracing::Level,
-    /// The job it is about, if it is about one (the field `job` of the line or of a span around it).
+    /// The field `job` of the event or of a span around it.
     pub job: Option<String>,
-    /// The attempt it is about (the field `attempt`).
+    /// The field `attempt`.
     pub attempt: Option<u32>,
-    /// The line, other fields appended as `name=value`.
+    /// The message; other fields are appended as `name=value`.
     pub message: String,
 }
 
-/// Where lines go besides the files.
+/// A destination in addition to the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Beside {
-    /// Nowhere.
-    Nothing,
-    /// Standard error, for people.
+pub enum ExtraSink {
+    /// No other destination.
+    None,
+    /// Standard error, as text.
     Terminal,
     /// The console's log pane.
     Console,
 }
 
-/// Makes one line, of so many characters at most, of text that strangers wrote.
-pub type Cleaner = fn(&str, usize) -> String;
-
-/// How logging is wanted.
+/// Settings of logging.
 #[derive(Debug, Clone)]
 pub struct LogOptions {
-    /// Where the files are.
+    /// Directory of the files.
     pub folder: PathBuf,
-    /// How many daily files are kept, at least 1.
+    /// Daily files that are kept, at least 1.
     pub days: usize,
     /// A level, or filter directives.
     pub filter: String,
-    /// What must not be in a line, whatever happens.
+    /// Texts that must never appear in a line.
     pub secrets: Vec<SecretString>,
-    /// How lines are cleaned before they are shown; on disk, JSON escapes them.
-    pub clean: Cleaner,
 }
 
-/// Keeps the writer of the files alive; what was not written yet is written when it is dropped.
+/// Keeps the file writer alive; dropping it writes the remaining lines.
 #[derive(Debug)]
 pub struct LoggingGuard {
     files: Option<(WorkerGuard, ErrorCounter)>,
-    /// What went wrong while logging was set up, one clear line each. The program goes on without that part.
+    /// Problems of the setup, one line each. The program continues without that part.
     pub warnings: Vec<String>,
 }
 
 impl LoggingGuard {
-    /// Lines that came faster than the disk took them and are not in the files.
+    /// Lines that are not in the files because the disk was too slow.
     pub fn lost_lines(&self) -> usize {
         self.files.as_ref().map_or(0, |(_, lost)| lost.dropped_lines())
     }
 }
 
-/// Sets up logging for the process, once. The receiver is there for `Beside::Console`.
-pub fn init(options: LogOptions, beside: Beside) -> (LoggingGuard, Option<mpsc::Receiver<LogRecord>>) {
+/// Sets up logging for the process, once. `ExtraSink::Console` returns a receiver.
+pub fn init(options: LogOptions, extra: ExtraSink) -> (LoggingGuard, Option<mpsc::Receiver<LogRecord>>) {
     let mut guard = LoggingGuard { files: None, warnings: Vec::new() };
     let (filter, warning) = filter(&options.filter);
     guard.warnings.extend(warning);
@@ -97,24 +92,23 @@ pub fn init(options: LogOptions, beside: Beside) -> (LoggingGuard, Option<mpsc::
             guard.files = Some((worker, writer.error_counter()));
             sinks.push(Box::new(FileSink::new(writer)));
         }
-        Err(why) => guard.warnings.push(format!(
-            "no log files: {} cannot be written ({why}); set DARKROOM_LOG_DIR",
-            options.folder.display()
-        )),
+        Err(why) => guard
+            .warnings
+            .push(format!("no log files: {} is not writable ({why}); set DARKROOM_LOG_DIR", options.folder.display())),
     }
     let mut receiver = None;
-    match beside {
-        Beside::Nothing => {}
-        Beside::Terminal => sinks.push(Box::new(TerminalSink::new(io::stderr(), options.clean))),
-        Beside::Console => {
-            let (sender, records) = mpsc::channel(PANE_LINES);
-            sinks.push(Box::new(ConsoleSink::new(sender, options.clean)));
+    match extra {
+        ExtraSink::None => {}
+        ExtraSink::Terminal => sinks.push(Box::new(TerminalSink::new(io::stderr()))),
+        ExtraSink::Console => {
+            let (sender, records) = mpsc::channel(PANE_QUEUE);
+            sinks.push(Box::new(ConsoleSink::new(sender)));
             receiver = Some(records);
         }
     }
     let redactor = Redactor::new(options.secrets);
     if tracing::subscriber::set_global_default(subscriber(filter, redactor, sinks)).is_err() {
-        guard.warnings.push("logging was set up already; the first set-up stays".to_owned());
+        guard.warnings.push("logging is already set up; keeping the first setup".to_owned());
     }
     (guard, receiver)
 }
@@ -127,9 +121,9 @@ fn subscriber(
     tracing_subscriber::registry().with(filter).with(LineLayer::new(redactor, sinks))
 }
 
-/// A level alone is this program's level, with warnings of everybody else; anything longer is taken as filter directives.
+/// A single level applies to darkroom, with warnings of all other crates; anything else is parsed as filter directives.
 fn filter(text: &str) -> (EnvFilter, Option<String>) {
-    // The client of Firestore tells each failed request as an error without a word; our own lines say what it means.
+    // Firestore's client logs each failed request without a message; darkroom's own lines explain it.
     let quiet = |level: &str| format!("warn,gcloud_sdk::middleware=off,darkroom={level}");
     let directives = match text.trim().to_ascii_lowercase().as_str() {
         "off" => "off".to_owned(),
@@ -138,16 +132,17 @@ fn filter(text: &str) -> (EnvFilter, Option<String>) {
     };
     match EnvFilter::builder().parse(&directives) {
         Ok(filter) => (filter, None),
-        Err(why) => {
-            (EnvFilter::new(quiet("info")), Some(format!("DARKROOM_LOG {text:?} is no filter ({why}): info is used")))
-        }
+        Err(why) => (
+            EnvFilter::new(quiet("info")),
+            Some(format!("DARKROOM_LOG {text:?} is not a valid filter ({why}); using info")),
+        ),
     }
 }
 
-/// `darkroom.2026-11-22.jsonl` and its neighbours, the oldest removed.
+/// Daily files such as `darkroom.2026-11-22.jsonl`; the oldest are removed.
 fn daily_files(folder: &Path, days: usize) -> Result<RollingFileAppender, String> {
     let reason = |why: InitError| std::error::Error::source(&why).map_or_else(|| why.to_string(), ToString::to_string);
-    // The appender would complain about a missing folder on standard error, in the middle of somebody's output.
+    // Otherwise the appender would report a missing directory on standard error, in the middle of the output.
     std::fs::create_dir_all(folder).map_err(|why| why.to_string())?;
     RollingFileAppender::builder()
         .rotation(Rotation::DAILY)

@@ -1,4 +1,4 @@
-//! Owns the last line of defence: a key that got into a line by mistake does not get out of it. Must not be relied on.
+//! Removes known secrets from log lines: the last line of defence against a key that is logged by mistake.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -15,7 +15,7 @@ impl Redactor {
     }
 
     /// The text without any of the secrets.
-    pub fn clean(&self, text: String) -> String {
+    pub fn redact(&self, text: String) -> String {
         self.secrets.iter().fold(text, |text, secret| {
             let secret = secret.expose_secret();
             if text.contains(secret) { text.replace(secret, "[hidden]") } else { text }

@@ -1,4 +1,4 @@
-//! Lines on disk and in the pane: what they carry, what they never carry, and what happens when nobody reads them.
+//! Lines in files and in the pane: fields, redaction, and slow readers.
 
 use secrecy::SecretString;
 use serde_json::Value;
@@ -12,8 +12,7 @@ fn logged(capacity: usize, secret: &str, work: impl FnOnce()) -> (Vec<Value>, Ve
     let folder = TempDir::new().unwrap();
     let (writer, worker) = NonBlocking::new(daily_files(folder.path(), 3).unwrap());
     let (sender, mut receiver) = mpsc::channel(capacity);
-    let sinks: Vec<Box<dyn Sink>> =
-        vec![Box::new(FileSink::new(writer)), Box::new(ConsoleSink::new(sender, crate::text::sanitize_line))];
+    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(FileSink::new(writer)), Box::new(ConsoleSink::new(sender))];
     let redactor = Redactor::new([SecretString::from(secret)]);
     tracing::subscriber::with_default(subscriber(filter("info").0, redactor, sinks), work);
     drop(worker);
@@ -30,7 +29,7 @@ fn logged(capacity: usize, secret: &str, work: impl FnOnce()) -> (Vec<Value>, Ve
 }
 
 #[test]
-fn job_and_attempt_come_from_the_line_or_from_the_spans_around_it() {
+fn job_and_attempt_come_from_event_or_spans() {
     let (lines, records) = logged(10, "", || {
         let job = info_span!("job", job = "abc", attempt = tracing::field::Empty).entered();
         job.record("attempt", 2);
@@ -50,7 +49,7 @@ fn job_and_attempt_come_from_the_line_or_from_the_spans_around_it() {
 }
 
 #[test]
-fn a_secret_never_arrives() {
+fn secrets_are_redacted() {
     let (lines, records) = logged(10, "k-123\"456", || {
         let _span = info_span!("call", header = "x-key: k-123\"456").entered();
         info!(url = "https://x/?key=k-123\"456", "sent with k-123\"456");
@@ -61,7 +60,7 @@ fn a_secret_never_arrives() {
 }
 
 #[test]
-fn text_that_steers_a_terminal_is_escaped_on_disk_and_cleaned_in_the_pane() {
+fn control_characters_are_escaped_or_removed() {
     let (lines, records) = logged(10, "", || info!(job = "a\u{1b}b", "two\nlines \u{1b}[2J{}", '\u{202e}'));
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0]["message"], "two\nlines \u{1b}[2J\u{202e}");
@@ -70,12 +69,11 @@ fn text_that_steers_a_terminal_is_escaped_on_disk_and_cleaned_in_the_pane() {
 }
 
 #[test]
-fn what_the_pane_is_too_slow_for_is_counted_and_still_on_disk() {
+fn dropped_pane_lines_are_counted() {
     let folder = TempDir::new().unwrap();
     let (writer, worker) = NonBlocking::new(daily_files(folder.path(), 3).unwrap());
     let (sender, mut receiver) = mpsc::channel(2);
-    let sinks: Vec<Box<dyn Sink>> =
-        vec![Box::new(FileSink::new(writer)), Box::new(ConsoleSink::new(sender, crate::text::sanitize_line))];
+    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(FileSink::new(writer)), Box::new(ConsoleSink::new(sender))];
     let mut seen = Vec::new();
     tracing::subscriber::with_default(subscriber(filter("info").0, Redactor::new([]), sinks), || {
         for number in 0..5 {
@@ -91,7 +89,7 @@ fn what_the_pane_is_too_slow_for_is_counted_and_still_on_disk() {
     });
     drop(worker);
     let messages: Vec<&str> = seen.iter().map(|record| record.message.as_str()).collect();
-    let note = "3 lines came too fast for this pane; they are in the log file";
+    let note = "3 lines arrived too fast for this pane; see the log file";
     assert_eq!(messages, ["line 0", "line 1", note, "later"]);
     assert_eq!(seen[2].level, Level::WARN);
     let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
@@ -99,11 +97,11 @@ fn what_the_pane_is_too_slow_for_is_counted_and_still_on_disk() {
 }
 
 #[test]
-fn a_level_alone_is_ours_and_only_warnings_of_others() {
+fn single_level_applies_to_darkroom_only() {
     let (lines, _) = logged(10, "", || {
         info!(target: "reqwest::connect", "noise");
         warn!(target: "reqwest::connect", "matters");
-        tracing::debug!("not asked for");
+        tracing::debug!("filtered out");
         info!("ours");
     });
     let messages: Vec<&str> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
@@ -118,15 +116,15 @@ fn old_files_are_removed() {
     for day in 1..=9 {
         std::fs::write(folder.path().join(format!("darkroom.2020-01-0{day}.jsonl")), "{}\n").unwrap();
     }
-    std::fs::write(folder.path().join("somebody-elses.txt"), "").unwrap();
+    std::fs::write(folder.path().join("unrelated.txt"), "").unwrap();
     drop(daily_files(folder.path(), 3).unwrap());
     let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 4, "{names:?}");
-    assert!(names.iter().any(|name| name == "somebody-elses.txt"));
+    assert!(names.iter().any(|name| name == "unrelated.txt"));
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_an_error_not_a_panic() {
+fn unwritable_folder_is_an_error() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
@@ -134,10 +132,10 @@ fn a_folder_that_cannot_be_written_is_an_error_not_a_panic() {
 }
 
 #[test]
-fn a_line_for_people_names_job_and_attempt() {
+fn terminal_line_names_job_and_attempt() {
     let file = tempfile::tempfile().unwrap();
     let mut reader = file.try_clone().unwrap();
-    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(TerminalSink::new(file, crate::text::sanitize_line))];
+    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(TerminalSink::new(file))];
     tracing::subscriber::with_default(subscriber(filter("info").0, Redactor::new([]), sinks), || {
         info!(job = "abc", attempt = 1, "done");
     });

@@ -1,8 +1,8 @@
-//! Owns what counts as well. Must not decide what is done about it.
+//! The answer of `/health`: whether the worker can run jobs.
 
 use serde::Serialize;
 
-use super::figures::Figures;
+use super::state::MetricsState;
 use crate::engine::{ConnectionState, Intake};
 
 /// The answer of `/health`.
@@ -10,34 +10,32 @@ use crate::engine::{ConnectionState, Intake};
 pub(super) struct Health {
     /// `ok` or `trouble`.
     status: &'static str,
-    /// One clean line, where there is trouble.
+    /// One line, where the status is `trouble`.
     reason: Option<String>,
     simulated: bool,
     version: &'static str,
 }
 
 impl Health {
-    pub(super) fn of(figures: &Figures) -> Self {
-        let reason = trouble(figures);
+    pub(super) fn of(state: &MetricsState) -> Self {
+        let reason = trouble(state);
         let status = if reason.is_some() { "trouble" } else { "ok" };
-        Self { status, reason, simulated: figures.simulated, version: env!("CARGO_PKG_VERSION") }
+        Self { status, reason, simulated: state.simulated, version: env!("CARGO_PKG_VERSION") }
     }
 
-    pub(super) fn is_well(&self) -> bool {
+    pub(super) fn is_ok(&self) -> bool {
         self.reason.is_none()
     }
 }
 
-/// Why nothing gets done just now. Jobs that fail, or wait for a budget, are no trouble of the worker.
-fn trouble(figures: &Figures) -> Option<String> {
-    match (&figures.link, &figures.intake) {
-        (_, Some(Intake::AccountBlocked(reason))) => Some(format!("no new jobs are started: {reason}")),
-        (None, _) => Some("the store has not answered yet".to_owned()),
-        (Some((ConnectionState::Disconnected { reason, .. }, _)), _) => {
-            Some(format!("the store cannot be reached: {reason}"))
-        }
-        (Some((ConnectionState::Connected, _)), _) => match figures.fleet.as_ref().map(|fleet| &fleet.server) {
-            Some(ConnectionState::Disconnected { reason, .. }) => Some(format!("nobody gives out work: {reason}")),
+/// Why no job can run. Failed jobs and jobs held by a budget do not count.
+fn trouble(state: &MetricsState) -> Option<String> {
+    match (&state.store, &state.intake) {
+        (_, Some(Intake::AccountBlocked(reason))) => Some(format!("intake paused: {reason}")),
+        (None, _) => Some("waiting for the store".to_owned()),
+        (Some((ConnectionState::Disconnected { reason, .. }, _)), _) => Some(format!("store unreachable: {reason}")),
+        (Some((ConnectionState::Connected, _)), _) => match state.temporal.as_ref().map(|temporal| &temporal.server) {
+            Some(ConnectionState::Disconnected { reason, .. }) => Some(format!("Temporal unreachable: {reason}")),
             Some(ConnectionState::Connected) | None => None,
         },
     }
@@ -51,23 +49,25 @@ mod tests {
     use crate::engine::{Event, TemporalStatus};
 
     #[test]
-    fn a_worker_is_well_while_it_hears_the_store_and_may_order() {
+    fn health_names_what_prevents_work() {
         let now = DateTime::UNIX_EPOCH;
-        let mut figures = Figures::new(true, now);
-        let reason = |figures: &Figures| Health::of(figures).reason;
-        assert_eq!(reason(&figures).as_deref(), Some("the store has not answered yet"));
-        figures.hear(&Event::Connection(ConnectionState::Connected), now);
-        assert!(Health::of(&figures).is_well());
-        figures.hear(&Event::Intake(Intake::AccountBlocked("the key was refused".to_owned())), now);
-        assert_eq!(reason(&figures).as_deref(), Some("no new jobs are started: the key was refused"));
-        figures.hear(&Event::Intake(Intake::Open), now);
-        figures
-            .hear(&Event::Connection(ConnectionState::Disconnected { since: now, reason: "no route".to_owned() }), now);
-        assert_eq!(reason(&figures).as_deref(), Some("the store cannot be reached: no route"));
-        figures.hear(&Event::Connection(ConnectionState::Connected), now);
-        assert_eq!(reason(&figures), None);
+        let mut state = MetricsState::new(true, now);
+        let reason = |state: &MetricsState| Health::of(state).reason;
+        assert_eq!(reason(&state).as_deref(), Some("waiting for the store"));
+        state.record(&Event::Connection(ConnectionState::Connected), now);
+        assert!(Health::of(&state).is_ok());
+        state.record(&Event::Intake(Intake::AccountBlocked("the key was refused".to_owned())), now);
+        assert_eq!(reason(&state).as_deref(), Some("intake paused: the key was refused"));
+        state.record(&Event::Intake(Intake::Open), now);
+        state.record(
+            &Event::Connection(ConnectionState::Disconnected { since: now, reason: "no route".to_owned() }),
+            now,
+        );
+        assert_eq!(reason(&state).as_deref(), Some("store unreachable: no route"));
+        state.record(&Event::Connection(ConnectionState::Connected), now);
+        assert_eq!(reason(&state), None);
         let server = ConnectionState::Disconnected { since: now, reason: "no route".to_owned() };
-        figures.hear(&Event::Temporal(TemporalStatus { workers: 0, backlog: 0, server }), now);
-        assert_eq!(reason(&figures).as_deref(), Some("nobody gives out work: no route"));
+        state.record(&Event::Temporal(TemporalStatus { workers: 0, backlog: 0, server }), now);
+        assert_eq!(reason(&state).as_deref(), Some("Temporal unreachable: no route"));
     }
 }

@@ -1,11 +1,11 @@
-//! Metrics and health of a worker without a screen, over HTTP: `/metrics` for Prometheus, `/health` for whoever restarts it.
+//! Metrics and health of a headless worker over HTTP: `/metrics` for Prometheus, `/health` for a supervisor.
 //!
-//! Everything is folded from the engine's events, as the console does it: the worker tells, a watch channel keeps the last
-//! word, and whoever scrapes reads that. Must not ask a store, and must not make a worker wait.
+//! Both are computed from the engine's events. A request reads the last state from a watch channel, never the store, and never
+//! makes the worker wait.
 
-mod figures;
 mod health;
 mod server;
+mod state;
 mod text;
 
-pub use server::{Meters, MetricsError};
+pub use server::{MetricsError, MetricsServer};

@@ -1,4 +1,4 @@
-//! Owns the server of metrics and health, and the channel that feeds it. Must not know what the figures mean.
+//! The HTTP server of metrics and health, and the channel that feeds it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,72 +13,74 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::figures::Figures;
 use super::health::Health;
+use super::state::MetricsState;
 use super::text::text;
 use crate::engine::Event;
 
-/// What Prometheus' text form is called.
-const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Content type of the Prometheus text format.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Nobody can scrape at that address.
+/// The address cannot be served.
 #[derive(Debug, thiserror::Error)]
-#[error("metrics cannot be served at {address}: {why}; choose another address (--metrics, DARKROOM_METRICS_ADDRESS)")]
+#[error("cannot serve metrics at {address}: {why}; choose another address (--metrics, DARKROOM_METRICS_ADDRESS)")]
 pub struct MetricsError {
     address: SocketAddr,
     why: io::Error,
 }
 
-/// Hears what an engine says and serves what follows from it, for as long as the value lives.
+/// Serves metrics and health of an engine until it is dropped.
 #[derive(Debug)]
-pub struct Meters {
+pub struct MetricsServer {
     address: SocketAddr,
-    figures: watch::Sender<Figures>,
+    state: watch::Sender<MetricsState>,
     server: JoinHandle<()>,
 }
 
-impl Meters {
-    /// Serves at `address` from now on; port 0 is any that is free. Errors: it is taken.
+impl MetricsServer {
+    /// Starts serving at `address`; port 0 picks a free port. Errors: the address is in use.
     pub async fn serve(address: SocketAddr, simulated: bool) -> Result<Self, MetricsError> {
         let wrong = |why| MetricsError { address, why };
         let listener = TcpListener::bind(address).await.map_err(wrong)?;
         let address = listener.local_addr().map_err(wrong)?;
-        let (figures, read) = watch::channel(Figures::new(simulated, Utc::now()));
+        let (state, read) = watch::channel(MetricsState::new(simulated, Utc::now()));
         let routes = Router::new().route("/metrics", get(metrics)).route("/health", get(health)).with_state(read);
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, routes).await {
-                tracing::warn!("metrics are not served any more: {error}");
+                tracing::warn!(%error, "metrics server failed");
             }
         });
-        Ok(Self { address, figures, server })
+        Ok(Self { address, state, server })
     }
 
-    /// Where it serves.
+    /// The address that is served.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Takes in what the engine said.
-    pub fn hear(&self, event: &Event) {
-        self.figures.send_if_modified(|figures| figures.hear(event, Utc::now()));
+    /// Records an event of the engine.
+    pub fn record(&self, event: &Event) {
+        self.state.send_if_modified(|state| state.record(event, Utc::now()));
     }
 }
 
-impl Drop for Meters {
+impl Drop for MetricsServer {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-async fn metrics(State(figures): State<watch::Receiver<Figures>>) -> impl IntoResponse {
-    let text = text(&figures.borrow());
+async fn metrics(State(state): State<watch::Receiver<MetricsState>>) -> impl IntoResponse {
+    let text = text(&state.borrow());
     match text {
-        Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, TEXT)], text),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, TEXT)], format!("# {error}\n")),
+        Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, CONTENT_TYPE)], text),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, CONTENT_TYPE)], format!("# {error}\n"))
+        }
     }
 }
 
-async fn health(State(figures): State<watch::Receiver<Figures>>) -> impl IntoResponse {
-    let health = Health::of(&figures.borrow());
-    (if health.is_well() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(health))
+async fn health(State(state): State<watch::Receiver<MetricsState>>) -> impl IntoResponse {
+    let health = Health::of(&state.borrow());
+    (if health.is_ok() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(health))
 }

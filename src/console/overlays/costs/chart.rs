@@ -1,4 +1,4 @@
-//! Owns the bars of the last 30 days. Must not add up charges.
+//! The bar chart of spending by day.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::costs::{CostLine, CostReport, Usd};
 
 /// Days that the chart shows, where there is room.
 const DAYS: usize = 30;
-/// Cells for the amount at the left.
+/// Cells of the amounts on the axis.
 const AXIS: usize = 9;
 const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
@@ -90,10 +90,10 @@ fn dates_line(dates: &[NaiveDate], cell: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::samples::usd;
+    use crate::console::test_fixtures::usd;
 
     #[test]
-    fn what_exists_has_a_bar_and_the_largest_fills_the_height() {
+    fn chart_levels_scale_to_the_largest() {
         assert_eq!(level(usd("0"), usd("3"), 5), 0);
         assert_eq!(level(usd("0.0001"), usd("3"), 5), 1);
         assert_eq!(level(usd("1.5"), usd("3"), 5), 20);

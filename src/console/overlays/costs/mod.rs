@@ -1,4 +1,4 @@
-//! The cost screen: where the money went, by model, day, service or cause. Must not add up charges: the report did.
+//! The cost screen: spending by model, day, service or cause. Sums come from the engine's reports.
 
 mod chart;
 mod table;
@@ -12,14 +12,14 @@ use ratatui::widgets::{Clear, Paragraph};
 use unicode_width::UnicodeWidthStr;
 
 use crate::console::theme::Theme;
-use crate::console::{frame as screen, money};
+use crate::console::{costs_view, widgets};
 use crate::costs::{CostGrouping, CostReport, Usd};
 use crate::engine::CostOverview;
 use crate::text::format;
 
-/// How far back the screen looks.
+/// The time range of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LookBack {
+enum CostRange {
     Today,
     Week,
     Month,
@@ -32,14 +32,14 @@ const GROUPINGS: [(CostGrouping, &str); 4] = [
     (CostGrouping::Cause, "cause"),
 ];
 
-const SPANS: [(LookBack, &str, i64); 3] =
-    [(LookBack::Today, "today", 1), (LookBack::Week, "7 days", 7), (LookBack::Month, "30 days", 30)];
+const RANGES: [(CostRange, &str, i64); 3] =
+    [(CostRange::Today, "today", 1), (CostRange::Week, "7 days", 7), (CostRange::Month, "30 days", 30)];
 
 /// The cost screen and its own state.
 #[derive(Debug)]
 pub struct CostScreen {
     grouping: usize,
-    span: usize,
+    range: usize,
     scroll: usize,
     /// Rows of the table that had room at the last draw.
     page: usize,
@@ -54,7 +54,7 @@ impl Default for CostScreen {
 impl CostScreen {
     /// By model, over 30 days.
     pub fn new() -> Self {
-        Self { grouping: 0, span: 2, scroll: 0, page: 1 }
+        Self { grouping: 0, range: 2, scroll: 0, page: 1 }
     }
 
     /// Takes a key; false where the key is not for this screen.
@@ -65,8 +65,8 @@ impl CostScreen {
         match key.code {
             KeyCode::Right | KeyCode::Char('l') => self.group(1),
             KeyCode::Left | KeyCode::Char('h') => self.group(GROUPINGS.len() - 1),
-            KeyCode::Tab => self.look_back(1),
-            KeyCode::BackTab => self.look_back(SPANS.len() - 1),
+            KeyCode::Tab => self.change_range(1),
+            KeyCode::BackTab => self.change_range(RANGES.len() - 1),
             KeyCode::Up | KeyCode::Char('k') => self.scroll = self.scroll.saturating_sub(1),
             KeyCode::Down | KeyCode::Char('j') => self.scroll += 1,
             KeyCode::PageUp => self.scroll = self.scroll.saturating_sub(self.page),
@@ -83,8 +83,8 @@ impl CostScreen {
         self.scroll = 0;
     }
 
-    fn look_back(&mut self, by: usize) {
-        self.span = (self.span + by) % SPANS.len();
+    fn change_range(&mut self, by: usize) {
+        self.range = (self.range + by) % RANGES.len();
         self.scroll = 0;
     }
 
@@ -94,41 +94,41 @@ impl CostScreen {
         let simulated = costs.is_some_and(|costs| costs.today.simulated);
         let facts = if simulated { "simulated, no real money" } else { "" };
         let keys = keys_line(usize::from(area.width).saturating_sub(4));
-        let block = screen::pane("Costs", facts, area.width, true, theme)
+        let block = widgets::pane("Costs", facts, area.width, true, theme)
             .title_bottom(Line::styled(format!(" {keys} "), theme.accent));
         let inner = block.inner(area);
         frame.render_widget(block, area);
         let inner = if inner.width > 30 { Rect { x: inner.x + 1, width: inner.width - 2, ..inner } } else { inner };
         match costs {
-            None => frame.render_widget(Line::styled("Adding up what was spent…", theme.dim), inner),
+            None => frame.render_widget(Line::styled("Loading costs…", theme.dim), inner),
             Some(costs) => self.draw_costs(frame, inner, costs, theme),
         }
-        screen::fold_to_ascii(frame, area, theme);
+        widgets::fold_to_ascii(frame, area, theme);
     }
 
     fn draw_costs(&mut self, frame: &mut Frame<'_>, area: Rect, costs: &CostOverview, theme: &Theme) {
         let (grouping, name) = GROUPINGS[self.grouping];
-        let (_, span_name, days) = SPANS[self.span];
+        let (_, range_name, days) = RANGES[self.range];
         // Service and cause are added up for 30 days only.
         let missing = days < 30 && matches!(grouping, CostGrouping::Service | CostGrouping::Cause);
-        let (whole, span_name) = match SPANS[self.span].0 {
+        let (whole, range_name) = match RANGES[self.range].0 {
             _ if missing => (&costs.month, "30 days"),
-            LookBack::Today => (&costs.today, span_name),
-            LookBack::Week => (&costs.week, span_name),
-            LookBack::Month => (&costs.month, span_name),
+            CostRange::Today => (&costs.today, range_name),
+            CostRange::Week => (&costs.week, range_name),
+            CostRange::Month => (&costs.month, range_name),
         };
         let width = usize::from(area.width);
         let roomy = area.height >= 18;
 
         let mut top = self.tabs(width, theme);
         if missing {
-            let words = format!("by {name}, only the last 30 days are added up");
+            let words = format!("by {name}: only the last 30 days are available");
             top.push(Line::styled(format::cut(&words, width), theme.warning));
         }
-        top.push(total_line(whole, span_name, width, theme));
+        top.push(total_line(whole, range_name, width, theme));
         if roomy {
             top.push(Line::default());
-            let gauges = money::caps(costs);
+            let gauges = costs_view::caps(costs);
             top.extend(gauges.iter().map(|cap| cap.line(width.min(70), theme)));
             if let Some(credits) = costs.credits {
                 top.push(Line::styled(format!("{} left on the account", credits.display()), theme.dim));
@@ -177,7 +177,7 @@ impl CostScreen {
             spans
         };
         let mut by = tabs("by   ", GROUPINGS.map(|(_, word)| word).to_vec(), self.grouping);
-        let over = tabs("over ", SPANS.map(|(_, word, _)| word).to_vec(), self.span);
+        let over = tabs("over ", RANGES.map(|(_, word, _)| word).to_vec(), self.range);
         let cells = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
         if cells(&by) + 4 + cells(&over) <= width {
             by.push(Span::raw("    "));
@@ -188,17 +188,17 @@ impl CostScreen {
     }
 }
 
-/// Puts the lines at the top of the area and returns what is left of it.
+/// Draws the lines at the top of the area and returns the rest of the area.
 fn place(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'_>>) -> Rect {
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
     frame.render_widget(Paragraph::new(lines), Rect { height, ..area });
     Rect { y: area.y + height, height: area.height - height, ..area }
 }
 
-/// `total $31.02 · 890 orders · beside it $0.12`.
-fn total_line(report: &CostReport, span: &str, width: usize, theme: &Theme) -> Line<'static> {
+/// `total $31.02  890 charges · $0.12 uncertain`.
+fn total_line(report: &CostReport, range: &str, width: usize, theme: &Theme) -> Line<'static> {
     if report.count == 0 {
-        let words = format!("Nothing was ordered over {span}, so nothing was spent.").replace("over today", "today");
+        let words = format!("No charges in the last {range}").replace("in the last today", "today");
         return Line::styled(format::cut(&words, width), theme.dim);
     }
     let total = report.total_usd.display();
@@ -221,7 +221,7 @@ fn total_line(report: &CostReport, span: &str, width: usize, theme: &Theme) -> L
     ])
 }
 
-/// What stands beside the total, each with its meaning in one line.
+/// The total and the sums that are not part of it, each explained in one line.
 fn explained(report: &CostReport, width: usize, theme: &Theme) -> Vec<Line<'static>> {
     let unpriced = report.unpriced_count.to_string();
     let rows = [
@@ -229,16 +229,16 @@ fn explained(report: &CostReport, width: usize, theme: &Theme) -> Vec<Line<'stat
         (
             "unknown",
             report.unknown_usd.display(),
-            "accepted, then failed: it may or may not be billed",
+            "accepted, then failed: may be billed",
             report.unknown_usd != Usd::ZERO,
         ),
         (
             "unconfirmed",
             report.unconfirmed_usd.display(),
-            "no answer to the submit: it may or may not be billed",
+            "no answer to the submit: may be billed",
             report.unconfirmed_usd != Usd::ZERO,
         ),
-        ("unpriced", unpriced, "charges without a known price: in no sum here", report.unpriced_count > 0),
+        ("unpriced", unpriced, "charges without a known price: not in any sum", report.unpriced_count > 0),
     ];
     let amounts = rows.iter().map(|row| row.1.len()).max().unwrap_or(0);
     let lines = rows.into_iter().map(|(name, amount, meaning, matters)| {
@@ -255,7 +255,7 @@ fn explained(report: &CostReport, width: usize, theme: &Theme) -> Vec<Line<'stat
 
 fn keys_line(width: usize) -> String {
     let mut line = String::new();
-    for words in ["←→ group", "Tab span", "Esc back", "↑↓ scroll"] {
+    for words in ["←→ group by", "Tab range", "Esc back", "↑↓ scroll"] {
         if line.is_empty() {
             words.clone_into(&mut line);
         } else if line.width() + words.width() + 3 <= width {

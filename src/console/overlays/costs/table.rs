@@ -1,4 +1,4 @@
-//! Owns the table of the cost screen: a line for each group, with its share. Must not add up charges.
+//! The table of the cost screen: one row for each group, with its share.
 
 use chrono::{Duration, NaiveDate};
 use ratatui::Frame;
@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::money;
+use crate::console::costs_view;
 use crate::console::theme::Theme;
 use crate::costs::{CostGrouping, CostLine, CostReport, Service, Usd};
 use crate::text;
@@ -40,7 +40,7 @@ pub fn day_rows(by_day: &CostReport, today: NaiveDate, days: i64) -> Vec<TableRo
 }
 
 fn row(line: &CostLine, name: String, whole: Usd, report: &CostReport) -> TableRow {
-    let (uncertain, amount) = (money::is_uncertain(line, report), money::group_amount(line, report));
+    let (uncertain, amount) = (costs_view::is_uncertain(line, report), costs_view::group_amount(line, report));
     TableRow { name, usd: line.usd, amount, count: line.count, uncertain, whole }
 }
 
@@ -90,12 +90,12 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, what: &str, rows: &[TableRow], sc
     };
     let mut lines = vec![line(&head, "spent", "", "", "charges", theme.dim)];
     for row in rows.iter().skip(scroll).take(visible) {
-        let share = match money::percent(row.usd, row.whole) {
+        let share = match costs_view::percent(row.usd, row.whole) {
             _ if row.uncertain => "?".to_owned(),
             0 if row.usd > Usd::ZERO => "<1%".to_owned(),
             percent => format!("{percent}%"),
         };
-        let bar = money::bar(row.usd, row.whole, bar_width);
+        let bar = costs_view::bar(row.usd, row.whole, bar_width);
         let style = if row.uncertain { theme.warning } else { theme.text };
         lines.push(line(&row.name, &row.amount, &bar, &share, &row.count.to_string(), style));
     }

@@ -1,4 +1,4 @@
-//! Owns the images that were seen lately, within a bound of bytes. Must not decode them.
+//! A cache of recently shown images, bounded in bytes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,18 +13,18 @@ pub type ImageKey = (JobId, u32);
 
 /// What is known of an image.
 #[derive(Debug, Clone)]
-pub enum Held {
+pub enum CachedImage {
     /// The file, not decoded yet: most images that are scrolled past never are.
     File(Bytes),
     /// Decoded.
     Image(Arc<DynamicImage>),
-    /// It could not be loaded; asked for again when it is selected the next time.
+    /// Loading failed; requested again when it is selected the next time.
     NotLoaded(String),
-    /// It cannot be decoded; asking again would not help.
+    /// Decoding failed; loading again would not help.
     NotDecoded(String),
 }
 
-impl Held {
+impl CachedImage {
     /// Bytes in memory, as good as.
     fn weight(&self) -> usize {
         match self {
@@ -39,42 +39,42 @@ impl Held {
 #[derive(Debug)]
 pub struct ImageCache {
     bound: usize,
-    held: VecDeque<(ImageKey, Held)>,
+    cached: VecDeque<(ImageKey, CachedImage)>,
 }
 
 impl ImageCache {
     /// An empty one that holds at most so many bytes.
     pub fn new(bound: usize) -> Self {
-        Self { bound, held: VecDeque::new() }
+        Self { bound, cached: VecDeque::new() }
     }
 
     /// Whether it is there, without calling it seen.
     pub fn contains(&self, key: &ImageKey) -> bool {
-        self.held.iter().any(|(held, _)| held == key)
+        self.cached.iter().any(|(cached, _)| cached == key)
     }
 
     /// The image, which is now the latest seen.
-    pub fn get(&mut self, key: &ImageKey) -> Option<&Held> {
-        let place = self.held.iter().position(|(held, _)| held == key)?;
-        let found = self.held.remove(place)?;
-        self.held.push_front(found);
-        self.held.front().map(|(_, held)| held)
+    pub fn get(&mut self, key: &ImageKey) -> Option<&CachedImage> {
+        let place = self.cached.iter().position(|(cached, _)| cached == key)?;
+        let found = self.cached.remove(place)?;
+        self.cached.push_front(found);
+        self.cached.front().map(|(_, cached)| cached)
     }
 
     /// Takes or replaces an image; the longest not seen go.
-    pub fn put(&mut self, key: ImageKey, held: Held) {
+    pub fn put(&mut self, key: ImageKey, cached: CachedImage) {
         self.remove(&key);
-        self.held.push_front((key, held));
-        let mut weight: usize = self.held.iter().map(|(_, held)| held.weight()).sum();
-        while weight > self.bound && self.held.len() > 1 {
-            let Some((_, gone)) = self.held.pop_back() else { break };
+        self.cached.push_front((key, cached));
+        let mut weight: usize = self.cached.iter().map(|(_, cached)| cached.weight()).sum();
+        while weight > self.bound && self.cached.len() > 1 {
+            let Some((_, gone)) = self.cached.pop_back() else { break };
             weight -= gone.weight();
         }
     }
 
     /// Forgets an image.
     pub fn remove(&mut self, key: &ImageKey) {
-        self.held.retain(|(held, _)| held != key);
+        self.cached.retain(|(cached, _)| cached != key);
     }
 }
 
@@ -90,10 +90,10 @@ mod tests {
     fn the_longest_not_seen_goes_first() {
         let mut cache = ImageCache::new(25);
         for number in 0..2 {
-            cache.put(key(number), Held::File(Bytes::from(vec![0; 10])));
+            cache.put(key(number), CachedImage::File(Bytes::from(vec![0; 10])));
         }
         assert!(cache.get(&key(0)).is_some());
-        cache.put(key(2), Held::File(Bytes::from(vec![0; 10])));
+        cache.put(key(2), CachedImage::File(Bytes::from(vec![0; 10])));
         assert!(cache.contains(&key(0)) && cache.contains(&key(2)));
         assert!(!cache.contains(&key(1)));
     }
@@ -101,8 +101,8 @@ mod tests {
     #[test]
     fn one_that_is_too_large_is_held_alone() {
         let mut cache = ImageCache::new(5);
-        cache.put(key(0), Held::File(Bytes::from_static(b"abc")));
-        cache.put(key(1), Held::File(Bytes::from_static(b"abcdefgh")));
+        cache.put(key(0), CachedImage::File(Bytes::from_static(b"abc")));
+        cache.put(key(1), CachedImage::File(Bytes::from_static(b"abcdefgh")));
         assert!(!cache.contains(&key(0)));
         assert!(cache.contains(&key(1)));
     }

@@ -1,5 +1,5 @@
-//! Owns the way from an image's file to what the terminal takes, within limits. Must not trust the file: it may be made to
-//! exhaust the memory. Slow: only the decoding thread calls this.
+//! Decodes an image file and encodes it for the terminal, within limits: the file is untrusted and may be crafted to exhaust
+//! memory. Slow: only the decoder thread calls this.
 
 use std::io::Cursor;
 
@@ -18,7 +18,7 @@ use crate::text::format;
 const MAX_SIDE: u32 = 8_192;
 /// Bytes that one decode may take.
 const MAX_ALLOCATION: u64 = 192 * 1024 * 1024;
-/// Bytes of a file that are looked at.
+/// Largest file that is decoded.
 const MAX_FILE: usize = 64 * 1024 * 1024;
 /// Pixels on a side that are kept: as many as a large terminal window shows.
 const KEPT_SIDE: u32 = 2_560;

@@ -1,10 +1,10 @@
-//! The image pane: the selected job's image, or what there is to say instead. Must not decode on the loop: a thread does.
+//! The image pane: the selected job's image, or its state instead. A thread decodes; the event loop never does.
 
 mod cache;
 mod decode;
-mod plain;
-mod words;
-mod worker;
+mod decoder;
+mod placeholder;
+mod shades;
 
 use std::collections::HashSet;
 use std::sync::mpsc::Sender;
@@ -20,22 +20,23 @@ use ratatui_image::picker::{Picker, ProtocolType};
 use ratatui_image::protocol::Protocol;
 use tokio::sync::mpsc;
 
-use crate::console::frame::{self as screen, wrap};
 use crate::console::theme::Theme;
+use crate::console::widgets::{self, wrap};
 use crate::engine::{Command, Progress};
 use crate::jobs::{Job, JobId, Outcome, StoredImage};
 use crate::text;
 use crate::text::format;
 
-use cache::{Held, ImageCache, ImageKey};
-pub use worker::ImageMessage;
-use worker::{Request, Source};
+use cache::{CachedImage, ImageCache, ImageKey};
+pub use decoder::ImageMessage;
+use decoder::{Request, Source};
 
 /// Images are kept up to this many bytes, as files or decoded.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
 /// How images are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::Display, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "lowercase")]
 pub enum ImagesMode {
     /// As well as the terminal can.
     #[default]
@@ -58,7 +59,7 @@ pub struct ImagePane {
     mode: ImagesMode,
     requests: Option<Sender<Request>>,
     cache: ImageCache,
-    /// Asked from the engine, not yet answered.
+    /// Requested from the engine, without a reply so far.
     loading: HashSet<ImageKey>,
     /// The selected job's image.
     selected: Option<ImageKey>,
@@ -68,13 +69,13 @@ pub struct ImagePane {
 }
 
 impl ImagePane {
-    /// The pane, and what its decoding thread says. `picker` knows what the terminal can; `mode` may allow less.
+    /// The pane and the messages of its decoder thread. `picker` has the terminal's capabilities; `mode` may restrict them.
     pub fn new(mut picker: Picker, mode: ImagesMode) -> (Self, mpsc::UnboundedReceiver<ImageMessage>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         if mode == ImagesMode::HalfBlocks {
             picker.set_protocol_type(ProtocolType::Halfblocks);
         }
-        let requests = if mode == ImagesMode::Off { None } else { worker::start(picker, sender) };
+        let requests = if mode == ImagesMode::Off { None } else { decoder::start(picker, sender) };
         let pane = Self {
             mode,
             requests,
@@ -87,12 +88,12 @@ impl ImagePane {
         (pane, receiver)
     }
 
-    /// The order for the selected job's image: once for each job and attempt, while it is neither here nor under way.
-    pub fn wanted(&mut self, job: Option<&Job>) -> Option<Command> {
+    /// The command that loads the selected job's image: once for each job and attempt, unless it is cached or loading.
+    pub fn next_request(&mut self, job: Option<&Job>) -> Option<Command> {
         let key = job.and_then(|job| image_of(job).map(|(attempt, _)| (job.id.clone(), attempt)));
         if key != self.selected {
             if let Some(left) = self.selected.take()
-                && matches!(self.cache.get(&left), Some(Held::NotLoaded(_)))
+                && matches!(self.cache.get(&left), Some(CachedImage::NotLoaded(_)))
             {
                 self.cache.remove(&left);
             }
@@ -109,40 +110,40 @@ impl ImagePane {
     pub fn on_bytes(&mut self, id: &JobId, attempt: u32, bytes: Result<Bytes, String>) {
         let key = (id.clone(), attempt);
         let answered: Vec<ImageKey> = self.loading.extract_if(|(asked, _)| asked == id).collect();
-        // An image may also be sent because it is to be saved: what is here already is not put aside for that.
+        // An image may also arrive because it is being saved: that does not replace a cached one.
         match (bytes, self.cache.get(&key)) {
-            (_, Some(Held::Image(_))) | (Err(_), Some(Held::File(_))) => {}
-            (Ok(bytes), _) => self.cache.put(key.clone(), Held::File(bytes)),
-            (Err(line), _) => self.cache.put(key.clone(), Held::NotLoaded(text::sanitize_line(&line, 200))),
+            (_, Some(CachedImage::Image(_))) | (Err(_), Some(CachedImage::File(_))) => {}
+            (Ok(bytes), _) => self.cache.put(key.clone(), CachedImage::File(bytes)),
+            (Err(line), _) => self.cache.put(key.clone(), CachedImage::NotLoaded(text::sanitize_line(&line, 200))),
         }
-        // The answer may be about another attempt than was asked for: the question is answered all the same, or it would be
-        // asked again and again.
+        // The reply may be about another attempt than requested; it still answers the request, or the request would be repeated
+        // for ever.
         let failure = match self.cache.get(&key) {
-            Some(Held::NotLoaded(line)) => line.clone(),
-            _ => format!("attempt {attempt} has replaced it"),
+            Some(CachedImage::NotLoaded(line)) => line.clone(),
+            _ => format!("replaced by attempt {attempt}"),
         };
         for asked in answered.into_iter().filter(|asked| *asked != key) {
-            self.cache.put(asked, Held::NotLoaded(failure.clone()));
+            self.cache.put(asked, CachedImage::NotLoaded(failure.clone()));
         }
     }
 
-    /// Takes what the decoding thread did; true where the screen changes.
+    /// Takes in a reply of the decoder thread; true where the screen changes.
     pub fn on_message(&mut self, message: ImageMessage) -> bool {
         let ImageMessage { key, room, image, drawn } = message;
         if let Some(image) = image {
-            self.cache.put(key.clone(), Held::Image(image));
+            self.cache.put(key.clone(), CachedImage::Image(image));
         }
         let selected = self.selected.as_ref() == Some(&key);
         match drawn {
             Ok(protocol) if selected => self.ready = Some(Ready { key, room, protocol }),
             Ok(_) => {}
-            Err(line) => self.cache.put(key, Held::NotDecoded(line)),
+            Err(line) => self.cache.put(key, CachedImage::NotDecoded(line)),
         }
         selected
     }
 
-    /// Forgets what the terminal was sent, so that it is sent again: after the screen was given away or cleared.
-    pub fn forget_screen(&mut self) {
+    /// Sends the image to the terminal again: after the screen was suspended or cleared.
+    pub fn invalidate(&mut self) {
         self.ready = None;
         self.requested = None;
     }
@@ -164,7 +165,7 @@ impl ImagePane {
     ) {
         let image = job.and_then(image_of);
         let facts = match (job, image) {
-            // Where nothing else tells which job this is, its words do.
+            // Full screen, nothing else shows which job this is: the prompt does.
             (Some(job), Some((_, image))) if area.width == frame.area().width => {
                 format!("{} · {}", facts(image), text::sanitize_line(&job.spec.prompt, 200))
             }
@@ -172,23 +173,23 @@ impl ImagePane {
             (Some(job), None) => job.stage_name().to_string(),
             (None, None) => String::new(),
         };
-        let block = screen::pane("Image", &facts, area.width, focused, theme);
+        let block = widgets::pane("Image", &facts, area.width, focused, theme);
         let mut inner = block.inner(area);
         frame.render_widget(block, area);
-        // Only the border and the words: the cells of the image itself are its pixels.
-        screen::fold_to_ascii(frame, area, theme);
+        // Only the border and texts: the cells of the image are its pixels.
+        widgets::fold_to_ascii(frame, area, theme);
         let width = usize::from(inner.width);
         match (job, image) {
             (None, _) => {
-                let lines = ["No job is selected.", "n makes a new image."];
+                let lines = ["No job selected", "Press n to create an image"];
                 say(frame, inner, lines.iter().map(|line| Line::styled(*line, theme.dim)).collect(), theme);
             }
-            (Some(job), None) => say(frame, inner, words::of_job(job, progress, now, width, theme), theme),
+            (Some(job), None) => say(frame, inner, placeholder::lines_for_job(job, progress, now, width, theme), theme),
             (Some(job), Some((attempt, image))) => {
-                if let Some(line) = words::over_image(job, attempt, theme) {
+                if let Some(line) = placeholder::outdated_image_line(job, attempt, theme) {
                     let row = Rect { height: inner.height.min(1), ..inner };
                     frame.render_widget(line, row);
-                    screen::fold_to_ascii(frame, row, theme);
+                    widgets::fold_to_ascii(frame, row, theme);
                     inner.y += inner.height.min(1);
                     inner.height -= inner.height.min(1);
                 }
@@ -200,10 +201,10 @@ impl ImagePane {
     fn image(&mut self, key: &ImageKey, image: &StoredImage, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
         let width = usize::from(area.width);
         if self.mode == ImagesMode::Off {
-            let mut lines = vec![Line::styled("The image is stored; images are switched off here.", theme.dim)];
+            let mut lines = vec![Line::styled("Image stored; image display is off (--images)", theme.dim)];
             let url = text::sanitize_line(&image.url, 500);
             lines.extend(wrap(&url, width).into_iter().map(|line| Line::styled(line, theme.text)));
-            lines.push(Line::styled("o opens it, y copies its address", theme.accent));
+            lines.push(Line::styled("o opens it · y copies its URL", theme.accent));
             return say(frame, area, lines, theme);
         }
         let room = area.as_size();
@@ -211,9 +212,9 @@ impl ImagePane {
             return;
         }
         if let Some(line) = self.request(key, room) {
-            let lines = wrap(&format!("No image to show: {line}"), width);
+            let lines = wrap(&format!("Cannot show the image: {line}"), width);
             let mut lines: Vec<Line<'_>> = lines.into_iter().map(|line| Line::styled(line, theme.bad)).collect();
-            lines.push(Line::styled("o opens it in another program", theme.accent));
+            lines.push(Line::styled("o opens it in the system viewer", theme.accent));
             return say(frame, area, lines, theme);
         }
         match &self.ready {
@@ -226,18 +227,18 @@ impl ImagePane {
                     height: size.height,
                 };
                 frame.render_widget(Image::new(&ready.protocol), centred);
-                plain::redraw(frame.buffer_mut(), centred, theme);
+                shades::redraw(frame.buffer_mut(), centred, theme);
             }
             _ => say(frame, area, vec![Line::styled("Loading the image…", theme.dim)], theme),
         }
     }
 
-    /// Asks the thread for the image in this size, where it is neither there nor asked for; one line where there will be none.
+    /// Requests the image in this size from the decoder, unless it is ready or requested; the reason where there will be none.
     fn request(&mut self, key: &ImageKey, room: Size) -> Option<String> {
         let source = match self.cache.get(key)? {
-            Held::NotLoaded(line) | Held::NotDecoded(line) => return Some(line.clone()),
-            Held::File(bytes) => Source::File(bytes.clone()),
-            Held::Image(image) => Source::Image(image.clone()),
+            CachedImage::NotLoaded(line) | CachedImage::NotDecoded(line) => return Some(line.clone()),
+            CachedImage::File(bytes) => Source::File(bytes.clone()),
+            CachedImage::Image(image) => Source::Image(image.clone()),
         };
         if self.ready.as_ref().is_some_and(|ready| ready.key == *key && ready.room == room)
             || self.requested.as_ref().is_some_and(|(asked, size)| asked == key && *size == room)
@@ -249,8 +250,8 @@ impl ImagePane {
         if matches!(sent, Some(Ok(()))) {
             return None;
         }
-        let line = "the thread that decodes images has ended".to_owned();
-        self.cache.put(key.clone(), Held::NotDecoded(line.clone()));
+        let line = "the image decoder stopped".to_owned();
+        self.cache.put(key.clone(), CachedImage::NotDecoded(line.clone()));
         Some(line)
     }
 }
@@ -277,7 +278,7 @@ fn say(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'_>>, theme: &Theme) {
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
     let middle = Rect { y: area.y + (area.height - height) / 2, height, ..area };
     frame.render_widget(Paragraph::new(lines).centered(), middle);
-    screen::fold_to_ascii(frame, middle, theme);
+    widgets::fold_to_ascii(frame, middle, theme);
 }
 
 #[cfg(test)]

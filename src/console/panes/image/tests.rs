@@ -7,7 +7,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
-use crate::console::samples::{SIZES, assert_whole_border, done, job, noon, screen, text_of};
+use crate::console::test_fixtures::{SIZES, assert_whole_border, done, job, noon, screen, text_of};
 use crate::jobs::{BillingStatus, Claim, Failure, FailureCode, Hold, Receipt, Stage, StepName, Ticket, WorkerId};
 
 /// A PNG file of that size, red at the left and blue at the right.
@@ -50,56 +50,56 @@ fn failed(code: FailureCode, message: &str, billed: BillingStatus) -> Job {
 }
 
 #[test]
-fn it_is_asked_for_once() {
+fn image_is_requested_once() {
     let (mut pane, _messages) = pane(ImagesMode::Auto);
     let fox = done("fox", 64, 64);
-    assert_eq!(pane.wanted(None), None);
-    assert_eq!(pane.wanted(Some(&job("whale", "x"))), None, "there is none yet");
-    assert_eq!(pane.wanted(Some(&fox)), Some(Command::LoadImage(fox.id.clone())));
-    assert_eq!(pane.wanted(Some(&fox)), None, "under way");
+    assert_eq!(pane.next_request(None), None);
+    assert_eq!(pane.next_request(Some(&job("whale", "x"))), None, "there is none yet");
+    assert_eq!(pane.next_request(Some(&fox)), Some(Command::LoadImage(fox.id.clone())));
+    assert_eq!(pane.next_request(Some(&fox)), None, "under way");
     pane.on_bytes(&fox.id, 1, Ok(bytes(8, 8)));
-    assert_eq!(pane.wanted(Some(&fox)), None, "here");
+    assert_eq!(pane.next_request(Some(&fox)), None, "here");
     let boat = done("boat", 64, 64);
-    assert!(pane.wanted(Some(&boat)).is_some());
-    assert_eq!(pane.wanted(Some(&fox)), None, "still here");
+    assert!(pane.next_request(Some(&boat)).is_some());
+    assert_eq!(pane.next_request(Some(&fox)), None, "still here");
 }
 
 #[test]
-fn what_could_not_be_loaded_is_asked_for_again_when_it_is_selected_again() {
+fn failed_load_reselected_is_requested_again() {
     let (mut pane, _messages) = pane(ImagesMode::Auto);
     let (fox, boat) = (done("fox", 64, 64), done("boat", 64, 64));
-    pane.wanted(Some(&fox));
+    pane.next_request(Some(&fox));
     pane.on_bytes(&fox.id, 1, Err("the bucket\nis \u{1b}[31maway".to_owned()));
-    assert_eq!(pane.wanted(Some(&fox)), None);
+    assert_eq!(pane.next_request(Some(&fox)), None);
     insta::assert_snapshot!(shown(&mut pane, Some(&fox), 50, 6), @r#"
-    ╭ Image ── 64×64 png · 1.4 MB · neon fox cros… ╮
+    ╭ Image ── 64×64 png · 1.4 MB · neon fox crossi… ╮
     │                                                │
-    │   No image to show: the bucket is [31maway   │
-    │          o opens it in another program         │
+    │  Cannot show the image: the bucket is [31maway │
+    │         o opens it in the system viewer        │
     │                                                │
     ╰────────────────────────────────────────────────╯
     "#);
-    pane.wanted(Some(&boat));
-    assert!(pane.wanted(Some(&fox)).is_some());
+    pane.next_request(Some(&boat));
+    assert!(pane.next_request(Some(&fox)).is_some());
 }
 
 #[test]
-fn an_answer_about_another_attempt_ends_the_question() {
+fn reply_for_other_attempt_ends_the_request() {
     for answer in [Ok(bytes(8, 8)), Err("the engine is busy".to_owned())] {
         let (mut pane, _messages) = pane(ImagesMode::Auto);
         let fox = done("fox", 64, 64);
-        assert!(pane.wanted(Some(&fox)).is_some());
+        assert!(pane.next_request(Some(&fox)).is_some());
         pane.on_bytes(&fox.id, 7, answer);
-        assert_eq!(pane.wanted(Some(&fox)), None, "not again and again");
-        assert!(shown(&mut pane, Some(&fox), 60, 6).contains("No image to show"));
+        assert_eq!(pane.next_request(Some(&fox)), None, "not again and again");
+        assert!(shown(&mut pane, Some(&fox), 60, 6).contains("Cannot show the image"));
     }
 }
 
 #[test]
-fn an_image_appears_centred_with_its_sides_in_ratio() {
+fn image_is_centred_with_its_ratio() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let fox = done("fox", 64, 64);
-    pane.wanted(Some(&fox));
+    pane.next_request(Some(&fox));
     assert!(shown(&mut pane, Some(&fox), 42, 12).contains("Loading the image"));
     pane.on_bytes(&fox.id, 1, Ok(bytes(64, 64)));
     shown(&mut pane, Some(&fox), 42, 12);
@@ -118,12 +118,12 @@ fn an_image_appears_centred_with_its_sides_in_ratio() {
 }
 
 #[test]
-fn after_a_burst_of_selections_the_last_one_is_shown() {
+fn selection_burst_shows_the_last_image() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let jobs: Vec<Job> = (0..50).map(|number| done(&format!("job{number}"), 64, 64)).collect();
     let file = bytes(64, 64);
     for job in &jobs {
-        pane.wanted(Some(job));
+        pane.next_request(Some(job));
         pane.on_bytes(&job.id, 1, Ok(file.clone()));
         shown(&mut pane, Some(job), 40, 20);
     }
@@ -136,97 +136,97 @@ fn after_a_burst_of_selections_the_last_one_is_shown() {
 fn another_size_is_made_from_the_decoded_image() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let fox = done("fox", 64, 64);
-    pane.wanted(Some(&fox));
+    pane.next_request(Some(&fox));
     pane.on_bytes(&fox.id, 1, Ok(bytes(64, 64)));
     shown(&mut pane, Some(&fox), 60, 20);
     pane.on_message(messages.blocking_recv().unwrap());
-    assert!(shown(&mut pane, Some(&fox), 20, 8).contains("Loading"), "too large until it is made anew");
+    assert!(shown(&mut pane, Some(&fox), 20, 8).contains("Loading"), "too large until it is encoded again");
     let message = messages.blocking_recv().unwrap();
     assert_eq!(message.room, Size::new(18, 6));
     assert!(pane.on_message(message));
     assert!(!shown(&mut pane, Some(&fox), 20, 8).contains("Loading"));
-    pane.forget_screen();
+    pane.invalidate();
     shown(&mut pane, Some(&fox), 20, 8);
     assert!(pane.on_message(messages.blocking_recv().unwrap()), "sent again after the screen was given away");
 }
 
 #[test]
-fn an_image_that_is_here_stays_whatever_is_sent_later() {
+fn cached_image_survives_later_replies() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let fox = done("fox", 64, 64);
-    pane.wanted(Some(&fox));
+    pane.next_request(Some(&fox));
     pane.on_bytes(&fox.id, 1, Ok(bytes(64, 64)));
     pane.on_bytes(&fox.id, 1, Err("could not be saved".to_owned()));
     shown(&mut pane, Some(&fox), 40, 10);
     assert!(pane.on_message(messages.blocking_recv().unwrap()));
     pane.on_bytes(&fox.id, 1, Err("could not be saved".to_owned()));
     let text = shown(&mut pane, Some(&fox), 40, 10);
-    assert!(!text.contains("No image") && !text.contains("Loading"), "{text}");
+    assert!(!text.contains("Cannot show") && !text.contains("Loading"), "{text}");
 }
 
 #[test]
 fn a_broken_file_is_one_line() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let fox = done("fox", 64, 64);
-    pane.wanted(Some(&fox));
+    pane.next_request(Some(&fox));
     pane.on_bytes(&fox.id, 1, Ok(Bytes::from_static(b"<html>not an image</html>")));
     shown(&mut pane, Some(&fox), 60, 8);
     assert!(pane.on_message(messages.blocking_recv().unwrap()));
     let text = shown(&mut pane, Some(&fox), 60, 8);
-    assert!(text.contains("No image to show"), "{text}");
-    assert_eq!(pane.wanted(Some(&fox)), None, "asking again would not help");
+    assert!(text.contains("Cannot show the image"), "{text}");
+    assert_eq!(pane.next_request(Some(&fox)), None, "asking again would not help");
 }
 
 #[test]
-fn switched_off_it_names_the_address_and_asks_for_nothing() {
+fn images_off_shows_url_and_loads_nothing() {
     let (mut pane, _messages) = pane(ImagesMode::Off);
     let fox = done("fox", 1024, 768);
-    assert_eq!(pane.wanted(Some(&fox)), None);
+    assert_eq!(pane.next_request(Some(&fox)), None);
     insta::assert_snapshot!(shown(&mut pane, Some(&fox), 64, 7), @r#"
-    ╭ Image ── 1024×768 png · 1.4 MB · neon fox crossing a wet … ╮
+    ╭ Image ── 1024×768 png · 1.4 MB · neon fox crossing a wet st… ╮
     │                                                              │
-    │    The image is stored; images are switched off here.    │
+    │         Image stored; image display is off (--images)        │
     │      https://images.example.org/generated-art/fox-1.png      │
-    │               o opens it, y copies its address               │
+    │                 o opens it · y copies its URL                │
     │                                                              │
     ╰──────────────────────────────────────────────────────────────╯
     "#);
 }
 
 #[test]
-fn no_job_and_a_queued_one() {
+fn image_pane_without_job() {
     let (mut pane, _messages) = pane(ImagesMode::Auto);
     insta::assert_snapshot!(shown(&mut pane, None, 40, 6), @r#"
-    ╭ Image ─────────────────────────────╮
+    ╭ Image ───────────────────────────────╮
     │                                      │
-    │          No job is selected.         │
-    │        n makes a new image.        │
+    │            No job selected           │
+    │      Press n to create an image      │
     │                                      │
     ╰──────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(&mut pane, Some(&job("fox", "x")), 44, 6), @r#"
-    ╭ Image ── queued ───────────────────────╮
+    ╭ Image ── queued ─────────────────────────╮
     │                                          │
     │                 ◌ queued                 │
-    │  The image shows here when it is made. │
+    │  The image appears here when it is done  │
     │                                          │
     ╰──────────────────────────────────────────╯
     "#);
-    let mut held = job("fox", "x");
+    let mut cached = job("fox", "x");
     let over = Hold::Budget { period: "day".into(), over: Some("0.02".parse().unwrap()) };
-    held.set_hold(Some(over), Some(noon() + Duration::hours(3)), noon()).unwrap();
-    insta::assert_snapshot!(shown(&mut pane, Some(&held), 44, 6), @r#"
-    ╭ Image ── queued ───────────────────────╮
+    cached.set_hold(Some(over), Some(noon() + Duration::hours(3)), noon()).unwrap();
+    insta::assert_snapshot!(shown(&mut pane, Some(&cached), 44, 6), @r#"
+    ╭ Image ── queued ─────────────────────────╮
     │                  ‖ held                  │
     │       budget of the day, $0.02 over      │
-    │              next try in 3h              │
+    │            next attempt in 3h            │
     │                                          │
     ╰──────────────────────────────────────────╯
     "#);
 }
 
 #[test]
-fn while_it_is_made() {
+fn image_pane_while_generating() {
     let (mut pane, _messages) = pane(ImagesMode::Auto);
     let job = generating();
     let progress = Progress {
@@ -242,7 +242,7 @@ fn while_it_is_made() {
         })
     };
     insta::assert_snapshot!(draw(&mut pane, Some(&progress)), @r#"
-    ╭ Image ── generating ───────────────────╮
+    ╭ Image ── generating ─────────────────────╮
     │                                          │
     │               ▶ generating               │
     │    ━━━━━━━━━━━━━━━━━━────────────  60%   │
@@ -252,7 +252,7 @@ fn while_it_is_made() {
     ╰──────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(draw(&mut pane, None), @r#"
-    ╭ Image ── generating ───────────────────╮
+    ╭ Image ── generating ─────────────────────╮
     │                                          │
     │                                          │
     │               ▶ generating               │
@@ -271,40 +271,40 @@ fn a_failure_says_why_and_which_key_helps() {
     let moderated =
         failed(FailureCode::ContentModerated, "the image was withheld: Content Moderated", BillingStatus::Unknown);
     insta::assert_snapshot!(shown(&mut pane, Some(&moderated), 50, 8), @r#"
-    ╭ Image ── failed ─────────────────────────────╮
+    ╭ Image ── failed ───────────────────────────────╮
     │                    ✗ failed                    │
-    │   the image was withheld: Content Moderated  │
-    │             It may be on the bill.             │
-    │  C makes a copy to edit: the same again would  │
-    │                   fail again.                  │
+    │    the image was withheld: Content Moderated   │
+    │                  May be billed                 │
+    │   Press C to clone and edit: the same request  │
+    │                would fail again                │
     │                                                │
     ╰────────────────────────────────────────────────╯
     "#);
     let timed_out = failed(FailureCode::TimedOut, "no image within 10 minutes", BillingStatus::Yes);
     insta::assert_snapshot!(shown(&mut pane, Some(&timed_out), 50, 8), @r#"
-    ╭ Image ── failed ─────────────────────────────╮
+    ╭ Image ── failed ───────────────────────────────╮
     │                    ✗ failed                    │
-    │          no image within 10 minutes          │
-    │               It is on the bill.               │
-    │r asks its ticket again: free, unless the ticket│
-    │                    is gone.                    │
+    │           no image within 10 minutes           │
+    │                     Billed                     │
+    │Press r to check its task again: free unless the│
+    │                  task is gone                  │
     │                                                │
     ╰────────────────────────────────────────────────╯
     "#);
 }
 
 #[test]
-fn the_image_of_an_earlier_attempt_stays_and_says_so() {
+fn earlier_attempt_image_is_labelled() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let mut fox = done("fox", 64, 64);
     fox.resubmit_with(fox.spec.clone(), noon()).unwrap();
     assert!(matches!(fox.stage, Stage::Queued { .. }));
-    assert!(pane.wanted(Some(&fox)).is_some());
+    assert!(pane.next_request(Some(&fox)).is_some());
     pane.on_bytes(&fox.id, 1, Ok(bytes(64, 64)));
     shown(&mut pane, Some(&fox), 60, 10);
     assert!(pane.on_message(messages.blocking_recv().unwrap()));
     let text = shown(&mut pane, Some(&fox), 60, 10);
-    assert!(text.contains("queued: this is the image of attempt 1"), "{text}");
+    assert!(text.contains("queued: image of attempt 1"), "{text}");
 }
 
 #[test]
@@ -312,7 +312,7 @@ fn no_size_is_too_small() {
     for (width, height) in SIZES {
         let (mut pane, _messages) = pane(ImagesMode::HalfBlocks);
         let fox = done("fox", 64, 64);
-        pane.wanted(Some(&fox));
+        pane.next_request(Some(&fox));
         pane.on_bytes(&fox.id, 1, Ok(bytes(64, 64)));
         let long = failed(FailureCode::ProviderError, &"漢字\u{202e} \u{1b}[2J".repeat(90), BillingStatus::Yes);
         for job in [None, Some(&fox), Some(&generating()), Some(&long)] {
@@ -334,7 +334,7 @@ fn ascii_means_ascii_but_for_the_pixels() {
         assert!(text.is_ascii(), "{text}");
     }
     let fox = done("fox", 64, 64);
-    pane.wanted(Some(&fox));
+    pane.next_request(Some(&fox));
     pane.on_bytes(&fox.id, 1, Ok(bytes(63, 64)));
     let draw = |pane: &mut ImagePane| {
         screen(60, 9, |frame| pane.draw(frame, frame.area(), Some(&fox), None, noon(), true, &theme))

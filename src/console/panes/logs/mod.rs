@@ -1,4 +1,4 @@
-//! The log pane: what just happened, of one job or of all. Must not read files: records are pushed.
+//! The log pane: log records of one job or of all.
 
 mod ring;
 
@@ -10,8 +10,8 @@ use ratatui::widgets::Paragraph;
 use tracing::Level;
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::frame as screen;
 use crate::console::theme::Theme;
+use crate::console::widgets;
 use crate::jobs::JobId;
 use crate::telemetry::logging::LogRecord;
 use crate::text;
@@ -32,7 +32,7 @@ pub struct LogView<'a> {
 
 /// Whose lines are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scope {
+enum LogScope {
     ThisJob,
     All,
 }
@@ -41,7 +41,7 @@ enum Scope {
 #[derive(Debug)]
 pub struct LogPane {
     ring: LogRing,
-    scope: Scope,
+    scope: LogScope,
     level: Level,
     /// The number of the lowest line on the screen; `None` follows the newest.
     bottom: Option<u64>,
@@ -58,7 +58,7 @@ impl Default for LogPane {
 impl LogPane {
     /// An empty pane that follows the selected job from `info` up.
     pub fn new() -> Self {
-        Self { ring: LogRing::new(), scope: Scope::ThisJob, level: Level::INFO, bottom: None, shown: 0 }
+        Self { ring: LogRing::new(), scope: LogScope::ThisJob, level: Level::INFO, bottom: None, shown: 0 }
     }
 
     /// Takes a record.
@@ -103,17 +103,17 @@ impl LogPane {
     /// This job, or all.
     pub fn toggle_scope(&mut self) {
         self.scope = match self.scope {
-            Scope::ThisJob => Scope::All,
-            Scope::All => Scope::ThisJob,
+            LogScope::ThisJob => LogScope::All,
+            LogScope::All => LogScope::ThisJob,
         };
     }
 
     /// Draws the pane; long lines are wrapped where it has the whole screen's width and most of its height, else cut.
     pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, view: &LogView<'_>) {
-        let job = view.job.filter(|_| self.scope == Scope::ThisJob);
+        let job = view.job.filter(|_| self.scope == LogScope::ThisJob);
         self.ring.set_filter(LogFilter { job: job.map(ToString::to_string), level: self.level });
 
-        let mut block = screen::padded_pane("Logs", &self.facts(job.is_some()), area.width, view.focused, view.theme);
+        let mut block = widgets::padded_pane("Logs", &self.facts(job.is_some()), area.width, view.focused, view.theme);
         let inner = block.inner(area);
         let height = usize::from(inner.height);
         let wraps = area.width == frame.area().width && area.height > frame.area().height / 2;
@@ -126,8 +126,10 @@ impl LogPane {
         }
         frame.render_widget(block, area);
         if rows.is_empty() {
-            let lines =
-                self.lesson(job.is_some(), view.focused).into_iter().map(|line| Line::styled(line, view.theme.dim));
+            let lines = self
+                .empty_state(job.is_some(), view.focused)
+                .into_iter()
+                .map(|line| Line::styled(line, view.theme.dim));
             frame.render_widget(
                 Paragraph::new(lines.collect::<Vec<_>>()).wrap(ratatui::widgets::Wrap { trim: true }),
                 inner,
@@ -135,31 +137,31 @@ impl LogPane {
         } else {
             frame.render_widget(Paragraph::new(rows), inner);
         }
-        screen::fold_to_ascii(frame, area, view.theme);
+        widgets::fold_to_ascii(frame, area, view.theme);
     }
 
     fn facts(&self, one_job: bool) -> String {
         let scope = if one_job { "this job" } else { "all jobs" };
-        let following = if self.bottom.is_none() { "following" } else { "stopped" };
+        let following = if self.bottom.is_none() { "following" } else { "paused" };
         format!("{scope} · {} · {following}", self.level.as_str().to_ascii_lowercase())
     }
 
     /// What an empty pane teaches: the keys hold where it has the focus.
-    fn lesson(&self, one_job: bool, focused: bool) -> Vec<String> {
-        let whose = if one_job { "about this job" } else { "" };
+    fn empty_state(&self, one_job: bool, focused: bool) -> Vec<String> {
+        let whose = if one_job { "for this job " } else { "" };
         let level = self.level.as_str().to_ascii_lowercase();
-        let first = format!("Nothing {whose} yet at {level} or louder.").replace("  ", " ");
+        let first = format!("No log lines {whose}at {level} or above");
         let others = self.ring.kept();
         let keys = match (focused, one_job) {
-            (true, true) => "t shows all jobs, l quieter lines",
-            (true, false) => "l shows quieter lines",
-            (false, true) => "4, then t shows all jobs, l quieter lines",
-            (false, false) => "4, then l shows quieter lines",
+            (true, true) => "press t for all jobs or l to lower the level",
+            (true, false) => "press l to lower the level",
+            (false, true) => "press 4, then t for all jobs or l to lower the level",
+            (false, false) => "press 4, then l to lower the level",
         };
         let second = match others {
-            0 => "What workers do appears here as it happens.".to_owned(),
-            1 => format!("1 other line is kept: {keys}."),
-            _ => format!("{others} other lines are kept: {keys}."),
+            0 => "Log lines of this process appear here".to_owned(),
+            1 => format!("1 other line: {keys}"),
+            _ => format!("{others} other lines: {keys}"),
         };
         vec![first, second]
     }
@@ -226,7 +228,7 @@ fn record_rows(record: &LogRecord, width: usize, wraps: bool, with_job: bool, th
     let indent: usize = head.iter().map(|span| span.content.width()).sum();
     let room = width.saturating_sub(indent);
     let style = if record.level == Level::TRACE { theme.dim } else { theme.text };
-    let mut lines = if wraps { screen::wrap(&record.message, room) } else { vec![format::cut(&record.message, room)] };
+    let mut lines = if wraps { widgets::wrap(&record.message, room) } else { vec![format::cut(&record.message, room)] };
     let rest = lines.split_off(1);
     head.extend(lines.into_iter().map(|line| Span::styled(line, style)));
     let mut rows = vec![Line::from(head)];

@@ -1,4 +1,4 @@
-//! Owns the newest log records and which of them pass the filter. Must not draw.
+//! The newest log records, and which of them pass the filter.
 
 use std::collections::VecDeque;
 
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_go_first_and_the_filter_stays_right() {
+    fn full_ring_drops_oldest_and_keeps_filter() {
         let mut ring = LogRing::new();
         for number in 0..CAPACITY + 50 {
             let level = if number % 2 == 0 { Level::INFO } else { Level::DEBUG };

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use ratatui::widgets::Block;
 
 use super::*;
-use crate::console::samples::{SIZES, assert_whole_border, noon, screen};
+use crate::console::test_fixtures::{SIZES, assert_whole_border, noon, screen};
 
 /// The line of that number, so many seconds after noon.
 pub(super) fn record(number: usize, level: Level, job: Option<&str>) -> LogRecord {
@@ -47,7 +47,7 @@ fn busy() -> LogPane {
 }
 
 #[test]
-fn of_one_job() {
+fn logs_of_one_job() {
     insta::assert_snapshot!(shown(&mut busy(), Some(&id("fox")), 80, 6), @r#"
     ╭ Logs ── this job · info · following ─────────────────────────────────────────╮
     │ 12:00:01.201 INFO  submitted: ticket 7f3a, 4 credits, attempt 1              │
@@ -110,25 +110,25 @@ fn the_whole_screen_wraps_long_lines() {
 }
 
 #[test]
-fn an_empty_pane_teaches() {
+fn empty_log_pane_names_keys() {
     insta::assert_snapshot!(shown(&mut LogPane::new(), None, 60, 5), @r#"
     ╭ Logs ── all jobs · info · following ─────────────────────╮
-    │ Nothing yet at info or louder.                           │
-    │ What workers do appears here as it happens.              │
+    │ No log lines at info or above                            │
+    │ Log lines of this process appear here                    │
     │                                                          │
     ╰──────────────────────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(&mut busy(), Some(&id("boat")), 60, 5), @r#"
     ╭ Logs ── this job · info · following ─────────────────────╮
-    │ Nothing about this job yet at info or louder.            │
-    │ 6 other lines are kept: t shows all jobs, l quieter      │
-    │ lines.                                                   │
+    │ No log lines for this job at info or above               │
+    │ 6 other lines: press t for all jobs or l to lower the    │
+    │ level                                                    │
     ╰──────────────────────────────────────────────────────────╯
     "#);
 }
 
 #[test]
-fn scrolling_stays_where_it_is_while_lines_come_in() {
+fn scrolled_logs_stay_while_lines_arrive() {
     let mut pane = LogPane::new();
     for number in 0..100 {
         pane.push(record(number, Level::INFO, None));
@@ -137,7 +137,7 @@ fn scrolling_stays_where_it_is_while_lines_come_in() {
     pane.scroll(-20);
     let before = shown(&mut pane, None, 80, 10);
     assert!(before.contains("line 79") && !before.contains("line 80"), "{before}");
-    assert!(before.contains("stopped") && before.contains("73–80 of 100"), "{before}");
+    assert!(before.contains("paused") && before.contains("73–80 of 100"), "{before}");
     for number in 100..150 {
         pane.push(record(number, Level::INFO, None));
     }
@@ -153,7 +153,7 @@ fn scrolling_stays_where_it_is_while_lines_come_in() {
 }
 
 #[test]
-fn stopping_holds_the_newest_line() {
+fn paused_logs_hold_the_newest_line() {
     let mut pane = LogPane::new();
     pane.push(record(1, Level::INFO, None));
     pane.toggle_follow();
@@ -183,7 +183,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn any_text_at_any_size_keeps_the_border_whole(
+    fn logs_any_text_keeps_the_border(
         messages in prop::collection::vec((any::<String>(), 0_u8..5), 0..12),
         moves in prop::collection::vec(any::<i64>(), 0..6),
         width in 3_u16..120,

@@ -1,4 +1,4 @@
-//! The queue: the jobs that the filter shows, newest first. Owns selection and scrolling; must not change the board.
+//! The queue pane: the jobs that the filter shows, newest first, with selection and scrolling.
 //!
 //! The selection follows its job, not its row: what arrives above pushes the list down, not the selection away.
 
@@ -11,7 +11,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use self::row::Columns;
-pub use self::row::word;
+pub use self::row::status_label;
 use crate::catalog::Catalog;
 use crate::console::board::{Board, Row};
 use crate::console::status::Status;
@@ -44,9 +44,9 @@ pub struct QueueView<'a> {
     pub status: &'a Status,
     /// The text of the filter, and whether it is being typed.
     pub filter: (&'a str, bool),
-    /// How far back the store was looked through, where it looks on only if a person says so.
-    pub looked_to: Option<DateTime<Utc>>,
-    /// What is free in simulation is said so.
+    /// How far back the store was searched, where it continues only at the operator's request.
+    pub searched_back_to: Option<DateTime<Utc>>,
+    /// Whether images cost no real money.
     pub simulated: bool,
     /// Prices for estimates.
     pub catalog: &'static Catalog,
@@ -129,12 +129,12 @@ impl QueuePane {
         self.range_from.take().is_some()
     }
 
-    /// How many rows are left below what is on the screen.
+    /// Rows below the screen.
     pub fn rows_below(&self, board: &Board) -> usize {
         board.len().saturating_sub(self.index.max(self.offset + self.height))
     }
 
-    /// Whether nothing is below the selection.
+    /// Whether the selection is the last row.
     pub fn is_at_end(&self, board: &Board) -> bool {
         self.index + 1 >= board.len()
     }
@@ -173,13 +173,14 @@ impl QueuePane {
         .areas(inner);
         self.height = usize::from(rows.height);
         self.rows = rows;
-        self.keep_in_sight(view.board.len());
+        self.scroll_to_selection(view.board.len());
         if !view.board.is_empty() {
             let last = (self.offset + self.height).min(view.board.len());
             let known = view.status.counts.as_ref().map_or(0, crate::engine::Counts::total);
             let of = if filter.is_empty() { known.max(view.board.len() as u64) } else { view.board.len() as u64 };
             let dash = theme.symbol("–", "-");
-            let more = view.looked_to.filter(|_| filter.is_empty()).map(|at| format!("{} · ", back_to(at)));
+            let more =
+                view.searched_back_to.filter(|_| filter.is_empty()).map(|at| format!("{} · ", searched_back_label(at)));
             let range = format!(" {}{}{dash}{last} of {of} ", more.unwrap_or_default(), self.offset + 1);
             block = block.title_bottom(Line::styled(range, theme.dim).right_aligned());
         }
@@ -187,20 +188,20 @@ impl QueuePane {
         let columns = Columns::new(inner.width);
         frame.render_widget(Paragraph::new(Line::styled(columns.heading(), theme.dim)), heading);
         if view.board.is_empty() {
-            frame.render_widget(Paragraph::new(nothing(view)).wrap(Wrap { trim: false }), rows);
+            frame.render_widget(Paragraph::new(empty_state(view)).wrap(Wrap { trim: false }), rows);
         }
         let range = self.range_from.as_ref().and_then(|id| view.board.position(id));
         let range = range.map(|from| from.min(self.index)..=from.max(self.index));
         for (place, (id, entry)) in view.board.rows(self.offset..self.offset + self.height).enumerate() {
             let index = self.offset + place;
-            let signs = row::Signs {
+            let markers = row::RowMarkers {
                 selected: index == self.index && self.selected.is_some(),
                 marked: view.board.is_marked(id) || range.as_ref().is_some_and(|range| range.contains(&index)),
-                fresh: entry.is_fresh(view.now),
+                recent: entry.is_recent(view.now),
             };
             let line = match &entry.row {
-                Row::Job(job) => columns.job(job, entry.progress.as_ref(), signs, view),
-                Row::Unreadable(reason) => columns.unreadable(id, reason, signs, view),
+                Row::Job(job) => columns.job(job, entry.progress.as_ref(), markers, view),
+                Row::Unreadable(reason) => columns.unreadable(id, reason, markers, view),
             };
             let area = Rect { y: rows.y + place as u16, height: 1, ..rows };
             frame.render_widget(line, area);
@@ -210,7 +211,7 @@ impl QueuePane {
         }
     }
 
-    fn keep_in_sight(&mut self, len: usize) {
+    fn scroll_to_selection(&mut self, len: usize) {
         self.offset = self.offset.min(self.index);
         if self.height > 0 && self.index >= self.offset + self.height {
             self.offset = self.index + 1 - self.height;
@@ -223,7 +224,7 @@ impl QueuePane {
         let mut parts = vec![Span::styled(" Queue ", if view.focused { theme.accent } else { theme.text })];
         let dash = theme.symbol("──", "--");
         if self.range_from.is_some() {
-            parts.push(Span::styled(format!("{dash} marking a range: V ends it "), theme.warning));
+            parts.push(Span::styled(format!("{dash} marking a range · V marks it "), theme.warning));
             return Line::from(parts);
         }
         if view.board.marked() > 0 {
@@ -259,11 +260,11 @@ impl QueuePane {
 fn filter_text(view: &QueueView<'_>, width: u16) -> Line<'static> {
     let (theme, (text, typing)) = (view.theme, view.filter);
     let mut count = format::count(view.board.len(), "job");
-    if let Some(at) = view.looked_to.filter(|_| width >= 70) {
-        count = format!("{count}, {}", back_to(at));
+    if let Some(at) = view.searched_back_to.filter(|_| width >= 70) {
+        count = format!("{count}, {}", searched_back_label(at));
     }
     let cursor = if typing { theme.symbol("▏", "_") } else { "" };
-    let help = if typing { "Enter keeps, Esc clears" } else { "Esc clears" };
+    let help = if typing { "Enter keeps · Esc clears" } else { "Esc clears" };
     let room = usize::from(width).saturating_sub(count.len() + help.len() + 8);
     Line::from(vec![
         Span::styled(" / ", theme.accent),
@@ -273,10 +274,10 @@ fn filter_text(view: &QueueView<'_>, width: u16) -> Line<'static> {
     ])
 }
 
-/// How far the store was looked through, and how it goes on.
-fn back_to(at: DateTime<Utc>) -> String {
+/// How far back the store was searched, and how to continue.
+fn searched_back_label(at: DateTime<Utc>) -> String {
     let far = if at.year() > 0 { at.format("%Y-%m-%d %H:%M").to_string() } else { "before all dates".to_owned() };
-    format!("looked back to {far}, Down looks on")
+    format!("searched back to {far} · Down searches further")
 }
 
 /// The end of what is typed, where it is longer than the room.
@@ -288,24 +289,28 @@ fn tail(text: &str, cells: usize) -> String {
     text[start..].to_owned()
 }
 
-fn nothing(view: &QueueView<'_>) -> Vec<Line<'static>> {
+fn empty_state(view: &QueueView<'_>) -> Vec<Line<'static>> {
     let theme = view.theme;
     let known = view.status.counts.as_ref().map(crate::engine::Counts::total);
-    let lines: [String; 2] = if let Some(at) = view.looked_to.filter(|_| !view.filter.0.is_empty()) {
-        ["No job fits this filter so far. Esc clears it.".into(), format!("{}.", back_to(at))]
+    let lines: [String; 2] = if let Some(at) = view.searched_back_to.filter(|_| !view.filter.0.is_empty()) {
+        ["No matching jobs so far · Esc clears the filter".into(), searched_back_label(at)]
     } else if !view.filter.0.is_empty() {
         [
-            "No job fits this filter. Esc clears it.".into(),
-            "Words look in prompts, models, tags; status:failed at the status.".into(),
+            "No matching jobs · Esc clears the filter".into(),
+            "Words match prompts, models and tags; status:failed matches the status".into(),
         ]
-    } else if known.is_none() && view.board.known() == 0 && !view.status.engine_gone && view.status.link.is_none() {
-        ["Reading the jobs…".into(), String::new()]
+    } else if known.is_none()
+        && view.board.known() == 0
+        && !view.status.engine_closed
+        && view.status.connection.is_none()
+    {
+        ["Loading jobs…".into(), String::new()]
     } else if view.status.intake == Intake::ReadOnly {
-        ["No jobs yet.".into(), "This console only looks; n puts a job into the queue for the workers.".into()]
+        ["No jobs yet".into(), "Read-only console (--observe): jobs of other processes appear here".into()]
     } else if view.simulated {
-        ["No jobs yet. n makes the first image (simulated, free).".into(), String::new()]
+        ["No jobs yet. Press n to create the first image (simulated, free).".into(), String::new()]
     } else {
-        ["No jobs yet. n makes the first image; the form shows its price.".into(), String::new()]
+        ["No jobs yet. Press n to create the first image; the form shows its price.".into(), String::new()]
     };
     let indent = |text: String| Line::styled(format!(" {text}"), theme.text);
     std::iter::once(Line::default()).chain(lines.into_iter().map(indent)).collect()

@@ -1,17 +1,17 @@
-//! Owns one row of the queue: its columns for a width, and the last one, which says why. Must not know scrolling.
+//! A row of the queue: its columns for a width.
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::QueueView;
-use crate::console::cost;
+use crate::console::costs_view;
 use crate::engine::{Intake, Progress};
 use crate::jobs::{Hold, Job, JobId, Stage, StageName, StepName};
 use crate::text;
 use crate::text::format;
 
-/// Longest prompt that is looked at for one row: more than any screen is wide.
-const LONGEST: usize = 400;
+/// Characters of a text that are considered for one row: more than any screen is wide.
+const MAX_CHARACTERS: usize = 400;
 
 /// Widths of the columns, in cells; 0 is "not there".
 #[derive(Debug, Clone, Copy)]
@@ -23,15 +23,15 @@ pub struct Columns {
     last: usize,
 }
 
-/// What the first two cells say.
+/// The markers in the first two cells.
 #[derive(Debug, Clone, Copy)]
-pub struct Signs {
+pub struct RowMarkers {
     /// Keys act on it.
     pub selected: bool,
     /// The next action takes it.
     pub marked: bool,
     /// Changed a moment ago.
-    pub fresh: bool,
+    pub recent: bool,
 }
 
 impl Columns {
@@ -68,46 +68,52 @@ impl Columns {
     }
 
     /// The row of a job.
-    pub fn job(self, job: &Job, progress: Option<&Progress>, signs: Signs, view: &QueueView<'_>) -> Line<'static> {
+    pub fn job(
+        self,
+        job: &Job,
+        progress: Option<&Progress>,
+        markers: RowMarkers,
+        view: &QueueView<'_>,
+    ) -> Line<'static> {
         let theme = view.theme;
         let state = theme.job_style(job);
         let quiet = if job.stage_name() == StageName::Cancelled { theme.dim } else { theme.text };
-        let word = if self.status < 12 { short_word(job) } else { word(job) };
+        let word = if self.status < 12 { short_status_label(job) } else { status_label(job) };
         let status = format::fit(&format!("{} {word}", theme.job_symbol(job)), self.status);
         let age = format::fit_right(&format::age(view.now - job.created_at), self.age);
-        let money = format::fit_right(&cost::cell(job, view.catalog), self.cost);
-        let mut cells = Self::signs(signs, view);
+        let money = format::fit_right(&costs_view::cell(job, view.catalog), self.cost);
+        let mut cells = Self::markers(markers, view);
         cells.push(Span::styled(status + " ", state));
         cells.push(Span::styled(format!("{age} "), theme.dim));
         cells.push(Span::styled(format!("{money}  "), quiet));
         if self.model > 0 {
-            let model = text::sanitize_line(&job.spec.model, LONGEST);
+            let model = text::sanitize_line(&job.spec.model, MAX_CHARACTERS);
             cells.push(Span::styled(format::fit(&model, self.model) + " ", theme.dim));
         }
-        let why = why(job, progress, self.last >= 50, view);
-        let prompt = text::sanitize_line(&job.spec.prompt, LONGEST);
+        let why = reason(job, progress, self.last >= 50, view);
+        let prompt = text::sanitize_line(&job.spec.prompt, MAX_CHARACTERS);
         self.last_cells(&prompt, &why, (quiet, state), &mut cells, view);
-        finish(cells, signs.selected, view)
+        finish(cells, markers.selected, view)
     }
 
     /// The row of a document that cannot be read.
-    pub fn unreadable(self, id: &JobId, reason: &str, signs: Signs, view: &QueueView<'_>) -> Line<'static> {
+    pub fn unreadable(self, id: &JobId, reason: &str, markers: RowMarkers, view: &QueueView<'_>) -> Line<'static> {
         let theme = view.theme;
-        let mut cells = Self::signs(signs, view);
+        let mut cells = Self::markers(markers, view);
         let rest = self.status + 1 + self.age + 1 + self.cost + 2 + if self.model > 0 { self.model + 1 } else { 0 };
         let what = format!("{} unreadable {}", theme.symbol("!", "!"), id.short());
         cells.push(Span::styled(format::fit(&what, rest), theme.bad));
-        let reason = text::sanitize_line(reason, LONGEST);
+        let reason = text::sanitize_line(reason, MAX_CHARACTERS);
         cells.push(Span::styled(format::cut(&reason, self.last), theme.bad));
-        finish(cells, signs.selected, view)
+        finish(cells, markers.selected, view)
     }
 
-    fn signs(signs: Signs, view: &QueueView<'_>) -> Vec<Span<'static>> {
+    fn markers(markers: RowMarkers, view: &QueueView<'_>) -> Vec<Span<'static>> {
         let theme = view.theme;
-        let cursor = if signs.selected { theme.symbol("▸", ">") } else { " " };
-        let (mark, style) = if signs.marked {
+        let cursor = if markers.selected { theme.symbol("▸", ">") } else { " " };
+        let (mark, style) = if markers.marked {
             (theme.symbol("●", "*"), theme.warning)
-        } else if signs.fresh {
+        } else if markers.recent {
             (theme.symbol("•", "."), theme.accent)
         } else {
             (" ", theme.text)
@@ -141,7 +147,7 @@ impl Columns {
     }
 }
 
-/// A selected row is a bar only where it has the focus; else the cursor alone tells. What is dim elsewhere would not be read on it.
+/// A selected row is a bar only where the pane has the focus; otherwise only the cursor marks it.
 fn finish(mut cells: Vec<Span<'static>>, selected: bool, view: &QueueView<'_>) -> Line<'static> {
     if selected && view.focused {
         for cell in &mut cells {
@@ -153,12 +159,12 @@ fn finish(mut cells: Vec<Span<'static>>, selected: bool, view: &QueueView<'_>) -
     Line::from(cells)
 }
 
-/// The state in one word.
-pub fn word(job: &Job) -> &'static str {
+/// The state of a job in one word.
+pub fn status_label(job: &Job) -> &'static str {
     if job.hold().is_some() { "held" } else { job.stage_name().as_str() }
 }
 
-fn short_word(job: &Job) -> &'static str {
+fn short_status_label(job: &Job) -> &'static str {
     match job.stage_name() {
         _ if job.hold().is_some() => "held",
         StageName::Queued => "queued",
@@ -171,8 +177,8 @@ fn short_word(job: &Job) -> &'static str {
     }
 }
 
-/// Why it is where it is: failure, what holds it, what it waits for, how far it is. The beginning says most: it may be cut.
-fn why(job: &Job, progress: Option<&Progress>, roomy: bool, view: &QueueView<'_>) -> String {
+/// The reason of a job's state: failure, hold, wait or progress, most important first because it may be cut.
+fn reason(job: &Job, progress: Option<&Progress>, roomy: bool, view: &QueueView<'_>) -> String {
     let again = match job.attempt_number() {
         number if number > 1 && job.stage_name().is_active() => format!("attempt {number}"),
         _ => String::new(),
@@ -213,16 +219,16 @@ fn held(hold: &Hold, job: &Job, view: &QueueView<'_>) -> String {
     let reason = match hold {
         Hold::Budget { over: Some(over), .. } => format!("budget, {} over", over.display()),
         Hold::Budget { over: None, .. } => "budget, price unknown".to_owned(),
-        Hold::RateLimit => "provider is full".to_owned(),
+        Hold::RateLimit => "provider busy".to_owned(),
         Hold::RetryAt { reason } => {
-            let reason = text::sanitize_line(reason, LONGEST);
+            let reason = text::sanitize_line(reason, MAX_CHARACTERS);
             return match wait {
-                Some(wait) => format!("again {wait}: {reason}"),
-                None => format!("again soon: {reason}"),
+                Some(wait) => format!("retry {wait}: {reason}"),
+                None => format!("retry soon: {reason}"),
             };
         }
-        Hold::Account { reason } => format!("account: {}", text::sanitize_line(reason, LONGEST)),
-        Hold::OtherProvider => "made for another provider".to_owned(),
+        Hold::Account { reason } => format!("account: {}", text::sanitize_line(reason, MAX_CHARACTERS)),
+        Hold::OtherProvider => "for another provider".to_owned(),
     };
     wait.map_or(reason.clone(), |wait| format!("{reason}, {wait}"))
 }

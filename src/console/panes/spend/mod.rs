@@ -1,4 +1,4 @@
-//! The spend pane: what is spent today, this week, this month, against which cap. Must not add up charges: the report did.
+//! The spend pane: spending of today, 7 and 30 days, and the budgets. Sums come from the engine's reports.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -7,13 +7,13 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use crate::console::theme::Theme;
-use crate::console::{frame as screen, money};
+use crate::console::{costs_view, widgets};
 use crate::costs::{CostReport, Usd};
 use crate::engine::CostOverview;
 use crate::text;
 use crate::text::format;
 
-/// One line of the pane: where it stands, and how soon it is left out where there is no room.
+/// A line of the pane, and how soon it is dropped where there is no room.
 struct Row {
     /// 0 stays longest.
     rank: u8,
@@ -24,18 +24,18 @@ struct Row {
 pub fn draw(frame: &mut Frame<'_>, area: Rect, costs: Option<&CostOverview>, focused: bool, theme: &Theme) {
     let simulated = costs.is_some_and(|costs| costs.today.simulated);
     let facts = if simulated { "simulated, no real money" } else { "" };
-    let block = screen::padded_pane("Spend", facts, area.width, focused, theme);
+    let block = widgets::padded_pane("Spend", facts, area.width, focused, theme);
     let inner = block.inner(area);
     frame.render_widget(block, area);
     let lines = match costs {
-        None => vec![Line::styled("Adding up what was spent…", theme.dim)],
+        None => vec![Line::styled("Loading costs…", theme.dim)],
         Some(costs) => fit(rows(costs, usize::from(inner.width), theme), usize::from(inner.height)),
     };
     frame.render_widget(Paragraph::new(lines), inner);
-    screen::fold_to_ascii(frame, area, theme);
+    widgets::fold_to_ascii(frame, area, theme);
 }
 
-/// The rows that matter most, as many as there is room for, in their order.
+/// The most important rows that fit, in display order.
 fn fit(rows: Vec<Row>, height: usize) -> Vec<Line<'static>> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|index| rows[*index].rank);
@@ -46,32 +46,32 @@ fn fit(rows: Vec<Row>, height: usize) -> Vec<Line<'static>> {
 
 fn rows(costs: &CostOverview, width: usize, theme: &Theme) -> Vec<Row> {
     let mut rows = vec![Row { rank: 0, line: totals(costs, width, theme) }];
-    for cap in money::caps(costs) {
+    for cap in costs_view::caps(costs) {
         let rank = if cap.is_close() { 1 } else { 3 };
         rows.push(Row { rank, line: cap.line(width, theme) });
     }
     if costs.month.count == 0 {
-        let line = Line::styled("Nothing ordered yet: each image's price counts here.", theme.dim);
+        let line = Line::styled("No charges yet: the price of each image appears here", theme.dim);
         rows.push(Row { rank: 4, line });
     } else {
         let (report, span) =
             if costs.today.by.is_empty() { (&costs.month, Some("30 days")) } else { (&costs.today, None) };
         if let Some(span) = span {
-            rows.push(Row { rank: 6, line: Line::styled(format!("nothing today; the last {span}:"), theme.dim) });
+            rows.push(Row { rank: 6, line: Line::styled(format!("nothing today; last {span}:"), theme.dim) });
         }
         rows.extend(bars(report, width, theme));
         rows.push(Row {
-            rank: if money::is_certain(&costs.month) { 9 } else { 2 },
+            rank: if costs_view::is_certain(&costs.month) { 9 } else { 2 },
             line: beside(&costs.month, width, theme),
         });
     }
     if let Some(credits) = costs.credits {
-        rows.push(Row { rank: 5, line: Line::styled(format!("{} left on the account", credits.display()), theme.dim) });
+        rows.push(Row { rank: 5, line: Line::styled(format!("{} credit left", credits.display()), theme.dim) });
     }
     rows
 }
 
-/// `today $1.28   7 d $8.10   30 d $31.02`, the later ones left out where there is no room.
+/// `today $1.28   7 d $8.10   30 d $31.02`, cut at the end where there is no room.
 fn totals(costs: &CostOverview, width: usize, theme: &Theme) -> Line<'static> {
     let mut spans = Vec::new();
     let mut used = 0;
@@ -96,14 +96,14 @@ fn bars(report: &CostReport, width: usize, theme: &Theme) -> Vec<Row> {
     let names: Vec<String> =
         report.by.iter().map(|line| format::cut(&text::sanitize_line(&line.key, 60), 22)).collect();
     let name_width = names.iter().map(|name| name.width()).max().unwrap_or(0).min(width / 2);
-    let amounts: Vec<String> = report.by.iter().map(|line| money::group_amount(line, report)).collect();
+    let amounts: Vec<String> = report.by.iter().map(|line| costs_view::group_amount(line, report)).collect();
     let amount_width = amounts.iter().map(String::len).max().unwrap_or(0);
     let room = width.saturating_sub(name_width + amount_width + 3).min(40);
     let drawn = names.iter().zip(&amounts).zip(&report.by).zip(0_u8..=200);
     drawn
         .map(|(((name, amount), line), index)| {
             let name = format::cut(name, name_width);
-            let bar = money::bar(line.usd, largest, room);
+            let bar = costs_view::bar(line.usd, largest, room);
             let spans = vec![
                 Span::styled(format!("{name}{}  ", " ".repeat(name_width.saturating_sub(name.width()))), theme.text),
                 Span::styled(format!("{bar}{} ", " ".repeat(room.saturating_sub(bar.width()))), theme.accent),
@@ -114,13 +114,13 @@ fn bars(report: &CostReport, width: usize, theme: &Theme) -> Vec<Row> {
         .collect()
 }
 
-/// `30 d unknown $0.04 · unconfirmed $0.00`: what stands beside the 30 days' total, never in it.
+/// `30 d unknown $0.04 · unconfirmed $0.00`: money that is not in the total of 30 days.
 fn beside(report: &CostReport, width: usize, theme: &Theme) -> Line<'static> {
     let (unknown, unconfirmed) = (report.unknown_usd.display(), report.unconfirmed_usd.display());
     let unpriced =
         if report.unpriced_count > 0 { format!(" · {} unpriced", report.unpriced_count) } else { String::new() };
     let text = format!("30 d unknown {unknown} · unconfirmed {unconfirmed}{unpriced}");
-    let style = if money::is_certain(report) { theme.dim } else { theme.warning };
+    let style = if costs_view::is_certain(report) { theme.dim } else { theme.warning };
     Line::styled(format::cut(&text, width), style)
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::console::samples::{SIZES, assert_whole_border, costs, no_costs, screen, usd};
+use crate::console::test_fixtures::{SIZES, assert_whole_border, costs, no_costs, screen, usd};
 use crate::costs::CostLine;
 
 fn shown(costs: Option<&CostOverview>, width: u16, height: u16) -> String {
@@ -19,7 +19,7 @@ fn capped(daily: &str, monthly: &str) -> CostOverview {
 }
 
 #[test]
-fn what_was_spent() {
+fn spend_pane_with_costs() {
     insta::assert_snapshot!(shown(Some(&costs(true)), 50, 9), @r#"
     ╭ Spend ── simulated, no real money ─────────────╮
     │ today $1.285   7 d $8.10   30 d $31.00         │
@@ -34,17 +34,17 @@ fn what_was_spent() {
 }
 
 #[test]
-fn with_caps() {
+fn spend_pane_with_budgets() {
     insta::assert_snapshot!(shown(Some(&capped("1.50", "100")), 60, 10), @r#"
     ╭ Spend ───────────────────────────────────────────────────╮
     │ today $1.285   7 d $8.10   30 d $31.00                   │
     │ day   ━━━━━━━━━━━━━━━━━━━━━━━━━━──── 85% of $1.50        │
-    │ month ━━━━──────────── 24% of $100.00, uncertain counted │
+    │ month ━━━━──────────── 24% of $100.00, incl. unconfirmed │
     │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  $0.93 │
     │ flux-2-max  ━━━━━━━━━━━                            $0.28 │
     │ flux-dev    ━━━                                   $0.075 │
     │ 30 d unknown $0.07 · unconfirmed $0.05 · 3 unpriced      │
-    │ $18.42 left on the account                               │
+    │ $18.42 credit left                                       │
     ╰──────────────────────────────────────────────────────────╯
     "#);
 }
@@ -70,18 +70,18 @@ fn little_room_keeps_what_matters_most() {
     │day   ━━━ 85% of $1.50│
     │month ━ 24% of $100.00│
     │30 d unknown $0.07 · …│
-    │$18.42 left on the acc│
+    │$18.42 credit left    │
     ╰──────────────────────╯
     "#);
 }
 
 #[test]
-fn a_cap_that_is_reached_is_whole_and_red() {
+fn reached_budget_shows_100_percent() {
     let mut costs = capped("1.285", "0");
     costs.today.unknown_usd = usd("0.01");
     let text = shown(Some(&costs), 60, 10);
     assert!(text.contains("100% of $1.285") && text.contains("100% of $0.00"), "{text}");
-    assert!(money::caps(&costs).iter().all(money::CapUse::is_close));
+    assert!(costs_view::caps(&costs).iter().all(costs_view::BudgetUse::is_close));
 }
 
 #[test]
@@ -91,28 +91,28 @@ fn nothing_today_falls_back_to_the_month() {
     insta::assert_snapshot!(shown(Some(&costs), 50, 9), @r#"
     ╭ Spend ── simulated, no real money ─────────────╮
     │ today $0.00   7 d $8.10   30 d $31.00          │
-    │ nothing today; the last 30 days:               │
-    │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━    $21.00 │
+    │ nothing today; last 30 days:                   │
+    │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━━━  $21.00 │
     │ flux-2-max  ━━━━━━━━━━                   $8.40 │
     │ flux-dev    ━━                           $1.60 │
-    │ vto-v2                               not known │
+    │ vto-v2                                 unknown │
     │ 30 d unknown $0.07 · unconfirmed $0.05 · 3 un… │
     ╰────────────────────────────────────────────────╯
     "#);
 }
 
 #[test]
-fn before_anything_is_known_and_before_anything_is_spent() {
+fn spend_before_data_and_before_charges() {
     insta::assert_snapshot!(shown(None, 50, 4), @r#"
     ╭ Spend ─────────────────────────────────────────╮
-    │ Adding up what was spent…                      │
+    │ Loading costs…                                 │
     │                                                │
     ╰────────────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(Some(&no_costs()), 60, 4), @r#"
     ╭ Spend ── simulated, no real money ───────────────────────╮
     │ today $0.00   7 d $0.00   30 d $0.00                     │
-    │ Nothing ordered yet: each image's price counts here.   │
+    │ No charges yet: the price of each image appears here     │
     ╰──────────────────────────────────────────────────────────╯
     "#);
 }
@@ -121,7 +121,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn any_name_and_amount_at_any_size_keep_the_border_whole(
+    fn spend_any_content_keeps_the_border(
         lines in prop::collection::vec((any::<String>(), any::<u32>(), any::<u64>()), 0..20),
         width in 3_u16..120,
         height in 3_u16..30,

@@ -1,0 +1,189 @@
+//! The JSON of a job with `--json`. Field names are a contract with scripts; stored documents have their own format.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::costs::{Basis, Usd};
+use crate::jobs::{
+    Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Stage, StageName, Step, StepName, StepState,
+    StoredImage,
+};
+
+/// A job as `--json` shows it. Fields are only ever added.
+#[derive(Debug, Serialize)]
+pub struct JobView<'a> {
+    id: &'a JobId,
+    status: StageName,
+    /// The current attempt, from 1.
+    attempt: u32,
+    attempts_total: usize,
+    model: &'a str,
+    prompt: &'a str,
+    parameters: &'a BTreeMap<String, Value>,
+    tags: &'a [String],
+    simulated: bool,
+    hidden: bool,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    /// Sum of the charges of all attempts, without uncertain ones.
+    cost_usd: Option<Usd>,
+    /// The least certain basis of all charges.
+    cost_basis: Option<Basis>,
+    image_url: Option<&'a str>,
+    image: Option<ImageView<'a>>,
+    error: Option<ErrorView<'a>>,
+    hold: Option<HoldView>,
+    not_before: Option<DateTime<Utc>>,
+    /// Of the current attempt.
+    steps: Vec<StepView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ImageView<'a> {
+    object: &'a ObjectName,
+    format: ImageFormat,
+    width: u32,
+    height: u32,
+    bytes: u64,
+    sha256: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct ErrorView<'a> {
+    code: FailureCode,
+    message: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct HoldView {
+    kind: &'static str,
+    message: String,
+}
+
+#[derive(Debug, Serialize)]
+struct StepView<'a> {
+    name: StepName,
+    state: StepState,
+    started_at: DateTime<Utc>,
+    /// Until now while the step runs.
+    duration_ms: i64,
+    tries: u32,
+    note: Option<&'a str>,
+}
+
+impl<'a> JobView<'a> {
+    /// The job as it is at `now`.
+    pub fn new(job: &'a Job, now: DateTime<Utc>) -> Self {
+        let image = job.image();
+        Self {
+            id: &job.id,
+            status: job.stage_name(),
+            attempt: job.attempt_number(),
+            attempts_total: job.attempts.len(),
+            model: &job.spec.model,
+            prompt: &job.spec.prompt,
+            parameters: &job.spec.parameters,
+            tags: &job.tags,
+            simulated: job.simulated,
+            hidden: job.hidden,
+            created_at: job.created_at,
+            updated_at: job.updated_at,
+            cost_usd: job.cost(),
+            cost_basis: job.cost_basis(),
+            image_url: image.map(|image| image.url.as_str()),
+            image: image.map(ImageView::new),
+            error: failure(job).map(|failure| ErrorView { code: failure.code, message: &failure.message }),
+            hold: job.hold().map(|hold| HoldView { kind: kind(hold), message: hold.summary() }),
+            not_before: job.not_before,
+            steps: job
+                .attempt()
+                .map(|attempt| attempt.steps.iter().map(|step| StepView::new(step, now)).collect())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Views of many jobs.
+    pub fn all(jobs: &'a [Job], now: DateTime<Utc>) -> Vec<Self> {
+        jobs.iter().map(|job| Self::new(job, now)).collect()
+    }
+}
+
+impl<'a> ImageView<'a> {
+    fn new(image: &'a StoredImage) -> Self {
+        Self {
+            object: &image.object,
+            format: image.format,
+            width: image.width,
+            height: image.height,
+            bytes: image.bytes,
+            sha256: &image.sha256,
+        }
+    }
+}
+
+impl<'a> StepView<'a> {
+    fn new(step: &'a Step, now: DateTime<Utc>) -> Self {
+        Self {
+            name: step.name,
+            state: step.state,
+            started_at: step.started_at,
+            duration_ms: step.duration(now).num_milliseconds(),
+            tries: step.tries,
+            note: step.note.as_deref(),
+        }
+    }
+}
+
+/// The failure of a failed job.
+pub fn failure(job: &Job) -> Option<&Failure> {
+    match &job.stage {
+        Stage::Failed { failure } => Some(failure),
+        _ => None,
+    }
+}
+
+fn kind(hold: &Hold) -> &'static str {
+    match hold {
+        Hold::Budget { .. } => "budget",
+        Hold::RateLimit => "rate_limit",
+        Hold::RetryAt { .. } => "retry_at",
+        Hold::Account { .. } => "account",
+        Hold::OtherProvider => "other_provider",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::{BillingStatus, Spec};
+
+    #[test]
+    fn the_names_that_scripts_rely_on_are_there() {
+        let now: DateTime<Utc> = "2026-11-22T12:00:00Z".parse().unwrap();
+        let mut job = Job::new(JobId::new("abc").unwrap(), Spec::new("flux-2-pro", "a fox").with("seed", 7), true, now);
+        let view = serde_json::to_value(JobView::new(&job, now)).unwrap();
+        assert_eq!(view["status"], "queued");
+        assert_eq!(view["created_at"], "2026-11-22T12:00:00Z");
+        assert_eq!(view["parameters"]["seed"], 7);
+        for name in ["cost_usd", "cost_basis", "image_url", "error", "hold", "not_before", "image"] {
+            assert!(view.as_object().unwrap().contains_key(name) && view[name].is_null(), "{name}");
+        }
+        assert_eq!(view["steps"], serde_json::json!([]));
+        job.reject(Failure::new(FailureCode::InvalidRequest, "seed: no", BillingStatus::No, now), now).unwrap();
+        let view = serde_json::to_value(JobView::new(&job, now)).unwrap();
+        assert_eq!(view["error"], serde_json::json!({"code": "invalid_request", "message": "seed: no"}));
+        assert_eq!(view["status"], "failed");
+    }
+
+    #[test]
+    fn a_hold_says_why() {
+        let now = DateTime::UNIX_EPOCH;
+        let mut job = Job::new(JobId::new("abc").unwrap(), Spec::new("flux-2-pro", "a fox"), true, now);
+        job.set_hold(Some(Hold::Budget { period: "day".into(), over: "0.02".parse().ok() }), None, now).unwrap();
+        let view = serde_json::to_value(JobView::new(&job, now)).unwrap();
+        assert_eq!(view["hold"], serde_json::json!({"kind": "budget", "message": "budget of the day, $0.02 over"}));
+    }
+}

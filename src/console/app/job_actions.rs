@@ -1,0 +1,201 @@
+//! Actions on jobs and their images: which jobs they apply to, what they cost, when they need a confirmation.
+
+use std::sync::Arc;
+
+use super::{App, NO_EFFECT};
+use crate::console::costs_view::{self, RetryPrice};
+use crate::console::keymap::Action;
+use crate::console::message::Effect;
+use crate::console::notices::NoticeLevel;
+use crate::console::overlays::Overlay;
+use crate::console::overlays::confirm::Confirm;
+use crate::engine::Command;
+use crate::jobs::{Job, JobId, ObjectName, StageName, StoredImage};
+use crate::text::format;
+
+impl App {
+    /// The jobs that an action takes: the marked ones, or else the selected one.
+    fn targets(&self) -> Vec<Arc<Job>> {
+        if self.board.marked() > 0 {
+            self.board.marked_jobs().into_iter().cloned().collect()
+        } else {
+            self.selected().cloned().into_iter().collect()
+        }
+    }
+
+    /// The targets that an action applies to; notifies where none does.
+    fn applicable(&mut self, fits: impl Fn(&Job) -> bool, verb: &str) -> Option<Vec<Arc<Job>>> {
+        let targets = self.targets();
+        let applicable: Vec<Arc<Job>> = targets.iter().filter(|job| fits(job)).cloned().collect();
+        if !applicable.is_empty() {
+            return Some(applicable);
+        }
+        let text = match targets.as_slice() {
+            [] => "No job selected".to_owned(),
+            [job] => format!("Cannot {verb} a job that is {}", job.stage_name()),
+            _ => format!("Cannot {verb} any of the marked jobs"),
+        };
+        self.notify(NO_EFFECT, text);
+        None
+    }
+
+    /// Sends the command, or opens a confirmation first.
+    fn send_or_confirm(&mut self, command: Command, question: Option<(String, Vec<String>)>) {
+        if let Some((question, facts)) = question {
+            self.overlays.push(Overlay::Confirm(Confirm { question, facts, command }));
+        } else {
+            self.board.clear_marks();
+            self.send(command);
+        }
+    }
+
+    pub(super) fn retry(&mut self) {
+        if let Some(jobs) = self.applicable(|job| job.retry_kind().is_ok(), "retry") {
+            self.retry_jobs(&jobs);
+        }
+    }
+
+    /// All failed jobs that are shown.
+    pub(super) fn retry_all(&mut self) {
+        let failed: Vec<Arc<Job>> =
+            self.board.shown_jobs().filter(|job| job.stage_name() == StageName::Failed).cloned().collect();
+        if failed.is_empty() {
+            return self.notify(NO_EFFECT, "No failed jobs shown");
+        }
+        self.retry_jobs(&failed);
+    }
+
+    fn retry_jobs(&mut self, jobs: &[Arc<Job>]) {
+        let question = (!self.simulated).then(|| {
+            let price = RetryPrice::of(jobs, self.catalog);
+            let mut facts = vec![format!("This spends real money: {}.", price.line())];
+            if price.old_tickets > 0 {
+                let these = format::count(price.old_tickets, "task");
+                facts.push(format!("{these} checked first: a finished image is fetched at no extra cost."));
+            }
+            if price.maybe_billed > 0 {
+                let these = format::count(price.maybe_billed, "job");
+                facts.push(format!("{these} may already be billed (submit_unknown) and may be billed twice."));
+            }
+            (format!("Retry {}?", format::count(jobs.len(), "job")), facts)
+        });
+        self.send_or_confirm(Command::Retry(ids(jobs)), question);
+    }
+
+    pub(super) fn cancel(&mut self) {
+        let Some(jobs) = self.applicable(costs_view::can_cancel, "cancel") else { return };
+        let question = (jobs.len() > 1).then(|| {
+            let running = jobs.iter().filter(|job| job.stage_name() == StageName::Generating).count();
+            let facts = if running == 0 {
+                vec!["Nothing was submitted for them yet: they cost nothing.".to_owned()]
+            } else {
+                vec![format!("{} already generating: accepted tasks stay on the bill.", plural_verb(running))]
+            };
+            (format!("Cancel {}?", format::count(jobs.len(), "job")), facts)
+        });
+        self.send_or_confirm(Command::Cancel(ids(&jobs)), question);
+    }
+
+    pub(super) fn approve(&mut self) {
+        if let Some(jobs) = self.applicable(|job| job.stage_name() == StageName::Done, "approve") {
+            self.send_or_confirm(Command::Approve(ids(&jobs)), None);
+        }
+    }
+
+    pub(super) fn hide(&mut self) {
+        if let Some(jobs) = self.applicable(|_| true, "hide") {
+            let question = (jobs.len() > 1).then(|| {
+                let facts = vec!["Hidden jobs are not deleted.".to_owned()];
+                (format!("Hide {}?", format::count(jobs.len(), "job")), facts)
+            });
+            self.send_or_confirm(Command::Hide(ids(&jobs)), question);
+        }
+    }
+
+    pub(super) fn undo(&mut self) {
+        match self.undo.last() {
+            None => self.notify(NO_EFFECT, "Nothing to undo"),
+            Some(_) if self.undo_pending => self.notify(NO_EFFECT, "Undo in progress"),
+            // The entry stays until the engine reports completion: a dropped command loses nothing.
+            Some((kind, previous)) => {
+                let command = Command::Undo(*kind, previous.clone());
+                self.undo_pending = true;
+                self.send(command);
+            }
+        }
+    }
+
+    pub(super) fn use_image(&mut self, action: Action) {
+        let Some(job) = self.selected().cloned() else { return self.notify(NO_EFFECT, "No job selected") };
+        let Some(image) = job.image() else { return self.notify(NO_EFFECT, "This job has no image yet") };
+        match action {
+            Action::OpenImage if is_openable(image) => self.effects.push(Effect::Open(image.url.clone())),
+            Action::OpenImage => self.notify(NoticeLevel::Error, "Cannot open this URL · w saves the image"),
+            Action::CopyUrl => {
+                self.effects.push(Effect::Copy(image.url.clone()));
+                // Terminals do not report whether the copy succeeded.
+                let text = format!("Copied to the terminal's clipboard: {}", image.url);
+                self.notify(NoticeLevel::Info, text);
+            }
+            _ => {
+                let name = ObjectName::for_attempt(&job.id, image_attempt(&job), image.format);
+                self.saves.insert(job.id.clone(), name.file_name().to_owned());
+                self.send(Command::LoadImage(job.id.clone()));
+            }
+        }
+    }
+}
+
+fn ids(jobs: &[Arc<Job>]) -> Vec<JobId> {
+    jobs.iter().map(|job| job.id.clone()).collect()
+}
+
+fn plural_verb(number: usize) -> String {
+    if number == 1 { "1 is".to_owned() } else { format!("{number} are") }
+}
+
+fn image_attempt(job: &Job) -> u32 {
+    let with_image =
+        |attempt: &&crate::jobs::Attempt| matches!(attempt.outcome, Some(crate::jobs::Outcome::Done { .. }));
+    job.attempts.iter().rev().find(with_image).map_or(1, |attempt| attempt.number)
+}
+
+/// Whether an image's URL may be passed to the system viewer: documents are untrusted, and a viewer opens anything.
+///
+/// Web URLs are openable; a file only where its name is one that this program gives to an image.
+fn is_openable(image: &StoredImage) -> bool {
+    let Ok(url) = url::Url::parse(&image.url) else { return false };
+    match url.scheme() {
+        "https" | "http" => true,
+        "file" => image.object.is_ours() && url.path().ends_with(&format!("/{}", image.object.file_name())),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::ImageFormat;
+
+    #[test]
+    fn untrusted_url_is_not_opened() {
+        let object = ObjectName::for_attempt(&JobId::new("abc").unwrap(), 1, ImageFormat::Png);
+        let image = |url: &str| StoredImage {
+            object: object.clone(),
+            url: url.into(),
+            format: ImageFormat::Png,
+            width: 1,
+            height: 1,
+            bytes: 1,
+            sha256: String::new(),
+        };
+        for good in ["https://storage.example/a.png", "file:///data/generated-art/abc-1.png"] {
+            assert!(is_openable(&image(good)), "{good}");
+        }
+        for bad in
+            ["file:///etc/passwd", "javascript:alert(1)", "/bin/sh", "file:///x/evil.desktop", "smb://host/abc-1.png"]
+        {
+            assert!(!is_openable(&image(bad)), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Job ids sorted by creation time and id, newest first.
+//!
+//! A ring, because jobs arrive at both ends: new ones at one, requested history at the other.
+
+use std::collections::VecDeque;
+
+use chrono::{DateTime, Utc};
+
+use crate::jobs::JobId;
+
+/// Job ids by creation, newest first (kept the other way round inside).
+#[derive(Debug, Default)]
+pub struct SortedIds {
+    keys: VecDeque<(DateTime<Utc>, JobId)>,
+}
+
+impl SortedIds {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The id at that place, 0 being the newest.
+    pub fn get(&self, index: usize) -> Option<&JobId> {
+        let from_the_end = self.keys.len().checked_sub(index + 1)?;
+        self.keys.get(from_the_end).map(|(_, id)| id)
+    }
+
+    /// The place of an id, 0 being the newest. O(log n).
+    pub fn position(&self, at: DateTime<Utc>, id: &JobId) -> Option<usize> {
+        self.find(at, id).ok().map(|index| self.keys.len() - 1 - index)
+    }
+
+    /// Puts an id in its place; one that is there stays.
+    pub fn insert(&mut self, at: DateTime<Utc>, id: &JobId) {
+        if let Err(index) = self.find(at, id) {
+            self.keys.insert(index, (at, id.clone()));
+        }
+    }
+
+    /// Takes an id out, if it is there.
+    pub fn remove(&mut self, at: DateTime<Utc>, id: &JobId) {
+        if let Ok(index) = self.find(at, id) {
+            self.keys.remove(index);
+        }
+    }
+
+    /// The same without those that do not fit.
+    #[must_use]
+    pub fn filtered(&self, mut matches: impl FnMut(&JobId) -> bool) -> Self {
+        Self { keys: self.keys.iter().filter(|(_, id)| matches(id)).cloned().collect() }
+    }
+
+    fn find(&self, at: DateTime<Utc>, id: &JobId) -> Result<usize, usize> {
+        self.keys.binary_search_by(|(key_at, key_id)| key_at.cmp(&at).then_with(|| key_id.cmp(id)))
+    }
+}

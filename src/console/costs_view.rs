@@ -1,0 +1,284 @@
+//! How money looks on the screen: the cost of a job, the price of a retry, bars, and the use of the budgets.
+//!
+//! Sums come from the engine's reports; amounts stay exact decimals.
+
+use std::sync::Arc;
+
+use chrono::Datelike;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use unicode_width::UnicodeWidthStr;
+
+use super::theme::Theme;
+use crate::catalog::Catalog;
+use crate::costs::{Basis, CostLine, CostReport, Usd};
+use crate::engine::CostOverview;
+use crate::jobs::{FailureCode, Job, RetryKind, Stage, StageName};
+use crate::text::format;
+
+/// `$0.04` charged, `~$0.04` estimated, `$0.04?` may be billed, `?` price unknown.
+pub fn cell(job: &Job, catalog: &Catalog) -> String {
+    if let Some(amount) = job.cost() {
+        let mark = if job.cost_basis() == Some(Basis::Estimated) { "~" } else { "" };
+        let unsure = job.charges().any(|charge| !charge.basis.is_counted());
+        return format!("{mark}{}{}", amount.display(), if unsure { "?" } else { "" });
+    }
+    let unsure: Usd = job.charges().filter_map(|charge| charge.amount).sum();
+    if job.charges().next().is_some() {
+        return if unsure == Usd::ZERO { "?".to_owned() } else { format!("{}?", unsure.display()) };
+    }
+    if !job.stage_name().is_active() {
+        return Usd::ZERO.display();
+    }
+    let reserved = job.attempt().and_then(|attempt| attempt.reserved);
+    match reserved.or_else(|| catalog.estimate(&job.spec).amount) {
+        Some(amount) => format!("~{}", amount.display()),
+        None => "?".to_owned(),
+    }
+}
+
+/// The price of retrying some jobs.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct RetryPrice {
+    /// At most this much, as far as prices are known.
+    pub at_most: Usd,
+    /// Jobs without a known price; they are not in the sum.
+    pub unpriced: usize,
+    /// Jobs whose earlier task is checked first: they cost nothing unless the task is gone.
+    pub old_tickets: usize,
+    /// Jobs that may already be billed (`submit_unknown`): a retry may bill them twice.
+    pub maybe_billed: usize,
+}
+
+impl RetryPrice {
+    /// For these jobs.
+    pub fn of<'a>(jobs: impl IntoIterator<Item = &'a Arc<Job>>, catalog: &Catalog) -> Self {
+        let mut price = Self::default();
+        for job in jobs {
+            match catalog.estimate(&job.spec).amount {
+                Some(amount) => price.at_most += amount,
+                None => price.unpriced += 1,
+            }
+            if job.retry_kind() == Ok(RetryKind::OldTicket) {
+                price.old_tickets += 1;
+            }
+            if matches!(&job.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown) {
+                price.maybe_billed += 1;
+            }
+        }
+        price
+    }
+
+    /// `at most $0.12`, with what is not known.
+    pub fn line(&self) -> String {
+        match (self.at_most == Usd::ZERO, self.unpriced) {
+            (_, 0) => format!("at most {}", self.at_most.display()),
+            (true, _) => "price unknown".to_owned(),
+            (false, unpriced) => format!("at most {}, plus {unpriced} of unknown price", self.at_most.display()),
+        }
+    }
+}
+
+/// Whether `u`, `x` and the like make sense for a job in this stage.
+pub fn can_cancel(job: &Job) -> bool {
+    matches!(job.stage_name(), StageName::Queued | StageName::Generating)
+}
+
+/// A bar of at most `cells` cells for `amount` out of `whole`; what exists has at least one cell.
+pub fn bar(amount: Usd, whole: Usd, cells: usize) -> String {
+    if amount <= Usd::ZERO || whole <= Usd::ZERO || cells == 0 {
+        return String::new();
+    }
+    let share = amount.decimal().checked_div(whole.decimal()).unwrap_or(Decimal::ZERO).min(Decimal::ONE);
+    let filled = (share * Decimal::from(cells)).round().to_usize().unwrap_or(0).clamp(1, cells);
+    "━".repeat(filled)
+}
+
+/// Whole percent of `amount` out of `whole`, rounded down: 100 only when it is reached.
+pub fn percent(amount: Usd, whole: Usd) -> u64 {
+    let share = amount.decimal().checked_div(whole.decimal()).unwrap_or(Decimal::ZERO);
+    share.checked_mul(Decimal::ONE_HUNDRED).and_then(|share| share.floor().to_u64()).unwrap_or(0)
+}
+
+/// How much of a cap is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetUse {
+    /// `day` or `month`.
+    pub period: &'static str,
+    /// What counts against it: also unknown and unconfirmed money, which may have been billed.
+    pub used: Usd,
+    /// Whether more may be used than is known: the report does not reach back to the first of a month of 31 days.
+    pub at_least: bool,
+    /// Whether some of it may not have been billed: then it is more than what is shown as spent.
+    pub uncertain: bool,
+    /// The cap.
+    pub cap: Usd,
+}
+
+impl BudgetUse {
+    /// Whether it is worth a warning: four fifths are used.
+    pub fn is_close(&self) -> bool {
+        self.used * 5 >= self.cap * 4
+    }
+
+    /// The style of a warning, where the use of the budget deserves one.
+    pub fn warning(&self, theme: &Theme) -> Option<Style> {
+        match () {
+            () if self.used >= self.cap => Some(theme.bad),
+            () if self.is_close() => Some(theme.warning),
+            () => None,
+        }
+    }
+
+    /// `day    ━━━━━━──── 64% of $20.00`.
+    pub fn line(&self, width: usize, theme: &Theme) -> Line<'static> {
+        let percent = if self.cap <= Usd::ZERO { 100 } else { percent(self.used, self.cap) };
+        let mark = if self.at_least { "≥" } else { "" };
+        let facts = format!(" {mark}{percent}% of {}", self.cap.display());
+        let name = format!("{:<6}", self.period);
+        // Without this note the bar and the sum next to it seem to disagree.
+        let told = format!("{facts}, incl. unconfirmed");
+        let facts = if self.uncertain && name.len() + told.width() + LEAST_BAR <= width { told } else { facts };
+        let room = width.saturating_sub(name.len() + facts.width()).min(30);
+        let filled = if self.cap <= Usd::ZERO { "━".repeat(room) } else { bar(self.used, self.cap, room) };
+        let empty = "─".repeat(room.saturating_sub(filled.width()));
+        let style = self.warning(theme).unwrap_or(theme.good);
+        let facts = format::cut(&facts, width.saturating_sub(name.len()));
+        Line::from(vec![
+            Span::styled(name, theme.dim),
+            Span::styled(filled, style),
+            Span::styled(empty, theme.dim),
+            Span::styled(facts, style),
+        ])
+    }
+}
+
+/// Cells of a bar that is still worth looking at.
+const LEAST_BAR: usize = 12;
+
+/// The caps that are set, with their use.
+pub fn caps(costs: &CostOverview) -> Vec<BudgetUse> {
+    let mut caps = Vec::new();
+    if let Some(cap) = costs.daily_cap {
+        caps.push(BudgetUse {
+            period: "day",
+            used: committed(&costs.today),
+            at_least: false,
+            uncertain: committed(&costs.today) > costs.today.total_usd,
+            cap,
+        });
+    }
+    if let Some(cap) = costs.monthly_cap {
+        let month = costs.at.format("%Y-%m").to_string();
+        let days = costs.by_day.by.iter().filter(|line| line.key.starts_with(&month));
+        let beside = costs.by_day.unknown_usd + costs.by_day.unconfirmed_usd;
+        let used = days.map(|line| line.usd).sum::<Usd>() + beside;
+        let uncertain = beside > Usd::ZERO;
+        caps.push(BudgetUse { period: "month", used, at_least: costs.at.day() == 31, uncertain, cap });
+    }
+    caps
+}
+
+/// Whether every charge of the report has an amount that counts.
+pub fn is_certain(report: &CostReport) -> bool {
+    report.unknown_usd == Usd::ZERO && report.unconfirmed_usd == Usd::ZERO && report.unpriced_count == 0
+}
+
+/// Whether a group has charges, but none of an amount that counts: then no sum is shown for it, certainly not zero.
+pub fn is_uncertain(line: &CostLine, report: &CostReport) -> bool {
+    line.usd == Usd::ZERO && line.count > 0 && !is_certain(report)
+}
+
+/// The amount of a group, or `unknown`.
+pub fn group_amount(line: &CostLine, report: &CostReport) -> String {
+    if is_uncertain(line, report) { "unknown".to_owned() } else { line.usd.display() }
+}
+
+fn committed(report: &CostReport) -> Usd {
+    report.total_usd + report.unknown_usd + report.unconfirmed_usd
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::console::test_fixtures::{costs, usd};
+    use crate::costs::{Charge, Service};
+    use crate::jobs::{BillingStatus, Failure, JobId, Spec};
+
+    fn job() -> Job {
+        Job::new(JobId::new("a").unwrap(), Spec::new("no-such-model", "x"), true, DateTime::UNIX_EPOCH)
+    }
+
+    fn charged(amount: Option<&str>, basis: Basis) -> Job {
+        let mut job = job();
+        let charge = Charge {
+            service: Service::BflApi,
+            amount: amount.map(|text| text.parse().unwrap()),
+            basis,
+            model: String::new(),
+            at: DateTime::UNIX_EPOCH,
+            simulated: true,
+        };
+        job.attempts[0].charge = Some(charge);
+        job
+    }
+
+    #[test]
+    fn job_cost_shows_its_certainty() {
+        let catalog = Catalog { models: Vec::new() };
+        assert_eq!(cell(&charged(Some("0.04"), Basis::Settled), &catalog), "$0.04");
+        assert_eq!(cell(&charged(Some("0.04"), Basis::Estimated), &catalog), "~$0.04");
+        assert_eq!(cell(&charged(Some("0.04"), Basis::Unconfirmed), &catalog), "$0.04?");
+        assert_eq!(cell(&charged(None, Basis::Unknown), &catalog), "?");
+        assert_eq!(cell(&job(), &catalog), "?", "an unknown price is never zero");
+        let mut failed = job();
+        let failure = Failure::new(FailureCode::InvalidRequest, "x", BillingStatus::No, DateTime::UNIX_EPOCH);
+        failed.reject(failure, DateTime::UNIX_EPOCH).unwrap();
+        assert_eq!(cell(&failed, &catalog), "$0.00", "nothing was sent");
+    }
+
+    #[test]
+    fn a_retry_says_what_it_may_cost() {
+        let jobs = [Arc::new(job()), Arc::new(job())];
+        let price = RetryPrice::of(&jobs, &Catalog { models: Vec::new() });
+        assert_eq!(price.line(), "price unknown");
+        let price = RetryPrice { at_most: "0.12".parse().unwrap(), unpriced: 1, ..RetryPrice::default() };
+        assert_eq!(price.line(), "at most $0.12, plus 1 of unknown price");
+    }
+
+    #[test]
+    fn bar_and_percent_round_visibly() {
+        assert_eq!(bar(usd("0.0001"), usd("10"), 20), "━");
+        assert_eq!(bar(usd("0"), usd("10"), 20), "");
+        assert_eq!(bar(usd("30"), usd("10"), 4), "━━━━");
+        assert_eq!(percent(usd("9.999"), usd("10")), 99);
+        assert_eq!(percent(usd("1"), usd("0")), 0);
+    }
+
+    #[test]
+    fn unconfirmed_money_counts_against_budget() {
+        let mut costs = costs(false);
+        costs.daily_cap = Some(usd("2"));
+        costs.today.unconfirmed_usd = usd("0.20");
+        let cap = &caps(&costs)[0];
+        assert_eq!(cap.used, usd("1.485"));
+        assert!(!cap.is_close());
+        costs.today.unknown_usd = usd("0.115");
+        assert!(caps(&costs)[0].is_close(), "four fifths");
+    }
+
+    #[test]
+    fn a_month_counts_from_its_first_day() {
+        let mut costs = costs(false);
+        costs.monthly_cap = Some(usd("100"));
+        let october = usd("3");
+        assert_eq!(caps(&costs)[0].used, costs.by_day.total_usd - october + costs.by_day.unknown_usd);
+        assert!(!caps(&costs)[0].at_least);
+        costs.at = "2026-12-31T10:00:00Z".parse().unwrap();
+        assert!(caps(&costs)[0].at_least, "30 days do not reach back to the first of December");
+    }
+}

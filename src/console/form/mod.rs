@@ -1,0 +1,218 @@
+//! The submit form: a prompt and Enter are enough; everything else has a default. It returns jobs and sends nothing itself.
+
+mod draft;
+mod keys;
+mod model_picker;
+mod prompt;
+mod rows;
+mod view;
+
+pub use draft::Draft;
+pub use keys::FormOutcome;
+
+use crate::catalog::{Catalog, Model, Parameter, ParameterKind};
+use crate::console::line_editor::LineEditor;
+use crate::costs::Estimate;
+use crate::jobs::Spec;
+use crate::text;
+
+use draft::{ValidatedDraft, shown_parameters};
+use model_picker::ModelPicker;
+use prompt::PromptEditor;
+
+/// A field of the form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Prompt,
+    Model,
+    Count,
+    Tags,
+    /// By its place in the model.
+    Parameter(usize),
+}
+
+/// The submit form and its own state.
+#[derive(Debug)]
+pub struct Form {
+    catalog: &'static Catalog,
+    draft: Draft,
+    prompt: PromptEditor,
+    picker: ModelPicker,
+    focus: Field,
+    /// The text of the field with the focus, where that is one line.
+    editor: LineEditor,
+    validated: ValidatedDraft,
+    /// What one image costs.
+    estimate: Estimate,
+    simulated: bool,
+    /// As it was filled from a job, if it was.
+    unchanged_copy: Option<Draft>,
+    /// A model that this catalog does not know, until another one is chosen.
+    unknown_model: Option<String>,
+    /// Whether a submit was refused: then an empty prompt is a problem, before that it is just not typed yet.
+    refused: bool,
+    /// The first row of the list of fields that is on the screen.
+    scroll: usize,
+}
+
+impl Form {
+    /// A form for a new job, filled from a draft. `history` has earlier prompts, newest first.
+    pub fn new(catalog: &'static Catalog, draft: Option<Draft>, history: Vec<String>, simulated: bool) -> Self {
+        Self::with(catalog, draft.unwrap_or_default(), history, simulated, false)
+    }
+
+    /// A form filled from a job's spec: a copy with edits.
+    pub fn from_spec(catalog: &'static Catalog, spec: &Spec, history: Vec<String>, simulated: bool) -> Self {
+        Self::with(catalog, Draft::from_spec(spec), history, simulated, true)
+    }
+
+    fn with(catalog: &'static Catalog, draft: Draft, history: Vec<String>, simulated: bool, copied: bool) -> Self {
+        let prompt = PromptEditor::new(&draft.prompt, history);
+        let known = draft.model.is_empty() || catalog.model(&draft.model).is_some();
+        let unknown_model = (!known).then(|| text::sanitize_line(&draft.model, 30));
+        let validated = draft.validate(catalog);
+        let estimate = catalog.estimate(&validated.spec);
+        let mut form = Self {
+            catalog,
+            draft,
+            prompt,
+            picker: ModelPicker::default(),
+            focus: Field::Prompt,
+            editor: LineEditor::field(String::new()),
+            validated,
+            estimate,
+            simulated,
+            unchanged_copy: None,
+            unknown_model,
+            refused: false,
+            scroll: 0,
+        };
+        form.focus = form.fields().first().copied().unwrap_or(Field::Model);
+        form.changed();
+        form.unchanged_copy = copied.then(|| form.draft());
+        form
+    }
+
+    /// Whether it was filled from a job.
+    pub fn is_copy(&self) -> bool {
+        self.unchanged_copy.is_some()
+    }
+
+    /// Whether there is something to keep: an unchanged clone can be opened again.
+    pub fn is_worth_keeping(&self) -> bool {
+        self.unchanged_copy.as_ref() != Some(&self.draft())
+    }
+
+    /// Everything that was typed.
+    pub fn draft(&self) -> Draft {
+        Draft { prompt: self.prompt.text(), ..self.draft.clone() }
+    }
+
+    fn model(&self) -> Option<&'static Model> {
+        self.draft.model(self.catalog)
+    }
+
+    fn parameter(&self, index: usize) -> Option<&'static Parameter> {
+        self.model().and_then(|model| model.parameters.get(index))
+    }
+
+    /// The fields, in Tab order.
+    fn fields(&self) -> Vec<Field> {
+        let Some(model) = self.model() else { return vec![Field::Prompt, Field::Model] };
+        let prompt = model.prompt.is_some().then_some(Field::Prompt);
+        let parameters = shown_parameters(&self.draft, model).into_iter().map(Field::Parameter);
+        prompt.into_iter().chain([Field::Model, Field::Count, Field::Tags]).chain(parameters).collect()
+    }
+
+    /// The name under which problems of that field are known.
+    fn name(&self, field: Field) -> &'static str {
+        match field {
+            Field::Prompt => "prompt",
+            Field::Model => "model",
+            Field::Count => "count",
+            Field::Tags => "tags",
+            Field::Parameter(index) => self.parameter(index).map_or("", |parameter| parameter.name.as_str()),
+        }
+    }
+
+    /// The problem of that field, in one line.
+    fn problem(&self, field: Field) -> Option<String> {
+        if field == Field::Prompt {
+            if let Some(problem) = self.prompt.problem() {
+                return Some(problem);
+            }
+            if self.prompt.is_empty() && !self.refused {
+                return None;
+            }
+        }
+        self.validated.problem(self.name(field)).map(str::to_owned)
+    }
+
+    /// Whether the seed was fixed for several images, which would all be the same.
+    fn repeats_itself(&self, field: Field) -> bool {
+        self.name(field) == "seed" && self.validated.count > 1 && !self.draft.value("seed").trim().is_empty()
+    }
+
+    /// Validates and prices the draft after a change.
+    fn changed(&mut self) {
+        self.draft.prompt = self.prompt.text();
+        if let Some(model) = self.model() {
+            self.draft.model.clone_from(&model.name);
+        }
+        self.validated = self.draft.validate(self.catalog);
+        self.estimate = self.catalog.estimate(&self.validated.spec);
+    }
+
+    fn focus_on(&mut self, field: Field) {
+        if self.focus == Field::Model && field != Field::Model {
+            self.picker.clear();
+        }
+        self.focus = field;
+        self.editor = LineEditor::field(self.text(field).to_owned());
+    }
+
+    /// The text of a field that is one line.
+    fn text(&self, field: Field) -> &str {
+        match field {
+            Field::Prompt | Field::Model => "",
+            Field::Count => &self.draft.count,
+            Field::Tags => &self.draft.tags,
+            Field::Parameter(_) => self.draft.value(self.name(field)),
+        }
+    }
+
+    fn set_text(&mut self, field: Field, text: String) {
+        match field {
+            Field::Prompt | Field::Model => return,
+            Field::Count => self.draft.count = text,
+            Field::Tags => self.draft.tags = text,
+            Field::Parameter(_) => self.draft.set(self.name(field), text),
+        }
+        self.changed();
+    }
+
+    /// The value of a boolean or a choice, and whether that is the API's default.
+    fn chosen(&self, parameter: &Parameter) -> (Option<String>, bool) {
+        let typed = self.draft.value(&parameter.name).trim();
+        if !typed.is_empty() {
+            return (Some(typed.to_owned()), false);
+        }
+        let default = parameter.default.as_ref().map(|value| match value {
+            serde_json::Value::String(word) => word.clone(),
+            other => other.to_string(),
+        });
+        (default, true)
+    }
+
+    /// The values of a boolean or a choice.
+    fn words(kind: &ParameterKind) -> Vec<String> {
+        match kind {
+            ParameterKind::Boolean => vec!["false".to_owned(), "true".to_owned()],
+            ParameterKind::Choice(words) => words.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

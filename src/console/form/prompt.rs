@@ -1,0 +1,227 @@
+//! The prompt editor and the prompt history.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use tui_textarea::{CursorMove, TextArea, WrapMode};
+
+use crate::text;
+
+/// Longest prompt in bytes, as the catalog takes it.
+const MAX_BYTES: usize = 131_072;
+/// Most lines: the editor counts rows of the screen in 16 bits.
+const MAX_LINES: usize = 10_000;
+
+/// The prompt's editor.
+#[derive(Debug, Clone)]
+pub struct PromptEditor {
+    area: TextArea<'static>,
+    /// Newest first.
+    history: Vec<String>,
+    /// Which old prompt is shown.
+    place: Option<usize>,
+    /// What was typed before an old prompt took its place.
+    typed: String,
+    /// The length of a text that was truncated, until it is edited.
+    cut_from: Option<usize>,
+}
+
+impl PromptEditor {
+    /// An editor with that text; `history` has the newest prompt first.
+    pub fn new(prompt: &str, history: Vec<String>) -> Self {
+        let mut editor = Self { area: new_area(), history, place: None, typed: String::new(), cut_from: None };
+        editor.replace(prompt);
+        editor
+    }
+
+    /// The prompt as it will be sent.
+    pub fn text(&self) -> String {
+        self.area.lines().join("\n")
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.area.is_empty()
+    }
+
+    /// Problems of the text that the catalog does not check.
+    pub fn problem(&self) -> Option<String> {
+        let whole = self.cut_from?;
+        Some(format!("truncated to the first {} of {whole} bytes; check the end", self.text().len()))
+    }
+
+    /// The editor itself, for drawing.
+    pub fn area(&mut self) -> &mut TextArea<'static> {
+        &mut self.area
+    }
+
+    /// Moves the cursor one row of the screen down; false where it is on the last one.
+    pub fn down(&mut self) -> bool {
+        let before = self.area.cursor();
+        self.area.move_cursor(CursorMove::Down);
+        self.area.cursor() != before
+    }
+
+    /// Takes a key; true where the text may have changed.
+    pub fn key(&mut self, key: KeyEvent) -> bool {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        if let KeyCode::Char(character) = key.code {
+            if control && character == 'z' {
+                return self.area.undo();
+            }
+            let clean = text::sanitize_text(character.encode_utf8(&mut [0; 4]));
+            if !control && clean != character.to_string() {
+                self.paste(&clean);
+                return true;
+            }
+        }
+        let changed = self.area.input(key);
+        if changed {
+            self.cut_from = None;
+            self.keep_within_bounds();
+        }
+        changed
+    }
+
+    /// Begins a new line.
+    pub fn new_line(&mut self) {
+        self.area.insert_newline();
+        self.cut_from = None;
+        self.keep_within_bounds();
+    }
+
+    /// Inserts pasted text with its line breaks, without other control characters.
+    pub fn paste(&mut self, pasted: &str) {
+        let clean = text::sanitize_text(pasted);
+        let (room, lines) =
+            (MAX_BYTES.saturating_sub(self.text().len()), MAX_LINES.saturating_sub(self.area.lines().len()));
+        let kept = beginning(&clean, room, lines);
+        self.cut_from = (kept.len() < clean.len()).then_some(self.text().len() + clean.len());
+        self.area.insert_str(kept);
+    }
+
+    /// Empties it; `Ctrl+Z` brings it back.
+    pub fn clear(&mut self) {
+        self.cut_from = None;
+        self.area.clear();
+    }
+
+    /// The prompt before this one.
+    pub fn older(&mut self) {
+        let next = self.place.map_or(0, |place| place + 1);
+        let Some(prompt) = self.history.get(next).cloned() else { return };
+        if self.place.is_none() {
+            self.typed = self.text();
+        }
+        self.place = Some(next);
+        self.replace(&prompt);
+    }
+
+    /// The prompt after this one; at last what was typed.
+    pub fn newer(&mut self) {
+        let Some(place) = self.place else { return };
+        self.place = place.checked_sub(1);
+        let prompt = match self.place {
+            Some(place) => self.history.get(place).cloned().unwrap_or_default(),
+            None => std::mem::take(&mut self.typed),
+        };
+        self.replace(&prompt);
+    }
+
+    /// `2 of 14` while an old prompt is shown.
+    pub fn place(&self) -> Option<(usize, usize)> {
+        self.place.map(|place| (place + 1, self.history.len()))
+    }
+
+    fn replace(&mut self, prompt: &str) {
+        let clean = text::sanitize_text(prompt);
+        let kept = beginning(&clean, MAX_BYTES, MAX_LINES);
+        self.cut_from = (kept.len() < clean.len()).then_some(clean.len());
+        self.area = new_area();
+        self.area.insert_str(kept);
+        self.area.move_cursor(CursorMove::Bottom);
+        self.area.move_cursor(CursorMove::End);
+    }
+
+    fn keep_within_bounds(&mut self) {
+        let bytes: usize = self.area.lines().iter().map(|line| line.len() + 1).sum();
+        if bytes > MAX_BYTES + 1 || self.area.lines().len() > MAX_LINES {
+            self.area.undo();
+        }
+    }
+}
+
+fn new_area() -> TextArea<'static> {
+    let mut area = TextArea::default();
+    area.set_wrap_mode(WrapMode::WordOrGlyph);
+    area.set_cursor_line_style(ratatui::style::Style::new());
+    area
+}
+
+/// At most so many bytes and so many lines from the beginning.
+fn beginning(text: &str, bytes: usize, lines: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &text[..end];
+    match text.match_indices('\n').nth(lines) {
+        Some((at, _)) => &text[..at],
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(editor: &mut PromptEditor, code: KeyCode, modifiers: KeyModifiers) {
+        editor.key(KeyEvent::new(code, modifiers));
+    }
+
+    #[test]
+    fn history_restores_the_typed_prompt() {
+        let mut editor = PromptEditor::new("mine", vec!["newest".into(), "old\nest".into()]);
+        editor.older();
+        assert_eq!((editor.text().as_str(), editor.place()), ("newest", Some((1, 2))));
+        editor.older();
+        editor.older();
+        assert_eq!(editor.text(), "old\nest");
+        editor.newer();
+        editor.newer();
+        assert_eq!((editor.text().as_str(), editor.place()), ("mine", None));
+    }
+
+    #[test]
+    fn nothing_that_steers_a_terminal_gets_in() {
+        let mut editor = PromptEditor::new("a\u{1b}[2Jb", Vec::new());
+        editor.paste("c\u{202e}d\r\ne\0f");
+        press(&mut editor, KeyCode::Char('\u{200b}'), KeyModifiers::NONE);
+        press(&mut editor, KeyCode::Char('\t'), KeyModifiers::NONE);
+        press(&mut editor, KeyCode::Char('g'), KeyModifiers::NONE);
+        assert_eq!(editor.text(), "a[2Jbcd\nef g");
+    }
+
+    #[test]
+    fn truncated_prompt_is_reported_until_edited() {
+        let mut editor = PromptEditor::new(&"x".repeat(1_048_576), Vec::new());
+        assert_eq!(editor.text().len(), MAX_BYTES);
+        assert!(editor.problem().is_some_and(|line| line.contains("1048576")));
+        press(&mut editor, KeyCode::Char('y'), KeyModifiers::NONE);
+        assert_eq!(editor.text().len(), MAX_BYTES, "there is no room for one more");
+        press(&mut editor, KeyCode::Backspace, KeyModifiers::NONE);
+        assert_eq!(editor.problem(), None);
+
+        let mut editor = PromptEditor::new(&"\n".repeat(50_000), Vec::new());
+        assert!(editor.area().lines().len() <= MAX_LINES + 1);
+        editor.paste(&"\n".repeat(50_000));
+        assert!(editor.area().lines().len() <= MAX_LINES + 1);
+    }
+
+    #[test]
+    fn clearing_can_be_undone() {
+        let mut editor = PromptEditor::new("keep", Vec::new());
+        editor.clear();
+        assert!(editor.is_empty());
+        press(&mut editor, KeyCode::Char('z'), KeyModifiers::CONTROL);
+        assert_eq!(editor.text(), "keep");
+    }
+}

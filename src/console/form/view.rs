@@ -1,0 +1,194 @@
+//! Draws the form: the prompt on top, the fields below, the price, and the keys.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Paragraph};
+use unicode_width::UnicodeWidthStr;
+
+use super::rows::Row;
+use super::{Field, Form};
+use crate::catalog::ParameterKind;
+use crate::console::theme::Theme;
+use crate::console::widgets;
+use crate::text;
+use crate::text::format;
+
+/// Cells that the form takes at most; wider lines are hard to read.
+const MAX_WIDTH: u16 = 116;
+/// The least that a form can be used in.
+const MIN: (u16, u16) = (24, 7);
+
+impl Form {
+    /// Draws the form over whatever is in the area.
+    pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+        let width = area.width.min(MAX_WIDTH);
+        let wanted = 12 + u16::try_from(self.fields().len()).unwrap_or(60);
+        let height = area.height.min(wanted.max(24));
+        let area = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
+        frame.render_widget(Clear, area);
+        if width < MIN.0 || height < MIN.1 {
+            frame.render_widget(Paragraph::new("Terminal too small for the form · Esc keeps the draft"), area);
+            return;
+        }
+        let name = if self.is_copy() { "Clone of a job" } else { "New job" };
+        let facts = if self.simulated { "simulated, no real money" } else { "" };
+        let keys = format!(" {} ", self.footer(usize::from(width).saturating_sub(4)));
+        let block = widgets::pane(name, facts, width, true, theme).title_bottom(Line::styled(keys, theme.accent));
+        let inner = block.inner(area);
+        frame.render_widget(block, area);
+        let inner = Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner };
+
+        let spare =
+            inner.height.saturating_sub(u16::try_from(self.fields().len()).unwrap_or(u16::MAX)).saturating_sub(4);
+        let prompt_height = spare.max(inner.height / 4).clamp(2, 8).min(inner.height.saturating_sub(3));
+        let [head, prompt, rest] = split(inner, [1, prompt_height]);
+        frame.render_widget(self.prompt_head(usize::from(head.width), theme), head);
+        self.draw_prompt(frame, prompt, theme);
+        let price_height = if rest.height > 8 { 2 } else { 1 };
+        let fields = Rect { height: rest.height.saturating_sub(price_height), ..rest };
+        let price = Rect { y: rest.bottom().saturating_sub(1), height: 1, ..rest };
+        self.draw_fields(frame, fields, theme);
+        frame.render_widget(self.price(usize::from(price.width), theme), price);
+        widgets::fold_to_ascii(frame, area, theme);
+    }
+
+    fn prompt_head(&self, width: usize, theme: &Theme) -> Line<'static> {
+        let takes_prompt = self.model().is_none_or(|model| model.prompt.is_some());
+        let focused = self.focus == Field::Prompt;
+        let label =
+            Span::styled("Prompt", if focused { theme.accent.add_modifier(Modifier::BOLD) } else { theme.text });
+        let room = width.saturating_sub(8);
+        let note = if !takes_prompt {
+            Span::styled(format::cut("not used by this model (kept)", room), theme.dim)
+        } else if let Some(problem) = self.problem(Field::Prompt) {
+            Span::styled(format::cut(&problem, room), theme.bad)
+        } else if let Some((place, count)) = self.prompt.place() {
+            Span::styled(format::cut(&format!("prompt {place} of {count} in the history"), room), theme.dim)
+        } else {
+            let optional = self.model().is_some_and(|model| model.prompt == Some(false));
+            Span::styled(if optional { "optional" } else { "" }, theme.dim)
+        };
+        Line::from(vec![label, Span::raw("  "), note])
+    }
+
+    fn draw_prompt(&mut self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+        let focused = self.focus == Field::Prompt;
+        let takes_prompt = self.model().is_none_or(|model| model.prompt.is_some());
+        let editor = self.prompt.area();
+        let cursor = if focused { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
+        editor.set_cursor_style(cursor);
+        editor.set_style(if takes_prompt { theme.text } else { theme.dim });
+        editor.set_placeholder_style(theme.dim);
+        editor.set_placeholder_text(if takes_prompt { "Describe the image, then press Enter" } else { "" });
+        // A bar marks the prompt, also when it is empty.
+        let bar = if focused { theme.accent } else { theme.border };
+        let bars: Vec<Line<'_>> = (0..area.height).map(|_| Line::styled("│", bar)).collect();
+        frame.render_widget(Paragraph::new(bars), Rect { width: 1, ..area });
+        let area = Rect { x: area.x + 2, width: area.width.saturating_sub(2), ..area };
+        frame.render_widget(&*editor, area);
+        if focused {
+            let (at, offset) = (editor.screen_cursor(), editor.scroll_offset());
+            let column = u16::try_from(at.col).unwrap_or(u16::MAX).min(area.width.saturating_sub(1));
+            let row = u16::try_from(at.row).unwrap_or(u16::MAX).saturating_sub(offset.0);
+            if row < area.height {
+                frame.set_cursor_position((area.x + column, area.y + row));
+            }
+        }
+    }
+
+    fn draw_fields(&mut self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+        let rows = self.rows(usize::from(area.width), theme);
+        let height = usize::from(area.height);
+        let mine = |row: &Row| row.field == Some(self.focus);
+        if let Some(first) = rows.iter().position(mine) {
+            let last = rows.iter().rposition(mine).unwrap_or(first);
+            self.scroll = self.scroll.min(first).max((last + 1).saturating_sub(height));
+        } else {
+            self.scroll = 0;
+        }
+        self.scroll = self.scroll.min(rows.len().saturating_sub(height));
+        let (above, below) = (self.scroll, rows.len().saturating_sub(self.scroll + height));
+        for (row, y) in rows.into_iter().skip(self.scroll).zip(area.top()..area.bottom()) {
+            frame.render_widget(row.line, Rect { y, height: 1, ..area });
+            if let Some(cell) = row.cursor.and_then(|cell| u16::try_from(cell).ok()).filter(|cell| *cell < area.width) {
+                frame.set_cursor_position((area.x + cell, y));
+            }
+        }
+        if area.width > 2 && height > 0 {
+            let x = area.right() - 1;
+            if above > 0 {
+                frame.buffer_mut()[(x, area.top())].set_symbol("↑").set_style(theme.accent);
+            }
+            if below > 0 {
+                frame.buffer_mut()[(x, area.bottom() - 1)].set_symbol("↓").set_style(theme.accent);
+            }
+        }
+    }
+
+    /// `~$0.12 for 3 images (simulated, no real money)`.
+    fn price(&self, width: usize, theme: &Theme) -> Line<'static> {
+        let count = self.validated.count;
+        let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
+        let note = text::sanitize_line(&self.estimate.note, 200);
+        let wrong = self.fields().into_iter().filter(|field| self.problem(*field).is_some()).count();
+        if wrong > 0 {
+            // A wrong spec would be priced wrongly.
+            let words = if wrong == 1 { "Fix 1 field above".to_owned() } else { format!("Fix {wrong} fields above") };
+            return Line::styled(format::cut(&format!("{words} to see the price"), width), theme.bad);
+        }
+        let (head, style, note) = match self.estimate.amount {
+            Some(amount) => (format!("~{} for {images}", (amount * u64::from(count)).display()), theme.accent, note),
+            None => (format!("price unknown: {note}"), theme.warning, String::new()),
+        };
+        let simulated = match (self.simulated, width < 50) {
+            (false, _) => "",
+            (true, true) => " (simulated)",
+            (true, false) => " (simulated, no real money)",
+        };
+        let head = format::cut(&head, width.saturating_sub(simulated.len()));
+        let mut room = width.saturating_sub(head.width());
+        let mut spans = vec![Span::styled(head, style.add_modifier(Modifier::BOLD))];
+        if room > 0 && !simulated.is_empty() {
+            let shown = format::cut(simulated, room);
+            room -= shown.width();
+            spans.push(Span::styled(shown, theme.warning));
+        }
+        if room > 12 && !note.is_empty() {
+            spans.push(Span::styled(format!("  {}", format::cut(&note, room - 2)), theme.dim));
+        }
+        Line::from(spans)
+    }
+
+    /// The keys that matter where the cursor is, as many as there is room for.
+    fn footer(&self, width: usize) -> String {
+        let own = match self.focus {
+            Field::Prompt => "Alt+Enter line break",
+            Field::Model => "←→ or type to choose",
+            Field::Parameter(index) => match self.parameter(index).map(|parameter| &parameter.kind) {
+                Some(ParameterKind::Boolean) => "Space toggles",
+                Some(ParameterKind::Choice(_)) => "←→ choose",
+                _ => "Ctrl+U clears",
+            },
+            Field::Count | Field::Tags => "Ctrl+U clears",
+        };
+        let (enter, close) =
+            if width >= 60 { ("Enter submits", "Esc keeps the draft") } else { ("Enter submit", "Esc close") };
+        let mut line = enter.to_owned();
+        for words in ["Tab next", close, own, "Ctrl+P/N history", "Ctrl+U clears"] {
+            if line.width() + words.width() + 3 <= width && !line.contains(words) {
+                line.push_str(" · ");
+                line.push_str(words);
+            }
+        }
+        line
+    }
+}
+
+fn split(area: Rect, heights: [u16; 2]) -> [Rect; 3] {
+    let first = Rect { height: heights[0].min(area.height), ..area };
+    let second = Rect { y: first.bottom(), height: heights[1].min(area.height.saturating_sub(first.height)), ..area };
+    let rest = Rect { y: second.bottom(), height: area.bottom().saturating_sub(second.bottom()), ..area };
+    [first, second, rest]
+}

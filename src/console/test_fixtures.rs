@@ -1,0 +1,185 @@
+//! Fixtures of the pane tests: a screen as text, jobs and costs to draw.
+
+#![cfg(test)]
+
+use chrono::{DateTime, TimeZone, Utc};
+use ratatui::backend::TestBackend;
+use ratatui::{Frame, Terminal};
+
+use crate::costs::{Basis, CostGrouping, CostReport, Usd};
+use crate::engine::CostOverview;
+use crate::jobs::{Attempt, ImageFormat, Job, JobId, ObjectName, Outcome, Spec, Stage, StoredImage};
+
+/// Sizes at which every pane must hold: large, usual, small, tiny, absurd.
+pub(crate) const SIZES: [(u16, u16); 8] = [(200, 60), (80, 24), (40, 12), (20, 6), (9, 3), (3, 2), (1, 1), (250, 2)];
+
+/// Sunday noon.
+pub(crate) fn noon() -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 11, 22, 12, 0, 0).unwrap()
+}
+
+/// What is on a screen of that size, one line a row, without the blanks at its end.
+pub(crate) fn screen(width: u16, height: u16, draw: impl FnOnce(&mut Frame<'_>)) -> String {
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(draw).unwrap();
+    text_of(terminal.backend())
+}
+
+/// The rows of a test terminal, without the second cell of wide characters.
+pub(crate) fn text_of(backend: &TestBackend) -> String {
+    let buffer = backend.buffer();
+    let rows = (0..buffer.area.height).map(|y| {
+        let mut row = String::new();
+        let mut x = 0;
+        while x < buffer.area.width {
+            let symbol = buffer[(x, y)].symbol();
+            row.push_str(symbol);
+            x += u16::try_from(unicode_width::UnicodeWidthStr::width(symbol)).unwrap_or(1).max(1);
+        }
+        row.trim_end().to_owned()
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+/// Asserts that the border of a pane that fills the screen is whole: nothing that was drawn has pushed a row out of its place.
+pub(crate) fn assert_whole_border(screen: &str, height: u16) {
+    let rows: Vec<&str> = screen.lines().collect();
+    assert_eq!(rows.len(), usize::from(height), "{screen}");
+    for (index, row) in rows.iter().enumerate() {
+        let (first, last) = match index {
+            0 => ('╭', '╮'),
+            _ if index + 1 == rows.len() => ('╰', '╯'),
+            _ => ('│', '│'),
+        };
+        assert!(row.starts_with(first) && row.ends_with(last), "row {index}: {row:?}\n{screen}");
+    }
+}
+
+/// A simulated job with that prompt.
+pub(crate) fn job(id: &str, prompt: &str) -> Job {
+    let spec = Spec::new("flux-2-pro", prompt);
+    Job::new(JobId::new(id).unwrap(), spec, true, noon() - chrono::Duration::seconds(40))
+}
+
+/// The same, done with an image of that size.
+pub(crate) fn done(id: &str, width: u32, height: u32) -> Job {
+    let mut job = job(id, "neon fox crossing a wet street");
+    let image = StoredImage {
+        object: ObjectName::for_attempt(&job.id, 1, ImageFormat::Png),
+        url: format!("https://images.example.org/generated-art/{id}-1.png"),
+        format: ImageFormat::Png,
+        width,
+        height,
+        bytes: 1_449_000,
+        sha256: "0".repeat(64),
+    };
+    let mut attempt = Attempt::new(1, job.created_at);
+    attempt.outcome = Some(Outcome::Done { image: image.clone() });
+    job.attempts = vec![attempt];
+    job.stage = Stage::Done { image };
+    job
+}
+
+/// An amount.
+pub(crate) fn usd(text: &str) -> Usd {
+    text.parse().unwrap()
+}
+
+/// Group, basis, amount of one, how many.
+pub(crate) type Rows<'a> = &'a [(&'a str, Basis, Option<&'a str>, u64)];
+
+/// A report of the last `days` days.
+pub(crate) fn report(days: i64, grouping: CostGrouping, simulated: bool, rows: Rows<'_>) -> CostReport {
+    let span = (noon() - chrono::Duration::days(days), noon());
+    let rows = rows.iter().map(|(key, basis, amount, count)| ((*key).to_owned(), *basis, amount.map(usd), *count));
+    CostReport::from_rows(span, simulated, grouping, rows)
+}
+
+/// Money spent on three models over the month, a little of it uncertain.
+pub(crate) fn costs(simulated: bool) -> CostOverview {
+    let model = |days, rows| report(days, CostGrouping::Model, simulated, rows);
+    CostOverview {
+        today: model(
+            1,
+            &[
+                ("flux-2-pro", Basis::Settled, Some("0.03"), 31),
+                ("flux-2-max", Basis::Quoted, Some("0.07"), 4),
+                ("flux-dev", Basis::Estimated, Some("0.025"), 3),
+            ],
+        ),
+        week: model(
+            7,
+            &[
+                ("flux-2-pro", Basis::Settled, Some("0.03"), 180),
+                ("flux-2-max", Basis::Settled, Some("0.07"), 35),
+                ("flux-dev", Basis::Estimated, Some("0.025"), 10),
+            ],
+        ),
+        month: model(
+            30,
+            &[
+                ("flux-2-pro", Basis::Settled, Some("0.03"), 700),
+                ("flux-2-max", Basis::Settled, Some("0.07"), 120),
+                ("flux-2-max", Basis::Unknown, Some("0.07"), 1),
+                ("flux-dev", Basis::Estimated, Some("0.025"), 64),
+                ("flux-dev", Basis::Unconfirmed, Some("0.025"), 2),
+                ("vto-v2", Basis::Quoted, None, 3),
+            ],
+        ),
+        by_day: report(
+            30,
+            CostGrouping::Day,
+            simulated,
+            &[
+                ("2026-10-28", Basis::Settled, Some("0.03"), 100),
+                ("2026-11-02", Basis::Settled, Some("0.03"), 260),
+                ("2026-11-09", Basis::Settled, Some("0.07"), 100),
+                ("2026-11-15", Basis::Settled, Some("0.03"), 90),
+                ("2026-11-20", Basis::Settled, Some("0.03"), 200),
+                ("2026-11-21", Basis::Unknown, Some("0.07"), 1),
+                ("2026-11-22", Basis::Settled, Some("0.03"), 42),
+            ],
+        ),
+        by_cause: report(
+            30,
+            CostGrouping::Cause,
+            simulated,
+            &[
+                ("picture", Basis::Settled, Some("0.03"), 800),
+                ("in_progress", Basis::Quoted, Some("0.03"), 3),
+                ("content_moderated", Basis::Unknown, Some("0.07"), 1),
+                ("submit_unknown", Basis::Unconfirmed, Some("0.025"), 2),
+            ],
+        ),
+        by_service: report(
+            30,
+            CostGrouping::Service,
+            simulated,
+            &[
+                ("bfl_api", Basis::Settled, Some("0.03"), 890),
+                ("google_storage", Basis::Estimated, Some("0.00002"), 880),
+            ],
+        ),
+        daily_cap: None,
+        monthly_cap: None,
+        credits: None,
+        at: noon(),
+    }
+}
+
+/// Nothing was ever spent.
+pub(crate) fn no_costs() -> CostOverview {
+    let empty = |days, grouping| report(days, grouping, true, &[]);
+    CostOverview {
+        today: empty(1, CostGrouping::Model),
+        week: empty(7, CostGrouping::Model),
+        month: empty(30, CostGrouping::Model),
+        by_day: empty(30, CostGrouping::Day),
+        by_cause: empty(30, CostGrouping::Cause),
+        by_service: empty(30, CostGrouping::Service),
+        daily_cap: None,
+        monthly_cap: None,
+        credits: None,
+        at: noon(),
+    }
+}

@@ -1,0 +1,106 @@
+//! The counters and gauges, computed from the engine's events.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::engine::{ConnectionState, CostOverview, Counts, Event, Intake, JobFinished, TemporalStatus};
+
+/// What is known of the worker. A value that was not reported yet is unknown, not 0.
+#[derive(Debug, Clone)]
+pub(super) struct MetricsState {
+    /// Whether all money is the simulator's.
+    pub(super) simulated: bool,
+    pub(super) started: DateTime<Utc>,
+    pub(super) counts: Option<Counts>,
+    pub(super) costs: Option<Box<CostOverview>>,
+    /// Jobs that finished in this process.
+    pub(super) finished: BTreeMap<JobFinished, u64>,
+    /// In use, and in total.
+    pub(super) slots: Option<(usize, usize)>,
+    pub(super) in_flight: usize,
+    pub(super) submits: u64,
+    pub(super) intake: Option<Intake>,
+    /// The connection to the store, and since when.
+    pub(super) store: Option<(ConnectionState, DateTime<Utc>)>,
+    /// Only with the Temporal engine.
+    pub(super) temporal: Option<TemporalStatus>,
+}
+
+impl MetricsState {
+    pub(super) fn new(simulated: bool, started: DateTime<Utc>) -> Self {
+        Self {
+            simulated,
+            started,
+            counts: None,
+            costs: None,
+            finished: BTreeMap::new(),
+            slots: None,
+            in_flight: 0,
+            submits: 0,
+            intake: None,
+            store: None,
+            temporal: None,
+        }
+    }
+
+    /// Records an event of time `now`. Returns whether anything changed.
+    pub(super) fn record(&mut self, event: &Event, now: DateTime<Utc>) -> bool {
+        match event {
+            Event::Counts(counts) => self.counts = Some(counts.clone()),
+            Event::Costs(costs) => self.costs = Some(costs.clone()),
+            Event::JobFinished(job) => *self.finished.entry(*job).or_default() += 1,
+            Event::Slots { used, total } => self.slots = Some((*used, *total)),
+            Event::SubmitsInFlight(in_flight) => {
+                // The engine reports each request when it starts and when its outcome is saved.
+                self.submits += in_flight.saturating_sub(self.in_flight) as u64;
+                self.in_flight = *in_flight;
+            }
+            Event::Temporal(temporal) => self.temporal = Some(temporal.clone()),
+            Event::Intake(intake) => self.intake = Some(intake.clone()),
+            Event::Connection(ConnectionState::Connected)
+                if matches!(self.store, Some((ConnectionState::Connected, _))) =>
+            {
+                return false;
+            }
+            Event::Connection(state @ ConnectionState::Connected) => self.store = Some((state.clone(), now)),
+            Event::Connection(state @ ConnectionState::Disconnected { .. }) => {
+                let since = match &self.store {
+                    Some((ConnectionState::Disconnected { .. }, since)) => *since,
+                    _ => now,
+                };
+                self.store = Some((state.clone(), since));
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::{FailureCode, StageName};
+
+    #[test]
+    fn submits_are_counted_and_outages_keep_their_start() {
+        let at = |seconds| DateTime::UNIX_EPOCH + chrono::Duration::seconds(seconds);
+        let mut state = MetricsState::new(true, at(0));
+        for in_flight in [1, 2, 1, 2, 1, 0, 1, 0] {
+            assert!(state.record(&Event::SubmitsInFlight(in_flight), at(1)));
+        }
+        assert_eq!((state.in_flight, state.submits), (0, 4));
+        let down =
+            |reason: &str| Event::Connection(ConnectionState::Disconnected { since: at(0), reason: reason.to_owned() });
+        assert!(state.record(&Event::Connection(ConnectionState::Connected), at(2)));
+        assert!(!state.record(&Event::Connection(ConnectionState::Connected), at(3)));
+        assert_eq!(state.store, Some((ConnectionState::Connected, at(2))));
+        state.record(&down("first"), at(4));
+        state.record(&down("second"), at(5));
+        assert_eq!(state.store.as_ref().map(|(_, since)| *since), Some(at(4)));
+        let failed = JobFinished { stage: StageName::Failed, code: Some(FailureCode::TimedOut) };
+        state.record(&Event::JobFinished(failed), at(6));
+        state.record(&Event::JobFinished(failed), at(6));
+        assert_eq!(state.finished[&failed], 2);
+    }
+}
