@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::headless_engine::{EngineUpdate, HeadlessEngine};
-use super::interrupt::Interrupt;
 use super::{Session, output, start_logging};
 use crate::config::Config;
 use crate::engine::Mode;
 use crate::jobs::StageName;
+use crate::shutdown_signal::ShutdownSignal;
 use crate::store::Counts;
 use crate::telemetry::logging::ExtraSink;
 use crate::telemetry::metrics::MetricsServer;
@@ -47,8 +47,8 @@ pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
     let config = &session.config;
     let extra = if args.verbose { ExtraSink::Terminal } else { ExtraSink::None };
     let (_logging, _) = start_logging(config, extra);
-    let mut interrupt =
-        Interrupt::listen().map_err(|why| CliError::Failed(format!("cannot install signal handlers: {why}")))?;
+    let mut shutdown =
+        ShutdownSignal::listen().map_err(|why| CliError::Failed(format!("cannot handle signals: {why}")))?;
     let metrics = serve_metrics(config).await?;
     let store = wiring::open_store(config).await?;
     let adapters = wiring::open_ports(config, store.clone(), AccessMode::Submit).await?;
@@ -63,7 +63,7 @@ pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
                 EngineUpdate::Stopped => break,
                 EngineUpdate::Blocked(_) | EngineUpdate::None => {}
             },
-            () = interrupt.next() => {
+            () = shutdown.next() => {
                 if interrupted {
                     return Err(CliError::Failed("forced exit: an in-flight request may have been lost (it may still be billed)".to_owned()));
                 }
