@@ -263,3 +263,27 @@ fn any_text_in_no_color_means_yes() {
     assert!(!TestEnv::new().environment("NO_COLOR", "").resolve().unwrap().no_color);
     assert!(!TestEnv::new().file("darkroom.toml", "no_color = false\n").resolve().unwrap().no_color);
 }
+
+#[test]
+fn locale_without_utf8_selects_ascii() {
+    let ascii = |variables: &[(&str, &str)]| {
+        let env = variables.iter().fold(TestEnv::new(), |env, (name, value)| env.environment(name, value));
+        env.resolve().unwrap().ascii
+    };
+    assert!(!ascii(&[]));
+    assert!(!ascii(&[("LANG", "de_DE.UTF-8")]));
+    assert!(!ascii(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8"), ("LANG", "C")]));
+    assert!(ascii(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]));
+    assert!(ascii(&[("LANG", "de_DE.ISO-8859-1")]));
+    assert!(!ascii(&[("LANG", "C"), ("DARKROOM_ASCII", "false")]), "the setting decides");
+}
+
+#[test]
+fn timezone_is_utc_or_local() {
+    use crate::console::DisplayZone;
+    let zone = |value: &str| TestEnv::new().environment("DARKROOM_TIMEZONE", value).resolve();
+    assert_eq!(TestEnv::new().resolve().unwrap().timezone, DisplayZone::Utc);
+    assert_eq!(zone("UTC").unwrap().timezone, DisplayZone::Utc);
+    assert_eq!(zone("local").unwrap().timezone, DisplayZone::Local);
+    assert!(zone("Mars").unwrap_err().to_string().contains("must be one of utc, local"));
+}
