@@ -110,17 +110,17 @@ pub(super) async fn run(
         tokio::select! {
             biased;
             Some(signal) = signals.recv() => dispatcher.on_signal(signal).await,
-            Some(finished) = dispatcher.tasks.join_next_with_id(), if !dispatcher.tasks.is_empty() => {
-                dispatcher.on_run_finished(finished).await;
+            Some(ended) = dispatcher.tasks.join_next_with_id(), if !dispatcher.tasks.is_empty() => {
+                dispatcher.on_run_finished(ended).await;
             }
             command = commands.recv(), if dispatcher.phase == Phase::Working => match command {
                 Some(command) => dispatcher.handle_command(command).await,
                 None => dispatcher.stop(),
             },
-            Some(outcome) = dispatcher.command_tasks.next(), if dispatcher.command_tasks.is_busy() => {
-                dispatcher.on_task_finished(outcome).await;
+            Some(result) = dispatcher.command_tasks.next(), if dispatcher.command_tasks.is_busy() => {
+                dispatcher.on_task_finished(result).await;
             }
-            Some(changed) = changes.recv() => dispatcher.on_jobs_changed(&changed),
+            Some(jobs) = changes.recv() => dispatcher.on_jobs_changed(&jobs),
             () = tokio::time::sleep_until(next_query) => dispatcher.due_queue.invalidate(),
         }
     }
