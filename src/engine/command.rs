@@ -26,6 +26,8 @@ pub enum Command {
     Approve(Vec<JobId>),
     /// Hide these from lists. Nothing is deleted.
     Hide(Vec<JobId>),
+    /// Show these hidden jobs in lists again.
+    Unhide(Vec<JobId>),
     /// Undo the command that `CommandOutcome` described: restore these jobs, if nothing has happened to them since.
     Undo(CommandKind, Vec<Job>),
     /// Start no more jobs; those under way continue.
@@ -44,6 +46,8 @@ pub enum Command {
         limit: usize,
         /// Only those that contain this text.
         search: Option<String>,
+        /// Whether hidden jobs are included.
+        hidden: bool,
     },
     /// Send the cost overview now (`Event::Costs`); it is also sent whenever costs change.
     RefreshCosts,

@@ -9,7 +9,7 @@ use super::feed::Feed;
 use super::{Command, Event, Ports, Runner};
 use crate::engine::{CommandKind, CommandOutcome, OperatorCommands};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
-use crate::store::{PageCursor, PageQuery, Save, SortOrder, StoreError};
+use crate::store::{PageQuery, Save, SortOrder, StoreError};
 use crate::text;
 
 /// How many queued jobs are read at once when holds are released.
@@ -109,13 +109,15 @@ impl CommandTasks {
                 Command::Cancel(ids) => (CommandKind::Cancelled, operator.cancel(ids).await),
                 Command::Approve(ids) => (CommandKind::Approved, operator.approve(ids).await),
                 Command::Hide(ids) => (CommandKind::Hidden, operator.hide(ids).await),
+                Command::Unhide(ids) => (CommandKind::Undone, operator.unhide(ids).await),
                 Command::Undo(kind, previous) => (CommandKind::Undone, operator.undo(kind, previous).await),
                 Command::LoadImage(id) => {
                     emit(&events, load_image(&ports, id).await).await;
                     return TaskOutcome::Done;
                 }
-                Command::LoadPage { before, limit, search } => {
-                    load_page(&ports, &events, before, limit, search).await;
+                Command::LoadPage { before, limit, search, hidden } => {
+                    let query = PageQuery { after: before, limit, search, hidden, ..PageQuery::default() };
+                    load_page(&ports, &events, query).await;
                     return TaskOutcome::Done;
                 }
                 Command::RefreshCosts => {
@@ -202,16 +204,9 @@ async fn load_image(ports: &Ports, id: JobId) -> Event {
     Event::Image { id, attempt, bytes }
 }
 
-async fn load_page(
-    ports: &Ports,
-    events: &mpsc::Sender<Event>,
-    before: Option<PageCursor>,
-    limit: usize,
-    search: Option<String>,
-) {
-    let limit = limit.clamp(1, 1_000);
-    let query = PageQuery { after: before, limit, search, ..PageQuery::default() };
-    match ports.store.list(query).await {
+async fn load_page(ports: &Ports, events: &mpsc::Sender<Event>, query: PageQuery) {
+    let limit = query.limit.clamp(1, 1_000);
+    match ports.store.list(PageQuery { limit, ..query }).await {
         Ok(page) => {
             for (id, reason) in page.unreadable {
                 emit(events, Event::Unreadable { id, reason }).await;
