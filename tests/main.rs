@@ -8,7 +8,7 @@ mod bucket_gcs;
 mod cli;
 mod client;
 mod console;
-mod crashes;
+mod crash_recovery;
 #[cfg(unix)]
 mod devstack;
 #[cfg(all(unix, feature = "firestore"))]
@@ -32,4 +32,5 @@ mod store_firestore;
 mod support;
 #[cfg(all(unix, feature = "temporal"))]
 mod temporal;
+mod wording;
 mod workflow;

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_clean_and_says_that_it_is_simulated() {
+    fn table_is_sanitized_and_marked_simulated() {
         let text = jobs(&[job("a\u{1b}[2J fox\nin two lines")], DateTime::UNIX_EPOCH, None);
         assert!(!text.contains('\u{1b}'));
         assert!(text.contains("a[2J fox in two lines"), "{text}");

@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_comments_exports_and_a_mark_at_the_beginning_are_understood() {
+    fn quotes_comments_exports_and_bom_are_parsed() {
         let variables = parsed("\u{feff}# a comment\nexport A='x y'\nB=\"z\" # why\nC=\n\nA=second\n").unwrap();
         assert_eq!(variables["A"], "x y");
         assert_eq!(variables["B"], "z");
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_line_is_named_by_its_number_and_never_shown() {
+    fn invalid_line_is_numbered_and_never_shown() {
         let message = parsed("A=1\nBFL_API_KEY=very secret key\n").unwrap_err().to_string();
         assert!(message.contains("line 2"), "{message}");
         assert!(!message.contains("secret"), "{message}");

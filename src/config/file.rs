@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_file_is_named_by_line_and_never_shown() {
+    fn invalid_file_is_located_and_never_shown() {
         let message = parsed("slots = 1\nbfl_api_key = very-secret\n").unwrap_err().to_string();
         assert!(message.contains("line 2"), "{message}");
         assert!(!message.contains("secret"), "{message}");

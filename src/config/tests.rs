@@ -73,7 +73,7 @@ fn each_layer_wins_over_the_one_below() {
 }
 
 #[test]
-fn what_a_flag_unsets_is_unset_whatever_the_layers_below_say() {
+fn flag_unsets_values_of_lower_layers() {
     let mut env = TestEnv::new().file(".env", "GOOGLE_APPLICATION_CREDENTIALS=key.json\nTEMPORAL_API_KEY=k\n");
     env = env.environment("TEMPORAL_API_KEY", "k");
     assert!(env.resolve().unwrap().google.credentials.is_some());
@@ -111,7 +111,7 @@ fn secrets_are_never_shown() {
 }
 
 #[test]
-fn what_a_setting_cannot_be_is_refused_with_its_origin() {
+fn invalid_setting_is_rejected_with_its_origin() {
     for (variable, value, expected) in [
         ("DARKROOM_PROVIDER", "bflx", "must be one of simulator, bfl"),
         ("DARKROOM_SLOTS", "0", "whole number from 1"),
@@ -128,7 +128,7 @@ fn what_a_setting_cannot_be_is_refused_with_its_origin() {
 }
 
 #[test]
-fn temporals_names_are_read_from_every_layer_and_keys_stay_hidden() {
+fn temporal_names_are_read_and_keys_stay_hidden() {
     let env = TestEnv::new()
         .file("darkroom.toml", "temporal_address = \"from-file:7233\"\ntemporal_namespace = \"art\"\n")
         .file(
@@ -159,7 +159,7 @@ fn temporals_names_are_read_from_every_layer_and_keys_stay_hidden() {
 }
 
 #[test]
-fn an_adapter_that_this_build_is_without_is_said_to_be_left_out() {
+fn adapter_missing_from_the_build_is_reported() {
     for (variable, value, built_in) in [
         ("DARKROOM_STORE", "firestore", cfg!(feature = "firestore")),
         ("DARKROOM_BUCKET", "gcs", cfg!(feature = "gcs")),
@@ -186,7 +186,7 @@ fn what_google_needs_is_missed_by_its_own_name() {
 }
 
 #[test]
-fn googles_names_are_read_from_the_environment_and_from_the_file_of_the_teams() {
+fn google_names_are_read_from_all_layers() {
     let env = TestEnv::new()
         .file(".env", "GOOGLE_CLOUD_PROJECT=team\nFIREBASE_STORAGE_BUCKET=team.appspot.com\nGOOGLE_APPLICATION_CREDENTIALS=key.json\n")
         .environment("FIRESTORE_EMULATOR_HOST", "127.0.0.1:8080")
@@ -206,7 +206,7 @@ fn googles_names_are_read_from_the_environment_and_from_the_file_of_the_teams() 
 }
 
 #[test]
-fn the_url_of_an_image_is_public_signed_or_behind_a_base() {
+fn image_url_is_public_signed_or_on_a_base() {
     let url = |text: &str| TestEnv::new().environment("DARKROOM_BUCKET_URL", text).resolve();
     assert_eq!(TestEnv::new().resolve().unwrap().google.bucket_url, BucketUrl::Public);
     assert_eq!(url("signed").unwrap().google.bucket_url, BucketUrl::Signed);
@@ -250,7 +250,7 @@ fn a_misspelt_cap_is_warned_about() {
 
 #[cfg(unix)]
 #[test]
-fn text_that_is_not_unicode_is_an_error_not_a_guess() {
+fn value_that_is_not_unicode_is_an_error() {
     use std::os::unix::ffi::OsStringExt;
     let mut env = TestEnv::new();
     env.sources.environment.insert("DARKROOM_MODEL".into(), OsString::from_vec(vec![0xff]));

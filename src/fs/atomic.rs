@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn unwritable_directory_is_reported_without_the_temp_name() {
+    fn unwritable_directory_hides_the_temp_name() {
         let dir = tempfile::tempdir().unwrap();
         let error = AtomicFile::create(&dir.path().join("missing/a")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);

@@ -31,7 +31,7 @@ fn refuses(env: &TestEnv, words: &str) {
 }
 
 #[test]
-fn damaged_files_are_refused_and_left_as_they_are() {
+fn damaged_databases_are_rejected_unchanged() {
     let whole = {
         let env = lived_in();
         std::fs::read(env.data().join("darkroom.db")).unwrap()
@@ -99,7 +99,7 @@ fn is_above_permissions(folder: &Path) -> bool {
 
 #[cfg(unix)]
 #[test]
-fn a_data_directory_that_may_not_be_written_is_told() {
+fn read_only_data_directory_is_reported() {
     use std::os::unix::fs::PermissionsExt;
     let env = lived_in();
     let folder = env.data();

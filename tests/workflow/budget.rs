@@ -39,7 +39,7 @@ fn interrupt(worker: Child) -> String {
 
 #[cfg(unix)]
 #[test]
-fn a_cap_lets_through_what_fits_and_a_higher_one_the_rest() {
+fn cap_submits_what_fits_and_raised_cap_the_rest() {
     let mut env = TestEnv::new();
     env.queue(10);
     // A job costs $0.014: three fit under five cents, exactly five under seven.
@@ -53,7 +53,7 @@ fn a_cap_lets_through_what_fits_and_a_higher_one_the_rest() {
             assert!(job["not_before"].is_string(), "{job}");
         }
         let said = interrupt(worker);
-        assert_eq!(said.matches("budget is used up").count(), 1, "{said}");
+        assert_eq!(said.matches("daily budget used up").count(), 1, "{said}");
         let cap: Decimal = cap.parse().unwrap();
         let bill = ledger_check::total(&ledger_check::bill(&env));
         assert!(bill <= cap && bill + Decimal::new(14, 3) > cap, "{bill} under {cap}");
@@ -65,10 +65,10 @@ fn a_cap_lets_through_what_fits_and_a_higher_one_the_rest() {
 
 #[cfg(unix)]
 #[test]
-fn a_price_that_is_not_known_does_not_fit_under_any_cap() {
+fn unknown_price_is_held_under_any_cap() {
     let mut env = TestEnv::new();
     env.set("DARKROOM_BUDGET_DAILY_USD", "1000");
-    let image = super::workshop::small_image(&env.path("in.png"));
+    let image = super::harness::small_image(&env.path("in.png"));
     env.json(&["submit", "--model", "deblur-v1", "--image", &image, "--json"]);
     let mut worker = env.command(&["worker"]).spawn().unwrap();
     let jobs = until(&env, &mut worker, "the hold", |jobs| held(jobs).len() == 1);

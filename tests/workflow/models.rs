@@ -6,7 +6,7 @@ use darkroom::catalog::{Catalog, Model, ParameterKind};
 use darkroom::simulator::Ledger;
 use serde_json::{Value, json};
 
-use super::workshop::small_image;
+use super::harness::small_image;
 use crate::support::{TestEnv, ledger_check, path_text, text};
 
 /// The least that the model takes: a prompt unless it takes none, and what is required.
@@ -27,7 +27,7 @@ fn least(model: &Model, image: &str) -> Value {
 }
 
 #[test]
-fn every_model_makes_an_image_for_what_the_bill_says() {
+fn every_model_costs_what_the_bill_says() {
     let env = TestEnv::new();
     let image = small_image(&env.path("in.png"));
     let models = &Catalog::builtin().models;

@@ -31,7 +31,7 @@ use super::keymap::InputContext;
 use super::layout::{Layout, PaneName};
 use super::line_editor::LineEditor;
 use super::message::{Effect, ExitReason, Message};
-use super::notices::Notices;
+use super::notices::{Notice, NoticeLevel, Notices};
 use super::overlays::Overlay;
 use super::overlays::quit::QuitDialog;
 use super::panes::image::{ImageMessage, ImagePane};
@@ -42,7 +42,7 @@ use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
 use crate::catalog::Catalog;
-use crate::engine::{Command, CommandKind, Notice, NoticeLevel};
+use crate::engine::{Command, CommandKind};
 use crate::jobs::{Job, JobId, StageName};
 use paging::Paging;
 
@@ -235,7 +235,7 @@ impl App {
         self.dirty = true;
     }
 
-    /// Asks for the selected job's image, once the selection has come to rest.
+    /// Requests the selected job's image once the selection has stayed for a moment.
     fn request_image(&mut self) {
         let selected = self.queue.selected().cloned();
         if self.image_selection.as_ref().map(|(id, _)| id) != selected.as_ref() {

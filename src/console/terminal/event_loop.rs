@@ -19,9 +19,10 @@ use super::screen::{self, Screen};
 use super::signals::{SignalEvent, Signals};
 use crate::console::app::App;
 use crate::console::message::{Effect, ExitReason, Message};
+use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::panes::image::ImageMessage;
 use crate::console::{ConsoleError, ConsoleOptions};
-use crate::engine::{Command, Event, Notice, NoticeLevel};
+use crate::engine::{Command, Event};
 use crate::telemetry::logging::LogRecord;
 
 /// Shortest time between two frames that only show background events.

@@ -28,7 +28,7 @@ fn check(env: &TestEnv, ids: &[String]) {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn what_was_begun_in_one_process_ends_as_workflows() {
+fn local_jobs_finish_as_workflows() {
     for dies in [false, true] {
         let server = temporal_server::shared();
         let mut env = TestEnv::new();
@@ -43,7 +43,7 @@ fn what_was_begun_in_one_process_ends_as_workflows() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn what_was_begun_as_workflows_ends_in_one_process_and_the_workflows_close() {
+fn workflow_jobs_finish_locally_and_close() {
     for dies in [false, true] {
         let server = temporal_server::shared();
         let mut env = TestEnv::new();
