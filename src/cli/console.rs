@@ -74,7 +74,8 @@ async fn open(
     let store = wiring::open_store(&config).await?;
     let adapters = wiring::open_ports(&config, store, access).await?;
     let is_observer = access == AccessMode::ReadOnly;
-    let lock = WorkerLock::acquire(&if is_observer { config.data_dir.join(OBSERVERS) } else { config.data_dir.clone() })?;
+    let lock =
+        WorkerLock::acquire(&if is_observer { config.data_dir.join(OBSERVERS) } else { config.data_dir.clone() })?;
     let settings = wiring::settings(&config, mode, EventDetail::Full);
     let engine = wiring::start_engine(&config, adapters.ports.clone(), settings, lock)?;
     let EngineHandle { commands, events, finished } = engine;
