@@ -263,14 +263,14 @@ fn search_stopped_early_resumes_on_down() {
         .map(|number| Arc::new(Job::new(fixtures::id(number), Spec::new("flux-dev", "a fox"), true, fixtures::ago(9))))
         .collect();
     let effects = harness.event(Event::Page { jobs: full, next: place(1) });
-    let asked = |effects: &[Effect]| {
+    let searches = |effects: &[Effect]| {
         sends(effects)
             .iter()
             .any(|command| matches!(command, Command::LoadPage { search: Some(text), .. } if text == "whale"))
     };
-    assert!(asked(&effects));
+    assert!(searches(&effects));
     let effects = harness.event(Event::Page { jobs: Vec::new(), next: place(50) });
-    assert!(!asked(&effects), "the search does not continue by itself");
+    assert!(!searches(&effects), "the search does not continue by itself");
     harness.press(KeyCode::Enter);
     let far = fixtures::ago(3_600 * 50).format("%Y-%m-%d %H:%M UTC").to_string();
     assert!(
@@ -278,7 +278,7 @@ fn search_stopped_early_resumes_on_down() {
         "{}",
         harness.frame()
     );
-    assert!(asked(&harness.press(KeyCode::Down)), "Down continues the search");
+    assert!(searches(&harness.press(KeyCode::Down)), "Down continues the search");
     harness.event(Event::Page { jobs: Vec::new(), next: None });
     assert!(!harness.frame().contains("searched back"), "{}", harness.frame());
 }
@@ -502,6 +502,19 @@ fn texts_of_every_frame_have_a_contrast_of_4_5() {
     }
 }
 
+#[test]
+fn hidden_jobs_are_listed_and_shown_again() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    let mut hidden = (*fixtures::jobs()[5]).clone();
+    hidden.hidden = true;
+    hidden.revision += 1;
+    harness.event(Event::Jobs(vec![Arc::new(hidden)]));
+    assert!(!harness.frame().contains("paper boat"), "{}", harness.frame());
+    select(&mut harness, "status:hidden");
+    assert!(harness.frame().contains("paper boat"), "{}", harness.frame());
+    assert_eq!(sends(&harness.keys("h")), [&Command::Unhide(vec![fixtures::id(6)])]);
+}
+
 /// The contrast of two colours of the 256-colour palette, by WCAG 2.
 fn contrast(one: Color, other: Color) -> f64 {
     let luminance = |color| {
@@ -520,4 +533,34 @@ fn contrast(one: Color, other: Color) -> f64 {
     };
     let (one, other) = (luminance(one), luminance(other));
     (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+#[test]
+fn quit_names_running_paid_images_and_waits() {
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
+    harness.event(Event::Slots { used: 2, total: 4 });
+    assert_eq!(harness.keys("q"), [], "nothing is quit without an answer");
+    let frame = harness.frame();
+    assert!(frame.contains("Quit while 2 images are being generated?"), "{frame}");
+    assert!(frame.contains("neon fox"), "{frame}");
+    harness.press(KeyCode::Enter);
+    assert!(harness.frame().contains("Quit while"), "Enter is no answer");
+    assert_eq!(harness.keys("w"), [Effect::Send(Command::PauseIntake)]);
+    assert!(harness.frame().contains("Quitting when 2 images"), "{}", harness.frame());
+    harness.event(Event::Slots { used: 1, total: 4 });
+    assert_eq!(harness.event(Event::Slots { used: 0, total: 4 }), [Effect::Send(Command::Stop)]);
+}
+
+#[test]
+fn quit_dialog_can_be_left_or_confirmed() {
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
+    harness.event(Event::Slots { used: 1, total: 4 });
+    harness.keys("q");
+    assert_eq!(harness.keys("n"), []);
+    assert!(!harness.frame().contains("Quit while"));
+    assert_eq!(harness.keys("qy"), [Effect::Send(Command::Stop)]);
+    // A signal asks nothing.
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
+    harness.event(Event::Slots { used: 1, total: 4 });
+    assert_eq!(harness.send(Message::Terminate), [Effect::Send(Command::Stop)]);
 }

@@ -6,9 +6,10 @@ use super::{App, NO_EFFECT};
 use crate::console::costs_view::{self, RetryPrice};
 use crate::console::keymap::Action;
 use crate::console::message::Effect;
+use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::confirm::Confirm;
-use crate::engine::{Command, NoticeLevel};
+use crate::engine::Command;
 use crate::jobs::{Job, JobId, ObjectName, StageName, StoredImage};
 use crate::text::format;
 
@@ -123,7 +124,14 @@ impl App {
         }
     }
 
+    /// Hides jobs; under a filter that shows hidden jobs, shows them again.
     pub(super) fn hide(&mut self) {
+        if self.board.filter().wants_hidden() {
+            if let Some(jobs) = self.applicable(|job| job.hidden, "unhide") {
+                self.send_or_confirm(Command::Unhide(ids(&jobs)), None, None);
+            }
+            return;
+        }
         if let Some(jobs) = self.applicable(|_| true, "hide") {
             let question = (jobs.len() > 1).then(|| {
                 let facts = vec!["Hidden jobs are not deleted.".to_owned()];

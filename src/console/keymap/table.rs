@@ -22,6 +22,7 @@ const LISTS: BindingScope = BindingScope::Only(&[
 /// Where arrows move although letters are typed.
 const TYPED: BindingScope = BindingScope::Only(&[InputContext::Palette, InputContext::Filter]);
 const QUESTION: BindingScope = BindingScope::Only(&[InputContext::Confirm]);
+const QUIT: BindingScope = BindingScope::Only(&[InputContext::Quit]);
 
 const fn bind(
     action: Action,
@@ -52,6 +53,16 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Accept, &[key('y')], QUESTION, G::Choose, "yes", "confirm"),
     bind(A::Back, &[key('n'), named(KeyCode::Esc), key('q').hidden()], QUESTION, G::Choose, "no", "go back"),
     bind(
+        A::QuitWhenDone,
+        &[key('w')],
+        QUIT,
+        G::Choose,
+        "wait",
+        "start no new jobs, quit when the running ones are done",
+    ),
+    bind(A::Quit, &[key('y'), key('q').hidden()], QUIT, G::Choose, "quit now", "quit now"),
+    bind(A::Back, &[key('n'), named(KeyCode::Esc)], QUIT, G::Choose, "stay", "go back"),
+    bind(
         A::Accept,
         &[named(KeyCode::Enter)],
         BindingScope::Only(&[InputContext::Palette]),
@@ -78,7 +89,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::RetryAll, &[key('R')], Panes, G::Jobs, "retry failed", "retry all failed jobs shown"),
     bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed, model:…, -word"),
     bind(A::Clone, &[key('C')], OneJob, G::Jobs, "clone", "clone the job into the form"),
-    bind(A::Hide, &[key('h')], OneJob, G::Jobs, "", "hide (nothing is deleted)"),
+    bind(A::Hide, &[key('h')], OneJob, G::Jobs, "", "hide; /status:hidden lists hidden jobs, h shows them again"),
     bind(A::Undo, &[key('u')], OneJob, G::Jobs, "undo", "undo the last action"),
     // --- choosing ---
     bind(A::Mark, &[key(' ')], Panes, G::Choose, "", "mark or unmark; the next action applies to the marked"),
