@@ -8,7 +8,7 @@ mod bucket_gcs;
 mod cli;
 mod client;
 mod console;
-mod crashes;
+mod crash_recovery;
 #[cfg(unix)]
 mod devstack;
 #[cfg(all(unix, feature = "firestore"))]
