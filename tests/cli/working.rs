@@ -62,7 +62,11 @@ fn wait_reports_other_queued_jobs() {
     env.queue(2);
     let output = env.run(&["submit", "a fox", "--width", "64", "--height", "64", "--wait"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("2 other jobs are queued; those for simulator run as well"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("2 other jobs are queued; those for simulator run as well"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
