@@ -73,8 +73,8 @@ struct NotedCosts {
 }
 
 impl NotedCosts {
-    fn insert(&mut self, job_id: &str, usd: Option<Usd>) -> Option<Option<Usd>> {
-        self.by_job.insert(self.hashes.hash_one(job_id), usd)
+    fn insert(&mut self, job_id: &str, usd: Option<Usd>) -> Option<Usd> {
+        self.by_job.insert(self.hashes.hash_one(job_id), usd).flatten()
     }
 
     fn contains(&self, job_id: &str) -> bool {
@@ -87,7 +87,7 @@ impl JobsWithoutCosts {
     fn take(&mut self, record: &Record, is_new: bool, noted: &mut NotedCosts) {
         match record {
             Record::Cost(entry) => {
-                if let Some(Some(usd)) = noted.insert(&entry.job_id, None) {
+                if let Some(usd) = noted.insert(&entry.job_id, None) {
                     self.count -= 1;
                     self.usd = self.usd - usd;
                 }
