@@ -8,7 +8,7 @@ mod bucket_gcs;
 mod budget;
 mod cli;
 mod console;
-mod crashes;
+mod crash_recovery;
 #[cfg(unix)]
 mod devstack;
 #[cfg(all(unix, feature = "firestore"))]

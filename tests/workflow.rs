@@ -4,10 +4,10 @@
 mod account;
 mod budget;
 mod commands;
-pub(crate) mod directives;
-mod late;
+pub(crate) mod fault_table;
+pub(crate) mod harness;
+mod late_receipts;
 mod models;
 mod retries;
-mod suspended;
+mod suspended_worker;
 mod undo;
-pub(crate) mod workshop;

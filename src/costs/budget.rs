@@ -96,6 +96,18 @@ pub struct BudgetExceeded {
     pub until: DateTime<Utc>,
 }
 
+impl BudgetExceeded {
+    /// One line for an operator: `daily budget used up: jobs are held until 2026-11-28 00:00 UTC, or until the cap is raised`.
+    pub fn summary(&self) -> String {
+        let name = if self.period == "day" { "daily" } else { "monthly" };
+        let until = self.until.format("%Y-%m-%d %H:%M UTC");
+        match self.over {
+            Some(_) => format!("{name} budget used up: jobs are held until {until}, or until the cap is raised"),
+            None => format!("{name} budget set: jobs whose price is unknown are held"),
+        }
+    }
+}
+
 impl Budget {
     /// For each period the lower cap of the two.
     #[must_use]

@@ -6,7 +6,7 @@ use darkroom::catalog::{Catalog, Model, ParameterKind};
 use darkroom::simulator::Ledger;
 use serde_json::{Value, json};
 
-use super::workshop::small_image;
+use super::harness::small_image;
 use crate::support::{TestEnv, ledger_check, path_text, text};
 
 /// The least that the model takes: a prompt unless it takes none, and what is required.

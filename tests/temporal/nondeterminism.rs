@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use darkroom::engine::temporal::payloads::{Order, Report, Task};
+use darkroom::engine::temporal::payloads::{JobInput, JobReport, WorkflowInput};
 use darkroom::engine::temporal::{Activities, policy};
 use temporalio_macros::{workflow, workflow_methods};
 use temporalio_sdk::{WorkflowContext, WorkflowResult};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
-fn task(order: Order) -> Task {
-    Task { job: order.job, simulated: order.simulated, store: order.store }
+fn task(order: WorkflowInput) -> JobInput {
+    JobInput { job: order.job, simulated: order.simulated, store: order.store }
 }
 
 /// Ends after the first activity.
@@ -22,7 +22,7 @@ pub struct WithoutMemo;
 #[workflow_methods]
 impl WithoutMemo {
     #[run(name = "image-gen")]
-    pub async fn run(ctx: &mut WorkflowContext<Self>, order: Order) -> WorkflowResult<Report> {
+    pub async fn run(ctx: &mut WorkflowContext<Self>, order: WorkflowInput) -> WorkflowResult<JobReport> {
         Ok(ctx.execute_activity(Activities::submit, task(order), policy::submit(HEARTBEAT)).await?)
     }
 }
@@ -35,8 +35,8 @@ pub struct OtherOrder;
 #[workflow_methods]
 impl OtherOrder {
     #[run(name = "image-gen")]
-    pub async fn run(ctx: &mut WorkflowContext<Self>, order: Order) -> WorkflowResult<Report> {
-        ctx.execute_activity(Activities::wait, task(order.clone()), policy::wait(HEARTBEAT)).await?;
+    pub async fn run(ctx: &mut WorkflowContext<Self>, order: WorkflowInput) -> WorkflowResult<JobReport> {
+        ctx.execute_activity(Activities::wait, task(order.clone()), policy::poll(HEARTBEAT)).await?;
         Ok(ctx.execute_activity(Activities::submit, task(order), policy::submit(HEARTBEAT)).await?)
     }
 }

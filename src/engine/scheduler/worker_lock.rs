@@ -1,5 +1,5 @@
-//! Owns the proof that a worker of this machine lives: a locked file for each. The system drops the lock when the process
-//! dies, however it dies; a suspended process keeps it. Must not touch a job.
+//! One locked file for each worker of this machine. The operating system drops the lock when the process dies, however it dies; a
+//! suspended process keeps it.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use crate::jobs::WorkerId;
 
-/// After this long nobody's claim can depend on a dead worker's file any more.
-const FORGET_AFTER: Duration = Duration::from_hours(24);
+/// After this time no claim can depend on a dead worker's file.
+const DELETE_AFTER: Duration = Duration::from_hours(24);
 
 /// The folder of the lock files cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot use {path}: {source}; check that the data directory exists and is yours")]
+#[error("cannot use {path}: {source}; check that the data directory exists and belongs to you")]
 pub struct WorkerLockError {
     path: PathBuf,
     source: io::Error,
@@ -25,20 +25,20 @@ pub struct WorkerLock {
     folder: PathBuf,
     file: PathBuf,
     worker: WorkerId,
-    // Held, never read: its lock is the message.
+    // Held for its lock, never read.
     _lock: File,
 }
 
 impl WorkerLock {
-    /// Takes a new worker id and its lock under `data_dir`.
-    pub fn enter(data_dir: &Path) -> Result<Self, WorkerLockError> {
+    /// Takes a new worker id and acquires its lock under `data_dir`.
+    pub fn acquire(data_dir: &Path) -> Result<Self, WorkerLockError> {
         let folder = folder(data_dir);
-        let wrong = |source| WorkerLockError { path: folder.clone(), source };
-        std::fs::create_dir_all(&folder).map_err(wrong)?;
+        let failed = |source| WorkerLockError { path: folder.clone(), source };
+        std::fs::create_dir_all(&folder).map_err(failed)?;
         let worker = WorkerId::new(format!("worker-{}-{:08x}", std::process::id(), rand::random::<u32>()));
         let file = folder.join(format!("{}.lock", worker.as_str()));
-        let lock = File::create_new(&file).map_err(wrong)?;
-        lock.lock().map_err(wrong)?;
+        let lock = File::create_new(&file).map_err(failed)?;
+        lock.lock().map_err(failed)?;
         Ok(Self { folder, file, worker, _lock: lock })
     }
 
@@ -47,31 +47,31 @@ impl WorkerLock {
         &self.worker
     }
 
-    /// Workers that are provably gone.
-    pub fn gone(&self) -> Vec<WorkerId> {
-        let mut gone = Vec::new();
+    /// Workers that are provably dead.
+    pub fn dead_workers(&self) -> Vec<WorkerId> {
+        let mut dead = Vec::new();
         for (path, worker) in workers(&self.folder) {
             if path != self.file && is_dead(&path) {
-                if is_forgotten(&path) {
-                    // Best effort: a file that stays is only looked at once more.
+                if is_old(&path) {
+                    // Best effort: a file that stays is checked again.
                     let _ = std::fs::remove_file(&path);
                 } else {
-                    gone.push(worker);
+                    dead.push(worker);
                 }
             }
         }
-        gone
+        dead
     }
 
-    /// Workers that live, on the data directory `data_dir`.
-    pub fn live(data_dir: &Path) -> Vec<WorkerId> {
+    /// The live workers on the data directory `data_dir`.
+    pub fn live_workers(data_dir: &Path) -> Vec<WorkerId> {
         workers(&folder(data_dir)).into_iter().filter(|(path, _)| !is_dead(path)).map(|(_, worker)| worker).collect()
     }
 }
 
 impl Drop for WorkerLock {
     fn drop(&mut self) {
-        // A worker that leaves in order has given its claims back; nobody needs the proof.
+        // A worker that shuts down has released its claims, so the file is not needed.
         let _ = std::fs::remove_file(&self.file);
     }
 }
@@ -92,7 +92,7 @@ fn workers(folder: &Path) -> Vec<(PathBuf, WorkerId)> {
         .collect()
 }
 
-/// Only a lock that we get ourselves is a proof; any other answer is not.
+/// Only a lock that this process could take itself is a proof.
 fn is_dead(path: &Path) -> bool {
     let Ok(file) = File::open(path) else { return false };
     match file.try_lock_shared() {
@@ -101,9 +101,9 @@ fn is_dead(path: &Path) -> bool {
     }
 }
 
-fn is_forgotten(path: &Path) -> bool {
+fn is_old(path: &Path) -> bool {
     let modified = path.metadata().and_then(|data| data.modified());
-    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > FORGET_AFTER))
+    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > DELETE_AFTER))
 }
 
 #[cfg(test)]
@@ -111,19 +111,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_live_worker_is_live_and_a_left_file_is_gone() {
+    fn unlocked_file_means_dead_worker() {
         let data = tempfile::tempdir().unwrap();
-        let here = WorkerLock::enter(data.path()).unwrap();
-        let other = WorkerLock::enter(data.path()).unwrap();
-        assert_eq!(here.gone(), []);
-        let mut live = WorkerLock::live(data.path());
+        let here = WorkerLock::acquire(data.path()).unwrap();
+        let other = WorkerLock::acquire(data.path()).unwrap();
+        assert_eq!(here.dead_workers(), []);
+        let mut live = WorkerLock::live_workers(data.path());
         live.sort();
         let mut both = vec![here.worker().clone(), other.worker().clone()];
         both.sort();
         assert_eq!(live, both);
         std::fs::write(data.path().join("workers/worker-1-dead.lock"), "").unwrap();
-        assert_eq!(here.gone(), [WorkerId::new("worker-1-dead")]);
+        assert_eq!(here.dead_workers(), [WorkerId::new("worker-1-dead")]);
         drop(other);
-        assert_eq!(WorkerLock::live(data.path()), [here.worker().clone()]);
+        assert_eq!(WorkerLock::live_workers(data.path()), [here.worker().clone()]);
     }
 }

@@ -9,37 +9,37 @@ use darkroom::simulator::Speed;
 use serde_json::Value;
 
 use crate::support::{TestEnv, ledger_check, temporal_server};
-use crate::workflow::workshop::{Engine, Workshop};
+use crate::workflow::harness::{Engine, WorkflowHarness};
 
 use super::worker::{Worker, until};
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[tokio::test(flavor = "multi_thread")]
-async fn slots_can_be_added_while_tickets_are_open() {
+async fn slots_grow_while_tickets_are_open() {
     let server = temporal_server::shared();
-    let workshop = Workshop::new(Speed::Times(0.001)).await;
+    let harness = WorkflowHarness::new(Speed::Times(0.001)).await;
     let variables = HashMap::from([
         ("TEMPORAL_ADDRESS".to_owned(), server.address()),
         ("TEMPORAL_NAMESPACE".to_owned(), server.fresh_namespace()),
         ("TEMPORAL_CONFIG_FILE".to_owned(), "/nonexistent/temporal.toml".to_owned()),
     ]);
     let options = TemporalOptions::from_variables(&variables).unwrap();
-    let presence = WorkerLock::enter(&workshop.env.data()).unwrap();
-    let ids = [workshop.submit("one").await, workshop.submit("two").await, workshop.submit("three").await];
+    let worker_lock = WorkerLock::acquire(&harness.env.data()).unwrap();
+    let ids = [harness.submit("one").await, harness.submit("two").await, harness.submit("three").await];
     let settings = Settings { slots: 1, ..Settings::default() };
-    let mut engine = Engine::of(temporal::start(workshop.ports(), settings, presence, options));
+    let mut engine = Engine::of(temporal::start(harness.ports(), settings, worker_lock, options));
     engine.until_stage(&ids[0], StageName::Generating).await;
     let is_fleet = |event: &Event| matches!(event, Event::Temporal(fleet) if fleet.workers == 1 && fleet.server == ConnectionState::Connected);
     engine.until("the fleet", is_fleet).await;
-    assert_eq!(workshop.job(&ids[1]).await.stage_name(), StageName::Queued, "there is one slot");
-    engine.order(Command::SetSlots(3)).await;
+    assert_eq!(harness.job(&ids[1]).await.stage_name(), StageName::Queued, "there is one slot");
+    engine.send(Command::SetSlots(3)).await;
     for id in &ids {
-        while workshop.job(id).await.stage_name() != StageName::Generating {
+        while harness.job(id).await.stage_name() != StageName::Generating {
             engine.until("a change", |event| matches!(event, Event::Jobs(_) | Event::Slots { .. })).await;
         }
     }
     engine.stop().await;
-    assert_eq!(ledger_check::bill(&workshop.env).values().map(|(times, _)| times).sum::<usize>(), 3, "one order each");
+    assert_eq!(ledger_check::bill(&harness.env).values().map(|(times, _)| times).sum::<usize>(), 3, "one order each");
 }
 
 fn check(diagnosis: &Value, name: &str) -> Value {
@@ -49,7 +49,7 @@ fn check(diagnosis: &Value, name: &str) -> Value {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn doctor_reports_server_workers_and_queue_rate() {
+fn doctor_reports_workers_and_rate_is_applied() {
     let server = temporal_server::shared();
     let mut env = TestEnv::new();
     let namespace = server.configure(&mut env);
@@ -74,7 +74,7 @@ fn doctor_reports_server_workers_and_queue_rate() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn submit_wait_lets_the_workflow_close() {
+fn submit_wait_lets_workflow_close() {
     let server = temporal_server::shared();
     let mut env = TestEnv::new();
     let namespace = server.configure(&mut env);

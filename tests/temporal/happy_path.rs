@@ -8,7 +8,7 @@ use super::worker::{Worker, activities};
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn two_workers_share_jobs_and_close_workflows() {
+fn two_workers_run_20_jobs_and_close_workflows() {
     let server = temporal_server::shared();
     let mut env = TestEnv::new();
     let namespace = server.configure(&mut env);
@@ -34,12 +34,12 @@ fn two_workers_share_jobs_and_close_workflows() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn provider_faults_end_as_with_the_local_engine() {
+fn temporal_engine_matches_fault_table() {
     let server = temporal_server::shared();
     let mut env = TestEnv::new();
     let namespace = server.configure(&mut env);
-    crate::workflow::directives::queue(&env);
+    crate::workflow::fault_table::queue(&env);
     Worker::start(&env, &["--until-idle"]).done();
-    crate::workflow::directives::check(&env);
+    crate::workflow::fault_table::check(&env);
     assert_eq!(server.workflows(&namespace, "ExecutionStatus = 'Running'"), []);
 }

@@ -28,7 +28,7 @@ fn check(env: &TestEnv, ids: &[String]) {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn jobs_move_from_local_engine_to_temporal() {
+fn local_jobs_finish_as_workflows() {
     for dies in [false, true] {
         let server = temporal_server::shared();
         let mut env = TestEnv::new();
@@ -43,7 +43,7 @@ fn jobs_move_from_local_engine_to_temporal() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn jobs_move_from_temporal_to_local_engine() {
+fn workflow_jobs_finish_locally_and_close() {
     for dies in [false, true] {
         let server = temporal_server::shared();
         let mut env = TestEnv::new();

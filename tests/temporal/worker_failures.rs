@@ -15,8 +15,14 @@ fn env(speed: &str) -> (TestEnv, String, &'static temporal_server::TemporalServe
 }
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
+/// The lines that the workers of this environment have logged.
+fn logs(env: &TestEnv) -> String {
+    let Ok(entries) = std::fs::read_dir(env.path("logs")) else { return String::new() };
+    entries.flatten().filter_map(|entry| std::fs::read_to_string(entry.path()).ok()).collect()
+}
+
 #[test]
-fn worker_shutdown_hands_tickets_over_at_once() {
+fn stopped_worker_hands_tickets_over_at_once() {
     // A klein takes seconds at this speed.
     let (mut env, namespace, server) = env("0.5");
     // Longer than the test may take: whoever goes on does not wait for a silence.
@@ -37,7 +43,7 @@ fn worker_shutdown_hands_tickets_over_at_once() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn worker_killed_while_polling_is_replaced() {
+fn killed_worker_is_replaced_on_same_ticket() {
     let (env, namespace, server) = env("0.5");
     let ids = env.queue(4);
     let first = Worker::start(&env, &[]);
@@ -52,11 +58,11 @@ fn worker_killed_while_polling_is_replaced() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn worker_killed_at_a_boundary_never_pays_twice() {
+fn kill_at_boundary_bills_nothing_twice() {
     for boundary in ["after_post", "after_receipt", "after_put", "after_done"] {
         let (env, namespace, server) = env("instant");
         env.queue(3);
-        let dead = Worker::that_dies_at(&env, boundary).ended();
+        let dead = Worker::killed_at(&env, boundary).ended();
         assert!(!dead.status.success(), "{boundary} was not reached");
         Worker::start(&env, &["--until-idle"]).done();
         let done = ledger_check::check(&env, 3);
@@ -78,7 +84,7 @@ fn server_outage_is_reported_once_and_awaited() {
     server.kill();
     let ids = env.queue(3);
     let worker = Worker::start(&env, &["--until-idle"]);
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    until("the outage in the log", || logs(&env).contains("Temporal server unavailable"));
     assert_eq!(super::worker::job(&env, &ids[0])["status"], "queued");
     server.restart();
     let output = worker.ended();
@@ -91,15 +97,14 @@ fn server_outage_is_reported_once_and_awaited() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn worker_starts_as_soon_as_the_namespace_exists() {
+fn worker_starts_once_namespace_exists() {
     let server = temporal_server::TemporalServer::start(None);
     let mut env = TestEnv::new();
     server.configure(&mut env);
     env.set("TEMPORAL_NAMESPACE", "made-later");
     env.queue(2);
     let worker = Worker::start(&env, &["--until-idle"]);
-    // Long enough for its first tries to break.
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    until("a failed start in the log", || logs(&env).contains("Temporal worker stopped"));
     server.cli("made-later", &["operator", "namespace", "create"]);
     let output = worker.ended();
     let said = crate::support::text(&output.stderr);
@@ -109,7 +114,7 @@ fn worker_starts_as_soon_as_the_namespace_exists() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn events_of_a_job_that_goes_well_are_few() {
+fn successful_job_has_few_events() {
     let (env, namespace, server) = env("instant");
     let ids = env.queue(1);
     Worker::start(&env, &["--until-idle"]).done();

@@ -10,9 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, Utc};
 use darkroom::bucket::folder::FolderBucket;
-use darkroom::costs::Credits;
+use darkroom::costs::{BudgetExceeded, Credits};
 use darkroom::engine::local::{self, EngineEnd, EngineHandle, WorkerLock};
-use darkroom::engine::workflow::{JobWorkflow, Observer, Ran, WorkflowError};
+use darkroom::engine::workflow::{JobWorkflow, Observer, RunOutcome, WorkflowError};
 use darkroom::engine::{Command, Event, JobFinished, Mode, NewJob, OperatorCommands, Ports, Progress, Settings};
 use darkroom::jobs::{Job, JobId, Receipt, Spec, StageName, Ticket, WorkerId};
 use darkroom::provider::bfl::{FluxClient, FluxOptions};
@@ -55,56 +55,59 @@ impl Clock for MovedClock {
     }
 }
 
-/// The real client behind a door: answers to submits wait until it is open, as they would for a worker that is suspended.
-pub struct Door {
+/// The real client behind a gate: replies to submits are held back while the gate is closed, as they would be for a suspended
+/// worker.
+pub struct GatedProvider {
     client: FluxClient,
     clock: Arc<MovedClock>,
-    open: watch::Sender<bool>,
-    answered: watch::Sender<usize>,
+    is_open: watch::Sender<bool>,
+    replies: watch::Sender<usize>,
 }
 
-impl fmt::Debug for Door {
+impl fmt::Debug for GatedProvider {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Door")
+        formatter.write_str("GatedProvider")
     }
 }
 
-impl Door {
-    pub fn shut(&self) {
-        self.open.send_replace(false);
+impl GatedProvider {
+    /// Holds back the replies to submits from now on.
+    pub fn hold_replies(&self) {
+        self.is_open.send_replace(false);
     }
 
-    pub fn open(&self) {
-        self.open.send_replace(true);
+    /// Delivers the replies, the ones held back included.
+    pub fn release_replies(&self) {
+        self.is_open.send_replace(true);
     }
 
-    /// How many submits the provider has answered.
-    pub fn answers(&self) -> usize {
-        *self.answered.borrow()
+    /// How many submits the provider has replied to.
+    pub fn replies(&self) -> usize {
+        *self.replies.borrow()
     }
 
-    /// Waits until the provider has answered that many submits.
-    pub async fn answered(&self, count: usize) {
-        let mut answered = self.answered.subscribe();
-        within("an answer to a submit", answered.wait_for(|answers| *answers >= count)).await.unwrap();
+    /// Waits until the provider has replied to that many submits.
+    pub async fn until_replies(&self, count: usize) {
+        let mut replies = self.replies.subscribe();
+        within("a reply to a submit", replies.wait_for(|replies| *replies >= count)).await.unwrap();
     }
 }
 
 #[async_trait]
-impl Provider for Door {
+impl Provider for GatedProvider {
     async fn prepare(&self, spec: &Spec) -> Result<PreparedRequest, SubmitError> {
         self.client.prepare(spec).await
     }
 
-    async fn submit(&self, order: PreparedRequest) -> Result<Receipt, SubmitError> {
-        let mut answer = self.client.submit(order).await;
-        if let Ok(receipt) = &mut answer {
+    async fn submit(&self, request: PreparedRequest) -> Result<Receipt, SubmitError> {
+        let mut reply = self.client.submit(request).await;
+        if let Ok(receipt) = &mut reply {
             // The client has the machine's clock, as the engine has outside of tests.
             receipt.accepted_at = self.clock.now();
         }
-        self.answered.send_modify(|answers| *answers += 1);
-        let _ = self.open.subscribe().wait_for(|open| *open).await;
-        answer
+        self.replies.send_modify(|replies| *replies += 1);
+        let _ = self.is_open.subscribe().wait_for(|is_open| *is_open).await;
+        reply
     }
 
     async fn check(&self, ticket: &Ticket) -> Result<TicketStatus, CheckError> {
@@ -120,32 +123,32 @@ impl Provider for Door {
     }
 }
 
-/// Hears nothing.
-pub struct Deaf;
+/// Ignores everything.
+pub struct NullObserver;
 
-impl Observer for Deaf {
+impl Observer for NullObserver {
     fn progress(&self, _: Progress) {}
-    fn account_trouble(&self, _: &str) {}
+    fn account_blocked(&self, _: &str) {}
     fn provider_full(&self) {}
-    fn posting(&self, _: bool) {}
-    fn over_budget(&self) {}
-    fn ended(&self, _: JobFinished) {}
+    fn submit_in_flight(&self, _: bool) {}
+    fn budget_exceeded(&self, _: &BudgetExceeded) {}
+    fn job_finished(&self, _: JobFinished) {}
 }
 
 /// The engine with its ports in one environment.
-pub struct Workshop {
+pub struct WorkflowHarness {
     pub env: TestEnv,
     pub store: Arc<SqliteStore>,
-    pub desk: OperatorCommands,
+    pub operator: OperatorCommands,
     /// The engine's clock.
     pub clock: Arc<MovedClock>,
     /// The simulator's clock.
     pub simulated_clock: Arc<MovedClock>,
-    pub door: Arc<Door>,
+    pub provider: Arc<GatedProvider>,
     simulator: SharedSimulator,
 }
 
-impl Workshop {
+impl WorkflowHarness {
     /// A new one, whose simulator works at that speed.
     pub async fn new(speed: Speed) -> Self {
         let env = TestEnv::new();
@@ -153,30 +156,30 @@ impl Workshop {
         let options = SimulatorOptions { speed, clock: simulated_clock.clone(), ..SimulatorOptions::default() };
         let simulator = simulator::shared(&env.data(), options).await.unwrap();
         let store = Arc::new(SqliteStore::open(&env.data().join("darkroom.db")).unwrap());
-        let desk = OperatorCommands::new(store.clone(), clock.clone(), true);
-        let door = Arc::new(door(&simulator, &clock));
-        Self { env, store, desk, clock, simulated_clock, door, simulator }
+        let operator = OperatorCommands::new(store.clone(), clock.clone(), true);
+        let provider = Arc::new(provider(&simulator, &clock));
+        Self { env, store, operator, clock, simulated_clock, provider, simulator }
     }
 
-    /// The ports, with the workshop's own door.
+    /// The ports, with the harness's own provider.
     pub fn ports(&self) -> Ports {
-        self.ports_behind(self.door.clone())
+        self.ports_behind(self.provider.clone())
     }
 
-    fn ports_behind(&self, provider: Arc<Door>) -> Ports {
+    fn ports_behind(&self, provider: Arc<GatedProvider>) -> Ports {
         let bucket = Arc::new(FolderBucket::open(&self.env.data().join("images")).unwrap());
         Ports { provider, store: self.store.clone(), bucket, clock: self.clock.clone() }
     }
 
-    /// One more door to the same simulator.
-    pub fn another_door(&self) -> Arc<Door> {
-        Arc::new(door(&self.simulator, &self.clock))
+    /// One more provider to the same simulator.
+    pub fn another_provider(&self) -> Arc<GatedProvider> {
+        Arc::new(provider(&self.simulator, &self.clock))
     }
 
     /// Makes a small job.
     pub async fn submit(&self, prompt: &str) -> JobId {
-        let acted = self.desk.submit(vec![small(prompt)]).await.unwrap();
-        acted.succeeded[0].clone()
+        let outcome = self.operator.submit(vec![small(prompt)]).await.unwrap();
+        outcome.succeeded[0].clone()
     }
 
     /// The job as it is stored.
@@ -186,13 +189,13 @@ impl Workshop {
 
     /// Starts an engine.
     pub fn engine(&self, settings: Settings) -> Engine {
-        let presence = WorkerLock::enter(&self.env.data()).unwrap();
-        Engine { handle: local::start(self.ports(), settings, presence) }
+        let worker_lock = WorkerLock::acquire(&self.env.data()).unwrap();
+        Engine { handle: local::start(self.ports(), settings, worker_lock) }
     }
 
     /// Runs an engine until nothing is left.
     pub async fn work(&self) -> EngineEnd {
-        self.engine(Settings { mode: Mode::UntilIdle, ..Settings::default() }).ended().await
+        self.engine(Settings { mode: Mode::UntilIdle, ..Settings::default() }).until_stopped().await
     }
 
     /// Runs an engine until that job needs no worker any more; others are left where they are.
@@ -205,11 +208,11 @@ impl Workshop {
     }
 
     /// What a worker does with the due job whose claims run out before an order could be answered.
-    pub async fn run_with_a_short_lease(&self) -> Result<Ran, WorkflowError> {
+    pub async fn run_with_short_lease(&self) -> Result<RunOutcome, WorkflowError> {
         let job = self.due().await;
         let settings = Settings { lease: Duration::from_secs(1), ..Settings::default() };
-        let effects = JobWorkflow::new(self.ports(), settings, WorkerId::new("short"), Arc::new(Deaf));
-        effects.run(job, &CancellationToken::new()).await
+        let workflow = JobWorkflow::new(self.ports(), settings, WorkerId::new("short"), Arc::new(NullObserver));
+        workflow.run(job, &CancellationToken::new()).await
     }
 
     async fn due(&self) -> Job {
@@ -219,21 +222,25 @@ impl Workshop {
     }
 
     /// What one worker does with the due job, as a task of its own.
-    pub async fn run_due(&self, worker: &str, door: &Arc<Door>) -> JoinHandle<Result<Ran, WorkflowError>> {
+    pub async fn run_due(
+        &self,
+        worker: &str,
+        provider: &Arc<GatedProvider>,
+    ) -> JoinHandle<Result<RunOutcome, WorkflowError>> {
         let job = self.due().await;
-        let ports = self.ports_behind(door.clone());
-        let effects = JobWorkflow::new(ports, Settings::default(), WorkerId::new(worker), Arc::new(Deaf));
-        tokio::spawn(async move { effects.run(job, &CancellationToken::new()).await })
+        let ports = self.ports_behind(provider.clone());
+        let workflow = JobWorkflow::new(ports, Settings::default(), WorkerId::new(worker), Arc::new(NullObserver));
+        tokio::spawn(async move { workflow.run(job, &CancellationToken::new()).await })
     }
 }
 
-fn door(simulator: &SharedSimulator, clock: &Arc<MovedClock>) -> Door {
+fn provider(simulator: &SharedSimulator, clock: &Arc<MovedClock>) -> GatedProvider {
     let options = FluxOptions::new(simulator.base_url(), Some("simulated".to_owned().into()));
-    Door {
+    GatedProvider {
         client: FluxClient::new(options).unwrap(),
         clock: clock.clone(),
-        open: watch::Sender::new(true),
-        answered: watch::Sender::new(0),
+        is_open: watch::Sender::new(true),
+        replies: watch::Sender::new(0),
     }
 }
 
@@ -259,8 +266,8 @@ impl Engine {
         Self { handle }
     }
 
-    pub async fn order(&self, command: Command) {
-        self.handle.commands.send(command).await.expect("the engine takes orders");
+    pub async fn send(&self, command: Command) {
+        self.handle.commands.send(command).await.expect("the engine takes commands");
     }
 
     /// Reads events until one is as wanted.
@@ -288,7 +295,7 @@ impl Engine {
     }
 
     /// Reads everything until it has ended by itself.
-    pub async fn ended(mut self) -> EngineEnd {
+    pub async fn until_stopped(mut self) -> EngineEnd {
         within("the end of the engine", async {
             while self.handle.events.recv().await.is_some() {}
             self.handle.finished.await.unwrap()
@@ -298,7 +305,7 @@ impl Engine {
 
     /// Asks it to stop and waits for that.
     pub async fn stop(self) -> EngineEnd {
-        self.order(Command::Stop).await;
-        self.ended().await
+        self.send(Command::Stop).await;
+        self.until_stopped().await
     }
 }

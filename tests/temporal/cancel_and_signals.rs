@@ -34,7 +34,7 @@ fn cancelled_job_cancels_its_workflow() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn cancelled_workflow_cancels_its_job() {
+fn cancelled_workflow_cancels_job_retry_restarts() {
     let (env, namespace, server) = slow_env();
     let ids = env.queue(2);
     let worker = Worker::start(&env, &[]);
@@ -58,7 +58,7 @@ fn cancelled_workflow_cancels_its_job() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn workflow_reports_steps_and_heartbeat_ticket() {
+fn query_shows_steps_and_heartbeat_shows_ticket() {
     let (env, namespace, server) = slow_env();
     let ids = env.queue(1);
     let worker = Worker::start(&env, &[]);
@@ -78,7 +78,7 @@ fn workflow_reports_steps_and_heartbeat_ticket() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn job_over_budget_waits_in_its_workflow() {
+fn held_workflow_sleeps_until_signal_or_cancel() {
     let server = temporal_server::shared();
     let mut env = TestEnv::new();
     let namespace = server.configure(&mut env);
@@ -104,7 +104,7 @@ fn job_over_budget_waits_in_its_workflow() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[tokio::test(flavor = "multi_thread")]
-async fn account_failure_closes_workflows_safely() {
+async fn account_failure_closes_workflows_keeps_jobs() {
     let server = temporal_server::shared();
     let mut env = TestEnv::new();
     // The simulator lives here, so that it remembers between two workers what it has spoilt already.

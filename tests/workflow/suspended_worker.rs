@@ -35,7 +35,7 @@ fn suspend(env: &TestEnv, worker: &Child) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn suspended_worker_resumes_without_paying_twice() {
+async fn suspended_worker_resumes_without_double_bill() {
     let env = TestEnv::new();
     env.queue(40);
     // The simulator lives here, so that it is not suspended with the worker.
