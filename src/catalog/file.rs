@@ -117,7 +117,7 @@ impl File {
         Ok(Model {
             name: raw.name.clone(),
             route: raw.route.clone().unwrap_or_else(|| raw.name.clone()),
-            title: raw.title.clone(),
+            title: if raw.deprecated { format!("{} (deprecated)", raw.title) } else { raw.title.clone() },
             typical_seconds: raw.typical_seconds,
             max_active: raw.max_active,
             strict: raw.strict,

@@ -16,7 +16,7 @@ pub struct Model {
     pub name: String,
     /// The path behind `/v1/`; `flux-2-pro`, `flux-tools/erase-v1`.
     pub route: String,
-    /// For people.
+    /// For people; names the deprecation of a deprecated model, so that the form and every list do.
     pub title: String,
     /// Seconds from submit to image that were measured: quickest and slowest.
     pub typical_seconds: (f64, f64),

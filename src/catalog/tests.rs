@@ -27,6 +27,16 @@ fn builtin_catalog_is_valid() {
 }
 
 #[test]
+fn deprecated_models_say_so_in_their_title() {
+    for model in &catalog().models {
+        assert_eq!(model.title.ends_with("(deprecated)"), model.deprecated, "{}", model.name);
+    }
+    let deprecated: Vec<&str> =
+        catalog().models.iter().filter(|model| model.deprecated).map(|model| model.name.as_str()).collect();
+    assert_eq!(deprecated, ["flux-kontext-pro", "flux-kontext-max"]);
+}
+
+#[test]
 fn models_have_the_documented_parameters() {
     for (model, present, absent) in [
         ("flux-2-pro", "disable_pup input_image_8 width", "prompt_upsampling steps guidance aspect_ratio"),

@@ -1,4 +1,4 @@
-//! Owns the errors of the store port. Must not name an adapter.
+//! The errors of the store port.
 
 use crate::costs::BudgetExceeded;
 use crate::jobs::JobId;
@@ -7,13 +7,13 @@ use crate::jobs::JobId;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Somebody else saved the job since it was read: drop what you meant to do.
-    #[error("job {0} was changed by somebody else")]
+    #[error("job {0} was modified concurrently")]
     Conflict(JobId),
     /// The id is taken.
-    #[error("there is a job {0} already")]
+    #[error("job {0} already exists")]
     AlreadyExists(JobId),
     /// There is no such job.
-    #[error("there is no job {0}")]
+    #[error("no job {0}")]
     NotFound(JobId),
     /// The document is there but cannot be read; it is left as it is.
     #[error("the document of job {id} cannot be read: {reason}")]
@@ -24,11 +24,11 @@ pub enum StoreError {
         reason: String,
     },
     /// The reservation does not fit under a cap.
-    #[error("the budget of the {} does not allow it", .0.period)]
+    #[error("{} exceeded", .0.name())]
     BudgetExceeded(BudgetExceeded),
     /// The books hold a charge of that attempt or of a later one already: the job's document lost its history. Nothing was written;
     /// the attempt may go on under a number from `free` on.
-    #[error("the books of job {id} hold charges of all attempts before number {free} already")]
+    #[error("the ledger already has charges for attempts below {free} of job {id}")]
     AttemptBooked {
         /// Its id.
         id: JobId,
@@ -36,7 +36,7 @@ pub enum StoreError {
         free: u32,
     },
     /// Not reachable now; the same call may succeed later. Whether it was carried out is not known.
-    #[error("the store does not answer: {0}")]
+    #[error("store unavailable: {0}")]
     Unavailable(String),
     /// The store cannot be used as it is; the line says what to do.
     #[error("{0}")]

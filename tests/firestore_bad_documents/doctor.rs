@@ -69,7 +69,7 @@ async fn unusable_credentials_are_named() {
         let (returned, code, _, said) = run(env, &["jobs", "list"]).await;
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains(&key) && said.contains(why), "{why}: {said}");
-        assert!(!said.contains("does not answer") && !said.contains("secret"), "{said}");
+        assert!(!said.contains("store unavailable") && !said.contains("secret"), "{said}");
         let (returned, code, said, _) = run(returned, &["doctor"]).await;
         assert_eq!(code, Some(1));
         assert!(said.contains("credentials") && said.contains(why), "{why}: {said}");

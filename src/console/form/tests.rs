@@ -155,7 +155,7 @@ fn a_wide_screen_has_the_whole_form() {
     │ │                                                                                                                │
     │ │                                                                                                                │
     │ │                                                                                                                │
-    │ ▸ Model              ‹ flux-kontext-pro › "kontext": 1 of 2 · FLUX.1 Kontext [pro], 7–9 s                        │
+    │ ▸ Model              ‹ flux-kontext-pro › "kontext": 1 of 2 · FLUX.1 Kontext [pro] (deprecated), 7–9 s           │
     │   Count              1                number of images, 1 to 100                                                 │
     │   Tags               none             labels to filter by, separated by spaces                                   │
     │ ── parameters of flux-kontext-pro, all optional                                                                  │

@@ -83,8 +83,8 @@ fn error_text(body: &Value) -> String {
     let inner = |key: &str| body.get(key)?.get("error")?.as_str();
     let text = inner("details").or_else(|| inner("result")).or_else(|| body.get("details")?.as_str());
     match text.map(|text| sanitize_line(text, 240)) {
-        Some(text) if !text.is_empty() => format!("the provider could not make it: {text}"),
-        _ => "the provider could not make it and does not say why".to_owned(),
+        Some(text) if !text.is_empty() => format!("generation failed: {text}"),
+        _ => "generation failed (no reason given)".to_owned(),
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    const NO_REASON: &str = "provider_error: the provider could not make it and does not say why";
+    const NO_REASON: &str = "provider_error: generation failed (no reason given)";
 
     #[test]
     fn replies_are_interpreted() {
@@ -182,22 +182,14 @@ mod tests {
             (
                 200,
                 r#"{"status":"Error","details":{"error":"out\nof memory"}}"#,
-                "provider_error: the provider could not make it: out of memory",
+                "provider_error: generation failed: out of memory",
             ),
-            (
-                200,
-                r#"{"status":"Error","result":{"error":"old"}}"#,
-                "provider_error: the provider could not make it: old",
-            ),
-            (200, r#"{"status":"Error","details":"text"}"#, "provider_error: the provider could not make it: text"),
+            (200, r#"{"status":"Error","result":{"error":"old"}}"#, "provider_error: generation failed: old"),
+            (200, r#"{"status":"Error","details":"text"}"#, "provider_error: generation failed: text"),
             (200, r#"{"status":"Error","details":null}"#, NO_REASON),
             (200, r#"{"status":"Error","details":{"error":{"deep":1}}}"#, NO_REASON),
             (200, r#"{"status":"Failed"}"#, NO_REASON),
-            (
-                422,
-                r#"{"status":"Error","details":{"error":"bad"}}"#,
-                "provider_error: the provider could not make it: bad",
-            ),
+            (422, r#"{"status":"Error","details":{"error":"bad"}}"#, "provider_error: generation failed: bad"),
             (500, r#"{"status":"Error"}"#, NO_REASON),
             (503, r#"{"status":"Error"}"#, NO_REASON),
             (

@@ -147,7 +147,7 @@ impl Provider for FluxClient {
         let Some(url) = self.hosts.check_polling_url(&ticket.polling_url) else {
             let place = hosts::shown(&ticket.polling_url);
             return Err(CheckError::UntrustedHost {
-                message: format!("the ticket is at {place}, where the key must not go"),
+                message: format!("refusing to send the API key to untrusted host {place}"),
             });
         };
         let request = self.with_key(self.read_client.get(url)).timeout(self.check_timeout);

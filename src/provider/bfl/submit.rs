@@ -17,7 +17,7 @@ pub(super) fn interpret_no_reply(no_reply: NoReply) -> SubmitError {
     if no_reply.never_sent {
         return SubmitError::NotAccepted { reason: no_reply.reason, retry_after: None, full: false };
     }
-    SubmitError::Unknown { reason: format!("{}; the order may have been taken", no_reply.reason) }
+    SubmitError::Unknown { reason: format!("{}; the request may have been accepted (and billed)", no_reply.reason) }
 }
 
 /// An order that was answered.
@@ -59,7 +59,7 @@ fn account(code: FailureCode, message: String) -> SubmitError {
 }
 
 fn unknown(what: &str) -> SubmitError {
-    SubmitError::Unknown { reason: format!("{what}; the order may have been taken") }
+    SubmitError::Unknown { reason: format!("{what}; the request may have been accepted (and billed)") }
 }
 
 /// A 2xx means that the order was taken; without a usable ticket nobody can collect it.
@@ -85,7 +85,7 @@ fn accepted(reply: &Reply, hosts: &HostPolicy, now: DateTime<Utc>) -> Result<Rec
         return Err(SubmitError::AcceptedUntrusted {
             receipt: Box::new(receipt),
             code: FailureCode::UntrustedHost,
-            message: format!("the provider names {place} for the ticket, where the key must not go"),
+            message: format!("the provider names the untrusted host {place} for the ticket"),
         });
     }
     Ok(receipt)
