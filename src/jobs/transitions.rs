@@ -58,7 +58,8 @@ impl Job {
             }
             attempt.begin(StepName::Reserve, now);
             attempt.finish(StepName::Reserve, now);
-            attempt.begin(StepName::Submit, now);
+            // Restarted: an unconfirmed charge is dated by this POST, not by an earlier one that was not accepted.
+            attempt.restart(StepName::Submit, now);
         }
         Ok(())
     }
@@ -204,6 +205,8 @@ impl Job {
                 && failure.billed == BillingStatus::Unknown
                 && let Some(charge) = attempt.charge.as_mut()
                 && charge.basis.is_counted()
+                // A settled price is a fact that no later failure makes uncertain.
+                && charge.basis != Basis::Settled
             {
                 charge.basis = Basis::Unknown;
             }
@@ -254,7 +257,7 @@ impl Job {
             _ => false,
         };
         Ok(match (&attempt.receipt, &attempt.charge) {
-            (Some(_), _) if may_live => RetryKind::OldTicket,
+            (Some(receipt), _) if may_live && !receipt.ticket.polling_url.is_empty() => RetryKind::OldTicket,
             (None, None) => RetryKind::SameAttempt,
             _ => RetryKind::NewAttempt,
         })
