@@ -77,4 +77,6 @@ pub enum ExitReason {
     },
     /// The engine stopped by itself.
     EngineClosed,
+    /// The engine could not be started.
+    EngineNotStarted,
 }

@@ -19,7 +19,10 @@ pub use poll_delay::poll_delay;
 use crate::costs::Credits;
 use crate::jobs::{ImageFormat, Receipt, Spec, Ticket};
 
-/// Whoever makes the images.
+/// Largest image that is downloaded, in bytes.
+pub const MAX_IMAGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// The service that makes the images.
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
     /// Turns a checked spec into the order that will be sent: loads and checks input images. Costs nothing, sends no order.
@@ -45,6 +48,8 @@ pub struct PreparedRequest {
     pub route: String,
     /// The JSON body.
     pub body: serde_json::Value,
+    /// Decoded sizes of the input images, on which the price depends.
+    pub input_sizes: crate::catalog::InputSizes,
 }
 
 /// What one look at a ticket showed.

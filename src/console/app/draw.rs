@@ -136,6 +136,7 @@ impl App {
         let (area, theme) = (layout.body, &self.theme);
         match overlay {
             Overlay::Confirm(confirm) => confirm.draw(frame, area, theme),
+            Overlay::Quit(dialog) => dialog.draw(frame, area, theme),
             Overlay::Help(help) => help.draw(frame, area, theme),
             Overlay::Palette(palette) => palette.draw(frame, area, theme),
             Overlay::Filter => {}
@@ -172,6 +173,12 @@ impl App {
             };
             let quitting = Notice { level: NoticeLevel::Warning, text };
             notice::draw(frame, area, &quitting, 0, &self.theme);
+        } else if self.quits_when_done {
+            let running = self.running_here();
+            let images = if running == 1 { "1 image".to_owned() } else { format!("{running} images") };
+            let text =
+                format!("Quitting when {images} in progress are done; no new jobs start · q quits now · p stays");
+            notice::draw(frame, area, &Notice { level: NoticeLevel::Warning, text }, 0, &self.theme);
         } else if let Some((current, more)) = self.notices.current() {
             notice::draw(frame, area, current, more, &self.theme);
         }

@@ -23,7 +23,7 @@ impl JobWorkflow {
             job.requeue(hold, now, now)?;
             return self.save(job).await;
         }
-        let estimate = Catalog::builtin().estimate(&job.spec).amount;
+        let estimate = Catalog::builtin().estimate_sized(&job.spec, &request.input_sizes).amount;
         let in_flight = InFlightGuard::new(self);
         failpoints::hit("before_post");
         let reply = self.ports.provider.submit(request).await;

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn every_status_has_one_meaning() {
+    fn statuses_are_interpreted() {
         let ticket = format!(r#"{{"id":"1","polling_url":"{POLL}"}}"#);
         for (status, body, meaning) in [
             (200, ticket.as_str(), "accepted"),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn receipt_keeps_valid_fields_of_the_reply() {
+    fn receipt_ignores_invalid_amounts() {
         for (extra, cost, output) in [
             (r#","cost":3.0,"input_mp":0.0,"output_mp":1.0"#, Some("3"), Some("1")),
             (r#","cost":4.5,"output_mp":1.98"#, Some("4.5"), Some("1.98")),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn accepted_submit_without_ticket_is_unknown() {
+    fn accepted_without_usable_ticket_is_unknown() {
         let long = format!(r#"{{"id":"{}","polling_url":"{POLL}"}}"#, "x".repeat(257));
         let far = format!(r#"{{"id":"1","polling_url":"https://api.bfl.ai/{}"}}"#, "x".repeat(5000));
         for body in [
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_elsewhere_is_booked_but_never_asked() {
+    fn untrusted_polling_url_is_charged_not_polled() {
         for url in
             ["https://evil.example/x?id=1", "http://api.bfl.ai/x", "file:///etc/passwd", "https://u:p@api.bfl.ai/x"]
         {
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_missing_connection_is_certain() {
+    fn only_missing_connection_is_not_accepted() {
         let lost = |never_sent| interpret_no_reply(NoReply { never_sent, reason: "x".to_owned() });
         assert!(matches!(lost(true), SubmitError::NotAccepted { full: false, .. }));
         assert!(matches!(lost(false), SubmitError::Unknown { .. }));
