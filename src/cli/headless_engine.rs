@@ -6,8 +6,7 @@ use super::Session;
 use super::error::CliError;
 use super::output;
 use crate::engine::{
-    Command, ConnectionState, EngineEnd, EngineHandle, Event, EventDetail, Intake, Mode, NoticeLevel, TemporalStatus,
-    WorkerLock,
+    Command, ConnectionState, EngineEnd, EngineHandle, Event, EventDetail, Intake, Mode, TemporalStatus, WorkerLock,
 };
 use crate::telemetry::metrics::MetricsServer;
 use crate::wiring::{self, Adapters};
@@ -44,7 +43,7 @@ impl HeadlessEngine {
         mode: Mode,
         metrics: Option<MetricsServer>,
     ) -> Result<Self, CliError> {
-        let lock = WorkerLock::enter(&session.config.data_dir)?;
+        let lock = WorkerLock::acquire(&session.config.data_dir)?;
         let detail = if metrics.is_some() { EventDetail::Metrics } else { EventDetail::None };
         let settings = wiring::settings(&session.config, mode, detail);
         let handle = wiring::start_engine(&session.config, adapters.ports.clone(), settings, lock)?;
@@ -59,9 +58,12 @@ impl HeadlessEngine {
         }
         match event {
             None | Some(Event::Stopped) => EngineUpdate::Stopped,
-            Some(Event::Intake(Intake::AccountBlocked(reason))) => EngineUpdate::Blocked(reason),
-            Some(Event::Notice(notice)) if notice.level > NoticeLevel::Info => {
-                output::eprint_line(&notice.text);
+            Some(Event::Intake(Intake::AccountBlocked(reason))) => {
+                output::eprint_line(&format!("no new jobs are started: {reason}"));
+                EngineUpdate::Blocked(reason)
+            }
+            Some(Event::BudgetExceeded(exceeded)) => {
+                output::eprint_line(&exceeded.summary());
                 EngineUpdate::None
             }
             Some(Event::Connection(state)) => {
