@@ -2,20 +2,27 @@
 
 use std::io;
 
-/// Receives requests to shut down (SIGTERM and SIGINT; elsewhere Ctrl-C), one by one.
+/// Receives requests to shut down (SIGTERM, SIGINT and SIGHUP; elsewhere Ctrl-C), one by one. A lost terminal must not kill a worker
+/// during a submit.
 pub struct ShutdownSignal {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hang_up: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl ShutdownSignal {
-    /// Replaces the default action of both signals for the life of the process.
+    /// Replaces the default action of these signals for the life of the process.
     pub fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
     /// Waits for the next request. Cancel-safe.
@@ -23,6 +30,7 @@ impl ShutdownSignal {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
     }
 }

@@ -234,7 +234,8 @@ fn retry_checks_old_ticket_first() {
         (FailureCode::ImageCorrupt, RetryKind::OldTicket),
         (FailureCode::ContentModerated, RetryKind::NewAttempt),
         (FailureCode::ProviderError, RetryKind::NewAttempt),
-        (FailureCode::TicketLost, RetryKind::NewAttempt),
+        (FailureCode::TicketLost, RetryKind::OldTicket),
+        (FailureCode::UntrustedHost, RetryKind::OldTicket),
     ] {
         let mut job = failed(code, BillingStatus::Yes);
         assert_eq!(job.retry(now()).unwrap(), kind, "{}", code.as_str());
@@ -277,7 +278,11 @@ fn steps_record_the_attempt() {
     job.accept(receipt(None), None, now() + Duration::seconds(3)).unwrap();
     let submit = job.attempt().unwrap().step(StepName::Submit).unwrap();
     assert_eq!((submit.state, submit.tries), (StepState::Done, 2));
-    assert_eq!(submit.started_at, now());
+    assert_eq!(
+        submit.started_at,
+        now() + Duration::seconds(2),
+        "an unconfirmed charge would be dated by the last submit"
+    );
     assert!(submit.note.as_deref().unwrap().contains("was 503"));
 }
 

@@ -65,7 +65,8 @@ impl Job {
             }
             attempt.begin(StepName::Reserve, now);
             attempt.finish(StepName::Reserve, now);
-            attempt.begin(StepName::Submit, now);
+            // Restarted: an unconfirmed charge is dated by this POST, not by an earlier one that was not accepted.
+            attempt.restart(StepName::Submit, now);
         }
         Ok(())
     }
@@ -265,7 +266,7 @@ impl Job {
             _ => false,
         };
         Ok(match (&attempt.receipt, &attempt.charge) {
-            (Some(_), _) if may_live => RetryKind::OldTicket,
+            (Some(receipt), _) if may_live && !receipt.ticket.polling_url.is_empty() => RetryKind::OldTicket,
             (None, None) => RetryKind::SameAttempt,
             _ => RetryKind::NewAttempt,
         })

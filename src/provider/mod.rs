@@ -11,6 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 pub use errors::{CheckError, CreditsError, FetchError, SubmitError};
 pub use poll_delay::poll_delay;
@@ -84,6 +85,15 @@ pub enum TicketStatus {
 pub struct ResultLink {
     /// A signed URL. Secret in the sense that whoever has it can read the image; never logged whole.
     pub url: String,
+}
+
+impl ResultLink {
+    /// When the link expires, if its signature states it (`se`, as Azure Blob Storage writes it).
+    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
+        let url = url::Url::parse(&self.url).ok()?;
+        let (_, expiry) = url.query_pairs().find(|(name, _)| name == "se")?;
+        DateTime::parse_from_rfc3339(&expiry).ok().map(|at| at.with_timezone(&Utc))
+    }
 }
 
 impl fmt::Debug for ResultLink {

@@ -58,6 +58,8 @@ impl JobWorkflow {
         let mut queued = job.clone();
         let mut renumberings = 0;
         loop {
+            // After the input images were loaded: claim and charge count from the POST.
+            let now = self.now();
             job.begin_submit(self.new_claim(now), estimate.at_most, now)?;
             match self.save_submit_intent(job, Some(self.settings.budget), stop).await {
                 Ok(()) => return Ok(Some(request)),

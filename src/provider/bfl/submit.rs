@@ -69,17 +69,30 @@ fn accepted(reply: &Reply, hosts: &HostPolicy, now: DateTime<Utc>) -> Result<Rec
         let text = body.get(key).and_then(Value::as_str)?;
         (!text.is_empty() && text.len() <= max && !text.chars().any(char::is_control)).then(|| text.to_owned())
     };
-    let id = text("id", MAX_ID).ok_or_else(|| unknown("the answer holds no usable ticket id"))?;
-    let polling_url = text("polling_url", MAX_URL)
-        .filter(|url| url::Url::parse(url).is_ok())
-        .ok_or_else(|| unknown("the answer holds no usable address for the ticket"))?;
+    let id = text("id", MAX_ID);
+    let polling_url = text("polling_url", MAX_URL).filter(|url| url::Url::parse(url).is_ok());
+    let cost = reply::credits(body.get("cost"));
+    let is_collectable = id.is_some() && polling_url.is_some();
+    if !is_collectable && cost.is_none() {
+        let missing = if id.is_none() { "id" } else { "polling_url" };
+        return Err(unknown(&format!("the reply has no usable {missing}")));
+    }
     let receipt = Receipt {
-        ticket: Ticket { id, polling_url },
-        cost: reply::credits(body.get("cost")),
+        ticket: Ticket { id: id.unwrap_or_default(), polling_url: polling_url.unwrap_or_default() },
+        cost,
         input_megapixels: reply::decimal(body.get("input_mp")),
         output_megapixels: reply::decimal(body.get("output_mp")),
         accepted_at: now,
     };
+    if !is_collectable {
+        // A reply with a price was accepted and quoted, even if its image cannot be collected.
+        return Err(SubmitError::AcceptedUntrusted {
+            receipt: Box::new(receipt),
+            code: FailureCode::TicketLost,
+            message: "accepted at the quoted price, but the reply has no usable polling_url: the image is lost"
+                .to_owned(),
+        });
+    }
     if hosts.check_polling_url(&receipt.ticket.polling_url).is_none() {
         let place = hosts::shown(&receipt.ticket.polling_url);
         return Err(SubmitError::AcceptedUntrusted {
@@ -117,6 +130,23 @@ mod tests {
             Err(SubmitError::Rejected { code, .. } | SubmitError::Account { code, .. }) => code.as_str().to_owned(),
             Err(SubmitError::Unknown { .. }) => "unknown".to_owned(),
             Err(SubmitError::AcceptedUntrusted { code, .. }) => format!("accepted, {}", code.as_str()),
+        }
+    }
+
+    #[test]
+    fn quoted_reply_without_ticket_is_accepted() {
+        for body in [
+            r#"{"id":"1","cost":3}"#,
+            r#"{"id":"1","polling_url":"not a url","cost":3}"#,
+            r#"{"polling_url":"https://api.bfl.ai/x","cost":3}"#,
+            r#"{"cost":3}"#,
+        ] {
+            match judge(200, body) {
+                Err(SubmitError::AcceptedUntrusted { receipt, code: FailureCode::TicketLost, .. }) => {
+                    assert_eq!(receipt.cost.unwrap().to_string(), "3", "{body}");
+                }
+                other => panic!("{body}: {other:?}"),
+            }
         }
     }
 
