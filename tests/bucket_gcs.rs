@@ -161,7 +161,7 @@ async fn rejected_upload_names_the_fix_without_retry() {
         (
             403,
             "forbidden",
-            "somebody\u{1b}[2J does not have storage.objects.create access",
+            "the caller\u{1b}[2J does not have storage.objects.create access",
             "roles/storage.objectAdmin",
         ),
         (404, "notFound", "The specified bucket does not exist.", "there is no bucket art"),
@@ -195,7 +195,7 @@ async fn transient_errors_are_retried_a_few_times() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_unavailable() {
+async fn missing_server_is_unavailable() {
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let options = GcsOptions { emulator: Some(format!("127.0.0.1:{port}")), ..GcsFake::start().await.options() };
@@ -216,7 +216,7 @@ async fn missing_object_differs_from_missing_bucket() {
     }
 }
 
-/// Bytes and the type that a browser would be told.
+/// Bytes and content type as a browser receives them.
 async fn fetch(url: &str) -> Bytes {
     let response = reqwest::get(url).await.unwrap();
     assert!(response.status().is_success(), "{url}: {}", response.status());
@@ -242,7 +242,7 @@ async fn server_url_returns_the_image_bytes() {
 
 #[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[tokio::test]
-async fn the_real_server_tells_a_missing_bucket() {
+async fn server_reports_a_missing_bucket() {
     let options = fresh_bucket().await;
     let bucket = open(GcsOptions { bucket: "nowhere".to_owned(), ..options }).await;
     for line in [refused(bucket.check().await), refused(put(&bucket, "image").await)] {

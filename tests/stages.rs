@@ -209,11 +209,11 @@ fn late_receipt_confirms_the_charge_in_any_stage() {
     let mut given_up = submitting();
     given_up.mark_submit_unknown("claim ran out", now()).unwrap();
     assert!(given_up.apply_late_receipt(1, receipt(Some("3")), None, now()));
-    assert_eq!(given_up.stage_name(), StageName::Generating, "nobody had decided yet: the job goes on");
+    assert_eq!(given_up.stage_name(), StageName::Generating, "no operator had decided yet: the job continues");
     assert_eq!(given_up.cost_basis(), Some(Basis::Quoted));
     assert!(!given_up.apply_late_receipt(1, receipt(Some("3")), None, now()), "the same receipt twice changes nothing");
 
-    // Somebody saved the document under the order that is still unanswered: the receipt is its answer.
+    // Another process saved the document while the submit was unanswered: the receipt is its reply.
     let mut under_way = submitting();
     assert!(under_way.apply_late_receipt(1, receipt(Some("3")), None, now()));
     assert_eq!((under_way.stage_name(), under_way.cost_basis()), (StageName::Generating, Some(Basis::Quoted)));
@@ -270,7 +270,7 @@ fn moderated_ticket_without_price_is_unknown() {
 }
 
 #[test]
-fn steps_tell_what_happened() {
+fn steps_record_what_happened() {
     let mut job = submitting();
     job.requeue(Hold::RetryAt { reason: "was 503".into() }, now(), now()).unwrap();
     job.begin_submit(claim(), None, now() + Duration::seconds(2)).unwrap();

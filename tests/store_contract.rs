@@ -56,7 +56,7 @@ macro_rules! store_contract {
             takeover::entry_without_id_is_identified_by_content,
             takeover::native_job_and_charges_import_in_any_order,
             takeover::imported_money_counts_under_a_cap,
-            takeover::what_was_taken_over_is_told_as_it_came,
+            takeover::imported_records_are_exported_unchanged,
             takeover::exported_native_jobs_lose_nothing,
             takeover::external_job_continues_without_paying_twice,
             queue::the_oldest_queued_job_is_due_first,

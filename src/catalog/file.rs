@@ -81,7 +81,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Model>, CatalogError> {
     for raw in &file.models {
         let model = file.model(raw).map_err(|why| CatalogError(format!("{}: {why}", raw.name)))?;
         if !names.insert(model.name.clone()) {
-            return Err(CatalogError(format!("{} is there twice", model.name)));
+            return Err(CatalogError(format!("{} is defined twice", model.name)));
         }
         models.push(model);
     }
@@ -97,7 +97,7 @@ impl File {
         let mut names = BTreeSet::from(["prompt"]);
         for parameter in &parameters {
             if !names.insert(&parameter.name) {
-                return Err(format!("{} is there twice", parameter.name));
+                return Err(format!("{} is defined twice", parameter.name));
             }
             if let Some(default) = &parameter.default {
                 parameter.check(default, false).map_err(|problem| format!("its own default, {problem}"))?;

@@ -178,7 +178,7 @@ fn wrong_specs_say_what_would_be_right() {
 }
 
 #[test]
-fn every_problem_is_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let spec = Spec::new("flux-2-pro", "").with("width", 3).with("seed", "x").with("nonsense", 1);
     let names: Vec<String> = catalog().validate(&spec).into_iter().map(|problem| problem.parameter).collect();
     assert_eq!(names, ["prompt", "nonsense", "seed", "width"]);

@@ -33,7 +33,7 @@ impl Catalog {
     }
 
     /// The JSON body of the order: whole numbers as integers, nothing that was not given, no unknown field. Images stand in it
-    /// as they were named; whoever sends it loads files first.
+    /// as they were named; the provider's client loads files before a submit.
     pub fn request_body(&self, spec: &Spec) -> Result<Map<String, Value>, Vec<SpecError>> {
         let Some(model) = self.model(&spec.model) else { return Err(vec![self.unknown_model(&spec.model)]) };
         let mut problems = Vec::new();

@@ -59,7 +59,7 @@ pub fn jobs(jobs: &[Job], now: DateTime<Utc>, columns: Option<usize>) -> String 
     text
 }
 
-/// What a job does, and whether it is out of sight.
+/// What a job does, and whether it is hidden.
 fn status(job: &Job) -> String {
     let status = if job.hold().is_some() { "held".to_owned() } else { job.stage_name().to_string() };
     if job.hidden { format!("{status}, hidden") } else { status }

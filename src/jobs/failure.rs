@@ -78,7 +78,7 @@ pub enum BillingStatus {
     No,
     /// Yes, as it was charged.
     Yes,
-    /// Nobody documents it, or nobody knows.
+    /// Undocumented or unknown.
     Unknown,
 }
 

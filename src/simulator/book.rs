@@ -172,7 +172,7 @@ impl Book {
     }
 }
 
-/// Times of ends, earliest first: what lies behind is dropped whenever somebody counts.
+/// Times of ends, earliest first: past ones are dropped at each count.
 #[derive(Debug, Default)]
 struct Ends(BinaryHeap<Reverse<DateTime<Utc>>>);
 

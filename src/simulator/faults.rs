@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_are_read_and_nonsense_is_told() {
+    fn flags_are_parsed_and_invalid_ones_reported() {
         assert_eq!(Faults::parse_flag("moderated=0.1"), Ok((FaultKind::Moderated, 0.1)));
         assert_eq!(Faults::parse_flag(" POLL_500 = 1 "), Ok((FaultKind::Poll500, 1.0)));
         for (flag, part) in [

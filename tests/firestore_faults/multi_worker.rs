@@ -160,7 +160,7 @@ async fn jobs_run_once_despite_dead_and_stopped_worker() {
         machine.ends_well().await;
     }
     let late = fleet[1].logs();
-    let lost = ["moved by somebody else", "a late answer to a submit is added"];
+    let lost = ["job moved by another process", "late submit reply added to the job"];
     assert!(lost.iter().any(|line| late.contains(line)), "the sleeper's saves were lost: {late}");
     let done =
         tokio::task::spawn_blocking(move || ledger_check::check_with(&env, provider.path(), count)).await.unwrap();

@@ -56,7 +56,7 @@ async fn a_ticket_goes_from_pending_to_ready() {
 }
 
 #[tokio::test]
-async fn flux_3_reasons_and_tells_no_seed() {
+async fn flux_3_reasons_and_reports_no_seed() {
     let clock = HandClock::new();
     let (_running, api) = Api::of(SimulatorOptions { clock: clock.clone(), ..SimulatorOptions::default() }).await;
     let accepted = body_of(api.submit("flux-3-image", &json!({"prompt": "a fox"})).await, StatusCode::OK).await;
@@ -80,9 +80,9 @@ async fn tickets_are_known_at_the_cluster_only() {
     let id = accepted["id"].as_str().unwrap();
     let wrong = api.get(&format!("v1/get_result?id={id}")).await;
     assert_eq!(body_of(wrong, StatusCode::NOT_FOUND).await, json!({"detail": "Task not found"}));
-    let unknown = running.cluster_url().join("v1/get_result?id=nobody").unwrap();
+    let unknown = running.cluster_url().join("v1/get_result?id=missing").unwrap();
     let unknown = body_of(api.get(unknown.as_str()).await, StatusCode::OK).await;
-    assert_eq!((&unknown["status"], &unknown["id"]), (&json!("Task not found"), &json!("nobody")));
+    assert_eq!((&unknown["status"], &unknown["id"]), (&json!("Task not found"), &json!("missing")));
     let nothing = running.cluster_url().join("v1/get_result").unwrap();
     let nothing = body_of(api.get(nothing.as_str()).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     assert_eq!(nothing["detail"][0]["loc"], json!(["query", "id"]));
@@ -114,7 +114,7 @@ async fn keys_are_checked_before_bodies() {
 }
 
 #[tokio::test]
-async fn wrong_requests_are_told_as_the_api_tells_them() {
+async fn invalid_requests_fail_as_with_the_real_api() {
     let (running, api) = Api::of(instant()).await;
     let probe = body_of(api.submit("flux-2-pro", &json!({})).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     assert_eq!(

@@ -74,9 +74,9 @@ pub async fn of_eight_savers_one_wins_each_round(fixture: Fixture) {
 }
 
 pub async fn a_job_that_is_not_there_is_not_saved(fixture: Fixture) {
-    let result = fixture.store.save(Save::new(&queued("nobody", 0))).await;
-    assert_eq!(result, Err(StoreError::NotFound(id("nobody"))));
-    assert_eq!(fixture.store.get(&id("nobody")).await.unwrap(), None);
+    let result = fixture.store.save(Save::new(&queued("missing", 0))).await;
+    assert_eq!(result, Err(StoreError::NotFound(id("missing"))));
+    assert_eq!(fixture.store.get(&id("missing")).await.unwrap(), None);
 }
 
 pub async fn a_refused_save_spoils_no_other(fixture: Fixture) {

@@ -23,10 +23,10 @@ async fn account_failure_blocks_intake_bills_nothing() {
         queue(&env, &format!("second [sim:{directive}*1]"));
         let output = env.run(&["worker", "--until-idle", "--slots", "1"]);
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
-        let said = text(&output.stderr);
-        let last = said.lines().last().unwrap();
-        assert!(last.starts_with("darkroom: jobs were left in the queue:") && last.contains(line), "{said}");
-        assert!(!said.contains("p resumes"), "nobody can press a key here: {said}");
+        let printed = text(&output.stderr);
+        let last = printed.lines().last().unwrap();
+        assert!(last.starts_with("darkroom: jobs were left in the queue:") && last.contains(line), "{printed}");
+        assert!(!printed.contains("p resumes"), "no keys in a worker: {printed}");
         let jobs = env.jobs();
         let held: Vec<&str> = jobs.iter().filter_map(|job| job["hold"]["kind"].as_str()).collect();
         assert_eq!(held, ["account"], "{directive}");
@@ -34,7 +34,7 @@ async fn account_failure_blocks_intake_bills_nothing() {
         assert_eq!(queued, 3, "one was done before, the others wait");
         assert!(jobs.iter().filter(|job| job["status"] == "queued").all(|job| job["cost_basis"].is_null()));
         assert_eq!(ledger_check::bill(&env).keys().collect::<Vec<_>>(), ["first"]);
-        // The trouble is mended (it strikes once): a new start lets all of them go.
+        // The fault is over (it occurs once): a restart releases all of them.
         let output = env.run(&["worker", "--until-idle"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         assert_eq!(ledger_check::check(&env, 4), 4);

@@ -40,7 +40,7 @@ async fn late_receipt_resumes_submit_unknown_job() {
     assert_eq!(within("its end", suspended).await.unwrap(), Ok(RunOutcome::Finished));
     let job = harness.job(&id).await;
     assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Done, 1));
-    assert_eq!((other.replies(), harness.provider.replies()), (0, 1), "nobody sent it twice");
+    assert_eq!((other.replies(), harness.provider.replies()), (0, 1), "it was sent once");
     assert_eq!(ledger_check::check(&harness.env, 1), 1);
 }
 

@@ -50,12 +50,12 @@ pub enum GcsCredentials {
     ApplicationDefault,
     /// This service account's key file.
     ServiceAccountFile(PathBuf),
-    /// Nobody: only for an emulator.
+    /// Anonymous: only for an emulator.
     Anonymous,
 }
 
 impl GcsOptions {
-    /// The checked form, or a line that says what to mend.
+    /// The validated options, or an error that names the fix.
     pub(super) fn validate(&self) -> Result<ValidatedOptions, BucketError> {
         let bucket = self.bucket.trim();
         if bucket.is_empty() {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_bucket_name_is_said() {
+    fn invalid_bucket_name_is_reported() {
         for bucket in ["", "  ", "gs://demo", "demo/folder", "de mo", "demo\u{1b}[2J"] {
             let checked = GcsOptions { bucket: bucket.to_owned(), ..options() }.validate();
             assert!(matches!(checked, Err(BucketError::Refused(line)) if !line.contains('\u{1b}')), "{bucket}");

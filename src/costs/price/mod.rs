@@ -99,7 +99,7 @@ fn unknown(note: String) -> Estimate {
 }
 
 impl Form {
-    /// Credits and how they were reckoned, or why nobody knows.
+    /// Credits and their calculation, or why they are unknown.
     fn reckon(&self, request: &PricedRequest<'_>) -> Result<(Credits, String), String> {
         match self {
             Self::Flat { credits } => Ok((*credits, "one image".to_owned())),

@@ -63,7 +63,7 @@ pub(super) enum References {
     /// They do not.
     #[default]
     Free,
-    /// Nobody published it.
+    /// Not published.
     Unknown,
 }
 

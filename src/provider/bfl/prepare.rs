@@ -38,7 +38,7 @@ pub(super) async fn prepare(spec: &Spec) -> Result<PreparedRequest, SubmitError>
     Ok(PreparedRequest { route: model.route.clone(), body: Value::Object(body) })
 }
 
-/// All problems in one line. The code is that of the first: what is wrong with an image is told from the rest.
+/// All problems in one line. The code is that of the first problem: image problems have a code of their own.
 fn wrong(model: Option<&Model>, problems: &[SpecError]) -> SubmitError {
     let about_image = problems
         .first()
@@ -92,7 +92,7 @@ fn checked_base64(text: String, limits: (Option<u32>, u64)) -> Result<String, St
     check(&bytes, limits).map(|()| text)
 }
 
-/// Whether the API would take the image, as far as its header tells.
+/// Whether the API would accept the image, judged by its header.
 fn check(bytes: &[u8], (min_side, max_pixels): (Option<u32>, u64)) -> Result<(), String> {
     let info = image_check::header(bytes)?;
     let size = format!("{}x{} pixels", info.width, info.height);

@@ -23,7 +23,7 @@ use crate::simulator::options::BillAt;
 use crate::simulator::order::{self, Order, Refused};
 use crate::simulator::ticket::{Ticket, duration};
 
-/// Where a foreign `polling_url` points: a host that looks right from the left, under a name that is nobody's (RFC 2606).
+/// Where a foreign `polling_url` points: a host that looks right from the left, under a reserved name (RFC 2606).
 const FOREIGN: &str = "https://api.bfl.ai.attacker.example/v1/get_result?id=";
 
 /// Bytes of a body that is not read in passing.
@@ -57,7 +57,7 @@ pub(super) async fn submit(
         Some(FaultKind::Lost) | None => {}
         Some(kind) => return instead_of_accepting(kind),
     }
-    // In a task of its own: whoever hangs up must not leave a ticket that is half booked.
+    // In a separate task: a client that disconnects must not leave a partly recorded ticket.
     let booked = tokio::spawn(book(SharedApp::clone(&app), model, order, faults)).await;
     if strike == Some(FaultKind::Lost) {
         scissors.cut();
@@ -94,7 +94,7 @@ fn faults(app: &SharedApp, model: &Model, order: &Order) -> (Option<FaultKind>, 
     (strike, asked.of_ticket(&drawn))
 }
 
-/// What was booked, with what the reply tells of it.
+/// What was recorded, and what the reply reports of it.
 struct Booked {
     ticket: Arc<Ticket>,
     input_mp: f64,
@@ -148,7 +148,7 @@ fn accepted(app: &SharedApp, booked: &Booked, headers: &HeaderMap) -> Response {
         })
     };
     let Some(polling_url) = polling_url else { return replies::internal() };
-    // The FLUX.1 family tells its price only when it is settled.
+    // The FLUX.1 family reports its price only when it is settled.
     let (cost, input_mp, output_mp) = if ticket.names_cost() {
         (replies::number(ticket.cost), json!(booked.input_mp), json!(booked.output_mp))
     } else {

@@ -92,7 +92,7 @@ fn build(draft: &Path) -> Result<(), StoreError> {
     connection.close().map_err(|(_, error)| error.into())
 }
 
-/// Looks at the file without writing to it: first at its raw header, so that a stranger's file is not even opened by SQLite.
+/// Looks at the file without writing to it: first at its raw header, so that another program's file is not even opened by SQLite.
 fn examine(path: &Path) -> Result<(), StoreError> {
     // The order matters: without a log, the file is whole from here on, and another process can only make it longer.
     let has_log = has_log(path);

@@ -29,7 +29,7 @@ pub struct ImportSummary {
     /// Whether uncertain money is among both.
     #[serde(skip)]
     has_uncertain: bool,
-    /// Charges that new jobs of darkroom's own brought along; their lines are there already when they come.
+    /// Charges that new jobs of darkroom's own brought along; their own lines are then unchanged.
     #[serde(skip)]
     charges_of_jobs: u64,
     /// Rows that were rejected.
