@@ -3,6 +3,7 @@
 mod config;
 mod file;
 mod jobs;
+mod search;
 mod submit;
 mod working;
 

@@ -161,7 +161,7 @@ pub(super) fn nanoseconds(time: DateTime<Utc>) -> i64 {
     time.timestamp_nanos_opt().unwrap_or(if time.timestamp() < 0 { i64::MIN } else { i64::MAX })
 }
 
-/// The text that a search looks into, letter case taken away.
+/// The text that a search is matched against.
 fn search_text(job: &Job) -> String {
     let prompt = match job.spec.prompt.char_indices().nth(SEARCHED_PROMPT) {
         Some((end, _)) => &job.spec.prompt[..end],
@@ -169,12 +169,7 @@ fn search_text(job: &Job) -> String {
     };
     // The separator keeps a search from matching the end of one field and the beginning of the next.
     let fields = [job.id.as_str(), &job.spec.model, prompt].into_iter().chain(job.tags.iter().map(String::as_str));
-    fold_case(&fields.collect::<Vec<_>>().join("\u{1f}"))
-}
-
-/// Takes letter case away, character by character, so that a part of a text is folded like the whole.
-pub(super) fn fold_case(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).collect()
+    text::fold_for_search(&fields.collect::<Vec<_>>().join("\u{1f}"))
 }
 
 fn is_shallow(value: &Value, levels: usize) -> bool {

@@ -3,13 +3,14 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::super::StoreError;
+use crate::text::fold_for_search;
 
 /// Marks the file as darkroom's (`PRAGMA application_id`): the letters `dkrm`.
 pub(super) const APPLICATION_ID: u32 = 0x646b_726d;
 
 /// One script for each version, oldest first: script 0 makes version 1 of an empty file, script 1 makes version 2 of that. A
 /// script that has been released is never changed; a new one is added behind it.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 /// The version that this program reads and writes.
 pub(super) fn version() -> u32 {
@@ -160,6 +161,9 @@ CREATE TRIGGER imported_cost_is_history BEFORE UPDATE ON imported_costs BEGIN
 END;
 ";
 
+/// Searches ignore accents: `search` is folded again by [`fold_searches`].
+const VERSION_3: &str = "-- search is folded without accents";
+
 /// Brings the file to the last of `scripts`, each in one transaction of its own. Two processes may do this at once: the second
 /// finds it done.
 pub(super) fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(), StoreError> {
@@ -168,9 +172,31 @@ pub(super) fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(
         let version = user_version(&transaction)?;
         if let Some(script) = scripts.get(version) {
             transaction.execute_batch(script)?;
+            if *script == VERSION_3 {
+                fold_searches(&transaction)?;
+            }
             transaction.pragma_update(None, "user_version", i64::try_from(version + 1).unwrap_or(i64::MAX))?;
         }
         transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Folds what earlier versions folded by case alone.
+fn fold_searches(connection: &Connection) -> Result<(), StoreError> {
+    let mut select = connection.prepare("SELECT rowid, search FROM jobs")?;
+    let mut update = connection.prepare("UPDATE jobs SET search = ?2 WHERE rowid = ?1")?;
+    let mut rows = select.query([])?;
+    let mut changed: Vec<(i64, String)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let search: String = row.get(1)?;
+        let folded = fold_for_search(&search);
+        if folded != search {
+            changed.push((row.get(0)?, folded));
+        }
+    }
+    for (rowid, folded) in changed {
+        update.execute((rowid, folded))?;
     }
     Ok(())
 }
@@ -199,6 +225,21 @@ mod tests {
             .unwrap();
         assert_eq!(row, ("0.04".into(), 3, "old".into()));
         assert_eq!(user_version(&connection).unwrap(), scripts.len());
+    }
+
+    #[test]
+    fn older_searches_are_folded_again() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, &MIGRATIONS[..2]).unwrap();
+        let insert = "INSERT INTO jobs (id, revision, seq, stage, simulated, hidden, created_at, search, document)
+                      VALUES (?1, 1, ?2, 'queued', 1, 0, 1, ?3, '{}')";
+        connection.execute(insert, ("a", 1, "a\u{1f}stra\u{df}e caf\u{e9}")).unwrap();
+        connection.execute(insert, ("b", 2, "b\u{1f}fox")).unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        let search = |id: &str| -> String {
+            connection.query_row("SELECT search FROM jobs WHERE id = ?1", [id], |row| row.get(0)).unwrap()
+        };
+        assert_eq!((search("a").as_str(), search("b").as_str()), ("a\u{1f}strasse cafe", "b\u{1f}fox"));
     }
 
     #[test]
