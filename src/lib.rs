@@ -1,8 +1,8 @@
 //! darkroom: a terminal operations console for image generation.
 //!
 //! A **job** is a document with a **stage**. The **engine** reads the stage, performs the one next effect through a
-//! **port**, and saves the document with a compare-and-set; that is the whole durable workflow. The engine
-//! publishes as **events**; the console folds events into its own **board** and draws panes from it; keys become **commands**
+//! **port**, and saves the document with a compare-and-set; that is the whole durable workflow. The engine publishes
+//! **events**; the console folds events into its own **board** and draws panes from it; keys become **commands**
 //! back to the engine. Nothing is shared, nothing in the console awaits, and no adapter is named outside [`wiring`].
 //!
 //! # Glossary

@@ -46,16 +46,32 @@ const AVOIDED: &[(&str, &str)] = &[
 ];
 
 /// Where a word of the list stays, and why.
-const ALLOWED: &[(&str, &str, &str)] = &[("tests/wording.rs", "", "the list itself")];
+const ALLOWED: &[(&str, &str, &str)] = &[
+    ("src/console/overlays/costs/table.rs", "picture", CAUSE),
+    ("src/console/test_fixtures.rs", "picture", CAUSE),
+    ("src/jobs/failure.rs", "picture", "the serialized error code `picture_broken`"),
+    ("src/simulator/images/scene.rs", "picture", "part of the seed: every simulated image would change"),
+    ("src/store/charges.rs", "picture", CAUSE),
+    ("src/store/firestore/documents/decisions.rs", "picture", CAUSE),
+    ("src/store/firestore/ledger/rollup.rs", "picture", CAUSE),
+    ("src/wiring/mod.rs", "pictures", "the folder of existing installations"),
+    ("tests/import_export/cases.rs", "said", "free text of a recorded row"),
+    ("tests/store_contract/money.rs", "picture", CAUSE),
+    ("tests/store_contract/takeover.rs", "picture", CAUSE),
+    ("tests/wording.rs", "", "the list itself"),
+    ("tests/workflow/fault_table.rs", "picture", "the serialized error code `picture_broken`"),
+];
+
+const CAUSE: &str = "the serialized cause of a charge";
 
 /// Occurrences that are not rewritten yet. Only lowered.
-const REMAINING: usize = 850;
+const REMAINING: usize = 60;
 
 /// Longest name of a function in the tests.
 const MAX_NAME: usize = 45;
 
 /// Longer names that are not changed yet. Only lowered.
-const REMAINING_NAMES: usize = 10;
+const REMAINING_NAMES: usize = 0;
 
 /// Every file with text for people under the folders, by its path from the crate's root.
 fn files(folders: &[&str]) -> Vec<(String, String)> {

@@ -17,7 +17,7 @@ fn is_given_up(job: &Job) -> bool {
     matches!(&job.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown)
 }
 
-/// A job whose order is answered, while its worker does not hear the answer before the provider is opened.
+/// A job whose submit is answered, while its worker does not receive the reply before the gate opens.
 async fn with_submit_in_flight() -> (WorkflowHarness, JobId, JoinHandle<Result<RunOutcome, WorkflowError>>) {
     let harness = WorkflowHarness::new(Speed::Instant).await;
     let id = harness.submit("a fox").await;
