@@ -24,7 +24,7 @@ pub struct Cli {
     /// Jobs that the console runs at the same time
     #[arg(long, value_name = "N")]
     pub slots: Option<String>,
-    /// How the console draws images: auto, halfblocks or off
+    /// How the console draws images: auto, kitty, sixel, iterm2, halfblocks or off
     #[arg(long, value_name = "HOW")]
     pub images: Option<String>,
     /// Use only ASCII symbols and borders in the console
