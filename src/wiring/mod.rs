@@ -58,6 +58,13 @@ pub enum WiringError {
     Stopped(#[from] JoinError),
 }
 
+impl WiringError {
+    /// Whether the same call may succeed later without a change of the configuration.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Bucket(_) | Self::Store(StoreError::Unavailable(_)))
+    }
+}
+
 /// What a provider is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessMode {
