@@ -63,7 +63,16 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
 
 const CHOOSE_ANOTHER: &str = "move it away, or choose another folder with DARKROOM_DATA_DIR";
 const CHECK_PERMISSIONS: &str = "check the permissions, or choose another folder with DARKROOM_DATA_DIR";
+const FREE_SPACE: &str = "free some space on that disk, or choose another folder with DARKROOM_DATA_DIR";
 const RESTORE: &str = "restore a backup, or move the file away to start with an empty database";
+
+/// What to do about an error of the file system.
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FREE_SPACE,
+        _ => CHECK_PERMISSIONS,
+    }
+}
 
 fn unusable(path: &Path, what: &str, remedy: &str) -> StoreError {
     let shown = text::sanitize_line(&path.display().to_string(), 300);
@@ -73,11 +82,13 @@ fn unusable(path: &Path, what: &str, remedy: &str) -> StoreError {
 /// Builds the database beside `path` and gives it its name when it is whole, so that neither another process nor a loss of power
 /// ever shows half a database under that name.
 fn create(path: &Path) -> Result<(), StoreError> {
-    let refuse = |error: std::io::Error| unusable(path, &format!("cannot be created ({error})"), CHECK_PERMISSIONS);
+    let refuse = |error: std::io::Error| unusable(path, &format!("cannot be created ({error})"), remedy(&error));
     fs::create_dir_all(parent_dir(path)).map_err(refuse)?;
     let draft = AtomicFile::create(path).map_err(refuse)?;
-    build(draft.temp_path())
-        .map_err(|error| unusable(path, &format!("cannot be created ({error})"), CHECK_PERMISSIONS))?;
+    build(draft.temp_path()).map_err(|error| {
+        let full = error.to_string().contains(super::errors::DISK_FULL);
+        unusable(path, &format!("cannot be created ({error})"), if full { FREE_SPACE } else { CHECK_PERMISSIONS })
+    })?;
     match draft.publish() {
         // Another process was faster: its database is as good as ours.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
