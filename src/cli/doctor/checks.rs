@@ -91,7 +91,10 @@ fn writable(folder: &Path) -> std::io::Result<()> {
 async fn store(config: &Config) -> Check {
     const NAME: &str = "store";
     let counted = match wiring::open_store(config).await {
-        Ok(store) => run_queries(&*store).await.map_err(|error| error.to_string()),
+        Ok(store) => match wiring::verify_store(config).await {
+            Ok(()) => run_queries(&*store).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        },
         Err(error) => Err(error.to_string()),
     };
     match counted {

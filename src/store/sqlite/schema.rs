@@ -176,7 +176,7 @@ pub(super) fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(
 }
 
 /// How many scripts the file has been through.
-pub(super) fn user_version(connection: &Connection) -> Result<usize, StoreError> {
+fn user_version(connection: &Connection) -> Result<usize, StoreError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok(usize::try_from(version).unwrap_or(usize::MAX))
 }
