@@ -2,8 +2,11 @@
 
 mod config;
 mod file;
+mod help;
 mod jobs;
 mod submit;
+#[cfg(unix)]
+mod worker;
 mod working;
 
 use std::io::Read;

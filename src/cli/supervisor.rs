@@ -20,10 +20,15 @@ pub fn stopping() {
 /// Pings the watchdog for as long as it is polled, at half the interval that systemd expects.
 pub async fn ping_watchdog() -> ! {
     let interval = std::env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse().ok()).map(Duration::from_micros);
-    let Some(interval) = interval.filter(|interval| !interval.is_zero()) else { return std::future::pending().await };
+    let interval = interval.filter(|interval| !interval.is_zero());
     loop {
-        notify("WATCHDOG=1");
-        tokio::time::sleep(interval / 2).await;
+        match interval {
+            Some(interval) => {
+                notify("WATCHDOG=1");
+                tokio::time::sleep(interval / 2).await;
+            }
+            None => std::future::pending().await,
+        }
     }
 }
 

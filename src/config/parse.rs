@@ -35,7 +35,7 @@ pub fn model(text: &str) -> Result<String, String> {
     let nearest = suggest(name, catalog.models.iter().map(|model| model.name.as_str()));
     let hint = nearest.first().map_or_else(
         || "`darkroom submit --help` lists the models".to_owned(),
-        |nearest| format!("did you mean '{nearest}'?"),
+        |nearest| format!("did you mean {nearest}?"),
     );
     Err(format!("'{shown}' is not a known model; {hint}"))
 }
@@ -187,7 +187,7 @@ mod tests {
     fn unknown_model_names_the_closest() {
         assert_eq!(model("flux-2-pro"), Ok("flux-2-pro".to_owned()));
         let message = model("flux-2-por").unwrap_err();
-        assert!(message.contains("did you mean 'flux-2-pro'?"), "{message}");
+        assert!(message.contains("did you mean flux-2-pro?"), "{message}");
         assert!(model("midjourney").is_err());
     }
 

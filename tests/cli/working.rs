@@ -179,7 +179,7 @@ fn simulator_serves_like_the_real_api() {
     assert!(well.to_string().contains("10 credits ($0.10)"), "{well}");
     let order = ["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"];
     let said = env.fails(2, &order);
-    assert!(said.contains("spends real money") && said.contains("--yes"), "{said}");
+    assert!(said.contains("real money") && said.contains("--yes"), "{said}");
     assert_eq!(env.jobs().len(), 0);
     let made = env.json(&[&order[..], &["--yes"]].concat());
     assert_eq!((&made[0]["status"], &made[0]["simulated"]), (&"done".into(), &false.into()));
