@@ -21,7 +21,7 @@ use std::time::{Duration, SystemTime};
 use locate::ServerLocator;
 use server::Server;
 
-const REQUIREMENTS: &str = include_str!("tests/foreign/requirements.txt");
+const REQUIREMENTS: &str = include_str!("tests/python_clients/requirements.txt");
 
 fn main() -> std::io::Result<()> {
     let locator = ServerLocator::from_env();
@@ -40,7 +40,7 @@ fn main() -> std::io::Result<()> {
     for file in ["build.rs", "src/devstack/locate.rs", "src/devstack/server.rs", "tests/support/python_clients.rs"] {
         println!("cargo::rerun-if-changed={file}");
     }
-    println!("cargo::rerun-if-changed=tests/foreign/requirements.txt");
+    println!("cargo::rerun-if-changed=tests/python_clients/requirements.txt");
     println!("cargo::rerun-if-env-changed=DARKROOM_SERVERS_DIR");
     // Older than this run: a file that is written during the run would count as changed.
     let folder = std::env::var_os("OUT_DIR").ok_or(std::io::ErrorKind::NotFound)?;

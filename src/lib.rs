@@ -68,6 +68,7 @@ pub mod engine;
 pub mod fs;
 pub mod jobs;
 pub mod provider;
+pub mod shutdown_signal;
 pub mod simulator;
 pub mod store;
 pub mod telemetry;

@@ -7,22 +7,22 @@ mod bucket_contract;
 mod bucket_gcs;
 mod cli;
 mod client;
-#[cfg(all(unix, feature = "firestore", feature = "gcs"))]
-mod cloud;
 mod console;
 mod crashes;
 #[cfg(unix)]
 mod devstack;
 #[cfg(all(unix, feature = "firestore"))]
-mod firestore_faults;
+mod firestore_bad_documents;
 #[cfg(all(unix, feature = "firestore"))]
-mod firestore_strangers;
+mod firestore_faults;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
-mod foreign;
+mod google_end_to_end;
 mod hostile;
 mod metrics;
 mod portability;
 mod pty;
+#[cfg(all(unix, feature = "firestore", feature = "gcs"))]
+mod python_clients;
 mod servers;
 mod simulator;
 mod stages;

@@ -1,10 +1,10 @@
-//! The real console in a real pseudo terminal: real keys in, the screen and the raw bytes out, the books beside it.
+//! The real console in a real pseudo terminal: real keys in, the screen and the raw bytes out, and what the store recorded.
 
-mod giving_back;
 mod hostile;
+mod idle;
+mod input;
+mod job_actions;
 mod money;
-mod orders;
-mod portrait;
-mod quiet;
 mod sizes;
 pub(crate) mod terminal;
+mod terminal_restore;

@@ -8,7 +8,7 @@ use darkroom::devstack::{Server, ServerLocator};
 
 use crate::support::python_clients;
 
-const REQUIREMENTS: &str = include_str!("foreign/requirements.txt");
+const REQUIREMENTS: &str = include_str!("python_clients/requirements.txt");
 
 /// Each server: whether it was installed when the tests were compiled, and where it is now, or how it is installed.
 fn servers() -> [(bool, Result<PathBuf, String>); 4] {

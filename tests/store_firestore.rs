@@ -158,7 +158,7 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
         Change::Unreadable { id, reason } if id.as_str() == "broken" => Some(reason.clone()),
         _ => None,
     });
-    assert_eq!(reason.await, "prompt is a number; it must be text");
+    assert_eq!(reason.await, "prompt is 7; expected text");
     page.patch("jobs/wish", wish("a fox"), &[]).await;
     until(&mut watch, in_stage("wish", StageName::Queued)).await;
     let before = store.usage().reads;
@@ -206,8 +206,8 @@ async fn what_an_old_backend_left_is_shown_and_added_up() {
     let query = CostQuery { from, to, simulated: false };
     let report = store.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
     assert_eq!(report.count, 0, "no sums were kept for it");
-    let differences = store.rebuild_sums().await.unwrap();
-    assert_eq!(differences.iter().map(|difference| difference.counted.0).sum::<i64>(), 143);
+    let differences = store.rebuild_rollups().await.unwrap();
+    assert_eq!(differences.iter().map(|difference| difference.computed.0).sum::<i64>(), 143);
     let report = store.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
     assert_eq!(report.count, 143);
     let lines: Vec<_> = report.by.iter().map(|line| (line.key.as_str(), line.count)).collect();
@@ -216,7 +216,7 @@ async fn what_an_old_backend_left_is_shown_and_added_up() {
     let begin = now() + TimeDelta::minutes(1);
     let part = store.costs(CostQuery { from: begin, ..query }).await.unwrap().report(CostGrouping::Service);
     assert_eq!((part.total_usd, part.count), (report.total_usd, 143), "exact to the last digit, both ways");
-    assert_eq!(store.rebuild_sums().await.unwrap(), []);
+    assert_eq!(store.rebuild_rollups().await.unwrap(), []);
 }
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
@@ -241,7 +241,7 @@ async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads()
     assert_eq!((report.count, report.total_usd.to_string().as_str(), report.by.len()), (365, "9.125", 365));
     let reads = store.usage().reads - before;
     assert_eq!(reads, 13, "one for each month");
-    assert_eq!(store.rebuild_sums().await.unwrap(), [], "what was kept is what the entries say");
+    assert_eq!(store.rebuild_rollups().await.unwrap(), [], "what was kept is what the entries say");
 }
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]

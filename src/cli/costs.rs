@@ -98,7 +98,7 @@ async fn rebuild(session: &Session, args: &RebuildArgs) -> Result<(), CliError> 
     let differences: Vec<MismatchView> = found
         .unwrap_or_default()
         .into_iter()
-        .map(|found| MismatchView { what: found.what, stored: sum(found.kept), computed: sum(found.counted) })
+        .map(|found| MismatchView { what: found.what, stored: sum(found.stored), computed: sum(found.computed) })
         .collect();
     let agree = differences.is_empty() || !args.dry_run;
     let rebuilt = Rebuilt { keeps_sums, agree, differences };

@@ -15,7 +15,6 @@ mod export;
 mod guard_server;
 mod headless_engine;
 mod import;
-mod interrupt;
 mod job_json;
 mod jobs;
 mod man;

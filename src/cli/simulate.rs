@@ -7,8 +7,8 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 
 use super::error::CliError;
-use super::interrupt::Interrupt;
 use super::{Session, output, start_logging};
+use crate::shutdown_signal::ShutdownSignal;
 use crate::simulator::{BillAt, Simulator, SimulatorOptions};
 use crate::telemetry::logging::ExtraSink;
 use crate::wiring;
@@ -62,8 +62,8 @@ struct Serving {
 
 /// Serves until it is interrupted.
 pub async fn run(session: &Session, args: &SimulateArgs) -> Result<(), CliError> {
-    let mut interrupt =
-        Interrupt::listen().map_err(|why| CliError::Failed(format!("cannot install signal handlers: {why}")))?;
+    let mut shutdown =
+        ShutdownSignal::listen().map_err(|why| CliError::Failed(format!("cannot handle signals: {why}")))?;
     let options = options(session, args)?;
     let directory = options.directory.clone().unwrap_or_default().display().to_string();
     let (_logging, _) = start_logging(&session.config, ExtraSink::None);
@@ -79,7 +79,7 @@ pub async fn run(session: &Session, args: &SimulateArgs) -> Result<(), CliError>
             serving.api_url, serving.cluster_url
         )
     })?;
-    interrupt.next().await;
+    shutdown.next().await;
     simulator.shutdown().await;
     Ok(())
 }

@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::headless_engine::{EngineUpdate, HeadlessEngine};
-use super::interrupt::Interrupt;
 use super::{Session, output, start_logging, supervisor};
 use crate::config::Config;
 use crate::engine::Mode;
 use crate::jobs::StageName;
+use crate::shutdown_signal::ShutdownSignal;
 use crate::store::{Counts, Store};
 use crate::telemetry::logging::ExtraSink;
 use crate::telemetry::metrics::MetricsServer;
@@ -61,10 +61,10 @@ pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
         _ => ExtraSink::None,
     };
     let (_logging, _) = start_logging(config, extra);
-    let mut interrupt =
-        Interrupt::listen().map_err(|why| CliError::Failed(format!("cannot install signal handlers: {why}")))?;
+    let mut shutdown =
+        ShutdownSignal::listen().map_err(|why| CliError::Failed(format!("cannot handle signals: {why}")))?;
     let metrics = serve_metrics(config).await?;
-    let Some((store, adapters)) = open(config, args, metrics.as_ref(), &mut interrupt).await? else {
+    let Some((store, adapters)) = open(config, args, metrics.as_ref(), &mut shutdown).await? else {
         output::eprint_line("interrupted before the worker could start");
         return Ok(());
     };
@@ -83,7 +83,7 @@ pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
                 EngineUpdate::Stopped => break,
                 EngineUpdate::Blocked(_) | EngineUpdate::None => {}
             },
-            () = interrupt.next() => {
+            () = shutdown.next() => {
                 if interrupted {
                     return Err(CliError::Failed("forced exit: an in-flight request may have been lost (it may still be billed)".to_owned()));
                 }
@@ -120,7 +120,7 @@ async fn open(
     config: &Config,
     args: &WorkerArgs,
     metrics: Option<&MetricsServer>,
-    interrupt: &mut Interrupt,
+    shutdown: &mut ShutdownSignal,
 ) -> Result<Option<(Arc<dyn Store>, Adapters)>, CliError> {
     let mut pauses = START_PAUSES;
     let mut reported = None;
@@ -145,7 +145,7 @@ async fn open(
         }
         tokio::select! {
             () = tokio::time::sleep(pauses.next_delay()) => {}
-            () = interrupt.next() => return Ok(None),
+            () = shutdown.next() => return Ok(None),
         }
     }
 }

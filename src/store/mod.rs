@@ -3,6 +3,7 @@
 //! Every save is a compare-and-set on the job's revision; a job and its charges are saved in one atomic write. Adapters must
 //! not know providers, buckets or engines, and must not change a job.
 
+mod charges;
 mod errors;
 #[cfg(feature = "firestore")]
 pub mod firestore;

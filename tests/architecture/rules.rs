@@ -16,12 +16,13 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
     ("simulator", &["jobs", "costs"], "the simulator is a server of its own: whoever uses it speaks HTTP to it"),
     (
         "console",
-        &["jobs", "costs", "engine", "logging"],
+        &["jobs", "costs", "engine", "logging", "shutdown_signal"],
         "the console hears events and sends commands, and does nothing else",
     ),
     ("metrics", &["jobs", "costs", "engine"], "metrics hear events and do nothing else"),
     ("servers", &["jobs"], "servers of this machine know nothing of what is kept in them"),
     ("logging", &[], "log lines know nothing of what they are about"),
+    ("shutdown_signal", &[], "signals know nothing of what they end"),
     ("config", &["costs", "jobs", "logging"], "a configuration is plain data; wiring makes things of it"),
     ("wiring", &["*"], ""),
     (
@@ -38,6 +39,7 @@ const ARROWS: &[(&str, &[&str], &str)] = &[
             "logging",
             "metrics",
             "servers",
+            "shutdown_signal",
         ],
         "commands get what they need from wiring",
     ),

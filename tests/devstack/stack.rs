@@ -98,5 +98,5 @@ fn console_shows_a_job_of_the_stack() {
     if !servers.is_empty() {
         assert!(said.contains("ready at 127.0.0.1:") && said.contains("all servers stopped"), "{said}");
     }
-    terminal.check_given_back();
+    terminal.check_restored();
 }

@@ -118,7 +118,7 @@ fn hostile() -> Vec<String> {
         "{\"status\": \"error\", \"\": 1}",
         "{\"status\": \"error\", \"__y__\": 1}",
         "{\"status\": \"error\", \"model\": [\"x\"]}",
-        "{\"status\": \"error\", \"generatedImageUrl\": 7}",
+        "{\"status\": \"pending_review\", \"generatedImageUrl\": 7}",
     ]
     .map(str::to_owned)
     .to_vec();

@@ -1,10 +1,10 @@
-//! Text from strangers in a real terminal: pasted control characters change nothing but the prompt.
+//! Hostile text in a real terminal: pasted control characters change nothing but the prompt.
 
 use super::terminal::{ENTER, Terminal};
 use crate::support::TestEnv;
 
 #[test]
-fn a_pasted_prompt_with_control_characters_leaves_the_screen_whole() {
+fn pasted_control_characters_are_not_drawn() {
     let env = TestEnv::new();
     let mut terminal = Terminal::console(&env);
     terminal.wait_for("No jobs yet.");
@@ -20,23 +20,26 @@ fn a_pasted_prompt_with_control_characters_leaves_the_screen_whole() {
     terminal.wait_for("✓ done");
 
     let text = terminal.text();
-    assert!(!terminal.bytes.windows(2).any(|pair| pair == b"\x1b]"), "no command reached the terminal");
+    assert!(
+        !terminal.bytes.windows(2).any(|pair| pair == b"\x1b]"),
+        "no escape sequence of the prompt reached the terminal"
+    );
     assert!(!terminal.bytes.contains(&7), "no bell rang");
     assert!(text.lines().next().unwrap_or_default().contains("SIMULATED"), "{text}");
     assert!(text.lines().last().unwrap_or_default().contains("? help"), "{text}");
-    assert!(!text.contains('\u{202e}'), "no letter turns the line around");
+    assert!(!text.contains('\u{202e}'), "no direction override is shown");
     let row = terminal.row_with("✓ done");
     assert!(row.contains("kite one") && row.starts_with('│'), "{row}");
-    // What is drawn anew is what was there.
+    // A complete redraw shows the same frame.
     terminal.wait_for_silence(std::time::Duration::from_millis(300));
     let before = terminal.text();
     terminal.send("\x0c");
-    terminal.wait_until("the frame drawn anew", |now| strip_ages(&now.text()) == strip_ages(&before));
+    terminal.wait_until("the redrawn frame", |now| strip_ages(&now.text()) == strip_ages(&before));
     let jobs = env.jobs();
     assert_eq!(jobs.len(), 1, "one paste, one job");
 }
 
-/// Ages go on while the test runs.
+/// Ages change while the test runs.
 fn strip_ages(text: &str) -> String {
     text.replace(|character: char| character.is_ascii_digit(), "0")
 }

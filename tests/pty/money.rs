@@ -1,4 +1,4 @@
-//! The first image of a stranger, and what it costs; a job that outlives its console.
+//! The first image and its cost; a job that outlives its console.
 
 use rust_decimal::Decimal;
 use rustix::process::Signal;
@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use super::terminal::{ENTER, Terminal};
 use crate::support::{TestEnv, ledger_check};
 
-/// What the header says was spent today.
+/// The header's spending of today.
 fn spent(terminal: &Terminal) -> Option<Decimal> {
     let text = terminal.text();
     let (_, after) = text.lines().next()?.split_once("today $")?;
@@ -31,7 +31,7 @@ fn image_colours(terminal: &Terminal) -> usize {
 }
 
 #[test]
-fn two_keys_and_a_prompt_make_the_first_image_and_its_price_is_in_the_books() {
+fn first_image_cost_matches_simulator_bill() {
     let env = TestEnv::new();
     let mut terminal = Terminal::console(&env);
     terminal.wait_for("No jobs yet. Press n to create the first image (simulated, free).");
@@ -47,23 +47,29 @@ fn two_keys_and_a_prompt_make_the_first_image_and_its_price_is_in_the_books() {
     terminal.wait_for("✓ done");
     assert!(terminal.row_with("✓ done").contains("a red kite over dunes"));
     terminal.wait_until("the image", |terminal| image_colours(terminal) > 50);
-    terminal.wait_until("its price", |terminal| spent(terminal).is_some_and(|spent| spent > Decimal::ZERO));
+    terminal
+        .wait_until("the price in the header", |terminal| spent(terminal).is_some_and(|spent| spent > Decimal::ZERO));
 
     let costs = env.json(&["costs", "--json", "--days", "2"]);
-    assert_eq!(spent(&terminal), Some(ledger_check::dollars(&costs["total_usd"])), "screen and books agree");
-    assert_eq!(spent(&terminal), Some(ledger_check::total(&ledger_check::bill(&env))), "and so does the bill");
+    assert_eq!(spent(&terminal), Some(ledger_check::dollars(&costs["total_usd"])), "screen and ledger agree");
+    assert_eq!(
+        spent(&terminal),
+        Some(ledger_check::total(&ledger_check::bill(&env))),
+        "screen and simulator bill agree"
+    );
     assert!(terminal.text().contains("SIMULATED"));
     assert_eq!(ledger_check::check(&env, 1), 1);
 }
 
 #[test]
-fn a_job_goes_on_after_its_console_was_killed_and_is_billed_once() {
+fn job_of_killed_console_resumes_billed_once() {
     let mut env = TestEnv::new();
     env.set("DARKROOM_SIMULATOR_SPEED", "5");
     let mut terminal = Terminal::console(&env);
     terminal.send("n");
     terminal.wait_for("Describe the image, then press Enter");
     terminal.send("a slow tide");
+    terminal.wait_for("a slow tide");
     terminal.send(ENTER);
     terminal.wait_for("▶ generating");
     terminal.signal(Signal::KILL);

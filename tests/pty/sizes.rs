@@ -1,9 +1,9 @@
-//! A window that changes its size while jobs run; terminals without colours, and without anything but ASCII.
+//! Window sizes that change while jobs run; terminals without colours and with ASCII only.
 
 use super::terminal::Terminal;
 use crate::support::TestEnv;
 
-/// Every row is part of the console: nothing of an earlier size is left.
+/// Every row is part of the console: nothing of an earlier size remains.
 fn check_frame(terminal: &Terminal, columns: u16, rows: u16) {
     let text = terminal.text();
     let lines: Vec<&str> = text.lines().collect();
@@ -20,7 +20,7 @@ fn check_frame(terminal: &Terminal, columns: u16, rows: u16) {
 }
 
 #[test]
-fn a_window_that_changes_its_size_while_jobs_run_is_never_left_with_garbage() {
+fn resize_while_jobs_run_leaves_no_garbage() {
     let mut env = TestEnv::new();
     env.set("DARKROOM_SIMULATOR_SPEED", "10");
     env.queue(40);
@@ -53,7 +53,7 @@ fn a_window_that_changes_its_size_while_jobs_run_is_never_left_with_garbage() {
 }
 
 #[test]
-fn the_first_key_after_a_change_of_size_is_answered_without_a_second_one() {
+fn first_key_after_resize_is_handled() {
     let env = TestEnv::new();
     let mut terminal = Terminal::start(&env, &[], 120, 40);
     terminal.wait_for("No jobs yet");
@@ -89,7 +89,7 @@ fn is_colour(parameters: &str) -> bool {
         .any(|number| matches!(number, 30..=38 | 40..=48 | 90..=97 | 100..=107))
 }
 
-/// Makes one image and looks at it, at the help and at the costs.
+/// Makes one image, opens the help, the costs and the image.
 fn walk(terminal: &mut Terminal, done: &str) {
     terminal.wait_for("No jobs yet.");
     terminal.send("n");
@@ -107,7 +107,7 @@ fn walk(terminal: &mut Terminal, done: &str) {
 }
 
 #[test]
-fn without_colours_no_cell_has_one() {
+fn no_color_draws_without_colours() {
     let mut env = TestEnv::new();
     env.set("NO_COLOR", "1");
     let mut terminal = Terminal::console(&env);
@@ -122,7 +122,7 @@ fn without_colours_no_cell_has_one() {
 }
 
 #[test]
-fn in_ascii_every_letter_is_ascii() {
+fn ascii_mode_draws_only_ascii() {
     let env = TestEnv::new();
     let mut terminal = Terminal::start(&env, &["--ascii"], 120, 40);
     terminal.wait_for("* live");

@@ -1,5 +1,5 @@
-//! A real pseudo terminal with the real console in it: keys go in, bytes come out, and a screen is made of them. Nothing here
-//! sleeps to let something happen: whoever waits says what for.
+//! A pseudo terminal with the real console in it: keys go in, bytes come out and are rendered to a screen. Every wait names
+//! its condition; nothing sleeps for a fixed time.
 
 use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -9,7 +9,7 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 
 use crate::support::{TestEnv, text};
 
-/// How long anything may take before the test calls it stuck.
+/// How long anything may take before the test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Begin and end of a frame: between them the screen is half drawn.
@@ -67,7 +67,7 @@ impl Terminal {
         Self { master: pair.master, keys, child, output, parser, bytes: Vec::new(), exit: None }
     }
 
-    /// The console in a terminal of 120 columns and 40 rows, once it says something.
+    /// The console in a terminal of 120 columns and 40 rows, once it is connected.
     pub(crate) fn console(env: &TestEnv) -> Self {
         let mut terminal = Self::start(env, &[], 120, 40);
         terminal.wait_for("● live");
@@ -85,7 +85,7 @@ impl Terminal {
         self.send(&format!("\x1b[200~{pasted}\x1b[201~"));
     }
 
-    /// The window has another size from here on.
+    /// Changes the size of the window.
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
         self.drain();
         self.parser.screen_mut().set_size(rows, columns);
@@ -126,15 +126,15 @@ impl Terminal {
         self.wait_until(&format!("no {words}"), |terminal| !terminal.text().contains(words));
     }
 
-    /// Waits until that is so on a whole frame.
+    /// Waits until the condition holds on a complete frame.
     pub(crate) fn wait_until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !(self.is_whole() && is_so(self)) {
             match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(bytes) => self.take(&bytes),
-                Err(RecvTimeoutError::Timeout) => panic!("never came: {what}; the screen:\n{}", self.text()),
+                Err(RecvTimeoutError::Timeout) => panic!("timed out waiting for {what}; the screen:\n{}", self.text()),
                 Err(RecvTimeoutError::Disconnected) => {
-                    panic!("the console ended before: {what}; the last of it:\n{}\n{}", self.text(), self.tail())
+                    panic!("the console ended before {what}; the last screen:\n{}\n{}", self.text(), self.tail())
                 }
             }
         }
@@ -145,7 +145,7 @@ impl Terminal {
         let deadline = Instant::now() + PATIENCE;
         while let Ok(bytes) = self.output.recv_timeout(silence) {
             self.take(&bytes);
-            assert!(Instant::now() < deadline, "it draws and draws:\n{}\n{}", self.text(), self.tail());
+            assert!(Instant::now() < deadline, "the console keeps drawing:\n{}\n{}", self.text(), self.tail());
         }
     }
 
@@ -154,9 +154,9 @@ impl Terminal {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.drain();
-            if let Some(status) = self.child.try_wait().expect("the console can be asked") {
+            if let Some(status) = self.child.try_wait().expect("the console's state can be read") {
                 self.exit = Some(status.clone());
-                // What it wrote last may still be on its way: the reader ends when the terminal has no other side any more.
+                // Its last output may still be in the terminal: the reader ends when no process has the terminal open.
                 while let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(500)) {
                     self.take(&bytes);
                 }
@@ -201,18 +201,18 @@ impl Terminal {
         rustix::process::kill_process(process, signal).expect("the console can be signalled");
     }
 
-    /// Fails unless the terminal is as it was before the program came.
-    pub(crate) fn check_given_back(&self) {
+    /// Fails unless the terminal is as it was before the program started.
+    pub(crate) fn check_restored(&self) {
         let screen = self.screen();
         assert!(!screen.alternate_screen(), "the alternate screen is left");
         assert!(!screen.hide_cursor(), "the cursor is visible");
         assert!(!screen.bracketed_paste(), "bracketed paste is off");
-        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None, "the mouse is the terminal's");
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None, "mouse reporting is off");
         for (on, off, what) in MODES {
             let is_off = last(&self.bytes, off.as_bytes());
             let is_on = last(&self.bytes, on.as_bytes());
-            assert!(is_on.is_some(), "{what} was on: the console took the terminal");
-            assert!(is_off > is_on, "{what} is given back: {}", self.tail());
+            assert!(is_on.is_some(), "{what} was never switched on");
+            assert!(is_off > is_on, "{what} is switched off: {}", self.tail());
         }
     }
 }

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use darkroom::costs::{Budget, CostGrouping, CostReport};
 use darkroom::jobs::{BillingStatus, FailureCode, Job, StageName};
 use darkroom::store::schema::{
-    Collection, CostEntry, Defaults, Document, ExportQuery, Fields, ImportOutcome, JobEntry, Record, costs_of,
-    job_fields, with_job,
+    Collection, CostEntry, Defaults, Document, ExportQuery, Fields, ImportOutcome, JobEntry, Record, encode_costs,
+    encode_job, with_native,
 };
 use darkroom::store::{CostQuery, Save, Store, StoreError};
 use serde_json::{Value, json};
@@ -63,9 +63,9 @@ async fn import(store: &Arc<dyn Store>, records: &[Record]) -> (usize, usize, Ve
 
 fn told(verdicts: Vec<ImportOutcome>) -> (usize, usize, Vec<String>) {
     let count = |wanted: &ImportOutcome| verdicts.iter().filter(|verdict| *verdict == wanted).count();
-    let (new, same) = (count(&ImportOutcome::New), count(&ImportOutcome::Same));
+    let (new, same) = (count(&ImportOutcome::Created), count(&ImportOutcome::Unchanged));
     let refused = verdicts.into_iter().filter_map(|verdict| match verdict {
-        ImportOutcome::Refused(why) => Some(why),
+        ImportOutcome::Rejected(why) => Some(why),
         _ => None,
     });
     (new, same, refused.collect())
@@ -87,7 +87,7 @@ async fn export(store: &Arc<dyn Store>, collection: Collection, limit: usize) ->
     let mut all = Vec::new();
     loop {
         let page = store.export(query.clone()).await.unwrap();
-        assert_eq!(page.passed_over, []);
+        assert_eq!(page.skipped, []);
         all.extend(page.documents);
         let Some(next) = page.next else { return all };
         query.after = Some(next);
@@ -182,12 +182,12 @@ fn own_job(name: &str) -> Job {
 pub async fn a_job_of_darkroom_s_own_brings_its_charges_in_any_order(fixture: Fixture) {
     for (name, entries_first) in [("jobs-first", false), ("costs-first", true)] {
         let job = own_job(name);
-        let costs: Vec<Record> = costs_of(&job)
+        let costs: Vec<Record> = encode_costs(&job)
             .into_iter()
             .map(|entry| Record::Cost(Box::new(CostEntry::from_file(Some(&entry.id), entry.fields).unwrap())))
             .collect();
         assert_eq!(costs.len(), 2);
-        let document = vec![job_record(Some(name), with_job(job_fields(&job), &job))];
+        let document = vec![job_record(Some(name), with_native(encode_job(&job), &job))];
         let portions = if entries_first { [costs, document] } else { [document, costs] };
         for portion in &portions {
             let (_, _, refused) = import(&fixture.store, portion).await;
@@ -278,16 +278,16 @@ pub async fn jobs_of_darkroom_are_told_so_that_nothing_gets_lost(fixture: Fixtur
     for job in &jobs {
         let document = told.iter().find(|document| document.id == job.id.as_str()).unwrap();
         let Record::Job(entry) = job_record(Some(&document.id), document.fields.clone()) else { panic!() };
-        assert_eq!((&entry.job, entry.own), (job, true));
-        assert_eq!(document.fields["status"], job_fields(job)["status"]);
+        assert_eq!((&entry.job, entry.is_native), (job, true));
+        assert_eq!(document.fields["status"], encode_job(job)["status"]);
     }
     let entries = export(&fixture.store, Collection::Costs, 2).await;
-    let expected: Vec<CostEntry> = jobs.iter().flat_map(costs_of).collect();
+    let expected: Vec<CostEntry> = jobs.iter().flat_map(encode_costs).collect();
     assert_eq!(entries.len(), expected.len());
     for entry in expected {
         let told = entries.iter().find(|told| told.id == entry.id).unwrap();
         let told = CostEntry::read(Some(&told.id), told.fields.clone()).unwrap();
-        assert_eq!(told.essence(), entry.essence());
+        assert_eq!(told.canonical_fields(), entry.canonical_fields());
     }
     // Into the same store it is nothing new.
     let records: Vec<Record> = told.into_iter().map(|told| job_record(Some(&told.id), told.fields)).collect();

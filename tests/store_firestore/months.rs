@@ -59,11 +59,11 @@ async fn an_ended_month_becomes_one_document_and_its_sums_stay_what_they_were() 
         job.fail(failure(then), None, then).unwrap();
         save(&workers[0], job).await;
     }
-    assert_eq!(workers[1].rebuild_sums().await.unwrap(), [], "what was kept is what the entries say");
+    assert_eq!(workers[1].rebuild_rollups().await.unwrap(), [], "what was kept is what the entries say");
     let found = report(&store(emulator, &project), then).await;
     assert_eq!((found.0, found.1.as_str()), (12, "0.3"), "nothing is counted twice, nothing is lost");
     assert_eq!(report(&store(emulator, &project), then).await, (12, "0.3".to_owned(), 1, 0));
-    assert_eq!(workers[1].rebuild_sums().await.unwrap(), []);
+    assert_eq!(workers[1].rebuild_rollups().await.unwrap(), []);
 }
 
 fn failure(at: DateTime<Utc>) -> darkroom::jobs::Failure {
@@ -84,11 +84,11 @@ async fn damaged_sums_are_made_anew_in_one_document() {
     let month = format!("darkroom_rollups/simulated-{}", now.format("%Y-%m"));
     client.delete(&format!("{month}-2")).await;
     assert_eq!(report(&store, now).await.0, 3);
-    let differences = store.rebuild_sums().await.unwrap();
+    let differences = store.rebuild_rollups().await.unwrap();
     assert_eq!(differences.len(), 1, "{differences:?}");
-    assert_eq!((differences[0].kept.0, differences[0].counted.0), (3, 4));
+    assert_eq!((differences[0].stored.0, differences[0].computed.0), (3, 4));
     assert_eq!(report(&store, now).await.0, 4);
     book(&store, "job-4", now).await;
     assert_eq!(report(&store, now).await.0, 5);
-    assert_eq!(store.rebuild_sums().await.unwrap(), []);
+    assert_eq!(store.rebuild_rollups().await.unwrap(), []);
 }

@@ -74,8 +74,8 @@ async fn a_wish_that_was_set_as_a_whole_is_charged_beside_its_earlier_orders() {
     let report = worker().costs(query).await.unwrap().report(super::CostGrouping::Service);
     assert_eq!((report.count, report.total_usd.to_string().as_str()), (4, "0.1"));
     // What became of the money of lost attempts nobody knows any more; how much it was is known.
-    let differences = worker().rebuild_sums().await.unwrap();
-    let counted = |of: fn(&darkroom::store::firestore::Difference) -> i64| differences.iter().map(of).sum::<i64>();
-    assert_eq!(counted(|found| found.kept.0), counted(|found| found.counted.0), "{differences:?}");
+    let differences = worker().rebuild_rollups().await.unwrap();
+    let counted = |of: fn(&darkroom::store::schema::RollupMismatch) -> i64| differences.iter().map(of).sum::<i64>();
+    assert_eq!(counted(|found| found.stored.0), counted(|found| found.computed.0), "{differences:?}");
     assert_eq!(worker().get(&id("wish")).await.unwrap().unwrap().attempt_number(), 4);
 }

@@ -8,9 +8,9 @@ use super::environment::DevEnvironment;
 use super::stack::Stack;
 use crate::cli::error::CliError;
 use crate::cli::headless_engine::{EngineUpdate, HeadlessEngine};
-use crate::cli::interrupt::Interrupt;
 use crate::cli::{Session, output, start_logging, worker};
 use crate::engine::Mode;
+use crate::shutdown_signal::ShutdownSignal;
 use crate::telemetry::logging::ExtraSink;
 use crate::wiring::{self, AccessMode};
 
@@ -49,7 +49,7 @@ pub async fn run(
     session: &Session,
     stack: &mut Stack,
     environment: &DevEnvironment,
-    interrupt: &mut Interrupt,
+    shutdown: &mut ShutdownSignal,
     with_worker: bool,
 ) -> Result<(), CliError> {
     let (_logging, _) = start_logging(&session.config, ExtraSink::None);
@@ -64,13 +64,13 @@ pub async fn run(
     let kind = if session.config.is_simulated() { "simulated jobs" } else { "jobs for real money" };
     let running = if with_worker { format!("running {kind}; ") } else { String::new() };
     output::eprint_line(&format!("{running}press Ctrl-C to stop everything"));
-    let result = wait(engine.as_mut(), stack, interrupt).await;
+    let result = wait(engine.as_mut(), stack, shutdown).await;
     if let Some(engine) = engine {
         engine.request_stop().await;
         output::eprint_line("shutting down: waiting for in-flight requests (press Ctrl-C again to force quit)");
         tokio::select! {
             stopped = engine.wait_stopped() => stopped.map(drop)?,
-            () = interrupt.next() => {
+            () = shutdown.next() => {
                 return Err(CliError::Failed("forced exit: an in-flight request may have been lost (it may still be billed)".to_owned()));
             }
         }
@@ -81,7 +81,7 @@ pub async fn run(
 async fn wait(
     mut engine: Option<&mut HeadlessEngine>,
     stack: &mut Stack,
-    interrupt: &mut Interrupt,
+    shutdown: &mut ShutdownSignal,
 ) -> Result<(), CliError> {
     loop {
         tokio::select! {
@@ -89,7 +89,7 @@ async fn wait(
                 return Err(CliError::Failed("the engine stopped unexpectedly; see the log file".to_owned()));
             },
             error = stack.next_exit() => return Err(error.into()),
-            () = interrupt.next() => return Ok(()),
+            () = shutdown.next() => return Ok(()),
         }
     }
 }

@@ -14,10 +14,10 @@ use clap::Args;
 use self::environment::DevEnvironment;
 use self::stack::Stack;
 use super::error::CliError;
-use super::interrupt::Interrupt;
 use super::{Session, console, output};
 use crate::config::Flags;
 use crate::fs::try_lock;
+use crate::shutdown_signal::ShutdownSignal;
 
 /// The directory of `darkroom dev` inside the data directory.
 const FOLDER: &str = "dev";
@@ -49,17 +49,17 @@ pub async fn run(session: Session, args: &DevArgs, flags: Flags) -> Result<(), C
         return Err(CliError::Usage(line.to_owned()));
     }
     // From here on Ctrl-C stops everything that was started.
-    let mut interrupt =
-        Interrupt::listen().map_err(|why| CliError::Failed(format!("cannot install signal handlers: {why}")))?;
+    let mut shutdown =
+        ShutdownSignal::listen().map_err(|why| CliError::Failed(format!("cannot handle signals: {why}")))?;
     let folder = session.config.data_dir.join(FOLDER);
     let _lock = lock(&folder)?;
     let mut stack = Stack::default();
     let started = tokio::select! {
         started = stack.start(&session.config.log_dir) => started,
-        () = interrupt.next() => Err(CliError::Failed("interrupted before all servers were ready".to_owned())),
+        () = shutdown.next() => Err(CliError::Failed("interrupted before all servers were ready".to_owned())),
     };
     let result = match started {
-        Ok(()) => work(session.output, args, flags, &folder, &mut stack, &mut interrupt).await,
+        Ok(()) => work(session.output, args, flags, &folder, &mut stack, &mut shutdown).await,
         Err(error) => Err(error),
     };
     stack.stop().await;
@@ -73,13 +73,13 @@ async fn work(
     flags: Flags,
     folder: &Path,
     stack: &mut Stack,
-    interrupt: &mut Interrupt,
+    shutdown: &mut ShutdownSignal,
 ) -> Result<(), CliError> {
     let environment = DevEnvironment::new(stack, folder, &flags)?;
     let _file = environment.write_file()?;
     let session = Session { config: environment.config.clone(), output };
     if args.headless {
-        return headless::run(&session, stack, &environment, interrupt, !args.no_worker).await;
+        return headless::run(&session, stack, &environment, shutdown, !args.no_worker).await;
     }
     output::eprint_line(&format!("to use this stack in another terminal, run: . '{}'", environment.file().display()));
     let page = stack.page();

@@ -131,10 +131,10 @@ async fn write<W: Write>(
     let mut query = ExportQuery { collection, from, to, after: None, limit: PAGE };
     loop {
         let page = store.export(query.clone()).await?;
-        for (id, reason) in &page.passed_over {
+        for (id, reason) in &page.skipped {
             progress.suspend(|| output::eprint_line(&format!("{} {id} cannot be told: {reason}", collection.as_str())));
         }
-        summary.passed_over += page.passed_over.len() as u64;
+        summary.passed_over += page.skipped.len() as u64;
         let count = match collection {
             Collection::Jobs => &mut summary.jobs,
             Collection::Costs => &mut summary.costs,

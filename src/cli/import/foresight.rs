@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use crate::store::schema::{Collection, CostEntry, Fields, ImportOutcome, Record, costs_of};
+use crate::store::schema::{Collection, CostEntry, Fields, ImportOutcome, Record, encode_costs};
 
 /// Documents that would have been written: a digest of each, 24 bytes a document.
 #[derive(Default)]
@@ -16,34 +16,34 @@ pub struct Foresight {
 impl Foresight {
     /// The verdict that the store would give if the lines before had been written.
     pub fn judge(&mut self, record: &Record, verdict: ImportOutcome) -> ImportOutcome {
-        if verdict != ImportOutcome::New {
+        if verdict != ImportOutcome::Created {
             return verdict;
         }
         let key = self.key(record.collection(), record.id());
-        let digest = self.digest(&record.essence());
+        let digest = self.digest(&record.canonical_fields());
         match self.written.get(&key) {
-            Some(known) if *known == digest => return ImportOutcome::Same,
+            Some(known) if *known == digest => return ImportOutcome::Unchanged,
             Some(_) => {
-                return ImportOutcome::Refused("a line before it has the same id and says something else".to_owned());
+                return ImportOutcome::Rejected("a line before it has the same id and says something else".to_owned());
             }
             None => {}
         }
         if let Record::Job(entry) = record
-            && entry.own
+            && entry.is_native
         {
             // It brings its own entries along.
-            let brought = costs_of(&entry.job);
+            let brought = encode_costs(&entry.job);
             let entry_of = |foresight: &Self, own: &CostEntry| {
-                (foresight.key(Collection::Costs, &own.id), foresight.digest(&own.essence()))
+                (foresight.key(Collection::Costs, &own.id), foresight.digest(&own.canonical_fields()))
             };
             let brought: Vec<(u64, u64)> = brought.iter().map(|own| entry_of(self, own)).collect();
             if brought.iter().any(|(key, digest)| self.written.get(key).is_some_and(|known| known != digest)) {
-                return ImportOutcome::Refused("one of its costs came before it and says something else".to_owned());
+                return ImportOutcome::Rejected("one of its costs came before it and says something else".to_owned());
             }
             self.written.extend(brought);
         }
         self.written.insert(key, digest);
-        ImportOutcome::New
+        ImportOutcome::Created
     }
 
     fn key(&self, collection: Collection, id: &str) -> u64 {

@@ -20,9 +20,9 @@ use self::foresight::Foresight;
 use self::reader::{Portion, Refused, Rules};
 use self::summary::Summary;
 use super::error::CliError;
-use super::interrupt::Interrupt;
 use super::{Session, output, start_logging};
 use crate::catalog::Catalog;
+use crate::shutdown_signal::ShutdownSignal;
 use crate::store::Store;
 use crate::store::schema::{Defaults, Record};
 use crate::telemetry::logging::ExtraSink;
@@ -50,8 +50,8 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
     let (input, length) = reader::open(&args.file).map_err(|why| failed(&why))?;
     let (_logging, _) = start_logging(&session.config, ExtraSink::None);
     let store = wiring::open_store(&session.config).await?;
-    let mut interrupt =
-        Interrupt::listen().map_err(|why| CliError::Failed(format!("signals cannot be received: {why}")))?;
+    let mut shutdown =
+        ShutdownSignal::listen().map_err(|error| CliError::Failed(format!("cannot handle signals: {error}")))?;
 
     let first = || Catalog::builtin().models.first().map(|model| model.name.clone());
     let model = session.config.model.clone().or_else(first).unwrap_or_default();
@@ -66,7 +66,7 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
     let mut import = Import::new(args.dry_run, length);
     let ended = tokio::select! {
         ended = import.all(store.as_ref(), portions) => ended,
-        () = interrupt.next() => Err(CliError::Failed("it was stopped".to_owned())),
+        () = shutdown.next() => Err(CliError::Failed("it was stopped".to_owned())),
     };
     import.progress.finish_and_clear();
     let summary = &mut import.summary;

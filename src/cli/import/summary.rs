@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::reader::Refused;
 use crate::costs::Usd;
-use crate::store::schema::{Collection, ImportOutcome, Record, costs_of};
+use crate::store::schema::{Collection, ImportOutcome, Record, encode_costs};
 
 /// Refused lines that are kept for the answer; each is said on standard error all the same.
 const KEPT: usize = 10_000;
@@ -55,7 +55,7 @@ impl Summary {
             Collection::Costs => &mut self.costs,
         };
         match verdict {
-            ImportOutcome::New => {
+            ImportOutcome::Created => {
                 counts.new += 1;
                 match record {
                     Record::Cost(entry) => {
@@ -63,16 +63,16 @@ impl Summary {
                         *(if entry.simulated { &mut self.new_simulated_usd } else { &mut self.new_usd }) +=
                             entry.amount;
                     }
-                    Record::Job(entry) if entry.own => self.brought += costs_of(&entry.job).len() as u64,
+                    Record::Job(entry) if entry.is_native => self.brought += encode_costs(&entry.job).len() as u64,
                     Record::Job(_) => {}
                 }
                 None
             }
-            ImportOutcome::Same => {
+            ImportOutcome::Unchanged => {
                 counts.same += 1;
                 None
             }
-            ImportOutcome::Refused(reason) => Some(Refused { line, reason }),
+            ImportOutcome::Rejected(reason) => Some(Refused { line, reason }),
         }
     }
 

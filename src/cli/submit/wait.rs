@@ -9,11 +9,11 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cli::error::CliError;
 use crate::cli::headless_engine::{EngineUpdate, HeadlessEngine};
-use crate::cli::interrupt::Interrupt;
 use crate::cli::{Session, output};
 use crate::engine::Mode;
 use crate::engine::local::WorkerLock;
 use crate::jobs::{Hold, Job, JobId, StageName};
+use crate::shutdown_signal::ShutdownSignal;
 use crate::store::{Change, Store};
 use crate::text::sanitize_line;
 use crate::wiring::{self, AccessMode};
@@ -36,12 +36,12 @@ pub async fn until_ended(
     ids: &[JobId],
     longest: Option<Duration>,
 ) -> Result<(), CliError> {
-    let mut interrupt =
-        Interrupt::listen().map_err(|why| CliError::Failed(format!("signals cannot be received: {why}")))?;
+    let mut shutdown =
+        ShutdownSignal::listen().map_err(|why| CliError::Failed(format!("cannot handle signals: {why}")))?;
     let mut wait = Wait::new(session, store.clone(), ids);
     let result = tokio::select! {
         result = wait.run() => result,
-        () = interrupt.next() => Err(CliError::Failed(wait.how_to_go_on())),
+        () = shutdown.next() => Err(CliError::Failed(wait.how_to_go_on())),
         () = sleep(longest) => Err(CliError::Failed(format!("the time is up: {}", wait.how_to_go_on()))),
     };
     wait.progress.finish_and_clear();

@@ -1,43 +1,21 @@
 //! The store of a team: job documents and the cost ledger in Firestore, in the collections and fields that other programs share
-//! (`document` and `ledger` say which), with everything of our own in the map `darkroom` and in collections of our own.
+//! (`store::schema`), with everything else in the map `darkroom` and in collections of darkroom's own.
 //!
-//! - A save is one commit: the job under the precondition of its update time, its entries in `costs`, its daily sums, its cap.
-//! - Reads are money. While somebody watches, a listener knows what is active, and workers' questions cost nothing; daily sums make
-//!   a report one read for each month; counts are made by the server.
-//! - Nothing waits for the server at the beginning: the connection is made in the background, and every question that comes before
-//!   it is there, or after it is lost, is answered `Unavailable`.
+//! - A save is one commit: the job under the precondition of its update time, its entries in `costs`, its rollups, its cap.
+//! - Reads cost money. While a change stream is open, a listener keeps the active jobs in a cache, and workers' queries cost nothing;
+//!   daily rollups make a report one read for each month; the server counts.
+//! - Start-up does not wait for the server: the connection is made in the background, and every call without a connection returns
+//!   `Unavailable`.
 //!
-//! Must not know providers, buckets or engines.
+//! Rooms, each of which uses only those before it: `documents` (values, JSON, the cache; pure), `connection`, `ledger`, `listen`,
+//! `queries`; `save` ties them together in one commit. Providers, buckets and engines are unknown here.
 
-mod board;
-mod cap;
-mod client;
-mod costs;
-mod counts;
-mod document;
-mod doubt;
-mod emulator;
-mod errors;
-mod export;
-mod health;
-mod history;
-mod import;
+mod connection;
+mod documents;
 mod ledger;
-mod listener;
-mod options;
-mod page;
-mod plain;
-mod query;
-mod queue;
-mod rebuild;
-mod rollup;
+mod listen;
+mod queries;
 mod save;
-mod session;
-mod shards;
-mod snapshot;
-mod stretch;
-mod value;
-mod watch;
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -45,71 +23,71 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
-pub use client::Usage;
-pub use options::FirestoreOptions;
-pub use rebuild::Difference;
+pub use connection::client::Usage;
+pub use connection::options::FirestoreOptions;
 
-use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
-use super::{ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
 use crate::costs::CostTable;
 use crate::jobs::{Job, JobId};
-use board::Board;
-use client::Client;
-use document::{Defaults, Reading};
-use session::Session;
-use watch::FirestoreWatch;
+use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use crate::store::{ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
+use connection::client::Client;
+use documents::cache::DocumentCache;
+use documents::{Defaults, ParsedDocument};
+use ledger::shards::Shards;
+use listen::stream::FirestoreStream;
+use listen::supervisor::ListenerSupervisor;
+use queries::Counted;
 
-/// The collection that others write to.
+/// The collection of job documents.
 const JOBS: &str = "jobs";
 
 /// Documents in Firestore.
 pub struct FirestoreStore {
     shared: Arc<Shared>,
-    session: Mutex<Weak<Session>>,
+    supervisor: Mutex<Weak<ListenerSupervisor>>,
     /// Reservations under a cap are made one after another.
     reserving: tokio::sync::Mutex<()>,
-    shards: shards::Shards,
-    counted: counts::Counted,
+    shards: Shards,
+    counted: Counted,
 }
 
-/// What the store and its listener have in common.
-struct Shared {
-    client: Arc<Client>,
-    board: Board,
-    defaults: Defaults,
+/// What the store and its listener share.
+pub(crate) struct Shared {
+    pub(crate) client: Arc<Client>,
+    pub(crate) cache: DocumentCache,
+    pub(crate) defaults: Defaults,
 }
 
 impl Shared {
-    /// Reads a document; whatever is read is remembered for the save that may follow.
-    fn read(&self, document: &Document) -> Option<Reading> {
-        document::read(document, &self.defaults)
+    fn read(&self, document: &Document) -> Option<ParsedDocument> {
+        documents::parse(document, &self.defaults)
     }
 }
 
 impl FirestoreStore {
-    /// A store that begins to connect; it returns at once, whether or not a server is there. Must be called within a tokio
+    /// A store that starts to connect; returns at once, whether or not a server is reachable. Must be called within a tokio
     /// runtime.
     pub fn connect(options: FirestoreOptions) -> Self {
         let client = Client::start(&options);
         let defaults = Defaults { model: options.default_model, simulated: options.simulated };
         Self {
-            shared: Arc::new(Shared { client, board: Board::default(), defaults }),
-            session: Mutex::default(),
+            shared: Arc::new(Shared { client, cache: DocumentCache::default(), defaults }),
+            supervisor: Mutex::default(),
             reserving: tokio::sync::Mutex::default(),
-            shards: shards::Shards::default(),
-            counted: counts::Counted::default(),
+            shards: Shards::default(),
+            counted: Counted::default(),
         }
     }
 
-    /// What was read and written through this store so far.
+    /// Documents read and written through this store so far.
     pub fn usage(&self) -> Usage {
         self.shared.client.usage()
     }
 
-    fn read(&self, document: &Document) -> Option<Reading> {
-        let reading = self.shared.read(document)?;
-        self.shared.board.remember(&reading);
-        Some(reading)
+    fn read(&self, document: &Document) -> Option<ParsedDocument> {
+        let parsed = self.shared.read(document)?;
+        self.shared.cache.record_read(&parsed);
+        Some(parsed)
     }
 }
 
@@ -140,7 +118,7 @@ impl Store for FirestoreStore {
     }
 
     async fn list(&self, query: PageQuery) -> Result<Page, StoreError> {
-        self.look_at(&query).await
+        self.list_jobs(&query).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
@@ -152,7 +130,7 @@ impl Store for FirestoreStore {
     }
 
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {
-        self.take_over(&records, dry_run).await
+        self.import_records(&records, dry_run).await
     }
 
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {
@@ -160,18 +138,13 @@ impl Store for FirestoreStore {
     }
 
     async fn verify_rollups(&self, correct: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
-        let differences = self.compare_sums(correct).await?;
-        let told = |Difference { what, kept, counted }| RollupMismatch { what, kept, counted };
-        Ok(Some(differences.into_iter().map(told).collect()))
+        self.compare_rollups(correct).await.map(Some)
     }
 
     async fn watch(&self) -> Result<Box<dyn ChangeStream>, StoreError> {
-        let session = self.session();
-        session.live().await?;
+        let supervisor = self.supervisor();
+        supervisor.wait_until_live().await?;
         let shared = Arc::clone(&self.shared);
-        Ok(Box::new(FirestoreWatch { waiting: shared.board.register(), shared, _session: session }))
+        Ok(Box::new(FirestoreStream { subscriber: shared.cache.subscribe(), shared, _supervisor: supervisor }))
     }
 }
-
-#[cfg(test)]
-mod tests;

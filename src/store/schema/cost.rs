@@ -1,16 +1,17 @@
-//! Owns what an entry of the books is and when a document is one: lenient about times, strict about money. Must not add up.
+//! Entries of the cost ledger as documents: lenient about times, strict about money.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Number, Value};
+use serde_json::Value;
 
-use super::amount::{amount_of, kind};
-use super::compare::canonical_fields;
-use super::time::{time_of, time_text};
-use super::{Fields, entry_id, hygiene, id_of_content};
+use super::diff::canonical_fields;
+use super::money::{kind, number, parse_amount};
+use super::time::{decode_time, format_time};
+use super::{Fields, charge_id, content_id, limits};
 use crate::costs::{Basis, Service, Usd};
+use crate::store::charges::{CAUSE_IMAGE, CAUSE_UNKNOWN, ChargeRow};
 use crate::text::sanitize_line;
 
-/// The mark of imported history (data contract).
+/// The mark of imported history.
 const IMPORTED: &str = "imported_historical";
 
 /// One charge as the collection `costs` holds it.
@@ -26,23 +27,22 @@ pub struct CostEntry {
     pub amount: Usd,
     /// How the amount is known.
     pub basis: Basis,
-    /// When.
+    /// When it was charged.
     pub at: DateTime<Utc>,
-    /// The model that was ordered; empty where the entry does not say.
+    /// The model; empty where the entry names none.
     pub model: String,
-    /// Whether it is the simulator's money: only darkroom's own mark says so.
+    /// Whether it is the simulator's money: only darkroom's own mark tells.
     pub simulated: bool,
     /// The attempt of darkroom's own that it belongs to; `None` for another program's entry.
     pub attempt: Option<u32>,
-    /// What became of the money, as far as the entry itself tells: `image`, `failed` or `recorded`.
+    /// What became of the money, as far as the entry itself tells: an image, `failed`, or unknown.
     pub cause: &'static str,
     /// All fields as they are written.
     pub fields: Fields,
 }
 
 impl CostEntry {
-    /// The entry that a document of a file is, marked as imported. Without an id it gets one made of its content. Errors: one
-    /// line that says what is wrong.
+    /// The entry of an imported document, marked as imported. Without an id it gets one from its content. Errors: one line.
     pub fn from_file(id: Option<&str>, fields: Fields) -> Result<Self, String> {
         let mut entry = Self::read(id, fields)?;
         if let Some(Value::Object(details)) = entry.fields.get_mut("details") {
@@ -51,136 +51,187 @@ impl CostEntry {
         Ok(entry)
     }
 
-    /// The entry that a document is. Errors: one line that says what is wrong.
+    /// The entry that a document of `costs` is, with its fields in the form in which they are written. Errors: one line.
     pub fn read(id: Option<&str>, mut fields: Fields) -> Result<Self, String> {
-        let job_id = job_id(&fields)?;
-        let service = service(&fields)?;
-        let amount = fields.get("cost_usd").ok_or("it has no cost_usd")?;
-        let amount = amount_of(amount).map_err(|why| format!("cost_usd {why}"))?;
-        let at = fields.get("timestamp").filter(|value| !value.is_null()).ok_or("it has no timestamp")?;
-        let at = time_of(at).map_err(|why| format!("timestamp {why}"))?;
+        let Parsed { job_id, service, amount, basis, at, model, simulated, attempt, cause } = parse(id, &fields)?;
+        let amount = amount.ok_or("cost_usd is missing")?;
+        if basis == Basis::Unconfirmed {
+            return Err("details.basis is 'unconfirmed'; an unconfirmed charge is not a cost yet".to_owned());
+        }
         let mut details = match fields.remove("details") {
-            None | Some(Value::Null) => Fields::new(),
             Some(Value::Object(details)) => details,
-            Some(other) => return Err(format!("details is {}; it must be a map", kind(&other))),
+            _ => Fields::new(),
         };
-        check_details(&details)?;
-        let amount = exact_amount(amount, &mut details)?;
-        let basis = basis(&details)?;
-        let text = |name: &str| details.get(name).and_then(Value::as_str).unwrap_or_default();
-        let model = text("model").to_owned();
-        let attempt = details.get("attempt").and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
-        // Only with the id that darkroom itself gives: another program may have a key of that name.
-        let attempt = attempt.filter(|number| id == Some(entry_id(&job_id, *number, service).as_str()));
-        let cause = match (attempt, details.get("success"), service) {
-            (None, Some(Value::Bool(false)), _) => "failed",
-            (None, Some(Value::Bool(true)), _) | (None, _, Service::GoogleStorage) => "picture",
-            _ => "recorded",
-        };
-        let simulated = details.get("simulated") == Some(&Value::Bool(true));
+        if details.get("amount").is_none_or(Value::is_null) && parse_amount(&number(amount)).ok() != Some(amount) {
+            details.insert("amount".to_owned(), amount.to_string().into());
+        }
         fields.insert("job_id".to_owned(), job_id.as_str().into());
         fields.insert("service".to_owned(), service.as_str().into());
         fields.insert("cost_usd".to_owned(), number(amount));
-        fields.insert("timestamp".to_owned(), time_text(at).into());
+        fields.insert("timestamp".to_owned(), format_time(at).into());
         fields.insert("details".to_owned(), Value::Object(details));
-        hygiene::check(&fields)?;
-        let basis = basis.unwrap_or(Basis::Estimated);
+        limits::check(&fields)?;
         let id = id.unwrap_or_default().to_owned();
         let mut entry = Self { id, job_id, service, amount, basis, at, model, simulated, attempt, cause, fields };
         if entry.id.is_empty() {
-            entry.id = id_of_content(&entry.essence());
+            entry.id = content_id(&entry.canonical_fields());
         }
-        hygiene::check_id(&entry.id)?;
+        limits::check_id(&entry.id)?;
         Ok(entry)
     }
 
-    /// What it says, without what two tellings of the same charge may differ in: the mark of an import, how certain an amount that
-    /// counts is, and the second telling of the amount.
-    pub fn essence(&self) -> Fields {
-        let mut essence = canonical_fields(&self.fields);
-        essence.insert("cost_usd".to_owned(), self.amount.to_string().into());
-        if let Some(Value::Object(details)) = essence.get_mut("details") {
+    /// The fields without what two copies of the same charge may differ in: the mark of an import, how certain a counted amount is,
+    /// and the second copy of the amount.
+    pub fn canonical_fields(&self) -> Fields {
+        let mut fields = canonical_fields(&self.fields);
+        fields.insert("cost_usd".to_owned(), self.amount.to_string().into());
+        if let Some(Value::Object(details)) = fields.get_mut("details") {
             details.remove(IMPORTED);
             details.remove("amount");
             if self.basis.is_counted() {
                 details.remove("basis");
             }
         }
-        essence
+        fields
     }
 
     /// Whether a file brought it.
     pub fn is_imported(&self) -> bool {
         self.fields.get("details").and_then(|details| details.get(IMPORTED)) == Some(&Value::Bool(true))
     }
+
+    /// The entry as a row of the ledger.
+    pub(crate) fn row(&self) -> ChargeRow {
+        ChargeRow {
+            attempt: self.attempt.unwrap_or(0),
+            service: self.service,
+            amount: Some(self.amount),
+            basis: self.basis,
+            model: self.model.clone(),
+            at: self.at,
+            simulated: self.simulated,
+            cause: self.cause.to_owned(),
+        }
+    }
 }
 
-/// The amount as a number of a document, which is the nearest binary fraction.
-pub(super) fn number(amount: Usd) -> Value {
-    let nearest: f64 = amount.to_string().parse().unwrap_or(0.0);
-    Number::from_f64(nearest).map_or(Value::Null, Value::Number)
+/// A charge document of any store, also one that is no cost yet, with its job's id. Errors: one line.
+pub(crate) fn parse_charge(id: &str, fields: &Fields) -> Result<(String, ChargeRow), String> {
+    let parsed = parse(Some(id), fields)?;
+    let row = ChargeRow {
+        attempt: parsed.attempt.unwrap_or(0),
+        service: parsed.service,
+        amount: parsed.amount,
+        basis: parsed.basis,
+        model: parsed.model,
+        at: parsed.at,
+        simulated: parsed.simulated,
+        cause: parsed.cause.to_owned(),
+    };
+    Ok((parsed.job_id, row))
+}
+
+struct Parsed {
+    job_id: String,
+    service: Service,
+    amount: Option<Usd>,
+    basis: Basis,
+    at: DateTime<Utc>,
+    model: String,
+    simulated: bool,
+    attempt: Option<u32>,
+    cause: &'static str,
+}
+
+/// The one reader of charges.
+fn parse(id: Option<&str>, fields: &Fields) -> Result<Parsed, String> {
+    let job_id = parse_job_id(fields)?;
+    let service = parse_service(fields)?;
+    let amount =
+        present(fields, "cost_usd").map(|amount| parse_amount(amount).map_err(|why| format!("cost_usd {why}")));
+    let amount = amount.transpose()?;
+    let at = present(fields, "timestamp").ok_or("timestamp is missing")?;
+    let at = decode_time(at).map_err(|why| format!("timestamp {why}"))?;
+    let empty = Fields::new();
+    let details = match present(fields, "details") {
+        None => &empty,
+        Some(Value::Object(details)) => details,
+        Some(other) => return Err(format!("details is {}; expected a map", kind(other))),
+    };
+    check_details(details)?;
+    let amount = exact_amount(amount, details)?;
+    let basis = parse_basis(details)?.unwrap_or(Basis::Estimated);
+    let model = details.get("model").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let attempt = details.get("attempt").and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+    // Only under the id that darkroom itself gives: another program may use a key of that name.
+    let attempt = attempt.filter(|number| id == Some(charge_id(&job_id, *number, service).as_str()));
+    let cause = match (attempt, details.get("success"), service) {
+        (None, Some(Value::Bool(false)), _) => "failed",
+        (None, Some(Value::Bool(true)), _) | (None, _, Service::GoogleStorage) => CAUSE_IMAGE,
+        _ => CAUSE_UNKNOWN,
+    };
+    let simulated = details.get("simulated") == Some(&Value::Bool(true));
+    Ok(Parsed { job_id, service, amount, basis, at, model, simulated, attempt, cause })
+}
+
+fn present<'a>(fields: &'a Fields, name: &str) -> Option<&'a Value> {
+    fields.get(name).filter(|value| !value.is_null())
 }
 
 /// The amount to its last digit: `details.amount` has it as text where the number cannot.
-fn exact_amount(told: Usd, details: &mut Fields) -> Result<Usd, String> {
-    let exact = match details.get("amount") {
-        None | Some(Value::Null) => None,
-        Some(text @ Value::String(_)) => Some(amount_of(text).map_err(|why| format!("details.amount {why}"))?),
-        Some(other) => return Err(format!("details.amount is {}; it must be text", kind(other))),
+fn exact_amount(rounded: Option<Usd>, details: &Fields) -> Result<Option<Usd>, String> {
+    let exact = match present(details, "amount") {
+        None => return Ok(rounded),
+        Some(text @ Value::String(_)) => parse_amount(text).map_err(|why| format!("details.amount {why}"))?,
+        Some(other) => return Err(format!("details.amount is {}; expected text", kind(other))),
     };
-    match exact {
-        Some(exact) if exact == told || number(exact) == number(told) => Ok(exact),
-        Some(exact) => Err(format!("cost_usd is {told}, but details.amount is {exact}")),
-        None => {
-            let shortest = amount_of(&number(told)).ok();
-            if shortest != Some(told) {
-                details.insert("amount".to_owned(), told.to_string().into());
-            }
-            Ok(told)
-        }
+    match rounded {
+        Some(rounded) if exact == rounded || number(exact) == number(rounded) => Ok(Some(exact)),
+        Some(rounded) => Err(format!("cost_usd is {rounded}, but details.amount is {exact}")),
+        None => Err("details.amount without cost_usd".to_owned()),
     }
 }
 
-fn job_id(fields: &Fields) -> Result<String, String> {
-    match fields.get("job_id") {
-        None | Some(Value::Null) => Err("it has no job_id".to_owned()),
-        Some(Value::String(id)) if id.is_empty() => Err("it has no job_id".to_owned()),
+fn parse_job_id(fields: &Fields) -> Result<String, String> {
+    match present(fields, "job_id") {
+        None => Err("job_id is missing".to_owned()),
+        Some(Value::String(id)) if id.is_empty() => Err("job_id is empty".to_owned()),
         Some(Value::String(id)) if id.len() > 1_500 || id.chars().any(char::is_control) => {
-            Err(format!("job_id is '{}', which is no id", sanitize_line(id, 40)))
+            Err(format!("job_id '{}' is not a valid id", sanitize_line(id, 40)))
         }
         Some(Value::String(id)) => Ok(id.clone()),
-        Some(other) => Err(format!("job_id is {}; it must be text", kind(other))),
+        Some(other) => Err(format!("job_id is {}; expected text", kind(other))),
     }
 }
 
-fn service(fields: &Fields) -> Result<Service, String> {
-    match fields.get("service") {
-        None | Some(Value::Null) => Err("it has no service".to_owned()),
+fn parse_service(fields: &Fields) -> Result<Service, String> {
+    match present(fields, "service") {
+        None => Err("service is missing".to_owned()),
         Some(Value::String(name)) => [Service::BflApi, Service::GoogleStorage]
             .into_iter()
             .find(|service| service.as_str() == name.trim())
-            .ok_or_else(|| format!("service is '{}'; it must be bfl_api or google_storage", sanitize_line(name, 40))),
-        Some(other) => Err(format!("service is {}; it must be text", kind(other))),
+            .ok_or_else(|| format!("service is '{}'; expected bfl_api or google_storage", sanitize_line(name, 40))),
+        Some(other) => Err(format!("service is {}; expected text", kind(other))),
     }
 }
 
-fn basis(details: &Fields) -> Result<Option<Basis>, String> {
-    let known = [Basis::Estimated, Basis::Quoted, Basis::Settled, Basis::Unknown];
-    match details.get("basis") {
-        None | Some(Value::Null) => Ok(None),
+fn parse_basis(details: &Fields) -> Result<Option<Basis>, String> {
+    let known = [Basis::Estimated, Basis::Quoted, Basis::Settled, Basis::Unknown, Basis::Unconfirmed];
+    match present(details, "basis") {
+        None => Ok(None),
         Some(Value::String(name)) => known
             .into_iter()
             .find(|basis| basis.as_str() == name)
             .map(Some)
-            .ok_or_else(|| format!("details.basis is '{}', which is no basis of a cost", sanitize_line(name, 40))),
-        Some(other) => Err(format!("details.basis is {}; it must be text", kind(other))),
+            .ok_or_else(|| format!("details.basis '{}' is not known", sanitize_line(name, 40))),
+        Some(other) => Err(format!("details.basis is {}; expected text", kind(other))),
     }
 }
 
-/// What the contract says about the keys of `details`; more keys may stand beside them.
+/// The types of the documented keys of `details`; further keys may be present.
 fn check_details(details: &Fields) -> Result<(), String> {
     for (name, value) in details.iter().filter(|(_, value)| !value.is_null()) {
-        let right = match name.as_str() {
+        let expected = match name.as_str() {
             "model" | "operation_type" => value.is_string().then_some(()).ok_or("text"),
             "success" | "simulated" | IMPORTED => value.is_boolean().then_some(()).ok_or("true or false"),
             "steps" | "image_size_bytes" | "attempt" => {
@@ -190,9 +241,9 @@ fn check_details(details: &Fields) -> Result<(), String> {
             "base_cost" => value.is_number().then_some(()).ok_or("a number"),
             _ => Ok(()),
         };
-        right.map_err(|right| {
+        expected.map_err(|expected| {
             let shown = sanitize_line(&value.to_string(), 40);
-            format!("details.{name} is {shown}; it must be {right}")
+            format!("details.{name} is {shown}; expected {expected}")
         })?;
     }
     Ok(())

@@ -1,15 +1,17 @@
-//! Owns when a document of a file is a job: darkroom's own, told whole under `darkroom.job`, or what another backend left. Must not
-//! store one.
+//! Job documents: darkroom's own, whole under `darkroom.job`, or what another backend or a web page wrote. One reader for files and
+//! stores.
+//!
+//! Strict where money or the request is concerned, lenient about times and about results that the status does not need.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::amount::{LARGEST, amount_of, kind};
-use super::compare::canonical_fields;
-use super::time::{time_of, time_text};
-use super::wish::{spec_of, whole, word};
-use super::{Fields, hygiene, id_of_content};
+use super::diff::canonical_fields;
+use super::money::{MAX_CHARGE_USD, kind, parse_amount};
+use super::request::{field, integer_field, parse_spec};
+use super::time::{decode_time, format_time};
+use super::{Fields, Status, content_id, limits};
 use crate::costs::{Basis, Charge, Service, Usd};
 use crate::jobs::{
     Attempt, BillingStatus, Claim, Failure, FailureCode, ImageFormat, Job, JobId, ObjectName, Outcome, Stage,
@@ -17,10 +19,17 @@ use crate::jobs::{
 };
 use crate::text::sanitize_line;
 
-/// How long another backend may work on a document without a write before it counts as given up.
-const PATIENCE: TimeDelta = TimeDelta::minutes(15);
+/// How long another backend may work on a document without a write until it is presumed dead: three times the longest that an image
+/// of the API takes.
+const PRESUMED_DEAD_AFTER: TimeDelta = TimeDelta::minutes(15);
 
-/// A job's document that was found to be sound.
+/// The claim of a backend that writes no claims.
+const ANOTHER_BACKEND: &str = "another backend";
+
+/// In `darkroom.job`, stands for a prompt that only the document's own field holds.
+pub(crate) const PROMPT_PLACEHOLDER: &str = "\u{0}the prompt stands in the document's own field";
+
+/// A valid job document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobEntry {
     /// The document's id.
@@ -29,164 +38,205 @@ pub struct JobEntry {
     pub fields: Fields,
     /// The job that it stands for.
     pub job: Job,
-    /// Whether darkroom wrote it: then the job brings its own charges along.
-    pub own: bool,
+    /// Whether darkroom wrote it: then the job includes its own charges.
+    pub is_native: bool,
 }
 
-/// What a document that does not say it means.
+/// Values for fields that a document of a file lacks.
 #[derive(Debug, Clone)]
 pub struct Defaults {
     /// The model of a document without one.
     pub model: String,
-    /// When a document was created that does not say when.
+    /// The creation time of a document without one.
     pub now: DateTime<Utc>,
 }
 
+/// What a document of another program does not tell itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExternalDefaults<'a> {
+    /// The model of a document without one.
+    pub model: &'a str,
+    /// Whether such documents are the simulator's.
+    pub simulated: bool,
+    /// The creation time of a document without a valid one.
+    pub created_at: DateTime<Utc>,
+    /// When the document was last written, where that is known.
+    pub updated_at: Option<DateTime<Utc>>,
+}
+
 impl JobEntry {
-    /// The job that a document of a file is. Without an id it gets one made of its content. Errors: one line that says what is
-    /// wrong.
+    /// The job of an imported document. Without an id it gets one from its content. Errors: one line.
     pub fn read(id: Option<&str>, mut fields: Fields, defaults: &Defaults) -> Result<Self, String> {
-        if let Some(written) = fields.get("createdAt").filter(|value| !value.is_null()) {
-            let at = time_of(written).map_err(|why| format!("createdAt {why}"))?;
-            fields.insert("createdAt".to_owned(), time_text(at).into());
+        // A file is corrected by its author, so a time that cannot be read is an error here and not replaced.
+        if let Some(written) = field(&fields, "createdAt") {
+            let at = decode_time(written).map_err(|why| format!("createdAt {why}"))?;
+            fields.insert("createdAt".to_owned(), format_time(at).into());
         }
-        for name in ["bfl_cost_usd", "storage_cost_usd"] {
-            if let Some(amount) = fields.get(name).filter(|value| !value.is_null()) {
-                amount_of(amount).map_err(|why| format!("{name} {why}"))?;
-            }
-        }
-        hygiene::check(&fields)?;
+        limits::check(&fields)?;
         let id = match id {
             Some(id) => id.to_owned(),
-            None => id_of_content(&canonical_fields(&fields)),
+            None => content_id(&canonical_fields(&fields)),
         };
-        hygiene::check_id(&id)?;
+        limits::check_id(&id)?;
         let id = JobId::new(id).map_err(|error| error.to_string())?;
-        let own = match fields.get("darkroom") {
-            None | Some(Value::Null) => None,
-            Some(Value::Object(ours)) => Some(own_job(&id, ours)?),
-            Some(other) => return Err(format!("darkroom is {}; it must be a map", kind(other))),
+        let native = native_fields(&fields)?;
+        let is_native = native.is_some();
+        let job = if let Some(native) = native {
+            parse_native(&id, native, &fields)?
+        } else {
+            let (model, created_at) = (&defaults.model, defaults.now);
+            let external = ExternalDefaults { model, simulated: false, created_at, updated_at: None };
+            parse_external(&id, &fields, &external)?
         };
-        let foreign = foreign_job(&id, &fields, defaults);
-        let (job, own) = match own {
-            Some(job) => (job, true),
-            None => (foreign?, false),
-        };
-        Ok(Self { id, fields, job, own })
+        Ok(Self { id, fields, job, is_native })
     }
 
-    /// Whether a worker would do something with it, which may cost money.
+    /// Whether a worker would act on it, which may cost money.
     pub fn is_active(&self) -> bool {
         self.job.stage_name().is_active()
     }
 
-    /// What it says, with numbers in one form.
-    pub fn essence(&self) -> Fields {
-        essence_of(&self.fields)
+    /// The fields with numbers in one form and without bookkeeping.
+    pub fn canonical_fields(&self) -> Fields {
+        canonical_job(&self.fields)
     }
 }
 
-/// What a job's document says, with numbers in one form and without bookkeeping.
-pub(crate) fn essence_of(fields: &Fields) -> Fields {
-    let mut essence = canonical_fields(fields);
-    if let Some(Value::Object(ours)) = essence.get_mut("darkroom") {
-        ours.remove("request");
+/// A job document's fields with numbers in one form and without bookkeeping.
+pub(crate) fn canonical_job(fields: &Fields) -> Fields {
+    let mut canonical = canonical_fields(fields);
+    if let Some(Value::Object(native)) = canonical.get_mut("darkroom") {
+        native.remove("request");
     }
-    essence
+    canonical
 }
 
-/// A charge that another backend noted on the job: its own entry stands in `costs` already, and it must not be booked again.
-pub fn is_noted_elsewhere(job: &Job, attempt: &Attempt, charge: &Charge) -> bool {
-    job.spec_of(attempt).from_shared_store
-        && attempt.receipt.is_none()
-        && attempt.steps.is_empty()
-        && charge.basis != Basis::Unconfirmed
+/// The map `darkroom`, where darkroom wrote the document. Errors: it is not a map.
+pub(crate) fn native_fields(fields: &Fields) -> Result<Option<&Fields>, String> {
+    match field(fields, "darkroom") {
+        None => Ok(None),
+        Some(Value::Object(native)) => Ok(Some(native)),
+        Some(other) => Err(format!("darkroom is {}; expected a map", kind(other))),
+    }
 }
 
-fn own_job(id: &JobId, ours: &Fields) -> Result<Job, String> {
-    let read = match ours.get("job") {
+/// The job that darkroom wrote: `native` is the map `darkroom` of `fields`. Errors: one line.
+pub(crate) fn parse_native(id: &JobId, native: &Fields, fields: &Fields) -> Result<Job, String> {
+    let read = match native.get("job") {
         Some(Value::String(text)) => serde_json::from_str::<Job>(text),
         Some(job @ Value::Object(_)) => serde_json::from_value::<Job>(job.clone()),
-        _ => return Err("darkroom.job is missing".to_owned()),
+        None | Some(Value::Null) => return Err("darkroom.job is missing".to_owned()),
+        Some(other) => return Err(format!("darkroom.job is {}; expected text", kind(other))),
     };
-    let job = read.map_err(|error| format!("darkroom.job: {}", sanitize_line(&error.to_string(), 120)))?;
+    let mut job = read.map_err(|error| format!("darkroom.job: {}", sanitize_line(&error.to_string(), 120)))?;
     if job.id != *id {
-        return Err(format!("darkroom.job names another job, {}", job.id));
+        return Err(format!("darkroom.job belongs to another job, {}", job.id));
     }
     if job.attempts.is_empty()
         || !job.attempts.iter().map(|attempt| attempt.number).is_sorted_by(|one, next| one < next)
     {
-        return Err("darkroom.job has attempts that are not numbered one after the other".to_owned());
+        return Err("darkroom.job has no attempts in ascending order".to_owned());
     }
-    let negative = |charge: &Charge| charge.amount.is_some_and(|amount| amount < Usd::ZERO);
-    if job.charges().any(negative) {
-        return Err("darkroom.job has a charge of less than nothing".to_owned());
+    let amounts = || job.charges().filter_map(|charge| charge.amount);
+    if amounts().any(|amount| amount < Usd::ZERO) {
+        return Err("darkroom.job has a negative charge".to_owned());
     }
-    let largest = Usd::new(Decimal::from(LARGEST));
-    if job.charges().any(|charge| charge.amount.is_some_and(|amount| amount > largest)) {
-        return Err(format!("darkroom.job has a charge of more than {LARGEST} dollars, which is not believed"));
+    if amounts().any(|amount| amount > Usd::new(Decimal::from(MAX_CHARGE_USD))) {
+        return Err(format!("darkroom.job has a charge that exceeds the limit of {MAX_CHARGE_USD} dollars"));
+    }
+    if job.spec.prompt == PROMPT_PLACEHOLDER {
+        let prompt = field(fields, "prompt").and_then(Value::as_str);
+        prompt.unwrap_or_default().clone_into(&mut job.spec.prompt);
     }
     Ok(job)
 }
 
-/// The job that another backend's document stands for, always of the real API: a file does not say that it was simulated.
-fn foreign_job(id: &JobId, fields: &Fields, defaults: &Defaults) -> Result<Job, String> {
-    let status = word(fields, "status")?.ok_or("it has no status")?;
-    let mut wish = fields.clone();
-    if word(fields, "model")?.is_none()
-        && status != "pending_art_generation"
-        && let Some(model) = word(fields, "bfl_model")?
-    {
-        // What was ordered says more than what would be ordered today.
-        wish.insert("model".to_owned(), model.into());
+/// The job that a web page requests, or that another backend left. Errors: one line.
+pub(crate) fn parse_external(id: &JobId, fields: &Fields, defaults: &ExternalDefaults<'_>) -> Result<Job, String> {
+    let status = Status::of(fields)?;
+    let spec = match result_text(fields, "bfl_model").filter(|_| field(fields, "model").is_none()) {
+        // The model that was used says more than the one that would be used today.
+        Some(model) if status != Status::Pending => {
+            let mut used = fields.clone();
+            used.insert("model".to_owned(), model.into());
+            parse_spec(&used, defaults.model)?
+        }
+        _ => parse_spec(fields, defaults.model)?,
+    };
+    if status == Status::Pending && field(fields, "prompt").is_none() {
+        return Err("an image is requested without a prompt".to_owned());
     }
-    let spec = spec_of(&wish, &defaults.model)?;
-    if status == "pending_art_generation" && word(fields, "prompt")?.is_none() {
-        return Err("it asks for an image without a prompt".to_owned());
+    let created_at = created_at(fields).unwrap_or(defaults.created_at);
+    let mut job = Job::new(id.clone(), spec, defaults.simulated, created_at);
+    job.updated_at = defaults.updated_at.unwrap_or(created_at);
+    job.attempts[0].outcome = image(id, fields).map(|image| Outcome::Done { image });
+    note_charges(&mut job, fields)?;
+    if status == Status::Pending {
+        if job.attempts[0].outcome.is_some() || job.attempts[0].charge.is_some() {
+            job.attempts.push(Attempt::new(2, job.updated_at));
+        }
+        return Ok(job);
     }
-    let created = fields.get("createdAt").filter(|value| !value.is_null()).map(time_of).transpose();
-    let created = created.map_err(|why| format!("createdAt {why}"))?.unwrap_or(defaults.now);
-    let mut job = Job::new(id.clone(), spec, false, created);
-    let image = image(id, fields)?;
-    job.attempts[0].outcome = image.clone().map(|image| Outcome::Done { image });
-    note_money(&mut job, fields)?;
-    enter(&mut job, fields, status, image)?;
+    apply_status(&mut job, fields, status)?;
     Ok(job)
 }
 
-/// Puts the job where the status says it is.
-fn enter(job: &mut Job, fields: &Fields, status: &str, image: Option<StoredImage>) -> Result<(), String> {
-    let no_image = "its status says that there is an image, but generatedImageUrl does not";
+/// The time in `createdAt`, where it holds one.
+fn created_at(fields: &Fields) -> Option<DateTime<Utc>> {
+    decode_time(field(fields, "createdAt")?).ok()
+}
+
+/// Puts the job where another backend's status says it is. Errors: one line.
+pub(crate) fn apply_status(job: &mut Job, fields: &Fields, status: Status) -> Result<(), String> {
+    let at = job.updated_at;
     match status {
-        "pending_art_generation" => {
-            if job.attempts[0].outcome.is_some() || job.attempts[0].charge.is_some() {
-                job.attempts.push(Attempt::new(2, job.updated_at));
-            }
-        }
-        "processing" => {
+        Status::Pending => job.stage = Stage::QUEUED,
+        Status::Processing => {
             job.stage = Stage::Submitting;
-            let until = job.updated_at + PATIENCE;
-            job.claim = Some(Claim { worker: WorkerId::new("another backend"), until });
+            job.claim = Some(Claim { worker: WorkerId::new(ANOTHER_BACKEND), until: at + PRESUMED_DEAD_AFTER });
+            job.not_before = None;
         }
-        "pending_review" => job.stage = Stage::Done { image: image.ok_or(no_image)? },
-        "approved" => job.stage = Stage::Approved { image: image.ok_or(no_image)? },
-        "error" => {
-            let message = word(fields, "errorMessage")?.unwrap_or("another backend gave no reason");
-            let billed = if job.attempts[0].charge.is_some() { BillingStatus::Yes } else { BillingStatus::Unknown };
-            let failure = Failure::new(FailureCode::ProviderError, message, billed, job.updated_at);
-            if job.attempts[0].outcome.is_none() {
-                job.attempts[0].outcome = Some(Outcome::Failed { failure: failure.clone() });
+        Status::Review | Status::Approved => {
+            let image = image(&job.id, fields)
+                .ok_or_else(|| format!("status is {}, but generatedImageUrl is not a URL", status.as_str()))?;
+            if let Some(attempt) = job.attempts.last_mut() {
+                attempt.outcome = Some(Outcome::Done { image: image.clone() });
+            }
+            job.stage = if status == Status::Review { Stage::Done { image } } else { Stage::Approved { image } };
+        }
+        Status::Error => {
+            let message = result_text(fields, "errorMessage").unwrap_or("another backend failed (no reason given)");
+            let charged = job.attempt().is_some_and(|attempt| attempt.charge.is_some());
+            let billed = if charged { BillingStatus::Yes } else { BillingStatus::Unknown };
+            let failure = Failure::new(FailureCode::ProviderError, message, billed, at);
+            // An image that was stored before a later step failed stays an image of the attempt.
+            if let Some(attempt) = job.attempts.last_mut().filter(|attempt| attempt.outcome.is_none()) {
+                attempt.outcome = Some(Outcome::Failed { failure: failure.clone() });
             }
             job.stage = Stage::Failed { failure };
         }
-        other => return Err(format!("'{}' is no status of the contract", sanitize_line(other, 40))),
+    }
+    if status != Status::Processing {
+        job.claim = None;
+        job.not_before = None;
     }
     Ok(())
 }
 
-/// What another backend's image is, as far as its address tells; `bytes` is 0 where it is not known. What only the image itself
-/// would tell stays unknown: its digest is empty.
-pub fn image_at(id: &JobId, url: &str, bytes: Option<i64>) -> StoredImage {
+/// A result that another backend wrote: anything but text counts as absent.
+fn result_text<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
+    field(fields, name).and_then(Value::as_str)
+}
+
+/// The image behind `generatedImageUrl`.
+fn image(id: &JobId, fields: &Fields) -> Option<StoredImage> {
+    let url = result_text(fields, "generatedImageUrl").filter(|url| !url.trim().is_empty())?;
+    Some(image_at(id, url, integer_field(fields, "image_size_bytes").ok().flatten()))
+}
+
+/// Another backend's image, as far as its URL tells; `bytes` is 0 where it is not known. What only the image itself would tell stays
+/// unknown: its digest is empty.
+fn image_at(id: &JobId, url: &str, bytes: Option<i64>) -> StoredImage {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let format = match path.rsplit('.').next().map(str::to_ascii_lowercase).as_deref() {
         Some("jpg" | "jpeg") => ImageFormat::Jpeg,
@@ -202,23 +252,18 @@ pub fn image_at(id: &JobId, url: &str, bytes: Option<i64>) -> StoredImage {
     StoredImage { object, url: url.to_owned(), format, width: 0, height: 0, bytes, sha256: String::new() }
 }
 
-/// The image behind `generatedImageUrl`.
-fn image(id: &JobId, fields: &Fields) -> Result<Option<StoredImage>, String> {
-    let Some(url) = word(fields, "generatedImageUrl")?.filter(|url| !url.trim().is_empty()) else { return Ok(None) };
-    Ok(Some(image_at(id, url, whole(fields, "image_size_bytes")?)))
-}
-
-/// The money that another backend noted on the job: shown, never booked ([`is_noted_elsewhere`]).
-fn note_money(job: &mut Job, fields: &Fields) -> Result<(), String> {
-    let model = word(fields, "bfl_model")?.unwrap_or(&job.spec.model).to_owned();
-    let at = job.created_at;
-    let charge = |service: Service, field: &str| {
-        let amount = fields.get(field).and_then(|amount| amount_of(amount).ok())?;
-        let (basis, model) = (Basis::Estimated, model.clone());
-        Some(Charge { service, amount: Some(amount), basis, model, at, simulated: false })
+/// The money that another backend recorded on the job: shown, never added up
+/// ([`is_external_charge`](crate::store::charges::is_external_charge)).
+fn note_charges(job: &mut Job, fields: &Fields) -> Result<(), String> {
+    let model = result_text(fields, "bfl_model").unwrap_or(&job.spec.model).to_owned();
+    let (at, simulated) = (job.created_at, job.simulated);
+    let charge = |service: Service, name: &str| -> Result<Option<Charge>, String> {
+        let Some(amount) = field(fields, name) else { return Ok(None) };
+        let amount = Some(parse_amount(amount).map_err(|why| format!("{name} {why}"))?);
+        Ok(Some(Charge { service, amount, basis: Basis::Estimated, model: model.clone(), at, simulated }))
     };
-    job.attempts[0].charge = charge(Service::BflApi, "bfl_cost_usd");
-    job.attempts[0].storage_charge = charge(Service::GoogleStorage, "storage_cost_usd");
+    job.attempts[0].charge = charge(Service::BflApi, "bfl_cost_usd")?;
+    job.attempts[0].storage_charge = charge(Service::GoogleStorage, "storage_cost_usd")?;
     Ok(())
 }
 
@@ -228,7 +273,7 @@ mod tests {
     use crate::jobs::Spec;
 
     #[test]
-    fn a_charge_of_a_whole_job_is_believed_up_to_the_same_amount_as_an_entry() {
+    fn native_charges_have_the_limits_of_entries() {
         let at = DateTime::UNIX_EPOCH;
         let id = JobId::new("a").unwrap();
         let with = |amount: &str| {
@@ -236,11 +281,11 @@ mod tests {
             let (service, basis, model) = (Service::GoogleStorage, Basis::Settled, "flux-dev".to_owned());
             let amount = Some(amount.parse().unwrap());
             job.attempts[0].storage_charge = Some(Charge { service, amount, basis, model, at, simulated: true });
-            let told = Value::String(serde_json::to_string(&job).unwrap());
-            own_job(&id, &Fields::from_iter([("job".to_owned(), told)]))
+            let text = Value::String(serde_json::to_string(&job).unwrap());
+            parse_native(&id, &Fields::from_iter([("job".to_owned(), text)]), &Fields::new())
         };
         assert!(with("1000000").is_ok());
-        assert!(with("1000000.01").unwrap_err().contains("not believed"));
-        assert!(with("-0.01").unwrap_err().contains("less than nothing"));
+        assert!(with("1000000.01").unwrap_err().contains("exceeds the limit"));
+        assert!(with("-0.01").unwrap_err().contains("negative"));
     }
 }

@@ -1,27 +1,33 @@
-//! The documents that other programs share (jobs and costs), in the form in which files carry them: JSON objects with the data
-//! contract's names. What is read here may be written to any store; what a store holds can be told in this form.
+//! The documents that other programs share: jobs and costs, as JSON objects with the names of the data contract. The one reader and
+//! the one writer of these documents, for Firestore, import and export.
 //!
-//! Pure: no store, no file, no clock. Must not decide what becomes of a document: the adapters do.
+//! Pure: no store, no file, no clock. What becomes of a document is up to the adapters.
 
-mod amount;
-mod compare;
 mod cost;
-mod hygiene;
+mod diff;
+mod encode;
 mod job;
+mod limits;
+mod money;
+mod request;
+mod status;
 mod time;
-mod told;
-mod wish;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-pub use compare::difference;
 pub use cost::CostEntry;
-pub(crate) use job::essence_of;
-pub use job::{Defaults, JobEntry, image_at, is_noted_elsewhere};
-pub use time::{time_in, time_text};
-pub use told::{costs_of, job_fields, with_job};
-pub use wish::{Wish, wish_of};
+pub(crate) use cost::parse_charge;
+pub use diff::difference;
+pub(crate) use encode::encode_charge;
+pub use encode::{encode_costs, encode_job, with_native};
+pub use job::{Defaults, JobEntry};
+pub(crate) use job::{
+    ExternalDefaults, PROMPT_PLACEHOLDER, apply_status, canonical_job, native_fields, parse_external, parse_native,
+};
+pub(crate) use request::{REQUEST_FIELDS, parse_spec, request_digest};
+pub use status::Status;
+pub use time::{format_time, parse_time};
 
 /// Fields of a document.
 pub type Fields = Map<String, Value>;
@@ -29,7 +35,7 @@ pub type Fields = Map<String, Value>;
 /// The collections that other programs share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Collection {
-    /// Wishes and what became of them.
+    /// Requested images and their results.
     Jobs,
     /// One entry for each charge.
     Costs,
@@ -45,10 +51,10 @@ impl Collection {
     }
 }
 
-/// A document that was found to be sound.
+/// A valid document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Record {
-    /// An entry of the books.
+    /// An entry of the cost ledger.
     Cost(Box<CostEntry>),
     /// A job.
     Job(Box<JobEntry>),
@@ -79,27 +85,27 @@ impl Record {
         }
     }
 
-    /// What it says, without what two tellings of the same may differ in.
-    pub fn essence(&self) -> Fields {
+    /// Its fields without what two copies of the same document may differ in.
+    pub fn canonical_fields(&self) -> Fields {
         match self {
-            Self::Cost(entry) => entry.essence(),
-            Self::Job(entry) => entry.essence(),
+            Self::Cost(entry) => entry.canonical_fields(),
+            Self::Job(entry) => entry.canonical_fields(),
         }
     }
 }
 
-/// What became of one document of an import.
+/// The outcome of importing one document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImportOutcome {
-    /// It was written (or would be).
-    New,
-    /// It was there already and says the same: nothing was written.
-    Same,
-    /// It was not written, for this reason: one clean line.
-    Refused(String),
+    /// The document was written (or would be).
+    Created,
+    /// The store has an equal document: nothing was written.
+    Unchanged,
+    /// The document was not written, for this reason: one line.
+    Rejected(String),
 }
 
-/// A document as a store tells it.
+/// A document of a store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
     /// Its id.
@@ -108,7 +114,7 @@ pub struct Document {
     pub fields: Fields,
 }
 
-/// Which documents are told.
+/// Which documents to export.
 #[derive(Debug, Clone)]
 pub struct ExportQuery {
     /// Of which collection.
@@ -130,31 +136,31 @@ pub struct ExportPage {
     pub documents: Vec<Document>,
     /// Where the next page begins; `None` at the end.
     pub next: Option<String>,
-    /// Documents that cannot be told, with one clean line each.
-    pub passed_over: Vec<(String, String)>,
+    /// Documents that cannot be exported, with one line each.
+    pub skipped: Vec<(String, String)>,
 }
 
-/// One daily sum that did not agree with the entries.
+/// One daily rollup that differs from the entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RollupMismatch {
-    /// What the sum is of: `real 2026-11-22 bfl_api counted flux-dev image`.
+    /// What it adds up: `real 2026-11-22 bfl_api counted flux-dev image`.
     pub what: String,
-    /// Charges and dollars as the sums had them.
-    pub kept: (i64, String),
+    /// Charges and dollars as the rollup has them.
+    pub stored: (i64, String),
     /// Charges and dollars as the entries have them.
-    pub counted: (i64, String),
+    pub computed: (i64, String),
 }
 
-/// The one id of a charge in the books of a team, so that no program books it twice.
-pub fn entry_id(job: &str, attempt: u32, service: crate::costs::Service) -> String {
+/// The one id of a charge in the ledger: recording it twice writes one entry.
+pub fn charge_id(job: &str, attempt: u32, service: crate::costs::Service) -> String {
     let plain = job.len() <= 64 && job.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let stem = if plain { job.to_owned() } else { format!("x_{:.32}", crate::jobs::sha256_hex(job.as_bytes())) };
     format!("{stem}-{attempt}-{}", service.as_str())
 }
 
-/// An id for a document that brings none: the same document has the same one in every file. Of equal charges in one file all have
-/// it: whoever reads the file tells them apart.
-fn id_of_content(essence: &Fields) -> String {
+/// An id for a document without one: equal documents have the same id in every file. The reader of a file tells equal charges in it
+/// apart.
+fn content_id(canonical: &Fields) -> String {
     // Keys are sorted: serde_json's map is a tree.
-    format!("imported-{:.32}", crate::jobs::sha256_hex(Value::Object(essence.clone()).to_string().as_bytes()))
+    format!("imported-{:.32}", crate::jobs::sha256_hex(Value::Object(canonical.clone()).to_string().as_bytes()))
 }

@@ -1,22 +1,22 @@
-//! Owns the lenient reading of times from files, and the one form in which they are written. Must not read a clock.
+//! Times in documents: every common form is read, one is written.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, SubsecRound, Utc};
 use serde_json::Value;
 
-use super::amount::kind;
+use super::money::kind;
 use crate::text::sanitize_line;
 
 /// The time as every export writes it: microseconds, as Firestore keeps them.
-pub fn time_text(at: DateTime<Utc>) -> String {
+pub fn format_time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// A time of that field. Errors: why it is none, without the field's name.
-pub(super) fn time_of(value: &Value) -> Result<DateTime<Utc>, String> {
+/// The time in a field. Errors: why it is not valid, without the field's name.
+pub(super) fn decode_time(value: &Value) -> Result<DateTime<Utc>, String> {
     let found = match value {
-        Value::String(text) => time_in(text),
-        Value::Number(number) => epoch(&number.to_string()),
-        // As the clients for JavaScript write a timestamp down.
+        Value::String(text) => parse_time(text),
+        Value::Number(number) => parse_epoch(&number.to_string()),
+        // A timestamp as JSON of the JavaScript clients.
         Value::Object(map) => {
             let part = |names: [&str; 2]| names.iter().find_map(|name| map.get(*name)?.as_i64());
             let nanos = part(["_nanoseconds", "nanoseconds"]).unwrap_or(0);
@@ -31,16 +31,15 @@ pub(super) fn time_of(value: &Value) -> Result<DateTime<Utc>, String> {
         Value::Number(number) => number.to_string(),
         other => kind(other).to_owned(),
     };
-    // Firestore keeps microseconds; what is finer is cut off there, so it is here.
+    // Firestore keeps microseconds; finer digits are cut off.
     let found = found.map(|at| at.trunc_subsecs(6));
     found
         .filter(|at| (0..7_258_118_400).contains(&at.timestamp()))
-        .ok_or_else(|| format!("is {shown}, which is no time such as 2026-11-22T09:30:00Z"))
+        .ok_or_else(|| format!("is {shown}, not a valid time (example: 2026-11-22T09:30:00Z)"))
 }
 
-/// A time as people and programs write it: RFC 3339, with a space in place of the T, without a zone (then it is UTC), a day, or
-/// seconds (or milliseconds) since 1970.
-pub fn time_in(text: &str) -> Option<DateTime<Utc>> {
+/// A time in RFC 3339, with a space in place of the T, without a zone (then UTC), a day, or seconds (or milliseconds) since 1970.
+pub fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let naive = |form: &str| NaiveDateTime::parse_from_str(text, form).ok().map(|at| at.and_utc());
     let zoned = |form: &str| DateTime::parse_from_str(text, form).ok().map(|at| at.with_timezone(&Utc));
@@ -53,11 +52,11 @@ pub fn time_in(text: &str) -> Option<DateTime<Utc>> {
         .or_else(|| naive("%Y-%m-%d %H:%M:%S%.f"))
         .or_else(|| naive("%Y-%m-%d %H:%M:%S%.f UTC"))
         .or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(|day| day.and_time(NaiveTime::MIN).and_utc()))
-        .or_else(|| epoch(text))
+        .or_else(|| parse_epoch(text))
 }
 
 /// Seconds since 1970, to the microsecond; numbers that would be far in the future are milliseconds.
-fn epoch(text: &str) -> Option<DateTime<Utc>> {
+fn parse_epoch(text: &str) -> Option<DateTime<Utc>> {
     if !text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'e' | b'E' | b'+')) {
         return None;
     }
@@ -73,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_as_programs_write_them() {
+    fn times_in_common_forms_are_read() {
         for (text, expected) in [
             ("2025-11-02T12:00:00Z", "2025-11-02T12:00:00.000000Z"),
             ("2025-11-02T12:00:00.1234567+02:00", "2025-11-02T10:00:00.123456Z"),
@@ -86,22 +85,25 @@ mod tests {
             ("1762084800.25", "2025-11-02T12:00:00.250000Z"),
             ("1762084800250", "2025-11-02T12:00:00.250000Z"),
         ] {
-            assert_eq!(time_of(&Value::from(text)).map(time_text), Ok(expected.to_owned()), "{text}");
+            assert_eq!(decode_time(&Value::from(text)).map(format_time), Ok(expected.to_owned()), "{text}");
         }
         let map = serde_json::json!({"_seconds": 1_762_084_800, "_nanoseconds": 250_000_000});
-        assert_eq!(time_of(&map).map(time_text).unwrap(), "2025-11-02T12:00:00.250000Z");
-        assert_eq!(time_of(&Value::from(1_762_084_800.25)).map(time_text).unwrap(), "2025-11-02T12:00:00.250000Z");
+        assert_eq!(decode_time(&map).map(format_time).unwrap(), "2025-11-02T12:00:00.250000Z");
+        assert_eq!(
+            decode_time(&Value::from(1_762_084_800.25)).map(format_time).unwrap(),
+            "2025-11-02T12:00:00.250000Z"
+        );
     }
 
     #[test]
-    fn nonsense_is_no_time() {
+    fn other_texts_are_rejected() {
         for text in
             ["", "now", "2025-13-01", "12:00", "-5", "1e30", "NaN", "9999-01-01T00:00:00Z", "1066-10-14", "...", "1e"]
         {
-            assert!(time_of(&Value::from(text)).is_err(), "{text}");
+            assert!(decode_time(&Value::from(text)).is_err(), "{text}");
         }
         for value in [Value::Null, Value::Bool(true), Value::from(-5), serde_json::json!({"seconds": "x"})] {
-            assert!(time_of(&value).is_err(), "{value}");
+            assert!(decode_time(&value).is_err(), "{value}");
         }
     }
 }

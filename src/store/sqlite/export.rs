@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::StoreError;
 use super::super::schema::{
-    Collection, CostEntry, Document, ExportPage, ExportQuery, Fields, costs_of, job_fields, with_job,
+    Collection, CostEntry, Document, ExportPage, ExportQuery, Fields, encode_costs, encode_job, with_native,
 };
 use super::row::{nanoseconds, read_row, row_columns};
 use crate::jobs::{Job, JobId, Stage};
@@ -38,12 +38,12 @@ fn jobs(connection: &Connection, query: &ExportQuery) -> Result<ExportPage, Stor
     let (from, to) = span(query);
     let sql = "SELECT id FROM jobs WHERE id > ?1 AND created_at >= ?2 AND created_at < ?3 ORDER BY id LIMIT ?4";
     let ids = ids(connection, sql, query.after.as_deref().unwrap_or_default(), (from, to), query.limit)?;
-    let mut page = ExportPage { documents: Vec::new(), next: None, passed_over: Vec::new() };
+    let mut page = ExportPage { documents: Vec::new(), next: None, skipped: Vec::new() };
     for id in &ids {
         match JobId::new(id.as_str()).ok().map(|id| stored_job(connection, &id)).transpose()?.flatten() {
             Some(Ok((_, fields))) => page.documents.push(Document { id: id.clone(), fields }),
-            Some(Err(reason)) => page.passed_over.push((id.clone(), reason)),
-            None => page.passed_over.push((id.clone(), "it has no id".to_owned())),
+            Some(Err(reason)) => page.skipped.push((id.clone(), reason)),
+            None => page.skipped.push((id.clone(), "it has no id".to_owned())),
         }
     }
     page.next = ids.into_iter().last();
@@ -59,13 +59,13 @@ fn imported_costs(connection: &Connection, query: &ExportQuery) -> Result<Export
     let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
     let rows = statement
         .query_map(params![after, from, to, limit], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-    let mut page = ExportPage { documents: Vec::new(), next: Some(OF_JOBS.to_string()), passed_over: Vec::new() };
+    let mut page = ExportPage { documents: Vec::new(), next: Some(OF_JOBS.to_string()), skipped: Vec::new() };
     for row in rows {
         let (id, document) = row?;
         page.next = Some(format!("{IMPORTED}{id}"));
         match cost_in(&id, &document) {
             Ok(entry) => page.documents.push(Document { id, fields: entry.fields }),
-            Err(reason) => page.passed_over.push((id, reason)),
+            Err(reason) => page.skipped.push((id, reason)),
         }
     }
     Ok(page)
@@ -75,16 +75,16 @@ fn costs_of_jobs(connection: &Connection, query: &ExportQuery, after: &str) -> R
     let (from, to) = span(query);
     let sql = "SELECT DISTINCT job_id FROM charges WHERE job_id > ?1 AND at >= ?2 AND at < ?3 ORDER BY job_id LIMIT ?4";
     let ids = ids(connection, sql, after, (from, to), query.limit)?;
-    let mut page = ExportPage { documents: Vec::new(), next: None, passed_over: Vec::new() };
+    let mut page = ExportPage { documents: Vec::new(), next: None, skipped: Vec::new() };
     for id in &ids {
         let Ok(id) = JobId::new(id.as_str()) else { continue };
         match stored_job(connection, &id)? {
             Some(Ok((job, _))) => {
                 let inside = |at: DateTime<Utc>| (from..to).contains(&nanoseconds(at));
-                let entries = costs_of(&job).into_iter().filter(|entry| inside(entry.at));
+                let entries = encode_costs(&job).into_iter().filter(|entry| inside(entry.at));
                 page.documents.extend(entries.map(|entry| Document { id: entry.id, fields: entry.fields }));
             }
-            Some(Err(reason)) => page.passed_over.push((id.as_str().to_owned(), reason)),
+            Some(Err(reason)) => page.skipped.push((id.as_str().to_owned(), reason)),
             None => {}
         }
     }
@@ -133,10 +133,10 @@ fn told(job: &Job, mut fields: Fields) -> Fields {
     if !matches!(job.stage, Stage::Failed { .. } | Stage::Cancelled) {
         fields.remove("errorMessage");
     }
-    fields.extend(job_fields(job));
+    fields.extend(encode_job(job));
     let now = fields.get("generationCount").and_then(Value::as_u64).unwrap_or(0);
     fields.insert("generationCount".to_owned(), images.max(now).into());
-    with_job(fields, job)
+    with_native(fields, job)
 }
 
 /// An imported entry as it stands in the database.

@@ -4,7 +4,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::StoreError;
-use super::super::schema::{CostEntry, Fields, ImportOutcome, JobEntry, Record, costs_of, difference, essence_of};
+use super::super::schema::{
+    CostEntry, Fields, ImportOutcome, JobEntry, Record, canonical_job, difference, encode_costs,
+};
 use super::export;
 use super::row::{DAY, Row, nanoseconds};
 use super::save::{self, Sequence};
@@ -28,7 +30,7 @@ pub(super) fn import(
 
 fn cost(connection: &Connection, entry: &CostEntry, write: bool) -> Result<ImportOutcome, StoreError> {
     if let Some(stored) = stored_cost(connection, &entry.id)? {
-        return Ok(judge(&stored, &entry.essence()));
+        return Ok(judge(&stored, &entry.canonical_fields()));
     }
     if let Some(verdict) = own_cost(connection, entry)? {
         return Ok(verdict);
@@ -54,7 +56,7 @@ fn cost(connection: &Connection, entry: &CostEntry, write: bool) -> Result<Impor
                 serde_json::Value::Object(entry.fields.clone()).to_string(),
             ])?;
     }
-    Ok(ImportOutcome::New)
+    Ok(ImportOutcome::Created)
 }
 
 /// What is to be said of an entry that darkroom itself wrote, where its job is here: the job's charge stands in the books already.
@@ -62,12 +64,12 @@ fn own_cost(connection: &Connection, entry: &CostEntry) -> Result<Option<ImportO
     let Some(id) = entry.attempt.and_then(|_| JobId::new(entry.job_id.as_str()).ok()) else { return Ok(None) };
     let Some(stored) = export::stored_job(connection, &id)? else { return Ok(None) };
     let Ok((job, _)) = stored else {
-        return Ok(Some(ImportOutcome::Refused("its job is here and cannot be read".to_owned())));
+        return Ok(Some(ImportOutcome::Rejected("its job is here and cannot be read".to_owned())));
     };
-    let own = costs_of(&job).into_iter().find(|own| own.id == entry.id);
+    let own = encode_costs(&job).into_iter().find(|own| own.id == entry.id);
     Ok(Some(match own {
-        Some(own) => judge(&own.essence(), &entry.essence()),
-        None => ImportOutcome::Refused("its job is here and knows nothing of this charge".to_owned()),
+        Some(own) => judge(&own.canonical_fields(), &entry.canonical_fields()),
+        None => ImportOutcome::Rejected("its job is here and knows nothing of this charge".to_owned()),
     }))
 }
 
@@ -77,21 +79,21 @@ fn job(
     sequence: Option<&mut Sequence>,
 ) -> Result<ImportOutcome, StoreError> {
     match export::stored_job(connection, &entry.id)? {
-        Some(Ok((_, fields))) => return Ok(judge(&essence_of(&fields), &entry.essence())),
-        Some(Err(_)) => return Ok(ImportOutcome::Refused("there is a job of that id that cannot be read".to_owned())),
+        Some(Ok((_, fields))) => return Ok(judge(&canonical_job(&fields), &entry.canonical_fields())),
+        Some(Err(_)) => return Ok(ImportOutcome::Rejected("there is a job of that id that cannot be read".to_owned())),
         None => {}
     }
     let row = match Row::of(&entry.job) {
         Ok(row) => row,
-        Err(StoreError::Unreadable { reason, .. }) => return Ok(ImportOutcome::Refused(reason)),
+        Err(StoreError::Unreadable { reason, .. }) => return Ok(ImportOutcome::Rejected(reason)),
         Err(other) => return Err(other),
     };
     // Its own entries may have come before it: from here on the job itself stands for them.
     let mut brought = Vec::new();
-    for own in costs_of(&entry.job) {
+    for own in encode_costs(&entry.job) {
         let Some(stored) = stored_cost(connection, &own.id)? else { continue };
-        if let ImportOutcome::Refused(why) = judge(&stored, &own.essence()) {
-            return Ok(ImportOutcome::Refused(format!("entry {} of its costs differs: {why}", own.id)));
+        if let ImportOutcome::Rejected(why) = judge(&stored, &own.canonical_fields()) {
+            return Ok(ImportOutcome::Rejected(format!("entry {} of its costs differs: {why}", own.id)));
         }
         brought.push(own.id);
     }
@@ -104,12 +106,12 @@ fn job(
             .prepare_cached("INSERT INTO imported_jobs (id, document) VALUES (?1, ?2)")?
             .execute(params![entry.id.as_str(), serde_json::Value::Object(entry.fields.clone()).to_string()])?;
     }
-    Ok(ImportOutcome::New)
+    Ok(ImportOutcome::Created)
 }
 
 fn judge(stored: &Fields, given: &Fields) -> ImportOutcome {
     difference(stored, given)
-        .map_or(ImportOutcome::Same, |why| ImportOutcome::Refused(format!("the store has another: {why}")))
+        .map_or(ImportOutcome::Unchanged, |why| ImportOutcome::Rejected(format!("the store has another: {why}")))
 }
 
 /// The essence of the imported entry of that id.
@@ -119,5 +121,5 @@ fn stored_cost(connection: &Connection, id: &str) -> Result<Option<Fields>, Stor
         .query_row([id], |row| row.get(0))
         .optional()?;
     // One that cannot be read is like no other.
-    Ok(document.map(|text| export::cost_in(id, &text).map(|entry| entry.essence()).unwrap_or_default()))
+    Ok(document.map(|text| export::cost_in(id, &text).map(|entry| entry.canonical_fields()).unwrap_or_default()))
 }

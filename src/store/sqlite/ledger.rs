@@ -4,7 +4,7 @@ use chrono::DateTime;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::{CostQuery, StoreError};
-use super::row::{ChargeRow, DAY, Row, nanoseconds};
+use super::row::{DAY, LedgerRow, Row, nanoseconds};
 use crate::costs::{Basis, Budget, BudgetPeriod, CostRow, CostTable, Usd};
 
 /// Makes the ledger say about this job what the job says: writes what differs, and nothing where nothing does.
@@ -37,12 +37,12 @@ pub(super) fn sync_charges(connection: &Connection, row: &Row) -> Result<(), Sto
     Ok(())
 }
 
-fn booked(connection: &Connection, row: &Row) -> Result<Vec<ChargeRow>, StoreError> {
+fn booked(connection: &Connection, row: &Row) -> Result<Vec<LedgerRow>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT attempt, service, amount, basis, model, at, simulated, cause FROM charges WHERE job_id = ?1",
     )?;
     let rows = statement.query_map([row.id.as_str()], |columns| {
-        Ok(ChargeRow {
+        Ok(LedgerRow {
             attempt: columns.get(0)?,
             service: columns.get(1)?,
             amount: columns.get(2)?,

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::super::StoreError;
-use super::super::schema::is_noted_elsewhere;
+use super::super::charges::{ChargeRow, charges_of};
 use crate::costs::Usd;
-use crate::jobs::{Attempt, Job, JobId, Outcome, StageName};
+use crate::jobs::{Job, JobId, StageName};
 use crate::text;
 
 /// Nanoseconds of one UTC day.
@@ -36,13 +36,13 @@ pub(super) struct Row {
     pub search: String,
     pub document: String,
     /// Ordered by attempt and service, each pair once.
-    pub charges: Vec<ChargeRow>,
+    pub charges: Vec<LedgerRow>,
     pub updated_at: DateTime<Utc>,
 }
 
-/// One charge as it stands in the ledger.
+/// One charge in the columns of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ChargeRow {
+pub(super) struct LedgerRow {
     pub attempt: i64,
     pub service: String,
     pub amount: Option<String>,
@@ -51,6 +51,21 @@ pub(super) struct ChargeRow {
     pub at: i64,
     pub simulated: bool,
     pub cause: String,
+}
+
+impl From<ChargeRow> for LedgerRow {
+    fn from(row: ChargeRow) -> Self {
+        Self {
+            attempt: i64::from(row.attempt),
+            service: row.service.as_str().to_owned(),
+            amount: row.amount.map(|amount| amount.to_string()),
+            basis: row.basis.as_str().to_owned(),
+            model: row.model,
+            at: nanoseconds(row.at),
+            simulated: row.simulated,
+            cause: row.cause,
+        }
+    }
 }
 
 impl Row {
@@ -79,7 +94,7 @@ impl Row {
             reserved: job.attempt().filter(|_| submitting).and_then(|attempt| attempt.reserved),
             search: search_text(job),
             document,
-            charges: charges_of(job),
+            charges: charges_of(job).into_iter().map(LedgerRow::from).collect(),
             updated_at: job.updated_at,
         })
     }
@@ -167,37 +182,6 @@ fn is_shallow(value: &Value, levels: usize) -> bool {
         Value::Array(items) => levels > 0 && items.iter().all(|item| is_shallow(item, levels - 1)),
         Value::Object(fields) => levels > 0 && fields.values().all(|field| is_shallow(field, levels - 1)),
         _ => true,
-    }
-}
-
-fn charges_of(job: &Job) -> Vec<ChargeRow> {
-    let mut charges: Vec<ChargeRow> = Vec::new();
-    for attempt in &job.attempts {
-        for charge in attempt.charges().filter(|charge| !is_noted_elsewhere(job, attempt, charge)) {
-            charges.push(ChargeRow {
-                attempt: i64::from(attempt.number),
-                service: charge.service.as_str().to_owned(),
-                amount: charge.amount.map(|amount| amount.to_string()),
-                basis: charge.basis.as_str().to_owned(),
-                model: charge.model.clone(),
-                at: nanoseconds(charge.at),
-                simulated: charge.simulated,
-                cause: cause_of(attempt).to_owned(),
-            });
-        }
-    }
-    charges.sort_by(|left, right| (left.attempt, &left.service).cmp(&(right.attempt, &right.service)));
-    charges.dedup_by(|left, right| (left.attempt, &left.service) == (right.attempt, &right.service));
-    charges
-}
-
-/// What became of an attempt's money, for `CostGrouping::Cause`.
-fn cause_of(attempt: &Attempt) -> &'static str {
-    match &attempt.outcome {
-        Some(Outcome::Done { .. }) => "picture",
-        Some(Outcome::Failed { failure }) => failure.code.as_str(),
-        Some(Outcome::Cancelled) => "cancelled",
-        None => "in_progress",
     }
 }
 

@@ -1,0 +1,285 @@
+//! The loop of the console: it waits in one place, drains what has arrived, and draws once when something changed. All
+//! decisions are `App`'s.
+
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::event::Event as TerminalEvent;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
+
+use super::background::BackgroundTasks;
+use super::input::Input;
+use super::screen::{self, Screen};
+use super::signals::{SignalEvent, Signals};
+use crate::console::app::App;
+use crate::console::message::{Effect, ExitReason, Message};
+use crate::console::panes::image::ImageMessage;
+use crate::console::{ConsoleError, ConsoleOptions};
+use crate::engine::{Command, Event, Notice, NoticeLevel};
+use crate::telemetry::logging::LogRecord;
+
+/// At most 30 frames a second.
+const FRAME: Duration = Duration::from_millis(33);
+/// At most this much is taken from one source before the others have their turn.
+const BATCH: usize = 1_024;
+
+/// Runs the console in this process's terminal until the operator quits or the engine stops.
+///
+/// Sending to `commands` never waits: where it is full, a notice reports that the command was not sent.
+///
+/// # Errors
+///
+/// Standard input or output is not a terminal, or signals cannot be handled. A terminal that goes away later is not an error:
+/// the engine is stopped, and the console ends when it has.
+pub async fn run(
+    options: ConsoleOptions,
+    commands: Sender<Command>,
+    events: Receiver<Event>,
+    logs: Receiver<LogRecord>,
+) -> Result<ExitReason, ConsoleError> {
+    let signals = Signals::new().map_err(ConsoleError::Signals)?;
+    let screen = Screen::enter().map_err(ConsoleError::Terminal)?;
+    let picker = screen::picker(options.images);
+    let input = Input::start().map_err(ConsoleError::Terminal)?;
+    let (app, images) = App::new(&options, picker, Utc::now());
+    let event_loop = EventLoop {
+        app,
+        screen,
+        commands,
+        background: BackgroundTasks::default(),
+        is_visible: true,
+        stopped_by_us: false,
+        exit: None,
+    };
+    let sources = Sources { input: Some(input), events: Some(events), logs: Some(logs), images, signals };
+    event_loop.run(sources).await
+}
+
+/// Everything that the loop waits for.
+struct Sources {
+    /// `None` once the terminal is gone.
+    input: Option<Input>,
+    /// `None` once the engine is gone.
+    events: Option<Receiver<Event>>,
+    logs: Option<Receiver<LogRecord>>,
+    images: UnboundedReceiver<ImageMessage>,
+    signals: Signals,
+}
+
+/// Why the loop woke up.
+enum LoopEvent {
+    /// So many terminal events are in the buffer; 0: the terminal is gone.
+    Input(usize),
+    /// The same for events of the engine; 0: the engine is gone.
+    Events(usize),
+    /// The same for log lines.
+    Logs(usize),
+    Image(ImageMessage),
+    Signal(SignalEvent),
+    EffectDone(Notice),
+    Timer,
+}
+
+struct EventLoop {
+    app: App,
+    screen: Screen,
+    commands: Sender<Command>,
+    background: BackgroundTasks,
+    /// The terminal still exists.
+    is_visible: bool,
+    /// The console stopped itself: the SIGCONT that follows needs no handling.
+    stopped_by_us: bool,
+    exit: Option<ExitReason>,
+}
+
+impl EventLoop {
+    async fn run(mut self, mut sources: Sources) -> Result<ExitReason, ConsoleError> {
+        self.on_size();
+        let first = self.app.start();
+        self.perform(first);
+        let mut input_buffer = Vec::new();
+        let mut event_buffer = Vec::new();
+        let mut log_buffer = Vec::new();
+        let mut drawn_at: Option<Instant> = None;
+        while self.exit.is_none() {
+            if self.is_visible && self.app.is_dirty() && drawn_at.is_none_or(|at| at.elapsed() >= FRAME) {
+                self.draw();
+                drawn_at = Some(Instant::now());
+            }
+            let wait = self.wait(drawn_at);
+            // The only await of the console.
+            let woken = tokio::select! {
+                count = next_input(&mut sources.input, &mut input_buffer) => LoopEvent::Input(count),
+                count = receive(&mut sources.events, &mut event_buffer) => LoopEvent::Events(count),
+                count = receive(&mut sources.logs, &mut log_buffer) => LoopEvent::Logs(count),
+                Some(message) = sources.images.recv() => LoopEvent::Image(message),
+                signal = sources.signals.next() => LoopEvent::Signal(signal),
+                Some(notice) = self.background.next(), if !self.background.is_idle() => LoopEvent::EffectDone(notice),
+                () = sleep(wait) => LoopEvent::Timer,
+            };
+            match woken {
+                LoopEvent::Input(0) => {
+                    sources.input = None;
+                    self.on_hang_up();
+                }
+                LoopEvent::Input(_) => input_buffer.drain(..).for_each(|event| self.on_terminal(event)),
+                LoopEvent::Events(0) => {
+                    sources.events = None;
+                    self.update(Message::EngineClosed);
+                }
+                LoopEvent::Events(_) => event_buffer.drain(..).for_each(|event| self.update(Message::Event(event))),
+                LoopEvent::Logs(0) => sources.logs = None,
+                LoopEvent::Logs(_) => log_buffer.drain(..).for_each(|record| self.update(Message::Log(record))),
+                LoopEvent::Image(message) => self.update(Message::Image(message)),
+                LoopEvent::Signal(signal) => self.on_signal(signal),
+                LoopEvent::EffectDone(notice) => self.update(Message::EffectDone(notice)),
+                LoopEvent::Timer => {
+                    if !self.app.is_dirty() {
+                        self.update(Message::Tick);
+                    }
+                }
+            }
+        }
+        Ok(self.exit.unwrap_or(ExitReason::EngineClosed))
+    }
+
+    /// How long the loop may sleep; `None` is until something arrives.
+    fn wait(&self, drawn_at: Option<Instant>) -> Option<Duration> {
+        if !self.is_visible {
+            return None;
+        }
+        if self.app.is_dirty() {
+            return Some(drawn_at.map_or(Duration::ZERO, |at| FRAME.saturating_sub(at.elapsed())));
+        }
+        self.app.next_tick().map(|at| (at - Utc::now()).to_std().unwrap_or(Duration::ZERO))
+    }
+
+    fn update(&mut self, message: Message) {
+        let effects = screen::with_panic_guard(|| self.app.update(message, Utc::now()));
+        self.perform(effects);
+    }
+
+    fn draw(&mut self) {
+        let (app, screen) = (&mut self.app, &mut self.screen);
+        if screen::with_panic_guard(|| screen.draw(|frame| app.draw(frame))).is_err() {
+            self.on_hang_up();
+        }
+    }
+
+    fn on_terminal(&mut self, event: TerminalEvent) {
+        let message = match event {
+            TerminalEvent::Key(key) => Message::Key(key),
+            TerminalEvent::Mouse(mouse) => Message::Mouse(mouse),
+            TerminalEvent::Paste(text) => Message::Paste(text),
+            TerminalEvent::Resize(width, height) => Message::Resize(width, height),
+            TerminalEvent::FocusGained | TerminalEvent::FocusLost => return,
+        };
+        self.update(message);
+    }
+
+    fn on_size(&mut self) {
+        if let Ok((width, height)) = self.screen.size() {
+            self.update(Message::Resize(width, height));
+        }
+    }
+
+    /// The terminal is gone: stop the engine, once, and wait for it without drawing.
+    fn on_hang_up(&mut self) {
+        if std::mem::replace(&mut self.is_visible, false) {
+            tracing::warn!("terminal closed; shutting down");
+            self.update(Message::Terminate);
+        }
+    }
+
+    fn on_signal(&mut self, signal: SignalEvent) {
+        match signal {
+            SignalEvent::Terminate => self.update(Message::Terminate),
+            SignalEvent::HangUp => self.on_hang_up(),
+            SignalEvent::Resize => self.on_size(),
+            SignalEvent::Suspend => self.update(Message::Suspend),
+            SignalEvent::Continue => {
+                if !std::mem::replace(&mut self.stopped_by_us, false) {
+                    self.resume();
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Send(command) => match self.commands.try_send(command) {
+                    Ok(()) => {}
+                    Err(TrySendError::Full(command)) => self.update(Message::CommandDropped(command)),
+                    Err(TrySendError::Closed(_)) => self.update(Message::EngineClosed),
+                },
+                Effect::Copy(text) => self.write(CopyToClipboard::to_clipboard_from(text)),
+                Effect::Open(address) => self.background.open(address),
+                Effect::Save { name, bytes } => match std::env::current_dir() {
+                    Ok(folder) => self.background.save(folder, name, bytes),
+                    Err(error) => self.report_failure(format!("could not save {name}: {error}")),
+                },
+                Effect::Suspend => self.suspend(),
+                Effect::Redraw => {
+                    if self.screen.clear().is_err() {
+                        self.on_hang_up();
+                    }
+                }
+                Effect::Quit(reason) => self.exit = Some(reason),
+            }
+        }
+    }
+
+    fn write(&mut self, command: impl crossterm::Command) {
+        if self.is_visible && self.screen.write(command).is_err() {
+            self.on_hang_up();
+        }
+    }
+
+    fn report_failure(&mut self, text: String) {
+        self.update(Message::EffectDone(Notice { level: NoticeLevel::Error, text }));
+    }
+
+    fn suspend(&mut self) {
+        screen::restore();
+        self.stopped_by_us = true;
+        if let Err(error) = Signals::stop() {
+            self.stopped_by_us = false;
+            self.report_failure(format!("cannot suspend: {error}"));
+        }
+        self.resume();
+    }
+
+    /// Sets the terminal up again, whatever was done to it meanwhile.
+    fn resume(&mut self) {
+        if self.is_visible {
+            match self.screen.reenter() {
+                Ok(()) => self.update(Message::Resumed),
+                Err(_) => self.on_hang_up(),
+            }
+        }
+    }
+}
+
+async fn next_input(input: &mut Option<Input>, buffer: &mut Vec<TerminalEvent>) -> usize {
+    match input {
+        Some(input) => input.next(buffer, BATCH).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn receive<T>(source: &mut Option<Receiver<T>>, buffer: &mut Vec<T>) -> usize {
+    match source {
+        Some(source) => source.recv_many(buffer, BATCH).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}

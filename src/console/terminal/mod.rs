@@ -1,0 +1,10 @@
+//! The terminal and the loop around `App`: bytes and signals in, frames and effects out. The only room of the console that does
+//! I/O. It does not decide what a key means or what a frame shows.
+
+mod background;
+mod event_loop;
+mod input;
+mod screen;
+mod signals;
+
+pub use event_loop::run;

@@ -1,0 +1,34 @@
+//! The settings of a Firestore store, already resolved.
+
+use std::path::PathBuf;
+
+/// Where the shared documents are, and what documents of other programs mean.
+#[derive(Debug, Clone)]
+pub struct FirestoreOptions {
+    /// The Google Cloud project; `GOOGLE_CLOUD_PROJECT`.
+    pub project: String,
+    /// The database in it; `(default)` almost everywhere.
+    pub database: String,
+    /// `host:port` of an emulator, as `FIRESTORE_EMULATOR_HOST` names it; `None` is Google's own service.
+    pub emulator_host: Option<String>,
+    /// A service account's key file for Google's own service; `None` is the application default credentials.
+    pub key_file: Option<PathBuf>,
+    /// The model of a document that names none.
+    pub default_model: String,
+    /// Whether documents of other programs are the simulator's: true where it is the configured provider.
+    pub simulated: bool,
+}
+
+impl FirestoreOptions {
+    /// Google's own service, the default database, documents of the real API.
+    pub fn new(project: impl Into<String>, default_model: impl Into<String>) -> Self {
+        Self {
+            project: project.into(),
+            database: "(default)".to_owned(),
+            emulator_host: None,
+            key_file: None,
+            default_model: default_model.into(),
+            simulated: false,
+        }
+    }
+}

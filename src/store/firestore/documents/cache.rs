@@ -1,0 +1,230 @@
+//! The documents that this process knows: what a save has to know about the document that it replaces, the active jobs, and the
+//! changes for each subscriber.
+//!
+//! Only a document with a newer revision than the known one changes anything here. So it does not matter in which sequence, how often,
+//! and from where (a listener, a read, an own write) the same document arrives.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::jobs::{Job, JobId};
+use crate::store::Change;
+use crate::store::firestore::documents::subscriber::Subscriber;
+use crate::store::firestore::documents::{BaseVersion, LoadedJob, ParsedDocument};
+
+/// Documents that are cached in addition to the active ones.
+const MAX_CACHED: usize = 20_000;
+
+/// The documents that one process knows.
+#[derive(Default)]
+pub(crate) struct DocumentCache {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    documents: HashMap<JobId, CachedDocument>,
+    active: BTreeMap<JobId, Arc<Job>>,
+    /// Whether a listener keeps `active` complete.
+    complete: bool,
+    subscribers: Vec<Weak<Subscriber>>,
+    /// Counts the merged documents.
+    version: u64,
+    /// Counts the merged documents that are not, or were not, active, or whose `hidden` changed.
+    inactive_version: u64,
+    /// The newest own write that a listener must receive.
+    last_write: Option<Instant>,
+    /// When the listener last had a proof that it misses nothing.
+    last_contact: Option<Instant>,
+}
+
+struct CachedDocument {
+    revision: u64,
+    /// The newest revision that the subscribers have.
+    published: u64,
+    /// One line for a document that cannot be read.
+    base: Result<BaseVersion, String>,
+}
+
+impl DocumentCache {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No update here is partial: a panic elsewhere leaves the state consistent.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The document that a save of that revision replaces, where it is known.
+    pub(crate) fn base(&self, id: &JobId, revision: u64) -> Option<BaseVersion> {
+        let state = self.state();
+        state
+            .documents
+            .get(id)
+            .and_then(|documents| documents.base.as_ref().ok())
+            .filter(|base| base.revision == revision)
+            .cloned()
+    }
+
+    /// A document that was read: it is cached, and no subscriber is notified.
+    pub(crate) fn record_read(&self, parsed: &ParsedDocument) {
+        self.state().merge(parsed);
+    }
+
+    /// A document that a listener received: the subscribers get what is new.
+    pub(crate) fn apply_snapshot(&self, parsed: &ParsedDocument) {
+        let mut state = self.state();
+        state.merge(parsed);
+        let Some(documents) = state.documents.get_mut(&parsed.id) else { return };
+        if parsed.revision <= documents.published || parsed.revision < documents.revision {
+            return;
+        }
+        documents.published = parsed.revision;
+        let change = match &parsed.content {
+            Ok(known) => Change::Job(Arc::new(known.job.clone())),
+            Err(reason) => Change::Unreadable { id: parsed.id.clone(), reason: reason.clone() },
+        };
+        state.publish(&change);
+    }
+
+    /// An own write. A listener will receive it too, where the job was or is active.
+    pub(crate) fn record_write(&self, job: Job, base: BaseVersion) {
+        let mut state = self.state();
+        let active = job.stage_name().is_active() || state.active.contains_key(&job.id);
+        if active && state.complete {
+            state.last_write = Some(Instant::now());
+        }
+        let (id, revision) = (job.id.clone(), job.revision);
+        let content = Ok(Box::new(LoadedJob { job: job.clone(), base }));
+        state.merge(&ParsedDocument { id: id.clone(), revision, content });
+        if let Some(documents) = state.documents.get_mut(&id).filter(|documents| documents.revision == revision) {
+            documents.published = revision;
+            state.publish(&Change::Job(Arc::new(job)));
+        }
+    }
+
+    /// A document that is gone since `read_time` at the latest.
+    pub(crate) fn removed(&self, id: &JobId, read_time: u64) {
+        let mut state = self.state();
+        if state.documents.get(id).is_some_and(|documents| documents.revision <= read_time) {
+            state.documents.remove(id);
+            state.active.remove(id);
+            state.inactive_version += 1;
+            state.publish(&Change::Removed(id.clone()));
+        }
+    }
+
+    /// Whether that document is active in its cached version, and that version is not newer than `read_time`.
+    pub(crate) fn is_believed_active(&self, id: &JobId, read_time: u64) -> bool {
+        let state = self.state();
+        let old = state.documents.get(id).is_some_and(|documents| documents.revision <= read_time);
+        old && (state.active.contains_key(id)
+            || state.documents.get(id).is_some_and(|documents| documents.base.is_err()))
+    }
+
+    /// The cached revision of the document; 0 for none.
+    pub(crate) fn revision(&self, id: &JobId) -> u64 {
+        self.state().documents.get(id).map_or(0, |documents| documents.revision)
+    }
+
+    /// Sets whether a listener keeps the active jobs complete.
+    pub(crate) fn set_complete(&self, complete: bool) {
+        let mut state = self.state();
+        state.complete = complete;
+        if !complete {
+            state.last_write = None;
+        }
+    }
+
+    /// Whether the subscribers have that revision of the document.
+    pub(crate) fn is_published(&self, id: &JobId, revision: u64) -> bool {
+        self.state().documents.get(id).is_some_and(|documents| documents.published >= revision)
+    }
+
+    /// A number that changes with every merged document, while a listener keeps the cache complete.
+    pub(crate) fn version(&self) -> Option<u64> {
+        let state = self.state();
+        state.complete.then_some(state.version)
+    }
+
+    /// A number that changes whenever the server's counts of inactive or hidden jobs may have changed.
+    pub(crate) fn inactive_version(&self) -> Option<u64> {
+        let state = self.state();
+        state.complete.then_some(state.inactive_version)
+    }
+
+    /// All active jobs, where a listener keeps them complete.
+    pub(crate) fn active(&self) -> Option<Vec<Arc<Job>>> {
+        let state = self.state();
+        state.complete.then(|| state.active.values().cloned().collect())
+    }
+
+    /// The listener received a message, or verified that there was none.
+    pub(crate) fn mark_contact(&self) {
+        self.state().last_contact = Some(Instant::now());
+    }
+
+    /// Time since then.
+    pub(crate) fn since_last_contact(&self) -> Duration {
+        self.state().last_contact.map_or(Duration::ZERO, |last_contact| last_contact.elapsed())
+    }
+
+    /// The newest own write that a listener must receive.
+    pub(crate) fn last_write(&self) -> Option<Instant> {
+        self.state().last_write
+    }
+
+    /// A new subscriber to changes from now on. Unreadable documents are pushed at once.
+    pub(crate) fn subscribe(&self) -> Arc<Subscriber> {
+        let subscribers = Arc::new(Subscriber::default());
+        let mut state = self.state();
+        state.subscribers.retain(|other| other.strong_count() > 0);
+        state.subscribers.push(Arc::downgrade(&subscribers));
+        for (id, documents) in &state.documents {
+            if let Err(reason) = &documents.base {
+                subscribers.push(Change::Unreadable { id: id.clone(), reason: reason.clone() });
+            }
+        }
+        subscribers
+    }
+
+    /// Fails all subscribers: they may have missed changes.
+    pub(crate) fn fail_subscribers(&self, reason: &str) {
+        self.state().subscribers.iter().filter_map(Weak::upgrade).for_each(|subscribers| subscribers.fail(reason));
+    }
+}
+
+impl State {
+    fn merge(&mut self, parsed: &ParsedDocument) {
+        let known = self.documents.get(&parsed.id);
+        if known.is_some_and(|documents| documents.revision >= parsed.revision) {
+            return;
+        }
+        let published = known.map_or(0, |documents| documents.published);
+        let base = parsed.content.as_ref().map(|known| known.base.clone()).map_err(Clone::clone);
+        self.version += 1;
+        self.documents.insert(parsed.id.clone(), CachedDocument { revision: parsed.revision, published, base });
+        let hidden_before = self.active.get(&parsed.id).map(|job| job.hidden);
+        let hidden = parsed.content.as_ref().ok().filter(|known| known.job.stage_name().is_active());
+        if hidden_before.is_none() || hidden.map(|known| known.job.hidden) != hidden_before {
+            self.inactive_version += 1;
+        }
+        match &parsed.content {
+            Ok(known) if known.job.stage_name().is_active() => {
+                self.active.insert(parsed.id.clone(), Arc::new(known.job.clone()));
+            }
+            _ => _ = self.active.remove(&parsed.id),
+        }
+        if self.documents.len() > MAX_CACHED + self.active.len() {
+            // A save of an evicted document costs one more read; a subscriber gets it at worst twice.
+            let active = &self.active;
+            self.documents.retain(|id, _| active.contains_key(id) || *id == parsed.id);
+        }
+    }
+
+    fn publish(&self, change: &Change) {
+        for subscribers in self.subscribers.iter().filter_map(Weak::upgrade) {
+            subscribers.push(change.clone());
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The mapping between documents of the `jobs` collection and jobs. Pure: no network, no clock.
+//!
+//! The shared schema's fields are what other programs see; `store::schema` reads and writes them. What darkroom needs beyond them is
+//! in the one map field `darkroom`:
+//!
+//! | field | type | why |
+//! | --- | --- | --- |
+//! | `job` | text | the whole job as JSON, the truth for everything that the shared schema lacks |
+//! | `stage`, `simulated`, `hidden` | text, bool, bool | counted and filtered by the server |
+//! | `reserved` | integer, 1e-12 dollars | only while submitting: what a cap must leave room for |
+//! | `claim_until`, `not_before` | timestamp | for people who read a document |
+//! | `request` | text | digest of the request that `job` follows; another digest is a changed request |
+//! | `previous` | integer | the revision that was replaced, so that every save changes the document and its update time |
+
+pub(crate) mod cache;
+pub(crate) mod json;
+mod native;
+pub(crate) mod subscriber;
+pub(crate) mod value;
+mod write;
+
+use chrono::DateTime;
+use firestore::gcloud_sdk::google::firestore::v1::Document;
+use firestore::gcloud_sdk::prost::Message;
+
+use crate::jobs::{Job, JobId, Spec, StageName, sha256_hex};
+use crate::store::charges::{ChargeRow, charges_of};
+use crate::store::schema::{self, ExternalDefaults, Fields};
+use crate::text;
+
+pub(crate) use write::DocumentWrite;
+
+/// Bytes of a document to which a run can still be added.
+const MAX_BYTES_BEFORE_RUN: usize = 1_000_000;
+
+/// What documents of other programs do not tell themselves.
+#[derive(Debug, Clone)]
+pub(crate) struct Defaults {
+    /// The model of a document without one.
+    pub model: String,
+    /// Whether documents that darkroom did not write are the simulator's.
+    pub simulated: bool,
+}
+
+/// A parsed document.
+#[derive(Debug, Clone)]
+pub(crate) struct ParsedDocument {
+    pub id: JobId,
+    pub revision: u64,
+    /// The job, or one line that says why the document cannot be read.
+    pub content: Result<Box<LoadedJob>, String>,
+}
+
+/// A job with what a later save needs to know about its document.
+#[derive(Debug, Clone)]
+pub(crate) struct LoadedJob {
+    pub job: Job,
+    pub base: BaseVersion,
+}
+
+/// The document that a save replaces.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct BaseVersion {
+    pub revision: u64,
+    /// The charges that are in the ledger.
+    pub rows: Vec<ChargeRow>,
+    /// Digest of the request that the job follows.
+    pub request: String,
+    /// Digest of the spec that was read.
+    pub spec: String,
+    pub images: usize,
+    /// Whether `createdAt` is absent.
+    pub undated: bool,
+    /// Whether the job was queued: a save that makes it submitting is the record before a submit.
+    pub queued: bool,
+}
+
+/// Parses a document. `None` where its name is not a job's id, which Firestore does not let happen.
+pub(crate) fn parse(document: &Document, defaults: &Defaults) -> Option<ParsedDocument> {
+    let id = JobId::new(document.name.rsplit('/').next()?).ok()?;
+    let revision = document.update_time.as_ref().map_or(0, value::nanoseconds);
+    let fields = json::to_json(&document.fields);
+    let content = parse_fields(&id, document, &fields, defaults);
+    let content = content.and_then(|found| check_size(document, &fields, &found.2).map(|()| found));
+    let content = content.map(|(rows, request, mut job)| {
+        job.revision = revision;
+        let base = BaseVersion {
+            revision,
+            rows,
+            request,
+            spec: digest(&job.spec),
+            images: job.images().count(),
+            undated: is_undated(&fields),
+            queued: job.stage_name() == StageName::Queued,
+        };
+        Box::new(LoadedJob { job, base })
+    });
+    Some(ParsedDocument { id, revision, content: content.map_err(|reason| text::sanitize_line(&reason, 200)) })
+}
+
+/// The charges in the ledger, the digest of the request that the job follows, and the job.
+fn parse_fields(
+    id: &JobId,
+    document: &Document,
+    fields: &Fields,
+    defaults: &Defaults,
+) -> Result<(Vec<ChargeRow>, String, Job), String> {
+    let updated_at = document.update_time.as_ref().and_then(value::instant);
+    if let Some(native) = schema::native_fields(fields)? {
+        return native::parse(id, native, fields, updated_at, defaults);
+    }
+    let created_at = document.create_time.as_ref().and_then(value::instant).unwrap_or(DateTime::UNIX_EPOCH);
+    let Defaults { model, simulated } = defaults;
+    let external = ExternalDefaults { model, simulated: *simulated, created_at, updated_at };
+    let job = schema::parse_external(id, fields, &external)?;
+    Ok((Vec::new(), schema::request_digest(fields), job))
+}
+
+fn is_undated(fields: &Fields) -> bool {
+    fields.get("createdAt").is_none_or(serde_json::Value::is_null)
+}
+
+/// Whether a queued job's document has room for what its run adds. Checked before a submit: a receipt without room would be lost.
+/// Errors: one line.
+fn check_size(document: &Document, fields: &Fields, job: &Job) -> Result<(), String> {
+    if job.stage_name() != StageName::Queued {
+        return Ok(());
+    }
+    let is_new = !fields.contains_key("darkroom");
+    let twice = if is_new { write::stored_twice(&job.spec.prompt) } else { 0 };
+    let size = document.encoded_len();
+    if size + twice <= MAX_BYTES_BEFORE_RUN {
+        return Ok(());
+    }
+    Err(format!("the document has {size} bytes, which leaves no room for a result: Firestore's limit is 1048576"))
+}
+
+impl BaseVersion {
+    /// The base of the next save, after `job` was saved by `write`.
+    pub(crate) fn after(job: &Job, write: &DocumentWrite, revision: u64) -> Self {
+        Self {
+            revision,
+            rows: charges_of(job),
+            request: write.request.clone(),
+            spec: digest(&job.spec),
+            images: job.images().count(),
+            undated: false,
+            queued: job.stage_name() == StageName::Queued,
+        }
+    }
+}
+
+fn digest(spec: &Spec) -> String {
+    // A spec that has no JSON is rejected before it is written.
+    sha256_hex(serde_json::to_string(spec).unwrap_or_default().as_bytes())
+}
+
+#[cfg(test)]
+mod decisions;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Documents that darkroom wrote, and the changes that other programs made to them since.
+
+use chrono::{DateTime, Utc};
+
+use super::Defaults;
+use crate::jobs::{Job, JobId, Stage, StageName};
+use crate::store::charges::{ChargeRow, charges_of};
+use crate::store::schema::{self, Fields, Status};
+
+/// The charges in the ledger, the digest of the request that the job follows, and the job. Errors: one line.
+pub(super) fn parse(
+    id: &JobId,
+    native: &Fields,
+    fields: &Fields,
+    updated_at: Option<DateTime<Utc>>,
+    defaults: &Defaults,
+) -> Result<(Vec<ChargeRow>, String, Job), String> {
+    let mut job = schema::parse_native(id, native, fields)?;
+    let rows = charges_of(&job);
+    let digest = schema::request_digest(fields);
+    let followed = native.get("request").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let follows = follow(&mut job, fields, updated_at, digest != followed, defaults)?;
+    // A request that was changed while the job was under way is still new when an image is requested again.
+    let request = if follows { digest } else { followed.to_owned() };
+    Ok((rows, request, job))
+}
+
+/// Applies what other programs did to the document since it was saved here. Returns whether the job follows the present request.
+///
+/// While a job is under way it belongs to its worker, whatever its status says: it never runs twice at once.
+fn follow(
+    job: &mut Job,
+    fields: &Fields,
+    updated_at: Option<DateTime<Utc>>,
+    request_changed: bool,
+    defaults: &Defaults,
+) -> Result<bool, String> {
+    let mut follows = !request_changed;
+    let status = Status::of(fields)?;
+    let now = updated_at.unwrap_or(job.updated_at);
+    match (job.stage_name(), status) {
+        (StageName::Submitting | StageName::Generating, _) => {}
+        (StageName::Queued, Status::Pending) => {
+            if request_changed {
+                let spec = schema::parse_spec(fields, &defaults.model)?;
+                follows = true;
+                let old = std::mem::replace(&mut job.spec, spec);
+                let last = job.attempts.len() - 1;
+                for attempt in job.attempts[..last].iter_mut().filter(|attempt| attempt.spec.is_none()) {
+                    attempt.spec = Some(old.clone());
+                }
+            }
+        }
+        // Another backend took it first.
+        (StageName::Queued, _) => {
+            job.updated_at = now;
+            schema::apply_status(job, fields, status)?;
+        }
+        (_, Status::Pending | Status::Processing) => {
+            let spec = if request_changed { schema::parse_spec(fields, &defaults.model)? } else { job.spec.clone() };
+            job.resubmit_with(spec, now).map_err(|error| error.to_string())?;
+            follows = true;
+            if status == Status::Processing {
+                schema::apply_status(job, fields, status)?;
+            }
+        }
+        (StageName::Done, Status::Approved) => job.approve(now).map_err(|error| error.to_string())?,
+        (StageName::Approved, Status::Review) => job.unapprove(now).map_err(|error| error.to_string())?,
+        // A reviewer may approve an earlier image of a job that failed since.
+        (StageName::Failed | StageName::Cancelled, Status::Approved | Status::Review) => {
+            if let Some(image) = job.image().cloned() {
+                job.stage = if status == Status::Approved { Stage::Approved { image } } else { Stage::Done { image } };
+                job.updated_at = now;
+            }
+        }
+        (StageName::Done | StageName::Approved | StageName::Failed | StageName::Cancelled, _) => {}
+    }
+    Ok(follows)
+}

@@ -1,0 +1,260 @@
+//! The mapping against documents as other programs write them.
+
+use std::collections::HashMap;
+
+use firestore::gcloud_sdk::google::firestore::v1::Document;
+use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
+use serde_json::{Value as Json, json};
+
+use super::value::{self, Fields};
+use super::{BaseVersion, Defaults, DocumentWrite, LoadedJob, json as codec, parse};
+use crate::jobs::{BillingStatus, Failure, FailureCode, Job, JobId, Outcome, Spec, Stage, StageName};
+use crate::store::charges::charges_of;
+
+const SAMPLES: &str = include_str!("../../../../tests/samples/old-backend-jobs.json");
+
+fn defaults() -> Defaults {
+    Defaults { model: "flux-dev".to_owned(), simulated: false }
+}
+
+fn fields(json: &Json) -> Fields {
+    codec::from_json(json.as_object().unwrap())
+}
+
+fn text<'a>(document: &'a Document, name: &str) -> Option<&'a str> {
+    match value::content(&document.fields, name)? {
+        ValueType::StringValue(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// A document that was written at second 1,000.
+fn document(id: &str, fields: Fields) -> Document {
+    let at = value::from_nanoseconds(1_000_000_001_000);
+    Document { name: format!("p/documents/jobs/{id}"), fields, create_time: Some(at), update_time: Some(at) }
+}
+
+fn loaded(document: &Document) -> LoadedJob {
+    *parse(document, &defaults()).unwrap().content.unwrap()
+}
+
+fn external(json: &Json) -> Result<Job, String> {
+    parse(&document("a", fields(json)), &defaults()).unwrap().content.map(|known| known.job)
+}
+
+/// The document after a save.
+fn apply(document: &mut Document, write: DocumentWrite) {
+    let mut new = write.fields;
+    for path in write.mask {
+        let Some((_, inner)) = path.split_once('.') else {
+            match new.remove(&path) {
+                Some(value) => _ = document.fields.insert(path, value),
+                None => _ = document.fields.remove(&path),
+            }
+            continue;
+        };
+        let ours = value::map_of(&new, "darkroom").unwrap().get(inner).cloned();
+        let map = document.fields.entry("darkroom".to_owned()).or_insert_with(|| value::map(HashMap::new()));
+        let Some(ValueType::MapValue(map)) = map.value_type.as_mut() else { panic!() };
+        match ours {
+            Some(value) => _ = map.fields.insert(inner.to_owned(), value),
+            None => _ = map.fields.remove(inner),
+        }
+    }
+}
+
+fn now() -> chrono::DateTime<chrono::Utc> {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+#[test]
+fn sample_documents_of_an_old_backend_are_read() {
+    let samples: Vec<Json> = serde_json::from_str(SAMPLES).unwrap();
+    assert_eq!(samples.len(), 60);
+    for sample in &samples {
+        let mut request = fields(sample);
+        let id = sample["id"].as_str().unwrap().to_owned();
+        request.remove("id");
+        let job = loaded(&document(&id, request)).job;
+        let stage = if sample["status"] == "error" { StageName::Failed } else { StageName::Done };
+        assert_eq!((job.id.as_str(), job.stage_name()), (id.as_str(), stage));
+        assert_eq!(job.spec.model, "flux-dev", "flux_dev is an older spelling");
+        assert!(job.spec.from_shared_store && !job.simulated);
+        assert_eq!(
+            (job.spec.parameters["width"].as_u64(), job.spec.parameters["height"].as_u64()),
+            (Some(1344), Some(768))
+        );
+        assert_eq!(job.spec.parameters["seed"], sample["seed"]);
+        assert_eq!(crate::catalog::Catalog::builtin().validate(&job.spec), []);
+        // Errors that have an image all the same.
+        assert_eq!(job.image().map(|image| image.url.as_str()), sample["generatedImageUrl"].as_str(), "{id}");
+        let noted: f64 = ["bfl_cost_usd", "storage_cost_usd"].iter().filter_map(|name| sample[name].as_f64()).sum();
+        let cost: f64 = job.cost().unwrap().to_string().parse().unwrap();
+        assert!((cost - noted).abs() < 1e-12);
+        assert_eq!(charges_of(&job), [], "its charges are booked already");
+        if let Stage::Failed { failure } = &job.stage {
+            assert_eq!(failure.message, sample["errorMessage"].as_str().unwrap());
+        }
+    }
+}
+
+#[test]
+fn request_fields_are_read_leniently() {
+    let job = external(&json!({
+        "status": "pending_art_generation", "prompt": "a\u{1b}[2Jfox", "steps": "30", "guidance": "2.5", "seed": 7.0,
+        "aspectRatio": "1:1", "promptUpsampling": "true", "safetyTolerance": 6.0, "createdAt": "2026-11-22T12:00:00Z",
+        "model": "flux_dev", "extra": {"of": ["a", "page"]},
+    }))
+    .unwrap();
+    let wanted = Spec { from_shared_store: true, ..Spec::new("flux-dev", "a\u{1b}[2Jfox") }
+        .with("steps", 30)
+        .with("guidance", 2.5)
+        .with("seed", 7)
+        .with("width", 1024)
+        .with("height", 1024)
+        .with("prompt_upsampling", true)
+        .with("safety_tolerance", 6);
+    assert_eq!(job.spec, wanted);
+    assert_eq!((job.created_at, job.stage_name(), job.attempts.len()), (now(), StageName::Queued, 1));
+
+    let bare = external(&json!({"status": "pending_art_generation", "prompt": "a fox"})).unwrap();
+    let wanted = Spec { from_shared_store: true, ..Spec::new("flux-dev", "a fox") }
+        .with("steps", 28)
+        .with("guidance", 3)
+        .with("seed", 42)
+        .with("safety_tolerance", 2);
+    assert_eq!(bare.spec, wanted, "the contract's own defaults");
+    assert_eq!(bare.created_at.timestamp(), 1_000, "the document's own age");
+
+    let pro = external(&json!({
+        "status": "pending_art_generation", "prompt": "a fox", "model": "flux-2-pro", "promptUpsampling": false,
+        "safetyTolerance": 6, "steps": 28, "guidance": 3.0, "aspectRatio": "9:16",
+    }))
+    .unwrap();
+    let wanted = Spec { from_shared_store: true, ..Spec::new("flux-2-pro", "a fox") }
+        .with("seed", 42)
+        .with("width", 768)
+        .with("height", 1344)
+        .with("disable_pup", true)
+        .with("safety_tolerance", 5);
+    assert_eq!(pro.spec, wanted, "a model gets what it has");
+}
+
+/// A job of a web page that was run here, failed, and was saved; and its document.
+fn finished() -> (Job, Document) {
+    let mut document = document(
+        "a",
+        fields(&json!({"status": "pending_art_generation", "prompt": "a fox", "seed": 1, "pageField": {"kept": [1]}})),
+    );
+    let LoadedJob { mut job, base } = loaded(&document);
+    job.reject(Failure::new(FailureCode::InvalidRequest, "no", BillingStatus::No, now()), now()).unwrap();
+    apply(&mut document, DocumentWrite::update(&job, &base).unwrap());
+    (job, document)
+}
+
+#[test]
+fn save_round_trips_and_keeps_other_fields() {
+    let (job, document) = finished();
+    assert_eq!(text(&document, "status"), Some("error"));
+    assert_eq!(text(&document, "errorMessage"), Some("no"));
+    assert_eq!(text(&document, "prompt"), Some("a fox"));
+    assert_eq!(codec::to_json(&document.fields)["pageField"], json!({"kept": [1]}));
+    assert_eq!(loaded(&document).job, job);
+}
+
+#[test]
+fn repeated_request_becomes_a_new_attempt() {
+    let (job, mut document) = finished();
+    document.fields.insert("status".into(), value::text("pending_art_generation"));
+    let again = loaded(&document).job;
+    assert_eq!((again.stage_name(), again.attempt_number()), (StageName::Queued, 2));
+    assert_eq!(again.spec, job.spec);
+    document.fields.insert("seed".into(), value::double(2.0));
+    let LoadedJob { job: mut changed, base } = loaded(&document);
+    assert_eq!(changed.spec.parameters["seed"], 2);
+    assert_eq!(changed.spec_of(&changed.attempts[0]).parameters["seed"], 1);
+    // Once it is taken up, the wish is no news any more.
+    changed.not_before = Some(now());
+    apply(&mut document, DocumentWrite::update(&changed, &base).unwrap());
+    assert_eq!(loaded(&document).job, changed);
+    assert!(value::content(&document.fields, "errorMessage").is_none());
+}
+
+#[test]
+fn change_during_a_run_applies_to_the_next() {
+    let request = fields(&json!({"status": "pending_art_generation", "prompt": "a fox", "seed": 1}));
+    let mut document = document("a", request);
+    let LoadedJob { mut job, base } = loaded(&document);
+    let claim = crate::jobs::Claim { worker: crate::jobs::WorkerId::new("w"), until: now() };
+    job.begin_submit(claim, None, now()).unwrap();
+    apply(&mut document, DocumentWrite::update(&job, &base).unwrap());
+    document.fields.insert("seed".into(), value::integer(2));
+    let LoadedJob { mut job, base } = loaded(&document);
+    assert_eq!((job.stage_name(), &job.spec.parameters["seed"]), (StageName::Submitting, &json!(1)));
+    job.reject_by_provider(Failure::new(FailureCode::InvalidRequest, "no", BillingStatus::No, now()), now()).unwrap();
+    apply(&mut document, DocumentWrite::update(&job, &base).unwrap());
+    assert_eq!(loaded(&document).job.spec.parameters["seed"], 1);
+    document.fields.insert("status".into(), value::text("pending_art_generation"));
+    let again = loaded(&document).job;
+    assert_eq!((again.attempt_number(), &again.spec.parameters["seed"]), (2, &json!(2)));
+}
+
+#[test]
+fn external_status_changes_are_followed() {
+    let json = json!({
+        "status": "pending_review", "prompt": "a", "generatedImageUrl": "https://x/generated-art/b.png", "generationCount": 1,
+    });
+    let mut document = document("a", fields(&json));
+    let LoadedJob { job, base } = loaded(&document);
+    apply(&mut document, DocumentWrite::update(&job, &base).unwrap());
+    assert_eq!(loaded(&document).job.stage_name(), StageName::Done);
+    document.fields.insert("status".into(), value::text("approved"));
+    assert_eq!(loaded(&document).job.stage_name(), StageName::Approved);
+    document.fields.insert("status".into(), value::text("processing"));
+    let taken = loaded(&document).job;
+    assert_eq!((taken.stage_name(), taken.attempt_number()), (StageName::Submitting, 2));
+    assert!(taken.is_claimed(value::instant(&value::from_nanoseconds(1_000_000_001_000)).unwrap()));
+}
+
+#[test]
+fn image_is_counted_once() {
+    let mut document = document("a", fields(&json!({"status": "pending_art_generation", "prompt": "a fox"})));
+    let LoadedJob { mut job, base } = loaded(&document);
+    job.cancel(now()).unwrap();
+    let write = DocumentWrite::update(&job, &base).unwrap();
+    assert_eq!(write.transforms, []);
+    apply(&mut document, write);
+    assert_eq!(text(&document, "status"), Some("error"));
+    assert_eq!(text(&document, "errorMessage"), Some("cancelled"));
+    assert_eq!(loaded(&document).job.stage_name(), StageName::Cancelled);
+    assert_eq!(
+        value::time_of(&document.fields, "createdAt"),
+        Some(job.created_at),
+        "an undated document gets its date"
+    );
+
+    let image = external(&json!({"status": "pending_review", "generatedImageUrl": "https://x/b.webp"}))
+        .unwrap()
+        .image()
+        .cloned();
+    let mut job = Job::new(JobId::new("a").unwrap(), Spec::new("flux-dev", "a"), true, now());
+    job.stage = Stage::Done { image: image.clone().unwrap() };
+    job.attempts[0].outcome = Some(Outcome::Done { image: image.unwrap() });
+    let before = BaseVersion { images: 0, ..base };
+    assert_eq!(DocumentWrite::update(&job, &before).unwrap().transforms.len(), 1);
+    let after = BaseVersion { images: 1, ..before };
+    assert_eq!(DocumentWrite::update(&job, &after).unwrap().transforms, []);
+}
+
+#[test]
+fn long_prompt_is_stored_once() {
+    let job = |length: usize| {
+        let spec = Spec::new("flux-dev", "\u{1}x".repeat(length / 2)).with("seed", 1);
+        Job::new(JobId::new("a").unwrap(), spec, true, now())
+    };
+    let long = job(500_000);
+    let mut written = document("a", Fields::new());
+    apply(&mut written, DocumentWrite::new(&long).unwrap());
+    assert_eq!(Job { revision: 0, ..loaded(&written).job }, Job { revision: 0, ..long });
+    assert!(DocumentWrite::new(&job(1_000_000)).is_err());
+}

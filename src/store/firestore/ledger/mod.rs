@@ -1,0 +1,11 @@
+//! The money: entries of the `costs` collection, the daily rollups that make reports and caps cheap, and the guards of a submit.
+
+pub(crate) mod attempt_guard;
+pub(crate) mod budget_guard;
+pub(crate) mod causes;
+pub(crate) mod entries;
+pub(crate) mod months;
+pub(crate) mod rebuild;
+pub(crate) mod rollup;
+pub(crate) mod shards;
+pub(crate) mod writes;

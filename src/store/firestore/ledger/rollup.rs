@@ -1,0 +1,242 @@
+//! The daily rollups that make a cost report and a cap cheap: a document (or a few: `shards`) for each month and kind of money, one
+//! map in it for each day, one counter in that for each combination of a report's dimensions. Pure.
+//!
+//! The server increments them in the commit that records the charge, so no reader has to add up a history. A double cannot be
+//! incremented exactly: amounts are whole numbers of 1e-12 dollars plus a rest in whole 1e-24 dollars, so a sum is
+//! exact for every amount of at most 24 decimals. One integer holds nine million dollars.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use firestore::gcloud_sdk::google::firestore::v1::Document;
+use firestore::gcloud_sdk::google::firestore::v1::document_transform::FieldTransform;
+use firestore::gcloud_sdk::google::firestore::v1::document_transform::field_transform::TransformType;
+
+use super::months::{day_field, month_id, month_of};
+use crate::costs::{Basis, CostRow, Usd};
+use crate::store::charges::ChargeRow;
+use crate::store::firestore::documents::value;
+use crate::store::firestore::documents::value::{Fields, integer_of, map_of, quoted};
+
+/// Sums of equal kind within one day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sum {
+    pub count: i64,
+    pub pico: i64,
+    pub rest: i64,
+}
+
+impl Sum {
+    pub(crate) fn usd(self) -> Usd {
+        value::from_pico(self.pico, self.rest)
+    }
+
+    /// Saturates, as the server's own increments do: a damaged document must not end the process.
+    fn add(&mut self, count: i64, pico: i64, rest: i64) {
+        self.count = self.count.saturating_add(count);
+        self.pico = self.pico.saturating_add(pico);
+        self.rest = self.rest.saturating_add(rest);
+    }
+}
+
+/// What all charges of one kind have in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub day: NaiveDate,
+    pub service: String,
+    /// `counted`, `unknown`, `unconfirmed` or `unpriced`.
+    pub class: String,
+    pub cause: String,
+    pub model: String,
+}
+
+impl Key {
+    pub(crate) fn of(row: &ChargeRow) -> Self {
+        let class = match (row.amount, row.basis) {
+            (None, _) => "unpriced",
+            (_, Basis::Unknown) => "unknown",
+            (_, Basis::Unconfirmed) => "unconfirmed",
+            _ => "counted",
+        };
+        Self {
+            day: row.at.date_naive(),
+            service: row.service.as_str().to_owned(),
+            class: class.to_owned(),
+            cause: row.cause.clone(),
+            model: row.model.chars().take(200).collect(),
+        }
+    }
+
+    fn field(&self) -> String {
+        format!("{}|{}|{}|{}", self.service, self.class, self.cause, self.model)
+    }
+
+    fn from_field(day: NaiveDate, field: &str) -> Option<Self> {
+        let mut parts = field.splitn(4, '|').map(str::to_owned);
+        Some(Self { day, service: parts.next()?, class: parts.next()?, cause: parts.next()?, model: parts.next()? })
+    }
+}
+
+/// Sums by kind.
+pub(crate) type Sums = BTreeMap<Key, Sum>;
+
+/// Adds a charge, or takes it back.
+pub(crate) fn add(sums: &mut Sums, row: &ChargeRow, sign: i64) {
+    let (pico, rest) = row.amount.map_or((0, 0), value::to_pico);
+    let sum = sums.entry(Key::of(row)).or_default();
+    sum.add(sign, sign.saturating_mul(pico), sign.saturating_mul(rest));
+}
+
+/// What turns the sums of `old` into those of `new`, by month document.
+pub(crate) fn changes(old: &[ChargeRow], new: &[ChargeRow]) -> BTreeMap<String, Vec<FieldTransform>> {
+    let mut months: BTreeMap<String, Vec<FieldTransform>> = BTreeMap::new();
+    for simulated in [false, true] {
+        let mut sums = Sums::new();
+        let of_kind =
+            |rows: &[ChargeRow]| rows.iter().filter(|row| row.simulated == simulated).cloned().collect::<Vec<_>>();
+        for row in of_kind(old) {
+            add(&mut sums, &row, -1);
+        }
+        for row in of_kind(new) {
+            add(&mut sums, &row, 1);
+        }
+        for (key, sum) in sums {
+            let transforms = increments(&key, sum);
+            if !transforms.is_empty() {
+                months.entry(month_id(key.day, simulated)).or_default().extend(transforms);
+            }
+        }
+    }
+    months
+}
+
+fn increments(key: &Key, sum: Sum) -> Vec<FieldTransform> {
+    let path = format!("{}.{}", day_field(key.day), quoted(&key.field()));
+    [("n", sum.count), ("a", sum.pico), ("r", sum.rest)]
+        .into_iter()
+        .filter(|(_, by)| *by != 0)
+        .map(|(name, by)| increment(format!("{path}.{name}"), by))
+        .collect()
+}
+
+pub(crate) fn increment(field_path: String, by: i64) -> FieldTransform {
+    FieldTransform { field_path, transform_type: Some(TransformType::Increment(value::integer(by))) }
+}
+
+/// The sums in those documents, added up.
+pub(crate) fn read<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Sums {
+    let mut sums = Sums::new();
+    for document in documents {
+        add_document(&mut sums, document);
+    }
+    // A charge that was added in one document and subtracted in another.
+    sums.retain(|_, sum| *sum != Sum::default());
+    sums
+}
+
+fn add_document(sums: &mut Sums, document: &Document) {
+    let month = month_of(document).and_then(|month| month.split_once('-')).map(|(_, month)| month);
+    let Some((year, month)) = month.and_then(|month| month.split_once('-')) else { return };
+    for number in 1..=31_u32 {
+        let day = year
+            .parse()
+            .ok()
+            .zip(month.parse().ok())
+            .and_then(|(year, month)| NaiveDate::from_ymd_opt(year, month, number));
+        let Some(day) = day else { continue };
+        let Some(lines) = map_of(&document.fields, &day_field(day)) else { continue };
+        for field in lines.keys() {
+            let Some((key, line)) = Key::from_field(day, field).zip(map_of(lines, field)) else { continue };
+            let part = |name: &str| integer_of(line, name).unwrap_or(0);
+            sums.entry(key).or_default().add(part("n"), part("a"), part("r"));
+        }
+    }
+}
+
+/// A month's document made of these sums, all of that month.
+pub(crate) fn month_fields(sums: &Sums) -> Fields {
+    let mut days: BTreeMap<String, Fields> = BTreeMap::new();
+    for (key, sum) in sums {
+        let parts = [("n", sum.count), ("a", sum.pico), ("r", sum.rest)];
+        let line = parts.into_iter().filter(|(_, part)| *part != 0);
+        let line = value::map(line.map(|(name, part)| (name.to_owned(), value::integer(part))).collect());
+        days.entry(day_field(key.day)).or_default().insert(key.field(), line);
+    }
+    days.into_iter().map(|(day, lines)| (day, value::map(lines))).collect()
+}
+
+/// All charges with an amount in that span, however certain: they may be billed. The span starts and ends at midnight.
+pub(crate) fn committed(sums: &Sums, from: DateTime<Utc>, to: DateTime<Utc>) -> Usd {
+    let days = from.date_naive()..to.date_naive();
+    sums.iter().filter(|(key, _)| days.contains(&key.day)).map(|(_, sum)| sum.usd()).sum()
+}
+
+/// The sums as rows of a cost table.
+pub(crate) fn cost_rows(sums: &Sums) -> Vec<CostRow> {
+    let mut rows = Vec::new();
+    for (key, sum) in sums {
+        let count = u64::try_from(sum.count).unwrap_or(0);
+        let row = |basis, amount, count| CostRow {
+            day: key.day,
+            model: key.model.clone(),
+            service: key.service.clone(),
+            cause: key.cause.clone(),
+            basis,
+            amount,
+            count,
+        };
+        let basis = match key.class.as_str() {
+            "unknown" => Basis::Unknown,
+            "unconfirmed" => Basis::Unconfirmed,
+            "unpriced" => {
+                rows.push(row(Basis::Unknown, None, count));
+                continue;
+            }
+            _ => Basis::Settled,
+        };
+        // A row holds equal charges: the whole sum stands for the first charge, zero for the others.
+        rows.push(row(basis, Some(sum.usd()), 1));
+        rows.push(row(basis, Some(Usd::ZERO), count.saturating_sub(1)));
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::months::{ROLLUPS, shard_id};
+    use super::*;
+
+    #[test]
+    fn sums_saturate() {
+        let day = NaiveDate::from_ymd_opt(2026, 11, 22).unwrap();
+        let key = Key {
+            day,
+            service: "bfl_api".to_owned(),
+            class: "counted".to_owned(),
+            cause: "picture".to_owned(),
+            model: "flux-dev".to_owned(),
+        };
+        let sums = Sums::from([(key, Sum { count: i64::MAX, pico: i64::MAX, rest: i64::MAX })]);
+        let month = month_id(day, false);
+        let document = |number: usize| Document {
+            name: format!("projects/p/databases/d/documents/{ROLLUPS}/{}", shard_id(&month, number)),
+            fields: month_fields(&sums),
+            ..Default::default()
+        };
+        assert_eq!(read(&[document(0), document(1)]), sums);
+        let row = ChargeRow {
+            attempt: 1,
+            service: crate::costs::Service::BflApi,
+            amount: Some("9000000".parse().unwrap()),
+            basis: Basis::Settled,
+            model: "flux-dev".to_owned(),
+            at: day.and_hms_opt(12, 0, 0).unwrap().and_utc(),
+            simulated: false,
+            cause: "picture".to_owned(),
+        };
+        let mut sums = sums;
+        add(&mut sums, &row, 1);
+        let sum = sums.values().next().unwrap();
+        assert_eq!((sums.len(), sum.count, sum.pico), (1, i64::MAX, i64::MAX));
+    }
+}

@@ -1,0 +1,307 @@
+//! One listen stream with its two narrow targets: the active jobs, and the newest ones. It feeds the cache, and detects when the
+//! stream cannot be trusted.
+//!
+//! A silent stream does not prove a quiet collection: the emulator can break one for good while it is being opened, and a connection
+//! can be cut without notice. So an own write that is not received in time, and a count that differs from the received documents,
+//! end the stream with an error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use firestore::gcloud_sdk::google::firestore::v1::listen_response::ResponseType;
+use firestore::gcloud_sdk::google::firestore::v1::target_change::TargetChangeType;
+use firestore::gcloud_sdk::google::firestore::v1::{
+    Document, ListenRequest, ListenResponse, StructuredQuery, Target, TargetChange, listen_request, target,
+};
+use futures::StreamExt;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::snapshot::Snapshot;
+use crate::jobs::JobId;
+use crate::store::StoreError;
+use crate::store::firestore::connection::errors;
+use crate::store::firestore::connection::query::{CREATED_AT, MAX_ACTIVE, Query};
+use crate::store::firestore::documents::value;
+use crate::store::firestore::{JOBS, Shared};
+use crate::store::schema::Status;
+
+/// Jobs whose changes are received whatever their status is.
+const NEWEST: usize = 50;
+
+/// How long the server may take to send the first complete snapshot.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// How long an own write may take until the stream returns it.
+const ECHO_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// When a stream is checked against the server's count: soon after it was opened, and then whenever it was silent for so long. One
+/// read each: 30 an hour at rest.
+const FIRST_COUNT_AFTER: Duration = Duration::from_secs(2);
+const COUNT_INTERVAL: Duration = Duration::from_mins(2);
+
+const ACTIVE_TARGET: i32 = 1;
+const NEWEST_TARGET: i32 = 2;
+
+/// The two targets across streams.
+pub(crate) struct Listener {
+    shared: Arc<Shared>,
+    active: Snapshot,
+    newest: Snapshot,
+    /// Documents that left a target, whose present state is unknown.
+    departed: Vec<JobId>,
+    read_time: u64,
+    live: bool,
+    last_message: Instant,
+    count_at: Instant,
+}
+
+impl Listener {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            active: Snapshot::default(),
+            newest: Snapshot::default(),
+            departed: Vec::new(),
+            read_time: 0,
+            live: false,
+            last_message: now,
+            count_at: now,
+        }
+    }
+
+    /// Opens a stream and follows it until it fails; calls `live` when the snapshot is complete.
+    pub(crate) async fn follow(&mut self, mut live: impl FnMut()) -> StoreError {
+        match self.run(&mut live).await {
+            Ok(never) => match never {},
+            Err(error) => error,
+        }
+    }
+
+    async fn run(&mut self, live: &mut impl FnMut()) -> Result<std::convert::Infallible, StoreError> {
+        self.active.reset();
+        self.newest.reset();
+        self.live = false;
+        let opened = Instant::now();
+        let targets = [(ACTIVE_TARGET, active()), (NEWEST_TARGET, newest())];
+        let requests = targets.map(|(number, query)| self.request(number, query)).to_vec();
+        let mut stream = self.shared.client.listen(requests).await?;
+        let mut ticks = tokio::time::interval(Duration::from_millis(250));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                message = stream.next() => {
+                    let message = message.ok_or_else(|| failed("the server closed the change stream"))?;
+                    self.message(message.map_err(|status| errors::of_status(&status))?)?;
+                    if self.live && !self.departed.is_empty() {
+                        self.fetch_departed().await?;
+                    }
+                    if self.live {
+                        let complete = !self.overflows();
+                        if complete != self.shared.cache.version().is_some() {
+                            self.shared.cache.set_complete(complete);
+                        }
+                        live();
+                    }
+                }
+                _ = ticks.tick() => self.check(opened).await?,
+            }
+        }
+    }
+
+    fn request(&self, target_id: i32, query: StructuredQuery) -> ListenRequest {
+        let query = target::QueryTarget {
+            parent: self.shared.client.parent(),
+            query_type: Some(target::query_target::QueryType::StructuredQuery(query)),
+        };
+        let target_type = Some(target::TargetType::Query(query));
+        let added = Target { target_id, target_type, ..Default::default() };
+        ListenRequest {
+            database: self.shared.client.database(),
+            target_change: Some(listen_request::TargetChange::AddTarget(added)),
+            ..Default::default()
+        }
+    }
+
+    fn message(&mut self, message: ListenResponse) -> Result<(), StoreError> {
+        self.last_message = Instant::now();
+        self.shared.cache.mark_contact();
+        self.count_at = self.count_at.max(self.last_message + COUNT_INTERVAL);
+        match message.response_type {
+            Some(ResponseType::TargetChange(change)) => self.target_change(&change),
+            Some(ResponseType::DocumentChange(change)) => {
+                let Some(document) = change.document else { return Ok(()) };
+                self.shared.client.count_reads(1);
+                self.document(&document, &change.target_ids, &change.removed_target_ids);
+                Ok(())
+            }
+            Some(ResponseType::DocumentDelete(delete)) => {
+                if let Some(id) = id_of(&delete.document) {
+                    let read_time = delete.read_time.as_ref().map_or(self.read_time, value::nanoseconds);
+                    self.active.remove(&id);
+                    self.newest.remove(&id);
+                    self.shared.cache.removed(&id, read_time);
+                }
+                Ok(())
+            }
+            Some(ResponseType::DocumentRemove(remove)) => {
+                if let Some(id) = id_of(&remove.document) {
+                    self.left(&id, &remove.removed_target_ids);
+                }
+                Ok(())
+            }
+            // The server's count of the documents that should be here: a difference restarts the stream.
+            Some(ResponseType::Filter(filter)) => {
+                let here = if filter.target_id == ACTIVE_TARGET { self.active.len() } else { self.newest.len() };
+                let stored = usize::try_from(filter.count).unwrap_or(0);
+                if here == stored { Ok(()) } else { Err(failed("the change stream lost documents")) }
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn document(&mut self, document: &Document, targets: &[i32], removed: &[i32]) {
+        let Some(id) = id_of(&document.name) else { return };
+        let revision = document.update_time.as_ref().map_or(0, value::nanoseconds);
+        // The emulator sends everything after every write: known revisions are not parsed again.
+        let is_new = revision > self.shared.cache.revision(&id) || !self.shared.cache.is_published(&id, revision);
+        if let Some(parsed) = is_new.then(|| self.shared.read(document)).flatten() {
+            self.shared.cache.apply_snapshot(&parsed);
+        }
+        if targets.contains(&ACTIVE_TARGET) {
+            self.active.insert(&id);
+        }
+        if targets.contains(&NEWEST_TARGET) {
+            self.newest.insert(&id);
+        }
+        self.left(&id, removed);
+    }
+
+    fn left(&mut self, id: &JobId, targets: &[i32]) {
+        if targets.contains(&ACTIVE_TARGET) && self.active.remove(id) {
+            self.departed.push(id.clone());
+        }
+        if targets.contains(&NEWEST_TARGET) {
+            self.newest.remove(id);
+        }
+    }
+
+    fn target_change(&mut self, change: &TargetChange) -> Result<(), StoreError> {
+        let all = change.target_ids.is_empty();
+        let kind = TargetChangeType::try_from(change.target_change_type).unwrap_or(TargetChangeType::NoChange);
+        for (number, snapshot) in [(ACTIVE_TARGET, &mut self.active), (NEWEST_TARGET, &mut self.newest)] {
+            if all || change.target_ids.contains(&number) {
+                match kind {
+                    TargetChangeType::Reset => snapshot.reset(),
+                    TargetChangeType::Current => snapshot.mark_current(),
+                    _ => {}
+                }
+            }
+        }
+        if kind == TargetChangeType::Remove {
+            let why = change.cause.as_ref().map_or("no reason given", |cause| cause.message.as_str());
+            return Err(failed(&format!(
+                "the server closed the change stream: {}",
+                crate::text::sanitize_line(why, 300)
+            )));
+        }
+        if kind == TargetChangeType::NoChange && all && change.read_time.is_some() {
+            self.read_time = change.read_time.as_ref().map_or(0, value::nanoseconds);
+            if let (Some(gone), Some(pushed)) = (self.active.consistent(), self.newest.consistent()) {
+                self.departed.extend(gone);
+                // Newer jobs push older ones out; where there is room, one that left was deleted.
+                if self.newest.len() < NEWEST {
+                    self.departed.extend(pushed);
+                }
+                self.live = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches the documents that left the active ones, unless they already arrived in their new state.
+    async fn fetch_departed(&mut self) -> Result<(), StoreError> {
+        // Cleared only once they are fetched: after an error they are still departed.
+        let mut departed = self.departed.clone();
+        departed.sort_unstable();
+        departed.dedup();
+        let read_time = self.read_time;
+        let names = |departed: &[JobId]| departed.iter().map(|id| self.shared.client.name(JOBS, id.as_str())).collect();
+        let has_room = self.newest.len() < NEWEST;
+        departed.retain(|id| {
+            let deleted = has_room && self.shared.cache.revision(id) > 0 && !self.newest.has(id);
+            deleted || self.shared.cache.is_believed_active(id, read_time)
+        });
+        for batch in departed.chunks(300) {
+            let found = self.shared.client.get(names(batch)).await?;
+            for document in &found {
+                if let Some(parsed) = self.shared.read(document) {
+                    self.shared.cache.apply_snapshot(&parsed);
+                }
+            }
+            let existing: Vec<JobId> = found.iter().filter_map(|document| id_of(&document.name)).collect();
+            for id in batch.iter().filter(|id| !existing.contains(id)) {
+                self.shared.cache.removed(id, read_time);
+            }
+        }
+        self.departed.clear();
+        Ok(())
+    }
+
+    /// Whether the stream can still be trusted.
+    async fn check(&mut self, opened: Instant) -> Result<(), StoreError> {
+        let now = Instant::now();
+        if !self.live {
+            self.count_at = now + FIRST_COUNT_AFTER;
+            return if now - opened > OPEN_TIMEOUT { Err(self.stalled("the change stream timed out")) } else { Ok(()) };
+        }
+        if self
+            .shared
+            .cache
+            .last_write()
+            .is_some_and(|written| written > self.last_message && now - written > ECHO_TIMEOUT)
+        {
+            return Err(self.stalled("the change stream is behind"));
+        }
+        if now >= self.count_at {
+            self.count_at = now + COUNT_INTERVAL;
+            let last_message = self.last_message;
+            let stored = self.shared.client.count(active()).await?;
+            // What arrived meanwhile may or may not be in the count.
+            if self.last_message == last_message && stored != self.active.len() as u64 {
+                return Err(failed("the change stream missed documents"));
+            }
+            self.shared.cache.mark_contact();
+        }
+        Ok(())
+    }
+
+    /// The connection may be the cause: the next stream gets another one.
+    fn stalled(&self, why: &str) -> StoreError {
+        self.shared.client.reconnect();
+        failed(why)
+    }
+
+    fn overflows(&self) -> bool {
+        self.active.len() >= MAX_ACTIVE
+    }
+}
+
+/// The documents that a worker may act on, up to a limit that protects a console from a million of them.
+fn active() -> StructuredQuery {
+    let statuses = [Status::Pending, Status::Processing].map(|status| value::text(status.as_str()));
+    Query::of(JOBS).one_of("status", statuses).limit(MAX_ACTIVE).build()
+}
+
+fn newest() -> StructuredQuery {
+    // Without the bound, documents with a text for a date would come before all others.
+    Query::of(JOBS).with_timestamp().order(CREATED_AT, true).limit(NEWEST).build()
+}
+
+fn id_of(name: &str) -> Option<JobId> {
+    JobId::new(name.rsplit('/').next()?).ok()
+}
+
+fn failed(why: &str) -> StoreError {
+    StoreError::Unavailable(why.to_owned())
+}

@@ -1,0 +1,13 @@
+//! The reads of a store: jobs, counts, costs, export and import, and the checks of `darkroom doctor`. Reads cost money: each file
+//! states how many it makes.
+
+mod costs;
+mod counts;
+mod due;
+mod export;
+mod health;
+mod import;
+mod list;
+mod page_order;
+
+pub(crate) use counts::Counted;
