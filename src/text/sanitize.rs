@@ -1,4 +1,4 @@
-//! Owns the cleaning of text that strangers wrote, before it reaches a screen, a log or a table. Must not change what is stored.
+//! Sanitizes untrusted text before it reaches a screen, a log or a table. Stored text is never changed.
 
 /// One line without control characters, direction overrides or zero-width marks, at most `max` characters.
 ///
