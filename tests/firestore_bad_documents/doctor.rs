@@ -34,9 +34,9 @@ async fn doctor_tries_rights_indexes_and_clock_and_leaves_nothing_behind() {
         check.unwrap_or_else(|| panic!("no check {name}: {said}"))["message"].as_str().unwrap().to_owned()
     };
     assert!(check("store").contains(&format!("project {project}, database archive: 0 jobs")), "{said}");
-    assert!(check("store writes").contains("made, changed and deleted"), "{said}");
-    assert!(check("store indexes").contains("are there"), "{said}");
-    assert!(check("store clock").contains("s b") && check("store clock").contains("Firestore's"), "{said}");
+    assert!(check("store writes").contains("created, changed and deleted"), "{said}");
+    assert!(check("store indexes").contains("indexes of lists and queues exist"), "{said}");
+    assert!(check("store clock").contains(" s ") && check("store clock").contains("Firestore"), "{said}");
     let client = ExternalClient::in_database(emulator, &project, "archive");
     for collection in ["darkroom_health", "jobs", "costs"] {
         assert_eq!(client.list(collection).await.len(), 0, "{collection}");
@@ -56,12 +56,12 @@ async fn credentials_that_cannot_be_used_are_said_as_what_they_are() {
     env.set("GOOGLE_APPLICATION_CREDENTIALS", &key);
     let secret = "{\"type\": \"service_account\", \"private_key\": \"secret";
     for (content, why) in [
-        (None, "it is not there"),
+        (None, "file not found"),
         (Some(""), "not valid JSON"),
         (Some(secret), "not valid JSON"),
         (Some("[1]"), "not a JSON object"),
-        (Some("{}"), "it names no type"),
-        (Some("{\"type\": \"service_account\", \"private_key\": \"secret\"}"), "without client_email"),
+        (Some("{}"), "it has no type"),
+        (Some("{\"type\": \"service_account\", \"private_key\": \"secret\"}"), "has no client_email"),
     ] {
         if let Some(content) = content {
             env.file("key.json", content);

@@ -25,7 +25,7 @@ async fn no_credits_or_a_bad_key_stop_the_intake_and_bill_nothing() {
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
         let said = text(&output.stderr);
         let last = said.lines().last().unwrap();
-        assert!(last.starts_with("darkroom: jobs were left in the queue:") && last.contains(line), "{said}");
+        assert!(last.starts_with("darkroom: jobs remain in the queue:") && last.contains(line), "{said}");
         assert!(!said.contains("p resumes"), "nobody can press a key here: {said}");
         let jobs = env.jobs();
         let held: Vec<&str> = jobs.iter().filter_map(|job| job["hold"]["kind"].as_str()).collect();
