@@ -117,8 +117,8 @@ impl TestEnv {
         tell(store, "import", time, peak);
         println!("{store:<10} costs a second           {:.0}", count as f64 / time.as_secs_f64());
         let (time, peak, summary) = self.run(&["import", path, "--json"]);
-        assert_eq!(summary["costs"]["same"].as_u64(), Some(count), "nothing is booked twice");
-        tell(store, "the same once more", time, peak);
+        assert_eq!(summary["costs"]["unchanged"].as_u64(), Some(count), "nothing is booked twice");
+        tell(store, "unchanged import", time, peak);
         let (time, peak, report) = self.run(&["costs", "--json", "--real", "--days", "3660", "--by", "day"]);
         assert_eq!(report["count"].as_u64(), Some(count));
         tell(store, "costs --days 3660", time, peak);

@@ -74,4 +74,5 @@ pub mod store;
 pub mod telemetry;
 pub mod text;
 pub mod time;
+pub mod transfer;
 pub mod wiring;

@@ -34,7 +34,7 @@ const COMMANDS: [&[&str]; 16] = [
 ];
 
 #[test]
-fn every_command_explains_itself_and_offers_json() {
+fn every_command_has_help_and_json() {
     let env = TestEnv::new();
     for command in COMMANDS {
         let output = env.run(&[command, &["--help"]].concat());

@@ -18,8 +18,8 @@ mod firestore_faults;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
 mod google_end_to_end;
 mod hostile;
+mod import_export;
 mod metrics;
-mod portability;
 mod pty;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
 mod python_clients;

@@ -250,7 +250,7 @@ mod tests {
     use crate::jobs::{BillingStatus, Spec};
 
     #[test]
-    fn the_names_that_scripts_rely_on_are_there() {
+    fn promised_fields_are_present() {
         let now: DateTime<Utc> = "2026-11-22T12:00:00Z".parse().unwrap();
         let mut job = Job::new(JobId::new("abc").unwrap(), Spec::new("flux-2-pro", "a fox").with("seed", 7), true, now);
         let view = serde_json::to_value(JobView::new(&job, now)).unwrap();
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_says_why() {
+    fn hold_has_kind_and_message() {
         let now = DateTime::UNIX_EPOCH;
         let mut job = Job::new(JobId::new("abc").unwrap(), Spec::new("flux-2-pro", "a fox"), true, now);
         job.set_hold(Some(Hold::Budget { period: "day".into(), over: "0.02".parse().ok() }), None, now).unwrap();

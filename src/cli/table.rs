@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_clean_and_says_that_it_is_simulated() {
+    fn table_is_sanitized_and_marks_simulation() {
         let text = jobs(&[job("a\u{1b}[2J fox\nin two lines")], DateTime::UNIX_EPOCH, None);
         assert!(!text.contains('\u{1b}'));
         assert!(text.contains("a[2J fox in two lines"), "{text}");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_sight_is_marked() {
+    fn hidden_jobs_are_marked() {
         let mut hidden = job("a fox");
         hidden.hidden = true;
         let text = jobs(&[hidden, job("a boat")], DateTime::UNIX_EPOCH, None);

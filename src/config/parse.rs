@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_never_travels_in_the_open() {
+    fn key_is_never_sent_unencrypted() {
         for good in ["https://api.bfl.ai", "http://127.0.0.1:8080", "http://localhost:1", "http://[::1]:2/x"] {
             assert!(api_url(good).is_ok(), "{good}");
         }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_alone_is_this_machines_own() {
+    fn port_alone_means_loopback() {
         for text in ["9464", "localhost:9464", "127.0.0.1:9464", " 9464 "] {
             assert_eq!(listen(text).unwrap().to_string(), "127.0.0.1:9464", "{text}");
         }

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn unwritable_directory_is_reported_without_the_temp_name() {
+    fn error_does_not_name_the_temp_file() {
         let dir = tempfile::tempdir().unwrap();
         let error = AtomicFile::create(&dir.path().join("missing/a")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);

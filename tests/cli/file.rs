@@ -7,7 +7,7 @@ const CSV: &str = "prompt,model,seed,width,height,count,tags\n\
                    a boat,,,,,,\n";
 
 #[test]
-fn a_table_becomes_jobs() {
+fn csv_rows_become_jobs() {
     let env = TestEnv::new();
     let file = env.file("jobs.csv", CSV);
     let made = env.json(&["submit", "--json", "--model", "flux-2-max", "--tag", "all", "--file", path_text(&file)]);
@@ -22,16 +22,16 @@ fn a_table_becomes_jobs() {
 }
 
 #[test]
-fn a_file_with_a_wrong_line_submits_nothing_unless_told_to() {
+fn invalid_line_submits_nothing_unless_skipped() {
     let env = TestEnv::new();
     let lines = "{\"prompt\": \"good\"}\n\n{\"prompt\": \"bad\", \"seed\": \"x\"}\nnot json\n{\"prompt\": \"too\", \"tags\": [\"t\"]}\n";
     let file = env.file("jobs.jsonl", lines);
     let file = path_text(&file);
     let output = env.run(&["submit", "--json", "--file", file]);
     assert_eq!(output.status.code(), Some(1));
-    let said = text(&output.stderr);
-    assert!(said.contains("line 3: seed:") && said.contains("line 4: is not a JSON object"), "{said}");
-    assert!(said.contains("nothing was submitted"), "{said}");
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("line 3: seed:") && stderr.contains("line 4: invalid JSON at column 2"), "{stderr}");
+    assert!(stderr.contains("nothing was submitted"), "{stderr}");
     assert!(output.stdout.is_empty());
     assert_eq!(env.jobs().len(), 0);
     let made = env.json(&["submit", "--json", "--skip-invalid", "--file", file]);
@@ -40,7 +40,7 @@ fn a_file_with_a_wrong_line_submits_nothing_unless_told_to() {
 }
 
 #[test]
-fn a_dry_run_prices_a_file_and_creates_nothing() {
+fn dry_run_prices_a_file_and_creates_nothing() {
     let env = TestEnv::new();
     let file = env.file("jobs.csv", CSV);
     let plan = env.json(&["submit", "--json", "--dry-run", "--file", path_text(&file)]);
@@ -56,13 +56,13 @@ fn a_dry_run_prices_a_file_and_creates_nothing() {
     assert!(amount(&plan["total_usd"]) > darkroom::costs::Usd::ZERO);
     assert!(!env.data().join("darkroom.db").exists());
     let table = text(&env.run(&["submit", "--dry-run", "--file", path_text(&file)]).stdout);
-    assert!(table.contains("3 to make") && table.contains("simulated: no real money"), "{table}");
+    assert!(table.contains("3 images for") && table.contains("simulated: no real money"), "{table}");
 }
 
 #[test]
-fn files_that_are_none_are_refused() {
+fn unusable_file_is_rejected() {
     let env = TestEnv::new();
-    assert!(env.fails(1, &["submit", "--file", "absent.csv"]).contains("absent.csv cannot be read"));
+    assert!(env.fails(1, &["submit", "--file", "absent.csv"]).contains("cannot read absent.csv"));
     let file = env.file("jobs.csv", "promt\nx\n");
     assert!(env.fails(1, &["submit", "--file", path_text(&file)]).contains("did you mean 'prompt'?"));
     let file = env.file("empty.csv", "prompt\n");
@@ -70,11 +70,87 @@ fn files_that_are_none_are_refused() {
 }
 
 #[test]
-fn the_kind_is_sniffed_where_the_name_does_not_tell() {
+fn format_is_recognised_without_extension() {
     let env = TestEnv::new();
     for (name, contents) in [("a.txt", "\u{feff}{\"prompt\": \"x\"}\n"), ("b.txt", "\u{feff}prompt\r\nx\r\n")] {
         let file = env.file(name, contents);
         let made = env.json(&["submit", "--json", "--file", path_text(&file)]);
         assert_eq!(made[0]["prompt"], "x", "{name}");
     }
+}
+
+/// The requests of a case: prompt and count of each.
+fn plan_of(env: &TestEnv, name: &str) -> Vec<(String, u64)> {
+    let path = format!("{}/tests/cases/submit/{name}", env!("CARGO_MANIFEST_DIR"));
+    let plan = env.json(&["submit", "--json", "--dry-run", "--file", &path]);
+    let jobs = plan["jobs"].as_array().unwrap().iter();
+    jobs.map(|job| (job["prompt"].as_str().unwrap().to_owned(), job["count"].as_u64().unwrap())).collect()
+}
+
+#[test]
+fn every_usual_form_of_a_file_is_read() {
+    let env = TestEnv::new();
+    let fox = || ("a red fox".to_owned(), 2);
+    let whale = || ("a blue whale".to_owned(), 1);
+    for (name, expected) in [
+        ("array.json", vec![fox(), whale()]),
+        ("pretty.json", vec![fox()]),
+        ("blank-rows.csv", vec![fox(), whale()]),
+        ("trailing-columns.csv", vec![fox(), whale()]),
+        ("semicolon.csv", vec![fox(), whale()]),
+        ("sep-line.csv", vec![fox()]),
+        ("tabs.tsv", vec![fox()]),
+        ("utf16.csv", vec![fox()]),
+        ("utf16.jsonl", vec![("a red fox".to_owned(), 1), whale()]),
+        ("whole-numbers-as-floats.csv", vec![fox(), whale()]),
+        ("inch-mark.csv", vec![("a television 24\" wide".to_owned(), 1), ("a red fox".to_owned(), 1), whale()]),
+    ] {
+        assert_eq!(plan_of(&env, name), expected, "{name}");
+    }
+}
+
+#[test]
+fn whole_floats_are_sent_as_whole_numbers() {
+    let env = TestEnv::new();
+    let path = format!("{}/tests/cases/submit/whole-numbers-as-floats.csv", env!("CARGO_MANIFEST_DIR"));
+    let made = env.json(&["submit", "--json", "--file", &path]);
+    assert_eq!(made[0]["parameters"], serde_json::json!({"seed": 42, "width": 1024, "height": 768}));
+    assert_eq!((made.as_array().unwrap().len(), &made[2]["model"]), (3, &"flux-2-pro".into()));
+}
+
+#[test]
+fn unclosed_quote_submits_nothing() {
+    let env = TestEnv::new();
+    let path = format!("{}/tests/cases/submit/unclosed-quote.csv", env!("CARGO_MANIFEST_DIR"));
+    let stderr = env.fails(1, &["submit", "--file", &path]);
+    assert!(stderr.contains("lines 2 to 4: the quote opened on line 2 is never closed"), "{stderr}");
+    assert!(stderr.contains("nothing was submitted"), "{stderr}");
+    assert_eq!(env.jobs().len(), 0);
+    // What the quote took is no job either.
+    let stderr = env.fails(1, &["submit", "--skip-invalid", "--file", &path]);
+    assert!(stderr.contains("nothing to submit"), "{stderr}");
+}
+
+#[test]
+fn prompt_is_stored_byte_for_byte() {
+    let env = TestEnv::new();
+    let path = format!("{}/tests/cases/submit/joiners.jsonl", env!("CARGO_MANIFEST_DIR"));
+    let made = env.json(&["submit", "--json", "--file", &path]);
+    let expected: Vec<serde_json::Value> = std::fs::read_to_string(&path)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["prompt"].clone())
+        .collect();
+    let stored: Vec<serde_json::Value> = made.as_array().unwrap().iter().map(|job| job["prompt"].clone()).collect();
+    assert_eq!((stored, expected.len()), (expected, 6));
+}
+
+#[test]
+fn decimal_comma_is_read_on_request() {
+    let env = TestEnv::new();
+    let file = env.file("jobs.csv", "prompt;model;guidance\nx;flux-2-flex;3,5\n");
+    let stderr = env.fails(1, &["submit", "--file", path_text(&file)]);
+    assert!(stderr.contains("line 2: guidance: '3,5' has a decimal comma"), "{stderr}");
+    let made = env.json(&["submit", "--json", "--decimal-comma", "--file", path_text(&file)]);
+    assert_eq!(made[0]["parameters"], serde_json::json!({"guidance": 3.5}));
 }

@@ -3,7 +3,7 @@
 use crate::support::{TestEnv, ids, text};
 
 #[test]
-fn words_are_one_prompt_and_flags_are_the_models_own() {
+fn words_are_one_prompt_flags_are_parameters() {
     let env = TestEnv::new();
     let made = env.json(&[
         "submit",
@@ -36,7 +36,7 @@ fn words_are_one_prompt_and_flags_are_the_models_own() {
 }
 
 #[test]
-fn the_json_of_a_job_has_what_scripts_rely_on() {
+fn job_json_has_the_promised_fields() {
     let env = TestEnv::new();
     let made = env.json(&["submit", "a fox", "--json"]);
     let job = made[0].as_object().unwrap();
@@ -70,7 +70,7 @@ fn the_json_of_a_job_has_what_scripts_rely_on() {
 }
 
 #[test]
-fn the_model_comes_from_the_flag_the_configuration_or_the_catalog() {
+fn model_comes_from_flag_config_or_catalog() {
     let mut env = TestEnv::new();
     let first = &darkroom::catalog::Catalog::builtin().models[0].name;
     assert_eq!(env.json(&["submit", "x", "--json"])[0]["model"], first.as_str());
@@ -82,18 +82,18 @@ fn the_model_comes_from_the_flag_the_configuration_or_the_catalog() {
 }
 
 #[test]
-fn what_is_wrong_is_said_at_once_and_nothing_is_created() {
+fn all_problems_are_reported_at_once() {
     let env = TestEnv::new();
     let line = env.fails(2, &["submit", "x", "--width", "65", "--seed", "-3", "--guidance", "3"]);
     for part in ["width:", "seed:", "guidance:"] {
         assert!(line.contains(part), "{line}");
     }
-    assert!(env.fails(2, &["submit", "x", "--input-image", "absent.png"]).contains("there is no file absent.png"));
+    assert!(env.fails(2, &["submit", "x", "--input-image", "absent.png"]).contains("no such file: absent.png"));
     assert_eq!(env.jobs().len(), 0);
 }
 
 #[test]
-fn a_dry_run_prices_and_creates_nothing() {
+fn dry_run_prices_and_creates_nothing() {
     let env = TestEnv::new();
     let plan =
         env.json(&["submit", "a fox", "--dry-run", "--json", "--count", "3", "--width", "1024", "--height", "1024"]);
@@ -105,7 +105,7 @@ fn a_dry_run_prices_and_creates_nothing() {
 }
 
 #[test]
-fn people_are_told_what_comes_next() {
+fn text_output_names_the_next_command() {
     let env = TestEnv::new();
     let output = env.run(&["submit", "a\u{1b}[31m fox"]);
     assert_eq!(output.status.code(), Some(0));

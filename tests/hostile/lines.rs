@@ -1,4 +1,4 @@
-//! Hostile lines of `submit --file`: each is refused by its number with one clean line, and the good ones between them go on.
+//! Bad rows of `submit --file`: each is rejected by its line with one clean message, and the good rows between them go on.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::support::{TestEnv, ledger_check, path_text, text};
 
 const GOOD: &str = r#"{"prompt": "good", "model": "flux-2-klein-4b", "width": 64, "height": 64}"#;
 
-/// Lines that are no job, each for another reason.
+/// Lines that are rejected, each for another reason.
 const HOSTILE: &[&str] = &[
     // No object at all.
     "null",
@@ -63,7 +63,7 @@ const HOSTILE: &[&str] = &[
     r#"{"prompt": "a", "count": -1}"#,
     r#"{"prompt": "a", "count": 1.5}"#,
     r#"{"prompt": "a", "count": "2"}"#,
-    r#"{"prompt": "a", "count": 1e3}"#,
+    r#"{"prompt": "a", "count": 1e20}"#,
     r#"{"prompt": "a", "count": 10001}"#,
     r#"{"prompt": "a", "count": 4294967297}"#,
     r#"{"prompt": "a", "count": 99999999999999999999999}"#,
@@ -156,8 +156,8 @@ fn hostile_json() -> Vec<Vec<u8>> {
     lines
 }
 
-/// Reads the rejections of a dry run: line numbers with their reasons, each one clean line.
-fn rejections(plan: &Value) -> BTreeMap<u64, String> {
+/// Reads the refusals of a dry run: line numbers with their reasons, each one clean line.
+fn refusals(plan: &Value) -> BTreeMap<u64, String> {
     let refused = plan["refused"].as_array().unwrap().iter().map(|refused| {
         let reason = refused["reason"].as_str().unwrap().to_owned();
         assert!(reason.len() > 8 && reason.chars().count() <= 1_001, "{reason}");
@@ -175,7 +175,7 @@ fn dry_run(env: &TestEnv, file: &str) -> Value {
 }
 
 #[test]
-fn hostile_json_lines_are_refused_by_number_and_good_ones_go_on() {
+fn bad_json_lines_are_rejected_by_line() {
     let env = TestEnv::new();
     let hostile = hostile_json();
     assert!(hostile.len() >= 100, "{}", hostile.len());
@@ -192,7 +192,7 @@ fn hostile_json_lines_are_refused_by_number_and_good_ones_go_on() {
     let path = env.path("jobs.jsonl");
     std::fs::write(&path, &file).unwrap();
     let plan = dry_run(&env, path_text(&path));
-    let refused = rejections(&plan);
+    let refused = refusals(&plan);
     for (number, line) in bad.iter().zip(&hostile) {
         assert!(refused.contains_key(number), "line {number} was taken: {}", text(&line[..line.len().min(200)]));
     }
@@ -214,17 +214,17 @@ fn hostile_json_lines_are_refused_by_number_and_good_ones_go_on() {
 }
 
 #[test]
-fn hostile_csv_lines_are_refused_by_number() {
+fn bad_csv_rows_are_rejected_by_line() {
     let env = TestEnv::new();
     let heading = "prompt,model,count,tags,seed,width,height,input_image,output_format";
     let rows: [&[u8]; 36] = [
         b"",
-        b",,,,,,,,",
         b"a",
-        b"a,,,,,,,,,",
-        b"a,,,,,,,,,,,,,,,,,,",
+        b"a,,,,,,,,,x",
+        b"a,,,,,,,,,,,,,,,,,,x",
+        b"a,\"b\"c,,,,,,,",
         b",flux-2-pro,1,,,,,,",
-        b"\"\",,,,,,,,",
+        b",,,,7,,,,",
         b"a,flux-99,,,,,,,",
         b"a,,0,,,,,,",
         b"a,,-3,,,,,,",
@@ -264,7 +264,7 @@ fn hostile_csv_lines_are_refused_by_number() {
     let path = env.path("jobs.csv");
     std::fs::write(&path, &file).unwrap();
     let plan = dry_run(&env, path_text(&path));
-    let refused = rejections(&plan);
+    let refused = refusals(&plan);
     // An empty line is no row in CSV.
     let expected: Vec<u64> = (1..rows.len() as u64).map(|index| index + 2).collect();
     assert_eq!(refused.keys().copied().collect::<Vec<_>>(), expected, "{refused:#?}");
@@ -274,7 +274,7 @@ fn hostile_csv_lines_are_refused_by_number() {
 }
 
 #[test]
-fn files_that_are_no_table_are_refused_with_one_line() {
+fn unusable_file_is_rejected_with_one_line() {
     let env = TestEnv::new();
     let quoted = format!("prompt\n\"{}", "never closed\n".repeat(1_000));
     for (name, contents) in [
@@ -287,7 +287,7 @@ fn files_that_are_no_table_are_refused_with_one_line() {
         ("unnamed.csv", b",\na,b\n".to_vec()),
         ("binary.csv", vec![0; 4_096]),
         ("wide.csv", format!("{}\na\n", "x,".repeat(100_000)).into_bytes()),
-        ("utf16.csv", b"\xff\xfep\0r\0o\0m\0p\0t\0\n\0a\0".to_vec()),
+        ("utf32.csv", b"\xff\xfe\0\0p\0\0\0".to_vec()),
         ("control.csv", b"\x1b[2Jprompt\na\n".to_vec()),
         ("latin.csv", b"pr\xf6mpt\na\n".to_vec()),
     ] {
@@ -298,9 +298,10 @@ fn files_that_are_no_table_are_refused_with_one_line() {
         assert!(said.starts_with("darkroom: ") && said.len() < 1_200, "{name}: {said}");
         assert!(!said.contains("panicked") && !said.contains('\u{1b}'), "{name}: {said:?}");
     }
-    // A quote that is never closed swallows the rest: one row, which is too long a prompt or one job, never a thousand.
+    // A quote that is never closed takes all lines behind it, and they are counted.
     let file = env.file("quoted.csv", &quoted);
-    assert_eq!(env.json(&["submit", "--dry-run", "--json", "--file", path_text(&file)])["count"], 1);
+    let plan = dry_run(&env, path_text(&file));
+    assert_eq!((&plan["count"], &plan["refused"][0]["last_line"]), (&0.into(), &1_001.into()), "{plan}");
     let said = env.fails(1, &["submit", "--file", path_text(&env.path("logs"))]);
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(!env.data().join("darkroom.db").exists(), "nothing was submitted");

@@ -1,137 +1,145 @@
-//! Owns reading a file of jobs: CSV with a heading, or JSON lines. Must not judge a value: the catalog does.
+//! `submit --file`: the rows of a file become job requests. The catalog judges the values.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::io::Read;
 use std::path::Path;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::orders::{Defaults, Given, Line, Order, order};
-use crate::catalog::Catalog;
+use super::job_request::{Defaults, InputRow, JobRequest, RawValue};
+use crate::catalog::{Catalog, ParameterKind};
 use crate::cli::error::CliError;
-use crate::text::sanitize_line;
-use crate::text::suggest;
+use crate::text::{sanitize_line, suggest};
+use crate::transfer::cells::{self, NumberStyle};
+use crate::transfer::records::{Content, FileRecord, Heading, Input, ReadEnd, RecordSink, RejectedRow};
 
-/// A line that is no job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Refused {
-    /// Counts from 1; of an entry over several lines, the first.
-    pub line: u64,
-    /// Everything that is wrong with it.
-    pub reason: String,
-}
+/// Columns beside the parameters of the models.
+const OWN_COLUMNS: [&str; 4] = ["prompt", "model", "count", "tags"];
 
-/// Lines with their numbers, each read or refused.
-type Lines = Vec<(u64, Result<Line, String>)>;
-
-/// All orders of the file, and the lines that are none. Errors: the file as a whole cannot be read.
-pub fn read(path: &Path, defaults: &Defaults) -> Result<(Vec<Order>, Vec<Refused>), CliError> {
+/// All requests of the file, and the rows that are rejected. Errors: the file as a whole cannot be read.
+pub fn read(
+    path: &Path,
+    defaults: &Defaults,
+    decimal_comma: bool,
+) -> Result<(Vec<JobRequest>, Vec<RejectedRow>), CliError> {
     let shown = sanitize_line(&path.display().to_string(), 200);
-    let bytes = bytes(path).map_err(|why| CliError::Failed(format!("{shown} cannot be read: {why}")))?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let lines = if is_csv(path, bytes) {
-        csv_lines(bytes).map_err(|why| CliError::Failed(format!("{shown}: {why}")))?
-    } else {
-        json_lines(bytes)
-    };
-    let (mut orders, mut refused) = (Vec::new(), Vec::new());
-    for (number, line) in lines {
-        match line.and_then(|line| order(&line, defaults)) {
-            Ok(order) => orders.push(order),
-            Err(reason) => refused.push(Refused { line: number, reason: sanitize_line(&reason, 1_000) }),
+    let failed = |error: std::io::Error| CliError::Failed(format!("cannot read {shown}: {error}"));
+    let mut rows = Rows::new(decimal_comma);
+    let end = Input::open(path).and_then(|input| input.read(&[], &mut rows)).map_err(failed)?;
+    if end == ReadEnd::NoHeading
+        && let Some(Err(row)) = rows.read.last()
+    {
+        return Err(CliError::Failed(format!("{shown}, {}: {}", row.location(), row.reason)));
+    }
+    let (mut requests, mut rejected) = (Vec::new(), Vec::new());
+    for row in rows.read {
+        match row {
+            Ok((line, row)) => match JobRequest::new(&row, defaults) {
+                Ok(request) => requests.push(request),
+                Err(reason) => rejected.push(RejectedRow::new(line, sanitize_line(&reason, 1_000))),
+            },
+            Err(row) => rejected.push(row),
         }
     }
-    Ok((orders, refused))
+    Ok((requests, rejected))
 }
 
-fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
-    if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes)?;
-        return Ok(bytes);
+/// The rows of a file, each read or rejected.
+struct Rows {
+    read: Vec<Result<(u64, InputRow), RejectedRow>>,
+    columns: Vec<String>,
+    style: NumberStyle,
+    numeric: BTreeSet<&'static str>,
+}
+
+impl RecordSink for Rows {
+    fn heading(&mut self, heading: &Heading) -> Result<(), String> {
+        check_columns(heading)?;
+        self.columns.clone_from(&heading.names);
+        self.style.separator = heading.separator;
+        Ok(())
     }
-    std::fs::read(path)
-}
 
-/// By the name's ending, else by the first character: JSON lines begin with a brace.
-fn is_csv(path: &Path, bytes: &[u8]) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-    match ending.as_str() {
-        "csv" => true,
-        "jsonl" | "ndjson" | "json" => false,
-        _ => bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{'),
+    fn record(&mut self, record: FileRecord) -> bool {
+        let line = record.line;
+        let row = record.content.and_then(|content| {
+            let row = match content {
+                Content::Cells(cells) => self.csv_row(cells),
+                Content::Object { fields, .. } => json_row(fields),
+            };
+            row.map_err(|reason| RejectedRow::new(line, sanitize_line(&reason, 1_000)))
+        });
+        self.read.push(row.map(|row| (line, row)));
+        true
     }
+
+    fn ignored_key(&mut self, _key: &str) {}
 }
 
-fn json_lines(bytes: &[u8]) -> Lines {
-    let lines = bytes.split(|byte| *byte == b'\n').zip(1..);
-    lines
-        .filter(|(line, _)| !line.trim_ascii().is_empty())
-        .map(|(line, number)| {
-            let line = serde_json::from_slice::<Fields>(line)
-                .map_err(|why| format!("is not a JSON object: {}", sanitize_line(&without_line(&why), 120)))
-                .and_then(json_line);
-            (number, line)
-        })
-        .collect()
-}
+impl Rows {
+    fn new(decimal_comma: bool) -> Self {
+        let parameters = Catalog::builtin().models.iter().flat_map(|model| &model.parameters);
+        let is_number =
+            |kind: &ParameterKind| matches!(kind, ParameterKind::Integer { .. } | ParameterKind::Number { .. });
+        let numeric =
+            parameters.filter(|parameter| is_number(&parameter.kind)).map(|parameter| parameter.name.as_str());
+        Self {
+            read: Vec::new(),
+            columns: Vec::new(),
+            style: NumberStyle { decimal_comma, separator: ',' },
+            numeric: numeric.chain(["count"]).collect(),
+        }
+    }
 
-/// The parser has seen one line and calls it the first: only its column tells something.
-fn without_line(why: &serde_json::Error) -> String {
-    why.to_string().replace(&format!(" at line {} column ", why.line()), " at column ")
-}
-
-/// An object's fields as they stand there: a map would let the last of two win in silence, of two counts too.
-struct Fields(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Fields;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
+    fn csv_row(&self, cells: Vec<String>) -> Result<InputRow, String> {
+        let mut row = InputRow::default();
+        for (column, cell) in self.columns.iter().zip(cells) {
+            if cell.trim().is_empty() {
+                continue;
             }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Fields(fields))
+            let cell = if self.numeric.contains(column.as_str()) {
+                cells::number(&cell, self.style).map_err(|reason| format!("{column}: {reason}"))?
+            } else {
+                cell
+            };
+            match column.as_str() {
+                "prompt" => row.prompt = Some(cell),
+                "model" => row.model = Some(cell.trim().to_owned()),
+                "count" => row.count = Some(csv_count(&cell)?),
+                "tags" => row.tags = split_tags(&cell),
+                name => row.parameters.push((name.to_owned(), RawValue::Text(cell))),
             }
         }
-        deserializer.deserialize_map(Reader)
+        Ok(row)
     }
 }
 
-fn json_line(Fields(fields): Fields) -> Result<Line, String> {
-    let mut line = Line::default();
-    let mut seen = BTreeSet::new();
+fn csv_count(cell: &str) -> Result<u32, String> {
+    let text = cell.trim();
+    let count = cells::whole_number(text).unwrap_or(text).parse();
+    count.map_err(|_| format!("count: '{}' is not a whole number", sanitize_line(cell, 40)))
+}
+
+fn json_row(fields: serde_json::Map<String, Value>) -> Result<InputRow, String> {
+    let mut row = InputRow::default();
     for (name, value) in fields {
-        if !seen.insert(name.clone()) {
-            return Err(format!("names {} twice", sanitize_line(&name, 60)));
-        }
         match (name.as_str(), value) {
             (_, Value::Null) => {}
-            ("prompt", Value::String(text)) => line.prompt = Some(text),
-            ("model", Value::String(text)) => line.model = Some(text),
-            ("count", value) => line.count = Some(json_count(&value)?),
-            ("tags", value) => line.tags = json_tags(value)?,
+            ("prompt", Value::String(text)) => row.prompt = Some(text),
+            ("model", Value::String(text)) => row.model = Some(text),
+            ("count", value) => row.count = Some(json_count(&value)?),
+            ("tags", value) => row.tags = json_tags(value)?,
             ("prompt" | "model", _) => return Err(format!("{name}: must be text")),
-            (_, value) => line.parameters.push((name, Given::Json(value))),
+            (_, value) => row.parameters.push((name, RawValue::Json(value))),
         }
     }
-    Ok(line)
+    Ok(row)
 }
 
 fn json_count(value: &Value) -> Result<u32, String> {
-    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-    number.ok_or_else(|| format!("count: {} is not a whole number", sanitize_line(&value.to_string(), 40)))
+    let shown = value.to_string();
+    // `2.0` is 2, as programs write whole numbers that they keep as floats.
+    let whole = if value.is_number() { cells::whole_number(&shown).unwrap_or(&shown).parse().ok() } else { None };
+    whole.ok_or_else(|| format!("count: {} is not a whole number", sanitize_line(&shown, 40)))
 }
 
 fn json_tags(value: Value) -> Result<Vec<String>, String> {
@@ -152,141 +160,71 @@ fn split_tags(text: &str) -> Vec<String> {
     text.split([',', ';']).map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
 }
 
-/// Errors: the heading is not one.
-fn csv_lines(bytes: &[u8]) -> Result<Lines, String> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
-    let heading = reader.headers().map_err(|why| format!("the heading cannot be read: {why}"))?.clone();
-    let columns: Vec<String> = heading.iter().map(|name| name.trim().to_owned()).collect();
-    check_columns(&columns)?;
-    let mut lines = Vec::new();
-    let mut counter = LineCounter { bytes, at: 0, line: 1 };
-    for record in reader.byte_records() {
-        // Only reading the source can fail here, and the source is in memory.
-        let record = record.map_err(|why| why.to_string())?;
-        let start = record.position().and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(0);
-        lines.push((counter.line_of(start), csv_line(&columns, &record)));
-    }
-    Ok(lines)
-}
-
-/// Counts lines as editors do; the reader's own count is one behind where lines end in CR LF.
-struct LineCounter<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    line: u64,
-}
-
-impl LineCounter<'_> {
-    /// The line of the row that begins at `start` or, behind what is left of the line before and empty lines, soon after it.
-    fn line_of(&mut self, start: usize) -> u64 {
-        while let Some(byte) = self.bytes.get(self.at).filter(|byte| self.at < start || matches!(byte, b'\r' | b'\n')) {
-            let crlf = *byte == b'\r' && self.bytes.get(self.at + 1) == Some(&b'\n');
-            self.line += u64::from(matches!(byte, b'\r' | b'\n') && !crlf);
-            self.at += 1;
-        }
-        self.line
-    }
-}
-
-fn check_columns(columns: &[String]) -> Result<(), String> {
-    const OWN: [&str; 4] = ["prompt", "model", "count", "tags"];
+fn check_columns(heading: &Heading) -> Result<(), String> {
     let parameters = Catalog::builtin().models.iter().flat_map(|model| &model.parameters);
-    let known: BTreeSet<&str> = OWN.into_iter().chain(parameters.map(|parameter| parameter.name.as_str())).collect();
+    let known: BTreeSet<&str> =
+        OWN_COLUMNS.into_iter().chain(parameters.map(|parameter| parameter.name.as_str())).collect();
     let mut seen = BTreeSet::new();
-    for column in columns {
+    for column in &heading.names {
         let shown = sanitize_line(column, 60);
         if !known.contains(column.as_str()) {
-            let meant = suggest(column, known.iter().copied());
-            let meant = meant.first().map_or(String::new(), |name| format!("; did you mean '{name}'?"));
+            let similar = suggest(column, known.iter().copied());
+            let similar = similar.first().map_or(String::new(), |name| format!("; did you mean '{name}'?"));
             return Err(format!(
-                "the heading (line 1) names a column '{shown}' that no model has{meant} The first line of a CSV file names \
-                 its columns: prompt, model, count, tags, and parameters by their API names"
+                "the heading has an unknown column '{shown}'{similar}; known columns are prompt, model, count, tags, \
+                 and the parameters of the models by their API names"
             ));
         }
         if !seen.insert(column) {
-            return Err(format!("the heading (line 1) names the column '{shown}' twice"));
+            return Err(format!("the heading has the column '{shown}' twice"));
         }
     }
     Ok(())
-}
-
-fn csv_line(columns: &[String], record: &csv::ByteRecord) -> Result<Line, String> {
-    if record.len() != columns.len() {
-        return Err(format!("has {} cells; the heading has {}", record.len(), columns.len()));
-    }
-    let mut line = Line::default();
-    for (column, cell) in columns.iter().zip(record) {
-        let cell = std::str::from_utf8(cell).map_err(|_| format!("{column}: is not UTF-8"))?;
-        if cell.trim().is_empty() {
-            continue;
-        }
-        match column.as_str() {
-            "prompt" => line.prompt = Some(cell.to_owned()),
-            "model" => line.model = Some(cell.trim().to_owned()),
-            "count" => {
-                let count = cell.trim().parse();
-                line.count =
-                    Some(count.map_err(|_| format!("count: '{}' is not a whole number", sanitize_line(cell, 40)))?);
-            }
-            "tags" => line.tags = split_tags(cell),
-            name => line.parameters.push((name.to_owned(), Given::Text(cell.to_owned()))),
-        }
-    }
-    Ok(line)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn rows(name: &str, text: &[u8]) -> Rows {
+        let mut rows = Rows::new(false);
+        let input = Input::new(Box::new(std::io::Cursor::new(text.to_vec())), Path::new(name));
+        input.read(&[], &mut rows).unwrap();
+        rows
+    }
+
     #[test]
-    fn csv_cells_are_told_apart_from_what_is_absent() {
-        let text = "prompt,seed,tags,count\n\"a, \"\"quoted\"\" fox\nin two lines\",7,\"x; y\",2\nplain,,,\n";
-        let lines = csv_lines(text.as_bytes()).unwrap();
-        let first = lines[0].1.clone().unwrap();
+    fn csv_cells_become_a_row() {
+        let text = "prompt,seed,tags,count\n\"a, \"\"quoted\"\" fox\nin two lines\",7,\"x; y\",2.0\nplain,,,\n";
+        let rows = rows("a.csv", text.as_bytes()).read;
+        let (_, first) = rows[0].clone().unwrap();
         assert_eq!(first.prompt.as_deref(), Some("a, \"quoted\" fox\nin two lines"));
         assert_eq!((first.tags, first.count), (vec!["x".to_owned(), "y".to_owned()], Some(2)));
-        assert_eq!(first.parameters, [("seed".to_owned(), Given::Text("7".to_owned()))]);
-        assert_eq!(lines[1], (4, Ok(Line { prompt: Some("plain".to_owned()), ..Line::default() })));
+        assert_eq!(first.parameters, [("seed".to_owned(), RawValue::Text("7".to_owned()))]);
+        assert_eq!(rows[1], Ok((4, InputRow { prompt: Some("plain".to_owned()), ..InputRow::default() })));
     }
 
     #[test]
-    fn rows_have_the_numbers_that_editors_show() {
-        for end in ["\n", "\r\n", "\r"] {
-            let text = ["prompt,seed", "", "one,1", "\"two\r\nlines\",2", "", "", "three,3", ""].join(end);
-            let numbers: Vec<u64> = csv_lines(text.as_bytes()).unwrap().iter().map(|(number, _)| *number).collect();
-            assert_eq!(numbers, [3, 4, 8], "{end:?}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_heading_is_named_with_what_was_meant() {
-        let why = csv_lines(b"promt,seed\nx,1\n").unwrap_err();
+    fn unknown_column_is_named_with_a_similar_one() {
+        let why = rows("a.csv", b"promt,seed\nx,1\n").read.remove(0).unwrap_err().reason;
         assert!(why.contains("'promt'") && why.contains("did you mean 'prompt'?"), "{why}");
-        assert!(csv_lines(b"prompt,prompt\nx,1\n").unwrap_err().contains("twice"));
+        let twice = rows("a.csv", b"\n prompt , prompt\nx,1\n").read.remove(0).unwrap_err();
+        assert!(twice.line == 2 && twice.reason.contains("'prompt' twice"), "{twice:?}");
     }
 
     #[test]
-    fn broken_lines_are_refused_one_by_one() {
-        let lines = csv_lines(b"prompt,seed\nx,1,2\n\xff,1\nok,1\n").unwrap();
-        assert!(lines[0].1.as_ref().unwrap_err().contains("has 3 cells"));
-        assert!(lines[1].1.as_ref().unwrap_err().contains("not UTF-8"));
-        assert_eq!(lines[2].0, 4);
-        let lines =
-            json_lines(b"{\"prompt\": \"a\"}\n\n[1]\n{\"prompt\": 3}\n{\"prompt\": \"b\", \"count\": 1.5}\n{oops\n");
-        let numbers: Vec<u64> = lines.iter().map(|(number, _)| *number).collect();
-        assert_eq!(numbers, [1, 3, 4, 5, 6]);
-        assert!(lines[0].1.is_ok());
-        assert!(lines[1..].iter().all(|(_, line)| line.is_err()));
-        let why = lines[4].1.as_ref().unwrap_err();
-        assert!(why.contains(" at column ") && !why.contains("line 1"), "{why}");
+    fn decimal_comma_is_named_with_its_column() {
+        let rejected = rows("a.csv", b"prompt;guidance\nx;3,5\n").read.remove(0).unwrap_err();
+        assert!(rejected.reason.contains("guidance: '3,5' has a decimal comma"), "{}", rejected.reason);
     }
 
     #[test]
-    fn the_kind_of_file_is_seen_by_its_name_or_its_first_character() {
-        assert!(is_csv(Path::new("a.csv"), b"{"));
-        assert!(!is_csv(Path::new("a.JSONL"), b"prompt"));
-        assert!(!is_csv(Path::new("-"), b" \n{\"prompt\""));
-        assert!(is_csv(Path::new("-"), b"prompt\nx"));
+    fn json_count_takes_whole_floats_only() {
+        for (count, expected) in [("2.0", Ok(2)), ("2", Ok(2)), ("1.5", Err(())), ("\"2\"", Err(())), ("-1.0", Err(()))]
+        {
+            let line = format!("{{\"prompt\": \"a\", \"count\": {count}}}");
+            let row = rows("a.jsonl", line.as_bytes()).read.remove(0);
+            assert_eq!(row.map(|(_, row)| row.count.unwrap()).map_err(drop), expected, "{count}");
+        }
     }
 }

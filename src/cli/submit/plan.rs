@@ -1,100 +1,100 @@
-//! Owns what a submit would do: its orders, its price, the refused lines. Must not do it.
+//! What a submit would do: its requests, its price, and the rejected rows.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use super::file::Refused;
-use super::orders::Order;
+use super::job_request::JobRequest;
 use crate::cli::{output, table};
 use crate::costs::Usd;
 use crate::engine::NewJob;
 use crate::text::format;
 use crate::text::sanitize_line;
+use crate::transfer::records::RejectedRow;
 
-/// How many refused lines are said one by one.
-const SAID: usize = 20;
+/// Rejected rows that are reported one by one.
+const MAX_REPORTED_ROWS: usize = 20;
 
 /// What a submit would do.
 #[derive(Debug)]
 pub struct Plan {
-    /// What is ordered.
-    pub orders: Vec<Order>,
-    /// The lines that are no order.
-    pub refused: Vec<Refused>,
+    /// The valid requests.
+    pub requests: Vec<JobRequest>,
+    /// The rows that are not.
+    pub rejected: Vec<RejectedRow>,
     simulated: bool,
 }
 
 impl Plan {
-    /// A plan of these.
-    pub fn new(orders: Vec<Order>, refused: Vec<Refused>, simulated: bool) -> Self {
-        Self { orders, refused, simulated }
+    /// A plan of these requests.
+    pub fn new(requests: Vec<JobRequest>, rejected: Vec<RejectedRow>, simulated: bool) -> Self {
+        Self { requests, rejected, simulated }
     }
 
-    /// How many images.
+    /// Number of images.
     pub fn count(&self) -> u64 {
-        self.orders.iter().map(|order| u64::from(order.count)).sum()
+        self.requests.iter().map(|request| u64::from(request.count)).sum()
     }
 
-    /// What is known of the price, and how many images have none that is known.
+    /// The known price, and the number of images without one.
     fn price(&self) -> (Usd, u64) {
         let mut total = Usd::ZERO;
         let mut unpriced = 0;
-        for order in &self.orders {
-            match order.estimate.amount {
-                Some(amount) => total += amount * u64::from(order.count),
-                None => unpriced += u64::from(order.count),
+        for request in &self.requests {
+            match request.estimate.amount {
+                Some(amount) => total += amount * u64::from(request.count),
+                None => unpriced += u64::from(request.count),
             }
         }
         (total, unpriced)
     }
 
-    fn price_in_words(&self) -> String {
+    fn price_text(&self) -> String {
         match self.price() {
             (total, 0) => format!("about {}", total.display()),
-            (total, _) if total == Usd::ZERO => "a price that is not known".to_owned(),
+            (total, _) if total == Usd::ZERO => "an unknown price".to_owned(),
             (total, unpriced) => format!("about {} and {unpriced} of unknown price", total.display()),
         }
     }
 
-    /// The question before real money is spent; `others` is what is worked on beside these.
+    /// The question before real money is spent; `others` are other jobs that would run.
     pub fn question(&self, others: Option<&str>) -> String {
-        let images = if self.count() == 1 { "1 image".to_owned() } else { format!("{} images", self.count()) };
+        let images = images(self.count());
         let others = others.map_or(String::new(), |others| format!(" ({others})"));
-        format!("Order {images} for real money, {}{others}?", self.price_in_words())
+        format!("Submit {images} for real money, {}{others}?", self.price_text())
     }
 
-    /// What is said in place of the question where nobody can answer it.
+    /// The error in place of the question where no person can answer it.
     pub fn needs_yes(&self) -> String {
-        format!("real money, {}: say --yes", self.price_in_words())
+        format!("this spends real money ({}); pass --yes to confirm", self.price_text())
     }
 
-    /// Says the refused lines on standard error.
-    pub fn say_refused(&self) {
-        for refused in self.refused.iter().take(SAID) {
-            output::eprint_line(&format!("line {}: {}", refused.line, refused.reason));
+    /// Reports the rejected rows on standard error.
+    pub fn report_rejected(&self) {
+        for row in self.rejected.iter().take(MAX_REPORTED_ROWS) {
+            output::eprint_line(&format!("{}: {}", row.location(), row.reason));
         }
-        if self.refused.len() > SAID {
-            output::eprint_line(&format!("and {} more lines", self.refused.len() - SAID));
+        if self.rejected.len() > MAX_REPORTED_ROWS {
+            output::eprint_line(&format!("and {} more lines", self.rejected.len() - MAX_REPORTED_ROWS));
         }
     }
 
     /// The plan for people.
     pub fn text(&self, columns: Option<usize>) -> String {
         let room = columns.map_or(100, |columns| columns.saturating_sub(60).max(20));
-        let rows = self.orders.iter().map(|order| {
+        let rows = self.requests.iter().map(|request| {
             let amount = |amount: Option<Usd>| amount.map_or("unknown".to_owned(), Usd::display);
             vec![
-                order.count.to_string(),
-                amount(order.estimate.amount),
-                amount(order.estimate.amount.map(|amount| amount * u64::from(order.count))),
-                sanitize_line(&order.spec.model, 28),
-                format::cut(&sanitize_line(&order.spec.prompt, 2_000), room),
+                request.count.to_string(),
+                amount(request.estimate.amount),
+                amount(request.estimate.amount.map(|amount| amount * u64::from(request.count))),
+                sanitize_line(&request.spec.model, 28),
+                format::cut(&sanitize_line(&request.spec.prompt, 2_000), room),
             ]
         });
-        let mut text = table::plain(&["COUNT", "EACH", "TOGETHER", "MODEL", "PROMPT"], &[0, 1, 2], rows);
-        let _ = write!(text, "\n\n{} to make for {}; nothing was created", self.count(), self.price_in_words());
+        let mut text = table::plain(&["COUNT", "EACH", "TOTAL", "MODEL", "PROMPT"], &[0, 1, 2], rows);
+        let _ = write!(text, "\n\n{} for {}; dry run, nothing was created", images(self.count()), self.price_text());
         if self.simulated {
             text.push('\n');
             text.push_str(table::SIMULATED);
@@ -102,14 +102,18 @@ impl Plan {
         text
     }
 
-    /// The jobs to make.
+    /// The jobs to create.
     pub fn into_new_jobs(self) -> Vec<NewJob> {
-        let jobs = self.orders.into_iter().flat_map(|order| {
-            let job = NewJob { spec: order.spec, tags: order.tags };
-            std::iter::repeat_n(job, usize::try_from(order.count).unwrap_or(usize::MAX))
+        let jobs = self.requests.into_iter().flat_map(|request| {
+            let job = NewJob { spec: request.spec, tags: request.tags };
+            std::iter::repeat_n(job, usize::try_from(request.count).unwrap_or(usize::MAX))
         });
         jobs.collect()
     }
+}
+
+fn images(count: u64) -> String {
+    if count == 1 { "1 image".to_owned() } else { format!("{count} images") }
 }
 
 /// The JSON of `--dry-run`.
@@ -121,37 +125,37 @@ impl Serialize for Plan {
         plan.serialize_field("count", &self.count())?;
         plan.serialize_field("total_usd", &total)?;
         plan.serialize_field("unpriced_count", &unpriced)?;
-        plan.serialize_field("jobs", &self.orders.iter().map(OrderView::new).collect::<Vec<_>>())?;
-        plan.serialize_field("refused", &self.refused)?;
+        plan.serialize_field("jobs", &self.requests.iter().map(RequestView::new).collect::<Vec<_>>())?;
+        plan.serialize_field("refused", &self.rejected)?;
         plan.end()
     }
 }
 
 #[derive(Debug, Serialize)]
-struct OrderView<'a> {
+struct RequestView<'a> {
     model: &'a str,
     prompt: &'a str,
     parameters: &'a std::collections::BTreeMap<String, serde_json::Value>,
     tags: &'a [String],
     count: u32,
-    /// One of it; null where no price is known.
+    /// One image; null where no price is known.
     each_usd: Option<Usd>,
-    /// All of them.
+    /// All images.
     usd: Option<Usd>,
     note: &'a str,
 }
 
-impl<'a> OrderView<'a> {
-    fn new(order: &'a Order) -> Self {
+impl<'a> RequestView<'a> {
+    fn new(request: &'a JobRequest) -> Self {
         Self {
-            model: &order.spec.model,
-            prompt: &order.spec.prompt,
-            parameters: &order.spec.parameters,
-            tags: &order.tags,
-            count: order.count,
-            each_usd: order.estimate.amount,
-            usd: order.estimate.amount.map(|amount| amount * u64::from(order.count)),
-            note: &order.estimate.note,
+            model: &request.spec.model,
+            prompt: &request.spec.prompt,
+            parameters: &request.spec.parameters,
+            tags: &request.tags,
+            count: request.count,
+            each_usd: request.estimate.amount,
+            usd: request.estimate.amount.map(|amount| amount * u64::from(request.count)),
+            note: &request.estimate.note,
         }
     }
 }

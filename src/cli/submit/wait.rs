@@ -1,4 +1,4 @@
-//! `submit --wait`: stays until the jobs have ended, working on them here unless a worker lives. Must not change a job itself.
+//! `submit --wait`: waits until the jobs have finished, and runs them in this process unless a worker does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,31 +18,31 @@ use crate::store::{Change, Store};
 use crate::text::sanitize_line;
 use crate::wiring::{self, AccessMode};
 
-/// How often all jobs are read again: the watcher is a hint, this is the truth.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often all jobs are read again, in case the change stream missed one.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A worker that lives but touches none of these jobs for so long does not work on them (it only looks, or is another
-/// provider's): then they are worked on here as well. Claims keep two workers apart.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// A running worker that moves none of these jobs for so long does not run them (it is read-only, or for another provider): then
+/// they are run here as well. Claims keep two workers apart.
+const IDLE_WORKER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often the line is drawn even where nothing happens, so that its clock goes.
-const TICK: Duration = Duration::from_millis(250);
+/// How often the progress is drawn, so that its clock advances.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Waits until all of `ids` have ended, at most for `longest`. Errors: no job can be started, or it took too long, or a person
-/// does not want to wait any longer.
-pub async fn until_ended(
+/// Waits until all of `ids` have finished, at most for `timeout`. Errors: no job can be started, the time is up, or a person
+/// interrupted.
+pub async fn until_finished(
     session: &Session,
     store: &Arc<dyn Store>,
     ids: &[JobId],
-    longest: Option<Duration>,
+    timeout: Option<Duration>,
 ) -> Result<(), CliError> {
     let mut shutdown =
         ShutdownSignal::listen().map_err(|why| CliError::Failed(format!("cannot handle signals: {why}")))?;
     let mut wait = Wait::new(session, store.clone(), ids);
     let result = tokio::select! {
         result = wait.run() => result,
-        () = shutdown.next() => Err(CliError::Failed(wait.how_to_go_on())),
-        () = sleep(longest) => Err(CliError::Failed(format!("the time is up: {}", wait.how_to_go_on()))),
+        () = shutdown.next() => Err(CliError::Failed(wait.resume_hint())),
+        () = sleep(timeout) => Err(CliError::Failed(format!("timed out: {}", wait.resume_hint()))),
     };
     wait.progress.finish_and_clear();
     if let Some(engine) = wait.engine.take() {
@@ -52,9 +52,9 @@ pub async fn until_ended(
     result
 }
 
-async fn sleep(longest: Option<Duration>) {
-    match longest {
-        Some(longest) => tokio::time::sleep(longest).await,
+async fn sleep(timeout: Option<Duration>) {
+    match timeout {
+        Some(timeout) => tokio::time::sleep(timeout).await,
         None => std::future::pending().await,
     }
 }
@@ -62,23 +62,23 @@ async fn sleep(longest: Option<Duration>) {
 struct Wait<'a> {
     session: &'a Session,
     store: Arc<dyn Store>,
-    /// Those that have not ended: the stage in which each was seen last, and what held it.
+    /// Unfinished jobs: their last known stage, and their hold.
     open: BTreeMap<JobId, (StageName, Option<String>)>,
     total: usize,
     engine: Option<HeadlessEngine>,
     last_moved: Instant,
     progress: ProgressBar,
-    hold_said: String,
+    reported_hold: String,
 }
 
 impl<'a> Wait<'a> {
     fn new(session: &'a Session, store: Arc<dyn Store>, ids: &[JobId]) -> Self {
         // Drawn on standard error, and only where that is a terminal.
         let progress = ProgressBar::with_draw_target(Some(ids.len() as u64), ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} ended {elapsed} {wide_msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} finished {elapsed} {wide_msg}") {
             progress.set_style(style);
         }
-        progress.enable_steady_tick(TICK);
+        progress.enable_steady_tick(REDRAW_INTERVAL);
         let open = ids.iter().map(|id| (id.clone(), (StageName::Queued, None))).collect();
         Self {
             session,
@@ -88,63 +88,63 @@ impl<'a> Wait<'a> {
             engine: None,
             last_moved: Instant::now(),
             progress,
-            hold_said: String::new(),
+            reported_hold: String::new(),
         }
     }
 
     async fn run(&mut self) -> Result<(), CliError> {
         let mut watch = self.store.watch().await?;
-        let mut look = tokio::time::interval(LOOK_EVERY);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut poll = tokio::time::interval(POLL_INTERVAL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.work_here_if_nobody_does().await?;
+            self.run_here_if_no_worker_does().await?;
             tokio::select! {
                 changes = watch.next() => for change in changes? {
                     match change {
-                        Change::Job(job) => self.heard(&job),
-                        Change::Removed(id) => self.ended(&id),
+                        Change::Job(job) => self.update(&job),
+                        Change::Removed(id) => self.finish(&id),
                         Change::Unreadable { .. } => {}
                     }
                 },
-                _ = look.tick() => self.look().await?,
+                _ = poll.tick() => self.poll().await?,
                 news = next(self.engine.as_mut()) => match news {
                     EngineUpdate::None => {}
-                    EngineUpdate::Blocked(reason) => return Err(CliError::Failed(format!("{reason}; {}", self.how_to_go_on()))),
-                    EngineUpdate::Stopped => return Err(CliError::Failed(format!("the engine ended; {}", self.how_to_go_on()))),
+                    EngineUpdate::Blocked(reason) => return Err(CliError::Failed(format!("{reason}; {}", self.resume_hint()))),
+                    EngineUpdate::Stopped => return Err(CliError::Failed(format!("the engine stopped; {}", self.resume_hint()))),
                 },
             }
             if self.open.is_empty() {
                 return Ok(());
             }
-            // Once for all that was heard: it counts every open job.
+            // Once per round: it counts every open job.
             self.progress.set_message(self.message());
         }
     }
 
-    async fn work_here_if_nobody_does(&mut self) -> Result<(), CliError> {
+    async fn run_here_if_no_worker_does(&mut self) -> Result<(), CliError> {
         if self.engine.is_some() {
             return Ok(());
         }
         let config = &self.session.config;
-        if WorkerLock::live(&config.data_dir).is_empty() || self.last_moved.elapsed() >= PATIENCE {
+        if WorkerLock::live(&config.data_dir).is_empty() || self.last_moved.elapsed() >= IDLE_WORKER_TIMEOUT {
             let wired = wiring::open_ports(config, self.store.clone(), AccessMode::Submit).await?;
             self.engine = Some(HeadlessEngine::start(self.session, wired, Mode::Work, None)?);
         }
         Ok(())
     }
 
-    async fn look(&mut self) -> Result<(), CliError> {
+    async fn poll(&mut self) -> Result<(), CliError> {
         let open: Vec<JobId> = self.open.keys().cloned().collect();
         for id in open {
             match self.store.get(&id).await? {
-                Some(job) => self.heard(&job),
-                None => self.ended(&id),
+                Some(job) => self.update(&job),
+                None => self.finish(&id),
             }
         }
         Ok(())
     }
 
-    fn heard(&mut self, job: &Job) {
+    fn update(&mut self, job: &Job) {
         let Some(seen) = self.open.get_mut(&job.id) else { return };
         let hold = job.hold().map(Hold::summary);
         *seen = (job.stage_name(), hold.clone());
@@ -153,22 +153,22 @@ impl<'a> Wait<'a> {
             self.last_moved = Instant::now();
         }
         if let Some(hold) = hold {
-            self.say_hold(hold);
+            self.report_hold(hold);
         }
         if !job.stage_name().is_active() {
-            self.ended(&job.id);
+            self.finish(&job.id);
         }
     }
 
-    /// A line of its own where there is no bar to say it; the same reason once.
-    fn say_hold(&mut self, reason: String) {
-        if self.progress.is_hidden() && self.hold_said != reason {
+    /// Prints a hold where no progress bar shows it; the same reason once.
+    fn report_hold(&mut self, reason: String) {
+        if self.progress.is_hidden() && self.reported_hold != reason {
             output::eprint_line(&format!("held: {reason}"));
-            self.hold_said = reason;
+            self.reported_hold = reason;
         }
     }
 
-    /// What stands beside the bar, cut to the terminal there: what holds a job, else what the jobs do.
+    /// The message beside the bar: the hold of a job, else the stages of all.
     fn message(&self) -> String {
         if let Some(reason) = self.open.values().filter_map(|(_, hold)| hold.as_ref()).min() {
             return sanitize_line(&format!("held: {reason}"), 200);
@@ -180,23 +180,20 @@ impl<'a> Wait<'a> {
         counted.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    fn ended(&mut self, id: &JobId) {
+    fn finish(&mut self, id: &JobId) {
         if self.open.remove(id).is_some() {
             self.last_moved = Instant::now();
             self.progress.set_position((self.total - self.open.len()) as u64);
         }
     }
 
-    fn how_to_go_on(&self) -> String {
-        let ended = self.total - self.open.len();
-        format!(
-            "{ended} of {} ended, the others are safe: `darkroom worker --until-idle` goes on with them",
-            self.total
-        )
+    fn resume_hint(&self) -> String {
+        let finished = self.total - self.open.len();
+        format!("{finished} of {} finished; run `darkroom worker --until-idle` to continue with the rest", self.total)
     }
 }
 
-/// Waits for an engine that may not be there. Cancel-safe.
+/// Waits for the engine, forever where none was started. Cancel-safe.
 async fn next(engine: Option<&mut HeadlessEngine>) -> EngineUpdate {
     match engine {
         Some(engine) => engine.next().await,

@@ -98,7 +98,7 @@ mod tests {
     use crate::jobs::{FailureCode, StageName};
 
     #[test]
-    fn submits_are_counted_and_outages_keep_their_start() {
+    fn submits_are_counted_outages_keep_start() {
         let at = |seconds| DateTime::UNIX_EPOCH + chrono::Duration::seconds(seconds);
         let mut state = MetricsState::new(true, at(0));
         for in_flight in [1, 2, 1, 2, 1, 0, 1, 0] {
