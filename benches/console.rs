@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use darkroom::console::{App, ConsoleOptions, ImagesMode, Message, ThemeName};
+use darkroom::console::{App, ConsoleOptions, DisplayZone, ImagesMode, Message, ThemeName};
 use darkroom::engine::Event;
 use darkroom::jobs::{Job, JobId, Spec};
 use ratatui::Terminal;
@@ -40,9 +40,11 @@ fn app(count: usize) -> App {
         context: "default".to_owned(),
         adapters: "sqlite · local".to_owned(),
         simulated: true,
+        read_only: false,
         greeting: None,
         images: ImagesMode::Off,
         ascii: false,
+        zone: DisplayZone::Utc,
         theme: ThemeName::Dark,
     };
     let (mut app, _images) = App::new(&options, Picker::halfblocks(), now());

@@ -36,7 +36,7 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
     let settings = wiring::settings(config, mode, EventDetail::Full);
     let engine = wiring::start_engine(config, adapters.ports.clone(), settings, lock)?;
     let EngineHandle { commands, events, finished } = engine;
-    let reason = console::run(options(config, greeting), commands, events, records).await;
+    let reason = console::run(options(config, observe, greeting), commands, events, records).await;
     match reason.map_err(|error| CliError::Failed(error.to_string()))? {
         ExitReason::Stopped => {
             finished.await.map_err(|why| CliError::Failed(format!("the engine crashed: {why}")))?;
@@ -59,14 +59,16 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
     }
 }
 
-fn options(config: &Config, greeting: Option<String>) -> ConsoleOptions {
+fn options(config: &Config, observe: bool, greeting: Option<String>) -> ConsoleOptions {
     ConsoleOptions {
         context: config.context.clone().unwrap_or_else(|| "default".to_owned()),
         adapters: format!("{} · {}", config.store, config.engine),
         simulated: config.is_simulated(),
+        read_only: observe,
         greeting,
         images: config.images,
         ascii: config.ascii,
+        zone: config.timezone,
         theme: if config.no_color { ThemeName::Mono } else { config.theme },
     }
 }

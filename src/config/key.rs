@@ -75,6 +75,8 @@ settings! {
     Theme: "theme", "DARKROOM_THEME", Plain;
     /// Only ASCII symbols.
     Ascii: "ascii", "DARKROOM_ASCII", Plain;
+    /// Zone of the times on the screen.
+    Timezone: "timezone", "DARKROOM_TIMEZONE", Plain;
     /// No colours.
     NoColor: "no_color", "NO_COLOR", Plain;
     /// Address at which a worker serves metrics and health.

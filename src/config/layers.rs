@@ -63,6 +63,17 @@ pub struct Sources {
 }
 
 impl Sources {
+    /// Whether the environment names a locale whose encoding is not UTF-8, by the variables and the order of POSIX. Where it
+    /// names none, as in most containers, the terminal is taken to show Unicode.
+    pub fn locale_is_not_utf8(&self) -> bool {
+        let value = |name: &&str| self.environment.get(std::ffi::OsStr::new(name)).filter(|value| !value.is_empty());
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(value);
+        locale.is_some_and(|locale| {
+            let locale = locale.to_string_lossy().to_lowercase();
+            !locale.contains("utf-8") && !locale.contains("utf8")
+        })
+    }
+
     /// The sources of this process. Errors: the working directory does not exist.
     pub fn of_this_process(flags: Flags) -> Result<Self, ConfigError> {
         let working_dir = std::env::current_dir()

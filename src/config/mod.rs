@@ -28,7 +28,7 @@ pub use layers::{Flags, Sources};
 pub use origin::{Origin, Setting};
 pub use temporal::TemporalSettings;
 
-use crate::console::{ImagesMode, ThemeName};
+use crate::console::{DisplayZone, ImagesMode, ThemeName};
 use crate::costs::Budget;
 use crate::simulator::Speed;
 
@@ -75,6 +75,8 @@ pub struct Config {
     pub theme: ThemeName,
     /// Only ASCII symbols and borders.
     pub ascii: bool,
+    /// Zone of the times on the screen; budgets stay in UTC.
+    pub timezone: DisplayZone,
     /// No colours.
     pub no_color: bool,
     /// Address at which a worker serves metrics and health.

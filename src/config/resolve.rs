@@ -11,7 +11,7 @@ use super::{
     BucketKind, BucketUrl, Config, ConfigError, EngineKind, GoogleSettings, Key, Origin, ProviderKind, Setting,
     Sources, StoreKind, TemporalSettings, google, parse, temporal,
 };
-use crate::console::{ImagesMode, ThemeName};
+use crate::console::{DisplayZone, ImagesMode, ThemeName};
 use crate::costs::Budget;
 use crate::simulator::Speed;
 
@@ -51,7 +51,8 @@ impl Config {
         let log_days = resolver.or(Key::LogDays, LOG_DAYS, |text| parse::count(text, 1, 3_650))?;
         let images = resolver.or(Key::Images, ImagesMode::Auto, parse::one_of)?;
         let theme = resolver.or(Key::Theme, ThemeName::Dark, parse::one_of)?;
-        let ascii = resolver.or(Key::Ascii, false, parse::flag)?;
+        let ascii = resolver.or(Key::Ascii, sources.locale_is_not_utf8(), parse::flag)?;
+        let timezone = resolver.or(Key::Timezone, DisplayZone::Utc, parse::one_of)?;
         let no_color = resolver.no_color()?;
         let metrics_address = resolver.optional(Key::MetricsAddress, parse::listen)?;
         let google = resolver.google()?;
@@ -78,6 +79,7 @@ impl Config {
             images,
             theme,
             ascii,
+            timezone,
             no_color,
             metrics_address,
             google,

@@ -321,10 +321,9 @@ fn cap_with_a_dollar_sign_is_an_error() {
 #[test]
 fn example_configuration_is_complete_and_valid() {
     let example = include_str!("../../examples/darkroom.toml");
-    let uncommented: String = example
-        .lines()
-        .map(|line| line.strip_prefix("# ").filter(|line| line.split_once(" = ").is_some_and(|(key, _)| Key::in_file(key).is_some())).unwrap_or(line).to_owned() + "\n")
-        .collect();
+    let is_setting = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| Key::in_file(key).is_some());
+    let uncomment = |line: &str| format!("{}\n", line.strip_prefix("# ").filter(is_setting).unwrap_or(line));
+    let uncommented: String = example.lines().map(uncomment).collect();
     for text in [example, &uncommented] {
         let mut env = TestEnv::new().file("darkroom.toml", text);
         env.sources.flags.set(Key::Context, "--context", Some("production"));
@@ -336,4 +335,28 @@ fn example_configuration_is_complete_and_valid() {
         .map(|key| key.name())
         .collect();
     assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn locale_without_utf8_selects_ascii() {
+    let ascii = |variables: &[(&str, &str)]| {
+        let env = variables.iter().fold(TestEnv::new(), |env, (name, value)| env.environment(name, value));
+        env.resolve().unwrap().ascii
+    };
+    assert!(!ascii(&[]));
+    assert!(!ascii(&[("LANG", "de_DE.UTF-8")]));
+    assert!(!ascii(&[("LC_ALL", ""), ("LC_CTYPE", "C.utf8"), ("LANG", "C")]));
+    assert!(ascii(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]));
+    assert!(ascii(&[("LANG", "de_DE.ISO-8859-1")]));
+    assert!(!ascii(&[("LANG", "C"), ("DARKROOM_ASCII", "false")]), "the setting decides");
+}
+
+#[test]
+fn timezone_is_utc_or_local() {
+    use crate::console::DisplayZone;
+    let zone = |value: &str| TestEnv::new().environment("DARKROOM_TIMEZONE", value).resolve();
+    assert_eq!(TestEnv::new().resolve().unwrap().timezone, DisplayZone::Utc);
+    assert_eq!(zone("UTC").unwrap().timezone, DisplayZone::Utc);
+    assert_eq!(zone("local").unwrap().timezone, DisplayZone::Local);
+    assert!(zone("Mars").unwrap_err().to_string().contains("must be one of utc, local"));
 }

@@ -81,7 +81,13 @@ impl RetryPrice {
     }
 }
 
-/// Whether `u`, `x` and the like make sense for a job in this stage.
+/// Whether the provider's moderation ended the job: the same request would end the same way.
+pub fn is_moderated(job: &Job) -> bool {
+    let codes = [FailureCode::RequestModerated, FailureCode::ContentModerated];
+    matches!(&job.stage, Stage::Failed { failure } if codes.contains(&failure.code))
+}
+
+/// Whether a job in this stage can be cancelled.
 pub fn can_cancel(job: &Job) -> bool {
     matches!(job.stage_name(), StageName::Queued | StageName::Generating)
 }

@@ -119,7 +119,7 @@ impl Layout {
 }
 
 fn wide(body: Rect) -> Vec<(PaneName, Rect)> {
-    let right = (body.width * 36 / 100).clamp(38, 90);
+    let right = (body.width * 34 / 100).clamp(38, 90);
     let [left, right] = Split::horizontal([Constraint::Min(0), Constraint::Length(right)]).areas(body);
     let bottom = (body.height / 4).clamp(6, 16);
     let [queue, logs] = Split::vertical([Constraint::Min(0), Constraint::Length(bottom)]).areas(left);

@@ -22,19 +22,23 @@ pub struct LineEditor {
     /// In bytes, always between two grapheme clusters.
     cursor: usize,
     max_bytes: usize,
+    /// Whether the whole text is selected: typing replaces it.
+    is_selected: bool,
+    /// Characters of the last insertion that cannot be sent.
+    refused: usize,
 }
 
 impl Default for LineEditor {
     /// An empty line for search texts.
     fn default() -> Self {
-        Self { text: String::new(), cursor: 0, max_bytes: MAX_SEARCH_BYTES }
+        Self { text: String::new(), cursor: 0, max_bytes: MAX_SEARCH_BYTES, is_selected: false, refused: 0 }
     }
 }
 
 impl LineEditor {
     /// A line for a value of the form, with the cursor at its end.
     pub fn field(text: String) -> Self {
-        Self { cursor: text.len(), text, max_bytes: MAX_FIELD_BYTES }
+        Self { cursor: text.len(), text, max_bytes: MAX_FIELD_BYTES, is_selected: false, refused: 0 }
     }
 
     /// The text.
@@ -42,10 +46,26 @@ impl LineEditor {
         &self.text
     }
 
+    /// Selects the whole text, so that typing replaces it.
+    pub fn select_all(&mut self) {
+        self.is_selected = !self.text.is_empty();
+    }
+
+    /// Whether the whole text is selected.
+    pub fn is_selected(&self) -> bool {
+        self.is_selected
+    }
+
+    /// How many characters of the last insertion were left out: control characters and direction overrides.
+    pub fn refused(&self) -> usize {
+        self.refused
+    }
+
     /// Empties the line.
     pub fn clear(&mut self) {
         self.text.clear();
         self.cursor = 0;
+        self.is_selected = false;
     }
 
     /// Whether the line is empty.
@@ -53,10 +73,13 @@ impl LineEditor {
         self.text.is_empty()
     }
 
-    /// Inserts text at the cursor, sanitized to one line; text that does not fit is cut at a grapheme boundary.
+    /// Inserts text at the cursor as one line; text that does not fit is cut at a grapheme boundary.
     pub fn insert(&mut self, inserted: &str) {
-        // A single space would be trimmed away.
-        let clean = if inserted == " " { " ".to_owned() } else { text::sanitize_line(inserted, MAX_FIELD_BYTES) };
+        if std::mem::take(&mut self.is_selected) {
+            self.clear();
+        }
+        let text::EnteredText { text: clean, refused } = text::entered_line(inserted);
+        self.refused = refused;
         let free = self.max_bytes.saturating_sub(self.text.len());
         let kept = if clean.len() <= free {
             clean.as_str()
@@ -72,7 +95,9 @@ impl LineEditor {
     pub fn key(&mut self, key: KeyEvent) -> bool {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         let alt = key.modifiers.contains(KeyModifiers::ALT);
+        let typed = matches!(key.code, KeyCode::Char(_)) && !control && !alt;
         match key.code {
+            KeyCode::Backspace | KeyCode::Delete if self.is_selected => self.clear(),
             KeyCode::Left => self.cursor = self.previous(),
             KeyCode::Right => self.cursor = self.next(),
             KeyCode::Home => self.cursor = 0,
@@ -84,8 +109,12 @@ impl LineEditor {
             KeyCode::Backspace if control || alt => self.delete_word(),
             KeyCode::Backspace => self.delete(self.previous(), self.cursor),
             KeyCode::Delete => self.delete(self.cursor, self.next()),
-            KeyCode::Char(character) if !control && !alt => self.insert(character.encode_utf8(&mut [0; 4])),
+            KeyCode::Char(character) if typed => self.insert(character.encode_utf8(&mut [0; 4])),
             _ => return false,
+        }
+        self.is_selected = false;
+        if !typed {
+            self.refused = 0;
         }
         true
     }
@@ -161,10 +190,10 @@ mod tests {
     }
 
     #[test]
-    fn pasted_text_becomes_one_sanitized_line() {
+    fn pasted_text_becomes_one_line() {
         let mut line = LineEditor::default();
         line.insert("a\u{1b}[31m\nb\tc");
-        assert_eq!(line.as_str(), "a[31m b c");
+        assert_eq!((line.as_str(), line.refused()), ("a[31m b c", 1));
         assert!(!press(&mut line, KeyCode::Enter));
     }
 
@@ -179,6 +208,26 @@ mod tests {
         line.insert(&"漢".repeat(1_000));
         assert!(line.as_str().len() <= MAX_SEARCH_BYTES);
         assert!(line.as_str().ends_with('漢'));
+    }
+
+    #[test]
+    fn typing_replaces_a_selected_text() {
+        let mut line = LineEditor::field("42".to_owned());
+        line.select_all();
+        press(&mut line, KeyCode::Char('7'));
+        press(&mut line, KeyCode::Char('8'));
+        assert_eq!(line.as_str(), "78");
+        line.select_all();
+        press(&mut line, KeyCode::End);
+        press(&mut line, KeyCode::Char('9'));
+        assert_eq!(line.as_str(), "789", "a cursor key ends the selection");
+    }
+
+    #[test]
+    fn an_emoji_sequence_is_one_step() {
+        let mut line = LineEditor::field("a👩\u{200d}🚀".to_owned());
+        press(&mut line, KeyCode::Backspace);
+        assert_eq!(line.as_str(), "a");
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub mod status;
 mod terminal;
 mod test_fixtures;
 pub mod theme;
+mod time_zone;
 mod widgets;
 
 pub use app::App;
@@ -35,6 +36,7 @@ pub use message::{Effect, ExitReason, Message};
 pub use options::{ConsoleOptions, ThemeName};
 pub use panes::image::ImagesMode;
 pub use terminal::run;
+pub use time_zone::DisplayZone;
 
 /// Why the console could not run.
 #[derive(Debug, thiserror::Error)]

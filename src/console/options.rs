@@ -2,6 +2,7 @@
 
 use super::panes::image::ImagesMode;
 use super::theme::Theme;
+use super::time_zone::DisplayZone;
 
 /// What the console is started with.
 #[derive(Debug, Clone)]
@@ -12,12 +13,16 @@ pub struct ConsoleOptions {
     pub adapters: String,
     /// No real money can be spent: the header always shows it, and spending needs no confirmation.
     pub simulated: bool,
+    /// `--observe`: nothing is submitted or changed.
+    pub read_only: bool,
     /// The first notice.
     pub greeting: Option<String>,
     /// How images are shown.
     pub images: ImagesMode,
     /// ASCII symbols and borders only.
     pub ascii: bool,
+    /// The zone of the times on the screen.
+    pub zone: DisplayZone,
     /// Colours.
     pub theme: ThemeName,
 }

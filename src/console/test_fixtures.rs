@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, TimeZone, Utc};
 use ratatui::backend::TestBackend;
+use ratatui::style::Color;
 use ratatui::{Frame, Terminal};
 
 use crate::costs::{Basis, CostGrouping, CostReport, Usd};
@@ -182,4 +183,25 @@ pub(crate) fn no_costs() -> CostOverview {
         credits: None,
         at: noon(),
     }
+}
+
+/// The contrast of two colours of the 256-colour palette, by WCAG 2: from 1 to 21.
+pub(crate) fn contrast(one: Color, other: Color) -> f64 {
+    let (one, other) = (luminance(one), luminance(other));
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+fn luminance(color: Color) -> f64 {
+    let Color::Indexed(index @ 16..) = color else { panic!("{color:?} depends on the terminal's own colours") };
+    let channels = if index >= 232 {
+        [8 + 10 * (index - 232); 3]
+    } else {
+        let level = |step: u8| if step == 0 { 0 } else { 55 + 40 * step };
+        [(index - 16) / 36, (index - 16) / 6 % 6, (index - 16) % 6].map(level)
+    };
+    let linear = channels.map(|channel| {
+        let share = f64::from(channel) / 255.0;
+        if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+    });
+    0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 }

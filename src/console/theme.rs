@@ -11,6 +11,8 @@ use crate::jobs::{Job, StageName, StepState};
 pub struct Theme {
     /// Only ASCII symbols and borders.
     pub ascii: bool,
+    /// The whole screen before anything is drawn.
+    pub base: Style,
     /// Plain text.
     pub text: Style,
     /// What matters less.
@@ -33,41 +35,51 @@ pub struct Theme {
     pub border_focused: Style,
     /// The badge SIMULATED, reversed.
     pub simulated: Style,
+    /// The badge REAL MONEY, reversed.
+    pub real_money: Style,
 }
 
 impl Theme {
-    /// For dark terminals.
+    /// Light text on a dark background. The background is part of the theme, so that the contrast does not depend on the
+    /// terminal's own colours.
     pub fn dark() -> Self {
+        let fg = |index| Style::new().fg(Color::Indexed(index));
         Self {
             ascii: false,
-            text: Style::new(),
-            dim: Style::new().fg(Color::DarkGray),
-            accent: Style::new().fg(Color::Cyan),
-            good: Style::new().fg(Color::Green),
-            warning: Style::new().fg(Color::Yellow),
-            bad: Style::new().fg(Color::Indexed(202)),
-            running: Style::new().fg(Color::Blue).add_modifier(Modifier::BOLD),
-            selected: Style::new().bg(Color::Indexed(238)),
-            border: Style::new().fg(Color::DarkGray),
-            border_focused: Style::new().fg(Color::Cyan),
-            simulated: Style::new().fg(Color::Yellow).add_modifier(Modifier::REVERSED | Modifier::BOLD),
+            base: fg(252).bg(Color::Indexed(234)),
+            text: fg(252),
+            dim: fg(248),
+            accent: fg(80),
+            good: fg(114),
+            warning: fg(221),
+            bad: fg(209),
+            running: fg(111).add_modifier(Modifier::BOLD),
+            selected: Style::new().bg(Color::Indexed(237)),
+            border: fg(243),
+            border_focused: fg(80),
+            simulated: fg(221).add_modifier(Modifier::REVERSED | Modifier::BOLD),
+            real_money: fg(209).add_modifier(Modifier::REVERSED | Modifier::BOLD),
         }
     }
 
-    /// For light terminals.
+    /// Dark text on a light background.
     pub fn light() -> Self {
+        let fg = |index| Style::new().fg(Color::Indexed(index));
         Self {
-            dim: Style::new().fg(Color::Indexed(242)),
-            accent: Style::new().fg(Color::Indexed(25)),
-            good: Style::new().fg(Color::Indexed(28)),
-            warning: Style::new().fg(Color::Indexed(130)),
-            bad: Style::new().fg(Color::Indexed(160)),
-            running: Style::new().fg(Color::Indexed(26)).add_modifier(Modifier::BOLD),
-            selected: Style::new().bg(Color::Indexed(253)),
-            border: Style::new().fg(Color::Indexed(248)),
-            border_focused: Style::new().fg(Color::Indexed(25)),
-            simulated: Style::new().fg(Color::Indexed(130)).add_modifier(Modifier::REVERSED | Modifier::BOLD),
-            ..Self::dark()
+            ascii: false,
+            base: fg(234).bg(Color::Indexed(231)),
+            text: fg(234),
+            dim: fg(240),
+            accent: fg(24),
+            good: fg(22),
+            warning: fg(94),
+            bad: fg(124),
+            running: fg(25).add_modifier(Modifier::BOLD),
+            selected: Style::new().bg(Color::Indexed(254)),
+            border: fg(246),
+            border_focused: fg(24),
+            simulated: fg(94).add_modifier(Modifier::REVERSED | Modifier::BOLD),
+            real_money: fg(124).add_modifier(Modifier::REVERSED | Modifier::BOLD),
         }
     }
 
@@ -76,6 +88,7 @@ impl Theme {
         let bold = Style::new().add_modifier(Modifier::BOLD);
         Self {
             ascii: false,
+            base: Style::new(),
             text: Style::new(),
             dim: Style::new().add_modifier(Modifier::DIM),
             accent: bold,
@@ -87,6 +100,7 @@ impl Theme {
             border: Style::new().add_modifier(Modifier::DIM),
             border_focused: bold,
             simulated: bold.add_modifier(Modifier::REVERSED),
+            real_money: bold.add_modifier(Modifier::REVERSED),
         }
     }
 
@@ -155,5 +169,34 @@ impl Theme {
             Some(StepState::Failed) => ("✗", "x"),
         };
         if self.ascii { ascii } else { symbol }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::test_fixtures::contrast;
+
+    #[test]
+    fn text_of_every_theme_has_a_contrast_of_4_5() {
+        for (name, theme) in [("dark", Theme::dark()), ("light", Theme::light())] {
+            let texts = [
+                ("text", theme.text),
+                ("dim", theme.dim),
+                ("accent", theme.accent),
+                ("good", theme.good),
+                ("warning", theme.warning),
+                ("bad", theme.bad),
+                ("running", theme.running),
+                ("simulated", theme.simulated),
+                ("real money", theme.real_money),
+            ];
+            for (role, style) in texts {
+                for background in [theme.base, theme.selected] {
+                    let found = contrast(style.fg.unwrap(), background.bg.unwrap());
+                    assert!(found >= 4.5, "{name}: {role} on {:?} has {found:.2}", background.bg);
+                }
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::symbols::border;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Padding};
+use ratatui::widgets::{Block, Clear, Padding};
 use unicode_width::UnicodeWidthStr;
 
 use super::theme::Theme;
@@ -27,6 +27,12 @@ pub fn pane<'a>(name: &str, facts: &str, width: u16, focused: bool, theme: &Them
 pub fn padded_pane<'a>(name: &str, facts: &str, width: u16, focused: bool, theme: &Theme) -> Block<'a> {
     let padding = if width >= 44 { Padding::horizontal(1) } else { Padding::ZERO };
     pane(name, facts, width, focused, theme).padding(padding)
+}
+
+/// Empties an area, so that an overlay covers what is below.
+pub fn clear(frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+    frame.render_widget(Clear, area);
+    frame.buffer_mut().set_style(area, theme.base);
 }
 
 /// Replaces the symbols of this program by ASCII in an ASCII theme. Call after drawing.

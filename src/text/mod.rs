@@ -1,8 +1,10 @@
 //! Text for people: sanitized, formatted and suggested. The lowest room: it names no other.
 
 pub mod format;
+mod input;
 mod sanitize;
 mod suggest;
 
+pub use input::{EnteredText, entered_line, entered_text};
 pub use sanitize::{sanitize_line, sanitize_text};
 pub use suggest::suggest;

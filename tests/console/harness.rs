@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use darkroom::console::{App, ConsoleOptions, Effect, ImagesMode, Message, ThemeName};
+use darkroom::console::{App, ConsoleOptions, DisplayZone, Effect, ImagesMode, Message, ThemeName};
 use darkroom::engine::{Command, Event};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -22,9 +22,11 @@ pub(crate) fn options(simulated: bool) -> ConsoleOptions {
         context: "default".into(),
         adapters: "sqlite · local".into(),
         simulated,
+        read_only: false,
         greeting: None,
         images: ImagesMode::Off,
         ascii: false,
+        zone: DisplayZone::Utc,
         theme: ThemeName::Dark,
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use darkroom::console::{Effect, ExitReason, Message};
+use darkroom::console::{Effect, ExitReason, Message, ThemeName};
 use darkroom::engine::{Command, CommandKind, CommandOutcome, Event, Intake};
 use darkroom::jobs::{Job, Spec};
+use ratatui::style::Color;
 
 use super::fixtures;
 use super::harness::{ConsoleHarness, options};
@@ -52,7 +53,16 @@ fn retry_real_money_needs_confirmation() {
 fn retry_all_takes_the_failed_jobs_shown() {
     let mut harness = ConsoleHarness::busy(120, 40);
     let effects = harness.keys("R");
-    assert_eq!(sends(&effects), [&Command::Retry(vec![fixtures::id(8), fixtures::id(9), fixtures::id(16)])]);
+    assert_eq!(sends(&effects), [&Command::Retry(vec![fixtures::id(9), fixtures::id(16)])], "not the moderated one");
+    let outcome = CommandOutcome {
+        kind: CommandKind::Retried,
+        succeeded: vec![fixtures::id(9), fixtures::id(16)],
+        rejected: Vec::new(),
+        previous: Vec::new(),
+        estimate: None,
+    };
+    harness.event(Event::CommandCompleted(outcome));
+    assert!(harness.frame().contains("Retrying 2 jobs · skipped 1 moderated job"), "{}", harness.frame());
     select(&mut harness, "clock");
     assert_eq!(sends(&harness.keys("R")), [&Command::Retry(vec![fixtures::id(9)])]);
 }
@@ -262,7 +272,7 @@ fn search_stopped_early_resumes_on_down() {
     let effects = harness.event(Event::Page { jobs: Vec::new(), next: place(50) });
     assert!(!asked(&effects), "the search does not continue by itself");
     harness.press(KeyCode::Enter);
-    let far = fixtures::ago(3_600 * 50).format("%Y-%m-%d %H:%M").to_string();
+    let far = fixtures::ago(3_600 * 50).format("%Y-%m-%d %H:%M UTC").to_string();
     assert!(
         harness.frame().contains(&format!("searched back to {far} · Down searches further")),
         "{}",
@@ -271,4 +281,243 @@ fn search_stopped_early_resumes_on_down() {
     assert!(asked(&harness.press(KeyCode::Down)), "Down continues the search");
     harness.event(Event::Page { jobs: Vec::new(), next: None });
     assert!(!harness.frame().contains("searched back"), "{}", harness.frame());
+}
+
+#[test]
+fn retry_all_of_moderated_jobs_sends_nothing() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    select(&mut harness, "glass");
+    assert_eq!(sends(&harness.keys("R")), [] as [&Command; 0]);
+    assert!(harness.frame().contains("would fail again"), "{}", harness.frame());
+    assert_eq!(sends(&harness.keys("r")), [&Command::Retry(vec![fixtures::id(8)])], "r retries one on purpose");
+}
+
+#[test]
+fn confirmation_is_not_answered_by_enter_or_paste() {
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
+    harness.keys("R");
+    assert!(harness.frame().contains("spends real money"));
+    assert_eq!(sends(&harness.press(KeyCode::Enter)), [] as [&Command; 0]);
+    for text in ["y", "y\n", "\n"] {
+        assert_eq!(sends(&harness.send(Message::Paste(text.into()))), [] as [&Command; 0]);
+    }
+    assert!(harness.frame().contains("spends real money"), "the question is still open");
+    assert!(harness.frame().contains("Pasted text ignored · press y to confirm"), "{}", harness.frame());
+    let effects = harness.keys("y");
+    assert!(matches!(sends(&effects)[..], [Command::Retry(_)]), "{effects:?}");
+}
+
+#[test]
+fn pasted_text_outside_text_fields_does_nothing() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    for text in ["q", "x\nx\n", "npaste\n", "p"] {
+        assert_eq!(harness.send(Message::Paste(text.into())), []);
+    }
+    assert!(!harness.frame().contains("New job"), "{}", harness.frame());
+    assert!(harness.frame().contains("Pasted text ignored · press n to open the form"), "{}", harness.frame());
+}
+
+#[test]
+fn pasted_line_breaks_in_the_form_submit_nothing() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    harness.keys("n");
+    assert_eq!(harness.send(Message::Paste("first line\nsecond line\n".into())), []);
+    let effects = harness.press(KeyCode::Enter);
+    let [Command::Submit(jobs)] = sends(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!(jobs[0].spec.prompt, "first line\nsecond line\n");
+}
+
+#[test]
+fn form_with_real_money_needs_enter_twice() {
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
+    harness.keys("n");
+    harness.send(Message::Paste("paper boat".into()));
+    assert_eq!(sends(&harness.press(KeyCode::Enter)), [] as [&Command; 0]);
+    assert!(harness.frame().contains("Enter again submits 1 image for $0.03"), "{}", harness.frame());
+    harness.keys("s");
+    assert!(!harness.frame().contains("Enter again"), "an edit takes the confirmation back");
+    harness.press(KeyCode::Enter);
+    harness.send(Message::Paste("\n".into()));
+    assert!(!harness.frame().contains("Enter again"), "so does a paste");
+    harness.press(KeyCode::Enter);
+    harness.press(KeyCode::Esc);
+    assert!(harness.frame().contains("New job"), "Esc goes back to the form");
+    harness.press(KeyCode::Enter);
+    let effects = harness.press(KeyCode::Enter);
+    assert!(matches!(sends(&effects)[..], [Command::Submit(_)]), "{effects:?}");
+}
+
+#[test]
+fn text_is_submitted_and_cloned_as_typed() {
+    let prompt = "\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645} \u{1f469}\u{200d}\u{1f680} \u{2764}\u{fe0f} \u{1f3f4}\u{e0067}\u{e0062}\u{e007f}";
+    let mut harness = ConsoleHarness::empty(120, 40, &options(true));
+    harness.keys("n");
+    harness.keys(prompt);
+    let effects = harness.press(KeyCode::Enter);
+    let [Command::Submit(jobs)] = sends(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!(jobs[0].spec.prompt, prompt);
+
+    let mut job = Job::new(fixtures::id(1), jobs[0].spec.clone(), true, fixtures::now());
+    job.tags = vec!["\u{1f469}\u{200d}\u{1f680}".into()];
+    harness.event(Event::Jobs(vec![Arc::new(job.clone())]));
+    harness.keys("C");
+    let effects = harness.press(KeyCode::Enter);
+    let [Command::Submit(jobs)] = sends(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!((&jobs[0].spec, &jobs[0].tags), (&job.spec, &job.tags));
+}
+
+#[test]
+fn refused_characters_are_reported_in_the_form() {
+    let mut harness = ConsoleHarness::empty(120, 40, &options(true));
+    harness.keys("n");
+    harness.send(Message::Paste("a\u{202e}b\u{1b}[2J".into()));
+    assert!(harness.frame().contains("removed 2 control characters: they cannot be sent"), "{}", harness.frame());
+}
+
+#[test]
+fn read_only_console_changes_nothing() {
+    let mut options = options(true);
+    options.read_only = true;
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options);
+    harness.event(Event::Intake(Intake::ReadOnly));
+    for filter in ["glass", "boat", "origami"] {
+        select(&mut harness, filter);
+        for key in "nCrRxahup+-".chars() {
+            assert_eq!(sends(&harness.press(KeyCode::Char(key))), [] as [&Command; 0], "{key} on {filter}");
+            let frame = harness.frame();
+            assert!(frame.contains("Read-only console (--observe): cannot "), "{key} on {filter}: {frame}");
+        }
+        let frame = harness.frame();
+        let footer = frame.lines().last().unwrap_or_default();
+        assert!(!footer.contains("retry") && !footer.contains("cancel") && !footer.contains("new"), "{footer}");
+    }
+    harness.keys("?");
+    assert!(!harness.frame().contains("retry the marked"), "the help lists no such key: {}", harness.frame());
+}
+
+#[test]
+fn changed_clone_never_becomes_the_next_new_job() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    select(&mut harness, "moth");
+    harness.keys("C");
+    assert!(harness.frame().contains("insects"), "the tags are cloned: {}", harness.frame());
+    harness.keys(" in the rain");
+    harness.press(KeyCode::Esc);
+    harness.keys("n");
+    assert!(!harness.frame().contains("in the rain"), "{}", harness.frame());
+    harness.press(KeyCode::Esc);
+    harness.keys("C");
+    assert!(harness.frame().contains("moth on a lamp in the rain"), "C reopens the clone: {}", harness.frame());
+}
+
+#[test]
+fn unknown_filter_key_is_an_error() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    select(&mut harness, "since:1h");
+    assert!(harness.frame().contains("unknown key 'since'"), "{}", harness.frame());
+    assert_eq!(sends(&harness.keys("R")), [] as [&Command; 0], "nothing matches");
+}
+
+#[test]
+fn approve_selects_the_next_finished_job() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    select(&mut harness, "study");
+    harness.keys("g");
+    let [first, second] = ["a", "a"].map(|key| harness.keys(key));
+    let [Command::Approve(first)] = sends(&first)[..] else { panic!("{first:?}") };
+    let [Command::Approve(second)] = sends(&second)[..] else { panic!("{second:?}") };
+    assert_ne!(first, second);
+}
+
+#[test]
+fn image_keys_apply_to_the_marked_jobs() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    select(&mut harness, "status:done");
+    harness.keys("g  ");
+    let [Effect::Copy(urls)] = &harness.keys("y")[..] else { panic!("no copy") };
+    assert_eq!(urls.lines().count(), 2, "{urls}");
+    let effects = harness.keys("w");
+    assert_eq!(sends(&effects).len(), 2, "{effects:?}");
+}
+
+#[test]
+fn undo_goes_back_several_actions() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    let outcome = |kind, number: usize| {
+        let previous = vec![(*fixtures::jobs()[number]).clone()];
+        CommandOutcome { kind, succeeded: vec![previous[0].id.clone()], rejected: Vec::new(), previous, estimate: None }
+    };
+    harness.event(Event::CommandCompleted(outcome(CommandKind::Hidden, 5)));
+    harness.event(Event::CommandCompleted(outcome(CommandKind::Approved, 6)));
+    let effects = harness.keys("u");
+    let [command @ Command::Undo(CommandKind::Approved, _)] = sends(&effects)[..] else { panic!("{effects:?}") };
+    harness.send(Message::CommandDropped(command.clone()));
+    assert!(harness.frame().contains("nothing was undone"), "{}", harness.frame());
+    let effects = harness.keys("u");
+    assert!(matches!(sends(&effects)[..], [Command::Undo(CommandKind::Approved, _)]), "a dropped undo is not lost");
+    harness.event(Event::CommandCompleted(outcome(CommandKind::Undone, 6)));
+    let effects = harness.keys("u");
+    assert!(matches!(sends(&effects)[..], [Command::Undo(CommandKind::Hidden, _)]), "{effects:?}");
+}
+
+#[test]
+fn held_jobs_are_counted_as_held() {
+    let mut harness = ConsoleHarness::busy(200, 60);
+    assert!(harness.frame().contains("2 queued · 2 held"), "{}", harness.frame());
+}
+
+#[test]
+fn real_money_has_a_badge_at_every_size() {
+    for (width, height) in [(200, 60), (120, 40), (80, 24), (40, 12), (30, 5)] {
+        let frame = ConsoleHarness::busy_with(width, height, &options(false)).frame();
+        assert!(frame.contains("REAL MONEY") && !frame.contains("SIMULATED"), "{width}x{height}: {frame}");
+    }
+}
+
+#[test]
+fn full_screen_image_shows_its_prompt_and_price() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    select(&mut harness, "boat");
+    harness.keys("i");
+    let frame = harness.frame();
+    assert!(frame.contains("paper boat on a rain") && frame.contains("$0.04"), "{frame}");
+}
+
+#[test]
+fn texts_of_every_frame_have_a_contrast_of_4_5() {
+    for theme in [ThemeName::Dark, ThemeName::Light] {
+        for keys in ["", "n", "$", "?", ":", "L", "R", "i"] {
+            let mut options = options(keys != "R");
+            options.theme = theme;
+            let mut harness = ConsoleHarness::busy_with(200, 60, &options);
+            harness.keys(keys);
+            harness.draw();
+            for cell in &harness.terminal.backend().buffer().content {
+                if cell.symbol().chars().all(char::is_alphanumeric) {
+                    let found = contrast(cell.fg, cell.bg);
+                    assert!(found >= 4.5, "{theme:?} {keys}: {cell:?} has {found:.2}");
+                }
+            }
+        }
+    }
+}
+
+/// The contrast of two colours of the 256-colour palette, by WCAG 2.
+fn contrast(one: Color, other: Color) -> f64 {
+    let luminance = |color| {
+        let Color::Indexed(index @ 16..) = color else { panic!("{color:?} depends on the terminal's own colours") };
+        let channels = if index >= 232 {
+            [8 + 10 * (index - 232); 3]
+        } else {
+            let level = |step: u8| if step == 0 { 0 } else { 55 + 40 * step };
+            [(index - 16) / 36, (index - 16) / 6 % 6, (index - 16) % 6].map(level)
+        };
+        let [red, green, blue] = channels.map(|channel| {
+            let share = f64::from(channel) / 255.0;
+            if share <= 0.040_45 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+        });
+        0.2126 * red + 0.7152 * green + 0.0722 * blue
+    };
+    let (one, other) = (luminance(one), luminance(other));
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
 }

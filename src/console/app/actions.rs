@@ -14,6 +14,11 @@ use crate::engine::{Command, Intake};
 
 impl App {
     pub(super) fn perform(&mut self, action: Action) {
+        if self.read_only
+            && let Some(what) = action.changes()
+        {
+            return self.notify(NO_EFFECT, format!("Read-only console (--observe): cannot {what}"));
+        }
         match action {
             Action::Up => self.scroll(-1),
             Action::Down => self.scroll(1),
@@ -54,10 +59,11 @@ impl App {
             Action::Pause => self.pause(),
             Action::MoreSlots => self.change_slots(1),
             Action::FewerSlots => self.change_slots(-1),
-            Action::Palette => self.overlays.push(Overlay::Palette(Palette::new(self.input_context()))),
+            Action::Palette => self.overlays.push(Overlay::Palette(Palette::new(self.input_context(), self.read_only))),
             Action::Help => {
-                let place = self.input_context();
-                self.toggle(|overlay| matches!(overlay, Overlay::Help(_)), || Overlay::Help(Help::new(place)));
+                let (context, read_only) = (self.input_context(), self.read_only);
+                let open = || Overlay::Help(Help::new(context, read_only));
+                self.toggle(|overlay| matches!(overlay, Overlay::Help(_)), open);
             }
             Action::Redraw => {
                 self.image.invalidate();
@@ -98,6 +104,7 @@ impl App {
     fn accept(&mut self) {
         match self.overlays.pop() {
             Some(Overlay::Confirm(confirm)) => {
+                self.skipped = confirm.skipped;
                 self.board.clear_marks();
                 self.send(confirm.command);
             }
@@ -115,7 +122,8 @@ impl App {
     fn open_form(&mut self, clone: bool) {
         let form = if clone {
             let Some(job) = self.selected() else { return self.notify(NO_EFFECT, "No job selected") };
-            Form::from_spec(self.catalog, &job.spec, self.history.clone(), self.simulated)
+            let kept = self.clone_draft.as_ref().filter(|(id, _)| *id == job.id).map(|(_, draft)| draft.clone());
+            Form::clone_of(self.catalog, job, kept, self.history.clone(), self.simulated)
         } else {
             Form::new(self.catalog, self.draft.take(), self.history.clone(), self.simulated)
         };

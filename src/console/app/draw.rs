@@ -13,7 +13,7 @@ use crate::console::costs_view;
 use crate::console::keymap::{Action, InputContext};
 use crate::console::layout::{Layout, LayoutMode, PaneName};
 use crate::console::overlays::Overlay;
-use crate::console::overlays::job::JobView;
+use crate::console::overlays::job::{JobScreen, JobView};
 use crate::console::panes::header::HeaderView;
 use crate::console::panes::logs::LogView;
 use crate::console::panes::queue::QueueView;
@@ -23,10 +23,15 @@ use crate::console::widgets;
 use crate::engine::{Intake, Notice, NoticeLevel};
 use crate::jobs::{Job, StageName};
 
+/// Cells of the facts beside a full-screen image, and the width from which they are shown.
+const FACTS_WIDTH: u16 = 40;
+const MIN_WIDTH_WITH_FACTS: u16 = 100;
+
 impl App {
     /// Draws everything; afterwards the screen is not dirty any more.
     pub fn draw(&mut self, frame: &mut Frame<'_>) {
         self.size = frame.area();
+        frame.buffer_mut().set_style(self.size, self.theme.base);
         let layout = self.layout();
         self.dirty = false;
         if layout.mode == LayoutMode::Tiny {
@@ -72,13 +77,14 @@ impl App {
                     job: entry.and_then(Entry::job).map(Arc::as_ref),
                     progress: entry.and_then(|entry| entry.progress.as_ref()),
                     now: self.now,
+                    zone: self.zone,
                     focused,
                     theme: &self.theme,
                 };
                 self.steps.draw(frame, area, &view);
             }
             PaneName::Logs => {
-                let view = LogView { job: self.queue.selected(), focused, theme: &self.theme };
+                let view = LogView { job: self.queue.selected(), zone: self.zone, focused, theme: &self.theme };
                 self.logs.draw(frame, area, &view);
             }
             PaneName::Spend => spend::draw(frame, area, self.status.costs.as_deref(), focused, &self.theme),
@@ -94,6 +100,7 @@ impl App {
             searched_back_to: self.paging.stopped_early_at(self.board.filter().search()),
             simulated: self.simulated,
             catalog: self.catalog,
+            zone: self.zone,
             now: self.now,
             focused: focused || typing,
             theme: &self.theme,
@@ -108,6 +115,21 @@ impl App {
         self.image.draw(frame, area, job, progress, self.now, focused, &self.theme);
     }
 
+    /// The image on the whole screen; where there is room, its prompt, seed and price beside it.
+    fn draw_full_image(&mut self, frame: &mut Frame<'_>, area: Rect) {
+        let entry = self.queue.selected().and_then(|id| self.board.entry(id));
+        let job = entry.and_then(Entry::job).cloned();
+        let Some(job) = job.filter(|_| area.width >= MIN_WIDTH_WITH_FACTS) else {
+            return self.draw_image(frame, area, true);
+        };
+        let facts = Rect { x: area.right() - FACTS_WIDTH, width: FACTS_WIDTH, ..area };
+        self.draw_image(frame, Rect { width: area.width - FACTS_WIDTH, ..area }, true);
+        let progress = self.board.entry(&job.id).and_then(|entry| entry.progress.as_ref());
+        let (catalog, zone, now) = (self.catalog, self.zone, self.now);
+        let view = JobView { job: &job, progress, catalog, zone, now, theme: &self.theme };
+        JobScreen::default().draw(frame, facts, &view);
+    }
+
     fn draw_overlay(&mut self, frame: &mut Frame<'_>, overlay: &mut Overlay, layout: &Layout) {
         let (area, theme) = (layout.body, &self.theme);
         match overlay {
@@ -117,9 +139,9 @@ impl App {
             Overlay::Filter => {}
             Overlay::Form(form) => form.draw(frame, area, theme),
             Overlay::Costs(costs) => costs.draw(frame, area, self.status.costs.as_deref(), theme),
-            Overlay::Image => self.draw_image(frame, area, true),
+            Overlay::Image => self.draw_full_image(frame, area),
             Overlay::Logs => {
-                let view = LogView { job: self.queue.selected(), focused: true, theme };
+                let view = LogView { job: self.queue.selected(), zone: self.zone, focused: true, theme };
                 self.logs.draw(frame, area, &view);
             }
             Overlay::Job(job_screen) => {
@@ -129,7 +151,7 @@ impl App {
                     return frame.render_widget(Paragraph::new(gone), area);
                 };
                 let progress = entry.and_then(|entry| entry.progress.as_ref());
-                let view = JobView { job, progress, catalog: self.catalog, now: self.now, theme };
+                let view = JobView { job, progress, catalog: self.catalog, zone: self.zone, now: self.now, theme };
                 job_screen.draw(frame, area, &view);
             }
         }
@@ -157,13 +179,16 @@ impl App {
     fn summary(&self) -> String {
         let status = &self.status;
         let money = status.today().map_or("$?".to_owned(), crate::costs::Usd::display);
-        let name = if self.simulated { "SIMULATED" } else { "darkroom" };
+        let name = if self.simulated { "SIMULATED" } else { "REAL MONEY" };
         let failed = status.count(StageName::Failed);
         format!("{name}: {} running, {failed} failed, today {money} · needs 40x12", status.running())
     }
 
     /// Whether an action would have an effect now: the footer lists no other.
     fn is_available(&self, action: Action) -> bool {
+        if self.read_only && action.changes().is_some() {
+            return false;
+        }
         let job = self.selected().map(Arc::as_ref);
         let marked = self.board.marked() > 0;
         let is = |fits: &dyn Fn(&Job) -> bool| marked || job.is_some_and(fits);

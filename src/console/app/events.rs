@@ -136,20 +136,33 @@ impl App {
                 self.notify(NoticeLevel::Warning, "Engine busy, quit request was dropped · press q again");
             }
             Command::Submit(_) => {
-                self.draft = self.submitted.take();
-                self.notify(NoticeLevel::Error, "Engine busy: nothing was submitted · n reopens your draft");
+                let key = if matches!(self.submitted, Some((Some(_), _))) { "C" } else { "n" };
+                if let Some((source, draft)) = self.submitted.take() {
+                    self.keep_draft(source, draft);
+                }
+                let text = format!("Engine busy: nothing was submitted · {key} reopens your draft");
+                self.notify(NoticeLevel::Error, text);
             }
             Command::RefreshCosts => {}
             Command::Undo(..) => {
                 self.undo_pending = false;
                 self.notify(NoticeLevel::Error, "Engine busy: nothing was undone · press u again");
             }
+            Command::Retry(_) => {
+                self.skipped = None;
+                self.notify(NoticeLevel::Error, "Engine busy: nothing was retried · try again");
+            }
             _ => self.notify(NoticeLevel::Error, "Engine busy: nothing was changed · try again"),
         }
     }
 
     fn on_command_completed(&mut self, outcome: CommandOutcome) {
-        let (level, text) = describe(&outcome);
+        let (level, mut text) = describe(&outcome);
+        if outcome.kind == CommandKind::Retried
+            && let Some(skipped) = self.skipped.take()
+        {
+            text = format!("{text} · {skipped}");
+        }
         if outcome.kind == CommandKind::Submitted {
             self.submitted = None;
             self.select_when_shown = outcome.succeeded.first().cloned();

@@ -39,10 +39,11 @@ impl App {
     }
 
     /// Sends the command, or opens a confirmation first.
-    fn send_or_confirm(&mut self, command: Command, question: Option<(String, Vec<String>)>) {
+    fn send_or_confirm(&mut self, command: Command, question: Option<(String, Vec<String>)>, skipped: Option<String>) {
         if let Some((question, facts)) = question {
-            self.overlays.push(Overlay::Confirm(Confirm { question, facts, command }));
+            self.overlays.push(Overlay::Confirm(Confirm { question, facts, command, skipped }));
         } else {
+            self.skipped = skipped;
             self.board.clear_marks();
             self.send(command);
         }
@@ -50,21 +51,30 @@ impl App {
 
     pub(super) fn retry(&mut self) {
         if let Some(jobs) = self.applicable(|job| job.retry_kind().is_ok(), "retry") {
-            self.retry_jobs(&jobs);
+            self.retry_jobs(&jobs, None);
         }
     }
 
-    /// All failed jobs that are shown.
+    /// All failed jobs shown, except moderated ones: the same request would fail, and cost, again.
     pub(super) fn retry_all(&mut self) {
         let failed: Vec<Arc<Job>> =
             self.board.shown_jobs().filter(|job| job.stage_name() == StageName::Failed).cloned().collect();
-        if failed.is_empty() {
-            return self.notify(NO_EFFECT, "No failed jobs shown");
+        let (moderated, failed): (Vec<_>, Vec<_>) = failed.into_iter().partition(|job| costs_view::is_moderated(job));
+        match (failed.is_empty(), moderated.is_empty()) {
+            (true, true) => self.notify(NO_EFFECT, "No failed jobs shown"),
+            (true, false) => {
+                let text = "All failed jobs shown are moderated and would fail again · C clones one for editing";
+                self.notify(NO_EFFECT, text);
+            }
+            (false, true) => self.retry_jobs(&failed, None),
+            (false, false) => {
+                let skipped = format!("skipped {}", format::count(moderated.len(), "moderated job"));
+                self.retry_jobs(&failed, Some(skipped));
+            }
         }
-        self.retry_jobs(&failed);
     }
 
-    fn retry_jobs(&mut self, jobs: &[Arc<Job>]) {
+    fn retry_jobs(&mut self, jobs: &[Arc<Job>], skipped: Option<String>) {
         let question = (!self.simulated).then(|| {
             let price = RetryPrice::of(jobs, self.catalog);
             let mut facts = vec![format!("This spends real money: {}.", price.line())];
@@ -76,9 +86,17 @@ impl App {
                 let these = format::count(price.maybe_billed, "job");
                 facts.push(format!("{these} may already be billed (submit_unknown) and may be billed twice."));
             }
+            let moderated = jobs.iter().filter(|job| costs_view::is_moderated(job)).count();
+            if moderated > 0 {
+                let these = format::count(moderated, "moderated job");
+                facts.push(format!("{these} will probably fail again and may be billed again."));
+            }
+            if let Some(skipped) = &skipped {
+                facts.push(format!("Moderated jobs would fail again: {skipped}."));
+            }
             (format!("Retry {}?", format::count(jobs.len(), "job")), facts)
         });
-        self.send_or_confirm(Command::Retry(ids(jobs)), question);
+        self.send_or_confirm(Command::Retry(ids(jobs)), question, skipped);
     }
 
     pub(super) fn cancel(&mut self) {
@@ -92,12 +110,16 @@ impl App {
             };
             (format!("Cancel {}?", format::count(jobs.len(), "job")), facts)
         });
-        self.send_or_confirm(Command::Cancel(ids(&jobs)), question);
+        self.send_or_confirm(Command::Cancel(ids(&jobs)), question, None);
     }
 
     pub(super) fn approve(&mut self) {
         if let Some(jobs) = self.applicable(|job| job.stage_name() == StageName::Done, "approve") {
-            self.send_or_confirm(Command::Approve(ids(&jobs)), None);
+            let single = self.board.marked() == 0;
+            self.send_or_confirm(Command::Approve(ids(&jobs)), None, None);
+            if single {
+                self.queue.select_next(&self.board, |job| job.stage_name() == StageName::Done);
+            }
         }
     }
 
@@ -107,7 +129,7 @@ impl App {
                 let facts = vec!["Hidden jobs are not deleted.".to_owned()];
                 (format!("Hide {}?", format::count(jobs.len(), "job")), facts)
             });
-            self.send_or_confirm(Command::Hide(ids(&jobs)), question);
+            self.send_or_confirm(Command::Hide(ids(&jobs)), question, None);
         }
     }
 
@@ -125,25 +147,53 @@ impl App {
     }
 
     pub(super) fn use_image(&mut self, action: Action) {
-        let Some(job) = self.selected().cloned() else { return self.notify(NO_EFFECT, "No job selected") };
-        let Some(image) = job.image() else { return self.notify(NO_EFFECT, "This job has no image yet") };
+        // A viewer opens one image; the other keys apply to the marked jobs.
+        let marked = self.board.marked() > 0 && action != Action::OpenImage;
+        let targets = if marked { self.targets() } else { self.selected().cloned().into_iter().collect() };
+        let jobs: Vec<Arc<Job>> = targets.into_iter().filter(|job| job.image().is_some()).collect();
+        let Some(image) = jobs.first().and_then(|job| job.image()) else {
+            let text = match (marked, self.selected()) {
+                (true, _) => "None of the marked jobs has an image yet",
+                (false, Some(_)) => "This job has no image yet",
+                (false, None) => "No job selected",
+            };
+            return self.notify(NO_EFFECT, text);
+        };
         match action {
             Action::OpenImage if is_openable(image) => self.effects.push(Effect::Open(image.url.clone())),
             Action::OpenImage => self.notify(NoticeLevel::Error, "Cannot open this URL · w saves the image"),
             Action::CopyUrl => {
-                self.effects.push(Effect::Copy(image.url.clone()));
+                let urls: Vec<&str> =
+                    jobs.iter().filter_map(|job| job.image()).map(|image| image.url.as_str()).collect();
                 // Terminals do not report whether the copy succeeded.
-                let text = format!("Copied to the terminal's clipboard: {}", image.url);
+                let text = match urls.as_slice() {
+                    [url] => format!("Copied to the terminal's clipboard: {url}"),
+                    urls => format!("Copied to the terminal's clipboard: {}", format::count(urls.len(), "URL")),
+                };
+                self.effects.push(Effect::Copy(urls.join("\n")));
                 self.notify(NoticeLevel::Info, text);
             }
             _ => {
-                let name = ObjectName::for_attempt(&job.id, image_attempt(&job), image.format);
-                self.saves.insert(job.id.clone(), name.file_name().to_owned());
-                self.send(Command::LoadImage(job.id.clone()));
+                if jobs.len() > MAX_SAVES {
+                    let text = format!("Cannot save {} images at once · mark at most {MAX_SAVES}", jobs.len());
+                    return self.notify(NO_EFFECT, text);
+                }
+                for job in &jobs {
+                    let Some(image) = job.image() else { continue };
+                    let name = ObjectName::for_attempt(&job.id, image_attempt(job), image.format);
+                    self.saves.insert(job.id.clone(), name.file_name().to_owned());
+                    self.send(Command::LoadImage(job.id.clone()));
+                }
+                if marked {
+                    self.notify(NoticeLevel::Info, format!("Saving {}", format::count(jobs.len(), "image")));
+                }
             }
         }
     }
 }
+
+/// Images that are saved by one key at most: each is loaded through the engine's queue.
+const MAX_SAVES: usize = 50;
 
 fn ids(jobs: &[Arc<Job>]) -> Vec<JobId> {
     jobs.iter().map(|job| job.id.clone()).collect()

@@ -3,12 +3,13 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::{App, NO_EFFECT};
-use crate::console::form::FormOutcome;
+use crate::console::form::{Draft, FormOutcome};
 use crate::console::keymap::{self, Action, Chord};
 use crate::console::layout::PaneName;
 use crate::console::overlays::Overlay;
 use crate::console::panes::footer;
 use crate::engine::Command;
+use crate::jobs::JobId;
 
 /// Lines that one turn of the wheel moves.
 const WHEEL_LINES: i64 = 3;
@@ -19,7 +20,7 @@ impl App {
             return;
         }
         self.dirty = true;
-        let place = self.input_context();
+        let context = self.input_context();
         if matches!(self.overlays.last(), Some(Overlay::Form(_))) {
             return self.on_form_key(key);
         }
@@ -28,7 +29,7 @@ impl App {
         {
             return;
         }
-        if let Some(action) = keymap::action_for(place, key) {
+        if let Some(action) = keymap::action_for(context, key) {
             return self.perform(action);
         }
         if let Some(Overlay::Palette(palette)) = self.overlays.last_mut() {
@@ -37,9 +38,11 @@ impl App {
             if self.filter.key(key) {
                 self.apply_filter();
             }
-        } else if let KeyCode::Char(character) = key.code
-            && place != keymap::InputContext::Confirm
-        {
+        } else if context == keymap::InputContext::Confirm {
+            if matches!(key.code, KeyCode::Char(_) | KeyCode::Enter) {
+                self.notify(NO_EFFECT, "Press y to confirm or n to go back");
+            }
+        } else if let KeyCode::Char(character) = key.code {
             let held = key.modifiers & KeyModifiers::CONTROL;
             let shown = Chord { modifiers: held, ..Chord::char(character) }.shown(self.theme.ascii);
             self.notify(NO_EFFECT, format!("{shown} is not bound here · press ? for help"));
@@ -59,17 +62,19 @@ impl App {
         match form.key(key) {
             FormOutcome::Nothing => {}
             FormOutcome::Close => {
-                // An unchanged clone does not replace the draft of a new job.
-                if form.is_worth_keeping() {
-                    self.draft = Some(form.draft());
-                }
+                let kept = form.is_worth_keeping().then(|| (form.source().cloned(), form.draft()));
                 self.overlays.pop();
+                if let Some((source, draft)) = kept {
+                    self.keep_draft(source, draft);
+                }
             }
             FormOutcome::Submit(jobs) => {
-                self.submitted = Some(form.draft());
-                if !form.is_copy() {
-                    self.draft = None;
+                let (source, draft) = (form.source().cloned(), form.draft());
+                match source {
+                    Some(_) => self.clone_draft = None,
+                    None => self.draft = None,
                 }
+                self.submitted = Some((source, draft));
                 self.overlays.pop();
                 for prompt in jobs.iter().map(|job| &job.spec.prompt).filter(|prompt| !prompt.is_empty()) {
                     self.history.retain(|old| old != prompt);
@@ -77,6 +82,14 @@ impl App {
                 }
                 self.send(Command::Submit(jobs));
             }
+        }
+    }
+
+    /// Keeps a draft where its key finds it again: a clone under its job, so that it never becomes the next new job.
+    pub(super) fn keep_draft(&mut self, source: Option<JobId>, draft: Draft) {
+        match source {
+            Some(id) => self.clone_draft = Some((id, draft)),
+            None => self.draft = Some(draft),
         }
     }
 
@@ -89,7 +102,11 @@ impl App {
                 self.filter.insert(text);
                 self.apply_filter();
             }
-            _ => {}
+            // Neither a command nor an answer is taken from pasted text.
+            Some(Overlay::Confirm(_)) => {
+                self.notify(NO_EFFECT, "Pasted text ignored · press y to confirm or n to go back");
+            }
+            _ => self.notify(NO_EFFECT, "Pasted text ignored · press n to open the form, / to filter"),
         }
     }
 

@@ -39,6 +39,7 @@ use super::panes::queue::QueuePane;
 use super::panes::steps::StepsPane;
 use super::status::Status;
 use super::theme::Theme;
+use super::time_zone::DisplayZone;
 use crate::catalog::Catalog;
 use crate::engine::{Command, CommandKind, Notice, NoticeLevel};
 use crate::jobs::{Job, JobId};
@@ -50,6 +51,8 @@ pub struct App {
     context: String,
     adapters: String,
     simulated: bool,
+    read_only: bool,
+    zone: DisplayZone,
     theme: Theme,
     catalog: &'static Catalog,
     now: DateTime<Utc>,
@@ -71,10 +74,14 @@ pub struct App {
     undo: Vec<(CommandKind, Vec<Job>)>,
     /// An undo was sent and is not completed.
     undo_pending: bool,
-    /// The form as it was when Esc closed it.
+    /// The draft of a new job, kept when Esc closed the form.
     draft: Option<Draft>,
-    /// The form as it was submitted, until the engine has it.
-    submitted: Option<Draft>,
+    /// The changed clone of a job, kept when Esc closed the form.
+    clone_draft: Option<(JobId, Draft)>,
+    /// The submitted draft, with the cloned job, until the engine has it.
+    submitted: Option<(Option<JobId>, Draft)>,
+    /// What a bulk retry left out, for the notice of its outcome.
+    skipped: Option<String>,
     /// Prompts that were submitted, newest first.
     history: Vec<String>,
     /// A new job to select as soon as it is listed.
@@ -101,6 +108,8 @@ impl App {
             context: options.context.clone(),
             adapters: options.adapters.clone(),
             simulated: options.simulated,
+            read_only: options.read_only,
+            zone: options.zone,
             theme: options.theme(),
             catalog: Catalog::builtin(),
             now,
@@ -119,7 +128,9 @@ impl App {
             undo: Vec::new(),
             undo_pending: false,
             draft: None,
+            clone_draft: None,
             submitted: None,
+            skipped: None,
             history: Vec::new(),
             select_when_shown: None,
             saves: HashMap::new(),

@@ -112,7 +112,7 @@ impl Paging {
 impl App {
     /// Asks for older jobs, if the end of the list comes near.
     pub(super) fn page(&mut self) {
-        if self.status.engine_closed || self.quitting {
+        if self.status.engine_closed || self.quitting || self.board.filter().problem().is_some() {
             return;
         }
         if self.queue.rows_below(&self.board) < PREFETCH_ROWS + self.queue.height() {

@@ -3,14 +3,17 @@
 //! A filter is a list of terms separated by spaces; a job must match all of them. A plain term is searched in prompt, model,
 //! tags and failure without regard to case, and at the start of the id (anywhere in it, `7` would match every second job).
 //! `status:failed`, `model:pro`, `tag:cat`, `error:moderated`, `id:02FS` match one field: status and id by prefix, the others
-//! anywhere. `-` before a term negates it.
+//! anywhere. `-` before a term negates it. An unknown key is an error, not a word; quotes make it one: `"style:anime"`.
 
 use crate::jobs::{Job, Outcome, Stage, StageName};
+use crate::text;
 
 /// The terms of a filter. No terms fit everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     terms: Vec<Term>,
+    /// The first unknown key: such a filter matches nothing.
+    unknown_key: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,51 +33,84 @@ enum FilterField {
     Id,
 }
 
+/// The keys, and the field that each one matches.
+const KEYS: [(&str, FilterField); 5] = [
+    ("status", FilterField::Status),
+    ("model", FilterField::Model),
+    ("tag", FilterField::Tag),
+    ("error", FilterField::Error),
+    ("id", FilterField::Id),
+];
+
+fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+}
+
 impl Filter {
     /// Parses a filter. Every text is a filter, so that filtering works while it is typed.
     pub fn parse(text: &str) -> Self {
+        let mut unknown_key = None;
         let terms = text.split_whitespace().filter_map(|word| {
             let (negated, word) = match word.strip_prefix('-') {
                 Some("") | None => (false, word),
                 Some(rest) => (true, rest),
             };
             let (field, text) = match word.split_once(':') {
-                Some(("status", rest)) => (FilterField::Status, rest),
-                Some(("model", rest)) => (FilterField::Model, rest),
-                Some(("tag", rest)) => (FilterField::Tag, rest),
-                Some(("error", rest)) => (FilterField::Error, rest),
-                Some(("id", rest)) => (FilterField::Id, rest),
-                _ => (FilterField::Anywhere, word),
+                Some((key, rest)) if is_key(key) && !rest.starts_with("//") => {
+                    let key = key.to_ascii_lowercase();
+                    let Some((_, field)) = KEYS.iter().find(|(name, _)| *name == key) else {
+                        unknown_key.get_or_insert(key);
+                        return None;
+                    };
+                    (*field, rest)
+                }
+                _ => (FilterField::Anywhere, word.trim_matches('"')),
             };
             (!text.is_empty()).then(|| Term { negated, field, text: text.to_lowercase() })
         });
-        Self { terms: terms.collect() }
+        let terms = terms.collect();
+        Self { terms, unknown_key }
     }
 
     /// Whether everything matches.
     pub fn is_empty(&self) -> bool {
-        self.terms.is_empty()
+        self.terms.is_empty() && self.unknown_key.is_none()
+    }
+
+    /// What is wrong with the filter, in one line.
+    pub fn problem(&self) -> Option<String> {
+        let key = text::sanitize_line(self.unknown_key.as_ref()?, 20);
+        let names = KEYS.map(|(name, _)| name);
+        Some(match text::suggest(&key, names.into_iter()).first() {
+            Some(meant) => format!("unknown key '{key}': did you mean '{meant}'?"),
+            None => format!("unknown key '{key}': use {}", names.join(", ")),
+        })
     }
 
     /// Whether every match of this filter also matches `wider`: then only the rows shown have to be checked again.
     pub fn narrows(&self, wider: &Self) -> bool {
-        wider.terms.iter().all(|old| {
-            self.terms.iter().any(|new| {
-                new == old
-                    || (!new.negated
-                        && !old.negated
-                        && new.field == old.field
-                        && if matches!(old.field, FilterField::Status | FilterField::Id | FilterField::Anywhere) {
-                            new.text.starts_with(&old.text)
-                        } else {
-                            new.text.contains(&old.text)
-                        })
+        self.unknown_key.is_none()
+            && wider.unknown_key.is_none()
+            && wider.terms.iter().all(|old| {
+                self.terms.iter().any(|new| {
+                    new == old
+                        || (!new.negated
+                            && !old.negated
+                            && new.field == old.field
+                            && if matches!(old.field, FilterField::Status | FilterField::Id | FilterField::Anywhere) {
+                                new.text.starts_with(&old.text)
+                            } else {
+                                new.text.contains(&old.text)
+                            })
+                })
             })
-        })
     }
 
     /// The longest plain term: the store can search for text only.
     pub fn search(&self) -> Option<&str> {
+        if self.unknown_key.is_some() {
+            return None;
+        }
         self.terms
             .iter()
             .filter(|word| {
@@ -90,20 +126,21 @@ impl Filter {
 
     /// Whether the job matches. `haystack` is what `haystack` made of it.
     pub fn matches(&self, job: &Job, haystack: &str) -> bool {
-        self.terms.iter().all(|word| word.negated != word.is_in(job, haystack))
+        self.unknown_key.is_none() && self.terms.iter().all(|word| word.negated != word.is_in(job, haystack))
     }
 
     /// Whether an unreadable document matches, by its id and the reason in lower case.
     pub fn matches_unreadable(&self, haystack: &str) -> bool {
-        self.terms.iter().all(|word| {
-            let found = match word.field {
-                FilterField::Status => "unreadable".starts_with(&word.text),
-                FilterField::Anywhere => is_in_haystack(haystack, &word.text),
-                FilterField::Id => haystack.starts_with(&word.text),
-                FilterField::Model | FilterField::Tag | FilterField::Error => false,
-            };
-            word.negated != found
-        })
+        self.unknown_key.is_none()
+            && self.terms.iter().all(|word| {
+                let found = match word.field {
+                    FilterField::Status => "unreadable".starts_with(&word.text),
+                    FilterField::Anywhere => is_in_haystack(haystack, &word.text),
+                    FilterField::Id => haystack.starts_with(&word.text),
+                    FilterField::Model | FilterField::Tag | FilterField::Error => false,
+                };
+                word.negated != found
+            })
     }
 }
 
@@ -207,6 +244,21 @@ mod tests {
         {
             assert!(!matches(filter), "{filter}");
         }
+    }
+
+    #[test]
+    fn unknown_key_is_an_error_and_matches_nothing() {
+        for filter in ["since:1h", "-since:1h", "frog Sinc:1"] {
+            assert!(!matches(filter), "{filter}");
+            assert_eq!(Filter::parse(filter).search(), None, "{filter}");
+        }
+        let problem = |text: &str| Filter::parse(text).problem().unwrap();
+        assert_eq!(problem("since:1h"), "unknown key 'since': use status, model, tag, error, id");
+        assert_eq!(problem("modle:pro"), "unknown key 'modle': did you mean 'model'?");
+        for filter in ["16:9", "https://example.org", "\"style:anime\"", "STATUS:failed"] {
+            assert_eq!(Filter::parse(filter).problem(), None, "{filter}");
+        }
+        assert!(matches("\"frog\""));
     }
 
     #[test]

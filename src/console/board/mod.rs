@@ -50,6 +50,10 @@ impl Entry {
         }
     }
 
+    fn is_held(&self) -> bool {
+        self.job().is_some_and(|job| job.hold().is_some())
+    }
+
     /// Whether it changed a moment ago.
     pub fn is_recent(&self, now: DateTime<Utc>) -> bool {
         self.changed_at.is_some_and(|at| now - at < HIGHLIGHT_DURATION)
@@ -65,6 +69,8 @@ pub struct Board {
     /// What the filter shows; unused while the filter is empty.
     matching: SortedIds,
     marks: HashSet<JobId>,
+    /// Known jobs that are held.
+    held: usize,
     /// The newest change of a stage, so that the screen knows when no row is fresh any more.
     last_change: Option<DateTime<Utc>>,
 }
@@ -134,6 +140,7 @@ impl Board {
     /// Forgets a job. Returns whether it was known.
     pub fn remove(&mut self, id: &JobId) -> bool {
         let Some(entry) = self.entries.remove(id) else { return false };
+        self.held -= usize::from(entry.is_held());
         self.all.remove(entry.at, id);
         self.matching.remove(entry.at, id);
         self.marks.remove(id);
@@ -155,7 +162,15 @@ impl Board {
                 self.matching.remove(entry.at, &id);
             }
         }
-        self.entries.insert(id, entry);
+        self.held += usize::from(entry.is_held());
+        if let Some(old) = self.entries.insert(id, entry) {
+            self.held -= usize::from(old.is_held());
+        }
+    }
+
+    /// How many of the known jobs are held.
+    pub fn held(&self) -> usize {
+        self.held
     }
 
     /// Shows only what matches. A narrower filter checks only the rows shown.

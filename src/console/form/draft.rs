@@ -13,8 +13,6 @@ use crate::text;
 const MAX_COUNT: u32 = 100;
 /// Tags of one job.
 const MAX_TAGS: usize = 20;
-/// Characters of one value: an input image of 20 MB as base64.
-const MAX_TEXT: usize = 30_000_000;
 /// Characters of one tag.
 const MAX_TAG: usize = 40;
 
@@ -49,10 +47,10 @@ pub struct ValidatedDraft {
 }
 
 impl Draft {
-    /// A draft that produces the same spec.
-    pub fn from_spec(spec: &Spec) -> Self {
+    /// A draft that produces the same spec and tags.
+    pub fn from_job(spec: &Spec, tags: &[String]) -> Self {
         let mut draft =
-            Self { prompt: text::sanitize_text(&spec.prompt), model: spec.model.clone(), ..Self::default() };
+            Self { prompt: spec.prompt.clone(), model: spec.model.clone(), tags: tags.join(", "), ..Self::default() };
         for (name, value) in spec.parameters.iter().filter(|(_, value)| !value.is_null()) {
             draft.values.insert(name.clone(), text_of(value));
         }
@@ -132,7 +130,7 @@ impl Draft {
 
     fn tags(&self, problems: &mut Vec<SpecError>) -> Vec<String> {
         let mut tags: Vec<String> = Vec::new();
-        for tag in self.tags.split([',', ' ']).map(|tag| text::sanitize_line(tag, 1_000)) {
+        for tag in self.tags.split([',', ' ']).map(|tag| text::entered_line(tag.trim()).text) {
             if !tag.is_empty() && !tags.contains(&tag) {
                 tags.push(tag);
             }
@@ -195,7 +193,7 @@ fn parts_of(value: &Value) -> Vec<String> {
             Some((_, base64)) => base64,
             None => raw,
         };
-        text::sanitize_line(text, MAX_TEXT)
+        text::entered_line(text).text
     };
     match value {
         Value::String(text) => vec![clean(text)],
@@ -219,7 +217,7 @@ mod tests {
             .with("prompt_upsampling", false)
             .with("output_format", "png")
             .with("input_image", "https://example.org/a.png");
-        let validated = Draft::from_spec(&spec).validate(Catalog::builtin());
+        let validated = Draft::from_job(&spec, &[]).validate(Catalog::builtin());
         assert_eq!(validated.problems, []);
         assert_eq!(validated.spec, spec);
         assert_eq!(validated.jobs().len(), 1);
@@ -229,14 +227,14 @@ mod tests {
     fn image_list_round_trips_through_the_form() {
         let images = serde_json::json!(["https://example.org/a%2Cb.png", "photo.png"]);
         let spec = Spec::new("flux-3-image", "x").with("images", images);
-        assert_eq!(Draft::from_spec(&spec).validate(Catalog::builtin()).spec, spec);
+        assert_eq!(Draft::from_job(&spec, &[]).validate(Catalog::builtin()).spec, spec);
     }
 
     #[test]
     fn external_image_path_stays_external() {
         let mut spec = Spec::new("flux-2-pro", "x").with("input_image", "/etc/passwd");
         spec.from_shared_store = true;
-        let mut draft = Draft::from_spec(&spec);
+        let mut draft = Draft::from_job(&spec, &[]);
         let validated = draft.validate(Catalog::builtin());
         assert!(validated.spec.from_shared_store);
         assert!(validated.problem("input_image").is_some(), "a file of this machine, named by somebody else");

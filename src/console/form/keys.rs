@@ -24,12 +24,18 @@ impl Form {
         if key.kind == KeyEventKind::Release {
             return FormOutcome::Nothing;
         }
+        // A held key repeats: its repetition confirms nothing.
+        if key.kind == KeyEventKind::Repeat && key.code == KeyCode::Enter {
+            return FormOutcome::Nothing;
+        }
+        let was_armed = std::mem::take(&mut self.armed);
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         let another_line = key.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SHIFT);
         match key.code {
+            KeyCode::Esc if was_armed => {}
             KeyCode::Esc => return FormOutcome::Close,
             KeyCode::Enter if another_line => self.new_line(),
-            KeyCode::Enter => return self.submit(),
+            KeyCode::Enter => return self.submit(was_armed),
             KeyCode::Char('j') if control => self.new_line(),
             KeyCode::Char('p') if control => self.old_prompt(true),
             KeyCode::Char('n') if control => self.old_prompt(false),
@@ -44,6 +50,7 @@ impl Form {
 
     /// Takes pasted text: into the prompt with its line breaks, elsewhere as one line.
     pub fn paste(&mut self, text: &str) {
+        self.armed = false;
         match self.focus {
             Field::Prompt => {
                 self.prompt.paste(text);
@@ -58,7 +65,9 @@ impl Form {
         }
     }
 
-    fn submit(&mut self) -> FormOutcome {
+    /// Submits; real money needs a second Enter, after the first one has shown the price.
+    fn submit(&mut self, was_armed: bool) -> FormOutcome {
+        self.refresh();
         self.refused = true;
         let wrong = self.fields().into_iter().find(|field| self.problem(*field).is_some());
         if let Some(field) = wrong {
@@ -66,6 +75,10 @@ impl Form {
             return FormOutcome::Nothing;
         }
         if !self.validated.problems.is_empty() {
+            return FormOutcome::Nothing;
+        }
+        if !self.simulated && !was_armed {
+            self.armed = true;
             return FormOutcome::Nothing;
         }
         FormOutcome::Submit(self.validated.jobs())

@@ -13,7 +13,7 @@ pub use keys::FormOutcome;
 use crate::catalog::{Catalog, Model, Parameter, ParameterKind};
 use crate::console::line_editor::LineEditor;
 use crate::costs::Estimate;
-use crate::jobs::Spec;
+use crate::jobs::{Job, JobId};
 use crate::text;
 
 use draft::{ValidatedDraft, shown_parameters};
@@ -33,6 +33,7 @@ enum Field {
 
 /// The submit form and its own state.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
 pub struct Form {
     catalog: &'static Catalog,
     draft: Draft,
@@ -45,8 +46,12 @@ pub struct Form {
     /// What one image costs.
     estimate: Estimate,
     simulated: bool,
-    /// As it was filled from a job, if it was.
-    unchanged_copy: Option<Draft>,
+    /// Whether the next Enter submits with real money.
+    armed: bool,
+    /// Whether the draft changed since it was validated.
+    is_stale: bool,
+    /// The cloned job and its unchanged draft, where the form was filled from a job.
+    clone_of: Option<(JobId, Draft)>,
     /// A model that this catalog does not know, until another one is chosen.
     unknown_model: Option<String>,
     /// Whether a submit was refused: then an empty prompt is a problem, before that it is just not typed yet.
@@ -58,15 +63,29 @@ pub struct Form {
 impl Form {
     /// A form for a new job, filled from a draft. `history` has earlier prompts, newest first.
     pub fn new(catalog: &'static Catalog, draft: Option<Draft>, history: Vec<String>, simulated: bool) -> Self {
-        Self::with(catalog, draft.unwrap_or_default(), history, simulated, false)
+        Self::with(catalog, draft.unwrap_or_default(), history, simulated)
     }
 
-    /// A form filled from a job's spec: a copy with edits.
-    pub fn from_spec(catalog: &'static Catalog, spec: &Spec, history: Vec<String>, simulated: bool) -> Self {
-        Self::with(catalog, Draft::from_spec(spec), history, simulated, true)
+    /// A form filled from a job, or from the changed clone of it that was kept.
+    pub fn clone_of(
+        catalog: &'static Catalog,
+        job: &Job,
+        kept: Option<Draft>,
+        history: Vec<String>,
+        simulated: bool,
+    ) -> Self {
+        let mut form = Self::with(catalog, Draft::from_job(&job.spec, &job.tags), Vec::new(), simulated);
+        let unchanged = form.draft();
+        if let Some(kept) = kept {
+            form = Self::with(catalog, kept, history, simulated);
+        } else {
+            form.prompt.set_history(history);
+        }
+        form.clone_of = Some((job.id.clone(), unchanged));
+        form
     }
 
-    fn with(catalog: &'static Catalog, draft: Draft, history: Vec<String>, simulated: bool, copied: bool) -> Self {
+    fn with(catalog: &'static Catalog, draft: Draft, history: Vec<String>, simulated: bool) -> Self {
         let prompt = PromptEditor::new(&draft.prompt, history);
         let known = draft.model.is_empty() || catalog.model(&draft.model).is_some();
         let unknown_model = (!known).then(|| text::sanitize_line(&draft.model, 30));
@@ -82,25 +101,27 @@ impl Form {
             validated,
             estimate,
             simulated,
-            unchanged_copy: None,
+            armed: false,
+            is_stale: false,
+            clone_of: None,
             unknown_model,
             refused: false,
             scroll: 0,
         };
         form.focus = form.fields().first().copied().unwrap_or(Field::Model);
         form.changed();
-        form.unchanged_copy = copied.then(|| form.draft());
+        form.refresh();
         form
     }
 
-    /// Whether it was filled from a job.
-    pub fn is_copy(&self) -> bool {
-        self.unchanged_copy.is_some()
+    /// The job that the form was filled from.
+    pub fn source(&self) -> Option<&JobId> {
+        self.clone_of.as_ref().map(|(id, _)| id)
     }
 
     /// Whether there is something to keep: an unchanged clone can be opened again.
     pub fn is_worth_keeping(&self) -> bool {
-        self.unchanged_copy.as_ref() != Some(&self.draft())
+        self.clone_of.as_ref().map(|(_, draft)| draft) != Some(&self.draft())
     }
 
     /// Everything that was typed.
@@ -153,8 +174,16 @@ impl Form {
         self.name(field) == "seed" && self.validated.count > 1 && !self.draft.value("seed").trim().is_empty()
     }
 
-    /// Validates and prices the draft after a change.
+    /// Marks the draft as changed. It is validated when the result is needed, so that a long text costs one validation.
     fn changed(&mut self) {
+        self.is_stale = true;
+    }
+
+    /// Validates and prices the draft where it changed.
+    fn refresh(&mut self) {
+        if !std::mem::take(&mut self.is_stale) {
+            return;
+        }
         self.draft.prompt = self.prompt.text();
         if let Some(model) = self.model() {
             self.draft.model.clone_from(&model.name);
@@ -169,15 +198,23 @@ impl Form {
         }
         self.focus = field;
         self.editor = LineEditor::field(self.text(field).to_owned());
+        // A cloned value is replaced by what is typed over it.
+        if self.clone_of.as_ref().is_some_and(|(_, cloned)| self.text_in(cloned, field) == self.text(field)) {
+            self.editor.select_all();
+        }
     }
 
     /// The text of a field that is one line.
     fn text(&self, field: Field) -> &str {
+        self.text_in(&self.draft, field)
+    }
+
+    fn text_in<'a>(&self, draft: &'a Draft, field: Field) -> &'a str {
         match field {
             Field::Prompt | Field::Model => "",
-            Field::Count => &self.draft.count,
-            Field::Tags => &self.draft.tags,
-            Field::Parameter(_) => self.draft.value(self.name(field)),
+            Field::Count => &draft.count,
+            Field::Tags => &draft.tags,
+            Field::Parameter(_) => draft.value(self.name(field)),
         }
     }
 

@@ -22,12 +22,24 @@ pub struct PromptEditor {
     typed: String,
     /// The length of a text that was truncated, until it is edited.
     cut_from: Option<usize>,
+    /// Characters of the last insertion that cannot be sent.
+    refused: usize,
+    /// At least as many bytes and lines as the text has: it is measured only when these reach the limits.
+    at_most: (usize, usize),
 }
 
 impl PromptEditor {
     /// An editor with that text; `history` has the newest prompt first.
     pub fn new(prompt: &str, history: Vec<String>) -> Self {
-        let mut editor = Self { area: new_area(), history, place: None, typed: String::new(), cut_from: None };
+        let mut editor = Self {
+            area: new_area(),
+            history,
+            place: None,
+            typed: String::new(),
+            cut_from: None,
+            refused: 0,
+            at_most: (0, 1),
+        };
         editor.replace(prompt);
         editor
     }
@@ -46,6 +58,20 @@ impl PromptEditor {
     pub fn problem(&self) -> Option<String> {
         let whole = self.cut_from?;
         Some(format!("truncated to the first {} of {whole} bytes; check the end", self.text().len()))
+    }
+
+    /// A remark about the last insertion that does not prevent a submit.
+    pub fn remark(&self) -> Option<String> {
+        match self.refused {
+            0 => None,
+            1 => Some("removed 1 control character: it cannot be sent".to_owned()),
+            refused => Some(format!("removed {refused} control characters: they cannot be sent")),
+        }
+    }
+
+    /// Replaces the history, newest first.
+    pub fn set_history(&mut self, history: Vec<String>) {
+        self.history = history;
     }
 
     /// The editor itself, for drawing.
@@ -67,16 +93,19 @@ impl PromptEditor {
             if control && character == 'z' {
                 return self.area.undo();
             }
-            let clean = text::sanitize_text(character.encode_utf8(&mut [0; 4]));
-            if !control && clean != character.to_string() {
-                self.paste(&clean);
+            let typed = character.to_string();
+            if !control && (character.is_control() || text::entered_text(&typed).refused > 0) {
+                self.paste(&typed);
                 return true;
             }
         }
         let changed = self.area.input(key);
         if changed {
             self.cut_from = None;
-            self.keep_within_bounds();
+            self.refused = 0;
+            // The largest character, and the longest text that Ctrl+Y brings back, count as an insertion.
+            let inserted = if control { MAX_BYTES } else { 4 };
+            self.keep_within_bounds(inserted);
         }
         changed
     }
@@ -85,22 +114,26 @@ impl PromptEditor {
     pub fn new_line(&mut self) {
         self.area.insert_newline();
         self.cut_from = None;
-        self.keep_within_bounds();
+        self.at_most.1 += 1;
+        self.keep_within_bounds(1);
     }
 
     /// Inserts pasted text with its line breaks, without other control characters.
     pub fn paste(&mut self, pasted: &str) {
-        let clean = text::sanitize_text(pasted);
-        let (room, lines) =
-            (MAX_BYTES.saturating_sub(self.text().len()), MAX_LINES.saturating_sub(self.area.lines().len()));
-        let kept = beginning(&clean, room, lines);
-        self.cut_from = (kept.len() < clean.len()).then_some(self.text().len() + clean.len());
+        let text::EnteredText { text: clean, refused } = text::entered_text(pasted);
+        let length = self.measure();
+        let lines = MAX_LINES.saturating_sub(self.area.lines().len());
+        let kept = beginning(&clean, MAX_BYTES.saturating_sub(length), lines);
+        self.cut_from = (kept.len() < clean.len()).then_some(length + clean.len());
+        self.refused = refused;
         self.area.insert_str(kept);
+        self.measure();
     }
 
     /// Empties it; `Ctrl+Z` brings it back.
     pub fn clear(&mut self) {
         self.cut_from = None;
+        self.refused = 0;
         self.area.clear();
     }
 
@@ -132,19 +165,34 @@ impl PromptEditor {
     }
 
     fn replace(&mut self, prompt: &str) {
-        let clean = text::sanitize_text(prompt);
+        let text::EnteredText { text: clean, refused } = text::entered_text(prompt);
+        self.refused = refused;
         let kept = beginning(&clean, MAX_BYTES, MAX_LINES);
         self.cut_from = (kept.len() < clean.len()).then_some(clean.len());
         self.area = new_area();
         self.area.insert_str(kept);
         self.area.move_cursor(CursorMove::Bottom);
         self.area.move_cursor(CursorMove::End);
+        self.measure();
     }
 
-    fn keep_within_bounds(&mut self) {
-        let bytes: usize = self.area.lines().iter().map(|line| line.len() + 1).sum();
-        if bytes > MAX_BYTES + 1 || self.area.lines().len() > MAX_LINES {
+    /// The length of the text in bytes; from here on the bounds are exact.
+    fn measure(&mut self) -> usize {
+        let lines = self.area.lines();
+        let bytes = lines.iter().map(String::len).sum::<usize>() + lines.len() - 1;
+        self.at_most = (bytes, lines.len());
+        bytes
+    }
+
+    /// Takes back an insertion of at most so many bytes that exceeded the limits.
+    fn keep_within_bounds(&mut self, inserted: usize) {
+        self.at_most.0 += inserted;
+        if self.at_most.0 <= MAX_BYTES && self.at_most.1 <= MAX_LINES && inserted < MAX_BYTES {
+            return;
+        }
+        if self.measure() > MAX_BYTES || self.at_most.1 > MAX_LINES {
             self.area.undo();
+            self.measure();
         }
     }
 }
@@ -191,13 +239,24 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_steers_a_terminal_gets_in() {
+    fn control_characters_are_removed_and_reported() {
         let mut editor = PromptEditor::new("a\u{1b}[2Jb", Vec::new());
+        assert_eq!(editor.remark().as_deref(), Some("removed 1 control character: it cannot be sent"));
         editor.paste("c\u{202e}d\r\ne\0f");
-        press(&mut editor, KeyCode::Char('\u{200b}'), KeyModifiers::NONE);
+        assert_eq!(editor.remark().as_deref(), Some("removed 2 control characters: they cannot be sent"));
         press(&mut editor, KeyCode::Char('\t'), KeyModifiers::NONE);
         press(&mut editor, KeyCode::Char('g'), KeyModifiers::NONE);
-        assert_eq!(editor.text(), "a[2Jbcd\nef g");
+        assert_eq!(editor.text(), "a[2Jbcd\nef\tg");
+        assert_eq!(editor.remark(), None);
+    }
+
+    #[test]
+    fn typed_joiners_stay_in_the_text() {
+        let mut editor = PromptEditor::new("", Vec::new());
+        for character in "می\u{200c}خواهم 👩\u{200d}🚀 ❤\u{fe0f}".chars() {
+            press(&mut editor, KeyCode::Char(character), KeyModifiers::NONE);
+        }
+        assert_eq!(editor.text(), "می\u{200c}خواهم 👩\u{200d}🚀 ❤\u{fe0f}");
     }
 
     #[test]

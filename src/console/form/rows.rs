@@ -81,6 +81,10 @@ impl Form {
     fn note(&self, field: Field, focused: bool, theme: &Theme) -> (String, Style) {
         let (note, style) = match self.problem(field) {
             Some(problem) => (problem, theme.bad),
+            None if focused && self.editor.refused() > 0 => (
+                format!("removed {}: cannot be sent", format::count(self.editor.refused(), "control character")),
+                theme.warning,
+            ),
             None if self.repeats_itself(field) => {
                 (format!("{} images with one seed are identical", self.validated.count), theme.warning)
             }
@@ -134,6 +138,9 @@ impl Form {
             return (vec![Span::styled(format::cut(&shown, width), style)], None);
         }
         let (shown, cell) = self.editor.visible(width);
+        if self.editor.is_selected() {
+            return (vec![Span::styled(shown, style.add_modifier(Modifier::REVERSED))], Some(cell));
+        }
         let mut spans = with_cursor(&shown, cell, style);
         if typed.is_empty() {
             spans.push(Span::styled(format::cut(&format!(" {default}"), width.saturating_sub(1)), theme.dim));

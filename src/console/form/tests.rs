@@ -6,9 +6,15 @@ use proptest::prelude::*;
 use super::*;
 use crate::console::test_fixtures::{SIZES, assert_whole_border, screen};
 use crate::console::theme::Theme;
+use crate::jobs::Spec;
 
 fn empty() -> Form {
     Form::new(Catalog::builtin(), None, vec!["an old prompt".to_owned()], true)
+}
+
+fn clone_of(spec: Spec, history: Vec<String>, simulated: bool) -> Form {
+    let job = Job::new(JobId::new("fox").unwrap(), spec, true, chrono::DateTime::UNIX_EPOCH);
+    Form::clone_of(Catalog::builtin(), &job, None, history, simulated)
 }
 
 fn shown(form: &mut Form, width: u16, height: u16) -> String {
@@ -240,9 +246,11 @@ fn model_change_keeps_values_sends_valid_ones() {
     go_to(&mut form, "model");
     type_text(&mut form, "flux-3");
     assert_eq!(form.draft.model, "flux-3-image");
+    form.refresh();
     assert!(form.validated.spec.parameters.is_empty(), "{:?}", form.validated.spec);
     control(&mut form, 'u');
     type_text(&mut form, "flux-2-max");
+    form.refresh();
     assert_eq!(form.validated.spec, Spec::new("flux-2-max", "x").with("width", 512).with("seed", 9));
 }
 
@@ -251,13 +259,17 @@ fn a_default_is_shown_and_not_sent() {
     let mut form = empty();
     go_to(&mut form, "disable_pup");
     press(&mut form, KeyCode::Char(' '));
+    form.refresh();
     assert_eq!(form.validated.spec.parameters["disable_pup"], true);
     press(&mut form, KeyCode::Char(' '));
+    form.refresh();
     assert!(form.validated.spec.parameters.is_empty());
     go_to(&mut form, "output_format");
     press(&mut form, KeyCode::Char('w'));
+    form.refresh();
     assert_eq!(form.validated.spec.parameters["output_format"], "webp");
     press(&mut form, KeyCode::Right);
+    form.refresh();
     assert!(form.validated.spec.parameters.is_empty(), "round to jpeg, the default");
 }
 
@@ -267,6 +279,7 @@ fn model_without_prompt_keeps_prompt_unsent() {
     type_text(&mut form, "kept");
     go_to(&mut form, "model");
     type_text(&mut form, "erase");
+    form.refresh();
     assert_eq!(form.validated.spec.prompt, "");
     assert_eq!(form.draft().prompt, "kept");
     go_to(&mut form, "mask");
@@ -289,7 +302,7 @@ fn history_key_shows_the_last_prompt() {
 #[test]
 fn unknown_model_is_named() {
     let spec = Spec::new("flux-9-gone", "x");
-    let mut form = Form::from_spec(Catalog::builtin(), &spec, vec![], false);
+    let mut form = clone_of(spec, vec![], false);
     let text = shown(&mut form, 120, 24);
     assert!(text.contains("unknown model 'flux-9-gone'"), "{text}");
     assert!(text.contains("Clone of a job"));
@@ -325,6 +338,25 @@ fn down_in_prompt_moves_rows_then_field() {
 }
 
 #[test]
+fn typing_replaces_a_cloned_value() {
+    let mut form = clone_of(Spec::new("flux-2-pro", "x").with("seed", 42), vec![], true);
+    go_to(&mut form, "seed");
+    type_text(&mut form, "78");
+    assert_eq!(form.draft().value("seed"), "78");
+}
+
+#[test]
+fn held_enter_does_not_confirm_real_money() {
+    let mut form = Form::new(Catalog::builtin(), None, vec![], false);
+    type_text(&mut form, "x");
+    assert_eq!(press(&mut form, KeyCode::Enter), FormOutcome::Nothing);
+    let mut repeated = KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE);
+    repeated.kind = crossterm::event::KeyEventKind::Repeat;
+    assert_eq!(form.key(repeated), FormOutcome::Nothing);
+    assert!(matches!(press(&mut form, KeyCode::Enter), FormOutcome::Submit(_)));
+}
+
+#[test]
 fn without_any_model_nothing_is_submitted() {
     static EMPTY: Catalog = Catalog { models: Vec::new() };
     let mut form = Form::new(&EMPTY, None, vec![], true);
@@ -351,7 +383,7 @@ fn no_size_is_too_small_for_hostile_text() {
     let hostile = "\u{1b}[2J\u{202e}עברית 漢字\u{301}\u{200d}👩\u{200d}🚀 \t\r\n ﷽ ".repeat(40);
     for (width, height) in SIZES {
         let spec = Spec::new("flux-2-pro", hostile.as_str()).with("seed", hostile.as_str());
-        let mut form = Form::from_spec(Catalog::builtin(), &spec, vec![hostile.clone()], true);
+        let mut form = clone_of(spec, vec![hostile.clone()], true);
         for _ in 0..4 {
             let text = shown(&mut form, width, height);
             if (24..=116).contains(&width) && (12..=24).contains(&height) {

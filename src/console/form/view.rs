@@ -4,7 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Clear, Paragraph};
+use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use super::rows::Row;
@@ -23,17 +23,18 @@ const MIN: (u16, u16) = (24, 7);
 impl Form {
     /// Draws the form over whatever is in the area.
     pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+        self.refresh();
         let width = area.width.min(MAX_WIDTH);
         let wanted = 12 + u16::try_from(self.fields().len()).unwrap_or(60);
         let height = area.height.min(wanted.max(24));
         let area = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
-        frame.render_widget(Clear, area);
+        widgets::clear(frame, area, theme);
         if width < MIN.0 || height < MIN.1 {
             frame.render_widget(Paragraph::new("Terminal too small for the form · Esc keeps the draft"), area);
             return;
         }
-        let name = if self.is_copy() { "Clone of a job" } else { "New job" };
-        let facts = if self.simulated { "simulated, no real money" } else { "" };
+        let name = if self.source().is_some() { "Clone of a job" } else { "New job" };
+        let facts = if self.simulated { "simulated, no real money" } else { "real money" };
         let keys = format!(" {} ", self.footer(usize::from(width).saturating_sub(4)));
         let block = widgets::pane(name, facts, width, true, theme).title_bottom(Line::styled(keys, theme.accent));
         let inner = block.inner(area);
@@ -64,6 +65,8 @@ impl Form {
             Span::styled(format::cut("not used by this model (kept)", room), theme.dim)
         } else if let Some(problem) = self.problem(Field::Prompt) {
             Span::styled(format::cut(&problem, room), theme.bad)
+        } else if let Some(remark) = self.prompt.remark() {
+            Span::styled(format::cut(&remark, room), theme.warning)
         } else if let Some((place, count)) = self.prompt.place() {
             Span::styled(format::cut(&format!("prompt {place} of {count} in the history"), room), theme.dim)
         } else {
@@ -138,6 +141,15 @@ impl Form {
             let words = if wrong == 1 { "Fix 1 field above".to_owned() } else { format!("Fix {wrong} fields above") };
             return Line::styled(format::cut(&format!("{words} to see the price"), width), theme.bad);
         }
+        if self.armed {
+            let price = match self.estimate.amount {
+                Some(amount) => format!(" for {}", (amount * u64::from(count)).display()),
+                None => ", price unknown".to_owned(),
+            };
+            let line = format!("Enter again submits {images}{price}");
+            let line = if line.width() + 13 <= width { format!("{line} · Esc goes back") } else { line };
+            return Line::styled(format::cut(&line, width), theme.real_money);
+        }
         let (head, style, note) = match self.estimate.amount {
             Some(amount) => (format!("~{} for {images}", (amount * u64::from(count)).display()), theme.accent, note),
             None => (format!("price unknown: {note}"), theme.warning, String::new()),
@@ -173,8 +185,11 @@ impl Form {
             },
             Field::Count | Field::Tags => "Ctrl+U clears",
         };
-        let (enter, close) =
-            if width >= 60 { ("Enter submits", "Esc keeps the draft") } else { ("Enter submit", "Esc close") };
+        let (enter, close) = match (self.armed, width >= 60) {
+            (true, _) => ("Enter confirms", "Esc goes back"),
+            (false, true) => ("Enter submits", "Esc keeps the draft"),
+            (false, false) => ("Enter submit", "Esc close"),
+        };
         let mut line = enter.to_owned();
         for words in ["Tab next", close, own, "Ctrl+P/N history", "Ctrl+U clears"] {
             if line.width() + words.width() + 3 <= width && !line.contains(words) {

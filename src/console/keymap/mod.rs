@@ -102,6 +102,23 @@ pub enum Action {
     Quit,
 }
 
+impl Action {
+    /// What the action changes, for the notice of a read-only console; `None` where it changes nothing.
+    pub fn changes(self) -> Option<&'static str> {
+        match self {
+            Self::New | Self::Clone => Some("submit jobs"),
+            Self::Retry | Self::RetryAll => Some("retry jobs"),
+            Self::Cancel => Some("cancel jobs"),
+            Self::Approve => Some("approve jobs"),
+            Self::Hide => Some("hide jobs"),
+            Self::Undo => Some("undo actions"),
+            Self::Pause => Some("pause or resume the intake"),
+            Self::MoreSlots | Self::FewerSlots => Some("change the slots"),
+            _ => None,
+        }
+    }
+}
+
 /// Where keys go: the pane with the focus, or the overlay on top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InputContext {

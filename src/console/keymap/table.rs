@@ -49,7 +49,7 @@ use Group as G;
 /// Every key of the console outside the submit form.
 pub const BINDINGS: &[Binding] = &[
     // --- questions and typed lines ---
-    bind(A::Accept, &[key('y'), named(KeyCode::Enter)], QUESTION, G::Choose, "yes", "confirm"),
+    bind(A::Accept, &[key('y')], QUESTION, G::Choose, "yes", "confirm"),
     bind(A::Back, &[key('n'), named(KeyCode::Esc), key('q').hidden()], QUESTION, G::Choose, "no", "go back"),
     bind(
         A::Accept,

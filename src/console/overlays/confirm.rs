@@ -3,7 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Clear, Paragraph};
+use ratatui::widgets::Paragraph;
 
 use super::centred;
 use crate::console::theme::Theme;
@@ -19,6 +19,8 @@ pub struct Confirm {
     pub facts: Vec<String>,
     /// Sent when confirmed.
     pub command: Command,
+    /// What the action leaves out, for the notice of its outcome.
+    pub skipped: Option<String>,
 }
 
 impl Confirm {
@@ -40,7 +42,7 @@ impl Confirm {
             ]));
         }
         let area = centred(area, width, lines.len() as u16 + 2);
-        frame.render_widget(Clear, area);
+        widgets::clear(frame, area, theme);
         let block = theme.block(true).title(Line::styled(format!(" {} ", self.question), theme.warning));
         frame.render_widget(Paragraph::new(lines).block(block), area);
     }

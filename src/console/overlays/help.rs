@@ -3,7 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Clear, Paragraph};
+use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use super::centred;
@@ -16,6 +16,7 @@ use crate::text::format;
 #[derive(Debug)]
 pub struct Help {
     context: InputContext,
+    read_only: bool,
     scroll: usize,
 }
 
@@ -25,8 +26,8 @@ const COLUMN: usize = 58;
 
 impl Help {
     /// For a context.
-    pub fn new(context: InputContext) -> Self {
-        Self { context, scroll: 0 }
+    pub fn new(context: InputContext, read_only: bool) -> Self {
+        Self { context, read_only, scroll: 0 }
     }
 
     /// Scrolls by some lines.
@@ -65,7 +66,7 @@ impl Help {
         };
         let block = widgets::pane("Keys", &more, area.width, true, theme);
         let inner = block.inner(area);
-        frame.render_widget(Clear, area);
+        widgets::clear(frame, area, theme);
         frame.render_widget(block, area);
         for (index, lines) in sides.into_iter().enumerate() {
             let x = inner.x + (index * width) as u16;
@@ -78,7 +79,7 @@ impl Help {
         let mut seen = Vec::new();
         let mut lines = Vec::new();
         for binding in keymap::bindings_in(self.context).filter(|binding| binding.group == group) {
-            if seen.contains(&binding.action) {
+            if seen.contains(&binding.action) || (self.read_only && binding.action.changes().is_some()) {
                 continue;
             }
             seen.push(binding.action);

@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::catalog::Catalog;
+use crate::console::DisplayZone;
 use crate::console::panes::steps::{self, StepsView};
 use crate::console::theme::Theme;
 use crate::console::{costs_view, widgets};
@@ -29,6 +30,8 @@ pub struct JobView<'a> {
     pub progress: Option<&'a Progress>,
     /// Prices for estimates.
     pub catalog: &'static Catalog,
+    /// The zone of the times.
+    pub zone: DisplayZone,
     /// The present.
     pub now: DateTime<Utc>,
     /// Colours and symbols.
@@ -95,7 +98,11 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
         _ => {}
     }
     if let Some(until) = job.not_before.filter(|until| *until > view.now) {
-        say("waits", &format!("{}, until {}", format::age(until - view.now), stamp(until)), theme.warning);
+        say(
+            "waits",
+            &format!("{}, until {}", format::age(until - view.now), view.zone.date_and_time(until)),
+            theme.warning,
+        );
     }
     for (index, paragraph) in text::sanitize_text(&job.spec.prompt).lines().take(200).enumerate() {
         say(if index == 0 { "prompt" } else { "" }, paragraph, theme.text);
@@ -116,7 +123,7 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
         say("", &clean(&image.url), theme.dim);
     }
     let age = format::age(view.now - job.created_at);
-    say("made", &format!("{age} ago, {}", stamp(job.created_at)), theme.text);
+    say("made", &format!("{age} ago, {}", view.zone.date_and_time(job.created_at)), theme.text);
     if let Some(claim) = job.claim.as_ref().filter(|claim| claim.holds(view.now)) {
         say("worker", &claim.worker.to_string(), theme.text);
     }
@@ -125,18 +132,26 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
     }
     for attempt in job.attempts.iter().rev() {
         lines.push(Line::default());
-        lines.push(attempt_line(attempt, job, theme));
+        lines.push(attempt_line(attempt, job, view));
         let current = attempt.number == job.attempt_number();
-        let steps = StepsView { job: Some(job), progress: view.progress, now: view.now, focused: false, theme };
+        let steps = StepsView {
+            job: Some(job),
+            progress: view.progress,
+            now: view.now,
+            zone: view.zone,
+            focused: false,
+            theme,
+        };
         lines.extend(steps::lines(job, attempt, current, &steps, width));
     }
     lines
 }
 
-fn attempt_line(attempt: &Attempt, job: &Job, theme: &Theme) -> Line<'static> {
+fn attempt_line(attempt: &Attempt, job: &Job, view: &JobView<'_>) -> Line<'static> {
+    let theme = view.theme;
     let mut spans = vec![
         Span::styled(format!(" attempt {} of {}", attempt.number, job.attempts.len()), theme.accent),
-        Span::styled(format!("  {}", stamp(attempt.created_at)), theme.dim),
+        Span::styled(format!("  {}", view.zone.date_and_time(attempt.created_at)), theme.dim),
     ];
     for charge in attempt.charges() {
         let amount = charge.amount.map_or("unknown amount".to_owned(), crate::costs::Usd::display);
@@ -144,10 +159,6 @@ fn attempt_line(attempt: &Attempt, job: &Job, theme: &Theme) -> Line<'static> {
         spans.push(Span::styled(format!("  {amount} {} ({})", charge.basis.as_str(), charge.service.as_str()), style));
     }
     Line::from(spans)
-}
-
-fn stamp(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 fn clean(words: &str) -> String {

@@ -6,7 +6,7 @@ use nucleo_matcher::{Config, Matcher};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Clear, Paragraph};
+use ratatui::widgets::Paragraph;
 
 use super::centred;
 use crate::console::keymap::{self, Action, Binding, Group, InputContext};
@@ -18,6 +18,7 @@ use crate::text::format;
 /// The palette: what was typed, and which of the found actions is chosen.
 pub struct Palette {
     context: InputContext,
+    read_only: bool,
     line: LineEditor,
     chosen: usize,
     found: Vec<&'static Binding>,
@@ -45,9 +46,10 @@ impl AsRef<str> for Candidate {
 
 impl Palette {
     /// With everything that can be done in a context.
-    pub fn new(context: InputContext) -> Self {
+    pub fn new(context: InputContext, read_only: bool) -> Self {
         let mut palette = Self {
             context,
+            read_only,
             line: LineEditor::default(),
             chosen: 0,
             found: Vec::new(),
@@ -75,7 +77,8 @@ impl Palette {
         let mut candidates = Vec::new();
         for binding in keymap::bindings_in(self.context) {
             let moves = binding.group == Group::Move && !matches!(binding.action, Action::Pane(_));
-            if !moves && !seen.contains(&binding.action) {
+            let available = !self.read_only || binding.action.changes().is_none();
+            if available && !moves && !seen.contains(&binding.action) {
                 seen.push(binding.action);
                 candidates.push(Candidate::new(binding));
             }
@@ -137,7 +140,7 @@ impl Palette {
             ]);
             lines.push(if index == self.chosen { line.style(theme.selected) } else { line });
         }
-        frame.render_widget(Clear, area);
+        widgets::clear(frame, area, theme);
         frame.render_widget(Paragraph::new(lines).block(block), area);
     }
 }
@@ -149,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_few_letters_find_an_action() {
-        let mut palette = Palette::new(InputContext::Pane(PaneName::Queue));
+        let mut palette = Palette::new(InputContext::Pane(PaneName::Queue), false);
         palette.paste("pau int");
         assert_eq!(palette.chosen(), Some(Action::Pause));
         palette.step(-1);
@@ -160,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_list_that_is_cut_says_so() {
-        let mut palette = Palette::new(InputContext::Pane(PaneName::Queue));
+        let mut palette = Palette::new(InputContext::Pane(PaneName::Queue), false);
         let total = palette.found.len();
         assert_eq!(palette.facts(2, 5), format!("3–7 of {total} · type to search · Enter runs"));
         palette.paste("pau int");
@@ -176,7 +179,7 @@ mod tests {
             ("costs", Action::CostScreen),
             ("quit", Action::Quit),
         ] {
-            let mut palette = Palette::new(InputContext::Pane(PaneName::Queue));
+            let mut palette = Palette::new(InputContext::Pane(PaneName::Queue), false);
             palette.paste(word);
             assert_eq!(palette.chosen(), Some(action), "{word}");
         }

@@ -105,9 +105,8 @@ fn left_parts(view: &HeaderView<'_>) -> Vec<Part> {
         Part::new(theme.accent.add_modifier(Modifier::BOLD), [(10, "darkroom".into()), (0, String::new())]),
         Part::new(theme.text, [(11, format!("{context}{dot}{adapters}")), (31, context), (0, String::new())]),
     ];
-    if view.simulated {
-        parts.push(Part::new(theme.simulated, [(60, " SIMULATED ".into()), (0, "SIMULATED".into())]));
-    }
+    let (style, badge) = if view.simulated { (theme.simulated, "SIMULATED") } else { (theme.real_money, "REAL MONEY") };
+    parts.push(Part::new(style, [(60, format!(" {badge} ")), (0, badge.into())]));
     parts
 }
 
@@ -264,10 +263,11 @@ mod tests {
         let (status, theme) = (status(), Theme::dark());
         let now = DateTime::UNIX_EPOCH + chrono::Duration::days(3);
         for width in 40..300 {
+            let simulated = width % 2 == 0;
             let view = HeaderView {
                 context: "a-context-with-a-long-name",
                 adapters: "firestore · temporal",
-                simulated: true,
+                simulated,
                 status: &status,
                 now,
                 theme: &theme,
@@ -275,7 +275,8 @@ mod tests {
             let line = line(&view, width);
             let text = line.to_string();
             assert!(line.width() <= width, "{width}: {text}");
-            assert!(text.contains("SIMULATED") && text.contains('$'), "{width}: {text}");
+            let badge = if simulated { "SIMULATED" } else { "REAL MONEY" };
+            assert!(text.contains(badge) && text.contains('$'), "{width}: {text}");
             assert!(text.contains("account") && text.contains("down"), "{width}: {text}");
         }
     }

@@ -3,7 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Clear, Paragraph};
+use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use crate::console::theme::Theme;
@@ -43,7 +43,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, notice: &Notice, more: usize, the
             Line::from(spans)
         })
         .collect();
-    frame.render_widget(Clear, area);
+    widgets::clear(frame, area, theme);
     frame.render_widget(Paragraph::new(lines), area);
 }
 

@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
+use crate::console::DisplayZone;
 use crate::console::theme::Theme;
 use crate::console::widgets;
 use crate::engine::Progress;
@@ -31,6 +32,8 @@ pub struct StepsView<'a> {
     pub progress: Option<&'a Progress>,
     /// The present.
     pub now: DateTime<Utc>,
+    /// The zone of the times.
+    pub zone: DisplayZone,
     /// Whether keys go here.
     pub focused: bool,
     /// Colours and symbols.
@@ -148,8 +151,8 @@ fn step_lines(
     ];
     let mut room = width.saturating_sub(20);
     if width >= 50 {
-        spans.push(Span::styled(format!("  {}", step.started_at.format("%H:%M:%S")), theme.dim));
-        room = room.saturating_sub(10);
+        spans.push(Span::styled(format!("  {}", view.zone.time(step.started_at)), theme.dim));
+        room = room.saturating_sub(2 + view.zone.time(step.started_at).width());
     }
     let mut details = Vec::new();
     if step.tries > 1 {

@@ -13,22 +13,23 @@ use rust_decimal::prelude::ToPrimitive;
 use crate::console::theme::Theme;
 use crate::costs::{CostLine, CostReport, Usd};
 
-/// Days that the chart shows, where there is room.
-const DAYS: usize = 30;
+/// Cells of one bar at most.
+const MAX_BAR: usize = 8;
 /// Cells of the amounts on the axis.
 const AXIS: usize = 9;
 const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
-/// Draws a bar for each day up to `today`; in a narrow area the oldest days are left out. A day with charges of which no amount
+/// Draws a bar for each day of the range up to `today`; in a narrow area the oldest days are left out. A day with charges of which no amount
 /// counts is marked `?`.
-pub fn draw(frame: &mut Frame<'_>, area: Rect, by_day: &CostReport, today: NaiveDate, theme: &Theme) {
+pub fn draw(frame: &mut Frame<'_>, area: Rect, by_day: &CostReport, today: NaiveDate, range: i64, theme: &Theme) {
     let width = usize::from(area.width);
     let height = usize::from(area.height).saturating_sub(2);
     if width < AXIS + 5 || height == 0 {
         return;
     }
-    let cell = ((width - AXIS) / DAYS).clamp(1, 4);
-    let days = ((width - AXIS) / cell).min(DAYS);
+    let range = usize::try_from(range).unwrap_or(1).max(1);
+    let cell = ((width - AXIS) / range).clamp(1, MAX_BAR);
+    let days = ((width - AXIS) / cell).min(range);
     let known: BTreeMap<&str, &CostLine> = by_day.by.iter().map(|line| (line.key.as_str(), line)).collect();
     let dates: Vec<NaiveDate> =
         (0..days).rev().map(|back| today - Duration::days(i64::try_from(back).unwrap_or(0))).collect();

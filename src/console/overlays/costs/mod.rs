@@ -8,7 +8,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Clear, Paragraph};
+use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use crate::console::theme::Theme;
@@ -90,9 +90,9 @@ impl CostScreen {
 
     /// Draws the screen over whatever is in the area.
     pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, costs: Option<&CostOverview>, theme: &Theme) {
-        frame.render_widget(Clear, area);
+        widgets::clear(frame, area, theme);
         let simulated = costs.is_some_and(|costs| costs.today.simulated);
-        let facts = if simulated { "simulated, no real money" } else { "" };
+        let facts = if simulated { "simulated, no real money · days in UTC" } else { "days in UTC" };
         let keys = keys_line(usize::from(area.width).saturating_sub(4));
         let block = widgets::pane("Costs", facts, area.width, true, theme)
             .title_bottom(Line::styled(format!(" {keys} "), theme.accent));
@@ -144,10 +144,10 @@ impl CostScreen {
         rest.height -= bottom_height;
         frame.render_widget(Paragraph::new(bottom), Rect { y: rest.bottom(), height: bottom_height, ..rest });
 
-        if costs.by_day.count > 0 && (grouping == CostGrouping::Day || rest.height >= 26) {
+        if days > 1 && costs.by_day.count > 0 && (grouping == CostGrouping::Day || rest.height >= 26) {
             let height = (rest.height / 2).clamp(0, 10);
             if height >= 4 {
-                chart::draw(frame, Rect { height, ..rest }, &costs.by_day, costs.at.date_naive(), theme);
+                chart::draw(frame, Rect { height, ..rest }, &costs.by_day, costs.at.date_naive(), days, theme);
                 rest.y += height;
                 rest.height -= height;
             }

@@ -18,7 +18,7 @@ fn press(cost_screen: &mut CostScreen, keys: &[KeyCode]) {
 #[test]
 fn thirty_days_by_model() {
     insta::assert_snapshot!(shown(&mut CostScreen::new(), &costs(true), 80, 24), @r#"
-    ╭ Costs ── simulated, no real money ───────────────────────────────────────────╮
+    ╭ Costs ── simulated, no real money · days in UTC ─────────────────────────────╮
     │ by   [model] day  service  cause     over  today  7 days [30 days]           │
     │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                      │
     │                                                                              │
@@ -50,7 +50,7 @@ fn the_days_have_bars() {
     let mut cost_screen = CostScreen::new();
     press(&mut cost_screen, &[KeyCode::Right]);
     insta::assert_snapshot!(shown(&mut cost_screen, &costs(false), 80, 24), @r#"
-    ╭ Costs ───────────────────────────────────────────────────────────────────────╮
+    ╭ Costs ── days in UTC ────────────────────────────────────────────────────────╮
     │ by    model [day] service  cause     over  today  7 days [30 days]           │
     │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                      │
     │                                                                              │
@@ -82,7 +82,7 @@ fn unavailable_range_is_reported() {
     let mut cost_screen = CostScreen::new();
     press(&mut cost_screen, &[KeyCode::Left, KeyCode::BackTab]);
     insta::assert_snapshot!(shown(&mut cost_screen, &costs(false), 80, 24), @r#"
-    ╭ Costs ───────────────────────────────────────────────────────────────────────╮
+    ╭ Costs ── days in UTC ────────────────────────────────────────────────────────╮
     │ by    model  day  service [cause]    over  today [7 days] 30 days            │
     │ by cause: only the last 30 days are available                                │
     │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                      │
@@ -112,7 +112,7 @@ fn unavailable_range_is_reported() {
 #[test]
 fn small_cost_screen_keeps_total_and_table() {
     insta::assert_snapshot!(shown(&mut CostScreen::new(), &costs(true), 40, 12), @r#"
-    ╭ Costs ── simulated, no real money ───╮
+    ╭ Costs ── simulated, no real money ·… ╮
     │ by   [model] day  service  cause     │
     │ over  today  7 days [30 days]        │
     │ total $31.00 · $0.12 uncertain, 3 u… │
@@ -134,7 +134,7 @@ fn large_cost_screen_shows_budgets_and_chart() {
     costs.monthly_cap = Some(usd("100"));
     costs.credits = Some(usd("18.42"));
     insta::assert_snapshot!(shown(&mut CostScreen::new(), &costs, 120, 50), @r#"
-    ╭ Costs ───────────────────────────────────────────────────────────────────────────────────────────────────────────────╮
+    ╭ Costs ── days in UTC ────────────────────────────────────────────────────────────────────────────────────────────────╮
     │ by   [model] day  service  cause     over  today  7 days [30 days]                                                   │
     │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                                                              │
     │                                                                                                                      │
@@ -190,7 +190,7 @@ fn large_cost_screen_shows_budgets_and_chart() {
 #[test]
 fn nothing_spent_is_not_a_table_of_zeros() {
     insta::assert_snapshot!(shown(&mut CostScreen::new(), &no_costs(), 80, 12), @r#"
-    ╭ Costs ── simulated, no real money ───────────────────────────────────────────╮
+    ╭ Costs ── simulated, no real money · days in UTC ─────────────────────────────╮
     │ by   [model] day  service  cause     over  today  7 days [30 days]           │
     │ No charges in the last 30 days                                               │
     │                                                                              │

@@ -10,6 +10,7 @@ use ratatui::widgets::Paragraph;
 use tracing::Level;
 use unicode_width::UnicodeWidthStr;
 
+use crate::console::DisplayZone;
 use crate::console::theme::Theme;
 use crate::console::widgets;
 use crate::jobs::JobId;
@@ -24,6 +25,8 @@ use ring::{LogFilter, LogRing};
 pub struct LogView<'a> {
     /// The selected job.
     pub job: Option<&'a JobId>,
+    /// The zone of the times.
+    pub zone: DisplayZone,
     /// Whether keys go to this pane.
     pub focused: bool,
     /// Colours and symbols.
@@ -117,7 +120,7 @@ impl LogPane {
         let inner = block.inner(area);
         let height = usize::from(inner.height);
         let wraps = area.width == frame.area().width && area.height > frame.area().height / 2;
-        let (rows, records) = self.rows(usize::from(inner.width), height, wraps, job.is_none(), view.theme);
+        let (rows, records) = self.rows(usize::from(inner.width), height, wraps, job.is_none(), view);
         self.shown = records;
         if self.bottom.is_some() {
             let bottom = self.bottom_place(self.ring.len().saturating_sub(1)) + 1;
@@ -177,7 +180,7 @@ impl LogPane {
         height: usize,
         wraps: bool,
         with_job: bool,
-        theme: &Theme,
+        view: &LogView<'_>,
     ) -> (Vec<Line<'static>>, usize) {
         let mut rows: Vec<Line<'static>> = Vec::with_capacity(height);
         let mut records = 0;
@@ -192,7 +195,7 @@ impl LogPane {
                     break;
                 }
                 records += 1;
-                rows.extend(record_rows(record, width, wraps, with_job, theme).into_iter().rev());
+                rows.extend(record_rows(record, width, wraps, with_job, view).into_iter().rev());
             }
         }
         rows.truncate(height);
@@ -211,13 +214,20 @@ fn level_style(level: Level, theme: &Theme) -> Style {
     }
 }
 
-/// `12:04:31.201 INFO  message`; in a narrow pane without the fraction, in a very narrow one without the time.
-fn record_rows(record: &LogRecord, width: usize, wraps: bool, with_job: bool, theme: &Theme) -> Vec<Line<'static>> {
+/// `12:04:31.201Z INFO  message`; in a narrow pane without the fraction, in a very narrow one without the time.
+fn record_rows(
+    record: &LogRecord,
+    width: usize,
+    wraps: bool,
+    with_job: bool,
+    view: &LogView<'_>,
+) -> Vec<Line<'static>> {
+    let theme = view.theme;
     let mut head = Vec::new();
     if width >= 60 {
-        head.push(Span::styled(format!("{} ", record.at.format("%H:%M:%S%.3f")), theme.dim));
+        head.push(Span::styled(format!("{} ", view.zone.time_with_millis(record.at)), theme.dim));
     } else if width >= 34 {
-        head.push(Span::styled(format!("{} ", record.at.format("%H:%M:%S")), theme.dim));
+        head.push(Span::styled(format!("{} ", view.zone.time(record.at)), theme.dim));
     }
     head.push(Span::styled(format!("{:<5} ", record.level.as_str()), level_style(record.level, theme)));
     if with_job && width >= 50 {

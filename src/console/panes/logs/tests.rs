@@ -26,7 +26,7 @@ fn shown(pane: &mut LogPane, job: Option<&JobId>, width: u16, height: u16) -> St
     // One row more than the pane has: it is a pane, not the whole screen.
     let text = screen(width, height * 3, |frame| {
         let area = Rect { height, ..frame.area() };
-        pane.draw(frame, area, &LogView { job, focused: true, theme: &Theme::dark() });
+        pane.draw(frame, area, &LogView { job, focused: true, zone: DisplayZone::Utc, theme: &Theme::dark() });
     });
     text.lines().take(usize::from(height)).collect::<Vec<_>>().join("\n")
 }
@@ -50,8 +50,8 @@ fn busy() -> LogPane {
 fn logs_of_one_job() {
     insta::assert_snapshot!(shown(&mut busy(), Some(&id("fox")), 80, 6), @r#"
     ╭ Logs ── this job · info · following ─────────────────────────────────────────╮
-    │ 12:00:01.201 INFO  submitted: ticket 7f3a, 4 credits, attempt 1              │
-    │ 12:00:01.201 WARN  the provider is full (429); next look in 1.5 s            │
+    │ 12:00:01.201Z INFO  submitted: ticket 7f3a, 4 credits, attempt 1             │
+    │ 12:00:01.201Z WARN  the provider is full (429); next look in 1.5 s           │
     │                                                                              │
     │                                                                              │
     ╰──────────────────────────────────────────────────────────────────────────────╯
@@ -66,23 +66,23 @@ fn of_all_jobs_at_every_level() {
     pane.cycle_level();
     insta::assert_snapshot!(shown(&mut pane, Some(&id("fox")), 80, 9), @r#"
     ╭ Logs ── all jobs · trace · following ────────────────────────────────────────╮
-    │ 12:00:01.201 INFO  fox      submitted: ticket 7f3a, 4 credits, attempt 1     │
-    │ 12:00:01.201 WARN  fox      the provider is full (429); next look in 1.5 s   │
-    │ 12:00:01.201 DEBUG fox      polled: Pending                                  │
-    │ 12:00:01.201 ERROR whale    content moderated: withheld by the provider aft… │
-    │ 12:00:01.201 INFO           watching the store                               │
-    │ 12:00:01.201 TRACE fox      slot 3 of 24                                     │
+    │ 12:00:01.201Z INFO  fox      submitted: ticket 7f3a, 4 credits, attempt 1    │
+    │ 12:00:01.201Z WARN  fox      the provider is full (429); next look in 1.5 s  │
+    │ 12:00:01.201Z DEBUG fox      polled: Pending                                 │
+    │ 12:00:01.201Z ERROR whale    content moderated: withheld by the provider af… │
+    │ 12:00:01.201Z INFO           watching the store                              │
+    │ 12:00:01.201Z TRACE fox      slot 3 of 24                                    │
     │                                                                              │
     ╰──────────────────────────────────────────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(&mut pane, Some(&id("fox")), 40, 8), @r#"
     ╭ Logs ── all jobs · trace · following ╮
-    │12:00:01 INFO  submitted: ticket 7f3a…│
-    │12:00:01 WARN  the provider is full (…│
-    │12:00:01 DEBUG polled: Pending        │
-    │12:00:01 ERROR content moderated: wit…│
-    │12:00:01 INFO  watching the store     │
-    │12:00:01 TRACE slot 3 of 24           │
+    │12:00:01Z INFO  submitted: ticket 7f3…│
+    │12:00:01Z WARN  the provider is full …│
+    │12:00:01Z DEBUG polled: Pending       │
+    │12:00:01Z ERROR content moderated: wi…│
+    │12:00:01Z INFO  watching the store    │
+    │12:00:01Z TRACE slot 3 of 24          │
     ╰──────────────────────────────────────╯
     "#);
 }
@@ -91,18 +91,22 @@ fn of_all_jobs_at_every_level() {
 fn the_whole_screen_wraps_long_lines() {
     let mut pane = busy();
     let text = screen(60, 12, |frame| {
-        pane.draw(frame, frame.area(), &LogView { job: None, focused: true, theme: &Theme::dark() });
+        pane.draw(
+            frame,
+            frame.area(),
+            &LogView { job: None, focused: true, zone: DisplayZone::Utc, theme: &Theme::dark() },
+        );
     });
     insta::assert_snapshot!(text, @r#"
     ╭ Logs ── all jobs · info · following ─────────────────────╮
-    │ 12:00:01 INFO  fox      submitted: ticket 7f3a, 4        │
-    │                         credits, attempt 1               │
-    │ 12:00:01 WARN  fox      the provider is full (429); next │
-    │                         look in 1.5 s                    │
-    │ 12:00:01 ERROR whale    content moderated: withheld by   │
-    │                         the provider after it was made,  │
-    │                         which may be billed              │
-    │ 12:00:01 INFO           watching the store               │
+    │ 12:00:01Z INFO  fox      submitted: ticket 7f3a, 4       │
+    │                          credits, attempt 1              │
+    │ 12:00:01Z WARN  fox      the provider is full (429);     │
+    │                          next look in 1.5 s              │
+    │ 12:00:01Z ERROR whale    content moderated: withheld by  │
+    │                          the provider after it was made, │
+    │                          which may be billed             │
+    │ 12:00:01Z INFO           watching the store              │
     │                                                          │
     │                                                          │
     ╰──────────────────────────────────────────────────────────╯
@@ -202,7 +206,7 @@ proptest! {
                 let wrapped = screen(width, height, |frame| {
                     let area = frame.area();
                     frame.render_widget(Block::new(), area);
-                    pane.draw(frame, area, &LogView { job: job.as_ref(), focused: false, theme: &Theme::dark() });
+                    pane.draw(frame, area, &LogView { job: job.as_ref(), focused: false, zone: DisplayZone::Utc, theme: &Theme::dark() });
                 });
                 assert_whole_border(&wrapped, height);
             }
@@ -217,7 +221,11 @@ fn no_size_is_too_small() {
         pane.scroll(-2);
         shown(&mut pane, None, width, height);
         screen(width, height, |frame| {
-            pane.draw(frame, frame.area(), &LogView { job: None, focused: false, theme: &Theme::dark() });
+            pane.draw(
+                frame,
+                frame.area(),
+                &LogView { job: None, focused: false, zone: DisplayZone::Utc, theme: &Theme::dark() },
+            );
         });
     }
 }
@@ -230,7 +238,7 @@ fn ascii_means_ascii() {
     for width in [60, 30] {
         let text = screen(width, 6, |frame| {
             let area = Rect { height: 3, ..frame.area() };
-            pane.draw(frame, area, &LogView { job: None, focused: true, theme: &theme });
+            pane.draw(frame, area, &LogView { job: None, focused: true, zone: DisplayZone::Utc, theme: &theme });
         });
         assert!(text.is_ascii(), "{text}");
     }

@@ -13,11 +13,12 @@ use ratatui::widgets::{Paragraph, Wrap};
 use self::row::Columns;
 pub use self::row::status_label;
 use crate::catalog::Catalog;
+use crate::console::DisplayZone;
 use crate::console::board::{Board, Row};
 use crate::console::status::Status;
 use crate::console::theme::Theme;
 use crate::engine::Intake;
-use crate::jobs::{JobId, StageName};
+use crate::jobs::{Job, JobId, StageName};
 use crate::text::format;
 
 /// Selection and scrolling of the queue.
@@ -50,6 +51,8 @@ pub struct QueueView<'a> {
     pub simulated: bool,
     /// Prices for estimates.
     pub catalog: &'static Catalog,
+    /// The zone of the times.
+    pub zone: DisplayZone,
     /// The present.
     pub now: DateTime<Utc>,
     /// Whether keys go here.
@@ -83,6 +86,15 @@ impl QueuePane {
         let step = usize::try_from(rows.unsigned_abs()).unwrap_or(usize::MAX);
         let index = if rows < 0 { self.index.saturating_sub(step) } else { self.index.saturating_add(step) };
         self.select_index(index, board);
+    }
+
+    /// Selects the next row below whose job matches, if one is there.
+    pub fn select_next(&mut self, board: &Board, matches: impl Fn(&Job) -> bool) {
+        let from = self.index + 1;
+        let found = board.rows(from..board.len()).position(|(_, entry)| entry.job().is_some_and(|job| matches(job)));
+        if let Some(distance) = found {
+            self.select_index(from + distance, board);
+        }
     }
 
     /// A screen of rows.
@@ -179,8 +191,10 @@ impl QueuePane {
             let known = view.status.counts.as_ref().map_or(0, crate::engine::Counts::total);
             let of = if filter.is_empty() { known.max(view.board.len() as u64) } else { view.board.len() as u64 };
             let dash = theme.symbol("–", "-");
-            let more =
-                view.searched_back_to.filter(|_| filter.is_empty()).map(|at| format!("{} · ", searched_back_label(at)));
+            let more = view
+                .searched_back_to
+                .filter(|_| filter.is_empty())
+                .map(|at| format!("{} · ", searched_back_label(at, view.zone)));
             let range = format!(" {}{}{dash}{last} of {of} ", more.unwrap_or_default(), self.offset + 1);
             block = block.title_bottom(Line::styled(range, theme.dim).right_aligned());
         }
@@ -231,11 +245,13 @@ impl QueuePane {
             parts.push(Span::styled(format!("{dash} {} marked ", view.board.marked()), theme.warning));
         }
         let cancelled = status.count(StageName::Cancelled);
+        let (queued, held) = (status.count(StageName::Queued), view.board.held() as u64);
         let narrow = width < 60;
         let word = |word: &'static str, symbol: &'static str| if narrow { symbol } else { word };
         let mut counts = [
             (status.running(), word("running", theme.symbol("▶", ">")), theme.running),
-            (status.count(StageName::Queued), word("queued", theme.symbol("◌", "o")), theme.text),
+            (queued.saturating_sub(held), word("queued", theme.symbol("◌", "o")), theme.text),
+            (held, word("held", theme.symbol("‖", "=")), theme.warning),
             (status.count(StageName::Failed), word("failed", theme.symbol("✗", "x")), theme.bad),
             (status.done(), word("done", theme.symbol("✓", "+")), theme.good),
             (if width >= 90 { cancelled } else { 0 }, "cancelled", theme.dim),
@@ -259,9 +275,19 @@ impl QueuePane {
 
 fn filter_text(view: &QueueView<'_>, width: u16) -> Line<'static> {
     let (theme, (text, typing)) = (view.theme, view.filter);
+    if let Some(problem) = view.board.filter().problem() {
+        let room = usize::from(width).saturating_sub(problem.len() + 6);
+        let cursor = if typing { theme.symbol("▏", "_") } else { "" };
+        return Line::from(vec![
+            Span::styled(" / ", theme.accent),
+            Span::styled(tail(text, room), theme.text),
+            Span::styled(cursor, theme.accent),
+            Span::styled(format!("  {problem}"), theme.bad),
+        ]);
+    }
     let mut count = format::count(view.board.len(), "job");
     if let Some(at) = view.searched_back_to.filter(|_| width >= 70) {
-        count = format!("{count}, {}", searched_back_label(at));
+        count = format!("{count}, {}", searched_back_label(at, view.zone));
     }
     let cursor = if typing { theme.symbol("▏", "_") } else { "" };
     let help = if typing { "Enter keeps · Esc clears" } else { "Esc clears" };
@@ -275,8 +301,8 @@ fn filter_text(view: &QueueView<'_>, width: u16) -> Line<'static> {
 }
 
 /// How far back the store was searched, and how to continue.
-fn searched_back_label(at: DateTime<Utc>) -> String {
-    let far = if at.year() > 0 { at.format("%Y-%m-%d %H:%M").to_string() } else { "before all dates".to_owned() };
+fn searched_back_label(at: DateTime<Utc>, zone: DisplayZone) -> String {
+    let far = if at.year() > 0 { zone.date_and_minute(at) } else { "before all dates".to_owned() };
     format!("searched back to {far} · Down searches further")
 }
 
@@ -292,8 +318,10 @@ fn tail(text: &str, cells: usize) -> String {
 fn empty_state(view: &QueueView<'_>) -> Vec<Line<'static>> {
     let theme = view.theme;
     let known = view.status.counts.as_ref().map(crate::engine::Counts::total);
-    let lines: [String; 2] = if let Some(at) = view.searched_back_to.filter(|_| !view.filter.0.is_empty()) {
-        ["No matching jobs so far · Esc clears the filter".into(), searched_back_label(at)]
+    let lines: [String; 2] = if let Some(problem) = view.board.filter().problem() {
+        [format!("Invalid filter: {problem}"), "Esc clears it · quotes make it a word".into()]
+    } else if let Some(at) = view.searched_back_to.filter(|_| !view.filter.0.is_empty()) {
+        ["No matching jobs so far · Esc clears the filter".into(), searched_back_label(at, view.zone)]
     } else if !view.filter.0.is_empty() {
         [
             "No matching jobs · Esc clears the filter".into(),

@@ -20,7 +20,9 @@ pub struct Columns {
     age: usize,
     cost: usize,
     model: usize,
-    last: usize,
+    prompt: usize,
+    /// 0 where prompt and reason share the last column.
+    reason: usize,
 }
 
 /// The markers in the first two cells.
@@ -39,16 +41,17 @@ impl Columns {
     pub fn new(width: u16) -> Self {
         let width = usize::from(width);
         let status = if width < 56 { 8 } else { 12 };
-        let cost = if width < 56 { 7 } else { 9 };
+        let cost = if width < 56 { 7 } else { 8 };
+        // Columns give way in order of value: the model goes before the reason.
         let model = match width {
-            0..66 => 0,
-            66..76 => 14,
-            76..90 => 16,
+            0..76 => 0,
+            76..110 => 16,
             _ => 20,
         };
         let gap = |column: usize| if column == 0 { 0 } else { column + 1 };
         let last = width.saturating_sub(2 + gap(status) + gap(4) + gap(cost) + gap(model) + 1);
-        Self { status, age: 4, cost, model, last }
+        let reason = if width < 64 { 0 } else { (last * 2 / 5).clamp(18, 48) };
+        Self { status, age: 4, cost, model, prompt: last - gap(reason), reason }
     }
 
     /// The names of the columns.
@@ -63,7 +66,10 @@ impl Columns {
             line.push_str(&format::fit("model", self.model));
             line.push(' ');
         }
-        line.push_str("prompt");
+        line.push_str(&format::fit("prompt", self.prompt));
+        if self.reason > 0 {
+            line.push_str(" reason");
+        }
         line
     }
 
@@ -90,7 +96,7 @@ impl Columns {
             let model = text::sanitize_line(&job.spec.model, MAX_CHARACTERS);
             cells.push(Span::styled(format::fit(&model, self.model) + " ", theme.dim));
         }
-        let why = reason(job, progress, self.last >= 50, view);
+        let why = reason(job, progress, self.prompt + self.reason >= 50, view);
         let prompt = text::sanitize_line(&job.spec.prompt, MAX_CHARACTERS);
         self.last_cells(&prompt, &why, (quiet, state), &mut cells, view);
         finish(cells, markers.selected, view)
@@ -104,7 +110,7 @@ impl Columns {
         let what = format!("{} unreadable {}", theme.symbol("!", "!"), id.short());
         cells.push(Span::styled(format::fit(&what, rest), theme.bad));
         let reason = text::sanitize_line(reason, MAX_CHARACTERS);
-        cells.push(Span::styled(format::cut(&reason, self.last), theme.bad));
+        cells.push(Span::styled(format::cut(&reason, self.prompt + self.reason), theme.bad));
         finish(cells, markers.selected, view)
     }
 
@@ -121,7 +127,8 @@ impl Columns {
         vec![Span::styled(cursor, theme.accent), Span::styled(mark, style)]
     }
 
-    /// Prompt and why share the last column; why gets what it needs, up to three fifths.
+    /// Prompt and reason, each in its column; where they share one, the reason gets what it needs, up to three fifths. A row
+    /// without a reason uses both columns for the prompt.
     fn last_cells(
         self,
         prompt: &str,
@@ -131,12 +138,18 @@ impl Columns {
         view: &QueueView<'_>,
     ) {
         use unicode_width::UnicodeWidthStr;
+        let whole = self.prompt + if self.reason > 0 { self.reason + 1 } else { 0 };
         if why.is_empty() {
-            cells.push(Span::styled(format::cut(prompt, self.last), prompt_style));
+            cells.push(Span::styled(format::cut(prompt, whole), prompt_style));
+            return;
+        }
+        if self.reason > 0 {
+            cells.push(Span::styled(format::fit(prompt, self.prompt) + " ", prompt_style));
+            cells.push(Span::styled(format::cut(why, self.reason), why_style));
             return;
         }
         let separator = view.theme.symbol(" · ", " - ");
-        let left = self.last.saturating_sub(3);
+        let left = whole.saturating_sub(3);
         let why_room = why.width().min((left * 3 / 5).max(left.saturating_sub(prompt.width())));
         let shown = format::cut(prompt, left - why_room);
         if !shown.is_empty() {
@@ -241,7 +254,11 @@ mod tests {
     fn every_width_leaves_room_for_the_prompt() {
         for width in 38..300 {
             let columns = Columns::new(width);
-            assert!(columns.last >= 10, "{width}: {columns:?}");
+            assert!(columns.prompt >= 10, "{width}: {columns:?}");
+            let used = 2 + columns.status + 1 + columns.age + 1 + columns.cost + 2;
+            let model = if columns.model > 0 { columns.model + 1 } else { 0 };
+            let reason = if columns.reason > 0 { columns.reason + 1 } else { 0 };
+            assert!(used + model + columns.prompt + reason <= usize::from(width) + 1, "{width}: {columns:?}");
         }
     }
 }

@@ -23,7 +23,7 @@ struct Row {
 /// Draws the pane. The most important lines stay where there is little room.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, costs: Option<&CostOverview>, focused: bool, theme: &Theme) {
     let simulated = costs.is_some_and(|costs| costs.today.simulated);
-    let facts = if simulated { "simulated, no real money" } else { "" };
+    let facts = if simulated { "simulated, no real money · days in UTC" } else { "days in UTC" };
     let block = widgets::padded_pane("Spend", facts, area.width, focused, theme);
     let inner = block.inner(area);
     frame.render_widget(block, area);

@@ -21,7 +21,7 @@ fn capped(daily: &str, monthly: &str) -> CostOverview {
 #[test]
 fn spend_pane_with_costs() {
     insta::assert_snapshot!(shown(Some(&costs(true)), 50, 9), @r#"
-    ╭ Spend ── simulated, no real money ─────────────╮
+    ╭ Spend ── simulated, no real money · days in U… ╮
     │ today $1.285   7 d $8.10   30 d $31.00         │
     │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━━━━  $0.93 │
     │ flux-2-max  ━━━━━━━━                     $0.28 │
@@ -36,7 +36,7 @@ fn spend_pane_with_costs() {
 #[test]
 fn spend_pane_with_budgets() {
     insta::assert_snapshot!(shown(Some(&capped("1.50", "100")), 60, 10), @r#"
-    ╭ Spend ───────────────────────────────────────────────────╮
+    ╭ Spend ── days in UTC ────────────────────────────────────╮
     │ today $1.285   7 d $8.10   30 d $31.00                   │
     │ day   ━━━━━━━━━━━━━━━━━━━━━━━━━━──── 85% of $1.50        │
     │ month ━━━━──────────── 24% of $100.00, incl. unconfirmed │
@@ -53,19 +53,19 @@ fn spend_pane_with_budgets() {
 fn little_room_keeps_what_matters_most() {
     let costs = capped("1.50", "100");
     insta::assert_snapshot!(shown(Some(&costs), 42, 3), @r#"
-    ╭ Spend ─────────────────────────────────╮
+    ╭ Spend ── days in UTC ──────────────────╮
     │today $1.285   7 d $8.10   30 d $31.00  │
     ╰────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(Some(&costs), 42, 5), @r#"
-    ╭ Spend ─────────────────────────────────╮
+    ╭ Spend ── days in UTC ──────────────────╮
     │today $1.285   7 d $8.10   30 d $31.00  │
     │day   ━━━━━━━━━━━━━━━━━━─── 85% of $1.50│
     │30 d unknown $0.07 · unconfirmed $0.05 …│
     ╰────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(Some(&costs), 24, 7), @r#"
-    ╭ Spend ───────────────╮
+    ╭ Spend ── days in UTC ╮
     │today $1.285          │
     │day   ━━━ 85% of $1.50│
     │month ━ 24% of $100.00│
@@ -89,7 +89,7 @@ fn nothing_today_falls_back_to_the_month() {
     let mut costs = costs(true);
     costs.today = no_costs().today;
     insta::assert_snapshot!(shown(Some(&costs), 50, 9), @r#"
-    ╭ Spend ── simulated, no real money ─────────────╮
+    ╭ Spend ── simulated, no real money · days in U… ╮
     │ today $0.00   7 d $8.10   30 d $31.00          │
     │ nothing today; last 30 days:                   │
     │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━━━  $21.00 │
@@ -104,13 +104,13 @@ fn nothing_today_falls_back_to_the_month() {
 #[test]
 fn spend_before_data_and_before_charges() {
     insta::assert_snapshot!(shown(None, 50, 4), @r#"
-    ╭ Spend ─────────────────────────────────────────╮
+    ╭ Spend ── days in UTC ──────────────────────────╮
     │ Loading costs…                                 │
     │                                                │
     ╰────────────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(Some(&no_costs()), 60, 4), @r#"
-    ╭ Spend ── simulated, no real money ───────────────────────╮
+    ╭ Spend ── simulated, no real money · days in UTC ─────────╮
     │ today $0.00   7 d $0.00   30 d $0.00                     │
     │ No charges yet: the price of each image appears here     │
     ╰──────────────────────────────────────────────────────────╯
