@@ -1,4 +1,4 @@
-//! Documents that mean harm, beside good ones: those finish, the others are told and left as they are.
+//! Hostile documents beside good ones: good jobs finish; bad requests are rejected; everything else is reported and unchanged.
 
 mod age;
 mod doctor;
@@ -34,6 +34,15 @@ fn job(id: &str) -> Value {
     serde_json::to_value(&job).unwrap()
 }
 
+/// The fields without the two that a rejection writes.
+fn other_fields(document: &Value) -> Value {
+    let mut fields = document["fields"].clone();
+    for name in ["status", "errorMessage"] {
+        fields.as_object_mut().unwrap().remove(name);
+    }
+    fields
+}
+
 /// Every unreadable document that the pages name, with its reason; and how many jobs there are.
 async fn red_rows(store: &FirestoreStore) -> (BTreeMap<String, String>, usize) {
     let (mut red, mut jobs, mut query) = (BTreeMap::new(), 0, PageQuery { limit: 300, ..PageQuery::default() });
@@ -52,7 +61,7 @@ async fn red_rows(store: &FirestoreStore) -> (BTreeMap<String, String>, usize) {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn good_jobs_finish_beside_five_hundred_hostile_documents() {
+async fn good_jobs_finish_despite_bad_documents() {
     let count = good_jobs();
     let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
     let project = fresh_project();
@@ -85,10 +94,21 @@ async fn good_jobs_finish_beside_five_hundred_hostile_documents() {
     let store = store(emulator, &project);
     let (red, jobs) = red_rows(&store).await;
     assert_eq!(red.len() + jobs, after.len(), "every document is a row");
+    let mut rejected = 0;
     for (id, old) in &before {
         let new = &after[id];
         if let Some(reason) = red.get(id) {
-            assert_eq!(old, new, "an unreadable document is left as it is, its times included");
+            if new["fields"]["status"] == old["fields"]["status"] {
+                assert_eq!(old, new, "an unreadable document is unchanged, its times included");
+            } else {
+                assert_eq!(old["fields"]["status"]["stringValue"], "pending_art_generation", "{id}");
+                assert_eq!(new["fields"]["status"]["stringValue"], "error", "{id}");
+                let message = new["fields"]["errorMessage"]["stringValue"].as_str().unwrap();
+                assert!(message.starts_with("the request cannot be read: "), "{id}: {message:?}");
+                assert!(!message.contains(char::is_control), "{id}: {message:?}");
+                assert_eq!(other_fields(old), other_fields(new), "{id}: only two fields are written");
+                rejected += 1;
+            }
             assert!(!reason.is_empty() && !reason.contains(char::is_control), "{id}: {reason:?}");
             continue;
         }
@@ -99,54 +119,66 @@ async fn good_jobs_finish_beside_five_hundred_hostile_documents() {
             assert!(!message.is_empty() && !message.contains(char::is_control), "{id}: {message:?}");
         }
     }
-    assert!(red.len() >= 500, "only {} documents are unreadable", red.len());
+    assert!(red.len() >= 400, "only {} documents are unreadable", red.len());
+    assert!(rejected >= 100, "only {rejected} requests are rejected");
     let bill = ledger_check::bill(&env);
     let made: Vec<_> = bill.iter().filter(|(prompt, _)| prompt.starts_with("job ")).collect();
     assert_eq!(made.len(), count);
     assert!(made.iter().all(|(_, (times, _))| *times == 1), "each good job is billed once");
 
-    // Whoever watches is told, and so is whoever asks for a list.
+    // Subscribers and lists get what is still active and unreadable.
     let active: BTreeSet<&str> = red
         .keys()
         .filter(|id| {
-            let status = before[*id]["fields"]["status"]["stringValue"].as_str().unwrap_or_default();
+            let status = after[*id]["fields"]["status"]["stringValue"].as_str().unwrap_or_default();
             ["pending_art_generation", "processing"].contains(&status)
         })
         .map(String::as_str)
         .collect();
     let mut watch = store.watch().await.unwrap();
-    let mut told = BTreeSet::new();
-    while !active.iter().all(|id| told.contains(*id)) {
-        let changes = tokio::time::timeout(LIMIT, watch.next()).await.expect("the rest is never told");
-        told.extend(changes.unwrap().into_iter().filter_map(|change| match change {
+    let mut received = BTreeSet::new();
+    while !active.iter().all(|id| received.contains(*id)) {
+        let changes = tokio::time::timeout(LIMIT, watch.next()).await.expect("changes are missing");
+        received.extend(changes.unwrap().into_iter().filter_map(|change| match change {
             Change::Unreadable { id, .. } => Some(id.as_str().to_owned()),
             _ => None,
         }));
     }
-    let output = tokio::task::spawn_blocking(move || env.run(&["jobs", "list", "--json", "--limit", "100000"]));
-    let output = output.await.unwrap();
-    let said = text(&output.stderr);
-    let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(listed.as_array().unwrap().len(), jobs);
-    assert!(said.contains(&format!("and {} more jobs that cannot be read", red.len() - 20)), "{said}");
-    assert!(!said.contains('\u{1b}') && !said.contains('\u{202e}'), "nothing steers a terminal: {said:?}");
+    let listing = tokio::task::spawn_blocking(move || (env.run(&["jobs", "list", "--json", "--limit", "100000"]), env));
+    let (output, env) = listing.await.unwrap();
+    let shown = text(&output.stdout);
+    let listed: Value = serde_json::from_str(&shown).unwrap();
+    let rows = listed.as_array().unwrap();
+    let unreadable = rows.iter().filter(|row| row["status"] == "unreadable");
+    let unreadable: BTreeMap<String, String> = unreadable
+        .map(|row| (row["id"].as_str().unwrap().to_owned(), row["error"]["message"].as_str().unwrap().to_owned()))
+        .collect();
+    assert_eq!((rows.len(), &unreadable), (jobs + red.len(), &red), "every document is a row");
+    let (bad, reason) = red.iter().find(|(id, _)| id.starts_with("pending_art_generation-prompt")).unwrap();
+    let (bad, reason) = (bad.clone(), reason.clone());
+    let output = tokio::task::spawn_blocking(move || (env.run(&["jobs", "show", &bad, "--json"]), bad)).await.unwrap();
+    let row: Value = serde_json::from_slice(&output.0.stdout).unwrap();
+    assert_eq!(
+        row,
+        json!({"id": output.1, "status": "unreadable", "error": {"code": "unreadable", "message": reason}})
+    );
 }
 
-/// A document may be so large that nothing can be added to it: it must neither be ordered nor keep a worker busy for ever.
+/// A document that is too large for a result must be rejected before a submit.
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_document_without_room_is_told_and_costs_nothing() {
+async fn oversized_document_is_rejected_unbilled() {
     let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
     let project = fresh_project();
     let client = ExternalClient::new(emulator, &project);
-    let wish = |length: usize| {
-        let mut fields = hostile::wish();
+    let request = |length: usize| {
+        let mut fields = hostile::request();
         let prompt = format!("[sim:moderated] {}", "x".repeat(length));
         fields.insert("prompt".to_owned(), json!({"stringValue": prompt}));
         Value::Object(fields)
     };
     for (id, length) in [("long", 70_000), ("large", 990_000), ("full", 1_047_900)] {
-        client.write(&[(format!("jobs/{id}"), wish(length))]).await;
+        client.write(&[(format!("jobs/{id}"), request(length))]).await;
     }
     let before = client.list("jobs").await;
     let mut env = TestEnv::new();
@@ -169,13 +201,15 @@ async fn a_document_without_room_is_told_and_costs_nothing() {
         assert_eq!(after[id]["fields"]["status"]["stringValue"], "error", "{id}");
         assert_eq!(after[id]["fields"]["prompt"], before[id]["fields"]["prompt"], "{id}");
     }
-    assert_eq!(after["full"], before["full"]);
+    assert_eq!(after["full"]["fields"]["status"]["stringValue"], "error");
+    assert_eq!(other_fields(&after["full"]), other_fields(&before["full"]));
     assert!(
         ledger_check::bill(&env).keys().all(|prompt| prompt.len() < 1_040_000),
         "what cannot be noted is not ordered"
     );
     let store = store(emulator, &project);
     let page = store.list(PageQuery::default()).await.unwrap();
-    let told: Vec<_> = page.unreadable.iter().map(|(id, reason)| (id.as_str(), reason.as_str())).collect();
-    assert!(matches!(told[..], [("full", reason)] if reason.contains("bytes")), "{told:?}");
+    assert_eq!(page.unreadable, []);
+    let message = after["full"]["fields"]["errorMessage"]["stringValue"].as_str().unwrap();
+    assert!(message.contains("bytes"), "{message}");
 }

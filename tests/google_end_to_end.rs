@@ -36,7 +36,7 @@ async fn run(env: TestEnv, arguments: &'static [&'static str]) -> (TestEnv, Stri
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[tokio::test]
-async fn what_a_web_page_asks_for_becomes_an_image_that_it_can_show_and_costs_that_its_scripts_sum() {
+async fn web_page_request_becomes_image_and_costs() {
     let (env, page) = env_with_google().await;
     let mut asked = Vec::new();
     for prompt in ["a fox in the snow", "a lighthouse", "a bowl of plums"] {
@@ -68,7 +68,7 @@ async fn what_a_web_page_asks_for_becomes_an_image_that_it_can_show_and_costs_th
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[tokio::test]
-async fn doctor_sees_both_and_says_what_is_missing() {
+async fn doctor_names_a_missing_bucket() {
     let (mut env, _) = env_with_google().await;
     let (returned, diagnosis) = run(env, &["doctor", "--json"]).await;
     env = returned;
@@ -79,8 +79,8 @@ async fn doctor_sees_both_and_says_what_is_missing() {
     };
     assert!(message("store").contains("Firestore (emulator at") && message("store").contains("0 jobs"), "{diagnosis}");
     assert!(message("bucket").contains("images can be stored"), "{diagnosis}");
-    env.set("FIREBASE_STORAGE_BUCKET", "nobody-has-this-one");
+    env.set("FIREBASE_STORAGE_BUCKET", "no-such-bucket");
     let output = tokio::task::spawn_blocking(move || env.run(&["doctor"])).await.unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stdout).contains("nobody-has-this-one"), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("no-such-bucket"), "{}", text(&output.stdout));
 }

@@ -1,4 +1,4 @@
-//! Google's own Python clients beside the real program: a web page, a reviewer and a script that have never heard of darkroom.
+//! Google's own Python clients beside the real program: a web page, a reviewer and a script without any knowledge of darkroom.
 //!
 //! What they do is in `python_clients/client.py`; what must come of it is judged here.
 
@@ -28,7 +28,7 @@ impl Drop for Ended {
 #[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[cfg_attr(not(python_clients_installed), ignore = "Google's Python clients are not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_team_with_googles_own_clients_notices_nothing() {
+async fn google_clients_work_beside_darkroom() {
     let python = python_clients::python(REQUIREMENTS).expect("the Python clients are installed");
     let emulator = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap();
     let bucket = gcs_server::fresh_bucket().await;
@@ -90,7 +90,7 @@ async fn a_team_with_googles_own_clients_notices_nothing() {
     }
 
     let bill = ledger_check::bill(&env);
-    assert_eq!(bill.values().map(|(times, _)| times).sum::<usize>(), 4, "three wishes, one of them twice: {bill:?}");
+    assert_eq!(bill.values().map(|(times, _)| times).sum::<usize>(), 4, "three requests, one of them twice: {bill:?}");
     let spent = |service: &str| seen["spent"][service].to_string().parse::<Decimal>().unwrap();
     assert_eq!(spent("bfl_api"), ledger_check::total(&bill), "the script's sum is the simulator's bill");
     let (costs, _env) =

@@ -6,10 +6,11 @@
 mod months;
 mod replaced;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use darkroom::costs::{CostGrouping, Credits};
+use darkroom::costs::{Budget, CostGrouping, Credits};
 use darkroom::jobs::{
     Claim, ImageFormat, Job, JobId, ObjectName, Receipt, Spec, StageName, StoredImage, Ticket, WorkerId,
 };
@@ -41,7 +42,7 @@ fn due() -> DueQuery {
     }
 }
 
-fn wish(prompt: &str) -> Value {
+fn request(prompt: &str) -> Value {
     json!({
         "status": "pending_art_generation", "prompt": prompt, "createdAt": "2026-11-22T11:00:00Z", "steps": 28.0,
         "aspectRatio": "16:9", "pageState": {"tab": [1, "two"]},
@@ -103,11 +104,11 @@ fn in_stage(name: &str, stage: StageName) -> impl FnMut(&Change) -> Option<Job> 
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
+async fn web_page_job_runs_and_keeps_page_fields() {
     let emulator = emulator().await;
     let project = fresh_project();
     let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
-    page.patch("jobs/wish", wish("a fox"), &[]).await;
+    page.patch("jobs/wish", request("a fox"), &[]).await;
     let jobs = store.due(due()).await.unwrap();
     assert_eq!(jobs.len(), 1);
     let before = store.usage();
@@ -147,7 +148,7 @@ async fn a_job_of_a_web_page_is_run_without_the_page_noticing() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard() {
+async fn open_listener_answers_workers_without_reads() {
     let emulator = emulator().await;
     let project = fresh_project();
     let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
@@ -159,7 +160,7 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
         _ => None,
     });
     assert_eq!(reason.await, "prompt is 7; expected text");
-    page.patch("jobs/wish", wish("a fox"), &[]).await;
+    page.patch("jobs/wish", request("a fox"), &[]).await;
     until(&mut watch, in_stage("wish", StageName::Queued)).await;
     let before = store.usage().reads;
     let mut jobs = Vec::new();
@@ -167,8 +168,8 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
         jobs = store.due(due()).await.unwrap();
         assert_eq!(store.next_due(due()).await.unwrap(), None);
     }
-    assert_eq!(jobs.len(), 1, "the broken one is nobody's work");
-    assert!(store.usage().reads - before < 50, "a hundred questions are answered from what was heard");
+    assert_eq!(jobs.len(), 1, "the unreadable one is not due");
+    assert!(store.usage().reads - before < 50, "a hundred queries are answered from the cache");
     let job = run(&store, jobs.remove(0)).await;
     assert_eq!(store.counts().await.unwrap().of(StageName::Done), 1);
     assert_eq!(until(&mut watch, in_stage("wish", StageName::Done)).await, job);
@@ -179,13 +180,17 @@ async fn while_somebody_watches_workers_ask_for_nothing_and_strangers_are_heard(
     assert_eq!(until(&mut watch, in_stage("wish", StageName::Queued)).await.attempt_number(), 2);
     page.delete("jobs/wish").await;
     until(&mut watch, |change| (*change == Change::Removed(id("wish"))).then_some(())).await;
-    assert_eq!(page.fields("jobs/broken").await, broken, "it is left as it was");
+    let mut rejected = broken;
+    rejected["status"] = json!({"stringValue": "error"});
+    let message = "the request cannot be read: prompt is 7; expected text";
+    rejected["errorMessage"] = json!({ "stringValue": message });
+    assert_eq!(page.fields("jobs/broken").await, rejected, "nothing else is changed");
     assert!(matches!(store.get(&id("broken")).await, Err(StoreError::Unreadable { .. })));
 }
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_an_old_backend_left_is_shown_and_added_up() {
+async fn charges_of_other_programs_are_in_reports() {
     let emulator = emulator().await;
     let project = fresh_project();
     let (store, script) = (store(emulator, &project), ExternalClient::new(emulator, &project));
@@ -205,23 +210,66 @@ async fn what_an_old_backend_left_is_shown_and_added_up() {
     let (from, to) = (now() - TimeDelta::hours(12), now() + TimeDelta::hours(12));
     let query = CostQuery { from, to, simulated: false };
     let report = store.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
-    assert_eq!(report.count, 0, "no sums were kept for it");
-    let differences = store.rebuild_rollups().await.unwrap();
-    assert_eq!(differences.iter().map(|difference| difference.computed.0).sum::<i64>(), 143);
-    let report = store.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
     assert_eq!(report.count, 143);
     let lines: Vec<_> = report.by.iter().map(|line| (line.key.as_str(), line.count)).collect();
     assert_eq!(lines, [("bfl_api", 86), ("google_storage", 57)]);
+    // Another process reads the corrected rollups: no entry again.
+    let other = crate::support::firestore_emulator::store(emulator, &project);
+    let again = other.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
+    assert_eq!((again.total_usd, again.count), (report.total_usd, 143));
+    assert!(other.usage().reads <= 12, "{} reads", other.usage().reads);
+    // A new charge of the other program is in the next report at once, one that cannot be read in none.
+    let charge = |cost: Value| json!({"job_id": "x", "service": "bfl_api", "cost_usd": cost, "timestamp": "2026-11-22T13:00:00Z"});
+    script.patch("costs/late", charge(json!(0.5)), &[]).await;
+    script.patch("costs/negative", charge(json!(-5)), &[]).await;
+    for expected_reads in [300, 12] {
+        let before = store.usage().reads;
+        let late = store.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
+        assert_eq!((late.total_usd - report.total_usd).to_string(), "0.5");
+        assert_eq!(late.count, 144);
+        let reads = store.usage().reads - before;
+        assert!(reads <= expected_reads, "{reads} reads");
+    }
     // The same hours from the entries themselves.
     let begin = now() + TimeDelta::minutes(1);
     let part = store.costs(CostQuery { from: begin, ..query }).await.unwrap().report(CostGrouping::Service);
-    assert_eq!((part.total_usd, part.count), (report.total_usd, 143), "exact to the last digit, both ways");
+    assert_eq!((part.total_usd - report.total_usd).to_string(), "0.5", "exact to the last digit, both ways");
     assert_eq!(store.rebuild_rollups().await.unwrap(), []);
 }
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads() {
+async fn cap_includes_charges_of_other_programs() {
+    let emulator = emulator().await;
+    let project = fresh_project();
+    let (store, script) = (store(emulator, &project), ExternalClient::new(emulator, &project));
+    let mut job = Job::new(id("a"), Spec::new("flux-dev", "a fox"), false, now());
+    store.create(vec![job.clone()]).await.unwrap();
+    job.revision = store.get(&job.id).await.unwrap().unwrap().revision;
+    let claim = Claim { worker: WorkerId::new("worker"), until: now() + TimeDelta::seconds(60) };
+    job.begin_submit(claim, Some("0.03".parse().unwrap()), now()).unwrap();
+    let charge = json!({"job_id": "x", "service": "bfl_api", "cost_usd": 0.04, "timestamp": "2026-11-22T11:00:00Z"});
+    script.patch("costs/external", charge, &[]).await;
+    // One that cannot be read hides nothing.
+    let negative = json!({"job_id": "x", "service": "bfl_api", "cost_usd": -5, "timestamp": "2026-11-22T11:00:00Z"});
+    for with_negative in [false, true] {
+        if with_negative {
+            script.patch("costs/negative", negative.clone(), &[]).await;
+        }
+        for (daily, monthly) in [(Some("0.06"), None), (None, Some("0.06"))] {
+            let [daily, monthly] = [daily, monthly].map(|cap: Option<&str>| cap.map(|cap| cap.parse().unwrap()));
+            let save = Save { job: Arc::new(job.clone()), budget: Some(Budget { daily, monthly }) };
+            let saved = store.save(save).await;
+            assert!(matches!(saved, Err(StoreError::BudgetExceeded(_))), "{saved:?}");
+        }
+    }
+    let budget = Some(Budget { daily: Some("0.07".parse().unwrap()), monthly: None });
+    store.save(Save { job: Arc::new(job), budget }).await.unwrap();
+}
+
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn report_of_a_year_is_one_read_per_month() {
     let emulator = emulator().await;
     let store = store(emulator, &fresh_project());
     let mut jobs = Vec::new();
@@ -246,7 +294,7 @@ async fn the_sums_are_those_of_the_entries_and_a_report_of_a_year_is_few_reads()
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
+async fn store_survives_a_late_and_a_lost_server() {
     let port = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap().port()
@@ -273,8 +321,8 @@ async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
     store.create(vec![job("a")]).await.unwrap();
     until(&mut watch, in_stage("a", StageName::Queued)).await;
     drop(server);
-    let told = timeout(LIMIT, watch.next()).await.expect("a lost line is told");
-    assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
+    let lost = timeout(LIMIT, watch.next()).await.expect("a lost connection is reported");
+    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
     assert!(matches!(store.create(vec![job("b")]).await, Err(StoreError::Unavailable(_))));
     // It comes back and has forgotten everything; the same watch goes on.
     let _server = start().await.unwrap();
@@ -294,12 +342,12 @@ async fn a_server_that_comes_late_and_goes_away_is_lived_with() {
         }
     })
     .await
-    .expect("it is heard of once the server is back");
+    .expect("received once the server is back");
 }
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn four_listening_workers_take_each_job_once() {
+async fn four_workers_claim_each_job_once() {
     let emulator = emulator().await;
     let project = fresh_project();
     let first = store(emulator, &project);
@@ -311,7 +359,7 @@ async fn four_listening_workers_take_each_job_once() {
         tokio::spawn(async move {
             let mut watch = store.watch().await.unwrap();
             let mut taken = Vec::new();
-            // Claims hold for a minute: what others have begun is nobody's.
+            // Claims hold for a minute: claimed jobs are not due.
             let due = DueQuery { now: now() + TimeDelta::seconds(1), ..due() };
             loop {
                 let Some(mut job) = store.due(due.clone()).await.unwrap().into_iter().nth(number) else {

@@ -78,6 +78,46 @@ struct ChargeView<'a> {
     simulated: bool,
 }
 
+/// A row of a list: a job, or a document that cannot be read.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum JobRow<'a> {
+    /// A job.
+    Job(Box<JobView<'a>>),
+    /// A document in the place of one.
+    Unreadable(UnreadableView<'a>),
+}
+
+/// A document that cannot be read, in the place of a job.
+#[derive(Debug, Serialize)]
+pub struct UnreadableView<'a> {
+    id: &'a JobId,
+    status: &'static str,
+    error: UnreadableError<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct UnreadableError<'a> {
+    code: &'static str,
+    message: &'a str,
+}
+
+impl<'a> UnreadableView<'a> {
+    /// The row of that document.
+    pub fn new(id: &'a JobId, reason: &'a str) -> Self {
+        let error = UnreadableError { code: "unreadable", message: reason };
+        Self { id, status: "unreadable", error }
+    }
+}
+
+impl<'a> JobRow<'a> {
+    /// The jobs, then the documents that cannot be read.
+    pub fn all(jobs: &'a [Job], unreadable: &'a [(JobId, String)], now: DateTime<Utc>) -> Vec<Self> {
+        let jobs = jobs.iter().map(|job| Self::Job(Box::new(JobView::new(job, now))));
+        jobs.chain(unreadable.iter().map(|(id, reason)| Self::Unreadable(UnreadableView::new(id, reason)))).collect()
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct ImageView<'a> {
     object: &'a ObjectName,

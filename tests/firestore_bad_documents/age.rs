@@ -24,7 +24,7 @@ async fn lost(engine: &mut Engine) -> DateTime<Utc> {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_data_is_as_old_as_the_last_word_of_the_server_and_no_try_makes_it_newer() {
+async fn disconnected_since_is_the_last_contact() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let server = tokio::task::spawn_blocking(move || Emulator::start(Some(port))).await.unwrap();
     let shop = Workshop::new(Speed::Instant).await;

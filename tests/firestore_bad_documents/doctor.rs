@@ -17,7 +17,7 @@ async fn run(env: TestEnv, arguments: &'static [&'static str]) -> (TestEnv, Opti
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test]
-async fn doctor_tries_rights_indexes_and_clock_and_leaves_nothing_behind() {
+async fn doctor_checks_firestore_and_writes_nothing() {
     let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
     let project = fresh_project();
     let mut env = TestEnv::new();
@@ -48,7 +48,7 @@ async fn doctor_tries_rights_indexes_and_clock_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn credentials_that_cannot_be_used_are_said_as_what_they_are() {
+async fn unusable_credentials_are_named() {
     let mut env = TestEnv::new();
     env.set("DARKROOM_STORE", "firestore");
     env.set("GOOGLE_CLOUD_PROJECT", "team");
@@ -80,5 +80,5 @@ async fn credentials_that_cannot_be_used_are_said_as_what_they_are() {
         r#"{"type": "service_account", "project_id": "other", "client_email": "a@b.example", "private_key": "x"}"#;
     env.file("key.json", other);
     let (_, _, said, _) = run(env, &["doctor"]).await;
-    assert!(said.contains("a@b.example is of the project other, not of team"), "{said}");
+    assert!(said.contains("a@b.example belongs to project other, not team"), "{said}");
 }

@@ -58,8 +58,8 @@ fn values() -> Vec<Value> {
     ]
 }
 
-/// A wish whose image is never drawn: if it is taken up, its ticket ends at once without one.
-pub fn wish() -> Map<String, Value> {
+/// A request without an image: if a worker submits it, its task is moderated at once.
+pub fn request() -> Map<String, Value> {
     let fields = json!({
         "status": {"stringValue": "pending_art_generation"},
         "prompt": {"stringValue": "harm [sim:moderated]"},
@@ -81,7 +81,7 @@ fn ours(job: &str) -> Value {
 }
 
 fn with_ours(ours: &Value) -> Value {
-    let mut fields = wish();
+    let mut fields = request();
     fields.insert("darkroom".to_owned(), json!({"mapValue": {"fields": ours}}));
     Value::Object(fields)
 }
@@ -93,12 +93,12 @@ pub fn documents(job: impl Fn(&str) -> Value) -> Vec<Written> {
     for status in ["pending_art_generation", "pending_review", "approved", "error"] {
         for field in FIELDS {
             for (number, value) in values().into_iter().enumerate() {
-                // What is no wish matters only where an image or an error is told.
-                let is_wish = FIELDS.iter().position(|name| *name == field).unwrap() < 12;
-                if !is_wish && status == "pending_art_generation" {
+                // Result fields matter only where the status needs them.
+                let is_request = FIELDS.iter().position(|name| *name == field).unwrap() < 12;
+                if !is_request && status == "pending_art_generation" {
                     continue;
                 }
-                let mut fields = wish();
+                let mut fields = request();
                 fields.insert("status".to_owned(), text(status));
                 fields.insert("generatedImageUrl".to_owned(), text("https://storage.example/generated-art/a-1.png"));
                 fields.insert(field.to_owned(), value);
@@ -107,19 +107,19 @@ pub fn documents(job: impl Fn(&str) -> Value) -> Vec<Written> {
         }
     }
     for (number, id) in strange_ids().into_iter().enumerate() {
-        let mut fields = wish();
-        // Every second one is a wish that can be read: it must run under its strange name.
+        let mut fields = request();
+        // Every second one can be read: it must run under its strange id.
         let prompt = if number % 2 == 0 { json!({"integerValue": "1"}) } else { text("strange id [sim:moderated]") };
         fields.insert("prompt".to_owned(), prompt);
         add(id, Value::Object(fields));
     }
-    for (number, value) in odd_wishes().into_iter().enumerate() {
-        let mut fields = wish();
+    for (number, value) in odd_requests().into_iter().enumerate() {
+        let mut fields = request();
         fields.extend(value.as_object().unwrap().clone());
         add(format!("odd-{number:02}"), Value::Object(fields));
     }
     for (number, value) in values().into_iter().enumerate() {
-        let mut fields = wish();
+        let mut fields = request();
         fields.insert("darkroom".to_owned(), value.clone());
         add(format!("ours-{number:02}"), Value::Object(fields));
         // The text of the job is what counts; of the rest, one field for each kind of harm is enough.
@@ -154,7 +154,7 @@ fn strange_ids() -> Vec<String> {
     .collect()
 }
 
-fn odd_wishes() -> Vec<Value> {
+fn odd_requests() -> Vec<Value> {
     let mut odd = Vec::new();
     for ratio in [
         "0:0",

@@ -1,5 +1,5 @@
-//! Pages over what strangers left: dates that are none, more documents than a question may cost, another database, an old job that
-//! is asked for again.
+//! Pages over documents of other programs: invalid dates, more documents than one page may cost, another database, an old job that is
+//! requested again.
 
 use std::collections::BTreeSet;
 
@@ -86,7 +86,7 @@ async fn undated_jobs_follow_dated_ones_once() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_search_without_a_hit_reads_so_far_and_says_how_far() {
+async fn search_stops_at_the_read_limit_with_a_cursor() {
     let emulator = emulator().await;
     let project = fresh_project();
     let mut documents: Vec<_> = (0..3_000).map(|number| old(&format!("job-{number:04}"), &minute(number))).collect();
@@ -109,7 +109,7 @@ async fn a_search_without_a_hit_reads_so_far_and_says_how_far() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_database_of_the_project_is_another_world() {
+async fn databases_of_a_project_are_separate() {
     let emulator = emulator().await;
     let project = fresh_project();
     ExternalClient::in_database(emulator, &project, "archive").write(&[old("there", &minute(0))]).await;
@@ -123,7 +123,7 @@ async fn another_database_of_the_project_is_another_world() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_old_document_beyond_the_newest_is_heard_when_somebody_asks_again() {
+async fn repeated_request_of_an_old_job_is_received() {
     let emulator = emulator().await;
     let project = fresh_project();
     let client = ExternalClient::new(emulator, &project);
@@ -138,21 +138,21 @@ async fn an_old_document_beyond_the_newest_is_heard_when_somebody_asks_again() {
     let mut again = old("job-000", &minute(0));
     again.1["status"] = json!({"stringValue": "pending_art_generation"});
     client.write(&[again]).await;
-    // And the newest of all is approved by somebody.
+    // And the newest of all is approved.
     let mut newest = old("job-119", &minute(119));
     newest.1["tab"] = json!({"integerValue": "1"});
     client.write(&[newest]).await;
-    let (mut asked, mut heard) = (None, false);
-    while asked.is_none() || !heard {
-        for change in timeout(LIMIT, watch.next()).await.expect("a change is never heard of").unwrap() {
+    let (mut requested, mut received) = (None, false);
+    while requested.is_none() || !received {
+        for change in timeout(LIMIT, watch.next()).await.expect("a change was not received").unwrap() {
             match change {
                 Change::Job(job) if job.id.as_str() == "job-000" && job.stage_name() == StageName::Queued => {
-                    asked = Some(job);
+                    requested = Some(job);
                 }
-                Change::Job(job) => heard |= job.id.as_str() == "job-119",
+                Change::Job(job) => received |= job.id.as_str() == "job-119",
                 _ => {}
             }
         }
     }
-    assert_eq!(asked.map(|job| job.attempt_number()), Some(2), "it is a new attempt");
+    assert_eq!(requested.map(|job| job.attempt_number()), Some(2), "it is a new attempt");
 }

@@ -1,4 +1,4 @@
-//! The answer to a single write is lost: whoever asked for it is told what became of it all the same.
+//! The reply to a single write is lost: the caller gets the outcome all the same.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,9 +89,9 @@ fn accept(job: &mut Job) {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_save_whose_answer_is_lost_was_made_once_and_says_so() {
+async fn save_with_lost_reply_succeeds_once() {
     let both = both().await;
-    // With and without somebody who listens.
+    // With and without an open listener.
     let watch = both.behind.watch().await.unwrap();
     let mut job = job("a");
     both.behind.create(vec![job.clone()]).await.unwrap();
@@ -115,9 +115,9 @@ async fn a_save_whose_answer_is_lost_was_made_once_and_says_so() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn jobs_whose_creation_was_not_acknowledged_are_created_once() {
+async fn create_with_lost_reply_succeeds_once() {
     let both = both().await;
-    let warm = both.behind.get(&JobId::new("nobody").unwrap()).await;
+    let warm = both.behind.get(&JobId::new("absent").unwrap()).await;
     assert_eq!(warm, Ok(None), "the connection is there");
     both.proxy.drop_replies();
     let creating = tokio::spawn({
@@ -140,7 +140,7 @@ async fn jobs_whose_creation_was_not_acknowledged_are_created_once() {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_save_that_lost_a_race_behind_a_lost_answer_is_a_conflict() {
+async fn lost_race_behind_a_lost_reply_is_a_conflict() {
     let both = both().await;
     both.behind.create(vec![job("a")]).await.unwrap();
     let id = JobId::new("a").unwrap();
@@ -166,7 +166,7 @@ async fn a_save_that_lost_a_race_behind_a_lost_answer_is_a_conflict() {
     assert_eq!(timeout(LIMIT, saving).await.expect("it is found out").unwrap(), Err(StoreError::Conflict(id)));
 }
 
-/// Reserves money for each of the jobs, one after another, asking again where nobody knew; returns how many got it.
+/// Reserves money for each of the jobs, one after another, repeating unacknowledged saves; returns how many succeeded.
 async fn reserve(store: &FirestoreStore, jobs: Vec<JobId>, cap: Budget) -> usize {
     let mut got = 0;
     for id in jobs {
@@ -191,7 +191,7 @@ async fn reserve(store: &FirestoreStore, jobs: Vec<JobId>, cap: Budget) -> usize
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cap_is_kept_to_the_cent_while_answers_are_lost() {
+async fn cap_holds_to_the_cent_with_lost_replies() {
     let both = both().await;
     let names = |from: usize| (from..from + 10).map(|number| JobId::new(format!("job-{number}")).unwrap());
     let jobs = names(0).chain(names(10)).map(|id| job(id.as_str()));
@@ -212,7 +212,7 @@ async fn a_cap_is_kept_to_the_cent_while_answers_are_lost() {
         }
     };
     let (behind, beside) = tokio::select! {
-        got = timeout(3 * LIMIT, reserving) => got.expect("everybody is told in the end"),
+        got = timeout(3 * LIMIT, reserving) => got.expect("every save gets its outcome"),
         () = trouble => unreachable!("it has no end"),
     };
     assert_eq!(behind + beside, 12, "as many as fit, and no more");

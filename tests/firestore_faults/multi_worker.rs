@@ -23,9 +23,9 @@ fn count() -> usize {
 const SLOTS: &str = "6";
 
 /// How long anything may take before the test calls it stuck.
-const PATIENCE: Duration = Duration::from_mins(8);
+const TEST_TIMEOUT: Duration = Duration::from_mins(8);
 
-/// A worker on a machine of its own: another data directory, so that nobody can see whether its process lives.
+/// A worker on a machine of its own: another data directory, so that no other worker can check its process.
 struct Machine {
     name: &'static str,
     logs: PathBuf,
@@ -64,7 +64,7 @@ impl Machine {
                 return claimed;
             }
             self.signal(Signal::CONT);
-            assert!(begun.elapsed() < PATIENCE, "{} has no work", self.name);
+            assert!(begun.elapsed() < TEST_TIMEOUT, "{} has no work", self.name);
         }
     }
 
@@ -89,7 +89,7 @@ impl Machine {
             if let Some(status) = self.worker.try_wait().unwrap() {
                 break status;
             }
-            assert!(begun.elapsed() < PATIENCE, "{} does not end", self.name);
+            assert!(begun.elapsed() < TEST_TIMEOUT, "{} does not end", self.name);
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         assert!(status.success(), "{}: {status}: {}", self.name, self.logs());
@@ -104,7 +104,7 @@ impl Machine {
 async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !is_so().await {
-        assert!(begun.elapsed() < PATIENCE, "never came: {what}");
+        assert!(begun.elapsed() < TEST_TIMEOUT, "never came: {what}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -125,7 +125,7 @@ fn shared_env(emulator: &Emulator, project: &str, provider: &str) -> TestEnv {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_job_runs_once_on_four_machines_of_which_one_dies_and_one_sleeps() {
+async fn jobs_run_once_despite_dead_and_stopped_worker() {
     let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
     let (project, count) = (fresh_project(), count());
     let provider = tempfile::tempdir().unwrap();

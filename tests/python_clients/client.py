@@ -16,7 +16,7 @@ from google.cloud import firestore, storage
 from google.cloud.firestore_v1.base_query import FieldFilter
 
 # Only says that something that must come did not.
-PATIENCE = 120
+TEST_TIMEOUT = 120
 
 
 class ReviewPage:
@@ -37,7 +37,7 @@ class ReviewPage:
 
     def wait_for(self, what, ready):
         with self.changed:
-            if not self.changed.wait_for(ready, timeout=PATIENCE):
+            if not self.changed.wait_for(ready, timeout=TEST_TIMEOUT):
                 sys.exit(f"the listener never saw {what}; it saw {json.dumps(self.seen, default=str)}")
 
     def wait_for_image(self, job, generation):
@@ -72,14 +72,14 @@ def main():
     page.wait_for("its first answer", lambda: page.opened)
     print("listening", flush=True)
 
-    wish = {"status": "pending_art_generation", "createdAt": firestore.SERVER_TIMESTAMP}
+    request = {"status": "pending_art_generation", "createdAt": firestore.SERVER_TIMESTAMP}
     everything = {
         "model": "flux-dev", "aspectRatio": "16:9", "steps": 28, "guidance": 3.0, "seed": 7, "promptUpsampling": False,
         "safetyTolerance": 2, "generationCount": 0, "page": {"tab": [1, "two", None], "zoom": 1.5},
     }
-    _, plain = jobs.add({**wish, "prompt": "a lighthouse"})
-    _, full = jobs.add({**wish, **everything, "prompt": "a fox in the snow"})
-    _, doubles = jobs.add({**wish, "prompt": "a bowl of plums", "steps": 28.0, "guidance": 3, "seed": 42.0})
+    _, plain = jobs.add({**request, "prompt": "a lighthouse"})
+    _, full = jobs.add({**request, **everything, "prompt": "a fox in the snow"})
+    _, doubles = jobs.add({**request, "prompt": "a bowl of plums", "steps": 28.0, "guidance": 3, "seed": 42.0})
     first = {job.id: page.wait_for_image(job.id, 1) for job in (plain, full, doubles)}
 
     # A reviewer: one is good, one shall be made once more with another seed.
@@ -89,12 +89,12 @@ def main():
     newest = jobs.order_by("createdAt", direction=firestore.Query.DESCENDING).limit(3).get()
     page.watch.unsubscribe()
 
-    def told(job):
+    def result(job):
         return {key: job[key] for key in ("bfl_cost_usd", "bfl_model", "image_size_bytes")}
 
     print(json.dumps({
-        "images": {job: {**read_back(bucket, seen["generatedImageUrl"]), **told(seen)} for job, seen in first.items()},
-        "again": {"job": full.id, **read_back(bucket, again["generatedImageUrl"]), **told(again)},
+        "images": {job: {**read_back(bucket, seen["generatedImageUrl"]), **result(seen)} for job, seen in first.items()},
+        "again": {"job": full.id, **read_back(bucket, again["generatedImageUrl"]), **result(again)},
         "page": full.get().get("page"),
         "statuses": {job.id: job.get("status") for job in newest},
         "approved": plain.id,

@@ -34,7 +34,7 @@ async fn report(store: &FirestoreStore, at: DateTime<Utc>) -> (u64, String, u64,
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_ended_month_becomes_one_document_and_its_sums_stay_what_they_were() {
+async fn ended_month_is_compacted_without_loss() {
     let emulator = emulator().await;
     let project = fresh_project();
     let workers = [store(emulator, &project), store(emulator, &project)];
@@ -51,8 +51,8 @@ async fn an_ended_month_becomes_one_document_and_its_sums_stay_what_they_were() 
         let parts = [1, 4].contains(&found.2);
         assert!((found.0, found.1.as_str(), parts) == (12, "0.3", true), "all parts are read: {found:?}");
     }
-    assert!(one.2.max(other.2) == 4, "somebody found it in parts: {one:?} {other:?}");
-    assert!(one.3 + other.3 >= 4, "somebody folded it");
+    assert!(one.2.max(other.2) == 4, "one reader found several documents: {one:?} {other:?}");
+    assert!(one.3 + other.3 >= 4, "one reader compacted it");
     assert_eq!(report(&readers[0], then).await, (12, "0.3".to_owned(), 1, 0), "it is one read");
     // Another attempt's outcome arrives late, in another document than what it takes back.
     for job in &mut jobs[..5] {
@@ -73,7 +73,7 @@ fn failure(at: DateTime<Utc>) -> darkroom::jobs::Failure {
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn damaged_sums_are_made_anew_in_one_document() {
+async fn damaged_rollups_are_rebuilt() {
     let emulator = emulator().await;
     let project = fresh_project();
     let (store, client) = (store(emulator, &project), ExternalClient::new(emulator, &project));

@@ -4,7 +4,7 @@
 use darkroom::jobs::{Claim, StageName, WorkerId};
 use darkroom::store::{CostQuery, Save, Store, StoreError};
 
-use super::{ExternalClient, TimeDelta, due, emulator, id, now, run, wish};
+use super::{ExternalClient, TimeDelta, due, emulator, id, now, request, run};
 use crate::support::firestore_emulator::{fresh_project, store};
 
 /// Orders as an engine does: under the number that the store says is free.
@@ -26,7 +26,7 @@ async fn order(store: &super::FirestoreStore, mut job: super::Job) -> super::Job
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wish_that_was_set_as_a_whole_is_charged_beside_its_earlier_orders() {
+async fn replaced_document_keeps_earlier_charges() {
     let emulator = emulator().await;
     let project = fresh_project();
     let page = ExternalClient::new(emulator, &project);
@@ -35,12 +35,12 @@ async fn a_wish_that_was_set_as_a_whole_is_charged_beside_its_earlier_orders() {
     let mut images = Vec::new();
     let mut image = |job: &super::Job| images.push(job.image().unwrap().object.to_string());
 
-    page.patch("jobs/wish", wish("a fox"), &[]).await;
+    page.patch("jobs/wish", request("a fox"), &[]).await;
     let first = worker();
     image(&run(&first, first.due(due()).await.unwrap().remove(0)).await);
 
     // `set()` without merge: the map is gone, for the same process and for another one.
-    page.patch("jobs/wish", wish("a hare"), &[]).await;
+    page.patch("jobs/wish", request("a hare"), &[]).await;
     assert!(page.fields("jobs/wish").await["darkroom"].is_null(), "the history is lost");
     let again = first.due(due()).await.unwrap().remove(0);
     assert_eq!(again.attempt_number(), 1);
@@ -48,7 +48,7 @@ async fn a_wish_that_was_set_as_a_whole_is_charged_beside_its_earlier_orders() {
 
     // Deleted, and made again under the same id.
     page.delete("jobs/wish").await;
-    page.patch("jobs/wish", wish("an owl"), &[]).await;
+    page.patch("jobs/wish", request("an owl"), &[]).await;
     let other = worker();
     let third = order(&other, other.due(due()).await.unwrap().remove(0)).await;
     image(&third);
@@ -73,7 +73,7 @@ async fn a_wish_that_was_set_as_a_whole_is_charged_beside_its_earlier_orders() {
     let query = CostQuery { from, to, simulated: true };
     let report = worker().costs(query).await.unwrap().report(super::CostGrouping::Service);
     assert_eq!((report.count, report.total_usd.to_string().as_str()), (4, "0.1"));
-    // What became of the money of lost attempts nobody knows any more; how much it was is known.
+    // The causes of lost attempts are not known any more; their amounts are.
     let differences = worker().rebuild_rollups().await.unwrap();
     let counted = |of: fn(&darkroom::store::schema::RollupMismatch) -> i64| differences.iter().map(of).sum::<i64>();
     assert_eq!(counted(|found| found.stored.0), counted(|found| found.computed.0), "{differences:?}");

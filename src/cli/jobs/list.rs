@@ -4,7 +4,7 @@ use chrono::{SecondsFormat, Utc};
 use clap::Args;
 
 use crate::cli::error::CliError;
-use crate::cli::job_json::JobView;
+use crate::cli::job_json::JobRow;
 use crate::cli::{Session, output, table};
 use crate::jobs::{JobId, StageName};
 use crate::store::{PageCursor, PageQuery};
@@ -92,7 +92,9 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
         query.after = Some(next);
         query.limit = (limit - jobs.len()).min(PAGE_SIZE);
     }
-    report_unreadable(&unreadable);
+    if !session.output.is_json() {
+        report_unreadable(&unreadable);
+    }
     let filtered = since.is_some() || args.before.is_some() || args.search.is_some() || !args.status.is_empty();
     if jobs.is_empty() && !session.output.is_json() {
         return output::write_text(if filtered || !unreadable.is_empty() {
@@ -101,7 +103,7 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
             "No jobs yet. Create the first image with `darkroom submit a red fox in the snow --wait`."
         });
     }
-    session.output.answer(&JobView::all(&jobs, now), || table::jobs(&jobs, now, session.output.columns()))
+    session.output.answer(&JobRow::all(&jobs, &unreadable, now), || table::jobs(&jobs, now, session.output.columns()))
 }
 
 /// Reports that a search stopped early, because each document that is read costs money.
@@ -110,7 +112,7 @@ fn report_stopped((at, _): &PageCursor) {
     output::eprint_line(&format!("stopped at {at} to limit billed reads; continue with --before {at}"));
 }
 
-/// On standard error, so that the JSON stays a list of jobs.
+/// On standard error: the table has jobs only. In JSON each is a row.
 fn report_unreadable(unreadable: &[(JobId, String)]) {
     for (id, reason) in unreadable.iter().take(MAX_UNREADABLE_LINES) {
         output::eprint_line(&format!("job {id} cannot be read: {reason}"));

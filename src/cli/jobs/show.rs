@@ -6,9 +6,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 
 use crate::cli::error::CliError;
-use crate::cli::job_json::{JobDetails, failure};
+use crate::cli::job_json::{JobDetails, UnreadableView, failure};
 use crate::cli::{Session, resolve_id, table};
 use crate::jobs::{Attempt, Job, Outcome};
+use crate::store::StoreError;
 use crate::text::format;
 use crate::text::{sanitize_line, sanitize_text};
 use crate::wiring;
@@ -25,7 +26,12 @@ pub struct ShowArgs {
 pub async fn run(session: &Session, args: &ShowArgs) -> Result<(), CliError> {
     let store = wiring::open_store(&session.config).await?;
     let id = resolve_id::job(store.as_ref(), &args.id).await?;
-    let job = store.get(&id).await?.ok_or_else(|| CliError::Failed(format!("job {id} does not exist")))?;
+    let job = match store.get(&id).await {
+        Err(StoreError::Unreadable { id, reason }) if session.output.is_json() => {
+            return session.output.answer(&UnreadableView::new(&id, &reason), String::new);
+        }
+        job => job?.ok_or_else(|| CliError::Failed(format!("job {id} does not exist")))?,
+    };
     let now = Utc::now();
     session.output.answer(&JobDetails::new(&job, now), || text(&job, now))
 }

@@ -15,6 +15,7 @@ mod documents;
 mod ledger;
 mod listen;
 mod queries;
+mod reject;
 mod save;
 
 use std::sync::{Arc, Mutex, Weak};

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use firestore::gcloud_sdk::google::firestore::v1::firestore_client::FirestoreClient;
 use firestore::gcloud_sdk::google::firestore::v1::structured_aggregation_query::{Aggregation, aggregation};
+use firestore::gcloud_sdk::google::firestore::v1::structured_query::FieldReference;
+use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use firestore::gcloud_sdk::google::firestore::v1::{
     BatchGetDocumentsRequest, CommitRequest, Document, ListenRequest, ListenResponse, RunAggregationQueryRequest,
     RunQueryRequest, StructuredAggregationQuery, StructuredQuery, Write, batch_get_documents_response,
@@ -26,7 +28,7 @@ use crate::store::StoreError;
 use crate::store::firestore::FirestoreOptions;
 use crate::store::firestore::connection::emulator::EmulatorCredentials;
 use crate::store::firestore::connection::errors;
-use crate::store::firestore::documents::value;
+use crate::store::firestore::documents::value::{self, Fields};
 use crate::time::Backoff;
 
 /// Google's own service.
@@ -61,6 +63,34 @@ enum ConnectionState {
     /// Why there is no connection yet.
     Down(String),
     Up(Box<FirestoreDb>),
+}
+
+/// What the server counted and added up.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Totals {
+    pub count: i64,
+    pub sum: f64,
+}
+
+impl Totals {
+    pub(crate) fn add(&mut self, count: i64, sum: f64) {
+        self.count += count;
+        self.sum += sum;
+    }
+
+    /// Whether both are equal but for the rounding of sums of doubles.
+    pub(crate) fn agrees_with(&self, other: &Self) -> bool {
+        let tolerance = 1e-9 * (self.count.unsigned_abs() as f64 + 1.0);
+        let equal = (self.sum - other.sum).abs() <= tolerance || (self.sum.is_nan() && other.sum.is_nan());
+        self.count == other.count && equal
+    }
+
+    /// Whether these lie between two readings of something that grows.
+    pub(crate) fn is_between(&self, before: &Self, after: &Self) -> bool {
+        let tolerance = 1e-9 * (self.count.unsigned_abs() as f64 + 1.0);
+        (before.count..=after.count).contains(&self.count)
+            && (before.sum - tolerance..=after.sum + tolerance).contains(&self.sum)
+    }
 }
 
 /// The outcome of a commit.
@@ -186,37 +216,65 @@ impl Client {
 
     /// The number of documents of a query.
     pub(crate) async fn count(&self, query: StructuredQuery) -> Result<u64, StoreError> {
+        let counting = aggregation::Operator::Count(aggregation::Count { up_to: None });
+        let results = self.aggregate(query, [("count", counting)]).await?;
+        let count = value::integer_of(&results, "count").unwrap_or(0);
+        self.count_aggregated(count);
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    async fn aggregate<const N: usize>(
+        &self,
+        query: StructuredQuery,
+        operators: [(&str, aggregation::Operator); N],
+    ) -> Result<Fields, StoreError> {
         let mut api = self.api().await?;
-        let counting = Aggregation {
-            alias: "n".to_owned(),
-            operator: Some(aggregation::Operator::Count(aggregation::Count { up_to: None })),
-        };
+        let aggregations = operators
+            .into_iter()
+            .map(|(alias, operator)| Aggregation { alias: alias.to_owned(), operator: Some(operator) })
+            .collect();
         let request = RunAggregationQueryRequest {
             parent: self.parent(),
             query_type: Some(run_aggregation_query_request::QueryType::StructuredAggregationQuery(
                 StructuredAggregationQuery {
-                    aggregations: vec![counting],
+                    aggregations,
                     query_type: Some(structured_aggregation_query::QueryType::StructuredQuery(query)),
                 },
             )),
             ..Default::default()
         };
-        let count = self
-            .with_timeout(async {
-                let mut answers = api.run_aggregation_query(request).await?.into_inner();
-                let mut count = 0;
-                while let Some(answer) = answers.next().await {
-                    if let Some(result) = answer?.result {
-                        count = value::integer_of(&result.aggregate_fields, "n").unwrap_or(count);
-                    }
-                }
-                Ok(u64::try_from(count).unwrap_or(0))
-            })
-            .await?
-            .map_err(|status: Status| errors::of_status(&status))?;
-        // One read for each thousand index entries that were counted.
-        self.count_reads(usize::try_from(count.div_ceil(1_000).max(1)).unwrap_or(usize::MAX));
-        Ok(count)
+        self.with_timeout(async {
+            let mut answers = api.run_aggregation_query(request).await?.into_inner();
+            let mut results = Fields::new();
+            while let Some(answer) = answers.next().await {
+                results.extend(answer?.result.into_iter().flat_map(|result| result.aggregate_fields));
+            }
+            Ok(results)
+        })
+        .await?
+        .map_err(|status: Status| errors::of_status(&status))
+    }
+
+    /// One read for each thousand index entries that were aggregated.
+    fn count_aggregated(&self, count: i64) {
+        let count = usize::try_from(count).unwrap_or(0);
+        self.count_reads(count.div_ceil(1_000).max(1));
+    }
+
+    /// The number of documents of a query, and the sum of that field over those in which it is a number.
+    pub(crate) async fn totals(&self, query: StructuredQuery, field_path: &str) -> Result<Totals, StoreError> {
+        let counting = aggregation::Operator::Count(aggregation::Count { up_to: None });
+        let field = Some(FieldReference { field_path: field_path.to_owned() });
+        let adding = aggregation::Operator::Sum(aggregation::Sum { field });
+        let results = self.aggregate(query, [("count", counting), ("sum", adding)]).await?;
+        let sum = match value::content(&results, "sum") {
+            Some(ValueType::IntegerValue(sum)) => *sum as f64,
+            Some(ValueType::DoubleValue(sum)) => *sum,
+            _ => 0.0,
+        };
+        let totals = Totals { count: value::integer_of(&results, "count").unwrap_or(0), sum };
+        self.count_aggregated(totals.count);
+        Ok(totals)
     }
 
     /// Commits all writes or none. The inner result is the server's reply: update times in the sequence of the writes, or a status; an

@@ -47,6 +47,8 @@ struct CachedDocument {
     published: u64,
     /// One line for a document that cannot be read.
     base: Result<BaseVersion, String>,
+    /// Whether the document is a request that is to be rejected.
+    is_bad_request: bool,
 }
 
 impl DocumentCache {
@@ -96,10 +98,27 @@ impl DocumentCache {
         }
         let (id, revision) = (job.id.clone(), job.revision);
         let content = Ok(Box::new(LoadedJob { job: job.clone(), base }));
-        state.merge(&ParsedDocument { id: id.clone(), revision, content });
+        let is_bad_request = false;
+        state.merge(&ParsedDocument { id: id.clone(), revision, content, is_bad_request });
         if let Some(documents) = state.documents.get_mut(&id).filter(|documents| documents.revision == revision) {
             documents.published = revision;
             state.publish(&Change::Job(Arc::new(job)));
+        }
+    }
+
+    /// The requests that cannot be read and were not rejected yet, with their revisions and reasons.
+    pub(crate) fn bad_requests(&self) -> Vec<(JobId, u64, String)> {
+        let state = self.state();
+        let bad = state.documents.iter().filter(|(_, document)| document.is_bad_request);
+        let reason = |document: &CachedDocument| document.base.as_ref().err().cloned().unwrap_or_default();
+        bad.map(|(id, document)| (id.clone(), document.revision, reason(document))).collect()
+    }
+
+    /// That revision of the request needs no rejection any more.
+    pub(crate) fn clear_bad_request(&self, id: &JobId, revision: u64) {
+        let mut state = self.state();
+        if let Some(document) = state.documents.get_mut(id).filter(|document| document.revision == revision) {
+            document.is_bad_request = false;
         }
     }
 
@@ -203,7 +222,10 @@ impl State {
         let published = known.map_or(0, |documents| documents.published);
         let base = parsed.content.as_ref().map(|known| known.base.clone()).map_err(Clone::clone);
         self.version += 1;
-        self.documents.insert(parsed.id.clone(), CachedDocument { revision: parsed.revision, published, base });
+        self.documents.insert(
+            parsed.id.clone(),
+            CachedDocument { revision: parsed.revision, published, base, is_bad_request: parsed.is_bad_request },
+        );
         let hidden_before = self.active.get(&parsed.id).map(|job| job.hidden);
         let hidden = parsed.content.as_ref().ok().filter(|known| known.job.stage_name().is_active());
         if hidden_before.is_none() || hidden.map(|known| known.job.hidden) != hidden_before {

@@ -132,7 +132,7 @@ fn check(cases: Vec<Case>) {
 }
 
 #[test]
-fn requests_are_lenient_where_the_meaning_is_certain() {
+fn requests_are_lenient_where_unambiguous() {
     check(vec![
         (pending("seed", json!("7")), Ok(json!({"seed": 7}))),
         (pending("seed", json!(7.0)), Ok(json!({"seed": 7}))),
@@ -150,7 +150,7 @@ fn requests_are_lenient_where_the_meaning_is_certain() {
 }
 
 #[test]
-fn unneeded_results_of_the_wrong_type_are_ignored() {
+fn unneeded_results_of_wrong_type_are_ignored() {
     check(vec![
         (reviewed("image_size_bytes", json!(99)), Ok(json!({"stage": "done", "bytes": 99}))),
         // Before: 99 and unknown.

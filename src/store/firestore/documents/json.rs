@@ -15,7 +15,7 @@ use crate::store::schema::{format_time, parse_time};
 const TIMES: [&str; 2] = ["createdAt", "timestamp"];
 
 const TIME: &str = "$timestamp";
-const BYTES: &str = "$bytes";
+pub(super) const BYTES: &str = "$bytes";
 const REFERENCE: &str = "$reference";
 const GEO_POINT: &str = "$geoPoint";
 /// The mark of a geo point in files of earlier versions.

@@ -5,7 +5,7 @@
 //!
 //! | field | type | why |
 //! | --- | --- | --- |
-//! | `job` | text | the whole job as JSON, the truth for everything that the shared schema lacks |
+//! | `job` | bytes | the whole job as deflated JSON, with everything that the shared schema lacks; text in earlier versions |
 //! | `stage`, `simulated`, `hidden` | text, bool, bool | counted and filtered by the server |
 //! | `reserved` | integer, 1e-12 dollars | only while submitting: what a cap must leave room for |
 //! | `claim_until`, `not_before` | timestamp | for people who read a document |
@@ -15,6 +15,7 @@
 pub(crate) mod cache;
 pub(crate) mod json;
 mod native;
+mod packed;
 pub(crate) mod subscriber;
 pub(crate) mod value;
 mod write;
@@ -25,7 +26,7 @@ use firestore::gcloud_sdk::prost::Message;
 
 use crate::jobs::{Job, JobId, Spec, StageName, sha256_hex};
 use crate::store::charges::{ChargeRow, charges_of};
-use crate::store::schema::{self, ExternalDefaults, Fields};
+use crate::store::schema::{self, ExternalDefaults, Fields, Status};
 use crate::text;
 
 pub(crate) use write::DocumentWrite;
@@ -49,6 +50,8 @@ pub(crate) struct ParsedDocument {
     pub revision: u64,
     /// The job, or one line that says why the document cannot be read.
     pub content: Result<Box<LoadedJob>, String>,
+    /// Whether the document requests an image in a way that cannot be read, and is understood otherwise.
+    pub is_bad_request: bool,
 }
 
 /// A job with what a later save needs to know about its document.
@@ -79,9 +82,11 @@ pub(crate) struct BaseVersion {
 pub(crate) fn parse(document: &Document, defaults: &Defaults) -> Option<ParsedDocument> {
     let id = JobId::new(document.name.rsplit('/').next()?).ok()?;
     let revision = document.update_time.as_ref().map_or(0, value::nanoseconds);
-    let fields = json::to_json(&document.fields);
+    let mut fields = json::to_json(&document.fields);
+    packed::unpack_job(&mut fields);
     let content = parse_fields(&id, document, &fields, defaults);
     let content = content.and_then(|found| check_size(document, &fields, &found.2).map(|()| found));
+    let is_bad_request = content.is_err() && is_understood_request(&id, &fields);
     let content = content.map(|(rows, request, mut job)| {
         job.revision = revision;
         let base = BaseVersion {
@@ -95,7 +100,8 @@ pub(crate) fn parse(document: &Document, defaults: &Defaults) -> Option<ParsedDo
         };
         Box::new(LoadedJob { job, base })
     });
-    Some(ParsedDocument { id, revision, content: content.map_err(|reason| text::sanitize_line(&reason, 200)) })
+    let content = content.map_err(|reason| text::sanitize_line(&reason, 200));
+    Some(ParsedDocument { id, revision, content, is_bad_request })
 }
 
 /// The charges in the ledger, the digest of the request that the job follows, and the job.
@@ -114,6 +120,16 @@ fn parse_fields(
     let external = ExternalDefaults { model, simulated: *simulated, created_at, updated_at };
     let job = schema::parse_external(id, fields, &external)?;
     Ok((Vec::new(), schema::request_digest(fields), job))
+}
+
+/// Whether an image is requested, by a document whose own map is intact where darkroom wrote it.
+fn is_understood_request(id: &JobId, fields: &Fields) -> bool {
+    Status::of(fields) == Ok(Status::Pending)
+        && match schema::native_fields(fields) {
+            Ok(Some(native)) => schema::parse_native(id, native, fields).is_ok(),
+            Ok(None) => true,
+            Err(_) => false,
+        }
 }
 
 fn is_undated(fields: &Fields) -> bool {

@@ -4,11 +4,16 @@ use std::collections::HashMap;
 
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
+use firestore::gcloud_sdk::prost::Message;
 use serde_json::{Value as Json, json};
 
 use super::value::{self, Fields};
 use super::{BaseVersion, Defaults, DocumentWrite, LoadedJob, json as codec, parse};
-use crate::jobs::{BillingStatus, Failure, FailureCode, Job, JobId, Outcome, Spec, Stage, StageName};
+use crate::costs::{Basis, Charge, Credits, Service};
+use crate::jobs::{
+    BillingStatus, Claim, Failure, FailureCode, ImageFormat, Job, JobId, ObjectName, Outcome, Receipt, Spec, Stage,
+    StageName, StepName, StoredImage, Ticket, WorkerId,
+};
 use crate::store::charges::charges_of;
 
 const SAMPLES: &str = include_str!("../../../../tests/samples/old-backend-jobs.json");
@@ -185,7 +190,7 @@ fn change_during_a_run_applies_to_the_next() {
     let request = fields(&json!({"status": "pending_art_generation", "prompt": "a fox", "seed": 1}));
     let mut document = document("a", request);
     let LoadedJob { mut job, base } = loaded(&document);
-    let claim = crate::jobs::Claim { worker: crate::jobs::WorkerId::new("w"), until: now() };
+    let claim = Claim { worker: WorkerId::new("w"), until: now() };
     job.begin_submit(claim, None, now()).unwrap();
     apply(&mut document, DocumentWrite::update(&job, &base).unwrap());
     document.fields.insert("seed".into(), value::integer(2));
@@ -257,4 +262,55 @@ fn long_prompt_is_stored_once() {
     apply(&mut written, DocumentWrite::new(&long).unwrap());
     assert_eq!(Job { revision: 0, ..loaded(&written).job }, Job { revision: 0, ..long });
     assert!(DocumentWrite::new(&job(1_000_000)).is_err());
+}
+
+#[test]
+fn darkroom_map_is_small_for_one_attempt() {
+    let at = |second: i64| now() + chrono::TimeDelta::microseconds(second * 1_234_567);
+    let id = "0193b2c4-7c1e-7d52-9d0e-5b8f3a6c2e11";
+    let prompt =
+        "A lighthouse keeper reading a letter by the light of an oil lamp, rain on the window, shot on 35 mm film";
+    let spec = Spec::new("flux-2-pro", prompt).with("width", 1344).with("height", 768).with("seed", 42);
+    let mut job = Job::new(JobId::new(id).unwrap(), spec.with("safety_tolerance", 2), false, now());
+    job.tags = vec!["campaign".to_owned()];
+    let claim = Claim { worker: WorkerId::new("worker-12345-0f9a"), until: at(60) };
+    job.begin_submit(claim.clone(), Some("0.03".parse().unwrap()), at(1)).unwrap();
+    let receipt = Receipt {
+        ticket: Ticket {
+            id: "5d0c1a52-93f7-4f0e-8a53-0c9f3a6b7d21".to_owned(),
+            polling_url: "https://api.us1.bfl.ai/v1/get_result?id=5d0c1a52-93f7-4f0e-8a53-0c9f3a6b7d21".to_owned(),
+        },
+        cost: Some(Credits::new("3".parse().unwrap())),
+        input_megapixels: Some("0".parse().unwrap()),
+        output_megapixels: Some("1.032".parse().unwrap()),
+        accepted_at: at(2),
+    };
+    job.accept(receipt, None, at(2)).unwrap();
+    job.claim = Some(claim);
+    let attempt = &mut job.attempts[0];
+    for (step, second) in StepName::ALL.into_iter().zip(0..) {
+        attempt.begin(step, at(second));
+        attempt.finish(step, at(second + 1));
+    }
+    let object = ObjectName::for_attempt(&job.id, 1, ImageFormat::Png);
+    let url = format!("https://storage.googleapis.com/studio-images-prod/{object}");
+    let sha256 = crate::jobs::sha256_hex(b"an image");
+    let image =
+        StoredImage { object, url, format: ImageFormat::Png, width: 1344, height: 768, bytes: 1_234_567, sha256 };
+    let storage = Charge {
+        service: Service::GoogleStorage,
+        amount: Some("0.000005".parse().unwrap()),
+        basis: Basis::Estimated,
+        model: "flux-2-pro".to_owned(),
+        at: at(9),
+        simulated: false,
+    };
+    job.complete(image, Some(Credits::new("3".parse().unwrap())), Some(storage), at(9)).unwrap();
+    let text = serde_json::to_string(&job).unwrap();
+    let mut written = document(id, Fields::new());
+    apply(&mut written, DocumentWrite::new(&job).unwrap());
+    assert_eq!(loaded(&written).job.attempts, job.attempts);
+    let size = written.fields["darkroom"].encoded_len() + "darkroom".len();
+    assert!(text.len() > 2_000, "{} bytes of JSON are not a whole job", text.len());
+    assert!(size < 1_500, "darkroom adds {size} bytes for {} bytes of JSON", text.len());
 }

@@ -51,6 +51,10 @@ pub(crate) fn list(values: Vec<Value>) -> Value {
     value(ValueType::ArrayValue(ArrayValue { values }))
 }
 
+pub(crate) fn bytes(bytes: Vec<u8>) -> Value {
+    value(ValueType::BytesValue(bytes))
+}
+
 pub(crate) fn reference(name: impl Into<String>) -> Value {
     value(ValueType::ReferenceValue(name.into()))
 }

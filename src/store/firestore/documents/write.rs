@@ -5,7 +5,7 @@ use firestore::gcloud_sdk::google::firestore::v1::document_transform::field_tran
 use firestore::gcloud_sdk::prost::Message;
 
 use super::value::{self, Fields, Value};
-use super::{BaseVersion, digest, json};
+use super::{BaseVersion, digest, json, packed};
 use crate::jobs::{Job, StageName};
 use crate::store::StoreError;
 use crate::store::schema::{self, PROMPT_PLACEHOLDER, REQUEST_FIELDS};
@@ -99,10 +99,11 @@ fn darkroom_fields(job: &Job, request: &str, previous: u64) -> Result<[(&'static
     };
     let text = text.map_err(|error| not_written(job, &error.to_string()))?;
     serde_json::from_str::<Job>(&text).map_err(|error| not_written(job, &error.to_string()))?;
+    let job_bytes = packed::deflate(&text).map_err(|error| not_written(job, &error.to_string()))?;
     let reserved = job.attempt().filter(|_| job.stage_name() == StageName::Submitting);
     let reserved = reserved.and_then(|attempt| attempt.reserved).map(|amount| value::to_pico(amount).0);
     Ok([
-        ("job", Some(value::text(text))),
+        ("job", Some(value::bytes(job_bytes))),
         ("stage", Some(value::text(job.stage_name().as_str()))),
         ("simulated", Some(value::boolean(job.simulated))),
         ("hidden", Some(value::boolean(job.hidden))),

@@ -45,28 +45,32 @@ impl FirestoreStore {
         };
         let (mut reads, mut seen) = (0, None);
         loop {
-            let (reserved, mut sums) = self.read_commitments(job, &month).await?;
+            let Commitments { reserved, mut sums, unrecorded } = self.read_commitments(job, budget, &month).await?;
             for (rows, sign) in [(old, -1), (new, 1)] {
                 for row in rows.iter().filter(|row| row.simulated == job.simulated) {
                     rollup::add(&mut sums, row, sign);
                 }
             }
-            let Err(over) = fits(job, budget, &sums, reserved) else { break };
-            let read_commitments = Some((reserved, sums));
+            let commitments = Commitments { reserved, sums, unrecorded };
+            let Err(over) = fits(job, budget, &commitments) else { break };
             reads += 1;
-            if read_commitments == seen || reads >= MAX_READS {
+            if seen.as_ref() == Some(&commitments) || reads >= MAX_READS {
                 return Err(StoreError::BudgetExceeded(over));
             }
-            seen = read_commitments;
+            seen = Some(commitments);
         }
         Ok(BudgetGuard { id, condition })
     }
 
-    async fn read_commitments(&self, job: &Job, month: &str) -> Result<(Usd, Sums), StoreError> {
+    async fn read_commitments(&self, job: &Job, budget: &Budget, month: &str) -> Result<Commitments, StoreError> {
         let reserved = self.reserved_by_others(job).await?;
         let client = &self.shared.client;
         let documents = client.query(shards::query_months(client, month, month)).await?;
-        Ok((reserved, rollup::read(&documents)))
+        let periods = budget.periods(job.updated_at).into_iter();
+        let periods: Vec<_> = periods.map(|period| period.from.date_naive()..period.to.date_naive()).collect();
+        // Other programs record real charges only.
+        let unrecorded = if job.simulated { vec![Usd::ZERO; periods.len()] } else { self.unrecorded(&periods).await? };
+        Ok(Commitments { reserved, sums: rollup::read(&documents), unrecorded })
     }
 
     /// Reservations are on the jobs that are submitting, so that one can never outlive its job.
@@ -83,10 +87,20 @@ impl FirestoreStore {
     }
 }
 
-fn fits(job: &Job, budget: &Budget, sums: &Sums, reserved: Usd) -> Result<(), BudgetExceeded> {
+/// The money that a reservation must leave room for.
+#[derive(Debug, PartialEq)]
+struct Commitments {
+    reserved: Usd,
+    sums: Sums,
+    /// By period of the budget: the charges of other programs that no rollup has.
+    unrecorded: Vec<Usd>,
+}
+
+fn fits(job: &Job, budget: &Budget, commitments: &Commitments) -> Result<(), BudgetExceeded> {
     let wanted = job.attempt().filter(|_| job.stage_name() == StageName::Submitting).and_then(|last| last.reserved);
-    for period in budget.periods(job.updated_at) {
-        let committed = rollup::committed(sums, period.from, period.to) + reserved;
+    let Commitments { reserved, sums, unrecorded } = commitments;
+    for (period, unrecorded) in budget.periods(job.updated_at).into_iter().zip(unrecorded) {
+        let committed = rollup::committed(sums, period.from, period.to) + *reserved + *unrecorded;
         period.check(committed, wanted)?;
     }
     Ok(())

@@ -11,6 +11,7 @@ use crate::store::charges::ChargeRow;
 use crate::store::firestore::documents::json;
 use crate::store::firestore::documents::value::Fields;
 use crate::store::schema;
+use crate::text::sanitize_line;
 
 /// The collection that other programs read.
 pub(crate) const COSTS: &str = "costs";
@@ -88,6 +89,12 @@ fn detail_path(name: &String) -> String {
 pub(crate) fn parse_entry(document: &Document) -> Result<(String, ChargeRow), String> {
     let id = document.name.rsplit('/').next().unwrap_or_default();
     schema::parse_charge(id, &json::to_json(&document.fields))
+}
+
+/// Logs an entry that no sum includes.
+pub(crate) fn warn_excluded(collection: &str, document: &Document, reason: &str) {
+    let id = document.name.rsplit('/').next().unwrap_or_default();
+    tracing::warn!(collection, entry = %sanitize_line(id, 80), reason, "charge excluded from all sums");
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub(crate) mod attempt_guard;
 pub(crate) mod budget_guard;
 pub(crate) mod causes;
 pub(crate) mod entries;
+pub(crate) mod external;
 pub(crate) mod months;
 pub(crate) mod rebuild;
 pub(crate) mod rollup;

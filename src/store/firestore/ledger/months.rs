@@ -17,6 +17,12 @@ pub(crate) const SHARDS: usize = 4;
 /// The prefix of the documents that reservations move, so that no report reads them.
 const GUARD_PREFIX: &str = "guard-";
 
+/// The field of a month's first document with the entries of each day that cannot be read.
+pub(crate) const SKIPPED: &str = "skipped";
+
+/// The field of a past month's first document: its rollups were found complete.
+pub(crate) const VERIFIED: &str = "verified";
+
 /// The month of that day, and the name of its first document.
 pub(crate) fn month_id(day: NaiveDate, simulated: bool) -> String {
     let kind = if simulated { "simulated" } else { "real" };

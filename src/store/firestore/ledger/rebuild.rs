@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::tonic::Code;
 
-use super::entries::{COSTS, OPEN_CHARGES, parse_entry};
+use super::entries::{COSTS, OPEN_CHARGES, parse_entry, warn_excluded};
 use super::months::{ROLLUPS, by_month, month_id};
 use super::rollup::{self, Key, Sum, Sums};
 use super::shards;
@@ -16,7 +15,6 @@ use crate::store::firestore::connection::errors;
 use crate::store::firestore::connection::query::{NAME, Query};
 use crate::store::firestore::documents::value;
 use crate::store::schema::RollupMismatch;
-use crate::text::sanitize_line;
 
 /// Entries of one read.
 const BATCH_SIZE: usize = 500;
@@ -120,10 +118,4 @@ fn compare(simulated: bool, kept: &Sums, counted: &Sums) -> Vec<RollupMismatch> 
             computed: shown(of(counted, key)),
         })
         .collect()
-}
-
-/// Logs an entry that no sum includes.
-pub(crate) fn warn_excluded(collection: &str, document: &Document, reason: &str) {
-    let id = document.name.rsplit('/').next().unwrap_or_default();
-    tracing::warn!(collection, entry = %sanitize_line(id, 80), reason, "charge excluded from all sums");
 }

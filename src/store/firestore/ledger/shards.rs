@@ -15,7 +15,7 @@ use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
 use firestore::gcloud_sdk::google::firestore::v1::{Document, Precondition, StructuredQuery, Write};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::months::{ROLLUPS, SHARDS, by_month, month_id, shard_id};
+use super::months::{ROLLUPS, SHARDS, SKIPPED, VERIFIED, by_month, month_id, shard_id};
 use super::rollup::{self, Sums};
 use crate::store::firestore::connection::client::Client;
 use crate::store::firestore::connection::query::{NAME, Query};
@@ -80,7 +80,15 @@ pub(crate) fn replace(client: &Client, month: &str, found: &[&Document], sums: &
             Some(at) => ConditionType::UpdateTime(at),
             None => ConditionType::Exists(false),
         };
-        let fields = if number == 0 { rollup::month_fields(sums) } else { value::Fields::new() };
+        let mut fields = value::Fields::new();
+        if number == 0 {
+            fields = rollup::month_fields(sums);
+            let stored = known.map(|document| &document.fields);
+            for name in [SKIPPED, VERIFIED] {
+                let kept = stored.and_then(|stored| stored.get(name)).cloned();
+                fields.extend(kept.map(|kept| (name.to_owned(), kept)));
+            }
+        }
         let operation = match (number, known) {
             (0, _) => Operation::Update(Document { name, fields, ..Default::default() }),
             (_, Some(_)) => Operation::Delete(name),

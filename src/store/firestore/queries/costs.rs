@@ -1,5 +1,6 @@
 //! The cost report: whole days from the daily rollups, the ends of a span that starts or ends within a day from the entries.
-//! A report over whole days reads one document for each ended month that has charges, and a few for the present month.
+//! A report over whole days reads one document for each ended month that has charges, and a few for the present month; a real report
+//! also has the entries of the open months counted by the server, so that the charges of other programs are in it at once.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use firestore::gcloud_sdk::google::firestore::v1::Document;
@@ -9,9 +10,8 @@ use crate::store::charges::ChargeRow;
 use crate::store::firestore::FirestoreStore;
 use crate::store::firestore::connection::query::Query;
 use crate::store::firestore::documents::value;
-use crate::store::firestore::ledger::entries::{COSTS, OPEN_CHARGES, parse_entry};
+use crate::store::firestore::ledger::entries::{COSTS, OPEN_CHARGES, parse_entry, warn_excluded};
 use crate::store::firestore::ledger::months::month_id;
-use crate::store::firestore::ledger::rebuild::warn_excluded;
 use crate::store::firestore::ledger::rollup::{self, Sums};
 use crate::store::firestore::ledger::shards;
 use crate::store::{CostQuery, StoreError};
@@ -22,9 +22,13 @@ impl FirestoreStore {
         let (first, last) = whole_days(query.from, query.to);
         let mut sums = Sums::new();
         if first < last {
-            let months = self.months(first, last, query.simulated).await?;
-            sums = rollup::read(&months);
-            sums.retain(|key, _| (first..last).contains(&key.day));
+            sums = if query.simulated {
+                let mut sums = rollup::read(&self.simulated_months(first, last).await?);
+                sums.retain(|key, _| (first..last).contains(&key.day));
+                sums
+            } else {
+                self.complete_sums(first..last).await?
+            };
             for (from, to) in [(query.from, midnight(first)), (midnight(last), query.to)] {
                 self.add_entries(&mut sums, from, to, query.simulated).await?;
             }
@@ -34,9 +38,9 @@ impl FirestoreStore {
         Ok(CostTable::new((query.from, query.to), query.simulated, rollup::cost_rows(&sums)))
     }
 
-    /// The months that touch those days.
-    async fn months(&self, first: NaiveDate, last: NaiveDate, simulated: bool) -> Result<Vec<Document>, StoreError> {
-        let (from, to) = (month_id(first, simulated), month_id(last - Days::new(1), simulated));
+    /// The simulated months that touch those days: other programs record real charges only.
+    async fn simulated_months(&self, first: NaiveDate, last: NaiveDate) -> Result<Vec<Document>, StoreError> {
+        let (from, to) = (month_id(first, true), month_id(last - Days::new(1), true));
         let client = &self.shared.client;
         let months = client.query(shards::query_months(client, &from, &to)).await?;
         // An ended month that is still in parts becomes one document here: one read for later reports.
