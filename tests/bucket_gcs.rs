@@ -39,7 +39,7 @@ fn unavailable<Anything: std::fmt::Debug>(result: Result<Anything, BucketError>)
 }
 
 #[tokio::test]
-async fn an_image_goes_up_in_one_request_with_its_type_its_checksums_and_a_precondition() {
+async fn upload_sends_type_checksums_and_precondition() {
     let fake = GcsFake::start().await;
     let bucket = open(fake.options()).await;
     let stored = put(&bucket, "hello world").await.unwrap();
@@ -76,7 +76,7 @@ async fn a_lost_answer_is_no_second_image() {
 }
 
 #[tokio::test]
-async fn what_is_there_with_the_same_bytes_stays_and_becomes_public() {
+async fn existing_equal_object_is_kept_and_made_public() {
     let fake = GcsFake::start().await;
     let hidden = Object { bytes: b"image".to_vec(), generation: 7, public: false };
     fake.set(|bucket| drop(bucket.objects.insert("generated-art/job-1.webp".to_owned(), hidden)));
@@ -89,7 +89,7 @@ async fn what_is_there_with_the_same_bytes_stays_and_becomes_public() {
 }
 
 #[tokio::test]
-async fn what_is_there_with_other_bytes_is_replaced_under_its_own_generation() {
+async fn existing_different_object_is_replaced() {
     let fake = GcsFake::start().await;
     let other = Object { bytes: b"IMAGE".to_vec(), generation: 7, public: true };
     fake.set(|bucket| drop(bucket.objects.insert("generated-art/job-1.webp".to_owned(), other)));
@@ -102,7 +102,7 @@ async fn what_is_there_with_other_bytes_is_replaced_under_its_own_generation() {
 }
 
 #[tokio::test]
-async fn a_damaged_upload_is_no_success_and_mends_itself_on_the_next_try() {
+async fn damaged_upload_fails_and_the_retry_repairs_it() {
     for checksum in [Checksum::Other, Checksum::Missing] {
         let fake = GcsFake::start().await;
         fake.set(|bucket| bucket.checksum = checksum);
@@ -120,7 +120,7 @@ async fn a_damaged_upload_is_no_success_and_mends_itself_on_the_next_try() {
 }
 
 #[tokio::test]
-async fn uniform_access_stores_without_an_object_acl_and_does_not_ask_again() {
+async fn uniform_access_bucket_needs_no_object_acl() {
     let fake = GcsFake::start().await;
     fake.set(|bucket| bucket.uniform = true);
     let bucket = open(fake.options()).await;
@@ -145,7 +145,7 @@ async fn only_public_urls_change_an_objects_rights() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_forbids_public_objects_is_told_from_an_object_that_is_there() {
+async fn public_access_prevention_is_recognised() {
     let fake = GcsFake::start().await;
     fake.set(|bucket| bucket.public_forbidden = true);
     let bucket = open(fake.options()).await;
@@ -155,7 +155,7 @@ async fn a_bucket_that_forbids_public_objects_is_told_from_an_object_that_is_the
 }
 
 #[tokio::test]
-async fn each_refusal_of_an_upload_says_what_to_mend_and_is_not_repeated() {
+async fn rejected_upload_names_the_fix_without_retry() {
     for (status, reason, message, expected) in [
         (401, "authError", "Invalid Credentials", "credentials"),
         (
@@ -176,7 +176,7 @@ async fn each_refusal_of_an_upload_says_what_to_mend_and_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again_a_few_times_and_then_left_to_the_engine() {
+async fn transient_errors_are_retried_a_few_times() {
     for (status, reason) in [(429, "rateLimitExceeded"), (503, "backendError")] {
         let fake = GcsFake::start().await;
         fake.answer(status, reason, "later", 1);
@@ -206,7 +206,7 @@ async fn nobody_there_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_missing_object_and_a_missing_bucket_are_two_things() {
+async fn missing_object_differs_from_missing_bucket() {
     let fake = GcsFake::start().await;
     let bucket = open(fake.options()).await;
     assert_eq!(bucket.get(&name()).await, Err(BucketError::NotFound(name())));
@@ -225,7 +225,7 @@ async fn fetch(url: &str) -> Bytes {
 
 #[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[tokio::test]
-async fn the_real_servers_url_opens_the_image_byte_for_byte() {
+async fn server_url_returns_the_image_bytes() {
     let options = fresh_bucket().await;
     let bucket = open(options).await;
     bucket.check().await.unwrap();

@@ -24,7 +24,7 @@ fn was_killed(status: ExitStatus) -> bool {
 
 #[cfg(unix)]
 #[test]
-fn a_worker_killed_at_any_boundary_bills_nothing_twice() {
+fn worker_killed_anywhere_never_pays_twice() {
     for boundary in CRASH_BOUNDARIES {
         let env = TestEnv::new();
         env.queue(5);
@@ -61,7 +61,7 @@ fn wait(child: &mut Child) -> ExitStatus {
 }
 
 #[test]
-fn workers_killed_at_random_moments_bill_nothing_twice() {
+fn workers_killed_at_random_never_pay_twice() {
     let mut env = TestEnv::new();
     // Fast, but not instant: jobs are caught at every point of their way.
     env.set("DARKROOM_SIMULATOR_SPEED", "20");

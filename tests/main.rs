@@ -32,4 +32,5 @@ mod store_firestore;
 mod support;
 #[cfg(all(unix, feature = "temporal"))]
 mod temporal;
+mod wording;
 mod workflow;

@@ -170,7 +170,7 @@ fn money_is_reserved_then_booked_then_settled() {
 }
 
 #[test]
-fn a_reply_without_a_price_books_the_estimate_and_no_price_at_all_is_unknown_never_zero() {
+fn reply_without_price_charges_the_estimate() {
     let job = generating(None);
     assert_eq!((job.cost(), job.cost_basis()), (Some(usd("0.03")), Some(Basis::Estimated)));
     let mut unpriced = submitting();
@@ -193,7 +193,7 @@ fn what_was_not_accepted_costs_nothing() {
 }
 
 #[test]
-fn a_lost_submit_is_unconfirmed_and_needs_a_person() {
+fn lost_submit_stays_unconfirmed() {
     let mut job = submitting();
     job.mark_submit_unknown("the worker died", now()).unwrap();
     let charge = job.attempt().unwrap().charge.clone().unwrap();
@@ -205,7 +205,7 @@ fn a_lost_submit_is_unconfirmed_and_needs_a_person() {
 }
 
 #[test]
-fn a_late_receipt_makes_the_charge_certain_whatever_happened_since() {
+fn late_receipt_confirms_the_charge_in_any_stage() {
     let mut given_up = submitting();
     given_up.mark_submit_unknown("claim ran out", now()).unwrap();
     assert!(given_up.apply_late_receipt(1, receipt(Some("3")), None, now()));
@@ -227,7 +227,7 @@ fn a_late_receipt_makes_the_charge_certain_whatever_happened_since() {
 }
 
 #[test]
-fn a_retry_asks_a_ticket_that_may_live_before_it_pays_again() {
+fn retry_checks_a_live_ticket_before_paying() {
     for (code, kind) in [
         (FailureCode::TimedOut, RetryKind::OldTicket),
         (FailureCode::SampleExpired, RetryKind::OldTicket),
@@ -250,7 +250,7 @@ fn a_retry_asks_a_ticket_that_may_live_before_it_pays_again() {
 }
 
 #[test]
-fn a_second_look_in_vain_begins_the_new_attempt_that_was_asked_for() {
+fn failed_recheck_begins_the_requested_attempt() {
     let mut job = failed(FailureCode::TimedOut, BillingStatus::Yes);
     job.retry(now()).unwrap();
     assert_eq!(job.stage_name(), StageName::Generating);
@@ -261,7 +261,7 @@ fn a_second_look_in_vain_begins_the_new_attempt_that_was_asked_for() {
 }
 
 #[test]
-fn a_moderated_ticket_is_unknown_money_unless_it_names_its_price() {
+fn moderated_ticket_without_price_is_unknown() {
     let job = failed(FailureCode::ContentModerated, BillingStatus::Unknown);
     assert_eq!((job.cost(), job.cost_basis()), (None, Some(Basis::Unknown)));
     let mut settled = generating(Some("3"));
@@ -282,7 +282,7 @@ fn steps_tell_what_happened() {
 }
 
 #[test]
-fn a_changed_spec_is_a_new_attempt_and_the_old_one_keeps_what_it_ordered() {
+fn changed_spec_begins_a_new_attempt() {
     let mut job = done();
     job.resubmit_with(Spec::new("flux-dev", "a crow"), now()).unwrap();
     assert_eq!(job.spec_of(&job.attempts[0]).model, "flux-2-pro");

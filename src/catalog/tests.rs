@@ -239,7 +239,7 @@ fn ratios_become_sizes_that_the_model_takes() {
 }
 
 #[test]
-fn estimates_take_size_images_and_options_from_the_spec() {
+fn estimates_use_size_images_and_options() {
     for (spec, expected) in [
         (Spec::new("flux-2-pro", "a"), "0.03"),
         (Spec::new("flux-2-pro", "a").with("width", 0).with("height", 0), "0.03"),

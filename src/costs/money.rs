@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn people_see_at_least_two_decimals_and_never_a_hidden_cent() {
+    fn display_has_two_decimals_and_hides_no_cent() {
         for (amount, shown) in [
             ("0", "$0.00"),
             ("0.04", "$0.04"),

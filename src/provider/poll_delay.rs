@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quick_model_is_noticed_soon_and_a_slow_one_is_not_pestered() {
+    fn poll_delay_follows_the_models_speed() {
         for (typical, most) in [((2.0, 5.0), 20), ((12.0, 14.0), 20), ((36.0, 41.0), 25), ((2.0, 34.0), 35)] {
             let ages = looks(typical, typical.1);
             assert!(ages.len() <= most, "{typical:?}: {} looks", ages.len());

@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_balance_covers_what_is_coming_and_shows_what_is_due() {
+    fn balance_reserves_pending_shows_due_credits() {
         let mut book = book(7);
         assert_eq!(book.accept(&ticket("now", 0), Some(at(0)), TWO, at(0)), Ok(()));
         assert_eq!(book.accept(&ticket("later", 0), Some(at(10)), TWO, at(0)), Ok(()));

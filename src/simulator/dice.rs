@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_words_roll_the_same_numbers_and_borders_count() {
+    fn same_seed_draws_the_same_numbers() {
         let rolls = |words: &[&[u8]]| Dice::new(words).roll();
         assert_eq!(rolls(&[b"ab", b"c"]), rolls(&[b"ab", b"c"]));
         assert_ne!(rolls(&[b"ab", b"c"]), rolls(&[b"a", b"bc"]));

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn probabilities_are_kept_and_the_same_seed_draws_the_same() {
+    fn fault_probabilities_follow_the_seed() {
         let faults = Faults::default().with(FaultKind::Moderated, 0.25);
         let hits = |faults: &Faults| -> Vec<u64> {
             (0..2000).filter(|words| faults.draw(*words, 0).has(FaultKind::Moderated)).collect()

@@ -72,7 +72,7 @@ async fn no_link_leads_out_of_the_folder() {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_way_is_named_and_left_alone() {
+async fn folder_obstacle_is_named_and_kept() {
     let root = tempfile::tempdir().unwrap();
     let bucket = FolderBucket::open(root.path()).unwrap();
     fs::write(root.path().join("generated-art"), b"a file").unwrap();

@@ -17,7 +17,7 @@ async fn an_emulator_that_knows_no_rights_is_ready() {
 }
 
 #[tokio::test]
-async fn a_missing_bucket_and_bad_credentials_are_named() {
+async fn missing_bucket_and_bad_credentials_are_named() {
     let fake = GcsFake::start().await;
     let nowhere = GcsOptions { bucket: "nowhere".to_owned(), ..fake.options() };
     assert!(line(&fake, nowhere).await.contains("there is no bucket nowhere"));
@@ -29,7 +29,7 @@ async fn a_missing_bucket_and_bad_credentials_are_named() {
 }
 
 #[tokio::test]
-async fn each_missing_right_is_named_with_the_role_that_has_it() {
+async fn missing_permission_is_named_with_its_role() {
     let fake = GcsFake::start().await;
     fake.set(|bucket| bucket.rights = Some(vec!["storage.objects.get", "storage.objects.setIamPolicy"]));
     let create = line(&fake, fake.options()).await;
@@ -60,7 +60,7 @@ async fn the_bucket_itself_need_not_be_readable() {
 }
 
 #[tokio::test]
-async fn a_bucket_that_forbids_public_objects_is_refused_for_public_urls_only() {
+async fn private_bucket_is_rejected_for_public_urls() {
     let fake = GcsFake::start().await;
     fake.set(|bucket| bucket.public_forbidden = true);
     assert!(line(&fake, fake.options()).await.contains("public access prevention"));
@@ -69,7 +69,7 @@ async fn a_bucket_that_forbids_public_objects_is_refused_for_public_urls_only() 
 }
 
 #[tokio::test]
-async fn a_uniform_bucket_is_known_before_the_first_image() {
+async fn uniform_bucket_is_detected_before_upload() {
     let fake = GcsFake::start().await;
     fake.set(|bucket| bucket.uniform = true);
     let bucket = open(fake.options()).await;

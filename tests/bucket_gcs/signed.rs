@@ -61,7 +61,7 @@ impl Account {
 
 #[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[tokio::test]
-async fn a_signed_url_opens_names_its_account_and_lifetime_and_is_rightly_signed() {
+async fn signed_url_opens_and_its_signature_is_valid() {
     let options = fresh_bucket().await;
     let account = Account::new();
     let bucket = open(account.options(options, 3600)).await;
@@ -95,7 +95,7 @@ async fn without_an_account_nothing_is_signed() {
 }
 
 #[tokio::test]
-async fn googles_own_service_is_opened_without_reaching_it() {
+async fn google_service_is_opened_without_connecting() {
     let account = Account::new();
     let fake = GcsFake::start().await;
     let options = account.options(GcsOptions { emulator: None, ..fake.options() }, 60);

@@ -54,7 +54,7 @@ async fn the_key_goes_to_the_same_host_on_another_port() {
 }
 
 #[tokio::test]
-async fn a_ticket_at_a_foreign_host_is_booked_and_nobody_connects_there() {
+async fn ticket_at_untrusted_host_is_never_polled() {
     let foreign = Server::start(Answer::json(200, r#"{"status":"Pending"}"#)).await;
     let url = format!("http://localhost:{}/v1/get_result?id=1", foreign.port);
     let server =
@@ -83,7 +83,7 @@ async fn an_image_is_fetched_without_the_key() {
 }
 
 #[tokio::test]
-async fn images_from_unencrypted_foreign_hosts_are_not_fetched() {
+async fn image_from_plain_http_host_is_not_fetched() {
     let foreign = Server::start(Answer::http(200, "", b"x")).await;
     let server = Server::start(Answer::http(200, "", b"x")).await;
     let client = client(&server.base);
@@ -99,7 +99,7 @@ async fn images_from_unencrypted_foreign_hosts_are_not_fetched() {
 }
 
 #[tokio::test]
-async fn redirects_are_not_followed_and_the_key_does_not_go_along() {
+async fn redirects_are_not_followed_with_the_key() {
     let elsewhere =
         Server::start(Answer::json(200, r#"{"id":"1","polling_url":"{base}/p","status":"Ready","credits":1}"#)).await;
     for status in [301, 302, 303, 307, 308] {
@@ -141,7 +141,7 @@ async fn credits_that_cannot_be_read_are_not_zero() {
 }
 
 #[test]
-fn a_client_needs_a_usable_address_and_a_usable_key() {
+fn client_needs_valid_url_and_key() {
     for base in ["ftp://api.bfl.ai", "data:x", "https://user:secret@api.bfl.ai"] {
         let error = FluxClient::new(FluxOptions::new(Url::parse(base).unwrap(), None)).unwrap_err();
         assert!(matches!(error, FluxClientError::BaseUrl(_)), "{base}");

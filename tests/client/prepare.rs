@@ -75,7 +75,7 @@ async fn files_become_base64_and_the_rest_stays() {
 }
 
 #[tokio::test]
-async fn wrong_specs_and_wrong_images_are_refused_before_anything_is_sent() {
+async fn invalid_spec_or_image_is_never_submitted() {
     let client = idle_client();
     let folder = TempDir::new().unwrap();
     let good = text(&file(&folder, "good.png", &png(300, 300)));
@@ -121,7 +121,7 @@ async fn wrong_specs_and_wrong_images_are_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_shared_store_may_name_public_urls_and_send_base64() {
+async fn shared_store_allows_public_urls_and_base64() {
     let client = idle_client();
     let base64 = STANDARD.encode(png(64, 64));
     for image in ["https://example.org/a.png", base64.as_str()] {

@@ -32,7 +32,7 @@ fn word(result: &Result<darkroom::jobs::Receipt, SubmitError>) -> &'static str {
 const TICKET: &str = r#"{"id":"1","polling_url":"{base}/p?id=1","cost":3.0}"#;
 
 #[tokio::test]
-async fn hostile_answers_are_judged_and_never_asked_twice() {
+async fn hostile_replies_are_never_submitted_twice() {
     let text = |text: &str| Answer::raw(text.to_owned());
     let head = |rest: &str| Answer::raw(format!("HTTP/1.1 200 OK\r\n{rest}"));
     let chunked = "Transfer-Encoding: chunked\r\n\r\n";
@@ -113,7 +113,7 @@ async fn a_server_that_stalls_leaves_the_order_unknown() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_certain_even_where_its_text_stalls() {
+async fn rejection_is_certain_when_its_body_stalls() {
     let server = Server::start(Answer::raw("HTTP/1.1 402 X\r\nContent-Length: 100\r\n\r\n{").hold()).await;
     // Time enough for the head to arrive on a machine that is busy.
     let options = FluxOptions { submit_timeout: Duration::from_secs(3), ..options(&server.base) };
@@ -145,7 +145,7 @@ async fn every_order_has_a_connection_of_its_own() {
 }
 
 #[tokio::test]
-async fn the_wait_that_a_full_provider_asks_for_is_kept() {
+async fn retry_after_of_a_full_provider_is_respected() {
     let cases = [
         ("Retry-After: 5\r\n", "", Some(5)),
         ("", r#"{"retry_after":7}"#, Some(7)),

@@ -293,7 +293,7 @@ fn retry_all_of_moderated_jobs_sends_nothing() {
 }
 
 #[test]
-fn confirmation_is_not_answered_by_enter_or_paste() {
+fn confirmation_ignores_enter_and_paste() {
     let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
     harness.keys("R");
     assert!(harness.frame().contains("spends real money"));

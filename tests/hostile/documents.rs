@@ -135,7 +135,7 @@ fn rows(database: &Connection) -> BTreeMap<String, Vec<Cell>> {
 }
 
 #[test]
-fn damaged_documents_are_named_and_stay_as_they_are_and_the_good_ones_finish() {
+fn damaged_documents_stay_and_valid_jobs_finish() {
     let env = TestEnv::new();
     let damages = damages();
     assert!(damages.len() >= 60, "{}", damages.len());

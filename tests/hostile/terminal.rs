@@ -21,7 +21,7 @@ fn is_clean(what: &str, output: &Output) {
 }
 
 #[test]
-fn prompts_tags_and_failures_are_shown_clean_everywhere() {
+fn hostile_texts_print_no_control_codes() {
     let env = TestEnv::new();
     let line = |more: serde_json::Value| {
         let mut line = json!({"prompt": EVIL, "model": "flux-2-klein-4b", "width": 64, "height": 64, "tags": [EVIL]});

@@ -20,7 +20,7 @@ async fn a_flux_2_order_is_answered_in_the_apis_shape() {
 }
 
 #[tokio::test]
-async fn a_flux_1_order_names_no_cost_until_it_is_ready() {
+async fn flux_1_task_has_no_cost_until_ready() {
     let (_running, api) = Api::of(instant()).await;
     let body = json!({"prompt": "a fox", "width": 256, "height": 256});
     let accepted = body_of(api.submit("flux-dev", &body).await, StatusCode::OK).await;
@@ -168,7 +168,7 @@ async fn every_route_of_the_catalog_is_there() {
 }
 
 #[tokio::test]
-async fn the_25th_unfinished_ticket_is_refused_until_one_is_finished() {
+async fn task_over_the_open_limit_is_rejected() {
     let clock = HandClock::new();
     let (_running, api) = Api::of(SimulatorOptions { clock: clock.clone(), ..SimulatorOptions::default() }).await;
     for number in 0..24 {
@@ -182,7 +182,7 @@ async fn the_25th_unfinished_ticket_is_refused_until_one_is_finished() {
 }
 
 #[tokio::test]
-async fn models_have_limits_of_their_own_where_that_is_wanted() {
+async fn open_task_limit_can_be_set_per_model() {
     let clock = HandClock::new();
     let options = SimulatorOptions { clock, model_limits: true, ..SimulatorOptions::default() };
     let (_running, api) = Api::of(options).await;

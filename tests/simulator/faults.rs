@@ -31,7 +31,7 @@ async fn submits_are_spoiled_as_often_as_asked() {
 }
 
 #[tokio::test]
-async fn a_lost_reply_is_billed_and_a_dropped_submit_is_not() {
+async fn lost_reply_is_billed_dropped_request_is_not() {
     let (_running, api) = Api::of(instant()).await;
     for (prompt, billed) in [("[sim:dropped]", 0), ("[sim:lost]", 1)] {
         let error = api.request("flux-2-pro", &small(prompt)).send().await.unwrap_err();
@@ -121,7 +121,7 @@ async fn foreign_hosts_are_named() {
 }
 
 #[tokio::test]
-async fn probabilities_spoil_the_same_submits_in_every_run() {
+async fn fault_probabilities_are_deterministic() {
     let faults = Faults::default().with(FaultKind::Unavailable, 0.5).with(FaultKind::Moderated, 0.5);
     let run = async || {
         let (_running, api) = Api::of(SimulatorOptions { faults: faults.clone(), ..instant() }).await;
@@ -145,7 +145,7 @@ async fn probabilities_spoil_the_same_submits_in_every_run() {
 }
 
 #[tokio::test]
-async fn a_passing_fault_of_chance_lets_a_retry_through() {
+async fn random_transient_fault_lets_a_retry_through() {
     let faults = Faults::default().with(FaultKind::Unavailable, 0.5);
     let (_running, api) = Api::of(SimulatorOptions { faults, ..instant() }).await;
     for number in 0..10 {

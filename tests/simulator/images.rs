@@ -65,7 +65,7 @@ async fn links_last_ten_minutes_and_stay_the_same() {
 }
 
 #[tokio::test]
-async fn a_changed_link_is_refused_and_an_old_ticket_is_forgotten() {
+async fn tampered_link_is_rejected_old_task_expires() {
     let clock = HandClock::new();
     let (_running, api) = Api::of(SimulatorOptions { clock: clock.clone(), ..instant() }).await;
     let accepted = api.accepted("a fox").await;

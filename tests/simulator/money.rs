@@ -65,7 +65,7 @@ async fn an_empty_account_is_refused() {
 }
 
 #[tokio::test]
-async fn billing_at_ready_waits_for_the_image_and_spares_the_moderated() {
+async fn bill_at_ready_skips_moderated_tasks() {
     let (clock, directory) = (HandClock::new(), tempfile::tempdir().unwrap());
     let options = || SimulatorOptions {
         clock: clock.clone(),

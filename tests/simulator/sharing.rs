@@ -25,7 +25,7 @@ async fn join(directory: &Path) -> SharedSimulator {
 }
 
 #[tokio::test]
-async fn when_the_one_that_serves_ends_the_other_takes_over() {
+async fn standby_simulator_takes_over() {
     let directory = tempfile::tempdir().unwrap();
     let first = join(directory.path()).await;
     let second = join(directory.path()).await;

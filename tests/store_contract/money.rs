@@ -154,7 +154,7 @@ pub async fn a_cap_counts_what_is_charged_and_reserved(fixture: Fixture) {
     assert!(reserve(&fixture.store, "b", Some("0.04"), daily("0.20"), 4).await.is_ok());
 }
 
-pub async fn a_cap_is_kept_for_each_period_and_kind_of_money(fixture: Fixture) {
+pub async fn budgets_hold_per_period_and_kind_of_money(fixture: Fixture) {
     let day = 86_400;
     let mut real = generating("real", 0, Some("9"));
     real.simulated = false;

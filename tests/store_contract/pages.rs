@@ -17,7 +17,7 @@ pub async fn a_page_is_in_order_and_ties_are_broken_by_id(fixture: Fixture) {
     assert_eq!(page(&fixture, PageQuery { limit: 2, ..oldest }).await, ["d", "a"]);
 }
 
-pub async fn pages_follow_each_other_without_gap_or_repetition(fixture: Fixture) {
+pub async fn pages_have_no_gap_and_no_repetition(fixture: Fixture) {
     // Five jobs for each second, so that pages end in the middle of a tie.
     create(&fixture.store, (0..50).map(|number| queued(&format!("job-{number:02}"), number / 5))).await;
     for order in [SortOrder::NewestFirst, SortOrder::OldestFirst] {

@@ -84,7 +84,7 @@ pub async fn simulated_and_real_jobs_do_not_meet(fixture: Fixture) {
     assert_eq!(fixture.store.next_due(DueQuery { simulated: false, ..due(0) }).await.unwrap(), Some(at(60)));
 }
 
-pub async fn next_due_is_the_first_instant_that_changes_due(fixture: Fixture) {
+pub async fn next_due_is_the_next_instant_that_changes_due(fixture: Fixture) {
     assert_eq!(fixture.store.next_due(due(0)).await.unwrap(), None);
     let jobs = [
         queued("now", 0),

@@ -61,7 +61,7 @@ fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn a_file_is_created_whole_with_its_folder_and_opened_again() {
+async fn database_is_created_with_its_folder() {
     let file = File::new();
     let path = file.folder.path().join("new folder/with 100%/darkroom?.db");
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path).unwrap());
@@ -119,7 +119,7 @@ async fn a_newer_file_is_refused() {
 }
 
 #[tokio::test]
-async fn a_newer_file_is_refused_where_only_its_log_says_so() {
+async fn newer_schema_in_the_wal_is_rejected() {
     let file = File::filled().await;
     // A program that was killed leaves its last commits in the log.
     let other = tempfile::tempdir().unwrap();
@@ -177,7 +177,7 @@ async fn where_nothing_can_be_written_it_says_so() {
 }
 
 #[tokio::test]
-async fn a_document_that_cannot_be_read_breaks_nothing_else() {
+async fn unreadable_document_affects_no_other() {
     let file = File::new();
     let store = file.open();
     create(&store, [queued("bad", 0), queued("good", 1), submitting("stranger", 2, "worker", 5)]).await;
@@ -280,7 +280,7 @@ async fn ten_thousand_jobs_are_created_in_one_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn creations_and_saves_of_many_callers_and_two_processes_all_arrive() {
+async fn concurrent_writes_of_two_processes_all_arrive() {
     let file = File::new();
     let stores = [file.open(), file.open()];
     let callers = (0..200).map(|number| {

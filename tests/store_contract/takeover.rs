@@ -120,7 +120,7 @@ pub async fn what_an_old_backend_left_is_taken_over_once(fixture: Fixture) {
     assert_sums(&fixture.store).await;
 }
 
-pub async fn a_part_of_a_day_holds_imported_costs_to_the_last_digit(fixture: Fixture) {
+pub async fn partial_day_keeps_imported_costs_exact(fixture: Fixture) {
     let amounts = ["0.025", "0.000000000000000000000001", "5.0003452102343246e-06"];
     let records =
         (0..9).map(|number| cost_record(&charge(&format!("c{number}"), amounts[number as usize % 3], number)));
@@ -155,7 +155,7 @@ pub async fn nothing_that_is_there_is_overwritten(fixture: Fixture) {
     assert_eq!((report.total_usd, report.count), (usd("1.025"), 2));
 }
 
-pub async fn an_entry_without_an_id_is_known_by_its_content(fixture: Fixture) {
+pub async fn entry_without_id_is_identified_by_content(fixture: Fixture) {
     let mut one = charge("x", "0.025", 0);
     one.as_object_mut().unwrap().remove("id");
     let mut again = one.clone();
@@ -179,7 +179,7 @@ fn own_job(name: &str) -> Job {
     job
 }
 
-pub async fn a_job_of_darkroom_s_own_brings_its_charges_in_any_order(fixture: Fixture) {
+pub async fn native_job_and_charges_import_in_any_order(fixture: Fixture) {
     for (name, entries_first) in [("jobs-first", false), ("costs-first", true)] {
         let job = own_job(name);
         let costs: Vec<Record> = encode_costs(&job)
@@ -262,7 +262,7 @@ pub async fn what_was_taken_over_is_told_as_it_came(fixture: Fixture) {
     assert_eq!(found, inside.count());
 }
 
-pub async fn jobs_of_darkroom_are_told_so_that_nothing_gets_lost(fixture: Fixture) {
+pub async fn exported_native_jobs_lose_nothing(fixture: Fixture) {
     let mut cancelled = queued("cancelled", 3);
     cancelled.cancel(at(4)).unwrap();
     let jobs = [
@@ -294,7 +294,7 @@ pub async fn jobs_of_darkroom_are_told_so_that_nothing_gets_lost(fixture: Fixtur
     assert_eq!(import(&fixture.store, &records).await, (0, 5, vec![]));
 }
 
-pub async fn a_foreign_job_goes_on_here_without_being_paid_twice(fixture: Fixture) {
+pub async fn external_job_continues_without_paying_twice(fixture: Fixture) {
     let failed = fields(&json!({
         "status": "error", "prompt": "a fox", "createdAt": at(0), "bfl_cost_usd": 0.025, "bfl_model": "flux_dev",
         "errorMessage": "Activity task timed out", "pageState": 7,

@@ -48,7 +48,7 @@ async fn on_its_way(workshop: &Workshop, id: &JobId, worker: &WorkerId) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_order_that_may_be_on_its_way_is_never_sent_again() {
+async fn submit_possibly_in_flight_is_never_repeated() {
     let workshop = Workshop::new(Speed::Instant).await;
     let environment = environment(&workshop);
     let alive = WorkerLock::enter(&workshop.env.data()).unwrap();
@@ -72,7 +72,7 @@ async fn an_order_that_may_be_on_its_way_is_never_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_try_of_an_order_that_was_accepted_waits_for_its_ticket() {
+async fn retried_activity_waits_for_its_ticket() {
     let workshop = Workshop::new(Speed::Instant).await;
     let environment = environment(&workshop);
     let id = workshop.submit("accepted").await;

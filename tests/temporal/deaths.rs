@@ -16,7 +16,7 @@ fn env(speed: &str) -> (TestEnv, String, &'static temporal_server::TemporalServe
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn a_worker_that_leaves_hands_its_tickets_over_at_once() {
+fn worker_shutdown_hands_tickets_over_at_once() {
     // A klein takes seconds at this speed.
     let (mut env, namespace, server) = env("0.5");
     // Longer than the test may take: whoever goes on does not wait for a silence.
@@ -37,7 +37,7 @@ fn a_worker_that_leaves_hands_its_tickets_over_at_once() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn a_worker_killed_while_it_waits_is_replaced_and_the_same_ticket_is_asked() {
+fn worker_killed_while_polling_is_replaced() {
     let (env, namespace, server) = env("0.5");
     let ids = env.queue(4);
     let first = Worker::start(&env, &[]);
@@ -52,7 +52,7 @@ fn a_worker_killed_while_it_waits_is_replaced_and_the_same_ticket_is_asked() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn a_worker_killed_at_a_boundary_bills_nothing_twice() {
+fn worker_killed_at_a_boundary_never_pays_twice() {
     for boundary in ["after_post", "after_receipt", "after_put", "after_done"] {
         let (env, namespace, server) = env("instant");
         env.queue(3);
@@ -68,7 +68,7 @@ fn a_worker_killed_at_a_boundary_bills_nothing_twice() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn a_server_that_is_down_is_said_once_and_waited_for() {
+fn server_outage_is_reported_once_and_awaited() {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("temporal.db");
     let mut server = temporal_server::TemporalServer::start(Some(&database));
@@ -91,7 +91,7 @@ fn a_server_that_is_down_is_said_once_and_waited_for() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn a_worker_that_cannot_work_yet_works_as_soon_as_it_can() {
+fn worker_starts_as_soon_as_the_namespace_exists() {
     let server = temporal_server::TemporalServer::start(None);
     let mut env = TestEnv::new();
     server.configure(&mut env);

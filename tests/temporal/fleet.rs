@@ -15,7 +15,7 @@ use super::worker::{Worker, until};
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[tokio::test(flavor = "multi_thread")]
-async fn slots_can_be_added_while_tickets_are_open_and_the_fleet_is_told() {
+async fn slots_can_be_added_while_tickets_are_open() {
     let server = temporal_server::shared();
     let workshop = Workshop::new(Speed::Times(0.001)).await;
     let variables = HashMap::from([
@@ -49,7 +49,7 @@ fn check(diagnosis: &Value, name: &str) -> Value {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn doctor_sees_the_server_and_its_workers_and_a_rate_is_the_queues() {
+fn doctor_reports_server_workers_and_queue_rate() {
     let server = temporal_server::shared();
     let mut env = TestEnv::new();
     let namespace = server.configure(&mut env);
@@ -74,7 +74,7 @@ fn doctor_sees_the_server_and_its_workers_and_a_rate_is_the_queues() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn the_one_who_waits_for_a_job_lets_its_workflow_close() {
+fn submit_wait_lets_the_workflow_close() {
     let server = temporal_server::shared();
     let mut env = TestEnv::new();
     let namespace = server.configure(&mut env);

@@ -18,7 +18,7 @@ fn slow_env() -> (TestEnv, String, &'static temporal_server::TemporalServer) {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn a_job_cancelled_in_darkroom_is_a_cancelled_workflow() {
+fn cancelled_job_cancels_its_workflow() {
     let (env, namespace, server) = slow_env();
     let ids = env.queue(2);
     let worker = Worker::start(&env, &[]);
@@ -34,7 +34,7 @@ fn a_job_cancelled_in_darkroom_is_a_cancelled_workflow() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn a_workflow_cancelled_in_temporal_is_a_cancelled_job_and_a_retry_is_a_new_run() {
+fn cancelled_workflow_cancels_its_job() {
     let (env, namespace, server) = slow_env();
     let ids = env.queue(2);
     let worker = Worker::start(&env, &[]);
@@ -58,7 +58,7 @@ fn a_workflow_cancelled_in_temporal_is_a_cancelled_job_and_a_retry_is_a_new_run(
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn a_workflow_tells_its_steps_and_its_heartbeats_tell_the_ticket() {
+fn workflow_reports_steps_and_heartbeat_ticket() {
     let (env, namespace, server) = slow_env();
     let ids = env.queue(1);
     let worker = Worker::start(&env, &[]);
@@ -78,7 +78,7 @@ fn a_workflow_tells_its_steps_and_its_heartbeats_tell_the_ticket() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn what_no_budget_allows_sleeps_in_its_workflow_until_somebody_wakes_or_cancels_it() {
+fn job_over_budget_waits_in_its_workflow() {
     let server = temporal_server::shared();
     let mut env = TestEnv::new();
     let namespace = server.configure(&mut env);
@@ -104,7 +104,7 @@ fn what_no_budget_allows_sleeps_in_its_workflow_until_somebody_wakes_or_cancels_
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[tokio::test(flavor = "multi_thread")]
-async fn trouble_of_the_account_ends_workflows_and_loses_nothing() {
+async fn account_failure_closes_workflows_safely() {
     let server = temporal_server::shared();
     let mut env = TestEnv::new();
     // The simulator lives here, so that it remembers between two workers what it has spoilt already.

@@ -28,7 +28,7 @@ fn check(env: &TestEnv, ids: &[String]) {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn what_was_begun_in_one_process_ends_as_workflows() {
+fn jobs_move_from_local_engine_to_temporal() {
     for dies in [false, true] {
         let server = temporal_server::shared();
         let mut env = TestEnv::new();
@@ -43,7 +43,7 @@ fn what_was_begun_in_one_process_ends_as_workflows() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn what_was_begun_as_workflows_ends_in_one_process_and_the_workflows_close() {
+fn jobs_move_from_temporal_to_local_engine() {
     for dies in [false, true] {
         let server = temporal_server::shared();
         let mut env = TestEnv::new();

@@ -8,7 +8,7 @@ use super::worker::{Worker, activities};
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn two_workers_share_twenty_jobs_and_every_workflow_is_closed() {
+fn two_workers_share_jobs_and_close_workflows() {
     let server = temporal_server::shared();
     let mut env = TestEnv::new();
     let namespace = server.configure(&mut env);
@@ -34,7 +34,7 @@ fn two_workers_share_twenty_jobs_and_every_workflow_is_closed() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn every_trouble_of_the_provider_comes_to_what_it_comes_to_in_one_process() {
+fn provider_faults_end_as_with_the_local_engine() {
     let server = temporal_server::shared();
     let mut env = TestEnv::new();
     let namespace = server.configure(&mut env);

@@ -14,7 +14,7 @@ fn queue(env: &TestEnv, trouble: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_credits_or_a_bad_key_stop_the_intake_and_bill_nothing() {
+async fn account_failures_pause_intake_at_no_cost() {
     for (directive, line) in [("402", "no credits left"), ("403", "the API key is refused")] {
         let env = TestEnv::new();
         // The simulator lives here, so that it remembers between two workers what it has spoilt already.

@@ -39,7 +39,7 @@ fn interrupt(worker: Child) -> String {
 
 #[cfg(unix)]
 #[test]
-fn a_cap_lets_through_what_fits_and_a_higher_one_the_rest() {
+fn raised_budget_releases_the_held_jobs() {
     let mut env = TestEnv::new();
     env.queue(10);
     // A job costs $0.014: three fit under five cents, exactly five under seven.
@@ -65,7 +65,7 @@ fn a_cap_lets_through_what_fits_and_a_higher_one_the_rest() {
 
 #[cfg(unix)]
 #[test]
-fn a_price_that_is_not_known_does_not_fit_under_any_cap() {
+fn unknown_price_fits_under_no_budget() {
     let mut env = TestEnv::new();
     env.set("DARKROOM_BUDGET_DAILY_USD", "1000");
     let image = super::workshop::small_image(&env.path("in.png"));

@@ -8,7 +8,7 @@ use super::workshop::{Workshop, small};
 use crate::support::ledger_check;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_intake_begins_nothing_until_it_is_resumed() {
+async fn paused_intake_starts_nothing_until_resumed() {
     let workshop = Workshop::new(Speed::Instant).await;
     let mut engine = workshop.engine(Settings::default());
     engine.order(Command::PauseIntake).await;
@@ -32,7 +32,7 @@ async fn a_paused_intake_begins_nothing_until_it_is_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn slots_bound_what_is_open_at_once_and_can_be_changed() {
+async fn slots_limit_open_tickets_and_can_change() {
     let workshop = Workshop::new(Speed::Instant).await;
     for index in 0..8 {
         workshop.submit(&format!("job {index}")).await;
@@ -50,7 +50,7 @@ async fn slots_bound_what_is_open_at_once_and_can_be_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_job_frees_its_slot_and_stays_on_the_bill() {
+async fn cancelled_job_frees_its_slot_keeps_its_cost() {
     let workshop = Workshop::new(Speed::Times(0.01)).await;
     let id = workshop.submit("a fox").await;
     let mut engine = workshop.engine(Settings { slots: 1, ..Settings::default() });
@@ -69,7 +69,7 @@ async fn a_cancelled_job_frees_its_slot_and_stays_on_the_bill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn leaving_waits_for_the_answer_to_an_order_and_its_save() {
+async fn shutdown_waits_for_submit_reply_and_save() {
     let workshop = Workshop::new(Speed::Times(0.01)).await;
     let id = workshop.submit("a fox").await;
     workshop.door.shut();

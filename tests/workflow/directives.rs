@@ -80,7 +80,7 @@ fn submit_tries(job: &Value) -> u64 {
 }
 
 #[test]
-fn every_trouble_ends_as_the_table_says_and_every_cent_is_explained() {
+fn every_fault_ends_as_the_fault_table_says() {
     let env = TestEnv::new();
     queue(&env);
     let output = env.run(&["worker", "--until-idle"]);

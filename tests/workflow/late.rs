@@ -28,7 +28,7 @@ async fn with_an_order_on_its_way() -> (Workshop, JobId, JoinHandle<Result<Ran, 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_was_given_up_goes_on_with_the_late_receipt() {
+async fn failed_job_continues_with_a_late_receipt() {
     let (workshop, id, suspended) = with_an_order_on_its_way().await;
     workshop.clock.forward(AN_HOUR);
     let other = workshop.another_door();
@@ -45,7 +45,7 @@ async fn a_job_that_was_given_up_goes_on_with_the_late_receipt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_late_receipt_of_a_job_that_was_retried_explains_the_first_cent() {
+async fn late_receipt_after_retry_confirms_the_charge() {
     let (workshop, id, suspended) = with_an_order_on_its_way().await;
     workshop.clock.forward(AN_HOUR);
     let other = workshop.another_door();
@@ -65,7 +65,7 @@ async fn a_late_receipt_of_a_job_that_was_retried_explains_the_first_cent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_late_receipt_does_not_give_up_an_order_that_another_worker_is_sending() {
+async fn late_receipt_keeps_another_workers_submit() {
     let (workshop, id, suspended) = with_an_order_on_its_way().await;
     workshop.clock.forward(AN_HOUR);
     let other = workshop.another_door();
@@ -89,7 +89,7 @@ async fn a_late_receipt_does_not_give_up_an_order_that_another_worker_is_sending
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_late_receipt_of_a_job_that_somebody_else_saved_is_booked_once() {
+async fn late_receipt_after_conflict_is_charged_once() {
     let (workshop, id, suspended) = with_an_order_on_its_way().await;
     // A second handle of the same database changes the document between the order and its save.
     let second = darkroom::store::sqlite::SqliteStore::open(&workshop.env.data().join("darkroom.db")).unwrap();
@@ -104,7 +104,7 @@ async fn a_late_receipt_of_a_job_that_somebody_else_saved_is_booked_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_that_was_suspended_before_its_order_sends_nothing() {
+async fn worker_suspended_before_submit_sends_nothing() {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("a fox").await;
     // The claim that it writes would run out before an answer could come: the note goes back.
@@ -118,7 +118,7 @@ async fn a_worker_that_was_suspended_before_its_order_sends_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_was_deleted_while_its_order_was_on_its_way_comes_back_with_its_charge() {
+async fn deleted_job_returns_with_its_late_charge() {
     let (workshop, id, run) = with_an_order_on_its_way().await;
     let database = rusqlite::Connection::open(workshop.env.data().join("darkroom.db")).unwrap();
     assert_eq!(database.execute("DELETE FROM jobs WHERE id = ?1", [id.as_str()]).unwrap(), 1);

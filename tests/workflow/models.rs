@@ -27,7 +27,7 @@ fn least(model: &Model, image: &str) -> Value {
 }
 
 #[test]
-fn every_model_makes_an_image_for_what_the_bill_says() {
+fn every_model_costs_what_the_bill_says() {
     let env = TestEnv::new();
     let image = small_image(&env.path("in.png"));
     let models = &Catalog::builtin().models;

@@ -40,7 +40,7 @@ async fn run_into_the_deadline(workshop: &Workshop, id: &JobId) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_after_the_deadline_fetches_the_old_image_and_bills_nothing() {
+async fn retry_after_deadline_fetches_the_paid_image() {
     // Minutes for each image, by the simulator's own clock.
     let workshop = Workshop::new(Speed::Times(0.01)).await;
     let id = workshop.submit("late").await;
@@ -57,7 +57,7 @@ async fn a_retry_after_the_deadline_fetches_the_old_image_and_bills_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ticket_that_never_ends_times_out_and_its_retry_orders_anew_after_asking() {
+async fn stuck_ticket_times_out_and_retry_resubmits() {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("[sim:stuck]").await;
     run_into_the_deadline(&workshop, &id).await;
@@ -78,7 +78,7 @@ async fn a_ticket_that_never_ends_times_out_and_its_retry_orders_anew_after_aski
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_image_that_can_never_be_fetched_ends_at_the_deadline() {
+async fn unfetchable_image_fails_at_the_deadline() {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("[sim:foreign-sample]").await;
     let mut engine = workshop.engine(Settings::default());
@@ -92,7 +92,7 @@ async fn an_image_that_can_never_be_fetched_ends_at_the_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_download_is_fetched_again_from_the_same_ticket() {
+async fn corrupt_download_is_fetched_again() {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("[sim:html*5]").await;
     workshop.work().await;
@@ -105,7 +105,7 @@ async fn a_broken_download_is_fetched_again_from_the_same_ticket() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_after_moderation_is_a_second_order_on_the_bill() {
+async fn retry_after_moderation_is_charged_again() {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("[sim:moderated]").await;
     workshop.work().await;
@@ -126,7 +126,7 @@ async fn a_retry_after_moderation_is_a_second_order_on_the_bill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_order_that_a_person_retries_keeps_the_old_question_open() {
+async fn retry_of_lost_submit_keeps_unconfirmed_charge() {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("[sim:lost*1]").await;
     workshop.work().await;
@@ -143,7 +143,7 @@ async fn a_lost_order_that_a_person_retries_keeps_the_old_question_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_image_is_asked_for_once_more_before_it_is_paid_again() {
+async fn lost_image_is_rechecked_before_paying_again() {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("[sim:expired]").await;
     workshop.work().await;
@@ -156,7 +156,7 @@ async fn a_lost_image_is_asked_for_once_more_before_it_is_paid_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ticket_that_is_taken_over_after_hours_says_how_long_it_has_taken() {
+async fn ticket_claimed_after_hours_shows_its_age() {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("[sim:stuck]").await;
     let mut engine = workshop.engine(Settings::default());

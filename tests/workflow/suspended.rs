@@ -35,7 +35,7 @@ fn suspend(env: &TestEnv, worker: &Child) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_suspended_worker_goes_on_and_nothing_is_billed_twice() {
+async fn suspended_worker_resumes_without_paying_twice() {
     let env = TestEnv::new();
     env.queue(40);
     // The simulator lives here, so that it is not suspended with the worker.

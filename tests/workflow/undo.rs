@@ -18,7 +18,7 @@ async fn undo(workshop: &Workshop, acted: CommandOutcome) -> Result<(), String> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn approving_hiding_and_cancelling_a_queued_job_are_undone_without_a_trace() {
+async fn approve_hide_and_cancel_can_be_undone() {
     let workshop = Workshop::new(Speed::Instant).await;
     let id = workshop.submit("a fox").await;
     let before = workshop.job(&id).await;
@@ -43,7 +43,7 @@ async fn approving_hiding_and_cancelling_a_queued_job_are_undone_without_a_trace
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cancelling_a_job_under_way_is_undone_and_its_ticket_is_collected() {
+async fn cancel_of_running_job_is_undone_and_collected() {
     let workshop = Workshop::new(Speed::Times(0.01)).await;
     let id = workshop.submit("a fox").await;
     let mut engine = workshop.engine(Settings::default());

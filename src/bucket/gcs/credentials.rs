@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_file_that_cannot_be_used_is_named_with_the_reason_and_without_its_content() {
+    fn unusable_key_file_is_named_without_content() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.json");
         let who = GcsCredentials::ServiceAccountFile(path.clone());
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_emulator_gets_no_credentials_and_no_file_is_read_for_it() {
+    fn emulator_gets_no_credentials() {
         let who = GcsCredentials::ServiceAccountFile("/does/not/exist.json".into());
         assert!(credentials(&who, true).is_ok());
     }

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_that_google_refuses_is_for_a_person_and_one_that_fails_in_passing_is_not() {
+    fn signing_errors_are_classified_by_retry_advice() {
         assert!(matches!(remote(403), BucketError::Refused(line) if line.contains("serviceAccountTokenCreator")));
         assert!(matches!(remote(404), BucketError::Refused(_)));
         assert!(matches!(remote(503), BucketError::Unavailable(_)));
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn no_credentials_at_all_are_told_with_the_way_out() {
+    fn missing_credentials_name_the_command_to_run() {
         let long = format!("Could not fetch an auth token. You are {NOT_AT_GOOGLE} and more");
         for transient in [true, false] {
             let error = CredentialsError::from_msg(transient, long.clone());
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_proxy_says_is_shown_as_a_line_or_not_at_all() {
+    fn proxy_reply_is_shown_as_one_line_or_dropped() {
         let line = |status, body: &[u8]| match Answer::new(status, body).into_error("storing", "art") {
             BucketError::Unavailable(line) | BucketError::Refused(line) => line,
             BucketError::NotFound(name) => panic!("{name}"),

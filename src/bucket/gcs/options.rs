@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_emulator_is_read_as_googles_clients_read_it() {
+    fn emulator_host_is_parsed_like_googles_clients() {
         for (text, url) in [
             ("127.0.0.1:4443", "http://127.0.0.1:4443/"),
             ("localhost:9023", "http://localhost:9023/"),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_is_no_emulator_and_then_nobody_may_not_write() {
+    fn empty_emulator_variable_counts_as_unset() {
         assert!(matches!(emulator(""), Err(BucketError::Refused(line)) if line.contains("credentials")));
         let real = GcsOptions { emulator: None, credentials: GcsCredentials::ApplicationDefault, ..options() };
         assert_eq!(

@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn the_recorded_entries_of_an_old_backend_come_out_again() {
+    fn storage_price_reproduces_recorded_entries() {
         // Sizes of `google_storage` entries that such a backend left; each was booked with 5e-06 dollars.
         for bytes in [55, 551, 571, 584] {
             assert_eq!(dollars(bytes), "0.000005", "{bytes}");
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_storage_price_without_a_source_or_below_zero_is_refused() {
+    fn storage_price_needs_source_and_positive_value() {
         let table = |storage: &str| format!("[models]\n[storage]\n{storage}");
         let good = "operation = \"0.000005\"\ngigabyte_month = \"0.020\"\nsource = \"a page\"\ndate = \"2026-11\"\n";
         assert!(PriceTable::parse(&table(good)).unwrap().storage().is_some());

@@ -12,7 +12,7 @@ fn dollars(model: &str, output: Option<(u32, u32)>, input_images: u32, options: 
 }
 
 #[test]
-fn the_table_that_ships_is_valid_and_says_where_each_price_is_from() {
+fn builtin_table_is_valid_and_has_sources() {
     let table = PriceTable::parse(include_str!("../../../assets/prices.toml")).unwrap();
     assert_eq!(table.models().count(), PriceTable::builtin().models().count());
     assert!(table.models().count() >= 19);
@@ -40,7 +40,7 @@ fn megapixel_prices_follow_the_derived_examples() {
 }
 
 #[test]
-fn reference_images_count_about_one_megapixel_each_and_the_note_says_so() {
+fn reference_images_count_one_megapixel_each() {
     for (model, images, expected) in [
         ("flux-2-pro", 1, "0.045"),
         ("flux-2-pro", 8, "0.15"),
@@ -55,7 +55,7 @@ fn reference_images_count_about_one_megapixel_each_and_the_note_says_so() {
 }
 
 #[test]
-fn a_size_that_the_server_chooses_is_taken_for_the_documented_one() {
+fn automatic_size_is_priced_as_documented() {
     let estimate = estimate("flux-2-pro", None, 0, &[]);
     assert_eq!(estimate.amount.unwrap().to_string(), "0.03");
     assert!(estimate.note.contains("the server chooses"), "{}", estimate.note);
@@ -81,7 +81,7 @@ fn flat_and_option_prices() {
 }
 
 #[test]
-fn what_nobody_published_is_unknown_and_never_zero() {
+fn unpublished_price_is_unknown_not_zero() {
     for (model, images, options) in [
         ("flux-3-image", 0, [("resolution", "1.5k")].as_slice()),
         ("flux-3-image", 1, &[("resolution", "1k")]),
@@ -101,7 +101,7 @@ fn what_nobody_published_is_unknown_and_never_zero() {
 }
 
 #[test]
-fn a_broken_table_is_an_error_with_the_models_name() {
+fn price_table_error_names_the_model() {
     for (text, part) in [
         ("[models.a]\nform = \"flat\"\ncredits = \"4\"\ndate = \"2026\"", "no source"),
         ("[models.a]\nform = \"flat\"\ncredits = \"4\"\nsource = \"x\"", "no date"),

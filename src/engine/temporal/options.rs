@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_of_ones_own_are_read_from_their_files() {
+    fn custom_certificates_are_read_from_files() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str| {
             let path = folder.path().join(name);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_is_chosen_and_a_broken_file_is_never_shown() {
+    fn profile_is_selected_invalid_file_not_shown() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("temporal.toml");
         std::fs::write(&file, "[profile.prod]\naddress = \"prod:7233\"\nnamespace = \"prod\"\n").unwrap();

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_base_and_bfl_hosts_answer_for_tickets() {
+    fn polling_hosts_are_the_base_and_bfl_only() {
         let live = hosts("https://api.bfl.ai");
         for url in [
             "https://api.bfl.ai/v1/get_result?id=1",

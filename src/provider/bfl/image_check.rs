@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_promises_too_much_is_refused_before_memory_is_taken() {
+    fn huge_header_is_rejected_before_allocation() {
         let mut png = encoded(Codec::Png);
         png[16..20].copy_from_slice(&60_000_u32.to_be_bytes());
         png[20..24].copy_from_slice(&60_000_u32.to_be_bytes());

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_in_the_body_counts_where_there_is_no_header() {
+    fn retry_after_in_the_body_is_the_fallback() {
         let reply = |header, body: &str| Reply { status: 429, retry_after: header, body: Ok(body.to_owned().into()) };
         let five = Some(Duration::from_secs(5));
         assert_eq!(reply(None, r#"{"retry_after": 5}"#).retry_after(), five);

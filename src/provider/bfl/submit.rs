@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_keeps_what_the_reply_names_and_ignores_nonsense_beside_it() {
+    fn receipt_keeps_valid_fields_of_the_reply() {
         for (extra, cost, output) in [
             (r#","cost":3.0,"input_mp":0.0,"output_mp":1.0"#, Some("3"), Some("1")),
             (r#","cost":4.5,"output_mp":1.98"#, Some("4.5"), Some("1.98")),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_order_without_a_usable_ticket_is_unknown() {
+    fn accepted_submit_without_ticket_is_unknown() {
         let long = format!(r#"{{"id":"{}","polling_url":"{POLL}"}}"#, "x".repeat(257));
         let far = format!(r#"{{"id":"1","polling_url":"https://api.bfl.ai/{}"}}"#, "x".repeat(5000));
         for body in [

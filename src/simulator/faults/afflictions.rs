@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directives_are_found_anywhere_and_strangers_are_passed_over() {
+    fn directives_are_found_unknown_ones_ignored() {
         let found =
             Afflictions::in_prompt("a fox [sim:503*2] in [sim:Slow][sim:nonsense][sim:429*x] snow [sim:truncated");
         assert_eq!(found.to_text(), "503*2 slow*4294967295");

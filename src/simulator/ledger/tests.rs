@@ -20,7 +20,7 @@ fn open(directory: &Path) -> (Ledger, Opened) {
 }
 
 #[tokio::test]
-async fn what_was_booked_is_there_when_it_is_opened_again() {
+async fn ledger_survives_reopening() {
     let directory = tempfile::tempdir().unwrap();
     let now = DateTime::from_timestamp_micros(Utc::now().timestamp_micros()).unwrap();
     let (ledger, opened) = open(directory.path());
@@ -54,7 +54,7 @@ async fn a_ticket_is_billed_once_or_not_at_all() {
 }
 
 #[test]
-fn a_newer_form_is_refused_and_a_missing_bill_is_an_error() {
+fn newer_schema_and_missing_bill_are_errors() {
     let directory = tempfile::tempdir().unwrap();
     assert!(Ledger::read(directory.path()).is_err());
     let file = directory.path().join(FILE);

@@ -40,7 +40,7 @@ fn sizes_follow_from_what_is_asked() {
 }
 
 #[test]
-fn formats_and_seeds_are_the_models_own_unless_given() {
+fn format_and_seed_default_per_model() {
     let subject = |model, body: Value| order(model, &body).unwrap().subject;
     assert_eq!(subject("flux-2-pro", json!({"prompt": "a"})).format, ImageFormat::Jpeg);
     assert_eq!(subject("flux-kontext-pro", json!({"prompt": "a"})).format, ImageFormat::Png);
@@ -79,7 +79,7 @@ fn megapixels_have_two_decimals() {
 }
 
 #[test]
-fn unknown_fields_are_refused_by_strict_models_only() {
+fn unknown_fields_fail_for_strict_models_only() {
     assert!(order("flux-dev", &json!({"prompt": "a", "nonsense": 1, "user": "u"})).is_ok());
     let refused = order("flux-2-pro", &json!({"prompt": "a", "nonsense": 1, "user": "u"})).unwrap_err();
     assert_eq!(refused.detail[0]["type"], "extra_forbidden");

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_older_file_becomes_the_newest_and_keeps_its_rows() {
+    fn old_schema_is_migrated_with_its_rows() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, MIGRATIONS).unwrap();
         connection.execute("INSERT INTO spent VALUES (1, 2, '0.04', 3)", []).unwrap();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_of_the_file_is_the_one_that_is_looked_for() {
+    fn application_id_matches_the_check() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, MIGRATIONS).unwrap();
         let mark: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).unwrap();

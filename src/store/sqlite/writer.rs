@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_stays_locked_is_unavailable_and_usable_again_afterwards() {
+    async fn locked_file_is_unavailable_until_released() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("darkroom.db");
         let connection = open(&path);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_is_unavailable_and_the_file_stays_whole() {
+    async fn full_disk_is_unavailable_and_file_intact() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("darkroom.db");
         let connection = open(&path);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_handed_over_is_written_before_the_file_is_closed() {
+    async fn queued_writes_finish_before_close() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("darkroom.db");
         let writer = start(open(&path));
