@@ -145,8 +145,9 @@ impl BudgetUse {
         let facts = format!(" {mark}{percent}% of {}", self.cap.display());
         let name = format!("{:<6}", self.period);
         // Without this note the bar and the sum next to it seem to disagree.
-        let told = format!("{facts}, incl. unconfirmed");
-        let facts = if self.uncertain && name.len() + told.width() + LEAST_BAR <= width { told } else { facts };
+        let annotated = format!("{facts}, incl. unconfirmed");
+        let facts =
+            if self.uncertain && name.len() + annotated.width() + LEAST_BAR <= width { annotated } else { facts };
         let room = width.saturating_sub(name.len() + facts.width()).min(30);
         let filled = if self.cap <= Usd::ZERO { "━".repeat(room) } else { bar(self.used, self.cap, room) };
         let empty = "─".repeat(room.saturating_sub(filled.width()));

@@ -26,6 +26,8 @@ pub enum Command {
     Approve(Vec<JobId>),
     /// Put these out of sight. Nothing is deleted.
     Hide(Vec<JobId>),
+    /// Show these hidden jobs in lists again.
+    Unhide(Vec<JobId>),
     /// Undo what `CommandOutcome` described: put these jobs back to what they were, where nothing has happened to them since.
     Undo(CommandKind, Vec<Job>),
     /// Start no more jobs; those under way go on.
@@ -44,6 +46,8 @@ pub enum Command {
         limit: usize,
         /// Only those that contain this text.
         search: Option<String>,
+        /// Whether hidden jobs are included.
+        hidden: bool,
     },
     /// Send the cost overview now (`Event::Costs`); it also comes by itself when money moved.
     RefreshCosts,

@@ -1,4 +1,4 @@
-//! Texts from strangers and random keys: a frame stays a frame, and nothing panics.
+//! Hostile texts and random keys: frames keep their shape, and nothing panics.
 
 use std::sync::Arc;
 

@@ -263,14 +263,14 @@ fn search_stopped_early_resumes_on_down() {
         .map(|number| Arc::new(Job::new(fixtures::id(number), Spec::new("flux-dev", "a fox"), true, fixtures::ago(9))))
         .collect();
     let effects = harness.event(Event::Page { jobs: full, next: place(1) });
-    let asked = |effects: &[Effect]| {
+    let searches = |effects: &[Effect]| {
         sends(effects)
             .iter()
             .any(|command| matches!(command, Command::LoadPage { search: Some(text), .. } if text == "whale"))
     };
-    assert!(asked(&effects));
+    assert!(searches(&effects));
     let effects = harness.event(Event::Page { jobs: Vec::new(), next: place(50) });
-    assert!(!asked(&effects), "the search does not continue by itself");
+    assert!(!searches(&effects), "the search does not continue by itself");
     harness.press(KeyCode::Enter);
     let far = fixtures::ago(3_600 * 50).format("%Y-%m-%d %H:%M UTC").to_string();
     assert!(
@@ -278,7 +278,7 @@ fn search_stopped_early_resumes_on_down() {
         "{}",
         harness.frame()
     );
-    assert!(asked(&harness.press(KeyCode::Down)), "Down continues the search");
+    assert!(searches(&harness.press(KeyCode::Down)), "Down continues the search");
     harness.event(Event::Page { jobs: Vec::new(), next: None });
     assert!(!harness.frame().contains("searched back"), "{}", harness.frame());
 }
@@ -500,6 +500,19 @@ fn texts_of_every_frame_have_a_contrast_of_4_5() {
             }
         }
     }
+}
+
+#[test]
+fn hidden_jobs_are_listed_and_shown_again() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    let mut hidden = (*fixtures::jobs()[5]).clone();
+    hidden.hidden = true;
+    hidden.revision += 1;
+    harness.event(Event::Jobs(vec![Arc::new(hidden)]));
+    assert!(!harness.frame().contains("paper boat"), "{}", harness.frame());
+    select(&mut harness, "status:hidden");
+    assert!(harness.frame().contains("paper boat"), "{}", harness.frame());
+    assert_eq!(sends(&harness.keys("h")), [&Command::Unhide(vec![fixtures::id(6)])]);
 }
 
 /// The contrast of two colours of the 256-colour palette, by WCAG 2.

@@ -8,6 +8,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::App;
+use super::paging::PageRequest;
 use crate::console::board::Entry;
 use crate::console::costs_view;
 use crate::console::keymap::{Action, InputContext};
@@ -97,7 +98,7 @@ impl App {
             board: &self.board,
             status: &self.status,
             filter: (self.filter.as_str(), typing),
-            searched_back_to: self.paging.stopped_early_at(self.board.filter().search()),
+            searched_back_to: self.paging.stopped_early_at(&PageRequest::of(self.board.filter())),
             simulated: self.simulated,
             catalog: self.catalog,
             zone: self.zone,

@@ -79,9 +79,10 @@ impl App {
     fn on_intake(&mut self, intake: Intake) {
         let said = match (&self.status.intake, &intake) {
             (old, new) if old == new => None,
-            (_, Intake::Paused) => {
-                Some((NoticeLevel::Warning, "Intake paused: no new jobs start · press p to resume".to_owned()))
-            }
+            (_, Intake::Paused) => Some((
+                NoticeLevel::Warning,
+                "Intake paused: this process starts no new jobs · press p to resume".to_owned(),
+            )),
             (Intake::Paused | Intake::AccountBlocked(_), Intake::Open) => {
                 Some((NoticeLevel::Info, "Intake resumed: jobs start again".to_owned()))
             }
@@ -169,8 +170,9 @@ impl App {
             self.after_jobs();
         }
         if outcome.kind == CommandKind::Undone {
-            self.undo_pending = false;
-            self.undo.pop();
+            if std::mem::take(&mut self.undo_pending) {
+                self.undo.pop();
+            }
         } else if !outcome.previous.is_empty() {
             if self.undo.len() == MAX_UNDO_LEVELS {
                 self.undo.remove(0);

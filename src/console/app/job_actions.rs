@@ -123,7 +123,14 @@ impl App {
         }
     }
 
+    /// Hides jobs; under a filter that shows hidden jobs, shows them again.
     pub(super) fn hide(&mut self) {
+        if self.board.filter().wants_hidden() {
+            if let Some(jobs) = self.applicable(|job| job.hidden, "unhide") {
+                self.send_or_confirm(Command::Unhide(ids(&jobs)), None, None);
+            }
+            return;
+        }
         if let Some(jobs) = self.applicable(|_| true, "hide") {
             let question = (jobs.len() > 1).then(|| {
                 let facts = vec!["Hidden jobs are not deleted.".to_owned()];

@@ -228,7 +228,7 @@ impl App {
         self.dirty = true;
     }
 
-    /// Asks for the selected job's image, once the selection has come to rest.
+    /// Requests the selected job's image once the selection has stayed for a moment.
     fn request_image(&mut self) {
         let selected = self.queue.selected().cloned();
         if self.image_selection.as_ref().map(|(id, _)| id) != selected.as_ref() {

@@ -3,7 +3,7 @@
 //! A filter is a list of terms separated by spaces; a job must match all of them. A plain term is searched in prompt, model,
 //! tags and failure without regard to case, and at the start of the id (anywhere in it, `7` would match every second job).
 //! `status:failed`, `model:pro`, `tag:cat`, `error:moderated`, `id:02FS` match one field: status and id by prefix, the others
-//! anywhere. `-` before a term negates it. An unknown key is an error, not a word; quotes make it one: `"style:anime"`.
+//! anywhere. `status:hidden` shows the hidden jobs. `-` before a term negates it. An unknown key is an error, not a word; quotes make it one: `"style:anime"`.
 
 use crate::jobs::{Job, Outcome, Stage, StageName};
 use crate::text;
@@ -91,6 +91,7 @@ impl Filter {
     pub fn narrows(&self, wider: &Self) -> bool {
         self.unknown_key.is_none()
             && wider.unknown_key.is_none()
+            && self.wants_hidden() == wider.wants_hidden()
             && wider.terms.iter().all(|old| {
                 self.terms.iter().any(|new| {
                     new == old
@@ -104,6 +105,11 @@ impl Filter {
                             })
                 })
             })
+    }
+
+    /// Whether the filter asks for hidden jobs, which no other filter shows.
+    pub fn wants_hidden(&self) -> bool {
+        self.terms.iter().any(|term| !term.negated && term.field == FilterField::Status && term.text == "hidden")
     }
 
     /// The longest plain term: the store can search for text only.
@@ -166,6 +172,7 @@ fn statuses(job: &Job) -> impl Iterator<Item = &'static str> {
     [
         Some(stage.as_str()),
         job.hold().map(|_| "held"),
+        job.hidden.then_some("hidden"),
         running.then_some("running"),
         stage.is_active().then_some("active"),
     ]

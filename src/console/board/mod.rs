@@ -51,7 +51,11 @@ impl Entry {
     }
 
     fn is_held(&self) -> bool {
-        self.job().is_some_and(|job| job.hold().is_some())
+        self.job().is_some_and(|job| job.hold().is_some() && !job.hidden)
+    }
+
+    fn is_hidden(&self) -> bool {
+        self.job().is_some_and(|job| job.hidden)
     }
 
     /// Whether it changed a moment ago.
@@ -65,6 +69,8 @@ impl Entry {
 pub struct Board {
     entries: HashMap<JobId, Entry>,
     all: SortedIds,
+    /// Hidden jobs; only a filter that asks for them shows them.
+    hidden: SortedIds,
     filter: Filter,
     /// What the filter shows; unused while the filter is empty.
     matching: SortedIds,
@@ -80,10 +86,6 @@ impl Board {
     ///
     /// `live` is false for requested history: such a row did not just change.
     pub fn upsert(&mut self, job: Arc<Job>, live: bool, now: DateTime<Utc>) -> bool {
-        if job.hidden {
-            let known = self.entries.get(&job.id).and_then(Entry::job);
-            return known.is_none_or(|known| known.revision <= job.revision) && self.remove(&job.id);
-        }
         let id = job.id.clone();
         let old = self.entries.get(&id);
         let known = old.and_then(Entry::job);
@@ -142,6 +144,7 @@ impl Board {
         let Some(entry) = self.entries.remove(id) else { return false };
         self.held -= usize::from(entry.is_held());
         self.all.remove(entry.at, id);
+        self.hidden.remove(entry.at, id);
         self.matching.remove(entry.at, id);
         self.marks.remove(id);
         true
@@ -152,11 +155,18 @@ impl Board {
             && old.at != entry.at
         {
             self.all.remove(old.at, &id);
+            self.hidden.remove(old.at, &id);
             self.matching.remove(old.at, &id);
         }
-        self.all.insert(entry.at, &id);
+        let is_hidden = entry.is_hidden();
+        let (list, other) =
+            if is_hidden { (&mut self.hidden, &mut self.all) } else { (&mut self.all, &mut self.hidden) };
+        list.insert(entry.at, &id);
+        if other.remove(entry.at, &id) {
+            self.marks.remove(&id);
+        }
         if !self.filter.is_empty() {
-            if matches(&self.filter, &entry) {
+            if is_hidden == self.filter.wants_hidden() && matches(&self.filter, &entry) {
                 self.matching.insert(entry.at, &id);
             } else {
                 self.matching.remove(entry.at, &id);
@@ -179,7 +189,11 @@ impl Board {
             return;
         }
         let (entries, narrower) = (&self.entries, filter.narrows(&self.filter) && !self.filter.is_empty());
-        let source = if narrower { &self.matching } else { &self.all };
+        let source = match (narrower, filter.wants_hidden()) {
+            (true, _) => &self.matching,
+            (false, true) => &self.hidden,
+            (false, false) => &self.all,
+        };
         let matching = if filter.is_empty() {
             SortedIds::default()
         } else {

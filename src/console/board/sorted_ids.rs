@@ -43,11 +43,9 @@ impl SortedIds {
         }
     }
 
-    /// Takes an id out, if it is there.
-    pub fn remove(&mut self, at: DateTime<Utc>, id: &JobId) {
-        if let Ok(index) = self.find(at, id) {
-            self.keys.remove(index);
-        }
+    /// Takes an id out. Returns whether it was there.
+    pub fn remove(&mut self, at: DateTime<Utc>, id: &JobId) -> bool {
+        self.find(at, id).is_ok_and(|index| self.keys.remove(index).is_some())
     }
 
     /// The same without those that do not fit.

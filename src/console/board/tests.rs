@@ -38,7 +38,7 @@ fn readable_version_replaces_unreadable_one() {
     let mut board = Board::default();
     board.upsert_unreadable(JobId::new("job003").unwrap(), "no stage", time(50));
     assert_eq!(board.len(), 1);
-    board.upsert(job(3, 1, "mended"), true, time(51));
+    board.upsert(job(3, 1, "fixed"), true, time(51));
     assert_eq!((board.len(), board.known()), (1, 1));
     assert!(board.entry(&JobId::new("job003").unwrap()).unwrap().job().is_some());
 }

@@ -237,7 +237,7 @@ mod tests {
         let mut draft = Draft::from_job(&spec, &[]);
         let validated = draft.validate(Catalog::builtin());
         assert!(validated.spec.from_shared_store);
-        assert!(validated.problem("input_image").is_some(), "a file of this machine, named by somebody else");
+        assert!(validated.problem("input_image").is_some(), "a file of this machine, named by another program");
 
         draft.set("input_image_2", "/etc/passwd".to_owned());
         draft.set("input_image", String::new());

@@ -106,13 +106,14 @@ impl Orders {
                 Command::Cancel(ids) => desk.cancel(ids).await,
                 Command::Approve(ids) => desk.approve(ids).await,
                 Command::Hide(ids) => desk.hide(ids).await,
+                Command::Unhide(ids) => desk.unhide(ids).await,
                 Command::Undo(action, before) => desk.undo(action, before).await,
                 Command::LoadImage(id) => {
                     say(&facts, image(&ports, id).await).await;
                     return Errand::Done;
                 }
-                Command::LoadPage { before, limit, search } => {
-                    older(&ports, &facts, before, limit, search).await;
+                Command::LoadPage { before, limit, search, hidden } => {
+                    older(&ports, &facts, before, limit, search, hidden).await;
                     return Errand::Done;
                 }
                 Command::RefreshCosts => {
@@ -206,9 +207,10 @@ async fn older(
     before: Option<(chrono::DateTime<chrono::Utc>, JobId)>,
     limit: usize,
     search: Option<String>,
+    hidden: bool,
 ) {
     let limit = limit.clamp(1, 1_000);
-    let query = PageQuery { after: before, limit, search, ..PageQuery::default() };
+    let query = PageQuery { after: before, limit, search, hidden, ..PageQuery::default() };
     match ports.store.list(query).await {
         Ok(page) => {
             for (id, reason) in page.unreadable {

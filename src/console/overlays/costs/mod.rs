@@ -92,7 +92,7 @@ impl CostScreen {
     pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, costs: Option<&CostOverview>, theme: &Theme) {
         widgets::clear(frame, area, theme);
         let simulated = costs.is_some_and(|costs| costs.today.simulated);
-        let facts = if simulated { "simulated, no real money · days in UTC" } else { "days in UTC" };
+        let facts = if simulated { "simulated · days in UTC" } else { "days in UTC" };
         let keys = keys_line(usize::from(area.width).saturating_sub(4));
         let block = widgets::pane("Costs", facts, area.width, true, theme)
             .title_bottom(Line::styled(format!(" {keys} "), theme.accent));
@@ -202,7 +202,7 @@ fn total_line(report: &CostReport, range: &str, width: usize, theme: &Theme) -> 
         return Line::styled(format::cut(&words, width), theme.dim);
     }
     let total = report.total_usd.display();
-    let orders = if report.count == 1 { "1 charge".to_owned() } else { format!("{} charges", report.count) };
+    let charges = if report.count == 1 { "1 charge".to_owned() } else { format!("{} charges", report.count) };
     let beside = report.unknown_usd + report.unconfirmed_usd;
     let beside = match (beside == Usd::ZERO, report.unpriced_count) {
         (true, 0) => String::new(),
@@ -211,7 +211,7 @@ fn total_line(report: &CostReport, range: &str, width: usize, theme: &Theme) -> 
         (false, unpriced) => format!(" · {} uncertain, {unpriced} unpriced", beside.display()),
     };
     let used = "total ".len() + total.len();
-    let facts = if width < 56 { String::new() } else { format!("  {orders}") };
+    let facts = if width < 56 { String::new() } else { format!("  {charges}") };
     let beside = format::cut(&beside, width.saturating_sub(used + facts.width()));
     Line::from(vec![
         Span::styled("total ", theme.dim),

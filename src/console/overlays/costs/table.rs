@@ -48,6 +48,8 @@ fn name(key: &str, grouping: CostGrouping) -> String {
     match grouping {
         CostGrouping::Service if key == Service::BflApi.as_str() => "FLUX API".to_owned(),
         CostGrouping::Service if key == Service::GoogleStorage.as_str() => "Google Cloud Storage".to_owned(),
+        // The stored name of the cause is older than the word on the screen.
+        CostGrouping::Cause if key == "picture" => "image".to_owned(),
         CostGrouping::Cause => text::sanitize_line(&key.replace('_', " "), 60),
         _ => text::sanitize_line(key, 60),
     }

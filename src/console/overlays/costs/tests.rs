@@ -18,7 +18,7 @@ fn press(cost_screen: &mut CostScreen, keys: &[KeyCode]) {
 #[test]
 fn thirty_days_by_model() {
     insta::assert_snapshot!(shown(&mut CostScreen::new(), &costs(true), 80, 24), @r#"
-    ╭ Costs ── simulated, no real money · days in UTC ─────────────────────────────╮
+    ╭ Costs ── simulated · days in UTC ────────────────────────────────────────────╮
     │ by   [model] day  service  cause     over  today  7 days [30 days]           │
     │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                      │
     │                                                                              │
@@ -88,7 +88,7 @@ fn unavailable_range_is_reported() {
     │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                      │
     │                                                                              │
     │ cause                spent                                       charges     │
-    │ picture             $24.00  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  99%      800     │
+    │ image               $24.00  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  99%      800     │
     │ in progress          $0.09  ━                               <1%        3     │
     │ content moderated  unknown                                    ?        1     │
     │ submit unknown     unknown                                    ?        2     │
@@ -112,7 +112,7 @@ fn unavailable_range_is_reported() {
 #[test]
 fn small_cost_screen_keeps_total_and_table() {
     insta::assert_snapshot!(shown(&mut CostScreen::new(), &costs(true), 40, 12), @r#"
-    ╭ Costs ── simulated, no real money ·… ╮
+    ╭ Costs ── simulated · days in UTC ────╮
     │ by   [model] day  service  cause     │
     │ over  today  7 days [30 days]        │
     │ total $31.00 · $0.12 uncertain, 3 u… │
@@ -190,7 +190,7 @@ fn large_cost_screen_shows_budgets_and_chart() {
 #[test]
 fn nothing_spent_is_not_a_table_of_zeros() {
     insta::assert_snapshot!(shown(&mut CostScreen::new(), &no_costs(), 80, 12), @r#"
-    ╭ Costs ── simulated, no real money · days in UTC ─────────────────────────────╮
+    ╭ Costs ── simulated · days in UTC ────────────────────────────────────────────╮
     │ by   [model] day  service  cause     over  today  7 days [30 days]           │
     │ No charges in the last 30 days                                               │
     │                                                                              │

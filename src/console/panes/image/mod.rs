@@ -109,7 +109,7 @@ impl ImagePane {
     /// Takes an image's bytes, or one line why there are none.
     pub fn on_bytes(&mut self, id: &JobId, attempt: u32, bytes: Result<Bytes, String>) {
         let key = (id.clone(), attempt);
-        let answered: Vec<ImageKey> = self.loading.extract_if(|(asked, _)| asked == id).collect();
+        let replied: Vec<ImageKey> = self.loading.extract_if(|(requested_key, _)| requested_key == id).collect();
         // An image may also arrive because it is being saved: that does not replace a cached one.
         match (bytes, self.cache.get(&key)) {
             (_, Some(CachedImage::Image(_))) | (Err(_), Some(CachedImage::File(_))) => {}
@@ -122,8 +122,8 @@ impl ImagePane {
             Some(CachedImage::NotLoaded(line)) => line.clone(),
             _ => format!("replaced by attempt {attempt}"),
         };
-        for asked in answered.into_iter().filter(|asked| *asked != key) {
-            self.cache.put(asked, CachedImage::NotLoaded(failure.clone()));
+        for requested_key in replied.into_iter().filter(|requested_key| *requested_key != key) {
+            self.cache.put(requested_key, CachedImage::NotLoaded(failure.clone()));
         }
     }
 
@@ -241,7 +241,7 @@ impl ImagePane {
             CachedImage::Image(image) => Source::Image(image.clone()),
         };
         if self.ready.as_ref().is_some_and(|ready| ready.key == *key && ready.room == room)
-            || self.requested.as_ref().is_some_and(|(asked, size)| asked == key && *size == room)
+            || self.requested.as_ref().is_some_and(|(requested_key, size)| requested_key == key && *size == room)
         {
             return None;
         }

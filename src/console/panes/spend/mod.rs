@@ -23,7 +23,7 @@ struct Row {
 /// Draws the pane. The most important lines stay where there is little room.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, costs: Option<&CostOverview>, focused: bool, theme: &Theme) {
     let simulated = costs.is_some_and(|costs| costs.today.simulated);
-    let facts = if simulated { "simulated, no real money · days in UTC" } else { "days in UTC" };
+    let facts = if simulated { "simulated · days in UTC" } else { "days in UTC" };
     let block = widgets::padded_pane("Spend", facts, area.width, focused, theme);
     let inner = block.inner(area);
     frame.render_widget(block, area);
@@ -51,7 +51,7 @@ fn rows(costs: &CostOverview, width: usize, theme: &Theme) -> Vec<Row> {
         rows.push(Row { rank, line: cap.line(width, theme) });
     }
     if costs.month.count == 0 {
-        let line = Line::styled("No charges yet: the price of each image appears here", theme.dim);
+        let line = Line::styled("No charges yet", theme.dim);
         rows.push(Row { rank: 4, line });
     } else {
         let (report, span) =

@@ -21,7 +21,7 @@ fn capped(daily: &str, monthly: &str) -> CostOverview {
 #[test]
 fn spend_pane_with_costs() {
     insta::assert_snapshot!(shown(Some(&costs(true)), 50, 9), @r#"
-    ╭ Spend ── simulated, no real money · days in U… ╮
+    ╭ Spend ── simulated · days in UTC ──────────────╮
     │ today $1.285   7 d $8.10   30 d $31.00         │
     │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━━━━  $0.93 │
     │ flux-2-max  ━━━━━━━━                     $0.28 │
@@ -89,7 +89,7 @@ fn nothing_today_falls_back_to_the_month() {
     let mut costs = costs(true);
     costs.today = no_costs().today;
     insta::assert_snapshot!(shown(Some(&costs), 50, 9), @r#"
-    ╭ Spend ── simulated, no real money · days in U… ╮
+    ╭ Spend ── simulated · days in UTC ──────────────╮
     │ today $0.00   7 d $8.10   30 d $31.00          │
     │ nothing today; last 30 days:                   │
     │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━━━  $21.00 │
@@ -110,9 +110,9 @@ fn spend_before_data_and_before_charges() {
     ╰────────────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(Some(&no_costs()), 60, 4), @r#"
-    ╭ Spend ── simulated, no real money · days in UTC ─────────╮
+    ╭ Spend ── simulated · days in UTC ────────────────────────╮
     │ today $0.00   7 d $0.00   30 d $0.00                     │
-    │ No charges yet: the price of each image appears here     │
+    │ No charges yet                                           │
     ╰──────────────────────────────────────────────────────────╯
     "#);
 }
