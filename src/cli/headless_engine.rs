@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use super::Session;
 use super::error::CliError;
 use super::{output, supervisor};
+use crate::costs::Usd;
 use crate::engine::{
     Command, ConnectionState, EngineEnd, EngineHandle, Event, EventDetail, Intake, Mode, NoticeLevel, TemporalStatus,
     WorkerLock,
 };
-use crate::costs::Usd;
 use crate::telemetry::metrics::MetricsServer;
 use crate::time::Backoff;
 use crate::wiring::{self, Adapters};
@@ -74,7 +74,16 @@ impl HeadlessEngine {
         let detail = if metrics.is_some() { EventDetail::Metrics } else { EventDetail::None };
         let settings = wiring::settings(&session.config, mode, detail);
         let handle = wiring::start_engine(&session.config, adapters.ports.clone(), settings, lock)?;
-        Ok(Self { handle, adapters, metrics, store_lost: false, temporal_lost: false, auto_resume: mode == Mode::Work, blocked: None, credits: None })
+        Ok(Self {
+            handle,
+            adapters,
+            metrics,
+            store_lost: false,
+            temporal_lost: false,
+            auto_resume: mode == Mode::Work,
+            blocked: None,
+            credits: None,
+        })
     }
 
     /// Waits for the next event and writes warnings and connection changes to standard error. Cancel-safe.

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::costs::{Basis, Charge, Usd};
 use crate::jobs::{
-    Attempt, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Outcome, Stage, StageName, Step, StepName, StepState,
-    StoredImage,
+    Attempt, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Outcome, Stage, StageName, Step,
+    StepName, StepState, StoredImage,
 };
 
 /// A job as `--json` shows it. Fields are only ever added.

@@ -43,7 +43,9 @@ pub fn model(text: &str) -> Result<String, String> {
 /// The address of a server: `host:port` with an optional `http://` or `https://`. A missing port is `default_port`.
 pub fn server_address(text: &str, default_port: u16) -> Result<String, String> {
     let text = text.trim().trim_end_matches('/');
-    let invalid = || format!("'{}' is not a valid address: use host:port, such as localhost:{default_port}", sanitize_line(text, 80));
+    let invalid = || {
+        format!("'{}' is not a valid address: use host:port, such as localhost:{default_port}", sanitize_line(text, 80))
+    };
     let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
     if !matches!(scheme, "" | "http" | "https") {
         return Err(invalid());
@@ -178,7 +180,9 @@ mod tests {
         ] {
             assert_eq!(server_address(text, 7233), Ok(expected.to_owned()), "{text}");
         }
-        for text in ["", "a b", "::1", "localhost:port", "localhost:70000", "grpc://localhost", "localhost/path", "u@localhost"] {
+        for text in
+            ["", "a b", "::1", "localhost:port", "localhost:70000", "grpc://localhost", "localhost/path", "u@localhost"]
+        {
             assert!(server_address(text, 7233).is_err(), "{text}");
         }
     }

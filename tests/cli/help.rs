@@ -6,8 +6,26 @@ use crate::support::{TestEnv, text};
 fn help_of_every_command_is_recorded() {
     let env = TestEnv::new();
     for path in [
-        "", "worker", "submit", "jobs", "jobs list", "jobs show", "jobs retry", "jobs cancel", "jobs approve", "jobs hide",
-        "jobs unhide", "costs", "costs rebuild", "import", "export", "simulate", "dev", "doctor", "config", "completions",
+        "",
+        "worker",
+        "submit",
+        "jobs",
+        "jobs list",
+        "jobs show",
+        "jobs retry",
+        "jobs cancel",
+        "jobs approve",
+        "jobs hide",
+        "jobs unhide",
+        "costs",
+        "costs rebuild",
+        "import",
+        "export",
+        "simulate",
+        "dev",
+        "doctor",
+        "config",
+        "completions",
         "man",
     ] {
         let arguments: Vec<&str> = path.split_whitespace().chain(["--help"]).collect();

@@ -170,7 +170,8 @@ fn files_are_not_readable_by_other_users() {
 fn example_unit_starts_a_notifying_worker() {
     let unit = include_str!("../../assets/darkroom-worker.service");
     let command = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/darkroom ")).unwrap();
-    let arguments: Vec<&str> = command.split(' ').chain(["--until-idle"]).map(|word| if word.contains(':') { "0" } else { word }).collect();
+    let arguments: Vec<&str> =
+        command.split(' ').chain(["--until-idle"]).map(|word| if word.contains(':') { "0" } else { word }).collect();
     let output = TestEnv::new().run(&arguments);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(unit.contains("Type=notify") && unit.contains("WatchdogSec="));

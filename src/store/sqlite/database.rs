@@ -155,8 +155,7 @@ pub(super) fn verify(path: &Path) -> Result<(), StoreError> {
 }
 
 fn quick_check(path: &Path, connection: &Connection) -> Result<(), StoreError> {
-    let verdict: Result<String, rusqlite::Error> =
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    let verdict: Result<String, rusqlite::Error> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
     match verdict.map_err(|error| damage(path, error))? {
         verdict if verdict == "ok" => Ok(()),
         verdict => Err(unusable(path, &format!("is damaged ({verdict})"), RESTORE)),
