@@ -19,7 +19,7 @@ pub fn read(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
         return Err(error("the file is UTF-16; save it as UTF-8".to_owned()));
     }
     let text = std::str::from_utf8(&bytes).map_err(|why| {
-        let line = bytes[..why.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = bytes[..why.valid_up_to()].split(|byte| *byte == b'\n').count();
         error(format!("line {line}: not valid UTF-8; save the file as UTF-8"))
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -49,25 +49,22 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>, LineError> {
         }
         let after_equals = value;
         let value = value.trim_start();
-        let value = match value.chars().next() {
-            Some(quote @ ('"' | '\'')) => {
-                // A quoted value may continue on the next lines.
-                let start = line.len() - value.len() + 1;
-                let (value, end) = quoted(&rest[start..], quote).ok_or((number, "the quote is never closed"))?;
-                rest = &rest[start + end..];
-                let trailing = rest.lines().next().unwrap_or_default();
-                if !trailing.trim().is_empty() && !is_comment(trailing) {
-                    return Err((number, "unexpected text after the closing quote"));
-                }
-                value
+        let value = if let Some(quote @ ('"' | '\'')) = value.chars().next() {
+            // A quoted value may continue on the next lines.
+            let start = line.len() - value.len() + 1;
+            let (value, length) = quoted(&rest[start..], quote).ok_or((number, "the quote is never closed"))?;
+            rest = &rest[start + length..];
+            let trailing = rest.lines().next().unwrap_or_default();
+            if !trailing.trim().is_empty() && !is_comment(trailing) {
+                return Err((number, "unexpected text after the closing quote"));
             }
-            _ => {
-                let value = if is_comment(after_equals) { "" } else { before_comment(value) };
-                if value.contains(char::is_whitespace) {
-                    return Err((number, "a value with spaces needs quotes"));
-                }
-                value.to_owned()
+            value
+        } else {
+            let value = if is_comment(after_equals) { "" } else { before_comment(value) };
+            if value.contains(char::is_whitespace) {
+                return Err((number, "a value with spaces needs quotes"));
             }
+            value.to_owned()
         };
         variables.entry(name.to_owned()).or_insert(value);
         rest = after_line(rest);
