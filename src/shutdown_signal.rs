@@ -2,7 +2,8 @@
 
 use std::io;
 
-/// Receives requests to shut down (SIGTERM, SIGINT and SIGHUP; elsewhere Ctrl-C), one by one.
+/// Receives requests to shut down (SIGTERM, SIGINT and SIGHUP; elsewhere Ctrl-C), one by one. A lost terminal must not kill a worker
+/// during a submit.
 pub struct ShutdownSignal {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,

@@ -4,6 +4,7 @@ mod config;
 mod file;
 mod help;
 mod jobs;
+mod search;
 mod submit;
 #[cfg(unix)]
 mod worker;

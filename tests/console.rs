@@ -8,7 +8,8 @@ mod keys;
 
 use crossterm::event::KeyCode;
 use darkroom::console::ThemeName;
-use darkroom::engine::{ConnectionState, Event, Intake, Notice, NoticeLevel};
+use darkroom::engine::{CommandKind, CommandOutcome, ConnectionState, Event, Intake};
+use darkroom::jobs::{Job, Spec};
 
 use harness::{ConsoleHarness, options};
 
@@ -109,9 +110,12 @@ fn filter_marks_notice_and_quitting() {
     harness.keys("/status:done");
     harness.press(KeyCode::Enter);
     harness.keys(" j ");
-    harness.event(Event::Notice(Notice {
-        level: NoticeLevel::Info,
-        text: "Retrying 3 jobs, about $0.12 · u to undo".into(),
+    harness.event(Event::CommandCompleted(CommandOutcome {
+        kind: CommandKind::Retried,
+        succeeded: vec![fixtures::id(1), fixtures::id(2), fixtures::id(3)],
+        rejected: Vec::new(),
+        previous: vec![Job::new(fixtures::id(1), Spec::new("flux-dev", "a fox"), true, fixtures::now())],
+        estimate: Some("0.12".parse().unwrap()),
     }));
     snapshot("filter_marks_notice_80x24", harness);
     let mut harness = ConsoleHarness::busy(80, 24);

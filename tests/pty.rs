@@ -6,5 +6,6 @@ mod input;
 mod job_actions;
 mod money;
 mod sizes;
+mod slow_terminal;
 pub(crate) mod terminal;
 mod terminal_restore;

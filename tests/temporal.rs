@@ -1,14 +1,14 @@
 //! The Temporal engine against the official development server: real workers as processes, real workflows, the simulator's bill.
 //! Each test has a namespace of its own; one that kills the server has a server of its own.
 
-mod alone;
-mod changed;
+mod activities;
+mod cancel_and_signals;
 mod chaos;
-mod deaths;
-mod fleet;
-mod operators;
+mod engine_switch;
+mod happy_path;
+mod nondeterminism;
 mod replay;
 mod server;
-mod switch;
+mod slots_and_status;
 mod worker;
-mod working;
+mod worker_failures;

@@ -3,11 +3,13 @@
 
 mod account;
 mod budget;
+mod charges;
 mod commands;
-pub(crate) mod directives;
-mod late;
+pub(crate) mod fault_table;
+mod foreign_writes;
+pub(crate) mod harness;
+mod late_receipts;
 mod models;
 mod retries;
-mod suspended;
+mod suspended_worker;
 mod undo;
-pub(crate) mod workshop;

@@ -136,7 +136,7 @@ pub fn observe(store: Arc<FirestoreStore>, folder: &std::path::Path) -> local::E
         clock: Arc::new(SystemClock),
     };
     let settings = Settings { mode: Mode::Observe, ..Settings::default() };
-    local::start(ports, settings, WorkerLock::enter(folder).unwrap())
+    local::start(ports, settings, WorkerLock::acquire(folder).unwrap())
 }
 
 /// When that prompt was heard of first.

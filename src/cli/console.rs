@@ -2,13 +2,16 @@
 
 use std::io::IsTerminal;
 
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
 use super::error::CliError;
 use super::{Session, output, start_logging};
 use crate::config::Config;
-use crate::console::{self, ConsoleOptions, ExitReason, ThemeName};
-use crate::engine::{EngineHandle, EventDetail, Mode, WorkerLock};
+use crate::console::{self, ConsoleOptions, EngineLink, ExitReason, ThemeName};
+use crate::engine::{EngineEnd, EngineHandle, EventDetail, Mode, WorkerLock};
 use crate::telemetry::logging::ExtraSink;
-use crate::wiring::{self, AccessMode};
+use crate::wiring::{self, AccessMode, Adapters};
 
 /// Read-only consoles keep their locks in another directory, because they run no jobs and must not count as workers.
 const OBSERVERS: &str = "observers";
@@ -30,33 +33,55 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
     let Some(records) = records else {
         return Err(CliError::Failed("the log pane could not be connected".to_owned()));
     };
-    let store = wiring::open_store(config).await?;
-    let adapters = wiring::open_ports(config, store, access).await?;
-    let lock = WorkerLock::enter(&if observe { config.data_dir.join(OBSERVERS) } else { config.data_dir.clone() })?;
-    let settings = wiring::settings(config, mode, EventDetail::Full);
-    let engine = wiring::start_engine(config, adapters.ports.clone(), settings, lock)?;
-    let EngineHandle { commands, events, finished } = engine;
-    let reason = console::run(options(config, observe, greeting), commands, events, records).await;
-    match reason.map_err(|error| CliError::Failed(error.to_string()))? {
-        ExitReason::Stopped => {
-            finished.await.map_err(|why| CliError::Failed(format!("the engine crashed: {why}")))?;
-            adapters.close().await;
-            drop(logging);
-            Ok(())
+    // In the background: the first frame does not wait for the store.
+    let (send_link, link) = oneshot::channel();
+    let opening = tokio::spawn(open(config.clone(), mode, access, send_link));
+    let reason = console::run(options(config, observe, greeting), link, records).await;
+    let reason = reason.map_err(|error| CliError::Failed(error.to_string()))?;
+    if let ExitReason::QuitWithoutWaiting { submits_in_flight } = reason {
+        opening.abort();
+        if submits_in_flight > 0 {
+            output::eprint_line(&format!(
+                "quit with {submits_in_flight} requests in flight, which may be billed; `darkroom jobs list` shows their outcome"
+            ));
         }
-        ExitReason::QuitWithoutWaiting { submits_in_flight } => {
-            if submits_in_flight > 0 {
-                output::eprint_line(&format!(
-                    "quit with {submits_in_flight} requests in flight, which may be billed; `darkroom jobs list` shows their outcome"
-                ));
-            }
-            Ok(())
-        }
-        ExitReason::EngineClosed => match finished.await {
-            Ok(_) => Err(CliError::Failed("the engine stopped unexpectedly; see the log file".to_owned())),
-            Err(why) => Err(CliError::Failed(format!("the engine crashed: {why}"))),
-        },
+        return Ok(());
     }
+    let Opened { finished, adapters } =
+        opening.await.map_err(|error| CliError::Failed(format!("the engine could not start: {error}")))??;
+    finished.await.map_err(|why| CliError::Failed(format!("the engine crashed: {why}")))?;
+    if reason != ExitReason::Stopped {
+        return Err(CliError::Failed("the engine stopped unexpectedly; see the log file".to_owned()));
+    }
+    adapters.close().await;
+    drop(logging);
+    Ok(())
+}
+
+/// What must live as long as the engine.
+struct Opened {
+    finished: JoinHandle<EngineEnd>,
+    adapters: Adapters,
+}
+
+/// Opens store and ports, starts the engine and gives the console its ends.
+async fn open(
+    config: Config,
+    mode: Mode,
+    access: AccessMode,
+    console: oneshot::Sender<EngineLink>,
+) -> Result<Opened, CliError> {
+    let store = wiring::open_store(&config).await?;
+    let adapters = wiring::open_ports(&config, store, access).await?;
+    let is_observer = access == AccessMode::ReadOnly;
+    let lock =
+        WorkerLock::acquire(&if is_observer { config.data_dir.join(OBSERVERS) } else { config.data_dir.clone() })?;
+    let settings = wiring::settings(&config, mode, EventDetail::Full);
+    let engine = wiring::start_engine(&config, adapters.ports.clone(), settings, lock)?;
+    let EngineHandle { commands, events, finished } = engine;
+    // Where the console has ended meanwhile, the engine stops: nothing holds its commands.
+    let _ = console.send(EngineLink { commands, events });
+    Ok(Opened { finished, adapters })
 }
 
 fn options(config: &Config, observe: bool, greeting: Option<String>) -> ConsoleOptions {

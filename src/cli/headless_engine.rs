@@ -10,8 +10,7 @@ use super::error::CliError;
 use super::{output, supervisor};
 use crate::costs::Usd;
 use crate::engine::{
-    Command, ConnectionState, EngineEnd, EngineHandle, Event, EventDetail, Intake, Mode, NoticeLevel, TemporalStatus,
-    WorkerLock,
+    Command, ConnectionState, EngineEnd, EngineHandle, Event, EventDetail, Intake, Mode, TemporalStatus, WorkerLock,
 };
 use crate::telemetry::metrics::MetricsServer;
 use crate::time::Backoff;
@@ -70,7 +69,7 @@ impl HeadlessEngine {
         mode: Mode,
         metrics: Option<MetricsServer>,
     ) -> Result<Self, CliError> {
-        let lock = WorkerLock::enter(&session.config.data_dir)?;
+        let lock = WorkerLock::acquire(&session.config.data_dir)?;
         let detail = if metrics.is_some() { EventDetail::Metrics } else { EventDetail::None };
         let settings = wiring::settings(&session.config, mode, detail);
         let handle = wiring::start_engine(&session.config, adapters.ports.clone(), settings, lock)?;
@@ -119,9 +118,8 @@ impl HeadlessEngine {
                 self.on_credits(costs.credits);
                 EngineUpdate::None
             }
-            // A worker that resumes by itself reports a paused intake in its own words.
-            Some(Event::Notice(notice)) if notice.level > NoticeLevel::Info && !self.repeats_blocked(&notice.text) => {
-                output::eprint_line(&notice.text);
+            Some(Event::BudgetExceeded(exceeded)) => {
+                output::eprint_line(&exceeded.summary());
                 EngineUpdate::None
             }
             Some(Event::Connection(state)) => {
@@ -136,13 +134,10 @@ impl HeadlessEngine {
         }
     }
 
-    fn repeats_blocked(&self, text: &str) -> bool {
-        self.blocked.as_ref().is_some_and(|blocked| text.contains(&blocked.reason))
-    }
-
     /// Plans the next try. Each new reason is reported once.
     fn on_blocked(&mut self, reason: &str) {
         if !self.auto_resume {
+            output::eprint_line(&format!("intake paused: {reason}"));
             return;
         }
         let known = self.blocked.as_ref().is_some_and(|blocked| blocked.reason == reason);

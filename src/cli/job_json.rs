@@ -311,8 +311,9 @@ mod tests {
     fn hold_has_kind_and_message() {
         let now = DateTime::UNIX_EPOCH;
         let mut job = Job::new(JobId::new("abc").unwrap(), Spec::new("flux-2-pro", "a fox"), true, now);
-        job.set_hold(Some(Hold::Budget { period: "day".into(), over: "0.02".parse().ok() }), None, now).unwrap();
+        job.set_hold(Some(Hold::Budget { period: "day".into(), model: None, over: "0.02".parse().ok() }), None, now)
+            .unwrap();
         let view = serde_json::to_value(JobView::new(&job, now)).unwrap();
-        assert_eq!(view["hold"], serde_json::json!({"kind": "budget", "message": "budget of the day, $0.02 over"}));
+        assert_eq!(view["hold"], serde_json::json!({"kind": "budget", "message": "daily budget exceeded by $0.02"}));
     }
 }

@@ -4,6 +4,7 @@
 //! 0 success, 1 failure, 2 invalid usage. Adapters are named in `wiring` only.
 
 mod args;
+mod budget;
 mod completions;
 mod config;
 mod console;
@@ -119,6 +120,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             }
             Some(Command::Jobs(args)) => jobs::run(&session, args.command.unwrap_or_default()).await,
             Some(Command::Costs(args)) => costs::run(&session, &args).await,
+            Some(Command::Budget(args)) => budget::run(&session, &args).await,
             Some(Command::Import(args)) => import::run(&session, &args).await,
             Some(Command::Export(args)) => export::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::panes::image::ImageMessage;
-use crate::engine::{Command, Event, Notice};
+use crate::console::notices::Notice;
+use crate::engine::{Command, Event};
 use crate::telemetry::logging::LogRecord;
 
 /// Everything that can happen to the console.
@@ -76,4 +77,6 @@ pub enum ExitReason {
     },
     /// The engine stopped by itself.
     EngineClosed,
+    /// The engine could not be started.
+    EngineNotStarted,
 }

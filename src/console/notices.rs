@@ -4,10 +4,28 @@ use std::collections::VecDeque;
 
 use chrono::{DateTime, Duration, Utc};
 
-use crate::engine::{Notice, NoticeLevel};
-
 /// Most notices that are queued.
 const MAX_NOTICES: usize = 20;
+
+/// The severity of a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NoticeLevel {
+    /// A success, or plain information.
+    Info,
+    /// Something that may need attention.
+    Warning,
+    /// A failure.
+    Error,
+}
+
+/// A message for the operator: one sanitized line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Its severity.
+    pub level: NoticeLevel,
+    /// Its text.
+    pub text: String,
+}
 
 /// The notices, newest first.
 #[derive(Debug, Default)]

@@ -1,46 +1,46 @@
-//! Owns the orders into the engine: plain data that can be logged, replayed and asserted. Must not carry a closure.
+//! The commands into the engine: plain data that can be logged, replayed and asserted.
 
 use super::CommandKind;
 use crate::jobs::{Job, JobId, Spec};
 use crate::store::PageCursor;
 
-/// A job to be made.
+/// A job to be created.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewJob {
     /// What to generate.
     pub spec: Spec,
-    /// Free words.
+    /// Free-form labels.
     pub tags: Vec<String>,
 }
 
-/// An order into the engine. Each is answered by at least one event.
+/// A command into the engine. Each is answered by at least one event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Make these jobs, all or none. Answered by `Event::CommandCompleted` with `CommandKind::Submitted`.
+    /// Create these jobs, all or none. Answered by `Event::CommandCompleted` with `CommandKind::Submitted`.
     Submit(Vec<NewJob>),
-    /// Try these once more.
+    /// Retry these.
     Retry(Vec<JobId>),
-    /// Stop these.
+    /// Cancel these.
     Cancel(Vec<JobId>),
-    /// These are good.
+    /// Approve these.
     Approve(Vec<JobId>),
-    /// Put these out of sight. Nothing is deleted.
+    /// Hide these from lists. Nothing is deleted.
     Hide(Vec<JobId>),
     /// Show these hidden jobs in lists again.
     Unhide(Vec<JobId>),
-    /// Undo what `CommandOutcome` described: put these jobs back to what they were, where nothing has happened to them since.
+    /// Undo the command that `CommandOutcome` described: restore these jobs, if nothing has happened to them since.
     Undo(CommandKind, Vec<Job>),
-    /// Start no more jobs; those under way go on.
+    /// Start no more jobs; those under way continue.
     PauseIntake,
-    /// Start jobs again; also after an account failure paused the intake.
+    /// Start jobs again; also after an account failure blocked the intake.
     ResumeIntake,
     /// Tickets open at once, at least 1.
     SetSlots(usize),
     /// Send the image's bytes (`Event::Image`).
     LoadImage(JobId),
-    /// Send older jobs than this one (`Event::Page`), at most `limit`; from the newest where `None`.
+    /// Send jobs older than this one (`Event::Page`), at most `limit`; from the newest if `None`.
     LoadPage {
-        /// Where the answer before ended.
+        /// Where the previous page ended.
         before: Option<PageCursor>,
         /// At most this many.
         limit: usize,
@@ -49,8 +49,8 @@ pub enum Command {
         /// Whether hidden jobs are included.
         hidden: bool,
     },
-    /// Send the cost overview now (`Event::Costs`); it also comes by itself when money moved.
+    /// Send the cost overview now (`Event::Costs`); it is also sent whenever costs change.
     RefreshCosts,
-    /// Leave: start nothing, finish a POST in flight, then end with `Event::Stopped`.
+    /// Shut down: start nothing, finish a POST in flight, then stop with `Event::Stopped`.
     Stop,
 }

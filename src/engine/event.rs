@@ -1,85 +1,99 @@
-//! Owns the facts out of the engine: plain data that can be logged, replayed and asserted. Must not carry a closure.
+//! The events out of the engine: facts as plain data that can be logged, replayed and asserted. How they are worded is up to the
+//! reader.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
-use crate::costs::{CostReport, Usd};
+use crate::costs::{BudgetExceeded, CostReport, Usd};
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
 use crate::store::{Counts, PageCursor};
 
-/// A fact out of the engine.
+/// An event out of the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// These jobs are now like this. At least once; a newer revision always wins.
+    /// The current state of these jobs. At least once; a newer revision always wins.
     Jobs(Vec<Arc<Job>>),
-    /// A document that cannot be read; it is left as it is.
+    /// A document that cannot be read; it is left unchanged.
     Unreadable {
         /// Its id.
         id: JobId,
-        /// One clean line.
+        /// One sanitized line.
         reason: String,
     },
-    /// This job is gone from the store.
+    /// This job was removed from the store.
     Removed(JobId),
-    /// Older jobs, as asked for. Where they are fewer and there is more, looking on costs money: a person decides.
+    /// A page of older jobs, as requested. If it has fewer jobs than requested and a next page exists, reading further costs
+    /// money, so the reader decides.
     Page {
         /// Newest first.
         jobs: Vec<Arc<Job>>,
-        /// Where to go on; `None` where nothing older exists.
+        /// Where the next page begins; `None` if nothing older exists.
         next: Option<PageCursor>,
     },
-    /// How many jobs there are in each stage, all of them, not only those that were sent.
+    /// A requested page could not be read.
+    PageFailed {
+        /// One sanitized line why.
+        reason: String,
+    },
+    /// How many jobs are in each stage: all jobs, not only those that were sent.
     Counts(Counts),
-    /// What a running job does just now. May be lost; the next one tells.
+    /// What a running job does now. May be lost; the next one replaces it.
     Progress(Progress),
     /// What was spent.
     Costs(Box<CostOverview>),
-    /// Whether jobs are started.
+    /// Whether jobs are started. Also the one announcement of an account failure.
     Intake(Intake),
-    /// Slots in use, and how many there are.
+    /// Slots in use, and in total.
     Slots {
         /// Tickets open now, in this process.
         used: usize,
         /// At most.
         total: usize,
     },
-    /// The line to the store.
+    /// The connection to the store.
     Connection(ConnectionState),
-    /// Who works where jobs run on a fleet.
+    /// The workers and the server of the Temporal engine.
     Temporal(TemporalStatus),
-    /// Something a person should know.
-    Notice(Notice),
-    /// What became of an order.
+    /// A budget does not allow queued jobs, which are held. Once for each budget period, and again after the intake was resumed.
+    BudgetExceeded(BudgetExceeded),
+    /// The result of a command.
     CommandCompleted(CommandOutcome),
-    /// An image, as asked for.
+    /// A command failed as a whole: it changed nothing.
+    CommandFailed {
+        /// The command.
+        kind: CommandKind,
+        /// One sanitized line why.
+        reason: String,
+    },
+    /// An image, as requested.
     Image {
         /// The job.
         id: JobId,
-        /// The attempt that made it.
+        /// The attempt that generated it.
         attempt: u32,
-        /// The file's bytes, or one clean line why not.
+        /// The file's bytes, or one sanitized line why not.
         bytes: Result<Bytes, String>,
     },
-    /// A POST is in flight: leaving waits for it. 0 when there is none.
+    /// How many POSTs are in flight: a shutdown waits for them.
     SubmitsInFlight(usize),
-    /// This process has brought a job to its end.
+    /// A job has ended in this process.
     JobFinished(JobFinished),
-    /// The engine has ended; nothing follows.
+    /// The engine has stopped; nothing follows.
     Stopped,
 }
 
-/// How a job ended that was worked on in this process. Nothing is said of those that others ended.
+/// How a job ended that ran in this process. Jobs that end in other processes are not reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JobFinished {
-    /// Where it is now.
+    /// Its stage now.
     pub stage: StageName,
     /// Why, if it failed.
     pub code: Option<FailureCode>,
 }
 
-/// What a running job does just now.
+/// What a running job does now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
     /// The job.
@@ -88,13 +102,13 @@ pub struct Progress {
     pub attempt: u32,
     /// The step that runs.
     pub step: StepName,
-    /// From 0 to 1, where known: the provider's word, or reckoned from the model's usual time.
+    /// From 0 to 1, if known: reported by the provider, or estimated from the model's usual time.
     pub fraction: Option<f32>,
-    /// The provider's word for it, cleaned.
+    /// The provider's status, sanitized.
     pub status: String,
 }
 
-/// What was spent, for the panes.
+/// What was spent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostOverview {
     /// Since midnight UTC, by model.
@@ -103,108 +117,92 @@ pub struct CostOverview {
     pub week: CostReport,
     /// Today and the 29 days before, by model.
     pub month: CostReport,
+    /// Since the first of this UTC month, by model: what the monthly cap counts.
+    pub calendar_month: CostReport,
     /// The same 30 days, by day.
     pub by_day: CostReport,
     /// The same 30 days, by cause.
     pub by_cause: CostReport,
     /// The same 30 days, by service.
     pub by_service: CostReport,
-    /// The cap of the day.
+    /// The cap of the UTC day: the lower one of the store's and this process's.
     pub daily_cap: Option<Usd>,
-    /// The cap of the month.
+    /// The cap of the UTC month: the lower one of the store's and this process's.
     pub monthly_cap: Option<Usd>,
-    /// What is left on the provider's account, where it said.
+    /// The share of a cap, in percent, from which to warn, where the store has one.
+    pub soft_percent: Option<u8>,
+    /// The balance of the provider's account, if known.
     pub credits: Option<Usd>,
-    /// When this was added up.
+    /// When this was computed.
     pub at: DateTime<Utc>,
 }
 
 /// Whether jobs are started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intake {
-    /// Yes.
+    /// They are.
     Open,
-    /// A person paused it.
+    /// An operator paused the intake.
     Paused,
-    /// The account cannot order; one clean line why.
+    /// The account cannot submit; one sanitized line why.
     AccountBlocked(String),
-    /// This process only looks.
+    /// This process is read-only.
     ReadOnly,
 }
 
-/// The line to the store.
+/// The state of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectionState {
-    /// Up.
+    /// Connected.
     Connected,
-    /// Down since then; one clean line why.
+    /// Not connected.
     Disconnected {
-        /// Since when.
+        /// The last contact.
         since: DateTime<Utc>,
-        /// Why.
+        /// One sanitized line why.
         reason: String,
     },
 }
 
-/// Who works where jobs run on a fleet.
+/// The workers and the server of the Temporal engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemporalStatus {
     /// Worker processes, on all machines.
     pub workers: usize,
-    /// Tasks that wait for one of them.
+    /// Tasks that wait for a worker.
     pub backlog: u64,
-    /// The line to the server that gives out the work.
+    /// The connection to the server.
     pub server: ConnectionState,
 }
 
-/// How loud a notice is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NoticeLevel {
-    /// It went well.
-    Info,
-    /// It may matter.
-    Warning,
-    /// It went wrong.
-    Error,
-}
-
-/// Something a person should know: one clean line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// How loud.
-    pub level: NoticeLevel,
-    /// What.
-    pub text: String,
-}
-
-/// What was done to jobs.
+/// The commands on jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CommandKind {
-    /// Made.
+    /// Create.
     Submitted,
-    /// Tried once more.
+    /// Retry.
     Retried,
-    /// Stopped.
+    /// Cancel.
     Cancelled,
-    /// Found good.
+    /// Approve.
     Approved,
-    /// Put out of sight.
+    /// Hide.
     Hidden,
-    /// Put back to what they were.
+    /// Undo an earlier command.
     Undone,
 }
 
-/// What became of an order.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandOutcome {
-    /// What was done.
+    /// The command.
     pub kind: CommandKind,
-    /// The jobs it was done to, as they are now.
+    /// The jobs that were changed.
     pub succeeded: Vec<JobId>,
-    /// The jobs it could not be done to, with one clean line each.
+    /// The jobs that could not be changed, with one sanitized line each.
     pub rejected: Vec<(JobId, String)>,
-    /// The jobs as they were before, for `Command::Undo`; empty where it cannot be undone.
+    /// The jobs as they were before, for `Command::Undo`; empty if it cannot be undone.
     pub previous: Vec<Job>,
-    /// What the new attempts will cost at most, where known.
+    /// What the new attempts will cost at most, if known.
     pub estimate: Option<Usd>,
 }

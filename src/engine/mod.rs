@@ -1,32 +1,31 @@
-//! The engine: takes orders, performs the one next effect of each job through the ports, and says what happened.
+//! The engine: applies the operator's commands, performs the one next effect of each job through the ports, and publishes events.
 //!
-//! Knows ports, never adapters. [`Command`] and [`Event`] are all that it shares with the console; [`OperatorCommands`] carries out an
-//! operator's orders on documents; [`effects`] is the durable workflow, written once; [`local`] runs it in this process, [`temporal`]
-//! on a fleet. Both share `dispatch`: what runs next, orders, the feed of a screen.
+//! It knows ports, never adapters. [`Command`] and [`Event`] are all that it shares with its users; [`OperatorCommands`] applies
+//! commands to documents; [`workflow`] is the durable workflow of a job; [`local`] runs it in this process, [`temporal`] on any
+//! number of workers. Both use `scheduler`: which job runs next, commands in progress, the events of a screen.
 
 mod command;
-mod crash;
-mod desk;
+mod commands;
 mod event;
+mod failpoints;
 pub mod local;
 mod ports;
 mod scheduler;
 mod settings;
 #[cfg(feature = "temporal")]
 pub mod temporal;
-mod undo;
 pub mod workflow;
 
 pub use command::{Command, NewJob};
-pub use crash::BOUNDARIES as CRASH_BOUNDARIES;
-pub use desk::OperatorCommands;
+pub use commands::OperatorCommands;
 pub use event::{
-    CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Notice, NoticeLevel,
-    Progress, TemporalStatus,
+    CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Progress, TemporalStatus,
 };
+#[cfg(feature = "failpoints")]
+pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
 pub use ports::Ports;
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
 
-// Part of what the engine tells; the console knows no store.
+// Part of the events; the console does not depend on the store.
 pub use crate::store::{Counts, PageCursor};

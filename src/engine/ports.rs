@@ -1,4 +1,4 @@
-//! Owns the set of ports that an engine works through. Must not name an adapter.
+//! The ports that an engine works through.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::time::Clock;
 /// Everything outside that an engine needs.
 #[derive(Clone)]
 pub struct Ports {
-    /// Whoever makes the images.
+    /// Generates the images.
     pub provider: Arc<dyn Provider>,
     /// Job documents and the cost ledger.
     pub store: Arc<dyn Store>,
-    /// Where images are kept.
+    /// Keeps the images.
     pub bucket: Arc<dyn Bucket>,
-    /// The present.
+    /// The current time.
     pub clock: Arc<dyn Clock>,
 }

@@ -1,28 +1,28 @@
-//! Owns what can be set on an engine. Must not read the environment: configuration is resolved elsewhere, once.
+//! The settings of an engine. The configuration is resolved elsewhere.
 
 use std::time::Duration;
 
 use crate::costs::Budget;
 
-/// What an engine is there for.
+/// What an engine does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// Runs jobs until it is stopped.
     Work,
-    /// Runs jobs until none is queued or running, then ends by itself.
+    /// Runs jobs until none is queued or running, then stops by itself.
     UntilIdle,
-    /// Only looks: carries out no job.
+    /// Read-only: runs no job.
     Observe,
 }
 
-/// Who hears what an engine says, beside whoever waits for its end.
+/// Which events an engine emits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EventDetail {
-    /// Nobody: nothing is read from the store for the sake of telling.
+    /// Only what a command without a screen needs: nothing is read from the store for events.
     None,
-    /// Somebody who counts: stages and sums, slots and posts, but no jobs.
+    /// Also what metrics need: counts and costs, slots and submits, but no jobs.
     Metrics,
-    /// A screen: also the jobs themselves, as they change.
+    /// Everything: also the jobs themselves, as they change.
     Full,
 }
 
@@ -33,22 +33,22 @@ pub struct Settings {
     pub slots: usize,
     /// Hard caps.
     pub budget: Budget,
-    /// Whether the provider is the simulator: only jobs of the same kind are touched.
+    /// Whether the provider is the simulator. Jobs of the other kind are not run.
     pub simulated: bool,
-    /// What it is there for.
+    /// What the engine does.
     pub mode: Mode,
-    /// Who listens: then changed jobs, counts and costs are told.
-    pub audience: EventDetail,
-    /// How long a claim lasts. Longer than `submit_timeout`, so that no claim runs out over a POST.
+    /// Which events it emits.
+    pub event_detail: EventDetail,
+    /// How long a claim lasts. Longer than `submit_timeout`, so that no claim expires during a POST.
     pub lease: Duration,
-    /// Longest time that the provider client lets a submit take.
+    /// Longest time that a submit may take.
     pub submit_timeout: Duration,
     /// Shortest deadline from acceptance to image; slow models get ten times their usual time.
     pub deadline: Duration,
 }
 
 impl Settings {
-    /// The same with claims of that length, and with submits that end in time before one runs out.
+    /// The same with claims of that length, and with submits that end before a claim expires.
     #[must_use]
     pub fn with_lease(self, lease: Duration) -> Self {
         let longest = Self::default().submit_timeout;
@@ -64,7 +64,7 @@ impl Default for Settings {
             budget: Budget::default(),
             simulated: true,
             mode: Mode::Work,
-            audience: EventDetail::Full,
+            event_detail: EventDetail::Full,
             lease: Duration::from_secs(150),
             submit_timeout: Duration::from_secs(90),
             // The official client drops its polling URLs after 30 minutes.

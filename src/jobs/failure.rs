@@ -69,7 +69,16 @@ impl FailureCode {
 
     /// Whether the ticket may still hold the image, so that a retry asks it before paying again.
     pub fn may_still_produce_image(self) -> bool {
-        matches!(self, Self::TimedOut | Self::SampleExpired | Self::ImageCorrupt | Self::BucketRefused | Self::Internal)
+        matches!(
+            self,
+            Self::TimedOut
+                | Self::TicketLost
+                | Self::UntrustedHost
+                | Self::SampleExpired
+                | Self::ImageCorrupt
+                | Self::BucketRefused
+                | Self::Internal
+        )
     }
 }
 

@@ -211,7 +211,7 @@ pub fn settings(config: &Config, mode: Mode, detail: EventDetail) -> Settings {
         budget: config.budget,
         simulated: config.is_simulated(),
         mode,
-        audience: detail,
+        event_detail: detail,
         ..Settings::default()
     }
     .with_lease(config.lease)

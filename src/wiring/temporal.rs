@@ -37,7 +37,7 @@ fn options(config: &Config) -> Result<TemporalOptions, WiringError> {
     if let Some(heartbeat) = config.temporal.heartbeat {
         options.heartbeat = heartbeat;
     }
-    options.store = store_fingerprint(config);
+    options.store_fingerprint = store_fingerprint(config);
     Ok(options)
 }
 

@@ -62,7 +62,11 @@ fn wait_reports_other_queued_jobs() {
     env.queue(2);
     let output = env.run(&["submit", "a fox", "--width", "64", "--height", "64", "--wait"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("2 other jobs are queued and are worked on too"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("2 other jobs are queued; those for simulator run as well"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 #[test]
@@ -207,7 +211,7 @@ fn wait_without_credits_keeps_the_job() {
     env.set("BFL_API_URL", server.serving["api_url"].as_str().unwrap());
     env.set("BFL_API_KEY", "any-key-does");
     let line = env.fails(1, &["submit", "a fox", "--wait", "--yes"]);
-    assert!(line.contains("credits") && line.contains("goes on with them"), "{line}");
+    assert!(line.contains("credits") && line.contains("to continue with the rest"), "{line}");
     assert_eq!(env.jobs()[0]["status"], "queued");
 }
 
@@ -225,7 +229,7 @@ fn simulate_rejects_invalid_flags() {
 fn wait_timeout_keeps_the_job() {
     let env = TestEnv::new();
     let line = env.fails(1, &["submit", "a fox [sim:stuck]", "--wait", "--timeout", "2s"]);
-    assert!(line.contains("the time is up: 0 of 1 ended") && line.contains("worker --until-idle"), "{line}");
+    assert!(line.contains("timed out: 0 of 1 finished") && line.contains("worker --until-idle"), "{line}");
     assert_eq!(env.jobs()[0]["status"], "generating", "it was ordered, and is neither lost nor cancelled");
     assert_eq!(env.run(&["submit", "a fox", "--timeout", "2s"]).status.code(), Some(2), "a limit of what?");
 }

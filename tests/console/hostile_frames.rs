@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use darkroom::console::Message;
-use darkroom::engine::{Command, ConnectionState, Event, Intake, Notice, NoticeLevel, Progress};
+use darkroom::engine::{Command, CommandKind, ConnectionState, Event, Intake, Progress};
 use darkroom::jobs::{BillingStatus, Failure, FailureCode, Job, JobId, Spec, StepName};
 use proptest::prelude::*;
 
@@ -53,7 +53,7 @@ fn hostile_events(text: &str, number: u32) -> Vec<Event> {
             id: JobId::new(format!("u{number}{}", text.replace('/', "_"))).unwrap(),
             reason: text.into(),
         },
-        Event::Notice(Notice { level: NoticeLevel::Error, text: text.into() }),
+        Event::CommandFailed { kind: CommandKind::Retried, reason: text.into() },
         Event::Intake(Intake::AccountBlocked(text.into())),
         Event::Connection(ConnectionState::Disconnected { since: fixtures::ago(5), reason: text.into() }),
         Event::Progress(Progress {

@@ -534,3 +534,33 @@ fn contrast(one: Color, other: Color) -> f64 {
     let (one, other) = (luminance(one), luminance(other));
     (one.max(other) + 0.05) / (one.min(other) + 0.05)
 }
+
+#[test]
+fn quit_names_running_paid_images_and_waits() {
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
+    harness.event(Event::Slots { used: 2, total: 4 });
+    assert_eq!(harness.keys("q"), [], "nothing is quit without an answer");
+    let frame = harness.frame();
+    assert!(frame.contains("Quit while 2 images are being generated?"), "{frame}");
+    assert!(frame.contains("neon fox"), "{frame}");
+    harness.press(KeyCode::Enter);
+    assert!(harness.frame().contains("Quit while"), "Enter is no answer");
+    assert_eq!(harness.keys("w"), [Effect::Send(Command::PauseIntake)]);
+    assert!(harness.frame().contains("Quitting when 2 images"), "{}", harness.frame());
+    harness.event(Event::Slots { used: 1, total: 4 });
+    assert_eq!(harness.event(Event::Slots { used: 0, total: 4 }), [Effect::Send(Command::Stop)]);
+}
+
+#[test]
+fn quit_dialog_can_be_left_or_confirmed() {
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
+    harness.event(Event::Slots { used: 1, total: 4 });
+    harness.keys("q");
+    assert_eq!(harness.keys("n"), []);
+    assert!(!harness.frame().contains("Quit while"));
+    assert_eq!(harness.keys("qy"), [Effect::Send(Command::Stop)]);
+    // A signal asks nothing.
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
+    harness.event(Event::Slots { used: 1, total: 4 });
+    assert_eq!(harness.send(Message::Terminate), [Effect::Send(Command::Stop)]);
+}

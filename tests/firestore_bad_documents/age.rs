@@ -10,7 +10,7 @@ use darkroom::simulator::Speed;
 use darkroom::store::firestore::FirestoreStore;
 
 use crate::support::firestore_emulator::{Emulator, fresh_project, options};
-use crate::workflow::workshop::{Engine, Workshop};
+use crate::workflow::harness::{Engine, WorkflowHarness};
 
 async fn lost(engine: &mut Engine) -> DateTime<Utc> {
     match engine
@@ -27,13 +27,13 @@ async fn lost(engine: &mut Engine) -> DateTime<Utc> {
 async fn disconnected_since_is_the_last_contact() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let server = tokio::task::spawn_blocking(move || Emulator::start(Some(port))).await.unwrap();
-    let shop = Workshop::new(Speed::Instant).await;
+    let shop = WorkflowHarness::new(Speed::Instant).await;
     let store = Arc::new(FirestoreStore::connect(options(&server, &fresh_project())));
     let ports = Ports { store, ..shop.ports() };
     let begun = Utc::now();
-    let settings = Settings { mode: Mode::Observe, audience: EventDetail::Full, ..Settings::default() };
-    let presence = WorkerLock::enter(&shop.env.data()).unwrap();
-    let mut engine = Engine::of(local::start(ports, settings, presence));
+    let settings = Settings { mode: Mode::Observe, event_detail: EventDetail::Full, ..Settings::default() };
+    let worker_lock = WorkerLock::acquire(&shop.env.data()).unwrap();
+    let mut engine = Engine::of(local::start(ports, settings, worker_lock));
     engine.until("the line", |event| *event == Event::Connection(ConnectionState::Connected)).await;
     let end = Utc::now();
     drop(server);

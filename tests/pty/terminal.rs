@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
@@ -20,12 +21,20 @@ pub(crate) const ESCAPE: &str = "\x1b";
 pub(crate) const ENTER: &str = "\r";
 pub(crate) const CONTROL_Z: &str = "\x1a";
 
+/// Whether the terminal takes what the console writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PtyOutput {
+    Running,
+    Stopped,
+}
+
 /// The console in its terminal. Dropping it kills the console.
 pub(crate) struct Terminal {
     master: Box<dyn MasterPty + Send>,
     keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     output: Receiver<Vec<u8>>,
+    reading: Arc<(Mutex<PtyOutput>, Condvar)>,
     parser: vt100::Parser,
     /// Everything that came out, in order.
     pub(crate) bytes: Vec<u8>,
@@ -54,6 +63,8 @@ impl Terminal {
         let mut reader = pair.master.try_clone_reader().expect("the terminal can be read");
         let keys = pair.master.take_writer().expect("the terminal can be written to");
         let (sender, output) = channel();
+        let reading = Arc::new((Mutex::new(PtyOutput::Running), Condvar::new()));
+        let gate = reading.clone();
         std::thread::spawn(move || {
             let mut buffer = [0; 8_192];
             // The end of a pseudo terminal is an error on some systems and an empty read on others.
@@ -61,10 +72,12 @@ impl Terminal {
                 if sender.send(buffer[..length].to_vec()).is_err() {
                     return;
                 }
+                let (state, changed) = &*gate;
+                drop(changed.wait_while(state.lock().unwrap(), |state| *state == PtyOutput::Stopped).unwrap());
             }
         });
         let parser = vt100::Parser::new(rows, columns, 0);
-        Self { master: pair.master, keys, child, output, parser, bytes: Vec::new(), exit: None }
+        Self { master: pair.master, keys, child, output, reading, parser, bytes: Vec::new(), exit: None }
     }
 
     /// The console in a terminal of 120 columns and 40 rows, once it is connected.
@@ -78,6 +91,21 @@ impl Terminal {
     pub(crate) fn send(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).expect("the terminal takes keys");
         self.keys.flush().expect("the terminal takes keys");
+    }
+
+    /// Stops or resumes reading what the console writes.
+    pub(crate) fn pause_output(&self, output: PtyOutput) {
+        let (state, changed) = &*self.reading;
+        *state.lock().unwrap() = output;
+        changed.notify_all();
+    }
+
+    /// Waits for the end of the program, without reading its output.
+    pub(crate) fn wait_for_exit(&mut self) -> ExitStatus {
+        let status = self.child.wait().expect("the console is a child");
+        self.exit = Some(status.clone());
+        self.pause_output(PtyOutput::Running);
+        status
     }
 
     /// Pastes, as a terminal with bracketed paste does.

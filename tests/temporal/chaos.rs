@@ -46,7 +46,7 @@ fn finish(worker: Child, begun: Instant) {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn jobs_survive_dead_workers_and_restarts() {
+fn chaos_500_jobs_survive_kills_and_restart() {
     let begun = Instant::now();
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("temporal.db");

@@ -13,18 +13,18 @@ use temporalio_sdk::workflow_replayer::{WorkflowReplayer, WorkflowReplayerOption
 
 use crate::support::{TestEnv, path_text, temporal_server};
 
-use super::changed;
+use super::nondeterminism;
 use super::worker::{Worker, events, until, until_runs, until_status};
 
-/// What each history tells.
-const STORIES: [&str; 5] = ["well", "rested", "woken", "cancelled", "failed"];
+/// The recorded histories.
+const HISTORIES: [&str; 5] = ["success", "deferred", "signalled", "cancelled", "failed"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories")
 }
 
-fn history(story: &str) -> WorkflowHistory {
-    let bytes = std::fs::read(folder().join(format!("{story}.json"))).unwrap();
+fn history(name: &str) -> WorkflowHistory {
+    let bytes = std::fs::read(folder().join(format!("{name}.json"))).unwrap();
     WorkflowHistory::from_json(&bytes).unwrap()
 }
 
@@ -32,18 +32,18 @@ fn history(story: &str) -> WorkflowHistory {
 async fn recorded_histories_replay() {
     let options = WorkflowReplayerOptions::new().register_workflow::<ImageGeneration>().unwrap().build();
     let replayer = WorkflowReplayer::new(options).unwrap();
-    for story in STORIES {
-        replayer.replay_workflow(history(story)).await.unwrap_or_else(|error| panic!("{story}: {error}"));
+    for name in HISTORIES {
+        replayer.replay_workflow(history(name)).await.unwrap_or_else(|error| panic!("{name}: {error}"));
     }
 }
 
 #[tokio::test]
-async fn a_changed_workflow_does_not_replay() {
-    let shorter = WorkflowReplayerOptions::new().register_workflow::<changed::WithoutMemo>().unwrap().build();
-    let other = WorkflowReplayerOptions::new().register_workflow::<changed::OtherOrder>().unwrap().build();
+async fn changed_workflow_does_not_replay() {
+    let shorter = WorkflowReplayerOptions::new().register_workflow::<nondeterminism::WithoutMemo>().unwrap().build();
+    let other = WorkflowReplayerOptions::new().register_workflow::<nondeterminism::OtherOrder>().unwrap().build();
     for options in [shorter, other] {
         let replayer = WorkflowReplayer::new(options).unwrap();
-        let error = replayer.replay_workflow(history("well")).await.unwrap_err().to_string();
+        let error = replayer.replay_workflow(history("success")).await.unwrap_err().to_string();
         assert!(error.contains("ondeterminis"), "{error}");
     }
 }
@@ -70,29 +70,29 @@ fn record() {
     env.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "2");
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let client = runtime.block_on(client(&server.address(), &namespace));
-    let keep = |story: &str, id: &str| {
+    let keep = |name: &str, id: &str| {
         let handle = client.get_workflow_handle::<UntypedWorkflow>(format!("image-gen-{id}"));
         let history = handle.fetch_history(WorkflowFetchHistoryOptions::default());
         // In the SDK's own form: it cannot read what the command line prints.
         let bytes = runtime.block_on(history.to_json()).unwrap();
         let history: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-        std::fs::write(folder().join(format!("{story}.json")), history.to_string() + "\n").unwrap();
+        std::fs::write(folder().join(format!("{name}.json")), history.to_string() + "\n").unwrap();
     };
-    let (well, rested, failed) =
+    let (success, deferred, failed) =
         (order(&env, "a lighthouse"), order(&env, "a fox [sim:429*2]"), order(&env, "a crowd [sim:moderated]"));
     Worker::start(&env, &["--until-idle"]).done();
-    keep("well", &well);
-    keep("rested", &rested);
+    keep("success", &success);
+    keep("deferred", &deferred);
     keep("failed", &failed);
     env.set("DARKROOM_BUDGET_DAILY_USD", "0.001");
-    let woken = order(&env, "a bowl of plums");
+    let signalled = order(&env, "a bowl of plums");
     let worker = Worker::start(&env, &[]);
-    until("the rest", || super::worker::job(&env, &woken)["hold"]["kind"] == "budget");
-    until("its timer", || events(server, &namespace, &woken).iter().any(|event| event == "TIMER_STARTED"));
+    until("the rest", || super::worker::job(&env, &signalled)["hold"]["kind"] == "budget");
+    until("its timer", || events(server, &namespace, &signalled).iter().any(|event| event == "TIMER_STARTED"));
     worker.leave();
     env.set("DARKROOM_BUDGET_DAILY_USD", "5");
     Worker::start(&env, &["--until-idle"]).done();
-    keep("woken", &woken);
+    keep("signalled", &signalled);
     env.set("DARKROOM_SIMULATOR_SPEED", "0.001");
     let cancelled = order(&env, "a slow river");
     let worker = Worker::start(&env, &[]);

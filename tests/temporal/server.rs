@@ -4,7 +4,7 @@ use crate::support::temporal_server::{self, TemporalServer};
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn two_tests_get_two_namespaces_of_one_server() {
+fn each_test_gets_its_own_namespace() {
     let server = temporal_server::shared();
     let (one, other) = (server.fresh_namespace(), server.fresh_namespace());
     assert_ne!(one, other);
@@ -15,7 +15,7 @@ fn two_tests_get_two_namespaces_of_one_server() {
 
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
-fn a_killed_server_comes_back_with_what_it_knew() {
+fn restarted_server_keeps_its_histories() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = TemporalServer::start(Some(&folder.path().join("temporal.db")));
     let namespace = server.fresh_namespace();

@@ -21,7 +21,7 @@ impl Worker {
     }
 
     /// One that does one thing at a time, and dies at that boundary.
-    pub fn that_dies_at(env: &TestEnv, boundary: &str) -> Self {
+    pub fn killed_at(env: &TestEnv, boundary: &str) -> Self {
         let mut command = env.command(&["worker", "--until-idle", "--slots", "1"]);
         Self(Some(command.env("DARKROOM_CRASH_AT", boundary).spawn().expect("a worker starts")))
     }

@@ -14,7 +14,7 @@ fn queue(env: &TestEnv, trouble: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn account_failures_pause_intake_at_no_cost() {
+async fn account_failure_blocks_intake_bills_nothing() {
     for (directive, line) in [("402", "no credits left"), ("403", "the API key is refused")] {
         let env = TestEnv::new();
         // The simulator lives here, so that it remembers between two workers what it has spoilt already.
@@ -26,7 +26,8 @@ async fn account_failures_pause_intake_at_no_cost() {
         let said = text(&output.stderr);
         let last = said.lines().last().unwrap();
         assert!(last.starts_with("darkroom: jobs remain in the queue:") && last.contains(line), "{said}");
-        assert!(!said.contains("p resumes"), "nobody can press a key here: {said}");
+        assert!(!said.contains("press p"), "a worker has no keys: {said}");
+        assert_eq!(said.matches("intake paused: ").count(), 1, "{said}");
         let jobs = env.jobs();
         let held: Vec<&str> = jobs.iter().filter_map(|job| job["hold"]["kind"].as_str()).collect();
         assert_eq!(held, ["account"], "{directive}");

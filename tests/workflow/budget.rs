@@ -39,7 +39,7 @@ fn interrupt(worker: Child) -> String {
 
 #[cfg(unix)]
 #[test]
-fn raised_budget_releases_the_held_jobs() {
+fn cap_submits_what_fits_and_raised_cap_the_rest() {
     let mut env = TestEnv::new();
     env.queue(10);
     // A job costs $0.014: three fit under five cents, exactly five under seven.
@@ -49,11 +49,11 @@ fn raised_budget_releases_the_held_jobs() {
         let jobs = until(&env, &mut worker, "the cap", |jobs| done(jobs) == fit && held(jobs).len() == 10 - fit);
         for job in held(&jobs) {
             assert_eq!(job["status"], "queued");
-            assert!(job["hold"]["message"].as_str().unwrap().starts_with("budget of the day, $0.0"), "{job}");
+            assert!(job["hold"]["message"].as_str().unwrap().starts_with("daily budget exceeded by $0.0"), "{job}");
             assert!(job["not_before"].is_string(), "{job}");
         }
         let said = interrupt(worker);
-        assert_eq!(said.matches("budget is used up").count(), 1, "{said}");
+        assert_eq!(said.matches("daily budget used up").count(), 1, "{said}");
         let cap: Decimal = cap.parse().unwrap();
         let bill = ledger_check::total(&ledger_check::bill(&env));
         assert!(bill <= cap && bill + Decimal::new(14, 3) > cap, "{bill} under {cap}");
@@ -65,10 +65,10 @@ fn raised_budget_releases_the_held_jobs() {
 
 #[cfg(unix)]
 #[test]
-fn unknown_price_fits_under_no_budget() {
+fn unknown_price_is_held_under_any_cap() {
     let mut env = TestEnv::new();
     env.set("DARKROOM_BUDGET_DAILY_USD", "1000");
-    let image = super::workshop::small_image(&env.path("in.png"));
+    let image = super::harness::small_image(&env.path("in.png"));
     env.json(&["submit", "--model", "deblur-v1", "--image", &image, "--json"]);
     let mut worker = env.command(&["worker"]).spawn().unwrap();
     let jobs = until(&env, &mut worker, "the hold", |jobs| held(jobs).len() == 1);

@@ -6,7 +6,7 @@ use darkroom::catalog::{Catalog, Model, ParameterKind};
 use darkroom::simulator::Ledger;
 use serde_json::{Value, json};
 
-use super::workshop::small_image;
+use super::harness::small_image;
 use crate::support::{TestEnv, ledger_check, path_text, text};
 
 /// The least that the model takes: a prompt unless it takes none, and what is required.
@@ -20,6 +20,7 @@ fn least(model: &Model, image: &str) -> Value {
             ParameterKind::Image => json!(image),
             ParameterKind::Images { .. } => json!([image]),
             ParameterKind::Integer { .. } => json!(512),
+            ParameterKind::Text { .. } => json!("org/style"),
             other => panic!("{}: {} is required and a {other:?}", model.name, parameter.name),
         };
     }

@@ -57,7 +57,7 @@ fn data_dir(config: &Config) -> Check {
     let folder = &config.data_dir;
     match writable(folder) {
         Ok(()) => {
-            let live = WorkerLock::live(folder).len();
+            let live = WorkerLock::live_workers(folder).len();
             let workers = if live == 1 { "1 worker running".to_owned() } else { format!("{live} workers running") };
             Check::ok(NAME, format!("{}, {workers}", folder.display()))
         }

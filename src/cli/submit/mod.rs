@@ -113,7 +113,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
     let waited = if args.wait {
         wait::until_finished(session, &store, &outcome.succeeded, args.timeout).await
     } else {
-        if WorkerLock::live(&session.config.data_dir).is_empty() {
+        if WorkerLock::live_workers(&session.config.data_dir).is_empty() {
             output::eprint_line("queued; run `darkroom` or `darkroom worker --until-idle` to process the queue");
         }
         Ok(())
@@ -132,7 +132,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
 
 /// The notice about other queued jobs: without a worker, the engine that `--wait` starts runs them as well.
 async fn other_queued_jobs(session: &Session, store: &dyn Store) -> Result<Option<String>, CliError> {
-    if !WorkerLock::live(&session.config.data_dir).is_empty() {
+    if !WorkerLock::live_workers(&session.config.data_dir).is_empty() {
         return Ok(None);
     }
     let provider = session.config.provider;

@@ -126,7 +126,7 @@ impl<'a> Wait<'a> {
             return Ok(());
         }
         let config = &self.session.config;
-        if WorkerLock::live(&config.data_dir).is_empty() || self.last_moved.elapsed() >= IDLE_WORKER_TIMEOUT {
+        if WorkerLock::live_workers(&config.data_dir).is_empty() || self.last_moved.elapsed() >= IDLE_WORKER_TIMEOUT {
             let wired = wiring::open_ports(config, self.store.clone(), AccessMode::Submit).await?;
             self.engine = Some(HeadlessEngine::start(self.session, wired, Mode::Work, None)?);
         }

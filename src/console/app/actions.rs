@@ -70,7 +70,8 @@ impl App {
                 self.effects.push(Effect::Redraw);
             }
             Action::Suspend => self.effects.push(Effect::Suspend),
-            Action::Quit => self.quit(),
+            Action::Quit => self.request_quit(),
+            Action::QuitWhenDone => self.quit_when_done(),
         }
     }
 
@@ -168,7 +169,10 @@ impl App {
     fn pause(&mut self) {
         match self.status.intake {
             Intake::Open => self.send(Command::PauseIntake),
-            Intake::Paused | Intake::AccountBlocked(_) => self.send(Command::ResumeIntake),
+            Intake::Paused | Intake::AccountBlocked(_) => {
+                self.quits_when_done = false;
+                self.send(Command::ResumeIntake);
+            }
             Intake::ReadOnly => self.notify(NO_EFFECT, "Read-only console (--observe): it does not run jobs"),
         }
     }

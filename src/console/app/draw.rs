@@ -13,6 +13,7 @@ use crate::console::board::Entry;
 use crate::console::costs_view;
 use crate::console::keymap::{Action, InputContext};
 use crate::console::layout::{Layout, LayoutMode, PaneName};
+use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
 use crate::console::overlays::job::{JobScreen, JobView};
 use crate::console::panes::header::HeaderView;
@@ -21,7 +22,7 @@ use crate::console::panes::queue::QueueView;
 use crate::console::panes::steps::StepsView;
 use crate::console::panes::{footer, header, notice, spend};
 use crate::console::widgets;
-use crate::engine::{Intake, Notice, NoticeLevel};
+use crate::engine::Intake;
 use crate::jobs::{Job, StageName};
 
 /// Cells of the facts beside a full-screen image, and the width from which they are shown.
@@ -135,6 +136,7 @@ impl App {
         let (area, theme) = (layout.body, &self.theme);
         match overlay {
             Overlay::Confirm(confirm) => confirm.draw(frame, area, theme),
+            Overlay::Quit(dialog) => dialog.draw(frame, area, theme),
             Overlay::Help(help) => help.draw(frame, area, theme),
             Overlay::Palette(palette) => palette.draw(frame, area, theme),
             Overlay::Filter => {}
@@ -171,6 +173,12 @@ impl App {
             };
             let quitting = Notice { level: NoticeLevel::Warning, text };
             notice::draw(frame, area, &quitting, 0, &self.theme);
+        } else if self.quits_when_done {
+            let running = self.running_here();
+            let images = if running == 1 { "1 image".to_owned() } else { format!("{running} images") };
+            let text =
+                format!("Quitting when {images} in progress are done; no new jobs start · q quits now · p stays");
+            notice::draw(frame, area, &Notice { level: NoticeLevel::Warning, text }, 0, &self.theme);
         } else if let Some((current, more)) = self.notices.current() {
             notice::draw(frame, area, current, more, &self.theme);
         }

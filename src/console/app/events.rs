@@ -2,9 +2,8 @@
 
 use super::App;
 use crate::console::message::{Effect, ExitReason};
-use crate::engine::{
-    Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, NoticeLevel, TemporalStatus,
-};
+use crate::console::notices::{Notice, NoticeLevel};
+use crate::engine::{Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, TemporalStatus};
 use crate::text::format;
 
 /// Actions that can be undone one after the other.
@@ -42,9 +41,12 @@ impl App {
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
             Event::Connection(link) => self.status.connection = Some(link),
             Event::Temporal(fleet) => self.on_temporal(fleet),
-            Event::Notice(notice) => {
-                self.notices.push(notice, self.now);
-                self.dirty = true;
+            Event::BudgetExceeded(exceeded) => self.report(NoticeLevel::Warning, exceeded.summary()),
+            Event::PageFailed { reason } => {
+                self.report(NoticeLevel::Error, format!("Could not load older jobs: {reason}"));
+            }
+            Event::CommandFailed { kind, reason } => {
+                self.report(NoticeLevel::Error, format!("No jobs were {}: {reason}", past_tense(kind)));
             }
             Event::CommandCompleted(outcome) => self.on_command_completed(outcome),
             Event::Image { id, attempt, bytes } => {
@@ -67,6 +69,12 @@ impl App {
                 }
             }
         }
+    }
+
+    /// A notice that answers no key.
+    fn report(&mut self, level: NoticeLevel, text: String) {
+        self.notices.push(Notice { level, text }, self.now);
+        self.dirty = true;
     }
 
     fn after_jobs(&mut self) {
@@ -183,15 +191,28 @@ impl App {
     }
 }
 
+/// What a command does to jobs, as in `No jobs were cancelled`.
+fn past_tense(kind: CommandKind) -> &'static str {
+    match kind {
+        CommandKind::Submitted => "submitted",
+        CommandKind::Retried => "retried",
+        CommandKind::Cancelled => "cancelled",
+        CommandKind::Approved => "approved",
+        CommandKind::Hidden => "hidden",
+        CommandKind::Undone => "restored",
+    }
+}
+
 /// `Retrying 3 jobs, about $0.12 · u to undo`.
 fn describe(outcome: &CommandOutcome) -> (NoticeLevel, String) {
-    let (done, not_done) = match outcome.kind {
-        CommandKind::Submitted => ("Queued", "submitted"),
-        CommandKind::Retried => ("Retrying", "retried"),
-        CommandKind::Cancelled => ("Cancelled", "cancelled"),
-        CommandKind::Approved => ("Approved", "approved"),
-        CommandKind::Hidden => ("Hid", "hidden"),
-        CommandKind::Undone => ("Restored", "restored"),
+    let not_done = past_tense(outcome.kind);
+    let done = match outcome.kind {
+        CommandKind::Submitted => "Queued",
+        CommandKind::Retried => "Retrying",
+        CommandKind::Cancelled => "Cancelled",
+        CommandKind::Approved => "Approved",
+        CommandKind::Hidden => "Hid",
+        CommandKind::Undone => "Restored",
     };
     let mut parts = Vec::new();
     if !outcome.succeeded.is_empty() {

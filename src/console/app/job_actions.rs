@@ -6,9 +6,10 @@ use super::{App, NO_EFFECT};
 use crate::console::costs_view::{self, RetryPrice};
 use crate::console::keymap::Action;
 use crate::console::message::Effect;
+use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::confirm::Confirm;
-use crate::engine::{Command, NoticeLevel};
+use crate::engine::Command;
 use crate::jobs::{Job, JobId, ObjectName, StageName, StoredImage};
 use crate::text::format;
 

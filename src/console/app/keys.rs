@@ -38,9 +38,14 @@ impl App {
             if self.filter.key(key) {
                 self.apply_filter();
             }
-        } else if context == keymap::InputContext::Confirm {
+        } else if context.is_question() {
             if matches!(key.code, KeyCode::Char(_) | KeyCode::Enter) {
-                self.notify(NO_EFFECT, "Press y to confirm or n to go back");
+                let text = if context == keymap::InputContext::Quit {
+                    "Press w to wait, y to quit now or n to stay"
+                } else {
+                    "Press y to confirm or n to go back"
+                };
+                self.notify(NO_EFFECT, text);
             }
         } else if let KeyCode::Char(character) = key.code {
             let held = key.modifiers & KeyModifiers::CONTROL;
@@ -103,7 +108,7 @@ impl App {
                 self.apply_filter();
             }
             // Neither a command nor an answer is taken from pasted text.
-            Some(Overlay::Confirm(_)) => {
+            Some(Overlay::Confirm(_) | Overlay::Quit(_)) => {
                 self.notify(NO_EFFECT, "Pasted text ignored · press y to confirm or n to go back");
             }
             _ => self.notify(NO_EFFECT, "Pasted text ignored · press n to open the form, / to filter"),

@@ -31,8 +31,9 @@ use super::keymap::InputContext;
 use super::layout::{Layout, PaneName};
 use super::line_editor::LineEditor;
 use super::message::{Effect, ExitReason, Message};
-use super::notices::Notices;
+use super::notices::{Notice, NoticeLevel, Notices};
 use super::overlays::Overlay;
+use super::overlays::quit::QuitDialog;
 use super::panes::image::{ImageMessage, ImagePane};
 use super::panes::logs::LogPane;
 use super::panes::queue::QueuePane;
@@ -41,8 +42,8 @@ use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
 use crate::catalog::Catalog;
-use crate::engine::{Command, CommandKind, Notice, NoticeLevel};
-use crate::jobs::{Job, JobId};
+use crate::engine::{Command, CommandKind};
+use crate::jobs::{Job, JobId, StageName};
 use paging::Paging;
 
 /// The console's whole state.
@@ -92,6 +93,8 @@ pub struct App {
     image_selection: Option<(JobId, DateTime<Utc>)>,
     paging: Paging,
     quitting: bool,
+    /// Quit as soon as no job runs here.
+    quits_when_done: bool,
     effects: Vec<Effect>,
     dirty: bool,
 }
@@ -137,6 +140,7 @@ impl App {
             image_selection: None,
             paging: Paging::default(),
             quitting: false,
+            quits_when_done: false,
             effects: Vec::new(),
             dirty: true,
         };
@@ -183,6 +187,9 @@ impl App {
                 self.image.invalidate();
                 self.dirty = true;
             }
+        }
+        if self.quits_when_done && !self.quitting && self.running_here() == 0 {
+            self.quit();
         }
         self.request_image();
         self.page();
@@ -246,6 +253,39 @@ impl App {
     fn apply_filter(&mut self) {
         self.board.set_filter(Filter::parse(self.filter.as_str()));
         self.queue.follow(&self.board);
+        self.dirty = true;
+    }
+
+    /// How many jobs this console is working on.
+    fn running_here(&self) -> usize {
+        self.status.slots.map_or(0, |(used, _)| used)
+    }
+
+    /// Quits, but asks first where images that cost real money may be lost.
+    fn request_quit(&mut self) {
+        let is_confirmed = matches!(self.overlays.last(), Some(Overlay::Quit(_)));
+        if is_confirmed {
+            self.overlays.pop();
+        }
+        let running = self.running_here();
+        let can_wait = !self.simulated && !self.status.engine_closed && !self.quitting && !self.quits_when_done;
+        if is_confirmed || !can_wait || running == 0 {
+            return self.quit();
+        }
+        let jobs = self
+            .board
+            .shown_jobs()
+            .filter(|job| matches!(job.stage_name(), StageName::Submitting | StageName::Generating));
+        let prompts: Vec<&str> = jobs.take(running).map(|job| job.spec.prompt.as_str()).collect();
+        let dialog = QuitDialog::new(running, &prompts);
+        self.overlays.push(Overlay::Quit(dialog));
+        self.dirty = true;
+    }
+
+    fn quit_when_done(&mut self) {
+        self.overlays.pop();
+        self.quits_when_done = true;
+        self.send(Command::PauseIntake);
         self.dirty = true;
     }
 

@@ -100,6 +100,8 @@ pub enum Action {
     Suspend,
     /// Quit.
     Quit,
+    /// Start no new jobs, and quit when the running ones are done.
+    QuitWhenDone,
 }
 
 impl Action {
@@ -136,6 +138,8 @@ pub enum InputContext {
     Help,
     /// A question.
     Confirm,
+    /// The question before quitting.
+    Quit,
     /// The palette; typed text goes into it.
     Palette,
     /// The filter line; typed text goes into it.
@@ -211,6 +215,11 @@ pub struct Binding {
 }
 
 impl InputContext {
+    /// Whether a question waits for its answer here.
+    pub fn is_question(self) -> bool {
+        matches!(self, Self::Confirm | Self::Quit)
+    }
+
     /// Whether letters are typed here.
     pub fn takes_text(self) -> bool {
         matches!(self, Self::Palette | Self::Filter | Self::Form)
@@ -221,7 +230,7 @@ impl Binding {
     /// Whether the binding applies in that context.
     pub fn applies_in(&self, context: InputContext) -> bool {
         match self.scope {
-            BindingScope::Everywhere => !context.takes_text() && context != InputContext::Confirm,
+            BindingScope::Everywhere => !context.takes_text() && !context.is_question(),
             BindingScope::Always => context != InputContext::Form,
             BindingScope::Panes => matches!(context, InputContext::Pane(_)),
             BindingScope::OneJob => {

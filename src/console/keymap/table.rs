@@ -22,6 +22,7 @@ const LISTS: BindingScope = BindingScope::Only(&[
 /// Where arrows move although letters are typed.
 const TYPED: BindingScope = BindingScope::Only(&[InputContext::Palette, InputContext::Filter]);
 const QUESTION: BindingScope = BindingScope::Only(&[InputContext::Confirm]);
+const QUIT: BindingScope = BindingScope::Only(&[InputContext::Quit]);
 
 const fn bind(
     action: Action,
@@ -51,6 +52,16 @@ pub const BINDINGS: &[Binding] = &[
     // --- questions and typed lines ---
     bind(A::Accept, &[key('y')], QUESTION, G::Choose, "yes", "confirm"),
     bind(A::Back, &[key('n'), named(KeyCode::Esc), key('q').hidden()], QUESTION, G::Choose, "no", "go back"),
+    bind(
+        A::QuitWhenDone,
+        &[key('w')],
+        QUIT,
+        G::Choose,
+        "wait",
+        "start no new jobs, quit when the running ones are done",
+    ),
+    bind(A::Quit, &[key('y'), key('q').hidden()], QUIT, G::Choose, "quit now", "quit now"),
+    bind(A::Back, &[key('n'), named(KeyCode::Esc)], QUIT, G::Choose, "stay", "go back"),
     bind(
         A::Accept,
         &[named(KeyCode::Enter)],

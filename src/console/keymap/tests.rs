@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
 
-const CONTEXTS: [InputContext; 13] = [
+const CONTEXTS: [InputContext; 14] = [
     InputContext::Pane(PaneName::Queue),
     InputContext::Pane(PaneName::Image),
     InputContext::Pane(PaneName::Steps),
@@ -16,6 +16,7 @@ const CONTEXTS: [InputContext; 13] = [
     InputContext::LogScreen,
     InputContext::Help,
     InputContext::Confirm,
+    InputContext::Quit,
     InputContext::Palette,
     InputContext::Filter,
 ];

@@ -5,6 +5,7 @@ pub mod costs;
 pub mod help;
 pub mod job;
 pub mod palette;
+pub mod quit;
 
 use ratatui::layout::Rect;
 
@@ -15,6 +16,8 @@ use super::keymap::InputContext;
 pub enum Overlay {
     /// A question.
     Confirm(confirm::Confirm),
+    /// The question before quitting while images are being generated.
+    Quit(quit::QuitDialog),
     /// The keys of a place.
     Help(help::Help),
     /// Every action by its name.
@@ -38,6 +41,7 @@ impl Overlay {
     pub fn input_context(&self) -> InputContext {
         match self {
             Self::Confirm(_) => InputContext::Confirm,
+            Self::Quit(_) => InputContext::Quit,
             Self::Help(_) => InputContext::Help,
             Self::Palette(_) => InputContext::Palette,
             Self::Filter => InputContext::Filter,

@@ -6,9 +6,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
+use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::theme::Theme;
 use crate::console::widgets;
-use crate::engine::{Notice, NoticeLevel};
 use crate::text;
 use crate::text::format;
 

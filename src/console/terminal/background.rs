@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::engine::{Notice, NoticeLevel};
+use crate::console::notices::{Notice, NoticeLevel};
 use crate::fs::write_new;
 use crate::text;
 

@@ -1,5 +1,8 @@
 //! The loop of the console: it waits in one place, drains what has arrived, and draws once when something changed. All
 //! decisions are `App`'s.
+//!
+//! What the operator does is drawn at once; background events are drawn at most 30 times a second. While the terminal has not
+//! taken the last frame, no other is drawn: the next one shows the newest state.
 
 use std::time::{Duration, Instant};
 
@@ -8,6 +11,7 @@ use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::Event as TerminalEvent;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
+use tokio::sync::oneshot;
 
 use super::background::BackgroundTasks;
 use super::input::Input;
@@ -15,19 +19,29 @@ use super::screen::{self, Screen};
 use super::signals::{SignalEvent, Signals};
 use crate::console::app::App;
 use crate::console::message::{Effect, ExitReason, Message};
+use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::panes::image::ImageMessage;
 use crate::console::{ConsoleError, ConsoleOptions};
-use crate::engine::{Command, Event, Notice, NoticeLevel};
+use crate::engine::{Command, Event};
 use crate::telemetry::logging::LogRecord;
 
-/// At most 30 frames a second.
+/// Shortest time between two frames that only show background events.
 const FRAME: Duration = Duration::from_millis(33);
 /// At most this much is taken from one source before the others have their turn.
 const BATCH: usize = 1_024;
 
+/// The two ends of a running engine.
+pub struct EngineLink {
+    /// Commands in. Sending never waits: where the queue is full, a notice reports that the command was not sent.
+    pub commands: Sender<Command>,
+    /// Events out.
+    pub events: Receiver<Event>,
+}
+
 /// Runs the console in this process's terminal until the operator quits or the engine stops.
 ///
-/// Sending to `commands` never waits: where it is full, a notice reports that the command was not sent.
+/// The first frame is drawn before `engine` is there: opening a store takes time. A sender that is dropped without an engine
+/// ends the console with [`ExitReason::EngineNotStarted`].
 ///
 /// # Errors
 ///
@@ -35,8 +49,7 @@ const BATCH: usize = 1_024;
 /// the engine is stopped, and the console ends when it has.
 pub async fn run(
     options: ConsoleOptions,
-    commands: Sender<Command>,
-    events: Receiver<Event>,
+    engine: oneshot::Receiver<EngineLink>,
     logs: Receiver<LogRecord>,
 ) -> Result<ExitReason, ConsoleError> {
     let signals = Signals::new().map_err(ConsoleError::Signals)?;
@@ -47,13 +60,15 @@ pub async fn run(
     let event_loop = EventLoop {
         app,
         screen,
-        commands,
+        commands: Commands::Waiting(Vec::new()),
         background: BackgroundTasks::default(),
         is_visible: true,
+        is_urgent: true,
+        drawn_at: None,
         stopped_by_us: false,
         exit: None,
     };
-    let sources = Sources { input: Some(input), events: Some(events), logs: Some(logs), images, signals };
+    let sources = Sources { input: Some(input), engine: Some(engine), events: None, logs: Some(logs), images, signals };
     event_loop.run(sources).await
 }
 
@@ -61,7 +76,9 @@ pub async fn run(
 struct Sources {
     /// `None` once the terminal is gone.
     input: Option<Input>,
-    /// `None` once the engine is gone.
+    /// `None` once the engine has started, or never will.
+    engine: Option<oneshot::Receiver<EngineLink>>,
+    /// `None` before the engine has started and once it is gone.
     events: Option<Receiver<Event>>,
     logs: Option<Receiver<LogRecord>>,
     images: UnboundedReceiver<ImageMessage>,
@@ -72,7 +89,11 @@ struct Sources {
 enum LoopEvent {
     /// So many terminal events are in the buffer; 0: the terminal is gone.
     Input(usize),
-    /// The same for events of the engine; 0: the engine is gone.
+    /// The terminal took the last frame, or is gone.
+    Written(std::io::Result<()>),
+    /// The engine has started; `None`: it could not start.
+    Engine(Option<EngineLink>),
+    /// So many events of the engine are in the buffer; 0: the engine is gone.
     Events(usize),
     /// The same for log lines.
     Logs(usize),
@@ -82,13 +103,23 @@ enum LoopEvent {
     Timer,
 }
 
+/// Where commands go.
+enum Commands {
+    /// Commands for the engine that is starting.
+    Waiting(Vec<Command>),
+    Engine(Sender<Command>),
+}
+
 struct EventLoop {
     app: App,
     screen: Screen,
-    commands: Sender<Command>,
+    commands: Commands,
     background: BackgroundTasks,
     /// The terminal still exists.
     is_visible: bool,
+    /// The operator did something that is not drawn yet.
+    is_urgent: bool,
+    drawn_at: Option<Instant>,
     /// The console stopped itself: the SIGCONT that follows needs no handling.
     stopped_by_us: bool,
     exit: Option<ExitReason>,
@@ -102,21 +133,22 @@ impl EventLoop {
         let mut input_buffer = Vec::new();
         let mut event_buffer = Vec::new();
         let mut log_buffer = Vec::new();
-        let mut drawn_at: Option<Instant> = None;
         while self.exit.is_none() {
-            if self.is_visible && self.app.is_dirty() && drawn_at.is_none_or(|at| at.elapsed() >= FRAME) {
+            if self.shall_draw() {
                 self.draw();
-                drawn_at = Some(Instant::now());
             }
-            let wait = self.wait(drawn_at);
-            // The only await of the console.
+            let wait = self.wait();
+            // The only await of the console. Signals and keys come first, however many events there are.
             let woken = tokio::select! {
+                biased;
+                signal = sources.signals.next() => LoopEvent::Signal(signal),
                 count = next_input(&mut sources.input, &mut input_buffer) => LoopEvent::Input(count),
+                result = self.screen.written() => LoopEvent::Written(result),
+                engine = started(&mut sources.engine) => LoopEvent::Engine(engine),
+                Some(notice) = self.background.next(), if !self.background.is_idle() => LoopEvent::EffectDone(notice),
+                Some(message) = sources.images.recv() => LoopEvent::Image(message),
                 count = receive(&mut sources.events, &mut event_buffer) => LoopEvent::Events(count),
                 count = receive(&mut sources.logs, &mut log_buffer) => LoopEvent::Logs(count),
-                Some(message) = sources.images.recv() => LoopEvent::Image(message),
-                signal = sources.signals.next() => LoopEvent::Signal(signal),
-                Some(notice) = self.background.next(), if !self.background.is_idle() => LoopEvent::EffectDone(notice),
                 () = sleep(wait) => LoopEvent::Timer,
             };
             match woken {
@@ -124,7 +156,16 @@ impl EventLoop {
                     sources.input = None;
                     self.on_hang_up();
                 }
-                LoopEvent::Input(_) => input_buffer.drain(..).for_each(|event| self.on_terminal(event)),
+                LoopEvent::Input(_) => {
+                    input_buffer.drain(..).for_each(|event| self.on_terminal(event));
+                    self.is_urgent = true;
+                }
+                LoopEvent::Written(Ok(())) => {}
+                LoopEvent::Written(Err(_)) => self.on_hang_up(),
+                LoopEvent::Engine(engine) => {
+                    sources.engine = None;
+                    sources.events = self.on_engine(engine);
+                }
                 LoopEvent::Events(0) => {
                     sources.events = None;
                     self.update(Message::EngineClosed);
@@ -133,7 +174,10 @@ impl EventLoop {
                 LoopEvent::Logs(0) => sources.logs = None,
                 LoopEvent::Logs(_) => log_buffer.drain(..).for_each(|record| self.update(Message::Log(record))),
                 LoopEvent::Image(message) => self.update(Message::Image(message)),
-                LoopEvent::Signal(signal) => self.on_signal(signal),
+                LoopEvent::Signal(signal) => {
+                    self.on_signal(signal);
+                    self.is_urgent = true;
+                }
                 LoopEvent::EffectDone(notice) => self.update(Message::EffectDone(notice)),
                 LoopEvent::Timer => {
                     if !self.app.is_dirty() {
@@ -145,15 +189,36 @@ impl EventLoop {
         Ok(self.exit.unwrap_or(ExitReason::EngineClosed))
     }
 
+    fn shall_draw(&self) -> bool {
+        self.is_visible
+            && self.app.is_dirty()
+            && !self.screen.is_busy()
+            && (self.is_urgent || self.drawn_at.is_none_or(|at| at.elapsed() >= FRAME))
+    }
+
     /// How long the loop may sleep; `None` is until something arrives.
-    fn wait(&self, drawn_at: Option<Instant>) -> Option<Duration> {
+    fn wait(&self) -> Option<Duration> {
         if !self.is_visible {
             return None;
         }
         if self.app.is_dirty() {
-            return Some(drawn_at.map_or(Duration::ZERO, |at| FRAME.saturating_sub(at.elapsed())));
+            // A busy screen wakes the loop by itself.
+            let wait = || self.drawn_at.map_or(Duration::ZERO, |at| FRAME.saturating_sub(at.elapsed()));
+            return (!self.screen.is_busy()).then(wait);
         }
         self.app.next_tick().map(|at| (at - Utc::now()).to_std().unwrap_or(Duration::ZERO))
+    }
+
+    /// Sends what waited for the engine.
+    fn on_engine(&mut self, engine: Option<EngineLink>) -> Option<Receiver<Event>> {
+        let Some(EngineLink { commands, events }) = engine else {
+            self.exit = Some(ExitReason::EngineNotStarted);
+            return None;
+        };
+        if let Commands::Waiting(waiting) = std::mem::replace(&mut self.commands, Commands::Engine(commands)) {
+            self.perform(waiting.into_iter().map(Effect::Send).collect());
+        }
+        Some(events)
     }
 
     fn update(&mut self, message: Message) {
@@ -166,6 +231,8 @@ impl EventLoop {
         if screen::with_panic_guard(|| screen.draw(|frame| app.draw(frame))).is_err() {
             self.on_hang_up();
         }
+        self.is_urgent = false;
+        self.drawn_at = Some(Instant::now());
     }
 
     fn on_terminal(&mut self, event: TerminalEvent) {
@@ -210,11 +277,7 @@ impl EventLoop {
     fn perform(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Send(command) => match self.commands.try_send(command) {
-                    Ok(()) => {}
-                    Err(TrySendError::Full(command)) => self.update(Message::CommandDropped(command)),
-                    Err(TrySendError::Closed(_)) => self.update(Message::EngineClosed),
-                },
+                Effect::Send(command) => self.send(command),
                 Effect::Copy(text) => self.write(CopyToClipboard::to_clipboard_from(text)),
                 Effect::Open(address) => self.background.open(address),
                 Effect::Save { name, bytes } => match std::env::current_dir() {
@@ -229,6 +292,17 @@ impl EventLoop {
                 }
                 Effect::Quit(reason) => self.exit = Some(reason),
             }
+        }
+    }
+
+    fn send(&mut self, command: Command) {
+        match &mut self.commands {
+            Commands::Waiting(waiting) => waiting.push(command),
+            Commands::Engine(commands) => match commands.try_send(command) {
+                Ok(()) => {}
+                Err(TrySendError::Full(command)) => self.update(Message::CommandDropped(command)),
+                Err(TrySendError::Closed(_)) => self.update(Message::EngineClosed),
+            },
         }
     }
 
@@ -266,6 +340,13 @@ impl EventLoop {
 async fn next_input(input: &mut Option<Input>, buffer: &mut Vec<TerminalEvent>) -> usize {
     match input {
         Some(input) => input.next(buffer, BATCH).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn started(engine: &mut Option<oneshot::Receiver<EngineLink>>) -> Option<EngineLink> {
+    match engine {
+        Some(engine) => engine.await.ok(),
         None => std::future::pending().await,
     }
 }

@@ -4,7 +4,8 @@
 mod background;
 mod event_loop;
 mod input;
+mod output;
 mod screen;
 mod signals;
 
-pub use event_loop::run;
+pub use event_loop::{EngineLink, run};

@@ -4,10 +4,9 @@
 //! known by their environment are queried.
 
 use std::cell::Cell;
-use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
-use std::mem::ManuallyDrop;
-use std::sync::Once;
+use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use crossterm::event::{
@@ -18,12 +17,13 @@ use crossterm::terminal::{
     BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     disable_raw_mode, enable_raw_mode,
 };
-use crossterm::{cursor, execute, queue};
+use crossterm::{cursor, queue};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
 use ratatui_image::picker::Picker;
 use ratatui_image::picker::cap_parser::QueryStdioOptions;
 
+use super::output::{self, Output};
 use crate::console::panes::image::ImagesMode;
 
 /// Whether the terminal is set up for the console.
@@ -42,8 +42,31 @@ const QUERY_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// The terminal while the console has it. Dropping it restores the terminal.
 pub struct Screen {
-    /// Never dropped: where the terminal is gone, its `Drop` prints an error, and that print would panic.
-    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
+    terminal: Terminal<CrosstermBackend<FrameBuffer>>,
+    /// What `terminal` has written since the last frame.
+    buffer: FrameBuffer,
+    output: Output,
+}
+
+/// Frames are drawn into memory; [`Output`] writes them.
+#[derive(Clone, Default)]
+struct FrameBuffer(Arc<Mutex<Vec<u8>>>);
+
+impl FrameBuffer {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Write for FrameBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Screen {
@@ -54,13 +77,11 @@ impl Screen {
         }
         PANIC_HOOK.call_once(install_hook);
         let guard = RawModeGuard::enable()?;
-        let terminal = ManuallyDrop::new(Self::blank()?);
+        let buffer = FrameBuffer::default();
+        let terminal = Terminal::new(CrosstermBackend::new(buffer.clone()))?;
+        let output = Output::start()?;
         std::mem::forget(guard);
-        Ok(Self { terminal })
-    }
-
-    fn blank() -> io::Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>> {
-        Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout())))
+        Ok(Self { terminal, buffer, output })
     }
 
     /// Columns and rows.
@@ -68,24 +89,39 @@ impl Screen {
         self.terminal.size().map(|size| (size.width, size.height))
     }
 
+    /// Whether the terminal has not taken the last frame yet.
+    pub fn is_busy(&self) -> bool {
+        self.output.is_busy()
+    }
+
+    /// Waits until the terminal has taken the last frame; pends while there is none. Cancel-safe.
+    pub async fn written(&mut self) -> io::Result<()> {
+        self.output.written().await
+    }
+
     /// Draws one frame; the terminal shows it whole or not at all.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        queue!(self.buffer, BeginSynchronizedUpdate)?;
         self.terminal.draw(draw)?;
-        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+        queue!(self.buffer, EndSynchronizedUpdate)?;
+        self.output.send(self.buffer.take());
+        Ok(())
     }
 
     /// Empties the screen, so that the next frame draws every cell. `Terminal::clear` would ask where the cursor is.
     pub fn clear(&mut self) -> io::Result<()> {
         self.write(Clear(ClearType::All))?;
-        // The terminal has just answered a write, so the old one can go.
-        drop(std::mem::replace(&mut *self.terminal, Self::blank()?));
+        self.terminal = Terminal::new(CrosstermBackend::new(self.buffer.clone()))?;
+        // What the old one writes when it is dropped.
+        self.buffer.take();
         Ok(())
     }
 
     /// Writes what is not part of a frame, such as a clipboard sequence.
     pub fn write(&mut self, command: impl crossterm::Command) -> io::Result<()> {
-        execute!(self.terminal.backend_mut(), command)
+        queue!(self.buffer, command)?;
+        self.output.send(self.buffer.take());
+        Ok(())
     }
 
     /// Sets the terminal up again after a stop.
@@ -110,12 +146,13 @@ impl RawModeGuard {
         enable_raw_mode()?;
         IS_TAKEN.store(true, Ordering::SeqCst);
         let guard = Self;
-        let mut out = io::stdout();
-        execute!(out, EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste, cursor::Hide)?;
+        let mut setup = Vec::new();
+        queue!(setup, EnterAlternateScreen, EnableMouseCapture, EnableBracketedPaste, cursor::Hide)?;
         if is_known(|name| std::env::var(name).ok()) {
             KEYBOARD_FLAGS_PUSHED.store(true, Ordering::SeqCst);
-            execute!(out, PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES))?;
+            queue!(setup, PushKeyboardEnhancementFlags(KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES))?;
         }
+        output::write_now(&setup)?;
         Ok(guard)
     }
 }
@@ -131,19 +168,19 @@ pub fn restore() {
     if !IS_TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
-    let mut out = io::stdout();
+    let mut commands = Vec::new();
     if KEYBOARD_FLAGS_PUSHED.swap(false, Ordering::SeqCst) {
-        let _ = queue!(out, PopKeyboardEnhancementFlags);
+        let _ = queue!(commands, PopKeyboardEnhancementFlags);
     }
     let _ = queue!(
-        out,
+        commands,
         EndSynchronizedUpdate,
         DisableMouseCapture,
         DisableBracketedPaste,
         LeaveAlternateScreen,
         cursor::Show
     );
-    let _ = out.flush();
+    output::restore_now(&commands);
     let _ = disable_raw_mode();
 }
 

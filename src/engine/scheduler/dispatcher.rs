@@ -1,4 +1,4 @@
-//! Owns what runs in this process: which job gets a slot, what ends, when to look for more. Must not perform an effect.
+//! What runs in this process: which job gets a slot, when a run ends, when to query for more.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,43 +9,43 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::command_tasks::{CommandTasks, TaskOutcome};
+use super::due_queue::{DueQueue, PickContext};
 use super::feed;
-use super::intake::{Candidates, Taking};
-use super::orders::{Errand, Orders};
-use super::reporter::Signal;
-use super::{Command, Event, Hint, Ports, RunError, Runner, Settings, WorkerLock};
-use crate::engine::workflow::{Ran, WorkflowError};
-use crate::engine::{EventDetail, Intake, Mode, Notice, NoticeLevel, OperatorCommands};
+use super::reporter::WorkerSignal;
+use super::{ChangedJobs, Command, Event, Ports, RunError, Runner, Settings, WorkerLock};
+use crate::costs::BudgetExceeded;
+use crate::engine::workflow::{RunOutcome, WorkflowError};
+use crate::engine::{EventDetail, Intake, Mode, OperatorCommands};
 use crate::jobs::{Job, JobId};
 
-/// The watcher is a hint; this periodic look is the truth.
-const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
+/// Changes of the store only hint at due jobs; this periodic query finds them all.
+const QUERY_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long nothing new is sent after the provider said that it is full.
-const FULL_FOR: Duration = Duration::from_secs(1);
+/// How long nothing new is submitted after the provider replied that it is full.
+const PROVIDER_FULL_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long nothing new is begun after the store, or the server that runs jobs, did not answer.
-const DOWN_FOR: Duration = Duration::from_secs(1);
+/// How long nothing new is started after the store, or the server that runs jobs, did not answer.
+const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a job is left alone that runs elsewhere already.
-const ELSEWHERE_FOR: Duration = Duration::from_secs(2);
+/// How long a job that runs elsewhere is not picked again.
+const RUNNING_ELSEWHERE_DELAY: Duration = Duration::from_secs(2);
 
 /// How an engine ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EngineEnd {
-    /// Why jobs were left although it should have run until none is left.
+    /// Why jobs were left although the engine should have run until none is left.
     pub trouble: Option<String>,
 }
 
-type Finished = Result<(Id, Result<Ran, RunError>), JoinError>;
+type Finished = Result<(Id, Result<RunOutcome, RunError>), JoinError>;
 
-/// Whether it goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Working,
-    /// Nothing new is begun: it was asked to stop.
+    /// Nothing new is started: the engine was stopped.
     Stopping,
-    /// Nothing was left in the store: it ends by itself.
+    /// Nothing is left in the store: the engine stops by itself.
     Idle,
     /// The runner has finished what had to be finished.
     Closed,
@@ -53,39 +53,40 @@ enum Phase {
 
 struct Dispatcher {
     settings: Settings,
-    presence: Arc<WorkerLock>,
-    facts: mpsc::Sender<Event>,
+    worker_lock: Arc<WorkerLock>,
+    events: mpsc::Sender<Event>,
     runner: Arc<dyn Runner>,
-    candidates: Candidates,
-    orders: Orders,
+    due_queue: DueQueue,
+    command_tasks: CommandTasks,
     intake: Intake,
     slots: usize,
     running: HashMap<JobId, CancellationToken>,
     ids: HashMap<Id, JobId>,
-    tasks: JoinSet<Result<Ran, RunError>>,
+    tasks: JoinSet<Result<RunOutcome, RunError>>,
     stop: CancellationToken,
     phase: Phase,
-    posts: usize,
-    budget_told: bool,
+    submits_in_flight: usize,
+    /// The budget periods whose cap was announced as reached.
+    announced_budgets: Vec<BudgetExceeded>,
     end: EngineEnd,
 }
 
-/// Runs the engine until it is stopped or, where it was asked to, until nothing is left.
+/// Runs the engine until it is stopped or, in the mode for that, until nothing is left.
 pub(super) async fn run(
     ports: Ports,
     settings: Settings,
-    presence: Arc<WorkerLock>,
+    worker_lock: Arc<WorkerLock>,
     runner: Arc<dyn Runner>,
-    (mut commands, mut said): (mpsc::Receiver<Command>, mpsc::UnboundedReceiver<Signal>),
-    facts: mpsc::Sender<Event>,
+    (mut commands, mut signals): (mpsc::Receiver<Command>, mpsc::UnboundedReceiver<WorkerSignal>),
+    events: mpsc::Sender<Event>,
 ) -> EngineEnd {
     let stop = CancellationToken::new();
-    let desk = OperatorCommands::new(ports.store.clone(), ports.clock.clone(), settings.simulated);
-    let (feed, mut hints) = feed::start(ports.clone(), &settings, facts.clone(), stop.clone());
+    let operator = OperatorCommands::new(ports.store.clone(), ports.clock.clone(), settings.simulated);
+    let (feed, mut changes) = feed::start(ports.clone(), &settings, events.clone(), stop.clone());
     let mut dispatcher = Dispatcher {
         runner,
-        candidates: Candidates::new(ports.clone(), settings.simulated),
-        orders: Orders::new(ports, desk, feed, facts.clone(), settings.simulated),
+        due_queue: DueQueue::new(ports.clone(), settings.simulated),
+        command_tasks: CommandTasks::new(ports, operator, feed, events.clone(), settings.simulated),
         intake: if settings.mode == Mode::Observe { Intake::ReadOnly } else { Intake::Open },
         slots: settings.slots.max(1),
         running: HashMap::new(),
@@ -93,97 +94,99 @@ pub(super) async fn run(
         tasks: JoinSet::new(),
         stop,
         phase: Phase::Working,
-        posts: 0,
-        budget_told: false,
+        submits_in_flight: 0,
+        announced_budgets: Vec::new(),
         end: EngineEnd::default(),
         settings,
-        presence,
-        facts,
+        worker_lock,
+        events,
     };
     dispatcher.open().await;
     loop {
-        let wake = dispatcher.fill().await;
+        let next_query = dispatcher.fill_slots().await;
         if dispatcher.is_over() {
             break;
         }
         tokio::select! {
             biased;
-            Some(signal) = said.recv() => dispatcher.hear(signal).await,
-            Some(finished) = dispatcher.tasks.join_next_with_id(), if !dispatcher.tasks.is_empty() => {
-                dispatcher.finished(finished).await;
+            Some(signal) = signals.recv() => dispatcher.on_signal(signal).await,
+            Some(ended) = dispatcher.tasks.join_next_with_id(), if !dispatcher.tasks.is_empty() => {
+                dispatcher.on_run_finished(ended).await;
             }
             command = commands.recv(), if dispatcher.phase == Phase::Working => match command {
-                Some(command) => dispatcher.obey(command).await,
+                Some(command) => dispatcher.handle_command(command).await,
                 None => dispatcher.stop(),
             },
-            Some(errand) = dispatcher.orders.next(), if dispatcher.orders.is_busy() => dispatcher.errand_done(errand).await,
-            Some(hint) = hints.recv() => dispatcher.changed(&hint),
-            () = tokio::time::sleep_until(wake) => dispatcher.candidates.look_again(),
+            Some(result) = dispatcher.command_tasks.next(), if dispatcher.command_tasks.is_busy() => {
+                dispatcher.on_task_finished(result).await;
+            }
+            Some(jobs) = changes.recv() => dispatcher.on_jobs_changed(&jobs),
+            () = tokio::time::sleep_until(next_query) => dispatcher.due_queue.invalidate(),
         }
     }
     dispatcher.stop.cancel();
-    dispatcher.say(Event::Stopped).await;
+    dispatcher.emit(Event::Stopped).await;
     dispatcher.end
 }
 
 impl Dispatcher {
     async fn open(&mut self) {
-        self.say(Event::Intake(self.intake.clone())).await;
-        self.say(Event::Slots { used: 0, total: self.slots }).await;
+        self.emit(Event::Intake(self.intake.clone())).await;
+        self.emit(Event::Slots { used: 0, total: self.slots }).await;
         if self.intake == Intake::Open {
-            self.orders.prepare();
+            self.command_tasks.prepare();
         }
     }
 
     fn is_over(&mut self) -> bool {
-        let busy = !self.running.is_empty() || !self.tasks.is_empty() || self.orders.is_busy();
-        if self.settings.mode == Mode::UntilIdle && self.phase == Phase::Working && !busy {
+        let is_busy = !self.running.is_empty() || !self.tasks.is_empty() || self.command_tasks.is_busy();
+        if self.settings.mode == Mode::UntilIdle && self.phase == Phase::Working && !is_busy {
             if let Intake::AccountBlocked(reason) = &self.intake {
                 self.end.trouble = Some(reason.clone());
                 self.phase = Phase::Stopping;
-            } else if self.candidates.nothing_waits() {
+            } else if self.due_queue.is_drained() {
                 self.phase = Phase::Idle;
             }
         }
         match self.phase {
             Phase::Closed => true,
-            Phase::Stopping | Phase::Idle if !busy => {
-                // Outside the loop: what effects say while they finish is still heard.
-                self.orders.close(self.runner.clone(), self.phase == Phase::Idle);
+            Phase::Stopping | Phase::Idle if !is_busy => {
+                // As a task, so that what steps signal while they finish is received.
+                self.command_tasks.close(self.runner.clone(), self.phase == Phase::Idle);
                 false
             }
             _ => false,
         }
     }
 
-    /// Gives free slots to due jobs; returns when to look again at the latest.
-    async fn fill(&mut self) -> Instant {
-        let latest = Instant::now() + LOOK_AT_LEAST_EVERY;
-        if self.settings.mode == Mode::Observe || self.phase != Phase::Working || self.orders.is_preparing() {
+    /// Gives free slots to due jobs; returns when to query again at the latest.
+    async fn fill_slots(&mut self) -> Instant {
+        let latest = Instant::now() + QUERY_INTERVAL;
+        if self.settings.mode == Mode::Observe || self.phase != Phase::Working || self.command_tasks.is_preparing() {
             return latest;
         }
         let used = self.running.len();
         while self.running.len() < self.slots {
-            let taking = Taking {
+            let context = PickContext {
                 queued: self.intake == Intake::Open,
                 running: &self.running,
-                presence: &self.presence,
-                free: self.slots - self.running.len(),
+                worker_lock: &self.worker_lock,
+                free_slots: self.slots - self.running.len(),
             };
-            match self.candidates.next(taking).await {
+            match self.due_queue.next(context).await {
                 Ok(Some(job)) => self.spawn(job),
                 Ok(None) => break,
                 Err(error) => {
-                    tracing::warn!("the queue cannot be read: {error}");
-                    self.candidates.pause_for(DOWN_FOR);
+                    tracing::warn!(%error, "due jobs cannot be queried");
+                    self.due_queue.pause_for(UNAVAILABLE_PAUSE);
                     break;
                 }
             }
         }
         if self.running.len() != used {
-            self.say_slots().await;
+            self.emit_slots().await;
         }
-        self.candidates.wake().map_or(latest, |wake| wake.min(latest))
+        self.due_queue.next_query().map_or(latest, |next_query| next_query.min(latest))
     }
 
     fn spawn(&mut self, job: Job) {
@@ -195,7 +198,7 @@ impl Dispatcher {
         self.ids.insert(handle.id(), id);
     }
 
-    async fn finished(&mut self, finished: Finished) {
+    async fn on_run_finished(&mut self, finished: Finished) {
         let (task, result) = match finished {
             Ok((task, result)) => (task, Ok(result)),
             Err(error) => (error.id(), Err(error)),
@@ -203,117 +206,103 @@ impl Dispatcher {
         let Some(id) = self.ids.remove(&task) else { return };
         self.running.remove(&id);
         match result {
-            // Only a look with nothing running can tell that nothing is left.
-            Ok(Ok(Ran::Finished)) if !self.running.is_empty() => {}
-            Ok(Ok(Ran::Finished | Ran::PutOff | Ran::Stopped)) => self.candidates.look_again(),
-            Ok(Ok(Ran::Elsewhere)) => self.candidates.set_aside(id, ELSEWHERE_FOR),
-            Ok(Ok(Ran::Lost) | Err(RunError::Effect(WorkflowError::Lost))) => {
-                tracing::debug!(job = %id, "moved by somebody else");
-                self.candidates.forget();
+            // Only a query with nothing running shows that nothing is left.
+            Ok(Ok(RunOutcome::Finished)) if !self.running.is_empty() => {}
+            Ok(Ok(RunOutcome::Finished | RunOutcome::Deferred | RunOutcome::Stopped)) => self.due_queue.invalidate(),
+            Ok(Ok(RunOutcome::RunningElsewhere)) => self.due_queue.defer(id, RUNNING_ELSEWHERE_DELAY),
+            Ok(Ok(RunOutcome::Superseded) | Err(RunError::Workflow(WorkflowError::Superseded))) => {
+                tracing::debug!(job = %id, "job saved by another process");
+                // If the other write did not take the job, this worker's claim still stands: run on at once from the new document.
+                self.due_queue.abandon(id);
+                self.due_queue.clear();
             }
-            Ok(Err(RunError::Effect(WorkflowError::Store(error)))) => {
-                tracing::warn!(job = %id, "not saved: {error}");
-                self.candidates.leave(id);
-                self.candidates.pause_for(DOWN_FOR);
+            Ok(Err(RunError::Workflow(WorkflowError::Store(error)))) => {
+                tracing::warn!(job = %id, %error, "job not saved");
+                self.due_queue.abandon(id);
+                self.due_queue.pause_for(UNAVAILABLE_PAUSE);
             }
-            Ok(Err(RunError::Effect(WorkflowError::Illegal(illegal)))) => {
-                tracing::error!(job = %id, "its document contradicts itself: {illegal}");
-                self.candidates.avoid(id);
+            Ok(Err(RunError::Workflow(WorkflowError::Illegal(error)))) => {
+                tracing::error!(job = %id, %error, "job document contradicts itself, not run again by this process");
+                self.due_queue.quarantine(id);
             }
             Ok(Err(RunError::Server(reason))) => {
-                // Whoever keeps the line to the server says it once.
-                tracing::debug!(job = %id, "not run: {reason}");
-                self.candidates.pause_for(DOWN_FOR);
+                // The connection supervisor logs the outage once.
+                tracing::debug!(job = %id, %reason, "job not run, its server is unavailable");
+                self.due_queue.pause_for(UNAVAILABLE_PAUSE);
             }
-            Ok(Err(RunError::Broken(reason))) => {
-                tracing::error!(job = %id, "left alone from here on: {reason}");
-                self.candidates.avoid(id);
+            Ok(Err(RunError::Fatal(reason))) => {
+                tracing::error!(job = %id, %reason, "job failed to run, not run again by this process");
+                self.due_queue.quarantine(id);
             }
             Err(panic) => {
-                tracing::error!(job = %id, "the job's task broke: {panic}");
-                self.orders.record_panic(id);
+                tracing::error!(job = %id, error = %panic, "job task panicked");
+                self.command_tasks.mark_internal_failure(id);
             }
         }
-        self.say_slots().await;
+        self.emit_slots().await;
     }
 
-    async fn hear(&mut self, signal: Signal) {
+    async fn on_signal(&mut self, signal: WorkerSignal) {
         match signal {
-            Signal::Account(reason) => {
-                if !matches!(self.intake, Intake::AccountBlocked(_)) {
-                    // The key is for those who have a screen.
-                    let remedy = if self.settings.audience == EventDetail::Full {
-                        " · p resumes when it is mended"
-                    } else {
-                        ""
-                    };
-                    self.notice(NoticeLevel::Error, format!("No new jobs are started: {reason}{remedy}")).await;
-                    self.set_intake(Intake::AccountBlocked(reason)).await;
+            WorkerSignal::AccountBlocked(reason) => self.block_intake(reason).await,
+            WorkerSignal::ProviderFull => self.due_queue.pause_queued_for(PROVIDER_FULL_PAUSE),
+            WorkerSignal::BudgetExceeded(exceeded) => {
+                let is_announced = |old: &BudgetExceeded| (old.period, old.until) == (exceeded.period, exceeded.until);
+                if !self.announced_budgets.iter().any(is_announced) {
+                    self.announced_budgets.push(exceeded.clone());
+                    self.emit(Event::BudgetExceeded(exceeded)).await;
                 }
             }
-            Signal::Full => self.candidates.hold_queue_for(FULL_FOR),
-            Signal::BudgetExceeded => {
-                if !self.budget_told {
-                    self.budget_told = true;
-                    self.notice(
-                        NoticeLevel::Warning,
-                        "The budget is used up: jobs are held until it allows them".to_owned(),
-                    )
-                    .await;
+            WorkerSignal::SubmitInFlight(in_flight) => {
+                let submits = self.submits_in_flight;
+                self.submits_in_flight = if in_flight { submits + 1 } else { submits.saturating_sub(1) };
+                if self.settings.event_detail > EventDetail::None {
+                    self.emit(Event::SubmitsInFlight(self.submits_in_flight)).await;
                 }
             }
-            Signal::Posting(begun) => {
-                self.posts = if begun { self.posts + 1 } else { self.posts.saturating_sub(1) };
-                if self.settings.audience > EventDetail::None {
-                    self.say(Event::SubmitsInFlight(self.posts)).await;
-                }
-            }
-            Signal::JobFinished(ended) => {
-                if self.settings.audience > EventDetail::None {
-                    self.say(Event::JobFinished(ended)).await;
+            WorkerSignal::JobFinished(finished) => {
+                if self.settings.event_detail > EventDetail::None {
+                    self.emit(Event::JobFinished(finished)).await;
                 }
             }
         }
     }
 
-    async fn obey(&mut self, command: Command) {
+    async fn handle_command(&mut self, command: Command) {
         match command {
             Command::Stop => self.stop(),
             Command::SetSlots(slots) => {
                 self.slots = slots.clamp(1, 1_000);
                 self.runner.resize(self.slots);
-                self.candidates.look_again();
-                self.say(Event::Slots { used: self.running.len(), total: self.slots }).await;
+                self.due_queue.invalidate();
+                self.emit(Event::Slots { used: self.running.len(), total: self.slots }).await;
             }
             Command::PauseIntake if self.settings.mode != Mode::Observe => self.set_intake(Intake::Paused).await,
             Command::ResumeIntake if self.settings.mode != Mode::Observe => {
-                self.budget_told = false;
+                self.announced_budgets.clear();
                 self.set_intake(Intake::Open).await;
-                self.orders.prepare();
+                self.command_tasks.prepare();
             }
-            Command::PauseIntake | Command::ResumeIntake => {
-                self.notice(NoticeLevel::Info, "This console only looks; it starts no jobs".to_owned()).await;
-            }
-            other => self.orders.take(other),
+            // Read-only: the reply is that nothing has changed.
+            Command::PauseIntake | Command::ResumeIntake => self.emit(Event::Intake(self.intake.clone())).await,
+            other => self.command_tasks.spawn(other),
         }
     }
 
-    async fn errand_done(&mut self, errand: Errand) {
-        self.candidates.look_again();
-        match errand {
-            Errand::NotReady(reason) => {
-                self.hear(Signal::Account(format!("images cannot be stored: {reason}"))).await;
-            }
-            Errand::Closed => self.phase = Phase::Closed,
-            Errand::Ready | Errand::Done => {}
+    async fn on_task_finished(&mut self, outcome: TaskOutcome) {
+        self.due_queue.invalidate();
+        match outcome {
+            TaskOutcome::NotReady(reason) => self.block_intake(format!("images cannot be stored: {reason}")).await,
+            TaskOutcome::Closed => self.phase = Phase::Closed,
+            TaskOutcome::Ready | TaskOutcome::Done => {}
         }
     }
 
-    /// Takes hints: there may be something to do, or somebody took a running job away.
-    fn changed(&mut self, hint: &Hint) {
-        self.candidates.heard(hint);
-        self.runner.heard(hint);
-        for job in hint {
+    /// Jobs changed: there may be something to do, or another process took a running job away.
+    fn on_jobs_changed(&mut self, changed: &ChangedJobs) {
+        self.due_queue.on_jobs_changed(changed);
+        self.runner.on_jobs_changed(changed);
+        for job in changed {
             if let Some(token) = self.running.get(&job.id).filter(|_| self.runner.is_over(job)) {
                 token.cancel();
             }
@@ -325,24 +314,27 @@ impl Dispatcher {
         self.stop.cancel();
     }
 
-    async fn set_intake(&mut self, intake: Intake) {
-        self.intake = intake;
-        self.candidates.look_again();
-        self.say(Event::Intake(self.intake.clone())).await;
-    }
-
-    async fn say_slots(&self) {
-        if self.settings.audience > EventDetail::None {
-            self.say(Event::Slots { used: self.running.len(), total: self.slots }).await;
+    /// Starts no more jobs until an operator acts. The event is the one announcement of it.
+    async fn block_intake(&mut self, reason: String) {
+        if !matches!(self.intake, Intake::AccountBlocked(_)) {
+            self.set_intake(Intake::AccountBlocked(reason)).await;
         }
     }
 
-    async fn notice(&self, level: NoticeLevel, text: String) {
-        self.say(Event::Notice(Notice { level, text })).await;
+    async fn set_intake(&mut self, intake: Intake) {
+        self.intake = intake;
+        self.due_queue.invalidate();
+        self.emit(Event::Intake(self.intake.clone())).await;
     }
 
-    async fn say(&self, event: Event) {
-        // A reader that is gone does not keep jobs from running.
-        let _ = self.facts.send(event).await;
+    async fn emit_slots(&self) {
+        if self.settings.event_detail > EventDetail::None {
+            self.emit(Event::Slots { used: self.running.len(), total: self.slots }).await;
+        }
+    }
+
+    async fn emit(&self, event: Event) {
+        // Jobs run even if the reader is gone.
+        let _ = self.events.send(event).await;
     }
 }

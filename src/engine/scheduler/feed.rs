@@ -1,5 +1,5 @@
-//! Owns what a screen is told of the store: jobs as they change, counts, costs, the state of the line. Must not change
-//! anything, and must not be needed for jobs to run.
+//! The feed: events about the store (changed jobs, counts, costs, connection) for a screen or for metrics. It changes nothing, and
+//! jobs run without it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,21 +17,21 @@ use crate::store::{Change, ChangeStream, PageQuery, SortOrder, StoreError};
 use crate::time::backoff;
 
 /// Jobs that changed.
-pub(in crate::engine) type Hint = Vec<Arc<Job>>;
+pub(in crate::engine) type ChangedJobs = Vec<Arc<Job>>;
 
-/// How many jobs a screen gets to begin with.
-const FIRST_PAGE: usize = 500;
+/// How many jobs a screen receives at the start.
+const FIRST_PAGE_SIZE: usize = 500;
 
-/// Longest pause before the changes are followed again: a person who mends a line wants to see it.
-const FOLLOW_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// Longest pause before the change stream is opened again: an operator who fixes the connection wants to see it.
+const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(2);
 
-/// Counts and costs are added up again at most this often for a screen.
-const ADD_UP_EVERY: Duration = Duration::from_millis(400);
+/// Shortest time between two refreshes of counts and costs for a screen.
+const SCREEN_REFRESH_INTERVAL: Duration = Duration::from_millis(400);
 
-/// The same for meters, which are read four times a minute or so: in a shared store every sum costs reads.
-const ADD_UP_FOR_METERS_EVERY: Duration = Duration::from_secs(5);
+/// The same for metrics, which are read about four times a minute: in a shared store every refresh costs reads.
+const METRICS_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A handle to ask for costs now.
+/// A handle to request costs now.
 #[derive(Clone)]
 pub(super) struct Feed {
     refresh: Arc<Notify>,
@@ -43,51 +43,51 @@ impl Feed {
     }
 }
 
-/// Starts the feed; it ends with `stop`, or when nobody listens.
+/// Starts the feed; it ends with `stop`.
 pub(super) fn start(
     ports: Ports,
     settings: &Settings,
-    facts: mpsc::Sender<Event>,
+    events: mpsc::Sender<Event>,
     stop: CancellationToken,
-) -> (Feed, mpsc::Receiver<Hint>) {
-    let (hints, received) = mpsc::channel(16);
+) -> (Feed, mpsc::Receiver<ChangedJobs>) {
+    let (changes, received) = mpsc::channel(16);
     let refresh = Arc::new(Notify::new());
     let feed = Feed { refresh: refresh.clone() };
-    let mut reader = Reader {
+    let mut task = FeedTask {
         overview: Overview::new(ports.clone(), settings),
         ports,
-        audience: settings.audience,
-        facts,
-        hints,
+        event_detail: settings.event_detail,
+        events,
+        changes,
         refresh,
-        changed: true,
-        money: true,
-        added_up: None,
+        counts_changed: true,
+        costs_changed: true,
+        refreshed_at: None,
     };
     tokio::spawn(async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = reader.run() => {}
+            () = task.run() => {}
         }
     });
     (feed, received)
 }
 
-struct Reader {
+struct FeedTask {
     ports: Ports,
-    audience: EventDetail,
+    event_detail: EventDetail,
     overview: Overview,
-    facts: mpsc::Sender<Event>,
-    hints: mpsc::Sender<Hint>,
+    events: mpsc::Sender<Event>,
+    changes: mpsc::Sender<ChangedJobs>,
     refresh: Arc<Notify>,
-    changed: bool,
-    money: bool,
-    added_up: Option<Instant>,
+    counts_changed: bool,
+    costs_changed: bool,
+    refreshed_at: Option<Instant>,
 }
 
-impl Reader {
+impl FeedTask {
     async fn run(&mut self) {
-        // How old the data is: tries that fail make it no newer.
+        // How old the data is: failed tries make it no newer.
         let mut since = self.ports.clock.now();
         let mut failures = 0;
         loop {
@@ -96,41 +96,41 @@ impl Reader {
             if since != before {
                 failures = 0;
             }
-            tracing::warn!("the store's changes cannot be followed: {error}");
-            self.say(Event::Connection(ConnectionState::Disconnected { since, reason: error.to_string() })).await;
-            tokio::time::sleep(backoff(failures, None, rand::random()).min(FOLLOW_AGAIN_AFTER)).await;
+            tracing::warn!(%error, "change stream lost");
+            self.emit(Event::Connection(ConnectionState::Disconnected { since, reason: error.to_string() })).await;
+            tokio::time::sleep(backoff(failures, None, rand::random()).min(MAX_RECONNECT_DELAY)).await;
             failures += 1;
         }
     }
 
-    /// Follows the changes until that fails; `since` becomes the time until which all were heard of.
+    /// Follows the changes until that fails; `since` becomes the time of the last contact.
     async fn follow(&mut self, since: &mut DateTime<Utc>) -> Result<std::convert::Infallible, StoreError> {
-        // First listen, then read: what changes in between is told twice rather than never.
-        let mut watch = self.ports.store.watch().await?;
-        self.first_pages().await?;
-        self.say(Event::Connection(ConnectionState::Connected)).await;
-        let Err(error) = self.listen(&mut *watch).await;
-        let silent = chrono::Duration::from_std(watch.since_last_contact()).unwrap_or_default();
-        *since = self.ports.clock.now() - silent;
+        // First subscribe, then read: a change in between is emitted twice rather than never.
+        let mut stream = self.ports.store.watch().await?;
+        self.emit_first_pages().await?;
+        self.emit(Event::Connection(ConnectionState::Connected)).await;
+        let Err(error) = self.listen(&mut *stream).await;
+        let silence = chrono::Duration::from_std(stream.since_last_contact()).unwrap_or_default();
+        *since = self.ports.clock.now() - silence;
         Err(error)
     }
 
-    async fn listen(&mut self, watch: &mut dyn ChangeStream) -> Result<std::convert::Infallible, StoreError> {
+    async fn listen(&mut self, stream: &mut dyn ChangeStream) -> Result<std::convert::Infallible, StoreError> {
         loop {
-            let due = self.next_sum();
+            let next_refresh = self.next_refresh();
             tokio::select! {
-                changes = watch.next() => self.changes(changes?).await,
-                () = self.refresh.notified() => self.money = true,
-                () = sleep_until(due), if due.is_some() => self.add_up().await?,
+                changes = stream.next() => self.on_changes(changes?).await,
+                () = self.refresh.notified() => self.costs_changed = true,
+                () = sleep_until(next_refresh), if next_refresh.is_some() => self.emit_sums().await?,
             }
         }
     }
 
-    async fn first_pages(&mut self) -> Result<(), StoreError> {
-        if self.audience != EventDetail::Full {
+    async fn emit_first_pages(&mut self) -> Result<(), StoreError> {
+        if self.event_detail != EventDetail::Full {
             return Ok(());
         }
-        let newest = PageQuery { limit: FIRST_PAGE, ..PageQuery::default() };
+        let newest = PageQuery { limit: FIRST_PAGE_SIZE, ..PageQuery::default() };
         let active = PageQuery {
             stages: StageName::ALL.into_iter().filter(|stage| stage.is_active()).collect(),
             order: SortOrder::OldestFirst,
@@ -138,58 +138,58 @@ impl Reader {
         };
         for query in [newest, active] {
             let page = self.ports.store.list(query).await?;
-            self.say(Event::Jobs(page.jobs.into_iter().map(Arc::new).collect())).await;
+            self.emit(Event::Jobs(page.jobs.into_iter().map(Arc::new).collect())).await;
             for (id, reason) in page.unreadable {
-                self.say(Event::Unreadable { id, reason }).await;
+                self.emit(Event::Unreadable { id, reason }).await;
             }
         }
         Ok(())
     }
 
-    async fn changes(&mut self, changes: Vec<Change>) {
+    async fn on_changes(&mut self, changes: Vec<Change>) {
         let mut jobs = Vec::with_capacity(changes.len());
         for change in changes {
             match change {
                 Change::Job(job) => jobs.push(job),
-                Change::Unreadable { id, reason } => self.say(Event::Unreadable { id, reason }).await,
-                Change::Removed(id) => self.say(Event::Removed(id)).await,
+                Change::Unreadable { id, reason } => self.emit(Event::Unreadable { id, reason }).await,
+                Change::Removed(id) => self.emit(Event::Removed(id)).await,
             }
         }
-        self.changed = true;
-        self.money |= jobs.iter().any(|job| job.charges().next().is_some());
-        // A hint that finds no room is not missed: the dispatcher has others to read, and looks by itself anyway.
-        let _ = self.hints.try_send(jobs.clone());
-        if self.audience == EventDetail::Full {
-            self.say(Event::Jobs(jobs)).await;
+        self.counts_changed = true;
+        self.costs_changed |= jobs.iter().any(|job| job.charges().next().is_some());
+        // If the channel is full, the dispatcher has changes to process already, and it queries the store regularly anyway.
+        let _ = self.changes.try_send(jobs.clone());
+        if self.event_detail == EventDetail::Full {
+            self.emit(Event::Jobs(jobs)).await;
         }
     }
 
-    fn next_sum(&self) -> Option<Instant> {
-        let every = match self.audience {
+    fn next_refresh(&self) -> Option<Instant> {
+        let interval = match self.event_detail {
             EventDetail::None => return None,
-            EventDetail::Metrics => ADD_UP_FOR_METERS_EVERY,
-            EventDetail::Full => ADD_UP_EVERY,
+            EventDetail::Metrics => METRICS_REFRESH_INTERVAL,
+            EventDetail::Full => SCREEN_REFRESH_INTERVAL,
         };
-        let wanted = self.changed || self.money || self.overview.is_stale();
-        wanted.then(|| self.added_up.map_or_else(Instant::now, |at| at + every))
+        let is_needed = self.counts_changed || self.costs_changed || self.overview.is_stale();
+        is_needed.then(|| self.refreshed_at.map_or_else(Instant::now, |at| at + interval))
     }
 
-    async fn add_up(&mut self) -> Result<(), StoreError> {
-        self.added_up = Some(Instant::now());
-        if std::mem::take(&mut self.changed) {
+    async fn emit_sums(&mut self) -> Result<(), StoreError> {
+        self.refreshed_at = Some(Instant::now());
+        if std::mem::take(&mut self.counts_changed) {
             let counts = self.ports.store.counts().await?;
-            self.say(Event::Counts(counts)).await;
+            self.emit(Event::Counts(counts)).await;
         }
-        if std::mem::take(&mut self.money) || self.overview.is_stale() {
+        if std::mem::take(&mut self.costs_changed) || self.overview.is_stale() {
             let overview = self.overview.compute().await?;
-            self.say(Event::Costs(Box::new(overview))).await;
+            self.emit(Event::Costs(Box::new(overview))).await;
         }
         Ok(())
     }
 
-    async fn say(&self, event: Event) {
-        // Nobody listens: jobs run all the same.
-        let _ = self.facts.send(event).await;
+    async fn emit(&self, event: Event) {
+        // Jobs run even if the reader is gone.
+        let _ = self.events.send(event).await;
     }
 }
 

@@ -1,17 +1,17 @@
-//! What every engine shares: which job gets a slot, orders, the feed of a screen, the proof that a worker lives.
+//! What both engines share: which job gets a slot, the operator's commands, the events of a screen, the lock file of each worker.
 //!
-//! One dispatcher owns what runs; one feed tells the console what changed. Nothing is shared with either but channels. How a job is
-//! run is a [`Runner`]'s matter. What a dead process left is found by its lock file ([`WorkerLock`]) or when its claim runs out:
-//! recovery is not a special path.
+//! The dispatcher owns what runs in this process; the feed task reports what changed in the store. They share channels, nothing
+//! else. How a job is run is up to a [`Runner`]. The jobs of a dead process are found by its lock file ([`WorkerLock`]) or when its
+//! claims expire: recovery is not a special path.
 
+mod command_tasks;
 mod dispatcher;
+mod due_queue;
 mod feed;
-mod intake;
-mod orders;
 mod overview;
-mod presence;
 mod reporter;
 mod runner;
+mod worker_lock;
 
 use std::sync::Arc;
 
@@ -20,60 +20,64 @@ use tokio::task::JoinHandle;
 
 use super::workflow::Observer;
 use super::{Command, Event, Ports, Settings};
-pub use dispatcher::EngineEnd;
-pub(super) use feed::Hint;
 #[cfg(feature = "temporal")]
-pub(super) use orders::record;
-pub use presence::{WorkerLock, WorkerLockError};
+pub(super) use command_tasks::mark_internal_failure;
+pub use dispatcher::EngineEnd;
+pub(super) use feed::ChangedJobs;
 pub(super) use runner::{RunError, Runner};
+pub use worker_lock::{WorkerLock, WorkerLockError};
 
-/// How many events wait for a reader before the engine waits for it.
-const EVENTS: usize = 1024;
+/// How many events may wait for the reader before the engine waits for it.
+const EVENT_BUFFER: usize = 1024;
 
-/// How many orders wait for the engine.
-const COMMANDS: usize = 256;
+/// How many commands may wait for the engine.
+const COMMAND_BUFFER: usize = 256;
 
 /// A running engine.
 pub struct EngineHandle {
-    /// Orders in. When every sender is gone, the engine stops as by `Command::Stop`.
+    /// Commands in. When every sender is dropped, the engine stops as by `Command::Stop`.
     pub commands: mpsc::Sender<Command>,
-    /// Facts out; must be read, or the engine waits.
+    /// Events out; must be read, or the engine waits.
     pub events: mpsc::Receiver<Event>,
-    /// Ends when the engine has ended, with how it ended.
+    /// Completes when the engine has stopped.
     pub finished: JoinHandle<EngineEnd>,
 }
 
 /// What a runner is made from.
-pub(super) struct Bench {
+pub(super) struct RunnerContext {
     pub(super) ports: Ports,
     pub(super) settings: Settings,
-    pub(super) presence: Arc<WorkerLock>,
-    /// Hears what effects say while they run.
+    pub(super) worker_lock: Arc<WorkerLock>,
+    /// Receives what steps report while they run.
     pub(super) observer: Arc<dyn Observer>,
-    /// Facts for the screen.
-    #[cfg_attr(not(feature = "temporal"), expect(dead_code, reason = "only a fleet has something to tell by itself"))]
-    pub(super) facts: mpsc::Sender<Event>,
+    /// The engine's events.
+    #[cfg_attr(
+        not(feature = "temporal"),
+        expect(dead_code, reason = "only the Temporal engine emits events of its own")
+    )]
+    pub(super) events: mpsc::Sender<Event>,
 }
 
-/// Starts a dispatcher in this process whose jobs are run by what `make` makes.
+/// Starts a dispatcher in this process whose jobs are run by what `make_runner` makes.
 pub(super) fn start<Run: Runner>(
     ports: Ports,
     settings: Settings,
-    presence: WorkerLock,
-    make: impl FnOnce(Bench) -> Run,
+    worker_lock: WorkerLock,
+    make_runner: impl FnOnce(RunnerContext) -> Run,
 ) -> EngineHandle {
-    let (commands, orders) = mpsc::channel(COMMANDS);
-    let (facts, events) = mpsc::channel(EVENTS);
-    let presence = Arc::new(presence);
-    let (observer, said) = reporter::new(facts.clone());
-    let bench = Bench {
+    let (commands, command_receiver) = mpsc::channel(COMMAND_BUFFER);
+    let (event_sender, events) = mpsc::channel(EVENT_BUFFER);
+    let worker_lock = Arc::new(worker_lock);
+    let (observer, signals) = reporter::new(event_sender.clone());
+    let context = RunnerContext {
         ports: ports.clone(),
         settings: settings.clone(),
-        presence: presence.clone(),
+        worker_lock: worker_lock.clone(),
         observer,
-        facts: facts.clone(),
+        events: event_sender.clone(),
     };
-    let runner = Arc::new(make(bench));
-    let finished = tokio::spawn(dispatcher::run(ports, settings, presence, runner, (orders, said), facts));
+    let runner = Arc::new(make_runner(context));
+    let inputs = (command_receiver, signals);
+    let finished = tokio::spawn(dispatcher::run(ports, settings, worker_lock, runner, inputs, event_sender));
     EngineHandle { commands, events, finished }
 }

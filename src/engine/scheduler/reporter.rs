@@ -1,63 +1,64 @@
-//! Owns what effects say to their dispatcher while they run. Must not wait for anybody.
+//! What running steps report to their dispatcher, without ever waiting for it.
 
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::Event;
+use crate::costs::BudgetExceeded;
 use crate::engine::workflow::Observer;
 use crate::engine::{JobFinished, Progress};
 
-/// What effects say while they run.
-pub(super) enum Signal {
-    /// No job of this account will be accepted until a person acts.
-    Account(String),
-    /// The provider has as many unfinished tickets as it takes.
-    Full,
-    /// A POST leaves, or its outcome is safe.
-    Posting(bool),
-    /// No budget is left for a job of this price.
-    BudgetExceeded,
+/// What running steps report.
+pub(super) enum WorkerSignal {
+    /// No job of this account will be accepted until an operator acts; one sanitized line why.
+    AccountBlocked(String),
+    /// The provider has as many unfinished tickets as it accepts.
+    ProviderFull,
+    /// A POST begins (`true`), or its outcome is saved.
+    SubmitInFlight(bool),
+    /// A budget does not allow a job of this price.
+    BudgetExceeded(BudgetExceeded),
     /// A job has ended here.
     JobFinished(JobFinished),
 }
 
 struct Reporter {
-    facts: mpsc::Sender<Event>,
-    signals: mpsc::UnboundedSender<Signal>,
+    events: mpsc::Sender<Event>,
+    signals: mpsc::UnboundedSender<WorkerSignal>,
 }
 
-/// An observer that passes on what it hears.
-pub(super) fn new(facts: mpsc::Sender<Event>) -> (Arc<dyn Observer>, mpsc::UnboundedReceiver<Signal>) {
-    let (signals, said) = mpsc::unbounded_channel();
-    (Arc::new(Reporter { facts, signals }), said)
+/// An observer that forwards what it receives.
+pub(super) fn new(events: mpsc::Sender<Event>) -> (Arc<dyn Observer>, mpsc::UnboundedReceiver<WorkerSignal>) {
+    let (signals, receiver) = mpsc::unbounded_channel();
+    (Arc::new(Reporter { events, signals }), receiver)
 }
 
 impl Reporter {
-    fn signal(&self, signal: Signal) {
-        // The dispatcher is gone only when this process ends; then nobody needs to know.
+    fn signal(&self, signal: WorkerSignal) {
+        // The dispatcher is gone only when this process exits.
         let _ = self.signals.send(signal);
     }
 }
 
 impl Observer for Reporter {
     fn progress(&self, progress: Progress) {
-        // May be lost when the reader is slow: the next one tells.
-        let _ = self.facts.try_send(Event::Progress(progress));
+        // May be lost when the reader is slow: the next one replaces it.
+        let _ = self.events.try_send(Event::Progress(progress));
     }
-    fn account_trouble(&self, reason: &str) {
-        self.signal(Signal::Account(crate::text::sanitize_line(reason, 200)));
+    fn account_blocked(&self, reason: &str) {
+        self.signal(WorkerSignal::AccountBlocked(crate::text::sanitize_line(reason, 200)));
     }
     fn provider_full(&self) {
-        self.signal(Signal::Full);
+        self.signal(WorkerSignal::ProviderFull);
     }
-    fn posting(&self, in_flight: bool) {
-        self.signal(Signal::Posting(in_flight));
+    fn submit_in_flight(&self, in_flight: bool) {
+        self.signal(WorkerSignal::SubmitInFlight(in_flight));
     }
-    fn over_budget(&self) {
-        self.signal(Signal::BudgetExceeded);
+    fn budget_exceeded(&self, exceeded: &BudgetExceeded) {
+        self.signal(WorkerSignal::BudgetExceeded(exceeded.clone()));
     }
-    fn ended(&self, ended: JobFinished) {
-        self.signal(Signal::JobFinished(ended));
+    fn job_finished(&self, finished: JobFinished) {
+        self.signal(WorkerSignal::JobFinished(finished));
     }
 }

@@ -1,10 +1,10 @@
-//! Owns the port to whatever runs a job: a task of this process, or a workflow on a fleet. Must not decide which job runs.
+//! The port to what runs a job: a task of this process, or a workflow on a Temporal server.
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::Hint;
-use crate::engine::workflow::{Ran, WorkflowError};
+use super::ChangedJobs;
+use crate::engine::workflow::{RunOutcome, WorkflowError};
 use crate::jobs::Job;
 
 /// Why a run stopped without having moved the job on.
@@ -12,33 +12,33 @@ use crate::jobs::Job;
 pub(in crate::engine) enum RunError {
     /// In this process.
     #[error(transparent)]
-    Effect(#[from] WorkflowError),
-    /// The server that runs jobs cannot be used just now.
+    Workflow(#[from] WorkflowError),
+    /// The server that runs jobs cannot be used now.
     #[error("{0}")]
-    #[cfg_attr(not(feature = "temporal"), expect(dead_code, reason = "only a fleet has a server"))]
+    #[cfg_attr(not(feature = "temporal"), expect(dead_code, reason = "only the Temporal engine has a server"))]
     Server(String),
-    /// It ended in a way that no second try mends.
+    /// It ended in a way that no retry fixes.
     #[error("{0}")]
-    #[cfg_attr(not(feature = "temporal"), expect(dead_code, reason = "only a fleet tells so late"))]
-    Broken(String),
+    #[cfg_attr(not(feature = "temporal"), expect(dead_code, reason = "only the Temporal engine fails so"))]
+    Fatal(String),
 }
 
-/// Whatever runs jobs.
+/// Runs jobs.
 #[async_trait]
 pub(in crate::engine) trait Runner: Send + Sync + 'static {
-    /// Takes a due job as far as it goes now. `stop` ends the waiting for it at the next safe place.
-    async fn run(&self, job: Job, stop: &CancellationToken) -> Result<Ran, RunError>;
+    /// Takes a due job as far as it goes now. `stop` ends the run at the next safe point.
+    async fn run(&self, job: Job, stop: &CancellationToken) -> Result<RunOutcome, RunError>;
 
-    /// Whether a job that runs here need not be waited for any more, now that it has become this.
+    /// Whether the run of a job need not be awaited any longer, now that the job has become this.
     fn is_over(&self, changed: &Job) -> bool;
 
-    /// Jobs that changed, whoever runs them.
-    fn heard(&self, _hint: &Hint) {}
+    /// Jobs that changed, in any process.
+    fn on_jobs_changed(&self, _changed: &ChangedJobs) {}
 
     /// The number of slots was changed.
     fn resize(&self, _slots: usize) {}
 
-    /// Nothing is left to do in the whole store: what is still open elsewhere on its account may end now.
+    /// No job is left in the store: what is still open elsewhere may close now.
     async fn settle(&self) {}
 
     /// Nothing more will be run: finishes what must be finished.

@@ -1,5 +1,5 @@
-//! Owns the activities by their names, and their heartbeats. Must not know what they do.
-#![allow(missing_docs, reason = "the macros make items that nobody can write a word on")]
+//! The activities by their registered names, and their heartbeats. What they do is in `activity_handlers`.
+#![allow(missing_docs, reason = "the macros generate items that cannot be documented")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,90 +8,90 @@ use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use tokio::sync::watch;
 
-use super::hands::{Again, Hands};
-use super::payloads::{Heartbeat, Pickup, Report, Task};
+use super::activity_handlers::{ActivityFailure, ActivityHandlers};
+use super::payloads::{Heartbeat, JobInput, JobReport, StoreInput};
 use super::policy;
-use crate::engine::workflow::{Looks, Observer};
+use crate::engine::workflow::{Observer, PollStats};
 use crate::engine::{Ports, Settings, WorkerLock};
 
 /// The activities of one worker.
-pub struct Activities(Arc<Hands>);
+pub struct Activities(Arc<ActivityHandlers>);
 
 impl Activities {
-    /// The activities of the worker of that presence.
-    pub fn new(ports: Ports, settings: Settings, presence: Arc<WorkerLock>, observer: Arc<dyn Observer>) -> Self {
-        Self(Arc::new(Hands::new(ports, settings, presence, observer, String::new())))
+    /// The activities of the worker that holds this lock.
+    pub fn new(ports: Ports, settings: Settings, worker_lock: Arc<WorkerLock>, observer: Arc<dyn Observer>) -> Self {
+        Self(Arc::new(ActivityHandlers::new(ports, settings, worker_lock, observer, String::new())))
     }
 
-    pub(super) fn of(hands: Arc<Hands>) -> Self {
-        Self(hands)
+    pub(super) fn from_handlers(handlers: Arc<ActivityHandlers>) -> Self {
+        Self(handlers)
     }
 }
 
 #[activities]
 impl Activities {
     #[activity(name = "submit")]
-    pub async fn submit(self: Arc<Self>, ctx: ActivityContext, task: Task) -> Result<Report, ActivityError> {
-        // Never dropped: a POST on its way is waited for, whatever else happens.
-        let work = self.0.guarded(&task.job, &task.store, self.0.order(&task));
-        alive(&ctx, Heartbeat::default, work).await
+    pub async fn submit(self: Arc<Self>, ctx: ActivityContext, input: JobInput) -> Result<JobReport, ActivityError> {
+        // Never dropped: a POST in flight is awaited in any case.
+        let work = self.0.guarded(&input.job, &input.store, self.0.submit(&input));
+        with_heartbeats(&ctx, Heartbeat::default, work).await
     }
 
     #[activity(name = "wait")]
-    pub async fn wait(self: Arc<Self>, ctx: ActivityContext, task: Task) -> Result<Report, ActivityError> {
+    pub async fn wait(self: Arc<Self>, ctx: ActivityContext, input: JobInput) -> Result<JobReport, ActivityError> {
         let before: Heartbeat = ctx.heartbeat_details().deserialize().ok().flatten().unwrap_or_default();
-        let looks = watch::Sender::new(Looks {
-            count: before.looks,
+        let stats = watch::Sender::new(PollStats {
+            polls: before.polls,
             failures: before.failures,
             not_found: before.not_found,
             status: before.status,
         });
         let ticket = watch::Sender::new(before.ticket);
-        let told = || {
-            let Looks { count, failures, not_found, status } = looks.borrow().clone();
-            Heartbeat { ticket: ticket.borrow().clone(), looks: count, failures, not_found, status }
+        let details = || {
+            let PollStats { polls, failures, not_found, status } = stats.borrow().clone();
+            Heartbeat { ticket: ticket.borrow().clone(), polls, failures, not_found, status }
         };
-        let work = self.0.guarded(&task.job, &task.store, self.0.wait_for(&task, &looks, &ticket));
+        let work = self.0.guarded(&input.job, &input.store, self.0.poll(&input, &stats, &ticket));
         tokio::select! {
-            report = alive(&ctx, told, work) => report,
+            report = with_heartbeats(&ctx, details, work) => report,
             () = ctx.cancelled() => Err(ActivityError::cancelled()),
         }
     }
 
     #[activity(name = "store")]
-    pub async fn store(self: Arc<Self>, ctx: ActivityContext, pickup: Pickup) -> Result<Report, ActivityError> {
-        let work = self.0.guarded(&pickup.job, &pickup.store, self.0.keep(&pickup));
+    pub async fn store(self: Arc<Self>, ctx: ActivityContext, input: StoreInput) -> Result<JobReport, ActivityError> {
+        let work = self.0.guarded(&input.job, &input.store, self.0.store(&input));
         tokio::select! {
-            report = alive(&ctx, Heartbeat::default, work) => report,
+            report = with_heartbeats(&ctx, Heartbeat::default, work) => report,
             () = ctx.cancelled() => Err(ActivityError::cancelled()),
         }
     }
 
     #[activity(name = "cancel")]
-    pub async fn cancel(self: Arc<Self>, ctx: ActivityContext, task: Task) -> Result<Report, ActivityError> {
-        let work = self.0.guarded(&task.job, &task.store, self.0.call_off(&task));
-        alive(&ctx, Heartbeat::default, work).await
+    pub async fn cancel(self: Arc<Self>, ctx: ActivityContext, input: JobInput) -> Result<JobReport, ActivityError> {
+        let work = self.0.guarded(&input.job, &input.store, self.0.cancel(&input));
+        with_heartbeats(&ctx, Heartbeat::default, work).await
     }
 }
 
-/// Performs `work` and says all the while that this worker lives.
-async fn alive(
+/// Performs `work` and sends heartbeats with `details` meanwhile.
+async fn with_heartbeats(
     ctx: &ActivityContext,
-    told: impl Fn() -> Heartbeat,
-    work: impl Future<Output = Result<Report, Again>>,
-) -> Result<Report, ActivityError> {
-    let every = ctx.info().heartbeat_timeout.unwrap_or(policy::HEARTBEAT) / 4;
-    let mut beat = tokio::time::interval(every.max(Duration::from_millis(100)));
+    details: impl Fn() -> Heartbeat,
+    work: impl Future<Output = Result<JobReport, ActivityFailure>>,
+) -> Result<JobReport, ActivityError> {
+    let interval = ctx.info().heartbeat_timeout.unwrap_or(policy::HEARTBEAT_TIMEOUT) / 4;
+    let mut beat = tokio::time::interval(interval.max(Duration::from_millis(100)));
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // What is done within the first pause needs no word.
+    // Work that ends within the first interval needs no heartbeat.
     beat.tick().await;
     tokio::pin!(work);
     loop {
         tokio::select! {
-            report = &mut work => return report.map_err(Again::told),
+            report = &mut work => return report.map_err(ActivityFailure::into_activity_error),
             _ = beat.tick() => {
-                if let Err(error) = ctx.record_heartbeat(told()).await {
-                    tracing::warn!("a heartbeat cannot be written: {error}");
+                if let Err(error) = ctx.record_heartbeat(details()).await {
+                    tracing::warn!(%error, "heartbeat not encoded");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Owns how Temporal is reached: its own names of the environment and its profile file, read by its own client. Must not connect.
+//! How Temporal is reached: its own environment variables and profile file, read by its own client.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::text::sanitize_line;
 /// The task queue that workflows and workers share.
 pub const TASK_QUEUE: &str = "image-generation-queue";
 
-/// How long a connection may take to come up.
-const CONNECT: Duration = Duration::from_secs(10);
+/// How long a connection may take to be established.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Temporal's settings cannot be used; one clean line why.
+/// Temporal's settings cannot be used; one sanitized line why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Temporal's settings cannot be used: {0}")]
+#[error("invalid Temporal settings: {0}")]
 pub struct InvalidProfile(String);
 
 /// How Temporal is reached, and what the task queue may carry.
@@ -27,36 +27,44 @@ pub struct TemporalOptions {
     pub(super) connection: ConnectionOptions,
     /// The namespace.
     pub namespace: String,
-    /// The server as it may be shown.
+    /// The server's address, for display.
     pub address: String,
-    /// Silence after which a worker is taken for dead.
+    /// After this time without a heartbeat a worker is presumed dead.
     pub heartbeat: Duration,
-    /// Activities a second of the whole task queue.
+    /// Activities per second on the whole task queue, at most.
     pub rate: Option<f64>,
-    /// A mark of the store that this process works on: workers on different ones may meet in one namespace.
-    pub store: String,
+    /// The fingerprint of this process's store: workers on different stores may share a namespace.
+    pub store_fingerprint: String,
 }
 
 impl TemporalOptions {
-    /// From `TEMPORAL_*` variables, and the profile file that they name or that stands in its usual place.
+    /// From `TEMPORAL_*` variables, and the profile file that they name or that exists at its default path.
     pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, InvalidProfile> {
         let profile = load_client_config_profile(LoadClientConfigProfileOptions::default(), Some(variables));
-        let profile = profile.map_err(|error| InvalidProfile(line(&error)))?;
+        let profile = profile.map_err(|error| InvalidProfile(error_line(&error)))?;
         let namespace = profile.namespace.clone().unwrap_or_else(|| "default".to_owned());
-        let mut connection = ConnectionOptions::try_from(profile).map_err(|error| InvalidProfile(line(&error)))?;
-        connection.connect_timeout = Some(CONNECT);
+        let mut connection =
+            ConnectionOptions::try_from(profile).map_err(|error| InvalidProfile(error_line(&error)))?;
+        connection.connect_timeout = Some(CONNECT_TIMEOUT);
         let host = connection.target.host_str().unwrap_or_default();
         let port = connection.target.port_or_known_default();
         let address = sanitize_line(&port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")), 80);
-        Ok(Self { connection, namespace, address, heartbeat: policy::HEARTBEAT, rate: None, store: String::new() })
+        Ok(Self {
+            connection,
+            namespace,
+            address,
+            heartbeat: policy::HEARTBEAT_TIMEOUT,
+            rate: None,
+            store_fingerprint: String::new(),
+        })
     }
 }
 
-/// Never a line of the file: it may hold a key.
-fn line(error: &ConfigError) -> String {
+/// The error as one line, without lines of the file: it may contain a key.
+fn error_line(error: &ConfigError) -> String {
     match error {
         ConfigError::LoadError(source) if source.downcast_ref::<std::io::Error>().is_none() => {
-            "the profile file cannot be understood (it is not shown, it may hold a key)".to_owned()
+            "the profile file is not valid (not shown, it may contain a key)".to_owned()
         }
         other => sanitize_line(&other.to_string(), 200),
     }
@@ -67,14 +75,14 @@ mod tests {
     use super::*;
 
     fn options(variables: &[(&str, &str)]) -> Result<TemporalOptions, InvalidProfile> {
-        // A folder of one's own, or the profile of whoever runs the test would be read.
+        // A missing file, or the profile of the user who runs the test would be read.
         let mut all = HashMap::from([("TEMPORAL_CONFIG_FILE".to_owned(), "/nonexistent/temporal.toml".to_owned())]);
         all.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         TemporalOptions::from_variables(&all)
     }
 
     #[test]
-    fn temporals_own_names_say_where_and_as_whom() {
+    fn temporal_variables_set_address_and_key() {
         let none = options(&[]).unwrap();
         assert_eq!((none.address.as_str(), none.namespace.as_str()), ("localhost:7233", "default"));
         assert!(none.connection.tls_options.is_none() && none.connection.api_key.is_none());
@@ -85,12 +93,12 @@ mod tests {
         ])
         .unwrap();
         assert_eq!((cloud.address.as_str(), cloud.namespace.as_str()), ("team.abc12.tmprl.cloud:7233", "team.abc12"));
-        assert!(cloud.connection.tls_options.is_some(), "a key never travels in the open");
+        assert!(cloud.connection.tls_options.is_some(), "a key implies TLS");
         assert_eq!(cloud.connection.target.scheme(), "https");
     }
 
     #[test]
-    fn custom_certificates_are_read_from_files() {
+    fn client_certificates_are_read_from_files() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str| {
             let path = folder.path().join(name);
@@ -106,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn profile_is_selected_invalid_file_not_shown() {
+    fn profile_is_selected_and_bad_file_not_shown() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("temporal.toml");
         std::fs::write(&file, "[profile.prod]\naddress = \"prod:7233\"\nnamespace = \"prod\"\n").unwrap();
@@ -117,6 +125,6 @@ mod tests {
         assert!(missing.to_string().contains("'prd' not found"), "{missing}");
         std::fs::write(&file, "[profile.default]\napi_key = very-secret\n").unwrap();
         let broken = options(&[("TEMPORAL_CONFIG_FILE", &named)]).unwrap_err().to_string();
-        assert!(broken.contains("cannot be understood") && !broken.contains("secret"), "{broken}");
+        assert!(broken.contains("is not valid") && !broken.contains("secret"), "{broken}");
     }
 }

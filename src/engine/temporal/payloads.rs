@@ -1,5 +1,5 @@
-//! Owns what travels through Temporal's history: ids, addresses and words, never an image. Older forms must stay readable: new
-//! fields have a default.
+//! The payloads in Temporal's histories: ids, URLs and short texts, never an image. Serialized names are a contract, and older
+//! payloads must stay readable: a new field has a default.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,77 +7,78 @@ use serde::{Deserialize, Serialize};
 use crate::costs::{Credits, Usd};
 use crate::jobs::JobId;
 
-/// The version of [`Order`] that this program writes.
+/// The version of [`WorkflowInput`] that this program writes.
 pub const VERSION: u32 = 1;
 
-/// What a workflow is started with.
+/// The input of a workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Order {
-    /// The version of the program's side that started it.
+pub struct WorkflowInput {
+    /// The payload version of the program that started the workflow.
     pub version: u32,
     /// The job.
     pub job: JobId,
-    /// Whether it is the simulator's.
+    /// Whether it is a simulated job.
     pub simulated: bool,
-    /// After this many seconds without a word from a worker its activity is given to another.
+    /// After this many seconds without a heartbeat, an activity is given to another worker.
     pub heartbeat_seconds: u64,
-    /// A mark of the store that holds the document; empty is not known.
+    /// The fingerprint of the store that holds the document; empty if unknown.
     #[serde(default)]
     pub store: String,
 }
 
-/// What `submit`, `wait` and `cancel` are started with.
+/// The input of `submit`, `wait` and `cancel`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Task {
+pub struct JobInput {
     /// The job.
     pub job: JobId,
-    /// Whether it is the simulator's: a worker of the other kind leaves it alone.
+    /// Whether it is a simulated job: a worker of the other kind does not touch it.
     pub simulated: bool,
-    /// A mark of the store that holds the document: a worker on another one leaves it alone.
+    /// The fingerprint of the store that holds the document: a worker on another store does not touch it.
     #[serde(default)]
     pub store: String,
 }
 
-/// What `store` is started with.
+/// The input of `store`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pickup {
+pub struct StoreInput {
     /// The job.
     pub job: JobId,
-    /// Whether it is the simulator's.
+    /// Whether it is a simulated job.
     pub simulated: bool,
-    /// A mark of the store that holds the document.
+    /// The fingerprint of the store that holds the document.
     #[serde(default)]
     pub store: String,
-    /// The attempt whose image it is.
+    /// The attempt that produced the image.
     pub attempt: u32,
-    /// Where the image is, for the few minutes that its link lasts.
-    pub sample: String,
-    /// What was really charged, where the finished ticket named it.
+    /// The result link, which expires after minutes.
+    #[serde(rename = "sample")]
+    pub link: String,
+    /// The settled price, if the finished ticket named it.
     #[serde(default)]
     pub charged: Option<Credits>,
 }
 
-/// What an activity came to: the job as its document says, and what follows.
+/// The result of an activity: the job as its document states it, and the next step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
-    /// The stage in words, or `gone` where there is no such document.
+pub struct JobReport {
+    /// The stage, or `gone` if the document does not exist.
     pub status: String,
     /// The current attempt.
     pub attempt: u32,
     /// The model.
     pub model: String,
-    /// What follows.
-    pub next: Next,
-    /// The provider's ticket.
+    /// The next step.
+    pub next: NextStep,
+    /// The id of the provider's task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
     /// What all attempts cost together, as far as it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<Usd>,
-    /// Why it is held, or why it failed.
+    /// Why the job is held, or why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Where the image is.
+    /// The image's URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_url: Option<String>,
     /// The steps of the attempt, a line each.
@@ -85,56 +86,60 @@ pub struct Report {
     pub steps: Vec<String>,
 }
 
-/// What follows on an activity.
+/// What follows an activity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "activity", rename_all = "snake_case")]
-pub enum Next {
-    /// Look at the document, and order where it is queued.
+pub enum NextStep {
+    /// Read the document, and submit if it is queued.
     Submit,
-    /// Look at the ticket until it is finished.
-    Wait,
-    /// Fetch the image and keep it.
+    /// Poll the ticket until it is final.
+    #[serde(rename = "wait")]
+    Poll,
+    /// Download and store the image.
     Store {
-        /// Where it is.
-        sample: String,
-        /// What was really charged, where the finished ticket named it.
+        /// The result link.
+        #[serde(rename = "sample")]
+        link: String,
+        /// The settled price, if the finished ticket named it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         charged: Option<Credits>,
     },
-    /// Nothing before that time, unless somebody wakes the workflow.
-    Rest {
-        /// When to look again.
+    /// Nothing before that time, unless the workflow is signalled.
+    #[serde(rename = "rest")]
+    Defer {
+        /// When to read the document again.
         until: DateTime<Utc>,
     },
-    /// Nothing: the workflow ends.
+    /// Nothing: the workflow closes.
     None,
 }
 
-/// What a wait tells with its heartbeats, for whoever goes on with it.
+/// The heartbeat details of `wait`, for the worker that continues it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Heartbeat {
-    /// The ticket.
+    /// The id of the provider's task.
     #[serde(default)]
     pub ticket: String,
-    /// How often it was looked at.
-    #[serde(default)]
-    pub looks: u32,
-    /// How many looks in a row failed.
+    /// Polls in total.
+    #[serde(default, rename = "looks")]
+    pub polls: u32,
+    /// Consecutive failed polls.
     #[serde(default)]
     pub failures: u32,
-    /// How many of them did not find it.
+    /// Consecutive polls that did not find the ticket.
     #[serde(default)]
     pub not_found: u32,
-    /// The provider's last word.
+    /// The provider's last status.
     #[serde(default)]
     pub status: String,
 }
 
-/// What the query `steps` answers.
+/// The result of the query `steps`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
+pub struct StepsQueryResult {
     /// What the workflow does now: `submit`, `wait`, `store`, `cancel`, `rest until …`, `ended`.
-    pub doing: String,
+    #[serde(rename = "doing")]
+    pub current: String,
     /// The last report.
-    pub report: Option<Report>,
+    pub report: Option<JobReport>,
 }

@@ -1,15 +1,14 @@
-//! Owns the one table of time limits, retries and priorities of the activities. Must not know what they do.
+//! Timeouts, retries and priorities of the activities.
 //!
-//! | activity | one try takes at most | tries | priority | why |
+//! | activity | longest try | tries | priority | why |
 //! | --- | --- | --- | --- | --- |
-//! | `submit` | 15 min | endless | 3 | the POST has its own limit; a save behind it is tried until the store answers |
-//! | `wait` | 60 min | endless | 2 | the ticket's deadline is the effect's own, at most ten times the model's usual time |
-//! | `store` | 15 min | endless | 1 | its link lasts ten minutes: never behind a new order |
-//! | `cancel` | 2 min | endless | 1 | a person waits |
+//! | `submit` | 15 min | unlimited | 3 | the POST has its own timeout; the save after it is retried until the store answers |
+//! | `wait` | 60 min | unlimited | 2 | polling has its own deadline, at most ten times the model's usual time |
+//! | `store` | 15 min | unlimited | 1 | the result link lasts ten minutes: before any new submit |
+//! | `cancel` | 2 min | unlimited | 1 | an operator waits |
 //!
-//! Tries are endless because a try is repeated only where nothing can be lost by it: what becomes of a job is decided by its
-//! document, and an order whose outcome is not known is never sent again. A worker that is silent for the heartbeat time is
-//! taken for dead, and another goes on.
+//! Tries are unlimited because a retry can lose nothing: the document decides what happens to the job, and a request with unknown
+//! outcome is never sent again. A worker without heartbeats is presumed dead, and another continues.
 
 use std::time::Duration;
 
@@ -17,53 +16,53 @@ use temporalio_client::Priority;
 use temporalio_sdk::{ActivityOptions, WorkflowCancellationToken};
 use temporalio_workflow::RetryPolicy;
 
-/// Silence after which a worker is taken for dead.
-pub const HEARTBEAT: Duration = Duration::from_secs(20);
+/// After this time without a heartbeat a worker is presumed dead.
+pub const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a workflow's next step waits for the worker that remembers it, before any worker may replay it.
-pub fn forgotten_after(heartbeat: Duration) -> Duration {
+/// How long the next step of a workflow waits for the worker that caches it, before any worker may replay it.
+pub fn sticky_timeout(heartbeat: Duration) -> Duration {
     (heartbeat / 4).clamp(Duration::from_secs(1), Duration::from_secs(10))
 }
 
-/// How long a job that runs under another worker's claim is left alone before the next look.
-pub const BUSY: Duration = Duration::from_secs(5);
+/// Retry delay for a job whose submit is in flight under another worker's claim.
+pub const BUSY_RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// How long a job of the other provider is left for another worker.
-pub const STRANGER: Duration = Duration::from_secs(10);
+/// Retry delay for a job of another provider or store, which another worker may run.
+pub const WRONG_PROVIDER_DELAY: Duration = Duration::from_secs(10);
 
-/// How soon what a leaving worker lets go of is taken up elsewhere.
-pub const HANDOVER: Duration = Duration::from_millis(20);
+/// Retry delay for what a worker that shuts down hands over.
+pub const HANDOVER_DELAY: Duration = Duration::from_millis(20);
 
-/// After so many rests a workflow goes on with a fresh history.
-pub const RESTS: u32 = 100;
+/// After so many deferrals a workflow continues with a new history.
+pub const MAX_DEFERRALS: u32 = 100;
 
-/// What `submit` may take. Never cancelled: a POST on its way is waited for.
+/// The options of `submit`. Never cancelled: a POST in flight is awaited.
 pub fn submit(heartbeat: Duration) -> ActivityOptions {
     options(Duration::from_mins(15), heartbeat, 3, Some(WorkflowCancellationToken::new()))
 }
 
-/// What `wait` may take.
-pub fn wait(heartbeat: Duration) -> ActivityOptions {
+/// The options of `wait`.
+pub fn poll(heartbeat: Duration) -> ActivityOptions {
     options(Duration::from_hours(1), heartbeat, 2, None)
 }
 
-/// What `store` may take.
+/// The options of `store`.
 pub fn store(heartbeat: Duration) -> ActivityOptions {
     options(Duration::from_mins(15), heartbeat, 1, None)
 }
 
-/// What `cancel` may take. It runs although, and because, the workflow is cancelled.
+/// The options of `cancel`, which runs because the workflow is cancelled.
 pub fn cancel(heartbeat: Duration) -> ActivityOptions {
     options(Duration::from_mins(2), heartbeat, 1, Some(WorkflowCancellationToken::new()))
 }
 
 fn options(
-    longest: Duration,
+    timeout: Duration,
     heartbeat: Duration,
     priority: u32,
     cancellation: Option<WorkflowCancellationToken>,
 ) -> ActivityOptions {
-    ActivityOptions::with_start_to_close_timeout(longest)
+    ActivityOptions::with_start_to_close_timeout(timeout)
         .heartbeat_timeout(heartbeat)
         .retry_policy(
             RetryPolicy::builder()

@@ -1,16 +1,16 @@
-//! Owns what an activity tells of a job: made from its document alone. Must not decide by anything else what follows.
+//! The report of a job: made from its document alone, with the next step that follows from it.
 
 use chrono::{DateTime, Utc};
 
-use super::payloads::{Next, Report};
+use super::payloads::{JobReport, NextStep};
 use crate::jobs::{Hold, Job, JobId, Stage, StageName, StepState};
 use crate::text::sanitize_line;
 
-/// The status of a job that there is no document of.
+/// The status of a job whose document does not exist.
 const GONE: &str = "gone";
 
-impl Report {
-    /// Of a document, and what follows on it.
+impl JobReport {
+    /// The report of a document.
     pub(super) fn of(job: &Job, now: DateTime<Utc>) -> Self {
         let attempt = job.attempt();
         Self {
@@ -31,17 +31,17 @@ impl Report {
         }
     }
 
-    /// That there is no such document.
+    /// The report of a document that does not exist.
     pub(super) fn gone(id: &JobId) -> Self {
-        Self::closed(GONE, format!("there is no job {id}"))
+        Self::closed(GONE, format!("job {id} not found"))
     }
 
-    /// That the document cannot be read: it is left as it is, and another run begins when somebody has mended it.
+    /// The report of a document that cannot be read. It is left unchanged; a new run begins after it was fixed.
     pub(super) fn unreadable(reason: &str) -> Self {
         Self::closed("unreadable", sanitize_line(reason, 200))
     }
 
-    /// Whether there was no such document.
+    /// Whether the document does not exist.
     pub(super) fn is_gone(&self) -> bool {
         self.status == GONE
     }
@@ -51,7 +51,7 @@ impl Report {
             status: status.to_owned(),
             attempt: 0,
             model: String::new(),
-            next: Next::None,
+            next: NextStep::None,
             ticket: None,
             cost_usd: None,
             note: Some(note),
@@ -61,27 +61,27 @@ impl Report {
     }
 }
 
-/// What follows on the document as it is.
-fn next(job: &Job, now: DateTime<Utc>) -> Next {
-    let rest = job.not_before.filter(|until| *until > now).map(|until| Next::Rest { until });
+/// The step that follows from the document.
+fn next(job: &Job, now: DateTime<Utc>) -> NextStep {
+    let deferral = job.not_before.filter(|until| *until > now).map(|until| NextStep::Defer { until });
     match job.stage_name() {
-        // A person must act first; whoever lets go of it starts the workflow again.
-        StageName::Queued if is_held_by_account(job) => Next::None,
-        StageName::Queued => rest.unwrap_or(Next::Submit),
-        StageName::Submitting => Next::Submit,
-        StageName::Generating => rest.unwrap_or(Next::Wait),
-        StageName::Done | StageName::Approved | StageName::Failed | StageName::Cancelled => Next::None,
+        // An operator must act first; the release of the hold starts the workflow again.
+        StageName::Queued if is_held_by_account(job) => NextStep::None,
+        StageName::Queued => deferral.unwrap_or(NextStep::Submit),
+        StageName::Submitting => NextStep::Submit,
+        StageName::Generating => deferral.unwrap_or(NextStep::Poll),
+        StageName::Done | StageName::Approved | StageName::Failed | StageName::Cancelled => NextStep::None,
     }
 }
 
-/// Whether the account must be mended before the job can run.
+/// Whether the job is held until the account is fixed.
 pub(super) fn is_held_by_account(job: &Job) -> bool {
     matches!(job.hold(), Some(Hold::Account { .. }))
 }
 
-/// Whether nobody has anything to do with it before a time that is still to come.
-pub(super) fn rests(job: &Job, now: DateTime<Utc>) -> bool {
-    job.stage_name().is_active() && job.claim.is_none() && matches!(next(job, now), Next::Rest { .. })
+/// Whether the job is deferred to a later time and no worker holds it.
+pub(super) fn is_deferred(job: &Job, now: DateTime<Utc>) -> bool {
+    job.stage_name().is_active() && job.claim.is_none() && matches!(next(job, now), NextStep::Defer { .. })
 }
 
 fn note(job: &Job) -> Option<String> {

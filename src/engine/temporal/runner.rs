@@ -1,4 +1,4 @@
-//! Owns a due job as a workflow: starts it, or wakes the one that sleeps, and waits for its end. Must not perform an effect.
+//! A due job as a workflow: starts it, or signals the one that sleeps, and waits until it closes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,103 +17,107 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::fleet::{self, words};
-use super::hands::Hands;
-use super::keeper::Keeper;
+use super::activity_handlers::ActivityHandlers;
+use super::connection::ConnectionSupervisor;
 use super::options::{TASK_QUEUE, TemporalOptions};
-use super::payloads::{Order, VERSION};
-use super::report::{is_held_by_account, rests};
+use super::payloads::{VERSION, WorkflowInput};
+use super::report::{is_deferred, is_held_by_account};
+use super::task_queue::{self, status_line};
 use super::workflow::ImageGeneration;
-use crate::engine::scheduler::{Bench, Hint, RunError, Runner};
-use crate::engine::workflow::{Observer, Ran, WorkflowError};
+use crate::engine::scheduler::{ChangedJobs, RunError, Runner, RunnerContext};
+use crate::engine::workflow::{Observer, RunOutcome, WorkflowError};
 use crate::engine::{Mode, Ports};
 use crate::jobs::{Hold, Job, JobId, StageName, sha256_hex};
 use crate::text::sanitize_line;
 
-/// A hint that a job rests may be lost; this look is not.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// A change event may be lost, so a running job is read again after this time.
+const RECHECK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// A workflow whose time has come wakes by itself within this time.
-const WAKES_ITSELF: Duration = Duration::from_secs(3);
+/// A workflow whose timer has fired continues by itself within this time.
+const TIMER_SLACK: Duration = Duration::from_secs(3);
 
-/// How long the workflow of a job that has ended may take to close when this process leaves.
-const LAST_WORD: Duration = Duration::from_secs(5);
+/// How long the workflow of an ended job may take to close when this process shuts down.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the last workflows may take to close when nothing is left to do.
-const SETTLE: Duration = Duration::from_secs(15);
+/// How long the last workflows may take to close when no job is left.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long the line may take to come up when nothing is left to do.
-const CONNECTED: Duration = Duration::from_secs(5);
+/// How long the connection may take when no job is left.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest workflow id that servers take by default, in bytes, with some room.
-const LONGEST_ID: usize = 900;
+/// Longest workflow id in bytes, below the servers' default limit.
+const MAX_WORKFLOW_ID_BYTES: usize = 900;
 
 /// A workflow that was started here.
-type Started = WorkflowHandle<Client, <ImageGeneration as WorkflowImplementation>::Run>;
+type StartedWorkflow = WorkflowHandle<Client, <ImageGeneration as WorkflowImplementation>::Run>;
 
-/// Jobs as workflows of a fleet.
-pub(super) struct Workflows {
+/// Runs jobs as workflows.
+pub(super) struct TemporalRunner {
     ports: Ports,
-    works: bool,
+    runs_jobs: bool,
     options: TemporalOptions,
     observer: Arc<dyn Observer>,
-    hands: Arc<Hands>,
+    handlers: Arc<ActivityHandlers>,
     client: watch::Receiver<Option<Client>>,
     slots: watch::Sender<usize>,
     stop: CancellationToken,
-    keeper: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    supervisor: tokio::sync::Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Workflows {
-    /// Begins to connect, and to work where this process works. Must be called within a runtime.
-    pub(super) fn new(bench: Bench, options: TemporalOptions) -> Self {
-        let Bench { ports, settings, presence, observer, facts } = bench;
-        let works = settings.mode != Mode::Observe;
-        let (who, wide) = (presence.worker().to_string(), settings.slots.max(1));
-        let hands = Arc::new(Hands::new(ports.clone(), settings, presence, observer.clone(), options.store.clone()));
-        let (found, client) = watch::channel(None);
-        let (slots, wanted) = watch::channel(wide);
+impl TemporalRunner {
+    /// Begins to connect and, unless read-only, to run activities. Must be called within a runtime.
+    pub(super) fn new(context: RunnerContext, options: TemporalOptions) -> Self {
+        let RunnerContext { ports, settings, worker_lock, observer, events } = context;
+        let runs_jobs = settings.mode != Mode::Observe;
+        let (name, initial_slots) = (worker_lock.worker().to_string(), settings.slots.max(1));
+        let fingerprint = options.store_fingerprint.clone();
+        let handlers =
+            Arc::new(ActivityHandlers::new(ports.clone(), settings, worker_lock, observer.clone(), fingerprint));
+        let (client_sender, client) = watch::channel(None);
+        let (slots, slots_receiver) = watch::channel(initial_slots);
         let stop = CancellationToken::new();
-        let keeper = Keeper {
+        let supervisor = ConnectionSupervisor {
             options: options.clone(),
-            who,
-            hands: hands.clone(),
-            works,
-            slots: wanted,
-            client: found,
-            facts,
-            fleet: None,
+            name,
+            handlers: handlers.clone(),
+            runs_jobs,
+            slots: slots_receiver,
+            client: client_sender,
+            events,
+            status: None,
+            refresh_failures: 0,
         };
-        let keeper = tokio::spawn(keeper.run(stop.clone()));
+        let supervisor = tokio::spawn(supervisor.run(stop.clone()));
         Self {
             ports,
-            works,
+            runs_jobs,
             options,
             observer,
-            hands,
+            handlers,
             client,
             slots,
             stop,
-            keeper: tokio::sync::Mutex::new(Some(keeper)),
+            supervisor: tokio::sync::Mutex::new(Some(supervisor)),
         }
     }
 
     fn client(&self) -> Result<Client, RunError> {
-        let missing = || RunError::Server(format!("no line to the Temporal server at {} yet", self.options.address));
-        self.client.borrow().clone().ok_or_else(missing)
+        let address = &self.options.address;
+        let not_connected = || RunError::Server(format!("not yet connected to the Temporal server at {address}"));
+        self.client.borrow().clone().ok_or_else(not_connected)
     }
 
     fn handle(client: &Client, id: &JobId) -> WorkflowHandle<Client, ImageGeneration> {
         client.get_workflow_handle::<ImageGeneration>(workflow_id(id))
     }
 
-    async fn begin(&self, client: &Client, job: &Job) -> Result<Started, Begun> {
-        let order = Order {
+    async fn start(&self, client: &Client, job: &Job) -> Result<StartedWorkflow, StartError> {
+        let input = WorkflowInput {
             version: VERSION,
             job: job.id.clone(),
             simulated: job.simulated,
             heartbeat_seconds: self.options.heartbeat.as_secs().max(1),
-            store: self.options.store.clone(),
+            store: self.options.store_fingerprint.clone(),
         };
         let prompt = sanitize_line(&job.spec.prompt, 80);
         let mut memo = MemoValues::new();
@@ -125,140 +129,144 @@ impl Workflows {
             .memo(memo)
             .static_summary(format!("{} · {prompt}", sanitize_line(&job.spec.model, 80)))
             .build();
-        client.start_workflow(ImageGeneration::run, order, options).await.map_err(|error| match error {
-            WorkflowStartError::AlreadyStarted { .. } => Begun::Before,
-            WorkflowStartError::Rpc(status) => Begun::Not(server(&status)),
-            other => Begun::Not(RunError::Broken(sanitize_line(&other.to_string(), 200))),
+        client.start_workflow(ImageGeneration::run, input, options).await.map_err(|error| match error {
+            WorkflowStartError::AlreadyStarted { .. } => StartError::AlreadyRunning,
+            WorkflowStartError::Rpc(status) => StartError::Failed(server_error(&status)),
+            other => StartError::Failed(RunError::Fatal(sanitize_line(&other.to_string(), 200))),
         })
     }
 
-    /// Somebody else began it. Where it sleeps although its job is due, it is woken.
-    async fn wake(&self, client: &Client, job: &Job) -> Result<Ran, RunError> {
+    /// The workflow was started before. If it sleeps although its job is due, it is signalled.
+    async fn wake(&self, client: &Client, job: &Job) -> Result<RunOutcome, RunError> {
         let now = self.ports.clock.now();
-        let patience = chrono::Duration::from_std(WAKES_ITSELF).unwrap_or_default();
-        if job.not_before.is_some_and(|due| now - due < patience) {
-            return Ok(Ran::Elsewhere);
+        let slack = chrono::Duration::from_std(TIMER_SLACK).unwrap_or_default();
+        if job.not_before.is_some_and(|due| now - due < slack) {
+            return Ok(RunOutcome::RunningElsewhere);
         }
         let handle = Self::handle(client, &job.id);
         let described = match handle.describe(WorkflowDescribeOptions::default()).await {
             Ok(described) => described,
-            Err(WorkflowInteractionError::NotFound(_)) => return Ok(Ran::Elsewhere),
-            Err(error) => return Err(interaction(error)),
+            Err(WorkflowInteractionError::NotFound(_)) => return Ok(RunOutcome::RunningElsewhere),
+            Err(error) => return Err(interaction_error(error)),
         };
         let raw = described.raw();
         let is_busy = !raw.pending_activities.is_empty() || raw.pending_workflow_task.is_some();
         if described.status() == WorkflowExecutionStatus::Running && !is_busy {
-            tracing::debug!(job = %job.id, "its workflow sleeps and is woken");
+            tracing::debug!(job = %job.id, "sleeping workflow of a due job signalled");
             signal_retry(&handle).await?;
         }
-        Ok(Ran::Elsewhere)
+        Ok(RunOutcome::RunningElsewhere)
     }
 
-    /// Waits until the workflow ends, the job rests, or nobody waits any more.
-    async fn follow(&self, handle: Started, job: &Job, stop: &CancellationToken) -> Result<Ran, RunError> {
-        let mut look = tokio::time::interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    /// Waits until the workflow closes, the job is deferred, or this run is stopped.
+    async fn follow(
+        &self,
+        handle: StartedWorkflow,
+        job: &Job,
+        stop: &CancellationToken,
+    ) -> Result<RunOutcome, RunError> {
+        let mut recheck = tokio::time::interval_at(Instant::now() + RECHECK_INTERVAL, RECHECK_INTERVAL);
+        recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let result = handle.get_result(WorkflowGetResultOptions::default());
         tokio::pin!(result);
-        let ended = loop {
+        let closed = loop {
             tokio::select! {
-                ended = &mut result => break ended,
+                closed = &mut result => break closed,
                 () = stop.cancelled() => {
-                    self.last_word(job, &mut result).await;
-                    return Ok(Ran::Stopped);
+                    self.await_close(job, &mut result).await;
+                    return Ok(RunOutcome::Stopped);
                 }
-                _ = look.tick() => match self.ports.store.get(&job.id).await {
-                    Ok(Some(now)) if self.is_over(&now) => return Ok(Ran::PutOff),
+                _ = recheck.tick() => match self.ports.store.get(&job.id).await {
+                    Ok(Some(now)) if self.is_over(&now) => return Ok(RunOutcome::Deferred),
                     Ok(_) => {}
                     Err(error) => return Err(WorkflowError::from(error).into()),
                 },
             }
         };
-        match ended {
-            // A worker that looked for the document elsewhere: not in a circle.
-            Ok(report) if report.is_gone() => Ok(Ran::Elsewhere),
+        match closed {
+            // A worker on another store did not find the document: not picked again at once.
+            Ok(report) if report.is_gone() => Ok(RunOutcome::RunningElsewhere),
             Ok(_) | Err(WorkflowGetResultError::Cancelled { .. } | WorkflowGetResultError::ContinuedAsNew) => {
-                Ok(Ran::Finished)
+                Ok(RunOutcome::Finished)
             }
-            Err(WorkflowGetResultError::Failed(why)) => self.failed(job, &why.to_string()).await,
-            // An operator of the server ended it: its document decides whether another begins, but not in a circle.
+            Err(WorkflowGetResultError::Failed(failure)) => self.on_workflow_failed(job, &failure.to_string()).await,
+            // Terminated on the server: the document decides whether another workflow starts, but not at once.
             Err(
                 WorkflowGetResultError::Terminated { .. }
                 | WorkflowGetResultError::TimedOut
                 | WorkflowGetResultError::NotFound(_),
-            ) => Ok(Ran::Elsewhere),
-            Err(WorkflowGetResultError::Rpc(status)) => Err(server(&status)),
+            ) => Ok(RunOutcome::RunningElsewhere),
+            Err(WorkflowGetResultError::Rpc(status)) => Err(server_error(&status)),
             Err(other) => Err(RunError::Server(sanitize_line(&other.to_string(), 200))),
         }
     }
 
-    /// A workflow whose job has ended says so in a moment: this process may be the only one that can let it.
-    async fn last_word<T>(&self, job: &Job, result: &mut (impl Future<Output = T> + Unpin)) {
-        let ended = |job: Option<Job>| job.is_none_or(|job| !job.stage_name().is_active());
-        if self.ports.store.get(&job.id).await.is_ok_and(ended)
-            && tokio::time::timeout(LAST_WORD, result).await.is_err()
+    /// Lets the workflow of an ended job close: this process may be the only worker that can do it.
+    async fn await_close<T>(&self, job: &Job, result: &mut (impl Future<Output = T> + Unpin)) {
+        let has_ended = |job: Option<Job>| job.is_none_or(|job| !job.stage_name().is_active());
+        if self.ports.store.get(&job.id).await.is_ok_and(has_ended)
+            && tokio::time::timeout(CLOSE_TIMEOUT, result).await.is_err()
         {
-            tracing::debug!(job = %job.id, "its workflow closes when a worker is there again");
+            tracing::debug!(job = %job.id, "workflow still open, the next worker closes it");
         }
     }
 
-    /// A workflow that failed is that of a job that failed, or of one that nobody can go on with.
-    async fn failed(&self, job: &Job, why: &str) -> Result<Ran, RunError> {
+    /// A failed workflow belongs to a failed job, or to one that no worker can continue.
+    async fn on_workflow_failed(&self, job: &Job, reason: &str) -> Result<RunOutcome, RunError> {
         match self.ports.store.get(&job.id).await.map_err(WorkflowError::from)? {
-            Some(job) if job.stage_name().is_active() => Err(RunError::Broken(sanitize_line(why, 200))),
-            _ => Ok(Ran::Finished),
+            Some(job) if job.stage_name().is_active() => Err(RunError::Fatal(sanitize_line(reason, 200))),
+            _ => Ok(RunOutcome::Finished),
         }
     }
 }
 
-/// Why a workflow was not begun.
-enum Begun {
-    /// It runs already.
-    Before,
-    Not(RunError),
+/// Why a workflow was not started.
+enum StartError {
+    AlreadyRunning,
+    Failed(RunError),
 }
 
 #[async_trait]
-impl Runner for Workflows {
-    async fn run(&self, job: Job, stop: &CancellationToken) -> Result<Ran, RunError> {
+impl Runner for TemporalRunner {
+    async fn run(&self, job: Job, stop: &CancellationToken) -> Result<RunOutcome, RunError> {
         let client = self.client()?;
         if is_held_by_account(&job) {
-            // Another worker met it. Whoever lets go of it may just have done so.
+            // Another worker met the account failure. The hold may just have been released.
             let job = self.ports.store.get(&job.id).await.map_err(WorkflowError::from)?;
             if let Some(Hold::Account { reason }) = job.as_ref().and_then(Job::hold) {
-                self.observer.account_trouble(reason);
-                return Ok(Ran::PutOff);
+                self.observer.account_blocked(reason);
+                return Ok(RunOutcome::Deferred);
             }
         }
-        let begun = tokio::select! {
-            begun = self.begin(&client, &job) => begun,
-            // A server that does not answer keeps nobody from leaving.
-            () = stop.cancelled() => return Ok(Ran::Stopped),
+        let started = tokio::select! {
+            started = self.start(&client, &job) => started,
+            // A server that does not answer must not prevent a shutdown.
+            () = stop.cancelled() => return Ok(RunOutcome::Stopped),
         };
-        match begun {
+        match started {
             Ok(handle) => self.follow(handle, &job, stop).await,
-            Err(Begun::Before) => self.wake(&client, &job).await,
-            Err(Begun::Not(error)) => Err(error),
+            Err(StartError::AlreadyRunning) => self.wake(&client, &job).await,
+            Err(StartError::Failed(error)) => Err(error),
         }
     }
 
-    /// It rests: its workflow wakes by itself. The end of a job is told by the end of its workflow.
+    /// A deferred job's workflow continues by itself. The end of a job is reported by the end of its workflow.
     fn is_over(&self, changed: &Job) -> bool {
-        rests(changed, self.ports.clock.now())
+        is_deferred(changed, self.ports.clock.now())
     }
 
-    fn heard(&self, hint: &Hint) {
-        self.hands.heard(hint);
-        if !self.works {
+    fn on_jobs_changed(&self, changed: &ChangedJobs) {
+        self.handlers.on_jobs_changed(changed);
+        if !self.runs_jobs {
             return;
         }
         let Some(client) = self.client.borrow().clone() else { return };
-        // One that was cancelled while it rested must not sleep on.
-        for job in hint.iter().filter(|job| job.stage_name() == StageName::Cancelled) {
+        // The workflow of a job that was cancelled while deferred must not sleep on.
+        for job in changed.iter().filter(|job| job.stage_name() == StageName::Cancelled) {
             let handle = Self::handle(&client, &job.id);
             tokio::spawn(async move {
                 if let Err(error) = signal_retry(&handle).await {
-                    tracing::debug!("a cancelled job's workflow was not woken: {error}");
+                    tracing::debug!(%error, "workflow of a cancelled job not signalled");
                 }
             });
         }
@@ -268,63 +276,67 @@ impl Runner for Workflows {
         self.slots.send_replace(slots.max(1));
     }
 
-    /// No job is left: workflows that sleep, and those whose last word is on its way, may close while somebody works.
+    /// No job is left: workflows that sleep or are about to close can do so while a worker runs.
     async fn settle(&self) {
-        // With nothing to do it may come to this before the line is there.
-        let mut found = self.client.clone();
-        let line = tokio::time::timeout(CONNECTED, found.wait_for(Option::is_some)).await;
-        let Some(client) = line.ok().and_then(Result::ok).and_then(|client| client.clone()) else { return };
-        let until = Instant::now() + SETTLE;
-        let mut woken = false;
+        // Without jobs this may be called before the connection exists.
+        let mut client = self.client.clone();
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, client.wait_for(Option::is_some)).await;
+        let Some(client) = connected.ok().and_then(Result::ok).and_then(|client| client.clone()) else { return };
+        let until = Instant::now() + SETTLE_TIMEOUT;
+        let mut signalled = false;
         while Instant::now() < until {
-            match fleet::open_workflows(&client).await {
+            match task_queue::open_workflows(&client).await {
                 Ok(0) => return,
-                Ok(_) if !woken => woken = fleet::wake_all(&client).await.is_ok(),
+                Ok(_) if !signalled => signalled = task_queue::wake_all(&client).await.is_ok(),
                 Ok(_) => {}
-                Err(status) => return tracing::warn!("open workflows cannot be counted: {}", words(&status)),
+                Err(status) => return tracing::warn!(error = %status_line(&status), "open workflows not counted"),
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
-        tracing::warn!("some workflows are still open; they close when a worker is there again");
+        tracing::warn!("workflows still open, the next worker closes them");
     }
 
     async fn close(&self) {
         self.stop.cancel();
-        if let Some(keeper) = self.keeper.lock().await.take()
-            && let Err(panic) = keeper.await
+        if let Some(supervisor) = self.supervisor.lock().await.take()
+            && let Err(panic) = supervisor.await
         {
-            tracing::error!("the line to the Temporal server broke: {panic}");
+            tracing::error!(error = %panic, "Temporal connection task panicked");
         }
     }
 }
 
-impl Drop for Workflows {
+impl Drop for TemporalRunner {
     fn drop(&mut self) {
         self.stop.cancel();
     }
 }
 
-/// Asks the workflow to look at its document again; one that has ended needs no word.
+/// Signals the workflow to read its document again; a closed workflow needs no signal.
 async fn signal_retry(handle: &WorkflowHandle<Client, ImageGeneration>) -> Result<(), RunError> {
     match handle.signal(ImageGeneration::retry, (), WorkflowSignalOptions::default()).await {
         Ok(()) | Err(WorkflowInteractionError::NotFound(_)) => Ok(()),
-        Err(error) => Err(interaction(error)),
+        Err(error) => Err(interaction_error(error)),
     }
 }
 
-/// The workflow of a job. Ids that the server would not take are told by their checksum.
+/// The workflow id of a job. Job ids that are too long for the server are replaced by their checksum.
 pub(super) fn workflow_id(id: &JobId) -> String {
     let id = id.as_str();
-    if id.len() > LONGEST_ID { format!("image-gen-{}", sha256_hex(id.as_bytes())) } else { format!("image-gen-{id}") }
+    if id.len() > MAX_WORKFLOW_ID_BYTES {
+        format!("image-gen-{}", sha256_hex(id.as_bytes()))
+    } else {
+        format!("image-gen-{id}")
+    }
 }
 
-fn interaction(error: WorkflowInteractionError) -> RunError {
+fn interaction_error(error: WorkflowInteractionError) -> RunError {
     match error {
-        WorkflowInteractionError::Rpc(status) | WorkflowInteractionError::NotFound(status) => server(&status),
+        WorkflowInteractionError::Rpc(status) | WorkflowInteractionError::NotFound(status) => server_error(&status),
         other => RunError::Server(sanitize_line(&other.to_string(), 200)),
     }
 }
 
-fn server(status: &Status) -> RunError {
-    RunError::Server(format!("the Temporal server: {}", words(status)))
+fn server_error(status: &Status) -> RunError {
+    RunError::Server(format!("Temporal server: {}", status_line(status)))
 }

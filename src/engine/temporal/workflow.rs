@@ -1,6 +1,6 @@
-//! Owns the workflow `image-gen`: which activity follows on which report. Deterministic; must not look at anything but reports,
-//! signals and Temporal's own clock. Read "Changing the workflow" in the parent before you change it.
-#![allow(missing_docs, reason = "the macros make items that nobody can write a word on")]
+//! The workflow `image-gen`: which activity follows which report. Deterministic: its only inputs are reports, signals and Temporal's
+//! clock. Read "Changing the workflow" in the parent module before you change it.
+#![allow(missing_docs, reason = "the macros generate items that cannot be documented")]
 
 use std::time::{Duration, SystemTime};
 
@@ -12,19 +12,20 @@ use temporalio_sdk::{
     SyncWorkflowContext, TimerResult, WorkflowContext, WorkflowContextView, WorkflowResult, WorkflowTermination,
 };
 
-use super::payloads::{Next, Order, Pickup, Report, Task, Told};
-use super::{Activities, policy};
+use super::activities::Activities;
+use super::payloads::{JobInput, JobReport, NextStep, StepsQueryResult, StoreInput, WorkflowInput};
+use super::policy;
 
 /// One job's workflow.
 #[workflow]
 pub struct ImageGeneration {
-    order: Order,
-    /// How often somebody asked to look at the document again.
-    wakes: u32,
-    /// Somebody signalled that it shall be cancelled.
+    input: WorkflowInput,
+    /// How often the signal `retry` was received.
+    retry_signals: u32,
+    /// Whether the signal `cancel` was received.
     cancelled: bool,
-    doing: String,
-    report: Option<Report>,
+    current: String,
+    report: Option<JobReport>,
 }
 
 /// The workflow was cancelled while an activity ran.
@@ -33,17 +34,17 @@ struct Cancelled;
 #[workflow_methods]
 impl ImageGeneration {
     #[init]
-    fn new(_ctx: &WorkflowContextView, order: Order) -> Self {
-        Self { order, wakes: 0, cancelled: false, doing: "begin".to_owned(), report: None }
+    fn new(_ctx: &WorkflowContextView, input: WorkflowInput) -> Self {
+        Self { input, retry_signals: 0, cancelled: false, current: "begin".to_owned(), report: None }
     }
 
     #[run(name = "image-gen")]
-    pub async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<Report> {
-        let mut next = Next::Submit;
-        let mut rests = 0;
+    pub async fn run(ctx: &mut WorkflowContext<Self>) -> WorkflowResult<JobReport> {
+        let mut next = NextStep::Submit;
+        let mut deferrals = 0;
         loop {
-            // Who wakes the workflow from here on has seen something that the activity may have missed.
-            let woken = ctx.state(|state| state.wakes);
+            // A signal from here on may be about a change that the activity has missed.
+            let seen_signals = ctx.state(|state| state.retry_signals);
             let performed = if Self::is_cancelled(ctx) { Err(Cancelled) } else { Self::perform(ctx, next).await? };
             let report = match performed {
                 Ok(report) if !Self::is_cancelled(ctx) => report,
@@ -54,49 +55,49 @@ impl ImageGeneration {
             };
             ctx.state_mut(|state| state.report = Some(report.clone()));
             next = match report.next.clone() {
-                Next::None => return Self::end(ctx, report),
-                Next::Rest { until } => {
-                    if rests >= policy::RESTS || ctx.continue_as_new_suggested() {
-                        let order = ctx.state(|state| state.order.clone());
-                        ctx.continue_as_new(order, ContinueAsNewOptions::default())?;
+                NextStep::None => return Self::end(ctx, report),
+                NextStep::Defer { until } => {
+                    if deferrals >= policy::MAX_DEFERRALS || ctx.continue_as_new_suggested() {
+                        let input = ctx.state(|state| state.input.clone());
+                        ctx.continue_as_new(input, ContinueAsNewOptions::default())?;
                     }
-                    rests += 1;
-                    Self::rest(ctx, until, woken).await;
-                    Next::Submit
+                    deferrals += 1;
+                    Self::defer(ctx, until, seen_signals).await;
+                    NextStep::Submit
                 }
                 other => other,
             };
         }
     }
 
-    /// Look at the document again, now.
+    /// Read the document again, now.
     #[signal(name = "retry")]
     pub fn retry(&mut self, _ctx: &mut SyncWorkflowContext<Self>) {
-        self.wakes = self.wakes.wrapping_add(1);
+        self.retry_signals = self.retry_signals.wrapping_add(1);
     }
 
-    /// Cancel the job, where it can still be cancelled.
+    /// Cancel the job, if it can still be cancelled.
     #[signal(name = "cancel")]
     pub fn cancel(&mut self, _ctx: &mut SyncWorkflowContext<Self>) {
         self.cancelled = true;
     }
 
-    /// What was done so far, and what is done now.
+    /// The current step and the last report.
     #[query(name = "steps")]
-    pub fn steps(&self, _ctx: &WorkflowContextView) -> Told {
-        Told { doing: self.doing.clone(), report: self.report.clone() }
+    pub fn steps(&self, _ctx: &WorkflowContextView) -> StepsQueryResult {
+        StepsQueryResult { current: self.current.clone(), report: self.report.clone() }
     }
 
-    /// Performs the activity that is due.
-    async fn perform(ctx: &WorkflowContext<Self>, next: Next) -> WorkflowResult<Result<Report, Cancelled>> {
-        let (order, task, heartbeat) = Self::task(ctx);
+    /// Performs the activity of that step.
+    async fn perform(ctx: &WorkflowContext<Self>, next: NextStep) -> WorkflowResult<Result<JobReport, Cancelled>> {
+        let (workflow_input, job_input, heartbeat) = Self::inputs(ctx);
         match next {
-            Next::Store { sample, charged } => {
-                Self::say(ctx, "store");
+            NextStep::Store { link, charged } => {
+                Self::set_current(ctx, "store");
                 let attempt = ctx.state(|state| state.report.as_ref().map_or(0, |report| report.attempt));
-                let pickup =
-                    Pickup { job: order.job, simulated: order.simulated, store: order.store, attempt, sample, charged };
-                let mut activity = ctx.execute_activity(Activities::store, pickup, policy::store(heartbeat));
+                let WorkflowInput { job, simulated, store, .. } = workflow_input;
+                let input = StoreInput { job, simulated, store, attempt, link, charged };
+                let mut activity = ctx.execute_activity(Activities::store, input, policy::store(heartbeat));
                 select! {
                     report = activity => unless_cancelled(report),
                     _ = ctx.wait_condition(|state| state.cancelled) => {
@@ -105,9 +106,9 @@ impl ImageGeneration {
                     }
                 }
             }
-            Next::Wait => {
-                Self::say(ctx, "wait");
-                let mut activity = ctx.execute_activity(Activities::wait, task, policy::wait(heartbeat));
+            NextStep::Poll => {
+                Self::set_current(ctx, "wait");
+                let mut activity = ctx.execute_activity(Activities::wait, job_input, policy::poll(heartbeat));
                 select! {
                     report = activity => unless_cancelled(report),
                     _ = ctx.wait_condition(|state| state.cancelled) => {
@@ -116,38 +117,38 @@ impl ImageGeneration {
                     }
                 }
             }
-            Next::Submit | Next::Rest { .. } | Next::None => {
-                Self::say(ctx, "submit");
-                Ok(Ok(ctx.execute_activity(Activities::submit, task, policy::submit(heartbeat)).await?))
+            NextStep::Submit | NextStep::Defer { .. } | NextStep::None => {
+                Self::set_current(ctx, "submit");
+                Ok(Ok(ctx.execute_activity(Activities::submit, job_input, policy::submit(heartbeat)).await?))
             }
         }
     }
 
-    async fn cancel_job(ctx: &WorkflowContext<Self>) -> WorkflowResult<Report> {
-        Self::say(ctx, "cancel");
-        let (_, task, heartbeat) = Self::task(ctx);
-        Ok(ctx.execute_activity(Activities::cancel, task, policy::cancel(heartbeat)).await?)
+    async fn cancel_job(ctx: &WorkflowContext<Self>) -> WorkflowResult<JobReport> {
+        Self::set_current(ctx, "cancel");
+        let (_, job_input, heartbeat) = Self::inputs(ctx);
+        Ok(ctx.execute_activity(Activities::cancel, job_input, policy::cancel(heartbeat)).await?)
     }
 
-    /// Sleeps until that time, or until somebody wakes or cancels the workflow.
-    async fn rest(ctx: &WorkflowContext<Self>, until: DateTime<Utc>, woken: u32) {
-        Self::say(ctx, &format!("rest until {}", until.to_rfc3339()));
+    /// Sleeps until that time, or until a signal or a cancellation.
+    async fn defer(ctx: &WorkflowContext<Self>, until: DateTime<Utc>, seen_signals: u32) {
+        Self::set_current(ctx, &format!("rest until {}", until.to_rfc3339()));
         let now = ctx.workflow_time().unwrap_or(SystemTime::UNIX_EPOCH);
         let time = SystemTime::from(until).duration_since(now).unwrap_or(Duration::ZERO);
         let mut timer = ctx.timer(time);
         let fired = select! {
             result = timer => result == TimerResult::Fired,
-            _ = ctx.wait_condition(|state| state.cancelled || state.wakes != woken) => false,
+            _ = ctx.wait_condition(|state| state.cancelled || state.retry_signals != seen_signals) => false,
         };
         if !fired {
             timer.cancel();
         }
     }
 
-    /// Closes the workflow as its job has ended. One that was cancelled is closed as cancelled also where its document went on:
-    /// then another run is another person's wish.
-    fn end(ctx: &WorkflowContext<Self>, report: Report) -> WorkflowResult<Report> {
-        Self::say(ctx, "ended");
+    /// Closes the workflow with the status of its job. A cancelled workflow is closed as cancelled even if its document continued:
+    /// then another run follows.
+    fn end(ctx: &WorkflowContext<Self>, report: JobReport) -> WorkflowResult<JobReport> {
+        Self::set_current(ctx, "ended");
         ctx.state_mut(|state| state.report = Some(report.clone()));
         let cost = report.cost_usd.map_or_else(|| "none".to_owned(), |cost| cost.decimal().to_string());
         ctx.upsert_memo([
@@ -156,7 +157,7 @@ impl ImageGeneration {
         ])?;
         match report.status.as_str() {
             "cancelled" => Err(WorkflowTermination::cancelled_with_details(report)),
-            _ if report.next != Next::None => Err(WorkflowTermination::cancelled_with_details(report)),
+            _ if report.next != NextStep::None => Err(WorkflowTermination::cancelled_with_details(report)),
             "failed" => {
                 let note = report.note.clone().unwrap_or_default();
                 let code = note.split(':').next().unwrap_or_default().to_owned();
@@ -171,19 +172,19 @@ impl ImageGeneration {
         ctx.cancellation_token().is_cancelled() || ctx.state(|state| state.cancelled)
     }
 
-    fn task(ctx: &WorkflowContext<Self>) -> (Order, Task, Duration) {
-        let order = ctx.state(|state| state.order.clone());
-        let task = Task { job: order.job.clone(), simulated: order.simulated, store: order.store.clone() };
-        let heartbeat = Duration::from_secs(order.heartbeat_seconds.max(1));
-        (order, task, heartbeat)
+    fn inputs(ctx: &WorkflowContext<Self>) -> (WorkflowInput, JobInput, Duration) {
+        let input = ctx.state(|state| state.input.clone());
+        let job_input = JobInput { job: input.job.clone(), simulated: input.simulated, store: input.store.clone() };
+        let heartbeat = Duration::from_secs(input.heartbeat_seconds.max(1));
+        (input, job_input, heartbeat)
     }
 
-    fn say(ctx: &WorkflowContext<Self>, doing: &str) {
-        ctx.state_mut(|state| doing.clone_into(&mut state.doing));
+    fn set_current(ctx: &WorkflowContext<Self>, step: &str) {
+        ctx.state_mut(|state| step.clone_into(&mut state.current));
     }
 }
 
-fn unless_cancelled(report: Result<Report, ActivityExecutionError>) -> WorkflowResult<Result<Report, Cancelled>> {
+fn unless_cancelled(report: Result<JobReport, ActivityExecutionError>) -> WorkflowResult<Result<JobReport, Cancelled>> {
     match report {
         Ok(report) => Ok(Ok(report)),
         Err(ActivityExecutionError::Cancelled(_)) => Ok(Err(Cancelled)),

@@ -1,4 +1,4 @@
-//! Owns the saving of a job: one compare-and-set, and the firm one behind a POST. Must not change what is saved.
+//! Saves of a job: one compare-and-set, and the persistent saves around a POST.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,39 +8,48 @@ use tokio_util::sync::CancellationToken;
 use super::{JobWorkflow, WorkflowError, jitter};
 use crate::costs::{Budget, Usd};
 use crate::engine::JobFinished;
-use crate::jobs::{Job, Receipt, Stage, StageName};
+use crate::jobs::{IllegalTransition, Job, Receipt, Stage, StageName};
 use crate::store::{Save, StoreError};
 use crate::time::backoff;
 
-/// Longest pause before a note is saved again.
-const NOTE_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// Longest pause before a submit record is saved again.
+const MAX_INTENT_RETRY_DELAY: Duration = Duration::from_secs(2);
+
+/// The outcome of a POST, as it must reach the store.
+pub(super) enum SubmitOutcome<'a> {
+    /// Accepted: the receipt exists nowhere else.
+    Accepted { receipt: &'a Receipt, estimate: Option<Usd> },
+    /// Anything else: the transition that the outcome causes, for a document that was changed in the meantime.
+    NotAccepted(&'a (dyn Fn(&mut Job) -> Result<(), IllegalTransition> + Sync)),
+}
 
 impl JobWorkflow {
     /// Saves the job as it is; on success it carries its new revision.
     pub(super) async fn save(&self, job: &mut Job) -> Result<(), WorkflowError> {
-        self.save_under(job, None).await?;
-        self.tell_end(job);
+        self.save_with_budget(job, None).await?;
+        self.report_finished(job);
         Ok(())
     }
 
-    /// Tells of a job whose end was just saved.
-    fn tell_end(&self, job: &Job) {
+    /// Reports a job whose end was just saved.
+    fn report_finished(&self, job: &Job) {
         let stage = job.stage_name();
         if matches!(stage, StageName::Done | StageName::Failed | StageName::Cancelled) {
             let code = if let Stage::Failed { failure } = &job.stage { Some(failure.code) } else { None };
-            self.observer.ended(JobFinished { stage, code });
+            self.observer.job_finished(JobFinished { stage, code });
         }
     }
 
     /// Saves the job, its reservation checked against `budget` in the same write.
-    pub(super) async fn save_under(&self, job: &mut Job, budget: Option<Budget>) -> Result<(), StoreError> {
+    async fn save_with_budget(&self, job: &mut Job, budget: Option<Budget>) -> Result<(), StoreError> {
         job.revision = self.ports.store.save(Save { job: Arc::new(job.clone()), budget }).await?;
         Ok(())
     }
 
-    /// Saves the note that a POST may happen. Where nobody can say whether it was written, it is saved again until somebody can: this
-    /// worker alone knows that nothing was sent, and whoever found the note later would have to call the order's outcome unknown.
-    pub(super) async fn save_note(
+    /// Saves the record that a POST may happen. If it is uncertain whether the record was written, it is saved again until that is
+    /// certain: only this worker knows that nothing was sent, and a worker that found the record later would have to declare
+    /// the outcome of the submit unknown.
+    pub(super) async fn save_submit_intent(
         &self,
         job: &mut Job,
         budget: Option<Budget>,
@@ -48,68 +57,88 @@ impl JobWorkflow {
     ) -> Result<(), StoreError> {
         let mut tries = 0;
         loop {
-            let error = match self.save_under(job, budget).await {
+            let error = match self.save_with_budget(job, budget).await {
                 Err(error @ StoreError::Unavailable(_)) => error,
-                answer => return answer,
+                result => return result,
             };
-            tracing::warn!(job = %job.id, attempt = job.attempt_number(), "the order is not sent yet: {error}");
+            tracing::warn!(
+                job = %job.id, attempt = job.attempt_number(), %error, "submit postponed, its record is not saved",
+            );
             tokio::select! {
                 () = stop.cancelled() => return Err(error),
-                () = tokio::time::sleep(backoff(tries, None, jitter()).min(NOTE_AGAIN_AFTER)) => tries += 1,
+                () = tokio::time::sleep(backoff(tries, None, jitter()).min(MAX_INTENT_RETRY_DELAY)) => tries += 1,
             }
         }
     }
 
-    /// Saves what became of a POST. Money may have moved, so a store that does not answer is asked until it does; only the end
-    /// of this process can break this off, and then the durable `Submitting` note stands.
+    /// Saves the outcome of a POST. Money may have moved, so the save is retried until the store acknowledges it; only the end of
+    /// this process stops that, and then the durable `Submitting` record stands.
     ///
-    /// Where somebody gave the job up meanwhile (this worker was suspended), the receipt is added to what is there now; where
-    /// somebody deleted its document, it is made again with its charge. A receipt lives nowhere else than here: a store that
-    /// refuses it is asked until a person has mended that.
-    pub(super) async fn save_firmly(
+    /// If another worker gave the job up meanwhile (this one was suspended), the receipt is added to the current document; if the
+    /// document was deleted, it is created again with its charge. A receipt exists nowhere but here: a store that refuses it is
+    /// retried until an operator has fixed that.
+    pub(super) async fn save_until_acknowledged(
         &self,
         job: &mut Job,
-        receipt: Option<(&Receipt, Option<Usd>)>,
+        outcome: SubmitOutcome<'_>,
     ) -> Result<(), WorkflowError> {
         let number = job.attempt_number();
-        let (mut tries, mut late) = (0, false);
+        let (mut tries, mut is_late) = (0, false);
         loop {
-            let error = match self.save_under(job, None).await {
-                // The receipt is safe; what follows on the job is up to whoever has moved it on.
-                Ok(()) if late && !goes_on(job, number) => return Err(WorkflowError::Lost),
+            let error = match self.save_with_budget(job, None).await {
+                // The receipt is safe; what follows is up to the process that moved the job.
+                Ok(()) if is_late && !is_generating(job, number) => return Err(WorkflowError::Superseded),
                 Ok(()) => {
-                    // A late receipt ends nothing: that job had its end before.
-                    if !late {
-                        self.tell_end(job);
+                    // A late receipt ends nothing: that job had ended before.
+                    if !is_late {
+                        self.report_finished(job);
                     }
                     return Ok(());
                 }
                 Err(error) => error,
             };
-            let error = match (error, receipt) {
-                (StoreError::Conflict(_) | StoreError::NotFound(_), Some((receipt, estimate))) => {
+            let error = match (error, &outcome) {
+                (StoreError::Conflict(_), SubmitOutcome::NotAccepted(apply)) => {
+                    match self.ports.store.get(&job.id).await {
+                        // A write that did not touch this submit: its outcome is still to be saved.
+                        Ok(Some(current)) if self.is_submitting(&current, number) => {
+                            *job = current;
+                            apply(job)?;
+                            continue;
+                        }
+                        Ok(_) => return Err(WorkflowError::Superseded),
+                        Err(error) => error,
+                    }
+                }
+                (StoreError::Conflict(_) | StoreError::NotFound(_), SubmitOutcome::Accepted { receipt, estimate }) => {
                     match self.ports.store.get(&job.id).await {
                         Ok(None) => match self.ports.store.create(vec![job.clone()]).await {
-                            // The next look finds our own receipt there, or somebody else's document.
+                            // The next try finds our own receipt there, or a document of another process.
                             Ok(()) | Err(StoreError::AlreadyExists(_)) => {
-                                tracing::warn!(job = %job.id, attempt = number, "deleted while its order was on its way: it is there again, with its charge");
+                                tracing::warn!(
+                                    job = %job.id, attempt = number, "job deleted during its submit, created again with its charge",
+                                );
                                 continue;
                             }
                             Err(error) => error,
                         },
                         Ok(Some(current)) => {
-                            let known = current.attempts.iter().find(|attempt| attempt.number == number);
-                            let ours = known.and_then(|attempt| attempt.receipt.as_ref()) == Some(receipt);
+                            let stored = current.attempts.iter().find(|attempt| attempt.number == number);
+                            let is_saved = stored.and_then(|attempt| attempt.receipt.as_ref()) == Some(*receipt);
                             *job = current;
-                            if ours {
+                            if is_saved {
                                 // Our own save, whose acknowledgement was lost.
-                                return if goes_on(job, number) { Ok(()) } else { Err(WorkflowError::Lost) };
+                                return if is_generating(job, number) {
+                                    Ok(())
+                                } else {
+                                    Err(WorkflowError::Superseded)
+                                };
                             }
-                            if !job.apply_late_receipt(number, receipt.clone(), estimate, self.now()) {
-                                return Err(WorkflowError::Lost);
+                            if !job.apply_late_receipt(number, (*receipt).clone(), *estimate, self.now()) {
+                                return Err(WorkflowError::Superseded);
                             }
-                            late = true;
-                            tracing::warn!(job = %job.id, attempt = number, "a late answer to a submit is added to the job");
+                            is_late = true;
+                            tracing::warn!(job = %job.id, attempt = number, "late submit reply added to the job");
                             continue;
                         }
                         Err(error) => error,
@@ -119,17 +148,24 @@ impl JobWorkflow {
             };
             match &error {
                 StoreError::Unavailable(_) => {}
-                StoreError::Unusable(_) | StoreError::Unreadable { .. } if receipt.is_some() => {}
+                StoreError::Unusable(_) | StoreError::Unreadable { .. }
+                    if matches!(outcome, SubmitOutcome::Accepted { .. }) => {}
                 _ => return Err(error.into()),
             }
-            tracing::error!(job = %job.id, attempt = number, "the answer to a submit is not saved yet: {error}");
+            tracing::error!(job = %job.id, attempt = number, %error, "submit reply not saved yet, will retry");
             tokio::time::sleep(backoff(tries, None, jitter())).await;
             tries += 1;
         }
     }
+
+    /// Whether the document still holds this worker's record of that submit.
+    fn is_submitting(&self, job: &Job, number: u32) -> bool {
+        let is_ours = job.claim.as_ref().is_some_and(|claim| claim.worker == self.worker);
+        job.stage_name() == StageName::Submitting && job.attempt_number() == number && is_ours
+    }
 }
 
-/// Whether the job waits for the ticket of that attempt, so that whoever has the ticket goes on with it.
-fn goes_on(job: &Job, number: u32) -> bool {
+/// Whether the job waits for the ticket of that attempt, so that the worker with the ticket continues.
+fn is_generating(job: &Job, number: u32) -> bool {
     job.stage_name() == StageName::Generating && job.attempt_number() == number
 }

@@ -1,95 +1,108 @@
-//! Owns the POST, the only effect that costs money and cannot be repeated, and the save of whatever came back.
-//! Must not send anything twice: one durable `Submitting` note, one POST.
+//! The POST, the only effect that costs money and cannot be repeated, and the save of its outcome: one durable `Submitting`
+//! record, one POST.
 
 use chrono::Duration;
 
+use super::save::SubmitOutcome;
 use super::{JobWorkflow, WorkflowError, jitter};
 use crate::catalog::Catalog;
-use crate::engine::crash;
-use crate::jobs::{BillingStatus, Failure, Hold, Job};
+use crate::engine::failpoints;
+use crate::jobs::{BillingStatus, Failure, Hold, IllegalTransition, Job};
 use crate::provider::{PreparedRequest, SubmitError};
+use crate::text;
 use crate::time::backoff;
 
 impl JobWorkflow {
-    /// Submitting → Generating, Queued again, or Failed: sends the order once and saves what is known then.
-    pub(super) async fn submit(&self, job: &mut Job, order: PreparedRequest) -> Result<(), WorkflowError> {
-        let number = job.attempt_number();
-        if !self.claim_outlives_a_post(job) {
-            // This process was suspended since the note was written; nothing was sent, so nothing is lost by going back.
+    /// Submitting → Generating, Queued again, or Failed: sends the request once and saves the outcome.
+    pub(super) async fn submit(&self, job: &mut Job, request: PreparedRequest) -> Result<(), WorkflowError> {
+        let attempt = job.attempt_number();
+        if !self.claim_covers_submit_timeout(job) {
+            // This process was suspended after it wrote the record. Nothing was sent, so going back loses nothing.
             let now = self.now();
-            let hold = Hold::RetryAt { reason: "this worker was suspended before the order was sent".to_owned() };
+            let hold = Hold::RetryAt { reason: "this worker was suspended before it sent the request".to_owned() };
             job.requeue(hold, now, now)?;
             return self.save(job).await;
         }
-        let estimate = Catalog::builtin().estimate(&job.spec).amount;
-        self.observer.posting(true);
-        let posting = Posting(self);
-        crash::point("before_post");
-        let answer = self.ports.provider.submit(order).await;
-        crash::point("after_post");
+        let estimate = Catalog::builtin().estimate_sized(&job.spec, &request.input_sizes).amount;
+        let in_flight = InFlightGuard::new(self);
+        failpoints::hit("before_post");
+        let reply = self.ports.provider.submit(request).await;
+        failpoints::hit("after_post");
         let now = self.now();
-        let saved = match answer {
+        let saved = match reply {
             Ok(receipt) => {
-                let price = receipt.cost.map(|credits| credits.to_usd().display());
+                let quoted = receipt.cost.map(|credits| credits.to_usd().display());
                 tracing::info!(
-                    job = %job.id, attempt = number,
-                    "accepted: ticket {}, {}", crate::text::sanitize_line(&receipt.ticket.id, 40),
-                    price.as_deref().unwrap_or("no price named"),
+                    job = %job.id, attempt, ticket = text::sanitize_line(&receipt.ticket.id, 40),
+                    quoted = quoted.as_deref().unwrap_or("none"), "submit accepted",
                 );
                 job.accept(receipt.clone(), estimate, now)?;
-                self.save_firmly(job, Some((&receipt, estimate))).await
+                self.save_until_acknowledged(job, SubmitOutcome::Accepted { receipt: &receipt, estimate }).await
             }
             Err(SubmitError::AcceptedUntrusted { receipt, code, message }) => {
-                tracing::error!(job = %job.id, attempt = number, "accepted, but not collectable: {message}");
+                tracing::error!(
+                    job = %job.id, attempt, code = code.as_str(), reason = %message, "submit accepted, ticket unusable",
+                );
                 let known = (*receipt).clone();
                 job.accept(*receipt, estimate, now)?;
                 job.fail(Failure::new(code, &message, BillingStatus::Yes, now), None, now)?;
-                self.save_firmly(job, Some((&known, estimate))).await
+                self.save_until_acknowledged(job, SubmitOutcome::Accepted { receipt: &known, estimate }).await
             }
             Err(SubmitError::NotAccepted { reason, retry_after, full }) => {
-                tracing::warn!(job = %job.id, attempt = number, "not accepted, tried again later: {reason}");
+                tracing::warn!(job = %job.id, attempt, %reason, "submit not accepted, will retry");
                 let rejections = job.attempt().map_or(0, |attempt| attempt.rejections);
-                let wait = backoff(rejections, retry_after, jitter());
+                let delay = backoff(rejections, retry_after, jitter());
                 let hold = if full { Hold::RateLimit } else { Hold::RetryAt { reason } };
-                job.requeue(hold, now + wait, now)?;
                 if full {
                     self.observer.provider_full();
                 }
-                self.save_firmly(job, None).await
+                self.apply_and_save(job, &|job| job.requeue(hold.clone(), now + delay, now)).await
             }
             Err(SubmitError::Rejected { code, message }) => {
-                tracing::warn!(job = %job.id, attempt = number, code = code.as_str(), "refused: {message}");
-                job.reject_by_provider(Failure::new(code, &message, BillingStatus::No, now), now)?;
-                self.save_firmly(job, None).await
+                tracing::warn!(job = %job.id, attempt, code = code.as_str(), reason = %message, "submit rejected");
+                let failure = Failure::new(code, &message, BillingStatus::No, now);
+                self.apply_and_save(job, &|job| job.reject_by_provider(failure.clone(), now)).await
             }
             Err(SubmitError::Account { message, .. }) => {
-                tracing::error!(job = %job.id, attempt = number, "the account cannot order: {message}");
-                self.observer.account_trouble(&message);
-                job.requeue(Hold::Account { reason: message }, now, now)?;
-                self.save_firmly(job, None).await
+                tracing::error!(job = %job.id, attempt, reason = %message, "account cannot submit");
+                self.observer.account_blocked(&message);
+                let hold = Hold::Account { reason: message };
+                self.apply_and_save(job, &|job| job.requeue(hold.clone(), now, now)).await
             }
             Err(SubmitError::Unknown { reason }) => {
-                tracing::error!(job = %job.id, attempt = number, "the order's outcome is not known: {reason}");
-                job.mark_submit_unknown(&unknown_message(&reason), now)?;
-                self.save_firmly(job, None).await
+                tracing::error!(job = %job.id, attempt, %reason, "submit outcome unknown");
+                let message = unknown_message(&reason);
+                self.apply_and_save(job, &|job| job.mark_submit_unknown(&message, now)).await
             }
         };
-        drop(posting);
-        crash::point("after_receipt");
+        drop(in_flight);
+        failpoints::hit("after_receipt");
         saved
     }
 
-    /// Submitting → Failed with `submit_unknown`: another worker's note, and nobody knows whether its POST went out.
-    pub(in crate::engine) async fn give_up_submit(&self, job: &mut Job) -> Result<(), WorkflowError> {
-        tracing::error!(job = %job.id, attempt = job.attempt_number(), "the worker ended during the submit; nobody knows its outcome");
-        job.mark_submit_unknown(&unknown_message("the worker ended while the order was on its way"), self.now())?;
+    /// Submitting → Failed with `submit_unknown`: the record of another worker, whose POST may or may not have been sent.
+    pub(in crate::engine) async fn mark_submit_unknown(&self, job: &mut Job) -> Result<(), WorkflowError> {
+        tracing::error!(
+            job = %job.id, attempt = job.attempt_number(), reason = "worker stopped during the submit",
+            "submit outcome unknown",
+        );
+        job.mark_submit_unknown(&unknown_message("the worker stopped while the request was in flight"), self.now())?;
         self.save(job).await
     }
 
-    fn claim_outlives_a_post(&self, job: &Job) -> bool {
-        let longest = Duration::from_std(self.settings.submit_timeout).unwrap_or(Duration::MAX);
-        let limit = self.now().checked_add_signed(longest);
-        job.claim.as_ref().zip(limit).is_some_and(|(claim, limit)| claim.holds(limit))
+    async fn apply_and_save(
+        &self,
+        job: &mut Job,
+        apply: &(dyn Fn(&mut Job) -> Result<(), IllegalTransition> + Sync),
+    ) -> Result<(), WorkflowError> {
+        apply(job)?;
+        self.save_until_acknowledged(job, SubmitOutcome::NotAccepted(apply)).await
+    }
+
+    fn claim_covers_submit_timeout(&self, job: &Job) -> bool {
+        let timeout = Duration::from_std(self.settings.submit_timeout).unwrap_or(Duration::MAX);
+        let latest_reply = self.now().checked_add_signed(timeout);
+        job.claim.as_ref().zip(latest_reply).is_some_and(|(claim, latest_reply)| claim.holds(latest_reply))
     }
 }
 
@@ -97,11 +110,18 @@ fn unknown_message(reason: &str) -> String {
     format!("{reason}; it may have been billed: check the provider's usage page before you retry")
 }
 
-/// A POST on its way, told to the observer also when its future is dropped.
-struct Posting<'a>(&'a JobWorkflow);
+/// A POST in flight: the observer is informed when it begins, and when its future completes or is dropped.
+struct InFlightGuard<'a>(&'a JobWorkflow);
 
-impl Drop for Posting<'_> {
+impl<'a> InFlightGuard<'a> {
+    fn new(workflow: &'a JobWorkflow) -> Self {
+        workflow.observer.submit_in_flight(true);
+        Self(workflow)
+    }
+}
+
+impl Drop for InFlightGuard<'_> {
     fn drop(&mut self) {
-        self.0.observer.posting(false);
+        self.0.observer.submit_in_flight(false);
     }
 }

@@ -3,6 +3,7 @@
 //! One thread per process writes and commits many saves at once; reads run beside it on connections of their own. A save that
 //! was answered survives a loss of power. Must not know what a job means beyond what it is searched and sorted by.
 
+mod budget;
 mod database;
 mod due;
 mod errors;
@@ -26,8 +27,8 @@ use tokio::sync::{OnceCell, watch as signal};
 use tokio::task;
 
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
-use super::{ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
-use crate::costs::CostTable;
+use super::{BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
+use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
 use database::UseLock;
 use readers::Readers;
@@ -121,6 +122,14 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| ledger::costs(connection, &query)).await
     }
 
+    async fn budget_history(&self, limit: usize) -> Result<Vec<BudgetRecord>, StoreError> {
+        self.readers.read(move |connection| budget::history(connection, limit)).await
+    }
+
+    async fn change_budget(&self, change: BudgetChange) -> Result<(), StoreError> {
+        self.writer.write(Write::ChangeBudget(change)).await.map(|_| ())
+    }
+
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {
         if dry_run {
             return self.readers.read(move |connection| import::import(connection, &records, None)).await;
@@ -167,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn no_question_reads_or_sorts_the_whole_table() {
+    fn queries_use_indexes() {
         let mut connection = Connection::open_in_memory().unwrap();
         schema::migrate(&mut connection, schema::MIGRATIONS).unwrap();
         let crowded = PageQuery {

@@ -5,10 +5,12 @@
 //! | --- | --- |
 //! | a person: 1 to 15 different keys a second, at most a few in one read on a slow line | keys |
 //! | key repeat: one key, 10 to 100 times a second, any number in one read | keys |
-//! | [`BURST_CHANGES`] changes between [`BURST_KEYS`] different keys, without a pause of [`FAST_GAP`] | text |
-//! | an Enter between other keys, without a pause of [`FAST_GAP`] | text |
+//! | 8 changes between 5 different keys at once ([`AT_ONCE`]) | text |
+//! | an Enter between other keys, 4 changes at once | text |
+//! | 16 changes between 8 different keys, without a pause of 20 ms ([`FAST`]) | text |
 //! | whatever follows text without a pause of [`BURST_TIMEOUT`] | the same text |
 //!
+//! "At once" is within [`HOLD`] of each other.
 //! A key that types is held for [`HOLD`], so that the first letters of a burst are part of its text. Other keys (arrows,
 //! Ctrl, Alt, Esc) are never held.
 
@@ -18,15 +20,23 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::decoder::MAX_PASTE;
 
-/// A burst begins with so many keys, each different from the one before. At 12 keys a second, a fast typist needs more than
-/// half a second for them: longer than the stall of a usable line.
-const BURST_CHANGES: usize = 8;
-/// So many different keys are among them: two keys that alternate fast, such as `j` and `k`, are navigation.
-const BURST_KEYS: usize = 5;
-/// A line break between other keys makes so many changes a burst: nobody presses Enter and goes on within a few milliseconds.
-const BURST_CHANGES_WITH_ENTER: usize = 4;
-/// Keys with a longer pause between them are typed. Two fingers can be that fast, eight in a row cannot.
-const FAST_GAP: Duration = Duration::from_millis(20);
+/// What makes keys a text.
+#[derive(Debug)]
+struct Threshold {
+    /// A longer pause between two keys begins again.
+    gap: Duration,
+    /// Keys that differ from the one before.
+    changes: usize,
+    /// Different keys: two that alternate fast, such as `j` and `k`, are navigation.
+    keys: usize,
+}
+
+/// A fast typist, 12 keys a second, needs more than half a second for these: longer than the stall of a usable line.
+const AT_ONCE: Threshold = Threshold { gap: HOLD, changes: 8, keys: 5 };
+/// A program that types. Two fingers can be that fast, sixteen keys in a row cannot.
+const FAST: Threshold = Threshold { gap: Duration::from_millis(20), changes: 16, keys: 8 };
+/// A line break between other keys makes so many changes at once a text: nobody presses Enter and goes on within milliseconds.
+const CHANGES_WITH_ENTER: usize = 4;
 /// How long a key that types waits for the rest of a burst.
 const HOLD: Duration = Duration::from_millis(2);
 /// So much silence ends a burst. Nobody goes on typing that soon after a paste; a paste over a slow line has shorter gaps.
@@ -40,13 +50,42 @@ pub struct BurstFilter {
     held: Vec<KeyEvent>,
     /// The text of the burst that is arriving.
     burst: Option<Burst>,
-    /// Changes of the key since the last pause.
-    changes: usize,
-    /// The different keys among them, up to [`BURST_KEYS`].
-    keys: Vec<KeyCode>,
-    /// Whether an Enter was among them.
-    has_enter: bool,
+    at_once: Run,
+    fast: Run,
     last_key: Option<(KeyCode, Instant)>,
+}
+
+/// Keys without a pause between them.
+#[derive(Debug, Default)]
+struct Run {
+    changes: usize,
+    /// The different keys, up to the threshold.
+    keys: Vec<KeyCode>,
+    /// Whether an Enter stands between other keys.
+    has_enter: bool,
+}
+
+impl Run {
+    fn count(&mut self, code: KeyCode, now: Instant, last_key: Option<(KeyCode, Instant)>, threshold: &Threshold) {
+        match last_key {
+            Some((last, at)) if self.changes > 0 && now.saturating_duration_since(at) < threshold.gap => {
+                self.changes += usize::from(last != code);
+                // An Enter at the end of a line that was typed during a stall is still a key.
+                self.has_enter |= last == KeyCode::Enter && code != KeyCode::Enter;
+            }
+            _ => {
+                *self = Self::default();
+                self.changes = 1;
+            }
+        }
+        if self.keys.len() < threshold.keys && !self.keys.contains(&code) {
+            self.keys.push(code);
+        }
+    }
+
+    fn is_text(&self, threshold: &Threshold) -> bool {
+        self.changes >= threshold.changes && self.keys.len() >= threshold.keys
+    }
 }
 
 #[derive(Debug, Default)]
@@ -105,34 +144,21 @@ impl BurstFilter {
         }
     }
 
-    /// Counts a key into the run of keys without a pause.
     fn count(&mut self, code: KeyCode, now: Instant) {
-        match self.last_key {
-            Some((last, at)) if now.saturating_duration_since(at) < FAST_GAP && self.changes > 0 => {
-                self.changes += usize::from(last != code);
-                // An Enter at the end of a line that was typed during a stall is still a key.
-                self.has_enter |= last == KeyCode::Enter && code != KeyCode::Enter;
-            }
-            _ => {
-                self.end_run();
-                self.changes = 1;
-            }
-        }
-        if self.keys.len() < BURST_KEYS && !self.keys.contains(&code) {
-            self.keys.push(code);
-        }
+        self.at_once.count(code, now, self.last_key, &AT_ONCE);
+        self.fast.count(code, now, self.last_key, &FAST);
         self.last_key = Some((code, now));
     }
 
     fn is_text(&self) -> bool {
-        (self.has_enter && self.changes >= BURST_CHANGES_WITH_ENTER)
-            || (self.changes >= BURST_CHANGES && self.keys.len() >= BURST_KEYS)
+        (self.at_once.has_enter && self.at_once.changes >= CHANGES_WITH_ENTER)
+            || self.at_once.is_text(&AT_ONCE)
+            || self.fast.is_text(&FAST)
     }
 
     fn end_run(&mut self) {
-        self.changes = 0;
-        self.keys.clear();
-        self.has_enter = false;
+        self.at_once = Run::default();
+        self.fast = Run::default();
     }
 
     fn release(&mut self, events: &mut Vec<Event>) {

@@ -1,0 +1,226 @@
+//! The operator's commands: what they change on job documents, with or without a worker in this process. No command runs a job.
+
+mod undo;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use futures::StreamExt;
+
+use super::{CommandKind, CommandOutcome, NewJob};
+use crate::catalog::Catalog;
+use crate::costs::Usd;
+use crate::jobs::{Hold, Job, JobId, RetryKind};
+use crate::store::{Save, Store, StoreError};
+use crate::time::Clock;
+
+/// How often a change is tried when other processes save the job in between.
+const MAX_CONFLICT_RETRIES: usize = 8;
+
+/// How many documents are changed at once: stores commit together what arrives together.
+const CONCURRENCY: usize = 32;
+
+/// Applies operator commands to the documents of a store.
+#[derive(Clone)]
+pub struct OperatorCommands {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    simulated: bool,
+}
+
+impl OperatorCommands {
+    /// Commands on a store; `simulated` marks the jobs that they create.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, simulated: bool) -> Self {
+        Self { store, clock, simulated }
+    }
+
+    /// The jobs as they would be created, with new ids. Nothing is stored.
+    pub fn new_jobs(&self, requests: Vec<NewJob>) -> Vec<Job> {
+        let now = self.clock.now();
+        let new_job = |(index, request): (usize, NewJob)| {
+            // A microsecond apart, so that a batch keeps its order.
+            let at = now + chrono::Duration::microseconds(i64::try_from(index).unwrap_or(0));
+            let mut job = Job::new(JobId::from_random(rand::random()), request.spec, self.simulated, at);
+            job.tags = request.tags;
+            job
+        };
+        requests.into_iter().enumerate().map(new_job).collect()
+    }
+
+    /// Creates these jobs, all or none. Does not validate them: callers do that before they ask for confirmation, and the
+    /// workflow does it again.
+    pub async fn submit(&self, requests: Vec<NewJob>) -> Result<CommandOutcome, StoreError> {
+        let jobs = self.new_jobs(requests);
+        let succeeded = jobs.iter().map(|job| job.id.clone()).collect();
+        let estimate = jobs.iter().map(|job| Catalog::builtin().estimate(&job.spec).amount).sum::<Option<Usd>>();
+        self.store.create(jobs).await?;
+        Ok(CommandOutcome {
+            kind: CommandKind::Submitted,
+            succeeded,
+            rejected: Vec::new(),
+            previous: Vec::new(),
+            estimate,
+        })
+    }
+
+    /// Retries these: an old ticket that may still produce the image is polled first, else a new attempt begins.
+    pub async fn retry(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
+        let mut outcome = self
+            .apply_to_each(CommandKind::Retried, ids, |job, now| match job.retry(now) {
+                Ok(_) => Ok(()),
+                Err(illegal) => Err(illegal.to_string()),
+            })
+            .await?;
+        outcome.estimate = outcome
+            .previous
+            .iter()
+            .map(|job| match job.retry_kind() {
+                Ok(RetryKind::OldTicket) => Some(Usd::ZERO),
+                _ => Catalog::builtin().estimate(&job.spec).amount,
+            })
+            .sum();
+        Ok(outcome)
+    }
+
+    /// Cancels these.
+    pub async fn cancel(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
+        let cancel = |job: &mut Job, now| job.cancel(now).map_err(|illegal| illegal.to_string());
+        self.apply_to_each(CommandKind::Cancelled, ids, cancel).await
+    }
+
+    /// Approves these.
+    pub async fn approve(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
+        let approve = |job: &mut Job, now| job.approve(now).map_err(|illegal| illegal.to_string());
+        self.apply_to_each(CommandKind::Approved, ids, approve).await
+    }
+
+    /// Hides these from lists. Nothing is deleted.
+    pub async fn hide(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
+        self.apply_to_each(CommandKind::Hidden, ids, |job, _| {
+            if job.stage_name().is_active() {
+                return Err(format!("a job that is {} cannot be hidden; cancel it first", job.stage_name()));
+            }
+            job.hidden = true;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Shows hidden jobs again.
+    pub async fn unhide(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
+        self.apply_to_each(CommandKind::Undone, ids, |job, _| {
+            if !job.hidden {
+                return Err("it is not hidden".to_owned());
+            }
+            job.hidden = false;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sets what holds these queued jobs, or releases them: then they are due at once.
+    pub(super) async fn set_hold(&self, ids: Vec<JobId>, hold: Option<Hold>) -> Result<(), StoreError> {
+        let change = |job: &mut Job, now| job.set_hold(hold.clone(), None, now).map_err(|illegal| illegal.to_string());
+        for (_, result) in self.apply_concurrently(ids, &change).await {
+            // A job that is no longer queued has no hold.
+            result?.ok();
+        }
+        Ok(())
+    }
+
+    /// Restores jobs to what they were before the command `kind`, if nothing has happened to them since.
+    pub async fn undo(&self, kind: CommandKind, previous: Vec<Job>) -> Result<CommandOutcome, StoreError> {
+        let ids = previous.iter().map(|job| job.id.clone()).collect();
+        let previous: std::collections::HashMap<JobId, Job> =
+            previous.into_iter().map(|job| (job.id.clone(), job)).collect();
+        let mut outcome = self
+            .apply_to_each(CommandKind::Undone, ids, move |job, now| {
+                let Some(old) = previous.get(&job.id) else {
+                    return Err("it was not part of that command".to_owned());
+                };
+                undo::restore(kind, job, old, now)
+            })
+            .await?;
+        outcome.previous.clear();
+        Ok(outcome)
+    }
+
+    /// Changes each job by compare-and-set; after a conflict the job is read and changed again.
+    async fn apply_to_each<F>(
+        &self,
+        kind: CommandKind,
+        ids: Vec<JobId>,
+        change: F,
+    ) -> Result<CommandOutcome, StoreError>
+    where
+        F: Fn(&mut Job, DateTime<Utc>) -> Result<(), String> + Sync,
+    {
+        let results = self.apply_concurrently(ids, &change).await;
+        let mut outcome =
+            CommandOutcome { kind, succeeded: Vec::new(), rejected: Vec::new(), previous: Vec::new(), estimate: None };
+        for (id, result) in results {
+            match result {
+                Ok(Ok(before)) => {
+                    tracing::info!(job = %id, command = command_name(kind), "operator command applied");
+                    outcome.previous.push(before);
+                    outcome.succeeded.push(id);
+                }
+                Ok(Err(reason)) => outcome.rejected.push((id, reason)),
+                Err(error) if outcome.succeeded.is_empty() && outcome.rejected.is_empty() => return Err(error),
+                Err(error) => outcome.rejected.push((id, error.to_string())),
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn apply_concurrently<F>(
+        &self,
+        ids: Vec<JobId>,
+        change: &F,
+    ) -> Vec<(JobId, Result<Result<Job, String>, StoreError>)>
+    where
+        F: Fn(&mut Job, DateTime<Utc>) -> Result<(), String> + Sync,
+    {
+        futures::stream::iter(ids)
+            .map(|id| async move {
+                let result = self.update_with_retry(&id, change).await;
+                (id, result)
+            })
+            .buffered(CONCURRENCY)
+            .collect()
+            .await
+    }
+
+    /// Returns the job as it was before the change, or why it cannot be changed.
+    async fn update_with_retry<F>(&self, id: &JobId, change: &F) -> Result<Result<Job, String>, StoreError>
+    where
+        F: Fn(&mut Job, DateTime<Utc>) -> Result<(), String>,
+    {
+        for _ in 0..MAX_CONFLICT_RETRIES {
+            let Some(before) = self.store.get(id).await? else {
+                return Ok(Err("job not found".to_owned()));
+            };
+            let mut job = before.clone();
+            if let Err(reason) = change(&mut job, self.clock.now()) {
+                return Ok(Err(reason));
+            }
+            match self.store.save(Save::new(&job)).await {
+                Ok(_) => return Ok(Ok(before)),
+                Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Err("too many concurrent updates, try again".to_owned()))
+    }
+}
+
+fn command_name(kind: CommandKind) -> &'static str {
+    match kind {
+        CommandKind::Submitted => "submit",
+        CommandKind::Retried => "retry",
+        CommandKind::Cancelled => "cancel",
+        CommandKind::Approved => "approve",
+        CommandKind::Hidden => "hide",
+        CommandKind::Undone => "undo",
+    }
+}

@@ -1,0 +1,235 @@
+//! Commands that take time: each runs as a task beside the dispatcher, so that a slow store delays no job.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::feed::Feed;
+use super::{Command, Event, Ports, Runner};
+use crate::engine::{CommandKind, CommandOutcome, OperatorCommands};
+use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
+use crate::store::{PageQuery, Save, SortOrder, StoreError};
+use crate::text;
+
+/// How many queued jobs are read at once when holds are released.
+const BATCH_SIZE: usize = 500;
+
+/// How a task ended.
+pub(super) enum TaskOutcome {
+    /// It is done, and has emitted its reply.
+    Done,
+    /// Everything is ready for jobs.
+    Ready,
+    /// Images cannot be stored: one sanitized line why.
+    NotReady(String),
+    /// The runner has finished what had to be finished.
+    Closed,
+}
+
+/// The commands in progress.
+pub(super) struct CommandTasks {
+    ports: Ports,
+    operator: OperatorCommands,
+    feed: Feed,
+    events: mpsc::Sender<Event>,
+    tasks: JoinSet<TaskOutcome>,
+    preparing: usize,
+    simulated: bool,
+}
+
+impl CommandTasks {
+    pub(super) fn new(
+        ports: Ports,
+        operator: OperatorCommands,
+        feed: Feed,
+        events: mpsc::Sender<Event>,
+        simulated: bool,
+    ) -> Self {
+        Self { ports, operator, feed, events, tasks: JoinSet::new(), preparing: 0, simulated }
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    /// Whether it is not yet known that jobs can be run.
+    pub(super) fn is_preparing(&self) -> bool {
+        self.preparing > 0
+    }
+
+    /// The next task that ended.
+    pub(super) async fn next(&mut self) -> Option<TaskOutcome> {
+        let ended = self.tasks.join_next().await?;
+        let outcome = ended.unwrap_or_else(|panic| {
+            tracing::error!(error = %panic, "command task panicked");
+            TaskOutcome::Done
+        });
+        if matches!(outcome, TaskOutcome::Ready | TaskOutcome::NotReady(_)) {
+            self.preparing = self.preparing.saturating_sub(1);
+        }
+        Some(outcome)
+    }
+
+    /// Checks that images can be stored before the first job spends money, and releases jobs that a budget or the account held:
+    /// both may have changed. Marks jobs of another provider as held.
+    pub(super) fn prepare(&mut self) {
+        let (ports, operator, simulated) = (self.ports.clone(), self.operator.clone(), self.simulated);
+        self.preparing += 1;
+        self.tasks.spawn(async move {
+            if let Err(error) = ports.bucket.check().await {
+                return TaskOutcome::NotReady(text::sanitize_line(&error.to_string(), 200));
+            }
+            if let Err(error) = release_holds(&ports, &operator, simulated).await {
+                tracing::warn!(%error, "held jobs not released");
+            }
+            TaskOutcome::Ready
+        });
+    }
+
+    /// Lets the runner finish; `idle` if nothing is left in the store.
+    pub(super) fn close(&mut self, runner: Arc<dyn Runner>, idle: bool) {
+        self.tasks.spawn(async move {
+            if idle {
+                runner.settle().await;
+            }
+            runner.close().await;
+            TaskOutcome::Closed
+        });
+    }
+
+    /// Carries out a command on jobs, or loads something for a screen.
+    pub(super) fn spawn(&mut self, command: Command) {
+        let (ports, operator) = (self.ports.clone(), self.operator.clone());
+        let (feed, events) = (self.feed.clone(), self.events.clone());
+        self.tasks.spawn(async move {
+            let (kind, result) = match command {
+                Command::Submit(jobs) => (CommandKind::Submitted, operator.submit(jobs).await),
+                Command::Retry(ids) => (CommandKind::Retried, operator.retry(ids).await),
+                Command::Cancel(ids) => (CommandKind::Cancelled, operator.cancel(ids).await),
+                Command::Approve(ids) => (CommandKind::Approved, operator.approve(ids).await),
+                Command::Hide(ids) => (CommandKind::Hidden, operator.hide(ids).await),
+                Command::Unhide(ids) => (CommandKind::Undone, operator.unhide(ids).await),
+                Command::Undo(kind, previous) => (CommandKind::Undone, operator.undo(kind, previous).await),
+                Command::LoadImage(id) => {
+                    emit(&events, load_image(&ports, id).await).await;
+                    return TaskOutcome::Done;
+                }
+                Command::LoadPage { before, limit, search, hidden } => {
+                    let query = PageQuery { after: before, limit, search, hidden, ..PageQuery::default() };
+                    load_page(&ports, &events, query).await;
+                    return TaskOutcome::Done;
+                }
+                Command::RefreshCosts => {
+                    feed.refresh_costs();
+                    return TaskOutcome::Done;
+                }
+                // The dispatcher's own.
+                Command::PauseIntake | Command::ResumeIntake | Command::SetSlots(_) | Command::Stop => {
+                    return TaskOutcome::Done;
+                }
+            };
+            publish_outcome(&events, kind, result).await;
+            TaskOutcome::Done
+        });
+    }
+
+    /// A job's task panicked: the job must not stay as if a worker ran it.
+    pub(super) fn mark_internal_failure(&mut self, id: JobId) {
+        let ports = self.ports.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = mark_internal_failure(&ports, &id).await {
+                tracing::error!(job = %id, %error, "job not marked as failed");
+            }
+            TaskOutcome::Done
+        });
+    }
+}
+
+/// Marks a job whose task panicked as failed, so that it does not stay as if a worker ran it.
+pub(in crate::engine) async fn mark_internal_failure(ports: &Ports, id: &JobId) -> Result<(), StoreError> {
+    let Some(mut job) = ports.store.get(id).await? else { return Ok(()) };
+    let now = ports.clock.now();
+    let message = "internal error (see the log)";
+    let failure = Failure::new(FailureCode::Internal, message, BillingStatus::Unknown, now);
+    let moved = match job.stage_name() {
+        StageName::Queued => job.reject(failure, now),
+        StageName::Submitting => job.mark_submit_unknown(message, now),
+        StageName::Generating => job.fail(failure, None, now),
+        _ => return Ok(()),
+    };
+    match moved {
+        Ok(()) => ports.store.save(Save::new(&job)).await.map(|_| ()),
+        Err(_) => Ok(()),
+    }
+}
+
+async fn release_holds(ports: &Ports, operator: &OperatorCommands, simulated: bool) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let query = PageQuery {
+            stages: vec![StageName::Queued],
+            after: after.take(),
+            order: SortOrder::OldestFirst,
+            limit: BATCH_SIZE,
+            ..PageQuery::default()
+        };
+        let page = ports.store.list(query).await?;
+        let ids = |is_wanted: &dyn Fn(&Job) -> bool| -> Vec<JobId> {
+            page.jobs.iter().filter(|job| is_wanted(job)).map(|job| job.id.clone()).collect()
+        };
+        let is_held =
+            |job: &Job| matches!(job.hold(), Some(Hold::Budget { .. } | Hold::Account { .. } | Hold::OtherProvider));
+        operator.set_hold(ids(&|job| job.simulated == simulated && is_held(job)), None).await?;
+        // No worker here will run these; without a hold they would seem to be forgotten.
+        let other_provider = ids(&|job| job.simulated != simulated && job.hold() != Some(&Hold::OtherProvider));
+        operator.set_hold(other_provider, Some(Hold::OtherProvider)).await?;
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+async fn load_image(ports: &Ports, id: JobId) -> Event {
+    let job = match ports.store.get(&id).await {
+        Ok(Some(job)) => job,
+        Ok(None) => return Event::Image { id, attempt: 0, bytes: Err("job not found".to_owned()) },
+        Err(error) => return Event::Image { id, attempt: 0, bytes: Err(error.to_string()) },
+    };
+    let Some((attempt, image)) = job.images().last() else {
+        return Event::Image { id, attempt: job.attempt_number(), bytes: Err("the job has no image".to_owned()) };
+    };
+    let bytes = ports.bucket.get(&image.object).await.map_err(|error| text::sanitize_line(&error.to_string(), 200));
+    Event::Image { id, attempt, bytes }
+}
+
+async fn load_page(ports: &Ports, events: &mpsc::Sender<Event>, query: PageQuery) {
+    let limit = query.limit.clamp(1, 1_000);
+    match ports.store.list(PageQuery { limit, ..query }).await {
+        Ok(page) => {
+            for (id, reason) in page.unreadable {
+                emit(events, Event::Unreadable { id, reason }).await;
+            }
+            let jobs = page.jobs.into_iter().map(Arc::new).collect();
+            emit(events, Event::Page { jobs, next: page.next }).await;
+        }
+        Err(error) => emit(events, Event::PageFailed { reason: text::sanitize_line(&error.to_string(), 200) }).await,
+    }
+}
+
+async fn publish_outcome(events: &mpsc::Sender<Event>, kind: CommandKind, result: Result<CommandOutcome, StoreError>) {
+    let event = match result {
+        Ok(outcome) => Event::CommandCompleted(outcome),
+        Err(error) => {
+            tracing::error!(command = ?kind, %error, "command failed");
+            Event::CommandFailed { kind, reason: text::sanitize_line(&error.to_string(), 200) }
+        }
+    };
+    emit(events, event).await;
+}
+
+async fn emit(events: &mpsc::Sender<Event>, event: Event) {
+    // If the reader is gone, no reply is needed.
+    let _ = events.send(event).await;
+}

@@ -1,0 +1,129 @@
+//! One locked file for each worker of this machine. The operating system drops the lock when the process dies, however it dies; a
+//! suspended process keeps it.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::jobs::WorkerId;
+
+/// After this time no claim can depend on a dead worker's file.
+const DELETE_AFTER: Duration = Duration::from_hours(24);
+
+/// The folder of the lock files cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use {path}: {source}; check that the data directory exists and belongs to you")]
+pub struct WorkerLockError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// This process as a worker, for as long as the value lives.
+#[derive(Debug)]
+pub struct WorkerLock {
+    folder: PathBuf,
+    file: PathBuf,
+    worker: WorkerId,
+    // Held for its lock, never read.
+    _lock: File,
+}
+
+impl WorkerLock {
+    /// Takes a new worker id and acquires its lock under `data_dir`.
+    pub fn acquire(data_dir: &Path) -> Result<Self, WorkerLockError> {
+        let folder = folder(data_dir);
+        let failed = |source| WorkerLockError { path: folder.clone(), source };
+        std::fs::create_dir_all(&folder).map_err(failed)?;
+        let worker = WorkerId::new(format!("worker-{}-{:08x}", std::process::id(), rand::random::<u32>()));
+        let file = folder.join(format!("{}.lock", worker.as_str()));
+        let lock = File::create_new(&file).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        Ok(Self { folder, file, worker, _lock: lock })
+    }
+
+    /// This worker's id.
+    pub fn worker(&self) -> &WorkerId {
+        &self.worker
+    }
+
+    /// Workers that are provably dead.
+    pub fn dead_workers(&self) -> Vec<WorkerId> {
+        let mut dead = Vec::new();
+        for (path, worker) in workers(&self.folder) {
+            if path != self.file && is_dead(&path) {
+                if is_old(&path) {
+                    // Best effort: a file that stays is checked again.
+                    let _ = std::fs::remove_file(&path);
+                } else {
+                    dead.push(worker);
+                }
+            }
+        }
+        dead
+    }
+
+    /// The live workers on the data directory `data_dir`.
+    pub fn live_workers(data_dir: &Path) -> Vec<WorkerId> {
+        workers(&folder(data_dir)).into_iter().filter(|(path, _)| !is_dead(path)).map(|(_, worker)| worker).collect()
+    }
+}
+
+impl Drop for WorkerLock {
+    fn drop(&mut self) {
+        // A worker that shuts down has released its claims, so the file is not needed.
+        let _ = std::fs::remove_file(&self.file);
+    }
+}
+
+fn folder(data_dir: &Path) -> PathBuf {
+    data_dir.join("workers")
+}
+
+fn workers(folder: &Path) -> Vec<(PathBuf, WorkerId)> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| {
+            let path = entry.path();
+            let name = path.file_name()?.to_str()?.strip_suffix(".lock")?.to_owned();
+            Some((path, WorkerId::new(name)))
+        })
+        .collect()
+}
+
+/// Only a lock that this process could take itself is a proof.
+fn is_dead(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    match file.try_lock_shared() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
+    }
+}
+
+fn is_old(path: &Path) -> bool {
+    let modified = path.metadata().and_then(|data| data.modified());
+    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > DELETE_AFTER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unlocked_file_means_dead_worker() {
+        let data = tempfile::tempdir().unwrap();
+        let here = WorkerLock::acquire(data.path()).unwrap();
+        let other = WorkerLock::acquire(data.path()).unwrap();
+        assert_eq!(here.dead_workers(), []);
+        let mut live = WorkerLock::live_workers(data.path());
+        live.sort();
+        let mut both = vec![here.worker().clone(), other.worker().clone()];
+        both.sort();
+        assert_eq!(live, both);
+        std::fs::write(data.path().join("workers/worker-1-dead.lock"), "").unwrap();
+        assert_eq!(here.dead_workers(), [WorkerId::new("worker-1-dead")]);
+        drop(other);
+        assert_eq!(WorkerLock::live_workers(data.path()), [here.worker().clone()]);
+    }
+}

@@ -1,0 +1,253 @@
+//! A finished image's way into the bucket, and the settling of its price. All of this can be repeated: the object's name is made
+//! of job id and attempt.
+
+use tokio_util::sync::CancellationToken;
+
+use super::poll::note;
+use super::{JobWorkflow, RunOutcome, WorkflowError, jitter};
+use crate::bucket::{BucketError, Stored};
+use crate::costs::{Basis, Charge, Credits, Service, Usd};
+use crate::engine::{Progress, failpoints};
+use crate::jobs::{BillingStatus, FailureCode, Job, ObjectName, StepName, StoredImage, sha256_hex};
+use crate::provider::{DownloadedImage, FetchError, ResultLink, TicketStatus};
+use crate::time::backoff;
+
+/// How often a download or an upload is tried before the job is deferred.
+const MAX_TRIES: u32 = 5;
+
+/// How long a job waits after its image could not be stored.
+const STORE_RETRY_DELAY: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// The ticket's result link, polled again.
+enum RefreshedLink {
+    /// A link that was not tried yet.
+    Changed(ResultLink),
+    /// The link that failed.
+    Unchanged,
+    /// The ticket could not be polled.
+    Unavailable,
+}
+
+/// How fetching ended.
+enum FetchOutcome {
+    Image(DownloadedImage),
+    /// Without an image; the run ends so.
+    Ended(RunOutcome),
+}
+
+impl JobWorkflow {
+    /// Generating → Done: downloads, stores, settles.
+    pub(in crate::engine) async fn download_and_store(
+        &self,
+        job: &mut Job,
+        link: ResultLink,
+        cost: Option<Credits>,
+        stop: &CancellationToken,
+    ) -> Result<RunOutcome, WorkflowError> {
+        self.finish_step(job, StepName::Generate);
+        let image = match self.fetch(job, link, cost, stop).await? {
+            FetchOutcome::Image(image) => image,
+            FetchOutcome::Ended(outcome) => return Ok(outcome),
+        };
+        failpoints::hit("after_fetch");
+        self.finish_step(job, StepName::Download);
+        let name = ObjectName::for_attempt(&job.id, job.attempt_number(), image.format);
+        let stored = match self.put(job, &name, &image, stop).await? {
+            Ok(stored) => stored,
+            Err(outcome) => return Ok(outcome),
+        };
+        failpoints::hit("after_put");
+        self.finish_step(job, StepName::Store);
+        self.begin_step(job, StepName::Settle);
+        let now = self.now();
+        let image = StoredImage {
+            sha256: sha256_hex(&image.bytes),
+            object: name,
+            url: stored.url,
+            format: image.format,
+            width: image.width,
+            height: image.height,
+            bytes: image.bytes.len() as u64,
+        };
+        let storage_charge = stored.cost.map(|amount| Charge {
+            service: Service::GoogleStorage,
+            amount: Some(amount),
+            basis: Basis::Estimated,
+            model: job.spec.model.clone(),
+            at: now,
+            simulated: job.simulated,
+        });
+        job.complete(image, cost, storage_charge, now)?;
+        self.save(job).await?;
+        failpoints::hit("after_done");
+        let charged = job.attempt().and_then(|attempt| attempt.charge.as_ref()).and_then(|charge| charge.amount);
+        tracing::info!(
+            job = %job.id, attempt = job.attempt_number(),
+            cost = charged.map_or_else(|| "unknown".to_owned(), Usd::display), "job done",
+        );
+        Ok(RunOutcome::Finished)
+    }
+
+    async fn fetch(
+        &self,
+        job: &mut Job,
+        mut link: ResultLink,
+        cost: Option<Credits>,
+        stop: &CancellationToken,
+    ) -> Result<FetchOutcome, WorkflowError> {
+        for tries in 0.. {
+            self.renew_claim(job).await?;
+            self.begin_step(job, StepName::Download);
+            let error = match self.ports.provider.fetch(&link).await {
+                Ok(image) => return Ok(FetchOutcome::Image(image)),
+                Err(error) => error,
+            };
+            tracing::warn!(job = %job.id, attempt = job.attempt_number(), tries = tries + 1, %error, "download failed");
+            note(job, StepName::Download, &error.to_string());
+            let is_last = tries + 1 >= MAX_TRIES;
+            match error {
+                FetchError::UntrustedHost { reason } => {
+                    self.fail(job, FailureCode::UntrustedHost, &reason, BillingStatus::Yes, cost).await?;
+                    return Ok(FetchOutcome::Ended(RunOutcome::Finished));
+                }
+                FetchError::Corrupt { reason } if is_last => {
+                    self.fail(job, FailureCode::ImageCorrupt, &reason, BillingStatus::Yes, cost).await?;
+                    return Ok(FetchOutcome::Ended(RunOutcome::Finished));
+                }
+                FetchError::Retryable { reason } if is_last && self.is_past_deadline(job) => {
+                    // A link that never answers would be tried for ever: the deadline of polling does not cover downloads.
+                    let message = format!(
+                        "image generated but not downloaded in time: {reason}; a retry fetches it from the same task first, \
+                         at no extra cost"
+                    );
+                    self.fail(job, FailureCode::TimedOut, &message, BillingStatus::Yes, cost).await?;
+                    return Ok(FetchOutcome::Ended(RunOutcome::Finished));
+                }
+                FetchError::Retryable { .. } if is_last => {
+                    self.defer(job, backoff(tries, None, jitter())).await?;
+                    return Ok(FetchOutcome::Ended(RunOutcome::Deferred));
+                }
+                FetchError::Expired { reason } => {
+                    let refreshed = self.refresh_link(job, &link).await;
+                    let is_unchanged = matches!(refreshed, RefreshedLink::Unchanged);
+                    if let RefreshedLink::Changed(fresh) = refreshed {
+                        link = fresh;
+                    }
+                    // A link whose signature is still valid was rejected for another reason, which may pass.
+                    let is_valid = link.expires_at().is_some_and(|at| at > self.now());
+                    if is_last && is_valid {
+                        self.defer(job, backoff(tries, None, jitter())).await?;
+                        return Ok(FetchOutcome::Ended(RunOutcome::Deferred));
+                    }
+                    if !is_valid && (is_last || is_unchanged) {
+                        let (code, message) = expired_failure(job, &reason);
+                        self.fail(job, code, &message, BillingStatus::Yes, cost).await?;
+                        return Ok(FetchOutcome::Ended(RunOutcome::Finished));
+                    }
+                }
+                FetchError::Corrupt { .. } | FetchError::Retryable { .. } => {
+                    if let RefreshedLink::Changed(fresh) = self.refresh_link(job, &link).await {
+                        link = fresh;
+                    }
+                }
+            }
+            if self.stopped_before_retry(job, tries, stop).await? {
+                return Ok(FetchOutcome::Ended(RunOutcome::Stopped));
+            }
+        }
+        Ok(FetchOutcome::Ended(RunOutcome::Deferred))
+    }
+
+    async fn put(
+        &self,
+        job: &mut Job,
+        name: &ObjectName,
+        image: &DownloadedImage,
+        stop: &CancellationToken,
+    ) -> Result<Result<Stored, RunOutcome>, WorkflowError> {
+        for tries in 0..MAX_TRIES {
+            self.renew_claim(job).await?;
+            self.begin_step(job, StepName::Store);
+            let error = match self.ports.bucket.put(name, image.bytes.clone(), image.format).await {
+                Ok(stored) => return Ok(Ok(stored)),
+                Err(error) => error,
+            };
+            tracing::error!(job = %job.id, attempt = job.attempt_number(), tries = tries + 1, %error, "image not stored");
+            if let Some(attempt) = job.attempts.last_mut() {
+                attempt.fail_step(StepName::Store, &error.to_string(), self.ports.clock.now());
+            }
+            if let BucketError::Refused(reason) = &error {
+                // Every job would meet the same, so no more money is spent until an operator acts. This job is tried again for
+                // as long as its link lasts.
+                self.observer.account_blocked(&format!("images cannot be stored: {reason}"));
+                break;
+            }
+            if self.stopped_before_retry(job, tries, stop).await? {
+                return Ok(Err(RunOutcome::Stopped));
+            }
+        }
+        self.defer(job, STORE_RETRY_DELAY).await?;
+        Ok(Err(RunOutcome::Deferred))
+    }
+
+    /// Waits before the next try; true if this worker stops instead, with the claim released.
+    async fn stopped_before_retry(
+        &self,
+        job: &mut Job,
+        tries: u32,
+        stop: &CancellationToken,
+    ) -> Result<bool, WorkflowError> {
+        tokio::select! {
+            () = stop.cancelled() => {
+                self.release_claim(job).await?;
+                Ok(true)
+            }
+            () = tokio::time::sleep(backoff(tries, None, jitter()) / 2) => Ok(false),
+        }
+    }
+
+    /// Polls the ticket for its current link.
+    async fn refresh_link(&self, job: &Job, failed: &ResultLink) -> RefreshedLink {
+        let Some(receipt) = job.attempt().and_then(|attempt| attempt.receipt.as_ref()) else {
+            return RefreshedLink::Unchanged;
+        };
+        match self.ports.provider.check(&receipt.ticket).await {
+            Ok(TicketStatus::Ready { sample, .. }) if sample != *failed => RefreshedLink::Changed(sample),
+            Ok(_) => RefreshedLink::Unchanged,
+            Err(error) => {
+                tracing::warn!(job = %job.id, attempt = job.attempt_number(), %error, "poll for a new result link failed");
+                RefreshedLink::Unavailable
+            }
+        }
+    }
+
+    fn begin_step(&self, job: &mut Job, step: StepName) {
+        let now = self.now();
+        if let Some(attempt) = job.attempts.last_mut() {
+            attempt.begin(step, now);
+        }
+        self.observer.progress(Progress {
+            id: job.id.clone(),
+            attempt: job.attempt_number(),
+            step,
+            fraction: None,
+            status: step.as_str().to_owned(),
+        });
+    }
+
+    fn finish_step(&self, job: &mut Job, step: StepName) {
+        let now = self.now();
+        if let Some(attempt) = job.attempts.last_mut() {
+            attempt.finish(step, now);
+        }
+    }
+}
+
+fn expired_failure(job: &Job, reason: &str) -> (FailureCode, String) {
+    let store_error =
+        job.attempt().and_then(|attempt| attempt.step(StepName::Store)).and_then(|step| step.note.as_deref());
+    match store_error {
+        Some(error) => (FailureCode::BucketRefused, format!("not stored before its link expired: {error}")),
+        None => (FailureCode::SampleExpired, format!("{reason}; image lost, but the task was billed")),
+    }
+}

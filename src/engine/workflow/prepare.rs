@@ -1,0 +1,123 @@
+//! Everything before the POST: checks, input images, the estimate, the reservation, and the durable `Submitting` record.
+
+use chrono::{DateTime, Duration, Utc};
+use tokio_util::sync::CancellationToken;
+
+use super::{JobWorkflow, WorkflowError, jitter};
+use crate::catalog::Catalog;
+use crate::costs::BudgetExceeded;
+use crate::engine::failpoints;
+use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job};
+use crate::provider::{MAX_IMAGE_BYTES, PreparedRequest, SubmitError};
+use crate::store::StoreError;
+use crate::time::backoff;
+
+/// How long a job over budget is held at most before the budget is checked again: a cap may be raised, money released.
+const BUDGET_RECHECK_INTERVAL: Duration = Duration::minutes(5);
+
+/// How often an attempt gets another number. Once suffices, unless another worker records a charge at the same time.
+const MAX_RENUMBERINGS: u32 = 3;
+
+/// Why no request was prepared.
+enum NotSubmitted {
+    /// It will never be accepted as it stands.
+    Rejected(FailureCode, String),
+    /// Not before that time.
+    Deferred(Hold, DateTime<Utc>),
+}
+
+impl JobWorkflow {
+    /// Queued → Submitting, durably; returns the request, which may now be sent once. `None` if the job was deferred or rejected.
+    pub(super) async fn prepare(
+        &self,
+        job: &mut Job,
+        stop: &CancellationToken,
+    ) -> Result<Option<PreparedRequest>, WorkflowError> {
+        failpoints::hit("before_reserve");
+        let now = self.now();
+        let request = match self.prepare_request(job).await {
+            Ok(request) => request,
+            Err(NotSubmitted::Rejected(code, message)) => {
+                tracing::warn!(
+                    job = %job.id, attempt = job.attempt_number(), code = code.as_str(), reason = %message,
+                    "request rejected before submit",
+                );
+                job.reject(Failure::new(code, &message, BillingStatus::No, now), now)?;
+                self.save(job).await?;
+                return Ok(None);
+            }
+            Err(NotSubmitted::Deferred(hold, until)) => {
+                job.set_hold(Some(hold), Some(until), now)?;
+                self.save(job).await?;
+                return Ok(None);
+            }
+        };
+        // The most that this submit and storing its image can cost, or a cap could be exceeded by what the server chooses.
+        let estimate = Catalog::builtin().estimate_sized(&job.spec, &request.input_sizes);
+        job.reserve_storage(self.ports.bucket.cost(MAX_IMAGE_BYTES as u64));
+        let mut queued = job.clone();
+        let mut renumberings = 0;
+        loop {
+            // After the input images were loaded: claim and charge count from the POST.
+            let now = self.now();
+            job.begin_submit(self.new_claim(now), estimate.at_most, now)?;
+            match self.save_submit_intent(job, Some(self.settings.budget), stop).await {
+                Ok(()) => return Ok(Some(request)),
+                Err(StoreError::BudgetExceeded(exceeded)) => {
+                    *job = queued;
+                    self.hold_for_budget(job, &exceeded, now).await?;
+                    return Ok(None);
+                }
+                // The document lost its history, the ledger did not: this attempt must not replace an earlier one there.
+                Err(StoreError::AttemptBooked { free, .. }) if renumberings < MAX_RENUMBERINGS => {
+                    renumberings += 1;
+                    if let Some(attempt) = queued.attempts.last_mut() {
+                        attempt.number = attempt.number.max(free);
+                    }
+                    *job = queued.clone();
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn hold_for_budget(
+        &self,
+        job: &mut Job,
+        exceeded: &BudgetExceeded,
+        now: DateTime<Utc>,
+    ) -> Result<(), WorkflowError> {
+        self.observer.budget_exceeded(exceeded);
+        let hold =
+            Hold::Budget { period: exceeded.period.to_owned(), model: exceeded.model.clone(), over: exceeded.over };
+        tracing::info!(
+            job = %job.id, attempt = job.attempt_number(), hold = %hold.summary(), "job held by the budget",
+        );
+        job.set_hold(Some(hold), Some(exceeded.until.min(now + BUDGET_RECHECK_INTERVAL)), now)?;
+        self.save(job).await
+    }
+
+    async fn prepare_request(&self, job: &Job) -> Result<PreparedRequest, NotSubmitted> {
+        if let Some(problem) = Catalog::builtin().validate(&job.spec).first() {
+            let message = format!("{}: {}", problem.parameter, problem.message);
+            return Err(NotSubmitted::Rejected(FailureCode::InvalidRequest, message));
+        }
+        self.ports.provider.prepare(&job.spec).await.map_err(|error| match error {
+            SubmitError::Rejected { code, message } => NotSubmitted::Rejected(code, message),
+            SubmitError::NotAccepted { reason, retry_after, .. } => self.deferred(job, &reason, retry_after),
+            SubmitError::Account { message, .. } => {
+                self.observer.account_blocked(&message);
+                NotSubmitted::Deferred(Hold::Account { reason: message }, self.now())
+            }
+            // Preparing sends no request, so nothing can have been accepted.
+            SubmitError::Unknown { reason } => self.deferred(job, &reason, None),
+            SubmitError::AcceptedUntrusted { message, .. } => self.deferred(job, &message, None),
+        })
+    }
+
+    fn deferred(&self, job: &Job, reason: &str, retry_after: Option<std::time::Duration>) -> NotSubmitted {
+        let rejections = job.attempt().map_or(0, |attempt| attempt.rejections);
+        let delay = backoff(rejections, retry_after, jitter());
+        NotSubmitted::Deferred(Hold::RetryAt { reason: reason.to_owned() }, self.now() + delay)
+    }
+}
