@@ -27,7 +27,7 @@ async fn account_failure_blocks_intake_bills_nothing() {
         let last = said.lines().last().unwrap();
         assert!(last.starts_with("darkroom: jobs remain in the queue:") && last.contains(line), "{said}");
         assert!(!said.contains("press p"), "a worker has no keys: {said}");
-        assert_eq!(said.matches("no new jobs are started").count(), 1, "{said}");
+        assert_eq!(said.matches("intake paused: ").count(), 1, "{said}");
         let jobs = env.jobs();
         let held: Vec<&str> = jobs.iter().filter_map(|job| job["hold"]["kind"].as_str()).collect();
         assert_eq!(held, ["account"], "{directive}");

@@ -214,7 +214,7 @@ fn fold_searches(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// How many scripts the file has been through.
-pub(super) fn user_version(connection: &Connection) -> Result<usize, StoreError> {
+fn user_version(connection: &Connection) -> Result<usize, StoreError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok(usize::try_from(version).unwrap_or(usize::MAX))
 }
