@@ -55,9 +55,10 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("src/store/firestore/documents/decisions.rs", "picture", CAUSE),
     ("src/store/firestore/ledger/rollup.rs", "picture", CAUSE),
     ("src/wiring/mod.rs", "pictures", "the folder of existing installations"),
+    ("tests/cli/worker.rs", "pictures", "the folder of existing installations"),
     ("tests/import_export/cases.rs", "said", "free text of a recorded row"),
     ("tests/store_contract/money.rs", "picture", CAUSE),
-    ("tests/store_contract/takeover.rs", "picture", CAUSE),
+    ("tests/store_contract/import.rs", "picture", CAUSE),
     ("tests/wording.rs", "", "the list itself"),
     ("tests/workflow/fault_table.rs", "picture", "the serialized error code `picture_broken`"),
 ];
@@ -65,7 +66,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
 const CAUSE: &str = "the serialized cause of a charge";
 
 /// Occurrences that are not rewritten yet. Only lowered.
-const REMAINING: usize = 60;
+const REMAINING: usize = 0;
 
 /// Longest name of a function in the tests.
 const MAX_NAME: usize = 45;

@@ -170,7 +170,7 @@ fn explain(what: &str, path: &Path, error: &io::Error) -> BucketError {
             BucketError::Refused(line(": check its permissions"))
         }
         ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::AlreadyExists | ErrorKind::IsADirectory => {
-            BucketError::Refused(line(": check that the folder exists and is a directory"))
+            BucketError::Refused(line(": check that the folder exists and that nothing else has this name"))
         }
         _ => BucketError::Unavailable(line("")),
     }
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_disk_is_permanent_others_are_retried() {
+    fn full_disk_is_refused_passing_error_is_retried() {
         let refused = |kind: ErrorKind| matches!(explain("x", Path::new("/p"), &kind.into()), BucketError::Refused(_));
         for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::PermissionDenied] {
             assert!(refused(kind), "{kind}");
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn only_stale_temp_files_are_removed() {
+    fn abandoned_temp_files_are_removed() {
         let root = tempfile::tempdir().unwrap();
         let folder = object_folder(root.path()).unwrap();
         for name in [".darkroom-abc.part", ".darkroom-abc", "a-1.png", "x.part"] {

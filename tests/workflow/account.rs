@@ -25,8 +25,9 @@ async fn account_failure_blocks_intake_bills_nothing() {
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
         let printed = text(&output.stderr);
         let last = printed.lines().last().unwrap();
-        assert!(last.starts_with("darkroom: jobs were left in the queue:") && last.contains(line), "{printed}");
-        assert!(!printed.contains("p resumes"), "no keys in a worker: {printed}");
+        assert!(last.starts_with("darkroom: jobs remain in the queue:") && last.contains(line), "{printed}");
+        assert!(!printed.contains("press p"), "a worker has no keys: {printed}");
+        assert_eq!(printed.matches("intake paused: ").count(), 1, "{printed}");
         let jobs = env.jobs();
         let held: Vec<&str> = jobs.iter().filter_map(|job| job["hold"]["kind"].as_str()).collect();
         assert_eq!(held, ["account"], "{directive}");
