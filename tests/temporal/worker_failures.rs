@@ -90,8 +90,8 @@ fn server_outage_is_reported_once_and_awaited() {
     let output = worker.ended();
     let said = crate::support::text(&output.stderr);
     assert!(output.status.success(), "{said}");
-    assert_eq!(said.matches("jobs wait until Temporal is back").count(), 1, "{said}");
-    assert!(said.contains("Temporal is back"), "{said}");
+    assert_eq!(said.matches("Temporal unreachable").count(), 1, "{said}");
+    assert!(said.contains("Temporal connection restored"), "{said}");
     assert_eq!(ledger_check::check(&env, 3), 3);
 }
 
