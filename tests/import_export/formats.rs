@@ -158,7 +158,7 @@ fn history_counts_once(env: &TestEnv, other: &TestEnv) {
     assert_eq!((counts(&dry_run), &dry_run["duplicates"]["count"]), ([0; 4], &json!(143)), "{dry_run}");
     let stdout = text(&env.run(&["import", path_text(&file)]).stdout);
     assert!(
-        stdout.contains("warning: 143 costs of $1.79 skipped") && stdout.contains("--allow-duplicates"),
+        stdout.contains("warning: 143 costs of $1.7878 skipped") && stdout.contains("--allow-duplicates"),
         "{stdout}"
     );
     assert_eq!(spent(env), (sample_total(), 143));
