@@ -160,6 +160,7 @@ impl App {
     /// Takes in what happened at `now`; what is to be done about it comes out.
     pub fn update(&mut self, message: Message, now: DateTime<Utc>) -> Vec<Effect> {
         self.now = now;
+        let overlays = self.overlays.len();
         match message {
             Message::Key(key) => self.on_key(key),
             Message::Mouse(mouse) => self.on_mouse(mouse),
@@ -190,6 +191,9 @@ impl App {
         }
         if self.quits_when_done && !self.quitting && self.running_here() == 0 {
             self.quit();
+        }
+        if self.overlays.len() != overlays && self.image.keeps_remains() {
+            self.effects.push(Effect::Redraw);
         }
         self.request_image();
         self.page();

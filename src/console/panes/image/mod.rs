@@ -41,7 +41,14 @@ pub enum ImagesMode {
     /// As well as the terminal can.
     #[default]
     Auto,
+    /// By the kitty graphics protocol, whatever the terminal answers.
+    Kitty,
+    /// As sixels.
+    Sixel,
+    /// By the inline images of iTerm2.
+    Iterm2,
     /// With coloured half blocks, which every terminal has.
+    #[strum(to_string = "halfblocks", serialize = "blocks")]
     HalfBlocks,
     /// Not at all: size and address instead.
     Off,
@@ -57,6 +64,7 @@ struct Ready {
 /// The image pane and its own state.
 pub struct ImagePane {
     mode: ImagesMode,
+    draws_pixels: bool,
     requests: Option<Sender<Request>>,
     cache: ImageCache,
     /// Requested from the engine, without a reply so far.
@@ -68,16 +76,32 @@ pub struct ImagePane {
     ready: Option<Ready>,
 }
 
+impl ImagesMode {
+    /// The protocol that is used without a query.
+    pub fn forced_protocol(self) -> Option<ProtocolType> {
+        match self {
+            Self::Kitty => Some(ProtocolType::Kitty),
+            Self::Sixel => Some(ProtocolType::Sixel),
+            Self::Iterm2 => Some(ProtocolType::Iterm2),
+            Self::HalfBlocks => Some(ProtocolType::Halfblocks),
+            Self::Auto | Self::Off => None,
+        }
+    }
+}
+
 impl ImagePane {
     /// The pane and the messages of its decoder thread. `picker` has the terminal's capabilities; `mode` may restrict them.
     pub fn new(mut picker: Picker, mode: ImagesMode) -> (Self, mpsc::UnboundedReceiver<ImageMessage>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        if mode == ImagesMode::HalfBlocks {
-            picker.set_protocol_type(ProtocolType::Halfblocks);
+        if let Some(protocol) = mode.forced_protocol() {
+            picker.set_protocol_type(protocol);
         }
+        // These draw pixels below the text; kitty places its images by cells, half blocks are cells.
+        let draws_pixels = matches!(picker.protocol_type(), ProtocolType::Sixel | ProtocolType::Iterm2);
         let requests = if mode == ImagesMode::Off { None } else { decoder::start(picker, sender) };
         let pane = Self {
             mode,
+            draws_pixels,
             requests,
             cache: ImageCache::new(CACHE_BYTES),
             loading: HashSet::new(),
@@ -146,6 +170,11 @@ impl ImagePane {
     pub fn invalidate(&mut self) {
         self.ready = None;
         self.requested = None;
+    }
+
+    /// Whether text that covered the image stays in it until the whole screen is drawn again.
+    pub fn keeps_remains(&self) -> bool {
+        self.draws_pixels
     }
 
     /// Draws the pane.
