@@ -11,7 +11,7 @@ use darkroom::jobs::{ImageFormat, JobId, ObjectName};
 use crate::support::gcs_fake::{Checksum, GcsFake, Object};
 use crate::support::gcs_server::fresh_bucket;
 
-mod ready;
+mod preflight;
 mod signed;
 
 fn name() -> ObjectName {
@@ -39,7 +39,7 @@ fn unavailable<Anything: std::fmt::Debug>(result: Result<Anything, BucketError>)
 }
 
 #[tokio::test]
-async fn upload_sends_type_checksums_and_precondition() {
+async fn upload_is_one_conditional_checked_request() {
     let fake = GcsFake::start().await;
     let bucket = open(fake.options()).await;
     let stored = put(&bucket, "hello world").await.unwrap();
@@ -64,7 +64,7 @@ async fn upload_sends_type_checksums_and_precondition() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_no_second_image() {
+async fn lost_reply_stores_one_image() {
     let fake = GcsFake::start().await;
     fake.set(|bucket| bucket.lost_answers = 1);
     let bucket = open(fake.options()).await;
@@ -76,7 +76,7 @@ async fn a_lost_answer_is_no_second_image() {
 }
 
 #[tokio::test]
-async fn existing_equal_object_is_kept_and_made_public() {
+async fn existing_same_bytes_become_public() {
     let fake = GcsFake::start().await;
     let hidden = Object { bytes: b"image".to_vec(), generation: 7, public: false };
     fake.set(|bucket| drop(bucket.objects.insert("generated-art/job-1.webp".to_owned(), hidden)));
@@ -89,7 +89,7 @@ async fn existing_equal_object_is_kept_and_made_public() {
 }
 
 #[tokio::test]
-async fn existing_different_object_is_replaced() {
+async fn existing_other_bytes_are_replaced() {
     let fake = GcsFake::start().await;
     let other = Object { bytes: b"IMAGE".to_vec(), generation: 7, public: true };
     fake.set(|bucket| drop(bucket.objects.insert("generated-art/job-1.webp".to_owned(), other)));
@@ -102,7 +102,7 @@ async fn existing_different_object_is_replaced() {
 }
 
 #[tokio::test]
-async fn damaged_upload_fails_and_the_retry_repairs_it() {
+async fn corrupt_upload_fails_then_succeeds() {
     for checksum in [Checksum::Other, Checksum::Missing] {
         let fake = GcsFake::start().await;
         fake.set(|bucket| bucket.checksum = checksum);
@@ -120,7 +120,7 @@ async fn damaged_upload_fails_and_the_retry_repairs_it() {
 }
 
 #[tokio::test]
-async fn uniform_access_bucket_needs_no_object_acl() {
+async fn uniform_access_disables_object_acl() {
     let fake = GcsFake::start().await;
     fake.set(|bucket| bucket.uniform = true);
     let bucket = open(fake.options()).await;
@@ -136,7 +136,7 @@ async fn uniform_access_bucket_needs_no_object_acl() {
 }
 
 #[tokio::test]
-async fn only_public_urls_change_an_objects_rights() {
+async fn only_public_urls_set_object_acl() {
     let fake = GcsFake::start().await;
     let base = PublicUrl::Base("https://cdn.test/art".parse().unwrap());
     let stored = put(&open(GcsOptions { url: base, ..fake.options() }).await, "image").await.unwrap();
@@ -155,7 +155,7 @@ async fn public_access_prevention_is_recognised() {
 }
 
 #[tokio::test]
-async fn rejected_upload_names_the_fix_without_retry() {
+async fn permanent_upload_errors_are_not_retried() {
     for (status, reason, message, expected) in [
         (401, "authError", "Invalid Credentials", "credentials"),
         (
@@ -176,7 +176,7 @@ async fn rejected_upload_names_the_fix_without_retry() {
 }
 
 #[tokio::test]
-async fn transient_errors_are_retried_a_few_times() {
+async fn transient_upload_errors_are_retried() {
     for (status, reason) in [(429, "rateLimitExceeded"), (503, "backendError")] {
         let fake = GcsFake::start().await;
         fake.answer(status, reason, "later", 1);
@@ -195,7 +195,7 @@ async fn transient_errors_are_retried_a_few_times() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_unavailable() {
+async fn unreachable_server_is_unavailable() {
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let options = GcsOptions { emulator: Some(format!("127.0.0.1:{port}")), ..GcsFake::start().await.options() };
@@ -225,7 +225,7 @@ async fn fetch(url: &str) -> Bytes {
 
 #[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[tokio::test]
-async fn server_url_returns_the_image_bytes() {
+async fn emulator_url_returns_the_image() {
     let options = fresh_bucket().await;
     let bucket = open(options).await;
     bucket.check().await.unwrap();
@@ -242,7 +242,7 @@ async fn server_url_returns_the_image_bytes() {
 
 #[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[tokio::test]
-async fn the_real_server_tells_a_missing_bucket() {
+async fn emulator_missing_bucket_is_refused() {
     let options = fresh_bucket().await;
     let bucket = open(GcsOptions { bucket: "nowhere".to_owned(), ..options }).await;
     for line in [refused(bucket.check().await), refused(put(&bucket, "image").await)] {

@@ -2,8 +2,12 @@
 
 mod config;
 mod file;
+mod help;
 mod jobs;
+mod search;
 mod submit;
+#[cfg(unix)]
+mod worker;
 mod working;
 
 use std::io::Read;
@@ -31,7 +35,7 @@ const COMMANDS: [&[&str]; 16] = [
 ];
 
 #[test]
-fn every_command_explains_itself_and_offers_json() {
+fn every_command_has_help_and_json() {
     let env = TestEnv::new();
     for command in COMMANDS {
         let output = env.run(&[command, &["--help"]].concat());

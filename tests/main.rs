@@ -5,8 +5,8 @@ mod architecture;
 mod bucket_contract;
 #[cfg(feature = "gcs")]
 mod bucket_gcs;
+mod budget;
 mod cli;
-mod client;
 mod console;
 mod crash_recovery;
 #[cfg(unix)]
@@ -20,17 +20,18 @@ mod google_end_to_end;
 mod hostile;
 mod import_export;
 mod metrics;
+mod provider_bfl;
 mod pty;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
 mod python_clients;
 mod servers;
 mod simulator;
-mod stages;
 mod store_contract;
 #[cfg(all(unix, feature = "firestore"))]
 mod store_firestore;
 mod support;
 #[cfg(all(unix, feature = "temporal"))]
 mod temporal;
+mod transitions;
 mod wording;
 mod workflow;

@@ -4,13 +4,13 @@ mod api;
 mod faults;
 mod images;
 mod money;
-mod sharing;
+mod standby;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use darkroom::simulator::{Running, Simulator, SimulatorOptions, Speed};
+use darkroom::simulator::{RunningSimulator, Simulator, SimulatorOptions, Speed};
 use darkroom::time::Clock;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ impl Api {
         Self { client: Client::builder().no_proxy().build().unwrap(), base }
     }
 
-    async fn of(options: SimulatorOptions) -> (Running, Self) {
+    async fn of(options: SimulatorOptions) -> (RunningSimulator, Self) {
         let running = Simulator::serve(options).await.unwrap();
         let api = Self::new(running.api_url());
         (running, api)

@@ -1,15 +1,16 @@
-//! What every store must do, whatever it is made of. One function for each rule; an adapter passes them all or is none.
+//! What every store must do: one function per rule, run against every adapter.
 //!
-//! A new adapter adds one line at the end: `store_contract!(name, make_fixture, attribute_of_each_test);`.
+//! A new adapter adds one line at the end: `store_contract!(name, make_fixture, attribute_of_each_test);`. `rules_are_all_listed` fails for a rule that
+//! is missing from the list.
 
+mod due;
 mod fixture;
+mod import;
+mod list;
 mod money;
-mod pages;
-mod queue;
-mod saving;
+mod save;
 mod sqlite_only;
-mod takeover;
-mod watching;
+mod watch;
 
 /// Runs each named rule against fixtures of one adapter.
 macro_rules! rules {
@@ -31,54 +32,58 @@ macro_rules! store_contract {
     ($adapter:ident, $make:path, $attribute:meta) => {
         rules! {
             $adapter, $make, $attribute;
-            saving::what_is_created_is_there,
-            saving::all_are_created_or_none,
-            saving::a_thousand_jobs_are_created_at_once,
-            saving::a_save_needs_the_newest_revision,
-            saving::of_eight_savers_one_wins_each_round,
-            saving::a_job_that_is_not_there_is_not_saved,
-            saving::a_refused_save_spoils_no_other,
-            money::charges_come_with_the_job,
-            money::no_save_books_twice,
-            money::settling_replaces_amount_and_basis,
-            money::a_charge_that_is_withdrawn_is_gone,
-            money::a_conflict_books_nothing,
-            money::a_cap_is_reached_but_never_passed,
-            money::a_cap_counts_what_is_charged_and_reserved,
-            money::budgets_hold_per_period_and_kind_of_money,
-            money::an_unknown_price_fits_under_no_cap,
-            money::costs_are_grouped_in_four_ways,
-            money::costs_have_a_beginning_and_an_end,
-            money::costs_are_exact_over_any_span,
-            takeover::what_an_old_backend_left_is_taken_over_once,
-            takeover::partial_day_keeps_imported_costs_exact,
-            takeover::nothing_that_is_there_is_overwritten,
-            takeover::entry_without_id_is_identified_by_content,
-            takeover::native_job_and_charges_import_in_any_order,
-            takeover::imported_money_counts_under_a_cap,
-            takeover::what_was_taken_over_is_told_as_it_came,
-            takeover::exported_native_jobs_lose_nothing,
-            takeover::external_job_continues_without_paying_twice,
-            queue::the_oldest_queued_job_is_due_first,
-            queue::what_is_under_way_comes_before_what_is_queued,
-            queue::a_claim_keeps_others_off_until_it_runs_out,
-            queue::claims_of_gone_workers_do_not_count,
-            queue::nothing_is_due_before_its_time,
-            queue::simulated_and_real_jobs_do_not_meet,
-            queue::next_due_is_the_next_instant_that_changes_due,
-            pages::a_page_is_in_order_and_ties_are_broken_by_id,
-            pages::pages_have_no_gap_and_no_repetition,
-            pages::a_page_takes_stages_and_times,
-            pages::hidden_jobs_are_shown_on_request,
-            pages::a_search_takes_every_letter_as_it_is,
-            pages::a_prefix_finds_ids_in_order,
-            pages::counts_are_by_stage,
-            watching::changes_of_this_store_arrive,
-            watching::changes_of_another_process_arrive,
-            watching::a_watch_begins_with_the_present,
-            watching::many_changes_of_one_job_are_one,
-            watching::a_flood_arrives_in_portions_and_whole,
-            watching::a_dropped_wait_loses_nothing,
+            save::created_jobs_can_be_read,
+            save::create_is_all_or_nothing,
+            save::create_accepts_a_thousand_jobs,
+            save::save_requires_latest_revision,
+            save::concurrent_saves_have_one_winner,
+            save::save_of_missing_job_is_not_found,
+            save::rejected_save_does_not_affect_others,
+            money::charges_are_saved_with_the_job,
+            money::repeated_save_charges_once,
+            money::settlement_replaces_amount_and_basis,
+            money::removed_charge_leaves_the_ledger,
+            money::conflict_records_no_charge,
+            money::cap_is_reached_never_exceeded,
+            money::cap_counts_charges_and_reservations,
+            money::caps_apply_per_period_and_provider,
+            money::unknown_price_exceeds_every_cap,
+            money::store_caps_bind_every_process,
+            money::model_cap_counts_only_its_model,
+            money::unpriced_charge_counts_as_highest_price,
+            money::storage_reservation_lasts_until_stored,
+            money::report_groups_four_ways,
+            money::report_span_is_half_open,
+            money::report_is_exact_over_any_span,
+            import::external_history_is_imported_once,
+            import::partial_day_report_is_exact,
+            import::import_never_overwrites,
+            import::entry_without_id_is_matched_by_content,
+            import::native_job_imports_its_charges_in_any_order,
+            import::imported_money_counts_toward_caps,
+            import::imported_documents_export_unchanged,
+            import::native_jobs_export_completely,
+            import::external_job_continues_without_second_charge,
+            due::oldest_queued_job_is_due_first,
+            due::active_jobs_are_due_before_queued_ones,
+            due::claim_excludes_others_until_it_expires,
+            due::claims_of_dead_workers_are_ignored,
+            due::not_before_delays_due,
+            due::simulated_and_real_jobs_are_separate,
+            due::next_due_is_the_earliest_change,
+            list::page_is_ordered_with_ties_by_id,
+            list::pages_have_no_gaps_or_duplicates,
+            list::page_filters_by_stage_and_time,
+            list::page_includes_hidden_on_request,
+            list::search_is_literal,
+            list::find_returns_ids_by_prefix,
+            list::counts_are_by_stage,
+            watch::own_changes_arrive,
+            watch::changes_of_other_processes_arrive,
+            watch::watch_starts_at_the_present,
+            watch::changes_of_one_job_are_coalesced,
+            watch::many_changes_arrive_in_batches,
+            watch::cancelled_wait_loses_no_change,
         }
     };
 }
@@ -91,3 +96,25 @@ store_contract!(
     super::fixture::firestore,
     cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")
 );
+
+#[test]
+fn rules_are_all_listed() {
+    let list = include_str!("store_contract.rs");
+    for (room, source) in [
+        ("save", include_str!("store_contract/save.rs")),
+        ("money", include_str!("store_contract/money.rs")),
+        ("import", include_str!("store_contract/import.rs")),
+        ("due", include_str!("store_contract/due.rs")),
+        ("list", include_str!("store_contract/list.rs")),
+        ("watch", include_str!("store_contract/watch.rs")),
+    ] {
+        let rules: Vec<&str> = source
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub async fn ")?.strip_suffix("(fixture: Fixture) {"))
+            .collect();
+        assert!(rules.len() > 5, "{room}: {rules:?}");
+        for rule in rules {
+            assert!(list.contains(&format!("            {room}::{rule},\n")), "{room}::{rule} is not listed");
+        }
+    }
+}

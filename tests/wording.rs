@@ -49,13 +49,13 @@ const AVOIDED: &[(&str, &str)] = &[
 const ALLOWED: &[(&str, &str, &str)] = &[("tests/wording.rs", "", "the list itself")];
 
 /// Occurrences that are not rewritten yet. Only lowered.
-const REMAINING: usize = 1_100;
+const REMAINING: usize = 850;
 
 /// Longest name of a function in the tests.
 const MAX_NAME: usize = 45;
 
 /// Longer names that are not changed yet. Only lowered.
-const REMAINING_NAMES: usize = 600;
+const REMAINING_NAMES: usize = 10;
 
 /// Every file with text for people under the folders, by its path from the crate's root.
 fn files(folders: &[&str]) -> Vec<(String, String)> {

@@ -3,8 +3,10 @@
 
 mod account;
 mod budget;
+mod charges;
 mod commands;
 pub(crate) mod fault_table;
+mod foreign_writes;
 pub(crate) mod harness;
 mod late_receipts;
 mod models;

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_disk_is_permanent_others_are_retried() {
+    fn full_disk_is_refused_passing_error_is_retried() {
         let refused = |kind: ErrorKind| matches!(explain("x", Path::new("/p"), &kind.into()), BucketError::Refused(_));
         for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::PermissionDenied] {
             assert!(refused(kind), "{kind}");
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn only_stale_temp_files_are_removed() {
+    fn abandoned_temp_files_are_removed() {
         let root = tempfile::tempdir().unwrap();
         let folder = object_folder(root.path()).unwrap();
         for name in [".darkroom-abc.part", ".darkroom-abc", "a-1.png", "x.part"] {

@@ -21,6 +21,12 @@ pub trait Bucket: Send + Sync + 'static {
     /// The object's bytes.
     async fn get(&self, name: &ObjectName) -> Result<Bytes, BucketError>;
 
+    /// What storing an object of that size costs; `None` where it costs nothing. A cap reserves the largest image's before the
+    /// submit.
+    fn cost(&self, _bytes: u64) -> Option<Usd> {
+        None
+    }
+
     /// Whether images can be stored now; checked before the first job spends money.
     async fn check(&self) -> Result<(), BucketError>;
 }

@@ -1,4 +1,4 @@
-//! Owns the form of `assets/models.toml`: definitions, groups and models become a flat list of models. Must not check a spec.
+//! The format of `assets/models.toml`: definitions, groups and models become a flat list of models.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +33,9 @@ struct RawModel {
     max_pixels: Option<u64>,
     min_image_side: Option<u32>,
     max_image_pixels: Option<u64>,
+    output_like: Option<String>,
+    #[serde(default)]
+    deprecated: bool,
     parameters: Vec<Entry>,
 }
 
@@ -73,7 +76,7 @@ struct Definition {
     help: Option<String>,
 }
 
-/// Reads the file and refuses what could not be asked of a server: unknown definitions, defaults out of range, names twice.
+/// Reads the file and refuses what no server would accept: unknown definitions, defaults out of range, duplicate names.
 pub(super) fn read(text: &str) -> Result<Vec<Model>, CatalogError> {
     let file: File = toml::from_str(text).map_err(|error| CatalogError(error.to_string()))?;
     let mut names = BTreeSet::new();
@@ -81,11 +84,11 @@ pub(super) fn read(text: &str) -> Result<Vec<Model>, CatalogError> {
     for raw in &file.models {
         let model = file.model(raw).map_err(|why| CatalogError(format!("{}: {why}", raw.name)))?;
         if !names.insert(model.name.clone()) {
-            return Err(CatalogError(format!("{} is there twice", model.name)));
+            return Err(CatalogError(format!("{} is defined twice", model.name)));
         }
         models.push(model);
     }
-    if models.is_empty() { Err(CatalogError("it has no model".to_owned())) } else { Ok(models) }
+    if models.is_empty() { Err(CatalogError("no model is defined".to_owned())) } else { Ok(models) }
 }
 
 impl File {
@@ -97,18 +100,19 @@ impl File {
         let mut names = BTreeSet::from(["prompt"]);
         for parameter in &parameters {
             if !names.insert(&parameter.name) {
-                return Err(format!("{} is there twice", parameter.name));
+                return Err(format!("{} is defined twice", parameter.name));
             }
             if let Some(default) = &parameter.default {
-                parameter.check(default, false).map_err(|problem| format!("its own default, {problem}"))?;
+                parameter.check(default, false).map_err(|problem| format!("the default is invalid: {problem}"))?;
             }
         }
-        if let Some(unknown) = raw.needs_one_of.iter().find(|name| !names.contains(name.as_str())) {
-            return Err(format!("it needs {unknown}, which it has not"));
+        let required = raw.needs_one_of.iter().chain(&raw.output_like);
+        if let Some(unknown) = required.into_iter().find(|name| !names.contains(name.as_str())) {
+            return Err(format!("no parameter {unknown}"));
         }
         let (quickest, slowest) = raw.typical_seconds;
         if !(quickest > 0.0 && slowest >= quickest && slowest.is_finite()) {
-            return Err("typical_seconds are the quickest and the slowest, above zero".to_owned());
+            return Err("typical_seconds must be the shortest and the longest time, above zero".to_owned());
         }
         Ok(Model {
             name: raw.name.clone(),
@@ -127,13 +131,15 @@ impl File {
             max_pixels: raw.max_pixels,
             min_image_side: raw.min_image_side,
             max_image_pixels: raw.max_image_pixels.unwrap_or(MAX_IMAGE_PIXELS),
+            output_like: raw.output_like.clone(),
+            deprecated: raw.deprecated,
         })
     }
 
-    /// Groups within groups, at most eight deep, so that a circle is an error.
+    /// Expands groups within groups, at most eight deep, so that a cycle is an error.
     fn expand(&self, entries: &[Entry], depth: u32, into: &mut Vec<Definition>) -> Result<(), String> {
         if depth > 8 {
-            return Err("groups go round in a circle".to_owned());
+            return Err("groups form a cycle".to_owned());
         }
         for entry in entries {
             match entry {

@@ -137,7 +137,7 @@ mod tests {
     const JPEG: &str = "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgIC";
 
     #[test]
-    fn files_urls_and_base64_are_told_apart() {
+    fn source_is_file_url_or_base64() {
         for (text, expected) in [
             ("photo.png", ImageSource::File("photo.png".into())),
             (" /home/ada/a b.jpg ", ImageSource::File("/home/ada/a b.jpg".into())),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shared_store_reaches_nothing_private() {
+    fn shared_store_cannot_name_private_hosts() {
         for text in [
             "photo.png",
             "/etc/passwd",

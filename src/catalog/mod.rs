@@ -1,5 +1,5 @@
-//! Owns the image models (`assets/models.toml`): their parameters, ranges and defaults. Validation, the submit form and the
-//! client are driven by it. Must not know a price.
+//! The image models (`assets/models.toml`): their parameters, ranges and defaults. Validation, the submit form and the client
+//! are driven by it. Prices are in `costs`.
 
 mod file;
 mod image_source;
@@ -10,7 +10,7 @@ mod validate;
 use std::sync::LazyLock;
 
 pub use image_source::{ImageSource, ImageSourceError};
-pub use model::Model;
+pub use model::{InputSizes, Model};
 pub use parameter::{Parameter, ParameterKind};
 pub use validate::SpecError;
 
@@ -32,7 +32,7 @@ pub struct Catalog {
 impl Catalog {
     /// The catalog that ships with this program.
     pub fn builtin() -> &'static Self {
-        // A test reads the same text; were it broken, every model would be unknown and no order could be made.
+        // A test reads the same text; if it were invalid, every model would be unknown and nothing could be submitted.
         static CATALOG: LazyLock<Catalog> =
             LazyLock::new(|| Catalog::parse(include_str!("../../assets/models.toml")).unwrap_or_default());
         &CATALOG
@@ -53,15 +53,17 @@ impl Catalog {
         self.models.iter().find(|model| model.route == route)
     }
 
-    /// What one image of `spec` will cost, by the table that ships with this program. A spec with problems may be priced
-    /// wrongly: check it first.
+    /// What one image of `spec` will cost, by the table that ships with this program. An invalid spec may be priced wrongly:
+    /// validate it first.
     pub fn estimate(&self, spec: &Spec) -> Estimate {
+        self.estimate_sized(spec, &InputSizes::new())
+    }
+
+    /// The same with the known sizes of the input images.
+    pub fn estimate_sized(&self, spec: &Spec, sizes: &InputSizes) -> Estimate {
         match self.model(&spec.model) {
-            Some(model) => PriceTable::builtin().estimate(&model.priced(spec)),
-            None => Estimate {
-                amount: None,
-                note: format!("no price is known for {}", crate::text::sanitize_line(&spec.model, 60)),
-            },
+            Some(model) => PriceTable::builtin().estimate(&model.priced(spec, sizes)),
+            None => Estimate::unknown(format!("no price is known for {}", crate::text::sanitize_line(&spec.model, 60))),
         }
     }
 }

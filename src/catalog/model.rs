@@ -1,8 +1,13 @@
-//! Owns one model and what follows from its parameters alone. Must not judge a spec: that is `validate`.
+//! One model and what follows from its parameters alone.
+
+use std::collections::BTreeMap;
 
 use super::{Parameter, ParameterKind};
 use crate::costs::PricedRequest;
 use crate::jobs::Spec;
+
+/// Width and height of the input images by parameter, in the order of its list; `None` where a size is unknown, as of a URL.
+pub type InputSizes = BTreeMap<String, Vec<Option<(u32, u32)>>>;
 
 /// One image model of the FLUX API.
 #[derive(Debug, Clone)]
@@ -31,6 +36,10 @@ pub struct Model {
     pub min_image_side: Option<u32>,
     /// Largest width x height of an input image in pixels.
     pub max_image_pixels: u64,
+    /// The input image whose size the output has, as of a tool that works on one image.
+    pub output_like: Option<String>,
+    /// Whether BFL has marked the model as deprecated.
+    pub deprecated: bool,
 }
 
 /// Sides made from a ratio are multiples of this: it suits the steps of every model (16 and 32).
@@ -68,8 +77,8 @@ impl Model {
         Some((side("width", (RATIO_PIXELS * quotient).sqrt())?, side("height", (RATIO_PIXELS / quotient).sqrt())?))
     }
 
-    /// What the price of `spec` hangs on.
-    pub(super) fn priced<'a>(&'a self, spec: &'a Spec) -> PricedRequest<'a> {
+    /// What the price of `spec` depends on. `sizes` are those of the input images that are known.
+    pub(super) fn priced<'a>(&'a self, spec: &'a Spec, sizes: &InputSizes) -> PricedRequest<'a> {
         let value = |parameter: &'a Parameter| {
             let given = spec.parameters.get(&parameter.name).filter(|value| !value.is_null());
             given.or(parameter.default.as_ref())
@@ -78,13 +87,20 @@ impl Model {
             let number = value(self.parameter(name)?)?.as_f64()?;
             (number >= 1.0).then_some(number as u32)
         };
-        // One side alone: the server chooses the other, 1024 as far as is documented.
-        let output = match (side("width"), side("height")) {
-            (None, None) => None,
-            (width, height) => Some((width.unwrap_or(1024), height.unwrap_or(1024))),
+        let like = self.output_like.as_ref().and_then(|name| *sizes.get(name)?.first()?);
+        let output = match like {
+            Some((width, height)) => (Some(width), Some(height)),
+            None => (side("width"), side("height")),
         };
-        let input_images =
-            self.images().filter_map(value).map(|images| images.as_array().map_or(1, Vec::len)).sum::<usize>();
+        let input_images = self
+            .images()
+            .filter_map(|parameter| Some((&parameter.name, value(parameter)?)))
+            .flat_map(|(name, images)| {
+                let count = images.as_array().map_or(1, Vec::len);
+                let known = sizes.get(name).map(Vec::as_slice).unwrap_or_default();
+                (0..count).map(|index| known.get(index).copied().flatten()).collect::<Vec<_>>()
+            })
+            .collect();
         let options = self
             .parameters
             .iter()
@@ -94,7 +110,9 @@ impl Model {
         PricedRequest {
             model: &self.name,
             output,
-            input_images: u32::try_from(input_images).unwrap_or(u32::MAX),
+            max_output_pixels: self.max_pixels,
+            input_images,
+            max_input_pixels: self.max_image_pixels,
             options,
         }
     }

@@ -9,12 +9,12 @@ fn catalog() -> &'static Catalog {
 }
 
 #[test]
-fn the_catalog_that_ships_is_valid() {
+fn builtin_catalog_is_valid() {
     let read = Catalog::parse(include_str!("../../assets/models.toml")).unwrap();
     let names = |catalog: &Catalog| catalog.models.iter().map(|model| model.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&read), names(catalog()));
     assert_eq!(read.models[0].name, "flux-2-pro");
-    assert_eq!(read.models.len(), 20);
+    assert_eq!(read.models.len(), 22);
     for model in &read.models {
         assert_eq!(catalog().model_by_route(&model.route).map(|found| &found.name), Some(&model.name));
         for parameter in &model.parameters {
@@ -55,7 +55,7 @@ fn models_have_the_documented_parameters() {
 }
 
 #[test]
-fn defaults_and_ranges_are_those_of_each_model() {
+fn model_defaults_and_ranges_are_documented() {
     for (model, parameter, default, range) in [
         ("flux-2-pro", "width", Value::Null, "64..4096 step 16, 0 = automatic"),
         ("flux-2-pro", "safety_tolerance", json!(2), "0..5"),
@@ -82,7 +82,7 @@ fn defaults_and_ranges_are_those_of_each_model() {
 }
 
 #[test]
-fn right_specs_become_clean_bodies() {
+fn valid_spec_becomes_request_body() {
     for (spec, body) in [
         (Spec::new("flux-2-pro", "a cat"), json!({"prompt": "a cat"})),
         (
@@ -123,7 +123,7 @@ fn right_specs_become_clean_bodies() {
 }
 
 #[test]
-fn wrong_specs_say_what_would_be_right() {
+fn invalid_spec_error_names_valid_values() {
     let pro = || Spec::new("flux-2-pro", "a");
     let shared = |spec: Spec| Spec { from_shared_store: true, ..spec };
     for (spec, parameter, part) in [
@@ -178,14 +178,14 @@ fn wrong_specs_say_what_would_be_right() {
 }
 
 #[test]
-fn every_problem_is_told_at_once() {
+fn validate_reports_every_error() {
     let spec = Spec::new("flux-2-pro", "").with("width", 3).with("seed", "x").with("nonsense", 1);
     let names: Vec<String> = catalog().validate(&spec).into_iter().map(|problem| problem.parameter).collect();
     assert_eq!(names, ["prompt", "nonsense", "seed", "width"]);
 }
 
 #[test]
-fn typed_text_becomes_values() {
+fn text_is_parsed_to_parameter_values() {
     for (model, name, text, expected) in [
         ("flux-2-pro", "width", " 1344 ", Some(json!(1344))),
         ("flux-2-pro", "width", "1344.0", Some(json!(1344))),
@@ -212,7 +212,7 @@ fn typed_text_becomes_values() {
 }
 
 #[test]
-fn ratios_become_sizes_that_the_model_takes() {
+fn ratio_becomes_valid_size() {
     let pro = catalog().model("flux-2-pro").unwrap();
     for (ratio, size) in [
         ("16:9", (1344, 768)),
@@ -239,7 +239,7 @@ fn ratios_become_sizes_that_the_model_takes() {
 }
 
 #[test]
-fn estimates_use_size_images_and_options() {
+fn estimate_uses_size_images_and_options() {
     for (spec, expected) in [
         (Spec::new("flux-2-pro", "a"), "0.03"),
         (Spec::new("flux-2-pro", "a").with("width", 0).with("height", 0), "0.03"),
@@ -253,6 +253,7 @@ fn estimates_use_size_images_and_options() {
         (Spec::new("flux-dev", "a"), "0.025"),
         (Spec::new("deblur-v1", "").with("image", "a.png"), "unknown"),
         (Spec::new("no-such-model", "a"), "unknown"),
+        (Spec::new("erase-v1", "").with("image", "a.png").with("mask", "b.png"), "0.03"),
     ] {
         let amount = catalog().estimate(&spec).amount.map_or_else(|| "unknown".to_owned(), |usd| usd.to_string());
         assert_eq!(amount, expected, "{spec:?}");
@@ -260,14 +261,48 @@ fn estimates_use_size_images_and_options() {
 }
 
 #[test]
-fn every_priced_model_is_in_the_catalog() {
+fn estimate_uses_known_input_sizes() {
+    let sizes = |entries: &[(&str, (u32, u32))]| -> InputSizes {
+        entries.iter().map(|(name, size)| ((*name).to_owned(), vec![Some(*size)])).collect()
+    };
+    let shown = |amount: Option<crate::costs::Usd>| amount.map(|usd| usd.to_string());
+    let square = |spec: Spec| spec.with("width", 1024).with("height", 1024);
+    for (spec, sizes, amount, at_most) in [
+        (square(Spec::new("flux-2-pro", "a").with("input_image", "a")), sizes(&[]), "0.045", "0.33"),
+        (
+            square(Spec::new("flux-2-pro", "a").with("input_image", "a")),
+            sizes(&[("input_image", (4000, 4000))]),
+            "0.27",
+            "0.27",
+        ),
+        (Spec::new("flux-2-pro", "a"), sizes(&[]), "0.03", "0.075"),
+        (
+            Spec::new("erase-v1", "").with("image", "a").with("mask", "b"),
+            sizes(&[("image", (1500, 1500))]),
+            "0.038",
+            "0.038",
+        ),
+        (Spec::new("erase-v1", "").with("image", "a").with("mask", "b"), sizes(&[]), "0.03", "0.106"),
+        (Spec::new("flux-dev", "a").with("image_prompt", "a"), sizes(&[]), "0.025", "0.025"),
+    ] {
+        let estimate = catalog().estimate_sized(&spec, &sizes);
+        assert_eq!(
+            (shown(estimate.amount).as_deref(), shown(estimate.at_most).as_deref()),
+            (Some(amount), Some(at_most)),
+            "{spec:?}"
+        );
+    }
+}
+
+#[test]
+fn priced_models_are_in_the_catalog() {
     for name in PriceTable::builtin().models() {
         assert!(catalog().model(name).is_some(), "{name}");
     }
 }
 
 #[test]
-fn a_broken_catalog_is_an_error() {
+fn invalid_catalog_is_an_error() {
     let model = |parameters: &str| {
         format!(
             "[parameters.seed]\ntype = \"integer\"\nmin = 0\nmax = 9\nhelp = \"x\"\n[groups]\na = [\"@a\"]\n[[models]]\n\
@@ -278,7 +313,7 @@ fn a_broken_catalog_is_an_error() {
     for (parameters, part) in [
         ("\"sed\"", "no parameter sed"),
         ("\"@b\"", "no group @b"),
-        ("\"@a\"", "circle"),
+        ("\"@a\"", "cycle"),
         ("\"seed\", \"seed\"", "twice"),
         ("{ use = \"seed\", default = 10 }", "default"),
         ("{ use = \"seed\", min = 10 }", "empty range"),

@@ -4,6 +4,7 @@
 //! 0 success, 1 failure, 2 invalid usage. Adapters are named in `wiring` only.
 
 mod args;
+mod budget;
 mod completions;
 mod config;
 mod console;
@@ -22,6 +23,7 @@ mod output;
 mod resolve_id;
 mod simulate;
 mod submit;
+mod supervisor;
 mod table;
 mod worker;
 
@@ -47,6 +49,7 @@ struct Session {
 
 /// Parses `arguments` (the program's name first), runs the command and reports an error on standard error.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    keep_files_private();
     let matches = match args::command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
@@ -65,6 +68,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
             ExitCode::from(error.exit_code())
         }
+    }
+}
+
+/// Removes the rights of other users from every file that this process creates: prompts, images and logs are private.
+fn keep_files_private() {
+    #[cfg(unix)]
+    {
+        use rustix::fs::Mode;
+        let mask = rustix::process::umask(Mode::RWXO);
+        rustix::process::umask(mask | Mode::RWXO);
     }
 }
 
@@ -107,6 +120,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             }
             Some(Command::Jobs(args)) => jobs::run(&session, args.command.unwrap_or_default()).await,
             Some(Command::Costs(args)) => costs::run(&session, &args).await,
+            Some(Command::Budget(args)) => budget::run(&session, &args).await,
             Some(Command::Import(args)) => import::run(&session, &args).await,
             Some(Command::Export(args)) => export::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,

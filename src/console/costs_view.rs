@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use chrono::Datelike;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use rust_decimal::Decimal;
@@ -13,7 +12,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::theme::Theme;
 use crate::catalog::Catalog;
-use crate::costs::{Basis, CostLine, CostReport, Usd};
+use crate::costs::{Basis, CostLine, CostReport, PriceTable, Usd};
 use crate::engine::CostOverview;
 use crate::jobs::{FailureCode, Job, RetryKind, Stage, StageName};
 use crate::text::format;
@@ -115,18 +114,21 @@ pub struct BudgetUse {
     pub period: &'static str,
     /// What counts against it: also unknown and unconfirmed money, which may have been billed.
     pub used: Usd,
-    /// Whether more may be used than is known: the report does not reach back to the first of a month of 31 days.
-    pub at_least: bool,
     /// Whether some of it may not have been billed: then it is more than what is shown as spent.
     pub uncertain: bool,
     /// The cap.
     pub cap: Usd,
+    /// The share of the cap, in percent, from which to warn.
+    pub soft_percent: u8,
 }
 
+/// The share of a cap from which to warn, where the store has none.
+const DEFAULT_SOFT_PERCENT: u8 = 80;
+
 impl BudgetUse {
-    /// Whether it is worth a warning: four fifths are used.
+    /// Whether the soft mark is reached.
     pub fn is_close(&self) -> bool {
-        self.used * 5 >= self.cap * 4
+        self.used * 100 >= self.cap * u64::from(self.soft_percent)
     }
 
     /// The style of a warning, where the use of the budget deserves one.
@@ -141,8 +143,7 @@ impl BudgetUse {
     /// `day    ━━━━━━──── 64% of $20.00`.
     pub fn line(&self, width: usize, theme: &Theme) -> Line<'static> {
         let percent = if self.cap <= Usd::ZERO { 100 } else { percent(self.used, self.cap) };
-        let mark = if self.at_least { "≥" } else { "" };
-        let facts = format!(" {mark}{percent}% of {}", self.cap.display());
+        let facts = format!(" {percent}% of {}", self.cap.display());
         let name = format!("{:<6}", self.period);
         // Without this note the bar and the sum next to it seem to disagree.
         let annotated = format!("{facts}, incl. unconfirmed");
@@ -167,25 +168,14 @@ const LEAST_BAR: usize = 12;
 
 /// The caps that are set, with their use.
 pub fn caps(costs: &CostOverview) -> Vec<BudgetUse> {
-    let mut caps = Vec::new();
-    if let Some(cap) = costs.daily_cap {
-        caps.push(BudgetUse {
-            period: "day",
-            used: committed(&costs.today),
-            at_least: false,
-            uncertain: committed(&costs.today) > costs.today.total_usd,
-            cap,
-        });
-    }
-    if let Some(cap) = costs.monthly_cap {
-        let month = costs.at.format("%Y-%m").to_string();
-        let days = costs.by_day.by.iter().filter(|line| line.key.starts_with(&month));
-        let beside = costs.by_day.unknown_usd + costs.by_day.unconfirmed_usd;
-        let used = days.map(|line| line.usd).sum::<Usd>() + beside;
-        let uncertain = beside > Usd::ZERO;
-        caps.push(BudgetUse { period: "month", used, at_least: costs.at.day() == 31, uncertain, cap });
-    }
-    caps
+    let soft_percent = costs.soft_percent.unwrap_or(DEFAULT_SOFT_PERCENT);
+    [("day", costs.daily_cap, &costs.today), ("month", costs.monthly_cap, &costs.calendar_month)]
+        .into_iter()
+        .filter_map(|(period, cap, report)| {
+            let used = committed(report);
+            Some(BudgetUse { period, used, uncertain: used > report.total_usd, cap: cap?, soft_percent })
+        })
+        .collect()
 }
 
 /// Whether every charge of the report has an amount that counts.
@@ -203,8 +193,10 @@ pub fn group_amount(line: &CostLine, report: &CostReport) -> String {
     if is_uncertain(line, report) { "unknown".to_owned() } else { line.usd.display() }
 }
 
+/// What a cap counts; a charge of unknown price counts as the highest published one.
 fn committed(report: &CostReport) -> Usd {
-    report.total_usd + report.unknown_usd + report.unconfirmed_usd
+    let unpriced = PriceTable::builtin().highest() * report.unpriced_count;
+    report.total_usd + report.unknown_usd + report.unconfirmed_usd + unpriced
 }
 
 #[cfg(test)]
@@ -279,13 +271,31 @@ mod tests {
     }
 
     #[test]
-    fn a_month_counts_from_its_first_day() {
+    fn month_gauge_counts_the_calendar_month() {
         let mut costs = costs(false);
         costs.monthly_cap = Some(usd("100"));
-        let october = usd("3");
-        assert_eq!(caps(&costs)[0].used, costs.by_day.total_usd - october + costs.by_day.unknown_usd);
-        assert!(!caps(&costs)[0].at_least);
-        costs.at = "2026-12-31T10:00:00Z".parse().unwrap();
-        assert!(caps(&costs)[0].at_least, "30 days do not reach back to the first of December");
+        costs.calendar_month.unknown_usd = usd("0.05");
+        costs.month.unknown_usd = usd("99");
+        let expected = costs.calendar_month.total_usd + usd("0.05") + costs.calendar_month.unconfirmed_usd;
+        let month = &caps(&costs)[0];
+        assert_eq!((month.period, month.used, month.is_close()), ("month", expected, false));
+    }
+
+    #[test]
+    fn soft_mark_of_the_store_warns() {
+        let mut costs = costs(false);
+        costs.daily_cap = Some(usd("2"));
+        assert!(!caps(&costs)[0].is_close());
+        costs.soft_percent = Some(50);
+        assert!(caps(&costs)[0].is_close());
+    }
+
+    #[test]
+    fn unpriced_charge_counts_toward_the_gauge() {
+        let mut costs = costs(false);
+        costs.daily_cap = Some(usd("2"));
+        let before = caps(&costs)[0].used;
+        costs.today.unpriced_count += 1;
+        assert_eq!(caps(&costs)[0].used, before + usd("0.607"));
     }
 }

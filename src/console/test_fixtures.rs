@@ -127,6 +127,14 @@ pub(crate) fn costs(simulated: bool) -> CostOverview {
                 ("vto-v2", Basis::Quoted, None, 3),
             ],
         ),
+        calendar_month: model(
+            22,
+            &[
+                ("flux-2-pro", Basis::Settled, Some("0.03"), 592),
+                ("flux-2-max", Basis::Settled, Some("0.07"), 100),
+                ("flux-2-max", Basis::Unknown, Some("0.07"), 1),
+            ],
+        ),
         by_day: report(
             30,
             CostGrouping::Day,
@@ -163,6 +171,7 @@ pub(crate) fn costs(simulated: bool) -> CostOverview {
         ),
         daily_cap: None,
         monthly_cap: None,
+        soft_percent: None,
         credits: None,
         at: noon(),
     }
@@ -175,11 +184,13 @@ pub(crate) fn no_costs() -> CostOverview {
         today: empty(1, CostGrouping::Model),
         week: empty(7, CostGrouping::Model),
         month: empty(30, CostGrouping::Model),
+        calendar_month: empty(22, CostGrouping::Model),
         by_day: empty(30, CostGrouping::Day),
         by_cause: empty(30, CostGrouping::Cause),
         by_service: empty(30, CostGrouping::Service),
         daily_cap: None,
         monthly_cap: None,
+        soft_percent: None,
         credits: None,
         at: noon(),
     }

@@ -1,24 +1,80 @@
-//! Owns the hard caps on spending. Must not read a clock: the day and the month are made from a given time, in UTC.
+//! Hard caps on spending: for all processes of a store, per model, and lowered by one process. Days and months are UTC and made
+//! from a given time.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
+
+use serde::{Deserialize, Serialize};
 
 use super::Usd;
 use crate::time::{day_of, month_of};
 
-/// Hard caps. A submit that would pass one is held, not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Hard caps. A submit that would exceed one is held, not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Budget {
     /// At most this much in one UTC day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub daily: Option<Usd>,
     /// At most this much in one UTC month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub monthly: Option<Usd>,
 }
 
+/// The caps that a store keeps for all its processes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BudgetSettings {
+    /// For all models together.
+    #[serde(flatten)]
+    pub total: Budget,
+    /// For single models, beside the cap for all of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub models: BTreeMap<String, Budget>,
+    /// The share of a cap, in percent, from which an operator is notified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soft_percent: Option<u8>,
+}
+
+/// A change of the caps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BudgetEdit {
+    /// Sets what is named; the rest stays.
+    Set {
+        /// Only for this model.
+        model: Option<String>,
+        /// The new caps.
+        caps: Budget,
+        /// The new soft mark in percent.
+        soft_percent: Option<u8>,
+    },
+    /// Removes the caps of this model, or all caps and the soft mark.
+    Clear {
+        /// Only of this model.
+        model: Option<String>,
+    },
+}
+
+/// One recorded change of the caps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetRecord {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who: `user@host`.
+    pub by: String,
+    /// What was changed, one line.
+    pub change: String,
+    /// The caps from then on.
+    pub settings: BudgetSettings,
+}
+
 /// One span of time with its cap: what a store has to add up before it lets a reservation through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BudgetPeriod {
     /// `day` or `month`, for people.
     pub name: &'static str,
+    /// The model whose charges count; `None` counts all.
+    pub model: Option<String>,
     /// First instant inside.
     pub from: DateTime<Utc>,
     /// First instant outside.
@@ -32,6 +88,8 @@ pub struct BudgetPeriod {
 pub struct BudgetExceeded {
     /// Which period: `day` or `month`.
     pub period: &'static str,
+    /// The model whose cap it is; `None` for the cap of all models.
+    pub model: Option<String>,
     /// By how much; `None` where the price is unknown, so that no cap can be kept.
     pub over: Option<Usd>,
     /// When that period ends.
@@ -51,6 +109,13 @@ impl BudgetExceeded {
 }
 
 impl Budget {
+    /// For each period the lower cap of the two.
+    #[must_use]
+    pub fn lower_of(self, other: Self) -> Self {
+        let lower = |one: Option<Usd>, other: Option<Usd>| one.into_iter().chain(other).min();
+        Self { daily: lower(self.daily, other.daily), monthly: lower(self.monthly, other.monthly) }
+    }
+
     /// Whether any cap is set.
     pub fn is_limited(&self) -> bool {
         self.daily.is_some() || self.monthly.is_some()
@@ -61,27 +126,89 @@ impl Budget {
         let mut periods = Vec::new();
         if let Some(cap) = self.daily {
             let (from, to) = day_of(now);
-            periods.push(BudgetPeriod { name: "day", from, to, cap });
+            periods.push(BudgetPeriod { name: "day", model: None, from, to, cap });
         }
         if let Some(cap) = self.monthly {
             let (from, to) = month_of(now);
-            periods.push(BudgetPeriod { name: "month", from, to, cap });
+            periods.push(BudgetPeriod { name: "month", model: None, from, to, cap });
         }
         periods
+    }
+}
+
+impl BudgetSettings {
+    /// The periods that a submit of `model` must fit into: the caps of all models, lowered by those of the process, then the
+    /// caps of this model.
+    pub fn periods(&self, process: Budget, model: &str, now: DateTime<Utc>) -> Vec<BudgetPeriod> {
+        let mut periods = self.total.lower_of(process).periods(now);
+        if let Some(caps) = self.models.get(model) {
+            let model = Some(model.to_owned());
+            periods.extend(caps.periods(now).into_iter().map(|period| BudgetPeriod { model: model.clone(), ..period }));
+        }
+        periods
+    }
+}
+
+impl BudgetEdit {
+    /// Applies the change.
+    pub fn apply(&self, settings: &mut BudgetSettings) {
+        match self {
+            Self::Set { model, caps, soft_percent } => {
+                let target = match model {
+                    Some(model) => settings.models.entry(model.clone()).or_default(),
+                    None => &mut settings.total,
+                };
+                target.daily = caps.daily.or(target.daily);
+                target.monthly = caps.monthly.or(target.monthly);
+                settings.soft_percent = soft_percent.or(settings.soft_percent);
+            }
+            Self::Clear { model: Some(model) } => _ = settings.models.remove(model),
+            Self::Clear { model: None } => *settings = BudgetSettings::default(),
+        }
+    }
+
+    /// One line for the record.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Set { model, caps, soft_percent } => {
+                let mut line = "set".to_owned();
+                // Writing to a string cannot fail.
+                for (name, cap) in [("daily", caps.daily), ("monthly", caps.monthly)] {
+                    if let Some(cap) = cap {
+                        let _ = write!(line, " {name} {}", cap.display());
+                    }
+                }
+                if let Some(percent) = soft_percent {
+                    let _ = write!(line, " soft {percent}%");
+                }
+                if let Some(model) = model {
+                    let _ = write!(line, " for {}", crate::text::sanitize_line(model, 60));
+                }
+                line
+            }
+            Self::Clear { model: Some(model) } => format!("clear {}", crate::text::sanitize_line(model, 60)),
+            Self::Clear { model: None } => "clear all".to_owned(),
+        }
     }
 }
 
 impl BudgetPeriod {
     /// Whether `amount` still fits beside what is already `committed` in this period.
     pub fn check(&self, committed: Usd, amount: Option<Usd>) -> Result<(), BudgetExceeded> {
-        let Some(amount) = amount else {
-            return Err(BudgetExceeded { period: self.name, over: None, until: self.to });
-        };
-        let total = committed + amount;
-        if total > self.cap {
-            return Err(BudgetExceeded { period: self.name, over: Some(total - self.cap), until: self.to });
+        let exceeded = |over| BudgetExceeded { period: self.name, model: self.model.clone(), over, until: self.to };
+        let total = committed + amount.ok_or_else(|| exceeded(None))?;
+        if total > self.cap { Err(exceeded(Some(total - self.cap))) } else { Ok(()) }
+    }
+}
+
+impl BudgetExceeded {
+    /// `daily budget`, `monthly budget of flux-2-max`.
+    pub fn name(&self) -> String {
+        let period = if self.period == "day" { "daily" } else { "monthly" };
+        match &self.model {
+            Some(model) => format!("{period} budget of {}", crate::text::sanitize_line(model, 60)),
+            None => format!("{period} budget"),
         }
-        Ok(())
     }
 }
 
@@ -90,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_month_ends_where_the_next_begins() {
+    fn budget_month_ends_at_next_month() {
         let budget = Budget { daily: Some(Usd::ZERO), monthly: Some(Usd::ZERO) };
         let now = "2026-12-31T23:59:59Z".parse().unwrap();
         let periods = budget.periods(now);
@@ -100,13 +227,55 @@ mod tests {
     }
 
     #[test]
-    fn the_cap_itself_may_be_reached_but_not_passed() {
+    fn cap_may_be_reached_not_exceeded() {
         let cap: Usd = "1.00".parse().unwrap();
-        let period = Budget { daily: Some(cap), monthly: None }.periods(DateTime::UNIX_EPOCH)[0];
+        let period = Budget { daily: Some(cap), monthly: None }.periods(DateTime::UNIX_EPOCH)[0].clone();
         let (spent, four) = ("0.96".parse().unwrap(), "0.04".parse().unwrap());
         assert!(period.check(spent, Some(four)).is_ok());
         let over = period.check(spent + four, Some(four)).unwrap_err();
         assert_eq!(over.over, Some(four));
         assert!(period.check(Usd::ZERO, None).is_err(), "an unknown price cannot be kept under a cap");
+    }
+
+    #[test]
+    fn process_caps_only_lower_the_store() {
+        let caps = |daily: &str| Budget { daily: daily.parse().ok(), monthly: None };
+        let settings = BudgetSettings { total: caps("5"), ..BudgetSettings::default() };
+        for (process, cap) in [(Budget::default(), "5"), (caps("10"), "5"), (caps("2"), "2")] {
+            let periods = settings.periods(process, "flux-2-pro", DateTime::UNIX_EPOCH);
+            assert_eq!((periods.len(), periods[0].cap.to_string().as_str()), (1, cap), "{process:?}");
+        }
+        assert!(
+            BudgetSettings::default().periods(caps("2"), "flux-2-pro", DateTime::UNIX_EPOCH)[0].cap
+                == "2".parse().unwrap()
+        );
+    }
+
+    #[test]
+    fn edits_change_only_what_they_name() {
+        let mut settings = BudgetSettings::default();
+        let set = |model: Option<&str>, daily: &str, monthly: &str, soft_percent| BudgetEdit::Set {
+            model: model.map(str::to_owned),
+            caps: Budget { daily: daily.parse().ok(), monthly: monthly.parse().ok() },
+            soft_percent,
+        };
+        set(None, "20", "", Some(80)).apply(&mut settings);
+        set(None, "", "300", None).apply(&mut settings);
+        set(Some("flux-2-max"), "5", "", None).apply(&mut settings);
+        assert_eq!(
+            serde_json::to_string(&settings).unwrap(),
+            r#"{"daily":"20","monthly":"300","models":{"flux-2-max":{"daily":"5"}},"soft_percent":80}"#
+        );
+        assert_eq!(
+            serde_json::from_str::<BudgetSettings>(&serde_json::to_string(&settings).unwrap()).unwrap(),
+            settings
+        );
+        let periods = settings.periods(Budget::default(), "flux-2-max", DateTime::UNIX_EPOCH);
+        assert_eq!(periods.iter().filter(|period| period.model.is_some()).count(), 1);
+        BudgetEdit::Clear { model: Some("flux-2-max".to_owned()) }.apply(&mut settings);
+        assert!(settings.models.is_empty() && settings.total.is_limited());
+        BudgetEdit::Clear { model: None }.apply(&mut settings);
+        assert_eq!(settings, BudgetSettings::default());
+        assert_eq!(set(Some("m"), "20", "", Some(80)).summary(), "set daily $20.00 soft 80% for m");
     }
 }

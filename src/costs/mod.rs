@@ -8,7 +8,7 @@ mod money;
 mod price;
 mod report;
 
-pub use budget::{Budget, BudgetExceeded, BudgetPeriod};
+pub use budget::{Budget, BudgetEdit, BudgetExceeded, BudgetPeriod, BudgetRecord, BudgetSettings};
 pub use charge::{Basis, Charge, Service};
 pub use money::{Credits, ParseMoneyError, Usd};
 pub use price::{Estimate, PriceError, PriceTable, PricedRequest, StoragePrice};

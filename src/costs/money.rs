@@ -146,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn sums_are_exact_where_floats_are_not() {
+    fn usd_sums_are_exact() {
         let total: Usd = std::iter::repeat_n(usd("0.1"), 3).sum();
         assert_eq!(total, usd("0.3"));
         assert_eq!(total.to_string(), "0.3");
     }
 
     #[test]
-    fn credits_are_cents() {
+    fn credits_convert_to_cents() {
         let number: serde_json::Number = serde_json::from_str("4.5").unwrap();
         assert_eq!(Credits::from_json(&number).unwrap().to_usd(), usd("0.045"));
         let tiny: serde_json::Number = serde_json::from_str("5e-7").unwrap();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn display_has_two_decimals_and_hides_no_cent() {
+    fn display_keeps_two_decimals_and_small_amounts() {
         for (amount, shown) in [
             ("0", "$0.00"),
             ("0.04", "$0.04"),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_an_error() {
+    fn invalid_amount_is_an_error() {
         for text in ["", "NaN", "1e999", "$3", "1,5"] {
             assert!(text.parse::<Usd>().is_err(), "{text}");
         }

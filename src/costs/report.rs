@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_money_is_not_in_the_total() {
+    fn report_keeps_uncertain_money_out_of_total() {
         let four: Usd = "0.04".parse().unwrap();
         let rows = [
             ("a".to_owned(), Basis::Settled, Some(four), 2),

@@ -117,16 +117,20 @@ pub struct CostOverview {
     pub week: CostReport,
     /// Today and the 29 days before, by model.
     pub month: CostReport,
+    /// Since the first of this UTC month, by model: what the monthly cap counts.
+    pub calendar_month: CostReport,
     /// The same 30 days, by day.
     pub by_day: CostReport,
     /// The same 30 days, by cause.
     pub by_cause: CostReport,
     /// The same 30 days, by service.
     pub by_service: CostReport,
-    /// The cap of the day.
+    /// The cap of the UTC day: the lower one of the store's and this process's.
     pub daily_cap: Option<Usd>,
-    /// The cap of the month.
+    /// The cap of the UTC month: the lower one of the store's and this process's.
     pub monthly_cap: Option<Usd>,
+    /// The share of a cap, in percent, from which to warn, where the store has one.
+    pub soft_percent: Option<u8>,
     /// The balance of the provider's account, if known.
     pub credits: Option<Usd>,
     /// When this was computed.

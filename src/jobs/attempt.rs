@@ -38,9 +38,12 @@ pub struct Attempt {
     /// What was done, in order.
     #[serde(default)]
     pub steps: Vec<Step>,
-    /// Money set aside by a submit that is not yet answered.
+    /// Money set aside by a submit that is not yet answered: the most that the provider may charge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved: Option<Usd>,
+    /// Money set aside for storing the image, from the submit until it is stored: the most that the bucket may charge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_reserved: Option<Usd>,
     /// The provider's acceptance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
@@ -70,6 +73,7 @@ impl Attempt {
             created_at: now,
             steps: Vec::new(),
             reserved: None,
+            storage_reserved: None,
             receipt: None,
             charge: None,
             storage_charge: None,
@@ -105,6 +109,14 @@ impl Attempt {
             ended_at: None,
             note: None,
         });
+    }
+
+    /// Begins a step again from `now`: its time does not include the tries before.
+    pub fn restart(&mut self, name: StepName, now: DateTime<Utc>) {
+        self.begin(name, now);
+        if let Some(step) = self.steps.iter_mut().find(|step| step.name == name) {
+            step.started_at = now;
+        }
     }
 
     /// Ends a step well. One that was not begun is there all the same, with no duration.

@@ -38,6 +38,8 @@ pub enum FailureCode {
     KeyRejected,
     /// The account has no credits left.
     OutOfCredits,
+    /// The configured address does not serve the FLUX API.
+    WrongEndpoint,
     /// This program made a mistake; the message says where.
     Internal,
 }
@@ -60,13 +62,23 @@ impl FailureCode {
             Self::BucketRefused => "bucket_refused",
             Self::KeyRejected => "key_rejected",
             Self::OutOfCredits => "out_of_credits",
+            Self::WrongEndpoint => "wrong_endpoint",
             Self::Internal => "internal",
         }
     }
 
     /// Whether the ticket may still hold the image, so that a retry asks it before paying again.
     pub fn may_still_produce_image(self) -> bool {
-        matches!(self, Self::TimedOut | Self::SampleExpired | Self::ImageCorrupt | Self::BucketRefused | Self::Internal)
+        matches!(
+            self,
+            Self::TimedOut
+                | Self::TicketLost
+                | Self::UntrustedHost
+                | Self::SampleExpired
+                | Self::ImageCorrupt
+                | Self::BucketRefused
+                | Self::Internal
+        )
     }
 }
 

@@ -1,8 +1,9 @@
-//! Owns why a queued job is not running. Must not say until when: that is the job's `not_before`.
+//! Why a queued job is not running. Until when is the job's `not_before`.
 
 use serde::{Deserialize, Serialize};
 
 use crate::costs::Usd;
+use crate::text::sanitize_line;
 
 /// Why a queued job is not running.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,17 +13,20 @@ pub enum Hold {
     Budget {
         /// `day` or `month`.
         period: String,
+        /// The model whose cap it is; `None` for the cap of all models.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<String>,
         /// By how much; `None` where the price is unknown.
         over: Option<Usd>,
     },
-    /// The provider has as many unfinished tickets as it takes.
+    /// The provider has as many unfinished tickets as it accepts.
     RateLimit,
-    /// A submit was clearly not accepted; it is tried again later.
+    /// A submit was certainly not accepted; it is retried later.
     RetryAt {
-        /// One clean line: what the last try met.
+        /// One clean line: why the last submit was not accepted.
         reason: String,
     },
-    /// The account cannot order: bad key, no credits.
+    /// The account cannot submit: bad key, no credits.
     Account {
         /// One clean line.
         reason: String,
@@ -35,10 +39,16 @@ impl Hold {
     /// One short line for the last column of the queue.
     pub fn summary(&self) -> String {
         match self {
-            Self::Budget { period, over: Some(over) } => format!("budget of the {period}, {} over", over.display()),
-            Self::Budget { period, over: None } => format!("budget of the {period}: price unknown"),
-            Self::RateLimit => "provider is full".to_owned(),
-            Self::RetryAt { reason } => format!("tried again later: {reason}"),
+            Self::Budget { period, model, over } => {
+                let period = if period == "month" { "monthly" } else { "daily" };
+                let of = model.as_ref().map(|model| format!(" of {}", sanitize_line(model, 40))).unwrap_or_default();
+                match over {
+                    Some(over) => format!("{period} budget{of} exceeded by {}", over.display()),
+                    None => format!("{period} budget{of}: price unknown"),
+                }
+            }
+            Self::RateLimit => "provider is at its task limit".to_owned(),
+            Self::RetryAt { reason } => format!("retrying later: {reason}"),
             Self::Account { reason } => format!("account: {reason}"),
             Self::OtherProvider => "made for another provider".to_owned(),
         }

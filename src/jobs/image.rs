@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_id_leaves_the_folder() {
+    fn object_name_stays_in_its_folder() {
         for id in ["..\\..\\etc", "a b", "ünï", "%2e%2e", "CON", &"x".repeat(1000)] {
             let name = ObjectName::for_attempt(&JobId::new(id).unwrap(), 1, ImageFormat::Png);
             assert!(name.is_ours(), "{name}");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_id_stays_readable() {
+    fn object_name_keeps_plain_id() {
         let id = JobId::new("02FShWubqQUKG3QCO5dW").unwrap();
         assert_eq!(
             ObjectName::for_attempt(&id, 2, ImageFormat::Jpeg).as_str(),

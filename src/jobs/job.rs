@@ -105,6 +105,16 @@ impl Job {
         self.attempts.iter().flat_map(Attempt::charges)
     }
 
+    /// Money that is set aside for this job: `None` where nothing is, or where the price of the submit is unknown.
+    pub fn reservation(&self) -> Option<Usd> {
+        let attempt = self.attempt()?;
+        match self.stage {
+            Stage::Submitting => Some(attempt.reserved? + attempt.storage_reserved.unwrap_or(Usd::ZERO)),
+            Stage::Generating => attempt.storage_reserved,
+            _ => None,
+        }
+    }
+
     /// What all attempts cost together, as far as it counts; `None` while nothing of known amount was charged.
     pub fn cost(&self) -> Option<Usd> {
         let mut amounts =

@@ -4,7 +4,7 @@
 //!              begin_submit             accepted                 stored                  approve
 //!  Queued ────────────────▶ Submitting ────────────▶ Generating ──────────▶ Done ───────────────▶ Approved
 //!     ▲ ▲                     │    │                    │  ▲                  │
-//!     │ └─── not_accepted ────┘    │ refused            │  │ retry: the old   │ retry
+//!     │ └─── requeue ─────────┘    │ refused            │  │ retry: the old   │ retry
 //!     │                            │ mark_submit_unknown  fail  │  │ ticket is asked  │ (a new attempt)
 //!     │                            └──────▶ Failed ◀────┘  │ first            │
 //!     └──────────────── retry ────────────────┴────────────┴──────────────────┘
@@ -45,6 +45,13 @@ pub enum RetryKind {
 type Transition = Result<(), IllegalTransition>;
 
 impl Job {
+    /// Sets money aside for storing the image, beside what the submit reserves.
+    pub fn reserve_storage(&mut self, amount: Option<Usd>) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.storage_reserved = amount;
+        }
+    }
+
     /// Queued → Submitting: a POST may happen from here on. Sets `reserved` aside and takes the claim.
     pub fn begin_submit(&mut self, claim: Claim, reserved: Option<Usd>, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Queued], "submitted")?;
@@ -58,7 +65,8 @@ impl Job {
             }
             attempt.begin(StepName::Reserve, now);
             attempt.finish(StepName::Reserve, now);
-            attempt.begin(StepName::Submit, now);
+            // Restarted: an unconfirmed charge is dated by this POST, not by an earlier one that was not accepted.
+            attempt.restart(StepName::Submit, now);
         }
         Ok(())
     }
@@ -68,6 +76,7 @@ impl Job {
         self.require(&[StageName::Submitting], "put back")?;
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.reserved = None;
+            attempt.storage_reserved = None;
             attempt.rejections += 1;
             attempt.fail_step(StepName::Submit, &hold.summary(), now);
         }
@@ -99,9 +108,10 @@ impl Job {
     pub fn mark_submit_unknown(&mut self, why: &str, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Submitting], "given up")?;
         let (model, simulated) = (self.spec.model.clone(), self.simulated);
+        // The `Submitting` record was written for this POST: the charge falls into the period whose cap was checked.
+        let at = self.updated_at;
         if let Some(attempt) = self.attempts.last_mut() {
             let amount = attempt.reserved.take();
-            let at = attempt.step(StepName::Submit).map_or(now, |step| step.started_at);
             attempt.charge =
                 Some(Charge { service: Service::BflApi, amount, basis: Basis::Unconfirmed, model, at, simulated });
         }
@@ -182,6 +192,7 @@ impl Job {
         self.settle(settled);
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.storage_charge = storage_charge;
+            attempt.storage_reserved = None;
             attempt.finish(StepName::Settle, now);
             attempt.outcome = Some(Outcome::Done { image: image.clone() });
             attempt.recheck_first = false;
@@ -203,7 +214,7 @@ impl Job {
             if settled.is_none()
                 && failure.billed == BillingStatus::Unknown
                 && let Some(charge) = attempt.charge.as_mut()
-                && charge.basis.is_counted()
+                && matches!(charge.basis, Basis::Estimated | Basis::Quoted)
             {
                 charge.basis = Basis::Unknown;
             }
@@ -220,6 +231,7 @@ impl Job {
         self.require(&[StageName::Queued, StageName::Generating], "cancelled")?;
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.fail_running("cancelled", now);
+            attempt.storage_reserved = None;
             attempt.outcome = Some(Outcome::Cancelled);
         }
         self.claim = None;
@@ -254,7 +266,7 @@ impl Job {
             _ => false,
         };
         Ok(match (&attempt.receipt, &attempt.charge) {
-            (Some(_), _) if may_live => RetryKind::OldTicket,
+            (Some(receipt), _) if may_live && !receipt.ticket.polling_url.is_empty() => RetryKind::OldTicket,
             (None, None) => RetryKind::SameAttempt,
             _ => RetryKind::NewAttempt,
         })
@@ -326,6 +338,7 @@ impl Job {
 
     fn end_failed(&mut self, failure: Failure, now: DateTime<Utc>) {
         if let Some(attempt) = self.attempts.last_mut() {
+            attempt.storage_reserved = None;
             attempt.fail_running(&failure.message, now);
             attempt.outcome = Some(Outcome::Failed { failure: failure.clone() });
         }

@@ -11,6 +11,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 pub use errors::{CheckError, CreditsError, FetchError, SubmitError};
 pub use poll_delay::poll_delay;
@@ -18,7 +19,10 @@ pub use poll_delay::poll_delay;
 use crate::costs::Credits;
 use crate::jobs::{ImageFormat, Receipt, Spec, Ticket};
 
-/// Whoever makes the images.
+/// Largest image that is downloaded, in bytes.
+pub const MAX_IMAGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// The service that makes the images.
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
     /// Turns a checked spec into the order that will be sent: loads and checks input images. Costs nothing, sends no order.
@@ -44,6 +48,8 @@ pub struct PreparedRequest {
     pub route: String,
     /// The JSON body.
     pub body: serde_json::Value,
+    /// Decoded sizes of the input images, on which the price depends.
+    pub input_sizes: crate::catalog::InputSizes,
 }
 
 /// What one look at a ticket showed.
@@ -79,6 +85,15 @@ pub enum TicketStatus {
 pub struct ResultLink {
     /// A signed URL. Secret in the sense that whoever has it can read the image; never logged whole.
     pub url: String,
+}
+
+impl ResultLink {
+    /// When the link expires, if its signature states it (`se`, as Azure Blob Storage writes it).
+    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
+        let url = url::Url::parse(&self.url).ok()?;
+        let (_, expiry) = url.query_pairs().find(|(name, _)| name == "se")?;
+        DateTime::parse_from_rfc3339(&expiry).ok().map(|at| at.with_timezone(&Utc))
+    }
 }
 
 impl fmt::Debug for ResultLink {

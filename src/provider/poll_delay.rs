@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_follow_the_age_of_the_ticket() {
+    fn delay_follows_ticket_age() {
         for (age, typical, milliseconds) in [
             (0.0, (12.0, 14.0), 5),
             (0.005, (12.0, 14.0), 7),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_provider_asks_for_is_kept() {
+    fn retry_after_is_respected() {
         let asked = Some(Duration::from_secs(7));
         assert_eq!(poll_delay(Duration::ZERO, (2.0, 5.0), asked, 0.0), Duration::from_secs(7));
         assert!(poll_delay(Duration::ZERO, (2.0, 5.0), asked, 1.0) > Duration::from_secs(7));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn poll_delay_follows_the_models_speed() {
+    fn poll_count_within_typical_time_is_bounded() {
         for (typical, most) in [((2.0, 5.0), 20), ((12.0, 14.0), 20), ((36.0, 41.0), 25), ((2.0, 34.0), 35)] {
             let ages = looks(typical, typical.1);
             assert!(ages.len() <= most, "{typical:?}: {} looks", ages.len());
@@ -109,7 +109,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pauses_stay_within_bounds(
+        fn delay_stays_within_bounds(
             age in 0.0..1e7_f64,
             quickest in prop::num::f64::ANY,
             slowest in prop::num::f64::ANY,

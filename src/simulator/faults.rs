@@ -13,8 +13,8 @@
 //! | `403` | the submit is answered 403 `Not authenticated - Invalid Authentication` | always | no |
 //! | `500` | the submit is answered 500 | always | no |
 //! | `503` | the submit is answered 503 with `Retry-After: 1` | once | no |
-//! | `lost` | the submit is accepted, then the connection is closed without a reply | always | yes |
-//! | `dropped` | the connection is closed without a reply and nothing was accepted | always | no |
+//! | `reply-lost` | the submit is accepted, then the connection is closed without a reply | always | yes |
+//! | `request-dropped` | the connection is closed without a reply and nothing was accepted | always | no |
 //! | `moderated` | the ticket ends as `Request Moderated`, early | always | yes |
 //! | `content-moderated` | the ticket ends as `Content Moderated` | always | yes |
 //! | `error` | the ticket ends as `Error`, in a reply of status 200 | always | yes |
@@ -22,29 +22,29 @@
 //! | `error-503` | the same in a reply of status 503 | always | yes |
 //! | `stuck` | the ticket stays `Pending`; it counts as unfinished for ten minutes (at speed 1) | always | yes |
 //! | `slow` | the image takes ten times as long (under `instant`: one second) | always | yes |
-//! | `task-gone` | the ticket is answered `Task not found` | always | yes |
-//! | `foreign` | `polling_url` is on a foreign host | always | yes |
-//! | `foreign-sample` | the image's link is on a foreign host | always | yes |
+//! | `task-not-found` | the ticket is answered `Task not found` | always | yes |
+//! | `untrusted-host` | `polling_url` is on a foreign host | always | yes |
+//! | `untrusted-sample` | the image's link is on a foreign host | always | yes |
 //! | `poll-429` | a poll is answered 429 | once | yes |
 //! | `poll-500` | a poll is answered 500 | once | yes |
 //! | `poll-503` | a poll is answered 503 with `Retry-After: 1` | once | yes |
 //! | `truncated` | the download breaks off in the middle | once | yes |
-//! | `broken` | the download is whole by its length, but half an image | always | yes |
+//! | `corrupt` | the download is whole by its length, but half an image | always | yes |
 //! | `html` | the download is a web page with status 200 | always | yes |
 //! | `expired` | the image's link has run out from the beginning | always | yes |
 //!
 //! Models that take no prompt take no directives either. "Billed" is the simulator's choice where the real API's is not documented (moderated and failed tickets); with
 //! `BillAt::Ready` tickets that end without an image are not billed.
 
-mod afflictions;
+mod fault_plan;
 mod kind;
 
 use std::collections::BTreeMap;
 
-use super::dice::Dice;
+use super::rng::SeededRng;
 use crate::text::sanitize_line;
 
-pub(super) use afflictions::Afflictions;
+pub(super) use fault_plan::FaultPlan;
 pub use kind::FaultKind;
 pub(super) use kind::FaultStage;
 
@@ -95,9 +95,9 @@ impl Faults {
     }
 
     /// What the dice say for the submit of these words, when the same was asked for `occurrence` times before.
-    pub(super) fn draw(&self, words: u64, occurrence: u32) -> Afflictions {
+    pub(super) fn draw(&self, words: u64, occurrence: u32) -> FaultPlan {
         let hit = |(kind, probability): (&FaultKind, &f64)| {
-            let mut dice = Dice::new(&[
+            let mut dice = SeededRng::new(&[
                 b"fault",
                 &self.seed.to_le_bytes(),
                 kind.word().as_bytes(),
@@ -106,7 +106,7 @@ impl Faults {
             ]);
             (dice.unit() < *probability).then_some((*kind, kind.usual_count()))
         };
-        Afflictions::new(self.probabilities.iter().filter_map(hit))
+        FaultPlan::new(self.probabilities.iter().filter_map(hit))
     }
 }
 
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_are_read_and_nonsense_is_told() {
+    fn fault_flags_are_parsed() {
         assert_eq!(Faults::parse_flag("moderated=0.1"), Ok((FaultKind::Moderated, 0.1)));
         assert_eq!(Faults::parse_flag(" POLL_500 = 1 "), Ok((FaultKind::Poll500, 1.0)));
         for (flag, part) in [
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn fault_probabilities_follow_the_seed() {
+    fn same_seed_draws_same_faults() {
         let faults = Faults::default().with(FaultKind::Moderated, 0.25);
         let hits = |faults: &Faults| -> Vec<u64> {
             (0..2000).filter(|words| faults.draw(*words, 0).has(FaultKind::Moderated)).collect()
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_this_page_names_every_kind() {
+    fn doc_table_names_every_fault() {
         let page = include_str!("faults.rs");
         for word in FaultKind::words() {
             assert!(page.contains(&format!("//! | `{word}` |")), "{word}");

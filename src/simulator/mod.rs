@@ -6,21 +6,21 @@
 //! one data directory (`shared`), or as a server of its own (`Simulator::serve`, `darkroom simulate`). Every choice that
 //! the public documents of the API leave open is named where it was made.
 
-mod book;
-mod dice;
+mod account;
+mod api;
 mod errors;
 pub mod faults;
 mod images;
 mod ledger;
 mod options;
-mod order;
-mod server;
-mod shared;
+mod request;
+mod rng;
+mod standby;
 mod ticket;
 
+pub use api::{RunningSimulator, Simulator};
 pub use errors::SimulatorError;
 pub use faults::{FaultKind, Faults, InvalidFault};
 pub use ledger::{BillEntry, Ledger, LedgerError};
 pub use options::{BillAt, InvalidSpeed, LINK_LIFETIME, MAX_ACTIVE, SimulatorOptions, Speed};
-pub use server::{Running, Simulator};
-pub use shared::{SharedSimulator, shared};
+pub use standby::{SharedSimulator, shared};

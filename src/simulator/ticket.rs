@@ -6,10 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 
-use super::dice::Dice;
-use super::faults::{Afflictions, FaultKind, FaultStage};
+use super::faults::{FaultKind, FaultPlan, FaultStage};
 use super::images::Subject;
 use super::options::Speed;
+use super::rng::SeededRng;
 
 /// How long a ticket can be asked for; the real time is not documented.
 pub(super) const REMEMBERED: TimeDelta = TimeDelta::hours(24);
@@ -31,7 +31,7 @@ pub(super) struct Ticket {
     /// When it ends.
     pub ready_at: DateTime<Utc>,
     /// What goes wrong.
-    pub faults: Afflictions,
+    pub faults: FaultPlan,
     /// Credits.
     pub cost: Decimal,
     /// Looks and downloads so far, for faults that pass; not kept over a restart.
@@ -57,7 +57,7 @@ impl Ticket {
         model: String,
         subject: Subject,
         (accepted_at, ready_at): (DateTime<Utc>, DateTime<Utc>),
-        faults: Afflictions,
+        faults: FaultPlan,
         cost: Decimal,
     ) -> Self {
         let (polls, deliveries) = (AtomicU32::new(0), AtomicU32::new(0));
@@ -68,7 +68,7 @@ impl Ticket {
     pub fn phase(&self, now: DateTime<Utc>) -> Phase {
         let fatal = self.faults.fatal();
         match fatal {
-            Some(FaultKind::TaskGone) => return Phase::Dead(FaultKind::TaskGone),
+            Some(FaultKind::TaskNotFound) => return Phase::Dead(FaultKind::TaskNotFound),
             Some(FaultKind::Stuck) => return Phase::Working("Pending", Some(0.1)),
             Some(kind) if now >= self.ready_at => return Phase::Dead(kind),
             None if now >= self.ready_at => return Phase::Ready,
@@ -99,19 +99,19 @@ impl Ticket {
     pub fn busy_until(&self, speed: Speed) -> DateTime<Utc> {
         match self.faults.fatal() {
             Some(FaultKind::Stuck) => self.accepted_at + speed.takes(STUCK_SECONDS),
-            Some(FaultKind::TaskGone) => self.accepted_at,
+            Some(FaultKind::TaskNotFound) => self.accepted_at,
             _ => self.ready_at,
         }
     }
 
     /// The fault of the next look, if it has one.
     pub fn next_poll(&self) -> Option<FaultKind> {
-        self.faults.strike(FaultStage::Poll, self.polls.fetch_add(1, Ordering::Relaxed))
+        self.faults.fault_at(FaultStage::Poll, self.polls.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The fault of the next download, if it has one.
     pub fn next_delivery(&self) -> Option<FaultKind> {
-        self.faults.strike(FaultStage::Delivery, self.deliveries.fetch_add(1, Ordering::Relaxed))
+        self.faults.fault_at(FaultStage::Delivery, self.deliveries.fetch_add(1, Ordering::Relaxed))
     }
 
     /// When the link to the image runs out: whole seconds, as the real links have it.
@@ -132,8 +132,8 @@ pub(super) fn is_newer_than_flux_1(model: &str) -> bool {
 }
 
 /// How long this order takes: between the quickest and the slowest that was measured, decided by its id.
-pub(super) fn duration(id: &str, (quickest, slowest): (f64, f64), faults: &Afflictions, speed: Speed) -> Duration {
-    let usual = quickest + (slowest - quickest) * Dice::new(&[b"duration", id.as_bytes()]).unit();
+pub(super) fn duration(id: &str, (quickest, slowest): (f64, f64), faults: &FaultPlan, speed: Speed) -> Duration {
+    let usual = quickest + (slowest - quickest) * SeededRng::new(&[b"duration", id.as_bytes()]).unit();
     // The input is looked at before anything is drawn.
     let usual = if faults.has(FaultKind::Moderated) { usual * 0.1 } else { usual };
     match speed {
@@ -154,7 +154,7 @@ mod tests {
 
     fn ticket(model: &str, prompt: &str) -> Ticket {
         let subject = Subject { prompt: prompt.into(), seed: 1, width: 64, height: 64, format: ImageFormat::Png };
-        let faults = Afflictions::in_prompt(prompt);
+        let faults = FaultPlan::in_prompt(prompt);
         Ticket::new("id".into(), model.into(), subject, (at(0), at(10)), faults, Decimal::ONE)
     }
 
@@ -181,7 +181,7 @@ mod tests {
         for (prompt, at_once, late) in [
             ("[sim:moderated]", Phase::Working("Pending", Some(0.1)), Phase::Dead(FaultKind::Moderated)),
             ("[sim:stuck]", Phase::Working("Pending", Some(0.1)), Phase::Working("Pending", Some(0.1))),
-            ("[sim:task-gone]", Phase::Dead(FaultKind::TaskGone), Phase::Dead(FaultKind::TaskGone)),
+            ("[sim:task-gone]", Phase::Dead(FaultKind::TaskNotFound), Phase::Dead(FaultKind::TaskNotFound)),
             ("[sim:html]", Phase::Working("Pending", Some(0.1)), Phase::Ready),
         ] {
             let ticket = ticket("flux-2-pro", prompt);
@@ -195,13 +195,13 @@ mod tests {
     #[test]
     fn durations_are_within_what_was_measured() {
         let takes =
-            |prompt: &str, speed| duration("id", (12.0, 14.0), &Afflictions::in_prompt(prompt), speed).as_secs_f64();
+            |prompt: &str, speed| duration("id", (12.0, 14.0), &FaultPlan::in_prompt(prompt), speed).as_secs_f64();
         assert!((12.0..14.0).contains(&takes("", Speed::Times(1.0))));
         assert!((1.2..1.4).contains(&takes("", Speed::Times(10.0))));
         assert!((120.0..140.0).contains(&takes("[sim:slow]", Speed::Times(1.0))));
         assert!((1.2..1.4).contains(&takes("[sim:moderated]", Speed::Times(1.0))));
-        assert_eq!(duration("id", (12.0, 14.0), &Afflictions::default(), Speed::Instant), Duration::ZERO);
-        let slow = Afflictions::in_prompt("[sim:slow]");
+        assert_eq!(duration("id", (12.0, 14.0), &FaultPlan::default(), Speed::Instant), Duration::ZERO);
+        let slow = FaultPlan::in_prompt("[sim:slow]");
         assert_eq!(duration("id", (12.0, 14.0), &slow, Speed::Instant), Duration::from_secs(1));
     }
 }

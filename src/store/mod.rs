@@ -16,10 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use errors::StoreError;
-pub use query::{Change, CostQuery, Counts, DueQuery, Page, PageCursor, PageQuery, SortOrder};
+pub use query::{BudgetChange, Change, CostQuery, Counts, DueQuery, Page, PageCursor, PageQuery, SortOrder};
 use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 
-use crate::costs::{Budget, CostTable};
+use crate::costs::{Budget, BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
 
 /// Job documents and the cost ledger.
@@ -60,6 +60,12 @@ pub trait Store: Send + Sync + 'static {
     /// What was spent, for reports by any grouping.
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError>;
 
+    /// The changes of the caps that this store keeps for all its processes, newest first: the first one holds the caps that apply.
+    async fn budget_history(&self, limit: usize) -> Result<Vec<BudgetRecord>, StoreError>;
+
+    /// Changes the caps. Every process on the store obeys from the next submit on.
+    async fn change_budget(&self, change: BudgetChange) -> Result<(), StoreError>;
+
     /// Takes over documents of other programs and stores, all of this call in few durable writes, each entry of the books with its
     /// sums in the same one. One verdict for each, in their order; nothing that is there is ever overwritten. Taking the same over
     /// again writes nothing, so that one that was broken off is finished by doing it once more. A job that is darkroom's own brings
@@ -95,8 +101,9 @@ pub trait ChangeStream: Send {
 pub struct Save {
     /// The job as it shall be, with the revision as it was read.
     pub job: Arc<Job>,
-    /// Where set, the job's `reserved` must fit under these caps beside everything that is charged or reserved already. The
-    /// check and the write are one.
+    /// Set on the save that begins a submit: the caps of this process, which can only lower those of the store. The job's
+    /// reservation must fit under both, beside everything that is charged or reserved already; check and write are one
+    /// transaction.
     pub budget: Option<Budget>,
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use crate::costs::BudgetEdit;
 use crate::jobs::{Job, JobId, StageName, WorkerId};
 
 /// What a worker could act on: queued and due; or submitting or generating, due, and not held by a claim that still runs.
@@ -109,6 +110,17 @@ pub struct CostQuery {
     pub to: DateTime<Utc>,
     /// The simulator's money, or the real one; never both in one sum.
     pub simulated: bool,
+}
+
+/// A change of the caps that the store keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetChange {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who: `user@host`.
+    pub by: String,
+    /// What.
+    pub edit: BudgetEdit,
 }
 
 /// One change of a document.

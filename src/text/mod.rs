@@ -1,10 +1,12 @@
 //! Text for people: sanitized, formatted and suggested. The lowest room: it names no other.
 
+mod fold;
 pub mod format;
 mod input;
 mod sanitize;
 mod suggest;
 
+pub use fold::fold_for_search;
 pub use input::{EnteredText, entered_line, entered_text};
 pub use sanitize::{sanitize_line, sanitize_text};
 pub use suggest::suggest;

@@ -23,7 +23,7 @@ async fn put(bucket: &FolderBucket, bytes: &'static str) -> Result<String, Bucke
 }
 
 #[tokio::test]
-async fn nothing_but_images_is_left_in_the_folder() {
+async fn folder_contains_only_images() {
     let root = tempfile::tempdir().unwrap();
     let bucket = FolderBucket::open(root.path()).unwrap();
     bucket.check().await.unwrap();
@@ -36,7 +36,7 @@ async fn nothing_but_images_is_left_in_the_folder() {
 }
 
 #[tokio::test]
-async fn a_url_opens_its_file_from_any_folder() {
+async fn file_url_is_absolute() {
     let root = tempfile::tempdir().unwrap();
     let odd = root.path().join("my images/100% #1?\u{fc}");
     let bucket = FolderBucket::open(&odd).unwrap();
@@ -48,7 +48,7 @@ async fn a_url_opens_its_file_from_any_folder() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn no_link_leads_out_of_the_folder() {
+async fn symlinks_are_not_followed() {
     use std::os::unix::fs::symlink;
     let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let secret = outside.path().join("secret");
@@ -72,7 +72,7 @@ async fn no_link_leads_out_of_the_folder() {
 }
 
 #[tokio::test]
-async fn folder_obstacle_is_named_and_kept() {
+async fn obstacles_are_named_and_kept() {
     let root = tempfile::tempdir().unwrap();
     let bucket = FolderBucket::open(root.path()).unwrap();
     fs::write(root.path().join("generated-art"), b"a file").unwrap();
@@ -86,7 +86,7 @@ async fn folder_obstacle_is_named_and_kept() {
 }
 
 #[tokio::test]
-async fn a_folder_that_has_vanished_is_not_made_again() {
+async fn missing_root_is_not_recreated() {
     let root = tempfile::tempdir().unwrap();
     let images = root.path().join("images");
     let bucket = FolderBucket::open(&images).unwrap();
@@ -99,7 +99,7 @@ async fn a_folder_that_has_vanished_is_not_made_again() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_folder_that_cannot_be_written_is_refused() {
+async fn readonly_folder_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let root = tempfile::tempdir().unwrap();
     let bucket = FolderBucket::open(root.path()).unwrap();

@@ -61,7 +61,7 @@ impl Account {
 
 #[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
 #[tokio::test]
-async fn signed_url_opens_and_its_signature_is_valid() {
+async fn signed_url_is_valid() {
     let options = fresh_bucket().await;
     let account = Account::new();
     let bucket = open(account.options(options, 3600)).await;
@@ -79,7 +79,7 @@ async fn signed_url_opens_and_its_signature_is_valid() {
 }
 
 #[tokio::test]
-async fn a_signed_object_is_not_made_public() {
+async fn signed_object_stays_private() {
     let fake = GcsFake::start().await;
     let account = Account::new();
     put(&open(account.options(fake.options(), 60)).await, "image").await.unwrap();
@@ -87,7 +87,7 @@ async fn a_signed_object_is_not_made_public() {
 }
 
 #[tokio::test]
-async fn without_an_account_nothing_is_signed() {
+async fn signing_requires_an_account() {
     let fake = GcsFake::start().await;
     let url = PublicUrl::Signed { lifetime: Duration::from_mins(1) };
     let line = refused(GcsBucket::open(GcsOptions { url, ..fake.options() }).await);
@@ -95,7 +95,7 @@ async fn without_an_account_nothing_is_signed() {
 }
 
 #[tokio::test]
-async fn google_service_is_opened_without_connecting() {
+async fn opening_google_makes_no_request() {
     let account = Account::new();
     let fake = GcsFake::start().await;
     let options = account.options(GcsOptions { emulator: None, ..fake.options() }, 60);

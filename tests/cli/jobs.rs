@@ -107,3 +107,25 @@ fn actions_report_changed_and_rejected_jobs() {
     assert!(env.fails(1, &["jobs", "retry", "zzz-none"]).contains("no job id starts with"));
     assert_eq!(env.run(&["jobs", "retry"]).status.code(), Some(2));
 }
+
+#[test]
+fn show_json_contains_attempts_and_charges() {
+    let env = TestEnv::new();
+    let small = ["--width", "64", "--height", "64", "--wait", "--json"];
+    let output = env.run(&[&["submit", "a fox [sim:content-moderated*1]"][..], &small].concat());
+    let jobs: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let id = jobs[0]["id"].as_str().unwrap();
+    env.json(&["jobs", "retry", id, "--json"]);
+    env.run(&["worker", "--until-idle"]);
+    let shown = env.json(&["jobs", "show", id, "--json"]);
+    let attempts = shown["attempts"].as_array().unwrap();
+    assert_eq!((shown["id"].as_str(), attempts.len()), (Some(id), 2), "{shown}");
+    assert_eq!((&attempts[0]["number"], &attempts[0]["outcome"]), (&1.into(), &"failed".into()));
+    assert_eq!(attempts[0]["error"]["code"], "content_moderated");
+    for attempt in attempts {
+        assert!(attempt["task_id"].is_string() && attempt["accepted_at"].is_string(), "{attempt}");
+        assert_eq!(attempt["charges"][0]["service"], "bfl_api", "{attempt}");
+        assert!(attempt["charges"][0]["usd"].is_string() && attempt["charges"][0]["simulated"] == true, "{attempt}");
+        assert!(attempt["steps"].as_array().unwrap().len() > 2, "{attempt}");
+    }
+}

@@ -116,7 +116,8 @@ pub(crate) fn jobs() -> Vec<Arc<Job>> {
         done(11, "flux-2-max", "lighthouse on a cliff, storm, long exposure", 3_700),
     ];
     let mut held = queued(12, "flux-2-max", "lighthouse at dawn", 20);
-    held.set_hold(Some(Hold::Budget { period: "day".into(), over: Some(usd("0.02")) }), None, ago(19)).unwrap();
+    held.set_hold(Some(Hold::Budget { period: "day".into(), model: None, over: Some(usd("0.02")) }), None, ago(19))
+        .unwrap();
     jobs.push(held);
     let mut waiting = submitting(13, "flux-2-pro", "a bridge made of books", 30);
     let reason = "503 from the provider, nothing was accepted".to_owned();
@@ -181,11 +182,13 @@ pub(crate) fn costs() -> CostOverview {
         today: report(CostGrouping::Model, &today),
         week: report(CostGrouping::Model, &month[..2]),
         month: report(CostGrouping::Model, &month),
+        calendar_month: report(CostGrouping::Model, &month),
         by_day: report(CostGrouping::Day, &days),
         by_cause: report(CostGrouping::Cause, &causes),
         by_service: report(CostGrouping::Service, &[("bfl_api", Basis::Settled, "0.04", 492)]),
         daily_cap: Some(usd("20")),
         monthly_cap: None,
+        soft_percent: None,
         credits: None,
         at: now(),
     }

@@ -86,7 +86,7 @@ fn tracker_csv_is_read_as_it_is() {
     assert!(exported.iter().any(|cost| cost["timestamp"] == "2025-11-02T12:00:01.500000Z"), "{exported:?}");
     // People are exported of it although the simulator makes the images.
     let report = text(&env.run(&["costs", "--days", "3660"]).stdout);
-    assert!(report.contains("real money in 3 charges"), "{report}");
+    assert!(report.contains("of real spending in 3 charges"), "{report}");
 }
 
 fn equal_rows_are_separate_charges(env: &TestEnv) {
@@ -142,6 +142,30 @@ fn dry_run_reports_what_an_import_does() {
 }
 
 #[test]
+fn jobs_without_their_costs_are_reported() {
+    let env = TestEnv::new();
+    let file = env.file("jobs.json", JOBS);
+    let summary = env.json(&["import", path_text(&file), "--dry-run", "--json"]);
+    let noted: Vec<f64> = serde_json::from_str::<Vec<Value>>(JOBS)
+        .unwrap()
+        .iter()
+        .map(|job| ["bfl_cost_usd", "storage_cost_usd"].iter().filter_map(|name| job[*name].as_f64()).sum())
+        .filter(|usd| *usd > 0.0)
+        .collect();
+    assert_eq!(summary["jobs_without_costs"]["count"], noted.len(), "{summary}");
+    let usd: f64 = summary["jobs_without_costs"]["usd"].as_str().unwrap().parse().unwrap();
+    assert!((usd - noted.iter().sum::<f64>()).abs() < 1e-9, "{usd}");
+    let stdout = text(&env.run(&["import", path_text(&file)]).stdout);
+    assert!(stdout.contains(&format!("{} new jobs note $", noted.len())), "{stdout}");
+    // With the costs in the same file, before or after the jobs, nothing is missing.
+    for contents in [format!("{}{}", lines(COSTS), lines(JOBS)), format!("{}{}", lines(JOBS), lines(COSTS))] {
+        let other = TestEnv::new();
+        let summary = import(&other, "all.jsonl", &contents);
+        assert_eq!(summary["jobs_without_costs"], json!({"count": 0, "usd": "0"}), "{summary}");
+    }
+}
+
+#[test]
 fn active_job_is_imported_on_request_only() {
     let env = TestEnv::new();
     let request = "{\"id\": \"request\", \"status\": \"pending_art_generation\", \"prompt\": \"a fox\", \"createdAt\": \"2025-11-02\"}";
@@ -192,5 +216,5 @@ fn export_range_is_by_time_of_charge() {
     assert_eq!(ids, ["d3", "d4", "d5"]);
     assert_eq!(export(&env, &["--costs", "--days", "1"]), "");
     let stderr = text(&env.run(&["costs", "rebuild"]).stdout);
-    assert!(stderr.contains("nothing to rebuild"), "{stderr}");
+    assert!(stderr.contains("Nothing to rebuild"), "{stderr}");
 }

@@ -36,7 +36,9 @@ fn kill_and_complete(env: &TestEnv, count: u64) {
     let rebuilt = env.json(&["costs", "rebuild", "--dry-run", "--json"]);
     assert_eq!(rebuilt["differences"], json!([]), "{rebuilt}");
     let summary = env.json(&["import", path_text(&file), "--json"]);
-    assert_eq!(counts(&summary), [0, 0, count - there, there]);
+    // A commit that was on its way to the server when the import was killed may have been carried out since.
+    let [_, _, new, unchanged] = counts(&summary);
+    assert!(new + unchanged == count && unchanged >= there, "{there}: {summary}");
     assert_eq!(spent(env), (Decimal::new(25, 3) * Decimal::from(count), count));
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn a_flux_2_order_is_answered_in_the_apis_shape() {
+async fn flux_2_submit_reply_has_api_shape() {
     let (running, api) = Api::of(instant()).await;
     let body = json!({"prompt": "a fox", "width": 1920, "height": 1088});
     let accepted = body_of(api.submit("flux-2-pro", &body).await, StatusCode::OK).await;
@@ -20,7 +20,7 @@ async fn a_flux_2_order_is_answered_in_the_apis_shape() {
 }
 
 #[tokio::test]
-async fn flux_1_task_has_no_cost_until_ready() {
+async fn flux_1_reply_has_no_cost_until_ready() {
     let (_running, api) = Api::of(instant()).await;
     let body = json!({"prompt": "a fox", "width": 256, "height": 256});
     let accepted = body_of(api.submit("flux-dev", &body).await, StatusCode::OK).await;
@@ -31,7 +31,7 @@ async fn flux_1_task_has_no_cost_until_ready() {
 }
 
 #[tokio::test]
-async fn a_ticket_goes_from_pending_to_ready() {
+async fn ticket_becomes_ready() {
     let clock = HandClock::new();
     let (_running, api) = Api::of(SimulatorOptions { clock: clock.clone(), ..SimulatorOptions::default() }).await;
     let accepted = api.accepted("a fox").await;
@@ -56,7 +56,7 @@ async fn a_ticket_goes_from_pending_to_ready() {
 }
 
 #[tokio::test]
-async fn flux_3_reasons_and_tells_no_seed() {
+async fn flux_3_reports_reasoning_and_no_seed() {
     let clock = HandClock::new();
     let (_running, api) = Api::of(SimulatorOptions { clock: clock.clone(), ..SimulatorOptions::default() }).await;
     let accepted = body_of(api.submit("flux-3-image", &json!({"prompt": "a fox"})).await, StatusCode::OK).await;
@@ -74,7 +74,7 @@ async fn flux_3_reasons_and_tells_no_seed() {
 }
 
 #[tokio::test]
-async fn tickets_are_known_at_the_cluster_only() {
+async fn only_cluster_host_knows_tickets() {
     let (running, api) = Api::of(instant()).await;
     let accepted = api.accepted("a fox").await;
     let id = accepted["id"].as_str().unwrap();
@@ -114,7 +114,7 @@ async fn keys_are_checked_before_bodies() {
 }
 
 #[tokio::test]
-async fn wrong_requests_are_told_as_the_api_tells_them() {
+async fn invalid_requests_get_api_errors() {
     let (running, api) = Api::of(instant()).await;
     let probe = body_of(api.submit("flux-2-pro", &json!({})).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     assert_eq!(
@@ -159,7 +159,7 @@ async fn input_images_are_measured_and_priced() {
 }
 
 #[tokio::test]
-async fn every_route_of_the_catalog_is_there() {
+async fn every_catalog_route_exists() {
     let (_running, api) = Api::of(instant()).await;
     for model in &darkroom::catalog::Catalog::builtin().models {
         let reply = api.submit(&model.route, &json!({"prompt": 3})).await;
@@ -168,7 +168,7 @@ async fn every_route_of_the_catalog_is_there() {
 }
 
 #[tokio::test]
-async fn task_over_the_open_limit_is_rejected() {
+async fn unfinished_tickets_are_limited() {
     let clock = HandClock::new();
     let (_running, api) = Api::of(SimulatorOptions { clock: clock.clone(), ..SimulatorOptions::default() }).await;
     for number in 0..24 {
@@ -182,7 +182,7 @@ async fn task_over_the_open_limit_is_rejected() {
 }
 
 #[tokio::test]
-async fn open_task_limit_can_be_set_per_model() {
+async fn model_limits_apply_when_enabled() {
     let clock = HandClock::new();
     let options = SimulatorOptions { clock, model_limits: true, ..SimulatorOptions::default() };
     let (_running, api) = Api::of(options).await;
@@ -194,7 +194,7 @@ async fn open_task_limit_can_be_set_per_model() {
 }
 
 #[tokio::test]
-async fn a_restart_keeps_tickets_links_and_bill() {
+async fn restart_keeps_tickets_links_and_bill() {
     let directory = tempfile::tempdir().unwrap();
     let options = || SimulatorOptions { directory: Some(directory.path().to_owned()), ..instant() };
     let (running, api) = Api::of(options()).await;
@@ -218,7 +218,7 @@ async fn a_restart_keeps_tickets_links_and_bill() {
 }
 
 #[tokio::test]
-async fn the_simulator_says_who_it_is() {
+async fn health_names_the_simulator() {
     let directory = tempfile::tempdir().unwrap();
     let (_running, api) = Api::of(SimulatorOptions { directory: Some(directory.path().to_owned()), ..instant() }).await;
     let health = body_of(api.get("simulator/health").await, StatusCode::OK).await;

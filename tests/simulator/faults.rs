@@ -5,7 +5,7 @@ use darkroom::simulator::{FaultKind, Faults};
 use super::*;
 
 #[tokio::test]
-async fn submits_are_spoiled_as_often_as_asked() {
+async fn submit_faults_strike_as_counted() {
     let (_running, api) = Api::of(instant()).await;
     for (prompt, status, detail, times) in [
         ("[sim:429]", StatusCode::TOO_MANY_REQUESTS, "too many active tasks", 1),
@@ -33,7 +33,7 @@ async fn submits_are_spoiled_as_often_as_asked() {
 #[tokio::test]
 async fn lost_reply_is_billed_dropped_request_is_not() {
     let (_running, api) = Api::of(instant()).await;
-    for (prompt, billed) in [("[sim:dropped]", 0), ("[sim:lost]", 1)] {
+    for (prompt, billed) in [("[sim:request-dropped]", 0), ("[sim:reply-lost]", 1)] {
         let error = api.request("flux-2-pro", &small(prompt)).send().await.unwrap_err();
         assert!(error.is_request() && !error.is_connect() && error.status().is_none(), "{prompt}: {error:?}");
         assert_eq!(api.bill().await["count"], billed, "{prompt}");
@@ -49,7 +49,7 @@ async fn tickets_end_without_an_image() {
         ("[sim:error]", 200, "Error", json!({"error": "Internal error in the model"})),
         ("[sim:error-422]", 422, "Error", json!({"error": "Internal error in the model"})),
         ("[sim:error-503]", 503, "Error", json!({"error": "Internal error in the model"})),
-        ("[sim:task-gone]", 200, "Task not found", Value::Null),
+        ("[sim:task-not-found]", 200, "Task not found", Value::Null),
         ("[sim:stuck]", 200, "Pending", Value::Null),
     ] {
         let accepted = api.accepted(prompt).await;
@@ -64,7 +64,7 @@ async fn tickets_end_without_an_image() {
 }
 
 #[tokio::test]
-async fn polls_are_spoiled_and_then_pass() {
+async fn poll_faults_pass() {
     let (_running, api) = Api::of(instant()).await;
     let accepted = api.accepted("[sim:poll-500*2][sim:poll-503][sim:poll-429]").await;
     let mut seen = Vec::new();
@@ -75,7 +75,7 @@ async fn polls_are_spoiled_and_then_pass() {
 }
 
 #[tokio::test]
-async fn slow_tickets_take_ten_times_as_long() {
+async fn slow_ticket_takes_ten_times_longer() {
     let clock = HandClock::new();
     let (_running, api) = Api::of(SimulatorOptions { clock: clock.clone(), ..SimulatorOptions::default() }).await;
     let (slow, usual) = (api.accepted("[sim:slow]").await, api.accepted("a fox").await);
@@ -89,7 +89,7 @@ async fn slow_tickets_take_ten_times_as_long() {
 }
 
 #[tokio::test]
-async fn downloads_are_spoiled() {
+async fn download_faults_strike() {
     let (_running, api) = Api::of(instant()).await;
     let whole = async |link: &str| api.get(link).await.bytes().await;
     let link = api.sample(&api.accepted("[sim:truncated]").await).await;
@@ -97,7 +97,7 @@ async fn downloads_are_spoiled() {
     let bytes = whole(&link).await.unwrap();
     assert!(image::load_from_memory(&bytes).is_ok(), "the second is whole");
 
-    let link = api.sample(&api.accepted("[sim:broken]").await).await;
+    let link = api.sample(&api.accepted("[sim:corrupt]").await).await;
     let bytes = whole(&link).await.unwrap();
     assert!(image::guess_format(&bytes).is_ok() && image::load_from_memory(&bytes).is_err());
 
@@ -111,17 +111,17 @@ async fn downloads_are_spoiled() {
 }
 
 #[tokio::test]
-async fn foreign_hosts_are_named() {
+async fn untrusted_hosts_are_reported() {
     let (_running, api) = Api::of(instant()).await;
-    let accepted = api.accepted("[sim:foreign]").await;
+    let accepted = api.accepted("[sim:untrusted-host]").await;
     let polling = Url::parse(accepted["polling_url"].as_str().unwrap()).unwrap();
     assert_eq!(polling.host_str(), Some("api.bfl.ai.attacker.example"));
-    let link = api.sample(&api.accepted("[sim:foreign-sample]").await).await;
+    let link = api.sample(&api.accepted("[sim:untrusted-sample]").await).await;
     assert_eq!(Url::parse(&link).unwrap().host_str(), Some("delivery.bfl.ai.attacker.example"));
 }
 
 #[tokio::test]
-async fn fault_probabilities_are_deterministic() {
+async fn random_faults_are_reproducible() {
     let faults = Faults::default().with(FaultKind::Unavailable, 0.5).with(FaultKind::Moderated, 0.5);
     let run = async || {
         let (_running, api) = Api::of(SimulatorOptions { faults: faults.clone(), ..instant() }).await;
@@ -145,7 +145,7 @@ async fn fault_probabilities_are_deterministic() {
 }
 
 #[tokio::test]
-async fn random_transient_fault_lets_a_retry_through() {
+async fn random_passing_fault_allows_retry() {
     let faults = Faults::default().with(FaultKind::Unavailable, 0.5);
     let (_running, api) = Api::of(SimulatorOptions { faults, ..instant() }).await;
     for number in 0..10 {

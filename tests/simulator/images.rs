@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn images_are_what_was_asked_for_in_every_format() {
+async fn images_match_request_in_every_format() {
     let (running, api) = Api::of(instant()).await;
     for (format, content_type, expected) in [
         ("png", "image/png", image::ImageFormat::Png),
@@ -30,7 +30,7 @@ async fn images_are_what_was_asked_for_in_every_format() {
 }
 
 #[tokio::test]
-async fn without_a_seed_every_image_is_another() {
+async fn images_without_seed_differ() {
     let (_running, api) = Api::of(instant()).await;
     let mut files = BTreeSet::new();
     for _ in 0..3 {
@@ -43,7 +43,7 @@ async fn without_a_seed_every_image_is_another() {
 }
 
 #[tokio::test]
-async fn links_last_ten_minutes_and_stay_the_same() {
+async fn links_last_ten_minutes() {
     let clock = HandClock::new();
     let (_running, api) = Api::of(SimulatorOptions { clock: clock.clone(), ..instant() }).await;
     let accepted = api.accepted("a fox").await;
@@ -65,7 +65,7 @@ async fn links_last_ten_minutes_and_stay_the_same() {
 }
 
 #[tokio::test]
-async fn tampered_link_is_rejected_old_task_expires() {
+async fn changed_link_and_old_ticket_are_refused() {
     let clock = HandClock::new();
     let (_running, api) = Api::of(SimulatorOptions { clock: clock.clone(), ..instant() }).await;
     let accepted = api.accepted("a fox").await;

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use super::*;
 
 #[tokio::test]
-async fn the_bill_is_the_price_list() {
+async fn bill_matches_the_price_list() {
     let (running, api) = Api::of(instant()).await;
     let sized = |width: u32, height: u32| json!({"prompt": "a", "width": width, "height": height});
     let mut expected = Vec::new();
@@ -55,7 +55,7 @@ fn text(entry: &Value, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_empty_account_is_refused() {
+async fn empty_account_is_rejected() {
     let (_running, api) = Api::of(SimulatorOptions { credits: Decimal::from(7), ..instant() }).await;
     api.accepted("one").await;
     api.accepted("two").await;
@@ -65,7 +65,7 @@ async fn an_empty_account_is_refused() {
 }
 
 #[tokio::test]
-async fn bill_at_ready_skips_moderated_tasks() {
+async fn billing_at_ready_skips_moderated_tickets() {
     let (clock, directory) = (HandClock::new(), tempfile::tempdir().unwrap());
     let options = || SimulatorOptions {
         clock: clock.clone(),
@@ -86,7 +86,7 @@ async fn bill_at_ready_skips_moderated_tasks() {
 }
 
 #[tokio::test]
-async fn many_submits_at_once_are_all_booked_once() {
+async fn concurrent_submits_are_billed_once() {
     let directory = tempfile::tempdir().unwrap();
     let options = SimulatorOptions { directory: Some(directory.path().to_owned()), ..instant() };
     let (running, api) = Api::of(options).await;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use darkroom::costs::{Basis, Budget, Charge, CostGrouping, CostReport, Credits, Service};
+use darkroom::costs::{Basis, Budget, BudgetEdit, Charge, CostGrouping, CostReport, Credits, Service};
 use darkroom::jobs::{BillingStatus, FailureCode, Job};
-use darkroom::store::{CostQuery, Save, Store, StoreError};
+use darkroom::store::{BudgetChange, CostQuery, Save, Store, StoreError};
 use futures::future::join_all;
 
 use super::fixture::{
@@ -42,7 +42,7 @@ async fn reserve(
     store.save(Save { job: Arc::new(job), budget: Some(budget) }).await
 }
 
-pub async fn charges_come_with_the_job(fixture: Fixture) {
+pub async fn charges_are_saved_with_the_job(fixture: Fixture) {
     create(&fixture.store, [submitting("a", 0, "worker", 60), generating("imported", 0, Some("7"))]).await;
     assert_eq!(costs(&fixture.other).await.total_usd, usd("0.07"), "a created job brings its charges along");
     let mut job = read(&fixture.store, "a").await;
@@ -52,7 +52,7 @@ pub async fn charges_come_with_the_job(fixture: Fixture) {
     assert_eq!((report.total_usd, report.count), (usd("0.115"), 2));
 }
 
-pub async fn no_save_books_twice(fixture: Fixture) {
+pub async fn repeated_save_charges_once(fixture: Fixture) {
     create(&fixture.store, [generating("a", 0, Some("4"))]).await;
     for _ in 0..5 {
         let mut job = read(&fixture.store, "a").await;
@@ -67,7 +67,7 @@ pub async fn no_save_books_twice(fixture: Fixture) {
     assert!(reserve(&fixture.store, "c", Some("0.01"), daily("0.10"), 2).await.is_err());
 }
 
-pub async fn settling_replaces_amount_and_basis(fixture: Fixture) {
+pub async fn settlement_replaces_amount_and_basis(fixture: Fixture) {
     create(&fixture.store, [generating("a", 0, None)]).await;
     let before = costs(&fixture.store).await;
     assert_eq!((before.unpriced_count, before.count), (1, 1));
@@ -79,7 +79,7 @@ pub async fn settling_replaces_amount_and_basis(fixture: Fixture) {
     assert_eq!(read(&fixture.store, "a").await.cost_basis(), Some(Basis::Settled));
 }
 
-pub async fn a_charge_that_is_withdrawn_is_gone(fixture: Fixture) {
+pub async fn removed_charge_leaves_the_ledger(fixture: Fixture) {
     create(&fixture.store, [generating("a", 0, Some("4")), queued("b", 0)]).await;
     let mut job = read(&fixture.store, "a").await;
     job.attempts[0].charge = None;
@@ -89,7 +89,7 @@ pub async fn a_charge_that_is_withdrawn_is_gone(fixture: Fixture) {
     assert!(reserve(&fixture.store, "b", Some("0.04"), daily("0.04"), 1).await.is_ok(), "the cap has room again");
 }
 
-pub async fn a_conflict_books_nothing(fixture: Fixture) {
+pub async fn conflict_records_no_charge(fixture: Fixture) {
     create(&fixture.store, [submitting("a", 0, "worker", 60)]).await;
     let mut late = read(&fixture.store, "a").await;
     let mut lost = late.clone();
@@ -101,7 +101,7 @@ pub async fn a_conflict_books_nothing(fixture: Fixture) {
     assert_eq!((report.total_usd, report.unconfirmed_usd, report.count), (usd("0"), usd("0.04"), 1));
 }
 
-pub async fn a_cap_is_reached_but_never_passed(fixture: Fixture) {
+pub async fn cap_is_reached_never_exceeded(fixture: Fixture) {
     create(&fixture.store, (0..16).map(|number| queued(&format!("job-{number:02}"), number))).await;
     let reservations = (0..16).map(|number| {
         let store = Arc::clone(if number % 2 == 0 { &fixture.store } else { &fixture.other });
@@ -133,7 +133,7 @@ pub async fn a_cap_is_reached_but_never_passed(fixture: Fixture) {
     assert_eq!(granted, 1, "one cent is left");
 }
 
-pub async fn a_cap_counts_what_is_charged_and_reserved(fixture: Fixture) {
+pub async fn cap_counts_charges_and_reservations(fixture: Fixture) {
     let mut unconfirmed = submitting("unconfirmed", 0, "worker", 60);
     unconfirmed.mark_submit_unknown("no answer", at(0)).unwrap();
     let mut unknown = generating("unknown", 0, Some("4"));
@@ -154,7 +154,7 @@ pub async fn a_cap_counts_what_is_charged_and_reserved(fixture: Fixture) {
     assert!(reserve(&fixture.store, "b", Some("0.04"), daily("0.20"), 4).await.is_ok());
 }
 
-pub async fn budgets_hold_per_period_and_kind_of_money(fixture: Fixture) {
+pub async fn caps_apply_per_period_and_provider(fixture: Fixture) {
     let day = 86_400;
     let mut real = generating("real", 0, Some("9"));
     real.simulated = false;
@@ -180,13 +180,87 @@ pub async fn budgets_hold_per_period_and_kind_of_money(fixture: Fixture) {
     assert_eq!(over(reserve(&fixture.store, "c", Some("0.01"), caps("9", "0.12"), 43_200).await).0, "month");
 }
 
-pub async fn an_unknown_price_fits_under_no_cap(fixture: Fixture) {
+pub async fn unknown_price_exceeds_every_cap(fixture: Fixture) {
     create(&fixture.store, [queued("a", 0)]).await;
     let Err(StoreError::BudgetExceeded(over)) = reserve(&fixture.store, "a", None, daily("100"), 1).await else {
         panic!("a cap cannot be kept without a price")
     };
     assert_eq!(over.over, None);
     assert!(reserve(&fixture.store, "a", None, Budget::default(), 1).await.is_ok(), "without caps it may go");
+}
+
+async fn set_budget(store: &Arc<dyn Store>, model: Option<&str>, daily: &str, seconds: i64) {
+    let caps = Budget { daily: Some(usd(daily)), monthly: None };
+    let edit = BudgetEdit::Set { model: model.map(str::to_owned), caps, soft_percent: None };
+    store.change_budget(BudgetChange { at: at(seconds), by: "operator@host".into(), edit }).await.unwrap();
+}
+
+pub async fn store_caps_bind_every_process(fixture: Fixture) {
+    create(&fixture.store, ["a", "b", "c", "d"].map(|name| queued(name, 0))).await;
+    let none = Budget::default();
+    set_budget(&fixture.store, None, "0.05", 1).await;
+    assert!(reserve(&fixture.other, "a", Some("0.03"), none, 2).await.is_ok());
+    assert!(reserve(&fixture.other, "b", Some("0.03"), none, 2).await.is_err(), "a process without a cap of its own");
+    assert!(
+        reserve(&fixture.other, "b", Some("0.03"), daily("100"), 2).await.is_err(),
+        "a process cannot raise the cap"
+    );
+    assert!(reserve(&fixture.store, "b", Some("0.02"), daily("0.04"), 2).await.is_err(), "a process can lower the cap");
+    set_budget(&fixture.other, None, "0.06", 3).await;
+    assert!(reserve(&fixture.store, "b", Some("0.03"), none, 4).await.is_ok(), "raised without a restart");
+    let clear = BudgetEdit::Clear { model: None };
+    let change = BudgetChange { at: at(5), by: "other@host".into(), edit: clear };
+    fixture.store.change_budget(change).await.unwrap();
+    assert!(reserve(&fixture.other, "c", Some("9"), none, 6).await.is_ok());
+    let history = fixture.other.budget_history(10).await.unwrap();
+    let changes: Vec<_> =
+        history.iter().map(|record| (record.at, record.by.as_str(), record.change.as_str())).collect();
+    assert_eq!(
+        changes,
+        [
+            (at(5), "other@host", "clear all"),
+            (at(3), "operator@host", "set daily $0.06"),
+            (at(1), "operator@host", "set daily $0.05"),
+        ]
+    );
+    assert_eq!(fixture.store.budget_history(1).await.unwrap(), history[..1]);
+}
+
+pub async fn model_cap_counts_only_its_model(fixture: Fixture) {
+    let mut other_model = generating("other", 0, Some("4"));
+    other_model.spec.model = "flux-2-max".into();
+    other_model.attempts[0].charge.as_mut().unwrap().model = "flux-2-max".into();
+    let mut reserved = submitting("reserved", 0, "worker", 60);
+    reserved.spec.model = "flux-2-max".into();
+    create(&fixture.store, [other_model, reserved, generating("own", 0, Some("3")), queued("a", 0), queued("b", 0)])
+        .await;
+    set_budget(&fixture.store, Some("flux-dev"), "0.05", 1).await;
+    let Err(StoreError::BudgetExceeded(over)) = reserve(&fixture.store, "a", Some("0.03"), Budget::default(), 2).await
+    else {
+        panic!("$0.03 of flux-dev are spent")
+    };
+    assert_eq!((over.model.as_deref(), over.over), (Some("flux-dev"), Some(usd("0.01"))));
+    assert!(reserve(&fixture.store, "a", Some("0.02"), Budget::default(), 2).await.is_ok());
+    assert!(reserve(&fixture.other, "b", Some("0.01"), Budget::default(), 2).await.is_err());
+}
+
+pub async fn unpriced_charge_counts_as_highest_price(fixture: Fixture) {
+    create(&fixture.store, [generating("unpriced", 0, None), queued("a", 0)]).await;
+    assert!(reserve(&fixture.store, "a", Some("0.01"), daily("0.61"), 1).await.is_err());
+    assert!(reserve(&fixture.store, "a", Some("0.01"), daily("0.62"), 1).await.is_ok());
+}
+
+pub async fn storage_reservation_lasts_until_stored(fixture: Fixture) {
+    let mut generating = queued("generating", 0);
+    generating.reserve_storage(Some(usd("0.01")));
+    generating.begin_submit(claim("worker", 60), Some(usd("0.04")), at(0)).unwrap();
+    generating.accept(receipt(0, Some("4")), None, at(0)).unwrap();
+    create(&fixture.store, [generating, queued("a", 0)]).await;
+    assert!(reserve(&fixture.store, "a", Some("0.04"), daily("0.08"), 1).await.is_err(), "storing may cost $0.01");
+    let mut done = read(&fixture.store, "generating").await;
+    finish(&mut done, Some("4"), None, 2);
+    save(&fixture.store, &mut done).await.unwrap();
+    assert!(reserve(&fixture.store, "a", Some("0.04"), daily("0.08"), 3).await.is_ok());
 }
 
 /// Six charges that differ in all that can be grouped by.
@@ -218,7 +292,7 @@ async fn spend(store: &Arc<dyn Store>) {
     create(store, [image, unknown, unconfirmed, cancelled, unpriced, real]).await;
 }
 
-pub async fn costs_are_grouped_in_four_ways(fixture: Fixture) {
+pub async fn report_groups_four_ways(fixture: Fixture) {
     spend(&fixture.store).await;
     for grouping in [CostGrouping::Model, CostGrouping::Day, CostGrouping::Service, CostGrouping::Cause] {
         let report = costs_by(&fixture.other, grouping, true).await;
@@ -245,7 +319,7 @@ pub async fn costs_are_grouped_in_four_ways(fixture: Fixture) {
     assert_eq!((real.total_usd, real.count, real.simulated), (usd("1"), 1, false));
 }
 
-pub async fn costs_have_a_beginning_and_an_end(fixture: Fixture) {
+pub async fn report_span_is_half_open(fixture: Fixture) {
     create(&fixture.store, (0..5).map(|number| generating(&format!("job-{number}"), number, Some("1")))).await;
     let query = CostQuery { from: at(1), to: at(4), simulated: true };
     let report = fixture.store.costs(query).await.unwrap().report(CostGrouping::Model);
@@ -253,7 +327,7 @@ pub async fn costs_have_a_beginning_and_an_end(fixture: Fixture) {
     assert_eq!((report.from, report.to), (at(1), at(4)));
 }
 
-pub async fn costs_are_exact_over_any_span(fixture: Fixture) {
+pub async fn report_is_exact_over_any_span(fixture: Fixture) {
     // Around midnights (43,200 seconds after noon), with an empty day between them.
     let times = [-43_201, -43_200, -43_199, 0, 43_199, 43_200, 43_201, 129_599, 216_000, 216_001];
     let jobs =

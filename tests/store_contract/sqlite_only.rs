@@ -61,7 +61,7 @@ fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn database_is_created_with_its_folder() {
+async fn file_is_created_with_its_folder() {
     let file = File::new();
     let path = file.folder.path().join("new folder/with 100%/darkroom?.db");
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&path).unwrap());
@@ -75,7 +75,7 @@ async fn database_is_created_with_its_folder() {
 }
 
 #[test]
-fn many_processes_may_create_the_file_at_once() {
+fn concurrent_processes_create_one_file() {
     let file = File::new();
     std::thread::scope(|scope| {
         let opened: Vec<_> = (0..8).map(|_| scope.spawn(|| SqliteStore::open(&file.path).map(drop))).collect();
@@ -86,7 +86,7 @@ fn many_processes_may_create_the_file_at_once() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_refused() {
+async fn non_database_file_is_refused() {
     let file = File::new();
     for contents in [&b"hello"[..], &[b'x'; 5_000], &[0; 4_096]] {
         fs::write(&file.path, contents).unwrap();
@@ -101,7 +101,7 @@ async fn a_file_that_is_no_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_of_another_program_is_refused() {
+async fn file_of_another_program_is_refused() {
     let file = File::new();
     let connection = Connection::open(&file.path).unwrap();
     connection.execute_batch("CREATE TABLE jobs (id TEXT); PRAGMA user_version = 1;").unwrap();
@@ -110,7 +110,7 @@ async fn a_file_of_another_program_is_refused() {
 }
 
 #[tokio::test]
-async fn a_newer_file_is_refused() {
+async fn newer_version_is_refused() {
     let file = File::filled().await;
     let connection = Connection::open(&file.path).unwrap();
     connection.pragma_update(None, "user_version", 99).unwrap();
@@ -119,7 +119,7 @@ async fn a_newer_file_is_refused() {
 }
 
 #[tokio::test]
-async fn newer_schema_in_the_wal_is_rejected() {
+async fn newer_version_in_log_is_refused() {
     let file = File::filled().await;
     // A program that was killed leaves its last commits in the log.
     let other = tempfile::tempdir().unwrap();
@@ -133,7 +133,7 @@ async fn newer_schema_in_the_wal_is_rejected() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_refused() {
+async fn damaged_file_is_refused() {
     for (from, length) in [(4_096, 64), (3 * 4_096, 4_096), (100, 40), (8_192 + 8, 3)] {
         let file = File::filled().await;
         let mut bytes = fs::read(&file.path).unwrap();
@@ -144,7 +144,7 @@ async fn a_damaged_file_is_refused() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_cut_short_is_refused() {
+async fn truncated_file_is_refused() {
     for keep in [50, 4_096, 20_000] {
         let file = File::filled().await;
         let bytes = fs::read(&file.path).unwrap();
@@ -155,7 +155,7 @@ async fn a_file_that_was_cut_short_is_refused() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn where_nothing_can_be_written_it_says_so() {
+async fn readonly_location_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     let file = File::filled().await;
     fs::set_permissions(&file.path, fs::Permissions::from_mode(0o400)).unwrap();
@@ -177,7 +177,7 @@ async fn where_nothing_can_be_written_it_says_so() {
 }
 
 #[tokio::test]
-async fn unreadable_document_affects_no_other() {
+async fn unreadable_document_does_not_affect_others() {
     let file = File::new();
     let store = file.open();
     create(&store, [queued("bad", 0), queued("good", 1), submitting("stranger", 2, "worker", 5)]).await;
@@ -215,7 +215,7 @@ async fn unreadable_document_affects_no_other() {
 }
 
 #[tokio::test]
-async fn hostile_contents_come_back_unchanged() {
+async fn hostile_contents_round_trip() {
     let file = File::new();
     let store = file.open();
     let pieces = [
@@ -271,7 +271,7 @@ async fn hostile_contents_come_back_unchanged() {
 }
 
 #[tokio::test]
-async fn ten_thousand_jobs_are_created_in_one_call() {
+async fn create_accepts_ten_thousand_jobs() {
     let file = File::new();
     let store = file.open();
     create(&store, (0..10_000).map(|number| queued(&format!("job-{number}"), number))).await;
@@ -280,7 +280,7 @@ async fn ten_thousand_jobs_are_created_in_one_call() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn concurrent_writes_of_two_processes_all_arrive() {
+async fn concurrent_writes_of_two_processes_arrive() {
     let file = File::new();
     let stores = [file.open(), file.open()];
     let callers = (0..200).map(|number| {
@@ -308,7 +308,7 @@ async fn concurrent_writes_of_two_processes_all_arrive() {
 }
 
 #[tokio::test]
-async fn the_counts_by_day_are_those_of_the_charges() {
+async fn daily_counts_match_charges() {
     use super::fixture::{failure, finish, generating};
     use darkroom::jobs::{BillingStatus, FailureCode};
     let file = File::new();

@@ -25,8 +25,9 @@ async fn account_failure_blocks_intake_bills_nothing() {
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
         let said = text(&output.stderr);
         let last = said.lines().last().unwrap();
-        assert!(last.starts_with("darkroom: jobs were left in the queue:") && last.contains(line), "{said}");
-        assert!(!said.contains("p resumes"), "nobody can press a key here: {said}");
+        assert!(last.starts_with("darkroom: jobs remain in the queue:") && last.contains(line), "{said}");
+        assert!(!said.contains("press p"), "a worker has no keys: {said}");
+        assert_eq!(said.matches("intake paused: ").count(), 1, "{said}");
         let jobs = env.jobs();
         let held: Vec<&str> = jobs.iter().filter_map(|job| job["hold"]["kind"].as_str()).collect();
         assert_eq!(held, ["account"], "{directive}");

@@ -11,7 +11,7 @@ type Row = (&'static str, &'static str, &'static str, &'static str, &'static str
 
 const SMALL: &str = "flux-2-klein-4b";
 /// A model without a published price.
-const UNPRICED: &str = "vto-v1";
+const UNPRICED: &str = "outpainting-v1";
 /// A model whose acceptance names no price.
 const SILENT: &str = "flux-pro-1.1";
 
@@ -63,7 +63,10 @@ pub(crate) fn queue(env: &TestEnv) {
     let line = |index: usize| {
         let mut line = json!({"model": TABLE[index].0, "prompt": prompt(index)});
         match TABLE[index].0 {
-            UNPRICED => (line["person"], line["garment"]) = (json!(image), json!(image)),
+            UNPRICED => {
+                line["input_image"] = json!(image);
+                (line["width"], line["height"]) = (json!(64), json!(64));
+            }
             SILENT => (line["width"], line["height"]) = (json!(256), json!(256)),
             _ => (line["width"], line["height"]) = (json!(64), json!(64)),
         }

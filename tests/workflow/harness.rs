@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -62,6 +62,8 @@ pub struct GatedProvider {
     clock: Arc<MovedClock>,
     is_open: watch::Sender<bool>,
     replies: watch::Sender<usize>,
+    /// How many more downloads are rejected as if their link had expired.
+    rejected_downloads: AtomicU32,
 }
 
 impl fmt::Debug for GatedProvider {
@@ -71,6 +73,11 @@ impl fmt::Debug for GatedProvider {
 }
 
 impl GatedProvider {
+    /// Rejects the next `count` downloads as if their link had expired.
+    pub fn reject_downloads(&self, count: u32) {
+        self.rejected_downloads.store(count, Ordering::SeqCst);
+    }
+
     /// Holds back the replies to submits from now on.
     pub fn hold_replies(&self) {
         self.is_open.send_replace(false);
@@ -115,6 +122,10 @@ impl Provider for GatedProvider {
     }
 
     async fn fetch(&self, sample: &ResultLink) -> Result<DownloadedImage, FetchError> {
+        let left = |count: u32| count.checked_sub(1);
+        if self.rejected_downloads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_ok() {
+            return Err(FetchError::Expired { reason: "HTTP 403".to_owned() });
+        }
         self.client.fetch(sample).await
     }
 
@@ -241,6 +252,7 @@ fn provider(simulator: &SharedSimulator, clock: &Arc<MovedClock>) -> GatedProvid
         clock: clock.clone(),
         is_open: watch::Sender::new(true),
         replies: watch::Sender::new(0),
+        rejected_downloads: AtomicU32::new(0),
     }
 }
 

@@ -20,6 +20,7 @@ fn least(model: &Model, image: &str) -> Value {
             ParameterKind::Image => json!(image),
             ParameterKind::Images { .. } => json!([image]),
             ParameterKind::Integer { .. } => json!(512),
+            ParameterKind::Text { .. } => json!("org/style"),
             other => panic!("{}: {} is required and a {other:?}", model.name, parameter.name),
         };
     }

@@ -76,7 +76,7 @@ async fn retry_can_be_undone_until_it_runs() {
     assert_eq!((&undone.stage, &undone.attempts), (&failed.stage, &failed.attempts));
     let begun = harness.operator.retry(vec![id.clone()]).await.unwrap();
     harness.work().await;
-    assert!(undo(&harness, begun).await.unwrap_err().contains("failed by now"));
+    assert!(undo(&harness, begun).await.unwrap_err().contains("it is failed now"));
     assert_eq!(harness.job(&id).await.attempts.len(), 2);
 }
 
@@ -94,7 +94,7 @@ async fn late_undo_loses_no_charge() {
     engine.stop().await;
     let charged = harness.job(&id).await;
     assert!(charged.cost().is_some());
-    assert!(undo(&harness, stale).await.unwrap_err().contains("tried again"));
+    assert!(undo(&harness, stale).await.unwrap_err().contains("retried in the meantime"));
     assert_eq!(harness.job(&id).await, charged);
 
     // Retried, ordered and billed, retried again: undoing the first retry would forget the attempt in between.
@@ -105,6 +105,6 @@ async fn late_undo_loses_no_charge() {
     harness.operator.retry(vec![id.clone()]).await.unwrap();
     let queued = harness.job(&id).await;
     assert_eq!((queued.stage_name(), queued.attempts.len()), (StageName::Queued, 3));
-    assert!(undo(&harness, stale).await.unwrap_err().contains("tried again"));
+    assert!(undo(&harness, stale).await.unwrap_err().contains("retried in the meantime"));
     assert_eq!(harness.job(&id).await, queued);
 }

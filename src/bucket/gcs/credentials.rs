@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unusable_key_file_is_named_without_content() {
+    fn bad_key_file_error_names_file_not_secret() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.json");
         let who = GcsCredentials::ServiceAccountFile(path.clone());

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn signing_errors_are_classified_by_retry_advice() {
+    fn signing_errors_are_refused_or_unavailable() {
         assert!(matches!(remote(403), BucketError::Refused(line) if line.contains("serviceAccountTokenCreator")));
         assert!(matches!(remote(404), BucketError::Refused(_)));
         assert!(matches!(remote(503), BucketError::Unavailable(_)));
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_credentials_name_the_command_to_run() {
+    fn missing_credentials_error_says_what_to_do() {
         let long = format!("Could not fetch an auth token. You are {NOT_AT_GOOGLE} and more");
         for transient in [true, false] {
             let error = CredentialsError::from_msg(transient, long.clone());
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn proxy_reply_is_shown_as_one_line_or_dropped() {
+    fn proxy_error_page_is_reduced_to_one_line() {
         let line = |status, body: &[u8]| match Answer::new(status, body).into_error("storing", "art") {
             BucketError::Unavailable(line) | BucketError::Refused(line) => line,
             BucketError::NotFound(name) => panic!("{name}"),

@@ -28,7 +28,7 @@ use url::Url;
 pub use options::{GcsCredentials, GcsOptions, LONGEST_SIGNED_URL, PublicUrl};
 
 use super::{Bucket, BucketError, Stored};
-use crate::costs::PriceTable;
+use crate::costs::{PriceTable, Usd};
 use crate::jobs::{ImageFormat, ObjectName};
 use crate::text::sanitize_line;
 use client::{ApiError, JsonApi};
@@ -170,10 +170,13 @@ impl Bucket for GcsBucket {
         check_name(name)?;
         let whole = async {
             self.store(name, &bytes, format).await?;
-            let cost = PriceTable::builtin().storage().map(|price| price.cost(bytes.len() as u64));
-            Ok(Stored { url: self.url(name).await?, cost })
+            Ok(Stored { url: self.url(name).await?, cost: self.cost(bytes.len() as u64) })
         };
         tokio::time::timeout(REQUEST_TIMEOUT, whole).await.unwrap_or_else(|_| Err(hangs()))
+    }
+
+    fn cost(&self, bytes: u64) -> Option<Usd> {
+        PriceTable::builtin().storage().map(|price| price.cost(bytes))
     }
 
     async fn get(&self, name: &ObjectName) -> Result<Bytes, BucketError> {

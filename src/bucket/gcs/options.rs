@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn emulator_host_is_parsed_like_googles_clients() {
+    fn emulator_host_forms_are_accepted() {
         for (text, url) in [
             ("127.0.0.1:4443", "http://127.0.0.1:4443/"),
             ("localhost:9023", "http://localhost:9023/"),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_emulator_variable_counts_as_unset() {
+    fn empty_emulator_host_requires_credentials() {
         assert!(matches!(emulator(""), Err(BucketError::Refused(line)) if line.contains("credentials")));
         let real = GcsOptions { emulator: None, credentials: GcsCredentials::ApplicationDefault, ..options() };
         assert_eq!(
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_bucket_name_is_said() {
+    fn invalid_bucket_name_is_refused() {
         for bucket in ["", "  ", "gs://demo", "demo/folder", "de mo", "demo\u{1b}[2J"] {
             let checked = GcsOptions { bucket: bucket.to_owned(), ..options() }.validate();
             assert!(matches!(checked, Err(BucketError::Refused(line)) if !line.contains('\u{1b}')), "{bucket}");
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_url_lives_seven_days_at_most() {
+    fn signed_url_lifetime_is_limited() {
         for (seconds, good) in [(0, false), (1, true), (604_800, true), (604_801, false)] {
             let url = PublicUrl::Signed { lifetime: Duration::from_secs(seconds) };
             assert_eq!(GcsOptions { url, ..options() }.validate().is_ok(), good, "{seconds}");
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_base_is_a_web_address() {
+    fn url_base_must_be_http() {
         for (base, good) in
             [("https://cdn.test/art", true), ("mailto:a@b.test", false), ("https://cdn.test/?a=b", false)]
         {

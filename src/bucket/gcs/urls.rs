@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_of_a_url() {
+    fn urls_have_their_documented_forms() {
         assert_eq!(
             public("demo.appspot.com", &name()).unwrap(),
             "https://storage.googleapis.com/demo.appspot.com/generated-art/02FShWubqQUKG3QCO5dW-2.png"

@@ -1,12 +1,12 @@
 //! The filter of the queue: parsing, and whether a job matches.
 //!
 //! A filter is a list of terms separated by spaces; a job must match all of them. A plain term is searched in prompt, model,
-//! tags and failure without regard to case, and at the start of the id (anywhere in it, `7` would match every second job).
+//! tags and failure without regard to case and accents, and at the start of the id (anywhere in it, `7` would match every second job).
 //! `status:failed`, `model:pro`, `tag:cat`, `error:moderated`, `id:02FS` match one field: status and id by prefix, the others
 //! anywhere. `status:hidden` shows the hidden jobs. `-` before a term negates it. An unknown key is an error, not a word; quotes make it one: `"style:anime"`.
 
 use crate::jobs::{Job, Outcome, Stage, StageName};
-use crate::text;
+use crate::text::{self, fold_for_search};
 
 /// The terms of a filter. No terms fit everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Filter {
                 }
                 _ => (FilterField::Anywhere, word.trim_matches('"')),
             };
-            (!text.is_empty()).then(|| Term { negated, field, text: text.to_lowercase() })
+            (!text.is_empty()).then(|| Term { negated, field, text: fold_for_search(text) })
         });
         let terms = terms.collect();
         Self { terms, unknown_key }
@@ -155,12 +155,12 @@ impl Term {
         match self.field {
             FilterField::Anywhere => is_in_haystack(haystack, &self.text),
             FilterField::Status => statuses(job).any(|status| status.starts_with(&self.text)),
-            FilterField::Model => job.spec.model.to_lowercase().contains(&self.text),
-            FilterField::Tag => job.tags.iter().any(|tag| tag.to_lowercase().contains(&self.text)),
+            FilterField::Model => fold_for_search(&job.spec.model).contains(&self.text),
+            FilterField::Tag => job.tags.iter().any(|tag| fold_for_search(tag).contains(&self.text)),
             FilterField::Error => {
                 matches!(&job.stage, Stage::Failed { failure } if failure.code.as_str().contains(&self.text))
             }
-            FilterField::Id => job.id.as_str().to_lowercase().starts_with(&self.text),
+            FilterField::Id => fold_for_search(job.id.as_str()).starts_with(&self.text),
         }
     }
 }
@@ -185,7 +185,7 @@ fn is_in_haystack(haystack: &str, word: &str) -> bool {
     haystack.starts_with(word) || haystack.split_once('\n').is_some_and(|(_, rest)| rest.contains(word))
 }
 
-/// The text of a job that plain terms are searched in, in lower case; the id first.
+/// The text of a job that plain terms are searched in, folded; the id first.
 pub fn haystack(job: &Job) -> String {
     let mut text = String::with_capacity(job.spec.prompt.len() + 64);
     text.push_str(job.id.as_str());
@@ -201,7 +201,7 @@ pub fn haystack(job: &Job) -> String {
         text.push('\n');
         text.push_str(&failure.message);
     }
-    text.to_lowercase()
+    fold_for_search(&text)
 }
 
 #[cfg(test)]
@@ -250,6 +250,15 @@ mod tests {
             ["whale", "frog whale", "status:done", "-frog", "status:running", "model:pro", "id:bc", "bc1", "status:zz"]
         {
             assert!(!matches(filter), "{filter}");
+        }
+    }
+
+    #[test]
+    fn filter_ignores_accents_and_composition() {
+        let mut job = failed();
+        job.spec.prompt = "a cafe\u{301} in the STRASSE".to_owned();
+        for filter in ["café", "CAFE\u{301}", "cafe", "straße", "tag:ZÓO"] {
+            assert!(Filter::parse(filter).matches(&job, &haystack(&job)), "{filter}");
         }
     }
 

@@ -15,6 +15,7 @@ pub use sorted_ids::SortedIds;
 
 use crate::engine::Progress;
 use crate::jobs::{Job, JobId};
+use crate::text::fold_for_search;
 
 /// How long a row stays marked as changed a moment ago.
 pub const HIGHLIGHT_DURATION: Duration = Duration::seconds(2);
@@ -121,7 +122,7 @@ impl Board {
     /// Takes in a document that cannot be read.
     pub fn upsert_unreadable(&mut self, id: JobId, reason: &str, now: DateTime<Utc>) {
         let at = self.entries.get(&id).map_or(now, |entry| entry.at);
-        let haystack = format!("{}\n{reason}", id.as_str()).to_lowercase().into_boxed_str();
+        let haystack = fold_for_search(&format!("{}\n{reason}", id.as_str())).into_boxed_str();
         let row = Row::Unreadable(reason.to_owned());
         self.insert(id, Entry { row, changed_at: None, progress: None, at, haystack });
     }

@@ -68,7 +68,7 @@ fn empty_form_names_defaults() {
     │ │                                                                            │
     │ │                                                                            │
     │ │                                                                            │
-    │   Model              ‹ flux-2-pro ›   1 of 20 · FLUX.2 [pro], 12–14 s        │
+    │   Model              ‹ flux-2-pro ›   1 of 22 · FLUX.2 [pro], 12–14 s        │
     │   Count              1                number of images, 1 to 100             │
     │   Tags               none             labels to filter by, separated by sp…  │
     │ ── parameters of flux-2-pro, all optional                                    │
@@ -106,7 +106,7 @@ fn a_filled_form_with_a_mistake() {
     │ │                                                                            │
     │ │                                                                            │
     │ │                                                                            │
-    │   Model              ‹ flux-2-pro ›   1 of 20 · FLUX.2 [pro], 12–14 s        │
+    │   Model              ‹ flux-2-pro ›   1 of 22 · FLUX.2 [pro], 12–14 s        │
     │   Count              3                number of images, 1 to 100             │
     │   Tags               none             labels to filter by, separated by sp…  │
     │ ── parameters of flux-2-pro, all optional                                    │
@@ -182,7 +182,7 @@ fn a_price_that_is_not_known_says_why() {
     let text = shown(&mut form, 100, 24);
     let estimate = Catalog::builtin().estimate(&form.validated.spec);
     assert_eq!(text.contains("price unknown: "), estimate.amount.is_none(), "{text}");
-    form.estimate = Estimate { amount: None, note: "no price is published".to_owned() };
+    form.estimate = Estimate::unknown("no price is published");
     assert!(shown(&mut form, 100, 24).contains("price unknown: no price is published"));
 }
 
@@ -343,6 +343,17 @@ fn typing_replaces_a_cloned_value() {
     go_to(&mut form, "seed");
     type_text(&mut form, "78");
     assert_eq!(form.draft().value("seed"), "78");
+}
+
+#[test]
+fn typed_text_is_validated_once_when_needed() {
+    let mut form = empty();
+    for _ in 0..500 {
+        type_text(&mut form, "a long raw paste, key by key ");
+    }
+    assert_eq!(form.validated.spec.prompt, "", "no key validates the whole text");
+    shown(&mut form, 80, 24);
+    assert_eq!(form.validated.spec.prompt.len(), 500 * 29);
 }
 
 #[test]

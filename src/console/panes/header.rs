@@ -327,11 +327,13 @@ mod tests {
                 today: report.clone(),
                 week: report.clone(),
                 month: report.clone(),
+                calendar_month: report.clone(),
                 by_day: report.clone(),
                 by_cause: report.clone(),
                 by_service: report,
                 daily_cap: Some(usd("10")),
                 monthly_cap,
+                soft_percent: None,
                 credits: None,
                 at: DateTime::UNIX_EPOCH,
             };

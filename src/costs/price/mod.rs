@@ -1,5 +1,4 @@
-//! Owns the price table (`assets/prices.toml`) and the estimate before a submit. Must not guess: what the table does not
-//! name is unknown, never zero.
+//! The price table (`assets/prices.toml`) and the estimate before a submit. What the table does not name is unknown, never zero.
 
 mod storage;
 mod table;
@@ -23,21 +22,35 @@ pub struct PriceError(pub String);
 pub struct PricedRequest<'a> {
     /// Model name as in the price table.
     pub model: &'a str,
-    /// Output size in pixels, where it is known before the submit.
-    pub output: Option<(u32, u32)>,
-    /// How many reference images go along.
-    pub input_images: u32,
-    /// Named options that a price may hang on, such as `resolution` or `mode`.
+    /// Width and height of the output in pixels; `None` where the server chooses.
+    pub output: (Option<u32>, Option<u32>),
+    /// Largest output in pixels, where the model has a limit for both sides together.
+    pub max_output_pixels: Option<u64>,
+    /// Sizes of the reference images; `None` where the size is unknown before the submit, as of a URL.
+    pub input_images: Vec<Option<(u32, u32)>>,
+    /// Largest reference image in pixels.
+    pub max_input_pixels: u64,
+    /// Named options that a price may depend on, such as `resolution` or `mode`.
     pub options: Vec<(&'a str, String)>,
 }
 
 /// What a submit will cost, as far as the table knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Estimate {
-    /// Dollars; `None` is "unknown", never zero.
+    /// The likely price in dollars; `None` is "unknown", never zero.
     pub amount: Option<Usd>,
-    /// One line for a person: how it was reckoned, or why it is unknown.
+    /// The most that it can cost, which a cap must have room for; above `amount` where the server chooses a size or the price is
+    /// assumed. `None` is "no bound is known".
+    pub at_most: Option<Usd>,
+    /// One line for a person: how it was computed, or why it is unknown.
     pub note: String,
+}
+
+impl Estimate {
+    /// No price is known.
+    pub fn unknown(note: impl Into<String>) -> Self {
+        Self { amount: None, at_most: None, note: note.into() }
+    }
 }
 
 /// All known prices, by model.
@@ -77,59 +90,110 @@ impl PriceTable {
         self.storage.as_ref()
     }
 
+    /// The highest published price of one image. A cap counts an accepted charge of unknown price as this much: zero would let
+    /// a hard cap be exceeded.
+    pub fn highest(&self) -> Usd {
+        let prices = self.models.values().flat_map(|price| price.form.image_prices());
+        prices.map(Credits::to_usd).max().unwrap_or(Usd::ZERO)
+    }
+
     /// What `request` will cost.
     pub fn estimate(&self, request: &PricedRequest<'_>) -> Estimate {
         let Some(price) = self.models.get(request.model) else {
-            return unknown(format!("no price is known for {}", request.model));
+            return Estimate::unknown(format!("no price is known for {}", request.model));
         };
-        let (amount, how) = match price.form.reckon(request) {
-            Ok(reckoned) => reckoned,
-            Err(why) => return unknown(format!("{why} ({}, {})", price.source, price.date)),
+        let (amount, how) = match price.form.compute(request, Bound::Likely) {
+            Ok(computed) => computed,
+            Err(why) => return Estimate::unknown(format!("{why} ({}, {})", price.source, price.date)),
+        };
+        let bounding = price.at_most_as.as_ref().and_then(|model| self.models.get(model)).unwrap_or(price);
+        let at_most = bounding.form.compute(request, Bound::Highest).ok().map(|(credits, _)| credits.to_usd());
+        let amount_usd = amount.to_usd();
+        let at_most = at_most.map(|bound| bound.max(amount_usd));
+        let reserved = match at_most {
+            Some(bound) if bound > amount_usd => format!("; a cap reserves up to {}", bound.display()),
+            _ => String::new(),
         };
         let note = price.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
         Estimate {
-            amount: Some(amount.to_usd()),
-            note: format!("{how}: {amount} credits{note} ({}, {})", price.source, price.date),
+            amount: Some(amount_usd),
+            at_most,
+            note: format!("{how}: {amount} credits{note}{reserved} ({}, {})", price.source, price.date),
         }
     }
 }
 
-fn unknown(note: String) -> Estimate {
-    Estimate { amount: None, note }
+/// Which of the possible prices is meant where the request leaves one open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bound {
+    /// The documented default.
+    Likely,
+    /// The largest that the model allows.
+    Highest,
 }
 
 impl Form {
-    /// Credits and how they were reckoned, or why nobody knows.
-    fn reckon(&self, request: &PricedRequest<'_>) -> Result<(Credits, String), String> {
+    /// Credits and how they were computed, or why the price is unknown.
+    fn compute(&self, request: &PricedRequest<'_>, bound: Bound) -> Result<(Credits, String), String> {
         match self {
             Self::Flat { credits } => Ok((*credits, "one image".to_owned())),
             Self::Observed { observed } => {
-                Err(format!("no price is published; {observed} was seen, other sizes cost otherwise"))
+                Err(format!("no price is published; {observed} was observed, other sizes cost more or less"))
             }
             Self::Option { option, prices, references } => {
-                if request.input_images > 0 && *references == References::Unknown {
+                if !request.input_images.is_empty() && *references == References::Unknown {
                     return Err("the price of reference images is not published".to_owned());
                 }
                 let value = request.options.iter().find(|(name, _)| name == option).map(|(_, value)| value.as_str());
-                let Some(value) = value else { return Err(format!("the price hangs on {option}, which is not known")) };
+                let Some(value) = value else { return Err(format!("the price depends on {option}, which is unknown")) };
                 let price = prices.get(value).ok_or_else(|| format!("no price is published for {option} {value}"))?;
                 Ok((*price, format!("{option} {value}")))
             }
             Self::Megapixel { first, more, input } => {
-                let (width, height) = request.output.unwrap_or(ASSUMED_OUTPUT);
-                let megapixels = megapixels(width, height);
+                let (output, size) = request.output_megapixels(bound);
+                let (inputs, images) = request.input_megapixels(bound);
                 let total = first.decimal()
-                    + more.decimal().saturating_mul(Decimal::from(megapixels - 1))
-                    + input.decimal().saturating_mul(Decimal::from(request.input_images));
-                let size = if request.output.is_some() { "" } else { "the server chooses the size, about " };
-                let images = match request.input_images {
-                    0 => String::new(),
-                    1 => " and 1 reference image of about 1 MP".to_owned(),
-                    count => format!(" and {count} reference images of about 1 MP each"),
-                };
-                Ok((Credits::new(total), format!("{size}{width}x{height} is {megapixels} MP{images}")))
+                    + more.decimal().saturating_mul(Decimal::from(output - 1))
+                    + input.map_or(Decimal::ZERO, |input| input.decimal().saturating_mul(Decimal::from(inputs)));
+                let images = if input.is_some() { images } else { String::new() };
+                Ok((Credits::new(total), format!("{size} is {output} MP{images}")))
             }
         }
+    }
+}
+
+impl PricedRequest<'_> {
+    fn output_megapixels(&self, bound: Bound) -> (u64, String) {
+        let (likely_width, likely_height) = ASSUMED_OUTPUT;
+        match (self.output, bound, self.max_output_pixels) {
+            ((Some(width), Some(height)), _, _) => (megapixels(width, height), format!("{width}x{height}")),
+            (_, Bound::Highest, Some(pixels)) => (pixels.div_ceil(MEGAPIXEL).max(1), "the largest output".to_owned()),
+            ((None, None), _, _) => (
+                megapixels(likely_width, likely_height),
+                format!("the server chooses the size, about {likely_width}x{likely_height}"),
+            ),
+            ((width, height), _, _) => {
+                let (width, height) = (width.unwrap_or(likely_width), height.unwrap_or(likely_height));
+                (megapixels(width, height), format!("the server chooses one side, about {width}x{height}"))
+            }
+        }
+    }
+
+    /// Rounded up for each image (BFL's rule is not published; other vendors of these models count so).
+    fn input_megapixels(&self, bound: Bound) -> (u64, String) {
+        let unknown = match bound {
+            Bound::Likely => 1,
+            Bound::Highest => self.max_input_pixels.div_ceil(MEGAPIXEL).max(1),
+        };
+        let of = |size: &Option<(u32, u32)>| size.map_or(unknown, |(width, height)| megapixels(width, height));
+        let total = self.input_images.iter().map(of).sum();
+        let guessed = if self.input_images.iter().any(Option::is_none) { "about " } else { "" };
+        let images = match self.input_images.len() {
+            0 => String::new(),
+            1 => format!(" and 1 reference image of {guessed}{total} MP"),
+            count => format!(" and {count} reference images of {guessed}{total} MP together"),
+        };
+        (total, images)
     }
 }
 

@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn storage_price_reproduces_recorded_entries() {
+    fn storage_cost_matches_recorded_entries() {
         // Sizes of `google_storage` entries that such a backend left; each was booked with 5e-06 dollars.
         for bytes in [55, 551, 571, 584] {
             assert_eq!(dollars(bytes), "0.000005", "{bytes}");
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_costs_its_upload_and_a_month() {
+    fn storage_cost_is_upload_plus_one_month() {
         assert_eq!(dollars(1 << 30), "0.020005");
         assert_eq!(dollars(1_500_000), "0.000033");
         assert_eq!(dollars(20 * 1024 * 1024), "0.000396");
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn storage_price_needs_source_and_positive_value() {
+    fn invalid_storage_price_is_an_error() {
         let table = |storage: &str| format!("[models]\n[storage]\n{storage}");
         let good = "operation = \"0.000005\"\ngigabyte_month = \"0.020\"\nsource = \"a page\"\ndate = \"2026-11\"\n";
         assert!(PriceTable::parse(&table(good)).unwrap().storage().is_some());

@@ -1,4 +1,4 @@
-//! Owns the form of `assets/prices.toml`. Must not reckon.
+//! The format of `assets/prices.toml`.
 
 use std::collections::BTreeMap;
 
@@ -11,9 +11,11 @@ use crate::costs::Credits;
 /// The published price of one model.
 #[derive(Debug, Clone)]
 pub(super) struct Price {
-    /// How it is reckoned.
+    /// How it is computed.
     pub(super) form: Form,
-    /// A reservation that is shown with every estimate.
+    /// The model whose price is the upper bound, where this price is assumed.
+    pub(super) at_most_as: Option<String>,
+    /// A caveat that is shown with every estimate.
     pub(super) note: Option<String>,
     /// Who published it.
     pub(super) source: String,
@@ -21,7 +23,7 @@ pub(super) struct Price {
     pub(super) date: String,
 }
 
-/// How a price is reckoned.
+/// How a price is computed.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "form", rename_all = "snake_case")]
 pub(super) enum Form {
@@ -31,8 +33,8 @@ pub(super) enum Form {
         first: Credits,
         /// Each one more.
         more: Credits,
-        /// Each megapixel of input.
-        input: Credits,
+        /// Each megapixel of reference images; absent where they cost nothing.
+        input: Option<Credits>,
     },
     /// The same for every image.
     Flat {
@@ -51,7 +53,7 @@ pub(super) enum Form {
     },
     /// Only single charges are known.
     Observed {
-        /// What was seen.
+        /// What was observed.
         observed: String,
     },
 }
@@ -63,7 +65,7 @@ pub(super) enum References {
     /// They do not.
     #[default]
     Free,
-    /// Nobody published it.
+    /// It is not published.
     Unknown,
 }
 
@@ -95,22 +97,36 @@ pub(super) fn read(text: &str) -> Result<(BTreeMap<String, Price>, Option<Storag
                 _ => None,
             };
             let note = text(&mut entry, "note");
+            let at_most_as = text(&mut entry, "at_most_as");
             let source = text(&mut entry, "source").ok_or_else(|| wrong("no source".to_owned()))?;
             let date = text(&mut entry, "date").ok_or_else(|| wrong("no date".to_owned()))?;
             let form: Form = entry.try_into().map_err(|error| wrong(format!("{error}")))?;
             if form.amounts().iter().any(|amount| amount.decimal() <= Decimal::ZERO) {
                 return Err(wrong("a price is above zero; leave out what is not known".to_owned()));
             }
-            Ok((name.clone(), Price { form, note, source, date }))
+            Ok((name.clone(), Price { form, at_most_as, note, source, date }))
         })
         .collect::<Result<_, _>>()?;
+    let models: BTreeMap<String, Price> = models;
+    let bounds = models.iter().filter_map(|(name, price)| Some((name, price.at_most_as.as_ref()?)));
+    if let Some((name, bound)) = bounds.into_iter().find(|(_, bound)| !models.contains_key(*bound)) {
+        return Err(PriceError(format!("{name}: at_most_as names {bound}, which has no price")));
+    }
     Ok((models, file.storage))
 }
 
 impl Form {
+    /// Prices of one image, without what further megapixels cost.
+    pub(super) fn image_prices(&self) -> Vec<Credits> {
+        match self {
+            Self::Megapixel { first, .. } => vec![*first],
+            other => other.amounts(),
+        }
+    }
+
     fn amounts(&self) -> Vec<Credits> {
         match self {
-            Self::Megapixel { first, more, input } => vec![*first, *more, *input],
+            Self::Megapixel { first, more, input } => [*first, *more].into_iter().chain(*input).collect(),
             Self::Flat { credits } => vec![*credits],
             Self::Option { prices, .. } => prices.values().copied().collect(),
             Self::Observed { .. } => Vec::new(),

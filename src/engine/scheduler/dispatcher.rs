@@ -211,7 +211,9 @@ impl Dispatcher {
             Ok(Ok(RunOutcome::Finished | RunOutcome::Deferred | RunOutcome::Stopped)) => self.due_queue.invalidate(),
             Ok(Ok(RunOutcome::RunningElsewhere)) => self.due_queue.defer(id, RUNNING_ELSEWHERE_DELAY),
             Ok(Ok(RunOutcome::Superseded) | Err(RunError::Workflow(WorkflowError::Superseded))) => {
-                tracing::debug!(job = %id, "job moved by another process");
+                tracing::debug!(job = %id, "job saved by another process");
+                // If the other write did not take the job, this worker's claim still stands: run on at once from the new document.
+                self.due_queue.abandon(id);
                 self.due_queue.clear();
             }
             Ok(Err(RunError::Workflow(WorkflowError::Store(error)))) => {

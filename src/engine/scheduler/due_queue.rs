@@ -45,7 +45,8 @@ pub(super) struct DueQueue {
     dead_workers_read_at: Option<Instant>,
     /// Jobs that this process never runs again.
     quarantined: HashSet<JobId>,
-    /// Jobs that this worker stopped running because the store did not answer: their claims need not expire first.
+    /// Jobs that this worker stopped running without a save, because the store did not answer or another process saved them: this
+    /// worker's claims on them need not expire first.
     abandoned: HashSet<JobId>,
     /// Jobs that are not picked before that time.
     deferred: HashMap<JobId, Instant>,

@@ -8,7 +8,7 @@ use super::{Ports, Settings};
 use crate::costs::{Budget, CostGrouping, Usd};
 use crate::engine::CostOverview;
 use crate::store::{CostQuery, StoreError};
-use crate::time::last_days;
+use crate::time::{last_days, month_of};
 
 /// Shortest time between two requests for the account's credits.
 const CREDITS_INTERVAL: Duration = Duration::from_mins(1);
@@ -49,17 +49,23 @@ impl Overview {
         let now = self.ports.clock.now();
         self.day = Some(now.date_naive());
         self.refresh_credits().await;
-        let (from, to) = last_days(now, 30);
-        let table = self.ports.store.costs(CostQuery { from, to, simulated: self.simulated }).await?;
+        let ((month_ago, to), (first_of_month, _)) = (last_days(now, 30), month_of(now));
+        let query = CostQuery { from: month_ago.min(first_of_month), to, simulated: self.simulated };
+        let table = self.ports.store.costs(query).await?;
+        let settings = self.ports.store.budget_history(1).await?.into_iter().next().map(|record| record.settings);
+        let settings = settings.unwrap_or_default();
+        let caps = settings.total.lower_of(self.budget);
         Ok(CostOverview {
             today: table.report_from(last_days(now, 1).0, CostGrouping::Model),
             week: table.report_from(last_days(now, 7).0, CostGrouping::Model),
-            month: table.report(CostGrouping::Model),
-            by_day: table.report(CostGrouping::Day),
-            by_cause: table.report(CostGrouping::Cause),
-            by_service: table.report(CostGrouping::Service),
-            daily_cap: self.budget.daily,
-            monthly_cap: self.budget.monthly,
+            month: table.report_from(month_ago, CostGrouping::Model),
+            calendar_month: table.report_from(first_of_month, CostGrouping::Model),
+            by_day: table.report_from(month_ago, CostGrouping::Day),
+            by_cause: table.report_from(month_ago, CostGrouping::Cause),
+            by_service: table.report_from(month_ago, CostGrouping::Service),
+            daily_cap: caps.daily,
+            monthly_cap: caps.monthly,
+            soft_percent: settings.soft_percent,
             credits: self.credits,
             at: now,
         })

@@ -25,6 +25,10 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(3);
 /// How long a reply of the server may take before it counts as disconnected.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// After how many consecutive failed requests the server counts as disconnected: servers close connections by age, and the next
+/// request opens a new one.
+const REFRESH_FAILURE_LIMIT: u32 = 3;
+
 /// A worker that fails after this time was healthy: the next one may start soon.
 const HEALTHY_AFTER: Duration = Duration::from_mins(1);
 
@@ -84,6 +88,8 @@ pub(super) struct ConnectionSupervisor {
     pub(super) events: mpsc::Sender<Event>,
     /// What was published last.
     pub(super) status: Option<TemporalStatus>,
+    /// Consecutive failed descriptions of the task queue.
+    pub(super) refresh_failures: u32,
 }
 
 impl ConnectionSupervisor {
@@ -98,13 +104,18 @@ impl ConnectionSupervisor {
             tokio::select! {
                 () = stop.cancelled() => break,
                 reason = worker_failure(&mut worker) => {
-                    tracing::error!(%reason, "Temporal worker stopped");
-                    self.mark_disconnected(&reason).await;
                     worker = None;
-                    failures = if started.elapsed() > HEALTHY_AFTER { 0 } else { failures };
-                    tokio::select! {
-                        () = stop.cancelled() => break,
-                        () = tokio::time::sleep(backoff(failures, None, rand::random())) => {}
+                    if started.elapsed() > HEALTHY_AFTER {
+                        // The first failure of a healthy worker: a new connection usually suffices.
+                        tracing::info!(%reason, "Temporal worker stopped, reconnecting");
+                        failures = 0;
+                    } else {
+                        tracing::error!(%reason, "Temporal worker stopped");
+                        self.mark_disconnected(&reason).await;
+                        tokio::select! {
+                            () = stop.cancelled() => break,
+                            () = tokio::time::sleep(backoff(failures, None, rand::random())) => {}
+                        }
                     }
                     failures += 1;
                     // A new connection: the old one still counts the failed worker, and accepts no second one.
@@ -116,14 +127,14 @@ impl ConnectionSupervisor {
                 Ok(()) = self.slots.changed(), if self.runs_jobs => {
                     tokio::time::sleep(SLOTS_DEBOUNCE).await;
                     self.slots.mark_unchanged();
-                    self.stop_worker(worker.take()).await;
+                    self.stop_worker(worker.take(), &client).await;
                     self.handlers.resume();
                     worker = self.start_worker(&client);
                 }
                 _ = refresh.tick() => self.refresh(&client).await,
             }
         }
-        self.stop_worker(worker).await;
+        self.stop_worker(worker, &client).await;
     }
 
     async fn connect(&mut self, stop: &CancellationToken) -> Option<Client> {
@@ -153,7 +164,7 @@ impl ConnectionSupervisor {
         self.runs_jobs.then(|| WorkerHandle::start(client.clone(), &self.options, self.handlers.clone(), slots))
     }
 
-    async fn stop_worker(&self, worker: Option<WorkerHandle>) {
+    async fn stop_worker(&self, worker: Option<WorkerHandle>, client: &Client) {
         self.handlers.begin_shutdown();
         let Some(worker) = worker else { return };
         let mut stopped = pin!(worker.stop());
@@ -162,7 +173,7 @@ impl ConnectionSupervisor {
                 () = &mut stopped => return,
                 // The server cannot be notified, and everything but a submit has ended already.
                 () = tokio::time::sleep(SHUTDOWN_TIMEOUT) => {
-                    if self.is_disconnected() && !self.handlers.has_submit_in_flight() {
+                    if !self.handlers.has_submit_in_flight() && !self.responds(client).await {
                         return tracing::warn!("exited without notifying the Temporal server, which does not respond");
                     }
                 }
@@ -174,15 +185,31 @@ impl ConnectionSupervisor {
     async fn refresh(&mut self, client: &Client) {
         match tokio::time::timeout(REQUEST_TIMEOUT, task_queue::describe(client)).await {
             Ok(Ok(queue)) => {
+                self.refresh_failures = 0;
                 if self.is_disconnected() {
                     tracing::info!(address = %self.options.address, "Temporal server connected");
                 }
                 let server = ConnectionState::Connected;
                 self.publish(TemporalStatus { workers: queue.workers, backlog: queue.backlog, server }).await;
             }
-            Ok(Err(status)) => self.mark_disconnected(&status_line(&status)).await,
-            Err(_) => self.mark_disconnected("no reply").await,
+            Ok(Err(status)) => self.on_refresh_failed(&status_line(&status)).await,
+            Err(_) => self.on_refresh_failed("no reply").await,
         }
+    }
+
+    async fn on_refresh_failed(&mut self, reason: &str) {
+        self.refresh_failures += 1;
+        if self.refresh_failures >= REFRESH_FAILURE_LIMIT || self.is_disconnected() {
+            self.mark_disconnected(reason).await;
+        } else {
+            tracing::debug!(%reason, failures = self.refresh_failures, "Temporal request failed");
+        }
+    }
+
+    /// Whether the server answers now.
+    async fn responds(&self, client: &Client) -> bool {
+        let described = tokio::time::timeout(SHUTDOWN_TIMEOUT, task_queue::describe(client)).await;
+        !self.is_disconnected() && matches!(described, Ok(Ok(_)))
     }
 
     async fn mark_disconnected(&mut self, reason: &str) {

@@ -85,6 +85,7 @@ impl TemporalRunner {
             client: client_sender,
             events,
             status: None,
+            refresh_failures: 0,
         };
         let supervisor = tokio::spawn(supervisor.run(stop.clone()));
         Self {

@@ -127,15 +127,24 @@ impl JobWorkflow {
                     self.defer(job, backoff(tries, None, jitter())).await?;
                     return Ok(FetchOutcome::Ended(RunOutcome::Deferred));
                 }
-                FetchError::Expired { reason } => match self.refresh_link(job, &link).await {
-                    RefreshedLink::Changed(fresh) if !is_last => link = fresh,
-                    RefreshedLink::Unavailable if !is_last => {}
-                    RefreshedLink::Changed(_) | RefreshedLink::Unavailable | RefreshedLink::Unchanged => {
+                FetchError::Expired { reason } => {
+                    let refreshed = self.refresh_link(job, &link).await;
+                    let is_unchanged = matches!(refreshed, RefreshedLink::Unchanged);
+                    if let RefreshedLink::Changed(fresh) = refreshed {
+                        link = fresh;
+                    }
+                    // A link whose signature is still valid was rejected for another reason, which may pass.
+                    let is_valid = link.expires_at().is_some_and(|at| at > self.now());
+                    if is_last && is_valid {
+                        self.defer(job, backoff(tries, None, jitter())).await?;
+                        return Ok(FetchOutcome::Ended(RunOutcome::Deferred));
+                    }
+                    if !is_valid && (is_last || is_unchanged) {
                         let (code, message) = expired_failure(job, &reason);
                         self.fail(job, code, &message, BillingStatus::Yes, cost).await?;
                         return Ok(FetchOutcome::Ended(RunOutcome::Finished));
                     }
-                },
+                }
                 FetchError::Corrupt { .. } | FetchError::Retryable { .. } => {
                     if let RefreshedLink::Changed(fresh) = self.refresh_link(job, &link).await {
                         link = fresh;

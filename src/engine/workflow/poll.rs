@@ -22,6 +22,9 @@ const NOT_FOUND_LIMIT: u32 = 6;
 /// After how many consecutive failed polls the slot is given to another job.
 const POLL_FAILURE_LIMIT: u32 = 6;
 
+/// Longest `Retry-After` that is saved: a longer one is taken for a mistake.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
+
 /// How long a job waits after the account was refused at a poll.
 const ACCOUNT_RETRY_DELAY: Duration = Duration::from_secs(30);
 
@@ -155,7 +158,17 @@ impl JobWorkflow {
                 self.fail(job, FailureCode::TimedOut, &message, BillingStatus::Yes, None).await?;
                 return Ok(PollOutcome::Finished);
             }
+            if let Some(delay) = requested_delay {
+                self.save_requested_delay(job, delay).await?;
+            }
         }
+    }
+
+    /// Saves when the provider wants the next poll, so that another worker obeys it if this one dies meanwhile.
+    async fn save_requested_delay(&self, job: &mut Job, delay: Duration) -> Result<(), WorkflowError> {
+        let delay = chrono::Duration::from_std(delay.min(MAX_RETRY_AFTER)).unwrap_or(chrono::Duration::zero());
+        job.not_before = Some(self.now() + delay);
+        self.save(job).await
     }
 
     /// Generating → Failed (or Queued with a new attempt, after a retry that polled the old ticket), saved.

@@ -8,7 +8,7 @@ use crate::catalog::Catalog;
 use crate::costs::BudgetExceeded;
 use crate::engine::failpoints;
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job};
-use crate::provider::{PreparedRequest, SubmitError};
+use crate::provider::{MAX_IMAGE_BYTES, PreparedRequest, SubmitError};
 use crate::store::StoreError;
 use crate::time::backoff;
 
@@ -52,13 +52,16 @@ impl JobWorkflow {
                 return Ok(None);
             }
         };
-        let estimate = Catalog::builtin().estimate(&job.spec);
-        let budget = Some(self.settings.budget).filter(crate::costs::Budget::is_limited);
+        // The most that this submit and storing its image can cost, or a cap could be exceeded by what the server chooses.
+        let estimate = Catalog::builtin().estimate_sized(&job.spec, &request.input_sizes);
+        job.reserve_storage(self.ports.bucket.cost(MAX_IMAGE_BYTES as u64));
         let mut queued = job.clone();
         let mut renumberings = 0;
         loop {
-            job.begin_submit(self.new_claim(now), estimate.amount, now)?;
-            match self.save_submit_intent(job, budget, stop).await {
+            // After the input images were loaded: claim and charge count from the POST.
+            let now = self.now();
+            job.begin_submit(self.new_claim(now), estimate.at_most, now)?;
+            match self.save_submit_intent(job, Some(self.settings.budget), stop).await {
                 Ok(()) => return Ok(Some(request)),
                 Err(StoreError::BudgetExceeded(exceeded)) => {
                     *job = queued;
@@ -85,7 +88,8 @@ impl JobWorkflow {
         now: DateTime<Utc>,
     ) -> Result<(), WorkflowError> {
         self.observer.budget_exceeded(exceeded);
-        let hold = Hold::Budget { period: exceeded.period.to_owned(), over: exceeded.over };
+        let hold =
+            Hold::Budget { period: exceeded.period.to_owned(), model: exceeded.model.clone(), over: exceeded.over };
         tracing::info!(
             job = %job.id, attempt = job.attempt_number(), hold = %hold.summary(), "job held by the budget",
         );

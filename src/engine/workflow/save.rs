@@ -8,12 +8,20 @@ use tokio_util::sync::CancellationToken;
 use super::{JobWorkflow, WorkflowError, jitter};
 use crate::costs::{Budget, Usd};
 use crate::engine::JobFinished;
-use crate::jobs::{Job, Receipt, Stage, StageName};
+use crate::jobs::{IllegalTransition, Job, Receipt, Stage, StageName};
 use crate::store::{Save, StoreError};
 use crate::time::backoff;
 
 /// Longest pause before a submit record is saved again.
 const MAX_INTENT_RETRY_DELAY: Duration = Duration::from_secs(2);
+
+/// The outcome of a POST, as it must reach the store.
+pub(super) enum SubmitOutcome<'a> {
+    /// Accepted: the receipt exists nowhere else.
+    Accepted { receipt: &'a Receipt, estimate: Option<Usd> },
+    /// Anything else: the transition that the outcome causes, for a document that was changed in the meantime.
+    NotAccepted(&'a (dyn Fn(&mut Job) -> Result<(), IllegalTransition> + Sync)),
+}
 
 impl JobWorkflow {
     /// Saves the job as it is; on success it carries its new revision.
@@ -72,7 +80,7 @@ impl JobWorkflow {
     pub(super) async fn save_until_acknowledged(
         &self,
         job: &mut Job,
-        receipt: Option<(&Receipt, Option<Usd>)>,
+        outcome: SubmitOutcome<'_>,
     ) -> Result<(), WorkflowError> {
         let number = job.attempt_number();
         let (mut tries, mut is_late) = (0, false);
@@ -89,8 +97,20 @@ impl JobWorkflow {
                 }
                 Err(error) => error,
             };
-            let error = match (error, receipt) {
-                (StoreError::Conflict(_) | StoreError::NotFound(_), Some((receipt, estimate))) => {
+            let error = match (error, &outcome) {
+                (StoreError::Conflict(_), SubmitOutcome::NotAccepted(apply)) => {
+                    match self.ports.store.get(&job.id).await {
+                        // A write that did not touch this submit: its outcome is still to be saved.
+                        Ok(Some(current)) if self.is_submitting(&current, number) => {
+                            *job = current;
+                            apply(job)?;
+                            continue;
+                        }
+                        Ok(_) => return Err(WorkflowError::Superseded),
+                        Err(error) => error,
+                    }
+                }
+                (StoreError::Conflict(_) | StoreError::NotFound(_), SubmitOutcome::Accepted { receipt, estimate }) => {
                     match self.ports.store.get(&job.id).await {
                         Ok(None) => match self.ports.store.create(vec![job.clone()]).await {
                             // The next try finds our own receipt there, or a document of another process.
@@ -104,7 +124,7 @@ impl JobWorkflow {
                         },
                         Ok(Some(current)) => {
                             let stored = current.attempts.iter().find(|attempt| attempt.number == number);
-                            let is_saved = stored.and_then(|attempt| attempt.receipt.as_ref()) == Some(receipt);
+                            let is_saved = stored.and_then(|attempt| attempt.receipt.as_ref()) == Some(*receipt);
                             *job = current;
                             if is_saved {
                                 // Our own save, whose acknowledgement was lost.
@@ -114,7 +134,7 @@ impl JobWorkflow {
                                     Err(WorkflowError::Superseded)
                                 };
                             }
-                            if !job.apply_late_receipt(number, receipt.clone(), estimate, self.now()) {
+                            if !job.apply_late_receipt(number, (*receipt).clone(), *estimate, self.now()) {
                                 return Err(WorkflowError::Superseded);
                             }
                             is_late = true;
@@ -128,13 +148,20 @@ impl JobWorkflow {
             };
             match &error {
                 StoreError::Unavailable(_) => {}
-                StoreError::Unusable(_) | StoreError::Unreadable { .. } if receipt.is_some() => {}
+                StoreError::Unusable(_) | StoreError::Unreadable { .. }
+                    if matches!(outcome, SubmitOutcome::Accepted { .. }) => {}
                 _ => return Err(error.into()),
             }
             tracing::error!(job = %job.id, attempt = number, %error, "submit reply not saved yet, will retry");
             tokio::time::sleep(backoff(tries, None, jitter())).await;
             tries += 1;
         }
+    }
+
+    /// Whether the document still holds this worker's record of that submit.
+    fn is_submitting(&self, job: &Job, number: u32) -> bool {
+        let is_ours = job.claim.as_ref().is_some_and(|claim| claim.worker == self.worker);
+        job.stage_name() == StageName::Submitting && job.attempt_number() == number && is_ours
     }
 }
 

@@ -3,10 +3,11 @@
 
 use chrono::Duration;
 
+use super::save::SubmitOutcome;
 use super::{JobWorkflow, WorkflowError, jitter};
 use crate::catalog::Catalog;
 use crate::engine::failpoints;
-use crate::jobs::{BillingStatus, Failure, Hold, Job};
+use crate::jobs::{BillingStatus, Failure, Hold, IllegalTransition, Job};
 use crate::provider::{PreparedRequest, SubmitError};
 use crate::text;
 use crate::time::backoff;
@@ -22,7 +23,7 @@ impl JobWorkflow {
             job.requeue(hold, now, now)?;
             return self.save(job).await;
         }
-        let estimate = Catalog::builtin().estimate(&job.spec).amount;
+        let estimate = Catalog::builtin().estimate_sized(&job.spec, &request.input_sizes).amount;
         let in_flight = InFlightGuard::new(self);
         failpoints::hit("before_post");
         let reply = self.ports.provider.submit(request).await;
@@ -36,7 +37,7 @@ impl JobWorkflow {
                     quoted = quoted.as_deref().unwrap_or("none"), "submit accepted",
                 );
                 job.accept(receipt.clone(), estimate, now)?;
-                self.save_until_acknowledged(job, Some((&receipt, estimate))).await
+                self.save_until_acknowledged(job, SubmitOutcome::Accepted { receipt: &receipt, estimate }).await
             }
             Err(SubmitError::AcceptedUntrusted { receipt, code, message }) => {
                 tracing::error!(
@@ -45,34 +46,33 @@ impl JobWorkflow {
                 let known = (*receipt).clone();
                 job.accept(*receipt, estimate, now)?;
                 job.fail(Failure::new(code, &message, BillingStatus::Yes, now), None, now)?;
-                self.save_until_acknowledged(job, Some((&known, estimate))).await
+                self.save_until_acknowledged(job, SubmitOutcome::Accepted { receipt: &known, estimate }).await
             }
             Err(SubmitError::NotAccepted { reason, retry_after, full }) => {
                 tracing::warn!(job = %job.id, attempt, %reason, "submit not accepted, will retry");
                 let rejections = job.attempt().map_or(0, |attempt| attempt.rejections);
                 let delay = backoff(rejections, retry_after, jitter());
                 let hold = if full { Hold::RateLimit } else { Hold::RetryAt { reason } };
-                job.requeue(hold, now + delay, now)?;
                 if full {
                     self.observer.provider_full();
                 }
-                self.save_until_acknowledged(job, None).await
+                self.apply_and_save(job, &|job| job.requeue(hold.clone(), now + delay, now)).await
             }
             Err(SubmitError::Rejected { code, message }) => {
                 tracing::warn!(job = %job.id, attempt, code = code.as_str(), reason = %message, "submit rejected");
-                job.reject_by_provider(Failure::new(code, &message, BillingStatus::No, now), now)?;
-                self.save_until_acknowledged(job, None).await
+                let failure = Failure::new(code, &message, BillingStatus::No, now);
+                self.apply_and_save(job, &|job| job.reject_by_provider(failure.clone(), now)).await
             }
             Err(SubmitError::Account { message, .. }) => {
                 tracing::error!(job = %job.id, attempt, reason = %message, "account cannot submit");
                 self.observer.account_blocked(&message);
-                job.requeue(Hold::Account { reason: message }, now, now)?;
-                self.save_until_acknowledged(job, None).await
+                let hold = Hold::Account { reason: message };
+                self.apply_and_save(job, &|job| job.requeue(hold.clone(), now, now)).await
             }
             Err(SubmitError::Unknown { reason }) => {
                 tracing::error!(job = %job.id, attempt, %reason, "submit outcome unknown");
-                job.mark_submit_unknown(&unknown_message(&reason), now)?;
-                self.save_until_acknowledged(job, None).await
+                let message = unknown_message(&reason);
+                self.apply_and_save(job, &|job| job.mark_submit_unknown(&message, now)).await
             }
         };
         drop(in_flight);
@@ -88,6 +88,15 @@ impl JobWorkflow {
         );
         job.mark_submit_unknown(&unknown_message("the worker stopped while the request was in flight"), self.now())?;
         self.save(job).await
+    }
+
+    async fn apply_and_save(
+        &self,
+        job: &mut Job,
+        apply: &(dyn Fn(&mut Job) -> Result<(), IllegalTransition> + Sync),
+    ) -> Result<(), WorkflowError> {
+        apply(job)?;
+        self.save_until_acknowledged(job, SubmitOutcome::NotAccepted(apply)).await
     }
 
     fn claim_covers_submit_timeout(&self, job: &Job) -> bool {

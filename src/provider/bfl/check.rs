@@ -152,7 +152,7 @@ mod tests {
     const NO_REASON: &str = "provider_error: the provider could not make it and does not say why";
 
     #[test]
-    fn every_answer_has_one_meaning() {
+    fn replies_are_interpreted() {
         for (status, body, meaning) in [
             // Waiting.
             (200, r#"{"id":"1","status":"Pending","result":null,"progress":null}"#, "waiting Pending"),
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn huge_texts_stay_short() {
+    fn long_error_text_is_truncated() {
         for body in [
             format!(r#"{{"status":"{}"}}"#, "x".repeat(100_000)),
             format!(r#"{{"status":"Error","details":{{"error":"{}"}}}}"#, "x".repeat(100_000)),

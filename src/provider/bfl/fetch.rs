@@ -1,4 +1,4 @@
-//! Owns the download of a finished image. Must not send the key: a signed link needs none.
+//! The download of a finished image. Never sends the key: a signed link needs none.
 
 use bytes::Bytes;
 use reqwest::header::CONTENT_TYPE;
@@ -6,10 +6,9 @@ use reqwest::{Client, Response};
 
 use super::image_check;
 use super::transport::{self, BodyError};
-use crate::provider::{DownloadedImage, FetchError};
-
-/// Largest image that is read, in bytes.
-const MAX_IMAGE: usize = 64 * 1024 * 1024;
+use crate::jobs::ImageFormat;
+use crate::provider::{DownloadedImage, FetchError, MAX_IMAGE_BYTES};
+use crate::text::sanitize_line;
 
 /// Downloads and decodes the image behind `url`, which may be asked.
 pub(super) async fn fetch(
@@ -22,7 +21,7 @@ pub(super) async fn fetch(
         .map_err(|no_reply| FetchError::Retryable { reason: no_reply.reason })?;
     judge(response.status().as_u16())?;
     let announced = announced_type(&response);
-    let bytes = transport::read(response, MAX_IMAGE).await.map_err(|error| match error {
+    let bytes = transport::read(response, MAX_IMAGE_BYTES).await.map_err(|error| match error {
         BodyError::TimedOut => FetchError::Retryable { reason: "the image did not arrive whole in time".to_owned() },
         BodyError::TooLarge => FetchError::Corrupt { reason: "the image is larger than 64 MiB".to_owned() },
         BodyError::Cut(reason) => FetchError::Corrupt { reason: format!("the image broke off: {reason}") },
@@ -49,9 +48,19 @@ fn announced_type(response: &Response) -> Option<String> {
 
 async fn decode(bytes: Bytes, announced: Option<String>) -> Result<DownloadedImage, FetchError> {
     let copy = bytes.clone();
-    let info = tokio::task::spawn_blocking(move || image_check::verify_complete(&copy, announced.as_deref()))
+    let info = tokio::task::spawn_blocking(move || image_check::verify_complete(&copy))
         .await
-        .map_err(|_| FetchError::Corrupt { reason: "the image made the decoder fail".to_owned() })?
-        .map_err(|why| FetchError::Corrupt { reason: format!("what came is not the image: {why}") })?;
+        .map_err(|_| FetchError::Corrupt { reason: "the decoder failed on the image".to_owned() })?
+        .map_err(|why| FetchError::Corrupt { reason: format!("the download is not a complete image: {why}") })?;
+    if let Some(announced) = announced.filter(|announced| differs(announced, info.format)) {
+        let announced = sanitize_line(&announced, 60);
+        tracing::warn!(announced, format = info.format.as_str(), "image differs from its content type");
+    }
     Ok(DownloadedImage { bytes, format: info.format, width: info.width, height: info.height })
+}
+
+/// Whether an image type is announced that is not this format's.
+fn differs(announced: &str, format: ImageFormat) -> bool {
+    let names_image = announced.trim().get(..6).is_some_and(|start| start.eq_ignore_ascii_case("image/"));
+    names_image && ImageFormat::from_content_type(announced) != Some(format)
 }

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn polling_hosts_are_the_base_and_bfl_only() {
+    fn polling_url_must_be_base_or_bfl_host() {
         let live = hosts("https://api.bfl.ai");
         for url in [
             "https://api.bfl.ai/v1/get_result?id=1",
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_base_trusts_its_own_host_on_any_port() {
+    fn http_base_trusts_own_host_on_any_port() {
         let simulator = hosts("http://127.0.0.1:4000");
         for (url, allowed) in [
             ("http://127.0.0.1:4001/v1/get_result?id=1", true),
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn images_come_over_https_from_anywhere() {
+    fn result_url_may_be_any_https_host() {
         let (live, simulator) = (hosts("https://api.bfl.ai"), hosts("http://127.0.0.1:4000"));
         for (url, from_live, from_simulator) in [
             ("https://delivery-eu1.bfl.ai/a.jpg?sig=x", true, true),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_keep_the_path_of_the_base() {
+    fn endpoint_keeps_base_path() {
         for (base, expected) in [
             ("https://api.bfl.ai", "https://api.bfl.ai/v1/flux-tools/erase-v1"),
             ("https://api.bfl.ai/", "https://api.bfl.ai/v1/flux-tools/erase-v1"),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn no_query_is_ever_shown() {
+    fn displayed_url_has_no_query() {
         assert_eq!(shown("https://d.bfl.ai/a.jpg?sig=secret#x"), "d.bfl.ai/a.jpg");
         assert_eq!(shown("\u{1b}[2J"), "an address that is no URL");
     }

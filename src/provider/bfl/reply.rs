@@ -37,6 +37,11 @@ impl Reply {
         serde_json::from_slice(body).map_err(|_| "the answer is not JSON".to_owned())
     }
 
+    /// Whether the whole body arrived and is HTML, whatever its content type says.
+    pub(super) fn is_html(&self) -> bool {
+        self.body.as_ref().is_ok_and(|body| body.trim_ascii_start().starts_with(b"<"))
+    }
+
     /// The wait that the header asked for, else the one that some error bodies name (`retry_after`, in seconds).
     pub(super) fn retry_after(&self) -> Option<Duration> {
         self.retry_after.or_else(|| {
@@ -126,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retry_after_is_seconds_or_a_date() {
+    fn retry_after_parses_seconds_and_dates() {
         let now = DateTime::parse_from_rfc3339("1994-11-06T08:49:30Z").unwrap().to_utc();
         for (header, seconds) in [
             ("5", Some(5)),
@@ -149,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn error_messages_are_one_clean_line() {
+    fn error_message_is_one_clean_line() {
         let reply = |body: Value| Reply { status: 422, retry_after: None, body: Ok(body.to_string().into()) };
         for (body, expected) in [
             (json!({"detail": "Insufficient credits"}), "Insufficient credits (HTTP 422)"),
@@ -178,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_numbers_from_zero_up() {
+    fn credits_must_be_a_nonnegative_number() {
         for (value, expected) in [
             (json!(3.0), Some("3")),
             (json!(4.75), Some("4.75")),
@@ -196,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_in_the_body_is_the_fallback() {
+    fn retry_after_falls_back_to_body() {
         let reply = |header, body: &str| Reply { status: 429, retry_after: header, body: Ok(body.to_owned().into()) };
         let five = Some(Duration::from_secs(5));
         assert_eq!(reply(None, r#"{"retry_after": 5}"#).retry_after(), five);

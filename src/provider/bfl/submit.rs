@@ -45,6 +45,10 @@ pub(super) fn interpret_reply(reply: &Reply, hosts: &HostPolicy, now: DateTime<U
             full: false,
         }),
         408 | 425 | 499 => Err(unknown(&reply.error_message())),
+        404 | 405 => Err(wrong_endpoint(&format!("no submit route (HTTP {})", reply.status))),
+        400..=499 if reply.is_html() && !matches!(reply.status, 413 | 414) => {
+            Err(wrong_endpoint(&format!("not an answer of the FLUX API (HTTP {})", reply.status)))
+        }
         400..=499 => Err(SubmitError::Rejected { code: FailureCode::InvalidRequest, message: reply.error_message() }),
         300..=399 => Err(unknown(&format!(
             "the provider answered with a redirect (HTTP {}), which is not followed",
@@ -52,6 +56,11 @@ pub(super) fn interpret_reply(reply: &Reply, hosts: &HostPolicy, now: DateTime<U
         ))),
         _ => Err(unknown(&reply.error_message())),
     }
+}
+
+/// Nothing was accepted: the configured address belongs to another server, a proxy or a login page.
+fn wrong_endpoint(what: &str) -> SubmitError {
+    account(FailureCode::WrongEndpoint, format!("{what}; check BFL_API_URL"))
 }
 
 fn account(code: FailureCode, message: String) -> SubmitError {
@@ -64,22 +73,40 @@ fn unknown(what: &str) -> SubmitError {
 
 /// A 2xx means that the order was taken; without a usable ticket nobody can collect it.
 fn accepted(reply: &Reply, hosts: &HostPolicy, now: DateTime<Utc>) -> Result<Receipt, SubmitError> {
+    // The FLUX API never answers with HTML: this is a proxy, a login page or another server. Anything else that is not a receipt
+    // may be a damaged one.
+    if reply.is_html() {
+        return Err(wrong_endpoint(&format!("not an answer of the FLUX API (HTTP {})", reply.status)));
+    }
     let body = reply.json().map_err(|why| unknown(&why))?;
     let text = |key: &str, max: usize| {
         let text = body.get(key).and_then(Value::as_str)?;
         (!text.is_empty() && text.len() <= max && !text.chars().any(char::is_control)).then(|| text.to_owned())
     };
-    let id = text("id", MAX_ID).ok_or_else(|| unknown("the answer holds no usable ticket id"))?;
-    let polling_url = text("polling_url", MAX_URL)
-        .filter(|url| url::Url::parse(url).is_ok())
-        .ok_or_else(|| unknown("the answer holds no usable address for the ticket"))?;
+    let id = text("id", MAX_ID);
+    let polling_url = text("polling_url", MAX_URL).filter(|url| url::Url::parse(url).is_ok());
+    let cost = reply::credits(body.get("cost"));
+    let is_collectable = id.is_some() && polling_url.is_some();
+    if !is_collectable && cost.is_none() {
+        let missing = if id.is_none() { "id" } else { "polling_url" };
+        return Err(unknown(&format!("the reply has no usable {missing}")));
+    }
     let receipt = Receipt {
-        ticket: Ticket { id, polling_url },
-        cost: reply::credits(body.get("cost")),
+        ticket: Ticket { id: id.unwrap_or_default(), polling_url: polling_url.unwrap_or_default() },
+        cost,
         input_megapixels: reply::decimal(body.get("input_mp")),
         output_megapixels: reply::decimal(body.get("output_mp")),
         accepted_at: now,
     };
+    if !is_collectable {
+        // A reply with a price was accepted and quoted, even if its image cannot be collected.
+        return Err(SubmitError::AcceptedUntrusted {
+            receipt: Box::new(receipt),
+            code: FailureCode::TicketLost,
+            message: "accepted at the quoted price, but the reply has no usable polling_url: the image is lost"
+                .to_owned(),
+        });
+    }
     if hosts.check_polling_url(&receipt.ticket.polling_url).is_none() {
         let place = hosts::shown(&receipt.ticket.polling_url);
         return Err(SubmitError::AcceptedUntrusted {
@@ -121,7 +148,24 @@ mod tests {
     }
 
     #[test]
-    fn every_status_has_one_meaning() {
+    fn quoted_reply_without_ticket_is_accepted() {
+        for body in [
+            r#"{"id":"1","cost":3}"#,
+            r#"{"id":"1","polling_url":"not a url","cost":3}"#,
+            r#"{"polling_url":"https://api.bfl.ai/x","cost":3}"#,
+            r#"{"cost":3}"#,
+        ] {
+            match judge(200, body) {
+                Err(SubmitError::AcceptedUntrusted { receipt, code: FailureCode::TicketLost, .. }) => {
+                    assert_eq!(receipt.cost.unwrap().to_string(), "3", "{body}");
+                }
+                other => panic!("{body}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn statuses_are_interpreted() {
         let ticket = format!(r#"{{"id":"1","polling_url":"{POLL}"}}"#);
         for (status, body, meaning) in [
             (200, ticket.as_str(), "accepted"),
@@ -133,8 +177,10 @@ mod tests {
             (401, "", "key_rejected"),
             (402, r#"{"detail":"Insufficient credits"}"#, "out_of_credits"),
             (403, r#"{"detail":"Not authenticated"}"#, "key_rejected"),
-            (404, r#"{"detail":"Not Found"}"#, "invalid_request"),
-            (405, "", "invalid_request"),
+            (400, " <!DOCTYPE html>", "wrong_endpoint"),
+            (404, r#"{"detail":"Not Found"}"#, "wrong_endpoint"),
+            (405, "", "wrong_endpoint"),
+            (200, "<html>sign in</html>", "wrong_endpoint"),
             (408, "", "unknown"),
             (413, "<html>", "invalid_request"),
             (422, r#"{"detail":"Invalid API key format"}"#, "key_rejected"),
@@ -155,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn receipt_keeps_valid_fields_of_the_reply() {
+    fn receipt_ignores_invalid_amounts() {
         for (extra, cost, output) in [
             (r#","cost":3.0,"input_mp":0.0,"output_mp":1.0"#, Some("3"), Some("1")),
             (r#","cost":4.5,"output_mp":1.98"#, Some("4.5"), Some("1.98")),
@@ -174,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn accepted_submit_without_ticket_is_unknown() {
+    fn accepted_without_usable_ticket_is_unknown() {
         let long = format!(r#"{{"id":"{}","polling_url":"{POLL}"}}"#, "x".repeat(257));
         let far = format!(r#"{{"id":"1","polling_url":"https://api.bfl.ai/{}"}}"#, "x".repeat(5000));
         for body in [
@@ -183,7 +229,6 @@ mod tests {
             "[]",
             "3",
             "\"id\"",
-            "<html>ok</html>",
             "{\"id\":\"1\"",
             "\u{feff}{}",
             "{}",
@@ -208,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_elsewhere_is_booked_but_never_asked() {
+    fn untrusted_polling_url_is_charged_not_polled() {
         for url in
             ["https://evil.example/x?id=1", "http://api.bfl.ai/x", "file:///etc/passwd", "https://u:p@api.bfl.ai/x"]
         {
@@ -224,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_missing_connection_is_certain() {
+    fn only_missing_connection_is_not_accepted() {
         let lost = |never_sent| interpret_no_reply(NoReply { never_sent, reason: "x".to_owned() });
         assert!(matches!(lost(true), SubmitError::NotAccepted { full: false, .. }));
         assert!(matches!(lost(false), SubmitError::Unknown { .. }));

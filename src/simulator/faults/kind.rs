@@ -13,10 +13,10 @@ pub enum FaultKind {
     ServerError,
     /// `503`
     Unavailable,
-    /// `lost`
-    Lost,
-    /// `dropped`
-    Dropped,
+    /// `reply-lost`
+    ReplyLost,
+    /// `request-dropped`
+    RequestDropped,
     /// `moderated`
     Moderated,
     /// `content-moderated`
@@ -31,12 +31,12 @@ pub enum FaultKind {
     Stuck,
     /// `slow`
     Slow,
-    /// `task-gone`
-    TaskGone,
-    /// `foreign`
-    Foreign,
-    /// `foreign-sample`
-    ForeignSample,
+    /// `task-not-found`
+    TaskNotFound,
+    /// `untrusted-host`
+    UntrustedHost,
+    /// `untrusted-sample`
+    UntrustedSample,
     /// `poll-429`
     Poll429,
     /// `poll-500`
@@ -45,8 +45,8 @@ pub enum FaultKind {
     Poll503,
     /// `truncated`
     Truncated,
-    /// `broken`
-    Broken,
+    /// `corrupt`
+    Corrupt,
     /// `html`
     Html,
     /// `expired`
@@ -74,8 +74,8 @@ impl FaultKind {
         Self::BadKey,
         Self::ServerError,
         Self::Unavailable,
-        Self::Lost,
-        Self::Dropped,
+        Self::ReplyLost,
+        Self::RequestDropped,
         Self::Moderated,
         Self::ContentModerated,
         Self::Error,
@@ -83,14 +83,14 @@ impl FaultKind {
         Self::Error503,
         Self::Stuck,
         Self::Slow,
-        Self::TaskGone,
-        Self::Foreign,
-        Self::ForeignSample,
+        Self::TaskNotFound,
+        Self::UntrustedHost,
+        Self::UntrustedSample,
         Self::Poll429,
         Self::Poll500,
         Self::Poll503,
         Self::Truncated,
-        Self::Broken,
+        Self::Corrupt,
         Self::Html,
         Self::Expired,
     ];
@@ -105,10 +105,19 @@ impl FaultKind {
         Self::ALL.into_iter().map(Self::word)
     }
 
-    /// The kind of that word; case and `_` for `-` do not matter.
+    /// The kind of that word or of its earlier name; case and `_` for `-` do not matter.
     pub fn from_word(word: &str) -> Option<Self> {
         let word = word.to_ascii_lowercase().replace('_', "-");
-        Self::ALL.into_iter().find(|kind| kind.word() == word)
+        let current = match word.as_str() {
+            "lost" => "reply-lost",
+            "dropped" => "request-dropped",
+            "task-gone" => "task-not-found",
+            "foreign" => "untrusted-host",
+            "foreign-sample" => "untrusted-sample",
+            "broken" => "corrupt",
+            word => word,
+        };
+        Self::ALL.into_iter().find(|kind| kind.word() == current)
     }
 
     pub(in crate::simulator) fn stage(self) -> FaultStage {
@@ -130,7 +139,7 @@ impl FaultKind {
                 | Self::Error422
                 | Self::Error503
                 | Self::Stuck
-                | Self::TaskGone
+                | Self::TaskNotFound
         )
     }
 
@@ -143,8 +152,8 @@ impl FaultKind {
             Self::BadKey => ("403", Submit, false),
             Self::ServerError => ("500", Submit, false),
             Self::Unavailable => ("503", Submit, true),
-            Self::Lost => ("lost", Submit, false),
-            Self::Dropped => ("dropped", Submit, false),
+            Self::ReplyLost => ("reply-lost", Submit, false),
+            Self::RequestDropped => ("request-dropped", Submit, false),
             Self::Moderated => ("moderated", Ticket, false),
             Self::ContentModerated => ("content-moderated", Ticket, false),
             Self::Error => ("error", Ticket, false),
@@ -152,14 +161,14 @@ impl FaultKind {
             Self::Error503 => ("error-503", Ticket, false),
             Self::Stuck => ("stuck", Ticket, false),
             Self::Slow => ("slow", Ticket, false),
-            Self::TaskGone => ("task-gone", Ticket, false),
-            Self::Foreign => ("foreign", Ticket, false),
-            Self::ForeignSample => ("foreign-sample", Ticket, false),
+            Self::TaskNotFound => ("task-not-found", Ticket, false),
+            Self::UntrustedHost => ("untrusted-host", Ticket, false),
+            Self::UntrustedSample => ("untrusted-sample", Ticket, false),
             Self::Poll429 => ("poll-429", Poll, true),
             Self::Poll500 => ("poll-500", Poll, true),
             Self::Poll503 => ("poll-503", Poll, true),
             Self::Truncated => ("truncated", Delivery, true),
-            Self::Broken => ("broken", Delivery, false),
+            Self::Corrupt => ("corrupt", Delivery, false),
             Self::Html => ("html", Delivery, false),
             Self::Expired => ("expired", Ticket, false),
         }

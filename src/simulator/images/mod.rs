@@ -1,11 +1,11 @@
 //! Owns the simulated images: drawn from prompt and seed when they are delivered. Must not know tickets or HTTP.
 
 mod encode;
-mod gallery;
 mod palette;
+mod render_queue;
 mod scene;
 
-pub(super) use gallery::Gallery;
+pub(super) use render_queue::RenderQueue;
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn every_format_is_a_whole_image_of_its_kind() {
+    fn every_format_encodes() {
         for (format, expected) in [
             (ImageFormat::Png, image::ImageFormat::Png),
             (ImageFormat::Jpeg, image::ImageFormat::Jpeg),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn words_and_seeds_decide_and_nothing_else() {
+    fn image_depends_on_prompt_and_seed() {
         let of = |prompt, seed| image(&subject(prompt, seed, 64, ImageFormat::Png)).unwrap();
         assert_eq!(of("fox", 1), of("fox", 1));
         assert_ne!(of("fox", 1), of("fox", 2));
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_sizes_are_drawn_impossible_ones_fail() {
+    fn odd_sizes_draw_impossible_sizes_fail() {
         for (width, height) in [(1, 1), (1, 2000), (2048, 3)] {
             let odd = Subject { width, height, ..subject("line", 3, 1, ImageFormat::Png) };
             let decoded = image::load_from_memory(&image(&odd).unwrap()).unwrap();

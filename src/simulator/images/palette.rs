@@ -2,7 +2,7 @@
 
 use tiny_skia::Color;
 
-use crate::simulator::dice::Dice;
+use crate::simulator::rng::SeededRng;
 
 /// Colours that go together.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub(super) struct Palette {
 
 impl Palette {
     /// The colours that the dice give.
-    pub fn new(dice: &mut Dice) -> Self {
+    pub fn new(dice: &mut SeededRng) -> Self {
         const TURNS: [f32; 5] = [28.0, -32.0, 150.0, 180.0, -140.0];
         Self { hue: dice.between(0.0, 360.0), turn: TURNS[dice.below(TURNS.len())], night: dice.unit() < 0.35 }
     }

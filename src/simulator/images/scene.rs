@@ -7,14 +7,14 @@ use tiny_skia::{
 };
 
 use super::palette::{Palette, faded};
-use crate::simulator::dice::Dice;
+use crate::simulator::rng::SeededRng;
 
 /// Draws the image of these words, `width` x `height` pixels, opaque.
 ///
 /// `None` only for sizes that no image has (zero, or beyond the memory's addresses).
 pub(super) fn draw(prompt: &str, seed: i64, width: u32, height: u32) -> Option<Pixmap> {
     let pixmap = Pixmap::new(width, height)?;
-    let mut dice = Dice::new(&[b"picture", prompt.as_bytes(), &seed.to_le_bytes()]);
+    let mut dice = SeededRng::new(&[b"picture", prompt.as_bytes(), &seed.to_le_bytes()]);
     let palette = Palette::new(&mut dice);
     let mut scene = Scene { pixmap, dice, palette, width: width as f32, height: height as f32 };
     scene.sky();
@@ -30,7 +30,7 @@ pub(super) fn draw(prompt: &str, seed: i64, width: u32, height: u32) -> Option<P
 
 struct Scene {
     pixmap: Pixmap,
-    dice: Dice,
+    dice: SeededRng,
     palette: Palette,
     width: f32,
     height: f32,

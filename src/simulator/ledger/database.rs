@@ -12,12 +12,12 @@ use rust_decimal::Decimal;
 use super::{BillEntry, LedgerError, Opened};
 use crate::costs::Credits;
 use crate::jobs::ImageFormat;
-use crate::simulator::faults::Afflictions;
+use crate::simulator::faults::FaultPlan;
 use crate::simulator::images::Subject;
 use crate::simulator::ticket::{REMEMBERED, Ticket};
 
 /// Version of the form below.
-const FORM: i64 = 1;
+const SCHEMA_VERSION: i64 = 1;
 
 /// Tickets that are remembered at most; the bill never forgets.
 pub(in crate::simulator) const MAX_REMEMBERED: usize = 20_000;
@@ -59,7 +59,7 @@ impl Database {
         let transaction = connection.transaction()?;
         match transaction.pragma_query_value(None, "user_version", |row| row.get(0))? {
             0 => transaction.execute_batch(SCHEMA)?,
-            FORM => {}
+            SCHEMA_VERSION => {}
             newer => return Err(LedgerError::Newer(newer)),
         }
         transaction.commit()?;
@@ -103,13 +103,13 @@ impl Database {
     }
 
     /// All of them or none.
-    pub fn book(&mut self, bookings: &[(Arc<Ticket>, Option<DateTime<Utc>>)]) -> Result<(), LedgerError> {
+    pub fn record(&mut self, entries: &[(Arc<Ticket>, Option<DateTime<Utc>>)]) -> Result<(), LedgerError> {
         let transaction = self.connection.transaction()?;
         {
             let mut insert = transaction
                 .prepare_cached("INSERT INTO tickets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?;
             let mut charge = transaction.prepare_cached("INSERT INTO bill VALUES (?1, ?2, ?3, ?4)")?;
-            for (ticket, billed_at) in bookings {
+            for (ticket, billed_at) in entries {
                 let subject = &ticket.subject;
                 let cost = ticket.cost.to_string();
                 insert.execute(params![
@@ -163,7 +163,7 @@ fn ticket(row: &Row<'_>) -> rusqlite::Result<Ticket> {
         format,
     };
     let times = (time(row, "accepted_at")?, time(row, "ready_at")?);
-    let faults = Afflictions::from_text(row.get_ref("faults")?.as_str()?);
+    let faults = FaultPlan::from_text(row.get_ref("faults")?.as_str()?);
     Ok(Ticket::new(row.get("id")?, row.get("model")?, subject, times, faults, decimal(row, "cost")?))
 }
 

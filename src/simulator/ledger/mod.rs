@@ -70,16 +70,16 @@ pub struct Ledger {
 
 /// Orders to the thread that holds the database.
 enum Request {
-    Book { ticket: Arc<Ticket>, billed_at: Option<DateTime<Utc>>, done: oneshot::Sender<Result<(), LedgerError>> },
+    Record { ticket: Arc<Ticket>, billed_at: Option<DateTime<Utc>>, done: oneshot::Sender<Result<(), LedgerError>> },
     Bill { until: DateTime<Utc>, done: oneshot::Sender<Result<Vec<BillEntry>, LedgerError>> },
     Close { done: oneshot::Sender<()> },
 }
 
 /// Orders that wait at most; whoever comes later waits for room.
-const WAITING: usize = 1024;
+const QUEUE_CAPACITY: usize = 1024;
 
 /// Orders that go into one transaction at most.
-const BATCH: usize = 256;
+const BATCH_SIZE: usize = 256;
 
 /// The file within the directory.
 const FILE: &str = "simulator.db";
@@ -95,11 +95,11 @@ impl Ledger {
     ) -> Result<(Self, Opened), LedgerError> {
         let mut database = Database::open(directory.map(|directory| directory.join(FILE)).as_deref())?;
         let opened = database.load(clock.now())?;
-        let (requests, waiting) = mpsc::channel(WAITING);
+        let (requests, waiting) = mpsc::channel(QUEUE_CAPACITY);
         std::thread::Builder::new()
             .name("simulator-ledger".to_owned())
             .spawn(move || {
-                let done = keep(&mut database, waiting);
+                let done = serve(&mut database, waiting);
                 // The order matters: whoever takes the lock may open the database.
                 drop(database);
                 drop(lock);
@@ -125,9 +125,13 @@ impl Ledger {
     }
 
     /// Books a ticket, and its line of the bill where it has one. Returns when both are in the file.
-    pub(super) async fn book(&self, ticket: Arc<Ticket>, billed_at: Option<DateTime<Utc>>) -> Result<(), LedgerError> {
+    pub(super) async fn record(
+        &self,
+        ticket: Arc<Ticket>,
+        billed_at: Option<DateTime<Utc>>,
+    ) -> Result<(), LedgerError> {
         let (done, reply) = oneshot::channel();
-        self.send(Request::Book { ticket, billed_at, done }).await?;
+        self.send(Request::Record { ticket, billed_at, done }).await?;
         reply.await.map_err(|_| LedgerError::Closed)?
     }
 
@@ -145,26 +149,26 @@ impl Ledger {
 }
 
 /// Serves orders until the books are closed or nobody is left to give one. Returns whom to tell.
-fn keep(database: &mut Database, mut waiting: mpsc::Receiver<Request>) -> Option<oneshot::Sender<()>> {
+fn serve(database: &mut Database, mut waiting: mpsc::Receiver<Request>) -> Option<oneshot::Sender<()>> {
     while let Some(first) = waiting.blocking_recv() {
         let mut batch = Vec::new();
         let mut next = Some(first);
         let mut last = None;
         while let Some(request) = next.take() {
             match request {
-                Request::Book { ticket, billed_at, done } => batch.push(((ticket, billed_at), done)),
+                Request::Record { ticket, billed_at, done } => batch.push(((ticket, billed_at), done)),
                 other => {
                     last = Some(other);
                     break;
                 }
             }
-            next = if batch.len() < BATCH { waiting.try_recv().ok() } else { None };
+            next = if batch.len() < BATCH_SIZE { waiting.try_recv().ok() } else { None };
         }
-        let (bookings, askers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let booked = if bookings.is_empty() { Ok(()) } else { database.book(&bookings) };
-        for asker in askers {
-            // Nobody may be left to hear it: then the submit was booked, and its reply is lost.
-            _ = asker.send(booked.clone());
+        let (entries, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let recorded = if entries.is_empty() { Ok(()) } else { database.record(&entries) };
+        for reply in replies {
+            // Nobody may be left to hear it: then the submit was recorded, and its reply is lost.
+            _ = reply.send(recorded.clone());
         }
         match last {
             Some(Request::Bill { until, done }) => _ = done.send(database.bill(until)),

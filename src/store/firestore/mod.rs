@@ -18,6 +18,7 @@ mod queries;
 mod reject;
 mod save;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
@@ -27,10 +28,10 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 pub use connection::client::Usage;
 pub use connection::options::FirestoreOptions;
 
-use crate::costs::CostTable;
+use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
 use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
-use crate::store::{ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
+use crate::store::{BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
 use connection::client::Client;
 use documents::cache::DocumentCache;
 use documents::{Defaults, ParsedDocument};
@@ -48,6 +49,8 @@ pub struct FirestoreStore {
     supervisor: Mutex<Weak<ListenerSupervisor>>,
     /// Reservations under a cap are made one after another.
     reserving: tokio::sync::Mutex<()>,
+    /// Whether the last reservation was made under a cap: then the next one waits its turn.
+    capped: AtomicBool,
     shards: Shards,
     counted: Counted,
 }
@@ -75,6 +78,7 @@ impl FirestoreStore {
             shared: Arc::new(Shared { client, cache: DocumentCache::default(), defaults }),
             supervisor: Mutex::default(),
             reserving: tokio::sync::Mutex::default(),
+            capped: AtomicBool::new(false),
             shards: Shards::default(),
             counted: Counted::default(),
         }
@@ -128,6 +132,14 @@ impl Store for FirestoreStore {
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
         self.cost_table(&query).await
+    }
+
+    async fn budget_history(&self, limit: usize) -> Result<Vec<BudgetRecord>, StoreError> {
+        self.read_budget_history(limit).await
+    }
+
+    async fn change_budget(&self, change: BudgetChange) -> Result<(), StoreError> {
+        self.write_budget_change(&change).await
     }
 
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {

@@ -1,6 +1,7 @@
 //! The writes: new jobs, and the compare-and-set of a job with its charges, its rollups and its cap in one commit.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
 use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
@@ -116,12 +117,10 @@ impl FirestoreStore {
             },
         };
         self.check_attempt_numbers(&job, &base).await?;
-        let budget = save.budget.filter(Budget::is_limited);
-        // Reservations of this process wait for each other here instead of at the server.
-        let _turn = match budget {
-            Some(_) => Some(self.reserving.lock().await),
-            None => None,
-        };
+        let budget = save.budget;
+        // Reservations of this process wait for each other here instead of conflicting at the server.
+        let capped = budget.is_some_and(|process| process.is_limited() || self.capped.load(Ordering::Relaxed));
+        let _turn = if capped { Some(self.reserving.lock().await) } else { None };
         let pending =
             PendingSave { document: DocumentWrite::update(&job, &base)?, rows: charges_of(&job), base, budget, job };
         let mut ambiguous = AmbiguousCommit::default();
@@ -150,7 +149,7 @@ impl FirestoreStore {
     async fn attempt_save(&self, pending: &PendingSave) -> Result<SaveAttempt, StoreError> {
         let PendingSave { job, base, document, rows, budget } = pending;
         let guard = match budget {
-            Some(budget) => Some(self.check_budget(job, budget, &base.rows, rows).await?),
+            Some(process) => self.check_budget(job, *process, &base.rows, rows).await?,
             None => None,
         };
         let unchanged = ConditionType::UpdateTime(value::from_nanoseconds(base.revision));

@@ -1,11 +1,12 @@
-//! Owns the cost ledger's tables: booking, the check against the caps, and the reports. Must not decide what is charged.
+//! The cost ledger's tables: charges, the check against the caps, and the reports.
 
 use chrono::DateTime;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::{CostQuery, StoreError};
+use super::budget;
 use super::row::{DAY, LedgerRow, Row, nanoseconds};
-use crate::costs::{Basis, Budget, BudgetPeriod, CostRow, CostTable, Usd};
+use crate::costs::{Basis, Budget, BudgetPeriod, CostRow, CostTable, PriceTable, Usd};
 
 /// Makes the ledger say about this job what the job says: writes what differs, and nothing where nothing does.
 pub(super) fn sync_charges(connection: &Connection, row: &Row) -> Result<(), StoreError> {
@@ -56,34 +57,50 @@ fn booked(connection: &Connection, row: &Row) -> Result<Vec<LedgerRow>, StoreErr
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether what this job sets aside fits under the caps. To be called inside the transaction that writes the job, after it was
-/// written, so that its own charges count as well.
-pub(super) fn check_budget(connection: &Connection, budget: &Budget, row: &Row) -> Result<(), StoreError> {
-    let periods = budget.periods(row.updated_at);
-    let reserved = if periods.is_empty() { Usd::ZERO } else { reserved_by_others(connection, row)? };
-    for period in periods {
-        let spent = spent(connection, &period, row.simulated)?;
-        period.check(spent + reserved, row.reserved).map_err(StoreError::BudgetExceeded)?;
+/// Whether what this job sets aside fits under the caps of the store and of this process. Must be called inside the transaction
+/// that writes the job, after the job was written, so that its own charges count as well.
+pub(super) fn check_budget(connection: &Connection, process: Budget, row: &Row) -> Result<(), StoreError> {
+    let settings = budget::current(connection)?;
+    for period in settings.periods(process, &row.model, row.updated_at) {
+        let committed = spent(connection, &period, row.simulated)? + reserved_by_others(connection, &period, row)?;
+        period.check(committed, row.reserved).map_err(StoreError::BudgetExceeded)?;
     }
     Ok(())
 }
 
-/// Every charge of the period with an amount, however sure: it may be billed. A period begins and ends at midnight.
+/// Every charge of the period, however certain: it may be billed. A charge of unknown amount counts as the highest published
+/// price. A period begins and ends at midnight.
 fn spent(connection: &Connection, period: &BudgetPeriod, simulated: bool) -> Result<Usd, StoreError> {
     let days = (nanoseconds(period.from).div_euclid(DAY), nanoseconds(period.to).div_euclid(DAY));
-    sum(
-        connection,
-        "SELECT amount, sum(count) FROM spent WHERE simulated = ?1 AND day >= ?2 AND day < ?3 GROUP BY amount",
-        params![simulated, days.0, days.1],
-    )
+    let known = match &period.model {
+        None => sum(
+            connection,
+            "SELECT amount, sum(count) FROM spent WHERE simulated = ?1 AND day >= ?2 AND day < ?3 GROUP BY amount",
+            params![simulated, days.0, days.1],
+        ),
+        Some(model) => sum(
+            connection,
+            "SELECT amount, sum(count) FROM daily
+             WHERE simulated = ?1 AND day >= ?2 AND day < ?3 AND model = ?4 AND amount <> '' GROUP BY amount",
+            params![simulated, days.0, days.1, model],
+        ),
+    }?;
+    let unpriced: i64 = connection
+        .prepare_cached(
+            "SELECT coalesce(sum(count), 0) FROM daily
+             WHERE simulated = ?1 AND day >= ?2 AND day < ?3 AND amount = '' AND (?4 IS NULL OR model = ?4)",
+        )?
+        .query_row(params![simulated, days.0, days.1, period.model], |row| row.get(0))?;
+    Ok(known + PriceTable::builtin().highest() * u64::try_from(unpriced).unwrap_or(0))
 }
 
-fn reserved_by_others(connection: &Connection, row: &Row) -> Result<Usd, StoreError> {
+fn reserved_by_others(connection: &Connection, period: &BudgetPeriod, row: &Row) -> Result<Usd, StoreError> {
     sum(
         connection,
         "SELECT reserved, count(*) FROM jobs INDEXED BY jobs_reserved
-         WHERE simulated = ?1 AND reserved IS NOT NULL AND id <> ?2 GROUP BY reserved",
-        params![row.simulated, row.id.as_str()],
+         WHERE simulated = ?1 AND reserved IS NOT NULL AND id <> ?2
+           AND (?3 IS NULL OR json_extract(document, '$.spec.model') = ?3) GROUP BY reserved",
+        params![row.simulated, row.id.as_str(), period.model],
     )
 }
 

@@ -4,8 +4,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::super::{Counts, Page, PageQuery, SortOrder, StoreError};
-use super::row::{fold_case, nanoseconds, read_row, row_columns};
+use super::row::{nanoseconds, read_row, row_columns};
 use crate::jobs::{Job, JobId};
+use crate::text::fold_for_search;
 
 /// The job of that id. Errors: `Unreadable` where its document cannot be read.
 pub(super) fn get(connection: &Connection, id: &JobId) -> Result<Option<Job>, StoreError> {
@@ -77,10 +78,10 @@ pub(super) fn query_of(query: &PageQuery) -> (String, Vec<Value>) {
         values.push(Value::Integer(nanoseconds(*created_at)));
         values.push(Value::Text(id.as_str().to_owned()));
     }
-    if let Some(search) = query.search.as_deref().filter(|search| !search.is_empty()) {
+    if let Some(search) = query.search.as_deref().map(fold_for_search).filter(|search| !search.is_empty()) {
         // Unlike LIKE, instr has no letters with a meaning of their own.
         conditions.push("instr(search, ?) > 0".to_owned());
-        values.push(Value::Text(fold_case(search)));
+        values.push(Value::Text(search));
     }
     let sql = format!(
         "SELECT {} FROM jobs INDEXED BY jobs_by_age WHERE {}

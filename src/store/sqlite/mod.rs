@@ -3,6 +3,7 @@
 //! One thread per process writes and commits many saves at once; reads run beside it on connections of their own. A save that
 //! was answered survives a loss of power. Must not know what a job means beyond what it is searched and sorted by.
 
+mod budget;
 mod database;
 mod due;
 mod errors;
@@ -26,9 +27,10 @@ use tokio::sync::{OnceCell, watch as signal};
 use tokio::task;
 
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
-use super::{ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
-use crate::costs::CostTable;
+use super::{BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
+use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
+use database::UseLock;
 use readers::Readers;
 use row::Row;
 use watch::{FileWatcher, SqliteWatch};
@@ -41,16 +43,25 @@ pub struct SqliteStore {
     readers: Readers,
     commits: signal::Sender<()>,
     file_watcher: OnceCell<FileWatcher>,
+    // Dropped last: until then other processes see that the database is in use.
+    _lock: UseLock,
 }
 
 impl SqliteStore {
+    /// Checks the structure of the database at `path`. Takes about a second for a gigabyte.
+    ///
+    /// Errors: `Unusable` for a damaged file.
+    pub fn verify(path: &Path) -> Result<(), StoreError> {
+        database::verify(path)
+    }
+
     /// Opens the database at `path`, or creates it with its folder. Blocks for a few milliseconds, or for as long as a
     /// migration takes.
     ///
     /// Errors: `Unusable`, with what to do, for a file that is damaged, cut short, newer than this program or another program's
     /// (such a file is left as it is), and where nothing can be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        database::prepare(path)?;
+        let lock = database::prepare(path)?;
         let (commits, _) = signal::channel(());
         let writer = Writer::start(database::connect(path)?, commits.clone())?;
         Ok(Self {
@@ -59,6 +70,7 @@ impl SqliteStore {
             readers: Readers::new(path.to_owned()),
             commits,
             file_watcher: OnceCell::new(),
+            _lock: lock,
         })
     }
 }
@@ -110,6 +122,14 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| ledger::costs(connection, &query)).await
     }
 
+    async fn budget_history(&self, limit: usize) -> Result<Vec<BudgetRecord>, StoreError> {
+        self.readers.read(move |connection| budget::history(connection, limit)).await
+    }
+
+    async fn change_budget(&self, change: BudgetChange) -> Result<(), StoreError> {
+        self.writer.write(Write::ChangeBudget(change)).await.map(|_| ())
+    }
+
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {
         if dry_run {
             return self.readers.read(move |connection| import::import(connection, &records, None)).await;
@@ -156,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn no_question_reads_or_sorts_the_whole_table() {
+    fn queries_use_indexes() {
         let mut connection = Connection::open_in_memory().unwrap();
         schema::migrate(&mut connection, schema::MIGRATIONS).unwrap();
         let crowded = PageQuery {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::StoreError;
 use super::super::charges::{ChargeRow, charges_of};
 use crate::costs::Usd;
-use crate::jobs::{Job, JobId, StageName};
+use crate::jobs::{Job, JobId};
 use crate::text;
 
 /// Nanoseconds of one UTC day.
@@ -31,8 +31,10 @@ pub(super) struct Row {
     pub not_before: Option<i64>,
     pub claim_until: Option<i64>,
     pub claim_worker: Option<String>,
-    /// Money set aside by a submit that is not yet answered; `None` in every other stage.
+    /// Money set aside; see `Job::reservation`.
     pub reserved: Option<Usd>,
+    /// The model of the current attempt.
+    pub model: String,
     pub search: String,
     pub document: String,
     /// Ordered by attempt and service, each pair once.
@@ -80,7 +82,6 @@ impl Row {
             return Err(unreadable("a parameter is nested too deeply"));
         }
         let document = serde_json::to_string(job).map_err(|error| unreadable(&error.to_string()))?;
-        let submitting = job.stage_name() == StageName::Submitting;
         Ok(Self {
             id: job.id.clone(),
             revision: i64::try_from(job.revision).unwrap_or(i64::MAX),
@@ -91,7 +92,8 @@ impl Row {
             not_before: job.not_before.map(nanoseconds),
             claim_until: job.claim.as_ref().map(|claim| nanoseconds(claim.until)),
             claim_worker: job.claim.as_ref().map(|claim| claim.worker.as_str().to_owned()),
-            reserved: job.attempt().filter(|_| submitting).and_then(|attempt| attempt.reserved),
+            reserved: job.reservation(),
+            model: job.spec.model.clone(),
             search: search_text(job),
             document,
             charges: charges_of(job).into_iter().map(LedgerRow::from).collect(),
@@ -161,7 +163,7 @@ pub(super) fn nanoseconds(time: DateTime<Utc>) -> i64 {
     time.timestamp_nanos_opt().unwrap_or(if time.timestamp() < 0 { i64::MIN } else { i64::MAX })
 }
 
-/// The text that a search looks into, letter case taken away.
+/// The text that a search is matched against.
 fn search_text(job: &Job) -> String {
     let prompt = match job.spec.prompt.char_indices().nth(SEARCHED_PROMPT) {
         Some((end, _)) => &job.spec.prompt[..end],
@@ -169,12 +171,7 @@ fn search_text(job: &Job) -> String {
     };
     // The separator keeps a search from matching the end of one field and the beginning of the next.
     let fields = [job.id.as_str(), &job.spec.model, prompt].into_iter().chain(job.tags.iter().map(String::as_str));
-    fold_case(&fields.collect::<Vec<_>>().join("\u{1f}"))
-}
-
-/// Takes letter case away, character by character, so that a part of a text is folded like the whole.
-pub(super) fn fold_case(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).collect()
+    text::fold_for_search(&fields.collect::<Vec<_>>().join("\u{1f}"))
 }
 
 fn is_shallow(value: &Value, levels: usize) -> bool {
@@ -191,7 +188,7 @@ mod tests {
     use crate::jobs::Spec;
 
     #[test]
-    fn what_could_not_be_read_back_is_not_written() {
+    fn unreadable_job_is_not_written() {
         let nested = (0..200).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
         let spec = Spec::new("flux-dev", "a fox").with("odd", nested);
         let job = Job::new(JobId::new("a").unwrap(), spec, true, DateTime::UNIX_EPOCH);
@@ -204,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn far_times_stay_in_order() {
+    fn extreme_times_stay_ordered() {
         let far: Vec<i64> =
             ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2262-01-01T00:00:00Z", "9999-01-01T00:00:00Z"]
                 .map(|time| nanoseconds(time.parse().unwrap()))

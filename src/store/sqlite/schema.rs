@@ -3,13 +3,14 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::super::StoreError;
+use crate::text::fold_for_search;
 
 /// Marks the file as darkroom's (`PRAGMA application_id`): the letters `dkrm`.
 pub(super) const APPLICATION_ID: u32 = 0x646b_726d;
 
 /// One script for each version, oldest first: script 0 makes version 1 of an empty file, script 1 makes version 2 of that. A
 /// script that has been released is never changed; a new one is added behind it.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /// The version that this program reads and writes.
 pub(super) fn version() -> u32 {
@@ -19,7 +20,8 @@ pub(super) fn version() -> u32 {
 /// Times are nanoseconds since 1970, money is decimal text.
 ///
 /// `document` is the whole job; the columns before it only exist to be searched and sorted by, and stand before it so that
-/// reading them does not walk through a long document. `reserved` is only set while the job is submitting.
+/// reading them does not walk through a long document. `reserved` is the money set aside for a job that is submitting (the
+/// provider and the bucket) or generating (the bucket).
 ///
 /// `spent` (for the caps) and `daily` (for the reports; an unknown amount is an empty text) count equal charges by day, so that
 /// neither adds up a month of charges. The triggers keep them, so that no writer can forget it; and they are counts, because
@@ -160,6 +162,20 @@ CREATE TRIGGER imported_cost_is_history BEFORE UPDATE ON imported_costs BEGIN
 END;
 ";
 
+/// Searches ignore accents: `search` is folded again by [`fold_searches`].
+const VERSION_3: &str = "-- search is folded without accents";
+
+/// The caps of this store: the newest row applies, the others are the record of who changed what.
+const VERSION_4: &str = "
+CREATE TABLE budget_changes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    by TEXT NOT NULL,
+    change TEXT NOT NULL,
+    settings TEXT NOT NULL
+) STRICT;
+";
+
 /// Brings the file to the last of `scripts`, each in one transaction of its own. Two processes may do this at once: the second
 /// finds it done.
 pub(super) fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(), StoreError> {
@@ -168,6 +184,9 @@ pub(super) fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(
         let version = user_version(&transaction)?;
         if let Some(script) = scripts.get(version) {
             transaction.execute_batch(script)?;
+            if *script == VERSION_3 {
+                fold_searches(&transaction)?;
+            }
             transaction.pragma_update(None, "user_version", i64::try_from(version + 1).unwrap_or(i64::MAX))?;
         }
         transaction.commit()?;
@@ -175,8 +194,27 @@ pub(super) fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(
     Ok(())
 }
 
+/// Folds what earlier versions folded by case alone.
+fn fold_searches(connection: &Connection) -> Result<(), StoreError> {
+    let mut select = connection.prepare("SELECT rowid, search FROM jobs")?;
+    let mut update = connection.prepare("UPDATE jobs SET search = ?2 WHERE rowid = ?1")?;
+    let mut rows = select.query([])?;
+    let mut changed: Vec<(i64, String)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let search: String = row.get(1)?;
+        let folded = fold_for_search(&search);
+        if folded != search {
+            changed.push((row.get(0)?, folded));
+        }
+    }
+    for (rowid, folded) in changed {
+        update.execute((rowid, folded))?;
+    }
+    Ok(())
+}
+
 /// How many scripts the file has been through.
-pub(super) fn user_version(connection: &Connection) -> Result<usize, StoreError> {
+fn user_version(connection: &Connection) -> Result<usize, StoreError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok(usize::try_from(version).unwrap_or(usize::MAX))
 }
@@ -186,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn old_schema_is_migrated_with_its_rows() {
+    fn migration_keeps_rows() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, MIGRATIONS).unwrap();
         connection.execute("INSERT INTO spent VALUES (1, 2, '0.04', 3)", []).unwrap();
@@ -202,7 +240,22 @@ mod tests {
     }
 
     #[test]
-    fn a_migration_that_fails_changes_nothing() {
+    fn older_searches_are_folded_again() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, &MIGRATIONS[..2]).unwrap();
+        let insert = "INSERT INTO jobs (id, revision, seq, stage, simulated, hidden, created_at, search, document)
+                      VALUES (?1, 1, ?2, 'queued', 1, 0, 1, ?3, '{}')";
+        connection.execute(insert, ("a", 1, "a\u{1f}stra\u{df}e caf\u{e9}")).unwrap();
+        connection.execute(insert, ("b", 2, "b\u{1f}fox")).unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        let search = |id: &str| -> String {
+            connection.query_row("SELECT search FROM jobs WHERE id = ?1", [id], |row| row.get(0)).unwrap()
+        };
+        assert_eq!((search("a").as_str(), search("b").as_str()), ("a\u{1f}strasse cafe", "b\u{1f}fox"));
+    }
+
+    #[test]
+    fn failed_migration_changes_nothing() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, MIGRATIONS).unwrap();
         let mut scripts = MIGRATIONS.to_vec();
@@ -216,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn application_id_matches_the_check() {
+    fn application_id_is_set() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection, MIGRATIONS).unwrap();
         let mark: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0)).unwrap();

@@ -8,11 +8,11 @@ use std::thread::{self, JoinHandle};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::super::StoreError;
 use super::super::schema::{ImportOutcome, Record};
+use super::super::{BudgetChange, StoreError};
 use super::row::Row;
 use super::save::{self, Sequence};
-use super::{import, ledger};
+use super::{budget, import, ledger};
 use crate::costs::Budget;
 
 /// Writes that may wait before callers have to.
@@ -26,8 +26,10 @@ const BATCH_SIZE: usize = 1_000;
 pub(super) enum Write {
     /// All of these jobs, or none.
     Create(Vec<Row>),
-    /// One compare-and-set, with the caps that its reservation must fit under.
+    /// One compare-and-set; for the save that begins a submit, with the caps of this process.
     Save(Box<Row>, Option<Budget>),
+    /// A change of the caps.
+    ChangeBudget(BudgetChange),
     /// Documents of other programs. The outcomes are sent on the channel and are final once the write is confirmed.
     Import(Vec<Record>, mpsc::UnboundedSender<Vec<ImportOutcome>>),
 }
@@ -45,9 +47,13 @@ impl Write {
             Self::Save(row, budget) => {
                 let revision = save::save(connection, row, sequence)?;
                 if let Some(budget) = budget {
-                    ledger::check_budget(connection, budget, row)?;
+                    ledger::check_budget(connection, *budget, row)?;
                 }
                 Ok(revision)
+            }
+            Self::ChangeBudget(change) => {
+                budget::change(connection, change)?;
+                Ok(1)
             }
             Self::Import(records, outcomes) => {
                 // The import is committed even if its caller is no longer waiting.
@@ -185,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn locked_file_is_unavailable_until_released() {
+    async fn locked_file_is_unavailable_then_usable() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("darkroom.db");
         let connection = open(&path);
@@ -200,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn full_disk_is_unavailable_and_file_intact() {
+    async fn full_disk_is_unavailable_file_stays_intact() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("darkroom.db");
         let connection = open(&path);

@@ -7,7 +7,7 @@ mod summary;
 
 use self::dry_run::DryRunTracker;
 pub use self::reader::{Batch, ReadOptions, read};
-pub use self::summary::{Counts, ImportSummary};
+pub use self::summary::{Counts, ImportSummary, JobsWithoutCosts};
 use super::records::RejectedRow;
 use crate::store::schema::Record;
 use crate::store::{Store, StoreError};

@@ -1,6 +1,8 @@
 //! The sums of an import, for people and for `--json`.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::hash::{BuildHasher, RandomState};
 
 use serde::Serialize;
 
@@ -29,15 +31,29 @@ pub struct ImportSummary {
     /// Whether uncertain money is among both.
     #[serde(skip)]
     has_uncertain: bool,
+    /// What new jobs note, until the file has costs for them.
+    #[serde(skip)]
+    noted: NotedCosts,
     /// Charges that new jobs of darkroom's own brought along; their lines are there already when they come.
     #[serde(skip)]
     charges_of_jobs: u64,
+    /// New jobs of other programs that note a cost, while the file has no costs for them.
+    pub jobs_without_costs: JobsWithoutCosts,
     /// Rows that were rejected.
     #[serde(rename = "refused_count")]
     pub rejected_count: u64,
     /// The first of them.
     #[serde(rename = "refused")]
     pub rejected: Vec<RejectedRow>,
+}
+
+/// Costs that jobs note and no entry of the file counts: neither reports nor caps include them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct JobsWithoutCosts {
+    /// How many jobs.
+    pub count: u64,
+    /// What they note.
+    pub usd: Usd,
 }
 
 /// Documents of one collection.
@@ -49,9 +65,50 @@ pub struct Counts {
     pub unchanged: u64,
 }
 
+/// What jobs note, by a digest of their ids; nothing where the file has costs for them.
+#[derive(Debug, Default)]
+struct NotedCosts {
+    by_job: HashMap<u64, Option<Usd>>,
+    hashes: RandomState,
+}
+
+impl NotedCosts {
+    fn insert(&mut self, job_id: &str, usd: Option<Usd>) -> Option<Usd> {
+        self.by_job.insert(self.hashes.hash_one(job_id), usd).flatten()
+    }
+
+    fn contains(&self, job_id: &str) -> bool {
+        self.by_job.contains_key(&self.hashes.hash_one(job_id))
+    }
+}
+
+impl JobsWithoutCosts {
+    /// Takes in one record of the file, in any order: `noted` has what each new job notes, and nothing where the file has its costs.
+    fn take(&mut self, record: &Record, is_new: bool, noted: &mut NotedCosts) {
+        match record {
+            Record::Cost(entry) => {
+                if let Some(usd) = noted.insert(&entry.job_id, None) {
+                    self.count -= 1;
+                    self.usd = self.usd - usd;
+                }
+            }
+            Record::Job(entry) if is_new && !entry.is_native => {
+                let usd: Usd = entry.job.charges().filter_map(|charge| charge.amount).sum();
+                if usd > Usd::ZERO && !noted.contains(entry.id.as_str()) {
+                    noted.insert(entry.id.as_str(), Some(usd));
+                    self.count += 1;
+                    self.usd += usd;
+                }
+            }
+            Record::Job(_) => {}
+        }
+    }
+}
+
 impl ImportSummary {
     /// Counts the outcome of one record. Returns the row where it was rejected.
     pub(super) fn count(&mut self, line: u64, record: &Record, outcome: ImportOutcome) -> Option<RejectedRow> {
+        self.jobs_without_costs.take(record, outcome == ImportOutcome::Created, &mut self.noted);
         let counts = match record.collection() {
             Collection::Jobs => &mut self.jobs,
             Collection::Costs => &mut self.costs,
@@ -105,6 +162,16 @@ impl ImportSummary {
                 }
             }
             text.push('\n');
+        }
+        if self.jobs_without_costs.count > 0 {
+            let JobsWithoutCosts { count, usd } = self.jobs_without_costs;
+            let _ = writeln!(
+                text,
+                "warning: {} {} in costs, but this file has no cost entries for them; reports and caps count cost entries only, so \
+                 import the costs, too",
+                if count == 1 { "1 new job notes".to_owned() } else { format!("{count} new jobs note") },
+                usd.display()
+            );
         }
         if self.rejected_count > 0 {
             let _ = writeln!(text, "rejected: {}", counted(self.rejected_count, "line"));

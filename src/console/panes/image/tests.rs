@@ -213,12 +213,12 @@ fn image_pane_without_job() {
     ╰──────────────────────────────────────────╯
     "#);
     let mut cached = job("fox", "x");
-    let over = Hold::Budget { period: "day".into(), over: Some("0.02".parse().unwrap()) };
+    let over = Hold::Budget { period: "day".into(), model: None, over: Some("0.02".parse().unwrap()) };
     cached.set_hold(Some(over), Some(noon() + Duration::hours(3)), noon()).unwrap();
     insta::assert_snapshot!(shown(&mut pane, Some(&cached), 44, 6), @r#"
     ╭ Image ── queued ─────────────────────────╮
     │                  ‖ held                  │
-    │       budget of the day, $0.02 over      │
+    │      daily budget exceeded by $0.02      │
     │            next attempt in 3h            │
     │                                          │
     ╰──────────────────────────────────────────╯

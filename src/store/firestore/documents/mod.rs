@@ -7,7 +7,7 @@
 //! | --- | --- | --- |
 //! | `job` | bytes | the whole job as deflated JSON, with everything that the shared schema lacks; text in earlier versions |
 //! | `stage`, `simulated`, `hidden` | text, bool, bool | counted and filtered by the server |
-//! | `reserved` | integer, 1e-12 dollars | only while submitting: what a cap must leave room for |
+//! | `reserved` | integer, 1e-12 dollars | while submitting or generating: what a cap must leave room for |
 //! | `claim_until`, `not_before` | timestamp | for people who read a document |
 //! | `request` | text | digest of the request that `job` follows; another digest is a changed request |
 //! | `previous` | integer | the revision that was replaced, so that every save changes the document and its update time |

@@ -96,7 +96,7 @@ fn sample_documents_of_an_old_backend_are_read() {
         let noted: f64 = ["bfl_cost_usd", "storage_cost_usd"].iter().filter_map(|name| sample[name].as_f64()).sum();
         let cost: f64 = job.cost().unwrap().to_string().parse().unwrap();
         assert!((cost - noted).abs() < 1e-12);
-        assert_eq!(charges_of(&job), [], "its charges are booked already");
+        assert_eq!(charges_of(&job), [], "another backend recorded its charges");
         if let Stage::Failed { failure } = &job.stage {
             assert_eq!(failure.message, sample["errorMessage"].as_str().unwrap());
         }
@@ -178,7 +178,7 @@ fn repeated_request_becomes_a_new_attempt() {
     let LoadedJob { job: mut changed, base } = loaded(&document);
     assert_eq!(changed.spec.parameters["seed"], 2);
     assert_eq!(changed.spec_of(&changed.attempts[0]).parameters["seed"], 1);
-    // Once it is taken up, the wish is no news any more.
+    // After a save the job follows the request.
     changed.not_before = Some(now());
     apply(&mut document, DocumentWrite::update(&changed, &base).unwrap());
     assert_eq!(loaded(&document).job, changed);

@@ -6,7 +6,7 @@ use firestore::gcloud_sdk::prost::Message;
 
 use super::value::{self, Fields, Value};
 use super::{BaseVersion, digest, json, packed};
-use crate::jobs::{Job, StageName};
+use crate::jobs::Job;
 use crate::store::StoreError;
 use crate::store::schema::{self, PROMPT_PLACEHOLDER, REQUEST_FIELDS};
 use crate::text;
@@ -100,8 +100,7 @@ fn darkroom_fields(job: &Job, request: &str, previous: u64) -> Result<[(&'static
     let text = text.map_err(|error| not_written(job, &error.to_string()))?;
     serde_json::from_str::<Job>(&text).map_err(|error| not_written(job, &error.to_string()))?;
     let job_bytes = packed::deflate(&text).map_err(|error| not_written(job, &error.to_string()))?;
-    let reserved = job.attempt().filter(|_| job.stage_name() == StageName::Submitting);
-    let reserved = reserved.and_then(|attempt| attempt.reserved).map(|amount| value::to_pico(amount).0);
+    let reserved = job.reservation().map(|amount| value::to_pico(amount).0);
     Ok([
         ("job", Some(value::bytes(job_bytes))),
         ("stage", Some(value::text(job.stage_name().as_str()))),

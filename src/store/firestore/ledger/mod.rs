@@ -2,6 +2,7 @@
 
 pub(crate) mod attempt_guard;
 pub(crate) mod budget_guard;
+pub(crate) mod budgets;
 pub(crate) mod causes;
 pub(crate) mod entries;
 pub(crate) mod external;

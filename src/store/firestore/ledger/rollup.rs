@@ -13,7 +13,7 @@ use firestore::gcloud_sdk::google::firestore::v1::document_transform::FieldTrans
 use firestore::gcloud_sdk::google::firestore::v1::document_transform::field_transform::TransformType;
 
 use super::months::{day_field, month_id, month_of};
-use crate::costs::{Basis, CostRow, Usd};
+use crate::costs::{Basis, CostRow, PriceTable, Usd};
 use crate::store::charges::ChargeRow;
 use crate::store::firestore::documents::value;
 use crate::store::firestore::documents::value::{Fields, integer_of, map_of, quoted};
@@ -165,10 +165,15 @@ pub(crate) fn month_fields(sums: &Sums) -> Fields {
     days.into_iter().map(|(day, lines)| (day, value::map(lines))).collect()
 }
 
-/// All charges with an amount in that span, however certain: they may be billed. The span starts and ends at midnight.
-pub(crate) fn committed(sums: &Sums, from: DateTime<Utc>, to: DateTime<Utc>) -> Usd {
+/// Everything in that span whose model counts, however certain: it may be billed. A charge of unknown amount counts as the highest
+/// published price. The span begins and ends at midnight.
+pub(crate) fn committed(sums: &Sums, from: DateTime<Utc>, to: DateTime<Utc>, counts: impl Fn(&str) -> bool) -> Usd {
     let days = from.date_naive()..to.date_naive();
-    sums.iter().filter(|(key, _)| days.contains(&key.day)).map(|(_, sum)| sum.usd()).sum()
+    let amount = |(key, sum): (&Key, &Sum)| match key.class.as_str() {
+        "unpriced" => PriceTable::builtin().highest() * u64::try_from(sum.count).unwrap_or(0),
+        _ => sum.usd(),
+    };
+    sums.iter().filter(|(key, _)| days.contains(&key.day) && counts(&key.model)).map(amount).sum()
 }
 
 /// The sums as rows of a cost table.

@@ -10,6 +10,7 @@ use crate::store::firestore::documents::value;
 use crate::store::firestore::{FirestoreStore, JOBS};
 use crate::store::schema::Status;
 use crate::store::{Page, PageQuery, SortOrder, StoreError};
+use crate::text::fold_for_search;
 
 /// Documents of one read.
 const BATCH_SIZE: usize = 300;
@@ -46,7 +47,7 @@ impl FirestoreStore {
         if !query.stages.is_empty() {
             base = base.one_of("status", statuses(query).into_iter().map(value::text));
         }
-        let search = query.search.as_deref().map(fold_case).filter(|search| !search.is_empty());
+        let search = query.search.as_deref().map(fold_for_search).filter(|search| !search.is_empty());
         let mut budget = MAX_READS.max(query.limit);
         let mut page = Page::default();
         let mut cursor = query.after.clone();
@@ -115,7 +116,7 @@ impl FirestoreStore {
         let Some(parsed) = self.read(document) else { return };
         match parsed.content {
             Ok(loaded) if matches(&loaded.job, query, search) => page.jobs.push(loaded.job),
-            Err(reason) if search.is_none_or(|search| fold_case(parsed.id.as_str()).contains(search)) => {
+            Err(reason) if search.is_none_or(|search| fold_for_search(parsed.id.as_str()).contains(search)) => {
                 page.unreadable.push((parsed.id, reason));
             }
             _ => {}
@@ -137,11 +138,6 @@ fn matches(job: &Job, query: &PageQuery, search: Option<&str>) -> bool {
         && search.is_none_or(|search| {
             let fields = [job.id.as_str(), &job.spec.model, &job.spec.prompt];
             let mut fields = fields.into_iter().chain(job.tags.iter().map(String::as_str));
-            fields.any(|field| fold_case(field).contains(search))
+            fields.any(|field| fold_for_search(field).contains(search))
         })
-}
-
-/// Folds letter case character by character, so that a part of a text is folded like the whole.
-fn fold_case(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).collect()
 }

@@ -1,0 +1,260 @@
+//! `darkroom budget`: the caps that every process on this store obeys.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::error::CliError;
+use super::{Session, table};
+use crate::catalog::Catalog;
+use crate::costs::{Budget, BudgetEdit, BudgetRecord, BudgetSettings, CostGrouping, CostReport, Usd};
+use crate::jobs::{Hold, StageName};
+use crate::store::{BudgetChange, CostQuery, PageQuery, Save, SortOrder, Store, StoreError};
+use crate::text::sanitize_line;
+use crate::time::{day_of, month_of};
+use crate::wiring;
+
+/// Recorded changes that `budget show` prints.
+const HISTORY: usize = 20;
+
+/// Caps on spending for every process on this store
+#[derive(Debug, Args)]
+pub struct BudgetArgs {
+    /// Without one: show
+    #[command(subcommand)]
+    pub command: Option<BudgetCommand>,
+}
+
+/// What to do with the caps.
+#[derive(Debug, Subcommand)]
+pub enum BudgetCommand {
+    /// Show the caps, what is spent under them, and who changed them
+    Show,
+    /// Set caps in US dollars; running processes obey at once
+    Set(SetArgs),
+    /// Remove all caps, or those of one model
+    Clear(ClearArgs),
+}
+
+/// Set caps
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    /// Cap for one UTC day, in US dollars
+    #[arg(long, value_name = "USD", value_parser = parse_cap)]
+    pub daily: Option<Usd>,
+    /// Cap for one UTC month, in US dollars
+    #[arg(long, value_name = "USD", value_parser = parse_cap)]
+    pub monthly: Option<Usd>,
+    /// Warn from this share of a cap on, in percent
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub soft: Option<u8>,
+    /// Only for this model, in addition to the caps of all models
+    #[arg(long, value_name = "MODEL", value_parser = parse_model)]
+    pub model: Option<String>,
+}
+
+/// Remove caps
+#[derive(Debug, Args)]
+pub struct ClearArgs {
+    /// Only the caps of this model
+    #[arg(long, value_name = "MODEL", value_parser = parse_model)]
+    pub model: Option<String>,
+}
+
+fn parse_cap(text: &str) -> Result<Usd, String> {
+    let text = text.trim();
+    match text.strip_prefix('$').unwrap_or(text).parse::<Usd>() {
+        Ok(cap) if cap >= Usd::ZERO => Ok(cap),
+        Ok(_) => Err("a cap must not be negative".to_owned()),
+        Err(_) => Err("not a valid amount in dollars (example: 20 or 0.50)".to_owned()),
+    }
+}
+
+/// A misspelt model would be a cap that never applies.
+fn parse_model(text: &str) -> Result<String, String> {
+    match Catalog::builtin().model(text) {
+        Some(model) => Ok(model.name.clone()),
+        None => Err("not a known model; `darkroom submit --help` lists the models".to_owned()),
+    }
+}
+
+/// Shows or changes the caps, then prints them.
+pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
+    if let Some(BudgetCommand::Set(set)) = &args.command
+        && set.daily.is_none()
+        && set.monthly.is_none()
+        && (set.soft.is_none() || set.model.is_some())
+    {
+        return Err(CliError::Usage("nothing to set: pass --daily or --monthly, or --soft for all models".to_owned()));
+    }
+    let store = wiring::open_store(&session.config).await?;
+    let edit = match &args.command {
+        None | Some(BudgetCommand::Show) => None,
+        Some(BudgetCommand::Set(set)) => Some(BudgetEdit::Set {
+            model: set.model.clone(),
+            caps: Budget { daily: set.daily, monthly: set.monthly },
+            soft_percent: set.soft,
+        }),
+        Some(BudgetCommand::Clear(clear)) => Some(BudgetEdit::Clear { model: clear.model.clone() }),
+    };
+    if let Some(edit) = edit {
+        let (_guard, _) = super::start_logging(&session.config, super::ExtraSink::None);
+        let change = BudgetChange { at: Utc::now(), by: operator(), edit };
+        tracing::info!(by = %change.by, change = %change.edit.summary(), "budget changed");
+        store.change_budget(change).await?;
+        release_held(store.as_ref()).await?;
+    }
+    let simulated = session.config.is_simulated();
+    let view = View::load(store.as_ref(), session.config.budget, simulated).await?;
+    session.output.answer(&view, || view.text())
+}
+
+/// Who changes the caps: `user@host`.
+fn operator() -> String {
+    let variable =
+        |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty());
+    let user = variable(&["USER", "LOGNAME", "USERNAME"]).unwrap_or_else(|| "unknown".to_owned());
+    #[cfg(unix)]
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    let host = variable(&["COMPUTERNAME"]).unwrap_or_else(|| "unknown".to_owned());
+    sanitize_line(&format!("{user}@{host}"), 120)
+}
+
+/// Makes jobs that a cap holds due now, so that a raised cap takes effect at once. Workers hold again what still does not fit.
+async fn release_held(store: &dyn Store) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let page = store
+            .list(PageQuery {
+                stages: vec![StageName::Queued],
+                hidden: true,
+                after,
+                order: SortOrder::OldestFirst,
+                limit: 500,
+                ..PageQuery::default()
+            })
+            .await?;
+        for mut job in page.jobs {
+            if !matches!(job.hold(), Some(Hold::Budget { .. })) || job.set_hold(None, None, Utc::now()).is_err() {
+                continue;
+            }
+            match store.save(Save::new(&job)).await {
+                // Another process moved the job: it is no longer held as it was.
+                Ok(_) | Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// The answer of every `budget` command.
+#[derive(Debug, Serialize)]
+struct View {
+    /// The caps that the store keeps.
+    daily_usd: Option<Usd>,
+    monthly_usd: Option<Usd>,
+    soft_percent: Option<u8>,
+    models: Vec<ModelCaps>,
+    /// The caps of this process, which can only lower those of the store.
+    process: Caps,
+    /// What applies to a submit of this process.
+    effective: Caps,
+    /// Charges that count, uncertain ones included.
+    spent_today_usd: Usd,
+    spent_this_month_usd: Usd,
+    simulated: bool,
+    /// Newest first.
+    history: Vec<RecordedChange>,
+}
+
+#[derive(Debug, Serialize)]
+struct Caps {
+    daily_usd: Option<Usd>,
+    monthly_usd: Option<Usd>,
+}
+
+#[derive(Debug, Serialize)]
+struct ModelCaps {
+    model: String,
+    #[serde(flatten)]
+    caps: Caps,
+}
+
+#[derive(Debug, Serialize)]
+struct RecordedChange {
+    at: DateTime<Utc>,
+    by: String,
+    change: String,
+}
+
+impl From<Budget> for Caps {
+    fn from(budget: Budget) -> Self {
+        Self { daily_usd: budget.daily, monthly_usd: budget.monthly }
+    }
+}
+
+impl View {
+    async fn load(store: &dyn Store, process: Budget, simulated: bool) -> Result<Self, StoreError> {
+        let history = store.budget_history(HISTORY).await?;
+        let settings = history.first().map_or_else(BudgetSettings::default, |record| record.settings.clone());
+        let now = Utc::now();
+        let ((from, to), (today, _)) = (month_of(now), day_of(now));
+        let table = store.costs(CostQuery { from, to, simulated }).await?;
+        let spent = |report: CostReport| report.total_usd + report.unknown_usd + report.unconfirmed_usd;
+        let BudgetSettings { total, models, soft_percent } = settings;
+        Ok(Self {
+            daily_usd: total.daily,
+            monthly_usd: total.monthly,
+            soft_percent,
+            models: models.into_iter().map(|(model, caps)| ModelCaps { model, caps: caps.into() }).collect(),
+            process: process.into(),
+            effective: total.lower_of(process).into(),
+            spent_today_usd: spent(table.report_from(today, CostGrouping::Model)),
+            spent_this_month_usd: spent(table.report(CostGrouping::Model)),
+            simulated,
+            history: history
+                .into_iter()
+                .map(|BudgetRecord { at, by, change, .. }| RecordedChange { at, by, change })
+                .collect(),
+        })
+    }
+
+    fn text(&self) -> String {
+        let cap = |cap: Option<Usd>| cap.map_or_else(|| "no cap".to_owned(), Usd::display);
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        for (name, stored, effective, spent) in [
+            ("daily", self.daily_usd, self.effective.daily_usd, self.spent_today_usd),
+            ("monthly", self.monthly_usd, self.effective.monthly_usd, self.spent_this_month_usd),
+        ] {
+            let _ = write!(text, "{name:<8} {}, spent {}", cap(stored), spent.display());
+            if effective != stored {
+                let _ = write!(text, "; this process is limited to {}", cap(effective));
+            }
+            text.push('\n');
+        }
+        for ModelCaps { model, caps } in &self.models {
+            let model = sanitize_line(model, 60);
+            let _ = writeln!(text, "{model}: daily {}, monthly {}", cap(caps.daily_usd), cap(caps.monthly_usd));
+        }
+        if let Some(percent) = self.soft_percent {
+            let _ = writeln!(text, "warning from {percent}% of a cap on");
+        }
+        text.push_str("days and months are UTC; uncertain charges count");
+        if self.simulated {
+            let _ = write!(text, "\n{}", table::SIMULATED);
+        }
+        for change in &self.history {
+            let at = change.at.to_rfc3339_opts(SecondsFormat::Secs, true);
+            let _ = write!(text, "\n{at}  {}  {}", sanitize_line(&change.by, 60), sanitize_line(&change.change, 100));
+        }
+        text
+    }
+}

@@ -1,0 +1,114 @@
+//! Owns the faults of one submit or ticket: read from a prompt or from the ledger, and which one strikes when.
+
+use super::{FaultKind, FaultStage};
+
+/// Faults with how often each strikes, in the order in which they were named.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::simulator) struct FaultPlan(Vec<(FaultKind, u32)>);
+
+/// Directives of one prompt that are read.
+const MAX_DIRECTIVES: usize = 16;
+
+impl FaultPlan {
+    /// These.
+    pub fn new(faults: impl Iterator<Item = (FaultKind, u32)>) -> Self {
+        Self(faults.collect())
+    }
+
+    /// The directives in a prompt; words that are none are passed over.
+    pub fn in_prompt(prompt: &str) -> Self {
+        let directives = prompt.split("[sim:").skip(1).filter_map(|rest| Some(rest.split_once(']')?.0));
+        Self::new(directives.filter_map(read).take(MAX_DIRECTIVES))
+    }
+
+    /// As `to_text` wrote it.
+    pub fn from_text(text: &str) -> Self {
+        Self::new(text.split_whitespace().filter_map(read))
+    }
+
+    /// For the ledger: words with counts.
+    pub fn to_text(&self) -> String {
+        self.0.iter().map(|(kind, count)| format!("{}*{count}", kind.word())).collect::<Vec<_>>().join(" ")
+    }
+
+    /// These, then those, without what strikes instead of the reply to a submit.
+    pub fn of_ticket(&self, others: &Self) -> Self {
+        Self::new(self.0.iter().chain(&others.0).copied().filter(|(kind, _)| kind.stage() != FaultStage::Submit))
+    }
+
+    /// Which one strikes the event number `event` (from zero) at that place: each takes as many events as it counts.
+    pub fn fault_at(&self, place: FaultStage, event: u32) -> Option<FaultKind> {
+        let mut left = event;
+        for (kind, count) in self.0.iter().filter(|(kind, _)| kind.stage() == place) {
+            if left < *count {
+                return Some(*kind);
+            }
+            left -= count;
+        }
+        None
+    }
+
+    /// Whether it is among them.
+    pub fn has(&self, kind: FaultKind) -> bool {
+        self.0.iter().any(|(other, count)| *other == kind && *count > 0)
+    }
+
+    /// The one that ends the ticket without an image, if one does.
+    pub fn fatal(&self) -> Option<FaultKind> {
+        self.0.iter().find(|(kind, count)| kind.is_fatal() && *count > 0).map(|(kind, _)| *kind)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// `word` or `word*count`.
+fn read(directive: &str) -> Option<(FaultKind, u32)> {
+    let (word, count) = match directive.split_once('*') {
+        Some((word, count)) => (word, Some(count.trim().parse().ok()?)),
+        None => (directive, None),
+    };
+    let kind = FaultKind::from_word(word.trim())?;
+    Some((kind, count.unwrap_or_else(|| kind.usual_count())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives_are_found_unknown_ones_ignored() {
+        let found =
+            FaultPlan::in_prompt("a fox [sim:503*2] in [sim:Slow][sim:nonsense][sim:429*x] snow [sim:truncated");
+        assert_eq!(found.to_text(), "503*2 slow*4294967295");
+        assert_eq!(FaultPlan::from_text(&found.to_text()), found);
+        assert!(FaultPlan::in_prompt("[sim:]] [sim [sim:*3] sim:lost").is_empty());
+    }
+
+    #[test]
+    fn fault_count_limits_events() {
+        let both = FaultPlan::in_prompt("[sim:poll-500*2][sim:moderated][sim:poll-503]");
+        let strikes: Vec<Option<FaultKind>> = (0..4).map(|event| both.fault_at(FaultStage::Poll, event)).collect();
+        let once = Some(FaultKind::Poll500);
+        assert_eq!(strikes, [once, once, Some(FaultKind::Poll503), None]);
+        assert_eq!(both.fatal(), Some(FaultKind::Moderated));
+        assert_eq!(FaultPlan::in_prompt("[sim:moderated*0]").fatal(), None);
+    }
+
+    #[test]
+    fn earlier_words_are_aliases() {
+        let earlier = "[sim:lost][sim:dropped][sim:task-gone][sim:foreign][sim:foreign-sample][sim:broken]";
+        let current = "[sim:reply-lost][sim:request-dropped][sim:task-not-found][sim:untrusted-host][sim:untrusted-sample][sim:corrupt]";
+        assert_eq!(FaultPlan::in_prompt(earlier), FaultPlan::in_prompt(current));
+        assert!(!FaultPlan::in_prompt(current).is_empty());
+    }
+
+    #[test]
+    fn words_round_trip() {
+        for kind in FaultKind::ALL {
+            assert_eq!(read(kind.word()), Some((kind, kind.usual_count())));
+        }
+    }
+}

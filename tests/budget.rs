@@ -1,0 +1,128 @@
+//! The caps of a store: set by one process, obeyed by every process, recorded.
+
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+use crate::support::{TestEnv, ledger_check, path_text, text};
+
+fn dollars(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+fn billed(env: &TestEnv) -> Decimal {
+    ledger_check::total(&ledger_check::bill(env))
+}
+
+/// Stops workers as an operator does.
+#[cfg(unix)]
+fn stop(workers: Vec<Child>) {
+    for worker in &workers {
+        rustix::process::kill_process(rustix::process::Pid::from_child(worker), rustix::process::Signal::INT).unwrap();
+    }
+    for worker in workers {
+        let output = worker.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+}
+
+/// Waits until an image is done, the bill has not moved for two seconds, and every open job is held.
+#[cfg(unix)]
+fn settle(env: &TestEnv) -> Decimal {
+    let (begun, mut last, mut since) = (Instant::now(), Decimal::ZERO, Instant::now());
+    while !env.jobs().iter().any(|job| job["status"] == "done") {
+        assert!(begun.elapsed() < Duration::from_mins(1), "no job is done");
+    }
+    loop {
+        let now = billed(env);
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        let quiet = since.elapsed() > Duration::from_secs(2);
+        if quiet && env.jobs().iter().all(|job| job["status"] == "done" || job["hold"]["kind"] == "budget") {
+            return now;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(3), "the workers do not come to rest: {now}");
+    }
+}
+
+#[test]
+fn budget_set_show_and_clear_are_recorded() {
+    let mut env = TestEnv::new();
+    env.set("USER", "alice");
+    let set = env.json(&["budget", "set", "--daily", "$20", "--monthly", "300", "--soft", "70", "--json"]);
+    assert_eq!(
+        (&set["daily_usd"], &set["monthly_usd"], &set["soft_percent"]),
+        (&json!("20"), &json!("300"), &json!(70))
+    );
+    env.json(&["budget", "set", "--daily", "5", "--model", "flux-2-max", "--json"]);
+    env.set("DARKROOM_BUDGET_DAILY_USD", "8");
+    let shown = env.json(&["budget", "show", "--json"]);
+    assert_eq!(shown["daily_usd"], "20", "the store's cap");
+    assert_eq!(shown["effective"], json!({"daily_usd": "8", "monthly_usd": "300"}));
+    assert_eq!(shown["models"], json!([{"model": "flux-2-max", "daily_usd": "5", "monthly_usd": null}]));
+    let cleared = env.json(&["budget", "clear", "--json"]);
+    assert_eq!((&cleared["daily_usd"], &cleared["models"]), (&Value::Null, &json!([])));
+    let history = cleared["history"].as_array().unwrap();
+    let changes: Vec<&str> = history.iter().map(|change| change["change"].as_str().unwrap()).collect();
+    assert_eq!(changes, ["clear all", "set daily $5.00 for flux-2-max", "set daily $20.00 monthly $300.00 soft 70%"]);
+    assert!(history.iter().all(|change| change["by"].as_str().unwrap().starts_with("alice@")), "{history:?}");
+}
+
+#[test]
+fn invalid_budget_is_wrong_usage() {
+    let env = TestEnv::new();
+    for arguments in [
+        ["budget", "set", "--daily", "twenty"].as_slice(),
+        &["budget", "set", "--daily=-1"],
+        &["budget", "set", "--soft", "101"],
+        &["budget", "set", "--daily", "5", "--model", "flux-2-maxx"],
+        &["budget", "set", "--model", "flux-2-max"],
+        &["budget", "set"],
+    ] {
+        env.fails(2, arguments);
+    }
+    assert_eq!(env.json(&["budget", "--json"])["history"], json!([]));
+}
+
+#[cfg(unix)]
+#[test]
+fn store_cap_binds_four_workers_at_once() {
+    let mut env = TestEnv::new();
+    env.queue(1_000);
+    env.json(&["budget", "set", "--daily", "5", "--json"]);
+    let mut workers = vec![env.command(&["worker"]).spawn().unwrap()];
+    env.set("DARKROOM_BUDGET_DAILY_USD", "100");
+    workers.extend((0..3).map(|_| env.command(&["worker"]).spawn().unwrap()));
+    // A job costs $0.014: 357 of them are $4.998.
+    assert_eq!(settle(&env), dollars("4.998"));
+    env.json(&["budget", "set", "--daily", "6", "--json"]);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while billed(&env) == dollars("4.998") {
+        assert!(Instant::now() < deadline, "the raised cap has no effect");
+        std::thread::yield_now();
+    }
+    assert_eq!(settle(&env), dollars("5.992"), "428 jobs fit under $6");
+    stop(workers);
+    let costs = env.json(&["costs", "--json", "--days", "2"]);
+    assert_eq!(ledger_check::dollars(&costs["total_usd"]), dollars("5.992"));
+}
+
+#[cfg(unix)]
+#[test]
+fn large_references_do_not_exceed_the_cap() {
+    let env = TestEnv::new();
+    env.json(&["budget", "set", "--daily", "0.50", "--json"]);
+    let image = env.path("large.png");
+    image::RgbImage::new(4_000, 4_000).save(&image).unwrap();
+    let line =
+        json!({"prompt": "a", "model": "flux-2-pro", "width": 64, "height": 64, "input_image": path_text(&image)});
+    let file = env.file("jobs.jsonl", &vec![line.to_string(); 4].join("\n"));
+    env.json(&["submit", "--json", "--yes", "--file", path_text(&file)]);
+    let worker = env.command(&["worker"]).spawn().unwrap();
+    // 1 MP of output and 16 MP of input: $0.27.
+    assert_eq!(settle(&env), dollars("0.27"));
+    stop(vec![worker]);
+}

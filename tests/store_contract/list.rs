@@ -1,0 +1,144 @@
+//! Jobs for people: order, pages, filters, search, prefixes, counts.
+
+use darkroom::jobs::{Job, Spec, StageName};
+use darkroom::store::{PageQuery, SortOrder};
+
+use super::fixture::{Fixture, at, create, generating, id, names, queued, submitting};
+
+async fn page(fixture: &Fixture, query: PageQuery) -> Vec<String> {
+    names(&fixture.other.list_jobs(query).await.unwrap())
+}
+
+pub async fn page_is_ordered_with_ties_by_id(fixture: Fixture) {
+    create(&fixture.store, [queued("b", 1), queued("c", 2), queued("a", 1), queued("d", 0)]).await;
+    assert_eq!(page(&fixture, PageQuery::default()).await, ["c", "b", "a", "d"]);
+    let oldest = PageQuery { order: SortOrder::OldestFirst, ..PageQuery::default() };
+    assert_eq!(page(&fixture, oldest.clone()).await, ["d", "a", "b", "c"]);
+    assert_eq!(page(&fixture, PageQuery { limit: 2, ..oldest }).await, ["d", "a"]);
+}
+
+pub async fn pages_have_no_gaps_or_duplicates(fixture: Fixture) {
+    // Five jobs for each second, so that pages end in the middle of a tie.
+    create(&fixture.store, (0..50).map(|number| queued(&format!("job-{number:02}"), number / 5))).await;
+    for order in [SortOrder::NewestFirst, SortOrder::OldestFirst] {
+        let mut seen: Vec<Job> = Vec::new();
+        loop {
+            let after = seen.last().map(|job| (job.created_at, job.id.clone()));
+            let next =
+                fixture.store.list_jobs(PageQuery { after, order, limit: 7, ..PageQuery::default() }).await.unwrap();
+            if next.is_empty() {
+                break;
+            }
+            seen.extend(next);
+        }
+        let mut expected: Vec<String> = (0..50).map(|number| format!("job-{number:02}")).collect();
+        if order == SortOrder::NewestFirst {
+            expected.reverse();
+        }
+        assert_eq!(names(&seen), expected, "{order:?}");
+        // The same by the place that each page names; only the last names none.
+        let (mut seen, mut query) = (Vec::new(), PageQuery { order, limit: 7, ..PageQuery::default() });
+        loop {
+            let page = fixture.store.list(query.clone()).await.unwrap();
+            assert!(page.jobs.len() == 7 || page.next.is_none(), "{order:?}: {} jobs", page.jobs.len());
+            seen.extend(page.jobs);
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(names(&seen), expected, "{order:?}, by places");
+    }
+}
+
+pub async fn page_filters_by_stage_and_time(fixture: Fixture) {
+    let jobs = [queued("a", 1), submitting("b", 2, "worker", 60), generating("c", 3, Some("4")), queued("d", 4)];
+    create(&fixture.store, jobs).await;
+    let stages = |stages: &[StageName]| PageQuery { stages: stages.to_vec(), ..PageQuery::default() };
+    assert_eq!(page(&fixture, stages(&[StageName::Queued])).await, ["d", "a"]);
+    assert_eq!(page(&fixture, stages(&[StageName::Generating, StageName::Submitting])).await, ["c", "b"]);
+    assert!(page(&fixture, stages(&[StageName::Done])).await.is_empty());
+    let since = PageQuery { since: Some(at(2)), ..PageQuery::default() };
+    assert_eq!(page(&fixture, since.clone()).await, ["d", "c", "b"]);
+    let behind = PageQuery { after: Some((at(3), id("c"))), ..since };
+    assert_eq!(page(&fixture, behind).await, ["b"]);
+}
+
+pub async fn page_includes_hidden_on_request(fixture: Fixture) {
+    let mut hidden = queued("hidden", 1);
+    hidden.hidden = true;
+    create(&fixture.store, [queued("a", 0), hidden, queued("b", 2)]).await;
+    assert_eq!(page(&fixture, PageQuery::default()).await, ["b", "a"]);
+    assert_eq!(page(&fixture, PageQuery { hidden: true, ..PageQuery::default() }).await, ["b", "hidden", "a"]);
+}
+
+pub async fn search_is_literal(fixture: Fixture) {
+    let job = |name: &str, seconds: i64, model: &str, prompt: &str, tags: &[&str]| {
+        let mut job = Job::new(id(name), Spec::new(model, prompt), true, at(seconds));
+        job.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        job
+    };
+    create(
+        &fixture.store,
+        [
+            job("percent", 0, "flux-dev", "100% wool, it's a \"coat\"", &[]),
+            job("under_score", 1, "flux-dev", "1000 wool", &[]),
+            job("Fox", 2, "flux-pro", "ÜBER den Wolken", &["Winter Sale", "back\\slash"]),
+            job("nul", 3, "flux-pro", "before\0after \u{1f98a}", &[]),
+        ],
+    )
+    .await;
+    for (needle, found) in [
+        ("0% w", vec!["percent"]),
+        ("r_s", vec!["under_score"]),
+        ("%", vec!["percent"]),
+        ("it's a \"COAT", vec!["percent"]),
+        ("'", vec!["percent"]),
+        ("über", vec!["Fox"]),
+        ("fox", vec!["Fox"]),
+        ("FLUX-PRO", vec!["nul", "Fox"]),
+        ("winter s", vec!["Fox"]),
+        ("k\\s", vec!["Fox"]),
+        ("after", vec!["nul"]),
+        ("\u{1f98a}", vec!["nul"]),
+        ("wool", vec!["under_score", "percent"]),
+        ("", vec!["nul", "Fox", "under_score", "percent"]),
+        ("*", vec![]),
+        ("'; DROP TABLE jobs; --", vec![]),
+    ] {
+        let query = PageQuery { search: Some(needle.to_owned()), ..PageQuery::default() };
+        assert_eq!(page(&fixture, query).await, found, "{needle:?}");
+    }
+}
+
+pub async fn find_returns_ids_by_prefix(fixture: Fixture) {
+    let jobs = ["abc", "abd", "ab%", "ab_", "Abc", "ab", "\u{fffd}x", "zz"].map(|name| queued(name, 0));
+    create(&fixture.store, jobs).await;
+    let find = async |prefix: &str, limit: usize| {
+        let ids = fixture.other.find(prefix, limit).await.unwrap();
+        ids.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(find("ab", 100).await, ["ab", "ab%", "ab_", "abc", "abd"]);
+    assert_eq!(find("ab", 2).await, ["ab", "ab%"]);
+    assert_eq!(find("ab%", 100).await, ["ab%"]);
+    assert_eq!(find("ab_", 100).await, ["ab_"]);
+    assert_eq!(find("\u{fffd}", 100).await, ["\u{fffd}x"]);
+    assert!(find("abcd", 100).await.is_empty());
+    assert_eq!(find("", 100).await.len(), 8);
+}
+
+pub async fn counts_are_by_stage(fixture: Fixture) {
+    assert_eq!(fixture.store.counts().await.unwrap().total(), 0);
+    let mut hidden = queued("hidden", 0);
+    hidden.hidden = true;
+    let jobs = [queued("a", 0), queued("b", 0), generating("c", 0, Some("4")), hidden];
+    create(&fixture.store, jobs).await;
+    let counts = fixture.other.counts().await.unwrap();
+    assert_eq!((counts.of(StageName::Queued), counts.of(StageName::Generating)), (2, 1));
+    assert_eq!((counts.of(StageName::Done), counts.total(), counts.hidden), (0, 3, 1));
+    let mut job = super::fixture::read(&fixture.store, "a").await;
+    job.cancel(at(1)).unwrap();
+    super::fixture::save(&fixture.store, &mut job).await.unwrap();
+    let counts = fixture.other.counts().await.unwrap();
+    assert_eq!((counts.of(StageName::Queued), counts.of(StageName::Cancelled)), (1, 1));
+}
