@@ -2,7 +2,7 @@
 //! it returns effects. The current time comes with each message.
 //!
 //! ```text
-//!  keys.rs      which overlay or pane gets a key       events.rs   what the engine said
+//!  keys.rs      which overlay or pane gets a key       events.rs   events of the engine
 //!  actions.rs   what an action does                    paging.rs   older jobs, as the list is scrolled
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
 //!  draw.rs      the whole screen
