@@ -95,7 +95,7 @@ mod tests {
         let mut file = Vec::new();
         for chunk in sent.split("_G").skip(1) {
             let (_, data) = chunk.split_once(';').unwrap();
-            let data = data.trim_end_matches("\x1b").trim_end_matches("\x1b\\");
+            let data = data.trim_end_matches('\x1b').trim_end_matches("\x1b\\");
             STANDARD.decode_vec(data, &mut file).unwrap();
         }
         let shown = decode::decode(&file).unwrap();
