@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use darkroom::console::{Effect, ExitReason, Message, ThemeName};
+use darkroom::console::{ConsoleOptions, Effect, ExitReason, ImagesMode, Message, ThemeName};
 use darkroom::engine::{Command, CommandKind, CommandOutcome, Event, Intake};
 use darkroom::jobs::{Job, Spec};
 use ratatui::style::Color;
@@ -569,4 +569,21 @@ fn quit_dialog_can_be_left_or_confirmed() {
     let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
     harness.event(Event::Slots { used: 1, total: 4 });
     assert_eq!(harness.send(Message::Terminate), [Effect::Send(Command::Stop)]);
+}
+
+#[test]
+fn overlay_over_pixel_image_redraws_the_screen() {
+    for (images, redraws) in [
+        (ImagesMode::Sixel, true),
+        (ImagesMode::Iterm2, true),
+        (ImagesMode::Kitty, false),
+        (ImagesMode::HalfBlocks, false),
+    ] {
+        let options = ConsoleOptions { images, ..options(true) };
+        let mut harness = ConsoleHarness::busy_with(120, 40, &options);
+        for key in ["?", "?", "j"] {
+            let is_redrawn = harness.keys(key).contains(&Effect::Redraw);
+            assert_eq!(is_redrawn, redraws && key == "?", "{images} {key}");
+        }
+    }
 }

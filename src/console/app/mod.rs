@@ -2,7 +2,7 @@
 //! it returns effects. The current time comes with each message.
 //!
 //! ```text
-//!  keys.rs      which overlay or pane gets a key       events.rs   what the engine said
+//!  keys.rs      which overlay or pane gets a key       events.rs   events of the engine
 //!  actions.rs   what an action does                    paging.rs   older jobs, as the list is scrolled
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
 //!  draw.rs      the whole screen
@@ -163,6 +163,7 @@ impl App {
     /// Takes in what happened at `now`; what is to be done about it comes out.
     pub fn update(&mut self, message: Message, now: DateTime<Utc>) -> Vec<Effect> {
         self.now = now;
+        let overlays = self.overlays.len();
         match message {
             Message::Key(key) => self.on_key(key),
             Message::Mouse(mouse) => self.on_mouse(mouse),
@@ -193,6 +194,9 @@ impl App {
         }
         if self.quits_when_done && !self.quitting && self.running_here() == 0 {
             self.quit();
+        }
+        if self.overlays.len() != overlays && self.image.keeps_remains() {
+            self.effects.push(Effect::Redraw);
         }
         self.request_image();
         self.page();
