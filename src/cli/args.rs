@@ -68,7 +68,7 @@ pub enum Command {
     Jobs(jobs::JobsArgs),
     /// Report costs
     Costs(costs::CostsArgs),
-    /// Show and change the caps that every process on this store obeys
+    /// Show and change the caps that every process on this store applies
     Budget(budget::BudgetArgs),
     /// Import jobs and costs from CSV, JSON, JSON lines or a db.json with both
     Import(import::ImportArgs),

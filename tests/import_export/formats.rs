@@ -97,7 +97,7 @@ fn equal_rows_are_separate_charges(env: &TestEnv) {
     assert_eq!(counts(&import(env, "tracker.csv", &twice)), [0, 0, 3, 0]);
     assert_eq!(counts(&import(env, "again.csv", &twice)), [0, 0, 0, 3], "the same file adds nothing");
     assert_eq!(spent(env), ("0.1".parse().unwrap(), 3));
-    // The tracker wrote on: what was there before is there again, in any order.
+    // The tracker appended: the earlier rows are contained again, in any order.
     assert_eq!(counts(&import(env, "more.csv", &csv(&[other, row, row, other, row]))), [0, 0, 2, 3]);
     assert_eq!(spent(env), ("0.175".parse().unwrap(), 5));
     assert_eq!(counts(&import(env, "part.csv", &csv(&[row]))), [0, 0, 0, 1]);

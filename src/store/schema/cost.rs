@@ -33,11 +33,11 @@ pub struct CostEntry {
     pub at: DateTime<Utc>,
     /// The model; empty where the entry names none.
     pub model: String,
-    /// Whether it is the simulator's money: only darkroom's own mark tells.
+    /// Whether it is the simulator's money: only darkroom's own mark decides.
     pub simulated: bool,
     /// The attempt of darkroom's own that it belongs to; `None` for another program's entry.
     pub attempt: Option<u32>,
-    /// What became of the money, as far as the entry itself tells: an image, `failed`, or unknown.
+    /// The cause of the charge, as far as the entry contains it: an image, `failed`, or unknown.
     pub cause: &'static str,
     /// All fields as they are written.
     pub fields: Fields,

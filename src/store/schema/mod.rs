@@ -162,7 +162,7 @@ pub fn charge_id(job: &str, attempt: u32, service: crate::costs::Service) -> Str
     format!("{stem}-{attempt}-{}", service.as_str())
 }
 
-/// An id for a document without one: equal documents have the same id in every file. The reader of a file tells equal charges in it
+/// An id for a document without one: equal documents have the same id in every file. The reader of a file distinguishes equal charges in it
 /// apart.
 fn content_id(canonical: &Fields) -> String {
     // Keys are sorted: serde_json's map is a tree.

@@ -34,7 +34,7 @@ pub struct ImportSummary {
     /// What new jobs note, until the file has costs for them.
     #[serde(skip)]
     noted: NotedCosts,
-    /// Charges that new jobs of darkroom's own brought along; their lines are there already when they come.
+    /// Charges that new jobs of darkroom's own brought along; their own lines are then unchanged.
     #[serde(skip)]
     charges_of_jobs: u64,
     /// Costs of the file that the store has under other ids; they are not imported.

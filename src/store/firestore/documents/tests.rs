@@ -268,8 +268,7 @@ fn long_prompt_is_stored_once() {
 fn darkroom_map_is_small_for_one_attempt() {
     let at = |second: i64| now() + chrono::TimeDelta::microseconds(second * 1_234_567);
     let id = "0193b2c4-7c1e-7d52-9d0e-5b8f3a6c2e11";
-    let prompt =
-        "A lighthouse keeper reading a letter by the light of an oil lamp, rain on the window, shot on 35 mm film";
+    let prompt = "A sailor reading a letter by the light of an oil lamp, rain on the window, shot on 35 mm film";
     let spec = Spec::new("flux-2-pro", prompt).with("width", 1344).with("height", 768).with("seed", 42);
     let mut job = Job::new(JobId::new(id).unwrap(), spec.with("safety_tolerance", 2), false, now());
     job.tags = vec!["campaign".to_owned()];
