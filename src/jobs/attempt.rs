@@ -111,7 +111,7 @@ impl Attempt {
         });
     }
 
-    /// Ends a step well. One that was not begun is there all the same, with no duration.
+    /// Completes a step. A step that was not begun is recorded without a duration.
     pub fn finish(&mut self, name: StepName, now: DateTime<Utc>) {
         self.end(name, StepState::Done, None, now);
     }

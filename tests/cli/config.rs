@@ -121,7 +121,7 @@ fn real_money_needs_provider_and_key() {
 
 #[cfg(feature = "temporal")]
 #[test]
-fn temporal_settings_are_unused_by_local_engine() {
+fn temporal_settings_are_unused_locally() {
     let mut env = TestEnv::new();
     env.set("TEMPORAL_ADDRESS", "somewhere:7233");
     assert!(text(&env.run(&["config"]).stdout).contains("(unused: engine is local)"));

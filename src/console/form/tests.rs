@@ -346,6 +346,17 @@ fn typing_replaces_a_cloned_value() {
 }
 
 #[test]
+fn typed_text_is_validated_once_when_needed() {
+    let mut form = empty();
+    for _ in 0..500 {
+        type_text(&mut form, "a long raw paste, key by key ");
+    }
+    assert_eq!(form.validated.spec.prompt, "", "no key validates the whole text");
+    shown(&mut form, 80, 24);
+    assert_eq!(form.validated.spec.prompt.len(), 500 * 29);
+}
+
+#[test]
 fn held_enter_does_not_confirm_real_money() {
     let mut form = Form::new(Catalog::builtin(), None, vec![], false);
     type_text(&mut form, "x");

@@ -89,7 +89,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::RetryAll, &[key('R')], Panes, G::Jobs, "retry failed", "retry all failed jobs shown"),
     bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed, model:…, -word"),
     bind(A::Clone, &[key('C')], OneJob, G::Jobs, "clone", "clone the job into the form"),
-    bind(A::Hide, &[key('h')], OneJob, G::Jobs, "", "hide; /status:hidden lists hidden jobs, h shows them again"),
+    bind(A::Hide, &[key('h')], OneJob, G::Jobs, "", "hide, or show again under /status:hidden"),
     bind(A::Undo, &[key('u')], OneJob, G::Jobs, "undo", "undo the last action"),
     // --- choosing ---
     bind(A::Mark, &[key(' ')], Panes, G::Choose, "", "mark or unmark; the next action applies to the marked"),
