@@ -1,4 +1,4 @@
-//! The command line as a stranger meets it: the real program, its exit codes, its streams, its JSON.
+//! The command line: the real program, its exit codes, its streams, its JSON.
 
 mod config;
 mod file;

@@ -90,7 +90,7 @@ pub enum BillingStatus {
     No,
     /// Yes, as it was charged.
     Yes,
-    /// Nobody documents it, or nobody knows.
+    /// Undocumented or unknown.
     Unknown,
 }
 

@@ -95,7 +95,7 @@ fn actions_report_changed_and_rejected_jobs() {
     let made = env.queue(2);
     let cancelled = env.json(&["jobs", "cancel", &made[0], "--json"]);
     assert_eq!((&cancelled[0]["id"], &cancelled[0]["status"]), (&made[0].as_str().into(), &"cancelled".into()));
-    // One works, one does not: both are said, and it counts as failed.
+    // One succeeds, one fails: both are reported, and the command fails.
     let output = env.run(&["jobs", "cancel", &made[0], &made[1], "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let done: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -106,8 +106,8 @@ fn unwritable_log_directory_is_one_warning() {
     env.set("DARKROOM_LOG_DIR", path_text(&file));
     let output = env.run(&["worker", "--until-idle"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let said = text(&output.stderr);
-    assert_eq!(said.matches("is not writable").count(), 1, "{said}");
+    let printed = text(&output.stderr);
+    assert_eq!(printed.matches("is not writable").count(), 1, "{printed}");
 }
 
 #[test]
@@ -184,8 +184,8 @@ fn simulator_serves_like_the_real_api() {
     assert!(well.to_string().contains("10 credits ($0.10)"), "{well}");
     assert!(well.to_string().contains("POST /v1/"), "the submit route is checked: {well}");
     let order = ["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"];
-    let said = env.fails(2, &order);
-    assert!(said.contains("real money") && said.contains("--yes"), "{said}");
+    let printed = env.fails(2, &order);
+    assert!(printed.contains("real money") && printed.contains("--yes"), "{printed}");
     assert_eq!(env.jobs().len(), 0);
     let made = env.json(&[&order[..], &["--yes"]].concat());
     assert_eq!((&made[0]["status"], &made[0]["simulated"]), (&"done".into(), &false.into()));
@@ -247,11 +247,15 @@ fn interrupted_wait_keeps_the_job() {
     rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(crate::support::ids(&told), crate::support::ids(&Value::from(env.jobs())), "what was made is told");
+    let reported: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        crate::support::ids(&reported),
+        crate::support::ids(&Value::from(env.jobs())),
+        "the created jobs are reported"
+    );
     assert!(text(&output.stderr).contains("darkroom worker --until-idle"), "{}", text(&output.stderr));
     assert_eq!(env.jobs()[0]["status"], "generating");
-    // Its image takes hours; the claim was given back, so that anybody may act on it at once.
+    // Its image takes hours; the claim was released, so that any worker may act on it at once.
     assert_eq!(
         env.json(&["jobs", "cancel", env.jobs()[0]["id"].as_str().unwrap(), "--json"])[0]["status"],
         "cancelled"

@@ -22,11 +22,11 @@ fn lived_in() -> TestEnv {
 fn refuses(env: &TestEnv, words: &str) {
     for command in COMMANDS {
         let output = env.run(command);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
+        let printed = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {printed}");
         assert!(output.stdout.is_empty(), "{command:?}");
-        assert_eq!(said.lines().count(), 1, "{command:?}: {said}");
-        assert!(said.starts_with("darkroom: the database") && said.contains(words), "{command:?}: {said}");
+        assert_eq!(printed.lines().count(), 1, "{command:?}: {printed}");
+        assert!(printed.starts_with("darkroom: the database") && printed.contains(words), "{command:?}: {printed}");
     }
 }
 
@@ -44,8 +44,8 @@ fn unusable_files_are_rejected_and_unchanged() {
     };
     let mut newer = whole.clone();
     newer[60..64].copy_from_slice(&99_u32.to_be_bytes());
-    let mut stranger = whole.clone();
-    stranger[68..72].copy_from_slice(b"abcd");
+    let mut other_program = whole.clone();
+    other_program[68..72].copy_from_slice(b"abcd");
     for (contents, words) in [
         (Vec::new(), "is empty"),
         (b"not a database".to_vec(), "is not a database"),
@@ -56,7 +56,7 @@ fn unusable_files_are_rejected_and_unchanged() {
         (scribbled(0, 16), "is not a database"),
         (scribbled(100, 4_000), "is damaged"),
         (newer, "was written by a newer darkroom (version 99"),
-        (stranger, "belongs to another program"),
+        (other_program, "belongs to another program"),
     ] {
         let env = TestEnv::new();
         std::fs::create_dir_all(env.data()).unwrap();
@@ -75,10 +75,10 @@ fn data_directory_that_is_a_file_is_an_error() {
         env.set("DARKROOM_DATA_DIR", place.to_str().unwrap());
         for command in COMMANDS {
             let output = env.run(command);
-            let said = text(&output.stderr);
-            assert_eq!(output.status.code(), Some(1), "{command:?}: {said}");
-            assert_eq!(said.lines().count(), 1, "{command:?}: {said}");
-            assert!(said.starts_with("darkroom: ") && said.contains("a-file"), "{command:?}: {said}");
+            let printed = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{command:?}: {printed}");
+            assert_eq!(printed.lines().count(), 1, "{command:?}: {printed}");
+            assert!(printed.starts_with("darkroom: ") && printed.contains("a-file"), "{command:?}: {printed}");
         }
     }
     assert_eq!(std::fs::read(&file).unwrap(), b"contents");

@@ -267,6 +267,9 @@ fn terminal(config: &Config) -> Check {
     };
     let images = match config.images {
         ImagesMode::Auto => "images in the best supported way",
+        ImagesMode::Kitty => "images by the kitty protocol",
+        ImagesMode::Sixel => "images as sixels",
+        ImagesMode::Iterm2 => "images by the iTerm2 protocol",
         ImagesMode::HalfBlocks => "images as half blocks",
         ImagesMode::Off => "no images",
     };

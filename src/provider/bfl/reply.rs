@@ -50,7 +50,7 @@ impl Reply {
         })
     }
 
-    /// What the server said went wrong, or just the status.
+    /// The server's error message, or just the status.
     pub(super) fn error_message(&self) -> String {
         let detail = self.json().ok().as_ref().and_then(detail);
         match detail {

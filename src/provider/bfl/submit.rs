@@ -22,8 +22,8 @@ pub(super) fn interpret_no_reply(no_reply: NoReply) -> SubmitError {
 
 /// An order that was answered.
 ///
-/// A status from 400 on says that it was refused, except for those that somebody between us and the provider may have made up
-/// while it was being worked on (408, 425, 499). A redirect is documented nowhere, so nobody knows what it means: unknown. A 5xx
+/// A status from 400 on says that it was refused, except for those that a proxy may have produced
+/// while it was being worked on (408, 425, 499). A redirect is not documented: unknown. A 5xx
 /// may come after the ticket was made, but 503 is the documented "not now".
 pub(super) fn interpret_reply(reply: &Reply, hosts: &HostPolicy, now: DateTime<Utc>) -> Result<Receipt, SubmitError> {
     match reply.status {
@@ -71,7 +71,7 @@ fn unknown(what: &str) -> SubmitError {
     SubmitError::Unknown { reason: format!("{what}; the order may have been taken") }
 }
 
-/// A 2xx means that the order was taken; without a usable ticket nobody can collect it.
+/// A 2xx means that the order was taken; without a usable ticket the image cannot be fetched.
 fn accepted(reply: &Reply, hosts: &HostPolicy, now: DateTime<Utc>) -> Result<Receipt, SubmitError> {
     // The FLUX API never answers with HTML: this is a proxy, a login page or another server. Anything else that is not a receipt
     // may be a damaged one.

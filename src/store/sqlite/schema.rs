@@ -106,7 +106,7 @@ CREATE TRIGGER charge_taken_back AFTER DELETE ON charges BEGIN
           AND model = OLD.model AND cause = OLD.cause AND amount = coalesce(OLD.amount, '') AND count = 0;
 END;
 CREATE TRIGGER charge_is_replaced_whole BEFORE UPDATE ON charges BEGIN
-    SELECT RAISE(ABORT, 'a charge is deleted and booked anew, never updated');
+    SELECT RAISE(ABORT, 'a charge is deleted and inserted again, never updated');
 END;
 ";
 
