@@ -64,7 +64,7 @@ fn upper_layer_wins() {
     assert_eq!(env.resolve().unwrap().slots, 4);
     let env = env.file(".env", "DARKROOM_SLOTS=5\n");
     let config = env.resolve().unwrap();
-    assert_eq!((config.slots, origin(&config, Key::Slots)), (5, "dotenv"));
+    assert_eq!((config.slots, origin(&config, Key::Slots)), (4, "file"), "the context was chosen explicitly");
     let env = env.environment("DARKROOM_SLOTS", "6");
     let config = env.resolve().unwrap();
     assert_eq!((config.slots, origin(&config, Key::Slots)), (6, "environment"));

@@ -65,8 +65,7 @@ impl Job {
             }
             attempt.begin(StepName::Reserve, now);
             attempt.finish(StepName::Reserve, now);
-            // Restarted: an unconfirmed charge is dated by this POST, not by an earlier one that was not accepted.
-            attempt.restart(StepName::Submit, now);
+            attempt.begin(StepName::Submit, now);
         }
         Ok(())
     }

@@ -131,7 +131,7 @@ fn temporal_settings_are_unused_locally() {
     env.set("TEMPORAL_CONFIG_FILE", "absent.toml");
     env.set("TEMPORAL_PROFILE", "prod");
     let line = env.fails(2, &["worker", "--until-idle"]);
-    assert!(line.contains("Temporal's settings cannot be used") && line.contains("'prod' not found"), "{line}");
+    assert!(line.contains("invalid Temporal settings") && line.contains("'prod' not found"), "{line}");
 }
 
 #[cfg(all(feature = "firestore", feature = "gcs"))]

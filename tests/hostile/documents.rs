@@ -159,7 +159,11 @@ fn damaged_documents_stay_and_valid_jobs_finish() {
     assert!(!text(&output.stderr).contains("panicked"));
     let output = env.run(&["jobs", "list", "--json", "--limit", "100000"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let printed_rows: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let (unreadable, readable): (Vec<Value>, Vec<Value>) =
+        printed_rows.into_iter().partition(|row| row["status"] == "unreadable");
+    assert_eq!(unreadable.len(), bad.len(), "each damaged document is a row");
+    let listed = Value::from(readable);
     let mut expected = good.to_vec();
     expected.reverse();
     assert_eq!(crate::support::ids(&listed), expected);

@@ -90,8 +90,8 @@ fn server_outage_is_reported_once_and_awaited() {
     let output = worker.ended();
     let printed = crate::support::text(&output.stderr);
     assert!(output.status.success(), "{printed}");
-    assert_eq!(printed.matches("jobs wait until Temporal is back").count(), 1, "{printed}");
-    assert!(printed.contains("Temporal is back"), "{printed}");
+    assert_eq!(printed.matches("Temporal unreachable").count(), 1, "{printed}");
+    assert!(printed.contains("Temporal connection restored"), "{printed}");
     assert_eq!(ledger_check::check(&env, 3), 3);
 }
 

@@ -81,6 +81,8 @@ pub struct App {
     clone_draft: Option<(JobId, Draft)>,
     /// The submitted draft, with the cloned job, until the engine has it.
     submitted: Option<(Option<JobId>, Draft)>,
+    /// When the current question was put: an answer that follows at once was not meant for it.
+    question_at: DateTime<Utc>,
     /// What a bulk retry left out, for the notice of its outcome.
     skipped: Option<String>,
     /// Prompts that were submitted, newest first.
@@ -133,6 +135,7 @@ impl App {
             draft: None,
             clone_draft: None,
             submitted: None,
+            question_at: now,
             skipped: None,
             history: Vec::new(),
             select_when_shown: None,

@@ -3,6 +3,7 @@
 mod cache;
 mod decode;
 mod decoder;
+mod kitty;
 mod placeholder;
 mod shades;
 
@@ -17,7 +18,6 @@ use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 use ratatui_image::Image;
 use ratatui_image::picker::{Picker, ProtocolType};
-use ratatui_image::protocol::Protocol;
 use tokio::sync::mpsc;
 
 use crate::console::theme::Theme;
@@ -29,7 +29,7 @@ use crate::text::format;
 
 use cache::{CachedImage, ImageCache, ImageKey};
 pub use decoder::ImageMessage;
-use decoder::{Request, Source};
+use decoder::{Drawn, Request, Source};
 
 /// Images are kept up to this many bytes, as files or decoded.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
@@ -58,7 +58,7 @@ pub enum ImagesMode {
 struct Ready {
     key: ImageKey,
     room: Size,
-    protocol: Protocol,
+    drawn: Drawn,
 }
 
 /// The image pane and its own state.
@@ -159,7 +159,7 @@ impl ImagePane {
         }
         let selected = self.selected.as_ref() == Some(&key);
         match drawn {
-            Ok(protocol) if selected => self.ready = Some(Ready { key, room, protocol }),
+            Ok(drawn) if selected => self.ready = Some(Ready { key, room, drawn }),
             Ok(_) => {}
             Err(line) => self.cache.put(key, CachedImage::NotDecoded(line)),
         }
@@ -246,16 +246,21 @@ impl ImagePane {
             lines.push(Line::styled("o opens it in the system viewer", theme.accent));
             return say(frame, area, lines, theme);
         }
-        match &self.ready {
-            Some(ready) if ready.key == *key && fits(ready.protocol.size(), room) => {
-                let size = ready.protocol.size();
+        match &mut self.ready {
+            Some(ready) if ready.key == *key && fits(ready.drawn.protocol.size(), room) => {
+                let size = ready.drawn.protocol.size();
                 let centred = Rect {
                     x: area.x + (room.width - size.width) / 2,
                     y: area.y + (room.height - size.height) / 2,
                     width: size.width,
                     height: size.height,
                 };
-                frame.render_widget(Image::new(&ready.protocol), centred);
+                frame.render_widget(Image::new(&ready.drawn.protocol), centred);
+                if let Some(cell) = frame.buffer_mut().cell_mut(centred.as_position())
+                    && let Some(transmission) = ready.drawn.transmission.take()
+                {
+                    cell.set_symbol(&format!("{transmission}{}", cell.symbol()));
+                }
                 shades::redraw(frame.buffer_mut(), centred, theme);
             }
             _ => say(frame, area, vec![Line::styled("Loading the image…", theme.dim)], theme),
