@@ -1,6 +1,6 @@
 //! What the shared store costs in time and money, against the official emulator.
 //!
-//! `cargo bench --bench firestore` prints: how long a foreign write takes until its row is told to the screen, next to the bare
+//! `cargo bench --bench firestore` prints: the time from a write by another program to its row on the screen, next to the bare
 //! listener's own time for the same writes; reads and writes of a job, of a report, of an hour at rest; and how long four workers
 //! take for a queue. `cargo bench --bench firestore -- rows` (or `costs`, `workers`) does one of the three. It never fails over a
 //! timing.

@@ -78,7 +78,7 @@ fn on_firestore(folder: &Path, file: &Path, count: u64) {
     });
     let (time, peak, rebuilt) = env.run(&["costs", "rebuild", "--dry-run", "--json"]);
     assert_eq!(rebuilt["differences"], serde_json::json!([]), "the sums are those of the entries");
-    tell("Firestore", "sums checked with all entries", time, peak);
+    print_row("Firestore", "sums checked with all entries", time, peak);
 }
 
 /// One charge each five minutes and a quarter; every fifth is of the storage, every tenth was for nothing.
@@ -114,18 +114,18 @@ impl TestEnv {
         let path = file.to_str().unwrap();
         let (time, peak, summary) = self.run(&["import", path, "--json"]);
         assert_eq!((summary["costs"]["new"].as_u64(), summary["refused_count"].as_u64()), (Some(count), Some(0)));
-        tell(store, "import", time, peak);
+        print_row(store, "import", time, peak);
         println!("{store:<10} costs a second           {:.0}", count as f64 / time.as_secs_f64());
         let (time, peak, summary) = self.run(&["import", path, "--json"]);
         assert_eq!(summary["costs"]["unchanged"].as_u64(), Some(count), "nothing is booked twice");
-        tell(store, "unchanged import", time, peak);
+        print_row(store, "unchanged import", time, peak);
         let (time, peak, report) = self.run(&["costs", "--json", "--real", "--days", "3660", "--by", "day"]);
         assert_eq!(report["count"].as_u64(), Some(count));
-        tell(store, "costs --days 3660", time, peak);
+        print_row(store, "costs --days 3660", time, peak);
         let out = self.folder.join("out.jsonl");
-        let (time, peak, told) = self.run(&["export", "--costs", "--output", out.to_str().unwrap(), "--json"]);
-        assert_eq!(told["costs"].as_u64(), Some(count));
-        tell(store, "export", time, peak);
+        let (time, peak, exported) = self.run(&["export", "--costs", "--output", out.to_str().unwrap(), "--json"]);
+        assert_eq!(exported["costs"].as_u64(), Some(count));
+        print_row(store, "export", time, peak);
     }
 
     /// Runs the program to its end: the time, the peak of its memory in kB, and its answer.
@@ -153,7 +153,7 @@ impl TestEnv {
     }
 }
 
-fn tell(store: &str, what: &str, time: Duration, peak: Option<u64>) {
+fn print_row(store: &str, what: &str, time: Duration, peak: Option<u64>) {
     let peak = peak.map_or_else(|| "not known here".to_owned(), |kilobytes| format!("{} MB", kilobytes / 1024));
     println!("{store:<10} {what:<24} {:.2} s, peak {peak}", time.as_secs_f64());
 }

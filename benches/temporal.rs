@@ -41,7 +41,7 @@ fn main() {
             let time = run(&env, count, workers);
             println!("{:<34} {}", format!("Temporal {name}, {workers} workers"), figures(count, time, base));
             if workers == 1 && file.is_none() {
-                tell_events(&server, &namespace, &ids[count / 2]);
+                print_events(&server, &namespace, &ids[count / 2]);
             }
         }
     }
@@ -67,7 +67,7 @@ fn figures(count: usize, time: Duration, base: Duration) -> String {
     format!("{seconds:>6.1} s  {:>6.1} jobs/s  {each:>6.0} ms a job more than local", count as f64 / seconds)
 }
 
-fn tell_events(server: &TemporalServer, namespace: &str, id: &str) {
+fn print_events(server: &TemporalServer, namespace: &str, id: &str) {
     let history = server.history(namespace, &format!("image-gen-{id}"));
     let events = history["events"].as_array().unwrap();
     let of = |kind: &str| events.iter().filter(|event| event["eventType"] == kind).count();

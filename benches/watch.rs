@@ -3,7 +3,7 @@
 use std::process::Child;
 use std::time::Duration;
 
-/// Waits for the end; returns success and the peak of resident memory in kB where the system tells it.
+/// Waits for the exit; returns success and the peak of resident memory in kB where the system reports it.
 pub fn watch(mut child: Child) -> (bool, Option<u64>) {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = None;

@@ -1,9 +1,9 @@
-//! The program: reports for what must not happen, the command line for everything else.
+//! The executable: panic reports, and the command line.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Cannot fail: nothing else in this process installs a hook. Were it so, reports would only be plainer.
+    // Fails only if a hook is installed already; then panic reports are plainer.
     let _ = color_eyre::install();
     darkroom::cli::run(std::env::args_os())
 }

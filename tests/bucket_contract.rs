@@ -71,7 +71,7 @@ fn name(job: &str, attempt: u32) -> ObjectName {
     ObjectName::for_attempt(&JobId::new(job).unwrap(), attempt, ImageFormat::Png)
 }
 
-/// A name that somebody else wrote into a document.
+/// A name that another program wrote into a document.
 fn forged(name: &str) -> ObjectName {
     serde_json::from_value(name.into()).unwrap()
 }

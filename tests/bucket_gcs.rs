@@ -161,7 +161,7 @@ async fn permanent_upload_errors_are_not_retried() {
         (
             403,
             "forbidden",
-            "somebody\u{1b}[2J does not have storage.objects.create access",
+            "the caller\u{1b}[2J does not have storage.objects.create access",
             "roles/storage.objectAdmin",
         ),
         (404, "notFound", "The specified bucket does not exist.", "there is no bucket art"),
@@ -216,7 +216,7 @@ async fn missing_object_differs_from_missing_bucket() {
     }
 }
 
-/// Bytes and the type that a browser would be told.
+/// Bytes and content type as a browser receives them.
 async fn fetch(url: &str) -> Bytes {
     let response = reqwest::get(url).await.unwrap();
     assert!(response.status().is_success(), "{url}: {}", response.status());

@@ -1,10 +1,13 @@
-//! The command line as a stranger meets it: the real program, its exit codes, its streams, its JSON.
+//! The command line: the real program, its exit codes, its streams, its JSON.
 
 mod config;
 mod file;
+mod help;
 mod jobs;
 mod search;
 mod submit;
+#[cfg(unix)]
+mod worker;
 mod working;
 
 use std::io::Read;
@@ -32,7 +35,7 @@ const COMMANDS: [&[&str]; 16] = [
 ];
 
 #[test]
-fn every_command_explains_itself_and_offers_json() {
+fn every_command_has_help_and_json() {
     let env = TestEnv::new();
     for command in COMMANDS {
         let output = env.run(&[command, &["--help"]].concat());

@@ -53,9 +53,9 @@ impl Dev {
         let mut document = String::new();
         let report = loop {
             if lines.read_line(&mut document).expect("it is read") == 0 {
-                let mut said = String::new();
-                let _ = child.stderr.take().expect("a pipe").read_to_string(&mut said);
-                panic!("it ended: {document}{said}");
+                let mut printed = String::new();
+                let _ = child.stderr.take().expect("a pipe").read_to_string(&mut printed);
+                panic!("it ended: {document}{printed}");
             }
             if let Ok(report) = serde_json::from_str(&document) {
                 break report;
@@ -87,12 +87,12 @@ impl Dev {
         kill_process(pid(&self.report["pid"]), signal).expect("it can be signalled");
     }
 
-    /// Its exit code and what it said on standard error.
+    /// Its exit code and standard error.
     fn end(mut self) -> (Option<i32>, String) {
         wait_until("the end of darkroom dev", || self.child.try_wait().expect("it can be asked").is_some());
-        let mut said = String::new();
-        self.child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
-        (self.child.wait().expect("its end").code(), said)
+        let mut printed = String::new();
+        self.child.stderr.take().expect("a pipe").read_to_string(&mut printed).expect("text");
+        (self.child.wait().expect("its end").code(), printed)
     }
 
     /// The program in the environment that it report.

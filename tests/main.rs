@@ -24,6 +24,7 @@ mod provider_bfl;
 mod pty;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
 mod python_clients;
+mod readme;
 mod servers;
 mod simulator;
 mod store_contract;

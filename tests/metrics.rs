@@ -26,17 +26,17 @@ impl Worker {
     fn start(env: &TestEnv, arguments: &[&str]) -> Self {
         let arguments = [&["worker", "--metrics", "0"], arguments].concat();
         let mut child = env.command(&arguments).stdout(Stdio::null()).spawn().unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut printed = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
         let address = loop {
             line.clear();
-            assert_ne!(said.read_line(&mut line).unwrap(), 0, "it ended");
+            assert_ne!(printed.read_line(&mut line).unwrap(), 0, "it ended");
             if let Some(rest) = line.strip_prefix("metrics at http://") {
                 break rest.split('/').next().unwrap().to_owned();
             }
         };
         // Whatever else it says must not fill the pipe.
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        std::thread::spawn(move || std::io::copy(&mut printed, &mut std::io::sink()));
         Self { child, address }
     }
 
@@ -211,17 +211,17 @@ fn address_in_use_is_an_error_before_work() {
     let address = taken.local_addr().unwrap().to_string();
     let mut env = TestEnv::new();
     let ids = env.queue(1);
-    let said = env.fails(1, &["worker", "--until-idle", "--metrics", &address]);
-    assert!(said.contains(&format!("cannot serve metrics at {address}")), "{said}");
-    let said = env.fails(2, &["worker", "--until-idle", "--metrics", "here"]);
-    assert!(said.contains("metrics_address") && said.contains("127.0.0.1:9464"), "{said}");
+    let printed = env.fails(1, &["worker", "--until-idle", "--metrics", &address]);
+    assert!(printed.contains(&format!("cannot serve metrics at {address}")), "{printed}");
+    let printed = env.fails(2, &["worker", "--until-idle", "--metrics", "here"]);
+    assert!(printed.contains("metrics_address") && printed.contains("127.0.0.1:9464"), "{printed}");
     env.set("DARKROOM_METRICS_ADDRESS", &address);
     assert!(env.fails(1, &["worker", "--until-idle"]).contains("cannot serve metrics"));
     assert_eq!(env.json(&["jobs", "show", &ids[0], "--json"])["status"], "queued");
     drop(taken);
     let mut worker = env.command(&["worker", "--until-idle"]).spawn().unwrap();
     assert!(worker.wait().unwrap().success());
-    let mut said = String::new();
-    worker.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert!(said.contains(&format!("metrics at http://{address}/metrics")), "{said}");
+    let mut printed = String::new();
+    worker.stderr.take().unwrap().read_to_string(&mut printed).unwrap();
+    assert!(printed.contains(&format!("metrics at http://{address}/metrics")), "{printed}");
 }

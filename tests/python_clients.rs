@@ -55,13 +55,13 @@ async fn google_clients_work_beside_darkroom() {
         .expect("Python starts");
     let mut team = Ended(team);
     let (seen, env) = tokio::task::spawn_blocking(move || {
-        let mut said = BufReader::new(team.0.stdout.take().unwrap());
+        let mut printed = BufReader::new(team.0.stdout.take().unwrap());
         let mut line = String::new();
-        said.read_line(&mut line).unwrap();
+        printed.read_line(&mut line).unwrap();
         assert_eq!(line.trim(), "listening");
         let _worker = Ended(env.command(&["worker"]).stderr(Stdio::null()).spawn().expect("the worker starts"));
         let mut answer = String::new();
-        said.read_to_string(&mut answer).unwrap();
+        printed.read_to_string(&mut answer).unwrap();
         assert!(team.0.wait().unwrap().success(), "the script gave up, see above");
         (serde_json::from_str::<Value>(&answer).expect("what the team saw"), env)
     })

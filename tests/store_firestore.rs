@@ -108,7 +108,7 @@ async fn web_page_job_runs_and_keeps_page_fields() {
     let emulator = emulator().await;
     let project = fresh_project();
     let (store, page) = (store(emulator, &project), ExternalClient::new(emulator, &project));
-    page.patch("jobs/wish", request("a fox"), &[]).await;
+    page.patch("jobs/page-job", request("a fox"), &[]).await;
     let jobs = store.due(due()).await.unwrap();
     assert_eq!(jobs.len(), 1);
     let before = store.usage();
@@ -116,16 +116,19 @@ async fn web_page_job_runs_and_keeps_page_fields() {
     let used = store.usage();
     assert_eq!((used.reads - before.reads, used.writes - before.writes), (2, 6), "reads and writes of a job");
 
-    let fields = page.fields("jobs/wish").await;
+    let fields = page.fields("jobs/page-job").await;
     assert_eq!(fields["status"]["stringValue"], "pending_review");
-    assert_eq!(fields["generatedImageUrl"]["stringValue"], "https://storage.example/generated-art/wish-1.png");
+    assert_eq!(fields["generatedImageUrl"]["stringValue"], "https://storage.example/generated-art/page-job-1.png");
     assert_eq!(fields["generationCount"]["integerValue"], "1");
     assert_eq!(fields["bfl_cost_usd"]["doubleValue"], 0.025);
     assert_eq!(fields["bfl_steps"]["integerValue"], "28");
     assert_eq!(fields["pageState"], typed("", &json!({"tab": [1, "two"]})), "what is not ours survives");
     assert_eq!(fields["steps"]["doubleValue"], 28.0, "and keeps its type");
-    let cost = page.fields("costs/wish-1-bfl_api").await;
-    assert_eq!((&cost["job_id"]["stringValue"], &cost["service"]["stringValue"]), (&json!("wish"), &json!("bfl_api")));
+    let cost = page.fields("costs/page-job-1-bfl_api").await;
+    assert_eq!(
+        (&cost["job_id"]["stringValue"], &cost["service"]["stringValue"]),
+        (&json!("page-job"), &json!("bfl_api"))
+    );
     assert_eq!(cost["cost_usd"]["doubleValue"], 0.025);
     assert_eq!(cost["timestamp"]["timestampValue"], "2026-11-22T12:00:00Z");
     let details = &cost["details"]["mapValue"]["fields"];
@@ -133,17 +136,17 @@ async fn web_page_job_runs_and_keeps_page_fields() {
     assert_eq!(details["amount"]["stringValue"], "0.025");
 
     // The page asks for one more with another seed; a reviewer then likes it.
-    page.patch("jobs/wish", json!({"status": "pending_art_generation", "seed": 9}), &["status", "seed"]).await;
+    page.patch("jobs/page-job", json!({"status": "pending_art_generation", "seed": 9}), &["status", "seed"]).await;
     let again = store.due(due()).await.unwrap().remove(0);
     assert_eq!((again.attempt_number(), &again.spec.parameters["seed"]), (2, &json!(9)));
     run(&store, again).await;
-    page.patch("jobs/wish", json!({"status": "approved"}), &["status"]).await;
-    let job = store.get(&id("wish")).await.unwrap().unwrap();
+    page.patch("jobs/page-job", json!({"status": "approved"}), &["status"]).await;
+    let job = store.get(&id("page-job")).await.unwrap().unwrap();
     assert_eq!(
         (job.stage_name(), job.images().count(), job.cost().unwrap().to_string().as_str()),
         (StageName::Approved, 2, "0.05")
     );
-    assert_eq!(page.fields("jobs/wish").await["generationCount"]["integerValue"], "2");
+    assert_eq!(page.fields("jobs/page-job").await["generationCount"]["integerValue"], "2");
 }
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
@@ -160,8 +163,8 @@ async fn open_listener_answers_workers_without_reads() {
         _ => None,
     });
     assert_eq!(reason.await, "prompt is 7; expected text");
-    page.patch("jobs/wish", request("a fox"), &[]).await;
-    until(&mut watch, in_stage("wish", StageName::Queued)).await;
+    page.patch("jobs/page-job", request("a fox"), &[]).await;
+    until(&mut watch, in_stage("page-job", StageName::Queued)).await;
     let before = store.usage().reads;
     let mut jobs = Vec::new();
     for _ in 0..50 {
@@ -172,14 +175,14 @@ async fn open_listener_answers_workers_without_reads() {
     assert!(store.usage().reads - before < 50, "a hundred queries are answered from the cache");
     let job = run(&store, jobs.remove(0)).await;
     assert_eq!(store.counts().await.unwrap().of(StageName::Done), 1);
-    assert_eq!(until(&mut watch, in_stage("wish", StageName::Done)).await, job);
+    assert_eq!(until(&mut watch, in_stage("page-job", StageName::Done)).await, job);
     assert!(store.due(due()).await.unwrap().is_empty());
-    page.patch("jobs/wish", json!({"status": "approved"}), &["status"]).await;
-    until(&mut watch, in_stage("wish", StageName::Approved)).await;
-    page.patch("jobs/wish", json!({"status": "pending_art_generation"}), &["status"]).await;
-    assert_eq!(until(&mut watch, in_stage("wish", StageName::Queued)).await.attempt_number(), 2);
-    page.delete("jobs/wish").await;
-    until(&mut watch, |change| (*change == Change::Removed(id("wish"))).then_some(())).await;
+    page.patch("jobs/page-job", json!({"status": "approved"}), &["status"]).await;
+    until(&mut watch, in_stage("page-job", StageName::Approved)).await;
+    page.patch("jobs/page-job", json!({"status": "pending_art_generation"}), &["status"]).await;
+    assert_eq!(until(&mut watch, in_stage("page-job", StageName::Queued)).await.attempt_number(), 2);
+    page.delete("jobs/page-job").await;
+    until(&mut watch, |change| (*change == Change::Removed(id("page-job"))).then_some(())).await;
     let mut rejected = broken;
     rejected["status"] = json!({"stringValue": "error"});
     let message = "the request cannot be read: prompt is 7; expected text";
@@ -316,7 +319,7 @@ async fn store_survives_a_late_and_a_lost_server() {
         }
     })
     .await
-    .expect("it is connected once the server is there");
+    .expect("it is connected once the server runs");
     let job = |name: &str| Job::new(id(name), Spec::new("flux-dev", "a fox"), true, now());
     store.create(vec![job("a")]).await.unwrap();
     until(&mut watch, in_stage("a", StageName::Queued)).await;

@@ -46,16 +46,27 @@ const AVOIDED: &[(&str, &str)] = &[
 ];
 
 /// Where a word of the list stays, and why.
-const ALLOWED: &[(&str, &str, &str)] = &[("tests/wording.rs", "", "the list itself")];
+const ALLOWED: &[(&str, &str, &str)] = &[
+    ("src/console/overlays/costs/table.rs", "picture", CAUSE),
+    ("src/console/test_fixtures.rs", "picture", CAUSE),
+    ("src/jobs/failure.rs", "picture", "the serialized error code `picture_broken`"),
+    ("src/simulator/images/scene.rs", "picture", "part of the seed: every simulated image would change"),
+    ("src/store/charges.rs", "picture", CAUSE),
+    ("src/store/firestore/documents/decisions.rs", "picture", CAUSE),
+    ("src/store/firestore/ledger/rollup.rs", "picture", CAUSE),
+    ("src/wiring/mod.rs", "pictures", "the folder of existing installations"),
+    ("tests/cli/worker.rs", "pictures", "the folder of existing installations"),
+    ("tests/import_export/cases.rs", "said", "free text of a recorded row"),
+    ("tests/store_contract/money.rs", "picture", CAUSE),
+    ("tests/store_contract/import.rs", "picture", CAUSE),
+    ("tests/wording.rs", "", "the list itself"),
+    ("tests/workflow/fault_table.rs", "picture", "the serialized error code `picture_broken`"),
+];
 
-/// Occurrences that are not rewritten yet. Only lowered.
-const REMAINING: usize = 850;
+const CAUSE: &str = "the serialized cause of a charge";
 
 /// Longest name of a function in the tests.
 const MAX_NAME: usize = 45;
-
-/// Longer names that are not changed yet. Only lowered.
-const REMAINING_NAMES: usize = 10;
 
 /// Every file with text for people under the folders, by its path from the crate's root.
 fn files(folders: &[&str]) -> Vec<(String, String)> {
@@ -100,7 +111,7 @@ fn avoided_words_do_not_occur() {
             }
         }
     }
-    assert!(found.len() <= REMAINING, "{} occurrences:\n{}", found.len(), found.join("\n"));
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
 #[test]
@@ -123,7 +134,7 @@ fn test_names_are_short() {
             }
         }
     }
-    assert!(found.len() <= REMAINING_NAMES, "{} names over {MAX_NAME} characters:\n{}", found.len(), found.join("\n"));
+    assert!(found.is_empty(), "over {MAX_NAME} characters:\n{}", found.join("\n"));
 }
 
 #[test]

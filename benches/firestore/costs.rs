@@ -32,7 +32,7 @@ pub async fn measure(emulator: &Emulator) {
         }
         let used = since(&store, before);
         let each = |count: u64| count as f64 / JOBS as f64;
-        // Whoever wrote the job paid for its creation, and this bench looked at it once.
+        // The creation of the job is counted at its writer, and the benchmark read the job once.
         println!("{name:<30} {:>6.1}  {:>6.1}", each(used.reads) - 1.0, each(used.writes) - 1.0);
         drop(watch);
     }

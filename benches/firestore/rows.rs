@@ -1,5 +1,5 @@
-//! From a foreign write to the row: how long until the engine tells a changed job to the screen, and how long until the bare
-//! listener of the crate hears of the very same write.
+//! The time from a write by another program until the engine publishes the changed job, and until the bare
+//! listener of the crate receives the same write.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ const DOCUMENTS: usize = 20;
 
 /// A job as a web page writes it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Wish {
+struct Request {
     status: String,
     prompt: String,
     #[serde(rename = "createdAt")]
@@ -45,11 +45,11 @@ pub async fn measure(emulator: &Emulator) {
     for number in 0..DOCUMENTS {
         write(&page, number, "an empty frame").await;
     }
-    let (heard, mut bare) = mpsc::unbounded_channel();
-    let listening = listen(&foreign(emulator, &project).await, heard).await;
+    let (received, mut bare) = mpsc::unbounded_channel();
+    let listening = listen(&foreign(emulator, &project).await, received).await;
     let folder = tempfile::tempdir().unwrap();
     let mut engine = observe(Arc::new(store(emulator, &project)), folder.path());
-    let (rows, mut told) = mpsc::unbounded_channel();
+    let (rows, mut reported) = mpsc::unbounded_channel();
     let reader = tokio::spawn(async move {
         while let Some(event) = engine.events.recv().await {
             let Event::Jobs(jobs) = event else { continue };
@@ -62,7 +62,7 @@ pub async fn measure(emulator: &Emulator) {
     // Both know everything before the first write counts.
     write(&page, 0, "begin").await;
     until(&mut bare, "begin", BARE).await;
-    until(&mut told, "begin", ROW).await;
+    until(&mut reported, "begin", ROW).await;
 
     let (mut bare_times, mut row_times) = (Vec::new(), Vec::new());
     for number in 0..WRITES {
@@ -70,7 +70,7 @@ pub async fn measure(emulator: &Emulator) {
         let begun = Instant::now();
         write(&page, number % DOCUMENTS, &prompt).await;
         bare_times.push(until(&mut bare, &prompt, BARE).await - begun);
-        row_times.push(until(&mut told, &prompt, ROW).await - begun);
+        row_times.push(until(&mut reported, &prompt, ROW).await - begun);
     }
     let (bare, row) = (percentiles(bare_times), percentiles(row_times));
     println!("{WRITES} foreign writes      p50        p99");
@@ -90,13 +90,13 @@ async fn foreign(emulator: &Emulator, project: &str) -> FirestoreDb {
 
 async fn write(page: &FirestoreDb, number: usize, prompt: &str) {
     let created_at = FirestoreTimestamp::from(firestore::FirestoreInstant::now());
-    let wish = Wish { status: "pending_art_generation".to_owned(), prompt: prompt.to_owned(), created_at };
-    let id = format!("wish-{number:02}");
-    page.fluent().update().in_col("jobs").document_id(&id).object(&wish).execute::<()>().await.unwrap();
+    let request = Request { status: "pending_art_generation".to_owned(), prompt: prompt.to_owned(), created_at };
+    let id = format!("request-{number:02}");
+    page.fluent().update().in_col("jobs").document_id(&id).object(&request).execute::<()>().await.unwrap();
 }
 
 /// The crate's own listener, on what we listen to: the active jobs.
-async fn listen(db: &FirestoreDb, heard: mpsc::UnboundedSender<(String, Instant)>) -> tokio::task::JoinHandle<()> {
+async fn listen(db: &FirestoreDb, received: mpsc::UnboundedSender<(String, Instant)>) -> tokio::task::JoinHandle<()> {
     let mut listener = db.create_listener(FirestoreMemListenStateStorage::new()).await.unwrap();
     db.fluent()
         .select()
@@ -107,13 +107,13 @@ async fn listen(db: &FirestoreDb, heard: mpsc::UnboundedSender<(String, Instant)
         .unwrap();
     listener
         .start(move |event| {
-            let heard = heard.clone();
+            let received = received.clone();
             async move {
                 if let FirestoreListenEvent::DocumentChange(change) = event
                     && let Some(document) = change.document
-                    && let Ok(wish) = FirestoreDb::deserialize_doc_to::<Wish>(&document)
+                    && let Ok(request) = FirestoreDb::deserialize_doc_to::<Request>(&document)
                 {
-                    let _ = heard.send((wish.prompt, Instant::now()));
+                    let _ = received.send((request.prompt, Instant::now()));
                 }
                 Ok(())
             }
@@ -139,15 +139,15 @@ pub fn observe(store: Arc<FirestoreStore>, folder: &std::path::Path) -> local::E
     local::start(ports, settings, WorkerLock::acquire(folder).unwrap())
 }
 
-/// When that prompt was heard of first.
-async fn until(heard: &mut mpsc::UnboundedReceiver<(String, Instant)>, prompt: &str, who: &str) -> Instant {
+/// When that prompt was received first.
+async fn until(received: &mut mpsc::UnboundedReceiver<(String, Instant)>, prompt: &str, who: &str) -> Instant {
     let found = async {
-        while let Some((heard, at)) = heard.recv().await {
-            if heard == prompt {
+        while let Some((received, at)) = received.recv().await {
+            if received == prompt {
                 return at;
             }
         }
-        unreachable!("somebody listens")
+        unreachable!("the sender is alive")
     };
     tokio::time::timeout(Duration::from_mins(1), found)
         .await

@@ -86,7 +86,7 @@ fn put(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), BucketError> {
     // A link in the image's place is replaced, never followed.
     let plain = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
     if plain && holds(path, bytes) {
-        // Whoever wrote it may have died before it was durable.
+        // The process that wrote the file may have died before the file was durable.
         File::open(path)
             .and_then(|file| file.sync_all())
             .map_err(|error| explain("the image cannot be used:", path, &error))?;
@@ -170,7 +170,7 @@ fn explain(what: &str, path: &Path, error: &io::Error) -> BucketError {
             BucketError::Refused(line(": check its permissions"))
         }
         ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::AlreadyExists | ErrorKind::IsADirectory => {
-            BucketError::Refused(line(": check that the folder is there and nothing else is in its place"))
+            BucketError::Refused(line(": check that the folder exists and that nothing else has this name"))
         }
         _ => BucketError::Unavailable(line("")),
     }

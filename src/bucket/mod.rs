@@ -1,6 +1,6 @@
 //! The port to the image files, and its adapters beside it.
 //!
-//! Names are made by `jobs::ObjectName` and by nobody else. Adapters must not know providers, stores or engines.
+//! Only `jobs::ObjectName` makes names. Adapters must not know providers, stores or engines.
 
 pub mod folder;
 #[cfg(feature = "gcs")]

@@ -30,7 +30,7 @@ const MAX_BASE64: usize = 28_000_000;
 const IMAGES: [&str; 4] = ["/9j/", "iVBORw0KGgo", "UklGR", "R0lGOD"];
 
 impl ImageSource {
-    /// Reads what somebody wrote. Text from a shared store may name a public https URL or be base64; it never opens a file.
+    /// Parses text. Text from a shared store may name a public https URL or be base64; it never opens a file.
     pub fn parse(text: &str, from_shared_store: bool) -> Result<Self, ImageSourceError> {
         let text = text.trim();
         if let Some(data) = text.strip_prefix("data:") {
@@ -83,7 +83,7 @@ fn is_base64(text: &str) -> bool {
     text.len() - body.len() <= 2 && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/'))
 }
 
-/// Whether a URL that a stranger wrote points into the public internet, as far as its text tells: https on its own port, no
+/// Whether an untrusted URL points into the public internet, judged by its text: https on its own port, no
 /// user, a host name with a dot that is no local one, or a public address.
 fn is_public(url: &Url) -> bool {
     if url.scheme() != "https" || url.port().is_some() || !url.username().is_empty() || url.password().is_some() {

@@ -1,6 +1,7 @@
 //! The image models (`assets/models.toml`): their parameters, ranges and defaults. Validation, the submit form and the client
 //! are driven by it. Prices are in `costs`.
 
+mod errors;
 mod file;
 mod image_source;
 mod model;
@@ -9,10 +10,10 @@ mod validate;
 
 use std::sync::LazyLock;
 
+pub use errors::SpecError;
 pub use image_source::{ImageSource, ImageSourceError};
 pub use model::{InputSizes, Model};
 pub use parameter::{Parameter, ParameterKind};
-pub use validate::SpecError;
 
 use crate::costs::{Estimate, PriceTable};
 use crate::jobs::Spec;

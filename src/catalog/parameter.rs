@@ -87,7 +87,7 @@ impl Parameter {
         }
     }
 
-    /// Reads what somebody typed. Several images stand apart by commas or lines; a comma within a URL is written `%2C`.
+    /// Parses typed text. Several images are separated by commas or lines; a comma within a URL is written `%2C`.
     pub fn parse(&self, text: &str) -> Result<Value, SpecError> {
         let text = text.trim();
         let value = match &self.kind {

@@ -1,27 +1,11 @@
-//! Owns what is wrong with a spec, and the request that follows from a right one. Must not load an image.
+//! Validates a spec, and makes the request body of a valid one. Loads no image.
 
 use serde_json::{Map, Value};
 
-use super::{Catalog, Model};
+use super::{Catalog, Model, SpecError};
 use crate::jobs::Spec;
 use crate::text::sanitize_line;
 use crate::text::suggest;
-
-/// One thing wrong with a spec.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{parameter}: {message}")]
-pub struct SpecError {
-    /// `prompt`, `model` or the parameter's API name, cleaned.
-    pub parameter: String,
-    /// One line: what is wrong and what would be right.
-    pub message: String,
-}
-
-impl SpecError {
-    fn new(parameter: &str, message: impl Into<String>) -> Self {
-        Self { parameter: sanitize_line(parameter, 60), message: message.into() }
-    }
-}
 
 /// Longest prompt in bytes. The API publishes no limit; 32,000 tokens are claimed for FLUX.2, a token being about four bytes.
 pub(super) const MAX_PROMPT: usize = 131_072;
@@ -32,8 +16,8 @@ impl Catalog {
         self.request_body(spec).err().unwrap_or_default()
     }
 
-    /// The JSON body of the order: whole numbers as integers, nothing that was not given, no unknown field. Images stand in it
-    /// as they were named; whoever sends it loads files first.
+    /// The JSON body of the submit: whole numbers as integers, nothing that was not given, no unknown field. Images are in it
+    /// as they were named; the provider's client loads files before a submit.
     pub fn request_body(&self, spec: &Spec) -> Result<Map<String, Value>, Vec<SpecError>> {
         let Some(model) = self.model(&spec.model) else { return Err(vec![self.unknown_model(&spec.model)]) };
         let mut problems = Vec::new();

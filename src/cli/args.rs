@@ -24,7 +24,7 @@ pub struct Cli {
     /// Jobs that the console runs at the same time
     #[arg(long, value_name = "N")]
     pub slots: Option<String>,
-    /// How the console draws images: auto, halfblocks or off
+    /// How the console draws images: auto, kitty, sixel, iterm2, halfblocks or off
     #[arg(long, value_name = "HOW")]
     pub images: Option<String>,
     /// Use only ASCII symbols and borders in the console
@@ -68,7 +68,7 @@ pub enum Command {
     Jobs(jobs::JobsArgs),
     /// Report costs
     Costs(costs::CostsArgs),
-    /// Show and change the caps that every process on this store obeys
+    /// Show and change the caps that every process on this store applies
     Budget(budget::BudgetArgs),
     /// Import jobs and costs from CSV, JSON, JSON lines or a db.json with both
     Import(import::ImportArgs),

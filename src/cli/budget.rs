@@ -1,4 +1,4 @@
-//! `darkroom budget`: the caps that every process on this store obeys.
+//! `darkroom budget`: the caps that every process on this store applies.
 
 use std::fmt::Write as _;
 
@@ -32,7 +32,7 @@ pub struct BudgetArgs {
 pub enum BudgetCommand {
     /// Show the caps, what is spent under them, and who changed them
     Show,
-    /// Set caps in US dollars; running processes obey at once
+    /// Set caps in US dollars; running processes apply them at once
     Set(SetArgs),
     /// Remove all caps, or those of one model
     Clear(ClearArgs),

@@ -1,15 +1,36 @@
 //! An engine that runs in this process without the console, and the lines that it writes to standard error.
 
+use std::time::Duration;
+
 use tokio::task::JoinError;
+use tokio::time::Instant;
 
 use super::Session;
 use super::error::CliError;
-use super::output;
+use super::{output, supervisor};
+use crate::costs::Usd;
 use crate::engine::{
     Command, ConnectionState, EngineEnd, EngineHandle, Event, EventDetail, Intake, Mode, TemporalStatus, WorkerLock,
 };
 use crate::telemetry::metrics::MetricsServer;
+use crate::time::Backoff;
 use crate::wiring::{self, Adapters};
+
+/// Pauses between two tries to open the intake again after a problem of the account or the bucket.
+const RESUME_PAUSES: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_mins(5));
+
+/// How long the intake must stay open before a problem counts as solved: a job must have had time to fail again.
+const CONFIRM_AFTER: Duration = Duration::from_secs(10);
+
+/// A problem of the account or the bucket that pauses the intake.
+struct Blocked {
+    reason: String,
+    pauses: Backoff,
+    /// When the intake is opened again; `None` while it is open on trial.
+    resume_at: Option<Instant>,
+    /// When an intake that is open on trial counts as working.
+    confirm_at: Option<Instant>,
+}
 
 /// A running engine.
 pub struct HeadlessEngine {
@@ -22,6 +43,11 @@ pub struct HeadlessEngine {
     store_lost: bool,
     /// Whether the loss of the Temporal connection was reported.
     temporal_lost: bool,
+    /// Whether a paused intake is opened again after a while.
+    auto_resume: bool,
+    blocked: Option<Blocked>,
+    /// The last known balance of the account.
+    credits: Option<Usd>,
 }
 
 /// What a headless command reacts to.
@@ -47,20 +73,50 @@ impl HeadlessEngine {
         let detail = if metrics.is_some() { EventDetail::Metrics } else { EventDetail::None };
         let settings = wiring::settings(&session.config, mode, detail);
         let handle = wiring::start_engine(&session.config, adapters.ports.clone(), settings, lock)?;
-        Ok(Self { handle, adapters, metrics, store_lost: false, temporal_lost: false })
+        Ok(Self {
+            handle,
+            adapters,
+            metrics,
+            store_lost: false,
+            temporal_lost: false,
+            auto_resume: mode == Mode::Work,
+            blocked: None,
+            credits: None,
+        })
     }
 
     /// Waits for the next event and writes warnings and connection changes to standard error. Cancel-safe.
     pub async fn next(&mut self) -> EngineUpdate {
-        let event = self.handle.events.recv().await;
-        if let (Some(metrics), Some(event)) = (&self.metrics, &event) {
+        loop {
+            let timer = self.blocked.as_ref().and_then(|blocked| blocked.resume_at.or(blocked.confirm_at));
+            tokio::select! {
+                biased;
+                event = self.handle.events.recv() => return self.on_event(event),
+                () = sleep_until(timer) => self.on_timer().await,
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: Option<Event>) -> EngineUpdate {
+        let on_trial = self.blocked.is_some() && matches!(event, Some(Event::Intake(Intake::Open)));
+        if let (Some(metrics), Some(event), false) = (&self.metrics, &event, on_trial) {
             metrics.record(event);
         }
         match event {
             None | Some(Event::Stopped) => EngineUpdate::Stopped,
             Some(Event::Intake(Intake::AccountBlocked(reason))) => {
-                output::eprint_line(&format!("no new jobs are started: {reason}"));
+                self.on_blocked(&reason);
                 EngineUpdate::Blocked(reason)
+            }
+            Some(Event::Intake(Intake::Open)) => {
+                if let Some(blocked) = &mut self.blocked {
+                    (blocked.resume_at, blocked.confirm_at) = (None, Some(Instant::now() + CONFIRM_AFTER));
+                }
+                EngineUpdate::None
+            }
+            Some(Event::Costs(costs)) => {
+                self.on_credits(costs.credits);
+                EngineUpdate::None
             }
             Some(Event::BudgetExceeded(exceeded)) => {
                 output::eprint_line(&exceeded.summary());
@@ -75,6 +131,49 @@ impl HeadlessEngine {
                 EngineUpdate::None
             }
             Some(_) => EngineUpdate::None,
+        }
+    }
+
+    /// Plans the next try. Each new reason is reported once.
+    fn on_blocked(&mut self, reason: &str) {
+        if !self.auto_resume {
+            output::eprint_line(&format!("intake paused: {reason}"));
+            return;
+        }
+        let known = self.blocked.as_ref().is_some_and(|blocked| blocked.reason == reason);
+        let mut pauses = self.blocked.take().map_or(RESUME_PAUSES, |blocked| blocked.pauses);
+        let resume_at = Some(Instant::now() + pauses.next_delay());
+        self.blocked = Some(Blocked { reason: reason.to_owned(), pauses, resume_at, confirm_at: None });
+        if !known {
+            output::eprint_line(&format!("intake paused: {reason}; retrying with growing pauses of up to 5 minutes"));
+            supervisor::status(&format!("intake paused: {reason}"));
+        }
+    }
+
+    async fn on_timer(&mut self) {
+        let Some(blocked) = &mut self.blocked else { return };
+        if blocked.resume_at.take().is_some() {
+            // An error means that the engine stopped already.
+            let _ = self.handle.commands.send(Command::ResumeIntake).await;
+            // Until the engine has opened the intake, which clears it.
+            blocked.confirm_at = Some(Instant::now() + CONFIRM_AFTER);
+        } else {
+            self.blocked = None;
+            if let Some(metrics) = &self.metrics {
+                metrics.record(&Event::Intake(Intake::Open));
+            }
+            output::eprint_line("intake resumed");
+            supervisor::status("running");
+        }
+    }
+
+    /// A larger balance is a reason to try at once.
+    fn on_credits(&mut self, credits: Option<Usd>) {
+        let grown = credits > self.credits && self.credits.is_some();
+        self.credits = credits.or(self.credits);
+        if let Some(blocked) = self.blocked.as_mut().filter(|blocked| grown && blocked.resume_at.is_some()) {
+            blocked.pauses.reset();
+            blocked.resume_at = Some(Instant::now());
         }
     }
 
@@ -119,5 +218,12 @@ impl HeadlessEngine {
         let end = self.handle.finished.await;
         self.adapters.close().await;
         end.map_err(|why: JoinError| CliError::Failed(format!("the engine crashed: {why}")))
+    }
+}
+
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }

@@ -22,6 +22,7 @@ use crate::transfer::records::Input;
 use crate::wiring;
 
 /// Import jobs and costs from a file: CSV, JSON, JSON lines, or a db.json with both
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// Input file; `-` is standard input
@@ -33,6 +34,9 @@ pub struct ImportArgs {
     /// Also import jobs that are queued or running: a worker runs them, which may cost money
     #[arg(long)]
     pub active: bool,
+    /// Import charges that the store has under other ids; they count twice
+    #[arg(long)]
+    pub allow_duplicates: bool,
     /// Read numbers of CSV cells with a decimal comma (0,04)
     #[arg(long)]
     pub decimal_comma: bool,
@@ -55,7 +59,7 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
         decimal_comma: args.decimal_comma,
     };
     let mut import = Import {
-        importer: Importer::new(args.dry_run),
+        importer: Importer::new(args.dry_run, args.allow_duplicates),
         progress: progress_bar(input.size),
         position: input.position(),
     };

@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::costs::{Basis, Usd};
+use crate::costs::{Basis, Charge, Usd};
 use crate::jobs::{
-    Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Stage, StageName, Step, StepName, StepState,
-    StoredImage,
+    Attempt, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Outcome, Stage, StageName, Step,
+    StepName, StepState, StoredImage,
 };
 
 /// A job as `--json` shows it. Fields are only ever added.
@@ -39,6 +39,43 @@ pub struct JobView<'a> {
     not_before: Option<DateTime<Utc>>,
     /// Of the current attempt.
     steps: Vec<StepView<'a>>,
+}
+
+/// A job as `jobs show --json` prints it: with all attempts and charges.
+#[derive(Debug, Serialize)]
+pub struct JobDetails<'a> {
+    #[serde(flatten)]
+    job: JobView<'a>,
+    /// Oldest first.
+    attempts: Vec<AttemptView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct AttemptView<'a> {
+    number: u32,
+    created_at: DateTime<Utc>,
+    /// `done`, `failed` or `cancelled`; null while the attempt is open.
+    outcome: Option<&'static str>,
+    error: Option<ErrorView<'a>>,
+    /// Where the attempt's request differs from the job's current one.
+    model: Option<&'a str>,
+    prompt: Option<&'a str>,
+    /// The provider's id of the accepted request.
+    task_id: Option<&'a str>,
+    accepted_at: Option<DateTime<Utc>>,
+    image: Option<ImageView<'a>>,
+    steps: Vec<StepView<'a>>,
+    charges: Vec<ChargeView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ChargeView<'a> {
+    service: &'static str,
+    usd: Option<Usd>,
+    basis: Basis,
+    model: &'a str,
+    at: DateTime<Utc>,
+    simulated: bool,
 }
 
 /// A row of a list: a job, or a document that cannot be read.
@@ -135,7 +172,7 @@ impl<'a> JobView<'a> {
             cost_basis: job.cost_basis(),
             image_url: image.map(|image| image.url.as_str()),
             image: image.map(ImageView::new),
-            error: failure(job).map(|failure| ErrorView { code: failure.code, message: &failure.message }),
+            error: failure(job).map(ErrorView::new),
             hold: job.hold().map(|hold| HoldView { kind: kind(hold), message: hold.summary() }),
             not_before: job.not_before,
             steps: job
@@ -148,6 +185,58 @@ impl<'a> JobView<'a> {
     /// Views of many jobs.
     pub fn all(jobs: &'a [Job], now: DateTime<Utc>) -> Vec<Self> {
         jobs.iter().map(|job| Self::new(job, now)).collect()
+    }
+}
+
+impl<'a> JobDetails<'a> {
+    /// The job as it is at `now`.
+    pub fn new(job: &'a Job, now: DateTime<Utc>) -> Self {
+        let attempts = job.attempts.iter().map(|attempt| AttemptView::new(attempt, now)).collect();
+        Self { job: JobView::new(job, now), attempts }
+    }
+}
+
+impl<'a> AttemptView<'a> {
+    fn new(attempt: &'a Attempt, now: DateTime<Utc>) -> Self {
+        let receipt = attempt.receipt.as_ref();
+        let (outcome, error, image) = match &attempt.outcome {
+            None => (None, None, None),
+            Some(Outcome::Done { image }) => (Some("done"), None, Some(ImageView::new(image))),
+            Some(Outcome::Failed { failure }) => (Some("failed"), Some(ErrorView::new(failure)), None),
+            Some(Outcome::Cancelled) => (Some("cancelled"), None, None),
+        };
+        Self {
+            number: attempt.number,
+            created_at: attempt.created_at,
+            outcome,
+            error,
+            model: attempt.spec.as_ref().map(|spec| spec.model.as_str()),
+            prompt: attempt.spec.as_ref().map(|spec| spec.prompt.as_str()),
+            task_id: receipt.map(|receipt| receipt.ticket.id.as_str()),
+            accepted_at: receipt.map(|receipt| receipt.accepted_at),
+            image,
+            steps: attempt.steps.iter().map(|step| StepView::new(step, now)).collect(),
+            charges: attempt.charges().map(ChargeView::new).collect(),
+        }
+    }
+}
+
+impl<'a> ChargeView<'a> {
+    fn new(charge: &'a Charge) -> Self {
+        Self {
+            service: charge.service.as_str(),
+            usd: charge.amount,
+            basis: charge.basis,
+            model: &charge.model,
+            at: charge.at,
+            simulated: charge.simulated,
+        }
+    }
+}
+
+impl<'a> ErrorView<'a> {
+    fn new(failure: &'a Failure) -> Self {
+        Self { code: failure.code, message: &failure.message }
     }
 }
 
@@ -201,7 +290,7 @@ mod tests {
     use crate::jobs::{BillingStatus, Spec};
 
     #[test]
-    fn the_names_that_scripts_rely_on_are_there() {
+    fn promised_fields_are_present() {
         let now: DateTime<Utc> = "2026-11-22T12:00:00Z".parse().unwrap();
         let mut job = Job::new(JobId::new("abc").unwrap(), Spec::new("flux-2-pro", "a fox").with("seed", 7), true, now);
         let view = serde_json::to_value(JobView::new(&job, now)).unwrap();
@@ -219,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_says_why() {
+    fn hold_has_kind_and_message() {
         let now = DateTime::UNIX_EPOCH;
         let mut job = Job::new(JobId::new("abc").unwrap(), Spec::new("flux-2-pro", "a fox"), true, now);
         job.set_hold(Some(Hold::Budget { period: "day".into(), model: None, over: "0.02".parse().ok() }), None, now)

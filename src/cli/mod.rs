@@ -23,6 +23,7 @@ mod output;
 mod resolve_id;
 mod simulate;
 mod submit;
+mod supervisor;
 mod table;
 mod worker;
 
@@ -48,6 +49,7 @@ struct Session {
 
 /// Parses `arguments` (the program's name first), runs the command and reports an error on standard error.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    keep_files_private();
     let matches = match args::command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
@@ -66,6 +68,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             }
             ExitCode::from(error.exit_code())
         }
+    }
+}
+
+/// Removes the rights of other users from every file that this process creates: prompts, images and logs are private.
+fn keep_files_private() {
+    #[cfg(unix)]
+    {
+        use rustix::fs::Mode;
+        let mask = rustix::process::umask(Mode::RWXO);
+        rustix::process::umask(mask | Mode::RWXO);
     }
 }
 

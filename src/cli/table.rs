@@ -59,13 +59,13 @@ pub fn jobs(jobs: &[Job], now: DateTime<Utc>, columns: Option<usize>) -> String 
     text
 }
 
-/// What a job does, and whether it is out of sight.
+/// The status of a job, and whether it is hidden.
 fn status(job: &Job) -> String {
     let status = if job.hold().is_some() { "held".to_owned() } else { job.stage_name().to_string() };
     if job.hidden { format!("{status}, hidden") } else { status }
 }
 
-/// Prompts get what the other columns leave of the terminal, at least 20 cells.
+/// Prompts get the remaining width of the terminal, at least 20 cells.
 fn fit_prompts(heading: &[&str; 7], rows: &mut [Vec<String>], columns: Option<usize>) {
     const PROMPT: usize = 5;
     const GAPS: usize = 2 * 7;
@@ -82,8 +82,8 @@ fn fit_prompts(heading: &[&str; 7], rows: &mut [Vec<String>], columns: Option<us
     }
 }
 
-/// What a job cost: `$0.04`, `~$0.04` where it is our own estimate (of what is still to be ordered, too), a word where no amount
-/// is certain.
+/// The cost of a job: `$0.04`, `~$0.04` for an estimate (also of a job that was not submitted yet), or the basis where no amount is
+/// certain.
 pub fn cost(job: &Job) -> String {
     match (job.cost(), job.cost_basis()) {
         (Some(amount), Some(Basis::Estimated)) => format!("~{}", amount.display()),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn table_is_sanitized_and_marked_simulated() {
+    fn table_is_sanitized_and_marks_simulation() {
         let text = jobs(&[job("a\u{1b}[2J fox\nin two lines")], DateTime::UNIX_EPOCH, None);
         assert!(!text.contains('\u{1b}'));
         assert!(text.contains("a[2J fox in two lines"), "{text}");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_sight_is_marked() {
+    fn hidden_jobs_are_marked() {
         let mut hidden = job("a fox");
         hidden.hidden = true;
         let text = jobs(&[hidden, job("a boat")], DateTime::UNIX_EPOCH, None);

@@ -1,19 +1,26 @@
 //! `darkroom worker`: the engine without the console.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use clap::Args;
 use serde::Serialize;
 
 use super::error::CliError;
 use super::headless_engine::{EngineUpdate, HeadlessEngine};
-use super::{Session, output, start_logging};
+use super::{Session, output, start_logging, supervisor};
 use crate::config::Config;
 use crate::engine::Mode;
 use crate::jobs::StageName;
 use crate::shutdown_signal::ShutdownSignal;
-use crate::store::Counts;
+use crate::store::{Counts, Store};
 use crate::telemetry::logging::ExtraSink;
 use crate::telemetry::metrics::MetricsServer;
-use crate::wiring::{self, AccessMode};
+use crate::time::Backoff;
+use crate::wiring::{self, AccessMode, Adapters, WiringError};
+
+/// Pauses between two tries to open the store and the bucket.
+const START_PAUSES: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_mins(1));
 
 /// Run jobs without the console
 #[derive(Debug, Args)]
@@ -30,6 +37,9 @@ pub struct WorkerArgs {
     /// Write log lines to standard error as well
     #[arg(long, short = 'v')]
     pub verbose: bool,
+    /// Write log lines as JSON to standard error as well
+    #[arg(long, conflicts_with = "verbose")]
+    pub log_json: bool,
 }
 
 /// The result of a worker.
@@ -45,20 +55,30 @@ struct Summary {
 /// Runs jobs until it is done or interrupted.
 pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
     let config = &session.config;
-    let extra = if args.verbose { ExtraSink::Terminal } else { ExtraSink::None };
+    let extra = match (args.verbose, args.log_json) {
+        (true, _) => ExtraSink::Terminal,
+        (_, true) => ExtraSink::Json,
+        _ => ExtraSink::None,
+    };
     let (_logging, _) = start_logging(config, extra);
     let mut shutdown =
         ShutdownSignal::listen().map_err(|why| CliError::Failed(format!("cannot handle signals: {why}")))?;
     let metrics = serve_metrics(config).await?;
-    let store = wiring::open_store(config).await?;
-    let adapters = wiring::open_ports(config, store.clone(), AccessMode::Submit).await?;
+    let Some((store, adapters)) = open(config, args, metrics.as_ref(), &mut shutdown).await? else {
+        output::eprint_line("interrupted before the worker could start");
+        return Ok(());
+    };
     let mode = if args.until_idle { Mode::UntilIdle } else { Mode::Work };
     let mut engine = HeadlessEngine::start(session, adapters, mode, metrics)?;
     let kind = if config.is_simulated() { "simulated jobs" } else { "jobs for real money" };
     output::eprint_line(&format!("running {kind} in {} slots; press Ctrl-C to stop", config.slots));
+    supervisor::ready();
+    let watchdog = supervisor::ping_watchdog();
+    tokio::pin!(watchdog);
     let mut interrupted = false;
     loop {
         tokio::select! {
+            never = &mut watchdog => match never {},
             update = engine.next() => match update {
                 EngineUpdate::Stopped => break,
                 EngineUpdate::Blocked(_) | EngineUpdate::None => {}
@@ -69,6 +89,7 @@ pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
                 }
                 interrupted = true;
                 output::eprint_line("shutting down: waiting for in-flight requests (press Ctrl-C again to force quit)");
+                supervisor::stopping();
                 engine.request_stop().await;
             }
         }
@@ -91,6 +112,48 @@ pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
         Some(trouble) => Err(CliError::Failed(format!("jobs remain in the queue: {trouble}"))),
         None => Ok(()),
     }
+}
+
+/// Opens store, bucket and provider. A long-running worker waits for a store or bucket that is unavailable, with growing pauses.
+/// `None`: interrupted while waiting.
+async fn open(
+    config: &Config,
+    args: &WorkerArgs,
+    metrics: Option<&MetricsServer>,
+    shutdown: &mut ShutdownSignal,
+) -> Result<Option<(Arc<dyn Store>, Adapters)>, CliError> {
+    let mut pauses = START_PAUSES;
+    let mut reported = None;
+    loop {
+        let error = match try_open(config).await {
+            Ok(opened) => {
+                if let Some(metrics) = metrics.filter(|_| reported.is_some()) {
+                    metrics.set_waiting(None);
+                }
+                return Ok(Some(opened));
+            }
+            Err(error) if args.until_idle || !error.may_pass() => return Err(error.into()),
+            Err(error) => error.to_string(),
+        };
+        if reported.as_ref() != Some(&error) {
+            output::eprint_line(&format!("cannot start yet: {error}; retrying"));
+            supervisor::status(&format!("waiting: {error}"));
+            if let Some(metrics) = metrics {
+                metrics.set_waiting(Some(&error));
+            }
+            reported = Some(error);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pauses.next_delay()) => {}
+            () = shutdown.next() => return Ok(None),
+        }
+    }
+}
+
+async fn try_open(config: &Config) -> Result<(Arc<dyn Store>, Adapters), WiringError> {
+    let store = wiring::open_store(config).await?;
+    let adapters = wiring::open_ports(config, store.clone(), AccessMode::Submit).await?;
+    Ok((store, adapters))
 }
 
 /// Serves metrics and health where an address is set. Called before any work, so that an address in use is reported first.

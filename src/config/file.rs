@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_names_the_nearest_one() {
+    fn unknown_key_suggests_the_closest() {
         let message = parsed("slosts = 3\n").unwrap_err().to_string();
         assert!(message.contains("'slosts' is not a setting; did you mean 'slots'?"), "{message}");
         let message = parsed("[context.prod]\nprovidr = \"bfl\"\n").unwrap_err().to_string();
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_file_is_located_and_never_shown() {
+    fn broken_file_is_named_by_line() {
         let message = parsed("slots = 1\nbfl_api_key = very-secret\n").unwrap_err().to_string();
         assert!(message.contains("line 2"), "{message}");
         assert!(!message.contains("secret"), "{message}");

@@ -1,7 +1,7 @@
 //! Settings of Google's services, under the names of Google's clients and of the data contract.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use url::Url;
@@ -72,6 +72,12 @@ impl FromStr for BucketUrl {
             },
         }
     }
+}
+
+/// The project that a service account file names. An unusable file is reported where the credentials are used.
+pub(super) fn project_of(path: &Path) -> Option<String> {
+    let file: serde_json::Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    single_word(file.get("project_id")?.as_str()?).ok()
 }
 
 /// The name of a project's first database.

@@ -1,4 +1,5 @@
-//! The layers of the configuration and their order.
+//! The layers of the configuration and their order: `darkroom.toml`, `.env`, environment, flags. The table of a context that a flag
+//! or the environment chooses wins over `.env`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -148,21 +149,36 @@ impl Layers {
             };
             return Ok(Some(Raw { text: text.to_owned(), origin }));
         }
+        if self.is_context_explicit()
+            && let Some(value) = self.context_value(key)
+        {
+            return Ok(Some(value));
+        }
         if let Some(text) = self.dotenv.get(variable).filter(|text| !text.is_empty()) {
             let origin = Origin::DotEnv { path: self.dotenv_path.clone(), variable };
             return Ok(Some(Raw { text: text.clone(), origin }));
         }
-        Ok(self.file.as_ref().and_then(|file| self.file_value(file, key)))
+        Ok(self.file_value(key))
     }
 
-    fn file_value(&self, file: &ConfigFile, key: Key) -> Option<Raw> {
-        let context = self.context.as_ref().map(|context| context.text.clone());
-        let special = context.as_ref().and_then(|name| file.contexts.get(name)).and_then(|table| table.get(&key));
-        let (text, context) = match special {
-            Some(text) => (text, context),
-            None => (file.settings.get(&key)?, None),
+    /// Whether the context was chosen for this run, by a flag or the environment: then its table wins over `.env`.
+    fn is_context_explicit(&self) -> bool {
+        self.context.as_ref().is_some_and(|context| matches!(context.origin, Origin::Flag(_) | Origin::Environment(_)))
+    }
+
+    fn context_value(&self, key: Key) -> Option<Raw> {
+        let (file, context) = (self.file.as_ref()?, self.context.as_ref()?);
+        let text = file.contexts.get(&context.text)?.get(&key)?.clone();
+        Some(Raw { text, origin: Origin::File { path: file.path.clone(), context: Some(context.text.clone()) } })
+    }
+
+    fn file_value(&self, key: Key) -> Option<Raw> {
+        let file = self.file.as_ref()?;
+        let common = || {
+            let text = file.settings.get(&key)?.clone();
+            Some(Raw { text, origin: Origin::File { path: file.path.clone(), context: None } })
         };
-        Some(Raw { text: text.clone(), origin: Origin::File { path: file.path.clone(), context } })
+        self.context_value(key).or_else(common)
     }
 
     /// All variables with that prefix; the environment wins over `.env`.

@@ -6,9 +6,10 @@ use std::str::FromStr;
 
 use strum::VariantNames;
 
+use crate::catalog::Catalog;
 use crate::costs::Usd;
 use crate::simulator::Speed;
-use crate::text::sanitize_line;
+use crate::text::{sanitize_line, suggest};
 
 /// One of the values of an enum.
 pub fn one_of<T: FromStr + VariantNames>(text: &str) -> Result<T, String> {
@@ -21,6 +22,42 @@ pub fn one_of<T: FromStr + VariantNames>(text: &str) -> Result<T, String> {
 /// The speed of the simulator.
 pub fn speed(text: &str) -> Result<Speed, String> {
     text.parse().map_err(|error: crate::simulator::InvalidSpeed| error.to_string())
+}
+
+/// The name of a model of the catalog.
+pub fn model(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let catalog = Catalog::builtin();
+    if catalog.model(name).is_some() {
+        return Ok(name.to_owned());
+    }
+    let shown = sanitize_line(text, 40);
+    let nearest = suggest(name, catalog.models.iter().map(|model| model.name.as_str()));
+    let hint = nearest.first().map_or_else(
+        || "`darkroom submit --help` lists the models".to_owned(),
+        |nearest| format!("did you mean {nearest}?"),
+    );
+    Err(format!("'{shown}' is not a known model; {hint}"))
+}
+
+/// The address of a server: `host:port` with an optional `http://` or `https://`. A missing port is `default_port`.
+pub fn server_address(text: &str, default_port: u16) -> Result<String, String> {
+    let text = text.trim().trim_end_matches('/');
+    let invalid = || {
+        format!("'{}' is not a valid address: use host:port, such as localhost:{default_port}", sanitize_line(text, 80))
+    };
+    let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
+    if !matches!(scheme, "" | "http" | "https") {
+        return Err(invalid());
+    }
+    // A scheme without a default port, so that an explicit one is always reported.
+    let url = url::Url::parse(&format!("server://{rest}")).map_err(|_| invalid())?;
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(invalid)?;
+    if !url.username().is_empty() || !url.path().is_empty() || url.query().is_some() || url.fragment().is_some() {
+        return Err(invalid());
+    }
+    let prefix = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
+    Ok(format!("{prefix}{host}:{}", url.port().unwrap_or(default_port)))
 }
 
 /// A whole number between two bounds, both allowed.
@@ -58,11 +95,19 @@ pub fn api_url(text: &str) -> Result<url::Url, String> {
         None => return Err(format!("'{shown}' has no host")),
     };
     match url.scheme() {
-        "https" => Ok(url),
-        "http" if local => Ok(url),
+        "https" => Ok(without_version(url)),
+        "http" if local => Ok(without_version(url)),
         "http" => Err(format!("'{shown}' is not encrypted: the key would be sent in plain text; use https")),
         _ => Err(format!("'{shown}' is not an https URL")),
     }
+}
+
+/// Removes `/v1` from the end of the path, because the client adds it.
+fn without_version(mut url: url::Url) -> url::Url {
+    let path = url.path().trim_end_matches('/');
+    let path = path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    url
 }
 
 /// An address to listen on; a port alone means loopback.
@@ -94,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_never_travels_in_the_open() {
+    fn key_is_never_sent_unencrypted() {
         for good in ["https://api.bfl.ai", "http://127.0.0.1:8080", "http://localhost:1", "http://[::1]:2/x"] {
             assert!(api_url(good).is_ok(), "{good}");
         }
@@ -110,6 +155,47 @@ mod tests {
     }
 
     #[test]
+    fn api_version_in_the_path_is_removed() {
+        for (text, expected) in [
+            ("https://api.bfl.ai", "https://api.bfl.ai/"),
+            ("https://api.bfl.ai/v1/", "https://api.bfl.ai/"),
+            ("http://127.0.0.1:1/v1", "http://127.0.0.1:1/"),
+            ("http://127.0.0.1:1/proxy/v1//", "http://127.0.0.1:1/proxy"),
+            ("https://api.bfl.ai/av1", "https://api.bfl.ai/av1"),
+        ] {
+            assert_eq!(api_url(text).unwrap().as_str(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn missing_port_is_the_default() {
+        for (text, expected) in [
+            ("localhost", "localhost:7233"),
+            ("localhost:80", "localhost:80"),
+            (" 127.0.0.1:1 ", "127.0.0.1:1"),
+            ("http://localhost", "http://localhost:7233"),
+            ("http://localhost:80/", "http://localhost:80"),
+            ("[::1]", "[::1]:7233"),
+            ("[::1]:9", "[::1]:9"),
+        ] {
+            assert_eq!(server_address(text, 7233), Ok(expected.to_owned()), "{text}");
+        }
+        for text in
+            ["", "a b", "::1", "localhost:port", "localhost:70000", "grpc://localhost", "localhost/path", "u@localhost"]
+        {
+            assert!(server_address(text, 7233).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_model_names_the_closest() {
+        assert_eq!(model("flux-2-pro"), Ok("flux-2-pro".to_owned()));
+        let message = model("flux-2-por").unwrap_err();
+        assert!(message.contains("did you mean flux-2-pro?"), "{message}");
+        assert!(model("midjourney").is_err());
+    }
+
+    #[test]
     fn amounts_and_counts_are_bounded() {
         assert_eq!(usd("12.50").unwrap().to_string(), "12.5");
         assert!(usd("-1").is_err());
@@ -120,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_alone_is_this_machines_own() {
+    fn port_alone_means_loopback() {
         for text in ["9464", "localhost:9464", "127.0.0.1:9464", " 9464 "] {
             assert_eq!(listen(text).unwrap().to_string(), "127.0.0.1:9464", "{text}");
         }

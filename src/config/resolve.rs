@@ -40,7 +40,7 @@ impl Config {
         let lease = resolver.or(Key::LeaseSeconds, LEASE_SECONDS, |text| parse::count(text, 15, 3_600))?;
         let daily = resolver.optional(Key::BudgetDailyUsd, parse::usd)?;
         let monthly = resolver.optional(Key::BudgetMonthlyUsd, parse::usd)?;
-        let model = resolver.optional(Key::Model, |text| Ok(text.to_owned()))?;
+        let model = resolver.optional(Key::Model, parse::model)?;
         let bfl_api_key = resolver.secret(Key::BflApiKey)?;
         let default_url = parse::api_url(BFL_API_URL).map_err(|why| invalid(Key::BflApiUrl, why, Origin::Default))?;
         let bfl_api_url = resolver.or(Key::BflApiUrl, default_url, parse::api_url)?;
@@ -180,9 +180,9 @@ impl Resolver<'_> {
         let credentials = self.path(Key::GoogleApplicationCredentials, None)?;
         let origin = self.settings.last().map(|setting| &setting.origin);
         let credentials_in_environment = matches!(origin, Some(Origin::Environment(_)));
-        let project = self.optional(Key::GoogleCloudProject, google::single_word)?;
-        let firestore_emulator = self.optional(Key::FirestoreEmulatorHost, google::single_word)?;
-        let storage_emulator = self.optional(Key::StorageEmulatorHost, google::single_word)?;
+        let project = self.google_project(credentials.as_deref())?;
+        let firestore_emulator = self.optional(Key::FirestoreEmulatorHost, |text| parse::server_address(text, 8080))?;
+        let storage_emulator = self.optional(Key::StorageEmulatorHost, |text| parse::server_address(text, 4443))?;
         Ok(GoogleSettings {
             project,
             database,
@@ -195,6 +195,19 @@ impl Resolver<'_> {
         })
     }
 
+    /// Where it is not set, the project of the service account file.
+    fn google_project(&mut self, credentials: Option<&Path>) -> Result<Option<String>, ConfigError> {
+        let set = self.optional(Key::GoogleCloudProject, google::single_word)?;
+        let Some((path, project)) = credentials.and_then(|path| Some((path, google::project_of(path)?))) else {
+            return Ok(set);
+        };
+        if let (None, Some(setting)) = (&set, self.settings.last_mut()) {
+            setting.value = Some(project.clone());
+            setting.origin = Origin::File { path: path.to_owned(), context: None };
+        }
+        Ok(set.or(Some(project)))
+    }
+
     /// In the order of `Key`.
     fn temporal(&mut self) -> Result<TemporalSettings, ConfigError> {
         let mut variables = self.layers.with_prefix(temporal::PREFIX);
@@ -205,6 +218,8 @@ impl Resolver<'_> {
                 self.path(key, None)?.map(|path| path.display().to_string())
             } else if key == Key::TemporalTls {
                 self.optional(key, parse::flag)?.map(|flag| flag.to_string())
+            } else if key == Key::TemporalAddress {
+                self.optional(key, |text| parse::server_address(text, 7233))?
             } else {
                 self.optional(key, google::single_word)?
             };

@@ -1,4 +1,4 @@
-//! The configuration as a whole: which layer wins, what is refused, what is never shown.
+//! The configuration as a whole: order of layers, invalid values, hidden secrets.
 
 use std::ffi::OsString;
 
@@ -51,7 +51,7 @@ fn origin(config: &Config, key: Key) -> &'static str {
 }
 
 #[test]
-fn each_layer_wins_over_the_one_below() {
+fn upper_layer_wins() {
     let env = TestEnv::new();
     let config = env.resolve().unwrap();
     assert_eq!((config.slots, origin(&config, Key::Slots)), (24, "default"));
@@ -64,7 +64,7 @@ fn each_layer_wins_over_the_one_below() {
     assert_eq!(env.resolve().unwrap().slots, 4);
     let env = env.file(".env", "DARKROOM_SLOTS=5\n");
     let config = env.resolve().unwrap();
-    assert_eq!((config.slots, origin(&config, Key::Slots)), (5, "dotenv"));
+    assert_eq!((config.slots, origin(&config, Key::Slots)), (4, "file"), "the context was chosen explicitly");
     let env = env.environment("DARKROOM_SLOTS", "6");
     let config = env.resolve().unwrap();
     assert_eq!((config.slots, origin(&config, Key::Slots)), (6, "environment"));
@@ -73,7 +73,7 @@ fn each_layer_wins_over_the_one_below() {
 }
 
 #[test]
-fn flag_unsets_values_of_lower_layers() {
+fn flag_can_unset_a_value() {
     let mut env = TestEnv::new().file(".env", "GOOGLE_APPLICATION_CREDENTIALS=key.json\nTEMPORAL_API_KEY=k\n");
     env = env.environment("TEMPORAL_API_KEY", "k");
     assert!(env.resolve().unwrap().google.credentials.is_some());
@@ -86,7 +86,7 @@ fn flag_unsets_values_of_lower_layers() {
 }
 
 #[test]
-fn an_empty_variable_is_unset() {
+fn empty_variable_is_unset() {
     let env = TestEnv::new().file(".env", "DARKROOM_SLOTS=5\nBFL_API_KEY=\n").environment("DARKROOM_SLOTS", "");
     let config = env.resolve().unwrap();
     assert_eq!(config.slots, 5);
@@ -94,7 +94,7 @@ fn an_empty_variable_is_unset() {
 }
 
 #[test]
-fn a_key_that_happens_to_be_set_changes_nothing() {
+fn key_alone_chooses_no_provider() {
     let config = TestEnv::new().environment("BFL_API_KEY", "k-123456").resolve().unwrap();
     assert_eq!(config.provider, ProviderKind::Simulator);
     assert_eq!(config.api_key().unwrap().expose_secret(), "k-123456");
@@ -111,7 +111,7 @@ fn secrets_are_never_shown() {
 }
 
 #[test]
-fn invalid_setting_is_rejected_with_its_origin() {
+fn invalid_value_is_reported_with_its_origin() {
     for (variable, value, expected) in [
         ("DARKROOM_PROVIDER", "bflx", "must be one of simulator, bfl"),
         ("DARKROOM_SLOTS", "0", "whole number from 1"),
@@ -128,7 +128,7 @@ fn invalid_setting_is_rejected_with_its_origin() {
 }
 
 #[test]
-fn temporal_names_are_read_and_keys_stay_hidden() {
+fn temporal_settings_come_from_every_layer() {
     let env = TestEnv::new()
         .file("darkroom.toml", "temporal_address = \"from-file:7233\"\ntemporal_namespace = \"art\"\n")
         .file(
@@ -159,7 +159,7 @@ fn temporal_names_are_read_and_keys_stay_hidden() {
 }
 
 #[test]
-fn adapter_missing_from_the_build_is_reported() {
+fn disabled_feature_is_reported() {
     for (variable, value, built_in) in [
         ("DARKROOM_STORE", "firestore", cfg!(feature = "firestore")),
         ("DARKROOM_BUCKET", "gcs", cfg!(feature = "gcs")),
@@ -177,7 +177,7 @@ fn adapter_missing_from_the_build_is_reported() {
 }
 
 #[test]
-fn what_google_needs_is_missed_by_its_own_name() {
+fn missing_google_setting_is_named() {
     let config = TestEnv::new().resolve().unwrap();
     let message = config.google_project().unwrap_err().to_string();
     assert!(message.contains("set GOOGLE_CLOUD_PROJECT") && message.contains("DARKROOM_STORE=sqlite"), "{message}");
@@ -186,7 +186,7 @@ fn what_google_needs_is_missed_by_its_own_name() {
 }
 
 #[test]
-fn google_names_are_read_from_all_layers() {
+fn google_settings_come_from_env_and_dotenv() {
     let env = TestEnv::new()
         .file(".env", "GOOGLE_CLOUD_PROJECT=team\nFIREBASE_STORAGE_BUCKET=team.appspot.com\nGOOGLE_APPLICATION_CREDENTIALS=key.json\n")
         .environment("FIRESTORE_EMULATOR_HOST", "127.0.0.1:8080")
@@ -206,7 +206,7 @@ fn google_names_are_read_from_all_layers() {
 }
 
 #[test]
-fn image_url_is_public_signed_or_on_a_base() {
+fn bucket_url_is_public_signed_or_a_base() {
     let url = |text: &str| TestEnv::new().environment("DARKROOM_BUCKET_URL", text).resolve();
     assert_eq!(TestEnv::new().resolve().unwrap().google.bucket_url, BucketUrl::Public);
     assert_eq!(url("signed").unwrap().google.bucket_url, BucketUrl::Signed);
@@ -218,14 +218,14 @@ fn image_url_is_public_signed_or_on_a_base() {
 }
 
 #[test]
-fn an_unknown_context_names_the_known_ones() {
+fn unknown_context_names_the_known_ones() {
     let env = TestEnv::new().file("darkroom.toml", "[context.prod]\n[context.test]\n").flag(Key::Context, "prd");
     let message = env.resolve().unwrap_err().to_string();
     assert!(message.contains("unknown context 'prd': known: prod, test"), "{message}");
 }
 
 #[test]
-fn a_path_in_a_file_counts_from_that_file() {
+fn path_in_a_file_is_relative_to_the_file() {
     let env = TestEnv::new().file("platform/darkroom.toml", "data_dir = \"images\"\n");
     assert_eq!(env.resolve().unwrap().data_dir, env.folder.path().join("platform/images"));
     let env = env.environment("DARKROOM_DATA_DIR", "here");
@@ -233,14 +233,14 @@ fn a_path_in_a_file_counts_from_that_file() {
 }
 
 #[test]
-fn a_file_that_was_asked_for_must_be_there() {
+fn missing_config_flag_file_is_an_error() {
     let mut env = TestEnv::new();
     env.sources.flags.config = Some("absent.toml".into());
     assert!(matches!(env.resolve(), Err(ConfigError::File { .. })));
 }
 
 #[test]
-fn a_misspelt_cap_is_warned_about() {
+fn misspelled_cap_is_a_warning() {
     let config = TestEnv::new().environment("DARKROOM_BUGDET_DAILY_USD", "1").resolve().unwrap();
     assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
     assert!(config.warnings[0].contains("DARKROOM_BUDGET_DAILY_USD"));
@@ -250,7 +250,7 @@ fn a_misspelt_cap_is_warned_about() {
 
 #[cfg(unix)]
 #[test]
-fn value_that_is_not_unicode_is_an_error() {
+fn invalid_utf8_is_an_error() {
     use std::os::unix::ffi::OsStringExt;
     let mut env = TestEnv::new();
     env.sources.environment.insert("DARKROOM_MODEL".into(), OsString::from_vec(vec![0xff]));
@@ -258,10 +258,83 @@ fn value_that_is_not_unicode_is_an_error() {
 }
 
 #[test]
-fn any_text_in_no_color_means_yes() {
+fn any_no_color_text_disables_colours() {
     assert!(TestEnv::new().environment("NO_COLOR", "0").resolve().unwrap().no_color);
     assert!(!TestEnv::new().environment("NO_COLOR", "").resolve().unwrap().no_color);
     assert!(!TestEnv::new().file("darkroom.toml", "no_color = false\n").resolve().unwrap().no_color);
+}
+
+#[test]
+fn explicit_context_wins_over_dotenv() {
+    let env = TestEnv::new()
+        .file("darkroom.toml", "slots = 3\n[context.prod]\nslots = 4\n")
+        .file(".env", "DARKROOM_SLOTS=5\nDARKROOM_LOG_DAYS=2\n");
+    assert_eq!(env.resolve().unwrap().slots, 5);
+    let env = env.flag(Key::Context, "prod");
+    let config = env.resolve().unwrap();
+    assert_eq!((config.slots, config.log_days), (4, 2));
+    let shown = config.setting(Key::Slots).unwrap().origin.to_string();
+    assert!(shown.ends_with("darkroom.toml [context.prod]"), "{shown}");
+    assert_eq!(env.environment("DARKROOM_SLOTS", "6").resolve().unwrap().slots, 6);
+    let env = TestEnv::new()
+        .file("darkroom.toml", "[context.prod]\nslots = 4\n")
+        .file(".env", "DARKROOM_SLOTS=5\nDARKROOM_CONTEXT=prod\n");
+    assert_eq!(env.resolve().unwrap().slots, 5, "a context chosen by .env is not explicit");
+}
+
+#[test]
+fn project_is_taken_from_the_service_account() {
+    let env = TestEnv::new()
+        .file(".env", "GOOGLE_APPLICATION_CREDENTIALS=key.json\n")
+        .file("key.json", r#"{"type":"service_account","project_id":"team"}"#);
+    let config = env.resolve().unwrap();
+    assert_eq!(config.google_project(), Ok("team"));
+    assert!(config.setting(Key::GoogleCloudProject).unwrap().origin.to_string().ends_with("key.json"));
+    let config = env.environment("GOOGLE_CLOUD_PROJECT", "other").resolve().unwrap();
+    assert_eq!((config.google_project(), origin(&config, Key::GoogleCloudProject)), (Ok("other"), "environment"));
+    let broken = TestEnv::new().file(".env", "GOOGLE_APPLICATION_CREDENTIALS=absent.json\n").resolve().unwrap();
+    assert!(broken.google_project().is_err());
+}
+
+#[test]
+fn server_addresses_get_their_default_port() {
+    let env = TestEnv::new()
+        .environment("TEMPORAL_ADDRESS", "localhost")
+        .environment("FIRESTORE_EMULATOR_HOST", "localhost")
+        .environment("STORAGE_EMULATOR_HOST", "http://localhost");
+    let config = env.resolve().unwrap();
+    assert_eq!(config.temporal.variables["TEMPORAL_ADDRESS"], "localhost:7233");
+    assert_eq!(config.google.firestore_emulator.as_deref(), Some("localhost:8080"));
+    assert_eq!(config.google.storage_emulator.as_deref(), Some("http://localhost:4443"));
+    let message = env.environment("TEMPORAL_ADDRESS", "grpc://localhost").resolve().unwrap_err().to_string();
+    assert!(message.contains("temporal_address") && message.contains("localhost:7233"), "{message}");
+}
+
+#[test]
+fn cap_with_a_dollar_sign_is_an_error() {
+    let dotenv = include_str!("../../tests/cases/dotenv/dollar.env");
+    let message = TestEnv::new().file(".env", dotenv).resolve().unwrap_err().to_string();
+    assert!(message.contains("'$20' is not an amount of dollars"), "{message}");
+    assert!(message.contains(".env DARKROOM_BUDGET_DAILY_USD"), "{message}");
+}
+
+#[test]
+fn example_configuration_is_complete_and_valid() {
+    let example = include_str!("../../examples/darkroom.toml");
+    let is_setting = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| Key::in_file(key).is_some());
+    let uncomment = |line: &str| format!("{}\n", line.strip_prefix("# ").filter(is_setting).unwrap_or(line));
+    let uncommented: String = example.lines().map(uncomment).collect();
+    for text in [example, &uncommented] {
+        let mut env = TestEnv::new().file("darkroom.toml", text);
+        env.sources.flags.set(Key::Context, "--context", Some("production"));
+        env.resolve().unwrap();
+    }
+    let missing: Vec<&str> = Key::ALL
+        .iter()
+        .filter(|key| **key != Key::Context && !uncommented.contains(&format!("\n{} = ", key.name())))
+        .map(|key| key.name())
+        .collect();
+    assert_eq!(missing, [""; 0]);
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub enum Basis {
     Settled,
     /// Accepted, but it is not documented whether the outcome (moderated, failed) is billed.
     Unknown,
-    /// A submit whose outcome nobody knows: it may have been billed, or never have arrived.
+    /// A submit with an unknown outcome: it may have been billed, or never have arrived.
     Unconfirmed,
 }
 

@@ -31,12 +31,12 @@ pub struct CostLine {
     pub count: u64,
 }
 
-/// What was spent between two times. Unknown and unconfirmed money stands beside the total, never in it.
+/// What was spent between two times. Unknown and unconfirmed money is listed separately, never in the total.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CostReport {
     /// Estimated, quoted and settled charges.
     pub total_usd: Usd,
-    /// Accepted, but nobody documents whether such an outcome is billed.
+    /// Accepted, but it is not documented whether such an outcome is billed.
     pub unknown_usd: Usd,
     /// Submits whose outcome is not known.
     pub unconfirmed_usd: Usd,

@@ -14,6 +14,7 @@ mod ports;
 mod process;
 mod process_group;
 mod server;
+mod stack;
 mod watchdog;
 
 pub use launch::Launch;
@@ -21,4 +22,5 @@ pub use locate::{NotInstalled, ServerLocator};
 pub use ports::Port;
 pub use process::{ServerError, ServerProcess, http, make_bucket, stop_all};
 pub use server::Server;
+pub use stack::{BUCKET, PROJECT, Stack, StackProgress};
 pub use watchdog::{WATCHDOG_COMMAND, watchdog};

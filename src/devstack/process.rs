@@ -25,6 +25,9 @@ const TAIL_LINES: usize = 8;
 /// Why a server does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
+    /// The servers cannot be started from this process.
+    #[error("{0}")]
+    Setup(String),
     /// It cannot be started.
     #[error("cannot start the {server}: {why}")]
     NotStarted {

@@ -18,7 +18,7 @@ pub(super) fn adopt_orphans() {
 
 /// Terminates the leader's whole group, then kills it. Returns when no process of it is left.
 #[cfg(unix)]
-pub(super) fn end(leader: &mut Child) {
+pub(super) fn stop(leader: &mut Child) {
     use std::time::{Duration, Instant};
 
     use rustix::process::{Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpgid};
@@ -58,7 +58,7 @@ pub(super) fn apart(_command: &mut Command) {}
 
 /// Stops the server.
 #[cfg(not(unix))]
-pub(super) fn end(leader: &mut Child) {
+pub(super) fn stop(leader: &mut Child) {
     let _ = leader.kill();
     let _ = leader.wait();
 }

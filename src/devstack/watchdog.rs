@@ -42,7 +42,7 @@ pub fn watchdog(command: &[OsString]) -> io::Result<bool> {
             break;
         }
     }
-    process_group::end(&mut server);
+    process_group::stop(&mut server);
     Ok(success)
 }
 

@@ -13,7 +13,8 @@ pub const TEMP_PREFIX: &str = ".darkroom-";
 /// The end of the name of every unfinished file.
 pub const TEMP_SUFFIX: &str = ".part";
 
-/// An unfinished file in the directory of its target. It is removed when it is dropped. Only its owner may read it.
+/// An unfinished file in the directory of its target. It is removed when it is dropped. Other users may never read it,
+/// the group only where the umask allows it.
 #[derive(Debug)]
 pub struct AtomicFile {
     file: NamedTempFile,
@@ -23,7 +24,11 @@ pub struct AtomicFile {
 impl AtomicFile {
     /// Creates the unfinished file for `target`.
     pub fn create(target: &Path) -> io::Result<Self> {
-        let file = tempfile::Builder::new().prefix(TEMP_PREFIX).suffix(TEMP_SUFFIX).tempfile_in(parent_dir(target));
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(TEMP_PREFIX).suffix(TEMP_SUFFIX);
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o660));
+        let file = builder.tempfile_in(parent_dir(target));
         Ok(Self { file: file.map_err(without_path)?, target: target.to_owned() })
     }
 
@@ -103,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn unwritable_directory_hides_the_temp_name() {
+    fn error_does_not_name_the_temp_file() {
         let dir = tempfile::tempdir().unwrap();
         let error = AtomicFile::create(&dir.path().join("missing/a")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);

@@ -111,15 +111,7 @@ impl Attempt {
         });
     }
 
-    /// Begins a step again from `now`: its time does not include the tries before.
-    pub fn restart(&mut self, name: StepName, now: DateTime<Utc>) {
-        self.begin(name, now);
-        if let Some(step) = self.steps.iter_mut().find(|step| step.name == name) {
-            step.started_at = now;
-        }
-    }
-
-    /// Ends a step well. One that was not begun is there all the same, with no duration.
+    /// Completes a step. A step that was not begun is recorded without a duration.
     pub fn finish(&mut self, name: StepName, now: DateTime<Utc>) {
         self.end(name, StepState::Done, None, now);
     }

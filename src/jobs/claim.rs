@@ -33,7 +33,7 @@ impl fmt::Display for WorkerId {
 pub struct Claim {
     /// The worker.
     pub worker: WorkerId,
-    /// After this instant anybody may take the job over.
+    /// After this instant any worker may claim the job.
     pub until: DateTime<Utc>,
 }
 

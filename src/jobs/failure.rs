@@ -38,6 +38,8 @@ pub enum FailureCode {
     KeyRejected,
     /// The account has no credits left.
     OutOfCredits,
+    /// The configured address does not serve the FLUX API.
+    WrongEndpoint,
     /// This program made a mistake; the message says where.
     Internal,
 }
@@ -60,6 +62,7 @@ impl FailureCode {
             Self::BucketRefused => "bucket_refused",
             Self::KeyRejected => "key_rejected",
             Self::OutOfCredits => "out_of_credits",
+            Self::WrongEndpoint => "wrong_endpoint",
             Self::Internal => "internal",
         }
     }
@@ -87,7 +90,7 @@ pub enum BillingStatus {
     No,
     /// Yes, as it was charged.
     Yes,
-    /// Nobody documents it, or nobody knows.
+    /// Undocumented or unknown.
     Unknown,
 }
 

@@ -1,4 +1,4 @@
-//! Owns the job's id. Must not trust it: it comes from documents that strangers write, and never becomes a file's name as it is.
+//! The id of a job. Untrusted: documents of other programs contain it, so it never becomes a file name unchanged.
 
 use std::fmt;
 
@@ -50,7 +50,7 @@ impl JobId {
         &self.0
     }
 
-    /// The first characters, safe to show: enough for a person to tell jobs apart.
+    /// The first characters, safe to show: enough for a person to distinguish jobs.
     pub fn short(&self) -> String {
         crate::text::sanitize_line(&self.0, 8)
     }

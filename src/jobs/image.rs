@@ -86,7 +86,7 @@ impl ObjectName {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 
-    /// Whether this is a name that `for_attempt` makes: a stored document may have been changed by somebody else.
+    /// Whether this is a name that `for_attempt` makes: another program may have changed a stored document.
     pub fn is_ours(&self) -> bool {
         self.0.strip_prefix(Self::FOLDER).and_then(|rest| rest.strip_prefix('/')).is_some_and(|file| {
             (1..=128).contains(&file.len())

@@ -27,12 +27,12 @@ pub struct Job {
     pub created_at: DateTime<Utc>,
     /// When it was last saved by a transition.
     pub updated_at: DateTime<Utc>,
-    /// Free words of whoever submitted it.
+    /// Free-form tags of the submitter.
     #[serde(default)]
     pub tags: Vec<String>,
     /// Whether it is the simulator's: such a job never runs against the real API, nor the other way round.
     pub simulated: bool,
-    /// Put out of sight by a person; nothing is deleted.
+    /// Hidden by an operator; nothing is deleted.
     #[serde(default)]
     pub hidden: bool,
     /// The store's token of the version that was read; a save with an old one is refused. 0 is "not stored yet".
@@ -64,7 +64,7 @@ impl Job {
         self.stage.name()
     }
 
-    /// The current attempt: the last one. `None` only for a document that somebody else damaged.
+    /// The current attempt: the last one. `None` only for a document that another program damaged.
     pub fn attempt(&self) -> Option<&Attempt> {
         self.attempts.last()
     }

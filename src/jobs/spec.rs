@@ -15,7 +15,7 @@ pub struct Spec {
     /// The model's other parameters by their API names, only those that were given.
     #[serde(default)]
     pub parameters: BTreeMap<String, Value>,
-    /// Whether it came from a shared store, written by somebody else: then input images may be public https URLs only.
+    /// Whether another program wrote it into a shared store: then input images may be public https URLs only.
     #[serde(default)]
     pub from_shared_store: bool,
 }

@@ -65,8 +65,7 @@ impl Job {
             }
             attempt.begin(StepName::Reserve, now);
             attempt.finish(StepName::Reserve, now);
-            // Restarted: an unconfirmed charge is dated by this POST, not by an earlier one that was not accepted.
-            attempt.restart(StepName::Submit, now);
+            attempt.begin(StepName::Submit, now);
         }
         Ok(())
     }
@@ -103,7 +102,7 @@ impl Job {
         Ok(())
     }
 
-    /// Submitting → Failed with `submit_unknown`: a POST may have been taken, and nobody knows. What was set aside becomes an
+    /// Submitting → Failed with `submit_unknown`: a POST may have been accepted. The reservation becomes an
     /// unconfirmed charge. A worker never resubmits such a job; a person decides.
     pub fn mark_submit_unknown(&mut self, why: &str, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Submitting], "given up")?;
@@ -137,7 +136,7 @@ impl Job {
     }
 
     /// A receipt that arrived after the job had been given up (the worker was suspended): the charge becomes certain, and where
-    /// nobody has decided yet, the job goes on. Returns whether it changed anything.
+    /// no operator has decided yet, the job continues. Returns whether it changed anything.
     pub fn apply_late_receipt(
         &mut self,
         number: u32,
@@ -173,7 +172,7 @@ impl Job {
 
     /// Generating stays Generating, untouched until `not_before`: the slot is free for others meanwhile.
     pub fn defer_until(&mut self, not_before: DateTime<Utc>, now: DateTime<Utc>) -> Transition {
-        self.require(&[StageName::Generating], "put off")?;
+        self.require(&[StageName::Generating], "deferred")?;
         self.claim = None;
         self.not_before = Some(not_before);
         self.updated_at = now;

@@ -33,7 +33,7 @@ pub enum SubmitError {
         /// One clean line.
         message: String,
     },
-    /// Nobody knows whether it was accepted and billed. Must not be sent again by itself.
+    /// It is unknown whether it was accepted and billed. Must not be sent again automatically.
     #[error("{reason}")]
     Unknown {
         /// One clean line.
@@ -61,8 +61,8 @@ pub enum CheckError {
         reason: String,
         /// How long the provider asks us to wait.
         retry_after: Option<Duration>,
-        /// The provider does not know the ticket: usual right after the submit, but one that stays unknown is lost. Whoever
-        /// looks counts these and gives up after several in a row.
+        /// The provider does not know the ticket: usual right after the submit, but one that stays unknown is lost. The
+        /// caller counts these and gives up after several in a row.
         not_found: bool,
     },
     /// The key is refused: no look of this account will succeed until a person acts.

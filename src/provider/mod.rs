@@ -1,4 +1,4 @@
-//! The port to whoever makes the images, and its adapter `bfl` (which the simulator answers as well as the real API).
+//! The port to the image provider, and its adapter `bfl` (which the simulator answers as well as the real API).
 //!
 //! The port is in this file and beside it; adapters must not know stores, buckets or engines. Every error carries the
 //! decision that follows from it, so that an engine never looks at a status code.
@@ -83,7 +83,7 @@ pub enum TicketStatus {
 /// Where a finished image is, for the few minutes that its link lasts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResultLink {
-    /// A signed URL. Secret in the sense that whoever has it can read the image; never logged whole.
+    /// A signed URL. Secret, because it grants access to the image; never logged whole.
     pub url: String,
 }
 

@@ -172,7 +172,7 @@ impl AccountState {
     }
 }
 
-/// Times of ends, earliest first: what lies behind is dropped whenever somebody counts.
+/// Times of ends, earliest first: past ones are dropped at each count.
 #[derive(Debug, Default)]
 struct EndTimes(BinaryHeap<Reverse<DateTime<Utc>>>);
 

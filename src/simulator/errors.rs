@@ -36,7 +36,7 @@ pub enum SimulatorError {
     /// Every port that could be tried is taken by other programs.
     #[error("no free pair of ports between 20000 and 30000 was found")]
     NoPort,
-    /// Somebody serves this directory, or should, and does not answer.
+    /// Another process serves this directory, or should, and does not respond.
     #[error("the simulator of {directory} does not answer{trouble}")]
     NoAnswer {
         /// The directory.

@@ -44,7 +44,7 @@ pub(super) struct Ticket {
 pub(super) enum Phase {
     /// Not finished: the API's word and how far, where it says.
     Working(&'static str, Option<f64>),
-    /// The image is there.
+    /// The image is ready.
     Ready,
     /// It ended without an image.
     Dead(FaultKind),

@@ -6,7 +6,7 @@ use crate::jobs::JobId;
 /// Why a store did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Somebody else saved the job since it was read: drop what you meant to do.
+    /// Another process saved the job since it was read: drop the change.
     #[error("job {0} was modified concurrently")]
     Conflict(JobId),
     /// The id is taken.
@@ -15,7 +15,7 @@ pub enum StoreError {
     /// There is no such job.
     #[error("no job {0}")]
     NotFound(JobId),
-    /// The document is there but cannot be read; it is left as it is.
+    /// The document exists but cannot be read; it stays unchanged.
     #[error("the document of job {id} cannot be read: {reason}")]
     Unreadable {
         /// Its id.

@@ -34,8 +34,8 @@ pub trait Store: Send + Sync + 'static {
     /// At most `limit` ids that begin with `prefix`, in order.
     async fn find(&self, prefix: &str, limit: usize) -> Result<Vec<JobId>, StoreError>;
 
-    /// Saves the job and all its charges in one durable write, if nobody saved it since it was read; returns the new revision.
-    /// Errors: `Conflict` where somebody did, `BudgetExceeded` where the reservation does not fit under `save.budget`, `AttemptBooked`
+    /// Saves the job and all its charges in one durable write, if no other process saved it since it was read; returns the new revision.
+    /// Errors: `Conflict` otherwise, `BudgetExceeded` where the reservation does not fit under `save.budget`, `AttemptBooked`
     /// where the note before an order has the number of a charge that the job no longer knows of. After `Unavailable` the same
     /// save may be made again: one that was carried out is recognised.
     async fn save(&self, save: Save) -> Result<u64, StoreError>;
@@ -63,11 +63,11 @@ pub trait Store: Send + Sync + 'static {
     /// The changes of the caps that this store keeps for all its processes, newest first: the first one holds the caps that apply.
     async fn budget_history(&self, limit: usize) -> Result<Vec<BudgetRecord>, StoreError>;
 
-    /// Changes the caps. Every process on the store obeys from the next submit on.
+    /// Changes the caps. Every process on the store applies them from its next submit on.
     async fn change_budget(&self, change: BudgetChange) -> Result<(), StoreError>;
 
     /// Takes over documents of other programs and stores, all of this call in few durable writes, each entry of the books with its
-    /// sums in the same one. One verdict for each, in their order; nothing that is there is ever overwritten. Taking the same over
+    /// sums in the same one. One verdict for each, in their order; existing records are never overwritten. Taking the same over
     /// again writes nothing, so that one that was broken off is finished by doing it once more. A job that is darkroom's own brings
     /// its charges along; one of another backend does not: its entries are documents of their own. With `dry_run` nothing is
     /// written. No two records of a call may have the same collection and id.
@@ -76,7 +76,7 @@ pub trait Store: Send + Sync + 'static {
     /// Documents in the contract's form, a page at a time, always in the same order.
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError>;
 
-    /// Adds the entries up anew and returns where the sums that are kept differed; with `correct` they are right afterwards.
+    /// Recomputes the sums from the entries and returns the stored sums that differed; with `correct` they are right afterwards.
     /// `None` from a store whose sums cannot differ from its entries.
     async fn verify_rollups(&self, repair: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError>;
 

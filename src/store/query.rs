@@ -76,7 +76,7 @@ pub struct Page {
     /// Documents among them that cannot be read, each with one clean line.
     pub unreadable: Vec<(JobId, String)>,
     /// Where the next page begins; `None` where nothing follows. A page that is not full and yet has a next one stopped because
-    /// every document that is looked at costs money: whoever asked decides whether to go on.
+    /// every document that is read costs money: the caller decides whether to continue.
     pub next: Option<PageCursor>,
 }
 
@@ -126,9 +126,9 @@ pub struct BudgetChange {
 /// One change of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// A job is there in this version.
+    /// The current version of a job.
     Job(Arc<Job>),
-    /// A document is there that cannot be read.
+    /// A document that cannot be parsed.
     Unreadable {
         /// Its id.
         id: JobId,

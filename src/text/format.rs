@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_is_filled_to_the_last() {
+    fn cells_are_padded_to_their_width() {
         assert_eq!(fit("漢字漢", 4), "漢… ");
         assert_eq!(fit_right("$1", 4), "  $1");
         assert_eq!(count(1, "job") + " " + &count(2, "job"), "1 job 2 jobs");

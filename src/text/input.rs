@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn controls_and_overrides_are_refused_and_counted() {
+    fn controls_and_overrides_are_counted() {
         let raw = "a\u{1b}[2Jb\u{202e}c\u{7}\r\nd\re\tf\0";
         assert_eq!(entered_text(raw), EnteredText { text: "a[2Jbc\nd\ne\tf".to_owned(), refused: 4 });
         assert_eq!(entered_line(raw), EnteredText { text: "a[2Jbc d e f".to_owned(), refused: 4 });

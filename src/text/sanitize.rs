@@ -1,4 +1,4 @@
-//! Owns the cleaning of text that strangers wrote, before it reaches a screen, a log or a table. Must not change what is stored.
+//! Sanitizes untrusted text before it reaches a screen, a log or a table. Stored text is never changed.
 
 /// One line without control characters, direction overrides or zero-width marks, at most `max` characters.
 ///
@@ -54,14 +54,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_steers_a_terminal_survives() {
+    fn control_characters_are_removed() {
         let hostile = "a\u{1b}[2Jb\u{202e}c\u{7}\u{9b}31md\r\ne\tf\u{200b}g\0h";
         assert_eq!(sanitize_line(hostile, 100), "a[2Jbc31md e fgh");
         assert_eq!(sanitize_text(hostile), "a[2Jbc31md\ne fgh");
     }
 
     #[test]
-    fn a_cut_is_shown() {
+    fn truncation_ends_in_an_ellipsis() {
         assert_eq!(sanitize_line("abcdef", 4), "abc…");
         assert_eq!(sanitize_line("abcd", 4), "abcd");
     }

@@ -17,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn close_names_are_found_and_far_ones_are_not() {
+    fn only_close_names_are_suggested() {
         let names = ["flux-2-pro", "flux-2-max", "erase-v1", "width"];
         for (wrong, expected) in [
             ("flux-2-por", &["flux-2-pro", "flux-2-max"][..]),

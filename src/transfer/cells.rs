@@ -73,7 +73,7 @@ const ALIASES: [(&str, &str); 12] = [
     ("operation_type", "details_operation_type"),
 ];
 
-/// What tells the collections apart.
+/// Distinguishes the collections.
 const OF_COSTS: [&str; 2] = ["service", "cost_usd"];
 const OF_JOBS: [&str; 2] = ["status", "prompt"];
 

@@ -58,6 +58,13 @@ pub enum WiringError {
     Stopped(#[from] JoinError),
 }
 
+impl WiringError {
+    /// Whether the same call may succeed later without a change of the configuration.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Bucket(_) | Self::Store(StoreError::Unavailable(_)))
+    }
+}
+
 /// What a provider is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessMode {
@@ -106,12 +113,25 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, WiringError> 
     config.require_built_in()?;
     match config.store {
         StoreKind::Sqlite => {
-            let path = config.data_dir.join("darkroom.db");
+            let path = database_path(config);
             let store = spawn_blocking(move || SqliteStore::open(&path)).await??;
             Ok(Arc::new(store))
         }
         StoreKind::Firestore => google::store(config),
     }
+}
+
+/// Checks the structure of the embedded database; nothing to check for a shared store.
+pub async fn verify_store(config: &Config) -> Result<(), WiringError> {
+    if config.store == StoreKind::Sqlite {
+        let path = database_path(config);
+        spawn_blocking(move || SqliteStore::verify(&path)).await??;
+    }
+    Ok(())
+}
+
+fn database_path(config: &Config) -> std::path::PathBuf {
+    config.data_dir.join("darkroom.db")
 }
 
 /// Opens the bucket.

@@ -1,4 +1,4 @@
-//! Each reason why images could not be stored, told in one line before the first job spends money.
+//! Each reason why images cannot be stored is reported in one line before the first job spends money.
 
 use super::*;
 
@@ -51,7 +51,7 @@ async fn bucket_metadata_need_not_be_readable() {
     let fake = GcsFake::start().await;
     fake.set(|bucket| (bucket.hidden, bucket.rights) = (true, Some(ALL.to_vec())));
     assert_eq!(open(fake.options()).await.check().await, Ok(()));
-    // Then nobody knows whether objects have rights of their own: images are stored without.
+    // It is then unknown whether objects have ACLs: images are stored without.
     fake.set(|bucket| bucket.rights = Some(ALL[..2].to_vec()));
     let bucket = open(fake.options()).await;
     assert_eq!(bucket.check().await, Ok(()));
@@ -90,7 +90,7 @@ async fn bucket_of_other_project_is_refused() {
     assert!(other.contains("art is not in the project studio"), "{other}");
     fake.set(|bucket| bucket.buckets_of_project = Some(vec!["art"]));
     assert_eq!(open(options.clone()).await.check().await, Ok(()));
-    // Who may not list the project's buckets cannot be told.
+    // Without the right to list buckets the project cannot be checked.
     fake.set(|bucket| bucket.buckets_of_project = None);
     assert_eq!(open(options).await.check().await, Ok(()));
 }

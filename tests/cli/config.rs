@@ -121,7 +121,7 @@ fn real_money_needs_provider_and_key() {
 
 #[cfg(feature = "temporal")]
 #[test]
-fn temporal_settings_are_unused_by_local_engine() {
+fn temporal_settings_are_unused_locally() {
     let mut env = TestEnv::new();
     env.set("TEMPORAL_ADDRESS", "somewhere:7233");
     assert!(text(&env.run(&["config"]).stdout).contains("(unused: engine is local)"));
@@ -131,7 +131,7 @@ fn temporal_settings_are_unused_by_local_engine() {
     env.set("TEMPORAL_CONFIG_FILE", "absent.toml");
     env.set("TEMPORAL_PROFILE", "prod");
     let line = env.fails(2, &["worker", "--until-idle"]);
-    assert!(line.contains("Temporal's settings cannot be used") && line.contains("'prod' not found"), "{line}");
+    assert!(line.contains("invalid Temporal settings") && line.contains("'prod' not found"), "{line}");
 }
 
 #[cfg(all(feature = "firestore", feature = "gcs"))]

@@ -95,7 +95,7 @@ fn actions_report_changed_and_rejected_jobs() {
     let made = env.queue(2);
     let cancelled = env.json(&["jobs", "cancel", &made[0], "--json"]);
     assert_eq!((&cancelled[0]["id"], &cancelled[0]["status"]), (&made[0].as_str().into(), &"cancelled".into()));
-    // One works, one does not: both are said, and it counts as failed.
+    // One succeeds, one fails: both are reported, and the command fails.
     let output = env.run(&["jobs", "cancel", &made[0], &made[1], "--json"]);
     assert_eq!(output.status.code(), Some(1));
     let done: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -106,4 +106,26 @@ fn actions_report_changed_and_rejected_jobs() {
     assert!(env.fails(1, &["jobs", "approve", &made[0]]).contains("a job that is queued cannot be approved"));
     assert!(env.fails(1, &["jobs", "retry", "zzz-none"]).contains("no job id starts with"));
     assert_eq!(env.run(&["jobs", "retry"]).status.code(), Some(2));
+}
+
+#[test]
+fn show_json_contains_attempts_and_charges() {
+    let env = TestEnv::new();
+    let small = ["--width", "64", "--height", "64", "--wait", "--json"];
+    let output = env.run(&[&["submit", "a fox [sim:content-moderated*1]"][..], &small].concat());
+    let jobs: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let id = jobs[0]["id"].as_str().unwrap();
+    env.json(&["jobs", "retry", id, "--json"]);
+    env.run(&["worker", "--until-idle"]);
+    let shown = env.json(&["jobs", "show", id, "--json"]);
+    let attempts = shown["attempts"].as_array().unwrap();
+    assert_eq!((shown["id"].as_str(), attempts.len()), (Some(id), 2), "{shown}");
+    assert_eq!((&attempts[0]["number"], &attempts[0]["outcome"]), (&1.into(), &"failed".into()));
+    assert_eq!(attempts[0]["error"]["code"], "content_moderated");
+    for attempt in attempts {
+        assert!(attempt["task_id"].is_string() && attempt["accepted_at"].is_string(), "{attempt}");
+        assert_eq!(attempt["charges"][0]["service"], "bfl_api", "{attempt}");
+        assert!(attempt["charges"][0]["usd"].is_string() && attempt["charges"][0]["simulated"] == true, "{attempt}");
+        assert!(attempt["steps"].as_array().unwrap().len() > 2, "{attempt}");
+    }
 }

@@ -106,8 +106,8 @@ fn unwritable_log_directory_is_one_warning() {
     env.set("DARKROOM_LOG_DIR", path_text(&file));
     let output = env.run(&["worker", "--until-idle"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let said = text(&output.stderr);
-    assert_eq!(said.matches("is not writable").count(), 1, "{said}");
+    let printed = text(&output.stderr);
+    assert_eq!(printed.matches("is not writable").count(), 1, "{printed}");
 }
 
 #[test]
@@ -152,7 +152,8 @@ struct Server {
 
 impl Server {
     fn start(env: &TestEnv, arguments: &[&str]) -> Self {
-        let arguments = [&["simulate", "--json", "--port", "0"], arguments].concat();
+        let port: &[&str] = if arguments.contains(&"--port") { &[] } else { &["--port", "0"] };
+        let arguments = [&["simulate", "--json"], port, arguments].concat();
         let mut child = env.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut document = String::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
@@ -181,9 +182,10 @@ fn simulator_serves_like_the_real_api() {
     env.set("BFL_API_KEY", "any-key-does");
     let well = env.json(&["doctor", "--json"]);
     assert!(well.to_string().contains("10 credits ($0.10)"), "{well}");
+    assert!(well.to_string().contains("POST /v1/"), "the submit route is checked: {well}");
     let order = ["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"];
-    let said = env.fails(2, &order);
-    assert!(said.contains("spends real money") && said.contains("--yes"), "{said}");
+    let printed = env.fails(2, &order);
+    assert!(printed.contains("real money") && printed.contains("--yes"), "{printed}");
     assert_eq!(env.jobs().len(), 0);
     let made = env.json(&[&order[..], &["--yes"]].concat());
     assert_eq!((&made[0]["status"], &made[0]["simulated"]), (&"done".into(), &false.into()));
@@ -245,14 +247,67 @@ fn interrupted_wait_keeps_the_job() {
     rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(crate::support::ids(&told), crate::support::ids(&Value::from(env.jobs())), "what was made is told");
+    let reported: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        crate::support::ids(&reported),
+        crate::support::ids(&Value::from(env.jobs())),
+        "the created jobs are reported"
+    );
     assert!(text(&output.stderr).contains("darkroom worker --until-idle"), "{}", text(&output.stderr));
     assert_eq!(env.jobs()[0]["status"], "generating");
-    // Its image takes hours; the claim was given back, so that anybody may act on it at once.
+    // Its image takes hours; the claim was released, so that any worker may act on it at once.
     assert_eq!(
         env.json(&["jobs", "cancel", env.jobs()[0]["id"].as_str().unwrap(), "--json"])[0]["status"],
         "cancelled"
     );
     assert_eq!(env.json(&["worker", "--until-idle", "--json"])["jobs"], serde_json::json!({"cancelled": 1}));
+}
+
+#[test]
+fn api_url_may_contain_the_version() {
+    let mut env = TestEnv::new();
+    let server = Server::start(&env, &["--speed", "instant"]);
+    env.set("DARKROOM_PROVIDER", "bfl");
+    env.set("BFL_API_URL", &format!("{}v1/", server.serving["api_url"].as_str().unwrap()));
+    env.set("BFL_API_KEY", "any-key-does");
+    let jobs = env.json(&["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--yes", "--json"]);
+    assert_eq!(jobs[0]["status"], "done", "{jobs}");
+}
+
+#[test]
+fn wrong_endpoint_pauses_the_intake() {
+    let mut env = TestEnv::new();
+    let server = Server::start(&env, &["--speed", "instant"]);
+    env.set("DARKROOM_PROVIDER", "bfl");
+    env.set("BFL_API_URL", &format!("{}elsewhere", server.serving["api_url"].as_str().unwrap()));
+    env.set("BFL_API_KEY", "any-key-does");
+    env.json(&["submit", "a fox", "--count", "5", "--yes", "--json"]);
+    let line = env.fails(1, &["worker", "--until-idle"]);
+    assert!(line.contains("BFL_API_URL"), "{line}");
+    assert!(env.jobs().iter().all(|job| job["status"] == "queued"), "no job fails for a wrong address");
+    let output = env.run(&["doctor"]);
+    assert!(text(&output.stdout).contains("not a route of the FLUX API"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn worker_resumes_when_the_account_has_credits() {
+    let mut env = TestEnv::new();
+    let server = Server::start(&env, &["--speed", "instant", "--credits", "0"]);
+    let api_url = server.serving["api_url"].as_str().unwrap().to_owned();
+    env.set("DARKROOM_PROVIDER", "bfl");
+    env.set("BFL_API_URL", &api_url);
+    env.set("BFL_API_KEY", "any-key-does");
+    env.json(&["submit", "a fox", "--width", "64", "--height", "64", "--yes", "--json"]);
+    let mut worker = env.command(&["worker"]).stdout(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(worker.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.starts_with("intake paused: ")));
+    drop(server);
+    let port = url::Url::parse(&api_url).unwrap().port().unwrap().to_string();
+    let _server = Server::start(&env, &["--speed", "instant", "--credits", "100", "--port", &port]);
+    let resumed = lines.any(|line| line == "intake resumed");
+    let jobs = env.jobs();
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    assert!(resumed);
+    assert_eq!(jobs[0]["status"], "done", "{jobs:?}");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use darkroom::console::{Effect, ExitReason, Message, ThemeName};
+use darkroom::console::{ConsoleOptions, Effect, ExitReason, ImagesMode, Message, ThemeName};
 use darkroom::engine::{Command, CommandKind, CommandOutcome, Event, Intake};
 use darkroom::jobs::{Job, Spec};
 use ratatui::style::Color;
@@ -46,6 +46,8 @@ fn retry_real_money_needs_confirmation() {
     assert_eq!(sends(&real.keys("n")), [] as [&Command; 0]);
     assert!(!real.frame().contains("spends real money"), "n goes back");
     real.keys("r");
+    assert_eq!(sends(&real.keys("y")), [] as [&Command; 0], "no person answers that fast");
+    real.now += Duration::seconds(1);
     assert_eq!(sends(&real.keys("y")), [&Command::Retry(vec![fixtures::id(8)])]);
 }
 
@@ -99,6 +101,7 @@ fn cancel_many_marked_needs_confirmation() {
     assert_eq!(sends(&harness.keys("x")), [] as [&Command; 0]);
     let frame = harness.frame();
     assert!(frame.contains("Cancel 4 jobs?"), "{frame}");
+    harness.now += Duration::seconds(1);
     let effects = harness.keys("y");
     let [Command::Cancel(ids)] = sends(&effects)[..] else { panic!("{effects:?}") };
     assert_eq!(ids.len(), 4);
@@ -303,6 +306,7 @@ fn confirmation_ignores_enter_and_paste() {
     }
     assert!(harness.frame().contains("spends real money"), "the question is still open");
     assert!(harness.frame().contains("Pasted text ignored · press y to confirm"), "{}", harness.frame());
+    harness.now += Duration::seconds(1);
     let effects = harness.keys("y");
     assert!(matches!(sends(&effects)[..], [Command::Retry(_)]), "{effects:?}");
 }
@@ -343,6 +347,8 @@ fn form_with_real_money_needs_enter_twice() {
     harness.press(KeyCode::Esc);
     assert!(harness.frame().contains("New job"), "Esc goes back to the form");
     harness.press(KeyCode::Enter);
+    assert_eq!(sends(&harness.press(KeyCode::Enter)), [] as [&Command; 0], "two keys of a paste do not confirm");
+    harness.now += Duration::seconds(1);
     let effects = harness.press(KeyCode::Enter);
     assert!(matches!(sends(&effects)[..], [Command::Submit(_)]), "{effects:?}");
 }
@@ -563,4 +569,21 @@ fn quit_dialog_can_be_left_or_confirmed() {
     let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
     harness.event(Event::Slots { used: 1, total: 4 });
     assert_eq!(harness.send(Message::Terminate), [Effect::Send(Command::Stop)]);
+}
+
+#[test]
+fn overlay_over_pixel_image_redraws_the_screen() {
+    for (images, redraws) in [
+        (ImagesMode::Sixel, true),
+        (ImagesMode::Iterm2, true),
+        (ImagesMode::Kitty, false),
+        (ImagesMode::HalfBlocks, false),
+    ] {
+        let options = ConsoleOptions { images, ..options(true) };
+        let mut harness = ConsoleHarness::busy_with(120, 40, &options);
+        for key in ["?", "?", "j"] {
+            let is_redrawn = harness.keys(key).contains(&Effect::Redraw);
+            assert_eq!(is_redrawn, redraws && key == "?", "{images} {key}");
+        }
+    }
 }

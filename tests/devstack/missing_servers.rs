@@ -30,12 +30,12 @@ fn missing_servers_are_replaced_and_reported() {
     assert_eq!(job["status"], "done", "{job}");
     assert!(Path::new(&env.data()).join("dev/darkroom.db").is_file(), "its data is in its own directory");
     dev.signal(rustix::process::Signal::TERM);
-    let (code, said) = dev.end();
-    assert_eq!(code, Some(0), "{said}");
+    let (code, printed) = dev.end();
+    assert_eq!(code, Some(0), "{printed}");
     for words in
         ["the Firestore emulator is not installed", "the Cloud Storage server is not", "the Temporal server is not"]
     {
-        assert!(said.contains(words), "{said}");
+        assert!(printed.contains(words), "{printed}");
     }
 }
 
@@ -47,13 +47,13 @@ fn failed_server_is_reported_with_its_log() {
     std::fs::write(&program, "#!/bin/sh\necho first >&2\necho 'unable to open the \x1b[31mdatabase'\nexit 3\n")
         .unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let said = env.fails(1, &["dev", "--headless"]);
-    assert!(said.contains("the Temporal server exited unexpectedly; last lines of"), "{said}");
-    assert!(said.contains("\nfirst\nunable to open the") && !said.contains('\x1b'), "{said}");
+    let printed = env.fails(1, &["dev", "--headless"]);
+    assert!(printed.contains("the Temporal server exited unexpectedly; last lines of"), "{printed}");
+    assert!(printed.contains("\nfirst\nunable to open the") && !printed.contains('\x1b'), "{printed}");
     // A file that is not a program.
     std::fs::write(&program, "\0\0").unwrap();
-    let said = env.fails(1, &["dev", "--headless"]);
-    assert!(said.contains("cannot start the Temporal server"), "{said}");
+    let printed = env.fails(1, &["dev", "--headless"]);
+    assert!(printed.contains("cannot start the Temporal server"), "{printed}");
 }
 
 #[test]
@@ -64,8 +64,8 @@ fn invalid_flags_start_nothing() {
         (&["dev", "--json"], "--json needs --headless"),
         (&["dev", "--no-worker"], "--headless"),
     ] {
-        let said = env.fails(2, arguments);
-        assert!(said.contains(words), "{arguments:?}: {said}");
+        let printed = env.fails(2, arguments);
+        assert!(printed.contains(words), "{arguments:?}: {printed}");
     }
     assert!(!env.data().exists());
 }

@@ -38,10 +38,10 @@ fn killed_watchdog_stops_the_stack() {
     let name = dev.servers().last().unwrap()["name"].as_str().unwrap().to_owned();
     let pids = dev.pids();
     kill_process(parent(victim), Signal::KILL).unwrap();
-    let (code, said) = dev.end();
-    assert_eq!(code, Some(1), "{said}");
+    let (code, printed) = dev.end();
+    assert_eq!(code, Some(1), "{printed}");
     let log = format!("dev-{name}.log");
-    assert!(said.contains("exited unexpectedly") && said.contains(&log), "{said}");
+    assert!(printed.contains("exited unexpectedly") && printed.contains(&log), "{printed}");
     wait_until("every server exited", || !pids.iter().any(|pid| lives(*pid)));
 }
 
@@ -53,9 +53,9 @@ fn watchdog_stops_orphans_of_its_server() {
     let mut watchdog = watchdog.stdin(std::process::Stdio::piped()).spawn().unwrap();
     // `wait` closes the pipe of a child that still owns it.
     let _pipe = watchdog.stdin.take();
-    let mut said = BufReader::new(watchdog.stderr.take().unwrap());
+    let mut printed = BufReader::new(watchdog.stderr.take().unwrap());
     let mut line = String::new();
-    said.read_line(&mut line).unwrap();
+    printed.read_line(&mut line).unwrap();
     let child = line.trim().strip_prefix("child ").expect("a process id").parse().unwrap();
     let child = Pid::from_raw(child).unwrap();
     let status = watchdog.wait().unwrap();

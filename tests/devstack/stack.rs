@@ -67,10 +67,10 @@ fn job_runs_through_all_servers() {
     }
     let addresses = dev.addresses();
     dev.signal(Signal::INT);
-    let (code, said) = dev.end();
-    assert_eq!(code, Some(0), "{said}");
-    assert!(pids.iter().all(|pid| !lives(*pid)), "nothing lives when it has ended: {said}");
-    assert!(!addresses.into_iter().any(listens), "nothing listens when it has ended: {said}");
+    let (code, printed) = dev.end();
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(pids.iter().all(|pid| !lives(*pid)), "nothing lives when it has ended: {printed}");
+    assert!(!addresses.into_iter().any(listens), "nothing listens when it has ended: {printed}");
     assert!(!Path::new(&file).exists());
 }
 
@@ -94,9 +94,9 @@ fn console_shows_a_job_of_the_stack() {
     terminal.wait_for("✓ done");
     terminal.send("q");
     assert!(terminal.wait_for_end().success());
-    let said = text(&terminal.bytes);
+    let printed = text(&terminal.bytes);
     if !servers.is_empty() {
-        assert!(said.contains("ready at 127.0.0.1:") && said.contains("all servers stopped"), "{said}");
+        assert!(printed.contains("ready at 127.0.0.1:") && printed.contains("all servers stopped"), "{printed}");
     }
     terminal.check_restored();
 }

@@ -1,4 +1,4 @@
-//! What is said of Google's services before the first job: rights, indexes, clock, and credentials that cannot be used.
+//! Checks of Google's services before the first job: rights, indexes, clock, and credentials that cannot be used.
 
 use serde_json::Value;
 
@@ -25,26 +25,26 @@ async fn doctor_checks_firestore_and_writes_nothing() {
     env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
     env.set("GOOGLE_CLOUD_PROJECT", &project);
     env.set("DARKROOM_FIRESTORE_DATABASE", "archive");
-    let (mut env, code, said, _) = run(env, &["doctor", "--json"]).await;
-    assert_eq!(code, Some(0), "{said}");
-    let said: Value = serde_json::from_str(&said).unwrap();
+    let (mut env, code, printed, _) = run(env, &["doctor", "--json"]).await;
+    assert_eq!(code, Some(0), "{printed}");
+    let printed: Value = serde_json::from_str(&printed).unwrap();
     let check = |name: &str| {
-        let checks = said["checks"].as_array().unwrap();
+        let checks = printed["checks"].as_array().unwrap();
         let check = checks.iter().find(|check| check["name"] == name);
-        check.unwrap_or_else(|| panic!("no check {name}: {said}"))["message"].as_str().unwrap().to_owned()
+        check.unwrap_or_else(|| panic!("no check {name}: {printed}"))["message"].as_str().unwrap().to_owned()
     };
-    assert!(check("store").contains(&format!("project {project}, database archive: 0 jobs")), "{said}");
-    assert!(check("store writes").contains("created, changed and deleted"), "{said}");
-    assert!(check("store indexes").contains("indexes of lists and queues exist"), "{said}");
-    assert!(check("store clock").contains("Firestore"), "{said}");
+    assert!(check("store").contains(&format!("project {project}, database archive: 0 jobs")), "{printed}");
+    assert!(check("store writes").contains("created, changed and deleted"), "{printed}");
+    assert!(check("store indexes").contains("indexes of lists and queues exist"), "{printed}");
+    assert!(check("store clock").contains(" s ") && check("store clock").contains("Firestore"), "{printed}");
     let client = ExternalClient::in_database(emulator, &project, "archive");
     for collection in ["darkroom_health", "jobs", "costs"] {
         assert_eq!(client.list(collection).await.len(), 0, "{collection}");
     }
     env.set("DARKROOM_FIRESTORE_DATABASE", "Archive/../x");
-    let (_, code, _, said) = run(env, &["doctor"]).await;
+    let (_, code, _, printed) = run(env, &["doctor"]).await;
     assert_eq!(code, Some(2));
-    assert!(said.contains("firestore_database: 'Archive/../x' is not a valid database name"), "{said}");
+    assert!(printed.contains("firestore_database: 'Archive/../x' is not a valid database name"), "{printed}");
 }
 
 #[tokio::test]
@@ -66,19 +66,19 @@ async fn unusable_credentials_are_named() {
         if let Some(content) = content {
             env.file("key.json", content);
         }
-        let (returned, code, _, said) = run(env, &["jobs", "list"]).await;
-        assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains(&key) && said.contains(why), "{why}: {said}");
-        assert!(!said.contains("store unavailable") && !said.contains("secret"), "{said}");
-        let (returned, code, said, _) = run(returned, &["doctor"]).await;
+        let (returned, code, _, printed) = run(env, &["jobs", "list"]).await;
+        assert_eq!(code, Some(1), "{printed}");
+        assert!(printed.contains(&key) && printed.contains(why), "{why}: {printed}");
+        assert!(!printed.contains("store unavailable") && !printed.contains("secret"), "{printed}");
+        let (returned, code, printed, _) = run(returned, &["doctor"]).await;
         assert_eq!(code, Some(1));
-        assert!(said.contains("credentials") && said.contains(why), "{why}: {said}");
+        assert!(printed.contains("credentials") && printed.contains(why), "{why}: {printed}");
         env = returned;
     }
     // A key of another project may have rights in this one: doctor says so, and goes on.
     let other =
         r#"{"type": "service_account", "project_id": "other", "client_email": "a@b.example", "private_key": "x"}"#;
     env.file("key.json", other);
-    let (_, _, said, _) = run(env, &["doctor"]).await;
-    assert!(said.contains("a@b.example belongs to project other, not team"), "{said}");
+    let (_, _, printed, _) = run(env, &["doctor"]).await;
+    assert!(printed.contains("a@b.example belongs to project other, not team"), "{printed}");
 }

@@ -54,7 +54,7 @@ impl Both {
         self.proxy.cut();
         self.proxy.restore();
         let saved = timeout(LIMIT, saving).await.expect("it is found out").unwrap();
-        assert_eq!(saved, Ok(there.revision), "it was saved, and that is what is said");
+        assert_eq!(saved, Ok(there.revision), "the save is reported as applied");
         job.revision = there.revision;
         assert_eq!(there, *job);
     }
@@ -118,7 +118,7 @@ async fn save_with_lost_reply_succeeds_once() {
 async fn create_with_lost_reply_succeeds_once() {
     let both = both().await;
     let warm = both.behind.get(&JobId::new("absent").unwrap()).await;
-    assert_eq!(warm, Ok(None), "the connection is there");
+    assert_eq!(warm, Ok(None), "the connection works");
     both.proxy.drop_replies();
     let creating = tokio::spawn({
         let store = Arc::clone(&both.behind);

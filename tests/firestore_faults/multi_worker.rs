@@ -160,11 +160,11 @@ async fn jobs_run_once_despite_dead_and_stopped_worker() {
         machine.ends_well().await;
     }
     let late = fleet[1].logs();
-    let lost = ["moved by somebody else", "a late answer to a submit is added"];
-    assert!(lost.iter().any(|line| late.contains(line)), "the sleeper's saves were lost: {late}");
+    let lost = ["job saved by another process", "late submit reply added to the job"];
+    assert!(lost.iter().any(|line| late.contains(line)), "the stopped worker saved nothing stale: {late}");
     let done =
         tokio::task::spawn_blocking(move || ledger_check::check_with(&env, provider.path(), count)).await.unwrap();
-    // Only what was caught between note and answer is a question for a person.
+    // Only submits without a saved reply need a person.
     assert!(done >= count - orphans.len() - dreamt.len(), "{done} of {count}");
     simulator.shutdown().await;
 }

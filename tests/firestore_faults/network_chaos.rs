@@ -89,10 +89,10 @@ fn bad_network_loses_no_job_and_bills_once() {
     assert!(recovered < Duration::from_secs(20), "{recovered:?}");
     until_done(&env, JOBS);
     let output = worker.wait_with_output().unwrap();
-    let said = text(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    let (gone, back) = (said.find("store connection lost: "), said.rfind("store connection restored"));
-    assert!(gone.is_some() && gone < back, "{said}");
+    let printed = text(&output.stderr);
+    assert!(output.status.success(), "{printed}");
+    let (gone, back) = (printed.find("store connection lost: "), printed.rfind("store connection restored"));
+    assert!(gone.is_some() && gone < back, "{printed}");
     console.send("q");
     console.wait_for_end();
     assert_eq!(ledger_check::check(&env, JOBS), JOBS, "every submit has its outcome");

@@ -58,7 +58,7 @@ const HOSTILE: &[&str] = &[
     r#"{"prompt": "a", "model": "flux-2-pro\u001b[2J"}"#,
     r#"{"prompt": "a", "model": "../../v1/credits"}"#,
     r#"{"prompt": "a", "model": "FLUX-2-PRO "}"#,
-    // Counts that nobody means.
+    // Absurd counts.
     r#"{"prompt": "a", "count": 0}"#,
     r#"{"prompt": "a", "count": -1}"#,
     r#"{"prompt": "a", "count": 1.5}"#,
@@ -112,7 +112,7 @@ const HOSTILE: &[&str] = &[
     r#"{"prompt": "a", "model": "flux-kontext-pro", "aspect_ratio": "0:0"}"#,
     r#"{"prompt": "a", "model": "flux-kontext-pro", "aspect_ratio": "1:99999999999999999999"}"#,
     r#"{"prompt": "a", "model": "flux-kontext-pro", "aspect_ratio": "16/9"}"#,
-    // Images that are none, or that nobody may open.
+    // Not images, or files that may not be opened.
     r#"{"prompt": "a", "input_image": "/etc/passwd"}"#,
     r#"{"prompt": "a", "input_image": "/etc/hostname"}"#,
     r#"{"prompt": "a", "input_image": "/dev/zero"}"#,
@@ -199,11 +199,11 @@ fn bad_json_lines_are_rejected_by_line() {
     assert_eq!(refused.len(), bad.len(), "a good line was refused");
     assert_eq!(plan["count"], 5);
 
-    // Without --skip-invalid nothing is submitted; what is wrong is said on standard error, by its line.
-    let said = env.fails(1, &["submit", "--file", path_text(&path)]);
-    assert!(said.contains("line 1: ") && said.contains("nothing was submitted"), "{said}");
-    assert!(said.lines().count() < 30 && said.len() < 30_000, "{} bytes", said.len());
-    assert!(!said.chars().any(|character| character.is_control() && character != '\n'), "{said:?}");
+    // Without --skip-invalid nothing is submitted; each problem is printed on standard error with its line.
+    let printed = env.fails(1, &["submit", "--file", path_text(&path)]);
+    assert!(printed.contains("line 1: ") && printed.contains("nothing was submitted"), "{printed}");
+    assert!(printed.lines().count() < 30 && printed.len() < 30_000, "{} bytes", printed.len());
+    assert!(!printed.chars().any(|character| character.is_control() && character != '\n'), "{printed:?}");
     assert_eq!(env.jobs().len(), 0);
 
     let made = env.json(&["submit", "--json", "--skip-invalid", "--file", path_text(&path)]);
@@ -293,16 +293,16 @@ fn unusable_file_is_rejected_with_one_line() {
     ] {
         let path = env.path(name);
         std::fs::write(&path, contents).unwrap();
-        let said = env.fails(1, &["submit", "--file", path_text(&path)]);
-        assert_eq!(said.lines().count(), 1, "{name}: {said}");
-        assert!(said.starts_with("darkroom: ") && said.len() < 1_200, "{name}: {said}");
-        assert!(!said.contains("panicked") && !said.contains('\u{1b}'), "{name}: {said:?}");
+        let printed = env.fails(1, &["submit", "--file", path_text(&path)]);
+        assert_eq!(printed.lines().count(), 1, "{name}: {printed}");
+        assert!(printed.starts_with("darkroom: ") && printed.len() < 1_200, "{name}: {printed}");
+        assert!(!printed.contains("panicked") && !printed.contains('\u{1b}'), "{name}: {printed:?}");
     }
     // A quote that is never closed takes all lines behind it, and they are counted.
     let file = env.file("quoted.csv", &quoted);
     let plan = dry_run(&env, path_text(&file));
     assert_eq!((&plan["count"], &plan["refused"][0]["last_line"]), (&0.into(), &1_001.into()), "{plan}");
-    let said = env.fails(1, &["submit", "--file", path_text(&env.path("logs"))]);
-    assert_eq!(said.lines().count(), 1, "{said}");
+    let printed = env.fails(1, &["submit", "--file", path_text(&env.path("logs"))]);
+    assert_eq!(printed.lines().count(), 1, "{printed}");
     assert!(!env.data().join("darkroom.db").exists(), "nothing was submitted");
 }

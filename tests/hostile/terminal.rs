@@ -65,7 +65,7 @@ fn hostile_texts_print_no_control_codes() {
 }
 
 #[test]
-fn what_is_wrong_is_said_clean() {
+fn errors_are_printed_without_control_codes() {
     let env = TestEnv::new();
     let evil_file = env.file("evil\u{1b}[2J.csv", "promt\u{1b}[2J\nx\n");
     let no_nul = EVIL.replace('\0', "");

@@ -212,8 +212,8 @@ fn bad_csv_rows_are_rejected_by_line() {
     assert_eq!(counts(&summary), [0, 0, 3, 0]);
     for heading in ["service,cost_usd,service", "a,b", "service,status", "", "\u{0}\u{1}"] {
         let file = env.file("heading.csv", &format!("{heading}\nbfl_api,1,2\n"));
-        let said = env.fails(1, &["import", path_text(&file)]);
-        assert!(said.contains("line 1:") || said.contains("line 2:"), "{heading}: {said}");
+        let printed = env.fails(1, &["import", path_text(&file)]);
+        assert!(printed.contains("line 1:") || printed.contains("line 2:"), "{heading}: {printed}");
     }
     assert_eq!(spent(&env).1, 3);
 }

@@ -97,7 +97,7 @@ fn equal_rows_are_separate_charges(env: &TestEnv) {
     assert_eq!(counts(&import(env, "tracker.csv", &twice)), [0, 0, 3, 0]);
     assert_eq!(counts(&import(env, "again.csv", &twice)), [0, 0, 0, 3], "the same file adds nothing");
     assert_eq!(spent(env), ("0.1".parse().unwrap(), 3));
-    // The tracker wrote on: what was there before is there again, in any order.
+    // The tracker appended: the earlier rows are contained again, in any order.
     assert_eq!(counts(&import(env, "more.csv", &csv(&[other, row, row, other, row]))), [0, 0, 2, 3]);
     assert_eq!(spent(env), ("0.175".parse().unwrap(), 5));
     assert_eq!(counts(&import(env, "part.csv", &csv(&[row]))), [0, 0, 0, 1]);
@@ -139,6 +139,72 @@ fn dry_run_reports_what_an_import_does() {
     assert_eq!(run(&["--dry-run"]), before);
     assert_eq!(run(&[]), before);
     assert_eq!(spent(&env).1, 144);
+}
+
+/// The same documents without their ids.
+fn without_ids(list: &str) -> String {
+    let mut documents: Vec<Value> = serde_json::from_str(list).unwrap();
+    for document in &mut documents {
+        document.as_object_mut().unwrap().remove("id");
+    }
+    Value::from(documents).to_string()
+}
+
+fn history_counts_once(env: &TestEnv, other: &TestEnv) {
+    let anonymous = without_ids(COSTS);
+    assert_eq!(counts(&import(env, "costs.json", COSTS)), [0, 0, 143, 0]);
+    let file = env.file("anonymous.json", &anonymous);
+    let dry_run = env.json(&["import", path_text(&file), "--dry-run", "--json"]);
+    assert_eq!((counts(&dry_run), &dry_run["duplicates"]["count"]), ([0; 4], &json!(143)), "{dry_run}");
+    let stdout = text(&env.run(&["import", path_text(&file)]).stdout);
+    assert!(
+        stdout.contains("warning: 143 costs of $1.7878 skipped") && stdout.contains("--allow-duplicates"),
+        "{stdout}"
+    );
+    assert_eq!(spent(env), (sample_total(), 143));
+    // The other way round, and each once more.
+    assert_eq!(counts(&import(other, "anonymous.json", &anonymous)), [0, 0, 143, 0]);
+    for _ in 0..2 {
+        let summary = import(other, "costs.json", COSTS);
+        assert_eq!((counts(&summary), &summary["duplicates"]["count"]), ([0; 4], &json!(143)), "{summary}");
+        assert_eq!(counts(&import(other, "anonymous.json", &anonymous)), [0, 0, 0, 143]);
+    }
+    assert_eq!(spent(other), (sample_total(), 143));
+    let file = other.file("costs.json", COSTS);
+    let summary = other.json(&["import", path_text(&file), "--allow-duplicates", "--json"]);
+    assert_eq!(counts(&summary), [0, 0, 143, 0]);
+    assert_eq!(spent(other).1, 286);
+}
+
+#[test]
+fn history_with_and_without_ids_counts_once() {
+    history_counts_once(&TestEnv::new(), &TestEnv::new());
+}
+
+#[cfg(all(unix, feature = "firestore"))]
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[test]
+fn history_counts_once_on_firestore() {
+    history_counts_once(&env_with_firestore(), &env_with_firestore());
+}
+
+#[test]
+fn duplicates_are_matched_one_by_one() {
+    let env = TestEnv::new();
+    let row = "2025-11-02 12:00:00,17,bfl_api,0.025,flux_dev\n";
+    let csv = |count: usize| format!("timestamp,job_id,service,cost_usd,model\n{}", row.repeat(count));
+    let cost = |id: &str| {
+        format!(
+            "{{\"id\":\"{id}\",\"timestamp\":\"2025-11-02T12:00:00Z\",\"job_id\":\"17\",\"service\":\"bfl_api\",\"cost_usd\":0.025}}\n"
+        )
+    };
+    import(&env, "two.jsonl", &(cost("a") + &cost("b")));
+    for new in [1, 0] {
+        let summary = import(&env, "three.csv", &csv(3));
+        assert_eq!(counts(&summary), [0, 0, new, 1 - new], "{summary}");
+        assert_eq!(summary["duplicates"], json!({"count": 2, "usd": "0.05"}), "{summary}");
+        assert_eq!(spent(&env).1, 3);
+    }
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn kill_and_complete(env: &TestEnv, count: u64) {
     import.wait().unwrap();
     let (usd, there) = spent(env);
     assert!(there > 0 && there <= count);
-    assert_eq!(usd, Decimal::new(25, 3) * Decimal::from(there), "the sums are those of what is there");
+    assert_eq!(usd, Decimal::new(25, 3) * Decimal::from(there), "the sums match the entries");
     let rebuilt = env.json(&["costs", "rebuild", "--dry-run", "--json"]);
     assert_eq!(rebuilt["differences"], json!([]), "{rebuilt}");
     let summary = env.json(&["import", path_text(&file), "--json"]);
@@ -64,7 +64,7 @@ fn damaged_sums_are_reported_and_repaired() {
     env.json(&["import", path_text(&file), "--json"]);
     let of = |name: &str| env.variables().iter().find(|(known, _)| known == name).unwrap().1.clone();
     let (host, project) = (of("FIRESTORE_EMULATOR_HOST"), of("GOOGLE_CLOUD_PROJECT"));
-    // Another program writes an entry of its own, and nobody counts it.
+    // Another program writes an entry that is not in the sums.
     let url = format!("http://{host}/v1/projects/{project}/databases/(default)/documents/costs/foreign");
     let entry = json!({"fields": {
         "service": {"stringValue": "google_storage"}, "job_id": {"stringValue": "a"}, "cost_usd": {"doubleValue": 5e-6},
@@ -79,7 +79,8 @@ fn damaged_sums_are_reported_and_repaired() {
         (&json!(false), &json!("0.000005")),
         "{seen}"
     );
-    assert_eq!(spent(&env).1, 1, "a dry run changes nothing");
+    let again = env.json(&["costs", "rebuild", "--dry-run", "--json"]);
+    assert_eq!(again["differences"], seen["differences"], "a dry run changes nothing");
     let corrected = env.json(&["costs", "rebuild", "--json"]);
     assert_eq!((&corrected["agree"], &corrected["differences"]), (&json!(true), &seen["differences"]));
     assert_eq!((spent(&env).0.to_string().as_str(), spent(&env).1), ("0.025005", 2));

@@ -124,19 +124,19 @@ fn survives_every_format(database: &Value) {
         assert_eq!(jobs[&id], job);
     }
     for (id, cost) in sorted(&database["costs"]) {
-        let told = &costs[&id];
+        let exported = &costs[&id];
         for name in ["job_id", "service", "timestamp"] {
-            assert_eq!(told[name], cost[name]);
+            assert_eq!(exported[name], cost[name]);
         }
         for (name, value) in cost["details"].as_object().unwrap() {
-            assert_eq!(&told["details"][name], value);
+            assert_eq!(&exported["details"][name], value);
         }
         let exact = |value: &Value| -> rust_decimal::Decimal {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             text.parse().or_else(|_| rust_decimal::Decimal::from_scientific(&text)).unwrap()
         };
-        let told = told["details"].get("amount").unwrap_or(&told["cost_usd"]);
-        assert_eq!(exact(told).normalize(), exact(&cost["cost_usd"]).normalize());
+        let exported = exported["details"].get("amount").unwrap_or(&exported["cost_usd"]);
+        assert_eq!(exact(exported).normalize(), exact(&cost["cost_usd"]).normalize());
     }
     for forms in [
         &[("db.json", "db.json", "")][..],

@@ -11,7 +11,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Every sample has its help and its type above it, each series is there once, each name and number is legal.
+    /// Every sample has its help and its type above it, each series occurs once, each name and number is valid.
     pub(super) fn parse(text: &str) -> Self {
         assert!(text.ends_with('\n'), "the last line ends");
         let (mut helped, mut typed, mut values) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());

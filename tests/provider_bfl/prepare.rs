@@ -30,7 +30,7 @@ fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// A client of a server that nobody may ask.
+/// A client of a server that must receive no request.
 fn idle_client() -> FluxClient {
     client("http://127.0.0.1:9")
 }

@@ -11,7 +11,7 @@ use crate::support::TestEnv;
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(20);
 
 #[test]
-fn unread_terminal_still_obeys_signals() {
+fn unread_terminal_still_handles_signals() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let env = TestEnv::new();
         env.queue(40);

@@ -61,3 +61,28 @@ fn suspend_restores_and_resume_redraws() {
     assert_eq!(terminal.wait_for_end().exit_code(), 0);
     terminal.check_restored();
 }
+
+#[test]
+fn tmux_passthrough_is_restored() {
+    for (value, expected) in [("", "set -pu allow-passthrough"), ("all", "set -p allow-passthrough all")] {
+        let mut env = TestEnv::new();
+        let log = env.path("tmux.log");
+        let script =
+            format!("#!/bin/sh\necho \"$@\" >> '{}'\ncase \"$1\" in show) echo '{value}' ;; esac\n", log.display());
+        let program = env.file("tmux", &script);
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a script");
+        let path = std::env::var("PATH").expect("a path");
+        env.set("PATH", &format!("{}:{path}", env.path("").display()));
+        env.set("TERM_PROGRAM", "tmux");
+        for arguments in [&["--images", "sixel"][..], &[]] {
+            let mut terminal = Terminal::start(&env, arguments, 120, 40);
+            terminal.wait_for("● live");
+            terminal.send("q");
+            assert_eq!(terminal.wait_for_end().exit_code(), 0);
+            let calls = std::fs::read_to_string(&log).expect("tmux was called");
+            assert!(calls.contains("set -p allow-passthrough on"), "{calls}");
+            assert_eq!(calls.lines().last(), Some(expected), "{arguments:?}: {calls}");
+            std::fs::remove_file(&log).expect("the log");
+        }
+    }
+}

@@ -80,9 +80,9 @@ async fn only_cluster_host_knows_tickets() {
     let id = accepted["id"].as_str().unwrap();
     let wrong = api.get(&format!("v1/get_result?id={id}")).await;
     assert_eq!(body_of(wrong, StatusCode::NOT_FOUND).await, json!({"detail": "Task not found"}));
-    let unknown = running.cluster_url().join("v1/get_result?id=nobody").unwrap();
+    let unknown = running.cluster_url().join("v1/get_result?id=missing").unwrap();
     let unknown = body_of(api.get(unknown.as_str()).await, StatusCode::OK).await;
-    assert_eq!((&unknown["status"], &unknown["id"]), (&json!("Task not found"), &json!("nobody")));
+    assert_eq!((&unknown["status"], &unknown["id"]), (&json!("Task not found"), &json!("missing")));
     let nothing = running.cluster_url().join("v1/get_result").unwrap();
     let nothing = body_of(api.get(nothing.as_str()).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     assert_eq!(nothing["detail"][0]["loc"], json!(["query", "id"]));

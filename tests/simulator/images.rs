@@ -16,7 +16,7 @@ async fn images_match_request_in_every_format() {
             let accepted = body_of(api.submit("flux-2-pro", &order).await, StatusCode::OK).await;
             let link = api.sample(&accepted).await;
             assert!(link.starts_with(running.cluster_url().join("delivery/").unwrap().as_str()), "{link}");
-            // Whoever has the link needs no key.
+            // The link needs no key.
             let reply = api.client.get(&link).send().await.unwrap();
             assert_eq!(reply.headers()["content-type"], content_type);
             assert_eq!(reply.headers().get("access-control-allow-origin"), None);

@@ -8,13 +8,13 @@ use darkroom::simulator::{SharedSimulator, shared};
 
 use super::*;
 
-/// Asks again until somebody serves: a takeover takes a moment.
+/// Retries until a process serves: a takeover takes a moment.
 async fn eventually(api: &Api, url: &str) -> Response {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
         match api.client.get(api.base.join(url).unwrap()).header("x-key", "test").send().await {
             Ok(response) => return response,
-            Err(error) if tokio::time::Instant::now() > deadline => panic!("nobody took over: {error}"),
+            Err(error) if tokio::time::Instant::now() > deadline => panic!("no process took over: {error}"),
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
         }
     }
@@ -94,7 +94,7 @@ async fn unusable_directory_is_an_error() {
     let file = directory.path().join("file");
     std::fs::write(&file, "").unwrap();
     assert!(shared(&file.join("below"), instant()).await.unwrap_err().to_string().contains("cannot use"));
-    std::fs::write(directory.path().join("simulator.db"), "this is not a database, and it is long enough to tell")
+    std::fs::write(directory.path().join("simulator.db"), "this is not a database, and it is long enough to be one")
         .unwrap();
     let error = shared(directory.path(), instant()).await.unwrap_err().to_string();
     assert!(error.contains("ledger"), "{error}");

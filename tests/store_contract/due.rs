@@ -50,7 +50,7 @@ pub async fn claims_of_dead_workers_are_ignored(fixture: Fixture) {
     create(&fixture.store, [submitting("a", 0, "dead", 60), submitting("b", 1, "it's \"alive\"", 60)]).await;
     let gone =
         |workers: &[&str]| DueQuery { dead_workers: workers.iter().map(|id| WorkerId::new(*id)).collect(), ..due(10) };
-    assert!(fixture.store.due(gone(&["somebody else"])).await.unwrap().is_empty());
+    assert!(fixture.store.due(gone(&["another-worker"])).await.unwrap().is_empty());
     assert_eq!(names(&fixture.store.due(gone(&["dead"])).await.unwrap()), ["a"]);
     let both = gone(&["dead", "it's \"alive\""]);
     assert_eq!(names(&fixture.store.due(both.clone()).await.unwrap()), ["a", "b"]);

@@ -102,7 +102,7 @@ pub fn failure(code: FailureCode, billed: BillingStatus, seconds: i64) -> Failur
     Failure::new(code, "it did not work", billed, at(seconds))
 }
 
-/// What is due to anybody at that second.
+/// What is due for any worker at that second.
 pub fn due(seconds: i64) -> DueQuery {
     DueQuery { now: at(seconds), simulated: true, queued: true, dead_workers: Vec::new(), limit: 100 }
 }

@@ -1,4 +1,4 @@
-//! Documents of other programs: taken over once, never over anything, and told again as they came.
+//! Documents of other programs: imported once, without overwriting, and exported unchanged.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ fn samples() -> Vec<Record> {
 
 fn charge(name: &str, dollars: &str, seconds: i64) -> Value {
     json!({
-        "id": name, "job_id": "somebody-s", "service": "bfl_api", "cost_usd": dollars, "timestamp": at(seconds),
+        "id": name, "job_id": "external", "service": "bfl_api", "cost_usd": dollars, "timestamp": at(seconds),
         "details": {"model": "flux_dev", "steps": 28, "success": true, "base_cost": 0.025},
     })
 }
@@ -58,10 +58,10 @@ fn charge(name: &str, dollars: &str, seconds: i64) -> Value {
 async fn import(store: &Arc<dyn Store>, records: &[Record]) -> (usize, usize, Vec<String>) {
     let verdicts = store.import(records.to_vec(), false).await.unwrap();
     assert_eq!(verdicts.len(), records.len());
-    told(verdicts)
+    outcomes(verdicts)
 }
 
-fn told(verdicts: Vec<ImportOutcome>) -> (usize, usize, Vec<String>) {
+fn outcomes(verdicts: Vec<ImportOutcome>) -> (usize, usize, Vec<String>) {
     let count = |wanted: &ImportOutcome| verdicts.iter().filter(|verdict| *verdict == wanted).count();
     let (new, same) = (count(&ImportOutcome::Created), count(&ImportOutcome::Unchanged));
     let refused = verdicts.into_iter().filter_map(|verdict| match verdict {
@@ -96,7 +96,7 @@ async fn export(store: &Arc<dyn Store>, collection: Collection, limit: usize) ->
 
 pub async fn external_history_is_imported_once(fixture: Fixture) {
     let records = samples();
-    let first = told(fixture.store.import(records.clone(), true).await.unwrap());
+    let first = outcomes(fixture.store.import(records.clone(), true).await.unwrap());
     assert_eq!(first, (203, 0, vec![]), "a dry run says what would happen");
     assert_eq!(costs(&fixture.store, CostGrouping::Service, false).await.count, 0, "and writes nothing");
     assert_eq!(fixture.store.counts().await.unwrap().total(), 0);
@@ -147,8 +147,8 @@ pub async fn import_never_overwrites(fixture: Fixture) {
     other["details"]["steps"] = json!(30);
     let (_, _, refused) = import(&fixture.other, &[cost_record(&other)]).await;
     assert!(refused[0].contains("details.steps is 28"), "{refused:?}");
-    let wish = fields(&json!({"status": "pending_art_generation", "prompt": "another", "createdAt": at(0)}));
-    let (_, _, refused) = import(&fixture.store, &[job_record(Some("mine"), wish)]).await;
+    let request = fields(&json!({"status": "pending_art_generation", "prompt": "another", "createdAt": at(0)}));
+    let (_, _, refused) = import(&fixture.store, &[job_record(Some("mine"), request)]).await;
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert_eq!(read(&fixture.store, "mine").await.spec.prompt, "an image of mine");
     let report = costs(&fixture.store, CostGrouping::Model, false).await;
@@ -231,13 +231,13 @@ pub async fn imported_documents_export_unchanged(fixture: Fixture) {
     records.push(job_record(Some("strange"), strange));
     assert_eq!(import(&fixture.store, &records).await.0, 204);
     for (collection, limit) in [(Collection::Jobs, 7), (Collection::Costs, 10), (Collection::Costs, 1_000)] {
-        let mut told = export(&fixture.other, collection, limit).await;
+        let mut exported = export(&fixture.other, collection, limit).await;
         let mut expected: Vec<&Record> = records.iter().filter(|record| record.collection() == collection).collect();
-        told.sort_by(|left, right| left.id.cmp(&right.id));
+        exported.sort_by(|left, right| left.id.cmp(&right.id));
         expected.sort_by_key(|record| record.id().to_owned());
-        assert_eq!(told.len(), expected.len());
-        for (told, expected) in told.iter().zip(expected) {
-            assert_eq!((told.id.as_str(), &told.fields), (expected.id(), expected.fields()));
+        assert_eq!(exported.len(), expected.len());
+        for (exported, expected) in exported.iter().zip(expected) {
+            assert_eq!((exported.id.as_str(), &exported.fields), (expected.id(), expected.fields()));
         }
     }
     let span = ExportQuery {
@@ -273,10 +273,10 @@ pub async fn native_jobs_export_completely(fixture: Fixture) {
         queued("queued", 4),
     ];
     create(&fixture.store, jobs.clone()).await;
-    let told = export(&fixture.other, Collection::Jobs, 2).await;
-    assert_eq!(told.len(), 5);
+    let exported = export(&fixture.other, Collection::Jobs, 2).await;
+    assert_eq!(exported.len(), 5);
     for job in &jobs {
-        let document = told.iter().find(|document| document.id == job.id.as_str()).unwrap();
+        let document = exported.iter().find(|document| document.id == job.id.as_str()).unwrap();
         let Record::Job(entry) = job_record(Some(&document.id), document.fields.clone()) else { panic!() };
         assert_eq!((&entry.job, entry.is_native), (job, true));
         assert_eq!(document.fields["status"], encode_job(job)["status"]);
@@ -285,12 +285,13 @@ pub async fn native_jobs_export_completely(fixture: Fixture) {
     let expected: Vec<CostEntry> = jobs.iter().flat_map(encode_costs).collect();
     assert_eq!(entries.len(), expected.len());
     for entry in expected {
-        let told = entries.iter().find(|told| told.id == entry.id).unwrap();
-        let told = CostEntry::read(Some(&told.id), told.fields.clone()).unwrap();
-        assert_eq!(told.canonical_fields(), entry.canonical_fields());
+        let exported = entries.iter().find(|exported| exported.id == entry.id).unwrap();
+        let exported = CostEntry::read(Some(&exported.id), exported.fields.clone()).unwrap();
+        assert_eq!(exported.canonical_fields(), entry.canonical_fields());
     }
     // Into the same store it is nothing new.
-    let records: Vec<Record> = told.into_iter().map(|told| job_record(Some(&told.id), told.fields)).collect();
+    let records: Vec<Record> =
+        exported.into_iter().map(|exported| job_record(Some(&exported.id), exported.fields)).collect();
     assert_eq!(import(&fixture.store, &records).await, (0, 5, vec![]));
 }
 
@@ -311,7 +312,7 @@ pub async fn external_job_continues_without_second_charge(fixture: Fixture) {
             "its entry is a document of its own"
         );
     }
-    let told = export(&fixture.store, Collection::Jobs, 10).await;
-    assert_eq!((&told[0].fields["pageState"], &told[0].fields["status"]), (&json!(7), &json!("error")));
+    let exported = export(&fixture.store, Collection::Jobs, 10).await;
+    assert_eq!((&exported[0].fields["pageState"], &exported[0].fields["status"]), (&json!(7), &json!("error")));
     assert_eq!(job.created_at, at(0));
 }

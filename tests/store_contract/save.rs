@@ -74,9 +74,9 @@ pub async fn concurrent_saves_have_one_winner(fixture: Fixture) {
 }
 
 pub async fn save_of_missing_job_is_not_found(fixture: Fixture) {
-    let result = fixture.store.save(Save::new(&queued("nobody", 0))).await;
-    assert_eq!(result, Err(StoreError::NotFound(id("nobody"))));
-    assert_eq!(fixture.store.get(&id("nobody")).await.unwrap(), None);
+    let result = fixture.store.save(Save::new(&queued("missing", 0))).await;
+    assert_eq!(result, Err(StoreError::NotFound(id("missing"))));
+    assert_eq!(fixture.store.get(&id("missing")).await.unwrap(), None);
 }
 
 pub async fn rejected_save_does_not_affect_others(fixture: Fixture) {

@@ -180,21 +180,21 @@ async fn readonly_location_is_refused() {
 async fn unreadable_document_does_not_affect_others() {
     let file = File::new();
     let store = file.open();
-    create(&store, [queued("bad", 0), queued("good", 1), submitting("stranger", 2, "worker", 5)]).await;
+    create(&store, [queued("bad", 0), queued("good", 1), submitting("foreign", 2, "worker", 5)]).await;
     let mut watch = store.watch().await.unwrap();
-    let stranger = Connection::open(&file.path).unwrap();
-    stranger
+    let connection = Connection::open(&file.path).unwrap();
+    connection
         .execute_batch(
             "UPDATE jobs SET document = '{\"id\": \u{1b}[2J', seq = 1001 WHERE id = 'bad';
-             UPDATE jobs SET document = replace(document, 'stranger', 'somebody'), seq = 1002 WHERE id = 'stranger';
+             UPDATE jobs SET document = replace(document, 'foreign', 'other'), seq = 1002 WHERE id = 'foreign';
              UPDATE jobs SET seq = 1003 WHERE id = 'good';",
         )
         .unwrap();
     assert_eq!(names(&store.due(due(60)).await.unwrap()), ["good"]);
     let first = darkroom::store::DueQuery { limit: 1, ..due(60) };
-    assert_eq!(names(&store.due(first).await.unwrap()), ["good"], "it takes nobody's place");
+    assert_eq!(names(&store.due(first).await.unwrap()), ["good"], "it does not count");
     assert_eq!(names(&store.list_jobs(PageQuery::default()).await.unwrap()), ["good"]);
-    for name in ["bad", "stranger"] {
+    for name in ["bad", "foreign"] {
         let Err(StoreError::Unreadable { id: found, reason }) = store.get(&id(name)).await else {
             panic!("{name} was read")
         };
@@ -210,7 +210,7 @@ async fn unreadable_document_does_not_affect_others() {
             Change::Removed(id) => panic!("{id} was not removed"),
         })
         .collect();
-    assert_eq!(seen, [("bad", false), ("stranger", false), ("good", true)]);
+    assert_eq!(seen, [("bad", false), ("foreign", false), ("good", true)]);
     assert_eq!(store.counts().await.unwrap().total(), 3, "it still counts");
 }
 

@@ -1,4 +1,4 @@
-//! The sums of a month stand in several documents while it is booked into, and in one after it has ended. Nobody who adds them up
+//! The sums of a month stand in several documents while it is booked into, and in one after it has ended. A reader of the sums
 //! notices.
 
 use chrono::{DateTime, Months, NaiveTime, SubsecRound, TimeDelta, Utc};

@@ -35,34 +35,34 @@ async fn replaced_document_keeps_earlier_charges() {
     let mut images = Vec::new();
     let mut image = |job: &super::Job| images.push(job.image().unwrap().object.to_string());
 
-    page.patch("jobs/wish", request("a fox"), &[]).await;
+    page.patch("jobs/page-job", request("a fox"), &[]).await;
     let first = worker();
     image(&run(&first, first.due(due()).await.unwrap().remove(0)).await);
 
     // `set()` without merge: the map is gone, for the same process and for another one.
-    page.patch("jobs/wish", request("a hare"), &[]).await;
-    assert!(page.fields("jobs/wish").await["darkroom"].is_null(), "the history is lost");
+    page.patch("jobs/page-job", request("a hare"), &[]).await;
+    assert!(page.fields("jobs/page-job").await["darkroom"].is_null(), "the history is lost");
     let again = first.due(due()).await.unwrap().remove(0);
     assert_eq!(again.attempt_number(), 1);
     image(&order(&first, again).await);
 
     // Deleted, and made again under the same id.
-    page.delete("jobs/wish").await;
-    page.patch("jobs/wish", request("an owl"), &[]).await;
+    page.delete("jobs/page-job").await;
+    page.patch("jobs/page-job", request("an owl"), &[]).await;
     let other = worker();
     let third = order(&other, other.due(due()).await.unwrap().remove(0)).await;
     image(&third);
     assert_eq!(third.attempt_number(), 3);
 
     // What follows has a history again, and asks nothing.
-    page.patch("jobs/wish", serde_json::json!({"status": "pending_art_generation"}), &["status"]).await;
+    page.patch("jobs/page-job", serde_json::json!({"status": "pending_art_generation"}), &["status"]).await;
     let fourth = other.due(due()).await.unwrap().remove(0);
     let reads = other.usage().reads;
     image(&run(&other, fourth).await);
     assert_eq!(other.usage().reads, reads);
 
     for number in 1..=4 {
-        let cost = page.fields(&format!("costs/wish-{number}-bfl_api")).await;
+        let cost = page.fields(&format!("costs/page-job-{number}-bfl_api")).await;
         assert_eq!(cost["cost_usd"]["doubleValue"], 0.025, "{number}: {cost}");
     }
     images.sort();
@@ -77,5 +77,5 @@ async fn replaced_document_keeps_earlier_charges() {
     let differences = worker().rebuild_rollups().await.unwrap();
     let counted = |of: fn(&darkroom::store::schema::RollupMismatch) -> i64| differences.iter().map(of).sum::<i64>();
     assert_eq!(counted(|found| found.stored.0), counted(|found| found.computed.0), "{differences:?}");
-    assert_eq!(worker().get(&id("wish")).await.unwrap().unwrap().attempt_number(), 4);
+    assert_eq!(worker().get(&id("page-job")).await.unwrap().unwrap().attempt_number(), 4);
 }

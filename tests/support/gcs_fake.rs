@@ -235,7 +235,7 @@ async fn make_public(State(state): Shared, Path(name): Path<String>, axum::Json(
 async fn describe(State(state): Shared) -> Response {
     let bucket = state.lock().unwrap();
     if bucket.hidden {
-        return error(StatusCode::FORBIDDEN, "forbidden", "somebody does not have storage.buckets.get access");
+        return error(StatusCode::FORBIDDEN, "forbidden", "the caller does not have storage.buckets.get access");
     }
     let prevention = if bucket.public_forbidden { "enforced" } else { "inherited" };
     axum::Json(json!({
@@ -262,7 +262,7 @@ async fn list(State(state): Shared) -> Response {
             let items: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
             axum::Json(json!({"items": items})).into_response()
         }
-        None => error(StatusCode::FORBIDDEN, "forbidden", "somebody does not have storage.buckets.list access"),
+        None => error(StatusCode::FORBIDDEN, "forbidden", "the caller does not have storage.buckets.list access"),
     }
 }
 

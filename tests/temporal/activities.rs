@@ -55,8 +55,8 @@ async fn submit_in_flight_is_never_sent_again() {
     let busy = harness.submit("on its way").await;
     on_its_way(&harness, &busy, alive.worker()).await;
     let result = environment.run(Activities::submit, task(&busy)).await;
-    assert_eq!(failure(result), ("busy".to_owned(), true), "whoever has it may still answer");
-    // A worker that is provably gone never answers; one that is not heard of does not once its claim has run out.
+    assert_eq!(failure(result), ("busy".to_owned(), true), "the claim holder may still reply");
+    // A worker that is provably dead never replies; an unreachable one does not once its claim has expired.
     let dead = harness.submit("of a dead worker").await;
     let gone = WorkerId::new("worker-1-dead");
     std::fs::write(harness.env.data().join("workers/worker-1-dead.lock"), "").unwrap();
@@ -130,8 +130,8 @@ async fn simulated_worker_leaves_real_jobs_alone() {
     ] {
         assert_eq!(failure(result), ("other_provider".to_owned(), true));
     }
-    let nobody = JobId::new("nobody").unwrap();
-    let gone = environment.run(Activities::submit, task(&nobody)).await.unwrap();
+    let missing = JobId::new("missing").unwrap();
+    let gone = environment.run(Activities::submit, task(&missing)).await.unwrap();
     assert_eq!((gone.status.as_str(), gone.next), ("gone", NextStep::None));
     assert_eq!((harness.job(&id).await.stage_name(), harness.provider.replies()), (StageName::Queued, 0));
 }

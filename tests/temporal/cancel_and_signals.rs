@@ -66,8 +66,8 @@ fn query_shows_steps_and_heartbeat_shows_ticket() {
     let workflow = format!("image-gen-{}", ids[0]);
     let query = ["workflow", "query", "--type", "steps", "--workflow-id", &workflow];
     until("the query's answer", || {
-        let told = server.cli(&namespace, &query);
-        told.contains("\"wait\"") && told.contains("submit done in") && told.contains("flux-2-klein-4b")
+        let reported = server.cli(&namespace, &query);
+        reported.contains("\"wait\"") && reported.contains("submit done in") && reported.contains("flux-2-klein-4b")
     });
     until("a heartbeat", || {
         let described = server.cli(&namespace, &["workflow", "describe", "--workflow-id", &workflow]);
@@ -92,7 +92,7 @@ fn held_workflow_sleeps_until_signal_or_cancel() {
     env.json(&["jobs", "cancel", &ids[0], "--json"]);
     until_runs(server, &namespace, &ids[0], &["CANCELED"]);
     worker.leave();
-    // Money is there again: whoever starts lets go of what a budget held, and wakes its workflow long before its time.
+    // The budget has room again: the next worker releases held jobs and wakes their workflows early.
     env.set("DARKROOM_BUDGET_DAILY_USD", "5");
     Worker::start(&env, &["--until-idle"]).done();
     assert_eq!(job(&env, &ids[1])["status"], "done");
@@ -120,7 +120,7 @@ async fn account_failure_closes_workflows_keeps_jobs() {
     let output = Worker::start(&env, &["--until-idle", "--slots", "1"]).ended();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("no credits left"), "{}", text(&output.stderr));
-    assert_eq!(server.workflows(&namespace, "ExecutionStatus = 'Running'"), [], "nobody sleeps on a bad account");
+    assert_eq!(server.workflows(&namespace, "ExecutionStatus = 'Running'"), [], "no workflow waits for a bad account");
     Worker::start(&env, &["--until-idle"]).done();
     assert_eq!(ledger_check::check(&env, 3), 3);
     simulator.shutdown().await;

@@ -22,7 +22,7 @@ const KILLS: [(usize, u64); 9] =
 /// After so many kills the server dies as well.
 const SERVER_DIES_AFTER: usize = 4;
 
-/// What came after the run to each job, told before any other check fails: it says more than that one is missing.
+/// The state of each job after the run, printed before any other check fails.
 fn ended(env: &TestEnv) -> BTreeMap<String, usize> {
     let mut by_status = BTreeMap::new();
     for job in env.jobs() {

@@ -16,7 +16,7 @@ fn two_workers_run_20_jobs_and_close_workflows() {
     let workers = [(); 2].map(|()| Worker::start(&env, &["--until-idle", "--slots", "6"]));
     workers.into_iter().for_each(Worker::done);
     assert_eq!(ledger_check::check(&env, 20), 20);
-    // Whoever hears late that a job is done may begin it once more, and finds nothing to do.
+    // A worker that learns late of a done job may begin it once more, and finds nothing to do.
     let workflows: BTreeMap<String, String> = server.workflows(&namespace, "").into_iter().collect();
     assert_eq!(workflows.len(), 20, "one each: {workflows:?}");
     for (id, status) in &workflows {

@@ -1,7 +1,7 @@
-//! Histories of the past against the workflow of today. What was recorded is what somebody's running jobs look like: where one of
+//! Recorded histories against the current workflow. They look like running jobs of an upgraded installation: where one of
 //! them no longer replays, read "Changing the workflow" in `src/engine/temporal/mod.rs` before anything else.
 //!
-//! `cargo test --test integration temporal::replay::record -- --ignored` records them anew, for a version that is released.
+//! `cargo test --test integration temporal::replay::record -- --ignored` records them again, for a released version.
 
 use std::path::{Path, PathBuf};
 
@@ -62,7 +62,7 @@ async fn client(address: &str, namespace: &str) -> Client {
 }
 
 #[test]
-#[ignore = "writes the histories anew"]
+#[ignore = "records the histories again"]
 fn record() {
     let server = temporal_server::shared();
     let mut env = TestEnv::new();

@@ -9,7 +9,7 @@ fn each_test_gets_its_own_namespace() {
     let (one, other) = (server.fresh_namespace(), server.fresh_namespace());
     assert_ne!(one, other);
     for namespace in [one, other] {
-        assert_eq!(server.workflows(&namespace, ""), [], "{namespace} is empty, and is there");
+        assert_eq!(server.workflows(&namespace, ""), [], "{namespace} exists and is empty");
     }
 }
 
@@ -19,7 +19,7 @@ fn restarted_server_keeps_its_histories() {
     let folder = tempfile::tempdir().unwrap();
     let mut server = TemporalServer::start(Some(&folder.path().join("temporal.db")));
     let namespace = server.fresh_namespace();
-    let start = ["workflow", "start", "--type", "nobody", "--task-queue", "nobody", "--workflow-id", "kept"];
+    let start = ["workflow", "start", "--type", "missing", "--task-queue", "missing", "--workflow-id", "kept"];
     server.cli(&namespace, &start);
     server.restart();
     let history = server.history(&namespace, "kept");

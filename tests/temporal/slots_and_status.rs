@@ -1,4 +1,4 @@
-//! What is told of the fleet, and what can be set on it while it works.
+//! Reports about the fleet, and settings that can change while it works.
 
 use std::collections::HashMap;
 

@@ -79,9 +79,9 @@ pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
-/// The job as the program tells it.
+/// The job as the program reports it.
 pub fn job(env: &TestEnv, id: &str) -> Value {
-    env.jobs().into_iter().find(|job| job["id"] == id).expect("the job is there")
+    env.jobs().into_iter().find(|job| job["id"] == id).expect("the job exists")
 }
 
 /// Waits until the job is in that stage.

@@ -25,7 +25,7 @@ fn logs(env: &TestEnv) -> String {
 fn stopped_worker_hands_tickets_over_at_once() {
     // A klein takes seconds at this speed.
     let (mut env, namespace, server) = env("0.5");
-    // Longer than the test may take: whoever goes on does not wait for a silence.
+    // Longer than the test may take: the next worker does not wait for a timeout.
     env.set("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "300");
     let ids = env.queue(3);
     let first = Worker::start(&env, &[]);
@@ -88,10 +88,10 @@ fn server_outage_is_reported_once_and_awaited() {
     assert_eq!(super::worker::job(&env, &ids[0])["status"], "queued");
     server.restart();
     let output = worker.ended();
-    let said = crate::support::text(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    assert_eq!(said.matches("jobs wait until Temporal is back").count(), 1, "{said}");
-    assert!(said.contains("Temporal is back"), "{said}");
+    let printed = crate::support::text(&output.stderr);
+    assert!(output.status.success(), "{printed}");
+    assert_eq!(printed.matches("Temporal unreachable").count(), 1, "{printed}");
+    assert!(printed.contains("Temporal connection restored"), "{printed}");
     assert_eq!(ledger_check::check(&env, 3), 3);
 }
 
@@ -107,8 +107,8 @@ fn worker_starts_once_namespace_exists() {
     until("a failed start in the log", || logs(&env).contains("Temporal worker stopped"));
     server.cli("made-later", &["operator", "namespace", "create"]);
     let output = worker.ended();
-    let said = crate::support::text(&output.stderr);
-    assert!(output.status.success() && said.contains("made-later is not found"), "{said}");
+    let printed = crate::support::text(&output.stderr);
+    assert!(output.status.success() && printed.contains("made-later is not found"), "{printed}");
     assert_eq!(ledger_check::check(&env, 2), 2);
 }
 
@@ -118,7 +118,7 @@ fn successful_job_has_few_events() {
     let (env, namespace, server) = env("instant");
     let ids = env.queue(1);
     Worker::start(&env, &["--until-idle"]).done();
-    // What a job costs a server; README tells the number.
+    // The cost of a job on the server; README has the number.
     let story = events(server, &namespace, &ids[0]);
     assert!(story.len() <= 24, "{}: {story:?}", story.len());
 }

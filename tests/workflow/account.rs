@@ -23,11 +23,11 @@ async fn account_failure_blocks_intake_bills_nothing() {
         queue(&env, &format!("second [sim:{directive}*1]"));
         let output = env.run(&["worker", "--until-idle", "--slots", "1"]);
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
-        let said = text(&output.stderr);
-        let last = said.lines().last().unwrap();
-        assert!(last.starts_with("darkroom: jobs remain in the queue:") && last.contains(line), "{said}");
-        assert!(!said.contains("press p"), "a worker has no keys: {said}");
-        assert_eq!(said.matches("no new jobs are started").count(), 1, "{said}");
+        let printed = text(&output.stderr);
+        let last = printed.lines().last().unwrap();
+        assert!(last.starts_with("darkroom: jobs remain in the queue:") && last.contains(line), "{printed}");
+        assert!(!printed.contains("press p"), "a worker has no keys: {printed}");
+        assert_eq!(printed.matches("intake paused: ").count(), 1, "{printed}");
         let jobs = env.jobs();
         let held: Vec<&str> = jobs.iter().filter_map(|job| job["hold"]["kind"].as_str()).collect();
         assert_eq!(held, ["account"], "{directive}");
@@ -35,7 +35,7 @@ async fn account_failure_blocks_intake_bills_nothing() {
         assert_eq!(queued, 3, "one was done before, the others wait");
         assert!(jobs.iter().filter(|job| job["status"] == "queued").all(|job| job["cost_basis"].is_null()));
         assert_eq!(ledger_check::bill(&env).keys().collect::<Vec<_>>(), ["first"]);
-        // The trouble is mended (it strikes once): a new start lets all of them go.
+        // The fault is over (it occurs once): a restart releases all of them.
         let output = env.run(&["worker", "--until-idle"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         assert_eq!(ledger_check::check(&env, 4), 4);

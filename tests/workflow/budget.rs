@@ -52,8 +52,8 @@ fn cap_submits_what_fits_and_raised_cap_the_rest() {
             assert!(job["hold"]["message"].as_str().unwrap().starts_with("daily budget exceeded by $0.0"), "{job}");
             assert!(job["not_before"].is_string(), "{job}");
         }
-        let said = interrupt(worker);
-        assert_eq!(said.matches("daily budget used up").count(), 1, "{said}");
+        let printed = interrupt(worker);
+        assert_eq!(printed.matches("daily budget used up").count(), 1, "{printed}");
         let cap: Decimal = cap.parse().unwrap();
         let bill = ledger_check::total(&ledger_check::bill(&env));
         assert!(bill <= cap && bill + Decimal::new(14, 3) > cap, "{bill} under {cap}");

@@ -49,7 +49,7 @@ fn unconfirmed_charge_is_dated_by_its_own_submit() {
 }
 
 #[test]
-fn settled_charge_stays_settled_after_lost_ticket() {
+fn settled_charge_survives_a_lost_ticket() {
     let mut job = generating_job("https://api.bfl.ai/v1/get_result?id=1");
     let cost: Credits = serde_json::from_str("\"3\"").unwrap();
     job.fail(failure(FailureCode::SampleExpired, BillingStatus::Yes), Some(cost), late_evening()).unwrap();

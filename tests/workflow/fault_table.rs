@@ -19,7 +19,7 @@ const TABLE: [Row; 29] = [
     (SMALL, "plain", "done", "", "settled", 1, 1),
     (SILENT, "plain", "done", "", "settled", 1, 1),
     (UNPRICED, "plain", "done", "", "settled", 1, 1),
-    // The ticket dies. Nobody documents whether that is billed: unknown, never free.
+    // The ticket fails. Whether that is billed is not documented: unknown, never free.
     (SMALL, "[sim:moderated]", "failed", "request_moderated", "unknown", 1, 1),
     (SMALL, "[sim:content-moderated]", "failed", "content_moderated", "unknown", 1, 1),
     (SMALL, "[sim:error]", "failed", "provider_error", "unknown", 1, 1),
@@ -32,7 +32,7 @@ const TABLE: [Row; 29] = [
     (SMALL, "[sim:429*2]", "done", "", "settled", 1, 3),
     (SMALL, "[sim:503]", "done", "", "settled", 1, 2),
     (SMALL, "[sim:503*2]", "done", "", "settled", 1, 3),
-    // Nobody knows: never sent again, and shown beside the total.
+    // Unknown outcome: never sent again, and listed separately.
     (SMALL, "[sim:500]", "failed", "submit_unknown", "unconfirmed", 0, 1),
     (SMALL, "[sim:dropped]", "failed", "submit_unknown", "unconfirmed", 0, 1),
     (SMALL, "[sim:lost]", "failed", "submit_unknown", "unconfirmed", 1, 1),
@@ -91,7 +91,7 @@ fn local_engine_matches_fault_table() {
     check(&env);
 }
 
-/// That every row has ended as it says, whoever ran it.
+/// Asserts that every row has finished as the table says, under any engine.
 pub(crate) fn check(env: &TestEnv) {
     let bill = ledger_check::bill(env);
     let jobs = env.jobs();
@@ -106,7 +106,7 @@ pub(crate) fn check(env: &TestEnv) {
         let (times, amount) = bill.get(&prompt(index)).copied().unwrap_or_default();
         assert_eq!(times, billed, "{about} is billed");
         match basis {
-            // Never a zero in place of what nobody knows.
+            // Never a zero in place of an unknown amount.
             "unknown" | "unconfirmed" => assert!(job["cost_usd"].is_null(), "{about}: {job}"),
             _ => assert_eq!(ledger_check::dollars(&job["cost_usd"]), amount, "{about}"),
         }
@@ -134,7 +134,7 @@ pub(crate) fn check(env: &TestEnv) {
     nothing_is_sent_again(env, &bill);
 }
 
-/// A second run finds nothing to do: what nobody knows is a person's to decide.
+/// A second run finds nothing to do: an operator decides about unknown outcomes.
 fn nothing_is_sent_again(env: &TestEnv, bill: &std::collections::BTreeMap<String, (usize, Decimal)>) {
     assert!(env.run(&["worker", "--until-idle"]).status.success());
     assert_eq!(&ledger_check::bill(env), bill);

@@ -295,7 +295,7 @@ impl Engine {
         .await
     }
 
-    /// Reads events until the job is said to be in that stage.
+    /// Reads events until the job is reported in that stage.
     pub async fn until_stage(&mut self, id: &JobId, stage: StageName) {
         let is = |job: &Arc<Job>| &job.id == id && job.stage_name() == stage;
         self.until(&format!("{id} {stage}"), |event| matches!(event, Event::Jobs(jobs) if jobs.iter().any(is))).await;

@@ -17,7 +17,7 @@ fn is_given_up(job: &Job) -> bool {
     matches!(&job.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown)
 }
 
-/// A job whose order is answered, while its worker does not hear the answer before the provider is opened.
+/// A job whose submit is answered, while its worker does not receive the reply before the gate opens.
 async fn with_submit_in_flight() -> (WorkflowHarness, JobId, JoinHandle<Result<RunOutcome, WorkflowError>>) {
     let harness = WorkflowHarness::new(Speed::Instant).await;
     let id = harness.submit("a fox").await;
@@ -40,7 +40,7 @@ async fn late_receipt_resumes_submit_unknown_job() {
     assert_eq!(within("its end", suspended).await.unwrap(), Ok(RunOutcome::Finished));
     let job = harness.job(&id).await;
     assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Done, 1));
-    assert_eq!((other.replies(), harness.provider.replies()), (0, 1), "nobody sent it twice");
+    assert_eq!((other.replies(), harness.provider.replies()), (0, 1), "it was sent once");
     assert_eq!(ledger_check::check(&harness.env, 1), 1);
 }
 

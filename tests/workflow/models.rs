@@ -33,7 +33,7 @@ fn every_model_costs_what_the_bill_says() {
     let image = small_image(&env.path("in.png"));
     let models = &Catalog::builtin().models;
     assert!(models.len() >= 20, "the catalog lost models");
-    // A model that works on an image and was given none is told so before anything is sent.
+    // An editing model without an image is rejected before anything is sent.
     let mut lines: Vec<String> = models.iter().map(|model| least(model, &image).to_string()).collect();
     // References beside the prompt cost more: one job with two of them.
     let references =

@@ -21,7 +21,7 @@ fn until_done(env: &TestEnv, wanted: usize) {
     }
 }
 
-/// Suspends a worker at a moment at which it does not hold the database's one write lock: nobody could write while it sleeps.
+/// Suspends a worker at a moment at which it does not hold the database's write lock: no other process could write while it sleeps.
 fn suspend(env: &TestEnv, worker: &Child) {
     loop {
         signal(worker, Signal::STOP);

@@ -23,7 +23,7 @@ pub(super) const GOOGLE: &str = "https://storage.googleapis.com/";
 pub(super) enum ApiError {
     /// A server answered, but not with success.
     Answered(Answer),
-    /// Nobody answered, or there was no token to ask with.
+    /// No reply, or no access token.
     Failed(BucketError),
 }
 
@@ -46,7 +46,7 @@ pub(super) struct JsonApi {
 }
 
 impl JsonApi {
-    /// Reaches nobody yet.
+    /// Does not connect yet.
     pub(super) fn new(endpoint: Url, credentials: Credentials) -> Result<Self, BucketError> {
         let http = reqwest::Client::builder()
             .timeout(REQUEST_TIMEOUT)
@@ -61,7 +61,7 @@ impl JsonApi {
         self.ask("the bucket", self.http.get(self.url(&["b", bucket], &[])?)).await
     }
 
-    /// Which of `wanted` the credentials have; anybody may ask that.
+    /// Which of the `wanted` permissions the credentials have; this request itself needs no permission.
     pub(super) async fn granted(&self, bucket: &str, wanted: &[&str]) -> Result<Vec<String>, ApiError> {
         let query: Vec<_> = wanted.iter().map(|right| ("permissions", *right)).collect();
         let url = self.url(&["b", bucket, "iam", "testPermissions"], &query)?;

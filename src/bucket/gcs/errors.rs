@@ -10,10 +10,10 @@ use super::credentials::HOW_TO_SIGN_IN;
 use crate::bucket::BucketError;
 use crate::text::sanitize_line;
 
-/// What Google's client says, among much else, where nobody named credentials and this machine is none of Google's.
+/// Part of the error of Google's client when no credentials are configured outside Google Cloud.
 const NOT_AT_GOOGLE: &str = "not running in a Google Cloud Environment";
 
-/// What is said in its place.
+/// The message that replaces it.
 const NO_CREDENTIALS: &str =
     "no credentials: run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS";
 
@@ -44,12 +44,12 @@ impl Answer {
         self.status == 400 && self.message.contains("uniform bucket-level access")
     }
 
-    /// The bucket must not have anything that everybody can read. It comes as 412, like an object that is there already.
+    /// The bucket forbids public objects. Reported as 412, like an object that exists already.
     pub(super) fn is_public_forbidden(&self) -> bool {
         self.status == 412 && self.message.contains("public access prevention")
     }
 
-    /// The bucket itself is missing, as far as the answer tells it from a missing object.
+    /// The bucket itself is missing, as far as the reply distinguishes it from a missing object.
     pub(super) fn is_bucket_missing(&self) -> bool {
         self.status == 404 && self.message.to_ascii_lowercase().contains("bucket does not exist")
     }
@@ -111,7 +111,7 @@ pub(super) fn explain(error: &Error, what: &str, bucket: &str) -> BucketError {
         let credentials = error.source().and_then(|source| source.downcast_ref::<CredentialsError>());
         return credentials.map_or_else(|| BucketError::Refused(line), |error| no_token(error, what));
     }
-    // No answer, half an answer, or one that nobody can read: the bucket may be well in a moment.
+    // No reply, a partial reply, or an unreadable one: a retry may succeed.
     BucketError::Unavailable(line)
 }
 

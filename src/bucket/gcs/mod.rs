@@ -1,7 +1,7 @@
 //! Owns the bucket adapter for Google Cloud Storage. Must not know providers, stores or engines, and must not name objects.
 //!
 //! An image goes up in one buffered request with its own content type, its checksums, and the precondition that nothing is
-//! there under its name: so the request can be repeated, and an image is never overwritten unseen. Where something is there,
+//! stored under its name: so the request can be repeated, and an image is never overwritten unseen. Where an object exists,
 //! it is compared: the same bytes are a success (the first answer was lost), others are replaced under the precondition of
 //! the generation that was looked at.
 
@@ -47,7 +47,7 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// A put or get that takes longer than this hangs: 20 MB on a line of 2 Mbit/s take 80 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(3);
 
-/// How often what is there under a name may change between looking and writing. Of several who write the same name at once, each
+/// How often the object under a name may change between reading and writing. Of several concurrent writers of one name, each
 /// round lets one through.
 const MAX_REPLACE_RETRIES: usize = 32;
 
@@ -65,10 +65,10 @@ pub struct GcsBucket {
 }
 
 impl GcsBucket {
-    /// Makes the clients; nobody is asked yet, so this works without a network.
+    /// Makes the clients without connecting, so this works without a network.
     ///
     /// # Errors
-    /// `Refused`, with a line that says what to mend: options that make no sense, credentials that cannot be used.
+    /// `Refused`, with the fix: invalid options or unusable credentials.
     pub async fn open(options: GcsOptions) -> Result<Self, BucketError> {
         let at = options.validate()?;
         let endpoint = match &at.emulator {
@@ -122,7 +122,7 @@ impl GcsBucket {
                 },
             }
         }
-        Err(BucketError::Unavailable(format!("somebody else keeps changing {name} in the bucket {}", self.at.bucket)))
+        Err(BucketError::Unavailable(format!("another program keeps changing {name} in the bucket {}", self.at.bucket)))
     }
 
     /// Makes public what was there already; it may have been stored when the URLs were to be others.

@@ -50,12 +50,12 @@ pub enum GcsCredentials {
     ApplicationDefault,
     /// This service account's key file.
     ServiceAccountFile(PathBuf),
-    /// Nobody: only for an emulator.
+    /// Anonymous: only for an emulator.
     Anonymous,
 }
 
 impl GcsOptions {
-    /// The checked form, or a line that says what to mend.
+    /// The validated options, or an error that names the fix.
     pub(super) fn validate(&self) -> Result<ValidatedOptions, BucketError> {
         let bucket = self.bucket.trim();
         if bucket.is_empty() {

@@ -15,7 +15,7 @@ const SET_ACL: &str = "storage.objects.setIamPolicy";
 /// Whether single objects of the bucket can be made public.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ObjectAcl {
-    /// They can, as far as anybody told.
+    /// Available, as far as the replies show.
     Possible,
     /// Only the bucket as a whole has rights, or we may not change an object's.
     Impossible,
@@ -68,7 +68,7 @@ async fn in_project(api: &JsonApi, bucket: &str, project: &str) -> Result<(), Bu
         Ok(false) => Err(BucketError::Refused(format!(
             "the bucket {bucket} is not in the project {project}: correct FIREBASE_STORAGE_BUCKET or GOOGLE_CLOUD_PROJECT"
         ))),
-        // Not allowed to list them: then nobody can tell, and the rights on the bucket itself are there.
+        // Listing is not allowed: the result is unknown, but the rights on the bucket itself suffice.
         Err(ApiError::Answered(answer)) if answer.status == 403 => {
             tracing::debug!("whether the bucket {bucket} is in the project {project} may not be asked");
             Ok(())

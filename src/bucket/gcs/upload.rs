@@ -1,4 +1,4 @@
-//! Owns the sending of one image and the look at what is there already. Must not make URLs.
+//! Uploads one image, and compares it with an object that exists already.
 
 use bytes::{Bytes, BytesMut};
 use google_cloud_storage::client::Storage;
@@ -25,7 +25,7 @@ pub(super) struct Upload<'a> {
 /// How an upload ended.
 #[derive(Debug)]
 pub(super) enum Sent {
-    /// It is there, whole.
+    /// It exists and is complete.
     Stored,
     /// There is another generation than the one that was to be replaced.
     Taken,
@@ -33,7 +33,7 @@ pub(super) enum Sent {
     NoObjectAcl,
 }
 
-/// What is there under a name.
+/// The object under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Existing {
     /// Which version.
@@ -83,7 +83,7 @@ impl Objects {
         }
     }
 
-    /// What is there under `name`; `None` when nothing is.
+    /// The object under `name`, if it exists.
     pub(super) async fn find_existing(&self, name: &ObjectName) -> Result<Option<Existing>, BucketError> {
         let Some(response) = self.open(name).await? else { return Ok(None) };
         let highlights = response.object();

@@ -17,7 +17,7 @@ pub(super) fn behind(base: &Url, name: &ObjectName) -> Option<String> {
     below(base, name.as_str().split('/'))
 }
 
-/// An emulator's own form. The path form of `public` is served only under the host name that the emulator was told to be
+/// The emulator's URL format. It serves the path form of `public` only under its configured host name
 /// public; this one always.
 pub(super) fn on_emulator(emulator: &Url, bucket: &str, name: &ObjectName) -> Option<String> {
     let mut url = emulator.clone();

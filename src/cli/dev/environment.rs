@@ -5,10 +5,9 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::stack::{BUCKET, PROJECT, Stack};
 use crate::cli::error::CliError;
 use crate::config::{BucketKind, Config, EngineKind, Flags, Key, ProviderKind, Sources, StoreKind};
-use crate::devstack::Server;
+use crate::devstack::{BUCKET, PROJECT, Server, Stack};
 
 /// The origin that `darkroom config` shows for these values.
 const FLAG: &str = "darkroom dev";

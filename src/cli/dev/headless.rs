@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::environment::DevEnvironment;
-use super::stack::Stack;
 use crate::cli::error::CliError;
 use crate::cli::headless_engine::{EngineUpdate, HeadlessEngine};
 use crate::cli::{Session, output, start_logging, worker};
+use crate::devstack::Stack;
 use crate::engine::Mode;
 use crate::shutdown_signal::ShutdownSignal;
 use crate::telemetry::logging::ExtraSink;

@@ -4,7 +4,7 @@
 
 mod environment;
 mod headless;
-mod stack;
+mod progress;
 
 use std::fs::File;
 use std::path::Path;
@@ -12,10 +12,11 @@ use std::path::Path;
 use clap::Args;
 
 use self::environment::DevEnvironment;
-use self::stack::Stack;
+use self::progress::Progress;
 use super::error::CliError;
 use super::{Session, console, output};
 use crate::config::Flags;
+use crate::devstack::Stack;
 use crate::fs::try_lock;
 use crate::shutdown_signal::ShutdownSignal;
 
@@ -53,16 +54,19 @@ pub async fn run(session: Session, args: &DevArgs, flags: Flags) -> Result<(), C
         ShutdownSignal::listen().map_err(|why| CliError::Failed(format!("cannot handle signals: {why}")))?;
     let folder = session.config.data_dir.join(FOLDER);
     let _lock = lock(&folder)?;
-    let mut stack = Stack::default();
+    let (mut stack, mut progress) = (Stack::default(), Progress::new());
     let started = tokio::select! {
-        started = stack.start(&session.config.log_dir) => started,
+        started = stack.start(&session.config.log_dir, &mut progress) => started.map_err(CliError::from),
         () = shutdown.next() => Err(CliError::Failed("interrupted before all servers were ready".to_owned())),
     };
+    drop(progress);
     let result = match started {
         Ok(()) => work(session.output, args, flags, &folder, &mut stack, &mut shutdown).await,
         Err(error) => Err(error),
     };
-    stack.stop().await;
+    if stack.stop().await {
+        output::eprint_line("all servers stopped");
+    }
     result
 }
 

@@ -7,7 +7,8 @@ use chrono::Utc;
 use url::Url;
 
 use super::probe::{emulator, server_time};
-use super::{Check, google};
+use super::{Check, google, probe};
+use crate::catalog::Catalog;
 use crate::config::{BucketKind, Config, ProviderKind, StoreKind};
 use crate::console::ImagesMode;
 use crate::engine::local::WorkerLock;
@@ -90,7 +91,10 @@ fn writable(folder: &Path) -> std::io::Result<()> {
 async fn store(config: &Config) -> Check {
     const NAME: &str = "store";
     let counted = match wiring::open_store(config).await {
-        Ok(store) => run_queries(&*store).await.map_err(|error| error.to_string()),
+        Ok(store) => match wiring::verify_store(config).await {
+            Ok(()) => run_queries(&*store).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        },
         Err(error) => Err(error.to_string()),
     };
     match counted {
@@ -168,9 +172,29 @@ async fn provider(config: &Config) -> Vec<Check> {
         ),
         Err(CreditsError::Unavailable(why)) => Check::problem(NAME, format!("{place}: {why}"), advice(config)),
     };
-    let clock = clock(&connected.address).await;
+    let mut checks = vec![first];
+    if config.provider == ProviderKind::Bfl {
+        checks.extend(submit_route(&connected.address).await);
+    }
+    checks.push(clock(&connected.address).await);
     connected.close().await;
-    vec![first, clock]
+    checks
+}
+
+/// Whether the address has the submit route. The request has no key and no prompt, so it cannot be accepted. `None` where the
+/// server does not respond, which the check of the provider reports.
+async fn submit_route(address: &Url) -> Option<Check> {
+    const NAME: &str = "submit route";
+    let model = Catalog::builtin().models.first()?;
+    let mut url = address.clone();
+    url.path_segments_mut().ok()?.pop_if_empty().push("v1").extend(model.route.split('/'));
+    let (status, is_html) = probe::post_nothing(&url).await.ok()?;
+    let route = format!("POST {}", url.path());
+    Some(if matches!(status, 404 | 405) || is_html {
+        Check::problem(NAME, format!("{route} is not a route of the FLUX API (HTTP {status})"), "check BFL_API_URL")
+    } else {
+        Check::ok(NAME, format!("{route} exists"))
+    })
 }
 
 fn advice(config: &Config) -> &'static str {
@@ -243,6 +267,9 @@ fn terminal(config: &Config) -> Check {
     };
     let images = match config.images {
         ImagesMode::Auto => "images in the best supported way",
+        ImagesMode::Kitty => "images by the kitty protocol",
+        ImagesMode::Sixel => "images as sixels",
+        ImagesMode::Iterm2 => "images by the iTerm2 protocol",
         ImagesMode::HalfBlocks => "images as half blocks",
         ImagesMode::Off => "no images",
     };

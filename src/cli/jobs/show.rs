@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 
 use crate::cli::error::CliError;
-use crate::cli::job_json::{JobView, UnreadableView, failure};
+use crate::cli::job_json::{JobDetails, UnreadableView, failure};
 use crate::cli::{Session, resolve_id, table};
 use crate::jobs::{Attempt, Job, Outcome};
 use crate::store::StoreError;
@@ -33,7 +33,7 @@ pub async fn run(session: &Session, args: &ShowArgs) -> Result<(), CliError> {
         job => job?.ok_or_else(|| CliError::Failed(format!("job {id} does not exist")))?,
     };
     let now = Utc::now();
-    session.output.answer(&JobView::new(&job, now), || text(&job, now))
+    session.output.answer(&JobDetails::new(&job, now), || text(&job, now))
 }
 
 fn text(job: &Job, now: DateTime<Utc>) -> String {

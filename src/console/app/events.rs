@@ -85,7 +85,7 @@ impl App {
     }
 
     fn on_intake(&mut self, intake: Intake) {
-        let said = match (&self.status.intake, &intake) {
+        let notice = match (&self.status.intake, &intake) {
             (old, new) if old == new => None,
             (_, Intake::Paused) => Some((
                 NoticeLevel::Warning,
@@ -100,7 +100,7 @@ impl App {
             _ => None,
         };
         self.status.intake = intake;
-        if let Some((level, text)) = said {
+        if let Some((level, text)) = notice {
             self.notify(level, text);
         }
     }

@@ -42,6 +42,7 @@ impl App {
     /// Sends the command, or opens a confirmation first.
     fn send_or_confirm(&mut self, command: Command, question: Option<(String, Vec<String>)>, skipped: Option<String>) {
         if let Some((question, facts)) = question {
+            self.question_at = self.now;
             self.overlays.push(Overlay::Confirm(Confirm { question, facts, command, skipped }));
         } else {
             self.skipped = skipped;

@@ -1,5 +1,6 @@
 //! Routes keys, pasted text and the mouse to the overlay or pane that takes them.
 
+use chrono::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::{App, NO_EFFECT};
@@ -11,6 +12,8 @@ use crate::console::panes::footer;
 use crate::engine::Command;
 use crate::jobs::JobId;
 
+/// The least time between a question about money or many jobs and its answer.
+const MIN_ANSWER_DELAY: Duration = Duration::milliseconds(150);
 /// Lines that one turn of the wheel moves.
 const WHEEL_LINES: i64 = 3;
 
@@ -30,7 +33,11 @@ impl App {
             return;
         }
         if let Some(action) = keymap::action_for(context, key) {
-            return self.perform(action);
+            let answers = context == keymap::InputContext::Confirm && action == Action::Accept;
+            if !answers || !self.answer_is_too_early() {
+                self.perform(action);
+            }
+            return;
         }
         if let Some(Overlay::Palette(palette)) = self.overlays.last_mut() {
             palette.key(key);
@@ -63,8 +70,15 @@ impl App {
                 _ => {}
             }
         }
+        let too_early = self.answer_is_too_early();
+        let now = self.now;
         let Some(Overlay::Form(form)) = self.overlays.last_mut() else { return };
+        let was_armed = form.is_armed();
+        if was_armed && too_early && key.code == KeyCode::Enter {
+            return;
+        }
         match form.key(key) {
+            FormOutcome::Nothing if form.is_armed() && !was_armed => self.question_at = now,
             FormOutcome::Nothing => {}
             FormOutcome::Close => {
                 let kept = form.is_worth_keeping().then(|| (form.source().cloned(), form.draft()));
@@ -88,6 +102,11 @@ impl App {
                 self.send(Command::Submit(jobs));
             }
         }
+    }
+
+    /// Whether a key comes sooner after the question than a person can have read it: two keys of a short paste, for example.
+    fn answer_is_too_early(&self) -> bool {
+        self.now - self.question_at < MIN_ANSWER_DELAY
     }
 
     /// Keeps a draft where its key finds it again: a clone under its job, so that it never becomes the next new job.

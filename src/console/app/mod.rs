@@ -2,7 +2,7 @@
 //! it returns effects. The current time comes with each message.
 //!
 //! ```text
-//!  keys.rs      which overlay or pane gets a key       events.rs   what the engine said
+//!  keys.rs      which overlay or pane gets a key       events.rs   events of the engine
 //!  actions.rs   what an action does                    paging.rs   older jobs, as the list is scrolled
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
 //!  draw.rs      the whole screen
@@ -81,6 +81,8 @@ pub struct App {
     clone_draft: Option<(JobId, Draft)>,
     /// The submitted draft, with the cloned job, until the engine has it.
     submitted: Option<(Option<JobId>, Draft)>,
+    /// When the current question was put: an answer that follows at once was not meant for it.
+    question_at: DateTime<Utc>,
     /// What a bulk retry left out, for the notice of its outcome.
     skipped: Option<String>,
     /// Prompts that were submitted, newest first.
@@ -133,6 +135,7 @@ impl App {
             draft: None,
             clone_draft: None,
             submitted: None,
+            question_at: now,
             skipped: None,
             history: Vec::new(),
             select_when_shown: None,
@@ -160,6 +163,7 @@ impl App {
     /// Takes in what happened at `now`; what is to be done about it comes out.
     pub fn update(&mut self, message: Message, now: DateTime<Utc>) -> Vec<Effect> {
         self.now = now;
+        let overlays = self.overlays.len();
         match message {
             Message::Key(key) => self.on_key(key),
             Message::Mouse(mouse) => self.on_mouse(mouse),
@@ -190,6 +194,9 @@ impl App {
         }
         if self.quits_when_done && !self.quitting && self.running_here() == 0 {
             self.quit();
+        }
+        if self.overlays.len() != overlays && self.image.keeps_remains() {
+            self.effects.push(Effect::Redraw);
         }
         self.request_image();
         self.page();

@@ -36,7 +36,7 @@ impl SortedIds {
         self.find(at, id).ok().map(|index| self.keys.len() - 1 - index)
     }
 
-    /// Puts an id in its place; one that is there stays.
+    /// Inserts an id in order; an existing one stays.
     pub fn insert(&mut self, at: DateTime<Utc>, id: &JobId) {
         if let Err(index) = self.find(at, id) {
             self.keys.insert(index, (at, id.clone()));

@@ -114,6 +114,11 @@ impl Form {
         form
     }
 
+    /// Whether the next Enter submits with real money.
+    pub fn is_armed(&self) -> bool {
+        self.armed
+    }
+
     /// The job that the form was filled from.
     pub fn source(&self) -> Option<&JobId> {
         self.clone_of.as_ref().map(|(id, _)| id)

@@ -50,7 +50,7 @@ pub enum Action {
     Cancel,
     /// It is good.
     Approve,
-    /// Out of sight.
+    /// Hidden.
     Hide,
     /// Mark or unmark.
     Mark,

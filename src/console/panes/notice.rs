@@ -21,8 +21,8 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, notice: &Notice, more: usize, the
     };
     let width = usize::from(area.width);
     let rest = if more == 0 { String::new() } else { format!("  +{more} · Esc next ") };
-    let said = text::sanitize_line(&notice.text, 400);
-    let mut words = widgets::wrap(&said, width.saturating_sub(3));
+    let message = text::sanitize_line(&notice.text, 400);
+    let mut words = widgets::wrap(&message, width.saturating_sub(3));
     if words.len() > MAX_LINES {
         words.truncate(MAX_LINES);
         if let Some(last) = words.last_mut() {

@@ -40,7 +40,7 @@ pub struct EngineLink {
 
 /// Runs the console in this process's terminal until the operator quits or the engine stops.
 ///
-/// The first frame is drawn before `engine` is there: opening a store takes time. A sender that is dropped without an engine
+/// The first frame is drawn before the `engine` is ready: opening a store takes time. A sender that is dropped without an engine
 /// ends the console with [`ExitReason::EngineNotStarted`].
 ///
 /// # Errors

@@ -7,5 +7,6 @@ mod input;
 mod output;
 mod screen;
 mod signals;
+mod tmux;
 
 pub use event_loop::{EngineLink, run};

@@ -20,10 +20,12 @@ use crossterm::terminal::{
 use crossterm::{cursor, queue};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
-use ratatui_image::picker::Picker;
+use ratatui_image::FontSize;
 use ratatui_image::picker::cap_parser::QueryStdioOptions;
+use ratatui_image::picker::{Picker, ProtocolType};
 
 use super::output::{self, Output};
+use super::tmux;
 use crate::console::panes::image::ImagesMode;
 
 /// Whether the terminal is set up for the console.
@@ -135,6 +137,7 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         restore();
+        tmux::restore();
     }
 }
 
@@ -228,13 +231,32 @@ fn is_known(variable: impl Fn(&str) -> Option<String>) -> bool {
 
 /// How the terminal shows images. Reads standard input, so it must run before the input reader starts.
 pub fn picker(mode: ImagesMode) -> Picker {
-    if mode == ImagesMode::Auto && is_known(|name| std::env::var(name).ok()) {
+    let passthrough = tmux::Passthrough::save(mode.forced_protocol().is_none_or(|it| it == ProtocolType::Halfblocks));
+    let picker = new_picker(mode);
+    drop(passthrough);
+    picker
+}
+
+fn new_picker(mode: ImagesMode) -> Picker {
+    let is_graphical = mode.forced_protocol().is_some_and(|protocol| protocol != ProtocolType::Halfblocks);
+    if (mode == ImagesMode::Auto || is_graphical) && is_known(|name| std::env::var(name).ok()) {
         let options = QueryStdioOptions { timeout: QUERY_TIMEOUT, ..QueryStdioOptions::default() };
         if let Ok(picker) = Picker::from_query_stdio_with_options(options) {
             return picker;
         }
     }
-    Picker::halfblocks()
+    match cell_size().filter(|_| is_graphical) {
+        #[expect(deprecated, reason = "the size of a cell comes from the system, and no query is answered here")]
+        Some(size) => Picker::from_fontsize(size),
+        None => Picker::halfblocks(),
+    }
+}
+
+/// Pixels of a cell, where the system knows them.
+fn cell_size() -> Option<FontSize> {
+    let size = crossterm::terminal::window_size().ok()?;
+    let (width, height) = (size.width.checked_div(size.columns)?, size.height.checked_div(size.rows)?);
+    (width > 0 && height > 0).then(|| FontSize::new(width, height))
 }
 
 #[cfg(test)]

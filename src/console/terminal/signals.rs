@@ -45,7 +45,7 @@ mod unix {
         pub fn new() -> io::Result<Self> {
             let of = |number: Number| signal(SignalKind::from_raw(number.as_raw()));
             Ok(Self {
-                shutdown: ShutdownSignal::listen()?,
+                shutdown: ShutdownSignal::listen_without_hangup()?,
                 hang_up: of(Number::HUP)?,
                 suspend: of(Number::TSTP)?,
                 resume: of(Number::CONT)?,

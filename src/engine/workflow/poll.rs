@@ -164,7 +164,7 @@ impl JobWorkflow {
         }
     }
 
-    /// Saves when the provider wants the next poll, so that another worker obeys it if this one dies meanwhile.
+    /// Saves when the provider wants the next poll, so that another worker keeps to it if this one dies meanwhile.
     async fn save_requested_delay(&self, job: &mut Job, delay: Duration) -> Result<(), WorkflowError> {
         let delay = chrono::Duration::from_std(delay.min(MAX_RETRY_AFTER)).unwrap_or(chrono::Duration::zero());
         job.not_before = Some(self.now() + delay);

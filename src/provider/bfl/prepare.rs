@@ -93,7 +93,7 @@ fn checked_base64(text: String, limits: (Option<u32>, u64)) -> Result<(String, O
     check(&bytes, limits).map(|size| (text, Some(size)))
 }
 
-/// The image's size, if the API would accept it as far as its header tells.
+/// The image's size, if the API would accept it, judged by its header.
 fn check(bytes: &[u8], (min_side, max_pixels): (Option<u32>, u64)) -> Result<(u32, u32), String> {
     let info = image_check::header(bytes)?;
     let size = format!("{}x{} pixels", info.width, info.height);

@@ -37,6 +37,11 @@ impl Reply {
         serde_json::from_slice(body).map_err(|_| "the answer is not JSON".to_owned())
     }
 
+    /// Whether the whole body arrived and is HTML, whatever its content type says.
+    pub(super) fn is_html(&self) -> bool {
+        self.body.as_ref().is_ok_and(|body| body.trim_ascii_start().starts_with(b"<"))
+    }
+
     /// The wait that the header asked for, else the one that some error bodies name (`retry_after`, in seconds).
     pub(super) fn retry_after(&self) -> Option<Duration> {
         self.retry_after.or_else(|| {
@@ -45,7 +50,7 @@ impl Reply {
         })
     }
 
-    /// What the server said went wrong, or just the status.
+    /// The server's error message, or just the status.
     pub(super) fn error_message(&self) -> String {
         let detail = self.json().ok().as_ref().and_then(detail);
         match detail {

@@ -22,8 +22,8 @@ pub(super) fn interpret_no_reply(no_reply: NoReply) -> SubmitError {
 
 /// An order that was answered.
 ///
-/// A status from 400 on says that it was refused, except for those that somebody between us and the provider may have made up
-/// while it was being worked on (408, 425, 499). A redirect is documented nowhere, so nobody knows what it means: unknown. A 5xx
+/// A status from 400 on says that it was refused, except for those that a proxy may have produced
+/// while it was being worked on (408, 425, 499). A redirect is not documented: unknown. A 5xx
 /// may come after the ticket was made, but 503 is the documented "not now".
 pub(super) fn interpret_reply(reply: &Reply, hosts: &HostPolicy, now: DateTime<Utc>) -> Result<Receipt, SubmitError> {
     match reply.status {
@@ -45,6 +45,10 @@ pub(super) fn interpret_reply(reply: &Reply, hosts: &HostPolicy, now: DateTime<U
             full: false,
         }),
         408 | 425 | 499 => Err(unknown(&reply.error_message())),
+        404 | 405 => Err(wrong_endpoint(&format!("no submit route (HTTP {})", reply.status))),
+        400..=499 if reply.is_html() && !matches!(reply.status, 413 | 414) => {
+            Err(wrong_endpoint(&format!("not an answer of the FLUX API (HTTP {})", reply.status)))
+        }
         400..=499 => Err(SubmitError::Rejected { code: FailureCode::InvalidRequest, message: reply.error_message() }),
         300..=399 => Err(unknown(&format!(
             "the provider answered with a redirect (HTTP {}), which is not followed",
@@ -52,6 +56,11 @@ pub(super) fn interpret_reply(reply: &Reply, hosts: &HostPolicy, now: DateTime<U
         ))),
         _ => Err(unknown(&reply.error_message())),
     }
+}
+
+/// Nothing was accepted: the configured address belongs to another server, a proxy or a login page.
+fn wrong_endpoint(what: &str) -> SubmitError {
+    account(FailureCode::WrongEndpoint, format!("{what}; check BFL_API_URL"))
 }
 
 fn account(code: FailureCode, message: String) -> SubmitError {
@@ -62,8 +71,13 @@ fn unknown(what: &str) -> SubmitError {
     SubmitError::Unknown { reason: format!("{what}; the request may have been accepted (and billed)") }
 }
 
-/// A 2xx means that the order was taken; without a usable ticket nobody can collect it.
+/// A 2xx means that the order was taken; without a usable ticket the image cannot be fetched.
 fn accepted(reply: &Reply, hosts: &HostPolicy, now: DateTime<Utc>) -> Result<Receipt, SubmitError> {
+    // The FLUX API never answers with HTML: this is a proxy, a login page or another server. Anything else that is not a receipt
+    // may be a damaged one.
+    if reply.is_html() {
+        return Err(wrong_endpoint(&format!("not an answer of the FLUX API (HTTP {})", reply.status)));
+    }
     let body = reply.json().map_err(|why| unknown(&why))?;
     let text = |key: &str, max: usize| {
         let text = body.get(key).and_then(Value::as_str)?;
@@ -163,8 +177,10 @@ mod tests {
             (401, "", "key_rejected"),
             (402, r#"{"detail":"Insufficient credits"}"#, "out_of_credits"),
             (403, r#"{"detail":"Not authenticated"}"#, "key_rejected"),
-            (404, r#"{"detail":"Not Found"}"#, "invalid_request"),
-            (405, "", "invalid_request"),
+            (400, " <!DOCTYPE html>", "wrong_endpoint"),
+            (404, r#"{"detail":"Not Found"}"#, "wrong_endpoint"),
+            (405, "", "wrong_endpoint"),
+            (200, "<html>sign in</html>", "wrong_endpoint"),
             (408, "", "unknown"),
             (413, "<html>", "invalid_request"),
             (422, r#"{"detail":"Invalid API key format"}"#, "key_rejected"),
@@ -213,7 +229,6 @@ mod tests {
             "[]",
             "3",
             "\"id\"",
-            "<html>ok</html>",
             "{\"id\":\"1\"",
             "\u{feff}{}",
             "{}",

@@ -32,7 +32,7 @@ pub(super) enum BodyError {
 }
 
 /// A client for orders: each has a connection of its own. On a kept one a server's idle timeout may cut off an order of which
-/// nobody knows then whether it was taken; and a client that finds a kept connection closed sends again by itself.
+/// it is then unknown whether it was accepted; and a client that finds a kept connection closed sends again by itself.
 pub(super) fn submit_client(connect_timeout: Duration, plain: bool) -> Result<Client, String> {
     build(plain, || builder(connect_timeout, plain).pool_max_idle_per_host(0))
 }

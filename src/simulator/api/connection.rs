@@ -1,4 +1,4 @@
-//! Owns the connections: each can be cut by whoever answers on it, so that a reply is lost as a broken network loses it.
+//! Connections that a request handler can abort, so that a reply is lost as in a network failure.
 
 use std::io;
 use std::pin::Pin;

@@ -98,7 +98,7 @@ impl RunningSimulator {
     }
 }
 
-/// The lock of a directory, or `None` while somebody else has it.
+/// The lock of a directory, or `None` while another process has it.
 pub(super) fn lock(directory: &Path) -> Result<Option<File>, SimulatorError> {
     try_lock(&directory.join(LOCK))
         .map_err(|source| SimulatorError::Directory { directory: directory.to_owned(), source })
@@ -161,7 +161,7 @@ async fn serve_both(app: SharedApp, api: TcpListener, cluster: TcpListener, stop
             .await
     };
     let both = async {
-        // Neither ends before it is told to, and neither reports an error (documented of `axum::serve`).
+        // Neither stops before it is requested to, and neither reports an error (documented of `axum::serve`).
         _ = tokio::join!(
             serve(api, routes::api(SharedApp::clone(&app))),
             serve(cluster, routes::cluster(SharedApp::clone(&app)))

@@ -65,7 +65,7 @@ fn ready(app: &App, ticket: &Ticket, headers: &HeaderMap) -> Response {
         "end_time": epoch_seconds(ticket.ready_at),
         "duration": (ticket.ready_at - ticket.accepted_at).as_seconds_f64(),
     });
-    // FLUX 3 takes no seed and tells none.
+    // FLUX 3 takes no seed and reports none.
     if !ticket.model.starts_with("flux-3") {
         result["seed"] = json!(ticket.subject.seed);
     }
@@ -89,7 +89,7 @@ fn gone(id: &str) -> Response {
     body(id, "Task not found", [])
 }
 
-/// The body of every look; `cost` is there only when it is settled.
+/// The body of every poll; `cost` is present only when it is settled.
 fn body<const N: usize>(id: &str, status: &str, parts: [(&str, Value); N]) -> Response {
     let mut body = Map::new();
     body.insert("id".to_owned(), json!(id));

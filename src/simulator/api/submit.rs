@@ -23,7 +23,7 @@ use crate::simulator::request::{self, ImageRequest, Rejection};
 use crate::simulator::rng::SeededRng;
 use crate::simulator::ticket::{Ticket, duration};
 
-/// Where a foreign `polling_url` points: a host that looks right from the left, under a name that is nobody's (RFC 2606).
+/// Where a foreign `polling_url` points: a host that looks right from the left, under a reserved name (RFC 2606).
 const UNTRUSTED_HOST: &str = "https://api.bfl.ai.attacker.example/v1/get_result?id=";
 
 /// Bytes of a body that is not read in passing.
@@ -57,7 +57,7 @@ pub(super) async fn submit(
         Some(FaultKind::ReplyLost) | None => {}
         Some(kind) => return instead_of_accepting(kind),
     }
-    // In a task of its own: whoever hangs up must not leave a ticket that is half booked.
+    // In a separate task: a client that disconnects must not leave a partly recorded ticket.
     let outcome = tokio::spawn(accept_ticket(SharedApp::clone(&app), model, request, faults)).await;
     if fault == Some(FaultKind::ReplyLost) {
         aborter.abort();
@@ -94,7 +94,7 @@ fn faults(app: &SharedApp, model: &Model, request: &ImageRequest) -> (Option<Fau
     (fault, requested.of_ticket(&drawn))
 }
 
-/// What was booked, with what the reply tells of it.
+/// What was recorded, and what the reply reports of it.
 struct Accepted {
     ticket: Arc<Ticket>,
     input_mp: f64,
@@ -153,7 +153,7 @@ fn accepted(app: &SharedApp, accepted: &Accepted, headers: &HeaderMap) -> Respon
         })
     };
     let Some(polling_url) = polling_url else { return replies::internal() };
-    // The FLUX.1 family tells its price only when it is settled.
+    // The FLUX.1 family reports its price only when it is settled.
     let (cost, input_mp, output_mp) = if ticket.names_cost() {
         (replies::number(ticket.cost), json!(accepted.input_mp), json!(accepted.output_mp))
     } else {

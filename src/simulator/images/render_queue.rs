@@ -1,4 +1,4 @@
-//! Owns who draws: as many threads as there are processors, and the newest images are kept for whoever asks again.
+//! Draws on as many threads as there are processors, and keeps the newest images for repeated requests.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

@@ -75,7 +75,7 @@ enum Request {
     Close { done: oneshot::Sender<()> },
 }
 
-/// Orders that wait at most; whoever comes later waits for room.
+/// Queued requests at most; later callers wait for room.
 const QUEUE_CAPACITY: usize = 1024;
 
 /// Orders that go into one transaction at most.
@@ -100,7 +100,7 @@ impl Ledger {
             .name("simulator-ledger".to_owned())
             .spawn(move || {
                 let done = serve(&mut database, waiting);
-                // The order matters: whoever takes the lock may open the database.
+                // The order matters: the process that holds the lock may open the database.
                 drop(database);
                 drop(lock);
                 if let Some(done) = done {
@@ -148,7 +148,7 @@ impl Ledger {
     }
 }
 
-/// Serves orders until the books are closed or nobody is left to give one. Returns whom to tell.
+/// Handles requests until the ledger is closed or all senders are dropped. Returns the sender to notify.
 fn serve(database: &mut Database, mut waiting: mpsc::Receiver<Request>) -> Option<oneshot::Sender<()>> {
     while let Some(first) = waiting.blocking_recv() {
         let mut batch = Vec::new();
@@ -167,7 +167,7 @@ fn serve(database: &mut Database, mut waiting: mpsc::Receiver<Request>) -> Optio
         let (entries, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let recorded = if entries.is_empty() { Ok(()) } else { database.record(&entries) };
         for reply in replies {
-            // Nobody may be left to hear it: then the submit was recorded, and its reply is lost.
+            // The receiver may be gone: then the submit was recorded, and its reply is lost.
             _ = reply.send(recorded.clone());
         }
         match last {

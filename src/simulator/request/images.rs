@@ -25,7 +25,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 pub(super) struct InputImages(Vec<(String, Option<(u32, u32)>)>);
 
 impl InputImages {
-    /// Reads whatever looks like an image; a wrong type is the catalog's to tell.
+    /// Reads what looks like an image; the catalog reports a wrong type.
     pub fn read(model: &Model, body: &Map<String, Value>) -> Result<Self, Rejection> {
         let mut images = Vec::new();
         for parameter in model.images() {

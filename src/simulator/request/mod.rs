@@ -56,7 +56,7 @@ impl Rejection {
 /// Fields that every model takes and that change nothing here.
 const IGNORED: [&str; 1] = ["user"];
 
-/// Fields that would have the simulator call somebody.
+/// Fields that would make the simulator call another server.
 const WEBHOOK: [&str; 2] = ["webhook_url", "webhook_secret"];
 
 /// Reads the body of a submit. `random_seed` is taken where none is given.

@@ -8,7 +8,9 @@ use super::money::{kind, number, parse_amount};
 use super::time::{decode_time, format_time};
 use super::{Fields, charge_id, content_id, limits};
 use crate::costs::{Basis, Service, Usd};
-use crate::store::charges::{CAUSE_IMAGE, CAUSE_UNKNOWN, ChargeRow};
+#[cfg(feature = "firestore")]
+use crate::store::charges::ChargeRow;
+use crate::store::charges::{CAUSE_IMAGE, CAUSE_UNKNOWN};
 use crate::text::sanitize_line;
 
 /// The mark of imported history.
@@ -31,11 +33,11 @@ pub struct CostEntry {
     pub at: DateTime<Utc>,
     /// The model; empty where the entry names none.
     pub model: String,
-    /// Whether it is the simulator's money: only darkroom's own mark tells.
+    /// Whether it is the simulator's money: only darkroom's own mark decides.
     pub simulated: bool,
     /// The attempt of darkroom's own that it belongs to; `None` for another program's entry.
     pub attempt: Option<u32>,
-    /// What became of the money, as far as the entry itself tells: an image, `failed`, or unknown.
+    /// The cause of the charge, as far as the entry contains it: an image, `failed`, or unknown.
     pub cause: &'static str,
     /// All fields as they are written.
     pub fields: Fields,
@@ -101,6 +103,7 @@ impl CostEntry {
     }
 
     /// The entry as a row of the ledger.
+    #[cfg(feature = "firestore")]
     pub(crate) fn row(&self) -> ChargeRow {
         ChargeRow {
             attempt: self.attempt.unwrap_or(0),
@@ -116,6 +119,7 @@ impl CostEntry {
 }
 
 /// A charge document of any store, also one that is no cost yet, with its job's id. Errors: one line.
+#[cfg(feature = "firestore")]
 pub(crate) fn parse_charge(id: &str, fields: &Fields) -> Result<(String, ChargeRow), String> {
     let parsed = parse(Some(id), fields)?;
     let row = ChargeRow {

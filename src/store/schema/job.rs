@@ -51,7 +51,7 @@ pub struct Defaults {
     pub now: DateTime<Utc>,
 }
 
-/// What a document of another program does not tell itself.
+/// Defaults for what a document of another program does not contain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ExternalDefaults<'a> {
     /// The model of a document without one.
@@ -234,7 +234,7 @@ fn image(id: &JobId, fields: &Fields) -> Option<StoredImage> {
     Some(image_at(id, url, integer_field(fields, "image_size_bytes").ok().flatten()))
 }
 
-/// Another backend's image, as far as its URL tells; `bytes` is 0 where it is not known. What only the image itself would tell stays
+/// Another backend's image, as far as its URL shows; `bytes` is 0 where it is not known. What only the image itself would show stays
 /// unknown: its digest is empty.
 fn image_at(id: &JobId, url: &str, bytes: Option<i64>) -> StoredImage {
     let path = url.split(['?', '#']).next().unwrap_or_default();

@@ -17,17 +17,21 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 pub use cost::CostEntry;
-pub(crate) use cost::parse_charge;
 pub use diff::difference;
-pub(crate) use encode::encode_charge;
 pub use encode::{encode_costs, encode_job, with_native};
+pub(crate) use job::canonical_job;
 pub use job::{Defaults, JobEntry};
-pub(crate) use job::{
-    ExternalDefaults, PROMPT_PLACEHOLDER, apply_status, canonical_job, native_fields, parse_external, parse_native,
-};
-pub(crate) use request::{REQUEST_FIELDS, parse_spec, request_digest};
 pub use status::Status;
 pub use time::{format_time, parse_time};
+
+#[cfg(feature = "firestore")]
+pub(crate) use cost::parse_charge;
+#[cfg(feature = "firestore")]
+pub(crate) use encode::encode_charge;
+#[cfg(feature = "firestore")]
+pub(crate) use job::{ExternalDefaults, PROMPT_PLACEHOLDER, apply_status, native_fields, parse_external, parse_native};
+#[cfg(feature = "firestore")]
+pub(crate) use request::{REQUEST_FIELDS, parse_spec, request_digest};
 
 /// Fields of a document.
 pub type Fields = Map<String, Value>;
@@ -158,7 +162,7 @@ pub fn charge_id(job: &str, attempt: u32, service: crate::costs::Service) -> Str
     format!("{stem}-{attempt}-{}", service.as_str())
 }
 
-/// An id for a document without one: equal documents have the same id in every file. The reader of a file tells equal charges in it
+/// An id for a document without one: equal documents have the same id in every file. The reader of a file distinguishes equal charges in it
 /// apart.
 fn content_id(canonical: &Fields) -> String {
     // Keys are sorted: serde_json's map is a tree.

@@ -6,7 +6,7 @@ use serde_json::{Number, Value};
 use crate::costs::Usd;
 use crate::text::sanitize_line;
 
-/// Digits behind the point that every sum keeps exactly.
+/// Decimal places that every sum keeps exactly.
 const DECIMALS: i32 = 24;
 
 /// More digits than a decimal holds exactly.

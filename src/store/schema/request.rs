@@ -6,10 +6,13 @@
 use serde_json::{Number, Value};
 
 use super::Fields;
+#[cfg(feature = "firestore")]
 use super::diff::canonical;
 use super::money::kind;
 use crate::catalog::{Catalog, Model, ParameterKind};
-use crate::jobs::{Spec, sha256_hex};
+use crate::jobs::Spec;
+#[cfg(feature = "firestore")]
+use crate::jobs::sha256_hex;
 use crate::text::sanitize_line;
 
 /// Defaults of the shared schema.
@@ -32,10 +35,12 @@ struct ImageRequest<'a> {
 }
 
 /// The fields in which an image is requested.
+#[cfg(feature = "firestore")]
 pub(crate) const REQUEST_FIELDS: [&str; 8] =
     ["model", "prompt", "aspectRatio", "steps", "guidance", "seed", "promptUpsampling", "safetyTolerance"];
 
 /// A digest of the request, to notice that it was changed. 28 and 28.0 are the same request. Stored in documents: it must not change.
+#[cfg(feature = "firestore")]
 pub(crate) fn request_digest(fields: &Fields) -> String {
     let request: Vec<Value> =
         REQUEST_FIELDS.iter().map(|name| fields.get(*name).map_or(Value::Null, canonical)).collect();

@@ -1,14 +1,13 @@
-//! Owns the database file as a file: creating it whole, finding out whether it can be used before anything is written, and
-//! opening connections to it. Must not know its tables.
+//! The database file: creating it atomically, checking it before the first write, and opening connections.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, MAIN_DB, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::super::StoreError;
 use super::schema;
@@ -18,20 +17,27 @@ use crate::text;
 /// How long a statement waits for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Up to this size every page is looked at on opening (a few dozen milliseconds); a larger file shows damage where it is met.
-const CHECKED_WHOLE_UP_TO: u64 = 32 << 20;
+/// The smallest page of SQLite, in bytes.
+const SMALLEST_PAGE: u64 = 512;
 
-/// Makes sure that a usable database of today's version is at `path`. A file that cannot be used is left as it is, to the byte.
-pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
+/// Makes sure that a usable database of the current version is at `path`. A file that cannot be used is left unchanged. Damage is
+/// searched for only after an unclean shutdown; otherwise it is reported where it is met, or by `darkroom doctor`.
+pub(super) fn prepare(path: &Path) -> Result<UseLock, StoreError> {
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => return Err(unusable(path, "is not a file", CHOOSE_ANOTHER)),
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => create(path)?,
         Err(error) => return Err(unusable(path, &format!("cannot be opened ({error})"), CHECK_PERMISSIONS)),
     }
-    examine(path)?;
+    let (lock, alone) = take_lock(path);
+    examine(path, alone)?;
     let mut connection = connect(path)?;
-    schema::migrate(&mut connection, schema::MIGRATIONS)
+    schema::migrate(&mut connection, schema::MIGRATIONS)?;
+    if alone {
+        drop(lock);
+        return Ok(UseLock { _file: share(&beside(path, ".lock")) });
+    }
+    Ok(lock)
 }
 
 /// A connection for the writer.
@@ -63,7 +69,16 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
 
 const CHOOSE_ANOTHER: &str = "move it away, or choose another folder with DARKROOM_DATA_DIR";
 const CHECK_PERMISSIONS: &str = "check the permissions, or choose another folder with DARKROOM_DATA_DIR";
+const FREE_SPACE: &str = "free some space on that disk, or choose another folder with DARKROOM_DATA_DIR";
 const RESTORE: &str = "restore a backup, or move the file away to start with an empty database";
+
+/// What to do about an error of the file system.
+fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FREE_SPACE,
+        _ => CHECK_PERMISSIONS,
+    }
+}
 
 fn unusable(path: &Path, what: &str, remedy: &str) -> StoreError {
     let shown = text::sanitize_line(&path.display().to_string(), 300);
@@ -73,11 +88,13 @@ fn unusable(path: &Path, what: &str, remedy: &str) -> StoreError {
 /// Builds the database beside `path` and gives it its name when it is whole, so that neither another process nor a loss of power
 /// ever shows half a database under that name.
 fn create(path: &Path) -> Result<(), StoreError> {
-    let refuse = |error: std::io::Error| unusable(path, &format!("cannot be created ({error})"), CHECK_PERMISSIONS);
+    let refuse = |error: std::io::Error| unusable(path, &format!("cannot be created ({error})"), remedy(&error));
     fs::create_dir_all(parent_dir(path)).map_err(refuse)?;
     let draft = AtomicFile::create(path).map_err(refuse)?;
-    build(draft.temp_path())
-        .map_err(|error| unusable(path, &format!("cannot be created ({error})"), CHECK_PERMISSIONS))?;
+    build(draft.temp_path()).map_err(|error| {
+        let full = error.to_string().contains(super::errors::DISK_FULL);
+        unusable(path, &format!("cannot be created ({error})"), if full { FREE_SPACE } else { CHECK_PERMISSIONS })
+    })?;
     match draft.publish() {
         // Another process was faster: its database is as good as ours.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -92,63 +109,65 @@ fn build(draft: &Path) -> Result<(), StoreError> {
     connection.close().map_err(|(_, error)| error.into())
 }
 
-/// Looks at the file without writing to it: first at its raw header, so that a stranger's file is not even opened by SQLite.
-fn examine(path: &Path) -> Result<(), StoreError> {
-    // The order matters: without a log, the file is whole from here on, and another process can only make it longer.
-    let has_log = has_log(path);
-    let header = read_header(path)?;
+/// Checks a file without writing to it, so that a file of another program or version is left as it is.
+fn examine(path: &Path, alone: bool) -> Result<(), StoreError> {
     let length = fs::metadata(path)
         .map_err(|error| unusable(path, &format!("cannot be read ({error})"), CHECK_PERMISSIONS))?
         .len();
-    let Some(header) = header else {
-        let what = if length == 0 { "is empty, so it lost its contents" } else { "is damaged: it is cut short" };
-        return Err(unusable(path, what, RESTORE));
-    };
-    if !header.starts_with(b"SQLite format 3\0") {
-        return Err(unusable(path, "is not a database, or its beginning is damaged", RESTORE));
+    if length == 0 {
+        return Err(unusable(path, "is empty, so it lost its contents", RESTORE));
     }
-    if number_at(&header, 68) != schema::APPLICATION_ID {
-        return Err(unusable(path, "belongs to another program", CHOOSE_ANOTHER));
+    // SQLite takes a file without one whole page for an empty database.
+    if length < SMALLEST_PAGE {
+        return Err(unusable(path, "is not a database, or is cut short", RESTORE));
     }
-    refuse_newer(path, u64::from(number_at(&header, 60)))?;
-    // While there is a log, the file may rightly be shorter than its header says.
-    if !has_log && length < page_size(&header) * u64::from(number_at(&header, 28)) {
-        return Err(unusable(path, "is damaged: it is cut short", RESTORE));
-    }
-    look_inside(path, has_log, length).map_err(|error| match error {
+    let has_wal = has_wal(path);
+    inspect(path, has_wal, alone).map_err(|error| match error {
         StoreError::Unusable(line) => StoreError::Unusable(line),
         other => unusable(path, &format!("cannot be used ({other})"), CHECK_PERMISSIONS),
     })
 }
 
-/// Asks SQLite, which also sees what is only in the log so far.
-fn look_inside(path: &Path, has_log: bool, length: u64) -> Result<(), StoreError> {
+fn inspect(path: &Path, has_wal: bool, alone: bool) -> Result<(), StoreError> {
     let connection = open(path)?;
     // Closing the last connection would write the log back into a file that may be refused.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_wal)?;
     if connection.is_readonly(MAIN_DB)? {
         return Err(unusable(path, "cannot be written", CHECK_PERMISSIONS));
     }
     connection.pragma_update(None, "query_only", true)?;
-    let damaged = |why: &str| unusable(path, &format!("is damaged ({why})"), RESTORE);
-    let version = match schema::user_version(&connection) {
-        Err(StoreError::Unusable(_)) => return Err(damaged("its first page cannot be read")),
-        version => version?,
+    let pragma = |name: &str| -> Result<i64, StoreError> {
+        let value: Result<i64, rusqlite::Error> = connection.pragma_query_value(None, name, |row| row.get(0));
+        value.map_err(|error| damage(path, error))
     };
-    refuse_newer(path, version as u64)?;
-    if length <= CHECKED_WHOLE_UP_TO {
-        let verdict: Result<String, rusqlite::Error> =
-            connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
-        match verdict.map_err(|error| (error.sqlite_error_code(), error)) {
-            Ok(verdict) if verdict == "ok" => {}
-            Ok(verdict) => return Err(damaged(&verdict)),
-            Err((Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase), error)) => {
-                return Err(damaged(&error.to_string()));
-            }
-            Err((_, error)) => return Err(error.into()),
-        }
+    let application = pragma("application_id")?;
+    if application != i64::from(schema::APPLICATION_ID) {
+        return Err(unusable(path, "belongs to another program", CHOOSE_ANOTHER));
     }
-    Ok(())
+    refuse_newer(path, u64::try_from(pragma("user_version")?).unwrap_or(u64::MAX))?;
+    // A log without a process that uses it is left by one that did not shut down.
+    if alone && has_wal { quick_check(path, &connection) } else { Ok(()) }
+}
+
+/// Checks the structure of the whole file.
+pub(super) fn verify(path: &Path) -> Result<(), StoreError> {
+    quick_check(path, &connect_to_read(path)?)
+}
+
+fn quick_check(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let verdict: Result<String, rusqlite::Error> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    match verdict.map_err(|error| damage(path, error))? {
+        verdict if verdict == "ok" => Ok(()),
+        verdict => Err(unusable(path, &format!("is damaged ({verdict})"), RESTORE)),
+    }
+}
+
+fn damage(path: &Path, error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => unusable(path, "is not a database, or its beginning is damaged", RESTORE),
+        Some(ErrorCode::DatabaseCorrupt) => unusable(path, &format!("is damaged ({error})"), RESTORE),
+        _ => error.into(),
+    }
 }
 
 fn refuse_newer(path: &Path, version: u64) -> Result<(), StoreError> {
@@ -159,29 +178,34 @@ fn refuse_newer(path: &Path, version: u64) -> Result<(), StoreError> {
     Err(unusable(path, &what, "update darkroom, or choose another folder with DARKROOM_DATA_DIR"))
 }
 
-fn has_log(path: &Path) -> bool {
-    let mut log = OsString::from(path);
-    log.push("-wal");
-    fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0)
+fn has_wal(path: &Path) -> bool {
+    fs::metadata(beside(path, "-wal")).is_ok_and(|metadata| metadata.len() > 0)
 }
 
-/// The first 100 bytes (<https://www.sqlite.org/fileformat.html#the_database_header>); `None` where there are fewer.
-fn read_header(path: &Path) -> Result<Option<[u8; 100]>, StoreError> {
-    let mut header = [0; 100];
-    match File::open(path).and_then(|mut file| file.read_exact(&mut header)) {
-        Ok(()) => Ok(Some(header)),
-        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(unusable(path, &format!("cannot be read ({error})"), CHECK_PERMISSIONS)),
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// Held by every process that uses the database, as a shared lock.
+#[derive(Debug)]
+pub(super) struct UseLock {
+    // Held, never read.
+    _file: Option<File>,
+}
+
+/// Takes the lock. Returns whether no other process holds it. Where it cannot be taken, another process is assumed.
+fn take_lock(path: &Path) -> (UseLock, bool) {
+    let lock_file = beside(path, ".lock");
+    if let Ok(Some(file)) = crate::fs::try_lock(&lock_file) {
+        return (UseLock { _file: Some(file) }, true);
     }
+    (UseLock { _file: share(&lock_file) }, false)
 }
 
-fn number_at(header: &[u8; 100], offset: usize) -> u32 {
-    header[offset..offset + 4].iter().fold(0, |number, byte| (number << 8) | u32::from(*byte))
-}
-
-fn page_size(header: &[u8; 100]) -> u64 {
-    match u64::from(header[16]) << 8 | u64::from(header[17]) {
-        1 => 65_536,
-        size => size,
-    }
+fn share(lock_file: &Path) -> Option<File> {
+    let file = File::options().create(true).truncate(false).write(true).open(lock_file).ok()?;
+    file.lock_shared().ok()?;
+    Some(file)
 }

@@ -7,7 +7,7 @@ use super::super::{DueQuery, StoreError};
 use super::row::{nanoseconds, read_row, row_columns};
 use crate::jobs::{Job, WorkerId};
 
-/// Submitting or generating, and nobody's: without a claim, with one that has run out, or with one of a worker that is gone.
+/// Submitting or generating, and unclaimed: without a claim, with one that has run out, or with one of a worker that is gone.
 pub(super) const UNDER_WAY: &str = concat!(
     "SELECT ",
     row_columns!(),
@@ -36,7 +36,7 @@ pub(super) const NEXT_UNDER_WAY: &str = "SELECT min(free) FROM (
 pub(super) const NEXT_QUEUED: &str = "SELECT min(not_before) FROM jobs INDEXED BY jobs_queued
      WHERE stage = 'queued' AND simulated = ?1 AND not_before > ?2";
 
-/// What a worker could act on now. Documents that cannot be read are passed over and take nobody's place.
+/// What a worker could act on now. Unreadable documents are skipped and do not count.
 pub(super) fn due(connection: &Connection, query: &DueQuery) -> Result<Vec<Job>, StoreError> {
     // One snapshot for both questions: no job stands in both answers.
     let snapshot = connection.unchecked_transaction()?;

@@ -1,4 +1,4 @@
-//! Owns how the rows of the database are told as documents of the data contract. Must not write.
+//! Exports the rows of the database as documents of the data contract.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -120,15 +120,15 @@ pub(super) fn stored_job(connection: &Connection, id: &JobId) -> Result<Option<S
         .optional()?;
     let imported = imported.and_then(|text| serde_json::from_str::<Fields>(&text).ok());
     let fields = match imported {
-        // Nobody here has touched it: it is told as it came.
+        // Unchanged since the import: exported as imported.
         Some(fields) if job.revision == 1 => fields,
-        imported => told(&job, imported.unwrap_or_default()),
+        imported => with_job_fields(&job, imported.unwrap_or_default()),
     };
     Ok(Some(Ok((job, fields))))
 }
 
 /// The job as it is now, with what else stood in the document that it came from.
-fn told(job: &Job, mut fields: Fields) -> Fields {
+fn with_job_fields(job: &Job, mut fields: Fields) -> Fields {
     let images = fields.get("generationCount").and_then(Value::as_u64).unwrap_or(0);
     if !matches!(job.stage, Stage::Failed { .. } | Stage::Cancelled) {
         fields.remove("errorMessage");

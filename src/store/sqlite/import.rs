@@ -59,7 +59,7 @@ fn cost(connection: &Connection, entry: &CostEntry, write: bool) -> Result<Impor
     Ok(ImportOutcome::Created)
 }
 
-/// What is to be said of an entry that darkroom itself wrote, where its job is here: the job's charge stands in the books already.
+/// The outcome for an entry of darkroom itself whose job exists here: the job's charge is recorded already.
 fn own_cost(connection: &Connection, entry: &CostEntry) -> Result<Option<ImportOutcome>, StoreError> {
     let Some(id) = entry.attempt.and_then(|_| JobId::new(entry.job_id.as_str()).ok()) else { return Ok(None) };
     let Some(stored) = export::stored_job(connection, &id)? else { return Ok(None) };

@@ -33,7 +33,7 @@ pub(super) fn find(connection: &Connection, prefix: &str, limit: usize) -> Resul
     Ok(ids)
 }
 
-/// A page of jobs. Documents that cannot be read take nobody's place.
+/// A page of jobs. Unreadable documents do not count.
 pub(super) fn list(connection: &Connection, query: &PageQuery) -> Result<Page, StoreError> {
     let (sql, values) = query_of(query);
     let mut statement = connection.prepare_cached(&sql)?;

@@ -30,6 +30,7 @@ use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismat
 use super::{BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError};
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
+use database::UseLock;
 use readers::Readers;
 use row::Row;
 use watch::{FileWatcher, SqliteWatch};
@@ -42,16 +43,25 @@ pub struct SqliteStore {
     readers: Readers,
     commits: signal::Sender<()>,
     file_watcher: OnceCell<FileWatcher>,
+    // Dropped last: until then other processes see that the database is in use.
+    _lock: UseLock,
 }
 
 impl SqliteStore {
+    /// Checks the structure of the database at `path`. Takes about a second for a gigabyte.
+    ///
+    /// Errors: `Unusable` for a damaged file.
+    pub fn verify(path: &Path) -> Result<(), StoreError> {
+        database::verify(path)
+    }
+
     /// Opens the database at `path`, or creates it with its folder. Blocks for a few milliseconds, or for as long as a
     /// migration takes.
     ///
     /// Errors: `Unusable`, with what to do, for a file that is damaged, cut short, newer than this program or another program's
     /// (such a file is left as it is), and where nothing can be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        database::prepare(path)?;
+        let lock = database::prepare(path)?;
         let (commits, _) = signal::channel(());
         let writer = Writer::start(database::connect(path)?, commits.clone())?;
         Ok(Self {
@@ -60,6 +70,7 @@ impl SqliteStore {
             readers: Readers::new(path.to_owned()),
             commits,
             file_watcher: OnceCell::new(),
+            _lock: lock,
         })
     }
 }

@@ -128,7 +128,7 @@ pub(super) fn read_row(row: &rusqlite::Row<'_>, first: usize) -> Result<StoredRo
     let (document, stage) = (bytes(4)?, bytes(2)?);
     let job = read_job(&id, document).and_then(|mut job| {
         job.revision = u64::try_from(row.get::<_, i64>(first + 1).unwrap_or(0)).unwrap_or(0);
-        // The columns decide who looks at a job and whose money it is: where they disagree, nobody knows what is true.
+        // The columns decide who looks at a job and whose money it is: where they disagree, neither can be trusted.
         if job.stage_name().as_str().as_bytes() != stage {
             return Err(format!("it says {}, its row says {}", job.stage_name(), shown(stage)));
         }

@@ -106,7 +106,7 @@ CREATE TRIGGER charge_taken_back AFTER DELETE ON charges BEGIN
           AND model = OLD.model AND cause = OLD.cause AND amount = coalesce(OLD.amount, '') AND count = 0;
 END;
 CREATE TRIGGER charge_is_replaced_whole BEFORE UPDATE ON charges BEGIN
-    SELECT RAISE(ABORT, 'a charge is deleted and booked anew, never updated');
+    SELECT RAISE(ABORT, 'a charge is deleted and inserted again, never updated');
 END;
 ";
 
@@ -214,7 +214,7 @@ fn fold_searches(connection: &Connection) -> Result<(), StoreError> {
 }
 
 /// How many scripts the file has been through.
-pub(super) fn user_version(connection: &Connection) -> Result<usize, StoreError> {
+fn user_version(connection: &Connection) -> Result<usize, StoreError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok(usize::try_from(version).unwrap_or(usize::MAX))
 }

@@ -76,7 +76,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. `commits` is told after each commit.
+    /// Starts the thread. `commits` is notified after each commit.
     pub(super) fn start(connection: Connection, commits: watch::Sender<()>) -> Result<Self, StoreError> {
         let (requests, receiver) = mpsc::channel(QUEUE_CAPACITY);
         let thread = thread::Builder::new()
@@ -120,7 +120,7 @@ fn run(connection: &Connection, mut requests: mpsc::Receiver<Request>, commits: 
             commits.send_replace(());
         }
         for (request, answer) in batch.into_iter().zip(answers) {
-            // Nobody waits any more: it is written all the same.
+            // The caller is gone: the write happens nevertheless.
             let _ = request.reply.send(answer);
         }
     }

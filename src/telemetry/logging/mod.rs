@@ -21,7 +21,7 @@ use tracing_subscriber::{EnvFilter, Registry};
 
 use self::layer::LineLayer;
 use self::redactor::Redactor;
-use self::sinks::{ConsoleSink, FileSink, Sink, TerminalSink};
+use self::sinks::{ConsoleSink, FileSink, JsonSink, Sink, TerminalSink};
 
 /// Lines that are queued for the log pane; further ones are dropped and counted.
 const PANE_QUEUE: usize = 2_048;
@@ -48,6 +48,8 @@ pub enum ExtraSink {
     None,
     /// Standard error, as text.
     Terminal,
+    /// Standard error, as JSON lines.
+    Json,
     /// The console's log pane.
     Console,
 }
@@ -100,6 +102,7 @@ pub fn init(options: LogOptions, extra: ExtraSink) -> (LoggingGuard, Option<mpsc
     match extra {
         ExtraSink::None => {}
         ExtraSink::Terminal => sinks.push(Box::new(TerminalSink::new(io::stderr()))),
+        ExtraSink::Json => sinks.push(Box::new(JsonSink::new(io::stderr()))),
         ExtraSink::Console => {
             let (sender, records) = mpsc::channel(PANE_QUEUE);
             sinks.push(Box::new(ConsoleSink::new(sender)));

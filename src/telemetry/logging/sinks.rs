@@ -62,6 +62,31 @@ where
     }
 }
 
+/// JSON lines for a stream.
+pub struct JsonSink<W> {
+    writer: W,
+}
+
+impl<W> JsonSink<W> {
+    /// A sink for that stream.
+    pub fn new(writer: W) -> Self {
+        Self { writer }
+    }
+}
+
+impl<W: Send + Sync + 'static> Sink for JsonSink<W>
+where
+    for<'a> &'a W: Write,
+{
+    fn write(&self, line: &Line) {
+        if let Ok(mut bytes) = serde_json::to_vec(line) {
+            bytes.push(b'\n');
+            // A closed standard error leaves nowhere to report to.
+            let _ = (&self.writer).write_all(&bytes);
+        }
+    }
+}
+
 /// Records for the log pane. Lines that arrive faster than the console reads are dropped and replaced by their count.
 pub struct ConsoleSink {
     sender: mpsc::Sender<LogRecord>,

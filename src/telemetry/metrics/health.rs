@@ -1,5 +1,6 @@
 //! The answer of `/health`: whether the worker can run jobs.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::state::MetricsState;
@@ -12,15 +13,17 @@ pub(super) struct Health {
     status: &'static str,
     /// One line, where the status is `trouble`.
     reason: Option<String>,
+    /// Since when, where it is known.
+    since: Option<DateTime<Utc>>,
     simulated: bool,
     version: &'static str,
 }
 
 impl Health {
     pub(super) fn of(state: &MetricsState) -> Self {
-        let reason = trouble(state);
+        let (reason, since) = trouble(state).map_or((None, None), |(reason, since)| (Some(reason), since));
         let status = if reason.is_some() { "trouble" } else { "ok" };
-        Self { status, reason, simulated: state.simulated, version: env!("CARGO_PKG_VERSION") }
+        Self { status, reason, since, simulated: state.simulated, version: env!("CARGO_PKG_VERSION") }
     }
 
     pub(super) fn is_ok(&self) -> bool {
@@ -29,13 +32,20 @@ impl Health {
 }
 
 /// Why no job can run. Failed jobs and jobs held by a budget do not count.
-fn trouble(state: &MetricsState) -> Option<String> {
+fn trouble(state: &MetricsState) -> Option<(String, Option<DateTime<Utc>>)> {
+    if let Some((reason, since)) = &state.waiting {
+        return Some((format!("waiting: {reason}"), Some(*since)));
+    }
     match (&state.store, &state.intake) {
-        (_, Some(Intake::AccountBlocked(reason))) => Some(format!("intake paused: {reason}")),
-        (None, _) => Some("waiting for the store".to_owned()),
-        (Some((ConnectionState::Disconnected { reason, .. }, _)), _) => Some(format!("store unreachable: {reason}")),
+        (_, Some(Intake::AccountBlocked(reason))) => Some((format!("intake paused: {reason}"), state.blocked_since)),
+        (None, _) => Some(("waiting for the store".to_owned(), Some(state.started))),
+        (Some((ConnectionState::Disconnected { reason, .. }, since)), _) => {
+            Some((format!("store unreachable: {reason}"), Some(*since)))
+        }
         (Some((ConnectionState::Connected, _)), _) => match state.temporal.as_ref().map(|temporal| &temporal.server) {
-            Some(ConnectionState::Disconnected { reason, .. }) => Some(format!("Temporal unreachable: {reason}")),
+            Some(ConnectionState::Disconnected { reason, since }) => {
+                Some((format!("Temporal unreachable: {reason}"), Some(*since)))
+            }
             Some(ConnectionState::Connected) | None => None,
         },
     }
@@ -43,8 +53,6 @@ fn trouble(state: &MetricsState) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::*;
     use crate::engine::{Event, TemporalStatus};
 
@@ -58,7 +66,13 @@ mod tests {
         assert!(Health::of(&state).is_ok());
         state.record(&Event::Intake(Intake::AccountBlocked("the key was refused".to_owned())), now);
         assert_eq!(reason(&state).as_deref(), Some("intake paused: the key was refused"));
+        let later = now + chrono::Duration::minutes(3);
+        state.record(&Event::Intake(Intake::AccountBlocked("still".to_owned())), later);
+        assert_eq!(Health::of(&state).since, Some(now), "the start of the outage is kept");
         state.record(&Event::Intake(Intake::Open), now);
+        state.set_waiting(Some("no bucket"), now);
+        assert_eq!(reason(&state).as_deref(), Some("waiting: no bucket"));
+        state.set_waiting(None, now);
         state.record(
             &Event::Connection(ConnectionState::Disconnected { since: now, reason: "no route".to_owned() }),
             now,

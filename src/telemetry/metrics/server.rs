@@ -58,6 +58,11 @@ impl MetricsServer {
         self.address
     }
 
+    /// What the worker waits for before its engine can start; `None` when it has started.
+    pub fn set_waiting(&self, reason: Option<&str>) {
+        self.state.send_modify(|state| state.set_waiting(reason, Utc::now()));
+    }
+
     /// Records an event of the engine.
     pub fn record(&self, event: &Event) {
         self.state.send_if_modified(|state| state.record(event, Utc::now()));

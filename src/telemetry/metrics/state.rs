@@ -21,6 +21,10 @@ pub(super) struct MetricsState {
     pub(super) in_flight: usize,
     pub(super) submits: u64,
     pub(super) intake: Option<Intake>,
+    /// Why the engine cannot start yet, and since when.
+    pub(super) waiting: Option<(String, DateTime<Utc>)>,
+    /// Since when the intake is paused by the account or the bucket.
+    pub(super) blocked_since: Option<DateTime<Utc>>,
     /// The connection to the store, and since when.
     pub(super) store: Option<(ConnectionState, DateTime<Utc>)>,
     /// Only with the Temporal engine.
@@ -39,9 +43,16 @@ impl MetricsState {
             in_flight: 0,
             submits: 0,
             intake: None,
+            waiting: None,
+            blocked_since: None,
             store: None,
             temporal: None,
         }
+    }
+
+    pub(super) fn set_waiting(&mut self, reason: Option<&str>, now: DateTime<Utc>) {
+        let since = self.waiting.as_ref().map_or(now, |(_, since)| *since);
+        self.waiting = reason.map(|reason| (reason.to_owned(), since));
     }
 
     /// Records an event of time `now`. Returns whether anything changed.
@@ -57,7 +68,11 @@ impl MetricsState {
                 self.in_flight = *in_flight;
             }
             Event::Temporal(temporal) => self.temporal = Some(temporal.clone()),
-            Event::Intake(intake) => self.intake = Some(intake.clone()),
+            Event::Intake(intake) => {
+                let blocked = matches!(intake, Intake::AccountBlocked(_));
+                self.blocked_since = blocked.then(|| self.blocked_since.unwrap_or(now));
+                self.intake = Some(intake.clone());
+            }
             Event::Connection(ConnectionState::Connected)
                 if matches!(self.store, Some((ConnectionState::Connected, _))) =>
             {
@@ -83,7 +98,7 @@ mod tests {
     use crate::jobs::{FailureCode, StageName};
 
     #[test]
-    fn submits_are_counted_outages_keep_their_start() {
+    fn submits_are_counted_outages_keep_start() {
         let at = |seconds| DateTime::UNIX_EPOCH + chrono::Duration::seconds(seconds);
         let mut state = MetricsState::new(true, at(0));
         for in_flight in [1, 2, 1, 2, 1, 0, 1, 0] {

@@ -1,4 +1,4 @@
-//! Recognises charges that the store has under other ids: the same history told once with ids and once without them would count
+//! Recognises charges that the store has under other ids: the same history exported once with ids and once without them would count
 //! twice.
 
 use std::collections::{HashMap, HashSet};

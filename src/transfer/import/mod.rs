@@ -2,12 +2,14 @@
 //! decides what is new.
 
 mod dry_run;
+mod duplicates;
 mod reader;
 mod summary;
 
 use self::dry_run::DryRunTracker;
+use self::duplicates::KnownCharges;
 pub use self::reader::{Batch, ReadOptions, read};
-pub use self::summary::{Counts, ImportSummary, JobsWithoutCosts};
+pub use self::summary::{Counts, Duplicates, ImportSummary, JobsWithoutCosts};
 use super::records::RejectedRow;
 use crate::store::schema::Record;
 use crate::store::{Store, StoreError};
@@ -18,19 +20,33 @@ pub struct Importer {
     /// What happened so far.
     pub summary: ImportSummary,
     dry_run: Option<DryRunTracker>,
+    /// `None`: charges that the store has under other ids are imported all the same.
+    known: Option<KnownCharges>,
 }
 
 impl Importer {
-    /// An import that writes, or one that only reports what it would do.
-    pub fn new(is_dry_run: bool) -> Self {
-        let mut importer = Self { dry_run: is_dry_run.then(DryRunTracker::default), ..Self::default() };
+    /// An import that writes, or one that only reports what it would do. With `allow_duplicates`, charges that the store has
+    /// under other ids are imported all the same.
+    pub fn new(is_dry_run: bool, allow_duplicates: bool) -> Self {
+        let known = (!allow_duplicates).then(KnownCharges::default);
+        let mut importer = Self { dry_run: is_dry_run.then(DryRunTracker::default), known, ..Self::default() };
         importer.summary.dry_run = is_dry_run;
         importer
     }
 
     /// Imports one batch. Returns all of its rejected rows by their lines.
-    pub async fn apply(&mut self, store: &dyn Store, batch: Batch) -> Result<Vec<RejectedRow>, StoreError> {
+    pub async fn apply(&mut self, store: &dyn Store, mut batch: Batch) -> Result<Vec<RejectedRow>, StoreError> {
         let mut rejected = batch.rejected;
+        if let Some(known) = &mut self.known {
+            known.load(store, &batch.records).await?;
+            batch.records.retain(|(_, record)| match record {
+                Record::Cost(entry) if known.take_duplicate(entry) => {
+                    self.summary.count_duplicate(record, entry);
+                    false
+                }
+                _ => true,
+            });
+        }
         if !batch.records.is_empty() {
             let records: Vec<Record> = batch.records.iter().map(|(_, record)| record.clone()).collect();
             let outcomes = store.import(records, self.summary.dry_run).await?;

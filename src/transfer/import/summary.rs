@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::super::records::RejectedRow;
 use crate::costs::Usd;
-use crate::store::schema::{Collection, ImportOutcome, Record, encode_costs};
+use crate::store::schema::{Collection, CostEntry, ImportOutcome, Record, encode_costs};
 
 /// Rejected rows that are kept for `--json`; all of them are reported on standard error.
 const MAX_REJECTED_ROWS: usize = 10_000;
@@ -34,9 +34,11 @@ pub struct ImportSummary {
     /// What new jobs note, until the file has costs for them.
     #[serde(skip)]
     noted: NotedCosts,
-    /// Charges that new jobs of darkroom's own brought along; their lines are there already when they come.
+    /// Charges that new jobs of darkroom's own brought along; their own lines are then unchanged.
     #[serde(skip)]
     charges_of_jobs: u64,
+    /// Costs of the file that the store has under other ids; they are not imported.
+    pub duplicates: Duplicates,
     /// New jobs of other programs that note a cost, while the file has no costs for them.
     pub jobs_without_costs: JobsWithoutCosts,
     /// Rows that were rejected.
@@ -45,6 +47,15 @@ pub struct ImportSummary {
     /// The first of them.
     #[serde(rename = "refused")]
     pub rejected: Vec<RejectedRow>,
+}
+
+/// The same charges under other ids.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Duplicates {
+    /// How many entries.
+    pub count: u64,
+    /// Their money.
+    pub usd: Usd,
 }
 
 /// Costs that jobs note and no entry of the file counts: neither reports nor caps include them.
@@ -137,6 +148,13 @@ impl ImportSummary {
         }
     }
 
+    /// Counts a charge that the store has under another id.
+    pub(super) fn count_duplicate(&mut self, record: &Record, entry: &CostEntry) {
+        self.jobs_without_costs.take(record, false, &mut self.noted);
+        self.duplicates.count += 1;
+        self.duplicates.usd += entry.amount;
+    }
+
     pub(super) fn reject(&mut self, row: &RejectedRow) {
         self.rejected_count += row.rows();
         if self.rejected.len() < MAX_REJECTED_ROWS {
@@ -163,6 +181,16 @@ impl ImportSummary {
             }
             text.push('\n');
         }
+        if self.duplicates.count > 0 {
+            let Duplicates { count, usd } = self.duplicates;
+            let _ = writeln!(
+                text,
+                "warning: {} of {} skipped: the store has the same job, service, amount and time under another id; pass \
+                 --allow-duplicates to import them all the same",
+                counted(count, "cost"),
+                usd.display()
+            );
+        }
         if self.jobs_without_costs.count > 0 {
             let JobsWithoutCosts { count, usd } = self.jobs_without_costs;
             let _ = writeln!(
@@ -186,7 +214,8 @@ impl ImportSummary {
     pub fn rejection_line(&self, file: &str) -> String {
         let lines = counted(self.rejected_count, "line");
         let were = if self.rejected_count == 1 { "was" } else { "were" };
-        let has_imported = [self.jobs, self.costs].iter().any(|counts| counts.new + counts.unchanged > 0);
+        let has_imported =
+            [self.jobs, self.costs].iter().any(|counts| counts.new + counts.unchanged > 0) || self.duplicates.count > 0;
         let rest = if self.complete { "the others" } else { "the lines before" };
         match (has_imported, self.dry_run) {
             (false, false) => format!("{lines} of {file} {were} rejected; nothing was imported"),

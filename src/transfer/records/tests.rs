@@ -105,7 +105,7 @@ fn unclosed_quote_names_every_line_it_takes() {
 }
 
 #[test]
-fn endless_quote_costs_no_memory_and_ends_with_a_line() {
+fn endless_quote_is_an_error_in_bounded_memory() {
     let mut text = b"a,b\n1,\"".to_vec();
     text.resize(text.len() + 2 * MAX_RECORD_BYTES, b'x');
     text.extend_from_slice(b"\n2,3\n");
@@ -178,7 +178,7 @@ fn database_lists_and_maps_are_read() {
 }
 
 #[test]
-fn damaged_json_names_its_line_and_what_is_unread() {
+fn damaged_json_names_its_line_and_the_unread() {
     for (text, lines, reason) in [
         ("[{\"a\": 1},\n{\"a\": 2}", vec![(1, true), (2, true), (2, false)], "the file ends before the list"),
         ("[{\"a\": 1},\n{\"a\": ", vec![(1, true), (2, false)], "the file ends inside this document"),

@@ -48,7 +48,7 @@ impl ImageCache {
         Self { bound, cached: VecDeque::new() }
     }
 
-    /// Whether it is there, without calling it seen.
+    /// Whether it is cached, without marking it as used.
     pub fn contains(&self, key: &ImageKey) -> bool {
         self.cached.iter().any(|(cached, _)| cached == key)
     }

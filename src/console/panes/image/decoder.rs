@@ -12,7 +12,7 @@ use ratatui_image::protocol::Protocol;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::cache::ImageKey;
-use super::decode;
+use super::{decode, kitty};
 
 /// What an image is made from.
 #[derive(Debug)]
@@ -39,7 +39,14 @@ pub struct ImageMessage {
     pub(super) key: ImageKey,
     pub(super) room: Size,
     pub(super) image: Option<Arc<DynamicImage>>,
-    pub(super) drawn: Result<Protocol, String>,
+    pub(super) drawn: Result<Drawn, String>,
+}
+
+/// An image as the terminal takes it.
+pub(super) struct Drawn {
+    pub(super) protocol: Protocol,
+    /// Sent once, before the first cell of the image.
+    pub(super) transmission: Option<String>,
 }
 
 impl std::fmt::Debug for ImageMessage {
@@ -73,7 +80,10 @@ fn answer(picker: &Picker, request: Request) -> ImageMessage {
     };
     match decoded {
         Ok(image) => {
-            let drawn = decode::encode(&image, picker, room);
+            let drawn = decode::encode(&image, picker, room).map(|protocol| {
+                let transmission = kitty::take_transmission(&protocol);
+                Drawn { protocol, transmission }
+            });
             ImageMessage { key, room, image: Some(image), drawn }
         }
         Err(line) => ImageMessage { key, room, image: None, drawn: Err(line) },

@@ -3,6 +3,7 @@
 mod cache;
 mod decode;
 mod decoder;
+mod kitty;
 mod placeholder;
 mod shades;
 
@@ -17,7 +18,6 @@ use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 use ratatui_image::Image;
 use ratatui_image::picker::{Picker, ProtocolType};
-use ratatui_image::protocol::Protocol;
 use tokio::sync::mpsc;
 
 use crate::console::theme::Theme;
@@ -29,7 +29,7 @@ use crate::text::format;
 
 use cache::{CachedImage, ImageCache, ImageKey};
 pub use decoder::ImageMessage;
-use decoder::{Request, Source};
+use decoder::{Drawn, Request, Source};
 
 /// Images are kept up to this many bytes, as files or decoded.
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
@@ -41,7 +41,14 @@ pub enum ImagesMode {
     /// As well as the terminal can.
     #[default]
     Auto,
+    /// By the kitty graphics protocol, whatever the terminal answers.
+    Kitty,
+    /// As sixels.
+    Sixel,
+    /// By the inline images of iTerm2.
+    Iterm2,
     /// With coloured half blocks, which every terminal has.
+    #[strum(to_string = "halfblocks", serialize = "blocks")]
     HalfBlocks,
     /// Not at all: size and address instead.
     Off,
@@ -51,12 +58,13 @@ pub enum ImagesMode {
 struct Ready {
     key: ImageKey,
     room: Size,
-    protocol: Protocol,
+    drawn: Drawn,
 }
 
 /// The image pane and its own state.
 pub struct ImagePane {
     mode: ImagesMode,
+    draws_pixels: bool,
     requests: Option<Sender<Request>>,
     cache: ImageCache,
     /// Requested from the engine, without a reply so far.
@@ -68,16 +76,32 @@ pub struct ImagePane {
     ready: Option<Ready>,
 }
 
+impl ImagesMode {
+    /// The protocol that is used without a query.
+    pub fn forced_protocol(self) -> Option<ProtocolType> {
+        match self {
+            Self::Kitty => Some(ProtocolType::Kitty),
+            Self::Sixel => Some(ProtocolType::Sixel),
+            Self::Iterm2 => Some(ProtocolType::Iterm2),
+            Self::HalfBlocks => Some(ProtocolType::Halfblocks),
+            Self::Auto | Self::Off => None,
+        }
+    }
+}
+
 impl ImagePane {
     /// The pane and the messages of its decoder thread. `picker` has the terminal's capabilities; `mode` may restrict them.
     pub fn new(mut picker: Picker, mode: ImagesMode) -> (Self, mpsc::UnboundedReceiver<ImageMessage>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        if mode == ImagesMode::HalfBlocks {
-            picker.set_protocol_type(ProtocolType::Halfblocks);
+        if let Some(protocol) = mode.forced_protocol() {
+            picker.set_protocol_type(protocol);
         }
+        // These draw pixels below the text; kitty places its images by cells, half blocks are cells.
+        let draws_pixels = matches!(picker.protocol_type(), ProtocolType::Sixel | ProtocolType::Iterm2);
         let requests = if mode == ImagesMode::Off { None } else { decoder::start(picker, sender) };
         let pane = Self {
             mode,
+            draws_pixels,
             requests,
             cache: ImageCache::new(CACHE_BYTES),
             loading: HashSet::new(),
@@ -135,7 +159,7 @@ impl ImagePane {
         }
         let selected = self.selected.as_ref() == Some(&key);
         match drawn {
-            Ok(protocol) if selected => self.ready = Some(Ready { key, room, protocol }),
+            Ok(drawn) if selected => self.ready = Some(Ready { key, room, drawn }),
             Ok(_) => {}
             Err(line) => self.cache.put(key, CachedImage::NotDecoded(line)),
         }
@@ -146,6 +170,11 @@ impl ImagePane {
     pub fn invalidate(&mut self) {
         self.ready = None;
         self.requested = None;
+    }
+
+    /// Whether text that covered the image stays in it until the whole screen is drawn again.
+    pub fn keeps_remains(&self) -> bool {
+        self.draws_pixels
     }
 
     /// Draws the pane.
@@ -217,16 +246,21 @@ impl ImagePane {
             lines.push(Line::styled("o opens it in the system viewer", theme.accent));
             return say(frame, area, lines, theme);
         }
-        match &self.ready {
-            Some(ready) if ready.key == *key && fits(ready.protocol.size(), room) => {
-                let size = ready.protocol.size();
+        match &mut self.ready {
+            Some(ready) if ready.key == *key && fits(ready.drawn.protocol.size(), room) => {
+                let size = ready.drawn.protocol.size();
                 let centred = Rect {
                     x: area.x + (room.width - size.width) / 2,
                     y: area.y + (room.height - size.height) / 2,
                     width: size.width,
                     height: size.height,
                 };
-                frame.render_widget(Image::new(&ready.protocol), centred);
+                frame.render_widget(Image::new(&ready.drawn.protocol), centred);
+                if let Some(cell) = frame.buffer_mut().cell_mut(centred.as_position())
+                    && let Some(transmission) = ready.drawn.transmission.take()
+                {
+                    cell.set_symbol(&format!("{transmission}{}", cell.symbol()));
+                }
                 shades::redraw(frame.buffer_mut(), centred, theme);
             }
             _ => say(frame, area, vec![Line::styled("Loading the image…", theme.dim)], theme),

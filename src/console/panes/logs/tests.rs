@@ -14,7 +14,7 @@ pub(super) fn record(number: usize, level: Level, job: Option<&str>) -> LogRecor
     LogRecord { at, level, job: job.map(str::to_owned), attempt: Some(1), message: format!("line {number}") }
 }
 
-fn said(level: Level, job: Option<&str>, message: &str) -> LogRecord {
+fn log_line(level: Level, job: Option<&str>, message: &str) -> LogRecord {
     LogRecord { message: message.to_owned(), ..record(1, level, job) }
 }
 
@@ -33,16 +33,16 @@ fn shown(pane: &mut LogPane, job: Option<&JobId>, width: u16, height: u16) -> St
 
 fn busy() -> LogPane {
     let mut pane = LogPane::new();
-    pane.push(said(Level::INFO, Some("fox"), "submitted: ticket 7f3a, 4 credits, attempt 1"));
-    pane.push(said(Level::WARN, Some("fox"), "the provider is full (429); next look in 1.5 s"));
-    pane.push(said(Level::DEBUG, Some("fox"), "polled: Pending"));
-    pane.push(said(
+    pane.push(log_line(Level::INFO, Some("fox"), "submitted: ticket 7f3a, 4 credits, attempt 1"));
+    pane.push(log_line(Level::WARN, Some("fox"), "the provider is full (429); next look in 1.5 s"));
+    pane.push(log_line(Level::DEBUG, Some("fox"), "polled: Pending"));
+    pane.push(log_line(
         Level::ERROR,
         Some("whale"),
         "content moderated: withheld by the provider after it was made, which may be billed",
     ));
-    pane.push(said(Level::INFO, None, "watching the store"));
-    pane.push(said(Level::TRACE, Some("fox"), "slot 3 of 24"));
+    pane.push(log_line(Level::INFO, None, "watching the store"));
+    pane.push(log_line(Level::TRACE, Some("fox"), "slot 3 of 24"));
     pane
 }
 
@@ -196,7 +196,7 @@ proptest! {
         let levels = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
         let mut pane = LogPane::new();
         for (message, level) in &messages {
-            pane.push(said(levels[usize::from(*level)], None, message));
+            pane.push(log_line(levels[usize::from(*level)], None, message));
         }
         for by in moves {
             pane.scroll(by);

@@ -88,7 +88,7 @@ impl QueuePane {
         self.select_index(index, board);
     }
 
-    /// Selects the next row below whose job matches, if one is there.
+    /// Selects the next row below whose job matches, if any.
     pub fn select_next(&mut self, board: &Board, matches: impl Fn(&Job) -> bool) {
         let from = self.index + 1;
         let found = board.rows(from..board.len()).position(|(_, entry)| entry.job().is_some_and(|job| matches(job)));

@@ -1,4 +1,4 @@
-//! Tells typed keys from text that arrives as keys: a paste in a terminal without bracketed paste, or a program that types.
+//! Distinguishes typed keys from text that arrives as keys: a paste in a terminal without bracketed paste, or a program that types.
 //! Such a burst becomes one `Event::Paste`, so that none of its letters is a command and none of its line breaks submits.
 //!
 //! | input | result |
@@ -35,11 +35,11 @@ struct Threshold {
 const AT_ONCE: Threshold = Threshold { gap: HOLD, changes: 8, keys: 5 };
 /// A program that types. Two fingers can be that fast, sixteen keys in a row cannot.
 const FAST: Threshold = Threshold { gap: Duration::from_millis(20), changes: 16, keys: 8 };
-/// A line break between other keys makes so many changes at once a text: nobody presses Enter and goes on within milliseconds.
+/// A line break between other keys makes so many changes at once a text: no person presses Enter and continues within milliseconds.
 const CHANGES_WITH_ENTER: usize = 4;
 /// How long a key that types waits for the rest of a burst.
 const HOLD: Duration = Duration::from_millis(2);
-/// So much silence ends a burst. Nobody goes on typing that soon after a paste; a paste over a slow line has shorter gaps.
+/// The pause that ends a burst. No person continues typing that soon after a paste; a paste over a slow line has shorter gaps.
 const BURST_TIMEOUT: Duration = Duration::from_millis(150);
 /// Most keys held at a time; so many are key repeat.
 const MAX_HELD: usize = 256;

@@ -109,8 +109,8 @@ fn index_of(query: &StructuredQuery) -> Vec<(&str, &'static str)> {
     fields.retain(|name| !ordered(name));
     fields.dedup();
     let orders = query.order_by.iter().filter_map(|order| {
-        let word = if order.direction() == Direction::Descending { "descending" } else { "ascending" };
-        Some((order.field.as_ref()?.field_path.as_str(), word))
+        let direction = if order.direction() == Direction::Descending { "descending" } else { "ascending" };
+        Some((order.field.as_ref()?.field_path.as_str(), direction))
     });
     let equal = fields.into_iter().map(|name| (name, "ascending"));
     equal.chain(orders.filter(|(name, _)| *name != NAME)).collect()

@@ -63,7 +63,7 @@ impl DocumentCache {
         state
             .documents
             .get(id)
-            .and_then(|documents| documents.base.as_ref().ok())
+            .and_then(|document| document.base.as_ref().ok())
             .filter(|base| base.revision == revision)
             .cloned()
     }
@@ -77,11 +77,11 @@ impl DocumentCache {
     pub(crate) fn apply_snapshot(&self, parsed: &ParsedDocument) {
         let mut state = self.state();
         state.merge(parsed);
-        let Some(documents) = state.documents.get_mut(&parsed.id) else { return };
-        if parsed.revision <= documents.published || parsed.revision < documents.revision {
+        let Some(document) = state.documents.get_mut(&parsed.id) else { return };
+        if parsed.revision <= document.published || parsed.revision < document.revision {
             return;
         }
-        documents.published = parsed.revision;
+        document.published = parsed.revision;
         let change = match &parsed.content {
             Ok(known) => Change::Job(Arc::new(known.job.clone())),
             Err(reason) => Change::Unreadable { id: parsed.id.clone(), reason: reason.clone() },
@@ -100,8 +100,8 @@ impl DocumentCache {
         let content = Ok(Box::new(LoadedJob { job: job.clone(), base }));
         let is_bad_request = false;
         state.merge(&ParsedDocument { id: id.clone(), revision, content, is_bad_request });
-        if let Some(documents) = state.documents.get_mut(&id).filter(|documents| documents.revision == revision) {
-            documents.published = revision;
+        if let Some(document) = state.documents.get_mut(&id).filter(|document| document.revision == revision) {
+            document.published = revision;
             state.publish(&Change::Job(Arc::new(job)));
         }
     }
@@ -125,7 +125,7 @@ impl DocumentCache {
     /// A document that is gone since `read_time` at the latest.
     pub(crate) fn removed(&self, id: &JobId, read_time: u64) {
         let mut state = self.state();
-        if state.documents.get(id).is_some_and(|documents| documents.revision <= read_time) {
+        if state.documents.get(id).is_some_and(|document| document.revision <= read_time) {
             state.documents.remove(id);
             state.active.remove(id);
             state.inactive_version += 1;
@@ -136,14 +136,13 @@ impl DocumentCache {
     /// Whether that document is active in its cached version, and that version is not newer than `read_time`.
     pub(crate) fn is_believed_active(&self, id: &JobId, read_time: u64) -> bool {
         let state = self.state();
-        let old = state.documents.get(id).is_some_and(|documents| documents.revision <= read_time);
-        old && (state.active.contains_key(id)
-            || state.documents.get(id).is_some_and(|documents| documents.base.is_err()))
+        let old = state.documents.get(id).is_some_and(|document| document.revision <= read_time);
+        old && (state.active.contains_key(id) || state.documents.get(id).is_some_and(|document| document.base.is_err()))
     }
 
     /// The cached revision of the document; 0 for none.
     pub(crate) fn revision(&self, id: &JobId) -> u64 {
-        self.state().documents.get(id).map_or(0, |documents| documents.revision)
+        self.state().documents.get(id).map_or(0, |document| document.revision)
     }
 
     /// Sets whether a listener keeps the active jobs complete.
@@ -157,7 +156,7 @@ impl DocumentCache {
 
     /// Whether the subscribers have that revision of the document.
     pub(crate) fn is_published(&self, id: &JobId, revision: u64) -> bool {
-        self.state().documents.get(id).is_some_and(|documents| documents.published >= revision)
+        self.state().documents.get(id).is_some_and(|document| document.published >= revision)
     }
 
     /// A number that changes with every merged document, while a listener keeps the cache complete.
@@ -195,31 +194,31 @@ impl DocumentCache {
 
     /// A new subscriber to changes from now on. Unreadable documents are pushed at once.
     pub(crate) fn subscribe(&self) -> Arc<Subscriber> {
-        let subscribers = Arc::new(Subscriber::default());
+        let subscriber = Arc::new(Subscriber::default());
         let mut state = self.state();
         state.subscribers.retain(|other| other.strong_count() > 0);
-        state.subscribers.push(Arc::downgrade(&subscribers));
-        for (id, documents) in &state.documents {
-            if let Err(reason) = &documents.base {
-                subscribers.push(Change::Unreadable { id: id.clone(), reason: reason.clone() });
+        state.subscribers.push(Arc::downgrade(&subscriber));
+        for (id, document) in &state.documents {
+            if let Err(reason) = &document.base {
+                subscriber.push(Change::Unreadable { id: id.clone(), reason: reason.clone() });
             }
         }
-        subscribers
+        subscriber
     }
 
     /// Fails all subscribers: they may have missed changes.
     pub(crate) fn fail_subscribers(&self, reason: &str) {
-        self.state().subscribers.iter().filter_map(Weak::upgrade).for_each(|subscribers| subscribers.fail(reason));
+        self.state().subscribers.iter().filter_map(Weak::upgrade).for_each(|subscriber| subscriber.fail(reason));
     }
 }
 
 impl State {
     fn merge(&mut self, parsed: &ParsedDocument) {
         let known = self.documents.get(&parsed.id);
-        if known.is_some_and(|documents| documents.revision >= parsed.revision) {
+        if known.is_some_and(|document| document.revision >= parsed.revision) {
             return;
         }
-        let published = known.map_or(0, |documents| documents.published);
+        let published = known.map_or(0, |document| document.published);
         let base = parsed.content.as_ref().map(|known| known.base.clone()).map_err(Clone::clone);
         self.version += 1;
         self.documents.insert(

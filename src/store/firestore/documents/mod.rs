@@ -34,7 +34,7 @@ pub(crate) use write::DocumentWrite;
 /// Bytes of a document to which a run can still be added.
 const MAX_BYTES_BEFORE_RUN: usize = 1_000_000;
 
-/// What documents of other programs do not tell themselves.
+/// Defaults for what documents of other programs do not contain.
 #[derive(Debug, Clone)]
 pub(crate) struct Defaults {
     /// The model of a document without one.

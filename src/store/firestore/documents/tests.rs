@@ -96,7 +96,7 @@ fn sample_documents_of_an_old_backend_are_read() {
         let noted: f64 = ["bfl_cost_usd", "storage_cost_usd"].iter().filter_map(|name| sample[name].as_f64()).sum();
         let cost: f64 = job.cost().unwrap().to_string().parse().unwrap();
         assert!((cost - noted).abs() < 1e-12);
-        assert_eq!(charges_of(&job), [], "its charges are booked already");
+        assert_eq!(charges_of(&job), [], "another backend recorded its charges");
         if let Stage::Failed { failure } = &job.stage {
             assert_eq!(failure.message, sample["errorMessage"].as_str().unwrap());
         }
@@ -178,7 +178,7 @@ fn repeated_request_becomes_a_new_attempt() {
     let LoadedJob { job: mut changed, base } = loaded(&document);
     assert_eq!(changed.spec.parameters["seed"], 2);
     assert_eq!(changed.spec_of(&changed.attempts[0]).parameters["seed"], 1);
-    // Once it is taken up, the wish is no news any more.
+    // After a save the job follows the request.
     changed.not_before = Some(now());
     apply(&mut document, DocumentWrite::update(&changed, &base).unwrap());
     assert_eq!(loaded(&document).job, changed);
@@ -268,8 +268,7 @@ fn long_prompt_is_stored_once() {
 fn darkroom_map_is_small_for_one_attempt() {
     let at = |second: i64| now() + chrono::TimeDelta::microseconds(second * 1_234_567);
     let id = "0193b2c4-7c1e-7d52-9d0e-5b8f3a6c2e11";
-    let prompt =
-        "A lighthouse keeper reading a letter by the light of an oil lamp, rain on the window, shot on 35 mm film";
+    let prompt = "A sailor reading a letter by the light of an oil lamp, rain on the window, shot on 35 mm film";
     let spec = Spec::new("flux-2-pro", prompt).with("width", 1344).with("height", 768).with("seed", 42);
     let mut job = Job::new(JobId::new(id).unwrap(), spec.with("safety_tolerance", 2), false, now());
     job.tags = vec!["campaign".to_owned()];

@@ -35,7 +35,7 @@ impl FirestoreStore {
     }
 }
 
-/// Whether darkroom has not submitted this job yet, as far as its document tells. A job that was created here has a history from its
+/// Whether darkroom has not submitted this job yet, judged by its document. A job that was created here has a history from its
 /// first write on.
 fn is_first_submit(job: &Job, base: &BaseVersion) -> bool {
     let Some((last, earlier)) = job.attempts.split_last() else { return false };

@@ -11,7 +11,7 @@ use crate::store::firestore::{FirestoreStore, JOBS};
 const BATCH_SIZE: usize = 300;
 
 impl FirestoreStore {
-    /// The entries with their causes; unknown where no job tells. One read for each job of such an entry.
+    /// The entries with their causes; unknown where no job has one. One read for each job of such an entry.
     pub(crate) async fn with_causes(
         &self,
         mut entries: Vec<(String, ChargeRow)>,
@@ -48,7 +48,7 @@ impl FirestoreStore {
     }
 }
 
-/// Whether the entry belongs to an attempt of darkroom's own, and does not tell its cause itself.
+/// Whether the entry belongs to an attempt of darkroom and does not contain its cause.
 fn needs_cause(row: &ChargeRow) -> bool {
     row.attempt > 0 && row.cause == CAUSE_UNKNOWN
 }

@@ -85,7 +85,7 @@ fn detail_path(name: &String) -> String {
     format!("details.{name}")
 }
 
-/// An entry of any program: its job's id and the charge. The cause is in it only as far as the entry tells. Errors: one line.
+/// An entry of any program: its job's id and the charge. The cause is included only where the entry contains it. Errors: one line.
 pub(crate) fn parse_entry(document: &Document) -> Result<(String, ChargeRow), String> {
     let id = document.name.rsplit('/').next().unwrap_or_default();
     schema::parse_charge(id, &json::to_json(&document.fields))

@@ -142,7 +142,7 @@ impl FirestoreStore {
             } else if totals.sum >= expected.sum {
                 usd(totals.sum - expected.sum)
             } else {
-                // An entry that cannot be read hides others: only the entries themselves tell.
+                // An entry that cannot be read hides others: only the entries themselves show it.
                 let known: Usd = months.iter().map(|month| spent(&month.real(), period)).sum();
                 let complete = spent(&self.complete_sums(period.clone()).await?, period);
                 if complete > known { complete - known } else { Usd::ZERO }

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn document_name_tells_its_month() {
+    fn document_name_contains_its_month() {
         let document =
             |id: &str| Document { name: format!("projects/p/databases/d/documents/x/{id}"), ..Default::default() };
         assert_eq!(month_of(&document("real-2026-11")), Some("real-2026-11"));

@@ -46,7 +46,7 @@ impl Position {
         Self { segment: SortSegment::Dated(since.unwrap_or(FIRST_TIME)), after: None }
     }
 
-    /// After the cursor, where the cursor alone tells the position.
+    /// After the cursor, where the cursor alone defines the position.
     pub(crate) fn after_cursor(since: Option<DateTime<Utc>>, time: DateTime<Utc>, name: String) -> Option<Self> {
         if time == UNDATED {
             return None;

@@ -8,12 +8,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::spawn_blocking;
 
-use crate::cli::error::CliError;
-use crate::cli::output;
-use crate::devstack::{self, Launch, NotInstalled, Server, ServerError, ServerLocator, ServerProcess};
+use super::{Launch, NotInstalled, Server, ServerError, ServerLocator, ServerProcess, http, make_bucket, stop_all};
 
 /// The project of the Firestore emulator. Names that start with `demo-` never reach Google.
 pub const PROJECT: &str = "demo-darkroom";
@@ -22,6 +19,16 @@ pub const BUCKET: &str = "darkroom-dev";
 
 /// How often the server processes are checked.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Receives the progress of a start.
+pub trait StackProgress {
+    /// A server is not installed.
+    fn not_installed(&mut self, missing: &NotInstalled);
+    /// The servers that must become ready.
+    fn waiting_for(&mut self, servers: Vec<Server>);
+    /// A server became ready after this time.
+    fn ready(&mut self, server: &ServerProcess, took: Duration);
+}
 
 /// The servers that run, and those that are not installed.
 #[derive(Debug, Default)]
@@ -34,29 +41,29 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts the installed servers concurrently and waits until each is ready.
-    pub async fn start(&mut self, logs: &Path) -> Result<(), CliError> {
-        let http = devstack::http().map_err(|why| CliError::Failed(format!("cannot create an HTTP client: {why}")))?;
+    /// Starts the installed servers concurrently and waits until each is ready. `logs` is the directory of their log files.
+    pub async fn start(&mut self, logs: &Path, progress: &mut impl StackProgress) -> Result<(), ServerError> {
+        let http = http().map_err(|error| ServerError::Setup(format!("cannot create an HTTP client: {error}")))?;
         self.find_and_start(logs).await?;
         for missing in &self.missing {
-            output::eprint_line(&format!("{missing}"));
+            progress.not_installed(missing);
         }
-        let mut progress = Progress::new(self.running.iter().map(ServerProcess::server));
+        progress.waiting_for(self.running.iter().map(ServerProcess::server).collect());
         let mut waiting: FuturesUnordered<_> = self.running.iter_mut().map(|server| ready(server, &http)).collect();
-        while let Some(answered) = waiting.next().await {
-            let (server, took) = answered?;
-            progress.on_ready(server, took);
+        while let Some(result) = waiting.next().await {
+            let (server, took) = result?;
+            progress.ready(server, took);
         }
-        drop((waiting, progress));
+        drop(waiting);
         if let Some(storage) = self.address(Server::Storage) {
-            devstack::make_bucket(&http, storage, PROJECT, BUCKET).await?;
+            make_bucket(&http, storage, PROJECT, BUCKET).await?;
         }
         Ok(())
     }
 
-    async fn find_and_start(&mut self, logs: &Path) -> Result<(), CliError> {
+    async fn find_and_start(&mut self, logs: &Path) -> Result<(), ServerError> {
         let watchdog = std::env::current_exe()
-            .map_err(|why| CliError::Failed(format!("cannot find the darkroom executable: {why}")))?;
+            .map_err(|error| ServerError::Setup(format!("cannot find the darkroom executable: {error}")))?;
         let mut starting = Vec::new();
         for server in Server::ALL.into_iter().filter(|server| is_built_in(*server)) {
             let (watchdog, logs) = (watchdog.clone(), logs.to_owned());
@@ -68,9 +75,9 @@ impl Stack {
             match started.await {
                 Ok(Ok(Ok(running))) => self.running.push(running),
                 Ok(Ok(Err(missing))) => self.missing.push(missing),
-                Ok(Err(error)) => first_error = first_error.or(Some(error.into())),
+                Ok(Err(error)) => first_error = first_error.or(Some(error)),
                 Err(why) => {
-                    first_error = first_error.or(Some(CliError::Failed(format!("a start task crashed: {why}"))));
+                    first_error = first_error.or(Some(ServerError::Setup(format!("a start task crashed: {why}"))));
                 }
             }
         }
@@ -115,13 +122,11 @@ impl Stack {
         }
     }
 
-    /// Stops all servers and waits until they have exited.
-    pub async fn stop(self) {
-        if self.running.is_empty() {
-            return;
-        }
-        devstack::stop_all(self.running).await;
-        output::eprint_line("all servers stopped");
+    /// Stops all servers and waits until they have exited. Returns whether there were any.
+    pub async fn stop(self) -> bool {
+        let any = !self.running.is_empty();
+        stop_all(self.running).await;
+        any
     }
 }
 
@@ -150,45 +155,4 @@ fn start(server: Server, watchdog: &Path, logs: &Path) -> Result<Result<ServerPr
     };
     let launch = Launch::new(server, program).map_err(|why| ServerError::NotStarted { server, why })?;
     ServerProcess::start(launch, watchdog, logs).map(Ok)
-}
-
-/// Progress while servers start: a line for each that is ready, and the names of the others.
-struct Progress {
-    bar: ProgressBar,
-    pending: Vec<Server>,
-}
-
-impl Progress {
-    fn new(servers: impl Iterator<Item = Server>) -> Self {
-        // Drawn on standard error, and only where that is a terminal.
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
-            bar.set_style(style);
-        }
-        let progress = Self { bar, pending: servers.collect() };
-        if !progress.pending.is_empty() {
-            progress.bar.enable_steady_tick(Duration::from_millis(100));
-            progress.show();
-        }
-        progress
-    }
-
-    fn show(&self) {
-        let names: Vec<String> = self.pending.iter().map(Server::to_string).collect();
-        self.bar.set_message(format!("waiting for {}", names.join(", ")));
-    }
-
-    fn on_ready(&mut self, server: &ServerProcess, took: Duration) {
-        self.pending.retain(|pending| *pending != server.server());
-        let page = server.page().map_or(String::new(), |page| format!(", web page at {page}"));
-        let line = format!("{} ready at {} after {:.1} s{page}", server.server(), server.address(), took.as_secs_f32());
-        self.bar.suspend(|| output::eprint_line(&line));
-        self.show();
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-    }
 }

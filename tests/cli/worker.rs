@@ -1,0 +1,178 @@
+//! A headless worker under a supervisor: outages, signals, notifications, private files.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{TestEnv, text};
+
+/// How long anything may take before the test fails.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_true() {
+        assert!(started.elapsed() < TIMEOUT, "timed out: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A running worker, killed when it is dropped, and the lines of its standard error.
+struct Worker {
+    child: Child,
+    lines: std::sync::mpsc::Receiver<String>,
+}
+
+impl Worker {
+    fn start(env: &TestEnv, arguments: &[&str]) -> Self {
+        let arguments = [&["worker"], arguments].concat();
+        let mut child = env.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = std::sync::mpsc::channel();
+        std::thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, lines }
+    }
+
+    /// The next line that contains `text`.
+    fn line(&self, text: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(TIMEOUT).unwrap_or_else(|_| panic!("no line with '{text}'"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    fn exit_code(mut self) -> Option<i32> {
+        wait_until("the worker exits", || self.child.try_wait().unwrap().is_some());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn health(address: &str) -> (u16, serde_json::Value) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let response = reqwest::get(format!("http://{address}/health")).await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    })
+}
+
+#[test]
+fn missing_bucket_at_start_is_waited_for() {
+    let env = TestEnv::new();
+    env.queue(1);
+    std::fs::write(env.data().join("pictures"), "not a directory").unwrap();
+    assert_eq!(env.run(&["worker", "--until-idle"]).status.code(), Some(1), "a batch run does not wait");
+    let worker = Worker::start(&env, &["--metrics", "0"]);
+    let line = worker.line("metrics at http://");
+    let address = line.strip_prefix("metrics at http://").unwrap().split('/').next().unwrap().to_owned();
+    assert!(worker.line("cannot start yet: ").contains("pictures"));
+    let (status, body) = health(&address);
+    assert_eq!(status, 503, "{body}");
+    assert!(body["reason"].as_str().unwrap().starts_with("waiting: ") && body["since"].is_string(), "{body}");
+    std::fs::remove_file(env.data().join("pictures")).unwrap();
+    wait_until("the job is done", || env.jobs()[0]["status"] == "done");
+    wait_until("health is ok", || health(&address).0 == 200);
+}
+
+#[test]
+fn worker_resumes_when_the_bucket_returns() {
+    let env = TestEnv::new();
+    env.json(&["submit", "a fox", "--width", "64", "--height", "64", "--json"]);
+    let pictures = env.data().join("pictures");
+    // The folder can be opened, but no image can be stored in it.
+    std::fs::create_dir_all(&pictures).unwrap();
+    std::fs::write(pictures.join("generated-art"), "not a directory").unwrap();
+    let worker = Worker::start(&env, &[]);
+    worker.line("intake paused: ");
+    std::fs::remove_file(pictures.join("generated-art")).unwrap();
+    worker.line("intake resumed");
+    wait_until("the job is done", || env.jobs()[0]["status"] == "done");
+}
+
+#[test]
+fn hangup_shuts_the_worker_down_cleanly() {
+    let env = TestEnv::new();
+    let worker = Worker::start(&env, &[]);
+    worker.line("press Ctrl-C to stop");
+    worker.signal(rustix::process::Signal::HUP);
+    worker.line("shutting down");
+    assert_eq!(worker.exit_code(), Some(0));
+}
+
+#[test]
+fn systemd_is_notified() {
+    let mut env = TestEnv::new();
+    let path = env.path("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+    env.set("NOTIFY_SOCKET", path.to_str().unwrap());
+    env.set("WATCHDOG_USEC", "200000");
+    let worker = Worker::start(&env, &[]);
+    let mut received = String::new();
+    while !(received.contains("READY=1") && received.matches("WATCHDOG=1").count() > 2) {
+        let mut buffer = [0; 512];
+        let length = socket.recv(&mut buffer).expect("a notification");
+        received.push_str(&text(&buffer[..length]));
+    }
+    worker.signal(rustix::process::Signal::TERM);
+    while !received.contains("STOPPING=1") {
+        let mut buffer = [0; 512];
+        let length = socket.recv(&mut buffer).expect("a notification");
+        received.push_str(&text(&buffer[..length]));
+    }
+}
+
+#[test]
+fn log_lines_are_json_on_request() {
+    let env = TestEnv::new();
+    let ids = env.queue(1);
+    let output = env.run(&["worker", "--until-idle", "--log-json"]);
+    let lines = text(&output.stderr);
+    let logged = lines.lines().filter(|line| line.starts_with('{'));
+    let logged: Vec<serde_json::Value> = logged.map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(logged.iter().any(|line| line["job"] == ids[0].as_str()), "{lines}");
+}
+
+#[test]
+fn files_are_not_readable_by_other_users() {
+    use std::os::unix::fs::PermissionsExt;
+    let env = TestEnv::new();
+    env.json(&["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"]);
+    let mut folders = vec![env.data(), env.path("logs")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o007, 0, "{}: {mode:o}", entry.path().display());
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else {
+                files += 1;
+            }
+        }
+    }
+    assert!(files > 3, "{files} files: database, image, log");
+}
+
+#[test]
+fn example_unit_starts_a_notifying_worker() {
+    let unit = include_str!("../../assets/darkroom-worker.service");
+    let command = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/darkroom ")).unwrap();
+    let arguments: Vec<&str> =
+        command.split(' ').chain(["--until-idle"]).map(|word| if word.contains(':') { "0" } else { word }).collect();
+    let output = TestEnv::new().run(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(unit.contains("Type=notify") && unit.contains("WatchdogSec="));
+}
