@@ -1,4 +1,4 @@
-//! Owns watching a program that is measured. Must not judge what it did.
+//! Samples the CPU time and memory of a program while a bench runs it.
 
 use std::process::Child;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Owns how an input image may be named: file, https URL or base64. Must not open one.
+//! The three forms of an input image: file path, https URL or base64.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

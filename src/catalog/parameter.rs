@@ -1,4 +1,4 @@
-//! Owns one parameter: its type, its range, and how a value is read and checked. Must not know other parameters.
+//! One parameter of a model: its type, its range, and how a value is parsed and validated.
 
 use serde_json::Value;
 

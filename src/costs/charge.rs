@@ -1,5 +1,3 @@
-//! Owns the charge: money for one accepted submit, and how sure we are of it. Must not decide when one is booked.
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Owns exact amounts of money. Must not hold a float: an amount that arrives as a JSON number is read from its digits.
+//! Exact decimal amounts. No float: an amount in a JSON number is parsed from its digits.
 
 use std::fmt;
 use std::iter::Sum;

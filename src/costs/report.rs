@@ -1,4 +1,4 @@
-//! Owns the shape of a cost report. Must not read a store: adapters add up, this says what the sums are called.
+//! The shape of a cost report. The stores compute the sums.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,3 @@
-//! Owns one try at a job: its steps, its receipt, its charge, its outcome. Must not choose the next effect.
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Owns the claim: which worker may act on a job, until when. Must not decide whether a worker lives; engines do.
+//! Which worker may act on a job, until when. Engines decide whether a worker is alive.
 
 use std::fmt;
 

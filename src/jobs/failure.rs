@@ -1,5 +1,5 @@
-//! Owns why a job stopped, with the decision that follows. Must not act on it. What stops a whole account is no failure of a job:
-//! it closes the intake and holds the queue.
+//! Why a job failed, with the decision that follows. A failure of the whole account is not a job failure: it pauses the intake and
+//! holds the queue.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Owns what is known of a stored image and how its object is named. Must not use any name from outside.
+//! A stored image, and the object name that darkroom derives for it: never a name from outside.
 
 use std::fmt::{self, Write};
 

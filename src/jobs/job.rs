@@ -1,4 +1,4 @@
-//! Owns the job document. Must not change its stage: the named transitions do.
+//! The job document. Only the named transitions change its stage.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

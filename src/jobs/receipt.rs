@@ -1,4 +1,4 @@
-//! Owns the provider's acceptance and how to collect the image later. Must not know how to ask.
+//! The provider's acceptance of a submit, and what is needed to collect the image later.
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;

@@ -1,4 +1,4 @@
-//! Owns what to generate. Must not check it: ranges live in the catalog.
+//! What to generate. The catalog validates it.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Owns where a job durably is. A stage exists only where a restart would act differently. Must not contain progress.
+//! The durable state of a job. A stage exists only where a restart acts differently, so it holds no progress.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! Owns what an attempt did, for people. Must not decide anything: no restart looks at steps.
+//! What an attempt did, for display only: no restart depends on steps.
 
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};

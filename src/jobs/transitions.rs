@@ -1,4 +1,4 @@
-//! Owns the stage machine: every way a job moves, by name. Illegal moves are errors and change nothing.
+//! The stage machine: every transition by name. An illegal transition is an error and changes nothing.
 //!
 //! ```text
 //!              begin_submit             accepted                 stored                  approve
@@ -11,7 +11,7 @@
 //!                    cancel: Queued | Generating ──▶ Cancelled
 //! ```
 //!
-//! Must not save anything: a transition changes a value, the engine saves it with a compare-and-set.
+//! A transition changes a value only; the engine saves it with a compare-and-set.
 
 use chrono::{DateTime, Utc};
 

@@ -1,4 +1,4 @@
-//! Owns the errors of the provider port: each variant is a decision. Must not name a status code or an adapter.
+//! The errors of the provider port. Each variant is a decision for the engine, not a status code.
 
 use std::time::Duration;
 

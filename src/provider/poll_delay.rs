@@ -1,4 +1,4 @@
-//! Owns when a ticket is looked at again. Pure; must not look.
+//! When a ticket is polled next. Pure.
 
 use std::time::Duration;
 

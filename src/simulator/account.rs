@@ -1,4 +1,4 @@
-//! Owns what the simulator holds in memory: live tickets, how many are unfinished, the balance. Must not wait or write.
+//! The simulator's state in memory: live tickets, how many are unfinished, the balance.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};

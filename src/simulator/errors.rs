@@ -1,5 +1,3 @@
-//! Owns why a simulator cannot serve.
-
 use std::net::SocketAddr;
 use std::path::PathBuf;
 

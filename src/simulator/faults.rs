@@ -1,4 +1,4 @@
-//! Owns what goes wrong on request: by a directive in a prompt, or by a probability. Must not act on it.
+//! Faults on request: by a directive in a prompt, or by a probability.
 //!
 //! A directive stands anywhere in the prompt: `[sim:moderated]`. `*N` says how often: `[sim:503*2]` spoils the first two
 //! submits of that model, prompt and seed and lets the third pass; counts are forgotten when the simulator restarts. Several

@@ -1,4 +1,4 @@
-//! Owns how a simulator is wanted: address, directory, speed, faults, credits. Must not act on it.
+//! The options of a simulator: address, directory, speed, faults, credits.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Owns the ticket: what was ordered, and what a look at it shows at a given time. Must not know HTTP.
+//! A ticket: what was submitted, and what a poll shows at a given time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

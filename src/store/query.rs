@@ -1,4 +1,4 @@
-//! Owns the questions that are put to a store, and the answers' shapes. Must not know how they are answered.
+//! The queries of the store port and the shapes of their results.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Owns the documents that no web page would write: every field of the contract with every kind of value, strange ids, texts that
-//! steer terminals, our own map damaged in every place. Must not know what becomes of them.
+//! Documents that no web page would write: every field with every kind of value, strange ids, texts that steer terminals, the
+//! `darkroom` map damaged in every place.
 
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,5 @@
-//! Owns the few requests of Cloud Storage's JSON API that Google's crate offers only over gRPC, which emulators lack: what the
-//! bucket is like, what one may do in it, and making one object public. Must not decide what an answer means for an image.
+//! Requests of Cloud Storage's JSON API that Google's crate offers only over gRPC, which the emulators lack: bucket metadata,
+//! permissions, and making one object public.
 
 use std::time::Duration;
 

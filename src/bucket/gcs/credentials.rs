@@ -1,4 +1,4 @@
-//! Owns who darkroom is for Google: credentials for requests and for signatures. Must not ask the bucket anything.
+//! The Google credentials for requests and for signatures.
 
 use std::path::Path;
 

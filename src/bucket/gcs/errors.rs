@@ -1,4 +1,4 @@
-//! Owns what Google's answers mean: try later, or a person must act. Must not retry and must not log.
+//! Classifies Google's errors: retryable, or an operator must act.
 
 use std::error::Error as _;
 

@@ -1,4 +1,4 @@
-//! Owns the bucket adapter for Google Cloud Storage. Must not know providers, stores or engines, and must not name objects.
+//! The bucket adapter for Google Cloud Storage. It knows no provider, store or engine.
 //!
 //! An image goes up in one buffered request with its own content type, its checksums, and the precondition that nothing is
 //! stored under its name: so the request can be repeated, and an image is never overwritten unseen. Where an object exists,
@@ -10,7 +10,6 @@ mod credentials;
 mod errors;
 mod options;
 mod preflight;
-mod signing;
 mod upload;
 mod urls;
 
@@ -34,8 +33,8 @@ use crate::text::sanitize_line;
 use client::{ApiError, JsonApi};
 use options::ValidatedOptions;
 use preflight::ObjectAcl;
-use signing::Signing;
 use upload::{Objects, Sent, Upload};
+use urls::Signing;
 
 /// How long one request is repeated by Google's client, and how often. The engine comes back later with longer pauses; a
 /// worker does not wait here for an outage to end.

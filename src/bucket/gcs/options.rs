@@ -1,4 +1,4 @@
-//! Owns what a Cloud Storage bucket is opened with, and how `STORAGE_EMULATOR_HOST` is read. Must not reach the network.
+//! The options of a Cloud Storage bucket, including `STORAGE_EMULATOR_HOST`. Parsing reaches no network.
 
 use std::path::PathBuf;
 use std::time::Duration;

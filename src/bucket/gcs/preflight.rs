@@ -1,5 +1,4 @@
-//! Owns the questions before the first job spends money: is the bucket there, in the right project, and may we store in it?
-//! Must not write anything into the bucket.
+//! Checks before the first job spends money: the bucket exists, in the right project, and darkroom may write to it. Read-only.
 
 use serde_json::Value;
 

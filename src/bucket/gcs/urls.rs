@@ -1,7 +1,13 @@
-//! Owns the URLs of stored images. Must not store or sign anything.
+//! The URLs under which a browser or a reader opens a stored image: public, behind a custom base, on the emulator, or signed.
 
+use std::time::Duration;
+
+use google_cloud_auth::signer::Signer;
+use google_cloud_storage::builder::storage::SignedUrlBuilder;
 use url::Url;
 
+use super::errors;
+use crate::bucket::BucketError;
 use crate::jobs::ObjectName;
 
 /// Where Google's objects are read by browsers.
@@ -30,6 +36,37 @@ fn below<'a>(base: &Url, segments: impl Iterator<Item = &'a str>) -> Option<Stri
     let mut url = base.clone();
     url.path_segments_mut().ok()?.pop_if_empty().extend(segments);
     Some(url.into())
+}
+
+/// Signs URLs that stay valid for a while.
+#[derive(Debug, Clone)]
+pub(super) struct Signing {
+    pub(super) signer: Signer,
+    /// Time from the signature to the expiry of a URL.
+    pub(super) lifetime: Duration,
+}
+
+impl Signing {
+    /// A V4 signed URL that reads `name` in the bucket `resource`.
+    pub(super) async fn url(
+        &self,
+        resource: &str,
+        name: &ObjectName,
+        emulator: Option<&Url>,
+    ) -> Result<String, BucketError> {
+        let mut url = SignedUrlBuilder::for_object(resource, name.as_str()).with_expiration(self.lifetime);
+        if let Some(emulator) = emulator {
+            url = url.with_endpoint(emulator.as_str().trim_end_matches('/'));
+        }
+        url.sign_with(&self.signer).await.map_err(|error| errors::unsigned(&error))
+    }
+
+    /// Checks that a URL can be signed. Without a key file Google's IAM service signs, which needs a permission of its own.
+    pub(super) async fn check(&self) -> Result<(), BucketError> {
+        self.signer.client_email().await.map_err(|error| errors::unsigned(&error))?;
+        let probe = self.signer.sign("darkroom checks that a URL can be signed").await;
+        probe.map(drop).map_err(|error| errors::unsigned(&error))
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! Owns the flags that come from the catalog: one for each parameter that any model has. Must not check a value: the chosen
-//! model's parameter does.
+//! One command-line flag for each parameter that any model has. The chosen model's parameter validates the value.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;

@@ -1,5 +1,3 @@
-//! Owns what one stored object costs. Must not know a bucket.
-
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Deserialize;
 

@@ -1,4 +1,4 @@
-//! Owns what the answer to a look at a ticket means. Pure. Must not treat a troubled server as a dead ticket.
+//! Interprets the reply to a poll. Pure. A failing server is never a failed ticket.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Owns which hosts a request may go to, and which get the key. Decided on parsed URLs, never on text. Must not connect.
+//! Decides, on parsed URLs, which hosts a request may go to and which ones may receive the key.
 
 use url::Url;
 

@@ -1,4 +1,4 @@
-//! Owns what can be read from any reply: its time to wait, its error text, its amounts. Pure. Must not decide what follows.
+//! Reads the common parts of a reply: retry delay, error message, amounts. Pure.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Owns what the answer to an order means. Pure. Must never call uncertain certain: what may have been billed is `Unknown`.
+//! Interprets the reply to a submit. Pure. What may have been billed is `Unknown`, never a certain outcome.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Owns the HTTP clients and reads replies within limits. Must not know what a reply means, nor log an address' query.
+//! The HTTP clients, and replies read within limits. Never logs the query of a URL.
 
 use std::error::Error as _;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Owns the routes about the account (`/v1/credits`) and about the simulator itself (`/simulator/bill`, `/simulator/health`).
+//! The routes about the account (`/v1/credits`) and about the simulator itself (`/simulator/bill`, `/simulator/health`).
 
 use axum::Json;
 use axum::extract::{Query, State};

@@ -1,4 +1,4 @@
-//! Owns what every route needs: options, books, images, addresses. Must not answer.
+//! The state that every route needs: options, ledger, images, addresses.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,4 @@
-//! Owns `GET /delivery/…`: the images, behind links that run out. No key is needed, and no other host is allowed to read
-//! them in a browser.
+//! `GET /delivery/…`: the images, behind links that expire. No key is needed, and no other origin may read them in a browser.
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};

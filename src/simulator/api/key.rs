@@ -1,5 +1,3 @@
-//! Owns the check of the key. Must not keep or show one.
-
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 

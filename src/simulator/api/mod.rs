@@ -1,4 +1,4 @@
-//! Owns the two listeners and their life: bind, serve, end. Must not know what is answered: that is in the files beside it.
+//! The HTTP API of the simulator: two listeners (API and cluster), bound, served and shut down here.
 
 mod account;
 mod app;

@@ -1,4 +1,4 @@
-//! Owns `GET /v1/get_result`: what a ticket is at now. Asking changes nothing but the count of looks.
+//! `GET /v1/get_result`: the present state of a ticket. Polling changes only the count of polls.
 
 use axum::Json;
 use axum::extract::{Query, State};

@@ -1,4 +1,4 @@
-//! Owns the shapes of replies that several routes share.
+//! Reply bodies that several routes share.
 
 use axum::Json;
 use axum::http::{HeaderName, StatusCode, header};

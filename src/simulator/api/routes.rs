@@ -1,4 +1,4 @@
-//! Owns which path leads where, on the API's listener and on the cluster's.
+//! The routes of the API's listener and of the cluster's.
 
 use axum::Router;
 use axum::body::Bytes;

@@ -1,4 +1,4 @@
-//! Owns `POST /v1/<model>`: check, price, book, then reply.
+//! `POST /v1/<model>`: validate, price, record, then reply.
 
 use std::sync::Arc;
 

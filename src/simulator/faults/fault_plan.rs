@@ -1,4 +1,4 @@
-//! Owns the faults of one submit or ticket: read from a prompt or from the ledger, and which one strikes when.
+//! The faults of one submit or ticket, read from its prompt or from the ledger, and when each one occurs.
 
 use super::{FaultKind, FaultStage};
 

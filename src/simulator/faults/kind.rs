@@ -1,4 +1,4 @@
-//! Owns the kinds of faults: their words, where they strike, and how often unless a count is given.
+//! The kinds of faults: their directives, where they occur, and how often unless a count is given.
 
 /// What can go wrong. The table is in the documentation of the module `faults`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,4 +1,4 @@
-//! Owns the files that simulated images are delivered as: PNG, JPEG and WebP. Must not draw.
+//! Encodes simulated images as PNG, JPEG and WebP.
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};

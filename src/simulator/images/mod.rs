@@ -1,4 +1,4 @@
-//! Owns the simulated images: drawn from prompt and seed when they are delivered. Must not know tickets or HTTP.
+//! Simulated images, drawn from prompt and seed when they are delivered.
 
 mod encode;
 mod palette;

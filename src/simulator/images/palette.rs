@@ -1,4 +1,4 @@
-//! Owns the colours of a simulated image: a handful that go together, chosen by dice. Must not draw.
+//! The colours of a simulated image: a few that match, chosen by the seeded generator.
 
 use tiny_skia::Color;
 

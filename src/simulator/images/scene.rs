@@ -1,5 +1,4 @@
-//! Owns what a simulated image shows: sky, lights, and hills, waves, towers or bubbles before them, composed by dice.
-//! Must not encode, and must not ask anything but the words it is given.
+//! The scene of a simulated image: sky, lights, and hills, waves, towers or bubbles in front, composed by the seeded generator.
 
 use tiny_skia::{
     Color, FillRule, GradientStop, LinearGradient, Paint, Path, PathBuilder, Pixmap, Point, RadialGradient, Rect,

@@ -1,4 +1,4 @@
-//! Owns the ledger's tables and their SQL. Must not know threads or HTTP.
+//! The ledger's tables and their SQL.
 
 use std::path::Path;
 use std::sync::Arc;

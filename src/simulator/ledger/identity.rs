@@ -1,4 +1,4 @@
-//! Owns how a directory's simulator is recognised over HTTP without telling the directory's name.
+//! Identifies the simulator of a directory over HTTP without revealing the directory's name.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
-//! Owns the simulator's books: tickets and bill entries, written in one transaction before the reply.
+//! The simulator's ledger: tickets and bill entries, written in one transaction before the reply.
 //!
 //! One thread holds the database and writes whatever waits in one transaction, so that thousands of submits a second are
-//! possible. It survives a killed process (WAL, `synchronous = NORMAL`), not a power cut. Must not decide what is billed.
+//! possible. It survives a killed process (WAL, `synchronous = NORMAL`), not a power cut.
 
 mod database;
 mod identity;

@@ -1,4 +1,4 @@
-//! Owns what is known of the input images of a submit: how many, and the sizes of those that came along. Fetches nothing.
+//! The input images of a submit: how many, and the sizes of those sent as base64. Fetches nothing.
 
 use std::io::Cursor;
 

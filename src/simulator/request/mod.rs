@@ -1,6 +1,6 @@
-//! Owns what a submit asks for: the body of the request, checked by the catalog, with the size and the price that follow.
+//! A submit request: its body, validated by the catalog, with the size and the price that follow.
 //!
-//! Must not book it. Where the real API's answer is not documented, the comment says what was chosen.
+//! Where the real API's reply is not documented, the comment states the choice.
 
 mod images;
 mod price;

@@ -1,4 +1,4 @@
-//! Owns how a problem of the catalog reads in the API's own words (the list of a Python server's validation).
+//! Words a catalog error as the API does (the error list of a Python server's validation).
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! Owns how large a simulated image is: as asked, by ratio and resolution, or like the image that it is made from.
+//! The size of a simulated image: as requested, by ratio and resolution, or like its input image.
 
 use serde_json::Value;
 

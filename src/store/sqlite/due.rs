@@ -1,4 +1,4 @@
-//! Owns the questions of workers: what is due, and when something will be. Must not write.
+//! The scheduler's queries: what is due, and when the next job will be.
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, params};

@@ -1,4 +1,4 @@
-//! Owns what SQLite's errors mean to a caller of the port. Must not decide what to do about them.
+//! Maps SQLite's errors to those of the port.
 
 use rusqlite::ErrorCode;
 

@@ -1,5 +1,4 @@
-//! Owns the taking over of other programs' documents inside a transaction that the writer opened, or the judging of them on a
-//! connection that only reads. Must not overwrite anything.
+//! Imports documents inside a transaction of the writer, or checks them on a read-only connection (`--dry-run`). Never overwrites.
 
 use rusqlite::{Connection, OptionalExtension, params};
 

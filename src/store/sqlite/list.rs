@@ -1,4 +1,4 @@
-//! Owns the questions of people: one job, a prefix, a page, the counts. Must not write.
+//! Queries for display: one job, ids by prefix, a page, the counts.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};

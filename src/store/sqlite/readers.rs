@@ -1,4 +1,4 @@
-//! Owns the connections that only read, and keeps their waiting off the async threads. Must not know the questions.
+//! The read-only connections. Their waits stay off the async threads.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! Owns how a job becomes a row and a row a job. Must not touch a connection.
+//! Converts between a job and its row.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Owns the shape of the database file and how an older one becomes today's. Must not read or write jobs.
+//! The schema of the database file and its migrations.
 
 use rusqlite::{Connection, TransactionBehavior};
 

@@ -1,5 +1,5 @@
-//! Owns the stream of changes: a cursor on the file's sequence, woken by commits of this process and of others. Must not keep
-//! changes: a slow reader finds each job once, as it is then.
+//! The change stream: a cursor on the file's sequence, woken by commits of this process and of others. It buffers nothing: a slow
+//! reader gets each job once, in its newest version.
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
