@@ -1,14 +1,16 @@
 //! The stage machine: every transition by name. An illegal transition is an error and changes nothing.
 //!
 //! ```text
-//!              begin_submit             accepted                 stored                  approve
-//!  Queued ────────────────▶ Submitting ────────────▶ Generating ──────────▶ Done ───────────────▶ Approved
-//!     ▲ ▲                     │    │                    │  ▲                  │
-//!     │ └─── requeue ─────────┘    │ refused            │  │ retry: the old   │ retry
-//!     │                            │ mark_submit_unknown  fail  │  │ ticket is asked  │ (a new attempt)
-//!     │                            └──────▶ Failed ◀────┘  │ first            │
-//!     └──────────────── retry ────────────────┴────────────┴──────────────────┘
-//!                    cancel: Queued | Generating ──▶ Cancelled
+//!             begin_submit              accept                   complete                  approve
+//! Queued ────────────────▶ Submitting ──────────▶ Generating ──────────────▶ Done ────────────────▶ Approved
+//!    ▲                       │      │                  │                      │
+//!    ├─ requeue ─────────────┘      │ reject_by_provider, fail                │
+//!    │                              │ mark_submit_unknown                     │
+//!    │                              └─────▶ Failed ◀───┘                      │
+//!    └─────────────── retry ─────────────────┴────────────────────────────────┘
+//!
+//! retry of a job whose ticket may still produce the image: Failed ──▶ Generating, without a new charge
+//! cancel: Queued | Generating ──▶ Cancelled
 //! ```
 //!
 //! A transition changes a value only; the engine saves it with a compare-and-set.
