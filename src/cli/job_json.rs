@@ -84,7 +84,7 @@ struct ChargeView<'a> {
 pub enum JobRow<'a> {
     /// A job.
     Job(Box<JobView<'a>>),
-    /// A document in the place of one.
+    /// A document that cannot be read as a job.
     Unreadable(UnreadableView<'a>),
 }
 

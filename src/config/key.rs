@@ -53,7 +53,7 @@ settings! {
     BudgetDailyUsd: "budget_daily_usd", "DARKROOM_BUDGET_DAILY_USD", Plain;
     /// Hard cap for a UTC month.
     BudgetMonthlyUsd: "budget_monthly_usd", "DARKROOM_BUDGET_MONTHLY_USD", Plain;
-    /// Model of a job that names none.
+    /// Default model of a job.
     Model: "model", "DARKROOM_MODEL", Plain;
     /// Key of the FLUX API.
     BflApiKey: "bfl_api_key", "BFL_API_KEY", Secret;

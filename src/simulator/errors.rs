@@ -35,7 +35,7 @@ pub enum SimulatorError {
     #[error("no free pair of ports between 20000 and 30000 was found")]
     NoPort,
     /// Another process serves this directory, or should, and does not respond.
-    #[error("the simulator of {directory} does not answer{trouble}")]
+    #[error("the simulator of {directory} does not respond{trouble}")]
     NoAnswer {
         /// The directory.
         directory: PathBuf,

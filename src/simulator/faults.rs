@@ -55,7 +55,7 @@ pub enum InvalidFault {
     #[error("'{0}' is not of the form WORD=PROBABILITY, such as moderated=0.1")]
     Form(String),
     /// No such fault.
-    #[error("'{0}' is not a fault; there are: {words}", words = FaultKind::words().collect::<Vec<_>>().join(", "))]
+    #[error("unknown fault '{0}'; use one of: {words}", words = FaultKind::words().collect::<Vec<_>>().join(", "))]
     Kind(String),
     /// Not between 0 and 1.
     #[error("'{0}' is not a probability between 0 and 1")]

@@ -131,7 +131,7 @@ pub(super) fn is_newer_than_flux_1(model: &str) -> bool {
     !flux || model.starts_with("flux-2-") || model.starts_with("flux-3-")
 }
 
-/// How long this order takes: between the quickest and the slowest that was measured, decided by its id.
+/// How long this request takes: between the fastest and the slowest measured time, derived from its id.
 pub(super) fn duration(id: &str, (quickest, slowest): (f64, f64), faults: &FaultPlan, speed: Speed) -> Duration {
     let usual = quickest + (slowest - quickest) * SeededRng::new(&[b"duration", id.as_bytes()]).unit();
     // The input is looked at before anything is drawn.

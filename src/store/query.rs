@@ -17,7 +17,7 @@ pub struct DueQuery {
     pub simulated: bool,
     /// Whether queued jobs are wanted (the intake is open), or only those that are under way.
     pub queued: bool,
-    /// Workers that are provably gone: their claims count as run out.
+    /// Workers that are known to have exited: their claims count as expired.
     pub dead_workers: Vec<WorkerId>,
     /// At most this many: those under way first, then the oldest.
     pub limit: usize,

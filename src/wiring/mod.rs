@@ -54,7 +54,7 @@ pub enum WiringError {
     #[error(transparent)]
     Temporal(#[from] crate::engine::temporal::InvalidProfile),
     /// A thread that opened a file crashed.
-    #[error("opening a file was aborted: {0}")]
+    #[error("cannot open a file: the task was aborted: {0}")]
     Stopped(#[from] JoinError),
 }
 

@@ -218,7 +218,7 @@ fn wait_without_credits_keeps_the_job() {
 #[test]
 fn simulate_rejects_invalid_flags() {
     let env = TestEnv::new();
-    assert!(env.fails(2, &["simulate", "--fault", "moderatd=1"]).contains("'moderatd' is not a fault"));
+    assert!(env.fails(2, &["simulate", "--fault", "moderatd=1"]).contains("unknown fault 'moderatd'"));
     assert!(env.fails(2, &["simulate", "--fault", "moderated"]).contains("WORD=PROBABILITY"));
     assert!(env.fails(2, &["simulate", "--speed", "fast"]).contains("simulator_speed"));
     assert!(env.fails(2, &["simulate", "--credits=-1"]).contains("--credits"));

@@ -12,7 +12,7 @@ use crate::bucket::BucketError;
 use crate::jobs::ObjectName;
 use crate::text::sanitize_line;
 
-/// Small questions; who takes longer is not there.
+/// These requests are small: a server that takes longer is treated as unavailable.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Google's own endpoint.

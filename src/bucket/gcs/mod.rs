@@ -114,7 +114,7 @@ impl GcsBucket {
                 Sent::Taken => match self.objects.find_existing(name).await? {
                     Some(existing) if existing.is(bytes) => return self.ensure_public(name).await,
                     Some(existing) => {
-                        tracing::warn!("{name} is in the bucket with other bytes: they are replaced");
+                        tracing::warn!(object = %name, "object with other bytes replaced");
                         generation = existing.generation;
                     }
                     None => generation = 0,

@@ -69,7 +69,7 @@ async fn in_project(api: &JsonApi, bucket: &str, project: &str) -> Result<(), Bu
         ))),
         // Listing is not allowed: the result is unknown, but the rights on the bucket itself suffice.
         Err(ApiError::Answered(answer)) if answer.status == 403 => {
-            tracing::debug!("whether the bucket {bucket} is in the project {project} may not be asked");
+            tracing::debug!(%bucket, %project, "no permission to check the project of the bucket");
             Ok(())
         }
         Err(ApiError::Answered(answer)) if matches!(answer.status, 400 | 404) => {

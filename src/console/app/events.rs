@@ -95,7 +95,7 @@ impl App {
                 Some((NoticeLevel::Info, "Intake resumed: jobs start again".to_owned()))
             }
             (_, Intake::AccountBlocked(reason)) => {
-                Some((NoticeLevel::Error, format!("Intake paused: {reason} · fix it, then press p to resume")))
+                Some((NoticeLevel::Error, format!("Intake paused: {reason} · fix the cause, press p to resume")))
             }
             _ => None,
         };

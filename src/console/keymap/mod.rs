@@ -157,8 +157,8 @@ pub enum Group {
     Choose,
     /// Images.
     Image,
-    /// Looking at something else.
-    Look,
+    /// Other screens and settings of what is shown.
+    Views,
     /// The engine.
     Engine,
     /// Moving.
@@ -167,7 +167,7 @@ pub enum Group {
 
 impl Group {
     /// In display order.
-    pub const ALL: [Self; 6] = [Self::Jobs, Self::Choose, Self::Image, Self::Look, Self::Engine, Self::Move];
+    pub const ALL: [Self; 6] = [Self::Jobs, Self::Choose, Self::Image, Self::Views, Self::Engine, Self::Move];
 
     /// For the help.
     pub fn title(self) -> &'static str {
@@ -175,7 +175,7 @@ impl Group {
             Self::Jobs => "Jobs",
             Self::Choose => "Choose",
             Self::Image => "Image",
-            Self::Look => "Look",
+            Self::Views => "Views",
             Self::Engine => "Engine",
             Self::Move => "Move",
         }

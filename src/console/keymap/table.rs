@@ -103,13 +103,13 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::OlderAttempt, &[key('[')], ATTEMPTS, G::Image, "", "steps of the previous attempt"),
     bind(A::NewerAttempt, &[key(']')], ATTEMPTS, G::Image, "", "steps of the next attempt"),
     // --- logs ---
-    bind(A::LogFollow, &[key('f')], LOGS, G::Look, "follow", "logs: follow or pause"),
-    bind(A::LogLevel, &[key('l')], LOGS, G::Look, "level", "logs: minimum level"),
-    bind(A::LogScope, &[key('t')], LOGS, G::Look, "this job/all", "logs: this job or all jobs"),
+    bind(A::LogFollow, &[key('f')], LOGS, G::Views, "follow", "logs: follow or pause"),
+    bind(A::LogLevel, &[key('l')], LOGS, G::Views, "level", "logs: minimum level"),
+    bind(A::LogScope, &[key('t')], LOGS, G::Views, "this job/all", "logs: this job or all jobs"),
     // --- looking elsewhere ---
-    bind(A::CostScreen, &[key('$')], Panes, G::Look, "costs", "cost screen"),
-    bind(A::LogScreen, &[key('L')], OneJob, G::Look, "logs", "log screen"),
-    bind(A::Palette, &[key(':'), Chord::control('k')], Everywhere, G::Look, "", "find an action by name"),
+    bind(A::CostScreen, &[key('$')], Panes, G::Views, "costs", "cost screen"),
+    bind(A::LogScreen, &[key('L')], OneJob, G::Views, "logs", "log screen"),
+    bind(A::Palette, &[key(':'), Chord::control('k')], Everywhere, G::Views, "", "find an action by name"),
     // --- the engine ---
     bind(A::Pause, &[key('p')], Panes, G::Engine, "pause", "pause or resume the intake of jobs"),
     bind(A::MoreSlots, &[key('+'), key('=').hidden()], Panes, G::Engine, "", "one more slot"),
@@ -132,7 +132,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Back, &[named(KeyCode::Esc)], Always, G::Move, "back", "back one level"),
     bind(A::Redraw, &[Chord::control('l')], Always, G::Engine, "", "redraw"),
     bind(A::Suspend, &[Chord::control('z')], Always, G::Engine, "", "suspend (fg resumes)"),
-    bind(A::Help, &[key('?'), named(KeyCode::F(1)).hidden()], Everywhere, G::Look, "help", "help for this place"),
+    bind(A::Help, &[key('?'), named(KeyCode::F(1)).hidden()], Everywhere, G::Views, "help", "help for this place"),
     bind(A::Quit, &[key('q'), Chord::control('c')], Panes, G::Engine, "quit", "quit; waits for a submit in flight"),
     bind(A::Quit, &[Chord::control('c')], Always, G::Engine, "", "quit"),
 ];

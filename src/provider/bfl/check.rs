@@ -47,7 +47,7 @@ pub(super) fn interpret_reply(reply: &Reply) -> Result<TicketStatus, CheckError>
         word => {
             let shown = sanitize_line(word, 40);
             if !matches!(word, "Pending" | "Reasoning" | "Generating") {
-                tracing::warn!(status = %shown, "the provider names a status that is not known; it is taken for waiting");
+                tracing::warn!(status = %shown, "unknown task status, treated as pending");
             }
             Ok(TicketStatus::Pending {
                 status: shown,

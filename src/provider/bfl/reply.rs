@@ -97,11 +97,11 @@ fn item(item: &Value) -> Option<String> {
     }
 }
 
-/// An amount of credits from a body: a number from zero up. Anything else is no amount, never zero.
+/// An amount of credits from a body: a number that is not negative. Anything else is `None`, never zero.
 pub(super) fn credits(value: Option<&Value>) -> Option<Credits> {
     let amount = decimal(value)?;
     if amount > Decimal::from(MOST_CREDITS) {
-        tracing::warn!(%amount, "the provider named an impossible price; it is ignored");
+        tracing::warn!(%amount, "implausible price ignored");
         return None;
     }
     Some(Credits::new(amount))

@@ -71,7 +71,7 @@ fn unknown(what: &str) -> SubmitError {
     SubmitError::Unknown { reason: format!("{what}; the request may have been accepted (and billed)") }
 }
 
-/// A 2xx means that the order was taken; without a usable ticket the image cannot be fetched.
+/// A 2xx means that the request was accepted; without a usable ticket the image cannot be fetched.
 fn accepted(reply: &Reply, hosts: &HostPolicy, now: DateTime<Utc>) -> Result<Receipt, SubmitError> {
     // The FLUX API never answers with HTML: this is a proxy, a login page or another server. Anything else that is not a receipt
     // may be a damaged one.
@@ -247,7 +247,7 @@ mod tests {
         ] {
             assert_eq!(word(&judge(200, body)), "unknown", "{body:.80}");
         }
-        let cut = Reply { status: 200, retry_after: None, body: Err("the answer broke off".to_owned()) };
+        let cut = Reply { status: 200, retry_after: None, body: Err("the reply was cut off".to_owned()) };
         let hosts = HostPolicy::new(Url::parse("https://api.bfl.ai").unwrap()).unwrap();
         assert_eq!(word(&interpret_reply(&cut, &hosts, DateTime::UNIX_EPOCH)), "unknown");
     }

@@ -71,9 +71,9 @@ pub(super) async fn exchange(request: RequestBuilder, limit: usize) -> Result<Re
     let retry_after = header.and_then(|header| reply::retry_after(header, Utc::now()));
     let status = response.status().as_u16();
     let body = read(response, limit).await.map_err(|error| match error {
-        BodyError::TooLarge => "the answer is too large".to_owned(),
-        BodyError::TimedOut => "the answer did not arrive whole in time".to_owned(),
-        BodyError::Cut(reason) => format!("the answer broke off: {reason}"),
+        BodyError::TooLarge => "the reply is too large".to_owned(),
+        BodyError::TimedOut => "the reply did not arrive completely in time".to_owned(),
+        BodyError::Cut(reason) => format!("the reply was cut off: {reason}"),
     });
     Ok(Reply { status, retry_after, body })
 }

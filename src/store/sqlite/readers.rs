@@ -27,7 +27,7 @@ impl Readers {
         Self { path: Arc::new(path), slots: Arc::new(Semaphore::new(CONCURRENCY)), idle: Arc::default() }
     }
 
-    /// Answers one sql on a thread that may block.
+    /// Runs one query on a thread that may block.
     pub(super) async fn read<Answer, Query>(&self, sql: Query) -> Result<Answer, StoreError>
     where
         Answer: Send + 'static,

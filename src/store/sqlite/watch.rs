@@ -16,7 +16,7 @@ use super::readers::Readers;
 use super::row::{read_row, row_columns};
 use crate::jobs::JobId;
 
-/// How often the file is asked whether another process has changed it. The sql reads shared memory, not the disk.
+/// How often the file is checked for changes of other processes. The check reads shared memory, not the disk.
 const POLL_INTERVAL: Duration = Duration::from_millis(40);
 
 /// Changes in one answer.
@@ -78,7 +78,7 @@ fn changes(connection: &Connection, after: i64) -> Result<(Vec<Change>, i64), St
         match (stored.job, JobId::new(stored.id)) {
             (Ok(job), _) => changes.push(Change::Job(Arc::new(job))),
             (Err(reason), Ok(id)) => changes.push(Change::Unreadable { id, reason }),
-            (Err(_), Err(error)) => tracing::warn!(%error, "a row of the database was passed over"),
+            (Err(_), Err(error)) => tracing::warn!(%error, "unreadable row skipped"),
         }
     }
     Ok((changes, last))
@@ -109,7 +109,7 @@ impl Drop for FileWatcher {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the store's file_watcher had ended before its time");
+            tracing::error!("file watcher thread exited unexpectedly");
         }
     }
 }

@@ -102,7 +102,7 @@ impl Drop for Writer {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the store's writer had ended before its time");
+            tracing::error!("writer thread exited unexpectedly");
         }
     }
 }

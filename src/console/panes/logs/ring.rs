@@ -19,7 +19,7 @@ const ID_CHARACTERS: usize = 128;
 /// Which records are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter {
-    /// Only those about this job: its id as it is shown.
+    /// Only records of this job, by its displayed id.
     pub job: Option<String>,
     /// Only those at least this loud.
     pub level: Level,
