@@ -40,7 +40,7 @@ fn commands_and_flags_of_the_readme_exist() {
             Some(word) if word.starts_with('[') && word.contains('|') => {
                 word.trim_matches(['[', ']']).split('|').collect()
             }
-            Some(word) if ["jobs", "costs"].contains(&words[0]) && is_name(&word) => vec![word],
+            Some(word) if ["jobs", "costs", "budget"].contains(&words[0]) && is_name(&word) => vec![word],
             _ => Vec::new(),
         };
         for name in nested.iter().filter(|name| !name.starts_with('-')) {

@@ -168,23 +168,26 @@ fn damaged_documents_stay_and_valid_jobs_finish() {
     expected.reverse();
     assert_eq!(crate::support::ids(&listed), expected);
     assert!(listed.as_array().unwrap().iter().all(|job| job["status"] == "done"), "{listed}");
+    // The table has jobs only: standard error names the documents.
+    let output = env.run(&["jobs", "list", "--limit", "100000"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let printed = text(&output.stderr);
     assert!(printed.matches("cannot be read: ").count() >= 20, "{printed}");
     assert!(printed.contains(&format!("{} more jobs cannot be read", bad.len() - 20)), "{printed}");
     assert!(!printed.chars().any(|character| character.is_control() && character != '\n'), "{printed:?}");
 
-    // Each of them says by itself what is wrong, and takes no order.
+    // Each command names what is wrong with the document, and changes nothing.
     for id in [&bad[0], &bad[20], &bad[40], &bad[60]] {
-        for order in [&["jobs", "show"][..], &["jobs", "retry"], &["jobs", "cancel"], &["jobs", "approve"]] {
-            let printed = env.fails(1, &[order, &[id.as_str()]].concat());
-            assert!(printed.contains("cannot be read") && printed.contains(id.as_str()), "{order:?}: {printed}");
+        for command in [&["jobs", "show"][..], &["jobs", "retry"], &["jobs", "cancel"], &["jobs", "approve"]] {
+            let printed = env.fails(1, &[command, &[id.as_str()]].concat());
+            assert!(printed.contains("cannot be read") && printed.contains(id.as_str()), "{command:?}: {printed}");
         }
     }
     let after = rows(&database);
     for id in bad {
         assert_eq!(before[id], after[id], "{id} was touched");
     }
-    // Nothing of them was ordered.
+    // None of them was submitted.
     let bill = ledger_check::bill(&env);
     assert_eq!(bill.len(), good.len());
     let costs = env.json(&["costs", "--json", "--days", "2"]);

@@ -38,6 +38,23 @@ impl File {
         file
     }
 
+    /// Damage is found: at once when the file is opened, or by the check of the doctor. With a log that an unclean shutdown left, it is
+    /// found when the file is opened.
+    fn assert_damage_is_found(&self) {
+        match SqliteStore::open(&self.path) {
+            Err(StoreError::Unusable(line)) => assert!(is_damage(&line), "{line}"),
+            Err(other) => assert!(is_damage(&other.to_string()), "{other}"),
+            Ok(store) => {
+                drop(store);
+                let Err(StoreError::Unusable(line)) = SqliteStore::verify(&self.path) else { panic!("not found") };
+                assert!(is_damage(&line), "{line}");
+            }
+        }
+        fs::write(beside(&self.path, "-wal"), [0; 32]).unwrap();
+        let Err(StoreError::Unusable(line)) = SqliteStore::open(&self.path) else { panic!("it was opened") };
+        assert!(is_damage(&line) && line.contains("darkroom.db"), "{line}");
+    }
+
     /// Refused with one clear line, and nothing in the folder is changed, added or removed.
     fn assert_refused(&self, what: &str) {
         let before = contents(self.folder.path());
@@ -48,14 +65,19 @@ impl File {
     }
 }
 
+fn is_damage(line: &str) -> bool {
+    ["is damaged", "is not a database", "malformed"].iter().any(|part| line.contains(part))
+}
+
 fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(format!("{}{ending}", path.display()))
 }
 
-/// All files but SQLite's scratch index of the log, which says nothing that the log does not.
+/// All files but SQLite's index of the log, which is derived from the log, and the empty lock file of the processes that use the database.
 fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = files.filter(|path| !path.to_string_lossy().ends_with("-shm")).collect();
+    let mut files: Vec<_> =
+        files.filter(|path| ![".lock", "-shm"].iter().any(|suffix| path.to_string_lossy().ends_with(suffix))).collect();
     files.sort();
     files.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
 }
@@ -133,23 +155,23 @@ async fn newer_version_in_log_is_refused() {
 }
 
 #[tokio::test]
-async fn damaged_file_is_refused() {
+async fn damaged_file_is_found() {
     for (from, length) in [(4_096, 64), (3 * 4_096, 4_096), (100, 40), (8_192 + 8, 3)] {
         let file = File::filled().await;
         let mut bytes = fs::read(&file.path).unwrap();
         bytes[from..from + length].fill(0xa5);
         fs::write(&file.path, bytes).unwrap();
-        file.assert_refused("is damaged");
+        file.assert_damage_is_found();
     }
 }
 
 #[tokio::test]
-async fn truncated_file_is_refused() {
+async fn truncated_file_is_found() {
     for keep in [50, 4_096, 20_000] {
         let file = File::filled().await;
         let bytes = fs::read(&file.path).unwrap();
         fs::write(&file.path, &bytes[..keep]).unwrap();
-        file.assert_refused("is damaged: it is cut short");
+        file.assert_damage_is_found();
     }
 }
 
