@@ -1,8 +1,6 @@
-//! How money looks on the screen: the cost of a job, the price of a retry, bars, and the use of the budgets.
+//! How money looks on the screen: the cost of a job, bars, and the use of the budgets.
 //!
 //! Sums come from the engine's reports; amounts stay exact decimals.
-
-use std::sync::Arc;
 
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
@@ -14,7 +12,7 @@ use super::theme::Theme;
 use crate::catalog::Catalog;
 use crate::costs::{Basis, CostLine, CostReport, PriceTable, Usd};
 use crate::engine::CostOverview;
-use crate::jobs::{FailureCode, Job, RetryKind, Stage, StageName};
+use crate::jobs::{Job, StageName};
 use crate::text::format;
 
 /// `$0.04` charged, `~$0.04` estimated, `$0.04?` may be billed, `?` price unknown.
@@ -36,54 +34,6 @@ pub fn cell(job: &Job, catalog: &Catalog) -> String {
         Some(amount) => format!("~{}", amount.display()),
         None => "?".to_owned(),
     }
-}
-
-/// The price of retrying some jobs.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct RetryPrice {
-    /// At most this much, as far as prices are known.
-    pub at_most: Usd,
-    /// Jobs without a known price; they are not in the sum.
-    pub unpriced: usize,
-    /// Jobs whose earlier task is checked first: they cost nothing unless the task is gone.
-    pub old_tickets: usize,
-    /// Jobs that may already be billed (`submit_unknown`): a retry may bill them twice.
-    pub maybe_billed: usize,
-}
-
-impl RetryPrice {
-    /// For these jobs.
-    pub fn of<'a>(jobs: impl IntoIterator<Item = &'a Arc<Job>>, catalog: &Catalog) -> Self {
-        let mut price = Self::default();
-        for job in jobs {
-            match catalog.estimate(&job.spec).amount {
-                Some(amount) => price.at_most += amount,
-                None => price.unpriced += 1,
-            }
-            if job.retry_kind() == Ok(RetryKind::OldTicket) {
-                price.old_tickets += 1;
-            }
-            if matches!(&job.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown) {
-                price.maybe_billed += 1;
-            }
-        }
-        price
-    }
-
-    /// `at most $0.12`, with what is not known.
-    pub fn line(&self) -> String {
-        match (self.at_most == Usd::ZERO, self.unpriced) {
-            (_, 0) => format!("at most {}", self.at_most.display()),
-            (true, _) => "price unknown".to_owned(),
-            (false, unpriced) => format!("at most {}, plus {unpriced} of unknown price", self.at_most.display()),
-        }
-    }
-}
-
-/// Whether the provider's moderation ended the job: the same request would end the same way.
-pub fn is_moderated(job: &Job) -> bool {
-    let codes = [FailureCode::RequestModerated, FailureCode::ContentModerated];
-    matches!(&job.stage, Stage::Failed { failure } if codes.contains(&failure.code))
 }
 
 /// Whether a job in this stage can be cancelled.
@@ -206,7 +156,7 @@ mod tests {
     use super::*;
     use crate::console::test_fixtures::{costs, usd};
     use crate::costs::{Charge, Service};
-    use crate::jobs::{BillingStatus, Failure, JobId, Spec};
+    use crate::jobs::{BillingStatus, Failure, FailureCode, JobId, Spec};
 
     fn job() -> Job {
         Job::new(JobId::new("a").unwrap(), Spec::new("no-such-model", "x"), true, DateTime::UNIX_EPOCH)
@@ -238,15 +188,6 @@ mod tests {
         let failure = Failure::new(FailureCode::InvalidRequest, "x", BillingStatus::No, DateTime::UNIX_EPOCH);
         failed.reject(failure, DateTime::UNIX_EPOCH).unwrap();
         assert_eq!(cell(&failed, &catalog), "$0.00", "nothing was sent");
-    }
-
-    #[test]
-    fn a_retry_says_what_it_may_cost() {
-        let jobs = [Arc::new(job()), Arc::new(job())];
-        let price = RetryPrice::of(&jobs, &Catalog { models: Vec::new() });
-        assert_eq!(price.line(), "price unknown");
-        let price = RetryPrice { at_most: "0.12".parse().unwrap(), unpriced: 1, ..RetryPrice::default() };
-        assert_eq!(price.line(), "at most $0.12, plus 1 of unknown price");
     }
 
     #[test]

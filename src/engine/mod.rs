@@ -10,6 +10,7 @@ mod event;
 mod failpoints;
 pub mod local;
 mod ports;
+mod retry_price;
 mod scheduler;
 mod settings;
 #[cfg(feature = "temporal")]
@@ -24,6 +25,7 @@ pub use event::{
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
 pub use ports::Ports;
+pub use retry_price::RetryPrice;
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, Claim, Hold, JobId, Outcome, Spec, Stage, StageName, StoredImage};
+use super::{Attempt, Claim, FailureCode, Hold, JobId, Outcome, Spec, Stage, StageName, StoredImage};
 use crate::costs::{Basis, Charge, Service, Usd};
 
 /// One requested image.
@@ -62,6 +62,12 @@ impl Job {
     /// Where it is, without the contents.
     pub fn stage_name(&self) -> StageName {
         self.stage.name()
+    }
+
+    /// Whether the provider's moderation ended the job: the same request would end the same way.
+    pub fn is_moderated(&self) -> bool {
+        let codes = [FailureCode::RequestModerated, FailureCode::ContentModerated];
+        matches!(&self.stage, Stage::Failed { failure } if codes.contains(&failure.code))
     }
 
     /// The current attempt: the last one. `None` only for a document that another program damaged.

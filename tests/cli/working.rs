@@ -203,6 +203,43 @@ fn simulator_serves_like_the_real_api() {
     assert_eq!(output.status.code(), Some(0), "no job waits for the key: {}", text(&output.stderr));
 }
 
+/// A retry is not called free where it may end in a paid attempt.
+#[test]
+fn retry_for_real_money_names_price_and_risks() {
+    let mut env = TestEnv::new();
+    let server = Server::start(&env, &["--speed", "instant"]);
+    env.set("DARKROOM_PROVIDER", "bfl");
+    env.set("BFL_API_URL", server.serving["api_url"].as_str().unwrap());
+    env.set("BFL_API_KEY", "any-key-does");
+    for prompt in ["[sim:task-gone]", "[sim:500]"] {
+        env.json(&[
+            "submit",
+            prompt,
+            "--model",
+            "flux-2-klein-4b",
+            "--width",
+            "64",
+            "--height",
+            "64",
+            "--yes",
+            "--json",
+        ]);
+    }
+    env.run(&["worker", "--until-idle"]);
+    let jobs = env.jobs();
+    let ids: Vec<&str> = jobs.iter().map(|job| job["id"].as_str().unwrap()).collect();
+    let line = env.fails(2, &[&["jobs", "retry"][..], &ids].concat());
+    for part in [
+        "real money (at most $0.0",
+        "1 task checked first: a finished image is fetched at no extra cost",
+        "1 job may already be billed (submit_unknown) and may be billed twice",
+        "pass --yes to confirm",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    assert!(env.jobs().iter().all(|job| job["status"] == "failed"), "nothing was retried");
+}
+
 #[test]
 fn wait_without_credits_keeps_the_job() {
     let mut env = TestEnv::new();

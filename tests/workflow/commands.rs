@@ -120,3 +120,17 @@ async fn read_only_engine_starts_nothing() {
     engine.stop().await;
     assert_eq!((harness.job(&id).await.stage_name(), harness.provider.replies()), (StageName::Queued, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_error_of_one_job_keeps_the_others() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let (broken, whole) = (harness.submit("a fox").await, harness.submit("a hen").await);
+    let database = rusqlite::Connection::open(harness.env.data().join("darkroom.db")).unwrap();
+    database.execute("UPDATE jobs SET document = 'not json' WHERE id = ?1", [broken.as_str()]).unwrap();
+    let outcome = harness.operator.cancel(vec![broken.clone(), whole.clone()]).await.unwrap();
+    assert_eq!((outcome.succeeded, outcome.previous.len()), (vec![whole.clone()], 1));
+    let (id, reason) = &outcome.rejected[0];
+    assert!(*id == broken && reason.contains("cannot be read"), "{reason}");
+    assert_eq!(harness.job(&whole).await.stage_name(), StageName::Cancelled);
+    assert!(harness.operator.cancel(vec![broken]).await.is_err(), "no job was changed");
+}

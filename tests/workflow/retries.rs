@@ -92,6 +92,23 @@ async fn unfetchable_image_fails_at_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn always_rejected_link_fails_at_deadline() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    // Every link stays valid past the deadline.
+    harness.simulated_clock.forward(7_200);
+    harness.provider.reject_downloads(u32::MAX);
+    let id = harness.submit("a fox").await;
+    let mut engine = harness.engine(Settings::default());
+    engine.until_stage(&id, StageName::Generating).await;
+    harness.clock.forward(3_600);
+    engine.until_stage(&id, StageName::Failed).await;
+    engine.stop().await;
+    let job = harness.job(&id).await;
+    assert_eq!(failure(&job), FailureCode::TimedOut);
+    assert_eq!(billed(&harness, "a fox"), (1, certain(&job)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn corrupt_download_is_refetched_on_retry() {
     let harness = WorkflowHarness::new(Speed::Instant).await;
     let id = harness.submit("[sim:html*5]").await;

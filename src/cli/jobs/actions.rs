@@ -9,9 +9,8 @@ use crate::catalog::Catalog;
 use crate::cli::error::CliError;
 use crate::cli::job_json::JobView;
 use crate::cli::{Session, output, resolve_id, table};
-use crate::costs::Usd;
-use crate::engine::{CommandOutcome, OperatorCommands};
-use crate::jobs::{Job, JobId, RetryKind};
+use crate::engine::{CommandOutcome, OperatorCommands, RetryPrice};
+use crate::jobs::{Job, JobId};
 use crate::store::Store;
 use crate::telemetry::logging::{self, ExtraSink};
 use crate::time::SystemClock;
@@ -80,12 +79,19 @@ pub async fn retry(session: &Session, args: &RetryArgs) -> Result<(), CliError> 
     let context = JobCommandContext::open(session, &args.which.ids).await?;
     let jobs = context.read(&context.ids).await?;
     // A job that cannot be retried is rejected with its reason, without a question about money.
-    if !args.yes && jobs.iter().any(|job| !job.simulated && job.retry_kind().is_ok()) {
+    let retryable: Vec<&Job> = jobs.iter().filter(|job| job.retry_kind().is_ok()).collect();
+    if !args.yes && retryable.iter().any(|job| !job.simulated) {
+        let paid = retryable.iter().copied().filter(|job| !job.simulated);
+        let price = RetryPrice::of(paid, Catalog::builtin());
         // A script without --yes must not spend money.
         if !output::can_ask() {
-            return Err(CliError::Usage(format!("this spends real money ({}); pass --yes to confirm", price(&jobs))));
+            let facts = std::iter::once(price.line()).chain(price.facts()).collect::<Vec<_>>().join("; ");
+            return Err(CliError::Usage(format!("this spends real money ({facts}); pass --yes to confirm")));
         }
-        let question = format!("Retry {} for real money, {}?", count(jobs.len()), price(&jobs));
+        for fact in price.facts() {
+            output::eprint_line(&fact);
+        }
+        let question = format!("Retry {} for real money, {}?", count(retryable.len()), price.line());
         if !output::confirm(&question) {
             return Err(CliError::Failed("nothing was retried".to_owned()));
         }
@@ -148,16 +154,4 @@ fn logs(session: &Session) -> logging::LoggingGuard {
 
 fn count(jobs: usize) -> String {
     if jobs == 1 { "1 job".to_owned() } else { format!("{jobs} jobs") }
-}
-
-/// The cost of the new attempts, for the confirmation.
-fn price(jobs: &[Job]) -> String {
-    let of = |job: &Job| match job.retry_kind() {
-        Ok(RetryKind::OldTicket) | Err(_) => Some(Usd::ZERO),
-        Ok(RetryKind::SameAttempt | RetryKind::NewAttempt) => Catalog::builtin().estimate(&job.spec).amount,
-    };
-    match jobs.iter().filter(|job| !job.simulated).map(of).sum::<Option<Usd>>() {
-        Some(amount) => format!("about {}", amount.display()),
-        None => "an unknown price".to_owned(),
-    }
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{App, NO_EFFECT};
-use crate::console::costs_view::{self, RetryPrice};
+use crate::console::costs_view;
 use crate::console::keymap::Action;
 use crate::console::message::Effect;
 use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::confirm::Confirm;
-use crate::engine::Command;
+use crate::engine::{Command, RetryPrice};
 use crate::jobs::{Job, JobId, ObjectName, StageName, StoredImage};
 use crate::text::format;
 
@@ -61,7 +61,7 @@ impl App {
     pub(super) fn retry_all(&mut self) {
         let failed: Vec<Arc<Job>> =
             self.board.shown_jobs().filter(|job| job.stage_name() == StageName::Failed).cloned().collect();
-        let (moderated, failed): (Vec<_>, Vec<_>) = failed.into_iter().partition(|job| costs_view::is_moderated(job));
+        let (moderated, failed): (Vec<_>, Vec<_>) = failed.into_iter().partition(|job| job.is_moderated());
         match (failed.is_empty(), moderated.is_empty()) {
             (true, true) => self.notify(NO_EFFECT, "No failed jobs shown"),
             (true, false) => {
@@ -78,21 +78,9 @@ impl App {
 
     fn retry_jobs(&mut self, jobs: &[Arc<Job>], skipped: Option<String>) {
         let question = (!self.simulated).then(|| {
-            let price = RetryPrice::of(jobs, self.catalog);
+            let price = RetryPrice::of(jobs.iter().map(Arc::as_ref), self.catalog);
             let mut facts = vec![format!("This spends real money: {}.", price.line())];
-            if price.old_tickets > 0 {
-                let these = format::count(price.old_tickets, "task");
-                facts.push(format!("{these} checked first: a finished image is fetched at no extra cost."));
-            }
-            if price.maybe_billed > 0 {
-                let these = format::count(price.maybe_billed, "job");
-                facts.push(format!("{these} may already be billed (submit_unknown) and may be billed twice."));
-            }
-            let moderated = jobs.iter().filter(|job| costs_view::is_moderated(job)).count();
-            if moderated > 0 {
-                let these = format::count(moderated, "moderated job");
-                facts.push(format!("{these} will probably fail again and may be billed again."));
-            }
+            facts.extend(price.facts().into_iter().map(|fact| format!("{fact}.")));
             if let Some(skipped) = &skipped {
                 facts.push(format!("Moderated jobs would fail again: {skipped}."));
             }

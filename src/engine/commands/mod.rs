@@ -145,7 +145,8 @@ impl OperatorCommands {
         Ok(outcome)
     }
 
-    /// Changes each job by compare-and-set; after a conflict the job is read and changed again.
+    /// Changes each job by compare-and-set; after a conflict the job is read and changed again. An error means that the store
+    /// failed for every job.
     async fn apply_to_each<F>(
         &self,
         kind: CommandKind,
@@ -156,6 +157,7 @@ impl OperatorCommands {
         F: Fn(&mut Job, DateTime<Utc>) -> Result<(), String> + Sync,
     {
         let results = self.apply_concurrently(ids, &change).await;
+        let mut errors = Vec::new();
         let mut outcome =
             CommandOutcome { kind, succeeded: Vec::new(), rejected: Vec::new(), previous: Vec::new(), estimate: None };
         for (id, result) in results {
@@ -166,10 +168,14 @@ impl OperatorCommands {
                     outcome.succeeded.push(id);
                 }
                 Ok(Err(reason)) => outcome.rejected.push((id, reason)),
-                Err(error) if outcome.succeeded.is_empty() && outcome.rejected.is_empty() => return Err(error),
-                Err(error) => outcome.rejected.push((id, error.to_string())),
+                Err(error) => errors.push((id, error)),
             }
         }
+        // Once a job is changed, the command is not an error: repeating a retry as a whole might pay twice.
+        if outcome.succeeded.is_empty() && outcome.rejected.is_empty() && !errors.is_empty() {
+            return Err(errors.swap_remove(0).1);
+        }
+        outcome.rejected.extend(errors.into_iter().map(|(id, error)| (id, error.to_string())));
         Ok(outcome)
     }
 

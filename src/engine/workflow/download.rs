@@ -116,10 +116,7 @@ impl JobWorkflow {
                 }
                 FetchError::Retryable { reason } if is_last && self.is_past_deadline(job) => {
                     // A link that never answers would be tried for ever: the deadline of polling does not cover downloads.
-                    let message = format!(
-                        "image generated but not downloaded in time: {reason}; a retry fetches it from the same task first, \
-                         at no extra cost"
-                    );
+                    let message = not_downloaded_in_time(&reason);
                     self.fail(job, FailureCode::TimedOut, &message, BillingStatus::Yes, cost).await?;
                     return Ok(FetchOutcome::Ended(RunOutcome::Finished));
                 }
@@ -136,6 +133,12 @@ impl JobWorkflow {
                     // A link whose signature is still valid was rejected for another reason, which may pass.
                     let is_valid = link.expires_at().is_some_and(|at| at > self.now());
                     if is_last && is_valid {
+                        // A provider that signs a new link at each poll would keep the job here for ever.
+                        if self.is_past_deadline(job) {
+                            let message = not_downloaded_in_time(&reason);
+                            self.fail(job, FailureCode::TimedOut, &message, BillingStatus::Yes, cost).await?;
+                            return Ok(FetchOutcome::Ended(RunOutcome::Finished));
+                        }
                         self.defer(job, backoff(tries, None, jitter())).await?;
                         return Ok(FetchOutcome::Ended(RunOutcome::Deferred));
                     }
@@ -241,6 +244,12 @@ impl JobWorkflow {
             attempt.finish(step, now);
         }
     }
+}
+
+fn not_downloaded_in_time(reason: &str) -> String {
+    format!(
+        "image generated but not downloaded in time: {reason}; a retry fetches it from the same task first, at no extra cost"
+    )
 }
 
 fn expired_failure(job: &Job, reason: &str) -> (FailureCode, String) {

@@ -24,7 +24,10 @@ pub(super) async fn fetch(
     let bytes = transport::read(response, MAX_IMAGE_BYTES).await.map_err(|error| match error {
         BodyError::TimedOut => FetchError::Retryable { reason: "the image did not arrive whole in time".to_owned() },
         BodyError::TooLarge => FetchError::Corrupt { reason: "the image is larger than 64 MiB".to_owned() },
-        BodyError::Cut(reason) => FetchError::Corrupt { reason: format!("the image broke off: {reason}") },
+        // The line failed, not the image: as for a refused connection, the link is worth trying until it expires.
+        BodyError::Cut(reason) => {
+            FetchError::Retryable { reason: format!("the connection closed during the download: {reason}") }
+        }
     })?;
     decode(bytes, announced).await
 }
