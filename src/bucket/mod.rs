@@ -1,4 +1,4 @@
-//! The port to the image files, and its adapters beside it.
+//! The port to the image files, and its adapters.
 //!
 //! Only `jobs::ObjectName` makes names. Adapters must not know providers, stores or engines.
 

@@ -258,7 +258,7 @@ fn export_replaces_a_file_only_with_force() {
         csv.starts_with("id,timestamp,job_id,service,cost_usd,details_model,") && csv.contains(",0.000005,"),
         "{csv}"
     );
-    // A store that cannot be opened leaves the file as it is, and nothing beside it.
+    // A store that cannot be opened leaves the file unchanged and adds no other file.
     std::fs::write(env.data().join("darkroom.db"), "no database").unwrap();
     env.fails(1, &["export", "--costs", "--output", path_text(&path), "--force"]);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), csv);

@@ -117,7 +117,7 @@ impl App {
         self.image.draw(frame, area, job, progress, self.now, focused, &self.theme);
     }
 
-    /// The image on the whole screen; where there is room, its prompt, seed and price beside it.
+    /// The image on the whole screen; where there is room, its prompt, seed and price at its side.
     fn draw_full_image(&mut self, frame: &mut Frame<'_>, area: Rect) {
         let entry = self.queue.selected().and_then(|id| self.board.entry(id));
         let job = entry.and_then(Entry::job).cloned();

@@ -25,7 +25,7 @@ use super::decoder::MAX_PASTE;
 struct Threshold {
     /// A longer pause between two keys begins again.
     gap: Duration,
-    /// Keys that differ from the one before.
+    /// Keys that differ from the previous key.
     changes: usize,
     /// Different keys: two that alternate fast, such as `j` and `k`, are navigation.
     keys: usize,

@@ -309,7 +309,7 @@ fn typed_keys_stay_keys() {
         }
         assert_eq!(reader.finish(), chars(text));
     }
-    // A harness that sends each key as soon as it sees the frame of the one before.
+    // A harness that sends each key as soon as it sees the frame of the previous key.
     let mut reader = Reader::new();
     for part in ["n", "a kite\r", "$", "\x1b", "?", "\x1b"] {
         reader.send(part).wait(Duration::from_millis(12));
