@@ -74,6 +74,7 @@ async fn good_jobs_finish_despite_bad_documents() {
 
     let mut env = TestEnv::new();
     env.set("DARKROOM_STORE", "firestore");
+    env.set("DARKROOM_SIMULATE_EXTERNAL", "1");
     env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
     env.set("GOOGLE_CLOUD_PROJECT", &project);
     // Every order moves the same sums: more at once only get into each other's way.
@@ -183,6 +184,7 @@ async fn oversized_document_is_rejected_unbilled() {
     let before = client.list("jobs").await;
     let mut env = TestEnv::new();
     env.set("DARKROOM_STORE", "firestore");
+    env.set("DARKROOM_SIMULATE_EXTERNAL", "1");
     env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
     env.set("GOOGLE_CLOUD_PROJECT", &project);
     let env = tokio::task::spawn_blocking(move || {

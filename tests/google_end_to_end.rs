@@ -13,6 +13,7 @@ async fn env_with_google() -> (TestEnv, ExternalClient) {
     let project = firestore_emulator::fresh_project();
     let mut env = TestEnv::new();
     env.set("DARKROOM_STORE", "firestore");
+    env.set("DARKROOM_SIMULATE_EXTERNAL", "1");
     env.set("DARKROOM_BUCKET", "gcs");
     env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
     env.set("STORAGE_EMULATOR_HOST", &bucket.emulator.unwrap());
@@ -63,6 +64,40 @@ async fn web_page_request_becomes_image_and_costs() {
     let costs: Value = serde_json::from_str(&costs).unwrap();
     let both = page.spent("bfl_api").await + page.spent("google_storage").await;
     assert_eq!(ledger_check::dollars(&costs["total_usd"]), both, "darkroom's own report says the same: {costs}");
+}
+
+/// A drawn image must not reach a customer: on an emulator too.
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
+#[tokio::test]
+async fn simulator_holds_requests_of_the_page() {
+    let (mut env, page) = env_with_google().await;
+    env.set("DARKROOM_SIMULATE_EXTERNAL", "");
+    let id = page.request_image("a fox in the snow").await;
+    let before = page.list("jobs").await;
+    let (env, own) = tokio::task::spawn_blocking(move || {
+        let own = env.queue(1);
+        (env, own)
+    })
+    .await
+    .unwrap();
+    let (env, _) = run(env, &["worker", "--until-idle"]).await;
+    let after = page.list("jobs").await;
+    assert_eq!(after[&id], before[&id], "the document stays as the page wrote it");
+    assert_eq!(after[&own[0]]["fields"]["status"]["stringValue"], "pending_review", "darkroom's own job runs");
+    let bill = ledger_check::bill(&env);
+    assert_eq!(bill.keys().collect::<Vec<_>>(), ["job 0"], "{bill:?}");
+    let (env, list) = run(env, &["jobs", "list", "--status", "queued", "--json"]).await;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!((&list[0]["id"], &list[0]["hold"]["kind"]), (&id.as_str().into(), &"external".into()), "{list}");
+    let message = list[0]["hold"]["message"].as_str().unwrap();
+    assert!(message.contains("--provider bfl") && message.contains("--simulate-external"), "{message}");
+    run(env, &["worker", "--until-idle", "--simulate-external"]).await;
+    assert_eq!(
+        page.fields(&format!("jobs/{id}")).await["status"]["stringValue"],
+        "pending_review",
+        "requested by name"
+    );
 }
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]

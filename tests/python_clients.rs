@@ -36,6 +36,7 @@ async fn google_clients_work_beside_darkroom() {
     let storage = bucket.emulator.unwrap();
     let mut env = TestEnv::new();
     env.set("DARKROOM_STORE", "firestore");
+    env.set("DARKROOM_SIMULATE_EXTERNAL", "1");
     env.set("DARKROOM_BUCKET", "gcs");
     env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
     env.set("STORAGE_EMULATOR_HOST", &storage);

@@ -55,6 +55,9 @@ pub struct Global {
     /// Who generates the images: simulator (free) or bfl (real money)
     #[arg(long, global = true, value_name = "PROVIDER", help_heading = "Configuration")]
     pub provider: Option<String>,
+    /// Let the simulator run jobs that other programs requested, which it holds otherwise
+    #[arg(long, global = true, help_heading = "Configuration")]
+    pub simulate_external: bool,
 }
 
 /// The commands.
@@ -138,6 +141,7 @@ impl Cli {
         flags.set(Key::DataDir, "--data-dir", self.global.data_dir.clone());
         flags.set(Key::LogDir, "--log-dir", self.global.log_dir.clone());
         flags.set(Key::Provider, "--provider", self.global.provider.clone());
+        flags.set(Key::SimulateExternal, "--simulate-external", self.global.simulate_external.then_some("true"));
         flags.set(Key::Images, "--images", self.images.clone());
         flags.set(Key::Ascii, "--ascii", self.ascii.then_some("true"));
         let slots = match &self.command {

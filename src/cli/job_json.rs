@@ -23,8 +23,12 @@ pub struct JobView<'a> {
     model: &'a str,
     prompt: &'a str,
     parameters: &'a BTreeMap<String, Value>,
+    /// Requested by a shared document although the model has no such parameter; without effect.
+    ignored_parameters: &'a BTreeMap<String, Value>,
     tags: &'a [String],
     simulated: bool,
+    /// Whether another program requested it.
+    external: bool,
     hidden: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
@@ -163,8 +167,10 @@ impl<'a> JobView<'a> {
             model: &job.spec.model,
             prompt: &job.spec.prompt,
             parameters: &job.spec.parameters,
+            ignored_parameters: &job.spec.ignored,
             tags: &job.tags,
             simulated: job.simulated,
+            external: job.external,
             hidden: job.hidden,
             created_at: job.created_at,
             updated_at: job.updated_at,
@@ -281,6 +287,7 @@ fn kind(hold: &Hold) -> &'static str {
         Hold::RetryAt { .. } => "retry_at",
         Hold::Account { .. } => "account",
         Hold::OtherProvider => "other_provider",
+        Hold::External => "external",
     }
 }
 

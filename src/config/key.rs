@@ -63,6 +63,8 @@ settings! {
     SimulatorSpeed: "simulator_speed", "DARKROOM_SIMULATOR_SPEED", Plain;
     /// Faults of the simulator and their probabilities.
     SimulatorFaults: "simulator_faults", "DARKROOM_SIMULATOR_FAULTS", Plain;
+    /// Whether the simulator runs jobs that other programs requested.
+    SimulateExternal: "simulate_external", "DARKROOM_SIMULATE_EXTERNAL", Plain;
     /// Directory of the log files.
     LogDir: "log_dir", "DARKROOM_LOG_DIR", Path;
     /// Log level or filter directives.

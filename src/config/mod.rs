@@ -63,6 +63,8 @@ pub struct Config {
     pub simulator_speed: Speed,
     /// Faults of the simulator as written, `KIND=PROBABILITY`; parsed when it starts.
     pub simulator_faults: Vec<String>,
+    /// Whether the simulator runs jobs that other programs requested in a shared store; without it they are held.
+    pub simulate_external: bool,
     /// Directory of the log files.
     pub log_dir: PathBuf,
     /// Log level, or filter directives such as `darkroom=debug,reqwest=info`.

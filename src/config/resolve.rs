@@ -46,6 +46,7 @@ impl Config {
         let bfl_api_url = resolver.or(Key::BflApiUrl, default_url, parse::api_url)?;
         let simulator_speed = resolver.or(Key::SimulatorSpeed, Speed::default(), parse::speed)?;
         let simulator_faults = resolver.optional(Key::SimulatorFaults, |text| Ok(text.to_owned()))?;
+        let simulate_external = resolver.or(Key::SimulateExternal, false, parse::flag)?;
         let log_dir = resolver.path(Key::LogDir, Some(sources.working_dir.join("logs")))?;
         let log = resolver.or(Key::Log, "info".to_owned(), |text| Ok(text.to_owned()))?;
         let log_days = resolver.or(Key::LogDays, LOG_DAYS, |text| parse::count(text, 1, 3_650))?;
@@ -73,6 +74,7 @@ impl Config {
             bfl_api_url,
             simulator_speed,
             simulator_faults: simulator_faults.map(|faults| parse::list(&faults)).unwrap_or_default(),
+            simulate_external,
             log_dir: log_dir.unwrap_or_else(|| sources.working_dir.join("logs")),
             log,
             log_days,

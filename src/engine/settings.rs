@@ -35,6 +35,8 @@ pub struct Settings {
     pub budget: Budget,
     /// Whether the provider is the simulator. Jobs of the other kind are not run.
     pub simulated: bool,
+    /// Whether the simulator runs jobs that other programs requested.
+    pub simulate_external: bool,
     /// What the engine does.
     pub mode: Mode,
     /// Which events it emits.
@@ -63,6 +65,7 @@ impl Default for Settings {
             slots: 24,
             budget: Budget::default(),
             simulated: true,
+            simulate_external: false,
             mode: Mode::Work,
             event_detail: EventDetail::Full,
             lease: Duration::from_secs(150),

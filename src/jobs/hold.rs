@@ -33,6 +33,9 @@ pub enum Hold {
     },
     /// It was made for another provider (simulated or real) than the one that is configured.
     OtherProvider,
+    /// Another program requested it, and the configured provider is the simulator, which runs only jobs of darkroom's own. Never
+    /// stored: it depends on the process that reads the job.
+    External,
 }
 
 impl Hold {
@@ -51,6 +54,11 @@ impl Hold {
             Self::RetryAt { reason } => format!("retrying later: {reason}"),
             Self::Account { reason } => format!("account: {reason}"),
             Self::OtherProvider => "made for another provider".to_owned(),
+            Self::External => {
+                "requested by another program, so not simulated: use --provider bfl to run it for real money, or \
+                               --simulate-external"
+                    .to_owned()
+            }
         }
     }
 }

@@ -32,6 +32,9 @@ pub struct Job {
     pub tags: Vec<String>,
     /// Whether it is the simulator's: such a job never runs against the real API, nor the other way round.
     pub simulated: bool,
+    /// Whether another program requested it: a web page, or another backend. What it does not name follows the store's defaults.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub external: bool,
     /// Hidden by an operator; nothing is deleted.
     #[serde(default)]
     pub hidden: bool,
@@ -54,6 +57,7 @@ impl Job {
             updated_at: now,
             tags: Vec::new(),
             simulated,
+            external: false,
             hidden: false,
             revision: 0,
         }

@@ -18,12 +18,21 @@ pub struct Spec {
     /// Whether another program wrote it into a shared store: then input images may be public https URLs only.
     #[serde(default)]
     pub from_shared_store: bool,
+    /// What a shared document requests although the model has no such parameter: without effect.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ignored: BTreeMap<String, Value>,
 }
 
 impl Spec {
     /// A spec with the model's own defaults, written by this machine's user.
     pub fn new(model: impl Into<String>, prompt: impl Into<String>) -> Self {
-        Self { model: model.into(), prompt: prompt.into(), parameters: BTreeMap::new(), from_shared_store: false }
+        Self {
+            model: model.into(),
+            prompt: prompt.into(),
+            parameters: BTreeMap::new(),
+            from_shared_store: false,
+            ignored: BTreeMap::new(),
+        }
     }
 
     /// The same with one parameter set.
@@ -31,5 +40,11 @@ impl Spec {
     pub fn with(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.parameters.insert(name.into(), value.into());
         self
+    }
+
+    /// One line about requested parameters without effect: `steps = 28, guidance = 3`. `None` where each has one.
+    pub fn ignored_line(&self) -> Option<String> {
+        let pairs: Vec<String> = self.ignored.iter().map(|(name, value)| format!("{name} = {value}")).collect();
+        (!pairs.is_empty()).then(|| crate::text::sanitize_line(&pairs.join(", "), 200))
     }
 }

@@ -61,7 +61,9 @@ fn firestore(config: &Config) -> Result<FirestoreStore, WiringError> {
     options.database.clone_from(&config.google.database);
     options.emulator_host.clone_from(&config.google.firestore_emulator);
     options.key_file = config.google.key_file().cloned();
-    options.simulated = config.is_simulated();
+    // A simulated image must not reach another program's users unless that is requested by name.
+    options.simulated = config.is_simulated() && config.simulate_external;
+    options.hold_external = config.is_simulated() && !config.simulate_external;
     Ok(FirestoreStore::connect(options))
 }
 

@@ -210,6 +210,7 @@ pub fn settings(config: &Config, mode: Mode, detail: EventDetail) -> Settings {
         slots: config.slots,
         budget: config.budget,
         simulated: config.is_simulated(),
+        simulate_external: config.simulate_external,
         mode,
         event_detail: detail,
         ..Settings::default()

@@ -39,6 +39,7 @@ impl DevEnvironment {
         let mut settings = vec![
             (Key::Provider, Some(provider)),
             (Key::DataDir, Some(folder.display().to_string())),
+            (Key::SimulateExternal, Some("true".to_owned())),
             (Key::BucketUrl, Some("public".to_owned())),
             (Key::GoogleApplicationCredentials, None),
         ];

@@ -52,6 +52,9 @@ fn text(job: &Job, now: DateTime<Utc>) -> String {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         rows.push(("parameter", sanitize_line(&format!("{name} = {value}"), 200)));
     }
+    if let Some(ignored) = job.spec.ignored_line() {
+        rows.push(("no effect", format!("{ignored} ({} has no such parameters)", sanitize_line(&job.spec.model, 60))));
+    }
     if let Some(image) = job.image() {
         let size = format::bytes(image.bytes);
         rows.push(("image", sanitize_line(&image.url, 400)));

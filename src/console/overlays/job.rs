@@ -115,6 +115,9 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
         };
         say("", &format!("{} = {}", text::sanitize_line(name, 40), format::cut(&value, 160)), theme.dim);
     }
+    if let Some(ignored) = job.spec.ignored_line() {
+        say("no effect", &format!("{ignored} ({} has no such parameters)", clean(&job.spec.model)), theme.warning);
+    }
     let basis = job.cost_basis().map(|basis| format!(", {}", basis.as_str())).unwrap_or_default();
     say("cost", &format!("{}{basis}", costs_view::cell(job, view.catalog)), theme.text);
     if let Some(image) = job.image() {

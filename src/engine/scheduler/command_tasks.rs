@@ -182,7 +182,9 @@ async fn release_holds(ports: &Ports, operator: &OperatorCommands, simulated: bo
             |job: &Job| matches!(job.hold(), Some(Hold::Budget { .. } | Hold::Account { .. } | Hold::OtherProvider));
         operator.set_hold(ids(&|job| job.simulated == simulated && is_held(job)), None).await?;
         // No worker here will run these; without a hold they would seem to be forgotten.
-        let other_provider = ids(&|job| job.simulated != simulated && job.hold() != Some(&Hold::OtherProvider));
+        // A request of another program shows its own hold, and its document stays as that program wrote it.
+        let shows_hold = |job: &Job| matches!(job.hold(), Some(Hold::OtherProvider | Hold::External));
+        let other_provider = ids(&|job| job.simulated != simulated && !shows_hold(job));
         operator.set_hold(other_provider, Some(Hold::OtherProvider)).await?;
         after = page.next;
         if after.is_none() {

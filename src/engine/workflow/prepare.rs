@@ -15,6 +15,9 @@ use crate::time::backoff;
 /// How long a job over budget is held at most before the budget is checked again: a cap may be raised, money released.
 const BUDGET_RECHECK_INTERVAL: Duration = Duration::minutes(5);
 
+/// How long a request of another program, which this process must not simulate, is not picked again.
+const EXTERNAL_RECHECK_INTERVAL: Duration = Duration::minutes(5);
+
 /// How often an attempt gets another number. Once suffices, unless another worker records a charge at the same time.
 const MAX_RENUMBERINGS: u32 = 3;
 
@@ -35,6 +38,11 @@ impl JobWorkflow {
     ) -> Result<Option<PreparedRequest>, WorkflowError> {
         failpoints::hit("before_reserve");
         let now = self.now();
+        if job.external && self.settings.simulated && !self.settings.simulate_external {
+            job.set_hold(Some(Hold::External), Some(now + EXTERNAL_RECHECK_INTERVAL), now)?;
+            self.save(job).await?;
+            return Ok(None);
+        }
         let request = match self.prepare_request(job).await {
             Ok(request) => request,
             Err(NotSubmitted::Rejected(code, message)) => {

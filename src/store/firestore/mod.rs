@@ -73,7 +73,8 @@ impl FirestoreStore {
     /// runtime.
     pub fn connect(options: FirestoreOptions) -> Self {
         let client = Client::start(&options);
-        let defaults = Defaults { model: options.default_model, simulated: options.simulated };
+        let FirestoreOptions { default_model: model, simulated, hold_external, .. } = options;
+        let defaults = Defaults { model, simulated, hold_external };
         Self {
             shared: Arc::new(Shared { client, cache: DocumentCache::default(), defaults }),
             supervisor: Mutex::default(),

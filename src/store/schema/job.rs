@@ -168,6 +168,7 @@ pub(crate) fn parse_external(id: &JobId, fields: &Fields, defaults: &ExternalDef
     }
     let created_at = created_at(fields).unwrap_or(defaults.created_at);
     let mut job = Job::new(id.clone(), spec, defaults.simulated, created_at);
+    job.external = true;
     job.updated_at = defaults.updated_at.unwrap_or(created_at);
     job.attempts[0].outcome = image(id, fields).map(|image| Outcome::Done { image });
     note_charges(&mut job, fields)?;

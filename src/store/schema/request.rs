@@ -86,6 +86,12 @@ impl ImageRequest<'_> {
                 spec = spec.with(name, value);
             }
         }
+        let requested = [("steps", self.steps.map(Value::from)), ("guidance", self.guidance.map(json_of))];
+        for (name, value) in requested {
+            if let Some(value) = value.filter(|_| model.parameter(name).is_none()) {
+                spec.ignored.insert(name.to_owned(), value);
+            }
+        }
         if let Some(parameter) = model.parameter("safety_tolerance") {
             // Models end their scale at different numbers; the contract's largest means the most tolerant of each.
             let value = match parameter.kind {

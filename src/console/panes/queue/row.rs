@@ -242,6 +242,7 @@ fn held(hold: &Hold, job: &Job, view: &QueueView<'_>) -> String {
         }
         Hold::Account { reason } => format!("account: {}", text::sanitize_line(reason, MAX_CHARACTERS)),
         Hold::OtherProvider => "for another provider".to_owned(),
+        Hold::External => "external request, not simulated".to_owned(),
     };
     wait.map_or(reason.clone(), |wait| format!("{reason}, {wait}"))
 }

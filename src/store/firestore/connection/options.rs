@@ -17,6 +17,8 @@ pub struct FirestoreOptions {
     pub default_model: String,
     /// Whether documents of other programs are the simulator's: true where it is the configured provider.
     pub simulated: bool,
+    /// Whether queued requests of other programs are held: the provider is the simulator, and it may not run them.
+    pub hold_external: bool,
 }
 
 impl FirestoreOptions {
@@ -29,6 +31,7 @@ impl FirestoreOptions {
             key_file: None,
             default_model: default_model.into(),
             simulated: false,
+            hold_external: false,
         }
     }
 }

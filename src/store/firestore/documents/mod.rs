@@ -24,7 +24,7 @@ use chrono::DateTime;
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::prost::Message;
 
-use crate::jobs::{Job, JobId, Spec, StageName, sha256_hex};
+use crate::jobs::{Hold, Job, JobId, Spec, Stage, StageName, sha256_hex};
 use crate::store::charges::{ChargeRow, charges_of};
 use crate::store::schema::{self, ExternalDefaults, Fields, Status};
 use crate::text;
@@ -41,6 +41,8 @@ pub(crate) struct Defaults {
     pub model: String,
     /// Whether documents that darkroom did not write are the simulator's.
     pub simulated: bool,
+    /// Whether requests of other programs are held: this process simulates, and only jobs of darkroom's own.
+    pub hold_external: bool,
 }
 
 /// A parsed document.
@@ -89,6 +91,7 @@ pub(crate) fn parse(document: &Document, defaults: &Defaults) -> Option<ParsedDo
     let is_bad_request = content.is_err() && is_understood_request(&id, &fields);
     let content = content.map(|(rows, request, mut job)| {
         job.revision = revision;
+        hold_external(&mut job, defaults);
         let base = BaseVersion {
             revision,
             rows,
@@ -116,7 +119,7 @@ fn parse_fields(
         return native::parse(id, native, fields, updated_at, defaults);
     }
     let created_at = document.create_time.as_ref().and_then(value::instant).unwrap_or(DateTime::UNIX_EPOCH);
-    let Defaults { model, simulated } = defaults;
+    let Defaults { model, simulated, .. } = defaults;
     let external = ExternalDefaults { model, simulated: *simulated, created_at, updated_at };
     let job = schema::parse_external(id, fields, &external)?;
     Ok((Vec::new(), schema::request_digest(fields), job))
@@ -130,6 +133,17 @@ fn is_understood_request(id: &JobId, fields: &Fields) -> bool {
             Ok(None) => true,
             Err(_) => false,
         }
+}
+
+/// Holds a queued request of another program where this process does not run it. The hold is never read from the document: it depends
+/// on the process.
+fn hold_external(job: &mut Job, defaults: &Defaults) {
+    let Stage::Queued { hold } = &mut job.stage else { return };
+    if defaults.hold_external && job.external {
+        *hold = Some(Hold::External);
+    } else if *hold == Some(Hold::External) {
+        *hold = None;
+    }
 }
 
 fn is_undated(fields: &Fields) -> bool {

@@ -16,6 +16,10 @@ pub(super) fn parse(
     defaults: &Defaults,
 ) -> Result<(Vec<ChargeRow>, String, Job), String> {
     let mut job = schema::parse_native(id, native, fields)?;
+    // Earlier versions did not record who requested a job. Without a model in the document it was another program.
+    let names_model = fields.get("model").is_some_and(|model| !model.is_null());
+    let first_is_shared = job.attempts.first().is_some_and(|first| job.spec_of(first).from_shared_store);
+    job.external |= first_is_shared && !names_model;
     let rows = charges_of(&job);
     let digest = schema::request_digest(fields);
     let followed = native.get("request").and_then(serde_json::Value::as_str).unwrap_or_default();

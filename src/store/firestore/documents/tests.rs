@@ -11,15 +11,15 @@ use super::value::{self, Fields};
 use super::{BaseVersion, Defaults, DocumentWrite, LoadedJob, json as codec, parse};
 use crate::costs::{Basis, Charge, Credits, Service};
 use crate::jobs::{
-    BillingStatus, Claim, Failure, FailureCode, ImageFormat, Job, JobId, ObjectName, Outcome, Receipt, Spec, Stage,
-    StageName, StepName, StoredImage, Ticket, WorkerId,
+    BillingStatus, Claim, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Outcome, Receipt, Spec,
+    Stage, StageName, StepName, StoredImage, Ticket, WorkerId,
 };
 use crate::store::charges::charges_of;
 
 const SAMPLES: &str = include_str!("../../../../tests/samples/old-backend-jobs.json");
 
 fn defaults() -> Defaults {
-    Defaults { model: "flux-dev".to_owned(), simulated: false }
+    Defaults { model: "flux-dev".to_owned(), simulated: false, hold_external: false }
 }
 
 fn fields(json: &Json) -> Fields {
@@ -101,6 +101,26 @@ fn sample_documents_of_an_old_backend_are_read() {
             assert_eq!(failure.message, sample["errorMessage"].as_str().unwrap());
         }
     }
+}
+
+#[test]
+fn external_requests_are_held_where_not_simulated() {
+    let holding = Defaults { hold_external: true, ..defaults() };
+    let read = |document: &Document, defaults: &Defaults| parse(document, defaults).unwrap().content.unwrap().job;
+    let mut page = document("a", fields(&json!({"status": "pending_art_generation", "prompt": "a fox"})));
+    let held = read(&page, &holding);
+    assert_eq!((held.hold(), held.external, held.simulated), (Some(&Hold::External), true, false));
+    assert_eq!(read(&page, &defaults()).hold(), None, "the hold depends on the process");
+    // An operator retried it: the document has a map of darkroom's own, and is still a request of the page.
+    let base = loaded(&page).base;
+    apply(&mut page, DocumentWrite::update(&held, &base).unwrap());
+    assert_eq!(read(&page, &holding).hold(), Some(&Hold::External));
+    assert_eq!(read(&page, &defaults()).hold(), None, "a stored hold of this kind has no effect");
+    let own = Job::new(JobId::new("b").unwrap(), Spec::new("flux-dev", "a fox"), true, now());
+    let mut document = document("b", Fields::new());
+    apply(&mut document, DocumentWrite::new(&own).unwrap());
+    let own = read(&document, &holding);
+    assert_eq!((own.hold(), own.external, own.simulated), (None, false, true));
 }
 
 #[test]

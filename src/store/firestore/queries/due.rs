@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::jobs::{Job, StageName};
+use crate::jobs::{Hold, Job, StageName};
 use crate::store::firestore::connection::query::{CREATED_AT, MAX_ACTIVE, NAME, Query};
 use crate::store::firestore::documents::value;
 use crate::store::firestore::{FirestoreStore, JOBS};
@@ -93,7 +93,7 @@ fn due<'a>(jobs: &'a [Arc<Job>], query: &DueQuery) -> Vec<&'a Arc<Job>> {
 
 /// From when on a worker may claim the job; `None` where the query excludes it.
 fn claimable_from(job: &Job, query: &DueQuery) -> Option<DateTime<Utc>> {
-    if job.simulated != query.simulated {
+    if job.simulated != query.simulated || job.hold() == Some(&Hold::External) {
         return None;
     }
     let waits = job.not_before.unwrap_or(query.now);
