@@ -156,7 +156,8 @@ fn request_fields_are_read_leniently() {
         "safetyTolerance": 6, "steps": 28, "guidance": 3.0, "aspectRatio": "9:16",
     }))
     .unwrap();
-    let wanted = Spec { from_shared_store: true, ..Spec::new("flux-2-pro", "a fox") }
+    let ignored = [("steps".to_owned(), json!(28)), ("guidance".to_owned(), json!(3))].into();
+    let wanted = Spec { from_shared_store: true, ignored, ..Spec::new("flux-2-pro", "a fox") }
         .with("seed", 42)
         .with("width", 768)
         .with("height", 1344)
