@@ -104,7 +104,7 @@ fn sample_documents_of_an_old_backend_are_read() {
 }
 
 #[test]
-fn external_requests_are_held_where_not_simulated() {
+fn external_requests_are_held_by_simulators() {
     let holding = Defaults { hold_external: true, ..defaults() };
     let read = |document: &Document, defaults: &Defaults| parse(document, defaults).unwrap().content.unwrap().job;
     let mut page = document("a", fields(&json!({"status": "pending_art_generation", "prompt": "a fox"})));
