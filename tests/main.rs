@@ -26,6 +26,7 @@ mod pty;
 mod python_clients;
 mod readme;
 mod servers;
+mod simulation;
 mod simulator;
 mod store_contract;
 #[cfg(all(unix, feature = "firestore"))]
