@@ -31,7 +31,7 @@ impl Timeline {
         self.now.load(Ordering::Relaxed)
     }
 
-    /// Completes after that many microseconds, never at once: whoever waits lets the others go first.
+    /// Completes after that many microseconds, never at once: a task that waits lets the others go first.
     pub fn pause(self: &Arc<Self>, microseconds: i64) -> Pause {
         Pause { timeline: self.clone(), until: self.now() + microseconds.max(0), is_registered: false }
     }
