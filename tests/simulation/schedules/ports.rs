@@ -11,7 +11,7 @@ use darkroom::engine::Ports;
 use darkroom::jobs::{ImageFormat, Job, JobId, ObjectName, StageName};
 use darkroom::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use darkroom::store::{
-    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError,
+    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, SharedRecord, Store, StoreError,
 };
 
 use super::plan::Sabotage;
@@ -39,8 +39,8 @@ fn unavailable<T>() -> Result<T, StoreError> {
     Err(StoreError::Unavailable("no connection".to_owned()))
 }
 
-/// A call that changes nothing.
-macro_rules! read {
+/// A call that changes no job.
+macro_rules! call {
     ($self:ident, $name:literal, $call:expr) => {{
         let mut call = $self.process.enter($name).await;
         if call.fails() {
@@ -117,11 +117,11 @@ impl Store for ProcessStore {
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
-        read!(self, "get", self.inner().get(id))
+        call!(self, "get", self.inner().get(id))
     }
 
     async fn find(&self, prefix: &str, limit: usize) -> Result<Vec<JobId>, StoreError> {
-        read!(self, "find", self.inner().find(prefix, limit))
+        call!(self, "find", self.inner().find(prefix, limit))
     }
 
     async fn save(&self, save: Save) -> Result<u64, StoreError> {
@@ -140,27 +140,27 @@ impl Store for ProcessStore {
     }
 
     async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError> {
-        read!(self, "due", self.inner().due(query))
+        call!(self, "due", self.inner().due(query))
     }
 
     async fn next_due(&self, query: DueQuery) -> Result<Option<DateTime<Utc>>, StoreError> {
-        read!(self, "next_due", self.inner().next_due(query))
+        call!(self, "next_due", self.inner().next_due(query))
     }
 
     async fn list(&self, query: PageQuery) -> Result<Page, StoreError> {
-        read!(self, "list", self.inner().list(query))
+        call!(self, "list", self.inner().list(query))
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
-        read!(self, "counts", self.inner().counts())
+        call!(self, "counts", self.inner().counts())
     }
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
-        read!(self, "costs", self.inner().costs(query))
+        call!(self, "costs", self.inner().costs(query))
     }
 
     async fn budget_history(&self, limit: usize) -> Result<Vec<BudgetRecord>, StoreError> {
-        read!(self, "budget_history", self.inner().budget_history(limit))
+        call!(self, "budget_history", self.inner().budget_history(limit))
     }
 
     async fn change_budget(&self, change: BudgetChange) -> Result<(), StoreError> {
@@ -181,6 +181,18 @@ impl Store for ProcessStore {
         }
         self.process.leave(&mut call).await;
         if call.is_reply_lost() { unavailable() } else { result }
+    }
+
+    async fn shared_record(&self, kind: &str, id: &str) -> Result<Option<SharedRecord>, StoreError> {
+        call!(self, "shared_record", self.inner().shared_record(kind, id))
+    }
+
+    async fn put_shared_record(&self, record: SharedRecord) -> Result<u64, StoreError> {
+        call!(self, "put_shared_record", self.inner().put_shared_record(record))
+    }
+
+    async fn shared_records(&self, kind: &str, limit: usize) -> Result<Vec<SharedRecord>, StoreError> {
+        call!(self, "shared_records", self.inner().shared_records(kind, limit))
     }
 
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {
