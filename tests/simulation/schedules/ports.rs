@@ -12,6 +12,7 @@ use darkroom::jobs::{ImageFormat, Job, JobId, ObjectName, StageName};
 use darkroom::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use darkroom::store::{
     BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, SharedRecord, Store, StoreError,
+    UncertainCharge,
 };
 
 use super::plan::Sabotage;
@@ -193,6 +194,10 @@ impl Store for ProcessStore {
 
     async fn shared_records(&self, kind: &str, limit: usize) -> Result<Vec<SharedRecord>, StoreError> {
         call!(self, "shared_records", self.inner().shared_records(kind, limit))
+    }
+
+    async fn uncertain_charges(&self, simulated: bool, limit: usize) -> Result<Vec<UncertainCharge>, StoreError> {
+        call!(self, "uncertain_charges", self.inner().uncertain_charges(simulated, limit))
     }
 
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {
