@@ -15,6 +15,7 @@ mod scheduler;
 mod settings;
 #[cfg(feature = "temporal")]
 pub mod temporal;
+mod uncertain;
 pub mod workflow;
 
 pub use command::{Command, NewJob};
@@ -28,6 +29,7 @@ pub use ports::Ports;
 pub use retry_price::RetryPrice;
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
+pub use uncertain::{UncertainCharges, UncertainItem};
 
 // Part of the events; the console does not depend on the store.
 pub use crate::store::{Counts, PageCursor};
