@@ -13,6 +13,7 @@ mod ports;
 mod retry_price;
 mod scheduler;
 mod settings;
+mod submit_journal;
 #[cfg(feature = "temporal")]
 pub mod temporal;
 pub mod workflow;
@@ -28,6 +29,7 @@ pub use ports::Ports;
 pub use retry_price::RetryPrice;
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
+pub use submit_journal::LeftoverJournal;
 
 // Part of the events; the console does not depend on the store.
 pub use crate::store::{Counts, PageCursor};
