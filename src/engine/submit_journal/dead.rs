@@ -84,8 +84,7 @@ impl LeftoverJournal {
         let leftover = |(path, worker): (PathBuf, WorkerId)| match read(&path, &worker, store) {
             Ok(journal) if journal.open.is_empty() => None,
             Ok(journal) => Some(Self { path, open: Some(journal.open.len()), obstacle: None }),
-            Err((Unusable::Alive, _)) => None,
-            Err((_, Some(0))) => None,
+            Err((Unusable::Alive, _) | (_, Some(0))) => None,
             Err((reason, open)) => Some(Self { path, open, obstacle: Some(reason.to_string()) }),
         };
         files(&folder).into_iter().filter_map(leftover).collect()
@@ -97,12 +96,9 @@ impl DeadJournal {
     pub(in crate::engine) fn verdict(&self, key: &SubmitKey) -> SubmitVerdict {
         match self.open.get(key) {
             Some(SubmitProgress::Accepted(accepted)) => SubmitVerdict::Accepted(accepted.clone()),
-            Some(SubmitProgress::Posted) => SubmitVerdict::Unknown,
             // A machine that lost power may have lost the line after this one.
-            Some(SubmitProgress::Begun) if !self.is_same_boot => SubmitVerdict::Unknown,
-            Some(SubmitProgress::Begun | SubmitProgress::NotAccepted) | None if self.is_complete => {
-                SubmitVerdict::NotAccepted
-            }
+            Some(SubmitProgress::Begun) if self.is_complete && self.is_same_boot => SubmitVerdict::NotAccepted,
+            Some(SubmitProgress::NotAccepted) | None if self.is_complete => SubmitVerdict::NotAccepted,
             _ => SubmitVerdict::Unknown,
         }
     }
