@@ -17,9 +17,8 @@ async fn unwritable_journal_sends_nothing() {
     let folder = harness.env.data().join("workers");
     std::fs::remove_dir_all(&folder).unwrap();
     std::fs::write(&folder, "not a directory").unwrap();
-    let blocked = engine
-        .until("a blocked intake", |event| matches!(event, Event::Intake(Intake::AccountBlocked(_))))
-        .await;
+    let blocked =
+        engine.until("a blocked intake", |event| matches!(event, Event::Intake(Intake::AccountBlocked(_)))).await;
     let Event::Intake(Intake::AccountBlocked(reason)) = blocked else { unreachable!() };
     assert!(reason.starts_with("cannot write the submit journal"), "{reason}");
     let job = harness.job(&id).await;

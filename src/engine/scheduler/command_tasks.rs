@@ -50,7 +50,16 @@ impl CommandTasks {
         events: mpsc::Sender<Event>,
         simulated: bool,
     ) -> Self {
-        Self { ports, operator, feed, events, tasks: JoinSet::new(), preparing: 0, is_recovering: Arc::default(), simulated }
+        Self {
+            ports,
+            operator,
+            feed,
+            events,
+            tasks: JoinSet::new(),
+            preparing: 0,
+            is_recovering: Arc::default(),
+            simulated,
+        }
     }
 
     pub(super) fn is_busy(&self) -> bool {

@@ -55,7 +55,9 @@ mod tests {
         let here = Machine::this();
         assert!(here.is_same(&here));
         let first = machine("boot-1", "id", "name");
-        assert!(first.is_same(&machine("boot-2", "id", "name")) && !first.is_same_boot(&machine("boot-2", "id", "name")));
+        assert!(
+            first.is_same(&machine("boot-2", "id", "name")) && !first.is_same_boot(&machine("boot-2", "id", "name"))
+        );
         assert!(first.is_same(&machine("boot-1", "", "container")), "containers of one machine");
         assert!(!first.is_same(&machine("boot-2", "id", "clone")));
         assert!(!machine("", "", "").is_same(&machine("", "", "")), "an unknown machine is never the same");

@@ -157,7 +157,9 @@ impl SubmitJournal {
 
     fn append(&self, state: &mut State, record: &Record) -> Result<(), JournalError> {
         let line = record.encode().map_err(|error| self.error(error.to_string()))?;
-        let Some(open) = &mut state.file else { return Err(self.error("the file was closed after an error".to_owned())) };
+        let Some(open) = &mut state.file else {
+            return Err(self.error("the file was closed after an error".to_owned()));
+        };
         if let Err(error) = (&*open.file).write_all(&line) {
             // What follows an incomplete line would prove nothing.
             if open.file.set_len(open.length).is_err() {

@@ -91,8 +91,7 @@ impl ActivityHandlers {
         let worker = worker_lock.worker().clone();
         Self {
             operator: OperatorCommands::new(ports.store.clone(), ports.clock.clone(), simulated),
-            workflow: JobWorkflow::with_shared_claims(ports.clone(), settings, worker, observer)
-                .with_journal(journal),
+            workflow: JobWorkflow::with_shared_claims(ports.clone(), settings, worker, observer).with_journal(journal),
             ports,
             simulated,
             store_fingerprint,
