@@ -134,6 +134,7 @@ fn billed(simulator: &Path) -> usize {
     ledger_check::bill_in(simulator).values().map(|(times, _)| times).sum()
 }
 
+#[allow(clippy::print_stdout, reason = "the figures of a long run")]
 /// Kills workers while the bill grows, and checks what remains. `machines` are the data directories of the workers.
 fn survive_kills(env: &TestEnv, simulator: &Path, machines: [PathBuf; WORKERS]) {
     let count = number("DARKROOM_KILL_JOBS", 200);
