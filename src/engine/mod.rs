@@ -16,6 +16,7 @@ mod settings;
 mod submit_journal;
 #[cfg(feature = "temporal")]
 pub mod temporal;
+mod uncertain;
 pub mod workflow;
 
 pub use command::{Command, NewJob};
@@ -30,6 +31,7 @@ pub use retry_price::RetryPrice;
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
 pub use submit_journal::LeftoverJournal;
+pub use uncertain::{UncertainCharges, UncertainItem};
 
 // Part of the events; the console does not depend on the store.
 pub use crate::store::{Counts, PageCursor};
