@@ -43,6 +43,8 @@ pub struct HeadlessEngine {
     store_lost: bool,
     /// Whether the loss of the Temporal connection was reported.
     temporal_lost: bool,
+    /// Whether another program on the Temporal task queue was reported.
+    temporal_conflict: bool,
     /// Whether a paused intake is opened again after a while.
     auto_resume: bool,
     blocked: Option<Blocked>,
@@ -79,6 +81,7 @@ impl HeadlessEngine {
             metrics,
             store_lost: false,
             temporal_lost: false,
+            temporal_conflict: false,
             auto_resume: mode == Mode::Work,
             blocked: None,
             credits: None,
@@ -201,6 +204,19 @@ impl HeadlessEngine {
             ConnectionState::Connected if self.temporal_lost => {
                 self.temporal_lost = false;
                 output::eprint_line("Temporal connection restored");
+            }
+            _ => {}
+        }
+        match &status.conflict {
+            Some(conflict) if !self.temporal_conflict => {
+                self.temporal_conflict = true;
+                output::eprint_line(&format!("jobs are waiting: {}", conflict.reason));
+                supervisor::status(&format!("waiting: {}", conflict.reason));
+            }
+            None if self.temporal_conflict => {
+                self.temporal_conflict = false;
+                output::eprint_line("Temporal task queue is free again: jobs start");
+                supervisor::status("running");
             }
             _ => {}
         }

@@ -15,12 +15,14 @@ mod scheduler;
 mod settings;
 #[cfg(feature = "temporal")]
 pub mod temporal;
+mod temporal_survey;
 pub mod workflow;
 
 pub use command::{Command, NewJob};
 pub use commands::OperatorCommands;
 pub use event::{
-    CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Progress, TemporalStatus,
+    CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Progress, QueueConflict,
+    TemporalStatus,
 };
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
@@ -28,6 +30,7 @@ pub use ports::Ports;
 pub use retry_price::RetryPrice;
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
+pub use temporal_survey::{OtherWorkflow, QueuePoller, TemporalSurvey};
 
 // Part of the events; the console does not depend on the store.
 pub use crate::store::{Counts, PageCursor};
