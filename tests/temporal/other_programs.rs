@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::mpsc;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::{TestEnv, ledger_check, temporal_server};
@@ -39,6 +40,13 @@ impl Reported {
                 return line;
             }
         }
+    }
+
+    /// Requests a shutdown, which must succeed.
+    fn leave(mut self) {
+        kill_process(Pid::from_child(&self.0), Signal::TERM).unwrap();
+        until("the worker exits", || self.0.try_wait().unwrap().is_some());
+        assert!(self.0.wait().unwrap().success());
     }
 }
 
@@ -123,4 +131,28 @@ fn paid_job_with_taken_id_is_finished_here() {
     Worker::start(&env, &["--until-idle"]).done();
     assert_eq!(ledger_check::check(&env, 1), 1);
     assert_eq!(job(&env, &ids[0])["attempt"], 1, "the same ticket");
+}
+
+/// What is paid for is finished, nothing new begins, and the worker still shuts down.
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
+#[test]
+fn running_jobs_finish_beside_a_new_poller() {
+    let server = temporal_server::shared();
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_SIMULATOR_SPEED", "0.2");
+    let namespace = server.configure(&mut env);
+    let ids = env.queue(2);
+    let worker = Reported::start(&env);
+    for id in &ids {
+        until_status(&env, id, "generating");
+    }
+    let old = OldWorker::start(server, &namespace);
+    worker.line("jobs are waiting: ");
+    let late = env.json(&["submit", "too late", "--width", "64", "--height", "64", "--json"]);
+    for id in &ids {
+        until_status(&env, id, "done");
+    }
+    assert_eq!(job(&env, late[0]["id"].as_str().unwrap())["status"], "queued");
+    worker.leave();
+    drop(old);
 }
