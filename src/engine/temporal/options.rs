@@ -71,10 +71,10 @@ impl TemporalOptions {
     pub(super) fn terminate_command(&self, workflow_id: &str) -> String {
         let mut command = format!("temporal workflow terminate --workflow-id {}", shell_word(workflow_id));
         if self.namespace != DEFAULT_NAMESPACE {
-            command += &format!(" --namespace {}", shell_word(&self.namespace));
+            command = format!("{command} --namespace {}", shell_word(&self.namespace));
         }
         if self.address != DEFAULT_ADDRESS && self.address != LOCAL_ADDRESS {
-            command += &format!(" --address {}", shell_word(&self.address));
+            command = format!("{command} --address {}", shell_word(&self.address));
         }
         command
     }
