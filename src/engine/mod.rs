@@ -16,6 +16,7 @@ mod settings;
 #[cfg(feature = "temporal")]
 pub mod temporal;
 mod temporal_survey;
+mod uncertain;
 pub mod workflow;
 
 pub use command::{Command, NewJob};
@@ -31,6 +32,7 @@ pub use retry_price::RetryPrice;
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
 pub use temporal_survey::{OtherWorkflow, QueuePoller, TemporalSurvey};
+pub use uncertain::{UncertainCharges, UncertainItem};
 
 // Part of the events; the console does not depend on the store.
 pub use crate::store::{Counts, PageCursor};
