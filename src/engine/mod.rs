@@ -4,6 +4,7 @@
 //! commands to documents; [`workflow`] is the durable workflow of a job; [`local`] runs it in this process, [`temporal`] on any
 //! number of workers. Both use `scheduler`: which job runs next, commands in progress, the events of a screen.
 
+mod bulk;
 mod command;
 mod commands;
 mod event;
@@ -19,6 +20,7 @@ mod temporal_survey;
 mod uncertain;
 pub mod workflow;
 
+pub use bulk::{BulkAction, BulkPlan, BulkTarget};
 pub use command::{Command, NewJob};
 pub use commands::OperatorCommands;
 pub use event::{
@@ -35,4 +37,4 @@ pub use temporal_survey::{OtherWorkflow, QueuePoller, TemporalSurvey};
 pub use uncertain::{UncertainCharges, UncertainItem};
 
 // Part of the events; the console does not depend on the store.
-pub use crate::store::{Counts, PageCursor};
+pub use crate::store::{Counts, MatchCounts, PageCursor, SortOrder};
