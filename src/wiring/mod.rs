@@ -13,7 +13,7 @@ use url::Url;
 use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
 use crate::config::{BucketKind, Config, ConfigError, EngineKind, ProviderKind, StoreKind};
-use crate::engine::{EngineHandle, EventDetail, Mode, Ports, Settings, WorkerLock, local};
+use crate::engine::{EngineHandle, EventDetail, Mode, Ports, Settings, TemporalSurvey, WorkerLock, local};
 use crate::time::SystemClock;
 pub use credentials::{CredentialsError, Identity, identity};
 pub use google::{StoreHealth, store_health};
@@ -196,12 +196,15 @@ pub fn start_engine(
     }
 }
 
-/// Checks the Temporal server and its workers; one line either way. `None` with the local engine.
-pub async fn probe_engine(config: &Config) -> Option<Result<String, String>> {
-    match config.engine {
-        EngineKind::Local => None,
-        EngineKind::Temporal => Some(temporal::probe(config).await),
+/// Who polls the Temporal task queue, and which workflows of other programs are open; an error is one line. `None` where no
+/// Temporal server is configured: the engine is the local one, and neither `TEMPORAL_ADDRESS` nor `TEMPORAL_PROFILE` is set.
+pub async fn survey_temporal(config: &Config) -> Option<Result<TemporalSurvey, String>> {
+    let is_named =
+        ["TEMPORAL_ADDRESS", "TEMPORAL_PROFILE"].iter().any(|name| config.temporal.variables.contains_key(*name));
+    if config.engine == EngineKind::Local && !is_named {
+        return None;
     }
+    Some(temporal::survey(config).await)
 }
 
 /// The settings of an engine.
@@ -209,6 +212,7 @@ pub fn settings(config: &Config, mode: Mode, detail: EventDetail) -> Settings {
     Settings {
         slots: config.slots,
         budget: config.budget,
+        store_id: store_id(config),
         simulated: config.is_simulated(),
         simulate_external: config.simulate_external,
         mode,
@@ -216,4 +220,16 @@ pub fn settings(config: &Config, mode: Mode, detail: EventDetail) -> Settings {
         ..Settings::default()
     }
     .with_lease(config.lease)
+}
+
+/// Distinguishes the configured store from others that workers of the data directory may use.
+pub fn store_id(config: &Config) -> String {
+    match config.store {
+        StoreKind::Sqlite => config.store.to_string(),
+        StoreKind::Firestore => {
+            let google = &config.google;
+            let server = google.firestore_emulator.as_ref().map(|emulator| format!("@{emulator}")).unwrap_or_default();
+            format!("{}:{}/{}{server}", config.store, google.project.as_deref().unwrap_or_default(), google.database)
+        }
+    }
 }

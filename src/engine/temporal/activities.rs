@@ -20,7 +20,8 @@ pub struct Activities(Arc<ActivityHandlers>);
 impl Activities {
     /// The activities of the worker that holds this lock.
     pub fn new(ports: Ports, settings: Settings, worker_lock: Arc<WorkerLock>, observer: Arc<dyn Observer>) -> Self {
-        Self(Arc::new(ActivityHandlers::new(ports, settings, worker_lock, observer, String::new())))
+        let journal = Arc::new(worker_lock.journal(&settings.store_id));
+        Self(Arc::new(ActivityHandlers::new(ports, settings, worker_lock, journal, observer, String::new())))
     }
 
     pub(super) fn from_handlers(handlers: Arc<ActivityHandlers>) -> Self {
@@ -51,7 +52,7 @@ impl Activities {
             let PollStats { polls, failures, not_found, status } = stats.borrow().clone();
             Heartbeat { ticket: ticket.borrow().clone(), polls, failures, not_found, status }
         };
-        let work = self.0.guarded(&input.job, &input.store, self.0.poll(&input, &stats, &ticket));
+        let work = self.0.guarded(&input.job, &input.store, self.0.poll_and_store(&input, &stats, &ticket));
         tokio::select! {
             report = with_heartbeats(&ctx, details, work) => report,
             () = ctx.cancelled() => Err(ActivityError::cancelled()),

@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::payloads::{JobInput, JobReport, NextStep, StoreInput};
 use super::policy;
+use crate::costs::Credits;
 use crate::engine::scheduler::{ChangedJobs, WorkerLock, mark_internal_failure};
+use crate::engine::submit_journal::SubmitJournal;
 use crate::engine::workflow::{JobWorkflow, Observer, PollOutcome, PollStats, RunOutcome, WorkflowError};
 use crate::engine::{OperatorCommands, Ports, Settings};
 use crate::jobs::{IllegalTransition, Job, JobId, StageName};
@@ -82,6 +84,7 @@ impl ActivityHandlers {
         ports: Ports,
         settings: Settings,
         worker_lock: Arc<WorkerLock>,
+        journal: Arc<SubmitJournal>,
         observer: Arc<dyn Observer>,
         store_fingerprint: String,
     ) -> Self {
@@ -89,7 +92,7 @@ impl ActivityHandlers {
         let worker = worker_lock.worker().clone();
         Self {
             operator: OperatorCommands::new(ports.store.clone(), ports.clock.clone(), simulated),
-            workflow: JobWorkflow::with_shared_claims(ports.clone(), settings, worker, observer),
+            workflow: JobWorkflow::with_shared_claims(ports.clone(), settings, worker, observer).with_journal(journal),
             ports,
             simulated,
             store_fingerprint,
@@ -205,15 +208,16 @@ impl ActivityHandlers {
                 if let Some(in_flight) = self.submit_in_flight_elsewhere(&job) {
                     return Err(in_flight);
                 }
-                let marked = self.workflow.mark_submit_unknown(&mut job).await;
-                self.report(&job, marked).await
+                let recovered = self.workflow.recover_submit(&mut job).await;
+                self.report(&job, recovered).await
             }
             _ => Ok(JobReport::of(&job, self.now())),
         }
     }
 
-    /// Polls the ticket until it is final.
-    pub(super) async fn poll(
+    /// Polls the ticket until it is final, then downloads and stores the image at once: the result link lasts minutes, and the job
+    /// never waits for a second activity. A try that is repeated polls again, which yields a fresh link and costs nothing.
+    pub(super) async fn poll_and_store(
         &self,
         input: &JobInput,
         stats: &watch::Sender<PollStats>,
@@ -237,10 +241,7 @@ impl ActivityHandlers {
             () = self.moved(changes, &input.job, attempt) => return self.current_report(&input.job).await,
         };
         match polled {
-            Ok(PollOutcome::Ready(link, charged)) => {
-                let next = NextStep::Store { link: link.url, charged };
-                Ok(JobReport { next, ..JobReport::of(&job, self.now()) })
-            }
+            Ok(PollOutcome::Ready(link, charged)) => self.download_and_store(job, link, charged, &shutdown).await,
             Ok(PollOutcome::Finished | PollOutcome::Deferred) => Ok(JobReport::of(&job, self.now())),
             Ok(PollOutcome::Stopped) => Err(ActivityFailure::ShuttingDown),
             Err(error) => self.report(&job, Err(error)).await,
@@ -265,9 +266,9 @@ impl ActivityHandlers {
         }
     }
 
-    /// Downloads and stores the image.
+    /// Downloads and stores the image whose link an earlier version's `wait` reported.
     pub(super) async fn store(&self, input: &StoreInput) -> Result<JobReport, ActivityFailure> {
-        let mut job = match self.load(&input.job).await? {
+        let job = match self.load(&input.job).await? {
             Ok(job) => job,
             Err(report) => return Ok(report),
         };
@@ -277,7 +278,17 @@ impl ActivityHandlers {
         }
         let shutdown = self.shutdown.borrow().clone();
         let link = ResultLink { url: input.link.clone() };
-        match self.workflow.download_and_store(&mut job, link, input.charged, &shutdown).await {
+        self.download_and_store(job, link, input.charged, &shutdown).await
+    }
+
+    async fn download_and_store(
+        &self,
+        mut job: Job,
+        link: ResultLink,
+        charged: Option<Credits>,
+        shutdown: &CancellationToken,
+    ) -> Result<JobReport, ActivityFailure> {
+        match self.workflow.download_and_store(&mut job, link, charged, shutdown).await {
             Ok(RunOutcome::Stopped) => Err(ActivityFailure::ShuttingDown),
             Ok(_) => Ok(JobReport::of(&job, self.now())),
             Err(error) => self.report(&job, Err(error)).await,
@@ -294,8 +305,10 @@ impl ActivityHandlers {
             if let Some(in_flight) = self.submit_in_flight_elsewhere(&job) {
                 return Err(in_flight);
             }
-            let marked = self.workflow.mark_submit_unknown(&mut job).await;
-            return self.report(&job, marked).await;
+            let recovered = self.workflow.recover_submit(&mut job).await;
+            if recovered.is_err() || !job.stage_name().is_active() {
+                return self.report(&job, recovered).await;
+            }
         }
         self.operator.cancel(vec![input.job.clone()]).await?;
         self.current_report(&input.job).await
