@@ -90,8 +90,13 @@ impl ProcessStore {
             job.revision = revision;
             self.process.world.note(|| {
                 let hold = job.hold().map(|hold| format!(", {}", hold.summary())).unwrap_or_default();
-                let attempt = job.attempt_number();
-                format!("{:?} saved {} as {} in attempt {attempt}{hold}", self.process, job.id, job.stage_name())
+                let charges = job.charges().map(|charge| {
+                    let amount = charge.amount.map_or_else(|| "?".to_owned(), Usd::display);
+                    format!(", {amount} {}", charge.basis.as_str())
+                });
+                let rest: String = charges.chain([hold]).collect();
+                let (attempt, stage) = (job.attempt_number(), job.stage_name());
+                format!("{:?} saved {} as {stage} in attempt {attempt}{rest}", self.process, job.id)
             });
             self.process.world.change(|state| state.books.on_saved(&self.process.worker, job, budget, now));
         }
