@@ -96,12 +96,12 @@ async fn work(process: Arc<Process>) {
         match workflow.run(job, &process.stop).await {
             Ok(RunOutcome::Finished | RunOutcome::Deferred | RunOutcome::Stopped | RunOutcome::RunningElsewhere) => {}
             Ok(RunOutcome::Superseded) | Err(WorkflowError::Superseded) => _ = abandoned.insert(id),
-            Err(WorkflowError::Illegal(error)) => {
-                world.report("the workflow makes legal moves only", format!("{process:?} {id}: {error}"));
-            }
-            Err(_) => {
+            Err(WorkflowError::Store(_)) => {
                 abandoned.insert(id);
                 world.timeline.pause(SECOND).await;
+            }
+            Err(WorkflowError::Illegal(error)) => {
+                world.report("the workflow makes legal moves only", format!("{process:?} {id}: {error}"));
             }
         }
     }

@@ -25,8 +25,8 @@ pub struct BillLine {
     pub quoted: Option<Credits>,
     /// What the finished ticket costs.
     pub settled: Credits,
-    /// What the price table says: the likely price, and the most that a cap must have room for.
-    pub estimates: [Option<Usd>; 2],
+    /// What the price table says.
+    pub estimate: Option<Usd>,
     /// The day of the record before the submit, by the worker's clock.
     pub day: DateTime<Utc>,
 }
@@ -211,15 +211,18 @@ impl Books {
             return broken("a known charge is on the bill", format!("{} is {}", place(), charge.basis.as_str()));
         };
         let expected = match charge.basis {
-            Basis::Settled => vec![Some(line.settled.to_usd())],
-            Basis::Quoted => vec![line.quoted.map(Credits::to_usd)],
-            _ => line.estimates.to_vec(),
+            Basis::Settled => Some(line.settled.to_usd()),
+            Basis::Quoted => line.quoted.map(Credits::to_usd),
+            _ => line.estimate,
         };
-        if expected.contains(&charge.amount) {
-            return Ok(());
+        if charge.amount != expected {
+            let shown = |amount: Option<Usd>| amount.map_or_else(|| "nothing".to_owned(), Usd::display);
+            return broken(
+                "a known charge equals the bill",
+                format!("{}: {} {}, billed {}", place(), charge.basis.as_str(), shown(charge.amount), shown(expected)),
+            );
         }
-        let (basis, amount) = (charge.basis.as_str(), charge.amount);
-        broken("a known charge equals the bill", format!("{}: {basis} {amount:?}, billed {expected:?}", place()))
+        Ok(())
     }
 
     /// Jobs that neither ended nor are held by a cap.
