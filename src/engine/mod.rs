@@ -25,7 +25,7 @@ pub use event::{
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
 pub use ports::Ports;
-pub use retry_price::RetryPrice;
+pub use retry_price::{RetryPrice, is_submit_unknown};
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -64,6 +64,8 @@ pub struct GatedProvider {
     replies: watch::Sender<usize>,
     /// How many more downloads are rejected as if their link had expired.
     rejected_downloads: AtomicU32,
+    /// Whether replies to submits lose their price.
+    hides_quotes: AtomicBool,
 }
 
 impl fmt::Debug for GatedProvider {
@@ -76,6 +78,11 @@ impl GatedProvider {
     /// Rejects the next `count` downloads as if their link had expired.
     pub fn reject_downloads(&self, count: u32) {
         self.rejected_downloads.store(count, Ordering::SeqCst);
+    }
+
+    /// Replies to submits name no price from now on.
+    pub fn hide_quotes(&self) {
+        self.hides_quotes.store(true, Ordering::SeqCst);
     }
 
     /// Holds back the replies to submits from now on.
@@ -111,6 +118,9 @@ impl Provider for GatedProvider {
         if let Ok(receipt) = &mut reply {
             // The client has the machine's clock, as the engine has outside of tests.
             receipt.accepted_at = self.clock.now();
+            if self.hides_quotes.load(Ordering::SeqCst) {
+                receipt.cost = None;
+            }
         }
         self.replies.send_modify(|replies| *replies += 1);
         let _ = self.is_open.subscribe().wait_for(|is_open| *is_open).await;
@@ -193,6 +203,12 @@ impl WorkflowHarness {
         outcome.succeeded[0].clone()
     }
 
+    /// Makes a job of that spec.
+    pub async fn submit_spec(&self, spec: Spec) -> JobId {
+        let outcome = self.operator.submit(vec![NewJob { spec, tags: Vec::new() }]).await.unwrap();
+        outcome.succeeded[0].clone()
+    }
+
     /// The job as it is stored.
     pub async fn job(&self, id: &JobId) -> Job {
         self.store.get(id).await.unwrap().unwrap()
@@ -253,6 +269,7 @@ fn provider(simulator: &SharedSimulator, clock: &Arc<MovedClock>) -> GatedProvid
         is_open: watch::Sender::new(true),
         replies: watch::Sender::new(0),
         rejected_downloads: AtomicU32::new(0),
+        hides_quotes: AtomicBool::new(false),
     }
 }
 

@@ -45,6 +45,9 @@ impl JobWorkflow {
         stop: &CancellationToken,
     ) -> Result<RunOutcome, WorkflowError> {
         self.finish_step(job, StepName::Generate);
+        if let Some(attempt) = job.attempts.last_mut() {
+            attempt.image_reported = true;
+        }
         let image = match self.fetch(job, link, cost, stop).await? {
             FetchOutcome::Image(image) => image,
             FetchOutcome::Ended(outcome) => return Ok(outcome),
@@ -116,8 +119,7 @@ impl JobWorkflow {
                 }
                 FetchError::Retryable { reason } if is_last && self.is_past_deadline(job) => {
                     // A link that never answers would be tried for ever: the deadline of polling does not cover downloads.
-                    let message = not_downloaded_in_time(&reason);
-                    self.fail(job, FailureCode::TimedOut, &message, BillingStatus::Yes, cost).await?;
+                    self.fail_at_deadline(job, &reason, cost).await?;
                     return Ok(FetchOutcome::Ended(RunOutcome::Finished));
                 }
                 FetchError::Retryable { .. } if is_last => {
@@ -135,8 +137,7 @@ impl JobWorkflow {
                     if is_last && is_valid {
                         // A provider that signs a new link at each poll would keep the job here for ever.
                         if self.is_past_deadline(job) {
-                            let message = not_downloaded_in_time(&reason);
-                            self.fail(job, FailureCode::TimedOut, &message, BillingStatus::Yes, cost).await?;
+                            self.fail_at_deadline(job, &reason, cost).await?;
                             return Ok(FetchOutcome::Ended(RunOutcome::Finished));
                         }
                         self.defer(job, backoff(tries, None, jitter())).await?;
@@ -159,6 +160,17 @@ impl JobWorkflow {
             }
         }
         Ok(FetchOutcome::Ended(RunOutcome::Deferred))
+    }
+
+    /// The image exists, its link is valid, and the download does not succeed. Nothing is paid again for it, whatever was confirmed.
+    async fn fail_at_deadline(&self, job: &mut Job, reason: &str, cost: Option<Credits>) -> Result<(), WorkflowError> {
+        if let Some(attempt) = job.attempts.last_mut() {
+            attempt.recheck_may_pay = false;
+        }
+        let message = format!(
+            "image generated but not downloaded in time: {reason}; a retry fetches it from the same task first, at no extra cost"
+        );
+        self.fail(job, FailureCode::TimedOut, &message, BillingStatus::Yes, cost).await
     }
 
     async fn put(
@@ -244,12 +256,6 @@ impl JobWorkflow {
             attempt.finish(step, now);
         }
     }
-}
-
-fn not_downloaded_in_time(reason: &str) -> String {
-    format!(
-        "image generated but not downloaded in time: {reason}; a retry fetches it from the same task first, at no extra cost"
-    )
 }
 
 fn expired_failure(job: &Job, reason: &str) -> (FailureCode, String) {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{JobWorkflow, WorkflowError, jitter};
 use crate::costs::{Budget, Usd};
 use crate::engine::JobFinished;
-use crate::jobs::{IllegalTransition, Job, Receipt, Stage, StageName};
+use crate::jobs::{AnsweredSubmit, IllegalTransition, Job, Receipt, Stage, StageName};
 use crate::store::{Save, StoreError};
 use crate::time::backoff;
 
@@ -82,12 +82,14 @@ impl JobWorkflow {
         job: &mut Job,
         outcome: SubmitOutcome<'_>,
     ) -> Result<(), WorkflowError> {
-        let number = job.attempt_number();
+        // The record of the submit, by which its attempt is found again in a document that another process wrote.
+        let own = job.clone();
+        let number = own.attempt_number();
         let (mut tries, mut is_late) = (0, false);
         loop {
             let error = match self.save_with_budget(job, None).await {
                 // The receipt is safe; what follows is up to the process that moved the job.
-                Ok(()) if is_late && !is_generating(job, number) => return Err(WorkflowError::Superseded),
+                Ok(()) if is_late && !is_generating(job, &own) => return Err(WorkflowError::Superseded),
                 Ok(()) => {
                     // A late receipt ends nothing: that job had ended before.
                     if !is_late {
@@ -101,7 +103,7 @@ impl JobWorkflow {
                 (StoreError::Conflict(_), SubmitOutcome::NotAccepted(apply)) => {
                     match self.ports.store.get(&job.id).await {
                         // A write that did not touch this submit: its outcome is still to be saved.
-                        Ok(Some(current)) if self.is_submitting(&current, number) => {
+                        Ok(Some(current)) if self.is_submitting(&current, &own) => {
                             *job = current;
                             apply(job)?;
                             continue;
@@ -123,18 +125,14 @@ impl JobWorkflow {
                             Err(error) => error,
                         },
                         Ok(Some(current)) => {
-                            let stored = current.attempts.iter().find(|attempt| attempt.number == number);
-                            let is_saved = stored.and_then(|attempt| attempt.receipt.as_ref()) == Some(*receipt);
+                            let is_saved = current.has_receipt(receipt);
                             *job = current;
                             if is_saved {
                                 // Our own save, whose acknowledgement was lost.
-                                return if is_generating(job, number) {
-                                    Ok(())
-                                } else {
-                                    Err(WorkflowError::Superseded)
-                                };
+                                return if is_generating(job, &own) { Ok(()) } else { Err(WorkflowError::Superseded) };
                             }
-                            if !job.apply_late_receipt(number, (*receipt).clone(), *estimate, self.now()) {
+                            let submit = AnsweredSubmit { job: &own, receipt, estimate: *estimate };
+                            if !job.apply_answered_submit(&submit, self.now()) {
                                 return Err(WorkflowError::Superseded);
                             }
                             is_late = true;
@@ -159,13 +157,19 @@ impl JobWorkflow {
     }
 
     /// Whether the document still holds this worker's record of that submit.
-    fn is_submitting(&self, job: &Job, number: u32) -> bool {
+    fn is_submitting(&self, job: &Job, own: &Job) -> bool {
         let is_ours = job.claim.as_ref().is_some_and(|claim| claim.worker == self.worker);
-        job.stage_name() == StageName::Submitting && job.attempt_number() == number && is_ours
+        job.stage_name() == StageName::Submitting && is_same_submit(job, own) && is_ours
     }
 }
 
-/// Whether the job waits for the ticket of that attempt, so that the worker with the ticket continues.
-fn is_generating(job: &Job, number: u32) -> bool {
-    job.stage_name() == StageName::Generating && job.attempt_number() == number
+/// Whether the job waits for the ticket of that submit, so that the worker with the ticket continues.
+fn is_generating(job: &Job, own: &Job) -> bool {
+    job.stage_name() == StageName::Generating && is_same_submit(job, own)
+}
+
+/// Whether the current attempts of both are one: a number may be moved by a late receipt, the time of the record is not.
+fn is_same_submit(job: &Job, own: &Job) -> bool {
+    let submitted_at = |job: &Job| job.attempt().and_then(|attempt| attempt.submitted_at);
+    submitted_at(job) == submitted_at(own)
 }

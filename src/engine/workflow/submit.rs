@@ -23,7 +23,9 @@ impl JobWorkflow {
             job.requeue(hold, now, now)?;
             return self.save(job).await;
         }
-        let estimate = Catalog::builtin().estimate_sized(&job.spec, &request.input_sizes).amount;
+        // A reply without a price is charged at the most that it can cost, which was reserved: a cap would not hold otherwise.
+        let estimate = Catalog::builtin().estimate_sized(&job.spec, &request.input_sizes);
+        let estimate = estimate.at_most.or(estimate.amount);
         let in_flight = InFlightGuard::new(self);
         failpoints::hit("before_post");
         let reply = self.ports.provider.submit(request).await;
