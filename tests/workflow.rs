@@ -10,6 +10,8 @@ mod foreign_writes;
 pub(crate) mod harness;
 mod late_receipts;
 mod models;
+mod rescue;
 mod retries;
 mod suspended_worker;
+mod task_limits;
 mod undo;

@@ -112,7 +112,7 @@ pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
 }
 
 /// Who changes the caps: `user@host`.
-fn operator() -> String {
+pub(super) fn operator() -> String {
     let variable =
         |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty());
     let user = variable(&["USER", "LOGNAME", "USERNAME"]).unwrap_or_else(|| "unknown".to_owned());

@@ -4,6 +4,7 @@
 //! commands to documents; [`workflow`] is the durable workflow of a job; [`local`] runs it in this process, [`temporal`] on any
 //! number of workers. Both use `scheduler`: which job runs next, commands in progress, the events of a screen.
 
+mod account_tasks;
 mod command;
 mod commands;
 mod event;
@@ -17,6 +18,7 @@ mod settings;
 pub mod temporal;
 pub mod workflow;
 
+pub use account_tasks::AccountTasks;
 pub use command::{Command, NewJob};
 pub use commands::OperatorCommands;
 pub use event::{

@@ -27,7 +27,7 @@ pub struct RetryPrice {
 }
 
 impl RetryPrice {
-    /// For these jobs.
+    /// For these jobs; an input image of unknown size counts as one megapixel, and at most as the largest that its model takes.
     pub fn of<'a>(jobs: impl IntoIterator<Item = &'a Job>, catalog: &Catalog) -> Self {
         let mut price = Self::default();
         for job in jobs {

@@ -31,6 +31,8 @@ pub enum EventDetail {
 pub struct Settings {
     /// Tickets open at once in this process.
     pub slots: usize,
+    /// Unfinished tasks of the provider's account that all workers of the store share, unless the store has a setting of its own.
+    pub account_tasks: u32,
     /// Hard caps.
     pub budget: Budget,
     /// Whether the provider is the simulator. Jobs of the other kind are not run.
@@ -63,6 +65,7 @@ impl Default for Settings {
         Self {
             // 24 unfinished tickets is the provider's own limit (bfl.ai docs, "24 active tasks").
             slots: 24,
+            account_tasks: 24,
             budget: Budget::default(),
             simulated: true,
             simulate_external: false,

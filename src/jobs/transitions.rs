@@ -155,6 +155,7 @@ impl Job {
             attempt.finish(StepName::Settle, now);
             attempt.outcome = Some(Outcome::Done { image: image.clone() });
             attempt.end_recheck();
+            attempt.link_expires_at = None;
         }
         self.claim = None;
         self.not_before = None;

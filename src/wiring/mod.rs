@@ -208,6 +208,7 @@ pub async fn probe_engine(config: &Config) -> Option<Result<String, String>> {
 pub fn settings(config: &Config, mode: Mode, detail: EventDetail) -> Settings {
     Settings {
         slots: config.slots,
+        account_tasks: config.account_tasks,
         budget: config.budget,
         simulated: config.is_simulated(),
         simulate_external: config.simulate_external,

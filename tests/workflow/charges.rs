@@ -136,3 +136,29 @@ async fn silent_reply_keeps_the_upper_bound_charged() {
     assert_eq!((job.stage_name(), job.cost_basis()), (StageName::Done, Some(Basis::Settled)));
     assert_eq!(job.cost(), Some(likely), "settled at what the provider really charged");
 }
+
+/// Another worker may be given the job before the requested time, by a Temporal server for example.
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_after_is_obeyed_by_the_next_worker() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let id = harness.submit("[sim:poll-503]").await;
+    let worker = harness.run_due("crashing", &harness.provider).await;
+    let requested = within("the requested delay", async {
+        loop {
+            let job = harness.job(&id).await;
+            if job.stage_name() == StageName::Generating && job.not_before.is_some() {
+                return job;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    worker.abort();
+    let _ = worker.await;
+    let polled_before = harness.provider.checks().len();
+    let not_before = requested.not_before.unwrap();
+    harness.run_job("next", requested).await.unwrap();
+    assert_eq!(harness.job(&id).await.stage_name(), StageName::Done);
+    let checks = harness.provider.checks().split_off(polled_before);
+    assert!(!checks.is_empty() && checks.iter().all(|at| *at >= not_before), "{checks:?} before {not_before}");
+}

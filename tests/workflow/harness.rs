@@ -3,8 +3,8 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -64,6 +64,8 @@ pub struct GatedProvider {
     replies: watch::Sender<usize>,
     /// How many more downloads are rejected as if their link had expired.
     rejected_downloads: AtomicU32,
+    /// When tickets were polled, by the clock of the engine.
+    checks: Mutex<Vec<DateTime<Utc>>>,
     /// Whether replies to submits lose their price.
     hides_quotes: AtomicBool,
 }
@@ -83,6 +85,11 @@ impl GatedProvider {
     /// Replies to submits name no price from now on.
     pub fn hide_quotes(&self) {
         self.hides_quotes.store(true, Ordering::SeqCst);
+    }
+
+    /// When tickets were polled, by the clock of the engine.
+    pub fn checks(&self) -> Vec<DateTime<Utc>> {
+        self.checks.lock().unwrap().clone()
     }
 
     /// Holds back the replies to submits from now on.
@@ -128,6 +135,7 @@ impl Provider for GatedProvider {
     }
 
     async fn check(&self, ticket: &Ticket) -> Result<TicketStatus, CheckError> {
+        self.checks.lock().unwrap().push(self.clock.now());
         self.client.check(ticket).await
     }
 
@@ -248,6 +256,13 @@ impl WorkflowHarness {
         self.store.due(due).await.unwrap().pop().expect("a job is due")
     }
 
+    /// Takes up a job, due or not, as a server does that assigns it to this worker.
+    pub async fn run_job(&self, worker: &str, job: Job) -> Result<RunOutcome, WorkflowError> {
+        let settings = Settings::default();
+        let workflow = JobWorkflow::new(self.ports(), settings, WorkerId::new(worker), Arc::new(NullObserver));
+        within("the end of the run", workflow.run(job, &CancellationToken::new())).await
+    }
+
     /// What one worker does with the due job, as a task of its own.
     pub async fn run_due(
         &self,
@@ -269,6 +284,7 @@ fn provider(simulator: &SharedSimulator, clock: &Arc<MovedClock>) -> GatedProvid
         is_open: watch::Sender::new(true),
         replies: watch::Sender::new(0),
         rejected_downloads: AtomicU32::new(0),
+        checks: Mutex::default(),
         hides_quotes: AtomicBool::new(false),
     }
 }
@@ -316,6 +332,16 @@ impl Engine {
     pub async fn until_stage(&mut self, id: &JobId, stage: StageName) {
         let is = |job: &Arc<Job>| &job.id == id && job.stage_name() == stage;
         self.until(&format!("{id} {stage}"), |event| matches!(event, Event::Jobs(jobs) if jobs.iter().any(is))).await;
+    }
+
+    /// Waits until all of these jobs are in that stage.
+    pub async fn until_all(&mut self, harness: &WorkflowHarness, ids: &[JobId], stage: StageName) {
+        for id in ids {
+            while harness.job(id).await.stage_name() != stage {
+                self.until(&format!("{id} {stage}"), |event| matches!(event, Event::Jobs(_) | Event::Slots { .. }))
+                    .await;
+            }
+        }
     }
 
     /// Whether it has ended already.

@@ -15,6 +15,9 @@ use crate::time::backoff;
 /// How often a download or an upload is tried before the job is deferred.
 const MAX_TRIES: u32 = 5;
 
+/// The shortest time that a job whose link is about to expire waits.
+const MIN_RETRY_DELAY: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// How long a job waits after its image could not be stored.
 const STORE_RETRY_DELAY: std::time::Duration = std::time::Duration::from_secs(15);
 
@@ -47,6 +50,7 @@ impl JobWorkflow {
         self.finish_step(job, StepName::Generate);
         if let Some(attempt) = job.attempts.last_mut() {
             attempt.image_reported = true;
+            attempt.link_expires_at = link.expires_at();
         }
         let image = match self.fetch(job, link, cost, stop).await? {
             FetchOutcome::Image(image) => image,
@@ -123,7 +127,7 @@ impl JobWorkflow {
                     return Ok(FetchOutcome::Ended(RunOutcome::Finished));
                 }
                 FetchError::Retryable { .. } if is_last => {
-                    self.defer(job, backoff(tries, None, jitter())).await?;
+                    self.defer_fetch(job, backoff(tries, None, jitter())).await?;
                     return Ok(FetchOutcome::Ended(RunOutcome::Deferred));
                 }
                 FetchError::Expired { reason } => {
@@ -131,6 +135,7 @@ impl JobWorkflow {
                     let is_unchanged = matches!(refreshed, RefreshedLink::Unchanged);
                     if let RefreshedLink::Changed(fresh) = refreshed {
                         link = fresh;
+                        note_expiry(job, &link);
                     }
                     // A link whose signature is still valid was rejected for another reason, which may pass.
                     let is_valid = link.expires_at().is_some_and(|at| at > self.now());
@@ -140,7 +145,7 @@ impl JobWorkflow {
                             self.fail_at_deadline(job, &reason, cost).await?;
                             return Ok(FetchOutcome::Ended(RunOutcome::Finished));
                         }
-                        self.defer(job, backoff(tries, None, jitter())).await?;
+                        self.defer_fetch(job, backoff(tries, None, jitter())).await?;
                         return Ok(FetchOutcome::Ended(RunOutcome::Deferred));
                     }
                     if !is_valid && (is_last || is_unchanged) {
@@ -152,6 +157,7 @@ impl JobWorkflow {
                 FetchError::Corrupt { .. } | FetchError::Retryable { .. } => {
                     if let RefreshedLink::Changed(fresh) = self.refresh_link(job, &link).await {
                         link = fresh;
+                        note_expiry(job, &link);
                     }
                 }
             }
@@ -171,6 +177,13 @@ impl JobWorkflow {
             "image generated but not downloaded in time: {reason}; a retry fetches it from the same task first, at no extra cost"
         );
         self.fail(job, FailureCode::TimedOut, &message, BillingStatus::Yes, cost).await
+    }
+
+    /// Defers a job whose image waits behind its link, at most by half of the time that the link has left.
+    async fn defer_fetch(&self, job: &mut Job, delay: std::time::Duration) -> Result<(), WorkflowError> {
+        let expires_at = job.attempt().and_then(|attempt| attempt.link_expires_at);
+        let left = expires_at.and_then(|at| (at - self.now()).to_std().ok());
+        self.defer(job, left.map_or(delay, |left| delay.min(left / 2).max(MIN_RETRY_DELAY))).await
     }
 
     async fn put(
@@ -201,7 +214,7 @@ impl JobWorkflow {
                 return Ok(Err(RunOutcome::Stopped));
             }
         }
-        self.defer(job, STORE_RETRY_DELAY).await?;
+        self.defer_fetch(job, STORE_RETRY_DELAY).await?;
         Ok(Err(RunOutcome::Deferred))
     }
 
@@ -255,6 +268,12 @@ impl JobWorkflow {
         if let Some(attempt) = job.attempts.last_mut() {
             attempt.finish(step, now);
         }
+    }
+}
+
+fn note_expiry(job: &mut Job, link: &ResultLink) {
+    if let Some(attempt) = job.attempts.last_mut() {
+        attempt.link_expires_at = link.expires_at();
     }
 }
 

@@ -16,6 +16,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::poll::{PollOutcome, PollStats};
+use super::account_tasks::KnownAccountTasks;
 use super::{JobFinished, Ports, Progress, Settings};
 use crate::costs::BudgetExceeded;
 use crate::jobs::{Claim, Job, StageName, WorkerId};
@@ -42,6 +43,9 @@ pub enum WorkflowError {
     /// Another process moved the job.
     #[error("another process moved the job")]
     Superseded,
+    /// The account, or this model of it, has as many unfinished tasks as it may have. The job is queued, and nothing was written.
+    #[error("{}", StoreError::TaskLimit(.0.clone()))]
+    TaskLimit(Option<String>),
     /// The store cannot be used now; the claim expires by itself.
     #[error(transparent)]
     Store(StoreError),
@@ -81,6 +85,7 @@ pub struct JobWorkflow {
     pub(super) settings: Settings,
     pub(super) worker: WorkerId,
     pub(super) observer: Arc<dyn Observer>,
+    account_tasks: KnownAccountTasks,
     /// Whether a valid claim of any worker is sufficient, because something else ensures that one worker at a time runs a job.
     shares_claims: bool,
 }
@@ -88,7 +93,7 @@ pub struct JobWorkflow {
 impl JobWorkflow {
     /// The steps of one worker that owns its claims.
     pub fn new(ports: Ports, settings: Settings, worker: WorkerId, observer: Arc<dyn Observer>) -> Self {
-        Self { ports, settings, worker, observer, shares_claims: false }
+        Self { ports, settings, worker, observer, account_tasks: KnownAccountTasks::default(), shares_claims: false }
     }
 
     /// The steps of one of many workers among which a server ensures that one at a time runs a job.
@@ -99,7 +104,7 @@ impl JobWorkflow {
         worker: WorkerId,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        Self { ports, settings, worker, observer, shares_claims: true }
+        Self { ports, settings, worker, observer, account_tasks: KnownAccountTasks::default(), shares_claims: true }
     }
 
     /// Takes a due job as far as it goes now. `stop` ends the run at the next safe point: never between a POST and its save.

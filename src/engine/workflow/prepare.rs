@@ -9,7 +9,7 @@ use crate::costs::BudgetExceeded;
 use crate::engine::failpoints;
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job};
 use crate::provider::{MAX_IMAGE_BYTES, PreparedRequest, SubmitError};
-use crate::store::StoreError;
+use crate::store::{StoreError, TaskLimits};
 use crate::time::backoff;
 
 /// How long a job over budget is held at most before the budget is checked again: a cap may be raised, money released.
@@ -69,8 +69,13 @@ impl JobWorkflow {
             // After the input images were loaded: claim and charge count from the POST.
             let now = self.now();
             job.begin_submit(self.new_claim(now), estimate.at_most, now)?;
-            match self.save_submit_intent(job, Some(self.settings.budget), stop).await {
+            let limits = self.task_limits(job, now).await;
+            match self.save_submit_intent(job, Some(self.settings.budget), limits, stop).await {
                 Ok(()) => return Ok(Some(request)),
+                Err(StoreError::TaskLimit(model)) => {
+                    *job = queued;
+                    return Err(WorkflowError::TaskLimit(model));
+                }
                 Err(StoreError::BudgetExceeded(exceeded)) => {
                     *job = queued;
                     self.hold_for_budget(job, &exceeded, now).await?;
@@ -87,6 +92,13 @@ impl JobWorkflow {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The limits of the account, which all workers of the store share, and of the job's model.
+    async fn task_limits(&self, job: &Job, now: DateTime<Utc>) -> TaskLimits {
+        let model = Catalog::builtin().model(&job.spec.model).and_then(|model| model.max_active);
+        let total = self.account_tasks.limit(self.ports.store.as_ref(), self.settings.account_tasks).await;
+        TaskLimits { now, total: Some(total), model }
     }
 
     async fn hold_for_budget(

@@ -9,7 +9,7 @@ use super::{JobWorkflow, WorkflowError, jitter};
 use crate::costs::{Budget, Usd};
 use crate::engine::JobFinished;
 use crate::jobs::{AnsweredSubmit, IllegalTransition, Job, Receipt, Stage, StageName};
-use crate::store::{Save, StoreError};
+use crate::store::{Save, StoreError, TaskLimits};
 use crate::time::backoff;
 
 /// Longest pause before a submit record is saved again.
@@ -26,7 +26,7 @@ pub(super) enum SubmitOutcome<'a> {
 impl JobWorkflow {
     /// Saves the job as it is; on success it carries its new revision.
     pub(super) async fn save(&self, job: &mut Job) -> Result<(), WorkflowError> {
-        self.save_with_budget(job, None).await?;
+        self.save_document(job).await?;
         self.report_finished(job);
         Ok(())
     }
@@ -40,26 +40,33 @@ impl JobWorkflow {
         }
     }
 
-    /// Saves the job, its reservation checked against `budget` in the same write.
-    async fn save_with_budget(&self, job: &mut Job, budget: Option<Budget>) -> Result<(), StoreError> {
-        job.revision = self.ports.store.save(Save { job: Arc::new(job.clone()), budget }).await?;
+    async fn save_document(&self, job: &mut Job) -> Result<(), StoreError> {
+        job.revision = self.ports.store.save(Save::new(job)).await?;
         Ok(())
     }
 
     /// Saves the record that a POST may happen. If it is uncertain whether the record was written, it is saved again until that is
     /// certain: only this worker knows that nothing was sent, and a worker that found the record later would have to declare
     /// the outcome of the submit unknown.
+    ///
+    /// Errors: also `TaskLimit`, after which nothing was written.
     pub(super) async fn save_submit_intent(
         &self,
         job: &mut Job,
         budget: Option<Budget>,
+        limits: TaskLimits,
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
         let mut tries = 0;
         loop {
-            let error = match self.save_with_budget(job, budget).await {
+            let save = Save { job: Arc::new(job.clone()), budget };
+            let error = match self.ports.store.save_submit(save, limits).await {
+                Ok(revision) => {
+                    job.revision = revision;
+                    return Ok(());
+                }
                 Err(error @ StoreError::Unavailable(_)) => error,
-                result => return result,
+                Err(error) => return Err(error),
             };
             tracing::warn!(
                 job = %job.id, attempt = job.attempt_number(), %error, "submit postponed, its record is not saved",
@@ -87,7 +94,7 @@ impl JobWorkflow {
         let number = own.attempt_number();
         let (mut tries, mut is_late) = (0, false);
         loop {
-            let error = match self.save_with_budget(job, None).await {
+            let error = match self.save_document(job).await {
                 // The receipt is safe; what follows is up to the process that moved the job.
                 Ok(()) if is_late && !is_generating(job, &own) => return Err(WorkflowError::Superseded),
                 Ok(()) => {

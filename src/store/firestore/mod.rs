@@ -118,6 +118,11 @@ impl Store for FirestoreStore {
         self.save_job(save).await
     }
 
+    async fn save_submit(&self, save: Save, limits: TaskLimits) -> Result<u64, StoreError> {
+        self.check_tasks(&save.job, limits).await?;
+        self.save_job(save).await
+    }
+
     async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError> {
         self.due_now(&query).await
     }

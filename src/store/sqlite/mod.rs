@@ -16,6 +16,7 @@ mod row;
 mod save;
 mod schema;
 mod shared_records;
+mod tasks;
 mod watch;
 mod writer;
 
@@ -102,7 +103,12 @@ impl Store for SqliteStore {
 
     async fn save(&self, save: Save) -> Result<u64, StoreError> {
         let row = Row::of(&save.job)?;
-        self.writer.write(Write::Save(Box::new(row), save.budget)).await
+        self.writer.write(Write::Save(Box::new(row), save.budget, None)).await
+    }
+
+    async fn save_submit(&self, save: Save, limits: TaskLimits) -> Result<u64, StoreError> {
+        let row = Row::of(&save.job)?;
+        self.writer.write(Write::Save(Box::new(row), save.budget, Some(limits))).await
     }
 
     async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError> {
@@ -182,7 +188,7 @@ mod tests {
     use rusqlite::{Connection, params_from_iter};
 
     use super::super::{PageQuery, SortOrder};
-    use super::{due, list, schema, watch};
+    use super::{due, list, schema, tasks, watch};
     use crate::jobs::{JobId, StageName};
 
     fn plan(connection: &Connection, sql: &str) -> String {
@@ -208,6 +214,7 @@ mod tests {
             due::UNDER_WAY.to_owned(),
             due::QUEUED.to_owned(),
             due::NEXT_QUEUED.to_owned(),
+            tasks::UNDER_WAY.to_owned(),
             watch::CHANGES.to_owned(),
             list::COUNTS.to_owned(),
             list::query_of(&PageQuery::default()).0,
@@ -221,7 +228,7 @@ mod tests {
         let span = "SELECT 1 FROM booked WHERE simulated = ?1 AND at >= ?2 AND at < ?3 LIMIT 1";
         let plan_of_span = plan(&connection, span);
         assert!(plan_of_span.matches("USING").count() == 2 && !plan_of_span.contains("SCAN"), "{plan_of_span}");
-        for sql in [list::COUNTS, due::NEXT_QUEUED] {
+        for sql in [list::COUNTS, due::NEXT_QUEUED, tasks::UNDER_WAY] {
             assert!(plan(&connection, sql).contains("COVERING INDEX"), "{sql} reads documents");
         }
     }
