@@ -34,6 +34,7 @@ use crate::jobs::{Job, JobId};
 use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use crate::store::{
     BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, SharedRecord, Store, StoreError,
+    TaskLimits,
 };
 use connection::client::Client;
 use documents::cache::DocumentCache;

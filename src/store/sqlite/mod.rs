@@ -31,6 +31,7 @@ use tokio::task;
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use super::{
     BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, SharedRecord, Store, StoreError,
+    TaskLimits,
 };
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
