@@ -57,6 +57,8 @@ macro_rules! store_contract {
             money::report_groups_four_ways,
             money::report_span_is_half_open,
             money::report_is_exact_over_any_span,
+            money::uncertain_charges_are_listed,
+            money::resolved_charge_counts_once,
             import::external_history_is_imported_once,
             import::partial_day_report_is_exact,
             import::import_never_overwrites,
@@ -103,6 +105,7 @@ macro_rules! store_contract {
 }
 
 store_contract!(sqlite, super::fixture::sqlite, cfg(true));
+store_contract!(sqlite_in_memory, super::fixture::sqlite_in_memory, cfg(true));
 
 #[cfg(all(unix, feature = "firestore"))]
 store_contract!(

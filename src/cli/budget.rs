@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::error::CliError;
+use super::operator::operator;
 use super::{Session, table};
 use crate::catalog::Catalog;
 use crate::costs::{Budget, BudgetEdit, BudgetRecord, BudgetSettings, CostGrouping, CostReport, Usd};
@@ -42,10 +43,10 @@ pub enum BudgetCommand {
 #[derive(Debug, Args)]
 pub struct SetArgs {
     /// Cap for one UTC day, in US dollars
-    #[arg(long, value_name = "USD", value_parser = parse_cap)]
+    #[arg(long, value_name = "USD", value_parser = parse_usd)]
     pub daily: Option<Usd>,
     /// Cap for one UTC month, in US dollars
-    #[arg(long, value_name = "USD", value_parser = parse_cap)]
+    #[arg(long, value_name = "USD", value_parser = parse_usd)]
     pub monthly: Option<Usd>,
     /// Warn from this share of a cap on, in percent
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
@@ -63,11 +64,11 @@ pub struct ClearArgs {
     pub model: Option<String>,
 }
 
-fn parse_cap(text: &str) -> Result<Usd, String> {
+pub(super) fn parse_usd(text: &str) -> Result<Usd, String> {
     let text = text.trim();
     match text.strip_prefix('$').unwrap_or(text).parse::<Usd>() {
-        Ok(cap) if cap >= Usd::ZERO => Ok(cap),
-        Ok(_) => Err("a cap must not be negative".to_owned()),
+        Ok(amount) if amount >= Usd::ZERO => Ok(amount),
+        Ok(_) => Err("an amount must not be negative".to_owned()),
         Err(_) => Err("not a valid amount in dollars (example: 20 or 0.50)".to_owned()),
     }
 }
@@ -111,20 +112,8 @@ pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
     session.output.answer(&view, || view.text())
 }
 
-/// Who changes the caps: `user@host`.
-pub(super) fn operator() -> String {
-    let variable =
-        |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty());
-    let user = variable(&["USER", "LOGNAME", "USERNAME"]).unwrap_or_else(|| "unknown".to_owned());
-    #[cfg(unix)]
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    #[cfg(not(unix))]
-    let host = variable(&["COMPUTERNAME"]).unwrap_or_else(|| "unknown".to_owned());
-    sanitize_line(&format!("{user}@{host}"), 120)
-}
-
 /// Makes jobs that a cap holds due now, so that a raised cap takes effect at once. Workers hold again what still does not fit.
-async fn release_held(store: &dyn Store) -> Result<(), StoreError> {
+pub(super) async fn release_held(store: &dyn Store) -> Result<(), StoreError> {
     let mut after = None;
     loop {
         let page = store

@@ -5,8 +5,8 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::Session;
-use super::budget::operator;
 use super::error::CliError;
+use super::operator::operator;
 use crate::engine::AccountTasks;
 use crate::jobs::StageName;
 use crate::wiring;

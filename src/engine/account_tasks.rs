@@ -1,10 +1,7 @@
 //! How many unfinished tasks the provider's account may have: a setting of the store, for all its workers.
 
-use std::time::Duration;
-
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use crate::store::{SharedRecord, Store, StoreError};
 
@@ -13,7 +10,7 @@ const KIND: &str = "account";
 const ID: &str = "tasks";
 
 /// How old the known setting may get: a worker reads it at most once a minute, and only before a submit.
-const MAX_AGE: Duration = Duration::from_mins(1);
+const MAX_AGE: TimeDelta = TimeDelta::minutes(1);
 
 /// How often a change is tried when other processes change the setting in between.
 const MAX_CONFLICT_RETRIES: usize = 8;
@@ -65,21 +62,21 @@ impl AccountTasks {
 
 /// The setting as one worker knows it.
 #[derive(Debug, Default)]
-pub(super) struct KnownAccountTasks(Mutex<Option<(Instant, Option<u32>)>>);
+pub(super) struct KnownAccountTasks(Mutex<Option<(DateTime<Utc>, Option<u32>)>>);
 
 impl KnownAccountTasks {
     /// The limit that applies: the store's, or else that of the configuration.
-    pub(super) async fn limit(&self, store: &dyn Store, configured: u32) -> u32 {
+    pub(super) async fn limit(&self, store: &dyn Store, configured: u32, now: DateTime<Utc>) -> u32 {
         let mut known = self.0.lock().await;
         if let Some((read_at, limit)) = *known
-            && read_at.elapsed() < MAX_AGE
+            && (now - read_at).abs() < MAX_AGE
         {
             return limit.unwrap_or(configured);
         }
         match AccountTasks::read(store).await {
             Ok(setting) => {
                 let limit = setting.and_then(|setting| setting.limit);
-                *known = Some((Instant::now(), limit));
+                *known = Some((now, limit));
                 limit.unwrap_or(configured)
             }
             Err(error) => {

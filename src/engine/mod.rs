@@ -16,6 +16,7 @@ mod scheduler;
 mod settings;
 #[cfg(feature = "temporal")]
 pub mod temporal;
+mod uncertain;
 pub mod workflow;
 
 pub use account_tasks::AccountTasks;
@@ -30,6 +31,7 @@ pub use ports::Ports;
 pub use retry_price::{RetryPrice, is_submit_unknown};
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
+pub use uncertain::{UncertainCharges, UncertainItem};
 
 // Part of the events; the console does not depend on the store.
 pub use crate::store::{Counts, PageCursor};

@@ -89,7 +89,7 @@ impl Job {
         let charge = self.charge_of(&receipt, estimate, model);
         let Some(attempt) = self.attempts.get_mut(index) else { return false };
         attempt.reserved = None;
-        attempt.charge = Some(charge);
+        attempt.book_late(charge, now);
         attempt.receipt = Some(receipt);
         if undecided {
             attempt.outcome = None;

@@ -3,6 +3,7 @@
 //! Pure: no async, no input or output, no clock (time is a parameter), no randomness. Knows `costs` and nothing else.
 
 mod attempt;
+mod billing;
 mod claim;
 mod failure;
 mod hold;
@@ -11,6 +12,7 @@ mod image;
 mod job;
 mod late_receipt;
 mod receipt;
+mod resolution;
 mod retry;
 mod spec;
 mod stage;
@@ -18,6 +20,7 @@ mod step;
 mod transitions;
 
 pub use attempt::{Attempt, Outcome};
+pub use billing::{BillingAnswer, Resolution};
 pub use claim::{Claim, WorkerId};
 pub use failure::{BillingStatus, Failure, FailureCode};
 pub use hold::Hold;
@@ -26,6 +29,7 @@ pub use image::{ImageFormat, ObjectName, StoredImage, sha256_hex};
 pub use job::Job;
 pub use late_receipt::AnsweredSubmit;
 pub use receipt::{Receipt, Ticket};
+pub use resolution::ResolveError;
 pub use retry::RetryKind;
 pub use spec::Spec;
 pub use stage::{Stage, StageName};

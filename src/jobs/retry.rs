@@ -49,7 +49,8 @@ impl Job {
                 0 => RetryKind::OldTicket,
                 _ => RetryKind::OldTicketThenNewAttempt,
             },
-            (None, None) => RetryKind::SameAttempt,
+            // The request of a released charge was sent: its answer may still arrive and must not meet a second one.
+            (None, None) if attempt.resolution.is_none() => RetryKind::SameAttempt,
             _ => RetryKind::NewAttempt,
         })
     }

@@ -147,7 +147,7 @@ impl Job {
         now: DateTime<Utc>,
     ) -> Transition {
         self.require(&[StageName::Generating], "stored")?;
-        self.settle(settled);
+        self.settle(settled, now);
         self.confirm_unknown_charge();
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.storage_charge = storage_charge;
@@ -167,7 +167,7 @@ impl Job {
     /// Queued with that attempt. `settled` is the price on the dead ticket, where it names one.
     pub fn fail(&mut self, failure: Failure, settled: Option<Credits>, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Generating], "failed")?;
-        self.settle(settled);
+        self.settle(settled, now);
         let mut pays = false;
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.image_reported |= failure.code.implies_image();
@@ -265,11 +265,9 @@ impl Job {
         self.move_to(Stage::Failed { failure }, now);
     }
 
-    fn settle(&mut self, settled: Option<Credits>) {
-        let charge = self.attempts.last_mut().and_then(|attempt| attempt.charge.as_mut());
-        if let (Some(charge), Some(credits)) = (charge, settled) {
-            charge.amount = Some(credits.to_usd());
-            charge.basis = Basis::Settled;
+    fn settle(&mut self, settled: Option<Credits>, now: DateTime<Utc>) {
+        if let (Some(attempt), Some(credits)) = (self.attempts.last_mut(), settled) {
+            attempt.book_settled(credits.to_usd(), now);
         }
     }
 

@@ -21,6 +21,8 @@ fn help_of_every_command_is_recorded() {
         "tasks set",
         "costs",
         "costs rebuild",
+        "costs uncertain",
+        "costs resolve",
         "import",
         "export",
         "simulate",

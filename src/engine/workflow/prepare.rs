@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::{JobWorkflow, WorkflowError, jitter};
+use super::{JobWorkflow, WorkflowError};
 use crate::catalog::Catalog;
 use crate::costs::BudgetExceeded;
 use crate::engine::failpoints;
@@ -97,7 +97,7 @@ impl JobWorkflow {
     /// The limits of the account, which all workers of the store share, and of the job's model.
     async fn task_limits(&self, job: &Job, now: DateTime<Utc>) -> TaskLimits {
         let model = Catalog::builtin().model(&job.spec.model).and_then(|model| model.max_active);
-        let total = self.account_tasks.limit(self.ports.store.as_ref(), self.settings.account_tasks).await;
+        let total = self.account_tasks.limit(self.ports.store.as_ref(), self.settings.account_tasks, now).await;
         TaskLimits { now, total: Some(total), model }
     }
 
@@ -137,7 +137,7 @@ impl JobWorkflow {
 
     fn deferred(&self, job: &Job, reason: &str, retry_after: Option<std::time::Duration>) -> NotSubmitted {
         let rejections = job.attempt().map_or(0, |attempt| attempt.rejections);
-        let delay = backoff(rejections, retry_after, jitter());
+        let delay = backoff(rejections, retry_after, self.ports.clock.jitter());
         NotSubmitted::Deferred(Hold::RetryAt { reason: reason.to_owned() }, self.now() + delay)
     }
 }

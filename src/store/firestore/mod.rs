@@ -34,7 +34,7 @@ use crate::jobs::{Job, JobId};
 use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use crate::store::{
     BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, SharedRecord, Store, StoreError,
-    TaskLimits,
+    TaskLimits, UncertainCharge,
 };
 use connection::client::Client;
 use documents::cache::DocumentCache;
@@ -142,6 +142,10 @@ impl Store for FirestoreStore {
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
         self.cost_table(&query).await
+    }
+
+    async fn uncertain_charges(&self, simulated: bool, limit: usize) -> Result<Vec<UncertainCharge>, StoreError> {
+        self.read_uncertain(simulated, limit).await
     }
 
     async fn budget_history(&self, limit: usize) -> Result<Vec<BudgetRecord>, StoreError> {

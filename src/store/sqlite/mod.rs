@@ -31,25 +31,29 @@ use tokio::task;
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use super::{
     BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, SharedRecord, Store, StoreError,
-    TaskLimits,
+    TaskLimits, UncertainCharge,
 };
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
 use database::UseLock;
-use readers::Readers;
+use readers::{ReaderPool, Readers};
 use row::Row;
 use watch::{FileWatcher, SqliteWatch};
-use writer::{Write, Writer};
+use writer::{Write, Writer, WriterThread};
+
+/// How many jobs are converted to rows on the caller's thread.
+const SMALL_BATCH: usize = 64;
 
 /// A store in one SQLite file. Dropping it finishes the writes that were handed over and closes the file.
 pub struct SqliteStore {
-    path: PathBuf,
+    /// `None` for a database in memory.
+    path: Option<PathBuf>,
     writer: Writer,
     readers: Readers,
     commits: signal::Sender<()>,
     file_watcher: OnceCell<FileWatcher>,
     // Dropped last: until then other processes see that the database is in use.
-    _lock: UseLock,
+    _lock: Option<UseLock>,
 }
 
 impl SqliteStore {
@@ -68,14 +72,29 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = database::prepare(path)?;
         let (commits, _) = signal::channel(());
-        let writer = Writer::start(database::connect(path)?, commits.clone())?;
+        let writer = WriterThread::start(database::connect(path)?, commits.clone())?;
         Ok(Self {
-            path: path.to_owned(),
-            writer,
-            readers: Readers::new(path.to_owned()),
+            path: Some(path.to_owned()),
+            writer: Writer::Thread(writer),
+            readers: Readers::Pool(ReaderPool::new(path.to_owned())),
             commits,
             file_watcher: OnceCell::new(),
-            _lock: lock,
+            _lock: Some(lock),
+        })
+    }
+
+    /// A new store in memory. Each call is carried out on the caller's thread before its future first waits, so that a
+    /// simulation alone decides the order of all calls.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let connection = database::in_memory()?;
+        let (commits, _) = signal::channel(());
+        Ok(Self {
+            path: None,
+            writer: Writer::Inline(connection.clone(), commits.clone()),
+            readers: Readers::Inline(connection),
+            commits,
+            file_watcher: OnceCell::new(),
+            _lock: None,
         })
     }
 }
@@ -83,9 +102,15 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn create(&self, jobs: Vec<Job>) -> Result<(), StoreError> {
+        let is_small = jobs.len() <= SMALL_BATCH;
+        let convert = move || jobs.iter().map(Row::of).collect::<Result<Vec<_>, _>>();
         // Ten thousand jobs take a while to write down.
-        let rows = task::spawn_blocking(move || jobs.iter().map(Row::of).collect::<Result<Vec<_>, _>>());
-        let rows = rows.await.map_err(|error| StoreError::Unavailable(format!("the write was stopped: {error}")))??;
+        let rows = if is_small {
+            convert()?
+        } else {
+            let rows = task::spawn_blocking(convert).await;
+            rows.map_err(|error| StoreError::Unavailable(format!("the write was stopped: {error}")))??
+        };
         if rows.is_empty() {
             return Ok(());
         }
@@ -132,6 +157,10 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| ledger::costs(connection, &query)).await
     }
 
+    async fn uncertain_charges(&self, simulated: bool, limit: usize) -> Result<Vec<UncertainCharge>, StoreError> {
+        self.readers.read(move |connection| ledger::uncertain(connection, simulated, limit)).await
+    }
+
     async fn budget_history(&self, limit: usize) -> Result<Vec<BudgetRecord>, StoreError> {
         self.readers.read(move |connection| budget::history(connection, limit)).await
     }
@@ -173,12 +202,14 @@ impl Store for SqliteStore {
     }
 
     async fn watch(&self) -> Result<Box<dyn ChangeStream>, StoreError> {
-        let start = || async {
-            let (path, commits) = (self.path.clone(), self.commits.clone());
-            let start = task::spawn_blocking(move || FileWatcher::start(&path, commits));
-            start.await.map_err(|error| StoreError::Unavailable(format!("the watch was stopped: {error}")))?
-        };
-        self.file_watcher.get_or_try_init(start).await?;
+        if let Some(path) = self.path.clone() {
+            let commits = self.commits.clone();
+            let start = || async {
+                let start = task::spawn_blocking(move || FileWatcher::start(&path, commits));
+                start.await.map_err(|error| StoreError::Unavailable(format!("the watch was stopped: {error}")))?
+            };
+            self.file_watcher.get_or_try_init(start).await?;
+        }
         Ok(Box::new(SqliteWatch::from_now(self.readers.clone(), self.commits.subscribe()).await?))
     }
 }
@@ -189,7 +220,7 @@ mod tests {
     use rusqlite::{Connection, params_from_iter};
 
     use super::super::{PageQuery, SortOrder};
-    use super::{due, list, schema, tasks, watch};
+    use super::{due, ledger, list, schema, tasks, watch};
     use crate::jobs::{JobId, StageName};
 
     fn plan(connection: &Connection, sql: &str) -> String {
@@ -229,6 +260,9 @@ mod tests {
         let span = "SELECT 1 FROM booked WHERE simulated = ?1 AND at >= ?2 AND at < ?3 LIMIT 1";
         let plan_of_span = plan(&connection, span);
         assert!(plan_of_span.matches("USING").count() == 2 && !plan_of_span.contains("SCAN"), "{plan_of_span}");
+        for sql in ledger::UNCERTAIN {
+            assert!(plan(&connection, sql).contains("uncertain"), "{sql} reads all charges");
+        }
         for sql in [list::COUNTS, due::NEXT_QUEUED, tasks::UNDER_WAY] {
             assert!(plan(&connection, sql).contains("COVERING INDEX"), "{sql} reads documents");
         }
