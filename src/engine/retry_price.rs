@@ -6,7 +6,7 @@ use crate::jobs::{FailureCode, Job, RetryKind, Stage};
 use crate::text::format;
 
 /// The price of retrying some jobs.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RetryPrice {
     /// All jobs.
     pub jobs: usize,
@@ -31,29 +31,34 @@ impl RetryPrice {
     pub fn of<'a>(jobs: impl IntoIterator<Item = &'a Job>, catalog: &Catalog) -> Self {
         let mut price = Self::default();
         for job in jobs {
-            price.jobs += 1;
-            let kind = job.retry_kind();
-            if kind == Ok(RetryKind::OldTicket) {
-                price.free += 1;
-                continue;
-            }
-            let estimate = catalog.estimate(&job.spec);
-            match estimate.amount {
-                Some(amount) => {
-                    price.paid += 1;
-                    price.amount += amount;
-                    price.at_most += estimate.at_most.unwrap_or(amount);
-                }
-                None => price.unpriced += 1,
-            }
-            if is_submit_unknown(job) || kind == Ok(RetryKind::OldTicketThenNewAttempt) {
-                price.maybe_billed += 1;
-            }
-            if job.is_moderated() {
-                price.moderated += 1;
-            }
+            price.add(job, catalog);
         }
         price
+    }
+
+    /// Adds one more job.
+    pub fn add(&mut self, job: &Job, catalog: &Catalog) {
+        self.jobs += 1;
+        let kind = job.retry_kind();
+        if kind == Ok(RetryKind::OldTicket) {
+            self.free += 1;
+            return;
+        }
+        let estimate = catalog.estimate(&job.spec);
+        match estimate.amount {
+            Some(amount) => {
+                self.paid += 1;
+                self.amount += amount;
+                self.at_most += estimate.at_most.unwrap_or(amount);
+            }
+            None => self.unpriced += 1,
+        }
+        if is_submit_unknown(job) || kind == Ok(RetryKind::OldTicketThenNewAttempt) {
+            self.maybe_billed += 1;
+        }
+        if job.is_moderated() {
+            self.moderated += 1;
+        }
     }
 
     /// `14 jobs: 3 may be fetched for free, 11 cost $0.44, 2 may be billed a second time`.

@@ -30,11 +30,12 @@ pub use connection::client::Usage;
 pub use connection::options::FirestoreOptions;
 
 use crate::costs::{BudgetRecord, CostTable};
+use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId};
 use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use crate::store::{
-    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, SharedRecord, Store, StoreError,
-    TaskLimits, UncertainCharge,
+    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, MatchCounts, Page, PageQuery, Save, SharedRecord, Store,
+    StoreError, TaskLimits, UncertainCharge,
 };
 use connection::client::Client;
 use documents::cache::DocumentCache;
@@ -138,6 +139,10 @@ impl Store for FirestoreStore {
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.count_stages().await
+    }
+
+    async fn count_matching(&self, filter: &Filter) -> Result<Option<MatchCounts>, StoreError> {
+        self.count_filtered(filter).await
     }
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
