@@ -213,6 +213,7 @@ pub fn settings(config: &Config, mode: Mode, detail: EventDetail) -> Settings {
         slots: config.slots,
         account_tasks: config.account_tasks,
         budget: config.budget,
+        store_id: store_id(config),
         simulated: config.is_simulated(),
         simulate_external: config.simulate_external,
         mode,
@@ -220,4 +221,16 @@ pub fn settings(config: &Config, mode: Mode, detail: EventDetail) -> Settings {
         ..Settings::default()
     }
     .with_lease(config.lease)
+}
+
+/// Distinguishes the configured store from others that workers of the data directory may use.
+pub fn store_id(config: &Config) -> String {
+    match config.store {
+        StoreKind::Sqlite => config.store.to_string(),
+        StoreKind::Firestore => {
+            let google = &config.google;
+            let server = google.firestore_emulator.as_ref().map(|emulator| format!("@{emulator}")).unwrap_or_default();
+            format!("{}:{}/{}{server}", config.store, google.project.as_deref().unwrap_or_default(), google.database)
+        }
+    }
 }
