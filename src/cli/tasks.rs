@@ -1,5 +1,7 @@
 //! `darkroom tasks`: how many unfinished tasks of the provider's account all workers of a store share.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -26,7 +28,7 @@ pub enum TasksCommand {
     Show,
     /// Set the limit for every process on this store; they apply it within a minute
     Set(SetArgs),
-    /// Remove the limit from the store: every process follows DARKROOM_ACCOUNT_TASKS
+    /// Remove the limit from the store: every process follows its own configuration
     Clear,
 }
 
@@ -56,7 +58,8 @@ impl View {
         let mut text =
             format!("{} of {} tasks in use; the limit is from the {}", self.unfinished, self.limit, self.origin);
         if let (Some(by), Some(at)) = (&self.set_by, self.set_at) {
-            text.push_str(&format!(", set by {by} at {}", at.to_rfc3339_opts(SecondsFormat::Secs, true)));
+            // Writing to a string cannot fail.
+            let _ = write!(text, ", set by {by} at {}", at.to_rfc3339_opts(SecondsFormat::Secs, true));
         }
         text
     }
