@@ -29,11 +29,12 @@ impl Job {
         estimate: Option<Usd>,
         now: DateTime<Utc>,
     ) -> bool {
+        let accepted_at = receipt.accepted_at;
         let is_answered = |attempt: &Attempt| {
             // A reply that came before the record was written answers an earlier submit.
-            attempt.number == number && attempt.submitted_at.is_none_or(|at| at <= receipt.accepted_at)
+            attempt.number == number && attempt.submitted_at.is_none_or(|at| at <= accepted_at)
         };
-        self.add_receipt((number, None), is_answered, receipt.clone(), estimate, now)
+        self.add_receipt((number, None), is_answered, receipt, estimate, now)
     }
 
     /// The same for the receipt of a submit whose record is known: the attempt is the one with this very record.

@@ -38,7 +38,7 @@ pub struct TargetArgs {
 pub struct RetryArgs {
     #[command(flatten)]
     pub target: TargetArgs,
-    /// Of several ids, also retry jobs that may already be billed (submit_unknown)
+    /// Of several ids, also retry jobs whose last submit may already be billed
     #[arg(long, conflicts_with = "filter")]
     pub maybe_billed: bool,
 }
