@@ -479,6 +479,7 @@ fn bulk_actions_take_the_whole_result() {
         real: 244,
         generating: 0,
         moderated: 3,
+        maybe_billed: 0,
         inapplicable: 0,
         stopped_at: None,
     };
