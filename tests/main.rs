@@ -31,6 +31,8 @@ mod store_contract;
 #[cfg(all(unix, feature = "firestore"))]
 mod store_firestore;
 mod support;
+#[cfg(all(unix, feature = "firestore"))]
+mod takeover;
 #[cfg(all(unix, feature = "temporal"))]
 mod temporal;
 mod transitions;

@@ -17,13 +17,13 @@ use crate::support::TestEnv;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A worker that serves metrics. Dropping it kills it.
-struct Worker {
+pub struct Worker {
     child: Child,
     address: String,
 }
 
 impl Worker {
-    fn start(env: &TestEnv, arguments: &[&str]) -> Self {
+    pub fn start(env: &TestEnv, arguments: &[&str]) -> Self {
         let arguments = [&["worker", "--metrics", "0"], arguments].concat();
         let mut child = env.command(&arguments).stdout(Stdio::null()).spawn().unwrap();
         let mut printed = BufReader::new(child.stderr.take().unwrap());
@@ -41,7 +41,7 @@ impl Worker {
     }
 
     /// Status and text of a page.
-    async fn get(&self, path: &str) -> (u16, String) {
+    pub async fn get(&self, path: &str) -> (u16, String) {
         let answer = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
@@ -66,7 +66,7 @@ impl Worker {
     }
 
     /// Asks until the health has that status.
-    async fn until_health(&self, status: u16) -> Value {
+    pub async fn until_health(&self, status: u16) -> Value {
         let begun = Instant::now();
         loop {
             let (is, text) = self.get("/health").await;

@@ -89,7 +89,12 @@ pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
     {
         return Err(CliError::Usage("nothing to set: pass --daily or --monthly, or --soft for all models".to_owned()));
     }
-    let store = wiring::open_store(&session.config).await?;
+    let shows = matches!(args.command, None | Some(BudgetCommand::Show));
+    let store = if shows {
+        wiring::open_store(&session.config).await?
+    } else {
+        wiring::open_store_for_changes(&session.config).await?
+    };
     let edit = match &args.command {
         None | Some(BudgetCommand::Show) => None,
         Some(BudgetCommand::Set(set)) => Some(BudgetEdit::Set {
@@ -101,7 +106,7 @@ pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
     };
     if let Some(edit) = edit {
         let (_guard, _) = super::start_logging(&session.config, super::ExtraSink::None);
-        let change = BudgetChange { at: Utc::now(), by: operator(), edit };
+        let change = BudgetChange { at: Utc::now(), by: wiring::operator(), edit };
         tracing::info!(by = %change.by, change = %change.edit.summary(), "budget changed");
         store.change_budget(change).await?;
         release_held(store.as_ref()).await?;
@@ -109,18 +114,6 @@ pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
     let simulated = session.config.is_simulated();
     let view = View::load(store.as_ref(), session.config.budget, simulated).await?;
     session.output.answer(&view, || view.text())
-}
-
-/// Who changes the caps: `user@host`.
-fn operator() -> String {
-    let variable =
-        |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty());
-    let user = variable(&["USER", "LOGNAME", "USERNAME"]).unwrap_or_else(|| "unknown".to_owned());
-    #[cfg(unix)]
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    #[cfg(not(unix))]
-    let host = variable(&["COMPUTERNAME"]).unwrap_or_else(|| "unknown".to_owned());
-    sanitize_line(&format!("{user}@{host}"), 120)
 }
 
 /// Makes jobs that a cap holds due now, so that a raised cap takes effect at once. Workers hold again what still does not fit.

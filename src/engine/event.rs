@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use crate::costs::{BudgetExceeded, CostReport, Usd};
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
-use crate::store::{Counts, PageCursor};
+use crate::store::{Counts, PageCursor, StoreError};
 
 /// An event out of the engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +58,8 @@ pub enum Event {
     Temporal(TemporalStatus),
     /// A budget does not allow queued jobs, which are held. Once for each budget period, and again after the intake was resumed.
     BudgetExceeded(BudgetExceeded),
+    /// A condition of the store that an operator must resolve; it lasts until the next of these events.
+    StoreAlarm(Option<StoreAlarm>),
     /// The result of a command.
     CommandCompleted(CommandOutcome),
     /// A command failed as a whole: it changed nothing.
@@ -173,6 +175,22 @@ pub struct TemporalStatus {
     pub backlog: u64,
     /// The connection to the server.
     pub server: ConnectionState,
+}
+
+/// A condition of the store that an operator must resolve: it may cost money, or nothing can be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreAlarm {
+    /// A few words for a header.
+    pub summary: String,
+    /// One sanitized line: what happened, and what to do.
+    pub message: String,
+}
+
+impl StoreAlarm {
+    /// The store holds documents of another backend and was not taken over.
+    pub fn not_owned() -> Self {
+        Self { summary: "not taken over".to_owned(), message: StoreError::NotOwned.to_string() }
+    }
 }
 
 /// The commands on jobs.

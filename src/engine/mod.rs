@@ -13,14 +13,17 @@ mod ports;
 mod retry_price;
 mod scheduler;
 mod settings;
+mod takeover;
 #[cfg(feature = "temporal")]
 pub mod temporal;
+mod temporal_survey;
 pub mod workflow;
 
 pub use command::{Command, NewJob};
 pub use commands::OperatorCommands;
 pub use event::{
-    CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Progress, TemporalStatus,
+    CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Progress, StoreAlarm,
+    TemporalStatus,
 };
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
@@ -28,6 +31,8 @@ pub use ports::Ports;
 pub use retry_price::RetryPrice;
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
+pub use takeover::TakeoverPlan;
+pub use temporal_survey::{OtherWorkflow, QueuePoller, TemporalSurvey};
 
 // Part of the events; the console does not depend on the store.
 pub use crate::store::{Counts, PageCursor};

@@ -6,7 +6,7 @@ use crate::jobs::{FailureCode, Job, RetryKind, Stage};
 use crate::text::format;
 
 /// The price of retrying some jobs.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RetryPrice {
     /// At most this much, as far as prices are known.
     pub at_most: Usd,

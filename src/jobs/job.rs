@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, Claim, FailureCode, Hold, JobId, Outcome, Spec, Stage, StageName, StoredImage};
+use super::{Attempt, Claim, FailureCode, Hold, JobId, Outcome, Spec, Stage, StageName, StoredImage, WorkerId};
 use crate::costs::{Basis, Charge, Service, Usd};
 
 /// One requested image.
@@ -145,6 +145,12 @@ impl Job {
         };
         let of_provider = self.charges().filter(|charge| charge.service == Service::BflApi);
         of_provider.map(|charge| charge.basis).min_by_key(certainty)
+    }
+
+    /// Whether another backend has taken it up, and may have submitted it.
+    pub fn is_with_another_backend(&self) -> bool {
+        let is_claimed = self.claim.as_ref().is_some_and(|claim| claim.worker == WorkerId::another_backend());
+        self.stage_name() == StageName::Submitting && is_claimed
     }
 
     /// Whether `now` is early enough for the claim to hold.

@@ -7,8 +7,10 @@ mod charges;
 mod errors;
 #[cfg(feature = "firestore")]
 pub mod firestore;
+mod inspection;
 mod query;
 pub mod schema;
+mod settings;
 mod shared_record;
 pub mod sqlite;
 
@@ -17,7 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use errors::StoreError;
+pub use inspection::{DocumentCount, ForeignActivity, FormerDefaults, StoreInspection};
 pub use query::{BudgetChange, Change, CostQuery, Counts, DueQuery, Page, PageCursor, PageQuery, SortOrder};
+pub use settings::{Ownership, StoreSettings};
 pub use shared_record::SharedRecord;
 
 use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
@@ -28,6 +32,23 @@ use crate::jobs::{Job, JobId};
 /// Job documents and the cost ledger.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
+    /// Makes sure that this process may write, and claims a store that no other backend has used. Every write does the same.
+    /// Errors: `NotOwned`.
+    async fn require_ownership(&self) -> Result<(), StoreError> {
+        // A store of one machine has no other backend.
+        Ok(())
+    }
+
+    /// What other programs left in this store; `None` for a store that no other program uses. Writes nothing.
+    async fn inspect(&self) -> Result<Option<StoreInspection>, StoreError> {
+        Ok(None)
+    }
+
+    /// The newest sign, of the last hour, that another backend works on a store that darkroom owns. Cheap: it may be called often.
+    async fn foreign_activity(&self) -> Result<Option<ForeignActivity>, StoreError> {
+        Ok(None)
+    }
+
     /// Creates all of `jobs` or none. Durable when it returns. Errors: `AlreadyExists` names the first id that is taken.
     async fn create(&self, jobs: Vec<Job>) -> Result<(), StoreError>;
 

@@ -43,7 +43,7 @@ struct JobCommandContext {
 
 impl JobCommandContext {
     async fn open(session: &Session, ids: &[String]) -> Result<Self, CliError> {
-        let store = wiring::open_store(&session.config).await?;
+        let store = wiring::open_store_for_changes(&session.config).await?;
         let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
         let ids = resolve_id::jobs(store.as_ref(), ids).await?;
         Ok(Self { store, commands, ids })

@@ -18,6 +18,7 @@ use crate::costs::BudgetExceeded;
 use crate::engine::workflow::{RunOutcome, WorkflowError};
 use crate::engine::{EventDetail, Intake, Mode, OperatorCommands};
 use crate::jobs::{Job, JobId};
+use crate::store::StoreError;
 
 /// Changes of the store only hint at due jobs; this periodic query finds them all.
 const QUERY_INTERVAL: Duration = Duration::from_secs(2);
@@ -133,6 +134,9 @@ impl Dispatcher {
     async fn open(&mut self) {
         self.emit(Event::Intake(self.intake.clone())).await;
         self.emit(Event::Slots { used: 0, total: self.slots }).await;
+        if let Some(alarm) = self.settings.alarm.take() {
+            self.emit(Event::StoreAlarm(Some(alarm))).await;
+        }
         if self.intake == Intake::Open {
             self.command_tasks.prepare();
         }
@@ -215,6 +219,11 @@ impl Dispatcher {
                 // If the other write did not take the job, this worker's claim still stands: run on at once from the new document.
                 self.due_queue.abandon(id);
                 self.due_queue.clear();
+            }
+            // Found at the first save only where the store was unreachable when this process started.
+            Ok(Err(RunError::Workflow(WorkflowError::Store(error @ StoreError::NotOwned)))) => {
+                self.due_queue.abandon(id);
+                self.block_intake(error.to_string()).await;
             }
             Ok(Err(RunError::Workflow(WorkflowError::Store(error)))) => {
                 tracing::warn!(job = %id, %error, "job not saved");

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::overview::Overview;
 use super::{Event, Ports, Settings};
-use crate::engine::{ConnectionState, EventDetail};
+use crate::engine::{ConnectionState, EventDetail, StoreAlarm};
 use crate::jobs::{Job, StageName};
-use crate::store::{Change, ChangeStream, PageQuery, SortOrder, StoreError};
+use crate::store::{Change, ChangeStream, ForeignActivity, PageQuery, SortOrder, StoreError};
 use crate::time::backoff;
 
 /// Jobs that changed.
@@ -30,6 +30,12 @@ const SCREEN_REFRESH_INTERVAL: Duration = Duration::from_millis(400);
 
 /// The same for metrics, which are read about four times a minute: in a shared store every refresh costs reads.
 const METRICS_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Time between two looks for another backend; they cost nothing unless the store has something new.
+const ACTIVITY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Shortest time between two alarms about another backend.
+const ALARM_INTERVAL: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
 
 /// A handle to request costs now.
 #[derive(Clone)]
@@ -63,6 +69,8 @@ pub(super) fn start(
         counts_changed: true,
         costs_changed: true,
         refreshed_at: None,
+        checked_at: None,
+        alarm: None,
     };
     tokio::spawn(async move {
         tokio::select! {
@@ -83,6 +91,10 @@ struct FeedTask {
     counts_changed: bool,
     costs_changed: bool,
     refreshed_at: Option<Instant>,
+    /// When another backend was last looked for.
+    checked_at: Option<Instant>,
+    /// The activity of another backend that was reported.
+    alarm: Option<ForeignActivity>,
 }
 
 impl FeedTask {
@@ -118,10 +130,36 @@ impl FeedTask {
     async fn listen(&mut self, stream: &mut dyn ChangeStream) -> Result<std::convert::Infallible, StoreError> {
         loop {
             let next_refresh = self.next_refresh();
+            let next_check = self.checked_at.map_or_else(Instant::now, |at| at + ACTIVITY_INTERVAL);
             tokio::select! {
                 changes = stream.next() => self.on_changes(changes?).await,
                 () = self.refresh.notified() => self.costs_changed = true,
                 () = sleep_until(next_refresh), if next_refresh.is_some() => self.emit_sums().await?,
+                () = sleep_until(Some(next_check)) => self.check_activity().await,
+            }
+        }
+    }
+
+    /// Raises an alarm where another backend works on the store, and ends it when that has stopped.
+    async fn check_activity(&mut self) {
+        self.checked_at = Some(Instant::now());
+        let found = match self.ports.store.foreign_activity().await {
+            Ok(found) => found,
+            Err(error) => return tracing::debug!(%error, "another backend not looked for"),
+        };
+        match (found, self.alarm.as_ref().map(|reported| reported.at)) {
+            (None, None) => {}
+            (None, Some(_)) => {
+                self.alarm = None;
+                tracing::info!("no activity of another backend for an hour");
+                self.emit(Event::StoreAlarm(None)).await;
+            }
+            (Some(found), Some(reported_at)) if found.at - reported_at < ALARM_INTERVAL => {}
+            (Some(found), _) => {
+                tracing::warn!(job = %found.job, at = %found.at, is_charge = found.is_charge, "another backend works on this store");
+                let alarm = StoreAlarm { summary: "second backend".to_owned(), message: found.to_string() };
+                self.alarm = Some(found);
+                self.emit(Event::StoreAlarm(Some(alarm))).await;
             }
         }
     }

@@ -148,7 +148,7 @@ impl JobWorkflow {
             };
             match &error {
                 StoreError::Unavailable(_) => {}
-                StoreError::Unusable(_) | StoreError::Unreadable { .. }
+                StoreError::Unusable(_) | StoreError::Unreadable { .. } | StoreError::NotOwned
                     if matches!(outcome, SubmitOutcome::Accepted { .. }) => {}
                 _ => return Err(error.into()),
             }

@@ -31,7 +31,7 @@ pub(crate) use encode::encode_charge;
 #[cfg(feature = "firestore")]
 pub(crate) use job::{ExternalDefaults, PROMPT_PLACEHOLDER, apply_status, native_fields, parse_external, parse_native};
 #[cfg(feature = "firestore")]
-pub(crate) use request::{REQUEST_FIELDS, parse_spec, request_digest};
+pub(crate) use request::{REQUEST_FIELDS, RequestDefaults, catalog_model, parse_spec, request_digest};
 
 /// Fields of a document.
 pub type Fields = Map<String, Value>;

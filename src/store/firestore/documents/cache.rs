@@ -99,7 +99,8 @@ impl DocumentCache {
         let (id, revision) = (job.id.clone(), job.revision);
         let content = Ok(Box::new(LoadedJob { job: job.clone(), base }));
         let is_bad_request = false;
-        state.merge(&ParsedDocument { id: id.clone(), revision, content, is_bad_request });
+        let moved_by_backend = None;
+        state.merge(&ParsedDocument { id: id.clone(), revision, content, is_bad_request, moved_by_backend });
         if let Some(document) = state.documents.get_mut(&id).filter(|document| document.revision == revision) {
             document.published = revision;
             state.publish(&Change::Job(Arc::new(job)));

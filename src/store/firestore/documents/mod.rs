@@ -20,13 +20,13 @@ pub(crate) mod subscriber;
 pub(crate) mod value;
 mod write;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::prost::Message;
 
 use crate::jobs::{Hold, Job, JobId, Spec, Stage, StageName, sha256_hex};
 use crate::store::charges::{ChargeRow, charges_of};
-use crate::store::schema::{self, ExternalDefaults, Fields, Status};
+use crate::store::schema::{self, ExternalDefaults, Fields, RequestDefaults, Status};
 use crate::text;
 
 pub(crate) use write::DocumentWrite;
@@ -39,10 +39,18 @@ const MAX_BYTES_BEFORE_RUN: usize = 1_000_000;
 pub(crate) struct Defaults {
     /// The model of a document without one.
     pub model: String,
+    /// The image format of requests, which cannot name one; `None` is the model's own default.
+    pub output_format: Option<String>,
     /// Whether documents that darkroom did not write are the simulator's.
     pub simulated: bool,
     /// Whether requests of other programs are held: this process simulates, and only jobs of darkroom's own.
     pub hold_external: bool,
+}
+
+impl Defaults {
+    pub(crate) fn request(&self) -> RequestDefaults<'_> {
+        RequestDefaults { model: &self.model, output_format: self.output_format.as_deref() }
+    }
 }
 
 /// A parsed document.
@@ -54,6 +62,8 @@ pub(crate) struct ParsedDocument {
     pub content: Result<Box<LoadedJob>, String>,
     /// Whether the document requests an image in a way that cannot be read, and is understood otherwise.
     pub is_bad_request: bool,
+    /// When another backend moved the job, where its status shows that; a job that it had taken up before counts too.
+    pub moved_by_backend: Option<DateTime<Utc>>,
 }
 
 /// A job with what a later save needs to know about its document.
@@ -89,6 +99,8 @@ pub(crate) fn parse(document: &Document, defaults: &Defaults) -> Option<ParsedDo
     let content = parse_fields(&id, document, &fields, defaults);
     let content = content.and_then(|found| check_size(document, &fields, &found.2).map(|()| found));
     let is_bad_request = content.is_err() && is_understood_request(&id, &fields);
+    let updated_at = document.update_time.as_ref().and_then(value::instant);
+    let moved_by_backend = updated_at.filter(|_| is_moved_by_backend(&fields));
     let content = content.map(|(rows, request, mut job)| {
         job.revision = revision;
         hold_external(&mut job, defaults);
@@ -104,7 +116,7 @@ pub(crate) fn parse(document: &Document, defaults: &Defaults) -> Option<ParsedDo
         Box::new(LoadedJob { job, base })
     });
     let content = content.map_err(|reason| text::sanitize_line(&reason, 200));
-    Some(ParsedDocument { id, revision, content, is_bad_request })
+    Some(ParsedDocument { id, revision, content, is_bad_request, moved_by_backend })
 }
 
 /// The charges in the ledger, the digest of the request that the job follows, and the job.
@@ -119,8 +131,8 @@ fn parse_fields(
         return native::parse(id, native, fields, updated_at, defaults);
     }
     let created_at = document.create_time.as_ref().and_then(value::instant).unwrap_or(DateTime::UNIX_EPOCH);
-    let Defaults { model, simulated, .. } = defaults;
-    let external = ExternalDefaults { model, simulated: *simulated, created_at, updated_at };
+    let request = defaults.request();
+    let external = ExternalDefaults { request, simulated: defaults.simulated, created_at, updated_at };
     let job = schema::parse_external(id, fields, &external)?;
     Ok((Vec::new(), schema::request_digest(fields), job))
 }
@@ -133,6 +145,25 @@ fn is_understood_request(id: &JobId, fields: &Fields) -> bool {
             Ok(None) => true,
             Err(_) => false,
         }
+}
+
+/// Whether the status is one that only another backend writes: darkroom writes the status and its own map together.
+fn is_moved_by_backend(fields: &Fields) -> bool {
+    let Ok(status) = Status::of(fields) else { return false };
+    let native = match schema::native_fields(fields) {
+        Ok(Some(native)) => native,
+        Ok(None) => return status == Status::Processing,
+        Err(_) => return false,
+    };
+    let stage = native.get("stage").and_then(serde_json::Value::as_str);
+    let Some(Ok(stage)) = stage.map(str::parse::<StageName>) else { return false };
+    match stage {
+        StageName::Queued => matches!(status, Status::Processing | Status::Review),
+        StageName::Submitting | StageName::Generating => matches!(status, Status::Review | Status::Error),
+        StageName::Done | StageName::Approved | StageName::Failed | StageName::Cancelled => {
+            status == Status::Processing
+        }
+    }
 }
 
 /// Holds a queued request of another program where this process does not run it. The hold is never read from the document: it depends

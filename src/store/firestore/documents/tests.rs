@@ -19,7 +19,7 @@ use crate::store::charges::charges_of;
 const SAMPLES: &str = include_str!("../../../../tests/samples/old-backend-jobs.json");
 
 fn defaults() -> Defaults {
-    Defaults { model: "flux-dev".to_owned(), simulated: false, hold_external: false }
+    Defaults { model: "flux-dev".to_owned(), output_format: None, simulated: false, hold_external: false }
 }
 
 fn fields(json: &Json) -> Fields {
@@ -121,6 +121,36 @@ fn external_requests_are_held_by_simulators() {
     apply(&mut document, DocumentWrite::new(&own).unwrap());
     let own = read(&document, &holding);
     assert_eq!((own.hold(), own.external, own.simulated), (None, false, true));
+}
+
+#[test]
+fn only_backends_move_jobs_like_that() {
+    let moved = |document: &Document| parse(document, &defaults()).unwrap().moved_by_backend.is_some();
+    let url = "https://x.example/y.png";
+    let statuses = ["pending_art_generation", "processing", "pending_review", "approved", "error"];
+    for status in statuses {
+        let document = document("a", fields(&json!({"status": status, "prompt": "a fox", "generatedImageUrl": url})));
+        assert_eq!(moved(&document), status == "processing", "a document without darkroom's map: {status}");
+    }
+    let queued = Job::new(JobId::new("b").unwrap(), Spec::new("flux-dev", "a fox"), true, now());
+    let mut submitting = queued.clone();
+    let claim = crate::jobs::Claim { worker: crate::jobs::WorkerId::new("worker"), until: now() };
+    submitting.begin_submit(claim, None, now()).unwrap();
+    let mut cancelled = queued.clone();
+    cancelled.cancel(now()).unwrap();
+    for (job, suspicious) in [
+        (queued, vec!["processing", "pending_review"]),
+        (submitting, vec!["pending_review", "error"]),
+        (cancelled, vec!["processing"]),
+    ] {
+        let mut document = document("b", Fields::new());
+        apply(&mut document, DocumentWrite::new(&job).unwrap());
+        assert!(!moved(&document), "as darkroom wrote it: {:?}", job.stage);
+        for status in statuses {
+            document.fields.insert("status".to_owned(), value::text(status));
+            assert_eq!(moved(&document), suspicious.contains(&status), "{:?}, then {status}", job.stage);
+        }
+    }
 }
 
 #[test]

@@ -21,7 +21,7 @@ impl FirestoreStore {
     pub(crate) async fn due_now(&self, query: &DueQuery) -> Result<Vec<Job>, StoreError> {
         let jobs = self.active(query, true).await?;
         // Only a worker whose intake is open acts on requests, also on those that cannot be read.
-        if query.queued && query.simulated == self.shared.defaults.simulated {
+        if query.queued && query.simulated == self.shared.defaults().simulated {
             self.reject_bad_requests().await;
         }
         Ok(due(&jobs, query).into_iter().map(|job| Job::clone(job)).collect())

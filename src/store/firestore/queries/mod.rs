@@ -7,6 +7,7 @@ mod due;
 mod export;
 mod health;
 mod import;
+mod inspect;
 mod list;
 mod page_order;
 
