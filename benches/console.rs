@@ -41,6 +41,7 @@ fn app(count: usize) -> App {
         adapters: "sqlite · local".to_owned(),
         simulated: true,
         read_only: false,
+        operator: String::new(),
         greeting: None,
         images: ImagesMode::Off,
         ascii: false,

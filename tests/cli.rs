@@ -1,6 +1,7 @@
 //! The command line: the real program, its exit codes, its streams, its JSON.
 
 mod config;
+mod costs;
 mod file;
 mod help;
 mod jobs;

@@ -1,6 +1,7 @@
 //! Frames and keys: the real `App` on a test terminal, with a fixed time and fixed ids. The frames are stored in
 //! `tests/snapshots` and are reviewed there.
 
+mod budget;
 mod fixtures;
 mod harness;
 mod hostile_frames;

@@ -56,6 +56,8 @@ macro_rules! store_contract {
             money::report_groups_four_ways,
             money::report_span_is_half_open,
             money::report_is_exact_over_any_span,
+            money::uncertain_charges_are_listed,
+            money::resolved_charge_counts_once,
             import::external_history_is_imported_once,
             import::partial_day_report_is_exact,
             import::import_never_overwrites,

@@ -1,5 +1,7 @@
 //! The stage machine as a table: every transition from every stage, and what it does to money.
 
+mod resolution;
+
 use chrono::{DateTime, Duration, Utc};
 use darkroom::costs::{Basis, Credits, Usd};
 use darkroom::jobs::{

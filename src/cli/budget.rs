@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::error::CliError;
+use super::operator::operator;
 use super::{Session, table};
 use crate::catalog::Catalog;
 use crate::costs::{Budget, BudgetEdit, BudgetRecord, BudgetSettings, CostGrouping, CostReport, Usd};
@@ -42,10 +43,10 @@ pub enum BudgetCommand {
 #[derive(Debug, Args)]
 pub struct SetArgs {
     /// Cap for one UTC day, in US dollars
-    #[arg(long, value_name = "USD", value_parser = parse_cap)]
+    #[arg(long, value_name = "USD", value_parser = parse_usd)]
     pub daily: Option<Usd>,
     /// Cap for one UTC month, in US dollars
-    #[arg(long, value_name = "USD", value_parser = parse_cap)]
+    #[arg(long, value_name = "USD", value_parser = parse_usd)]
     pub monthly: Option<Usd>,
     /// Warn from this share of a cap on, in percent
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
@@ -63,11 +64,11 @@ pub struct ClearArgs {
     pub model: Option<String>,
 }
 
-fn parse_cap(text: &str) -> Result<Usd, String> {
+pub(super) fn parse_usd(text: &str) -> Result<Usd, String> {
     let text = text.trim();
     match text.strip_prefix('$').unwrap_or(text).parse::<Usd>() {
-        Ok(cap) if cap >= Usd::ZERO => Ok(cap),
-        Ok(_) => Err("a cap must not be negative".to_owned()),
+        Ok(amount) if amount >= Usd::ZERO => Ok(amount),
+        Ok(_) => Err("an amount must not be negative".to_owned()),
         Err(_) => Err("not a valid amount in dollars (example: 20 or 0.50)".to_owned()),
     }
 }
@@ -106,7 +107,7 @@ pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
     };
     if let Some(edit) = edit {
         let (_guard, _) = super::start_logging(&session.config, super::ExtraSink::None);
-        let change = BudgetChange { at: Utc::now(), by: wiring::operator(), edit };
+        let change = BudgetChange { at: Utc::now(), by: operator(), edit };
         tracing::info!(by = %change.by, change = %change.edit.summary(), "budget changed");
         store.change_budget(change).await?;
         release_held(store.as_ref()).await?;
@@ -117,7 +118,7 @@ pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
 }
 
 /// Makes jobs that a cap holds due now, so that a raised cap takes effect at once. Workers hold again what still does not fit.
-async fn release_held(store: &dyn Store) -> Result<(), StoreError> {
+pub(super) async fn release_held(store: &dyn Store) -> Result<(), StoreError> {
     let mut after = None;
     loop {
         let page = store

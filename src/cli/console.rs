@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::error::CliError;
+use super::operator::operator;
 use super::{Session, output, start_logging};
 use crate::config::Config;
 use crate::console::{self, ConsoleOptions, EngineLink, ExitReason, ThemeName};
@@ -95,6 +96,7 @@ fn options(config: &Config, observe: bool, greeting: Option<String>) -> ConsoleO
         adapters: format!("{} · {}", config.store, config.engine),
         simulated: config.is_simulated(),
         read_only: observe,
+        operator: operator(),
         greeting,
         images: config.images,
         ascii: config.ascii,

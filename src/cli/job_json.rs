@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::costs::{Basis, Charge, Usd};
 use crate::jobs::{
-    Attempt, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Outcome, Stage, StageName, Step,
-    StepName, StepState, StoredImage,
+    Attempt, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Outcome, Resolution, Stage, StageName,
+    Step, StepName, StepState, StoredImage,
 };
 
 /// A job as `--json` shows it. Fields are only ever added.
@@ -70,6 +70,19 @@ struct AttemptView<'a> {
     image: Option<ImageView<'a>>,
     steps: Vec<StepView<'a>>,
     charges: Vec<ChargeView<'a>>,
+    /// An operator's answer to whether an uncertain charge was billed.
+    resolution: Option<ResolutionView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ResolutionView<'a> {
+    billed: bool,
+    by: &'a str,
+    at: DateTime<Utc>,
+    /// When the provider named a price, which counts instead.
+    overruled_at: Option<DateTime<Utc>>,
+    /// The uncertain charge before the answer.
+    charge: ChargeView<'a>,
 }
 
 #[derive(Debug, Serialize)]
@@ -223,6 +236,19 @@ impl<'a> AttemptView<'a> {
             image,
             steps: attempt.steps.iter().map(|step| StepView::new(step, now)).collect(),
             charges: attempt.charges().map(ChargeView::new).collect(),
+            resolution: attempt.resolution.as_ref().map(ResolutionView::new),
+        }
+    }
+}
+
+impl<'a> ResolutionView<'a> {
+    fn new(resolution: &'a Resolution) -> Self {
+        Self {
+            billed: resolution.billed,
+            by: &resolution.by,
+            at: resolution.at,
+            overruled_at: resolution.overruled_at,
+            charge: ChargeView::new(&resolution.charge),
         }
     }
 }

@@ -19,6 +19,7 @@ mod import;
 mod job_json;
 mod jobs;
 mod man;
+mod operator;
 mod output;
 mod resolve_id;
 mod simulate;

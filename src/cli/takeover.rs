@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::error::CliError;
+use super::operator::operator;
 use super::{Session, output, start_logging};
 use crate::costs::Usd;
 use crate::engine::{TakeoverPlan, TemporalSurvey};
@@ -77,7 +78,7 @@ pub async fn run(session: &Session, args: &TakeoverArgs) -> Result<(), CliError>
                     return Err(CliError::Failed("nothing was taken over".to_owned()));
                 }
             }
-            let ownership = plan.carry_out(store.as_ref(), Utc::now(), &wiring::operator()).await;
+            let ownership = plan.carry_out(store.as_ref(), Utc::now(), &operator()).await;
             let ownership = ownership.map_err(|error| match error {
                 StoreError::RecordConflict { .. } => CliError::Failed(
                     "not taken over: another process changed the settings; run the command again".to_owned(),

@@ -15,6 +15,8 @@ pub struct ConsoleOptions {
     pub simulated: bool,
     /// `--observe`: nothing is submitted or changed.
     pub read_only: bool,
+    /// Who uses it: `user@host`, for the record of a change.
+    pub operator: String,
     /// The first notice.
     pub greeting: Option<String>,
     /// How images are shown.

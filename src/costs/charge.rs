@@ -3,6 +3,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Usd;
 
+/// A single charge above this is a mistake, and a few of them would overflow the sums.
+pub const MAX_CHARGE_USD: u32 = 1_000_000;
+
 /// Whose bill a charge is on. The names are the data contract's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -9,7 +9,7 @@ mod price;
 mod report;
 
 pub use budget::{Budget, BudgetEdit, BudgetExceeded, BudgetPeriod, BudgetRecord, BudgetSettings};
-pub use charge::{Basis, Charge, Service};
+pub use charge::{Basis, Charge, MAX_CHARGE_USD, Service};
 pub use money::{Credits, ParseMoneyError, Usd};
 pub use price::{Estimate, PriceError, PriceTable, PricedRequest, StoragePrice};
 pub use report::{CostGrouping, CostLine, CostReport, CostRow, CostTable};

@@ -1,7 +1,7 @@
 //! The commands into the engine: plain data that can be logged, replayed and asserted.
 
 use super::CommandKind;
-use crate::jobs::{Job, JobId, Spec};
+use crate::jobs::{BillingAnswer, Job, JobId, Spec};
 use crate::store::PageCursor;
 
 /// A job to be created.
@@ -49,6 +49,19 @@ pub enum Command {
         /// Whether hidden jobs are included.
         hidden: bool,
     },
+    /// Replace an uncertain charge of a job by what the bill says.
+    ResolveCharge {
+        /// The job.
+        id: JobId,
+        /// The attempt that was charged.
+        attempt: u32,
+        /// What the bill says.
+        answer: BillingAnswer,
+        /// Who says so: `user@host`.
+        by: String,
+    },
+    /// Send the uncertain charges (`Event::Uncertain`).
+    LoadUncertain,
     /// Send the cost overview now (`Event::Costs`); it is also sent whenever costs change.
     RefreshCosts,
     /// Shut down: start nothing, finish a POST in flight, then stop with `Event::Stopped`.

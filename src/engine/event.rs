@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use super::UncertainCharges;
 use crate::costs::{BudgetExceeded, CostReport, Usd};
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
 use crate::store::{Counts, PageCursor, StoreError};
@@ -43,6 +44,8 @@ pub enum Event {
     Progress(Progress),
     /// What was spent.
     Costs(Box<CostOverview>),
+    /// The uncertain charges, as requested, or one sanitized line why not.
+    Uncertain(Result<UncertainCharges, String>),
     /// Whether jobs are started. Also the one announcement of an account failure.
     Intake(Intake),
     /// Slots in use, and in total.
@@ -208,6 +211,8 @@ pub enum CommandKind {
     Hidden,
     /// Undo an earlier command.
     Undone,
+    /// Resolve an uncertain charge.
+    Resolved,
 }
 
 /// The result of a command.

@@ -17,6 +17,7 @@ mod takeover;
 #[cfg(feature = "temporal")]
 pub mod temporal;
 mod temporal_survey;
+mod uncertain;
 pub mod workflow;
 
 pub use command::{Command, NewJob};
@@ -33,6 +34,7 @@ pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
 pub use takeover::TakeoverPlan;
 pub use temporal_survey::{OtherWorkflow, QueuePoller, TemporalSurvey};
+pub use uncertain::{UncertainCharges, UncertainItem};
 
 // Part of the events; the console does not depend on the store.
 pub use crate::store::{Counts, PageCursor};

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Receipt, Spec, Step, StepName, StepState, StoredImage};
+use super::{Failure, Receipt, Resolution, Spec, Step, StepName, StepState, StoredImage};
 use crate::costs::{Charge, Usd};
 use crate::text;
 
@@ -51,6 +51,9 @@ pub struct Attempt {
     /// The bucket's charge, where the bucket costs money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_charge: Option<Charge>,
+    /// An operator's answer to whether the provider's charge was billed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution: Option<Resolution>,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
@@ -75,6 +78,7 @@ impl Attempt {
             receipt: None,
             charge: None,
             storage_charge: None,
+            resolution: None,
             outcome: None,
             recheck_first: false,
             rejections: 0,

@@ -3,6 +3,7 @@
 //! Pure: no async, no input or output, no clock (time is a parameter), no randomness. Knows `costs` and nothing else.
 
 mod attempt;
+mod billing;
 mod claim;
 mod failure;
 mod hold;
@@ -10,12 +11,14 @@ mod id;
 mod image;
 mod job;
 mod receipt;
+mod resolution;
 mod spec;
 mod stage;
 mod step;
 mod transitions;
 
 pub use attempt::{Attempt, Outcome};
+pub use billing::{BillingAnswer, Resolution};
 pub use claim::{Claim, WorkerId};
 pub use failure::{BillingStatus, Failure, FailureCode};
 pub use hold::Hold;
@@ -23,6 +26,7 @@ pub use id::{InvalidJobId, JobId};
 pub use image::{ImageFormat, ObjectName, StoredImage, sha256_hex};
 pub use job::Job;
 pub use receipt::{Receipt, Ticket};
+pub use resolution::ResolveError;
 pub use spec::Spec;
 pub use stage::{Stage, StageName};
 pub use step::{Step, StepName, StepState};

@@ -159,7 +159,7 @@ impl Job {
             return false;
         }
         attempt.reserved = None;
-        attempt.charge = Some(charge);
+        attempt.book_late(charge, now);
         attempt.receipt = Some(receipt);
         if undecided {
             attempt.outcome = None;
@@ -190,7 +190,7 @@ impl Job {
         now: DateTime<Utc>,
     ) -> Transition {
         self.require(&[StageName::Generating], "stored")?;
-        self.settle(settled);
+        self.settle(settled, now);
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.storage_charge = storage_charge;
             attempt.storage_reserved = None;
@@ -208,7 +208,7 @@ impl Job {
     /// `settled` is the price on the dead ticket, where it names one.
     pub fn fail(&mut self, failure: Failure, settled: Option<Credits>, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Generating], "failed")?;
-        self.settle(settled);
+        self.settle(settled, now);
         let recheck_first = self.attempt().is_some_and(|attempt| attempt.recheck_first);
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.recheck_first = false;
@@ -268,7 +268,8 @@ impl Job {
         };
         Ok(match (&attempt.receipt, &attempt.charge) {
             (Some(receipt), _) if may_live && !receipt.ticket.polling_url.is_empty() => RetryKind::OldTicket,
-            (None, None) => RetryKind::SameAttempt,
+            // The request of a released charge was sent: its answer may still arrive and must not meet a second one.
+            (None, None) if attempt.resolution.is_none() => RetryKind::SameAttempt,
             _ => RetryKind::NewAttempt,
         })
     }
@@ -348,11 +349,9 @@ impl Job {
         self.move_to(Stage::Failed { failure }, now);
     }
 
-    fn settle(&mut self, settled: Option<Credits>) {
-        let charge = self.attempts.last_mut().and_then(|attempt| attempt.charge.as_mut());
-        if let (Some(charge), Some(credits)) = (charge, settled) {
-            charge.amount = Some(credits.to_usd());
-            charge.basis = Basis::Settled;
+    fn settle(&mut self, settled: Option<Credits>, now: DateTime<Utc>) {
+        if let (Some(attempt), Some(credits)) = (self.attempts.last_mut(), settled) {
+            attempt.book_settled(credits.to_usd(), now);
         }
     }
 

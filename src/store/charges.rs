@@ -82,4 +82,6 @@ pub(crate) fn is_external_charge(job: &Job, attempt: &Attempt, charge: &Charge) 
         && attempt.receipt.is_none()
         && attempt.steps.is_empty()
         && charge.basis != Basis::Unconfirmed
+        // An operator booked it.
+        && attempt.resolution.is_none()
 }

@@ -20,7 +20,9 @@ use std::time::Duration;
 
 pub use errors::StoreError;
 pub use inspection::{DocumentCount, ForeignActivity, FormerDefaults, StoreInspection};
-pub use query::{BudgetChange, Change, CostQuery, Counts, DueQuery, Page, PageCursor, PageQuery, SortOrder};
+pub use query::{
+    BudgetChange, Change, CostQuery, Counts, DueQuery, Page, PageCursor, PageQuery, SortOrder, UncertainCharge,
+};
 pub use settings::{Ownership, StoreSettings};
 pub use shared_record::SharedRecord;
 
@@ -83,6 +85,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// What was spent, for reports by any grouping.
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError>;
+
+    /// Charges that are unknown or unconfirmed, newest first, at most `limit`. The simulator's, or real ones.
+    async fn uncertain_charges(&self, simulated: bool, limit: usize) -> Result<Vec<UncertainCharge>, StoreError>;
 
     /// The changes of the caps that this store keeps for all its processes, newest first: the first one holds the caps that apply.
     async fn budget_history(&self, limit: usize) -> Result<Vec<BudgetRecord>, StoreError>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::costs::BudgetEdit;
+use crate::costs::{Basis, BudgetEdit, Service, Usd};
 use crate::jobs::{Job, JobId, StageName, WorkerId};
 
 /// What a worker could act on: queued and due; or submitting or generating, due, and not held by a claim that still runs.
@@ -110,6 +110,25 @@ pub struct CostQuery {
     pub to: DateTime<Utc>,
     /// The simulator's money, or the real one; never both in one sum.
     pub simulated: bool,
+}
+
+/// A charge that may or may not be billed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UncertainCharge {
+    /// Its job's id.
+    pub job_id: String,
+    /// The attempt of darkroom's own; `None` for an entry of another program.
+    pub attempt: Option<u32>,
+    /// Whose bill it would be on.
+    pub service: Service,
+    /// Dollars; `None` where no price is known.
+    pub amount: Option<Usd>,
+    /// Unknown or unconfirmed.
+    pub basis: Basis,
+    /// The model.
+    pub model: String,
+    /// When it was charged, or the request was sent.
+    pub at: DateTime<Utc>,
 }
 
 /// A change of the caps that the store keeps.

@@ -19,6 +19,8 @@ fn help_of_every_command_is_recorded() {
         "jobs unhide",
         "costs",
         "costs rebuild",
+        "costs uncertain",
+        "costs resolve",
         "takeover",
         "import",
         "export",

@@ -23,6 +23,7 @@ pub(crate) fn options(simulated: bool) -> ConsoleOptions {
         adapters: "sqlite · local".into(),
         simulated,
         read_only: false,
+        operator: "ada@studio".into(),
         greeting: None,
         images: ImagesMode::Off,
         ascii: false,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use darkroom::costs::{Basis, Budget, BudgetEdit, Charge, CostGrouping, CostReport, Credits, Service};
-use darkroom::jobs::{BillingStatus, FailureCode, Job};
+use darkroom::jobs::{BillingAnswer, BillingStatus, FailureCode, Job};
 use darkroom::store::{BudgetChange, CostQuery, Save, Store, StoreError};
 use futures::future::join_all;
 
@@ -347,4 +347,49 @@ pub async fn report_is_exact_over_any_span(fixture: Fixture) {
             }
         }
     }
+}
+
+pub async fn uncertain_charges_are_listed(fixture: Fixture) {
+    spend(&fixture.store).await;
+    let charges = fixture.other.uncertain_charges(true, 10).await.unwrap();
+    let listed: Vec<_> = charges
+        .iter()
+        .map(|charge| (charge.job_id.as_str(), charge.attempt, charge.amount, charge.basis, charge.at))
+        .collect();
+    let names = ["unconfirmed", "unknown", "unpriced"];
+    let expected = [
+        (names[0], Some(1), Some(usd("0.04")), Basis::Unconfirmed, at(0)),
+        (names[1], Some(1), Some(usd("0.02")), Basis::Unknown, at(0)),
+        (names[2], Some(1), None, Basis::Unknown, at(0)),
+    ];
+    assert_eq!(listed, expected);
+    assert_eq!(fixture.other.uncertain_charges(true, 1).await.unwrap().len(), 1);
+    assert_eq!(fixture.other.uncertain_charges(false, 10).await.unwrap(), []);
+}
+
+pub async fn resolved_charge_counts_once(fixture: Fixture) {
+    spend(&fixture.store).await;
+    let before = costs(&fixture.store).await;
+    let answers = [("unconfirmed", BillingAnswer::Billed(Some(usd("0.05")))), ("unknown", BillingAnswer::NotBilled)];
+    for (name, answer) in answers {
+        let mut job = read(&fixture.store, name).await;
+        let mut late = job.clone();
+        job.resolve_charge(None, answer, "ada@studio", at(20)).unwrap();
+        save(&fixture.store, &mut job).await.unwrap();
+        late.resolve_charge(None, answer, "eve@studio", at(20)).unwrap();
+        assert_eq!(save(&fixture.other, &mut late).await, Err(StoreError::Conflict(id(name))));
+    }
+    let after = costs(&fixture.other).await;
+    assert_eq!((after.total_usd, after.count), (before.total_usd + usd("0.05"), before.count - 1));
+    assert_eq!((after.unknown_usd, after.unconfirmed_usd), (usd("0"), usd("0")));
+    let left = fixture.store.uncertain_charges(true, 10).await.unwrap();
+    assert_eq!(left.iter().map(|charge| charge.job_id.as_str()).collect::<Vec<_>>(), ["unpriced"]);
+    // The answer to the first request arrives after all: it replaces what was booked.
+    let mut job = read(&fixture.other, "unconfirmed").await;
+    assert_eq!(job.attempts[0].resolution.as_ref().unwrap().by, "ada@studio");
+    assert!(job.apply_late_receipt(1, receipt(30, Some("4")), None, at(30)));
+    save(&fixture.other, &mut job).await.unwrap();
+    let settled = costs(&fixture.store).await;
+    assert_eq!((settled.total_usd, settled.count), (before.total_usd + usd("0.04"), before.count - 1));
+    assert_eq!(fixture.store.verify_rollups(false).await.unwrap().unwrap_or_default(), []);
 }

@@ -101,6 +101,9 @@ fn of_attempt(attempt: &Attempt, total: usize, now: DateTime<Utc>) -> String {
         let amount = charge.amount.map_or("unknown amount".to_owned(), crate::costs::Usd::display);
         let _ = writeln!(text, "  {}: {amount} ({})", charge.service.as_str(), charge.basis.as_str());
     }
+    if let Some(resolution) = &attempt.resolution {
+        let _ = writeln!(text, "  {}", resolution.summary(time));
+    }
     if let Some(Outcome::Failed { failure }) = &attempt.outcome {
         let line = format!("{}: {}", failure.code.as_str(), failure.message);
         let _ = writeln!(text, "  {}", sanitize_line(&line, 400));

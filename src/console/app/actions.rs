@@ -6,6 +6,7 @@ use crate::console::keymap::Action;
 use crate::console::layout::PaneName;
 use crate::console::message::Effect;
 use crate::console::overlays::Overlay;
+use crate::console::overlays::budget::BudgetScreen;
 use crate::console::overlays::costs::CostScreen;
 use crate::console::overlays::help::Help;
 use crate::console::overlays::job::JobScreen;
@@ -53,6 +54,11 @@ impl App {
                 self.send(Command::RefreshCosts);
                 self.overlays.push(Overlay::Costs(CostScreen::new()));
             }
+            Action::BudgetScreen => {
+                self.send(Command::RefreshCosts);
+                self.send(Command::LoadUncertain);
+                self.overlays.push(Overlay::Budget(BudgetScreen::default()));
+            }
             Action::LogScreen => self.toggle(|overlay| matches!(overlay, Overlay::Logs), || Overlay::Logs),
             Action::LogFollow => self.logs.toggle_follow(),
             Action::LogLevel => self.logs.cycle_level(),
@@ -96,6 +102,15 @@ impl App {
             None if self.notices.dismiss() => {}
             None => self.set_focus(PaneName::Queue),
         }
+    }
+
+    /// Shows the jobs that the filter matches, and nothing else.
+    pub(super) fn show_jobs(&mut self, filter: &str) {
+        self.overlays.clear();
+        self.set_focus(PaneName::Queue);
+        self.filter.clear();
+        self.filter.insert(filter);
+        self.apply_filter();
     }
 
     fn clear_filter(&mut self) {

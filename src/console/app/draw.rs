@@ -15,6 +15,7 @@ use crate::console::keymap::{Action, InputContext};
 use crate::console::layout::{Layout, LayoutMode, PaneName};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
+use crate::console::overlays::budget::BudgetView;
 use crate::console::overlays::job::{JobScreen, JobView};
 use crate::console::panes::header::HeaderView;
 use crate::console::panes::logs::LogView;
@@ -142,6 +143,10 @@ impl App {
             Overlay::Filter => {}
             Overlay::Form(form) => form.draw(frame, area, theme),
             Overlay::Costs(costs) => costs.draw(frame, area, self.status.costs.as_deref(), theme),
+            Overlay::Budget(screen) => {
+                let (costs, simulated) = (self.status.costs.as_deref(), self.simulated);
+                screen.draw(frame, area, &BudgetView { costs, simulated, zone: self.zone, theme });
+            }
             Overlay::Image => self.draw_full_image(frame, area),
             Overlay::Logs => {
                 let view = LogView { job: self.queue.selected(), zone: self.zone, focused: true, theme };

@@ -3,6 +3,7 @@
 use super::App;
 use crate::console::message::{Effect, ExitReason};
 use crate::console::notices::{Notice, NoticeLevel};
+use crate::console::overlays::Overlay;
 use crate::engine::{Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, StoreAlarm, TemporalStatus};
 use crate::text::format;
 
@@ -58,6 +59,13 @@ impl App {
                     }
                 }
                 self.image.on_bytes(&id, attempt, bytes);
+            }
+            Event::Uncertain(charges) => {
+                for overlay in &mut self.overlays {
+                    if let Overlay::Budget(screen) = overlay {
+                        screen.load(charges.clone());
+                    }
+                }
             }
             Event::SubmitsInFlight(submits_in_flight) => self.status.submits_in_flight = submits_in_flight,
             // The board has it from the job itself.
@@ -187,6 +195,10 @@ impl App {
             self.select_when_shown = outcome.succeeded.first().cloned();
             self.after_jobs();
         }
+        if outcome.kind == CommandKind::Resolved {
+            self.send(Command::LoadUncertain);
+            self.send(Command::RefreshCosts);
+        }
         if outcome.kind == CommandKind::Undone {
             if std::mem::take(&mut self.undo_pending) {
                 self.undo.pop();
@@ -210,6 +222,7 @@ fn past_tense(kind: CommandKind) -> &'static str {
         CommandKind::Approved => "approved",
         CommandKind::Hidden => "hidden",
         CommandKind::Undone => "restored",
+        CommandKind::Resolved => "resolved",
     }
 }
 
@@ -223,6 +236,7 @@ fn describe(outcome: &CommandOutcome) -> (NoticeLevel, String) {
         CommandKind::Approved => "Approved",
         CommandKind::Hidden => "Hid",
         CommandKind::Undone => "Restored",
+        CommandKind::Resolved => "Resolved the charge of",
     };
     let mut parts = Vec::new();
     if !outcome.succeeded.is_empty() {

@@ -8,9 +8,10 @@ use crate::console::keymap::Action;
 use crate::console::message::Effect;
 use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
+use crate::console::overlays::budget::BudgetKey;
 use crate::console::overlays::confirm::Confirm;
-use crate::engine::{Command, RetryPrice};
-use crate::jobs::{Job, JobId, ObjectName, StageName, StoredImage};
+use crate::engine::{Command, RetryPrice, UncertainItem};
+use crate::jobs::{BillingAnswer, Job, JobId, ObjectName, StageName, StoredImage};
 use crate::text::format;
 
 impl App {
@@ -128,6 +129,40 @@ impl App {
             });
             self.send_or_confirm(Command::Hide(ids(&jobs)), question, None);
         }
+    }
+
+    /// What a key of the budget screen asks for; false where the key is not for that screen.
+    pub(super) fn on_budget_key(&mut self, outcome: BudgetKey) -> bool {
+        match outcome {
+            BudgetKey::Ignored => return false,
+            BudgetKey::Taken => {}
+            BudgetKey::Refused(why) => self.notify(NO_EFFECT, why),
+            BudgetKey::Open(id) => self.show_jobs(&id),
+            BudgetKey::Resolve(..) if self.read_only => {
+                self.notify(NO_EFFECT, "Read-only console (--observe): cannot resolve charges");
+            }
+            BudgetKey::Resolve(item, answer) => self.ask_to_resolve(&item, answer),
+        }
+        true
+    }
+
+    fn ask_to_resolve(&mut self, item: &UncertainItem, answer: BillingAnswer) {
+        let (Ok(id), Some(attempt)) = (JobId::new(item.job_id.as_str()), item.attempt) else { return };
+        let question = match answer {
+            BillingAnswer::Billed(Some(amount)) => format!("Book {} as billed?", amount.display()),
+            BillingAnswer::Billed(None) => "Book the charge as billed?".to_owned(),
+            BillingAnswer::NotBilled => "Remove the charge as not billed?".to_owned(),
+        };
+        let recorded = item.amount.map_or("an unknown amount".to_owned(), crate::costs::Usd::display);
+        let facts = vec![
+            format!("Job {id}, attempt {attempt}: {recorded} recorded as {}.", item.basis.as_str()),
+            format!("{}.", item.why),
+            "Compare with the provider's usage page first. A price that the provider reports later counts instead."
+                .to_owned(),
+        ];
+        let command = Command::ResolveCharge { id, attempt, answer, by: self.operator.clone() };
+        self.question_at = self.now;
+        self.overlays.push(Overlay::Confirm(Confirm { question, facts, command, skipped: None }));
     }
 
     pub(super) fn undo(&mut self) {

@@ -32,6 +32,12 @@ impl App {
         {
             return;
         }
+        if let Some(Overlay::Budget(screen)) = self.overlays.last_mut() {
+            let outcome = screen.key(key);
+            if self.on_budget_key(outcome) {
+                return;
+            }
+        }
         if let Some(action) = keymap::action_for(context, key) {
             let answers = context == keymap::InputContext::Confirm && action == Action::Accept;
             if !answers || !self.answer_is_too_early() {
@@ -122,6 +128,7 @@ impl App {
         match self.overlays.last_mut() {
             Some(Overlay::Form(form)) => form.paste(text),
             Some(Overlay::Palette(palette)) => palette.paste(text),
+            Some(Overlay::Budget(screen)) if screen.is_typing() => screen.paste(text),
             Some(Overlay::Filter) => {
                 self.filter.insert(text);
                 self.apply_filter();

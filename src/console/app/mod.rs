@@ -53,6 +53,8 @@ pub struct App {
     adapters: String,
     simulated: bool,
     read_only: bool,
+    /// Who uses this console, for the record of a change.
+    operator: String,
     zone: DisplayZone,
     theme: Theme,
     catalog: &'static Catalog,
@@ -114,6 +116,7 @@ impl App {
             adapters: options.adapters.clone(),
             simulated: options.simulated,
             read_only: options.read_only,
+            operator: options.operator.clone(),
             zone: options.zone,
             theme: options.theme(),
             catalog: Catalog::builtin(),

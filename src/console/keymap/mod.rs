@@ -74,6 +74,8 @@ pub enum Action {
     NewerAttempt,
     /// The cost screen.
     CostScreen,
+    /// Caps and uncertain charges.
+    BudgetScreen,
     /// The log screen.
     LogScreen,
     /// Logs: newest lines follow, or not.
@@ -132,6 +134,8 @@ pub enum InputContext {
     FullImage,
     /// The cost screen.
     CostScreen,
+    /// Caps and uncertain charges.
+    BudgetScreen,
     /// The log screen.
     LogScreen,
     /// The help.

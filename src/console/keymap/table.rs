@@ -108,6 +108,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::LogScope, &[key('t')], LOGS, G::Views, "this job/all", "logs: this job or all jobs"),
     // --- looking elsewhere ---
     bind(A::CostScreen, &[key('$')], Panes, G::Views, "costs", "cost screen"),
+    bind(A::BudgetScreen, &[key('B')], Panes, G::Views, "", "caps and uncertain charges"),
     bind(A::LogScreen, &[key('L')], OneJob, G::Views, "logs", "log screen"),
     bind(A::Palette, &[key(':'), Chord::control('k')], Everywhere, G::Views, "", "find an action by name"),
     // --- the engine ---
@@ -142,6 +143,7 @@ const SCREENS: BindingScope = BindingScope::Only(&[
     InputContext::Job,
     InputContext::FullImage,
     InputContext::CostScreen,
+    InputContext::BudgetScreen,
     InputContext::LogScreen,
     InputContext::Help,
 ]);

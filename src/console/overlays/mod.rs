@@ -1,5 +1,6 @@
 //! What covers the panes: one file each. They are a stack; Esc takes the top one away.
 
+pub mod budget;
 pub mod confirm;
 pub mod costs;
 pub mod help;
@@ -32,6 +33,8 @@ pub enum Overlay {
     Image,
     /// Where the money went.
     Costs(costs::CostScreen),
+    /// Caps and uncertain charges.
+    Budget(budget::BudgetScreen),
     /// The logs on the whole screen.
     Logs,
 }
@@ -49,13 +52,14 @@ impl Overlay {
             Self::Job(_) => InputContext::Job,
             Self::Image => InputContext::FullImage,
             Self::Costs(_) => InputContext::CostScreen,
+            Self::Budget(_) => InputContext::BudgetScreen,
             Self::Logs => InputContext::LogScreen,
         }
     }
 
     /// Whether nothing below it can be seen.
     pub fn covers_all(&self) -> bool {
-        matches!(self, Self::Job(_) | Self::Image | Self::Costs(_) | Self::Logs)
+        matches!(self, Self::Job(_) | Self::Image | Self::Costs(_) | Self::Budget(_) | Self::Logs)
     }
 }
 

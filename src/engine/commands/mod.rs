@@ -10,7 +10,7 @@ use futures::StreamExt;
 use super::{CommandKind, CommandOutcome, NewJob};
 use crate::catalog::Catalog;
 use crate::costs::Usd;
-use crate::jobs::{Hold, Job, JobId, RetryKind};
+use crate::jobs::{BillingAnswer, Hold, Job, JobId, RetryKind};
 use crate::store::{Save, Store, StoreError};
 use crate::time::Clock;
 
@@ -116,6 +116,24 @@ impl OperatorCommands {
             Ok(())
         })
         .await
+    }
+
+    /// Replaces an uncertain charge by what the bill says: a settled charge, or none.
+    pub async fn resolve_charge(
+        &self,
+        id: JobId,
+        attempt: Option<u32>,
+        answer: BillingAnswer,
+        by: &str,
+    ) -> Result<CommandOutcome, StoreError> {
+        let resolve = |job: &mut Job, now| {
+            let number = job.resolve_charge(attempt, answer, by, now).map_err(|error| error.to_string())?;
+            tracing::info!(job = %job.id, attempt = number, ?answer, by, "uncertain charge resolved");
+            Ok(())
+        };
+        let mut outcome = self.apply_to_each(CommandKind::Resolved, vec![id], resolve).await?;
+        outcome.previous.clear();
+        Ok(outcome)
     }
 
     /// Sets what holds these queued jobs, or releases them: then they are due at once.
@@ -228,5 +246,6 @@ fn command_name(kind: CommandKind) -> &'static str {
         CommandKind::Approved => "approve",
         CommandKind::Hidden => "hide",
         CommandKind::Undone => "undo",
+        CommandKind::Resolved => "resolve",
     }
 }

@@ -9,7 +9,7 @@ use crate::jobs::{Job, Stage, StageName};
 pub(super) fn restore(kind: CommandKind, job: &mut Job, old: &Job, now: DateTime<Utc>) -> Result<(), String> {
     let rejected = |reason: &str| Err(format!("cannot undo: {reason}"));
     match kind {
-        CommandKind::Submitted | CommandKind::Undone => rejected("this command has no undo"),
+        CommandKind::Submitted | CommandKind::Undone | CommandKind::Resolved => rejected("this command has no undo"),
         CommandKind::Hidden => {
             job.hidden = false;
             Ok(())

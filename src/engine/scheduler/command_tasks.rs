@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::feed::Feed;
 use super::{Command, Event, Ports, Runner};
-use crate::engine::{CommandKind, CommandOutcome, OperatorCommands};
+use crate::engine::{CommandKind, CommandOutcome, OperatorCommands, UncertainCharges};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
 use crate::store::{PageQuery, Save, SortOrder, StoreError};
 use crate::text;
@@ -101,7 +101,7 @@ impl CommandTasks {
     /// Carries out a command on jobs, or loads something for a screen.
     pub(super) fn spawn(&mut self, command: Command) {
         let (ports, operator) = (self.ports.clone(), self.operator.clone());
-        let (feed, events) = (self.feed.clone(), self.events.clone());
+        let (feed, events, simulated) = (self.feed.clone(), self.events.clone(), self.simulated);
         self.tasks.spawn(async move {
             let (kind, result) = match command {
                 Command::Submit(jobs) => (CommandKind::Submitted, operator.submit(jobs).await),
@@ -111,6 +111,15 @@ impl CommandTasks {
                 Command::Hide(ids) => (CommandKind::Hidden, operator.hide(ids).await),
                 Command::Unhide(ids) => (CommandKind::Undone, operator.unhide(ids).await),
                 Command::Undo(kind, previous) => (CommandKind::Undone, operator.undo(kind, previous).await),
+                Command::ResolveCharge { id, attempt, answer, by } => {
+                    (CommandKind::Resolved, operator.resolve_charge(id, Some(attempt), answer, &by).await)
+                }
+                Command::LoadUncertain => {
+                    let charges = UncertainCharges::load(ports.store.as_ref(), simulated).await;
+                    let charges = charges.map_err(|error| text::sanitize_line(&error.to_string(), 200));
+                    emit(&events, Event::Uncertain(charges)).await;
+                    return TaskOutcome::Done;
+                }
                 Command::LoadImage(id) => {
                     emit(&events, load_image(&ports, id).await).await;
                     return TaskOutcome::Done;

@@ -36,7 +36,7 @@ use crate::jobs::{Job, JobId};
 use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use crate::store::{
     BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, ForeignActivity, Page, PageQuery, Save, SharedRecord,
-    Store, StoreError, StoreInspection, StoreSettings,
+    Store, StoreError, StoreInspection, StoreSettings, UncertainCharge,
 };
 use activity::ActivityWatch;
 use connection::client::Client;
@@ -182,6 +182,10 @@ impl Store for FirestoreStore {
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
         self.read_settings_once().await?;
         self.cost_table(&query).await
+    }
+
+    async fn uncertain_charges(&self, simulated: bool, limit: usize) -> Result<Vec<UncertainCharge>, StoreError> {
+        self.read_uncertain(simulated, limit).await
     }
 
     async fn budget_history(&self, limit: usize) -> Result<Vec<BudgetRecord>, StoreError> {

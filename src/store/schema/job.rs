@@ -8,11 +8,11 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::diff::canonical_fields;
-use super::money::{MAX_CHARGE_USD, kind, parse_amount};
+use super::money::{kind, parse_amount};
 use super::request::{RequestDefaults, field, integer_field, parse_spec};
 use super::time::{decode_time, format_time};
 use super::{Fields, Status, content_id, limits};
-use crate::costs::{Basis, Charge, Service, Usd};
+use crate::costs::{Basis, Charge, MAX_CHARGE_USD, Service, Usd};
 use crate::jobs::{
     Attempt, BillingStatus, Claim, Failure, FailureCode, ImageFormat, Job, JobId, ObjectName, Outcome, Stage,
     StoredImage, WorkerId,

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde_json::{Number, Value};
 
-use crate::costs::Usd;
+use crate::costs::{MAX_CHARGE_USD, Usd};
 use crate::text::sanitize_line;
 
 /// Decimal places that every sum keeps exactly.
@@ -11,9 +11,6 @@ const DECIMALS: i32 = 24;
 
 /// More digits than a decimal holds exactly.
 const DIGITS: usize = 28;
-
-/// A single charge above this is a mistake, and a few of them would overflow the sums.
-pub(super) const MAX_CHARGE_USD: u32 = 1_000_000;
 
 /// The amount in a field. Errors: why it is not valid, without the field's name.
 pub(super) fn parse_amount(value: &Value) -> Result<Usd, String> {

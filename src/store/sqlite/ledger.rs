@@ -3,10 +3,10 @@
 use chrono::DateTime;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::{CostQuery, StoreError};
+use super::super::{CostQuery, StoreError, UncertainCharge};
 use super::budget;
 use super::row::{DAY, LedgerRow, Row, nanoseconds};
-use crate::costs::{Basis, Budget, BudgetPeriod, CostRow, CostTable, PriceTable, Usd};
+use crate::costs::{Basis, Budget, BudgetPeriod, CostRow, CostTable, PriceTable, Service, Usd};
 
 /// Makes the ledger say about this job what the job says: writes what differs, and nothing where nothing does.
 pub(super) fn sync_charges(connection: &Connection, row: &Row) -> Result<(), StoreError> {
@@ -187,6 +187,44 @@ fn read_rows(
         });
     }
     Ok(())
+}
+
+/// Uncertain charges of darkroom's own jobs, and of entries that were imported.
+pub(super) const UNCERTAIN: [&str; 2] = [
+    "SELECT job_id, attempt, service, amount, basis, model, at FROM charges INDEXED BY charges_uncertain
+     WHERE simulated = ?1 AND basis IN ('unknown', 'unconfirmed') ORDER BY at DESC LIMIT ?2",
+    "SELECT job_id, NULL, service, amount, basis, model, at FROM imported_costs INDEXED BY imported_costs_uncertain
+     WHERE simulated = ?1 AND basis IN ('unknown', 'unconfirmed') ORDER BY at DESC LIMIT ?2",
+];
+
+/// Charges that may or may not be billed, newest first.
+pub(super) fn uncertain(
+    connection: &Connection,
+    simulated: bool,
+    limit: usize,
+) -> Result<Vec<UncertainCharge>, StoreError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let mut charges = Vec::new();
+    for sql in UNCERTAIN {
+        let mut statement = snapshot.prepare_cached(sql)?;
+        let mut rows = statement.query(params![simulated, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+        while let Some(row) = rows.next()? {
+            let service: String = row.get(2)?;
+            let services = [Service::BflApi, Service::GoogleStorage].into_iter();
+            charges.push(UncertainCharge {
+                job_id: row.get(0)?,
+                attempt: row.get(1)?,
+                service: services.clone().find(|known| known.as_str() == service).unwrap_or(Service::BflApi),
+                amount: row.get::<_, Option<String>>(3)?.map(|text| amount(&text)).transpose()?,
+                basis: basis(&row.get::<_, String>(4)?)?,
+                model: row.get(5)?,
+                at: DateTime::from_timestamp_nanos(row.get(6)?),
+            });
+        }
+    }
+    charges.sort_by(|left, right| right.at.cmp(&left.at).then(left.job_id.cmp(&right.job_id)));
+    charges.truncate(limit);
+    Ok(charges)
 }
 
 fn basis(name: &str) -> Result<Basis, StoreError> {

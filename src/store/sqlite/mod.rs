@@ -30,6 +30,7 @@ use tokio::task;
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use super::{
     BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, SharedRecord, Store, StoreError,
+    UncertainCharge,
 };
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
@@ -125,6 +126,10 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| ledger::costs(connection, &query)).await
     }
 
+    async fn uncertain_charges(&self, simulated: bool, limit: usize) -> Result<Vec<UncertainCharge>, StoreError> {
+        self.readers.read(move |connection| ledger::uncertain(connection, simulated, limit)).await
+    }
+
     async fn budget_history(&self, limit: usize) -> Result<Vec<BudgetRecord>, StoreError> {
         self.readers.read(move |connection| budget::history(connection, limit)).await
     }
@@ -182,7 +187,7 @@ mod tests {
     use rusqlite::{Connection, params_from_iter};
 
     use super::super::{PageQuery, SortOrder};
-    use super::{due, list, schema, watch};
+    use super::{due, ledger, list, schema, watch};
     use crate::jobs::{JobId, StageName};
 
     fn plan(connection: &Connection, sql: &str) -> String {
@@ -221,6 +226,9 @@ mod tests {
         let span = "SELECT 1 FROM booked WHERE simulated = ?1 AND at >= ?2 AND at < ?3 LIMIT 1";
         let plan_of_span = plan(&connection, span);
         assert!(plan_of_span.matches("USING").count() == 2 && !plan_of_span.contains("SCAN"), "{plan_of_span}");
+        for sql in ledger::UNCERTAIN {
+            assert!(plan(&connection, sql).contains("uncertain"), "{sql} reads all charges");
+        }
         for sql in [list::COUNTS, due::NEXT_QUEUED] {
             assert!(plan(&connection, sql).contains("COVERING INDEX"), "{sql} reads documents");
         }

@@ -10,7 +10,7 @@ pub(super) const APPLICATION_ID: u32 = 0x646b_726d;
 
 /// One script for each version, oldest first: script 0 makes version 1 of an empty file, script 1 makes version 2 of that. A
 /// script that has been released is never changed; a new one is added behind it.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6];
 
 /// The version that this program reads and writes.
 pub(super) fn version() -> u32 {
@@ -188,6 +188,12 @@ CREATE TABLE shared_records (
     PRIMARY KEY (kind, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX shared_records_by_time ON shared_records(kind, at, id);
+";
+
+/// Uncertain charges are few among many: found without reading the others.
+const VERSION_6: &str = "
+CREATE INDEX charges_uncertain ON charges(simulated, at) WHERE basis IN ('unknown', 'unconfirmed');
+CREATE INDEX imported_costs_uncertain ON imported_costs(simulated, at) WHERE basis IN ('unknown', 'unconfirmed');
 ";
 
 /// Brings the file to the last of `scripts`, each in one transaction of its own. Two processes may do this at once: the second

@@ -1,10 +1,12 @@
-//! `darkroom costs`: the cost report, and the check of the stored daily sums. The store adds up.
+//! `darkroom costs`: the cost report, uncertain charges, and the check of the stored daily sums. The store adds up.
+
+mod rebuild;
+mod uncertain;
 
 use std::fmt::Write as _;
 
 use chrono::{Duration, Utc};
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
 use super::error::CliError;
 use super::{Session, table};
@@ -36,21 +38,20 @@ pub struct CostsArgs {
 #[derive(Debug, Subcommand)]
 pub enum CostsCommand {
     /// Recalculate the daily sums from the entries, report differences, and correct them
-    Rebuild(RebuildArgs),
-}
-
-/// Recalculate the daily sums from the entries, report differences, and correct them
-#[derive(Debug, Args)]
-pub struct RebuildArgs {
-    /// Report differences without correcting them
-    #[arg(long)]
-    pub dry_run: bool,
+    Rebuild(rebuild::RebuildArgs),
+    /// List charges that may or may not be billed, newest first
+    Uncertain(uncertain::UncertainArgs),
+    /// Replace an uncertain charge by what the bill says; the answer is recorded with your name
+    Resolve(uncertain::ResolveArgs),
 }
 
 /// Prints the report.
 pub async fn run(session: &Session, args: &CostsArgs) -> Result<(), CliError> {
-    if let Some(CostsCommand::Rebuild(args)) = &args.command {
-        return rebuild(session, args).await;
+    match &args.command {
+        Some(CostsCommand::Rebuild(args)) => return rebuild::run(session, args).await,
+        Some(CostsCommand::Uncertain(args)) => return uncertain::list(session, args).await,
+        Some(CostsCommand::Resolve(args)) => return uncertain::resolve(session, args).await,
+        None => {}
     }
     let (from, to) = last_days(Utc::now(), args.days.into());
     let simulated = session.config.is_simulated() && !args.real;
@@ -65,67 +66,6 @@ pub async fn run(session: &Session, args: &CostsArgs) -> Result<(), CliError> {
         None
     };
     session.output.answer(&report, || text(&report, real.as_ref(), args))
-}
-
-/// The result of `costs rebuild`.
-#[derive(Debug, Serialize)]
-struct Rebuilt {
-    /// Whether this store keeps daily sums in addition to its entries.
-    keeps_sums: bool,
-    /// Whether the sums agree with the entries now.
-    agree: bool,
-    differences: Vec<MismatchView>,
-}
-
-#[derive(Debug, Serialize)]
-struct MismatchView {
-    what: String,
-    stored: Sum,
-    computed: Sum,
-}
-
-#[derive(Debug, Serialize)]
-struct Sum {
-    charges: i64,
-    usd: String,
-}
-
-async fn rebuild(session: &Session, args: &RebuildArgs) -> Result<(), CliError> {
-    let store = wiring::open_store(&session.config).await?;
-    let found = store.verify_rollups(!args.dry_run).await?;
-    let keeps_sums = found.is_some();
-    let sum = |(charges, usd): (i64, String)| Sum { charges, usd };
-    let differences: Vec<MismatchView> = found
-        .unwrap_or_default()
-        .into_iter()
-        .map(|found| MismatchView { what: found.what, stored: sum(found.stored), computed: sum(found.computed) })
-        .collect();
-    let agree = differences.is_empty() || !args.dry_run;
-    let rebuilt = Rebuilt { keeps_sums, agree, differences };
-    session.output.answer(&rebuilt, || rebuilt_text(&rebuilt))
-}
-
-fn rebuilt_text(rebuilt: &Rebuilt) -> String {
-    if !rebuilt.keeps_sums {
-        return "Nothing to rebuild: this store updates its sums together with each entry.".to_owned();
-    }
-    if rebuilt.differences.is_empty() {
-        return "The daily sums agree with the entries.".to_owned();
-    }
-    let rows = rebuilt.differences.iter().map(|difference| {
-        let MismatchView { what, stored, computed } = difference;
-        vec![
-            sanitize_line(what, 120),
-            stored.charges.to_string(),
-            stored.usd.clone(),
-            computed.charges.to_string(),
-            computed.usd.clone(),
-        ]
-    });
-    let heading = ["SUM", "STORED CHARGES", "STORED USD", "ENTRIES", "ENTRIES USD"];
-    let mut text = table::plain(&heading, &[1, 2, 3, 4], rows);
-    text.push_str(if rebuilt.agree { "\n\nThe sums were corrected." } else { "\n\nNothing was changed." });
-    text
 }
 
 fn text(report: &CostReport, real: Option<&CostReport>, args: &CostsArgs) -> String {
@@ -151,6 +91,9 @@ fn text(report: &CostReport, real: Option<&CostReport>, args: &CostsArgs) -> Str
     }
     if report.unpriced_count > 0 {
         let _ = write!(text, "\nnot in the total: {} charges of unknown price", report.unpriced_count);
+    }
+    if report.unknown_usd + report.unconfirmed_usd > Usd::ZERO || report.unpriced_count > 0 {
+        text.push_str("\n`darkroom costs uncertain` lists them, `darkroom costs resolve` settles them");
     }
     if report.simulated {
         text.push('\n');

@@ -1,0 +1,189 @@
+//! `darkroom costs uncertain` and `darkroom costs resolve`: charges that may or may not be billed, and what the bill says.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::budget::{parse_usd, release_held};
+use crate::cli::error::CliError;
+use crate::cli::job_json::JobDetails;
+use crate::cli::operator::operator;
+use crate::cli::{Session, output, resolve_id, start_logging, table};
+use crate::costs::{Basis, Usd};
+use crate::engine::{OperatorCommands, UncertainCharges, UncertainItem};
+use crate::jobs::{BillingAnswer, Job};
+use crate::telemetry::logging::ExtraSink;
+use crate::text::sanitize_line;
+use crate::time::SystemClock;
+use crate::wiring;
+
+/// List charges that may or may not be billed, newest first
+#[derive(Debug, Args)]
+pub struct UncertainArgs {
+    /// List real charges although the simulator generates the images
+    #[arg(long)]
+    pub real: bool,
+}
+
+/// Replace an uncertain charge by what the bill says; the answer is recorded with your name
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("answer").required(true))]
+pub struct ResolveArgs {
+    /// Job id, or an unambiguous prefix of it
+    #[arg(value_name = "JOB")]
+    pub job: String,
+    /// The attempt, where several have an uncertain charge
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub attempt: Option<u32>,
+    /// It was billed: count it, with this amount or with the recorded one
+    #[arg(long, value_name = "USD", num_args = 0..=1, group = "answer", value_parser = parse_usd)]
+    #[expect(clippy::option_option, reason = "the flag, and its optional value")]
+    pub billed: Option<Option<Usd>>,
+    /// It was not billed: remove the charge
+    #[arg(long, group = "answer")]
+    pub not_billed: bool,
+    /// Remove the charge without confirmation
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+}
+
+/// The answer of `costs uncertain`.
+#[derive(Debug, Serialize)]
+struct View<'a> {
+    simulated: bool,
+    unknown_usd: Usd,
+    unconfirmed_usd: Usd,
+    unpriced_count: usize,
+    /// Whether the store has more than are listed.
+    has_more: bool,
+    charges: Vec<ChargeView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ChargeView<'a> {
+    at: DateTime<Utc>,
+    job: &'a str,
+    attempt: Option<u32>,
+    usd: Option<Usd>,
+    basis: Basis,
+    model: &'a str,
+    why: &'a str,
+    can_resolve: bool,
+}
+
+/// Lists the uncertain charges.
+pub async fn list(session: &Session, args: &UncertainArgs) -> Result<(), CliError> {
+    let simulated = session.config.is_simulated() && !args.real;
+    let store = wiring::open_store(&session.config).await?;
+    let charges = UncertainCharges::load(store.as_ref(), simulated).await?;
+    let view = View::new(&charges, simulated);
+    session.output.answer(&view, || view.text(&charges.items))
+}
+
+impl<'a> View<'a> {
+    fn new(charges: &'a UncertainCharges, simulated: bool) -> Self {
+        let sum = |basis: Basis| {
+            charges.items.iter().filter(|item| item.basis == basis).filter_map(|item| item.amount).sum::<Usd>()
+        };
+        Self {
+            simulated,
+            unknown_usd: sum(Basis::Unknown),
+            unconfirmed_usd: sum(Basis::Unconfirmed),
+            unpriced_count: charges.items.iter().filter(|item| item.amount.is_none()).count(),
+            has_more: charges.has_more,
+            charges: charges.items.iter().map(ChargeView::new).collect(),
+        }
+    }
+
+    fn text(&self, items: &[UncertainItem]) -> String {
+        if items.is_empty() {
+            return "No uncertain charges".to_owned();
+        }
+        let rows = items.iter().map(|item| {
+            vec![
+                time(item.at),
+                sanitize_line(&item.job_id, 40),
+                item.attempt.map_or("-".to_owned(), |number| number.to_string()),
+                item.amount.map_or("unknown".to_owned(), Usd::display),
+                item.basis.as_str().to_owned(),
+                sanitize_line(&item.model, 30),
+                sanitize_line(&item.why, 100),
+            ]
+        });
+        let heading = ["TIME", "JOB", "ATTEMPT", "USD", "BASIS", "MODEL", "WHY"];
+        let mut text = table::plain(&heading, &[2, 3], rows);
+        if self.has_more {
+            text.push_str("\n\nmore exist: resolve some to see the others");
+        }
+        text.push_str("\n\ncompare with the provider's usage page, then: darkroom costs resolve JOB --billed [USD] | --not-billed");
+        if self.simulated {
+            text.push('\n');
+            text.push_str(table::SIMULATED);
+        }
+        text
+    }
+}
+
+impl<'a> ChargeView<'a> {
+    fn new(item: &'a UncertainItem) -> Self {
+        Self {
+            at: item.at,
+            job: &item.job_id,
+            attempt: item.attempt,
+            usd: item.amount,
+            basis: item.basis,
+            model: &item.model,
+            why: &item.why,
+            can_resolve: item.can_resolve,
+        }
+    }
+}
+
+/// Resolves one charge.
+pub async fn resolve(session: &Session, args: &ResolveArgs) -> Result<(), CliError> {
+    let store = wiring::open_store_for_changes(&session.config).await?;
+    let id = resolve_id::job(store.as_ref(), &args.job).await?;
+    let answer = args.billed.map_or(BillingAnswer::NotBilled, BillingAnswer::Billed);
+    let by = operator();
+    let job = store.get(&id).await?.ok_or_else(|| CliError::Failed(format!("job {id} does not exist")))?;
+    // What cannot be resolved is reported without a question.
+    let mut resolved = job.clone();
+    let number = resolved.resolve_charge(args.attempt, answer, &by, Utc::now());
+    let number = number.map_err(|error| CliError::Failed(format!("nothing was changed: {error}")))?;
+    if answer == BillingAnswer::NotBilled && !args.yes {
+        let what = format!("removes {} of attempt {number} of job {id}", amount_of(&job, number));
+        if !output::can_ask() {
+            return Err(CliError::Usage(format!("this {what}; pass --yes to confirm")));
+        }
+        if !output::confirm(&format!("This {what}: it was certainly not billed?")) {
+            return Err(CliError::Failed("nothing was changed".to_owned()));
+        }
+    }
+    let (_logging, _) = start_logging(&session.config, ExtraSink::None);
+    let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
+    let outcome = commands.resolve_charge(id.clone(), Some(number), answer, &by).await?;
+    if let Some((_, why)) = outcome.rejected.first() {
+        return Err(CliError::Failed(format!("nothing was changed: {why}")));
+    }
+    // Less money may be committed now: jobs that a cap held can run.
+    release_held(store.as_ref()).await?;
+    let job = store.get(&id).await?.ok_or_else(|| CliError::Failed(format!("job {id} does not exist")))?;
+    session.output.answer(&JobDetails::new(&job, Utc::now()), || {
+        let attempt = job.attempts.iter().find(|attempt| attempt.number == number);
+        let amount = attempt.and_then(|attempt| attempt.charge.as_ref()?.amount).map_or(Usd::ZERO, |amount| amount);
+        let line = attempt.and_then(|attempt| attempt.resolution.as_ref()).map(|resolution| resolution.summary(time));
+        format!("job {id}, attempt {number}: {}, {}", amount.display(), line.unwrap_or_default())
+    })
+}
+
+fn amount_of(job: &Job, number: u32) -> String {
+    let attempt = job.attempts.iter().find(|attempt| attempt.number == number);
+    let amount = attempt.and_then(|attempt| attempt.charge.as_ref()?.amount);
+    amount.map_or("the charge of unknown amount".to_owned(), Usd::display)
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}

@@ -1,0 +1,116 @@
+//! The budget screen: caps, uncertain charges, and the answers to them.
+
+use chrono::Duration;
+use crossterm::event::KeyCode;
+use darkroom::console::Effect;
+use darkroom::costs::Basis;
+use darkroom::engine::{Command, CommandKind, CommandOutcome, Event, UncertainCharges, UncertainItem};
+use darkroom::jobs::BillingAnswer;
+
+use super::fixtures;
+use super::harness::{ConsoleHarness, options};
+
+fn item(number: u32, amount: Option<&str>, basis: Basis, why: &str) -> UncertainItem {
+    UncertainItem {
+        job_id: fixtures::id(number).as_str().to_owned(),
+        attempt: Some(1),
+        amount: amount.map(|amount| amount.parse().unwrap()),
+        basis,
+        model: "flux-2-pro".into(),
+        at: fixtures::ago(3_600),
+        why: why.into(),
+        can_resolve: true,
+    }
+}
+
+fn opened(width: u16, height: u16) -> ConsoleHarness {
+    let mut harness = ConsoleHarness::busy_with(width, height, &options(false));
+    let effects = harness.keys("B");
+    assert!(effects.contains(&Effect::Send(Command::LoadUncertain)), "{effects:?}");
+    let moderated = "accepted, then content_moderated: the image was withheld";
+    let items = vec![
+        item(8, Some("0.03"), Basis::Unconfirmed, "no answer arrived; it may have been billed"),
+        item(9, Some("0.045"), Basis::Unknown, moderated),
+        item(16, None, Basis::Unknown, moderated),
+    ];
+    harness.event(Event::Uncertain(Ok(UncertainCharges { items, has_more: false })));
+    harness
+}
+
+fn sent(effects: &[Effect]) -> Vec<&Command> {
+    effects.iter().filter_map(|effect| if let Effect::Send(command) = effect { Some(command) } else { None }).collect()
+}
+
+#[test]
+fn budget_screen_frames() {
+    for (width, height) in [(120, 40), (80, 24), (40, 12)] {
+        insta::assert_snapshot!(format!("budget_{width}x{height}"), opened(width, height).frame());
+    }
+}
+
+#[test]
+fn answers_are_confirmed_and_recorded() {
+    let mut harness = opened(120, 40);
+    harness.keys("b");
+    assert!(harness.frame().contains("amount on the bill: $0.03"), "{}", harness.frame());
+    harness.press(KeyCode::Backspace);
+    harness.keys("5");
+    harness.press(KeyCode::Enter);
+    assert!(harness.frame().contains("Book $0.05 as billed?"), "{}", harness.frame());
+    assert_eq!(harness.press(KeyCode::Enter), [], "Enter is no answer to a question about money");
+    harness.now += Duration::seconds(1);
+    let booked = Command::ResolveCharge {
+        id: fixtures::id(8),
+        attempt: 1,
+        answer: BillingAnswer::Billed(Some("0.05".parse().unwrap())),
+        by: "ada@studio".into(),
+    };
+    assert_eq!(sent(&harness.keys("y")), [&booked]);
+    harness.keys("jn");
+    assert!(harness.frame().contains("Remove the charge as not billed?"), "{}", harness.frame());
+    harness.keys("n");
+    let outcome = CommandOutcome {
+        kind: CommandKind::Resolved,
+        succeeded: vec![fixtures::id(8)],
+        rejected: Vec::new(),
+        previous: Vec::new(),
+        estimate: None,
+    };
+    let effects = harness.event(Event::CommandCompleted(outcome));
+    assert!(sent(&effects).contains(&&Command::LoadUncertain), "the list is read again: {effects:?}");
+    assert!(harness.frame().contains("Resolved the charge of 1 job"), "{}", harness.frame());
+}
+
+#[test]
+fn amount_must_be_valid() {
+    let mut harness = opened(120, 40);
+    harness.keys("jjb");
+    harness.press(KeyCode::Enter);
+    assert!(harness.frame().contains("not an amount in dollars"), "{}", harness.frame());
+    harness.keys("0");
+    harness.press(KeyCode::Enter);
+    assert!(harness.frame().contains("above zero"), "{}", harness.frame());
+    harness.press(KeyCode::Esc);
+    assert!(harness.frame().contains("b billed"), "{}", harness.frame());
+}
+
+#[test]
+fn uncertain_charge_opens_its_job() {
+    let mut harness = opened(120, 40);
+    harness.keys("j");
+    harness.press(KeyCode::Enter);
+    let frame = harness.frame();
+    assert!(!frame.contains("Budget ──") && frame.contains(fixtures::id(9).as_str()), "{frame}");
+}
+
+#[test]
+fn observer_cannot_resolve_charges() {
+    let mut observe = options(false);
+    observe.read_only = true;
+    let mut harness = ConsoleHarness::busy_with(120, 40, &observe);
+    harness.keys("B");
+    let items = vec![item(8, Some("0.03"), Basis::Unconfirmed, "no answer arrived")];
+    harness.event(Event::Uncertain(Ok(UncertainCharges { items, has_more: true })));
+    assert_eq!(sent(&harness.keys("n")), [] as [&Command; 0]);
+    assert!(harness.frame().contains("cannot resolve charges"), "{}", harness.frame());
+}
