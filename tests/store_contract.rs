@@ -98,6 +98,7 @@ macro_rules! store_contract {
 }
 
 store_contract!(sqlite, super::fixture::sqlite, cfg(true));
+store_contract!(sqlite_in_memory, super::fixture::sqlite_in_memory, cfg(true));
 
 #[cfg(all(unix, feature = "firestore"))]
 store_contract!(

@@ -35,20 +35,24 @@ use super::{
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
 use database::UseLock;
-use readers::Readers;
+use readers::{ReaderPool, Readers};
 use row::Row;
 use watch::{FileWatcher, SqliteWatch};
-use writer::{Write, Writer};
+use writer::{Write, Writer, WriterThread};
+
+/// How many jobs are converted to rows on the caller's thread.
+const SMALL_BATCH: usize = 64;
 
 /// A store in one SQLite file. Dropping it finishes the writes that were handed over and closes the file.
 pub struct SqliteStore {
-    path: PathBuf,
+    /// `None` for a database in memory.
+    path: Option<PathBuf>,
     writer: Writer,
     readers: Readers,
     commits: signal::Sender<()>,
     file_watcher: OnceCell<FileWatcher>,
     // Dropped last: until then other processes see that the database is in use.
-    _lock: UseLock,
+    _lock: Option<UseLock>,
 }
 
 impl SqliteStore {
@@ -67,14 +71,29 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = database::prepare(path)?;
         let (commits, _) = signal::channel(());
-        let writer = Writer::start(database::connect(path)?, commits.clone())?;
+        let writer = WriterThread::start(database::connect(path)?, commits.clone())?;
         Ok(Self {
-            path: path.to_owned(),
-            writer,
-            readers: Readers::new(path.to_owned()),
+            path: Some(path.to_owned()),
+            writer: Writer::Thread(writer),
+            readers: Readers::Pool(ReaderPool::new(path.to_owned())),
             commits,
             file_watcher: OnceCell::new(),
-            _lock: lock,
+            _lock: Some(lock),
+        })
+    }
+
+    /// A new store in memory. Each call is carried out on the caller's thread before its future first waits, so that a
+    /// simulation alone decides the order of all calls.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let connection = database::in_memory()?;
+        let (commits, _) = signal::channel(());
+        Ok(Self {
+            path: None,
+            writer: Writer::Inline(connection.clone(), commits.clone()),
+            readers: Readers::Inline(connection),
+            commits,
+            file_watcher: OnceCell::new(),
+            _lock: None,
         })
     }
 }
@@ -82,9 +101,15 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn create(&self, jobs: Vec<Job>) -> Result<(), StoreError> {
+        let is_small = jobs.len() <= SMALL_BATCH;
+        let convert = move || jobs.iter().map(Row::of).collect::<Result<Vec<_>, _>>();
         // Ten thousand jobs take a while to write down.
-        let rows = task::spawn_blocking(move || jobs.iter().map(Row::of).collect::<Result<Vec<_>, _>>());
-        let rows = rows.await.map_err(|error| StoreError::Unavailable(format!("the write was stopped: {error}")))??;
+        let rows = if is_small {
+            convert()?
+        } else {
+            let rows = task::spawn_blocking(convert).await;
+            rows.map_err(|error| StoreError::Unavailable(format!("the write was stopped: {error}")))??
+        };
         if rows.is_empty() {
             return Ok(());
         }
@@ -171,12 +196,14 @@ impl Store for SqliteStore {
     }
 
     async fn watch(&self) -> Result<Box<dyn ChangeStream>, StoreError> {
-        let start = || async {
-            let (path, commits) = (self.path.clone(), self.commits.clone());
-            let start = task::spawn_blocking(move || FileWatcher::start(&path, commits));
-            start.await.map_err(|error| StoreError::Unavailable(format!("the watch was stopped: {error}")))?
-        };
-        self.file_watcher.get_or_try_init(start).await?;
+        if let Some(path) = self.path.clone() {
+            let commits = self.commits.clone();
+            let start = || async {
+                let start = task::spawn_blocking(move || FileWatcher::start(&path, commits));
+                start.await.map_err(|error| StoreError::Unavailable(format!("the watch was stopped: {error}")))?
+            };
+            self.file_watcher.get_or_try_init(start).await?;
+        }
         Ok(Box::new(SqliteWatch::from_now(self.readers.clone(), self.commits.subscribe()).await?))
     }
 }
