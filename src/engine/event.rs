@@ -178,6 +178,17 @@ pub struct TemporalStatus {
     pub backlog: u64,
     /// The connection to the server.
     pub server: ConnectionState,
+    /// Why jobs do not start although the server responds.
+    pub conflict: Option<QueueConflict>,
+}
+
+/// Another program polls the task queue: its tasks would reach this process, and this process's tasks would reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueConflict {
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// One sanitized line: who polls, and what to do.
+    pub reason: String,
 }
 
 /// A condition of the store that an operator must resolve: it may cost money, or nothing can be written.

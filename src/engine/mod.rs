@@ -23,8 +23,8 @@ pub mod workflow;
 pub use command::{Command, NewJob};
 pub use commands::OperatorCommands;
 pub use event::{
-    CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Progress, StoreAlarm,
-    TemporalStatus,
+    CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Progress, QueueConflict,
+    StoreAlarm, TemporalStatus,
 };
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;

@@ -134,6 +134,14 @@ impl App {
             ConnectionState::Connected if was_down => self.notify(NoticeLevel::Info, "Temporal connection restored"),
             _ => {}
         }
+        let was_blocked = self.status.temporal.as_ref().is_some_and(|old| old.conflict.is_some());
+        match &fleet.conflict {
+            Some(conflict) if !was_blocked => {
+                self.notify(NoticeLevel::Error, format!("Jobs are waiting: {}", conflict.reason));
+            }
+            None if was_blocked => self.notify(NoticeLevel::Info, "Temporal task queue is free again: jobs start"),
+            _ => {}
+        }
         self.status.temporal = Some(fleet);
     }
 

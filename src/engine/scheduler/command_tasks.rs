@@ -187,8 +187,12 @@ async fn release_holds(ports: &Ports, operator: &OperatorCommands, simulated: bo
         let ids = |is_wanted: &dyn Fn(&Job) -> bool| -> Vec<JobId> {
             page.jobs.iter().filter(|job| is_wanted(job)).map(|job| job.id.clone()).collect()
         };
-        let is_held =
-            |job: &Job| matches!(job.hold(), Some(Hold::Budget { .. } | Hold::Account { .. } | Hold::OtherProvider));
+        let is_held = |job: &Job| {
+            matches!(
+                job.hold(),
+                Some(Hold::Budget { .. } | Hold::Account { .. } | Hold::OtherProvider | Hold::OtherWorkflow { .. })
+            )
+        };
         operator.set_hold(ids(&|job| job.simulated == simulated && is_held(job)), None).await?;
         // No worker here will run these; without a hold they would seem to be forgotten.
         // A request of another program shows its own hold, and its document stays as that program wrote it.
