@@ -4,6 +4,8 @@
 mod alarm;
 mod claims;
 mod defaults;
+#[cfg(feature = "temporal")]
+mod temporal;
 
 use std::sync::Arc;
 
@@ -185,6 +187,18 @@ async fn takeover_releases_backlog_with_old_defaults() {
     assert_eq!((&again["state"], &again["owner"]), (&json!("owned"), &taken["owner"]), "{again}");
     let (_, printed, _) = run(&env, &["takeover"]).await;
     assert!(printed.contains("darkroom owns this store since"), "{printed}");
+    // The settings can be changed later; what is not named stays.
+    let changed = run_json(&env, &["takeover", "--output-format", "none", "--json"]).await;
+    assert_eq!(changed["defaults"]["model"], "flux-dev", "{changed}");
+    assert_eq!(changed["defaults"]["output_format"], Value::Null, "{changed}");
+    let id = client.request_image("a hare").await;
+    let (code, _, errors) = run(&env, &["worker", "--until-idle"]).await;
+    assert_eq!(code, 0, "{errors}");
+    let fields = client.fields(&format!("jobs/{id}")).await;
+    assert_eq!(fields["bfl_model"]["stringValue"], "flux-dev", "{fields}");
+    assert!(!fields["generatedImageUrl"]["stringValue"].as_str().unwrap().ends_with(".png"), "{fields}");
+    let (code, _, errors) = run(&env, &["takeover", "--model", "no-such-model"]).await;
+    assert!(code == 2 && errors.contains("not a known model"), "{errors}");
 }
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]

@@ -9,13 +9,17 @@ use serde::Serialize;
 use super::error::CliError;
 use super::operator::operator;
 use super::{Session, output, start_logging};
+use crate::catalog::Catalog;
 use crate::costs::Usd;
 use crate::engine::{TakeoverPlan, TemporalSurvey};
 use crate::jobs::JobId;
-use crate::store::{Ownership, StoreError};
+use crate::store::{DefaultChoice, DefaultChoices, Ownership, StoreError};
 use crate::telemetry::logging::ExtraSink;
 use crate::text::sanitize_line;
 use crate::wiring;
+
+/// Stands for "no setting of the store".
+const BUILT_IN: &str = "none";
 
 /// Jobs that a plan lists in its text.
 const LISTED: usize = 20;
@@ -29,15 +33,37 @@ const LISTED: usize = 20;
                   only write."
 )]
 pub struct TakeoverArgs {
+    /// Model of other programs' requests that name none; `none` is the built-in default [default: as before]
+    #[arg(long, value_name = "MODEL", value_parser = parse_model)]
+    pub model: Option<DefaultChoice>,
+    /// Image format of other programs' requests: png, jpeg or webp; `none` is each model's own [default: as before]
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format)]
+    pub output_format: Option<DefaultChoice>,
     /// Show the plan and the price of the backlog, write nothing
     #[arg(long)]
     pub dry_run: bool,
     /// Do not ask
     #[arg(long, short = 'y', conflicts_with = "dry_run")]
     pub yes: bool,
-    /// Take over although another backend still polls the task queue
+    /// Take over although another backend still polls the task queue, or Temporal cannot be inspected
     #[arg(long, conflicts_with = "dry_run")]
     pub force: bool,
+}
+
+fn parse_model(text: &str) -> Result<DefaultChoice, String> {
+    match Catalog::builtin().model(text) {
+        _ if text == BUILT_IN => Ok(DefaultChoice::BuiltIn),
+        Some(model) => Ok(DefaultChoice::Named(model.name.clone())),
+        None => Err("not a known model; `darkroom submit --help` lists the models".to_owned()),
+    }
+}
+
+fn parse_format(text: &str) -> Result<DefaultChoice, String> {
+    match text {
+        BUILT_IN => Ok(DefaultChoice::BuiltIn),
+        "png" | "jpeg" | "webp" => Ok(DefaultChoice::Named(text.to_owned())),
+        _ => Err("expected png, jpeg, webp or none".to_owned()),
+    }
 }
 
 /// Shows the plan and takes the store over.
@@ -45,7 +71,12 @@ pub async fn run(session: &Session, args: &TakeoverArgs) -> Result<(), CliError>
     let config = &session.config;
     let (_logging, _) = start_logging(config, ExtraSink::None);
     let store = wiring::open_store(config).await?;
-    let Some(plan) = TakeoverPlan::make(store.as_ref(), None, Utc::now()).await? else {
+    let temporal = wiring::survey_temporal(config).await;
+    let choices = DefaultChoices {
+        model: args.model.clone().unwrap_or_default(),
+        output_format: args.output_format.clone().unwrap_or_default(),
+    };
+    let Some(plan) = TakeoverPlan::make(store.as_ref(), &choices, temporal, Utc::now()).await? else {
         let view = View::of_own_store();
         return session.output.answer(&view, || "nothing to take over: no other program uses this store".to_owned());
     };
@@ -58,6 +89,12 @@ pub async fn run(session: &Session, args: &TakeoverArgs) -> Result<(), CliError>
     };
     let mut view = View::of(&plan, state);
     match state {
+        State::Owned if plan.changes_defaults() && !args.dry_run => {
+            let changed = plan.change_defaults(store.as_ref(), Utc::now(), &operator()).await;
+            changed.map_err(|error| conflict(error, "nothing was changed"))?;
+            let line = "settings changed: workers apply them when they start again".to_owned();
+            session.output.answer(&view, || line)
+        }
         State::Owned | State::Planned => session.output.answer(&view, || view.text(&plan)),
         State::Refused => {
             session.output.answer(&view, || view.text(&plan))?;
@@ -79,15 +116,20 @@ pub async fn run(session: &Session, args: &TakeoverArgs) -> Result<(), CliError>
                 }
             }
             let ownership = plan.carry_out(store.as_ref(), Utc::now(), &operator()).await;
-            let ownership = ownership.map_err(|error| match error {
-                StoreError::RecordConflict { .. } => CliError::Failed(
-                    "not taken over: another process changed the settings; run the command again".to_owned(),
-                ),
-                error => error.into(),
-            })?;
+            let ownership = ownership.map_err(|error| conflict(error, "not taken over"))?;
             view.owner = Some(ownership);
             session.output.answer(&view, || view.text(&plan))
         }
+    }
+}
+
+/// Another process changed the settings since they were read.
+fn conflict(error: StoreError, outcome: &str) -> CliError {
+    match error {
+        StoreError::RecordConflict { .. } => {
+            CliError::Failed(format!("{outcome}: another process changed the settings; run the command again"))
+        }
+        error => error.into(),
     }
 }
 
@@ -227,7 +269,7 @@ impl View {
 
     fn of(plan: &TakeoverPlan, state: State) -> Self {
         let inspection = &plan.inspection;
-        let (settings, former) = (&inspection.settings, &inspection.former_defaults);
+        let (settings, former) = (&inspection.next_settings, &inspection.former_defaults);
         let unreadable = inspection.unreadable.iter();
         let view = PlanView {
             jobs: Counts { total: inspection.jobs.all, other_programs: inspection.jobs.others() },
@@ -240,8 +282,8 @@ impl View {
             in_progress: inspection.in_progress.iter().map(|job| job.id.clone()).collect(),
             unreadable: unreadable.map(|(id, reason)| Unreadable { id: id.clone(), reason: reason.clone() }).collect(),
             defaults: Defaults {
-                model: settings.default_model.clone().or_else(|| former.model.clone()),
-                output_format: settings.default_output_format.clone().or_else(|| former.output_format.clone()),
+                model: settings.default_model.clone(),
+                output_format: settings.default_output_format.clone(),
                 results: former.results,
             },
             costs: Costs {

@@ -10,7 +10,7 @@ use super::{RetryPrice, TemporalSurvey};
 use crate::catalog::Catalog;
 use crate::costs::{BudgetSettings, CostGrouping, CostReport};
 use crate::jobs::Job;
-use crate::store::{CostQuery, Ownership, Store, StoreError, StoreInspection};
+use crate::store::{CostQuery, DefaultChoices, Ownership, Store, StoreError, StoreInspection, StoreSettings};
 use crate::text::format;
 
 /// Another backend that wrote within this time counts as running.
@@ -40,10 +40,11 @@ impl TakeoverPlan {
     /// Reads what a plan needs; `None` for a store that no other program uses. Writes nothing.
     pub async fn make(
         store: &dyn Store,
+        choices: &DefaultChoices,
         temporal: Option<Result<TemporalSurvey, String>>,
         at: DateTime<Utc>,
     ) -> Result<Option<Self>, StoreError> {
-        let Some(inspection) = store.inspect().await? else { return Ok(None) };
+        let Some(inspection) = store.inspect(choices).await? else { return Ok(None) };
         let query = CostQuery { from: at - TimeDelta::days(30), to: at, simulated: false };
         let spent = store.costs(query).await?.report(CostGrouping::Service);
         let budget =
@@ -78,7 +79,12 @@ impl TakeoverPlan {
 
     /// What must be resolved first, as lines. A takeover needs to be forced otherwise.
     pub fn blockers(&self) -> Vec<String> {
-        let Some(Ok(survey)) = &self.temporal else { return Vec::new() };
+        let survey = match &self.temporal {
+            None => return Vec::new(),
+            // Whether the other backend still runs is not known.
+            Some(Err(why)) => return vec![format!("Temporal was not inspected: {why}")],
+            Some(Ok(survey)) => survey,
+        };
         let pollers = survey.other_pollers();
         let Some(first) = pollers.first() else { return Vec::new() };
         vec![format!(
@@ -107,18 +113,19 @@ impl TakeoverPlan {
             warnings.push(format!("{requests} cannot be read and will be rejected with a message"));
         }
         let former = &self.inspection.former_defaults;
-        if let Some(name) = &former.unknown_model {
+        if let Some(name) =
+            former.unknown_model.as_ref().filter(|_| self.inspection.next_settings.default_model.is_none())
+        {
             let name = crate::text::sanitize_line(name, 60);
-            warnings.push(format!("the former default model '{name}' is not known: set DARKROOM_MODEL"));
+            warnings.push(format!("the former default model '{name}' is not known: choose one with --model"));
         }
-        match &self.temporal {
-            Some(Err(why)) => warnings.push(format!("Temporal was not inspected: {why}")),
-            Some(Ok(survey)) if !survey.other_workflows.is_empty() => {
-                let open = format::count(survey.other_workflows.len(), "open workflow");
-                warnings
-                    .push(format!("{open} of another program may still change jobs: terminate each (listed below)"));
-            }
-            _ => {}
+        let open = match &self.temporal {
+            Some(Ok(survey)) => survey.other_workflows.len(),
+            _ => 0,
+        };
+        if open > 0 {
+            let open = format::count(open, "open workflow");
+            warnings.push(format!("{open} of another program may still change jobs: terminate each (listed below)"));
         }
         if self.budget.total.daily.is_none() && self.budget.total.monthly.is_none() {
             warnings
@@ -134,15 +141,13 @@ impl TakeoverPlan {
             steps.extend(survey.other_workflows.iter().map(|workflow| workflow.terminate.clone()));
         }
         steps.push("write the record that darkroom owns the store".to_owned());
-        let former = &self.inspection.former_defaults;
-        let settings = &self.inspection.settings;
-        let model = settings.default_model.as_ref().or(former.model.as_ref());
-        let output_format = settings.default_output_format.as_ref().or(former.output_format.as_ref());
+        let settings = &self.inspection.next_settings;
+        let (model, output_format) = (&settings.default_model, &settings.default_output_format);
         if let Some(model) = model {
-            steps.push(format!("requests without a model use {model}, as before (DARKROOM_MODEL precedes)"));
+            steps.push(format!("requests without a model use {model} (DARKROOM_MODEL precedes)"));
         }
         if let Some(output_format) = output_format {
-            steps.push(format!("images of other programs' requests are {output_format}, as before"));
+            steps.push(format!("images of other programs' requests are {output_format}"));
         }
         match self.inspection.in_progress.len() {
             0 => {}
@@ -158,13 +163,10 @@ impl TakeoverPlan {
 
     /// Writes the record. Errors: `RecordConflict` where another process changed the settings since the plan was made.
     pub async fn carry_out(&self, store: &dyn Store, at: DateTime<Utc>, by: &str) -> Result<Ownership, StoreError> {
-        let StoreInspection { settings, revision, former_defaults, in_progress, .. } = &self.inspection;
+        let StoreInspection { next_settings, revision, in_progress, .. } = &self.inspection;
         let ownership = Ownership { at, by: by.to_owned(), how: Ownership::TAKEOVER.to_owned() };
-        let mut settings = settings.clone();
+        let mut settings = next_settings.clone();
         settings.ownership = Some(ownership.clone());
-        settings.default_model = settings.default_model.or_else(|| former_defaults.model.clone());
-        settings.default_output_format =
-            settings.default_output_format.or_else(|| former_defaults.output_format.clone());
         let left = in_progress.iter().take(MAX_LEFT_IN_PROGRESS).map(|job: &Job| job.id.clone());
         settings.left_in_progress = left.collect();
         store.put_shared_record(settings.to_record(*revision, at, by)).await?;
@@ -175,5 +177,19 @@ impl TakeoverPlan {
             "store taken over"
         );
         Ok(ownership)
+    }
+
+    /// Whether the chosen defaults differ from the settings of the store.
+    pub fn changes_defaults(&self) -> bool {
+        self.inspection.next_settings != self.inspection.settings
+    }
+
+    /// Writes the chosen defaults into the settings of a store that darkroom owns. Errors: as for `carry_out`.
+    pub async fn change_defaults(&self, store: &dyn Store, at: DateTime<Utc>, by: &str) -> Result<(), StoreError> {
+        let StoreInspection { next_settings, revision, .. } = &self.inspection;
+        store.put_shared_record(next_settings.to_record(*revision, at, by)).await?;
+        let StoreSettings { default_model, default_output_format, .. } = next_settings;
+        tracing::info!(by, ?default_model, ?default_output_format, "defaults of the store changed");
+        Ok(())
     }
 }

@@ -21,11 +21,45 @@ impl DocumentCount {
     }
 }
 
+/// What requests of other programs get that do not name it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum DefaultChoice {
+    /// What the settings of the store name, else what it was under the other backend.
+    #[default]
+    Former,
+    /// What this program has built in.
+    BuiltIn,
+    /// This.
+    Named(String),
+}
+
+impl DefaultChoice {
+    /// The setting that follows.
+    pub fn resolve(&self, current: Option<&String>, former: Option<&String>) -> Option<String> {
+        match self {
+            Self::Former => current.or(former).cloned(),
+            Self::BuiltIn => None,
+            Self::Named(name) => Some(name.clone()),
+        }
+    }
+}
+
+/// The chosen defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DefaultChoices {
+    /// The model.
+    pub model: DefaultChoice,
+    /// The image format.
+    pub output_format: DefaultChoice,
+}
+
 /// What a store holds that darkroom did not write.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoreInspection {
     /// The settings of the store, with the record of ownership where one exists.
     pub settings: StoreSettings,
+    /// The same with the chosen defaults.
+    pub next_settings: StoreSettings,
     /// The revision of that record.
     pub revision: u64,
     /// Documents in `jobs`.
@@ -34,7 +68,7 @@ pub struct StoreInspection {
     pub costs: DocumentCount,
     /// What requests without a model or a format became before.
     pub former_defaults: FormerDefaults,
-    /// Queued jobs that a worker would start, oldest first, as they would run with the former defaults.
+    /// Queued jobs that a worker would start, oldest first, as they would run with the chosen defaults.
     pub waiting: Vec<Job>,
     /// All queued jobs, also those that were not read.
     pub waiting_count: u64,

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use errors::StoreError;
-pub use inspection::{DocumentCount, ForeignActivity, FormerDefaults, StoreInspection};
+pub use inspection::{DefaultChoice, DefaultChoices, DocumentCount, ForeignActivity, FormerDefaults, StoreInspection};
 pub use query::{
     BudgetChange, Change, CostQuery, Counts, DueQuery, Page, PageCursor, PageQuery, SortOrder, UncertainCharge,
 };
@@ -41,8 +41,9 @@ pub trait Store: Send + Sync + 'static {
         Ok(())
     }
 
-    /// What other programs left in this store; `None` for a store that no other program uses. Writes nothing.
-    async fn inspect(&self) -> Result<Option<StoreInspection>, StoreError> {
+    /// What other programs left in this store, with what requests become under the chosen defaults; `None` for a store that no other
+    /// program uses. Writes nothing.
+    async fn inspect(&self, _choices: &DefaultChoices) -> Result<Option<StoreInspection>, StoreError> {
         Ok(None)
     }
 

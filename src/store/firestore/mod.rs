@@ -35,8 +35,8 @@ use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
 use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use crate::store::{
-    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, ForeignActivity, Page, PageQuery, Save, SharedRecord,
-    Store, StoreError, StoreInspection, StoreSettings, UncertainCharge,
+    BudgetChange, ChangeStream, CostQuery, Counts, DefaultChoices, DueQuery, ForeignActivity, Page, PageQuery, Save,
+    SharedRecord, Store, StoreError, StoreInspection, StoreSettings, UncertainCharge,
 };
 use activity::ActivityWatch;
 use connection::client::Client;
@@ -133,8 +133,8 @@ impl Store for FirestoreStore {
         self.claim_or_refuse().await
     }
 
-    async fn inspect(&self) -> Result<Option<StoreInspection>, StoreError> {
-        self.inspect_documents().await.map(Some)
+    async fn inspect(&self, choices: &DefaultChoices) -> Result<Option<StoreInspection>, StoreError> {
+        self.inspect_documents(choices).await.map(Some)
     }
 
     async fn foreign_activity(&self) -> Result<Option<ForeignActivity>, StoreError> {

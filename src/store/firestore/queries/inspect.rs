@@ -9,13 +9,13 @@ use crate::store::firestore::documents::{self, Defaults, value};
 use crate::store::firestore::ledger::entries::{COSTS, is_foreign_charge};
 use crate::store::firestore::{FirestoreStore, JOBS};
 use crate::store::schema::{self, Status};
-use crate::store::{DocumentCount, FormerDefaults, StoreError, StoreInspection};
+use crate::store::{DefaultChoices, DocumentCount, FormerDefaults, StoreError, StoreInspection};
 
 /// The newest documents that show the former defaults, and the newest charges.
 const NEWEST: usize = 200;
 
 impl FirestoreStore {
-    pub(crate) async fn inspect_documents(&self) -> Result<StoreInspection, StoreError> {
+    pub(crate) async fn inspect_documents(&self, choices: &DefaultChoices) -> Result<StoreInspection, StoreError> {
         let client = &self.shared.client;
         let (settings, revision) = self.read_settings().await?;
         let newest = client.query(Query::of(JOBS).order(CREATED_AT, true).limit(NEWEST).build()).await?;
@@ -23,10 +23,14 @@ impl FirestoreStore {
         let former_defaults = FormerDefaults::of(newest.iter().copied().filter_map(result_of), |name| {
             schema::catalog_model(name).map(|model| model.name.clone())
         });
-        let mut applied = settings.clone();
-        applied.default_model = applied.default_model.or_else(|| former_defaults.model.clone());
-        applied.default_output_format = applied.default_output_format.or_else(|| former_defaults.output_format.clone());
-        let defaults = Defaults { hold_external: false, ..self.defaults_with(&applied) };
+        let mut next_settings = settings.clone();
+        let (model, format) = (settings.default_model.as_ref(), settings.default_output_format.as_ref());
+        // The history counts at the takeover only: afterwards what was not chosen stays as it is.
+        let former = Some(&former_defaults).filter(|_| settings.ownership.is_none());
+        next_settings.default_model = choices.model.resolve(model, former.and_then(|former| former.model.as_ref()));
+        next_settings.default_output_format =
+            choices.output_format.resolve(format, former.and_then(|former| former.output_format.as_ref()));
+        let defaults = Defaults { hold_external: false, ..self.defaults_with(&next_settings) };
 
         let status = |status: Status| Query::of(JOBS).equal("status", value::text(status.as_str()));
         let pending = client.query(status(Status::Pending).limit(MAX_ACTIVE).build()).await?;
@@ -46,6 +50,7 @@ impl FirestoreStore {
         let (jobs, costs) = (self.count_jobs().await?, self.count_costs().await?);
         Ok(StoreInspection {
             settings,
+            next_settings,
             revision,
             jobs,
             costs,
