@@ -14,6 +14,7 @@ mod ports;
 mod retry_price;
 mod scheduler;
 mod settings;
+mod submit_journal;
 mod takeover;
 #[cfg(feature = "temporal")]
 pub mod temporal;
@@ -34,6 +35,7 @@ pub use ports::Ports;
 pub use retry_price::RetryPrice;
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
+pub use submit_journal::LeftoverJournal;
 pub use takeover::TakeoverPlan;
 pub use temporal_survey::{OtherWorkflow, QueuePoller, TemporalSurvey};
 pub use uncertain::{UncertainCharges, UncertainItem};
