@@ -40,4 +40,6 @@ mod takeover;
 mod temporal;
 mod transitions;
 mod wording;
+#[cfg(target_os = "linux")]
+mod worker_kills;
 mod workflow;

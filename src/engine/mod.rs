@@ -4,6 +4,7 @@
 //! commands to documents; [`workflow`] is the durable workflow of a job; [`local`] runs it in this process, [`temporal`] on any
 //! number of workers. Both use `scheduler`: which job runs next, commands in progress, the events of a screen.
 
+mod bulk;
 mod command;
 mod commands;
 mod event;
@@ -13,6 +14,7 @@ mod ports;
 mod retry_price;
 mod scheduler;
 mod settings;
+mod submit_journal;
 mod takeover;
 #[cfg(feature = "temporal")]
 pub mod temporal;
@@ -20,6 +22,7 @@ mod temporal_survey;
 mod uncertain;
 pub mod workflow;
 
+pub use bulk::{BulkAction, BulkPlan, BulkTarget};
 pub use command::{Command, NewJob};
 pub use commands::OperatorCommands;
 pub use event::{
@@ -32,9 +35,10 @@ pub use ports::Ports;
 pub use retry_price::RetryPrice;
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
+pub use submit_journal::LeftoverJournal;
 pub use takeover::TakeoverPlan;
 pub use temporal_survey::{OtherWorkflow, QueuePoller, TemporalSurvey};
 pub use uncertain::{UncertainCharges, UncertainItem};
 
 // Part of the events; the console does not depend on the store.
-pub use crate::store::{Counts, PageCursor};
+pub use crate::store::{Counts, MatchCounts, PageCursor, SortOrder};

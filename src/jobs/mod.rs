@@ -6,6 +6,7 @@ mod attempt;
 mod billing;
 mod claim;
 mod failure;
+pub mod filter;
 mod hold;
 mod id;
 mod image;

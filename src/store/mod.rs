@@ -21,7 +21,8 @@ use std::time::Duration;
 pub use errors::StoreError;
 pub use inspection::{DefaultChoice, DefaultChoices, DocumentCount, ForeignActivity, FormerDefaults, StoreInspection};
 pub use query::{
-    BudgetChange, Change, CostQuery, Counts, DueQuery, Page, PageCursor, PageQuery, SortOrder, UncertainCharge,
+    BudgetChange, Change, CostQuery, Counts, DueQuery, MatchCounts, Page, PageCursor, PageQuery, SortOrder,
+    UncertainCharge,
 };
 pub use settings::{Ownership, StoreSettings};
 pub use shared_record::SharedRecord;
@@ -29,6 +30,7 @@ pub use shared_record::SharedRecord;
 use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 
 use crate::costs::{Budget, BudgetRecord, CostTable};
+use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId};
 
 /// Job documents and the cost ledger.
@@ -83,6 +85,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// How many jobs there are in each stage.
     async fn counts(&self) -> Result<Counts, StoreError>;
+
+    /// How many jobs a filter matches, all of the store; `None` where only reading the documents could answer.
+    async fn count_matching(&self, filter: &Filter) -> Result<Option<MatchCounts>, StoreError>;
 
     /// What was spent, for reports by any grouping.
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError>;

@@ -8,6 +8,7 @@ use darkroom::devstack::Server;
 use darkroom::store::Store;
 use darkroom::store::firestore::{FirestoreOptions, FirestoreStore};
 
+use super::TestEnv;
 use super::server_process::{self, ServerProcess};
 
 /// A JVM starts slowly on a busy machine.
@@ -76,4 +77,16 @@ pub async fn own(emulator: &Emulator, project: &str, database: &str) {
     options.gated = true;
     options.database = database.to_owned();
     FirestoreStore::connect(options).require_ownership().await.expect("the database is empty");
+}
+
+/// The environment of workers that share a queue on that project and a provider with its bill.
+pub fn worker_env(emulator: &Emulator, project: &str, provider: &str) -> TestEnv {
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_STORE", "firestore");
+    env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
+    env.set("GOOGLE_CLOUD_PROJECT", project);
+    env.set("DARKROOM_PROVIDER", "bfl");
+    env.set("BFL_API_URL", provider);
+    env.set("BFL_API_KEY", "simulated");
+    env
 }

@@ -103,7 +103,7 @@ async fn link_of_earlier_version_is_still_stored() {
         match harness.ports().provider.check(ticket).await.unwrap() {
             TicketStatus::Ready { sample, cost } => break (sample.url, cost),
             TicketStatus::Pending { .. } => tokio::task::yield_now().await,
-            other => panic!("not ready: {other:?}"),
+            failed @ TicketStatus::Failed { .. } => panic!("not ready: {failed:?}"),
         }
     };
     let pickup = StoreInput { job: id.clone(), simulated: true, store: String::new(), attempt: 1, link, charged };

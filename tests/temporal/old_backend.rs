@@ -72,7 +72,7 @@ impl Drop for OldWorker {
 
 async fn poll(address: &str, namespace: &str, shutdown_requested: oneshot::Receiver<()>) {
     let mut options = ConnectionOptions::new(address.parse::<url::Url>().unwrap()).build();
-    options.identity = OLD_IDENTITY.to_owned();
+    OLD_IDENTITY.clone_into(&mut options.identity);
     let connection = Connection::connect(options).await.unwrap();
     let client = Client::new(connection, ClientOptions::new(namespace).build()).unwrap();
     let runtime = RuntimeOptions::builder().heartbeat_interval(None).build().unwrap();

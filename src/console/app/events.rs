@@ -1,6 +1,6 @@
 //! Folds the engine's events into board, status and notices.
 
-use super::App;
+use super::{App, Matching};
 use crate::console::message::{Effect, ExitReason};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
@@ -21,10 +21,7 @@ impl App {
                 self.after_jobs();
             }
             Event::Page { jobs, next } => {
-                self.paging.on_page(&jobs, next);
-                for job in jobs {
-                    self.board.upsert(job, false, self.now);
-                }
+                self.on_page(jobs, next);
                 self.after_jobs();
             }
             Event::Unreadable { id, reason } => {
@@ -36,7 +33,19 @@ impl App {
                 self.after_jobs();
             }
             Event::Progress(progress) => self.dirty |= self.board.update_progress(progress),
-            Event::Counts(counts) => self.status.counts = Some(counts),
+            Event::Counts(counts) => {
+                self.status.counts = Some(counts);
+                self.count_matching();
+            }
+            Event::Matching { filter, counts } => {
+                self.counting = false;
+                if filter == *self.board.filter() {
+                    self.matching = counts.map_or(Matching::Uncounted, Matching::Counted);
+                } else {
+                    self.count_matching();
+                }
+            }
+            Event::BulkPlanned(plan) => self.on_bulk_planned(plan),
             Event::Costs(costs) => self.status.costs = Some(costs),
             Event::Intake(intake) => self.on_intake(intake),
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
@@ -45,6 +54,7 @@ impl App {
             Event::StoreAlarm(alarm) => self.on_store_alarm(alarm),
             Event::BudgetExceeded(exceeded) => self.report(NoticeLevel::Warning, exceeded.summary()),
             Event::PageFailed { reason } => {
+                self.paging.on_failed();
                 self.report(NoticeLevel::Error, format!("Could not load older jobs: {reason}"));
             }
             Event::CommandFailed { kind, reason } => {
@@ -90,6 +100,8 @@ impl App {
         if let Some(id) = self.select_when_shown.take_if(|id| self.board.position(id).is_some()) {
             self.queue.select(id, &self.board);
         }
+        self.queue.follow(&self.board);
+        self.bound_rows();
         self.queue.follow(&self.board);
     }
 
@@ -179,6 +191,11 @@ impl App {
                 self.notify(NoticeLevel::Error, text);
             }
             Command::RefreshCosts => {}
+            Command::CountMatching(_) => self.counting = false,
+            Command::PlanBulk(..) => {
+                self.planning = None;
+                self.notify(NoticeLevel::Error, "Engine busy: nothing was changed · try again");
+            }
             Command::Undo(..) => {
                 self.undo_pending = false;
                 self.notify(NoticeLevel::Error, "Engine busy: nothing was undone · press u again");

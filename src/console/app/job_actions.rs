@@ -10,7 +10,8 @@ use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::budget::BudgetKey;
 use crate::console::overlays::confirm::Confirm;
-use crate::engine::{Command, RetryPrice, UncertainItem};
+use crate::engine::{BulkAction, BulkTarget, Command, RetryPrice, UncertainItem};
+use crate::jobs::filter::{Condition, JobStatus};
 use crate::jobs::{BillingAnswer, Job, JobId, ObjectName, StageName, StoredImage};
 use crate::text::format;
 
@@ -25,7 +26,12 @@ impl App {
     }
 
     /// The targets that an action applies to; notifies where none does.
-    fn applicable(&mut self, fits: impl Fn(&Job) -> bool, verb: &str) -> Option<Vec<Arc<Job>>> {
+    fn applicable(&mut self, action: BulkAction, fits: impl Fn(&Job) -> bool) -> Option<Vec<Arc<Job>>> {
+        if let Some(ids) = self.board.marked_elsewhere() {
+            self.plan_bulk(action, BulkTarget::Jobs(ids));
+            return None;
+        }
+        let verb = action.verb();
         let targets = self.targets();
         let applicable: Vec<Arc<Job>> = targets.iter().filter(|job| fits(job)).cloned().collect();
         if !applicable.is_empty() {
@@ -41,7 +47,12 @@ impl App {
     }
 
     /// Sends the command, or opens a confirmation first.
-    fn send_or_confirm(&mut self, command: Command, question: Option<(String, Vec<String>)>, skipped: Option<String>) {
+    pub(super) fn send_or_confirm(
+        &mut self,
+        command: Command,
+        question: Option<(String, Vec<String>)>,
+        skipped: Option<String>,
+    ) {
         if let Some((question, facts)) = question {
             self.question_at = self.now;
             self.overlays.push(Overlay::Confirm(Confirm { question, facts, command, skipped }));
@@ -53,13 +64,21 @@ impl App {
     }
 
     pub(super) fn retry(&mut self) {
-        if let Some(jobs) = self.applicable(|job| job.retry_kind().is_ok(), "retry") {
+        if let Some(jobs) = self.applicable(BulkAction::Retry, |job| job.retry_kind().is_ok()) {
             self.retry_jobs(&jobs, None);
         }
     }
 
     /// All failed jobs shown, except moderated ones: the same request would fail, and cost, again.
     pub(super) fn retry_all(&mut self) {
+        if self.board.problem().is_some() {
+            return self.notify(NO_EFFECT, "The filter is not valid: nothing is shown · press Esc to clear it");
+        }
+        if !self.is_local() {
+            let failed = Condition::Status(vec![JobStatus::Stage(StageName::Failed)]);
+            let filter = self.board.filter().clone().and(failed);
+            return self.plan_bulk(BulkAction::Retry, BulkTarget::Matching(filter));
+        }
         let failed: Vec<Arc<Job>> =
             self.board.shown_jobs().filter(|job| job.stage_name() == StageName::Failed).cloned().collect();
         let (moderated, failed): (Vec<_>, Vec<_>) = failed.into_iter().partition(|job| job.is_moderated());
@@ -91,7 +110,7 @@ impl App {
     }
 
     pub(super) fn cancel(&mut self) {
-        let Some(jobs) = self.applicable(costs_view::can_cancel, "cancel") else { return };
+        let Some(jobs) = self.applicable(BulkAction::Cancel, costs_view::can_cancel) else { return };
         let question = (jobs.len() > 1).then(|| {
             let running = jobs.iter().filter(|job| job.stage_name() == StageName::Generating).count();
             let facts = if running == 0 {
@@ -105,7 +124,7 @@ impl App {
     }
 
     pub(super) fn approve(&mut self) {
-        if let Some(jobs) = self.applicable(|job| job.stage_name() == StageName::Done, "approve") {
+        if let Some(jobs) = self.applicable(BulkAction::Approve, |job| job.stage_name() == StageName::Done) {
             let single = self.board.marked() == 0;
             self.send_or_confirm(Command::Approve(ids(&jobs)), None, None);
             if single {
@@ -117,12 +136,12 @@ impl App {
     /// Hides jobs; under a filter that shows hidden jobs, shows them again.
     pub(super) fn hide(&mut self) {
         if self.board.filter().wants_hidden() {
-            if let Some(jobs) = self.applicable(|job| job.hidden, "unhide") {
+            if let Some(jobs) = self.applicable(BulkAction::Unhide, |job| job.hidden) {
                 self.send_or_confirm(Command::Unhide(ids(&jobs)), None, None);
             }
             return;
         }
-        if let Some(jobs) = self.applicable(|_| true, "hide") {
+        if let Some(jobs) = self.applicable(BulkAction::Hide, |_| true) {
             let question = (jobs.len() > 1).then(|| {
                 let facts = vec!["Hidden jobs are not deleted.".to_owned()];
                 (format!("Hide {}?", format::count(jobs.len(), "job")), facts)

@@ -1,13 +1,15 @@
 //! Commands that take time: each runs as a task beside the dispatcher, so that a slow store delays no job.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::feed::Feed;
 use super::{Command, Event, Ports, Runner};
-use crate::engine::{CommandKind, CommandOutcome, OperatorCommands, UncertainCharges};
+use crate::engine::{BulkPlan, CommandKind, CommandOutcome, OperatorCommands, UncertainCharges};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
 use crate::store::{PageQuery, Save, SortOrder, StoreError};
 use crate::text;
@@ -35,6 +37,7 @@ pub(super) struct CommandTasks {
     events: mpsc::Sender<Event>,
     tasks: JoinSet<TaskOutcome>,
     preparing: usize,
+    is_recovering: Arc<AtomicBool>,
     simulated: bool,
 }
 
@@ -46,7 +49,16 @@ impl CommandTasks {
         events: mpsc::Sender<Event>,
         simulated: bool,
     ) -> Self {
-        Self { ports, operator, feed, events, tasks: JoinSet::new(), preparing: 0, simulated }
+        Self {
+            ports,
+            operator,
+            feed,
+            events,
+            tasks: JoinSet::new(),
+            preparing: 0,
+            is_recovering: Arc::default(),
+            simulated,
+        }
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -87,6 +99,28 @@ impl CommandTasks {
         });
     }
 
+    /// Settles the open submits of dead workers of this machine. What `stop` interrupts is done by the next process.
+    pub(super) fn recover_journals(
+        &mut self,
+        recovery: Arc<crate::engine::workflow::JobWorkflow>,
+        stop: CancellationToken,
+    ) {
+        if self.is_recovering.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let is_recovering = self.is_recovering.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                result = recovery.recover_journals() => if let Err(error) = result {
+                    tracing::warn!(%error, "journals of stopped workers not settled, will retry");
+                }
+            }
+            is_recovering.store(false, Ordering::SeqCst);
+            TaskOutcome::Done
+        });
+    }
+
     /// Lets the runner finish; `idle` if nothing is left in the store.
     pub(super) fn close(&mut self, runner: Arc<dyn Runner>, idle: bool) {
         self.tasks.spawn(async move {
@@ -124,9 +158,23 @@ impl CommandTasks {
                     emit(&events, load_image(&ports, id).await).await;
                     return TaskOutcome::Done;
                 }
-                Command::LoadPage { before, limit, search, hidden } => {
-                    let query = PageQuery { after: before, limit, search, hidden, ..PageQuery::default() };
+                Command::LoadPage { filter, after, order, limit } => {
+                    let query = PageQuery { after, filter, order, limit, ..PageQuery::default() };
                     load_page(&ports, &events, query).await;
+                    return TaskOutcome::Done;
+                }
+                Command::CountMatching(filter) => {
+                    let counts = ports.store.count_matching(&filter).await.unwrap_or_else(|error| {
+                        tracing::warn!(%error, "matching jobs not counted");
+                        None
+                    });
+                    emit(&events, Event::Matching { filter, counts }).await;
+                    return TaskOutcome::Done;
+                }
+                Command::PlanBulk(action, target) => {
+                    let plan = BulkPlan::make(ports.store.as_ref(), action, target).await;
+                    let plan = plan.map(Box::new).map_err(|error| text::sanitize_line(&error.to_string(), 200));
+                    emit(&events, Event::BulkPlanned(plan)).await;
                     return TaskOutcome::Done;
                 }
                 Command::RefreshCosts => {

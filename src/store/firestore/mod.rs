@@ -32,11 +32,12 @@ pub use connection::client::Usage;
 pub use connection::options::FirestoreOptions;
 
 use crate::costs::{BudgetRecord, CostTable};
+use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId};
 use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use crate::store::{
-    BudgetChange, ChangeStream, CostQuery, Counts, DefaultChoices, DueQuery, ForeignActivity, Page, PageQuery, Save,
-    SharedRecord, Store, StoreError, StoreInspection, StoreSettings, UncertainCharge,
+    BudgetChange, ChangeStream, CostQuery, Counts, DefaultChoices, DueQuery, ForeignActivity, MatchCounts, Page,
+    PageQuery, Save, SharedRecord, Store, StoreError, StoreInspection, StoreSettings, UncertainCharge,
 };
 use activity::ActivityWatch;
 use connection::client::Client;
@@ -177,6 +178,11 @@ impl Store for FirestoreStore {
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.count_stages().await
+    }
+
+    async fn count_matching(&self, filter: &Filter) -> Result<Option<MatchCounts>, StoreError> {
+        self.read_settings_once().await?;
+        self.count_filtered(filter).await
     }
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {

@@ -8,6 +8,7 @@ mod database;
 mod due;
 mod errors;
 mod export;
+mod filter;
 mod import;
 mod ledger;
 mod list;
@@ -29,10 +30,11 @@ use tokio::task;
 
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use super::{
-    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, SharedRecord, Store, StoreError,
-    UncertainCharge,
+    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, MatchCounts, Page, PageQuery, Save, SharedRecord, Store,
+    StoreError, UncertainCharge,
 };
 use crate::costs::{BudgetRecord, CostTable};
+use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId};
 use database::UseLock;
 use readers::{ReaderPool, Readers};
@@ -147,6 +149,14 @@ impl Store for SqliteStore {
         self.readers.read(list::counts).await
     }
 
+    async fn count_matching(&self, filter: &Filter) -> Result<Option<MatchCounts>, StoreError> {
+        if filter.names_unreadable() {
+            return Ok(None);
+        }
+        let filter = filter.clone();
+        self.readers.read(move |connection| list::count_matching(connection, &filter)).await.map(Some)
+    }
+
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
         self.readers.read(move |connection| ledger::costs(connection, &query)).await
     }
@@ -215,6 +225,7 @@ mod tests {
 
     use super::super::{PageQuery, SortOrder};
     use super::{due, ledger, list, schema, watch};
+    use crate::jobs::filter::Filter;
     use crate::jobs::{JobId, StageName};
 
     fn plan(connection: &Connection, sql: &str) -> String {
@@ -236,6 +247,11 @@ mod tests {
             order: SortOrder::OldestFirst,
             ..PageQuery::default()
         };
+        let by_fields = "status:failed model:pro tag:a error:b cost>1 attempts>1 -since:1d";
+        let filtered = |text: &str| PageQuery {
+            filter: Filter::parse(text, chrono::DateTime::UNIX_EPOCH).unwrap(),
+            ..PageQuery::default()
+        };
         let questions = [
             due::UNDER_WAY.to_owned(),
             due::QUEUED.to_owned(),
@@ -244,6 +260,8 @@ mod tests {
             list::COUNTS.to_owned(),
             list::query_of(&PageQuery::default()).0,
             list::query_of(&crowded).0,
+            list::query_of(&filtered(by_fields)).0,
+            list::query_of(&filtered("fox")).0,
         ];
         for sql in questions {
             let plan = plan(&connection, &sql);
@@ -256,7 +274,8 @@ mod tests {
         for sql in ledger::UNCERTAIN {
             assert!(plan(&connection, sql).contains("uncertain"), "{sql} reads all charges");
         }
-        for sql in [list::COUNTS, due::NEXT_QUEUED] {
+        let count = list::count_of(&filtered(by_fields).filter).0;
+        for sql in [list::COUNTS, due::NEXT_QUEUED, &count] {
             assert!(plan(&connection, sql).contains("COVERING INDEX"), "{sql} reads documents");
         }
     }

@@ -8,11 +8,12 @@ use chrono::{DateTime, Utc};
 use darkroom::bucket::{Bucket, BucketError, Stored};
 use darkroom::costs::{BudgetRecord, CostTable, Usd};
 use darkroom::engine::Ports;
+use darkroom::jobs::filter::Filter;
 use darkroom::jobs::{ImageFormat, Job, JobId, ObjectName, StageName};
 use darkroom::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use darkroom::store::{
-    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, SharedRecord, Store, StoreError,
-    UncertainCharge,
+    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, MatchCounts, Page, PageQuery, Save, SharedRecord, Store,
+    StoreError, UncertainCharge,
 };
 
 use super::plan::Sabotage;
@@ -154,6 +155,10 @@ impl Store for ProcessStore {
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         call!(self, "counts", self.inner().counts())
+    }
+
+    async fn count_matching(&self, filter: &Filter) -> Result<Option<MatchCounts>, StoreError> {
+        call!(self, "count_matching", self.inner().count_matching(filter))
     }
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
