@@ -341,8 +341,8 @@ fn one_sided_size_is_bounded_by_the_largest() {
     let mut checked = 0;
     for model in catalog().models.iter().filter(|model| model.parameter("width").is_some()) {
         let spec = |width: Option<u32>, height: Option<u32>| {
-            let sides = [("width", width), ("height", height)];
-            sides.into_iter().fold(Spec::new(model.name.clone(), "a"), |spec, (name, side)| match side {
+            let given = [("width", width), ("height", height)];
+            given.into_iter().fold(Spec::new(model.name.clone(), "a"), |spec, (name, side)| match side {
                 Some(side) => spec.with(name, side),
                 None => spec,
             })
