@@ -37,7 +37,7 @@ use crate::jobs::{Job, JobId};
 use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use crate::store::{
     BudgetChange, ChangeStream, CostQuery, Counts, DefaultChoices, DueQuery, ForeignActivity, MatchCounts, Page,
-    PageQuery, Save, SharedRecord, Store, StoreError, StoreInspection, StoreSettings, UncertainCharge,
+    PageQuery, Save, SharedRecord, Store, StoreError, StoreInspection, StoreSettings, TaskLimits, UncertainCharge,
 };
 use activity::ActivityWatch;
 use connection::client::Client;
@@ -158,6 +158,12 @@ impl Store for FirestoreStore {
 
     async fn save(&self, save: Save) -> Result<u64, StoreError> {
         self.claim_or_refuse().await?;
+        self.save_job(save).await
+    }
+
+    async fn save_submit(&self, save: Save, limits: TaskLimits) -> Result<u64, StoreError> {
+        self.claim_or_refuse().await?;
+        self.check_tasks(&save.job, limits).await?;
         self.save_job(save).await
     }
 
