@@ -12,4 +12,7 @@ pub use budget::{Budget, BudgetEdit, BudgetExceeded, BudgetPeriod, BudgetRecord,
 pub use charge::{Basis, Charge, MAX_CHARGE_USD, Service};
 pub use money::{Credits, ParseMoneyError, Usd};
 pub use price::{Estimate, PriceError, PriceTable, PricedRequest, StoragePrice};
-pub use report::{CostGrouping, CostLine, CostReport, CostRow, CostTable};
+pub use report::{CostGrouping, CostLine, CostReport, CostRow, CostTable, Outlook, TagRow};
+pub(crate) use report::{CAUSE_IMAGE, CAUSE_IN_PROGRESS, CAUSE_UNKNOWN, NO_MODEL, NO_TAG};
+#[cfg(feature = "firestore")]
+pub(crate) use report::status_of;

@@ -51,6 +51,9 @@ pub struct Attempt {
     /// The bucket's charge, where the bucket costs money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_charge: Option<Charge>,
+    /// Whether its charges count for the job's tags: those of earlier versions have no tags in any sum.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counts_tags: bool,
     /// An operator's answer to whether the provider's charge was billed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
@@ -78,6 +81,7 @@ impl Attempt {
             receipt: None,
             charge: None,
             storage_charge: None,
+            counts_tags: true,
             resolution: None,
             outcome: None,
             recheck_first: false,

@@ -17,7 +17,8 @@ use std::time::Duration;
 
 pub use errors::StoreError;
 pub use query::{
-    BudgetChange, Change, CostQuery, Counts, DueQuery, Page, PageCursor, PageQuery, SortOrder, UncertainCharge,
+    BudgetChange, Change, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, Page, PageCursor, PageQuery, SortOrder,
+    UncertainCharge,
 };
 use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 
@@ -61,6 +62,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// What was spent, for reports by any grouping.
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError>;
+
+    /// The most expensive jobs of a span, or of one line of its report. A shared store reads a bounded number of entries: of a longer
+    /// span its most expensive ones.
+    async fn cost_jobs(&self, query: CostJobsQuery) -> Result<Vec<JobCost>, StoreError>;
 
     /// Charges that are unknown or unconfirmed, newest first, at most `limit`. The simulator's, or real ones.
     async fn uncertain_charges(&self, simulated: bool, limit: usize) -> Result<Vec<UncertainCharge>, StoreError>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::costs::{Basis, BudgetEdit, Service, Usd};
+use crate::costs::{Basis, BudgetEdit, CostGrouping, Service, Usd};
 use crate::jobs::{Job, JobId, StageName, WorkerId};
 
 /// What a worker could act on: queued and due; or submitting or generating, due, and not held by a claim that still runs.
@@ -110,6 +110,42 @@ pub struct CostQuery {
     pub to: DateTime<Utc>,
     /// The simulator's money, or the real one; never both in one sum.
     pub simulated: bool,
+}
+
+/// The jobs behind a cost report.
+#[derive(Debug, Clone)]
+pub struct CostJobsQuery {
+    /// First instant inside.
+    pub from: DateTime<Utc>,
+    /// First instant outside.
+    pub to: DateTime<Utc>,
+    /// The simulator's money, or the real one.
+    pub simulated: bool,
+    /// Only the charges of this line of a report.
+    pub only: Option<(CostGrouping, String)>,
+    /// At most this many, the most expensive first.
+    pub limit: usize,
+}
+
+/// What one job cost.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JobCost {
+    /// The job's id.
+    pub job_id: String,
+    /// Its money that counts, in dollars.
+    pub usd: Usd,
+    /// Money that may or may not be billed.
+    pub uncertain_usd: Usd,
+    /// How many charges.
+    pub count: u64,
+}
+
+impl JobCost {
+    /// The most expensive first.
+    pub(crate) fn sort(jobs: &mut [Self]) {
+        let key = |job: &Self| (std::cmp::Reverse((job.usd, job.uncertain_usd)), job.job_id.clone());
+        jobs.sort_by_cached_key(key);
+    }
 }
 
 /// A charge that may or may not be billed.

@@ -1,20 +1,14 @@
 //! `darkroom costs`: the cost report, uncertain charges, and the check of the stored daily sums. The store adds up.
 
 mod rebuild;
+mod report;
 mod uncertain;
 
-use std::fmt::Write as _;
+use clap::{Args, Subcommand, ValueEnum};
 
-use chrono::{Duration, Utc};
-use clap::{Args, Subcommand};
-
+use super::Session;
 use super::error::CliError;
-use super::{Session, table};
-use crate::costs::{CostGrouping, CostReport, Usd};
-use crate::store::CostQuery;
-use crate::text::sanitize_line;
-use crate::time::last_days;
-use crate::wiring;
+use crate::costs::CostGrouping;
 
 /// Report costs
 #[derive(Debug, Args)]
@@ -26,12 +20,43 @@ pub struct CostsArgs {
     /// Last N days, including today (UTC)
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3_660))]
     pub days: u16,
+    /// A calendar period instead (UTC)
+    #[arg(long, value_name = "PERIOD", conflicts_with_all = ["days", "from", "to"])]
+    pub period: Option<Period>,
+    /// Only from this time on: a date, a time (RFC 3339), or an age such as 2h or 3d
+    #[arg(long, value_name = "WHEN", conflicts_with = "days")]
+    pub from: Option<String>,
+    /// Only before this time [default: now]
+    #[arg(long, value_name = "WHEN", conflicts_with = "days")]
+    pub to: Option<String>,
     /// Group by
     #[arg(long, value_name = "WHAT", default_value = "model")]
     pub by: CostGrouping,
+    /// Name the N most expensive jobs
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=1_000))]
+    pub top: u16,
+    /// List the jobs of one line of the report, the most expensive first
+    #[arg(long, value_name = "KEY", conflicts_with = "csv")]
+    pub jobs_of: Option<String>,
+    /// Print the lines as CSV
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
     /// Report real money although the simulator generates the images: imported costs are real
     #[arg(long)]
     pub real: bool,
+}
+
+/// A span of the calendar that contains now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Period {
+    /// Since midnight
+    Today,
+    /// Since Monday
+    Week,
+    /// Since the first of the month
+    Month,
+    /// Since the first of the year
+    Year,
 }
 
 /// Other actions on the costs.
@@ -45,63 +70,12 @@ pub enum CostsCommand {
     Resolve(uncertain::ResolveArgs),
 }
 
-/// Prints the report.
+/// Prints the report, or performs another action.
 pub async fn run(session: &Session, args: &CostsArgs) -> Result<(), CliError> {
     match &args.command {
-        Some(CostsCommand::Rebuild(args)) => return rebuild::run(session, args).await,
-        Some(CostsCommand::Uncertain(args)) => return uncertain::list(session, args).await,
-        Some(CostsCommand::Resolve(args)) => return uncertain::resolve(session, args).await,
-        None => {}
+        Some(CostsCommand::Rebuild(args)) => rebuild::run(session, args).await,
+        Some(CostsCommand::Uncertain(args)) => uncertain::list(session, args).await,
+        Some(CostsCommand::Resolve(args)) => uncertain::resolve(session, args).await,
+        None => report::run(session, args).await,
     }
-    let (from, to) = last_days(Utc::now(), args.days.into());
-    let simulated = session.config.is_simulated() && !args.real;
-    let store = wiring::open_store(&session.config).await?;
-    let query = CostQuery { from, to, simulated };
-    let report = store.costs(query.clone()).await?.report(args.by);
-    // Real and simulated money are never added together, but real spending is always mentioned.
-    let real = if simulated && !session.output.is_json() {
-        let real = store.costs(CostQuery { simulated: false, ..query }).await?.report(args.by);
-        Some(real).filter(|real| real.count > 0)
-    } else {
-        None
-    };
-    session.output.answer(&report, || text(&report, real.as_ref(), args))
-}
-
-fn text(report: &CostReport, real: Option<&CostReport>, args: &CostsArgs) -> String {
-    let heading = match args.by {
-        CostGrouping::Model => "MODEL",
-        CostGrouping::Day => "DAY",
-        CostGrouping::Service => "SERVICE",
-        CostGrouping::Cause => "CAUSE",
-    };
-    let line = |key: String, usd: Usd, count: u64| vec![key, count.to_string(), usd.display()];
-    let mut rows: Vec<Vec<String>> =
-        report.by.iter().map(|group| line(sanitize_line(&group.key, 60), group.usd, group.count)).collect();
-    rows.push(line("total".to_owned(), report.total_usd, report.count));
-    let mut text = table::plain(&[heading, "CHARGES", "USD"], &[1, 2], rows);
-    let last = report.to - Duration::days(1);
-    let _ = write!(text, "\n\n{} to {}, UTC", report.from.format("%Y-%m-%d"), last.format("%Y-%m-%d"));
-    if report.unknown_usd > Usd::ZERO {
-        let _ = write!(text, "\nnot in the total: {} that may or may not be billed", report.unknown_usd.display());
-    }
-    if report.unconfirmed_usd > Usd::ZERO {
-        let amount = report.unconfirmed_usd.display();
-        let _ = write!(text, "\nnot in the total: {amount} for requests without a confirmed outcome");
-    }
-    if report.unpriced_count > 0 {
-        let _ = write!(text, "\nnot in the total: {} charges of unknown price", report.unpriced_count);
-    }
-    if report.unknown_usd + report.unconfirmed_usd > Usd::ZERO || report.unpriced_count > 0 {
-        text.push_str("\n`darkroom costs uncertain` lists them, `darkroom costs resolve` settles them");
-    }
-    if report.simulated {
-        text.push('\n');
-        text.push_str(table::SIMULATED);
-    }
-    if let Some(real) = real {
-        let amount = real.total_usd.display();
-        let _ = write!(text, "\nplus {amount} of real spending in {} charges (--real)", real.count);
-    }
-    text
 }

@@ -32,7 +32,8 @@ use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
 use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use crate::store::{
-    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError, UncertainCharge,
+    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, Page, PageQuery, Save, Store,
+    StoreError, UncertainCharge,
 };
 use connection::client::Client;
 use documents::cache::DocumentCache;
@@ -135,6 +136,10 @@ impl Store for FirestoreStore {
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
         self.cost_table(&query).await
+    }
+
+    async fn cost_jobs(&self, query: CostJobsQuery) -> Result<Vec<JobCost>, StoreError> {
+        self.read_cost_jobs(&query).await
     }
 
     async fn uncertain_charges(&self, simulated: bool, limit: usize) -> Result<Vec<UncertainCharge>, StoreError> {

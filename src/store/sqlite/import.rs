@@ -7,7 +7,7 @@ use super::super::schema::{
     CostEntry, Fields, ImportOutcome, JobEntry, Record, canonical_job, difference, encode_costs,
 };
 use super::export;
-use super::row::{DAY, Row, nanoseconds};
+use super::row::{DAY, Row, nanoseconds, tags_text};
 use super::save::{self, Sequence};
 use crate::jobs::JobId;
 
@@ -38,8 +38,9 @@ fn cost(connection: &Connection, entry: &CostEntry, write: bool) -> Result<Impor
         let at = nanoseconds(entry.at);
         connection
             .prepare_cached(
-                "INSERT INTO imported_costs (id, job_id, service, amount, basis, model, at, day, simulated, cause, document)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                "INSERT INTO imported_costs (id, job_id, service, amount, basis, model, at, day, simulated, cause, document,
+                                             tags)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(params![
                 entry.id,
@@ -53,6 +54,7 @@ fn cost(connection: &Connection, entry: &CostEntry, write: bool) -> Result<Impor
                 entry.simulated,
                 entry.cause,
                 serde_json::Value::Object(entry.fields.clone()).to_string(),
+                tags_text(&entry.tags),
             ])?;
     }
     Ok(ImportOutcome::Created)

@@ -12,6 +12,7 @@ mod import;
 mod ledger;
 mod list;
 mod readers;
+mod reports;
 mod row;
 mod save;
 mod schema;
@@ -28,7 +29,8 @@ use tokio::task;
 
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 use super::{
-    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, Page, PageQuery, Save, Store, StoreError, UncertainCharge,
+    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, Page, PageQuery, Save, Store,
+    StoreError, UncertainCharge,
 };
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
@@ -121,7 +123,11 @@ impl Store for SqliteStore {
     }
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
-        self.readers.read(move |connection| ledger::costs(connection, &query)).await
+        self.readers.read(move |connection| reports::costs(connection, &query)).await
+    }
+
+    async fn cost_jobs(&self, query: CostJobsQuery) -> Result<Vec<JobCost>, StoreError> {
+        self.readers.read(move |connection| reports::cost_jobs(connection, &query)).await
     }
 
     async fn uncertain_charges(&self, simulated: bool, limit: usize) -> Result<Vec<UncertainCharge>, StoreError> {

@@ -17,7 +17,7 @@ use firestore::gcloud_sdk::google::firestore::v1::{Document, DocumentMask, Preco
 use futures::future::try_join_all;
 
 use super::entries::{COSTS, OPEN_CHARGES, parse_entry, warn_excluded};
-use super::months::{ROLLUPS, SHARDS, SKIPPED, VERIFIED, day_field, month_id, month_of, shard_id};
+use super::months::{ROLLUPS, SHARDS, SKIPPED, VERIFIED, day_field, month_id, month_of, shard_id, tags_field};
 use super::rollup::{self, Key, Sum, Sums};
 use super::shards;
 use crate::costs::Usd;
@@ -81,7 +81,7 @@ impl Month {
 
 /// Whether the charges of this kind are entries of `costs`.
 fn is_cost(key: &Key) -> bool {
-    matches!(key.class.as_str(), "counted" | "unknown")
+    key.tag.is_none() && matches!(key.class.as_str(), "counted" | "unknown")
 }
 
 fn float(amount: Usd) -> f64 {
@@ -317,7 +317,8 @@ impl Correction {
                     Some(at) => ConditionType::UpdateTime(at),
                     None => ConditionType::Exists(false),
                 };
-                let mut field_paths: Vec<String> = self.days.keys().map(|day| day_field(*day)).collect();
+                let of_day = |day: &NaiveDate| [day_field(*day), tags_field(*day)];
+                let mut field_paths: Vec<String> = self.days.keys().flat_map(of_day).collect();
                 let mut fields = Fields::new();
                 if number == 0 {
                     fields = rollup::month_fields(&new);
@@ -364,7 +365,8 @@ fn of_days(collection: &str, days: &std::ops::Range<NaiveDate>) -> Query {
 }
 
 fn spent(sums: &Sums, days: &std::ops::Range<NaiveDate>) -> Usd {
-    sums.iter().filter(|(key, _)| days.contains(&key.day)).map(|(_, sum): (_, &Sum)| sum.usd()).sum()
+    let counts = |key: &Key| key.tag.is_none() && days.contains(&key.day);
+    sums.iter().filter(|(key, _)| counts(key)).map(|(_, sum): (_, &Sum)| sum.usd()).sum()
 }
 
 /// Rounded up to whole 1e-9 dollars.

@@ -113,7 +113,10 @@ fn compare(simulated: bool, kept: &Sums, counted: &Sums) -> Vec<RollupMismatch> 
     keys.into_iter()
         .filter(|key| of(kept, key) != of(counted, key))
         .map(|key| RollupMismatch {
-            what: format!("{kind} {} {} {} {} {}", key.day, key.service, key.class, key.model, key.cause),
+            what: match &key.tag {
+                None => format!("{kind} {} {} {} {} {}", key.day, key.service, key.class, key.model, key.cause),
+                Some(tag) => format!("{kind} {} {} tag '{tag}'", key.day, key.class),
+            },
             stored: shown(of(kept, key)),
             computed: shown(of(counted, key)),
         })

@@ -1,6 +1,7 @@
 //! The reads of a store: jobs, counts, costs, export and import, and the checks of `darkroom doctor`. Reads cost money: each file
 //! states how many it makes.
 
+mod charges;
 mod costs;
 mod counts;
 mod due;
