@@ -259,21 +259,23 @@ fn caps(view: &BudgetView<'_>, width: usize) -> Vec<Line<'static>> {
 
 /// Widths of the columns in cells; 0 is "not there".
 struct Columns {
+    time: usize,
     job: usize,
     model: usize,
     why: usize,
 }
 
-const TIME: usize = 20;
 const AMOUNT: usize = 9;
 const BASIS: usize = 11;
 
 impl Columns {
     fn new(width: usize) -> Self {
+        // A narrow screen shows month, day and minute.
+        let time = if width < 60 { 11 } else { 20 };
         let job = if width < 60 { 8 } else { 12 };
         let model = if width < 90 { 0 } else { 18 };
-        let used = 1 + TIME + 1 + job + 1 + AMOUNT + 2 + BASIS + 1 + if model > 0 { model + 1 } else { 0 };
-        Self { job, model, why: width.saturating_sub(used) }
+        let used = 1 + time + 1 + job + 1 + AMOUNT + 2 + BASIS + 1 + if model > 0 { model + 1 } else { 0 };
+        Self { time, job, model, why: width.saturating_sub(used) }
     }
 
     fn heading(&self) -> String {
@@ -288,13 +290,15 @@ impl Columns {
             _ => job,
         };
         let model = text::sanitize_line(&item.model, 60);
-        self.line([&zone.date_and_minute(item.at), &job, &amount, item.basis.as_str(), &model, &item.why])
+        let time = zone.date_and_minute(item.at);
+        let time = if self.time < 20 { time.get(5..16).unwrap_or(&time) } else { &time };
+        self.line([time, &job, &amount, item.basis.as_str(), &model, &item.why])
     }
 
     fn line(&self, [time, job, amount, basis, model, why]: [&str; 6]) -> String {
         let mut line = format!(
             "{} {} {}  {}",
-            format::fit(time, TIME),
+            format::fit(time, self.time),
             format::fit(job, self.job),
             format::fit_right(amount, AMOUNT),
             format::fit(basis, BASIS),
