@@ -57,6 +57,8 @@ macro_rules! store_contract {
             money::report_is_exact_over_any_span,
             money::uncertain_charges_are_listed,
             money::resolved_charge_counts_once,
+            money::charges_count_for_their_tags,
+            money::jobs_of_a_line_are_found,
             import::external_history_is_imported_once,
             import::partial_day_report_is_exact,
             import::import_never_overwrites,

@@ -1,21 +1,13 @@
 //! The shape of a cost report. The stores compute the sums.
 
-mod grouping;
-mod outlook;
-
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::Serialize;
 
-use super::{Basis, Usd};
+use super::grouping::is_waste;
+use super::{Basis, CostGrouping, CostRow, TagRow, Usd};
 use crate::time::midnight;
-pub use grouping::CostGrouping;
-use grouping::is_waste;
-#[cfg(feature = "firestore")]
-pub(crate) use grouping::status_of;
-pub(crate) use grouping::{CAUSE_IMAGE, CAUSE_IN_PROGRESS, CAUSE_UNKNOWN};
-pub use outlook::Outlook;
 
 /// One line of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,40 +41,6 @@ pub struct CostReport {
     pub to: DateTime<Utc>,
     /// Whether this is the simulator's money.
     pub simulated: bool,
-}
-
-/// Equal charges of one UTC day.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CostRow {
-    /// The day.
-    pub day: NaiveDate,
-    /// The model; empty where the charge names none.
-    pub model: String,
-    /// Whose bill it is on.
-    pub service: String,
-    /// What became of the money.
-    pub cause: String,
-    /// How certain the amount is.
-    pub basis: Basis,
-    /// The amount of one charge; `None` where no price is known.
-    pub amount: Option<Usd>,
-    /// How many such charges.
-    pub count: u64,
-}
-
-/// Equal charges of one UTC day with one tag. A charge with several tags is in a row of each.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TagRow {
-    /// The day.
-    pub day: NaiveDate,
-    /// The tag; `None` for charges with any tag, each once.
-    pub tag: Option<String>,
-    /// How certain the amount is.
-    pub basis: Basis,
-    /// The amount of one charge; `None` where no price is known.
-    pub amount: Option<Usd>,
-    /// How many such charges.
-    pub count: u64,
 }
 
 /// What was spent between two times, in enough detail to be reported by any grouping: one query to a store answers all the

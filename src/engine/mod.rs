@@ -32,4 +32,4 @@ pub use settings::{EventDetail, Mode, Settings};
 pub use uncertain::{UncertainCharges, UncertainItem};
 
 // Part of the events; the console does not depend on the store.
-pub use crate::store::{Counts, PageCursor};
+pub use crate::store::{Counts, JobCost, PageCursor};

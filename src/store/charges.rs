@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-pub(crate) use crate::costs::{CAUSE_IMAGE, CAUSE_UNKNOWN};
 use crate::costs::{Basis, CAUSE_IN_PROGRESS, Charge, Service, Usd};
+pub(crate) use crate::costs::{CAUSE_IMAGE, CAUSE_UNKNOWN};
 use crate::jobs::{Attempt, Job, Outcome};
 
 /// One charge in the ledger; at most one for each job, attempt and service.

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Datelike, Days, SecondsFormat, Utc};
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::{CostsArgs, Period};
 use crate::cli::error::CliError;
 use crate::cli::{Session, output, table};
 use crate::costs::{BudgetSettings, CostGrouping, CostLine, CostReport, Outlook, Usd};
@@ -16,6 +16,51 @@ use crate::wiring;
 
 /// Jobs of one line that are listed.
 const LISTED_JOBS: usize = 200;
+
+/// What to report
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Last N days, including today (UTC)
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3_660))]
+    pub days: u16,
+    /// A calendar period instead (UTC)
+    #[arg(long, value_name = "PERIOD", conflicts_with_all = ["days", "from", "to"])]
+    pub period: Option<Period>,
+    /// Only from this time on: a date, a time (RFC 3339), or an age such as 2h or 3d
+    #[arg(long, value_name = "WHEN", conflicts_with = "days")]
+    pub from: Option<String>,
+    /// Only before this time [default: now]
+    #[arg(long, value_name = "WHEN", conflicts_with = "days")]
+    pub to: Option<String>,
+    /// Group by
+    #[arg(long, value_name = "WHAT", default_value = "model")]
+    pub by: CostGrouping,
+    /// Name the N most expensive jobs
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=1_000))]
+    pub top: u16,
+    /// List the jobs of one line of the report, the most expensive first
+    #[arg(long, value_name = "KEY", conflicts_with = "csv")]
+    pub jobs_of: Option<String>,
+    /// Print the lines as CSV
+    #[arg(long)]
+    pub csv: bool,
+    /// Report real money although the simulator generates the images: imported costs are real
+    #[arg(long)]
+    pub real: bool,
+}
+
+/// A span of the calendar that contains now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Period {
+    /// Since midnight
+    Today,
+    /// Since Monday
+    Week,
+    /// Since the first of the month
+    Month,
+    /// Since the first of the year
+    Year,
+}
 
 /// The answer of `costs`.
 #[derive(Debug, Serialize)]
@@ -60,7 +105,10 @@ impl From<JobCost> for JobView {
 }
 
 /// Prints the report.
-pub async fn run(session: &Session, args: &CostsArgs) -> Result<(), CliError> {
+pub async fn run(session: &Session, args: &ReportArgs) -> Result<(), CliError> {
+    if args.csv && session.output.is_json() {
+        return Err(CliError::Usage("--csv and --json exclude each other".to_owned()));
+    }
     let now = Utc::now();
     let (from, to) = span(args, now)?;
     let simulated = session.config.is_simulated() && !args.real;
@@ -106,7 +154,7 @@ pub async fn run(session: &Session, args: &CostsArgs) -> Result<(), CliError> {
 }
 
 /// The requested span. Errors: a time that cannot be read, or an empty span.
-fn span(args: &CostsArgs, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), CliError> {
+fn span(args: &ReportArgs, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), CliError> {
     let tomorrow = day_of(now).1;
     if let Some(period) = args.period {
         let today = now.date_naive();
@@ -122,9 +170,8 @@ fn span(args: &CostsArgs, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime
         return Ok(last_days(now, args.days.into()));
     }
     let time = |text: &Option<String>| text.as_ref().map(|text| parse_time(text, now)).transpose();
-    let invalid = CliError::Usage;
-    let from = time(&args.from).map_err(invalid)?.unwrap_or(DateTime::UNIX_EPOCH);
     let to = time(&args.to).map_err(CliError::Usage)?.unwrap_or(tomorrow);
+    let from = time(&args.from).map_err(CliError::Usage)?.unwrap_or_else(|| last_days(to, args.days.into()).0);
     if from >= to {
         let shown = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
         return Err(CliError::Usage(format!("the span is empty: from {} to {}", shown(from), shown(to))));
@@ -141,7 +188,9 @@ async fn print_line(
 ) -> Result<(), CliError> {
     if by.is_time() && by.span_of(key).is_none() {
         let shown = sanitize_line(key, 40);
-        return Err(CliError::Usage(format!("'{shown}' is not a line of this report: see the first column of `costs`")));
+        return Err(CliError::Usage(format!(
+            "'{shown}' is not a line of this report: see the first column of `costs`"
+        )));
     }
     let only = Some((by, key.to_owned()));
     let jobs = store.cost_jobs(CostJobsQuery { from, to, simulated, only, limit: LISTED_JOBS }).await?;

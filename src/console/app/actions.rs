@@ -52,6 +52,7 @@ impl App {
             Action::CostScreen => {
                 self.send(Command::RefreshCosts);
                 self.overlays.push(Overlay::Costs(CostScreen::new()));
+                self.load_cost_jobs();
             }
             Action::BudgetScreen => {
                 self.send(Command::RefreshCosts);

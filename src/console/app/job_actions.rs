@@ -10,6 +10,7 @@ use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::budget::BudgetKey;
 use crate::console::overlays::confirm::Confirm;
+use crate::console::overlays::costs::CostKey;
 use crate::engine::{Command, RetryPrice, UncertainItem};
 use crate::jobs::{BillingAnswer, Job, JobId, ObjectName, StageName, StoredImage};
 use crate::text::format;
@@ -128,6 +129,25 @@ impl App {
                 (format!("Hide {}?", format::count(jobs.len(), "job")), facts)
             });
             self.send_or_confirm(Command::Hide(ids(&jobs)), question, None);
+        }
+    }
+
+    /// What a key of the cost screen asks for; false where the key is not for that screen.
+    pub(super) fn on_cost_key(&mut self, outcome: CostKey) -> bool {
+        match outcome {
+            CostKey::Ignored => return false,
+            CostKey::Taken => {}
+            CostKey::Open(id) => self.show_jobs(&id),
+            CostKey::Load => self.load_cost_jobs(),
+        }
+        true
+    }
+
+    /// Requests the jobs that the cost screen shows.
+    pub(super) fn load_cost_jobs(&mut self) {
+        if let Some(Overlay::Costs(screen)) = self.overlays.last() {
+            let (span, only, limit) = screen.wanted_jobs(self.now);
+            self.send(Command::LoadCostJobs { span, only, limit });
         }
     }
 

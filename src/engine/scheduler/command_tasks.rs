@@ -9,7 +9,7 @@ use super::feed::Feed;
 use super::{Command, Event, Ports, Runner};
 use crate::engine::{CommandKind, CommandOutcome, OperatorCommands, UncertainCharges};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
-use crate::store::{PageQuery, Save, SortOrder, StoreError};
+use crate::store::{CostJobsQuery, PageQuery, Save, SortOrder, StoreError};
 use crate::text;
 
 /// How many queued jobs are read at once when holds are released.
@@ -113,6 +113,13 @@ impl CommandTasks {
                 Command::Undo(kind, previous) => (CommandKind::Undone, operator.undo(kind, previous).await),
                 Command::ResolveCharge { id, attempt, answer, by } => {
                     (CommandKind::Resolved, operator.resolve_charge(id, Some(attempt), answer, &by).await)
+                }
+                Command::LoadCostJobs { span: (from, to), only, limit } => {
+                    let query = CostJobsQuery { from, to, simulated, only: only.clone(), limit };
+                    let jobs = ports.store.cost_jobs(query).await;
+                    let jobs = jobs.map_err(|error| text::sanitize_line(&error.to_string(), 200));
+                    emit(&events, Event::CostJobs { only, jobs }).await;
+                    return TaskOutcome::Done;
                 }
                 Command::LoadUncertain => {
                     let charges = UncertainCharges::load(ports.store.as_ref(), simulated).await;

@@ -1,11 +1,12 @@
 //! The cost overview of a screen: one query to the store, and the account's credits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{Ports, Settings};
-use crate::costs::{Budget, CostGrouping, Usd};
+use crate::costs::{Budget, CostGrouping, Outlook, Usd};
 use crate::engine::CostOverview;
 use crate::store::{CostQuery, StoreError};
 use crate::time::{last_days, month_of};
@@ -60,9 +61,8 @@ impl Overview {
             week: table.report_from(last_days(now, 7).0, CostGrouping::Model),
             month: table.report_from(month_ago, CostGrouping::Model),
             calendar_month: table.report_from(first_of_month, CostGrouping::Model),
-            by_day: table.report_from(month_ago, CostGrouping::Day),
-            by_cause: table.report_from(month_ago, CostGrouping::Cause),
-            by_service: table.report_from(month_ago, CostGrouping::Service),
+            outlook: Outlook::of(&table, now),
+            table: Arc::new(table),
             daily_cap: caps.daily,
             monthly_cap: caps.monthly,
             soft_percent: settings.soft_percent,

@@ -36,7 +36,15 @@ pub(crate) fn collection_of(row: &ChargeRow) -> &'static str {
 /// Whether the entries of both are equal. A basis that only became more certain is not worth a write.
 fn is_equivalent(one: &ChargeRow, other: &ChargeRow) -> bool {
     let content = |row: &ChargeRow| {
-        (row.amount, row.model.clone(), row.at, row.simulated, row.succeeded(), row.basis.is_counted(), row.tags.clone())
+        (
+            row.amount,
+            row.model.clone(),
+            row.at,
+            row.simulated,
+            row.succeeded(),
+            row.basis.is_counted(),
+            row.tags.clone(),
+        )
     };
     content(one) == content(other)
 }

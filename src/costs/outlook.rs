@@ -4,18 +4,18 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::{CostGrouping, CostTable};
-use crate::costs::Usd;
+use super::{CostGrouping, CostTable, Usd};
 use crate::time::{day_of, last_days, midnight, month_of};
 
 /// Days whose spending makes the burn rate.
 const RATE_DAYS: u32 = 7;
 
-/// Decimals of a rate and a forecast.
-const DECIMALS: u32 = 4;
+/// Decimals of a rate, and of a forecast.
+const RATE_DECIMALS: u32 = 4;
+const FORECAST_DECIMALS: u32 = 2;
 
-/// What the month will cost if the last days continue. Estimates: rounded to hundredths of a cent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What the month will cost if the last days continue. Estimates: rounded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Outlook {
     /// Spent since the first of the UTC month.
     pub month_usd: Usd,
@@ -47,8 +47,8 @@ impl Outlook {
         let ahead = per_day.saturating_mul(days(month_end - now));
         Self {
             month_usd,
-            usd_per_day: Usd::new(per_day.round_dp(DECIMALS)),
-            forecast_usd: Usd::new(month_usd.decimal().saturating_add(ahead).round_dp(DECIMALS)),
+            usd_per_day: Usd::new(per_day.round_dp(RATE_DECIMALS)),
+            forecast_usd: Usd::new(month_usd.decimal().saturating_add(ahead).round_dp(FORECAST_DECIMALS)),
         }
     }
 }
@@ -74,7 +74,8 @@ mod tests {
             count: 1,
         });
         let span = (Outlook::first_instant(now), day_of(now).1);
-        let Outlook { month_usd, usd_per_day, forecast_usd } = Outlook::of(&CostTable::new(span, false, rows.collect()), now);
+        let Outlook { month_usd, usd_per_day, forecast_usd } =
+            Outlook::of(&CostTable::new(span, false, rows.collect()), now);
         (month_usd.to_string(), usd_per_day.to_string(), forecast_usd.to_string())
     }
 

@@ -109,7 +109,11 @@ mod tests {
             (CostGrouping::Month, "2026-12", "2026-12-01", "2027-01-01"),
         ] {
             let (first, next) = grouping.span_of(key).unwrap();
-            assert_eq!((first.date_naive().to_string(), next.date_naive().to_string()), (from.into(), to.into()), "{key}");
+            assert_eq!(
+                (first.date_naive().to_string(), next.date_naive().to_string()),
+                (from.into(), to.into()),
+                "{key}"
+            );
             let row = CostRow {
                 day: "2026-12-31".parse().unwrap(),
                 model: String::new(),
