@@ -42,6 +42,9 @@ pub struct Attempt {
     /// Money set aside for storing the image, from the submit until it is stored: the most that the bucket may charge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_reserved: Option<Usd>,
+    /// Our own price before the submit, kept to be compared with what the provider charges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Usd>,
     /// The provider's acceptance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
@@ -78,6 +81,7 @@ impl Attempt {
             steps: Vec::new(),
             reserved: None,
             storage_reserved: None,
+            estimate: None,
             receipt: None,
             charge: None,
             storage_charge: None,

@@ -4,6 +4,7 @@
 
 mod attempt;
 mod claim;
+mod drift;
 mod failure;
 mod hold;
 mod id;
@@ -18,6 +19,7 @@ mod transitions;
 
 pub use attempt::{Attempt, Outcome};
 pub use claim::{Claim, WorkerId};
+pub use drift::PriceTrail;
 pub use failure::{BillingStatus, Failure, FailureCode};
 pub use hold::Hold;
 pub use id::{InvalidJobId, JobId};

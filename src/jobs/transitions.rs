@@ -128,6 +128,7 @@ impl Job {
         let charge = self.charge_of(&receipt, estimate);
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.reserved = None;
+            attempt.estimate = estimate;
             attempt.charge = Some(charge);
             attempt.receipt = Some(receipt);
             attempt.finish(StepName::Submit, now);
@@ -159,6 +160,7 @@ impl Job {
             return false;
         }
         attempt.reserved = None;
+        attempt.estimate = estimate;
         attempt.book_late(charge, now);
         attempt.receipt = Some(receipt);
         if undecided {

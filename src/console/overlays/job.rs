@@ -136,6 +136,10 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
     for attempt in job.attempts.iter().rev() {
         lines.push(Line::default());
         lines.push(attempt_line(attempt, job, view));
+        if let Some(line) = attempt.price_line(job.spec_of(attempt).size()) {
+            let style = if line.ends_with(')') { theme.warning } else { theme.dim };
+            lines.push(Line::styled(format!("  {}", format::cut(&line, width.saturating_sub(2))), style));
+        }
         if let Some(resolution) = &attempt.resolution {
             let summary = resolution.summary(|at| view.zone.date_and_time(at));
             lines.push(Line::styled(format!("  {}", format::cut(&summary, width.saturating_sub(2))), theme.dim));
