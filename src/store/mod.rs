@@ -21,6 +21,7 @@ pub use query::{
     UncertainCharge,
 };
 use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+pub use schema::{ImportedDocument, RemoveOutcome};
 
 use crate::costs::{Budget, BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
@@ -82,6 +83,14 @@ pub trait Store: Send + Sync + 'static {
     /// its charges along; one of another backend does not: its entries are documents of their own. With `dry_run` nothing is
     /// written. No two records of a call may have the same collection and id.
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError>;
+
+    /// Removes imported documents whose content is still the imported one, entries with their sums and jobs with their charges, each in
+    /// one durable write. One outcome for each, in their order. With `dry_run` nothing is removed.
+    async fn remove_imported(
+        &self,
+        documents: Vec<ImportedDocument>,
+        dry_run: bool,
+    ) -> Result<Vec<RemoveOutcome>, StoreError>;
 
     /// Documents in the contract's form, a page at a time, always in the same order.
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError>;

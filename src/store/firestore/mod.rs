@@ -30,7 +30,9 @@ pub use connection::options::FirestoreOptions;
 
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
-use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use crate::store::schema::{
+    ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupMismatch,
+};
 use crate::store::{
     BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, Page, PageQuery, Save, Store,
     StoreError, UncertainCharge,
@@ -156,6 +158,14 @@ impl Store for FirestoreStore {
 
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {
         self.import_records(&records, dry_run).await
+    }
+
+    async fn remove_imported(
+        &self,
+        documents: Vec<ImportedDocument>,
+        dry_run: bool,
+    ) -> Result<Vec<RemoveOutcome>, StoreError> {
+        self.remove_documents(&documents, dry_run).await
     }
 
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {

@@ -109,6 +109,35 @@ pub enum ImportOutcome {
     Rejected(String),
 }
 
+/// A document that an import wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedDocument {
+    /// Its collection.
+    pub collection: Collection,
+    /// Its id.
+    pub id: String,
+    /// Of its content as it was written.
+    pub digest: String,
+}
+
+impl ImportedDocument {
+    /// The digest of a document's canonical fields.
+    pub fn digest_of(canonical: &Fields) -> String {
+        format!("{:.16}", crate::jobs::sha256_hex(Value::Object(canonical.clone()).to_string().as_bytes()))
+    }
+}
+
+/// The outcome of removing an imported document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemoveOutcome {
+    /// It was removed (or would be), with its sums.
+    Removed,
+    /// It does not exist.
+    Missing,
+    /// It was kept, for this reason: one line.
+    Kept(String),
+}
+
 /// A document of a store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {

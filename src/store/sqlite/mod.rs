@@ -27,7 +27,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{OnceCell, watch as signal};
 use tokio::task;
 
-use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use super::schema::{ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupMismatch};
 use super::{
     BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, Page, PageQuery, Save, Store,
     StoreError, UncertainCharge,
@@ -149,6 +149,19 @@ impl Store for SqliteStore {
         let (sender, mut verdicts) = unbounded_channel();
         self.writer.write(Write::Import(records, sender)).await?;
         verdicts.recv().await.ok_or_else(|| StoreError::Unavailable("the write was stopped".to_owned()))
+    }
+
+    async fn remove_imported(
+        &self,
+        documents: Vec<ImportedDocument>,
+        dry_run: bool,
+    ) -> Result<Vec<RemoveOutcome>, StoreError> {
+        if dry_run {
+            return self.readers.read(move |connection| import::remove(connection, &documents, true)).await;
+        }
+        let (sender, mut outcomes) = unbounded_channel();
+        self.writer.write(Write::RemoveImported(documents, sender)).await?;
+        outcomes.recv().await.ok_or_else(|| StoreError::Unavailable("the write was stopped".to_owned()))
     }
 
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {

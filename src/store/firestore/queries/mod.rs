@@ -10,5 +10,6 @@ mod health;
 mod import;
 mod list;
 mod page_order;
+mod remove;
 
 pub(crate) use counts::Counted;
