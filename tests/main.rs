@@ -11,6 +11,7 @@ mod console;
 mod crash_recovery;
 #[cfg(unix)]
 mod devstack;
+mod documentation;
 #[cfg(all(unix, feature = "firestore"))]
 mod firestore_bad_documents;
 #[cfg(all(unix, feature = "firestore"))]
@@ -24,7 +25,6 @@ mod provider_bfl;
 mod pty;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
 mod python_clients;
-mod readme;
 mod servers;
 mod simulator;
 mod store_contract;

@@ -9,6 +9,7 @@ mod import;
 mod list;
 mod money;
 mod save;
+mod shared_records;
 mod sqlite_only;
 mod watch;
 
@@ -82,6 +83,12 @@ macro_rules! store_contract {
             list::search_is_literal,
             list::find_returns_ids_by_prefix,
             list::counts_are_by_stage,
+            shared_records::record_is_read_as_it_was_written,
+            shared_records::record_needs_its_latest_revision,
+            shared_records::created_record_has_one_winner,
+            shared_records::repeated_write_is_recognised,
+            shared_records::newest_records_come_first,
+            shared_records::kinds_and_ids_do_not_mix,
             watch::own_changes_arrive,
             watch::changes_of_other_processes_arrive,
             watch::watch_starts_at_the_present,
@@ -110,6 +117,7 @@ fn rules_are_all_listed() {
         ("import", include_str!("store_contract/import.rs")),
         ("due", include_str!("store_contract/due.rs")),
         ("list", include_str!("store_contract/list.rs")),
+        ("shared_records", include_str!("store_contract/shared_records.rs")),
         ("watch", include_str!("store_contract/watch.rs")),
     ] {
         let rules: Vec<&str> = source

@@ -99,7 +99,9 @@ fn contains(line: &str, words: &str) -> bool {
 #[test]
 fn avoided_words_do_not_occur() {
     let mut found = Vec::new();
-    for (file, text) in files(&["src", "tests", "benches", "README.md", "CONTRIBUTING.md", "Cargo.toml", "build.rs"]) {
+    for (file, text) in
+        files(&["src", "tests", "benches", "README.md", "docs", "CONTRIBUTING.md", "Cargo.toml", "build.rs"])
+    {
         for (number, line) in text.lines().enumerate() {
             let line = line.to_lowercase();
             for (words, instead) in AVOIDED.iter().filter(|(words, _)| contains(&line, words)) {

@@ -3,6 +3,7 @@
 //! Pure: no async, no input or output, no clock (time is a parameter), no randomness. Knows `costs` and nothing else.
 
 mod attempt;
+mod billing;
 mod claim;
 mod drift;
 mod failure;
@@ -18,6 +19,7 @@ mod step;
 mod transitions;
 
 pub use attempt::{Attempt, Outcome};
+pub use billing::{BillingAnswer, Resolution};
 pub use claim::{Claim, WorkerId};
 pub use drift::PriceTrail;
 pub use failure::{BillingStatus, Failure, FailureCode};
@@ -26,7 +28,7 @@ pub use id::{InvalidJobId, JobId};
 pub use image::{ImageFormat, ObjectName, StoredImage, sha256_hex};
 pub use job::Job;
 pub use receipt::{Receipt, Ticket};
-pub use resolution::{BillingAnswer, Resolution, ResolveError};
+pub use resolution::ResolveError;
 pub use spec::Spec;
 pub use stage::{Stage, StageName};
 pub use step::{Step, StepName, StepState};

@@ -9,6 +9,14 @@ pub enum StoreError {
     /// Another process saved the job since it was read: drop the change.
     #[error("job {0} was modified concurrently")]
     Conflict(JobId),
+    /// Another process changed the shared record since it was read.
+    #[error("the record {kind}/{id} was modified concurrently")]
+    RecordConflict {
+        /// Its kind.
+        kind: String,
+        /// Its id.
+        id: String,
+    },
     /// The id is taken.
     #[error("job {0} already exists")]
     AlreadyExists(JobId),

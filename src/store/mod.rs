@@ -1,4 +1,4 @@
-//! The port to the job documents and the cost ledger, and its adapters beside it.
+//! The port to the job documents and the cost ledger, and its adapters.
 //!
 //! Every save is a compare-and-set on the job's revision; a job and its charges are saved in one atomic write. Adapters must
 //! not know providers, buckets or engines, and must not change a job.
@@ -9,6 +9,7 @@ mod errors;
 pub mod firestore;
 mod query;
 pub mod schema;
+mod shared_record;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -20,6 +21,8 @@ pub use query::{
     BudgetChange, Change, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, Page, PageCursor, PageQuery, SortOrder,
     UncertainCharge,
 };
+pub use shared_record::SharedRecord;
+
 use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 pub use schema::{ImportedDocument, RemoveOutcome};
 
@@ -76,6 +79,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Changes the caps. Every process on the store applies them from its next submit on.
     async fn change_budget(&self, change: BudgetChange) -> Result<(), StoreError>;
+
+    /// The shared record of that name.
+    async fn shared_record(&self, kind: &str, id: &str) -> Result<Option<SharedRecord>, StoreError>;
+
+    /// Writes a shared record if its revision is still the one that was read; revision 0 creates it. Returns the new revision.
+    /// Errors: `RecordConflict` otherwise. After `Unavailable` the same write may be made again.
+    async fn put_shared_record(&self, record: SharedRecord) -> Result<u64, StoreError>;
+
+    /// At most `limit` shared records of a kind, the last changed first.
+    async fn shared_records(&self, kind: &str, limit: usize) -> Result<Vec<SharedRecord>, StoreError>;
 
     /// Takes over documents of other programs and stores, all of this call in few durable writes, each entry of the books with its
     /// sums in the same one. One verdict for each, in their order; existing records are never overwritten. Taking the same over

@@ -118,7 +118,7 @@ fn successful_job_has_few_events() {
     let (env, namespace, server) = env("instant");
     let ids = env.queue(1);
     Worker::start(&env, &["--until-idle"]).done();
-    // The cost of a job on the server; README has the number.
+    // The cost of a job on the server; docs/temporal.md has the number.
     let story = events(server, &namespace, &ids[0]);
     assert!(story.len() <= 24, "{}: {story:?}", story.len());
 }

@@ -17,6 +17,7 @@ mod listen;
 mod queries;
 mod reject;
 mod save;
+mod shared_records;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, Weak};
@@ -34,8 +35,8 @@ use crate::store::schema::{
     ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupMismatch,
 };
 use crate::store::{
-    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, Page, PageQuery, Save, Store,
-    StoreError, UncertainCharge,
+    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, Page, PageQuery, Save,
+    SharedRecord, Store, StoreError, UncertainCharge,
 };
 use connection::client::Client;
 use documents::cache::DocumentCache;
@@ -154,6 +155,18 @@ impl Store for FirestoreStore {
 
     async fn change_budget(&self, change: BudgetChange) -> Result<(), StoreError> {
         self.write_budget_change(&change).await
+    }
+
+    async fn shared_record(&self, kind: &str, id: &str) -> Result<Option<SharedRecord>, StoreError> {
+        self.read_record(kind, id).await
+    }
+
+    async fn put_shared_record(&self, record: SharedRecord) -> Result<u64, StoreError> {
+        self.write_record(&record).await
+    }
+
+    async fn shared_records(&self, kind: &str, limit: usize) -> Result<Vec<SharedRecord>, StoreError> {
+        self.newest_records(kind, limit).await
     }
 
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {

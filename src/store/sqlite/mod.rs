@@ -16,6 +16,7 @@ mod reports;
 mod row;
 mod save;
 mod schema;
+mod shared_records;
 mod watch;
 mod writer;
 
@@ -29,8 +30,8 @@ use tokio::task;
 
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupMismatch};
 use super::{
-    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, Page, PageQuery, Save, Store,
-    StoreError, UncertainCharge,
+    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, Page, PageQuery, Save,
+    SharedRecord, Store, StoreError, UncertainCharge,
 };
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::{Job, JobId};
@@ -140,6 +141,20 @@ impl Store for SqliteStore {
 
     async fn change_budget(&self, change: BudgetChange) -> Result<(), StoreError> {
         self.writer.write(Write::ChangeBudget(change)).await.map(|_| ())
+    }
+
+    async fn shared_record(&self, kind: &str, id: &str) -> Result<Option<SharedRecord>, StoreError> {
+        let (kind, id) = (kind.to_owned(), id.to_owned());
+        self.readers.read(move |connection| shared_records::get(connection, &kind, &id)).await
+    }
+
+    async fn put_shared_record(&self, record: SharedRecord) -> Result<u64, StoreError> {
+        self.writer.write(Write::PutSharedRecord(Box::new(record))).await
+    }
+
+    async fn shared_records(&self, kind: &str, limit: usize) -> Result<Vec<SharedRecord>, StoreError> {
+        let kind = kind.to_owned();
+        self.readers.read(move |connection| shared_records::newest(connection, &kind, limit)).await
     }
 
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {

@@ -10,7 +10,7 @@ pub(super) const APPLICATION_ID: u32 = 0x646b_726d;
 
 /// One script for each version, oldest first: script 0 makes version 1 of an empty file, script 1 makes version 2 of that. A
 /// script that has been released is never changed; a new one is added behind it.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_6, VERSION_7];
+pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7];
 
 /// The version that this program reads and writes.
 pub(super) fn version() -> u32 {
@@ -174,6 +174,20 @@ CREATE TABLE budget_changes (
     change TEXT NOT NULL,
     settings TEXT NOT NULL
 ) STRICT;
+";
+
+/// What all processes of the store share (`SharedRecord`). `body` is JSON.
+const VERSION_5: &str = "
+CREATE TABLE shared_records (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    by TEXT NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (kind, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX shared_records_by_time ON shared_records(kind, at, id);
 ";
 
 /// Uncertain charges are few among many: found without reading the others.

@@ -9,10 +9,10 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::schema::{ImportOutcome, ImportedDocument, Record, RemoveOutcome};
-use super::super::{BudgetChange, StoreError};
+use super::super::{BudgetChange, SharedRecord, StoreError};
 use super::row::Row;
 use super::save::{self, Sequence};
-use super::{budget, import, ledger};
+use super::{budget, import, ledger, shared_records};
 use crate::costs::Budget;
 
 /// Writes that may wait before callers have to.
@@ -30,6 +30,8 @@ pub(super) enum Write {
     Save(Box<Row>, Option<Budget>),
     /// A change of the caps.
     ChangeBudget(BudgetChange),
+    /// One compare-and-set of a shared record.
+    PutSharedRecord(Box<SharedRecord>),
     /// Documents of other programs. The outcomes are sent on the channel and are final once the write is confirmed.
     Import(Vec<Record>, mpsc::UnboundedSender<Vec<ImportOutcome>>),
     /// Imported documents are removed; outcomes as for the import.
@@ -37,7 +39,7 @@ pub(super) enum Write {
 }
 
 impl Write {
-    /// Applies the write and returns the job's new revision. After an error the caller must roll back what was written so far.
+    /// Applies the write and returns the new revision of the job or the record. After an error the caller must roll back what was written so far.
     fn apply(&self, connection: &Connection, sequence: &mut Sequence) -> Result<u64, StoreError> {
         match self {
             Self::Create(rows) => {
@@ -57,6 +59,7 @@ impl Write {
                 budget::change(connection, change)?;
                 Ok(1)
             }
+            Self::PutSharedRecord(record) => shared_records::put(connection, record),
             Self::Import(records, outcomes) => {
                 // The import is committed even if its caller is no longer waiting.
                 let _ = outcomes.send(import::import(connection, records, Some(sequence))?);

@@ -1,0 +1,138 @@
+//! The commands, flags, variables and links of README.md and of the pages in `docs` exist.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::{TestEnv, text};
+
+const EXAMPLE: &str = include_str!("../.env.example");
+
+/// README.md and the pages of the book, with their paths.
+fn pages() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let book = fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = book.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let paths = pages.chain([root.join("README.md"), root.join("CONTRIBUTING.md")]);
+    let pages: Vec<_> = paths.map(|path| (path.clone(), fs::read_to_string(&path).unwrap())).collect();
+    assert!(pages.len() > 8, "{} pages", pages.len());
+    pages
+}
+
+/// Every command line of darkroom on a page: code spans, and lines of shell blocks without their comments.
+fn command_lines(page: &str) -> Vec<String> {
+    let spans = page.split('`').skip(1).step_by(2).map(str::to_owned);
+    let blocks = page.split("```").skip(1).step_by(2);
+    let lines = blocks.flat_map(str::lines).flat_map(|line| {
+        let code = line.split(" #").next().unwrap_or_default();
+        code.split("&&").map(|command| command.trim().to_owned())
+    });
+    let is_command =
+        |line: &String| line.strip_prefix("darkroom").is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    spans.chain(lines).map(|line| line.replace("\\|", "|")).filter(is_command).collect()
+}
+
+fn help(env: &TestEnv, command: &[&str]) -> String {
+    let output = env.run(&[command, &["--help"]].concat());
+    assert!(output.status.success(), "the documentation names {command:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn documented_commands_and_flags_exist() {
+    let env = TestEnv::new();
+    let commands: Vec<_> = pages().iter().flat_map(|(_, page)| command_lines(page)).collect();
+    assert!(commands.len() > 15, "{commands:?}");
+    for line in commands {
+        let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+        let is_name = |word: &&&str| word.chars().all(|letter| letter.is_ascii_lowercase());
+        let mut command: Vec<&str> = words.iter().take_while(is_name).take(1).copied().collect();
+        // `darkroom jobs [list|show]` names several commands, `darkroom costs rebuild` one below another.
+        let nested: Vec<&str> = match words.get(1) {
+            Some(word) if word.starts_with('[') && word.contains('|') => {
+                word.trim_matches(['[', ']']).split('|').collect()
+            }
+            Some(word) if ["jobs", "costs", "budget"].contains(&words[0]) && is_name(&word) => vec![word],
+            _ => Vec::new(),
+        };
+        for name in nested.iter().filter(|name| !name.starts_with('-')) {
+            help(&env, &[words[0], name]);
+        }
+        if let [only] = nested[..] {
+            command.push(only);
+        }
+        let help = help(&env, &command);
+        for flag in
+            words.iter().flat_map(|word| word.trim_matches(['[', ']']).split('|')).filter(|word| word.starts_with("--"))
+        {
+            let flag: String =
+                flag.chars().take_while(|letter| letter.is_ascii_lowercase() || *letter == '-').collect();
+            assert!(
+                help.contains(&flag),
+                "the documentation names {flag} in `{line}`, but `darkroom {} --help` does not",
+                command.join(" ")
+            );
+        }
+    }
+}
+
+#[test]
+fn documented_variables_are_in_the_example() {
+    let pages = pages();
+    let names: BTreeSet<&str> = pages
+        .iter()
+        // The page for contributors names variables of the tests.
+        .filter(|(path, _)| !path.ends_with("CONTRIBUTING.md"))
+        .flat_map(|(_, page)| page.split(|letter: char| !letter.is_ascii_uppercase() && letter != '_'))
+        .filter(|word| word.starts_with("DARKROOM_") && word.len() > "DARKROOM_".len())
+        .collect();
+    assert!(names.len() > 15, "{names:?}");
+    let missing: Vec<&&str> = names.iter().filter(|name| !EXAMPLE.contains(**name)).collect();
+    assert!(missing.is_empty(), "add to .env.example: {missing:?}");
+}
+
+/// The anchor that renderers give a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = kept.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut checked = 0;
+    for (path, page) in pages() {
+        for link in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: no file {link}", path.display());
+            if !fragment.is_empty() {
+                let text = fs::read_to_string(&target).unwrap();
+                let found = text.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line) == fragment);
+                assert!(found, "{}: no heading for {link}", path.display());
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 15, "{checked} links");
+}
+
+#[test]
+fn book_lists_every_page() {
+    let pages = pages();
+    let (_, summary) = pages.iter().find(|(path, _)| path.ends_with("docs/SUMMARY.md")).unwrap();
+    for (path, _) in pages.iter().filter(|(path, _)| path.parent().unwrap().ends_with("docs")) {
+        let name = path.file_name().unwrap().to_string_lossy();
+        assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "docs/SUMMARY.md does not list {name}");
+    }
+}
+
+#[test]
+fn readme_fits_150_lines() {
+    let pages = pages();
+    let (_, readme) = pages.iter().find(|(path, _)| path.ends_with("README.md")).unwrap();
+    assert!(readme.lines().count() <= 150, "{} lines: move text to docs/", readme.lines().count());
+}
