@@ -34,6 +34,8 @@ pub struct JobView<'a> {
     updated_at: DateTime<Utc>,
     /// Sum of the charges of all attempts, without uncertain ones.
     cost_usd: Option<Usd>,
+    /// The part of it that another program noted on the job: reports and caps count its entries in `costs` only.
+    noted_usd: Option<Usd>,
     /// The least certain basis of all charges.
     cost_basis: Option<Basis>,
     image_url: Option<&'a str>,
@@ -197,6 +199,7 @@ impl<'a> JobView<'a> {
             created_at: job.created_at,
             updated_at: job.updated_at,
             cost_usd: job.cost(),
+            noted_usd: job.noted_cost(),
             cost_basis: job.cost_basis(),
             image_url: image.map(|image| image.url.as_str()),
             image: image.map(ImageView::new),

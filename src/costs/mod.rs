@@ -2,6 +2,7 @@
 //!
 //! Pure: no async, no input or output, no clock. Nothing here knows what a job is.
 
+mod account;
 mod budget;
 mod charge;
 mod grouping;
@@ -11,6 +12,7 @@ mod price;
 mod report;
 mod rows;
 
+pub use account::{AccountCheck, BalanceHistory, BalanceLook};
 pub use budget::{Budget, BudgetEdit, BudgetExceeded, BudgetPeriod, BudgetRecord, BudgetSettings};
 pub use charge::{Basis, Charge, MAX_CHARGE_USD, Service};
 pub use grouping::CostGrouping;

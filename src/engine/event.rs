@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::UncertainCharges;
-use crate::costs::{BudgetExceeded, CostGrouping, CostReport, CostTable, Outlook, Usd};
+use crate::costs::{AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, Outlook, Usd};
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
 use crate::store::{Counts, JobCost, PageCursor};
 
@@ -133,6 +133,8 @@ pub struct CostOverview {
     pub table: Arc<CostTable>,
     /// The burn rate and the forecast of the month.
     pub outlook: Outlook,
+    /// The change of the balance against the charges, where it is known.
+    pub account: Option<AccountCheck>,
     /// The cap of the UTC day: the lower one of the store's and this process's.
     pub daily_cap: Option<Usd>,
     /// The cap of the UTC month: the lower one of the store's and this process's.

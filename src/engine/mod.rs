@@ -4,6 +4,7 @@
 //! commands to documents; [`workflow`] is the durable workflow of a job; [`local`] runs it in this process, [`temporal`] on any
 //! number of workers. Both use `scheduler`: which job runs next, commands in progress, the events of a screen.
 
+mod balance;
 mod command;
 mod commands;
 mod event;
@@ -18,6 +19,7 @@ pub mod temporal;
 mod uncertain;
 pub mod workflow;
 
+pub use balance::balance_history;
 pub use command::{Command, NewJob};
 pub use commands::OperatorCommands;
 pub use event::{

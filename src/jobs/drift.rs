@@ -1,8 +1,10 @@
 //! Three numbers that must agree: our estimate, the provider's quote, and the settled charge.
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 
-use super::Attempt;
+use super::{Attempt, Job};
 use crate::costs::{Basis, Usd};
 
 /// Pixels of one megapixel on the bill.
@@ -90,6 +92,47 @@ impl Attempt {
             return Some(format!("reference images: the provider counted {input} MP"));
         }
         Some("the provider's price differs from the price table (assets/prices.toml)".to_owned())
+    }
+}
+
+/// The drift of many jobs, by its likely causes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DriftSummary {
+    /// Attempts with at least two numbers.
+    pub compared: u64,
+    /// Attempts whose numbers differ.
+    pub differing: u64,
+    /// The first numbers of the compared attempts: mostly estimates.
+    pub expected: Usd,
+    /// Their last numbers: mostly settled charges.
+    pub charged: Usd,
+    /// How many attempts and how much, by cause.
+    pub causes: BTreeMap<String, (u64, Usd)>,
+}
+
+impl DriftSummary {
+    /// Takes in the attempts of a job.
+    pub fn add(&mut self, job: &Job) {
+        for attempt in &job.attempts {
+            let Some(trail) = attempt.price_trail() else { continue };
+            let numbers = [trail.estimate, trail.quote, trail.settled];
+            let known: Vec<Usd> = numbers.into_iter().flatten().collect();
+            let (Some(first), Some(last), true) = (known.first(), known.last(), known.len() > 1) else { continue };
+            self.compared += 1;
+            self.expected += *first;
+            self.charged += *last;
+            if let Some((drift, cause)) = trail.drift().zip(attempt.drift_cause(job.spec_of(attempt).size())) {
+                self.differing += 1;
+                let entry = self.causes.entry(cause).or_default();
+                entry.0 += 1;
+                entry.1 += drift;
+            }
+        }
+    }
+
+    /// What all of them were wrong by.
+    pub fn drift(&self) -> Usd {
+        self.charged - self.expected
     }
 }
 

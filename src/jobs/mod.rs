@@ -21,7 +21,7 @@ mod transitions;
 pub use attempt::{Attempt, Outcome};
 pub use billing::{BillingAnswer, Resolution};
 pub use claim::{Claim, WorkerId};
-pub use drift::PriceTrail;
+pub use drift::{DriftSummary, PriceTrail};
 pub use failure::{BillingStatus, Failure, FailureCode};
 pub use hold::Hold;
 pub use id::{InvalidJobId, JobId};

@@ -19,6 +19,7 @@ fn help_of_every_command_is_recorded() {
         "jobs unhide",
         "costs",
         "costs rebuild",
+        "costs drift",
         "costs uncertain",
         "costs resolve",
         "import",

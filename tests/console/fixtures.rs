@@ -209,6 +209,7 @@ pub(crate) fn costs() -> CostOverview {
         month: report(CostGrouping::Model, &month),
         calendar_month: report(CostGrouping::Model, &month),
         outlook: Outlook::of(&table, now()),
+        account: None,
         table: table.into(),
         daily_cap: Some(usd("20")),
         monthly_cap: None,

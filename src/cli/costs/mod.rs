@@ -1,5 +1,6 @@
 //! `darkroom costs`: the cost report, uncertain charges, and the check of the stored daily sums. The store adds up.
 
+mod drift;
 mod rebuild;
 mod report;
 mod uncertain;
@@ -25,6 +26,8 @@ pub struct CostsArgs {
 pub enum CostsCommand {
     /// Recalculate the daily sums from the entries, report differences, and correct them
     Rebuild(rebuild::RebuildArgs),
+    /// Compare what jobs were estimated, quoted and charged, and the account's balance with the charges
+    Drift(drift::DriftArgs),
     /// List charges that may or may not be billed, newest first
     Uncertain(uncertain::UncertainArgs),
     /// Replace an uncertain charge by what the bill says; the answer is recorded with your name
@@ -35,6 +38,7 @@ pub enum CostsCommand {
 pub async fn run(session: &Session, args: &CostsArgs) -> Result<(), CliError> {
     match &args.command {
         Some(CostsCommand::Rebuild(args)) => rebuild::run(session, args).await,
+        Some(CostsCommand::Drift(args)) => drift::run(session, args).await,
         Some(CostsCommand::Uncertain(args)) => uncertain::list(session, args).await,
         Some(CostsCommand::Resolve(args)) => uncertain::resolve(session, args).await,
         None => report::run(session, &args.report).await,

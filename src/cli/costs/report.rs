@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::cli::error::CliError;
 use crate::cli::{Session, output, table};
-use crate::costs::{BudgetSettings, CostGrouping, CostLine, CostReport, Outlook, Usd};
+use crate::costs::{AccountCheck, BudgetSettings, CostGrouping, CostLine, CostReport, Outlook, Usd};
+use crate::engine::balance_history;
 use crate::store::{CostJobsQuery, CostQuery, JobCost, Store};
 use crate::text::sanitize_line;
 use crate::time::{day_of, last_days, midnight, month_of, parse_time};
@@ -73,6 +74,8 @@ struct View {
     /// The calendar month and its forecast, whatever the span.
     #[serde(flatten)]
     outlook: Outlook,
+    /// The change of the account's balance against the charges, where both are known.
+    account: Option<AccountCheck>,
     daily_cap_usd: Option<Usd>,
     monthly_cap_usd: Option<Usd>,
     /// The most expensive jobs of the span.
@@ -139,6 +142,7 @@ pub async fn run(session: &Session, args: &ReportArgs) -> Result<(), CliError> {
         wasted_usd: wasted.total_usd,
         wasted_by: wasted.by,
         outlook,
+        account: AccountCheck::of(&balance_history(store.as_ref(), simulated).await?, &table),
         daily_cap_usd: caps.daily,
         monthly_cap_usd: caps.monthly,
         jobs: jobs.into_iter().map(JobView::from).collect(),
@@ -280,6 +284,9 @@ fn text(view: &View, real: Option<&CostReport>, by: CostGrouping) -> String {
         usd_per_day.display(),
         forecast_usd.display()
     );
+    if let Some(account) = &view.account {
+        let _ = write!(text, "\n{}", account.line());
+    }
     if report.unknown_usd > Usd::ZERO {
         let _ = write!(text, "\nnot in the total: {} that may or may not be billed", report.unknown_usd.display());
     }

@@ -11,7 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::job_json::JobDetails;
 use crate::cli::operator::operator;
 use crate::cli::{Session, output, resolve_id, start_logging, table};
-use crate::costs::{Basis, Usd};
+use crate::costs::{BalanceLook, Basis, Usd};
 use crate::engine::{OperatorCommands, UncertainCharges, UncertainItem};
 use crate::jobs::{BillingAnswer, Job};
 use crate::telemetry::logging::ExtraSink;
@@ -71,6 +71,9 @@ struct ChargeView<'a> {
     model: &'a str,
     why: &'a str,
     can_resolve: bool,
+    /// The account's balance at the last look before the charge, and at the first one after it.
+    balance_before: Option<BalanceLook>,
+    balance_after: Option<BalanceLook>,
 }
 
 /// Lists the uncertain charges.
@@ -109,10 +112,11 @@ impl<'a> View<'a> {
                 item.amount.map_or("unknown".to_owned(), Usd::display),
                 item.basis.as_str().to_owned(),
                 sanitize_line(&item.model, 30),
+                item.balance_line().unwrap_or_default(),
                 sanitize_line(&item.why, 100),
             ]
         });
-        let heading = ["TIME", "JOB", "ATTEMPT", "USD", "BASIS", "MODEL", "WHY"];
+        let heading = ["TIME", "JOB", "ATTEMPT", "USD", "BASIS", "MODEL", "BALANCE", "WHY"];
         let mut text = table::plain(&heading, &[2, 3], rows);
         if self.has_more {
             text.push_str("\n\nmore exist: resolve some to see the others");
@@ -137,6 +141,8 @@ impl<'a> ChargeView<'a> {
             model: &item.model,
             why: &item.why,
             can_resolve: item.can_resolve,
+            balance_before: item.balance_before,
+            balance_after: item.balance_after,
         }
     }
 }

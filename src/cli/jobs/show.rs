@@ -45,6 +45,11 @@ fn text(job: &Job, now: DateTime<Utc>) -> String {
         ("updated", time(job.updated_at)),
         ("cost", table::cost(job)),
     ];
+    if let Some(noted) = job.noted_cost() {
+        let line =
+            format!("{} noted by another program: reports and caps count its entries in costs only", noted.display());
+        rows.push(("", line));
+    }
     if !job.tags.is_empty() {
         rows.push(("tags", sanitize_line(&job.tags.join(", "), 200)));
     }

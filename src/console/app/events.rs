@@ -62,7 +62,7 @@ impl App {
             Event::CostJobs { only, jobs } => {
                 for overlay in &mut self.overlays {
                     if let Overlay::Costs(screen) = overlay {
-                        screen.load(&only, jobs.clone());
+                        screen.load(only.as_ref(), jobs.clone());
                     }
                 }
             }

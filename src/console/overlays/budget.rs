@@ -231,7 +231,10 @@ impl BudgetScreen {
                         Span::styled(hint, theme.warning),
                     ])
                 }
-                (None, _) => Line::styled(format::cut(&item.why, width), theme.dim),
+                (None, _) => {
+                    let balance = item.balance_line().map(|line| format!("balance {line} · ")).unwrap_or_default();
+                    Line::styled(format::cut(&format!("{balance}{}", item.why), width), theme.dim)
+                }
             };
             lines.push(Line::default());
             lines.push(detail);

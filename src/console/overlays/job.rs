@@ -120,6 +120,11 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
     }
     let basis = job.cost_basis().map(|basis| format!(", {}", basis.as_str())).unwrap_or_default();
     say("cost", &format!("{}{basis}", costs_view::cell(job, view.catalog)), theme.text);
+    if let Some(noted) = job.noted_cost() {
+        let line =
+            format!("{} noted by another program: reports and caps count its entries in costs only", noted.display());
+        say("", &line, theme.warning);
+    }
     if let Some(image) = job.image() {
         let size = format::bytes(image.bytes);
         say("image", &format!("{}×{} {}, {size}", image.width, image.height, image.format.as_str()), theme.text);

@@ -329,6 +329,7 @@ mod tests {
                 month: report.clone(),
                 calendar_month: report,
                 outlook: crate::costs::Outlook::default(),
+                account: None,
                 table: crate::costs::CostTable::new((DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH), true, Vec::new())
                     .into(),
                 daily_cap: Some(usd("10")),

@@ -131,8 +131,8 @@ impl CostScreen {
     }
 
     /// Takes over loaded jobs, unless other ones are wanted by now.
-    pub fn load(&mut self, only: &Option<(CostGrouping, String)>, jobs: Result<Vec<JobCost>, String>) {
-        if self.only == *only {
+    pub fn load(&mut self, only: Option<&(CostGrouping, String)>, jobs: Result<Vec<JobCost>, String>) {
+        if self.only.as_ref() == only {
             self.jobs = Some(jobs);
         }
     }
@@ -243,6 +243,10 @@ impl CostScreen {
             let gauges = costs_view::caps(costs);
             top.extend(gauges.iter().map(|cap| cap.line(width.min(70), theme)));
             top.push(outlook_line(costs, width, theme));
+            if let Some(account) = &costs.account {
+                let style = if account.cause.is_some() { theme.warning } else { theme.dim };
+                top.push(Line::styled(format::cut(&account.line(), width), style));
+            }
             top.push(Line::default());
         }
         let bottom = if roomy && report.count > 0 { self.explained(costs, &report, width, theme) } else { Vec::new() };

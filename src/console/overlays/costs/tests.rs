@@ -78,7 +78,7 @@ fn every_grouping_covers_every_range() {
 #[test]
 fn wide_screen_has_jobs_beside_the_lines() {
     let mut cost_screen = CostScreen::new();
-    cost_screen.load(&None, Ok(vec![job("job-a", "0.14", "0", 2), job("job-b", "0.07", "0.03", 1)]));
+    cost_screen.load(None, Ok(vec![job("job-a", "0.14", "0", 2), job("job-b", "0.07", "0.03", 1)]));
     let mut costs = costs(false);
     costs.daily_cap = Some(usd("1.50"));
     costs.monthly_cap = Some(usd("20"));
@@ -96,9 +96,9 @@ fn a_line_opens_its_jobs() {
     let (span, only, _) = cost_screen.wanted_jobs(noon());
     assert_eq!((span, only.clone()), (last_days(noon(), 30), Some((CostGrouping::Model, "flux-2-max".into()))));
     assert!(shown(&mut cost_screen, &costs, 80, 24).contains("Loading"));
-    cost_screen.load(&None, Ok(vec![job("job-z", "9", "0", 1)]));
+    cost_screen.load(None, Ok(vec![job("job-z", "9", "0", 1)]));
     assert!(!shown(&mut cost_screen, &costs, 80, 24).contains("job-z"), "an answer that came too late");
-    cost_screen.load(&only, Ok(vec![job("job-a", "0.14", "0", 2), job("job-b", "0", "0.07", 1)]));
+    cost_screen.load(only.as_ref(), Ok(vec![job("job-a", "0.14", "0", 2), job("job-b", "0", "0.07", 1)]));
     let text = shown(&mut cost_screen, &costs, 80, 24);
     assert!(text.contains("jobs of flux-2-max") && text.contains("neon fox  2 charges"), "{text}");
     assert!(text.contains("$0.07?  job-b"), "{text}");
@@ -186,7 +186,7 @@ proptest! {
             shown(&mut cost_screen, &costs, width, height);
             cost_screen.key(all[key].into());
             let (_, only, _) = cost_screen.wanted_jobs(noon());
-            cost_screen.load(&only, Ok(names.iter().map(|name| job(name, "0.03", "0", 1)).collect()));
+            cost_screen.load(only.as_ref(), Ok(names.iter().map(|name| job(name, "0.03", "0", 1)).collect()));
         }
         let text = shown(&mut cost_screen, &costs, width, height);
         if width >= 3 && height >= 3 {
