@@ -68,6 +68,7 @@ macro_rules! store_contract {
             import::imported_money_counts_toward_caps,
             import::imported_documents_export_unchanged,
             import::native_jobs_export_completely,
+            import::unchanged_imports_can_be_removed,
             import::external_job_continues_without_second_charge,
             due::oldest_queued_job_is_due_first,
             due::active_jobs_are_due_before_queued_ones,

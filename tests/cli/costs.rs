@@ -145,3 +145,59 @@ fn report_covers_the_requested_span() {
     env.fails(2, &["costs", "--from", "yesterday-ish"]);
     env.fails(2, &["costs", "--from", "1h", "--days", "3"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn balance_is_evidence_for_a_charge() {
+    use chrono::{TimeDelta, Utc};
+    use darkroom::store::sqlite::SqliteStore;
+    use darkroom::store::{SharedRecord, Store};
+
+    let (env, id) = tokio::task::spawn_blocking(moderated).await.unwrap();
+    let now = Utc::now();
+    let midnight = now.date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
+    let looks = json!({"looks": [
+        {"at": midnight - TimeDelta::hours(30), "usd": "10"},
+        {"at": midnight - TimeDelta::hours(3), "usd": "9.50"},
+        {"at": now + TimeDelta::hours(1), "usd": "9.47"},
+    ]});
+    let store = SqliteStore::open(&env.data().join("darkroom.db")).unwrap();
+    store.put_shared_record(SharedRecord::new("balance", "simulated", now, "test", looks)).await.unwrap();
+    drop(store);
+    tokio::task::spawn_blocking(move || {
+        let charge = &env.json(&["costs", "uncertain", "--json"])["charges"][0];
+        assert_eq!(
+            (&charge["balance_before"]["usd"], &charge["balance_after"]["usd"]),
+            (&json!("9.5"), &json!("9.47"))
+        );
+        assert!(text(&env.run(&["costs", "uncertain"]).stdout).contains("$9.50 → $9.47"));
+        let account = &env.json(&["costs", "--json"])["account"];
+        assert_eq!((&account["balance_fell_usd"], &account["recorded_usd"]), (&json!("0.53"), &json!("0")));
+        assert_eq!(account["difference_usd"], "0.53", "$0.50 were spent before the first charge");
+        let today = &env.json(&["costs", "--json", "--period", "today"])["account"];
+        assert_eq!((&today["difference_usd"], &today["uncertain_usd"]), (&json!("0.03"), &json!("0.03")));
+        assert!(today["cause"].as_str().unwrap().contains("uncertain charges that were billed"), "{today}");
+        env.json(&["costs", "resolve", &id, "--billed", "--json"]);
+        let today = &env.json(&["costs", "--json", "--period", "today"])["account"];
+        assert_eq!((&today["difference_usd"], &today["cause"]), (&json!("0"), &Value::Null));
+    })
+    .await
+    .unwrap();
+}
+
+#[test]
+fn drift_between_estimate_and_charge_is_shown() {
+    let env = TestEnv::new();
+    env.run(&["submit", "a fox", "--model", "flux-2-pro", "--width", "64", "--height", "64", "--wait"]);
+    let drift = env.json(&["costs", "drift", "--json"]);
+    assert_eq!(
+        (&drift["jobs"], &drift["compared_count"], &drift["differing_count"]),
+        (&json!(1), &json!(1), &json!(0))
+    );
+    let id = env.jobs()[0]["id"].as_str().unwrap().to_owned();
+    let attempt = &env.json(&["jobs", "show", &id, "--json"])["attempts"][0];
+    assert_eq!((&attempt["estimate_usd"], &attempt["settled_usd"]), (&json!("0.03"), &json!("0.03")));
+    assert_eq!((&attempt["quote_usd"], &attempt["drift_usd"]), (&json!("0.03"), &Value::Null));
+    let shown = text(&env.run(&["jobs", "show", &id]).stdout);
+    assert!(shown.contains("estimate $0.03, quote $0.03, settled $0.03"), "{shown}");
+    assert!(text(&env.run(&["costs", "drift"]).stdout).contains("all agree"));
+}

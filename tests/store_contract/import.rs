@@ -9,7 +9,7 @@ use darkroom::store::schema::{
     Collection, CostEntry, Defaults, Document, ExportQuery, Fields, ImportOutcome, JobEntry, Record, encode_costs,
     encode_job, with_native,
 };
-use darkroom::store::{CostQuery, Save, Store, StoreError};
+use darkroom::store::{CostQuery, ImportedDocument, RemoveOutcome, Save, Store, StoreError};
 use serde_json::{Value, json};
 
 use super::fixture::{
@@ -315,4 +315,53 @@ pub async fn external_job_continues_without_second_charge(fixture: Fixture) {
     let exported = export(&fixture.store, Collection::Jobs, 10).await;
     assert_eq!((&exported[0].fields["pageState"], &exported[0].fields["status"]), (&json!(7), &json!("error")));
     assert_eq!(job.created_at, at(0));
+}
+
+pub async fn unchanged_imports_can_be_removed(fixture: Fixture) {
+    let mut native = generating("native", 0, Some("4"));
+    native.tags = vec!["cover".into()];
+    finish(&mut native, Some("4"), None, 9);
+    let native = with_native(encode_job(&native), &native);
+    let mut records = samples();
+    records.push(job_record(Some("native"), native));
+    import(&fixture.store, &records).await;
+    let before = costs(&fixture.store, CostGrouping::Tag, true).await;
+    assert_eq!((before.total_usd, before.by[0].key.as_str()), (usd("0.04"), "cover"));
+    let changed = records.iter().find_map(|record| match record {
+        Record::Job(entry) if entry.job.stage_name() == StageName::Done => Some(entry.id.clone()),
+        _ => None,
+    });
+    let changed = changed.unwrap();
+    let mut job = read(&fixture.other, changed.as_str()).await;
+    job.approve(at(20)).unwrap();
+    save(&fixture.other, &mut job).await.unwrap();
+    let documents: Vec<ImportedDocument> = records
+        .iter()
+        .map(|record| ImportedDocument {
+            collection: record.collection(),
+            id: record.id().to_owned(),
+            digest: ImportedDocument::digest_of(&record.canonical_fields()),
+        })
+        .collect();
+    let count =
+        |outcomes: &[RemoveOutcome], wanted: &RemoveOutcome| outcomes.iter().filter(|one| *one == wanted).count();
+    let would = fixture.store.remove_imported(documents.clone(), true).await.unwrap();
+    assert_eq!(count(&would, &RemoveOutcome::Removed), records.len() - 1, "a dry run says what would happen");
+    assert_eq!(import(&fixture.store, &records[..5]).await, (0, 5, vec![]), "and removes nothing");
+    let outcomes = fixture.store.remove_imported(documents.clone(), false).await.unwrap();
+    assert_eq!(count(&outcomes, &RemoveOutcome::Removed), records.len() - 1);
+    let kept = outcomes.iter().zip(&documents).find_map(|(outcome, document)| match outcome {
+        RemoveOutcome::Kept(reason) => Some((document.id.as_str(), reason.as_str())),
+        _ => None,
+    });
+    assert_eq!(kept, Some((changed.as_str(), "it was changed since the import")));
+    assert_eq!(fixture.other.get(&changed).await.unwrap().unwrap().stage_name(), StageName::Approved);
+    for simulated in [false, true] {
+        let report = costs(&fixture.other, CostGrouping::Tag, simulated).await;
+        assert_eq!((report.total_usd, report.count, report.by), (usd("0"), 0, vec![]), "{simulated}");
+    }
+    assert_sums(&fixture.store).await;
+    let again = fixture.store.remove_imported(documents, false).await.unwrap();
+    assert_eq!(count(&again, &RemoveOutcome::Missing), records.len() - 1);
+    assert_eq!(import(&fixture.store, &records).await.0, records.len() - 1, "it can be imported once more");
 }

@@ -123,7 +123,7 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
     if let Some(noted) = job.noted_cost() {
         let line =
             format!("{} noted by another program: reports and caps count its entries in costs only", noted.display());
-        say("", &line, theme.warning);
+        say("", &line, theme.dim);
     }
     if let Some(image) = job.image() {
         let size = format::bytes(image.bytes);
