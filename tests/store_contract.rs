@@ -53,7 +53,7 @@ macro_rules! store_contract {
             money::model_cap_counts_only_its_model,
             money::unpriced_charge_counts_as_highest_price,
             money::storage_reservation_lasts_until_stored,
-            money::report_groups_four_ways,
+            money::report_groups_every_way,
             money::report_span_is_half_open,
             money::report_is_exact_over_any_span,
             money::uncertain_charges_are_listed,

@@ -292,9 +292,19 @@ async fn spend(store: &Arc<dyn Store>) {
     create(store, [image, unknown, unconfirmed, cancelled, unpriced, real]).await;
 }
 
-pub async fn report_groups_four_ways(fixture: Fixture) {
+pub async fn report_groups_every_way(fixture: Fixture) {
     spend(&fixture.store).await;
-    for grouping in [CostGrouping::Model, CostGrouping::Day, CostGrouping::Service, CostGrouping::Cause] {
+    let groupings = [
+        CostGrouping::Model,
+        CostGrouping::Day,
+        CostGrouping::Week,
+        CostGrouping::Month,
+        CostGrouping::Service,
+        CostGrouping::Status,
+        CostGrouping::Tag,
+        CostGrouping::Cause,
+    ];
+    for grouping in groupings {
         let report = costs_by(&fixture.other, grouping, true).await;
         assert_eq!(report.total_usd, usd("0.090005"), "{grouping:?}");
         assert_eq!((report.unknown_usd, report.unconfirmed_usd), (usd("0.02"), usd("0.04")), "{grouping:?}");
@@ -302,6 +312,12 @@ pub async fn report_groups_four_ways(fixture: Fixture) {
         let expected: &[(&str, &str, u64)] = match grouping {
             CostGrouping::Model => &[("flux-pro", "0.05", 1), ("flux-dev", "0.040005", 5)],
             CostGrouping::Day => &[("2026-11-21", "0.05", 1), ("2026-11-22", "0.040005", 5)],
+            CostGrouping::Week => &[("2026-W47", "0.090005", 6)],
+            CostGrouping::Month => &[("2026-11", "0.090005", 6)],
+            CostGrouping::Status => {
+                &[("cancelled", "0.05", 1), ("done", "0.040005", 2), ("failed", "0", 2), ("running", "0", 1)]
+            }
+            CostGrouping::Tag => &[("(no tag)", "0.090005", 6)],
             CostGrouping::Service => &[("bfl_api", "0.09", 5), ("google_storage", "0.000005", 1)],
             CostGrouping::Cause => &[
                 ("cancelled", "0.05", 1),
