@@ -136,3 +136,20 @@ fn readme_fits_150_lines() {
     let (_, readme) = pages.iter().find(|(path, _)| path.ends_with("README.md")).unwrap();
     assert!(readme.lines().count() <= 150, "{} lines: move text to docs/", readme.lines().count());
 }
+
+#[test]
+fn monitoring_files_name_existing_metrics() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = fs::read_to_string(root.join("src/telemetry/metrics/text.rs")).unwrap();
+    let dashboard = fs::read_to_string(root.join("assets/monitoring/dashboard.json")).unwrap();
+    serde_json::from_str::<serde_json::Value>(&dashboard).expect("the dashboard is JSON");
+    let alerts = fs::read_to_string(root.join("assets/monitoring/alerts.yml")).unwrap();
+    let names: BTreeSet<&str> = [&dashboard, &alerts]
+        .iter()
+        .flat_map(|file| file.split(|letter: char| !letter.is_ascii_lowercase() && letter != '_'))
+        .filter(|word| word.starts_with("darkroom_"))
+        .collect();
+    assert!(names.len() > 10, "{names:?}");
+    let missing: Vec<&&str> = names.iter().filter(|name| !source.contains(&format!("\"{name}\""))).collect();
+    assert!(missing.is_empty(), "no such metrics: {missing:?}");
+}

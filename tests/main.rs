@@ -26,6 +26,7 @@ mod pty;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
 mod python_clients;
 mod servers;
+mod simulation;
 mod simulator;
 mod store_contract;
 #[cfg(all(unix, feature = "firestore"))]

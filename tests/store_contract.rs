@@ -82,6 +82,7 @@ macro_rules! store_contract {
             list::page_filters_by_stage_and_time,
             list::page_includes_hidden_on_request,
             list::search_is_literal,
+            list::filter_lists_and_counts_what_matches,
             list::find_returns_ids_by_prefix,
             list::counts_are_by_stage,
             shared_records::record_is_read_as_it_was_written,
@@ -101,6 +102,7 @@ macro_rules! store_contract {
 }
 
 store_contract!(sqlite, super::fixture::sqlite, cfg(true));
+store_contract!(sqlite_in_memory, super::fixture::sqlite_in_memory, cfg(true));
 
 #[cfg(all(unix, feature = "firestore"))]
 store_contract!(

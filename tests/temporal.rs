@@ -7,6 +7,8 @@ mod chaos;
 mod engine_switch;
 mod happy_path;
 mod nondeterminism;
+mod old_backend;
+mod other_programs;
 mod replay;
 mod server;
 mod slots_and_status;

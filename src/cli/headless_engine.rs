@@ -41,8 +41,8 @@ pub struct HeadlessEngine {
     metrics: Option<MetricsServer>,
     /// Whether the loss of the store connection was reported.
     store_lost: bool,
-    /// Whether the loss of the Temporal connection was reported.
-    temporal_lost: bool,
+    /// The state of Temporal that was reported last.
+    temporal: Option<TemporalStatus>,
     /// Whether a paused intake is opened again after a while.
     auto_resume: bool,
     blocked: Option<Blocked>,
@@ -78,7 +78,7 @@ impl HeadlessEngine {
             adapters,
             metrics,
             store_lost: false,
-            temporal_lost: false,
+            temporal: None,
             auto_resume: mode == Mode::Work,
             blocked: None,
             credits: None,
@@ -127,7 +127,7 @@ impl HeadlessEngine {
                 EngineUpdate::None
             }
             Some(Event::Temporal(status)) => {
-                self.on_temporal(&status);
+                self.on_temporal(status);
                 EngineUpdate::None
             }
             Some(_) => EngineUpdate::None,
@@ -192,18 +192,32 @@ impl HeadlessEngine {
         }
     }
 
-    fn on_temporal(&mut self, status: &TemporalStatus) {
+    /// Reports each change of the connection and of the task queue once.
+    fn on_temporal(&mut self, status: TemporalStatus) {
+        let is_lost = |status: &TemporalStatus| matches!(status.server, ConnectionState::Disconnected { .. });
+        let was_lost = self.temporal.as_ref().is_some_and(is_lost);
+        let was_in_conflict = self.temporal.as_ref().is_some_and(|old| old.conflict.is_some());
         match &status.server {
-            ConnectionState::Disconnected { reason, .. } if !self.temporal_lost => {
-                self.temporal_lost = true;
+            ConnectionState::Disconnected { reason, .. } if !was_lost => {
                 output::eprint_line(&format!("Temporal unreachable: {reason}; jobs are waiting"));
             }
-            ConnectionState::Connected if self.temporal_lost => {
-                self.temporal_lost = false;
+            ConnectionState::Connected if was_lost => {
                 output::eprint_line("Temporal connection restored");
             }
             _ => {}
         }
+        match &status.conflict {
+            Some(conflict) if !was_in_conflict => {
+                output::eprint_line(&format!("jobs are waiting: {}", conflict.reason));
+                supervisor::status(&format!("waiting: {}", conflict.reason));
+            }
+            None if was_in_conflict => {
+                output::eprint_line("Temporal task queue is free again: jobs start");
+                supervisor::status("running");
+            }
+            _ => {}
+        }
+        self.temporal = Some(status);
     }
 
     /// Requests a shutdown: no new job starts, requests in flight finish.

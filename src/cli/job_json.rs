@@ -333,6 +333,7 @@ fn kind(hold: &Hold) -> &'static str {
         Hold::Account { .. } => "account",
         Hold::OtherProvider => "other_provider",
         Hold::External => "external",
+        Hold::OtherWorkflow { .. } => "other_workflow",
     }
 }
 

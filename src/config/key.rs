@@ -117,6 +117,8 @@ settings! {
     TemporalProfile: "temporal_profile", "TEMPORAL_PROFILE", Plain;
     /// Temporal: profile file.
     TemporalConfigFile: "temporal_config_file", "TEMPORAL_CONFIG_FILE", Path;
+    /// The task queue that workflows and workers share.
+    TemporalQueue: "temporal_queue", "DARKROOM_TEMPORAL_QUEUE", Plain;
     /// Activities per second of the whole task queue.
     TemporalRate: "temporal_rate", "DARKROOM_TEMPORAL_RATE", Plain;
     /// Silence after which a Temporal worker counts as dead.

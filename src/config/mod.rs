@@ -26,7 +26,7 @@ pub use google::{BucketUrl, GoogleSettings};
 pub use key::Key;
 pub use layers::{Flags, Sources};
 pub use origin::{Origin, Setting};
-pub use temporal::TemporalSettings;
+pub use temporal::{DEFAULT_QUEUE as DEFAULT_TEMPORAL_QUEUE, TemporalSettings};
 
 use crate::console::{DisplayZone, ImagesMode, ThemeName};
 use crate::costs::Budget;

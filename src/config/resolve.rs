@@ -232,9 +232,10 @@ impl Resolver<'_> {
             };
         }
         let api_key = variables.get(Key::TemporalApiKey.variable()).map(|key| SecretString::from(key.clone()));
+        let queue = self.or(Key::TemporalQueue, temporal::DEFAULT_QUEUE.to_owned(), temporal::queue)?;
         let rate = self.optional(Key::TemporalRate, temporal::rate)?;
         let heartbeat = self.optional(Key::TemporalHeartbeatSeconds, |text| parse::count(text, 1, 600))?;
         let heartbeat = heartbeat.map(|seconds| Duration::from_secs(seconds as u64));
-        Ok(TemporalSettings { variables, api_key, rate, heartbeat })
+        Ok(TemporalSettings { variables, api_key, queue, rate, heartbeat })
     }
 }

@@ -139,6 +139,7 @@ fn temporal_settings_come_from_every_layer() {
         .environment("TEMPORAL_NAMESPACE", "")
         .environment("TEMPORAL_GRPC_META_TEAM", "art")
         .environment("DARKROOM_TEMPORAL_RATE", "12.5")
+        .environment("DARKROOM_TEMPORAL_QUEUE", " art-queue ")
         .environment("DARKROOM_TEMPORAL_HEARTBEAT_SECONDS", "7");
     let config = env.resolve().unwrap();
     let variable = |name: &str| config.temporal.variables.get(name).map(String::as_str);
@@ -153,7 +154,12 @@ fn temporal_settings_come_from_every_layer() {
         (config.temporal.rate, config.temporal.heartbeat),
         (Some(12.5), Some(std::time::Duration::from_secs(7)))
     );
+    assert_eq!(config.temporal.queue, "art-queue");
     assert!(!format!("{config:?}").contains("visible"));
+    let unset = TestEnv::new().resolve().unwrap();
+    assert_eq!(unset.temporal.queue, "image-generation-queue", "the data contract's name");
+    let wrong = TestEnv::new().environment("DARKROOM_TEMPORAL_QUEUE", "a' OR 1=1").resolve().unwrap_err().to_string();
+    assert!(wrong.contains("temporal_queue") && wrong.contains("is not a task queue"), "{wrong}");
     let wrong = TestEnv::new().environment("DARKROOM_TEMPORAL_RATE", "0").resolve().unwrap_err().to_string();
     assert!(wrong.contains("not a number above 0"), "{wrong}");
 }

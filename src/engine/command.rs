@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::CommandKind;
+use super::{BulkAction, BulkTarget, CommandKind};
 use crate::costs::CostGrouping;
+use crate::jobs::filter::Filter;
 use crate::jobs::{BillingAnswer, Job, JobId, Spec};
-use crate::store::PageCursor;
+use crate::store::{PageCursor, SortOrder};
 
 /// A job to be created.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,17 +42,21 @@ pub enum Command {
     SetSlots(usize),
     /// Send the image's bytes (`Event::Image`).
     LoadImage(JobId),
-    /// Send jobs older than this one (`Event::Page`), at most `limit`; from the newest if `None`.
+    /// Send jobs that match (`Event::Page`).
     LoadPage {
-        /// Where the previous page ended.
-        before: Option<PageCursor>,
+        /// Which jobs.
+        filter: Filter,
+        /// Where the previous page ended; the first ones of the order if `None`.
+        after: Option<PageCursor>,
+        /// In which order.
+        order: SortOrder,
         /// At most this many.
         limit: usize,
-        /// Only those that contain this text.
-        search: Option<String>,
-        /// Whether hidden jobs are included.
-        hidden: bool,
     },
+    /// Count the jobs of the store that match (`Event::Matching`).
+    CountMatching(Filter),
+    /// Find the jobs that an action would take, and its price (`Event::BulkPlanned`). Nothing is changed.
+    PlanBulk(BulkAction, BulkTarget),
     /// Replace an uncertain charge of a job by what the bill says.
     ResolveCharge {
         /// The job.

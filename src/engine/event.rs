@@ -8,8 +8,10 @@ use chrono::{DateTime, Utc};
 
 use super::UncertainCharges;
 use crate::costs::{AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, Outlook, Usd};
+use crate::engine::BulkPlan;
+use crate::jobs::filter::Filter;
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
-use crate::store::{Counts, JobCost, PageCursor};
+use crate::store::{Counts, JobCost, MatchCounts, PageCursor};
 
 /// An event out of the engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,12 +27,12 @@ pub enum Event {
     },
     /// This job was removed from the store.
     Removed(JobId),
-    /// A page of older jobs, as requested. If it has fewer jobs than requested and a next page exists, reading further costs
-    /// money, so the reader decides.
+    /// A page of jobs, as requested. If it has fewer jobs than requested and a next page exists, reading further costs money, so
+    /// the reader decides.
     Page {
-        /// Newest first.
+        /// In the requested order.
         jobs: Vec<Arc<Job>>,
-        /// Where the next page begins; `None` if nothing older exists.
+        /// Where the next page begins; `None` if nothing follows.
         next: Option<PageCursor>,
     },
     /// A requested page could not be read.
@@ -38,6 +40,15 @@ pub enum Event {
         /// One sanitized line why.
         reason: String,
     },
+    /// How many jobs of the store match a filter; `None` where only reading the documents could answer.
+    Matching {
+        /// The filter.
+        filter: Filter,
+        /// By stage.
+        counts: Option<MatchCounts>,
+    },
+    /// What an action on many jobs would do, as requested; or one sanitized line why that is not known.
+    BulkPlanned(Result<Box<BulkPlan>, String>),
     /// How many jobs are in each stage: all jobs, not only those that were sent.
     Counts(Counts),
     /// What a running job does now. May be lost; the next one replaces it.
@@ -183,6 +194,17 @@ pub struct TemporalStatus {
     pub backlog: u64,
     /// The connection to the server.
     pub server: ConnectionState,
+    /// Why jobs do not start although the server responds.
+    pub conflict: Option<QueueConflict>,
+}
+
+/// Another program polls the task queue: its tasks would reach this process, and this process's tasks would reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueConflict {
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// One sanitized line: who polls, and what to do.
+    pub reason: String,
 }
 
 /// The commands on jobs.

@@ -5,6 +5,7 @@
 //! number of workers. Both use `scheduler`: which job runs next, commands in progress, the events of a screen.
 
 mod balance;
+mod bulk;
 mod command;
 mod commands;
 mod event;
@@ -16,14 +17,17 @@ mod scheduler;
 mod settings;
 #[cfg(feature = "temporal")]
 pub mod temporal;
+mod temporal_survey;
 mod uncertain;
 pub mod workflow;
 
 pub use balance::balance_history;
+pub use bulk::{BulkAction, BulkPlan, BulkTarget};
 pub use command::{Command, NewJob};
 pub use commands::OperatorCommands;
 pub use event::{
-    CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Progress, TemporalStatus,
+    CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Progress, QueueConflict,
+    TemporalStatus,
 };
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
@@ -31,7 +35,8 @@ pub use ports::Ports;
 pub use retry_price::RetryPrice;
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
+pub use temporal_survey::{OtherWorkflow, QueuePoller, TemporalSurvey};
 pub use uncertain::{UncertainCharges, UncertainItem};
 
 // Part of the events; the console does not depend on the store.
-pub use crate::store::{Counts, JobCost, PageCursor};
+pub use crate::store::{Counts, JobCost, MatchCounts, PageCursor, SortOrder};

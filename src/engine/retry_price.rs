@@ -6,7 +6,7 @@ use crate::jobs::{FailureCode, Job, RetryKind, Stage};
 use crate::text::format;
 
 /// The price of retrying some jobs.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RetryPrice {
     /// At most this much, as far as prices are known.
     pub at_most: Usd,
@@ -25,21 +25,26 @@ impl RetryPrice {
     pub fn of<'a>(jobs: impl IntoIterator<Item = &'a Job>, catalog: &Catalog) -> Self {
         let mut price = Self::default();
         for job in jobs {
-            match catalog.estimate(&job.spec).amount {
-                Some(amount) => price.at_most += amount,
-                None => price.unpriced += 1,
-            }
-            if job.retry_kind() == Ok(RetryKind::OldTicket) {
-                price.old_tickets += 1;
-            }
-            if matches!(&job.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown) {
-                price.maybe_billed += 1;
-            }
-            if job.is_moderated() {
-                price.moderated += 1;
-            }
+            price.add(job, catalog);
         }
         price
+    }
+
+    /// Adds one more job.
+    pub fn add(&mut self, job: &Job, catalog: &Catalog) {
+        match catalog.estimate(&job.spec).amount {
+            Some(amount) => self.at_most += amount,
+            None => self.unpriced += 1,
+        }
+        if job.retry_kind() == Ok(RetryKind::OldTicket) {
+            self.old_tickets += 1;
+        }
+        if matches!(&job.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown) {
+            self.maybe_billed += 1;
+        }
+        if job.is_moderated() {
+            self.moderated += 1;
+        }
     }
 
     /// `at most $0.12`, with what is not known.

@@ -45,6 +45,26 @@ pub enum FailureCode {
 }
 
 impl FailureCode {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::SubmitUnknown,
+        Self::RequestModerated,
+        Self::ContentModerated,
+        Self::InvalidRequest,
+        Self::InvalidInput,
+        Self::ProviderError,
+        Self::TicketLost,
+        Self::TimedOut,
+        Self::SampleExpired,
+        Self::ImageCorrupt,
+        Self::UntrustedHost,
+        Self::BucketRefused,
+        Self::KeyRejected,
+        Self::OutOfCredits,
+        Self::WrongEndpoint,
+        Self::Internal,
+    ];
+
     /// The stable name.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,5 +1,6 @@
 //! Why a queued job is not running. Until when is the job's `not_before`.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::costs::Usd;
@@ -36,6 +37,15 @@ pub enum Hold {
     /// Another program requested it, and the configured provider is the simulator, which runs only jobs of darkroom's own. Never
     /// stored: it depends on the process that reads the job.
     External,
+    /// Another program's workflow is open under the id of this job's.
+    OtherWorkflow {
+        /// Its type, sanitized.
+        workflow_type: String,
+        /// The command that ends it.
+        terminate: String,
+        /// When that was found.
+        since: DateTime<Utc>,
+    },
 }
 
 impl Hold {
@@ -54,6 +64,10 @@ impl Hold {
             Self::RetryAt { reason } => format!("retrying later: {reason}"),
             Self::Account { reason } => format!("account: {reason}"),
             Self::OtherProvider => "made for another provider".to_owned(),
+            Self::OtherWorkflow { workflow_type, terminate, .. } => {
+                let workflow_type = sanitize_line(workflow_type, 60);
+                format!("an old workflow ({workflow_type}) is still open: terminate it with '{terminate}'")
+            }
             Self::External => {
                 "requested by another program, so not simulated: use --provider bfl to run it for real money, or \
                                --simulate-external"

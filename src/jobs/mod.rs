@@ -7,6 +7,7 @@ mod billing;
 mod claim;
 mod drift;
 mod failure;
+pub mod filter;
 mod hold;
 mod id;
 mod image;

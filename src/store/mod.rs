@@ -18,8 +18,8 @@ use std::time::Duration;
 
 pub use errors::StoreError;
 pub use query::{
-    BudgetChange, Change, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, Page, PageCursor, PageQuery, SortOrder,
-    UncertainCharge,
+    BudgetChange, Change, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, MatchCounts, Page, PageCursor,
+    PageQuery, SortOrder, UncertainCharge,
 };
 pub use shared_record::SharedRecord;
 
@@ -27,6 +27,7 @@ use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
 pub use schema::{ImportedDocument, RemoveOutcome};
 
 use crate::costs::{Budget, BudgetRecord, CostTable};
+use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId};
 
 /// Job documents and the cost ledger.
@@ -63,6 +64,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// How many jobs there are in each stage.
     async fn counts(&self) -> Result<Counts, StoreError>;
+
+    /// How many jobs a filter matches, all of the store; `None` where only reading the documents could answer.
+    async fn count_matching(&self, filter: &Filter) -> Result<Option<MatchCounts>, StoreError>;
 
     /// What was spent, for reports by any grouping.
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError>;

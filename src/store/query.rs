@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::costs::{Basis, BudgetEdit, CostGrouping, Service, Usd};
+use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId, StageName, WorkerId};
 
 /// What a worker could act on: queued and due; or submitting or generating, due, and not held by a claim that still runs.
@@ -46,6 +47,8 @@ pub struct PageQuery {
     pub after: Option<PageCursor>,
     /// Only those whose prompt, id, model or tags contain this text, letter case ignored.
     pub search: Option<String>,
+    /// Only those that match this filter. Where it requests hidden jobs, only those are listed.
+    pub filter: Filter,
     /// Whether hidden ones are wanted too.
     pub hidden: bool,
     /// In which order.
@@ -61,6 +64,7 @@ impl Default for PageQuery {
             since: None,
             after: None,
             search: None,
+            filter: Filter::default(),
             hidden: false,
             order: SortOrder::NewestFirst,
             limit: 100,
@@ -96,6 +100,20 @@ impl Counts {
     }
 
     /// All visible jobs.
+    pub fn total(&self) -> u64 {
+        self.by_stage.values().sum()
+    }
+}
+
+/// How many jobs a filter matches.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MatchCounts {
+    /// By stage; stages without jobs may be absent.
+    pub by_stage: BTreeMap<StageName, u64>,
+}
+
+impl MatchCounts {
+    /// All of them.
     pub fn total(&self) -> u64 {
         self.by_stage.values().sum()
     }

@@ -1,6 +1,6 @@
 //! Time: the clock that tests replace, UTC days and months, times and durations as people write them, and pauses between retries.
 //!
-//! A ground room: it names no other room but `text`, and it never sleeps.
+//! A ground room: it names no other room but `text`, and sleeps only in [`Clock::sleep`].
 
 mod backoff;
 mod calendar;

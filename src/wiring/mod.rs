@@ -13,7 +13,7 @@ use url::Url;
 use crate::bucket::folder::FolderBucket;
 use crate::bucket::{Bucket, BucketError};
 use crate::config::{BucketKind, Config, ConfigError, EngineKind, ProviderKind, StoreKind};
-use crate::engine::{EngineHandle, EventDetail, Mode, Ports, Settings, WorkerLock, local};
+use crate::engine::{EngineHandle, EventDetail, Mode, Ports, Settings, TemporalSurvey, WorkerLock, local};
 use crate::time::SystemClock;
 pub use credentials::{CredentialsError, Identity, identity};
 pub use google::{StoreHealth, store_health};
@@ -196,12 +196,15 @@ pub fn start_engine(
     }
 }
 
-/// Checks the Temporal server and its workers; one line either way. `None` with the local engine.
-pub async fn probe_engine(config: &Config) -> Option<Result<String, String>> {
-    match config.engine {
-        EngineKind::Local => None,
-        EngineKind::Temporal => Some(temporal::probe(config).await),
+/// Who polls the Temporal task queue, and which workflows of other programs are open; an error is one line. `None` where no
+/// Temporal server is configured: the engine is the local one, and neither `TEMPORAL_ADDRESS` nor `TEMPORAL_PROFILE` is set.
+pub async fn survey_temporal(config: &Config) -> Option<Result<TemporalSurvey, String>> {
+    let is_named =
+        ["TEMPORAL_ADDRESS", "TEMPORAL_PROFILE"].iter().any(|name| config.temporal.variables.contains_key(*name));
+    if config.engine == EngineKind::Local && !is_named {
+        return None;
     }
+    Some(temporal::survey(config).await)
 }
 
 /// The settings of an engine.

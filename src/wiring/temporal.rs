@@ -8,7 +8,7 @@ use crate::config::Key;
 use crate::config::StoreKind;
 #[cfg(feature = "temporal")]
 use crate::engine::temporal::{self, TemporalOptions};
-use crate::engine::{EngineHandle, Ports, Settings, WorkerLock};
+use crate::engine::{EngineHandle, Ports, Settings, TemporalSurvey, WorkerLock};
 #[cfg(feature = "temporal")]
 use crate::jobs::sha256_hex;
 
@@ -23,16 +23,17 @@ pub(super) fn start(
     Ok(temporal::start(ports, settings, lock, options(config)?))
 }
 
-/// Checks the server and its workers; one line either way.
+/// Who polls the task queue, and which workflows of other programs are open.
 #[cfg(feature = "temporal")]
-pub(super) async fn probe(config: &Config) -> Result<String, String> {
+pub(super) async fn survey(config: &Config) -> Result<TemporalSurvey, String> {
     let options = options(config).map_err(|error| error.to_string())?;
-    temporal::probe(&options).await
+    temporal::survey(&options).await
 }
 
 #[cfg(feature = "temporal")]
 fn options(config: &Config) -> Result<TemporalOptions, WiringError> {
     let mut options = TemporalOptions::from_variables(&config.temporal.variables)?;
+    options.task_queue.clone_from(&config.temporal.queue);
     options.rate = config.temporal.rate;
     if let Some(heartbeat) = config.temporal.heartbeat {
         options.heartbeat = heartbeat;
@@ -64,6 +65,14 @@ pub(super) fn start(config: &Config, _: Ports, _: Settings, _: WorkerLock) -> Re
 /// Fails: this build does not contain it.
 #[cfg(not(feature = "temporal"))]
 #[expect(clippy::unused_async, reason = "the same shape as with Temporal")]
-pub(super) async fn probe(config: &Config) -> Result<String, String> {
+pub(super) async fn survey(config: &Config) -> Result<TemporalSurvey, String> {
     Err(config.feature_disabled(Key::Engine).to_string())
+}
+
+#[cfg(all(test, feature = "temporal"))]
+mod tests {
+    #[test]
+    fn default_queue_is_the_contracts() {
+        assert_eq!(crate::config::DEFAULT_TEMPORAL_QUEUE, crate::engine::temporal::DEFAULT_TASK_QUEUE);
+    }
 }

@@ -129,3 +129,31 @@ fn show_json_contains_attempts_and_charges() {
         assert!(attempt["steps"].as_array().unwrap().len() > 2, "{attempt}");
     }
 }
+
+#[test]
+fn filter_chooses_jobs_of_the_whole_store() {
+    let env = TestEnv::new();
+    let made = env.queue(620);
+    let listed = |filter: &str| {
+        crate::support::ids(&env.json(&["jobs", "list", "--json", "--limit", "1000", "--filter", filter]))
+    };
+    assert_eq!(listed("status:queued since:1h attempts:1 cost:0").len(), 620);
+    assert_eq!(listed("\"job 3\" -\"job 30\"").len(), 100, "3, 30 to 39, 300 to 399, without 30, 300 to 309");
+    let refused = env.fails(2, &["jobs", "list", "--filter", "fox stats:failed"]);
+    assert!(refused.contains("unknown key 'stats': did you mean 'status'? (at 'stats:failed')"), "{refused}");
+
+    let refused = env.fails(2, &["jobs", "cancel", "--filter", "status:queued"]);
+    assert!(refused.contains("this would cancel 620 jobs; pass --yes to confirm"), "{refused}");
+    env.fails(2, &["jobs", "cancel", &made[0], "--filter", "status:queued"]);
+    env.fails(2, &["jobs", "cancel"]);
+    let output = env.run(&["jobs", "cancel", "--yes", "--filter", "status:queued -\"job 7\""]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout).trim(), "609 jobs cancelled");
+    assert_eq!(listed("status:cancelled").len(), 609);
+    assert_eq!(
+        listed("status:queued"),
+        made.iter().rev().filter(|id| listed("\"job 7\"").contains(id)).cloned().collect::<Vec<_>>()
+    );
+    let retried = env.json(&["jobs", "retry", "--json", "--filter", "status:cancelled \"job 61\""]);
+    assert_eq!(retried.as_array().unwrap().len(), 11, "simulated jobs are retried without a question");
+}

@@ -4,7 +4,10 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{TestEnv, text};
+use darkroom::simulator::{self, SimulatorOptions, Speed};
+
+use crate::support::chaos_proxy::ChaosProxy;
+use crate::support::{TestEnv, ledger_check, text};
 
 /// How long anything may take before the test fails.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -109,6 +112,35 @@ fn hangup_shuts_the_worker_down_cleanly() {
     worker.signal(rustix::process::Signal::HUP);
     worker.line("shutting down");
     assert_eq!(worker.exit_code(), Some(0));
+}
+
+/// The request was accepted and its reply is on the way: the process must not exit before the receipt is saved.
+#[tokio::test(flavor = "multi_thread")]
+async fn hangup_during_submit_keeps_the_receipt() {
+    let mut env = TestEnv::new();
+    let options = SimulatorOptions { speed: Speed::Instant, ..SimulatorOptions::default() };
+    let simulator = simulator::shared(&env.data(), options).await.unwrap();
+    let url = simulator.base_url();
+    let proxy = ChaosProxy::to(&format!("{}:{}", url.host_str().unwrap(), url.port().unwrap()));
+    env.set("DARKROOM_PROVIDER", "bfl");
+    env.set("BFL_API_KEY", "any-key-does");
+    env.set("BFL_API_URL", &format!("http://{}", proxy.host()));
+    env.queue(1);
+    proxy.hold_replies();
+    let mut worker = Worker::start(&env, &[]);
+    wait_until("the request is accepted", || ledger_check::bill(&env).len() == 1);
+    worker.signal(rustix::process::Signal::HUP);
+    worker.line("shutting down");
+    assert_eq!(env.jobs()[0]["status"], "submitting");
+    assert!(worker.child.try_wait().unwrap().is_none(), "the worker waits for the reply");
+    proxy.restore();
+    assert_eq!(worker.exit_code(), Some(0));
+    let job = &env.jobs()[0];
+    assert_eq!(job["status"], "generating", "the receipt is saved: {job}");
+    let output = env.run(&["worker", "--until-idle"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(ledger_check::check(&env, 1), 1);
+    simulator.shutdown().await;
 }
 
 #[test]

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use chrono::Duration;
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use darkroom::console::{ConsoleOptions, Effect, ExitReason, ImagesMode, Message, ThemeName};
-use darkroom::engine::{Command, CommandKind, CommandOutcome, Event, Intake};
-use darkroom::jobs::{Job, Spec};
+use darkroom::engine::{
+    BulkAction, BulkPlan, BulkTarget, Command, CommandKind, CommandOutcome, Event, Intake, MatchCounts, RetryPrice,
+};
+use darkroom::jobs::filter::Filter;
+use darkroom::jobs::{Job, Spec, StageName};
 use ratatui::style::Color;
 
 use super::fixtures;
@@ -28,7 +31,9 @@ fn start_requests_the_newest_jobs() {
         darkroom::console::App::new(&options(true), ratatui_image::picker::Picker::halfblocks(), fixtures::now());
     let effects = app.start();
     assert!(
-        sends(&effects).iter().any(|command| matches!(command, Command::LoadPage { before: None, search: None, .. })),
+        sends(&effects)
+            .iter()
+            .any(|command| matches!(command, Command::LoadPage { after: None, filter, .. } if filter.is_empty())),
         "{effects:?}"
     );
 }
@@ -261,17 +266,16 @@ fn search_stopped_early_resumes_on_down() {
     for key in "whale".chars() {
         harness.press(KeyCode::Char(key));
     }
-    // The first page of all, then the search behind it, which comes back with nothing but a place.
+    // The first page of all answers an earlier filter; then the search, which comes back with nothing but a place.
     let full: Vec<_> = (0..200)
         .map(|number| Arc::new(Job::new(fixtures::id(number), Spec::new("flux-dev", "a fox"), true, fixtures::ago(9))))
         .collect();
-    let effects = harness.event(Event::Page { jobs: full, next: place(1) });
     let searches = |effects: &[Effect]| {
-        sends(effects)
-            .iter()
-            .any(|command| matches!(command, Command::LoadPage { search: Some(text), .. } if text == "whale"))
+        sends(effects).iter().any(|command| matches!(command, Command::LoadPage { filter, .. } if !filter.is_empty()))
     };
-    assert!(searches(&effects));
+    assert!(!searches(&harness.event(Event::Page { jobs: full, next: place(1) })), "it waits for the typing");
+    harness.now += Duration::seconds(1);
+    assert!(searches(&harness.send(Message::Tick)));
     let effects = harness.event(Event::Page { jobs: Vec::new(), next: place(50) });
     assert!(!searches(&effects), "the search does not continue by itself");
     harness.press(KeyCode::Enter);
@@ -419,9 +423,93 @@ fn changed_clone_never_becomes_the_next_new_job() {
 #[test]
 fn unknown_filter_key_is_an_error() {
     let mut harness = ConsoleHarness::busy(120, 40);
-    select(&mut harness, "since:1h");
-    assert!(harness.frame().contains("unknown key 'since'"), "{}", harness.frame());
+    select(&mut harness, "sinc:1h");
+    assert!(harness.frame().contains("unknown key 'sinc': did you mean 'since'?"), "{}", harness.frame());
     assert_eq!(sends(&harness.keys("R")), [] as [&Command; 0], "nothing matches");
+    assert!(harness.frame().contains("The filter is not valid"), "{}", harness.frame());
+}
+
+#[test]
+fn filter_suggests_and_tab_completes() {
+    let mut harness = ConsoleHarness::busy(160, 45);
+    harness.keys("/sta");
+    assert!(harness.frame().contains("Tab status:"), "{}", harness.frame());
+    harness.press(KeyCode::Tab);
+    harness.keys("fai");
+    assert!(harness.frame().contains("Tab status:failed"), "{}", harness.frame());
+    harness.press(KeyCode::Tab);
+    assert!(harness.frame().contains("/ status:failed"), "{}", harness.frame());
+    harness.press(KeyCode::Enter);
+    assert!(harness.frame().contains("/ status:failed"), "{}", harness.frame());
+    assert!(harness.frame().contains("3 jobs"), "{}", harness.frame());
+}
+
+/// A console on a store that is larger than what is loaded.
+fn large(options: &ConsoleOptions) -> ConsoleHarness {
+    let mut harness = ConsoleHarness::empty(120, 40, options);
+    let job = |number: u32| {
+        let mut job =
+            Job::new(fixtures::id(number), Spec::new("flux-dev", "a fox"), false, fixtures::ago(i64::from(number)));
+        job.revision = 1;
+        Arc::new(job)
+    };
+    let next = Some((fixtures::ago(199), fixtures::id(199)));
+    harness.event(Event::Page { jobs: (0..200).map(job).collect(), next });
+    harness
+}
+
+#[test]
+fn bulk_actions_take_the_whole_result() {
+    let mut harness = large(&options(false));
+    let effects = harness.keys("R");
+    let [Command::PlanBulk(BulkAction::Retry, BulkTarget::Matching(filter))] = sends(&effects)[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(filter.stages(), [StageName::Failed]);
+    let ids: Vec<_> = (1_000..1_244).map(fixtures::id).collect();
+    let price = RetryPrice { at_most: fixtures::usd("9.76"), ..RetryPrice::default() };
+    let plan = |action, ids| BulkPlan {
+        action,
+        ids,
+        price: price.clone(),
+        real: 244,
+        generating: 0,
+        moderated: 3,
+        inapplicable: 0,
+        stopped_at: None,
+    };
+    harness.event(Event::BulkPlanned(Ok(Box::new(plan(BulkAction::Retry, ids.clone())))));
+    let frame = harness.frame();
+    assert!(frame.contains("Retry 244 jobs?") && frame.contains("at most $9.76"), "{frame}");
+    assert!(frame.contains("skipped 3 moderated jobs"), "{frame}");
+    harness.now += Duration::seconds(1);
+    assert_eq!(sends(&harness.keys("y")), [&Command::Retry(ids.clone())], "exactly what was priced");
+
+    let effects = harness.keys("*");
+    assert!(matches!(sends(&effects)[..], [Command::PlanBulk(BulkAction::Mark, _)]), "{effects:?}");
+    harness.event(Event::BulkPlanned(Ok(Box::new(plan(BulkAction::Mark, ids.clone())))));
+    assert!(harness.frame().contains("244 marked"), "{}", harness.frame());
+    let effects = harness.keys("x");
+    let [Command::PlanBulk(BulkAction::Cancel, BulkTarget::Jobs(marked))] = sends(&effects)[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(marked.len(), 244);
+    harness.keys("n");
+    harness.event(Event::BulkPlanned(Ok(Box::new(plan(BulkAction::Cancel, ids)))));
+    assert!(!harness.frame().contains("Cancel 244"), "no question opens over the form: {}", harness.frame());
+}
+
+#[test]
+fn filter_of_a_large_store_is_counted_there() {
+    let mut harness = large(&options(true));
+    select(&mut harness, "status:failed");
+    let effects = harness.send(Message::Tick);
+    let count = sends(&effects).iter().any(|command| matches!(command, Command::CountMatching(_)));
+    assert!(count || harness.frame().contains("0+ jobs"), "{effects:?}");
+    let filter = Filter::parse("status:failed", harness.now).unwrap();
+    let counts = MatchCounts { by_stage: [(StageName::Failed, 87_808)].into() };
+    harness.event(Event::Matching { filter, counts: Some(counts) });
+    assert!(harness.frame().contains("87808 jobs"), "{}", harness.frame());
 }
 
 #[test]

@@ -30,6 +30,12 @@ pub async fn sqlite() -> Fixture {
     Fixture { store: open(), other: open(), _keep: Box::new(folder) }
 }
 
+/// The embedded store in memory, which has one handle only.
+pub async fn sqlite_in_memory() -> Fixture {
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory().unwrap());
+    Fixture { store: store.clone(), other: store, _keep: Box::new(()) }
+}
+
 /// Firestore, on a project of its own in the emulator.
 #[cfg(all(unix, feature = "firestore"))]
 pub async fn firestore() -> Fixture {

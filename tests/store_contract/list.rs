@@ -1,9 +1,10 @@
 //! Jobs for people: order, pages, filters, search, prefixes, counts.
 
-use darkroom::jobs::{Job, Spec, StageName};
+use darkroom::jobs::filter::Filter;
+use darkroom::jobs::{BillingStatus, FailureCode, Hold, Job, Spec, StageName};
 use darkroom::store::{PageQuery, SortOrder};
 
-use super::fixture::{Fixture, at, create, generating, id, names, queued, submitting};
+use super::fixture::{Fixture, at, create, failure, finish, generating, id, names, queued, submitting};
 
 async fn page(fixture: &Fixture, query: PageQuery) -> Vec<String> {
     names(&fixture.other.list_jobs(query).await.unwrap())
@@ -109,6 +110,94 @@ pub async fn search_is_literal(fixture: Fixture) {
         let query = PageQuery { search: Some(needle.to_owned()), ..PageQuery::default() };
         assert_eq!(page(&fixture, query).await, found, "{needle:?}");
     }
+}
+
+/// Every filter lists, across all pages, exactly the jobs that it matches, and counts as many where it counts at all.
+pub async fn filter_lists_and_counts_what_matches(fixture: Fixture) {
+    let mut failed = queued("failed", 3);
+    failed.reject(failure(FailureCode::RequestModerated, BillingStatus::No, 4), at(4)).unwrap();
+    let mut retried = generating("retried", 4, Some("6"));
+    retried.fail(failure(FailureCode::ProviderError, BillingStatus::Yes, 5), None, at(5)).unwrap();
+    retried.retry(at(6)).unwrap();
+    let mut held = queued("held", 5);
+    held.set_hold(Some(Hold::RateLimit), None, at(6)).unwrap();
+    let mut hidden = queued("hidden", 6);
+    hidden.hidden = true;
+    let mut tagged = Job::new(id("Tagged"), Spec::new("flux-2-pro", "a \"NEON\" fox, caf\u{e9}"), true, at(7));
+    tagged.tags = vec!["Cover, back".to_owned(), "100%".to_owned()];
+    let mut done = generating("done", 8, Some("4"));
+    finish(&mut done, None, None, 9);
+    let jobs =
+        vec![queued("plain", 1), submitting("sent", 2, "worker", 60), failed, retried, held, hidden, tagged, done];
+    create(&fixture.store, jobs.clone()).await;
+    for text in [
+        "",
+        "fox",
+        "\"neon fox\"",
+        "cafe",
+        "image -plain",
+        "age",
+        "tag",
+        "ain",
+        "status:failed",
+        "status:queued,failed",
+        "-status:queued",
+        "status:running",
+        "status:active -status:held",
+        "status:held",
+        "status:hidden",
+        "status:hidden fox",
+        "status:failed status:done",
+        "model:2-pro",
+        "-model:dev",
+        "tag:cover",
+        "tag:\"cover, back\"",
+        "tag:%",
+        "error:moderated",
+        "error:work",
+        "work",
+        "-error:moderated status:failed",
+        "id:ta",
+        "id:t",
+        "cost>0.03",
+        "cost>0.05",
+        "cost<=0",
+        "-cost:0.06",
+        "attempts>1",
+        "attempts:1",
+        "since:2026-11-22T12:00:03Z",
+        "since:2026-11-22T12:00:03Z before:2026-11-22T12:00:08Z",
+        "before:2026-11-22T12:00:02Z",
+        "-since:2026-11-22T12:00:03Z",
+        "since:2026-11-23",
+        "status:failed,done since:2026-11-22T12:00:04Z cost>0.01 -whale",
+    ] {
+        let filter = Filter::parse(text, at(0)).unwrap();
+        let mut expected: Vec<&Job> = jobs.iter().filter(|job| filter.shows(job)).collect();
+        for (order, limit) in [(SortOrder::OldestFirst, 3), (SortOrder::NewestFirst, 2)] {
+            expected.sort_by_key(|job| job.created_at);
+            if order == SortOrder::NewestFirst {
+                expected.reverse();
+            }
+            let mut query = PageQuery { filter: filter.clone(), order, limit, ..PageQuery::default() };
+            let mut found = Vec::new();
+            loop {
+                let page = fixture.other.list(query.clone()).await.unwrap();
+                found.extend(page.jobs);
+                query.after = page.next;
+                if query.after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(names(&found), names(expected.iter().copied()), "{text:?}, {order:?}");
+        }
+        let counts = fixture.other.count_matching(&filter).await.unwrap();
+        if let Some(counts) = counts {
+            assert_eq!(counts.total(), expected.len() as u64, "{text:?}: {counts:?}");
+        }
+    }
+    let counts = fixture.other.count_matching(&Filter::parse("status:failed", at(0)).unwrap()).await.unwrap();
+    assert_eq!(counts.map(|counts| counts.by_stage[&StageName::Failed]), Some(1), "a stage is always counted");
 }
 
 pub async fn find_returns_ids_by_prefix(fixture: Fixture) {

@@ -1,6 +1,5 @@
 //! Shared by the test modules: an isolated environment for the real program, test servers, and clients.
 
-#[cfg(all(unix, feature = "firestore"))]
 pub mod chaos_proxy;
 #[cfg(all(unix, feature = "firestore"))]
 pub mod external_client;

@@ -87,10 +87,14 @@ impl TemporalServer {
 
     /// Runs the official command line against a namespace of this server and returns its standard output.
     pub fn cli(&self, namespace: &str, arguments: &[&str]) -> String {
+        self.run(&[arguments, &["--address", &self.address(), "--namespace", namespace]].concat())
+    }
+
+    /// Runs the official command line with these arguments alone and returns its standard output.
+    pub fn run(&self, arguments: &[&str]) -> String {
         let output = Command::new(&self.program)
             .args(arguments)
-            .args(["--address", &self.address(), "--namespace", namespace, "--command-timeout", "30s"])
-            .args(["--disable-config-env", "--disable-config-file"])
+            .args(["--command-timeout", "30s", "--disable-config-env", "--disable-config-file"])
             .stdin(Stdio::null())
             .output()
             .expect("the Temporal command line starts");

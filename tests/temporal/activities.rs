@@ -7,6 +7,7 @@ use darkroom::engine::temporal::Activities;
 use darkroom::engine::temporal::payloads::{Heartbeat, JobInput, JobReport, NextStep, StoreInput};
 use darkroom::engine::{Settings, WorkerLock};
 use darkroom::jobs::{Claim, JobId, StageName, WorkerId};
+use darkroom::provider::TicketStatus;
 use darkroom::simulator::Speed;
 use darkroom::store::{Save, Store};
 use temporalio_common::data_converters::PayloadConverter;
@@ -80,8 +81,31 @@ async fn second_try_of_accepted_submit_polls_ticket() {
     let second = environment.run(Activities::submit, task(&id)).await.unwrap();
     assert_eq!((&first.next, &second.next), (&NextStep::Poll, &NextStep::Poll));
     assert_eq!((first.ticket, harness.provider.replies()), (second.ticket, 1));
-    let ready = environment.run(Activities::wait, task(&id)).await.unwrap();
-    let NextStep::Store { link, charged } = ready.next else { panic!("not ready: {ready:?}") };
+    for _ in 0..2 {
+        let stored = environment.run(Activities::wait, task(&id)).await.unwrap();
+        assert_eq!((stored.status.as_str(), &stored.next), ("done", &NextStep::None));
+        assert!(stored.image_url.is_some() && stored.cost_usd.is_some());
+    }
+    let called_off = environment.run(Activities::cancel, task(&id)).await.unwrap();
+    assert_eq!(called_off.status, "done", "what is done stays done");
+}
+
+/// A workflow whose `wait` was performed by an earlier version: that one reported the link and stored nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn link_of_earlier_version_is_still_stored() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let environment = environment(&harness);
+    let id = harness.submit("accepted").await;
+    environment.run(Activities::submit, task(&id)).await.unwrap();
+    let job = harness.job(&id).await;
+    let ticket = &job.attempt().unwrap().receipt.as_ref().unwrap().ticket;
+    let (link, charged) = loop {
+        match harness.ports().provider.check(ticket).await.unwrap() {
+            TicketStatus::Ready { sample, cost } => break (sample.url, cost),
+            TicketStatus::Pending { .. } => tokio::task::yield_now().await,
+            failed @ TicketStatus::Failed { .. } => panic!("not ready: {failed:?}"),
+        }
+    };
     let pickup = StoreInput { job: id.clone(), simulated: true, store: String::new(), attempt: 1, link, charged };
     let given_up = StoreInput { attempt: 2, ..pickup.clone() };
     let other = environment.run(Activities::store, given_up).await.unwrap();
@@ -91,8 +115,6 @@ async fn second_try_of_accepted_submit_polls_ticket() {
         assert_eq!((stored.status.as_str(), &stored.next), ("done", &NextStep::None));
         assert!(stored.image_url.is_some() && stored.cost_usd.is_some());
     }
-    let called_off = environment.run(Activities::cancel, task(&id)).await.unwrap();
-    assert_eq!(called_off.status, "done", "what is done stays done");
 }
 
 #[tokio::test(flavor = "multi_thread")]

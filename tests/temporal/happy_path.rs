@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+
 use crate::support::{TestEnv, ledger_check, temporal_server};
 
 use super::worker::{Worker, activities};
@@ -22,13 +24,21 @@ fn two_workers_run_20_jobs_and_close_workflows() {
     for (id, status) in &workflows {
         assert_eq!(status, "WORKFLOW_EXECUTION_STATUS_COMPLETED", "{id}");
     }
-    assert_eq!(activities(server, &namespace, &ids[0]), ["submit", "wait", "store"]);
+    assert_eq!(activities(server, &namespace, &ids[0]), ["submit", "wait"]);
     // What a person reads: the story in words, and what it cost.
     let shown = server.cli(&namespace, &["workflow", "show", "--workflow-id", &format!("image-gen-{}", ids[0])]);
     let shown =
         shown + &server.cli(&namespace, &["workflow", "describe", "--workflow-id", &format!("image-gen-{}", ids[0])]);
     for word in ["flux-2-klein-4b", "cost_usd", "status", "generate done in", "settle done in", "job 0"] {
         assert!(shown.contains(word), "{word}: {shown}");
+    }
+    // The server's page shows the summary of each activity; the history holds it as base64.
+    let summary = base64::engine::general_purpose::STANDARD.encode("\"wait for the image and store it\"");
+    let history = server.history(&namespace, &format!("image-gen-{}", ids[0])).to_string();
+    assert!(history.contains(&summary), "{summary}: {history}");
+    let list = server.cli(&namespace, &["workflow", "list", "--output", "json"]);
+    for word in ["\"model\"", "\"prompt\"", "\"status\"", "\"cost_usd\""] {
+        assert!(list.contains(word), "{word}: {list}");
     }
 }
 

@@ -10,7 +10,7 @@ use crate::support::temporal_server::TemporalServer;
 use crate::support::{TestEnv, text};
 
 /// How long anything may take before a test calls it stuck.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A worker process.
 pub struct Worker(Option<Child>);

@@ -1,5 +1,8 @@
 //! Workers that leave or die while their jobs go on elsewhere: nothing is lost, nothing is billed twice.
 
+use std::time::Duration;
+
+use crate::support::chaos_proxy::ChaosProxy;
 use crate::support::{TestEnv, ledger_check, temporal_server};
 
 use super::worker::{Worker, activities, events, until, until_status};
@@ -14,13 +17,13 @@ fn env(speed: &str) -> (TestEnv, String, &'static temporal_server::TemporalServe
     (env, namespace, server)
 }
 
-#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 /// The lines that the workers of this environment have logged.
 fn logs(env: &TestEnv) -> String {
     let Ok(entries) = std::fs::read_dir(env.path("logs")) else { return String::new() };
     entries.flatten().filter_map(|entry| std::fs::read_to_string(entry.path()).ok()).collect()
 }
 
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn stopped_worker_hands_tickets_over_at_once() {
     // A klein takes seconds at this speed.
@@ -37,7 +40,7 @@ fn stopped_worker_hands_tickets_over_at_once() {
     Worker::start(&env, &["--until-idle"]).done();
     assert_eq!(ledger_check::check(&env, 3), 3);
     for id in &ids {
-        assert_eq!(activities(server, &namespace, id), ["submit", "wait", "store"], "the same workflow goes on");
+        assert_eq!(activities(server, &namespace, id), ["submit", "wait"], "the same workflow goes on");
     }
 }
 
@@ -95,6 +98,38 @@ fn server_outage_is_reported_once_and_awaited() {
     assert_eq!(ledger_check::check(&env, 3), 3);
 }
 
+/// Servers and load balancers close connections after a while: that is no outage.
+#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
+#[test]
+fn connections_closed_by_age_raise_no_alarm() {
+    let server = temporal_server::shared();
+    let proxy = ChaosProxy::to(&server.address());
+    proxy.close_at_age(Duration::from_secs(2));
+    let mut env = TestEnv::new();
+    server.configure(&mut env);
+    env.set("TEMPORAL_ADDRESS", &proxy.host());
+    let worker = Worker::start(&env, &[]);
+    // Idle meanwhile: two connections at a time, each closed many times.
+    until("many closed connections", || proxy.aged_connections() >= 8);
+    let ids = env.queue(2);
+    until_status(&env, &ids[0], "done");
+    until_status(&env, &ids[1], "done");
+    let output = worker.leave();
+    let printed = crate::support::text(&output.stderr);
+    assert!(output.status.success(), "{printed}");
+    assert!(!printed.contains("Temporal unreachable"), "{printed}");
+    assert!(!logs(&env).contains("Temporal server unavailable"), "{}", logs(&env));
+    assert_eq!(ledger_check::check(&env, 2), 2);
+    // An outage that lasts is one.
+    let worker = Worker::start(&env, &[]);
+    until("the connection", || proxy.aged_connections() > 9);
+    proxy.cut();
+    until("the outage in the log", || logs(&env).contains("Temporal server unavailable"));
+    proxy.restore();
+    let output = worker.leave();
+    assert!(output.status.success(), "{}", crate::support::text(&output.stderr));
+}
+
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn worker_starts_once_namespace_exists() {
@@ -104,7 +139,7 @@ fn worker_starts_once_namespace_exists() {
     env.set("TEMPORAL_NAMESPACE", "made-later");
     env.queue(2);
     let worker = Worker::start(&env, &["--until-idle"]);
-    until("a failed start in the log", || logs(&env).contains("Temporal worker stopped"));
+    until("a failed start in the log", || logs(&env).contains("Temporal server unavailable"));
     server.cli("made-later", &["operator", "namespace", "create"]);
     let output = worker.ended();
     let printed = crate::support::text(&output.stderr);
@@ -120,5 +155,6 @@ fn successful_job_has_few_events() {
     Worker::start(&env, &["--until-idle"]).done();
     // The cost of a job on the server; docs/temporal.md has the number.
     let story = events(server, &namespace, &ids[0]);
-    assert!(story.len() <= 24, "{}: {story:?}", story.len());
+    println!("{} events: {story:?}", story.len());
+    assert!(story.len() <= 18, "{}: {story:?}", story.len());
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use chrono::Utc;
 use clap::Args;
 
+use super::list::parse_filter;
 use crate::catalog::Catalog;
 use crate::cli::error::CliError;
 use crate::cli::job_json::JobView;
 use crate::cli::{Session, output, resolve_id, table};
-use crate::engine::{CommandOutcome, OperatorCommands, RetryPrice};
+use crate::engine::{BulkAction, BulkPlan, BulkTarget, CommandOutcome, OperatorCommands, RetryPrice};
 use crate::jobs::{Job, JobId};
 use crate::store::Store;
 use crate::telemetry::logging::{self, ExtraSink};
@@ -18,18 +19,14 @@ use crate::wiring;
 
 /// Jobs to act on
 #[derive(Debug, Args)]
-pub struct IdArgs {
+pub struct TargetArgs {
     /// Job ids, or unambiguous prefixes of them
-    #[arg(value_name = "ID", required = true)]
+    #[arg(value_name = "ID", required_unless_present = "filter", conflicts_with = "filter")]
     pub ids: Vec<String>,
-}
-
-/// Jobs to retry
-#[derive(Debug, Args)]
-pub struct RetryArgs {
-    #[command(flatten)]
-    pub which: IdArgs,
-    /// Spend real money without confirmation
+    /// All jobs of the store that match, as in `jobs list --filter`
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// Do not ask: neither about real money nor about the number of jobs that match
     #[arg(long, short = 'y')]
     pub yes: bool,
 }
@@ -39,14 +36,25 @@ struct JobCommandContext {
     store: Arc<dyn Store>,
     commands: OperatorCommands,
     ids: Vec<JobId>,
+    /// Whether a filter chose the jobs: they are counted, not listed.
+    is_bulk: bool,
 }
 
 impl JobCommandContext {
-    async fn open(session: &Session, ids: &[String]) -> Result<Self, CliError> {
+    /// Finds the jobs. Those that a filter matches are counted and priced, and one question is asked.
+    async fn open(session: &Session, args: &TargetArgs, action: BulkAction) -> Result<Self, CliError> {
+        let filter = args.filter.as_deref().map(|text| parse_filter(text, Utc::now())).transpose()?;
         let store = wiring::open_store(&session.config).await?;
         let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
-        let ids = resolve_id::jobs(store.as_ref(), ids).await?;
-        Ok(Self { store, commands, ids })
+        let ids = match filter {
+            Some(filter) => {
+                let plan = BulkPlan::make(store.as_ref(), action, BulkTarget::Matching(filter)).await?;
+                confirm_plan(&plan, args.yes)?;
+                plan.ids
+            }
+            None => resolve_id::jobs(store.as_ref(), &args.ids).await?,
+        };
+        Ok(Self { store, commands, ids, is_bulk: args.filter.is_some() })
     }
 
     async fn read(&self, ids: &[JobId]) -> Result<Vec<Job>, CliError> {
@@ -59,11 +67,15 @@ impl JobCommandContext {
 
     /// Prints the changed jobs, reports the rejected ones on standard error, and fails if there are any.
     async fn report(&self, session: &Session, outcome: CommandOutcome, what: &str) -> Result<(), CliError> {
-        let jobs = self.read(&outcome.succeeded).await?;
-        let now = Utc::now();
         for (id, why) in &outcome.rejected {
             output::eprint_line(&format!("job {id} was not {what}: {why}"));
         }
+        if self.is_bulk && !session.output.is_json() {
+            output::write_text(&format!("{} {what}", count(outcome.succeeded.len())))?;
+            return if outcome.rejected.is_empty() { Ok(()) } else { Err(CliError::AlreadyReported) };
+        }
+        let jobs = self.read(&outcome.succeeded).await?;
+        let now = Utc::now();
         if session.output.is_json() {
             output::write_json(&JobView::all(&jobs, now))?;
         } else if !jobs.is_empty() {
@@ -73,10 +85,31 @@ impl JobCommandContext {
     }
 }
 
+/// States what the plan contains, and asks once where it spends real money or changes what cannot be taken back by one command.
+fn confirm_plan(plan: &BulkPlan, yes: bool) -> Result<(), CliError> {
+    let facts = plan.facts();
+    for fact in &facts {
+        output::eprint_line(fact);
+    }
+    let asks = plan.action != BulkAction::Retry || plan.real > 0;
+    if yes || plan.ids.is_empty() || !asks {
+        return Ok(());
+    }
+    let jobs = count(plan.ids.len());
+    if !output::can_ask() {
+        return Err(CliError::Usage(format!("this would {} {jobs}; pass --yes to confirm", plan.action.verb())));
+    }
+    if output::confirm(&plan.question()) { Ok(()) } else { Err(CliError::Failed("nothing was changed".to_owned())) }
+}
+
 /// Retries jobs.
-pub async fn retry(session: &Session, args: &RetryArgs) -> Result<(), CliError> {
+pub async fn retry(session: &Session, args: &TargetArgs) -> Result<(), CliError> {
     let _logging = logs(session);
-    let context = JobCommandContext::open(session, &args.which.ids).await?;
+    let context = JobCommandContext::open(session, args, BulkAction::Retry).await?;
+    if context.is_bulk {
+        let outcome = context.commands.retry(context.ids.clone()).await?;
+        return context.report(session, outcome, "retried").await;
+    }
     let jobs = context.read(&context.ids).await?;
     // A job that cannot be retried is rejected with its reason, without a question about money.
     let retryable: Vec<&Job> = jobs.iter().filter(|job| job.retry_kind().is_ok()).collect();
@@ -109,27 +142,29 @@ pub async fn retry(session: &Session, args: &RetryArgs) -> Result<(), CliError> 
 }
 
 /// Cancels jobs.
-pub async fn cancel(session: &Session, args: &IdArgs) -> Result<(), CliError> {
+pub async fn cancel(session: &Session, args: &TargetArgs) -> Result<(), CliError> {
     let _logging = logs(session);
-    let context = JobCommandContext::open(session, &args.ids).await?;
+    let context = JobCommandContext::open(session, args, BulkAction::Cancel).await?;
     let outcome = context.commands.cancel(context.ids.clone()).await?;
     context.report(session, outcome, "cancelled").await
 }
 
 /// Approves finished jobs.
-pub async fn approve(session: &Session, args: &IdArgs) -> Result<(), CliError> {
+pub async fn approve(session: &Session, args: &TargetArgs) -> Result<(), CliError> {
     let _logging = logs(session);
-    let context = JobCommandContext::open(session, &args.ids).await?;
+    let context = JobCommandContext::open(session, args, BulkAction::Approve).await?;
     let outcome = context.commands.approve(context.ids.clone()).await?;
     context.report(session, outcome, "approved").await
 }
 
 /// Hides jobs; nothing is deleted.
-pub async fn hide(session: &Session, args: &IdArgs) -> Result<(), CliError> {
+pub async fn hide(session: &Session, args: &TargetArgs) -> Result<(), CliError> {
     let _logging = logs(session);
-    let mut context = JobCommandContext::open(session, &args.ids).await?;
+    let mut context = JobCommandContext::open(session, args, BulkAction::Hide).await?;
+    // A filter that does not request hidden jobs finds none.
+    let chosen = if context.is_bulk { &[][..] } else { &context.ids };
     let hidden: Vec<JobId> =
-        context.read(&context.ids).await?.into_iter().filter(|job| job.hidden).map(|job| job.id).collect();
+        context.read(chosen).await?.into_iter().filter(|job| job.hidden).map(|job| job.id).collect();
     context.ids.retain(|id| !hidden.contains(id));
     let mut outcome = context.commands.hide(context.ids.clone()).await?;
     outcome.rejected.extend(hidden.into_iter().map(|id| (id, "it is already hidden".to_owned())));
@@ -141,9 +176,9 @@ pub async fn hide(session: &Session, args: &IdArgs) -> Result<(), CliError> {
 }
 
 /// Shows hidden jobs again.
-pub async fn unhide(session: &Session, args: &IdArgs) -> Result<(), CliError> {
+pub async fn unhide(session: &Session, args: &TargetArgs) -> Result<(), CliError> {
     let _logging = logs(session);
-    let context = JobCommandContext::open(session, &args.ids).await?;
+    let context = JobCommandContext::open(session, args, BulkAction::Unhide).await?;
     let outcome = context.commands.unhide(context.ids.clone()).await?;
     context.report(session, outcome, "shown again").await
 }

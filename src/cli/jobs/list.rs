@@ -1,13 +1,15 @@
 //! `darkroom jobs list`.
 
-use chrono::{SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 
 use crate::cli::error::CliError;
 use crate::cli::job_json::JobRow;
 use crate::cli::{Session, output, table};
+use crate::jobs::filter::Filter;
 use crate::jobs::{JobId, StageName};
 use crate::store::{PageCursor, PageQuery};
+use crate::text::sanitize_line;
 use crate::time::parse_time;
 use crate::wiring;
 
@@ -32,6 +34,9 @@ pub struct ListArgs {
     /// Only jobs whose prompt, id, model or tags contain this text
     #[arg(long, value_name = "TEXT")]
     pub search: Option<String>,
+    /// Only jobs that match, as in the console: status:failed model:pro cost>0.05 since:2h tag:cover "neon fox" -portrait
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
     /// Include hidden jobs
     #[arg(long)]
     pub hidden: bool,
@@ -39,8 +44,24 @@ pub struct ListArgs {
 
 impl Default for ListArgs {
     fn default() -> Self {
-        Self { status: Vec::new(), limit: DEFAULT_LIMIT, since: None, before: None, search: None, hidden: false }
+        Self {
+            status: Vec::new(),
+            limit: DEFAULT_LIMIT,
+            since: None,
+            before: None,
+            search: None,
+            filter: None,
+            hidden: false,
+        }
     }
+}
+
+/// Parses a filter of the command line. Errors: what is wrong, and the term.
+pub(super) fn parse_filter(text: &str, now: DateTime<Utc>) -> Result<Filter, CliError> {
+    Filter::parse(text, now).map_err(|error| {
+        let wrong = sanitize_line(&text[error.at.clone()], 60);
+        CliError::Usage(format!("--filter: {error} (at '{wrong}')"))
+    })
 }
 
 /// Tables show `held`, which is not a status of documents.
@@ -67,6 +88,7 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
     let since = time("--since", &args.since)?;
     // The smallest id: jobs of that very instant are excluded.
     let before = time("--before", &args.before)?.zip(JobId::new("!").ok());
+    let filter = args.filter.as_deref().map(|text| parse_filter(text, now)).transpose()?.unwrap_or_default();
     let store = wiring::open_store(&session.config).await?;
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let mut query = PageQuery {
@@ -74,6 +96,7 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
         since,
         after: before,
         search: args.search.clone(),
+        filter,
         hidden: args.hidden,
         limit: limit.min(PAGE_SIZE),
         ..PageQuery::default()
@@ -95,7 +118,8 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
     if !session.output.is_json() {
         report_unreadable(&unreadable);
     }
-    let filtered = since.is_some() || args.before.is_some() || args.search.is_some() || !args.status.is_empty();
+    let by_text = args.search.is_some() || args.filter.is_some();
+    let filtered = since.is_some() || args.before.is_some() || by_text || !args.status.is_empty();
     if jobs.is_empty() && !session.output.is_json() {
         return output::write_text(if filtered || !unreadable.is_empty() {
             "No matching jobs."

@@ -24,15 +24,15 @@ pub enum JobsCommand {
     /// Show one job with its steps, attempts and costs
     Show(show::ShowArgs),
     /// Retry jobs; an old task that may still produce its image is checked before anything is paid again
-    Retry(actions::RetryArgs),
+    Retry(actions::TargetArgs),
     /// Cancel queued or running jobs
-    Cancel(actions::IdArgs),
+    Cancel(actions::TargetArgs),
     /// Approve finished jobs
-    Approve(actions::IdArgs),
+    Approve(actions::TargetArgs),
     /// Hide finished jobs; nothing is deleted, and `list --hidden` still shows them
-    Hide(actions::IdArgs),
+    Hide(actions::TargetArgs),
     /// Show hidden jobs again
-    Unhide(actions::IdArgs),
+    Unhide(actions::TargetArgs),
 }
 
 impl Default for JobsCommand {

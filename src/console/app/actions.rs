@@ -25,8 +25,8 @@ impl App {
             Action::Down => self.scroll(1),
             Action::PageUp => self.scroll(-self.page_size()),
             Action::PageDown => self.scroll(self.page_size()),
-            Action::Top => self.scroll(-LIST_END),
-            Action::Bottom => self.scroll(LIST_END),
+            Action::Top => self.scroll_to_end(true),
+            Action::Bottom => self.scroll_to_end(false),
             Action::NextPane => self.step_focus(1),
             Action::PreviousPane => self.step_focus(PaneName::ALL.len() - 1),
             Action::Pane(pane) => self.set_focus(pane),
@@ -45,6 +45,7 @@ impl App {
                 self.set_focus(PaneName::Queue);
                 self.overlays.push(Overlay::Filter);
             }
+            Action::Complete => self.complete_filter(),
             Action::FullImage => self.toggle(|overlay| matches!(overlay, Overlay::Image), || Overlay::Image),
             Action::OpenImage | Action::CopyUrl | Action::SaveImage => self.use_image(action),
             Action::OlderAttempt => self.step_attempt(1),
@@ -104,12 +105,12 @@ impl App {
         }
     }
 
-    /// Shows the jobs that the filter matches, and nothing else.
-    pub(super) fn show_jobs(&mut self, filter: &str) {
+    /// Shows the job of that id in the queue, and no other.
+    pub(super) fn show_job(&mut self, id: &str) {
         self.overlays.clear();
         self.set_focus(PaneName::Queue);
         self.filter.clear();
-        self.filter.insert(filter);
+        self.filter.insert(&format!("id:\"{id}\""));
         self.apply_filter();
     }
 
@@ -131,7 +132,11 @@ impl App {
                 }
             }
             // The filter stays; only its typing ends.
-            Some(Overlay::Filter) | None => {}
+            Some(Overlay::Filter) => {
+                self.apply_filter();
+                self.paging.search_now();
+            }
+            None => {}
             Some(other) => self.overlays.push(other),
         }
     }
@@ -164,7 +169,8 @@ impl App {
         }
         match action {
             Action::MarkRange => self.queue.mark_range(&mut self.board),
-            Action::MarkAll => self.board.toggle_all(),
+            Action::MarkAll if self.is_local() => self.board.toggle_all(),
+            Action::MarkAll => self.mark_all_matching(),
             _ => {
                 if let Some(id) = self.queue.selected().cloned() {
                     self.board.toggle_mark(&id);
@@ -221,6 +227,18 @@ impl App {
         } else {
             self.scroll_overlay(lines);
         }
+    }
+
+    /// Goes to the first or the last row; of a large store these may not be loaded yet.
+    fn scroll_to_end(&mut self, to_first: bool) {
+        let moves_rows = match self.overlays.last() {
+            None => matches!(self.focus, PaneName::Queue | PaneName::Image),
+            Some(overlay) => matches!(overlay, Overlay::Filter | Overlay::Image),
+        };
+        if moves_rows && !self.jump(to_first) {
+            return;
+        }
+        self.scroll(if to_first { -LIST_END } else { LIST_END });
     }
 
     pub(super) fn scroll_overlay(&mut self, lines: i64) {

@@ -8,7 +8,6 @@ use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::App;
-use super::paging::PageRequest;
 use crate::console::board::Entry;
 use crate::console::costs_view;
 use crate::console::keymap::{Action, InputContext};
@@ -102,7 +101,10 @@ impl App {
             board: &self.board,
             status: &self.status,
             filter: (self.filter.as_str(), typing),
-            searched_back_to: self.paging.stopped_early_at(&PageRequest::of(self.board.filter())),
+            searched_back_to: self.paging.stopped_at().filter(|_| !self.is_local()),
+            above: if self.is_local() { Some(0) } else { self.paging.above() },
+            total: self.matching_total(),
+            completions: if typing { self.completions() } else { Vec::new() },
             simulated: self.simulated,
             catalog: self.catalog,
             zone: self.zone,

@@ -1,6 +1,6 @@
 //! Folds the engine's events into board, status and notices.
 
-use super::App;
+use super::{App, Matching};
 use crate::console::message::{Effect, ExitReason};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
@@ -21,10 +21,7 @@ impl App {
                 self.after_jobs();
             }
             Event::Page { jobs, next } => {
-                self.paging.on_page(&jobs, next);
-                for job in jobs {
-                    self.board.upsert(job, false, self.now);
-                }
+                self.on_page(jobs, next);
                 self.after_jobs();
             }
             Event::Unreadable { id, reason } => {
@@ -36,7 +33,19 @@ impl App {
                 self.after_jobs();
             }
             Event::Progress(progress) => self.dirty |= self.board.update_progress(progress),
-            Event::Counts(counts) => self.status.counts = Some(counts),
+            Event::Counts(counts) => {
+                self.status.counts = Some(counts);
+                self.count_matching();
+            }
+            Event::Matching { filter, counts } => {
+                self.counting = false;
+                if filter == *self.board.filter() {
+                    self.matching = counts.map_or(Matching::Uncounted, Matching::Counted);
+                } else {
+                    self.count_matching();
+                }
+            }
+            Event::BulkPlanned(plan) => self.on_bulk_planned(plan),
             Event::Costs(costs) => self.status.costs = Some(costs),
             Event::Intake(intake) => self.on_intake(intake),
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
@@ -44,6 +53,7 @@ impl App {
             Event::Temporal(fleet) => self.on_temporal(fleet),
             Event::BudgetExceeded(exceeded) => self.report(NoticeLevel::Warning, exceeded.summary()),
             Event::PageFailed { reason } => {
+                self.paging.on_failed();
                 self.report(NoticeLevel::Error, format!("Could not load older jobs: {reason}"));
             }
             Event::CommandFailed { kind, reason } => {
@@ -97,6 +107,8 @@ impl App {
             self.queue.select(id, &self.board);
         }
         self.queue.follow(&self.board);
+        self.bound_rows();
+        self.queue.follow(&self.board);
     }
 
     fn on_intake(&mut self, intake: Intake) {
@@ -129,6 +141,14 @@ impl App {
                 self.notify(NoticeLevel::Error, format!("Temporal unreachable: {reason}; jobs are waiting"));
             }
             ConnectionState::Connected if was_down => self.notify(NoticeLevel::Info, "Temporal connection restored"),
+            _ => {}
+        }
+        let was_blocked = self.status.temporal.as_ref().is_some_and(|old| old.conflict.is_some());
+        match &fleet.conflict {
+            Some(conflict) if !was_blocked => {
+                self.notify(NoticeLevel::Error, format!("Jobs are waiting: {}", conflict.reason));
+            }
+            None if was_blocked => self.notify(NoticeLevel::Info, "Temporal task queue is free again: jobs start"),
             _ => {}
         }
         self.status.temporal = Some(fleet);
@@ -168,6 +188,11 @@ impl App {
                 self.notify(NoticeLevel::Error, text);
             }
             Command::RefreshCosts => {}
+            Command::CountMatching(_) => self.counting = false,
+            Command::PlanBulk(..) => {
+                self.planning = None;
+                self.notify(NoticeLevel::Error, "Engine busy: nothing was changed · try again");
+            }
             Command::Undo(..) => {
                 self.undo_pending = false;
                 self.notify(NoticeLevel::Error, "Engine busy: nothing was undone · press u again");

@@ -11,7 +11,8 @@ use crate::console::overlays::Overlay;
 use crate::console::overlays::budget::BudgetKey;
 use crate::console::overlays::confirm::Confirm;
 use crate::console::overlays::costs::CostKey;
-use crate::engine::{Command, RetryPrice, UncertainItem};
+use crate::engine::{BulkAction, BulkTarget, Command, RetryPrice, UncertainItem};
+use crate::jobs::filter::{Condition, JobStatus};
 use crate::jobs::{BillingAnswer, Job, JobId, ObjectName, StageName, StoredImage};
 use crate::text::format;
 
@@ -26,7 +27,12 @@ impl App {
     }
 
     /// The targets that an action applies to; notifies where none does.
-    fn applicable(&mut self, fits: impl Fn(&Job) -> bool, verb: &str) -> Option<Vec<Arc<Job>>> {
+    fn applicable(&mut self, action: BulkAction, fits: impl Fn(&Job) -> bool) -> Option<Vec<Arc<Job>>> {
+        if let Some(ids) = self.board.marked_elsewhere() {
+            self.plan_bulk(action, BulkTarget::Jobs(ids));
+            return None;
+        }
+        let verb = action.verb();
         let targets = self.targets();
         let applicable: Vec<Arc<Job>> = targets.iter().filter(|job| fits(job)).cloned().collect();
         if !applicable.is_empty() {
@@ -42,7 +48,12 @@ impl App {
     }
 
     /// Sends the command, or opens a confirmation first.
-    fn send_or_confirm(&mut self, command: Command, question: Option<(String, Vec<String>)>, skipped: Option<String>) {
+    pub(super) fn send_or_confirm(
+        &mut self,
+        command: Command,
+        question: Option<(String, Vec<String>)>,
+        skipped: Option<String>,
+    ) {
         if let Some((question, facts)) = question {
             self.question_at = self.now;
             self.overlays.push(Overlay::Confirm(Confirm { question, facts, command, skipped }));
@@ -54,13 +65,21 @@ impl App {
     }
 
     pub(super) fn retry(&mut self) {
-        if let Some(jobs) = self.applicable(|job| job.retry_kind().is_ok(), "retry") {
+        if let Some(jobs) = self.applicable(BulkAction::Retry, |job| job.retry_kind().is_ok()) {
             self.retry_jobs(&jobs, None);
         }
     }
 
     /// All failed jobs shown, except moderated ones: the same request would fail, and cost, again.
     pub(super) fn retry_all(&mut self) {
+        if self.board.problem().is_some() {
+            return self.notify(NO_EFFECT, "The filter is not valid: nothing is shown · press Esc to clear it");
+        }
+        if !self.is_local() {
+            let failed = Condition::Status(vec![JobStatus::Stage(StageName::Failed)]);
+            let filter = self.board.filter().clone().and(failed);
+            return self.plan_bulk(BulkAction::Retry, BulkTarget::Matching(filter));
+        }
         let failed: Vec<Arc<Job>> =
             self.board.shown_jobs().filter(|job| job.stage_name() == StageName::Failed).cloned().collect();
         let (moderated, failed): (Vec<_>, Vec<_>) = failed.into_iter().partition(|job| job.is_moderated());
@@ -92,7 +111,7 @@ impl App {
     }
 
     pub(super) fn cancel(&mut self) {
-        let Some(jobs) = self.applicable(costs_view::can_cancel, "cancel") else { return };
+        let Some(jobs) = self.applicable(BulkAction::Cancel, costs_view::can_cancel) else { return };
         let question = (jobs.len() > 1).then(|| {
             let running = jobs.iter().filter(|job| job.stage_name() == StageName::Generating).count();
             let facts = if running == 0 {
@@ -106,7 +125,7 @@ impl App {
     }
 
     pub(super) fn approve(&mut self) {
-        if let Some(jobs) = self.applicable(|job| job.stage_name() == StageName::Done, "approve") {
+        if let Some(jobs) = self.applicable(BulkAction::Approve, |job| job.stage_name() == StageName::Done) {
             let single = self.board.marked() == 0;
             self.send_or_confirm(Command::Approve(ids(&jobs)), None, None);
             if single {
@@ -118,12 +137,12 @@ impl App {
     /// Hides jobs; under a filter that shows hidden jobs, shows them again.
     pub(super) fn hide(&mut self) {
         if self.board.filter().wants_hidden() {
-            if let Some(jobs) = self.applicable(|job| job.hidden, "unhide") {
+            if let Some(jobs) = self.applicable(BulkAction::Unhide, |job| job.hidden) {
                 self.send_or_confirm(Command::Unhide(ids(&jobs)), None, None);
             }
             return;
         }
-        if let Some(jobs) = self.applicable(|_| true, "hide") {
+        if let Some(jobs) = self.applicable(BulkAction::Hide, |_| true) {
             let question = (jobs.len() > 1).then(|| {
                 let facts = vec!["Hidden jobs are not deleted.".to_owned()];
                 (format!("Hide {}?", format::count(jobs.len(), "job")), facts)
@@ -137,7 +156,7 @@ impl App {
         match outcome {
             CostKey::Ignored => return false,
             CostKey::Taken => {}
-            CostKey::Open(id) => self.show_jobs(&id),
+            CostKey::Open(id) => self.show_job(&id),
             CostKey::Load => self.load_cost_jobs(),
         }
         true
@@ -157,7 +176,7 @@ impl App {
             BudgetKey::Ignored => return false,
             BudgetKey::Taken => {}
             BudgetKey::Refused(why) => self.notify(NO_EFFECT, why),
-            BudgetKey::Open(id) => self.show_jobs(&id),
+            BudgetKey::Open(id) => self.show_job(&id),
             BudgetKey::Resolve(..) if self.read_only => {
                 self.notify(NO_EFFECT, "Read-only console (--observe): cannot resolve charges");
             }

@@ -3,12 +3,13 @@
 //!
 //! ```text
 //!  keys.rs      which overlay or pane gets a key       events.rs   events of the engine
-//!  actions.rs   what an action does                    paging.rs   older jobs, as the list is scrolled
+//!  actions.rs   what an action does                    paging.rs   the rows of a large store, as they are scrolled to
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
-//!  draw.rs      the whole screen
+//!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
 //! ```
 
 mod actions;
+mod bulk;
 mod clock;
 mod draw;
 mod events;
@@ -25,7 +26,7 @@ use ratatui_image::picker::Picker;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::ConsoleOptions;
-use super::board::{Board, Filter};
+use super::board::Board;
 use super::form::Draft;
 use super::keymap::InputContext;
 use super::layout::{Layout, PaneName};
@@ -42,8 +43,9 @@ use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
 use crate::catalog::Catalog;
-use crate::engine::{Command, CommandKind};
-use crate::jobs::{Job, JobId, StageName};
+use crate::engine::{BulkAction, Command, CommandKind, MatchCounts};
+use crate::jobs::filter::Filter;
+use crate::jobs::{Job, JobId};
 use paging::Paging;
 
 /// The console's whole state.
@@ -96,11 +98,28 @@ pub struct App {
     /// The job whose image is shown or waited for, and since when it is selected.
     image_selection: Option<(JobId, DateTime<Utc>)>,
     paging: Paging,
+    /// How many jobs of the store match the filter, as last counted.
+    matching: Matching,
+    /// A count was requested and has not arrived.
+    counting: bool,
+    /// The action on many jobs whose plan is awaited.
+    planning: Option<BulkAction>,
     quitting: bool,
     /// Quit as soon as no job runs here.
     quits_when_done: bool,
     effects: Vec<Effect>,
     dirty: bool,
+}
+
+/// How many jobs of the store match a filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Matching {
+    /// Not reported yet.
+    Unknown,
+    /// The store does not count that.
+    Uncounted,
+    /// As last counted.
+    Counted(MatchCounts),
 }
 
 impl App {
@@ -145,6 +164,9 @@ impl App {
             saves: HashMap::new(),
             image_selection: None,
             paging: Paging::default(),
+            matching: Matching::Unknown,
+            counting: false,
+            planning: None,
             quitting: false,
             quits_when_done: false,
             effects: Vec::new(),
@@ -177,6 +199,9 @@ impl App {
             }
             Message::Tick => {
                 self.notices.expire(now);
+                if self.matching == Matching::Unknown {
+                    self.count_matching();
+                }
                 self.dirty = true;
             }
             Message::Event(event) => self.on_event(event),
@@ -261,9 +286,41 @@ impl App {
     }
 
     fn apply_filter(&mut self) {
-        self.board.set_filter(Filter::parse(self.filter.as_str()));
-        self.queue.follow(&self.board);
+        let is_typing = matches!(self.overlays.last(), Some(Overlay::Filter));
+        let text = self.filter.as_str();
+        let parsed = if is_typing { Filter::parse_typed(text, self.now) } else { Filter::parse(text, self.now) };
+        let is_changed = parsed.as_ref().err() != self.board.problem()
+            || parsed.as_ref().is_ok_and(|filter| filter != self.board.filter());
+        if is_changed {
+            self.board.set_filter(parsed);
+            self.restart_paging(is_typing);
+            self.matching = Matching::Unknown;
+            self.count_matching();
+            self.queue.follow(&self.board);
+        }
         self.dirty = true;
+    }
+
+    /// Requests how many jobs of the store match, where the board does not know that.
+    fn count_matching(&mut self) {
+        let filter = self.board.filter();
+        let waits = self.counting || self.paging.due_at().is_some_and(|due_at| due_at > self.now);
+        if filter.is_empty() || self.board.problem().is_some() || self.is_local() || waits {
+            return;
+        }
+        self.counting = true;
+        self.send(Command::CountMatching(self.board.filter().clone()));
+    }
+
+    /// How many jobs of the store the list contains, as far as that is known.
+    fn matching_total(&self) -> Option<u64> {
+        if self.is_local() {
+            return Some(self.board.len() as u64);
+        }
+        if self.board.filter().is_empty() {
+            return self.status.counts.as_ref().map(crate::engine::Counts::total);
+        }
+        if let Matching::Counted(counts) = &self.matching { Some(counts.total()) } else { None }
     }
 
     /// How many jobs this console is working on.
@@ -282,10 +339,9 @@ impl App {
         if is_confirmed || !can_wait || running == 0 {
             return self.quit();
         }
-        let jobs = self
-            .board
-            .shown_jobs()
-            .filter(|job| matches!(job.stage_name(), StageName::Submitting | StageName::Generating));
+        let mut jobs: Vec<_> = self.board.running_jobs().collect();
+        jobs.sort_by(|left, right| (right.created_at, &right.id).cmp(&(left.created_at, &left.id)));
+        let jobs = jobs.into_iter();
         let prompts: Vec<&str> = jobs.take(running).map(|job| job.spec.prompt.as_str()).collect();
         let dialog = QuitDialog::new(running, &prompts);
         self.overlays.push(Overlay::Quit(dialog));

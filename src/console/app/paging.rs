@@ -1,96 +1,167 @@
-//! How far back the list is loaded; requests older jobs as the list is scrolled.
+//! Which part of the store's result is loaded: the first page of a filter, and more rows on either side as the list is scrolled.
 //!
-//! A live change may concern an old job, so the oldest known job does not determine how far the list is complete: only pages do.
-//! A page that is not full although more exists stopped to limit billed reads: the operator decides whether to continue.
+//! A store that the board knows completely needs no pages. A page that is not full although more exists stopped to limit billed
+//! reads: the operator decides whether to continue.
 
-use std::sync::Arc;
-
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 
 use super::App;
-use crate::console::board::Filter;
-use crate::engine::{Command, PageCursor};
+use crate::console::board::Cut;
+use crate::engine::{Command, PageCursor, SortOrder};
 use crate::jobs::Job;
+use crate::jobs::filter::Filter;
 
 /// Jobs of one page.
-const PAGE_SIZE: usize = 200;
-/// Rows below the screen under which the next page is requested.
+pub(super) const PAGE_SIZE: usize = 200;
+
+/// Rows beyond the screen under which the next page is requested.
 const PREFETCH_ROWS: usize = 60;
 
-/// How far back the list is known.
+/// How long the text of a filter stays unchanged before the store is searched.
+const SEARCH_DELAY: Duration = Duration::milliseconds(150);
+
+/// What the rows on one side of the window are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Edge {
+    /// Not known yet.
+    #[default]
+    Unknown,
+    /// Nothing is behind it.
+    End,
+    /// More behind this place.
+    Next(PageCursor),
+    /// The same, and it continues only at the operator's request.
+    Stopped(PageCursor),
+}
+
+/// Which page is requested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Load {
+    /// The newest rows; what was loaded is replaced.
+    Newest,
+    /// The oldest rows; what was loaded is replaced.
+    Oldest,
+    /// Behind the oldest row.
+    Older,
+    /// Before the newest row.
+    Newer,
+}
+
+/// What is loaded of the current filter's result.
 #[derive(Debug, Default)]
 pub struct Paging {
-    everything: Cursor,
-    /// The same for the last search text, or for the hidden jobs.
-    found: Option<(PageRequest, Cursor)>,
-    /// The request without an answer so far.
-    pending: Option<PageRequest>,
-}
-
-/// What a page contains.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PageRequest {
-    /// All jobs that are not hidden.
-    Everything,
-    /// Those that contain a text.
-    Containing(String),
-    /// All jobs, hidden ones too.
-    Hidden,
-}
-
-impl PageRequest {
-    /// What a filter needs from the store.
-    pub fn of(filter: &Filter) -> Self {
-        match filter.search() {
-            _ if filter.wants_hidden() => Self::Hidden,
-            Some(text) => Self::Containing(text.to_owned()),
-            None => Self::Everything,
-        }
-    }
-}
-
-#[derive(Debug, Default, Clone)]
-struct Cursor {
-    before: Option<PageCursor>,
-    end: bool,
-    /// It continues only at the operator's request.
-    stopped_early: bool,
+    newer: Edge,
+    older: Edge,
+    /// Whether the first page of the filter has arrived.
+    is_begun: bool,
+    /// Counts the filters: a page of an earlier one is ignored.
+    generation: u64,
+    pending: Option<(u64, Load)>,
+    /// A jump to one end of the list.
+    wanted: Option<Load>,
+    /// The first page is not requested before.
+    due_at: Option<DateTime<Utc>>,
+    /// Rows before the window; `None` where that is not known.
+    above: Option<usize>,
 }
 
 impl Paging {
-    /// Takes in a page.
-    pub fn on_page(&mut self, jobs: &[Arc<Job>], next: Option<PageCursor>) {
-        let Some(request) = self.pending.take() else { return };
-        let cursor = match &mut self.found {
-            _ if request == PageRequest::Everything => &mut self.everything,
-            Some((known, cursor)) if *known == request => cursor,
-            // The filter changed in the meantime: the page answers an outdated request.
-            _ => return,
-        };
-        cursor.end = next.is_none();
-        cursor.stopped_early = next.is_some() && jobs.len() < PAGE_SIZE;
-        cursor.before = next;
+    /// The filter changed: nothing of its result is loaded.
+    pub fn restart(&mut self, due_at: Option<DateTime<Utc>>) {
+        let (generation, pending) = (self.generation + 1, self.pending.take());
+        *self = Self { generation, pending, due_at, above: Some(0), ..Self::default() };
+    }
+
+    /// The typing of the filter ended: the store is searched at once.
+    pub fn search_now(&mut self) {
+        self.due_at = None;
+    }
+
+    /// When the first page will be requested, if that waits.
+    pub fn due_at(&self) -> Option<DateTime<Utc>> {
+        self.due_at.filter(|_| !self.is_begun)
+    }
+
+    /// Whether new jobs appear at the top of the list.
+    pub fn is_at_newest(&self) -> bool {
+        !matches!(self.newer, Edge::Next(_) | Edge::Stopped(_))
+    }
+
+    /// Whether the last row of the list is the last of the result.
+    pub fn is_at_oldest(&self) -> bool {
+        self.older == Edge::End
+    }
+
+    /// Rows before the window.
+    pub fn above(&self) -> Option<usize> {
+        self.above
+    }
+
+    /// How many rows come before the window, once that is known.
+    pub fn set_above(&mut self, above: usize) {
+        self.above = Some(above);
     }
 
     /// How far back the search went, where it continues only at the operator's request.
-    pub fn stopped_early_at(&self, request: &PageRequest) -> Option<DateTime<Utc>> {
-        if self.everything.end && *request != PageRequest::Hidden {
-            return None;
+    pub fn stopped_at(&self) -> Option<DateTime<Utc>> {
+        match &self.older {
+            Edge::Stopped((at, _)) => Some(*at),
+            _ => None,
         }
-        let cursor = match &self.found {
-            _ if *request == PageRequest::Everything => &self.everything,
-            Some((known, cursor)) if known == request => cursor,
-            _ => return None,
-        };
-        cursor.before.as_ref().filter(|_| cursor.stopped_early).map(|(at, _)| *at)
     }
 
     /// The operator requests more.
     pub fn resume(&mut self) {
-        self.everything.stopped_early = false;
-        if let Some((_, cursor)) = &mut self.found {
-            cursor.stopped_early = false;
+        for edge in [&mut self.older, &mut self.newer] {
+            if let Edge::Stopped(place) = edge {
+                *edge = Edge::Next(place.clone());
+            }
         }
+    }
+
+    /// Jumps to one end of the list.
+    pub(super) fn jump(&mut self, load: Load) {
+        self.wanted = Some(load);
+    }
+
+    /// The board dropped rows.
+    pub fn on_cut(&mut self, cut: Cut) {
+        if let Some(place) = cut.newer {
+            self.newer = Edge::Next(place);
+        }
+        if let Some(place) = cut.older {
+            self.older = Edge::Next(place);
+        }
+        self.is_begun = true;
+        self.above = self.above.map(|above| above + cut.above);
+    }
+
+    /// Takes in a page. Returns which one it is; `None` for one of an earlier filter.
+    pub(super) fn on_page(&mut self, jobs: usize, next: Option<PageCursor>) -> Option<Load> {
+        let (generation, load) = self.pending.take()?;
+        if generation != self.generation {
+            return None;
+        }
+        let edge = match next {
+            None => Edge::End,
+            Some(place) if jobs < PAGE_SIZE => Edge::Stopped(place),
+            Some(place) => Edge::Next(place),
+        };
+        match load {
+            Load::Newest => (self.newer, self.older, self.above) = (Edge::End, edge, Some(0)),
+            Load::Oldest => {
+                self.above = (edge == Edge::End).then_some(0);
+                (self.newer, self.older) = (edge, Edge::End);
+            }
+            Load::Older => self.older = edge,
+            Load::Newer => {
+                self.above =
+                    if edge == Edge::End { Some(0) } else { self.above.map(|above| above.saturating_sub(jobs)) };
+                self.newer = edge;
+            }
+        }
+        self.is_begun = true;
+        Some(load)
     }
 
     /// The request was not sent.
@@ -98,121 +169,195 @@ impl Paging {
         self.pending = None;
     }
 
-    /// The next request for the filter's search text, if one is due.
-    fn next(&mut self, request: PageRequest) -> Option<Command> {
-        let hidden = request == PageRequest::Hidden;
-        if self.pending.is_some() || (self.everything.end && !hidden) {
+    /// The page could not be read: it is requested again when the list is scrolled.
+    pub fn on_failed(&mut self) {
+        match self.pending.take() {
+            Some((generation, Load::Older | Load::Newer)) if generation == self.generation => {
+                for edge in [&mut self.older, &mut self.newer] {
+                    if let Edge::Next(place) = edge {
+                        *edge = Edge::Stopped(place.clone());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The next request, if one is due: `rows` are those before and behind what is on the screen.
+    fn next(&mut self, filter: &Filter, rows: (usize, usize), now: DateTime<Utc>) -> Option<Command> {
+        if self.pending.is_some() {
             return None;
         }
-        if request != PageRequest::Everything && self.found.as_ref().is_none_or(|(known, _)| *known != request) {
-            // The pages that were read are on the board: a search begins behind them. They had no hidden jobs.
-            let before = if hidden { None } else { self.everything.before.clone() };
-            self.found = Some((request.clone(), Cursor { before, ..Cursor::default() }));
-        }
-        let cursor = match &self.found {
-            Some((_, cursor)) if request != PageRequest::Everything => cursor,
-            _ => &self.everything,
+        let (load, after) = if let Some(wanted) = self.wanted.take() {
+            (wanted, None)
+        } else if !self.is_begun {
+            if self.due_at.is_some_and(|due_at| now < due_at) {
+                return None;
+            }
+            (Load::Newest, None)
+        } else {
+            match (&self.newer, &self.older, rows) {
+                (_, Edge::Next(place), (_, below)) if below < PREFETCH_ROWS => (Load::Older, Some(place.clone())),
+                (Edge::Next(place), _, (above, _)) if above < PREFETCH_ROWS => (Load::Newer, Some(place.clone())),
+                _ => return None,
+            }
         };
-        if cursor.end || cursor.stopped_early {
-            return None;
-        }
-        let before = cursor.before.clone();
-        let search = if let PageRequest::Containing(text) = &request { Some(text.clone()) } else { None };
-        self.pending = Some(request);
-        Some(Command::LoadPage { before, limit: PAGE_SIZE, search, hidden })
+        self.pending = Some((self.generation, load));
+        let order = match load {
+            Load::Newest | Load::Older => SortOrder::NewestFirst,
+            Load::Oldest | Load::Newer => SortOrder::OldestFirst,
+        };
+        Some(Command::LoadPage { filter: filter.clone(), after, order, limit: PAGE_SIZE })
     }
 }
 
 impl App {
-    /// Requests older jobs when the end of the list is near.
+    /// Whether the board alone answers the filter.
+    pub(super) fn is_local(&self) -> bool {
+        self.board.is_complete() && !self.board.filter().wants_hidden()
+    }
+
+    /// Requests more rows when an end of the list is near.
     pub(super) fn page(&mut self) {
-        if self.status.engine_closed || self.quitting || self.board.filter().problem().is_some() {
+        let idle = self.status.engine_closed || self.quitting || self.board.problem().is_some();
+        if idle || self.is_local() {
             return;
         }
-        if self.queue.rows_below(&self.board) < PREFETCH_ROWS + self.queue.height() {
-            let request = PageRequest::of(self.board.filter());
-            if let Some(command) = self.paging.next(request) {
-                self.send(command);
-            }
+        let rows = (self.queue.rows_above(), self.queue.rows_below(&self.board));
+        if let Some(command) = self.paging.next(self.board.filter(), rows, self.now) {
+            self.send(command);
         }
+    }
+
+    /// Takes in a page of the store's result.
+    pub(super) fn on_page(&mut self, jobs: Vec<std::sync::Arc<Job>>, next: Option<PageCursor>) {
+        let is_end = next.is_none();
+        let Some(load) = self.paging.on_page(jobs.len(), next) else { return };
+        let now = self.now;
+        match load {
+            Load::Newest => self.board.begin_window(jobs, (true, is_end), now),
+            Load::Oldest => {
+                self.board.begin_window(jobs, (is_end, true), now);
+                self.queue.select_index(usize::MAX, &self.board);
+                if let Some(total) = self.matching_total().filter(|_| !is_end) {
+                    self.paging
+                        .set_above(usize::try_from(total).unwrap_or(usize::MAX).saturating_sub(self.board.len()));
+                }
+            }
+            Load::Older => self.board.extend_older(jobs, is_end, now),
+            Load::Newer => self.board.extend_newer(jobs, is_end, now),
+        }
+    }
+
+    /// Bounds the memory of the list.
+    pub(super) fn bound_rows(&mut self) {
+        let Some(cut) = self.board.bound(self.queue.index()) else { return };
+        if cut.newer.is_none() && cut.older.is_none() {
+            // Only jobs that the filter does not show were dropped: the store knows the rest of its result.
+            self.paging.restart(None);
+        } else {
+            self.paging.on_cut(cut);
+        }
+    }
+
+    /// Jumps to the newest or the oldest row of the store's result. Returns whether the rows are here already.
+    pub(super) fn jump(&mut self, to_newest: bool) -> bool {
+        let is_here = if to_newest { self.paging.is_at_newest() } else { self.paging.is_at_oldest() };
+        if self.is_local() || is_here {
+            return true;
+        }
+        self.paging.jump(if to_newest { Load::Newest } else { Load::Oldest });
+        false
+    }
+
+    /// The text of the filter changed.
+    pub(super) fn restart_paging(&mut self, is_typing: bool) {
+        self.paging.restart(is_typing.then(|| self.now + SEARCH_DELAY));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::{JobId, Spec};
-
-    /// A full page.
-    fn page(seconds: i64) -> Vec<Arc<Job>> {
-        let at = DateTime::UNIX_EPOCH + chrono::Duration::seconds(seconds);
-        let job = |number| Job::new(JobId::new(format!("j{number}")).unwrap(), Spec::new("m", "p"), true, at);
-        (0..PAGE_SIZE).map(|number| Arc::new(job(number))).collect()
-    }
-
-    fn containing(text: &str) -> PageRequest {
-        PageRequest::Containing(text.to_owned())
-    }
-
-    #[test]
-    fn hidden_jobs_are_loaded_from_the_newest_on() {
-        let mut paging = Paging::default();
-        paging.next(PageRequest::Everything);
-        paging.on_page(&[], None);
-        let next = paging.next(PageRequest::Hidden);
-        assert!(matches!(next, Some(Command::LoadPage { before: None, hidden: true, .. })), "{next:?}");
-        paging.on_page(&page(5), None);
-        assert_eq!(paging.next(PageRequest::Hidden), None);
-    }
+    use crate::jobs::JobId;
 
     fn place(seconds: i64) -> PageCursor {
-        (DateTime::UNIX_EPOCH + chrono::Duration::seconds(seconds), JobId::new("j").unwrap())
+        (DateTime::UNIX_EPOCH + Duration::seconds(seconds), JobId::new("j").unwrap())
+    }
+
+    fn filter(text: &str) -> Filter {
+        Filter::parse(text, DateTime::UNIX_EPOCH).unwrap()
+    }
+
+    fn requested(paging: &mut Paging, rows: (usize, usize)) -> Option<(Option<PageCursor>, SortOrder)> {
+        match paging.next(&filter("fox"), rows, DateTime::UNIX_EPOCH) {
+            Some(Command::LoadPage { after, order, .. }) => Some((after, order)),
+            Some(other) => panic!("{other:?}"),
+            None => None,
+        }
     }
 
     #[test]
     fn paging_requests_one_page_at_a_time() {
         let mut paging = Paging::default();
-        assert!(matches!(paging.next(PageRequest::Everything), Some(Command::LoadPage { before: None, .. })));
-        assert_eq!(paging.next(PageRequest::Everything), None, "the first is not answered yet");
-        paging.on_page(&page(9), Some(place(8)));
-        let Some(Command::LoadPage { before: Some((at, _)), .. }) = paging.next(PageRequest::Everything) else {
-            panic!("no second page")
-        };
-        assert_eq!(at.timestamp(), 8);
-        paging.on_page(&page(7), None);
-        assert_eq!(paging.next(PageRequest::Everything), None, "there is nothing behind the end");
-        assert_eq!(paging.next(containing("fox")), None, "everything is known: the filter finds it here");
+        assert_eq!(requested(&mut paging, (0, 0)), Some((None, SortOrder::NewestFirst)));
+        assert_eq!(requested(&mut paging, (0, 0)), None, "the first is not answered yet");
+        assert_eq!(paging.on_page(PAGE_SIZE, Some(place(8))), Some(Load::Newest));
+        assert_eq!(requested(&mut paging, (0, 100)), None, "enough rows are below the screen");
+        assert_eq!(requested(&mut paging, (0, 10)), Some((Some(place(8)), SortOrder::NewestFirst)));
+        paging.on_page(7, None);
+        assert_eq!(requested(&mut paging, (0, 0)), None, "nothing is behind the end");
+        assert!(paging.is_at_oldest() && paging.is_at_newest());
     }
 
     #[test]
     fn page_of_an_old_filter_is_ignored() {
         let mut paging = Paging::default();
-        paging.next(containing("fox"));
-        paging.on_dropped();
-        paging.next(containing("fo"));
-        paging.found = Some((containing("whale"), Cursor::default()));
-        paging.on_page(&page(5), None);
-        let next = paging.next(containing("whale"));
-        assert!(matches!(next, Some(Command::LoadPage { before: None, .. })), "{next:?}");
+        requested(&mut paging, (0, 0));
+        paging.restart(None);
+        assert_eq!(requested(&mut paging, (0, 0)), None, "one request at a time");
+        assert_eq!(paging.on_page(PAGE_SIZE, Some(place(8))), None);
+        assert_eq!(requested(&mut paging, (0, 0)), Some((None, SortOrder::NewestFirst)));
+    }
+
+    #[test]
+    fn typed_filter_waits_a_moment() {
+        let mut paging = Paging::default();
+        paging.restart(Some(DateTime::UNIX_EPOCH + SEARCH_DELAY));
+        assert_eq!(requested(&mut paging, (0, 0)), None);
+        assert_eq!(paging.due_at(), Some(DateTime::UNIX_EPOCH + SEARCH_DELAY));
+        paging.search_now();
+        assert!(requested(&mut paging, (0, 0)).is_some());
     }
 
     #[test]
     fn stopped_search_waits_for_resume() {
         let mut paging = Paging::default();
-        paging.next(PageRequest::Everything);
-        paging.on_page(&page(9), Some(place(8)));
-        let Some(Command::LoadPage { before, .. }) = paging.next(containing("whale")) else { panic!("no search") };
-        assert_eq!(before, Some(place(8)), "what is known is not searched again");
-        paging.on_page(&[], Some(place(3)));
-        assert_eq!(paging.next(containing("whale")), None);
-        assert_eq!(paging.stopped_early_at(&containing("whale")).map(|at| at.timestamp()), Some(3));
-        assert_eq!(paging.stopped_early_at(&containing("fox")), None);
+        requested(&mut paging, (0, 0));
+        paging.on_page(3, Some(place(5)));
+        assert_eq!(requested(&mut paging, (0, 0)), None);
+        assert_eq!(paging.stopped_at(), Some(place(5).0));
         paging.resume();
-        let Some(Command::LoadPage { before, .. }) = paging.next(containing("whale")) else {
-            panic!("it does not go on")
-        };
-        assert_eq!(before, Some(place(3)));
-        paging.on_page(&[], None);
-        assert_eq!((paging.next(containing("whale")), paging.stopped_early_at(&containing("whale"))), (None, None));
+        assert_eq!(requested(&mut paging, (0, 0)), Some((Some(place(5)), SortOrder::NewestFirst)));
+        paging.on_failed();
+        assert_eq!(requested(&mut paging, (0, 0)), None, "a failed request is not repeated by itself");
+    }
+
+    #[test]
+    fn rows_are_loaded_again_on_both_sides() {
+        let mut paging = Paging::default();
+        requested(&mut paging, (0, 0));
+        paging.on_page(PAGE_SIZE, None);
+        paging.on_cut(Cut { above: 300, newer: Some(place(9)), older: Some(place(2)) });
+        assert_eq!(paging.above(), Some(300));
+        assert_eq!(requested(&mut paging, (10, 500)), Some((Some(place(9)), SortOrder::OldestFirst)));
+        paging.on_page(PAGE_SIZE, Some(place(12)));
+        assert_eq!(paging.above(), Some(100));
+        assert_eq!(requested(&mut paging, (500, 10)), Some((Some(place(2)), SortOrder::NewestFirst)));
+        paging.on_page(PAGE_SIZE, None);
+        paging.jump(Load::Newest);
+        assert_eq!(requested(&mut paging, (500, 500)), Some((None, SortOrder::NewestFirst)));
+        paging.on_page(PAGE_SIZE, Some(place(11)));
+        assert_eq!((paging.above(), paging.is_at_newest()), (Some(0), true));
     }
 }

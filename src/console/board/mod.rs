@@ -2,20 +2,24 @@
 //!
 //! A job is found in O(log n), and the screen reads a range of rows: a frame costs the same for any number of jobs.
 
-mod filter;
 mod sorted_ids;
+mod window;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 
-pub use filter::Filter;
 pub use sorted_ids::SortedIds;
+pub use window::{Cut, Window};
 
 use crate::engine::Progress;
-use crate::jobs::{Job, JobId};
-use crate::text::fold_for_search;
+use crate::jobs::filter::{Filter, FilterError, haystack};
+use crate::jobs::{Job, JobId, StageName};
+use crate::text::{fold_for_search, sanitize_line};
+
+/// Tags that are suggested at most.
+const MAX_TAGS: usize = 200;
 
 /// How long a row stays marked as changed a moment ago.
 pub const HIGHLIGHT_DURATION: Duration = Duration::seconds(2);
@@ -55,6 +59,10 @@ impl Entry {
         self.job().is_some_and(|job| job.hold().is_some() && !job.hidden)
     }
 
+    fn is_running(&self) -> bool {
+        self.job().is_some_and(|job| matches!(job.stage_name(), StageName::Submitting | StageName::Generating))
+    }
+
     fn is_hidden(&self) -> bool {
         self.job().is_some_and(|job| job.hidden)
     }
@@ -65,19 +73,32 @@ impl Entry {
     }
 }
 
+/// Rows that are kept around the selection; more are dropped, and loaded again when they are scrolled to.
+const MAX_ROWS: usize = 4_000;
+
+/// Rows that are left after some were dropped.
+const ROWS_AFTER_CUT: usize = 2_000;
+
 /// The jobs as last reported.
+///
+/// A store that fits in memory is known completely; then every filter is answered here. Of a larger one the board holds a window of
+/// what the filter matches in the store, and the jobs that run.
 #[derive(Debug, Default)]
 pub struct Board {
     entries: HashMap<JobId, Entry>,
-    all: SortedIds,
-    /// Hidden jobs; only a filter that asks for them shows them.
-    hidden: SortedIds,
+    /// What the filter shows inside the window.
+    rows: SortedIds,
     filter: Filter,
-    /// What the filter shows; unused while the filter is empty.
-    matching: SortedIds,
+    /// What is wrong with the text of the filter: then nothing is shown.
+    problem: Option<FilterError>,
+    window: Window,
+    /// Whether every job of the store is known, except hidden ones.
+    complete: bool,
     marks: HashSet<JobId>,
     /// Known jobs that are held.
     held: usize,
+    /// Known jobs that are not hidden.
+    visible: usize,
     /// The newest change of a stage, so that the screen knows when no row is fresh any more.
     last_change: Option<DateTime<Utc>>,
 }
@@ -110,13 +131,12 @@ impl Board {
         }
         let entry = Entry {
             at: job.created_at,
-            haystack: filter::haystack(&job).into_boxed_str(),
+            haystack: haystack(&job).into_boxed_str(),
             row: Row::Job(job),
             changed_at,
             progress,
         };
-        self.insert(id, entry);
-        true
+        self.insert(id, entry)
     }
 
     /// Takes in a document that cannot be read.
@@ -142,41 +162,43 @@ impl Board {
 
     /// Forgets a job. Returns whether it was known.
     pub fn remove(&mut self, id: &JobId) -> bool {
-        let Some(entry) = self.entries.remove(id) else { return false };
-        self.held -= usize::from(entry.is_held());
-        self.all.remove(entry.at, id);
-        self.hidden.remove(entry.at, id);
-        self.matching.remove(entry.at, id);
         self.marks.remove(id);
+        self.take_out(id).is_some()
+    }
+
+    fn take_out(&mut self, id: &JobId) -> Option<Entry> {
+        let entry = self.entries.remove(id)?;
+        self.rows.remove(entry.at, id);
+        self.held -= usize::from(entry.is_held());
+        self.visible -= usize::from(!entry.is_hidden());
+        Some(entry)
+    }
+
+    /// Returns whether the entry is kept.
+    fn insert(&mut self, id: JobId, entry: Entry) -> bool {
+        let old = self.take_out(&id);
+        let known = old.is_some();
+        if old.is_some_and(|old| old.is_hidden() != entry.is_hidden()) {
+            self.marks.remove(&id);
+        }
+        let is_row = self.is_row(&id, &entry);
+        if !is_row && !self.complete && !entry.is_running() {
+            return known;
+        }
+        if is_row {
+            self.rows.insert(entry.at, &id);
+        }
+        self.held += usize::from(entry.is_held());
+        self.visible += usize::from(!entry.is_hidden());
+        self.entries.insert(id, entry);
         true
     }
 
-    fn insert(&mut self, id: JobId, entry: Entry) {
-        if let Some(old) = self.entries.get(&id)
-            && old.at != entry.at
-        {
-            self.all.remove(old.at, &id);
-            self.hidden.remove(old.at, &id);
-            self.matching.remove(old.at, &id);
-        }
-        let is_hidden = entry.is_hidden();
-        let (list, other) =
-            if is_hidden { (&mut self.hidden, &mut self.all) } else { (&mut self.all, &mut self.hidden) };
-        list.insert(entry.at, &id);
-        if other.remove(entry.at, &id) {
-            self.marks.remove(&id);
-        }
-        if !self.filter.is_empty() {
-            if is_hidden == self.filter.wants_hidden() && matches(&self.filter, &entry) {
-                self.matching.insert(entry.at, &id);
-            } else {
-                self.matching.remove(entry.at, &id);
-            }
-        }
-        self.held += usize::from(entry.is_held());
-        if let Some(old) = self.entries.insert(id, entry) {
-            self.held -= usize::from(old.is_held());
-        }
+    fn is_row(&self, id: &JobId, entry: &Entry) -> bool {
+        self.problem.is_none()
+            && entry.is_hidden() == self.filter.wants_hidden()
+            && self.window.contains(&(entry.at, id.clone()))
+            && matches(&self.filter, entry)
     }
 
     /// How many of the known jobs are held.
@@ -184,24 +206,104 @@ impl Board {
         self.held
     }
 
-    /// Shows only what matches. A narrower filter checks only the rows shown.
-    pub fn set_filter(&mut self, filter: Filter) {
-        if filter == self.filter {
+    /// Whether every job of the store is known, except hidden ones.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Shows what matches among the known jobs. Where they are not all, a window of the store's result follows.
+    pub fn set_filter(&mut self, filter: Result<Filter, FilterError>) {
+        let (filter, problem) = match filter {
+            Ok(filter) => (filter, None),
+            Err(problem) => (Filter::default(), Some(problem)),
+        };
+        (self.filter, self.problem) = (filter, problem);
+        self.window = Window::default();
+        self.collect_rows();
+    }
+
+    fn collect_rows(&mut self) {
+        let rows = self.entries.iter().filter(|(id, entry)| self.is_row(id, entry));
+        self.rows = SortedIds::collect(rows.map(|(id, entry)| (entry.at, id.clone())));
+    }
+
+    /// Shows a page of the store's result: what was shown before is dropped. Ends without rows behind them stay open.
+    pub fn begin_window(&mut self, jobs: Vec<Arc<Job>>, ends: (bool, bool), now: DateTime<Utc>) {
+        let places = jobs.iter().map(|job| (job.created_at, job.id.clone()));
+        let (is_newest_end, is_oldest_end) = ends;
+        let newest = if is_newest_end { None } else { places.clone().max() };
+        let oldest = if is_oldest_end { None } else { places.min() };
+        self.window = Window { newest, oldest };
+        for job in jobs {
+            self.upsert(job, false, now);
+        }
+        self.after_page();
+    }
+
+    /// Adds the page behind the oldest row.
+    pub fn extend_older(&mut self, jobs: Vec<Arc<Job>>, is_end: bool, now: DateTime<Utc>) {
+        let oldest = jobs.iter().map(|job| (job.created_at, job.id.clone())).min();
+        let oldest = oldest.into_iter().chain(self.window.oldest.take()).min();
+        self.window.oldest = oldest.filter(|_| !is_end);
+        for job in jobs {
+            self.upsert(job, false, now);
+        }
+        self.after_page();
+    }
+
+    /// Adds the page before the newest row.
+    pub fn extend_newer(&mut self, jobs: Vec<Arc<Job>>, is_end: bool, now: DateTime<Utc>) {
+        let newest = jobs.iter().map(|job| (job.created_at, job.id.clone())).max();
+        self.window.newest = newest.max(self.window.newest.take()).filter(|_| !is_end);
+        for job in jobs {
+            self.upsert(job, false, now);
+        }
+        self.after_page();
+    }
+
+    fn after_page(&mut self) {
+        self.complete |= self.filter.is_empty() && self.problem.is_none() && self.window.is_open();
+        self.drop_unneeded();
+        self.collect_rows();
+    }
+
+    /// Drops what is neither shown nor runs, unless everything is known.
+    fn drop_unneeded(&mut self) {
+        if self.complete {
             return;
         }
-        let (entries, narrower) = (&self.entries, filter.narrows(&self.filter) && !self.filter.is_empty());
-        let source = match (narrower, filter.wants_hidden()) {
-            (true, _) => &self.matching,
-            (false, true) => &self.hidden,
-            (false, false) => &self.all,
-        };
-        let matching = if filter.is_empty() {
-            SortedIds::default()
-        } else {
-            source.filtered(|id| entries.get(id).is_some_and(|entry| matches(&filter, entry)))
-        };
-        self.matching = matching;
-        self.filter = filter;
+        let unneeded: Vec<JobId> = self
+            .entries
+            .iter()
+            .filter(|(id, entry)| !entry.is_running() && !self.is_row(id, entry))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in unneeded {
+            self.take_out(&id);
+        }
+    }
+
+    /// Bounds the memory: of too many rows, those around `selected` stay. Returns what was cut, or `None` where nothing was.
+    pub fn bound(&mut self, selected: usize) -> Option<Cut> {
+        let is_too_large = self.rows.len() > MAX_ROWS || (self.complete && self.entries.len() > MAX_ROWS);
+        if !is_too_large {
+            return None;
+        }
+        let from = selected.saturating_sub(ROWS_AFTER_CUT / 2).min(self.rows.len().saturating_sub(ROWS_AFTER_CUT));
+        let to = (from + ROWS_AFTER_CUT).min(self.rows.len());
+        let mut cut = Cut { above: from, newer: None, older: None };
+        if from > 0 {
+            cut.newer = self.rows.place(from).cloned();
+            self.window.newest.clone_from(&cut.newer);
+        }
+        if to < self.rows.len() {
+            cut.older = self.rows.place(to - 1).cloned();
+            self.window.oldest.clone_from(&cut.older);
+        }
+        self.complete = false;
+        self.drop_unneeded();
+        self.collect_rows();
+        Some(cut)
     }
 
     /// What is shown is chosen by this.
@@ -209,13 +311,14 @@ impl Board {
         &self.filter
     }
 
-    fn shown(&self) -> &SortedIds {
-        if self.filter.is_empty() { &self.all } else { &self.matching }
+    /// What is wrong with the text of the filter.
+    pub fn problem(&self) -> Option<&FilterError> {
+        self.problem.as_ref()
     }
 
     /// How many rows are shown.
     pub fn len(&self) -> usize {
-        self.shown().len()
+        self.rows.len()
     }
 
     /// Whether no row is shown.
@@ -223,19 +326,19 @@ impl Board {
         self.len() == 0
     }
 
-    /// How many jobs are known, shown or not.
+    /// How many jobs are known, shown or not, without hidden ones.
     pub fn known(&self) -> usize {
-        self.all.len()
+        self.visible
     }
 
     /// The id of a shown row, 0 being the newest.
     pub fn id_at(&self, index: usize) -> Option<&JobId> {
-        self.shown().get(index)
+        self.rows.get(index)
     }
 
     /// Where a job is among the shown rows.
     pub fn position(&self, id: &JobId) -> Option<usize> {
-        self.entries.get(id).and_then(|entry| self.shown().position(entry.at, id))
+        self.entries.get(id).and_then(|entry| self.rows.position(entry.at, id))
     }
 
     /// Some of the shown rows, newest first.
@@ -266,6 +369,19 @@ impl Board {
         self.last_change.map(|at| at + HIGHLIGHT_DURATION)
     }
 
+    /// Running jobs that are known, shown or not.
+    pub fn running_jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
+        self.entries.values().filter(|entry| entry.is_running()).filter_map(Entry::job)
+    }
+
+    /// Tags in use, for suggestions.
+    pub fn tags(&self) -> Vec<&str> {
+        let tags: BTreeSet<&str> =
+            self.entries.values().filter_map(Entry::job).flat_map(|job| job.tags.iter().map(String::as_str)).collect();
+        // What cannot be typed is not suggested.
+        tags.into_iter().filter(|tag| !tag.contains('"') && sanitize_line(tag, 60) == **tag).take(MAX_TAGS).collect()
+    }
+
     /// Whether a job is marked.
     pub fn is_marked(&self, id: &JobId) -> bool {
         self.marks.contains(id)
@@ -276,7 +392,18 @@ impl Board {
         self.marks.len()
     }
 
-    /// The marked jobs, newest first.
+    /// The ids of the marked jobs, if some of them are not known here.
+    pub fn marked_elsewhere(&self) -> Option<Vec<JobId>> {
+        let known = self.marks.iter().all(|id| self.job(id).is_some());
+        (!known).then(|| self.marks.iter().cloned().collect())
+    }
+
+    /// Marks jobs, known or not.
+    pub fn mark_all(&mut self, ids: impl IntoIterator<Item = JobId>) {
+        self.marks.extend(ids);
+    }
+
+    /// The marked jobs that are known, newest first.
     pub fn marked_jobs(&self) -> Vec<&Arc<Job>> {
         let mut jobs: Vec<&Arc<Job>> = self.marks.iter().filter_map(|id| self.job(id)).collect();
         jobs.sort_by(|left, right| (right.created_at, &right.id).cmp(&(left.created_at, &left.id)));

@@ -48,10 +48,17 @@ impl SortedIds {
         self.find(at, id).is_ok_and(|index| self.keys.remove(index).is_some())
     }
 
-    /// The same without those that do not fit.
-    #[must_use]
-    pub fn filtered(&self, mut matches: impl FnMut(&JobId) -> bool) -> Self {
-        Self { keys: self.keys.iter().filter(|(_, id)| matches(id)).cloned().collect() }
+    /// These, in order.
+    pub fn collect(keys: impl Iterator<Item = (DateTime<Utc>, JobId)>) -> Self {
+        let mut keys: Vec<_> = keys.collect();
+        keys.sort_unstable();
+        Self { keys: keys.into() }
+    }
+
+    /// The time and the id at that place, 0 being the newest.
+    pub fn place(&self, index: usize) -> Option<&(DateTime<Utc>, JobId)> {
+        let from_the_end = self.keys.len().checked_sub(index + 1)?;
+        self.keys.get(from_the_end)
     }
 
     fn find(&self, at: DateTime<Utc>, id: &JobId) -> Result<usize, usize> {

@@ -17,13 +17,25 @@ fn job(number: u8, revision: u64, prompt: &str) -> Arc<Job> {
     Arc::new(job)
 }
 
+/// A board that knows the whole store, which is empty.
+fn complete() -> Board {
+    let mut board = Board::default();
+    board.begin_window(Vec::new(), (true, true), time(0));
+    assert!(board.is_complete());
+    board
+}
+
+fn parse(text: &str) -> Result<Filter, FilterError> {
+    Filter::parse(text, time(0))
+}
+
 fn shown(board: &Board) -> Vec<String> {
     board.rows(0..board.len()).map(|(id, _)| id.to_string()).collect()
 }
 
 #[test]
 fn newest_first_and_the_newest_revision_wins() {
-    let mut board = Board::default();
+    let mut board = complete();
     assert!(board.upsert(job(1, 5, "new"), true, time(9)));
     assert!(!board.upsert(job(1, 4, "old"), true, time(9)));
     assert!(!board.upsert(job(1, 5, "new"), true, time(9)), "the same again is no change");
@@ -35,7 +47,7 @@ fn newest_first_and_the_newest_revision_wins() {
 
 #[test]
 fn readable_version_replaces_unreadable_one() {
-    let mut board = Board::default();
+    let mut board = complete();
     board.upsert_unreadable(JobId::new("job003").unwrap(), "no stage", time(50));
     assert_eq!(board.len(), 1);
     board.upsert(job(3, 1, "fixed"), true, time(51));
@@ -45,7 +57,7 @@ fn readable_version_replaces_unreadable_one() {
 
 #[test]
 fn hidden_job_is_removed_stale_one_ignored() {
-    let mut board = Board::default();
+    let mut board = complete();
     board.upsert(job(1, 5, "x"), true, time(9));
     let mut hidden = (*job(1, 4, "x")).clone();
     hidden.hidden = true;
@@ -58,7 +70,7 @@ fn hidden_job_is_removed_stale_one_ignored() {
 
 #[test]
 fn marks_take_ranges_and_all() {
-    let mut board = Board::default();
+    let mut board = complete();
     for number in 0..6 {
         board.upsert(job(number, 1, "x"), true, time(9));
     }
@@ -70,12 +82,64 @@ fn marks_take_ranges_and_all() {
     assert_eq!(board.marked(), 0);
 }
 
+fn jobs(numbers: std::ops::Range<i64>) -> Vec<Arc<Job>> {
+    let job = |number: i64| {
+        let id = JobId::new(format!("job{number:06}")).unwrap();
+        Arc::new(Job::new(id, Spec::new("flux-dev", format!("image {number}")), true, time(number)))
+    };
+    numbers.map(job).collect()
+}
+
+#[test]
+fn window_leaves_out_what_is_not_loaded() {
+    let mut board = Board::default();
+    board.begin_window(jobs(50..100), (true, false), time(200));
+    assert_eq!((board.len(), board.is_complete()), (50, false));
+    board.upsert(jobs(10..11).remove(0), true, time(200));
+    assert_eq!(board.len(), 50, "a change of an older job is no row");
+    board.upsert(jobs(100..101).remove(0), true, time(200));
+    assert_eq!(board.len(), 51, "a new job is");
+    board.extend_older(jobs(0..50), true, time(200));
+    assert_eq!((board.len(), board.is_complete()), (101, true));
+    board.set_filter(parse("image -99"));
+    assert_eq!(board.len(), 100);
+}
+
+#[test]
+fn rows_are_bounded_around_the_selection() {
+    let mut board = complete();
+    for job in jobs(0..5_000) {
+        board.upsert(job, false, time(9_999));
+    }
+    let cut = board.bound(3_000).unwrap();
+    assert_eq!((board.len(), board.entries.len(), cut.above), (ROWS_AFTER_CUT, ROWS_AFTER_CUT, 2_000));
+    assert_eq!(board.id_at(1_000), Some(&jobs(1_999..2_000)[0].id), "the selected row is still a row");
+    assert_eq!(cut.newer.as_ref().map(|(at, _)| *at), Some(time(2_999)));
+    assert_eq!(cut.older.as_ref().map(|(at, _)| *at), Some(time(1_000)));
+    board.extend_newer(jobs(3_000..3_200), false, time(9_999));
+    assert_eq!(board.len(), ROWS_AFTER_CUT + 200);
+    assert!(!board.is_complete());
+    board.set_filter(parse("image"));
+    board.begin_window(jobs(0..10), (false, true), time(9_999));
+    assert_eq!((board.len(), board.entries.len()), (10, 10));
+}
+
+#[test]
+fn wrong_filter_shows_nothing() {
+    let mut board = complete();
+    board.upsert(job(1, 1, "x"), true, time(9));
+    board.set_filter(parse("sinc:1h"));
+    assert!(board.is_empty() && board.problem().is_some());
+    board.set_filter(parse(""));
+    assert_eq!(board.len(), 1);
+}
+
 proptest! {
     #[test]
     fn board_matches_a_sorted_list(
         steps in proptest::collection::vec((0u8..12, 0u64..4, prop_oneof![Just("cat"), Just("dog"), Just("catfish")], 0u8..10), 0..60)
     ) {
-        let mut board = Board::default();
+        let mut board = complete();
         let mut model: HashMap<JobId, Arc<Job>> = HashMap::new();
         let mut filter = "";
         for (number, revision, prompt, what) in steps {
@@ -86,7 +150,7 @@ proptest! {
                 }
                 1..=3 => {
                     filter = ["", "cat", "catf"][usize::from(what - 1)];
-                    board.set_filter(Filter::parse(filter));
+                    board.set_filter(parse(filter));
                 }
                 _ => {
                     let job = job(number, revision, prompt);

@@ -60,6 +60,8 @@ pub enum Action {
     MarkAll,
     /// Type a filter.
     Filter,
+    /// Take the first suggestion.
+    Complete,
     /// The image on the whole screen.
     FullImage,
     /// The image in the system's viewer.

@@ -78,6 +78,14 @@ pub const BINDINGS: &[Binding] = &[
         "keep",
         "keep the filter",
     ),
+    bind(
+        A::Complete,
+        &[named(KeyCode::Tab)],
+        BindingScope::Only(&[InputContext::Filter]),
+        G::Choose,
+        "complete",
+        "take the first suggestion",
+    ),
     bind(A::Up, &[named(KeyCode::Up), Chord::control('p')], TYPED, G::Move, "up", "previous"),
     bind(A::Down, &[named(KeyCode::Down), Chord::control('n')], TYPED, G::Move, "down", "next"),
     // --- jobs ---
@@ -86,15 +94,15 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Cancel, &[key('x')], OneJob, G::Jobs, "cancel", "cancel the marked jobs, or this one"),
     bind(A::Approve, &[key('a')], OneJob, G::Jobs, "approve", "approve the marked jobs, or this one"),
     bind(A::Open, &[named(KeyCode::Enter)], Panes, G::Jobs, "open", "open the job: prompt, attempts, charges"),
-    bind(A::RetryAll, &[key('R')], Panes, G::Jobs, "retry failed", "retry all failed jobs shown"),
-    bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed, model:…, -word"),
+    bind(A::RetryAll, &[key('R')], Panes, G::Jobs, "retry failed", "retry all failed jobs that match"),
+    bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed cost>0.05 since:2h"),
     bind(A::Clone, &[key('C')], OneJob, G::Jobs, "clone", "clone the job into the form"),
     bind(A::Hide, &[key('h')], OneJob, G::Jobs, "", "hide, or show again under /status:hidden"),
     bind(A::Undo, &[key('u')], OneJob, G::Jobs, "undo", "undo the last action"),
     // --- choosing ---
     bind(A::Mark, &[key(' ')], Panes, G::Choose, "", "mark or unmark; the next action applies to the marked"),
     bind(A::MarkRange, &[key('V')], Panes, G::Choose, "", "mark a range: press at both ends"),
-    bind(A::MarkAll, &[key('*')], Panes, G::Choose, "", "mark or unmark all jobs shown"),
+    bind(A::MarkAll, &[key('*')], Panes, G::Choose, "", "mark or unmark all jobs that match"),
     // --- images ---
     bind(A::FullImage, &[key('i')], IMAGE, G::Image, "image", "show the image full screen"),
     bind(A::OpenImage, &[key('o')], IMAGE, G::Image, "", "open the image in the system viewer"),

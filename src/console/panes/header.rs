@@ -163,6 +163,15 @@ fn workers(temporal: &TemporalStatus, view: &HeaderView<'_>) -> Part {
         ];
         return Part::new(theme.bad, forms);
     }
+    if let Some(conflict) = &temporal.conflict {
+        let (old, ring) = (format::age(view.now - conflict.since), theme.symbol("○", "!"));
+        let forms = [
+            (21, format!("{ring} Temporal queue in use {old}: another program polls it")),
+            (45, format!("{ring} Temporal queue in use {old}")),
+            (0, format!("{ring} Temporal")),
+        ];
+        return Part::new(theme.bad, forms);
+    }
     let (count, waits) = (temporal.workers, temporal.backlog);
     let words = format::count(count, "worker");
     let style = if count == 0 { theme.bad } else { theme.text };
@@ -245,6 +254,7 @@ fn connection(view: &HeaderView<'_>) -> Part {
 mod tests {
     use super::*;
     use crate::costs::Usd;
+    use crate::engine::QueueConflict;
 
     fn status() -> Status {
         Status {
@@ -299,16 +309,26 @@ mod tests {
             let temporal = status.temporal.as_ref().map(|temporal| workers(temporal, &view).style);
             (line(&view, 160).to_string(), temporal)
         };
-        let (text, style) = shown(TemporalStatus { workers: 3, backlog: 12, server: ConnectionState::Connected });
+        let fleet = |workers: usize, backlog: u64, server: ConnectionState| TemporalStatus {
+            workers,
+            backlog,
+            server,
+            conflict: None,
+        };
+        let (text, style) = shown(fleet(3, 12, ConnectionState::Connected));
         assert!(text.contains("3 workers, 12 waiting") && style == Some(theme.text), "{text}");
-        let (text, style) = shown(TemporalStatus { workers: 0, backlog: 0, server: ConnectionState::Connected });
+        let (text, style) = shown(fleet(0, 0, ConnectionState::Connected));
         assert!(text.contains("0 workers") && style == Some(theme.bad), "{text}");
         let server = ConnectionState::Disconnected {
             since: DateTime::UNIX_EPOCH,
             reason: "localhost:7233 does not answer".into(),
         };
-        let (text, style) = shown(TemporalStatus { workers: 3, backlog: 0, server });
+        let (text, style) = shown(fleet(3, 0, server));
         assert!(text.contains("Temporal down 1m") && style == Some(theme.bad), "{text}");
+        let conflict = QueueConflict { since: DateTime::UNIX_EPOCH, reason: "another program polls".into() };
+        let (text, style) =
+            shown(TemporalStatus { conflict: Some(conflict), ..fleet(0, 0, ConnectionState::Connected) });
+        assert!(text.contains("Temporal queue in use 1m") && style == Some(theme.bad), "{text}");
     }
 
     #[test]

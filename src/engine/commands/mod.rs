@@ -17,6 +17,12 @@ use crate::time::Clock;
 /// How often a change is tried when other processes save the job in between.
 const MAX_CONFLICT_RETRIES: usize = 8;
 
+/// Jobs of one command that can be undone at most: each is kept as it was before.
+const MAX_UNDOABLE: usize = 2_000;
+
+/// Jobs whose earlier documents are in memory at once.
+const BATCH_SIZE: usize = 500;
+
 /// How many documents are changed at once: stores commit together what arrives together.
 const CONCURRENCY: usize = 32;
 
@@ -71,6 +77,9 @@ impl OperatorCommands {
                 Err(illegal) => Err(illegal.to_string()),
             })
             .await?;
+        if outcome.previous.len() < outcome.succeeded.len() {
+            return Ok(outcome);
+        }
         outcome.estimate = outcome
             .previous
             .iter()
@@ -174,19 +183,23 @@ impl OperatorCommands {
     where
         F: Fn(&mut Job, DateTime<Utc>) -> Result<(), String> + Sync,
     {
-        let results = self.apply_concurrently(ids, &change).await;
+        let is_undoable = ids.len() <= MAX_UNDOABLE;
         let mut errors = Vec::new();
         let mut outcome =
             CommandOutcome { kind, succeeded: Vec::new(), rejected: Vec::new(), previous: Vec::new(), estimate: None };
-        for (id, result) in results {
-            match result {
-                Ok(Ok(before)) => {
-                    tracing::info!(job = %id, command = command_name(kind), "operator command applied");
-                    outcome.previous.push(before);
-                    outcome.succeeded.push(id);
+        for batch in ids.chunks(BATCH_SIZE) {
+            for (id, result) in self.apply_concurrently(batch.to_vec(), &change).await {
+                match result {
+                    Ok(Ok(before)) => {
+                        tracing::info!(job = %id, command = command_name(kind), "operator command applied");
+                        if is_undoable {
+                            outcome.previous.push(before);
+                        }
+                        outcome.succeeded.push(id);
+                    }
+                    Ok(Err(reason)) => outcome.rejected.push((id, reason)),
+                    Err(error) => errors.push((id, error)),
                 }
-                Ok(Err(reason)) => outcome.rejected.push((id, reason)),
-                Err(error) => errors.push((id, error)),
             }
         }
         // Once a job is changed, the command is not an error: repeating a retry as a whole might pay twice.

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::feed::Feed;
 use super::{Command, Event, Ports, Runner};
-use crate::engine::{CommandKind, CommandOutcome, OperatorCommands, UncertainCharges};
+use crate::engine::{BulkPlan, CommandKind, CommandOutcome, OperatorCommands, UncertainCharges};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
 use crate::store::{CostJobsQuery, PageQuery, Save, SortOrder, StoreError};
 use crate::text;
@@ -131,9 +131,23 @@ impl CommandTasks {
                     emit(&events, load_image(&ports, id).await).await;
                     return TaskOutcome::Done;
                 }
-                Command::LoadPage { before, limit, search, hidden } => {
-                    let query = PageQuery { after: before, limit, search, hidden, ..PageQuery::default() };
+                Command::LoadPage { filter, after, order, limit } => {
+                    let query = PageQuery { after, filter, order, limit, ..PageQuery::default() };
                     load_page(&ports, &events, query).await;
+                    return TaskOutcome::Done;
+                }
+                Command::CountMatching(filter) => {
+                    let counts = ports.store.count_matching(&filter).await.unwrap_or_else(|error| {
+                        tracing::warn!(%error, "matching jobs not counted");
+                        None
+                    });
+                    emit(&events, Event::Matching { filter, counts }).await;
+                    return TaskOutcome::Done;
+                }
+                Command::PlanBulk(action, target) => {
+                    let plan = BulkPlan::make(ports.store.as_ref(), action, target).await;
+                    let plan = plan.map(Box::new).map_err(|error| text::sanitize_line(&error.to_string(), 200));
+                    emit(&events, Event::BulkPlanned(plan)).await;
                     return TaskOutcome::Done;
                 }
                 Command::RefreshCosts => {
@@ -194,8 +208,12 @@ async fn release_holds(ports: &Ports, operator: &OperatorCommands, simulated: bo
         let ids = |is_wanted: &dyn Fn(&Job) -> bool| -> Vec<JobId> {
             page.jobs.iter().filter(|job| is_wanted(job)).map(|job| job.id.clone()).collect()
         };
-        let is_held =
-            |job: &Job| matches!(job.hold(), Some(Hold::Budget { .. } | Hold::Account { .. } | Hold::OtherProvider));
+        let is_held = |job: &Job| {
+            matches!(
+                job.hold(),
+                Some(Hold::Budget { .. } | Hold::Account { .. } | Hold::OtherProvider | Hold::OtherWorkflow { .. })
+            )
+        };
         operator.set_hold(ids(&|job| job.simulated == simulated && is_held(job)), None).await?;
         // No worker here will run these; without a hold they would seem to be forgotten.
         // A request of another program shows its own hold, and its document stays as that program wrote it.

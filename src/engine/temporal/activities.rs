@@ -51,7 +51,7 @@ impl Activities {
             let PollStats { polls, failures, not_found, status } = stats.borrow().clone();
             Heartbeat { ticket: ticket.borrow().clone(), polls, failures, not_found, status }
         };
-        let work = self.0.guarded(&input.job, &input.store, self.0.poll(&input, &stats, &ticket));
+        let work = self.0.guarded(&input.job, &input.store, self.0.poll_and_store(&input, &stats, &ticket));
         tokio::select! {
             report = with_heartbeats(&ctx, details, work) => report,
             () = ctx.cancelled() => Err(ActivityError::cancelled()),

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::payloads::{JobInput, JobReport, NextStep, StoreInput};
 use super::policy;
+use crate::costs::Credits;
 use crate::engine::scheduler::{ChangedJobs, WorkerLock, mark_internal_failure};
 use crate::engine::workflow::{JobWorkflow, Observer, PollOutcome, PollStats, RunOutcome, WorkflowError};
 use crate::engine::{OperatorCommands, Ports, Settings};
@@ -212,8 +213,9 @@ impl ActivityHandlers {
         }
     }
 
-    /// Polls the ticket until it is final.
-    pub(super) async fn poll(
+    /// Polls the ticket until it is final, then downloads and stores the image at once: the result link lasts minutes, and the job
+    /// never waits for a second activity. A try that is repeated polls again, which yields a fresh link and costs nothing.
+    pub(super) async fn poll_and_store(
         &self,
         input: &JobInput,
         stats: &watch::Sender<PollStats>,
@@ -237,10 +239,7 @@ impl ActivityHandlers {
             () = self.moved(changes, &input.job, attempt) => return self.current_report(&input.job).await,
         };
         match polled {
-            Ok(PollOutcome::Ready(link, charged)) => {
-                let next = NextStep::Store { link: link.url, charged };
-                Ok(JobReport { next, ..JobReport::of(&job, self.now()) })
-            }
+            Ok(PollOutcome::Ready(link, charged)) => self.download_and_store(job, link, charged, &shutdown).await,
             Ok(PollOutcome::Finished | PollOutcome::Deferred) => Ok(JobReport::of(&job, self.now())),
             Ok(PollOutcome::Stopped) => Err(ActivityFailure::ShuttingDown),
             Err(error) => self.report(&job, Err(error)).await,
@@ -265,9 +264,9 @@ impl ActivityHandlers {
         }
     }
 
-    /// Downloads and stores the image.
+    /// Downloads and stores the image whose link an earlier version's `wait` reported.
     pub(super) async fn store(&self, input: &StoreInput) -> Result<JobReport, ActivityFailure> {
-        let mut job = match self.load(&input.job).await? {
+        let job = match self.load(&input.job).await? {
             Ok(job) => job,
             Err(report) => return Ok(report),
         };
@@ -277,7 +276,17 @@ impl ActivityHandlers {
         }
         let shutdown = self.shutdown.borrow().clone();
         let link = ResultLink { url: input.link.clone() };
-        match self.workflow.download_and_store(&mut job, link, input.charged, &shutdown).await {
+        self.download_and_store(job, link, input.charged, &shutdown).await
+    }
+
+    async fn download_and_store(
+        &self,
+        mut job: Job,
+        link: ResultLink,
+        charged: Option<Credits>,
+        shutdown: &CancellationToken,
+    ) -> Result<JobReport, ActivityFailure> {
+        match self.workflow.download_and_store(&mut job, link, charged, shutdown).await {
             Ok(RunOutcome::Stopped) => Err(ActivityFailure::ShuttingDown),
             Ok(_) => Ok(JobReport::of(&job, self.now())),
             Err(error) => self.report(&job, Err(error)).await,

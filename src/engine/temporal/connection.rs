@@ -12,10 +12,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::activity_handlers::ActivityHandlers;
-use super::options::{TASK_QUEUE, TemporalOptions};
-use super::task_queue::{self, status_line};
+use super::options::TemporalOptions;
+use super::task_queue::{self, TaskQueueStatus, status_line};
 use super::worker::WorkerHandle;
-use crate::engine::{ConnectionState, Event, TemporalStatus};
+use crate::engine::{ConnectionState, Event, QueueConflict, QueuePoller, TemporalStatus, TemporalSurvey};
 use crate::text::sanitize_line;
 use crate::time::backoff;
 
@@ -38,10 +38,10 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a change of the number of slots waits for the next change.
 const SLOTS_DEBOUNCE: Duration = Duration::from_millis(400);
 
-/// Connects to the server with the identity `darkroom <name>`. One sanitized line if it cannot.
+/// Connects to the server under the identity of that name. One sanitized line if it cannot.
 pub(super) async fn connect(options: &TemporalOptions, name: &str) -> Result<Client, String> {
     let mut connection = options.connection.clone();
-    connection.identity = format!("darkroom {name}");
+    connection.identity = task_queue::identity(name);
     let connection = Connection::connect(connection).await.map_err(|error| {
         let reason = match &error {
             ClientConnectError::SystemInfoCallError(status) => status_line(status),
@@ -63,16 +63,11 @@ fn innermost(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-/// Checks once whether the server answers and which workers poll the task queue: one sanitized line either way.
-pub async fn probe(options: &TemporalOptions) -> Result<String, String> {
+/// Asks the server once who polls the task queue, and which workflows of other programs are open. One sanitized line if it cannot.
+pub async fn survey(options: &TemporalOptions) -> Result<TemporalSurvey, String> {
     let failed = |reason: String| format!("{}, namespace {}: {reason}", options.address, options.namespace);
     let client = connect(options, "doctor").await.map_err(failed)?;
-    let queue = task_queue::describe(&client).await.map_err(|status| failed(status_line(&status)))?;
-    let workers = if queue.workers == 1 { "1 worker".to_owned() } else { format!("{} workers", queue.workers) };
-    Ok(format!(
-        "{} answers, namespace {}, {workers} on {TASK_QUEUE}, {} tasks waiting",
-        options.address, options.namespace, queue.backlog
-    ))
+    task_queue::survey(&client, options).await.map_err(failed)
 }
 
 /// Keeps the connection, and the worker on it, until it is stopped.
@@ -93,18 +88,22 @@ pub(super) struct ConnectionSupervisor {
 }
 
 impl ConnectionSupervisor {
-    /// Runs until `stop`; then the worker finishes what must be finished.
+    /// Runs until `stop`; then the worker finishes what must be finished. A worker runs only on a task queue that no other program
+    /// polls: its activities would fail here, and those of darkroom there.
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let Some(mut client) = self.connect(&stop).await else { return };
-        let mut worker = self.start_worker(&client);
+        let mut worker = None;
+        // Whether jobs may start on this connection.
+        let mut is_open = false;
         let mut refresh = tokio::time::interval(REFRESH_INTERVAL);
         refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut failures, mut started) = (0, Instant::now());
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                reason = worker_failure(&mut worker) => {
+                reason = worker_stopped(&mut worker) => {
                     worker = None;
+                    let Some(reason) = reason else { continue };
                     if started.elapsed() > HEALTHY_AFTER {
                         // The first failure of a healthy worker: a new connection usually suffices.
                         tracing::info!(%reason, "Temporal worker stopped, reconnecting");
@@ -121,17 +120,32 @@ impl ConnectionSupervisor {
                     // A new connection: the old one still counts the failed worker, and accepts no second one.
                     let Some(new_client) = self.connect(&stop).await else { break };
                     client = new_client;
-                    worker = self.start_worker(&client);
-                    started = Instant::now();
+                    is_open = false;
+                    refresh.reset_immediately();
                 }
-                Ok(()) = self.slots.changed(), if self.runs_jobs => {
+                Ok(()) = self.slots.changed(), if is_open && worker.is_some() => {
                     tokio::time::sleep(SLOTS_DEBOUNCE).await;
                     self.slots.mark_unchanged();
                     self.stop_worker(worker.take(), &client).await;
-                    self.handlers.resume();
                     worker = self.start_worker(&client);
                 }
-                _ = refresh.tick() => self.refresh(&client).await,
+                _ = refresh.tick() => match self.refresh(&client).await {
+                    Some(queue) if queue.other_poller().is_some() => {
+                        // No job starts. What runs is finished: its images are paid for.
+                        is_open = false;
+                        self.client.send_replace(None);
+                        if let Some(worker) = &mut worker {
+                            worker.begin_stop();
+                        }
+                    }
+                    Some(_) if !is_open && worker.is_none() => {
+                        is_open = true;
+                        worker = self.start_worker(&client);
+                        started = Instant::now();
+                        self.client.send_replace(Some(client.clone()));
+                    }
+                    Some(_) | None => {}
+                },
             }
         }
         self.stop_worker(worker, &client).await;
@@ -145,10 +159,7 @@ impl ConnectionSupervisor {
                 connected = connect(&self.options, &self.name) => connected,
             };
             match connected {
-                Ok(client) => {
-                    self.client.send_replace(Some(client.clone()));
-                    return Some(client);
-                }
+                Ok(client) => return Some(client),
                 Err(reason) => self.mark_disconnected(&reason).await,
             }
             tokio::select! {
@@ -160,6 +171,7 @@ impl ConnectionSupervisor {
     }
 
     fn start_worker(&self, client: &Client) -> Option<WorkerHandle> {
+        self.handlers.resume();
         let slots = *self.slots.borrow();
         self.runs_jobs.then(|| WorkerHandle::start(client.clone(), &self.options, self.handlers.clone(), slots))
     }
@@ -181,25 +193,47 @@ impl ConnectionSupervisor {
         }
     }
 
-    /// Describes the task queue and publishes the status.
-    async fn refresh(&mut self, client: &Client) {
-        match tokio::time::timeout(REQUEST_TIMEOUT, task_queue::describe(client)).await {
+    /// Describes the task queue and publishes the status; `None` if the server does not answer.
+    async fn refresh(&mut self, client: &Client) -> Option<TaskQueueStatus> {
+        let described = task_queue::describe(client, &self.options.task_queue);
+        match tokio::time::timeout(REQUEST_TIMEOUT, described).await {
             Ok(Ok(queue)) => {
                 self.refresh_failures = 0;
                 if self.is_disconnected() {
                     tracing::info!(address = %self.options.address, "Temporal server connected");
                 }
-                let server = ConnectionState::Connected;
-                self.publish(TemporalStatus { workers: queue.workers, backlog: queue.backlog, server }).await;
+                let conflict = queue.other_poller().map(|poller| self.conflict_with(poller));
+                if conflict.is_none() && self.status.as_ref().is_some_and(|status| status.conflict.is_some()) {
+                    tracing::info!(queue = %self.options.task_queue, "Temporal task queue is free again");
+                }
+                let (workers, server) = (queue.workers(), ConnectionState::Connected);
+                self.publish(TemporalStatus { workers, backlog: queue.backlog, server, conflict }).await;
+                return Some(queue);
             }
             Ok(Err(status)) => self.on_refresh_failed(&status_line(&status)).await,
             Err(_) => self.on_refresh_failed("no reply").await,
         }
+        None
+    }
+
+    fn conflict_with(&self, poller: &QueuePoller) -> QueueConflict {
+        let queue = &self.options.task_queue;
+        let reason = format!(
+            "another program ({}) polls the task queue '{queue}': stop it (see 'darkroom takeover'), or set \
+             DARKROOM_TEMPORAL_QUEUE to another name",
+            poller.identity
+        );
+        if let Some(known) = self.status.as_ref().and_then(|status| status.conflict.as_ref()) {
+            return QueueConflict { since: known.since, reason };
+        }
+        tracing::error!(poller = %poller.identity, %queue, "Temporal task queue is polled by another program");
+        QueueConflict { since: Utc::now(), reason }
     }
 
     async fn on_refresh_failed(&mut self, reason: &str) {
         self.refresh_failures += 1;
-        if self.refresh_failures >= REFRESH_FAILURE_LIMIT || self.is_disconnected() {
+        // Before the first reply nothing is known to work: the address or the namespace may be wrong.
+        if self.refresh_failures >= REFRESH_FAILURE_LIMIT || self.status.is_none() || self.is_disconnected() {
             self.mark_disconnected(reason).await;
         } else {
             tracing::debug!(%reason, failures = self.refresh_failures, "Temporal request failed");
@@ -208,7 +242,8 @@ impl ConnectionSupervisor {
 
     /// Whether the server answers now.
     async fn responds(&self, client: &Client) -> bool {
-        let described = tokio::time::timeout(SHUTDOWN_TIMEOUT, task_queue::describe(client)).await;
+        let described = task_queue::describe(client, &self.options.task_queue);
+        let described = tokio::time::timeout(SHUTDOWN_TIMEOUT, described).await;
         !self.is_disconnected() && matches!(described, Ok(Ok(_)))
     }
 
@@ -223,7 +258,8 @@ impl ConnectionSupervisor {
         let reason = format!("{}: {reason}", self.options.address);
         let (workers, backlog) = self.status.as_ref().map_or((0, 0), |status| (status.workers, status.backlog));
         let server = ConnectionState::Disconnected { since, reason };
-        self.publish(TemporalStatus { workers, backlog, server }).await;
+        let conflict = self.status.as_ref().and_then(|status| status.conflict.clone());
+        self.publish(TemporalStatus { workers, backlog, server, conflict }).await;
     }
 
     fn is_disconnected(&self) -> bool {
@@ -239,10 +275,10 @@ impl ConnectionSupervisor {
     }
 }
 
-/// Waits until the worker, if one runs, stops by itself. Cancel-safe.
-async fn worker_failure(worker: &mut Option<WorkerHandle>) -> String {
+/// Waits until the worker, if one runs, stops; why, unless that was requested. Cancel-safe.
+async fn worker_stopped(worker: &mut Option<WorkerHandle>) -> Option<String> {
     match worker {
-        Some(worker) => worker.failed().await,
+        Some(worker) => worker.stopped().await,
         None => std::future::pending().await,
     }
 }

@@ -6,6 +6,19 @@
 //! retries, heartbeats, cancellation and history are Temporal's; money is guarded by the document's compare-and-set, as
 //! everywhere. Only the document decides the next step, so a job that was started under one engine can end under the other.
 //!
+//! # Other programs on the server
+//!
+//! The names of the task queue and of the workflow ids are a contract, so another backend may use the same ones. A worker polls no
+//! queue that another program polls ([`connection`]); a job whose workflow id belongs to an open workflow of another type is held
+//! ([`runner`]).
+//!
+//! # Activities
+//!
+//! `submit`, then `wait`, which also stores the image. Earlier, a third activity, `store`, stored it: six more events for each
+//! job, and a job whose image was ready waited for a slot once more while its link expired. The workflow follows what each activity
+//! reports, so the change needed no patch: `wait` reports `done` where it reported a link before. Workflows whose `wait` was performed
+//! by an earlier version still get their `store`.
+//!
 //! # Changing the workflow
 //!
 //! A running workflow is replayed by the version of this program that picks it up. Therefore activities and their reports may change
@@ -28,8 +41,8 @@ mod worker;
 pub mod workflow;
 
 pub use activities::Activities;
-pub use connection::probe;
-pub use options::{InvalidProfile, TASK_QUEUE, TemporalOptions};
+pub use connection::survey;
+pub use options::{DEFAULT_TASK_QUEUE, InvalidProfile, TemporalOptions};
 
 use super::scheduler::{self, EngineHandle, WorkerLock};
 use super::{Ports, Settings};

@@ -10,8 +10,13 @@ use temporalio_common::envconfig::load_client_config_profile;
 use super::policy;
 use crate::text::sanitize_line;
 
-/// The task queue that workflows and workers share.
-pub const TASK_QUEUE: &str = "image-generation-queue";
+/// The task queue of the data contract.
+pub const DEFAULT_TASK_QUEUE: &str = "image-generation-queue";
+
+/// The namespace and the addresses that Temporal's own command line uses unless it is given others.
+const DEFAULT_NAMESPACE: &str = "default";
+const DEFAULT_ADDRESS: &str = "localhost:7233";
+const LOCAL_ADDRESS: &str = "127.0.0.1:7233";
 
 /// How long a connection may take to be established.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,6 +34,8 @@ pub struct TemporalOptions {
     pub namespace: String,
     /// The server's address, for display.
     pub address: String,
+    /// The task queue that workflows and workers share.
+    pub task_queue: String,
     /// After this time without a heartbeat a worker is presumed dead.
     pub heartbeat: Duration,
     /// Activities per second on the whole task queue, at most.
@@ -42,7 +49,7 @@ impl TemporalOptions {
     pub fn from_variables(variables: &HashMap<String, String>) -> Result<Self, InvalidProfile> {
         let profile = load_client_config_profile(LoadClientConfigProfileOptions::default(), Some(variables));
         let profile = profile.map_err(|error| InvalidProfile(error_line(&error)))?;
-        let namespace = profile.namespace.clone().unwrap_or_else(|| "default".to_owned());
+        let namespace = profile.namespace.clone().unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
         let mut connection =
             ConnectionOptions::try_from(profile).map_err(|error| InvalidProfile(error_line(&error)))?;
         connection.connect_timeout = Some(CONNECT_TIMEOUT);
@@ -53,11 +60,33 @@ impl TemporalOptions {
             connection,
             namespace,
             address,
+            task_queue: DEFAULT_TASK_QUEUE.to_owned(),
             heartbeat: policy::HEARTBEAT_TIMEOUT,
             rate: None,
             store_fingerprint: String::new(),
         })
     }
+
+    /// The command that ends an open workflow of another program, for a shell.
+    pub(super) fn terminate_command(&self, workflow_id: &str) -> String {
+        let mut command = format!("temporal workflow terminate --workflow-id {}", shell_word(workflow_id));
+        if self.namespace != DEFAULT_NAMESPACE {
+            command = format!("{command} --namespace {}", shell_word(&self.namespace));
+        }
+        if self.address != DEFAULT_ADDRESS && self.address != LOCAL_ADDRESS {
+            command = format!("{command} --address {}", shell_word(&self.address));
+        }
+        command
+    }
+}
+
+/// One word of a shell's command line.
+fn shell_word(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/@%+,=".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", sanitize_line(text, 1_000).replace('\'', r"'\''"))
 }
 
 /// The error as one line, without lines of the file: it may contain a key.
@@ -95,6 +124,18 @@ mod tests {
         assert_eq!((cloud.address.as_str(), cloud.namespace.as_str()), ("team.abc12.tmprl.cloud:7233", "team.abc12"));
         assert!(cloud.connection.tls_options.is_some(), "a key implies TLS");
         assert_eq!(cloud.connection.target.scheme(), "https");
+    }
+
+    #[test]
+    fn terminate_command_is_complete_and_quoted() {
+        let mut local = options(&[]).unwrap();
+        assert_eq!(local.terminate_command("image-gen-a_1"), "temporal workflow terminate --workflow-id image-gen-a_1");
+        local.namespace = "art".to_owned();
+        local.address = "prod:7233".to_owned();
+        assert_eq!(
+            local.terminate_command("image-gen-it's"),
+            r"temporal workflow terminate --workflow-id 'image-gen-it'\''s' --namespace art --address prod:7233"
+        );
     }
 
     #[test]

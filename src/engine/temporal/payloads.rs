@@ -38,7 +38,7 @@ pub struct JobInput {
     pub store: String,
 }
 
-/// The input of `store`.
+/// The input of `store`, which only workflows need whose `wait` was performed by an earlier version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreInput {
     /// The job.
@@ -92,10 +92,10 @@ pub struct JobReport {
 pub enum NextStep {
     /// Read the document, and submit if it is queued.
     Submit,
-    /// Poll the ticket until it is final.
+    /// Poll the ticket until it is final, then store the image.
     #[serde(rename = "wait")]
     Poll,
-    /// Download and store the image.
+    /// Download and store the image. Reported by earlier versions, whose `wait` did not store it.
     Store {
         /// The result link.
         #[serde(rename = "sample")]

@@ -3,8 +3,8 @@
 //! | activity | longest try | tries | priority | why |
 //! | --- | --- | --- | --- | --- |
 //! | `submit` | 15 min | unlimited | 3 | the POST has its own timeout; the save after it is retried until the store answers |
-//! | `wait` | 60 min | unlimited | 2 | polling has its own deadline, at most ten times the model's usual time |
-//! | `store` | 15 min | unlimited | 1 | the result link lasts ten minutes: before any new submit |
+//! | `wait` | 75 min | unlimited | 2 | polling has its own deadline, at most ten times the model's usual time; then the image is stored |
+//! | `store` | 15 min | unlimited | 1 | for workflows whose `wait` was performed by an earlier version |
 //! | `cancel` | 2 min | unlimited | 1 | an operator waits |
 //!
 //! Tries are unlimited because a retry can lose nothing: the document decides what happens to the job, and a request with unknown
@@ -38,25 +38,27 @@ pub const MAX_DEFERRALS: u32 = 100;
 
 /// The options of `submit`. Never cancelled: a POST in flight is awaited.
 pub fn submit(heartbeat: Duration) -> ActivityOptions {
-    options(Duration::from_mins(15), heartbeat, 3, Some(WorkflowCancellationToken::new()))
+    let never = Some(WorkflowCancellationToken::new());
+    options("submit the request, unless it was submitted before", Duration::from_mins(15), heartbeat, 3, never)
 }
 
 /// The options of `wait`.
 pub fn poll(heartbeat: Duration) -> ActivityOptions {
-    options(Duration::from_hours(1), heartbeat, 2, None)
+    options("wait for the image and store it", Duration::from_mins(75), heartbeat, 2, None)
 }
 
 /// The options of `store`.
 pub fn store(heartbeat: Duration) -> ActivityOptions {
-    options(Duration::from_mins(15), heartbeat, 1, None)
+    options("download and store the image", Duration::from_mins(15), heartbeat, 1, None)
 }
 
 /// The options of `cancel`, which runs because the workflow is cancelled.
 pub fn cancel(heartbeat: Duration) -> ActivityOptions {
-    options(Duration::from_mins(2), heartbeat, 1, Some(WorkflowCancellationToken::new()))
+    options("cancel the job", Duration::from_mins(2), heartbeat, 1, Some(WorkflowCancellationToken::new()))
 }
 
 fn options(
+    summary: &str,
     timeout: Duration,
     heartbeat: Duration,
     priority: u32,
@@ -71,6 +73,7 @@ fn options(
                 .maximum_interval(Duration::from_secs(30))
                 .build(),
         )
+        .summary(summary.to_owned())
         .priority(Priority::builder().priority_key(priority).build())
         .maybe_cancellation_token(cancellation)
         .build()

@@ -1,4 +1,5 @@
-//! A due job as a workflow: starts it, or signals the one that sleeps, and waits until it closes.
+//! A due job as a workflow: starts it, or signals the one that sleeps, and waits until it closes. A job whose workflow id belongs to
+//! another program's open workflow is held until that one is closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +20,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity_handlers::ActivityHandlers;
 use super::connection::ConnectionSupervisor;
-use super::options::{TASK_QUEUE, TemporalOptions};
+use super::options::TemporalOptions;
 use super::payloads::{VERSION, WorkflowInput};
 use super::report::{is_deferred, is_held_by_account};
-use super::task_queue::{self, status_line};
+use super::task_queue::{self, WORKFLOW_ID_PREFIX, status_line};
 use super::workflow::ImageGeneration;
 use crate::engine::scheduler::{ChangedJobs, RunError, Runner, RunnerContext};
-use crate::engine::workflow::{Observer, RunOutcome, WorkflowError};
+use crate::engine::workflow::{JobWorkflow, Observer, RunOutcome, WorkflowError};
 use crate::engine::{Mode, Ports};
 use crate::jobs::{Hold, Job, JobId, StageName, sha256_hex};
+use crate::store::Save;
 use crate::text::sanitize_line;
 
 /// A change event may be lost, so a running job is read again after this time.
@@ -45,6 +47,11 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the connection may take when no job is left.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Shortest and longest time after which a job that another program's workflow blocks is tried again. In between, it is tried again
+/// after as long as it has been blocked.
+const BLOCKED_RECHECK: (chrono::Duration, chrono::Duration) =
+    (chrono::Duration::seconds(15), chrono::Duration::minutes(10));
+
 /// Longest workflow id in bytes, below the servers' default limit.
 const MAX_WORKFLOW_ID_BYTES: usize = 900;
 
@@ -58,6 +65,8 @@ pub(super) struct TemporalRunner {
     options: TemporalOptions,
     observer: Arc<dyn Observer>,
     handlers: Arc<ActivityHandlers>,
+    /// For jobs with a ticket whose workflow id is taken: they are finished in this process.
+    local: JobWorkflow,
     client: watch::Receiver<Option<Client>>,
     slots: watch::Sender<usize>,
     stop: CancellationToken,
@@ -70,6 +79,7 @@ impl TemporalRunner {
         let RunnerContext { ports, settings, worker_lock, observer, events } = context;
         let runs_jobs = settings.mode != Mode::Observe;
         let (name, initial_slots) = (worker_lock.worker().to_string(), settings.slots.max(1));
+        let local = JobWorkflow::new(ports.clone(), settings.clone(), worker_lock.worker().clone(), observer.clone());
         let fingerprint = options.store_fingerprint.clone();
         let handlers =
             Arc::new(ActivityHandlers::new(ports.clone(), settings, worker_lock, observer.clone(), fingerprint));
@@ -94,6 +104,7 @@ impl TemporalRunner {
             options,
             observer,
             handlers,
+            local,
             client,
             slots,
             stop,
@@ -102,8 +113,9 @@ impl TemporalRunner {
     }
 
     fn client(&self) -> Result<Client, RunError> {
-        let address = &self.options.address;
-        let not_connected = || RunError::Server(format!("not yet connected to the Temporal server at {address}"));
+        let (address, queue) = (&self.options.address, &self.options.task_queue);
+        let not_connected =
+            || RunError::Server(format!("no connection to the Temporal server at {address}, or '{queue}' is not free"));
         self.client.borrow().clone().ok_or_else(not_connected)
     }
 
@@ -123,7 +135,7 @@ impl TemporalRunner {
         let mut memo = MemoValues::new();
         memo.insert("model", sanitize_line(&job.spec.model, 80)).insert("prompt", prompt.clone());
         memo.insert("simulated", job.simulated);
-        let options = WorkflowStartOptions::new(TASK_QUEUE, workflow_id(&job.id))
+        let options = WorkflowStartOptions::new(self.options.task_queue.clone(), workflow_id(&job.id))
             .id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicate)
             .id_conflict_policy(WorkflowIdConflictPolicy::Fail)
             .memo(memo)
@@ -136,11 +148,12 @@ impl TemporalRunner {
         })
     }
 
-    /// The workflow was started before. If it sleeps although its job is due, it is signalled.
-    async fn wake(&self, client: &Client, job: &Job) -> Result<RunOutcome, RunError> {
+    /// A workflow of that id is open. If it is the job's own and sleeps although its job is due, it is signalled.
+    async fn wake(&self, client: &Client, job: Job, stop: &CancellationToken) -> Result<RunOutcome, RunError> {
         let now = self.ports.clock.now();
         let slack = chrono::Duration::from_std(TIMER_SLACK).unwrap_or_default();
-        if job.not_before.is_some_and(|due| now - due < slack) {
+        let is_blocked = matches!(job.hold(), Some(Hold::OtherWorkflow { .. }));
+        if !is_blocked && job.not_before.is_some_and(|due| now - due < slack) {
             return Ok(RunOutcome::RunningElsewhere);
         }
         let handle = Self::handle(client, &job.id);
@@ -149,13 +162,50 @@ impl TemporalRunner {
             Err(WorkflowInteractionError::NotFound(_)) => return Ok(RunOutcome::RunningElsewhere),
             Err(error) => return Err(interaction_error(error)),
         };
+        if described.status() != WorkflowExecutionStatus::Running {
+            return Ok(RunOutcome::RunningElsewhere);
+        }
+        if described.workflow_type() != ImageGeneration::name() {
+            return self.on_blocked(job, described.workflow_type(), stop).await;
+        }
         let raw = described.raw();
         let is_busy = !raw.pending_activities.is_empty() || raw.pending_workflow_task.is_some();
-        if described.status() == WorkflowExecutionStatus::Running && !is_busy {
+        if !is_busy {
             tracing::debug!(job = %job.id, "sleeping workflow of a due job signalled");
             signal_retry(&handle).await?;
         }
         Ok(RunOutcome::RunningElsewhere)
+    }
+
+    /// An open workflow of another program has the job's id: no workflow can be started until it is closed. A queued job is held; one
+    /// that is paid for is finished in this process.
+    async fn on_blocked(
+        &self,
+        mut job: Job,
+        workflow_type: &str,
+        stop: &CancellationToken,
+    ) -> Result<RunOutcome, RunError> {
+        let workflow_type = sanitize_line(workflow_type, 80);
+        if job.stage_name() != StageName::Queued {
+            tracing::warn!(job = %job.id, %workflow_type, "workflow id taken by another program, job finished locally");
+            return Ok(self.local.run(job, stop).await?);
+        }
+        let now = self.ports.clock.now();
+        let known = match job.hold() {
+            Some(Hold::OtherWorkflow { since, .. }) => Some(*since),
+            _ => None,
+        };
+        let terminate = self.options.terminate_command(&workflow_id(&job.id));
+        if known.is_none() {
+            tracing::warn!(job = %job.id, %workflow_type, %terminate, "job held, an old workflow is open under its id");
+        }
+        let since = known.unwrap_or(now);
+        let (shortest, longest) = BLOCKED_RECHECK;
+        let recheck = now + (now - since).clamp(shortest, longest);
+        job.set_hold(Some(Hold::OtherWorkflow { workflow_type, terminate, since }), Some(recheck), now)
+            .map_err(WorkflowError::from)?;
+        self.ports.store.save(Save::new(&job)).await.map_err(WorkflowError::from)?;
+        Ok(RunOutcome::Deferred)
     }
 
     /// Waits until the workflow closes, the job is deferred, or this run is stopped.
@@ -245,7 +295,7 @@ impl Runner for TemporalRunner {
         };
         match started {
             Ok(handle) => self.follow(handle, &job, stop).await,
-            Err(StartError::AlreadyRunning) => self.wake(&client, &job).await,
+            Err(StartError::AlreadyRunning) => self.wake(&client, job, stop).await,
             Err(StartError::Failed(error)) => Err(error),
         }
     }
@@ -265,7 +315,9 @@ impl Runner for TemporalRunner {
         for job in changed.iter().filter(|job| job.stage_name() == StageName::Cancelled) {
             let handle = Self::handle(&client, &job.id);
             tokio::spawn(async move {
-                if let Err(error) = signal_retry(&handle).await {
+                let described = handle.describe(WorkflowDescribeOptions::default()).await;
+                let is_ours = described.is_ok_and(|found| found.workflow_type() == ImageGeneration::name());
+                if is_ours && let Err(error) = signal_retry(&handle).await {
                     tracing::debug!(%error, "workflow of a cancelled job not signalled");
                 }
             });
@@ -285,9 +337,11 @@ impl Runner for TemporalRunner {
         let until = Instant::now() + SETTLE_TIMEOUT;
         let mut signalled = false;
         while Instant::now() < until {
-            match task_queue::open_workflows(&client).await {
+            match task_queue::open_workflows(&client, &self.options.task_queue).await {
                 Ok(0) => return,
-                Ok(_) if !signalled => signalled = task_queue::wake_all(&client).await.is_ok(),
+                Ok(_) if !signalled => {
+                    signalled = task_queue::wake_all(&client, &self.options.task_queue).await.is_ok();
+                }
                 Ok(_) => {}
                 Err(status) => return tracing::warn!(error = %status_line(&status), "open workflows not counted"),
             }
@@ -324,9 +378,9 @@ async fn signal_retry(handle: &WorkflowHandle<Client, ImageGeneration>) -> Resul
 pub(super) fn workflow_id(id: &JobId) -> String {
     let id = id.as_str();
     if id.len() > MAX_WORKFLOW_ID_BYTES {
-        format!("image-gen-{}", sha256_hex(id.as_bytes()))
+        format!("{WORKFLOW_ID_PREFIX}{}", sha256_hex(id.as_bytes()))
     } else {
-        format!("image-gen-{id}")
+        format!("{WORKFLOW_ID_PREFIX}{id}")
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::activities::Activities;
 use super::activity_handlers::ActivityHandlers;
-use super::options::{TASK_QUEUE, TemporalOptions};
+use super::options::TemporalOptions;
 use super::policy;
 use super::workflow::ImageGeneration;
 use crate::text::sanitize_line;
@@ -22,8 +22,8 @@ const WORKFLOW_TASK_SLOTS: usize = 50;
 
 /// A running worker.
 pub(super) struct WorkerHandle {
-    /// Shuts it down: nothing new is taken, what runs is finished.
-    shutdown: oneshot::Sender<()>,
+    /// Shuts it down: nothing new is taken, what runs is finished. `None` once it was requested.
+    shutdown: Option<oneshot::Sender<()>>,
     /// How it stopped, with one sanitized line if it failed; nothing if its thread panicked.
     stopped: oneshot::Receiver<Result<(), String>>,
 }
@@ -46,23 +46,36 @@ impl WorkerHandle {
             // The receiver may be dropped.
             let _ = report.send(runtime.block_on(run(client, options, handlers, slots, shutdown_requested)));
         });
-        Self { shutdown, stopped }
+        Self { shutdown: Some(shutdown), stopped }
     }
 
-    /// Waits until it stops by itself; one sanitized line why. Cancel-safe.
-    pub(super) async fn failed(&mut self) -> String {
+    /// Waits until it stops; one sanitized line why, `None` if that was requested. Cancel-safe.
+    pub(super) async fn stopped(&mut self) -> Option<String> {
         match (&mut self.stopped).await {
-            Ok(Ok(())) => "the worker stopped".to_owned(),
-            Ok(Err(reason)) => reason,
-            Err(_) => "the worker's thread panicked".to_owned(),
+            Ok(Ok(())) if self.is_stopping() => None,
+            Ok(Ok(())) => Some("the worker stopped".to_owned()),
+            Ok(Err(reason)) => Some(reason),
+            Err(_) => Some("the worker's thread panicked".to_owned()),
         }
     }
 
+    /// Takes nothing new from now on; what runs is finished, and then it stops by itself.
+    pub(super) fn begin_stop(&mut self) {
+        if let Some(shutdown) = self.shutdown.take() {
+            // An error means that it has stopped already.
+            let _ = shutdown.send(());
+        }
+    }
+
+    /// Whether it was requested to stop.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.shutdown.is_none()
+    }
+
     /// Shuts it down and waits until it has stopped.
-    pub(super) async fn stop(self) {
-        // An error means that it has stopped already.
-        let _ = self.shutdown.send(());
-        match self.stopped.await {
+    pub(super) async fn stop(mut self) {
+        self.begin_stop();
+        match (&mut self.stopped).await {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => tracing::warn!(%reason, "Temporal worker failed during shutdown"),
             Err(_) => tracing::error!("Temporal worker thread panicked"),
@@ -86,7 +99,7 @@ async fn run(
         .local_activity_task_slot_supplier(FixedSizeSlotSupplier::new(1))
         .nexus_task_slot_supplier(FixedSizeSlotSupplier::new(1))
         .build();
-    let worker = WorkerOptions::new(TASK_QUEUE)
+    let worker = WorkerOptions::new(&options.task_queue)
         .register_activities(Activities::from_handlers(handlers))
         .register_workflow::<ImageGeneration>()
         .map_err(|error| line(&error))?

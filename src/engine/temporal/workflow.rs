@@ -180,6 +180,8 @@ impl ImageGeneration {
     }
 
     fn set_current(ctx: &WorkflowContext<Self>, step: &str) {
+        // Shown on the server's page of the workflow; not a part of the history.
+        ctx.set_current_details(step);
         ctx.state_mut(|state| step.clone_into(&mut state.current));
     }
 }

@@ -4,7 +4,7 @@
 use tokio_util::sync::CancellationToken;
 
 use super::poll::note;
-use super::{JobWorkflow, RunOutcome, WorkflowError, jitter};
+use super::{JobWorkflow, RunOutcome, WorkflowError};
 use crate::bucket::{BucketError, Stored};
 use crate::costs::{Basis, Charge, Credits, Service, Usd};
 use crate::engine::{Progress, failpoints};
@@ -121,7 +121,7 @@ impl JobWorkflow {
                     return Ok(FetchOutcome::Ended(RunOutcome::Finished));
                 }
                 FetchError::Retryable { .. } if is_last => {
-                    self.defer(job, backoff(tries, None, jitter())).await?;
+                    self.defer(job, backoff(tries, None, self.ports.clock.jitter())).await?;
                     return Ok(FetchOutcome::Ended(RunOutcome::Deferred));
                 }
                 FetchError::Expired { reason } => {
@@ -139,7 +139,7 @@ impl JobWorkflow {
                             self.fail(job, FailureCode::TimedOut, &message, BillingStatus::Yes, cost).await?;
                             return Ok(FetchOutcome::Ended(RunOutcome::Finished));
                         }
-                        self.defer(job, backoff(tries, None, jitter())).await?;
+                        self.defer(job, backoff(tries, None, self.ports.clock.jitter())).await?;
                         return Ok(FetchOutcome::Ended(RunOutcome::Deferred));
                     }
                     if !is_valid && (is_last || is_unchanged) {
@@ -201,11 +201,12 @@ impl JobWorkflow {
         stop: &CancellationToken,
     ) -> Result<bool, WorkflowError> {
         tokio::select! {
+            biased;
             () = stop.cancelled() => {
                 self.release_claim(job).await?;
                 Ok(true)
             }
-            () = tokio::time::sleep(backoff(tries, None, jitter()) / 2) => Ok(false),
+            () = self.ports.clock.sleep(backoff(tries, None, self.ports.clock.jitter()) / 2) => Ok(false),
         }
     }
 

@@ -157,8 +157,3 @@ impl JobWorkflow {
         Claim { worker: self.worker.clone(), until: now + lease }
     }
 }
-
-/// A random number from 0 to 1.
-fn jitter() -> f64 {
-    rand::random::<f64>()
-}

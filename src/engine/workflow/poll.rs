@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{JobWorkflow, WorkflowError, jitter};
+use super::{JobWorkflow, WorkflowError};
 use crate::catalog::Catalog;
 use crate::costs::Credits;
 use crate::engine::{Progress, failpoints};
@@ -85,16 +85,17 @@ impl JobWorkflow {
             // The first poll is immediate: a worker that continues or retries an old ticket has waited already.
             let age = if is_first { Duration::ZERO } else { elapsed };
             is_first = false;
-            let mut delay = poll_delay(age, typical, requested_delay.take(), jitter());
+            let mut delay = poll_delay(age, typical, requested_delay.take(), self.ports.clock.jitter());
             if stats.failures > 0 {
-                delay = delay.max(backoff(stats.failures - 1, None, jitter()));
+                delay = delay.max(backoff(stats.failures - 1, None, self.ports.clock.jitter()));
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {
                     self.release_claim(job).await?;
                     return Ok(PollOutcome::Stopped);
                 }
-                () = tokio::time::sleep(delay) => {}
+                () = self.ports.clock.sleep(delay) => {}
             }
             self.renew_claim(job).await?;
             failpoints::hit("during_poll");
@@ -132,7 +133,7 @@ impl JobWorkflow {
                     }
                     if stats.failures >= POLL_FAILURE_LIMIT {
                         note(job, StepName::Generate, &reason);
-                        self.defer(job, backoff(stats.failures, retry_after, jitter())).await?;
+                        self.defer(job, backoff(stats.failures, retry_after, self.ports.clock.jitter())).await?;
                         return Ok(PollOutcome::Deferred);
                     }
                 }

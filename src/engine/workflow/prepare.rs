@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::{JobWorkflow, WorkflowError, jitter};
+use super::{JobWorkflow, WorkflowError};
 use crate::catalog::Catalog;
 use crate::costs::BudgetExceeded;
 use crate::engine::failpoints;
@@ -125,7 +125,7 @@ impl JobWorkflow {
 
     fn deferred(&self, job: &Job, reason: &str, retry_after: Option<std::time::Duration>) -> NotSubmitted {
         let rejections = job.attempt().map_or(0, |attempt| attempt.rejections);
-        let delay = backoff(rejections, retry_after, jitter());
+        let delay = backoff(rejections, retry_after, self.ports.clock.jitter());
         NotSubmitted::Deferred(Hold::RetryAt { reason: reason.to_owned() }, self.now() + delay)
     }
 }

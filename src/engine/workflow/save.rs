@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{JobWorkflow, WorkflowError, jitter};
+use super::{JobWorkflow, WorkflowError};
 use crate::costs::{Budget, Usd};
 use crate::engine::JobFinished;
 use crate::jobs::{IllegalTransition, Job, Receipt, Stage, StageName};
@@ -65,8 +65,9 @@ impl JobWorkflow {
                 job = %job.id, attempt = job.attempt_number(), %error, "submit postponed, its record is not saved",
             );
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return Err(error),
-                () = tokio::time::sleep(backoff(tries, None, jitter()).min(MAX_INTENT_RETRY_DELAY)) => tries += 1,
+                () = self.ports.clock.sleep(backoff(tries, None, self.ports.clock.jitter()).min(MAX_INTENT_RETRY_DELAY)) => tries += 1,
             }
         }
     }
@@ -153,7 +154,7 @@ impl JobWorkflow {
                 _ => return Err(error.into()),
             }
             tracing::error!(job = %job.id, attempt = number, %error, "submit reply not saved yet, will retry");
-            tokio::time::sleep(backoff(tries, None, jitter())).await;
+            self.ports.clock.sleep(backoff(tries, None, self.ports.clock.jitter())).await;
             tries += 1;
         }
     }

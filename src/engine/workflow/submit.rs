@@ -4,7 +4,7 @@
 use chrono::Duration;
 
 use super::save::SubmitOutcome;
-use super::{JobWorkflow, WorkflowError, jitter};
+use super::{JobWorkflow, WorkflowError};
 use crate::catalog::Catalog;
 use crate::engine::failpoints;
 use crate::jobs::{BillingStatus, Failure, Hold, IllegalTransition, Job};
@@ -51,7 +51,7 @@ impl JobWorkflow {
             Err(SubmitError::NotAccepted { reason, retry_after, full }) => {
                 tracing::warn!(job = %job.id, attempt, %reason, "submit not accepted, will retry");
                 let rejections = job.attempt().map_or(0, |attempt| attempt.rejections);
-                let delay = backoff(rejections, retry_after, jitter());
+                let delay = backoff(rejections, retry_after, self.ports.clock.jitter());
                 let hold = if full { Hold::RateLimit } else { Hold::RetryAt { reason } };
                 if full {
                     self.observer.provider_full();

@@ -30,13 +30,14 @@ pub use connection::client::Usage;
 pub use connection::options::FirestoreOptions;
 
 use crate::costs::{BudgetRecord, CostTable};
+use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId};
 use crate::store::schema::{
     ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupMismatch,
 };
 use crate::store::{
-    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, Page, PageQuery, Save,
-    SharedRecord, Store, StoreError, UncertainCharge,
+    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, MatchCounts, Page, PageQuery,
+    Save, SharedRecord, Store, StoreError, UncertainCharge,
 };
 use connection::client::Client;
 use documents::cache::DocumentCache;
@@ -135,6 +136,10 @@ impl Store for FirestoreStore {
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.count_stages().await
+    }
+
+    async fn count_matching(&self, filter: &Filter) -> Result<Option<MatchCounts>, StoreError> {
+        self.count_filtered(filter).await
     }
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {

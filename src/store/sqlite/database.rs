@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -51,6 +52,18 @@ pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     )?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// A connection that is used by one caller at a time.
+pub(super) type SharedConnection = Arc<Mutex<Connection>>;
+
+/// A new database in memory, which nothing else can open.
+pub(super) fn in_memory() -> Result<SharedConnection, StoreError> {
+    let mut connection = Connection::open_in_memory()?;
+    schema::migrate(&mut connection, schema::MIGRATIONS)?;
+    connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY;")?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(Arc::new(Mutex::new(connection)))
 }
 
 /// A connection that refuses to write.

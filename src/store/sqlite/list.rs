@@ -3,8 +3,10 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
-use super::super::{Counts, Page, PageQuery, SortOrder, StoreError};
+use super::super::{Counts, MatchCounts, Page, PageQuery, SortOrder, StoreError};
+use super::filter;
 use super::row::{nanoseconds, read_row, row_columns};
+use crate::jobs::filter::{Filter, haystack};
 use crate::jobs::{Job, JobId};
 use crate::text::fold_for_search;
 
@@ -42,6 +44,8 @@ pub(super) fn list(connection: &Connection, query: &PageQuery) -> Result<Page, S
     while let Some(row) = rows.next()? {
         let stored = read_row(row, 0)?;
         match (stored.job, JobId::new(stored.id)) {
+            // Whether a document can be read is in no column.
+            (Ok(job), _) if query.filter.names_unreadable() && !query.filter.matches(&job, &haystack(&job)) => {}
             (Ok(job), _) => page.jobs.push(job),
             (Err(reason), Ok(id)) => page.unreadable.push((id, reason)),
             (Err(_), Err(_)) => {}
@@ -58,8 +62,9 @@ pub(super) fn list(connection: &Connection, query: &PageQuery) -> Result<Page, S
 pub(super) fn query_of(query: &PageQuery) -> (String, Vec<Value>) {
     let mut conditions = vec!["TRUE".to_owned()];
     let mut values = Vec::new();
-    if !query.hidden {
-        conditions.push("hidden = 0".to_owned());
+    let wants_hidden = query.filter.wants_hidden();
+    if wants_hidden || !query.hidden {
+        conditions.push(format!("hidden = {}", u8::from(wants_hidden)));
     }
     if !query.stages.is_empty() {
         let stages: Vec<&str> = query.stages.iter().map(|stage| stage.as_str()).collect();
@@ -83,13 +88,42 @@ pub(super) fn query_of(query: &PageQuery) -> (String, Vec<Value>) {
         conditions.push("instr(search, ?) > 0".to_owned());
         values.push(Value::Text(search));
     }
+    filter::add(&query.filter, &mut conditions, &mut values);
+    let index = if query.filter.is_empty() { "jobs_by_age" } else { filter::INDEX };
     let sql = format!(
-        "SELECT {} FROM jobs INDEXED BY jobs_by_age WHERE {}
+        "SELECT {} FROM jobs INDEXED BY {index} WHERE {}
          ORDER BY created_at {direction}, id {direction}",
         row_columns!(),
         conditions.join(" AND ")
     );
     (sql, values)
+}
+
+/// The statement that counts the jobs of a filter by stage, and its values.
+pub(super) fn count_of(filter: &Filter) -> (String, Vec<Value>) {
+    let mut conditions = vec![format!("hidden = {}", u8::from(filter.wants_hidden()))];
+    let mut values = Vec::new();
+    filter::add(filter, &mut conditions, &mut values);
+    let sql = format!(
+        "SELECT stage, count(*) FROM jobs INDEXED BY {} WHERE {} GROUP BY stage",
+        filter::INDEX,
+        conditions.join(" AND ")
+    );
+    (sql, values)
+}
+
+/// How many jobs the filter matches, by stage. A document is read only for words of prompts.
+pub(super) fn count_matching(connection: &Connection, filter: &Filter) -> Result<MatchCounts, StoreError> {
+    let (sql, values) = count_of(filter);
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut counts = MatchCounts::default();
+    while let Some(row) = rows.next()? {
+        if let Ok(stage) = row.get::<_, String>(0)?.parse() {
+            counts.by_stage.insert(stage, u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0));
+        }
+    }
+    Ok(counts)
 }
 
 pub(super) const COUNTS: &str = "SELECT hidden, stage, count(*) FROM jobs GROUP BY hidden, stage";

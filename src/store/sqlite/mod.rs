@@ -8,6 +8,7 @@ mod database;
 mod due;
 mod errors;
 mod export;
+mod filter;
 mod import;
 mod ledger;
 mod list;
@@ -30,26 +31,31 @@ use tokio::task;
 
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupMismatch};
 use super::{
-    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, Page, PageQuery, Save,
-    SharedRecord, Store, StoreError, UncertainCharge,
+    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, MatchCounts, Page, PageQuery,
+    Save, SharedRecord, Store, StoreError, UncertainCharge,
 };
 use crate::costs::{BudgetRecord, CostTable};
+use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId};
 use database::UseLock;
-use readers::Readers;
+use readers::{ReaderPool, Readers};
 use row::Row;
 use watch::{FileWatcher, SqliteWatch};
-use writer::{Write, Writer};
+use writer::{Write, Writer, WriterThread};
+
+/// How many jobs are converted to rows on the caller's thread.
+const SMALL_BATCH: usize = 64;
 
 /// A store in one SQLite file. Dropping it finishes the writes that were handed over and closes the file.
 pub struct SqliteStore {
-    path: PathBuf,
+    /// `None` for a database in memory.
+    path: Option<PathBuf>,
     writer: Writer,
     readers: Readers,
     commits: signal::Sender<()>,
     file_watcher: OnceCell<FileWatcher>,
     // Dropped last: until then other processes see that the database is in use.
-    _lock: UseLock,
+    _lock: Option<UseLock>,
 }
 
 impl SqliteStore {
@@ -68,14 +74,29 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = database::prepare(path)?;
         let (commits, _) = signal::channel(());
-        let writer = Writer::start(database::connect(path)?, commits.clone())?;
+        let writer = WriterThread::start(database::connect(path)?, commits.clone())?;
         Ok(Self {
-            path: path.to_owned(),
-            writer,
-            readers: Readers::new(path.to_owned()),
+            path: Some(path.to_owned()),
+            writer: Writer::Thread(writer),
+            readers: Readers::Pool(ReaderPool::new(path.to_owned())),
             commits,
             file_watcher: OnceCell::new(),
-            _lock: lock,
+            _lock: Some(lock),
+        })
+    }
+
+    /// A new store in memory. Each call is carried out on the caller's thread before its future first waits, so that a
+    /// simulation alone decides the order of all calls.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let connection = database::in_memory()?;
+        let (commits, _) = signal::channel(());
+        Ok(Self {
+            path: None,
+            writer: Writer::Inline(connection.clone(), commits.clone()),
+            readers: Readers::Inline(connection),
+            commits,
+            file_watcher: OnceCell::new(),
+            _lock: None,
         })
     }
 }
@@ -83,9 +104,15 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn create(&self, jobs: Vec<Job>) -> Result<(), StoreError> {
+        let is_small = jobs.len() <= SMALL_BATCH;
+        let convert = move || jobs.iter().map(Row::of).collect::<Result<Vec<_>, _>>();
         // Ten thousand jobs take a while to write down.
-        let rows = task::spawn_blocking(move || jobs.iter().map(Row::of).collect::<Result<Vec<_>, _>>());
-        let rows = rows.await.map_err(|error| StoreError::Unavailable(format!("the write was stopped: {error}")))??;
+        let rows = if is_small {
+            convert()?
+        } else {
+            let rows = task::spawn_blocking(convert).await;
+            rows.map_err(|error| StoreError::Unavailable(format!("the write was stopped: {error}")))??
+        };
         if rows.is_empty() {
             return Ok(());
         }
@@ -121,6 +148,14 @@ impl Store for SqliteStore {
 
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.readers.read(list::counts).await
+    }
+
+    async fn count_matching(&self, filter: &Filter) -> Result<Option<MatchCounts>, StoreError> {
+        if filter.names_unreadable() {
+            return Ok(None);
+        }
+        let filter = filter.clone();
+        self.readers.read(move |connection| list::count_matching(connection, &filter)).await.map(Some)
     }
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
@@ -189,12 +224,14 @@ impl Store for SqliteStore {
     }
 
     async fn watch(&self) -> Result<Box<dyn ChangeStream>, StoreError> {
-        let start = || async {
-            let (path, commits) = (self.path.clone(), self.commits.clone());
-            let start = task::spawn_blocking(move || FileWatcher::start(&path, commits));
-            start.await.map_err(|error| StoreError::Unavailable(format!("the watch was stopped: {error}")))?
-        };
-        self.file_watcher.get_or_try_init(start).await?;
+        if let Some(path) = self.path.clone() {
+            let commits = self.commits.clone();
+            let start = || async {
+                let start = task::spawn_blocking(move || FileWatcher::start(&path, commits));
+                start.await.map_err(|error| StoreError::Unavailable(format!("the watch was stopped: {error}")))?
+            };
+            self.file_watcher.get_or_try_init(start).await?;
+        }
         Ok(Box::new(SqliteWatch::from_now(self.readers.clone(), self.commits.subscribe()).await?))
     }
 }
@@ -206,6 +243,7 @@ mod tests {
 
     use super::super::{PageQuery, SortOrder};
     use super::{due, ledger, list, schema, watch};
+    use crate::jobs::filter::Filter;
     use crate::jobs::{JobId, StageName};
 
     fn plan(connection: &Connection, sql: &str) -> String {
@@ -227,6 +265,11 @@ mod tests {
             order: SortOrder::OldestFirst,
             ..PageQuery::default()
         };
+        let by_fields = "status:failed model:pro tag:a error:b cost>1 attempts>1 -since:1d";
+        let filtered = |text: &str| PageQuery {
+            filter: Filter::parse(text, chrono::DateTime::UNIX_EPOCH).unwrap(),
+            ..PageQuery::default()
+        };
         let questions = [
             due::UNDER_WAY.to_owned(),
             due::QUEUED.to_owned(),
@@ -235,6 +278,8 @@ mod tests {
             list::COUNTS.to_owned(),
             list::query_of(&PageQuery::default()).0,
             list::query_of(&crowded).0,
+            list::query_of(&filtered(by_fields)).0,
+            list::query_of(&filtered("fox")).0,
         ];
         for sql in questions {
             let plan = plan(&connection, &sql);
@@ -247,7 +292,8 @@ mod tests {
         for sql in ledger::UNCERTAIN {
             assert!(plan(&connection, sql).contains("uncertain"), "{sql} reads all charges");
         }
-        for sql in [list::COUNTS, due::NEXT_QUEUED] {
+        let count = list::count_of(&filtered(by_fields).filter).0;
+        for sql in [list::COUNTS, due::NEXT_QUEUED, &count] {
             assert!(plan(&connection, sql).contains("COVERING INDEX"), "{sql} reads documents");
         }
     }

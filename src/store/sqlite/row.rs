@@ -1,11 +1,14 @@
 //! Converts between a job and its row.
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use serde_json::Value;
 
 use super::super::StoreError;
 use super::super::charges::{ChargeRow, charges_of};
 use crate::costs::Usd;
+use crate::jobs::filter::failure_text;
 use crate::jobs::{Job, JobId};
 use crate::text;
 
@@ -36,10 +39,37 @@ pub(super) struct Row {
     /// The model of the current attempt.
     pub model: String,
     pub search: String,
+    /// What filters compare; see `filter.rs`.
+    pub fields: FilterFields,
     pub document: String,
     /// Ordered by attempt and service, each pair once.
     pub charges: Vec<LedgerRow>,
     pub updated_at: DateTime<Utc>,
+}
+
+/// What filters compare, in columns of an index. Texts are folded.
+#[derive(Debug)]
+pub(super) struct FilterFields {
+    pub model: String,
+    pub tags: String,
+    pub failure: String,
+    pub held: bool,
+    pub attempts: i64,
+    /// In billionths of a dollar.
+    pub cost: i64,
+}
+
+impl FilterFields {
+    pub(super) fn of(job: &Job) -> Self {
+        Self {
+            model: text::fold_for_search(&job.spec.model),
+            tags: text::fold_for_search(&job.tags.join("\u{1f}")),
+            failure: failure_text(job),
+            held: job.hold().is_some(),
+            attempts: i64::try_from(job.attempts.len()).unwrap_or(i64::MAX),
+            cost: nanodollars(job.cost().unwrap_or(Usd::ZERO)),
+        }
+    }
 }
 
 /// One charge in the columns of the ledger.
@@ -103,6 +133,7 @@ impl Row {
             reserved: job.reservation(),
             model: job.spec.model.clone(),
             search: search_text(job),
+            fields: FilterFields::of(job),
             document,
             charges: charges_of(job).into_iter().map(LedgerRow::from).collect(),
             updated_at: job.updated_at,
@@ -169,6 +200,11 @@ fn read_job(id: &str, document: &[u8]) -> Result<Job, String> {
 /// The instant as it stands in a column. Instants outside the years 1677 to 2262 count as the nearest of those.
 pub(super) fn nanoseconds(time: DateTime<Utc>) -> i64 {
     time.timestamp_nanos_opt().unwrap_or(if time.timestamp() < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// An amount as it stands in the column that filters compare. Not for sums: those use the exact decimals.
+pub(super) fn nanodollars(amount: Usd) -> i64 {
+    (amount.decimal() * Decimal::from(1_000_000_000)).round().to_i64().unwrap_or(i64::MAX)
 }
 
 /// The text that a search is matched against.

@@ -29,8 +29,8 @@ pub(super) fn create(connection: &Connection, row: &Row, sequence: &mut Sequence
     let created = connection
         .prepare_cached(
             "INSERT INTO jobs (id, revision, seq, stage, simulated, hidden, created_at, not_before, claim_until,
-                               claim_worker, reserved, search, document)
-             VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (id) DO NOTHING",
+                               claim_worker, reserved, search, document, model, tags, failure, held, attempts, cost)
+             VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
             row.id.as_str(),
@@ -45,6 +45,12 @@ pub(super) fn create(connection: &Connection, row: &Row, sequence: &mut Sequence
             row.reserved.map(|amount| amount.to_string()),
             row.search,
             row.document,
+            row.fields.model,
+            row.fields.tags,
+            row.fields.failure,
+            row.fields.held,
+            row.fields.attempts,
+            row.fields.cost,
         ])?;
     if created == 0 {
         return Err(StoreError::AlreadyExists(row.id.clone()));
@@ -58,7 +64,8 @@ pub(super) fn save(connection: &Connection, row: &Row, sequence: &mut Sequence) 
         .prepare_cached(
             "UPDATE jobs SET revision = ?3, seq = ?4, stage = ?5, simulated = ?6, hidden = ?7, created_at = ?8,
                              not_before = ?9, claim_until = ?10, claim_worker = ?11, reserved = ?12, search = ?13,
-                             document = ?14
+                             document = ?14, model = ?15, tags = ?16, failure = ?17, held = ?18, attempts = ?19,
+                             cost = ?20
              WHERE id = ?1 AND revision = ?2",
         )?
         .execute(params![
@@ -76,6 +83,12 @@ pub(super) fn save(connection: &Connection, row: &Row, sequence: &mut Sequence) 
             row.reserved.map(|amount| amount.to_string()),
             row.search,
             row.document,
+            row.fields.model,
+            row.fields.tags,
+            row.fields.failure,
+            row.fields.held,
+            row.fields.attempts,
+            row.fields.cost,
         ])?;
     if saved == 0 {
         return Err(why_not_saved(connection, row)?);

@@ -1,8 +1,10 @@
 //! The schema of the database file and its migrations.
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::super::StoreError;
+use super::row::FilterFields;
+use crate::jobs::Job;
 use crate::text::fold_for_search;
 
 /// Marks the file as darkroom's (`PRAGMA application_id`): the letters `dkrm`.
@@ -10,7 +12,8 @@ pub(super) const APPLICATION_ID: u32 = 0x646b_726d;
 
 /// One script for each version, oldest first: script 0 makes version 1 of an empty file, script 1 makes version 2 of that. A
 /// script that has been released is never changed; a new one is added behind it.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7];
+pub(super) const MIGRATIONS: &[&str] =
+    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8];
 
 /// The version that this program reads and writes.
 pub(super) fn version() -> u32 {
@@ -196,11 +199,23 @@ CREATE INDEX charges_uncertain ON charges(simulated, at) WHERE basis IN ('unknow
 CREATE INDEX imported_costs_uncertain ON imported_costs(simulated, at) WHERE basis IN ('unknown', 'unconfirmed');
 ";
 
+/// What filters compare, in one index, so that neither a list nor a count reads the documents of jobs that do not match. Filled by
+/// [`fill_filter_fields`].
+const VERSION_7: &str = "
+ALTER TABLE jobs ADD COLUMN model TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN tags TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN failure TEXT NOT NULL DEFAULT '';
+ALTER TABLE jobs ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE jobs ADD COLUMN cost INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX jobs_by_fields ON jobs(created_at, id, hidden, stage, held, attempts, cost, model, tags, failure);
+";
+
 /// Tags of charges, and what each job cost.
 ///
 /// `tags` is a JSON list. `daily_tags` counts equal charges by day and tag; the empty tag counts each charge that has any. `job_costs`
 /// adds up what a job cost in billionths of a dollar: only to find the most expensive ones, whose exact sums come from their charges.
-const VERSION_7: &str = "
+const VERSION_8: &str = "
 ALTER TABLE charges ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE imported_costs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
 CREATE INDEX imported_costs_by_job ON imported_costs(job_id);
@@ -294,6 +309,9 @@ pub(super) fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(
             if *script == VERSION_3 {
                 fold_searches(&transaction)?;
             }
+            if *script == VERSION_7 {
+                fill_filter_fields(&transaction)?;
+            }
             transaction.pragma_update(None, "user_version", i64::try_from(version + 1).unwrap_or(i64::MAX))?;
         }
         transaction.commit()?;
@@ -318,6 +336,36 @@ fn fold_searches(connection: &Connection) -> Result<(), StoreError> {
         update.execute((rowid, folded))?;
     }
     Ok(())
+}
+
+/// Fills the columns that filters compare from the documents, a few hundred at a time. A document that cannot be read keeps the
+/// defaults.
+fn fill_filter_fields(connection: &Connection) -> Result<(), StoreError> {
+    let mut select =
+        connection.prepare("SELECT rowid, document FROM jobs WHERE rowid > ?1 ORDER BY rowid LIMIT 500")?;
+    let mut update = connection.prepare(
+        "UPDATE jobs SET model = ?2, tags = ?3, failure = ?4, held = ?5, attempts = ?6, cost = ?7 WHERE rowid = ?1",
+    )?;
+    let mut last = i64::MIN;
+    loop {
+        let rows = select.query_map([last], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
+        let rows: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
+        let Some((newest, _)) = rows.last() else { return Ok(()) };
+        last = *newest;
+        for (rowid, document) in rows {
+            let Ok(job) = serde_json::from_str::<Job>(&document) else { continue };
+            let fields = FilterFields::of(&job);
+            update.execute(params![
+                rowid,
+                fields.model,
+                fields.tags,
+                fields.failure,
+                fields.held,
+                fields.attempts,
+                fields.cost
+            ])?;
+        }
+    }
 }
 
 /// How many scripts the file has been through.
@@ -359,6 +407,26 @@ mod tests {
             connection.query_row("SELECT search FROM jobs WHERE id = ?1", [id], |row| row.get(0)).unwrap()
         };
         assert_eq!((search("a").as_str(), search("b").as_str()), ("a\u{1f}strasse cafe", "b\u{1f}fox"));
+    }
+
+    #[test]
+    fn older_rows_get_their_filter_fields() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, &MIGRATIONS[..4]).unwrap();
+        let id = crate::jobs::JobId::new("a").unwrap();
+        let mut job = Job::new(id, crate::jobs::Spec::new("Flux-Dev", "a fox"), true, chrono::DateTime::UNIX_EPOCH);
+        job.tags = vec!["Caf\u{e9}".to_owned()];
+        let insert = "INSERT INTO jobs (id, revision, seq, stage, simulated, hidden, created_at, search, document)
+                      VALUES (?1, 1, ?2, 'queued', 1, 0, 1, '', ?3)";
+        connection.execute(insert, ("a", 1, serde_json::to_string(&job).unwrap())).unwrap();
+        connection.execute(insert, ("damaged", 2, "{")).unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        let fields = |id: &str| -> (String, String, i64) {
+            let sql = "SELECT model, tags, attempts FROM jobs WHERE id = ?1";
+            connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap()
+        };
+        assert_eq!(fields("a"), ("flux-dev".to_owned(), "cafe".to_owned(), 1));
+        assert_eq!(fields("damaged"), (String::new(), String::new(), 1));
     }
 
     #[test]

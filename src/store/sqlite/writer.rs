@@ -1,8 +1,9 @@
-//! The thread that writes. It commits many writes at once.
+//! The thread that writes. It commits many writes at once. A database in memory is written on the caller's thread instead.
 //!
 //! A commit costs one wait for the disk, however much it contains. So every write that arrived during the last commit goes into
 //! the next one. Each write has a savepoint of its own: one that fails does not affect the others.
 
+use std::sync::PoisonError;
 use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
@@ -10,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::schema::{ImportOutcome, ImportedDocument, Record, RemoveOutcome};
 use super::super::{BudgetChange, SharedRecord, StoreError};
+use super::database::SharedConnection;
 use super::row::Row;
 use super::save::{self, Sequence};
 use super::{budget, import, ledger, shared_records};
@@ -78,13 +80,36 @@ struct Request {
     reply: oneshot::Sender<Result<u64, StoreError>>,
 }
 
+/// What writes for a store.
+pub(super) enum Writer {
+    /// A thread: the file of a store.
+    Thread(WriterThread),
+    /// The caller: a database in memory.
+    Inline(SharedConnection, watch::Sender<()>),
+}
+
+impl Writer {
+    /// Writes it durably, or says why not. Returns the new revision.
+    pub(super) async fn write(&self, write: Write) -> Result<u64, StoreError> {
+        match self {
+            Self::Thread(thread) => thread.write(write).await,
+            Self::Inline(connection, commits) => {
+                let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                let answer = commit(&connection, &[&write]).pop();
+                commits.send_replace(());
+                answer.unwrap_or_else(|| Err(StoreError::Unavailable("the write has no answer".to_owned())))
+            }
+        }
+    }
+}
+
 /// The writing thread of a store. Dropping it waits for what was already handed over, so that the file is closed cleanly.
-pub(super) struct Writer {
+pub(super) struct WriterThread {
     requests: Option<mpsc::Sender<Request>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Writer {
+impl WriterThread {
     /// Starts the thread. `commits` is notified after each commit.
     pub(super) fn start(connection: Connection, commits: watch::Sender<()>) -> Result<Self, StoreError> {
         let (requests, receiver) = mpsc::channel(QUEUE_CAPACITY);
@@ -95,8 +120,7 @@ impl Writer {
         Ok(Self { requests: Some(requests), thread: Some(thread) })
     }
 
-    /// Writes it durably, or says why not. Returns the new revision.
-    pub(super) async fn write(&self, write: Write) -> Result<u64, StoreError> {
+    async fn write(&self, write: Write) -> Result<u64, StoreError> {
         let ended = || StoreError::Unavailable("the store's writer has ended".to_owned());
         let (reply, answer) = oneshot::channel();
         let requests = self.requests.as_ref().ok_or_else(ended)?;
@@ -105,7 +129,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for WriterThread {
     fn drop(&mut self) {
         self.requests = None;
         if let Some(thread) = self.thread.take()
@@ -124,7 +148,7 @@ fn run(connection: &Connection, mut requests: mpsc::Receiver<Request>, commits: 
         {
             batch.push(next);
         }
-        let answers = commit(connection, &batch);
+        let answers = commit(connection, &batch.iter().map(|request| &request.write).collect::<Vec<_>>());
         if answers.iter().any(Result::is_ok) {
             commits.send_replace(());
         }
@@ -137,7 +161,7 @@ fn run(connection: &Connection, mut requests: mpsc::Receiver<Request>, commits: 
 
 /// One answer for each request. Nothing is answered before the commit: a refusal may rest on a write that stands before it in
 /// the same commit.
-fn commit(connection: &Connection, batch: &[Request]) -> Vec<Result<u64, StoreError>> {
+fn commit(connection: &Connection, batch: &[&Write]) -> Vec<Result<u64, StoreError>> {
     try_commit(connection, batch).unwrap_or_else(|error| {
         if !connection.is_autocommit()
             && let Err(error) = connection.execute_batch("ROLLBACK")
@@ -148,13 +172,13 @@ fn commit(connection: &Connection, batch: &[Request]) -> Vec<Result<u64, StoreEr
     })
 }
 
-fn try_commit(connection: &Connection, batch: &[Request]) -> Result<Vec<Result<u64, StoreError>>, StoreError> {
+fn try_commit(connection: &Connection, batch: &[&Write]) -> Result<Vec<Result<u64, StoreError>>, StoreError> {
     step(connection, "BEGIN IMMEDIATE")?;
     let mut sequence = Sequence::of(connection)?;
     let mut answers = Vec::with_capacity(batch.len());
-    for request in batch {
+    for write in batch {
         step(connection, "SAVEPOINT one")?;
-        let answer = request.write.apply(connection, &mut sequence);
+        let answer = write.apply(connection, &mut sequence);
         if let Err(error) = &answer {
             if connection.is_autocommit() {
                 // SQLite itself gave up the whole transaction: the disk is full or failing.
@@ -195,8 +219,8 @@ mod tests {
         database::connect(path).unwrap()
     }
 
-    fn start(connection: Connection) -> Writer {
-        Writer::start(connection, watch::channel(()).0).unwrap()
+    fn start(connection: Connection) -> WriterThread {
+        WriterThread::start(connection, watch::channel(()).0).unwrap()
     }
 
     #[tokio::test]

@@ -42,19 +42,21 @@ fn trouble(state: &MetricsState) -> Option<(String, Option<DateTime<Utc>>)> {
         (Some((ConnectionState::Disconnected { reason, .. }, since)), _) => {
             Some((format!("store unreachable: {reason}"), Some(*since)))
         }
-        (Some((ConnectionState::Connected, _)), _) => match state.temporal.as_ref().map(|temporal| &temporal.server) {
-            Some(ConnectionState::Disconnected { reason, since }) => {
-                Some((format!("Temporal unreachable: {reason}"), Some(*since)))
+        (Some((ConnectionState::Connected, _)), _) => {
+            let temporal = state.temporal.as_ref()?;
+            if let ConnectionState::Disconnected { reason, since } = &temporal.server {
+                return Some((format!("Temporal unreachable: {reason}"), Some(*since)));
             }
-            Some(ConnectionState::Connected) | None => None,
-        },
+            let conflict = temporal.conflict.as_ref()?;
+            Some((conflict.reason.clone(), Some(conflict.since)))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Event, TemporalStatus};
+    use crate::engine::{Event, QueueConflict, TemporalStatus};
 
     #[test]
     fn health_names_what_prevents_work() {
@@ -81,7 +83,12 @@ mod tests {
         state.record(&Event::Connection(ConnectionState::Connected), now);
         assert_eq!(reason(&state), None);
         let server = ConnectionState::Disconnected { since: now, reason: "no route".to_owned() };
-        state.record(&Event::Temporal(TemporalStatus { workers: 0, backlog: 0, server }), now);
+        let status = TemporalStatus { workers: 0, backlog: 0, server, conflict: None };
+        state.record(&Event::Temporal(status.clone()), now);
         assert_eq!(reason(&state).as_deref(), Some("Temporal unreachable: no route"));
+        let conflict = Some(QueueConflict { since: later, reason: "another program polls".to_owned() });
+        state.record(&Event::Temporal(TemporalStatus { server: ConnectionState::Connected, conflict, ..status }), now);
+        assert_eq!(Health::of(&state).since, Some(later));
+        assert_eq!(reason(&state).as_deref(), Some("another program polls"));
     }
 }

@@ -18,6 +18,7 @@ use crate::console::board::{Board, Row};
 use crate::console::status::Status;
 use crate::console::theme::Theme;
 use crate::engine::Intake;
+use crate::jobs::filter::Completion;
 use crate::jobs::{Job, JobId, StageName};
 use crate::text::format;
 
@@ -47,6 +48,12 @@ pub struct QueueView<'a> {
     pub filter: (&'a str, bool),
     /// How far back the store was searched, where it continues only at the operator's request.
     pub searched_back_to: Option<DateTime<Utc>>,
+    /// Rows of the store's result before the first one that is loaded, if known.
+    pub above: Option<usize>,
+    /// Jobs of the store that the list contains, if known.
+    pub total: Option<u64>,
+    /// How the filter that is typed can go on.
+    pub completions: Vec<Completion>,
     /// Whether images cost no real money.
     pub simulated: bool,
     /// Prices for estimates.
@@ -141,6 +148,16 @@ impl QueuePane {
         self.range_from.take().is_some()
     }
 
+    /// Where the selection is.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Loaded rows above the screen.
+    pub fn rows_above(&self) -> usize {
+        self.offset.min(self.index)
+    }
+
     /// Rows below the screen.
     pub fn rows_below(&self, board: &Board) -> usize {
         board.len().saturating_sub(self.index.max(self.offset + self.height))
@@ -188,14 +205,13 @@ impl QueuePane {
         self.scroll_to_selection(view.board.len());
         if !view.board.is_empty() {
             let last = (self.offset + self.height).min(view.board.len());
-            let known = view.status.counts.as_ref().map_or(0, crate::engine::Counts::total);
-            let of = if filter.is_empty() { known.max(view.board.len() as u64) } else { view.board.len() as u64 };
             let dash = theme.symbol("–", "-");
             let more = view
                 .searched_back_to
                 .filter(|_| filter.is_empty())
                 .map(|at| format!("{} · ", searched_back_label(at, view.zone)));
-            let range = format!(" {}{}{dash}{last} of {of} ", more.unwrap_or_default(), self.offset + 1);
+            let rows = row_range(view, self.offset + 1, last, dash);
+            let range = format!(" {}{rows} ", more.unwrap_or_default());
             block = block.title_bottom(Line::styled(range, theme.dim).right_aligned());
         }
         frame.render_widget(block, area);
@@ -273,9 +289,24 @@ impl QueuePane {
     }
 }
 
+/// `1–38 of 435`; where the store does not count its result, `1–38 of 200+`.
+fn row_range(view: &QueueView<'_>, first: usize, last: usize, dash: &str) -> String {
+    let loaded = view.board.len();
+    match (view.above, view.total) {
+        (Some(above), total) => {
+            let known = (above + loaded) as u64;
+            let of = total.map_or_else(|| format!("{known}+"), |total| total.max(known).to_string());
+            format!("{}{dash}{} of {of}", above + first, above + last)
+        }
+        (None, Some(total)) => format!("last {} of {total}", loaded - first + 1),
+        (None, None) => format!("last {}", loaded - first + 1),
+    }
+}
+
 fn filter_text(view: &QueueView<'_>, width: u16) -> Line<'static> {
     let (theme, (text, typing)) = (view.theme, view.filter);
-    if let Some(problem) = view.board.filter().problem() {
+    if let Some(problem) = view.board.problem() {
+        let problem = problem.to_string();
         let room = usize::from(width).saturating_sub(problem.len() + 6);
         let cursor = if typing { theme.symbol("▏", "_") } else { "" };
         return Line::from(vec![
@@ -285,12 +316,28 @@ fn filter_text(view: &QueueView<'_>, width: u16) -> Line<'static> {
             Span::styled(format!("  {problem}"), theme.bad),
         ]);
     }
-    let mut count = format::count(view.board.len(), "job");
+    let mut count = match view.total {
+        Some(total) => format::count(usize::try_from(total).unwrap_or(usize::MAX), "job"),
+        None => format!("{}+ jobs", view.board.len()),
+    };
     if let Some(at) = view.searched_back_to.filter(|_| width >= 70) {
         count = format!("{count}, {}", searched_back_label(at, view.zone));
     }
     let cursor = if typing { theme.symbol("▏", "_") } else { "" };
-    let help = if typing { "Enter keeps · Esc clears" } else { "Esc clears" };
+    let help = match view.completions.as_slice() {
+        [] if typing => "Enter keeps · Esc clears".to_owned(),
+        [] => "Esc clears".to_owned(),
+        [first, more @ ..] => {
+            let mut help = format!("Tab {}", first.shown);
+            for other in more {
+                if help.len() + other.shown.len() + 2 > usize::from(width) / 2 {
+                    break;
+                }
+                help = format!("{help}, {}", other.shown);
+            }
+            help
+        }
+    };
     let room = usize::from(width).saturating_sub(count.len() + help.len() + 8);
     Line::from(vec![
         Span::styled(" / ", theme.accent),
@@ -318,7 +365,7 @@ fn tail(text: &str, cells: usize) -> String {
 fn empty_state(view: &QueueView<'_>) -> Vec<Line<'static>> {
     let theme = view.theme;
     let known = view.status.counts.as_ref().map(crate::engine::Counts::total);
-    let lines: [String; 2] = if let Some(problem) = view.board.filter().problem() {
+    let lines: [String; 2] = if let Some(problem) = view.board.problem() {
         [format!("Invalid filter: {problem}"), "Esc clears it · quotes make it a word".into()]
     } else if let Some(at) = view.searched_back_to.filter(|_| !view.filter.0.is_empty()) {
         ["No matching jobs so far · Esc clears the filter".into(), searched_back_label(at, view.zone)]

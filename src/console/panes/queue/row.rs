@@ -243,6 +243,7 @@ fn held(hold: &Hold, job: &Job, view: &QueueView<'_>) -> String {
         Hold::Account { reason } => format!("account: {}", text::sanitize_line(reason, MAX_CHARACTERS)),
         Hold::OtherProvider => "for another provider".to_owned(),
         Hold::External => "external request, not simulated".to_owned(),
+        Hold::OtherWorkflow { .. } => "old workflow still open".to_owned(),
     };
     wait.map_or(reason.clone(), |wait| format!("{reason}, {wait}"))
 }

@@ -5,11 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use futures::future::try_join_all;
 
 use crate::jobs::StageName;
+use crate::jobs::filter::Filter;
 use crate::store::firestore::connection::query::Query;
 use crate::store::firestore::documents::value;
 use crate::store::firestore::{FirestoreStore, JOBS};
 use crate::store::schema::Status;
-use crate::store::{Counts, StoreError};
+use crate::store::{Counts, MatchCounts, StoreError};
 
 impl FirestoreStore {
     /// While a listener is open, active jobs are counted in the cache, and the server counts the rest again only after a job became
@@ -32,6 +33,17 @@ impl FirestoreStore {
             *counts.by_stage.entry(job.stage_name()).or_default() += 1;
         }
         Ok(counts)
+    }
+
+    /// How many jobs a filter matches, where stages decide alone: all other fields would have to be read.
+    pub(crate) async fn count_filtered(&self, filter: &Filter) -> Result<Option<MatchCounts>, StoreError> {
+        if !filter.is_by_stage_and_time() || filter.since().is_some() || filter.before().is_some() {
+            return Ok(None);
+        }
+        let stages = filter.stages();
+        let mut by_stage = self.count_stages().await?.by_stage;
+        by_stage.retain(|stage, _| stages.contains(stage));
+        Ok(Some(MatchCounts { by_stage }))
     }
 
     async fn count_at_server(&self, stages: &[StageName]) -> Result<Counts, StoreError> {

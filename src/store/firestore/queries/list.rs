@@ -4,12 +4,13 @@
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
 use super::page_order::Position;
-use crate::jobs::{Job, JobId};
+use crate::jobs::filter::haystack;
+use crate::jobs::{Job, JobId, StageName};
 use crate::store::firestore::connection::query::{NAME, Query};
 use crate::store::firestore::documents::value;
 use crate::store::firestore::{FirestoreStore, JOBS};
 use crate::store::schema::Status;
-use crate::store::{Page, PageQuery, SortOrder, StoreError};
+use crate::store::{Page, PageCursor, PageQuery, SortOrder, StoreError};
 use crate::text::fold_for_search;
 
 /// Documents of one read.
@@ -44,8 +45,12 @@ impl FirestoreStore {
 
     pub(crate) async fn list_jobs(&self, query: &PageQuery) -> Result<Page, StoreError> {
         let mut base = Query::of(JOBS);
-        if !query.stages.is_empty() {
-            base = base.one_of("status", statuses(query).into_iter().map(value::text));
+        let stages = stages(query);
+        if stages.is_empty() {
+            return Ok(Page::default());
+        }
+        if stages.len() < StageName::ALL.len() {
+            base = base.one_of("status", statuses(&stages).into_iter().map(value::text));
         }
         let search = query.search.as_deref().map(fold_for_search).filter(|search| !search.is_empty());
         let mut budget = MAX_READS.max(query.limit);
@@ -67,7 +72,7 @@ impl FirestoreStore {
             if missing == Some(0) {
                 break;
             }
-            let whole = search.is_some() || here.is_by_name();
+            let whole = search.is_some() || !query.filter.is_empty() || here.is_by_name();
             let batch = if whole { BATCH_SIZE } else { room.min(BATCH_SIZE) }.min(budget.max(1));
             let next = here.query(base.clone(), query.order == SortOrder::NewestFirst).limit(batch);
             let documents = self.shared.client.query(next.build()).await?;
@@ -102,9 +107,10 @@ impl FirestoreStore {
 
     /// Where the page starts; `None` where the document of its cursor is gone.
     async fn start(&self, query: &PageQuery) -> Result<Option<Position>, StoreError> {
-        let Some((time, id)) = &query.after else { return Ok(Some(Position::start(query.since))) };
+        let since = query.since.max(query.filter.since());
+        let Some((time, id)) = start_cursor(query) else { return Ok(Some(Position::start(since))) };
         let name = self.shared.client.name(JOBS, id.as_str());
-        if let Some(position) = Position::after_cursor(query.since, *time, name.clone()) {
+        if let Some(position) = Position::after_cursor(since, time, name.clone()) {
             return Ok(Some(position));
         }
         // Only the document itself knows what is in the place of its date.
@@ -116,23 +122,46 @@ impl FirestoreStore {
         let Some(parsed) = self.read(document) else { return };
         match parsed.content {
             Ok(loaded) if matches(&loaded.job, query, search) => page.jobs.push(loaded.job),
-            Err(reason) if search.is_none_or(|search| fold_for_search(parsed.id.as_str()).contains(search)) => {
-                page.unreadable.push((parsed.id, reason));
+            Err(reason) => {
+                let id = fold_for_search(parsed.id.as_str());
+                let is_found = search.is_none_or(|search| id.contains(search));
+                if is_found && query.filter.matches_unreadable(&format!("{id}\n{}", fold_for_search(&reason))) {
+                    page.unreadable.push((parsed.id, reason));
+                }
             }
             _ => {}
         }
     }
 }
 
-fn statuses(query: &PageQuery) -> Vec<&'static str> {
-    let mut statuses: Vec<&str> = query.stages.iter().map(|stage| Status::of_stage(*stage).as_str()).collect();
+/// The stages that both the query and its filter allow.
+fn stages(query: &PageQuery) -> Vec<StageName> {
+    let stages = query.filter.stages().into_iter();
+    stages.filter(|stage| query.stages.is_empty() || query.stages.contains(stage)).collect()
+}
+
+fn statuses(stages: &[StageName]) -> Vec<&'static str> {
+    let mut statuses: Vec<&str> = stages.iter().map(|stage| Status::of_stage(*stage).as_str()).collect();
     statuses.sort_unstable();
     statuses.dedup();
     statuses
 }
 
+/// The place after which the page starts: newest first, a filter by time may exclude what comes before.
+fn start_cursor(query: &PageQuery) -> Option<PageCursor> {
+    let before = query.filter.before().filter(|_| query.order == SortOrder::NewestFirst);
+    // The smallest id: jobs of that very instant are excluded.
+    let before = before.zip(JobId::new("!").ok());
+    match (&query.after, before) {
+        (Some(after), Some(before)) if before.0 < after.0 => Some(before),
+        (Some(after), _) => Some(after.clone()),
+        (None, before) => before,
+    }
+}
+
 fn matches(job: &Job, query: &PageQuery, search: Option<&str>) -> bool {
-    (query.hidden || !job.hidden)
+    (if query.filter.wants_hidden() { job.hidden } else { query.hidden || !job.hidden })
+        && query.filter.matches(job, &haystack(job))
         && (query.stages.is_empty() || query.stages.contains(&job.stage_name()))
         && query.since.is_none_or(|since| job.created_at >= since)
         && search.is_none_or(|search| {

@@ -1,0 +1,272 @@
+//! An action on all jobs that a filter matches, or on many chosen ones: which jobs it takes and what it costs, before it begins.
+//!
+//! The plan holds the ids that were counted and priced. The action then takes exactly these, so that a job that comes to match
+//! between the question and its answer is neither paid nor cancelled.
+
+use chrono::{DateTime, Utc};
+
+use super::RetryPrice;
+use crate::catalog::Catalog;
+use crate::jobs::filter::{Condition, Filter, JobStatus};
+use crate::jobs::{Job, JobId, StageName};
+use crate::store::{PageQuery, Store, StoreError};
+use crate::text::format;
+
+/// Jobs of one read.
+const PAGE_SIZE: usize = 500;
+
+/// Pages that may stop early, because every document that is read costs money, until the plan ends there.
+const MAX_PARTIAL_PAGES: usize = 5;
+
+/// What is done to many jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BulkAction {
+    /// Retry.
+    Retry,
+    /// Cancel.
+    Cancel,
+    /// Approve.
+    Approve,
+    /// Hide.
+    Hide,
+    /// Show hidden jobs again.
+    Unhide,
+    /// Mark on the screen: nothing is changed.
+    Mark,
+}
+
+/// Which jobs an action takes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BulkTarget {
+    /// All of the store that match.
+    Matching(Filter),
+    /// These.
+    Jobs(Vec<JobId>),
+}
+
+/// What an action would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BulkPlan {
+    /// The action.
+    pub action: BulkAction,
+    /// The jobs that it applies to.
+    pub ids: Vec<JobId>,
+    /// The price of retrying those of them that cost real money.
+    pub price: RetryPrice,
+    /// How many of them cost real money.
+    pub real: usize,
+    /// How many of them are generating.
+    pub generating: usize,
+    /// Moderated jobs that a retry leaves out, because they would fail, and cost, again.
+    pub moderated: usize,
+    /// Jobs that the action does not apply to.
+    pub inapplicable: usize,
+    /// Set where the search stopped to limit billed reads: older jobs are not in the plan.
+    pub stopped_at: Option<DateTime<Utc>>,
+}
+
+impl BulkAction {
+    /// `retry`, as in `jobs to retry`.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Cancel => "cancel",
+            Self::Approve => "approve",
+            Self::Hide => "hide",
+            Self::Unhide => "show again",
+            Self::Mark => "mark",
+        }
+    }
+
+    fn applies_to(self, job: &Job) -> bool {
+        match self {
+            Self::Retry => job.retry_kind().is_ok(),
+            Self::Cancel => matches!(job.stage_name(), StageName::Queued | StageName::Generating),
+            Self::Approve => job.stage_name() == StageName::Done,
+            Self::Hide => !job.hidden && !job.stage_name().is_active(),
+            Self::Unhide => job.hidden,
+            Self::Mark => true,
+        }
+    }
+
+    /// What else must be true of a job that the store looks for: it need not return the others.
+    fn narrowed(self, filter: Filter) -> Filter {
+        let status = |stages: &[StageName]| Condition::Status(stages.iter().copied().map(JobStatus::Stage).collect());
+        match self {
+            Self::Retry if !names_stages(&filter) => filter.and(status(&[StageName::Failed])),
+            Self::Cancel => filter.and(status(&[StageName::Queued, StageName::Generating])),
+            Self::Approve => filter.and(status(&[StageName::Done])),
+            _ => filter,
+        }
+    }
+}
+
+/// Retrying finished or cancelled jobs must be requested by their status: a filter without one takes the failed jobs.
+fn names_stages(filter: &Filter) -> bool {
+    filter.terms().iter().any(|term| !term.negated && matches!(term.condition, Condition::Status(_)))
+}
+
+/// Whether the filter requests failures by their code: then a retry takes moderated jobs too.
+fn names_errors(filter: &Filter) -> bool {
+    filter.terms().iter().any(|term| !term.negated && matches!(term.condition, Condition::Error(_)))
+}
+
+impl BulkPlan {
+    fn new(action: BulkAction) -> Self {
+        Self {
+            action,
+            ids: Vec::new(),
+            price: RetryPrice::default(),
+            real: 0,
+            generating: 0,
+            moderated: 0,
+            inapplicable: 0,
+            stopped_at: None,
+        }
+    }
+
+    /// Finds the jobs. Only their ids are kept.
+    pub async fn make(store: &dyn Store, action: BulkAction, target: BulkTarget) -> Result<Self, StoreError> {
+        let mut plan = Self::new(action);
+        match target {
+            BulkTarget::Jobs(ids) => {
+                for id in ids {
+                    match store.get(&id).await {
+                        Ok(Some(job)) => plan.add(&job, true),
+                        Ok(None) | Err(StoreError::Unreadable { .. }) => plan.inapplicable += 1,
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            BulkTarget::Matching(filter) => {
+                let takes_moderated = action != BulkAction::Retry || names_errors(&filter);
+                let filter = action.narrowed(filter);
+                let mut query = PageQuery { filter, limit: PAGE_SIZE, ..PageQuery::default() };
+                let mut partial = 0;
+                loop {
+                    let page = store.list(query.clone()).await?;
+                    partial += usize::from(page.jobs.len() < PAGE_SIZE);
+                    for job in &page.jobs {
+                        plan.add(job, takes_moderated);
+                    }
+                    let Some(next) = page.next else { break };
+                    if partial >= MAX_PARTIAL_PAGES {
+                        plan.stopped_at = Some(next.0);
+                        break;
+                    }
+                    query.after = Some(next);
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    fn add(&mut self, job: &Job, takes_moderated: bool) {
+        if !self.action.applies_to(job) {
+            self.inapplicable += 1;
+        } else if !takes_moderated && job.is_moderated() {
+            self.moderated += 1;
+        } else {
+            self.ids.push(job.id.clone());
+            self.generating += usize::from(job.stage_name() == StageName::Generating);
+            if self.action == BulkAction::Retry && !job.simulated {
+                self.real += 1;
+                self.price.add(job, Catalog::builtin());
+            }
+        }
+    }
+
+    /// `Retry 12 jobs?`
+    pub fn question(&self) -> String {
+        let verb = match self.action {
+            BulkAction::Retry => "Retry",
+            BulkAction::Cancel => "Cancel",
+            BulkAction::Approve => "Approve",
+            BulkAction::Hide => "Hide",
+            BulkAction::Unhide => "Show again",
+            BulkAction::Mark => "Mark",
+        };
+        format!("{verb} {}?", format::count(self.ids.len(), "job"))
+    }
+
+    /// What was left out, for the question and for the notice of the outcome.
+    pub fn skipped(&self) -> Option<String> {
+        (self.moderated > 0).then(|| format!("skipped {}", format::count(self.moderated, "moderated job")))
+    }
+
+    /// What to know before confirming, as clauses without a full stop.
+    pub fn facts(&self) -> Vec<String> {
+        let mut facts = Vec::new();
+        match self.action {
+            BulkAction::Retry if self.real > 0 => {
+                facts.push(format!("This spends real money: {}", self.price.line()));
+                facts.extend(self.price.facts());
+            }
+            BulkAction::Cancel if self.generating == 0 => {
+                facts.push("Nothing was submitted for them yet: they cost nothing".to_owned());
+            }
+            BulkAction::Cancel => {
+                let are = if self.generating == 1 { "1 is" } else { &format!("{} are", self.generating) };
+                facts.push(format!("{are} already generating: accepted tasks stay on the bill"));
+            }
+            BulkAction::Hide => facts.push("Hidden jobs are not deleted".to_owned()),
+            _ => {}
+        }
+        if let Some(skipped) = self.skipped() {
+            facts.push(format!("Moderated jobs would fail again: {skipped}"));
+        }
+        if let Some(at) = self.stopped_at {
+            let at = at.format("%Y-%m-%d %H:%M UTC");
+            facts.push(format!("Searched back to {at} to limit billed reads: older jobs are not included"));
+        }
+        facts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::jobs::{BillingStatus, Failure, FailureCode, Spec};
+    use crate::store::sqlite::SqliteStore;
+
+    fn job(number: usize, simulated: bool, code: Option<FailureCode>) -> Job {
+        let at = DateTime::UNIX_EPOCH + chrono::Duration::seconds(i64::try_from(number).unwrap());
+        let id = JobId::new(format!("job-{number:04}")).unwrap();
+        let mut job = Job::new(id, Spec::new("flux-2-pro", format!("image {number}")), simulated, at);
+        if let Some(code) = code {
+            job.reject(Failure::new(code, "x", BillingStatus::Unknown, at), at).unwrap();
+        }
+        job
+    }
+
+    #[tokio::test]
+    async fn plan_covers_the_whole_store_and_its_price() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("darkroom.db")).unwrap());
+        let jobs = (0..1_300).map(|number| match number % 4 {
+            0 => job(number, false, Some(FailureCode::ProviderError)),
+            1 => job(number, false, Some(FailureCode::RequestModerated)),
+            _ => job(number, false, None),
+        });
+        store.create(jobs.collect()).await.unwrap();
+        let plan = async |action, text: &str| {
+            let filter = Filter::parse(text, DateTime::UNIX_EPOCH).unwrap();
+            BulkPlan::make(&*store, action, BulkTarget::Matching(filter)).await.unwrap()
+        };
+        let retry = plan(BulkAction::Retry, "").await;
+        assert_eq!((retry.ids.len(), retry.real, retry.moderated, retry.inapplicable), (325, 325, 325, 0));
+        let each = Catalog::builtin().estimate(&job(0, false, None).spec).amount.unwrap();
+        assert_eq!(retry.price.at_most, each * 325_u64);
+        assert_eq!(retry.skipped().as_deref(), Some("skipped 325 moderated jobs"));
+        assert_eq!(plan(BulkAction::Retry, "error:moderated").await.ids.len(), 325, "requested by name");
+        assert_eq!(plan(BulkAction::Cancel, "").await.ids.len(), 650);
+        assert_eq!(plan(BulkAction::Cancel, "status:failed").await.ids.len(), 0);
+        let mark = plan(BulkAction::Mark, "").await;
+        assert_eq!((mark.ids.len(), mark.facts()), (1_300, Vec::new()));
+        let chosen = BulkTarget::Jobs(vec![JobId::new("job-0000").unwrap(), JobId::new("job-0002").unwrap()]);
+        let retry = BulkPlan::make(&*store, BulkAction::Retry, chosen).await.unwrap();
+        assert_eq!((retry.ids.len(), retry.inapplicable), (1, 1));
+    }
+}

@@ -1,0 +1,268 @@
+//! Who acts: workers that run the real workflow, operators, web pages that request an image again, and a program that creates the
+//! jobs.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+
+use darkroom::costs::{Budget, BudgetEdit, BudgetExceeded};
+use darkroom::engine::workflow::{JobWorkflow, Observer, RunOutcome, WorkflowError};
+use darkroom::engine::{CommandKind, JobFinished, OperatorCommands, Ports, Progress, Settings};
+use darkroom::jobs::{Job, JobId, Spec};
+use darkroom::store::{BudgetChange, DueQuery, Save, Store, StoreError};
+
+use super::plan::SECOND;
+use super::ports::{ProcessStore, ports};
+use super::rng::Rng;
+use super::world::{Actor, Process, ProcessClock, World};
+
+/// The longest pause of a worker that finds nothing to do, in microseconds: changes of other processes wake a real one.
+const IDLE_PAUSE: i64 = 20 * SECOND;
+
+/// Actors from this number on are operators.
+const FIRST_OPERATOR: u64 = 1_000;
+
+/// Actors from this number on create jobs.
+const FIRST_SUBMITTER: u64 = 2_000;
+
+/// The id of a job.
+pub fn job_id(number: u64) -> JobId {
+    JobId::new(format!("job-{number}")).expect("an id")
+}
+
+/// Runs what a process does, until it is done or the process dies. True if it is done.
+async fn live(process: &Arc<Process>, future: impl Future<Output = ()>) -> bool {
+    let mut future: Pin<&mut _> = pin!(future);
+    std::future::poll_fn(|context| {
+        let poll = future.as_mut().poll(context);
+        if process.is_dead() { Poll::Ready(false) } else { poll.map(|()| true) }
+    })
+    .await
+}
+
+/// A worker machine: one process after the other.
+pub async fn worker(world: Arc<World>, number: u64) {
+    let actor = Actor::new(number);
+    for generation in 1_u64.. {
+        let process = Process::new(&world, &actor, &format!("worker-{number}.{generation}"));
+        let is_done = live(&process, work(process.clone())).await;
+        let mut rng = Rng::of(&[world.plan.seed, 4, number, generation]);
+        if !is_done {
+            world.note(|| format!("{process:?} is dead"));
+            world.state.lock().unwrap().dead.push(process.worker.clone());
+        }
+        let high = rng.pick(&[(3, 2), (2, 60), (1, 400)]) * SECOND;
+        world.timeline.pause(rng.between(SECOND, high)).await;
+    }
+}
+
+/// What the scheduler of an engine with one slot does.
+async fn work(process: Arc<Process>) {
+    let world = process.world.clone();
+    let ports = ports(&process);
+    let settings = Settings { budget: world.plan.process_budget(process.actor.number), ..Settings::default() };
+    let observer = Arc::new(WorkerObserver(process.clone()));
+    let workflow = JobWorkflow::new(ports.clone(), settings, process.worker.clone(), observer);
+    let mut abandoned: BTreeSet<JobId> = BTreeSet::new();
+    while !process.stop.is_cancelled() {
+        let job = match next_job(&process, &ports, &mut abandoned).await {
+            Ok(Ok(job)) => job,
+            Ok(Err(pause)) => {
+                world.timeline.pause(pause).await;
+                continue;
+            }
+            Err(_) => {
+                world.timeline.pause(SECOND).await;
+                continue;
+            }
+        };
+        let id = job.id.clone();
+        match workflow.run(job, &process.stop).await {
+            Ok(RunOutcome::Finished | RunOutcome::Deferred | RunOutcome::Stopped | RunOutcome::RunningElsewhere) => {}
+            Ok(RunOutcome::Superseded) | Err(WorkflowError::Superseded) => _ = abandoned.insert(id),
+            Err(WorkflowError::Store(_)) => {
+                abandoned.insert(id);
+                world.timeline.pause(SECOND).await;
+            }
+            Err(WorkflowError::Illegal(error)) => {
+                world.report("the workflow makes legal moves only", format!("{process:?} {id}: {error}"));
+            }
+        }
+    }
+}
+
+/// The next job that this worker may run, or how long to wait.
+async fn next_job(
+    process: &Process,
+    ports: &Ports,
+    abandoned: &mut BTreeSet<JobId>,
+) -> Result<Result<Job, i64>, StoreError> {
+    let world = &process.world;
+    let now = process.now();
+    let is_blocked = !world.is_calm() && process.blocked_until.load(Ordering::Relaxed) > world.timeline.now();
+    let dead = world.state.lock().unwrap().dead.clone();
+    let mut query = DueQuery {
+        now,
+        simulated: true,
+        queued: !is_blocked,
+        dead_workers: if world.plan.one_machine { dead } else { Vec::new() },
+        limit: 8,
+    };
+    if !abandoned.is_empty() {
+        query.dead_workers.push(process.worker.clone());
+    }
+    let is_free = |job: &Job| {
+        let claim = job.claim.as_ref().filter(|claim| claim.worker == process.worker && claim.holds(process.now()));
+        claim.is_none() || abandoned.contains(&job.id)
+    };
+    if let Some(job) = ports.store.due(query.clone()).await?.into_iter().find(is_free) {
+        abandoned.remove(&job.id);
+        return Ok(Ok(job));
+    }
+    let next = ports.store.next_due(query).await?;
+    let pause = next.map_or(IDLE_PAUSE, |next| (next - now).num_microseconds().unwrap_or(IDLE_PAUSE));
+    Ok(Err(pause.clamp(SECOND / 10, IDLE_PAUSE)))
+}
+
+struct WorkerObserver(Arc<Process>);
+
+impl Observer for WorkerObserver {
+    fn progress(&self, _: Progress) {}
+
+    /// An operator opens the intake again after a while.
+    fn account_blocked(&self, _: &str) {
+        let until = self.0.world.timeline.now() + self.0.next_rng().1.between(10, 300) * SECOND;
+        self.0.blocked_until.store(until, Ordering::Relaxed);
+    }
+
+    fn provider_full(&self) {
+        self.0.blocked_until.fetch_max(self.0.world.timeline.now() + SECOND, Ordering::Relaxed);
+    }
+
+    fn submit_in_flight(&self, _: bool) {}
+    fn budget_exceeded(&self, _: &BudgetExceeded) {}
+    fn job_finished(&self, _: JobFinished) {}
+}
+
+/// Creates one job, until the store confirms it.
+pub async fn submitter(world: Arc<World>, number: u64) {
+    let actor = Actor::new(FIRST_SUBMITTER + number);
+    let mut rng = Rng::of(&[world.plan.seed, 5, number]);
+    let latest = world.plan.horizon / 2;
+    world.timeline.pause(if rng.chance(600) { 0 } else { rng.between(0, latest) }).await;
+    let spec = spec(number, 1, &mut rng);
+    loop {
+        let process = Process::new(&world, &actor, "submitter");
+        let job = Job::new(job_id(number), spec.clone(), true, process.now());
+        live(&process, async {
+            let store = ProcessStore::new(&process);
+            while let Err(error) = store.create(vec![job.clone()]).await {
+                if matches!(error, StoreError::AlreadyExists(_)) {
+                    return;
+                }
+                world.timeline.pause(SECOND).await;
+            }
+        })
+        .await;
+        if world.state.lock().unwrap().books.jobs.contains_key(&job.id) {
+            return;
+        }
+        world.timeline.pause(SECOND).await;
+    }
+}
+
+/// A request of a job in that version.
+fn spec(number: u64, version: u64, rng: &mut Rng) -> Spec {
+    let model = rng.pick(&[(3, "flux-2-klein-4b"), (1, "flux-pro-1.1")]);
+    let spec = Spec::new(model, format!("job-{number} in version {version}"));
+    if model == "flux-2-klein-4b" && rng.chance(600) { spec.with("width", 64).with("height", 64) } else { spec }
+}
+
+/// One action of an operator or of a web page.
+pub async fn operator(world: Arc<World>, number: u64) {
+    let mut rng = Rng::of(&[world.plan.seed, 6, number]);
+    world.timeline.pause(rng.between(0, world.plan.horizon)).await;
+    let actor = Actor::new(FIRST_OPERATOR + number);
+    let process = Process::new(&world, &actor, &format!("operator-{number}"));
+    let is_done = live(&process, act(process.clone(), rng)).await;
+    if !is_done {
+        world.note(|| format!("{process:?} is dead"));
+    }
+}
+
+async fn act(process: Arc<Process>, mut rng: Rng) {
+    let world = process.world.clone();
+    let store = Arc::new(ProcessStore::new(&process));
+    let commands = OperatorCommands::new(store.clone(), Arc::new(ProcessClock(process.clone())), true);
+    let number = rng.below(world.plan.jobs.last().map_or(1, |last| last + 1));
+    let id = job_id(number);
+    let action = rng.below(100);
+    world.note(|| format!("{process:?} action {action} on {id}"));
+    let outcome = match action {
+        // Most jobs end only after a while: a retry waits for that.
+        0..35 => {
+            until_ended(&world, &id).await;
+            commands.retry(vec![id]).await
+        }
+        35..55 => commands.cancel(vec![id]).await,
+        55..62 => {
+            let last = world.state.lock().unwrap().last_command.take();
+            let Some((kind, previous)) = last else { return };
+            commands.undo(kind, previous).await
+        }
+        62..66 => commands.approve(vec![id]).await,
+        66..76 => return regenerate(&process, &store, number, &mut rng).await,
+        76..84 => return touch(&store, &id).await,
+        _ => return change_caps(&process, &store, &mut rng).await,
+    };
+    if let Ok(outcome) = outcome {
+        let is_undoable = !outcome.previous.is_empty() && outcome.kind != CommandKind::Undone;
+        if is_undoable {
+            world.state.lock().unwrap().last_command = Some((outcome.kind, outcome.previous));
+        }
+    }
+}
+
+async fn until_ended(world: &Arc<World>, id: &JobId) {
+    while !world.is_calm() {
+        let stage = world.state.lock().unwrap().books.jobs.get(id).map(Job::stage_name);
+        if stage.is_some_and(|stage| !stage.is_active()) {
+            return;
+        }
+        world.timeline.pause(5 * SECOND).await;
+    }
+}
+
+/// A web page requests the image again, with another prompt.
+async fn regenerate(process: &Process, store: &ProcessStore, number: u64, rng: &mut Rng) {
+    until_ended(&process.world, &job_id(number)).await;
+    let Ok(Some(mut job)) = store.get(&job_id(number)).await else { return };
+    let version = 2 + rng.below(10);
+    if job.resubmit_with(spec(number, version, rng), process.now()).is_ok() {
+        let _ = store.save(Save::new(&job)).await;
+    }
+}
+
+/// Another program changes what darkroom does not own.
+async fn touch(store: &ProcessStore, id: &JobId) {
+    if let Ok(Some(mut job)) = store.get(id).await {
+        job.tags.push("seen".to_owned());
+        let _ = store.save(Save::new(&job)).await;
+    }
+}
+
+async fn change_caps(process: &Process, store: &ProcessStore, rng: &mut Rng) {
+    let cap = rng.pick(&[(2, None), (1, Some("0.02")), (2, Some("0.05")), (2, Some("0.1")), (1, Some("1"))]);
+    let edit = match cap {
+        None => BudgetEdit::Clear { model: None },
+        Some(cap) => BudgetEdit::Set {
+            model: rng.chance(200).then(|| "flux-pro-1.1".to_owned()),
+            caps: Budget { daily: cap.parse().ok(), monthly: None },
+            soft_percent: None,
+        },
+    };
+    let _ = store.change_budget(BudgetChange { at: process.now(), by: "operator".to_owned(), edit }).await;
+}
