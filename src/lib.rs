@@ -46,8 +46,10 @@
 //! # Money, and what a crash does
 //!
 //! 1. **Submit** is the only effect that costs money and the only one that cannot be repeated. `Submitting` is a write-ahead record:
-//!    it is durable before the first byte is sent. If the worker dies after it, the job is never submitted again automatically: it
-//!    fails with `submit_unknown`, its possible charge is listed separately as unconfirmed, and an operator decides.
+//!    it is durable before the first byte is sent. A worker also keeps a journal of its submits on its machine. If the worker
+//!    dies, the next one on that machine learns from the journal what was certainly not sent (the job is queued again) and which
+//!    receipts reached no store (they are saved). Without that proof the job is never submitted again automatically: it fails
+//!    with `submit_unknown`, its possible charge is listed separately as unconfirmed, and an operator decides.
 //! 2. The budget is checked in the same transaction that writes this record. The charge is written in the same transaction as the
 //!    receipt. A ledger row is keyed by job, attempt and service, so that a retry cannot record it twice; settling replaces amount
 //!    and basis.

@@ -1,5 +1,6 @@
 //! The caps of a store: set by one process, obeyed by every process, recorded.
 
+use std::path::Path;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,8 @@ fn dollars(text: &str) -> Decimal {
     text.parse().unwrap()
 }
 
-fn billed(env: &TestEnv) -> Decimal {
-    ledger_check::total(&ledger_check::bill(env))
+fn billed(simulator: &Path) -> Decimal {
+    ledger_check::total(&ledger_check::bill_in(simulator))
 }
 
 /// Stops workers as an operator does.
@@ -30,13 +31,13 @@ fn stop(workers: Vec<Child>) {
 
 /// Waits until an image is done, the bill has not moved for two seconds, and every open job is held.
 #[cfg(unix)]
-fn settle(env: &TestEnv) -> Decimal {
+fn settle(env: &TestEnv, simulator: &Path) -> Decimal {
     let (begun, mut last, mut since) = (Instant::now(), Decimal::ZERO, Instant::now());
     while !env.jobs().iter().any(|job| job["status"] == "done") {
         assert!(begun.elapsed() < Duration::from_mins(1), "no job is done");
     }
     loop {
-        let now = billed(env);
+        let now = billed(simulator);
         if now != last {
             (last, since) = (now, Instant::now());
         }
@@ -87,27 +88,69 @@ fn invalid_budget_is_wrong_usage() {
     assert_eq!(env.json(&["budget", "--json"])["history"], json!([]));
 }
 
+/// The jobs of the exercise; `DARKROOM_BUDGET_JOBS=1000` makes its caps $5 and $6.
 #[cfg(unix)]
-#[test]
-fn store_cap_binds_four_workers_at_once() {
-    let mut env = TestEnv::new();
-    env.queue(1_000);
-    env.json(&["budget", "set", "--daily", "5", "--json"]);
+fn count(default: u32) -> u32 {
+    std::env::var("DARKROOM_BUDGET_JOBS").ok().and_then(|count| count.parse().ok()).unwrap_or(default)
+}
+
+/// The most that fits under a cap where each job costs $0.014.
+#[cfg(unix)]
+fn most_under(cap: Decimal) -> Decimal {
+    let price = dollars("0.014");
+    (cap / price).floor() * price
+}
+
+/// Four workers, the first without a cap of its own, the others with one that never applies. The store's cap is raised while they
+/// run.
+#[cfg(unix)]
+fn caps_bind_four_workers(mut env: TestEnv, simulator: &Path, count: u32) {
+    let (cap, raised) = (Decimal::from(count) * dollars("0.005"), Decimal::from(count) * dollars("0.006"));
+    env.queue(count as usize);
+    env.json(&["budget", "set", "--daily", &cap.to_string(), "--json"]);
     let mut workers = vec![env.command(&["worker"]).spawn().unwrap()];
     env.set("DARKROOM_BUDGET_DAILY_USD", "100");
     workers.extend((0..3).map(|_| env.command(&["worker"]).spawn().unwrap()));
-    // A job costs $0.014: 357 of them are $4.998.
-    assert_eq!(settle(&env), dollars("4.998"));
-    env.json(&["budget", "set", "--daily", "6", "--json"]);
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while billed(&env) == dollars("4.998") {
+    assert_eq!(settle(&env, simulator), most_under(cap));
+    env.json(&["budget", "set", "--daily", &raised.to_string(), "--json"]);
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while billed(simulator) == most_under(cap) {
         assert!(Instant::now() < deadline, "the raised cap has no effect");
         std::thread::yield_now();
     }
-    assert_eq!(settle(&env), dollars("5.992"), "428 jobs fit under $6");
+    assert_eq!(settle(&env, simulator), most_under(raised));
     stop(workers);
     let costs = env.json(&["costs", "--json", "--days", "2"]);
-    assert_eq!(ledger_check::dollars(&costs["total_usd"]), dollars("5.992"));
+    assert_eq!(ledger_check::dollars(&costs["total_usd"]), most_under(raised));
+}
+
+#[cfg(unix)]
+#[test]
+fn store_cap_binds_four_workers_at_once() {
+    let env = TestEnv::new();
+    let simulator = env.data();
+    caps_bind_four_workers(env, &simulator, count(1_000));
+}
+
+#[cfg(all(unix, feature = "firestore"))]
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[tokio::test(flavor = "multi_thread")]
+async fn firestore_cap_binds_four_workers_at_once() {
+    use darkroom::simulator::{self, SimulatorOptions, Speed};
+
+    use crate::support::firestore_emulator::{fresh_project, shared, worker_env};
+
+    let provider = tempfile::tempdir().unwrap();
+    let options = SimulatorOptions { speed: Speed::Instant, ..SimulatorOptions::default() };
+    let simulator = simulator::shared(provider.path(), options).await.unwrap();
+    let base_url = simulator.base_url();
+    let folder = provider.path().to_owned();
+    let run = move || {
+        let env = worker_env(shared(), &fresh_project(), base_url.as_str());
+        caps_bind_four_workers(env, &folder, count(100));
+    };
+    tokio::task::spawn_blocking(run).await.unwrap();
+    simulator.shutdown().await;
 }
 
 #[cfg(unix)]
@@ -123,6 +166,6 @@ fn large_references_do_not_exceed_the_cap() {
     env.json(&["submit", "--json", "--yes", "--file", path_text(&file)]);
     let worker = env.command(&["worker"]).spawn().unwrap();
     // 1 MP of output and 16 MP of input: $0.27.
-    assert_eq!(settle(&env), dollars("0.27"));
+    assert_eq!(settle(&env, &env.data()), dollars("0.27"));
     stop(vec![worker]);
 }

@@ -43,8 +43,8 @@ fn kill_at_any_boundary_bills_nothing_twice() {
         }
         finish(&env);
         let done = ledger_check::check(&env, 5);
-        // Only a death between the submit record and the saved reply leaves the outcome unknown; all other jobs finish.
-        let unknown = if matches!(boundary, "before_post" | "after_post") { 2 } else { 0 };
+        // Only a death between the first byte of the request and the record of its reply leaves the outcome unknown.
+        let unknown = if matches!(boundary, "post_begun" | "after_post") { 2 } else { 0 };
         assert_eq!(done, 5 - unknown, "killed twice at {boundary}");
     }
 }
@@ -108,4 +108,86 @@ fn second_worker_finishes_jobs_of_dead_worker() {
     wait(&mut first);
     assert!(wait(&mut second).success(), "the second worker finishes the queue, with the jobs of the first");
     ledger_check::check(&env, 60);
+}
+
+/// Kills a worker at that boundary.
+#[cfg(unix)]
+fn kill_at(env: &TestEnv, boundary: &str) {
+    let mut command = env.command(&["worker", "--until-idle", "--slots", "1"]);
+    let output = command.env("DARKROOM_CRASH_AT", boundary).output().expect("the worker starts");
+    assert!(was_killed(output.status), "{boundary}: {}: {}", output.status, text(&output.stderr));
+}
+
+/// The journals that dead workers left.
+#[cfg(unix)]
+fn journals(env: &TestEnv) -> Vec<std::path::PathBuf> {
+    let files = std::fs::read_dir(env.data().join("workers")).unwrap();
+    let is_journal = |path: &std::path::PathBuf| path.extension().is_some_and(|end| end == "journal");
+    files.map(|file| file.unwrap().path()).filter(is_journal).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn missing_journal_leaves_the_outcome_unknown() {
+    let env = TestEnv::new();
+    env.queue(3);
+    for boundary in ["before_post", "answer_recorded"] {
+        kill_at(&env, boundary);
+        for journal in journals(&env) {
+            std::fs::remove_file(journal).unwrap();
+        }
+    }
+    finish(&env);
+    assert_eq!(ledger_check::check(&env, 3), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn copied_journal_proves_nothing() {
+    let env = TestEnv::new();
+    env.queue(2);
+    kill_at(&env, "before_post");
+    for journal in journals(&env) {
+        let copy = journal.with_extension("copy");
+        std::fs::copy(&journal, &copy).unwrap();
+        std::fs::rename(&copy, &journal).unwrap();
+    }
+    finish(&env);
+    assert_eq!(ledger_check::check(&env, 2), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn workers_that_recover_at_once_bill_once() {
+    let env = TestEnv::new();
+    env.queue(12);
+    for boundary in ["answer_recorded", "before_post", "answer_recorded", "after_receipt", "answer_recorded"] {
+        kill_at(&env, boundary);
+    }
+    let workers: Vec<Child> =
+        (0..3).map(|_| env.command(&["worker", "--until-idle"]).spawn().expect("a worker starts")).collect();
+    for mut worker in workers {
+        assert!(wait(&mut worker).success());
+    }
+    assert_eq!(ledger_check::check(&env, 12), 12);
+}
+
+#[cfg(unix)]
+#[test]
+fn doctor_shows_open_submits_of_dead_workers() {
+    let env = TestEnv::new();
+    env.queue(2);
+    let journal_check = || {
+        let output = env.run(&["doctor", "--json"]);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let checks = report["checks"].as_array().unwrap().clone();
+        checks.into_iter().find(|check| check["name"] == "submit journals").expect("the check exists")
+    };
+    assert_eq!(journal_check()["ok"], true);
+    kill_at(&env, "answer_recorded");
+    let open = journal_check();
+    assert_eq!(open["ok"], false, "{open}");
+    assert!(open["message"].as_str().unwrap().contains("1 open submit"), "{open}");
+    finish(&env);
+    assert_eq!(ledger_check::check(&env, 2), 2);
 }

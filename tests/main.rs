@@ -36,4 +36,6 @@ mod support;
 mod temporal;
 mod transitions;
 mod wording;
+#[cfg(target_os = "linux")]
+mod worker_kills;
 mod workflow;

@@ -8,6 +8,7 @@ mod commands;
 pub(crate) mod fault_table;
 mod foreign_writes;
 pub(crate) mod harness;
+mod journal;
 mod late_receipts;
 mod models;
 mod retries;

@@ -3,10 +3,13 @@
 
 /// Every boundary between two effects, in the order of a job's life.
 #[cfg(feature = "failpoints")]
-pub const BOUNDARIES: [&str; 9] = [
+pub const BOUNDARIES: [&str; 12] = [
     "before_reserve",
+    "after_begin",
     "before_post",
+    "post_begun",
     "after_post",
+    "answer_recorded",
     "after_receipt",
     "after_ready",
     "after_fetch",

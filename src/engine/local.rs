@@ -22,7 +22,8 @@ struct LocalRunner {
 impl LocalRunner {
     fn new(context: RunnerContext) -> Self {
         let worker = context.worker_lock.worker().clone();
-        let workflow = JobWorkflow::new(context.ports, context.settings, worker.clone(), context.observer);
+        let workflow = JobWorkflow::new(context.ports, context.settings, worker.clone(), context.observer)
+            .with_journal(context.journal);
         Self { workflow, worker }
     }
 }

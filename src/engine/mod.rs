@@ -15,6 +15,7 @@ mod ports;
 mod retry_price;
 mod scheduler;
 mod settings;
+mod submit_journal;
 #[cfg(feature = "temporal")]
 pub mod temporal;
 mod temporal_survey;
@@ -35,6 +36,7 @@ pub use ports::Ports;
 pub use retry_price::RetryPrice;
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
+pub use submit_journal::LeftoverJournal;
 pub use temporal_survey::{OtherWorkflow, QueuePoller, TemporalSurvey};
 pub use uncertain::{UncertainCharges, UncertainItem};
 

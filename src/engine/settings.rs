@@ -33,6 +33,8 @@ pub struct Settings {
     pub slots: usize,
     /// Hard caps.
     pub budget: Budget,
+    /// Distinguishes the store from others that workers of this data directory may use.
+    pub store_id: String,
     /// Whether the provider is the simulator. Jobs of the other kind are not run.
     pub simulated: bool,
     /// Whether the simulator runs jobs that other programs requested.
@@ -64,6 +66,7 @@ impl Default for Settings {
             // 24 unfinished tickets is the provider's own limit (bfl.ai docs, "24 active tasks").
             slots: 24,
             budget: Budget::default(),
+            store_id: String::new(),
             simulated: true,
             simulate_external: false,
             mode: Mode::Work,

@@ -212,6 +212,7 @@ pub fn settings(config: &Config, mode: Mode, detail: EventDetail) -> Settings {
     Settings {
         slots: config.slots,
         budget: config.budget,
+        store_id: store_id(config),
         simulated: config.is_simulated(),
         simulate_external: config.simulate_external,
         mode,
@@ -219,4 +220,16 @@ pub fn settings(config: &Config, mode: Mode, detail: EventDetail) -> Settings {
         ..Settings::default()
     }
     .with_lease(config.lease)
+}
+
+/// Distinguishes the configured store from others that workers of the data directory may use.
+pub fn store_id(config: &Config) -> String {
+    match config.store {
+        StoreKind::Sqlite => config.store.to_string(),
+        StoreKind::Firestore => {
+            let google = &config.google;
+            let server = google.firestore_emulator.as_ref().map(|emulator| format!("@{emulator}")).unwrap_or_default();
+            format!("{}:{}/{}{server}", config.store, google.project.as_deref().unwrap_or_default(), google.database)
+        }
+    }
 }

@@ -10,7 +10,7 @@ use darkroom::store::firestore::FirestoreStore;
 use darkroom::store::{PageQuery, Store};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::firestore_emulator::{Emulator, fresh_project, shared, store};
+use crate::support::firestore_emulator::{fresh_project, shared, store, worker_env};
 use crate::support::{TestEnv, ledger_check};
 
 /// Jobs in the queue; `DARKROOM_FLEET_JOBS=400` is the whole exercise. The emulator sends each listener the whole queue again after
@@ -109,20 +109,6 @@ async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// The environment that all workers share: the queue, and the provider with its bill.
-fn shared_env(emulator: &Emulator, project: &str, provider: &str) -> TestEnv {
-    let mut env = TestEnv::new();
-    env.set("DARKROOM_STORE", "firestore");
-    env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
-    env.set("GOOGLE_CLOUD_PROJECT", project);
-    env.set("DARKROOM_PROVIDER", "bfl");
-    env.set("BFL_API_URL", provider);
-    env.set("BFL_API_KEY", "simulated");
-    env.set("DARKROOM_LEASE_SECONDS", "15");
-    env.set("DARKROOM_LOG", "info,darkroom=debug");
-    env
-}
-
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_run_once_despite_dead_and_stopped_worker() {
@@ -131,7 +117,9 @@ async fn jobs_run_once_despite_dead_and_stopped_worker() {
     let provider = tempfile::tempdir().unwrap();
     let options = SimulatorOptions { speed: Speed::Times(2.0), ..SimulatorOptions::default() };
     let simulator = simulator::shared(provider.path(), options).await.unwrap();
-    let env = shared_env(emulator, &project, simulator.base_url().as_str());
+    let mut env = worker_env(emulator, &project, simulator.base_url().as_str());
+    env.set("DARKROOM_LEASE_SECONDS", "15");
+    env.set("DARKROOM_LOG", "info,darkroom=debug");
     let look = store(emulator, &project);
     let env = tokio::task::spawn_blocking(move || {
         env.queue(count);

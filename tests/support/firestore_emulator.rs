@@ -7,6 +7,7 @@ use std::time::Duration;
 use darkroom::devstack::Server;
 use darkroom::store::firestore::{FirestoreOptions, FirestoreStore};
 
+use super::TestEnv;
 use super::server_process::{self, ServerProcess};
 
 /// A JVM starts slowly on a busy machine.
@@ -60,4 +61,16 @@ pub fn options(emulator: &Emulator, project: &str) -> FirestoreOptions {
 /// A store on a project of that emulator.
 pub fn store(emulator: &Emulator, project: &str) -> FirestoreStore {
     FirestoreStore::connect(options(emulator, project))
+}
+
+/// The environment of workers that share a queue on that project and a provider with its bill.
+pub fn worker_env(emulator: &Emulator, project: &str, provider: &str) -> TestEnv {
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_STORE", "firestore");
+    env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
+    env.set("GOOGLE_CLOUD_PROJECT", project);
+    env.set("DARKROOM_PROVIDER", "bfl");
+    env.set("BFL_API_URL", provider);
+    env.set("BFL_API_KEY", "simulated");
+    env
 }

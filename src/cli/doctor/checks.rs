@@ -11,6 +11,7 @@ use super::{Check, google, probe};
 use crate::catalog::Catalog;
 use crate::config::{BucketKind, Config, ProviderKind, StoreKind};
 use crate::console::ImagesMode;
+use crate::engine::LeftoverJournal;
 use crate::engine::local::WorkerLock;
 use crate::store::{CostQuery, DueQuery, PageQuery, Store, StoreError};
 use crate::wiring::{self, AccessMode, CreditsError};
@@ -20,7 +21,7 @@ const MAX_SKEW: chrono::Duration = chrono::Duration::seconds(30);
 
 /// Runs all checks; later ones depend on earlier ones.
 pub async fn all(config: &Config) -> Vec<Check> {
-    let mut checks = vec![configuration(config), data_dir(config)];
+    let mut checks = vec![configuration(config), data_dir(config), journals(config)];
     checks.extend(google::credentials(config));
     let documents = store(config).await;
     // A store that does not respond is reported once.
@@ -65,6 +66,30 @@ fn data_dir(config: &Config) -> Check {
             NAME,
             format!("{} is not writable: {why}", folder.display()),
             "set DARKROOM_DATA_DIR or --data-dir to a writable directory",
+        ),
+    }
+}
+
+/// Submits that workers of this machine left open when they died.
+fn journals(config: &Config) -> Check {
+    const NAME: &str = "submit journals";
+    let left = LeftoverJournal::list(&config.data_dir, &wiring::store_id(config));
+    let Some(first) = left.iter().find(|journal| journal.obstacle.is_some()).or(left.first()) else {
+        return Check::ok(NAME, "no submit of a stopped worker is open");
+    };
+    let open = match first.open {
+        Some(1) => "1 open submit".to_owned(),
+        Some(open) => format!("{open} open submits"),
+        None => "an unreadable journal".to_owned(),
+    };
+    let others = if left.len() > 1 { format!(" (and {} more journals)", left.len() - 1) } else { String::new() };
+    let line = format!("a stopped worker left {open} in {}{others}", first.path.display());
+    match &first.obstacle {
+        None => Check::problem(NAME, line, "start a worker here: it saves receipts and queues what was not sent"),
+        Some(why) => Check::problem(
+            NAME,
+            format!("{line}: {why}"),
+            "start a worker on that store and machine; delete the file once its jobs are checked",
         ),
     }
 }

@@ -1,9 +1,11 @@
 //! Commands that take time: each runs as a task beside the dispatcher, so that a slow store delays no job.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::feed::Feed;
 use super::{Command, Event, Ports, Runner};
@@ -35,6 +37,7 @@ pub(super) struct CommandTasks {
     events: mpsc::Sender<Event>,
     tasks: JoinSet<TaskOutcome>,
     preparing: usize,
+    is_recovering: Arc<AtomicBool>,
     simulated: bool,
 }
 
@@ -46,7 +49,16 @@ impl CommandTasks {
         events: mpsc::Sender<Event>,
         simulated: bool,
     ) -> Self {
-        Self { ports, operator, feed, events, tasks: JoinSet::new(), preparing: 0, simulated }
+        Self {
+            ports,
+            operator,
+            feed,
+            events,
+            tasks: JoinSet::new(),
+            preparing: 0,
+            is_recovering: Arc::default(),
+            simulated,
+        }
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -84,6 +96,28 @@ impl CommandTasks {
                 tracing::warn!(%error, "held jobs not released");
             }
             TaskOutcome::Ready
+        });
+    }
+
+    /// Settles the open submits of dead workers of this machine. What `stop` interrupts is done by the next process.
+    pub(super) fn recover_journals(
+        &mut self,
+        recovery: Arc<crate::engine::workflow::JobWorkflow>,
+        stop: CancellationToken,
+    ) {
+        if self.is_recovering.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let is_recovering = self.is_recovering.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                result = recovery.recover_journals() => if let Err(error) = result {
+                    tracing::warn!(%error, "journals of stopped workers not settled, will retry");
+                }
+            }
+            is_recovering.store(false, Ordering::SeqCst);
+            TaskOutcome::Done
         });
     }
 

@@ -15,7 +15,7 @@ use super::feed;
 use super::reporter::WorkerSignal;
 use super::{ChangedJobs, Command, Event, Ports, RunError, Runner, Settings, WorkerLock};
 use crate::costs::BudgetExceeded;
-use crate::engine::workflow::{RunOutcome, WorkflowError};
+use crate::engine::workflow::{JobWorkflow, RunOutcome, WorkflowError};
 use crate::engine::{EventDetail, Intake, Mode, OperatorCommands};
 use crate::jobs::{Job, JobId};
 
@@ -30,6 +30,9 @@ const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a job that runs elsewhere is not picked again.
 const RUNNING_ELSEWHERE_DELAY: Duration = Duration::from_secs(2);
+
+/// How often journals of workers that died meanwhile are looked for.
+const JOURNAL_CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How an engine ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -56,6 +59,9 @@ struct Dispatcher {
     worker_lock: Arc<WorkerLock>,
     events: mpsc::Sender<Event>,
     runner: Arc<dyn Runner>,
+    /// Settles what dead workers of this machine left.
+    recovery: Arc<JobWorkflow>,
+    next_journal_check: Instant,
     due_queue: DueQueue,
     command_tasks: CommandTasks,
     intake: Intake,
@@ -76,7 +82,7 @@ pub(super) async fn run(
     ports: Ports,
     settings: Settings,
     worker_lock: Arc<WorkerLock>,
-    runner: Arc<dyn Runner>,
+    (runner, recovery): (Arc<dyn Runner>, Arc<JobWorkflow>),
     (mut commands, mut signals): (mpsc::Receiver<Command>, mpsc::UnboundedReceiver<WorkerSignal>),
     events: mpsc::Sender<Event>,
 ) -> EngineEnd {
@@ -85,6 +91,8 @@ pub(super) async fn run(
     let (feed, mut changes) = feed::start(ports.clone(), &settings, events.clone(), stop.clone());
     let mut dispatcher = Dispatcher {
         runner,
+        recovery,
+        next_journal_check: Instant::now(),
         due_queue: DueQueue::new(ports.clone(), settings.simulated),
         command_tasks: CommandTasks::new(ports, operator, feed, events.clone(), settings.simulated),
         intake: if settings.mode == Mode::Observe { Intake::ReadOnly } else { Intake::Open },
@@ -121,7 +129,10 @@ pub(super) async fn run(
                 dispatcher.on_task_finished(result).await;
             }
             Some(jobs) = changes.recv() => dispatcher.on_jobs_changed(&jobs),
-            () = tokio::time::sleep_until(next_query) => dispatcher.due_queue.invalidate(),
+            () = tokio::time::sleep_until(next_query) => {
+                dispatcher.recover_journals();
+                dispatcher.due_queue.invalidate();
+            }
         }
     }
     dispatcher.stop.cancel();
@@ -135,6 +146,19 @@ impl Dispatcher {
         self.emit(Event::Slots { used: 0, total: self.slots }).await;
         if self.intake == Intake::Open {
             self.command_tasks.prepare();
+        }
+        self.recover_journals();
+    }
+
+    /// Settles what workers of this machine left that died since the last look.
+    fn recover_journals(&mut self) {
+        let now = Instant::now();
+        if self.settings.mode == Mode::Observe || self.phase != Phase::Working || now < self.next_journal_check {
+            return;
+        }
+        self.next_journal_check = now + JOURNAL_CHECK_INTERVAL;
+        if self.recovery.has_dead_journals() {
+            self.command_tasks.recover_journals(self.recovery.clone(), self.stop.clone());
         }
     }
 

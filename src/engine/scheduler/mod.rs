@@ -18,7 +18,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::workflow::Observer;
+use super::submit_journal::SubmitJournal;
+use super::workflow::{JobWorkflow, Observer};
 use super::{Command, Event, Ports, Settings};
 #[cfg(feature = "temporal")]
 pub(super) use command_tasks::mark_internal_failure;
@@ -48,6 +49,8 @@ pub(super) struct RunnerContext {
     pub(super) ports: Ports,
     pub(super) settings: Settings,
     pub(super) worker_lock: Arc<WorkerLock>,
+    /// The journal of the worker's submits.
+    pub(super) journal: Arc<SubmitJournal>,
     /// Receives what steps report while they run.
     pub(super) observer: Arc<dyn Observer>,
     /// The engine's events.
@@ -69,15 +72,20 @@ pub(super) fn start<Run: Runner>(
     let (event_sender, events) = mpsc::channel(EVENT_BUFFER);
     let worker_lock = Arc::new(worker_lock);
     let (observer, signals) = reporter::new(event_sender.clone());
+    let journal = Arc::new(worker_lock.journal(&settings.store_id));
+    let recovery = JobWorkflow::new(ports.clone(), settings.clone(), worker_lock.worker().clone(), observer.clone())
+        .with_journal(journal.clone());
     let context = RunnerContext {
         ports: ports.clone(),
         settings: settings.clone(),
         worker_lock: worker_lock.clone(),
+        journal,
         observer,
         events: event_sender.clone(),
     };
     let runner = Arc::new(make_runner(context));
+    let runners = (runner as Arc<dyn Runner>, Arc::new(recovery));
     let inputs = (command_receiver, signals);
-    let finished = tokio::spawn(dispatcher::run(ports, settings, worker_lock, runner, inputs, event_sender));
+    let finished = tokio::spawn(dispatcher::run(ports, settings, worker_lock, runners, inputs, event_sender));
     EngineHandle { commands, events, finished }
 }

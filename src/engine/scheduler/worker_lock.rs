@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::engine::submit_journal::SubmitJournal;
 use crate::jobs::WorkerId;
 
 /// After this time no claim can depend on a dead worker's file.
@@ -45,6 +46,11 @@ impl WorkerLock {
     /// This worker's id.
     pub fn worker(&self) -> &WorkerId {
         &self.worker
+    }
+
+    /// The journal of this worker's submits to jobs of that store. At most one for each worker.
+    pub(in crate::engine) fn journal(&self, store_id: &str) -> SubmitJournal {
+        SubmitJournal::new(&self.folder, &self.worker, store_id)
     }
 
     /// Workers that are provably dead.

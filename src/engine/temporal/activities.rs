@@ -20,7 +20,8 @@ pub struct Activities(Arc<ActivityHandlers>);
 impl Activities {
     /// The activities of the worker that holds this lock.
     pub fn new(ports: Ports, settings: Settings, worker_lock: Arc<WorkerLock>, observer: Arc<dyn Observer>) -> Self {
-        Self(Arc::new(ActivityHandlers::new(ports, settings, worker_lock, observer, String::new())))
+        let journal = Arc::new(worker_lock.journal(&settings.store_id));
+        Self(Arc::new(ActivityHandlers::new(ports, settings, worker_lock, journal, observer, String::new())))
     }
 
     pub(super) fn from_handlers(handlers: Arc<ActivityHandlers>) -> Self {

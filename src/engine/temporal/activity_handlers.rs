@@ -19,6 +19,7 @@ use super::payloads::{JobInput, JobReport, NextStep, StoreInput};
 use super::policy;
 use crate::costs::Credits;
 use crate::engine::scheduler::{ChangedJobs, WorkerLock, mark_internal_failure};
+use crate::engine::submit_journal::SubmitJournal;
 use crate::engine::workflow::{JobWorkflow, Observer, PollOutcome, PollStats, RunOutcome, WorkflowError};
 use crate::engine::{OperatorCommands, Ports, Settings};
 use crate::jobs::{IllegalTransition, Job, JobId, StageName};
@@ -83,6 +84,7 @@ impl ActivityHandlers {
         ports: Ports,
         settings: Settings,
         worker_lock: Arc<WorkerLock>,
+        journal: Arc<SubmitJournal>,
         observer: Arc<dyn Observer>,
         store_fingerprint: String,
     ) -> Self {
@@ -90,7 +92,7 @@ impl ActivityHandlers {
         let worker = worker_lock.worker().clone();
         Self {
             operator: OperatorCommands::new(ports.store.clone(), ports.clock.clone(), simulated),
-            workflow: JobWorkflow::with_shared_claims(ports.clone(), settings, worker, observer),
+            workflow: JobWorkflow::with_shared_claims(ports.clone(), settings, worker, observer).with_journal(journal),
             ports,
             simulated,
             store_fingerprint,
@@ -206,8 +208,8 @@ impl ActivityHandlers {
                 if let Some(in_flight) = self.submit_in_flight_elsewhere(&job) {
                     return Err(in_flight);
                 }
-                let marked = self.workflow.mark_submit_unknown(&mut job).await;
-                self.report(&job, marked).await
+                let recovered = self.workflow.recover_submit(&mut job).await;
+                self.report(&job, recovered).await
             }
             _ => Ok(JobReport::of(&job, self.now())),
         }
@@ -303,8 +305,10 @@ impl ActivityHandlers {
             if let Some(in_flight) = self.submit_in_flight_elsewhere(&job) {
                 return Err(in_flight);
             }
-            let marked = self.workflow.mark_submit_unknown(&mut job).await;
-            return self.report(&job, marked).await;
+            let recovered = self.workflow.recover_submit(&mut job).await;
+            if recovered.is_err() || !job.stage_name().is_active() {
+                return self.report(&job, recovered).await;
+            }
         }
         self.operator.cancel(vec![input.job.clone()]).await?;
         self.current_report(&input.job).await

@@ -76,13 +76,14 @@ pub(super) struct TemporalRunner {
 impl TemporalRunner {
     /// Begins to connect and, unless read-only, to run activities. Must be called within a runtime.
     pub(super) fn new(context: RunnerContext, options: TemporalOptions) -> Self {
-        let RunnerContext { ports, settings, worker_lock, observer, events } = context;
+        let RunnerContext { ports, settings, worker_lock, journal, observer, events } = context;
         let runs_jobs = settings.mode != Mode::Observe;
         let (name, initial_slots) = (worker_lock.worker().to_string(), settings.slots.max(1));
         let local = JobWorkflow::new(ports.clone(), settings.clone(), worker_lock.worker().clone(), observer.clone());
         let fingerprint = options.store_fingerprint.clone();
         let handlers =
-            Arc::new(ActivityHandlers::new(ports.clone(), settings, worker_lock, observer.clone(), fingerprint));
+            ActivityHandlers::new(ports.clone(), settings, worker_lock, journal, observer.clone(), fingerprint);
+        let handlers = Arc::new(handlers);
         let (client_sender, client) = watch::channel(None);
         let (slots, slots_receiver) = watch::channel(initial_slots);
         let stop = CancellationToken::new();

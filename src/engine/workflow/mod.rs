@@ -7,6 +7,7 @@
 mod download;
 mod poll;
 mod prepare;
+mod recover;
 mod save;
 mod submit;
 
@@ -16,6 +17,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::poll::{PollOutcome, PollStats};
+use super::submit_journal::SubmitJournal;
 use super::{JobFinished, Ports, Progress, Settings};
 use crate::costs::BudgetExceeded;
 use crate::jobs::{Claim, Job, StageName, WorkerId};
@@ -83,12 +85,14 @@ pub struct JobWorkflow {
     pub(super) observer: Arc<dyn Observer>,
     /// Whether a valid claim of any worker is sufficient, because something else ensures that one worker at a time runs a job.
     shares_claims: bool,
+    /// Records how far each submit came. Without one, a submit that a crash interrupts stays unknown.
+    journal: Option<Arc<SubmitJournal>>,
 }
 
 impl JobWorkflow {
     /// The steps of one worker that owns its claims.
     pub fn new(ports: Ports, settings: Settings, worker: WorkerId, observer: Arc<dyn Observer>) -> Self {
-        Self { ports, settings, worker, observer, shares_claims: false }
+        Self { ports, settings, worker, observer, shares_claims: false, journal: None }
     }
 
     /// The steps of one of many workers among which a server ensures that one at a time runs a job.
@@ -99,7 +103,13 @@ impl JobWorkflow {
         worker: WorkerId,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        Self { ports, settings, worker, observer, shares_claims: true }
+        Self { ports, settings, worker, observer, shares_claims: true, journal: None }
+    }
+
+    /// The same with a journal of the worker's submits.
+    #[must_use]
+    pub(super) fn with_journal(self, journal: Arc<SubmitJournal>) -> Self {
+        Self { journal: Some(journal), ..self }
     }
 
     /// Takes a due job as far as it goes now. `stop` ends the run at the next safe point: never between a POST and its save.
@@ -115,7 +125,7 @@ impl JobWorkflow {
                         return Ok(RunOutcome::Deferred);
                     }
                 }
-                StageName::Submitting => self.mark_submit_unknown(&mut job).await?,
+                StageName::Submitting => self.recover_submit(&mut job).await?,
                 StageName::Generating => {
                     let outcome = match self.poll(&mut job, &PollStats::unobserved(), stop).await? {
                         PollOutcome::Ready(link, cost) => self.download_and_store(&mut job, link, cost, stop).await?,

@@ -7,6 +7,7 @@ use super::{JobWorkflow, WorkflowError};
 use crate::catalog::Catalog;
 use crate::costs::BudgetExceeded;
 use crate::engine::failpoints;
+use crate::engine::submit_journal::{JournalError, PendingSync, SubmitKey};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job};
 use crate::provider::{MAX_IMAGE_BYTES, PreparedRequest, SubmitError};
 use crate::store::StoreError;
@@ -69,8 +70,29 @@ impl JobWorkflow {
             // After the input images were loaded: claim and charge count from the POST.
             let now = self.now();
             job.begin_submit(self.new_claim(now), estimate.at_most, now)?;
-            match self.save_submit_intent(job, Some(self.settings.budget), stop).await {
-                Ok(()) => return Ok(Some(request)),
+            let key = SubmitKey::of(job);
+            let begun = match self.journal.as_ref().map(|journal| journal.begin(&key)).transpose() {
+                Ok(begun) => begun,
+                Err(error) => {
+                    *job = queued;
+                    self.hold_for_journal(job, &error).await?;
+                    return Ok(None);
+                }
+            };
+            failpoints::hit("after_begin");
+            let (saved, durable) =
+                tokio::join!(self.save_submit_intent(job, Some(self.settings.budget), stop), self.until_durable(begun));
+            if !matches!(saved, Ok(()) | Err(StoreError::Unavailable(_) | StoreError::Unusable(_))) {
+                self.settle_in_journal(&key);
+            }
+            match saved {
+                Ok(()) => match durable {
+                    Ok(()) => return Ok(Some(request)),
+                    Err(error) => {
+                        self.requeue_for_journal(job, &error).await?;
+                        return Ok(None);
+                    }
+                },
                 Err(StoreError::BudgetExceeded(exceeded)) => {
                     *job = queued;
                     self.hold_for_budget(job, &exceeded, now).await?;
@@ -87,6 +109,27 @@ impl JobWorkflow {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    async fn until_durable(&self, begun: Option<PendingSync>) -> Result<(), JournalError> {
+        match (&self.journal, begun) {
+            (Some(journal), Some(begun)) => journal.wait_until_durable(begun).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Without a journal nothing is sent: every job would meet the same, so the intake pauses until an operator acts.
+    async fn hold_for_journal(&self, job: &mut Job, error: &JournalError) -> Result<(), WorkflowError> {
+        let now = self.now();
+        job.set_hold(Some(self.journal_hold(job, error)), Some(now), now)?;
+        self.save(job).await
+    }
+
+    pub(super) fn journal_hold(&self, job: &Job, error: &JournalError) -> Hold {
+        let reason = error.to_string();
+        tracing::error!(job = %job.id, attempt = job.attempt_number(), %reason, "request not sent");
+        self.observer.account_blocked(&reason);
+        Hold::Account { reason }
     }
 
     async fn hold_for_budget(

@@ -6,7 +6,9 @@ use chrono::Duration;
 use super::save::SubmitOutcome;
 use super::{JobWorkflow, WorkflowError};
 use crate::catalog::Catalog;
+use crate::costs::Usd;
 use crate::engine::failpoints;
+use crate::engine::submit_journal::{AcceptedJob, JournalError, SubmitKey};
 use crate::jobs::{BillingStatus, Failure, Hold, IllegalTransition, Job};
 use crate::provider::{PreparedRequest, SubmitError};
 use crate::text;
@@ -16,19 +18,34 @@ impl JobWorkflow {
     /// Submitting → Generating, Queued again, or Failed: sends the request once and saves the outcome.
     pub(super) async fn submit(&self, job: &mut Job, request: PreparedRequest) -> Result<(), WorkflowError> {
         let attempt = job.attempt_number();
+        let estimate = Catalog::builtin().estimate_sized(&job.spec, &request.input_sizes).amount;
+        let key = SubmitKey::of(job);
+        let in_flight = InFlightGuard::new(self);
+        failpoints::hit("before_post");
+        if let Some(Err(error)) = self.journal.as_ref().map(|journal| journal.post(&key)) {
+            return self.requeue_for_journal(job, &error).await;
+        }
+        // After the journal: a task of this process that recovers the job, because its claim has expired, finds that it may be sent.
         if !self.claim_covers_submit_timeout(job) {
             // This process was suspended after it wrote the record. Nothing was sent, so going back loses nothing.
+            self.record_not_accepted(&key);
             let now = self.now();
             let hold = Hold::RetryAt { reason: "this worker was suspended before it sent the request".to_owned() };
             job.requeue(hold, now, now)?;
-            return self.save(job).await;
+            let saved = self.save(job).await;
+            self.settle_if_saved(&key, &saved);
+            return saved;
         }
-        let estimate = Catalog::builtin().estimate_sized(&job.spec, &request.input_sizes).amount;
-        let in_flight = InFlightGuard::new(self);
-        failpoints::hit("before_post");
+        failpoints::hit("post_begun");
         let reply = self.ports.provider.submit(request).await;
         failpoints::hit("after_post");
         let now = self.now();
+        if matches!(
+            reply,
+            Err(SubmitError::NotAccepted { .. } | SubmitError::Rejected { .. } | SubmitError::Account { .. })
+        ) {
+            self.record_not_accepted(&key);
+        }
         let saved = match reply {
             Ok(receipt) => {
                 let quoted = receipt.cost.map(|credits| credits.to_usd().display());
@@ -37,6 +54,7 @@ impl JobWorkflow {
                     quoted = quoted.as_deref().unwrap_or("none"), "submit accepted",
                 );
                 job.accept(receipt.clone(), estimate, now)?;
+                self.record_accepted(job, estimate);
                 self.save_until_acknowledged(job, SubmitOutcome::Accepted { receipt: &receipt, estimate }).await
             }
             Err(SubmitError::AcceptedUntrusted { receipt, code, message }) => {
@@ -46,6 +64,7 @@ impl JobWorkflow {
                 let known = (*receipt).clone();
                 job.accept(*receipt, estimate, now)?;
                 job.fail(Failure::new(code, &message, BillingStatus::Yes, now), None, now)?;
+                self.record_accepted(job, estimate);
                 self.save_until_acknowledged(job, SubmitOutcome::Accepted { receipt: &known, estimate }).await
             }
             Err(SubmitError::NotAccepted { reason, retry_after, full }) => {
@@ -76,12 +95,49 @@ impl JobWorkflow {
             }
         };
         drop(in_flight);
+        self.settle_if_saved(&key, &saved);
         failpoints::hit("after_receipt");
         saved
     }
 
-    /// Submitting → Failed with `submit_unknown`: the record of another worker, whose POST may or may not have been sent.
-    pub(in crate::engine) async fn mark_submit_unknown(&self, job: &mut Job) -> Result<(), WorkflowError> {
+    /// Submitting → Queued: the journal cannot be written, so nothing was sent.
+    pub(super) async fn requeue_for_journal(&self, job: &mut Job, error: &JournalError) -> Result<(), WorkflowError> {
+        let key = SubmitKey::of(job);
+        let hold = self.journal_hold(job, error);
+        let now = self.now();
+        let saved = self.apply_and_save(job, &|job| job.requeue(hold.clone(), now, now)).await;
+        self.settle_if_saved(&key, &saved);
+        saved
+    }
+
+    fn record_accepted(&self, job: &Job, estimate: Option<Usd>) {
+        if let Some(journal) = &self.journal {
+            journal.accepted(AcceptedJob { job: job.clone(), revision: job.revision, estimate });
+        }
+        failpoints::hit("answer_recorded");
+    }
+
+    fn record_not_accepted(&self, key: &SubmitKey) {
+        if let Some(journal) = &self.journal {
+            journal.not_accepted(key.clone());
+        }
+    }
+
+    /// A job that another process moved needs nothing more from this one.
+    fn settle_if_saved(&self, key: &SubmitKey, saved: &Result<(), WorkflowError>) {
+        if matches!(saved, Ok(()) | Err(WorkflowError::Superseded)) {
+            self.settle_in_journal(key);
+        }
+    }
+
+    pub(super) fn settle_in_journal(&self, key: &SubmitKey) {
+        if let Some(journal) = &self.journal {
+            journal.settled(key);
+        }
+    }
+
+    /// Submitting → Failed with `submit_unknown`: the record of a worker whose POST may or may not have been sent.
+    pub(super) async fn mark_submit_unknown(&self, job: &mut Job) -> Result<(), WorkflowError> {
         tracing::error!(
             job = %job.id, attempt = job.attempt_number(), reason = "worker stopped during the submit",
             "submit outcome unknown",

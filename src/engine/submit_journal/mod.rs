@@ -1,0 +1,279 @@
+//! The journal of a worker's submits: a file beside the worker's lock from which the next process on this machine learns what a
+//! dead worker had certainly not sent, and which receipts never reached the store.
+//!
+//! | written | before | a worker that dies after it |
+//! | --- | --- | --- |
+//! | `begin`, durable before the POST | the `Submitting` record is saved | nothing was sent: the job is queued again |
+//! | `post` | the first byte of the request | the request may be accepted: `submit_unknown` |
+//! | `accepted`, with the job and its receipt | the job is saved | the receipt is saved, once |
+//! | `not_accepted` | the job is saved | the job is queued again |
+//! | `settled` | | nothing is open |
+//!
+//! A process that dies loses nothing that it has written. A machine that loses power keeps what was durable: then a submit that had
+//! begun counts as posted, and only a submit without any line was certainly not sent. Waiting for the disk costs hardly any time:
+//! `begin` becomes durable while the `Submitting` record is saved, `accepted` while the job is saved, and submits share the wait.
+//!
+//! A journal proves something only if it is complete, belongs to the job's claim, and was written by a dead process of this machine
+//! for this store. In any other case the outcome stays unknown.
+
+mod dead;
+mod machine;
+mod record;
+mod syncer;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use dead::LeftoverJournal;
+pub(in crate::engine) use dead::{DeadJournal, DeadJournals, SubmitVerdict};
+use machine::Machine;
+pub(in crate::engine) use record::{AcceptedJob, SubmitKey, SubmitProgress};
+use record::{Record, VERSION};
+pub(in crate::engine) use syncer::PendingSync;
+use syncer::Syncer;
+
+use crate::fs::{parent_dir, sync_dir};
+use crate::jobs::WorkerId;
+
+/// The end of a journal's name.
+const SUFFIX: &str = ".journal";
+
+/// A journal of this size is replaced by one with the open submits alone.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// The journal cannot be written, so nothing may be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot write the submit journal {path}: {reason}; free space on the disk or check the data directory")]
+pub struct JournalError {
+    path: String,
+    reason: String,
+}
+
+/// The journal of one worker of this process. Its file is created by the first submit.
+#[derive(Debug)]
+pub(crate) struct SubmitJournal {
+    path: PathBuf,
+    worker: WorkerId,
+    store: String,
+    state: Mutex<State>,
+    /// The journals of dead workers beside this one.
+    pub(in crate::engine) dead: DeadJournals,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    file: Option<OpenFile>,
+    syncer: Option<Syncer>,
+    /// The submits whose outcome is not in the store, as far as this process knows.
+    open: BTreeMap<SubmitKey, SubmitProgress>,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    file: Arc<File>,
+    length: u64,
+    /// The length at which it is replaced.
+    max_length: u64,
+}
+
+impl SubmitJournal {
+    /// The journal of a worker in the folder of the lock files.
+    pub(in crate::engine) fn new(folder: &Path, worker: &WorkerId, store: &str) -> Self {
+        Self {
+            path: folder.join(format!("{}{SUFFIX}", worker.as_str())),
+            worker: worker.clone(),
+            store: store.to_owned(),
+            state: Mutex::default(),
+            dead: DeadJournals::new(folder.to_owned(), store.to_owned()),
+        }
+    }
+
+    /// Records a submit before its `Submitting` record is saved. It must be durable before the POST.
+    pub(in crate::engine) fn begin(&self, key: &SubmitKey) -> Result<PendingSync, JournalError> {
+        let mut state = self.state();
+        if state.file.as_ref().is_none_or(|open| open.length >= open.max_length || is_deleted(&open.file)) {
+            self.replace_file(&mut state)?;
+        }
+        self.append(&mut state, &Record::Begin(key.clone()))?;
+        state.open.insert(key.clone(), SubmitProgress::Begun);
+        Ok(sync(&state))
+    }
+
+    /// Waits until a submit that has begun is durable. After an error the file is not used again.
+    pub(in crate::engine) async fn wait_until_durable(&self, begun: PendingSync) -> Result<(), JournalError> {
+        begun.wait().await.map_err(|reason| {
+            self.state().file = None;
+            self.error(reason)
+        })
+    }
+
+    /// Records that the request is sent now.
+    pub(in crate::engine) fn post(&self, key: &SubmitKey) -> Result<(), JournalError> {
+        let mut state = self.state();
+        self.append(&mut state, &Record::Post(key.clone()))?;
+        state.open.insert(key.clone(), SubmitProgress::Posted);
+        Ok(())
+    }
+
+    /// Records that the provider accepted the request. A failure only costs the safety that the journal would add.
+    pub(in crate::engine) fn accepted(&self, accepted: AcceptedJob) {
+        let key = SubmitKey::of(&accepted.job);
+        self.record_answer(key, SubmitProgress::Accepted(Box::new(accepted)));
+    }
+
+    /// Records that the provider certainly did not accept the request.
+    pub(in crate::engine) fn not_accepted(&self, key: SubmitKey) {
+        self.record_answer(key, SubmitProgress::NotAccepted);
+    }
+
+    /// Records that the outcome is in the store.
+    pub(in crate::engine) fn settled(&self, key: &SubmitKey) {
+        let mut state = self.state();
+        if state.open.remove(key).is_some()
+            && let Err(error) = self.append(&mut state, &Record::Settled(key.clone()))
+        {
+            // The next process checks the store and finds the outcome there.
+            tracing::warn!(job = %key.job, attempt = key.attempt, %error, "submit not marked as settled");
+        }
+    }
+
+    /// How far that submit of this worker came.
+    pub(in crate::engine) fn progress(&self, key: &SubmitKey) -> Option<SubmitProgress> {
+        self.state().open.get(key).cloned()
+    }
+
+    fn record_answer(&self, key: SubmitKey, progress: SubmitProgress) {
+        let mut state = self.state();
+        if let Err(error) = self.append(&mut state, &Record::of_progress(&key, &progress)) {
+            tracing::error!(job = %key.job, attempt = key.attempt, %error, "submit reply not in the journal");
+        }
+        state.open.insert(key, progress);
+        // Becomes durable while the store saves the same; a worker that waited for both would only be slower.
+        drop(sync(&state));
+    }
+
+    fn append(&self, state: &mut State, record: &Record) -> Result<(), JournalError> {
+        let line = record.encode().map_err(|error| self.error(error.to_string()))?;
+        let Some(open) = &mut state.file else {
+            return Err(self.error("the file was closed after an error".to_owned()));
+        };
+        if let Err(error) = (&*open.file).write_all(&line) {
+            // What follows an incomplete line would prove nothing.
+            if open.file.set_len(open.length).is_err() {
+                state.file = None;
+            }
+            return Err(self.error(error.to_string()));
+        }
+        open.length += line.len() as u64;
+        Ok(())
+    }
+
+    /// Begins a new file with the open submits. The old one stays until the new one is durable under its name.
+    fn replace_file(&self, state: &mut State) -> Result<(), JournalError> {
+        let failed = |error: io::Error| self.error(error.to_string());
+        if state.syncer.is_none() {
+            state.syncer = Some(Syncer::start().map_err(failed)?);
+        }
+        let folder = parent_dir(&self.path);
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        sync_dir(parent_dir(folder)).map_err(failed)?;
+        let part = self.path.with_extension("journal-part");
+        let _ = std::fs::remove_file(&part);
+        let file = create_private(&part).map_err(failed)?;
+        let filled = self.fill(&file, &part, state);
+        let length = filled.inspect_err(|_| {
+            let _ = std::fs::remove_file(&part);
+        })?;
+        sync_dir(folder).map_err(failed)?;
+        let max_length = MAX_BYTES.max(length * 2);
+        // The old file's lock ends here: by now its name belongs to the new file, which is locked.
+        state.file = Some(OpenFile { file: Arc::new(file), length, max_length });
+        Ok(())
+    }
+
+    fn fill(&self, file: &File, part: &Path, state: &State) -> Result<u64, JournalError> {
+        let failed = |error: io::Error| self.error(error.to_string());
+        // A dead worker's journal is one that another process can lock.
+        file.lock().map_err(failed)?;
+        let first = Record::Journal {
+            version: VERSION,
+            worker: self.worker.clone(),
+            store: self.store.clone(),
+            machine: Machine::this(),
+            inode: inode(file).map_err(failed)?,
+        };
+        let mut lines = Vec::new();
+        for record in [first].into_iter().chain(state.open.iter().map(|(key, open)| Record::of_progress(key, open))) {
+            lines.extend(record.encode().map_err(|error| self.error(error.to_string()))?);
+        }
+        (&*file).write_all(&lines).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        std::fs::rename(part, &self.path).map_err(failed)?;
+        Ok(lines.len() as u64)
+    }
+
+    fn error(&self, reason: String) -> JournalError {
+        JournalError { path: self.path.display().to_string(), reason }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The state is changed after the file was written: a panic in between leaves both usable.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for SubmitJournal {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if state.file.is_some() && state.open.is_empty() {
+            // A file that stays is removed by a later process.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn sync(state: &State) -> PendingSync {
+    match (&state.file, &state.syncer) {
+        (Some(open), Some(syncer)) => syncer.sync(open.file.clone()),
+        _ => PendingSync::none(),
+    }
+}
+
+/// Creates a new file that only this user may read.
+fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create_new(true).append(true).read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// The number of the file in its file system, which a copy does not share.
+#[cfg(unix)]
+fn inode(file: &File) -> io::Result<u64> {
+    file.metadata().map(|data| std::os::unix::fs::MetadataExt::ino(&data))
+}
+
+/// Unknown on this system.
+#[cfg(not(unix))]
+fn inode(_: &File) -> io::Result<u64> {
+    Ok(0)
+}
+
+/// Whether the file has lost its name, such as with its directory: no later process would find it.
+#[cfg(unix)]
+fn is_deleted(file: &File) -> bool {
+    file.metadata().is_ok_and(|data| std::os::unix::fs::MetadataExt::nlink(&data) == 0)
+}
+
+/// Unknown on this system.
+#[cfg(not(unix))]
+fn is_deleted(_: &File) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests;
