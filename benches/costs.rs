@@ -106,7 +106,7 @@ async fn embedded(count: u64) {
             let found = store.cost_jobs(query).await.unwrap();
             jobs.push(begun.elapsed());
             assert_eq!(found.len(), 10);
-            assert_eq!(found[0].usd.to_string(), "0.075", "the dearest pair of entries");
+            assert_eq!(found[0].usd.to_string(), "0.084", "the dearest pair of entries");
         }
         println!(
             "SQLite     report over {name:<24} {}, with its 10 most expensive jobs {}",

@@ -1,5 +1,7 @@
 //! `darkroom import --list` and `darkroom import --undo BATCH`.
 
+use std::fmt::Write as _;
+
 use chrono::{SecondsFormat, Utc};
 
 use super::error::CliError;
@@ -97,10 +99,10 @@ fn summary_text(summary: &UndoSummary) -> String {
     let verb = if summary.dry_run { "would be removed" } else { "removed" };
     let mut text = format!("{} jobs and {} costs {verb}", summary.jobs, summary.costs);
     if summary.missing > 0 {
-        text.push_str(&format!(", {} no longer exist", summary.missing));
+        let _ = write!(text, ", {} no longer exist", summary.missing);
     }
     if !summary.kept.is_empty() {
-        text.push_str(&format!(", {} kept", summary.kept.len()));
+        let _ = write!(text, ", {} kept", summary.kept.len());
     }
     text
 }

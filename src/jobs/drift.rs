@@ -130,6 +130,14 @@ impl DriftSummary {
         }
     }
 
+    /// `$0.05 in 4 of 120 attempts, mostly: the provider chose the size`; `None` where all agree.
+    pub fn line(&self) -> Option<String> {
+        let (cause, _) = self.causes.iter().max_by_key(|(_, (count, _))| *count)?;
+        let (drift, sign) = (self.drift(), if self.drift() > Usd::ZERO { "+" } else { "" });
+        let (differing, compared) = (self.differing, self.compared);
+        Some(format!("{sign}{} in {differing} of {compared} attempts, mostly: {cause}", drift.display()))
+    }
+
     /// What all of them were wrong by.
     pub fn drift(&self) -> Usd {
         self.charged - self.expected

@@ -200,19 +200,19 @@ fn nano(amount: Usd) -> i64 {
 fn scan(connection: &Connection, query: &CostJobsQuery) -> Result<Vec<JobCost>, StoreError> {
     let mut from = query.from;
     let mut to = query.to;
-    let mut conditions = String::new();
+    let mut condition = "";
     let mut values = Vec::new();
     if let Some((grouping, key)) = &query.only {
         if let Some((first, next)) = grouping.span_of(key) {
             (from, to) = (from.max(first), to.min(next));
         }
-        let (condition, value) = condition_of(*grouping, key);
-        conditions = condition.to_owned();
+        let value;
+        (condition, value) = condition_of(*grouping, key);
         values.extend(value.map(Value::Text));
     }
     let sql = format!(
         "SELECT job_id, amount, basis, count(*) FROM booked_jobs
-         WHERE simulated = ?1 AND at >= ?2 AND at < ?3 {conditions} GROUP BY 1, 2, 3"
+         WHERE simulated = ?1 AND at >= ?2 AND at < ?3 {condition} GROUP BY 1, 2, 3"
     );
     let span = [Value::from(query.simulated), Value::from(nanoseconds(from)), Value::from(nanoseconds(to))];
     let mut statement = connection.prepare_cached(&sql)?;

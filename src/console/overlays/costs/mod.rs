@@ -19,6 +19,7 @@ use crate::console::theme::Theme;
 use crate::console::{costs_view, widgets};
 use crate::costs::{CostGrouping, CostReport, Usd};
 use crate::engine::{CostOverview, JobCost};
+use crate::jobs::DriftSummary;
 use crate::text::format;
 use crate::time::{last_days, month_of};
 use summary::{keys_line, outlook_line, total_line};
@@ -75,6 +76,8 @@ pub struct CostScreen {
     jobs: Option<Result<Vec<JobCost>, String>>,
     /// Rows that had room at the last draw.
     page: usize,
+    /// What the estimates of the loaded jobs were wrong by.
+    drift: Option<String>,
 }
 
 /// What a key means here.
@@ -122,7 +125,14 @@ impl CostScreen {
             job: 0,
             jobs: None,
             page: 1,
+            drift: None,
         }
+    }
+
+    /// The same with the drift of jobs whose charges are known.
+    #[must_use]
+    pub fn with_drift(self, drift: &DriftSummary) -> Self {
+        Self { drift: drift.line(), ..self }
     }
 
     /// The jobs that the screen shows.
@@ -243,6 +253,10 @@ impl CostScreen {
             let gauges = costs_view::caps(costs);
             top.extend(gauges.iter().map(|cap| cap.line(width.min(70), theme)));
             top.push(outlook_line(costs, width, theme));
+            if let Some(drift) = &self.drift {
+                let line = format!("price drift of the loaded jobs: {drift}");
+                top.push(Line::styled(format::cut(&line, width), theme.warning));
+            }
             if let Some(account) = &costs.account {
                 let style = if account.cause.is_some() { theme.warning } else { theme.dim };
                 top.push(Line::styled(format::cut(&account.line(), width), style));
