@@ -132,7 +132,7 @@ const MAX_PROBES: usize = 20_000;
 const JOBS_BY_AMOUNT: &str = "SELECT job_id, nano FROM job_costs INDEXED BY job_costs_by_amount
      WHERE simulated = ?1 ORDER BY nano DESC";
 const CHARGES_OF_JOB: &str = "SELECT amount, basis, count(*) FROM booked_jobs
-     WHERE job_id = ?1 AND simulated = ?2 AND at >= ?3 AND at < ?4 GROUP BY 1, 2";
+     WHERE job_id = ?1 AND +simulated = ?2 AND +at >= ?3 AND +at < ?4 GROUP BY 1, 2";
 
 /// The most expensive jobs of the query.
 pub(super) fn cost_jobs(connection: &Connection, query: &CostJobsQuery) -> Result<Vec<JobCost>, StoreError> {
