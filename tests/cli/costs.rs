@@ -157,7 +157,7 @@ async fn balance_is_evidence_for_a_charge() {
     let midnight = now.date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
     let looks = json!({"looks": [
         {"at": midnight - TimeDelta::hours(30), "usd": "10"},
-        {"at": midnight - TimeDelta::hours(3), "usd": "9.50"},
+        {"at": midnight - TimeDelta::hours(3), "usd": "9.5"},
         {"at": now + TimeDelta::hours(1), "usd": "9.47"},
     ]});
     let store = SqliteStore::open(&env.data().join("darkroom.db")).unwrap();
