@@ -44,7 +44,7 @@ impl CostGrouping {
         matches!(self, Self::Day | Self::Week | Self::Month)
     }
 
-    /// The line that the charges of a row belong to; for `Tag`, rows do not tell.
+    /// The line that the charges of a row belong to; rows have no tags.
     pub(super) fn key_of(self, row: &CostRow) -> String {
         match self {
             Self::Model => row.model.clone(),

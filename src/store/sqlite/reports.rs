@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::super::{CostJobsQuery, CostQuery, JobCost, StoreError};
 use super::ledger::{amount, basis};
 use super::row::{DAY, nanoseconds};
-use crate::costs::{CostGrouping, CostRow, CostTable, NO_MODEL, NO_TAG, TagRow, Usd};
+use crate::costs::{CAUSE_IMAGE, CAUSE_IN_PROGRESS, CostGrouping, CostRow, CostTable, NO_MODEL, NO_TAG, TagRow, Usd};
 
 /// What was spent, added up exactly: whole days from their counts, the rest of a day from its charges.
 pub(super) fn costs(connection: &Connection, query: &CostQuery) -> Result<CostTable, StoreError> {
@@ -238,9 +238,10 @@ fn condition_of(grouping: CostGrouping, key: &str) -> (&'static str, Option<Stri
         CostGrouping::Service => ("AND service = ?4", text()),
         CostGrouping::Cause => ("AND cause = ?4", text()),
         CostGrouping::Status => match key {
-            "done" => ("AND cause = 'picture'", None),
-            "running" => ("AND cause = 'in_progress'", None),
-            "failed" => ("AND cause NOT IN ('picture', 'in_progress', 'cancelled', 'recorded')", None),
+            "done" => ("AND cause = ?4", Some(CAUSE_IMAGE.to_owned())),
+            "running" => ("AND cause = ?4", Some(CAUSE_IN_PROGRESS.to_owned())),
+            // What no other status has.
+            "failed" => ("AND cause NOT IN (?4, 'in_progress', 'cancelled', 'recorded')", Some(CAUSE_IMAGE.to_owned())),
             _ => ("AND cause = ?4", text()),
         },
         CostGrouping::Tag if key == NO_TAG => ("AND tags = '[]'", None),

@@ -1,7 +1,7 @@
 //! The record of an import in the store: what it wrote, so that it can be listed and undone.
 //!
-//! A part is recorded before its documents are written, and again afterwards with those that were. After a crash in between, nobody
-//! knows which of them this import wrote and which were there before: they are named and kept.
+//! A part is recorded before its documents are written, and again afterwards with those that were. After a crash in between, it
+//! is unknown which of them this import wrote and which existed before: they are named and kept.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
