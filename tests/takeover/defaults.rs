@@ -27,8 +27,8 @@ async fn default_model_is_fixed_by_the_first_attempt() {
     let first = with_model("flux-dev");
     let mut held = read(&first).await;
     assert_eq!(held.spec.model, "flux-dev");
-    let hold = Hold::RetryAt { reason: "the provider is full".to_owned() };
-    held.set_hold(Some(hold), None, Utc::now()).unwrap();
+    let reason = Hold::RetryAt { reason: "the provider is full".to_owned() };
+    held.set_hold(Some(reason), None, Utc::now()).unwrap();
     first.save(Save::new(&held)).await.unwrap();
     assert!(client.fields("jobs/page").await["model"].is_null(), "the request names none still");
 
@@ -39,8 +39,8 @@ async fn default_model_is_fixed_by_the_first_attempt() {
     let claim = Claim { worker: WorkerId::new("worker"), until: Utc::now() + TimeDelta::seconds(60) };
     begun.begin_submit(claim, None, Utc::now()).unwrap();
     begun.revision = second.save(Save::new(&begun)).await.unwrap();
-    let hold = Hold::RetryAt { reason: "not accepted".to_owned() };
-    begun.requeue(hold, Utc::now(), Utc::now()).unwrap();
+    let reason = Hold::RetryAt { reason: "not accepted".to_owned() };
+    begun.requeue(reason, Utc::now(), Utc::now()).unwrap();
     second.save(Save::new(&begun)).await.unwrap();
 
     let third = with_model("flux-2-klein-4b");

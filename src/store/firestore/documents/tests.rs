@@ -134,7 +134,7 @@ fn only_backends_move_jobs_like_that() {
     }
     let queued = Job::new(JobId::new("b").unwrap(), Spec::new("flux-dev", "a fox"), true, now());
     let mut submitting = queued.clone();
-    let claim = crate::jobs::Claim { worker: crate::jobs::WorkerId::new("worker"), until: now() };
+    let claim = Claim { worker: WorkerId::new("worker"), until: now() };
     submitting.begin_submit(claim, None, now()).unwrap();
     let mut cancelled = queued.clone();
     cancelled.cancel(now()).unwrap();
