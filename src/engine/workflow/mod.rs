@@ -41,7 +41,7 @@ pub enum RunOutcome {
 /// Why a run stopped without having moved the job on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WorkflowError {
-    /// Another process moved the job.
+    /// Another process moved the job, or deleted its document.
     #[error("another process moved the job")]
     Superseded,
     /// The store cannot be used now; the claim expires by itself.
@@ -55,7 +55,8 @@ pub enum WorkflowError {
 impl From<StoreError> for WorkflowError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict(_) => Self::Superseded,
+            // A document that is gone asks for nothing more.
+            StoreError::Conflict(_) | StoreError::NotFound(_) => Self::Superseded,
             other => Self::Store(other),
         }
     }
