@@ -89,6 +89,7 @@ pub(super) async fn run(
     let stop = CancellationToken::new();
     let operator = OperatorCommands::new(ports.store.clone(), ports.clock.clone(), settings.simulated);
     let (feed, mut changes) = feed::start(ports.clone(), &settings, events.clone(), stop.clone());
+    let budget_changes = feed.budget_changes();
     let mut dispatcher = Dispatcher {
         runner,
         recovery,
@@ -129,6 +130,7 @@ pub(super) async fn run(
                 dispatcher.on_task_finished(result).await;
             }
             Some(jobs) = changes.recv() => dispatcher.on_jobs_changed(&jobs),
+            () = budget_changes.notified() => dispatcher.due_queue.wake_held(),
             () = tokio::time::sleep_until(next_query) => {
                 dispatcher.recover_journals();
                 dispatcher.due_queue.invalidate();
@@ -229,6 +231,7 @@ impl Dispatcher {
         };
         let Some(id) = self.ids.remove(&task) else { return };
         self.running.remove(&id);
+        self.due_queue.on_run_finished(&id);
         match result {
             // Only a query with nothing running shows that nothing is left.
             Ok(Ok(RunOutcome::Finished)) if !self.running.is_empty() => {}
@@ -318,7 +321,8 @@ impl Dispatcher {
         match outcome {
             TaskOutcome::NotReady(reason) => self.block_intake(format!("images cannot be stored: {reason}")).await,
             TaskOutcome::Closed => self.phase = Phase::Closed,
-            TaskOutcome::Ready | TaskOutcome::Done => {}
+            TaskOutcome::Ready => self.due_queue.wake_held(),
+            TaskOutcome::Done => {}
         }
     }
 
