@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use errors::StoreError;
 pub use query::{
     BudgetChange, Change, CostQuery, Counts, DATELESS, DueQuery, MatchCounts, Page, PageCursor, PageQuery, SortOrder,
-    UNDATED, UncertainCharge, cursor_text, parse_cursor,
+    TaskLimits, UNDATED, UncertainCharge, cursor_text, parse_cursor,
 };
 pub use shared_record::SharedRecord;
 
@@ -46,6 +46,11 @@ pub trait Store: Send + Sync + 'static {
     /// where the note before an order has the number of a charge that the job no longer knows of. After `Unavailable` the same
     /// save may be made again: one that was carried out is recognised.
     async fn save(&self, save: Save) -> Result<u64, StoreError>;
+
+    /// The save that begins a submit, if the provider's account has room for one more task. Errors: as for `save`, and `TaskLimit`.
+    /// A store whose writes are made one after the other checks in the same transaction; another one may let a few tasks more
+    /// through when several workers submit in the same instant.
+    async fn save_submit(&self, save: Save, limits: TaskLimits) -> Result<u64, StoreError>;
 
     /// What a worker could act on now.
     async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError>;

@@ -188,6 +188,18 @@ pub struct BudgetChange {
     pub edit: BudgetEdit,
 }
 
+/// How many tasks the provider's account may have unfinished at once. Checked against all jobs of the store that a worker holds: those
+/// submitting or generating under a claim that has not expired. So a worker that died blocks a task for as long as its claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskLimits {
+    /// The present.
+    pub now: DateTime<Utc>,
+    /// Of all models together; `None` has no limit.
+    pub total: Option<u32>,
+    /// Of the job's model.
+    pub model: Option<u32>,
+}
+
 /// One change of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {

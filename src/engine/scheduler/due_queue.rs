@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,9 @@ use crate::store::{DueQuery, StoreError};
 
 /// How many due jobs are read at once.
 const BATCH_SIZE: usize = 128;
+
+/// The same while jobs of some model wait for a task to end.
+const LARGE_BATCH_SIZE: usize = 1_024;
 
 /// Shortest pause before the next query when all due jobs run already.
 const MIN_QUERY_INTERVAL: Duration = Duration::from_secs(1);
@@ -36,6 +40,11 @@ pub(super) struct PickContext<'a> {
     pub(super) free_slots: usize,
 }
 
+/// The order in which due jobs are run: the images that would be lost first, then what a store lists before what is queued.
+fn urgency(job: &Job) -> (bool, Option<DateTime<Utc>>) {
+    (job.stage_name() == StageName::Queued, job.rescue_deadline())
+}
+
 /// Due jobs, read a batch at a time.
 pub(super) struct DueQueue {
     ports: Ports,
@@ -48,6 +57,8 @@ pub(super) struct DueQueue {
     next_query: Option<Instant>,
     paused_until: Option<Instant>,
     queued_paused_until: Option<Instant>,
+    /// The account (`None`) and models whose queued jobs wait until a task ends.
+    at_task_limit: HashMap<Option<String>, Instant>,
     dead_workers: Vec<WorkerId>,
     dead_workers_read_at: Option<Instant>,
     /// Jobs that this process never runs again.
@@ -71,6 +82,7 @@ impl DueQueue {
             next_query: None,
             paused_until: None,
             queued_paused_until: None,
+            at_task_limit: HashMap::new(),
             dead_workers: Vec::new(),
             dead_workers_read_at: None,
             quarantined: HashSet::new(),
@@ -87,7 +99,8 @@ impl DueQueue {
             self.next_query = Some(until);
             return Ok(None);
         }
-        let queued = context.queued && self.queued_paused_until.is_none_or(|until| until <= now);
+        self.at_task_limit.retain(|_, until| *until > now);
+        let queued = context.queued && self.queued_pause().is_none_or(|until| until <= now);
         loop {
             while let Some(job) = self.list.pop_front() {
                 let is_wanted = queued || job.stage_name() != StageName::Queued;
@@ -113,7 +126,9 @@ impl DueQueue {
         // The store may still list what was started here a moment ago as queued: ask for as many more.
         self.deferred.retain(|_, until| *until > now);
         let skipped = context.running.len() + self.quarantined.len() + self.deferred.len();
-        let limit = BATCH_SIZE.max(context.free_slots) + skipped;
+        // Jobs of a model at its limit may come before all others.
+        let batch_size = if self.at_task_limit.is_empty() { BATCH_SIZE } else { LARGE_BATCH_SIZE };
+        let limit = batch_size.max(context.free_slots) + skipped;
         let at = self.ports.clock.now();
         let dead_workers = self.dead_workers.clone();
         let mut due = DueQuery { now: at, simulated: self.simulated, queued, dead_workers, limit };
@@ -124,7 +139,9 @@ impl DueQueue {
         let (is_full, is_empty) = (jobs.len() >= limit, jobs.is_empty());
         // A job that runs elsewhere, or is deferred, is still waiting.
         let any_waits = jobs.iter().any(|job| !self.quarantined.contains(&job.id));
-        self.list = jobs.into_iter().filter(|job| self.is_free(job, context)).collect();
+        let mut jobs: Vec<Job> = jobs.into_iter().filter(|job| self.is_free(job, context)).collect();
+        jobs.sort_by_key(urgency);
+        self.list = jobs.into();
         self.add_held(context, &due, now).await?;
         // A full batch means that there are more behind it.
         self.is_stale = is_full && !self.list.is_empty();
@@ -133,7 +150,8 @@ impl DueQueue {
             self.is_drained = !any_waits && next.is_none() && context.running.is_empty();
             let soonest = if is_empty { Duration::ZERO } else { MIN_QUERY_INTERVAL };
             self.next_query = next.map(|next| now + (next - at).to_std().unwrap_or(Duration::ZERO).max(soonest));
-            if let Some(until) = self.queued_paused_until.filter(|until| *until > now) {
+            let limits = self.at_task_limit.values().copied();
+            if let Some(until) = self.queued_pause().into_iter().chain(limits).filter(|until| *until > now).min() {
                 self.is_drained = false;
                 self.next_query = Some(self.next_query.map_or(until, |next_query| next_query.min(until)));
             }
@@ -171,7 +189,12 @@ impl DueQueue {
             job.claim.as_ref().is_some_and(|claim| {
                 &claim.worker == context.worker_lock.worker() && claim.holds(self.ports.clock.now())
             }) && !self.abandoned.contains(&job.id);
-        let is_taken = is_claimed_here || context.running.contains_key(&job.id) || self.quarantined.contains(&job.id);
+        let is_at_limit =
+            job.stage_name() == StageName::Queued && self.at_task_limit.contains_key(&Some(job.spec.model.clone()));
+        let is_taken = is_at_limit
+            || is_claimed_here
+            || context.running.contains_key(&job.id)
+            || self.quarantined.contains(&job.id);
         !is_taken && self.deferred.get(&job.id).is_none_or(|until| *until <= Instant::now())
     }
 
@@ -183,6 +206,11 @@ impl DueQueue {
     /// Whether the last query found no job that is queued or under way anywhere.
     pub(super) fn is_drained(&self) -> bool {
         self.is_drained && self.list.is_empty() && !self.is_stale
+    }
+
+    /// This job, which `next` returned, is not run now.
+    pub(super) fn put_back(&mut self, job: Job) {
+        self.list.push_front(job);
     }
 
     /// Something may have changed.
@@ -226,6 +254,25 @@ impl DueQueue {
     pub(super) fn pause_queued_for(&mut self, time: Duration) {
         self.queued_paused_until = Some(Instant::now() + time);
         self.clear();
+    }
+
+    /// Until when no queued job is started.
+    fn queued_pause(&self) -> Option<Instant> {
+        self.queued_paused_until.into_iter().chain(self.at_task_limit.get(&None).copied()).max()
+    }
+
+    /// The account, or that model of it, is at its task limit: starts none of its queued jobs for a while.
+    pub(super) fn pause_at_task_limit(&mut self, model: Option<String>, time: Duration) {
+        self.at_task_limit.insert(model, Instant::now() + time);
+        self.clear();
+    }
+
+    /// A task may have ended.
+    pub(super) fn end_task_limit_pauses(&mut self) {
+        if !self.at_task_limit.is_empty() {
+            self.at_task_limit.clear();
+            self.is_stale = true;
+        }
     }
 
     /// Does not pick this job for a while.

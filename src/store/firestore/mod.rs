@@ -35,7 +35,7 @@ use crate::jobs::{Job, JobId};
 use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupCheck};
 use crate::store::{
     BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, MatchCounts, Page, PageQuery, Save, SharedRecord, Store,
-    StoreError, UncertainCharge,
+    StoreError, TaskLimits, UncertainCharge,
 };
 use connection::client::Client;
 use documents::cache::DocumentCache;
@@ -117,6 +117,11 @@ impl Store for FirestoreStore {
     }
 
     async fn save(&self, save: Save) -> Result<u64, StoreError> {
+        self.save_job(save).await
+    }
+
+    async fn save_submit(&self, save: Save, limits: TaskLimits) -> Result<u64, StoreError> {
+        self.check_tasks(&save.job, limits).await?;
         self.save_job(save).await
     }
 

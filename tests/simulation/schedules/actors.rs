@@ -83,6 +83,7 @@ async fn work(process: Arc<Process>) {
         match workflow.run(job, &process.stop).await {
             Ok(RunOutcome::Finished | RunOutcome::Deferred | RunOutcome::Stopped | RunOutcome::RunningElsewhere) => {}
             Ok(RunOutcome::Superseded) | Err(WorkflowError::Superseded) => _ = abandoned.insert(id),
+            Err(WorkflowError::TaskLimit(_)) => world.timeline.pause(SECOND).await,
             Err(WorkflowError::Store(_)) => {
                 abandoned.insert(id);
                 world.timeline.pause(SECOND).await;

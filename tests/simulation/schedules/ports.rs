@@ -13,7 +13,7 @@ use darkroom::jobs::{ImageFormat, Job, JobId, ObjectName, StageName};
 use darkroom::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupCheck};
 use darkroom::store::{
     BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, MatchCounts, Page, PageQuery, Save, SharedRecord, Store,
-    StoreError, UncertainCharge,
+    StoreError, TaskLimits, UncertainCharge,
 };
 
 use super::plan::Sabotage;
@@ -63,7 +63,22 @@ impl ProcessStore {
         &self.process.world.store
     }
 
-    async fn save_once(&self, save: Save) -> Result<u64, StoreError> {
+    async fn save_through(&self, save: Save, limits: Option<TaskLimits>) -> Result<u64, StoreError> {
+        let mut call = self.process.enter("save").await;
+        if call.fails() {
+            return unavailable();
+        }
+        let sent = Job::clone(&save.job);
+        let result = self.save_once(save, limits).await;
+        self.process.leave(&mut call).await;
+        if call.is_reply_lost() {
+            *self.lost.lock().unwrap() = result.ok().map(|revision| (sent, revision));
+            return unavailable();
+        }
+        result
+    }
+
+    async fn save_once(&self, save: Save, limits: Option<TaskLimits>) -> Result<u64, StoreError> {
         let repeated = {
             let lost = self.lost.lock().unwrap();
             lost.as_ref().filter(|(job, _)| *job == *save.job).map(|(_, revision)| *revision)
@@ -84,7 +99,10 @@ impl ProcessStore {
             }
             _ => {}
         }
-        let result = self.inner().save(save).await;
+        let result = match limits {
+            Some(limits) => self.inner().save_submit(save, limits).await,
+            None => self.inner().save(save).await,
+        };
         if let Ok(revision) = result {
             let now = self.process.world.timeline.now();
             job.revision = revision;
@@ -127,18 +145,11 @@ impl Store for ProcessStore {
     }
 
     async fn save(&self, save: Save) -> Result<u64, StoreError> {
-        let mut call = self.process.enter("save").await;
-        if call.fails() {
-            return unavailable();
-        }
-        let sent = Job::clone(&save.job);
-        let result = self.save_once(save).await;
-        self.process.leave(&mut call).await;
-        if call.is_reply_lost() {
-            *self.lost.lock().unwrap() = result.ok().map(|revision| (sent, revision));
-            return unavailable();
-        }
-        result
+        self.save_through(save, None).await
+    }
+
+    async fn save_submit(&self, save: Save, limits: TaskLimits) -> Result<u64, StoreError> {
+        self.save_through(save, Some(limits)).await
     }
 
     async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError> {

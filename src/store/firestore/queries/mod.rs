@@ -9,5 +9,6 @@ mod health;
 mod import;
 mod list;
 mod page_order;
+mod tasks;
 
 pub(crate) use counts::Counted;
