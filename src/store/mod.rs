@@ -18,12 +18,12 @@ use std::time::Duration;
 
 pub use errors::StoreError;
 pub use query::{
-    BudgetChange, Change, CostQuery, Counts, DueQuery, MatchCounts, Page, PageCursor, PageQuery, SortOrder, TaskLimits,
-    UncertainCharge,
+    BudgetChange, Change, CostQuery, Counts, DATELESS, DueQuery, MatchCounts, Page, PageCursor, PageQuery, SortOrder,
+    TaskLimits, UNDATED, UncertainCharge, cursor_text, parse_cursor,
 };
 pub use shared_record::SharedRecord;
 
-use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupCheck};
 
 use crate::costs::{Budget, BudgetRecord, CostTable};
 use crate::jobs::filter::Filter;
@@ -104,9 +104,9 @@ pub trait Store: Send + Sync + 'static {
     /// Documents in the contract's form, a page at a time, always in the same order.
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError>;
 
-    /// Recomputes the sums from the entries and returns the stored sums that differed; with `correct` they are right afterwards.
-    /// `None` from a store whose sums cannot differ from its entries.
-    async fn verify_rollups(&self, repair: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError>;
+    /// Recomputes the sums from the entries and returns the stored sums that differed, and the entries that no sum includes; with
+    /// `correct` the sums are right afterwards. `None` from a store whose sums cannot differ from its entries.
+    async fn verify_rollups(&self, correct: bool) -> Result<Option<RollupCheck>, StoreError>;
 
     /// Changes from now on, those of other processes included. At least once, coalesced, in no promised order.
     async fn watch(&self) -> Result<Box<dyn ChangeStream>, StoreError>;

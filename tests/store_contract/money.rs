@@ -421,5 +421,5 @@ pub async fn resolved_charge_counts_once(fixture: Fixture) {
     save(&fixture.other, &mut job).await.unwrap();
     let settled = costs(&fixture.store).await;
     assert_eq!((settled.total_usd, settled.count), (before.total_usd + usd("0.04"), before.count - 1));
-    assert_eq!(fixture.store.verify_rollups(false).await.unwrap().unwrap_or_default(), []);
+    assert_eq!(fixture.store.verify_rollups(false).await.unwrap().unwrap_or_default().mismatches, []);
 }

@@ -32,7 +32,7 @@ pub use connection::options::FirestoreOptions;
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId};
-use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupCheck};
 use crate::store::{
     BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, MatchCounts, Page, PageQuery, Save, SharedRecord, Store,
     StoreError, TaskLimits, UncertainCharge,
@@ -181,7 +181,7 @@ impl Store for FirestoreStore {
         self.export_page(&query).await
     }
 
-    async fn verify_rollups(&self, correct: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
+    async fn verify_rollups(&self, correct: bool) -> Result<Option<RollupCheck>, StoreError> {
         self.compare_rollups(correct).await.map(Some)
     }
 

@@ -29,7 +29,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{OnceCell, watch as signal};
 use tokio::task;
 
-use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupCheck};
 use super::{
     BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, MatchCounts, Page, PageQuery, Save, SharedRecord, Store,
     StoreError, TaskLimits, UncertainCharge,
@@ -207,7 +207,7 @@ impl Store for SqliteStore {
     }
 
     /// Triggers keep the sums in the transaction of each entry.
-    async fn verify_rollups(&self, _repair: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
+    async fn verify_rollups(&self, _correct: bool) -> Result<Option<RollupCheck>, StoreError> {
         Ok(None)
     }
 

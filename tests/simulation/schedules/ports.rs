@@ -10,7 +10,7 @@ use darkroom::costs::{BudgetRecord, CostTable, Usd};
 use darkroom::engine::Ports;
 use darkroom::jobs::filter::Filter;
 use darkroom::jobs::{ImageFormat, Job, JobId, ObjectName, StageName};
-use darkroom::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use darkroom::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupCheck};
 use darkroom::store::{
     BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, MatchCounts, Page, PageQuery, Save, SharedRecord, Store,
     StoreError, TaskLimits, UncertainCharge,
@@ -229,7 +229,7 @@ impl Store for ProcessStore {
         self.inner().export(query).await
     }
 
-    async fn verify_rollups(&self, repair: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
+    async fn verify_rollups(&self, repair: bool) -> Result<Option<RollupCheck>, StoreError> {
         self.inner().verify_rollups(repair).await
     }
 

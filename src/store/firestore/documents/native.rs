@@ -40,21 +40,22 @@ fn follow(
     defaults: &Defaults,
 ) -> Result<bool, String> {
     let mut follows = !request_changed;
+    if matches!(job.stage_name(), StageName::Submitting | StageName::Generating) {
+        return Ok(follows);
+    }
     let status = Status::of(fields)?;
     let now = updated_at.unwrap_or(job.updated_at);
     match (job.stage_name(), status) {
-        (StageName::Submitting | StageName::Generating, _) => {}
-        (StageName::Queued, Status::Pending) => {
-            if request_changed {
-                let spec = schema::parse_spec(fields, &defaults.model)?;
-                follows = true;
-                let old = std::mem::replace(&mut job.spec, spec);
-                let last = job.attempts.len() - 1;
-                for attempt in job.attempts[..last].iter_mut().filter(|attempt| attempt.spec.is_none()) {
-                    attempt.spec = Some(old.clone());
-                }
+        (StageName::Queued, Status::Pending) if request_changed => {
+            let spec = schema::parse_spec(fields, &defaults.model)?;
+            follows = true;
+            let old = std::mem::replace(&mut job.spec, spec);
+            let last = job.attempts.len() - 1;
+            for attempt in job.attempts[..last].iter_mut().filter(|attempt| attempt.spec.is_none()) {
+                attempt.spec = Some(old.clone());
             }
         }
+        (StageName::Queued, Status::Pending) => {}
         // Another backend took it first.
         (StageName::Queued, _) => {
             job.updated_at = now;
@@ -77,7 +78,7 @@ fn follow(
                 job.updated_at = now;
             }
         }
-        (StageName::Done | StageName::Approved | StageName::Failed | StageName::Cancelled, _) => {}
+        _ => {}
     }
     Ok(follows)
 }
