@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
-use super::{Basis, Usd};
+use super::{Basis, PriceTable, Usd};
 
 /// What the lines of a report are grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
@@ -84,8 +84,14 @@ pub struct CostTable {
 }
 
 impl CostTable {
-    /// A table of the charges in `span` (first instant inside, first instant outside).
-    pub fn new(span: (DateTime<Utc>, DateTime<Utc>), simulated: bool, rows: Vec<CostRow>) -> Self {
+    /// A table of the charges in `span` (first instant inside, first instant outside). A model is one line, however it was spelled.
+    pub fn new(span: (DateTime<Utc>, DateTime<Utc>), simulated: bool, mut rows: Vec<CostRow>) -> Self {
+        for row in &mut rows {
+            let canonical = PriceTable::builtin().canonical(&row.model);
+            if canonical != row.model {
+                row.model = canonical.to_owned();
+            }
+        }
         Self { rows, from: span.0, to: span.1, simulated }
     }
 

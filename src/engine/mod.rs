@@ -4,6 +4,7 @@
 //! commands to documents; [`workflow`] is the durable workflow of a job; [`local`] runs it in this process, [`temporal`] on any
 //! number of workers. Both use `scheduler`: which job runs next, commands in progress, the events of a screen.
 
+mod account_tasks;
 mod bulk;
 mod command;
 mod commands;
@@ -22,6 +23,7 @@ mod temporal_survey;
 mod uncertain;
 pub mod workflow;
 
+pub use account_tasks::AccountTasks;
 pub use bulk::{BulkAction, BulkPlan, BulkTarget};
 pub use command::{Command, NewJob};
 pub use commands::OperatorCommands;
@@ -32,7 +34,7 @@ pub use event::{
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
 pub use ports::Ports;
-pub use retry_price::RetryPrice;
+pub use retry_price::{RetryPrice, is_submit_unknown};
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
 pub use submit_journal::LeftoverJournal;

@@ -32,6 +32,8 @@ pub enum EventDetail {
 pub struct Settings {
     /// Tickets open at once in this process.
     pub slots: usize,
+    /// Unfinished tasks of the provider's account that all workers of the store share, unless the store has a setting of its own.
+    pub account_tasks: u32,
     /// Hard caps.
     pub budget: Budget,
     /// Distinguishes the store from others that workers of this data directory may use.
@@ -68,6 +70,7 @@ impl Default for Settings {
         Self {
             // 24 unfinished tickets is the provider's own limit (bfl.ai docs, "24 active tasks").
             slots: 24,
+            account_tasks: 24,
             budget: Budget::default(),
             store_id: String::new(),
             simulated: true,

@@ -34,6 +34,9 @@ pub enum StoreError {
     /// The reservation does not fit under a cap.
     #[error("{} exceeded", .0.name())]
     BudgetExceeded(BudgetExceeded),
+    /// The account has as many unfinished tasks as it may have. Nothing was written; a task that ends makes room.
+    #[error("{}", task_limit_line(.0.as_deref()))]
+    TaskLimit(Option<String>),
     /// The books hold a charge of that attempt or of a later one already: the job's document lost its history. Nothing was written;
     /// the attempt may go on under a number from `free` on.
     #[error("the ledger already has charges for attempts below {free} of job {id}")]
@@ -54,4 +57,12 @@ pub enum StoreError {
     /// The store cannot be used as it is; the line says what to do.
     #[error("{0}")]
     Unusable(String),
+}
+
+/// The limit of that model, or of the account.
+fn task_limit_line(model: Option<&str>) -> String {
+    match model {
+        Some(model) => format!("{} is at its task limit", crate::text::sanitize_line(model, 60)),
+        None => "the account is at its task limit".to_owned(),
+    }
 }

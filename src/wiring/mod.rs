@@ -221,6 +221,7 @@ pub async fn survey_temporal(config: &Config) -> Option<Result<TemporalSurvey, S
 pub fn settings(config: &Config, mode: Mode, detail: EventDetail) -> Settings {
     Settings {
         slots: config.slots,
+        account_tasks: config.account_tasks,
         budget: config.budget,
         store_id: store_id(config),
         simulated: config.is_simulated(),

@@ -17,6 +17,8 @@ fn help_of_every_command_is_recorded() {
         "jobs approve",
         "jobs hide",
         "jobs unhide",
+        "tasks",
+        "tasks set",
         "costs",
         "costs rebuild",
         "costs uncertain",

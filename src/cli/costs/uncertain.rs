@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::budget::{parse_usd, release_held};
+use crate::cli::budget::parse_usd;
 use crate::cli::error::CliError;
 use crate::cli::job_json::JobDetails;
 use crate::cli::operator::operator;
@@ -167,8 +167,6 @@ pub async fn resolve(session: &Session, args: &ResolveArgs) -> Result<(), CliErr
     if let Some((_, why)) = outcome.rejected.first() {
         return Err(CliError::Failed(format!("nothing was changed: {why}")));
     }
-    // Less money may be committed now: jobs that a cap held can run.
-    release_held(store.as_ref()).await?;
     let job = store.get(&id).await?.ok_or_else(|| CliError::Failed(format!("job {id} does not exist")))?;
     session.output.answer(&JobDetails::new(&job, Utc::now()), || {
         let attempt = job.attempts.iter().find(|attempt| attempt.number == number);

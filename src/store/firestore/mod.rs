@@ -34,10 +34,10 @@ pub use connection::options::FirestoreOptions;
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId};
-use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupCheck};
 use crate::store::{
     BudgetChange, ChangeStream, CostQuery, Counts, DefaultChoices, DueQuery, ForeignActivity, MatchCounts, Page,
-    PageQuery, Save, SharedRecord, Store, StoreError, StoreInspection, StoreSettings, UncertainCharge,
+    PageQuery, Save, SharedRecord, Store, StoreError, StoreInspection, StoreSettings, TaskLimits, UncertainCharge,
 };
 use activity::ActivityWatch;
 use connection::client::Client;
@@ -161,6 +161,12 @@ impl Store for FirestoreStore {
         self.save_job(save).await
     }
 
+    async fn save_submit(&self, save: Save, limits: TaskLimits) -> Result<u64, StoreError> {
+        self.claim_or_refuse().await?;
+        self.check_tasks(&save.job, limits).await?;
+        self.save_job(save).await
+    }
+
     async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError> {
         self.read_settings_once().await?;
         self.due_now(&query).await
@@ -231,7 +237,7 @@ impl Store for FirestoreStore {
         self.export_page(&query).await
     }
 
-    async fn verify_rollups(&self, correct: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
+    async fn verify_rollups(&self, correct: bool) -> Result<Option<RollupCheck>, StoreError> {
         if correct {
             self.claim_or_refuse().await?;
         }

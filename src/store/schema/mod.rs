@@ -155,6 +155,28 @@ pub struct RollupMismatch {
     pub computed: (i64, String),
 }
 
+/// What a comparison of the daily rollups with the entries found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RollupCheck {
+    /// The rollups that differ from the entries, or differed until they were corrected.
+    pub mismatches: Vec<RollupMismatch>,
+    /// The entries that no sum includes, because they cannot be read.
+    pub unreadable: Vec<UnreadableEntry>,
+}
+
+/// An entry of the ledger that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct UnreadableEntry {
+    /// Its collection.
+    pub collection: String,
+    /// Its id.
+    pub id: String,
+    /// What `cost_usd` holds, as JSON; empty where the field is absent.
+    pub cost_usd: String,
+    /// Why it cannot be read: one clean line.
+    pub reason: String,
+}
+
 /// The one id of a charge in the ledger: recording it twice writes one entry.
 pub fn charge_id(job: &str, attempt: u32, service: crate::costs::Service) -> String {
     let plain = job.len() <= 64 && job.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');

@@ -10,5 +10,6 @@ mod import;
 mod inspect;
 mod list;
 mod page_order;
+mod tasks;
 
 pub(crate) use counts::Counted;
