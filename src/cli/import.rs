@@ -60,7 +60,11 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
     let shown = sanitize_line(&file.display().to_string(), 200);
     let input = Input::open(file).map_err(|error| CliError::Failed(format!("cannot read {shown}: {error}")))?;
     let (_logging, _) = start_logging(&session.config, ExtraSink::None);
-    let store = wiring::open_store(&session.config).await?;
+    let store = if args.dry_run {
+        wiring::open_store(&session.config).await?
+    } else {
+        wiring::open_store_for_changes(&session.config).await?
+    };
     let mut shutdown =
         ShutdownSignal::listen().map_err(|error| CliError::Failed(format!("cannot handle signals: {error}")))?;
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::Serialize;
 
 use super::grouping::is_waste;
-use super::{Basis, CostGrouping, CostRow, TagRow, Usd};
+use super::{Basis, CostGrouping, CostRow, PriceTable, TagRow, Usd};
 use crate::time::midnight;
 
 /// One line of a report.
@@ -55,8 +55,14 @@ pub struct CostTable {
 }
 
 impl CostTable {
-    /// A table of the charges in `span` (first instant inside, first instant outside).
-    pub fn new(span: (DateTime<Utc>, DateTime<Utc>), simulated: bool, rows: Vec<CostRow>) -> Self {
+    /// A table of the charges in `span` (first instant inside, first instant outside). A model is one line, however it was spelled.
+    pub fn new(span: (DateTime<Utc>, DateTime<Utc>), simulated: bool, mut rows: Vec<CostRow>) -> Self {
+        for row in &mut rows {
+            let canonical = PriceTable::builtin().canonical(&row.model);
+            if canonical != row.model {
+                row.model = canonical.to_owned();
+            }
+        }
         Self { rows, tags: Vec::new(), from: span.0, to: span.1, simulated }
     }
 

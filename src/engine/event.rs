@@ -11,7 +11,7 @@ use crate::costs::{AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostT
 use crate::engine::BulkPlan;
 use crate::jobs::filter::Filter;
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
-use crate::store::{Counts, JobCost, MatchCounts, PageCursor};
+use crate::store::{Counts, JobCost, MatchCounts, PageCursor, StoreError};
 
 /// An event out of the engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,6 +79,8 @@ pub enum Event {
     Temporal(TemporalStatus),
     /// A budget does not allow queued jobs, which are held. Once for each budget period, and again after the intake was resumed.
     BudgetExceeded(BudgetExceeded),
+    /// A condition of the store that an operator must resolve; it lasts until the next of these events.
+    StoreAlarm(Option<StoreAlarm>),
     /// The result of a command.
     CommandCompleted(CommandOutcome),
     /// A command failed as a whole: it changed nothing.
@@ -205,6 +207,22 @@ pub struct QueueConflict {
     pub since: DateTime<Utc>,
     /// One sanitized line: who polls, and what to do.
     pub reason: String,
+}
+
+/// A condition of the store that an operator must resolve: it may cost money, or nothing can be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreAlarm {
+    /// A few words for a header.
+    pub summary: String,
+    /// One sanitized line: what happened, and what to do.
+    pub message: String,
+}
+
+impl StoreAlarm {
+    /// The store holds documents of another backend and was not taken over.
+    pub fn not_owned() -> Self {
+        Self { summary: "not taken over".to_owned(), message: StoreError::NotOwned.to_string() }
+    }
 }
 
 /// The commands on jobs.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::costs::{Basis, BudgetEdit, CostGrouping, Service, Usd};
 use crate::jobs::filter::Filter;
@@ -35,6 +35,34 @@ pub enum SortOrder {
 
 /// A place in the order of creation: a time and an id.
 pub type PageCursor = (DateTime<Utc>, JobId);
+
+/// The time of a cursor among jobs whose creation time is not a time.
+pub const UNDATED: DateTime<Utc> = DateTime::<Utc>::MIN_UTC;
+
+/// The time of a cursor among jobs without a creation time, which are in the order of their ids.
+pub const DATELESS: DateTime<Utc> = DateTime::<Utc>::MAX_UTC;
+
+/// The text of a cursor: `2026-11-22T12:00:00.000000Z,ID`, `undated,ID` or `dateless,ID`.
+pub fn cursor_text((at, id): &PageCursor) -> String {
+    if *at == UNDATED {
+        format!("undated,{id}")
+    } else if *at == DATELESS {
+        format!("dateless,{id}")
+    } else {
+        format!("{},{id}", at.to_rfc3339_opts(SecondsFormat::Micros, true))
+    }
+}
+
+/// The cursor of that text; `None` for any other text.
+pub fn parse_cursor(text: &str) -> Option<PageCursor> {
+    let (at, id) = text.split_once(',')?;
+    let at = match at {
+        "undated" => UNDATED,
+        "dateless" => DATELESS,
+        at => at.parse().ok()?,
+    };
+    Some((at, JobId::new(id).ok()?))
+}
 
 /// Jobs for people.
 #[derive(Debug, Clone)]
@@ -196,6 +224,18 @@ pub struct BudgetChange {
     pub edit: BudgetEdit,
 }
 
+/// How many tasks the provider's account may have unfinished at once. Checked against all jobs of the store that a worker holds: those
+/// submitting or generating under a claim that has not expired. So a worker that died blocks a task for as long as its claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskLimits {
+    /// The present.
+    pub now: DateTime<Utc>,
+    /// Of all models together; `None` has no limit.
+    pub total: Option<u32>,
+    /// Of the job's model.
+    pub model: Option<u32>,
+}
+
 /// One change of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
@@ -210,4 +250,23 @@ pub enum Change {
     },
     /// A document is gone.
     Removed(JobId),
+    /// The caps that the store keeps were changed.
+    Budget,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursor_round_trips_as_text() {
+        let noon = "2026-11-22T12:00:00.000001Z".parse().unwrap();
+        for (at, id) in [(noon, "a"), (UNDATED, "a,b"), (DATELESS, "with space")] {
+            let cursor = (at, JobId::new(id).unwrap());
+            assert_eq!(parse_cursor(&cursor_text(&cursor)), Some(cursor));
+        }
+        for other in ["", "2h", "2026-11-22", "yesterday,a", "undated,"] {
+            assert_eq!(parse_cursor(other), None, "{other}");
+        }
+    }
 }

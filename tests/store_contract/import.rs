@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use darkroom::costs::{Budget, CostGrouping, CostReport};
+use darkroom::costs::{Budget, BudgetEdit, CostGrouping, CostReport};
 use darkroom::jobs::{BillingStatus, FailureCode, Job, StageName};
 use darkroom::store::schema::{
-    Collection, CostEntry, Defaults, Document, ExportQuery, Fields, ImportOutcome, JobEntry, Record, encode_costs,
-    encode_job, with_native,
+    Collection, CostEntry, Defaults, Document, ExportQuery, Fields, ImportOutcome, JobEntry, Record, RollupCheck,
+    encode_costs, encode_job, with_native,
 };
-use darkroom::store::{CostQuery, ImportedDocument, RemoveOutcome, Save, Store, StoreError};
+use darkroom::store::{BudgetChange, CostQuery, ImportedDocument, RemoveOutcome, Save, Store, StoreError};
 use serde_json::{Value, json};
 
 use super::fixture::{
@@ -79,7 +79,7 @@ async fn costs(store: &Arc<dyn Store>, grouping: CostGrouping, simulated: bool) 
 
 /// The sums that are kept are those of the entries.
 async fn assert_sums(store: &Arc<dyn Store>) {
-    assert_eq!(store.verify_rollups(false).await.unwrap().unwrap_or_default(), []);
+    assert_eq!(store.verify_rollups(false).await.unwrap().unwrap_or_default(), RollupCheck::default());
 }
 
 async fn export(store: &Arc<dyn Store>, collection: Collection, limit: usize) -> Vec<Document> {
@@ -131,6 +131,32 @@ pub async fn partial_day_report_is_exact(fixture: Fixture) {
     assert_eq!((part.total_usd.to_string().as_str(), part.count), ("0.025005000345210234324601", 3));
     let whole = costs(&fixture.store, CostGrouping::Model, false).await;
     assert_eq!((whole.total_usd, whole.count), (part.total_usd * 3, 9));
+}
+
+pub async fn spellings_of_a_model_are_one_model(fixture: Fixture) {
+    let records = ["flux-dev", "flux_dev", "FLUX_DEV", "my_model"].iter().enumerate().map(|(number, model)| {
+        let mut charge = charge(&format!("c{number}"), "0.01", 0);
+        charge["details"]["model"] = json!(model);
+        cost_record(&charge)
+    });
+    assert_eq!(import(&fixture.store, &records.collect::<Vec<_>>()).await.0, 4);
+    let report = costs(&fixture.store, CostGrouping::Model, false).await;
+    let lines: Vec<_> = report.by.iter().map(|line| (line.key.as_str(), line.count)).collect();
+    assert_eq!(lines, [("flux-dev", 3), ("my_model", 1)]);
+    let caps = Budget { daily: Some(usd("0.05")), monthly: None };
+    let edit = BudgetEdit::Set { model: Some("flux-dev".to_owned()), caps, soft_percent: None };
+    fixture.store.change_budget(BudgetChange { at: at(0), by: "alice@host".to_owned(), edit }).await.unwrap();
+    let mut job = queued("new", 0);
+    job.simulated = false;
+    create(&fixture.store, [job]).await;
+    let mut job = read(&fixture.store, "new").await;
+    job.begin_submit(claim("worker", 60), Some(usd("0.025")), at(1)).unwrap();
+    let save = Save { job: Arc::new(job), budget: Some(Budget::default()) };
+    let refused = fixture.store.save(save).await;
+    assert!(
+        matches!(refused, Err(StoreError::BudgetExceeded(_))),
+        "every spelling counts under the model's cap: {refused:?}"
+    );
 }
 
 pub async fn import_never_overwrites(fixture: Fixture) {

@@ -365,6 +365,36 @@ pub async fn report_is_exact_over_any_span(fixture: Fixture) {
     }
 }
 
+/// The first try was before midnight and was rejected; the second one has no reply, and its worker died.
+pub async fn unconfirmed_charge_counts_when_it_was_sent(fixture: Fixture) {
+    let (before, after) = (43_190, 43_210);
+    create(&fixture.store, [queued("a", 0), queued("b", 0)]).await;
+    reserve(&fixture.store, "a", Some("0.03"), daily("0.03"), before).await.unwrap();
+    let mut job = read(&fixture.store, "a").await;
+    job.requeue(darkroom::jobs::Hold::RateLimit, at(before), at(before)).unwrap();
+    save(&fixture.store, &mut job).await.unwrap();
+    reserve(&fixture.store, "a", Some("0.03"), daily("0.03"), after).await.unwrap();
+    // Another write of the document, days later.
+    let mut job = read(&fixture.other, "a").await;
+    job.hidden = true;
+    job.updated_at = at(3 * 86_400);
+    save(&fixture.other, &mut job).await.unwrap();
+    let mut job = read(&fixture.other, "a").await;
+    job.mark_submit_unknown("its worker stopped", at(3 * 86_400)).unwrap();
+    save(&fixture.other, &mut job).await.unwrap();
+    assert!(
+        reserve(&fixture.store, "b", Some("0.03"), daily("0.03"), after + 60).await.is_err(),
+        "the cap of that day"
+    );
+    let day = |from: i64| CostQuery { from: at(from), to: at(from + 86_400), simulated: true };
+    let unconfirmed = async |query| {
+        let report = fixture.store.costs(query).await.unwrap().report(CostGrouping::Model);
+        (report.unconfirmed_usd, report.total_usd)
+    };
+    assert_eq!(unconfirmed(day(43_200)).await, (usd("0.03"), usd("0")));
+    assert_eq!(unconfirmed(day(43_200 - 86_400)).await, (usd("0"), usd("0")));
+}
+
 pub async fn uncertain_charges_are_listed(fixture: Fixture) {
     spend(&fixture.store).await;
     let charges = fixture.other.uncertain_charges(true, 10).await.unwrap();
@@ -407,7 +437,7 @@ pub async fn resolved_charge_counts_once(fixture: Fixture) {
     save(&fixture.other, &mut job).await.unwrap();
     let settled = costs(&fixture.store).await;
     assert_eq!((settled.total_usd, settled.count), (before.total_usd + usd("0.04"), before.count - 1));
-    assert_eq!(fixture.store.verify_rollups(false).await.unwrap().unwrap_or_default(), []);
+    assert_eq!(fixture.store.verify_rollups(false).await.unwrap().unwrap_or_default().mismatches, []);
 }
 
 fn tagged(name: &str, seconds: i64, credits: &str, tags: &[&str]) -> Job {
@@ -461,7 +491,7 @@ pub async fn charges_count_for_their_tags(fixture: Fixture) {
     save(&fixture.store, &mut one).await.unwrap();
     let report = costs_by(&fixture.other, CostGrouping::Tag, true).await;
     assert_eq!(lines(&report), [line("(no tag)", "0.06", 2), line("final", "0.03", 1)]);
-    assert_eq!(fixture.store.verify_rollups(false).await.unwrap().unwrap_or_default(), []);
+    assert_eq!(fixture.store.verify_rollups(false).await.unwrap().unwrap_or_default().mismatches, []);
 }
 
 pub async fn jobs_of_a_line_are_found(fixture: Fixture) {

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::budget::{parse_usd, release_held};
+use crate::cli::budget::parse_usd;
 use crate::cli::error::CliError;
 use crate::cli::job_json::JobDetails;
 use crate::cli::operator::operator;
@@ -149,7 +149,7 @@ impl<'a> ChargeView<'a> {
 
 /// Resolves one charge.
 pub async fn resolve(session: &Session, args: &ResolveArgs) -> Result<(), CliError> {
-    let store = wiring::open_store(&session.config).await?;
+    let store = wiring::open_store_for_changes(&session.config).await?;
     let id = resolve_id::job(store.as_ref(), &args.job).await?;
     let answer = args.billed.map_or(BillingAnswer::NotBilled, BillingAnswer::Billed);
     let by = operator();
@@ -173,8 +173,6 @@ pub async fn resolve(session: &Session, args: &ResolveArgs) -> Result<(), CliErr
     if let Some((_, why)) = outcome.rejected.first() {
         return Err(CliError::Failed(format!("nothing was changed: {why}")));
     }
-    // Less money may be committed now: jobs that a cap held can run.
-    release_held(store.as_ref()).await?;
     let job = store.get(&id).await?.ok_or_else(|| CliError::Failed(format!("job {id} does not exist")))?;
     session.output.answer(&JobDetails::new(&job, Utc::now()), || {
         let attempt = job.attempts.iter().find(|attempt| attempt.number == number);

@@ -19,7 +19,8 @@ impl App {
         if self.read_only
             && let Some(what) = action.changes()
         {
-            return self.notify(NO_EFFECT, format!("Read-only console (--observe): cannot {what}"));
+            let reason = self.status.alarm.as_ref().map_or("--observe", |alarm| alarm.summary.as_str());
+            return self.notify(NO_EFFECT, format!("Read-only console ({reason}): cannot {what}"));
         }
         match action {
             Action::Up => self.scroll(-1),

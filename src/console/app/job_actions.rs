@@ -11,7 +11,7 @@ use crate::console::overlays::Overlay;
 use crate::console::overlays::budget::BudgetKey;
 use crate::console::overlays::confirm::Confirm;
 use crate::console::overlays::costs::CostKey;
-use crate::engine::{BulkAction, BulkTarget, Command, RetryPrice, UncertainItem};
+use crate::engine::{BulkAction, BulkTarget, Command, RetryPrice, UncertainItem, is_submit_unknown};
 use crate::jobs::filter::{Condition, JobStatus};
 use crate::jobs::{BillingAnswer, Job, JobId, ObjectName, StageName, StoredImage};
 use crate::text::format;
@@ -98,9 +98,12 @@ impl App {
     }
 
     fn retry_jobs(&mut self, jobs: &[Arc<Job>], skipped: Option<String>) {
-        let question = (!self.simulated).then(|| {
+        // Several jobs are never retried with those among them that may already be billed unless the question has named them.
+        let names_unknown = jobs.len() > 1 && jobs.iter().any(|job| is_submit_unknown(job));
+        let question = (!self.simulated || names_unknown).then(|| {
             let price = RetryPrice::of(jobs.iter().map(Arc::as_ref), self.catalog);
-            let mut facts = vec![format!("This spends real money: {}.", price.line())];
+            let money = if self.simulated { "Simulated money" } else { "This spends real money" };
+            let mut facts = vec![format!("{money}: {}.", price.line())];
             facts.extend(price.facts().into_iter().map(|fact| format!("{fact}.")));
             if let Some(skipped) = &skipped {
                 facts.push(format!("Moderated jobs would fail again: {skipped}."));

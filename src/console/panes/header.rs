@@ -136,6 +136,10 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
             parts.push(Part::new(theme.warning, [(40, "READ-ONLY".into()), (0, "READ-ONLY".into())]));
         }
     }
+    if let Some(alarm) = &status.alarm {
+        let (summary, sign) = (text::sanitize_line(&alarm.summary, 40), theme.symbol("▲", "!"));
+        parts.push(Part::new(theme.bad, [(51, format!("{sign} {summary}")), (0, sign.to_owned())]));
+    }
     if let Some((used, total)) = status.slots
         && status.intake != Intake::ReadOnly
     {

@@ -75,44 +75,66 @@ pub(super) fn check_budget(connection: &Connection, process: Budget, row: &Row) 
 /// price. A period begins and ends at midnight.
 fn spent(connection: &Connection, period: &BudgetPeriod, simulated: bool) -> Result<Usd, StoreError> {
     let days = (nanoseconds(period.from).div_euclid(DAY), nanoseconds(period.to).div_euclid(DAY));
+    let counts = counts_under(period);
     let known = match &period.model {
         None => sum(
             connection,
-            "SELECT amount, sum(count) FROM spent WHERE simulated = ?1 AND day >= ?2 AND day < ?3 GROUP BY amount",
+            "SELECT amount, sum(count), '' FROM spent WHERE simulated = ?1 AND day >= ?2 AND day < ?3 GROUP BY amount",
             params![simulated, days.0, days.1],
+            |_| true,
         ),
-        Some(model) => sum(
+        Some(_) => sum(
             connection,
-            "SELECT amount, sum(count) FROM daily
-             WHERE simulated = ?1 AND day >= ?2 AND day < ?3 AND model = ?4 AND amount <> '' GROUP BY amount",
-            params![simulated, days.0, days.1, model],
+            "SELECT amount, sum(count), model FROM daily
+             WHERE simulated = ?1 AND day >= ?2 AND day < ?3 AND amount <> '' GROUP BY amount, model",
+            params![simulated, days.0, days.1],
+            &counts,
         ),
     }?;
-    let unpriced: i64 = connection
-        .prepare_cached(
-            "SELECT coalesce(sum(count), 0) FROM daily
-             WHERE simulated = ?1 AND day >= ?2 AND day < ?3 AND amount = '' AND (?4 IS NULL OR model = ?4)",
-        )?
-        .query_row(params![simulated, days.0, days.1, period.model], |row| row.get(0))?;
+    let mut statement = connection.prepare_cached(
+        "SELECT model, sum(count) FROM daily WHERE simulated = ?1 AND day >= ?2 AND day < ?3 AND amount = '' GROUP BY model",
+    )?;
+    let mut rows = statement.query(params![simulated, days.0, days.1])?;
+    let mut unpriced = 0;
+    while let Some(row) = rows.next()? {
+        if counts(&row.get::<_, String>(0)?) {
+            unpriced += row.get::<_, i64>(1)?;
+        }
+    }
     Ok(known + PriceTable::builtin().highest() * u64::try_from(unpriced).unwrap_or(0))
+}
+
+/// Whether charges of a model count under the cap, however the model is spelled.
+fn counts_under(period: &BudgetPeriod) -> impl Fn(&str) -> bool {
+    let only = period.model.as_deref();
+    move |model| only.is_none_or(|only| only == PriceTable::builtin().canonical(model))
 }
 
 fn reserved_by_others(connection: &Connection, period: &BudgetPeriod, row: &Row) -> Result<Usd, StoreError> {
     sum(
         connection,
-        "SELECT reserved, count(*) FROM jobs INDEXED BY jobs_reserved
-         WHERE simulated = ?1 AND reserved IS NOT NULL AND id <> ?2
-           AND (?3 IS NULL OR json_extract(document, '$.spec.model') = ?3) GROUP BY reserved",
-        params![row.simulated, row.id.as_str(), period.model],
+        "SELECT reserved, count(*), coalesce(json_extract(document, '$.spec.model'), '')
+         FROM jobs INDEXED BY jobs_reserved
+         WHERE simulated = ?1 AND reserved IS NOT NULL AND id <> ?2 GROUP BY 1, 3",
+        params![row.simulated, row.id.as_str()],
+        counts_under(period),
     )
 }
 
-fn sum(connection: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Usd, StoreError> {
+/// The sum over rows of amount, count and model.
+fn sum(
+    connection: &Connection,
+    sql: &str,
+    values: &[&dyn rusqlite::ToSql],
+    counts: impl Fn(&str) -> bool,
+) -> Result<Usd, StoreError> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(values)?;
     let mut total = Usd::ZERO;
     while let Some(row) = rows.next()? {
-        total += amount(&row.get::<_, String>(0)?)? * u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
+        if counts(&row.get::<_, String>(2)?) {
+            total += amount(&row.get::<_, String>(0)?)? * u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0);
+        }
     }
     Ok(total)
 }

@@ -9,7 +9,9 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use super::super::{CostJobsQuery, CostQuery, JobCost, StoreError};
 use super::ledger::{amount, basis};
 use super::row::{DAY, nanoseconds};
-use crate::costs::{CAUSE_IMAGE, CAUSE_IN_PROGRESS, CostGrouping, CostRow, CostTable, NO_MODEL, NO_TAG, TagRow, Usd};
+use crate::costs::{
+    CAUSE_IMAGE, CAUSE_IN_PROGRESS, CostGrouping, CostRow, CostTable, NO_MODEL, NO_TAG, PriceTable, TagRow, Usd,
+};
 
 /// What was spent, added up exactly: whole days from their counts, the rest of a day from its charges.
 pub(super) fn costs(connection: &Connection, query: &CostQuery) -> Result<CostTable, StoreError> {
@@ -207,7 +209,10 @@ fn scan(connection: &Connection, query: &CostJobsQuery) -> Result<Vec<JobCost>, 
             (from, to) = (from.max(first), to.min(next));
         }
         let value;
-        (condition, value) = condition_of(*grouping, key);
+        (condition, value) = match grouping {
+            CostGrouping::Model if key != NO_MODEL => condition_of(*grouping, &spellings(connection, key)?),
+            _ => condition_of(*grouping, key),
+        };
         values.extend(value.map(Value::Text));
     }
     let sql = format!(
@@ -229,12 +234,21 @@ fn scan(connection: &Connection, query: &CostJobsQuery) -> Result<Vec<JobCost>, 
     Ok(jobs)
 }
 
+/// How charges spell that model: a JSON list.
+fn spellings(connection: &Connection, model: &str) -> Result<String, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT DISTINCT model FROM daily")?;
+    let models = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let same = models.into_iter().filter(|spelled| PriceTable::builtin().canonical(spelled) == model);
+    Ok(serde_json::Value::from(same.collect::<Vec<_>>()).to_string())
+}
+
 /// The condition of a report's line; only words of this program are in the statement's text.
 fn condition_of(grouping: CostGrouping, key: &str) -> (&'static str, Option<String>) {
     let text = || Some(key.to_owned());
     match grouping {
         CostGrouping::Model if key == NO_MODEL => ("AND model = ''", None),
-        CostGrouping::Model => ("AND model = ?4", text()),
+        // A JSON list of the spellings of one model.
+        CostGrouping::Model => ("AND model IN (SELECT value FROM json_each(?4))", text()),
         CostGrouping::Service => ("AND service = ?4", text()),
         CostGrouping::Cause => ("AND cause = ?4", text()),
         CostGrouping::Status => match key {

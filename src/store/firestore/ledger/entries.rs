@@ -9,7 +9,7 @@ use crate::costs::Service;
 use crate::jobs::Job;
 use crate::store::charges::ChargeRow;
 use crate::store::firestore::documents::json;
-use crate::store::firestore::documents::value::Fields;
+use crate::store::firestore::documents::value::{self, Fields};
 use crate::store::schema;
 use crate::text::sanitize_line;
 
@@ -99,6 +99,14 @@ fn detail_path(name: &String) -> String {
 pub(crate) fn parse_entry(document: &Document) -> Result<(String, ChargeRow), String> {
     let id = document.name.rsplit('/').next().unwrap_or_default();
     schema::parse_charge(id, &json::to_json(&document.fields))
+}
+
+/// Whether another backend recorded this charge when it ordered an image. Imported history is not such a charge.
+pub(crate) fn is_foreign_charge(fields: &Fields) -> bool {
+    let is_of_provider = value::text_of(fields, "service") == Some(Service::BflApi.as_str());
+    let details = value::map_of(fields, "details");
+    let has = |name: &str| details.is_some_and(|details| value::content(details, name).is_some());
+    is_of_provider && !has("basis") && !has("imported_historical")
 }
 
 /// Logs an entry that no sum includes.

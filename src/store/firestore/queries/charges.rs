@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
-use crate::costs::{Basis, CostGrouping};
+use crate::costs::{Basis, CostGrouping, PriceTable};
 use crate::store::charges::ChargeRow;
 use crate::store::firestore::FirestoreStore;
 use crate::store::firestore::connection::query::Query;
@@ -120,7 +120,7 @@ fn is_of_line(row: &ChargeRow, grouping: CostGrouping, key: &str) -> bool {
         CostGrouping::Tag if key == crate::costs::NO_TAG => row.tags.is_empty(),
         CostGrouping::Tag => row.tags.iter().any(|tag| tag == key),
         CostGrouping::Model if key == crate::costs::NO_MODEL => row.model.is_empty(),
-        CostGrouping::Model => row.model == key,
+        CostGrouping::Model => PriceTable::builtin().canonical(&row.model) == key,
         CostGrouping::Service => row.service.as_str() == key,
         CostGrouping::Cause => row.cause == key,
         CostGrouping::Status => crate::costs::status_of(&row.cause) == key,

@@ -8,8 +8,10 @@ mod due;
 mod export;
 mod health;
 mod import;
+mod inspect;
 mod list;
 mod page_order;
 mod remove;
+mod tasks;
 
 pub(crate) use counts::Counted;
