@@ -23,6 +23,8 @@ mod import_export;
 mod metrics;
 #[cfg(all(unix, feature = "firestore", feature = "gcs", feature = "temporal"))]
 mod migration;
+#[cfg(all(unix, feature = "firestore", feature = "gcs", feature = "temporal"))]
+mod outages;
 mod provider_bfl;
 mod pty;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]

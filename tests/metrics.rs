@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use darkroom::simulator::{Simulator, SimulatorOptions};
 use serde_json::Value;
 
-use self::page::Page;
+pub use self::page::Page;
 use crate::support::TestEnv;
 
 /// How long anything may take before the test calls it stuck.
@@ -46,7 +46,7 @@ impl Worker {
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    async fn metrics(&self) -> Page {
+    pub async fn metrics(&self) -> Page {
         let (status, text) = self.get("/metrics").await;
         assert_eq!(status, 200, "{text}");
         Page::parse(&text)

@@ -16,6 +16,7 @@ mod export;
 mod guard_server;
 mod headless_engine;
 mod import;
+mod import_batches;
 mod job_json;
 mod jobs;
 mod man;

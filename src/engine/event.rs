@@ -7,11 +7,11 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::UncertainCharges;
-use crate::costs::{BudgetExceeded, CostReport, Usd};
+use crate::costs::{AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, Outlook, Usd};
 use crate::engine::BulkPlan;
 use crate::jobs::filter::Filter;
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
-use crate::store::{Counts, MatchCounts, PageCursor, StoreError};
+use crate::store::{Counts, JobCost, MatchCounts, PageCursor, StoreError};
 
 /// An event out of the engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +57,13 @@ pub enum Event {
     Costs(Box<CostOverview>),
     /// The uncertain charges, as requested, or one sanitized line why not.
     Uncertain(Result<UncertainCharges, String>),
+    /// The most expensive jobs of a span, as requested.
+    CostJobs {
+        /// The line of the report whose jobs they are; `None` for all of the span.
+        only: Option<(CostGrouping, String)>,
+        /// The most expensive first, or one sanitized line why not.
+        jobs: Result<Vec<JobCost>, String>,
+    },
     /// Whether jobs are started. Also the one announcement of an account failure.
     Intake(Intake),
     /// Slots in use, and in total.
@@ -135,12 +142,12 @@ pub struct CostOverview {
     pub month: CostReport,
     /// Since the first of this UTC month, by model: what the monthly cap counts.
     pub calendar_month: CostReport,
-    /// The same 30 days, by day.
-    pub by_day: CostReport,
-    /// The same 30 days, by cause.
-    pub by_cause: CostReport,
-    /// The same 30 days, by service.
-    pub by_service: CostReport,
+    /// These 30 days and this UTC month, for a report of any part by any grouping.
+    pub table: Arc<CostTable>,
+    /// The burn rate and the forecast of the month.
+    pub outlook: Outlook,
+    /// The change of the balance against the charges, where it is known.
+    pub account: Option<AccountCheck>,
     /// The cap of the UTC day: the lower one of the store's and this process's.
     pub daily_cap: Option<Usd>,
     /// The cap of the UTC month: the lower one of the store's and this process's.

@@ -5,6 +5,7 @@
 //! number of workers. Both use `scheduler`: which job runs next, commands in progress, the events of a screen.
 
 mod account_tasks;
+mod balance;
 mod bulk;
 mod command;
 mod commands;
@@ -24,6 +25,7 @@ mod uncertain;
 pub mod workflow;
 
 pub use account_tasks::AccountTasks;
+pub use balance::balance_history;
 pub use bulk::{BulkAction, BulkPlan, BulkTarget};
 pub use command::{Command, NewJob};
 pub use commands::OperatorCommands;
@@ -43,4 +45,4 @@ pub use temporal_survey::{OtherWorkflow, QueuePoller, TemporalSurvey};
 pub use uncertain::{UncertainCharges, UncertainItem};
 
 // Part of the events; the console does not depend on the store.
-pub use crate::store::{Counts, MatchCounts, PageCursor, SortOrder};
+pub use crate::store::{Counts, JobCost, MatchCounts, PageCursor, SortOrder};

@@ -136,6 +136,16 @@ impl Job {
         Some(amounts.sum())
     }
 
+    /// What another program noted on the job as its cost: neither reports nor caps count it, only entries of the ledger.
+    pub fn noted_cost(&self) -> Option<Usd> {
+        let of_another = |attempt: &&Attempt| {
+            self.external && attempt.receipt.is_none() && attempt.steps.is_empty() && attempt.resolution.is_none()
+        };
+        let charges = self.attempts.iter().filter(of_another).flat_map(Attempt::charges);
+        let noted: Usd = charges.filter(|charge| charge.basis.is_counted()).filter_map(|charge| charge.amount).sum();
+        (noted > Usd::ZERO).then_some(noted)
+    }
+
     /// The least certain basis of the provider's charges; `None` while it charged nothing. What the storing costs is reckoned from a
     /// table, and makes no order less certain.
     pub fn cost_basis(&self) -> Option<Basis> {

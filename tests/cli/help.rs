@@ -21,6 +21,7 @@ fn help_of_every_command_is_recorded() {
         "tasks set",
         "costs",
         "costs rebuild",
+        "costs drift",
         "costs uncertain",
         "costs resolve",
         "takeover",

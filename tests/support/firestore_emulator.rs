@@ -75,7 +75,7 @@ pub async fn owned_project(emulator: &Emulator) -> String {
 pub async fn own(emulator: &Emulator, project: &str, database: &str) {
     let mut options = options(emulator, project);
     options.gated = true;
-    options.database = database.to_owned();
+    database.clone_into(&mut options.database);
     FirestoreStore::connect(options).require_ownership().await.expect("the database is empty");
 }
 

@@ -13,7 +13,7 @@ use crate::support::firestore_emulator::{Emulator, fresh_project, options, store
 pub fn gated(emulator: &Emulator, project: &str, operator: &str) -> FirestoreStore {
     let mut options = options(emulator, project);
     options.gated = true;
-    options.operator = operator.to_owned();
+    operator.clone_into(&mut options.operator);
     FirestoreStore::connect(options)
 }
 

@@ -70,6 +70,13 @@ impl App {
                 }
                 self.image.on_bytes(&id, attempt, bytes);
             }
+            Event::CostJobs { only, jobs } => {
+                for overlay in &mut self.overlays {
+                    if let Overlay::Costs(screen) = overlay {
+                        screen.load(only.as_ref(), jobs.clone());
+                    }
+                }
+            }
             Event::Uncertain(charges) => {
                 for overlay in &mut self.overlays {
                     if let Overlay::Budget(screen) = overlay {

@@ -95,6 +95,7 @@ pub(super) async fn run(
     let stop = CancellationToken::new();
     let operator = OperatorCommands::new(ports.store.clone(), ports.clock.clone(), settings.simulated);
     let (feed, mut changes) = feed::start(ports.clone(), &settings, events.clone(), stop.clone());
+    let budget_changes = feed.budget_changes();
     let mut dispatcher = Dispatcher {
         runner,
         recovery,
@@ -136,6 +137,7 @@ pub(super) async fn run(
                 dispatcher.on_task_finished(result).await;
             }
             Some(jobs) = changes.recv() => dispatcher.on_jobs_changed(&jobs),
+            () = budget_changes.notified() => dispatcher.due_queue.wake_held(),
             () = tokio::time::sleep_until(next_query) => {
                 dispatcher.recover_journals();
                 dispatcher.due_queue.invalidate();
@@ -246,6 +248,7 @@ impl Dispatcher {
         };
         let Some(id) = self.ids.remove(&task) else { return };
         self.running.remove(&id);
+        self.due_queue.on_run_finished(&id);
         let is_at_limit = matches!(result, Ok(Err(RunError::Workflow(WorkflowError::TaskLimit(_)))));
         if !is_at_limit {
             self.due_queue.end_task_limit_pauses();
@@ -357,7 +360,8 @@ impl Dispatcher {
         match outcome {
             TaskOutcome::NotReady(reason) => self.block_intake(format!("images cannot be stored: {reason}")).await,
             TaskOutcome::Closed => self.phase = Phase::Closed,
-            TaskOutcome::Ready | TaskOutcome::Done => {}
+            TaskOutcome::Ready => self.due_queue.wake_held(),
+            TaskOutcome::Done => {}
         }
     }
 

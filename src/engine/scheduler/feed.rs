@@ -41,11 +41,17 @@ const ALARM_INTERVAL: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
 #[derive(Clone)]
 pub(super) struct Feed {
     refresh: Arc<Notify>,
+    budget_changes: Arc<Notify>,
 }
 
 impl Feed {
     pub(super) fn refresh_costs(&self) {
         self.refresh.notify_one();
+    }
+
+    /// Notified when the caps of the store may have changed.
+    pub(super) fn budget_changes(&self) -> Arc<Notify> {
+        self.budget_changes.clone()
     }
 }
 
@@ -58,7 +64,7 @@ pub(super) fn start(
 ) -> (Feed, mpsc::Receiver<ChangedJobs>) {
     let (changes, received) = mpsc::channel(16);
     let refresh = Arc::new(Notify::new());
-    let feed = Feed { refresh: refresh.clone() };
+    let feed = Feed { refresh: refresh.clone(), budget_changes: Arc::default() };
     let mut task = FeedTask {
         overview: Overview::new(ports.clone(), settings),
         ports,
@@ -66,6 +72,7 @@ pub(super) fn start(
         events,
         changes,
         refresh,
+        budget_changes: feed.budget_changes(),
         counts_changed: true,
         costs_changed: true,
         refreshed_at: None,
@@ -88,6 +95,7 @@ struct FeedTask {
     events: mpsc::Sender<Event>,
     changes: mpsc::Sender<ChangedJobs>,
     refresh: Arc<Notify>,
+    budget_changes: Arc<Notify>,
     counts_changed: bool,
     costs_changed: bool,
     refreshed_at: Option<Instant>,
@@ -191,6 +199,10 @@ impl FeedTask {
                 Change::Job(job) => jobs.push(job),
                 Change::Unreadable { id, reason } => self.emit(Event::Unreadable { id, reason }).await,
                 Change::Removed(id) => self.emit(Event::Removed(id)).await,
+                Change::Budget => {
+                    self.costs_changed = true;
+                    self.budget_changes.notify_one();
+                }
             }
         }
         self.counts_changed = true;

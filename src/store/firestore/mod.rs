@@ -34,10 +34,13 @@ pub use connection::options::FirestoreOptions;
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId};
-use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use crate::store::schema::{
+    ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupCheck,
+};
 use crate::store::{
-    BudgetChange, ChangeStream, CostQuery, Counts, DefaultChoices, DueQuery, ForeignActivity, MatchCounts, Page,
-    PageQuery, Save, SharedRecord, Store, StoreError, StoreInspection, StoreSettings, TaskLimits, UncertainCharge,
+    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DefaultChoices, DueQuery, ForeignActivity, JobCost,
+    MatchCounts, Page, PageQuery, Save, SharedRecord, Store, StoreError, StoreInspection, StoreSettings, TaskLimits,
+    UncertainCharge,
 };
 use activity::ActivityWatch;
 use connection::client::Client;
@@ -196,6 +199,10 @@ impl Store for FirestoreStore {
         self.cost_table(&query).await
     }
 
+    async fn cost_jobs(&self, query: CostJobsQuery) -> Result<Vec<JobCost>, StoreError> {
+        self.read_cost_jobs(&query).await
+    }
+
     async fn uncertain_charges(&self, simulated: bool, limit: usize) -> Result<Vec<UncertainCharge>, StoreError> {
         self.read_uncertain(simulated, limit).await
     }
@@ -233,11 +240,19 @@ impl Store for FirestoreStore {
         self.import_records(&records, dry_run).await
     }
 
+    async fn remove_imported(
+        &self,
+        documents: Vec<ImportedDocument>,
+        dry_run: bool,
+    ) -> Result<Vec<RemoveOutcome>, StoreError> {
+        self.remove_documents(&documents, dry_run).await
+    }
+
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {
         self.export_page(&query).await
     }
 
-    async fn verify_rollups(&self, correct: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
+    async fn verify_rollups(&self, correct: bool) -> Result<Option<RollupCheck>, StoreError> {
         if correct {
             self.claim_or_refuse().await?;
         }

@@ -74,7 +74,7 @@ pub(crate) struct Totals {
 
 impl Totals {
     pub(crate) fn add(&mut self, count: i64, sum: f64) {
-        self.count += count;
+        self.count = self.count.saturating_add(count);
         self.sum += sum;
     }
 

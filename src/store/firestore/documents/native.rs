@@ -58,18 +58,22 @@ fn follow(
     defaults: &Defaults,
 ) -> Result<bool, String> {
     let mut follows = !request_changed;
+    if matches!(job.stage_name(), StageName::Submitting | StageName::Generating) {
+        return Ok(follows);
+    }
     let status = Status::of(fields)?;
     let now = updated_at.unwrap_or(job.updated_at);
     match (job.stage_name(), status) {
-        (StageName::Submitting | StageName::Generating, _) => {}
+        (StageName::Queued, Status::Pending) if request_changed => {
+            change_spec(job, schema::parse_spec(fields, defaults.request())?);
+            follows = true;
+        }
+        // A request that a former version could read stays as it was read.
         (StageName::Queued, Status::Pending) => {
-            if request_changed {
-                change_spec(job, schema::parse_spec(fields, defaults.request())?);
-                follows = true;
-            } else if follows_defaults(job) {
-                // A request that a former version could read stays as it was read.
-                let spec = schema::parse_spec(fields, defaults.request());
-                change_spec(job, spec.unwrap_or_else(|_| job.spec.clone()));
+            if follows_defaults(job)
+                && let Ok(spec) = schema::parse_spec(fields, defaults.request())
+            {
+                change_spec(job, spec);
             }
         }
         // Another backend took it first.
@@ -94,7 +98,7 @@ fn follow(
                 job.updated_at = now;
             }
         }
-        (StageName::Done | StageName::Approved | StageName::Failed | StageName::Cancelled, _) => {}
+        _ => {}
     }
     Ok(follows)
 }

@@ -256,6 +256,47 @@ fn change_during_a_run_applies_to_the_next() {
 }
 
 #[test]
+fn running_job_is_read_under_any_status() {
+    let mut document = document("a", fields(&json!({"status": "pending_art_generation", "prompt": "a fox"})));
+    let LoadedJob { mut job, base } = loaded(&document);
+    job.begin_submit(Claim { worker: WorkerId::new("w"), until: now() }, None, now()).unwrap();
+    apply(&mut document, DocumentWrite::update(&job, &base).unwrap());
+    for status in [value::text("archived"), value::integer(3), value::text("approved"), value::text("error")] {
+        document.fields.insert("status".into(), status);
+        assert_eq!(loaded(&document).job, job);
+    }
+    document.fields.remove("status");
+    assert_eq!(loaded(&document).job, job);
+}
+
+#[test]
+fn request_with_an_open_charge_is_not_rejected() {
+    let bad = |receipt: bool| {
+        let json = json!({"status": "pending_art_generation", "prompt": "a fox"});
+        let mut document = document("a", fields(&json));
+        let LoadedJob { mut job, base } = loaded(&document);
+        if receipt {
+            job.attempts[0].charge = Some(Charge {
+                service: Service::BflApi,
+                amount: Some("0.03".parse().unwrap()),
+                basis: Basis::Quoted,
+                model: "flux-dev".to_owned(),
+                at: now(),
+                simulated: false,
+            });
+        }
+        apply(&mut document, DocumentWrite::update(&job, &base).unwrap());
+        document.fields.insert("prompt".into(), value::integer(7));
+        parse(&document, &defaults()).unwrap()
+    };
+    for paid in [true, false] {
+        let parsed = bad(paid);
+        assert!(parsed.content.is_err());
+        assert_eq!(parsed.is_bad_request, !paid);
+    }
+}
+
+#[test]
 fn external_status_changes_are_followed() {
     let json = json!({
         "status": "pending_review", "prompt": "a", "generatedImageUrl": "https://x/generated-art/b.png", "generationCount": 1,

@@ -36,7 +36,15 @@ pub(crate) fn collection_of(row: &ChargeRow) -> &'static str {
 /// Whether the entries of both are equal. A basis that only became more certain is not worth a write.
 fn is_equivalent(one: &ChargeRow, other: &ChargeRow) -> bool {
     let content = |row: &ChargeRow| {
-        (row.amount, row.model.clone(), row.at, row.simulated, row.succeeded(), row.basis.is_counted())
+        (
+            row.amount,
+            row.model.clone(),
+            row.at,
+            row.simulated,
+            row.succeeded(),
+            row.basis.is_counted(),
+            row.tags.clone(),
+        )
     };
     content(one) == content(other)
 }
@@ -77,7 +85,9 @@ pub(crate) fn entry_fields(job: &Job, row: &ChargeRow) -> (Fields, Vec<String>) 
     let details = fields.get("details").and_then(serde_json::Value::as_object);
     let mut mask: Vec<String> = details.into_iter().flat_map(|details| details.keys()).map(detail_path).collect();
     // Also where the charge has no amount: a former one must not stay.
-    mask.extend(["job_id", "service", "cost_usd", "timestamp"].map(str::to_owned));
+    mask.extend(["job_id", "service", "cost_usd", "timestamp", "details.tags"].map(str::to_owned));
+    mask.sort_unstable();
+    mask.dedup();
     (json::from_json(&fields), mask)
 }
 
