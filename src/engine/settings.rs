@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::StoreAlarm;
 use crate::costs::Budget;
 
 /// What an engine does.
@@ -45,6 +46,8 @@ pub struct Settings {
     pub mode: Mode,
     /// Which events it emits.
     pub event_detail: EventDetail,
+    /// What an operator must know of the store from the start.
+    pub alarm: Option<StoreAlarm>,
     /// How long a claim lasts. Longer than `submit_timeout`, so that no claim expires during a POST.
     pub lease: Duration,
     /// Longest time that a submit may take.
@@ -74,6 +77,7 @@ impl Default for Settings {
             simulate_external: false,
             mode: Mode::Work,
             event_detail: EventDetail::Full,
+            alarm: None,
             lease: Duration::from_secs(150),
             submit_timeout: Duration::from_secs(90),
             // The official client drops its polling URLs after 30 minutes.

@@ -24,6 +24,7 @@ pub enum Outcome {
 }
 
 /// One try at a job that may cost money.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
     /// Counts from 1.
@@ -42,6 +43,9 @@ pub struct Attempt {
     /// Money set aside for storing the image, from the submit until it is stored: the most that the bucket may charge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_reserved: Option<Usd>,
+    /// Our own price before the submit, kept to be compared with what the provider charges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Usd>,
     /// The provider's acceptance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
@@ -51,6 +55,9 @@ pub struct Attempt {
     /// The bucket's charge, where the bucket costs money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_charge: Option<Charge>,
+    /// Whether its charges count for the job's tags: those of earlier versions have no tags in any sum.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counts_tags: bool,
     /// An operator's answer to whether the provider's charge was billed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
@@ -93,9 +100,11 @@ impl Attempt {
             steps: Vec::new(),
             reserved: None,
             storage_reserved: None,
+            estimate: None,
             receipt: None,
             charge: None,
             storage_charge: None,
+            counts_tags: true,
             resolution: None,
             outcome: None,
             submitted_at: None,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, Claim, FailureCode, Hold, JobId, Outcome, Spec, Stage, StageName, StoredImage};
+use super::{Attempt, Claim, FailureCode, Hold, JobId, Outcome, Spec, Stage, StageName, StoredImage, WorkerId};
 use crate::costs::{Basis, Charge, Service, Usd};
 
 /// How long a link lives at least (documented for all models, from the moment at which the image is ready).
@@ -136,6 +136,16 @@ impl Job {
         Some(amounts.sum())
     }
 
+    /// What another program noted on the job as its cost: neither reports nor caps count it, only entries of the ledger.
+    pub fn noted_cost(&self) -> Option<Usd> {
+        let of_another = |attempt: &&Attempt| {
+            self.external && attempt.receipt.is_none() && attempt.steps.is_empty() && attempt.resolution.is_none()
+        };
+        let charges = self.attempts.iter().filter(of_another).flat_map(Attempt::charges);
+        let noted: Usd = charges.filter(|charge| charge.basis.is_counted()).filter_map(|charge| charge.amount).sum();
+        (noted > Usd::ZERO).then_some(noted)
+    }
+
     /// The least certain basis of the provider's charges; `None` while it charged nothing. What the storing costs is reckoned from a
     /// table, and makes no order less certain.
     pub fn cost_basis(&self) -> Option<Basis> {
@@ -148,6 +158,12 @@ impl Job {
         };
         let of_provider = self.charges().filter(|charge| charge.service == Service::BflApi);
         of_provider.map(|charge| charge.basis).min_by_key(certainty)
+    }
+
+    /// Whether another backend has taken it up, and may have submitted it.
+    pub fn is_with_another_backend(&self) -> bool {
+        let is_claimed = self.claim.as_ref().is_some_and(|claim| claim.worker == WorkerId::another_backend());
+        self.stage_name() == StageName::Submitting && is_claimed
     }
 
     /// When the image of a job that is generating is lost: the expiry of its link, or, where no link was seen yet, the earliest time

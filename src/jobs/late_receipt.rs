@@ -71,6 +71,7 @@ impl Job {
             let mut attempt = Attempt::new(number, receipt.accepted_at);
             attempt.finish(StepName::Submit, receipt.accepted_at);
             let model = ordered.unwrap_or(&self.spec).model.clone();
+            attempt.estimate = estimate;
             attempt.charge = Some(self.charge_of(&receipt, estimate, model));
             attempt.spec = ordered.filter(|spec| **spec != self.spec).cloned();
             attempt.receipt = Some(receipt);
@@ -91,6 +92,7 @@ impl Job {
         let charge = self.charge_of(&receipt, estimate, model);
         let Some(attempt) = self.attempts.get_mut(index) else { return false };
         attempt.reserved = None;
+        attempt.estimate = attempt.estimate.or(estimate);
         attempt.book_late(charge, now);
         attempt.receipt = Some(receipt);
         if undecided {

@@ -5,6 +5,7 @@
 mod attempt;
 mod billing;
 mod claim;
+mod drift;
 mod failure;
 pub mod filter;
 mod hold;
@@ -23,6 +24,7 @@ mod transitions;
 pub use attempt::{Attempt, Outcome};
 pub use billing::{BillingAnswer, Resolution};
 pub use claim::{Claim, WorkerId};
+pub use drift::{DriftSummary, PriceTrail};
 pub use failure::{BillingStatus, Failure, FailureCode};
 pub use hold::Hold;
 pub use id::{InvalidJobId, JobId};

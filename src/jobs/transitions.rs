@@ -120,6 +120,7 @@ impl Job {
         let charge = self.charge_of(&receipt, estimate, self.spec.model.clone());
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.reserved = None;
+            attempt.estimate = attempt.estimate.or(estimate);
             attempt.charge = Some(charge);
             attempt.receipt = Some(receipt);
             attempt.finish(StepName::Submit, now);

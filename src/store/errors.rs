@@ -46,6 +46,11 @@ pub enum StoreError {
         /// No charge is booked under this number or a greater one.
         free: u32,
     },
+    /// The store holds documents of another backend and was not taken over: nothing was written.
+    #[error(
+        "the store is read-only: it holds documents of another backend; see `darkroom takeover --dry-run`, then run `darkroom takeover`"
+    )]
+    NotOwned,
     /// Not reachable now; the same call may succeed later. Whether it was carried out is not known.
     #[error("store unavailable: {0}")]
     Unavailable(String),

@@ -56,7 +56,7 @@ impl JobCommandContext {
     /// Finds the jobs. Those that a filter matches are counted and priced, and one question is asked.
     async fn open(session: &Session, args: &TargetArgs, action: BulkAction) -> Result<Self, CliError> {
         let filter = args.filter.as_deref().map(|text| parse_filter(text, Utc::now())).transpose()?;
-        let store = wiring::open_store(&session.config).await?;
+        let store = wiring::open_store_for_changes(&session.config).await?;
         let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
         let ids = match filter {
             Some(filter) => {

@@ -18,6 +18,7 @@ use crate::costs::BudgetExceeded;
 use crate::engine::workflow::{JobWorkflow, RunOutcome, WorkflowError};
 use crate::engine::{EventDetail, Intake, Mode, OperatorCommands};
 use crate::jobs::{Job, JobId, StageName};
+use crate::store::StoreError;
 
 /// Changes of the store only hint at due jobs; this periodic query finds them all.
 const QUERY_INTERVAL: Duration = Duration::from_secs(2);
@@ -94,6 +95,7 @@ pub(super) async fn run(
     let stop = CancellationToken::new();
     let operator = OperatorCommands::new(ports.store.clone(), ports.clock.clone(), settings.simulated);
     let (feed, mut changes) = feed::start(ports.clone(), &settings, events.clone(), stop.clone());
+    let budget_changes = feed.budget_changes();
     let mut dispatcher = Dispatcher {
         runner,
         recovery,
@@ -135,6 +137,7 @@ pub(super) async fn run(
                 dispatcher.on_task_finished(result).await;
             }
             Some(jobs) = changes.recv() => dispatcher.on_jobs_changed(&jobs),
+            () = budget_changes.notified() => dispatcher.due_queue.wake_held(),
             () = tokio::time::sleep_until(next_query) => {
                 dispatcher.recover_journals();
                 dispatcher.due_queue.invalidate();
@@ -150,6 +153,9 @@ impl Dispatcher {
     async fn open(&mut self) {
         self.emit(Event::Intake(self.intake.clone())).await;
         self.emit(Event::Slots { used: 0, total: self.slots }).await;
+        if let Some(alarm) = self.settings.alarm.take() {
+            self.emit(Event::StoreAlarm(Some(alarm))).await;
+        }
         if self.intake == Intake::Open {
             self.command_tasks.prepare();
         }
@@ -242,6 +248,7 @@ impl Dispatcher {
         };
         let Some(id) = self.ids.remove(&task) else { return };
         self.running.remove(&id);
+        self.due_queue.on_run_finished(&id);
         let is_at_limit = matches!(result, Ok(Err(RunError::Workflow(WorkflowError::TaskLimit(_)))));
         if !is_at_limit {
             self.due_queue.end_task_limit_pauses();
@@ -258,6 +265,11 @@ impl Dispatcher {
                 // If the other write did not take the job, this worker's claim still stands: run on at once from the new document.
                 self.due_queue.abandon(id);
                 self.due_queue.clear();
+            }
+            // Found at the first save only where the store was unreachable when this process started.
+            Ok(Err(RunError::Workflow(WorkflowError::Store(error @ StoreError::NotOwned)))) => {
+                self.due_queue.abandon(id);
+                self.block_intake(error.to_string()).await;
             }
             Ok(Err(RunError::Workflow(WorkflowError::TaskLimit(model)))) => {
                 if model.is_none() {
@@ -348,7 +360,8 @@ impl Dispatcher {
         match outcome {
             TaskOutcome::NotReady(reason) => self.block_intake(format!("images cannot be stored: {reason}")).await,
             TaskOutcome::Closed => self.phase = Phase::Closed,
-            TaskOutcome::Ready | TaskOutcome::Done => {}
+            TaskOutcome::Ready => self.due_queue.wake_held(),
+            TaskOutcome::Done => {}
         }
     }
 

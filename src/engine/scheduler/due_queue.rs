@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::held_jobs::HeldJobs;
 use super::{ChangedJobs, Ports, WorkerLock};
 use crate::jobs::{Job, JobId, StageName, WorkerId};
 use crate::store::{DueQuery, StoreError};
@@ -22,6 +23,12 @@ const MIN_QUERY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How old the list of dead workers may get.
 const DEAD_WORKERS_MAX_AGE: Duration = Duration::from_millis(500);
+
+/// How far ahead a cap can hold a job: to the end of a month.
+pub(super) const LONGEST_HOLD: chrono::Duration = chrono::Duration::days(32);
+
+/// How many active jobs are searched for held ones.
+pub(super) const MAX_HELD: usize = 2_000;
 
 /// What the dispatcher can take now.
 pub(super) struct PickContext<'a> {
@@ -61,6 +68,7 @@ pub(super) struct DueQueue {
     abandoned: HashSet<JobId>,
     /// Jobs that are not picked before that time.
     deferred: HashMap<JobId, Instant>,
+    held: HeldJobs,
 }
 
 impl DueQueue {
@@ -80,6 +88,7 @@ impl DueQueue {
             quarantined: HashSet::new(),
             abandoned: HashSet::new(),
             deferred: HashMap::new(),
+            held: HeldJobs::new(),
         }
     }
 
@@ -100,6 +109,7 @@ impl DueQueue {
                     self.abandoned.remove(&job.id);
                     return Ok(Some(job));
                 }
+                self.held.forget(&job.id);
             }
             if !self.is_stale {
                 return Ok(None);
@@ -132,6 +142,7 @@ impl DueQueue {
         let mut jobs: Vec<Job> = jobs.into_iter().filter(|job| self.is_free(job, context)).collect();
         jobs.sort_by_key(urgency);
         self.list = jobs.into();
+        self.add_held(context, &due, now).await?;
         // A full batch means that there are more behind it.
         self.is_stale = is_full && !self.list.is_empty();
         if self.list.is_empty() {
@@ -146,6 +157,31 @@ impl DueQueue {
             }
         }
         Ok(())
+    }
+
+    /// Adds the held jobs that are tried now, although they are not due.
+    async fn add_held(&mut self, context: &PickContext<'_>, due: &DueQuery, now: Instant) -> Result<(), StoreError> {
+        if !due.queued || !self.held.are_wanted(now) {
+            return Ok(());
+        }
+        let all = DueQuery { now: due.now + LONGEST_HOLD, limit: MAX_HELD, ..due.clone() };
+        let mut queued = self.ports.store.due(all).await?;
+        queued.retain(|job| job.stage_name() == StageName::Queued && self.is_free(job, context));
+        let picked = self.held.pick(queued, now);
+        self.list.retain(|job| picked.iter().all(|other| other.id != job.id));
+        self.list.extend(picked);
+        Ok(())
+    }
+
+    /// The caps were changed, or the intake was opened: jobs that a cap holds may fit now.
+    pub(super) fn wake_held(&mut self) {
+        self.held.wake_all();
+        self.is_stale = true;
+    }
+
+    /// A run has ended.
+    pub(super) fn on_run_finished(&mut self, id: &JobId) {
+        self.held.on_run_finished(id);
     }
 
     fn is_free(&self, job: &Job, context: &PickContext<'_>) -> bool {
@@ -185,16 +221,26 @@ impl DueQueue {
     /// These jobs have changed: drops their old copies.
     pub(super) fn on_jobs_changed(&mut self, changed: &ChangedJobs) {
         self.is_stale = true;
+        self.held.on_jobs_changed(changed);
         if self.list.is_empty() {
             return;
         }
         let changed: HashMap<&JobId, u64> = changed.iter().map(|job| (&job.id, job.revision)).collect();
-        self.list.retain(|job| changed.get(&job.id).is_none_or(|revision| *revision == job.revision));
+        let held = &mut self.held;
+        self.list.retain(|job| {
+            let is_current = changed.get(&job.id).is_none_or(|revision| *revision == job.revision);
+            if !is_current {
+                held.forget(&job.id);
+            }
+            is_current
+        });
     }
 
     /// Drops the whole list: other workers take from the same queue.
     pub(super) fn clear(&mut self) {
-        self.list.clear();
+        for job in self.list.drain(..) {
+            self.held.forget(&job.id);
+        }
         self.is_stale = true;
     }
 

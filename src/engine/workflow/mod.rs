@@ -42,7 +42,7 @@ pub enum RunOutcome {
 /// Why a run stopped without having moved the job on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WorkflowError {
-    /// Another process moved the job.
+    /// Another process moved the job, or deleted its document.
     #[error("another process moved the job")]
     Superseded,
     /// The account, or this model of it, has as many unfinished tasks as it may have. The job is queued, and nothing was written.
@@ -59,7 +59,8 @@ pub enum WorkflowError {
 impl From<StoreError> for WorkflowError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict(_) => Self::Superseded,
+            // A document that is gone asks for nothing more.
+            StoreError::Conflict(_) | StoreError::NotFound(_) => Self::Superseded,
             other => Self::Store(other),
         }
     }

@@ -13,9 +13,6 @@ use crate::provider::{MAX_IMAGE_BYTES, PreparedRequest, SubmitError};
 use crate::store::{StoreError, TaskLimits};
 use crate::time::backoff;
 
-/// How long a job over budget is held at most before the budget is checked again: a cap may be raised, money released.
-const BUDGET_RECHECK_INTERVAL: Duration = Duration::minutes(5);
-
 /// How long a request of another program, which this process must not simulate, is not picked again.
 const EXTERNAL_RECHECK_INTERVAL: Duration = Duration::minutes(5);
 
@@ -156,7 +153,12 @@ impl JobWorkflow {
         tracing::info!(
             job = %job.id, attempt = job.attempt_number(), hold = %hold.summary(), "job held by the budget",
         );
-        job.set_hold(Some(hold), Some(exceeded.until.min(now + BUDGET_RECHECK_INTERVAL)), now)?;
+        // The scheduler tries it before that time where a cap is raised or money is released.
+        let is_held = job.hold() == Some(&hold) && job.not_before == Some(exceeded.until);
+        if is_held {
+            return Ok(());
+        }
+        job.set_hold(Some(hold), Some(exceeded.until), now)?;
         self.save(job).await
     }
 

@@ -24,11 +24,31 @@ pub(super) enum SubmitOutcome<'a> {
 }
 
 impl JobWorkflow {
-    /// Saves the job as it is; on success it carries its new revision.
+    /// Saves the job as it is; on success it carries its new revision. Where another program deleted the document of a job whose
+    /// image is paid for, the document is created again.
     pub(super) async fn save(&self, job: &mut Job) -> Result<(), WorkflowError> {
-        self.save_document(job).await?;
+        match self.save_document(job).await {
+            Err(StoreError::NotFound(_)) if job.attempt().is_some_and(|attempt| attempt.receipt.is_some()) => {
+                self.create_again(job).await?;
+            }
+            result => result?,
+        }
         self.report_finished(job);
         Ok(())
+    }
+
+    async fn create_again(&self, job: &mut Job) -> Result<(), WorkflowError> {
+        match self.ports.store.create(vec![job.clone()]).await {
+            Ok(()) => {}
+            Err(StoreError::AlreadyExists(_)) => return Err(WorkflowError::Superseded),
+            Err(error) => return Err(error.into()),
+        }
+        tracing::warn!(
+            job = %job.id, attempt = job.attempt_number(), "job deleted while its image was generated, created again",
+        );
+        let created = self.ports.store.get(&job.id).await?.ok_or(WorkflowError::Superseded)?;
+        job.revision = created.revision;
+        if *job == created { Ok(()) } else { Err(WorkflowError::Superseded) }
     }
 
     /// Reports a job whose end was just saved.
@@ -154,7 +174,7 @@ impl JobWorkflow {
             };
             match &error {
                 StoreError::Unavailable(_) => {}
-                StoreError::Unusable(_) | StoreError::Unreadable { .. }
+                StoreError::Unusable(_) | StoreError::Unreadable { .. } | StoreError::NotOwned
                     if matches!(outcome, SubmitOutcome::Accepted { .. }) => {}
                 _ => return Err(error.into()),
             }

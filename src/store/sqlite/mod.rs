@@ -13,6 +13,7 @@ mod import;
 mod ledger;
 mod list;
 mod readers;
+mod reports;
 mod row;
 mod save;
 mod schema;
@@ -29,10 +30,10 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{OnceCell, watch as signal};
 use tokio::task;
 
-use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use super::schema::{ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupCheck};
 use super::{
-    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, MatchCounts, Page, PageQuery, Save, SharedRecord, Store,
-    StoreError, TaskLimits, UncertainCharge,
+    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, MatchCounts, Page, PageQuery,
+    Save, SharedRecord, Store, StoreError, TaskLimits, UncertainCharge,
 };
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::filter::Filter;
@@ -164,7 +165,11 @@ impl Store for SqliteStore {
     }
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
-        self.readers.read(move |connection| ledger::costs(connection, &query)).await
+        self.readers.read(move |connection| reports::costs(connection, &query)).await
+    }
+
+    async fn cost_jobs(&self, query: CostJobsQuery) -> Result<Vec<JobCost>, StoreError> {
+        self.readers.read(move |connection| reports::cost_jobs(connection, &query)).await
     }
 
     async fn uncertain_charges(&self, simulated: bool, limit: usize) -> Result<Vec<UncertainCharge>, StoreError> {
@@ -202,12 +207,25 @@ impl Store for SqliteStore {
         verdicts.recv().await.ok_or_else(|| StoreError::Unavailable("the write was stopped".to_owned()))
     }
 
+    async fn remove_imported(
+        &self,
+        documents: Vec<ImportedDocument>,
+        dry_run: bool,
+    ) -> Result<Vec<RemoveOutcome>, StoreError> {
+        if dry_run {
+            return self.readers.read(move |connection| import::remove(connection, &documents, true)).await;
+        }
+        let (sender, mut outcomes) = unbounded_channel();
+        self.writer.write(Write::RemoveImported(documents, sender)).await?;
+        outcomes.recv().await.ok_or_else(|| StoreError::Unavailable("the write was stopped".to_owned()))
+    }
+
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {
         self.readers.read(move |connection| export::page(connection, &query)).await
     }
 
     /// Triggers keep the sums in the transaction of each entry.
-    async fn verify_rollups(&self, _repair: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
+    async fn verify_rollups(&self, _correct: bool) -> Result<Option<RollupCheck>, StoreError> {
         Ok(None)
     }
 

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::super::schema::{ImportOutcome, Record};
+use super::super::schema::{ImportOutcome, ImportedDocument, Record, RemoveOutcome};
 use super::super::{BudgetChange, SharedRecord, StoreError, TaskLimits};
 use super::database::SharedConnection;
 use super::row::Row;
@@ -36,6 +36,8 @@ pub(super) enum Write {
     PutSharedRecord(Box<SharedRecord>),
     /// Documents of other programs. The outcomes are sent on the channel and are final once the write is confirmed.
     Import(Vec<Record>, mpsc::UnboundedSender<Vec<ImportOutcome>>),
+    /// Imported documents are removed; outcomes as for the import.
+    RemoveImported(Vec<ImportedDocument>, mpsc::UnboundedSender<Vec<RemoveOutcome>>),
 }
 
 impl Write {
@@ -66,6 +68,10 @@ impl Write {
             Self::Import(records, outcomes) => {
                 // The import is committed even if its caller is no longer waiting.
                 let _ = outcomes.send(import::import(connection, records, Some(sequence))?);
+                Ok(1)
+            }
+            Self::RemoveImported(documents, outcomes) => {
+                let _ = outcomes.send(import::remove(connection, documents, false)?);
                 Ok(1)
             }
         }

@@ -10,10 +10,12 @@ use darkroom::costs::{BudgetRecord, CostTable, Usd};
 use darkroom::engine::Ports;
 use darkroom::jobs::filter::Filter;
 use darkroom::jobs::{ImageFormat, Job, JobId, ObjectName, StageName};
-use darkroom::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use darkroom::store::schema::{
+    ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupCheck,
+};
 use darkroom::store::{
-    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, MatchCounts, Page, PageQuery, Save, SharedRecord, Store,
-    StoreError, TaskLimits, UncertainCharge,
+    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, MatchCounts, Page, PageQuery,
+    Save, SharedRecord, Store, StoreError, TaskLimits, UncertainCharge,
 };
 
 use super::plan::Sabotage;
@@ -181,6 +183,10 @@ impl Store for ProcessStore {
         call!(self, "costs", self.inner().costs(query))
     }
 
+    async fn cost_jobs(&self, query: CostJobsQuery) -> Result<Vec<JobCost>, StoreError> {
+        call!(self, "cost_jobs", self.inner().cost_jobs(query))
+    }
+
     async fn budget_history(&self, limit: usize) -> Result<Vec<BudgetRecord>, StoreError> {
         call!(self, "budget_history", self.inner().budget_history(limit))
     }
@@ -225,11 +231,19 @@ impl Store for ProcessStore {
         self.inner().import(records, dry_run).await
     }
 
+    async fn remove_imported(
+        &self,
+        documents: Vec<ImportedDocument>,
+        dry_run: bool,
+    ) -> Result<Vec<RemoveOutcome>, StoreError> {
+        self.inner().remove_imported(documents, dry_run).await
+    }
+
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {
         self.inner().export(query).await
     }
 
-    async fn verify_rollups(&self, repair: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
+    async fn verify_rollups(&self, repair: bool) -> Result<Option<RollupCheck>, StoreError> {
         self.inner().verify_rollups(repair).await
     }
 
