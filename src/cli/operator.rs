@@ -1,6 +1,12 @@
 //! Who runs this process, for the record of a change.
 
+use crate::engine::Operator;
 use crate::text::sanitize_line;
+
+/// The operator of a command line, for the record of a command.
+pub fn operator_here() -> Operator {
+    Operator { by: operator(), from: "cli" }
+}
 
 /// `user@host`.
 pub fn operator() -> String {

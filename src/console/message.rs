@@ -6,6 +6,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use super::panes::image::ImageMessage;
 use crate::console::notices::Notice;
 use crate::engine::{Command, Event};
+use crate::jobs::JobId;
 use crate::telemetry::logging::LogRecord;
 
 /// Everything that can happen to the console.
@@ -27,6 +28,8 @@ pub enum Message {
     EngineClosed,
     /// A log line.
     Log(LogRecord),
+    /// Lines of the log files: those of other processes and of earlier sessions.
+    LogHistory(Vec<LogRecord>),
     /// A reply of the image thread.
     Image(ImageMessage),
     /// The engine's queue is full: this command was not sent.
@@ -57,6 +60,8 @@ pub enum Effect {
         /// The file's contents.
         bytes: Bytes,
     },
+    /// Search the log files for the lines of this job.
+    SearchLogs(JobId),
     /// Give the terminal back, stop this process until it is continued.
     Suspend,
     /// Draw every cell again.

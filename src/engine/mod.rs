@@ -4,12 +4,14 @@
 //! commands to documents; [`workflow`] is the durable workflow of a job; [`local`] runs it in this process, [`temporal`] on any
 //! number of workers. Both use `scheduler`: which job runs next, commands in progress, the events of a screen.
 
+mod audit;
 mod bulk;
 mod command;
 mod commands;
 mod event;
 mod failpoints;
 pub mod local;
+mod pause;
 mod ports;
 mod retry_price;
 mod scheduler;
@@ -21,6 +23,7 @@ mod temporal_survey;
 mod uncertain;
 pub mod workflow;
 
+pub use audit::{AuditEntry, Operator};
 pub use bulk::{BulkAction, BulkPlan, BulkTarget};
 pub use command::{Command, NewJob};
 pub use commands::OperatorCommands;
@@ -30,6 +33,7 @@ pub use event::{
 };
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
+pub use pause::Pause;
 pub use ports::Ports;
 pub use retry_price::RetryPrice;
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};

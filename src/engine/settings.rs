@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Operator;
 use crate::costs::Budget;
 
 /// What an engine does.
@@ -43,6 +44,8 @@ pub struct Settings {
     pub mode: Mode,
     /// Which events it emits.
     pub event_detail: EventDetail,
+    /// Who gives commands to this engine: then each one is recorded.
+    pub operator: Option<Operator>,
     /// How long a claim lasts. Longer than `submit_timeout`, so that no claim expires during a POST.
     pub lease: Duration,
     /// Longest time that a submit may take.
@@ -71,6 +74,7 @@ impl Default for Settings {
             simulate_external: false,
             mode: Mode::Work,
             event_detail: EventDetail::Full,
+            operator: None,
             lease: Duration::from_secs(150),
             submit_timeout: Duration::from_secs(90),
             // The official client drops its polling URLs after 30 minutes.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::SharedRecord;
 use crate::costs::{Basis, BudgetEdit, Service, Usd};
 use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId, StageName, WorkerId};
@@ -174,4 +175,6 @@ pub enum Change {
     },
     /// A document is gone.
     Removed(JobId),
+    /// The current version of a shared record that change streams report; see `SharedRecord::WATCHED`.
+    SharedRecord(SharedRecord),
 }

@@ -3,12 +3,13 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{ChangedJobs, Ports, WorkerLock};
 use crate::jobs::{Job, JobId, StageName, WorkerId};
-use crate::store::{DueQuery, StoreError};
+use crate::store::{DueQuery, Store, StoreError};
 
 /// How many due jobs are read at once.
 const BATCH_SIZE: usize = 128;
@@ -71,6 +72,16 @@ impl DueQueue {
         }
     }
 
+    /// The store of the jobs.
+    pub(super) fn store(&self) -> &dyn Store {
+        self.ports.store.as_ref()
+    }
+
+    /// The present.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.ports.clock.now()
+    }
+
     /// The next job to run, if one is due.
     pub(super) async fn next(&mut self, context: PickContext<'_>) -> Result<Option<Job>, StoreError> {
         let now = Instant::now();
@@ -111,6 +122,7 @@ impl DueQueue {
             due.dead_workers.push(context.worker_lock.worker().clone());
         }
         let jobs = self.ports.store.due(due.clone()).await?;
+        tracing::trace!(due = jobs.len(), queued, "due jobs queried");
         let (is_full, is_empty) = (jobs.len() >= limit, jobs.is_empty());
         // A job that runs elsewhere, or is deferred, is still waiting.
         let any_waits = jobs.iter().any(|job| !self.quarantined.contains(&job.id));

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::overview::Overview;
+use super::pause_watch::StreamedPause;
 use super::{Event, Ports, Settings};
-use crate::engine::{ConnectionState, EventDetail};
+use crate::engine::{ConnectionState, EventDetail, Pause};
 use crate::jobs::{Job, StageName};
 use crate::store::{Change, ChangeStream, PageQuery, SortOrder, StoreError};
 use crate::time::backoff;
@@ -49,8 +50,9 @@ pub(super) fn start(
     settings: &Settings,
     events: mpsc::Sender<Event>,
     stop: CancellationToken,
-) -> (Feed, mpsc::Receiver<ChangedJobs>) {
+) -> (Feed, mpsc::Receiver<ChangedJobs>, watch::Receiver<StreamedPause>) {
     let (changes, received) = mpsc::channel(16);
+    let (pause, streamed_pause) = watch::channel(None);
     let refresh = Arc::new(Notify::new());
     let feed = Feed { refresh: refresh.clone() };
     let mut task = FeedTask {
@@ -59,6 +61,7 @@ pub(super) fn start(
         event_detail: settings.event_detail,
         events,
         changes,
+        pause,
         refresh,
         counts_changed: true,
         costs_changed: true,
@@ -70,7 +73,7 @@ pub(super) fn start(
             () = task.run() => {}
         }
     });
-    (feed, received)
+    (feed, received, streamed_pause)
 }
 
 struct FeedTask {
@@ -79,6 +82,7 @@ struct FeedTask {
     overview: Overview,
     events: mpsc::Sender<Event>,
     changes: mpsc::Sender<ChangedJobs>,
+    pause: watch::Sender<StreamedPause>,
     refresh: Arc<Notify>,
     counts_changed: bool,
     costs_changed: bool,
@@ -96,6 +100,7 @@ impl FeedTask {
             if since != before {
                 failures = 0;
             }
+            self.pause.send_replace(None);
             tracing::warn!(%error, "change stream lost");
             self.emit(Event::Connection(ConnectionState::Disconnected { since, reason: error.to_string() })).await;
             tokio::time::sleep(backoff(failures, None, rand::random()).min(MAX_RECONNECT_DELAY)).await;
@@ -107,6 +112,7 @@ impl FeedTask {
     async fn follow(&mut self, since: &mut DateTime<Utc>) -> Result<std::convert::Infallible, StoreError> {
         // First subscribe, then read: a change in between is emitted twice rather than never.
         let mut stream = self.ports.store.watch().await?;
+        self.pause.send_replace(Some(Pause::read(self.ports.store.as_ref()).await?.into()));
         self.emit_first_pages().await?;
         self.emit(Event::Connection(ConnectionState::Connected)).await;
         let Err(error) = self.listen(&mut *stream).await;
@@ -153,8 +159,16 @@ impl FeedTask {
                 Change::Job(job) => jobs.push(job),
                 Change::Unreadable { id, reason } => self.emit(Event::Unreadable { id, reason }).await,
                 Change::Removed(id) => self.emit(Event::Removed(id)).await,
+                Change::SharedRecord(record) if Pause::is_stated_by(&record) => {
+                    self.pause.send_replace(Some(Pause::of(&record).into()));
+                }
+                Change::SharedRecord(_) => {}
             }
         }
+        if jobs.is_empty() {
+            return;
+        }
+        tracing::trace!(jobs = jobs.len(), "jobs changed");
         self.counts_changed = true;
         self.costs_changed |= jobs.iter().any(|job| job.charges().next().is_some());
         // If the channel is full, the dispatcher has changes to process already, and it queries the store regularly anyway.

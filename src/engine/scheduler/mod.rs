@@ -9,6 +9,7 @@ mod dispatcher;
 mod due_queue;
 mod feed;
 mod overview;
+mod pause_watch;
 mod reporter;
 mod runner;
 mod worker_lock;

@@ -12,6 +12,9 @@ use crate::jobs::WorkerId;
 /// After this time no claim can depend on a dead worker's file.
 const DELETE_AFTER: Duration = Duration::from_hours(24);
 
+/// Processes that run no jobs keep their locks here.
+const OBSERVERS: &str = "observers";
+
 /// The folder of the lock files cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use {path}: {source}; check that the data directory exists and belongs to you")]
@@ -24,6 +27,8 @@ pub struct WorkerLockError {
 #[derive(Debug)]
 pub struct WorkerLock {
     folder: PathBuf,
+    /// Where the files of the workers are; another folder for a process that runs no jobs.
+    workers: PathBuf,
     file: PathBuf,
     worker: WorkerId,
     // Held for its lock, never read.
@@ -33,14 +38,27 @@ pub struct WorkerLock {
 impl WorkerLock {
     /// Takes a new worker id and acquires its lock under `data_dir`.
     pub fn acquire(data_dir: &Path) -> Result<Self, WorkerLockError> {
-        let folder = folder(data_dir);
+        Self::acquire_in(folder(data_dir), folder(data_dir))
+    }
+
+    /// The same for a process that runs no jobs: it does not count as a worker.
+    pub fn observe(data_dir: &Path) -> Result<Self, WorkerLockError> {
+        Self::acquire_in(folder(&data_dir.join(OBSERVERS)), folder(data_dir))
+    }
+
+    /// How many workers of this machine are alive, this process included if it is one.
+    pub fn live(&self) -> usize {
+        workers(&self.workers).into_iter().filter(|(path, _)| *path == self.file || !is_dead(path)).count()
+    }
+
+    fn acquire_in(folder: PathBuf, workers: PathBuf) -> Result<Self, WorkerLockError> {
         let failed = |source| WorkerLockError { path: folder.clone(), source };
         std::fs::create_dir_all(&folder).map_err(failed)?;
         let worker = WorkerId::new(format!("worker-{}-{:08x}", std::process::id(), rand::random::<u32>()));
         let file = folder.join(format!("{}.lock", worker.as_str()));
         let lock = File::create_new(&file).map_err(failed)?;
         lock.lock().map_err(failed)?;
-        Ok(Self { folder, file, worker, _lock: lock })
+        Ok(Self { folder, workers, file, worker, _lock: lock })
     }
 
     /// This worker's id.
@@ -127,7 +145,10 @@ mod tests {
         let mut both = vec![here.worker().clone(), other.worker().clone()];
         both.sort();
         assert_eq!(live, both);
+        let observer = WorkerLock::observe(data.path()).unwrap();
+        assert_eq!((here.live(), observer.live()), (2, 2), "an observer is no worker");
         std::fs::write(data.path().join("workers/worker-1-dead.lock"), "").unwrap();
+        assert_eq!(observer.live(), 2);
         assert_eq!(here.dead_workers(), [WorkerId::new("worker-1-dead")]);
         drop(other);
         assert_eq!(WorkerLock::live_workers(data.path()), [here.worker().clone()]);

@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::jobs::{Job, JobId};
-use crate::store::Change;
 use crate::store::firestore::documents::subscriber::Subscriber;
 use crate::store::firestore::documents::{BaseVersion, LoadedJob, ParsedDocument};
+use crate::store::{Change, SharedRecord};
 
 /// Documents that are cached in addition to the active ones.
 const MAX_CACHED: usize = 20_000;
@@ -120,6 +120,11 @@ impl DocumentCache {
         if let Some(document) = state.documents.get_mut(id).filter(|document| document.revision == revision) {
             document.is_bad_request = false;
         }
+    }
+
+    /// A shared record that a listener received.
+    pub(crate) fn publish_record(&self, record: SharedRecord) {
+        self.state().publish(&Change::SharedRecord(record));
     }
 
     /// A document that is gone since `read_time` at the latest.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use crate::jobs::JobId;
-use crate::store::{Change, StoreError};
+use crate::store::{Change, SharedRecord, StoreError};
 
 /// Changes in one answer.
 const BATCH_SIZE: usize = 500;
@@ -24,16 +24,23 @@ pub(crate) struct Subscriber {
 #[derive(Default)]
 struct State {
     changes: BTreeMap<JobId, Change>,
+    records: Vec<SharedRecord>,
     failure: Option<String>,
 }
 
 impl Subscriber {
     pub(crate) fn push(&self, change: Change) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let id = match &change {
             Change::Job(job) => job.id.clone(),
             Change::Unreadable { id, .. } | Change::Removed(id) => id.clone(),
+            Change::SharedRecord(record) => {
+                state.records.retain(|old| (&old.kind, &old.id) != (&record.kind, &record.id));
+                state.records.push(record.clone());
+                self.wake.notify_one();
+                return;
+            }
         };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.changes.insert(id, change);
         if state.changes.len() > MAX_PENDING {
             state.changes.clear();
@@ -63,7 +70,7 @@ impl Subscriber {
         if let Some(reason) = state.failure.take() {
             return Err(StoreError::Unavailable(reason));
         }
-        let mut taken = Vec::new();
+        let mut taken: Vec<Change> = state.records.drain(..).map(Change::SharedRecord).collect();
         while taken.len() < BATCH_SIZE
             && let Some((_, change)) = state.changes.pop_first()
         {

@@ -18,12 +18,12 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::snapshot::Snapshot;
 use crate::jobs::JobId;
-use crate::store::StoreError;
 use crate::store::firestore::connection::errors;
 use crate::store::firestore::connection::query::{CREATED_AT, MAX_ACTIVE, Query};
 use crate::store::firestore::documents::value;
-use crate::store::firestore::{JOBS, Shared};
+use crate::store::firestore::{JOBS, Shared, shared_records};
 use crate::store::schema::Status;
+use crate::store::{SharedRecord, StoreError};
 
 /// Jobs whose changes are received whatever their status is.
 const NEWEST: usize = 50;
@@ -41,6 +41,8 @@ const COUNT_INTERVAL: Duration = Duration::from_mins(2);
 
 const ACTIVE_TARGET: i32 = 1;
 const NEWEST_TARGET: i32 = 2;
+/// The shared records that every worker applies at once. One read for each stream, and one for each change.
+const RECORDS_TARGET: i32 = 3;
 
 /// The two targets across streams.
 pub(crate) struct Listener {
@@ -84,7 +86,8 @@ impl Listener {
         self.live = false;
         let opened = Instant::now();
         let targets = [(ACTIVE_TARGET, active()), (NEWEST_TARGET, newest())];
-        let requests = targets.map(|(number, query)| self.request(number, query)).to_vec();
+        let mut requests = targets.map(|(number, query)| self.request(number, query)).to_vec();
+        requests.push(self.request_records());
         let mut stream = self.shared.client.listen(requests).await?;
         let mut ticks = tokio::time::interval(Duration::from_millis(250));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -114,8 +117,18 @@ impl Listener {
             parent: self.shared.client.parent(),
             query_type: Some(target::query_target::QueryType::StructuredQuery(query)),
         };
-        let target_type = Some(target::TargetType::Query(query));
-        let added = Target { target_id, target_type, ..Default::default() };
+        self.add_target(target_id, target::TargetType::Query(query))
+    }
+
+    fn request_records(&self) -> ListenRequest {
+        let client = &self.shared.client;
+        let documents = SharedRecord::WATCHED.iter().map(|(kind, id)| shared_records::record_name(client, kind, id));
+        let documents = target::DocumentsTarget { documents: documents.collect() };
+        self.add_target(RECORDS_TARGET, target::TargetType::Documents(documents))
+    }
+
+    fn add_target(&self, target_id: i32, target_type: target::TargetType) -> ListenRequest {
+        let added = Target { target_id, target_type: Some(target_type), ..Default::default() };
         ListenRequest {
             database: self.shared.client.database(),
             target_change: Some(listen_request::TargetChange::AddTarget(added)),
@@ -132,6 +145,13 @@ impl Listener {
             Some(ResponseType::DocumentChange(change)) => {
                 let Some(document) = change.document else { return Ok(()) };
                 self.shared.client.count_reads(1);
+                if change.target_ids.contains(&RECORDS_TARGET) {
+                    match shared_records::parse(&document) {
+                        Ok(record) => self.shared.cache.publish_record(record),
+                        Err(error) => tracing::warn!(%error, "shared record skipped"),
+                    }
+                    return Ok(());
+                }
                 self.document(&document, &change.target_ids, &change.removed_target_ids);
                 Ok(())
             }
@@ -151,6 +171,7 @@ impl Listener {
                 Ok(())
             }
             // The server's count of the documents that should be here: a difference restarts the stream.
+            Some(ResponseType::Filter(filter)) if filter.target_id == RECORDS_TARGET => Ok(()),
             Some(ResponseType::Filter(filter)) => {
                 let here = if filter.target_id == ACTIVE_TARGET { self.active.len() } else { self.newest.len() };
                 let stored = usize::try_from(filter.count).unwrap_or(0);
