@@ -520,7 +520,7 @@ fn bulk_actions_take_the_whole_result() {
 }
 
 #[test]
-fn ends_of_a_large_store_are_loaded_when_jumped_to() {
+fn ends_of_a_large_store_load_on_jump() {
     let mut harness = large(&options(true));
     let page = |numbers: std::ops::Range<u32>| -> Vec<Arc<Job>> {
         let job = |number: u32| {
