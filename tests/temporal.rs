@@ -7,7 +7,7 @@ mod chaos;
 mod engine_switch;
 mod happy_path;
 mod nondeterminism;
-mod old_backend;
+pub mod old_backend;
 mod other_programs;
 mod replay;
 mod server;

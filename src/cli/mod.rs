@@ -18,6 +18,7 @@ mod export;
 mod guard_server;
 mod headless_engine;
 mod import;
+mod import_batches;
 mod job_json;
 mod jobs;
 mod logs;
@@ -30,6 +31,8 @@ mod simulate;
 mod submit;
 mod supervisor;
 mod table;
+mod takeover;
+mod tasks;
 mod worker;
 
 use std::ffi::OsString;
@@ -130,6 +133,8 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             Some(Command::Logs(args)) => logs::run(&session, &args).await,
             Some(Command::Pause(args)) => pause::pause(&session, &args).await,
             Some(Command::Resume) => pause::resume(&session).await,
+            Some(Command::Takeover(args)) => takeover::run(&session, &args).await,
+            Some(Command::Tasks(args)) => tasks::run(&session, &args).await,
             Some(Command::Import(args)) => import::run(&session, &args).await,
             Some(Command::Export(args)) => export::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,

@@ -38,7 +38,7 @@ impl View {
 
 /// Pauses the intake of all workers.
 pub async fn pause(session: &Session, args: &PauseArgs) -> Result<(), CliError> {
-    let store = wiring::open_store(&session.config).await?;
+    let store = wiring::open_store_for_changes(&session.config).await?;
     let now = Utc::now();
     let pause = Pause::set(store.as_ref(), &operator(), args.reason.as_deref(), now).await?;
     operator_here().record(store.as_ref(), "pause", &[], args.reason.as_deref(), now).await;
@@ -52,7 +52,7 @@ pub async fn pause(session: &Session, args: &PauseArgs) -> Result<(), CliError> 
 
 /// Lets the workers start jobs again.
 pub async fn resume(session: &Session) -> Result<(), CliError> {
-    let store = wiring::open_store(&session.config).await?;
+    let store = wiring::open_store_for_changes(&session.config).await?;
     Pause::clear(store.as_ref(), &operator(), Utc::now()).await?;
     operator_here().record(store.as_ref(), "resume", &[], None, Utc::now()).await;
     session.output.answer(&View::of(None), || "intake open: workers start jobs again".to_owned())

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::costs::Usd;
 use crate::engine::Counts;
-use crate::engine::{ConnectionState, CostOverview, Intake, Pause, TemporalStatus};
+use crate::engine::{ConnectionState, CostOverview, Intake, Pause, StoreAlarm, TemporalStatus};
 use crate::jobs::StageName;
 
 /// The engine's state as last reported; `None` is not reported yet.
@@ -26,6 +26,8 @@ pub struct Status {
     pub workers: Option<usize>,
     /// The workers, where jobs run on Temporal.
     pub temporal: Option<TemporalStatus>,
+    /// What an operator must resolve in the store.
+    pub alarm: Option<StoreAlarm>,
     /// Submits in flight.
     pub submits_in_flight: usize,
     /// The engine stopped: no further events arrive.
@@ -43,6 +45,7 @@ impl Default for Status {
             connection: None,
             workers: None,
             temporal: None,
+            alarm: None,
             submits_in_flight: 0,
             engine_closed: false,
         }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use darkroom::costs::{Budget, BudgetEdit};
 use darkroom::jobs::Job;
-use darkroom::store::{Change, ChangeStream, SharedRecord};
+use darkroom::store::{BudgetChange, Change, ChangeStream, SharedRecord};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -60,6 +61,23 @@ pub async fn watched_record_arrives(fixture: Fixture) {
         record.revision = fixture.other.put_shared_record(record.clone()).await.unwrap();
         while !next(&mut watch).await.contains(&Change::SharedRecord(record.clone())) {}
     }
+}
+
+pub async fn change_of_the_caps_arrives(fixture: Fixture) {
+    let change = |cap: &str| {
+        let caps = Budget { daily: Some(cap.parse().unwrap()), monthly: None };
+        let edit = BudgetEdit::Set { model: None, caps, soft_percent: None };
+        BudgetChange { at: at(0), by: "alice@host".to_owned(), edit }
+    };
+    let mut watch = fixture.store.watch().await.unwrap();
+    for cap in ["1", "2"] {
+        fixture.other.change_budget(change(cap)).await.unwrap();
+        assert_eq!(next(&mut watch).await, [Change::Budget]);
+    }
+    // A new stream begins at the present.
+    let mut watch = fixture.other.watch().await.unwrap();
+    create(&fixture.store, [queued("a", 0)]).await;
+    until(&mut watch, 1, |_| true).await;
 }
 
 pub async fn watch_starts_at_the_present(fixture: Fixture) {

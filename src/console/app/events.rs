@@ -4,7 +4,9 @@ use super::{App, Matching};
 use crate::console::message::{Effect, ExitReason};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
-use crate::engine::{Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, Pause, TemporalStatus};
+use crate::engine::{
+    Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, Pause, StoreAlarm, TemporalStatus,
+};
 use crate::text::format;
 
 /// Actions that can be undone one after the other.
@@ -61,6 +63,7 @@ impl App {
             Event::Connection(link) => self.status.connection = Some(link),
             Event::Workers(workers) => self.status.workers = Some(workers),
             Event::Temporal(fleet) => self.on_temporal(fleet),
+            Event::StoreAlarm(alarm) => self.on_store_alarm(alarm),
             Event::BudgetExceeded(exceeded) => self.report(NoticeLevel::Warning, exceeded.summary()),
             Event::PageFailed { reason } => {
                 self.paging.on_failed();
@@ -78,6 +81,13 @@ impl App {
                     }
                 }
                 self.image.on_bytes(&id, attempt, bytes);
+            }
+            Event::CostJobs { only, jobs } => {
+                for overlay in &mut self.overlays {
+                    if let Overlay::Costs(screen) = overlay {
+                        screen.load(only.as_ref(), jobs.clone());
+                    }
+                }
             }
             Event::Uncertain(charges) => {
                 for overlay in &mut self.overlays {
@@ -129,7 +139,16 @@ impl App {
         }
     }
 
+    /// One notice for each new alarm; the header shows it permanently.
+    fn on_store_alarm(&mut self, alarm: Option<StoreAlarm>) {
+        if let Some(alarm) = alarm.as_ref().filter(|alarm| self.status.alarm.as_ref() != Some(*alarm)) {
+            self.report(NoticeLevel::Error, alarm.message.clone());
+        }
+        self.status.alarm = alarm;
+    }
+
     fn on_intake(&mut self, intake: Intake) {
+        self.read_only |= intake == Intake::ReadOnly;
         let notice = match (&self.status.intake, &intake) {
             (old, new) if old == new => None,
             (_, Intake::Paused) => {

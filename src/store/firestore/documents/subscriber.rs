@@ -23,7 +23,8 @@ pub(crate) struct Subscriber {
 
 #[derive(Default)]
 struct State {
-    changes: BTreeMap<JobId, Change>,
+    /// By job; `None` is what concerns no single job.
+    changes: BTreeMap<Option<JobId>, Change>,
     records: Vec<SharedRecord>,
     failure: Option<String>,
 }
@@ -32,8 +33,9 @@ impl Subscriber {
     pub(crate) fn push(&self, change: Change) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let id = match &change {
-            Change::Job(job) => job.id.clone(),
-            Change::Unreadable { id, .. } | Change::Removed(id) => id.clone(),
+            Change::Job(job) => Some(job.id.clone()),
+            Change::Unreadable { id, .. } | Change::Removed(id) => Some(id.clone()),
+            Change::Budget => None,
             Change::SharedRecord(record) => {
                 state.records.retain(|old| (&old.kind, &old.id) != (&record.kind, &record.id));
                 state.records.push(record.clone());

@@ -1,4 +1,4 @@
-//! One listen stream with its two narrow targets: the active jobs, and the newest ones. It feeds the cache, and detects when the
+//! One listen stream with its narrow targets: the active jobs, the newest ones, and the caps. It feeds the cache, and detects when the
 //! stream cannot be trusted.
 //!
 //! A silent stream does not prove a quiet collection: the emulator can break one for good while it is being opened, and a connection
@@ -21,6 +21,7 @@ use crate::jobs::JobId;
 use crate::store::firestore::connection::errors;
 use crate::store::firestore::connection::query::{CREATED_AT, MAX_ACTIVE, Query};
 use crate::store::firestore::documents::value;
+use crate::store::firestore::ledger::budgets::BUDGETS;
 use crate::store::firestore::{JOBS, Shared, shared_records};
 use crate::store::schema::Status;
 use crate::store::{SharedRecord, StoreError};
@@ -41,16 +42,19 @@ const COUNT_INTERVAL: Duration = Duration::from_mins(2);
 
 const ACTIVE_TARGET: i32 = 1;
 const NEWEST_TARGET: i32 = 2;
+const BUDGET_TARGET: i32 = 3;
 /// The shared records that every worker applies at once. One read for each stream, and one for each change.
-const RECORDS_TARGET: i32 = 3;
+const RECORDS_TARGET: i32 = 4;
 
-/// The two targets across streams.
+/// The targets across streams.
 pub(crate) struct Listener {
     shared: Arc<Shared>,
     active: Snapshot,
     newest: Snapshot,
     /// Documents that left a target, whose present state is unknown.
     departed: Vec<JobId>,
+    /// The known revision of the caps; `None` before the first stream is complete.
+    budget: Option<u64>,
     read_time: u64,
     live: bool,
     last_message: Instant,
@@ -65,6 +69,7 @@ impl Listener {
             active: Snapshot::default(),
             newest: Snapshot::default(),
             departed: Vec::new(),
+            budget: None,
             read_time: 0,
             live: false,
             last_message: now,
@@ -85,7 +90,7 @@ impl Listener {
         self.newest.reset();
         self.live = false;
         let opened = Instant::now();
-        let targets = [(ACTIVE_TARGET, active()), (NEWEST_TARGET, newest())];
+        let targets = [(ACTIVE_TARGET, active()), (NEWEST_TARGET, newest()), (BUDGET_TARGET, budgets())];
         let mut requests = targets.map(|(number, query)| self.request(number, query)).to_vec();
         requests.push(self.request_records());
         let mut stream = self.shared.client.listen(requests).await?;
@@ -152,6 +157,10 @@ impl Listener {
                     }
                     return Ok(());
                 }
+                if change.target_ids.contains(&BUDGET_TARGET) {
+                    self.budget(&document);
+                    return Ok(());
+                }
                 self.document(&document, &change.target_ids, &change.removed_target_ids);
                 Ok(())
             }
@@ -170,6 +179,7 @@ impl Listener {
                 }
                 Ok(())
             }
+            Some(ResponseType::Filter(filter)) if filter.target_id == BUDGET_TARGET => Ok(()),
             // The server's count of the documents that should be here: a difference restarts the stream.
             Some(ResponseType::Filter(filter)) if filter.target_id == RECORDS_TARGET => Ok(()),
             Some(ResponseType::Filter(filter)) => {
@@ -179,6 +189,15 @@ impl Listener {
             }
             None => Ok(()),
         }
+    }
+
+    /// The caps, which the first stream sends without a change.
+    fn budget(&mut self, document: &Document) {
+        let revision = document.update_time.as_ref().map_or(0, value::nanoseconds);
+        if self.budget.is_some_and(|known| revision > known) {
+            self.shared.cache.publish_budget_change();
+        }
+        self.budget = self.budget.max(Some(revision));
     }
 
     fn document(&mut self, document: &Document, targets: &[i32], removed: &[i32]) {
@@ -235,6 +254,8 @@ impl Listener {
                     self.departed.extend(pushed);
                 }
                 self.live = true;
+                // A store without caps sends no document for them: the first one is a change.
+                self.budget = self.budget.or(Some(0));
             }
         }
         Ok(())
@@ -310,13 +331,16 @@ impl Listener {
 
 /// The documents that a worker may act on, up to a limit that protects a console from a million of them.
 fn active() -> StructuredQuery {
-    let statuses = [Status::Pending, Status::Processing].map(|status| value::text(status.as_str()));
-    Query::of(JOBS).one_of("status", statuses).limit(MAX_ACTIVE).build()
+    Query::of(JOBS).under_way_or(&[Status::Pending, Status::Processing]).limit(MAX_ACTIVE).build()
 }
 
 fn newest() -> StructuredQuery {
     // Without the bound, documents with a text for a date would come before all others.
     Query::of(JOBS).with_timestamp().order(CREATED_AT, true).limit(NEWEST).build()
+}
+
+fn budgets() -> StructuredQuery {
+    Query::of(BUDGETS).build()
 }
 
 fn id_of(name: &str) -> Option<JobId> {
