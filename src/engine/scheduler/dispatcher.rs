@@ -14,6 +14,7 @@ use super::due_queue::{DueQueue, PickContext};
 use super::feed;
 use super::pause_watch::PauseWatch;
 use super::reporter::WorkerSignal;
+use super::worker_lock::LiveWorkers;
 use super::{ChangedJobs, Command, Event, Ports, RunError, Runner, Settings, WorkerLock};
 use crate::costs::BudgetExceeded;
 use crate::engine::workflow::{JobWorkflow, RunOutcome, WorkflowError};
@@ -72,8 +73,7 @@ struct Dispatcher {
     intake: Intake,
     /// The pause of all workers.
     pause: PauseWatch,
-    /// How many workers of this machine were alive, and when that was checked.
-    workers: Option<(usize, Instant)>,
+    live_workers: LiveWorkers,
     slots: usize,
     running: HashMap<JobId, CancellationToken>,
     ids: HashMap<Id, JobId>,
@@ -110,7 +110,7 @@ pub(super) async fn run(
         command_tasks: CommandTasks::new(ports, operator, feed, events.clone(), settings.simulated),
         intake: if settings.mode == Mode::Observe { Intake::ReadOnly } else { Intake::Open },
         pause: PauseWatch::new(streamed_pause),
-        workers: None,
+        live_workers: LiveWorkers::default(),
         slots: settings.slots.max(1),
         running: HashMap::new(),
         ids: HashMap::new(),
@@ -252,13 +252,9 @@ impl Dispatcher {
 
     /// For screens: whether a worker is alive here that runs queued jobs.
     async fn report_workers(&mut self) {
-        let is_fresh = self.workers.is_some_and(|(_, at)| at.elapsed() < QUERY_INTERVAL);
-        if is_fresh || self.settings.event_detail != EventDetail::Full {
-            return;
-        }
-        let count = self.worker_lock.live();
-        let known = self.workers.replace((count, Instant::now()));
-        if known.is_none_or(|(known, _)| known != count) {
+        if self.settings.event_detail == EventDetail::Full
+            && let Some(count) = self.live_workers.change(&self.worker_lock)
+        {
             self.emit(Event::Workers(count)).await;
         }
     }

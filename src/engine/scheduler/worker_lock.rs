@@ -4,13 +4,16 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::engine::submit_journal::SubmitJournal;
 use crate::jobs::WorkerId;
 
 /// After this time no claim can depend on a dead worker's file.
 const DELETE_AFTER: Duration = Duration::from_hours(24);
+
+/// How old the number of live workers may be on a screen.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Processes that run no jobs keep their locks here.
 const OBSERVERS: &str = "observers";
@@ -90,6 +93,24 @@ impl WorkerLock {
     /// The live workers on the data directory `data_dir`.
     pub fn live_workers(data_dir: &Path) -> Vec<WorkerId> {
         workers(&folder(data_dir)).into_iter().filter(|(path, _)| !is_dead(path)).map(|(_, worker)| worker).collect()
+    }
+}
+
+/// How many workers of this machine are alive, checked every few seconds.
+#[derive(Debug, Default)]
+pub(super) struct LiveWorkers {
+    known: Option<(usize, Instant)>,
+}
+
+impl LiveWorkers {
+    /// The number, if it was checked now and has changed.
+    pub(super) fn change(&mut self, lock: &WorkerLock) -> Option<usize> {
+        if self.known.is_some_and(|(_, at)| at.elapsed() < CHECK_INTERVAL) {
+            return None;
+        }
+        let count = lock.live();
+        let known = self.known.replace((count, Instant::now()));
+        known.is_none_or(|(known, _)| known != count).then_some(count)
     }
 }
 
