@@ -37,6 +37,12 @@ impl Died {
         let mut state = journal.state();
         state.file = None;
         drop(state);
+        // The thread that syncs the file keeps it open, and so locked, until the last wait for the disk has ended.
+        let started = std::time::Instant::now();
+        while File::open(died.path()).unwrap().try_lock_shared().is_err() {
+            assert!(started.elapsed() < std::time::Duration::from_mins(1), "the journal stays locked");
+            std::thread::yield_now();
+        }
         died
     }
 
