@@ -188,6 +188,10 @@ fn journal_stays_small_and_keeps_open_submits() {
     next.dead.mark_recovered(&died.worker);
     assert!(next.dead.unrecovered().is_empty());
     assert!(died.path().exists(), "a record on its way to the store may still arrive");
+    let file = File::options().write(true).open(died.path()).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(2)).unwrap();
+    next.dead.mark_recovered(&died.worker);
+    assert!(!died.path().exists());
 }
 
 #[cfg(unix)]
