@@ -14,7 +14,7 @@ use darkroom::store::{Change, PageQuery, Store};
 use serde_json::{Value, json};
 
 use crate::support::external_client::ExternalClient;
-use crate::support::firestore_emulator::{fresh_project, shared, store};
+use crate::support::firestore_emulator::{owned_project, shared, store};
 use crate::support::{TestEnv, ledger_check, text};
 
 /// Only says that something that must come did not.
@@ -64,7 +64,7 @@ async fn red_rows(store: &FirestoreStore) -> (BTreeMap<String, String>, usize) {
 async fn good_jobs_finish_despite_bad_documents() {
     let count = good_jobs();
     let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
-    let project = fresh_project();
+    let project = owned_project(emulator).await;
     let client = ExternalClient::new(emulator, &project);
     let documents = hostile::documents(job);
     assert!(documents.len() >= 500, "{}", documents.len());
@@ -170,7 +170,7 @@ async fn good_jobs_finish_despite_bad_documents() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn oversized_document_is_rejected_unbilled() {
     let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
-    let project = fresh_project();
+    let project = owned_project(emulator).await;
     let client = ExternalClient::new(emulator, &project);
     let request = |length: usize| {
         let mut fields = hostile::request();

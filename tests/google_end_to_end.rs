@@ -10,7 +10,7 @@ use crate::support::{TestEnv, firestore_emulator, gcs_server, ledger_check, text
 async fn env_with_google() -> (TestEnv, ExternalClient) {
     let emulator = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap();
     let bucket = gcs_server::fresh_bucket().await;
-    let project = firestore_emulator::fresh_project();
+    let project = firestore_emulator::owned_project(emulator).await;
     let mut env = TestEnv::new();
     env.set("DARKROOM_STORE", "firestore");
     env.set("DARKROOM_SIMULATE_EXTERNAL", "1");

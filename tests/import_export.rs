@@ -5,6 +5,7 @@ mod cases;
 mod formats;
 mod interrupted;
 mod round_trip;
+mod undo;
 
 use rust_decimal::Decimal;
 use serde_json::Value;

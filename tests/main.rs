@@ -21,6 +21,10 @@ mod google_end_to_end;
 mod hostile;
 mod import_export;
 mod metrics;
+#[cfg(all(unix, feature = "firestore", feature = "gcs", feature = "temporal"))]
+mod migration;
+#[cfg(all(unix, feature = "firestore", feature = "gcs", feature = "temporal"))]
+mod outages;
 mod provider_bfl;
 mod pty;
 #[cfg(all(unix, feature = "firestore", feature = "gcs"))]
@@ -32,6 +36,8 @@ mod store_contract;
 #[cfg(all(unix, feature = "firestore"))]
 mod store_firestore;
 mod support;
+#[cfg(all(unix, feature = "firestore"))]
+mod takeover;
 #[cfg(all(unix, feature = "temporal"))]
 mod temporal;
 mod transitions;

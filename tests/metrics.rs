@@ -10,20 +10,20 @@ use std::time::{Duration, Instant};
 use darkroom::simulator::{Simulator, SimulatorOptions};
 use serde_json::Value;
 
-use self::page::Page;
+pub use self::page::Page;
 use crate::support::TestEnv;
 
 /// How long anything may take before the test calls it stuck.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A worker that serves metrics. Dropping it kills it.
-struct Worker {
+pub struct Worker {
     child: Child,
     address: String,
 }
 
 impl Worker {
-    fn start(env: &TestEnv, arguments: &[&str]) -> Self {
+    pub fn start(env: &TestEnv, arguments: &[&str]) -> Self {
         let arguments = [&["worker", "--metrics", "0"], arguments].concat();
         let mut child = env.command(&arguments).stdout(Stdio::null()).spawn().unwrap();
         let mut printed = BufReader::new(child.stderr.take().unwrap());
@@ -41,12 +41,12 @@ impl Worker {
     }
 
     /// Status and text of a page.
-    async fn get(&self, path: &str) -> (u16, String) {
+    pub async fn get(&self, path: &str) -> (u16, String) {
         let answer = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    async fn metrics(&self) -> Page {
+    pub async fn metrics(&self) -> Page {
         let (status, text) = self.get("/metrics").await;
         assert_eq!(status, 200, "{text}");
         Page::parse(&text)
@@ -66,7 +66,7 @@ impl Worker {
     }
 
     /// Asks until the health has that status.
-    async fn until_health(&self, status: u16) -> Value {
+    pub async fn until_health(&self, status: u16) -> Value {
         let begun = Instant::now();
         loop {
             let (is, text) = self.get("/health").await;

@@ -32,7 +32,7 @@ async fn google_clients_work_beside_darkroom() {
     let python = python_clients::python(REQUIREMENTS).expect("the Python clients are installed");
     let emulator = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap();
     let bucket = gcs_server::fresh_bucket().await;
-    let project = firestore_emulator::fresh_project();
+    let project = firestore_emulator::owned_project(emulator).await;
     let storage = bucket.emulator.unwrap();
     let mut env = TestEnv::new();
     env.set("DARKROOM_STORE", "firestore");

@@ -11,6 +11,7 @@ mod money;
 mod save;
 mod shared_records;
 mod sqlite_only;
+mod tasks;
 mod watch;
 
 /// Runs each named rule against fixtures of one adapter.
@@ -53,20 +54,30 @@ macro_rules! store_contract {
             money::model_cap_counts_only_its_model,
             money::unpriced_charge_counts_as_highest_price,
             money::storage_reservation_lasts_until_stored,
-            money::report_groups_four_ways,
+            money::report_groups_every_way,
             money::report_span_is_half_open,
             money::report_is_exact_over_any_span,
             money::uncertain_charges_are_listed,
             money::resolved_charge_counts_once,
+            money::charges_count_for_their_tags,
+            money::jobs_of_a_line_are_found,
             import::external_history_is_imported_once,
             import::partial_day_report_is_exact,
+            import::spellings_of_a_model_are_one_model,
             import::import_never_overwrites,
             import::entry_without_id_is_matched_by_content,
             import::native_job_imports_its_charges_in_any_order,
             import::imported_money_counts_toward_caps,
             import::imported_documents_export_unchanged,
             import::native_jobs_export_completely,
+            import::unchanged_imports_can_be_removed,
             import::external_job_continues_without_second_charge,
+            tasks::tasks_are_limited_across_workers,
+            tasks::expired_claims_block_no_task,
+            tasks::finished_and_other_jobs_are_no_tasks,
+            tasks::model_limit_counts_only_its_model,
+            tasks::limit_holds_under_concurrent_submits,
+            money::unconfirmed_charge_counts_when_it_was_sent,
             due::oldest_queued_job_is_due_first,
             due::active_jobs_are_due_before_queued_ones,
             due::claim_excludes_others_until_it_expires,
@@ -90,6 +101,7 @@ macro_rules! store_contract {
             shared_records::kinds_and_ids_do_not_mix,
             watch::own_changes_arrive,
             watch::changes_of_other_processes_arrive,
+            watch::change_of_the_caps_arrives,
             watch::watch_starts_at_the_present,
             watch::changes_of_one_job_are_coalesced,
             watch::many_changes_arrive_in_batches,
@@ -116,6 +128,7 @@ fn rules_are_all_listed() {
         ("money", include_str!("store_contract/money.rs")),
         ("import", include_str!("store_contract/import.rs")),
         ("due", include_str!("store_contract/due.rs")),
+        ("tasks", include_str!("store_contract/tasks.rs")),
         ("list", include_str!("store_contract/list.rs")),
         ("shared_records", include_str!("store_contract/shared_records.rs")),
         ("watch", include_str!("store_contract/watch.rs")),

@@ -5,8 +5,8 @@ mod resolution;
 use chrono::{DateTime, Duration, Utc};
 use darkroom::costs::{Basis, Credits, Usd};
 use darkroom::jobs::{
-    BillingStatus, Claim, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Receipt, RetryKind, Spec,
-    StageName, StepName, StepState, StoredImage, Ticket, WorkerId,
+    AnsweredSubmit, BillingStatus, Claim, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Receipt,
+    RetryKind, Spec, StageName, StepName, StepState, StoredImage, Ticket, WorkerId,
 };
 
 fn now() -> DateTime<Utc> {
@@ -224,8 +224,25 @@ fn late_receipt_confirms_the_charge() {
     retried.mark_submit_unknown("claim ran out", now()).unwrap();
     retried.retry(now()).unwrap();
     assert!(retried.apply_late_receipt(1, receipt(Some("3")), None, now()));
-    assert_eq!(retried.stage_name(), StageName::Queued, "the new attempt is not disturbed");
+    assert_eq!((retried.stage_name(), retried.attempts.len()), (StageName::Generating, 1), "nothing is paid twice");
     assert_eq!(retried.cost(), Some(usd("0.03")));
+
+    let mut sent = submitting();
+    sent.mark_submit_unknown("claim ran out", now()).unwrap();
+    sent.retry(now()).unwrap();
+    sent.begin_submit(claim(), Some(usd("0.03")), now() + Duration::seconds(1)).unwrap();
+    assert!(sent.apply_late_receipt(1, receipt(Some("3")), None, now()));
+    assert_eq!(
+        (sent.stage_name(), sent.attempts.len()),
+        (StageName::Submitting, 2),
+        "the new attempt is not disturbed"
+    );
+
+    let mut changed = submitting();
+    changed.mark_submit_unknown("claim ran out", now()).unwrap();
+    changed.resubmit_with(Spec::new("flux-2-pro", "another"), now()).unwrap();
+    assert!(changed.apply_late_receipt(1, receipt(Some("3")), None, now()));
+    assert_eq!((changed.stage_name(), changed.attempts.len()), (StageName::Queued, 2), "another image is requested");
 }
 
 #[test]
@@ -253,14 +270,131 @@ fn retry_checks_old_ticket_first() {
 }
 
 #[test]
-fn failed_recheck_begins_new_attempt() {
+fn failed_free_check_submits_nothing() {
+    let codes = [
+        FailureCode::TimedOut,
+        FailureCode::TicketLost,
+        FailureCode::UntrustedHost,
+        FailureCode::SampleExpired,
+        FailureCode::ImageCorrupt,
+        FailureCode::BucketRefused,
+        FailureCode::Internal,
+    ];
+    for first in codes {
+        for second in codes {
+            let mut job = failed(first, BillingStatus::Yes);
+            assert_eq!(job.retry(now()).unwrap(), RetryKind::OldTicket);
+            job.fail(failure(second, BillingStatus::Unknown), None, now()).unwrap();
+            assert_eq!((job.stage_name(), job.attempt_number()), (StageName::Failed, 1), "{first:?} {second:?}");
+            assert_eq!(job.retry_kind().unwrap(), RetryKind::OldTicketThenNewAttempt, "the next one names a price");
+        }
+    }
+}
+
+#[test]
+fn confirmed_retry_pays_only_for_a_dead_ticket() {
+    use FailureCode::{
+        BucketRefused, ContentModerated, ImageCorrupt, Internal, ProviderError, SampleExpired, TicketLost, TimedOut,
+    };
+    for (code, stage) in [
+        (TicketLost, StageName::Queued),
+        (TimedOut, StageName::Queued),
+        (SampleExpired, StageName::Queued),
+        (ImageCorrupt, StageName::Queued),
+        (ProviderError, StageName::Queued),
+        (ContentModerated, StageName::Failed),
+        (BucketRefused, StageName::Failed),
+        (Internal, StageName::Failed),
+    ] {
+        let mut job = failed(TimedOut, BillingStatus::Yes);
+        job.retry(now()).unwrap();
+        job.fail(failure(TimedOut, BillingStatus::Yes), None, now()).unwrap();
+        assert_eq!(job.retry(now()).unwrap(), RetryKind::OldTicketThenNewAttempt);
+        assert_eq!(job.stage_name(), StageName::Generating, "checked first");
+        job.fail(failure(code, BillingStatus::Unknown), None, now()).unwrap();
+        assert_eq!(job.stage_name(), stage, "{code:?}");
+        assert_eq!(job.attempts.len(), if stage == StageName::Queued { 2 } else { 1 }, "{code:?}");
+    }
+}
+
+#[test]
+fn cancelled_check_proves_nothing() {
     let mut job = failed(FailureCode::TimedOut, BillingStatus::Yes);
     job.retry(now()).unwrap();
-    assert_eq!(job.stage_name(), StageName::Generating);
+    job.cancel(now()).unwrap();
+    assert_eq!(job.retry(now()).unwrap(), RetryKind::OldTicket);
+}
+
+#[test]
+fn found_image_makes_the_charge_certain_again() {
+    let mut job = failed(FailureCode::TicketLost, BillingStatus::Unknown);
+    assert_eq!(job.cost_basis(), Some(Basis::Unknown));
+    job.retry(now()).unwrap();
+    job.complete(image(&job), None, None, now()).unwrap();
+    assert_eq!((job.cost(), job.cost_basis()), (Some(usd("0.03")), Some(Basis::Quoted)));
+}
+
+#[test]
+fn charge_of_a_reported_image_stays_certain() {
+    let mut job = failed(FailureCode::SampleExpired, BillingStatus::Yes);
+    job.retry(now()).unwrap();
     job.fail(failure(FailureCode::TicketLost, BillingStatus::Unknown), None, now()).unwrap();
-    assert_eq!(job.stage_name(), StageName::Queued);
-    assert_eq!(job.attempt_number(), 2);
-    assert_eq!(job.attempts[0].charge.as_ref().unwrap().basis, Basis::Unknown);
+    assert_eq!((job.cost(), job.cost_basis()), (Some(usd("0.03")), Some(Basis::Quoted)), "it had an image");
+    let mut lost = failed(FailureCode::TimedOut, BillingStatus::Yes);
+    lost.retry(now()).unwrap();
+    lost.fail(failure(FailureCode::TicketLost, BillingStatus::Unknown), None, now()).unwrap();
+    assert_eq!((lost.cost(), lost.cost_basis()), (None, Some(Basis::Unknown)), "it may have failed unbilled");
+}
+
+/// A receipt of the task with that id.
+fn receipt_of(task: &str, cost: &str) -> Receipt {
+    Receipt { ticket: Ticket { id: task.into(), ..receipt(None).ticket }, ..receipt(Some(cost)) }
+}
+
+/// The document as another program replaced it during a POST: its history begins again.
+fn replaced(spec: &str) -> Job {
+    Job { spec: Spec::new(spec, "a crow"), ..queued() }
+}
+
+#[test]
+fn replaced_request_keeps_the_first_receipt() {
+    let sent = submitting();
+    let first = receipt_of("first", "3");
+    let reply = AnsweredSubmit { job: &sent, receipt: &first, estimate: None };
+    let mut job = replaced("flux-dev");
+    assert!(job.apply_answered_submit(&reply, now()));
+    assert_eq!((job.stage_name(), job.attempt_number()), (StageName::Queued, 2), "the new request is not answered");
+    assert_eq!(job.attempts[0].charge.as_ref().unwrap().model, "flux-2-pro", "what was submitted");
+    assert_eq!(job.spec_of(&job.attempts[0]).prompt, "a fox");
+    assert!(!job.apply_answered_submit(&reply, now()), "once");
+    job.begin_submit(claim(), Some(usd("0.025")), now() + Duration::seconds(9)).unwrap();
+    job.accept(receipt_of("second", "2.5"), None, now() + Duration::seconds(9)).unwrap();
+    assert_eq!(job.cost(), Some(usd("0.055")), "both are on the bill");
+}
+
+#[test]
+fn replaced_request_in_flight_keeps_both() {
+    for first_reply in [1, 2] {
+        let (sent, mut job) = (submitting(), replaced("flux-dev"));
+        job.begin_submit(claim(), Some(usd("0.025")), now() + Duration::seconds(1)).unwrap();
+        let sent_again = job.clone();
+        let (first, second) = (receipt_of("first", "3"), receipt_of("second", "2.5"));
+        let mut replies = [
+            AnsweredSubmit { job: &sent, receipt: &first, estimate: None },
+            AnsweredSubmit { job: &sent_again, receipt: &second, estimate: None },
+        ];
+        if first_reply == 2 {
+            replies.reverse();
+        }
+        for reply in &replies {
+            assert!(job.apply_answered_submit(reply, now()));
+        }
+        let numbers: Vec<u32> = job.attempts.iter().map(|attempt| attempt.number).collect();
+        assert_eq!((numbers, job.cost()), (vec![1, 2], Some(usd("0.055"))));
+        assert_eq!(job.stage_name(), StageName::Generating);
+        assert_eq!(job.attempt().unwrap().receipt.as_ref(), Some(&second), "its own image is awaited");
+        assert!(replies.iter().all(|reply| !job.clone().apply_answered_submit(reply, now())), "each once");
+    }
 }
 
 #[test]
@@ -316,6 +450,8 @@ fn unconfirmed_charge_is_dated_by_its_post() {
     job.begin_submit(claim(), Some(usd("0.03")), before).unwrap();
     job.requeue(Hold::RateLimit, before, before).unwrap();
     job.begin_submit(claim(), Some(usd("0.03")), after).unwrap();
+    // Any other write, such as another program's, may move this time.
+    job.updated_at = after + Duration::hours(24);
     job.mark_submit_unknown("no answer", after + Duration::minutes(1)).unwrap();
     assert_eq!(job.attempts[0].charge.as_ref().unwrap().at, after);
 }

@@ -11,6 +11,8 @@ pub(crate) mod harness;
 mod journal;
 mod late_receipts;
 mod models;
+mod rescue;
 mod retries;
 mod suspended_worker;
+mod task_limits;
 mod undo;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{Months, TimeDelta, Utc};
-use darkroom::costs::{Budget, CostGrouping};
-use darkroom::jobs::{Job, JobId, Spec};
+use darkroom::costs::{Budget, BudgetEdit, CostGrouping};
+use darkroom::engine::Mode;
+use darkroom::jobs::{Hold, Job, JobId, Spec};
 use darkroom::store::firestore::{FirestoreStore, Usage};
-use darkroom::store::{CostQuery, Store};
+use darkroom::store::{BudgetChange, CostQuery, PageQuery, Store};
 
 use crate::support::firestore_emulator::{Emulator, fresh_project, store};
 use crate::{rows, workers};
@@ -37,7 +38,8 @@ pub async fn measure(emulator: &Emulator) {
         drop(watch);
     }
     reports(emulator).await;
-    rest(emulator).await;
+    rest(emulator, 0).await;
+    rest(emulator, 60).await;
 }
 
 async fn reports(emulator: &Emulator) {
@@ -64,20 +66,34 @@ async fn reports(emulator: &Emulator) {
     }
 }
 
-async fn rest(emulator: &Emulator) {
+/// An hour at rest, with that many jobs that a cap holds.
+async fn rest(emulator: &Emulator, held: usize) {
     let minutes: u64 =
         std::env::var("DARKROOM_BENCH_REST_MINUTES").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
     let store = Arc::new(store(emulator, &fresh_project()));
     let folder = tempfile::tempdir().unwrap();
-    let mut engine = rows::observe(Arc::clone(&store), folder.path());
+    if held > 0 {
+        let caps = Budget { daily: Some("0.001".parse().unwrap()), monthly: None };
+        let edit = BudgetEdit::Set { model: None, caps, soft_percent: None };
+        store.change_budget(BudgetChange { at: Utc::now(), by: "bench".to_owned(), edit }).await.unwrap();
+        let job = |number| {
+            let id = JobId::new(format!("held-{number:02}")).unwrap();
+            Job::new(id, Spec::new("flux-dev", "a fox"), true, Utc::now())
+        };
+        store.create((0..held).map(job).collect()).await.unwrap();
+    }
+    let mut engine = rows::start(Arc::clone(&store), folder.path(), if held > 0 { Mode::Work } else { Mode::Observe });
     let reading = tokio::spawn(async move { while engine.events.recv().await.is_some() {} });
     // What a start reads is no part of an hour.
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    tokio::time::sleep(Duration::from_secs(if held > 0 { 30 } else { 10 })).await;
+    let query = PageQuery { limit: held + 1, ..PageQuery::default() };
+    let is_held = |job: &Job| matches!(job.hold(), Some(Hold::Budget { .. }));
+    assert!(store.list(query).await.unwrap().jobs.iter().all(is_held), "all jobs are held");
     let before = store.usage();
     tokio::time::sleep(Duration::from_secs(minutes * 60)).await;
     let used = since(&store, before);
     let an_hour = |count: u64| count * 60 / minutes.max(1);
-    let name = format!("an hour at rest (from {minutes} min)");
+    let name = format!("an hour at rest, {held} held ({minutes} min)");
     println!("{name:<30} {:>6}  {:>6}", an_hour(used.reads), an_hour(used.writes));
     reading.abort();
 }

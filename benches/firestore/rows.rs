@@ -126,16 +126,21 @@ async fn listen(db: &FirestoreDb, received: mpsc::UnboundedSender<(String, Insta
     })
 }
 
-/// A console's engine that only looks.
+/// A console's engine that changes nothing.
 pub fn observe(store: Arc<FirestoreStore>, folder: &std::path::Path) -> local::EngineHandle {
+    start(store, folder, Mode::Observe)
+}
+
+/// An engine whose provider does not answer.
+pub fn start(store: Arc<FirestoreStore>, folder: &std::path::Path, mode: Mode) -> local::EngineHandle {
     let address = "http://127.0.0.1:9".parse().unwrap();
     let ports = Ports {
-        provider: Arc::new(FluxClient::new(FluxOptions::new(address, None)).unwrap()),
+        provider: Arc::new(FluxClient::new(FluxOptions::new(address, Some("any".to_owned().into()))).unwrap()),
         store,
         bucket: Arc::new(FolderBucket::open(&folder.join("images")).unwrap()),
         clock: Arc::new(SystemClock),
     };
-    let settings = Settings { mode: Mode::Observe, ..Settings::default() };
+    let settings = Settings { mode, ..Settings::default() };
     local::start(ports, settings, WorkerLock::acquire(folder).unwrap())
 }
 

@@ -4,6 +4,7 @@
 mod errors;
 mod file;
 mod image_source;
+mod input_size;
 mod model;
 mod parameter;
 mod validate;

@@ -334,3 +334,32 @@ fn invalid_catalog_is_an_error() {
         assert!(error.contains(part), "{error}");
     }
 }
+
+#[test]
+fn one_sided_size_is_bounded_by_the_largest() {
+    let sizes = [(64, 64), (512, 512), (512, 2048), (512, 4096), (1024, 1024), (1440, 1440), (2048, 2048)];
+    let mut checked = 0;
+    for model in catalog().models.iter().filter(|model| model.parameter("width").is_some()) {
+        let spec = |width: Option<u32>, height: Option<u32>| {
+            let given = [("width", width), ("height", height)];
+            given.into_iter().fold(Spec::new(model.name.clone(), "a"), |spec, (name, side)| match side {
+                Some(side) => spec.with(name, side),
+                None => spec,
+            })
+        };
+        let Some(none) = catalog().estimate(&spec(None, None)).at_most else { continue };
+        for (width, height) in sizes {
+            let both = spec(Some(width), Some(height));
+            if !catalog().validate(&both).is_empty() {
+                continue;
+            }
+            let bound = catalog().estimate(&both).at_most.unwrap();
+            for one in [spec(Some(width), None), spec(None, Some(height))] {
+                assert!(catalog().estimate(&one).at_most.unwrap() >= bound, "{one:?} against {width}x{height}");
+            }
+            assert!(none >= bound, "{} without a size against {width}x{height}", model.name);
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "{checked}");
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::error::CliError;
-use super::{budget, costs, dev, export, guard_server, import, jobs, simulate, submit, worker};
+use super::{budget, costs, dev, export, guard_server, import, jobs, simulate, submit, takeover, tasks, worker};
 use crate::config::{Flags, Key};
 
 /// Terminal operations console for image generation. Without a command it opens the console.
@@ -73,6 +73,10 @@ pub enum Command {
     Costs(costs::CostsArgs),
     /// Show and change the caps that every process on this store applies
     Budget(budget::BudgetArgs),
+    /// Take over a store from another backend: shows the plan and its price, then asks
+    Takeover(takeover::TakeoverArgs),
+    /// Show and change how many tasks of the provider's account all workers share
+    Tasks(tasks::TasksArgs),
     /// Import jobs and costs from CSV, JSON, JSON lines or a db.json with both
     Import(import::ImportArgs),
     /// Export jobs and costs to a file that `import` reads

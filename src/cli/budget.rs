@@ -11,8 +11,7 @@ use super::operator::operator;
 use super::{Session, table};
 use crate::catalog::Catalog;
 use crate::costs::{Budget, BudgetEdit, BudgetRecord, BudgetSettings, CostGrouping, CostReport, Usd};
-use crate::jobs::{Hold, StageName};
-use crate::store::{BudgetChange, CostQuery, PageQuery, Save, SortOrder, Store, StoreError};
+use crate::store::{BudgetChange, CostQuery, Store, StoreError};
 use crate::text::sanitize_line;
 use crate::time::{day_of, month_of};
 use crate::wiring;
@@ -90,7 +89,12 @@ pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
     {
         return Err(CliError::Usage("nothing to set: pass --daily or --monthly, or --soft for all models".to_owned()));
     }
-    let store = wiring::open_store(&session.config).await?;
+    let shows = matches!(args.command, None | Some(BudgetCommand::Show));
+    let store = if shows {
+        wiring::open_store(&session.config).await?
+    } else {
+        wiring::open_store_for_changes(&session.config).await?
+    };
     let edit = match &args.command {
         None | Some(BudgetCommand::Show) => None,
         Some(BudgetCommand::Set(set)) => Some(BudgetEdit::Set {
@@ -105,42 +109,10 @@ pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
         let change = BudgetChange { at: Utc::now(), by: operator(), edit };
         tracing::info!(by = %change.by, change = %change.edit.summary(), "budget changed");
         store.change_budget(change).await?;
-        release_held(store.as_ref()).await?;
     }
     let simulated = session.config.is_simulated();
     let view = View::load(store.as_ref(), session.config.budget, simulated).await?;
     session.output.answer(&view, || view.text())
-}
-
-/// Makes jobs that a cap holds due now, so that a raised cap takes effect at once. Workers hold again what still does not fit.
-pub(super) async fn release_held(store: &dyn Store) -> Result<(), StoreError> {
-    let mut after = None;
-    loop {
-        let page = store
-            .list(PageQuery {
-                stages: vec![StageName::Queued],
-                hidden: true,
-                after,
-                order: SortOrder::OldestFirst,
-                limit: 500,
-                ..PageQuery::default()
-            })
-            .await?;
-        for mut job in page.jobs {
-            if !matches!(job.hold(), Some(Hold::Budget { .. })) || job.set_hold(None, None, Utc::now()).is_err() {
-                continue;
-            }
-            match store.save(Save::new(&job)).await {
-                // Another process moved the job: it is no longer held as it was.
-                Ok(_) | Err(StoreError::Conflict(_) | StoreError::NotFound(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        after = page.next;
-        if after.is_none() {
-            return Ok(());
-        }
-    }
 }
 
 /// The answer of every `budget` command.

@@ -10,7 +10,8 @@ use super::operator::operator;
 use super::{Session, output, start_logging};
 use crate::config::Config;
 use crate::console::{self, ConsoleOptions, EngineLink, ExitReason, ThemeName};
-use crate::engine::{EngineEnd, EngineHandle, EventDetail, Mode, WorkerLock};
+use crate::engine::{EngineEnd, EngineHandle, EventDetail, Mode, StoreAlarm, WorkerLock};
+use crate::store::StoreError;
 use crate::telemetry::logging::ExtraSink;
 use crate::wiring::{self, AccessMode, Adapters};
 
@@ -73,11 +74,15 @@ async fn open(
     console: oneshot::Sender<EngineLink>,
 ) -> Result<Opened, CliError> {
     let store = wiring::open_store(&config).await?;
+    // A store that does not respond now is checked again before the first write.
+    let is_refused = mode != Mode::Observe && store.require_ownership().await == Err(StoreError::NotOwned);
+    let (mode, access) = if is_refused { (Mode::Observe, AccessMode::ReadOnly) } else { (mode, access) };
     let adapters = wiring::open_ports(&config, store, access).await?;
     let is_observer = access == AccessMode::ReadOnly;
     let lock =
         WorkerLock::acquire(&if is_observer { config.data_dir.join(OBSERVERS) } else { config.data_dir.clone() })?;
-    let settings = wiring::settings(&config, mode, EventDetail::Full);
+    let mut settings = wiring::settings(&config, mode, EventDetail::Full);
+    settings.alarm = is_refused.then(StoreAlarm::not_owned);
     let engine = wiring::start_engine(&config, adapters.ports.clone(), settings, lock)?;
     let EngineHandle { commands, events, finished } = engine;
     // Where the console has ended meanwhile, the engine stops: nothing holds its commands.

@@ -126,6 +126,13 @@ impl HeadlessEngine {
                 self.on_store_connection(&state);
                 EngineUpdate::None
             }
+            Some(Event::StoreAlarm(alarm)) => {
+                if let Some(alarm) = alarm {
+                    output::eprint_line(&format!("darkroom: warning: {}", alarm.message));
+                    supervisor::status(&alarm.summary);
+                }
+                EngineUpdate::None
+            }
             Some(Event::Temporal(status)) => {
                 self.on_temporal(status);
                 EngineUpdate::None

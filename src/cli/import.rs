@@ -10,14 +10,15 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc;
 
 use super::error::CliError;
-use super::{Session, output, start_logging};
+use super::operator::operator;
+use super::{Session, import_batches, output, start_logging};
 use crate::catalog::Catalog;
 use crate::shutdown_signal::ShutdownSignal;
 use crate::store::Store;
 use crate::store::schema::Defaults;
 use crate::telemetry::logging::ExtraSink;
 use crate::text::sanitize_line;
-use crate::transfer::import::{self, Batch, Importer, ReadOptions};
+use crate::transfer::import::{self, Batch, ImportOrigin, Importer, ReadOptions};
 use crate::transfer::records::Input;
 use crate::wiring;
 
@@ -26,8 +27,17 @@ use crate::wiring;
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// Input file; `-` is standard input
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present_any = ["list", "undo"])]
+    pub file: Option<PathBuf>,
+    /// List earlier imports, newest first
+    #[arg(long, conflicts_with_all = ["file", "undo"])]
+    pub list: bool,
+    /// Remove what an earlier import wrote; what was changed since is kept and named
+    #[arg(long, value_name = "BATCH", conflicts_with = "file")]
+    pub undo: Option<String>,
+    /// Undo without confirmation
+    #[arg(long, short = 'y', requires = "undo")]
+    pub yes: bool,
     /// Report what would happen, write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -44,10 +54,17 @@ pub struct ImportArgs {
 
 /// Imports the file.
 pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
-    let shown = sanitize_line(&args.file.display().to_string(), 200);
-    let input = Input::open(&args.file).map_err(|error| CliError::Failed(format!("cannot read {shown}: {error}")))?;
+    let Some(file) = &args.file else {
+        return import_batches::run(session, args.undo.as_deref(), args.yes, args.dry_run).await;
+    };
+    let shown = sanitize_line(&file.display().to_string(), 200);
+    let input = Input::open(file).map_err(|error| CliError::Failed(format!("cannot read {shown}: {error}")))?;
     let (_logging, _) = start_logging(&session.config, ExtraSink::None);
-    let store = wiring::open_store(&session.config).await?;
+    let store = if args.dry_run {
+        wiring::open_store(&session.config).await?
+    } else {
+        wiring::open_store_for_changes(&session.config).await?
+    };
     let mut shutdown =
         ShutdownSignal::listen().map_err(|error| CliError::Failed(format!("cannot handle signals: {error}")))?;
 
@@ -58,8 +75,9 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
         active: args.active,
         decimal_comma: args.decimal_comma,
     };
+    let origin = ImportOrigin { file: shown.clone(), by: operator(), at: Utc::now() };
     let mut import = Import {
-        importer: Importer::new(args.dry_run, args.allow_duplicates),
+        importer: Importer::new(args.dry_run, args.allow_duplicates, &origin),
         progress: progress_bar(input.size),
         position: input.position(),
     };
@@ -73,6 +91,7 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
         () = shutdown.next() => Err(CliError::Failed("interrupted".to_owned())),
     };
     import.progress.finish_and_clear();
+    let recorded = import.importer.finish(store.as_ref()).await;
     let summary = &mut import.importer.summary;
     if let Err(error) = result {
         session.output.answer(summary, || summary.text())?;
@@ -91,6 +110,8 @@ pub async fn run(session: &Session, args: &ImportArgs) -> Result<(), CliError> {
         Ok(Err(error)) => Some(error.to_string()),
         Err(error) => Some(error.to_string()),
     };
+    recorded.and(import.importer.finish(store.as_ref()).await)?;
+    let summary = &import.importer.summary;
     session.output.answer(summary, || summary.text())?;
     if let Some(reason) = unread {
         output::eprint_line(&format!("darkroom: cannot read {shown} to its end: {reason}"));

@@ -34,6 +34,8 @@ pub struct JobView<'a> {
     updated_at: DateTime<Utc>,
     /// Sum of the charges of all attempts, without uncertain ones.
     cost_usd: Option<Usd>,
+    /// The part of it that another program noted on the job: reports and caps count its entries in `costs` only.
+    noted_usd: Option<Usd>,
     /// The least certain basis of all charges.
     cost_basis: Option<Basis>,
     image_url: Option<&'a str>,
@@ -70,6 +72,15 @@ struct AttemptView<'a> {
     image: Option<ImageView<'a>>,
     steps: Vec<StepView<'a>>,
     charges: Vec<ChargeView<'a>>,
+    /// Before the submit, by the price table.
+    estimate_usd: Option<Usd>,
+    /// In the reply to the submit.
+    quote_usd: Option<Usd>,
+    /// On the finished task, or on the bill.
+    settled_usd: Option<Usd>,
+    /// What the estimate was wrong by; null where the numbers agree.
+    drift_usd: Option<Usd>,
+    drift_cause: Option<String>,
     /// An operator's answer to whether an uncertain charge was billed.
     resolution: Option<ResolutionView<'a>>,
 }
@@ -188,6 +199,7 @@ impl<'a> JobView<'a> {
             created_at: job.created_at,
             updated_at: job.updated_at,
             cost_usd: job.cost(),
+            noted_usd: job.noted_cost(),
             cost_basis: job.cost_basis(),
             image_url: image.map(|image| image.url.as_str()),
             image: image.map(ImageView::new),
@@ -210,13 +222,15 @@ impl<'a> JobView<'a> {
 impl<'a> JobDetails<'a> {
     /// The job as it is at `now`.
     pub fn new(job: &'a Job, now: DateTime<Utc>) -> Self {
-        let attempts = job.attempts.iter().map(|attempt| AttemptView::new(attempt, now)).collect();
+        let attempts =
+            job.attempts.iter().map(|attempt| AttemptView::new(attempt, job.spec_of(attempt).size(), now)).collect();
         Self { job: JobView::new(job, now), attempts }
     }
 }
 
 impl<'a> AttemptView<'a> {
-    fn new(attempt: &'a Attempt, now: DateTime<Utc>) -> Self {
+    fn new(attempt: &'a Attempt, size: Option<(u32, u32)>, now: DateTime<Utc>) -> Self {
+        let trail = attempt.price_trail();
         let receipt = attempt.receipt.as_ref();
         let (outcome, error, image) = match &attempt.outcome {
             None => (None, None, None),
@@ -236,6 +250,11 @@ impl<'a> AttemptView<'a> {
             image,
             steps: attempt.steps.iter().map(|step| StepView::new(step, now)).collect(),
             charges: attempt.charges().map(ChargeView::new).collect(),
+            estimate_usd: attempt.estimate,
+            quote_usd: trail.and_then(|trail| trail.quote),
+            settled_usd: trail.and_then(|trail| trail.settled),
+            drift_usd: trail.and_then(|trail| trail.drift()),
+            drift_cause: attempt.drift_cause(size),
             resolution: attempt.resolution.as_ref().map(ResolutionView::new),
         }
     }

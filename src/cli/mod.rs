@@ -16,6 +16,7 @@ mod export;
 mod guard_server;
 mod headless_engine;
 mod import;
+mod import_batches;
 mod job_json;
 mod jobs;
 mod man;
@@ -26,6 +27,8 @@ mod simulate;
 mod submit;
 mod supervisor;
 mod table;
+mod takeover;
+mod tasks;
 mod worker;
 
 use std::ffi::OsString;
@@ -122,6 +125,8 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             Some(Command::Jobs(args)) => jobs::run(&session, args.command.unwrap_or_default()).await,
             Some(Command::Costs(args)) => costs::run(&session, &args).await,
             Some(Command::Budget(args)) => budget::run(&session, &args).await,
+            Some(Command::Takeover(args)) => takeover::run(&session, &args).await,
+            Some(Command::Tasks(args)) => tasks::run(&session, &args).await,
             Some(Command::Import(args)) => import::run(&session, &args).await,
             Some(Command::Export(args)) => export::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,

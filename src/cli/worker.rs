@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::engine::Mode;
 use crate::jobs::StageName;
 use crate::shutdown_signal::ShutdownSignal;
-use crate::store::{Counts, Store};
+use crate::store::{Counts, Store, StoreError};
 use crate::telemetry::logging::ExtraSink;
 use crate::telemetry::metrics::MetricsServer;
 use crate::time::Backoff;
@@ -152,6 +152,10 @@ async fn open(
 
 async fn try_open(config: &Config) -> Result<(Arc<dyn Store>, Adapters), WiringError> {
     let store = wiring::open_store(config).await?;
+    // A store that does not respond now is checked again before the first write.
+    if let Err(error @ StoreError::NotOwned) = store.require_ownership().await {
+        return Err(error.into());
+    }
     let adapters = wiring::open_ports(config, store.clone(), AccessMode::Submit).await?;
     Ok((store, adapters))
 }

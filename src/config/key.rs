@@ -47,6 +47,8 @@ settings! {
     DataDir: "data_dir", "DARKROOM_DATA_DIR", Path;
     /// Jobs that run at the same time in one process.
     Slots: "slots", "DARKROOM_SLOTS", Plain;
+    /// Unfinished tasks of the provider's account that all workers of a store share.
+    AccountTasks: "account_tasks", "DARKROOM_ACCOUNT_TASKS", Plain;
     /// How long a worker's claim on a job lasts.
     LeaseSeconds: "lease_seconds", "DARKROOM_LEASE_SECONDS", Plain;
     /// Hard cap for a UTC day.

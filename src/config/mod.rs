@@ -49,6 +49,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Jobs that run at the same time, at least 1.
     pub slots: usize,
+    /// Unfinished tasks of the provider's account that all workers of the store share, at least 1.
+    pub account_tasks: u32,
     /// How long a worker's claim on a job lasts, at least 15 seconds; afterwards other workers may claim the jobs of a dead one.
     pub lease: std::time::Duration,
     /// Hard caps on spending.

@@ -37,6 +37,8 @@ impl Config {
         let engine = resolver.or(Key::Engine, EngineKind::Local, parse::one_of)?;
         let data_dir = resolver.path(Key::DataDir, sources.data_dir.clone())?.ok_or(ConfigError::NoDataDir)?;
         let slots = resolver.or(Key::Slots, SLOTS, |text| parse::count(text, 1, 999))?;
+        let tasks = |text: &str| parse::count(text, 1, 9_999);
+        let account_tasks = resolver.or(Key::AccountTasks, slots.max(SLOTS), tasks)?;
         let lease = resolver.or(Key::LeaseSeconds, LEASE_SECONDS, |text| parse::count(text, 15, 3_600))?;
         let daily = resolver.optional(Key::BudgetDailyUsd, parse::usd)?;
         let monthly = resolver.optional(Key::BudgetMonthlyUsd, parse::usd)?;
@@ -67,6 +69,7 @@ impl Config {
             engine,
             data_dir,
             slots,
+            account_tasks: u32::try_from(account_tasks).unwrap_or(u32::MAX),
             lease: Duration::from_secs(lease as u64),
             budget: Budget { daily, monthly },
             model,

@@ -4,8 +4,10 @@ use bytes::Bytes;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::panes::image::ImageMessage;
+use crate::catalog::InputSizes;
 use crate::console::notices::Notice;
 use crate::engine::{Command, Event};
+use crate::jobs::Spec;
 use crate::telemetry::logging::LogRecord;
 
 /// Everything that can happen to the console.
@@ -33,6 +35,8 @@ pub enum Message {
     CommandDropped(Command),
     /// The result of an effect.
     EffectDone(Notice),
+    /// The sizes of the input images that a form asked for.
+    InputsMeasured(Spec, InputSizes),
     /// The system asks this process to end (SIGTERM, SIGINT, SIGHUP).
     Terminate,
     /// The system asks this process to stop for now (SIGTSTP).
@@ -57,6 +61,8 @@ pub enum Effect {
         /// The file's contents.
         bytes: Bytes,
     },
+    /// Measure the input images of this spec, for its price.
+    MeasureInputs(Spec),
     /// Give the terminal back, stop this process until it is continued.
     Suspend,
     /// Draw every cell again.

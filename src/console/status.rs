@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::costs::Usd;
 use crate::engine::Counts;
-use crate::engine::{ConnectionState, CostOverview, Intake, TemporalStatus};
+use crate::engine::{ConnectionState, CostOverview, Intake, StoreAlarm, TemporalStatus};
 use crate::jobs::StageName;
 
 /// The engine's state as last reported; `None` is not reported yet.
@@ -22,6 +22,8 @@ pub struct Status {
     pub connection: Option<ConnectionState>,
     /// The workers, where jobs run on Temporal.
     pub temporal: Option<TemporalStatus>,
+    /// What an operator must resolve in the store.
+    pub alarm: Option<StoreAlarm>,
     /// Submits in flight.
     pub submits_in_flight: usize,
     /// The engine stopped: no further events arrive.
@@ -37,6 +39,7 @@ impl Default for Status {
             slots: None,
             connection: None,
             temporal: None,
+            alarm: None,
             submits_in_flight: 0,
             engine_closed: false,
         }

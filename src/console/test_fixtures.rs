@@ -2,14 +2,17 @@
 
 #![cfg(test)]
 
-use chrono::{DateTime, TimeZone, Utc};
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, TimeZone, Utc};
 use ratatui::backend::TestBackend;
 use ratatui::style::Color;
 use ratatui::{Frame, Terminal};
 
-use crate::costs::{Basis, CostGrouping, CostReport, Usd};
+use crate::costs::{Basis, CostGrouping, CostReport, CostRow, CostTable, Outlook, Usd};
 use crate::engine::CostOverview;
 use crate::jobs::{Attempt, ImageFormat, Job, JobId, ObjectName, Outcome, Spec, Stage, StoredImage};
+use crate::time::last_days;
 
 /// Sizes at which every pane must hold: large, usual, small, tiny, absurd.
 pub(crate) const SIZES: [(u16, u16); 8] = [(200, 60), (80, 24), (40, 12), (20, 6), (9, 3), (3, 2), (1, 1), (250, 2)];
@@ -135,46 +138,42 @@ pub(crate) fn costs(simulated: bool) -> CostOverview {
                 ("flux-2-max", Basis::Unknown, Some("0.07"), 1),
             ],
         ),
-        by_day: report(
-            30,
-            CostGrouping::Day,
-            simulated,
-            &[
-                ("2026-10-28", Basis::Settled, Some("0.03"), 100),
-                ("2026-11-02", Basis::Settled, Some("0.03"), 260),
-                ("2026-11-09", Basis::Settled, Some("0.07"), 100),
-                ("2026-11-15", Basis::Settled, Some("0.03"), 90),
-                ("2026-11-20", Basis::Settled, Some("0.03"), 200),
-                ("2026-11-21", Basis::Unknown, Some("0.07"), 1),
-                ("2026-11-22", Basis::Settled, Some("0.03"), 42),
-            ],
-        ),
-        by_cause: report(
-            30,
-            CostGrouping::Cause,
-            simulated,
-            &[
-                ("picture", Basis::Settled, Some("0.03"), 800),
-                ("in_progress", Basis::Quoted, Some("0.03"), 3),
-                ("content_moderated", Basis::Unknown, Some("0.07"), 1),
-                ("submit_unknown", Basis::Unconfirmed, Some("0.025"), 2),
-            ],
-        ),
-        by_service: report(
-            30,
-            CostGrouping::Service,
-            simulated,
-            &[
-                ("bfl_api", Basis::Settled, Some("0.03"), 890),
-                ("google_storage", Basis::Estimated, Some("0.00002"), 880),
-            ],
-        ),
+        table: Arc::new(table(simulated)),
+        outlook: Outlook::of(&table(simulated), noon()),
+        account: None,
         daily_cap: None,
         monthly_cap: None,
         soft_percent: None,
         credits: None,
         at: noon(),
     }
+}
+
+/// The same month as a table.
+fn table(simulated: bool) -> CostTable {
+    let row = |(day, model, cause, basis, amount, count): (u32, &str, &str, Basis, Option<&str>, u64)| CostRow {
+        day: NaiveDate::from_ymd_opt(2026, if day > 22 { 10 } else { 11 }, day).unwrap(),
+        model: model.to_owned(),
+        service: "bfl_api".to_owned(),
+        cause: cause.to_owned(),
+        basis,
+        amount: amount.map(usd),
+        count,
+    };
+    let settled = Basis::Settled;
+    let rows = [
+        (28, "flux-2-pro", "picture", settled, Some("0.03"), 100),
+        (2, "flux-2-pro", "picture", settled, Some("0.03"), 260),
+        (9, "flux-2-max", "picture", settled, Some("0.07"), 100),
+        (15, "flux-2-pro", "picture", settled, Some("0.03"), 90),
+        (20, "flux-2-pro", "picture", settled, Some("0.03"), 198),
+        (20, "flux-2-pro", "timed_out", settled, Some("0.03"), 2),
+        (21, "flux-2-max", "content_moderated", Basis::Unknown, Some("0.07"), 1),
+        (22, "flux-2-pro", "picture", settled, Some("0.03"), 42),
+        (22, "flux-dev", "submit_unknown", Basis::Unconfirmed, Some("0.025"), 2),
+        (22, "vto-v2", "in_progress", Basis::Quoted, None, 3),
+    ];
+    CostTable::new(last_days(noon(), 30), simulated, rows.into_iter().map(row).collect())
 }
 
 /// Nothing was ever spent.
@@ -185,9 +184,9 @@ pub(crate) fn no_costs() -> CostOverview {
         week: empty(7, CostGrouping::Model),
         month: empty(30, CostGrouping::Model),
         calendar_month: empty(22, CostGrouping::Model),
-        by_day: empty(30, CostGrouping::Day),
-        by_cause: empty(30, CostGrouping::Cause),
-        by_service: empty(30, CostGrouping::Service),
+        table: Arc::new(CostTable::new(last_days(noon(), 30), true, Vec::new())),
+        outlook: Outlook::default(),
+        account: None,
         daily_cap: None,
         monthly_cap: None,
         soft_percent: None,

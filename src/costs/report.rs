@@ -2,23 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::Serialize;
 
-use super::{Basis, Usd};
-
-/// What the lines of a report are grouped by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum CostGrouping {
-    /// The requested model.
-    Model,
-    /// The UTC day of the charge.
-    Day,
-    /// The service that bills it.
-    Service,
-    /// What the money was spent on: an image, an attempt in progress, or a failure's code.
-    Cause,
-}
+use super::grouping::is_waste;
+use super::{Basis, CostGrouping, CostRow, PriceTable, TagRow, Usd};
+use crate::time::midnight;
 
 /// One line of a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,7 +33,7 @@ pub struct CostReport {
     pub unpriced_count: u64,
     /// All charges in the span.
     pub count: u64,
-    /// By the grouping that was asked for; the largest first, days in order.
+    /// By the requested grouping; the largest first, times in order. By tag: a charge with several tags is in each of their lines.
     pub by: Vec<CostLine>,
     /// First instant inside.
     pub from: DateTime<Utc>,
@@ -54,39 +43,43 @@ pub struct CostReport {
     pub simulated: bool,
 }
 
-/// Equal charges of one UTC day.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CostRow {
-    /// The day.
-    pub day: NaiveDate,
-    /// The model; empty where the charge names none.
-    pub model: String,
-    /// Whose bill it is on.
-    pub service: String,
-    /// What became of the money.
-    pub cause: String,
-    /// How certain the amount is.
-    pub basis: Basis,
-    /// The amount of one charge; `None` where no price is known.
-    pub amount: Option<Usd>,
-    /// How many such charges.
-    pub count: u64,
-}
-
 /// What was spent between two times, in enough detail to be reported by any grouping: one query to a store answers all the
 /// reports of a screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CostTable {
     rows: Vec<CostRow>,
+    tags: Vec<TagRow>,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
     simulated: bool,
 }
 
 impl CostTable {
-    /// A table of the charges in `span` (first instant inside, first instant outside).
-    pub fn new(span: (DateTime<Utc>, DateTime<Utc>), simulated: bool, rows: Vec<CostRow>) -> Self {
-        Self { rows, from: span.0, to: span.1, simulated }
+    /// A table of the charges in `span` (first instant inside, first instant outside). A model is one line, however it was spelled.
+    pub fn new(span: (DateTime<Utc>, DateTime<Utc>), simulated: bool, mut rows: Vec<CostRow>) -> Self {
+        for row in &mut rows {
+            let canonical = PriceTable::builtin().canonical(&row.model);
+            if canonical != row.model {
+                row.model = canonical.to_owned();
+            }
+        }
+        Self { rows, tags: Vec::new(), from: span.0, to: span.1, simulated }
+    }
+
+    /// The same with the charges that have tags.
+    #[must_use]
+    pub fn with_tags(self, tags: Vec<TagRow>) -> Self {
+        Self { tags, ..self }
+    }
+
+    /// First instant inside, first instant outside.
+    pub fn span(&self) -> (DateTime<Utc>, DateTime<Utc>) {
+        (self.from, self.to)
+    }
+
+    /// Whether this is the simulator's money.
+    pub fn is_simulated(&self) -> bool {
+        self.simulated
     }
 
     /// The report by that grouping.
@@ -96,22 +89,78 @@ impl CostTable {
 
     /// The same report of the part from the UTC midnight `from` on.
     pub fn report_from(&self, from: DateTime<Utc>, grouping: CostGrouping) -> CostReport {
-        let from = from.max(self.from);
-        let first_day = from.date_naive();
-        let key = |row: &CostRow| match grouping {
-            CostGrouping::Model => row.model.clone(),
-            CostGrouping::Day => row.day.to_string(),
-            CostGrouping::Service => row.service.clone(),
-            CostGrouping::Cause => row.cause.clone(),
-        };
-        let rows = self.rows.iter().filter(|row| row.day >= first_day);
-        let rows = rows.map(|row| (key(row), row.basis, row.amount, row.count));
-        CostReport::from_rows((from, self.to), self.simulated, grouping, rows)
+        self.report_between((from, self.to), grouping)
+    }
+
+    /// The same report of the part between two UTC midnights.
+    pub fn report_between(&self, span: (DateTime<Utc>, DateTime<Utc>), grouping: CostGrouping) -> CostReport {
+        let span = self.clip(span);
+        let rows = self.rows_of(span);
+        let rows = rows.map(|row| (grouping.key_of(row), row.basis, row.amount, row.count));
+        let mut report = CostReport::from_rows(span, self.simulated, grouping, rows);
+        if grouping == CostGrouping::Tag {
+            report.by = self.tag_lines(span, &report);
+        }
+        report
+    }
+
+    /// What paid for no image, by cause.
+    pub fn wasted(&self, span: (DateTime<Utc>, DateTime<Utc>)) -> CostReport {
+        let span = self.clip(span);
+        let rows = self.rows_of(span).filter(|row| is_waste(&row.cause));
+        let rows = rows.map(|row| (row.cause.clone(), row.basis, row.amount, row.count));
+        CostReport::from_rows(span, self.simulated, CostGrouping::Cause, rows)
+    }
+
+    fn clip(&self, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> (DateTime<Utc>, DateTime<Utc>) {
+        (from.max(self.from), to.min(self.to))
+    }
+
+    fn rows_of(&self, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> impl Iterator<Item = &CostRow> {
+        let days = days_of(from, to);
+        self.rows.iter().filter(move |row| days.contains(&row.day))
+    }
+
+    /// A charge with several tags counts in the line of each; the charges without one have a line of their own.
+    fn tag_lines(&self, (from, to): (DateTime<Utc>, DateTime<Utc>), all: &CostReport) -> Vec<CostLine> {
+        let days = days_of(from, to);
+        let mut lines: BTreeMap<&str, CostLine> = BTreeMap::new();
+        let mut untagged = CostLine { key: NO_TAG.to_owned(), usd: all.total_usd, count: all.count };
+        for row in self.tags.iter().filter(|row| days.contains(&row.day)) {
+            let usd = row.amount.filter(|_| row.basis.is_counted()).map_or(Usd::ZERO, |one| one * row.count);
+            match &row.tag {
+                None => {
+                    untagged.usd = untagged.usd - usd;
+                    untagged.count = untagged.count.saturating_sub(row.count);
+                }
+                Some(tag) => {
+                    let new = || CostLine { key: tag.clone(), usd: Usd::ZERO, count: 0 };
+                    let line = lines.entry(tag).or_insert_with(new);
+                    line.usd += usd;
+                    line.count += row.count;
+                }
+            }
+        }
+        let mut lines: Vec<CostLine> = lines.into_values().collect();
+        if untagged.count > 0 {
+            lines.push(untagged);
+        }
+        lines.sort_by(|left, right| right.usd.cmp(&left.usd).then(left.key.cmp(&right.key)));
+        lines
     }
 }
 
+/// The days whose charges are in a span, the partial ones at its ends included.
+fn days_of(from: DateTime<Utc>, to: DateTime<Utc>) -> std::ops::Range<NaiveDate> {
+    let last = to.date_naive();
+    from.date_naive()..if midnight(last) < to { last + Days::new(1) } else { last }
+}
+
+/// The line of charges without a tag.
+pub(crate) const NO_TAG: &str = "(no tag)";
+
 /// The line of charges that do not say what was ordered.
-const NO_MODEL: &str = "(no model)";
+pub(crate) const NO_MODEL: &str = "(no model)";
 
 impl CostReport {
     /// A report made of equal charges added up by the store: group, basis, amount of one, how many.
@@ -152,7 +201,7 @@ impl CostReport {
             }
         }
         report.by = lines.into_values().collect();
-        if grouping != CostGrouping::Day {
+        if !grouping.is_time() {
             report.by.sort_by(|left, right| right.usd.cmp(&left.usd).then(left.key.cmp(&right.key)));
         }
         report

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::RetryPrice;
+use super::{RetryPrice, is_submit_unknown};
 use crate::catalog::Catalog;
 use crate::jobs::filter::{Condition, Filter, JobStatus};
 use crate::jobs::{Job, JobId, StageName};
@@ -59,6 +59,8 @@ pub struct BulkPlan {
     pub generating: usize,
     /// Moderated jobs that a retry leaves out, because they would fail, and cost, again.
     pub moderated: usize,
+    /// Jobs that may already be billed (`submit_unknown`), which a retry leaves out, because it might bill them a second time.
+    pub maybe_billed: usize,
     /// Jobs that the action does not apply to.
     pub inapplicable: usize,
     /// Set where the search stopped to limit billed reads: older jobs are not in the plan.
@@ -106,7 +108,7 @@ fn names_stages(filter: &Filter) -> bool {
     filter.terms().iter().any(|term| !term.negated && matches!(term.condition, Condition::Status(_)))
 }
 
-/// Whether the filter requests failures by their code: then a retry takes moderated jobs too.
+/// Whether the filter requests failures by their code: then a retry takes moderated jobs and those that may be billed too.
 fn names_errors(filter: &Filter) -> bool {
     filter.terms().iter().any(|term| !term.negated && matches!(term.condition, Condition::Error(_)))
 }
@@ -120,6 +122,7 @@ impl BulkPlan {
             real: 0,
             generating: 0,
             moderated: 0,
+            maybe_billed: 0,
             inapplicable: 0,
             stopped_at: None,
         }
@@ -139,7 +142,7 @@ impl BulkPlan {
                 }
             }
             BulkTarget::Matching(filter) => {
-                let takes_moderated = action != BulkAction::Retry || names_errors(&filter);
+                let takes_all = action != BulkAction::Retry || names_errors(&filter);
                 let filter = action.narrowed(filter);
                 let mut query = PageQuery { filter, limit: PAGE_SIZE, ..PageQuery::default() };
                 let mut partial = 0;
@@ -147,7 +150,7 @@ impl BulkPlan {
                     let page = store.list(query.clone()).await?;
                     partial += usize::from(page.jobs.len() < PAGE_SIZE);
                     for job in &page.jobs {
-                        plan.add(job, takes_moderated);
+                        plan.add(job, takes_all);
                     }
                     let Some(next) = page.next else { break };
                     if partial >= MAX_PARTIAL_PAGES {
@@ -161,11 +164,13 @@ impl BulkPlan {
         Ok(plan)
     }
 
-    fn add(&mut self, job: &Job, takes_moderated: bool) {
+    fn add(&mut self, job: &Job, takes_all: bool) {
         if !self.action.applies_to(job) {
             self.inapplicable += 1;
-        } else if !takes_moderated && job.is_moderated() {
+        } else if !takes_all && job.is_moderated() {
             self.moderated += 1;
+        } else if !takes_all && is_submit_unknown(job) {
+            self.maybe_billed += 1;
         } else {
             self.ids.push(job.id.clone());
             self.generating += usize::from(job.stage_name() == StageName::Generating);
@@ -191,7 +196,11 @@ impl BulkPlan {
 
     /// What was left out, for the question and for the notice of the outcome.
     pub fn skipped(&self) -> Option<String> {
-        (self.moderated > 0).then(|| format!("skipped {}", format::count(self.moderated, "moderated job")))
+        let moderated = (self.moderated > 0).then(|| format::count(self.moderated, "moderated job"));
+        let billed =
+            (self.maybe_billed > 0).then(|| format!("{} that may be billed", format::count(self.maybe_billed, "job")));
+        let skipped: Vec<String> = moderated.into_iter().chain(billed).collect();
+        (!skipped.is_empty()).then(|| format!("skipped {}", skipped.join(" and ")))
     }
 
     /// What to know before confirming, as clauses without a full stop.
@@ -213,7 +222,12 @@ impl BulkPlan {
             _ => {}
         }
         if let Some(skipped) = self.skipped() {
-            facts.push(format!("Moderated jobs would fail again: {skipped}"));
+            let why = match (self.moderated, self.maybe_billed) {
+                (_, 0) => "Moderated jobs would fail again",
+                (0, _) => "submit_unknown may be billed a second time (error:submit_unknown includes it)",
+                _ => "Moderated jobs would fail again, submit_unknown may be billed twice",
+            };
+            facts.push(format!("{why}: {skipped}"));
         }
         if let Some(at) = self.stopped_at {
             let at = at.format("%Y-%m-%d %H:%M UTC");
@@ -246,6 +260,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("darkroom.db")).unwrap());
         let jobs = (0..1_300).map(|number| match number % 4 {
+            0 if number % 100 == 0 => job(number, false, Some(FailureCode::SubmitUnknown)),
             0 => job(number, false, Some(FailureCode::ProviderError)),
             1 => job(number, false, Some(FailureCode::RequestModerated)),
             _ => job(number, false, None),
@@ -256,10 +271,12 @@ mod tests {
             BulkPlan::make(&*store, action, BulkTarget::Matching(filter)).await.unwrap()
         };
         let retry = plan(BulkAction::Retry, "").await;
-        assert_eq!((retry.ids.len(), retry.real, retry.moderated, retry.inapplicable), (325, 325, 325, 0));
+        assert_eq!((retry.ids.len(), retry.real, retry.moderated, retry.inapplicable), (312, 312, 325, 0));
+        assert_eq!(retry.maybe_billed, 13, "never silently");
+        assert_eq!(plan(BulkAction::Retry, "error:submit_unknown").await.ids.len(), 13, "requested by name");
         let each = Catalog::builtin().estimate(&job(0, false, None).spec).amount.unwrap();
-        assert_eq!(retry.price.at_most, each * 325_u64);
-        assert_eq!(retry.skipped().as_deref(), Some("skipped 325 moderated jobs"));
+        assert_eq!(retry.price.amount, each * 312_u64);
+        assert_eq!(retry.skipped().as_deref(), Some("skipped 325 moderated jobs and 13 jobs that may be billed"));
         assert_eq!(plan(BulkAction::Retry, "error:moderated").await.ids.len(), 325, "requested by name");
         assert_eq!(plan(BulkAction::Cancel, "").await.ids.len(), 650);
         assert_eq!(plan(BulkAction::Cancel, "status:failed").await.ids.len(), 0);

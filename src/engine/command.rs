@@ -1,6 +1,9 @@
 //! The commands into the engine: plain data that can be logged, replayed and asserted.
 
+use chrono::{DateTime, Utc};
+
 use super::{BulkAction, BulkTarget, CommandKind};
+use crate::costs::CostGrouping;
 use crate::jobs::filter::Filter;
 use crate::jobs::{BillingAnswer, Job, JobId, Spec};
 use crate::store::{PageCursor, SortOrder};
@@ -64,6 +67,15 @@ pub enum Command {
         answer: BillingAnswer,
         /// Who says so: `user@host`.
         by: String,
+    },
+    /// Send the most expensive jobs of a span (`Event::CostJobs`).
+    LoadCostJobs {
+        /// First instant inside, first instant outside.
+        span: (DateTime<Utc>, DateTime<Utc>),
+        /// Only those of this line of a report.
+        only: Option<(CostGrouping, String)>,
+        /// At most this many.
+        limit: usize,
     },
     /// Send the uncertain charges (`Event::Uncertain`).
     LoadUncertain,

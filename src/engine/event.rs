@@ -7,11 +7,11 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::UncertainCharges;
-use crate::costs::{BudgetExceeded, CostReport, Usd};
+use crate::costs::{AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, Outlook, Usd};
 use crate::engine::BulkPlan;
 use crate::jobs::filter::Filter;
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
-use crate::store::{Counts, MatchCounts, PageCursor};
+use crate::store::{Counts, JobCost, MatchCounts, PageCursor, StoreError};
 
 /// An event out of the engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +57,13 @@ pub enum Event {
     Costs(Box<CostOverview>),
     /// The uncertain charges, as requested, or one sanitized line why not.
     Uncertain(Result<UncertainCharges, String>),
+    /// The most expensive jobs of a span, as requested.
+    CostJobs {
+        /// The line of the report whose jobs they are; `None` for all of the span.
+        only: Option<(CostGrouping, String)>,
+        /// The most expensive first, or one sanitized line why not.
+        jobs: Result<Vec<JobCost>, String>,
+    },
     /// Whether jobs are started. Also the one announcement of an account failure.
     Intake(Intake),
     /// Slots in use, and in total.
@@ -72,6 +79,8 @@ pub enum Event {
     Temporal(TemporalStatus),
     /// A budget does not allow queued jobs, which are held. Once for each budget period, and again after the intake was resumed.
     BudgetExceeded(BudgetExceeded),
+    /// A condition of the store that an operator must resolve; it lasts until the next of these events.
+    StoreAlarm(Option<StoreAlarm>),
     /// The result of a command.
     CommandCompleted(CommandOutcome),
     /// A command failed as a whole: it changed nothing.
@@ -133,12 +142,12 @@ pub struct CostOverview {
     pub month: CostReport,
     /// Since the first of this UTC month, by model: what the monthly cap counts.
     pub calendar_month: CostReport,
-    /// The same 30 days, by day.
-    pub by_day: CostReport,
-    /// The same 30 days, by cause.
-    pub by_cause: CostReport,
-    /// The same 30 days, by service.
-    pub by_service: CostReport,
+    /// These 30 days and this UTC month, for a report of any part by any grouping.
+    pub table: Arc<CostTable>,
+    /// The burn rate and the forecast of the month.
+    pub outlook: Outlook,
+    /// The change of the balance against the charges, where it is known.
+    pub account: Option<AccountCheck>,
     /// The cap of the UTC day: the lower one of the store's and this process's.
     pub daily_cap: Option<Usd>,
     /// The cap of the UTC month: the lower one of the store's and this process's.
@@ -198,6 +207,22 @@ pub struct QueueConflict {
     pub since: DateTime<Utc>,
     /// One sanitized line: who polls, and what to do.
     pub reason: String,
+}
+
+/// A condition of the store that an operator must resolve: it may cost money, or nothing can be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreAlarm {
+    /// A few words for a header.
+    pub summary: String,
+    /// One sanitized line: what happened, and what to do.
+    pub message: String,
+}
+
+impl StoreAlarm {
+    /// The store holds documents of another backend and was not taken over.
+    pub fn not_owned() -> Self {
+        Self { summary: "not taken over".to_owned(), message: StoreError::NotOwned.to_string() }
+    }
 }
 
 /// The commands on jobs.

@@ -4,6 +4,8 @@
 //! commands to documents; [`workflow`] is the durable workflow of a job; [`local`] runs it in this process, [`temporal`] on any
 //! number of workers. Both use `scheduler`: which job runs next, commands in progress, the events of a screen.
 
+mod account_tasks;
+mod balance;
 mod bulk;
 mod command;
 mod commands;
@@ -15,28 +17,32 @@ mod retry_price;
 mod scheduler;
 mod settings;
 mod submit_journal;
+mod takeover;
 #[cfg(feature = "temporal")]
 pub mod temporal;
 mod temporal_survey;
 mod uncertain;
 pub mod workflow;
 
+pub use account_tasks::AccountTasks;
+pub use balance::balance_history;
 pub use bulk::{BulkAction, BulkPlan, BulkTarget};
 pub use command::{Command, NewJob};
 pub use commands::OperatorCommands;
 pub use event::{
     CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Progress, QueueConflict,
-    TemporalStatus,
+    StoreAlarm, TemporalStatus,
 };
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
 pub use ports::Ports;
-pub use retry_price::RetryPrice;
+pub use retry_price::{RetryPrice, is_submit_unknown};
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};
 pub use submit_journal::LeftoverJournal;
+pub use takeover::TakeoverPlan;
 pub use temporal_survey::{OtherWorkflow, QueuePoller, TemporalSurvey};
 pub use uncertain::{UncertainCharges, UncertainItem};
 
 // Part of the events; the console does not depend on the store.
-pub use crate::store::{Counts, MatchCounts, PageCursor, SortOrder};
+pub use crate::store::{Counts, JobCost, MatchCounts, PageCursor, SortOrder};

@@ -8,20 +8,26 @@ use crate::text::format;
 /// The price of retrying some jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RetryPrice {
-    /// At most this much, as far as prices are known.
+    /// All jobs.
+    pub jobs: usize,
+    /// Jobs of which only the earlier task is checked: they cost nothing, whatever the check finds.
+    pub free: usize,
+    /// Jobs of known price that may be submitted.
+    pub paid: usize,
+    /// The likely price of these.
+    pub amount: Usd,
+    /// The most that these can cost.
     pub at_most: Usd,
-    /// Jobs without a known price; they are not in the sum.
+    /// Jobs without a known price that may be submitted; they are in no sum.
     pub unpriced: usize,
-    /// Jobs whose earlier task is checked first: they cost nothing unless the task is gone.
-    pub old_tickets: usize,
-    /// Jobs that may already be billed (`submit_unknown`): a retry may bill them twice.
+    /// Jobs whose image may be billed already (`submit_unknown`, or a task that may still run): a retry may bill it a second time.
     pub maybe_billed: usize,
     /// Jobs that the provider's moderation ended.
     pub moderated: usize,
 }
 
 impl RetryPrice {
-    /// For these jobs.
+    /// For these jobs; an input image of unknown size counts as one megapixel, and at most as the largest that its model takes.
     pub fn of<'a>(jobs: impl IntoIterator<Item = &'a Job>, catalog: &Catalog) -> Self {
         let mut price = Self::default();
         for job in jobs {
@@ -32,14 +38,22 @@ impl RetryPrice {
 
     /// Adds one more job.
     pub fn add(&mut self, job: &Job, catalog: &Catalog) {
-        match catalog.estimate(&job.spec).amount {
-            Some(amount) => self.at_most += amount,
+        self.jobs += 1;
+        let kind = job.retry_kind();
+        if kind == Ok(RetryKind::OldTicket) {
+            self.free += 1;
+            return;
+        }
+        let estimate = catalog.estimate(&job.spec);
+        match estimate.amount {
+            Some(amount) => {
+                self.paid += 1;
+                self.amount += amount;
+                self.at_most += estimate.at_most.unwrap_or(amount);
+            }
             None => self.unpriced += 1,
         }
-        if job.retry_kind() == Ok(RetryKind::OldTicket) {
-            self.old_tickets += 1;
-        }
-        if matches!(&job.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown) {
+        if is_submit_unknown(job) || kind == Ok(RetryKind::OldTicketThenNewAttempt) {
             self.maybe_billed += 1;
         }
         if job.is_moderated() {
@@ -47,25 +61,37 @@ impl RetryPrice {
         }
     }
 
-    /// `at most $0.12`, with what is not known.
+    /// `14 jobs: 3 may be fetched for free, 11 cost $0.44, 2 may be billed a second time`.
     pub fn line(&self) -> String {
-        match (self.at_most == Usd::ZERO, self.unpriced) {
-            (_, 0) => format!("at most {}", self.at_most.display()),
-            (true, _) => "price unknown".to_owned(),
-            (false, unpriced) => format!("at most {}, plus {unpriced} of unknown price", self.at_most.display()),
+        let mut parts = Vec::new();
+        if self.free > 0 {
+            parts.push(format!("{} may be fetched for free", self.free));
         }
+        if self.paid > 0 {
+            let cost = if self.paid == 1 { "costs" } else { "cost" };
+            let bound = if self.at_most > self.amount {
+                format!(", at most {}", self.at_most.display())
+            } else {
+                String::new()
+            };
+            parts.push(format!("{} {cost} {}{bound}", self.paid, self.amount.display()));
+        }
+        if self.unpriced > 0 {
+            let has = if self.unpriced == 1 { "has" } else { "have" };
+            parts.push(format!("{} {has} no known price", self.unpriced));
+        }
+        if self.maybe_billed > 0 {
+            parts.push(format!("{} may be billed a second time", self.maybe_billed));
+        }
+        format!("{}: {}", format::count(self.jobs, "job"), parts.join(", "))
     }
 
     /// What else to know before confirming, as clauses without a full stop.
     pub fn facts(&self) -> Vec<String> {
         let mut facts = Vec::new();
-        if self.old_tickets > 0 {
-            let tasks = format::count(self.old_tickets, "task");
-            facts.push(format!("{tasks} checked first: a finished image is fetched at no extra cost"));
-        }
-        if self.maybe_billed > 0 {
-            let jobs = format::count(self.maybe_billed, "job");
-            facts.push(format!("{jobs} may already be billed (submit_unknown) and may be billed twice"));
+        if self.free > 0 {
+            let tasks = format::count(self.free, "earlier task");
+            facts.push(format!("{tasks} checked free of charge: without an image the job fails again, unpaid"));
         }
         if self.moderated > 0 {
             let jobs = format::count(self.moderated, "moderated job");
@@ -73,6 +99,11 @@ impl RetryPrice {
         }
         facts
     }
+}
+
+/// Whether the job's last submit has an unknown outcome: a retry of several jobs includes it only if it was named.
+pub fn is_submit_unknown(job: &Job) -> bool {
+    matches!(&job.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown)
 }
 
 #[cfg(test)]
@@ -92,33 +123,50 @@ mod tests {
         job
     }
 
-    #[test]
-    fn a_retry_says_what_it_may_cost() {
-        let jobs = [job("no-such-model"), job("no-such-model")];
-        assert_eq!(RetryPrice::of(&jobs, Catalog::builtin()).line(), "price unknown");
-        let price = RetryPrice { at_most: "0.12".parse().unwrap(), unpriced: 1, ..RetryPrice::default() };
-        assert_eq!(price.line(), "at most $0.12, plus 1 of unknown price");
-    }
-
-    #[test]
-    fn facts_name_what_may_be_billed_again() {
-        let mut expired = failed(FailureCode::SampleExpired);
-        expired.attempts[0].receipt = Some(Receipt {
+    fn with_ticket(mut job: Job) -> Job {
+        job.attempts[0].receipt = Some(Receipt {
             ticket: Ticket { id: "t".into(), polling_url: "https://api.example/t".into() },
             cost: None,
             input_megapixels: None,
             output_megapixels: None,
             accepted_at: DateTime::UNIX_EPOCH,
         });
-        let jobs = [expired, failed(FailureCode::SubmitUnknown), failed(FailureCode::RequestModerated)];
+        job
+    }
+
+    #[test]
+    fn a_retry_says_what_it_may_cost() {
+        let jobs = [job("no-such-model"), job("no-such-model")];
+        assert_eq!(RetryPrice::of(&jobs, Catalog::builtin()).line(), "2 jobs: 2 have no known price");
+        let (amount, at_most) = ("0.12".parse().unwrap(), "0.24".parse().unwrap());
+        let price = RetryPrice { jobs: 3, paid: 2, amount, at_most, unpriced: 1, ..RetryPrice::default() };
+        assert_eq!(price.line(), "3 jobs: 2 cost $0.12, at most $0.24, 1 has no known price");
+    }
+
+    #[test]
+    fn free_checks_are_not_in_the_price() {
+        let mut checked_before = with_ticket(failed(FailureCode::TicketLost));
+        checked_before.attempts[0].failed_rechecks = 1;
+        let jobs = [
+            with_ticket(failed(FailureCode::SampleExpired)),
+            checked_before,
+            failed(FailureCode::SubmitUnknown),
+            failed(FailureCode::RequestModerated),
+        ];
         let each = Catalog::builtin().estimate(&jobs[0].spec).amount.unwrap();
         let price = RetryPrice::of(&jobs, Catalog::builtin());
-        assert_eq!(price.at_most, each * 3_u64, "an old task may be gone");
+        assert_eq!(price.amount, each * 3_u64);
+        assert_eq!(
+            price.line(),
+            format!(
+                "4 jobs: 1 may be fetched for free, 3 cost {}, 2 may be billed a second time",
+                price.amount.display()
+            )
+        );
         assert_eq!(
             price.facts(),
             [
-                "1 task checked first: a finished image is fetched at no extra cost",
-                "1 job may already be billed (submit_unknown) and may be billed twice",
+                "1 earlier task checked free of charge: without an image the job fails again, unpaid",
                 "1 moderated job will probably fail again and may be billed again",
             ]
         );

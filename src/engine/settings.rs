@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::StoreAlarm;
 use crate::costs::Budget;
 
 /// What an engine does.
@@ -31,6 +32,8 @@ pub enum EventDetail {
 pub struct Settings {
     /// Tickets open at once in this process.
     pub slots: usize,
+    /// Unfinished tasks of the provider's account that all workers of the store share, unless the store has a setting of its own.
+    pub account_tasks: u32,
     /// Hard caps.
     pub budget: Budget,
     /// Distinguishes the store from others that workers of this data directory may use.
@@ -43,6 +46,8 @@ pub struct Settings {
     pub mode: Mode,
     /// Which events it emits.
     pub event_detail: EventDetail,
+    /// What an operator must know of the store from the start.
+    pub alarm: Option<StoreAlarm>,
     /// How long a claim lasts. Longer than `submit_timeout`, so that no claim expires during a POST.
     pub lease: Duration,
     /// Longest time that a submit may take.
@@ -65,12 +70,14 @@ impl Default for Settings {
         Self {
             // 24 unfinished tickets is the provider's own limit (bfl.ai docs, "24 active tasks").
             slots: 24,
+            account_tasks: 24,
             budget: Budget::default(),
             store_id: String::new(),
             simulated: true,
             simulate_external: false,
             mode: Mode::Work,
             event_detail: EventDetail::Full,
+            alarm: None,
             lease: Duration::from_secs(150),
             submit_timeout: Duration::from_secs(90),
             // The official client drops its polling URLs after 30 minutes.

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 
-use crate::costs::{Basis, Usd};
+use super::balance::balance_history;
+use crate::costs::{BalanceHistory, BalanceLook, Basis, Usd};
 use crate::jobs::{Job, JobId, StageName};
 use crate::store::{Store, StoreError, UncertainCharge};
 use crate::text::sanitize_line;
@@ -42,6 +43,10 @@ pub struct UncertainItem {
     pub why: String,
     /// Whether an operator can resolve it now.
     pub can_resolve: bool,
+    /// The balance of the account before the charge, where it is known.
+    pub balance_before: Option<BalanceLook>,
+    /// The balance after it, where it is known.
+    pub balance_after: Option<BalanceLook>,
 }
 
 impl UncertainCharges {
@@ -50,6 +55,8 @@ impl UncertainCharges {
         let mut charges = store.uncertain_charges(simulated, MAX_CHARGES + 1).await?;
         let has_more = charges.len() > MAX_CHARGES;
         charges.truncate(MAX_CHARGES);
+        let balances =
+            if charges.is_empty() { BalanceHistory::default() } else { balance_history(store, simulated).await? };
         let items = futures::stream::iter(charges)
             .map(|charge| async {
                 let job = match JobId::new(charge.job_id.as_str()) {
@@ -68,11 +75,22 @@ impl UncertainCharges {
             .buffered(CONCURRENCY)
             .collect::<Vec<_>>()
             .await;
-        Ok(Self { items: items.into_iter().collect::<Result<_, _>>()?, has_more })
+        let mut items: Vec<UncertainItem> = items.into_iter().collect::<Result<_, _>>()?;
+        for item in &mut items {
+            (item.balance_before, item.balance_after) = balances.around(item.at);
+        }
+        Ok(Self { items, has_more })
     }
 }
 
 impl UncertainItem {
+    /// `$10.00 → $9.97`; `None` where neither balance is known.
+    pub fn balance_line(&self) -> Option<String> {
+        let shown = |look: Option<BalanceLook>| look.map_or("?".to_owned(), |look| look.usd.display());
+        (self.balance_before.is_some() || self.balance_after.is_some())
+            .then(|| format!("{} → {}", shown(self.balance_before), shown(self.balance_after)))
+    }
+
     fn new(charge: UncertainCharge, job: Option<&Job>) -> Self {
         let UncertainCharge { job_id, attempt, amount, basis, model, at, .. } = charge;
         let of_job = job.zip(attempt).and_then(|(job, number)| {
@@ -88,6 +106,8 @@ impl UncertainItem {
             };
             (why.to_owned(), false)
         });
-        Self { job_id, attempt, amount, basis, model, at, why: sanitize_line(&why, 300), can_resolve }
+        let why = sanitize_line(&why, 300);
+        let (balance_before, balance_after) = (None, None);
+        Self { job_id, attempt, amount, basis, model, at, why, can_resolve, balance_before, balance_after }
     }
 }

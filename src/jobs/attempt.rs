@@ -24,6 +24,7 @@ pub enum Outcome {
 }
 
 /// One try at a job that may cost money.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
     /// Counts from 1.
@@ -42,6 +43,9 @@ pub struct Attempt {
     /// Money set aside for storing the image, from the submit until it is stored: the most that the bucket may charge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_reserved: Option<Usd>,
+    /// Our own price before the submit, kept to be compared with what the provider charges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Usd>,
     /// The provider's acceptance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Receipt>,
@@ -51,15 +55,36 @@ pub struct Attempt {
     /// The bucket's charge, where the bucket costs money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_charge: Option<Charge>,
+    /// Whether its charges count for the job's tags: those of earlier versions have no tags in any sum.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counts_tags: bool,
     /// An operator's answer to whether the provider's charge was billed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// A retry asked the old ticket again: when that ticket is dead, a new attempt follows by itself.
+    /// When the record of its last submit was written, which its POST followed: an unanswered POST is charged at this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submitted_at: Option<DateTime<Utc>>,
+    /// A retry checks the old ticket. Without an image the job fails again, unless `recheck_may_pay`.
     #[serde(default, rename = "second_look")]
     pub recheck_first: bool,
+    /// When that retry was requested: the deadline of the check counts from then, whatever worker performs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recheck_since: Option<DateTime<Utc>>,
+    /// The price that was confirmed for that retry covers a new attempt, which follows if the ticket has no image.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recheck_may_pay: bool,
+    /// How many retries checked the ticket and found no image.
+    #[serde(default)]
+    pub failed_rechecks: u32,
+    /// The ticket reported an image: its charge is certain, whatever becomes of the image.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub image_reported: bool,
+    /// When the link to its finished image expires, from the moment at which the link was seen until the image is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_expires_at: Option<DateTime<Utc>>,
     /// Submits of this attempt that were clearly not accepted.
     #[serde(default, rename = "refusals")]
     pub rejections: u32,
@@ -75,19 +100,48 @@ impl Attempt {
             steps: Vec::new(),
             reserved: None,
             storage_reserved: None,
+            estimate: None,
             receipt: None,
             charge: None,
             storage_charge: None,
+            counts_tags: true,
             resolution: None,
             outcome: None,
+            submitted_at: None,
             recheck_first: false,
+            recheck_since: None,
+            recheck_may_pay: false,
+            failed_rechecks: 0,
+            image_reported: false,
+            link_expires_at: None,
             rejections: 0,
         }
+    }
+
+    /// Ends the check of the old ticket, if one was under way; returns whether a new attempt may follow.
+    pub(super) fn end_recheck(&mut self) -> bool {
+        if !self.recheck_first {
+            return false;
+        }
+        self.failed_rechecks += 1;
+        let may_pay = self.recheck_may_pay;
+        self.abandon_recheck();
+        may_pay
+    }
+
+    /// Nothing is known about the old ticket that was not known before.
+    pub(super) fn abandon_recheck(&mut self) {
+        (self.recheck_first, self.recheck_may_pay, self.recheck_since) = (false, false, None);
     }
 
     /// Both charges, those that there are.
     pub fn charges(&self) -> impl Iterator<Item = &Charge> {
         self.charge.iter().chain(self.storage_charge.iter())
+    }
+
+    /// Whether a POST may have been sent for it.
+    pub fn was_submitted(&self) -> bool {
+        self.submitted_at.is_some() || self.step(StepName::Submit).is_some()
     }
 
     /// The step of that name, if it was begun.

@@ -16,6 +16,11 @@ impl WorkerId {
         Self(id.into())
     }
 
+    /// Another backend, which writes no claims.
+    pub fn another_backend() -> Self {
+        Self("another backend".to_owned())
+    }
+
     /// The id as it is stored.
     pub fn as_str(&self) -> &str {
         &self.0

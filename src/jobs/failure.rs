@@ -87,17 +87,28 @@ impl FailureCode {
         }
     }
 
-    /// Whether the ticket may still hold the image, so that a retry asks it before paying again.
-    pub fn may_still_produce_image(self) -> bool {
+    /// Whether the provider reported the end of the ticket, without an image. A retry checks every other ticket before it pays again.
+    pub fn is_final_without_image(self) -> bool {
+        matches!(self, Self::RequestModerated | Self::ContentModerated | Self::ProviderError)
+    }
+
+    /// Whether the ticket had an image when the attempt failed so: it is on the bill.
+    pub(super) fn implies_image(self) -> bool {
+        matches!(self, Self::SampleExpired | Self::ImageCorrupt | Self::BucketRefused)
+    }
+
+    /// Whether a retry whose price covers a new attempt begins it after a check of the old ticket that ended so. Not after a failure
+    /// of this program or of the bucket, which shows nothing about the ticket and would meet the new image too; nor after moderation,
+    /// which would end the same request in the same way.
+    pub(super) fn permits_new_attempt(self) -> bool {
         matches!(
             self,
-            Self::TimedOut
-                | Self::TicketLost
-                | Self::UntrustedHost
+            Self::TicketLost
+                | Self::TimedOut
                 | Self::SampleExpired
                 | Self::ImageCorrupt
-                | Self::BucketRefused
-                | Self::Internal
+                | Self::UntrustedHost
+                | Self::ProviderError
         )
     }
 }

@@ -1,10 +1,13 @@
 //! The job document. Only the named transitions change its stage.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, Claim, FailureCode, Hold, JobId, Outcome, Spec, Stage, StageName, StoredImage};
+use super::{Attempt, Claim, FailureCode, Hold, JobId, Outcome, Spec, Stage, StageName, StoredImage, WorkerId};
 use crate::costs::{Basis, Charge, Service, Usd};
+
+/// How long a link lives at least (documented for all models, from the moment at which the image is ready).
+const SHORTEST_LINK_LIFE: TimeDelta = TimeDelta::minutes(10);
 
 /// One requested image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,6 +136,16 @@ impl Job {
         Some(amounts.sum())
     }
 
+    /// What another program noted on the job as its cost: neither reports nor caps count it, only entries of the ledger.
+    pub fn noted_cost(&self) -> Option<Usd> {
+        let of_another = |attempt: &&Attempt| {
+            self.external && attempt.receipt.is_none() && attempt.steps.is_empty() && attempt.resolution.is_none()
+        };
+        let charges = self.attempts.iter().filter(of_another).flat_map(Attempt::charges);
+        let noted: Usd = charges.filter(|charge| charge.basis.is_counted()).filter_map(|charge| charge.amount).sum();
+        (noted > Usd::ZERO).then_some(noted)
+    }
+
     /// The least certain basis of the provider's charges; `None` while it charged nothing. What the storing costs is reckoned from a
     /// table, and makes no order less certain.
     pub fn cost_basis(&self) -> Option<Basis> {
@@ -145,6 +158,19 @@ impl Job {
         };
         let of_provider = self.charges().filter(|charge| charge.service == Service::BflApi);
         of_provider.map(|charge| charge.basis).min_by_key(certainty)
+    }
+
+    /// Whether another backend has taken it up, and may have submitted it.
+    pub fn is_with_another_backend(&self) -> bool {
+        let is_claimed = self.claim.as_ref().is_some_and(|claim| claim.worker == WorkerId::another_backend());
+        self.stage_name() == StageName::Submitting && is_claimed
+    }
+
+    /// When the image of a job that is generating is lost: the expiry of its link, or, where no link was seen yet, the earliest time
+    /// that it may have. The first to expire is fetched first.
+    pub fn rescue_deadline(&self) -> Option<DateTime<Utc>> {
+        let attempt = self.attempt().filter(|_| self.stage_name() == StageName::Generating)?;
+        attempt.link_expires_at.or_else(|| Some(attempt.receipt.as_ref()?.accepted_at + SHORTEST_LINK_LIFE))
     }
 
     /// Whether `now` is early enough for the claim to hold.

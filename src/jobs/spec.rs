@@ -24,6 +24,12 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// Width and height in pixels, where both are requested.
+    pub fn size(&self) -> Option<(u32, u32)> {
+        let side = |name: &str| u32::try_from(self.parameters.get(name)?.as_u64()?).ok().filter(|side| *side > 0);
+        Some((side("width")?, side("height")?))
+    }
+
     /// A spec with the model's own defaults, written by this machine's user.
     pub fn new(model: impl Into<String>, prompt: impl Into<String>) -> Self {
         Self {

@@ -9,7 +9,7 @@
 //!    │                              └─────▶ Failed ◀───┘                      │
 //!    └─────────────── retry ─────────────────┴────────────────────────────────┘
 //!
-//! retry of a job whose ticket may still produce the image: Failed ──▶ Generating, without a new charge
+//! retry of a job whose ticket may still produce the image: Failed ──▶ Generating, without a new charge; see `retry`
 //! cancel: Queued | Generating ──▶ Cancelled
 //! ```
 //!
@@ -33,18 +33,7 @@ pub struct IllegalTransition {
     pub what: &'static str,
 }
 
-/// What a retry came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetryKind {
-    /// The old ticket is asked first; it costs nothing unless that ticket is dead.
-    OldTicket,
-    /// Nothing of the current attempt was ever accepted: it goes on, no new attempt is needed.
-    SameAttempt,
-    /// A new attempt, which costs money.
-    NewAttempt,
-}
-
-type Transition = Result<(), IllegalTransition>;
+pub(super) type Transition = Result<(), IllegalTransition>;
 
 impl Job {
     /// Sets money aside for storing the image, beside what the submit reserves.
@@ -62,6 +51,7 @@ impl Job {
         self.move_to(Stage::Submitting, now);
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.reserved = reserved;
+            attempt.submitted_at = Some(now);
             if attempt.step(StepName::Claim).is_none() {
                 attempt.finish(StepName::Claim, now);
             }
@@ -109,9 +99,11 @@ impl Job {
     pub fn mark_submit_unknown(&mut self, why: &str, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Submitting], "given up")?;
         let (model, simulated) = (self.spec.model.clone(), self.simulated);
-        // The `Submitting` record was written for this POST: the charge falls into the period whose cap was checked.
-        let at = self.updated_at;
+        let updated_at = self.updated_at;
         if let Some(attempt) = self.attempts.last_mut() {
+            // The record was written for this POST: the charge falls into the period whose cap was checked. Other writes of the
+            // document do not move it.
+            let at = attempt.submitted_at.unwrap_or(updated_at);
             let amount = attempt.reserved.take();
             attempt.charge =
                 Some(Charge { service: Service::BflApi, amount, basis: Basis::Unconfirmed, model, at, simulated });
@@ -121,13 +113,14 @@ impl Job {
         Ok(())
     }
 
-    /// Submitting → Generating: books the charge in the same save as the receipt. `estimate` is used where the reply named no
-    /// price.
+    /// Submitting → Generating: books the charge in the same save as the receipt. Where the reply named no price, `estimate` is
+    /// charged: the most that the submit can cost, so that a cap holds until the price is settled.
     pub fn accept(&mut self, receipt: Receipt, estimate: Option<Usd>, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Submitting], "accepted")?;
-        let charge = self.charge_of(&receipt, estimate);
+        let charge = self.charge_of(&receipt, estimate, self.spec.model.clone());
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.reserved = None;
+            attempt.estimate = attempt.estimate.or(estimate);
             attempt.charge = Some(charge);
             attempt.receipt = Some(receipt);
             attempt.finish(StepName::Submit, now);
@@ -135,41 +128,6 @@ impl Job {
         }
         self.move_to(Stage::Generating, now);
         Ok(())
-    }
-
-    /// A receipt that arrived after the job had been given up (the worker was suspended): the charge becomes certain, and where
-    /// no operator has decided yet, the job continues. Returns whether it changed anything.
-    pub fn apply_late_receipt(
-        &mut self,
-        number: u32,
-        receipt: Receipt,
-        estimate: Option<Usd>,
-        now: DateTime<Utc>,
-    ) -> bool {
-        let charge = self.charge_of(&receipt, estimate);
-        let current = self.attempt_number() == number;
-        // Submitting: the document was saved under a POST that is still unanswered, such as for an earlier attempt's receipt.
-        let undecided = current
-            && match &self.stage {
-                Stage::Failed { failure } => failure.code == FailureCode::SubmitUnknown,
-                stage => *stage == Stage::Submitting,
-            };
-        let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.number == number) else { return false };
-        if attempt.receipt.is_some() {
-            return false;
-        }
-        attempt.reserved = None;
-        attempt.book_late(charge, now);
-        attempt.receipt = Some(receipt);
-        if undecided {
-            attempt.outcome = None;
-            attempt.finish(StepName::Submit, now);
-            attempt.begin(StepName::Generate, now);
-            self.move_to(Stage::Generating, now);
-        } else {
-            self.updated_at = now;
-        }
-        true
     }
 
     /// Generating stays Generating, untouched until `not_before`: the slot is free for others meanwhile.
@@ -191,12 +149,14 @@ impl Job {
     ) -> Transition {
         self.require(&[StageName::Generating], "stored")?;
         self.settle(settled, now);
+        self.confirm_unknown_charge();
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.storage_charge = storage_charge;
             attempt.storage_reserved = None;
             attempt.finish(StepName::Settle, now);
             attempt.outcome = Some(Outcome::Done { image: image.clone() });
-            attempt.recheck_first = false;
+            attempt.end_recheck();
+            attempt.link_expires_at = None;
         }
         self.claim = None;
         self.not_before = None;
@@ -204,16 +164,18 @@ impl Job {
         Ok(())
     }
 
-    /// Generating → Failed; or, after a retry that asked the old ticket in vain, Generating → Queued with a new attempt.
-    /// `settled` is the price on the dead ticket, where it names one.
+    /// Generating → Failed; or, after a retry that checked the old ticket in vain and whose price covers a new attempt, Generating →
+    /// Queued with that attempt. `settled` is the price on the dead ticket, where it names one.
     pub fn fail(&mut self, failure: Failure, settled: Option<Credits>, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Generating], "failed")?;
         self.settle(settled, now);
-        let recheck_first = self.attempt().is_some_and(|attempt| attempt.recheck_first);
+        let mut pays = false;
         if let Some(attempt) = self.attempts.last_mut() {
-            attempt.recheck_first = false;
+            attempt.image_reported |= failure.code.implies_image();
+            pays = attempt.end_recheck() && failure.code.permits_new_attempt();
             if settled.is_none()
                 && failure.billed == BillingStatus::Unknown
+                && !attempt.image_reported
                 && let Some(charge) = attempt.charge.as_mut()
                 && matches!(charge.basis, Basis::Estimated | Basis::Quoted)
             {
@@ -221,7 +183,7 @@ impl Job {
             }
         }
         self.end_failed(failure, now);
-        if recheck_first {
+        if pays {
             self.begin_attempt(now);
         }
         Ok(())
@@ -233,6 +195,7 @@ impl Job {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.fail_running("cancelled", now);
             attempt.storage_reserved = None;
+            attempt.abandon_recheck();
             attempt.outcome = Some(Outcome::Cancelled);
         }
         self.claim = None;
@@ -255,52 +218,6 @@ impl Job {
         let image = image.clone();
         self.move_to(Stage::Done { image }, now);
         Ok(())
-    }
-
-    /// What `retry` would come to, without doing it: whether it costs money.
-    pub fn retry_kind(&self) -> Result<RetryKind, IllegalTransition> {
-        self.require(&[StageName::Failed, StageName::Cancelled, StageName::Done, StageName::Approved], "retried")?;
-        let Some(attempt) = self.attempt() else { return Ok(RetryKind::NewAttempt) };
-        let may_live = match &self.stage {
-            Stage::Failed { failure } => failure.code.may_still_produce_image(),
-            Stage::Cancelled => true,
-            _ => false,
-        };
-        Ok(match (&attempt.receipt, &attempt.charge) {
-            (Some(receipt), _) if may_live && !receipt.ticket.polling_url.is_empty() => RetryKind::OldTicket,
-            // The request of a released charge was sent: its answer may still arrive and must not meet a second one.
-            (None, None) if attempt.resolution.is_none() => RetryKind::SameAttempt,
-            _ => RetryKind::NewAttempt,
-        })
-    }
-
-    /// Failed | Cancelled | Done | Approved → Queued with a new attempt, or → Generating to ask the old ticket first: a finished
-    /// image is fetched, not paid for again.
-    pub fn retry(&mut self, now: DateTime<Utc>) -> Result<RetryKind, IllegalTransition> {
-        let kind = self.retry_kind()?;
-        match kind {
-            RetryKind::OldTicket => {
-                if let Some(attempt) = self.attempts.last_mut() {
-                    attempt.recheck_first = true;
-                    attempt.outcome = None;
-                    attempt.begin(StepName::Generate, now);
-                }
-                self.claim = None;
-                self.not_before = None;
-                self.move_to(Stage::Generating, now);
-            }
-            RetryKind::SameAttempt => {
-                if let Some(attempt) = self.attempts.last_mut() {
-                    attempt.outcome = None;
-                    attempt.rejections = 0;
-                }
-                self.claim = None;
-                self.not_before = None;
-                self.move_to(Stage::QUEUED, now);
-            }
-            RetryKind::NewAttempt => self.begin_attempt(now),
-        }
-        Ok(kind)
     }
 
     /// The same job asked for once more with another spec: always a new attempt, the old ones keep what they ordered.
@@ -330,7 +247,7 @@ impl Job {
         Ok(())
     }
 
-    fn begin_attempt(&mut self, now: DateTime<Utc>) {
+    pub(super) fn begin_attempt(&mut self, now: DateTime<Utc>) {
         let number = self.attempt_number() + 1;
         self.attempts.push(Attempt::new(number, now));
         self.claim = None;
@@ -338,7 +255,7 @@ impl Job {
         self.move_to(Stage::QUEUED, now);
     }
 
-    fn end_failed(&mut self, failure: Failure, now: DateTime<Utc>) {
+    pub(super) fn end_failed(&mut self, failure: Failure, now: DateTime<Utc>) {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.storage_reserved = None;
             attempt.fail_running(&failure.message, now);
@@ -355,31 +272,37 @@ impl Job {
         }
     }
 
-    fn charge_of(&self, receipt: &Receipt, estimate: Option<Usd>) -> Charge {
+    /// An image exists, so that its charge is certain, even if an earlier check made it doubtful.
+    fn confirm_unknown_charge(&mut self) {
+        let Some(attempt) = self.attempts.last() else { return };
+        let Some((receipt, charge)) = attempt.receipt.as_ref().zip(attempt.charge.as_ref()) else { return };
+        if charge.basis != Basis::Unknown {
+            return;
+        }
+        let confirmed = Charge { at: charge.at, ..self.charge_of(receipt, charge.amount, charge.model.clone()) };
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.charge = Some(confirmed);
+        }
+    }
+
+    pub(super) fn charge_of(&self, receipt: &Receipt, estimate: Option<Usd>, model: String) -> Charge {
         let (amount, basis) = match (receipt.cost, estimate) {
             (Some(credits), _) => (Some(credits.to_usd()), Basis::Quoted),
             (None, Some(amount)) => (Some(amount), Basis::Estimated),
             (None, None) => (None, Basis::Unknown),
         };
-        Charge {
-            service: Service::BflApi,
-            amount,
-            basis,
-            model: self.spec.model.clone(),
-            at: receipt.accepted_at,
-            simulated: self.simulated,
-        }
+        Charge { service: Service::BflApi, amount, basis, model, at: receipt.accepted_at, simulated: self.simulated }
     }
 
-    fn require(&self, allowed: &[StageName], what: &'static str) -> Transition {
+    pub(super) fn require(&self, allowed: &[StageName], what: &'static str) -> Transition {
         if allowed.contains(&self.stage_name()) { Ok(()) } else { Err(self.illegal(what)) }
     }
 
-    fn illegal(&self, what: &'static str) -> IllegalTransition {
+    pub(super) fn illegal(&self, what: &'static str) -> IllegalTransition {
         IllegalTransition { from: self.stage_name(), what }
     }
 
-    fn move_to(&mut self, stage: Stage, now: DateTime<Utc>) {
+    pub(super) fn move_to(&mut self, stage: Stage, now: DateTime<Utc>) {
         self.stage = stage;
         self.updated_at = now;
     }

@@ -2,17 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::costs::{Basis, Charge, Service, Usd};
+use crate::costs::{Basis, CAUSE_IN_PROGRESS, Charge, Service, Usd};
+pub(crate) use crate::costs::{CAUSE_IMAGE, CAUSE_UNKNOWN};
 use crate::jobs::{Attempt, Job, Outcome};
-
-/// The cause of a charge whose job alone knows what became of the money. The text is in stored rollups.
-pub(crate) const CAUSE_UNKNOWN: &str = "recorded";
-
-/// The cause of a charge that paid for a stored image. The text is in stored rollups and reports.
-pub(crate) const CAUSE_IMAGE: &str = "picture";
-
-/// The cause of a charge of an attempt that still runs.
-const CAUSE_IN_PROGRESS: &str = "in_progress";
 
 /// One charge in the ledger; at most one for each job, attempt and service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +19,8 @@ pub(crate) struct ChargeRow {
     pub simulated: bool,
     /// What became of the money, for `CostGrouping::Cause`.
     pub cause: String,
+    /// The tags that it counts for, each once, in order.
+    pub tags: Vec<String>,
 }
 
 impl ChargeRow {
@@ -58,11 +52,27 @@ pub(crate) fn charges_of(job: &Job) -> Vec<ChargeRow> {
             at: charge.at,
             simulated: charge.simulated,
             cause: cause_of(attempt).to_owned(),
+            tags: if attempt.counts_tags { counted_tags(&job.tags) } else { Vec::new() },
         })
         .collect();
     rows.sort_by_key(|row| (row.attempt, row.service));
     rows.dedup_by_key(|row| (row.attempt, row.service));
     rows
+}
+
+/// Tags that a charge counts for at most: each is a sum of its own.
+const MAX_TAGS: usize = 10;
+
+/// Characters of a tag that count.
+const MAX_TAG_CHARACTERS: usize = 100;
+
+/// The tags that a charge counts for: the first of them, without control characters, each once, in order.
+pub(crate) fn counted_tags<T: AsRef<str>>(tags: &[T]) -> Vec<String> {
+    let clean = tags.iter().map(|tag| crate::text::sanitize_line(tag.as_ref().trim(), MAX_TAG_CHARACTERS));
+    let mut tags: Vec<String> = clean.filter(|tag| !tag.is_empty()).take(MAX_TAGS).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    tags
 }
 
 /// What became of an attempt's money, for `CostGrouping::Cause`.

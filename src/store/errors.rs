@@ -34,6 +34,9 @@ pub enum StoreError {
     /// The reservation does not fit under a cap.
     #[error("{} exceeded", .0.name())]
     BudgetExceeded(BudgetExceeded),
+    /// The account has as many unfinished tasks as it may have. Nothing was written; a task that ends makes room.
+    #[error("{}", task_limit_line(.0.as_deref()))]
+    TaskLimit(Option<String>),
     /// The books hold a charge of that attempt or of a later one already: the job's document lost its history. Nothing was written;
     /// the attempt may go on under a number from `free` on.
     #[error("the ledger already has charges for attempts below {free} of job {id}")]
@@ -43,10 +46,23 @@ pub enum StoreError {
         /// No charge is booked under this number or a greater one.
         free: u32,
     },
+    /// The store holds documents of another backend and was not taken over: nothing was written.
+    #[error(
+        "the store is read-only: it holds documents of another backend; see `darkroom takeover --dry-run`, then run `darkroom takeover`"
+    )]
+    NotOwned,
     /// Not reachable now; the same call may succeed later. Whether it was carried out is not known.
     #[error("store unavailable: {0}")]
     Unavailable(String),
     /// The store cannot be used as it is; the line says what to do.
     #[error("{0}")]
     Unusable(String),
+}
+
+/// The limit of that model, or of the account.
+fn task_limit_line(model: Option<&str>) -> String {
+    match model {
+        Some(model) => format!("{} is at its task limit", crate::text::sanitize_line(model, 60)),
+        None => "the account is at its task limit".to_owned(),
+    }
 }

@@ -7,8 +7,10 @@ mod charges;
 mod errors;
 #[cfg(feature = "firestore")]
 pub mod firestore;
+mod inspection;
 mod query;
 pub mod schema;
+mod settings;
 mod shared_record;
 pub mod sqlite;
 
@@ -17,13 +19,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use errors::StoreError;
+pub use inspection::{DefaultChoice, DefaultChoices, DocumentCount, ForeignActivity, FormerDefaults, StoreInspection};
 pub use query::{
-    BudgetChange, Change, CostQuery, Counts, DueQuery, MatchCounts, Page, PageCursor, PageQuery, SortOrder,
-    UncertainCharge,
+    BudgetChange, Change, CostJobsQuery, CostQuery, Counts, DATELESS, DueQuery, JobCost, MatchCounts, Page, PageCursor,
+    PageQuery, SortOrder, TaskLimits, UNDATED, UncertainCharge, cursor_text, parse_cursor,
 };
+pub use settings::{Ownership, StoreSettings};
 pub use shared_record::SharedRecord;
 
-use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupCheck};
+pub use schema::{ImportedDocument, RemoveOutcome};
 
 use crate::costs::{Budget, BudgetRecord, CostTable};
 use crate::jobs::filter::Filter;
@@ -32,6 +37,24 @@ use crate::jobs::{Job, JobId};
 /// Job documents and the cost ledger.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
+    /// Makes sure that this process may write, and claims a store that no other backend has used. Every write does the same.
+    /// Errors: `NotOwned`.
+    async fn require_ownership(&self) -> Result<(), StoreError> {
+        // A store of one machine has no other backend.
+        Ok(())
+    }
+
+    /// What other programs left in this store, with what requests become under the chosen defaults; `None` for a store that no other
+    /// program uses. Writes nothing.
+    async fn inspect(&self, _choices: &DefaultChoices) -> Result<Option<StoreInspection>, StoreError> {
+        Ok(None)
+    }
+
+    /// The newest sign, of the last hour, that another backend works on a store that darkroom owns. Cheap: it may be called often.
+    async fn foreign_activity(&self) -> Result<Option<ForeignActivity>, StoreError> {
+        Ok(None)
+    }
+
     /// Creates all of `jobs` or none. Durable when it returns. Errors: `AlreadyExists` names the first id that is taken.
     async fn create(&self, jobs: Vec<Job>) -> Result<(), StoreError>;
 
@@ -46,6 +69,11 @@ pub trait Store: Send + Sync + 'static {
     /// where the note before an order has the number of a charge that the job no longer knows of. After `Unavailable` the same
     /// save may be made again: one that was carried out is recognised.
     async fn save(&self, save: Save) -> Result<u64, StoreError>;
+
+    /// The save that begins a submit, if the provider's account has room for one more task. Errors: as for `save`, and `TaskLimit`.
+    /// A store whose writes are made one after the other checks in the same transaction; another one may let a few tasks more
+    /// through when several workers submit in the same instant.
+    async fn save_submit(&self, save: Save, limits: TaskLimits) -> Result<u64, StoreError>;
 
     /// What a worker could act on now.
     async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError>;
@@ -69,6 +97,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// What was spent, for reports by any grouping.
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError>;
+
+    /// The most expensive jobs of a span, or of one line of its report. A shared store reads a bounded number of entries: of a longer
+    /// span its most expensive ones.
+    async fn cost_jobs(&self, query: CostJobsQuery) -> Result<Vec<JobCost>, StoreError>;
 
     /// Charges that are unknown or unconfirmed, newest first, at most `limit`. The simulator's, or real ones.
     async fn uncertain_charges(&self, simulated: bool, limit: usize) -> Result<Vec<UncertainCharge>, StoreError>;
@@ -96,12 +128,20 @@ pub trait Store: Send + Sync + 'static {
     /// written. No two records of a call may have the same collection and id.
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError>;
 
+    /// Removes imported documents whose content is still the imported one, entries with their sums and jobs with their charges, each in
+    /// one durable write. One outcome for each, in their order. With `dry_run` nothing is removed.
+    async fn remove_imported(
+        &self,
+        documents: Vec<ImportedDocument>,
+        dry_run: bool,
+    ) -> Result<Vec<RemoveOutcome>, StoreError>;
+
     /// Documents in the contract's form, a page at a time, always in the same order.
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError>;
 
-    /// Recomputes the sums from the entries and returns the stored sums that differed; with `correct` they are right afterwards.
-    /// `None` from a store whose sums cannot differ from its entries.
-    async fn verify_rollups(&self, repair: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError>;
+    /// Recomputes the sums from the entries and returns the stored sums that differed, and the entries that no sum includes; with
+    /// `correct` the sums are right afterwards. `None` from a store whose sums cannot differ from its entries.
+    async fn verify_rollups(&self, correct: bool) -> Result<Option<RollupCheck>, StoreError>;
 
     /// Changes from now on, those of other processes included. At least once, coalesced, in no promised order.
     async fn watch(&self) -> Result<Box<dyn ChangeStream>, StoreError>;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::costs::{Basis, BudgetEdit, Service, Usd};
+use crate::costs::{Basis, BudgetEdit, CostGrouping, Service, Usd};
 use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId, StageName, WorkerId};
 
@@ -35,6 +35,34 @@ pub enum SortOrder {
 
 /// A place in the order of creation: a time and an id.
 pub type PageCursor = (DateTime<Utc>, JobId);
+
+/// The time of a cursor among jobs whose creation time is not a time.
+pub const UNDATED: DateTime<Utc> = DateTime::<Utc>::MIN_UTC;
+
+/// The time of a cursor among jobs without a creation time, which are in the order of their ids.
+pub const DATELESS: DateTime<Utc> = DateTime::<Utc>::MAX_UTC;
+
+/// The text of a cursor: `2026-11-22T12:00:00.000000Z,ID`, `undated,ID` or `dateless,ID`.
+pub fn cursor_text((at, id): &PageCursor) -> String {
+    if *at == UNDATED {
+        format!("undated,{id}")
+    } else if *at == DATELESS {
+        format!("dateless,{id}")
+    } else {
+        format!("{},{id}", at.to_rfc3339_opts(SecondsFormat::Micros, true))
+    }
+}
+
+/// The cursor of that text; `None` for any other text.
+pub fn parse_cursor(text: &str) -> Option<PageCursor> {
+    let (at, id) = text.split_once(',')?;
+    let at = match at {
+        "undated" => UNDATED,
+        "dateless" => DATELESS,
+        at => at.parse().ok()?,
+    };
+    Some((at, JobId::new(id).ok()?))
+}
 
 /// Jobs for people.
 #[derive(Debug, Clone)]
@@ -130,6 +158,42 @@ pub struct CostQuery {
     pub simulated: bool,
 }
 
+/// The jobs behind a cost report.
+#[derive(Debug, Clone)]
+pub struct CostJobsQuery {
+    /// First instant inside.
+    pub from: DateTime<Utc>,
+    /// First instant outside.
+    pub to: DateTime<Utc>,
+    /// The simulator's money, or the real one.
+    pub simulated: bool,
+    /// Only the charges of this line of a report.
+    pub only: Option<(CostGrouping, String)>,
+    /// At most this many, the most expensive first.
+    pub limit: usize,
+}
+
+/// What one job cost.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct JobCost {
+    /// The job's id.
+    pub job_id: String,
+    /// Its money that counts, in dollars.
+    pub usd: Usd,
+    /// Money that may or may not be billed.
+    pub uncertain_usd: Usd,
+    /// How many charges.
+    pub count: u64,
+}
+
+impl JobCost {
+    /// The most expensive first.
+    pub(crate) fn sort(jobs: &mut [Self]) {
+        let key = |job: &Self| (std::cmp::Reverse((job.usd, job.uncertain_usd)), job.job_id.clone());
+        jobs.sort_by_cached_key(key);
+    }
+}
+
 /// A charge that may or may not be billed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UncertainCharge {
@@ -160,6 +224,18 @@ pub struct BudgetChange {
     pub edit: BudgetEdit,
 }
 
+/// How many tasks the provider's account may have unfinished at once. Checked against all jobs of the store that a worker holds: those
+/// submitting or generating under a claim that has not expired. So a worker that died blocks a task for as long as its claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskLimits {
+    /// The present.
+    pub now: DateTime<Utc>,
+    /// Of all models together; `None` has no limit.
+    pub total: Option<u32>,
+    /// Of the job's model.
+    pub model: Option<u32>,
+}
+
 /// One change of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
@@ -174,4 +250,23 @@ pub enum Change {
     },
     /// A document is gone.
     Removed(JobId),
+    /// The caps that the store keeps were changed.
+    Budget,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursor_round_trips_as_text() {
+        let noon = "2026-11-22T12:00:00.000001Z".parse().unwrap();
+        for (at, id) in [(noon, "a"), (UNDATED, "a,b"), (DATELESS, "with space")] {
+            let cursor = (at, JobId::new(id).unwrap());
+            assert_eq!(parse_cursor(&cursor_text(&cursor)), Some(cursor));
+        }
+        for other in ["", "2h", "2026-11-22", "yesterday,a", "undated,"] {
+            assert_eq!(parse_cursor(other), None, "{other}");
+        }
+    }
 }

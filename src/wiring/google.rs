@@ -20,6 +20,8 @@ use crate::store::firestore::{FirestoreOptions, FirestoreStore};
 /// Checks of a shared store beyond reading. An error is one line.
 #[derive(Debug, Clone)]
 pub struct StoreHealth {
+    /// Whether darkroom owns the store; one line either way.
+    pub owner: Result<String, String>,
     /// Whether documents may be written.
     pub writes: Result<(), String>,
     /// Whether the indexes of lists and queues exist.
@@ -44,6 +46,7 @@ pub async fn store_health(config: &Config) -> Option<StoreHealth> {
     let store = firestore(config).ok()?;
     let line = |error: crate::store::StoreError| error.to_string();
     Some(StoreHealth {
+        owner: store.ownership_line().await.map_err(line),
         writes: store.may_write().await.map_err(line),
         indexes: store.has_indexes().await.map_err(line),
         skew: store.clock_skew().await.map_err(line),
@@ -53,8 +56,10 @@ pub async fn store_health(config: &Config) -> Option<StoreHealth> {
 #[cfg(feature = "firestore")]
 fn firestore(config: &Config) -> Result<FirestoreStore, WiringError> {
     let first = Catalog::builtin().models.first().map(|model| model.name.clone());
-    let model = config.model.clone().or(first).unwrap_or_default();
-    let mut options = FirestoreOptions::new(config.google_project()?, model);
+    let mut options = FirestoreOptions::new(config.google_project()?, first.unwrap_or_default());
+    options.configured_model.clone_from(&config.model);
+    options.gated = true;
+    options.operator = super::operator();
     if config.google.firestore_emulator.is_none() {
         super::identity(config)?;
     }

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod google;
+mod operator;
 mod temporal;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::engine::{EngineHandle, EventDetail, Mode, Ports, Settings, TemporalSu
 use crate::time::SystemClock;
 pub use credentials::{CredentialsError, Identity, identity};
 pub use google::{StoreHealth, store_health};
+pub use operator::operator;
 
 pub use crate::provider::CreditsError;
 use crate::provider::Provider;
@@ -61,7 +63,7 @@ pub enum WiringError {
 impl WiringError {
     /// Whether the same call may succeed later without a change of the configuration.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Bucket(_) | Self::Store(StoreError::Unavailable(_)))
+        matches!(self, Self::Bucket(_) | Self::Store(StoreError::Unavailable(_) | StoreError::NotOwned))
     }
 }
 
@@ -119,6 +121,14 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, WiringError> 
         }
         StoreKind::Firestore => google::store(config),
     }
+}
+
+/// Opens the store for a command that changes it. Errors: `NotOwned` where it holds documents of another backend and was not taken
+/// over.
+pub async fn open_store_for_changes(config: &Config) -> Result<Arc<dyn Store>, WiringError> {
+    let store = open_store(config).await?;
+    store.require_ownership().await?;
+    Ok(store)
 }
 
 /// Checks the structure of the embedded database; nothing to check for a shared store.
@@ -211,6 +221,7 @@ pub async fn survey_temporal(config: &Config) -> Option<Result<TemporalSurvey, S
 pub fn settings(config: &Config, mode: Mode, detail: EventDetail) -> Settings {
     Settings {
         slots: config.slots,
+        account_tasks: config.account_tasks,
         budget: config.budget,
         store_id: store_id(config),
         simulated: config.is_simulated(),

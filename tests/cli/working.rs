@@ -230,14 +230,21 @@ fn retry_for_real_money_names_price_and_risks() {
     let ids: Vec<&str> = jobs.iter().map(|job| job["id"].as_str().unwrap()).collect();
     let line = env.fails(2, &[&["jobs", "retry"][..], &ids].concat());
     for part in [
-        "real money (at most $0.0",
-        "1 task checked first: a finished image is fetched at no extra cost",
-        "1 job may already be billed (submit_unknown) and may be billed twice",
+        "real money (2 jobs: 1 may be fetched for free, 1 costs $0.014, 1 may be billed a second time",
+        "1 earlier task checked free of charge: without an image the job fails again, unpaid",
         "pass --yes to confirm",
     ] {
         assert!(line.contains(part), "{part}: {line}");
     }
     assert!(env.jobs().iter().all(|job| job["status"] == "failed"), "nothing was retried");
+    // Confirmed as a whole, the job that may be billed already is left out and named.
+    let line = env.fails(1, &[&["jobs", "retry", "--yes"][..], &ids].concat());
+    assert!(line.contains("1 job: 1 may be fetched for free"), "{line}");
+    assert!(line.contains("may already be billed (submit_unknown)") && line.contains("--maybe-billed"), "{line}");
+    let retried = |jobs: &[Value]| jobs.iter().filter(|job| job["status"] != "failed").count();
+    assert_eq!(retried(&env.jobs()), 1);
+    let unknown = env.jobs().into_iter().find(|job| job["prompt"] == "[sim:500]").unwrap();
+    assert!(env.run(&["jobs", "retry", "--yes", unknown["id"].as_str().unwrap()]).status.success(), "named alone");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Duration, Utc};
-use darkroom::costs::{Basis, CostGrouping, CostReport, Credits, Usd};
+use chrono::{DateTime, Duration, NaiveDate, Utc};
+use darkroom::costs::{Basis, CostGrouping, CostReport, CostRow, CostTable, Credits, Outlook, TagRow, Usd};
 use darkroom::engine::{ConnectionState, CostOverview, Event, Intake, Progress};
 use darkroom::jobs::{
     BillingStatus, Claim, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Receipt, Spec, StepName,
@@ -172,20 +172,45 @@ pub(crate) fn costs() -> CostOverview {
         ("flux-dev", Basis::Unknown, "0.025", 4),
         ("flux-2-pro", Basis::Unconfirmed, "0.04", 1),
     ];
-    let days = [
-        ("2026-11-20", Basis::Settled, "0.04", 60),
-        ("2026-11-21", Basis::Settled, "0.04", 120),
-        ("2026-11-22", Basis::Settled, "0.04", 30),
+    let row = |(day, model, cause, basis, amount, count): (u32, &str, &str, Basis, &str, u64)| CostRow {
+        day: NaiveDate::from_ymd_opt(2026, 11, day).unwrap(),
+        model: model.into(),
+        service: "bfl_api".into(),
+        cause: cause.into(),
+        basis,
+        amount: Some(usd(amount)),
+        count,
+    };
+    let rows = [
+        (2, "flux-2-klein-4b", "picture", Basis::Settled, "0.014", 90),
+        (20, "flux-2-max", "picture", Basis::Settled, "0.07", 55),
+        (20, "flux-2-pro", "picture", Basis::Settled, "0.04", 60),
+        (21, "flux-2-pro", "picture", Basis::Settled, "0.04", 307),
+        (21, "flux-2-pro", "content_moderated", Basis::Settled, "0.04", 12),
+        (21, "flux-2-pro", "submit_unknown", Basis::Unconfirmed, "0.04", 1),
+        (22, "flux-2-pro", "picture", Basis::Settled, "0.04", 21),
+        (22, "flux-2-max", "in_progress", Basis::Quoted, "0.07", 5),
+        (22, "flux-dev", "request_moderated", Basis::Unknown, "0.025", 4),
     ];
-    let causes = [("image", Basis::Settled, "0.04", 480), ("content_moderated", Basis::Settled, "0.04", 12)];
+    let tags =
+        [(21, None, 30), (21, Some("cover"), 20), (22, None, 4), (22, Some("draft"), 4), (21, Some("draft"), 15)];
+    let tags = tags.into_iter().map(|(day, tag, count)| TagRow {
+        day: NaiveDate::from_ymd_opt(2026, 11, day).unwrap(),
+        tag: tag.map(str::to_owned),
+        basis: Basis::Settled,
+        amount: Some(usd("0.04")),
+        count,
+    });
+    let span = (now() - Duration::days(30), now() + Duration::days(1));
+    let table = CostTable::new(span, true, rows.into_iter().map(row).collect()).with_tags(tags.collect());
     CostOverview {
         today: report(CostGrouping::Model, &today),
         week: report(CostGrouping::Model, &month[..2]),
         month: report(CostGrouping::Model, &month),
         calendar_month: report(CostGrouping::Model, &month),
-        by_day: report(CostGrouping::Day, &days),
-        by_cause: report(CostGrouping::Cause, &causes),
-        by_service: report(CostGrouping::Service, &[("bfl_api", Basis::Settled, "0.04", 492)]),
+        outlook: Outlook::of(&table, now()),
+        account: None,
+        table: table.into(),
         daily_cap: Some(usd("20")),
         monthly_cap: None,
         soft_percent: None,

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::LIMIT;
 use crate::support::external_client::ExternalClient;
 use crate::support::firestore_emulator::{Emulator, fresh_project, options, shared, store};
+use crate::support::{TestEnv, text};
 
 async fn emulator() -> &'static Emulator {
     tokio::task::spawn_blocking(shared).await.unwrap()
@@ -105,6 +106,50 @@ async fn search_stops_at_the_read_limit_with_a_cursor() {
     let page = store.list(query).await.unwrap();
     assert_eq!(page.jobs.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), ["job-0010"]);
     assert_eq!(page.next, None);
+}
+
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn list_continues_inside_undated_jobs() {
+    let emulator = emulator().await;
+    let project = fresh_project();
+    for undated in [true, false] {
+        let project = format!("{project}-{undated}");
+        let mut documents: Vec<_> = (0..2_200).map(|number| old(&format!("job-{number:04}"), &minute(0))).collect();
+        for (_, fields) in &mut documents {
+            if undated {
+                fields["createdAt"] = json!({"stringValue": "once"});
+            } else {
+                fields.as_object_mut().unwrap().remove("createdAt");
+            }
+        }
+        let whale = if undated { 10 } else { 2_190 };
+        documents[whale].1["prompt"] = json!({"stringValue": "a whale"});
+        ExternalClient::new(emulator, &project).write(&documents).await;
+        let mut env = TestEnv::new();
+        env.set("DARKROOM_STORE", "firestore");
+        env.set("FIRESTORE_EMULATOR_HOST", &emulator.host());
+        env.set("GOOGLE_CLOUD_PROJECT", &project);
+        let list = move |position: Option<String>| {
+            let mut arguments = vec!["jobs", "list", "--search", "whale", "--json"];
+            let position = position.unwrap_or_default();
+            if !position.is_empty() {
+                arguments.extend(["--before", &position]);
+            }
+            let output = env.run(&arguments);
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            (serde_json::from_slice::<Value>(&output.stdout).unwrap(), text(&output.stderr))
+        };
+        tokio::task::spawn_blocking(move || {
+            let (found, stopped) = list(None);
+            assert_eq!(found, json!([]));
+            let position = stopped.split("--before '").nth(1).and_then(|text| text.split('\'').next());
+            let (found, stopped) = list(Some(position.expect(&stopped).to_owned()));
+            assert_eq!(found.as_array().unwrap().len(), 1, "{found} {stopped}");
+        })
+        .await
+        .unwrap();
+    }
 }
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use rust_decimal::Decimal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{counts, env_with_firestore, spent};
-use crate::support::{TestEnv, path_text};
+use crate::support::{TestEnv, path_text, text};
 
 /// How long something may take that must happen.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -85,4 +85,36 @@ fn damaged_sums_are_reported_and_repaired() {
     assert_eq!((&corrected["agree"], &corrected["differences"]), (&json!(true), &seen["differences"]));
     assert_eq!((spent(&env).0.to_string().as_str(), spent(&env).1), ("0.025005", 2));
     assert_eq!(env.json(&["costs", "rebuild", "--json"])["differences"], json!([]));
+}
+
+#[cfg(feature = "firestore")]
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[test]
+fn rebuild_names_entries_that_cannot_be_read() {
+    let env = env_with_firestore();
+    let of = |name: &str| env.variables().iter().find(|(known, _)| known == name).unwrap().1.clone();
+    let (host, project) = (of("FIRESTORE_EMULATOR_HOST"), of("GOOGLE_CLOUD_PROJECT"));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let client = reqwest::Client::new();
+    for (name, cost) in [("good", json!({"doubleValue": 0.5})), ("bad", json!({"stringValue": "10 dollars"}))] {
+        let url = format!("http://{host}/v1/projects/{project}/databases/(default)/documents/costs/{name}");
+        let entry = json!({"fields": {
+            "service": {"stringValue": "bfl_api"}, "job_id": {"stringValue": "a"}, "cost_usd": cost,
+            "timestamp": {"timestampValue": "2025-11-02T01:00:00Z"},
+        }});
+        let answer = runtime.block_on(client.patch(url).bearer_auth("owner").json(&entry).send()).unwrap();
+        assert!(answer.status().is_success());
+    }
+    for _ in 0..2 {
+        let output = env.run(&["costs", "rebuild", "--json"]);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+        let rebuilt: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(rebuilt["agree"], false);
+        let unreadable = &rebuilt["unreadable"];
+        assert_eq!(unreadable.as_array().unwrap().len(), 1, "{rebuilt}");
+        assert_eq!((&unreadable[0]["collection"], &unreadable[0]["id"]), (&json!("costs"), &json!("bad")));
+        assert!(unreadable[0]["cost_usd"].as_str().unwrap().contains("10 dollars"), "{rebuilt}");
+    }
+    let output = env.run(&["costs", "rebuild"]);
+    assert!(output.status.code() == Some(1) && text(&output.stdout).contains("costs/bad"), "{}", text(&output.stdout));
 }

@@ -6,13 +6,13 @@ type Labels = BTreeMap<String, String>;
 
 /// A page of metrics.
 #[derive(Debug)]
-pub(super) struct Page {
+pub struct Page {
     values: BTreeMap<(String, Labels), f64>,
 }
 
 impl Page {
     /// Every sample has its help and its type above it, each series occurs once, each name and number is valid.
-    pub(super) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         assert!(text.ends_with('\n'), "the last line ends");
         let (mut helped, mut typed, mut values) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         for line in text.lines() {
@@ -40,18 +40,18 @@ impl Page {
     }
 
     /// The value of exactly that series.
-    pub(super) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         self.values.get(&(name.to_owned(), labels)).copied()
     }
 
     /// Whether there is any series of that name.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         self.values.keys().any(|(known, _)| known == name)
     }
 
     /// All series of that name together, if there is any.
-    pub(super) fn sum(&self, name: &str) -> Option<f64> {
+    pub fn sum(&self, name: &str) -> Option<f64> {
         let values = self.values.iter().filter(|((known, _), _)| known == name).map(|(_, value)| *value);
         values.reduce(|sum, value| sum + value)
     }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use darkroom::costs::{Budget, CostGrouping, CostReport};
+use darkroom::costs::{Budget, BudgetEdit, CostGrouping, CostReport};
 use darkroom::jobs::{BillingStatus, FailureCode, Job, StageName};
 use darkroom::store::schema::{
-    Collection, CostEntry, Defaults, Document, ExportQuery, Fields, ImportOutcome, JobEntry, Record, encode_costs,
-    encode_job, with_native,
+    Collection, CostEntry, Defaults, Document, ExportQuery, Fields, ImportOutcome, JobEntry, Record, RollupCheck,
+    encode_costs, encode_job, with_native,
 };
-use darkroom::store::{CostQuery, Save, Store, StoreError};
+use darkroom::store::{BudgetChange, CostQuery, ImportedDocument, RemoveOutcome, Save, Store, StoreError};
 use serde_json::{Value, json};
 
 use super::fixture::{
@@ -79,7 +79,7 @@ async fn costs(store: &Arc<dyn Store>, grouping: CostGrouping, simulated: bool) 
 
 /// The sums that are kept are those of the entries.
 async fn assert_sums(store: &Arc<dyn Store>) {
-    assert_eq!(store.verify_rollups(false).await.unwrap().unwrap_or_default(), []);
+    assert_eq!(store.verify_rollups(false).await.unwrap().unwrap_or_default(), RollupCheck::default());
 }
 
 async fn export(store: &Arc<dyn Store>, collection: Collection, limit: usize) -> Vec<Document> {
@@ -131,6 +131,32 @@ pub async fn partial_day_report_is_exact(fixture: Fixture) {
     assert_eq!((part.total_usd.to_string().as_str(), part.count), ("0.025005000345210234324601", 3));
     let whole = costs(&fixture.store, CostGrouping::Model, false).await;
     assert_eq!((whole.total_usd, whole.count), (part.total_usd * 3, 9));
+}
+
+pub async fn spellings_of_a_model_are_one_model(fixture: Fixture) {
+    let records = ["flux-dev", "flux_dev", "FLUX_DEV", "my_model"].iter().enumerate().map(|(number, model)| {
+        let mut charge = charge(&format!("c{number}"), "0.01", 0);
+        charge["details"]["model"] = json!(model);
+        cost_record(&charge)
+    });
+    assert_eq!(import(&fixture.store, &records.collect::<Vec<_>>()).await.0, 4);
+    let report = costs(&fixture.store, CostGrouping::Model, false).await;
+    let lines: Vec<_> = report.by.iter().map(|line| (line.key.as_str(), line.count)).collect();
+    assert_eq!(lines, [("flux-dev", 3), ("my_model", 1)]);
+    let caps = Budget { daily: Some(usd("0.05")), monthly: None };
+    let edit = BudgetEdit::Set { model: Some("flux-dev".to_owned()), caps, soft_percent: None };
+    fixture.store.change_budget(BudgetChange { at: at(0), by: "alice@host".to_owned(), edit }).await.unwrap();
+    let mut job = queued("new", 0);
+    job.simulated = false;
+    create(&fixture.store, [job]).await;
+    let mut job = read(&fixture.store, "new").await;
+    job.begin_submit(claim("worker", 60), Some(usd("0.025")), at(1)).unwrap();
+    let save = Save { job: Arc::new(job), budget: Some(Budget::default()) };
+    let refused = fixture.store.save(save).await;
+    assert!(
+        matches!(refused, Err(StoreError::BudgetExceeded(_))),
+        "every spelling counts under the model's cap: {refused:?}"
+    );
 }
 
 pub async fn import_never_overwrites(fixture: Fixture) {
@@ -315,4 +341,53 @@ pub async fn external_job_continues_without_second_charge(fixture: Fixture) {
     let exported = export(&fixture.store, Collection::Jobs, 10).await;
     assert_eq!((&exported[0].fields["pageState"], &exported[0].fields["status"]), (&json!(7), &json!("error")));
     assert_eq!(job.created_at, at(0));
+}
+
+pub async fn unchanged_imports_can_be_removed(fixture: Fixture) {
+    let mut native = generating("native", 0, Some("4"));
+    native.tags = vec!["cover".into()];
+    finish(&mut native, Some("4"), None, 9);
+    let native = with_native(encode_job(&native), &native);
+    let mut records = samples();
+    records.push(job_record(Some("native"), native));
+    import(&fixture.store, &records).await;
+    let before = costs(&fixture.store, CostGrouping::Tag, true).await;
+    assert_eq!((before.total_usd, before.by[0].key.as_str()), (usd("0.04"), "cover"));
+    let changed = records.iter().find_map(|record| match record {
+        Record::Job(entry) if entry.job.stage_name() == StageName::Done => Some(entry.id.clone()),
+        _ => None,
+    });
+    let changed = changed.unwrap();
+    let mut job = read(&fixture.other, changed.as_str()).await;
+    job.approve(at(20)).unwrap();
+    save(&fixture.other, &mut job).await.unwrap();
+    let documents: Vec<ImportedDocument> = records
+        .iter()
+        .map(|record| ImportedDocument {
+            collection: record.collection(),
+            id: record.id().to_owned(),
+            digest: ImportedDocument::digest_of(&record.canonical_fields()),
+        })
+        .collect();
+    let count =
+        |outcomes: &[RemoveOutcome], wanted: &RemoveOutcome| outcomes.iter().filter(|one| *one == wanted).count();
+    let would = fixture.store.remove_imported(documents.clone(), true).await.unwrap();
+    assert_eq!(count(&would, &RemoveOutcome::Removed), records.len() - 1, "a dry run says what would happen");
+    assert_eq!(import(&fixture.store, &records[..5]).await, (0, 5, vec![]), "and removes nothing");
+    let outcomes = fixture.store.remove_imported(documents.clone(), false).await.unwrap();
+    assert_eq!(count(&outcomes, &RemoveOutcome::Removed), records.len() - 1);
+    let kept = outcomes.iter().zip(&documents).find_map(|(outcome, document)| match outcome {
+        RemoveOutcome::Kept(reason) => Some((document.id.as_str(), reason.as_str())),
+        _ => None,
+    });
+    assert_eq!(kept, Some((changed.as_str(), "it was changed since the import")));
+    assert_eq!(fixture.other.get(&changed).await.unwrap().unwrap().stage_name(), StageName::Approved);
+    for simulated in [false, true] {
+        let report = costs(&fixture.other, CostGrouping::Tag, simulated).await;
+        assert_eq!((report.total_usd, report.count, report.by), (usd("0"), 0, vec![]), "{simulated}");
+    }
+    assert_sums(&fixture.store).await;
+    let again = fixture.store.remove_imported(documents, false).await.unwrap();
+    assert_eq!(count(&again, &RemoveOutcome::Missing), records.len() - 1);
+    assert_eq!(import(&fixture.store, &records).await.0, records.len() - 1, "it can be imported once more");
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 use darkroom::costs::{Basis, Budget, BudgetEdit, Charge, CostGrouping, CostReport, Credits, Service};
 use darkroom::jobs::{BillingAnswer, BillingStatus, FailureCode, Job};
-use darkroom::store::{BudgetChange, CostQuery, Save, Store, StoreError};
+use darkroom::store::{BudgetChange, CostJobsQuery, CostQuery, Save, Store, StoreError};
 use futures::future::join_all;
 
 use super::fixture::{
@@ -292,9 +292,19 @@ async fn spend(store: &Arc<dyn Store>) {
     create(store, [image, unknown, unconfirmed, cancelled, unpriced, real]).await;
 }
 
-pub async fn report_groups_four_ways(fixture: Fixture) {
+pub async fn report_groups_every_way(fixture: Fixture) {
     spend(&fixture.store).await;
-    for grouping in [CostGrouping::Model, CostGrouping::Day, CostGrouping::Service, CostGrouping::Cause] {
+    let groupings = [
+        CostGrouping::Model,
+        CostGrouping::Day,
+        CostGrouping::Week,
+        CostGrouping::Month,
+        CostGrouping::Service,
+        CostGrouping::Status,
+        CostGrouping::Tag,
+        CostGrouping::Cause,
+    ];
+    for grouping in groupings {
         let report = costs_by(&fixture.other, grouping, true).await;
         assert_eq!(report.total_usd, usd("0.090005"), "{grouping:?}");
         assert_eq!((report.unknown_usd, report.unconfirmed_usd), (usd("0.02"), usd("0.04")), "{grouping:?}");
@@ -302,6 +312,12 @@ pub async fn report_groups_four_ways(fixture: Fixture) {
         let expected: &[(&str, &str, u64)] = match grouping {
             CostGrouping::Model => &[("flux-pro", "0.05", 1), ("flux-dev", "0.040005", 5)],
             CostGrouping::Day => &[("2026-11-21", "0.05", 1), ("2026-11-22", "0.040005", 5)],
+            CostGrouping::Week => &[("2026-W47", "0.090005", 6)],
+            CostGrouping::Month => &[("2026-11", "0.090005", 6)],
+            CostGrouping::Status => {
+                &[("cancelled", "0.05", 1), ("done", "0.040005", 2), ("failed", "0", 2), ("running", "0", 1)]
+            }
+            CostGrouping::Tag => &[("(no tag)", "0.090005", 6)],
             CostGrouping::Service => &[("bfl_api", "0.09", 5), ("google_storage", "0.000005", 1)],
             CostGrouping::Cause => &[
                 ("cancelled", "0.05", 1),
@@ -349,6 +365,36 @@ pub async fn report_is_exact_over_any_span(fixture: Fixture) {
     }
 }
 
+/// The first try was before midnight and was rejected; the second one has no reply, and its worker died.
+pub async fn unconfirmed_charge_counts_when_it_was_sent(fixture: Fixture) {
+    let (before, after) = (43_190, 43_210);
+    create(&fixture.store, [queued("a", 0), queued("b", 0)]).await;
+    reserve(&fixture.store, "a", Some("0.03"), daily("0.03"), before).await.unwrap();
+    let mut job = read(&fixture.store, "a").await;
+    job.requeue(darkroom::jobs::Hold::RateLimit, at(before), at(before)).unwrap();
+    save(&fixture.store, &mut job).await.unwrap();
+    reserve(&fixture.store, "a", Some("0.03"), daily("0.03"), after).await.unwrap();
+    // Another write of the document, days later.
+    let mut job = read(&fixture.other, "a").await;
+    job.hidden = true;
+    job.updated_at = at(3 * 86_400);
+    save(&fixture.other, &mut job).await.unwrap();
+    let mut job = read(&fixture.other, "a").await;
+    job.mark_submit_unknown("its worker stopped", at(3 * 86_400)).unwrap();
+    save(&fixture.other, &mut job).await.unwrap();
+    assert!(
+        reserve(&fixture.store, "b", Some("0.03"), daily("0.03"), after + 60).await.is_err(),
+        "the cap of that day"
+    );
+    let day = |from: i64| CostQuery { from: at(from), to: at(from + 86_400), simulated: true };
+    let unconfirmed = async |query| {
+        let report = fixture.store.costs(query).await.unwrap().report(CostGrouping::Model);
+        (report.unconfirmed_usd, report.total_usd)
+    };
+    assert_eq!(unconfirmed(day(43_200)).await, (usd("0.03"), usd("0")));
+    assert_eq!(unconfirmed(day(43_200 - 86_400)).await, (usd("0"), usd("0")));
+}
+
 pub async fn uncertain_charges_are_listed(fixture: Fixture) {
     spend(&fixture.store).await;
     let charges = fixture.other.uncertain_charges(true, 10).await.unwrap();
@@ -391,5 +437,86 @@ pub async fn resolved_charge_counts_once(fixture: Fixture) {
     save(&fixture.other, &mut job).await.unwrap();
     let settled = costs(&fixture.store).await;
     assert_eq!((settled.total_usd, settled.count), (before.total_usd + usd("0.04"), before.count - 1));
-    assert_eq!(fixture.store.verify_rollups(false).await.unwrap().unwrap_or_default(), []);
+    assert_eq!(fixture.store.verify_rollups(false).await.unwrap().unwrap_or_default().mismatches, []);
+}
+
+fn tagged(name: &str, seconds: i64, credits: &str, tags: &[&str]) -> Job {
+    let mut job = generating(name, seconds, Some(credits));
+    job.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    job
+}
+
+pub async fn charges_count_for_their_tags(fixture: Fixture) {
+    let mut old = tagged("old", 0, "5", &["cover"]);
+    old.attempts[0].counts_tags = false;
+    create(
+        &fixture.store,
+        [
+            tagged("both", 0, "4", &["draft", "cover", "cover"]),
+            tagged("one", -43_201, "2", &["cover | 50 % `x`"]),
+            tagged("none", 1, "1", &[]),
+            old,
+        ],
+    )
+    .await;
+    let mut settled = read(&fixture.other, "both").await;
+    finish(&mut settled, Some("3"), None, 9);
+    save(&fixture.other, &mut settled).await.unwrap();
+    let line = |key: &str, usd: &str, count| (key.to_owned(), usd.to_owned(), count);
+    let report = costs_by(&fixture.store, CostGrouping::Tag, true).await;
+    assert_eq!(report.total_usd, usd("0.11"));
+    let expected = [
+        line("(no tag)", "0.06", 2),
+        line("cover", "0.03", 1),
+        line("draft", "0.03", 1),
+        line("cover | 50 % `x`", "0.02", 1),
+    ];
+    assert_eq!(lines(&report), expected, "entries of earlier versions count as untagged");
+    // A part of a day is added up from its charges.
+    let query = CostQuery { from: at(-43_201), to: at(1), simulated: true };
+    let part = fixture.other.costs(query).await.unwrap().report(CostGrouping::Tag);
+    let expected = [
+        line("(no tag)", "0.05", 1),
+        line("cover", "0.03", 1),
+        line("draft", "0.03", 1),
+        line("cover | 50 % `x`", "0.02", 1),
+    ];
+    assert_eq!(lines(&part), expected);
+    // Tags that change take their charges along; a charge that is removed leaves its tags.
+    let mut both = read(&fixture.store, "both").await;
+    both.tags = vec!["final".into()];
+    save(&fixture.store, &mut both).await.unwrap();
+    let mut one = read(&fixture.store, "one").await;
+    one.attempts[0].charge = None;
+    save(&fixture.store, &mut one).await.unwrap();
+    let report = costs_by(&fixture.other, CostGrouping::Tag, true).await;
+    assert_eq!(lines(&report), [line("(no tag)", "0.06", 2), line("final", "0.03", 1)]);
+    assert_eq!(fixture.store.verify_rollups(false).await.unwrap().unwrap_or_default().mismatches, []);
+}
+
+pub async fn jobs_of_a_line_are_found(fixture: Fixture) {
+    spend(&fixture.store).await;
+    create(&fixture.store, [tagged("tagged", 5, "9", &["cover"])]).await;
+    let jobs = async |only: Option<(CostGrouping, &str)>, from: i64, limit: usize| -> Vec<(String, String, String)> {
+        let only = only.map(|(grouping, key)| (grouping, key.to_owned()));
+        let query = CostJobsQuery { from: at(from), to: at(100), simulated: true, only, limit };
+        let jobs = fixture.other.cost_jobs(query).await.unwrap();
+        jobs.into_iter().map(|job| (job.job_id, job.usd.to_string(), job.uncertain_usd.to_string())).collect()
+    };
+    let job = |id: &str, usd: &str, uncertain: &str| (id.to_owned(), usd.to_owned(), uncertain.to_owned());
+    let top = jobs(None, -90_000, 3).await;
+    assert_eq!(top, [job("tagged", "0.09", "0"), job("cancelled", "0.05", "0"), job("picture", "0.040005", "0")]);
+    assert_eq!(jobs(None, -10, 2).await[1], job("picture", "0.040005", "0"), "only of the span");
+    assert_eq!(jobs(Some((CostGrouping::Tag, "cover")), -90_000, 9).await, [job("tagged", "0.09", "0")]);
+    assert_eq!(jobs(Some((CostGrouping::Model, "flux-pro")), -90_000, 9).await, [job("cancelled", "0.05", "0")]);
+    assert_eq!(jobs(Some((CostGrouping::Day, "2026-11-21")), -90_000, 9).await, [job("cancelled", "0.05", "0")]);
+    assert_eq!(jobs(Some((CostGrouping::Cause, "content_moderated")), -90_000, 9).await, [job("unknown", "0", "0.02")]);
+    assert_eq!(
+        jobs(Some((CostGrouping::Status, "failed")), -90_000, 9).await,
+        [job("unconfirmed", "0", "0.04"), job("unknown", "0", "0.02")]
+    );
+    assert_eq!(
+        jobs(Some((CostGrouping::Service, "google_storage")), -90_000, 9).await,
+        [job("picture", "0.000005", "0")]
+    );
 }

@@ -229,7 +229,7 @@ async fn unreadable_document_does_not_affect_others() {
         .map(|change| match change {
             Change::Job(job) => (job.id.as_str(), true),
             Change::Unreadable { id, .. } => (id.as_str(), false),
-            Change::Removed(id) => panic!("{id} was not removed"),
+            other => panic!("{other:?} did not happen"),
         })
         .collect();
     assert_eq!(seen, [("bad", false), ("foreign", false), ("good", true)]);

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use darkroom::costs::{Budget, BudgetEdit};
 use darkroom::jobs::Job;
-use darkroom::store::{Change, ChangeStream};
+use darkroom::store::{BudgetChange, Change, ChangeStream};
 use tokio::time::timeout;
 
-use super::fixture::{Fixture, create, queued, read, save};
+use super::fixture::{Fixture, at, create, queued, read, save};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -48,6 +49,23 @@ pub async fn changes_of_other_processes_arrive(fixture: Fixture) {
         assert!(until(&mut watch, 1, |_| true).await.contains_key(&name));
         assert!(until(&mut second, 1, |_| true).await.contains_key(&name), "each watch sees all");
     }
+}
+
+pub async fn change_of_the_caps_arrives(fixture: Fixture) {
+    let change = |cap: &str| {
+        let caps = Budget { daily: Some(cap.parse().unwrap()), monthly: None };
+        let edit = BudgetEdit::Set { model: None, caps, soft_percent: None };
+        BudgetChange { at: at(0), by: "alice@host".to_owned(), edit }
+    };
+    let mut watch = fixture.store.watch().await.unwrap();
+    for cap in ["1", "2"] {
+        fixture.other.change_budget(change(cap)).await.unwrap();
+        assert_eq!(next(&mut watch).await, [Change::Budget]);
+    }
+    // A new stream begins at the present.
+    let mut watch = fixture.other.watch().await.unwrap();
+    create(&fixture.store, [queued("a", 0)]).await;
+    until(&mut watch, 1, |_| true).await;
 }
 
 pub async fn watch_starts_at_the_present(fixture: Fixture) {

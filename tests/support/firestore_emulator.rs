@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use darkroom::devstack::Server;
+use darkroom::store::Store;
 use darkroom::store::firestore::{FirestoreOptions, FirestoreStore};
 
 use super::TestEnv;
@@ -61,6 +62,21 @@ pub fn options(emulator: &Emulator, project: &str) -> FirestoreOptions {
 /// A store on a project of that emulator.
 pub fn store(emulator: &Emulator, project: &str) -> FirestoreStore {
     FirestoreStore::connect(options(emulator, project))
+}
+
+/// A project that darkroom owns already, so that a test may write documents of other programs before the program starts.
+pub async fn owned_project(emulator: &Emulator) -> String {
+    let project = fresh_project();
+    own(emulator, &project, "(default)").await;
+    project
+}
+
+/// Claims an empty database for darkroom.
+pub async fn own(emulator: &Emulator, project: &str, database: &str) {
+    let mut options = options(emulator, project);
+    options.gated = true;
+    database.clone_into(&mut options.database);
+    FirestoreStore::connect(options).require_ownership().await.expect("the database is empty");
 }
 
 /// The environment of workers that share a queue on that project and a provider with its bill.

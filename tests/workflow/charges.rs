@@ -1,7 +1,9 @@
 //! What is charged, when, and what a retry polls before it pays again.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use darkroom::catalog::Catalog;
 use darkroom::costs::{Basis, Credits, Usd};
+use darkroom::engine::Settings;
 use darkroom::jobs::{
     BillingStatus, Claim, Failure, FailureCode, Hold, Job, JobId, Receipt, RetryKind, Spec, StageName, Ticket, WorkerId,
 };
@@ -55,7 +57,7 @@ fn settled_charge_survives_a_lost_ticket() {
     job.fail(failure(FailureCode::SampleExpired, BillingStatus::Yes), Some(cost), late_evening()).unwrap();
     assert_eq!(job.retry(late_evening()).unwrap(), RetryKind::OldTicket);
     job.fail(failure(FailureCode::TicketLost, BillingStatus::Unknown), None, late_evening()).unwrap();
-    assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Queued, 2));
+    assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Failed, 1));
     let charge = job.attempts[0].charge.as_ref().unwrap();
     assert_eq!((charge.basis, charge.amount.unwrap().to_string().as_str()), (Basis::Settled, "0.03"));
 }
@@ -109,4 +111,54 @@ async fn retry_after_is_obeyed_after_a_crash() {
     };
     assert_eq!(due(not_before - TimeDelta::milliseconds(1)).await, 0, "not before the requested time");
     assert_eq!(due(not_before + TimeDelta::milliseconds(1)).await, 1);
+}
+
+/// What a submit of unpublished price sets aside must not fall back to a guess when the reply names no price: a second job would then
+/// pass a cap that the first one has used up.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_reply_keeps_the_upper_bound_charged() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    harness.provider.hide_quotes();
+    // The server chooses the size.
+    let spec = Spec::new("flux-2-pro", "a fox");
+    let estimate = Catalog::builtin().estimate(&spec);
+    let (likely, at_most) = (estimate.amount.unwrap(), estimate.at_most.unwrap());
+    assert!(at_most > likely, "{estimate:?}");
+    let id = harness.submit_spec(spec).await;
+    let mut engine = harness.engine(Settings::default());
+    engine.until_stage(&id, StageName::Generating).await;
+    engine.stop().await;
+    let job = harness.job(&id).await;
+    let charge = job.attempt().unwrap().charge.clone().unwrap();
+    assert_eq!((charge.basis, charge.amount), (Basis::Estimated, Some(at_most)));
+    harness.work().await;
+    let job = harness.job(&id).await;
+    assert_eq!((job.stage_name(), job.cost_basis()), (StageName::Done, Some(Basis::Settled)));
+    assert_eq!(job.cost(), Some(likely), "settled at what the provider really charged");
+}
+
+/// Another worker may be given the job before the requested time, by a Temporal server for example.
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_after_is_obeyed_by_the_next_worker() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let id = harness.submit("[sim:poll-503]").await;
+    let worker = harness.run_due("crashing", &harness.provider).await;
+    let requested = within("the requested delay", async {
+        loop {
+            let job = harness.job(&id).await;
+            if job.stage_name() == StageName::Generating && job.not_before.is_some() {
+                return job;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    worker.abort();
+    let _ = worker.await;
+    let polled_before = harness.provider.checks().len();
+    let not_before = requested.not_before.unwrap();
+    harness.run_job("next", requested).await.unwrap();
+    assert_eq!(harness.job(&id).await.stage_name(), StageName::Done);
+    let checks = harness.provider.checks().split_off(polled_before);
+    assert!(!checks.is_empty() && checks.iter().all(|at| *at >= not_before), "{checks:?} before {not_before}");
 }

@@ -3,8 +3,8 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -64,6 +64,10 @@ pub struct GatedProvider {
     replies: watch::Sender<usize>,
     /// How many more downloads are rejected as if their link had expired.
     rejected_downloads: AtomicU32,
+    /// When tickets were polled, by the clock of the engine.
+    checks: Mutex<Vec<DateTime<Utc>>>,
+    /// Whether replies to submits lose their price.
+    hides_quotes: AtomicBool,
 }
 
 impl fmt::Debug for GatedProvider {
@@ -76,6 +80,16 @@ impl GatedProvider {
     /// Rejects the next `count` downloads as if their link had expired.
     pub fn reject_downloads(&self, count: u32) {
         self.rejected_downloads.store(count, Ordering::SeqCst);
+    }
+
+    /// Replies to submits name no price from now on.
+    pub fn hide_quotes(&self) {
+        self.hides_quotes.store(true, Ordering::SeqCst);
+    }
+
+    /// When tickets were polled, by the clock of the engine.
+    pub fn checks(&self) -> Vec<DateTime<Utc>> {
+        self.checks.lock().unwrap().clone()
     }
 
     /// Holds back the replies to submits from now on.
@@ -111,6 +125,9 @@ impl Provider for GatedProvider {
         if let Ok(receipt) = &mut reply {
             // The client has the machine's clock, as the engine has outside of tests.
             receipt.accepted_at = self.clock.now();
+            if self.hides_quotes.load(Ordering::SeqCst) {
+                receipt.cost = None;
+            }
         }
         self.replies.send_modify(|replies| *replies += 1);
         let _ = self.is_open.subscribe().wait_for(|is_open| *is_open).await;
@@ -118,6 +135,7 @@ impl Provider for GatedProvider {
     }
 
     async fn check(&self, ticket: &Ticket) -> Result<TicketStatus, CheckError> {
+        self.checks.lock().unwrap().push(self.clock.now());
         self.client.check(ticket).await
     }
 
@@ -193,6 +211,12 @@ impl WorkflowHarness {
         outcome.succeeded[0].clone()
     }
 
+    /// Makes a job of that spec.
+    pub async fn submit_spec(&self, spec: Spec) -> JobId {
+        let outcome = self.operator.submit(vec![NewJob { spec, tags: Vec::new() }]).await.unwrap();
+        outcome.succeeded[0].clone()
+    }
+
     /// The job as it is stored.
     pub async fn job(&self, id: &JobId) -> Job {
         self.store.get(id).await.unwrap().unwrap()
@@ -232,6 +256,13 @@ impl WorkflowHarness {
         self.store.due(due).await.unwrap().pop().expect("a job is due")
     }
 
+    /// Takes up a job, due or not, as a server does that assigns it to this worker.
+    pub async fn run_job(&self, worker: &str, job: Job) -> Result<RunOutcome, WorkflowError> {
+        let settings = Settings::default();
+        let workflow = JobWorkflow::new(self.ports(), settings, WorkerId::new(worker), Arc::new(NullObserver));
+        within("the end of the run", workflow.run(job, &CancellationToken::new())).await
+    }
+
     /// What one worker does with the due job, as a task of its own.
     pub async fn run_due(
         &self,
@@ -253,6 +284,8 @@ fn provider(simulator: &SharedSimulator, clock: &Arc<MovedClock>) -> GatedProvid
         is_open: watch::Sender::new(true),
         replies: watch::Sender::new(0),
         rejected_downloads: AtomicU32::new(0),
+        checks: Mutex::default(),
+        hides_quotes: AtomicBool::new(false),
     }
 }
 
@@ -299,6 +332,16 @@ impl Engine {
     pub async fn until_stage(&mut self, id: &JobId, stage: StageName) {
         let is = |job: &Arc<Job>| &job.id == id && job.stage_name() == stage;
         self.until(&format!("{id} {stage}"), |event| matches!(event, Event::Jobs(jobs) if jobs.iter().any(is))).await;
+    }
+
+    /// Waits until all of these jobs are in that stage.
+    pub async fn until_all(&mut self, harness: &WorkflowHarness, ids: &[JobId], stage: StageName) {
+        for id in ids {
+            while harness.job(id).await.stage_name() != stage {
+                self.until(&format!("{id} {stage}"), |event| matches!(event, Event::Jobs(_) | Event::Slots { .. }))
+                    .await;
+            }
+        }
     }
 
     /// Whether it has ended already.

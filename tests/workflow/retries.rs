@@ -1,12 +1,13 @@
 //! What a retry costs: nothing where the old ticket still has the image, a second order where it cannot.
 
+use darkroom::catalog::Catalog;
 use darkroom::costs::Basis;
-use darkroom::engine::{CommandKind, Event, Settings};
+use darkroom::engine::{CommandKind, Event, RetryPrice, Settings};
 use darkroom::jobs::{FailureCode, Job, JobId, Stage, StageName};
 use darkroom::simulator::Speed;
 use rust_decimal::Decimal;
 
-use super::harness::WorkflowHarness;
+use super::harness::{Engine, WorkflowHarness};
 use crate::support::ledger_check;
 
 fn failure(job: &Job) -> FailureCode {
@@ -56,17 +57,39 @@ async fn retry_after_deadline_fetches_old_image_free() {
     assert_eq!(billed(&harness, "late"), (1, certain(&job)));
 }
 
+/// Retries the job and lets the check of its stuck ticket run into its deadline.
+async fn retry_into_the_deadline(harness: &WorkflowHarness, id: &JobId) -> Engine {
+    harness.operator.retry(vec![id.clone()]).await.unwrap();
+    let mut engine = harness.engine(Settings::default());
+    engine.until("a look", |event| matches!(event, Event::Progress(progress) if &progress.id == id)).await;
+    harness.clock.forward(3_600);
+    engine
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn retry_of_stuck_ticket_polls_before_submit() {
+async fn retry_of_stuck_ticket_submits_nothing() {
     let harness = WorkflowHarness::new(Speed::Instant).await;
     let id = harness.submit("[sim:stuck]").await;
     run_into_the_deadline(&harness, &id).await;
-    harness.operator.retry(vec![id.clone()]).await.unwrap();
-    // The old ticket is asked, for as long as the first time; only then is a new one ordered.
-    let mut engine = harness.engine(Settings::default());
-    engine.until("a look", |event| matches!(event, Event::Progress(progress) if progress.id == id)).await;
-    assert_eq!(billed(&harness, "[sim:stuck]").0, 1);
-    harness.clock.forward(3_600);
+    let mut engine = retry_into_the_deadline(&harness, &id).await;
+    engine.until_stage(&id, StageName::Failed).await;
+    engine.stop().await;
+    let job = harness.job(&id).await;
+    assert_eq!((failure(&job), job.attempts.len()), (FailureCode::TimedOut, 1), "the old task may still live");
+    assert_eq!(billed(&harness, "[sim:stuck]"), (1, certain(&job)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_retry_of_stuck_ticket_may_pay() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let id = harness.submit("[sim:stuck]").await;
+    run_into_the_deadline(&harness, &id).await;
+    let mut engine = retry_into_the_deadline(&harness, &id).await;
+    engine.until_stage(&id, StageName::Failed).await;
+    engine.stop().await;
+    let price = RetryPrice::of([&harness.job(&id).await], Catalog::builtin());
+    assert_eq!((price.free, price.paid, price.maybe_billed), (0, 1, 1), "named before it");
+    let mut engine = retry_into_the_deadline(&harness, &id).await;
     engine
         .until("the second ticket", |event| matches!(event, Event::Progress(progress) if progress.attempt == 2))
         .await;
@@ -75,6 +98,42 @@ async fn retry_of_stuck_ticket_polls_before_submit() {
     assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Generating, 2), "{:?}", job.stage);
     assert_eq!(job.claim, None, "given back");
     assert_eq!(billed(&harness, "[sim:stuck]"), (2, certain(&job)));
+}
+
+/// The deadline of a check does not begin again with every worker that continues it.
+#[tokio::test(flavor = "multi_thread")]
+async fn deadline_of_a_recheck_survives_its_worker() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let id = harness.submit("[sim:stuck]").await;
+    run_into_the_deadline(&harness, &id).await;
+    let engine = retry_into_the_deadline(&harness, &id).await;
+    engine.stop().await;
+    harness.work().await;
+    let job = harness.job(&id).await;
+    assert_eq!((failure(&job), job.attempts.len()), (FailureCode::TimedOut, 1));
+}
+
+/// The task holds an image that cannot be downloaded: no retry waits for it for ever, and none pays again.
+#[tokio::test(flavor = "multi_thread")]
+async fn rejected_link_of_a_recheck_has_a_deadline() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    // Every link stays valid past all deadlines.
+    harness.simulated_clock.forward(36_000);
+    harness.provider.reject_downloads(u32::MAX);
+    let id = harness.submit("a fox").await;
+    let mut engine = harness.engine(Settings::default());
+    for retries in 0..3 {
+        engine.until_stage(&id, StageName::Generating).await;
+        harness.clock.forward(3_600);
+        engine.until_stage(&id, StageName::Failed).await;
+        let job = harness.job(&id).await;
+        assert_eq!((failure(&job), job.attempts.len()), (FailureCode::TimedOut, 1), "after {retries} retries");
+        if retries < 2 {
+            harness.operator.retry(vec![id.clone()]).await.unwrap();
+        }
+    }
+    engine.stop().await;
+    assert_eq!(billed(&harness, "a fox"), (1, certain(&harness.job(&id).await)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,11 +224,14 @@ async fn retry_of_expired_link_polls_before_paying() {
     let id = harness.submit("[sim:expired]").await;
     harness.work().await;
     assert_eq!(failure(&harness.job(&id).await), FailureCode::SampleExpired);
-    harness.operator.retry(vec![id.clone()]).await.unwrap();
-    harness.work().await;
-    let job = harness.job(&id).await;
-    assert_eq!((failure(&job), job.attempts.len()), (FailureCode::SampleExpired, 2));
-    assert_eq!(billed(&harness, "[sim:expired]"), (2, certain(&job)));
+    // The first retry is free, and stays free although it finds nothing; the second one was priced.
+    for attempts in [1, 2] {
+        harness.operator.retry(vec![id.clone()]).await.unwrap();
+        harness.work().await;
+        let job = harness.job(&id).await;
+        assert_eq!((failure(&job), job.attempts.len()), (FailureCode::SampleExpired, attempts));
+        assert_eq!(billed(&harness, "[sim:expired]"), (attempts, certain(&job)));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,12 +6,12 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::budget::{parse_usd, release_held};
+use crate::cli::budget::parse_usd;
 use crate::cli::error::CliError;
 use crate::cli::job_json::JobDetails;
 use crate::cli::operator::operator;
 use crate::cli::{Session, output, resolve_id, start_logging, table};
-use crate::costs::{Basis, Usd};
+use crate::costs::{BalanceLook, Basis, Usd};
 use crate::engine::{OperatorCommands, UncertainCharges, UncertainItem};
 use crate::jobs::{BillingAnswer, Job};
 use crate::telemetry::logging::ExtraSink;
@@ -71,6 +71,9 @@ struct ChargeView<'a> {
     model: &'a str,
     why: &'a str,
     can_resolve: bool,
+    /// The account's balance at the last look before the charge, and at the first one after it.
+    balance_before: Option<BalanceLook>,
+    balance_after: Option<BalanceLook>,
 }
 
 /// Lists the uncertain charges.
@@ -109,10 +112,11 @@ impl<'a> View<'a> {
                 item.amount.map_or("unknown".to_owned(), Usd::display),
                 item.basis.as_str().to_owned(),
                 sanitize_line(&item.model, 30),
+                item.balance_line().unwrap_or_default(),
                 sanitize_line(&item.why, 100),
             ]
         });
-        let heading = ["TIME", "JOB", "ATTEMPT", "USD", "BASIS", "MODEL", "WHY"];
+        let heading = ["TIME", "JOB", "ATTEMPT", "USD", "BASIS", "MODEL", "BALANCE", "WHY"];
         let mut text = table::plain(&heading, &[2, 3], rows);
         if self.has_more {
             text.push_str("\n\nmore exist: resolve some to see the others");
@@ -137,13 +141,15 @@ impl<'a> ChargeView<'a> {
             model: &item.model,
             why: &item.why,
             can_resolve: item.can_resolve,
+            balance_before: item.balance_before,
+            balance_after: item.balance_after,
         }
     }
 }
 
 /// Resolves one charge.
 pub async fn resolve(session: &Session, args: &ResolveArgs) -> Result<(), CliError> {
-    let store = wiring::open_store(&session.config).await?;
+    let store = wiring::open_store_for_changes(&session.config).await?;
     let id = resolve_id::job(store.as_ref(), &args.job).await?;
     let answer = args.billed.map_or(BillingAnswer::NotBilled, BillingAnswer::Billed);
     let by = operator();
@@ -167,8 +173,6 @@ pub async fn resolve(session: &Session, args: &ResolveArgs) -> Result<(), CliErr
     if let Some((_, why)) = outcome.rejected.first() {
         return Err(CliError::Failed(format!("nothing was changed: {why}")));
     }
-    // Less money may be committed now: jobs that a cap held can run.
-    release_held(store.as_ref()).await?;
     let job = store.get(&id).await?.ok_or_else(|| CliError::Failed(format!("job {id} does not exist")))?;
     session.output.answer(&JobDetails::new(&job, Utc::now()), || {
         let attempt = job.attempts.iter().find(|attempt| attempt.number == number);

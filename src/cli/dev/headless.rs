@@ -56,7 +56,7 @@ pub async fn run(
     let mut engine = None;
     if with_worker {
         let metrics = worker::serve_metrics(&session.config).await?;
-        let store = wiring::open_store(&session.config).await?;
+        let store = wiring::open_store_for_changes(&session.config).await?;
         let adapters = wiring::open_ports(&session.config, store, AccessMode::Submit).await?;
         engine = Some(HeadlessEngine::start(session, adapters, Mode::Work, metrics)?);
     }

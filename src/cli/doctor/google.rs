@@ -55,6 +55,10 @@ pub(super) async fn store(config: &Config) -> Vec<Check> {
     // An emulator accepts every query.
     let unknown = if google.firestore_emulator.is_some() { " (an emulator needs none)" } else { "" };
     vec![
+        match health.owner {
+            Ok(line) => Check::ok("store owner", line),
+            Err(why) => Check::problem("store owner", why, "no job runs here until then; reading works"),
+        },
         match health.writes {
             Ok(()) => Check::ok("store writes", "documents can be created, changed and deleted"),
             Err(why) => Check::problem(

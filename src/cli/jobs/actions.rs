@@ -10,7 +10,9 @@ use crate::catalog::Catalog;
 use crate::cli::error::CliError;
 use crate::cli::job_json::JobView;
 use crate::cli::{Session, output, resolve_id, table};
-use crate::engine::{BulkAction, BulkPlan, BulkTarget, CommandOutcome, OperatorCommands, RetryPrice};
+use crate::engine::{
+    BulkAction, BulkPlan, BulkTarget, CommandOutcome, OperatorCommands, RetryPrice, is_submit_unknown,
+};
 use crate::jobs::{Job, JobId};
 use crate::store::Store;
 use crate::telemetry::logging::{self, ExtraSink};
@@ -31,6 +33,16 @@ pub struct TargetArgs {
     pub yes: bool,
 }
 
+/// Jobs to retry
+#[derive(Debug, Args)]
+pub struct RetryArgs {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Of several ids, also retry jobs whose last submit may already be billed
+    #[arg(long, conflicts_with = "filter")]
+    pub maybe_billed: bool,
+}
+
 /// What each of these commands needs.
 struct JobCommandContext {
     store: Arc<dyn Store>,
@@ -44,7 +56,7 @@ impl JobCommandContext {
     /// Finds the jobs. Those that a filter matches are counted and priced, and one question is asked.
     async fn open(session: &Session, args: &TargetArgs, action: BulkAction) -> Result<Self, CliError> {
         let filter = args.filter.as_deref().map(|text| parse_filter(text, Utc::now())).transpose()?;
-        let store = wiring::open_store(&session.config).await?;
+        let store = wiring::open_store_for_changes(&session.config).await?;
         let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
         let ids = match filter {
             Some(filter) => {
@@ -103,34 +115,45 @@ fn confirm_plan(plan: &BulkPlan, yes: bool) -> Result<(), CliError> {
 }
 
 /// Retries jobs.
-pub async fn retry(session: &Session, args: &TargetArgs) -> Result<(), CliError> {
+pub async fn retry(session: &Session, args: &RetryArgs) -> Result<(), CliError> {
     let _logging = logs(session);
-    let context = JobCommandContext::open(session, args, BulkAction::Retry).await?;
+    let mut context = JobCommandContext::open(session, &args.target, BulkAction::Retry).await?;
     if context.is_bulk {
         let outcome = context.commands.retry(context.ids.clone()).await?;
         return context.report(session, outcome, "retried").await;
     }
     let jobs = context.read(&context.ids).await?;
+    let mut unconfirmed: Vec<JobId> = Vec::new();
+    if context.ids.len() > 1 && !args.maybe_billed {
+        unconfirmed = jobs.iter().filter(|job| is_submit_unknown(job)).map(|job| job.id.clone()).collect();
+    }
     // A job that cannot be retried is rejected with its reason, without a question about money.
     let retryable: Vec<&Job> = jobs.iter().filter(|job| job.retry_kind().is_ok()).collect();
-    if !args.yes && retryable.iter().any(|job| !job.simulated) {
-        let paid = retryable.iter().copied().filter(|job| !job.simulated);
-        let price = RetryPrice::of(paid, Catalog::builtin());
-        // A script without --yes must not spend money.
-        if !output::can_ask() {
-            let facts = std::iter::once(price.line()).chain(price.facts()).collect::<Vec<_>>().join("; ");
-            return Err(CliError::Usage(format!("this spends real money ({facts}); pass --yes to confirm")));
-        }
+    let is_paid = retryable.iter().any(|job| !job.simulated);
+    let price = RetryPrice::of(retryable.iter().copied(), Catalog::builtin());
+    if !args.target.yes && (is_paid || !unconfirmed.is_empty()) && output::can_ask() {
         for fact in price.facts() {
             output::eprint_line(&fact);
         }
-        let question = format!("Retry {} for real money, {}?", count(retryable.len()), price.line());
-        if !output::confirm(&question) {
+        let money = if is_paid { " for real money" } else { "" };
+        if !output::confirm(&format!("{}. Retry{money}?", price.line())) {
             return Err(CliError::Failed("nothing was retried".to_owned()));
         }
+        // The question has named the jobs that may be billed a second time.
+        unconfirmed.clear();
+    } else if !args.target.yes && is_paid {
+        // A script without --yes must not spend money.
+        let facts = std::iter::once(price.line()).chain(price.facts()).collect::<Vec<_>>().join("; ");
+        return Err(CliError::Usage(format!("this spends real money ({facts}); pass --yes to confirm")));
+    } else if !retryable.is_empty() {
+        context.ids.retain(|id| !unconfirmed.contains(id));
+        let included = retryable.iter().copied().filter(|job| !unconfirmed.contains(&job.id));
+        output::eprint_line(&RetryPrice::of(included, Catalog::builtin()).line());
     }
     let other_provider = jobs.iter().filter(|job| job.simulated != session.config.is_simulated()).count();
-    let outcome = context.commands.retry(context.ids.clone()).await?;
+    let mut outcome = context.commands.retry(context.ids.clone()).await?;
+    let why = "it may already be billed (submit_unknown); name it alone, or pass --maybe-billed";
+    outcome.rejected.extend(unconfirmed.into_iter().map(|id| (id, why.to_owned())));
     if other_provider > 0 {
         let provider = session.config.provider;
         output::eprint_line(&format!(

@@ -1,6 +1,6 @@
 //! `darkroom jobs list`.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use clap::Args;
 
 use crate::cli::error::CliError;
@@ -8,7 +8,7 @@ use crate::cli::job_json::JobRow;
 use crate::cli::{Session, output, table};
 use crate::jobs::filter::Filter;
 use crate::jobs::{JobId, StageName};
-use crate::store::{PageCursor, PageQuery};
+use crate::store::{PageCursor, PageQuery, cursor_text, parse_cursor};
 use crate::text::sanitize_line;
 use crate::time::parse_time;
 use crate::wiring;
@@ -28,7 +28,7 @@ pub struct ListArgs {
     /// Only jobs created since this date, time (RFC 3339) or age (2h, 3d)
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
-    /// Only jobs created before this date, time or age
+    /// Only jobs created before this date, time or age, or after the position that a stopped search reported
     #[arg(long, value_name = "WHEN")]
     pub before: Option<String>,
     /// Only jobs whose prompt, id, model or tags contain this text
@@ -86,8 +86,11 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
         time.map_err(|why| CliError::Usage(format!("{flag}: {why}")))
     };
     let since = time("--since", &args.since)?;
-    // The smallest id: jobs of that very instant are excluded.
-    let before = time("--before", &args.before)?.zip(JobId::new("!").ok());
+    let before = match args.before.as_deref().and_then(parse_cursor) {
+        Some(position) => Some(position),
+        // The smallest id: jobs of that very instant are excluded.
+        None => time("--before", &args.before)?.zip(JobId::new("!").ok()),
+    };
     let filter = args.filter.as_deref().map(|text| parse_filter(text, now)).transpose()?.unwrap_or_default();
     let store = wiring::open_store(&session.config).await?;
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
@@ -131,9 +134,9 @@ pub async fn run(session: &Session, args: &ListArgs) -> Result<(), CliError> {
 }
 
 /// Reports that a search stopped early, because each document that is read costs money.
-fn report_stopped((at, _): &PageCursor) {
-    let at = at.to_rfc3339_opts(SecondsFormat::Micros, true);
-    output::eprint_line(&format!("stopped at {at} to limit billed reads; continue with --before {at}"));
+fn report_stopped(next: &PageCursor) {
+    let position = cursor_text(next);
+    output::eprint_line(&format!("stopped to limit billed reads; continue with --before '{position}'"));
 }
 
 /// On standard error: the table has jobs only. In JSON each is a row.

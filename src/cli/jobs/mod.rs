@@ -24,7 +24,7 @@ pub enum JobsCommand {
     /// Show one job with its steps, attempts and costs
     Show(show::ShowArgs),
     /// Retry jobs; an old task that may still produce its image is checked before anything is paid again
-    Retry(actions::TargetArgs),
+    Retry(actions::RetryArgs),
     /// Cancel queued or running jobs
     Cancel(actions::TargetArgs),
     /// Approve finished jobs

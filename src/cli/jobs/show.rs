@@ -45,6 +45,11 @@ fn text(job: &Job, now: DateTime<Utc>) -> String {
         ("updated", time(job.updated_at)),
         ("cost", table::cost(job)),
     ];
+    if let Some(noted) = job.noted_cost() {
+        let line =
+            format!("{} noted by another program: reports and caps count its entries in costs only", noted.display());
+        rows.push(("", line));
+    }
     if !job.tags.is_empty() {
         rows.push(("tags", sanitize_line(&job.tags.join(", "), 200)));
     }
@@ -75,7 +80,7 @@ fn text(job: &Job, now: DateTime<Utc>) -> String {
     }
     let _ = writeln!(text, "\n{}", sanitize_text(&job.spec.prompt));
     for attempt in &job.attempts {
-        let _ = write!(text, "\n{}", of_attempt(attempt, job.attempts.len(), now));
+        let _ = write!(text, "\n{}", of_attempt(attempt, job.attempts.len(), job.spec_of(attempt).size(), now));
     }
     if job.simulated {
         let _ = write!(text, "\n{}", table::SIMULATED);
@@ -83,7 +88,7 @@ fn text(job: &Job, now: DateTime<Utc>) -> String {
     text
 }
 
-fn of_attempt(attempt: &Attempt, total: usize, now: DateTime<Utc>) -> String {
+fn of_attempt(attempt: &Attempt, total: usize, size: Option<(u32, u32)>, now: DateTime<Utc>) -> String {
     let mut text = format!("attempt {} of {total}, {}\n", attempt.number, time(attempt.created_at));
     let rows = attempt.steps.iter().map(|step| {
         vec![
@@ -100,6 +105,9 @@ fn of_attempt(attempt: &Attempt, total: usize, now: DateTime<Utc>) -> String {
     for charge in attempt.charges() {
         let amount = charge.amount.map_or("unknown amount".to_owned(), crate::costs::Usd::display);
         let _ = writeln!(text, "  {}: {amount} ({})", charge.service.as_str(), charge.basis.as_str());
+    }
+    if let Some(line) = attempt.price_line(size) {
+        let _ = writeln!(text, "  {line}");
     }
     if let Some(resolution) = &attempt.resolution {
         let _ = writeln!(text, "  {}", resolution.summary(time));

@@ -108,7 +108,7 @@ impl JobRequest {
             return Err(problems.join("; "));
         }
         let tags = defaults.tags.iter().chain(&row.tags).map(|tag| sanitize_line(tag, 100)).collect();
-        let estimate = catalog.estimate(&spec);
+        let estimate = catalog.estimate_sized(&spec, &catalog.measure_inputs(&spec));
         Ok(Self { spec, tags, count, estimate })
     }
 }

@@ -99,7 +99,7 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
         }
     }
     let (_logging, _) = start_logging(&session.config, ExtraSink::None);
-    let store = wiring::open_store(&session.config).await?;
+    let store = wiring::open_store_for_changes(&session.config).await?;
     let others = if args.wait { other_queued_jobs(session, store.as_ref()).await? } else { None };
     if real && !args.yes {
         if !output::confirm(&plan.question(others.as_deref())) {

@@ -103,7 +103,7 @@ impl<'a> Wait<'a> {
                     match change {
                         Change::Job(job) => self.update(&job),
                         Change::Removed(id) => self.finish(&id),
-                        Change::Unreadable { .. } => {}
+                        Change::Unreadable { .. } | Change::Budget => {}
                     }
                 },
                 _ = poll.tick() => self.poll().await?,

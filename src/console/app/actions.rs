@@ -12,13 +12,15 @@ use crate::console::overlays::help::Help;
 use crate::console::overlays::job::JobScreen;
 use crate::console::overlays::palette::Palette;
 use crate::engine::{Command, Intake};
+use crate::jobs::DriftSummary;
 
 impl App {
     pub(super) fn perform(&mut self, action: Action) {
         if self.read_only
             && let Some(what) = action.changes()
         {
-            return self.notify(NO_EFFECT, format!("Read-only console (--observe): cannot {what}"));
+            let reason = self.status.alarm.as_ref().map_or("--observe", |alarm| alarm.summary.as_str());
+            return self.notify(NO_EFFECT, format!("Read-only console ({reason}): cannot {what}"));
         }
         match action {
             Action::Up => self.scroll(-1),
@@ -50,10 +52,7 @@ impl App {
             Action::OpenImage | Action::CopyUrl | Action::SaveImage => self.use_image(action),
             Action::OlderAttempt => self.step_attempt(1),
             Action::NewerAttempt => self.step_attempt(-1),
-            Action::CostScreen => {
-                self.send(Command::RefreshCosts);
-                self.overlays.push(Overlay::Costs(CostScreen::new()));
-            }
+            Action::CostScreen => self.open_costs(),
             Action::BudgetScreen => {
                 self.send(Command::RefreshCosts);
                 self.send(Command::LoadUncertain);
@@ -104,12 +103,20 @@ impl App {
         }
     }
 
-    /// Shows the jobs that the filter matches, and nothing else.
-    pub(super) fn show_jobs(&mut self, filter: &str) {
+    fn open_costs(&mut self) {
+        self.send(Command::RefreshCosts);
+        let mut drift = DriftSummary::default();
+        self.board.shown_jobs().for_each(|job| drift.add(job));
+        self.overlays.push(Overlay::Costs(CostScreen::new().with_drift(&drift)));
+        self.load_cost_jobs();
+    }
+
+    /// Shows the job of that id in the queue, and no other.
+    pub(super) fn show_job(&mut self, id: &str) {
         self.overlays.clear();
         self.set_focus(PaneName::Queue);
         self.filter.clear();
-        self.filter.insert(filter);
+        self.filter.insert(&format!("id:\"{id}\""));
         self.apply_filter();
     }
 

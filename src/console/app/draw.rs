@@ -15,6 +15,7 @@ use crate::console::layout::{Layout, LayoutMode, PaneName};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
 use crate::console::overlays::budget::BudgetView;
+use crate::console::overlays::costs::CostView;
 use crate::console::overlays::job::{JobScreen, JobView};
 use crate::console::panes::header::HeaderView;
 use crate::console::panes::logs::LogView;
@@ -23,7 +24,8 @@ use crate::console::panes::steps::StepsView;
 use crate::console::panes::{footer, header, notice, spend};
 use crate::console::widgets;
 use crate::engine::Intake;
-use crate::jobs::{Job, StageName};
+use crate::jobs::{Job, JobId, StageName};
+use crate::text;
 
 /// Cells of the facts beside a full-screen image, and the width from which they are shown.
 const FACTS_WIDTH: u16 = 40;
@@ -144,7 +146,14 @@ impl App {
             Overlay::Palette(palette) => palette.draw(frame, area, theme),
             Overlay::Filter => {}
             Overlay::Form(form) => form.draw(frame, area, theme),
-            Overlay::Costs(costs) => costs.draw(frame, area, self.status.costs.as_deref(), theme),
+            Overlay::Costs(screen) => {
+                let prompt_of = |id: &str| {
+                    let job = self.board.job(&JobId::new(id).ok()?)?;
+                    Some(text::sanitize_line(&job.spec.prompt, 120))
+                };
+                let costs = self.status.costs.as_deref();
+                screen.draw(frame, area, &CostView { costs, prompt_of: &prompt_of, theme });
+            }
             Overlay::Budget(screen) => {
                 let (costs, simulated) = (self.status.costs.as_deref(), self.simulated);
                 screen.draw(frame, area, &BudgetView { costs, simulated, zone: self.zone, theme });

@@ -4,7 +4,7 @@ use super::{App, Matching};
 use crate::console::message::{Effect, ExitReason};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
-use crate::engine::{Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, TemporalStatus};
+use crate::engine::{Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, StoreAlarm, TemporalStatus};
 use crate::text::format;
 
 /// Actions that can be undone one after the other.
@@ -51,6 +51,7 @@ impl App {
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
             Event::Connection(link) => self.status.connection = Some(link),
             Event::Temporal(fleet) => self.on_temporal(fleet),
+            Event::StoreAlarm(alarm) => self.on_store_alarm(alarm),
             Event::BudgetExceeded(exceeded) => self.report(NoticeLevel::Warning, exceeded.summary()),
             Event::PageFailed { reason } => {
                 self.paging.on_failed();
@@ -68,6 +69,13 @@ impl App {
                     }
                 }
                 self.image.on_bytes(&id, attempt, bytes);
+            }
+            Event::CostJobs { only, jobs } => {
+                for overlay in &mut self.overlays {
+                    if let Overlay::Costs(screen) = overlay {
+                        screen.load(only.as_ref(), jobs.clone());
+                    }
+                }
             }
             Event::Uncertain(charges) => {
                 for overlay in &mut self.overlays {
@@ -104,7 +112,16 @@ impl App {
         self.queue.follow(&self.board);
     }
 
+    /// One notice for each new alarm; the header shows it permanently.
+    fn on_store_alarm(&mut self, alarm: Option<StoreAlarm>) {
+        if let Some(alarm) = alarm.as_ref().filter(|alarm| self.status.alarm.as_ref() != Some(*alarm)) {
+            self.report(NoticeLevel::Error, alarm.message.clone());
+        }
+        self.status.alarm = alarm;
+    }
+
     fn on_intake(&mut self, intake: Intake) {
+        self.read_only |= intake == Intake::ReadOnly;
         let notice = match (&self.status.intake, &intake) {
             (old, new) if old == new => None,
             (_, Intake::Paused) => Some((

@@ -10,7 +10,8 @@ use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::budget::BudgetKey;
 use crate::console::overlays::confirm::Confirm;
-use crate::engine::{BulkAction, BulkTarget, Command, RetryPrice, UncertainItem};
+use crate::console::overlays::costs::CostKey;
+use crate::engine::{BulkAction, BulkTarget, Command, RetryPrice, UncertainItem, is_submit_unknown};
 use crate::jobs::filter::{Condition, JobStatus};
 use crate::jobs::{BillingAnswer, Job, JobId, ObjectName, StageName, StoredImage};
 use crate::text::format;
@@ -97,9 +98,12 @@ impl App {
     }
 
     fn retry_jobs(&mut self, jobs: &[Arc<Job>], skipped: Option<String>) {
-        let question = (!self.simulated).then(|| {
+        // Several jobs are never retried with those among them that may already be billed unless the question has named them.
+        let names_unknown = jobs.len() > 1 && jobs.iter().any(|job| is_submit_unknown(job));
+        let question = (!self.simulated || names_unknown).then(|| {
             let price = RetryPrice::of(jobs.iter().map(Arc::as_ref), self.catalog);
-            let mut facts = vec![format!("This spends real money: {}.", price.line())];
+            let money = if self.simulated { "Simulated money" } else { "This spends real money" };
+            let mut facts = vec![format!("{money}: {}.", price.line())];
             facts.extend(price.facts().into_iter().map(|fact| format!("{fact}.")));
             if let Some(skipped) = &skipped {
                 facts.push(format!("Moderated jobs would fail again: {skipped}."));
@@ -150,13 +154,32 @@ impl App {
         }
     }
 
+    /// What a key of the cost screen asks for; false where the key is not for that screen.
+    pub(super) fn on_cost_key(&mut self, outcome: CostKey) -> bool {
+        match outcome {
+            CostKey::Ignored => return false,
+            CostKey::Taken => {}
+            CostKey::Open(id) => self.show_job(&id),
+            CostKey::Load => self.load_cost_jobs(),
+        }
+        true
+    }
+
+    /// Requests the jobs that the cost screen shows.
+    pub(super) fn load_cost_jobs(&mut self) {
+        if let Some(Overlay::Costs(screen)) = self.overlays.last() {
+            let (span, only, limit) = screen.wanted_jobs(self.now);
+            self.send(Command::LoadCostJobs { span, only, limit });
+        }
+    }
+
     /// What a key of the budget screen asks for; false where the key is not for that screen.
     pub(super) fn on_budget_key(&mut self, outcome: BudgetKey) -> bool {
         match outcome {
             BudgetKey::Ignored => return false,
             BudgetKey::Taken => {}
             BudgetKey::Refused(why) => self.notify(NO_EFFECT, why),
-            BudgetKey::Open(id) => self.show_jobs(&id),
+            BudgetKey::Open(id) => self.show_job(&id),
             BudgetKey::Resolve(..) if self.read_only => {
                 self.notify(NO_EFFECT, "Read-only console (--observe): cannot resolve charges");
             }

@@ -27,10 +27,11 @@ impl App {
         if matches!(self.overlays.last(), Some(Overlay::Form(_))) {
             return self.on_form_key(key);
         }
-        if let Some(Overlay::Costs(screen)) = self.overlays.last_mut()
-            && screen.key(key)
-        {
-            return;
+        if let Some(Overlay::Costs(screen)) = self.overlays.last_mut() {
+            let outcome = screen.key(key);
+            if self.on_cost_key(outcome) {
+                return;
+            }
         }
         if let Some(Overlay::Budget(screen)) = self.overlays.last_mut() {
             let outcome = screen.key(key);

@@ -213,6 +213,12 @@ impl App {
             Message::Image(message) => self.dirty |= self.image.on_message(message),
             Message::CommandDropped(command) => self.on_command_dropped(&command),
             Message::EffectDone(notice) => self.notify(notice.level, notice.text),
+            Message::InputsMeasured(spec, sizes) => {
+                if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
+                    form.on_measured(&spec, sizes);
+                    self.dirty = true;
+                }
+            }
             Message::Terminate => self.quit(),
             Message::Suspend => self.effects.push(Effect::Suspend),
             Message::Resumed => {
@@ -225,6 +231,9 @@ impl App {
         }
         if self.overlays.len() != overlays && self.image.keeps_remains() {
             self.effects.push(Effect::Redraw);
+        }
+        if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
+            self.effects.extend(form.next_measurement().map(Effect::MeasureInputs));
         }
         self.request_image();
         self.page();

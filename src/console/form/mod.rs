@@ -10,15 +10,18 @@ mod view;
 pub use draft::Draft;
 pub use keys::FormOutcome;
 
-use crate::catalog::{Catalog, Model, Parameter, ParameterKind};
+use crate::catalog::{Catalog, InputSizes, Model, Parameter, ParameterKind};
 use crate::console::line_editor::LineEditor;
 use crate::costs::Estimate;
-use crate::jobs::{Job, JobId};
+use crate::jobs::{Job, JobId, Spec};
 use crate::text;
 
 use draft::{ValidatedDraft, shown_parameters};
 use model_picker::ModelPicker;
 use prompt::PromptEditor;
+
+/// What was typed into the fields of input images, by parameter.
+type ImageTexts = Vec<(String, String)>;
 
 /// A field of the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub struct Form {
     validated: ValidatedDraft,
     /// What one image costs.
     estimate: Estimate,
+    /// The input images that were measured, or are being measured, as they were typed, and their sizes.
+    measured: (ImageTexts, InputSizes),
     simulated: bool,
     /// Whether the next Enter submits with real money.
     armed: bool,
@@ -100,6 +105,7 @@ impl Form {
             editor: LineEditor::field(String::new()),
             validated,
             estimate,
+            measured: Default::default(),
             simulated,
             armed: false,
             is_stale: false,
@@ -194,7 +200,47 @@ impl Form {
             self.draft.model.clone_from(&model.name);
         }
         self.validated = self.draft.validate(self.catalog);
-        self.estimate = self.catalog.estimate(&self.validated.spec);
+        self.reprice();
+    }
+
+    /// Prices the draft with the sizes of its input images, as far as they are known: like the worker that will submit it.
+    fn reprice(&mut self) {
+        let unknown = InputSizes::new();
+        let (texts, sizes) = &self.measured;
+        let sizes = if *texts == self.image_texts() { sizes } else { &unknown };
+        self.estimate = self.catalog.estimate_sized(&self.validated.spec, sizes);
+    }
+
+    /// The input images as they were typed, by parameter.
+    fn image_texts(&self) -> ImageTexts {
+        let images = self.model().into_iter().flat_map(Model::images);
+        let texts = images.map(|image| (image.name.clone(), self.draft.value(&image.name).to_owned()));
+        texts.filter(|(_, text)| !text.is_empty()).collect()
+    }
+
+    /// The spec whose input images are to be measured now, if they changed: the form itself reads no files.
+    pub fn next_measurement(&mut self) -> Option<Spec> {
+        let texts = self.image_texts();
+        if texts == self.measured.0 {
+            return None;
+        }
+        let has_images = !texts.is_empty();
+        self.measured = (texts, InputSizes::new());
+        self.refresh();
+        has_images.then(|| self.validated.spec.clone())
+    }
+
+    /// The sizes of the input images of that spec.
+    pub fn on_measured(&mut self, spec: &Spec, sizes: InputSizes) {
+        self.refresh();
+        let images = |spec: &Spec| {
+            let names = self.measured.0.iter().map(|(name, _)| spec.parameters.get(name).cloned());
+            names.collect::<Vec<_>>()
+        };
+        if images(spec) == images(&self.validated.spec) {
+            self.measured.1 = sizes;
+            self.reprice();
+        }
     }
 
     fn focus_on(&mut self, field: Field) {

@@ -446,3 +446,26 @@ proptest! {
         prop_assert_eq!(again.draft(), form.draft());
     }
 }
+
+#[test]
+fn input_images_are_priced_by_their_size() {
+    let spec = Spec::new("flux-2-pro", "x").with("width", 1024).with("height", 1024).with("input_image", "a.png");
+    let mut form = clone_of(spec, Vec::new(), true);
+    let measured = form.next_measurement().expect("an image to measure");
+    assert!(form.next_measurement().is_none(), "once");
+    let price = |form: &Form| form.estimate.amount.unwrap().to_string();
+    assert_eq!(price(&form), "0.045", "one megapixel is assumed");
+    form.on_measured(&measured, [("input_image".to_owned(), vec![Some((4000, 4000))])].into());
+    assert_eq!(price(&form), "0.27");
+    form.changed();
+    form.refresh();
+    assert_eq!(price(&form), "0.27", "another change keeps the sizes");
+    form.draft.set("input_image", "b.png".to_owned());
+    form.changed();
+    let other = form.next_measurement().expect("another image");
+    assert_eq!(price(&form), "0.045");
+    form.on_measured(&measured, [("input_image".to_owned(), vec![Some((4000, 4000))])].into());
+    assert_eq!(price(&form), "0.045", "the sizes of an image that was replaced");
+    form.on_measured(&other, [("input_image".to_owned(), vec![Some((2048, 1024))])].into());
+    assert_eq!(price(&form), "0.06");
+}

@@ -220,18 +220,18 @@ impl BudgetScreen {
             lines.push(if is_selected { line.style(theme.selected) } else { line });
         }
         if let Some(item) = self.items().get(self.selected) {
-            let detail = match (&self.amount, self.hint) {
-                (Some(amount), hint) => {
-                    let (shown, _) = amount.visible(20);
-                    let hint = hint.map(|hint| format!("  {hint}")).unwrap_or_default();
-                    Line::from(vec![
-                        Span::styled("amount on the bill: $", theme.accent),
-                        Span::styled(shown, theme.text),
-                        Span::styled("▏", theme.accent),
-                        Span::styled(hint, theme.warning),
-                    ])
-                }
-                (None, _) => Line::styled(format::cut(&item.why, width), theme.dim),
+            let detail = if let Some(amount) = &self.amount {
+                let (shown, _) = amount.visible(20);
+                let hint = self.hint.map(|hint| format!("  {hint}")).unwrap_or_default();
+                Line::from(vec![
+                    Span::styled("amount on the bill: $", theme.accent),
+                    Span::styled(shown, theme.text),
+                    Span::styled("▏", theme.accent),
+                    Span::styled(hint, theme.warning),
+                ])
+            } else {
+                let balance = item.balance_line().map(|line| format!("balance {line} · ")).unwrap_or_default();
+                Line::styled(format::cut(&format!("{balance}{}", item.why), width), theme.dim)
             };
             lines.push(Line::default());
             lines.push(detail);

@@ -120,6 +120,11 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
     }
     let basis = job.cost_basis().map(|basis| format!(", {}", basis.as_str())).unwrap_or_default();
     say("cost", &format!("{}{basis}", costs_view::cell(job, view.catalog)), theme.text);
+    if let Some(noted) = job.noted_cost() {
+        let line =
+            format!("{} noted by another program: reports and caps count its entries in costs only", noted.display());
+        say("", &line, theme.dim);
+    }
     if let Some(image) = job.image() {
         let size = format::bytes(image.bytes);
         say("image", &format!("{}×{} {}, {size}", image.width, image.height, image.format.as_str()), theme.text);
@@ -136,6 +141,10 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
     for attempt in job.attempts.iter().rev() {
         lines.push(Line::default());
         lines.push(attempt_line(attempt, job, view));
+        if let Some(line) = attempt.price_line(job.spec_of(attempt).size()) {
+            let style = if line.ends_with(')') { theme.warning } else { theme.dim };
+            lines.push(Line::styled(format!("  {}", format::cut(&line, width.saturating_sub(2))), style));
+        }
         if let Some(resolution) = &attempt.resolution {
             let summary = resolution.summary(|at| view.zone.date_and_time(at));
             lines.push(Line::styled(format!("  {}", format::cut(&summary, width.saturating_sub(2))), theme.dim));

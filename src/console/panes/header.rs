@@ -136,6 +136,10 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
             parts.push(Part::new(theme.warning, [(40, "READ-ONLY".into()), (0, "READ-ONLY".into())]));
         }
     }
+    if let Some(alarm) = &status.alarm {
+        let (summary, sign) = (text::sanitize_line(&alarm.summary, 40), theme.symbol("▲", "!"));
+        parts.push(Part::new(theme.bad, [(51, format!("{sign} {summary}")), (0, sign.to_owned())]));
+    }
     if let Some((used, total)) = status.slots
         && status.intake != Intake::ReadOnly
     {
@@ -347,10 +351,11 @@ mod tests {
                 today: report.clone(),
                 week: report.clone(),
                 month: report.clone(),
-                calendar_month: report.clone(),
-                by_day: report.clone(),
-                by_cause: report.clone(),
-                by_service: report,
+                calendar_month: report,
+                outlook: crate::costs::Outlook::default(),
+                account: None,
+                table: crate::costs::CostTable::new((DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH), true, Vec::new())
+                    .into(),
                 daily_cap: Some(usd("10")),
                 monthly_cap,
                 soft_percent: None,

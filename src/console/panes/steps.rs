@@ -105,15 +105,26 @@ const MAX_DETAIL_LINES: usize = 4;
 pub fn lines(job: &Job, attempt: &Attempt, current: bool, view: &StepsView<'_>, width: usize) -> Vec<Line<'static>> {
     let progress = view.progress.filter(|progress| current && progress.attempt == attempt.number);
     let ended = attempt.outcome.is_some();
-    StepName::ALL
-        .into_iter()
-        .flat_map(|name| match attempt.step(name) {
-            Some(step) => step_lines(step, progress, failure_of(attempt, step), view, width),
-            // What was never begun is not listed once the attempt is over.
-            None if ended && !matches!(job.stage, Stage::Generating) => Vec::new(),
-            None => vec![waiting_line(name, view)],
-        })
-        .collect()
+    let expiry = attempt.link_expires_at.filter(|_| current && matches!(job.stage, Stage::Generating));
+    let expiry = expiry.map(|at| expiry_line(at, view));
+    let steps = StepName::ALL.into_iter().flat_map(|name| match attempt.step(name) {
+        Some(step) => step_lines(step, progress, failure_of(attempt, step), view, width),
+        // What was never begun is not listed once the attempt is over.
+        None if ended && !matches!(job.stage, Stage::Generating) => Vec::new(),
+        None => vec![waiting_line(name, view)],
+    });
+    steps.chain(expiry).collect()
+}
+
+/// How long the finished image can still be fetched.
+fn expiry_line(at: DateTime<Utc>, view: &StepsView<'_>) -> Line<'static> {
+    let left = at - view.now;
+    if left > chrono::TimeDelta::zero() {
+        let line = format!(" Image not stored yet; its link expires in {}", format::duration(left));
+        Line::styled(line, view.theme.warning)
+    } else {
+        Line::styled(" Image not stored; its link has expired", view.theme.bad)
+    }
 }
 
 fn failure_of(attempt: &Attempt, step: &Step) -> Option<String> {
@@ -188,4 +199,36 @@ fn step_lines(
     let below = widgets::wrap(&details, width.saturating_sub(4)).into_iter().take(MAX_DETAIL_LINES);
     let below = below.map(|line| Line::styled(format!("   {line}"), style));
     std::iter::once(Line::from(spans)).chain(below).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::console::test_fixtures::screen;
+    use crate::jobs::{Claim, Receipt, Spec, Ticket, WorkerId};
+
+    #[test]
+    fn waiting_image_shows_the_time_left() {
+        let now = DateTime::UNIX_EPOCH;
+        let mut job = Job::new(JobId::new("a").unwrap(), Spec::new("flux-dev", "x"), true, now);
+        let claim = Claim { worker: WorkerId::new("w"), until: now };
+        job.begin_submit(claim, None, now).unwrap();
+        let ticket = Ticket { id: "t".into(), polling_url: "https://api.example/t".into() };
+        let (cost, input_megapixels, output_megapixels) = (None, None, None);
+        let receipt = Receipt { ticket, cost, input_megapixels, output_megapixels, accepted_at: now };
+        job.accept(receipt, None, now).unwrap();
+        let shown = |job: &Job| {
+            let theme = Theme::dark();
+            let zone = DisplayZone::Utc;
+            let view = StepsView { job: Some(job), progress: None, now, zone, focused: false, theme: &theme };
+            screen(60, 14, |frame| StepsPane::default().draw(frame, frame.area(), &view))
+        };
+        assert!(!shown(&job).contains("link"), "{}", shown(&job));
+        job.attempts[0].link_expires_at = Some(now + TimeDelta::seconds(200));
+        assert!(shown(&job).contains("its link expires in 3m 20s"), "{}", shown(&job));
+        job.attempts[0].link_expires_at = Some(now - TimeDelta::seconds(1));
+        assert!(shown(&job).contains("its link has expired"), "{}", shown(&job));
+    }
 }

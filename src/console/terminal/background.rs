@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use tokio::task::{JoinError, JoinSet};
 
+use crate::catalog::Catalog;
+use crate::console::message::Message;
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::fs::write_new;
+use crate::jobs::Spec;
 use crate::text;
 
-/// Running effects. Each ends with one notice for the operator.
+/// Running effects. Each ends with one message: a notice for the operator, or what was measured.
 #[derive(Default)]
 pub struct BackgroundTasks {
-    tasks: JoinSet<Notice>,
+    tasks: JoinSet<Message>,
 }
 
 impl BackgroundTasks {
@@ -22,29 +25,41 @@ impl BackgroundTasks {
         self.tasks.is_empty()
     }
 
-    /// The notice of the next finished task; `None` while no task runs. Cancel-safe.
-    pub async fn next(&mut self) -> Option<Notice> {
+    /// The message of the next finished task; `None` while no task runs. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Message> {
         let result = self.tasks.join_next().await?;
-        Some(result.unwrap_or_else(|error| panic_notice(&error)))
+        Some(result.unwrap_or_else(|error| Message::EffectDone(panic_notice(&error))))
+    }
+
+    /// Measures the input images of a spec: a network file system may take its time.
+    pub fn measure(&mut self, spec: Spec) {
+        self.tasks.spawn_blocking(move || {
+            let sizes = Catalog::builtin().measure_inputs(&spec);
+            Message::InputsMeasured(spec, sizes)
+        });
     }
 
     /// Opens an address in the system's viewer.
     pub fn open(&mut self, address: String) {
-        self.tasks.spawn_blocking(move || match open::that_detached(&address) {
-            Ok(()) => Notice { level: NoticeLevel::Info, text: "opened in the image viewer".into() },
-            Err(error) => {
-                // The launcher's own message helps only who sets the system up: it goes to the log.
-                tracing::warn!(error = %error, "image viewer failed to start");
-                failed("could not start an image viewer · w saves the image, y copies its URL")
-            }
+        self.tasks.spawn_blocking(move || {
+            Message::EffectDone(match open::that_detached(&address) {
+                Ok(()) => Notice { level: NoticeLevel::Info, text: "opened in the image viewer".into() },
+                Err(error) => {
+                    // The launcher's own message helps only who sets the system up: it goes to the log.
+                    tracing::warn!(error = %error, "image viewer failed to start");
+                    failed("could not start an image viewer · w saves the image, y copies its URL")
+                }
+            })
         });
     }
 
     /// Writes an image to a new file in a folder; an existing file is never overwritten.
     pub fn save(&mut self, folder: PathBuf, name: String, bytes: Bytes) {
-        self.tasks.spawn_blocking(move || match save(&folder, &name, &bytes) {
-            Ok(path) => Notice { level: NoticeLevel::Info, text: format!("saved as {}", path.display()) },
-            Err(error) => failed(&format!("could not save {name}: {error}")),
+        self.tasks.spawn_blocking(move || {
+            Message::EffectDone(match save(&folder, &name, &bytes) {
+                Ok(path) => Notice { level: NoticeLevel::Info, text: format!("saved as {}", path.display()) },
+                Err(error) => failed(&format!("could not save {name}: {error}")),
+            })
         });
     }
 }

@@ -99,7 +99,7 @@ enum LoopEvent {
     Logs(usize),
     Image(ImageMessage),
     Signal(SignalEvent),
-    EffectDone(Notice),
+    EffectDone(Message),
     Timer,
 }
 
@@ -145,7 +145,7 @@ impl EventLoop {
                 count = next_input(&mut sources.input, &mut input_buffer) => LoopEvent::Input(count),
                 result = self.screen.written() => LoopEvent::Written(result),
                 engine = started(&mut sources.engine) => LoopEvent::Engine(engine),
-                Some(notice) = self.background.next(), if !self.background.is_idle() => LoopEvent::EffectDone(notice),
+                Some(message) = self.background.next(), if !self.background.is_idle() => LoopEvent::EffectDone(message),
                 Some(message) = sources.images.recv() => LoopEvent::Image(message),
                 count = receive(&mut sources.events, &mut event_buffer) => LoopEvent::Events(count),
                 count = receive(&mut sources.logs, &mut log_buffer) => LoopEvent::Logs(count),
@@ -178,7 +178,7 @@ impl EventLoop {
                     self.on_signal(signal);
                     self.is_urgent = true;
                 }
-                LoopEvent::EffectDone(notice) => self.update(Message::EffectDone(notice)),
+                LoopEvent::EffectDone(message) => self.update(message),
                 LoopEvent::Timer => {
                     if !self.app.is_dirty() {
                         self.update(Message::Tick);
@@ -280,6 +280,7 @@ impl EventLoop {
                 Effect::Send(command) => self.send(command),
                 Effect::Copy(text) => self.write(CopyToClipboard::to_clipboard_from(text)),
                 Effect::Open(address) => self.background.open(address),
+                Effect::MeasureInputs(spec) => self.background.measure(spec),
                 Effect::Save { name, bytes } => match std::env::current_dir() {
                     Ok(folder) => self.background.save(folder, name, bytes),
                     Err(error) => self.report_failure(format!("could not save {name}: {error}")),

@@ -85,6 +85,15 @@ impl PriceTable {
         self.models.keys().map(String::as_str)
     }
 
+    /// The name of that model in this table, also where an older backend wrote it as `flux_dev`; any other name as it is.
+    pub fn canonical<'a>(&'a self, model: &'a str) -> &'a str {
+        if self.models.contains_key(model) {
+            return model;
+        }
+        let spelled = model.to_ascii_lowercase().replace('_', "-");
+        self.models.get_key_value(&spelled).map_or(model, |(name, _)| name)
+    }
+
     /// What keeping an image in a bucket costs, where the table names it.
     pub fn storage(&self) -> Option<&StoragePrice> {
         self.storage.as_ref()

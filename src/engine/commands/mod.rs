@@ -10,7 +10,7 @@ use futures::StreamExt;
 use super::{CommandKind, CommandOutcome, NewJob};
 use crate::catalog::Catalog;
 use crate::costs::Usd;
-use crate::jobs::{BillingAnswer, Hold, Job, JobId, RetryKind};
+use crate::jobs::{BillingAnswer, Hold, Job, JobId};
 use crate::store::{Save, Store, StoreError};
 use crate::time::Clock;
 
@@ -69,7 +69,8 @@ impl OperatorCommands {
         })
     }
 
-    /// Retries these: an old ticket that may still produce the image is polled first, else a new attempt begins.
+    /// Retries these: an old ticket that may still produce the image is polled first, else a new attempt begins. `RetryPrice` names
+    /// what that costs; a retry that is free there submits nothing.
     pub async fn retry(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
         let mut outcome = self
             .apply_to_each(CommandKind::Retried, ids, |job, now| match job.retry(now) {
@@ -84,7 +85,7 @@ impl OperatorCommands {
             .previous
             .iter()
             .map(|job| match job.retry_kind() {
-                Ok(RetryKind::OldTicket) => Some(Usd::ZERO),
+                Ok(kind) if !kind.may_pay() => Some(Usd::ZERO),
                 _ => Catalog::builtin().estimate(&job.spec).amount,
             })
             .sum();

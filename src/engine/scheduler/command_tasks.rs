@@ -7,14 +7,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::due_queue::{LONGEST_HOLD, MAX_HELD};
 use super::feed::Feed;
 use super::{Command, Event, Ports, Runner};
 use crate::engine::{BulkPlan, CommandKind, CommandOutcome, OperatorCommands, UncertainCharges};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
-use crate::store::{PageQuery, Save, SortOrder, StoreError};
+use crate::store::{CostJobsQuery, DueQuery, PageQuery, Save, SortOrder, StoreError};
 use crate::text;
 
-/// How many queued jobs are read at once when holds are released.
+/// How many queued jobs are read at once when those of another provider are marked.
 const BATCH_SIZE: usize = 500;
 
 /// How a task ended.
@@ -37,6 +38,8 @@ pub(super) struct CommandTasks {
     events: mpsc::Sender<Event>,
     tasks: JoinSet<TaskOutcome>,
     preparing: usize,
+    /// Whether the jobs of another provider were marked: once in each process.
+    has_marked: bool,
     is_recovering: Arc<AtomicBool>,
     simulated: bool,
 }
@@ -56,6 +59,7 @@ impl CommandTasks {
             events,
             tasks: JoinSet::new(),
             preparing: 0,
+            has_marked: false,
             is_recovering: Arc::default(),
             simulated,
         }
@@ -83,14 +87,18 @@ impl CommandTasks {
         Some(outcome)
     }
 
-    /// Checks that images can be stored before the first job spends money, and releases jobs that a budget or the account held:
-    /// both may have changed. Marks jobs of another provider as held.
+    /// Checks that images can be stored before the first job spends money, and releases the jobs that the account, or a foreign workflow, held. At the start it
+    /// marks jobs of another provider as held.
     pub(super) fn prepare(&mut self) {
         let (ports, operator, simulated) = (self.ports.clone(), self.operator.clone(), self.simulated);
+        let is_first = !std::mem::replace(&mut self.has_marked, true);
         self.preparing += 1;
         self.tasks.spawn(async move {
             if let Err(error) = ports.bucket.check().await {
                 return TaskOutcome::NotReady(text::sanitize_line(&error.to_string(), 200));
+            }
+            if is_first && let Err(error) = mark_other_provider(&ports, &operator, simulated).await {
+                tracing::warn!(%error, "jobs of another provider not marked");
             }
             if let Err(error) = release_holds(&ports, &operator, simulated).await {
                 tracing::warn!(%error, "held jobs not released");
@@ -147,6 +155,13 @@ impl CommandTasks {
                 Command::Undo(kind, previous) => (CommandKind::Undone, operator.undo(kind, previous).await),
                 Command::ResolveCharge { id, attempt, answer, by } => {
                     (CommandKind::Resolved, operator.resolve_charge(id, Some(attempt), answer, &by).await)
+                }
+                Command::LoadCostJobs { span: (from, to), only, limit } => {
+                    let query = CostJobsQuery { from, to, simulated, only: only.clone(), limit };
+                    let jobs = ports.store.cost_jobs(query).await;
+                    let jobs = jobs.map_err(|error| text::sanitize_line(&error.to_string(), 200));
+                    emit(&events, Event::CostJobs { only, jobs }).await;
+                    return TaskOutcome::Done;
                 }
                 Command::LoadUncertain => {
                     let charges = UncertainCharges::load(ports.store.as_ref(), simulated).await;
@@ -221,7 +236,19 @@ pub(in crate::engine) async fn mark_internal_failure(ports: &Ports, id: &JobId) 
     }
 }
 
+/// The account may work again, a foreign workflow may have ended. Only jobs that were in flight then have such a hold. Jobs that a
+/// budget holds stay held: the due queue tries them.
 async fn release_holds(ports: &Ports, operator: &OperatorCommands, simulated: bool) -> Result<(), StoreError> {
+    let now = ports.clock.now() + LONGEST_HOLD;
+    let query = DueQuery { now, simulated, queued: true, dead_workers: Vec::new(), limit: MAX_HELD };
+    let jobs = ports.store.due(query).await?;
+    let is_held = |job: &Job| matches!(job.hold(), Some(Hold::Account { .. } | Hold::OtherWorkflow { .. }));
+    let held = jobs.into_iter().filter(is_held);
+    operator.set_hold(held.map(|job| job.id).collect(), None).await
+}
+
+/// No worker here will run these jobs; without a hold they would seem to be forgotten.
+async fn mark_other_provider(ports: &Ports, operator: &OperatorCommands, simulated: bool) -> Result<(), StoreError> {
     let mut after = None;
     loop {
         let query = PageQuery {
@@ -232,21 +259,10 @@ async fn release_holds(ports: &Ports, operator: &OperatorCommands, simulated: bo
             ..PageQuery::default()
         };
         let page = ports.store.list(query).await?;
-        let ids = |is_wanted: &dyn Fn(&Job) -> bool| -> Vec<JobId> {
-            page.jobs.iter().filter(|job| is_wanted(job)).map(|job| job.id.clone()).collect()
-        };
-        let is_held = |job: &Job| {
-            matches!(
-                job.hold(),
-                Some(Hold::Budget { .. } | Hold::Account { .. } | Hold::OtherProvider | Hold::OtherWorkflow { .. })
-            )
-        };
-        operator.set_hold(ids(&|job| job.simulated == simulated && is_held(job)), None).await?;
-        // No worker here will run these; without a hold they would seem to be forgotten.
         // A request of another program shows its own hold, and its document stays as that program wrote it.
         let shows_hold = |job: &Job| matches!(job.hold(), Some(Hold::OtherProvider | Hold::External));
-        let other_provider = ids(&|job| job.simulated != simulated && !shows_hold(job));
-        operator.set_hold(other_provider, Some(Hold::OtherProvider)).await?;
+        let others = page.jobs.iter().filter(|job| job.simulated != simulated && !shows_hold(job));
+        operator.set_hold(others.map(|job| job.id.clone()).collect(), Some(Hold::OtherProvider)).await?;
         after = page.next;
         if after.is_none() {
             return Ok(());

@@ -17,13 +17,17 @@ use super::{ChangedJobs, Command, Event, Ports, RunError, Runner, Settings, Work
 use crate::costs::BudgetExceeded;
 use crate::engine::workflow::{JobWorkflow, RunOutcome, WorkflowError};
 use crate::engine::{EventDetail, Intake, Mode, OperatorCommands};
-use crate::jobs::{Job, JobId};
+use crate::jobs::{Job, JobId, StageName};
+use crate::store::StoreError;
 
 /// Changes of the store only hint at due jobs; this periodic query finds them all.
 const QUERY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long nothing new is submitted after the provider replied that it is full.
 const PROVIDER_FULL_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long nothing new is submitted while the account is at its task limit, unless a job ends before.
+const TASK_LIMIT_PAUSE: Duration = Duration::from_secs(2);
 
 /// How long nothing new is started after the store, or the server that runs jobs, did not answer.
 const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(1);
@@ -72,6 +76,8 @@ struct Dispatcher {
     stop: CancellationToken,
     phase: Phase,
     submits_in_flight: usize,
+    /// How many queued jobs may be started before a submit succeeds, after the account was at its task limit.
+    submit_tokens: Option<usize>,
     /// The budget periods whose cap was announced as reached.
     announced_budgets: Vec<BudgetExceeded>,
     end: EngineEnd,
@@ -89,6 +95,7 @@ pub(super) async fn run(
     let stop = CancellationToken::new();
     let operator = OperatorCommands::new(ports.store.clone(), ports.clock.clone(), settings.simulated);
     let (feed, mut changes) = feed::start(ports.clone(), &settings, events.clone(), stop.clone());
+    let budget_changes = feed.budget_changes();
     let mut dispatcher = Dispatcher {
         runner,
         recovery,
@@ -103,6 +110,7 @@ pub(super) async fn run(
         stop,
         phase: Phase::Working,
         submits_in_flight: 0,
+        submit_tokens: None,
         announced_budgets: Vec::new(),
         end: EngineEnd::default(),
         settings,
@@ -129,6 +137,7 @@ pub(super) async fn run(
                 dispatcher.on_task_finished(result).await;
             }
             Some(jobs) = changes.recv() => dispatcher.on_jobs_changed(&jobs),
+            () = budget_changes.notified() => dispatcher.due_queue.wake_held(),
             () = tokio::time::sleep_until(next_query) => {
                 dispatcher.recover_journals();
                 dispatcher.due_queue.invalidate();
@@ -144,6 +153,9 @@ impl Dispatcher {
     async fn open(&mut self) {
         self.emit(Event::Intake(self.intake.clone())).await;
         self.emit(Event::Slots { used: 0, total: self.slots }).await;
+        if let Some(alarm) = self.settings.alarm.take() {
+            self.emit(Event::StoreAlarm(Some(alarm))).await;
+        }
         if self.intake == Intake::Open {
             self.command_tasks.prepare();
         }
@@ -198,6 +210,10 @@ impl Dispatcher {
                 free_slots: self.slots - self.running.len(),
             };
             match self.due_queue.next(context).await {
+                Ok(Some(job)) if job.stage_name() == StageName::Queued && self.submit_tokens == Some(0) => {
+                    self.due_queue.put_back(job);
+                    break;
+                }
                 Ok(Some(job)) => self.spawn(job),
                 Ok(None) => break,
                 Err(error) => {
@@ -216,6 +232,9 @@ impl Dispatcher {
     fn spawn(&mut self, job: Job) {
         let token = self.stop.child_token();
         let id = job.id.clone();
+        if job.stage_name() == StageName::Queued {
+            self.submit_tokens = self.submit_tokens.map(|tokens| tokens.saturating_sub(1));
+        }
         self.running.insert(id.clone(), token.clone());
         let runner = self.runner.clone();
         let handle = self.tasks.spawn(async move { runner.run(job, &token).await });
@@ -229,6 +248,13 @@ impl Dispatcher {
         };
         let Some(id) = self.ids.remove(&task) else { return };
         self.running.remove(&id);
+        self.due_queue.on_run_finished(&id);
+        let is_at_limit = matches!(result, Ok(Err(RunError::Workflow(WorkflowError::TaskLimit(_)))));
+        if !is_at_limit {
+            self.due_queue.end_task_limit_pauses();
+            // Also for a run that submitted nothing.
+            self.submit_tokens = self.submit_tokens.map(|tokens| tokens.max(1));
+        }
         match result {
             // Only a query with nothing running shows that nothing is left.
             Ok(Ok(RunOutcome::Finished)) if !self.running.is_empty() => {}
@@ -239,6 +265,18 @@ impl Dispatcher {
                 // If the other write did not take the job, this worker's claim still stands: run on at once from the new document.
                 self.due_queue.abandon(id);
                 self.due_queue.clear();
+            }
+            // Found at the first save only where the store was unreachable when this process started.
+            Ok(Err(RunError::Workflow(WorkflowError::Store(error @ StoreError::NotOwned)))) => {
+                self.due_queue.abandon(id);
+                self.block_intake(error.to_string()).await;
+            }
+            Ok(Err(RunError::Workflow(WorkflowError::TaskLimit(model)))) => {
+                if model.is_none() {
+                    // One submit shows whether there is room again; each that succeeds allows two more.
+                    self.submit_tokens = Some(1);
+                }
+                self.due_queue.pause_at_task_limit(model, TASK_LIMIT_PAUSE);
             }
             Ok(Err(RunError::Workflow(WorkflowError::Store(error)))) => {
                 tracing::warn!(job = %id, %error, "job not saved");
@@ -278,6 +316,10 @@ impl Dispatcher {
                 }
             }
             WorkerSignal::SubmitInFlight(in_flight) => {
+                if in_flight {
+                    self.submit_tokens =
+                        self.submit_tokens.map(|tokens| tokens + 2).filter(|tokens| *tokens < self.slots);
+                }
                 let submits = self.submits_in_flight;
                 self.submits_in_flight = if in_flight { submits + 1 } else { submits.saturating_sub(1) };
                 if self.settings.event_detail > EventDetail::None {
@@ -318,12 +360,16 @@ impl Dispatcher {
         match outcome {
             TaskOutcome::NotReady(reason) => self.block_intake(format!("images cannot be stored: {reason}")).await,
             TaskOutcome::Closed => self.phase = Phase::Closed,
-            TaskOutcome::Ready | TaskOutcome::Done => {}
+            TaskOutcome::Ready => self.due_queue.wake_held(),
+            TaskOutcome::Done => {}
         }
     }
 
     /// Jobs changed: there may be something to do, or another process took a running job away.
     fn on_jobs_changed(&mut self, changed: &ChangedJobs) {
+        if changed.iter().any(|job| job.claim.is_none() && job.stage_name() != StageName::Queued) {
+            self.due_queue.end_task_limit_pauses();
+        }
         self.due_queue.on_jobs_changed(changed);
         self.runner.on_jobs_changed(changed);
         for job in changed {

@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::held_jobs::HeldJobs;
 use super::{ChangedJobs, Ports, WorkerLock};
 use crate::jobs::{Job, JobId, StageName, WorkerId};
 use crate::store::{DueQuery, StoreError};
@@ -13,11 +15,20 @@ use crate::store::{DueQuery, StoreError};
 /// How many due jobs are read at once.
 const BATCH_SIZE: usize = 128;
 
+/// The same while jobs of some model wait for a task to end.
+const LARGE_BATCH_SIZE: usize = 1_024;
+
 /// Shortest pause before the next query when all due jobs run already.
 const MIN_QUERY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How old the list of dead workers may get.
 const DEAD_WORKERS_MAX_AGE: Duration = Duration::from_millis(500);
+
+/// How far ahead a cap can hold a job: to the end of a month.
+pub(super) const LONGEST_HOLD: chrono::Duration = chrono::Duration::days(32);
+
+/// How many active jobs are searched for held ones.
+pub(super) const MAX_HELD: usize = 2_000;
 
 /// What the dispatcher can take now.
 pub(super) struct PickContext<'a> {
@@ -27,6 +38,11 @@ pub(super) struct PickContext<'a> {
     pub(super) running: &'a HashMap<JobId, CancellationToken>,
     pub(super) worker_lock: &'a WorkerLock,
     pub(super) free_slots: usize,
+}
+
+/// The order in which due jobs are run: the images that would be lost first, then what a store lists before what is queued.
+fn urgency(job: &Job) -> (bool, Option<DateTime<Utc>>) {
+    (job.stage_name() == StageName::Queued, job.rescue_deadline())
 }
 
 /// Due jobs, read a batch at a time.
@@ -41,6 +57,8 @@ pub(super) struct DueQueue {
     next_query: Option<Instant>,
     paused_until: Option<Instant>,
     queued_paused_until: Option<Instant>,
+    /// The account (`None`) and models whose queued jobs wait until a task ends.
+    at_task_limit: HashMap<Option<String>, Instant>,
     dead_workers: Vec<WorkerId>,
     dead_workers_read_at: Option<Instant>,
     /// Jobs that this process never runs again.
@@ -50,6 +68,7 @@ pub(super) struct DueQueue {
     abandoned: HashSet<JobId>,
     /// Jobs that are not picked before that time.
     deferred: HashMap<JobId, Instant>,
+    held: HeldJobs,
 }
 
 impl DueQueue {
@@ -63,11 +82,13 @@ impl DueQueue {
             next_query: None,
             paused_until: None,
             queued_paused_until: None,
+            at_task_limit: HashMap::new(),
             dead_workers: Vec::new(),
             dead_workers_read_at: None,
             quarantined: HashSet::new(),
             abandoned: HashSet::new(),
             deferred: HashMap::new(),
+            held: HeldJobs::new(),
         }
     }
 
@@ -78,7 +99,8 @@ impl DueQueue {
             self.next_query = Some(until);
             return Ok(None);
         }
-        let queued = context.queued && self.queued_paused_until.is_none_or(|until| until <= now);
+        self.at_task_limit.retain(|_, until| *until > now);
+        let queued = context.queued && self.queued_pause().is_none_or(|until| until <= now);
         loop {
             while let Some(job) = self.list.pop_front() {
                 let is_wanted = queued || job.stage_name() != StageName::Queued;
@@ -87,6 +109,7 @@ impl DueQueue {
                     self.abandoned.remove(&job.id);
                     return Ok(Some(job));
                 }
+                self.held.forget(&job.id);
             }
             if !self.is_stale {
                 return Ok(None);
@@ -103,7 +126,9 @@ impl DueQueue {
         // The store may still list what was started here a moment ago as queued: ask for as many more.
         self.deferred.retain(|_, until| *until > now);
         let skipped = context.running.len() + self.quarantined.len() + self.deferred.len();
-        let limit = BATCH_SIZE.max(context.free_slots) + skipped;
+        // Jobs of a model at its limit may come before all others.
+        let batch_size = if self.at_task_limit.is_empty() { BATCH_SIZE } else { LARGE_BATCH_SIZE };
+        let limit = batch_size.max(context.free_slots) + skipped;
         let at = self.ports.clock.now();
         let dead_workers = self.dead_workers.clone();
         let mut due = DueQuery { now: at, simulated: self.simulated, queued, dead_workers, limit };
@@ -114,7 +139,10 @@ impl DueQueue {
         let (is_full, is_empty) = (jobs.len() >= limit, jobs.is_empty());
         // A job that runs elsewhere, or is deferred, is still waiting.
         let any_waits = jobs.iter().any(|job| !self.quarantined.contains(&job.id));
-        self.list = jobs.into_iter().filter(|job| self.is_free(job, context)).collect();
+        let mut jobs: Vec<Job> = jobs.into_iter().filter(|job| self.is_free(job, context)).collect();
+        jobs.sort_by_key(urgency);
+        self.list = jobs.into();
+        self.add_held(context, &due, now).await?;
         // A full batch means that there are more behind it.
         self.is_stale = is_full && !self.list.is_empty();
         if self.list.is_empty() {
@@ -122,7 +150,8 @@ impl DueQueue {
             self.is_drained = !any_waits && next.is_none() && context.running.is_empty();
             let soonest = if is_empty { Duration::ZERO } else { MIN_QUERY_INTERVAL };
             self.next_query = next.map(|next| now + (next - at).to_std().unwrap_or(Duration::ZERO).max(soonest));
-            if let Some(until) = self.queued_paused_until.filter(|until| *until > now) {
+            let limits = self.at_task_limit.values().copied();
+            if let Some(until) = self.queued_pause().into_iter().chain(limits).filter(|until| *until > now).min() {
                 self.is_drained = false;
                 self.next_query = Some(self.next_query.map_or(until, |next_query| next_query.min(until)));
             }
@@ -130,12 +159,42 @@ impl DueQueue {
         Ok(())
     }
 
+    /// Adds the held jobs that are tried now, although they are not due.
+    async fn add_held(&mut self, context: &PickContext<'_>, due: &DueQuery, now: Instant) -> Result<(), StoreError> {
+        if !due.queued || !self.held.are_wanted(now) {
+            return Ok(());
+        }
+        let all = DueQuery { now: due.now + LONGEST_HOLD, limit: MAX_HELD, ..due.clone() };
+        let mut queued = self.ports.store.due(all).await?;
+        queued.retain(|job| job.stage_name() == StageName::Queued && self.is_free(job, context));
+        let picked = self.held.pick(queued, now);
+        self.list.retain(|job| picked.iter().all(|other| other.id != job.id));
+        self.list.extend(picked);
+        Ok(())
+    }
+
+    /// The caps were changed, or the intake was opened: jobs that a cap holds may fit now.
+    pub(super) fn wake_held(&mut self) {
+        self.held.wake_all();
+        self.is_stale = true;
+    }
+
+    /// A run has ended.
+    pub(super) fn on_run_finished(&mut self, id: &JobId) {
+        self.held.on_run_finished(id);
+    }
+
     fn is_free(&self, job: &Job, context: &PickContext<'_>) -> bool {
         let is_claimed_here =
             job.claim.as_ref().is_some_and(|claim| {
                 &claim.worker == context.worker_lock.worker() && claim.holds(self.ports.clock.now())
             }) && !self.abandoned.contains(&job.id);
-        let is_taken = is_claimed_here || context.running.contains_key(&job.id) || self.quarantined.contains(&job.id);
+        let is_at_limit =
+            job.stage_name() == StageName::Queued && self.at_task_limit.contains_key(&Some(job.spec.model.clone()));
+        let is_taken = is_at_limit
+            || is_claimed_here
+            || context.running.contains_key(&job.id)
+            || self.quarantined.contains(&job.id);
         !is_taken && self.deferred.get(&job.id).is_none_or(|until| *until <= Instant::now())
     }
 
@@ -149,6 +208,11 @@ impl DueQueue {
         self.is_drained && self.list.is_empty() && !self.is_stale
     }
 
+    /// This job, which `next` returned, is not run now.
+    pub(super) fn put_back(&mut self, job: Job) {
+        self.list.push_front(job);
+    }
+
     /// Something may have changed.
     pub(super) fn invalidate(&mut self) {
         self.is_stale = true;
@@ -157,16 +221,26 @@ impl DueQueue {
     /// These jobs have changed: drops their old copies.
     pub(super) fn on_jobs_changed(&mut self, changed: &ChangedJobs) {
         self.is_stale = true;
+        self.held.on_jobs_changed(changed);
         if self.list.is_empty() {
             return;
         }
         let changed: HashMap<&JobId, u64> = changed.iter().map(|job| (&job.id, job.revision)).collect();
-        self.list.retain(|job| changed.get(&job.id).is_none_or(|revision| *revision == job.revision));
+        let held = &mut self.held;
+        self.list.retain(|job| {
+            let is_current = changed.get(&job.id).is_none_or(|revision| *revision == job.revision);
+            if !is_current {
+                held.forget(&job.id);
+            }
+            is_current
+        });
     }
 
     /// Drops the whole list: other workers take from the same queue.
     pub(super) fn clear(&mut self) {
-        self.list.clear();
+        for job in self.list.drain(..) {
+            self.held.forget(&job.id);
+        }
         self.is_stale = true;
     }
 
@@ -180,6 +254,25 @@ impl DueQueue {
     pub(super) fn pause_queued_for(&mut self, time: Duration) {
         self.queued_paused_until = Some(Instant::now() + time);
         self.clear();
+    }
+
+    /// Until when no queued job is started.
+    fn queued_pause(&self) -> Option<Instant> {
+        self.queued_paused_until.into_iter().chain(self.at_task_limit.get(&None).copied()).max()
+    }
+
+    /// The account, or that model of it, is at its task limit: starts none of its queued jobs for a while.
+    pub(super) fn pause_at_task_limit(&mut self, model: Option<String>, time: Duration) {
+        self.at_task_limit.insert(model, Instant::now() + time);
+        self.clear();
+    }
+
+    /// A task may have ended.
+    pub(super) fn end_task_limit_pauses(&mut self) {
+        if !self.at_task_limit.is_empty() {
+            self.at_task_limit.clear();
+            self.is_stale = true;
+        }
     }
 
     /// Does not pick this job for a while.

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::overview::Overview;
 use super::{Event, Ports, Settings};
-use crate::engine::{ConnectionState, EventDetail};
+use crate::engine::{ConnectionState, EventDetail, StoreAlarm};
 use crate::jobs::{Job, StageName};
-use crate::store::{Change, ChangeStream, PageQuery, SortOrder, StoreError};
+use crate::store::{Change, ChangeStream, ForeignActivity, PageQuery, SortOrder, StoreError};
 use crate::time::backoff;
 
 /// Jobs that changed.
@@ -31,15 +31,27 @@ const SCREEN_REFRESH_INTERVAL: Duration = Duration::from_millis(400);
 /// The same for metrics, which are read about four times a minute: in a shared store every refresh costs reads.
 const METRICS_REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Time between two looks for another backend; they cost nothing unless the store has something new.
+const ACTIVITY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Shortest time between two alarms about another backend.
+const ALARM_INTERVAL: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
+
 /// A handle to request costs now.
 #[derive(Clone)]
 pub(super) struct Feed {
     refresh: Arc<Notify>,
+    budget_changes: Arc<Notify>,
 }
 
 impl Feed {
     pub(super) fn refresh_costs(&self) {
         self.refresh.notify_one();
+    }
+
+    /// Notified when the caps of the store may have changed.
+    pub(super) fn budget_changes(&self) -> Arc<Notify> {
+        self.budget_changes.clone()
     }
 }
 
@@ -52,7 +64,7 @@ pub(super) fn start(
 ) -> (Feed, mpsc::Receiver<ChangedJobs>) {
     let (changes, received) = mpsc::channel(16);
     let refresh = Arc::new(Notify::new());
-    let feed = Feed { refresh: refresh.clone() };
+    let feed = Feed { refresh: refresh.clone(), budget_changes: Arc::default() };
     let mut task = FeedTask {
         overview: Overview::new(ports.clone(), settings),
         ports,
@@ -60,9 +72,12 @@ pub(super) fn start(
         events,
         changes,
         refresh,
+        budget_changes: feed.budget_changes(),
         counts_changed: true,
         costs_changed: true,
         refreshed_at: None,
+        checked_at: None,
+        alarm: None,
     };
     tokio::spawn(async move {
         tokio::select! {
@@ -80,9 +95,14 @@ struct FeedTask {
     events: mpsc::Sender<Event>,
     changes: mpsc::Sender<ChangedJobs>,
     refresh: Arc<Notify>,
+    budget_changes: Arc<Notify>,
     counts_changed: bool,
     costs_changed: bool,
     refreshed_at: Option<Instant>,
+    /// When another backend was last looked for.
+    checked_at: Option<Instant>,
+    /// The activity of another backend that was reported.
+    alarm: Option<ForeignActivity>,
 }
 
 impl FeedTask {
@@ -118,10 +138,36 @@ impl FeedTask {
     async fn listen(&mut self, stream: &mut dyn ChangeStream) -> Result<std::convert::Infallible, StoreError> {
         loop {
             let next_refresh = self.next_refresh();
+            let next_check = self.checked_at.map_or_else(Instant::now, |at| at + ACTIVITY_INTERVAL);
             tokio::select! {
                 changes = stream.next() => self.on_changes(changes?).await,
                 () = self.refresh.notified() => self.costs_changed = true,
                 () = sleep_until(next_refresh), if next_refresh.is_some() => self.emit_sums().await?,
+                () = sleep_until(Some(next_check)) => self.check_activity().await,
+            }
+        }
+    }
+
+    /// Raises an alarm where another backend works on the store, and ends it when that has stopped.
+    async fn check_activity(&mut self) {
+        self.checked_at = Some(Instant::now());
+        let found = match self.ports.store.foreign_activity().await {
+            Ok(found) => found,
+            Err(error) => return tracing::debug!(%error, "another backend not looked for"),
+        };
+        match (found, self.alarm.as_ref().map(|reported| reported.at)) {
+            (None, None) => {}
+            (None, Some(_)) => {
+                self.alarm = None;
+                tracing::info!("no activity of another backend for an hour");
+                self.emit(Event::StoreAlarm(None)).await;
+            }
+            (Some(found), Some(reported_at)) if found.at - reported_at < ALARM_INTERVAL => {}
+            (Some(found), _) => {
+                tracing::warn!(job = %found.job, at = %found.at, is_charge = found.is_charge, "another backend works on this store");
+                let alarm = StoreAlarm { summary: "second backend".to_owned(), message: found.to_string() };
+                self.alarm = Some(found);
+                self.emit(Event::StoreAlarm(Some(alarm))).await;
             }
         }
     }
@@ -153,6 +199,10 @@ impl FeedTask {
                 Change::Job(job) => jobs.push(job),
                 Change::Unreadable { id, reason } => self.emit(Event::Unreadable { id, reason }).await,
                 Change::Removed(id) => self.emit(Event::Removed(id)).await,
+                Change::Budget => {
+                    self.costs_changed = true;
+                    self.budget_changes.notify_one();
+                }
             }
         }
         self.counts_changed = true;

@@ -8,6 +8,7 @@ mod command_tasks;
 mod dispatcher;
 mod due_queue;
 mod feed;
+mod held_jobs;
 mod overview;
 mod reporter;
 mod runner;

@@ -1,12 +1,13 @@
 //! The cost overview of a screen: one query to the store, and the account's credits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{Ports, Settings};
-use crate::costs::{Budget, CostGrouping, Usd};
-use crate::engine::CostOverview;
+use crate::costs::{AccountCheck, BalanceHistory, Budget, CostGrouping, Outlook, Usd};
+use crate::engine::{CostOverview, Mode, balance};
 use crate::store::{CostQuery, StoreError};
 use crate::time::{last_days, month_of};
 
@@ -23,6 +24,10 @@ pub(super) struct Overview {
     simulated: bool,
     credits: Option<Usd>,
     credits_at: Option<Instant>,
+    balances: BalanceHistory,
+    /// The balance that was recorded last: at rest nothing is read or written.
+    recorded: Option<Usd>,
+    can_record: bool,
     /// The UTC day of the last sum: at midnight "today" changes by itself.
     day: Option<chrono::NaiveDate>,
 }
@@ -35,6 +40,9 @@ impl Overview {
             simulated: settings.simulated,
             credits: None,
             credits_at: None,
+            balances: BalanceHistory::default(),
+            recorded: None,
+            can_record: settings.mode != Mode::Observe,
             day: None,
         }
     }
@@ -60,9 +68,9 @@ impl Overview {
             week: table.report_from(last_days(now, 7).0, CostGrouping::Model),
             month: table.report_from(month_ago, CostGrouping::Model),
             calendar_month: table.report_from(first_of_month, CostGrouping::Model),
-            by_day: table.report_from(month_ago, CostGrouping::Day),
-            by_cause: table.report_from(month_ago, CostGrouping::Cause),
-            by_service: table.report_from(month_ago, CostGrouping::Service),
+            outlook: Outlook::of(&table, now),
+            account: AccountCheck::of(&self.balances, &table),
+            table: Arc::new(table),
             daily_cap: caps.daily,
             monthly_cap: caps.monthly,
             soft_percent: settings.soft_percent,
@@ -84,5 +92,24 @@ impl Overview {
             }
             Err(_) => None,
         };
+        if let Some(credits) = self.credits.filter(|credits| self.recorded != Some(*credits)) {
+            self.record_balance(credits).await;
+        }
+    }
+
+    async fn record_balance(&mut self, credits: Usd) {
+        let (store, now) = (self.ports.store.as_ref(), self.ports.clock.now());
+        let history = if self.can_record {
+            balance::record_balance(store, self.simulated, credits, now).await
+        } else {
+            balance::balance_history(store, self.simulated).await
+        };
+        match history {
+            Ok(history) => {
+                self.recorded = history.last().map(|last| last.usd);
+                self.balances = history;
+            }
+            Err(error) => tracing::debug!(%error, "account balance not recorded"),
+        }
     }
 }

@@ -35,7 +35,7 @@ impl Activities {
     pub async fn submit(self: Arc<Self>, ctx: ActivityContext, input: JobInput) -> Result<JobReport, ActivityError> {
         // Never dropped: a POST in flight is awaited in any case.
         let work = self.0.guarded(&input.job, &input.store, self.0.submit(&input));
-        with_heartbeats(&ctx, Heartbeat::default, work).await
+        Box::pin(with_heartbeats(&ctx, Heartbeat::default, work)).await
     }
 
     #[activity(name = "wait")]

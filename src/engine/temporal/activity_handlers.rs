@@ -56,6 +56,8 @@ pub(super) enum ActivityFailure {
     WrongProvider(&'static str),
     #[error("worker uses a different store; check TEMPORAL_NAMESPACE")]
     WrongStore,
+    #[error("{0}; retried when a task may have ended")]
+    TaskLimit(WorkflowError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the job document contradicts itself: {0}")]
@@ -68,6 +70,7 @@ impl ActivityFailure {
         let (type_name, delay) = match &self {
             Self::ShuttingDown => ("leaving", Some(policy::HANDOVER_DELAY)),
             Self::SubmitInFlight(_) => ("busy", Some(policy::BUSY_RETRY_DELAY)),
+            Self::TaskLimit(_) => ("busy", Some(policy::TASK_LIMIT_DELAY)),
             Self::WrongProvider(_) => ("other_provider", Some(policy::WRONG_PROVIDER_DELAY)),
             Self::WrongStore => ("other_store", Some(policy::WRONG_PROVIDER_DELAY)),
             Self::Store(_) => ("store", None),
@@ -176,6 +179,7 @@ impl ActivityHandlers {
         match result {
             Ok(()) => Ok(JobReport::of(job, self.now())),
             Err(WorkflowError::Superseded) => self.current_report(&job.id).await,
+            Err(error @ WorkflowError::TaskLimit(_)) => Err(ActivityFailure::TaskLimit(error)),
             Err(WorkflowError::Store(error)) => Err(ActivityFailure::Store(error)),
             Err(WorkflowError::Illegal(illegal)) => Err(ActivityFailure::Illegal(illegal)),
         }

@@ -27,6 +27,9 @@ pub fn sticky_timeout(heartbeat: Duration) -> Duration {
 /// Retry delay for a job whose submit is in flight under another worker's claim.
 pub const BUSY_RETRY_DELAY: Duration = Duration::from_secs(5);
 
+/// Retry delay for a submit while the account is at its task limit.
+pub const TASK_LIMIT_DELAY: Duration = Duration::from_secs(2);
+
 /// Retry delay for a job of another provider or store, which another worker may run.
 pub const WRONG_PROVIDER_DELAY: Duration = Duration::from_secs(10);
 

@@ -149,6 +149,17 @@ impl TemporalRunner {
         })
     }
 
+    /// A job that a cap holds is tried before its time: its workflow would wait for that time.
+    async fn release_budget_hold(&self, job: &mut Job) -> Result<(), RunError> {
+        let now = self.ports.clock.now();
+        let is_held = matches!(job.hold(), Some(Hold::Budget { .. })) && job.not_before.is_some_and(|at| at > now);
+        if is_held {
+            job.set_hold(None, None, now).map_err(WorkflowError::from)?;
+            job.revision = self.ports.store.save(Save::new(job)).await.map_err(WorkflowError::from)?;
+        }
+        Ok(())
+    }
+
     /// A workflow of that id is open. If it is the job's own and sleeps although its job is due, it is signalled.
     async fn wake(&self, client: &Client, job: Job, stop: &CancellationToken) -> Result<RunOutcome, RunError> {
         let now = self.ports.clock.now();
@@ -279,8 +290,9 @@ enum StartError {
 
 #[async_trait]
 impl Runner for TemporalRunner {
-    async fn run(&self, job: Job, stop: &CancellationToken) -> Result<RunOutcome, RunError> {
+    async fn run(&self, mut job: Job, stop: &CancellationToken) -> Result<RunOutcome, RunError> {
         let client = self.client()?;
+        self.release_budget_hold(&mut job).await?;
         if is_held_by_account(&job) {
             // Another worker met the account failure. The hold may just have been released.
             let job = self.ports.store.get(&job.id).await.map_err(WorkflowError::from)?;

@@ -15,6 +15,9 @@ use crate::time::backoff;
 /// How often a download or an upload is tried before the job is deferred.
 const MAX_TRIES: u32 = 5;
 
+/// The shortest time that a job whose link is about to expire waits.
+const MIN_RETRY_DELAY: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// How long a job waits after its image could not be stored.
 const STORE_RETRY_DELAY: std::time::Duration = std::time::Duration::from_secs(15);
 
@@ -45,6 +48,10 @@ impl JobWorkflow {
         stop: &CancellationToken,
     ) -> Result<RunOutcome, WorkflowError> {
         self.finish_step(job, StepName::Generate);
+        if let Some(attempt) = job.attempts.last_mut() {
+            attempt.image_reported = true;
+            attempt.link_expires_at = link.expires_at();
+        }
         let image = match self.fetch(job, link, cost, stop).await? {
             FetchOutcome::Image(image) => image,
             FetchOutcome::Ended(outcome) => return Ok(outcome),
@@ -116,12 +123,11 @@ impl JobWorkflow {
                 }
                 FetchError::Retryable { reason } if is_last && self.is_past_deadline(job) => {
                     // A link that never answers would be tried for ever: the deadline of polling does not cover downloads.
-                    let message = not_downloaded_in_time(&reason);
-                    self.fail(job, FailureCode::TimedOut, &message, BillingStatus::Yes, cost).await?;
+                    self.fail_at_deadline(job, &reason, cost).await?;
                     return Ok(FetchOutcome::Ended(RunOutcome::Finished));
                 }
                 FetchError::Retryable { .. } if is_last => {
-                    self.defer(job, backoff(tries, None, self.ports.clock.jitter())).await?;
+                    self.defer_fetch(job, backoff(tries, None, self.ports.clock.jitter())).await?;
                     return Ok(FetchOutcome::Ended(RunOutcome::Deferred));
                 }
                 FetchError::Expired { reason } => {
@@ -129,17 +135,17 @@ impl JobWorkflow {
                     let is_unchanged = matches!(refreshed, RefreshedLink::Unchanged);
                     if let RefreshedLink::Changed(fresh) = refreshed {
                         link = fresh;
+                        note_expiry(job, &link);
                     }
                     // A link whose signature is still valid was rejected for another reason, which may pass.
                     let is_valid = link.expires_at().is_some_and(|at| at > self.now());
                     if is_last && is_valid {
                         // A provider that signs a new link at each poll would keep the job here for ever.
                         if self.is_past_deadline(job) {
-                            let message = not_downloaded_in_time(&reason);
-                            self.fail(job, FailureCode::TimedOut, &message, BillingStatus::Yes, cost).await?;
+                            self.fail_at_deadline(job, &reason, cost).await?;
                             return Ok(FetchOutcome::Ended(RunOutcome::Finished));
                         }
-                        self.defer(job, backoff(tries, None, self.ports.clock.jitter())).await?;
+                        self.defer_fetch(job, backoff(tries, None, self.ports.clock.jitter())).await?;
                         return Ok(FetchOutcome::Ended(RunOutcome::Deferred));
                     }
                     if !is_valid && (is_last || is_unchanged) {
@@ -151,6 +157,7 @@ impl JobWorkflow {
                 FetchError::Corrupt { .. } | FetchError::Retryable { .. } => {
                     if let RefreshedLink::Changed(fresh) = self.refresh_link(job, &link).await {
                         link = fresh;
+                        note_expiry(job, &link);
                     }
                 }
             }
@@ -159,6 +166,24 @@ impl JobWorkflow {
             }
         }
         Ok(FetchOutcome::Ended(RunOutcome::Deferred))
+    }
+
+    /// The image exists, its link is valid, and the download does not succeed. Nothing is paid again for it, whatever was confirmed.
+    async fn fail_at_deadline(&self, job: &mut Job, reason: &str, cost: Option<Credits>) -> Result<(), WorkflowError> {
+        if let Some(attempt) = job.attempts.last_mut() {
+            attempt.recheck_may_pay = false;
+        }
+        let message = format!(
+            "image generated but not downloaded in time: {reason}; a retry fetches it from the same task first, at no extra cost"
+        );
+        self.fail(job, FailureCode::TimedOut, &message, BillingStatus::Yes, cost).await
+    }
+
+    /// Defers a job whose image waits behind its link, at most by half of the time that the link has left.
+    async fn defer_fetch(&self, job: &mut Job, delay: std::time::Duration) -> Result<(), WorkflowError> {
+        let expires_at = job.attempt().and_then(|attempt| attempt.link_expires_at);
+        let left = expires_at.and_then(|at| (at - self.now()).to_std().ok());
+        self.defer(job, left.map_or(delay, |left| delay.min(left / 2).max(MIN_RETRY_DELAY))).await
     }
 
     async fn put(
@@ -189,7 +214,7 @@ impl JobWorkflow {
                 return Ok(Err(RunOutcome::Stopped));
             }
         }
-        self.defer(job, STORE_RETRY_DELAY).await?;
+        self.defer_fetch(job, STORE_RETRY_DELAY).await?;
         Ok(Err(RunOutcome::Deferred))
     }
 
@@ -247,10 +272,10 @@ impl JobWorkflow {
     }
 }
 
-fn not_downloaded_in_time(reason: &str) -> String {
-    format!(
-        "image generated but not downloaded in time: {reason}; a retry fetches it from the same task first, at no extra cost"
-    )
+fn note_expiry(job: &mut Job, link: &ResultLink) {
+    if let Some(attempt) = job.attempts.last_mut() {
+        attempt.link_expires_at = link.expires_at();
+    }
 }
 
 fn expired_failure(job: &Job, reason: &str) -> (FailureCode, String) {

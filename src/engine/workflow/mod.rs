@@ -17,6 +17,7 @@ use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::poll::{PollOutcome, PollStats};
+use super::account_tasks::KnownAccountTasks;
 use super::submit_journal::SubmitJournal;
 use super::{JobFinished, Ports, Progress, Settings};
 use crate::costs::BudgetExceeded;
@@ -41,9 +42,12 @@ pub enum RunOutcome {
 /// Why a run stopped without having moved the job on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WorkflowError {
-    /// Another process moved the job.
+    /// Another process moved the job, or deleted its document.
     #[error("another process moved the job")]
     Superseded,
+    /// The account, or this model of it, has as many unfinished tasks as it may have. The job is queued, and nothing was written.
+    #[error("{}", StoreError::TaskLimit(.0.clone()))]
+    TaskLimit(Option<String>),
     /// The store cannot be used now; the claim expires by itself.
     #[error(transparent)]
     Store(StoreError),
@@ -55,7 +59,8 @@ pub enum WorkflowError {
 impl From<StoreError> for WorkflowError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict(_) => Self::Superseded,
+            // A document that is gone asks for nothing more.
+            StoreError::Conflict(_) | StoreError::NotFound(_) => Self::Superseded,
             other => Self::Store(other),
         }
     }
@@ -83,6 +88,7 @@ pub struct JobWorkflow {
     pub(super) settings: Settings,
     pub(super) worker: WorkerId,
     pub(super) observer: Arc<dyn Observer>,
+    account_tasks: KnownAccountTasks,
     /// Whether a valid claim of any worker is sufficient, because something else ensures that one worker at a time runs a job.
     shares_claims: bool,
     /// Records how far each submit came. Without one, a submit that a crash interrupts stays unknown.
@@ -92,7 +98,8 @@ pub struct JobWorkflow {
 impl JobWorkflow {
     /// The steps of one worker that owns its claims.
     pub fn new(ports: Ports, settings: Settings, worker: WorkerId, observer: Arc<dyn Observer>) -> Self {
-        Self { ports, settings, worker, observer, shares_claims: false, journal: None }
+        let account_tasks = KnownAccountTasks::default();
+        Self { ports, settings, worker, observer, account_tasks, shares_claims: false, journal: None }
     }
 
     /// The steps of one of many workers among which a server ensures that one at a time runs a job.
@@ -103,7 +110,8 @@ impl JobWorkflow {
         worker: WorkerId,
         observer: Arc<dyn Observer>,
     ) -> Self {
-        Self { ports, settings, worker, observer, shares_claims: true, journal: None }
+        let account_tasks = KnownAccountTasks::default();
+        Self { ports, settings, worker, observer, account_tasks, shares_claims: true, journal: None }
     }
 
     /// The same with a journal of the worker's submits.

@@ -75,9 +75,10 @@ impl JobWorkflow {
         };
         let started = self.now();
         let typical = Catalog::builtin().model(&job.spec.model).map_or((2.0, 40.0), |model| model.typical_seconds);
-        let deadline = self.deadline(job, &receipt, started, typical.1);
+        let deadline = self.deadline(job, &receipt, typical.1);
         let mut stats = stats_sender.borrow().clone();
-        let mut requested_delay: Option<Duration> = None;
+        // What the provider requested of a worker that polled before.
+        let mut requested_delay = job.not_before.and_then(|at| (at - started).to_std().ok());
         let mut is_first = true;
         self.renew_claim(job).await?;
         loop {
@@ -151,10 +152,11 @@ impl JobWorkflow {
             stats_sender.send_replace(stats.clone());
             if self.now() >= deadline {
                 // The time before another worker took over the ticket counts as well.
-                let from = started.min(receipt.accepted_at);
+                let from = started.min(Self::waits_since(job, &receipt));
                 let message = format!(
-                    "no image after {} minutes; a retry polls the same task first, at no extra cost",
-                    (self.now() - from).num_minutes()
+                    "no image after {} minutes; a retry polls the same task first{}",
+                    (self.now() - from).num_minutes(),
+                    if is_recheck(job) { "" } else { ", at no extra cost" }
                 );
                 self.fail(job, FailureCode::TimedOut, &message, BillingStatus::Yes, None).await?;
                 return Ok(PollOutcome::Finished);
@@ -172,7 +174,7 @@ impl JobWorkflow {
         self.save(job).await
     }
 
-    /// Generating → Failed (or Queued with a new attempt, after a retry that polled the old ticket), saved.
+    /// Generating → Failed (or Queued with a new attempt, after a retry that polled the old ticket and may pay), saved.
     pub(super) async fn fail(
         &self,
         job: &mut Job,
@@ -202,7 +204,8 @@ impl JobWorkflow {
             return Ok(());
         }
         job.claim = Some(self.new_claim(now));
-        job.not_before = None;
+        // A requested delay that has not passed yet outlives this worker.
+        job.not_before = job.not_before.filter(|at| *at > now);
         self.save(job).await
     }
 
@@ -212,22 +215,25 @@ impl JobWorkflow {
         self.save(job).await
     }
 
-    fn deadline(&self, job: &Job, receipt: &Receipt, started: DateTime<Utc>, slowest: f64) -> DateTime<Utc> {
+    fn deadline(&self, job: &Job, receipt: &Receipt, slowest: f64) -> DateTime<Utc> {
         let usual = Duration::try_from_secs_f64(slowest * 10.0).unwrap_or_default();
         let timeout =
             chrono::Duration::from_std(self.settings.deadline.max(usual)).unwrap_or(chrono::Duration::hours(1));
-        // A retry that polls the old ticket is a request of now; its time counts from now.
-        let recheck_first = job.attempt().is_some_and(|attempt| attempt.recheck_first);
-        let from = if recheck_first { started } else { receipt.accepted_at };
-        from + timeout
+        Self::waits_since(job, receipt) + timeout
     }
 
-    /// Whether the ticket is past its deadline. Never for a retry that polls the old ticket: its failure would submit again.
+    /// Since when the image is awaited. A retry that polls the old ticket is a request of its own; its time does not begin again with
+    /// another worker.
+    fn waits_since(job: &Job, receipt: &Receipt) -> DateTime<Utc> {
+        let recheck = job.attempt().filter(|attempt| attempt.recheck_first);
+        recheck.and_then(|attempt| attempt.recheck_since).unwrap_or(receipt.accepted_at)
+    }
+
+    /// Whether the ticket is past its deadline.
     pub(super) fn is_past_deadline(&self, job: &Job) -> bool {
-        let Some(attempt) = job.attempt().filter(|attempt| !attempt.recheck_first) else { return false };
+        let Some(receipt) = job.attempt().and_then(|attempt| attempt.receipt.as_ref()) else { return false };
         let slowest = Catalog::builtin().model(&job.spec.model).map_or(40.0, |model| model.typical_seconds.1);
-        let now = self.now();
-        attempt.receipt.as_ref().is_some_and(|receipt| now >= self.deadline(job, receipt, now, slowest))
+        self.now() >= self.deadline(job, receipt, slowest)
     }
 
     fn report_progress(&self, job: &Job, status: &str, progress: Option<f32>, elapsed: Duration, slowest: f64) {
@@ -250,4 +256,9 @@ pub(super) fn note(job: &mut Job, step: StepName, line: &str) {
     if let Some(attempt) = job.attempts.last_mut() {
         attempt.note(step, line);
     }
+}
+
+/// Whether an operator's retry polls the old ticket. If that finds no image, the next retry costs money.
+fn is_recheck(job: &Job) -> bool {
+    job.attempt().is_some_and(|attempt| attempt.recheck_first)
 }

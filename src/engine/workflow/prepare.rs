@@ -10,11 +10,8 @@ use crate::engine::failpoints;
 use crate::engine::submit_journal::{JournalError, PendingSync, SubmitKey};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job};
 use crate::provider::{MAX_IMAGE_BYTES, PreparedRequest, SubmitError};
-use crate::store::StoreError;
+use crate::store::{StoreError, TaskLimits};
 use crate::time::backoff;
-
-/// How long a job over budget is held at most before the budget is checked again: a cap may be raised, money released.
-const BUDGET_RECHECK_INTERVAL: Duration = Duration::minutes(5);
 
 /// How long a request of another program, which this process must not simulate, is not picked again.
 const EXTERNAL_RECHECK_INTERVAL: Duration = Duration::minutes(5);
@@ -67,6 +64,7 @@ impl JobWorkflow {
         let mut queued = job.clone();
         let mut renumberings = 0;
         loop {
+            let limits = self.task_limits(job, self.now()).await;
             // After the input images were loaded: claim and charge count from the POST.
             let now = self.now();
             job.begin_submit(self.new_claim(now), estimate.at_most, now)?;
@@ -80,8 +78,8 @@ impl JobWorkflow {
                 }
             };
             failpoints::hit("after_begin");
-            let (saved, durable) =
-                tokio::join!(self.save_submit_intent(job, Some(self.settings.budget), stop), self.until_durable(begun));
+            let saving = self.save_submit_intent(job, Some(self.settings.budget), limits, stop);
+            let (saved, durable) = tokio::join!(saving, self.until_durable(begun));
             if !matches!(saved, Ok(()) | Err(StoreError::Unavailable(_) | StoreError::Unusable(_))) {
                 self.settle_in_journal(&key);
             }
@@ -93,6 +91,10 @@ impl JobWorkflow {
                         return Ok(None);
                     }
                 },
+                Err(StoreError::TaskLimit(model)) => {
+                    *job = queued;
+                    return Err(WorkflowError::TaskLimit(model));
+                }
                 Err(StoreError::BudgetExceeded(exceeded)) => {
                     *job = queued;
                     self.hold_for_budget(job, &exceeded, now).await?;
@@ -109,6 +111,13 @@ impl JobWorkflow {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// The limits of the account, which all workers of the store share, and of the job's model.
+    async fn task_limits(&self, job: &Job, now: DateTime<Utc>) -> TaskLimits {
+        let model = Catalog::builtin().model(&job.spec.model).and_then(|model| model.max_active);
+        let total = self.account_tasks.limit(self.ports.store.as_ref(), self.settings.account_tasks, now).await;
+        TaskLimits { now, total: Some(total), model }
     }
 
     async fn until_durable(&self, begun: Option<PendingSync>) -> Result<(), JournalError> {
@@ -144,7 +153,12 @@ impl JobWorkflow {
         tracing::info!(
             job = %job.id, attempt = job.attempt_number(), hold = %hold.summary(), "job held by the budget",
         );
-        job.set_hold(Some(hold), Some(exceeded.until.min(now + BUDGET_RECHECK_INTERVAL)), now)?;
+        // The scheduler tries it before that time where a cap is raised or money is released.
+        let is_held = job.hold() == Some(&hold) && job.not_before == Some(exceeded.until);
+        if is_held {
+            return Ok(());
+        }
+        job.set_hold(Some(hold), Some(exceeded.until), now)?;
         self.save(job).await
     }
 

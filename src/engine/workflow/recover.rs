@@ -59,13 +59,7 @@ impl JobWorkflow {
             other => other?,
         };
         let result = match (progress, current) {
-            (SubmitProgress::Accepted(accepted), Some(current)) if is_other_job(&current, key) => {
-                tracing::error!(
-                    job = %key.job, attempt = key.attempt, ticket = ?ticket(accepted),
-                    "submit reply not saved, the job was created again meanwhile; the request is billed",
-                );
-                Ok(())
-            }
+            // Where the document was replaced meanwhile, the receipt becomes an attempt of its own.
             (SubmitProgress::Accepted(accepted), _) => {
                 self.save_journaled_receipt((**accepted).clone()).await.map(|_| ())
             }
@@ -116,15 +110,4 @@ impl JobWorkflow {
 fn is_left_by(job: &Job, dead: &DeadJournal, key: &SubmitKey) -> bool {
     let is_claimed = job.claim.as_ref().is_some_and(|claim| claim.worker == dead.worker);
     job.stage_name() == StageName::Submitting && job.attempt_number() == key.attempt && is_claimed
-}
-
-/// Whether this is not the job of the journal: no submit that was accepted goes back to an attempt without a charge.
-fn is_other_job(current: &Job, key: &SubmitKey) -> bool {
-    let is_untouched = current.attempt().is_some_and(|attempt| attempt.charge.is_none() && attempt.receipt.is_none());
-    current.stage_name() == StageName::Queued && current.attempt_number() <= key.attempt && is_untouched
-}
-
-fn ticket(accepted: &AcceptedJob) -> Option<String> {
-    let receipt = accepted.job.attempt().and_then(|attempt| attempt.receipt.as_ref())?;
-    Some(crate::text::sanitize_line(&receipt.ticket.id, 40))
 }

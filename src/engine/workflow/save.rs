@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::{JobWorkflow, WorkflowError};
 use crate::costs::{Budget, Usd};
 use crate::engine::JobFinished;
-use crate::jobs::{IllegalTransition, Job, Receipt, Stage, StageName};
-use crate::store::{Save, StoreError};
+use crate::jobs::{AnsweredSubmit, IllegalTransition, Job, Receipt, Stage, StageName};
+use crate::store::{Save, StoreError, TaskLimits};
 use crate::time::backoff;
 
 /// Longest pause before a submit record is saved again.
@@ -24,11 +24,31 @@ pub(super) enum SubmitOutcome<'a> {
 }
 
 impl JobWorkflow {
-    /// Saves the job as it is; on success it carries its new revision.
+    /// Saves the job as it is; on success it carries its new revision. Where another program deleted the document of a job whose
+    /// image is paid for, the document is created again.
     pub(super) async fn save(&self, job: &mut Job) -> Result<(), WorkflowError> {
-        self.save_with_budget(job, None).await?;
+        match self.save_document(job).await {
+            Err(StoreError::NotFound(_)) if job.attempt().is_some_and(|attempt| attempt.receipt.is_some()) => {
+                self.create_again(job).await?;
+            }
+            result => result?,
+        }
         self.report_finished(job);
         Ok(())
+    }
+
+    async fn create_again(&self, job: &mut Job) -> Result<(), WorkflowError> {
+        match self.ports.store.create(vec![job.clone()]).await {
+            Ok(()) => {}
+            Err(StoreError::AlreadyExists(_)) => return Err(WorkflowError::Superseded),
+            Err(error) => return Err(error.into()),
+        }
+        tracing::warn!(
+            job = %job.id, attempt = job.attempt_number(), "job deleted while its image was generated, created again",
+        );
+        let created = self.ports.store.get(&job.id).await?.ok_or(WorkflowError::Superseded)?;
+        job.revision = created.revision;
+        if *job == created { Ok(()) } else { Err(WorkflowError::Superseded) }
     }
 
     /// Reports a job whose end was just saved.
@@ -40,26 +60,33 @@ impl JobWorkflow {
         }
     }
 
-    /// Saves the job, its reservation checked against `budget` in the same write.
-    async fn save_with_budget(&self, job: &mut Job, budget: Option<Budget>) -> Result<(), StoreError> {
-        job.revision = self.ports.store.save(Save { job: Arc::new(job.clone()), budget }).await?;
+    async fn save_document(&self, job: &mut Job) -> Result<(), StoreError> {
+        job.revision = self.ports.store.save(Save::new(job)).await?;
         Ok(())
     }
 
     /// Saves the record that a POST may happen. If it is uncertain whether the record was written, it is saved again until that is
     /// certain: only this worker knows that nothing was sent, and a worker that found the record later would have to declare
     /// the outcome of the submit unknown.
+    ///
+    /// Errors: also `TaskLimit`, after which nothing was written.
     pub(super) async fn save_submit_intent(
         &self,
         job: &mut Job,
         budget: Option<Budget>,
+        limits: TaskLimits,
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
         let mut tries = 0;
         loop {
-            let error = match self.save_with_budget(job, budget).await {
+            let save = Save { job: Arc::new(job.clone()), budget };
+            let error = match self.ports.store.save_submit(save, limits).await {
+                Ok(revision) => {
+                    job.revision = revision;
+                    return Ok(());
+                }
                 Err(error @ StoreError::Unavailable(_)) => error,
-                result => return result,
+                Err(error) => return Err(error),
             };
             tracing::warn!(
                 job = %job.id, attempt = job.attempt_number(), %error, "submit postponed, its record is not saved",
@@ -83,12 +110,14 @@ impl JobWorkflow {
         job: &mut Job,
         outcome: SubmitOutcome<'_>,
     ) -> Result<(), WorkflowError> {
-        let number = job.attempt_number();
+        // The record of the submit, by which its attempt is found again in a document that another process wrote.
+        let own = job.clone();
+        let number = own.attempt_number();
         let (mut tries, mut is_late) = (0, false);
         loop {
-            let error = match self.save_with_budget(job, None).await {
+            let error = match self.save_document(job).await {
                 // The receipt is safe; what follows is up to the process that moved the job.
-                Ok(()) if is_late && !is_generating(job, number) => return Err(WorkflowError::Superseded),
+                Ok(()) if is_late && !is_generating(job, &own) => return Err(WorkflowError::Superseded),
                 Ok(()) => {
                     // A late receipt ends nothing: that job had ended before.
                     if !is_late {
@@ -102,7 +131,7 @@ impl JobWorkflow {
                 (StoreError::Conflict(_), SubmitOutcome::NotAccepted(apply)) => {
                     match self.ports.store.get(&job.id).await {
                         // A write that did not touch this submit: its outcome is still to be saved.
-                        Ok(Some(current)) if self.is_submitting(&current, number) => {
+                        Ok(Some(current)) if self.is_submitting(&current, &own) => {
                             *job = current;
                             apply(job)?;
                             continue;
@@ -124,18 +153,14 @@ impl JobWorkflow {
                             Err(error) => error,
                         },
                         Ok(Some(current)) => {
-                            let stored = current.attempts.iter().find(|attempt| attempt.number == number);
-                            let is_saved = stored.and_then(|attempt| attempt.receipt.as_ref()) == Some(*receipt);
+                            let is_saved = current.has_receipt(receipt);
                             *job = current;
                             if is_saved {
                                 // Our own save, whose acknowledgement was lost.
-                                return if is_generating(job, number) {
-                                    Ok(())
-                                } else {
-                                    Err(WorkflowError::Superseded)
-                                };
+                                return if is_generating(job, &own) { Ok(()) } else { Err(WorkflowError::Superseded) };
                             }
-                            if !job.apply_late_receipt(number, (*receipt).clone(), *estimate, self.now()) {
+                            let submit = AnsweredSubmit { job: &own, receipt, estimate: *estimate };
+                            if !job.apply_answered_submit(&submit, self.now()) {
                                 return Err(WorkflowError::Superseded);
                             }
                             is_late = true;
@@ -149,7 +174,7 @@ impl JobWorkflow {
             };
             match &error {
                 StoreError::Unavailable(_) => {}
-                StoreError::Unusable(_) | StoreError::Unreadable { .. }
+                StoreError::Unusable(_) | StoreError::Unreadable { .. } | StoreError::NotOwned
                     if matches!(outcome, SubmitOutcome::Accepted { .. }) => {}
                 _ => return Err(error.into()),
             }
@@ -160,13 +185,19 @@ impl JobWorkflow {
     }
 
     /// Whether the document still holds this worker's record of that submit.
-    fn is_submitting(&self, job: &Job, number: u32) -> bool {
+    fn is_submitting(&self, job: &Job, own: &Job) -> bool {
         let is_ours = job.claim.as_ref().is_some_and(|claim| claim.worker == self.worker);
-        job.stage_name() == StageName::Submitting && job.attempt_number() == number && is_ours
+        job.stage_name() == StageName::Submitting && is_same_submit(job, own) && is_ours
     }
 }
 
-/// Whether the job waits for the ticket of that attempt, so that the worker with the ticket continues.
-fn is_generating(job: &Job, number: u32) -> bool {
-    job.stage_name() == StageName::Generating && job.attempt_number() == number
+/// Whether the job waits for the ticket of that submit, so that the worker with the ticket continues.
+fn is_generating(job: &Job, own: &Job) -> bool {
+    job.stage_name() == StageName::Generating && is_same_submit(job, own)
+}
+
+/// Whether the current attempts of both are one: a number may be moved by a late receipt, the time of the record is not.
+fn is_same_submit(job: &Job, own: &Job) -> bool {
+    let submitted_at = |job: &Job| job.attempt().and_then(|attempt| attempt.submitted_at);
+    submitted_at(job) == submitted_at(own)
 }

@@ -18,7 +18,9 @@ impl JobWorkflow {
     /// Submitting → Generating, Queued again, or Failed: sends the request once and saves the outcome.
     pub(super) async fn submit(&self, job: &mut Job, request: PreparedRequest) -> Result<(), WorkflowError> {
         let attempt = job.attempt_number();
-        let estimate = Catalog::builtin().estimate_sized(&job.spec, &request.input_sizes).amount;
+        // A reply without a price is charged at the most that it can cost, which was reserved: a cap would not hold otherwise.
+        let estimate = Catalog::builtin().estimate_sized(&job.spec, &request.input_sizes);
+        let estimate = estimate.at_most.or(estimate.amount);
         let key = SubmitKey::of(job);
         let in_flight = InFlightGuard::new(self);
         failpoints::hit("before_post");

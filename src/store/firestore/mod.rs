@@ -8,19 +8,21 @@
 //!   `Unavailable`.
 //!
 //! Rooms, each of which uses only those before it: `documents` (values, JSON, the cache; pure), `connection`, `ledger`, `listen`,
-//! `queries`; `save` ties them together in one commit. Providers, buckets and engines are unknown here.
+//! `queries`; `save` ties them together in one commit, and `ownership` decides whether commits may be made at all. Providers, buckets and engines are unknown here.
 
+mod activity;
 mod connection;
 mod documents;
 mod ledger;
 mod listen;
+mod ownership;
 mod queries;
 mod reject;
 mod save;
 mod shared_records;
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -32,17 +34,22 @@ pub use connection::options::FirestoreOptions;
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId};
-use crate::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
-use crate::store::{
-    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, MatchCounts, Page, PageQuery, Save, SharedRecord, Store,
-    StoreError, UncertainCharge,
+use crate::store::schema::{
+    ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupCheck,
 };
+use crate::store::{
+    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DefaultChoices, DueQuery, ForeignActivity, JobCost,
+    MatchCounts, Page, PageQuery, Save, SharedRecord, Store, StoreError, StoreInspection, StoreSettings, TaskLimits,
+    UncertainCharge,
+};
+use activity::ActivityWatch;
 use connection::client::Client;
 use documents::cache::DocumentCache;
 use documents::{Defaults, ParsedDocument};
 use ledger::shards::Shards;
 use listen::stream::FirestoreStream;
 use listen::supervisor::ListenerSupervisor;
+use ownership::OwnershipCheck;
 use queries::Counted;
 
 /// The collection of job documents.
@@ -58,18 +65,31 @@ pub struct FirestoreStore {
     capped: AtomicBool,
     shards: Shards,
     counted: Counted,
+    ownership: OwnershipCheck,
 }
 
 /// What the store and its listener share.
 pub(crate) struct Shared {
     pub(crate) client: Arc<Client>,
     pub(crate) cache: DocumentCache,
-    pub(crate) defaults: Defaults,
+    /// Replaced when the store's settings are read.
+    defaults: RwLock<Arc<Defaults>>,
+    activity: ActivityWatch,
 }
 
 impl Shared {
     fn read(&self, document: &Document) -> Option<ParsedDocument> {
-        documents::parse(document, &self.defaults)
+        let parsed = documents::parse(document, &self.defaults())?;
+        self.activity.note_document(&parsed);
+        Some(parsed)
+    }
+
+    pub(crate) fn defaults(&self) -> Arc<Defaults> {
+        Arc::clone(&self.defaults.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_defaults(&self, defaults: Defaults) {
+        *self.defaults.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(defaults);
     }
 }
 
@@ -78,15 +98,24 @@ impl FirestoreStore {
     /// runtime.
     pub fn connect(options: FirestoreOptions) -> Self {
         let client = Client::start(&options);
-        let FirestoreOptions { default_model: model, simulated, hold_external, .. } = options;
-        let defaults = Defaults { model, simulated, hold_external };
+        let ownership = OwnershipCheck::new(&options);
+        let FirestoreOptions { default_model, configured_model, simulated, hold_external, .. } = options;
+        let model = configured_model.unwrap_or(default_model);
+        let defaults = Defaults { model, output_format: None, simulated, hold_external };
+        let defaults = RwLock::new(Arc::new(defaults));
         Self {
-            shared: Arc::new(Shared { client, cache: DocumentCache::default(), defaults }),
+            shared: Arc::new(Shared {
+                client,
+                cache: DocumentCache::default(),
+                defaults,
+                activity: ActivityWatch::default(),
+            }),
             supervisor: Mutex::default(),
             reserving: tokio::sync::Mutex::default(),
             capped: AtomicBool::new(false),
             shards: Shards::default(),
             counted: Counted::default(),
+            ownership,
         }
     }
 
@@ -104,11 +133,25 @@ impl FirestoreStore {
 
 #[async_trait]
 impl Store for FirestoreStore {
+    async fn require_ownership(&self) -> Result<(), StoreError> {
+        self.claim_or_refuse().await
+    }
+
+    async fn inspect(&self, choices: &DefaultChoices) -> Result<Option<StoreInspection>, StoreError> {
+        self.inspect_documents(choices).await.map(Some)
+    }
+
+    async fn foreign_activity(&self) -> Result<Option<ForeignActivity>, StoreError> {
+        self.latest_foreign_activity().await
+    }
+
     async fn create(&self, jobs: Vec<Job>) -> Result<(), StoreError> {
+        self.claim_or_refuse().await?;
         self.create_jobs(jobs).await
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
+        self.read_settings_once().await?;
         self.get_job(id).await
     }
 
@@ -117,18 +160,28 @@ impl Store for FirestoreStore {
     }
 
     async fn save(&self, save: Save) -> Result<u64, StoreError> {
+        self.claim_or_refuse().await?;
+        self.save_job(save).await
+    }
+
+    async fn save_submit(&self, save: Save, limits: TaskLimits) -> Result<u64, StoreError> {
+        self.claim_or_refuse().await?;
+        self.check_tasks(&save.job, limits).await?;
         self.save_job(save).await
     }
 
     async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError> {
+        self.read_settings_once().await?;
         self.due_now(&query).await
     }
 
     async fn next_due(&self, query: DueQuery) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.read_settings_once().await?;
         self.due_next(&query).await
     }
 
     async fn list(&self, query: PageQuery) -> Result<Page, StoreError> {
+        self.read_settings_once().await?;
         self.list_jobs(&query).await
     }
 
@@ -137,11 +190,17 @@ impl Store for FirestoreStore {
     }
 
     async fn count_matching(&self, filter: &Filter) -> Result<Option<MatchCounts>, StoreError> {
+        self.read_settings_once().await?;
         self.count_filtered(filter).await
     }
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
+        self.read_settings_once().await?;
         self.cost_table(&query).await
+    }
+
+    async fn cost_jobs(&self, query: CostJobsQuery) -> Result<Vec<JobCost>, StoreError> {
+        self.read_cost_jobs(&query).await
     }
 
     async fn uncertain_charges(&self, simulated: bool, limit: usize) -> Result<Vec<UncertainCharge>, StoreError> {
@@ -153,6 +212,7 @@ impl Store for FirestoreStore {
     }
 
     async fn change_budget(&self, change: BudgetChange) -> Result<(), StoreError> {
+        self.claim_or_refuse().await?;
         self.write_budget_change(&change).await
     }
 
@@ -161,6 +221,9 @@ impl Store for FirestoreStore {
     }
 
     async fn put_shared_record(&self, record: SharedRecord) -> Result<u64, StoreError> {
+        if record.kind != StoreSettings::KIND {
+            self.claim_or_refuse().await?;
+        }
         self.write_record(&record).await
     }
 
@@ -169,18 +232,35 @@ impl Store for FirestoreStore {
     }
 
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError> {
+        if dry_run {
+            self.read_settings_once().await?;
+        } else {
+            self.claim_or_refuse().await?;
+        }
         self.import_records(&records, dry_run).await
+    }
+
+    async fn remove_imported(
+        &self,
+        documents: Vec<ImportedDocument>,
+        dry_run: bool,
+    ) -> Result<Vec<RemoveOutcome>, StoreError> {
+        self.remove_documents(&documents, dry_run).await
     }
 
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {
         self.export_page(&query).await
     }
 
-    async fn verify_rollups(&self, correct: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
+    async fn verify_rollups(&self, correct: bool) -> Result<Option<RollupCheck>, StoreError> {
+        if correct {
+            self.claim_or_refuse().await?;
+        }
         self.compare_rollups(correct).await.map(Some)
     }
 
     async fn watch(&self) -> Result<Box<dyn ChangeStream>, StoreError> {
+        self.read_settings_once().await?;
         let supervisor = self.supervisor();
         supervisor.wait_until_live().await?;
         let shared = Arc::clone(&self.shared);

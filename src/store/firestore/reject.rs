@@ -3,6 +3,7 @@
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
 use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
 use firestore::gcloud_sdk::google::firestore::v1::{Document, DocumentMask, Precondition, Write};
+use firestore::gcloud_sdk::tonic::Code;
 
 use super::documents::value::{self, Fields};
 use super::{FirestoreStore, JOBS};
@@ -42,7 +43,10 @@ impl FirestoreStore {
             Ok(Err(status)) => {
                 if let [(id, revision, _)] = batch {
                     tracing::debug!(job = %id, error = status.message(), "unreadable request not rejected");
-                    self.shared.cache.clear_bad_request(id, *revision);
+                    // Changed or deleted since: its present version decides. After any other error it is tried again.
+                    if matches!(status.code(), Code::FailedPrecondition | Code::NotFound) {
+                        self.shared.cache.clear_bad_request(id, *revision);
+                    }
                 }
                 false
             }

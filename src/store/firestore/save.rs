@@ -37,12 +37,16 @@ impl FirestoreStore {
             writes.push(self.write_job(&job.id, &document, ConditionType::Exists(false)));
             documents.push(document);
         }
+        let mut recorded = self.recorded_charges(&jobs).await?;
+        let mut old_rows = Vec::new();
         for job in &jobs {
             let new = charges_of(job);
-            writes.extend(write_entries(&self.shared.client, job, &diff_entries(job, &[], &new)));
+            let old = recorded.remove(&job.id).unwrap_or_default();
+            writes.extend(write_entries(&self.shared.client, job, &diff_entries(job, &old, &new)));
             rows.extend(new);
+            old_rows.extend(old);
         }
-        let months = rollup::changes(&[], &rows);
+        let months = rollup::changes(&old_rows, &rows);
         let shard = if months.is_empty() { None } else { Some(self.shards.acquire().await) };
         writes.extend(write_rollups(&self.shared.client, months, shard.as_ref(), None));
         if writes.is_empty() {
@@ -111,8 +115,8 @@ impl FirestoreStore {
         let job = Job::clone(&save.job);
         let base = match self.shared.cache.base(&job.id, job.revision) {
             Some(base) => base,
-            None => match self.fetch_current(&job).await? {
-                CurrentState::Unchanged(base) => base,
+            None => match self.fetch_current(&job, None).await? {
+                CurrentState::Unchanged(base) | CurrentState::Rewritten(base) => base,
                 CurrentState::Saved(revision) => return Ok(revision),
             },
         };
@@ -121,19 +125,24 @@ impl FirestoreStore {
         // Reservations of this process wait for each other here instead of conflicting at the server.
         let capped = budget.is_some_and(|process| process.is_limited() || self.capped.load(Ordering::Relaxed));
         let _turn = if capped { Some(self.reserving.lock().await) } else { None };
-        let pending =
+        let mut pending =
             PendingSave { document: DocumentWrite::update(&job, &base)?, rows: charges_of(&job), base, budget, job };
         let mut ambiguous = AmbiguousCommit::default();
         loop {
             // An unacknowledged attempt is searched for before the next one.
             if ambiguous.is_pending()
                 && let Some(CurrentState::Saved(revision)) =
-                    ambiguous.resolve(self.fetch_current(&pending.job).await)?
+                    ambiguous.resolve(self.fetch_current(&pending.job, Some(&pending.base)).await)?
             {
                 return Ok(revision);
             }
             match ambiguous.resolve(self.attempt_save(&pending).await)? {
                 Some(SaveAttempt::Saved(revision)) => return Ok(revision),
+                Some(SaveAttempt::Rewritten(base)) if ambiguous.attempts() < MAX_CONFLICT_RETRIES => {
+                    pending.document = DocumentWrite::update(&pending.job, &base)?;
+                    pending.base = base;
+                }
+                Some(SaveAttempt::Rewritten(_)) => return Err(StoreError::Conflict(pending.job.id)),
                 Some(SaveAttempt::Contended)
                     if ambiguous.is_pending() || ambiguous.attempts() < MAX_CONFLICT_RETRIES => {}
                 Some(SaveAttempt::Contended) => {
@@ -171,23 +180,33 @@ impl FirestoreStore {
         drop(shard);
         match status.code() {
             Code::Aborted => Ok(SaveAttempt::Contended),
-            Code::FailedPrecondition | Code::NotFound | Code::AlreadyExists => match self.fetch_current(job).await? {
-                CurrentState::Saved(revision) => Ok(SaveAttempt::Saved(revision)),
-                // The job is unchanged: another reservation was made under the same cap.
-                CurrentState::Unchanged(_) if guard.is_some() => Ok(SaveAttempt::Contended),
-                CurrentState::Unchanged(_) => Err(errors::of_status(&status)),
-            },
+            Code::FailedPrecondition | Code::NotFound | Code::AlreadyExists => {
+                match self.fetch_current(job, Some(base)).await? {
+                    CurrentState::Saved(revision) => Ok(SaveAttempt::Saved(revision)),
+                    CurrentState::Rewritten(base) => Ok(SaveAttempt::Rewritten(base)),
+                    // The job is unchanged: another reservation was made under the same cap.
+                    CurrentState::Unchanged(_) if guard.is_some() => Ok(SaveAttempt::Contended),
+                    CurrentState::Unchanged(_) => Err(errors::of_status(&status)),
+                }
+            }
             _ => Err(errors::of_status(&status)),
         }
     }
 
     /// What a save of that job would replace. Where the document holds that very job already, an earlier attempt was committed and its
-    /// acknowledgement lost. Errors: `NotFound`, `Conflict`, `Unreadable`.
-    async fn fetch_current(&self, job: &Job) -> Result<CurrentState, StoreError> {
+    /// acknowledgement lost. Where it still holds the job of `base`, or lost all of it, only another program wrote it.
+    /// Errors: `NotFound`, `Conflict`, `Unreadable`.
+    async fn fetch_current(&self, job: &Job, base: Option<&BaseVersion>) -> Result<CurrentState, StoreError> {
         let id = &job.id;
         let found = self.shared.client.get(vec![self.shared.client.name(JOBS, id.as_str())]).await?;
         let parsed = found.first().and_then(|document| self.read(document));
         let parsed = parsed.ok_or_else(|| StoreError::NotFound(id.clone()))?;
+        if !parsed.has_map
+            && let Some(restored) = base.and_then(|base| base.restored(parsed.revision))
+        {
+            tracing::warn!(job = %id, "document of a running job was replaced by another program; its job is written again");
+            return Ok(CurrentState::Rewritten(restored));
+        }
         let loaded = parsed.content.map_err(|reason| StoreError::Unreadable { id: id.clone(), reason })?;
         let revision = loaded.job.revision;
         if revision == job.revision {
@@ -195,6 +214,8 @@ impl FirestoreStore {
         } else if (Job { revision, ..job.clone() }) == loaded.job {
             tracing::info!(job = %id, "save had been committed; its acknowledgement was lost");
             Ok(CurrentState::Saved(revision))
+        } else if base.is_some_and(|base| base.job == loaded.base.job) {
+            Ok(CurrentState::Rewritten(loaded.base))
         } else {
             Err(StoreError::Conflict(id.clone()))
         }
@@ -227,6 +248,8 @@ struct PendingSave {
 enum CurrentState {
     /// Still the base of the save.
     Unchanged(BaseVersion),
+    /// Another version with the same job as the base.
+    Rewritten(BaseVersion),
     /// The saved job itself, in this revision.
     Saved(u64),
 }
@@ -234,6 +257,8 @@ enum CurrentState {
 /// The outcome of one attempt.
 enum SaveAttempt {
     Saved(u64),
+    /// Nothing was written, because another program wrote the document: this version of it has the same job.
+    Rewritten(BaseVersion),
     /// Nothing was written, because another process wrote at the same time.
     Contended,
     /// Not acknowledged.

@@ -6,6 +6,7 @@ use firestore::gcloud_sdk::google::firestore::v1::{Document, Precondition, Write
 use firestore::gcloud_sdk::tonic::Code;
 
 use crate::store::firestore::FirestoreStore;
+use crate::store::firestore::connection::client::CommitOutcome;
 use crate::store::firestore::connection::errors;
 use crate::store::firestore::connection::query::Query;
 use crate::store::firestore::documents::json;
@@ -55,9 +56,11 @@ impl FirestoreStore {
             })),
             ..Default::default()
         };
-        let status = match self.shared.client.commit(vec![write]).await? {
-            Ok(times) => return Ok(times.first().map_or(0, value::nanoseconds)),
-            Err(status) => status,
+        // The record of ownership is what lets all other commits pass.
+        let status = match self.shared.client.commit_to_any_store(vec![write]).await? {
+            CommitOutcome::Committed(times) => return Ok(times.first().map_or(0, value::nanoseconds)),
+            CommitOutcome::Rejected(status) => status,
+            CommitOutcome::Unknown(error) => return Err(error),
         };
         match status.code() {
             Code::NotFound if errors::is_about_database(&status) => Err(errors::of_status(&status)),

@@ -10,7 +10,7 @@ use super::{Fields, charge_id, content_id, limits};
 use crate::costs::{Basis, Service, Usd};
 #[cfg(feature = "firestore")]
 use crate::store::charges::ChargeRow;
-use crate::store::charges::{CAUSE_IMAGE, CAUSE_UNKNOWN};
+use crate::store::charges::{CAUSE_IMAGE, CAUSE_UNKNOWN, counted_tags};
 use crate::text::sanitize_line;
 
 /// The mark of imported history.
@@ -39,6 +39,8 @@ pub struct CostEntry {
     pub attempt: Option<u32>,
     /// The cause of the charge, as far as the entry contains it: an image, `failed`, or unknown.
     pub cause: &'static str,
+    /// The tags that it counts for.
+    pub tags: Vec<String>,
     /// All fields as they are written.
     pub fields: Fields,
 }
@@ -55,7 +57,7 @@ impl CostEntry {
 
     /// The entry that a document of `costs` is, with its fields in the form in which they are written. Errors: one line.
     pub fn read(id: Option<&str>, mut fields: Fields) -> Result<Self, String> {
-        let Parsed { job_id, service, amount, basis, at, model, simulated, attempt, cause } = parse(id, &fields)?;
+        let Parsed { job_id, service, amount, basis, at, model, simulated, attempt, cause, tags } = parse(id, &fields)?;
         let amount = amount.ok_or("cost_usd is missing")?;
         if basis == Basis::Unconfirmed {
             return Err("details.basis is 'unconfirmed'; an unconfirmed charge is not a cost yet".to_owned());
@@ -74,7 +76,7 @@ impl CostEntry {
         fields.insert("details".to_owned(), Value::Object(details));
         limits::check(&fields)?;
         let id = id.unwrap_or_default().to_owned();
-        let mut entry = Self { id, job_id, service, amount, basis, at, model, simulated, attempt, cause, fields };
+        let mut entry = Self { id, job_id, service, amount, basis, at, model, simulated, attempt, cause, tags, fields };
         if entry.id.is_empty() {
             entry.id = content_id(&entry.canonical_fields());
         }
@@ -114,6 +116,7 @@ impl CostEntry {
             at: self.at,
             simulated: self.simulated,
             cause: self.cause.to_owned(),
+            tags: self.tags.clone(),
         }
     }
 }
@@ -131,6 +134,7 @@ pub(crate) fn parse_charge(id: &str, fields: &Fields) -> Result<(String, ChargeR
         at: parsed.at,
         simulated: parsed.simulated,
         cause: parsed.cause.to_owned(),
+        tags: parsed.tags,
     };
     Ok((parsed.job_id, row))
 }
@@ -145,6 +149,7 @@ struct Parsed {
     simulated: bool,
     attempt: Option<u32>,
     cause: &'static str,
+    tags: Vec<String>,
 }
 
 /// The one reader of charges.
@@ -175,7 +180,13 @@ fn parse(id: Option<&str>, fields: &Fields) -> Result<Parsed, String> {
         _ => CAUSE_UNKNOWN,
     };
     let simulated = details.get("simulated") == Some(&Value::Bool(true));
-    Ok(Parsed { job_id, service, amount, basis, at, model, simulated, attempt, cause })
+    let tags: Vec<&str> = match details.get("tags") {
+        Some(Value::Array(tags)) => tags.iter().filter_map(Value::as_str).collect(),
+        // Another program may use a key of that name.
+        _ => Vec::new(),
+    };
+    let tags = counted_tags(&tags);
+    Ok(Parsed { job_id, service, amount, basis, at, model, simulated, attempt, cause, tags })
 }
 
 fn present<'a>(fields: &'a Fields, name: &str) -> Option<&'a Value> {

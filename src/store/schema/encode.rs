@@ -76,6 +76,9 @@ pub(crate) fn encode_charge(job: &Job, row: &ChargeRow) -> Fields {
     set("basis", row.basis.as_str().into());
     set("simulated", row.simulated.into());
     set("model", row.model.as_str().into());
+    if !row.tags.is_empty() {
+        set("tags", row.tags.clone().into());
+    }
     if let Some(amount) = row.amount {
         set("amount", amount.to_string().into());
     }

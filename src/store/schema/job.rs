@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::diff::canonical_fields;
 use super::money::{kind, parse_amount};
-use super::request::{field, integer_field, parse_spec};
+use super::request::{RequestDefaults, field, integer_field, parse_spec};
 use super::time::{decode_time, format_time};
 use super::{Fields, Status, content_id, limits};
 use crate::costs::{Basis, Charge, MAX_CHARGE_USD, Service, Usd};
@@ -22,9 +22,6 @@ use crate::text::sanitize_line;
 /// How long another backend may work on a document without a write until it is presumed dead: three times the longest that an image
 /// of the API takes.
 const PRESUMED_DEAD_AFTER: TimeDelta = TimeDelta::minutes(15);
-
-/// The claim of a backend that writes no claims.
-const ANOTHER_BACKEND: &str = "another backend";
 
 /// In `darkroom.job`, stands for a prompt that only the document's own field holds.
 pub(crate) const PROMPT_PLACEHOLDER: &str = "\u{0}the prompt stands in the document's own field";
@@ -54,8 +51,8 @@ pub struct Defaults {
 /// Defaults for what a document of another program does not contain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ExternalDefaults<'a> {
-    /// The model of a document without one.
-    pub model: &'a str,
+    /// What its request does not name.
+    pub request: RequestDefaults<'a>,
     /// Whether such documents are the simulator's.
     pub simulated: bool,
     /// The creation time of a document without a valid one.
@@ -85,7 +82,8 @@ impl JobEntry {
             parse_native(&id, native, &fields)?
         } else {
             let (model, created_at) = (&defaults.model, defaults.now);
-            let external = ExternalDefaults { model, simulated: false, created_at, updated_at: None };
+            let request = RequestDefaults { model, output_format: None };
+            let external = ExternalDefaults { request, simulated: false, created_at, updated_at: None };
             parse_external(&id, &fields, &external)?
         };
         Ok(Self { id, fields, job, is_native })
@@ -159,9 +157,9 @@ pub(crate) fn parse_external(id: &JobId, fields: &Fields, defaults: &ExternalDef
         Some(model) if status != Status::Pending => {
             let mut used = fields.clone();
             used.insert("model".to_owned(), model.into());
-            parse_spec(&used, defaults.model)?
+            parse_spec(&used, defaults.request)?
         }
-        _ => parse_spec(fields, defaults.model)?,
+        _ => parse_spec(fields, defaults.request)?,
     };
     if status == Status::Pending && field(fields, "prompt").is_none() {
         return Err("an image is requested without a prompt".to_owned());
@@ -194,7 +192,7 @@ pub(crate) fn apply_status(job: &mut Job, fields: &Fields, status: Status) -> Re
         Status::Pending => job.stage = Stage::QUEUED,
         Status::Processing => {
             job.stage = Stage::Submitting;
-            job.claim = Some(Claim { worker: WorkerId::new(ANOTHER_BACKEND), until: at + PRESUMED_DEAD_AFTER });
+            job.claim = Some(Claim { worker: WorkerId::another_backend(), until: at + PRESUMED_DEAD_AFTER });
             job.not_before = None;
         }
         Status::Review | Status::Approved => {

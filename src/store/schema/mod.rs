@@ -31,7 +31,7 @@ pub(crate) use encode::encode_charge;
 #[cfg(feature = "firestore")]
 pub(crate) use job::{ExternalDefaults, PROMPT_PLACEHOLDER, apply_status, native_fields, parse_external, parse_native};
 #[cfg(feature = "firestore")]
-pub(crate) use request::{REQUEST_FIELDS, parse_spec, request_digest};
+pub(crate) use request::{REQUEST_FIELDS, RequestDefaults, catalog_model, parse_spec, request_digest};
 
 /// Fields of a document.
 pub type Fields = Map<String, Value>;
@@ -109,6 +109,35 @@ pub enum ImportOutcome {
     Rejected(String),
 }
 
+/// A document that an import wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedDocument {
+    /// Its collection.
+    pub collection: Collection,
+    /// Its id.
+    pub id: String,
+    /// Of its content as it was written.
+    pub digest: String,
+}
+
+impl ImportedDocument {
+    /// The digest of a document's canonical fields.
+    pub fn digest_of(canonical: &Fields) -> String {
+        format!("{:.16}", crate::jobs::sha256_hex(Value::Object(canonical.clone()).to_string().as_bytes()))
+    }
+}
+
+/// The outcome of removing an imported document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemoveOutcome {
+    /// It was removed (or would be), with its sums.
+    Removed,
+    /// It does not exist.
+    Missing,
+    /// It was kept, for this reason: one line.
+    Kept(String),
+}
+
 /// A document of a store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
@@ -153,6 +182,28 @@ pub struct RollupMismatch {
     pub stored: (i64, String),
     /// Charges and dollars as the entries have them.
     pub computed: (i64, String),
+}
+
+/// What a comparison of the daily rollups with the entries found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RollupCheck {
+    /// The rollups that differ from the entries, or differed until they were corrected.
+    pub mismatches: Vec<RollupMismatch>,
+    /// The entries that no sum includes, because they cannot be read.
+    pub unreadable: Vec<UnreadableEntry>,
+}
+
+/// An entry of the ledger that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct UnreadableEntry {
+    /// Its collection.
+    pub collection: String,
+    /// Its id.
+    pub id: String,
+    /// What `cost_usd` holds, as JSON; empty where the field is absent.
+    pub cost_usd: String,
+    /// Why it cannot be read: one clean line.
+    pub reason: String,
 }
 
 /// The one id of a charge in the ledger: recording it twice writes one entry.

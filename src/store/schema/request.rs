@@ -34,6 +34,14 @@ struct ImageRequest<'a> {
     ratio: Option<&'a str>,
 }
 
+/// What a request gets that it does not name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestDefaults<'a> {
+    pub model: &'a str,
+    /// Requests have no field for it. `None` is the model's own default.
+    pub output_format: Option<&'a str>,
+}
+
 /// The fields in which an image is requested.
 #[cfg(feature = "firestore")]
 pub(crate) const REQUEST_FIELDS: [&str; 8] =
@@ -50,7 +58,7 @@ pub(crate) fn request_digest(fields: &Fields) -> String {
 }
 
 /// The spec that a document requests. Errors: one line.
-pub(crate) fn parse_spec(fields: &Fields, default_model: &str) -> Result<Spec, String> {
+pub(crate) fn parse_spec(fields: &Fields, defaults: RequestDefaults<'_>) -> Result<Spec, String> {
     let request = ImageRequest {
         model: string_field(fields, "model")?,
         prompt: string_field(fields, "prompt")?,
@@ -61,20 +69,20 @@ pub(crate) fn parse_spec(fields: &Fields, default_model: &str) -> Result<Spec, S
         upsampling: bool_field(fields, "promptUpsampling")?,
         ratio: string_field(fields, "aspectRatio")?,
     };
-    request.spec(default_model)
+    request.spec(defaults)
 }
 
 impl ImageRequest<'_> {
     /// The spec of this request. Errors: one line.
-    fn spec(self, default_model: &str) -> Result<Spec, String> {
-        let name = self.model.map(str::trim).filter(|name| !name.is_empty()).unwrap_or(default_model);
+    fn spec(self, defaults: RequestDefaults<'_>) -> Result<Spec, String> {
+        let name = self.model.map(str::trim).filter(|name| !name.is_empty()).unwrap_or(defaults.model);
         let prompt = self.prompt.unwrap_or_default();
         let steps = self.steps.unwrap_or(STEPS);
         let guidance = self.guidance.unwrap_or(GUIDANCE);
         let seed = self.seed.unwrap_or(SEED);
         let tolerance = self.tolerance.unwrap_or(TOLERANCE);
         let ratio = self.ratio.map(str::trim).filter(|ratio| !ratio.is_empty());
-        let model = model_of(name);
+        let model = catalog_model(name);
         let mut spec = Spec::new(model.map_or(name, |model| &model.name), prompt);
         spec.from_shared_store = true;
         // The parameters of an unknown model are not known; the job fails later with the known names.
@@ -91,6 +99,9 @@ impl ImageRequest<'_> {
             if let Some(value) = value.filter(|_| model.parameter(name).is_none()) {
                 spec.ignored.insert(name.to_owned(), value);
             }
+        }
+        if let Some(format) = defaults.output_format.filter(|format| takes(model, "output_format", format)) {
+            spec = spec.with("output_format", format);
         }
         if let Some(parameter) = model.parameter("safety_tolerance") {
             // Models end their scale at different numbers; the contract's largest means the most tolerant of each.
@@ -121,6 +132,11 @@ impl ImageRequest<'_> {
     }
 }
 
+/// Whether the model has that parameter and accepts that choice.
+fn takes(model: &Model, name: &str, choice: &str) -> bool {
+    model.parameter(name).is_some_and(|parameter| parameter.parse(choice).is_ok())
+}
+
 /// The fields that a web page would have written to request this spec.
 pub(super) fn request_fields(spec: &Spec) -> Fields {
     let mut fields = Fields::new();
@@ -146,7 +162,7 @@ pub(super) fn request_fields(spec: &Spec) -> Fields {
 }
 
 /// The model of that name, also as older backends wrote it: `flux_dev`.
-fn model_of(name: &str) -> Option<&'static Model> {
+pub(crate) fn catalog_model(name: &str) -> Option<&'static Model> {
     let catalog = Catalog::builtin();
     catalog.model(name).or_else(|| catalog.model(&name.to_ascii_lowercase().replace('_', "-")))
 }

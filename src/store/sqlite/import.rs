@@ -4,10 +4,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::StoreError;
 use super::super::schema::{
-    CostEntry, Fields, ImportOutcome, JobEntry, Record, canonical_job, difference, encode_costs,
+    Collection, CostEntry, Fields, ImportOutcome, ImportedDocument, JobEntry, Record, RemoveOutcome, canonical_job,
+    difference, encode_costs,
 };
 use super::export;
-use super::row::{DAY, Row, nanoseconds};
+use super::row::{DAY, Row, nanoseconds, tags_text};
 use super::save::{self, Sequence};
 use crate::jobs::JobId;
 
@@ -38,8 +39,9 @@ fn cost(connection: &Connection, entry: &CostEntry, write: bool) -> Result<Impor
         let at = nanoseconds(entry.at);
         connection
             .prepare_cached(
-                "INSERT INTO imported_costs (id, job_id, service, amount, basis, model, at, day, simulated, cause, document)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                "INSERT INTO imported_costs (id, job_id, service, amount, basis, model, at, day, simulated, cause, document,
+                                             tags)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(params![
                 entry.id,
@@ -53,6 +55,7 @@ fn cost(connection: &Connection, entry: &CostEntry, write: bool) -> Result<Impor
                 entry.simulated,
                 entry.cause,
                 serde_json::Value::Object(entry.fields.clone()).to_string(),
+                tags_text(&entry.tags),
             ])?;
     }
     Ok(ImportOutcome::Created)
@@ -121,4 +124,52 @@ fn stored_cost(connection: &Connection, id: &str) -> Result<Option<Fields>, Stor
         .optional()?;
     // One that cannot be read is like no other.
     Ok(document.map(|text| export::cost_in(id, &text).map(|entry| entry.canonical_fields()).unwrap_or_default()))
+}
+
+/// Removes the documents whose content is still the imported one. One outcome for each.
+pub(super) fn remove(
+    connection: &Connection,
+    documents: &[ImportedDocument],
+    dry_run: bool,
+) -> Result<Vec<RemoveOutcome>, StoreError> {
+    let mut outcomes = Vec::with_capacity(documents.len());
+    for document in documents {
+        let outcome = match document.collection {
+            Collection::Costs => match stored_cost(connection, &document.id)? {
+                None => RemoveOutcome::Missing,
+                Some(fields) => judge_removal(&fields, document),
+            },
+            Collection::Jobs => {
+                let stored = JobId::new(document.id.as_str()).ok().map(|id| export::stored_job(connection, &id));
+                match stored.transpose()?.flatten() {
+                    None => RemoveOutcome::Missing,
+                    Some(Err(reason)) => RemoveOutcome::Kept(reason),
+                    Some(Ok((_, fields))) => judge_removal(&canonical_job(&fields), document),
+                }
+            }
+        };
+        if outcome == RemoveOutcome::Removed && !dry_run {
+            let statements: &[&str] = match document.collection {
+                Collection::Costs => &["DELETE FROM imported_costs WHERE id = ?1"],
+                Collection::Jobs => &[
+                    "DELETE FROM charges WHERE job_id = ?1",
+                    "DELETE FROM imported_jobs WHERE id = ?1",
+                    "DELETE FROM jobs WHERE id = ?1",
+                ],
+            };
+            for sql in statements {
+                connection.prepare_cached(sql)?.execute([&document.id])?;
+            }
+        }
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
+
+fn judge_removal(stored: &Fields, document: &ImportedDocument) -> RemoveOutcome {
+    if ImportedDocument::digest_of(stored) == document.digest {
+        RemoveOutcome::Removed
+    } else {
+        RemoveOutcome::Kept("it was changed since the import".to_owned())
+    }
 }

@@ -13,10 +13,12 @@ mod import;
 mod ledger;
 mod list;
 mod readers;
+mod reports;
 mod row;
 mod save;
 mod schema;
 mod shared_records;
+mod tasks;
 mod watch;
 mod writer;
 
@@ -28,10 +30,10 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::{OnceCell, watch as signal};
 use tokio::task;
 
-use super::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use super::schema::{ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupCheck};
 use super::{
-    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, MatchCounts, Page, PageQuery, Save, SharedRecord, Store,
-    StoreError, UncertainCharge,
+    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, MatchCounts, Page, PageQuery,
+    Save, SharedRecord, Store, StoreError, TaskLimits, UncertainCharge,
 };
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::filter::Filter;
@@ -130,7 +132,12 @@ impl Store for SqliteStore {
 
     async fn save(&self, save: Save) -> Result<u64, StoreError> {
         let row = Row::of(&save.job)?;
-        self.writer.write(Write::Save(Box::new(row), save.budget)).await
+        self.writer.write(Write::Save(Box::new(row), save.budget, None)).await
+    }
+
+    async fn save_submit(&self, save: Save, limits: TaskLimits) -> Result<u64, StoreError> {
+        let row = Row::of(&save.job)?;
+        self.writer.write(Write::Save(Box::new(row), save.budget, Some(limits))).await
     }
 
     async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError> {
@@ -158,7 +165,11 @@ impl Store for SqliteStore {
     }
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
-        self.readers.read(move |connection| ledger::costs(connection, &query)).await
+        self.readers.read(move |connection| reports::costs(connection, &query)).await
+    }
+
+    async fn cost_jobs(&self, query: CostJobsQuery) -> Result<Vec<JobCost>, StoreError> {
+        self.readers.read(move |connection| reports::cost_jobs(connection, &query)).await
     }
 
     async fn uncertain_charges(&self, simulated: bool, limit: usize) -> Result<Vec<UncertainCharge>, StoreError> {
@@ -196,12 +207,25 @@ impl Store for SqliteStore {
         verdicts.recv().await.ok_or_else(|| StoreError::Unavailable("the write was stopped".to_owned()))
     }
 
+    async fn remove_imported(
+        &self,
+        documents: Vec<ImportedDocument>,
+        dry_run: bool,
+    ) -> Result<Vec<RemoveOutcome>, StoreError> {
+        if dry_run {
+            return self.readers.read(move |connection| import::remove(connection, &documents, true)).await;
+        }
+        let (sender, mut outcomes) = unbounded_channel();
+        self.writer.write(Write::RemoveImported(documents, sender)).await?;
+        outcomes.recv().await.ok_or_else(|| StoreError::Unavailable("the write was stopped".to_owned()))
+    }
+
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {
         self.readers.read(move |connection| export::page(connection, &query)).await
     }
 
     /// Triggers keep the sums in the transaction of each entry.
-    async fn verify_rollups(&self, _repair: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
+    async fn verify_rollups(&self, _correct: bool) -> Result<Option<RollupCheck>, StoreError> {
         Ok(None)
     }
 
@@ -224,7 +248,7 @@ mod tests {
     use rusqlite::{Connection, params_from_iter};
 
     use super::super::{PageQuery, SortOrder};
-    use super::{due, ledger, list, schema, watch};
+    use super::{due, ledger, list, schema, tasks, watch};
     use crate::jobs::filter::Filter;
     use crate::jobs::{JobId, StageName};
 
@@ -256,6 +280,7 @@ mod tests {
             due::UNDER_WAY.to_owned(),
             due::QUEUED.to_owned(),
             due::NEXT_QUEUED.to_owned(),
+            tasks::UNDER_WAY.to_owned(),
             watch::CHANGES.to_owned(),
             list::COUNTS.to_owned(),
             list::query_of(&PageQuery::default()).0,
@@ -275,7 +300,7 @@ mod tests {
             assert!(plan(&connection, sql).contains("uncertain"), "{sql} reads all charges");
         }
         let count = list::count_of(&filtered(by_fields).filter).0;
-        for sql in [list::COUNTS, due::NEXT_QUEUED, &count] {
+        for sql in [list::COUNTS, due::NEXT_QUEUED, tasks::UNDER_WAY, &count] {
             assert!(plan(&connection, sql).contains("COVERING INDEX"), "{sql} reads documents");
         }
     }

@@ -83,6 +83,13 @@ pub(super) struct LedgerRow {
     pub at: i64,
     pub simulated: bool,
     pub cause: String,
+    /// A JSON list.
+    pub tags: String,
+}
+
+/// Tags as they stand in a column.
+pub(super) fn tags_text(tags: &[String]) -> String {
+    Value::from(tags).to_string()
 }
 
 impl From<ChargeRow> for LedgerRow {
@@ -96,6 +103,7 @@ impl From<ChargeRow> for LedgerRow {
             at: nanoseconds(row.at),
             simulated: row.simulated,
             cause: row.cause,
+            tags: tags_text(&row.tags),
         }
     }
 }

@@ -12,7 +12,8 @@ pub(super) const APPLICATION_ID: u32 = 0x646b_726d;
 
 /// One script for each version, oldest first: script 0 makes version 1 of an empty file, script 1 makes version 2 of that. A
 /// script that has been released is never changed; a new one is added behind it.
-pub(super) const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7];
+pub(super) const MIGRATIONS: &[&str] =
+    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8];
 
 /// The version that this program reads and writes.
 pub(super) fn version() -> u32 {
@@ -208,6 +209,93 @@ ALTER TABLE jobs ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN attempts INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE jobs ADD COLUMN cost INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX jobs_by_fields ON jobs(created_at, id, hidden, stage, held, attempts, cost, model, tags, failure);
+";
+
+/// Tags of charges, and what each job cost.
+///
+/// `tags` is a JSON list. `daily_tags` counts equal charges by day and tag; the empty tag counts each charge that has any. `job_costs`
+/// adds up what a job cost in billionths of a dollar: only to find the most expensive ones, whose exact sums come from their charges.
+const VERSION_8: &str = "
+ALTER TABLE charges ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE imported_costs ADD COLUMN tags TEXT NOT NULL DEFAULT '[]';
+CREATE INDEX imported_costs_by_job ON imported_costs(job_id);
+
+CREATE VIEW booked_jobs AS
+    SELECT simulated, at, day, service, basis, model, cause, amount, job_id, tags FROM charges
+    UNION ALL SELECT simulated, at, day, service, basis, model, cause, amount, job_id, tags FROM imported_costs;
+
+CREATE TABLE daily_tags (
+    simulated INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    tag TEXT NOT NULL,
+    basis TEXT NOT NULL,
+    amount TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (simulated, day, tag, basis, amount)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE job_costs (
+    simulated INTEGER NOT NULL,
+    job_id TEXT NOT NULL,
+    nano INTEGER NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (simulated, job_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX job_costs_by_amount ON job_costs(simulated, nano);
+INSERT INTO job_costs (simulated, job_id, nano, count)
+    SELECT simulated, job_id, sum(CAST(round(amount * 1e9) AS INTEGER)), count(*) FROM booked_jobs
+    WHERE amount IS NOT NULL AND basis IN ('estimated', 'quoted', 'settled') GROUP BY 1, 2;
+
+CREATE TRIGGER charge_tagged AFTER INSERT ON charges WHEN NEW.tags <> '[]' BEGIN
+    INSERT INTO daily_tags (simulated, day, tag, basis, amount, count)
+        SELECT NEW.simulated, NEW.day, tag, NEW.basis, coalesce(NEW.amount, ''), 1
+        FROM (SELECT '' AS tag UNION ALL SELECT value FROM json_each(NEW.tags)) WHERE TRUE
+        ON CONFLICT (simulated, day, tag, basis, amount) DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER charge_untagged AFTER DELETE ON charges WHEN OLD.tags <> '[]' BEGIN
+    UPDATE daily_tags SET count = count - 1
+        WHERE simulated = OLD.simulated AND day = OLD.day AND basis = OLD.basis AND amount = coalesce(OLD.amount, '')
+          AND (tag = '' OR tag IN (SELECT value FROM json_each(OLD.tags)));
+    DELETE FROM daily_tags
+        WHERE simulated = OLD.simulated AND day = OLD.day AND basis = OLD.basis AND amount = coalesce(OLD.amount, '')
+          AND count = 0;
+END;
+CREATE TRIGGER charge_of_job AFTER INSERT ON charges
+WHEN NEW.amount IS NOT NULL AND NEW.basis IN ('estimated', 'quoted', 'settled') BEGIN
+    INSERT INTO job_costs (simulated, job_id, nano, count)
+        VALUES (NEW.simulated, NEW.job_id, CAST(round(NEW.amount * 1e9) AS INTEGER), 1)
+        ON CONFLICT (simulated, job_id) DO UPDATE SET nano = nano + excluded.nano, count = count + 1;
+END;
+CREATE TRIGGER charge_of_job_taken_back AFTER DELETE ON charges
+WHEN OLD.amount IS NOT NULL AND OLD.basis IN ('estimated', 'quoted', 'settled') BEGIN
+    UPDATE job_costs SET nano = nano - CAST(round(OLD.amount * 1e9) AS INTEGER), count = count - 1
+        WHERE simulated = OLD.simulated AND job_id = OLD.job_id;
+    DELETE FROM job_costs WHERE simulated = OLD.simulated AND job_id = OLD.job_id AND count = 0;
+END;
+CREATE TRIGGER imported_cost_tagged AFTER INSERT ON imported_costs WHEN NEW.tags <> '[]' BEGIN
+    INSERT INTO daily_tags (simulated, day, tag, basis, amount, count)
+        SELECT NEW.simulated, NEW.day, tag, NEW.basis, NEW.amount, 1
+        FROM (SELECT '' AS tag UNION ALL SELECT value FROM json_each(NEW.tags)) WHERE TRUE
+        ON CONFLICT (simulated, day, tag, basis, amount) DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER imported_cost_untagged AFTER DELETE ON imported_costs WHEN OLD.tags <> '[]' BEGIN
+    UPDATE daily_tags SET count = count - 1
+        WHERE simulated = OLD.simulated AND day = OLD.day AND basis = OLD.basis AND amount = OLD.amount
+          AND (tag = '' OR tag IN (SELECT value FROM json_each(OLD.tags)));
+    DELETE FROM daily_tags
+        WHERE simulated = OLD.simulated AND day = OLD.day AND basis = OLD.basis AND amount = OLD.amount AND count = 0;
+END;
+CREATE TRIGGER imported_cost_of_job AFTER INSERT ON imported_costs
+WHEN NEW.basis IN ('estimated', 'quoted', 'settled') BEGIN
+    INSERT INTO job_costs (simulated, job_id, nano, count)
+        VALUES (NEW.simulated, NEW.job_id, CAST(round(NEW.amount * 1e9) AS INTEGER), 1)
+        ON CONFLICT (simulated, job_id) DO UPDATE SET nano = nano + excluded.nano, count = count + 1;
+END;
+CREATE TRIGGER imported_cost_of_job_taken_back AFTER DELETE ON imported_costs
+WHEN OLD.basis IN ('estimated', 'quoted', 'settled') BEGIN
+    UPDATE job_costs SET nano = nano - CAST(round(OLD.amount * 1e9) AS INTEGER), count = count - 1
+        WHERE simulated = OLD.simulated AND job_id = OLD.job_id;
+    DELETE FROM job_costs WHERE simulated = OLD.simulated AND job_id = OLD.job_id AND count = 0;
+END;
 ";
 
 /// Brings the file to the last of `scripts`, each in one transaction of its own. Two processes may do this at once: the second

@@ -29,14 +29,24 @@ const BATCH_BYTES: usize = 8 << 20;
 pub(super) struct SqliteWatch {
     readers: Readers,
     commits: watch::Receiver<()>,
-    cursor: i64,
+    cursor: Cursor,
+}
+
+/// What a stream has returned so far.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Cursor {
+    /// The newest sequence number of a job.
+    job: i64,
+    /// The newest change of the caps.
+    budget: i64,
 }
 
 impl SqliteWatch {
     /// From now on.
     pub(super) async fn from_now(readers: Readers, commits: watch::Receiver<()>) -> Result<Self, StoreError> {
         let newest = |connection: &Connection| {
-            Ok(connection.query_row("SELECT coalesce(max(seq), 0) FROM jobs", [], |row| row.get(0))?)
+            let job = connection.query_row("SELECT coalesce(max(seq), 0) FROM jobs", [], |row| row.get(0))?;
+            Ok(Cursor { job, budget: newest_budget(connection)? })
         };
         let cursor = readers.read(newest).await?;
         Ok(Self { readers, commits, cursor })
@@ -64,10 +74,15 @@ impl ChangeStream for SqliteWatch {
 
 pub(super) const CHANGES: &str = concat!("SELECT seq, ", row_columns!(), " FROM jobs WHERE seq > ?1 ORDER BY seq");
 
-fn changes(connection: &Connection, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
+fn newest_budget(connection: &Connection) -> Result<i64, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT coalesce(max(number), 0) FROM budget_changes")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+fn changes(connection: &Connection, after: Cursor) -> Result<(Vec<Change>, Cursor), StoreError> {
     let mut statement = connection.prepare_cached(CHANGES)?;
-    let mut rows = statement.query([after])?;
-    let (mut changes, mut last, mut bytes) = (Vec::new(), after, 0);
+    let mut rows = statement.query([after.job])?;
+    let (mut changes, mut last, mut bytes) = (Vec::new(), after.job, 0);
     while changes.len() < BATCH_SIZE
         && bytes < BATCH_BYTES
         && let Some(row) = rows.next()?
@@ -81,7 +96,11 @@ fn changes(connection: &Connection, after: i64) -> Result<(Vec<Change>, i64), St
             (Err(_), Err(error)) => tracing::warn!(%error, "unreadable row skipped"),
         }
     }
-    Ok((changes, last))
+    let budget = newest_budget(connection)?;
+    if budget > after.budget {
+        changes.push(Change::Budget);
+    }
+    Ok((changes, Cursor { job: last, budget }))
 }
 
 /// Wakes the watches when another process has changed the file. Dropping it ends its thread.

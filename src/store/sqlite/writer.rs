@@ -9,12 +9,12 @@ use std::thread::{self, JoinHandle};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::super::schema::{ImportOutcome, Record};
-use super::super::{BudgetChange, SharedRecord, StoreError};
+use super::super::schema::{ImportOutcome, ImportedDocument, Record, RemoveOutcome};
+use super::super::{BudgetChange, SharedRecord, StoreError, TaskLimits};
 use super::database::SharedConnection;
 use super::row::Row;
 use super::save::{self, Sequence};
-use super::{budget, import, ledger, shared_records};
+use super::{budget, import, ledger, shared_records, tasks};
 use crate::costs::Budget;
 
 /// Writes that may wait before callers have to.
@@ -28,14 +28,16 @@ const BATCH_SIZE: usize = 1_000;
 pub(super) enum Write {
     /// All of these jobs, or none.
     Create(Vec<Row>),
-    /// One compare-and-set; for the save that begins a submit, with the caps of this process.
-    Save(Box<Row>, Option<Budget>),
+    /// One compare-and-set; for the save that begins a submit, with the caps of this process and the limits on unfinished tasks.
+    Save(Box<Row>, Option<Budget>, Option<TaskLimits>),
     /// A change of the caps.
     ChangeBudget(BudgetChange),
     /// One compare-and-set of a shared record.
     PutSharedRecord(Box<SharedRecord>),
     /// Documents of other programs. The outcomes are sent on the channel and are final once the write is confirmed.
     Import(Vec<Record>, mpsc::UnboundedSender<Vec<ImportOutcome>>),
+    /// Imported documents are removed; outcomes as for the import.
+    RemoveImported(Vec<ImportedDocument>, mpsc::UnboundedSender<Vec<RemoveOutcome>>),
 }
 
 impl Write {
@@ -48,8 +50,11 @@ impl Write {
                 }
                 Ok(1)
             }
-            Self::Save(row, budget) => {
+            Self::Save(row, budget, limits) => {
                 let revision = save::save(connection, row, sequence)?;
+                if let Some(limits) = limits {
+                    tasks::check(connection, limits, row)?;
+                }
                 if let Some(budget) = budget {
                     ledger::check_budget(connection, *budget, row)?;
                 }
@@ -63,6 +68,10 @@ impl Write {
             Self::Import(records, outcomes) => {
                 // The import is committed even if its caller is no longer waiting.
                 let _ = outcomes.send(import::import(connection, records, Some(sequence))?);
+                Ok(1)
+            }
+            Self::RemoveImported(documents, outcomes) => {
+                let _ = outcomes.send(import::remove(connection, documents, false)?);
                 Ok(1)
             }
         }

@@ -31,10 +31,13 @@ impl Health {
     }
 }
 
-/// Why no job can run. Failed jobs and jobs held by a budget do not count.
+/// Why no job can run, or why each may be paid twice. Failed jobs and jobs held by a budget do not count.
 fn trouble(state: &MetricsState) -> Option<(String, Option<DateTime<Utc>>)> {
     if let Some((reason, since)) = &state.waiting {
         return Some((format!("waiting: {reason}"), Some(*since)));
+    }
+    if let Some((alarm, since)) = &state.alarm {
+        return Some((alarm.message.clone(), Some(*since)));
     }
     match (&state.store, &state.intake) {
         (_, Some(Intake::AccountBlocked(reason))) => Some((format!("intake paused: {reason}"), state.blocked_since)),
@@ -56,7 +59,7 @@ fn trouble(state: &MetricsState) -> Option<(String, Option<DateTime<Utc>>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Event, QueueConflict, TemporalStatus};
+    use crate::engine::{Event, QueueConflict, StoreAlarm, TemporalStatus};
 
     #[test]
     fn health_names_what_prevents_work() {
@@ -81,6 +84,13 @@ mod tests {
         );
         assert_eq!(reason(&state).as_deref(), Some("store unreachable: no route"));
         state.record(&Event::Connection(ConnectionState::Connected), now);
+        assert_eq!(reason(&state), None);
+        let alarm = StoreAlarm { summary: "second backend".to_owned(), message: "it moved job a".to_owned() };
+        state.record(&Event::StoreAlarm(Some(alarm.clone())), now);
+        state.record(&Event::StoreAlarm(Some(alarm)), later);
+        let health = Health::of(&state);
+        assert_eq!((health.reason.as_deref(), health.since), (Some("it moved job a"), Some(now)));
+        state.record(&Event::StoreAlarm(None), later);
         assert_eq!(reason(&state), None);
         let server = ConnectionState::Disconnected { since: now, reason: "no route".to_owned() };
         let status = TemporalStatus { workers: 0, backlog: 0, server, conflict: None };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::engine::{ConnectionState, CostOverview, Counts, Event, Intake, JobFinished, TemporalStatus};
+use crate::engine::{ConnectionState, CostOverview, Counts, Event, Intake, JobFinished, StoreAlarm, TemporalStatus};
 
 /// What is known of the worker. A value that was not reported yet is unknown, not 0.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub(super) struct MetricsState {
     pub(super) blocked_since: Option<DateTime<Utc>>,
     /// The connection to the store, and since when.
     pub(super) store: Option<(ConnectionState, DateTime<Utc>)>,
+    /// What an operator must resolve in the store, and since when.
+    pub(super) alarm: Option<(StoreAlarm, DateTime<Utc>)>,
     /// Only with the Temporal engine.
     pub(super) temporal: Option<TemporalStatus>,
 }
@@ -46,6 +48,7 @@ impl MetricsState {
             waiting: None,
             blocked_since: None,
             store: None,
+            alarm: None,
             temporal: None,
         }
     }
@@ -68,6 +71,10 @@ impl MetricsState {
                 self.in_flight = *in_flight;
             }
             Event::Temporal(temporal) => self.temporal = Some(temporal.clone()),
+            Event::StoreAlarm(alarm) => {
+                let since = self.alarm.as_ref().map_or(now, |(_, since)| *since);
+                self.alarm = alarm.clone().map(|alarm| (alarm, since));
+            }
             Event::Intake(intake) => {
                 let blocked = matches!(intake, Intake::AccountBlocked(_));
                 self.blocked_since = blocked.then(|| self.blocked_since.unwrap_or(now));

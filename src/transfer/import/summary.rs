@@ -20,6 +20,8 @@ pub struct ImportSummary {
     pub dry_run: bool,
     /// Whether the whole file was read.
     pub complete: bool,
+    /// The name under which `--undo` removes what was written; null where nothing was.
+    pub batch: Option<String>,
     /// Jobs of the file.
     pub jobs: Counts,
     /// Costs of the file.
@@ -206,6 +208,9 @@ impl ImportSummary {
         }
         if self.dry_run {
             text.push_str("Dry run: nothing was written.\n");
+        }
+        if let Some(batch) = self.batch.as_ref().filter(|_| self.jobs.new + self.costs.new > 0) {
+            let _ = writeln!(text, "`darkroom import --undo {batch}` removes what was written");
         }
         text
     }

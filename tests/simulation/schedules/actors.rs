@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
+use chrono::{DateTime, Utc};
 use darkroom::costs::{Budget, BudgetEdit, BudgetExceeded};
 use darkroom::engine::workflow::{JobWorkflow, Observer, RunOutcome, WorkflowError};
 use darkroom::engine::{CommandKind, JobFinished, OperatorCommands, Ports, Progress, Settings};
-use darkroom::jobs::{Job, JobId, Spec};
+use darkroom::jobs::{BillingAnswer, Job, JobId, Spec};
 use darkroom::store::{BudgetChange, DueQuery, Save, Store, StoreError};
 
 use super::plan::SECOND;
@@ -19,8 +20,8 @@ use super::ports::{ProcessStore, ports};
 use super::rng::Rng;
 use super::world::{Actor, Process, ProcessClock, World};
 
-/// The longest pause of a worker that finds nothing to do, in microseconds: changes of other processes wake a real one.
-const IDLE_PAUSE: i64 = 20 * SECOND;
+/// How often a worker with nothing to do looks for a reason to query, in microseconds.
+const IDLE_PAUSE: i64 = 5 * SECOND;
 
 /// Actors from this number on are operators.
 const FIRST_OPERATOR: u64 = 1_000;
@@ -52,7 +53,9 @@ pub async fn worker(world: Arc<World>, number: u64) {
         let mut rng = Rng::of(&[world.plan.seed, 4, number, generation]);
         if !is_done {
             world.note(|| format!("{process:?} is dead"));
-            world.state.lock().unwrap().dead.push(process.worker.clone());
+            let mut state = world.state.lock().unwrap();
+            state.dead.push(process.worker.clone());
+            state.books.changes += 1;
         }
         let high = rng.pick(&[(3, 2), (2, 60), (1, 400)]) * SECOND;
         world.timeline.pause(rng.between(SECOND, high)).await;
@@ -70,8 +73,18 @@ async fn work(process: Arc<Process>) {
     while !process.stop.is_cancelled() {
         let job = match next_job(&process, &ports, &mut abandoned).await {
             Ok(Ok(job)) => job,
-            Ok(Err(pause)) => {
-                world.timeline.pause(pause).await;
+            Ok(Err((changes, next))) => {
+                // As a real worker: until a job is due, a job changes, or the intake opens.
+                let is_idle = || {
+                    let is_due = next.is_some_and(|next| process.now() >= next) || process.is_opened();
+                    !is_due && world.state.lock().unwrap().books.changes == changes
+                };
+                loop {
+                    world.timeline.pause(IDLE_PAUSE).await;
+                    if !is_idle() || process.stop.is_cancelled() {
+                        break;
+                    }
+                }
                 continue;
             }
             Err(_) => {
@@ -83,6 +96,7 @@ async fn work(process: Arc<Process>) {
         match workflow.run(job, &process.stop).await {
             Ok(RunOutcome::Finished | RunOutcome::Deferred | RunOutcome::Stopped | RunOutcome::RunningElsewhere) => {}
             Ok(RunOutcome::Superseded) | Err(WorkflowError::Superseded) => _ = abandoned.insert(id),
+            Err(WorkflowError::TaskLimit(_)) => world.timeline.pause(SECOND).await,
             Err(WorkflowError::Store(_)) => {
                 abandoned.insert(id);
                 world.timeline.pause(SECOND).await;
@@ -94,16 +108,19 @@ async fn work(process: Arc<Process>) {
     }
 }
 
-/// The next job that this worker may run, or how long to wait.
+/// The next job that this worker may run, or what a later query depends on: how many saves there were, and when the next job is due.
 async fn next_job(
     process: &Process,
     ports: &Ports,
     abandoned: &mut BTreeSet<JobId>,
-) -> Result<Result<Job, i64>, StoreError> {
+) -> Result<Result<Job, (u64, Option<DateTime<Utc>>)>, StoreError> {
     let world = &process.world;
     let now = process.now();
-    let is_blocked = !world.is_calm() && process.blocked_until.load(Ordering::Relaxed) > world.timeline.now();
-    let dead = world.state.lock().unwrap().dead.clone();
+    let is_blocked = process.is_blocked();
+    let (dead, changes) = {
+        let state = world.state.lock().unwrap();
+        (state.dead.clone(), state.books.changes)
+    };
     let mut query = DueQuery {
         now,
         simulated: true,
@@ -123,8 +140,7 @@ async fn next_job(
         return Ok(Ok(job));
     }
     let next = ports.store.next_due(query).await?;
-    let pause = next.map_or(IDLE_PAUSE, |next| (next - now).num_microseconds().unwrap_or(IDLE_PAUSE));
-    Ok(Err(pause.clamp(SECOND / 10, IDLE_PAUSE)))
+    Ok(Err((changes, next)))
 }
 
 struct WorkerObserver(Arc<Process>);
@@ -168,10 +184,11 @@ pub async fn submitter(world: Arc<World>, number: u64) {
         })
         .await;
         if world.state.lock().unwrap().books.jobs.contains_key(&job.id) {
-            return;
+            break;
         }
         world.timeline.pause(SECOND).await;
     }
+    world.state.lock().unwrap().pending -= 1;
 }
 
 /// A request of a job in that version.
@@ -188,6 +205,7 @@ pub async fn operator(world: Arc<World>, number: u64) {
     let actor = Actor::new(FIRST_OPERATOR + number);
     let process = Process::new(&world, &actor, &format!("operator-{number}"));
     let is_done = live(&process, act(process.clone(), rng)).await;
+    world.state.lock().unwrap().pending -= 1;
     if !is_done {
         world.note(|| format!("{process:?} is dead"));
     }
@@ -215,7 +233,11 @@ async fn act(process: Arc<Process>, mut rng: Rng) {
         }
         62..66 => commands.approve(vec![id]).await,
         66..76 => return regenerate(&process, &store, number, &mut rng).await,
-        76..84 => return touch(&store, &id).await,
+        76..82 => return touch(&store, &id).await,
+        82..89 => {
+            until_ended(&world, &id).await;
+            return resolve(&process, &commands, &id).await;
+        }
         _ => return change_caps(&process, &store, &mut rng).await,
     };
     if let Ok(outcome) = outcome {
@@ -252,6 +274,20 @@ async fn touch(store: &ProcessStore, id: &JobId) {
         job.tags.push("seen".to_owned());
         let _ = store.save(Save::new(&job)).await;
     }
+}
+
+/// An operator compares an uncertain charge with the provider's bill and answers.
+async fn resolve(process: &Process, commands: &OperatorCommands, id: &JobId) {
+    let answer = {
+        let state = process.world.state.lock().unwrap();
+        let attempts = state.books.jobs.get(id).map(|job| job.attempts.as_slice()).unwrap_or_default();
+        let uncertain = attempts.iter().find(|attempt| attempt.uncertain_charge().is_some());
+        let Some(number) = uncertain.map(|attempt| attempt.number) else { return };
+        let line = state.books.bill.get(&(id.clone(), number));
+        (number, line.map_or(BillingAnswer::NotBilled, |line| BillingAnswer::Billed(Some(line.settled.to_usd()))))
+    };
+    process.world.note(|| format!("{process:?} resolves {id}: {answer:?}"));
+    let _ = commands.resolve_charge(id.clone(), Some(answer.0), answer.1, "operator").await;
 }
 
 async fn change_caps(process: &Process, store: &ProcessStore, rng: &mut Rng) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use darkroom::costs::{Basis, Budget, BudgetSettings, Charge, Credits, Usd};
 use darkroom::jobs::{Attempt, Hold, Job, JobId, Outcome, Stage, StageName, WorkerId};
@@ -45,6 +46,8 @@ pub struct Books {
     /// When each attempt was last saved as failed or cancelled, in true time.
     ended: BTreeMap<AttemptKey, i64>,
     pub caps: BudgetSettings,
+    /// How many saves there were.
+    pub changes: u64,
     /// The highest cap that ever applied; `None` without one.
     highest_cap: Option<Usd>,
     was_unlimited: bool,
@@ -67,6 +70,7 @@ impl Books {
     /// A job was created or saved by that worker; `budget` is the worker's own, where the save reserves money.
     pub fn on_saved(&mut self, worker: &WorkerId, job: Job, budget: Option<Budget>, now: i64) -> Result<(), Violation> {
         let id = job.id.clone();
+        self.changes += 1;
         if matches!(job.stage_name(), StageName::Failed | StageName::Cancelled) {
             self.ended.entry((id.clone(), job.attempt_number())).or_insert(now);
         }
@@ -176,7 +180,8 @@ impl Books {
         }
         for ((_, number), line) in self.bill.range((id.clone(), 0)..=(id.clone(), u32::MAX)) {
             let attempt = job.attempts.iter().find(|attempt| attempt.number == *number);
-            let is_charged = attempt.is_some_and(|attempt| attempt.charge.is_some());
+            // An operator may answer "not billed" before a suspended worker sends its request.
+            let is_charged = attempt.is_some_and(|one| one.charge.is_some() || one.resolution.is_some());
             let is_pending = job.stage_name() == StageName::Submitting && job.attempt_number() == *number;
             if !is_charged && !is_pending {
                 return broken(
@@ -241,14 +246,19 @@ impl Books {
         )
     }
 
-    /// Every image of a finished attempt, by its object.
-    pub fn images(&self) -> impl Iterator<Item = (&Job, &str)> {
-        self.jobs.values().flat_map(|job| {
-            job.attempts.iter().filter_map(move |attempt| match &attempt.outcome {
-                Some(Outcome::Done { image }) => Some((job, image.object.as_str())),
-                _ => None,
-            })
-        })
+    /// Every finished attempt has the image of its own ticket.
+    pub fn check_images(&self, objects: &BTreeMap<String, Bytes>) -> Result<(), Violation> {
+        for job in self.jobs.values() {
+            for attempt in &job.attempts {
+                let Some(Outcome::Done { image }) = &attempt.outcome else { continue };
+                let line = self.bill.get(&(job.id.clone(), attempt.number));
+                let bytes = objects.get(image.object.as_str());
+                if line.is_none() || bytes.map(|bytes| &bytes[..]) != line.map(|line| line.ticket.as_bytes()) {
+                    return broken("a stored image is that of its ticket", format!("{}: {}", job.id, image.object));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -262,6 +272,10 @@ fn keeps_history(before: &Job, after: &Job) -> Result<(), Violation> {
         }
         for charge in old.charges() {
             let kept = new.and_then(|new| new.charges().find(|kept| kept.service == charge.service));
+            // The answer of an operator replaces a charge, and a later reply of the provider replaces the answer.
+            if new.is_some_and(|new| new.resolution.is_some()) {
+                continue;
+            }
             let Some(kept) = kept else {
                 return broken("a charge is never lost", format!("{}: {}", place(), charge.basis.as_str()));
             };

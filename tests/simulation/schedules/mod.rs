@@ -15,7 +15,7 @@ mod world;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use darkroom::costs::{Budget, BudgetEdit, BudgetSettings, CostGrouping};
+use darkroom::costs::{BudgetEdit, BudgetSettings, CostGrouping};
 use darkroom::jobs::Hold;
 use darkroom::store::{BudgetChange, CostQuery, Store};
 use futures::FutureExt;
@@ -34,7 +34,10 @@ const MAX_STEPS: u64 = 200_000;
 /// How long a job may take after everything works again, in microseconds.
 const CALM: i64 = 4 * 3_600 * SECOND;
 
-/// How long a job may be held by a cap before the schedule ends.
+/// How long everything must be over before the schedule ends: a run that is under way may still save something.
+const IDLE: i64 = 60 * SECOND;
+
+/// How long after the horizon a job may be held by a cap before the schedule ends.
 const HELD: i64 = 600 * SECOND;
 
 /// What a schedule resulted in.
@@ -82,17 +85,14 @@ pub fn run(plan: &Plan, is_recorded: bool) -> Report {
 
 fn start(world: &Arc<World>, executor: &mut Executor) {
     let plan = &world.plan;
-    let mut settings = BudgetSettings::default();
-    settings.total.daily = plan.cap;
-    if let Some(cap) = plan.cap
-        && plan.sabotage != Some(Sabotage::IgnoredCaps)
-    {
-        let edit =
-            BudgetEdit::Set { model: None, caps: Budget { daily: Some(cap), monthly: None }, soft_percent: None };
+    let settings = BudgetSettings { total: plan.caps, ..BudgetSettings::default() };
+    if plan.caps.is_limited() && plan.sabotage != Some(Sabotage::IgnoredCaps) {
+        let edit = BudgetEdit::Set { model: None, caps: plan.caps, soft_percent: None };
         let change = BudgetChange { at: world.date(), by: "operator".to_owned(), edit };
         world.store.change_budget(change).now_or_never().expect("in memory").expect("a budget");
     }
     world.state.lock().unwrap().books.set_caps(settings);
+    world.state.lock().unwrap().pending = plan.jobs.len() + plan.actions.len();
     for number in &plan.jobs {
         executor.spawn(actors::submitter(world.clone(), *number));
     }
@@ -104,18 +104,26 @@ fn start(world: &Arc<World>, executor: &mut Executor) {
     }
 }
 
-/// Whether nothing more will happen: a rule is broken, or after the horizon all jobs ended.
+/// Whether nothing more will happen: a rule is broken, all jobs ended, or what is left is held by a cap.
 fn is_over(world: &World) -> bool {
-    let state = world.state.lock().unwrap();
-    if state.violation.is_some() {
+    let mut state = world.state.lock().unwrap();
+    let now = world.timeline.now();
+    if state.violation.is_some() || now > world.plan.horizon + CALM {
         return true;
     }
-    let calm = world.timeline.now() - world.plan.horizon;
-    if calm < HELD {
+    let jobs = &state.books.jobs;
+    let is_idle = state.pending == 0
+        && jobs.len() == world.plan.jobs.len()
+        && if now >= world.plan.horizon + HELD {
+            state.books.unfinished().next().is_none()
+        } else {
+            !jobs.values().any(|job| job.stage_name().is_active())
+        };
+    if !is_idle {
+        state.idle_since = None;
         return false;
     }
-    let books = &state.books;
-    books.jobs.len() == world.plan.jobs.len() && books.unfinished().next().is_none() || calm > CALM
+    now - *state.idle_since.get_or_insert(now) > IDLE
 }
 
 /// What must hold at the end.
@@ -134,12 +142,7 @@ fn check_end(world: &World) {
         if state.books.jobs.len() != world.plan.jobs.len() {
             return Err(Violation { rule: "every job exists", details: format!("{} of them", state.books.jobs.len()) });
         }
-        match state.books.images().find(|(_, object)| !state.objects.contains_key(*object)) {
-            Some((job, object)) => {
-                Err(Violation { rule: "a stored image exists", details: format!("{}: {object}", job.id) })
-            }
-            None => Ok(()),
-        }
+        state.books.check_images(&state.objects)
     });
     let far = TimeDelta::days(40);
     let query = CostQuery { from: world.date() - far, to: world.date() + far, simulated: true };

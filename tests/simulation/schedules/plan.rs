@@ -45,8 +45,8 @@ pub struct Plan {
     pub horizon: i64,
     /// The start of the schedule, in seconds before a midnight that ends a month.
     pub before_midnight: i64,
-    /// The cap of the store at the start.
-    pub cap: Option<Usd>,
+    /// The caps of the store at the start.
+    pub caps: Budget,
     /// A cap of the first worker's own.
     pub process_cap: Option<Usd>,
     /// Whether storing an image costs money.
@@ -64,19 +64,21 @@ impl Plan {
         let workers = rng.pick(&[(5, 2), (3, 3), (2, 4)]);
         let jobs = rng.pick(&[(3, 1), (4, 2), (3, 3), (1, 5)]);
         let actions = rng.pick(&[(3, 0), (3, 2), (3, 4), (1, 8)]);
+        let cap = rng.pick(&[(4, None), (1, Some("0.014")), (2, Some("0.03")), (2, Some("0.06")), (1, Some("0.12"))]);
+        let cap: Option<Usd> = cap.and_then(|cap| cap.parse().ok());
+        let (is_daily, is_monthly) = rng.pick(&[(6, (true, false)), (2, (false, true)), (1, (true, true))]);
+        let caps = Budget { daily: cap.filter(|_| is_daily), monthly: cap.filter(|_| is_monthly) };
         Self {
             seed,
             workers: (0..workers).collect(),
             jobs: (0..jobs).collect(),
             actions: (0..actions).collect(),
             suppressed: BTreeSet::new(),
-            fault_rate: rng.pick(&[(1, 0), (3, 10), (4, 30), (3, 80), (1, 200)]),
+            fault_rate: rng.pick(&[(1, 0), (2, 15), (4, 40), (3, 120), (1, 250)]),
             skewed: rng.chance(300),
             horizon: rng.between(60, 1_800) * SECOND,
             before_midnight: rng.pick(&[(2, 43_200), (1, 20), (1, 120), (1, 600)]),
-            cap: rng
-                .pick(&[(4, None), (1, Some("0.014")), (2, Some("0.03")), (2, Some("0.06")), (1, Some("0.12"))])
-                .and_then(|cap| cap.parse().ok()),
+            caps,
             process_cap: rng.chance(150).then(|| "0.05".parse().ok()).flatten(),
             paid_bucket: rng.chance(300),
             one_machine: rng.chance(500),
@@ -101,7 +103,7 @@ impl fmt::Display for Plan {
             self.jobs,
             self.actions,
             self.suppressed.len(),
-            self.cap.map_or_else(|| "none".to_owned(), Usd::display),
+            self.caps.daily.or(self.caps.monthly).map_or_else(|| "none".to_owned(), Usd::display),
             self.horizon / SECOND,
             self.before_midnight,
             if self.process_cap.is_some() { ", worker 0 has a cap of its own" } else { "" },

@@ -10,10 +10,12 @@ use darkroom::costs::{BudgetRecord, CostTable, Usd};
 use darkroom::engine::Ports;
 use darkroom::jobs::filter::Filter;
 use darkroom::jobs::{ImageFormat, Job, JobId, ObjectName, StageName};
-use darkroom::store::schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupMismatch};
+use darkroom::store::schema::{
+    ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupCheck,
+};
 use darkroom::store::{
-    BudgetChange, ChangeStream, CostQuery, Counts, DueQuery, MatchCounts, Page, PageQuery, Save, SharedRecord, Store,
-    StoreError, UncertainCharge,
+    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, MatchCounts, Page, PageQuery,
+    Save, SharedRecord, Store, StoreError, TaskLimits, UncertainCharge,
 };
 
 use super::plan::Sabotage;
@@ -63,7 +65,22 @@ impl ProcessStore {
         &self.process.world.store
     }
 
-    async fn save_once(&self, save: Save) -> Result<u64, StoreError> {
+    async fn save_through(&self, save: Save, limits: Option<TaskLimits>) -> Result<u64, StoreError> {
+        let mut call = self.process.enter("save").await;
+        if call.fails() {
+            return unavailable();
+        }
+        let sent = Job::clone(&save.job);
+        let result = self.save_once(save, limits).await;
+        self.process.leave(&mut call).await;
+        if call.is_reply_lost() {
+            *self.lost.lock().unwrap() = result.ok().map(|revision| (sent, revision));
+            return unavailable();
+        }
+        result
+    }
+
+    async fn save_once(&self, save: Save, limits: Option<TaskLimits>) -> Result<u64, StoreError> {
         let repeated = {
             let lost = self.lost.lock().unwrap();
             lost.as_ref().filter(|(job, _)| *job == *save.job).map(|(_, revision)| *revision)
@@ -84,14 +101,22 @@ impl ProcessStore {
             }
             _ => {}
         }
-        let result = self.inner().save(save).await;
+        let result = match limits {
+            Some(limits) => self.inner().save_submit(save, limits).await,
+            None => self.inner().save(save).await,
+        };
         if let Ok(revision) = result {
             let now = self.process.world.timeline.now();
             job.revision = revision;
             self.process.world.note(|| {
                 let hold = job.hold().map(|hold| format!(", {}", hold.summary())).unwrap_or_default();
-                let attempt = job.attempt_number();
-                format!("{:?} saved {} as {} in attempt {attempt}{hold}", self.process, job.id, job.stage_name())
+                let charges = job.charges().map(|charge| {
+                    let amount = charge.amount.map_or_else(|| "?".to_owned(), Usd::display);
+                    format!(", {amount} {}", charge.basis.as_str())
+                });
+                let rest: String = charges.chain([hold]).collect();
+                let (attempt, stage) = (job.attempt_number(), job.stage_name());
+                format!("{:?} saved {} as {stage} in attempt {attempt}{rest}", self.process, job.id)
             });
             self.process.world.change(|state| state.books.on_saved(&self.process.worker, job, budget, now));
         }
@@ -127,18 +152,11 @@ impl Store for ProcessStore {
     }
 
     async fn save(&self, save: Save) -> Result<u64, StoreError> {
-        let mut call = self.process.enter("save").await;
-        if call.fails() {
-            return unavailable();
-        }
-        let sent = Job::clone(&save.job);
-        let result = self.save_once(save).await;
-        self.process.leave(&mut call).await;
-        if call.is_reply_lost() {
-            *self.lost.lock().unwrap() = result.ok().map(|revision| (sent, revision));
-            return unavailable();
-        }
-        result
+        self.save_through(save, None).await
+    }
+
+    async fn save_submit(&self, save: Save, limits: TaskLimits) -> Result<u64, StoreError> {
+        self.save_through(save, Some(limits)).await
     }
 
     async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError> {
@@ -163,6 +181,10 @@ impl Store for ProcessStore {
 
     async fn costs(&self, query: CostQuery) -> Result<CostTable, StoreError> {
         call!(self, "costs", self.inner().costs(query))
+    }
+
+    async fn cost_jobs(&self, query: CostJobsQuery) -> Result<Vec<JobCost>, StoreError> {
+        call!(self, "cost_jobs", self.inner().cost_jobs(query))
     }
 
     async fn budget_history(&self, limit: usize) -> Result<Vec<BudgetRecord>, StoreError> {
@@ -209,11 +231,19 @@ impl Store for ProcessStore {
         self.inner().import(records, dry_run).await
     }
 
+    async fn remove_imported(
+        &self,
+        documents: Vec<ImportedDocument>,
+        dry_run: bool,
+    ) -> Result<Vec<RemoveOutcome>, StoreError> {
+        self.inner().remove_imported(documents, dry_run).await
+    }
+
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {
         self.inner().export(query).await
     }
 
-    async fn verify_rollups(&self, repair: bool) -> Result<Option<Vec<RollupMismatch>>, StoreError> {
+    async fn verify_rollups(&self, repair: bool) -> Result<Option<RollupCheck>, StoreError> {
         self.inner().verify_rollups(repair).await
     }
 

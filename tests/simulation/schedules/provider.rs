@@ -249,7 +249,7 @@ fn bill(request: &PreparedRequest, ticket: String, day: DateTime<Utc>, now: i64,
         polled_at: -1,
         is_seen: false,
     };
-    (BillLine { ticket, quoted, settled, estimate: estimate.amount, day }, task)
+    (BillLine { ticket, quoted, settled, estimate: estimate.at_most.or(estimate.amount), day }, task)
 }
 
 fn task_of(rng: &mut Rng) -> (Fate, i64) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,7 +22,7 @@ use super::provider::Tickets;
 use super::rng::Rng;
 
 /// A month ends at this midnight.
-const MIDNIGHT: &str = "2026-12-01T00:00:00Z";
+static MIDNIGHT: LazyLock<DateTime<Utc>> = LazyLock::new(|| "2026-12-01T00:00:00Z".parse().expect("a date"));
 
 /// What a simulation consists of.
 pub struct World {
@@ -43,6 +43,10 @@ pub struct State {
     pub dead: Vec<WorkerId>,
     /// The last command, for an undo.
     pub last_command: Option<(CommandKind, Vec<Job>)>,
+    /// Operators and submitters that have not finished, and processes that are suspended.
+    pub pending: usize,
+    /// Since when nothing is left to do.
+    pub idle_since: Option<i64>,
     /// What went wrong, in order.
     pub faults: Vec<FaultId>,
     /// The first broken invariant.
@@ -75,8 +79,7 @@ impl World {
 
     /// The true time as a date.
     pub fn date(&self) -> DateTime<Utc> {
-        let midnight: DateTime<Utc> = MIDNIGHT.parse().expect("a date");
-        midnight - TimeDelta::seconds(self.plan.before_midnight) + TimeDelta::microseconds(self.timeline.now())
+        *MIDNIGHT - TimeDelta::seconds(self.plan.before_midnight) + TimeDelta::microseconds(self.timeline.now())
     }
 
     /// Whether nothing goes wrong any more.
@@ -188,6 +191,21 @@ impl Process {
         self.is_dead.load(Ordering::Relaxed)
     }
 
+    /// Whether no queued job is started.
+    pub fn is_blocked(&self) -> bool {
+        !self.world.is_calm() && self.blocked_until.load(Ordering::Relaxed) > self.world.timeline.now()
+    }
+
+    /// Whether the intake was blocked and is open again; true once.
+    pub fn is_opened(&self) -> bool {
+        let was_blocked = self.blocked_until.load(Ordering::Relaxed) > 0;
+        let is_opened = was_blocked && !self.is_blocked();
+        if is_opened {
+            self.blocked_until.store(0, Ordering::Relaxed);
+        }
+        is_opened
+    }
+
     /// A stream of random numbers for the next decision of this actor.
     pub fn next_rng(&self) -> (u64, Rng) {
         let number = self.actor.calls.fetch_add(1, Ordering::Relaxed);
@@ -245,7 +263,9 @@ impl Process {
 
     async fn suspend(&self, rng: &mut Rng) {
         let (low, high) = rng.pick(&[(3, (1, 20)), (4, (100, 200)), (2, (600, 4_000))]);
+        self.world.state.lock().unwrap().pending += 1;
         self.world.timeline.pause(rng.between(low * SECOND, high * SECOND)).await;
+        self.world.state.lock().unwrap().pending -= 1;
     }
 
     /// The end of the process: nothing of it ever continues.

@@ -1,8 +1,12 @@
-//! The cost screen: spending by model, day, service or cause. Sums come from the engine's reports.
+//! The cost screen: spending of a range by any grouping, the most expensive jobs beside it, and the way from a line to its jobs. Sums
+//! come from the engine's table.
 
 mod chart;
+mod jobs;
+mod summary;
 mod table;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -14,35 +18,92 @@ use unicode_width::UnicodeWidthStr;
 use crate::console::theme::Theme;
 use crate::console::{costs_view, widgets};
 use crate::costs::{CostGrouping, CostReport, Usd};
-use crate::engine::CostOverview;
+use crate::engine::{CostOverview, JobCost};
+use crate::jobs::DriftSummary;
 use crate::text::format;
+use crate::time::{last_days, month_of};
+use summary::{keys_line, outlook_line, total_line};
 
 /// The time range of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CostRange {
     Today,
     Week,
+    Days30,
     Month,
 }
 
-const GROUPINGS: [(CostGrouping, &str); 4] = [
+const GROUPINGS: [(CostGrouping, &str); 8] = [
     (CostGrouping::Model, "model"),
     (CostGrouping::Day, "day"),
+    (CostGrouping::Week, "week"),
+    (CostGrouping::Month, "month"),
     (CostGrouping::Service, "service"),
+    (CostGrouping::Status, "status"),
+    (CostGrouping::Tag, "tag"),
     (CostGrouping::Cause, "cause"),
 ];
 
-const RANGES: [(CostRange, &str, i64); 3] =
-    [(CostRange::Today, "today", 1), (CostRange::Week, "7 days", 7), (CostRange::Month, "30 days", 30)];
+const RANGES: [(CostRange, &str); 4] = [
+    (CostRange::Today, "today"),
+    (CostRange::Week, "7 days"),
+    (CostRange::Days30, "30 days"),
+    (CostRange::Month, "this month"),
+];
+
+/// Jobs that are loaded for a range or a line.
+const JOBS: usize = 50;
+
+/// The width from which the jobs have room beside the lines.
+const WIDE: u16 = 110;
 
 /// The cost screen and its own state.
 #[derive(Debug)]
 pub struct CostScreen {
     grouping: usize,
     range: usize,
-    scroll: usize,
-    /// Rows of the table that had room at the last draw.
+    /// The selected line of the table.
+    line: usize,
+    /// The keys of the lines at the last draw.
+    keys: Vec<String>,
+    /// The line whose jobs are listed; `None` for the whole range.
+    only: Option<(CostGrouping, String)>,
+    /// Whether the keys move in the jobs.
+    in_jobs: bool,
+    /// The selected job.
+    job: usize,
+    /// `None` until they are loaded.
+    jobs: Option<Result<Vec<JobCost>, String>>,
+    /// Rows that had room at the last draw.
     page: usize,
+    /// What the estimates of the loaded jobs were wrong by.
+    drift: Option<String>,
+}
+
+/// What a key means here.
+#[derive(Debug, PartialEq, Eq)]
+pub enum CostKey {
+    /// It is not for this screen.
+    Ignored,
+    /// It changed the screen only.
+    Taken,
+    /// The jobs of the screen must be loaded.
+    Load,
+    /// A job is to be shown.
+    Open(String),
+}
+
+/// Which jobs a screen needs: the span, the line of a report, at most how many.
+pub type WantedJobs = ((DateTime<Utc>, DateTime<Utc>), Option<(CostGrouping, String)>, usize);
+
+/// What the screen is drawn from.
+pub struct CostView<'a> {
+    /// Spending; `None` until it is known.
+    pub costs: Option<&'a CostOverview>,
+    /// The prompt of a job, where it is loaded.
+    pub prompt_of: &'a dyn Fn(&str) -> Option<String>,
+    /// Colours and symbols.
+    pub theme: &'a Theme,
 }
 
 impl Default for CostScreen {
@@ -54,113 +115,201 @@ impl Default for CostScreen {
 impl CostScreen {
     /// By model, over 30 days.
     pub fn new() -> Self {
-        Self { grouping: 0, range: 2, scroll: 0, page: 1 }
+        Self {
+            grouping: 0,
+            range: 2,
+            line: 0,
+            keys: Vec::new(),
+            only: None,
+            in_jobs: false,
+            job: 0,
+            jobs: None,
+            page: 1,
+            drift: None,
+        }
     }
 
-    /// Takes a key; false where the key is not for this screen.
-    pub fn key(&mut self, key: KeyEvent) -> bool {
+    /// The same with the drift of jobs whose charges are known.
+    #[must_use]
+    pub fn with_drift(self, drift: &DriftSummary) -> Self {
+        Self { drift: drift.line(), ..self }
+    }
+
+    /// The jobs that the screen shows.
+    pub fn wanted_jobs(&self, now: DateTime<Utc>) -> WantedJobs {
+        (self.span(now), self.only.clone(), JOBS)
+    }
+
+    /// Takes over loaded jobs, unless other ones are wanted by now.
+    pub fn load(&mut self, only: Option<&(CostGrouping, String)>, jobs: Result<Vec<JobCost>, String>) {
+        if self.only.as_ref() == only {
+            self.jobs = Some(jobs);
+        }
+    }
+
+    fn span(&self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+        let tomorrow = last_days(now, 1).1;
+        match RANGES[self.range].0 {
+            CostRange::Today => last_days(now, 1),
+            CostRange::Week => last_days(now, 7),
+            CostRange::Days30 => last_days(now, 30),
+            CostRange::Month => (month_of(now).0, tomorrow),
+        }
+    }
+
+    fn job_count(&self) -> usize {
+        self.jobs.as_ref().and_then(|jobs| jobs.as_ref().ok()).map_or(0, Vec::len)
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, key: KeyEvent) -> CostKey {
         if key.kind == KeyEventKind::Release || key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
-            return false;
+            return CostKey::Ignored;
         }
         match key.code {
-            KeyCode::Right | KeyCode::Char('l') => self.group(1),
-            KeyCode::Left | KeyCode::Char('h') => self.group(GROUPINGS.len() - 1),
-            KeyCode::Tab => self.change_range(1),
-            KeyCode::BackTab => self.change_range(RANGES.len() - 1),
-            KeyCode::Up | KeyCode::Char('k') => self.scroll = self.scroll.saturating_sub(1),
-            KeyCode::Down | KeyCode::Char('j') => self.scroll += 1,
-            KeyCode::PageUp => self.scroll = self.scroll.saturating_sub(self.page),
-            KeyCode::PageDown => self.scroll += self.page,
-            KeyCode::Home | KeyCode::Char('g') => self.scroll = 0,
-            KeyCode::End | KeyCode::Char('G') => self.scroll = usize::MAX / 2,
-            _ => return false,
+            KeyCode::Right | KeyCode::Char('l') => return self.group(1),
+            KeyCode::Left | KeyCode::Char('h') => return self.group(GROUPINGS.len() - 1),
+            KeyCode::Tab => return self.change_range(1),
+            KeyCode::BackTab => return self.change_range(RANGES.len() - 1),
+            KeyCode::Enter => return self.enter(),
+            KeyCode::Esc | KeyCode::Char('q') if self.in_jobs => return self.leave_jobs(),
+            _ => {}
         }
-        true
+        let count = if self.in_jobs { self.job_count() } else { self.keys.len() };
+        let (last, page) = (count.saturating_sub(1), self.page);
+        let place = if self.in_jobs { &mut self.job } else { &mut self.line };
+        *place = match key.code {
+            KeyCode::Up | KeyCode::Char('k') => place.saturating_sub(1),
+            KeyCode::Down | KeyCode::Char('j') => (*place + 1).min(last),
+            KeyCode::PageUp => place.saturating_sub(page),
+            KeyCode::PageDown => (*place + page).min(last),
+            KeyCode::Home | KeyCode::Char('g') => 0,
+            KeyCode::End | KeyCode::Char('G') => last,
+            _ => return CostKey::Ignored,
+        };
+        CostKey::Taken
     }
 
-    fn group(&mut self, by: usize) {
+    fn group(&mut self, by: usize) -> CostKey {
         self.grouping = (self.grouping + by) % GROUPINGS.len();
-        self.scroll = 0;
+        self.line = 0;
+        if self.only.is_some() { self.leave_jobs() } else { CostKey::Taken }
     }
 
-    fn change_range(&mut self, by: usize) {
+    fn change_range(&mut self, by: usize) -> CostKey {
         self.range = (self.range + by) % RANGES.len();
-        self.scroll = 0;
+        self.line = 0;
+        self.leave_jobs()
+    }
+
+    /// From a line to its jobs, from a job to the queue.
+    fn enter(&mut self) -> CostKey {
+        if self.in_jobs {
+            let job = self.jobs.as_ref().and_then(|jobs| jobs.as_ref().ok()?.get(self.job));
+            return job.map_or(CostKey::Taken, |job| CostKey::Open(job.job_id.clone()));
+        }
+        let Some(key) = self.keys.get(self.line) else { return CostKey::Taken };
+        self.only = Some((GROUPINGS[self.grouping].0, key.clone()));
+        (self.in_jobs, self.job, self.jobs) = (true, 0, None);
+        CostKey::Load
+    }
+
+    fn leave_jobs(&mut self) -> CostKey {
+        (self.in_jobs, self.job, self.jobs, self.only) = (false, 0, None, None);
+        CostKey::Load
     }
 
     /// Draws the screen over whatever is in the area.
-    pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, costs: Option<&CostOverview>, theme: &Theme) {
+    pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, view: &CostView<'_>) {
+        let theme = view.theme;
         widgets::clear(frame, area, theme);
-        let simulated = costs.is_some_and(|costs| costs.today.simulated);
+        let simulated = view.costs.is_some_and(|costs| costs.today.simulated);
         let facts = if simulated { "simulated · days in UTC" } else { "days in UTC" };
-        let keys = keys_line(usize::from(area.width).saturating_sub(4));
+        let keys = keys_line(usize::from(area.width).saturating_sub(4), self.in_jobs);
         let block = widgets::pane("Costs", facts, area.width, true, theme)
             .title_bottom(Line::styled(format!(" {keys} "), theme.accent));
         let inner = block.inner(area);
         frame.render_widget(block, area);
         let inner = if inner.width > 30 { Rect { x: inner.x + 1, width: inner.width - 2, ..inner } } else { inner };
-        match costs {
+        match view.costs {
             None => frame.render_widget(Line::styled("Loading costs…", theme.dim), inner),
-            Some(costs) => self.draw_costs(frame, inner, costs, theme),
+            Some(costs) => self.draw_costs(frame, inner, costs, view),
         }
         widgets::fold_to_ascii(frame, area, theme);
     }
 
-    fn draw_costs(&mut self, frame: &mut Frame<'_>, area: Rect, costs: &CostOverview, theme: &Theme) {
+    fn draw_costs(&mut self, frame: &mut Frame<'_>, area: Rect, costs: &CostOverview, view: &CostView<'_>) {
+        let theme = view.theme;
         let (grouping, name) = GROUPINGS[self.grouping];
-        let (_, range_name, days) = RANGES[self.range];
-        // Service and cause are added up for 30 days only.
-        let missing = days < 30 && matches!(grouping, CostGrouping::Service | CostGrouping::Cause);
-        let (whole, range_name) = match RANGES[self.range].0 {
-            _ if missing => (&costs.month, "30 days"),
-            CostRange::Today => (&costs.today, range_name),
-            CostRange::Week => (&costs.week, range_name),
-            CostRange::Month => (&costs.month, range_name),
-        };
+        let span = self.span(costs.at);
+        let report = costs.table.report_between(span, grouping);
         let width = usize::from(area.width);
         let roomy = area.height >= 18;
 
         let mut top = self.tabs(width, theme);
-        if missing {
-            let words = format!("by {name}: only the last 30 days are available");
-            top.push(Line::styled(format::cut(&words, width), theme.warning));
-        }
-        top.push(total_line(whole, range_name, width, theme));
+        top.push(total_line(&report, RANGES[self.range].1, width, theme));
         if roomy {
             top.push(Line::default());
             let gauges = costs_view::caps(costs);
             top.extend(gauges.iter().map(|cap| cap.line(width.min(70), theme)));
-            if let Some(credits) = costs.credits {
-                top.push(Line::styled(format!("{} left on the account", credits.display()), theme.dim));
+            top.push(outlook_line(costs, width, theme));
+            if let Some(drift) = &self.drift {
+                let line = format!("price drift of the loaded jobs: {drift}");
+                top.push(Line::styled(format::cut(&line, width), theme.warning));
             }
-            if !gauges.is_empty() || costs.credits.is_some() {
-                top.push(Line::default());
+            if let Some(account) = &costs.account {
+                let style = if account.cause.is_some() { theme.warning } else { theme.dim };
+                top.push(Line::styled(format::cut(&account.line(), width), style));
             }
+            top.push(Line::default());
         }
-        let bottom = if roomy && whole.count > 0 { explained(whole, width, theme) } else { Vec::new() };
+        let bottom = if roomy && report.count > 0 { self.explained(costs, &report, width, theme) } else { Vec::new() };
 
         let mut rest = place(frame, area, top);
         let bottom_height = u16::try_from(bottom.len()).unwrap_or(0).min(rest.height / 2);
         rest.height -= bottom_height;
         frame.render_widget(Paragraph::new(bottom), Rect { y: rest.bottom(), height: bottom_height, ..rest });
 
-        if days > 1 && costs.by_day.count > 0 && (grouping == CostGrouping::Day || rest.height >= 26) {
-            let height = (rest.height / 2).clamp(0, 10);
+        // Beside the lines where there is width, below them where there is height, in their place where there is neither.
+        let (mut lines, jobs) = match () {
+            () if area.width >= WIDE => {
+                let left = rest.width * 3 / 5;
+                let right = Rect { x: rest.x + left + 2, width: rest.width - left - 2, ..rest };
+                (Rect { width: left, ..rest }, Some(right))
+            }
+            () if self.in_jobs => (Rect { height: 0, ..rest }, Some(rest)),
+            () if rest.height >= 24 => {
+                let height = rest.height / 2;
+                let below = Rect { y: rest.y + height + 1, height: rest.height - height - 1, ..rest };
+                (Rect { height, ..rest }, Some(below))
+            }
+            () => (rest, None),
+        };
+        let days = (span.1 - span.0).num_days();
+        if days > 1 && report.count > 0 && (grouping.is_time() || lines.height >= 16) {
+            let height = (lines.height / 2).clamp(0, 10);
             if height >= 4 {
-                chart::draw(frame, Rect { height, ..rest }, &costs.by_day, costs.at.date_naive(), days, theme);
-                rest.y += height;
-                rest.height -= height;
+                let by_day = costs.table.report_between(span, CostGrouping::Day);
+                let last = (span.1 - TimeDelta::days(1)).date_naive();
+                chart::draw(frame, Rect { height, ..lines }, &by_day, last, days, theme);
+                lines.y += height;
+                lines.height -= height;
             }
         }
-        let shown = match grouping {
-            CostGrouping::Model => table::rows(whole, grouping),
-            CostGrouping::Day => table::day_rows(&costs.by_day, costs.at.date_naive(), days),
-            CostGrouping::Service => table::rows(&costs.by_service, grouping),
-            CostGrouping::Cause => table::rows(&costs.by_cause, grouping),
-        };
-        self.page = usize::from(rest.height).saturating_sub(1).max(1);
-        self.scroll = self.scroll.min(shown.len().saturating_sub(self.page));
-        table::draw(frame, rest, name, &shown, self.scroll, theme);
+        let rows = table::rows(&report, grouping);
+        self.keys = report.by.iter().map(|line| line.key.clone()).collect();
+        if grouping.is_time() {
+            self.keys.reverse();
+        }
+        self.line = self.line.min(rows.len().saturating_sub(1));
+        let selected = (!self.in_jobs).then_some(self.line);
+        let room = usize::from(if self.in_jobs { jobs.map_or(0, |jobs| jobs.height) } else { lines.height });
+        self.page = room.saturating_sub(2).max(1);
+        table::draw(frame, lines, name, &rows, self.line, selected, theme);
+        if let Some(area) = jobs {
+            let selected = self.in_jobs.then_some(self.job);
+            jobs::draw(frame, area, self.only.as_ref(), self.jobs.as_ref(), selected, view.prompt_of, theme);
+        }
     }
 
     /// `by ‹model› day service cause    over today 7 days ‹30 days›`, in two lines where one is too short.
@@ -177,14 +326,51 @@ impl CostScreen {
             spans
         };
         let mut by = tabs("by   ", GROUPINGS.map(|(_, word)| word).to_vec(), self.grouping);
-        let over = tabs("over ", RANGES.map(|(_, word, _)| word).to_vec(), self.range);
+        let over = tabs("over ", RANGES.map(|(_, word)| word).to_vec(), self.range);
         let cells = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
         if cells(&by) + 4 + cells(&over) <= width {
             by.push(Span::raw("    "));
             by.extend(over);
             return vec![Line::from(by)];
         }
+        if cells(&by) > width {
+            // The chosen grouping must be in sight.
+            by = vec![
+                Span::styled("by   ", theme.dim),
+                Span::styled(format!("[{}]", GROUPINGS[self.grouping].1), theme.accent),
+            ];
+        }
+        if cells(&over) <= width {
+            return vec![Line::from(by), Line::from(over)];
+        }
+        let over =
+            vec![Span::styled("over ", theme.dim), Span::styled(format!("[{}]", RANGES[self.range].1), theme.accent)];
         vec![Line::from(by), Line::from(over)]
+    }
+
+    /// The total and the sums that are not part of it, each explained in one line.
+    fn explained(&self, costs: &CostOverview, report: &CostReport, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+        let unpriced = report.unpriced_count.to_string();
+        let wasted = costs.table.wasted(self.span(costs.at));
+        let uncertain = [
+            ("wasted", wasted.total_usd, "part of the total: paid, but no image (by cause)"),
+            ("unknown", report.unknown_usd, "accepted, then failed: may be billed (key B)"),
+            ("unconfirmed", report.unconfirmed_usd, "no answer to the submit: may be billed (key B)"),
+        ];
+        let mut rows = vec![("total", report.total_usd.display(), "estimated, quoted and settled charges", false)];
+        rows.extend(uncertain.map(|(name, usd, meaning)| (name, usd.display(), meaning, usd != Usd::ZERO)));
+        rows.push(("unpriced", unpriced, "charges without a known price: not in any sum", report.unpriced_count > 0));
+        let amounts = rows.iter().map(|row| row.1.len()).max().unwrap_or(0);
+        let lines = rows.into_iter().map(|(name, amount, meaning, matters)| {
+            let style = if matters { theme.warning } else { theme.text };
+            let head = format!("{name:<12} {amount:>amounts$}");
+            let room = width.saturating_sub(head.width() + 2);
+            Line::from(vec![
+                Span::styled(head, style),
+                Span::styled(format!("  {}", format::cut(meaning, room)), theme.dim),
+            ])
+        });
+        std::iter::once(Line::default()).chain(lines).collect()
     }
 }
 
@@ -193,77 +379,6 @@ fn place(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'_>>) -> Rect {
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(area.height);
     frame.render_widget(Paragraph::new(lines), Rect { height, ..area });
     Rect { y: area.y + height, height: area.height - height, ..area }
-}
-
-/// `total $31.02  890 charges · $0.12 uncertain`.
-fn total_line(report: &CostReport, range: &str, width: usize, theme: &Theme) -> Line<'static> {
-    if report.count == 0 {
-        let words = format!("No charges in the last {range}").replace("in the last today", "today");
-        return Line::styled(format::cut(&words, width), theme.dim);
-    }
-    let total = report.total_usd.display();
-    let charges = if report.count == 1 { "1 charge".to_owned() } else { format!("{} charges", report.count) };
-    let beside = report.unknown_usd + report.unconfirmed_usd;
-    let beside = match (beside == Usd::ZERO, report.unpriced_count) {
-        (true, 0) => String::new(),
-        (false, 0) => format!(" · {} uncertain", beside.display()),
-        (true, unpriced) => format!(" · {unpriced} unpriced"),
-        (false, unpriced) => format!(" · {} uncertain, {unpriced} unpriced", beside.display()),
-    };
-    let used = "total ".len() + total.len();
-    let facts = if width < 56 { String::new() } else { format!("  {charges}") };
-    let beside = format::cut(&beside, width.saturating_sub(used + facts.width()));
-    Line::from(vec![
-        Span::styled("total ", theme.dim),
-        Span::styled(total, theme.accent.add_modifier(Modifier::BOLD)),
-        Span::styled(facts, theme.text),
-        Span::styled(beside, theme.warning),
-    ])
-}
-
-/// The total and the sums that are not part of it, each explained in one line.
-fn explained(report: &CostReport, width: usize, theme: &Theme) -> Vec<Line<'static>> {
-    let unpriced = report.unpriced_count.to_string();
-    let rows = [
-        ("total", report.total_usd.display(), "estimated, quoted and settled charges", false),
-        (
-            "unknown",
-            report.unknown_usd.display(),
-            "accepted, then failed: may be billed",
-            report.unknown_usd != Usd::ZERO,
-        ),
-        (
-            "unconfirmed",
-            report.unconfirmed_usd.display(),
-            "no answer to the submit: may be billed",
-            report.unconfirmed_usd != Usd::ZERO,
-        ),
-        ("unpriced", unpriced, "charges without a known price: not in any sum", report.unpriced_count > 0),
-    ];
-    let amounts = rows.iter().map(|row| row.1.len()).max().unwrap_or(0);
-    let lines = rows.into_iter().map(|(name, amount, meaning, matters)| {
-        let style = if matters { theme.warning } else { theme.text };
-        let head = format!("{name:<12} {amount:>amounts$}");
-        let room = width.saturating_sub(head.width() + 2);
-        Line::from(vec![
-            Span::styled(head, style),
-            Span::styled(format!("  {}", format::cut(meaning, room)), theme.dim),
-        ])
-    });
-    std::iter::once(Line::default()).chain(lines).collect()
-}
-
-fn keys_line(width: usize) -> String {
-    let mut line = String::new();
-    for words in ["←→ group by", "Tab range", "Esc back", "↑↓ scroll"] {
-        if line.is_empty() {
-            words.clone_into(&mut line);
-        } else if line.width() + words.width() + 3 <= width {
-            line.push_str(" · ");
-            line.push_str(words);
-        }
-    }
-    line
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The table of the cost screen: one row for each group, with its share.
 
-use chrono::{Duration, NaiveDate};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -26,17 +25,14 @@ pub struct TableRow {
     whole: Usd,
 }
 
-/// The lines of a report.
+/// The lines of a report; spans of time with the newest first.
 pub fn rows(report: &CostReport, grouping: CostGrouping) -> Vec<TableRow> {
-    report.by.iter().map(|line| row(line, name(&line.key, grouping), report.total_usd, report)).collect()
-}
-
-/// The lines of the last `days` days, the newest first.
-pub fn day_rows(by_day: &CostReport, today: NaiveDate, days: i64) -> Vec<TableRow> {
-    let from = (today - Duration::days(days - 1)).format("%Y-%m-%d").to_string();
-    let kept: Vec<&CostLine> = by_day.by.iter().filter(|line| line.key >= from).collect();
-    let whole = kept.iter().map(|line| line.usd).sum();
-    kept.into_iter().rev().map(|line| row(line, text::sanitize_line(&line.key, 20), whole, by_day)).collect()
+    let mut rows: Vec<TableRow> =
+        report.by.iter().map(|line| row(line, name_of(&line.key, grouping), report.total_usd, report)).collect();
+    if grouping.is_time() {
+        rows.reverse();
+    }
+    rows
 }
 
 fn row(line: &CostLine, name: String, whole: Usd, report: &CostReport) -> TableRow {
@@ -44,7 +40,8 @@ fn row(line: &CostLine, name: String, whole: Usd, report: &CostReport) -> TableR
     TableRow { name, usd: line.usd, amount, count: line.count, uncertain, whole }
 }
 
-fn name(key: &str, grouping: CostGrouping) -> String {
+/// The name of a line on the screen.
+pub fn name_of(key: &str, grouping: CostGrouping) -> String {
     match grouping {
         CostGrouping::Service if key == Service::BflApi.as_str() => "FLUX API".to_owned(),
         CostGrouping::Service if key == Service::GoogleStorage.as_str() => "Google Cloud Storage".to_owned(),
@@ -55,8 +52,16 @@ fn name(key: &str, grouping: CostGrouping) -> String {
     }
 }
 
-/// Draws the head and the rows from `scroll` on.
-pub fn draw(frame: &mut Frame<'_>, area: Rect, what: &str, rows: &[TableRow], scroll: usize, theme: &Theme) {
+/// Draws the head and as many rows as fit around the row `place`, which is marked where it is `selected`.
+pub fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    what: &str,
+    rows: &[TableRow],
+    place: usize,
+    selected: Option<usize>,
+    theme: &Theme,
+) {
     if area.height == 0 || rows.is_empty() {
         return;
     }
@@ -64,13 +69,14 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, what: &str, rows: &[TableRow], sc
     let amount_width = rows.iter().map(|row| row.amount.width()).max().unwrap_or(0).max("spent".len());
     let count_width = rows.iter().map(|row| row.count.to_string().len()).max().unwrap_or(0).max("charges".len());
     let visible = usize::from(area.height) - 1;
+    let scroll = (place + 1).saturating_sub(visible);
     let last = (scroll + visible).min(rows.len());
     let head = if rows.len() > visible {
         format!("{what} {}–{last} of {}", scroll + 1, rows.len())
     } else {
         what.to_owned()
     };
-    let longest = rows.iter().map(|row| row.name.width()).max().unwrap_or(0).max(head.width());
+    let longest = rows.iter().map(|row| row.name.width()).max().unwrap_or(0).max(head.width()) + 1;
     let bar_width = match width {
         0..56 => 0,
         _ => (width - 56 + 10).min(40),
@@ -90,8 +96,8 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, what: &str, rows: &[TableRow], sc
         spans.push(Span::styled(format!("{count:>count_width$}"), style));
         Line::from(spans)
     };
-    let mut lines = vec![line(&head, "spent", "", "", "charges", theme.dim)];
-    for row in rows.iter().skip(scroll).take(visible) {
+    let mut lines = vec![line(&format!(" {head}"), "spent", "", "", "charges", theme.dim)];
+    for (index, row) in rows.iter().enumerate().skip(scroll).take(visible) {
         let share = match costs_view::percent(row.usd, row.whole) {
             _ if row.uncertain => "?".to_owned(),
             0 if row.usd > Usd::ZERO => "<1%".to_owned(),
@@ -99,7 +105,10 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, what: &str, rows: &[TableRow], sc
         };
         let bar = costs_view::bar(row.usd, row.whole, bar_width);
         let style = if row.uncertain { theme.warning } else { theme.text };
-        lines.push(line(&row.name, &row.amount, &bar, &share, &row.count.to_string(), style));
+        let is_selected = selected == Some(index);
+        let name = format!("{}{}", if is_selected { "▸" } else { " " }, row.name);
+        let line = line(&name, &row.amount, &bar, &share, &row.count.to_string(), style);
+        lines.push(if is_selected { line.style(theme.selected) } else { line });
     }
     frame.render_widget(Paragraph::new(lines), area);
 }

@@ -1,232 +1,147 @@
 //! The cost screen as people meet it: keys in, screen out.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::console::test_fixtures::{SIZES, assert_whole_border, costs, no_costs, screen, usd};
+use crate::console::test_fixtures::{SIZES, assert_whole_border, costs, no_costs, noon, screen, usd};
+use crate::costs::{Basis, CostRow, CostTable};
 
 fn shown(cost_screen: &mut CostScreen, costs: &CostOverview, width: u16, height: u16) -> String {
-    screen(width, height, |frame| cost_screen.draw(frame, frame.area(), Some(costs), &Theme::dark()))
+    let prompt_of = |id: &str| (id == "job-a").then(|| "neon fox".to_owned());
+    let view = CostView { costs: Some(costs), prompt_of: &prompt_of, theme: &Theme::dark() };
+    screen(width, height, |frame| cost_screen.draw(frame, frame.area(), &view))
 }
 
 fn press(cost_screen: &mut CostScreen, keys: &[KeyCode]) {
     for key in keys {
-        assert!(cost_screen.key((*key).into()), "{key:?}");
+        assert_ne!(cost_screen.key((*key).into()), CostKey::Ignored, "{key:?}");
     }
 }
 
-#[test]
-fn thirty_days_by_model() {
-    insta::assert_snapshot!(shown(&mut CostScreen::new(), &costs(true), 80, 24), @r#"
-    ╭ Costs ── simulated · days in UTC ────────────────────────────────────────────╮
-    │ by   [model] day  service  cause     over  today  7 days [30 days]           │
-    │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                      │
-    │                                                                              │
-    │ model         spent                                       charges            │
-    │ flux-2-pro   $21.00  ━━━━━━━━━━━━━━━━━━━━            67%      700            │
-    │ flux-2-max    $8.40  ━━━━━━━━                        27%      121            │
-    │ flux-dev      $1.60  ━━                               5%       66            │
-    │ vto-v2      unknown                                    ?        3            │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │ total        $31.00  estimated, quoted and settled charges                   │
-    │ unknown       $0.07  accepted, then failed: may be billed                    │
-    │ unconfirmed   $0.05  no answer to the submit: may be billed                  │
-    │ unpriced          3  charges without a known price: not in any sum           │
-    ╰ ←→ group by · Tab range · Esc back · ↑↓ scroll ──────────────────────────────╯
-    "#);
+fn job(id: &str, usd: &str, uncertain: &str, count: u64) -> JobCost {
+    JobCost { job_id: id.into(), usd: usd.parse().unwrap(), uncertain_usd: uncertain.parse().unwrap(), count }
+}
+
+/// Spending on many models, one a day.
+fn many_models(count: usize) -> CostOverview {
+    let row = |number: usize| CostRow {
+        day: noon().date_naive(),
+        model: format!("model-{number:02}"),
+        service: "bfl_api".into(),
+        cause: "picture".into(),
+        basis: Basis::Settled,
+        amount: Some(usd("0.03")),
+        count: 1,
+    };
+    let table = CostTable::new(last_days(noon(), 30), true, (0..count).map(row).collect());
+    CostOverview { table: Arc::new(table), ..costs(true) }
 }
 
 #[test]
-fn the_days_have_bars() {
+fn chosen_range_is_the_range_shown() {
     let mut cost_screen = CostScreen::new();
-    press(&mut cost_screen, &[KeyCode::Right]);
-    insta::assert_snapshot!(shown(&mut cost_screen, &costs(false), 80, 24), @r#"
-    ╭ Costs ── days in UTC ────────────────────────────────────────────────────────╮
-    │ by    model [day] service  cause     over  today  7 days [30 days]           │
-    │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                      │
-    │                                                                              │
-    │    $7.80                   █             ▄                                   │
-    │                            █             █                     ▇             │
-    │                            █             █                     █             │
-    │                  ▇         █             █           ▆         █             │
-    │                  █         █             █           █         █   ▆         │
-    │    $0.00 ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ? ─         │
-    │            25 Oct        1             8             15            22        │
-    │ day 1–6 of 7    spent                                       charges          │
-    │ 2026-11-22      $1.26  ━                                4%       42          │
-    │ 2026-11-21    unknown                                    ?        1          │
-    │ 2026-11-20      $6.00  ━━━━━━                          21%      200          │
-    │ 2026-11-15      $2.70  ━━━                              9%       90          │
-    │ 2026-11-09      $7.00  ━━━━━━━━                        25%      100          │
-    │ 2026-11-02      $7.80  ━━━━━━━━                        28%      260          │
-    │                                                                              │
-    │ total        $31.00  estimated, quoted and settled charges                   │
-    │ unknown       $0.07  accepted, then failed: may be billed                    │
-    │ unconfirmed   $0.05  no answer to the submit: may be billed                  │
-    │ unpriced          3  charges without a known price: not in any sum           │
-    ╰ ←→ group by · Tab range · Esc back · ↑↓ scroll ──────────────────────────────╯
-    "#);
+    let costs = costs(false);
+    let text = shown(&mut cost_screen, &costs, 80, 40);
+    assert!(text.contains("[30 days]") && text.contains("total $27.76") && text.contains(" 25 Oct"), "{text}");
+    press(&mut cost_screen, &[KeyCode::BackTab]);
+    let text = shown(&mut cost_screen, &costs, 80, 40);
+    assert!(text.contains("[7 days]") && text.contains("total $7.26"), "{text}");
+    assert!(!text.contains("25 Oct") && text.contains("22 Nov"), "the chart has seven days\n{text}");
+    press(&mut cost_screen, &[KeyCode::BackTab]);
+    let text = shown(&mut cost_screen, &costs, 80, 40);
+    assert!(text.contains("[today]") && text.contains("total $1.26"), "{text}");
+    press(&mut cost_screen, &[KeyCode::BackTab]);
+    let text = shown(&mut cost_screen, &costs, 80, 40);
+    assert!(text.contains("[this month]") && text.contains("total $24.76"), "{text}");
 }
 
 #[test]
-fn unavailable_range_is_reported() {
+fn every_grouping_covers_every_range() {
+    for range in 0..RANGES.len() {
+        for grouping in 0..GROUPINGS.len() {
+            let mut cost_screen = CostScreen { range, grouping, ..CostScreen::new() };
+            let text = shown(&mut cost_screen, &costs(true), 100, 40);
+            assert!(text.contains("charges"), "{range} {grouping}\n{text}");
+            assert!(!cost_screen.keys.is_empty(), "{range} {grouping}");
+        }
+    }
+    let mut by_status = CostScreen { grouping: 5, ..CostScreen::new() };
+    let text = shown(&mut by_status, &costs(true), 100, 40);
+    assert!(text.contains("done") && text.contains("failed") && text.contains("running"), "{text}");
+    let mut by_week = CostScreen { grouping: 2, ..CostScreen::new() };
+    let text = shown(&mut by_week, &costs(true), 100, 40);
+    assert!(text.find("2026-W47") < text.find("2026-W44"), "newest first\n{text}");
+}
+
+#[test]
+fn wide_screen_has_jobs_beside_the_lines() {
     let mut cost_screen = CostScreen::new();
-    press(&mut cost_screen, &[KeyCode::Left, KeyCode::BackTab]);
-    insta::assert_snapshot!(shown(&mut cost_screen, &costs(false), 80, 24), @r#"
-    ╭ Costs ── days in UTC ────────────────────────────────────────────────────────╮
-    │ by    model  day  service [cause]    over  today [7 days] 30 days            │
-    │ by cause: only the last 30 days are available                                │
-    │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                      │
-    │                                                                              │
-    │ cause                spent                                       charges     │
-    │ image               $24.00  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  99%      800     │
-    │ in progress          $0.09  ━                               <1%        3     │
-    │ content moderated  unknown                                    ?        1     │
-    │ submit unknown     unknown                                    ?        2     │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │ total        $31.00  estimated, quoted and settled charges                   │
-    │ unknown       $0.07  accepted, then failed: may be billed                    │
-    │ unconfirmed   $0.05  no answer to the submit: may be billed                  │
-    │ unpriced          3  charges without a known price: not in any sum           │
-    ╰ ←→ group by · Tab range · Esc back · ↑↓ scroll ──────────────────────────────╯
-    "#);
-}
-
-#[test]
-fn small_cost_screen_keeps_total_and_table() {
-    insta::assert_snapshot!(shown(&mut CostScreen::new(), &costs(true), 40, 12), @r#"
-    ╭ Costs ── simulated · days in UTC ────╮
-    │ by   [model] day  service  cause     │
-    │ over  today  7 days [30 days]        │
-    │ total $31.00 · $0.12 uncertain, 3 u… │
-    │ model         spent  charges         │
-    │ flux-2-pro   $21.00      700         │
-    │ flux-2-max    $8.40      121         │
-    │ flux-dev      $1.60       66         │
-    │ vto-v2      unknown        3         │
-    │                                      │
-    │                                      │
-    ╰ ←→ group by · Tab range · Esc back ──╯
-    "#);
-}
-
-#[test]
-fn large_cost_screen_shows_budgets_and_chart() {
+    cost_screen.load(None, Ok(vec![job("job-a", "0.14", "0", 2), job("job-b", "0.07", "0.03", 1)]));
     let mut costs = costs(false);
     costs.daily_cap = Some(usd("1.50"));
-    costs.monthly_cap = Some(usd("100"));
+    costs.monthly_cap = Some(usd("20"));
     costs.credits = Some(usd("18.42"));
-    insta::assert_snapshot!(shown(&mut CostScreen::new(), &costs, 120, 50), @r#"
-    ╭ Costs ── days in UTC ────────────────────────────────────────────────────────────────────────────────────────────────╮
-    │ by   [model] day  service  cause     over  today  7 days [30 days]                                                   │
-    │ total $31.00  890 charges · $0.12 uncertain, 3 unpriced                                                              │
-    │                                                                                                                      │
-    │ day   ━━━━━━━━━━━━━━━━━━━━━━━━━━──── 85% of $1.50                                                                    │
-    │ month ━━━━━━━─────────────────────── 24% of $100.00, incl. unconfirmed                                               │
-    │ $18.42 left on the account                                                                                           │
-    │                                                                                                                      │
-    │    $7.80                            ██                   ▁▁                                                          │
-    │                                     ██                   ██                               ▁▁                         │
-    │                                     ██                   ██                               ██                         │
-    │                                     ██                   ██                               ██                         │
-    │                      ▁▁             ██                   ██                               ██                         │
-    │                      ██             ██                   ██                ▆▆             ██                         │
-    │                      ██             ██                   ██                ██             ██    ▂▂                   │
-    │                      ██             ██                   ██                ██             ██    ██                   │
-    │    $0.00 ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ── ?? ──                   │
-    │             25 Oct               1                    8                    15                   22                   │
-    │ model         spent                                                 charges                                          │
-    │ flux-2-pro   $21.00  ━━━━━━━━━━━━━━━━━━━━━━━━━━━               67%      700                                          │
-    │ flux-2-max    $8.40  ━━━━━━━━━━━                               27%      121                                          │
-    │ flux-dev      $1.60  ━━                                         5%       66                                          │
-    │ vto-v2      unknown                                              ?        3                                          │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │                                                                                                                      │
-    │ total        $31.00  estimated, quoted and settled charges                                                           │
-    │ unknown       $0.07  accepted, then failed: may be billed                                                            │
-    │ unconfirmed   $0.05  no answer to the submit: may be billed                                                          │
-    │ unpriced          3  charges without a known price: not in any sum                                                   │
-    ╰ ←→ group by · Tab range · Esc back · ↑↓ scroll ──────────────────────────────────────────────────────────────────────╯
-    "#);
+    insta::assert_snapshot!(shown(&mut cost_screen, &costs, 130, 36));
+}
+
+#[test]
+fn a_line_opens_its_jobs() {
+    let mut cost_screen = CostScreen::new();
+    let costs = costs(true);
+    shown(&mut cost_screen, &costs, 80, 24);
+    press(&mut cost_screen, &[KeyCode::Down]);
+    assert_eq!(cost_screen.key(KeyCode::Enter.into()), CostKey::Load);
+    let (span, only, _) = cost_screen.wanted_jobs(noon());
+    assert_eq!((span, only.clone()), (last_days(noon(), 30), Some((CostGrouping::Model, "flux-2-max".into()))));
+    assert!(shown(&mut cost_screen, &costs, 80, 24).contains("Loading"));
+    cost_screen.load(None, Ok(vec![job("job-z", "9", "0", 1)]));
+    assert!(!shown(&mut cost_screen, &costs, 80, 24).contains("job-z"), "an answer that came too late");
+    cost_screen.load(only.as_ref(), Ok(vec![job("job-a", "0.14", "0", 2), job("job-b", "0", "0.07", 1)]));
+    let text = shown(&mut cost_screen, &costs, 80, 24);
+    assert!(text.contains("jobs of flux-2-max") && text.contains("neon fox  2 charges"), "{text}");
+    assert!(text.contains("$0.07?  job-b"), "{text}");
+    press(&mut cost_screen, &[KeyCode::Down]);
+    assert_eq!(cost_screen.key(KeyCode::Enter.into()), CostKey::Open("job-b".into()));
+    assert_eq!(cost_screen.key(KeyCode::Esc.into()), CostKey::Load, "back to the lines");
+    assert_eq!(cost_screen.key(KeyCode::Esc.into()), CostKey::Ignored);
+}
+
+#[test]
+fn uncertain_and_wasted_money_is_explained() {
+    let text = shown(&mut CostScreen::new(), &costs(true), 80, 30);
+    for part in ["wasted        $0.06", "unknown       $0.07", "unconfirmed   $0.05", "unpriced          3"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(text.contains("this month $24.76, $2.904 a day, forecast $49.44"), "{text}");
 }
 
 #[test]
 fn nothing_spent_is_not_a_table_of_zeros() {
-    insta::assert_snapshot!(shown(&mut CostScreen::new(), &no_costs(), 80, 12), @r#"
-    ╭ Costs ── simulated · days in UTC ────────────────────────────────────────────╮
-    │ by   [model] day  service  cause     over  today  7 days [30 days]           │
-    │ No charges in the last 30 days                                               │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    │                                                                              │
-    ╰ ←→ group by · Tab range · Esc back · ↑↓ scroll ──────────────────────────────╯
-    "#);
+    let text = shown(&mut CostScreen::new(), &no_costs(), 80, 12);
+    assert!(text.contains("No charges in the last 30 days") && !text.contains("$0.00  "), "{text}");
 }
 
 #[test]
-fn cost_table_scroll_is_bounded() {
-    let mut costs = costs(false);
-    let line = costs.month.by[0].clone();
-    costs.month.by =
-        (0..50).map(|number| crate::costs::CostLine { key: format!("model-{number}"), ..line.clone() }).collect();
+fn selected_line_stays_in_sight() {
+    let costs = many_models(50);
     let mut cost_screen = CostScreen::new();
     let text = shown(&mut cost_screen, &costs, 80, 16);
-    assert!(text.contains("model 1–11 of 50"), "{text}");
+    assert!(text.contains("▸model-00") && text.contains("of 50"), "{text}");
     press(&mut cost_screen, &[KeyCode::End]);
-    assert!(shown(&mut cost_screen, &costs, 80, 16).contains("model-49"));
+    assert!(shown(&mut cost_screen, &costs, 80, 16).contains("▸model-49"));
     press(&mut cost_screen, &[KeyCode::Up]);
-    assert!(!shown(&mut cost_screen, &costs, 80, 16).contains("model-49"));
+    assert!(shown(&mut cost_screen, &costs, 80, 16).contains("▸model-48"));
     press(&mut cost_screen, &[KeyCode::Home]);
-    assert!(shown(&mut cost_screen, &costs, 80, 16).contains("model-0 "));
+    assert!(shown(&mut cost_screen, &costs, 80, 16).contains("▸model-00"));
 }
 
 #[test]
 fn keys_of_others_are_left_to_them() {
     let mut cost_screen = CostScreen::new();
-    for key in [KeyCode::Esc, KeyCode::Char('q'), KeyCode::Char('$'), KeyCode::Enter] {
-        assert!(!cost_screen.key(key.into()), "{key:?}");
+    for key in [KeyCode::Esc, KeyCode::Char('q'), KeyCode::Char('$')] {
+        assert_eq!(cost_screen.key(key.into()), CostKey::Ignored, "{key:?}");
     }
 }
 
@@ -235,7 +150,9 @@ fn ascii_means_ascii() {
     let mut cost_screen = CostScreen::new();
     press(&mut cost_screen, &[KeyCode::Right]);
     let theme = Theme { ascii: true, ..Theme::dark() };
-    let text = screen(80, 24, |frame| cost_screen.draw(frame, frame.area(), Some(&costs(true)), &theme));
+    let overview = costs(true);
+    let view = CostView { costs: Some(&overview), prompt_of: &|_| None, theme: &theme };
+    let text = screen(80, 24, |frame| cost_screen.draw(frame, frame.area(), &view));
     assert!(text.is_ascii(), "{text}");
 }
 
@@ -244,22 +161,32 @@ proptest! {
 
     #[test]
     fn costs_any_keys_keep_the_border(
-        keys in prop::collection::vec(0_usize..10, 0..12),
+        keys in prop::collection::vec(0_usize..12, 0..12),
         width in 1_u16..140,
         height in 1_u16..60,
         names in prop::collection::vec(any::<String>(), 0..6),
     ) {
         let all = [
             KeyCode::Left, KeyCode::Right, KeyCode::Tab, KeyCode::BackTab, KeyCode::Up, KeyCode::Down, KeyCode::PageUp,
-            KeyCode::PageDown, KeyCode::Home, KeyCode::End,
+            KeyCode::PageDown, KeyCode::Home, KeyCode::End, KeyCode::Enter, KeyCode::Esc,
         ];
-        let mut costs = costs(true);
-        let line = costs.month.by[0].clone();
-        costs.month.by.extend(names.iter().map(|name| crate::costs::CostLine { key: name.clone(), ..line.clone() }));
-        costs.by_day.by.extend(names.iter().map(|name| crate::costs::CostLine { key: name.clone(), ..line.clone() }));
+        let row = |name: &String| CostRow {
+            day: noon().date_naive(),
+            model: name.clone(),
+            service: name.clone(),
+            cause: name.clone(),
+            basis: Basis::Settled,
+            amount: Some(usd("0.03")),
+            count: 1,
+        };
+        let table = CostTable::new(last_days(noon(), 30), true, names.iter().map(row).collect());
+        let costs = CostOverview { table: Arc::new(table), ..costs(true) };
         let mut cost_screen = CostScreen::new();
         for key in keys {
+            shown(&mut cost_screen, &costs, width, height);
             cost_screen.key(all[key].into());
+            let (_, only, _) = cost_screen.wanted_jobs(noon());
+            cost_screen.load(only.as_ref(), Ok(names.iter().map(|name| job(name, "0.03", "0", 1)).collect()));
         }
         let text = shown(&mut cost_screen, &costs, width, height);
         if width >= 3 && height >= 3 {
@@ -273,6 +200,7 @@ fn no_size_is_too_small() {
     for (width, height) in SIZES {
         let mut cost_screen = CostScreen::new();
         shown(&mut cost_screen, &costs(true), width, height);
-        screen(width, height, |frame| cost_screen.draw(frame, frame.area(), None, &Theme::dark()));
+        let view = CostView { costs: None, prompt_of: &|_| None, theme: &Theme::dark() };
+        screen(width, height, |frame| cost_screen.draw(frame, frame.area(), &view));
     }
 }

@@ -132,7 +132,11 @@ fn next_action_hint(job: &Job, failure: &Failure) -> String {
 
 fn retry_hint(job: &Job) -> &'static str {
     match job.retry_kind() {
-        Ok(RetryKind::OldTicket) => "Press r to check its task again: free unless the task is gone",
+        Ok(RetryKind::OldTicket) => "Press r to check its task again, free of charge",
+        Ok(RetryKind::OldTicketThenNewAttempt) if job.simulated => {
+            "Press r to check its task, then retry (simulated, free)"
+        }
+        Ok(RetryKind::OldTicketThenNewAttempt) => "Press r to check its task, then retry, which costs again",
         Ok(RetryKind::SameAttempt) => "Press r to retry: nothing was charged so far",
         Ok(RetryKind::NewAttempt) if job.simulated => "Press r to retry (simulated, free)",
         Ok(RetryKind::NewAttempt) => "Press r to retry, which costs again",

@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use firestore::gcloud_sdk::google::firestore::v1::firestore_client::FirestoreClient;
@@ -74,7 +74,7 @@ pub(crate) struct Totals {
 
 impl Totals {
     pub(crate) fn add(&mut self, count: i64, sum: f64) {
-        self.count += count;
+        self.count = self.count.saturating_add(count);
         self.sum += sum;
     }
 
@@ -110,6 +110,8 @@ pub(crate) struct Client {
     database: String,
     reads: AtomicU64,
     writes: AtomicU64,
+    /// Whether darkroom owns the store. Once it is true it stays so: the receipt of a submit must always reach the store.
+    may_write: AtomicBool,
 }
 
 impl Client {
@@ -119,7 +121,17 @@ impl Client {
         let database = format!("projects/{}/databases/{}", options.project, options.database);
         let stalled = Arc::new(Notify::new());
         tokio::spawn(connect(options.clone(), sender, Arc::clone(&stalled)));
-        Arc::new(Self { state, stalled, database, reads: AtomicU64::new(0), writes: AtomicU64::new(0) })
+        let (reads, writes, may_write) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(!options.gated));
+        Arc::new(Self { state, stalled, database, reads, writes, may_write })
+    }
+
+    pub(crate) fn may_write(&self) -> bool {
+        self.may_write.load(Ordering::Acquire)
+    }
+
+    /// Lets commits pass from now on.
+    pub(crate) fn allow_writes(&self) {
+        self.may_write.store(true, Ordering::Release);
     }
 
     /// The full name of a document.
@@ -287,8 +299,16 @@ impl Client {
         }
     }
 
-    /// Commits all writes or none. Errors: the commit was not sent.
+    /// Commits all writes or none. Errors: the commit was not sent; `NotOwned` where darkroom does not own the store.
     pub(crate) async fn commit_once(&self, writes: Vec<Write>) -> Result<CommitOutcome, StoreError> {
+        if !self.may_write() {
+            return Err(StoreError::NotOwned);
+        }
+        self.commit_to_any_store(writes).await
+    }
+
+    /// The same in a store that darkroom may not own: for the record of ownership, and for commits that must fail.
+    pub(crate) async fn commit_to_any_store(&self, writes: Vec<Write>) -> Result<CommitOutcome, StoreError> {
         let mut api = self.api().await?;
         let count = writes.len() as u64;
         let request = CommitRequest { database: self.database.clone(), writes, ..Default::default() };

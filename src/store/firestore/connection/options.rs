@@ -13,12 +13,18 @@ pub struct FirestoreOptions {
     pub emulator_host: Option<String>,
     /// A service account's key file for Google's own service; `None` is the application default credentials.
     pub key_file: Option<PathBuf>,
-    /// The model of a document that names none.
+    /// The model of a document that names none, where the store's settings name none either.
     pub default_model: String,
+    /// The configured model of a document that names none: it precedes the store's settings.
+    pub configured_model: Option<String>,
     /// Whether documents of other programs are the simulator's: true where it is the configured provider.
     pub simulated: bool,
     /// Whether queued requests of other programs are held: the provider is the simulator, and it may not run them.
     pub hold_external: bool,
+    /// Whether writes need a record that darkroom owns the store. Off for tests that write documents of other programs first.
+    pub gated: bool,
+    /// The user and host that a record of ownership names.
+    pub operator: String,
 }
 
 impl FirestoreOptions {
@@ -32,6 +38,9 @@ impl FirestoreOptions {
             default_model: default_model.into(),
             simulated: false,
             hold_external: false,
+            configured_model: None,
+            gated: false,
+            operator: "unknown".to_owned(),
         }
     }
 }

@@ -9,7 +9,9 @@ use firestore::gcloud_sdk::google::firestore::v1::structured_query::{
 };
 use firestore::gcloud_sdk::google::firestore::v1::{Cursor, StructuredQuery, Value};
 
+use crate::jobs::StageName;
 use crate::store::firestore::documents::value;
+use crate::store::schema::Status;
 
 /// The document's own name as a field.
 pub(crate) const NAME: &str = "__name__";
@@ -60,6 +62,25 @@ impl Query {
 
     pub(crate) fn one_of(self, path: &str, values: impl IntoIterator<Item = Value>) -> Self {
         self.filter(path, Operator::In, value::list(values.into_iter().collect()))
+    }
+
+    /// Documents for which one of these fields has one of its values.
+    pub(crate) fn any_of(mut self, alternatives: impl IntoIterator<Item = (&'static str, Vec<Value>)>) -> Self {
+        let filters = alternatives.into_iter().map(|(path, values)| {
+            let value = Some(value::list(values));
+            let filter = FieldFilter { field: Some(field(path)), op: Operator::In.into(), value };
+            Filter { filter_type: Some(FilterType::FieldFilter(filter)) }
+        });
+        let joint = CompositeFilter { op: Joint::Or.into(), filters: filters.collect() };
+        self.filters.push(Filter { filter_type: Some(FilterType::CompositeFilter(joint)) });
+        self
+    }
+
+    /// Documents with one of these statuses, and those of jobs under way: another program may have changed their status meanwhile.
+    pub(crate) fn under_way_or(self, statuses: &[Status]) -> Self {
+        let statuses = statuses.iter().map(|status| value::text(status.as_str())).collect();
+        let stages = [StageName::Submitting, StageName::Generating].map(|stage| value::text(stage.as_str())).to_vec();
+        self.any_of([("status", statuses), ("darkroom.stage", stages)])
     }
 
     pub(crate) fn at_least(self, path: &str, value: Value) -> Self {

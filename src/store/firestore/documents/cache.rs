@@ -18,6 +18,9 @@ use crate::store::firestore::documents::{BaseVersion, LoadedJob, ParsedDocument}
 /// Documents that are cached in addition to the active ones.
 const MAX_CACHED: usize = 20_000;
 
+/// Earlier revisions of a document that are remembered as equal.
+const MAX_EQUAL: usize = 16;
+
 /// The documents that one process knows.
 #[derive(Default)]
 pub(crate) struct DocumentCache {
@@ -49,6 +52,16 @@ struct CachedDocument {
     base: Result<BaseVersion, String>,
     /// Whether the document is a request that is to be rejected.
     is_bad_request: bool,
+    /// Earlier revisions with the same job, newest last: other programs changed only what is theirs.
+    equal: Vec<u64>,
+    /// What another program removed together with the map `darkroom`, while the job was under way.
+    removed: Option<Box<RemovedMap>>,
+}
+
+#[derive(Clone)]
+struct RemovedMap {
+    base: BaseVersion,
+    equal: Vec<u64>,
 }
 
 impl DocumentCache {
@@ -57,15 +70,16 @@ impl DocumentCache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The document that a save of that revision replaces, where it is known.
+    /// The document that a save of that revision replaces, where it is known: the present one, where only other programs have written
+    /// since, and nothing that the job depends on.
     pub(crate) fn base(&self, id: &JobId, revision: u64) -> Option<BaseVersion> {
         let state = self.state();
-        state
-            .documents
-            .get(id)
-            .and_then(|document| document.base.as_ref().ok())
-            .filter(|base| base.revision == revision)
-            .cloned()
+        let document = state.documents.get(id)?;
+        let is_of = |base: &BaseVersion, equal: &[u64]| base.revision == revision || equal.contains(&revision);
+        if let Some(removed) = document.removed.as_ref().filter(|removed| is_of(&removed.base, &removed.equal)) {
+            return removed.base.restored(document.revision);
+        }
+        document.base.as_ref().ok().filter(|base| is_of(base, &document.equal)).cloned()
     }
 
     /// A document that was read: it is cached, and no subscriber is notified.
@@ -98,8 +112,15 @@ impl DocumentCache {
         }
         let (id, revision) = (job.id.clone(), job.revision);
         let content = Ok(Box::new(LoadedJob { job: job.clone(), base }));
-        let is_bad_request = false;
-        state.merge(&ParsedDocument { id: id.clone(), revision, content, is_bad_request });
+        let parsed = ParsedDocument {
+            id: id.clone(),
+            revision,
+            content,
+            is_bad_request: false,
+            has_map: true,
+            moved_by_backend: None,
+        };
+        state.merge(&parsed);
         if let Some(document) = state.documents.get_mut(&id).filter(|document| document.revision == revision) {
             document.published = revision;
             state.publish(&Change::Job(Arc::new(job)));
@@ -214,9 +235,35 @@ impl DocumentCache {
         subscriber
     }
 
+    /// The caps of the store were changed.
+    pub(crate) fn publish_budget_change(&self) {
+        self.state().publish(&Change::Budget);
+    }
+
     /// Fails all subscribers: they may have missed changes.
     pub(crate) fn fail_subscribers(&self, reason: &str) {
         self.state().subscribers.iter().filter_map(Weak::upgrade).for_each(|subscriber| subscriber.fail(reason));
+    }
+}
+
+impl CachedDocument {
+    /// The revisions up to this one that hold the job of `next`.
+    fn equal_revisions(&self, next: &BaseVersion) -> Vec<u64> {
+        let is_equal = self.base.as_ref().is_ok_and(|base| base.job == next.job);
+        if !is_equal {
+            return Vec::new();
+        }
+        let mut equal = self.equal.clone();
+        equal.push(self.revision);
+        let excess = equal.len().saturating_sub(MAX_EQUAL);
+        equal.drain(..excess);
+        equal
+    }
+
+    /// What a version without the map `darkroom` removes from this one.
+    fn removed_map(&self) -> Option<Box<RemovedMap>> {
+        let base = self.base.as_ref().ok().filter(|base| base.under_way);
+        base.map(|base| Box::new(RemovedMap { base: base.clone(), equal: self.equal.clone() })).or(self.removed.clone())
     }
 }
 
@@ -228,10 +275,19 @@ impl State {
         }
         let published = known.map_or(0, |document| document.published);
         let base = parsed.content.as_ref().map(|known| known.base.clone()).map_err(Clone::clone);
+        let equal = known.zip(base.as_ref().ok()).map_or_else(Vec::new, |(known, base)| known.equal_revisions(base));
+        let removed = known.filter(|_| !parsed.has_map).and_then(CachedDocument::removed_map);
         self.version += 1;
         self.documents.insert(
             parsed.id.clone(),
-            CachedDocument { revision: parsed.revision, published, base, is_bad_request: parsed.is_bad_request },
+            CachedDocument {
+                revision: parsed.revision,
+                published,
+                base,
+                is_bad_request: parsed.is_bad_request,
+                equal,
+                removed,
+            },
         );
         let hidden_before = self.active.get(&parsed.id).map(|job| job.hidden);
         let hidden = parsed.content.as_ref().ok().filter(|known| known.job.stage_name().is_active());

@@ -28,7 +28,8 @@ fn stored(json: &Json) -> Document {
 }
 
 fn from_store(json: &Json) -> Result<Job, String> {
-    let defaults = Defaults { model: "flux-dev".to_owned(), simulated: false, hold_external: false };
+    let defaults =
+        Defaults { model: "flux-dev".to_owned(), output_format: None, simulated: false, hold_external: false };
     let content = parse(&stored(json), &defaults).unwrap().content;
     content.map(|loaded| Job { revision: 0, ..loaded.job })
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::Defaults;
-use crate::jobs::{Job, JobId, Stage, StageName};
+use crate::jobs::{Job, JobId, Spec, Stage, StageName};
 use crate::store::charges::{ChargeRow, charges_of};
 use crate::store::schema::{self, Fields, Status};
 
@@ -29,6 +29,24 @@ pub(super) fn parse(
     Ok((rows, request, job))
 }
 
+/// Whether the job is a request of another program of which nothing was begun here: what the request does not name is what the settings
+/// name now. Once an attempt has begun, its spec stays.
+fn follows_defaults(job: &Job) -> bool {
+    job.external && job.attempts.iter().all(|attempt| attempt.steps.is_empty())
+}
+
+/// Replaces the spec of a queued job; earlier attempts keep what they ordered.
+fn change_spec(job: &mut Job, spec: Spec) {
+    if spec == job.spec {
+        return;
+    }
+    let old = std::mem::replace(&mut job.spec, spec);
+    let last = job.attempts.len() - 1;
+    for attempt in job.attempts[..last].iter_mut().filter(|attempt| attempt.spec.is_none()) {
+        attempt.spec = Some(old.clone());
+    }
+}
+
 /// Applies what other programs did to the document since it was saved here. Returns whether the job follows the present request.
 ///
 /// While a job is under way it belongs to its worker, whatever its status says: it never runs twice at once.
@@ -40,19 +58,22 @@ fn follow(
     defaults: &Defaults,
 ) -> Result<bool, String> {
     let mut follows = !request_changed;
+    if matches!(job.stage_name(), StageName::Submitting | StageName::Generating) {
+        return Ok(follows);
+    }
     let status = Status::of(fields)?;
     let now = updated_at.unwrap_or(job.updated_at);
     match (job.stage_name(), status) {
-        (StageName::Submitting | StageName::Generating, _) => {}
+        (StageName::Queued, Status::Pending) if request_changed => {
+            change_spec(job, schema::parse_spec(fields, defaults.request())?);
+            follows = true;
+        }
+        // A request that a former version could read stays as it was read.
         (StageName::Queued, Status::Pending) => {
-            if request_changed {
-                let spec = schema::parse_spec(fields, &defaults.model)?;
-                follows = true;
-                let old = std::mem::replace(&mut job.spec, spec);
-                let last = job.attempts.len() - 1;
-                for attempt in job.attempts[..last].iter_mut().filter(|attempt| attempt.spec.is_none()) {
-                    attempt.spec = Some(old.clone());
-                }
+            if follows_defaults(job)
+                && let Ok(spec) = schema::parse_spec(fields, defaults.request())
+            {
+                change_spec(job, spec);
             }
         }
         // Another backend took it first.
@@ -61,7 +82,7 @@ fn follow(
             schema::apply_status(job, fields, status)?;
         }
         (_, Status::Pending | Status::Processing) => {
-            let spec = if request_changed { schema::parse_spec(fields, &defaults.model)? } else { job.spec.clone() };
+            let spec = if request_changed { schema::parse_spec(fields, defaults.request())? } else { job.spec.clone() };
             job.resubmit_with(spec, now).map_err(|error| error.to_string())?;
             follows = true;
             if status == Status::Processing {
@@ -77,7 +98,7 @@ fn follow(
                 job.updated_at = now;
             }
         }
-        (StageName::Done | StageName::Approved | StageName::Failed | StageName::Cancelled, _) => {}
+        _ => {}
     }
     Ok(follows)
 }

@@ -23,15 +23,17 @@ pub(crate) struct Subscriber {
 
 #[derive(Default)]
 struct State {
-    changes: BTreeMap<JobId, Change>,
+    /// By job; `None` is what concerns no single job.
+    changes: BTreeMap<Option<JobId>, Change>,
     failure: Option<String>,
 }
 
 impl Subscriber {
     pub(crate) fn push(&self, change: Change) {
         let id = match &change {
-            Change::Job(job) => job.id.clone(),
-            Change::Unreadable { id, .. } | Change::Removed(id) => id.clone(),
+            Change::Job(job) => Some(job.id.clone()),
+            Change::Unreadable { id, .. } | Change::Removed(id) => Some(id.clone()),
+            Change::Budget => None,
         };
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.changes.insert(id, change);

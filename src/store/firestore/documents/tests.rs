@@ -19,7 +19,7 @@ use crate::store::charges::charges_of;
 const SAMPLES: &str = include_str!("../../../../tests/samples/old-backend-jobs.json");
 
 fn defaults() -> Defaults {
-    Defaults { model: "flux-dev".to_owned(), simulated: false, hold_external: false }
+    Defaults { model: "flux-dev".to_owned(), output_format: None, simulated: false, hold_external: false }
 }
 
 fn fields(json: &Json) -> Fields {
@@ -124,6 +124,36 @@ fn external_requests_are_held_by_simulators() {
 }
 
 #[test]
+fn only_backends_move_jobs_like_that() {
+    let moved = |document: &Document| parse(document, &defaults()).unwrap().moved_by_backend.is_some();
+    let url = "https://x.example/y.png";
+    let statuses = ["pending_art_generation", "processing", "pending_review", "approved", "error"];
+    for status in statuses {
+        let document = document("a", fields(&json!({"status": status, "prompt": "a fox", "generatedImageUrl": url})));
+        assert_eq!(moved(&document), status == "processing", "a document without darkroom's map: {status}");
+    }
+    let queued = Job::new(JobId::new("b").unwrap(), Spec::new("flux-dev", "a fox"), true, now());
+    let mut submitting = queued.clone();
+    let claim = Claim { worker: WorkerId::new("worker"), until: now() };
+    submitting.begin_submit(claim, None, now()).unwrap();
+    let mut cancelled = queued.clone();
+    cancelled.cancel(now()).unwrap();
+    for (job, suspicious) in [
+        (queued, vec!["processing", "pending_review"]),
+        (submitting, vec!["pending_review", "error"]),
+        (cancelled, vec!["processing"]),
+    ] {
+        let mut document = document("b", Fields::new());
+        apply(&mut document, DocumentWrite::new(&job).unwrap());
+        assert!(!moved(&document), "as darkroom wrote it: {:?}", job.stage);
+        for status in statuses {
+            document.fields.insert("status".to_owned(), value::text(status));
+            assert_eq!(moved(&document), suspicious.contains(&status), "{:?}, then {status}", job.stage);
+        }
+    }
+}
+
+#[test]
 fn request_fields_are_read_leniently() {
     let job = external(&json!({
         "status": "pending_art_generation", "prompt": "a\u{1b}[2Jfox", "steps": "30", "guidance": "2.5", "seed": 7.0,
@@ -223,6 +253,47 @@ fn change_during_a_run_applies_to_the_next() {
     document.fields.insert("status".into(), value::text("pending_art_generation"));
     let again = loaded(&document).job;
     assert_eq!((again.attempt_number(), &again.spec.parameters["seed"]), (2, &json!(2)));
+}
+
+#[test]
+fn running_job_is_read_under_any_status() {
+    let mut document = document("a", fields(&json!({"status": "pending_art_generation", "prompt": "a fox"})));
+    let LoadedJob { mut job, base } = loaded(&document);
+    job.begin_submit(Claim { worker: WorkerId::new("w"), until: now() }, None, now()).unwrap();
+    apply(&mut document, DocumentWrite::update(&job, &base).unwrap());
+    for status in [value::text("archived"), value::integer(3), value::text("approved"), value::text("error")] {
+        document.fields.insert("status".into(), status);
+        assert_eq!(loaded(&document).job, job);
+    }
+    document.fields.remove("status");
+    assert_eq!(loaded(&document).job, job);
+}
+
+#[test]
+fn request_with_an_open_charge_is_not_rejected() {
+    let bad = |receipt: bool| {
+        let json = json!({"status": "pending_art_generation", "prompt": "a fox"});
+        let mut document = document("a", fields(&json));
+        let LoadedJob { mut job, base } = loaded(&document);
+        if receipt {
+            job.attempts[0].charge = Some(Charge {
+                service: Service::BflApi,
+                amount: Some("0.03".parse().unwrap()),
+                basis: Basis::Quoted,
+                model: "flux-dev".to_owned(),
+                at: now(),
+                simulated: false,
+            });
+        }
+        apply(&mut document, DocumentWrite::update(&job, &base).unwrap());
+        document.fields.insert("prompt".into(), value::integer(7));
+        parse(&document, &defaults()).unwrap()
+    };
+    for paid in [true, false] {
+        let parsed = bad(paid);
+        assert!(parsed.content.is_err());
+        assert_eq!(parsed.is_bad_request, !paid);
+    }
 }
 
 #[test]

@@ -74,6 +74,13 @@ pub(crate) fn integer_of(fields: &Fields, name: &str) -> Option<i64> {
     }
 }
 
+pub(crate) fn text_of<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
+    match content(fields, name)? {
+        ValueType::StringValue(text) => Some(text),
+        _ => None,
+    }
+}
+
 pub(crate) fn map_of<'a>(fields: &'a Fields, name: &str) -> Option<&'a Fields> {
     match content(fields, name)? {
         ValueType::MapValue(map) => Some(&map.fields),

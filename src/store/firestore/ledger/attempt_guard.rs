@@ -4,12 +4,16 @@
 //! document is then a new request, whose first attempt is number one again. Its charge would overwrite the entry of the first
 //! submit, and its image that image. The entries of the ledger are what remains of the history.
 
-use super::entries::{COSTS, OPEN_CHARGES, attempt_of};
-use crate::jobs::{Job, StageName, StepName};
+use std::collections::HashMap;
+
+use super::entries::{COSTS, OPEN_CHARGES, attempt_of, parse_entry};
+use crate::jobs::{Job, JobId, StageName, StepName};
 use crate::store::StoreError;
+use crate::store::charges::{ChargeRow, charges_of};
 use crate::store::firestore::FirestoreStore;
 use crate::store::firestore::connection::query::Query;
 use crate::store::firestore::documents::{BaseVersion, value};
+use crate::store::schema::charge_id;
 
 impl FirestoreStore {
     /// Whether the submit that this save records may have its number. Errors: `AttemptBooked` where the ledger has a charge under
@@ -32,6 +36,39 @@ impl FirestoreStore {
         }
         tracing::warn!(job = %job.id, attempts = last, "document was replaced; the ledger has charges of earlier attempts");
         Err(StoreError::AttemptBooked { id: job.id.clone(), free: last.saturating_add(1) })
+    }
+}
+
+impl FirestoreStore {
+    /// The charges of these new jobs that the ledger has already, by job and ordered by attempt and service: a document that was deleted
+    /// and is created again has its history there. Each with the cause that the job gives it, so that only a changed amount moves a
+    /// rollup. Two reads for each charge.
+    pub(crate) async fn recorded_charges(&self, jobs: &[Job]) -> Result<HashMap<JobId, Vec<ChargeRow>>, StoreError> {
+        let mut expected = HashMap::new();
+        for job in jobs {
+            for row in charges_of(job) {
+                let id = charge_id(job.id.as_str(), row.attempt, row.service);
+                for collection in [COSTS, OPEN_CHARGES] {
+                    expected.insert(self.shared.client.name(collection, &id), (&job.id, row.clone()));
+                }
+            }
+        }
+        if expected.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut recorded: HashMap<JobId, Vec<ChargeRow>> = HashMap::new();
+        for document in self.shared.client.get(expected.keys().cloned().collect()).await? {
+            let Some((job, new)) = expected.remove(&document.name) else { continue };
+            match parse_entry(&document) {
+                Ok((_, row)) => recorded.entry(job.clone()).or_default().push(ChargeRow { cause: new.cause, ..row }),
+                // It is in no sum; the new entry replaces it.
+                Err(reason) => tracing::warn!(job = %job, reason, "unreadable charge replaced"),
+            }
+        }
+        for rows in recorded.values_mut() {
+            rows.sort_by_key(|row| (row.attempt, row.service));
+        }
+        Ok(recorded)
     }
 }
 

@@ -7,21 +7,29 @@
 
 use std::sync::atomic::Ordering;
 
+use chrono::Days;
+use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
+use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 
+use super::external::Month;
 use super::months::{ROLLUPS, guard_id, month_id};
 use super::rollup::{self, Sums};
 use super::shards;
-use crate::costs::{Budget, BudgetExceeded, BudgetPeriod, Usd};
+use crate::costs::{Budget, BudgetExceeded, BudgetPeriod, PriceTable, Usd};
 use crate::jobs::Job;
 use crate::store::StoreError;
 use crate::store::charges::ChargeRow;
 use crate::store::firestore::connection::query::Query;
-use crate::store::firestore::documents::value;
+use crate::store::firestore::documents::value::{self, map_of};
 use crate::store::firestore::{FirestoreStore, JOBS};
+use crate::text::sanitize_line;
 
 /// Reads of the commitments until a cap counts as reached.
 const MAX_READS: usize = 4;
+
+/// What each job under way sets aside.
+const RESERVED: &str = "darkroom.reserved";
 
 /// The document that a reservation moves, and the state in which it must still be.
 pub(crate) struct BudgetGuard {
@@ -78,33 +86,75 @@ impl FirestoreStore {
         month: &str,
     ) -> Result<Commitments, StoreError> {
         let reserved = self.reserved_by_others(job).await?;
-        let client = &self.shared.client;
-        let documents = client.query(shards::query_months(client, month, month)).await?;
-        let periods = periods.iter().map(|period| period.from.date_naive()..period.to.date_naive());
-        let periods: Vec<_> = periods.collect();
-        // Other programs record real charges only.
-        let unrecorded = if job.simulated { vec![Usd::ZERO; periods.len()] } else { self.unrecorded(&periods).await? };
-        Ok(Commitments { reserved, sums: rollup::read(&documents), unrecorded })
+        let periods: Vec<_> = periods.iter().map(|period| period.from.date_naive()..period.to.date_naive()).collect();
+        if job.simulated {
+            // Other programs record real charges only.
+            let client = &self.shared.client;
+            let documents = client.query(shards::query_months(client, month, month)).await?;
+            let unrecorded = vec![Usd::ZERO; periods.len()];
+            return Ok(Commitments { reserved, sums: rollup::read(&documents), unrecorded });
+        }
+        let today = job.updated_at.date_naive();
+        let months = self.read_months(&(today..today + Days::new(1))).await?;
+        let sums = months.iter().flat_map(Month::real).collect();
+        let unrecorded = self.unrecorded(&months, &periods).await?;
+        Ok(Commitments { reserved, sums, unrecorded })
     }
 
-    /// Reservations are kept on the jobs, so that none can outlive its job. By model.
-    async fn reserved_by_others(&self, job: &Job) -> Result<Vec<(String, Usd)>, StoreError> {
-        let query = Query::of(JOBS).more_than("darkroom.reserved", value::integer(0));
+    /// Reservations are kept on the jobs, so that none can outlive its job.
+    async fn reserved_by_others(&self, job: &Job) -> Result<Vec<Reserved>, StoreError> {
+        let query = Query::of(JOBS).more_than(RESERVED, value::integer(0));
         let documents = self.shared.client.query(query.build()).await?;
-        let others = documents.iter().filter_map(|document| self.read(document)?.content.ok());
+        let others = documents.iter().filter(|document| document.name.rsplit('/').next() != Some(job.id.as_str()));
         Ok(others
-            .map(|loaded| loaded.job)
-            .filter(|other| other.id != job.id && other.simulated == job.simulated)
-            .filter_map(|other| Some((other.spec.model.clone(), other.reservation()?)))
+            .filter_map(|document| match self.read(document).map(|parsed| parsed.content) {
+                Some(Ok(loaded)) => {
+                    let other = loaded.job;
+                    let amount = other.reservation().filter(|_| other.simulated == job.simulated)?;
+                    Some(Reserved { model: Some(other.spec.model), amount })
+                }
+                unreadable => {
+                    let reserved = unreadable_reservation(document, job.simulated)?;
+                    let reason = unreadable.and_then(Result::err).unwrap_or_default();
+                    let id = sanitize_line(document.name.rsplit('/').next().unwrap_or_default(), 80);
+                    tracing::error!(
+                        job = %id, reason, amount = %reserved.amount, "reservation of an unreadable job counted under every cap",
+                    );
+                    Some(reserved)
+                }
+            })
             .collect())
     }
+}
+
+/// The reservation of a document that cannot be read, as the fields beside the job show it: money may be spent under it.
+fn unreadable_reservation(document: &Document, simulated: bool) -> Option<Reserved> {
+    let native = map_of(&document.fields, "darkroom")?;
+    let is_simulated = match value::content(native, "simulated") {
+        Some(ValueType::BooleanValue(is_simulated)) => *is_simulated,
+        _ => simulated,
+    };
+    let pico = match value::content(native, "reserved")? {
+        ValueType::IntegerValue(pico) => *pico,
+        // Saturates.
+        ValueType::DoubleValue(pico) => pico.ceil() as i64,
+        _ => return None,
+    };
+    (is_simulated == simulated).then(|| Reserved { model: None, amount: value::from_pico(pico, 0) })
+}
+
+/// Money that another job sets aside.
+#[derive(Debug, PartialEq)]
+struct Reserved {
+    /// `None` where it is not known: then it counts under the caps of every model.
+    model: Option<String>,
+    amount: Usd,
 }
 
 /// The money that a reservation must leave room for.
 #[derive(Debug, PartialEq)]
 struct Commitments {
-    /// By model.
-    reserved: Vec<(String, Usd)>,
+    reserved: Vec<Reserved>,
     sums: Sums,
     /// By period of the budget: the charges of other programs that no rollup has, of whatever model.
     unrecorded: Vec<Usd>,
@@ -113,8 +163,10 @@ struct Commitments {
 fn fits(job: &Job, periods: &[BudgetPeriod], commitments: &Commitments) -> Result<(), BudgetExceeded> {
     let Commitments { reserved, sums, unrecorded } = commitments;
     for (period, unrecorded) in periods.iter().zip(unrecorded) {
-        let counts = |model: &str| period.model.as_deref().is_none_or(|only| only == model);
-        let reserved: Usd = reserved.iter().filter(|(model, _)| counts(model)).map(|(_, amount)| *amount).sum();
+        let counts =
+            |model: &str| period.model.as_deref().is_none_or(|only| only == PriceTable::builtin().canonical(model));
+        let reserved = reserved.iter().filter(|reserved| reserved.model.as_deref().is_none_or(counts));
+        let reserved: Usd = reserved.map(|reserved| reserved.amount).sum();
         let committed = rollup::committed(sums, period.from, period.to, counts) + reserved + *unrecorded;
         period.check(committed, job.reservation())?;
     }

@@ -15,7 +15,7 @@ use crate::store::firestore::documents::value::{self, Fields};
 use crate::store::{BudgetChange, StoreError};
 
 /// The collection and the document of the caps.
-const BUDGETS: &str = "darkroom_budgets";
+pub(crate) const BUDGETS: &str = "darkroom_budgets";
 const CAPS: &str = "caps";
 
 /// The changes as JSON texts, newest first.

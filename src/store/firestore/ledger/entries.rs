@@ -9,7 +9,7 @@ use crate::costs::Service;
 use crate::jobs::Job;
 use crate::store::charges::ChargeRow;
 use crate::store::firestore::documents::json;
-use crate::store::firestore::documents::value::Fields;
+use crate::store::firestore::documents::value::{self, Fields};
 use crate::store::schema;
 use crate::text::sanitize_line;
 
@@ -36,7 +36,15 @@ pub(crate) fn collection_of(row: &ChargeRow) -> &'static str {
 /// Whether the entries of both are equal. A basis that only became more certain is not worth a write.
 fn is_equivalent(one: &ChargeRow, other: &ChargeRow) -> bool {
     let content = |row: &ChargeRow| {
-        (row.amount, row.model.clone(), row.at, row.simulated, row.succeeded(), row.basis.is_counted())
+        (
+            row.amount,
+            row.model.clone(),
+            row.at,
+            row.simulated,
+            row.succeeded(),
+            row.basis.is_counted(),
+            row.tags.clone(),
+        )
     };
     content(one) == content(other)
 }
@@ -77,7 +85,9 @@ pub(crate) fn entry_fields(job: &Job, row: &ChargeRow) -> (Fields, Vec<String>) 
     let details = fields.get("details").and_then(serde_json::Value::as_object);
     let mut mask: Vec<String> = details.into_iter().flat_map(|details| details.keys()).map(detail_path).collect();
     // Also where the charge has no amount: a former one must not stay.
-    mask.extend(["job_id", "service", "cost_usd", "timestamp"].map(str::to_owned));
+    mask.extend(["job_id", "service", "cost_usd", "timestamp", "details.tags"].map(str::to_owned));
+    mask.sort_unstable();
+    mask.dedup();
     (json::from_json(&fields), mask)
 }
 
@@ -89,6 +99,14 @@ fn detail_path(name: &String) -> String {
 pub(crate) fn parse_entry(document: &Document) -> Result<(String, ChargeRow), String> {
     let id = document.name.rsplit('/').next().unwrap_or_default();
     schema::parse_charge(id, &json::to_json(&document.fields))
+}
+
+/// Whether another backend recorded this charge when it ordered an image. Imported history is not such a charge.
+pub(crate) fn is_foreign_charge(fields: &Fields) -> bool {
+    let is_of_provider = value::text_of(fields, "service") == Some(Service::BflApi.as_str());
+    let details = value::map_of(fields, "details");
+    let has = |name: &str| details.is_some_and(|details| value::content(details, name).is_some());
+    is_of_provider && !has("basis") && !has("imported_historical")
 }
 
 /// Logs an entry that no sum includes.

@@ -17,7 +17,7 @@ use firestore::gcloud_sdk::google::firestore::v1::{Document, DocumentMask, Preco
 use futures::future::try_join_all;
 
 use super::entries::{COSTS, OPEN_CHARGES, parse_entry, warn_excluded};
-use super::months::{ROLLUPS, SHARDS, SKIPPED, VERIFIED, day_field, month_id, month_of, shard_id};
+use super::months::{ROLLUPS, SHARDS, SKIPPED, VERIFIED, day_field, month_id, month_of, shard_id, tags_field};
 use super::rollup::{self, Key, Sum, Sums};
 use super::shards;
 use crate::costs::Usd;
@@ -34,15 +34,18 @@ const LATE_ENTRIES: TimeDelta = TimeDelta::days(3);
 /// Rounds of reading until a difference counts as real: own charges may be recorded between two reads.
 const ROUNDS: usize = 2;
 
+/// A difference of dollars that only rounding makes.
+const NEGLIGIBLE: f64 = 1e-9;
+
 /// The rollup documents of one month, of both kinds of money.
-struct Month {
+pub(crate) struct Month {
     first: NaiveDate,
     /// By `simulated`.
     documents: [Vec<Document>; 2],
 }
 
 impl Month {
-    fn real(&self) -> Sums {
+    pub(crate) fn real(&self) -> Sums {
         rollup::read(&self.documents[0])
     }
 
@@ -81,7 +84,7 @@ impl Month {
 
 /// Whether the charges of this kind are entries of `costs`.
 fn is_cost(key: &Key) -> bool {
-    matches!(key.class.as_str(), "counted" | "unknown")
+    key.tag.is_none() && matches!(key.class.as_str(), "counted" | "unknown")
 }
 
 fn float(amount: Usd) -> f64 {
@@ -123,26 +126,25 @@ impl FirestoreStore {
         Ok(sums)
     }
 
-    /// The amounts that other programs spent in each of these periods of one month and that no rollup has: never negative.
-    pub(crate) async fn unrecorded(&self, periods: &[std::ops::Range<NaiveDate>]) -> Result<Vec<Usd>, StoreError> {
-        let Some(start) = periods.iter().map(|period| period.start).min() else { return Ok(Vec::new()) };
-        let end = periods.iter().map(|period| period.end).max().unwrap_or(start);
-        // The rollups are read first: a charge that is recorded in between is counted twice, never zero times.
-        let months = self.read_months(&(start..end)).await?;
+    /// The amounts that other programs spent in each of these periods and that these months do not have: never negative. The caller
+    /// adds them to the sums of the same months: documents that were read again could have a charge that those sums lack.
+    pub(crate) async fn unrecorded(
+        &self,
+        months: &[Month],
+        periods: &[std::ops::Range<NaiveDate>],
+    ) -> Result<Vec<Usd>, StoreError> {
         let mut amounts = Vec::new();
         for period in periods {
             let mut expected = Totals::default();
-            for month in &months {
+            for month in months {
                 let totals = month.expected(period);
                 expected.add(totals.count, totals.sum);
             }
-            let totals = self.totals(period).await?;
-            let amount = if totals.agrees_with(&expected) {
+            // The rollups were read before: a charge that is recorded in between is counted twice, never zero times.
+            let amount = if self.totals(period).await?.agrees_with(&expected) {
                 Usd::ZERO
-            } else if totals.sum >= expected.sum {
-                usd(totals.sum - expected.sum)
             } else {
-                // An entry that cannot be read hides others: only the entries themselves show it.
+                // The server's sum has no amounts in text, and has those that no charge can have: only the entries show the difference.
                 let known: Usd = months.iter().map(|month| spent(&month.real(), period)).sum();
                 let complete = spent(&self.complete_sums(period.clone()).await?, period);
                 if complete > known { complete - known } else { Usd::ZERO }
@@ -152,7 +154,8 @@ impl FirestoreStore {
         Ok(amounts)
     }
 
-    async fn read_months(&self, days: &std::ops::Range<NaiveDate>) -> Result<Vec<Month>, StoreError> {
+    /// The rollups of the months that these days touch, of both kinds.
+    pub(crate) async fn read_months(&self, days: &std::ops::Range<NaiveDate>) -> Result<Vec<Month>, StoreError> {
         let client = &self.shared.client;
         let last_day = days.end - Days::new(1);
         let of_kind = async |simulated: bool| {
@@ -317,7 +320,8 @@ impl Correction {
                     Some(at) => ConditionType::UpdateTime(at),
                     None => ConditionType::Exists(false),
                 };
-                let mut field_paths: Vec<String> = self.days.keys().map(|day| day_field(*day)).collect();
+                let of_day = |day: &NaiveDate| [day_field(*day), tags_field(*day)];
+                let mut field_paths: Vec<String> = self.days.keys().flat_map(of_day).collect();
                 let mut fields = Fields::new();
                 if number == 0 {
                     fields = rollup::month_fields(&new);
@@ -342,7 +346,9 @@ impl Correction {
     }
 
     fn skipped_value(&self) -> value::Value {
-        let skipped = self.skipped.iter().filter(|(_, totals)| totals.count != 0);
+        // An amount in text is counted, but is not in the server's sum.
+        let is_kept = |totals: &Totals| totals.count != 0 || totals.sum.abs() > NEGLIGIBLE;
+        let skipped = self.skipped.iter().filter(|(_, totals)| is_kept(totals));
         value::map(
             skipped
                 .map(|(day, totals)| {
@@ -364,11 +370,6 @@ fn of_days(collection: &str, days: &std::ops::Range<NaiveDate>) -> Query {
 }
 
 fn spent(sums: &Sums, days: &std::ops::Range<NaiveDate>) -> Usd {
-    sums.iter().filter(|(key, _)| days.contains(&key.day)).map(|(_, sum): (_, &Sum)| sum.usd()).sum()
-}
-
-/// Rounded up to whole 1e-9 dollars.
-fn usd(amount: f64) -> Usd {
-    let billionths = (amount * 1e9).ceil();
-    if billionths.is_finite() { Usd::new(rust_decimal::Decimal::new(billionths as i64, 9)) } else { Usd::ZERO }
+    let counts = |key: &Key| key.tag.is_none() && days.contains(&key.day);
+    sums.iter().filter(|(key, _)| counts(key)).map(|(_, sum): (_, &Sum)| sum.usd()).sum()
 }

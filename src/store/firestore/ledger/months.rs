@@ -57,6 +57,11 @@ pub(crate) fn by_month(documents: &[Document]) -> BTreeMap<&str, Vec<&Document>>
     months
 }
 
+/// The field of a day's tags in its month's documents.
+pub(crate) fn tags_field(day: NaiveDate) -> String {
+    format!("t{:02}", day.day())
+}
+
 /// The field of a day in its month's documents.
 pub(crate) fn day_field(day: NaiveDate) -> String {
     format!("d{:02}", day.day())

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::tonic::Code;
 
 use super::entries::{COSTS, OPEN_CHARGES, parse_entry, warn_excluded};
@@ -13,8 +14,9 @@ use crate::store::charges::ChargeRow;
 use crate::store::firestore::FirestoreStore;
 use crate::store::firestore::connection::errors;
 use crate::store::firestore::connection::query::{NAME, Query};
-use crate::store::firestore::documents::value;
-use crate::store::schema::RollupMismatch;
+use crate::store::firestore::documents::{json, value};
+use crate::store::schema::{RollupCheck, RollupMismatch, UnreadableEntry};
+use crate::text::sanitize_line;
 
 /// Entries of one read.
 const BATCH_SIZE: usize = 500;
@@ -26,18 +28,19 @@ impl FirestoreStore {
     /// Replaces the rollups by the sums of all entries and returns the differences. One read for each entry and each of their jobs.
     /// Entries that cannot be read are excluded and logged.
     pub async fn rebuild_rollups(&self) -> Result<Vec<RollupMismatch>, StoreError> {
-        self.compare_rollups(true).await
+        Ok(self.compare_rollups(true).await?.mismatches)
     }
 
     /// The same; without `correct` the rollups stay.
-    pub(crate) async fn compare_rollups(&self, correct: bool) -> Result<Vec<RollupMismatch>, StoreError> {
-        let mut differences = Vec::new();
+    pub(crate) async fn compare_rollups(&self, correct: bool) -> Result<RollupCheck, StoreError> {
+        let mut mismatches = Vec::new();
         for _ in 0..MAX_ATTEMPTS {
             // The months first: a charge that is recorded while the entries are read moves its month, and the next attempt includes it.
             let months = self.shared.client.query(Query::of(ROLLUPS).build()).await?;
             let mut counted: BTreeMap<bool, Sums> = BTreeMap::new();
+            let mut unreadable = Vec::new();
             for collection in [COSTS, OPEN_CHARGES] {
-                self.count_entries(collection, &mut counted).await?;
+                self.count_entries(collection, &mut counted, &mut unreadable).await?;
             }
             let stored = by_month(&months);
             let ids: BTreeSet<String> = counted
@@ -60,12 +63,12 @@ impl FirestoreStore {
                     continue;
                 }
                 if !correct {
-                    differences.extend(found);
+                    mismatches.extend(found);
                     continue;
                 }
                 let writes = shards::replace(&self.shared.client, &month, &documents, &new, true);
                 match self.shared.client.commit(writes).await? {
-                    Ok(_) => differences.extend(found),
+                    Ok(_) => mismatches.extend(found),
                     Err(status)
                         if matches!(status.code(), Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted) =>
                     {
@@ -75,7 +78,7 @@ impl FirestoreStore {
                 }
             }
             if !contended {
-                return Ok(differences);
+                return Ok(RollupCheck { mismatches, unreadable });
             }
         }
         Err(StoreError::Unavailable(
@@ -83,7 +86,12 @@ impl FirestoreStore {
         ))
     }
 
-    async fn count_entries(&self, collection: &str, counted: &mut BTreeMap<bool, Sums>) -> Result<(), StoreError> {
+    async fn count_entries(
+        &self,
+        collection: &str,
+        counted: &mut BTreeMap<bool, Sums>,
+        unreadable: &mut Vec<UnreadableEntry>,
+    ) -> Result<(), StoreError> {
         let query = Query::of(collection).order(NAME, false).limit(BATCH_SIZE);
         let mut next = Some(query.clone());
         while let Some(batch) = next.take() {
@@ -92,7 +100,10 @@ impl FirestoreStore {
             for document in &documents {
                 match parse_entry(document) {
                     Ok(entry) => entries.push(entry),
-                    Err(reason) => warn_excluded(collection, document, &reason),
+                    Err(reason) => {
+                        warn_excluded(collection, document, &reason);
+                        unreadable.push(unreadable_entry(collection, document, &reason));
+                    }
                 }
             }
             for (_, row) in self.with_causes(entries).await? {
@@ -105,6 +116,16 @@ impl FirestoreStore {
     }
 }
 
+fn unreadable_entry(collection: &str, document: &Document, reason: &str) -> UnreadableEntry {
+    let cost = json::to_json(&document.fields).get("cost_usd").map(ToString::to_string).unwrap_or_default();
+    UnreadableEntry {
+        collection: collection.to_owned(),
+        id: sanitize_line(document.name.rsplit('/').next().unwrap_or_default(), 200),
+        cost_usd: sanitize_line(&cost, 80),
+        reason: sanitize_line(reason, 200),
+    }
+}
+
 fn compare(simulated: bool, kept: &Sums, counted: &Sums) -> Vec<RollupMismatch> {
     let kind = if simulated { "simulated" } else { "real" };
     let keys: BTreeSet<&Key> = kept.keys().chain(counted.keys()).collect();
@@ -113,7 +134,10 @@ fn compare(simulated: bool, kept: &Sums, counted: &Sums) -> Vec<RollupMismatch> 
     keys.into_iter()
         .filter(|key| of(kept, key) != of(counted, key))
         .map(|key| RollupMismatch {
-            what: format!("{kind} {} {} {} {} {}", key.day, key.service, key.class, key.model, key.cause),
+            what: match &key.tag {
+                None => format!("{kind} {} {} {} {} {}", key.day, key.service, key.class, key.model, key.cause),
+                Some(tag) => format!("{kind} {} {} tag '{tag}'", key.day, key.class),
+            },
             stored: shown(of(kept, key)),
             computed: shown(of(counted, key)),
         })

@@ -12,8 +12,8 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::google::firestore::v1::document_transform::FieldTransform;
 use firestore::gcloud_sdk::google::firestore::v1::document_transform::field_transform::TransformType;
 
-use super::months::{day_field, month_id, month_of};
-use crate::costs::{Basis, CostRow, PriceTable, Usd};
+use super::months::{day_field, month_id, month_of, tags_field};
+use crate::costs::{Basis, CostRow, PriceTable, TagRow, Usd};
 use crate::store::charges::ChargeRow;
 use crate::store::firestore::documents::value;
 use crate::store::firestore::documents::value::{Fields, integer_of, map_of, quoted};
@@ -39,7 +39,8 @@ impl Sum {
     }
 }
 
-/// What all charges of one kind have in common.
+/// What all charges of one kind have in common. A charge with tags is also in the sum of each of its tags, and in that of any tag: such
+/// a sum has no service, cause and model, and is in no total.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub day: NaiveDate,
@@ -48,6 +49,8 @@ pub(crate) struct Key {
     pub class: String,
     pub cause: String,
     pub model: String,
+    /// A sum of charges with this tag; empty for those with any.
+    pub tag: Option<String>,
 }
 
 impl Key {
@@ -64,16 +67,51 @@ impl Key {
             class: class.to_owned(),
             cause: row.cause.clone(),
             model: row.model.chars().take(200).collect(),
+            tag: None,
         }
     }
 
+    /// All sums that the charge is in.
+    pub(crate) fn all_of(row: &ChargeRow) -> Vec<Self> {
+        let key = Self::of(row);
+        let tags = if row.tags.is_empty() { None } else { Some(String::new()) };
+        let tags = tags.into_iter().chain(row.tags.iter().cloned());
+        let tagged = tags.map(|tag| Self {
+            day: key.day,
+            service: String::new(),
+            class: key.class.clone(),
+            cause: String::new(),
+            model: String::new(),
+            tag: Some(tag),
+        });
+        let mut keys: Vec<Self> = tagged.collect();
+        keys.push(key);
+        keys
+    }
+
+    /// The field of its day in the month's documents.
+    fn group(&self) -> String {
+        if self.tag.is_some() { tags_field(self.day) } else { day_field(self.day) }
+    }
+
     fn field(&self) -> String {
+        if let Some(tag) = &self.tag {
+            return format!("{}|{tag}", self.class);
+        }
         format!("{}|{}|{}|{}", self.service, self.class, self.cause, self.model)
     }
 
     fn from_field(day: NaiveDate, field: &str) -> Option<Self> {
         let mut parts = field.splitn(4, '|').map(str::to_owned);
-        Some(Self { day, service: parts.next()?, class: parts.next()?, cause: parts.next()?, model: parts.next()? })
+        let (service, class, cause, model) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        Some(Self { day, service, class, cause, model, tag: None })
+    }
+
+    fn from_tags_field(day: NaiveDate, field: &str) -> Option<Self> {
+        let (class, tag) = field.split_once('|')?;
+        let empty = String::new;
+        let (class, tag) = (class.to_owned(), Some(tag.to_owned()));
+        Some(Self { day, service: empty(), class, cause: empty(), model: empty(), tag })
     }
 }
 
@@ -83,8 +121,10 @@ pub(crate) type Sums = BTreeMap<Key, Sum>;
 /// Adds a charge, or takes it back.
 pub(crate) fn add(sums: &mut Sums, row: &ChargeRow, sign: i64) {
     let (pico, rest) = row.amount.map_or((0, 0), value::to_pico);
-    let sum = sums.entry(Key::of(row)).or_default();
-    sum.add(sign, sign.saturating_mul(pico), sign.saturating_mul(rest));
+    for key in Key::all_of(row) {
+        let sum = sums.entry(key).or_default();
+        sum.add(sign, sign.saturating_mul(pico), sign.saturating_mul(rest));
+    }
 }
 
 /// What turns the sums of `old` into those of `new`, by month document.
@@ -111,7 +151,7 @@ pub(crate) fn changes(old: &[ChargeRow], new: &[ChargeRow]) -> BTreeMap<String, 
 }
 
 fn increments(key: &Key, sum: Sum) -> Vec<FieldTransform> {
-    let path = format!("{}.{}", day_field(key.day), quoted(&key.field()));
+    let path = format!("{}.{}", key.group(), quoted(&key.field()));
     [("n", sum.count), ("a", sum.pico), ("r", sum.rest)]
         .into_iter()
         .filter(|(_, by)| *by != 0)
@@ -144,11 +184,14 @@ fn add_document(sums: &mut Sums, document: &Document) {
             .zip(month.parse().ok())
             .and_then(|(year, month)| NaiveDate::from_ymd_opt(year, month, number));
         let Some(day) = day else { continue };
-        let Some(lines) = map_of(&document.fields, &day_field(day)) else { continue };
-        for field in lines.keys() {
-            let Some((key, line)) = Key::from_field(day, field).zip(map_of(lines, field)) else { continue };
-            let part = |name: &str| integer_of(line, name).unwrap_or(0);
-            sums.entry(key).or_default().add(part("n"), part("a"), part("r"));
+        let groups = [(day_field(day), Key::from_field as fn(_, &str) -> _), (tags_field(day), Key::from_tags_field)];
+        for (group, key_of) in groups {
+            let Some(lines) = map_of(&document.fields, &group) else { continue };
+            for field in lines.keys() {
+                let Some((key, line)) = key_of(day, field).zip(map_of(lines, field)) else { continue };
+                let part = |name: &str| integer_of(line, name).unwrap_or(0);
+                sums.entry(key).or_default().add(part("n"), part("a"), part("r"));
+            }
         }
     }
 }
@@ -160,7 +203,7 @@ pub(crate) fn month_fields(sums: &Sums) -> Fields {
         let parts = [("n", sum.count), ("a", sum.pico), ("r", sum.rest)];
         let line = parts.into_iter().filter(|(_, part)| *part != 0);
         let line = value::map(line.map(|(name, part)| (name.to_owned(), value::integer(part))).collect());
-        days.entry(day_field(key.day)).or_default().insert(key.field(), line);
+        days.entry(key.group()).or_default().insert(key.field(), line);
     }
     days.into_iter().map(|(day, lines)| (day, value::map(lines))).collect()
 }
@@ -173,13 +216,14 @@ pub(crate) fn committed(sums: &Sums, from: DateTime<Utc>, to: DateTime<Utc>, cou
         "unpriced" => PriceTable::builtin().highest() * u64::try_from(sum.count).unwrap_or(0),
         _ => sum.usd(),
     };
-    sums.iter().filter(|(key, _)| days.contains(&key.day) && counts(&key.model)).map(amount).sum()
+    let of_period = |key: &Key| key.tag.is_none() && days.contains(&key.day) && counts(&key.model);
+    sums.iter().filter(|(key, _)| of_period(key)).map(amount).sum()
 }
 
 /// The sums as rows of a cost table.
 pub(crate) fn cost_rows(sums: &Sums) -> Vec<CostRow> {
     let mut rows = Vec::new();
-    for (key, sum) in sums {
+    for (key, sum) in sums.iter().filter(|(key, _)| key.tag.is_none()) {
         let count = u64::try_from(sum.count).unwrap_or(0);
         let row = |basis, amount, count| CostRow {
             day: key.day,
@@ -206,6 +250,29 @@ pub(crate) fn cost_rows(sums: &Sums) -> Vec<CostRow> {
     rows
 }
 
+/// The sums by tag as rows of a cost table.
+pub(crate) fn tag_rows(sums: &Sums) -> Vec<TagRow> {
+    let mut rows = Vec::new();
+    for (key, sum) in sums {
+        let Some(tag) = &key.tag else { continue };
+        let tag = Some(tag.clone()).filter(|tag| !tag.is_empty());
+        let count = u64::try_from(sum.count).unwrap_or(0);
+        let row = |basis, amount, count| TagRow { day: key.day, tag: tag.clone(), basis, amount, count };
+        let basis = match key.class.as_str() {
+            "unknown" => Basis::Unknown,
+            "unconfirmed" => Basis::Unconfirmed,
+            "unpriced" => {
+                rows.push(row(Basis::Unknown, None, count));
+                continue;
+            }
+            _ => Basis::Settled,
+        };
+        rows.push(row(basis, Some(sum.usd()), 1));
+        rows.push(row(basis, Some(Usd::ZERO), count.saturating_sub(1)));
+    }
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::months::{ROLLUPS, shard_id};
@@ -220,6 +287,7 @@ mod tests {
             class: "counted".to_owned(),
             cause: "picture".to_owned(),
             model: "flux-dev".to_owned(),
+            tag: None,
         };
         let sums = Sums::from([(key, Sum { count: i64::MAX, pico: i64::MAX, rest: i64::MAX })]);
         let month = month_id(day, false);
@@ -238,6 +306,7 @@ mod tests {
             at: day.and_hms_opt(12, 0, 0).unwrap().and_utc(),
             simulated: false,
             cause: "picture".to_owned(),
+            tags: Vec::new(),
         };
         let mut sums = sums;
         add(&mut sums, &row, 1);

@@ -1,4 +1,4 @@
-//! One listen stream with its two narrow targets: the active jobs, and the newest ones. It feeds the cache, and detects when the
+//! One listen stream with its narrow targets: the active jobs, the newest ones, and the caps. It feeds the cache, and detects when the
 //! stream cannot be trusted.
 //!
 //! A silent stream does not prove a quiet collection: the emulator can break one for good while it is being opened, and a connection
@@ -23,6 +23,7 @@ use crate::store::StoreError;
 use crate::store::firestore::connection::errors;
 use crate::store::firestore::connection::query::{CREATED_AT, MAX_ACTIVE, Query};
 use crate::store::firestore::documents::value;
+use crate::store::firestore::ledger::budgets::BUDGETS;
 use crate::store::firestore::{JOBS, Shared};
 use crate::store::schema::Status;
 
@@ -42,8 +43,9 @@ const COUNT_INTERVAL: Duration = Duration::from_mins(2);
 
 const ACTIVE_TARGET: i32 = 1;
 const NEWEST_TARGET: i32 = 2;
+const BUDGET_TARGET: i32 = 3;
 
-/// The two targets across streams.
+/// The targets across streams.
 pub(crate) struct Listener {
     shared: Arc<Shared>,
     active: Snapshot,
@@ -52,6 +54,8 @@ pub(crate) struct Listener {
     departed: Vec<JobId>,
     /// Active jobs that are no members of the target, in the version that was fetched.
     verified: HashSet<(JobId, u64)>,
+    /// The known revision of the caps; `None` before the first stream is complete.
+    budget: Option<u64>,
     read_time: u64,
     live: bool,
     last_message: Instant,
@@ -67,6 +71,7 @@ impl Listener {
             newest: Snapshot::default(),
             departed: Vec::new(),
             verified: HashSet::new(),
+            budget: None,
             read_time: 0,
             live: false,
             last_message: now,
@@ -87,7 +92,7 @@ impl Listener {
         self.newest.reset();
         self.live = false;
         let opened = Instant::now();
-        let targets = [(ACTIVE_TARGET, active()), (NEWEST_TARGET, newest())];
+        let targets = [(ACTIVE_TARGET, active()), (NEWEST_TARGET, newest()), (BUDGET_TARGET, budgets())];
         let requests = targets.map(|(number, query)| self.request(number, query)).to_vec();
         let mut stream = self.shared.client.listen(requests).await?;
         let mut ticks = tokio::time::interval(Duration::from_millis(250));
@@ -136,6 +141,10 @@ impl Listener {
             Some(ResponseType::DocumentChange(change)) => {
                 let Some(document) = change.document else { return Ok(()) };
                 self.shared.client.count_reads(1);
+                if change.target_ids.contains(&BUDGET_TARGET) {
+                    self.budget(&document);
+                    return Ok(());
+                }
                 self.document(&document, &change.target_ids, &change.removed_target_ids);
                 Ok(())
             }
@@ -154,6 +163,7 @@ impl Listener {
                 }
                 Ok(())
             }
+            Some(ResponseType::Filter(filter)) if filter.target_id == BUDGET_TARGET => Ok(()),
             // The server's count of the documents that should be here: a difference restarts the stream.
             Some(ResponseType::Filter(filter)) => {
                 let here = if filter.target_id == ACTIVE_TARGET { self.active.len() } else { self.newest.len() };
@@ -162,6 +172,15 @@ impl Listener {
             }
             None => Ok(()),
         }
+    }
+
+    /// The caps, which the first stream sends without a change.
+    fn budget(&mut self, document: &Document) {
+        let revision = document.update_time.as_ref().map_or(0, value::nanoseconds);
+        if self.budget.is_some_and(|known| revision > known) {
+            self.shared.cache.publish_budget_change();
+        }
+        self.budget = self.budget.max(Some(revision));
     }
 
     fn document(&mut self, document: &Document, targets: &[i32], removed: &[i32]) {
@@ -218,6 +237,8 @@ impl Listener {
                     self.departed.extend(pushed);
                 }
                 self.live = true;
+                // A store without caps sends no document for them: the first one is a change.
+                self.budget = self.budget.or(Some(0));
             }
         }
         Ok(())
@@ -309,13 +330,16 @@ impl Listener {
 
 /// The documents that a worker may act on, up to a limit that protects a console from a million of them.
 fn active() -> StructuredQuery {
-    let statuses = [Status::Pending, Status::Processing].map(|status| value::text(status.as_str()));
-    Query::of(JOBS).one_of("status", statuses).limit(MAX_ACTIVE).build()
+    Query::of(JOBS).under_way_or(&[Status::Pending, Status::Processing]).limit(MAX_ACTIVE).build()
 }
 
 fn newest() -> StructuredQuery {
     // Without the bound, documents with a text for a date would come before all others.
     Query::of(JOBS).with_timestamp().order(CREATED_AT, true).limit(NEWEST).build()
+}
+
+fn budgets() -> StructuredQuery {
+    Query::of(BUDGETS).build()
 }
 
 fn id_of(name: &str) -> Option<JobId> {

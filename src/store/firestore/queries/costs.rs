@@ -5,7 +5,7 @@
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
-use crate::costs::{Basis, CostTable};
+use crate::costs::CostTable;
 use crate::store::charges::ChargeRow;
 use crate::store::firestore::FirestoreStore;
 use crate::store::firestore::connection::query::Query;
@@ -14,7 +14,7 @@ use crate::store::firestore::ledger::entries::{COSTS, OPEN_CHARGES, parse_entry,
 use crate::store::firestore::ledger::months::month_id;
 use crate::store::firestore::ledger::rollup::{self, Sums};
 use crate::store::firestore::ledger::shards;
-use crate::store::{CostQuery, StoreError, UncertainCharge};
+use crate::store::{CostQuery, StoreError};
 use crate::time::midnight;
 
 impl FirestoreStore {
@@ -35,46 +35,8 @@ impl FirestoreStore {
         } else {
             self.add_entries(&mut sums, query.from, query.to, query.simulated).await?;
         }
-        Ok(CostTable::new((query.from, query.to), query.simulated, rollup::cost_rows(&sums)))
-    }
-
-    /// Submits without an answer are in `darkroom_charges`, accepted ones that may not be billed in `costs`. One read for each.
-    pub(crate) async fn read_uncertain(
-        &self,
-        simulated: bool,
-        limit: usize,
-    ) -> Result<Vec<UncertainCharge>, StoreError> {
-        let is_simulated = value::boolean(simulated);
-        let open = Query::of(OPEN_CHARGES).equal("details.simulated", is_simulated.clone());
-        let mut unknown = Query::of(COSTS).equal("details.basis", value::text(Basis::Unknown.as_str()));
-        if simulated {
-            // Entries of other programs have no such mark: they are real.
-            unknown = unknown.equal("details.simulated", is_simulated);
-        }
-        let mut charges = Vec::new();
-        for (collection, query) in [(OPEN_CHARGES, open), (COSTS, unknown)] {
-            let documents = self.shared.client.query(query.limit(limit).build()).await?;
-            for document in &documents {
-                match parse_entry(document) {
-                    Ok((job_id, row)) if row.simulated == simulated && !row.basis.is_counted() => {
-                        charges.push(UncertainCharge {
-                            job_id,
-                            attempt: Some(row.attempt).filter(|attempt| *attempt > 0),
-                            service: row.service,
-                            amount: row.amount,
-                            basis: row.basis,
-                            model: row.model,
-                            at: row.at,
-                        });
-                    }
-                    Ok(_) => {}
-                    Err(reason) => warn_excluded(collection, document, &reason),
-                }
-            }
-        }
-        charges.sort_by(|left, right| right.at.cmp(&left.at).then(left.job_id.cmp(&right.job_id)));
-        charges.truncate(limit);
-        Ok(charges)
+        let table = CostTable::new((query.from, query.to), query.simulated, rollup::cost_rows(&sums));
+        Ok(table.with_tags(rollup::tag_rows(&sums)))
     }
 
     /// The simulated months that touch those days: other programs record real charges only.

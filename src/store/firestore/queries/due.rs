@@ -21,7 +21,7 @@ impl FirestoreStore {
     pub(crate) async fn due_now(&self, query: &DueQuery) -> Result<Vec<Job>, StoreError> {
         let jobs = self.active(query, true).await?;
         // Only a worker whose intake is open acts on requests, also on those that cannot be read.
-        if query.queued && query.simulated == self.shared.defaults.simulated {
+        if query.queued && query.simulated == self.shared.defaults().simulated {
             self.reject_bad_requests().await;
         }
         Ok(due(&jobs, query).into_iter().map(|job| Job::clone(job)).collect())
@@ -38,12 +38,15 @@ impl FirestoreStore {
             return Ok(jobs);
         }
         let of = |status: Status| Query::of(JOBS).equal("status", value::text(status.as_str()));
-        let mut jobs = self.jobs_of(of(Status::Processing).limit(MAX_ACTIVE)).await?.0;
+        let under_way = Query::of(JOBS).under_way_or(&[Status::Processing]).limit(MAX_ACTIVE);
+        let mut jobs = self.jobs_of(under_way).await?.0;
         if !query.queued {
             return Ok(jobs);
         }
         let (queued, last) = self.jobs_of(of(Status::Pending).limit(MAX_ACTIVE)).await?;
         jobs.extend(queued);
+        jobs.sort_by(|left, right| left.id.cmp(&right.id));
+        jobs.dedup_by(|left, right| left.id == right.id);
         let oldest = of(Status::Pending).order(CREATED_AT, false).limit(BATCH_SIZE);
         let mut next = (last.count >= MAX_ACTIVE).then(|| oldest.clone());
         for _ in 0..MAX_BATCHES {

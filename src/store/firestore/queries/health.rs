@@ -7,6 +7,7 @@ use firestore::gcloud_sdk::google::firestore::v1::{Document, Precondition, Write
 use firestore::gcloud_sdk::tonic::Code;
 
 use crate::store::StoreError;
+use crate::store::firestore::connection::client::CommitOutcome;
 use crate::store::firestore::connection::errors;
 use crate::store::firestore::connection::query::Query;
 use crate::store::firestore::documents::value;
@@ -36,9 +37,11 @@ impl FirestoreStore {
             current_document: condition(true),
             ..Default::default()
         };
-        match self.shared.client.commit(vec![put("never-made", false), put("never-there", true), delete]).await? {
-            Ok(_) => Ok(()),
-            Err(status) => match status.code() {
+        let writes = vec![put("never-made", false), put("never-there", true), delete];
+        match self.shared.client.commit_to_any_store(writes).await? {
+            CommitOutcome::Committed(_) => Ok(()),
+            CommitOutcome::Unknown(error) => Err(error),
+            CommitOutcome::Rejected(status) => match status.code() {
                 Code::NotFound if errors::is_about_database(&status) => Err(errors::of_status(&status)),
                 Code::NotFound | Code::FailedPrecondition | Code::AlreadyExists | Code::Aborted => Ok(()),
                 _ => Err(errors::of_status(&status)),

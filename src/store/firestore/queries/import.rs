@@ -329,5 +329,5 @@ fn rollups_of(record: &Record) -> Vec<(bool, Key)> {
         Record::Job(entry) if entry.is_native => charges_of(&entry.job),
         Record::Job(_) => Vec::new(),
     };
-    rows.iter().map(|row| (row.simulated, Key::of(row))).collect()
+    rows.iter().flat_map(|row| Key::all_of(row).into_iter().map(|key| (row.simulated, key))).collect()
 }

@@ -10,15 +10,9 @@ use firestore::gcloud_sdk::google::firestore::v1::Document;
 use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 
 use crate::jobs::JobId;
-use crate::store::PageCursor;
 use crate::store::firestore::connection::query::{CREATED_AT, FIRST_TIME, LAST_TIME, NAME, Query};
 use crate::store::firestore::documents::value::{self, Value};
-
-/// The time in the cursor of a document whose `createdAt` is not a timestamp.
-const UNDATED: DateTime<Utc> = DateTime::<Utc>::MIN_UTC;
-
-/// The time in the cursor of the segment that goes through all names.
-const BY_NAME: DateTime<Utc> = DateTime::<Utc>::MAX_UTC;
+use crate::store::{DATELESS, PageCursor, UNDATED};
 
 /// Documents that are neighbours in the server's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +45,7 @@ impl Position {
         if time == UNDATED {
             return None;
         }
-        if time == BY_NAME {
+        if time == DATELESS {
             return Some(Self { segment: SortSegment::Missing, after: Some(vec![value::reference(name)]) });
         }
         Some(Self { after: Some(vec![value::time(time), value::reference(name)]), ..Self::start(since) })
@@ -139,7 +133,7 @@ impl Position {
     pub(crate) fn cursor_of(&self, document: &Document) -> Option<PageCursor> {
         let id = JobId::new(document.name.rsplit('/').next()?).ok()?;
         let time = match self.segment {
-            SortSegment::Missing => BY_NAME,
+            SortSegment::Missing => DATELESS,
             _ => value::time_of(&document.fields, CREATED_AT).unwrap_or(UNDATED),
         };
         Some((time, id))

@@ -1,0 +1,80 @@
+//! The sizes of input images before a submit, for its price: what can be known without the network.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Cursor, Seek};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use image::ImageReader;
+use serde_json::Value;
+
+use super::{Catalog, ImageSource, InputSizes};
+use crate::jobs::Spec;
+
+/// Bytes of a base64 image that are decoded for its header; a multiple of 4.
+const MAX_HEADER_BASE64: usize = 256 * 1024;
+
+impl Catalog {
+    /// The sizes of the spec's input images, as far as their headers show them: of files and of images in the spec itself. Reads files:
+    /// run it where blocking is allowed.
+    pub fn measure_inputs(&self, spec: &Spec) -> InputSizes {
+        let Some(model) = self.model(&spec.model) else { return InputSizes::new() };
+        let sizes = model.images().filter_map(|parameter| {
+            let value = spec.parameters.get(&parameter.name)?;
+            let images = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            let size = |image: &Value| size_of(ImageSource::parse(image.as_str()?, spec.from_shared_store).ok()?);
+            Some((parameter.name.clone(), images.iter().map(size).collect()))
+        });
+        sizes.collect()
+    }
+}
+
+fn size_of(source: ImageSource) -> Option<(u32, u32)> {
+    match source {
+        ImageSource::Url(_) => None,
+        ImageSource::Base64(text) => {
+            let begin = text.get(..MAX_HEADER_BASE64.min(text.len() / 4 * 4))?;
+            header_size(Cursor::new(STANDARD.decode(begin).ok()?))
+        }
+        ImageSource::File(path) => {
+            // A device or a pipe would never end.
+            if !std::fs::metadata(&path).ok()?.is_file() {
+                return None;
+            }
+            header_size(BufReader::new(File::open(path).ok()?))
+        }
+    }
+}
+
+fn header_size(reader: impl BufRead + Seek) -> Option<(u32, u32)> {
+    ImageReader::new(reader).with_guessed_format().ok()?.into_dimensions().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_images_are_measured_by_their_header() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in.png");
+        image::RgbImage::new(1500, 1025).save(&path).unwrap();
+        let base64 = STANDARD.encode(std::fs::read(&path).unwrap());
+        let spec = Spec::new("flux-2-pro", "x")
+            .with("input_image", path.to_str().unwrap())
+            .with("input_image_2", base64)
+            .with("input_image_3", "https://example.com/a.png")
+            .with("input_image_4", folder.path().join("missing.png").to_str().unwrap());
+        let sizes = Catalog::builtin().measure_inputs(&spec);
+        let expected = [Some((1500, 1025)), Some((1500, 1025)), None, None];
+        for (index, size) in expected.into_iter().enumerate() {
+            let name = if index == 0 { "input_image".to_owned() } else { format!("input_image_{}", index + 1) };
+            assert_eq!(sizes[&name], [size], "{name}");
+        }
+        // The price is the same as that of the worker, which decodes the whole image.
+        let spec = Spec::new("flux-2-pro", "x").with("width", 1024).with("height", 1024);
+        let spec = spec.with("input_image", path.to_str().unwrap());
+        let estimate = Catalog::builtin().estimate_sized(&spec, &Catalog::builtin().measure_inputs(&spec));
+        assert_eq!(estimate.amount.map(|usd| usd.to_string()).as_deref(), Some("0.06"), "2 MP of references");
+    }
+}

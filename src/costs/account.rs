@@ -1,0 +1,210 @@
+//! The provider's balance over time, and whether its change agrees with the recorded charges.
+
+use chrono::{DateTime, Days, Utc};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::{CostGrouping, CostTable, Usd};
+use crate::time::midnight;
+
+/// Looks that are kept: the newest.
+const MAX_LOOKS: usize = 400;
+
+/// Differences below this are rounding.
+const TOLERANCE: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
+
+/// The balance of the account at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalanceLook {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The balance in dollars.
+    pub usd: Usd,
+}
+
+/// Balances that differ from the one before, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BalanceHistory {
+    looks: Vec<BalanceLook>,
+}
+
+impl BalanceHistory {
+    /// Adds a look where the balance changed. Returns whether it did.
+    pub fn add(&mut self, look: BalanceLook) -> bool {
+        if self.looks.last().is_some_and(|last| last.usd == look.usd || last.at >= look.at) {
+            return false;
+        }
+        self.looks.push(look);
+        let excess = self.looks.len().saturating_sub(MAX_LOOKS);
+        self.looks.drain(..excess);
+        true
+    }
+
+    /// The last look.
+    pub fn last(&self) -> Option<BalanceLook> {
+        self.looks.last().copied()
+    }
+
+    /// The last look until `at`, and the first one after it.
+    pub fn around(&self, at: DateTime<Utc>) -> (Option<BalanceLook>, Option<BalanceLook>) {
+        let next = self.looks.partition_point(|look| look.at <= at);
+        let before = next.checked_sub(1).and_then(|last| self.looks.get(last)).copied();
+        (before, self.looks.get(next).copied())
+    }
+}
+
+/// Whether the change of the balance agrees with the recorded charges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccountCheck {
+    /// First instant inside: a UTC midnight.
+    pub from: DateTime<Utc>,
+    /// The last look.
+    pub to: DateTime<Utc>,
+    /// How much the balance fell, top-ups left out.
+    pub balance_fell_usd: Usd,
+    /// How much it rose.
+    pub topped_up_usd: Usd,
+    /// The charges of the provider in that time, without uncertain ones.
+    pub recorded_usd: Usd,
+    /// Uncertain charges in that time.
+    pub uncertain_usd: Usd,
+    /// What the account lost and no charge explains; negative where charges exceed it.
+    pub difference_usd: Usd,
+    /// The likely cause of a difference; `None` where both agree.
+    pub cause: Option<&'static str>,
+}
+
+impl AccountCheck {
+    /// From the first UTC midnight with a known balance inside the table's span. `None` where there is none.
+    pub fn of(history: &BalanceHistory, table: &CostTable) -> Option<Self> {
+        let (first, last) = (history.looks.first()?, history.last()?);
+        let begin = first.at.max(table.span().0);
+        let day = begin.date_naive();
+        let from = if midnight(day) == begin { begin } else { midnight(day.checked_add_days(Days::new(1))?) };
+        if from > last.at {
+            return None;
+        }
+        let start = history.around(from).0?;
+        let (mut fell, mut rose, mut balance) = (Usd::ZERO, Usd::ZERO, start.usd);
+        for look in history.looks.iter().filter(|look| look.at > from) {
+            if look.usd < balance {
+                fell += balance - look.usd;
+            } else {
+                rose += look.usd - balance;
+            }
+            balance = look.usd;
+        }
+        let report = table.report_between((from, table.span().1), CostGrouping::Service);
+        let of_provider = report.by.iter().find(|line| line.key == super::Service::BflApi.as_str());
+        let recorded = of_provider.map_or(Usd::ZERO, |line| line.usd);
+        let uncertain = report.unknown_usd + report.unconfirmed_usd;
+        let difference = fell - recorded;
+        let cause = match difference.decimal() {
+            amount if amount.abs() <= TOLERANCE => None,
+            amount if amount > Decimal::ZERO && uncertain >= difference => {
+                Some("uncertain charges that were billed; `darkroom costs uncertain` lists them")
+            }
+            amount if amount > Decimal::ZERO => Some("another program on the same account, or a price that rose"),
+            _ if rose > Usd::ZERO => Some("a top-up between two looks hides spending"),
+            _ => Some("recorded charges that were not billed, or are debited later"),
+        };
+        Some(Self {
+            from,
+            to: last.at,
+            balance_fell_usd: fell,
+            topped_up_usd: rose,
+            recorded_usd: recorded,
+            uncertain_usd: uncertain,
+            difference_usd: difference,
+            cause,
+        })
+    }
+
+    /// `account fell by $1.20, charges $1.17: $0.03 unexplained (…)`.
+    pub fn line(&self) -> String {
+        let line =
+            format!("account fell by {}, charges {}", self.balance_fell_usd.display(), self.recorded_usd.display());
+        match self.cause {
+            None => format!("{line}: they agree"),
+            Some(cause) => format!("{line}: {} apart ({cause})", self.difference_usd.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::costs::{Basis, CostRow};
+
+    fn at(text: &str) -> DateTime<Utc> {
+        format!("2026-11-{text}Z").parse().unwrap()
+    }
+
+    fn history(looks: &[(&str, &str)]) -> BalanceHistory {
+        let mut history = BalanceHistory::default();
+        for (time, usd) in looks {
+            history.add(BalanceLook { at: at(time), usd: usd.parse().unwrap() });
+        }
+        history
+    }
+
+    fn table(charges: &[(&str, Basis, &str)]) -> CostTable {
+        let row = |(day, basis, amount): &(&str, Basis, &str)| CostRow {
+            day: format!("2026-11-{day}").parse().unwrap(),
+            model: String::new(),
+            service: "bfl_api".into(),
+            cause: String::new(),
+            basis: *basis,
+            amount: Some(amount.parse().unwrap()),
+            count: 1,
+        };
+        CostTable::new((at("01T00:00:00"), at("23T00:00:00")), false, charges.iter().map(row).collect())
+    }
+
+    #[test]
+    fn balance_and_charges_are_compared() {
+        let looks = history(&[
+            ("19T10:00:00", "10"),
+            ("20T10:00:00", "9.97"),
+            ("20T11:00:00", "19.97"),
+            ("21T09:00:00", "19.90"),
+        ]);
+        let settled = Basis::Settled;
+        for (charges, difference, cause) in [
+            (vec![("19", settled, "0.5"), ("20", settled, "0.03"), ("21", settled, "0.07")], "0", None),
+            (vec![("20", settled, "0.03"), ("21", Basis::Unconfirmed, "0.07")], "0.07", Some("uncertain")),
+            (vec![("20", settled, "0.03")], "0.07", Some("another program")),
+            (vec![("20", settled, "0.03"), ("21", settled, "0.10")], "-0.03", Some("top-up")),
+        ] {
+            let check = AccountCheck::of(&looks, &table(&charges)).unwrap();
+            assert_eq!(
+                (check.from, check.to),
+                (at("20T00:00:00"), at("21T09:00:00")),
+                "whole days from a known balance on"
+            );
+            assert_eq!(
+                (check.balance_fell_usd.to_string(), check.topped_up_usd.to_string()),
+                ("0.1".into(), "10".into())
+            );
+            assert_eq!(check.difference_usd.to_string(), difference, "{}", check.line());
+            assert_eq!(check.cause.is_some(), cause.is_some(), "{}", check.line());
+            assert!(check.line().contains(cause.unwrap_or("they agree")), "{}", check.line());
+        }
+        assert_eq!(AccountCheck::of(&history(&[("22T10:00:00", "10")]), &table(&[])), None, "not a whole day yet");
+    }
+
+    #[test]
+    fn looks_enclose_a_time() {
+        let mut looks = history(&[("19T10:00:00", "10"), ("20T10:00:00", "9"), ("20T11:00:00", "8")]);
+        let usd = |look: Option<BalanceLook>| look.map(|look| look.usd.to_string());
+        let around = |time: &str| {
+            let (before, after) = looks.around(at(time));
+            (usd(before), usd(after))
+        };
+        assert_eq!(around("19T09:00:00"), (None, Some("10".into())));
+        assert_eq!(around("20T10:00:00"), (Some("9".into()), Some("8".into())));
+        assert_eq!(around("22T00:00:00"), (Some("8".into()), None));
+        assert!(!looks.add(BalanceLook { at: at("21T00:00:00"), usd: "8".parse().unwrap() }), "unchanged");
+        assert!(!looks.add(BalanceLook { at: at("20T00:00:00"), usd: "7".parse().unwrap() }), "late");
+    }
+}

@@ -1,0 +1,195 @@
+//! Removes imported documents with their sums: one read for each, and one commit for some of them under the condition that none was
+//! changed since it was read.
+
+use std::collections::HashMap;
+
+use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
+use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
+use firestore::gcloud_sdk::google::firestore::v1::{Document, Precondition, Write};
+use firestore::gcloud_sdk::tonic::Code;
+
+use crate::jobs::Job;
+use crate::store::StoreError;
+use crate::store::charges::{ChargeRow, cause_of, charges_of};
+use crate::store::firestore::connection::ambiguous_commit::AmbiguousCommit;
+use crate::store::firestore::connection::client::CommitOutcome;
+use crate::store::firestore::connection::errors;
+use crate::store::firestore::documents::json;
+use crate::store::firestore::ledger::entries::{COSTS, diff_entries, parse_entry};
+use crate::store::firestore::ledger::rollup;
+use crate::store::firestore::ledger::writes::{write_entries, write_rollups};
+use crate::store::firestore::{FirestoreStore, JOBS};
+use crate::store::schema::{self, Collection, CostEntry, ImportedDocument, RemoveOutcome};
+
+/// Documents of one commit: each may move some rollups, and Firestore moves at most 500 counters of one document.
+const BATCH_SIZE: usize = 20;
+
+/// Attempts while other processes write the same documents.
+const MAX_ATTEMPTS: usize = 8;
+
+/// What is to be done with some documents.
+struct Removal {
+    outcomes: Vec<RemoveOutcome>,
+    writes: Vec<Write>,
+}
+
+impl FirestoreStore {
+    pub(crate) async fn remove_documents(
+        &self,
+        documents: &[ImportedDocument],
+        dry_run: bool,
+    ) -> Result<Vec<RemoveOutcome>, StoreError> {
+        let mut outcomes = Vec::with_capacity(documents.len());
+        for batch in documents.chunks(BATCH_SIZE) {
+            outcomes.extend(self.remove_batch(batch, dry_run).await?);
+        }
+        Ok(outcomes)
+    }
+
+    async fn remove_batch(
+        &self,
+        documents: &[ImportedDocument],
+        dry_run: bool,
+    ) -> Result<Vec<RemoveOutcome>, StoreError> {
+        let mut ambiguous = AmbiguousCommit::default();
+        let mut first: Option<Vec<RemoveOutcome>> = None;
+        for _ in 0..MAX_ATTEMPTS {
+            let Removal { mut outcomes, writes } = self.plan_removal(documents).await?;
+            // What an unacknowledged attempt removed is gone by now.
+            for (outcome, before) in outcomes.iter_mut().zip(first.iter().flatten()) {
+                if *outcome == RemoveOutcome::Missing {
+                    outcome.clone_from(before);
+                }
+            }
+            if dry_run || writes.is_empty() {
+                return Ok(outcomes);
+            }
+            match self.shared.client.commit_once(writes).await? {
+                CommitOutcome::Committed(_) => return Ok(outcomes),
+                CommitOutcome::Rejected(status) => match status.code() {
+                    Code::FailedPrecondition | Code::NotFound | Code::Aborted => {}
+                    _ => return Err(errors::of_status(&status)),
+                },
+                CommitOutcome::Unknown(_) => {
+                    first.get_or_insert(outcomes);
+                }
+            }
+            ambiguous.pause().await;
+        }
+        Err(StoreError::Unavailable("gave up after repeated write contention".to_owned()))
+    }
+
+    async fn plan_removal(&self, documents: &[ImportedDocument]) -> Result<Removal, StoreError> {
+        let name = |document: &ImportedDocument| self.shared.client.name(document.collection.as_str(), &document.id);
+        let found = self.shared.client.get(documents.iter().map(name).collect()).await?;
+        let found: HashMap<String, Document> =
+            found.into_iter().map(|document| (document.name.clone(), document)).collect();
+        let mut removal = Removal { outcomes: Vec::with_capacity(documents.len()), writes: Vec::new() };
+        let mut removed: Vec<ChargeRow> = Vec::new();
+        let jobs = self.jobs_of_entries(documents, &found).await?;
+        for document in documents {
+            let Some(stored) = found.get(&name(document)) else {
+                removal.outcomes.push(RemoveOutcome::Missing);
+                continue;
+            };
+            let outcome = match document.collection {
+                Collection::Costs => cost_outcome(stored, document, &jobs, &mut removed),
+                Collection::Jobs => self.job_outcome(stored, document, &mut removed, &mut removal.writes),
+            };
+            if outcome == RemoveOutcome::Removed {
+                removal.writes.push(deletion(stored));
+            }
+            removal.outcomes.push(outcome);
+        }
+        let months = rollup::changes(&removed, &[]);
+        removal.writes.extend(write_rollups(&self.shared.client, months, None, None));
+        Ok(removal)
+    }
+
+    /// The jobs of entries that are darkroom's own.
+    async fn jobs_of_entries(
+        &self,
+        documents: &[ImportedDocument],
+        found: &HashMap<String, Document>,
+    ) -> Result<HashMap<String, Job>, StoreError> {
+        let entries = found.values().filter(|stored| stored.name.contains(&format!("/{COSTS}/")));
+        let mut names: Vec<String> = entries
+            .filter_map(|stored| parse_entry(stored).ok())
+            .filter(|(_, row)| row.attempt > 0)
+            .map(|(job_id, _)| self.shared.client.name(JOBS, &job_id))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.is_empty() || documents.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let jobs = self.shared.client.get(names).await?;
+        let jobs = jobs.iter().filter_map(|document| self.shared.read(document)?.content.ok());
+        Ok(jobs.map(|loaded| (loaded.job.id.as_str().to_owned(), loaded.job)).collect())
+    }
+
+    fn job_outcome(
+        &self,
+        stored: &Document,
+        document: &ImportedDocument,
+        removed: &mut Vec<ChargeRow>,
+        writes: &mut Vec<Write>,
+    ) -> RemoveOutcome {
+        let fields = match self.export_document(Collection::Jobs, stored) {
+            Ok(fields) => fields,
+            Err(reason) => return RemoveOutcome::Kept(reason),
+        };
+        if ImportedDocument::digest_of(&schema::canonical_job(&fields)) != document.digest {
+            return changed();
+        }
+        if stored.fields.contains_key("darkroom") {
+            let Some(Ok(loaded)) = self.shared.read(stored).map(|parsed| parsed.content) else {
+                return RemoveOutcome::Kept("it cannot be read".to_owned());
+            };
+            let rows = charges_of(&loaded.job);
+            writes.extend(write_entries(&self.shared.client, &loaded.job, &diff_entries(&loaded.job, &rows, &[])));
+            removed.extend(rows);
+        }
+        RemoveOutcome::Removed
+    }
+}
+
+fn cost_outcome(
+    stored: &Document,
+    document: &ImportedDocument,
+    jobs: &HashMap<String, Job>,
+    removed: &mut Vec<ChargeRow>,
+) -> RemoveOutcome {
+    let canonical =
+        CostEntry::read(Some(&document.id), json::to_json(&stored.fields)).map(|entry| entry.canonical_fields());
+    let (Ok(canonical), Ok((job_id, mut row))) = (canonical, parse_entry(stored)) else {
+        return RemoveOutcome::Kept("it cannot be read".to_owned());
+    };
+    if ImportedDocument::digest_of(&canonical) != document.digest {
+        return changed();
+    }
+    // An entry of darkroom's own counts under the cause that its job has.
+    if let Some(job) = jobs.get(&job_id)
+        && let Some(attempt) = job.attempts.iter().find(|attempt| attempt.number == row.attempt)
+    {
+        if charges_of(job).iter().any(|own| (own.attempt, own.service) == (row.attempt, row.service)) {
+            return RemoveOutcome::Kept("its job is stored and has this charge".to_owned());
+        }
+        cause_of(attempt).clone_into(&mut row.cause);
+    }
+    removed.push(row);
+    RemoveOutcome::Removed
+}
+
+fn changed() -> RemoveOutcome {
+    RemoveOutcome::Kept("it was changed since the import".to_owned())
+}
+
+fn deletion(document: &Document) -> Write {
+    let condition_type = document.update_time.map(ConditionType::UpdateTime).or(Some(ConditionType::Exists(true)));
+    Write {
+        current_document: Some(Precondition { condition_type }),
+        operation: Some(Operation::Delete(document.name.clone())),
+        ..Default::default()
+    }
+}
