@@ -22,6 +22,8 @@ mod hostile;
 mod import_export;
 mod metrics;
 #[cfg(all(unix, feature = "firestore", feature = "gcs", feature = "temporal"))]
+mod migration;
+#[cfg(all(unix, feature = "firestore", feature = "gcs", feature = "temporal"))]
 mod outages;
 mod provider_bfl;
 mod pty;

@@ -12,5 +12,5 @@ mod other_programs;
 mod replay;
 mod server;
 mod slots_and_status;
-mod worker;
+pub mod worker;
 mod worker_failures;

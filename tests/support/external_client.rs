@@ -84,12 +84,21 @@ impl ExternalClient {
 
     /// The documents of a collection by id: fields with their types, and the times.
     pub async fn list(&self, collection: &str) -> BTreeMap<String, Value> {
+        let documents = self.run_query(json!({"from": [{"collectionId": collection}]})).await;
+        documents.into_iter().map(|document| (id_of(&document), document)).collect()
+    }
+
+    /// The ids and fields of the documents that a structured query finds, in its order.
+    pub async fn query(&self, query: Value) -> Vec<(String, Value)> {
+        let documents = self.run_query(query).await;
+        documents.into_iter().map(|mut document| (id_of(&document), document["fields"].take())).collect()
+    }
+
+    async fn run_query(&self, query: Value) -> Vec<Value> {
         let url = format!("{}/{}/documents:runQuery", self.address, self.database);
-        let query = json!({"structuredQuery": {"from": [{"collectionId": collection}]}});
-        let mut rows = self.send(self.http.post(url).json(&query)).await;
+        let mut rows = self.send(self.http.post(url).json(&json!({"structuredQuery": query}))).await;
         let rows = rows.as_array_mut().expect("a list of rows");
-        let documents = rows.iter_mut().filter_map(|row| row.get_mut("document").map(Value::take));
-        documents.map(|document| (id_of(&document), document)).collect()
+        rows.iter_mut().filter_map(|row| row.get_mut("document").map(Value::take)).collect()
     }
 
     /// The sum of the charges of a service in dollars.
