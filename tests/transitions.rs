@@ -224,8 +224,25 @@ fn late_receipt_confirms_the_charge() {
     retried.mark_submit_unknown("claim ran out", now()).unwrap();
     retried.retry(now()).unwrap();
     assert!(retried.apply_late_receipt(1, receipt(Some("3")), None, now()));
-    assert_eq!(retried.stage_name(), StageName::Queued, "the new attempt is not disturbed");
+    assert_eq!((retried.stage_name(), retried.attempts.len()), (StageName::Generating, 1), "nothing is paid twice");
     assert_eq!(retried.cost(), Some(usd("0.03")));
+
+    let mut sent = submitting();
+    sent.mark_submit_unknown("claim ran out", now()).unwrap();
+    sent.retry(now()).unwrap();
+    sent.begin_submit(claim(), Some(usd("0.03")), now() + Duration::seconds(1)).unwrap();
+    assert!(sent.apply_late_receipt(1, receipt(Some("3")), None, now()));
+    assert_eq!(
+        (sent.stage_name(), sent.attempts.len()),
+        (StageName::Submitting, 2),
+        "the new attempt is not disturbed"
+    );
+
+    let mut changed = submitting();
+    changed.mark_submit_unknown("claim ran out", now()).unwrap();
+    changed.resubmit_with(Spec::new("flux-2-pro", "another"), now()).unwrap();
+    assert!(changed.apply_late_receipt(1, receipt(Some("3")), None, now()));
+    assert_eq!((changed.stage_name(), changed.attempts.len()), (StageName::Queued, 2), "another image is requested");
 }
 
 #[test]

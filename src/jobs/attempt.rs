@@ -24,6 +24,7 @@ pub enum Outcome {
 }
 
 /// One try at a job that may cost money.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
     /// Counts from 1.

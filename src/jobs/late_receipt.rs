@@ -18,7 +18,7 @@ pub struct AnsweredSubmit<'a> {
 
 impl Job {
     /// Adds a receipt that arrived after the job had been given up (the worker was suspended): the charge becomes certain, and where
-    /// no operator has decided yet, the job continues. Returns whether it changed anything.
+    /// no operator has decided yet, the job continues. So does a job whose retry has not been sent. Returns whether it changed anything.
     ///
     /// The attempt `number` may not be the one that was submitted: another program that sets the document as a whole removes its
     /// history, and the numbers begin again. Then the receipt becomes an attempt of its own.
@@ -81,11 +81,12 @@ impl Job {
             self.updated_at = now;
             return true;
         };
+        let is_withdrawn = self.withdraw_unsent_retry(index);
         // Submitting: the document was saved under a POST that is still unanswered, such as for an earlier attempt's receipt.
         let undecided = index + 1 == self.attempts.len()
             && match &self.stage {
                 Stage::Failed { failure } => failure.code == FailureCode::SubmitUnknown,
-                stage => *stage == Stage::Submitting,
+                stage => *stage == Stage::Submitting || is_withdrawn,
             };
         let model = self.attempts.get(index).map_or(&self.spec, |attempt| self.spec_of(attempt)).model.clone();
         let charge = self.charge_of(&receipt, estimate, model);
@@ -103,6 +104,29 @@ impl Job {
             self.updated_at = now;
         }
         true
+    }
+
+    /// Removes the attempts after that one if they were queued by a retry of the same request and the provider accepted nothing for
+    /// them: the ticket that turned up may have the image, and nothing is paid before it is polled.
+    fn withdraw_unsent_retry(&mut self, index: usize) -> bool {
+        let Some((answered, later)) = self.attempts.get(index..).and_then(<[Attempt]>::split_first) else {
+            return false;
+        };
+        let is_given_up = matches!(&answered.outcome, Some(Outcome::Failed { failure })
+            if failure.code == FailureCode::SubmitUnknown);
+        let is_unsent =
+            |attempt: &Attempt| attempt.receipt.is_none() && attempt.charge.is_none() && attempt.resolution.is_none();
+        let is_withdrawn = matches!(self.stage, Stage::Queued { .. })
+            && is_given_up
+            && answered.spec.is_none()
+            && !later.is_empty()
+            && later.iter().all(is_unsent);
+        if is_withdrawn {
+            self.attempts.truncate(index + 1);
+            self.not_before = None;
+            self.claim = None;
+        }
+        is_withdrawn
     }
 
     /// Inserts a finished attempt before the current one, with the next free number; the current one is renumbered behind it. A store

@@ -161,6 +161,14 @@ impl DocumentCache {
         old && (state.active.contains_key(id) || state.documents.get(id).is_some_and(|document| document.base.is_err()))
     }
 
+    /// The cached active jobs, in versions not newer than `read_time`, that are not members of the target.
+    pub(crate) fn active_beside(&self, read_time: u64, is_member: impl Fn(&JobId) -> bool) -> Vec<(JobId, u64)> {
+        let state = self.state();
+        let revision = |id: &JobId| state.documents.get(id).map_or(u64::MAX, |document| document.revision);
+        let known = state.active.keys().filter(|id| !is_member(id)).map(|id| (id.clone(), revision(id)));
+        known.filter(|(_, revision)| *revision <= read_time).collect()
+    }
+
     /// The cached revision of the document; 0 for none.
     pub(crate) fn revision(&self, id: &JobId) -> u64 {
         self.state().documents.get(id).map_or(0, |document| document.revision)

@@ -5,6 +5,7 @@
 //! can be cut without notice. So an own write that is not received in time, and a count that differs from the received documents,
 //! end the stream with an error.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub(crate) struct Listener {
     newest: Snapshot,
     /// Documents that left a target, whose present state is unknown.
     departed: Vec<JobId>,
+    /// Active jobs that are no members of the target, in the version that was fetched.
+    verified: HashSet<(JobId, u64)>,
     /// The known revision of the caps; `None` before the first stream is complete.
     budget: Option<u64>,
     read_time: u64,
@@ -67,6 +70,7 @@ impl Listener {
             active: Snapshot::default(),
             newest: Snapshot::default(),
             departed: Vec::new(),
+            verified: HashSet::new(),
             budget: None,
             read_time: 0,
             live: false,
@@ -269,6 +273,21 @@ impl Listener {
         Ok(())
     }
 
+    /// Fetches active jobs that the stream does not list: read before the stream was complete, they may have ended without a message.
+    async fn verify_unlisted(&mut self) -> Result<(), StoreError> {
+        if self.overflows() {
+            return Ok(());
+        }
+        let mut unlisted = self.shared.cache.active_beside(self.read_time, |id| self.active.has(id));
+        unlisted.retain(|known| !self.verified.contains(known));
+        if unlisted.is_empty() {
+            return Ok(());
+        }
+        self.departed.extend(unlisted.iter().map(|(id, _)| id.clone()));
+        self.verified.extend(unlisted);
+        self.fetch_departed().await
+    }
+
     /// Whether the stream can still be trusted.
     async fn check(&mut self, opened: Instant) -> Result<(), StoreError> {
         let now = Instant::now();
@@ -276,6 +295,7 @@ impl Listener {
             self.count_at = now + FIRST_COUNT_AFTER;
             return if now - opened > OPEN_TIMEOUT { Err(self.stalled("the change stream timed out")) } else { Ok(()) };
         }
+        self.verify_unlisted().await?;
         if self
             .shared
             .cache
