@@ -43,8 +43,8 @@ fn entry(number: u64, count: u64) -> Record {
     let back = i64::try_from(number).unwrap() * (365 * 86_400_000 / i64::try_from(count).unwrap()) + 1;
     let (model, amount) = MODELS[usize::try_from(number % 6).unwrap()];
     let at = end() - TimeDelta::milliseconds(back);
-    let mut details = json!({"model": model, "success": number % 50 != 0});
-    if number % 3 == 0 {
+    let mut details = json!({"model": model, "success": !number.is_multiple_of(50)});
+    if number.is_multiple_of(3) {
         details["tags"] = json!([format!("campaign-{}", number % 40)]);
     }
     let fields = json!({

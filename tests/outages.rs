@@ -110,7 +110,7 @@ impl Team {
         let emulator = tokio::task::spawn_blocking(firestore_emulator::shared).await.unwrap();
         let temporal = tokio::task::spawn_blocking(temporal_server::shared).await.unwrap();
         let images = gcs_server::fresh_bucket().await;
-        let project = firestore_emulator::fresh_project();
+        let project = firestore_emulator::owned_project(emulator).await;
         let options = SimulatorOptions { speed: Speed::Instant, ..SimulatorOptions::default() };
         let simulator = Simulator::serve(options).await.unwrap();
         let account = Account {

@@ -1,5 +1,6 @@
 //! The real console in a real pseudo terminal: real keys in, the screen and the raw bytes out, and what the store recorded.
 
+mod demo;
 mod hostile;
 mod idle;
 mod input;

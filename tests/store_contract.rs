@@ -101,6 +101,7 @@ macro_rules! store_contract {
             shared_records::kinds_and_ids_do_not_mix,
             watch::own_changes_arrive,
             watch::changes_of_other_processes_arrive,
+            watch::watched_record_arrives,
             watch::change_of_the_caps_arrives,
             watch::watch_starts_at_the_present,
             watch::changes_of_one_job_are_coalesced,

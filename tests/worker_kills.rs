@@ -96,8 +96,10 @@ impl Worker {
         let mut posted = BTreeSet::new();
         for line in text.lines().filter_map(|line| line.split_once(' ')) {
             let Ok(record) = serde_json::from_str::<Value>(line.1) else { continue };
-            let job = record["job"]["id"].as_str().or(record["job"].as_str()).unwrap_or_default().to_owned();
-            if record["event"] == "post" {
+            // `{"post": {"job": "…", "attempt": 1}}`; an accepted one contains the whole job.
+            let Some((event, body)) = record.as_object().and_then(|record| record.iter().next()) else { continue };
+            let job = body["job"]["id"].as_str().or(body["job"].as_str()).unwrap_or_default().to_owned();
+            if event == "post" {
                 posted.insert(job);
             } else {
                 posted.remove(&job);

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::error::CliError;
-use super::{budget, costs, dev, export, guard_server, import, jobs, simulate, submit, takeover, tasks, worker};
+use super::{
+    audit, budget, costs, dev, export, guard_server, import, jobs, logs, pause, simulate, submit, takeover, tasks,
+    worker,
+};
 use crate::config::{Flags, Key};
 
 /// Terminal operations console for image generation. Without a command it opens the console.
@@ -73,6 +76,14 @@ pub enum Command {
     Costs(costs::CostsArgs),
     /// Show and change the caps that every process on this store applies
     Budget(budget::BudgetArgs),
+    /// Show what operators did: who, when, from where
+    Audit(audit::AuditArgs),
+    /// Show the lines of the log files, of all processes that share their directory
+    Logs(logs::LogsArgs),
+    /// Let no worker of the store start a job; jobs under way continue
+    Pause(pause::PauseArgs),
+    /// Let the workers of the store start jobs again
+    Resume,
     /// Take over a store from another backend: shows the plan and its price, then asks
     Takeover(takeover::TakeoverArgs),
     /// Show and change how many tasks of the provider's account all workers share
@@ -83,6 +94,8 @@ pub enum Command {
     Export(export::ExportArgs),
     /// Serve a simulator of the FLUX API
     Simulate(simulate::SimulateArgs),
+    /// Open the console on a month of simulated jobs, in a temporary directory that is deleted on exit
+    Demo,
     /// Start the whole stack on this machine: servers, worker and console
     Dev(dev::DevArgs),
     /// Check configuration and connectivity

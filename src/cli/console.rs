@@ -9,14 +9,12 @@ use super::error::CliError;
 use super::operator::operator;
 use super::{Session, output, start_logging};
 use crate::config::Config;
-use crate::console::{self, ConsoleOptions, EngineLink, ExitReason, ThemeName};
-use crate::engine::{EngineEnd, EngineHandle, EventDetail, Mode, StoreAlarm, WorkerLock};
+use crate::console::{self, ConsoleOptions, EngineLink, ExitReason, LogSources, ThemeName};
+use crate::engine::{EngineEnd, EngineHandle, EventDetail, Mode, Operator, StoreAlarm, WorkerLock};
 use crate::store::StoreError;
+use crate::telemetry::log_files::LogHistory;
 use crate::telemetry::logging::ExtraSink;
 use crate::wiring::{self, AccessMode, Adapters};
-
-/// Read-only consoles keep their locks in another directory, because they run no jobs and must not count as workers.
-const OBSERVERS: &str = "observers";
 
 /// Whether standard input and output are a terminal.
 pub fn has_terminal() -> bool {
@@ -38,7 +36,9 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
     // In the background: the first frame does not wait for the store.
     let (send_link, link) = oneshot::channel();
     let opening = tokio::spawn(open(config.clone(), mode, access, send_link));
-    let reason = console::run(options(config, observe, greeting), link, records).await;
+    let (history, older) = LogHistory::start(config.log_dir.clone());
+    let logs = LogSources { records, older, history };
+    let reason = console::run(options(config, observe, greeting), link, logs).await;
     let reason = reason.map_err(|error| CliError::Failed(error.to_string()))?;
     if let ExitReason::QuitWithoutWaiting { submits_in_flight } = reason {
         opening.abort();
@@ -78,10 +78,12 @@ async fn open(
     let is_refused = mode != Mode::Observe && store.require_ownership().await == Err(StoreError::NotOwned);
     let (mode, access) = if is_refused { (Mode::Observe, AccessMode::ReadOnly) } else { (mode, access) };
     let adapters = wiring::open_ports(&config, store, access).await?;
-    let is_observer = access == AccessMode::ReadOnly;
-    let lock =
-        WorkerLock::acquire(&if is_observer { config.data_dir.join(OBSERVERS) } else { config.data_dir.clone() })?;
+    let lock = match access {
+        AccessMode::ReadOnly => WorkerLock::observe(&config.data_dir)?,
+        AccessMode::Submit => WorkerLock::acquire(&config.data_dir)?,
+    };
     let mut settings = wiring::settings(&config, mode, EventDetail::Full);
+    settings.operator = Some(Operator { by: operator(), from: "console" });
     settings.alarm = is_refused.then(StoreAlarm::not_owned);
     let engine = wiring::start_engine(&config, adapters.ports.clone(), settings, lock)?;
     let EngineHandle { commands, events, finished } = engine;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 
@@ -10,7 +11,8 @@ use super::error::CliError;
 use super::{output, supervisor};
 use crate::costs::Usd;
 use crate::engine::{
-    Command, ConnectionState, EngineEnd, EngineHandle, Event, EventDetail, Intake, Mode, TemporalStatus, WorkerLock,
+    Command, ConnectionState, EngineEnd, EngineHandle, Event, EventDetail, Intake, Mode, Pause, TemporalStatus,
+    WorkerLock,
 };
 use crate::telemetry::metrics::MetricsServer;
 use crate::time::Backoff;
@@ -46,6 +48,8 @@ pub struct HeadlessEngine {
     /// Whether a paused intake is opened again after a while.
     auto_resume: bool,
     blocked: Option<Blocked>,
+    /// Whether the intake of all workers is paused.
+    paused: bool,
     /// The last known balance of the account.
     credits: Option<Usd>,
 }
@@ -81,6 +85,7 @@ impl HeadlessEngine {
             temporal: None,
             auto_resume: mode == Mode::Work,
             blocked: None,
+            paused: false,
             credits: None,
         })
     }
@@ -114,6 +119,10 @@ impl HeadlessEngine {
                 }
                 EngineUpdate::None
             }
+            Some(Event::Paused(pause)) => {
+                self.on_pause(pause.as_ref());
+                EngineUpdate::None
+            }
             Some(Event::Costs(costs)) => {
                 self.on_credits(costs.credits);
                 EngineUpdate::None
@@ -139,6 +148,23 @@ impl HeadlessEngine {
             }
             Some(_) => EngineUpdate::None,
         }
+    }
+
+    /// Reports the pause of all workers, and its end.
+    fn on_pause(&mut self, pause: Option<&Pause>) {
+        match pause {
+            Some(pause) => {
+                let line = pause.line(Utc::now());
+                output::eprint_line(&format!("intake {line}; `darkroom resume` starts jobs again"));
+                supervisor::status(&format!("intake {line}"));
+            }
+            None if self.paused => {
+                output::eprint_line("intake resumed");
+                supervisor::status("running");
+            }
+            None => {}
+        }
+        self.paused = pause.is_some();
     }
 
     /// Plans the next try. Each new reason is reported once.

@@ -4,11 +4,13 @@
 //! 0 success, 1 failure, 2 invalid usage. Adapters are named in `wiring` only.
 
 mod args;
+mod audit;
 mod budget;
 mod completions;
 mod config;
 mod console;
 mod costs;
+mod demo;
 mod dev;
 mod doctor;
 mod error;
@@ -19,9 +21,11 @@ mod import;
 mod import_batches;
 mod job_json;
 mod jobs;
+mod logs;
 mod man;
 mod operator;
 mod output;
+mod pause;
 mod resolve_id;
 mod simulate;
 mod submit;
@@ -125,11 +129,16 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             Some(Command::Jobs(args)) => jobs::run(&session, args.command.unwrap_or_default()).await,
             Some(Command::Costs(args)) => costs::run(&session, &args).await,
             Some(Command::Budget(args)) => budget::run(&session, &args).await,
+            Some(Command::Audit(args)) => audit::run(&session, &args).await,
+            Some(Command::Logs(args)) => logs::run(&session, &args).await,
+            Some(Command::Pause(args)) => pause::pause(&session, &args).await,
+            Some(Command::Resume) => pause::resume(&session).await,
             Some(Command::Takeover(args)) => takeover::run(&session, &args).await,
             Some(Command::Tasks(args)) => tasks::run(&session, &args).await,
             Some(Command::Import(args)) => import::run(&session, &args).await,
             Some(Command::Export(args)) => export::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,
+            Some(Command::Demo) => demo::run(&session, flags).await,
             Some(Command::Dev(args)) => dev::run(session, &args, flags).await,
             Some(Command::Doctor) => doctor::run(&session).await,
             Some(Command::Config) => config::run(&session),

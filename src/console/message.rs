@@ -7,7 +7,7 @@ use super::panes::image::ImageMessage;
 use crate::catalog::InputSizes;
 use crate::console::notices::Notice;
 use crate::engine::{Command, Event};
-use crate::jobs::Spec;
+use crate::jobs::{JobId, Spec};
 use crate::telemetry::logging::LogRecord;
 
 /// Everything that can happen to the console.
@@ -29,6 +29,8 @@ pub enum Message {
     EngineClosed,
     /// A log line.
     Log(LogRecord),
+    /// Lines of the log files: those of other processes and of earlier sessions.
+    LogHistory(Vec<LogRecord>),
     /// A reply of the image thread.
     Image(ImageMessage),
     /// The engine's queue is full: this command was not sent.
@@ -61,6 +63,8 @@ pub enum Effect {
         /// The file's contents.
         bytes: Bytes,
     },
+    /// Search the log files for the lines of this job.
+    SearchLogs(JobId),
     /// Measure the input images of this spec, for its price.
     MeasureInputs(Spec),
     /// Give the terminal back, stop this process until it is continued.

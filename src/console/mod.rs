@@ -35,7 +35,7 @@ pub use app::App;
 pub use message::{Effect, ExitReason, Message};
 pub use options::{ConsoleOptions, ThemeName};
 pub use panes::image::ImagesMode;
-pub use terminal::{EngineLink, run};
+pub use terminal::{EngineLink, LogSources, run};
 pub use time_zone::DisplayZone;
 
 /// Why the console could not run.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::costs::Usd;
 use crate::engine::Counts;
-use crate::engine::{ConnectionState, CostOverview, Intake, StoreAlarm, TemporalStatus};
+use crate::engine::{ConnectionState, CostOverview, Intake, Pause, StoreAlarm, TemporalStatus};
 use crate::jobs::StageName;
 
 /// The engine's state as last reported; `None` is not reported yet.
@@ -16,10 +16,14 @@ pub struct Status {
     pub costs: Option<Box<CostOverview>>,
     /// Whether jobs are started.
     pub intake: Intake,
+    /// The pause of all workers.
+    pub pause: Option<Pause>,
     /// Slots in use, and how many there are.
     pub slots: Option<(usize, usize)>,
     /// The connection to the store.
     pub connection: Option<ConnectionState>,
+    /// Workers of this machine that are alive.
+    pub workers: Option<usize>,
     /// The workers, where jobs run on Temporal.
     pub temporal: Option<TemporalStatus>,
     /// What an operator must resolve in the store.
@@ -36,8 +40,10 @@ impl Default for Status {
             counts: None,
             costs: None,
             intake: Intake::Open,
+            pause: None,
             slots: None,
             connection: None,
+            workers: None,
             temporal: None,
             alarm: None,
             submits_in_flight: 0,

@@ -34,10 +34,22 @@ pub enum Command {
     Unhide(Vec<JobId>),
     /// Undo the command that `CommandOutcome` described: restore these jobs, if nothing has happened to them since.
     Undo(CommandKind, Vec<Job>),
-    /// Start no more jobs; those under way continue.
+    /// Start no more jobs in this process; those under way continue.
     PauseIntake,
-    /// Start jobs again; also after an account failure blocked the intake.
+    /// Start jobs in this process again; also after an account failure blocked the intake.
     ResumeIntake,
+    /// Start no more jobs in any worker of the store (`Event::Paused`).
+    PauseAll {
+        /// Who requests it: `user@host`.
+        by: String,
+        /// Why.
+        reason: Option<String>,
+    },
+    /// Start jobs in every worker of the store again, and in this process whatever paused it.
+    ResumeAll {
+        /// Who requests it: `user@host`.
+        by: String,
+    },
     /// Tickets open at once, at least 1.
     SetSlots(usize),
     /// Send the image's bytes (`Event::Image`).

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::UncertainCharges;
 use crate::costs::{AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, Outlook, Usd};
-use crate::engine::BulkPlan;
+use crate::engine::{BulkPlan, Pause};
 use crate::jobs::filter::Filter;
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
 use crate::store::{Counts, JobCost, MatchCounts, PageCursor, StoreError};
@@ -64,8 +64,12 @@ pub enum Event {
         /// The most expensive first, or one sanitized line why not.
         jobs: Result<Vec<JobCost>, String>,
     },
-    /// Whether jobs are started. Also the one announcement of an account failure.
+    /// Whether this process starts jobs. Also the one announcement of an account failure.
     Intake(Intake),
+    /// The pause that every worker of the store applies, as soon as it is known and whenever it changes.
+    Paused(Option<Pause>),
+    /// The pause could not be changed; one sanitized line why.
+    PauseFailed(String),
     /// Slots in use, and in total.
     Slots {
         /// Tickets open now, in this process.
@@ -75,6 +79,8 @@ pub enum Event {
     },
     /// The connection to the store.
     Connection(ConnectionState),
+    /// How many workers of this machine are alive, with the local engine; whenever that changes.
+    Workers(usize),
     /// The workers and the server of the Temporal engine.
     Temporal(TemporalStatus),
     /// A budget does not allow queued jobs, which are held. Once for each budget period, and again after the intake was resumed.
@@ -165,7 +171,7 @@ pub struct CostOverview {
 pub enum Intake {
     /// They are.
     Open,
-    /// An operator paused the intake.
+    /// An operator paused the intake of this process alone.
     Paused,
     /// The account cannot submit; one sanitized line why.
     AccountBlocked(String),

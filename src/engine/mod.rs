@@ -5,6 +5,7 @@
 //! number of workers. Both use `scheduler`: which job runs next, commands in progress, the events of a screen.
 
 mod account_tasks;
+mod audit;
 mod balance;
 mod bulk;
 mod command;
@@ -12,6 +13,7 @@ mod commands;
 mod event;
 mod failpoints;
 pub mod local;
+mod pause;
 mod ports;
 mod retry_price;
 mod scheduler;
@@ -25,6 +27,7 @@ mod uncertain;
 pub mod workflow;
 
 pub use account_tasks::AccountTasks;
+pub use audit::{AuditEntry, Operator};
 pub use balance::balance_history;
 pub use bulk::{BulkAction, BulkPlan, BulkTarget};
 pub use command::{Command, NewJob};
@@ -35,6 +38,7 @@ pub use event::{
 };
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
+pub use pause::Pause;
 pub use ports::Ports;
 pub use retry_price::{RetryPrice, is_submit_unknown};
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::StoreAlarm;
+use super::{Operator, StoreAlarm};
 use crate::costs::Budget;
 
 /// What an engine does.
@@ -46,6 +46,8 @@ pub struct Settings {
     pub mode: Mode,
     /// Which events it emits.
     pub event_detail: EventDetail,
+    /// Who gives commands to this engine: then each one is recorded.
+    pub operator: Option<Operator>,
     /// What an operator must know of the store from the start.
     pub alarm: Option<StoreAlarm>,
     /// How long a claim lasts. Longer than `submit_timeout`, so that no claim expires during a POST.
@@ -77,6 +79,7 @@ impl Default for Settings {
             simulate_external: false,
             mode: Mode::Work,
             event_detail: EventDetail::Full,
+            operator: None,
             alarm: None,
             lease: Duration::from_secs(150),
             submit_timeout: Duration::from_secs(90),

@@ -8,6 +8,7 @@
 
 mod account;
 mod api;
+mod demo;
 mod errors;
 pub mod faults;
 mod images;
@@ -19,6 +20,7 @@ mod standby;
 mod ticket;
 
 pub use api::{RunningSimulator, Simulator};
+pub use demo::{DemoImages, DemoJob, demo_jobs};
 pub use errors::SimulatorError;
 pub use faults::{FaultKind, Faults, InvalidFault};
 pub use ledger::{BillEntry, Ledger, LedgerError};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use super::SharedRecord;
 use crate::costs::{Basis, BudgetEdit, CostGrouping, Service, Usd};
 use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId, StageName, WorkerId};
@@ -250,6 +251,8 @@ pub enum Change {
     },
     /// A document is gone.
     Removed(JobId),
+    /// The current version of a shared record that change streams report; see `SharedRecord::WATCHED`.
+    SharedRecord(SharedRecord),
     /// The caps that the store keeps were changed.
     Budget,
 }

@@ -21,6 +21,9 @@ pub struct SharedRecord {
 }
 
 impl SharedRecord {
+    /// The records whose changes every change stream reports, by kind and id: workers apply these at once.
+    pub const WATCHED: &[(&str, &str)] = &[("intake", "pause")];
+
     /// A record that does not exist yet.
     pub fn new(kind: &str, id: &str, at: DateTime<Utc>, by: &str, body: serde_json::Value) -> Self {
         Self { kind: kind.to_owned(), id: id.to_owned(), revision: 0, at, by: by.to_owned(), body }

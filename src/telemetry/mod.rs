@@ -2,5 +2,6 @@
 //!
 //! Logging is independent of jobs and stores; metrics are computed from the engine's events.
 
+pub mod log_files;
 pub mod logging;
 pub mod metrics;

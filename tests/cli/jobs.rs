@@ -157,3 +157,23 @@ fn filter_chooses_jobs_of_the_whole_store() {
     let retried = env.json(&["jobs", "retry", "--json", "--filter", "status:cancelled \"job 61\""]);
     assert_eq!(retried.as_array().unwrap().len(), 11, "simulated jobs are retried without a question");
 }
+
+#[test]
+fn audit_names_who_did_what_to_which_jobs() {
+    let mut env = TestEnv::new();
+    env.set("USER", "ana");
+    let made = env.queue(3);
+    env.json(&["jobs", "cancel", &made[0], "--json"]);
+    env.fails(1, &["jobs", "cancel", &made[0]]);
+    env.json(&["jobs", "retry", "--filter", "status:cancelled", "--json"]);
+    env.json(&["pause", "--reason", "invoice", "--json"]);
+    let entries = env.json(&["audit", "--json"]);
+    let actions: Vec<&str> =
+        entries.as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["pause", "retry", "cancel", "submit"], "{entries}");
+    assert!(entries[0]["by"].as_str().unwrap().starts_with("ana@") && entries[0]["from"] == "cli", "{entries}");
+    assert_eq!((&entries[0]["note"], &entries[3]["count"]), (&"invoice".into(), &3.into()));
+    let of_job = env.json(&["audit", "--job", &made[1], "--json"]);
+    assert_eq!(of_job.as_array().unwrap().len(), 1, "only the submit: {of_job}");
+    assert!(text(&env.run(&["audit"]).stdout).contains("3 jobs"));
+}

@@ -208,3 +208,31 @@ fn example_unit_starts_a_notifying_worker() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(unit.contains("Type=notify") && unit.contains("WatchdogSec="));
 }
+
+#[test]
+fn pause_stops_workers_until_resume() {
+    let env = TestEnv::new();
+    env.queue(2);
+    let paused = env.json(&["pause", "--reason", "invoice to be checked", "--json"]);
+    assert_eq!((&paused["paused"], &paused["reason"]), (&true.into(), &"invoice to be checked".into()));
+    assert!(paused["by"].as_str().unwrap().contains('@') && paused["since"].is_string(), "{paused}");
+    let worker = Worker::start(&env, &["--metrics", "0"]);
+    let line = worker.line("metrics at http://");
+    let address = line.strip_prefix("metrics at http://").unwrap().split('/').next().unwrap().to_owned();
+    worker.line("invoice to be checked; `darkroom resume` starts jobs again");
+    wait_until("the pause in /health", || {
+        let (status, body) = health(&address);
+        status == 200 && body["paused"]["reason"] == "invoice to be checked"
+    });
+    assert!(text(&env.run(&["doctor"]).stdout).contains("intake paused by"));
+    let refused = env.fails(1, &["worker", "--until-idle"]);
+    assert!(refused.contains("jobs remain in the queue: the intake is paused by"), "{refused}");
+    assert_eq!(env.json(&["jobs", "list", "--json", "--status", "queued"]).as_array().unwrap().len(), 2);
+    assert_eq!(env.json(&["resume", "--json"])["paused"], false);
+    worker.line("intake resumed");
+    wait_until("the images", || {
+        env.json(&["jobs", "list", "--json", "--status", "done"]).as_array().unwrap().len() == 2
+    });
+    worker.signal(rustix::process::Signal::TERM);
+    assert_eq!(worker.exit_code(), Some(0));
+}

@@ -355,3 +355,18 @@ fn worker_resumes_when_the_account_has_credits() {
     assert!(resumed);
     assert_eq!(jobs[0]["status"], "done", "{jobs:?}");
 }
+
+#[test]
+fn logs_show_lines_of_other_processes() {
+    let env = TestEnv::new();
+    env.json(&["submit", "a fox", "--width", "64", "--height", "64", "--wait", "--json"]);
+    let id = crate::support::ids(&Value::Array(env.jobs())).remove(0);
+    let lines = env.json(&["logs", "--job", &id[..8], "--json"]);
+    let lines = lines.as_array().unwrap();
+    assert!(lines.len() > 1 && lines.iter().all(|line| line["job"] == *id && line["pid"].is_u64()), "{lines:?}");
+    let shown = text(&env.run(&["logs", "--level", "info"]).stdout);
+    assert!(shown.contains(&format!("job={id}")), "{shown}");
+    assert_eq!(env.json(&["logs", "--level", "error", "--json"]).as_array().unwrap().len(), 0);
+    assert_eq!(env.json(&["logs", "--lines", "1", "--json"]).as_array().unwrap().len(), 1);
+    assert!(env.fails(2, &["logs", "--level", "loud"]).contains("use error, warn"));
+}

@@ -6,7 +6,8 @@ use chrono::Duration;
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use darkroom::console::{ConsoleOptions, Effect, ExitReason, ImagesMode, Message, ThemeName};
 use darkroom::engine::{
-    BulkAction, BulkPlan, BulkTarget, Command, CommandKind, CommandOutcome, Event, Intake, MatchCounts, RetryPrice,
+    BulkAction, BulkPlan, BulkTarget, Command, CommandKind, CommandOutcome, Event, Intake, MatchCounts, Pause,
+    RetryPrice, SortOrder,
 };
 use darkroom::jobs::filter::Filter;
 use darkroom::jobs::{Job, Spec, StageName};
@@ -184,10 +185,29 @@ fn dropped_command_is_reported() {
 #[test]
 fn pause_key_resumes_after_account_failure() {
     let mut harness = ConsoleHarness::busy(120, 40);
-    assert_eq!(sends(&harness.keys("p")), [&Command::PauseIntake]);
+    let by = || "ada@studio".to_owned();
+    assert_eq!(sends(&harness.keys("p")), [&Command::PauseAll { by: by(), reason: None }]);
     harness.event(Event::Intake(Intake::AccountBlocked("no credits".into())));
-    assert_eq!(sends(&harness.keys("p")), [&Command::ResumeIntake]);
+    assert_eq!(sends(&harness.keys("p")), [&Command::ResumeAll { by: by() }]);
     assert_eq!(sends(&harness.keys("+")), [&Command::SetSlots(25)]);
+}
+
+#[test]
+fn header_names_who_paused_since_when_and_why() {
+    let mut harness = ConsoleHarness::busy(160, 45);
+    let reason = Some("invoice to be checked".to_owned());
+    let pause = Pause { by: "ben@office".into(), since: fixtures::ago(300), reason };
+    harness.event(Event::Paused(Some(pause)));
+    let frame = harness.frame();
+    assert!(frame.contains("paused by ben 5m: invoice to be checked"), "{frame}");
+    assert!(frame.contains("paused by ben@office 5m ago") && frame.contains("press p to resume"), "{frame}");
+    assert_eq!(sends(&harness.keys("p")), [&Command::ResumeAll { by: "ada@studio".into() }]);
+    harness.event(Event::Paused(None));
+    assert!(harness.frame().contains("all workers start jobs again"), "{}", harness.frame());
+    assert_eq!(sends(&harness.keys("P")), [&Command::PauseIntake], "this process alone");
+    harness.event(Event::Intake(Intake::Paused));
+    let frame = harness.frame();
+    assert!(frame.contains("This process alone starts no new jobs"), "{frame}");
 }
 
 #[test]
@@ -503,6 +523,31 @@ fn bulk_actions_take_the_whole_result() {
     harness.keys("n");
     harness.event(Event::BulkPlanned(Ok(Box::new(plan(BulkAction::Cancel, ids)))));
     assert!(!harness.frame().contains("Cancel 244"), "no question opens over the form: {}", harness.frame());
+}
+
+#[test]
+fn ends_of_a_large_store_load_on_jump() {
+    let mut harness = large(&options(true));
+    let page = |numbers: std::ops::Range<u32>| -> Vec<Arc<Job>> {
+        let job = |number: u32| {
+            let at = fixtures::ago(i64::from(number));
+            Arc::new(Job::new(fixtures::id(number), Spec::new("flux-dev", format!("image {number}")), false, at))
+        };
+        numbers.map(job).collect()
+    };
+    let oldest = |effects: &[Effect]| {
+        sends(effects).iter().any(|command| matches!(command, Command::LoadPage { order: SortOrder::OldestFirst, .. }))
+    };
+    assert!(oldest(&harness.press(KeyCode::Char('G'))));
+    let next = Some((fixtures::ago(9_800), fixtures::id(9_800)));
+    harness.event(Event::Page { jobs: page(9_800..10_000).into_iter().rev().collect(), next });
+    harness.draw();
+    assert!(harness.frame().contains("image 9999") && !harness.frame().contains("a fox"), "{}", harness.frame());
+    let effects = harness.press(KeyCode::Char('g'));
+    assert!(sends(&effects).iter().any(|command| matches!(command, Command::LoadPage { after: None, .. })));
+    harness.event(Event::Page { jobs: page(0..200), next: Some((fixtures::ago(199), fixtures::id(199))) });
+    harness.press(KeyCode::Enter);
+    assert!(harness.frame().contains("image 0"), "{}", harness.frame());
 }
 
 #[test]

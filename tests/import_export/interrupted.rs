@@ -92,6 +92,10 @@ fn damaged_sums_are_reported_and_repaired() {
 #[test]
 fn rebuild_names_entries_that_cannot_be_read() {
     let env = env_with_firestore();
+    // The store is darkroom's before other programs write to it.
+    let line = "{\"service\": \"bfl_api\", \"job_id\": \"a\", \"cost_usd\": 0.025, \"timestamp\": \"2025-11-02\"}\n";
+    let file = env.file("one.jsonl", line);
+    env.json(&["import", path_text(&file), "--json"]);
     let of = |name: &str| env.variables().iter().find(|(known, _)| known == name).unwrap().1.clone();
     let (host, project) = (of("FIRESTORE_EMULATOR_HOST"), of("GOOGLE_CLOUD_PROJECT"));
     let runtime = tokio::runtime::Runtime::new().unwrap();

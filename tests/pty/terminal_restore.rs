@@ -86,3 +86,15 @@ fn tmux_passthrough_is_restored() {
         }
     }
 }
+
+#[test]
+fn kitty_image_data_is_deleted_on_exit() {
+    for (mode, deleted) in [("kitty", true), ("halfblocks", false)] {
+        let mut terminal = Terminal::start(&TestEnv::new(), &["--images", mode], 120, 40);
+        terminal.wait_for("No jobs yet.");
+        terminal.send("q");
+        assert_eq!(terminal.wait_for_end().exit_code(), 0);
+        let found = terminal.bytes.windows(9).any(|bytes| bytes == b"_Ga=d,d=A");
+        assert_eq!(found, deleted, "{mode}");
+    }
+}

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use darkroom::costs::{Budget, BudgetEdit};
 use darkroom::jobs::Job;
-use darkroom::store::{BudgetChange, Change, ChangeStream};
+use darkroom::store::{BudgetChange, Change, ChangeStream, SharedRecord};
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::fixture::{Fixture, at, create, queued, read, save};
@@ -48,6 +49,17 @@ pub async fn changes_of_other_processes_arrive(fixture: Fixture) {
         create(&fixture.other, [queued(&name, round)]).await;
         assert!(until(&mut watch, 1, |_| true).await.contains_key(&name));
         assert!(until(&mut second, 1, |_| true).await.contains_key(&name), "each watch sees all");
+    }
+}
+
+pub async fn watched_record_arrives(fixture: Fixture) {
+    let mut watch = fixture.store.watch().await.unwrap();
+    let (kind, id) = SharedRecord::WATCHED[0];
+    let mut record = SharedRecord::new(kind, id, at(0), "ana@studio", json!({"paused": true}));
+    for round in 0..3 {
+        record.body = json!({ "paused": round });
+        record.revision = fixture.other.put_shared_record(record.clone()).await.unwrap();
+        while !next(&mut watch).await.contains(&Change::SharedRecord(record.clone())) {}
     }
 }
 

@@ -1,6 +1,7 @@
 //! Orders to a running engine: pause, resume, slots, cancel, stop; each with the real adapters.
 
-use darkroom::engine::{Command, CommandKind, Event, Intake, Mode, Settings};
+use chrono::Utc;
+use darkroom::engine::{Command, CommandKind, Event, Intake, Mode, Pause, Settings};
 use darkroom::jobs::StageName;
 use darkroom::simulator::Speed;
 
@@ -28,6 +29,38 @@ async fn paused_intake_starts_nothing_until_resumed() {
     engine.send(Command::ResumeIntake).await;
     engine.until("the counts", |event| matches!(event, Event::Counts(counts) if counts.of(StageName::Done) == 3)).await;
     engine.stop().await;
+    assert_eq!(ledger_check::check(&harness.env, 3), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pause_in_the_store_stops_every_worker() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let paused = |event: &Event| matches!(event, Event::Paused(Some(pause)) if pause.by == "ana@studio");
+    Pause::set(harness.store.as_ref(), "ana@studio", Some("invoice"), Utc::now()).await.unwrap();
+    let mut engine = harness.engine(Settings::default());
+    let mut other = harness.engine(Settings::default());
+    engine.until("the pause", paused).await;
+    other.until("the pause", paused).await;
+    for index in 0..3 {
+        harness.submit(&format!("job {index}")).await;
+    }
+    let queued = |event: &Event| matches!(event, Event::Counts(counts) if counts.of(StageName::Queued) == 3);
+    engine.until("the counts", queued).await;
+    other.until("the counts", queued).await;
+    assert_eq!(harness.provider.replies(), 0, "a worker that starts while the intake is paused submits nothing");
+
+    let idle = harness.engine(Settings { mode: Mode::UntilIdle, ..Settings::default() });
+    let trouble = idle.until_stopped().await.trouble.unwrap();
+    assert!(trouble.contains("paused by ana@studio") && trouble.contains("darkroom resume"), "{trouble}");
+
+    engine.send(Command::ResumeAll { by: "ben@studio".into() }).await;
+    other.until("the end of the pause", |event| *event == Event::Paused(None)).await;
+    let done = |event: &Event| matches!(event, Event::Counts(counts) if counts.of(StageName::Done) == 3);
+    other.until("the images", done).await;
+    other.send(Command::PauseAll { by: "ana@studio".into(), reason: None }).await;
+    engine.until("the next pause", paused).await;
+    engine.stop().await;
+    other.stop().await;
     assert_eq!(ledger_check::check(&harness.env, 3), 3);
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::budget::parse_usd;
 use crate::cli::error::CliError;
 use crate::cli::job_json::JobDetails;
-use crate::cli::operator::operator;
+use crate::cli::operator::{operator, operator_here};
 use crate::cli::{Session, output, resolve_id, start_logging, table};
 use crate::costs::{BalanceLook, Basis, Usd};
 use crate::engine::{OperatorCommands, UncertainCharges, UncertainItem};
@@ -168,7 +168,8 @@ pub async fn resolve(session: &Session, args: &ResolveArgs) -> Result<(), CliErr
         }
     }
     let (_logging, _) = start_logging(&session.config, ExtraSink::None);
-    let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
+    let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated())
+        .recorded_as(Some(operator_here()));
     let outcome = commands.resolve_charge(id.clone(), Some(number), answer, &by).await?;
     if let Some((_, why)) = outcome.rejected.first() {
         return Err(CliError::Failed(format!("nothing was changed: {why}")));

@@ -11,8 +11,8 @@ use super::{Check, google, probe};
 use crate::catalog::Catalog;
 use crate::config::{BucketKind, Config, ProviderKind, StoreKind};
 use crate::console::ImagesMode;
-use crate::engine::LeftoverJournal;
 use crate::engine::local::WorkerLock;
+use crate::engine::{LeftoverJournal, Pause};
 use crate::store::{CostQuery, DueQuery, PageQuery, Store, StoreError};
 use crate::wiring::{self, AccessMode, CreditsError};
 
@@ -123,8 +123,11 @@ async fn store(config: &Config) -> Check {
         Err(error) => Err(error.to_string()),
     };
     match counted {
-        Ok(1) => Check::ok(NAME, format!("{}1 job", google::store_place(config))),
-        Ok(jobs) => Check::ok(NAME, format!("{}{jobs} jobs", google::store_place(config))),
+        Ok((jobs, pause)) => {
+            let jobs = if jobs == 1 { "1 job".to_owned() } else { format!("{jobs} jobs") };
+            let pause = pause.map(|pause| format!("; intake {}", pause.line(Utc::now()))).unwrap_or_default();
+            Check::ok(NAME, format!("{}{jobs}{pause}", google::store_place(config)))
+        }
         Err(why) => {
             let emulator = config.google.firestore_emulator.as_ref().filter(|_| config.store == StoreKind::Firestore);
             let advice = google::emulator_advice(emulator, "FIRESTORE_EMULATOR_HOST").await;
@@ -135,15 +138,15 @@ async fn store(config: &Config) -> Check {
     }
 }
 
-/// Counts the jobs after running each kind of query once, because each may need its own index or permission.
-async fn run_queries(store: &dyn Store) -> Result<u64, StoreError> {
+/// The number of jobs and the pause, after running each kind of query once, because each may need its own index or permission.
+async fn run_queries(store: &dyn Store) -> Result<(u64, Option<Pause>), StoreError> {
     let counts = store.counts().await?;
     let now = Utc::now();
     store.list_jobs(PageQuery { limit: 1, ..PageQuery::default() }).await?;
     store.due(DueQuery { now, simulated: true, queued: true, dead_workers: Vec::new(), limit: 1 }).await?;
     let recent = CostQuery { from: now - chrono::Duration::hours(1), to: now, simulated: true };
     store.costs(recent).await?;
-    Ok(counts.total())
+    Ok((counts.total(), Pause::read(store).await?))
 }
 
 async fn bucket(config: &Config) -> Check {

@@ -9,6 +9,7 @@ use super::list::parse_filter;
 use crate::catalog::Catalog;
 use crate::cli::error::CliError;
 use crate::cli::job_json::JobView;
+use crate::cli::operator::operator_here;
 use crate::cli::{Session, output, resolve_id, table};
 use crate::engine::{
     BulkAction, BulkPlan, BulkTarget, CommandOutcome, OperatorCommands, RetryPrice, is_submit_unknown,
@@ -57,7 +58,8 @@ impl JobCommandContext {
     async fn open(session: &Session, args: &TargetArgs, action: BulkAction) -> Result<Self, CliError> {
         let filter = args.filter.as_deref().map(|text| parse_filter(text, Utc::now())).transpose()?;
         let store = wiring::open_store_for_changes(&session.config).await?;
-        let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
+        let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated())
+            .recorded_as(Some(operator_here()));
         let ids = match filter {
             Some(filter) => {
                 let plan = BulkPlan::make(store.as_ref(), action, BulkTarget::Matching(filter)).await?;

@@ -15,6 +15,7 @@ use clap::Args;
 
 use super::error::CliError;
 use super::job_json::JobView;
+use super::operator::operator_here;
 use super::{Session, output, start_logging, table};
 use crate::engine::OperatorCommands;
 use crate::engine::local::WorkerLock;
@@ -108,7 +109,8 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
     } else if let Some(others) = others {
         output::eprint_line(&others);
     }
-    let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated());
+    let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated())
+        .recorded_as(Some(operator_here()));
     let outcome = commands.submit(plan.into_new_jobs()).await?;
     let waited = if args.wait {
         wait::until_finished(session, &store, &outcome.succeeded, args.timeout).await

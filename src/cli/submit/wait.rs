@@ -103,7 +103,7 @@ impl<'a> Wait<'a> {
                     match change {
                         Change::Job(job) => self.update(&job),
                         Change::Removed(id) => self.finish(&id),
-                        Change::Unreadable { .. } | Change::Budget => {}
+                        Change::Unreadable { .. } | Change::Budget | Change::SharedRecord(_) => {}
                     }
                 },
                 _ = poll.tick() => self.poll().await?,

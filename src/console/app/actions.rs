@@ -63,6 +63,7 @@ impl App {
             Action::LogLevel => self.logs.cycle_level(),
             Action::LogScope => self.logs.toggle_scope(),
             Action::Pause => self.pause(),
+            Action::PauseHere => self.pause_here(),
             Action::MoreSlots => self.change_slots(1),
             Action::FewerSlots => self.change_slots(-1),
             Action::Palette => self.overlays.push(Overlay::Palette(Palette::new(self.input_context(), self.read_only))),
@@ -194,7 +195,22 @@ impl App {
         }
     }
 
+    /// Pauses or resumes all workers of the store; what paused this process alone ends too.
     fn pause(&mut self) {
+        let by = self.operator.clone();
+        let is_open = self.status.pause.is_none() && self.status.intake == Intake::Open;
+        if self.status.intake == Intake::ReadOnly {
+            self.notify(NO_EFFECT, "Read-only console (--observe): it does not run jobs");
+        } else if is_open {
+            self.send(Command::PauseAll { by, reason: None });
+        } else {
+            self.quits_when_done = false;
+            self.send(Command::ResumeAll { by });
+        }
+    }
+
+    /// Pauses or resumes this process alone.
+    fn pause_here(&mut self) {
         match self.status.intake {
             Intake::Open => self.send(Command::PauseIntake),
             Intake::Paused | Intake::AccountBlocked(_) => {

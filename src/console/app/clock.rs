@@ -19,6 +19,8 @@ impl App {
         let mut times: Vec<DateTime<Utc>> = Vec::new();
         times.extend(self.notices.next_change());
         times.extend(self.status.disconnected_since().map(|_| second()));
+        let pause = self.status.pause.as_ref();
+        times.extend(pause.map(|pause| self.now + crate::text::format::next_age_change(self.now - pause.since)));
         if self.is_shown(PaneName::Queue) {
             times.extend(
                 self.board.highlighted_until().filter(|until| *until > self.now).map(|until| until.min(second())),

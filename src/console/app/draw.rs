@@ -104,6 +104,7 @@ impl App {
             searched_back_to: self.paging.stopped_at().filter(|_| !self.is_local()),
             above: if self.is_local() { Some(0) } else { self.paging.above() },
             total: self.matching_total(),
+            held: self.held_total(),
             completions: if typing { self.completions() } else { Vec::new() },
             simulated: self.simulated,
             catalog: self.catalog,

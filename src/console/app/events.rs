@@ -4,7 +4,9 @@ use super::{App, Matching};
 use crate::console::message::{Effect, ExitReason};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
-use crate::engine::{Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, StoreAlarm, TemporalStatus};
+use crate::engine::{
+    Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, Pause, StoreAlarm, TemporalStatus,
+};
 use crate::text::format;
 
 /// Actions that can be undone one after the other.
@@ -36,6 +38,11 @@ impl App {
             Event::Counts(counts) => {
                 self.status.counts = Some(counts);
                 self.count_matching();
+                self.count_held();
+            }
+            Event::Matching { filter, counts } if filter == super::held() && self.counting_held => {
+                self.counting_held = false;
+                self.held = counts.map(|counts| counts.total());
             }
             Event::Matching { filter, counts } => {
                 self.counting = false;
@@ -48,8 +55,13 @@ impl App {
             Event::BulkPlanned(plan) => self.on_bulk_planned(plan),
             Event::Costs(costs) => self.status.costs = Some(costs),
             Event::Intake(intake) => self.on_intake(intake),
+            Event::Paused(pause) => self.on_pause(pause),
+            Event::PauseFailed(reason) => {
+                self.report(NoticeLevel::Error, format!("The intake of all workers was not changed: {reason}"));
+            }
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
             Event::Connection(link) => self.status.connection = Some(link),
+            Event::Workers(workers) => self.status.workers = Some(workers),
             Event::Temporal(fleet) => self.on_temporal(fleet),
             Event::StoreAlarm(alarm) => self.on_store_alarm(alarm),
             Event::BudgetExceeded(exceeded) => self.report(NoticeLevel::Warning, exceeded.summary()),
@@ -112,6 +124,21 @@ impl App {
         self.queue.follow(&self.board);
     }
 
+    fn on_pause(&mut self, pause: Option<Pause>) {
+        let notice = match (&self.status.pause, &pause) {
+            (_, Some(pause)) => {
+                let line = pause.line(self.now);
+                Some((NoticeLevel::Warning, format!("Intake of all workers {line} · press p to resume")))
+            }
+            (Some(_), None) => Some((NoticeLevel::Info, "Intake resumed: all workers start jobs again".to_owned())),
+            (None, None) => None,
+        };
+        self.status.pause = pause;
+        if let Some((level, text)) = notice {
+            self.notify(level, text);
+        }
+    }
+
     /// One notice for each new alarm; the header shows it permanently.
     fn on_store_alarm(&mut self, alarm: Option<StoreAlarm>) {
         if let Some(alarm) = alarm.as_ref().filter(|alarm| self.status.alarm.as_ref() != Some(*alarm)) {
@@ -124,10 +151,9 @@ impl App {
         self.read_only |= intake == Intake::ReadOnly;
         let notice = match (&self.status.intake, &intake) {
             (old, new) if old == new => None,
-            (_, Intake::Paused) => Some((
-                NoticeLevel::Warning,
-                "Intake paused: this process starts no new jobs · press p to resume".to_owned(),
-            )),
+            (_, Intake::Paused) => {
+                Some((NoticeLevel::Warning, "This process alone starts no new jobs · press p to resume".to_owned()))
+            }
             (Intake::Paused | Intake::AccountBlocked(_), Intake::Open) => {
                 Some((NoticeLevel::Info, "Intake resumed: jobs start again".to_owned()))
             }
@@ -198,7 +224,7 @@ impl App {
                 self.notify(NoticeLevel::Error, text);
             }
             Command::RefreshCosts => {}
-            Command::CountMatching(_) => self.counting = false,
+            Command::CountMatching(_) => (self.counting, self.counting_held) = (false, false),
             Command::PlanBulk(..) => {
                 self.planning = None;
                 self.notify(NoticeLevel::Error, "Engine busy: nothing was changed · try again");

@@ -44,7 +44,7 @@ use super::theme::Theme;
 use super::time_zone::DisplayZone;
 use crate::catalog::Catalog;
 use crate::engine::{BulkAction, Command, CommandKind, MatchCounts};
-use crate::jobs::filter::Filter;
+use crate::jobs::filter::{Condition, Filter, JobStatus};
 use crate::jobs::{Job, JobId};
 use paging::Paging;
 
@@ -97,11 +97,19 @@ pub struct App {
     saves: HashMap<JobId, String>,
     /// The job whose image is shown or waited for, and since when it is selected.
     image_selection: Option<(JobId, DateTime<Utc>)>,
+    /// The last job whose lines were requested from the log files.
+    searched_logs: Option<JobId>,
     paging: Paging,
+    /// The first row is selected as soon as it is loaded.
+    jumped_to_top: bool,
     /// How many jobs of the store match the filter, as last counted.
     matching: Matching,
     /// A count was requested and has not arrived.
     counting: bool,
+    /// How many jobs of a large store are held, as last counted.
+    held: Option<u64>,
+    /// That count was requested and has not arrived.
+    counting_held: bool,
     /// The action on many jobs whose plan is awaited.
     planning: Option<BulkAction>,
     quitting: bool,
@@ -109,6 +117,11 @@ pub struct App {
     quits_when_done: bool,
     effects: Vec<Effect>,
     dirty: bool,
+}
+
+/// The filter of held jobs.
+fn held() -> Filter {
+    Filter::default().and(Condition::Status(vec![JobStatus::Held]))
 }
 
 /// How many jobs of the store match a filter.
@@ -163,9 +176,13 @@ impl App {
             select_when_shown: None,
             saves: HashMap::new(),
             image_selection: None,
+            searched_logs: None,
             paging: Paging::default(),
+            jumped_to_top: false,
             matching: Matching::Unknown,
             counting: false,
+            held: None,
+            counting_held: false,
             planning: None,
             quitting: false,
             quits_when_done: false,
@@ -208,6 +225,10 @@ impl App {
             Message::EngineClosed => self.on_engine_closed(),
             Message::Log(record) => {
                 self.logs.push(record);
+                self.dirty |= self.is_shown(PaneName::Logs);
+            }
+            Message::LogHistory(records) => {
+                self.logs.merge(records);
                 self.dirty |= self.is_shown(PaneName::Logs);
             }
             Message::Image(message) => self.dirty |= self.image.on_message(message),
@@ -286,11 +307,25 @@ impl App {
             self.image_selection = selected.map(|id| (id, self.now));
         }
         let rests = self.image_selection.as_ref().is_none_or(|(_, since)| self.now - *since >= clock::IMAGE_LOAD_DELAY);
+        if rests && self.is_shown(PaneName::Logs) {
+            self.search_logs();
+        }
         if rests && self.is_shown(PaneName::Image) {
             let job = self.selected().map(Arc::clone);
             if let Some(command) = self.image.next_request(job.as_deref()) {
                 self.send(command);
             }
+        }
+    }
+
+    /// Requests the lines of the selected job from the log files, once, where none are known.
+    fn search_logs(&mut self) {
+        let missing = self.logs.missing_job(self.queue.selected()).cloned();
+        if let Some(job) = missing
+            && self.searched_logs.as_ref() != Some(&job)
+        {
+            self.searched_logs = Some(job.clone());
+            self.effects.push(Effect::SearchLogs(job));
         }
     }
 
@@ -319,6 +354,20 @@ impl App {
         }
         self.counting = true;
         self.send(Command::CountMatching(self.board.filter().clone()));
+    }
+
+    /// Requests how many jobs of a large store are held: the board knows only some of them.
+    fn count_held(&mut self) {
+        if !self.board.is_complete() && !self.counting_held {
+            self.counting_held = true;
+            self.send(Command::CountMatching(held()));
+        }
+    }
+
+    /// How many jobs are held, as far as that is known.
+    fn held_total(&self) -> u64 {
+        let here = self.board.held() as u64;
+        if self.board.is_complete() { here } else { self.held.unwrap_or(here) }
     }
 
     /// How many jobs of the store the list contains, as far as that is known.

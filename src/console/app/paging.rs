@@ -235,7 +235,12 @@ impl App {
         let Some(load) = self.paging.on_page(jobs.len(), next) else { return };
         let now = self.now;
         match load {
-            Load::Newest => self.board.begin_window(jobs, (true, is_end), now),
+            Load::Newest => {
+                self.board.begin_window(jobs, (true, is_end), now);
+                if std::mem::take(&mut self.jumped_to_top) {
+                    self.queue.select_index(0, &self.board);
+                }
+            }
             Load::Oldest => {
                 self.board.begin_window(jobs, (is_end, true), now);
                 self.queue.select_index(usize::MAX, &self.board);
@@ -266,6 +271,7 @@ impl App {
         if self.is_local() || is_here {
             return true;
         }
+        self.jumped_to_top = to_newest;
         self.paging.jump(if to_newest { Load::Newest } else { Load::Oldest });
         false
     }

@@ -86,8 +86,10 @@ pub enum Action {
     LogLevel,
     /// Logs: this job, or all.
     LogScope,
-    /// Pause or resume the intake.
+    /// Pause or resume the intake of all workers.
     Pause,
+    /// Pause or resume the intake of this process.
+    PauseHere,
     /// One slot more.
     MoreSlots,
     /// One slot less.
@@ -118,7 +120,7 @@ impl Action {
             Self::Approve => Some("approve jobs"),
             Self::Hide => Some("hide jobs"),
             Self::Undo => Some("undo actions"),
-            Self::Pause => Some("pause or resume the intake"),
+            Self::Pause | Self::PauseHere => Some("pause or resume the intake"),
             Self::MoreSlots | Self::FewerSlots => Some("change the slots"),
             _ => None,
         }

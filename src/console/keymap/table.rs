@@ -120,7 +120,8 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::LogScreen, &[key('L')], OneJob, G::Views, "logs", "log screen"),
     bind(A::Palette, &[key(':'), Chord::control('k')], Everywhere, G::Views, "", "find an action by name"),
     // --- the engine ---
-    bind(A::Pause, &[key('p')], Panes, G::Engine, "pause", "pause or resume the intake of jobs"),
+    bind(A::Pause, &[key('p')], Panes, G::Engine, "pause", "pause or resume the intake of all workers"),
+    bind(A::PauseHere, &[key('P')], Panes, G::Engine, "", "pause or resume this process alone"),
     bind(A::MoreSlots, &[key('+'), key('=').hidden()], Panes, G::Engine, "", "one more slot"),
     bind(A::FewerSlots, &[key('-')], Panes, G::Engine, "", "one slot fewer"),
     // --- moving ---

@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use super::timeline;
 use crate::catalog::Catalog;
 use crate::console::DisplayZone;
 use crate::console::panes::steps::{self, StepsView};
@@ -149,6 +150,7 @@ fn lines(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
             let summary = resolution.summary(|at| view.zone.date_and_time(at));
             lines.push(Line::styled(format!("  {}", format::cut(&summary, width.saturating_sub(2))), theme.dim));
         }
+        lines.extend(timeline::lines(attempt, view.now, width, theme));
         let current = attempt.number == job.attempt_number();
         let steps = StepsView {
             job: Some(job),

@@ -7,6 +7,7 @@ pub mod help;
 pub mod job;
 pub mod palette;
 pub mod quit;
+mod timeline;
 
 use ratatui::layout::Rect;
 

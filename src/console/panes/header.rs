@@ -12,7 +12,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::console::costs_view::{BudgetUse, caps};
 use crate::console::status::Status;
 use crate::console::theme::Theme;
-use crate::engine::{ConnectionState, Intake, TemporalStatus};
+use crate::engine::{ConnectionState, Intake, Pause, TemporalStatus};
 use crate::text;
 use crate::text::format;
 
@@ -113,14 +113,13 @@ fn left_parts(view: &HeaderView<'_>) -> Vec<Part> {
 fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
     let (theme, status) = (view.theme, view.status);
     let mut parts = Vec::new();
+    parts.extend(status.pause.as_ref().map(|pause| paused(pause, view)));
     match &status.intake {
         Intake::Open => {}
         Intake::Paused => {
-            let pause = theme.symbol("‖", "=");
-            parts.push(Part::new(
-                theme.warning,
-                [(41, format!("{pause} paused · p resumes")), (0, format!("{pause} paused"))],
-            ));
+            let sign = theme.symbol("‖", "=");
+            let forms = [(41, format!("{sign} this process paused · p resumes")), (0, format!("{sign} paused here"))];
+            parts.push(Part::new(theme.warning, forms));
         }
         Intake::AccountBlocked(reason) => {
             let reason = text::sanitize_line(reason, 60);
@@ -147,11 +146,37 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
         parts.push(Part::new(theme.text, forms));
     }
     parts.push(money(status, theme));
-    if let Some(temporal) = &status.temporal {
-        parts.push(workers(temporal, view));
+    match (&status.temporal, status.workers) {
+        (Some(temporal), _) => parts.push(workers(temporal, view)),
+        (None, Some(0)) => {
+            let forms = [(39, "no worker on this machine".into()), (48, "no worker".into()), (0, "0w".into())];
+            parts.push(Part::new(theme.bad, forms));
+        }
+        // One worker is this console itself, or the one that it observes.
+        (None, Some(count)) if count > 1 || status.intake == Intake::ReadOnly => {
+            let forms = [(28, format::count(count, "worker")), (29, format!("{count}w")), (0, String::new())];
+            parts.push(Part::new(theme.text, forms));
+        }
+        (None, _) => {}
     }
     parts.push(connection(view));
     parts
+}
+
+/// Who paused all workers, since when and why.
+fn paused(pause: &Pause, view: &HeaderView<'_>) -> Part {
+    let sign = view.theme.symbol("‖", "=");
+    let age = format::age(view.now - pause.since);
+    let by = text::sanitize_line(&pause.by, 40);
+    let who = by.split('@').next().unwrap_or_default().to_owned();
+    let reason = pause.reason.as_ref().map(|reason| format!(": {}", text::sanitize_line(reason, 60)));
+    let forms = [
+        (20, format!("{sign} paused by {by} {age}{} · p resumes", reason.clone().unwrap_or_default())),
+        (22, format!("{sign} paused by {who} {age}{}", reason.unwrap_or_default())),
+        (40, format!("{sign} paused by {who} {age}")),
+        (0, format!("{sign} paused")),
+    ];
+    Part::new(view.theme.warning, forms)
 }
 
 /// The workers on Temporal: none at all is as serious as no connection.
@@ -333,6 +358,32 @@ mod tests {
         let (text, style) =
             shown(TemporalStatus { conflict: Some(conflict), ..fleet(0, 0, ConnectionState::Connected) });
         assert!(text.contains("Temporal queue in use 1m") && style == Some(theme.bad), "{text}");
+    }
+
+    #[test]
+    fn console_without_a_worker_says_so() {
+        let theme = Theme::dark();
+        let shown = |workers: usize, intake: Intake| {
+            let status = Status {
+                workers: Some(workers),
+                intake,
+                connection: Some(ConnectionState::Connected),
+                ..Status::default()
+            };
+            let view = HeaderView {
+                context: "default",
+                adapters: "sqlite · local",
+                simulated: true,
+                status: &status,
+                now: DateTime::UNIX_EPOCH,
+                theme: &theme,
+            };
+            line(&view, 120).to_string()
+        };
+        assert!(shown(0, Intake::ReadOnly).contains("no worker on this machine"));
+        assert!(shown(1, Intake::ReadOnly).contains("1 worker "));
+        assert!(!shown(1, Intake::Open).contains("worker"));
+        assert!(shown(3, Intake::Open).contains("3 workers"));
     }
 
     #[test]

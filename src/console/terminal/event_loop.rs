@@ -23,6 +23,7 @@ use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::panes::image::ImageMessage;
 use crate::console::{ConsoleError, ConsoleOptions};
 use crate::engine::{Command, Event};
+use crate::telemetry::log_files::LogHistory;
 use crate::telemetry::logging::LogRecord;
 
 /// Shortest time between two frames that only show background events.
@@ -38,6 +39,16 @@ pub struct EngineLink {
     pub events: Receiver<Event>,
 }
 
+/// Where log lines come from.
+pub struct LogSources {
+    /// The lines of this process.
+    pub records: Receiver<LogRecord>,
+    /// The lines of the log files.
+    pub older: Receiver<Vec<LogRecord>>,
+    /// Searches the log files.
+    pub history: LogHistory,
+}
+
 /// Runs the console in this process's terminal until the operator quits or the engine stops.
 ///
 /// The first frame is drawn before the `engine` is ready: opening a store takes time. A sender that is dropped without an engine
@@ -50,7 +61,7 @@ pub struct EngineLink {
 pub async fn run(
     options: ConsoleOptions,
     engine: oneshot::Receiver<EngineLink>,
-    logs: Receiver<LogRecord>,
+    logs: LogSources,
 ) -> Result<ExitReason, ConsoleError> {
     let signals = Signals::new().map_err(ConsoleError::Signals)?;
     let screen = Screen::enter().map_err(ConsoleError::Terminal)?;
@@ -62,13 +73,22 @@ pub async fn run(
         screen,
         commands: Commands::Waiting(Vec::new()),
         background: BackgroundTasks::default(),
+        history: logs.history,
         is_visible: true,
         is_urgent: true,
         drawn_at: None,
         stopped_by_us: false,
         exit: None,
     };
-    let sources = Sources { input: Some(input), engine: Some(engine), events: None, logs: Some(logs), images, signals };
+    let sources = Sources {
+        input: Some(input),
+        engine: Some(engine),
+        events: None,
+        logs: Some(logs.records),
+        history: Some(logs.older),
+        images,
+        signals,
+    };
     event_loop.run(sources).await
 }
 
@@ -81,6 +101,7 @@ struct Sources {
     /// `None` before the engine has started and once it is gone.
     events: Option<Receiver<Event>>,
     logs: Option<Receiver<LogRecord>>,
+    history: Option<Receiver<Vec<LogRecord>>>,
     images: UnboundedReceiver<ImageMessage>,
     signals: Signals,
 }
@@ -97,6 +118,8 @@ enum LoopEvent {
     Events(usize),
     /// The same for log lines.
     Logs(usize),
+    /// The same for batches of lines of the log files.
+    History(usize),
     Image(ImageMessage),
     Signal(SignalEvent),
     EffectDone(Message),
@@ -115,6 +138,7 @@ struct EventLoop {
     screen: Screen,
     commands: Commands,
     background: BackgroundTasks,
+    history: LogHistory,
     /// The terminal still exists.
     is_visible: bool,
     /// The operator did something that is not drawn yet.
@@ -133,6 +157,7 @@ impl EventLoop {
         let mut input_buffer = Vec::new();
         let mut event_buffer = Vec::new();
         let mut log_buffer = Vec::new();
+        let mut history_buffer = Vec::new();
         while self.exit.is_none() {
             if self.shall_draw() {
                 self.draw();
@@ -149,6 +174,7 @@ impl EventLoop {
                 Some(message) = sources.images.recv() => LoopEvent::Image(message),
                 count = receive(&mut sources.events, &mut event_buffer) => LoopEvent::Events(count),
                 count = receive(&mut sources.logs, &mut log_buffer) => LoopEvent::Logs(count),
+                count = receive(&mut sources.history, &mut history_buffer) => LoopEvent::History(count),
                 () = sleep(wait) => LoopEvent::Timer,
             };
             match woken {
@@ -173,6 +199,10 @@ impl EventLoop {
                 LoopEvent::Events(_) => event_buffer.drain(..).for_each(|event| self.update(Message::Event(event))),
                 LoopEvent::Logs(0) => sources.logs = None,
                 LoopEvent::Logs(_) => log_buffer.drain(..).for_each(|record| self.update(Message::Log(record))),
+                LoopEvent::History(0) => sources.history = None,
+                LoopEvent::History(_) => {
+                    history_buffer.drain(..).for_each(|records| self.update(Message::LogHistory(records)));
+                }
                 LoopEvent::Image(message) => self.update(Message::Image(message)),
                 LoopEvent::Signal(signal) => {
                     self.on_signal(signal);
@@ -285,6 +315,7 @@ impl EventLoop {
                     Ok(folder) => self.background.save(folder, name, bytes),
                     Err(error) => self.report_failure(format!("could not save {name}: {error}")),
                 },
+                Effect::SearchLogs(job) => self.history.search(&job.to_string()),
                 Effect::Suspend => self.suspend(),
                 Effect::Redraw => {
                     if self.screen.clear().is_err() {

@@ -9,4 +9,4 @@ mod screen;
 mod signals;
 mod tmux;
 
-pub use event_loop::{EngineLink, run};
+pub use event_loop::{EngineLink, LogSources, run};

@@ -28,6 +28,9 @@ use super::output::{self, Output};
 use super::tmux;
 use crate::console::panes::image::ImagesMode;
 
+/// Whether images are sent by the kitty protocol: the terminal keeps their data until they are deleted.
+static HAS_KITTY_IMAGES: AtomicBool = AtomicBool::new(false);
+
 /// Whether the terminal is set up for the console.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 /// Whether keyboard enhancement flags were pushed and must be popped.
@@ -183,6 +186,9 @@ pub fn restore() {
         LeaveAlternateScreen,
         cursor::Show
     );
+    if HAS_KITTY_IMAGES.load(Ordering::SeqCst) {
+        commands.extend_from_slice(tmux::delete_kitty_images().as_bytes());
+    }
     output::restore_now(&commands);
     let _ = disable_raw_mode();
 }
@@ -233,6 +239,8 @@ fn is_known(variable: impl Fn(&str) -> Option<String>) -> bool {
 pub fn picker(mode: ImagesMode) -> Picker {
     let passthrough = tmux::Passthrough::save(mode.forced_protocol().is_none_or(|it| it == ProtocolType::Halfblocks));
     let picker = new_picker(mode);
+    let protocol = mode.forced_protocol().unwrap_or(picker.protocol_type());
+    HAS_KITTY_IMAGES.store(mode != ImagesMode::Off && protocol == ProtocolType::Kitty, Ordering::SeqCst);
     drop(passthrough);
     picker
 }

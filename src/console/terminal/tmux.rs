@@ -40,6 +40,15 @@ pub fn restore() {
     }
 }
 
+/// What deletes the data of all images in a terminal with the kitty protocol.
+pub fn delete_kitty_images() -> &'static str {
+    if is_tmux(|name| std::env::var(name).ok()) {
+        "\x1bPtmux;\x1b\x1b_Ga=d,d=A,q=2\x1b\x1b\\\x1b\\"
+    } else {
+        "\x1b_Ga=d,d=A,q=2\x1b\\"
+    }
+}
+
 /// The same condition as the image library's.
 fn is_tmux(variable: impl Fn(&str) -> Option<String>) -> bool {
     variable("TERM").is_some_and(|term| term.starts_with("tmux"))

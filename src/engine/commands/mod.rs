@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 
-use super::{CommandKind, CommandOutcome, NewJob};
+use super::{CommandKind, CommandOutcome, NewJob, Operator};
 use crate::catalog::Catalog;
 use crate::costs::Usd;
 use crate::jobs::{BillingAnswer, Hold, Job, JobId};
@@ -32,12 +32,34 @@ pub struct OperatorCommands {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     simulated: bool,
+    /// Who gives the commands: then each one is recorded.
+    operator: Option<Operator>,
 }
 
 impl OperatorCommands {
     /// Commands on a store; `simulated` marks the jobs that they create.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, simulated: bool) -> Self {
-        Self { store, clock, simulated }
+        Self { store, clock, simulated, operator: None }
+    }
+
+    /// The same, with a record of each command that changes something.
+    #[must_use]
+    pub fn recorded_as(self, operator: Option<Operator>) -> Self {
+        Self { operator, ..self }
+    }
+
+    /// Records that the intake of all workers was paused or resumed.
+    pub(super) async fn record_pause(&self, action: &str, reason: Option<&str>) {
+        if let Some(operator) = &self.operator {
+            operator.record(self.store.as_ref(), action, &[], reason, self.clock.now()).await;
+        }
+    }
+
+    /// Records what a command changed.
+    async fn record(&self, action: &str, outcome: &CommandOutcome) {
+        if let Some(operator) = self.operator.as_ref().filter(|_| !outcome.succeeded.is_empty()) {
+            operator.record(self.store.as_ref(), action, &outcome.succeeded, None, self.clock.now()).await;
+        }
     }
 
     /// The jobs as they would be created, with new ids. Nothing is stored.
@@ -60,13 +82,15 @@ impl OperatorCommands {
         let succeeded = jobs.iter().map(|job| job.id.clone()).collect();
         let estimate = jobs.iter().map(|job| Catalog::builtin().estimate(&job.spec).amount).sum::<Option<Usd>>();
         self.store.create(jobs).await?;
-        Ok(CommandOutcome {
+        let outcome = CommandOutcome {
             kind: CommandKind::Submitted,
             succeeded,
             rejected: Vec::new(),
             previous: Vec::new(),
             estimate,
-        })
+        };
+        self.record("submit", &outcome).await;
+        Ok(outcome)
     }
 
     /// Retries these: an old ticket that may still produce the image is polled first, else a new attempt begins. `RetryPrice` names
@@ -78,6 +102,7 @@ impl OperatorCommands {
                 Err(illegal) => Err(illegal.to_string()),
             })
             .await?;
+        self.record("retry", &outcome).await;
         if outcome.previous.len() < outcome.succeeded.len() {
             return Ok(outcome);
         }
@@ -95,37 +120,45 @@ impl OperatorCommands {
     /// Cancels these.
     pub async fn cancel(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
         let cancel = |job: &mut Job, now| job.cancel(now).map_err(|illegal| illegal.to_string());
-        self.apply_to_each(CommandKind::Cancelled, ids, cancel).await
+        let outcome = self.apply_to_each(CommandKind::Cancelled, ids, cancel).await?;
+        self.record("cancel", &outcome).await;
+        Ok(outcome)
     }
 
     /// Approves these.
     pub async fn approve(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
         let approve = |job: &mut Job, now| job.approve(now).map_err(|illegal| illegal.to_string());
-        self.apply_to_each(CommandKind::Approved, ids, approve).await
+        let outcome = self.apply_to_each(CommandKind::Approved, ids, approve).await?;
+        self.record("approve", &outcome).await;
+        Ok(outcome)
     }
 
     /// Hides these from lists. Nothing is deleted.
     pub async fn hide(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
-        self.apply_to_each(CommandKind::Hidden, ids, |job, _| {
+        let hide = |job: &mut Job, _| {
             if job.stage_name().is_active() {
                 return Err(format!("a job that is {} cannot be hidden; cancel it first", job.stage_name()));
             }
             job.hidden = true;
             Ok(())
-        })
-        .await
+        };
+        let outcome = self.apply_to_each(CommandKind::Hidden, ids, hide).await?;
+        self.record("hide", &outcome).await;
+        Ok(outcome)
     }
 
     /// Shows hidden jobs again.
     pub async fn unhide(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
-        self.apply_to_each(CommandKind::Undone, ids, |job, _| {
+        let unhide = |job: &mut Job, _| {
             if !job.hidden {
                 return Err("it is not hidden".to_owned());
             }
             job.hidden = false;
             Ok(())
-        })
-        .await
+        };
+        let outcome = self.apply_to_each(CommandKind::Undone, ids, unhide).await?;
+        self.record("unhide", &outcome).await;
+        Ok(outcome)
     }
 
     /// Replaces an uncertain charge by what the bill says: a settled charge, or none.
@@ -142,6 +175,7 @@ impl OperatorCommands {
             Ok(())
         };
         let mut outcome = self.apply_to_each(CommandKind::Resolved, vec![id], resolve).await?;
+        self.record("resolve", &outcome).await;
         outcome.previous.clear();
         Ok(outcome)
     }
@@ -169,6 +203,7 @@ impl OperatorCommands {
                 undo::restore(kind, job, old, now)
             })
             .await?;
+        self.record("undo", &outcome).await;
         outcome.previous.clear();
         Ok(outcome)
     }

@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::due_queue::{LONGEST_HOLD, MAX_HELD};
 use super::feed::Feed;
+use super::pause_watch::PauseState;
 use super::{Command, Event, Ports, Runner};
-use crate::engine::{BulkPlan, CommandKind, CommandOutcome, OperatorCommands, UncertainCharges};
+use crate::engine::{BulkPlan, CommandKind, CommandOutcome, OperatorCommands, Pause, UncertainCharges};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
 use crate::store::{CostJobsQuery, DueQuery, PageQuery, Save, SortOrder, StoreError};
 use crate::text;
@@ -26,6 +27,8 @@ pub(super) enum TaskOutcome {
     Ready,
     /// Images cannot be stored: one sanitized line why.
     NotReady(String),
+    /// The pause of all workers was changed.
+    PauseChanged(PauseState),
     /// The runner has finished what had to be finished.
     Closed,
 }
@@ -192,6 +195,21 @@ impl CommandTasks {
                     emit(&events, Event::BulkPlanned(plan)).await;
                     return TaskOutcome::Done;
                 }
+                Command::PauseAll { by, reason } => {
+                    let now = ports.clock.now();
+                    let pause = Pause::set(ports.store.as_ref(), &by, reason.as_deref(), now).await;
+                    if pause.is_ok() {
+                        operator.record_pause("pause", reason.as_deref()).await;
+                    }
+                    return pause_changed(&events, pause.map(Some)).await;
+                }
+                Command::ResumeAll { by } => {
+                    let cleared = Pause::clear(ports.store.as_ref(), &by, ports.clock.now()).await;
+                    if cleared.is_ok() {
+                        operator.record_pause("resume", None).await;
+                    }
+                    return pause_changed(&events, cleared.map(|()| None)).await;
+                }
                 Command::RefreshCosts => {
                     feed.refresh_costs();
                     return TaskOutcome::Done;
@@ -294,6 +312,17 @@ async fn load_page(ports: &Ports, events: &mpsc::Sender<Event>, query: PageQuery
             emit(events, Event::Page { jobs, next: page.next }).await;
         }
         Err(error) => emit(events, Event::PageFailed { reason: text::sanitize_line(&error.to_string(), 200) }).await,
+    }
+}
+
+async fn pause_changed(events: &mpsc::Sender<Event>, pause: Result<Option<Pause>, StoreError>) -> TaskOutcome {
+    match pause {
+        Ok(pause) => TaskOutcome::PauseChanged(pause.into()),
+        Err(error) => {
+            tracing::error!(%error, "pause not changed");
+            emit(events, Event::PauseFailed(text::sanitize_line(&error.to_string(), 200))).await;
+            TaskOutcome::Done
+        }
     }
 }
 

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::command_tasks::{CommandTasks, TaskOutcome};
 use super::due_queue::{DueQueue, PickContext};
 use super::feed;
+use super::pause_watch::PauseWatch;
 use super::reporter::WorkerSignal;
+use super::worker_lock::LiveWorkers;
 use super::{ChangedJobs, Command, Event, Ports, RunError, Runner, Settings, WorkerLock};
 use crate::costs::BudgetExceeded;
 use crate::engine::workflow::{JobWorkflow, RunOutcome, WorkflowError};
@@ -69,6 +71,9 @@ struct Dispatcher {
     due_queue: DueQueue,
     command_tasks: CommandTasks,
     intake: Intake,
+    /// The pause of all workers.
+    pause: PauseWatch,
+    live_workers: LiveWorkers,
     slots: usize,
     running: HashMap<JobId, CancellationToken>,
     ids: HashMap<Id, JobId>,
@@ -93,8 +98,9 @@ pub(super) async fn run(
     events: mpsc::Sender<Event>,
 ) -> EngineEnd {
     let stop = CancellationToken::new();
-    let operator = OperatorCommands::new(ports.store.clone(), ports.clock.clone(), settings.simulated);
-    let (feed, mut changes) = feed::start(ports.clone(), &settings, events.clone(), stop.clone());
+    let operator = OperatorCommands::new(ports.store.clone(), ports.clock.clone(), settings.simulated)
+        .recorded_as(settings.operator.clone());
+    let (feed, mut changes, streamed_pause) = feed::start(ports.clone(), &settings, events.clone(), stop.clone());
     let budget_changes = feed.budget_changes();
     let mut dispatcher = Dispatcher {
         runner,
@@ -103,6 +109,8 @@ pub(super) async fn run(
         due_queue: DueQueue::new(ports.clone(), settings.simulated),
         command_tasks: CommandTasks::new(ports, operator, feed, events.clone(), settings.simulated),
         intake: if settings.mode == Mode::Observe { Intake::ReadOnly } else { Intake::Open },
+        pause: PauseWatch::new(streamed_pause),
+        live_workers: LiveWorkers::default(),
         slots: settings.slots.max(1),
         running: HashMap::new(),
         ids: HashMap::new(),
@@ -120,6 +128,7 @@ pub(super) async fn run(
     dispatcher.open().await;
     loop {
         let next_query = dispatcher.fill_slots().await;
+        dispatcher.report_workers().await;
         if dispatcher.is_over() {
             break;
         }
@@ -137,6 +146,10 @@ pub(super) async fn run(
                 dispatcher.on_task_finished(result).await;
             }
             Some(jobs) = changes.recv() => dispatcher.on_jobs_changed(&jobs),
+            () = dispatcher.pause.reported() => {
+                let is_new = dispatcher.pause.take_report();
+                dispatcher.report_pause(is_new).await;
+            }
             () = budget_changes.notified() => dispatcher.due_queue.wake_held(),
             () = tokio::time::sleep_until(next_query) => {
                 dispatcher.recover_journals();
@@ -182,6 +195,10 @@ impl Dispatcher {
                 self.phase = Phase::Stopping;
             } else if self.due_queue.is_drained() {
                 self.phase = Phase::Idle;
+            } else if let Some(pause) = self.pause.paused() {
+                let line = pause.line(self.due_queue.now());
+                self.end.trouble = Some(format!("the intake is {line}; `darkroom resume` starts jobs again"));
+                self.phase = Phase::Stopping;
             }
         }
         match self.phase {
@@ -202,9 +219,13 @@ impl Dispatcher {
             return latest;
         }
         let used = self.running.len();
+        if used < self.slots && self.intake == Intake::Open {
+            let is_new = self.pause.refresh(self.due_queue.store()).await;
+            self.report_pause(is_new).await;
+        }
         while self.running.len() < self.slots {
             let context = PickContext {
-                queued: self.intake == Intake::Open,
+                queued: self.intake == Intake::Open && self.pause.is_open(),
                 running: &self.running,
                 worker_lock: &self.worker_lock,
                 free_slots: self.slots - self.running.len(),
@@ -227,6 +248,22 @@ impl Dispatcher {
             self.emit_slots().await;
         }
         self.due_queue.next_query().map_or(latest, |next_query| next_query.min(latest))
+    }
+
+    /// For screens: whether a worker is alive here that runs queued jobs.
+    async fn report_workers(&mut self) {
+        if self.settings.event_detail == EventDetail::Full
+            && let Some(count) = self.live_workers.change(&self.worker_lock)
+        {
+            self.emit(Event::Workers(count)).await;
+        }
+    }
+
+    async fn report_pause(&mut self, is_new: bool) {
+        if is_new {
+            self.due_queue.invalidate();
+            self.emit(Event::Paused(self.pause.paused().cloned())).await;
+        }
     }
 
     fn spawn(&mut self, job: Job) {
@@ -349,6 +386,15 @@ impl Dispatcher {
                 self.set_intake(Intake::Open).await;
                 self.command_tasks.prepare();
             }
+            Command::ResumeAll { .. } | Command::PauseAll { .. } if self.settings.mode == Mode::Observe => {}
+            Command::ResumeAll { by } => {
+                if self.intake != Intake::Open {
+                    self.announced_budgets.clear();
+                    self.set_intake(Intake::Open).await;
+                    self.command_tasks.prepare();
+                }
+                self.command_tasks.spawn(Command::ResumeAll { by });
+            }
             // Read-only: the reply is that nothing has changed.
             Command::PauseIntake | Command::ResumeIntake => self.emit(Event::Intake(self.intake.clone())).await,
             other => self.command_tasks.spawn(other),
@@ -359,6 +405,10 @@ impl Dispatcher {
         self.due_queue.invalidate();
         match outcome {
             TaskOutcome::NotReady(reason) => self.block_intake(format!("images cannot be stored: {reason}")).await,
+            TaskOutcome::PauseChanged(pause) => {
+                let is_new = self.pause.set(pause);
+                self.report_pause(is_new).await;
+            }
             TaskOutcome::Closed => self.phase = Phase::Closed,
             TaskOutcome::Ready => self.due_queue.wake_held(),
             TaskOutcome::Done => {}

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::held_jobs::HeldJobs;
 use super::{ChangedJobs, Ports, WorkerLock};
 use crate::jobs::{Job, JobId, StageName, WorkerId};
-use crate::store::{DueQuery, StoreError};
+use crate::store::{DueQuery, Store, StoreError};
 
 /// How many due jobs are read at once.
 const BATCH_SIZE: usize = 128;
@@ -92,6 +92,16 @@ impl DueQueue {
         }
     }
 
+    /// The store of the jobs.
+    pub(super) fn store(&self) -> &dyn Store {
+        self.ports.store.as_ref()
+    }
+
+    /// The present.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        self.ports.clock.now()
+    }
+
     /// The next job to run, if one is due.
     pub(super) async fn next(&mut self, context: PickContext<'_>) -> Result<Option<Job>, StoreError> {
         let now = Instant::now();
@@ -136,6 +146,7 @@ impl DueQueue {
             due.dead_workers.push(context.worker_lock.worker().clone());
         }
         let jobs = self.ports.store.due(due.clone()).await?;
+        tracing::trace!(due = jobs.len(), queued, "due jobs queried");
         let (is_full, is_empty) = (jobs.len() >= limit, jobs.is_empty());
         // A job that runs elsewhere, or is deferred, is still waiting.
         let any_waits = jobs.iter().any(|job| !self.quarantined.contains(&job.id));

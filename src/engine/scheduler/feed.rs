@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::overview::Overview;
+use super::pause_watch::StreamedPause;
 use super::{Event, Ports, Settings};
-use crate::engine::{ConnectionState, EventDetail, StoreAlarm};
+use crate::engine::{ConnectionState, EventDetail, Pause, StoreAlarm};
 use crate::jobs::{Job, StageName};
 use crate::store::{Change, ChangeStream, ForeignActivity, PageQuery, SortOrder, StoreError};
 use crate::time::backoff;
@@ -61,8 +62,9 @@ pub(super) fn start(
     settings: &Settings,
     events: mpsc::Sender<Event>,
     stop: CancellationToken,
-) -> (Feed, mpsc::Receiver<ChangedJobs>) {
+) -> (Feed, mpsc::Receiver<ChangedJobs>, watch::Receiver<StreamedPause>) {
     let (changes, received) = mpsc::channel(16);
+    let (pause, streamed_pause) = watch::channel(None);
     let refresh = Arc::new(Notify::new());
     let feed = Feed { refresh: refresh.clone(), budget_changes: Arc::default() };
     let mut task = FeedTask {
@@ -71,6 +73,7 @@ pub(super) fn start(
         event_detail: settings.event_detail,
         events,
         changes,
+        pause,
         refresh,
         budget_changes: feed.budget_changes(),
         counts_changed: true,
@@ -85,7 +88,7 @@ pub(super) fn start(
             () = task.run() => {}
         }
     });
-    (feed, received)
+    (feed, received, streamed_pause)
 }
 
 struct FeedTask {
@@ -94,6 +97,7 @@ struct FeedTask {
     overview: Overview,
     events: mpsc::Sender<Event>,
     changes: mpsc::Sender<ChangedJobs>,
+    pause: watch::Sender<StreamedPause>,
     refresh: Arc<Notify>,
     budget_changes: Arc<Notify>,
     counts_changed: bool,
@@ -116,6 +120,7 @@ impl FeedTask {
             if since != before {
                 failures = 0;
             }
+            self.pause.send_replace(None);
             tracing::warn!(%error, "change stream lost");
             self.emit(Event::Connection(ConnectionState::Disconnected { since, reason: error.to_string() })).await;
             tokio::time::sleep(backoff(failures, None, rand::random()).min(MAX_RECONNECT_DELAY)).await;
@@ -127,6 +132,7 @@ impl FeedTask {
     async fn follow(&mut self, since: &mut DateTime<Utc>) -> Result<std::convert::Infallible, StoreError> {
         // First subscribe, then read: a change in between is emitted twice rather than never.
         let mut stream = self.ports.store.watch().await?;
+        self.pause.send_replace(Some(Pause::read(self.ports.store.as_ref()).await?.into()));
         self.emit_first_pages().await?;
         self.emit(Event::Connection(ConnectionState::Connected)).await;
         let Err(error) = self.listen(&mut *stream).await;
@@ -193,19 +199,25 @@ impl FeedTask {
     }
 
     async fn on_changes(&mut self, changes: Vec<Change>) {
+        let concerns_jobs = changes.iter().any(|change| !matches!(change, Change::Budget | Change::SharedRecord(_)));
         let mut jobs = Vec::with_capacity(changes.len());
         for change in changes {
             match change {
                 Change::Job(job) => jobs.push(job),
                 Change::Unreadable { id, reason } => self.emit(Event::Unreadable { id, reason }).await,
                 Change::Removed(id) => self.emit(Event::Removed(id)).await,
+                Change::SharedRecord(record) if Pause::is_stated_by(&record) => {
+                    self.pause.send_replace(Some(Pause::of(&record).into()));
+                }
+                Change::SharedRecord(_) => {}
                 Change::Budget => {
                     self.costs_changed = true;
                     self.budget_changes.notify_one();
                 }
             }
         }
-        self.counts_changed = true;
+        tracing::trace!(jobs = jobs.len(), "store changed");
+        self.counts_changed |= concerns_jobs;
         self.costs_changed |= jobs.iter().any(|job| job.charges().next().is_some());
         // If the channel is full, the dispatcher has changes to process already, and it queries the store regularly anyway.
         let _ = self.changes.try_send(jobs.clone());

@@ -10,6 +10,7 @@ mod due_queue;
 mod feed;
 mod held_jobs;
 mod overview;
+mod pause_watch;
 mod reporter;
 mod runner;
 mod worker_lock;

@@ -4,13 +4,19 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::engine::submit_journal::SubmitJournal;
 use crate::jobs::WorkerId;
 
 /// After this time no claim can depend on a dead worker's file.
 const DELETE_AFTER: Duration = Duration::from_hours(24);
+
+/// How old the number of live workers may be on a screen.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Processes that run no jobs keep their locks here.
+const OBSERVERS: &str = "observers";
 
 /// The folder of the lock files cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +30,8 @@ pub struct WorkerLockError {
 #[derive(Debug)]
 pub struct WorkerLock {
     folder: PathBuf,
+    /// Where the files of the workers are; another folder for a process that runs no jobs.
+    workers: PathBuf,
     file: PathBuf,
     worker: WorkerId,
     // Held for its lock, never read.
@@ -33,14 +41,27 @@ pub struct WorkerLock {
 impl WorkerLock {
     /// Takes a new worker id and acquires its lock under `data_dir`.
     pub fn acquire(data_dir: &Path) -> Result<Self, WorkerLockError> {
-        let folder = folder(data_dir);
+        Self::acquire_in(folder(data_dir), folder(data_dir))
+    }
+
+    /// The same for a process that runs no jobs: it does not count as a worker.
+    pub fn observe(data_dir: &Path) -> Result<Self, WorkerLockError> {
+        Self::acquire_in(folder(&data_dir.join(OBSERVERS)), folder(data_dir))
+    }
+
+    /// How many workers of this machine are alive, this process included if it is one.
+    pub fn live(&self) -> usize {
+        workers(&self.workers).into_iter().filter(|(path, _)| *path == self.file || !is_dead(path)).count()
+    }
+
+    fn acquire_in(folder: PathBuf, workers: PathBuf) -> Result<Self, WorkerLockError> {
         let failed = |source| WorkerLockError { path: folder.clone(), source };
         std::fs::create_dir_all(&folder).map_err(failed)?;
         let worker = WorkerId::new(format!("worker-{}-{:08x}", std::process::id(), rand::random::<u32>()));
         let file = folder.join(format!("{}.lock", worker.as_str()));
         let lock = File::create_new(&file).map_err(failed)?;
         lock.lock().map_err(failed)?;
-        Ok(Self { folder, file, worker, _lock: lock })
+        Ok(Self { folder, workers, file, worker, _lock: lock })
     }
 
     /// This worker's id.
@@ -72,6 +93,24 @@ impl WorkerLock {
     /// The live workers on the data directory `data_dir`.
     pub fn live_workers(data_dir: &Path) -> Vec<WorkerId> {
         workers(&folder(data_dir)).into_iter().filter(|(path, _)| !is_dead(path)).map(|(_, worker)| worker).collect()
+    }
+}
+
+/// How many workers of this machine are alive, checked every few seconds.
+#[derive(Debug, Default)]
+pub(super) struct LiveWorkers {
+    known: Option<(usize, Instant)>,
+}
+
+impl LiveWorkers {
+    /// The number, if it was checked now and has changed.
+    pub(super) fn change(&mut self, lock: &WorkerLock) -> Option<usize> {
+        if self.known.is_some_and(|(_, at)| at.elapsed() < CHECK_INTERVAL) {
+            return None;
+        }
+        let count = lock.live();
+        let known = self.known.replace((count, Instant::now()));
+        known.is_none_or(|(known, _)| known != count).then_some(count)
     }
 }
 
@@ -127,7 +166,10 @@ mod tests {
         let mut both = vec![here.worker().clone(), other.worker().clone()];
         both.sort();
         assert_eq!(live, both);
+        let observer = WorkerLock::observe(data.path()).unwrap();
+        assert_eq!((here.live(), observer.live()), (2, 2), "an observer is no worker");
         std::fs::write(data.path().join("workers/worker-1-dead.lock"), "").unwrap();
+        assert_eq!(observer.live(), 2);
         assert_eq!(here.dead_workers(), [WorkerId::new("worker-1-dead")]);
         drop(other);
         assert_eq!(WorkerLock::live_workers(data.path()), [here.worker().clone()]);

@@ -119,13 +119,14 @@ impl DeadJournals {
     pub(in crate::engine) fn unrecovered(&self) -> Vec<Arc<DeadJournal>> {
         let mut journals = Vec::new();
         for (path, worker) in files(&self.folder) {
-            let is_recovered = lock(&self.recovered).contains(&worker);
-            let journal = if is_recovered { None } else { self.read(&path, &worker) };
-            if (is_recovered || journal.as_ref().is_some_and(|journal| journal.open.is_empty())) && is_old(&path) {
-                // Best effort: a file that stays is checked again.
-                let _ = std::fs::remove_file(&path);
+            if lock(&self.recovered).contains(&worker) {
+                remove_if_old(&path);
+                continue;
             }
-            journals.extend(journal.filter(|journal| !journal.open.is_empty()));
+            match self.read(&path, &worker) {
+                Some(journal) if journal.open.is_empty() => remove_if_old(&path),
+                journal => journals.extend(journal),
+            }
         }
         journals
     }
@@ -133,6 +134,9 @@ impl DeadJournals {
     /// Every submit of that worker is settled in the store.
     pub(in crate::engine) fn mark_recovered(&self, worker: &WorkerId) {
         lock(&self.recovered).insert(worker.clone());
+        if let Some(path) = path(&self.folder, worker) {
+            remove_if_old(&path);
+        }
     }
 
     fn read(&self, path: &Path, worker: &WorkerId) -> Option<Arc<DeadJournal>> {
@@ -252,9 +256,12 @@ fn path(folder: &Path, worker: &WorkerId) -> Option<PathBuf> {
     is_name.then(|| folder.join(format!("{name}{SUFFIX}")))
 }
 
-fn is_old(path: &Path) -> bool {
+fn remove_if_old(path: &Path) {
     let modified = path.metadata().and_then(|data| data.modified());
-    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > KEEP_SETTLED))
+    if modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > KEEP_SETTLED)) {
+        // Best effort: a file that stays is checked again.
+        let _ = std::fs::remove_file(path);
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

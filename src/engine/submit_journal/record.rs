@@ -54,7 +54,7 @@ pub(in crate::engine) enum SubmitProgress {
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Record {
     /// The first line: whose journal it is.
     Journal {
@@ -99,14 +99,15 @@ impl Record {
         Ok(line)
     }
 
-    /// `None` for a line that was not written whole.
+    /// `None` for a line that was not written whole, or that this program cannot read.
     pub(super) fn decode(line: &[u8]) -> Option<Self> {
         let (sum, json) = line.split_at_checked(CHECKSUM_LENGTH)?;
         let json = json.strip_prefix(b" ")?;
         if checksum(json).as_bytes() != sum {
             return None;
         }
-        serde_json::from_slice(json).ok()
+        let record = serde_json::from_slice(json);
+        record.inspect_err(|error| tracing::warn!(%error, "line of a submit journal not read")).ok()
     }
 }
 
@@ -118,7 +119,20 @@ fn checksum(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use chrono::Utc;
+
     use super::*;
+    use crate::jobs::Spec;
+
+    #[test]
+    fn accepted_job_is_read_back() {
+        let job = Job::new(JobId::new("a").unwrap(), Spec::new("flux-2-klein-4b", "a\nfox"), true, Utc::now());
+        let record = Record::Accepted(Box::new(AcceptedJob { job, revision: 7, estimate: Some(Usd::ZERO) }));
+        let line = record.encode().unwrap();
+        assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+        let json = &line[CHECKSUM_LENGTH + 1..];
+        assert_eq!(serde_json::from_slice::<Record>(json).unwrap(), record);
+    }
 
     #[test]
     fn changed_line_is_not_decoded() {

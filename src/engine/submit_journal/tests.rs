@@ -37,6 +37,12 @@ impl Died {
         let mut state = journal.state();
         state.file = None;
         drop(state);
+        // The thread that syncs the file keeps it open, and so locked, until the last wait for the disk has ended.
+        let started = std::time::Instant::now();
+        while File::open(died.path()).unwrap().try_lock_shared().is_err() {
+            assert!(started.elapsed() < std::time::Duration::from_mins(1), "the journal stays locked");
+            std::thread::yield_now();
+        }
         died
     }
 
@@ -182,6 +188,10 @@ fn journal_stays_small_and_keeps_open_submits() {
     next.dead.mark_recovered(&died.worker);
     assert!(next.dead.unrecovered().is_empty());
     assert!(died.path().exists(), "a record on its way to the store may still arrive");
+    let file = File::options().write(true).open(died.path()).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(2)).unwrap();
+    next.dead.mark_recovered(&died.worker);
+    assert!(!died.path().exists());
 }
 
 #[cfg(unix)]

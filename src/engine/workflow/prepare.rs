@@ -68,6 +68,10 @@ impl JobWorkflow {
             // After the input images were loaded: claim and charge count from the POST.
             let now = self.now();
             job.begin_submit(self.new_claim(now), estimate.at_most, now)?;
+            if let Some(attempt) = job.attempts.last_mut() {
+                // The likely price is what a report compares with the bill; the bound is only what a cap needs.
+                attempt.estimate = estimate.amount;
+            }
             let key = SubmitKey::of(job);
             let begun = match self.journal.as_ref().map(|journal| journal.begin(&key)).transpose() {
                 Ok(begun) => begun,

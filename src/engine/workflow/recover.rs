@@ -87,7 +87,7 @@ impl JobWorkflow {
         };
         let attempt = job.attempt_number();
         self.save_until_acknowledged(&mut job, SubmitOutcome::Accepted { receipt: &receipt, estimate }).await?;
-        tracing::warn!(job = %job.id, attempt, "submit reply of a stopped worker saved");
+        tracing::warn!(job = %job.id, attempt, "submit reply of a stopped worker is in the store");
         Ok(job)
     }
 

@@ -6,7 +6,7 @@ use firestore::gcloud_sdk::google::firestore::v1::{Document, Precondition, Write
 use firestore::gcloud_sdk::tonic::Code;
 
 use crate::store::firestore::FirestoreStore;
-use crate::store::firestore::connection::client::CommitOutcome;
+use crate::store::firestore::connection::client::{Client, CommitOutcome};
 use crate::store::firestore::connection::errors;
 use crate::store::firestore::connection::query::Query;
 use crate::store::firestore::documents::json;
@@ -75,13 +75,18 @@ impl FirestoreStore {
     }
 
     fn record_name(&self, kind: &str, id: &str) -> String {
-        // A slash would make a document of another collection.
-        let id = id.replace('%', "%25").replace('/', "%2F");
-        self.shared.client.name(RECORDS, &format!("{kind}:{id}"))
+        record_name(&self.shared.client, kind, id)
     }
 }
 
-fn parse(document: &Document) -> Result<SharedRecord, StoreError> {
+/// The name of a record's document.
+pub(crate) fn record_name(client: &Client, kind: &str, id: &str) -> String {
+    // A slash would make a document of another collection.
+    let id = id.replace('%', "%25").replace('/', "%2F");
+    client.name(RECORDS, &format!("{kind}:{id}"))
+}
+
+pub(crate) fn parse(document: &Document) -> Result<SharedRecord, StoreError> {
     let fields = json::to_json(&document.fields);
     let text = |name: &str| fields.get(name).and_then(|field| field.as_str()).map(str::to_owned);
     let record = || {

@@ -10,10 +10,10 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use super::super::{Change, ChangeStream, StoreError};
-use super::database;
+use super::super::{Change, ChangeStream, SharedRecord, StoreError};
 use super::readers::Readers;
 use super::row::{read_row, row_columns};
+use super::{database, shared_records};
 use crate::jobs::JobId;
 
 /// How often the file is checked for changes of other processes. The check reads shared memory, not the disk.
@@ -30,6 +30,8 @@ pub(super) struct SqliteWatch {
     readers: Readers,
     commits: watch::Receiver<()>,
     cursor: Cursor,
+    /// The reported versions of the records that are watched.
+    records: Vec<Option<SharedRecord>>,
 }
 
 /// What a stream has returned so far.
@@ -46,10 +48,10 @@ impl SqliteWatch {
     pub(super) async fn from_now(readers: Readers, commits: watch::Receiver<()>) -> Result<Self, StoreError> {
         let newest = |connection: &Connection| {
             let job = connection.query_row("SELECT coalesce(max(seq), 0) FROM jobs", [], |row| row.get(0))?;
-            Ok(Cursor { job, budget: newest_budget(connection)? })
+            Ok((Cursor { job, budget: newest_budget(connection)? }, watched_records(connection)?))
         };
-        let cursor = readers.read(newest).await?;
-        Ok(Self { readers, commits, cursor })
+        let (cursor, records) = readers.read(newest).await?;
+        Ok(Self { readers, commits, cursor, records })
     }
 }
 
@@ -60,8 +62,13 @@ impl ChangeStream for SqliteWatch {
             // Taken before the look, so that a commit after it wakes the wait below.
             self.commits.mark_unchanged();
             let cursor = self.cursor;
-            let (changes, last) = self.readers.read(move |connection| changes(connection, cursor)).await?;
+            let read = move |connection: &Connection| Ok((changes(connection, cursor)?, watched_records(connection)?));
+            let ((mut changes, last), records) = self.readers.read(read).await?;
             self.cursor = last;
+            for record in records.iter().filter(|record| !self.records.contains(record)).flatten() {
+                changes.push(Change::SharedRecord(record.clone()));
+            }
+            self.records = records;
             if !changes.is_empty() {
                 return Ok(changes);
             }
@@ -70,6 +77,10 @@ impl ChangeStream for SqliteWatch {
             }
         }
     }
+}
+
+fn watched_records(connection: &Connection) -> Result<Vec<Option<SharedRecord>>, StoreError> {
+    SharedRecord::WATCHED.iter().map(|(kind, id)| shared_records::get(connection, kind, id)).collect()
 }
 
 pub(super) const CHANGES: &str = concat!("SELECT seq, ", row_columns!(), " FROM jobs WHERE seq > ?1 ORDER BY seq");

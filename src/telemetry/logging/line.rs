@@ -105,6 +105,11 @@ impl Line {
         Self { at, level: *metadata.level(), target, message, job, attempt, rest: fields.values }
     }
 
+    /// Whether the line belongs into files of that level. Lines of other crates are few, and all of them do.
+    pub fn passes(&self, level: Level) -> bool {
+        self.level <= level || !self.target.starts_with("darkroom")
+    }
+
     /// The line for the log pane.
     pub fn record(&self) -> LogRecord {
         LogRecord {
@@ -157,12 +162,13 @@ impl Serialize for Line {
         map.serialize_entry("message", &self.message)?;
         map.serialize_entry("target", &self.target)?;
         for (name, value) in &self.rest {
-            if matches!(*name, "timestamp" | "level" | "target") {
+            if matches!(*name, "timestamp" | "level" | "target" | "pid") {
                 map.serialize_entry(&format!("field.{name}"), value)?;
             } else {
                 map.serialize_entry(name, value)?;
             }
         }
+        map.serialize_entry("pid", &std::process::id())?;
         map.end()
     }
 }

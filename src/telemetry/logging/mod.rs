@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
+use tracing::Level;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, WorkerGuard};
 use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
 use tracing_subscriber::layer::{Layered, SubscriberExt};
@@ -32,7 +33,7 @@ pub struct LogRecord {
     /// When.
     pub at: DateTime<Utc>,
     /// Severity.
-    pub level: tracing::Level,
+    pub level: Level,
     /// The field `job` of the event or of a span around it.
     pub job: Option<String>,
     /// The field `attempt`.
@@ -85,14 +86,17 @@ impl LoggingGuard {
 /// Sets up logging for the process, once. `ExtraSink::Console` returns a receiver.
 pub fn init(options: LogOptions, extra: ExtraSink) -> (LoggingGuard, Option<mpsc::Receiver<LogRecord>>) {
     let mut guard = LoggingGuard { files: None, warnings: Vec::new() };
-    let (filter, warning) = filter(&options.filter);
+    // The log pane can show every level of darkroom's lines; the files keep the configured one.
+    let file_level = options.filter.trim().parse::<Level>().ok();
+    let text = if extra == ExtraSink::Console && file_level.is_some() { "trace" } else { &options.filter };
+    let (filter, warning) = filter(text);
     guard.warnings.extend(warning);
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     match daily_files(&options.folder, options.days) {
         Ok(files) => {
             let (writer, worker) = NonBlocking::new(files);
             guard.files = Some((worker, writer.error_counter()));
-            sinks.push(Box::new(FileSink::new(writer)));
+            sinks.push(Box::new(FileSink::new(writer, file_level.unwrap_or(Level::TRACE))));
         }
         Err(why) => guard
             .warnings

@@ -21,17 +21,21 @@ pub trait Sink: Send + Sync + 'static {
 /// JSON lines for the thread that writes the files.
 pub struct FileSink {
     writer: NonBlocking,
+    level: Level,
 }
 
 impl FileSink {
-    /// A sink for that thread.
-    pub fn new(writer: NonBlocking) -> Self {
-        Self { writer }
+    /// A sink for that thread, which takes darkroom's lines up to that level.
+    pub fn new(writer: NonBlocking, level: Level) -> Self {
+        Self { writer, level }
     }
 }
 
 impl Sink for FileSink {
     fn write(&self, line: &Line) {
+        if !line.passes(self.level) {
+            return;
+        }
         if let Ok(mut bytes) = serde_json::to_vec(line) {
             bytes.push(b'\n');
             // One write is one line of the file, also with several writers. The writer counts dropped lines.

@@ -3,7 +3,7 @@
 use secrecy::SecretString;
 use serde_json::Value;
 use tempfile::TempDir;
-use tracing::{Level, info, info_span, warn};
+use tracing::{info, info_span, warn};
 
 use super::*;
 
@@ -12,7 +12,8 @@ fn logged(capacity: usize, secret: &str, work: impl FnOnce()) -> (Vec<Value>, Ve
     let folder = TempDir::new().unwrap();
     let (writer, worker) = NonBlocking::new(daily_files(folder.path(), 3).unwrap());
     let (sender, mut receiver) = mpsc::channel(capacity);
-    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(FileSink::new(writer)), Box::new(ConsoleSink::new(sender))];
+    let sinks: Vec<Box<dyn Sink>> =
+        vec![Box::new(FileSink::new(writer, Level::TRACE)), Box::new(ConsoleSink::new(sender))];
     let redactor = Redactor::new([SecretString::from(secret)]);
     tracing::subscriber::with_default(subscriber(filter("info").0, redactor, sinks), work);
     drop(worker);
@@ -73,7 +74,8 @@ fn dropped_pane_lines_are_counted() {
     let folder = TempDir::new().unwrap();
     let (writer, worker) = NonBlocking::new(daily_files(folder.path(), 3).unwrap());
     let (sender, mut receiver) = mpsc::channel(2);
-    let sinks: Vec<Box<dyn Sink>> = vec![Box::new(FileSink::new(writer)), Box::new(ConsoleSink::new(sender))];
+    let sinks: Vec<Box<dyn Sink>> =
+        vec![Box::new(FileSink::new(writer, Level::TRACE)), Box::new(ConsoleSink::new(sender))];
     let mut seen = Vec::new();
     tracing::subscriber::with_default(subscriber(filter("info").0, Redactor::new([]), sinks), || {
         for number in 0..5 {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::state::MetricsState;
-use crate::engine::{ConnectionState, Intake};
+use crate::engine::{ConnectionState, Intake, Pause};
 
 /// The answer of `/health`.
 #[derive(Debug, Serialize, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub(super) struct Health {
     reason: Option<String>,
     /// Since when, where it is known.
     since: Option<DateTime<Utc>>,
+    /// Who paused the intake of all workers; a pause is no trouble.
+    paused: Option<Pause>,
     simulated: bool,
     version: &'static str,
 }
@@ -23,7 +25,14 @@ impl Health {
     pub(super) fn of(state: &MetricsState) -> Self {
         let (reason, since) = trouble(state).map_or((None, None), |(reason, since)| (Some(reason), since));
         let status = if reason.is_some() { "trouble" } else { "ok" };
-        Self { status, reason, since, simulated: state.simulated, version: env!("CARGO_PKG_VERSION") }
+        Self {
+            status,
+            reason,
+            since,
+            paused: state.pause.clone(),
+            simulated: state.simulated,
+            version: env!("CARGO_PKG_VERSION"),
+        }
     }
 
     pub(super) fn is_ok(&self) -> bool {
@@ -69,6 +78,10 @@ mod tests {
         assert_eq!(reason(&state).as_deref(), Some("waiting for the store"));
         state.record(&Event::Connection(ConnectionState::Connected), now);
         assert!(Health::of(&state).is_ok());
+        let pause = Pause { by: "ana@studio".to_owned(), since: now, reason: Some("invoice".to_owned()) };
+        state.record(&Event::Paused(Some(pause.clone())), now);
+        assert!(Health::of(&state).is_ok(), "a worker that applies a pause is healthy");
+        assert_eq!(Health::of(&state).paused, Some(pause));
         state.record(&Event::Intake(Intake::AccountBlocked("the key was refused".to_owned())), now);
         assert_eq!(reason(&state).as_deref(), Some("intake paused: the key was refused"));
         let later = now + chrono::Duration::minutes(3);

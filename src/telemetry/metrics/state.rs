@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::engine::{ConnectionState, CostOverview, Counts, Event, Intake, JobFinished, StoreAlarm, TemporalStatus};
+use crate::engine::{
+    ConnectionState, CostOverview, Counts, Event, Intake, JobFinished, Pause, StoreAlarm, TemporalStatus,
+};
 
 /// What is known of the worker. A value that was not reported yet is unknown, not 0.
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub(super) struct MetricsState {
     pub(super) in_flight: usize,
     pub(super) submits: u64,
     pub(super) intake: Option<Intake>,
+    /// The pause of all workers.
+    pub(super) pause: Option<Pause>,
     /// Why the engine cannot start yet, and since when.
     pub(super) waiting: Option<(String, DateTime<Utc>)>,
     /// Since when the intake is paused by the account or the bucket.
@@ -45,6 +49,7 @@ impl MetricsState {
             in_flight: 0,
             submits: 0,
             intake: None,
+            pause: None,
             waiting: None,
             blocked_since: None,
             store: None,
@@ -71,6 +76,7 @@ impl MetricsState {
                 self.in_flight = *in_flight;
             }
             Event::Temporal(temporal) => self.temporal = Some(temporal.clone()),
+            Event::Paused(pause) => self.pause.clone_from(pause),
             Event::StoreAlarm(alarm) => {
                 let since = self.alarm.as_ref().map_or(now, |(_, since)| *since);
                 self.alarm = alarm.clone().map(|alarm| (alarm, since));

@@ -29,7 +29,11 @@ pub(super) fn text(state: &MetricsState) -> prometheus::Result<String> {
         [(vec![], state.submits as f64)],
     )?;
     if let Some(intake) = &state.intake {
-        page.one("darkroom_intake_open", "1 while new jobs may start.", gauge_of(*intake == Intake::Open))?;
+        page.one(
+            "darkroom_intake_open",
+            "1 while new jobs may start.",
+            gauge_of(*intake == Intake::Open && state.pause.is_none()),
+        )?;
     }
     if let Some((connection, since)) = &state.store {
         page.one(

@@ -61,7 +61,7 @@ fn chosen_range_is_the_range_shown() {
 fn every_grouping_covers_every_range() {
     for range in 0..RANGES.len() {
         for grouping in 0..GROUPINGS.len() {
-            let mut cost_screen = CostScreen { range, grouping, ..CostScreen::new() };
+            let mut cost_screen = CostScreen { grouping, range, ..CostScreen::new() };
             let text = shown(&mut cost_screen, &costs(true), 100, 40);
             assert!(text.contains("charges"), "{range} {grouping}\n{text}");
             assert!(!cost_screen.keys.is_empty(), "{range} {grouping}");

@@ -69,6 +69,19 @@ impl LogPane {
         self.ring.push(record);
     }
 
+    /// Takes lines of the log files; a line where scrolling stopped stays on the screen.
+    pub fn merge(&mut self, records: Vec<LogRecord>) {
+        let kept = self.bottom.map(|_| self.bottom_place(self.ring.len().saturating_sub(1)));
+        let stopped_at = kept.and_then(|place| self.ring.get(place)).map(|(_, record)| record.clone());
+        self.ring.merge(records);
+        self.bottom = stopped_at.and_then(|stopped_at| self.ring.number_of(&stopped_at));
+    }
+
+    /// The job whose lines are shown, where none are known: the log files may have some.
+    pub fn missing_job<'a>(&self, job: Option<&'a JobId>) -> Option<&'a JobId> {
+        job.filter(|job| self.scope == LogScope::ThisJob && !self.ring.has_job(&job.to_string()))
+    }
+
     /// Moves by that many lines, upwards where negative; reaching the end follows again.
     pub fn scroll(&mut self, lines: i64) {
         let Some(last) = self.ring.len().checked_sub(1) else { return };

@@ -8,7 +8,7 @@ use crate::telemetry::logging::LogRecord;
 use crate::text;
 
 /// How many records are kept; the oldest go first.
-pub const CAPACITY: usize = 10_000;
+pub const CAPACITY: usize = 50_000;
 
 /// Characters of a message that are kept.
 const MESSAGE_CHARACTERS: usize = 2_000;
@@ -54,9 +54,8 @@ impl LogRing {
     }
 
     /// Takes a record; the oldest goes when it is full.
-    pub fn push(&mut self, mut record: LogRecord) {
-        record.message = text::sanitize_line(&record.message, MESSAGE_CHARACTERS);
-        record.job = record.job.map(|id| text::sanitize_line(&id, ID_CHARACTERS));
+    pub fn push(&mut self, record: LogRecord) {
+        let record = clean(record);
         if self.records.len() == CAPACITY {
             self.records.pop_front();
             if self.passing.front() == Some(&self.first) {
@@ -70,15 +69,45 @@ impl LogRing {
         self.records.push_back(record);
     }
 
+    /// Takes older records, and those of other processes, in the order of time; known ones are left out. Afterwards the records
+    /// have new numbers.
+    pub fn merge(&mut self, records: Vec<LogRecord>) {
+        let count = self.records.len() as u64;
+        let mut all: Vec<LogRecord> = self.records.drain(..).chain(records.into_iter().map(clean)).collect();
+        all.sort_by_key(|record| record.at);
+        all.dedup();
+        let surplus = all.len().saturating_sub(CAPACITY);
+        self.records = all.split_off(surplus).into();
+        self.first += count;
+        self.refilter();
+    }
+
     /// Changes the filter; goes through the ring once when it is really another one.
     pub fn set_filter(&mut self, filter: LogFilter) -> bool {
         if self.filter == filter {
             return false;
         }
         self.filter = filter;
+        self.refilter();
+        true
+    }
+
+    fn refilter(&mut self) {
         let numbered = self.records.iter().zip(self.first..);
         self.passing = numbered.filter(|(record, _)| self.filter.takes(record)).map(|(_, number)| number).collect();
-        true
+    }
+
+    /// The number of a passing record.
+    pub fn number_of(&self, wanted: &LogRecord) -> Option<u64> {
+        self.passing.iter().rev().copied().find(|number| {
+            let index = usize::try_from(number - self.first).ok();
+            index.and_then(|index| self.records.get(index)) == Some(wanted)
+        })
+    }
+
+    /// Whether any record is of that job, by its displayed id.
+    pub fn has_job(&self, job: &str) -> bool {
+        self.records.iter().any(|record| record.job.as_deref() == Some(job))
     }
 
     /// How many records pass the filter.
@@ -104,6 +133,12 @@ impl LogRing {
     }
 }
 
+fn clean(mut record: LogRecord) -> LogRecord {
+    record.message = text::sanitize_line(&record.message, MESSAGE_CHARACTERS);
+    record.job = record.job.map(|id| text::sanitize_line(&id, ID_CHARACTERS));
+    record
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::record;
@@ -123,6 +158,19 @@ mod tests {
         assert_eq!(ring.len(), CAPACITY);
         assert_eq!(ring.get(CAPACITY - 1).unwrap().0, (CAPACITY + 49) as u64);
         assert_eq!(ring.place_of(0), 0, "a line that is gone stands for the oldest");
+    }
+
+    #[test]
+    fn merged_records_are_in_the_order_of_time() {
+        let mut ring = LogRing::new();
+        ring.push(record(5, Level::INFO, None));
+        ring.push(record(6, Level::INFO, None));
+        ring.merge(vec![record(5, Level::INFO, None), record(3, Level::INFO, None), record(4, Level::DEBUG, None)]);
+        let shown: Vec<&str> = (0..ring.len()).map(|place| ring.get(place).unwrap().1.message.as_str()).collect();
+        assert_eq!(shown, ["line 3", "line 5", "line 6"]);
+        assert_eq!(ring.kept(), 4);
+        ring.push(record(7, Level::INFO, None));
+        assert_eq!(ring.get(3).unwrap().1.message, "line 7");
     }
 
     #[test]

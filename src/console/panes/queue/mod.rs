@@ -52,6 +52,8 @@ pub struct QueueView<'a> {
     pub above: Option<usize>,
     /// Jobs of the store that the list contains, if known.
     pub total: Option<u64>,
+    /// Jobs that are held, as far as known.
+    pub held: u64,
     /// How the filter that is typed can go on.
     pub completions: Vec<Completion>,
     /// Whether images cost no real money.
@@ -261,7 +263,7 @@ impl QueuePane {
             parts.push(Span::styled(format!("{dash} {} marked ", view.board.marked()), theme.warning));
         }
         let cancelled = status.count(StageName::Cancelled);
-        let (queued, held) = (status.count(StageName::Queued), view.board.held() as u64);
+        let (queued, held) = (status.count(StageName::Queued), view.held);
         let narrow = width < 60;
         let word = |word: &'static str, symbol: &'static str| if narrow { symbol } else { word };
         let mut counts = [

@@ -198,6 +198,7 @@ fn reason(job: &Job, progress: Option<&Progress>, roomy: bool, view: &QueueView<
     };
     let what = match &job.stage {
         Stage::Queued { hold: Some(hold) } => held(hold, job, view),
+        Stage::Queued { hold: None } if view.status.pause.is_some() => "intake paused".to_owned(),
         Stage::Queued { hold: None } => match &view.status.intake {
             Intake::Paused => "intake paused".to_owned(),
             Intake::AccountBlocked(_) => "account problem".to_owned(),

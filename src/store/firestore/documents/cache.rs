@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::jobs::{Job, JobId};
-use crate::store::Change;
 use crate::store::firestore::documents::subscriber::Subscriber;
 use crate::store::firestore::documents::{BaseVersion, LoadedJob, ParsedDocument};
+use crate::store::{Change, SharedRecord};
 
 /// Documents that are cached in addition to the active ones.
 const MAX_CACHED: usize = 20_000;
@@ -143,6 +143,11 @@ impl DocumentCache {
         }
     }
 
+    /// A shared record that a listener received.
+    pub(crate) fn publish_record(&self, record: SharedRecord) {
+        self.state().publish(&Change::SharedRecord(record));
+    }
+
     /// A document that is gone since `read_time` at the latest.
     pub(crate) fn removed(&self, id: &JobId, read_time: u64) {
         let mut state = self.state();
@@ -159,6 +164,14 @@ impl DocumentCache {
         let state = self.state();
         let old = state.documents.get(id).is_some_and(|document| document.revision <= read_time);
         old && (state.active.contains_key(id) || state.documents.get(id).is_some_and(|document| document.base.is_err()))
+    }
+
+    /// The cached active jobs, in versions not newer than `read_time`, that are not members of the target.
+    pub(crate) fn active_beside(&self, read_time: u64, is_member: impl Fn(&JobId) -> bool) -> Vec<(JobId, u64)> {
+        let state = self.state();
+        let revision = |id: &JobId| state.documents.get(id).map_or(u64::MAX, |document| document.revision);
+        let known = state.active.keys().filter(|id| !is_member(id)).map(|id| (id.clone(), revision(id)));
+        known.filter(|(_, revision)| *revision <= read_time).collect()
     }
 
     /// The cached revision of the document; 0 for none.

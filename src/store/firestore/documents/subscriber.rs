@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use crate::jobs::JobId;
-use crate::store::{Change, StoreError};
+use crate::store::{Change, SharedRecord, StoreError};
 
 /// Changes in one answer.
 const BATCH_SIZE: usize = 500;
@@ -25,17 +25,24 @@ pub(crate) struct Subscriber {
 struct State {
     /// By job; `None` is what concerns no single job.
     changes: BTreeMap<Option<JobId>, Change>,
+    records: Vec<SharedRecord>,
     failure: Option<String>,
 }
 
 impl Subscriber {
     pub(crate) fn push(&self, change: Change) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let id = match &change {
             Change::Job(job) => Some(job.id.clone()),
             Change::Unreadable { id, .. } | Change::Removed(id) => Some(id.clone()),
             Change::Budget => None,
+            Change::SharedRecord(record) => {
+                state.records.retain(|old| (&old.kind, &old.id) != (&record.kind, &record.id));
+                state.records.push(record.clone());
+                self.wake.notify_one();
+                return;
+            }
         };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.changes.insert(id, change);
         if state.changes.len() > MAX_PENDING {
             state.changes.clear();
@@ -65,7 +72,7 @@ impl Subscriber {
         if let Some(reason) = state.failure.take() {
             return Err(StoreError::Unavailable(reason));
         }
-        let mut taken = Vec::new();
+        let mut taken: Vec<Change> = state.records.drain(..).map(Change::SharedRecord).collect();
         while taken.len() < BATCH_SIZE
             && let Some((_, change)) = state.changes.pop_first()
         {

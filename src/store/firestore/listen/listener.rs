@@ -5,6 +5,7 @@
 //! can be cut without notice. So an own write that is not received in time, and a count that differs from the received documents,
 //! end the stream with an error.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +19,13 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::snapshot::Snapshot;
 use crate::jobs::JobId;
-use crate::store::StoreError;
 use crate::store::firestore::connection::errors;
 use crate::store::firestore::connection::query::{CREATED_AT, MAX_ACTIVE, Query};
 use crate::store::firestore::documents::value;
 use crate::store::firestore::ledger::budgets::BUDGETS;
-use crate::store::firestore::{JOBS, Shared};
+use crate::store::firestore::{JOBS, Shared, shared_records};
 use crate::store::schema::Status;
+use crate::store::{SharedRecord, StoreError};
 
 /// Jobs whose changes are received whatever their status is.
 const NEWEST: usize = 50;
@@ -43,6 +44,8 @@ const COUNT_INTERVAL: Duration = Duration::from_mins(2);
 const ACTIVE_TARGET: i32 = 1;
 const NEWEST_TARGET: i32 = 2;
 const BUDGET_TARGET: i32 = 3;
+/// The shared records that every worker applies at once. One read for each stream, and one for each change.
+const RECORDS_TARGET: i32 = 4;
 
 /// The targets across streams.
 pub(crate) struct Listener {
@@ -51,6 +54,8 @@ pub(crate) struct Listener {
     newest: Snapshot,
     /// Documents that left a target, whose present state is unknown.
     departed: Vec<JobId>,
+    /// Active jobs that are no members of the target, in the version that was fetched.
+    verified: HashSet<(JobId, u64)>,
     /// The known revision of the caps; `None` before the first stream is complete.
     budget: Option<u64>,
     read_time: u64,
@@ -67,6 +72,7 @@ impl Listener {
             active: Snapshot::default(),
             newest: Snapshot::default(),
             departed: Vec::new(),
+            verified: HashSet::new(),
             budget: None,
             read_time: 0,
             live: false,
@@ -89,7 +95,8 @@ impl Listener {
         self.live = false;
         let opened = Instant::now();
         let targets = [(ACTIVE_TARGET, active()), (NEWEST_TARGET, newest()), (BUDGET_TARGET, budgets())];
-        let requests = targets.map(|(number, query)| self.request(number, query)).to_vec();
+        let mut requests = targets.map(|(number, query)| self.request(number, query)).to_vec();
+        requests.push(self.request_records());
         let mut stream = self.shared.client.listen(requests).await?;
         let mut ticks = tokio::time::interval(Duration::from_millis(250));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -119,8 +126,18 @@ impl Listener {
             parent: self.shared.client.parent(),
             query_type: Some(target::query_target::QueryType::StructuredQuery(query)),
         };
-        let target_type = Some(target::TargetType::Query(query));
-        let added = Target { target_id, target_type, ..Default::default() };
+        self.add_target(target_id, target::TargetType::Query(query))
+    }
+
+    fn request_records(&self) -> ListenRequest {
+        let client = &self.shared.client;
+        let documents = SharedRecord::WATCHED.iter().map(|(kind, id)| shared_records::record_name(client, kind, id));
+        let documents = target::DocumentsTarget { documents: documents.collect() };
+        self.add_target(RECORDS_TARGET, target::TargetType::Documents(documents))
+    }
+
+    fn add_target(&self, target_id: i32, target_type: target::TargetType) -> ListenRequest {
+        let added = Target { target_id, target_type: Some(target_type), ..Default::default() };
         ListenRequest {
             database: self.shared.client.database(),
             target_change: Some(listen_request::TargetChange::AddTarget(added)),
@@ -137,6 +154,13 @@ impl Listener {
             Some(ResponseType::DocumentChange(change)) => {
                 let Some(document) = change.document else { return Ok(()) };
                 self.shared.client.count_reads(1);
+                if change.target_ids.contains(&RECORDS_TARGET) {
+                    match shared_records::parse(&document) {
+                        Ok(record) => self.shared.cache.publish_record(record),
+                        Err(error) => tracing::warn!(%error, "shared record skipped"),
+                    }
+                    return Ok(());
+                }
                 if change.target_ids.contains(&BUDGET_TARGET) {
                     self.budget(&document);
                     return Ok(());
@@ -161,6 +185,7 @@ impl Listener {
             }
             Some(ResponseType::Filter(filter)) if filter.target_id == BUDGET_TARGET => Ok(()),
             // The server's count of the documents that should be here: a difference restarts the stream.
+            Some(ResponseType::Filter(filter)) if filter.target_id == RECORDS_TARGET => Ok(()),
             Some(ResponseType::Filter(filter)) => {
                 let here = if filter.target_id == ACTIVE_TARGET { self.active.len() } else { self.newest.len() };
                 let stored = usize::try_from(filter.count).unwrap_or(0);
@@ -269,6 +294,21 @@ impl Listener {
         Ok(())
     }
 
+    /// Fetches active jobs that the stream does not list: read before the stream was complete, they may have ended without a message.
+    async fn verify_unlisted(&mut self) -> Result<(), StoreError> {
+        if self.overflows() {
+            return Ok(());
+        }
+        let mut unlisted = self.shared.cache.active_beside(self.read_time, |id| self.active.has(id));
+        unlisted.retain(|known| !self.verified.contains(known));
+        if unlisted.is_empty() {
+            return Ok(());
+        }
+        self.departed.extend(unlisted.iter().map(|(id, _)| id.clone()));
+        self.verified.extend(unlisted);
+        self.fetch_departed().await
+    }
+
     /// Whether the stream can still be trusted.
     async fn check(&mut self, opened: Instant) -> Result<(), StoreError> {
         let now = Instant::now();
@@ -276,6 +316,7 @@ impl Listener {
             self.count_at = now + FIRST_COUNT_AFTER;
             return if now - opened > OPEN_TIMEOUT { Err(self.stalled("the change stream timed out")) } else { Ok(()) };
         }
+        self.verify_unlisted().await?;
         if self
             .shared
             .cache
