@@ -74,7 +74,12 @@ impl TakeoverPlan {
             0 => String::new(),
             unread => format!(", and {unread} more that were not read"),
         };
-        format!("{}, {}{unread}", format::count(waiting, "waiting job"), self.price.line())
+        let unpriced = match self.price.unpriced {
+            0 => String::new(),
+            unpriced => format!(", {unpriced} of unknown price"),
+        };
+        let at_most = self.price.at_most.display();
+        format!("{}, at most {at_most}{unpriced}{unread}", format::count(waiting, "waiting job"))
     }
 
     /// What must be resolved first, as lines. A takeover needs to be forced otherwise.
