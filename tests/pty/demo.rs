@@ -14,7 +14,9 @@ fn demo_is_full_and_deleted_on_exit() {
     terminal.wait_for("approved");
     terminal.wait_for("of $5");
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 1);
-    terminal.send("/status:failed");
+    terminal.send("/");
+    terminal.wait_for("keep");
+    terminal.send("status:failed");
     terminal.wait_for("content moderated");
     terminal.send("\x1b");
     terminal.wait_for_no("/ status");

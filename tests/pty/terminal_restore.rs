@@ -90,7 +90,8 @@ fn tmux_passthrough_is_restored() {
 #[test]
 fn kitty_image_data_is_deleted_on_exit() {
     for (mode, deleted) in [("kitty", true), ("halfblocks", false)] {
-        let mut terminal = Terminal::start(&TestEnv::new(), &["--images", mode], 120, 40);
+        let env = TestEnv::new();
+        let mut terminal = Terminal::start(&env, &["--images", mode], 120, 40);
         terminal.wait_for("No jobs yet.");
         terminal.send("q");
         assert_eq!(terminal.wait_for_end().exit_code(), 0);

@@ -11,12 +11,12 @@ use crate::support::ledger_check;
 #[tokio::test(flavor = "multi_thread")]
 async fn unwritable_journal_sends_nothing() {
     let harness = WorkflowHarness::new(Speed::Instant).await;
-    let id = harness.submit("a fox").await;
     let mut engine = harness.engine(Settings::default());
     // The engine has its lock file; the journal is created by the first submit.
     let folder = harness.env.data().join("workers");
     std::fs::remove_dir_all(&folder).unwrap();
     std::fs::write(&folder, "not a directory").unwrap();
+    let id = harness.submit("a fox").await;
     let blocked =
         engine.until("a blocked intake", |event| matches!(event, Event::Intake(Intake::AccountBlocked(_)))).await;
     let Event::Intake(Intake::AccountBlocked(reason)) = blocked else { unreachable!() };

@@ -85,15 +85,17 @@ async fn limit_in_the_store_bounds_the_tasks() {
 /// Waits until so many jobs are done and generating, and the others are queued.
 async fn until_stages(harness: &WorkflowHarness, engine: &mut Engine, ids: &[JobId], expected: (usize, usize)) {
     loop {
-        let mut found = (0, 0);
+        let (mut found, mut submitting) = ((0, 0), 0);
         for id in ids {
             match harness.job(id).await.stage_name() {
                 StageName::Done => found.0 += 1,
-                StageName::Submitting | StageName::Generating => found.1 += 1,
+                StageName::Generating => found.1 += 1,
+                // Its task may begin after the simulator's clock was moved.
+                StageName::Submitting => submitting += 1,
                 stage => assert_eq!(stage, StageName::Queued),
             }
         }
-        assert!(found.1 <= 2, "{found:?}");
+        assert!(found.1 + submitting <= 2, "{found:?} {submitting}");
         if found == expected {
             return;
         }

@@ -6,6 +6,7 @@
 //!  actions.rs   what an action does                    paging.rs   the rows of a large store, as they are scrolled to
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
 //!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
+//!  quit.rs      leaving, with or without waiting
 //! ```
 
 mod actions;
@@ -16,6 +17,7 @@ mod events;
 mod job_actions;
 mod keys;
 mod paging;
+mod quit;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,10 +33,9 @@ use super::form::Draft;
 use super::keymap::InputContext;
 use super::layout::{Layout, PaneName};
 use super::line_editor::LineEditor;
-use super::message::{Effect, ExitReason, Message};
+use super::message::{Effect, Message};
 use super::notices::{Notice, NoticeLevel, Notices};
 use super::overlays::Overlay;
-use super::overlays::quit::QuitDialog;
 use super::panes::image::{ImageMessage, ImagePane};
 use super::panes::logs::LogPane;
 use super::panes::queue::QueuePane;
@@ -379,53 +380,6 @@ impl App {
             return self.status.counts.as_ref().map(crate::engine::Counts::total);
         }
         if let Matching::Counted(counts) = &self.matching { Some(counts.total()) } else { None }
-    }
-
-    /// How many jobs this console is working on.
-    fn running_here(&self) -> usize {
-        self.status.slots.map_or(0, |(used, _)| used)
-    }
-
-    /// Quits, but asks first where images that cost real money may be lost.
-    fn request_quit(&mut self) {
-        let is_confirmed = matches!(self.overlays.last(), Some(Overlay::Quit(_)));
-        if is_confirmed {
-            self.overlays.pop();
-        }
-        let running = self.running_here();
-        let can_wait = !self.simulated && !self.status.engine_closed && !self.quitting && !self.quits_when_done;
-        if is_confirmed || !can_wait || running == 0 {
-            return self.quit();
-        }
-        let mut jobs: Vec<_> = self.board.running_jobs().collect();
-        jobs.sort_by(|left, right| (right.created_at, &right.id).cmp(&(left.created_at, &left.id)));
-        let jobs = jobs.into_iter();
-        let prompts: Vec<&str> = jobs.take(running).map(|job| job.spec.prompt.as_str()).collect();
-        let dialog = QuitDialog::new(running, &prompts);
-        self.overlays.push(Overlay::Quit(dialog));
-        self.dirty = true;
-    }
-
-    fn quit_when_done(&mut self) {
-        self.overlays.pop();
-        self.quits_when_done = true;
-        self.send(Command::PauseIntake);
-        self.dirty = true;
-    }
-
-    /// Requests the engine to stop; the second time, quits without waiting.
-    fn quit(&mut self) {
-        self.dirty = true;
-        let reason = match (self.status.engine_closed, self.quitting) {
-            (true, _) => ExitReason::EngineClosed,
-            (false, true) => ExitReason::QuitWithoutWaiting { submits_in_flight: self.status.submits_in_flight },
-            (false, false) => {
-                self.quitting = true;
-                self.send(Command::Stop);
-                return;
-            }
-        };
-        self.effects.push(Effect::Quit(reason));
     }
 }
 

@@ -1,11 +1,13 @@
 //! What runs in this process: which job gets a slot, when a run ends, when to query for more.
 
+mod run_results;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -17,10 +19,9 @@ use super::reporter::WorkerSignal;
 use super::worker_lock::LiveWorkers;
 use super::{ChangedJobs, Command, Event, Ports, RunError, Runner, Settings, WorkerLock};
 use crate::costs::BudgetExceeded;
-use crate::engine::workflow::{JobWorkflow, RunOutcome, WorkflowError};
+use crate::engine::workflow::{JobWorkflow, RunOutcome};
 use crate::engine::{EventDetail, Intake, Mode, OperatorCommands};
 use crate::jobs::{Job, JobId, StageName};
-use crate::store::StoreError;
 
 /// Changes of the store only hint at due jobs; this periodic query finds them all.
 const QUERY_INTERVAL: Duration = Duration::from_secs(2);
@@ -28,14 +29,8 @@ const QUERY_INTERVAL: Duration = Duration::from_secs(2);
 /// How long nothing new is submitted after the provider replied that it is full.
 const PROVIDER_FULL_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long nothing new is submitted while the account is at its task limit, unless a job ends before.
-const TASK_LIMIT_PAUSE: Duration = Duration::from_secs(2);
-
 /// How long nothing new is started after the store, or the server that runs jobs, did not answer.
 const UNAVAILABLE_PAUSE: Duration = Duration::from_secs(1);
-
-/// How long a job that runs elsewhere is not picked again.
-const RUNNING_ELSEWHERE_DELAY: Duration = Duration::from_secs(2);
 
 /// How often journals of workers that died meanwhile are looked for.
 const JOURNAL_CHECK_INTERVAL: Duration = Duration::from_secs(10);
@@ -46,8 +41,6 @@ pub struct EngineEnd {
     /// Why jobs were left although the engine should have run until none is left.
     pub trouble: Option<String>,
 }
-
-type Finished = Result<(Id, Result<RunOutcome, RunError>), JoinError>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -195,7 +188,9 @@ impl Dispatcher {
                 self.phase = Phase::Stopping;
             } else if self.due_queue.is_drained() {
                 self.phase = Phase::Idle;
-            } else if let Some(pause) = self.pause.paused() {
+            } else if self.due_queue.waits_for_intake()
+                && let Some(pause) = self.pause.paused()
+            {
                 let line = pause.line(self.due_queue.now());
                 self.end.trouble = Some(format!("the intake is {line}; `darkroom resume` starts jobs again"));
                 self.phase = Phase::Stopping;
@@ -276,69 +271,6 @@ impl Dispatcher {
         let runner = self.runner.clone();
         let handle = self.tasks.spawn(async move { runner.run(job, &token).await });
         self.ids.insert(handle.id(), id);
-    }
-
-    async fn on_run_finished(&mut self, finished: Finished) {
-        let (task, result) = match finished {
-            Ok((task, result)) => (task, Ok(result)),
-            Err(error) => (error.id(), Err(error)),
-        };
-        let Some(id) = self.ids.remove(&task) else { return };
-        self.running.remove(&id);
-        self.due_queue.on_run_finished(&id);
-        let is_at_limit = matches!(result, Ok(Err(RunError::Workflow(WorkflowError::TaskLimit(_)))));
-        if !is_at_limit {
-            self.due_queue.end_task_limit_pauses();
-            // Also for a run that submitted nothing.
-            self.submit_tokens = self.submit_tokens.map(|tokens| tokens.max(1));
-        }
-        match result {
-            // Only a query with nothing running shows that nothing is left.
-            Ok(Ok(RunOutcome::Finished)) if !self.running.is_empty() => {}
-            Ok(Ok(RunOutcome::Finished | RunOutcome::Deferred | RunOutcome::Stopped)) => self.due_queue.invalidate(),
-            Ok(Ok(RunOutcome::RunningElsewhere)) => self.due_queue.defer(id, RUNNING_ELSEWHERE_DELAY),
-            Ok(Ok(RunOutcome::Superseded) | Err(RunError::Workflow(WorkflowError::Superseded))) => {
-                tracing::debug!(job = %id, "job saved by another process");
-                // If the other write did not take the job, this worker's claim still stands: run on at once from the new document.
-                self.due_queue.abandon(id);
-                self.due_queue.clear();
-            }
-            // Found at the first save only where the store was unreachable when this process started.
-            Ok(Err(RunError::Workflow(WorkflowError::Store(error @ StoreError::NotOwned)))) => {
-                self.due_queue.abandon(id);
-                self.block_intake(error.to_string()).await;
-            }
-            Ok(Err(RunError::Workflow(WorkflowError::TaskLimit(model)))) => {
-                if model.is_none() {
-                    // One submit shows whether there is room again; each that succeeds allows two more.
-                    self.submit_tokens = Some(1);
-                }
-                self.due_queue.pause_at_task_limit(model, TASK_LIMIT_PAUSE);
-            }
-            Ok(Err(RunError::Workflow(WorkflowError::Store(error)))) => {
-                tracing::warn!(job = %id, %error, "job not saved");
-                self.due_queue.abandon(id);
-                self.due_queue.pause_for(UNAVAILABLE_PAUSE);
-            }
-            Ok(Err(RunError::Workflow(WorkflowError::Illegal(error)))) => {
-                tracing::error!(job = %id, %error, "job document contradicts itself, not run again by this process");
-                self.due_queue.quarantine(id);
-            }
-            Ok(Err(RunError::Server(reason))) => {
-                // The connection supervisor logs the outage once.
-                tracing::debug!(job = %id, %reason, "job not run, its server is unavailable");
-                self.due_queue.pause_for(UNAVAILABLE_PAUSE);
-            }
-            Ok(Err(RunError::Fatal(reason))) => {
-                tracing::error!(job = %id, %reason, "job failed to run, not run again by this process");
-                self.due_queue.quarantine(id);
-            }
-            Err(panic) => {
-                tracing::error!(job = %id, error = %panic, "job task panicked");
-                self.command_tasks.mark_internal_failure(id);
-            }
-        }
-        self.emit_slots().await;
     }
 
     async fn on_signal(&mut self, signal: WorkerSignal) {

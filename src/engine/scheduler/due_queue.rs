@@ -54,6 +54,8 @@ pub(super) struct DueQueue {
     is_stale: bool,
     /// Whether the last query found no job that is queued or under way anywhere.
     is_drained: bool,
+    /// Whether the last query found nothing under way anywhere, and queued jobs must not start.
+    waits_for_intake: bool,
     next_query: Option<Instant>,
     paused_until: Option<Instant>,
     queued_paused_until: Option<Instant>,
@@ -79,6 +81,7 @@ impl DueQueue {
             list: VecDeque::new(),
             is_stale: true,
             is_drained: false,
+            waits_for_intake: false,
             next_query: None,
             paused_until: None,
             queued_paused_until: None,
@@ -157,13 +160,15 @@ impl DueQueue {
         // A full batch means that there are more behind it.
         self.is_stale = is_full && !self.list.is_empty();
         if self.list.is_empty() {
-            let next = self.ports.store.next_due(DueQuery { queued: true, ..due }).await?;
-            self.is_drained = !any_waits && next.is_none() && context.running.is_empty();
+            let next = self.ports.store.next_due(DueQuery { queued: true, ..due.clone() }).await?;
+            let later = if queued { next } else { self.ports.store.next_due(due).await? };
+            let nothing_waits = !any_waits && later.is_none() && context.running.is_empty();
+            (self.is_drained, self.waits_for_intake) = (nothing_waits && queued, nothing_waits && !queued);
             let soonest = if is_empty { Duration::ZERO } else { MIN_QUERY_INTERVAL };
             self.next_query = next.map(|next| now + (next - at).to_std().unwrap_or(Duration::ZERO).max(soonest));
             let limits = self.at_task_limit.values().copied();
             if let Some(until) = self.queued_pause().into_iter().chain(limits).filter(|until| *until > now).min() {
-                self.is_drained = false;
+                (self.is_drained, self.waits_for_intake) = (false, false);
                 self.next_query = Some(self.next_query.map_or(until, |next_query| next_query.min(until)));
             }
         }
@@ -217,6 +222,11 @@ impl DueQueue {
     /// Whether the last query found no job that is queued or under way anywhere.
     pub(super) fn is_drained(&self) -> bool {
         self.is_drained && self.list.is_empty() && !self.is_stale
+    }
+
+    /// Whether the last query found nothing under way anywhere, and queued jobs must not start: only an open intake changes that.
+    pub(super) fn waits_for_intake(&self) -> bool {
+        self.waits_for_intake && self.list.is_empty() && !self.is_stale
     }
 
     /// This job, which `next` returned, is not run now.

@@ -300,7 +300,8 @@ mod tests {
             assert!(plan(&connection, sql).contains("uncertain"), "{sql} reads all charges");
         }
         let count = list::count_of(&filtered(by_fields).filter).0;
-        for sql in [list::COUNTS, due::NEXT_QUEUED, tasks::UNDER_WAY, &count] {
+        // What is under way is few: its rows are read.
+        for sql in [list::COUNTS, due::NEXT_QUEUED, &count] {
             assert!(plan(&connection, sql).contains("COVERING INDEX"), "{sql} reads documents");
         }
     }

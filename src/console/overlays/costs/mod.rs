@@ -286,7 +286,7 @@ impl CostScreen {
             () => (rest, None),
         };
         let days = (span.1 - span.0).num_days();
-        if days > 1 && report.count > 0 && (grouping.is_time() || lines.height >= 16) {
+        if days > 1 && report.count > 0 && (grouping.is_time() || lines.height >= 12) {
             let height = (lines.height / 2).clamp(0, 10);
             if height >= 4 {
                 let by_day = costs.table.report_between(span, CostGrouping::Day);

@@ -283,11 +283,11 @@ fn a_failure_says_why_and_which_key_helps() {
     let timed_out = failed(FailureCode::TimedOut, "no image within 10 minutes", BillingStatus::Yes);
     insta::assert_snapshot!(shown(&mut pane, Some(&timed_out), 50, 8), @r#"
     ╭ Image ── failed ───────────────────────────────╮
+    │                                                │
     │                    ✗ failed                    │
     │           no image within 10 minutes           │
     │                     Billed                     │
-    │Press r to check its task again: free unless the│
-    │                  task is gone                  │
+    │ Press r to check its task again, free of charge│
     │                                                │
     ╰────────────────────────────────────────────────╯
     "#);

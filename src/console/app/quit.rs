@@ -1,0 +1,56 @@
+//! Quitting: at once, or after the running jobs.
+
+use super::App;
+use crate::console::message::{Effect, ExitReason};
+use crate::console::overlays::Overlay;
+use crate::console::overlays::quit::QuitDialog;
+use crate::engine::Command;
+
+impl App {
+    /// How many jobs this console is working on.
+    pub(super) fn running_here(&self) -> usize {
+        self.status.slots.map_or(0, |(used, _)| used)
+    }
+
+    /// Quits, but asks first where images that cost real money may be lost.
+    pub(super) fn request_quit(&mut self) {
+        let is_confirmed = matches!(self.overlays.last(), Some(Overlay::Quit(_)));
+        if is_confirmed {
+            self.overlays.pop();
+        }
+        let running = self.running_here();
+        let can_wait = !self.simulated && !self.status.engine_closed && !self.quitting && !self.quits_when_done;
+        if is_confirmed || !can_wait || running == 0 {
+            return self.quit();
+        }
+        let mut jobs: Vec<_> = self.board.running_jobs().collect();
+        jobs.sort_by(|left, right| (right.created_at, &right.id).cmp(&(left.created_at, &left.id)));
+        let jobs = jobs.into_iter();
+        let prompts: Vec<&str> = jobs.take(running).map(|job| job.spec.prompt.as_str()).collect();
+        let dialog = QuitDialog::new(running, &prompts);
+        self.overlays.push(Overlay::Quit(dialog));
+        self.dirty = true;
+    }
+
+    pub(super) fn quit_when_done(&mut self) {
+        self.overlays.pop();
+        self.quits_when_done = true;
+        self.send(Command::PauseIntake);
+        self.dirty = true;
+    }
+
+    /// Requests the engine to stop; the second time, quits without waiting.
+    pub(super) fn quit(&mut self) {
+        self.dirty = true;
+        let reason = match (self.status.engine_closed, self.quitting) {
+            (true, _) => ExitReason::EngineClosed,
+            (false, true) => ExitReason::QuitWithoutWaiting { submits_in_flight: self.status.submits_in_flight },
+            (false, false) => {
+                self.quitting = true;
+                self.send(Command::Stop);
+                return;
+            }
+        };
+        self.effects.push(Effect::Quit(reason));
+    }
+}
