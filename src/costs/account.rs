@@ -22,7 +22,7 @@ pub struct BalanceLook {
     pub usd: Usd,
 }
 
-/// Balances that differ from the one before, oldest first.
+/// Balances that differ from the previous balance, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BalanceHistory {
     looks: Vec<BalanceLook>,

@@ -125,7 +125,7 @@ fn damages() -> Vec<Damage> {
 
 fn rows(database: &Connection) -> BTreeMap<String, Vec<Cell>> {
     let mut query = database.prepare("SELECT * FROM jobs").unwrap();
-    let names: Vec<String> = query.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = query.column_names().map(str::to_owned).collect();
     let rows = query.query_map([], |row| {
         let document: Vec<u8> = row.get_ref("document")?.as_bytes().unwrap().to_vec();
         let others = names.iter().filter(|name| *name != "document").map(|name| row.get(name.as_str()));

@@ -45,6 +45,17 @@ fn urgency(job: &Job) -> (bool, Option<DateTime<Utc>>) {
     (job.stage_name() == StageName::Queued, job.rescue_deadline())
 }
 
+/// What waits in the store after a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remaining {
+    /// Jobs that are queued or under way somewhere, as far as is known.
+    Jobs,
+    /// Nothing is under way anywhere, and queued jobs must not start.
+    Intake,
+    /// No job is queued or under way anywhere.
+    Nothing,
+}
+
 /// Due jobs, read a batch at a time.
 pub(super) struct DueQueue {
     ports: Ports,
@@ -52,10 +63,8 @@ pub(super) struct DueQueue {
     list: VecDeque<Job>,
     /// Whether the store may have due jobs that the list does not have.
     is_stale: bool,
-    /// Whether the last query found no job that is queued or under way anywhere.
-    is_drained: bool,
-    /// Whether the last query found nothing under way anywhere, and queued jobs must not start.
-    waits_for_intake: bool,
+    /// What the last query left.
+    remaining: Remaining,
     next_query: Option<Instant>,
     paused_until: Option<Instant>,
     queued_paused_until: Option<Instant>,
@@ -80,8 +89,7 @@ impl DueQueue {
             simulated,
             list: VecDeque::new(),
             is_stale: true,
-            is_drained: false,
-            waits_for_intake: false,
+            remaining: Remaining::Jobs,
             next_query: None,
             paused_until: None,
             queued_paused_until: None,
@@ -118,7 +126,7 @@ impl DueQueue {
             while let Some(job) = self.list.pop_front() {
                 let is_wanted = queued || job.stage_name() != StageName::Queued;
                 if is_wanted && self.is_free(&job, &context) {
-                    self.is_drained = false;
+                    self.remaining = Remaining::Jobs;
                     self.abandoned.remove(&job.id);
                     return Ok(Some(job));
                 }
@@ -163,12 +171,16 @@ impl DueQueue {
             let next = self.ports.store.next_due(DueQuery { queued: true, ..due.clone() }).await?;
             let later = if queued { next } else { self.ports.store.next_due(due).await? };
             let nothing_waits = !any_waits && later.is_none() && context.running.is_empty();
-            (self.is_drained, self.waits_for_intake) = (nothing_waits && queued, nothing_waits && !queued);
+            self.remaining = match (nothing_waits, queued) {
+                (false, _) => Remaining::Jobs,
+                (true, false) => Remaining::Intake,
+                (true, true) => Remaining::Nothing,
+            };
             let soonest = if is_empty { Duration::ZERO } else { MIN_QUERY_INTERVAL };
             self.next_query = next.map(|next| now + (next - at).to_std().unwrap_or(Duration::ZERO).max(soonest));
             let limits = self.at_task_limit.values().copied();
             if let Some(until) = self.queued_pause().into_iter().chain(limits).filter(|until| *until > now).min() {
-                (self.is_drained, self.waits_for_intake) = (false, false);
+                self.remaining = Remaining::Jobs;
                 self.next_query = Some(self.next_query.map_or(until, |next_query| next_query.min(until)));
             }
         }
@@ -221,12 +233,12 @@ impl DueQueue {
 
     /// Whether the last query found no job that is queued or under way anywhere.
     pub(super) fn is_drained(&self) -> bool {
-        self.is_drained && self.list.is_empty() && !self.is_stale
+        self.remaining == Remaining::Nothing && self.list.is_empty() && !self.is_stale
     }
 
     /// Whether the last query found nothing under way anywhere, and queued jobs must not start: only an open intake changes that.
     pub(super) fn waits_for_intake(&self) -> bool {
-        self.waits_for_intake && self.list.is_empty() && !self.is_stale
+        self.remaining == Remaining::Intake && self.list.is_empty() && !self.is_stale
     }
 
     /// This job, which `next` returned, is not run now.

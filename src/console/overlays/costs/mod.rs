@@ -1,4 +1,4 @@
-//! The cost screen: spending of a range by any grouping, the most expensive jobs beside it, and the way from a line to its jobs. Sums
+//! The cost screen: spending of a range by any grouping, the most expensive jobs at its side, and the way from a line to its jobs. Sums
 //! come from the engine's table.
 
 mod chart;
