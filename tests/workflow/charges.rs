@@ -117,7 +117,7 @@ async fn retry_after_is_obeyed_after_a_crash() {
 /// pass a cap that the first one has used up.
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_reply_keeps_the_upper_bound_charged() {
-    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let harness = WorkflowHarness::new(Speed::Times(0.1)).await;
     harness.provider.hide_quotes();
     // The server chooses the size.
     let spec = Spec::new("flux-2-pro", "a fox");
@@ -131,6 +131,7 @@ async fn silent_reply_keeps_the_upper_bound_charged() {
     let job = harness.job(&id).await;
     let charge = job.attempt().unwrap().charge.clone().unwrap();
     assert_eq!((charge.basis, charge.amount), (Basis::Estimated, Some(at_most)));
+    harness.simulated_clock.forward(300);
     harness.work().await;
     let job = harness.job(&id).await;
     assert_eq!((job.stage_name(), job.cost_basis()), (StageName::Done, Some(Basis::Settled)));

@@ -59,7 +59,7 @@ impl Dispatcher {
             Ok(Err(RunError::Workflow(WorkflowError::Store(error)))) => {
                 tracing::warn!(job = %id, %error, "job not saved");
                 self.due_queue.abandon(id);
-                self.due_queue.pause_for(UNAVAILABLE_PAUSE);
+                self.pause_after_outage();
             }
             Ok(Err(RunError::Workflow(WorkflowError::Illegal(error)))) => {
                 tracing::error!(job = %id, %error, "job document contradicts itself, not run again by this process");
@@ -68,7 +68,7 @@ impl Dispatcher {
             Ok(Err(RunError::Server(reason))) => {
                 // The connection supervisor logs the outage once.
                 tracing::debug!(job = %id, %reason, "job not run, its server is unavailable");
-                self.due_queue.pause_for(UNAVAILABLE_PAUSE);
+                self.pause_after_outage();
             }
             Ok(Err(RunError::Fatal(reason))) => {
                 tracing::error!(job = %id, %reason, "job failed to run, not run again by this process");
@@ -80,5 +80,11 @@ impl Dispatcher {
             }
         }
         self.emit_slots().await;
+    }
+
+    /// A job that a cap holds was not tried: the outage says nothing of the cap.
+    fn pause_after_outage(&mut self) {
+        self.due_queue.wake_held();
+        self.due_queue.pause_for(UNAVAILABLE_PAUSE);
     }
 }
