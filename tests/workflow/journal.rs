@@ -5,7 +5,7 @@ use darkroom::engine::{Event, Intake, Settings};
 use darkroom::jobs::{Hold, StageName};
 use darkroom::simulator::Speed;
 
-use super::harness::WorkflowHarness;
+use super::harness::{WorkflowHarness, within};
 use crate::support::ledger_check;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,8 +21,13 @@ async fn unwritable_journal_sends_nothing() {
         engine.until("a blocked intake", |event| matches!(event, Event::Intake(Intake::AccountBlocked(_)))).await;
     let Event::Intake(Intake::AccountBlocked(reason)) = blocked else { unreachable!() };
     assert!(reason.starts_with("cannot write the submit journal"), "{reason}");
-    let job = harness.job(&id).await;
-    assert!(matches!(job.hold(), Some(Hold::Account { .. })), "{job:?}");
+    // The intake is blocked before the hold is saved.
+    within("the hold", async {
+        while !matches!(harness.job(&id).await.hold(), Some(Hold::Account { .. })) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert_eq!(harness.provider.replies(), 0, "nothing was sent");
     engine.stop().await;
     std::fs::remove_file(&folder).unwrap();

@@ -9,8 +9,8 @@
 //! # Other programs on the server
 //!
 //! The names of the task queue and of the workflow ids are a contract, so another backend may use the same ones. A worker polls no
-//! queue that another program polls ([`connection`]); a job whose workflow id belongs to an open workflow of another type is held
-//! ([`runner`]).
+//! queue that another program polls (`connection`); a job whose workflow id belongs to an open workflow of another type is held
+//! (`runner`).
 //!
 //! # Activities
 //!
