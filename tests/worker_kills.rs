@@ -167,6 +167,10 @@ fn survive_kills(env: &TestEnv, simulator: &Path, machines: [PathBuf; WORKERS]) 
     let unknown = count - done;
     println!("{KILLS} kills, {count} jobs: {in_flight} requests in flight, {unknown} outcomes unknown");
     assert!(unknown <= in_flight, "{unknown} outcomes are unknown, {in_flight} requests were in flight");
+    // How many requests are in flight at a kill depends on the load of the machine: the bound is for an idle one.
+    if std::env::var_os("DARKROOM_IDLE_MACHINE").is_some() {
+        assert!(unknown < KILLS, "{unknown} outcomes are unknown although the provider replies within milliseconds");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
