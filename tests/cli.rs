@@ -1,5 +1,6 @@
 //! The command line: the real program, its exit codes, its streams, its JSON.
 
+mod bulk;
 mod config;
 mod costs;
 mod file;

@@ -2,6 +2,7 @@
 //! `tests/snapshots` and are reviewed there.
 
 mod budget;
+mod bulk;
 mod fixtures;
 mod harness;
 mod hostile_frames;

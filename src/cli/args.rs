@@ -6,8 +6,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::error::CliError;
 use super::{
-    audit, budget, costs, dev, export, guard_server, import, jobs, logs, pause, presets, simulate, submit, takeover,
-    tasks, worker,
+    audit, budget, bulk, costs, dev, export, guard_server, import, jobs, logs, pause, presets, simulate, submit,
+    takeover, tasks, worker,
 };
 use crate::config::{Flags, Key};
 
@@ -72,8 +72,10 @@ pub enum Command {
     Submit(Box<submit::SubmitArgs>),
     /// List and remove the parameter sets of the submit form
     Presets(presets::PresetsArgs),
-    /// List, show, retry, cancel, approve and hide jobs
+    /// List, show, retry, cancel, approve, hide, tag and clone jobs
     Jobs(jobs::JobsArgs),
+    /// List actions on many jobs, and pause, resume or stop them
+    Bulk(bulk::BulkArgs),
     /// Report costs
     Costs(costs::CostsArgs),
     /// Show and change the caps that every process on this store applies

@@ -6,6 +6,7 @@
 mod args;
 mod audit;
 mod budget;
+mod bulk;
 mod completions;
 mod config;
 mod console;
@@ -128,6 +129,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
                 submit::run(&session, &args, &given).await
             }
             Some(Command::Jobs(args)) => jobs::run(&session, args.command.unwrap_or_default()).await,
+            Some(Command::Bulk(args)) => bulk::run(&session, &args).await,
             Some(Command::Costs(args)) => costs::run(&session, &args).await,
             Some(Command::Budget(args)) => budget::run(&session, &args).await,
             Some(Command::Presets(args)) => presets::run(&session, &args),

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::UncertainCharges;
 use crate::costs::{AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, Outlook, Usd};
-use crate::engine::{BulkPlan, Pause};
+use crate::engine::{BulkPlan, BulkRecord, Pause};
 use crate::jobs::filter::Filter;
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
 use crate::store::{Counts, JobCost, MatchCounts, PageCursor, StoreError};
@@ -49,6 +49,10 @@ pub enum Event {
     },
     /// What an action on many jobs would do, as requested; or one sanitized line why that is not known.
     BulkPlanned(Result<Box<BulkPlan>, String>),
+    /// The bulk actions that are open, or ended in the last minutes, newest first; whenever one changes.
+    BulkActions(Vec<BulkRecord>),
+    /// A bulk action could not be started or changed: one sanitized line why.
+    BulkFailed(String),
     /// How many jobs are in each stage: all jobs, not only those that were sent.
     Counts(Counts),
     /// What a running job does now. May be lost; the next one replaces it.
@@ -248,6 +252,8 @@ pub enum CommandKind {
     Undone,
     /// Resolve an uncertain charge.
     Resolved,
+    /// Add and remove tags.
+    Tagged,
 }
 
 /// The result of a command.
@@ -263,4 +269,11 @@ pub struct CommandOutcome {
     pub previous: Vec<Job>,
     /// What the new attempts will cost at most, if known.
     pub estimate: Option<Usd>,
+}
+
+impl CommandOutcome {
+    /// A command that has changed nothing yet.
+    pub fn nothing(kind: CommandKind) -> Self {
+        Self { kind, succeeded: Vec::new(), rejected: Vec::new(), previous: Vec::new(), estimate: None }
+    }
 }

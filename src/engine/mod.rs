@@ -8,11 +8,13 @@ mod account_tasks;
 mod audit;
 mod balance;
 mod bulk;
+mod bulk_executor;
 mod command;
 mod commands;
 mod event;
 mod failpoints;
 pub mod local;
+mod new_job;
 mod pause;
 mod ports;
 mod retry_price;
@@ -29,8 +31,12 @@ pub mod workflow;
 pub use account_tasks::AccountTasks;
 pub use audit::{AuditEntry, Operator};
 pub use balance::balance_history;
-pub use bulk::{BulkAction, BulkPlan, BulkTarget};
-pub use command::{Command, NewJob};
+pub use bulk::{
+    BulkAction, BulkControl, BulkItem, BulkLease, BulkPlan, BulkRecord, BulkStart, BulkState, BulkTarget, MIN_JOBS,
+    SpecEdit, TagEdit,
+};
+pub use bulk_executor::{BulkEnd, BulkExecutor};
+pub use command::Command;
 pub use commands::OperatorCommands;
 pub use event::{
     CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Progress, QueueConflict,
@@ -38,6 +44,7 @@ pub use event::{
 };
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
+pub use new_job::NewJob;
 pub use pause::Pause;
 pub use ports::Ports;
 pub use retry_price::{RetryPrice, is_submit_unknown};

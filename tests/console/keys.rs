@@ -186,7 +186,13 @@ fn dropped_command_is_reported() {
 fn pause_key_resumes_after_account_failure() {
     let mut harness = ConsoleHarness::busy(120, 40);
     let by = || "ada@studio".to_owned();
-    assert_eq!(sends(&harness.keys("p")), [&Command::PauseAll { by: by(), reason: None }]);
+    assert_eq!(sends(&harness.keys("p")), [] as [&Command; 0], "the reason is requested first");
+    assert_eq!(sends(&harness.press(KeyCode::Enter)), [&Command::PauseAll { by: by(), reason: None }]);
+    harness.keys("pinvoice");
+    let reason = Some("invoice".to_owned());
+    assert_eq!(sends(&harness.press(KeyCode::Enter)), [&Command::PauseAll { by: by(), reason }]);
+    harness.keys("px");
+    harness.press(KeyCode::Esc);
     harness.event(Event::Intake(Intake::AccountBlocked("no credits".into())));
     assert_eq!(sends(&harness.keys("p")), [&Command::ResumeAll { by: by() }]);
     assert_eq!(sends(&harness.keys("+")), [&Command::SetSlots(25)]);
@@ -416,7 +422,7 @@ fn read_only_console_changes_nothing() {
     harness.event(Event::Intake(Intake::ReadOnly));
     for filter in ["glass", "boat", "origami"] {
         select(&mut harness, filter);
-        for key in "nCrRxahup+-".chars() {
+        for key in "nCrRxahTup+-".chars() {
             assert_eq!(sends(&harness.press(KeyCode::Char(key))), [] as [&Command; 0], "{key} on {filter}");
             let frame = harness.frame();
             assert!(frame.contains("Read-only console (--observe): cannot "), "{key} on {filter}: {frame}");
@@ -495,6 +501,7 @@ fn bulk_actions_take_the_whole_result() {
     let price = RetryPrice { jobs: 244, paid: 244, amount, at_most, ..RetryPrice::default() };
     let plan = |action, ids| BulkPlan {
         action,
+        fingerprints: vec![0; 244],
         ids,
         price: price.clone(),
         real: 244,
@@ -502,6 +509,7 @@ fn bulk_actions_take_the_whole_result() {
         moderated: 3,
         maybe_billed: 0,
         inapplicable: 0,
+        reason: None,
         stopped_at: None,
     };
     harness.event(Event::BulkPlanned(Ok(Box::new(plan(BulkAction::Retry, ids.clone())))));
@@ -509,7 +517,9 @@ fn bulk_actions_take_the_whole_result() {
     assert!(frame.contains("Retry 244 jobs?") && frame.contains("244 cost $9.76"), "{frame}");
     assert!(frame.contains("skipped 3 moderated jobs"), "{frame}");
     harness.now += Duration::seconds(1);
-    assert_eq!(sends(&harness.keys("y")), [&Command::Retry(ids.clone())], "exactly what was priced");
+    let priced = Box::new(plan(BulkAction::Retry, ids.clone()));
+    let started = Command::StartBulk { plan: priced, chosen: "all jobs".into() };
+    assert_eq!(sends(&harness.keys("y")), [&started], "exactly what was priced");
 
     let effects = harness.keys("*");
     assert!(matches!(sends(&effects)[..], [Command::PlanBulk(BulkAction::Mark, _)]), "{effects:?}");

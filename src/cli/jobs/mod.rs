@@ -1,6 +1,7 @@
-//! `darkroom jobs`: list, show, retry, cancel, approve, hide, unhide. It needs no provider and runs no job.
+//! `darkroom jobs`: list, show, retry, cancel, approve, hide, unhide, tag, clone. It needs no provider and runs no job.
 
 mod actions;
+mod edits;
 mod list;
 mod show;
 
@@ -9,7 +10,7 @@ use clap::{Args, Subcommand};
 use super::Session;
 use super::error::CliError;
 
-/// List, show, retry, cancel, approve and hide jobs
+/// List, show, retry, cancel, approve, hide, tag and clone jobs
 #[derive(Debug, Args)]
 pub struct JobsArgs {
     #[command(subcommand)]
@@ -33,6 +34,10 @@ pub enum JobsCommand {
     Hide(actions::TargetArgs),
     /// Show hidden jobs again
     Unhide(actions::TargetArgs),
+    /// Add and remove tags
+    Tag(edits::TagArgs),
+    /// Create jobs like others, with edits
+    Clone(edits::CloneArgs),
 }
 
 impl Default for JobsCommand {
@@ -51,5 +56,7 @@ pub async fn run(session: &Session, command: JobsCommand) -> Result<(), CliError
         JobsCommand::Approve(args) => actions::approve(session, &args).await,
         JobsCommand::Hide(args) => actions::hide(session, &args).await,
         JobsCommand::Unhide(args) => actions::unhide(session, &args).await,
+        JobsCommand::Tag(args) => edits::tag(session, &args).await,
+        JobsCommand::Clone(args) => edits::clone(session, &args).await,
     }
 }

@@ -7,6 +7,7 @@ use crate::console::layout::PaneName;
 use crate::console::message::Effect;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::budget::BudgetScreen;
+use crate::console::overlays::bulk::BulkScreen;
 use crate::console::overlays::costs::CostScreen;
 use crate::console::overlays::help::Help;
 use crate::console::overlays::job::JobScreen;
@@ -34,6 +35,11 @@ impl App {
             Action::Pane(pane) => self.set_focus(pane),
             Action::Back => self.back(),
             Action::Accept => self.accept(),
+            Action::Clone if self.board.marked() > 1 => self.ask_for_clone_edits(),
+            Action::Tag => self.ask_for_tags(),
+            Action::BulkScreen => self.overlays.push(Overlay::Bulk(BulkScreen::default())),
+            Action::BulkPause => self.control_selected_bulk(false),
+            Action::BulkStop => self.control_selected_bulk(true),
             Action::New | Action::Clone => self.open_form(action == Action::Clone),
             Action::Open => self.open_job(),
             Action::Retry => self.retry(),
@@ -133,6 +139,7 @@ impl App {
                 self.board.clear_marks();
                 self.send(confirm.command);
             }
+            Some(Overlay::Line(dialog)) => self.accept_line(dialog),
             Some(Overlay::Palette(palette)) => {
                 if let Some(action) = palette.chosen() {
                     self.perform(action);
@@ -204,7 +211,7 @@ impl App {
         if self.status.intake == Intake::ReadOnly {
             self.notify(NO_EFFECT, "Read-only console (--observe): it does not run jobs");
         } else if is_open {
-            self.send(Command::PauseAll { by, reason: None });
+            self.ask_for_pause_reason();
         } else {
             self.quits_when_done = false;
             self.send(Command::ResumeAll { by });
@@ -270,6 +277,7 @@ impl App {
             Some(Overlay::Help(help)) => help.scroll(lines),
             Some(Overlay::Job(job)) => job.scroll(lines),
             Some(Overlay::Palette(palette)) => palette.step(lines),
+            Some(Overlay::Bulk(screen)) => screen.step(lines, self.bulk.len()),
             Some(Overlay::Logs) => self.scroll_pane(PaneName::Logs, lines),
             Some(Overlay::Filter | Overlay::Image) => self.queue.move_by(lines, &self.board),
             _ => {}

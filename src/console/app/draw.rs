@@ -159,6 +159,8 @@ impl App {
                 let (costs, simulated) = (self.status.costs.as_deref(), self.simulated);
                 screen.draw(frame, area, &BudgetView { costs, simulated, zone: self.zone, theme });
             }
+            Overlay::Bulk(screen) => screen.draw(frame, area, &self.bulk, self.now, theme),
+            Overlay::Line(dialog) => dialog.draw(frame, area, theme),
             Overlay::Image => self.draw_full_image(frame, area),
             Overlay::Logs => {
                 let view = LogView { job: self.queue.selected(), zone: self.zone, focused: true, theme };
@@ -198,6 +200,8 @@ impl App {
             notice::draw(frame, area, &Notice { level: NoticeLevel::Warning, text }, 0, &self.theme);
         } else if let Some((current, more)) = self.notices.current() {
             notice::draw(frame, area, current, more, &self.theme);
+        } else if let Some(text) = self.bulk_line() {
+            notice::draw(frame, area, &Notice { level: NoticeLevel::Info, text }, 0, &self.theme);
         }
     }
 
@@ -228,7 +232,7 @@ impl App {
                 !matches!(self.input_context(), InputContext::FullImage) && job.is_some_and(|job| job.image().is_some())
             }
             Action::SaveImage => job.is_some_and(|job| job.image().is_some()),
-            Action::Undo => !self.undo.is_empty(),
+            Action::Undo => !self.undo.is_empty() || self.own_bulk().is_some(),
             Action::Filter => self.board.known() > 1,
             Action::Back => !self.overlays.is_empty() || !self.filter.is_empty() || self.board.marked() > 0,
             Action::Help => self.input_context() != InputContext::Help,

@@ -53,6 +53,8 @@ impl App {
                 }
             }
             Event::BulkPlanned(plan) => self.on_bulk_planned(plan),
+            Event::BulkActions(records) => self.on_bulk_actions(records),
+            Event::BulkFailed(why) => self.report(NoticeLevel::Error, format!("Bulk action not changed: {why}")),
             Event::Costs(costs) => self.status.costs = Some(costs),
             Event::Intake(intake) => self.on_intake(intake),
             Event::Paused(pause) => self.on_pause(pause),
@@ -110,7 +112,7 @@ impl App {
     }
 
     /// A notice that answers no key.
-    fn report(&mut self, level: NoticeLevel, text: String) {
+    pub(super) fn report(&mut self, level: NoticeLevel, text: String) {
         self.notices.push(Notice { level, text }, self.now);
         self.dirty = true;
     }
@@ -281,6 +283,7 @@ fn past_tense(kind: CommandKind) -> &'static str {
         CommandKind::Hidden => "hidden",
         CommandKind::Undone => "restored",
         CommandKind::Resolved => "resolved",
+        CommandKind::Tagged => "tagged",
     }
 }
 
@@ -295,6 +298,7 @@ fn describe(outcome: &CommandOutcome) -> (NoticeLevel, String) {
         CommandKind::Hidden => "Hid",
         CommandKind::Undone => "Restored",
         CommandKind::Resolved => "Resolved the charge of",
+        CommandKind::Tagged => "Tagged",
     };
     let mut parts = Vec::new();
     if !outcome.succeeded.is_empty() {

@@ -11,7 +11,7 @@ use crate::console::overlays::Overlay;
 use crate::console::overlays::budget::BudgetKey;
 use crate::console::overlays::confirm::Confirm;
 use crate::console::overlays::costs::CostKey;
-use crate::engine::{BulkAction, BulkTarget, Command, RetryPrice, UncertainItem, is_submit_unknown};
+use crate::engine::{BulkAction, BulkTarget, Command, MIN_JOBS, RetryPrice, UncertainItem, is_submit_unknown};
 use crate::jobs::filter::{Condition, JobStatus};
 use crate::jobs::{BillingAnswer, Job, JobId, ObjectName, StageName, StoredImage};
 use crate::text::format;
@@ -29,6 +29,11 @@ impl App {
     /// The targets that an action applies to; notifies where none does.
     fn applicable(&mut self, action: BulkAction, fits: impl Fn(&Job) -> bool) -> Option<Vec<Arc<Job>>> {
         if let Some(ids) = self.board.marked_elsewhere() {
+            self.plan_bulk(action, BulkTarget::Jobs(ids));
+            return None;
+        }
+        if self.board.marked() >= MIN_JOBS {
+            let ids = self.board.marked_jobs().into_iter().map(|job| job.id.clone()).collect();
             self.plan_bulk(action, BulkTarget::Jobs(ids));
             return None;
         }
@@ -75,7 +80,8 @@ impl App {
         if self.board.problem().is_some() {
             return self.notify(NO_EFFECT, "The filter is not valid: nothing is shown · press Esc to clear it");
         }
-        if !self.is_local() {
+        let failed_here = self.board.shown_jobs().filter(|job| job.stage_name() == StageName::Failed).count();
+        if !self.is_local() || failed_here >= MIN_JOBS {
             let failed = Condition::Status(vec![JobStatus::Stage(StageName::Failed)]);
             let filter = self.board.filter().clone().and(failed);
             return self.plan_bulk(BulkAction::Retry, BulkTarget::Matching(filter));
@@ -208,6 +214,9 @@ impl App {
     }
 
     pub(super) fn undo(&mut self) {
+        if self.stop_own_bulk() {
+            return;
+        }
         match self.undo.last() {
             None => self.notify(NO_EFFECT, "Nothing to undo"),
             Some(_) if self.undo_pending => self.notify(NO_EFFECT, "Undo in progress"),

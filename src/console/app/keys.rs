@@ -52,6 +52,8 @@ impl App {
         }
         if let Some(Overlay::Palette(palette)) = self.overlays.last_mut() {
             palette.key(key);
+        } else if let Some(Overlay::Line(dialog)) = self.overlays.last_mut() {
+            dialog.key(key);
         } else if matches!(self.overlays.last(), Some(Overlay::Filter)) {
             if self.filter.key(key) {
                 self.apply_filter();
@@ -170,6 +172,7 @@ impl App {
         match self.overlays.last_mut() {
             Some(Overlay::Form(form)) => form.paste(text),
             Some(Overlay::Palette(palette)) => palette.paste(text),
+            Some(Overlay::Line(dialog)) => dialog.paste(text),
             Some(Overlay::Budget(screen)) if screen.is_typing() => screen.paste(text),
             Some(Overlay::Filter) => {
                 self.filter.insert(text);

@@ -5,6 +5,7 @@
 //!  keys.rs      which overlay or pane gets a key       events.rs   events of the engine
 //!  actions.rs   what an action does                    paging.rs   the rows of a large store, as they are scrolled to
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
+//!  edits.rs     actions that a typed line describes
 //!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
 //!  quit.rs      leaving, with or without waiting
 //! ```
@@ -13,6 +14,7 @@ mod actions;
 mod bulk;
 mod clock;
 mod draw;
+mod edits;
 mod events;
 mod job_actions;
 mod keys;
@@ -45,7 +47,7 @@ use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
 use crate::catalog::Catalog;
-use crate::engine::{BulkAction, Command, CommandKind, MatchCounts};
+use crate::engine::{BulkAction, BulkRecord, Command, CommandKind, MatchCounts};
 use crate::jobs::filter::{Condition, Filter, JobStatus};
 use crate::jobs::{Job, JobId};
 use paging::Paging;
@@ -116,6 +118,8 @@ pub struct App {
     counting_held: bool,
     /// The action on many jobs whose plan is awaited.
     planning: Option<BulkAction>,
+    /// The bulk actions of the store: open, or ended in the last minutes.
+    bulk: Vec<BulkRecord>,
     quitting: bool,
     /// Quit as soon as no job runs here.
     quits_when_done: bool,
@@ -189,6 +193,7 @@ impl App {
             held: None,
             counting_held: false,
             planning: None,
+            bulk: Vec::new(),
             quitting: false,
             quits_when_done: false,
             effects: Vec::new(),

@@ -94,6 +94,14 @@ pub enum Action {
     MoreSlots,
     /// One slot less.
     FewerSlots,
+    /// Add and remove tags.
+    Tag,
+    /// Actions on many jobs.
+    BulkScreen,
+    /// Pause or resume the selected bulk action.
+    BulkPause,
+    /// Stop the selected bulk action.
+    BulkStop,
     /// Undo the last action.
     Undo,
     /// The list of all actions.
@@ -119,6 +127,8 @@ impl Action {
             Self::Cancel => Some("cancel jobs"),
             Self::Approve => Some("approve jobs"),
             Self::Hide => Some("hide jobs"),
+            Self::Tag => Some("tag jobs"),
+            Self::BulkPause | Self::BulkStop => Some("change bulk actions"),
             Self::Undo => Some("undo actions"),
             Self::Pause | Self::PauseHere => Some("pause or resume the intake"),
             Self::MoreSlots | Self::FewerSlots => Some("change the slots"),
@@ -142,6 +152,10 @@ pub enum InputContext {
     BudgetScreen,
     /// The log screen.
     LogScreen,
+    /// Actions on many jobs.
+    BulkScreen,
+    /// A line that is typed before an action.
+    Line,
     /// The help.
     Help,
     /// A question.
@@ -230,7 +244,7 @@ impl InputContext {
 
     /// Whether letters are typed here.
     pub fn takes_text(self) -> bool {
-        matches!(self, Self::Palette | Self::Filter | Self::Form)
+        matches!(self, Self::Palette | Self::Filter | Self::Form | Self::Line)
     }
 }
 

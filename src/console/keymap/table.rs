@@ -17,11 +17,13 @@ const LISTS: BindingScope = BindingScope::Only(&[
     InputContext::Job,
     InputContext::FullImage,
     InputContext::LogScreen,
+    InputContext::BulkScreen,
     InputContext::Help,
 ]);
 /// Where arrows move although letters are typed.
 const TYPED: BindingScope = BindingScope::Only(&[InputContext::Palette, InputContext::Filter]);
 const QUESTION: BindingScope = BindingScope::Only(&[InputContext::Confirm]);
+const BULK: BindingScope = BindingScope::Only(&[InputContext::BulkScreen]);
 const QUIT: BindingScope = BindingScope::Only(&[InputContext::Quit]);
 
 const fn bind(
@@ -79,6 +81,14 @@ pub const BINDINGS: &[Binding] = &[
         "keep the filter",
     ),
     bind(
+        A::Accept,
+        &[named(KeyCode::Enter)],
+        BindingScope::Only(&[InputContext::Line]),
+        G::Choose,
+        "take",
+        "take the line",
+    ),
+    bind(
         A::Complete,
         &[named(KeyCode::Tab)],
         BindingScope::Only(&[InputContext::Filter]),
@@ -96,9 +106,12 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Open, &[named(KeyCode::Enter)], Panes, G::Jobs, "open", "open the job: prompt, attempts, charges"),
     bind(A::RetryAll, &[key('R')], Panes, G::Jobs, "retry failed", "retry all failed jobs that match"),
     bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed cost>0.05 since:2h"),
-    bind(A::Clone, &[key('C')], OneJob, G::Jobs, "clone", "clone the job into the form"),
+    bind(A::Clone, &[key('C')], OneJob, G::Jobs, "clone", "clone into the form; several marked: with edits"),
     bind(A::Hide, &[key('h')], OneJob, G::Jobs, "", "hide, or show again under /status:hidden"),
+    bind(A::Tag, &[key('T')], OneJob, G::Jobs, "", "add or remove tags of the marked jobs, or of this one"),
     bind(A::Undo, &[key('u')], OneJob, G::Jobs, "undo", "undo the last action"),
+    bind(A::BulkPause, &[key('p')], BULK, G::Jobs, "pause/resume", "pause or resume the selected bulk action"),
+    bind(A::BulkStop, &[key('x')], BULK, G::Jobs, "stop", "stop the selected bulk action; what was changed stays"),
     // --- choosing ---
     bind(A::Mark, &[key(' ')], Panes, G::Choose, "", "mark or unmark; the next action applies to the marked"),
     bind(A::MarkRange, &[key('V')], Panes, G::Choose, "", "mark a range: press at both ends"),
@@ -117,6 +130,7 @@ pub const BINDINGS: &[Binding] = &[
     // --- looking elsewhere ---
     bind(A::CostScreen, &[key('$')], Panes, G::Views, "costs", "cost screen"),
     bind(A::BudgetScreen, &[key('B')], Panes, G::Views, "", "caps and uncertain charges"),
+    bind(A::BulkScreen, &[key('b')], Panes, G::Views, "", "actions on many jobs: progress, pause, stop"),
     bind(A::LogScreen, &[key('L')], OneJob, G::Views, "logs", "log screen"),
     bind(A::Palette, &[key(':'), Chord::control('k')], Everywhere, G::Views, "", "find an action by name"),
     // --- the engine ---
@@ -154,5 +168,6 @@ const SCREENS: BindingScope = BindingScope::Only(&[
     InputContext::CostScreen,
     InputContext::BudgetScreen,
     InputContext::LogScreen,
+    InputContext::BulkScreen,
     InputContext::Help,
 ]);

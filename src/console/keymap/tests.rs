@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
 
-const CONTEXTS: [InputContext; 14] = [
+const CONTEXTS: [InputContext; 16] = [
     InputContext::Pane(PaneName::Queue),
     InputContext::Pane(PaneName::Image),
     InputContext::Pane(PaneName::Steps),
@@ -14,6 +14,8 @@ const CONTEXTS: [InputContext; 14] = [
     InputContext::FullImage,
     InputContext::CostScreen,
     InputContext::LogScreen,
+    InputContext::BulkScreen,
+    InputContext::Line,
     InputContext::Help,
     InputContext::Confirm,
     InputContext::Quit,
@@ -59,7 +61,7 @@ fn every_place_has_a_way_back_and_a_way_out() {
 
 #[test]
 fn letters_are_letters_where_text_is_typed() {
-    for context in [InputContext::Palette, InputContext::Filter] {
+    for context in [InputContext::Palette, InputContext::Filter, InputContext::Line] {
         for letter in ('a'..='z').chain('A'..='Z').chain("?:/$*+-[] 0123456789".chars()) {
             assert_eq!(action_for(context, KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE)), None, "{letter}");
         }

@@ -1,10 +1,12 @@
 //! What covers the panes: one file each. They are a stack; Esc takes the top one away.
 
 pub mod budget;
+pub mod bulk;
 pub mod confirm;
 pub mod costs;
 pub mod help;
 pub mod job;
+pub mod line;
 pub mod palette;
 pub mod quit;
 mod timeline;
@@ -38,6 +40,10 @@ pub enum Overlay {
     Budget(budget::BudgetScreen),
     /// The logs on the whole screen.
     Logs,
+    /// Actions on many jobs.
+    Bulk(bulk::BulkScreen),
+    /// A line that is typed before an action.
+    Line(line::LineDialog),
 }
 
 impl Overlay {
@@ -55,12 +61,14 @@ impl Overlay {
             Self::Costs(_) => InputContext::CostScreen,
             Self::Budget(_) => InputContext::BudgetScreen,
             Self::Logs => InputContext::LogScreen,
+            Self::Bulk(_) => InputContext::BulkScreen,
+            Self::Line(_) => InputContext::Line,
         }
     }
 
     /// Whether nothing below it can be seen.
     pub fn covers_all(&self) -> bool {
-        matches!(self, Self::Job(_) | Self::Image | Self::Costs(_) | Self::Budget(_) | Self::Logs)
+        matches!(self, Self::Job(_) | Self::Image | Self::Costs(_) | Self::Budget(_) | Self::Bulk(_) | Self::Logs)
     }
 }
 

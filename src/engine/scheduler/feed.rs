@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::overview::Overview;
 use super::pause_watch::StreamedPause;
 use super::{Event, Ports, Settings};
-use crate::engine::{ConnectionState, EventDetail, Pause, StoreAlarm};
+use crate::engine::{BulkRecord, ConnectionState, EventDetail, Pause, StoreAlarm};
 use crate::jobs::{Job, StageName};
 use crate::store::{Change, ChangeStream, ForeignActivity, PageQuery, SortOrder, StoreError};
 use crate::time::backoff;
@@ -43,9 +43,15 @@ const ALARM_INTERVAL: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
 pub(super) struct Feed {
     refresh: Arc<Notify>,
     budget_changes: Arc<Notify>,
+    bulk_changes: Arc<Notify>,
 }
 
 impl Feed {
+    /// Notified when a bulk action of the store is new, or an operator changed it.
+    pub(super) fn bulk_changes(&self) -> Arc<Notify> {
+        self.bulk_changes.clone()
+    }
+
     pub(super) fn refresh_costs(&self) {
         self.refresh.notify_one();
     }
@@ -66,7 +72,7 @@ pub(super) fn start(
     let (changes, received) = mpsc::channel(16);
     let (pause, streamed_pause) = watch::channel(None);
     let refresh = Arc::new(Notify::new());
-    let feed = Feed { refresh: refresh.clone(), budget_changes: Arc::default() };
+    let feed = Feed { refresh: refresh.clone(), budget_changes: Arc::default(), bulk_changes: Arc::default() };
     let mut task = FeedTask {
         overview: Overview::new(ports.clone(), settings),
         ports,
@@ -76,6 +82,7 @@ pub(super) fn start(
         pause,
         refresh,
         budget_changes: feed.budget_changes(),
+        bulk_changes: feed.bulk_changes(),
         counts_changed: true,
         costs_changed: true,
         refreshed_at: None,
@@ -99,6 +106,7 @@ struct FeedTask {
     changes: mpsc::Sender<ChangedJobs>,
     pause: watch::Sender<StreamedPause>,
     refresh: Arc<Notify>,
+    bulk_changes: Arc<Notify>,
     budget_changes: Arc<Notify>,
     counts_changed: bool,
     costs_changed: bool,
@@ -209,6 +217,7 @@ impl FeedTask {
                 Change::SharedRecord(record) if Pause::is_stated_by(&record) => {
                     self.pause.send_replace(Some(Pause::of(&record).into()));
                 }
+                Change::SharedRecord(record) if BulkRecord::is_signal(&record) => self.bulk_changes.notify_one(),
                 Change::SharedRecord(_) => {}
                 Change::Budget => {
                     self.costs_changed = true;

@@ -4,6 +4,7 @@
 //! else. How a job is run is up to a [`Runner`]. The jobs of a dead process are found by its lock file ([`WorkerLock`]) or when its
 //! claims expire: recovery is not a special path.
 
+mod bulk_runner;
 mod command_tasks;
 mod dispatcher;
 mod due_queue;
