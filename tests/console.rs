@@ -4,6 +4,7 @@
 mod budget;
 mod bulk;
 mod fixtures;
+mod gallery;
 mod harness;
 mod hostile_frames;
 mod keys;

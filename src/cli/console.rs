@@ -93,11 +93,13 @@ async fn open(
 }
 
 fn options(config: &Config, observe: bool, greeting: Option<String>) -> ConsoleOptions {
-    let files = ConsoleFiles::new(&config.data_dir);
+    let context = config.context.clone().unwrap_or_else(|| "default".to_owned());
+    let files = ConsoleFiles::new(&config.data_dir, &context);
     ConsoleOptions {
         saved: files.load(),
         files: Some(files),
-        context: config.context.clone().unwrap_or_else(|| "default".to_owned()),
+        keys: config.keys,
+        context,
         adapters: format!("{} · {}", config.store, config.engine),
         simulated: config.is_simulated(),
         read_only: observe,

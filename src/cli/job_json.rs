@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::costs::{Basis, Charge, Usd};
 use crate::jobs::{
-    Attempt, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Outcome, Resolution, Stage, StageName,
-    Step, StepName, StepState, StoredImage,
+    Attempt, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Outcome, Resolution, Review, Stage,
+    StageName, Step, StepName, StepState, StoredImage,
 };
 
 /// A job as `--json` shows it. Fields are only ever added.
@@ -30,6 +30,8 @@ pub struct JobView<'a> {
     /// Whether another program requested it.
     external: bool,
     hidden: bool,
+    /// `open`, `approved` or `rejected`; null where no image is finished.
+    review: Option<Review>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     /// Sum of the charges of all attempts, without uncertain ones.
@@ -66,6 +68,9 @@ struct AttemptView<'a> {
     /// Where the attempt's request differs from the job's current one.
     model: Option<&'a str>,
     prompt: Option<&'a str>,
+    /// The seed and the prompt that the provider used, where they differ from the request.
+    provider_seed: Option<u64>,
+    rewritten_prompt: Option<&'a str>,
     /// The provider's id of the accepted request.
     task_id: Option<&'a str>,
     accepted_at: Option<DateTime<Utc>>,
@@ -196,6 +201,7 @@ impl<'a> JobView<'a> {
             simulated: job.simulated,
             external: job.external,
             hidden: job.hidden,
+            review: job.review(),
             created_at: job.created_at,
             updated_at: job.updated_at,
             cost_usd: job.cost(),
@@ -245,6 +251,8 @@ impl<'a> AttemptView<'a> {
             error,
             model: attempt.spec.as_ref().map(|spec| spec.model.as_str()),
             prompt: attempt.spec.as_ref().map(|spec| spec.prompt.as_str()),
+            provider_seed: attempt.provider_seed,
+            rewritten_prompt: attempt.rewritten_prompt.as_deref(),
             task_id: receipt.map(|receipt| receipt.ticket.id.as_str()),
             accepted_at: receipt.map(|receipt| receipt.accepted_at),
             image,

@@ -28,7 +28,7 @@ pub use layers::{Flags, Sources};
 pub use origin::{Origin, Setting};
 pub use temporal::{DEFAULT_QUEUE as DEFAULT_TEMPORAL_QUEUE, TemporalSettings};
 
-use crate::console::{DisplayZone, ImagesMode, ThemeName};
+use crate::console::{DisplayZone, ImagesMode, KeyMap, ThemeName};
 use crate::costs::Budget;
 use crate::simulator::Speed;
 
@@ -77,6 +77,8 @@ pub struct Config {
     pub images: ImagesMode,
     /// Colours for a dark or a light terminal.
     pub theme: ThemeName,
+    /// Which key means what in the console (`[keys]` of the file).
+    pub keys: KeyMap,
     /// Only ASCII symbols and borders.
     pub ascii: bool,
     /// Zone of the times on the screen; budgets stay in UTC.

@@ -83,6 +83,7 @@ impl Config {
             log_days,
             images,
             theme,
+            keys: layers.keys()?,
             ascii,
             timezone,
             no_color,

@@ -6,7 +6,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use super::panes::image::ImageMessage;
 use crate::catalog::InputSizes;
 use crate::console::notices::Notice;
-use crate::console::saved::{Preset, Presets};
+use crate::console::saved::{Preset, Presets, SavedView};
 use crate::engine::{Command, Event};
 use crate::jobs::{JobId, Spec};
 use crate::telemetry::logging::LogRecord;
@@ -72,6 +72,8 @@ pub enum Effect {
     SavePreset(String, Preset),
     /// Remove the preset of that name.
     RemovePreset(String),
+    /// Write the view, for the next start.
+    SaveView(Box<SavedView>),
     /// Add submitted prompts to the file of the history, the newest last.
     AddPrompts(Vec<String>),
     /// Search the log files for the lines of this job.
@@ -80,6 +82,10 @@ pub enum Effect {
     MeasureInputs(Spec),
     /// Give the terminal back, stop this process until it is continued.
     Suspend,
+    /// Delete these images from the terminal, which keeps them by number.
+    DropImages(Vec<u32>),
+    /// Take the mouse, or leave it to the terminal.
+    Mouse(bool),
     /// Draw every cell again.
     Redraw,
     /// End the loop.

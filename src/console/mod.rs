@@ -33,10 +33,11 @@ mod time_zone;
 mod widgets;
 
 pub use app::App;
+pub use keymap::KeyMap;
 pub use message::{Effect, ExitReason, Message};
 pub use options::{ConsoleOptions, ThemeName};
 pub use panes::image::ImagesMode;
-pub use saved::{ConsoleFiles, Preset, PresetFile, Presets, Saved};
+pub use saved::{ConsoleFiles, Preset, PresetFile, Presets, Saved, SavedView};
 pub use terminal::{EngineLink, LogSources, run};
 pub use time_zone::DisplayZone;
 

@@ -1,5 +1,6 @@
 //! The options of the console.
 
+use super::keymap::KeyMap;
 use super::panes::image::ImagesMode;
 use super::saved::{ConsoleFiles, Saved};
 use super::theme::Theme;
@@ -18,6 +19,8 @@ pub struct ConsoleOptions {
     pub read_only: bool,
     /// Who uses it: `user@host`, for the record of a change.
     pub operator: String,
+    /// Which key means what.
+    pub keys: KeyMap,
     /// Where presets, prompts and the state of the view are kept; `None` keeps nothing.
     pub files: Option<ConsoleFiles>,
     /// What these files contain.

@@ -137,6 +137,7 @@ fn command_kind(action: &BulkAction) -> CommandKind {
         BulkAction::Retry => CommandKind::Retried,
         BulkAction::Cancel => CommandKind::Cancelled,
         BulkAction::Approve => CommandKind::Approved,
+        BulkAction::Reject => CommandKind::ImagesRejected,
         BulkAction::Hide => CommandKind::Hidden,
         BulkAction::Unhide | BulkAction::Mark => CommandKind::Undone,
         BulkAction::Tag(_) => CommandKind::Tagged,

@@ -107,7 +107,8 @@ fn a_click_on_the_name_of_a_pane_shows_it() {
 fn cancel_many_marked_needs_confirmation() {
     let mut harness = ConsoleHarness::busy(120, 40);
     select(&mut harness, "status:queued");
-    harness.keys("g*");
+    harness.press(KeyCode::Home);
+    harness.keys("*");
     assert_eq!(sends(&harness.keys("x")), [] as [&Command; 0]);
     let frame = harness.frame();
     assert!(frame.contains("Cancel 4 jobs?"), "{frame}");
@@ -121,7 +122,8 @@ fn cancel_many_marked_needs_confirmation() {
 #[test]
 fn a_range_is_marked_between_two_rows() {
     let mut harness = ConsoleHarness::busy(120, 40);
-    harness.keys("gVjjjV");
+    harness.press(KeyCode::Home);
+    harness.keys("VjjjV");
     assert!(harness.frame().contains("4 marked"), "{}", harness.frame());
     harness.press(KeyCode::Esc);
     assert!(!harness.frame().contains("marked"));
@@ -556,7 +558,7 @@ fn ends_of_a_large_store_load_on_jump() {
     let newest = |effects: &[Effect]| {
         sends(effects).iter().any(|command| matches!(command, Command::LoadPage { after: None, .. }))
     };
-    let mut effects = harness.press(KeyCode::Char('g'));
+    let mut effects = harness.press(KeyCode::Home);
     if !newest(&effects) {
         // A page before the window was requested already: the jump follows it.
         let next = Some((fixtures::ago(9_600), fixtures::id(9_600)));
@@ -585,7 +587,7 @@ fn filter_of_a_large_store_is_counted_there() {
 fn approve_selects_the_next_finished_job() {
     let mut harness = ConsoleHarness::busy(120, 40);
     select(&mut harness, "study");
-    harness.keys("g");
+    harness.press(KeyCode::Home);
     let [first, second] = ["a", "a"].map(|key| harness.keys(key));
     let [Command::Approve(first)] = sends(&first)[..] else { panic!("{first:?}") };
     let [Command::Approve(second)] = sends(&second)[..] else { panic!("{second:?}") };
@@ -596,7 +598,8 @@ fn approve_selects_the_next_finished_job() {
 fn image_keys_apply_to_the_marked_jobs() {
     let mut harness = ConsoleHarness::busy(120, 40);
     select(&mut harness, "status:done");
-    harness.keys("g  ");
+    harness.press(KeyCode::Home);
+    harness.keys("  ");
     let [Effect::Copy(urls)] = &harness.keys("y")[..] else { panic!("no copy") };
     assert_eq!(urls.lines().count(), 2, "{urls}");
     let effects = harness.keys("w");
@@ -712,6 +715,91 @@ fn quit_names_running_paid_images_and_waits() {
     assert!(harness.frame().contains("Quitting when 2 images"), "{}", harness.frame());
     harness.event(Event::Slots { used: 1, total: 4 });
     assert_eq!(harness.event(Event::Slots { used: 0, total: 4 }), [Effect::Send(Command::Stop)]);
+}
+
+#[test]
+fn quit_says_whether_another_worker_collects() {
+    for (workers, words) in [(1, "No other worker runs on this machine"), (3, "2 other workers on this machine will")] {
+        let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
+        harness.event(Event::Slots { used: 1, total: 4 });
+        harness.event(Event::Workers(workers));
+        harness.keys("q");
+        assert!(harness.frame().contains(words), "{}", harness.frame());
+    }
+}
+
+#[test]
+fn last_hour_is_retried_with_the_price_first() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    let control_r = crossterm::event::KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL);
+    let effects = harness.send(Message::Key(control_r));
+    let [Command::PlanBulk(BulkAction::Retry, BulkTarget::Matching(filter))] = sends(&effects)[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(filter.stages(), [StageName::Failed]);
+    let price = RetryPrice { jobs: 2, paid: 2, amount: fixtures::usd("0.08"), ..RetryPrice::default() };
+    let plan = BulkPlan {
+        action: BulkAction::Retry,
+        ids: vec![fixtures::id(9), fixtures::id(16)],
+        fingerprints: vec![0, 0],
+        price,
+        real: 0,
+        generating: 0,
+        moderated: 0,
+        maybe_billed: 0,
+        inapplicable: 0,
+        reason: None,
+        stopped_at: None,
+    };
+    harness.event(Event::BulkPlanned(Ok(Box::new(plan))));
+    assert!(harness.frame().contains("Simulated money: 2 jobs: 2 cost $0.08"), "{}", harness.frame());
+    harness.now += Duration::seconds(1);
+    assert_eq!(sends(&harness.keys("y")), [&Command::Retry(vec![fixtures::id(9), fixtures::id(16)])]);
+}
+
+#[test]
+fn own_keys_are_shown_and_obeyed() {
+    let mut options = options(true);
+    let keys = ["e".to_owned()];
+    options.keys = darkroom::console::KeyMap::new([("retry", &keys[..])]).unwrap();
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options);
+    select(&mut harness, "glass");
+    let footer = harness.frame().lines().last().unwrap_or_default().to_owned();
+    assert!(footer.contains("e retry") && !footer.contains("r retry"), "{footer}");
+    assert_eq!(sends(&harness.keys("r")), [] as [&Command; 0]);
+    assert_eq!(sends(&harness.keys("e")), [&Command::Retry(vec![fixtures::id(8)])]);
+    harness.keys(":retry");
+    let frame = harness.frame();
+    assert!(frame.contains("Retry") && frame.contains(" e │"), "{frame}");
+}
+
+#[test]
+fn mouse_works_in_overlays_and_can_be_freed() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    let click = |harness: &mut ConsoleHarness, words: &str| {
+        let frame = harness.frame();
+        let (row, line) = frame.lines().enumerate().find(|(_, line)| line.contains(words)).expect("the words");
+        let before = line.trim_start_matches('"').split(words).next().unwrap_or_default();
+        harness.send(Message::Mouse(MouseEvent {
+            kind: MouseEventKind::Down(MouseButton::Left),
+            column: u16::try_from(before.chars().count() + 1).unwrap(),
+            row: u16::try_from(row).unwrap(),
+            modifiers: KeyModifiers::NONE,
+        }))
+    };
+    click(&mut harness, "n new");
+    assert!(harness.frame().contains("New job"), "a hint of the footer: {}", harness.frame());
+    click(&mut harness, "  Tags ");
+    harness.keys("cover");
+    assert!(harness.frame().contains("▸ Tags               cover"), "{}", harness.frame());
+    harness.press(KeyCode::Esc);
+    harness.keys(":caps");
+    click(&mut harness, "Caps and charges");
+    assert!(harness.frame().contains("╭ Budget"), "a row of the palette: {}", harness.frame());
+    harness.press(KeyCode::Esc);
+    assert!(harness.keys("M").contains(&Effect::Mouse(false)));
+    assert!(harness.frame().contains("the terminal selects text · M turns it on"), "{}", harness.frame());
+    assert!(harness.keys("M").contains(&Effect::Mouse(true)));
 }
 
 #[test]

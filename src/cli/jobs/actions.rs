@@ -1,4 +1,4 @@
-//! `darkroom jobs retry|cancel|approve|hide|unhide`: changes documents; a worker runs the jobs.
+//! `darkroom jobs retry|cancel|approve|reject|hide|unhide`: changes documents; a worker runs the jobs.
 
 use std::sync::Arc;
 
@@ -108,6 +108,7 @@ impl JobCommandContext {
             BulkAction::Retry => commands.retry(ids).await?,
             BulkAction::Cancel => commands.cancel(ids).await?,
             BulkAction::Approve => commands.approve(ids).await?,
+            BulkAction::Reject => commands.reject_images(ids).await?,
             BulkAction::Hide => commands.hide(ids).await?,
             BulkAction::Unhide => commands.unhide(ids).await?,
             BulkAction::Tag(edit) => commands.tag(ids, edit).await?,
@@ -224,6 +225,14 @@ pub async fn approve(session: &Session, args: &TargetArgs) -> Result<(), CliErro
     let mut context = JobCommandContext::open(session, args, BulkAction::Approve).await?;
     let outcome = context.apply().await?;
     context.report(session, outcome, "approved").await
+}
+
+/// Rejects the images of finished jobs.
+pub async fn reject(session: &Session, args: &TargetArgs) -> Result<(), CliError> {
+    let _logging = logs(session);
+    let mut context = JobCommandContext::open(session, args, BulkAction::Reject).await?;
+    let outcome = context.apply().await?;
+    context.report(session, outcome, "rejected").await
 }
 
 /// Hides jobs; nothing is deleted.

@@ -5,6 +5,7 @@ use crate::console::form::Form;
 use crate::console::keymap::Action;
 use crate::console::layout::PaneName;
 use crate::console::message::Effect;
+use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::budget::BudgetScreen;
 use crate::console::overlays::bulk::BulkScreen;
@@ -24,6 +25,8 @@ impl App {
             return self.notify(NO_EFFECT, format!("Read-only console ({reason}): cannot {what}"));
         }
         match action {
+            Action::Left => self.step_sideways(-1),
+            Action::Right => self.step_sideways(1),
             Action::Up => self.scroll(-1),
             Action::Down => self.scroll(1),
             Action::PageUp => self.scroll(-self.page_size()),
@@ -44,8 +47,10 @@ impl App {
             Action::Open => self.open_job(),
             Action::Retry => self.retry(),
             Action::RetryAll => self.retry_all(),
+            Action::RetryRecent => self.retry_recent(),
             Action::Cancel => self.cancel(),
             Action::Approve => self.approve(),
+            Action::Reject => self.reject(),
             Action::Hide => self.hide(),
             Action::Undo => self.undo(),
             Action::Mark | Action::MarkRange | Action::MarkAll => self.mark(action),
@@ -54,6 +59,9 @@ impl App {
                 self.overlays.push(Overlay::Filter);
             }
             Action::Complete => self.complete_filter(),
+            Action::Gallery => self.open_gallery(),
+            Action::Compare => self.compare(),
+            Action::NewSeed => self.repeat_with_new_seed(),
             Action::FullImage => self.toggle(|overlay| matches!(overlay, Overlay::Image), || Overlay::Image),
             Action::OpenImage | Action::CopyUrl | Action::SaveImage => self.use_image(action),
             Action::OlderAttempt => self.step_attempt(1),
@@ -72,14 +80,17 @@ impl App {
             Action::PauseHere => self.pause_here(),
             Action::MoreSlots => self.change_slots(1),
             Action::FewerSlots => self.change_slots(-1),
-            Action::Palette => self.overlays.push(Overlay::Palette(Palette::new(self.input_context(), self.read_only))),
+            Action::Palette => {
+                self.overlays.push(Overlay::Palette(Palette::new(self.keys, self.input_context(), self.read_only)))
+            }
             Action::Help => {
-                let (context, read_only) = (self.input_context(), self.read_only);
-                let open = || Overlay::Help(Help::new(context, read_only));
+                let (keys, context, read_only) = (self.keys, self.input_context(), self.read_only);
+                let open = || Overlay::Help(Help::new(keys, context, read_only));
                 self.toggle(|overlay| matches!(overlay, Overlay::Help(_)), open);
             }
+            Action::ToggleMouse => self.toggle_mouse(),
             Action::Redraw => {
-                self.image.invalidate();
+                self.invalidate_images();
                 self.effects.push(Effect::Redraw);
             }
             Action::Suspend => self.effects.push(Effect::Suspend),
@@ -99,8 +110,12 @@ impl App {
 
     /// One level back: the overlay on top; or a range, a notice, marks, the filter, the focus.
     fn back(&mut self) {
+        if matches!(self.overlays.last(), Some(Overlay::Gallery(_))) && self.board.marked() > 0 {
+            return self.board.clear_marks();
+        }
         match self.overlays.pop() {
             Some(Overlay::Filter) => self.clear_filter(),
+            Some(Overlay::Compare(_)) => self.compared.clear(),
             Some(_) => {}
             None if self.queue.drop_range() => {}
             None if self.board.marked() > 0 => self.board.clear_marks(),
@@ -196,6 +211,19 @@ impl App {
         }
     }
 
+    /// The terminal selects text with the mouse only while no program takes it.
+    fn toggle_mouse(&mut self) {
+        self.has_mouse = !self.has_mouse;
+        self.effects.push(Effect::Mouse(self.has_mouse));
+        let key = self.keys.key_of(Action::ToggleMouse, self.theme.ascii);
+        let text = if self.has_mouse {
+            format!("Mouse on · {key} frees it for selecting text")
+        } else {
+            format!("Mouse off: the terminal selects text · {key} turns it on")
+        };
+        self.notify(NoticeLevel::Info, text);
+    }
+
     fn step_attempt(&mut self, attempts: i64) {
         let Some(job) = self.selected().cloned() else { return };
         if !self.steps.step_attempt(&job, attempts) {
@@ -242,7 +270,9 @@ impl App {
     }
 
     fn page_size(&self) -> i64 {
-        if self.overlays.is_empty() && self.focus == PaneName::Queue {
+        if let Some(Overlay::Gallery(gallery)) = self.overlays.last() {
+            i64::try_from(gallery.rows()).unwrap_or(1)
+        } else if self.overlays.is_empty() && self.focus == PaneName::Queue {
             self.queue.page()
         } else {
             i64::from(self.size.height / 2).max(1)
@@ -264,7 +294,7 @@ impl App {
     fn scroll_to_end(&mut self, to_first: bool) {
         let moves_rows = match self.overlays.last() {
             None => matches!(self.focus, PaneName::Queue | PaneName::Image),
-            Some(overlay) => matches!(overlay, Overlay::Filter | Overlay::Image),
+            Some(overlay) => matches!(overlay, Overlay::Filter | Overlay::Image | Overlay::Gallery(_)),
         };
         if moves_rows && !self.jump(to_first) {
             return;
@@ -274,6 +304,10 @@ impl App {
 
     pub(super) fn scroll_overlay(&mut self, lines: i64) {
         match self.overlays.last_mut() {
+            Some(Overlay::Gallery(gallery)) => {
+                let columns = gallery.columns();
+                self.scroll_gallery(columns, lines);
+            }
             Some(Overlay::Help(help)) => help.scroll(lines),
             Some(Overlay::Job(job)) => job.scroll(lines),
             Some(Overlay::Palette(palette)) => palette.step(lines),

@@ -29,6 +29,7 @@ impl App {
 
     pub(super) fn on_bulk_planned(&mut self, plan: Result<Box<BulkPlan>, String>) {
         self.planning = None;
+        let asks_price = std::mem::take(&mut self.asks_price);
         let plan = match plan {
             Ok(plan) => *plan,
             Err(reason) => {
@@ -41,7 +42,8 @@ impl App {
             return self.notify(NoticeLevel::Info, format!("Marked {jobs} · the next action applies to all of them"));
         }
         // A question must not open under keys that are meant for something else.
-        if !self.overlays.is_empty() {
+        let context = self.input_context();
+        if context.is_question() || context.takes_text() {
             let text = format!("Nothing was changed: close this first, then {} again", plan.action.verb());
             return self.notify(NO_EFFECT, text);
         }
@@ -57,7 +59,7 @@ impl App {
         }
         let skipped = plan.skipped();
         // In simulation nothing that only spends asks, except for clones: the line before did not show their number.
-        let asks = plan.action != BulkAction::Retry || !self.simulated;
+        let asks = asks_price || plan.action != BulkAction::Retry || !self.simulated;
         let question = asks.then(|| {
             let countdown = plan.is_long().then(|| "It begins after 5 seconds: u cancels it, b shows it".to_owned());
             let facts = plan.facts().into_iter().chain(countdown).map(|fact| format!("{fact}.")).collect();
@@ -77,6 +79,7 @@ impl App {
             BulkAction::Retry => Command::Retry(ids()),
             BulkAction::Cancel => Command::Cancel(ids()),
             BulkAction::Approve => Command::Approve(ids()),
+            BulkAction::Reject => Command::Reject(ids()),
             BulkAction::Hide => Command::Hide(ids()),
             BulkAction::Unhide => Command::Unhide(ids()),
             BulkAction::Tag(edit) => Command::Tag(ids(), edit.clone()),

@@ -13,6 +13,11 @@ impl App {
         if self.board.marked() == 0 {
             return self.selected().map(|job| job.id.clone()).into_iter().collect();
         }
+        self.marked_ids()
+    }
+
+    /// The marked jobs, those that are not loaded included.
+    pub(super) fn marked_ids(&self) -> Vec<JobId> {
         let here = || self.board.marked_jobs().into_iter().map(|job| job.id.clone()).collect();
         self.board.marked_elsewhere().unwrap_or_else(here)
     }

@@ -3,11 +3,12 @@
 //!
 //! ```text
 //!  keys.rs      which overlay or pane gets a key       events.rs   events of the engine
+//!  mouse.rs     which overlay or pane gets the mouse
 //!  actions.rs   what an action does                    paging.rs   the rows of a large store, as they are scrolled to
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
 //!  edits.rs     actions that a typed line describes
 //!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
-//!  quit.rs      leaving, with or without waiting
+//!  quit.rs      leaving, with or without waiting         leave.rs    what is kept for the next start          gallery.rs  images in a grid and side by side
 //! ```
 
 mod actions;
@@ -16,8 +17,11 @@ mod clock;
 mod draw;
 mod edits;
 mod events;
+mod gallery;
 mod job_actions;
 mod keys;
+mod leave;
+mod mouse;
 mod paging;
 mod quit;
 
@@ -32,17 +36,17 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::ConsoleOptions;
 use super::board::Board;
 use super::form::Draft;
-use super::keymap::InputContext;
+use super::keymap::{InputContext, KeyMap};
 use super::layout::{Layout, PaneName};
 use super::line_editor::LineEditor;
 use super::message::{Effect, Message};
 use super::notices::{Notice, NoticeLevel, Notices};
 use super::overlays::Overlay;
-use super::panes::image::{ImageMessage, ImagePane};
+use super::panes::image::{ImageMessage, ImagePane, Place, Tiles};
 use super::panes::logs::LogPane;
 use super::panes::queue::QueuePane;
 use super::panes::steps::StepsPane;
-use super::saved::Presets;
+use super::saved::{Presets, SavedView};
 use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
@@ -63,6 +67,10 @@ pub struct App {
     operator: String,
     zone: DisplayZone,
     theme: Theme,
+    /// Which key means what.
+    keys: KeyMap,
+    /// Whether the mouse is the console's, not the terminal's.
+    has_mouse: bool,
     catalog: &'static Catalog,
     now: DateTime<Utc>,
     size: Rect,
@@ -71,6 +79,12 @@ pub struct App {
     queue: QueuePane,
     steps: StepsPane,
     image: ImagePane,
+    /// The images of the gallery.
+    tiles: Tiles,
+    /// The images that are compared.
+    compared: Tiles,
+    /// No image is requested for them before.
+    tiles_paused_until: Option<DateTime<Utc>>,
     logs: LogPane,
     focus: PaneName,
     /// What the stacked screen shows below the queue.
@@ -97,6 +111,11 @@ pub struct App {
     history: Vec<String>,
     /// Parameter sets of the form.
     presets: Presets,
+    /// Whether the view is kept for the next start, and what was written last.
+    keeps_view: bool,
+    saved_view: SavedView,
+    /// When the view is written, after it was touched.
+    save_view_at: Option<DateTime<Utc>>,
     /// A new job to select as soon as it is listed.
     select_when_shown: Option<JobId>,
     /// Images that are to be saved as soon as their bytes arrive, with the name of the file.
@@ -118,6 +137,8 @@ pub struct App {
     counting_held: bool,
     /// The action on many jobs whose plan is awaited.
     planning: Option<BulkAction>,
+    /// The price of that action is shown even where it is simulated.
+    asks_price: bool,
     /// The bulk actions of the store: open, or ended in the last minutes.
     bulk: Vec<BulkRecord>,
     quitting: bool,
@@ -126,6 +147,10 @@ pub struct App {
     effects: Vec<Effect>,
     dirty: bool,
 }
+
+/// Bytes of the images that the gallery and the comparison keep.
+const GALLERY_BYTES: usize = 24 * 1024 * 1024;
+const COMPARE_BYTES: usize = 32 * 1024 * 1024;
 
 /// The filter of held jobs.
 fn held() -> Filter {
@@ -151,6 +176,8 @@ impl App {
         now: DateTime<Utc>,
     ) -> (Self, UnboundedReceiver<ImageMessage>) {
         let (image, images) = ImagePane::new(picker, options.images);
+        let tiles = image.tiles(Place::Gallery, 0, GALLERY_BYTES);
+        let compared = image.tiles(Place::Compare, 0, COMPARE_BYTES);
         let mut app = Self {
             context: options.context.clone(),
             adapters: options.adapters.clone(),
@@ -159,6 +186,8 @@ impl App {
             operator: options.operator.clone(),
             zone: options.zone,
             theme: options.theme(),
+            keys: options.keys,
+            has_mouse: true,
             catalog: Catalog::builtin(),
             now,
             size: Rect::new(0, 0, 80, 24),
@@ -167,6 +196,9 @@ impl App {
             queue: QueuePane::default(),
             steps: StepsPane::default(),
             image,
+            tiles,
+            compared,
+            tiles_paused_until: None,
             logs: LogPane::new(),
             focus: PaneName::Queue,
             lower: PaneName::Steps,
@@ -182,6 +214,9 @@ impl App {
             skipped: None,
             history: options.saved.prompts.clone(),
             presets: options.saved.presets.clone(),
+            keeps_view: options.files.is_some(),
+            saved_view: SavedView::default(),
+            save_view_at: None,
             select_when_shown: None,
             saves: HashMap::new(),
             image_selection: None,
@@ -193,6 +228,7 @@ impl App {
             held: None,
             counting_held: false,
             planning: None,
+            asks_price: false,
             bulk: Vec::new(),
             quitting: false,
             quits_when_done: false,
@@ -202,6 +238,7 @@ impl App {
         if let Some(text) = options.greeting.clone() {
             app.notices.push(Notice { level: NoticeLevel::Info, text }, now);
         }
+        app.restore(options.saved.view.clone());
         for text in options.saved.problems.iter().cloned() {
             app.notices.push(Notice { level: NoticeLevel::Error, text }, now);
         }
@@ -218,7 +255,11 @@ impl App {
     /// Takes in what happened at `now`; what is to be done about it comes out.
     pub fn update(&mut self, message: Message, now: DateTime<Utc>) -> Vec<Effect> {
         self.now = now;
+        if matches!(message, Message::Key(_) | Message::Mouse(_) | Message::Paste(_)) {
+            self.touch_view();
+        }
         let overlays = self.overlays.len();
+        let had_gallery = self.has_gallery();
         match message {
             Message::Key(key) => self.on_key(key),
             Message::Mouse(mouse) => self.on_mouse(mouse),
@@ -244,7 +285,13 @@ impl App {
                 self.logs.merge(records);
                 self.dirty |= self.is_shown(PaneName::Logs);
             }
-            Message::Image(message) => self.dirty |= self.image.on_message(message),
+            Message::Image(message) => {
+                self.dirty |= match message.place {
+                    Place::Pane => self.image.on_message(message),
+                    Place::Gallery => self.tiles.on_message(message),
+                    Place::Compare => self.compared.on_message(message),
+                }
+            }
             Message::CommandDropped(command) => self.on_command_dropped(&command),
             Message::Written => {}
             Message::Presets(presets) => self.on_presets(presets),
@@ -258,7 +305,7 @@ impl App {
             Message::Terminate => self.quit(),
             Message::Suspend => self.effects.push(Effect::Suspend),
             Message::Resumed => {
-                self.image.invalidate();
+                self.invalidate_images();
                 self.dirty = true;
             }
         }
@@ -271,9 +318,21 @@ impl App {
         if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
             self.effects.extend(form.next_measurement().map(Effect::MeasureInputs));
         }
+        if self.has_gallery() != had_gallery {
+            self.apply_filter();
+        }
         self.request_image();
         self.page();
+        self.request_tiles();
+        self.save_view();
         std::mem::take(&mut self.effects)
+    }
+
+    /// Sends every image to the terminal again.
+    fn invalidate_images(&mut self) {
+        self.image.invalidate();
+        self.tiles.invalidate();
+        self.compared.invalidate();
     }
 
     /// Whether the screen differs from what was last drawn.
@@ -283,7 +342,11 @@ impl App {
 
     /// The selected job.
     fn selected(&self) -> Option<&Arc<Job>> {
-        self.queue.selected().and_then(|id| self.board.job(id))
+        let compared = match self.overlays.last() {
+            Some(Overlay::Compare(compare)) => compare.chosen(),
+            _ => None,
+        };
+        compared.or(self.queue.selected()).and_then(|id| self.board.job(id))
     }
 
     /// Where keys go.
@@ -348,6 +411,7 @@ impl App {
         let is_typing = matches!(self.overlays.last(), Some(Overlay::Filter));
         let text = self.filter.as_str();
         let parsed = if is_typing { Filter::parse_typed(text, self.now) } else { Filter::parse(text, self.now) };
+        let parsed = parsed.map(|filter| self.with_gallery(filter));
         let is_changed = parsed.as_ref().err() != self.board.problem()
             || parsed.as_ref().is_ok_and(|filter| filter != self.board.filter());
         if is_changed {

@@ -2,11 +2,13 @@
 //! Actions are performed in `app`.
 
 mod chord;
+mod map;
+mod names;
 mod table;
 
-use crossterm::event::KeyEvent;
-
 pub use chord::Chord;
+pub use map::KeyMap;
+pub use names::MAX_TITLE;
 pub use table::BINDINGS;
 
 use super::layout::PaneName;
@@ -14,6 +16,10 @@ use super::layout::PaneName;
 /// Everything that a key can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
+    /// The image to the left.
+    Left,
+    /// The image to the right.
+    Right,
     /// One row up.
     Up,
     /// One row down.
@@ -44,12 +50,16 @@ pub enum Action {
     Retry,
     /// Try all failed jobs again that are shown.
     RetryAll,
+    /// Try all failed jobs of the last hour again.
+    RetryRecent,
     /// The submit form filled from this job.
     Clone,
     /// Stop it.
     Cancel,
     /// It is good.
     Approve,
+    /// It is not good.
+    Reject,
     /// Hidden.
     Hide,
     /// Mark or unmark.
@@ -62,6 +72,12 @@ pub enum Action {
     Filter,
     /// Take the first suggestion.
     Complete,
+    /// The images of finished jobs in a grid.
+    Gallery,
+    /// The marked jobs side by side.
+    Compare,
+    /// The same request again with another seed.
+    NewSeed,
     /// The image on the whole screen.
     FullImage,
     /// The image in the system's viewer.
@@ -108,6 +124,8 @@ pub enum Action {
     Palette,
     /// The keys of this context.
     Help,
+    /// Give the mouse to the terminal, for selecting text, or take it.
+    ToggleMouse,
     /// Redraw the whole screen.
     Redraw,
     /// To the shell, to come back with `fg`.
@@ -122,10 +140,11 @@ impl Action {
     /// What the action changes, for the notice of a read-only console; `None` where it changes nothing.
     pub fn changes(self) -> Option<&'static str> {
         match self {
-            Self::New | Self::Clone => Some("submit jobs"),
-            Self::Retry | Self::RetryAll => Some("retry jobs"),
+            Self::New | Self::Clone | Self::NewSeed => Some("submit jobs"),
+            Self::Retry | Self::RetryAll | Self::RetryRecent => Some("retry jobs"),
             Self::Cancel => Some("cancel jobs"),
             Self::Approve => Some("approve jobs"),
+            Self::Reject => Some("reject images"),
             Self::Hide => Some("hide jobs"),
             Self::Tag => Some("tag jobs"),
             Self::BulkPause | Self::BulkStop => Some("change bulk actions"),
@@ -146,6 +165,10 @@ pub enum InputContext {
     Job,
     /// The image on the whole screen.
     FullImage,
+    /// Images in a grid.
+    Gallery,
+    /// Jobs side by side.
+    Compare,
     /// The cost screen.
     CostScreen,
     /// Caps and uncertain charges.
@@ -215,12 +238,14 @@ pub enum BindingScope {
     Panes,
     /// In the panes and the screens of one job.
     OneJob,
+    /// In the panes, the screens of one job, and those of several images.
+    AnyImage,
     /// In these places only.
     Only(&'static [InputContext]),
 }
 
 /// One line of the table.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Binding {
     /// What it means.
     pub action: Action,
@@ -248,18 +273,25 @@ impl InputContext {
     }
 }
 
+impl BindingScope {
+    fn contains(self, context: InputContext) -> bool {
+        match self {
+            Self::Everywhere => !context.takes_text() && !context.is_question(),
+            Self::Always => context != InputContext::Form,
+            Self::Panes => matches!(context, InputContext::Pane(_)),
+            Self::OneJob => matches!(context, InputContext::Pane(_) | InputContext::Job | InputContext::FullImage),
+            Self::AnyImage => {
+                Self::OneJob.contains(context) || matches!(context, InputContext::Gallery | InputContext::Compare)
+            }
+            Self::Only(places) => places.contains(&context),
+        }
+    }
+}
+
 impl Binding {
     /// Whether the binding applies in that context.
     pub fn applies_in(&self, context: InputContext) -> bool {
-        match self.scope {
-            BindingScope::Everywhere => !context.takes_text() && !context.is_question(),
-            BindingScope::Always => context != InputContext::Form,
-            BindingScope::Panes => matches!(context, InputContext::Pane(_)),
-            BindingScope::OneJob => {
-                matches!(context, InputContext::Pane(_) | InputContext::Job | InputContext::FullImage)
-            }
-            BindingScope::Only(places) => places.contains(&context),
-        }
+        self.scope.contains(context)
     }
 
     /// Its keys, for people: `j ↓`.
@@ -273,24 +305,6 @@ impl Binding {
     pub fn key_shown(&self, ascii: bool) -> String {
         self.keys.first().map(|chord| chord.shown(ascii)).unwrap_or_default()
     }
-}
-
-/// What a key means there.
-pub fn action_for(context: InputContext, key: KeyEvent) -> Option<Action> {
-    BINDINGS
-        .iter()
-        .find(|binding| binding.applies_in(context) && binding.keys.iter().any(|chord| chord.is(key)))
-        .map(|binding| binding.action)
-}
-
-/// The line of the table for an action there.
-pub fn binding_of(context: InputContext, action: Action) -> Option<&'static Binding> {
-    BINDINGS.iter().find(|binding| binding.applies_in(context) && binding.action == action)
-}
-
-/// The bindings of a context, in table order.
-pub fn bindings_in(context: InputContext) -> impl Iterator<Item = &'static Binding> {
-    BINDINGS.iter().filter(move |binding| binding.applies_in(context))
 }
 
 #[cfg(test)]

@@ -1,10 +1,18 @@
 //! The table is whole and without contradictions.
 
-use crossterm::event::{KeyCode, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::*;
 
-const CONTEXTS: [InputContext; 16] = [
+fn bindings_in(context: InputContext) -> impl Iterator<Item = &'static Binding> {
+    KeyMap::default().bindings_in(context)
+}
+
+fn action_for(context: InputContext, key: KeyEvent) -> Option<Action> {
+    KeyMap::default().action_for(context, key)
+}
+
+const CONTEXTS: [InputContext; 18] = [
     InputContext::Pane(PaneName::Queue),
     InputContext::Pane(PaneName::Image),
     InputContext::Pane(PaneName::Steps),
@@ -12,6 +20,8 @@ const CONTEXTS: [InputContext; 16] = [
     InputContext::Pane(PaneName::Spend),
     InputContext::Job,
     InputContext::FullImage,
+    InputContext::Gallery,
+    InputContext::Compare,
     InputContext::CostScreen,
     InputContext::LogScreen,
     InputContext::BulkScreen,

@@ -10,7 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::catalog::Catalog;
 use crate::console::message::Message;
 use crate::console::notices::{Notice, NoticeLevel};
-use crate::console::saved::{ConsoleFiles, Preset, PresetFile};
+use crate::console::saved::{ConsoleFiles, Preset, PresetFile, SavedView};
 use crate::fs::write_new;
 use crate::jobs::Spec;
 use crate::text;
@@ -57,6 +57,16 @@ impl BackgroundTasks {
         self.tasks.spawn_blocking(move || {
             let presets = file.remove(&name);
             Message::Presets(presets.map(|presets| (presets, format!("Removed preset '{name}'"))))
+        });
+    }
+
+    /// Writes the view.
+    pub fn save_view(&mut self, files: ConsoleFiles, view: Box<SavedView>) {
+        self.tasks.spawn_blocking(move || {
+            if let Err(error) = files.save_view(&view) {
+                tracing::warn!(%error, "view not written");
+            }
+            Message::Written
         });
     }
 

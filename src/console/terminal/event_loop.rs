@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use crossterm::clipboard::CopyToClipboard;
-use crossterm::event::Event as TerminalEvent;
+use crossterm::event::{DisableMouseCapture, EnableMouseCapture, Event as TerminalEvent};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
 use tokio::sync::oneshot;
@@ -17,6 +17,7 @@ use super::background::BackgroundTasks;
 use super::input::Input;
 use super::screen::{self, Screen};
 use super::signals::{SignalEvent, Signals};
+use super::tmux;
 use crate::console::app::App;
 use crate::console::message::{Effect, ExitReason, Message};
 use crate::console::notices::{Notice, NoticeLevel};
@@ -77,6 +78,7 @@ pub async fn run(
         background: BackgroundTasks::default(),
         history: logs.history,
         files: options.files,
+        has_mouse: true,
         is_visible: true,
         is_urgent: true,
         drawn_at: None,
@@ -143,6 +145,8 @@ struct EventLoop {
     background: BackgroundTasks,
     history: LogHistory,
     files: Option<ConsoleFiles>,
+    /// The mouse is the console's, not the terminal's.
+    has_mouse: bool,
     /// The terminal still exists.
     is_visible: bool,
     /// The operator did something that is not drawn yet.
@@ -330,12 +334,30 @@ impl EventLoop {
                         self.background.remove_preset(files.presets(), name);
                     }
                 }
+                Effect::SaveView(view) => {
+                    if let Some(files) = &self.files {
+                        self.background.save_view(files.clone(), view);
+                    }
+                }
                 Effect::AddPrompts(prompts) => {
                     if let Some(files) = &self.files {
                         self.background.add_prompts(files.clone(), prompts);
                     }
                 }
                 Effect::SearchLogs(job) => self.history.search(&job.to_string()),
+                Effect::DropImages(numbers) => {
+                    if self.is_visible {
+                        self.screen.write_sequence(tmux::delete_kitty_images(&numbers));
+                    }
+                }
+                Effect::Mouse(true) => {
+                    self.has_mouse = true;
+                    self.write(EnableMouseCapture);
+                }
+                Effect::Mouse(false) => {
+                    self.has_mouse = false;
+                    self.write(DisableMouseCapture);
+                }
                 Effect::Suspend => self.suspend(),
                 Effect::Redraw => {
                     if self.screen.clear().is_err() {
@@ -382,7 +404,12 @@ impl EventLoop {
     fn resume(&mut self) {
         if self.is_visible {
             match self.screen.reenter() {
-                Ok(()) => self.update(Message::Resumed),
+                Ok(()) => {
+                    if !self.has_mouse {
+                        self.write(DisableMouseCapture);
+                    }
+                    self.update(Message::Resumed);
+                }
                 Err(_) => self.on_hang_up(),
             }
         }

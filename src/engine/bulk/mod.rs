@@ -17,7 +17,7 @@ use super::{RetryPrice, is_submit_unknown};
 use crate::catalog::Catalog;
 use crate::costs::Usd;
 use crate::jobs::filter::{Condition, Filter, JobStatus};
-use crate::jobs::{Job, JobId, StageName};
+use crate::jobs::{Job, JobId, Review, StageName};
 use crate::store::{PageQuery, Store, StoreError};
 use crate::text::format;
 
@@ -37,6 +37,8 @@ pub enum BulkAction {
     Cancel,
     /// Approve.
     Approve,
+    /// Reject the images.
+    Reject,
     /// Hide.
     Hide,
     /// Show hidden jobs again.
@@ -72,7 +74,7 @@ pub struct BulkPlan {
     pub ids: Vec<JobId>,
     /// What each of them was when it was counted.
     pub fingerprints: Vec<i64>,
-    /// The price of retrying those of them that cost real money, or of their clones.
+    /// The price of retrying those of them that cost real money (or simulated money, where none does), or of their clones.
     pub price: RetryPrice,
     /// How many of them cost real money.
     pub real: usize,
@@ -97,6 +99,7 @@ impl BulkAction {
             Self::Retry => "retry",
             Self::Cancel => "cancel",
             Self::Approve => "approve",
+            Self::Reject => "reject",
             Self::Hide => "hide",
             Self::Unhide => "show again",
             Self::Tag(_) => "tag",
@@ -133,6 +136,7 @@ impl BulkAction {
             Self::Retry => job.retry_kind().is_ok(),
             Self::Cancel => matches!(job.stage_name(), StageName::Queued | StageName::Generating),
             Self::Approve => job.stage_name() == StageName::Done,
+            Self::Reject => is_rejectable(job),
             Self::Hide => !job.hidden && !job.stage_name().is_active(),
             Self::Unhide => job.hidden,
             Self::Tag(_) => !matches!(job.stage_name(), StageName::Submitting | StageName::Generating),
@@ -147,9 +151,15 @@ impl BulkAction {
             Self::Retry if !names_stages(&filter) => filter.and(status(&[StageName::Failed])),
             Self::Cancel => filter.and(status(&[StageName::Queued, StageName::Generating])),
             Self::Approve => filter.and(status(&[StageName::Done])),
+            Self::Reject => filter.and(status(&[StageName::Done, StageName::Approved])),
             _ => filter,
         }
     }
+}
+
+/// Whether the job has an image that is not rejected yet.
+fn is_rejectable(job: &Job) -> bool {
+    matches!(job.review(), Some(Review::Open | Review::Approved))
 }
 
 /// Retrying finished or cancelled jobs must be requested by their status: a filter without one takes the failed jobs.
@@ -229,9 +239,15 @@ impl BulkPlan {
             self.ids.push(job.id.clone());
             self.fingerprints.push(fingerprint(job));
             self.generating += usize::from(job.stage_name() == StageName::Generating);
-            if self.action == BulkAction::Retry && !job.simulated {
-                self.real += 1;
-                self.price.add(job, Catalog::builtin());
+            if self.action == BulkAction::Retry {
+                // One sum never mixes real and simulated money.
+                if !job.simulated && self.real == 0 {
+                    self.price = RetryPrice::default();
+                }
+                self.real += usize::from(!job.simulated);
+                if !job.simulated || self.real == 0 {
+                    self.price.add(job, Catalog::builtin());
+                }
             }
             if let BulkAction::Clone { edit, simulated } = &self.action
                 && let Ok(clone) = edit.clone_of(job)
@@ -258,6 +274,7 @@ impl BulkPlan {
             BulkAction::Retry => "Retry",
             BulkAction::Cancel => "Cancel",
             BulkAction::Approve => "Approve",
+            BulkAction::Reject => "Reject",
             BulkAction::Hide => "Hide",
             BulkAction::Unhide => "Show again",
             BulkAction::Tag(_) => "Tag",
@@ -285,7 +302,9 @@ impl BulkPlan {
                 facts.push(format!("This spends real money: {}", self.price.line()));
                 facts.extend(self.price.facts());
             }
-            BulkAction::Clone { .. } => facts.push(format!("Simulated money: {}", self.price.line())),
+            BulkAction::Retry | BulkAction::Clone { .. } => {
+                facts.push(format!("Simulated money: {}", self.price.line()));
+            }
             BulkAction::Tag(_) => facts.push("Charges keep the tags that they were made with".to_owned()),
             BulkAction::Cancel if self.generating == 0 => {
                 facts.push("Nothing was submitted for them yet: they cost nothing".to_owned());

@@ -24,6 +24,7 @@ impl OperatorCommands {
             BulkAction::Retry => self.retry_unchanged(items).await,
             BulkAction::Cancel => self.cancel(ids()).await,
             BulkAction::Approve => self.approve(ids()).await,
+            BulkAction::Reject => self.reject_images(ids()).await,
             BulkAction::Hide => self.hide(ids()).await,
             BulkAction::Unhide => self.unhide(ids()).await,
             BulkAction::Tag(edit) => self.tag(ids(), edit).await,
