@@ -44,9 +44,10 @@ use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
 use crate::catalog::Catalog;
-use crate::engine::{BulkAction, Command, CommandKind, MatchCounts};
+use crate::engine::{Command, CommandKind, MatchCounts};
 use crate::jobs::filter::{Condition, Filter, JobStatus};
 use crate::jobs::{Job, JobId};
+use bulk::Planning;
 use paging::Paging;
 
 /// The console's whole state.
@@ -112,7 +113,7 @@ pub struct App {
     /// That count was requested and has not arrived.
     counting_held: bool,
     /// The action on many jobs whose plan is awaited.
-    planning: Option<BulkAction>,
+    planning: Option<Planning>,
     quitting: bool,
     /// Quit as soon as no job runs here.
     quits_when_done: bool,
