@@ -70,6 +70,8 @@ pub enum Event {
     Paused(Option<Pause>),
     /// The pause could not be changed; one sanitized line why.
     PauseFailed(String),
+    /// The caps of the store were changed by this process, in one line; or one sanitized line why not.
+    BudgetChanged(Result<String, String>),
     /// Slots in use, and in total.
     Slots {
         /// Tickets open now, in this process.

@@ -59,6 +59,12 @@ impl App {
             Event::PauseFailed(reason) => {
                 self.report(NoticeLevel::Error, format!("The intake of all workers was not changed: {reason}"));
             }
+            Event::BudgetChanged(Ok(change)) => {
+                self.report(NoticeLevel::Info, format!("Budget: {change} · every process applies it at once"));
+            }
+            Event::BudgetChanged(Err(reason)) => {
+                self.report(NoticeLevel::Error, format!("The budget was not changed: {reason}"));
+            }
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
             Event::Connection(link) => self.status.connection = Some(link),
             Event::Workers(workers) => self.status.workers = Some(workers),
