@@ -39,6 +39,8 @@ pub struct Plan {
     pub suppressed: BTreeSet<FaultId>,
     /// Faults among 1,000 calls.
     pub fault_rate: u64,
+    /// Jobs that a worker runs at once.
+    pub slots: usize,
     /// Whether the clocks of workers are wrong.
     pub skewed: bool,
     /// Until then things go wrong and operators act, in microseconds.
@@ -75,6 +77,7 @@ impl Plan {
             actions: (0..actions).collect(),
             suppressed: BTreeSet::new(),
             fault_rate: rng.pick(&[(1, 0), (2, 15), (4, 40), (3, 120), (1, 250)]),
+            slots: rng.pick(&[(1, 1), (2, 2), (1, 3)]),
             skewed: rng.chance(300),
             horizon: rng.between(60, 1_800) * SECOND,
             before_midnight: rng.pick(&[(2, 43_200), (1, 20), (1, 120), (1, 600)]),
@@ -96,10 +99,11 @@ impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "seed {}: workers {:?}, jobs {:?}, operator actions {:?}, {} faults suppressed; cap {}, {} s of trouble, {} s before \
+            "seed {}: workers {:?} with {} slots, jobs {:?}, operator actions {:?}, {} faults suppressed; cap {}, {} s of trouble, {} s before \
              midnight{}{}{}{}",
             self.seed,
             self.workers,
+            self.slots,
             self.jobs,
             self.actions,
             self.suppressed.len(),
