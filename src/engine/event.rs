@@ -244,6 +244,8 @@ pub enum CommandKind {
     Cancelled,
     /// Approve.
     Approved,
+    /// Reject images.
+    ImagesRejected,
     /// Hide.
     Hidden,
     /// Undo an earlier command.

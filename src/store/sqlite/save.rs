@@ -28,7 +28,7 @@ impl Sequence {
 }
 
 /// What a job's row has beside its id. Each column is a parameter of the same name.
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 19] = [
     "revision",
     "seq",
     "stage",
@@ -47,6 +47,7 @@ const COLUMNS: [&str; 18] = [
     "held",
     "attempts",
     "cost",
+    "rejected",
 ];
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {
@@ -87,6 +88,7 @@ fn execute(
         ":held": row.fields.held,
         ":attempts": row.fields.attempts,
         ":cost": row.fields.cost,
+        ":rejected": row.fields.rejected,
     })?;
     Ok(written)
 }
