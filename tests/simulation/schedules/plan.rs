@@ -77,7 +77,6 @@ impl Plan {
             actions: (0..actions).collect(),
             suppressed: BTreeSet::new(),
             fault_rate: rng.pick(&[(1, 0), (2, 15), (4, 40), (3, 120), (1, 250)]),
-            slots: rng.pick(&[(1, 1), (2, 2), (1, 3)]),
             skewed: rng.chance(300),
             horizon: rng.between(60, 1_800) * SECOND,
             before_midnight: rng.pick(&[(2, 43_200), (1, 20), (1, 120), (1, 600)]),
@@ -85,6 +84,7 @@ impl Plan {
             process_cap: rng.chance(150).then(|| "0.05".parse().ok()).flatten(),
             paid_bucket: rng.chance(300),
             one_machine: rng.chance(500),
+            slots: rng.pick(&[(1, 1), (2, 2), (1, 3)]),
             sabotage: None,
         }
     }
