@@ -2,9 +2,9 @@
 
 use chrono::Duration;
 use crossterm::event::KeyCode;
-use darkroom::console::Effect;
+use darkroom::console::{Effect, Message};
 use darkroom::costs::{BalanceLook, Basis, Budget, BudgetEdit};
-use darkroom::engine::{Command, CommandKind, CommandOutcome, Event, UncertainCharges, UncertainItem};
+use darkroom::engine::{Command, CommandKind, CommandOutcome, CostOverview, Event, UncertainCharges, UncertainItem};
 use darkroom::jobs::BillingAnswer;
 
 use super::fixtures;
@@ -192,4 +192,29 @@ fn observer_cannot_change_the_budget() {
     harness.keys("Bd20");
     assert_eq!(sent(&harness.press(KeyCode::Enter)), [] as [&Command; 0]);
     assert!(harness.frame().contains("cannot change the budget"), "{}", harness.frame());
+}
+
+#[test]
+fn soft_mark_is_reported_once() {
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
+    let overview = |soft_percent, cap: &str| {
+        let costs = CostOverview { soft_percent, daily_cap: Some(cap.parse().unwrap()), ..fixtures::costs() };
+        Event::Costs(Box::new(costs))
+    };
+    let used = fixtures::costs().today.committed();
+    let notice = format!("daily budget: {} of $20.00 used", used.display());
+    harness.event(overview(Some(50), "20"));
+    assert!(!harness.frame().contains(&notice), "the mark is not reached: {}", harness.frame());
+    harness.event(overview(Some(5), "20"));
+    assert!(harness.frame().contains(&notice), "{}", harness.frame());
+    // The same again is no news; a raised cap and a new day begin anew.
+    harness.now += Duration::minutes(5);
+    harness.send(Message::Tick);
+    harness.event(overview(Some(5), "20"));
+    assert!(!harness.frame().contains(&notice), "{}", harness.frame());
+    harness.event(overview(Some(5), "2000"));
+    harness.event(overview(Some(5), "20"));
+    assert!(harness.frame().contains(&notice), "{}", harness.frame());
+    // A cap that is used up is reported with the job that it holds.
+    assert_eq!(CostOverview { daily_cap: Some(used), ..fixtures::costs() }.soft_marks(), []);
 }

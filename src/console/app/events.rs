@@ -53,7 +53,15 @@ impl App {
                 }
             }
             Event::BulkPlanned(plan) => self.on_bulk_planned(plan),
-            Event::Costs(costs) => self.status.costs = Some(costs),
+            Event::Costs(costs) => {
+                let marks = costs.soft_marks();
+                let reported =
+                    std::mem::replace(&mut self.status.soft_marks, marks.iter().map(|mark| mark.0).collect());
+                for (_, line) in marks.into_iter().filter(|mark| !reported.contains(&mark.0)) {
+                    self.report(NoticeLevel::Warning, line);
+                }
+                self.status.costs = Some(costs);
+            }
             Event::Intake(intake) => self.on_intake(intake),
             Event::Paused(pause) => self.on_pause(pause),
             Event::PauseFailed(reason) => {

@@ -49,7 +49,6 @@ use crate::catalog::Catalog;
 use crate::engine::{Command, CommandKind, MatchCounts};
 use crate::jobs::filter::{Condition, Filter, JobStatus};
 use crate::jobs::{Job, JobId};
-use bulk::Planning;
 use paging::Paging;
 
 /// The console's whole state.
@@ -123,7 +122,7 @@ pub struct App {
     /// That count was requested and has not arrived.
     counting_held: bool,
     /// The action on many jobs whose plan is awaited.
-    planning: Option<Planning>,
+    planning: Option<bulk::Planning>,
     quitting: bool,
     /// Quit as soon as no job runs here.
     quits_when_done: bool,
