@@ -207,7 +207,7 @@ fn soft_mark_is_reported_once() {
     assert!(!harness.frame().contains(&notice), "the mark is not reached: {}", harness.frame());
     harness.event(overview(Some(5), "20"));
     assert!(harness.frame().contains(&notice), "{}", harness.frame());
-    // The same again is no news; a raised cap and a new day begin anew.
+    // The same again is no news; a raised cap and a new day may be reported again.
     harness.now += Duration::minutes(5);
     harness.send(Message::Tick);
     harness.event(overview(Some(5), "20"));
