@@ -52,6 +52,19 @@ pub enum Message {
     Resumed,
 }
 
+/// What is kept in the console's files.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    /// A parameter set under a name.
+    Preset(String, Preset),
+    /// No preset of that name any more.
+    NoPreset(String),
+    /// Submitted prompts, the newest last.
+    Prompts(Vec<String>),
+    /// The view.
+    View(Box<SavedView>),
+}
+
 /// What the loop does for the console.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
@@ -68,14 +81,8 @@ pub enum Effect {
         /// The file's contents.
         bytes: Bytes,
     },
-    /// Save a parameter set under a name.
-    SavePreset(String, Preset),
-    /// Remove the preset of that name.
-    RemovePreset(String),
-    /// Write the view, for the next start.
-    SaveView(Box<SavedView>),
-    /// Add submitted prompts to the file of the history, the newest last.
-    AddPrompts(Vec<String>),
+    /// Write what is kept for the next start.
+    Keep(Kept),
     /// Search the log files for the lines of this job.
     SearchLogs(JobId),
     /// Measure the input images of this spec, for its price.

@@ -51,7 +51,7 @@ fn jobs_are_tagged_and_cloned_with_edits() {
     assert!(env.fails(1, &["jobs", "clone", id, "--set", "width=7", "--yes"]).contains("no job was cloned"));
     assert!(
         env.fails(2, &["jobs", "clone", "--filter", "fox", "--set", "seed="]).contains("--yes"),
-        "a script asks nobody"
+        "a script confirms nothing"
     );
     assert_eq!(env.jobs().len(), 3);
 }

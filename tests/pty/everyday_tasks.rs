@@ -41,6 +41,7 @@ impl Operator {
 
     fn back(&mut self) {
         self.terminal.send(ESCAPE);
+        self.terminal.wait_for_no("Esc back");
         self.terminal.wait_for("q quit");
     }
 }
@@ -57,7 +58,8 @@ fn fourteen_tasks_take_three_keys_each() {
 
     // Why did the last job fail?
     operator.press(ENTER);
-    operator.sees("provider_error");
+    operator.terminal.wait_for("╭ Job");
+    operator.sees("Internal error in the model");
     operator.back();
 
     // Retry it.
@@ -186,7 +188,9 @@ fn view_survives_a_restart() {
     terminal.send("\x12");
     terminal.wait_for("Earlier prompts");
     terminal.send(ESCAPE);
+    terminal.wait_for_no("Earlier prompts");
     terminal.send(ESCAPE);
+    terminal.wait_for_no("half a thought");
     terminal.send("q");
     assert_eq!(terminal.wait_for_end().exit_code(), 0);
 

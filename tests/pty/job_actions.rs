@@ -40,9 +40,10 @@ fn queued_job_is_cancelled_with_x_and_undone() {
     terminal.send("p");
     terminal.wait_for("why?");
     terminal.send("invoice to be checked");
-    terminal.send(ENTER);
     terminal.wait_for("invoice to be checked");
-    terminal.wait_for("paused");
+    terminal.send(ENTER);
+    terminal.wait_for("paused by");
+    terminal.wait_for("invoice to be checked");
     make(&mut terminal, "a kite that waits");
     terminal.wait_for("queued");
     let id = ids(&serde_json::Value::Array(env.jobs())).remove(0);

@@ -7,7 +7,7 @@ use super::{App, NO_EFFECT};
 use crate::console::costs_view;
 use crate::console::form::{Draft, FormOutcome, Limits};
 use crate::console::keymap::{self, Action, Chord};
-use crate::console::message::Effect;
+use crate::console::message::{Effect, Kept};
 use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::saved::{self, Presets};
@@ -108,8 +108,8 @@ impl App {
                 self.remember_prompts(&jobs);
                 self.send(Command::Submit(jobs));
             }
-            FormOutcome::SavePreset(name, preset) => self.effects.push(Effect::SavePreset(name, preset)),
-            FormOutcome::RemovePreset(name) => self.effects.push(Effect::RemovePreset(name)),
+            FormOutcome::SavePreset(name, preset) => self.effects.push(Effect::Keep(Kept::Preset(name, preset))),
+            FormOutcome::RemovePreset(name) => self.effects.push(Effect::Keep(Kept::NoPreset(name))),
         }
     }
 
@@ -123,7 +123,7 @@ impl App {
                 prompts.push(prompt.clone());
             }
         }
-        self.effects.push(Effect::AddPrompts(prompts));
+        self.effects.push(Effect::Keep(Kept::Prompts(prompts)));
     }
 
     /// What limits a submit: the slots of this process, and what is left under each cap.

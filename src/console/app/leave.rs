@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 
 use super::App;
-use crate::console::message::Effect;
+use crate::console::message::{Effect, Kept};
 use crate::console::overlays::Overlay;
 use crate::console::saved::{MAX_MARKS, SavedView};
 
@@ -75,7 +75,7 @@ impl App {
         if view != self.saved_view {
             self.saved_view = view.clone();
             let place = quits.unwrap_or(self.effects.len());
-            self.effects.insert(place, Effect::SaveView(Box::new(view)));
+            self.effects.insert(place, Effect::Keep(Kept::View(Box::new(view))));
         }
     }
 }

@@ -89,8 +89,18 @@ impl Palette {
             }
         }
         let pattern = Pattern::parse(self.line.as_str(), CaseMatching::Ignore, Normalization::Smart);
-        let matches = pattern.match_list(candidates, &mut self.matcher);
-        self.found = matches.into_iter().map(|(candidate, _)| candidate.binding).collect();
+        let titles = candidates
+            .iter()
+            .map(|candidate| Candidate { binding: candidate.binding, words: candidate.binding.title() });
+        // What is named so precedes what only mentions it.
+        let named = pattern.match_list(titles.collect::<Vec<_>>(), &mut self.matcher);
+        let mentioned = pattern.match_list(candidates, &mut self.matcher);
+        self.found.clear();
+        for (candidate, _) in named.into_iter().chain(mentioned) {
+            if !self.found.iter().any(|found| found.action == candidate.binding.action) {
+                self.found.push(candidate.binding);
+            }
+        }
         self.chosen = 0;
     }
 

@@ -324,24 +324,9 @@ impl EventLoop {
                     Ok(folder) => self.background.save(folder, name, bytes),
                     Err(error) => self.report_failure(format!("could not save {name}: {error}")),
                 },
-                Effect::SavePreset(name, preset) => {
+                Effect::Keep(kept) => {
                     if let Some(files) = &self.files {
-                        self.background.save_preset(files.presets(), name, preset);
-                    }
-                }
-                Effect::RemovePreset(name) => {
-                    if let Some(files) = &self.files {
-                        self.background.remove_preset(files.presets(), name);
-                    }
-                }
-                Effect::SaveView(view) => {
-                    if let Some(files) = &self.files {
-                        self.background.save_view(files.clone(), view);
-                    }
-                }
-                Effect::AddPrompts(prompts) => {
-                    if let Some(files) = &self.files {
-                        self.background.add_prompts(files.clone(), prompts);
+                        self.background.keep(files.clone(), kept);
                     }
                 }
                 Effect::SearchLogs(job) => self.history.search(&job.to_string()),
@@ -350,13 +335,9 @@ impl EventLoop {
                         self.screen.write_sequence(tmux::delete_kitty_images(&numbers));
                     }
                 }
-                Effect::Mouse(true) => {
-                    self.has_mouse = true;
-                    self.write(EnableMouseCapture);
-                }
-                Effect::Mouse(false) => {
-                    self.has_mouse = false;
-                    self.write(DisableMouseCapture);
+                Effect::Mouse(is_taken) => {
+                    self.has_mouse = is_taken;
+                    self.apply_mouse();
                 }
                 Effect::Suspend => self.suspend(),
                 Effect::Redraw => {
@@ -386,6 +367,14 @@ impl EventLoop {
         }
     }
 
+    fn apply_mouse(&mut self) {
+        if self.has_mouse {
+            self.write(EnableMouseCapture);
+        } else {
+            self.write(DisableMouseCapture);
+        }
+    }
+
     fn report_failure(&mut self, text: String) {
         self.update(Message::EffectDone(Notice { level: NoticeLevel::Error, text }));
     }
@@ -405,9 +394,7 @@ impl EventLoop {
         if self.is_visible {
             match self.screen.reenter() {
                 Ok(()) => {
-                    if !self.has_mouse {
-                        self.write(DisableMouseCapture);
-                    }
+                    self.apply_mouse();
                     self.update(Message::Resumed);
                 }
                 Err(_) => self.on_hang_up(),

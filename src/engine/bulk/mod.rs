@@ -192,11 +192,13 @@ impl BulkPlan {
     /// Finds the jobs. Only their ids are kept.
     pub async fn make(store: &dyn Store, action: BulkAction, target: BulkTarget) -> Result<Self, StoreError> {
         let mut plan = Self::new(action.clone());
+        let (mut paid, mut simulated) = (Vec::new(), RetryPrice::default());
         match target {
             BulkTarget::Jobs(ids) => {
                 for id in ids {
                     match store.get(&id).await {
-                        Ok(Some(job)) => plan.add(&job, true),
+                        Ok(Some(job)) if plan.add(&job, true) => paid.push(job),
+                        Ok(Some(_)) => {}
                         Ok(None) | Err(StoreError::Unreadable { .. }) => plan.inapplicable += 1,
                         Err(error) => return Err(error),
                     }
@@ -210,9 +212,8 @@ impl BulkPlan {
                 loop {
                     let page = store.list(query.clone()).await?;
                     partial += usize::from(page.jobs.len() < PAGE_SIZE);
-                    for job in &page.jobs {
-                        plan.add(job, takes_all);
-                    }
+                    paid.extend(page.jobs.into_iter().filter(|job| plan.add(job, takes_all)));
+                    plan.add_price(std::mem::take(&mut paid), &mut simulated).await?;
                     let Some(next) = page.next else { break };
                     if partial >= MAX_PARTIAL_PAGES {
                         plan.stopped_at = Some(next.0);
@@ -222,10 +223,43 @@ impl BulkPlan {
                 }
             }
         }
+        plan.add_price(paid, &mut simulated).await?;
+        // One sum never mixes real and simulated money.
+        if plan.real == 0 {
+            plan.price = simulated;
+        }
         Ok(plan)
     }
 
-    fn add(&mut self, job: &Job, takes_all: bool) {
+    /// Prices jobs by their input images: these may be files.
+    async fn add_price(&mut self, jobs: Vec<Job>, simulated: &mut RetryPrice) -> Result<(), StoreError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let (mut real, mut free, action) =
+            (std::mem::take(&mut self.price), std::mem::take(simulated), self.action.clone());
+        let add = move || {
+            for job in &jobs {
+                match &action {
+                    BulkAction::Clone { edit, simulated } => {
+                        let price = if *simulated { &mut free } else { &mut real };
+                        if let Ok(clone) = edit.clone_of(job) {
+                            price.add_new(&clone.spec, Catalog::builtin());
+                        }
+                    }
+                    _ if job.simulated => free.add(job, Catalog::builtin()),
+                    _ => real.add(job, Catalog::builtin()),
+                }
+            }
+            (real, free)
+        };
+        let added = tokio::task::spawn_blocking(add).await;
+        (self.price, *simulated) = added.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(())
+    }
+
+    /// Returns whether the job is priced.
+    fn add(&mut self, job: &Job, takes_all: bool) -> bool {
         if !self.action.applies_to(job) {
             self.inapplicable += 1;
         } else if let Err(why) = self.action.check_edit(job) {
@@ -239,23 +273,14 @@ impl BulkPlan {
             self.ids.push(job.id.clone());
             self.fingerprints.push(fingerprint(job));
             self.generating += usize::from(job.stage_name() == StageName::Generating);
-            if self.action == BulkAction::Retry {
-                // One sum never mixes real and simulated money.
-                if !job.simulated && self.real == 0 {
-                    self.price = RetryPrice::default();
-                }
-                self.real += usize::from(!job.simulated);
-                if !job.simulated || self.real == 0 {
-                    self.price.add(job, Catalog::builtin());
-                }
-            }
-            if let BulkAction::Clone { edit, simulated } = &self.action
-                && let Ok(clone) = edit.clone_of(job)
-            {
+            if let BulkAction::Clone { simulated, .. } = &self.action {
                 self.real += usize::from(!simulated);
-                self.price.add_new(&clone.spec, Catalog::builtin());
+            } else {
+                self.real += usize::from(self.action == BulkAction::Retry && !job.simulated);
             }
+            return self.action.may_pay();
         }
+        false
     }
 
     /// The likely price of all of it, where it may cost something and that is known.

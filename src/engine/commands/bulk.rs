@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use super::OperatorCommands;
-use crate::catalog::Catalog;
 use crate::engine::bulk::fingerprint;
+use crate::engine::retry_price::likely_price;
 use crate::engine::{BulkAction, BulkItem, CommandKind, CommandOutcome, SpecEdit, TagEdit};
 use crate::jobs::{Job, JobId, StageName};
 use crate::store::StoreError;
@@ -44,14 +44,9 @@ impl OperatorCommands {
             job.retry(now).map(|_| ()).map_err(|illegal| illegal.to_string())
         };
         let mut outcome = self.apply_to_each(CommandKind::Retried, ids, retry).await?;
-        outcome.estimate = outcome
-            .previous
-            .iter()
-            .map(|job| match job.retry_kind() {
-                Ok(kind) if !kind.may_pay() => Some(crate::costs::Usd::ZERO),
-                _ => Catalog::builtin().estimate(&job.spec).amount,
-            })
-            .sum();
+        let is_free = |job: &&Job| job.retry_kind().is_ok_and(|kind| !kind.may_pay());
+        let paid = outcome.previous.iter().filter(|job| !is_free(job)).map(|job| job.spec.clone());
+        outcome.estimate = likely_price(paid.collect()).await;
         Ok(outcome)
     }
 
