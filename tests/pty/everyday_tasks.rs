@@ -135,7 +135,8 @@ fn fourteen_tasks_take_three_keys_each() {
 
     // Only this job's logs.
     operator.press("L");
-    operator.sees("this job");
+    operator.terminal.wait_for("Esc back");
+    operator.sees("╭ Logs ── this job");
     operator.back();
 
     // Approve.

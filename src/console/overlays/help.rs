@@ -7,7 +7,8 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use super::centred;
-use crate::console::keymap::{Group, InputContext, KeyMap, MAX_TITLE};
+use crate::console::keymap::{Action, Binding, Group, InputContext, KeyMap, MAX_TITLE};
+use crate::console::layout::PaneName;
 use crate::console::theme::Theme;
 use crate::console::widgets;
 use crate::text::format;
@@ -99,12 +100,13 @@ impl Help {
         let target = lines.div_ceil(columns);
         for group in groups {
             let is_full = sides[side].len() + group.len() / 2 > target;
-            if side + 1 < columns && is_full {
+            if !short && side + 1 < columns && is_full {
                 side += 1;
             }
-            // Names are short enough to continue a group in the next column.
-            for line in group {
-                if short && side + 1 < columns && sides[side].len() >= target {
+            // Names are short enough to continue a group in the next column, but not behind its title.
+            for (index, line) in group.into_iter().enumerate() {
+                let is_full = sides[side].len() + usize::from(index == 0) >= target;
+                if short && side + 1 < columns && is_full {
                     side += 1;
                 }
                 sides[side].push(line);
@@ -124,13 +126,26 @@ impl Help {
             if lines.is_empty() {
                 lines.push(Line::styled(format!(" {}", group.title()), theme.accent));
             }
-            let title = format::cut(&binding.title(), width.saturating_sub(SHORT_KEYS + 2).min(MAX_TITLE));
+            let Some(title) = short_title(binding) else { continue };
+            let title = format::cut(&title, width.saturating_sub(SHORT_KEYS + 2).min(MAX_TITLE));
+            let keys = self.short_keys(binding, theme.ascii);
             lines.push(Line::from(vec![
-                Span::styled(format!(" {} ", format::fit(&binding.key_shown(theme.ascii), SHORT_KEYS)), theme.text),
+                Span::styled(format!(" {} ", format::fit(&keys, SHORT_KEYS)), theme.text),
                 Span::styled(title, theme.dim),
             ]));
         }
         lines
+    }
+
+    /// The first key; of two actions on one line both keys, where they fit.
+    fn short_keys(&self, binding: &Binding, ascii: bool) -> String {
+        let key = binding.key_shown(ascii);
+        let other = match binding.action {
+            Action::Pane(_) => Some((PaneName::ALL.map(Action::Pane)[PaneName::ALL.len() - 1], "-")),
+            action => PAIRS.iter().find(|(first, ..)| *first == action).map(|(_, second, _)| (*second, " ")),
+        };
+        let both = other.map(|(action, gap)| format!("{key}{gap}{}", self.keys.key_of(action, ascii)));
+        both.filter(|both| both.width() <= SHORT_KEYS).unwrap_or(key)
     }
 
     fn group(&self, group: Group, width: usize, theme: &Theme) -> Vec<Line<'static>> {
@@ -159,10 +174,30 @@ impl Help {
     }
 }
 
+/// Actions that share a line of the short help.
+const PAIRS: [(Action, Action, &str); 6] = [
+    (Action::Down, Action::Up, "Down, up"),
+    (Action::PageDown, Action::PageUp, "Page down, up"),
+    (Action::Top, Action::Bottom, "First, last row"),
+    (Action::NextPane, Action::PreviousPane, "Next, previous"),
+    (Action::MoreSlots, Action::FewerSlots, "More, fewer slots"),
+    (Action::OlderAttempt, Action::NewerAttempt, "Older, newer try"),
+];
+
+/// The name of a line of the short help; `None` where the action is part of another line.
+fn short_title(binding: &Binding) -> Option<String> {
+    let pair = PAIRS.iter().find(|(first, second, _)| [*first, *second].contains(&binding.action));
+    match (binding.action, pair) {
+        (Action::Pane(PaneName::Queue), _) => Some("Go to a pane".to_owned()),
+        (Action::Pane(_), _) => None,
+        (action, Some((first, _, title))) => (action == *first).then(|| (*title).to_owned()),
+        (_, None) => Some(binding.title()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console::layout::PaneName;
     use crate::console::test_fixtures::screen;
 
     #[test]
@@ -184,7 +219,7 @@ mod tests {
             let text = screen(80, 22, |frame| help.draw(frame, frame.area(), &theme));
             assert!(text.contains("Esc closes") && !text.contains("scroll"), "{context:?}\n{text}");
             for binding in KeyMap::default().bindings_in(context) {
-                let title = binding.title();
+                let Some(title) = short_title(binding) else { continue };
                 assert!(text.contains(&title) || text.contains(binding.help), "{context:?} lacks {title}\n{text}");
             }
         }
