@@ -189,7 +189,7 @@ fn pause_key_resumes_after_account_failure() {
     let mut harness = ConsoleHarness::busy(120, 40);
     let by = || "ada@studio".to_owned();
     assert_eq!(sends(&harness.keys("p")), [&Command::PauseAll { by: by(), reason: None }]);
-    harness.event(Event::Intake(Intake::AccountBlocked("no credits".into())));
+    harness.event(fixtures::blocked("no credits"));
     assert_eq!(sends(&harness.keys("p")), [&Command::ResumeAll { by: by() }]);
     assert_eq!(sends(&harness.keys("+")), [&Command::SetSlots(25)]);
 }

@@ -1,7 +1,7 @@
 //! The journal of a worker's submits: what a later worker concludes from it, and what happens where it cannot be written.
 
 use darkroom::costs::Basis;
-use darkroom::engine::{Event, Intake, Settings};
+use darkroom::engine::{Dependency, Event, Intake, Outage, Settings};
 use darkroom::jobs::{Hold, StageName};
 use darkroom::simulator::Speed;
 
@@ -19,7 +19,8 @@ async fn unwritable_journal_sends_nothing() {
     let id = harness.submit("a fox").await;
     let blocked =
         engine.until("a blocked intake", |event| matches!(event, Event::Intake(Intake::AccountBlocked(_)))).await;
-    let Event::Intake(Intake::AccountBlocked(reason)) = blocked else { unreachable!() };
+    let Event::Intake(Intake::AccountBlocked(Outage { dependency, reason, .. })) = blocked else { unreachable!() };
+    assert_eq!(dependency, Dependency::Journal);
     assert!(reason.starts_with("cannot write the submit journal"), "{reason}");
     // The intake is blocked before the hold is saved.
     within("the hold", async {
