@@ -152,9 +152,10 @@ async fn settle_journals(process: &Arc<Process>, workflow: &JobWorkflow) {
                 process.world.report("the workflow makes legal moves only", format!("{process:?} journals: {error}"));
             }
         }
-        let checked = process.world.timeline.now();
-        while !process.stop.is_cancelled() && process.world.timeline.now() - checked < JOURNAL_PAUSE {
-            process.world.timeline.pause(IDLE_PAUSE).await;
+        tokio::select! {
+            biased;
+            () = process.stop.cancelled() => return,
+            () = process.world.timeline.pause(JOURNAL_PAUSE) => {}
         }
     }
 }
