@@ -10,6 +10,7 @@ mod bulk;
 mod completions;
 mod config;
 mod console;
+mod console_engine;
 mod costs;
 mod demo;
 mod dev;

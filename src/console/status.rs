@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::costs::Usd;
 use crate::engine::Counts;
-use crate::engine::{ConnectionState, CostOverview, Intake, Pause, StoreAlarm, TemporalStatus};
+use crate::engine::{ConnectionState, CostOverview, Intake, Outage, Pause, StoreAlarm, TemporalStatus};
 use crate::jobs::StageName;
 
 /// The engine's state as last reported; `None` is not reported yet.
@@ -24,6 +24,8 @@ pub struct Status {
     pub slots: Option<(usize, usize)>,
     /// The connection to the store.
     pub connection: Option<ConnectionState>,
+    /// What requests showed to be unreachable.
+    pub outages: Vec<Outage>,
     /// Workers of this machine that are alive.
     pub workers: Option<usize>,
     /// The workers, where jobs run on Temporal.
@@ -46,6 +48,7 @@ impl Default for Status {
             pause: None,
             slots: None,
             connection: None,
+            outages: Vec::new(),
             workers: None,
             temporal: None,
             alarm: None,

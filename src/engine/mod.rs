@@ -13,8 +13,10 @@ mod command;
 mod commands;
 mod event;
 mod failpoints;
+mod image_spool;
 pub mod local;
 mod new_job;
+mod outages;
 mod pause;
 mod ports;
 mod retry_price;
@@ -45,6 +47,7 @@ pub use event::{
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
 pub use new_job::NewJob;
+pub use outages::{Dependency, Outage};
 pub use pause::Pause;
 pub use ports::Ports;
 pub use retry_price::{RetryPrice, is_submit_unknown};

@@ -195,7 +195,7 @@ fn pause_key_resumes_after_account_failure() {
     assert_eq!(sends(&harness.press(KeyCode::Enter)), [&Command::PauseAll { by: by(), reason }]);
     harness.keys("px");
     harness.press(KeyCode::Esc);
-    harness.event(Event::Intake(Intake::AccountBlocked("no credits".into())));
+    harness.event(fixtures::blocked("no credits"));
     assert_eq!(sends(&harness.keys("p")), [&Command::ResumeAll { by: by() }]);
     assert_eq!(sends(&harness.keys("+")), [&Command::SetSlots(25)]);
 }

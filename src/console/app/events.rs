@@ -77,6 +77,7 @@ impl App {
             }
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
             Event::Connection(link) => self.status.connection = Some(link),
+            Event::Outages(outages) => self.status.outages = outages,
             Event::Workers(workers) => self.status.workers = Some(workers),
             Event::Temporal(fleet) => self.on_temporal(fleet),
             Event::StoreAlarm(alarm) => self.on_store_alarm(alarm),
@@ -166,16 +167,21 @@ impl App {
     }
 
     fn on_intake(&mut self, intake: Intake) {
-        self.read_only |= intake == Intake::ReadOnly;
+        self.read_only = intake == Intake::ReadOnly;
         let notice = match (&self.status.intake, &intake) {
             (old, new) if old == new => None,
+            (Intake::ReadOnly, Intake::Paused) => {
+                let text = "The store was taken over: press p to run jobs here";
+                Some((NoticeLevel::Warning, text.to_owned()))
+            }
             (_, Intake::Paused) => {
                 Some((NoticeLevel::Warning, "This process alone starts no new jobs · press p to resume".to_owned()))
             }
             (Intake::Paused | Intake::AccountBlocked(_), Intake::Open) => {
                 Some((NoticeLevel::Info, "Intake resumed: jobs start again".to_owned()))
             }
-            (_, Intake::AccountBlocked(reason)) => {
+            (_, Intake::AccountBlocked(blocked)) => {
+                let reason = &blocked.reason;
                 Some((NoticeLevel::Error, format!("Intake paused: {reason} · fix the cause, press p to resume")))
             }
             _ => None,
