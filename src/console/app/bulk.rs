@@ -122,6 +122,12 @@ impl App {
         self.bulk.iter().find(|record| record.is_open() && record.by == self.operator)
     }
 
+    /// Whether an action of this operator can still be cancelled before its first job.
+    pub(super) fn is_counting_down(&self) -> bool {
+        let first = self.bulk.iter().find(|record| record.is_open());
+        first.is_some_and(|record| record.by == self.operator && record.starts_at > self.now)
+    }
+
     /// The line above the footer while an action is under way.
     pub(super) fn bulk_line(&self) -> Option<String> {
         let record = self.bulk.iter().find(|record| record.is_open())?;

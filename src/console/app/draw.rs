@@ -217,6 +217,9 @@ impl App {
             let text =
                 format!("Quitting when {images} in progress are done; no new jobs start · q quits now · p stays");
             notice::draw(frame, area, &Notice { level: NoticeLevel::Warning, text }, 0, &self.theme);
+        } else if let Some(text) = self.bulk_line().filter(|_| self.is_counting_down()) {
+            // What can still be cancelled precedes what was reported.
+            notice::draw(frame, area, &Notice { level: NoticeLevel::Warning, text }, 0, &self.theme);
         } else if let Some((current, more)) = self.notices.current() {
             notice::draw(frame, area, current, more, &self.theme);
         } else if let Some(text) = self.bulk_line() {

@@ -3,12 +3,16 @@
 use chrono::{DateTime, Duration, Utc};
 
 use super::App;
+use crate::console::form::Draft;
 use crate::console::message::{Effect, Kept};
 use crate::console::overlays::Overlay;
 use crate::console::saved::{MAX_MARKS, SavedView};
 
 /// How long after a key the view is written at the latest, so that a crash loses little.
 const SAVE_DELAY: Duration = Duration::seconds(10);
+
+/// Larger drafts are not kept.
+const MAX_DRAFT_BYTES: usize = 500_000;
 
 impl App {
     /// Restores the last view, before the first jobs are loaded.
@@ -37,6 +41,10 @@ impl App {
                 None => draft = Some(form.draft()),
             }
         }
+        // An input image that was pasted has megabytes: it is typed again.
+        let is_small = |draft: &Draft| draft.bytes() <= MAX_DRAFT_BYTES;
+        draft = draft.filter(is_small);
+        clone_draft = clone_draft.filter(|(_, draft)| is_small(draft));
         let marked = self.marked_ids();
         let mut view = SavedView {
             filter: self.filter.as_str().to_owned(),
