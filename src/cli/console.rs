@@ -9,7 +9,9 @@ use super::error::CliError;
 use super::operator::operator;
 use super::{Session, output, start_logging};
 use crate::config::Config;
-use crate::console::{self, ConsoleFiles, ConsoleOptions, EngineLink, ExitReason, LogSources, ThemeName};
+use crate::console::{
+    self, ConsoleFiles, ConsoleOptions, EngineLink, ExitReason, LogSources, NotifyOptions, ThemeChoice,
+};
 use crate::engine::{EngineEnd, EngineHandle, EventDetail, Mode, Operator, StoreAlarm, WorkerLock};
 use crate::store::StoreError;
 use crate::telemetry::log_files::LogHistory;
@@ -29,6 +31,7 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
     }
     let config = &session.config;
     let (mode, access) = if observe { (Mode::Observe, AccessMode::ReadOnly) } else { (Mode::Work, AccessMode::Submit) };
+    let options = options(config, observe, greeting)?;
     let (logging, records) = start_logging(config, ExtraSink::Console);
     let Some(records) = records else {
         return Err(CliError::Failed("the log pane could not be connected".to_owned()));
@@ -38,7 +41,7 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
     let opening = tokio::spawn(open(config.clone(), mode, access, send_link));
     let (history, older) = LogHistory::start(config.log_dir.clone());
     let logs = LogSources { records, older, history };
-    let reason = console::run(options(config, observe, greeting), link, logs).await;
+    let reason = console::run(options, link, logs).await;
     let reason = reason.map_err(|error| CliError::Failed(error.to_string()))?;
     if let ExitReason::QuitWithoutWaiting { submits_in_flight } = reason {
         opening.abort();
@@ -92,9 +95,14 @@ async fn open(
     Ok(Opened { finished, adapters })
 }
 
-fn options(config: &Config, observe: bool, greeting: Option<String>) -> ConsoleOptions {
+fn options(config: &Config, observe: bool, greeting: Option<String>) -> Result<ConsoleOptions, CliError> {
+    let theme = if config.no_color {
+        ThemeChoice::without_colours()
+    } else {
+        ThemeChoice::load(&config.theme, &config.theme_folders).map_err(|error| CliError::Usage(error.to_string()))?
+    };
     let files = ConsoleFiles::new(&config.data_dir);
-    ConsoleOptions {
+    Ok(ConsoleOptions {
         saved: files.load(),
         files: Some(files),
         context: config.context.clone().unwrap_or_else(|| "default".to_owned()),
@@ -106,6 +114,7 @@ fn options(config: &Config, observe: bool, greeting: Option<String>) -> ConsoleO
         images: config.images,
         ascii: config.ascii,
         zone: config.timezone,
-        theme: if config.no_color { ThemeName::Mono } else { config.theme },
-    }
+        theme,
+        notify: NotifyOptions { ways: config.notify.clone(), command: config.notify_command.clone() },
+    })
 }

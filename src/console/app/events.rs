@@ -36,6 +36,7 @@ impl App {
             }
             Event::Progress(progress) => self.dirty |= self.board.update_progress(progress),
             Event::Counts(counts) => {
+                self.notifier.on_counts(&counts);
                 self.status.counts = Some(counts);
                 self.count_matching();
                 self.count_held();
@@ -64,7 +65,10 @@ impl App {
             Event::Workers(workers) => self.status.workers = Some(workers),
             Event::Temporal(fleet) => self.on_temporal(fleet),
             Event::StoreAlarm(alarm) => self.on_store_alarm(alarm),
-            Event::BudgetExceeded(exceeded) => self.report(NoticeLevel::Warning, exceeded.summary()),
+            Event::BudgetExceeded(exceeded) => {
+                self.notifier.on_budget(exceeded.summary());
+                self.report(NoticeLevel::Warning, exceeded.summary());
+            }
             Event::PageFailed { reason } => {
                 self.paging.on_failed();
                 self.report(NoticeLevel::Error, format!("Could not load older jobs: {reason}"));

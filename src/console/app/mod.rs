@@ -28,7 +28,6 @@ use ratatui::layout::Rect;
 use ratatui_image::picker::Picker;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::ConsoleOptions;
 use super::board::Board;
 use super::form::Draft;
 use super::keymap::InputContext;
@@ -36,6 +35,7 @@ use super::layout::{Layout, PaneName};
 use super::line_editor::LineEditor;
 use super::message::{Effect, Message};
 use super::notices::{Notice, NoticeLevel, Notices};
+use super::notifications::Notifier;
 use super::overlays::Overlay;
 use super::panes::image::{ImageMessage, ImagePane, Place, Tiles};
 use super::panes::logs::LogPane;
@@ -45,6 +45,7 @@ use super::saved::Presets;
 use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
+use super::{ConsoleOptions, ThemeChoice};
 use crate::catalog::Catalog;
 use crate::engine::{BulkAction, Command, CommandKind, MatchCounts};
 use crate::jobs::filter::{Condition, Filter, JobStatus};
@@ -62,6 +63,8 @@ pub struct App {
     operator: String,
     zone: DisplayZone,
     theme: Theme,
+    /// Used instead where the terminal reports a light background.
+    light_theme: Option<Theme>,
     catalog: &'static Catalog,
     now: DateTime<Utc>,
     size: Rect,
@@ -74,6 +77,8 @@ pub struct App {
     tiles: Tiles,
     /// The images that are compared.
     compared: Tiles,
+    /// On a slow line, the operator requested images.
+    images_requested: bool,
     /// No image is requested for them before.
     tiles_paused_until: Option<DateTime<Utc>>,
     logs: LogPane,
@@ -83,6 +88,7 @@ pub struct App {
     /// What covers the panes; the last is on top.
     overlays: Vec<Overlay>,
     notices: Notices,
+    notifier: Notifier,
     filter: LineEditor,
     /// What `u` restores, the latest action last.
     undo: Vec<(CommandKind, Vec<Job>)>,
@@ -167,7 +173,8 @@ impl App {
             read_only: options.read_only,
             operator: options.operator.clone(),
             zone: options.zone,
-            theme: options.theme(),
+            theme: options.theme(false),
+            light_theme: matches!(options.theme, ThemeChoice::ByBackground { .. }).then(|| options.theme(true)),
             catalog: Catalog::builtin(),
             now,
             size: Rect::new(0, 0, 80, 24),
@@ -178,12 +185,14 @@ impl App {
             image,
             tiles,
             compared,
+            images_requested: false,
             tiles_paused_until: None,
             logs: LogPane::new(),
             focus: PaneName::Queue,
             lower: PaneName::Steps,
             overlays: Vec::new(),
             notices: Notices::default(),
+            notifier: Notifier::new(&options.notify),
             filter: LineEditor::default(),
             undo: Vec::new(),
             undo_pending: false,
@@ -273,6 +282,14 @@ impl App {
                     self.dirty = true;
                 }
             }
+            Message::LightBackground => {
+                if let Some(light) = self.light_theme.take() {
+                    self.theme = light;
+                    self.dirty = true;
+                }
+            }
+            Message::LineSpeed(bytes_per_second) => self.on_line_speed(bytes_per_second),
+            Message::FrameCut => self.on_frame_cut(),
             Message::Terminate => self.quit(),
             Message::Suspend => self.effects.push(Effect::Suspend),
             Message::Resumed => {
@@ -292,6 +309,7 @@ impl App {
         if self.has_gallery() != had_gallery {
             self.apply_filter();
         }
+        self.effects.extend(self.notifier.take_due(now).into_iter().map(Effect::Notify));
         self.request_image();
         self.page();
         self.request_tiles();
@@ -358,7 +376,7 @@ impl App {
         if rests && self.is_shown(PaneName::Logs) {
             self.search_logs();
         }
-        if rests && self.is_shown(PaneName::Image) {
+        if rests && self.shows_images() && self.is_shown(PaneName::Image) {
             let job = self.selected().map(Arc::clone);
             if let Some(command) = self.image.next_request(job.as_deref()) {
                 self.send(command);

@@ -15,22 +15,24 @@ use tokio::sync::oneshot;
 
 use super::background::BackgroundTasks;
 use super::input::Input;
+use super::line_meter::LineSpeed;
+use super::output::Written;
 use super::screen::{self, Screen};
 use super::signals::{SignalEvent, Signals};
-use super::tmux;
+use super::waits::{next_input, receive, sleep, started};
+use super::{notify, tmux};
 use crate::console::app::App;
 use crate::console::message::{Effect, ExitReason, Message};
 use crate::console::notices::{Notice, NoticeLevel};
+use crate::console::notifications::{Notification, NotifyOptions};
 use crate::console::panes::image::ImageMessage;
-use crate::console::{ConsoleError, ConsoleFiles, ConsoleOptions};
+use crate::console::{ConsoleError, ConsoleFiles, ConsoleOptions, ThemeChoice};
 use crate::engine::{Command, Event};
 use crate::telemetry::log_files::LogHistory;
 use crate::telemetry::logging::LogRecord;
 
 /// Shortest time between two frames that only show background events.
 const FRAME: Duration = Duration::from_millis(33);
-/// At most this much is taken from one source before the others have their turn.
-const BATCH: usize = 1_024;
 /// How long the exit waits for files that are being written.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -67,9 +69,11 @@ pub async fn run(
     logs: LogSources,
 ) -> Result<ExitReason, ConsoleError> {
     let signals = Signals::new().map_err(ConsoleError::Signals)?;
-    let screen = Screen::enter().map_err(ConsoleError::Terminal)?;
+    let mut screen = Screen::enter().map_err(ConsoleError::Terminal)?;
     let picker = screen::picker(options.images);
-    let input = Input::start().map_err(ConsoleError::Terminal)?;
+    let is_automatic = matches!(options.theme, ThemeChoice::ByBackground { .. });
+    let first_frame_at = if is_automatic { screen.request_background() } else { None };
+    let (input, background) = Input::start().map_err(ConsoleError::Terminal)?;
     let (app, images) = App::new(&options, picker, Utc::now());
     let event_loop = EventLoop {
         app,
@@ -79,6 +83,9 @@ pub async fn run(
         history: logs.history,
         files: options.files,
         is_visible: true,
+        first_frame_at,
+        line: LineSpeed::Fast,
+        notify: options.notify,
         is_urgent: true,
         drawn_at: None,
         stopped_by_us: false,
@@ -92,6 +99,7 @@ pub async fn run(
         history: Some(logs.older),
         images,
         signals,
+        background,
     };
     event_loop.run(sources).await
 }
@@ -100,6 +108,8 @@ pub async fn run(
 struct Sources {
     /// `None` once the terminal is gone.
     input: Option<Input>,
+    /// Whether the terminal reports a light background.
+    background: UnboundedReceiver<bool>,
     /// `None` once the engine has started, or never will.
     engine: Option<oneshot::Receiver<EngineLink>>,
     /// `None` before the engine has started and once it is gone.
@@ -115,7 +125,7 @@ enum LoopEvent {
     /// So many terminal events are in the buffer; 0: the terminal is gone.
     Input(usize),
     /// The terminal took the last frame, or is gone.
-    Written(std::io::Result<()>),
+    Written(std::io::Result<Written>),
     /// The engine has started; `None`: it could not start.
     Engine(Option<EngineLink>),
     /// So many events of the engine are in the buffer; 0: the engine is gone.
@@ -127,6 +137,8 @@ enum LoopEvent {
     Image(ImageMessage),
     Signal(SignalEvent),
     EffectDone(Message),
+    /// The terminal's background is light, or dark.
+    Background(bool),
     Timer,
 }
 
@@ -146,6 +158,10 @@ struct EventLoop {
     files: Option<ConsoleFiles>,
     /// The terminal still exists.
     is_visible: bool,
+    /// The first frame waits until then for the terminal to report its background.
+    first_frame_at: Option<Instant>,
+    line: LineSpeed,
+    notify: NotifyOptions,
     /// The operator did something that is not drawn yet.
     is_urgent: bool,
     drawn_at: Option<Instant>,
@@ -176,6 +192,7 @@ impl EventLoop {
                 result = self.screen.written() => LoopEvent::Written(result),
                 engine = started(&mut sources.engine) => LoopEvent::Engine(engine),
                 Some(message) = self.background.next(), if !self.background.is_idle() => LoopEvent::EffectDone(message),
+                Some(is_light) = sources.background.recv() => LoopEvent::Background(is_light),
                 Some(message) = sources.images.recv() => LoopEvent::Image(message),
                 count = receive(&mut sources.events, &mut event_buffer) => LoopEvent::Events(count),
                 count = receive(&mut sources.logs, &mut log_buffer) => LoopEvent::Logs(count),
@@ -190,8 +207,11 @@ impl EventLoop {
                 LoopEvent::Input(_) => {
                     input_buffer.drain(..).for_each(|event| self.on_terminal(event));
                     self.is_urgent = true;
+                    if self.app.is_dirty() {
+                        self.screen.cut();
+                    }
                 }
-                LoopEvent::Written(Ok(())) => {}
+                LoopEvent::Written(Ok(written)) => self.on_written(written),
                 LoopEvent::Written(Err(_)) => self.on_hang_up(),
                 LoopEvent::Engine(engine) => {
                     sources.engine = None;
@@ -214,6 +234,13 @@ impl EventLoop {
                     self.is_urgent = true;
                 }
                 LoopEvent::EffectDone(message) => self.update(message),
+                LoopEvent::Background(is_light) => {
+                    self.first_frame_at = None;
+                    if is_light {
+                        self.update(Message::LightBackground);
+                        self.is_urgent = true;
+                    }
+                }
                 LoopEvent::Timer => {
                     if !self.app.is_dirty() {
                         self.update(Message::Tick);
@@ -225,8 +252,24 @@ impl EventLoop {
         Ok(self.exit.unwrap_or(ExitReason::EngineClosed))
     }
 
+    fn on_written(&mut self, written: Written) {
+        if self.line != written.line {
+            self.line = written.line;
+            let bytes_per_second = match written.line {
+                LineSpeed::Fast => None,
+                LineSpeed::Slow { bytes_per_second } => Some(bytes_per_second),
+            };
+            self.update(Message::LineSpeed(bytes_per_second));
+        }
+        if written.is_cut {
+            self.update(Message::FrameCut);
+            self.perform(vec![Effect::Redraw]);
+        }
+    }
+
     fn shall_draw(&self) -> bool {
         self.is_visible
+            && self.first_frame_at.is_none_or(|at| Instant::now() >= at)
             && self.app.is_dirty()
             && !self.screen.is_busy()
             && (self.is_urgent || self.drawn_at.is_none_or(|at| at.elapsed() >= FRAME))
@@ -239,6 +282,9 @@ impl EventLoop {
         }
         if self.app.is_dirty() {
             // A busy screen wakes the loop by itself.
+            if let Some(at) = self.first_frame_at {
+                return Some(at.saturating_duration_since(Instant::now()));
+            }
             let wait = || self.drawn_at.map_or(Duration::ZERO, |at| FRAME.saturating_sub(at.elapsed()));
             return (!self.screen.is_busy()).then(wait);
         }
@@ -268,6 +314,7 @@ impl EventLoop {
             self.on_hang_up();
         }
         self.is_urgent = false;
+        self.first_frame_at = None;
         self.drawn_at = Some(Instant::now());
     }
 
@@ -342,6 +389,7 @@ impl EventLoop {
                         self.screen.write_sequence(tmux::delete_kitty_images(&numbers));
                     }
                 }
+                Effect::Notify(notification) => self.notify(&notification),
                 Effect::Suspend => self.suspend(),
                 Effect::Redraw => {
                     if self.screen.clear().is_err() {
@@ -370,6 +418,15 @@ impl EventLoop {
         }
     }
 
+    fn notify(&mut self, notification: &Notification) {
+        if self.is_visible {
+            self.screen.write_sequence(notify::sequences(&self.notify.ways.0, notification));
+        }
+        if let Some(command) = &self.notify.command {
+            notify::run_command(command, notification);
+        }
+    }
+
     fn report_failure(&mut self, text: String) {
         self.update(Message::EffectDone(Notice { level: NoticeLevel::Error, text }));
     }
@@ -392,33 +449,5 @@ impl EventLoop {
                 Err(_) => self.on_hang_up(),
             }
         }
-    }
-}
-
-async fn next_input(input: &mut Option<Input>, buffer: &mut Vec<TerminalEvent>) -> usize {
-    match input {
-        Some(input) => input.next(buffer, BATCH).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn started(engine: &mut Option<oneshot::Receiver<EngineLink>>) -> Option<EngineLink> {
-    match engine {
-        Some(engine) => engine.await.ok(),
-        None => std::future::pending().await,
-    }
-}
-
-async fn receive<T>(source: &mut Option<Receiver<T>>, buffer: &mut Vec<T>) -> usize {
-    match source {
-        Some(source) => source.recv_many(buffer, BATCH).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn sleep(wait: Option<Duration>) {
-    match wait {
-        Some(wait) => tokio::time::sleep(wait).await,
-        None => std::future::pending().await,
     }
 }
