@@ -250,7 +250,7 @@ impl Console {
         std::fs::read_to_string(format!("/proc/{process}/{name}")).unwrap_or_default()
     }
 
-    /// Processor time of the console so far, in ticks of 10 ms; zero where the system does not tell.
+    /// Processor time of the console so far, in ticks of 10 ms; zero where the system does not report it.
     fn processor_time(&self) -> Duration {
         let stat = self.proc_file("stat");
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();

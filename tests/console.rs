@@ -11,7 +11,7 @@ mod random_events;
 
 use crossterm::event::KeyCode;
 use darkroom::console::ThemeChoice;
-use darkroom::engine::{CommandKind, CommandOutcome, ConnectionState, Event, Intake};
+use darkroom::engine::{CommandKind, CommandOutcome, ConnectionState, Event};
 use darkroom::jobs::{Job, Spec};
 
 use harness::{ConsoleHarness, options};
@@ -63,7 +63,7 @@ fn problems_replace_normal_states() {
             since: fixtures::ago(42),
             reason: "connection refused".into(),
         }));
-        harness.event(Event::Intake(Intake::AccountBlocked("the account has no credits left".into())));
+        harness.event(fixtures::blocked("the account has no credits left"));
         harness.event(Event::Unreadable { id: fixtures::id(99), reason: "stage: unknown name 'paused'".into() });
         snapshot(&format!("trouble_{width}x{height}"), harness);
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::costs::Usd;
 use crate::engine::Counts;
-use crate::engine::{ConnectionState, CostOverview, Intake, Pause, StoreAlarm, TemporalStatus};
+use crate::engine::{ConnectionState, CostOverview, Intake, Outage, Pause, StoreAlarm, TemporalStatus};
 use crate::jobs::StageName;
 
 /// The engine's state as last reported; `None` is not reported yet.
@@ -14,6 +14,8 @@ pub struct Status {
     pub counts: Option<Counts>,
     /// Spending.
     pub costs: Option<Box<CostOverview>>,
+    /// The caps whose soft mark was reported.
+    pub soft_marks: Vec<&'static str>,
     /// Whether jobs are started.
     pub intake: Intake,
     /// The pause of all workers.
@@ -22,6 +24,8 @@ pub struct Status {
     pub slots: Option<(usize, usize)>,
     /// The connection to the store.
     pub connection: Option<ConnectionState>,
+    /// What requests showed to be unreachable.
+    pub outages: Vec<Outage>,
     /// Workers of this machine that are alive.
     pub workers: Option<usize>,
     /// The workers, where jobs run on Temporal.
@@ -41,10 +45,12 @@ impl Default for Status {
         Self {
             counts: None,
             costs: None,
+            soft_marks: Vec::new(),
             intake: Intake::Open,
             pause: None,
             slots: None,
             connection: None,
+            outages: Vec::new(),
             workers: None,
             temporal: None,
             alarm: None,

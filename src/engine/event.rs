@@ -7,8 +7,10 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::UncertainCharges;
-use crate::costs::{AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, Outlook, Usd};
-use crate::engine::{BulkPlan, Pause};
+use crate::costs::{
+    AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, DEFAULT_SOFT_PERCENT, Outlook, Usd,
+};
+use crate::engine::{BulkPlan, Outage, Pause};
 use crate::jobs::filter::Filter;
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
 use crate::store::{Counts, JobCost, MatchCounts, PageCursor, StoreError};
@@ -70,6 +72,8 @@ pub enum Event {
     Paused(Option<Pause>),
     /// The pause could not be changed; one sanitized line why.
     PauseFailed(String),
+    /// The caps of the store were changed by this process, in one line; or one sanitized line why not.
+    BudgetChanged(Result<String, String>),
     /// Slots in use, and in total.
     Slots {
         /// Tickets open now, in this process.
@@ -81,6 +85,8 @@ pub enum Event {
     Connection(ConnectionState),
     /// How many workers of this machine are alive, with the local engine; whenever that changes.
     Workers(usize),
+    /// What the requests of jobs show to be unreachable: the provider, the image host, the bucket. All of them, whenever that changes.
+    Outages(Vec<Outage>),
     /// The workers and the server of the Temporal engine.
     Temporal(TemporalStatus),
     /// A budget does not allow queued jobs, which are held. Once for each budget period, and again after the intake was resumed.
@@ -166,6 +172,22 @@ pub struct CostOverview {
     pub at: DateTime<Utc>,
 }
 
+impl CostOverview {
+    /// The periods whose soft mark is reached before their cap is, each with a line for an operator.
+    pub fn soft_marks(&self) -> Vec<(&'static str, String)> {
+        let percent = u64::from(self.soft_percent.unwrap_or(DEFAULT_SOFT_PERCENT));
+        let periods = [("daily", self.daily_cap, &self.today), ("monthly", self.monthly_cap, &self.calendar_month)];
+        let mark = |(name, cap, report): (&'static str, Option<Usd>, &CostReport)| {
+            let (cap, used) = (cap?, report.committed());
+            let is_reached = used * 100 >= cap * percent && used < cap;
+            let line =
+                || format!("{name} budget: {} of {} used; jobs over the cap are held", used.display(), cap.display());
+            is_reached.then(|| (name, line()))
+        };
+        periods.into_iter().filter_map(mark).collect()
+    }
+}
+
 /// Whether jobs are started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intake {
@@ -173,8 +195,8 @@ pub enum Intake {
     Open,
     /// An operator paused the intake of this process alone.
     Paused,
-    /// The account cannot submit; one sanitized line why.
-    AccountBlocked(String),
+    /// The account cannot submit, or images cannot be stored.
+    AccountBlocked(Outage),
     /// This process is read-only.
     ReadOnly,
 }

@@ -1,6 +1,7 @@
 //! Folds the engine's events into board, status and notices.
 
-use super::{App, Matching};
+use super::App;
+use super::matching::{Matching, held};
 use crate::console::message::{Effect, ExitReason};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
@@ -41,7 +42,7 @@ impl App {
                 self.count_matching();
                 self.count_held();
             }
-            Event::Matching { filter, counts } if filter == super::held() && self.counting_held => {
+            Event::Matching { filter, counts } if filter == held() && self.counting_held => {
                 self.counting_held = false;
                 self.held = counts.map(|counts| counts.total());
             }
@@ -54,14 +55,29 @@ impl App {
                 }
             }
             Event::BulkPlanned(plan) => self.on_bulk_planned(plan),
-            Event::Costs(costs) => self.status.costs = Some(costs),
+            Event::Costs(costs) => {
+                let marks = costs.soft_marks();
+                let reported =
+                    std::mem::replace(&mut self.status.soft_marks, marks.iter().map(|mark| mark.0).collect());
+                for (_, line) in marks.into_iter().filter(|mark| !reported.contains(&mark.0)) {
+                    self.report(NoticeLevel::Warning, line);
+                }
+                self.status.costs = Some(costs);
+            }
             Event::Intake(intake) => self.on_intake(intake),
             Event::Paused(pause) => self.on_pause(pause),
             Event::PauseFailed(reason) => {
                 self.report(NoticeLevel::Error, format!("The intake of all workers was not changed: {reason}"));
             }
+            Event::BudgetChanged(Ok(change)) => {
+                self.report(NoticeLevel::Info, format!("Budget: {change} · every process applies it at once"));
+            }
+            Event::BudgetChanged(Err(reason)) => {
+                self.report(NoticeLevel::Error, format!("The budget was not changed: {reason}"));
+            }
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
             Event::Connection(link) => self.status.connection = Some(link),
+            Event::Outages(outages) => self.status.outages = outages,
             Event::Workers(workers) => self.status.workers = Some(workers),
             Event::Temporal(fleet) => self.on_temporal(fleet),
             Event::StoreAlarm(alarm) => self.on_store_alarm(alarm),
@@ -154,16 +170,21 @@ impl App {
     }
 
     fn on_intake(&mut self, intake: Intake) {
-        self.read_only |= intake == Intake::ReadOnly;
+        self.read_only = intake == Intake::ReadOnly;
         let notice = match (&self.status.intake, &intake) {
             (old, new) if old == new => None,
+            (Intake::ReadOnly, Intake::Paused) => {
+                let text = "The store was taken over: press p to run jobs here";
+                Some((NoticeLevel::Warning, text.to_owned()))
+            }
             (_, Intake::Paused) => {
                 Some((NoticeLevel::Warning, "This process alone starts no new jobs · press p to resume".to_owned()))
             }
             (Intake::Paused | Intake::AccountBlocked(_), Intake::Open) => {
                 Some((NoticeLevel::Info, "Intake resumed: jobs start again".to_owned()))
             }
-            (_, Intake::AccountBlocked(reason)) => {
+            (_, Intake::AccountBlocked(blocked)) => {
+                let reason = &blocked.reason;
                 Some((NoticeLevel::Error, format!("Intake paused: {reason} · fix the cause, press p to resume")))
             }
             _ => None,

@@ -6,6 +6,7 @@
 //!  actions.rs   what an action does                    paging.rs   the rows of a large store, as they are scrolled to
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
 //!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
+//!  matching.rs  the filter, and how many jobs match it
 //!  quit.rs      leaving, with or without waiting          gallery.rs  images in a grid and side by side
 //! ```
 
@@ -17,6 +18,7 @@ mod events;
 mod gallery;
 mod job_actions;
 mod keys;
+mod matching;
 mod paging;
 mod quit;
 
@@ -47,9 +49,9 @@ use super::theme::Theme;
 use super::time_zone::DisplayZone;
 use super::{ConsoleOptions, ThemeChoice};
 use crate::catalog::Catalog;
-use crate::engine::{BulkAction, Command, CommandKind, MatchCounts};
-use crate::jobs::filter::{Condition, Filter, JobStatus};
+use crate::engine::{Command, CommandKind};
 use crate::jobs::{Job, JobId};
+use matching::Matching;
 use paging::Paging;
 
 /// The console's whole state.
@@ -128,7 +130,7 @@ pub struct App {
     /// That count was requested and has not arrived.
     counting_held: bool,
     /// The action on many jobs whose plan is awaited.
-    planning: Option<BulkAction>,
+    planning: Option<bulk::Planning>,
     quitting: bool,
     /// Quit as soon as no job runs here.
     quits_when_done: bool,
@@ -139,22 +141,6 @@ pub struct App {
 /// Bytes of the images that the gallery and the comparison keep.
 const GALLERY_BYTES: usize = 24 * 1024 * 1024;
 const COMPARE_BYTES: usize = 32 * 1024 * 1024;
-
-/// The filter of held jobs.
-fn held() -> Filter {
-    Filter::default().and(Condition::Status(vec![JobStatus::Held]))
-}
-
-/// How many jobs of the store match a filter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Matching {
-    /// Not reported yet.
-    Unknown,
-    /// The store does not count that.
-    Uncounted,
-    /// As last counted.
-    Counted(MatchCounts),
-}
 
 impl App {
     /// A console without data, and the messages of its image thread.
@@ -393,59 +379,6 @@ impl App {
             self.searched_logs = Some(job.clone());
             self.effects.push(Effect::SearchLogs(job));
         }
-    }
-
-    fn apply_filter(&mut self) {
-        let is_typing = matches!(self.overlays.last(), Some(Overlay::Filter));
-        let text = self.filter.as_str();
-        let parsed = if is_typing { Filter::parse_typed(text, self.now) } else { Filter::parse(text, self.now) };
-        let parsed = parsed.map(|filter| self.with_gallery(filter));
-        let is_changed = parsed.as_ref().err() != self.board.problem()
-            || parsed.as_ref().is_ok_and(|filter| filter != self.board.filter());
-        if is_changed {
-            self.board.set_filter(parsed);
-            self.restart_paging(is_typing);
-            self.matching = Matching::Unknown;
-            self.count_matching();
-            self.queue.follow(&self.board);
-        }
-        self.dirty = true;
-    }
-
-    /// Requests how many jobs of the store match, where the board does not know that.
-    fn count_matching(&mut self) {
-        let filter = self.board.filter();
-        let waits = self.counting || self.paging.due_at().is_some_and(|due_at| due_at > self.now);
-        if filter.is_empty() || self.board.problem().is_some() || self.is_local() || waits {
-            return;
-        }
-        self.counting = true;
-        self.send(Command::CountMatching(self.board.filter().clone()));
-    }
-
-    /// Requests how many jobs of a large store are held: the board knows only some of them.
-    fn count_held(&mut self) {
-        if !self.board.is_complete() && !self.counting_held {
-            self.counting_held = true;
-            self.send(Command::CountMatching(held()));
-        }
-    }
-
-    /// How many jobs are held, as far as that is known.
-    fn held_total(&self) -> u64 {
-        let here = self.board.held() as u64;
-        if self.board.is_complete() { here } else { self.held.unwrap_or(here) }
-    }
-
-    /// How many jobs of the store the list contains, as far as that is known.
-    fn matching_total(&self) -> Option<u64> {
-        if self.is_local() {
-            return Some(self.board.len() as u64);
-        }
-        if self.board.filter().is_empty() {
-            return self.status.counts.as_ref().map(crate::engine::Counts::total);
-        }
-        if let Matching::Counted(counts) = &self.matching { Some(counts.total()) } else { None }
     }
 }
 

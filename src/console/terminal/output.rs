@@ -149,7 +149,7 @@ impl Device {
             frame,
             &mut |written, waited, left| {
                 meter.on_write(written, waited);
-                // What was found to be slow by this very frame cuts it too: nobody requested it on a slow line.
+                // What was found to be slow by this very frame cuts it too: no image was requested on a slow line.
                 let is_unwanted = !was_slow || self.is_cut_requested.load(Ordering::SeqCst);
                 let is_cut = meter.is_slow() && frame.len() > MIN_CUT_FRAME && left > MAX_REST && is_unwanted;
                 !is_cut && !self.is_cancelled.load(Ordering::SeqCst)

@@ -111,7 +111,7 @@ fn jobs() -> Vec<Job> {
     ]
 }
 
-/// A state without its hue: the symbol, the attributes, and how light it is, in steps that an eye tells apart.
+/// A state without its hue: the symbol, the attributes, and how light it is, in steps that an eye can distinguish.
 fn in_greyscale(theme: &Theme, job: &Job) -> (String, Modifier, u32) {
     let style = theme.base.patch(theme.job_style(job));
     let light = style.fg.map_or(0.0, |color| luminance(rgb(color)));
@@ -145,7 +145,7 @@ const DEUTERANOPIA: [[f64; 3]; 3] =
 const TRITANOPIA: [[f64; 3]; 3] =
     [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]];
 
-/// The distance of two colours in CIE Lab as somebody without these cones sees them.
+/// The distance of two colours in CIE Lab as they are seen without these cones.
 fn distance(cones: &[[f64; 3]; 3], one: Color, other: Color) -> f64 {
     let lab = |color: Color| {
         let seen = crate::console::test_fixtures::linear(rgb(color));

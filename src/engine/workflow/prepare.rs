@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 use super::{JobWorkflow, WorkflowError};
 use crate::catalog::Catalog;
 use crate::costs::BudgetExceeded;
-use crate::engine::failpoints;
 use crate::engine::submit_journal::{JournalError, PendingSync, SubmitKey};
+use crate::engine::{Dependency, failpoints};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job};
 use crate::provider::{MAX_IMAGE_BYTES, PreparedRequest, SubmitError};
 use crate::store::{StoreError, TaskLimits};
@@ -61,6 +61,11 @@ impl JobWorkflow {
         // The most that this submit and storing its image can cost, or a cap could be exceeded by what the server chooses.
         let estimate = Catalog::builtin().estimate_sized(&job.spec, &request.input_sizes);
         job.reserve_storage(self.ports.bucket.cost(MAX_IMAGE_BYTES as u64));
+        if let Some(attempt) = job.attempts.last_mut() {
+            // The likely price is what a report compares with the bill; the bound is only what a cap needs. A job that is held shows
+            // it, too.
+            attempt.estimate = estimate.amount;
+        }
         let mut queued = job.clone();
         let mut renumberings = 0;
         loop {
@@ -68,10 +73,6 @@ impl JobWorkflow {
             // After the input images were loaded: claim and charge count from the POST.
             let now = self.now();
             job.begin_submit(self.new_claim(now), estimate.at_most, now)?;
-            if let Some(attempt) = job.attempts.last_mut() {
-                // The likely price is what a report compares with the bill; the bound is only what a cap needs.
-                attempt.estimate = estimate.amount;
-            }
             let key = SubmitKey::of(job);
             let begun = match self.journal.as_ref().map(|journal| journal.begin(&key)).transpose() {
                 Ok(begun) => begun,
@@ -141,7 +142,7 @@ impl JobWorkflow {
     pub(super) fn journal_hold(&self, job: &Job, error: &JournalError) -> Hold {
         let reason = error.to_string();
         tracing::error!(job = %job.id, attempt = job.attempt_number(), %reason, "request not sent");
-        self.observer.account_blocked(&reason);
+        self.observer.account_blocked(Dependency::Journal, &reason);
         Hold::Account { reason }
     }
 
@@ -174,8 +175,8 @@ impl JobWorkflow {
         self.ports.provider.prepare(&job.spec).await.map_err(|error| match error {
             SubmitError::Rejected { code, message } => NotSubmitted::Rejected(code, message),
             SubmitError::NotAccepted { reason, retry_after, .. } => self.deferred(job, &reason, retry_after),
-            SubmitError::Account { message, .. } => {
-                self.observer.account_blocked(&message);
+            SubmitError::Account { code, message } => {
+                self.observer.account_blocked(Dependency::of_account(code), &message);
                 NotSubmitted::Deferred(Hold::Account { reason: message }, self.now())
             }
             // Preparing sends no request, so nothing can have been accepted.

@@ -7,8 +7,8 @@ use super::save::SubmitOutcome;
 use super::{JobWorkflow, WorkflowError};
 use crate::catalog::Catalog;
 use crate::costs::Usd;
-use crate::engine::failpoints;
 use crate::engine::submit_journal::{AcceptedJob, JournalError, SubmitKey};
+use crate::engine::{Dependency, failpoints};
 use crate::jobs::{BillingStatus, Failure, Hold, IllegalTransition, Job};
 use crate::provider::{PreparedRequest, SubmitError};
 use crate::text;
@@ -35,17 +35,17 @@ impl JobWorkflow {
             let hold = Hold::RetryAt { reason: "this worker was suspended before it sent the request".to_owned() };
             job.requeue(hold, now, now)?;
             let saved = self.save(job).await;
-            self.settle_if_saved(&key, &saved);
-            return saved;
+            return self.settle_unaccepted(&key, saved).await;
         }
         failpoints::hit("post_begun");
         let reply = self.ports.provider.submit(request).await;
         failpoints::hit("after_post");
         let now = self.now();
-        if matches!(
+        let is_unaccepted = matches!(
             reply,
             Err(SubmitError::NotAccepted { .. } | SubmitError::Rejected { .. } | SubmitError::Account { .. })
-        ) {
+        );
+        if is_unaccepted {
             self.record_not_accepted(&key);
         }
         let saved = match reply {
@@ -84,9 +84,9 @@ impl JobWorkflow {
                 let failure = Failure::new(code, &message, BillingStatus::No, now);
                 self.apply_and_save(job, &|job| job.reject_by_provider(failure.clone(), now)).await
             }
-            Err(SubmitError::Account { message, .. }) => {
+            Err(SubmitError::Account { code, message }) => {
                 tracing::error!(job = %job.id, attempt, reason = %message, "account cannot submit");
-                self.observer.account_blocked(&message);
+                self.observer.account_blocked(Dependency::of_account(code), &message);
                 let hold = Hold::Account { reason: message };
                 self.apply_and_save(job, &|job| job.requeue(hold.clone(), now, now)).await
             }
@@ -97,8 +97,22 @@ impl JobWorkflow {
             }
         };
         drop(in_flight);
-        self.settle_if_saved(&key, &saved);
+        let saved = if is_unaccepted {
+            self.settle_unaccepted(&key, saved).await
+        } else {
+            self.settle_if_saved(&key, &saved);
+            saved
+        };
         failpoints::hit("after_receipt");
+        saved
+    }
+
+    /// Settles a submit that certainly was not accepted. Where another process gave the job up meanwhile, its charge is released.
+    async fn settle_unaccepted(&self, key: &SubmitKey, saved: Result<(), WorkflowError>) -> Result<(), WorkflowError> {
+        if matches!(saved, Err(WorkflowError::Superseded)) {
+            self.release_own_unaccepted(key).await?;
+        }
+        self.settle_if_saved(key, &saved);
         saved
     }
 

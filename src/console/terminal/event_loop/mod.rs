@@ -4,12 +4,12 @@
 //! What the operator does is drawn at once; background events are drawn at most 30 times a second. While the terminal has not
 //! taken the last frame, no other is drawn: the next one shows the newest state.
 
+mod effects;
+
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::Event as TerminalEvent;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
 use tokio::sync::oneshot;
 
@@ -20,11 +20,9 @@ use super::output::Written;
 use super::screen::{self, Screen};
 use super::signals::{SignalEvent, Signals};
 use super::waits::{next_input, receive, sleep, started};
-use super::{notify, tmux};
 use crate::console::app::App;
 use crate::console::message::{Effect, ExitReason, Message};
-use crate::console::notices::{Notice, NoticeLevel};
-use crate::console::notifications::{Notification, NotifyOptions};
+use crate::console::notifications::NotifyOptions;
 use crate::console::panes::image::ImageMessage;
 use crate::console::{ConsoleError, ConsoleFiles, ConsoleOptions, ThemeChoice};
 use crate::engine::{Command, Event};
@@ -353,100 +351,6 @@ impl EventLoop {
                 if !std::mem::replace(&mut self.stopped_by_us, false) {
                     self.resume();
                 }
-            }
-        }
-    }
-
-    fn perform(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
-            match effect {
-                Effect::Send(command) => self.send(command),
-                Effect::Copy(text) => self.write(CopyToClipboard::to_clipboard_from(text)),
-                Effect::Open(address) => self.background.open(address),
-                Effect::MeasureInputs(spec) => self.background.measure(spec),
-                Effect::Save { name, bytes } => match std::env::current_dir() {
-                    Ok(folder) => self.background.save(folder, name, bytes),
-                    Err(error) => self.report_failure(format!("could not save {name}: {error}")),
-                },
-                Effect::SavePreset(name, preset) => {
-                    if let Some(files) = &self.files {
-                        self.background.save_preset(files.presets(), name, preset);
-                    }
-                }
-                Effect::RemovePreset(name) => {
-                    if let Some(files) = &self.files {
-                        self.background.remove_preset(files.presets(), name);
-                    }
-                }
-                Effect::AddPrompts(prompts) => {
-                    if let Some(files) = &self.files {
-                        self.background.add_prompts(files.clone(), prompts);
-                    }
-                }
-                Effect::SearchLogs(job) => self.history.search(&job.to_string()),
-                Effect::DropImages(numbers) => {
-                    if self.is_visible {
-                        self.screen.write_sequence(tmux::delete_kitty_images(&numbers));
-                    }
-                }
-                Effect::Notify(notification) => self.notify(&notification),
-                Effect::Suspend => self.suspend(),
-                Effect::Redraw => {
-                    if self.screen.clear().is_err() {
-                        self.on_hang_up();
-                    }
-                }
-                Effect::Quit(reason) => self.exit = Some(reason),
-            }
-        }
-    }
-
-    fn send(&mut self, command: Command) {
-        match &mut self.commands {
-            Commands::Waiting(waiting) => waiting.push(command),
-            Commands::Engine(commands) => match commands.try_send(command) {
-                Ok(()) => {}
-                Err(TrySendError::Full(command)) => self.update(Message::CommandDropped(command)),
-                Err(TrySendError::Closed(_)) => self.update(Message::EngineClosed),
-            },
-        }
-    }
-
-    fn write(&mut self, command: impl crossterm::Command) {
-        if self.is_visible && self.screen.write(command).is_err() {
-            self.on_hang_up();
-        }
-    }
-
-    fn notify(&mut self, notification: &Notification) {
-        if self.is_visible {
-            self.screen.write_sequence(notify::sequences(&self.notify.ways.0, notification));
-        }
-        if let Some(command) = &self.notify.command {
-            notify::run_command(command, notification);
-        }
-    }
-
-    fn report_failure(&mut self, text: String) {
-        self.update(Message::EffectDone(Notice { level: NoticeLevel::Error, text }));
-    }
-
-    fn suspend(&mut self) {
-        screen::restore();
-        self.stopped_by_us = true;
-        if let Err(error) = Signals::stop() {
-            self.stopped_by_us = false;
-            self.report_failure(format!("cannot suspend: {error}"));
-        }
-        self.resume();
-    }
-
-    /// Sets the terminal up again, whatever was done to it meanwhile.
-    fn resume(&mut self) {
-        if self.is_visible {
-            match self.screen.reenter() {
-                Ok(()) => self.update(Message::Resumed),
-                Err(_) => self.on_hang_up(),
             }
         }
     }
