@@ -6,9 +6,10 @@
 //!  mouse.rs     which overlay or pane gets the mouse
 //!  actions.rs   what an action does                    paging.rs   the rows of a large store, as they are scrolled to
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
-//!  edits.rs     actions that a typed line describes         filtering.rs  the filter, and how many jobs match it
+//!  edits.rs     actions that a typed line describes
 //!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
-//!  quit.rs      leaving, with or without waiting         leave.rs    what is kept for the next start          gallery.rs  images in a grid and side by side
+//!  matching.rs  the filter, and how many jobs match it    leave.rs    what is kept for the next start
+//!  quit.rs      leaving, with or without waiting          gallery.rs  images in a grid and side by side
 //! ```
 
 mod actions;
@@ -17,11 +18,11 @@ mod clock;
 mod draw;
 mod edits;
 mod events;
-mod filtering;
 mod gallery;
 mod job_actions;
 mod keys;
 mod leave;
+mod matching;
 mod mouse;
 mod paging;
 mod quit;
@@ -34,7 +35,6 @@ use ratatui::layout::Rect;
 use ratatui_image::picker::Picker;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::ConsoleOptions;
 use super::board::Board;
 use super::form::Draft;
 use super::keymap::{InputContext, KeyMap};
@@ -42,6 +42,7 @@ use super::layout::{Layout, PaneName};
 use super::line_editor::LineEditor;
 use super::message::{Effect, Message};
 use super::notices::{Notice, NoticeLevel, Notices};
+use super::notifications::Notifier;
 use super::overlays::Overlay;
 use super::panes::image::{ImageMessage, ImagePane, Place, Tiles};
 use super::panes::logs::LogPane;
@@ -51,10 +52,11 @@ use super::saved::{Presets, SavedView};
 use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
+use super::{ConsoleOptions, ThemeChoice};
 use crate::catalog::Catalog;
 use crate::engine::{BulkRecord, Command, CommandKind};
 use crate::jobs::{Job, JobId};
-use filtering::Matching;
+use matching::Matching;
 use paging::Paging;
 
 /// The console's whole state.
@@ -72,6 +74,8 @@ pub struct App {
     keys: KeyMap,
     /// Whether the mouse is the console's, not the terminal's.
     has_mouse: bool,
+    /// Used instead where the terminal reports a light background.
+    light_theme: Option<Theme>,
     catalog: &'static Catalog,
     now: DateTime<Utc>,
     size: Rect,
@@ -84,6 +88,8 @@ pub struct App {
     tiles: Tiles,
     /// The images that are compared.
     compared: Tiles,
+    /// On a slow line, the operator requested images.
+    images_requested: bool,
     /// No image is requested for them before.
     tiles_paused_until: Option<DateTime<Utc>>,
     logs: LogPane,
@@ -93,6 +99,7 @@ pub struct App {
     /// What covers the panes; the last is on top.
     overlays: Vec<Overlay>,
     notices: Notices,
+    notifier: Notifier,
     filter: LineEditor,
     /// What `u` restores, the latest action last.
     undo: Vec<(CommandKind, Vec<Job>)>,
@@ -170,7 +177,8 @@ impl App {
             read_only: options.read_only,
             operator: options.operator.clone(),
             zone: options.zone,
-            theme: options.theme(),
+            theme: options.theme(false),
+            light_theme: matches!(options.theme, ThemeChoice::ByBackground { .. }).then(|| options.theme(true)),
             keys: options.keys,
             has_mouse: true,
             catalog: Catalog::builtin(),
@@ -183,12 +191,14 @@ impl App {
             image,
             tiles,
             compared,
+            images_requested: false,
             tiles_paused_until: None,
             logs: LogPane::new(),
             focus: PaneName::Queue,
             lower: PaneName::Steps,
             overlays: Vec::new(),
             notices: Notices::default(),
+            notifier: Notifier::new(&options.notify),
             filter: LineEditor::default(),
             undo: Vec::new(),
             undo_pending: false,
@@ -287,6 +297,14 @@ impl App {
                     self.dirty = true;
                 }
             }
+            Message::LightBackground => {
+                if let Some(light) = self.light_theme.take() {
+                    self.theme = light;
+                    self.dirty = true;
+                }
+            }
+            Message::LineSpeed(bytes_per_second) => self.on_line_speed(bytes_per_second),
+            Message::FrameCut => self.on_frame_cut(),
             Message::Terminate => self.quit(),
             Message::Suspend => self.effects.push(Effect::Suspend),
             Message::Resumed => {
@@ -306,6 +324,7 @@ impl App {
         if self.has_gallery() != had_gallery {
             self.apply_filter();
         }
+        self.effects.extend(self.notifier.take_due(now).into_iter().map(Effect::Notify));
         self.request_image();
         self.page();
         self.request_tiles();
@@ -373,7 +392,7 @@ impl App {
         if rests && self.is_shown(PaneName::Logs) {
             self.search_logs();
         }
-        if rests && self.is_shown(PaneName::Image) {
+        if rests && self.shows_images() && self.is_shown(PaneName::Image) {
             let job = self.selected().map(Arc::clone);
             if let Some(command) = self.image.next_request(job.as_deref()) {
                 self.send(command);

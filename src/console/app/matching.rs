@@ -1,4 +1,4 @@
-//! The filter of the list, and how many jobs of the store match it.
+//! The filter of what is shown, and how many jobs of the store match it.
 
 use super::App;
 use crate::console::overlays::Overlay;
@@ -12,7 +12,7 @@ pub(super) fn held() -> Filter {
 
 /// How many jobs of the store match a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Matching {
+pub enum Matching {
     /// Not reported yet.
     Unknown,
     /// The store does not count that.
