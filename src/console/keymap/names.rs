@@ -28,6 +28,7 @@ impl Action {
             Self::Compare => "Compare marked",
             Self::NewSeed => "New seed",
             Self::FullImage => "Full-screen image",
+            Self::ShowImages => "Show images",
             Self::OpenImage => "Open in viewer",
             Self::CopyUrl => "Copy image URL",
             Self::SaveImage => "Save image",

@@ -219,7 +219,7 @@ mod tests {
             let text = screen(80, 22, |frame| help.draw(frame, frame.area(), &theme));
             assert!(text.contains("Esc closes") && !text.contains("scroll"), "{context:?}\n{text}");
             for binding in KeyMap::default().bindings_in(context) {
-                let Some(title) = short_title(binding) else { continue };
+                let Some(title) = short_title(binding).map(|title| format::cut(&title, MAX_TITLE)) else { continue };
                 assert!(text.contains(&title) || text.contains(binding.help), "{context:?} lacks {title}\n{text}");
             }
         }
