@@ -5,6 +5,7 @@ mod costs;
 mod file;
 mod help;
 mod jobs;
+mod prune;
 mod search;
 mod submit;
 #[cfg(unix)]
@@ -16,7 +17,7 @@ use std::process::Stdio;
 
 use crate::support::{TestEnv, text};
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["worker"],
     &["submit"],
@@ -30,6 +31,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["costs", "rebuild"],
     &["import"],
     &["export"],
+    &["prune"],
     &["simulate"],
     &["doctor"],
     &["completions"],

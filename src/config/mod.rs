@@ -73,6 +73,8 @@ pub struct Config {
     pub log: String,
     /// Daily log files that are kept, at least 1.
     pub log_days: usize,
+    /// Days after which `darkroom prune` removes finished jobs and their images; without it the command needs `--older-than`.
+    pub retention_days: Option<usize>,
     /// How images are drawn on the terminal.
     pub images: ImagesMode,
     /// Colours for a dark or a light terminal.

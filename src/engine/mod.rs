@@ -15,6 +15,7 @@ mod failpoints;
 pub mod local;
 mod pause;
 mod ports;
+mod retention;
 mod retry_price;
 mod scheduler;
 mod settings;
@@ -40,6 +41,7 @@ pub use event::{
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
 pub use pause::Pause;
 pub use ports::Ports;
+pub use retention::{Retention, RetentionError, RetentionSummary};
 pub use retry_price::{RetryPrice, is_submit_unknown};
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};

@@ -12,6 +12,7 @@ mod inspect;
 mod list;
 mod page_order;
 mod remove;
+mod retention;
 mod tasks;
 
 pub(crate) use counts::Counted;
