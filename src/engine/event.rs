@@ -242,6 +242,8 @@ pub enum CommandKind {
     Cancelled,
     /// Approve.
     Approved,
+    /// Reject images.
+    ImagesRejected,
     /// Hide.
     Hidden,
     /// Undo an earlier command.

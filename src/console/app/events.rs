@@ -80,6 +80,8 @@ impl App {
                         Err(why) => self.notify(NoticeLevel::Error, format!("Could not save the image: {why}")),
                     }
                 }
+                self.tiles.on_bytes(&id, attempt, &bytes);
+                self.compared.on_bytes(&id, attempt, &bytes);
                 self.image.on_bytes(&id, attempt, bytes);
             }
             Event::CostJobs { only, jobs } => {
@@ -208,6 +210,7 @@ impl App {
             Command::LoadPage { .. } => self.paging.on_dropped(),
             Command::LoadImage(id) => {
                 self.saves.remove(id);
+                self.on_load_dropped(id);
                 let why = "engine busy; select the job again".to_owned();
                 self.image.on_bytes(id, 0, Err(why));
             }
@@ -250,7 +253,10 @@ impl App {
         }
         if outcome.kind == CommandKind::Submitted {
             self.submitted = None;
-            self.select_when_shown = outcome.succeeded.first().cloned();
+            // In the gallery a selection that moves by itself would put the next approval on another image.
+            if !self.has_gallery() {
+                self.select_when_shown = outcome.succeeded.first().cloned();
+            }
             self.after_jobs();
         }
         if outcome.kind == CommandKind::Resolved {
@@ -278,6 +284,7 @@ fn past_tense(kind: CommandKind) -> &'static str {
         CommandKind::Retried => "retried",
         CommandKind::Cancelled => "cancelled",
         CommandKind::Approved => "approved",
+        CommandKind::ImagesRejected => "rejected",
         CommandKind::Hidden => "hidden",
         CommandKind::Undone => "restored",
         CommandKind::Resolved => "resolved",
@@ -292,6 +299,7 @@ fn describe(outcome: &CommandOutcome) -> (NoticeLevel, String) {
         CommandKind::Retried => "Retrying",
         CommandKind::Cancelled => "Cancelled",
         CommandKind::Approved => "Approved",
+        CommandKind::ImagesRejected => "Rejected the image of",
         CommandKind::Hidden => "Hid",
         CommandKind::Undone => "Restored",
         CommandKind::Resolved => "Resolved the charge of",

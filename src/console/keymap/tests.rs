@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
 
-const CONTEXTS: [InputContext; 14] = [
+const CONTEXTS: [InputContext; 16] = [
     InputContext::Pane(PaneName::Queue),
     InputContext::Pane(PaneName::Image),
     InputContext::Pane(PaneName::Steps),
@@ -12,6 +12,8 @@ const CONTEXTS: [InputContext; 14] = [
     InputContext::Pane(PaneName::Spend),
     InputContext::Job,
     InputContext::FullImage,
+    InputContext::Gallery,
+    InputContext::Compare,
     InputContext::CostScreen,
     InputContext::LogScreen,
     InputContext::Help,
