@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::theme::Theme;
 use crate::catalog::Catalog;
-use crate::costs::{Basis, CostLine, CostReport, PriceTable, Usd};
+use crate::costs::{Basis, CostLine, CostReport, DEFAULT_SOFT_PERCENT, Usd};
 use crate::engine::CostOverview;
 use crate::jobs::{Job, StageName};
 use crate::text::format;
@@ -30,7 +30,7 @@ pub fn cell(job: &Job, catalog: &Catalog) -> String {
         return Usd::ZERO.display();
     }
     let reserved = job.attempt().and_then(|attempt| attempt.reserved);
-    match reserved.or_else(|| catalog.estimate(&job.spec).amount) {
+    match reserved.or(job.known_estimate()).or_else(|| catalog.estimate(&job.spec).amount) {
         Some(amount) => format!("~{}", amount.display()),
         None => "?".to_owned(),
     }
@@ -71,9 +71,6 @@ pub struct BudgetUse {
     /// The share of the cap, in percent, from which to warn.
     pub soft_percent: u8,
 }
-
-/// The share of a cap from which to warn, where the store has none.
-const DEFAULT_SOFT_PERCENT: u8 = 80;
 
 impl BudgetUse {
     /// Whether the soft mark is reached.
@@ -122,7 +119,7 @@ pub fn caps(costs: &CostOverview) -> Vec<BudgetUse> {
     [("day", costs.daily_cap, &costs.today), ("month", costs.monthly_cap, &costs.calendar_month)]
         .into_iter()
         .filter_map(|(period, cap, report)| {
-            let used = committed(report);
+            let used = report.committed();
             Some(BudgetUse { period, used, uncertain: used > report.total_usd, cap: cap?, soft_percent })
         })
         .collect()
@@ -141,12 +138,6 @@ pub fn is_uncertain(line: &CostLine, report: &CostReport) -> bool {
 /// The amount of a group, or `unknown`.
 pub fn group_amount(line: &CostLine, report: &CostReport) -> String {
     if is_uncertain(line, report) { "unknown".to_owned() } else { line.usd.display() }
-}
-
-/// What a cap counts; a charge of unknown price counts as the highest published one.
-fn committed(report: &CostReport) -> Usd {
-    let unpriced = PriceTable::builtin().highest() * report.unpriced_count;
-    report.total_usd + report.unknown_usd + report.unconfirmed_usd + unpriced
 }
 
 #[cfg(test)]

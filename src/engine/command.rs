@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{BulkAction, BulkTarget, CommandKind};
-use crate::costs::CostGrouping;
+use crate::costs::{BudgetEdit, CostGrouping};
 use crate::jobs::filter::Filter;
 use crate::jobs::{BillingAnswer, Job, JobId, Spec};
 use crate::store::{PageCursor, SortOrder};
@@ -80,6 +80,13 @@ pub enum Command {
         /// What the bill says.
         answer: BillingAnswer,
         /// Who says so: `user@host`.
+        by: String,
+    },
+    /// Change the caps of the store (`Event::BudgetChanged`): every process applies them at once.
+    ChangeBudget {
+        /// What to change.
+        edit: BudgetEdit,
+        /// Who changes it: `user@host`.
         by: String,
     },
     /// Send the most expensive jobs of a span (`Event::CostJobs`).

@@ -13,6 +13,5 @@ mod list;
 mod page_order;
 mod remove;
 mod retention;
-mod tasks;
 
 pub(crate) use counts::Counted;
