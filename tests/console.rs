@@ -7,9 +7,10 @@ mod gallery;
 mod harness;
 mod hostile_frames;
 mod keys;
+mod random_events;
 
 use crossterm::event::KeyCode;
-use darkroom::console::ThemeName;
+use darkroom::console::ThemeChoice;
 use darkroom::engine::{CommandKind, CommandOutcome, ConnectionState, Event};
 use darkroom::jobs::{Job, Spec};
 
@@ -130,7 +131,7 @@ fn filter_marks_notice_and_quitting() {
 fn ascii_and_no_colour() {
     let mut options = options(true);
     options.ascii = true;
-    options.theme = ThemeName::Mono;
+    options.theme = ThemeChoice::without_colours();
     let mut harness = ConsoleHarness::busy_with(120, 40, &options);
     let frame = harness.frame();
     let foreign: String = frame.chars().filter(|character| !character.is_ascii()).collect();

@@ -32,6 +32,8 @@ pub struct Status {
     pub temporal: Option<TemporalStatus>,
     /// What an operator must resolve in the store.
     pub alarm: Option<StoreAlarm>,
+    /// How many bytes a second the terminal takes, where that is few.
+    pub slow_line: Option<u64>,
     /// Submits in flight.
     pub submits_in_flight: usize,
     /// The engine stopped: no further events arrive.
@@ -52,6 +54,7 @@ impl Default for Status {
             workers: None,
             temporal: None,
             alarm: None,
+            slow_line: None,
             submits_in_flight: 0,
             engine_closed: false,
         }

@@ -1,6 +1,7 @@
 //! Folds the engine's events into board, status and notices.
 
-use super::{App, Matching};
+use super::App;
+use super::matching::{Matching, held};
 use crate::console::message::{Effect, ExitReason};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
@@ -36,11 +37,12 @@ impl App {
             }
             Event::Progress(progress) => self.dirty |= self.board.update_progress(progress),
             Event::Counts(counts) => {
+                self.notifier.on_counts(&counts);
                 self.status.counts = Some(counts);
                 self.count_matching();
                 self.count_held();
             }
-            Event::Matching { filter, counts } if filter == super::held() && self.counting_held => {
+            Event::Matching { filter, counts } if filter == held() && self.counting_held => {
                 self.counting_held = false;
                 self.held = counts.map(|counts| counts.total());
             }
@@ -79,7 +81,10 @@ impl App {
             Event::Workers(workers) => self.status.workers = Some(workers),
             Event::Temporal(fleet) => self.on_temporal(fleet),
             Event::StoreAlarm(alarm) => self.on_store_alarm(alarm),
-            Event::BudgetExceeded(exceeded) => self.report(NoticeLevel::Warning, exceeded.summary()),
+            Event::BudgetExceeded(exceeded) => {
+                self.notifier.on_budget(exceeded.summary());
+                self.report(NoticeLevel::Warning, exceeded.summary());
+            }
             Event::PageFailed { reason } => {
                 self.paging.on_failed();
                 self.report(NoticeLevel::Error, format!("Could not load older jobs: {reason}"));

@@ -160,6 +160,11 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
         }
         (None, _) => {}
     }
+    if let Some(rate) = status.slow_line {
+        let forms =
+            [(27, format!("slow line {}/s", format::bytes(rate))), (33, "slow line".into()), (0, String::new())];
+        parts.push(Part::new(theme.warning, forms));
+    }
     parts.push(connection(view));
     parts
 }
