@@ -21,6 +21,7 @@ pub mod layout;
 mod line_editor;
 pub mod message;
 pub mod notices;
+pub mod notifications;
 mod options;
 pub mod overlays;
 pub mod panes;
@@ -34,7 +35,8 @@ mod widgets;
 
 pub use app::App;
 pub use message::{Effect, ExitReason, Message};
-pub use options::{ConsoleOptions, ThemeName};
+pub use notifications::{NotifyOptions, NotifyWays};
+pub use options::{ConsoleOptions, ThemeChoice};
 pub use panes::image::ImagesMode;
 pub use saved::{ConsoleFiles, Preset, PresetFile, Presets, Saved};
 pub use terminal::{EngineLink, LogSources, run};

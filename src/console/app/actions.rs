@@ -51,6 +51,7 @@ impl App {
                 self.overlays.push(Overlay::Filter);
             }
             Action::Complete => self.complete_filter(),
+            Action::ShowImages => self.toggle_images(),
             Action::Gallery => self.open_gallery(),
             Action::Compare => self.compare(),
             Action::NewSeed => self.repeat_with_new_seed(),

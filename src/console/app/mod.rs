@@ -6,6 +6,7 @@
 //!  actions.rs   what an action does                    paging.rs   the rows of a large store, as they are scrolled to
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
 //!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
+//!  matching.rs  the filter, and how many jobs match it
 //!  quit.rs      leaving, with or without waiting          gallery.rs  images in a grid and side by side
 //! ```
 
@@ -17,6 +18,7 @@ mod events;
 mod gallery;
 mod job_actions;
 mod keys;
+mod matching;
 mod paging;
 mod quit;
 
@@ -28,7 +30,6 @@ use ratatui::layout::Rect;
 use ratatui_image::picker::Picker;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::ConsoleOptions;
 use super::board::Board;
 use super::form::Draft;
 use super::keymap::InputContext;
@@ -36,6 +37,7 @@ use super::layout::{Layout, PaneName};
 use super::line_editor::LineEditor;
 use super::message::{Effect, Message};
 use super::notices::{Notice, NoticeLevel, Notices};
+use super::notifications::Notifier;
 use super::overlays::Overlay;
 use super::panes::image::{ImageMessage, ImagePane, Place, Tiles};
 use super::panes::logs::LogPane;
@@ -45,10 +47,11 @@ use super::saved::Presets;
 use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
+use super::{ConsoleOptions, ThemeChoice};
 use crate::catalog::Catalog;
-use crate::engine::{Command, CommandKind, MatchCounts};
-use crate::jobs::filter::{Condition, Filter, JobStatus};
+use crate::engine::{Command, CommandKind};
 use crate::jobs::{Job, JobId};
+use matching::Matching;
 use paging::Paging;
 
 /// The console's whole state.
@@ -62,6 +65,8 @@ pub struct App {
     operator: String,
     zone: DisplayZone,
     theme: Theme,
+    /// Used instead where the terminal reports a light background.
+    light_theme: Option<Theme>,
     catalog: &'static Catalog,
     now: DateTime<Utc>,
     size: Rect,
@@ -74,6 +79,8 @@ pub struct App {
     tiles: Tiles,
     /// The images that are compared.
     compared: Tiles,
+    /// On a slow line, the operator requested images.
+    images_requested: bool,
     /// No image is requested for them before.
     tiles_paused_until: Option<DateTime<Utc>>,
     logs: LogPane,
@@ -83,6 +90,7 @@ pub struct App {
     /// What covers the panes; the last is on top.
     overlays: Vec<Overlay>,
     notices: Notices,
+    notifier: Notifier,
     filter: LineEditor,
     /// What `u` restores, the latest action last.
     undo: Vec<(CommandKind, Vec<Job>)>,
@@ -134,22 +142,6 @@ pub struct App {
 const GALLERY_BYTES: usize = 24 * 1024 * 1024;
 const COMPARE_BYTES: usize = 32 * 1024 * 1024;
 
-/// The filter of held jobs.
-fn held() -> Filter {
-    Filter::default().and(Condition::Status(vec![JobStatus::Held]))
-}
-
-/// How many jobs of the store match a filter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Matching {
-    /// Not reported yet.
-    Unknown,
-    /// The store does not count that.
-    Uncounted,
-    /// As last counted.
-    Counted(MatchCounts),
-}
-
 impl App {
     /// A console without data, and the messages of its image thread.
     pub fn new(
@@ -167,7 +159,8 @@ impl App {
             read_only: options.read_only,
             operator: options.operator.clone(),
             zone: options.zone,
-            theme: options.theme(),
+            theme: options.theme(false),
+            light_theme: matches!(options.theme, ThemeChoice::ByBackground { .. }).then(|| options.theme(true)),
             catalog: Catalog::builtin(),
             now,
             size: Rect::new(0, 0, 80, 24),
@@ -178,12 +171,14 @@ impl App {
             image,
             tiles,
             compared,
+            images_requested: false,
             tiles_paused_until: None,
             logs: LogPane::new(),
             focus: PaneName::Queue,
             lower: PaneName::Steps,
             overlays: Vec::new(),
             notices: Notices::default(),
+            notifier: Notifier::new(&options.notify),
             filter: LineEditor::default(),
             undo: Vec::new(),
             undo_pending: false,
@@ -273,6 +268,14 @@ impl App {
                     self.dirty = true;
                 }
             }
+            Message::LightBackground => {
+                if let Some(light) = self.light_theme.take() {
+                    self.theme = light;
+                    self.dirty = true;
+                }
+            }
+            Message::LineSpeed(bytes_per_second) => self.on_line_speed(bytes_per_second),
+            Message::FrameCut => self.on_frame_cut(),
             Message::Terminate => self.quit(),
             Message::Suspend => self.effects.push(Effect::Suspend),
             Message::Resumed => {
@@ -292,6 +295,7 @@ impl App {
         if self.has_gallery() != had_gallery {
             self.apply_filter();
         }
+        self.effects.extend(self.notifier.take_due(now).into_iter().map(Effect::Notify));
         self.request_image();
         self.page();
         self.request_tiles();
@@ -358,7 +362,7 @@ impl App {
         if rests && self.is_shown(PaneName::Logs) {
             self.search_logs();
         }
-        if rests && self.is_shown(PaneName::Image) {
+        if rests && self.shows_images() && self.is_shown(PaneName::Image) {
             let job = self.selected().map(Arc::clone);
             if let Some(command) = self.image.next_request(job.as_deref()) {
                 self.send(command);
@@ -375,59 +379,6 @@ impl App {
             self.searched_logs = Some(job.clone());
             self.effects.push(Effect::SearchLogs(job));
         }
-    }
-
-    fn apply_filter(&mut self) {
-        let is_typing = matches!(self.overlays.last(), Some(Overlay::Filter));
-        let text = self.filter.as_str();
-        let parsed = if is_typing { Filter::parse_typed(text, self.now) } else { Filter::parse(text, self.now) };
-        let parsed = parsed.map(|filter| self.with_gallery(filter));
-        let is_changed = parsed.as_ref().err() != self.board.problem()
-            || parsed.as_ref().is_ok_and(|filter| filter != self.board.filter());
-        if is_changed {
-            self.board.set_filter(parsed);
-            self.restart_paging(is_typing);
-            self.matching = Matching::Unknown;
-            self.count_matching();
-            self.queue.follow(&self.board);
-        }
-        self.dirty = true;
-    }
-
-    /// Requests how many jobs of the store match, where the board does not know that.
-    fn count_matching(&mut self) {
-        let filter = self.board.filter();
-        let waits = self.counting || self.paging.due_at().is_some_and(|due_at| due_at > self.now);
-        if filter.is_empty() || self.board.problem().is_some() || self.is_local() || waits {
-            return;
-        }
-        self.counting = true;
-        self.send(Command::CountMatching(self.board.filter().clone()));
-    }
-
-    /// Requests how many jobs of a large store are held: the board knows only some of them.
-    fn count_held(&mut self) {
-        if !self.board.is_complete() && !self.counting_held {
-            self.counting_held = true;
-            self.send(Command::CountMatching(held()));
-        }
-    }
-
-    /// How many jobs are held, as far as that is known.
-    fn held_total(&self) -> u64 {
-        let here = self.board.held() as u64;
-        if self.board.is_complete() { here } else { self.held.unwrap_or(here) }
-    }
-
-    /// How many jobs of the store the list contains, as far as that is known.
-    fn matching_total(&self) -> Option<u64> {
-        if self.is_local() {
-            return Some(self.board.len() as u64);
-        }
-        if self.board.filter().is_empty() {
-            return self.status.counts.as_ref().map(crate::engine::Counts::total);
-        }
-        if let Matching::Counted(counts) = &self.matching { Some(counts.total()) } else { None }
     }
 }
 

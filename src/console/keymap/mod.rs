@@ -68,6 +68,8 @@ pub enum Action {
     Filter,
     /// Take the first suggestion.
     Complete,
+    /// Show images on a slow line, or not.
+    ShowImages,
     /// The images of finished jobs in a grid.
     Gallery,
     /// The marked jobs side by side.

@@ -20,7 +20,7 @@ use crate::console::theme::Theme;
 use crate::engine::Intake;
 use crate::jobs::filter::Completion;
 use crate::jobs::{Job, JobId, StageName};
-use crate::text::format;
+use crate::text::{format, sanitize_text};
 
 /// Selection and scrolling of the queue.
 #[derive(Debug, Default)]
@@ -357,6 +357,7 @@ fn searched_back_label(at: DateTime<Utc>, zone: DisplayZone) -> String {
 
 /// The end of what is typed, where it is longer than the room.
 fn tail(text: &str, cells: usize) -> String {
+    let text = sanitize_text(text);
     let mut start = 0;
     while unicode_width::UnicodeWidthStr::width(&text[start..]) > cells {
         start += text[start..].chars().next().map_or(1, char::len_utf8);
