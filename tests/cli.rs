@@ -7,6 +7,7 @@ mod file;
 mod help;
 mod jobs;
 mod matrix;
+mod prune;
 mod search;
 mod submit;
 #[cfg(unix)]
@@ -18,7 +19,7 @@ use std::process::Stdio;
 
 use crate::support::{TestEnv, text};
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["worker"],
     &["submit"],
@@ -32,6 +33,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["costs", "rebuild"],
     &["import"],
     &["export"],
+    &["prune"],
     &["simulate"],
     &["doctor"],
     &["completions"],

@@ -144,7 +144,11 @@ impl Help {
             Action::Pane(_) => Some((PaneName::ALL.map(Action::Pane)[PaneName::ALL.len() - 1], "-")),
             action => PAIRS.iter().find(|(first, ..)| *first == action).map(|(_, second, _)| (*second, " ")),
         };
-        let both = other.map(|(action, gap)| format!("{key}{gap}{}", self.keys.key_of(action, ascii)));
+        let key_of = |action| {
+            let here = self.keys.bindings_in(self.context).find(|other| other.action == action);
+            here.map(|other| other.key_shown(ascii)).unwrap_or_default()
+        };
+        let both = other.map(|(action, gap)| format!("{key}{gap}{}", key_of(action)));
         both.filter(|both| both.width() <= SHORT_KEYS).unwrap_or(key)
     }
 
