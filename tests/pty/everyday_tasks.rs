@@ -148,8 +148,10 @@ fn fourteen_tasks_take_three_keys_each() {
     operator.terminal.send("/");
     operator.terminal.wait_for("Enter keep");
     operator.types("status:done,approved");
-    operator.terminal.send(ENTER);
     operator.terminal.wait_until("finished jobs only", |terminal| !terminal.text().contains("kite"));
+    operator.terminal.wait_for("status:done,approved");
+    operator.terminal.send(ENTER);
+    operator.terminal.wait_for_no("Enter keep");
     operator.terminal.send(HOME);
     operator.press(" ");
     operator.press(" ");
