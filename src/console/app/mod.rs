@@ -224,7 +224,7 @@ impl App {
     /// Takes in what happened at `now`; what is to be done about it comes out.
     pub fn update(&mut self, message: Message, now: DateTime<Utc>) -> Vec<Effect> {
         self.now = now;
-        let overlays = self.overlays.len();
+        let covers = self.covers();
         let had_gallery = self.has_gallery();
         match message {
             Message::Key(key) => self.on_key(key),
@@ -286,7 +286,7 @@ impl App {
         if self.quits_when_done && !self.quitting && self.running_here() == 0 {
             self.quit();
         }
-        if self.overlays.len() != overlays && self.image.keeps_remains() {
+        if self.image.keeps_remains() && self.covers() != covers {
             self.effects.push(Effect::Redraw);
         }
         if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
@@ -300,6 +300,14 @@ impl App {
         self.page();
         self.request_tiles();
         std::mem::take(&mut self.effects)
+    }
+
+    /// What is drawn over images: the overlays, and a notice of several lines.
+    fn covers(&self) -> (usize, bool) {
+        let room = usize::from(self.size.width).saturating_sub(3);
+        let is_long =
+            |(notice, _): (&Notice, usize)| unicode_width::UnicodeWidthStr::width(notice.text.as_str()) > room;
+        (self.overlays.len(), self.notices.current().is_some_and(is_long))
     }
 
     /// Sends every image to the terminal again.
