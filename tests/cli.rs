@@ -6,6 +6,7 @@ mod file;
 mod help;
 mod jobs;
 mod matrix;
+mod prune;
 mod search;
 mod submit;
 #[cfg(unix)]
@@ -17,7 +18,7 @@ use std::process::Stdio;
 
 use crate::support::{TestEnv, text};
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["worker"],
     &["submit"],
@@ -31,6 +32,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["costs", "rebuild"],
     &["import"],
     &["export"],
+    &["prune"],
     &["simulate"],
     &["doctor"],
     &["completions"],

@@ -6,8 +6,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::error::CliError;
 use super::{
-    audit, budget, costs, dev, export, guard_server, import, jobs, logs, pause, presets, simulate, submit, takeover,
-    tasks, worker,
+    audit, budget, costs, dev, export, guard_server, import, jobs, logs, pause, presets, prune, simulate, submit,
+    takeover, tasks, worker,
 };
 use crate::config::{Flags, Key};
 
@@ -97,6 +97,8 @@ pub enum Command {
     Import(import::ImportArgs),
     /// Export jobs and costs to a file that `import` reads
     Export(export::ExportArgs),
+    /// Remove old finished jobs, their images and old log files; charges stay
+    Prune(prune::PruneArgs),
     /// Serve a simulator of the FLUX API
     Simulate(simulate::SimulateArgs),
     /// Open the console on a month of simulated jobs, in a temporary directory that is deleted on exit

@@ -28,6 +28,7 @@ mod operator;
 mod output;
 mod pause;
 mod presets;
+mod prune;
 mod resolve_id;
 mod simulate;
 mod submit;
@@ -140,6 +141,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             Some(Command::Tasks(args)) => tasks::run(&session, &args).await,
             Some(Command::Import(args)) => import::run(&session, &args).await,
             Some(Command::Export(args)) => export::run(&session, &args).await,
+            Some(Command::Prune(args)) => prune::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,
             Some(Command::Demo) => demo::run(&session, flags).await,
             Some(Command::Dev(args)) => dev::run(session, &args, flags).await,

@@ -73,6 +73,8 @@ pub struct Config {
     pub log: String,
     /// Daily log files that are kept, at least 1.
     pub log_days: usize,
+    /// Days after which `darkroom prune` removes finished jobs and their images; without it the command needs `--older-than`.
+    pub retention_days: Option<usize>,
     /// How images are drawn on the terminal.
     pub images: ImagesMode,
     /// The name of the console's colours; `auto` goes by the terminal's background.

@@ -4,6 +4,8 @@
 //! Beside another backend every job would be paid twice, so nothing is written before an operator has confirmed the plan. Jobs that the
 //! other backend has taken up are never submitted here: it may have paid for them.
 
+use std::ops::Range;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{RetryPrice, TemporalSurvey};
@@ -103,25 +105,25 @@ impl TakeoverPlan {
                 }));
             }
         }
-        let recent = self.recent_writes(RUNNING_WITHIN);
+        let recent = self.last_writes(TimeDelta::MIN..RUNNING_WITHIN);
         blockers.extend(recent.map(|write| format!("{write}: stop it, and wait 5 minutes after its last write")));
         blockers
     }
 
-    /// `another backend wrote a job 2m ago`, for each kind of write within that time.
-    fn recent_writes(&self, within: TimeDelta) -> impl Iterator<Item = String> {
+    /// `another backend wrote a job 2m ago`, for each kind of write whose last one has that age.
+    fn last_writes(&self, ages: Range<TimeDelta>) -> impl Iterator<Item = String> {
         let writes = [(self.inspection.last_write, "wrote a job"), (self.inspection.last_charge, "recorded a charge")];
         let now = self.at;
         writes.into_iter().filter_map(move |(at, what)| {
             let age = now - at?;
-            (age < within).then(|| format!("another backend {what} {} ago", format::age(age)))
+            ages.contains(&age).then(|| format!("another backend {what} {} ago", format::age(age)))
         })
     }
 
     /// What an operator should know before confirming, as lines.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        let recent = self.recent_writes(ACTIVE_WITHIN);
+        let recent = self.last_writes(RUNNING_WITHIN..ACTIVE_WITHIN);
         warnings.extend(recent.map(|write| format!("{write}: make sure that it is stopped, or jobs are paid twice")));
         if !self.inspection.unreadable.is_empty() {
             let requests = format::count(self.inspection.unreadable.len(), "request");

@@ -170,7 +170,10 @@ impl App {
     }
 
     fn on_intake(&mut self, intake: Intake) {
-        self.read_only = intake == Intake::ReadOnly;
+        // Only an engine that was read-only can become writable: after `darkroom takeover`.
+        if intake == Intake::ReadOnly || self.status.intake == Intake::ReadOnly {
+            self.read_only = intake == Intake::ReadOnly;
+        }
         let notice = match (&self.status.intake, &intake) {
             (old, new) if old == new => None,
             (Intake::ReadOnly, Intake::Paused) => {

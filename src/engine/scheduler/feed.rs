@@ -28,6 +28,10 @@ const FIRST_PAGE_SIZE: usize = 500;
 /// Longest pause before the change stream is opened again: an operator who fixes the connection wants to see it.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(2);
 
+/// Shortest time between two reads of the change stream where no screen shows the changes: a job that is saved three times meanwhile is
+/// read once.
+const CHANGES_INTERVAL: Duration = Duration::from_millis(50);
+
 /// Shortest time between two refreshes of counts and costs for a screen.
 const SCREEN_REFRESH_INTERVAL: Duration = Duration::from_millis(400);
 
@@ -147,11 +151,17 @@ impl FeedTask {
     }
 
     async fn listen(&mut self, stream: &mut dyn ChangeStream) -> Result<std::convert::Infallible, StoreError> {
+        let mut next_changes = Instant::now();
         loop {
             let next_refresh = self.next_refresh();
             let next_check = self.checked_at.map_or_else(Instant::now, |at| at + ACTIVITY_INTERVAL);
             tokio::select! {
-                changes = stream.next() => self.on_changes(changes?).await,
+                changes = next_after(next_changes, stream) => {
+                    self.on_changes(changes?).await;
+                    if self.event_detail != EventDetail::Full {
+                        next_changes = Instant::now() + CHANGES_INTERVAL;
+                    }
+                }
                 () = self.refresh.notified() => self.costs_changed = true,
                 () = sleep_until(next_refresh), if next_refresh.is_some() => self.emit_sums().await?,
                 () = sleep_until(Some(next_check)) => self.check_activity().await,
@@ -268,6 +278,12 @@ impl FeedTask {
         // Jobs run even if the reader is gone.
         let _ = self.events.send(event).await;
     }
+}
+
+/// The next changes, not before that time. Cancel-safe, as the stream is.
+async fn next_after(time: Instant, stream: &mut dyn ChangeStream) -> Result<Vec<Change>, StoreError> {
+    tokio::time::sleep_until(time).await;
+    stream.next().await
 }
 
 async fn sleep_until(at: Option<Instant>) {
