@@ -253,7 +253,7 @@ impl App {
         if matches!(message, Message::Key(_) | Message::Mouse(_) | Message::Paste(_)) {
             self.touch_view();
         }
-        let overlays = self.overlays.len();
+        let covers = self.covers();
         let had_gallery = self.has_gallery();
         match message {
             Message::Key(key) => self.on_key(key),
@@ -315,7 +315,7 @@ impl App {
         if self.quits_when_done && !self.quitting && self.running_here() == 0 {
             self.quit();
         }
-        if self.overlays.len() != overlays && self.image.keeps_remains() {
+        if self.image.keeps_remains() && self.covers() != covers {
             self.effects.push(Effect::Redraw);
         }
         if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
@@ -330,6 +330,14 @@ impl App {
         self.request_tiles();
         self.save_view();
         std::mem::take(&mut self.effects)
+    }
+
+    /// What is drawn over images: the overlays, and a notice of several lines.
+    fn covers(&self) -> (usize, bool) {
+        let room = usize::from(self.size.width).saturating_sub(3);
+        let is_long =
+            |(notice, _): (&Notice, usize)| unicode_width::UnicodeWidthStr::width(notice.text.as_str()) > room;
+        (self.overlays.len(), self.notices.current().is_some_and(is_long))
     }
 
     /// Sends every image to the terminal again.
