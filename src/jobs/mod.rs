@@ -16,6 +16,7 @@ mod late_receipt;
 mod receipt;
 mod resolution;
 mod retry;
+pub mod sort;
 mod spec;
 mod stage;
 mod step;

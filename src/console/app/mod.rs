@@ -6,7 +6,7 @@
 //!  actions.rs   what an action does                    paging.rs   the rows of a large store, as they are scrolled to
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
 //!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
-//!  quit.rs      leaving, with or without waiting
+//!  quit.rs      leaving, with or without waiting          log_actions.rs   the logs, and the lines of a step
 //! ```
 
 mod actions;
@@ -16,6 +16,7 @@ mod draw;
 mod events;
 mod job_actions;
 mod keys;
+mod log_actions;
 mod paging;
 mod quit;
 
@@ -28,6 +29,7 @@ use ratatui_image::picker::Picker;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::ConsoleOptions;
+use super::activity::Activity;
 use super::board::Board;
 use super::form::Draft;
 use super::keymap::InputContext;
@@ -35,10 +37,10 @@ use super::layout::{Layout, PaneName};
 use super::line_editor::LineEditor;
 use super::message::{Effect, Message};
 use super::notices::{Notice, NoticeLevel, Notices};
-use super::overlays::Overlay;
+use super::overlays::{Overlay, job};
 use super::panes::image::{ImageMessage, ImagePane};
 use super::panes::logs::LogPane;
-use super::panes::queue::QueuePane;
+use super::panes::queue::{QueuePane, QueueSettings};
 use super::panes::steps::StepsPane;
 use super::status::Status;
 use super::theme::Theme;
@@ -66,6 +68,9 @@ pub struct App {
     board: Board,
     status: Status,
     queue: QueuePane,
+    /// Columns and order of the queue.
+    queue_settings: QueueSettings,
+    activity: Activity,
     steps: StepsPane,
     image: ImagePane,
     logs: LogPane,
@@ -158,6 +163,8 @@ impl App {
             board: Board::default(),
             status: Status::default(),
             queue: QueuePane::default(),
+            queue_settings: QueueSettings::default(),
+            activity: Activity::default(),
             steps: StepsPane::default(),
             image,
             logs: LogPane::new(),
@@ -267,6 +274,23 @@ impl App {
         self.dirty
     }
 
+    /// Columns and order of the queue, to be kept for the next start.
+    pub fn queue_settings(&self) -> &QueueSettings {
+        &self.queue_settings
+    }
+
+    /// Shows the queue with these columns in this order.
+    pub fn set_queue_settings(&mut self, settings: QueueSettings) {
+        let sort = settings.sort;
+        self.queue_settings = settings;
+        if self.board.sort() != sort {
+            self.board.set_sort(sort);
+            self.restart_paging(false);
+            self.queue.select_index(0, &self.board);
+        }
+        self.dirty = true;
+    }
+
     /// The selected job.
     fn selected(&self) -> Option<&Arc<Job>> {
         self.queue.selected().and_then(|id| self.board.job(id))
@@ -286,6 +310,7 @@ impl App {
         match self.overlays.iter().rev().find(|overlay| overlay.covers_all()) {
             Some(Overlay::Image) => pane == PaneName::Image,
             Some(Overlay::Logs) => pane == PaneName::Logs,
+            Some(Overlay::Job(_)) => pane == PaneName::Image && self.size.width >= job::MIN_WIDTH_WITH_IMAGE,
             Some(_) => false,
             None => self.layout().area_of(pane).is_some(),
         }
@@ -308,7 +333,7 @@ impl App {
             self.image_selection = selected.map(|id| (id, self.now));
         }
         let rests = self.image_selection.as_ref().is_none_or(|(_, since)| self.now - *since >= clock::IMAGE_LOAD_DELAY);
-        if rests && self.is_shown(PaneName::Logs) {
+        if rests && (self.is_shown(PaneName::Logs) || matches!(self.overlays.last(), Some(Overlay::Job(_)))) {
             self.search_logs();
         }
         if rests && self.is_shown(PaneName::Image) {
@@ -316,17 +341,6 @@ impl App {
             if let Some(command) = self.image.next_request(job.as_deref()) {
                 self.send(command);
             }
-        }
-    }
-
-    /// Requests the lines of the selected job from the log files, once, where none are known.
-    fn search_logs(&mut self) {
-        let missing = self.logs.missing_job(self.queue.selected()).cloned();
-        if let Some(job) = missing
-            && self.searched_logs.as_ref() != Some(&job)
-        {
-            self.searched_logs = Some(job.clone());
-            self.effects.push(Effect::SearchLogs(job));
         }
     }
 

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
 
-const CONTEXTS: [InputContext; 14] = [
+const CONTEXTS: [InputContext; 16] = [
     InputContext::Pane(PaneName::Queue),
     InputContext::Pane(PaneName::Image),
     InputContext::Pane(PaneName::Steps),
@@ -19,6 +19,8 @@ const CONTEXTS: [InputContext; 14] = [
     InputContext::Quit,
     InputContext::Palette,
     InputContext::Filter,
+    InputContext::QueueMenu,
+    InputContext::LogInput,
 ];
 
 #[test]

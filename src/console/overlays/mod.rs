@@ -6,8 +6,8 @@ pub mod costs;
 pub mod help;
 pub mod job;
 pub mod palette;
+pub mod queue_menu;
 pub mod quit;
-mod timeline;
 
 use ratatui::layout::Rect;
 
@@ -38,6 +38,10 @@ pub enum Overlay {
     Budget(budget::BudgetScreen),
     /// The logs on the whole screen.
     Logs,
+    /// A search or a text filter of the logs is being typed.
+    LogInput,
+    /// The order or the columns of the queue are being chosen.
+    QueueMenu(queue_menu::QueueMenu),
 }
 
 impl Overlay {
@@ -55,6 +59,8 @@ impl Overlay {
             Self::Costs(_) => InputContext::CostScreen,
             Self::Budget(_) => InputContext::BudgetScreen,
             Self::Logs => InputContext::LogScreen,
+            Self::LogInput => InputContext::LogInput,
+            Self::QueueMenu(_) => InputContext::QueueMenu,
         }
     }
 

@@ -18,6 +18,7 @@ mod row;
 mod save;
 mod schema;
 mod shared_records;
+mod sorted;
 mod tasks;
 mod watch;
 mod writer;
@@ -33,7 +34,7 @@ use tokio::task;
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupCheck};
 use super::{
     BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, MatchCounts, Page, PageQuery,
-    Save, SharedRecord, Store, StoreError, TaskLimits, UncertainCharge,
+    Save, SharedRecord, SortedPage, SortedQuery, Store, StoreError, TaskLimits, UncertainCharge,
 };
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::filter::Filter;
@@ -150,6 +151,13 @@ impl Store for SqliteStore {
 
     async fn list(&self, query: PageQuery) -> Result<Page, StoreError> {
         self.readers.read(move |connection| list::list(connection, &query)).await
+    }
+
+    async fn list_sorted(&self, query: SortedQuery) -> Result<SortedPage, StoreError> {
+        if sorted::is_indexed(query.sort) {
+            return self.readers.read(move |connection| sorted::list(connection, &query)).await;
+        }
+        super::sorted::scan(self, query, None).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
