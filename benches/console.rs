@@ -42,6 +42,8 @@ fn app(count: usize) -> App {
         simulated: true,
         read_only: false,
         operator: String::new(),
+        files: None,
+        saved: darkroom::console::Saved::default(),
         greeting: None,
         images: ImagesMode::Off,
         ascii: false,

@@ -5,6 +5,7 @@ mod costs;
 mod file;
 mod help;
 mod jobs;
+mod matrix;
 mod search;
 mod submit;
 #[cfg(unix)]

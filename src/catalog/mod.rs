@@ -5,6 +5,7 @@ mod errors;
 mod file;
 mod image_source;
 mod input_size;
+mod matrix;
 mod model;
 mod parameter;
 mod validate;
@@ -13,6 +14,7 @@ use std::sync::LazyLock;
 
 pub use errors::SpecError;
 pub use image_source::{ImageSource, ImageSourceError};
+pub use matrix::{MAX_COMBINATIONS, Matrix, MatrixSize};
 pub use model::{InputSizes, Model};
 pub use parameter::{Parameter, ParameterKind};
 

@@ -40,7 +40,7 @@ impl Catalog {
         if problems.is_empty() { Ok(body) } else { Err(problems) }
     }
 
-    fn unknown_model(&self, name: &str) -> SpecError {
+    pub(super) fn unknown_model(&self, name: &str) -> SpecError {
         let names = || self.models.iter().map(|model| model.name.as_str());
         let close = suggest(name, names());
         let known = if close.is_empty() {

@@ -6,8 +6,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::error::CliError;
 use super::{
-    audit, budget, costs, dev, export, guard_server, import, jobs, logs, pause, simulate, submit, takeover, tasks,
-    worker,
+    audit, budget, costs, dev, export, guard_server, import, jobs, logs, pause, presets, simulate, submit, takeover,
+    tasks, worker,
 };
 use crate::config::{Flags, Key};
 
@@ -70,6 +70,8 @@ pub enum Command {
     Worker(worker::WorkerArgs),
     /// Create jobs from a prompt or from a file
     Submit(Box<submit::SubmitArgs>),
+    /// List and remove the parameter sets of the submit form
+    Presets(presets::PresetsArgs),
     /// List, show, retry, cancel, approve and hide jobs
     Jobs(jobs::JobsArgs),
     /// Report costs

@@ -9,7 +9,7 @@ use super::error::CliError;
 use super::operator::operator;
 use super::{Session, output, start_logging};
 use crate::config::Config;
-use crate::console::{self, ConsoleOptions, EngineLink, ExitReason, LogSources, ThemeName};
+use crate::console::{self, ConsoleFiles, ConsoleOptions, EngineLink, ExitReason, LogSources, ThemeName};
 use crate::engine::{EngineEnd, EngineHandle, EventDetail, Mode, Operator, StoreAlarm, WorkerLock};
 use crate::store::StoreError;
 use crate::telemetry::log_files::LogHistory;
@@ -93,7 +93,10 @@ async fn open(
 }
 
 fn options(config: &Config, observe: bool, greeting: Option<String>) -> ConsoleOptions {
+    let files = ConsoleFiles::new(&config.data_dir);
     ConsoleOptions {
+        saved: files.load(),
+        files: Some(files),
         context: config.context.clone().unwrap_or_else(|| "default".to_owned()),
         adapters: format!("{} · {}", config.store, config.engine),
         simulated: config.is_simulated(),

@@ -26,6 +26,7 @@ mod man;
 mod operator;
 mod output;
 mod pause;
+mod presets;
 mod resolve_id;
 mod simulate;
 mod submit;
@@ -129,6 +130,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             Some(Command::Jobs(args)) => jobs::run(&session, args.command.unwrap_or_default()).await,
             Some(Command::Costs(args)) => costs::run(&session, &args).await,
             Some(Command::Budget(args)) => budget::run(&session, &args).await,
+            Some(Command::Presets(args)) => presets::run(&session, &args),
             Some(Command::Audit(args)) => audit::run(&session, &args).await,
             Some(Command::Logs(args)) => logs::run(&session, &args).await,
             Some(Command::Pause(args)) => pause::pause(&session, &args).await,

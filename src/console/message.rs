@@ -6,6 +6,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use super::panes::image::ImageMessage;
 use crate::catalog::InputSizes;
 use crate::console::notices::Notice;
+use crate::console::saved::{Preset, Presets};
 use crate::engine::{Command, Event};
 use crate::jobs::{JobId, Spec};
 use crate::telemetry::logging::LogRecord;
@@ -35,6 +36,10 @@ pub enum Message {
     Image(ImageMessage),
     /// The engine's queue is full: this command was not sent.
     CommandDropped(Command),
+    /// A file was written in the background: nothing on the screen changes.
+    Written,
+    /// The presets as they are in their file now, and what was done; or one line why not.
+    Presets(Result<(Presets, String), String>),
     /// The result of an effect.
     EffectDone(Notice),
     /// The sizes of the input images that a form asked for.
@@ -63,6 +68,12 @@ pub enum Effect {
         /// The file's contents.
         bytes: Bytes,
     },
+    /// Save a parameter set under a name.
+    SavePreset(String, Preset),
+    /// Remove the preset of that name.
+    RemovePreset(String),
+    /// Add submitted prompts to the file of the history, the newest last.
+    AddPrompts(Vec<String>),
     /// Search the log files for the lines of this job.
     SearchLogs(JobId),
     /// Measure the input images of this spec, for its price.

@@ -25,6 +25,7 @@ pub mod notices;
 mod options;
 pub mod overlays;
 pub mod panes;
+mod saved;
 pub mod status;
 mod terminal;
 mod test_fixtures;
@@ -37,6 +38,7 @@ pub use message::{Effect, ExitReason, Message};
 pub use options::{ConsoleOptions, ThemeName};
 pub use panes::image::ImagesMode;
 pub use panes::queue::{Column, QueueSettings};
+pub use saved::{ConsoleFiles, Preset, PresetFile, Presets, Saved};
 pub use terminal::{EngineLink, LogSources, run};
 pub use time_zone::DisplayZone;
 

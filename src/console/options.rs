@@ -1,6 +1,7 @@
 //! The options of the console.
 
 use super::panes::image::ImagesMode;
+use super::saved::{ConsoleFiles, Saved};
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
 
@@ -17,6 +18,10 @@ pub struct ConsoleOptions {
     pub read_only: bool,
     /// Who uses it: `user@host`, for the record of a change.
     pub operator: String,
+    /// Where presets, prompts and the state of the view are kept; `None` keeps nothing.
+    pub files: Option<ConsoleFiles>,
+    /// What these files contain.
+    pub saved: Saved,
     /// The first notice.
     pub greeting: Option<String>,
     /// How images are shown.

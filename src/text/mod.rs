@@ -5,8 +5,10 @@ pub mod format;
 mod input;
 mod sanitize;
 mod suggest;
+mod template;
 
 pub use fold::fold_for_search;
 pub use input::{EnteredText, entered_line, entered_text};
 pub use sanitize::{sanitize_line, sanitize_text};
 pub use suggest::suggest;
+pub use template::{Template, TemplateError};

@@ -24,6 +24,8 @@ pub(crate) fn options(simulated: bool) -> ConsoleOptions {
         simulated,
         read_only: false,
         operator: "ada@studio".into(),
+        files: None,
+        saved: darkroom::console::Saved::default(),
         greeting: None,
         images: ImagesMode::Off,
         ascii: false,

@@ -10,6 +10,7 @@ use super::SubmitArgs;
 use crate::catalog::{Catalog, ImageSource, Model, ParameterKind};
 use crate::cli::error::CliError;
 use crate::config::Config;
+use crate::console::Preset;
 use crate::costs::Estimate;
 use crate::jobs::Spec;
 use crate::text::sanitize_line;
@@ -68,17 +69,24 @@ pub struct JobRequest {
 }
 
 impl Defaults {
-    /// Those of the command line and of the configuration. Errors: the catalog has no model at all.
+    /// Those of the command line, of the preset and of the configuration, in this order. Errors: the catalog has no model at all.
     pub fn new(
         config: &Config,
         args: &SubmitArgs,
         given: &[(String, String)],
+        preset: Preset,
         base_dir: PathBuf,
     ) -> Result<Self, CliError> {
         let first = Catalog::builtin().models.first().map(|model| model.name.clone());
-        let model = args.model.clone().or_else(|| config.model.clone()).or(first);
+        let model = args.model.clone().or(preset.model).or_else(|| config.model.clone()).or(first);
         let model = model.ok_or_else(|| CliError::Failed("no image model is known".to_owned()))?;
-        Ok(Self { model, count: args.count, tags: args.tags.clone(), parameters: given.to_vec(), base_dir })
+        let mut parameters = given.to_vec();
+        parameters
+            .extend(preset.parameters.into_iter().filter(|(name, _)| given.iter().all(|(known, _)| known != name)));
+        let mut tags = preset.tags;
+        tags.extend(args.tags.iter().filter(|tag| !tags.contains(tag)).cloned().collect::<Vec<_>>());
+        let count = args.count.or(preset.count).unwrap_or(1);
+        Ok(Self { model, count, tags, parameters, base_dir })
     }
 }
 

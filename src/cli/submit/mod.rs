@@ -2,6 +2,7 @@
 
 mod file;
 mod job_request;
+mod matrix;
 mod parameters;
 mod plan;
 mod wait;
@@ -16,7 +17,8 @@ use clap::Args;
 use super::error::CliError;
 use super::job_json::JobView;
 use super::operator::operator_here;
-use super::{Session, output, start_logging, table};
+use super::{Session, output, presets, start_logging, table};
+use crate::console::Preset;
 use crate::engine::OperatorCommands;
 use crate::engine::local::WorkerLock;
 use crate::jobs::{Job, JobId, StageName};
@@ -43,12 +45,27 @@ pub struct SubmitArgs {
     /// The image model
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
-    /// Number of images of each
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(job_request::MAX_COUNT)))]
-    pub count: u32,
+    /// Number of images of each [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(job_request::MAX_COUNT)))]
+    pub count: Option<u32>,
     /// Tag to find jobs by; may be repeated
     #[arg(long = "tag", value_name = "WORD")]
     pub tags: Vec<String>,
+    /// Parameter set saved in the console's form; flags and lines of a file precede it
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Make a job of every choice in the prompt: 'a {fox|owl} in {snow|rain}' is four. \{ \| \} \\ are the characters
+    #[arg(long, conflicts_with = "file")]
+    pub matrix: bool,
+    /// Models of the matrix, separated by commas
+    #[arg(long, value_name = "LIST", requires = "matrix", conflicts_with = "model")]
+    pub models: Option<String>,
+    /// Sizes of the matrix: 1024x1024,768x1344 or 1:1,9:16
+    #[arg(long, value_name = "LIST", requires = "matrix")]
+    pub sizes: Option<String>,
+    /// Seeds of the matrix: 7,9 or 1..4
+    #[arg(long, value_name = "LIST", requires = "matrix")]
+    pub seeds: Option<String>,
     /// Many jobs: CSV with a heading, JSON lines, or JSON; - is standard input
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
@@ -101,6 +118,10 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
     }
     let (_logging, _) = start_logging(&session.config, ExtraSink::None);
     let store = wiring::open_store_for_changes(&session.config).await?;
+    if args.matrix {
+        let simulated = session.config.is_simulated();
+        matrix::check_budget(&plan.requests, store.as_ref(), session.config.budget, simulated).await?;
+    }
     let others = if args.wait { other_queued_jobs(session, store.as_ref()).await? } else { None };
     if real && !args.yes {
         if !output::confirm(&plan.question(others.as_deref())) {
@@ -149,15 +170,21 @@ async fn other_queued_jobs(session: &Session, store: &dyn Store) -> Result<Optio
 fn plan(session: &Session, args: &SubmitArgs, given: &[(String, String)]) -> Result<Plan, CliError> {
     let base_dir =
         std::env::current_dir().map_err(|error| CliError::Failed(format!("no working directory: {error}")))?;
-    let defaults = Defaults::new(&session.config, args, given, base_dir)?;
-    let simulated = session.config.is_simulated();
-    let Some(path) = &args.file else {
-        let row = InputRow { prompt: Some(args.prompt.join(" ")), ..InputRow::default() };
-        let request = JobRequest::new(&row, &defaults).map_err(CliError::Usage)?;
-        return Ok(Plan::new(vec![request], Vec::new(), simulated));
+    let preset = match &args.preset {
+        Some(name) => presets::file(session).find(name).map_err(CliError::Usage)?,
+        None => Preset::default(),
     };
-    let (requests, rejected) = file::read(path, &defaults, args.decimal_comma)?;
-    Ok(Plan::new(requests, rejected, simulated))
+    let defaults = Defaults::new(&session.config, args, given, preset, base_dir)?;
+    let prompt = args.prompt.join(" ");
+    let (requests, rejected) = match &args.file {
+        Some(path) => file::read(path, &defaults, args.decimal_comma)?,
+        None if args.matrix => (matrix::requests(&prompt, args, &defaults)?, Vec::new()),
+        None => {
+            let row = InputRow { prompt: Some(prompt), ..InputRow::default() };
+            (vec![JobRequest::new(&row, &defaults).map_err(CliError::Usage)?], Vec::new())
+        }
+    };
+    Ok(Plan::new(requests, rejected, session.config.is_simulated(), session.config.slots))
 }
 
 async fn read(store: &dyn Store, ids: &[JobId]) -> Result<Vec<Job>, CliError> {

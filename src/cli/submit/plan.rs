@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
 use super::job_request::JobRequest;
+use crate::catalog::Catalog;
 use crate::cli::{output, table};
 use crate::costs::Usd;
 use crate::engine::NewJob;
@@ -24,12 +25,24 @@ pub struct Plan {
     /// The rows that are not.
     pub rejected: Vec<RejectedRow>,
     simulated: bool,
+    /// Jobs that run at the same time.
+    slots: usize,
 }
 
 impl Plan {
     /// A plan of these requests.
-    pub fn new(requests: Vec<JobRequest>, rejected: Vec<RejectedRow>, simulated: bool) -> Self {
-        Self { requests, rejected, simulated }
+    pub fn new(requests: Vec<JobRequest>, rejected: Vec<RejectedRow>, simulated: bool, slots: usize) -> Self {
+        Self { requests, rejected, simulated, slots }
+    }
+
+    /// Seconds until all images are likely to be done, with nothing else to do.
+    fn seconds(&self) -> f64 {
+        let seconds = self.requests.iter().filter_map(|request| {
+            let (quickest, slowest) = Catalog::builtin().model(&request.spec.model)?.typical_seconds;
+            Some(f64::midpoint(quickest, slowest) * f64::from(request.count))
+        });
+        let parallel = u64::try_from(self.slots).unwrap_or(1).min(self.count()).max(1);
+        (seconds.sum::<f64>() / parallel as f64).ceil()
     }
 
     /// Number of images.
@@ -94,7 +107,10 @@ impl Plan {
             ]
         });
         let mut text = table::plain(&["COUNT", "EACH", "TOTAL", "MODEL", "PROMPT"], &[0, 1, 2], rows);
-        let _ = write!(text, "\n\n{} for {}; dry run, nothing was created", images(self.count()), self.price_text());
+        let time = format::age(chrono::Duration::seconds(self.seconds() as i64));
+        let slots = format::count(self.slots, "slot");
+        let (images, price) = (images(self.count()), self.price_text());
+        let _ = write!(text, "\n\n{images} for {price}, about {time} with {slots}; dry run, nothing was created");
         if self.simulated {
             text.push('\n');
             text.push_str(table::SIMULATED);
@@ -120,11 +136,12 @@ fn images(count: u64) -> String {
 impl Serialize for Plan {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (total, unpriced) = self.price();
-        let mut plan = serializer.serialize_struct("Plan", 6)?;
+        let mut plan = serializer.serialize_struct("Plan", 7)?;
         plan.serialize_field("simulated", &self.simulated)?;
         plan.serialize_field("count", &self.count())?;
         plan.serialize_field("total_usd", &total)?;
         plan.serialize_field("unpriced_count", &unpriced)?;
+        plan.serialize_field("expected_seconds", &self.seconds())?;
         plan.serialize_field("jobs", &self.requests.iter().map(RequestView::new).collect::<Vec<_>>())?;
         plan.serialize_field("refused", &self.rejected)?;
         plan.end()

@@ -190,13 +190,15 @@ impl App {
     }
 
     fn open_form(&mut self, clone: bool) {
-        let form = if clone {
+        let mut form = if clone {
             let Some(job) = self.selected() else { return self.notify(NO_EFFECT, "No job selected") };
             let kept = self.clone_draft.as_ref().filter(|(id, _)| *id == job.id).map(|(_, draft)| draft.clone());
             Form::clone_of(self.catalog, job, kept, self.history.clone(), self.simulated)
         } else {
             Form::new(self.catalog, self.draft.take(), self.history.clone(), self.simulated)
         };
+        form.set_presets(self.presets.clone());
+        form.set_limits(self.form_limits());
         self.overlays.push(Overlay::Form(Box::new(form)));
     }
 

@@ -4,13 +4,17 @@ use chrono::Duration;
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::{App, NO_EFFECT};
-use crate::console::form::{Draft, FormOutcome};
+use crate::console::costs_view;
+use crate::console::form::{Draft, FormOutcome, Limits};
 use crate::console::keymap::{self, Action, Chord};
 use crate::console::layout::PaneName;
+use crate::console::message::Effect;
+use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::queue_menu::MenuKey;
 use crate::console::panes::footer;
-use crate::engine::Command;
+use crate::console::saved::{self, Presets};
+use crate::engine::{Command, NewJob};
 use crate::jobs::JobId;
 
 /// The least time between a question about money or many jobs and its answer.
@@ -92,8 +96,9 @@ impl App {
             }
         }
         let too_early = self.answer_is_too_early();
-        let now = self.now;
+        let (now, limits) = (self.now, self.form_limits());
         let Some(Overlay::Form(form)) = self.overlays.last_mut() else { return };
+        form.set_limits(limits);
         let was_armed = form.is_armed();
         if was_armed && too_early && key.code == KeyCode::Enter {
             return;
@@ -116,12 +121,48 @@ impl App {
                 }
                 self.submitted = Some((source, draft));
                 self.overlays.pop();
-                for prompt in jobs.iter().map(|job| &job.spec.prompt).filter(|prompt| !prompt.is_empty()) {
-                    self.history.retain(|old| old != prompt);
-                    self.history.insert(0, prompt.clone());
-                }
+                self.remember_prompts(&jobs);
                 self.send(Command::Submit(jobs));
             }
+            FormOutcome::SavePreset(name, preset) => self.effects.push(Effect::SavePreset(name, preset)),
+            FormOutcome::RemovePreset(name) => self.effects.push(Effect::RemovePreset(name)),
+        }
+    }
+
+    /// Adds the prompts of these jobs to the history, here and in its file. The prompt as it was typed is not in it where a matrix
+    /// made many of it.
+    fn remember_prompts(&mut self, jobs: &[NewJob]) {
+        let mut prompts: Vec<String> = Vec::new();
+        for prompt in jobs.iter().map(|job| &job.spec.prompt).filter(|prompt| !prompt.trim().is_empty()) {
+            if prompts.last() != Some(prompt) {
+                saved::remember(&mut self.history, prompt);
+                prompts.push(prompt.clone());
+            }
+        }
+        self.effects.push(Effect::AddPrompts(prompts));
+    }
+
+    /// What limits a submit: the slots of this process, and what is left under each cap.
+    pub(super) fn form_limits(&self) -> Limits {
+        let caps = self.status.costs.as_deref().map(costs_view::caps).unwrap_or_default();
+        let left = caps.into_iter().map(|cap| {
+            let name = if cap.period == "day" { "daily budget" } else { "monthly budget" };
+            (name, cap.cap - cap.used)
+        });
+        Limits { slots: self.status.slots.map(|(_, total)| total), left: left.collect() }
+    }
+
+    /// The presets as they are in the file now.
+    pub(super) fn on_presets(&mut self, presets: Result<(Presets, String), String>) {
+        match presets {
+            Ok((presets, done)) => {
+                if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
+                    form.set_presets(presets.clone());
+                }
+                self.presets = presets;
+                self.notify(NoticeLevel::Info, done);
+            }
+            Err(why) => self.notify(NoticeLevel::Error, why),
         }
     }
 
@@ -165,6 +206,10 @@ impl App {
             _ => return,
         };
         self.dirty = true;
+        if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
+            form.click(mouse.column, mouse.row);
+            return;
+        }
         if !self.overlays.is_empty() {
             if wheel != 0 {
                 self.scroll_overlay(wheel);

@@ -42,6 +42,7 @@ use super::panes::image::{ImageMessage, ImagePane};
 use super::panes::logs::LogPane;
 use super::panes::queue::{QueuePane, QueueSettings};
 use super::panes::steps::StepsPane;
+use super::saved::Presets;
 use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
@@ -97,6 +98,8 @@ pub struct App {
     skipped: Option<String>,
     /// Prompts that were submitted, newest first.
     history: Vec<String>,
+    /// Parameter sets of the form.
+    presets: Presets,
     /// A new job to select as soon as it is listed.
     select_when_shown: Option<JobId>,
     /// Images that are to be saved as soon as their bytes arrive, with the name of the file.
@@ -180,7 +183,8 @@ impl App {
             submitted: None,
             question_at: now,
             skipped: None,
-            history: Vec::new(),
+            history: options.saved.prompts.clone(),
+            presets: options.saved.presets.clone(),
             select_when_shown: None,
             saves: HashMap::new(),
             image_selection: None,
@@ -199,6 +203,9 @@ impl App {
         };
         if let Some(text) = options.greeting.clone() {
             app.notices.push(Notice { level: NoticeLevel::Info, text }, now);
+        }
+        for text in options.saved.problems.iter().cloned() {
+            app.notices.push(Notice { level: NoticeLevel::Error, text }, now);
         }
         (app, images)
     }
@@ -241,6 +248,8 @@ impl App {
             }
             Message::Image(message) => self.dirty |= self.image.on_message(message),
             Message::CommandDropped(command) => self.on_command_dropped(&command),
+            Message::Written => {}
+            Message::Presets(presets) => self.on_presets(presets),
             Message::EffectDone(notice) => self.notify(notice.level, notice.text),
             Message::InputsMeasured(spec, sizes) => {
                 if let Some(Overlay::Form(form)) = self.overlays.last_mut() {

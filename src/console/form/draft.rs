@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::catalog::{Catalog, Model, ParameterKind, SpecError};
+use crate::console::saved::Preset;
 use crate::engine::NewJob;
 use crate::jobs::Spec;
 use crate::text;
@@ -17,7 +19,8 @@ const MAX_TAGS: usize = 20;
 const MAX_TAG: usize = 40;
 
 /// Everything that was typed: what Esc keeps. Texts of parameters stay when the model changes, for the models that take them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Draft {
     /// The prompt, with its line breaks.
     pub prompt: String,
@@ -31,6 +34,14 @@ pub struct Draft {
     pub values: BTreeMap<String, String>,
     /// Input images named by another program in a shared store: while one is in use, local files are not read.
     pub foreign_images: BTreeSet<String>,
+    /// Whether choices in the prompt and the lists below make many requests; the lists stay when it is switched off.
+    pub matrix: bool,
+    /// Models of the matrix; empty is the model above.
+    pub models: String,
+    /// Sizes of the matrix.
+    pub sizes: String,
+    /// Seeds of the matrix.
+    pub seeds: String,
 }
 
 /// The result of validating a draft.
@@ -78,6 +89,35 @@ impl Draft {
         } else {
             self.values.insert(name.to_owned(), value);
         }
+    }
+
+    /// The parameter set without the prompt.
+    pub fn preset(&self, catalog: &Catalog) -> Preset {
+        let validated = self.validate(catalog);
+        let model = self.model(catalog);
+        let is_taken = |name: &str| model.is_some_and(|model| model.parameter(name).is_some());
+        let parameters = self.values.iter().filter(|(name, _)| is_taken(name));
+        Preset {
+            model: model.map(|model| model.name.clone()),
+            count: (validated.count != 1).then_some(validated.count),
+            tags: validated.tags,
+            parameters: parameters.map(|(name, value)| (name.clone(), value.trim().to_owned())).collect(),
+        }
+    }
+
+    /// Takes a parameter set: its parameters replace all that were typed, the prompt stays.
+    pub fn apply(&mut self, preset: &Preset) {
+        if let Some(model) = &preset.model {
+            self.model.clone_from(model);
+        }
+        if let Some(count) = preset.count {
+            self.count = count.to_string();
+        }
+        if !preset.tags.is_empty() {
+            self.tags = preset.tags.join(", ");
+        }
+        self.values.clone_from(&preset.parameters);
+        self.foreign_images.clear();
     }
 
     /// The spec and everything that is wrong with it.

@@ -2,9 +2,11 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use super::chooser::{Chooser, ChooserKind, ChooserOutcome};
 use super::draft::is_chosen;
 use super::{Field, Form};
 use crate::catalog::Parameter;
+use crate::console::saved::Preset;
 use crate::engine::NewJob;
 
 /// What a key came to.
@@ -16,6 +18,10 @@ pub enum FormOutcome {
     Close,
     /// The form goes and these jobs are to be made; its draft is to be forgotten.
     Submit(Vec<NewJob>),
+    /// This parameter set is to be saved under that name; the form stays.
+    SavePreset(String, Preset),
+    /// The preset of that name is to be removed; the form stays.
+    RemovePreset(String),
 }
 
 impl Form {
@@ -27,6 +33,10 @@ impl Form {
         // A held key repeats: its repetition confirms nothing.
         if key.kind == KeyEventKind::Repeat && key.code == KeyCode::Enter {
             return FormOutcome::Nothing;
+        }
+        if let Some(chooser) = &mut self.chooser {
+            let (kind, outcome) = (chooser.kind, chooser.key(key));
+            return self.on_chooser(kind, outcome);
         }
         let was_armed = std::mem::take(&mut self.armed);
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
@@ -40,6 +50,10 @@ impl Form {
             KeyCode::Char('p') if control => self.old_prompt(true),
             KeyCode::Char('n') if control => self.old_prompt(false),
             KeyCode::Char('u') if control => self.clear(),
+            KeyCode::Char('r') if control => self.search_history(),
+            KeyCode::Char('o') if control => self.choose_preset(),
+            KeyCode::Char('s') if control => self.name_preset(),
+            KeyCode::Char('t') if control => self.toggle_matrix(),
             KeyCode::BackTab => self.step(-1),
             KeyCode::Tab if key.modifiers.contains(KeyModifiers::SHIFT) => self.step(-1),
             KeyCode::Tab => self.step(1),
@@ -51,12 +65,15 @@ impl Form {
     /// Takes pasted text: into the prompt with its line breaks, elsewhere as one line.
     pub fn paste(&mut self, text: &str) {
         self.armed = false;
+        if let Some(chooser) = &mut self.chooser {
+            return chooser.paste(text);
+        }
         match self.focus {
             Field::Prompt => {
                 self.prompt.paste(text);
                 self.changed();
             }
-            Field::Model => {}
+            Field::Model | Field::Matrix => {}
             Field::Parameter(index) if self.parameter(index).is_some_and(|parameter| is_chosen(&parameter.kind)) => {}
             field => {
                 self.editor.insert(text);
@@ -77,11 +94,75 @@ impl Form {
         if !self.validated.problems.is_empty() {
             return FormOutcome::Nothing;
         }
-        if !self.simulated && !was_armed {
+        // Many images from one key are confirmed even where they are free.
+        let asks = !self.simulated || self.plan.as_ref().is_some_and(|plan| plan.images() > 1);
+        if asks && !was_armed {
             self.armed = true;
             return FormOutcome::Nothing;
         }
-        FormOutcome::Submit(self.validated.jobs())
+        let Some(plan) = &self.plan else { return FormOutcome::Submit(self.validated.jobs()) };
+        match plan.jobs(&self.draft, self.catalog, &self.validated.tags) {
+            Ok(jobs) => FormOutcome::Submit(jobs),
+            Err(problem) => {
+                self.focus_on(Field::Prompt);
+                self.validated.problems.push(problem);
+                FormOutcome::Nothing
+            }
+        }
+    }
+
+    fn on_chooser(&mut self, kind: ChooserKind, outcome: ChooserOutcome) -> FormOutcome {
+        match outcome {
+            ChooserOutcome::Nothing => return FormOutcome::Nothing,
+            ChooserOutcome::Remove(name) => return FormOutcome::RemovePreset(name),
+            ChooserOutcome::Close => {}
+            ChooserOutcome::Take(text) => match kind {
+                ChooserKind::SavePreset => {
+                    self.chooser = None;
+                    return FormOutcome::SavePreset(text, self.draft().preset(self.catalog));
+                }
+                ChooserKind::Prompts => {
+                    self.focus_on(Field::Prompt);
+                    self.prompt.take(&text);
+                    self.changed();
+                }
+                ChooserKind::Presets => {
+                    if let Some(preset) = self.presets.get(&text).cloned() {
+                        self.draft.apply(&preset);
+                        self.unknown_model = None;
+                        self.changed();
+                        self.refresh();
+                        self.focus_on(self.fields().first().copied().unwrap_or(Field::Model));
+                    }
+                }
+            },
+        }
+        self.chooser = None;
+        FormOutcome::Nothing
+    }
+
+    fn search_history(&mut self) {
+        let prompts = self.prompt.history().iter().map(|prompt| (prompt.clone(), String::new()));
+        self.chooser = Some(Chooser::new(ChooserKind::Prompts, prompts.collect()));
+    }
+
+    pub(super) fn choose_preset(&mut self) {
+        let presets = self.presets.iter().map(|(name, preset)| (name.clone(), preset.summary()));
+        self.chooser = Some(Chooser::new(ChooserKind::Presets, presets.collect()));
+    }
+
+    fn name_preset(&mut self) {
+        self.refresh();
+        let presets = self.presets.iter().map(|(name, preset)| (name.clone(), preset.summary()));
+        self.chooser = Some(Chooser::new(ChooserKind::SavePreset, presets.collect()));
+    }
+
+    fn toggle_matrix(&mut self) {
+        self.draft.matrix = !self.draft.matrix;
+        if matches!(self.focus, Field::Models | Field::Sizes | Field::Seeds) {
+            self.focus_on(Field::Matrix);
+        }
+        self.changed();
     }
 
     fn new_line(&mut self) {
@@ -113,6 +194,7 @@ impl Form {
                 self.changed();
             }
             Field::Model => self.picker.clear(),
+            Field::Matrix => {}
             field => {
                 self.editor.clear();
                 self.set_text(field, String::new());
@@ -151,6 +233,8 @@ impl Form {
             (_, KeyCode::PageUp) => self.step(-5),
             (_, KeyCode::PageDown) => self.step(5),
             (Field::Model, _) => self.model_key(key),
+            (Field::Matrix, KeyCode::Left | KeyCode::Right | KeyCode::Char(' ' | 'y' | 'n')) => self.toggle_matrix(),
+            (Field::Matrix, _) => {}
             (field, _) => {
                 let chosen = match field {
                     Field::Parameter(index) => self.parameter(index).filter(|parameter| is_chosen(&parameter.kind)),

@@ -1,7 +1,9 @@
 //! The submit form: a prompt and Enter are enough; everything else has a default. It returns jobs and sends nothing itself.
 
+mod chooser;
 mod draft;
 mod keys;
+mod matrix;
 mod model_picker;
 mod prompt;
 mod rows;
@@ -9,14 +11,18 @@ mod view;
 
 pub use draft::Draft;
 pub use keys::FormOutcome;
+pub use matrix::Limits;
 
-use crate::catalog::{Catalog, InputSizes, Model, Parameter, ParameterKind};
+use crate::catalog::{Catalog, InputSizes, Model, Parameter, ParameterKind, SpecError};
 use crate::console::line_editor::LineEditor;
-use crate::costs::Estimate;
+use crate::console::saved::Presets;
+use crate::costs::{Estimate, Usd};
 use crate::jobs::{Job, JobId, Spec};
 use crate::text;
 
+use chooser::Chooser;
 use draft::{ValidatedDraft, shown_parameters};
+use matrix::MatrixPlan;
 use model_picker::ModelPicker;
 use prompt::PromptEditor;
 
@@ -30,6 +36,14 @@ enum Field {
     Model,
     Count,
     Tags,
+    /// Whether a matrix is made.
+    Matrix,
+    /// Models of the matrix.
+    Models,
+    /// Sizes of the matrix.
+    Sizes,
+    /// Seeds of the matrix.
+    Seeds,
     /// By its place in the model.
     Parameter(usize),
 }
@@ -63,6 +77,14 @@ pub struct Form {
     refused: bool,
     /// The first row of the list of fields that is on the screen.
     scroll: usize,
+    /// The counted matrix, where the draft makes one.
+    plan: Option<MatrixPlan>,
+    limits: Limits,
+    presets: Presets,
+    /// The list over the fields.
+    chooser: Option<Chooser>,
+    /// Where the fields are on the screen, by row.
+    field_rows: Vec<(u16, Field)>,
 }
 
 impl Form {
@@ -113,11 +135,34 @@ impl Form {
             unknown_model,
             refused: false,
             scroll: 0,
+            plan: None,
+            limits: Limits::default(),
+            presets: Presets::new(),
+            chooser: None,
+            field_rows: Vec::new(),
         };
         form.focus = form.fields().first().copied().unwrap_or(Field::Model);
         form.changed();
         form.refresh();
         form
+    }
+
+    /// Sets the presets that can be chosen.
+    pub fn set_presets(&mut self, presets: Presets) {
+        self.presets = presets;
+        if self.chooser.as_ref().is_some_and(|chooser| chooser.kind == chooser::ChooserKind::Presets) {
+            self.choose_preset();
+        }
+    }
+
+    /// Sets what limits a submit; a matrix is counted again where that changed.
+    pub fn set_limits(&mut self, limits: Limits) {
+        if self.limits != limits {
+            self.limits = limits;
+            if self.draft.matrix {
+                self.changed();
+            }
+        }
     }
 
     /// Whether the next Enter submits with real money.
@@ -153,7 +198,9 @@ impl Form {
         let Some(model) = self.model() else { return vec![Field::Prompt, Field::Model] };
         let prompt = model.prompt.is_some().then_some(Field::Prompt);
         let parameters = shown_parameters(&self.draft, model).into_iter().map(Field::Parameter);
-        prompt.into_iter().chain([Field::Model, Field::Count, Field::Tags]).chain(parameters).collect()
+        let lists: &[Field] = if self.draft.matrix { &[Field::Models, Field::Sizes, Field::Seeds] } else { &[] };
+        let own = [Field::Model, Field::Count, Field::Tags, Field::Matrix].into_iter().chain(lists.iter().copied());
+        prompt.into_iter().chain(own).chain(parameters).collect()
     }
 
     /// The name under which problems of that field are known.
@@ -163,6 +210,10 @@ impl Form {
             Field::Model => "model",
             Field::Count => "count",
             Field::Tags => "tags",
+            Field::Matrix => "matrix",
+            Field::Models => "models",
+            Field::Sizes => "sizes",
+            Field::Seeds => "seeds",
             Field::Parameter(index) => self.parameter(index).map_or("", |parameter| parameter.name.as_str()),
         }
     }
@@ -200,7 +251,29 @@ impl Form {
             self.draft.model.clone_from(&model.name);
         }
         self.validated = self.draft.validate(self.catalog);
+        self.plan = None;
+        if self.draft.matrix {
+            let mut plan = MatrixPlan::new(&self.draft, self.catalog, self.validated.count, &self.limits);
+            // Its problems replace those of the one model above: the matrix may leave that model out.
+            let own = |problem: &SpecError| matches!(problem.parameter.as_str(), "count" | "tags");
+            self.validated.problems.retain(own);
+            self.validated.problems.append(&mut plan.problems);
+            self.plan = Some(plan);
+        }
         self.reprice();
+    }
+
+    /// How many images a submit makes.
+    fn images(&self) -> u64 {
+        self.plan.as_ref().map_or(u64::from(self.validated.count), MatrixPlan::images)
+    }
+
+    /// What they cost, where that is known.
+    fn total(&self) -> Option<Usd> {
+        match &self.plan {
+            Some(plan) => plan.price,
+            None => self.estimate.amount.map(|amount| amount * u64::from(self.validated.count)),
+        }
     }
 
     /// Prices the draft with the sizes of its input images, as far as they are known: like the worker that will submit it.
@@ -262,18 +335,24 @@ impl Form {
 
     fn text_in<'a>(&self, draft: &'a Draft, field: Field) -> &'a str {
         match field {
-            Field::Prompt | Field::Model => "",
+            Field::Prompt | Field::Model | Field::Matrix => "",
             Field::Count => &draft.count,
             Field::Tags => &draft.tags,
+            Field::Models => &draft.models,
+            Field::Sizes => &draft.sizes,
+            Field::Seeds => &draft.seeds,
             Field::Parameter(_) => draft.value(self.name(field)),
         }
     }
 
     fn set_text(&mut self, field: Field, text: String) {
         match field {
-            Field::Prompt | Field::Model => return,
+            Field::Prompt | Field::Model | Field::Matrix => return,
             Field::Count => self.draft.count = text,
             Field::Tags => self.draft.tags = text,
+            Field::Models => self.draft.models = text,
+            Field::Sizes => self.draft.sizes = text,
+            Field::Seeds => self.draft.seeds = text,
             Field::Parameter(_) => self.draft.set(self.name(field), text),
         }
         self.changed();

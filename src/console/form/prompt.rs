@@ -74,6 +74,20 @@ impl PromptEditor {
         self.history = history;
     }
 
+    /// Earlier prompts, newest first.
+    pub fn history(&self) -> &[String] {
+        &self.history
+    }
+
+    /// Replaces the text by an earlier prompt; `Ctrl+N` brings back what was typed.
+    pub fn take(&mut self, prompt: &str) {
+        if self.place.is_none() {
+            self.typed = self.text();
+        }
+        self.place = self.history.iter().position(|old| old == prompt);
+        self.replace(prompt);
+    }
+
     /// The editor itself, for drawing.
     pub fn area(&mut self) -> &mut TextArea<'static> {
         &mut self.area

@@ -10,6 +10,7 @@ use super::{Field, Form};
 use crate::catalog::{Parameter, ParameterKind};
 use crate::console::line_editor::MAX_SHOWN_BYTES;
 use crate::console::theme::Theme;
+use crate::costs::Usd;
 use crate::text;
 use crate::text::format;
 
@@ -31,15 +32,23 @@ pub(super) struct Row {
 impl Form {
     /// All rows of the list, each at most `width` cells wide.
     pub(super) fn rows(&self, width: usize, theme: &Theme) -> Vec<Row> {
-        let mut rows = Vec::new();
+        let (mut rows, mut has_heading) = (Vec::new(), false);
         for field in self.fields().into_iter().filter(|field| *field != Field::Prompt) {
-            if matches!(field, Field::Parameter(_)) && !rows.iter().any(|row: &Row| row.field.is_none()) {
+            if matches!(field, Field::Parameter(_)) && !std::mem::replace(&mut has_heading, true) {
                 let marked = self.model().is_some_and(|model| model.parameters.iter().any(|found| found.required));
                 let optional = if marked { "optional unless marked *" } else { "all optional" };
                 let words = format!("── parameters of {}, {optional}", self.draft.model);
                 rows.push(Row { field: None, line: Line::styled(format::cut(&words, width), theme.dim), cursor: None });
             }
             rows.extend(self.field_rows(field, width, theme));
+            if let (Field::Seeds, Some(plan)) = (field, &self.plan) {
+                let line = format!("  = {}", plan.line());
+                rows.push(Row {
+                    field: None,
+                    line: Line::styled(format::cut(&line, width), theme.accent),
+                    cursor: None,
+                });
+            }
         }
         rows
     }
@@ -100,6 +109,10 @@ impl Form {
             Field::Model => "Model",
             Field::Count => "Count",
             Field::Tags => "Tags",
+            Field::Matrix => "Matrix",
+            Field::Models => "  models",
+            Field::Sizes => "  sizes",
+            Field::Seeds => "  seeds",
             Field::Parameter(_) => self.name(field),
         }
     }
@@ -116,6 +129,12 @@ impl Form {
         let (default, editable) = match field {
             Field::Prompt => return (Vec::new(), None),
             Field::Model => return (picker(&self.draft.model, theme.text), None),
+            Field::Matrix => {
+                let (word, style) = if self.draft.matrix { ("yes", style) } else { ("no", theme.dim) };
+                return (picker(word, style), None);
+            }
+            Field::Models => (self.draft.model.clone(), true),
+            Field::Sizes | Field::Seeds => ("as below".to_owned(), true),
             Field::Count => ("1".to_owned(), true),
             Field::Tags => ("none".to_owned(), true),
             Field::Parameter(index) => match self.parameter(index) {
@@ -155,14 +174,44 @@ impl Form {
             Field::Model => self.model_help(),
             Field::Count => "number of images, 1 to 100".to_owned(),
             Field::Tags => "labels to filter by, separated by spaces".to_owned(),
+            Field::Matrix if self.draft.matrix => r"\{ and \| stay characters".to_owned(),
+            Field::Matrix => "{fox|owl} in the prompt, models x sizes x seeds".to_owned(),
+            Field::Models => "names, separated by spaces; empty: the model above".to_owned(),
+            Field::Sizes => "such as 1024x1024 768x1344 or 1:1 9:16".to_owned(),
+            Field::Seeds => "such as 7 9, or a range: 1..4".to_owned(),
             Field::Parameter(index) => match self.parameter(index) {
                 None => String::new(),
-                Some(parameter) if focused && !is_chosen(&parameter.kind) => {
-                    format!("{} · {}", parameter.range(), parameter.help)
+                Some(parameter) => {
+                    let range = (focused && !is_chosen(&parameter.kind)).then(|| parameter.range());
+                    let parts = self.surcharge(&parameter.name).into_iter().chain(range);
+                    parts.chain([parameter.help.clone()]).collect::<Vec<_>>().join(" · ")
                 }
-                Some(parameter) => parameter.help.clone(),
             },
         }
+    }
+
+    /// What a typed value adds to the price of one image: `2.0 MP: +$0.015`. `None` where it changes nothing.
+    fn surcharge(&self, name: &str) -> Option<String> {
+        if self.draft.value(name).trim().is_empty() || self.is_stale {
+            return None;
+        }
+        let is_side = |name: &str| matches!(name, "width" | "height");
+        let mut without = self.validated.spec.clone();
+        without.parameters.retain(|known, _| if is_side(name) { !is_side(known) } else { known != name });
+        let base = self.catalog.estimate_sized(&without, &self.measured.1).amount?;
+        let added = self.estimate.amount? - base;
+        let amount = match () {
+            () if added == Usd::ZERO => return None,
+            () if added > Usd::ZERO => format!("+{}", added.display()),
+            () => added.display(),
+        };
+        let size = self.validated.spec.size().filter(|_| is_side(name));
+        Some(match size {
+            Some((width, height)) => {
+                format!("{:.1} MP: {amount}", f64::from(width) * f64::from(height) / 1_048_576.0)
+            }
+            None => amount,
+        })
     }
 
     fn model_help(&self) -> String {

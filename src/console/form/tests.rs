@@ -67,10 +67,10 @@ fn empty_form_names_defaults() {
     │ │                                                                            │
     │ │                                                                            │
     │ │                                                                            │
-    │ │                                                                            │
     │   Model              ‹ flux-2-pro ›   1 of 22 · FLUX.2 [pro], 12–14 s        │
     │   Count              1                number of images, 1 to 100             │
     │   Tags               none             labels to filter by, separated by sp…  │
+    │   Matrix             ‹ no ›           {fox|owl} in the prompt, models x si…  │
     │ ── parameters of flux-2-pro, all optional                                    │
     │   width              automatic        pixels; absent or 0: the server choo…  │
     │   height             automatic        pixels; absent or 0: the server choo…  │
@@ -80,7 +80,7 @@ fn empty_form_names_defaults() {
     │   disable_pup        ‹ no ›           take the prompt as it is; otherwise …  │
     │   input_image        none             reference image: file, https URL or …  │
     │                                                                              │
-    │                                                                              │
+    │ Ctrl+O presets · Ctrl+S save preset · Ctrl+R old prompts · Ctrl+T matrix     │
     │ ~$0.03 for 1 image (simulated, no real money)  the server chooses the size,… │
     ╰ Enter submits · Tab next · Esc keeps the draft · Alt+Enter line break ───────╯
     "#);
@@ -105,10 +105,10 @@ fn a_filled_form_with_a_mistake() {
     │ │                                                                            │
     │ │                                                                            │
     │ │                                                                            │
-    │ │                                                                            │
     │   Model              ‹ flux-2-pro ›   1 of 22 · FLUX.2 [pro], 12–14 s        │
     │   Count              3                number of images, 1 to 100             │
     │   Tags               none             labels to filter by, separated by sp…  │
+    │   Matrix             ‹ no ›           {fox|owl} in the prompt, models x si…  │
     │ ── parameters of flux-2-pro, all optional                                    │
     │ ▸ width              100                                                     │
     │     100 is not a multiple of 16; near: 96, 112                               │
@@ -118,7 +118,7 @@ fn a_filled_form_with_a_mistake() {
     │   safety_tolerance   2                0 is the strictest moderation          │
     │   disable_pup        ‹ no ›           take the prompt as it is; otherwise …  │
     │   input_image        none             reference image: file, https URL or …  │
-    │                                                                              │
+    │ Ctrl+O presets · Ctrl+S save preset · Ctrl+R old prompts · Ctrl+T matrix     │
     │ Fix 1 field above to see the price                                           │
     ╰ Enter submits · Tab next · Esc keeps the draft · Ctrl+U clears ──────────────╯
     "#);
@@ -154,10 +154,10 @@ fn a_wide_screen_has_the_whole_form() {
     │ │                                                                                                                │
     │ │                                                                                                                │
     │ │                                                                                                                │
-    │ │                                                                                                                │
     │ ▸ Model              ‹ flux-kontext-pro › "kontext": 1 of 2 · FLUX.1 Kontext [pro] (deprecated), 7–9 s           │
     │   Count              1                number of images, 1 to 100                                                 │
     │   Tags               none             labels to filter by, separated by spaces                                   │
+    │   Matrix             ‹ no ›           {fox|owl} in the prompt, models x sizes x seeds                            │
     │ ── parameters of flux-kontext-pro, all optional                                                                  │
     │   aspect_ratio       automatic        width to height, 9:21 to 21:9                                              │
     │   seed               automatic        the same number gives the same image; random when absent                   │
@@ -166,7 +166,7 @@ fn a_wide_screen_has_the_whole_form() {
     │   prompt_upsampling  ‹ no ›           let the server rewrite the prompt                                          │
     │   input_image        none             reference image: file, https URL or base64                                 │
     │                                                                                                                  │
-    │                                                                                                                  │
+    │ Ctrl+O presets · Ctrl+S save preset · Ctrl+R old prompts · Ctrl+T matrix                                         │
     │ ~$0.04 for 1 image (simulated, no real money)  one image: 4 credits (docs.bfl.ai pricing, 2026-01)               │
     ╰ Enter submits · Tab next · Esc keeps the draft · ←→ or type to choose · Ctrl+P/N history · Ctrl+U clears ────────╯
     "#);
@@ -422,7 +422,7 @@ proptest! {
 
     #[test]
     fn form_any_keys_any_size_never_panics(
-        keys in prop::collection::vec((0_usize..22, any::<char>(), 0_u8..8), 0..60),
+        keys in prop::collection::vec((0_usize..24, any::<char>(), 0_u8..8), 0..60),
         width in 1_u16..130,
         height in 1_u16..50,
         pasted in any::<String>(),
@@ -434,7 +434,11 @@ proptest! {
         ];
         let mut form = empty();
         for (index, character, modifiers) in keys {
-            let code = codes.get(index).copied().unwrap_or(KeyCode::Char(character));
+            let code = match index {
+                22 => KeyCode::Char(['s', 'o', 'r', 't'][usize::from(modifiers) % 4]),
+                index => codes.get(index).copied().unwrap_or(KeyCode::Char(character)),
+            };
+            let modifiers = if index == 22 { 2 } else { modifiers };
             form.key(KeyEvent::new(code, KeyModifiers::from_bits_truncate(modifiers)));
             if index == 3 {
                 form.paste(&pasted);
@@ -468,4 +472,119 @@ fn input_images_are_priced_by_their_size() {
     assert_eq!(price(&form), "0.045", "the sizes of an image that was replaced");
     form.on_measured(&other, [("input_image".to_owned(), vec![Some((2048, 1024))])].into());
     assert_eq!(price(&form), "0.06");
+}
+
+fn presets() -> Presets {
+    let mut draft = Draft { model: "flux-2-max".to_owned(), tags: "cover".to_owned(), ..Draft::default() };
+    draft.set("width", "1024".to_owned());
+    [("portrait".to_owned(), draft.preset(Catalog::builtin()))].into()
+}
+
+#[test]
+fn preset_is_saved_and_chosen_by_keys() {
+    let mut form = empty();
+    type_text(&mut form, "a fox");
+    go_to(&mut form, "width");
+    type_text(&mut form, "512");
+    control(&mut form, 's');
+    type_text(&mut form, "small");
+    let FormOutcome::SavePreset(name, preset) = press(&mut form, KeyCode::Enter) else { panic!("not saved") };
+    assert_eq!((name.as_str(), preset.summary().as_str()), ("small", "flux-2-pro · width=512"));
+    form.set_presets(presets());
+    control(&mut form, 'o');
+    assert!(shown(&mut form, 80, 24).contains("portrait  flux-2-max · width=1024 · tags cover"));
+    press(&mut form, KeyCode::Enter);
+    form.refresh();
+    assert_eq!(form.validated.spec, Spec::new("flux-2-max", "a fox").with("width", 1024), "the prompt stays");
+    assert_eq!(form.validated.tags, ["cover"]);
+    control(&mut form, 'o');
+    press(&mut form, KeyCode::Delete);
+    assert_eq!(press(&mut form, KeyCode::Delete), FormOutcome::RemovePreset("portrait".into()));
+}
+
+#[test]
+fn history_is_searched_by_words() {
+    let history = vec!["a paper boat".to_owned(), "a neon fox".to_owned()];
+    let mut form = Form::new(Catalog::builtin(), None, history, true);
+    type_text(&mut form, "mine");
+    control(&mut form, 'r');
+    type_text(&mut form, "neon");
+    press(&mut form, KeyCode::Enter);
+    assert_eq!(form.draft().prompt, "a neon fox");
+    control(&mut form, 'n');
+    control(&mut form, 'n');
+    assert_eq!(form.draft().prompt, "mine", "what was typed is not lost");
+}
+
+#[test]
+fn choices_are_text_until_the_matrix_is_on() {
+    let mut form = empty();
+    type_text(&mut form, "a {fox|owl}");
+    assert!(shown(&mut form, 80, 24).contains("{ | } are sent as typed · Ctrl+T makes 2 prompts of them"));
+    let FormOutcome::Submit(jobs) = press(&mut form, KeyCode::Enter) else { panic!("not submitted") };
+    assert_eq!((jobs.len(), jobs[0].spec.prompt.as_str()), (1, "a {fox|owl}"));
+    control(&mut form, 't');
+    go_to(&mut form, "seeds");
+    type_text(&mut form, "1..3");
+    form.set_limits(Limits { slots: Some(3), left: Vec::new() });
+    insta::assert_snapshot!(shown(&mut form, 80, 24));
+    assert_eq!(press(&mut form, KeyCode::Enter), FormOutcome::Nothing, "never at once, even where it is free");
+    assert!(
+        shown(&mut form, 80, 24).contains("Enter again submits 6 images for $0.18"),
+        "{}",
+        shown(&mut form, 80, 24)
+    );
+    let FormOutcome::Submit(jobs) = press(&mut form, KeyCode::Enter) else { panic!("not submitted") };
+    let made: Vec<(String, String)> =
+        jobs.iter().map(|job| (job.spec.prompt.clone(), job.spec.parameters["seed"].to_string())).collect();
+    assert_eq!(made.len(), 6);
+    assert_eq!(made[4], ("a owl".to_owned(), "2".to_owned()));
+}
+
+#[test]
+fn matrix_over_its_budget_is_refused() {
+    let mut form = empty();
+    type_text(&mut form, "a {fox|owl}");
+    control(&mut form, 't');
+    let usd = |text: &str| text.parse::<Usd>().unwrap();
+    form.set_limits(Limits { slots: None, left: vec![("daily budget", usd("0.05"))] });
+    for _ in 0..3 {
+        assert_eq!(press(&mut form, KeyCode::Enter), FormOutcome::Nothing);
+    }
+    assert!(shown(&mut form, 80, 24).contains("$0.06 exceeds the daily budget: $0.05 left"));
+    form.set_limits(Limits { slots: None, left: vec![("daily budget", usd("0.06"))] });
+    press(&mut form, KeyCode::Enter);
+    assert!(matches!(press(&mut form, KeyCode::Enter), FormOutcome::Submit(jobs) if jobs.len() == 2));
+}
+
+#[test]
+fn matrix_problems_stand_at_their_field() {
+    let mut form = empty();
+    type_text(&mut form, "{|x}");
+    control(&mut form, 't');
+    go_to(&mut form, "models");
+    type_text(&mut form, "flux-2-por");
+    assert!(shown(&mut form, 100, 30).contains("did you mean flux-2-pro"));
+    control(&mut form, 'u');
+    type_text(&mut form, "flux-2-pro flux-pro-1.1-ultra");
+    go_to(&mut form, "sizes");
+    type_text(&mut form, "512x512");
+    assert!(shown(&mut form, 100, 30).contains("flux-pro-1.1-ultra takes no size 512x512"));
+    control(&mut form, 'u');
+    type_text(&mut form, "16:9");
+    for _ in 0..3 {
+        assert_eq!(press(&mut form, KeyCode::Enter), FormOutcome::Nothing, "one of the prompts is empty");
+    }
+    assert!(shown(&mut form, 100, 30).contains("is empty"));
+}
+
+#[test]
+fn typed_size_shows_what_it_adds() {
+    let mut form = empty();
+    type_text(&mut form, "x");
+    for side in ["width", "height"] {
+        go_to(&mut form, side);
+        type_text(&mut form, "1440");
+    }
+    assert!(shown(&mut form, 100, 30).contains("2.0 MP: +$0.015"), "{}", shown(&mut form, 100, 30));
 }

@@ -8,7 +8,7 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use super::rows::Row;
-use super::{Field, Form};
+use super::{Field, Form, matrix};
 use crate::catalog::ParameterKind;
 use crate::console::theme::Theme;
 use crate::console::widgets;
@@ -19,6 +19,8 @@ use crate::text::format;
 const MAX_WIDTH: u16 = 116;
 /// The least that a form can be used in.
 const MIN: (u16, u16) = (24, 7);
+/// The keys that open something over the fields.
+const HINTS: &str = "Ctrl+O presets · Ctrl+S save preset · Ctrl+R old prompts · Ctrl+T matrix";
 
 impl Form {
     /// Draws the form over whatever is in the area.
@@ -52,7 +54,27 @@ impl Form {
         let price = Rect { y: rest.bottom().saturating_sub(1), height: 1, ..rest };
         self.draw_fields(frame, fields, theme);
         frame.render_widget(self.price(usize::from(price.width), theme), price);
+        if rest.height > 8 {
+            let hints = Rect { y: rest.bottom().saturating_sub(2), height: 1, ..rest };
+            let words = format::cut(HINTS, usize::from(hints.width));
+            frame.render_widget(Line::styled(words, theme.dim), hints);
+        }
+        if let Some(chooser) = &mut self.chooser {
+            let below = Rect { y: prompt.y, height: inner.bottom().saturating_sub(prompt.y), ..inner };
+            chooser.draw(frame, below, theme);
+        }
         widgets::fold_to_ascii(frame, area, theme);
+    }
+
+    /// The field under the mouse, or the row of the list, gets the keys.
+    pub fn click(&mut self, column: u16, row: u16) -> bool {
+        if let Some(chooser) = &mut self.chooser {
+            return chooser.click(column, row);
+        }
+        let Some((_, field)) = self.field_rows.iter().find(|(y, _)| *y == row).copied() else { return false };
+        self.armed = false;
+        self.focus_on(field);
+        true
     }
 
     fn prompt_head(&self, width: usize, theme: &Theme) -> Line<'static> {
@@ -69,11 +91,23 @@ impl Form {
             Span::styled(format::cut(&remark, room), theme.warning)
         } else if let Some((place, count)) = self.prompt.place() {
             Span::styled(format::cut(&format!("prompt {place} of {count} in the history"), room), theme.dim)
+        } else if let Some(note) = self.choices_note() {
+            Span::styled(format::cut(&note, room), theme.dim)
         } else {
             let optional = self.model().is_some_and(|model| model.prompt == Some(false));
             Span::styled(if optional { "optional" } else { "" }, theme.dim)
         };
         Line::from(vec![label, Span::raw("  "), note])
+    }
+
+    /// What happens to the choices in the prompt.
+    fn choices_note(&self) -> Option<String> {
+        let choices = matrix::choices(&self.draft.prompt)?;
+        Some(if self.draft.matrix {
+            format!("{choices} prompts")
+        } else {
+            format!("{{ | }} are sent as typed · Ctrl+T makes {choices} prompts of them")
+        })
     }
 
     fn draw_prompt(&mut self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
@@ -105,6 +139,7 @@ impl Form {
         let rows = self.rows(usize::from(area.width), theme);
         let height = usize::from(area.height);
         let mine = |row: &Row| row.field == Some(self.focus);
+        self.field_rows.clear();
         if let Some(first) = rows.iter().position(mine) {
             let last = rows.iter().rposition(mine).unwrap_or(first);
             self.scroll = self.scroll.min(first).max((last + 1).saturating_sub(height));
@@ -114,6 +149,7 @@ impl Form {
         self.scroll = self.scroll.min(rows.len().saturating_sub(height));
         let (above, below) = (self.scroll, rows.len().saturating_sub(self.scroll + height));
         for (row, y) in rows.into_iter().skip(self.scroll).zip(area.top()..area.bottom()) {
+            self.field_rows.extend(row.field.map(|field| (y, field)));
             frame.render_widget(row.line, Rect { y, height: 1, ..area });
             if let Some(cell) = row.cursor.and_then(|cell| u16::try_from(cell).ok()).filter(|cell| *cell < area.width) {
                 frame.set_cursor_position((area.x + cell, y));
@@ -132,7 +168,7 @@ impl Form {
 
     /// `~$0.12 for 3 images (simulated, no real money)`.
     fn price(&self, width: usize, theme: &Theme) -> Line<'static> {
-        let count = self.validated.count;
+        let count = self.images();
         let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
         let note = text::sanitize_line(&self.estimate.note, 200);
         let wrong = self.fields().into_iter().filter(|field| self.problem(*field).is_some()).count();
@@ -142,16 +178,19 @@ impl Form {
             return Line::styled(format::cut(&format!("{words} to see the price"), width), theme.bad);
         }
         if self.armed {
-            let price = match self.estimate.amount {
-                Some(amount) => format!(" for {}", (amount * u64::from(count)).display()),
+            let price = match self.total() {
+                Some(amount) => format!(" for {}", amount.display()),
                 None => ", price unknown".to_owned(),
             };
             let line = format!("Enter again submits {images}{price}");
             let line = if line.width() + 13 <= width { format!("{line} · Esc goes back") } else { line };
-            return Line::styled(format::cut(&line, width), theme.real_money);
+            let style = if self.simulated { theme.warning } else { theme.real_money };
+            return Line::styled(format::cut(&line, width), style);
         }
-        let (head, style, note) = match self.estimate.amount {
-            Some(amount) => (format!("~{} for {images}", (amount * u64::from(count)).display()), theme.accent, note),
+        let time = self.plan.as_ref().and_then(|plan| plan.time(&self.limits));
+        let note = time.unwrap_or(note);
+        let (head, style, note) = match self.total() {
+            Some(amount) => (format!("~{} for {images}", amount.display()), theme.accent, note),
             None => (format!("price unknown: {note}"), theme.warning, String::new()),
         };
         let simulated = match (self.simulated, width < 50) {
@@ -178,12 +217,13 @@ impl Form {
         let own = match self.focus {
             Field::Prompt => "Alt+Enter line break",
             Field::Model => "←→ or type to choose",
+            Field::Matrix => "Space toggles",
             Field::Parameter(index) => match self.parameter(index).map(|parameter| &parameter.kind) {
                 Some(ParameterKind::Boolean) => "Space toggles",
                 Some(ParameterKind::Choice(_)) => "←→ choose",
                 _ => "Ctrl+U clears",
             },
-            Field::Count | Field::Tags => "Ctrl+U clears",
+            Field::Count | Field::Tags | Field::Models | Field::Sizes | Field::Seeds => "Ctrl+U clears",
         };
         let (enter, close) = match (self.armed, width >= 60) {
             (true, _) => ("Enter confirms", "Esc goes back"),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::{JoinError, JoinSet};
@@ -9,6 +10,7 @@ use tokio::task::{JoinError, JoinSet};
 use crate::catalog::Catalog;
 use crate::console::message::Message;
 use crate::console::notices::{Notice, NoticeLevel};
+use crate::console::saved::{ConsoleFiles, Preset, PresetFile};
 use crate::fs::write_new;
 use crate::jobs::Spec;
 use crate::text;
@@ -37,6 +39,44 @@ impl BackgroundTasks {
             let sizes = Catalog::builtin().measure_inputs(&spec);
             Message::InputsMeasured(spec, sizes)
         });
+    }
+
+    /// Saves a preset.
+    pub fn save_preset(&mut self, file: PresetFile, name: String, preset: Preset) {
+        self.tasks.spawn_blocking(move || {
+            let presets = file.save(&name, preset);
+            Message::Presets(presets.map(|presets| {
+                let name = text::sanitize_line(name.trim(), 40);
+                (presets, format!("Saved preset '{name}' · Ctrl+O chooses it, `darkroom submit --preset` uses it"))
+            }))
+        });
+    }
+
+    /// Removes a preset.
+    pub fn remove_preset(&mut self, file: PresetFile, name: String) {
+        self.tasks.spawn_blocking(move || {
+            let presets = file.remove(&name);
+            Message::Presets(presets.map(|presets| (presets, format!("Removed preset '{name}'"))))
+        });
+    }
+
+    /// Adds prompts to the history's file. A history that cannot be written is reported in the log alone: the jobs are queued.
+    pub fn add_prompts(&mut self, files: ConsoleFiles, prompts: Vec<String>) {
+        self.tasks.spawn_blocking(move || match files.add_prompts(&prompts) {
+            Ok(()) => Message::Written,
+            Err(error) => {
+                tracing::warn!(%error, "prompt history not written");
+                Message::Written
+            }
+        });
+    }
+
+    /// Waits until what is being written is on the disk, at most so long.
+    pub async fn finish(&mut self, timeout: Duration) {
+        let finished = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(timeout, finished).await.is_err() {
+            tracing::warn!("files were still being written on exit");
+        }
     }
 
     /// Opens an address in the system's viewer.

@@ -21,7 +21,7 @@ use crate::console::app::App;
 use crate::console::message::{Effect, ExitReason, Message};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::panes::image::ImageMessage;
-use crate::console::{ConsoleError, ConsoleOptions};
+use crate::console::{ConsoleError, ConsoleFiles, ConsoleOptions};
 use crate::engine::{Command, Event};
 use crate::telemetry::log_files::LogHistory;
 use crate::telemetry::logging::LogRecord;
@@ -30,6 +30,8 @@ use crate::telemetry::logging::LogRecord;
 const FRAME: Duration = Duration::from_millis(33);
 /// At most this much is taken from one source before the others have their turn.
 const BATCH: usize = 1_024;
+/// How long the exit waits for files that are being written.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The two ends of a running engine.
 pub struct EngineLink {
@@ -74,6 +76,7 @@ pub async fn run(
         commands: Commands::Waiting(Vec::new()),
         background: BackgroundTasks::default(),
         history: logs.history,
+        files: options.files,
         is_visible: true,
         is_urgent: true,
         drawn_at: None,
@@ -139,6 +142,7 @@ struct EventLoop {
     commands: Commands,
     background: BackgroundTasks,
     history: LogHistory,
+    files: Option<ConsoleFiles>,
     /// The terminal still exists.
     is_visible: bool,
     /// The operator did something that is not drawn yet.
@@ -216,6 +220,7 @@ impl EventLoop {
                 }
             }
         }
+        self.background.finish(WRITE_TIMEOUT).await;
         Ok(self.exit.unwrap_or(ExitReason::EngineClosed))
     }
 
@@ -315,6 +320,21 @@ impl EventLoop {
                     Ok(folder) => self.background.save(folder, name, bytes),
                     Err(error) => self.report_failure(format!("could not save {name}: {error}")),
                 },
+                Effect::SavePreset(name, preset) => {
+                    if let Some(files) = &self.files {
+                        self.background.save_preset(files.presets(), name, preset);
+                    }
+                }
+                Effect::RemovePreset(name) => {
+                    if let Some(files) = &self.files {
+                        self.background.remove_preset(files.presets(), name);
+                    }
+                }
+                Effect::AddPrompts(prompts) => {
+                    if let Some(files) = &self.files {
+                        self.background.add_prompts(files.clone(), prompts);
+                    }
+                }
                 Effect::SearchLogs(job) => self.history.search(&job.to_string()),
                 Effect::Suspend => self.suspend(),
                 Effect::Redraw => {
