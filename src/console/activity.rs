@@ -26,13 +26,15 @@ pub struct Activity {
     order: VecDeque<(JobId, u32)>,
 }
 
-/// Images and money of a minute, on the average.
+/// Images and money of a span of time, on the average.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// Images.
     pub images: u32,
     /// Money.
     pub usd: Usd,
+    /// `min`, or `h` where a minute has less than one image.
+    pub unit: &'static str,
 }
 
 fn minute_of(at: DateTime<Utc>) -> i64 {
@@ -81,7 +83,7 @@ impl Activity {
         images.iter().any(|count| *count > 0).then_some(images)
     }
 
-    /// What a minute of the last few has on the average.
+    /// What a minute or an hour has on the average, by the last few minutes.
     pub fn rate(&self, now: DateTime<Utc>) -> Rate {
         let first = minute_of(now) + 1 - RATE_MINUTES;
         let recent = self.minutes.iter().filter(|(minute, ..)| *minute >= first);
@@ -89,12 +91,13 @@ impl Activity {
             recent.fold((0, Usd::ZERO), |(images, usd), (_, count, spent)| (images + count, usd + *spent));
         // The current minute is not over: the span is four minutes and what has passed of it.
         let seconds = (RATE_MINUTES - 1) * 60 + now.timestamp().rem_euclid(60).max(1);
-        let per_minute = |amount: f64| (amount * 60.0 / seconds as f64).round();
-        let spent = usd.decimal() * Decimal::from(60) / Decimal::from(seconds);
-        Rate { images: per_minute(f64::from(images)) as u32, usd: Usd::new(spent) }
+        let (span, unit) = if i64::from(images) * 60 >= seconds { (60, "min") } else { (3_600, "h") };
+        let spent = usd.decimal() * Decimal::from(span) / Decimal::from(seconds);
+        let images = (f64::from(images) * f64::from(span) / seconds as f64).round();
+        Rate { images: images as u32, usd: Usd::new(spent), unit }
     }
 
-    /// When the picture of the last minutes changes although nothing happens.
+    /// When the counts of the last minutes change although nothing happens.
     pub fn next_change(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.images(now)?;
         DateTime::from_timestamp((minute_of(now) + 1) * 60, 0)
@@ -146,7 +149,7 @@ mod tests {
         assert_eq!(activity.images(now), Some([1, 0, 0, 0, 1, 0, 0, 2]));
         // Three images in the four minutes and a half.
         let rate = activity.rate(now);
-        assert_eq!((rate.images, rate.usd.display().as_str()), (1, "$0.0267"));
+        assert_eq!((rate.images, rate.usd.display().as_str(), rate.unit), (40, "$1.60", "h"));
         assert_eq!(activity.next_change(now), Some(noon() + Duration::minutes(1)));
         let later = now + Duration::minutes(9);
         assert_eq!((activity.images(later), activity.next_change(later)), (None, None), "an idle console sleeps");

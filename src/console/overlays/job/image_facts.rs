@@ -1,4 +1,4 @@
-//! What stands beside an image on the whole screen: its prompt, seed and price.
+//! The facts of an image on the whole screen: its prompt, seed and price.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;

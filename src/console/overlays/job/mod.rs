@@ -23,7 +23,7 @@ use crate::text::format;
 
 pub use history::STEP_LINES;
 
-/// The width from which the image stands beside the facts.
+/// The width from which the image is to the right of the facts.
 pub const MIN_WIDTH_WITH_IMAGE: u16 = 120;
 
 /// The screen of the selected job and how far it is scrolled.

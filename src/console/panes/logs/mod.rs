@@ -84,7 +84,7 @@ impl Default for LogPane {
     }
 }
 
-/// Processes that are told apart.
+/// Processes that are distinguished.
 const MAX_PROCESSES: usize = 9;
 
 impl LogPane {

@@ -177,6 +177,9 @@ pub(super) struct TextWidths {
 /// The least cells of a prompt beside a reason in its own column.
 const MIN_PROMPT: usize = 16;
 const MIN_REASON: usize = 14;
+
+/// Cells that a reason gets before other columns give way: most reasons are shorter, and none of the usual ones longer.
+const REASON_STEPS: [usize; 3] = [24, 18, MIN_REASON];
 const MAX_REASON: usize = 48;
 
 /// The columns of a width, in order, with their cells.
@@ -208,10 +211,14 @@ impl Columns {
         let room = usize::from(width).saturating_sub(2);
         let mut columns =
             Self { cells: chosen.iter().map(|column| (*column, 0)).collect(), shares_prompt: false, is_tight: false };
-        columns.measure(texts);
-        if columns.used() > room {
-            columns.is_tight = true;
-            columns.measure(texts);
+        for (is_tight, reason) in
+            std::iter::once((false, REASON_STEPS[0])).chain(REASON_STEPS.map(|cells| (true, cells)))
+        {
+            columns.is_tight = is_tight;
+            columns.measure(texts, reason);
+            if columns.used() <= room {
+                break;
+            }
         }
         for victim in BY_VALUE {
             if columns.used() <= room || columns.cells.len() == 1 {
@@ -239,7 +246,7 @@ impl Columns {
     }
 
     /// The least width of each column.
-    fn measure(&mut self, texts: TextWidths) {
+    fn measure(&mut self, texts: TextWidths, reason: usize) {
         let tight = self.is_tight;
         for (column, cells) in &mut self.cells {
             *cells = match column {
@@ -255,7 +262,7 @@ impl Columns {
                 Column::Duration => 6,
                 Column::Worker => texts.worker.clamp(6, 18),
                 Column::Prompt => MIN_PROMPT,
-                Column::Reason => MIN_REASON,
+                Column::Reason => texts.reason.clamp(MIN_REASON, reason),
             };
         }
     }
@@ -266,7 +273,7 @@ impl Columns {
         let mut left = room.saturating_sub(self.used());
         if let Some((_, cells)) = self.cells.iter_mut().find(|(column, _)| *column == Column::Reason) {
             let most = if has_prompt { (*cells + left * 2 / 5).min(MAX_REASON) } else { *cells + left };
-            let wanted = if has_prompt { texts.reason.clamp(MIN_REASON, most) } else { most };
+            let wanted = if has_prompt { texts.reason.clamp(*cells, most.max(*cells)) } else { most };
             left -= wanted - *cells;
             *cells = wanted;
         }
@@ -311,8 +318,8 @@ mod tests {
     #[test]
     fn columns_give_way_in_order_of_value() {
         let chosen = QueueSettings::default().columns;
-        assert_eq!(names(78, &chosen), ["status 8", "age 4", "cost 8", "model 18", "prompt 19", "reason 14"]);
-        assert_eq!(names(66, &chosen), ["status 8", "age 4", "cost 8", "prompt 25", "reason 15"]);
+        assert_eq!(names(78, &chosen), ["status 8", "age 4", "cost 8", "model 18", "prompt 16", "reason 17"]);
+        assert_eq!(names(66, &chosen), ["status 8", "age 4", "cost 8", "prompt 23", "reason 17"]);
         assert_eq!(names(50, &chosen), ["status 8", "age 4", "cost 8", "prompt 25"]);
         assert!(Columns::new(50, &chosen, TEXTS).shares_prompt);
         let wide = names(130, &chosen);
@@ -320,7 +327,7 @@ mod tests {
         let all = names(100, &Column::ALL);
         assert_eq!(
             all,
-            ["status 8", "age 4", "cost 8", "model 18", "size 9", "attempts 3", "duration 6", "prompt 16", "reason 14"]
+            ["status 8", "age 4", "cost 8", "model 18", "size 9", "attempts 3", "duration 6", "prompt 19", "reason 15"]
         );
     }
 

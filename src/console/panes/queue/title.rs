@@ -81,10 +81,11 @@ fn throughput(activity: &Activity, now: DateTime<Utc>, theme: &Theme) -> Option<
     let line: String = images.iter().map(|count| bars[level(*count)]).collect();
     let rate = activity.rate(now);
     let money = rate.usd.decimal().round_dp(2);
+    let unit = rate.unit;
     Some([
-        format!(" {line} {}/min ${money:.2}/min ", rate.images),
-        format!(" {line} {}/min ", rate.images),
-        format!(" {}/min ", rate.images),
+        format!(" {line} {}/{unit} ${money:.2}/{unit} ", rate.images),
+        format!(" {line} {}/{unit} ", rate.images),
+        format!(" {}/{unit} ", rate.images),
     ])
 }
 
