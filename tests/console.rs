@@ -3,6 +3,7 @@
 
 mod budget;
 mod fixtures;
+mod gallery;
 mod harness;
 mod hostile_frames;
 mod keys;

@@ -105,7 +105,7 @@ type Row = (&'static str, Move, &'static [(StageName, StageName)]);
 #[test]
 fn transitions_are_legal_only_from_their_stages() {
     use StageName::{Approved, Cancelled, Done, Failed, Generating, Queued, Submitting};
-    let table: [Row; 13] = [
+    let table: [Row; 14] = [
         ("begin_submit", |job| job.begin_submit(claim(), None, now()).is_ok(), &[(Queued, Submitting)]),
         ("not_accepted", |job| job.requeue(Hold::RateLimit, now(), now()).is_ok(), &[(Submitting, Queued)]),
         (
@@ -136,6 +136,7 @@ fn transitions_are_legal_only_from_their_stages() {
         ),
         ("cancel", |job| job.cancel(now()).is_ok(), &[(Queued, Cancelled), (Generating, Cancelled)]),
         ("approve", |job| job.approve(now()).is_ok(), &[(Done, Approved)]),
+        ("reject_image", |job| job.reject_image(now()).is_ok(), &[(Done, Done), (Approved, Done)]),
         ("unapprove", |job| job.unapprove(now()).is_ok(), &[(Approved, Done)]),
         (
             "retry",

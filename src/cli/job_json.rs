@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::costs::{Basis, Charge, Usd};
 use crate::jobs::{
-    Attempt, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Outcome, Resolution, Stage, StageName,
-    Step, StepName, StepState, StoredImage,
+    Attempt, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Outcome, Resolution, Review, Stage,
+    StageName, Step, StepName, StepState, StoredImage,
 };
 
 /// A job as `--json` shows it. Fields are only ever added.
@@ -30,6 +30,8 @@ pub struct JobView<'a> {
     /// Whether another program requested it.
     external: bool,
     hidden: bool,
+    /// `open`, `approved` or `rejected`; null where no image is finished.
+    review: Option<Review>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     /// Sum of the charges of all attempts, without uncertain ones.
@@ -196,6 +198,7 @@ impl<'a> JobView<'a> {
             simulated: job.simulated,
             external: job.external,
             hidden: job.hidden,
+            review: job.review(),
             created_at: job.created_at,
             updated_at: job.updated_at,
             cost_usd: job.cost(),

@@ -6,7 +6,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use super::job_json::failure;
 use crate::catalog::Catalog;
 use crate::costs::Basis;
-use crate::jobs::{Job, StepName, StepState};
+use crate::jobs::{Job, Review, StepName, StepState};
 use crate::text::format;
 use crate::text::sanitize_line;
 
@@ -61,7 +61,11 @@ pub fn jobs(jobs: &[Job], now: DateTime<Utc>, columns: Option<usize>) -> String 
 
 /// The status of a job, and whether it is hidden.
 fn status(job: &Job) -> String {
-    let status = if job.hold().is_some() { "held".to_owned() } else { job.stage_name().to_string() };
+    let status = match job.review() {
+        Some(Review::Rejected) => "rejected".to_owned(),
+        _ if job.hold().is_some() => "held".to_owned(),
+        _ => job.stage_name().to_string(),
+    };
     if job.hidden { format!("{status}, hidden") } else { status }
 }
 

@@ -80,6 +80,8 @@ pub enum Effect {
     MeasureInputs(Spec),
     /// Give the terminal back, stop this process until it is continued.
     Suspend,
+    /// Delete these images from the terminal, which keeps them by number.
+    DropImages(Vec<u32>),
     /// Draw every cell again.
     Redraw,
     /// End the loop.

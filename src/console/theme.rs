@@ -4,7 +4,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::border;
 use ratatui::widgets::Block;
 
-use crate::jobs::{Job, StageName, StepState};
+use crate::jobs::{Job, Review, StageName, StepState};
 
 /// Colours and symbols of every pane.
 #[derive(Debug, Clone)]
@@ -139,6 +139,7 @@ impl Theme {
             StageName::Queued => ("◌", "o"),
             StageName::Submitting => ("↑", "^"),
             StageName::Generating => ("▶", ">"),
+            StageName::Done if job.review() == Some(Review::Rejected) => ("▽", "v"),
             StageName::Done => ("✓", "+"),
             StageName::Approved => ("★", "*"),
             StageName::Failed => ("✗", "x"),
@@ -154,6 +155,7 @@ impl Theme {
             StageName::Queued | StageName::Cancelled => self.dim,
             StageName::Submitting => self.accent,
             StageName::Generating => self.running,
+            StageName::Done if job.review() == Some(Review::Rejected) => self.dim,
             StageName::Done => self.good,
             StageName::Approved => self.good.add_modifier(Modifier::BOLD),
             StageName::Failed => self.bad,

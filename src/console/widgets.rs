@@ -48,9 +48,9 @@ fn fold(buffer: &mut Buffer, area: Rect) {
         for x in area.left()..area.right() {
             let cell = &mut buffer[(x, y)];
             let plain = match cell.symbol() {
-                "╭" | "╮" | "╰" | "╯" => "+",
+                "╭" | "╮" | "╰" | "╯" | "┏" | "┓" | "┗" | "┛" => "+",
                 "─" | "·" | "—" | "–" => "-",
-                "│" => "|",
+                "│" | "┃" => "|",
                 "━" => "=",
                 "█" | "▇" | "▆" | "▅" | "▄" => "#",
                 "▃" | "▂" | "▁" | "…" => ".",

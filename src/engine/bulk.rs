@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{RetryPrice, is_submit_unknown};
 use crate::catalog::Catalog;
 use crate::jobs::filter::{Condition, Filter, JobStatus};
-use crate::jobs::{Job, JobId, StageName};
+use crate::jobs::{Job, JobId, Review, StageName};
 use crate::store::{PageQuery, Store, StoreError};
 use crate::text::format;
 
@@ -27,6 +27,8 @@ pub enum BulkAction {
     Cancel,
     /// Approve.
     Approve,
+    /// Reject the images.
+    Reject,
     /// Hide.
     Hide,
     /// Show hidden jobs again.
@@ -74,6 +76,7 @@ impl BulkAction {
             Self::Retry => "retry",
             Self::Cancel => "cancel",
             Self::Approve => "approve",
+            Self::Reject => "reject",
             Self::Hide => "hide",
             Self::Unhide => "show again",
             Self::Mark => "mark",
@@ -85,6 +88,7 @@ impl BulkAction {
             Self::Retry => job.retry_kind().is_ok(),
             Self::Cancel => matches!(job.stage_name(), StageName::Queued | StageName::Generating),
             Self::Approve => job.stage_name() == StageName::Done,
+            Self::Reject => is_rejectable(job),
             Self::Hide => !job.hidden && !job.stage_name().is_active(),
             Self::Unhide => job.hidden,
             Self::Mark => true,
@@ -98,9 +102,15 @@ impl BulkAction {
             Self::Retry if !names_stages(&filter) => filter.and(status(&[StageName::Failed])),
             Self::Cancel => filter.and(status(&[StageName::Queued, StageName::Generating])),
             Self::Approve => filter.and(status(&[StageName::Done])),
+            Self::Reject => filter.and(status(&[StageName::Done, StageName::Approved])),
             _ => filter,
         }
     }
+}
+
+/// Whether the job has an image that is not rejected yet.
+fn is_rejectable(job: &Job) -> bool {
+    matches!(job.review(), Some(Review::Open | Review::Approved))
 }
 
 /// Retrying finished or cancelled jobs must be requested by their status: a filter without one takes the failed jobs.
@@ -187,6 +197,7 @@ impl BulkPlan {
             BulkAction::Retry => "Retry",
             BulkAction::Cancel => "Cancel",
             BulkAction::Approve => "Approve",
+            BulkAction::Reject => "Reject",
             BulkAction::Hide => "Hide",
             BulkAction::Unhide => "Show again",
             BulkAction::Mark => "Mark",

@@ -29,6 +29,8 @@ pub enum Command {
     Cancel(Vec<JobId>),
     /// Approve these.
     Approve(Vec<JobId>),
+    /// Reject the images of these.
+    Reject(Vec<JobId>),
     /// Hide these from lists. Nothing is deleted.
     Hide(Vec<JobId>),
     /// Show these hidden jobs in lists again.

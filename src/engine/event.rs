@@ -254,6 +254,8 @@ pub enum CommandKind {
     Cancelled,
     /// Approve.
     Approved,
+    /// Reject images.
+    ImagesRejected,
     /// Hide.
     Hidden,
     /// Undo an earlier command.

@@ -82,6 +82,9 @@ pub struct Attempt {
     /// The ticket reported an image: its charge is certain, whatever becomes of the image.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub image_reported: bool,
+    /// A reviewer rejected its image.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub image_rejected: bool,
     /// When the link to its finished image expires, from the moment at which the link was seen until the image is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_expires_at: Option<DateTime<Utc>>,
@@ -113,6 +116,7 @@ impl Attempt {
             recheck_may_pay: false,
             failed_rechecks: 0,
             image_reported: false,
+            image_rejected: false,
             link_expires_at: None,
             rejections: 0,
         }

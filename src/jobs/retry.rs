@@ -59,6 +59,8 @@ impl Job {
     /// image is fetched, not paid for again.
     pub fn retry(&mut self, now: DateTime<Utc>) -> Result<RetryKind, IllegalTransition> {
         let kind = self.retry_kind()?;
+        // The review was of the image that was there, also where the same attempt goes on.
+        self.set_rejected(false);
         match kind {
             RetryKind::OldTicket | RetryKind::OldTicketThenNewAttempt => {
                 if let Some(attempt) = self.attempts.last_mut() {

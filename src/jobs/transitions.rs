@@ -208,6 +208,7 @@ impl Job {
     pub fn approve(&mut self, now: DateTime<Utc>) -> Transition {
         let Stage::Done { image } = &self.stage else { return Err(self.illegal("approved")) };
         let image = image.clone();
+        self.set_rejected(false);
         self.move_to(Stage::Approved { image }, now);
         Ok(())
     }

@@ -214,6 +214,8 @@ fn past_job(
     let approved = stored + Duration::minutes(3);
     if fate.is_multiple_of(4) && approved <= now {
         job.approve(approved)?;
+    } else if fate.is_multiple_of(9) && approved <= now {
+        job.reject_image(approved)?;
     }
     Ok(DemoJob { job, image: Some((object, prompt)) })
 }

@@ -15,6 +15,7 @@ fn help_of_every_command_is_recorded() {
         "jobs retry",
         "jobs cancel",
         "jobs approve",
+        "jobs reject",
         "jobs hide",
         "jobs unhide",
         "tasks",

@@ -90,6 +90,16 @@ fn worker_until_idle_exits_with_summary() {
     let approved = env.json(&["jobs", "approve", &ids[0], &ids[1], "--json"]);
     assert!(approved.as_array().unwrap().iter().all(|job| job["status"] == "approved"));
     assert_eq!(crate::support::ids(&env.json(&["jobs", "list", "--json", "--status", "approved"])).len(), 2);
+    let rejected = env.json(&["jobs", "reject", &ids[0], "--json"]);
+    assert_eq!(
+        (&rejected[0]["status"], &rejected[0]["review"]),
+        (&serde_json::json!("done"), &serde_json::json!("rejected"))
+    );
+    assert!(env.fails(1, &["jobs", "reject", &ids[0]]).contains("it is already rejected"));
+    let filtered = env.json(&["jobs", "list", "--json", "--filter", "review:rejected"]);
+    assert_eq!(crate::support::ids(&filtered), [ids[0].clone()]);
+    let audit = env.json(&["audit", "--json"]);
+    assert_eq!((&audit[0]["action"], &audit[0]["jobs"]), (&serde_json::json!("reject"), &serde_json::json!([ids[0]])));
     assert_eq!(bill(&env), env.jobs().iter().map(|job| usd(&job["cost_usd"])).sum());
     let log = std::fs::read_dir(env.path("logs")).unwrap().next().unwrap().unwrap().path();
     let lines = std::fs::read_to_string(log).unwrap();

@@ -69,7 +69,9 @@ fn hostile_events(text: &str, number: u32) -> Vec<Event> {
 #[test]
 fn hostile_texts_stay_in_their_cells() {
     for (width, height) in super::SIZES {
-        for (name, keys) in [("panes", ""), ("job", "\n"), ("help", "?"), ("filter", "/x"), ("palette", ":é")] {
+        for (name, keys) in
+            [("panes", ""), ("job", "\n"), ("help", "?"), ("filter", "/x"), ("palette", ":é"), ("gallery", "g")]
+        {
             let mut hostile = options(true);
             hostile.context = HOSTILE.concat();
             let mut harness = ConsoleHarness::empty(width, height, &hostile);
@@ -109,7 +111,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let code = prop_oneof![
-        6 => proptest::sample::select("njkgGrRCxahuV* /iowy[]fltL$:p+-12345?q".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        6 => proptest::sample::select("njkgGrRCxadhuV* /iowy[]fltL$:p+-=12345?q".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         3 => proptest::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Up, KeyCode::Down, KeyCode::PageUp,

@@ -107,7 +107,8 @@ fn a_click_on_the_name_of_a_pane_shows_it() {
 fn cancel_many_marked_needs_confirmation() {
     let mut harness = ConsoleHarness::busy(120, 40);
     select(&mut harness, "status:queued");
-    harness.keys("g*");
+    harness.press(KeyCode::Home);
+    harness.keys("*");
     assert_eq!(sends(&harness.keys("x")), [] as [&Command; 0]);
     let frame = harness.frame();
     assert!(frame.contains("Cancel 4 jobs?"), "{frame}");
@@ -121,7 +122,8 @@ fn cancel_many_marked_needs_confirmation() {
 #[test]
 fn a_range_is_marked_between_two_rows() {
     let mut harness = ConsoleHarness::busy(120, 40);
-    harness.keys("gVjjjV");
+    harness.press(KeyCode::Home);
+    harness.keys("VjjjV");
     assert!(harness.frame().contains("4 marked"), "{}", harness.frame());
     harness.press(KeyCode::Esc);
     assert!(!harness.frame().contains("marked"));
@@ -546,7 +548,7 @@ fn ends_of_a_large_store_load_on_jump() {
     let newest = |effects: &[Effect]| {
         sends(effects).iter().any(|command| matches!(command, Command::LoadPage { after: None, .. }))
     };
-    let mut effects = harness.press(KeyCode::Char('g'));
+    let mut effects = harness.press(KeyCode::Home);
     if !newest(&effects) {
         // A page before the window was requested already: the jump follows it.
         let next = Some((fixtures::ago(9_600), fixtures::id(9_600)));
@@ -575,7 +577,7 @@ fn filter_of_a_large_store_is_counted_there() {
 fn approve_selects_the_next_finished_job() {
     let mut harness = ConsoleHarness::busy(120, 40);
     select(&mut harness, "study");
-    harness.keys("g");
+    harness.press(KeyCode::Home);
     let [first, second] = ["a", "a"].map(|key| harness.keys(key));
     let [Command::Approve(first)] = sends(&first)[..] else { panic!("{first:?}") };
     let [Command::Approve(second)] = sends(&second)[..] else { panic!("{second:?}") };
@@ -586,7 +588,8 @@ fn approve_selects_the_next_finished_job() {
 fn image_keys_apply_to_the_marked_jobs() {
     let mut harness = ConsoleHarness::busy(120, 40);
     select(&mut harness, "status:done");
-    harness.keys("g  ");
+    harness.press(KeyCode::Home);
+    harness.keys("  ");
     let [Effect::Copy(urls)] = &harness.keys("y")[..] else { panic!("no copy") };
     assert_eq!(urls.lines().count(), 2, "{urls}");
     let effects = harness.keys("w");

@@ -195,8 +195,24 @@ pub async fn filter_lists_and_counts_what_matches(fixture: Fixture) {
     tagged.tags = vec!["Cover, back".to_owned(), "100%".to_owned()];
     let mut done = generating("done", 8, Some("4"));
     finish(&mut done, None, None, 9);
-    let jobs =
-        vec![queued("plain", 1), submitting("sent", 2, "worker", 60), failed, retried, held, hidden, tagged, done];
+    let mut rejected = generating("rejected", 10, Some("4"));
+    finish(&mut rejected, None, None, 11);
+    rejected.reject_image(at(12)).unwrap();
+    let mut approved = generating("approved", 11, Some("4"));
+    finish(&mut approved, None, None, 12);
+    approved.approve(at(13)).unwrap();
+    let jobs = vec![
+        queued("plain", 1),
+        submitting("sent", 2, "worker", 60),
+        failed,
+        retried,
+        held,
+        hidden,
+        tagged,
+        done,
+        rejected,
+        approved,
+    ];
     create(&fixture.store, jobs.clone()).await;
     for text in [
         "",
@@ -216,6 +232,11 @@ pub async fn filter_lists_and_counts_what_matches(fixture: Fixture) {
         "status:hidden",
         "status:hidden fox",
         "status:failed status:done",
+        "review:open",
+        "review:rejected",
+        "review:open,approved",
+        "-review:rejected status:done",
+        "review:rejected status:failed",
         "model:2-pro",
         "-model:dev",
         "tag:cover",

@@ -1,7 +1,7 @@
 //! Undo: a job goes back to what it was only where no money is forgotten by that.
 
 use darkroom::engine::{CommandKind, CommandOutcome, Event, Settings};
-use darkroom::jobs::StageName;
+use darkroom::jobs::{Review, StageName};
 use darkroom::simulator::Speed;
 
 use super::harness::WorkflowHarness;
@@ -39,6 +39,16 @@ async fn undo_restores_approve_hide_and_queued_cancel() {
     undo(&harness, approved.clone()).await.unwrap();
     assert_eq!(harness.job(&id).await.stage_name(), StageName::Done);
     assert!(undo(&harness, approved).await.is_err(), "it is undone already");
+    let rejected = harness.operator.reject_images(vec![id.clone()]).await.unwrap();
+    assert_eq!(harness.job(&id).await.review(), Some(Review::Rejected));
+    let again = harness.operator.reject_images(vec![id.clone()]).await.unwrap();
+    assert_eq!(again.rejected[0].1, "it is already rejected");
+    let approved = harness.operator.approve(vec![id.clone()]).await.unwrap();
+    undo(&harness, approved).await.unwrap();
+    assert_eq!(harness.job(&id).await.review(), Some(Review::Rejected), "as it was before the approval");
+    undo(&harness, rejected.clone()).await.unwrap();
+    assert_eq!(harness.job(&id).await.review(), Some(Review::Open));
+    assert!(undo(&harness, rejected).await.is_err(), "it is undone already");
     assert_eq!(ledger_check::check(&harness.env, 1), 1);
 }
 

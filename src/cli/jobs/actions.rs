@@ -1,4 +1,4 @@
-//! `darkroom jobs retry|cancel|approve|hide|unhide`: changes documents; a worker runs the jobs.
+//! `darkroom jobs retry|cancel|approve|reject|hide|unhide`: changes documents; a worker runs the jobs.
 
 use std::sync::Arc;
 
@@ -180,6 +180,14 @@ pub async fn approve(session: &Session, args: &TargetArgs) -> Result<(), CliErro
     let context = JobCommandContext::open(session, args, BulkAction::Approve).await?;
     let outcome = context.commands.approve(context.ids.clone()).await?;
     context.report(session, outcome, "approved").await
+}
+
+/// Rejects the images of finished jobs.
+pub async fn reject(session: &Session, args: &TargetArgs) -> Result<(), CliError> {
+    let _logging = logs(session);
+    let context = JobCommandContext::open(session, args, BulkAction::Reject).await?;
+    let outcome = context.commands.reject_images(context.ids.clone()).await?;
+    context.report(session, outcome, "rejected").await
 }
 
 /// Hides jobs; nothing is deleted.

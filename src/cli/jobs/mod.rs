@@ -1,4 +1,4 @@
-//! `darkroom jobs`: list, show, retry, cancel, approve, hide, unhide. It needs no provider and runs no job.
+//! `darkroom jobs`: list, show, retry, cancel, approve, reject, hide, unhide. It needs no provider and runs no job.
 
 mod actions;
 mod list;
@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::Session;
 use super::error::CliError;
 
-/// List, show, retry, cancel, approve and hide jobs
+/// List, show, retry, cancel, approve, reject and hide jobs
 #[derive(Debug, Args)]
 pub struct JobsArgs {
     #[command(subcommand)]
@@ -29,6 +29,8 @@ pub enum JobsCommand {
     Cancel(actions::TargetArgs),
     /// Approve finished jobs
     Approve(actions::TargetArgs),
+    /// Reject the images of finished jobs; nothing is deleted, other programs still see a job that waits for its review
+    Reject(actions::TargetArgs),
     /// Hide finished jobs; nothing is deleted, and `list --hidden` still shows them
     Hide(actions::TargetArgs),
     /// Show hidden jobs again
@@ -49,6 +51,7 @@ pub async fn run(session: &Session, command: JobsCommand) -> Result<(), CliError
         JobsCommand::Retry(args) => actions::retry(session, &args).await,
         JobsCommand::Cancel(args) => actions::cancel(session, &args).await,
         JobsCommand::Approve(args) => actions::approve(session, &args).await,
+        JobsCommand::Reject(args) => actions::reject(session, &args).await,
         JobsCommand::Hide(args) => actions::hide(session, &args).await,
         JobsCommand::Unhide(args) => actions::unhide(session, &args).await,
     }

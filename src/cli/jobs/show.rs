@@ -8,7 +8,7 @@ use clap::Args;
 use crate::cli::error::CliError;
 use crate::cli::job_json::{JobDetails, UnreadableView, failure};
 use crate::cli::{Session, resolve_id, table};
-use crate::jobs::{Attempt, Job, Outcome};
+use crate::jobs::{Attempt, Job, Outcome, Review};
 use crate::store::StoreError;
 use crate::text::format;
 use crate::text::{sanitize_line, sanitize_text};
@@ -45,6 +45,9 @@ fn text(job: &Job, now: DateTime<Utc>) -> String {
         ("updated", time(job.updated_at)),
         ("cost", table::cost(job)),
     ];
+    if job.review() == Some(Review::Rejected) {
+        rows.push(("review", "rejected".to_owned()));
+    }
     if let Some(noted) = job.noted_cost() {
         let line =
             format!("{} noted by another program: reports and caps count its entries in costs only", noted.display());

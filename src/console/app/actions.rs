@@ -26,6 +26,8 @@ impl App {
             return self.notify(NO_EFFECT, format!("Read-only console ({reason}): cannot {what}"));
         }
         match action {
+            Action::Left => self.step_sideways(-1),
+            Action::Right => self.step_sideways(1),
             Action::Up => self.scroll(-1),
             Action::Down => self.scroll(1),
             Action::PageUp => self.scroll(-self.page_size()),
@@ -43,6 +45,7 @@ impl App {
             Action::RetryAll => self.retry_all(),
             Action::Cancel => self.cancel(),
             Action::Approve => self.approve(),
+            Action::Reject => self.reject(),
             Action::Hide => self.hide(),
             Action::Undo => self.undo(),
             Action::Mark | Action::MarkRange | Action::MarkAll => self.mark(action),
@@ -54,6 +57,9 @@ impl App {
             Action::SortMenu => self.open_queue_menu(MenuKind::Sort),
             Action::ColumnMenu => self.open_queue_menu(MenuKind::Columns),
             Action::FollowNewest => self.follow_newest(),
+            Action::Gallery => self.open_gallery(),
+            Action::Compare => self.compare(),
+            Action::NewSeed => self.repeat_with_new_seed(),
             Action::FullImage => self.toggle(|overlay| matches!(overlay, Overlay::Image), || Overlay::Image),
             Action::OpenImage | Action::CopyUrl | Action::SaveImage => self.use_image(action),
             Action::OlderAttempt => self.step_attempt(1),
@@ -91,7 +97,7 @@ impl App {
                 self.toggle(|overlay| matches!(overlay, Overlay::Help(_)), open);
             }
             Action::Redraw => {
-                self.image.invalidate();
+                self.invalidate_images();
                 self.effects.push(Effect::Redraw);
             }
             Action::Suspend => self.effects.push(Effect::Suspend),
@@ -111,11 +117,15 @@ impl App {
 
     /// One level back: the overlay on top; or a range, a notice, marks, the filter, the focus.
     fn back(&mut self) {
+        if matches!(self.overlays.last(), Some(Overlay::Gallery(_))) && self.board.marked() > 0 {
+            return self.board.clear_marks();
+        }
         match self.overlays.pop() {
             Some(Overlay::Filter) => self.clear_filter(),
             Some(Overlay::LogInput) => self.logs.cancel_input(),
             // One level is also what narrows the lines.
             Some(Overlay::Logs) if self.logs.clear_one() => self.overlays.push(Overlay::Logs),
+            Some(Overlay::Compare(_)) => self.compared.clear(),
             Some(_) => {}
             None if self.queue.drop_range() => {}
             None if self.board.marked() > 0 => self.board.clear_marks(),
@@ -279,7 +289,9 @@ impl App {
     }
 
     fn page_size(&self) -> i64 {
-        if self.overlays.is_empty() && self.focus == PaneName::Queue {
+        if let Some(Overlay::Gallery(gallery)) = self.overlays.last() {
+            i64::try_from(gallery.rows()).unwrap_or(1)
+        } else if self.overlays.is_empty() && self.focus == PaneName::Queue {
             self.queue.page()
         } else {
             i64::from(self.size.height / 2).max(1)
@@ -301,7 +313,7 @@ impl App {
     fn scroll_to_end(&mut self, to_first: bool) {
         let moves_rows = match self.overlays.last() {
             None => matches!(self.focus, PaneName::Queue | PaneName::Image),
-            Some(overlay) => matches!(overlay, Overlay::Filter | Overlay::Image),
+            Some(overlay) => matches!(overlay, Overlay::Filter | Overlay::Image | Overlay::Gallery(_)),
         };
         if moves_rows && !self.jump(to_first) {
             return;
@@ -311,6 +323,10 @@ impl App {
 
     pub(super) fn scroll_overlay(&mut self, lines: i64) {
         match self.overlays.last_mut() {
+            Some(Overlay::Gallery(gallery)) => {
+                let columns = gallery.columns();
+                self.scroll_gallery(columns, lines);
+            }
             Some(Overlay::Help(help)) => help.scroll(lines),
             Some(Overlay::Job(job)) => job.scroll(lines),
             Some(Overlay::Palette(palette)) => palette.step(lines),

@@ -61,6 +61,7 @@ impl App {
             BulkAction::Retry => Command::Retry(plan.ids),
             BulkAction::Cancel => Command::Cancel(plan.ids),
             BulkAction::Approve => Command::Approve(plan.ids),
+            BulkAction::Reject => Command::Reject(plan.ids),
             BulkAction::Hide => Command::Hide(plan.ids),
             BulkAction::Unhide => Command::Unhide(plan.ids),
             BulkAction::Mark => return,

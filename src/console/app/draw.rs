@@ -15,7 +15,9 @@ use crate::console::layout::{Layout, LayoutMode, PaneName};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
 use crate::console::overlays::budget::BudgetView;
+use crate::console::overlays::compare::CompareView;
 use crate::console::overlays::costs::CostView;
+use crate::console::overlays::gallery::GalleryView;
 use crate::console::overlays::job::{JobScreen, JobView, MIN_WIDTH_WITH_IMAGE, STEP_LINES, image_facts};
 use crate::console::panes::header::HeaderView;
 use crate::console::panes::logs::LogView;
@@ -24,7 +26,7 @@ use crate::console::panes::steps::StepsView;
 use crate::console::panes::{footer, header, notice, spend};
 use crate::console::widgets;
 use crate::engine::Intake;
-use crate::jobs::{Job, JobId, StageName};
+use crate::jobs::{Job, JobId, Review, StageName};
 use crate::text;
 
 impl App {
@@ -178,6 +180,22 @@ impl App {
                 screen.draw(frame, area, &BudgetView { costs, simulated, zone: self.zone, theme });
             }
             Overlay::Image => self.draw_full_image(frame, area),
+            Overlay::Gallery(gallery) => {
+                let view = GalleryView {
+                    board: &self.board,
+                    selected: self.queue.index(),
+                    filter: self.filter.as_str(),
+                    above: if self.is_local() { Some(0) } else { self.paging.rows_above() },
+                    total: self.matching_total(),
+                    hint: None,
+                    theme,
+                };
+                gallery.draw(frame, area, &view, &mut self.tiles);
+            }
+            Overlay::Compare(compare) => {
+                let view = CompareView { jobs: self.compared_jobs(compare), catalog: self.catalog, theme };
+                compare.draw(frame, area, &view, &mut self.compared);
+            }
             Overlay::Logs => {
                 let view = LogView { job: self.queue.selected(), zone: self.zone, focused: true, theme };
                 self.logs.draw(frame, area, &view);
@@ -232,7 +250,10 @@ impl App {
             Action::RetryAll => self.status.count(StageName::Failed) > 1,
             Action::Cancel => is(&costs_view::can_cancel),
             Action::Approve => is(&|job| job.stage_name() == StageName::Done),
-            Action::Clone | Action::Open => job.is_some(),
+            Action::Reject => is(&|job| matches!(job.review(), Some(Review::Open | Review::Approved))),
+            Action::NewSeed | Action::Clone | Action::Open => job.is_some(),
+            Action::Compare => matches!(self.board.marked(), 2..=4),
+            Action::Gallery => self.status.done() > 0,
             Action::FullImage => {
                 !matches!(self.input_context(), InputContext::FullImage) && job.is_some_and(|job| job.image().is_some())
             }

@@ -88,6 +88,8 @@ impl App {
                         Err(why) => self.notify(NoticeLevel::Error, format!("Could not save the image: {why}")),
                     }
                 }
+                self.tiles.on_bytes(&id, attempt, &bytes);
+                self.compared.on_bytes(&id, attempt, &bytes);
                 self.image.on_bytes(&id, attempt, bytes);
             }
             Event::CostJobs { only, jobs } => {
@@ -223,6 +225,7 @@ impl App {
             Command::LoadPage { .. } | Command::LoadSorted { .. } => self.paging.on_dropped(),
             Command::LoadImage(id) => {
                 self.saves.remove(id);
+                self.on_load_dropped(id);
                 let why = "engine busy; select the job again".to_owned();
                 self.image.on_bytes(id, 0, Err(why));
             }
@@ -265,7 +268,10 @@ impl App {
         }
         if outcome.kind == CommandKind::Submitted {
             self.submitted = None;
-            self.select_when_shown = outcome.succeeded.first().cloned();
+            // In the gallery a selection that moves by itself would put the next approval on another image.
+            if !self.has_gallery() {
+                self.select_when_shown = outcome.succeeded.first().cloned();
+            }
             self.after_jobs();
         }
         if outcome.kind == CommandKind::Resolved {
@@ -293,6 +299,7 @@ fn past_tense(kind: CommandKind) -> &'static str {
         CommandKind::Retried => "retried",
         CommandKind::Cancelled => "cancelled",
         CommandKind::Approved => "approved",
+        CommandKind::ImagesRejected => "rejected",
         CommandKind::Hidden => "hidden",
         CommandKind::Undone => "restored",
         CommandKind::Resolved => "resolved",
@@ -307,6 +314,7 @@ fn describe(outcome: &CommandOutcome) -> (NoticeLevel, String) {
         CommandKind::Retried => "Retrying",
         CommandKind::Cancelled => "Cancelled",
         CommandKind::Approved => "Approved",
+        CommandKind::ImagesRejected => "Rejected the image of",
         CommandKind::Hidden => "Hid",
         CommandKind::Undone => "Restored",
         CommandKind::Resolved => "Resolved the charge of",

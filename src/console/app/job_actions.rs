@@ -13,13 +13,18 @@ use crate::console::overlays::confirm::Confirm;
 use crate::console::overlays::costs::CostKey;
 use crate::engine::{BulkAction, BulkTarget, Command, RetryPrice, UncertainItem, is_submit_unknown};
 use crate::jobs::filter::{Condition, JobStatus};
-use crate::jobs::{BillingAnswer, Job, JobId, ObjectName, StageName, StoredImage};
+use crate::jobs::{BillingAnswer, Job, JobId, ObjectName, Review, StageName, StoredImage};
 use crate::text::format;
 
 impl App {
+    /// Whether an action takes the marked jobs. Of those that are compared, it takes the chosen one.
+    fn takes_marked(&self) -> bool {
+        self.board.marked() > 0 && !matches!(self.overlays.last(), Some(Overlay::Compare(_)))
+    }
+
     /// The jobs that an action takes: the marked ones, or else the selected one.
-    fn targets(&self) -> Vec<Arc<Job>> {
-        if self.board.marked() > 0 {
+    pub(super) fn targets(&self) -> Vec<Arc<Job>> {
+        if self.takes_marked() {
             self.board.marked_jobs().into_iter().cloned().collect()
         } else {
             self.selected().cloned().into_iter().collect()
@@ -28,7 +33,9 @@ impl App {
 
     /// The targets that an action applies to; notifies where none does.
     fn applicable(&mut self, action: BulkAction, fits: impl Fn(&Job) -> bool) -> Option<Vec<Arc<Job>>> {
-        if let Some(ids) = self.board.marked_elsewhere() {
+        if self.takes_marked()
+            && let Some(ids) = self.board.marked_elsewhere()
+        {
             self.plan_bulk(action, BulkTarget::Jobs(ids));
             return None;
         }
@@ -59,7 +66,9 @@ impl App {
             self.overlays.push(Overlay::Confirm(Confirm { question, facts, command, skipped }));
         } else {
             self.skipped = skipped;
-            self.board.clear_marks();
+            if self.takes_marked() {
+                self.board.clear_marks();
+            }
             self.send(command);
         }
     }
@@ -129,11 +138,27 @@ impl App {
 
     pub(super) fn approve(&mut self) {
         if let Some(jobs) = self.applicable(BulkAction::Approve, |job| job.stage_name() == StageName::Done) {
-            let single = self.board.marked() == 0;
+            let single = !self.takes_marked();
             self.send_or_confirm(Command::Approve(ids(&jobs)), None, None);
-            if single {
-                self.queue.select_next(&self.board, |job| job.stage_name() == StageName::Done);
-            }
+            self.after_review(single);
+        }
+    }
+
+    pub(super) fn reject(&mut self) {
+        let is_rejectable = |job: &Job| matches!(job.review(), Some(Review::Open | Review::Approved));
+        if let Some(jobs) = self.applicable(BulkAction::Reject, is_rejectable) {
+            let single = !self.takes_marked();
+            self.send_or_confirm(Command::Reject(ids(&jobs)), None, None);
+            self.after_review(single);
+        }
+    }
+
+    /// After the review of one job the next one is selected that has none.
+    fn after_review(&mut self, single: bool) {
+        match self.overlays.last_mut() {
+            Some(Overlay::Compare(compare)) => compare.step(1),
+            _ if single => self.queue.select_next(&self.board, |job| job.review() == Some(Review::Open)),
+            _ => {}
         }
     }
 
@@ -222,7 +247,7 @@ impl App {
 
     pub(super) fn use_image(&mut self, action: Action) {
         // A viewer opens one image; the other keys apply to the marked jobs.
-        let marked = self.board.marked() > 0 && action != Action::OpenImage;
+        let marked = self.takes_marked() && action != Action::OpenImage;
         let targets = if marked { self.targets() } else { self.selected().cloned().into_iter().collect() };
         let jobs: Vec<Arc<Job>> = targets.into_iter().filter(|job| job.image().is_some()).collect();
         let Some(image) = jobs.first().and_then(|job| job.image()) else {

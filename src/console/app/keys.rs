@@ -211,8 +211,17 @@ impl App {
             return;
         }
         if !self.overlays.is_empty() {
-            if wheel != 0 {
-                self.scroll_overlay(wheel);
+            match self.overlays.last() {
+                // A row of tiles at a time.
+                Some(Overlay::Gallery(_)) if wheel != 0 => self.scroll_overlay(wheel.signum()),
+                Some(Overlay::Gallery(gallery)) => {
+                    let place = gallery.place_at(mouse.column, mouse.row);
+                    if let Some(place) = place.filter(|place| *place < self.board.len()) {
+                        self.queue.select_index(place, &self.board);
+                    }
+                }
+                _ if wheel != 0 => self.scroll_overlay(wheel),
+                _ => {}
             }
             return;
         }

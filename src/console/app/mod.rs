@@ -7,6 +7,7 @@
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
 //!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
 //!  quit.rs      leaving, with or without waiting          log_actions.rs   the logs, and the lines of a step
+//!  gallery.rs   images in a grid and side by side
 //! ```
 
 mod actions;
@@ -14,6 +15,7 @@ mod bulk;
 mod clock;
 mod draw;
 mod events;
+mod gallery;
 mod job_actions;
 mod keys;
 mod log_actions;
@@ -38,7 +40,7 @@ use super::line_editor::LineEditor;
 use super::message::{Effect, Message};
 use super::notices::{Notice, NoticeLevel, Notices};
 use super::overlays::{Overlay, job};
-use super::panes::image::{ImageMessage, ImagePane};
+use super::panes::image::{ImageMessage, ImagePane, Place, Tiles};
 use super::panes::logs::LogPane;
 use super::panes::queue::{QueuePane, QueueSettings};
 use super::panes::steps::StepsPane;
@@ -74,6 +76,12 @@ pub struct App {
     activity: Activity,
     steps: StepsPane,
     image: ImagePane,
+    /// The images of the gallery.
+    tiles: Tiles,
+    /// The images that are compared.
+    compared: Tiles,
+    /// No image is requested for them before.
+    tiles_paused_until: Option<DateTime<Utc>>,
     logs: LogPane,
     focus: PaneName,
     /// What the stacked screen shows below the queue.
@@ -128,6 +136,10 @@ pub struct App {
     dirty: bool,
 }
 
+/// Bytes of the images that the gallery and the comparison keep.
+const GALLERY_BYTES: usize = 24 * 1024 * 1024;
+const COMPARE_BYTES: usize = 32 * 1024 * 1024;
+
 /// The filter of held jobs.
 fn held() -> Filter {
     Filter::default().and(Condition::Status(vec![JobStatus::Held]))
@@ -152,6 +164,8 @@ impl App {
         now: DateTime<Utc>,
     ) -> (Self, UnboundedReceiver<ImageMessage>) {
         let (image, images) = ImagePane::new(picker, options.images);
+        let tiles = image.tiles(Place::Gallery, 0, GALLERY_BYTES);
+        let compared = image.tiles(Place::Compare, 0, COMPARE_BYTES);
         let mut app = Self {
             context: options.context.clone(),
             adapters: options.adapters.clone(),
@@ -170,6 +184,9 @@ impl App {
             activity: Activity::default(),
             steps: StepsPane::default(),
             image,
+            tiles,
+            compared,
+            tiles_paused_until: None,
             logs: LogPane::new(),
             focus: PaneName::Queue,
             lower: PaneName::Steps,
@@ -221,6 +238,7 @@ impl App {
     pub fn update(&mut self, message: Message, now: DateTime<Utc>) -> Vec<Effect> {
         self.now = now;
         let overlays = self.overlays.len();
+        let had_gallery = self.has_gallery();
         match message {
             Message::Key(key) => self.on_key(key),
             Message::Mouse(mouse) => self.on_mouse(mouse),
@@ -246,7 +264,13 @@ impl App {
                 self.logs.merge(records);
                 self.dirty |= self.is_shown(PaneName::Logs);
             }
-            Message::Image(message) => self.dirty |= self.image.on_message(message),
+            Message::Image(message) => {
+                self.dirty |= match message.place {
+                    Place::Pane => self.image.on_message(message),
+                    Place::Gallery => self.tiles.on_message(message),
+                    Place::Compare => self.compared.on_message(message),
+                }
+            }
             Message::CommandDropped(command) => self.on_command_dropped(&command),
             Message::Written => {}
             Message::Presets(presets) => self.on_presets(presets),
@@ -260,7 +284,7 @@ impl App {
             Message::Terminate => self.quit(),
             Message::Suspend => self.effects.push(Effect::Suspend),
             Message::Resumed => {
-                self.image.invalidate();
+                self.invalidate_images();
                 self.dirty = true;
             }
         }
@@ -273,9 +297,20 @@ impl App {
         if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
             self.effects.extend(form.next_measurement().map(Effect::MeasureInputs));
         }
+        if self.has_gallery() != had_gallery {
+            self.apply_filter();
+        }
         self.request_image();
         self.page();
+        self.request_tiles();
         std::mem::take(&mut self.effects)
+    }
+
+    /// Sends every image to the terminal again.
+    fn invalidate_images(&mut self) {
+        self.image.invalidate();
+        self.tiles.invalidate();
+        self.compared.invalidate();
     }
 
     /// Whether the screen differs from what was last drawn.
@@ -302,7 +337,11 @@ impl App {
 
     /// The selected job.
     fn selected(&self) -> Option<&Arc<Job>> {
-        self.queue.selected().and_then(|id| self.board.job(id))
+        let compared = match self.overlays.last() {
+            Some(Overlay::Compare(compare)) => compare.chosen(),
+            _ => None,
+        };
+        compared.or(self.queue.selected()).and_then(|id| self.board.job(id))
     }
 
     /// Where keys go.
@@ -357,6 +396,7 @@ impl App {
         let is_typing = matches!(self.overlays.last(), Some(Overlay::Filter));
         let text = self.filter.as_str();
         let parsed = if is_typing { Filter::parse_typed(text, self.now) } else { Filter::parse(text, self.now) };
+        let parsed = parsed.map(|filter| self.with_gallery(filter));
         let is_changed = parsed.as_ref().err() != self.board.problem()
             || parsed.as_ref().is_ok_and(|filter| filter != self.board.filter());
         if is_changed {

@@ -10,6 +10,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::App;
 use crate::console::board::Cut;
+use crate::console::overlays::Overlay;
 use crate::engine::{Command, PageCursor, SortOrder};
 use crate::jobs::Job;
 use crate::jobs::filter::Filter;
@@ -265,7 +266,13 @@ impl App {
         if idle || self.is_local() {
             return;
         }
-        let rows = (self.queue.rows_above(), self.queue.rows_below(&self.board));
+        let rows = match self.overlays.iter().rev().find(|overlay| matches!(overlay, Overlay::Gallery(_))) {
+            Some(Overlay::Gallery(gallery)) => {
+                let visible = gallery.visible();
+                (visible.start, self.board.len().saturating_sub(visible.end))
+            }
+            _ => (self.queue.rows_above(), self.queue.rows_below(&self.board)),
+        };
         let list = (self.board.filter(), self.board.sort());
         if let Some(command) = self.paging.next(list, rows, self.now) {
             self.send(command);

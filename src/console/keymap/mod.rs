@@ -14,6 +14,10 @@ use super::layout::PaneName;
 /// Everything that a key can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
+    /// The image to the left.
+    Left,
+    /// The image to the right.
+    Right,
     /// One row up.
     Up,
     /// One row down.
@@ -50,6 +54,8 @@ pub enum Action {
     Cancel,
     /// It is good.
     Approve,
+    /// It is not good.
+    Reject,
     /// Hidden.
     Hide,
     /// Mark or unmark.
@@ -68,6 +74,12 @@ pub enum Action {
     ColumnMenu,
     /// Keep the selection on the first row, or not.
     FollowNewest,
+    /// The images of finished jobs in a grid.
+    Gallery,
+    /// The marked jobs side by side.
+    Compare,
+    /// The same request again with another seed.
+    NewSeed,
     /// The image on the whole screen.
     FullImage,
     /// The image in the system's viewer.
@@ -136,10 +148,11 @@ impl Action {
     /// What the action changes, for the notice of a read-only console; `None` where it changes nothing.
     pub fn changes(self) -> Option<&'static str> {
         match self {
-            Self::New | Self::Clone => Some("submit jobs"),
+            Self::New | Self::Clone | Self::NewSeed => Some("submit jobs"),
             Self::Retry | Self::RetryAll => Some("retry jobs"),
             Self::Cancel => Some("cancel jobs"),
             Self::Approve => Some("approve jobs"),
+            Self::Reject => Some("reject images"),
             Self::Hide => Some("hide jobs"),
             Self::Undo => Some("undo actions"),
             Self::Pause | Self::PauseHere => Some("pause or resume the intake"),
@@ -158,6 +171,10 @@ pub enum InputContext {
     Job,
     /// The image on the whole screen.
     FullImage,
+    /// Images in a grid.
+    Gallery,
+    /// Jobs side by side.
+    Compare,
     /// The cost screen.
     CostScreen,
     /// Caps and uncertain charges.
@@ -227,6 +244,8 @@ pub enum BindingScope {
     Panes,
     /// In the panes and the screens of one job.
     OneJob,
+    /// In the panes, the screens of one job, and those of several images.
+    AnyImage,
     /// In these places only.
     Only(&'static [InputContext]),
 }
@@ -260,18 +279,25 @@ impl InputContext {
     }
 }
 
+impl BindingScope {
+    fn contains(self, context: InputContext) -> bool {
+        match self {
+            Self::Everywhere => !context.takes_text() && !context.is_question(),
+            Self::Always => context != InputContext::Form,
+            Self::Panes => matches!(context, InputContext::Pane(_)),
+            Self::OneJob => matches!(context, InputContext::Pane(_) | InputContext::Job | InputContext::FullImage),
+            Self::AnyImage => {
+                Self::OneJob.contains(context) || matches!(context, InputContext::Gallery | InputContext::Compare)
+            }
+            Self::Only(places) => places.contains(&context),
+        }
+    }
+}
+
 impl Binding {
     /// Whether the binding applies in that context.
     pub fn applies_in(&self, context: InputContext) -> bool {
-        match self.scope {
-            BindingScope::Everywhere => !context.takes_text() && !context.is_question(),
-            BindingScope::Always => context != InputContext::Form,
-            BindingScope::Panes => matches!(context, InputContext::Pane(_)),
-            BindingScope::OneJob => {
-                matches!(context, InputContext::Pane(_) | InputContext::Job | InputContext::FullImage)
-            }
-            BindingScope::Only(places) => places.contains(&context),
-        }
+        self.scope.contains(context)
     }
 
     /// Its keys, for people: `j ↓`.

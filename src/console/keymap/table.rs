@@ -5,7 +5,13 @@ use crossterm::event::KeyCode;
 use super::{Action, Binding, BindingScope, Chord, Group, InputContext};
 use crate::console::layout::PaneName;
 
-const IMAGE: BindingScope = OneJob;
+const IMAGE: BindingScope = AnyImage;
+const GALLERY: BindingScope = BindingScope::Only(&[InputContext::Gallery]);
+/// Where arrows also move sideways.
+const SIDEWAYS: BindingScope =
+    BindingScope::Only(&[InputContext::Gallery, InputContext::Compare, InputContext::FullImage]);
+/// Where `g` goes to the first row; in the panes it opens the gallery.
+const PAGERS: BindingScope = BindingScope::Only(&[InputContext::Job, InputContext::LogScreen, InputContext::Help]);
 const LOGS: BindingScope = BindingScope::Only(&[InputContext::Pane(PaneName::Logs), InputContext::LogScreen]);
 const LOG_SCREEN: BindingScope = BindingScope::Only(&[InputContext::LogScreen]);
 const LOG_INPUT: BindingScope = BindingScope::Only(&[InputContext::LogInput]);
@@ -19,8 +25,18 @@ const LISTS: BindingScope = BindingScope::Only(&[
     InputContext::Pane(PaneName::Spend),
     InputContext::Job,
     InputContext::FullImage,
+    InputContext::Gallery,
     InputContext::LogScreen,
     InputContext::Help,
+]);
+/// Where jobs are marked.
+const MARKS: BindingScope = BindingScope::Only(&[
+    InputContext::Pane(PaneName::Queue),
+    InputContext::Pane(PaneName::Image),
+    InputContext::Pane(PaneName::Steps),
+    InputContext::Pane(PaneName::Logs),
+    InputContext::Pane(PaneName::Spend),
+    InputContext::Gallery,
 ]);
 /// Where arrows move although letters are typed.
 const TYPED: BindingScope = BindingScope::Only(&[InputContext::Palette, InputContext::Filter]);
@@ -49,7 +65,7 @@ const fn named(code: KeyCode) -> Chord {
 }
 
 use Action as A;
-use BindingScope::{Always, Everywhere, OneJob, Panes};
+use BindingScope::{Always, AnyImage, Everywhere, OneJob, Panes};
 use Group as G;
 
 /// Every key of the console outside the submit form.
@@ -97,23 +113,43 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::New, &[key('n')], Panes, G::Jobs, "new", "new job"),
     bind(A::Retry, &[key('r')], OneJob, G::Jobs, "retry", "retry the marked jobs, or this one"),
     bind(A::Cancel, &[key('x')], OneJob, G::Jobs, "cancel", "cancel the marked jobs, or this one"),
-    bind(A::Approve, &[key('a')], OneJob, G::Jobs, "approve", "approve the marked jobs, or this one"),
+    bind(A::Approve, &[key('a')], AnyImage, G::Jobs, "approve", "approve the marked jobs, or this one"),
+    bind(A::Reject, &[key('d')], AnyImage, G::Jobs, "reject", "reject the images of the marked jobs, or this one"),
     bind(A::Open, &[named(KeyCode::Enter)], Panes, G::Jobs, "open", "open the job: prompt, attempts, charges"),
     bind(A::RetryAll, &[key('R')], Panes, G::Jobs, "retry failed", "retry all failed jobs that match"),
     bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed cost>0.05 since:2h"),
-    bind(A::Clone, &[key('C')], OneJob, G::Jobs, "clone", "clone the job into the form"),
-    bind(A::Hide, &[key('h')], OneJob, G::Jobs, "", "hide, or show again under /status:hidden"),
-    bind(A::Undo, &[key('u')], OneJob, G::Jobs, "undo", "undo the last action"),
+    bind(A::Clone, &[key('C')], AnyImage, G::Jobs, "clone", "clone the job into the form"),
+    bind(A::Hide, &[key('h')], AnyImage, G::Jobs, "", "hide, or show again under /status:hidden"),
+    bind(A::Undo, &[key('u')], AnyImage, G::Jobs, "undo", "undo the last action"),
     // --- choosing ---
+    bind(A::Mark, &[key(' ')], GALLERY, G::Choose, "mark", "mark or unmark; the next action applies to the marked"),
     bind(A::Mark, &[key(' ')], Panes, G::Choose, "", "mark or unmark; the next action applies to the marked"),
     bind(A::MarkRange, &[key('V')], Panes, G::Choose, "", "mark a range: press at both ends"),
-    bind(A::MarkAll, &[key('*')], Panes, G::Choose, "", "mark or unmark all jobs that match"),
+    bind(A::MarkAll, &[key('*')], MARKS, G::Choose, "", "mark or unmark all jobs that match"),
     bind(A::SortMenu, &[key('s')], Panes, G::Choose, "sort", "sort the queue by a column"),
     bind(A::ColumnMenu, &[key('c')], Panes, G::Choose, "columns", "choose the columns of the queue"),
     bind(A::FollowNewest, &[key('f')], QUEUE, G::Choose, "", "keep the selection on the newest job, or not"),
     bind(A::Accept, &[named(KeyCode::Enter)], MENU, G::Choose, "choose", "choose the selected line"),
     // --- images ---
-    bind(A::FullImage, &[key('i')], IMAGE, G::Image, "image", "show the image full screen"),
+    bind(A::Gallery, &[key('g')], Panes, G::Image, "gallery", "gallery: the images of finished jobs in a grid"),
+    bind(A::Compare, &[key('=')], MARKS, G::Image, "compare", "compare two to four marked jobs side by side"),
+    bind(
+        A::FullImage,
+        &[named(KeyCode::Enter), key('i')],
+        GALLERY,
+        G::Image,
+        "full screen",
+        "show the image full screen",
+    ),
+    bind(
+        A::NewSeed,
+        &[key('r')],
+        BindingScope::Only(&[InputContext::Gallery, InputContext::Compare]),
+        G::Jobs,
+        "new seed",
+        "request the same image again with a new seed",
+    ),
+    bind(A::FullImage, &[key('i')], OneJob, G::Image, "image", "show the image full screen"),
     bind(A::OpenImage, &[key('o')], IMAGE, G::Image, "", "open the image in the system viewer"),
     bind(A::CopyUrl, &[key('y')], IMAGE, G::Image, "", "copy the image URL"),
     bind(A::SaveImage, &[key('w')], IMAGE, G::Image, "save", "save the image to the current folder"),
@@ -154,14 +190,17 @@ pub const BINDINGS: &[Binding] = &[
     // --- the engine ---
     bind(A::Pause, &[key('p')], Panes, G::Engine, "pause", "pause or resume the intake of all workers"),
     bind(A::PauseHere, &[key('P')], Panes, G::Engine, "", "pause or resume this process alone"),
-    bind(A::MoreSlots, &[key('+'), key('=').hidden()], Panes, G::Engine, "", "one more slot"),
+    bind(A::MoreSlots, &[key('+')], Panes, G::Engine, "", "one more slot"),
     bind(A::FewerSlots, &[key('-')], Panes, G::Engine, "", "one slot fewer"),
     // --- moving ---
+    bind(A::Right, &[named(KeyCode::Right)], SIDEWAYS, G::Move, "", "next image"),
+    bind(A::Left, &[named(KeyCode::Left)], SIDEWAYS, G::Move, "", "previous image"),
     bind(A::Down, &[key('j'), named(KeyCode::Down)], LISTS, G::Move, "", "down (or the wheel)"),
     bind(A::Up, &[key('k'), named(KeyCode::Up)], LISTS, G::Move, "", "up"),
     bind(A::PageDown, &[named(KeyCode::PageDown), Chord::control('d').hidden()], LISTS, G::Move, "", "page down"),
     bind(A::PageUp, &[named(KeyCode::PageUp), Chord::control('b').hidden()], LISTS, G::Move, "", "page up"),
-    bind(A::Top, &[key('g'), named(KeyCode::Home)], LISTS, G::Move, "", "first row"),
+    bind(A::Top, &[named(KeyCode::Home)], LISTS, G::Move, "", "first row"),
+    bind(A::Top, &[key('g')], PAGERS, G::Move, "", "first row"),
     bind(A::Bottom, &[key('G'), named(KeyCode::End)], LISTS, G::Move, "", "last row"),
     bind(A::NextPane, &[named(KeyCode::Tab)], Panes, G::Move, "", "next pane"),
     bind(A::PreviousPane, &[named(KeyCode::BackTab)], Panes, G::Move, "", "previous pane"),
@@ -170,6 +209,8 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Pane(PaneName::Steps), &[key('3')], Panes, G::Move, "", "go to the steps"),
     bind(A::Pane(PaneName::Logs), &[key('4')], Panes, G::Move, "", "go to the logs"),
     bind(A::Pane(PaneName::Spend), &[key('5')], Panes, G::Move, "", "go to spend"),
+    bind(A::Back, &[named(KeyCode::Esc), key('q'), key('g').hidden()], GALLERY, G::Move, "back", "back one level"),
+    bind(A::Back, &[named(KeyCode::Esc), key('q'), key('=').hidden()], COMPARE, G::Move, "back", "back one level"),
     bind(A::Back, &[named(KeyCode::Esc), key('q')], SCREENS, G::Move, "back", "back one level"),
     bind(A::Back, &[named(KeyCode::Esc)], Always, G::Move, "back", "back one level"),
     bind(A::Redraw, &[Chord::control('l')], Always, G::Engine, "", "redraw"),
@@ -178,6 +219,8 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Quit, &[key('q'), Chord::control('c')], Panes, G::Engine, "quit", "quit; waits for a submit in flight"),
     bind(A::Quit, &[Chord::control('c')], Always, G::Engine, "", "quit"),
 ];
+
+const COMPARE: BindingScope = BindingScope::Only(&[InputContext::Compare]);
 
 /// Screens over the panes where `q` goes back, as it does in pagers.
 const SCREENS: BindingScope = BindingScope::Only(&[

@@ -12,6 +12,8 @@ const CONTEXTS: [InputContext; 16] = [
     InputContext::Pane(PaneName::Spend),
     InputContext::Job,
     InputContext::FullImage,
+    InputContext::Gallery,
+    InputContext::Compare,
     InputContext::CostScreen,
     InputContext::LogScreen,
     InputContext::Help,

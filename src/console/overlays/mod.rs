@@ -1,8 +1,10 @@
 //! What covers the panes: one file each. They are a stack; Esc takes the top one away.
 
 pub mod budget;
+pub mod compare;
 pub mod confirm;
 pub mod costs;
+pub mod gallery;
 pub mod help;
 pub mod job;
 pub mod palette;
@@ -32,6 +34,10 @@ pub enum Overlay {
     Job(job::JobScreen),
     /// The image on the whole screen.
     Image,
+    /// The images of finished jobs.
+    Gallery(gallery::Gallery),
+    /// Jobs side by side.
+    Compare(compare::Compare),
     /// Where the money went.
     Costs(costs::CostScreen),
     /// Caps and uncertain charges.
@@ -56,6 +62,8 @@ impl Overlay {
             Self::Form(_) => InputContext::Form,
             Self::Job(_) => InputContext::Job,
             Self::Image => InputContext::FullImage,
+            Self::Gallery(_) => InputContext::Gallery,
+            Self::Compare(_) => InputContext::Compare,
             Self::Costs(_) => InputContext::CostScreen,
             Self::Budget(_) => InputContext::BudgetScreen,
             Self::Logs => InputContext::LogScreen,
@@ -66,7 +74,23 @@ impl Overlay {
 
     /// Whether nothing below it can be seen.
     pub fn covers_all(&self) -> bool {
-        matches!(self, Self::Job(_) | Self::Image | Self::Costs(_) | Self::Budget(_) | Self::Logs)
+        match self {
+            Self::Job(_)
+            | Self::Image
+            | Self::Gallery(_)
+            | Self::Compare(_)
+            | Self::Costs(_)
+            | Self::Budget(_)
+            | Self::Logs => true,
+            Self::Confirm(_)
+            | Self::Quit(_)
+            | Self::Help(_)
+            | Self::Palette(_)
+            | Self::Filter
+            | Self::LogInput
+            | Self::QueueMenu(_)
+            | Self::Form(_) => false,
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use super::background::BackgroundTasks;
 use super::input::Input;
 use super::screen::{self, Screen};
 use super::signals::{SignalEvent, Signals};
+use super::tmux;
 use crate::console::app::App;
 use crate::console::message::{Effect, ExitReason, Message};
 use crate::console::notices::{Notice, NoticeLevel};
@@ -336,6 +337,11 @@ impl EventLoop {
                     }
                 }
                 Effect::SearchLogs(job) => self.history.search(&job.to_string()),
+                Effect::DropImages(numbers) => {
+                    if self.is_visible {
+                        self.screen.write_sequence(tmux::delete_kitty_images(&numbers));
+                    }
+                }
                 Effect::Suspend => self.suspend(),
                 Effect::Redraw => {
                     if self.screen.clear().is_err() {

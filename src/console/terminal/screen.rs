@@ -129,6 +129,11 @@ impl Screen {
         Ok(())
     }
 
+    /// Writes a control sequence after the last frame.
+    pub fn write_sequence(&mut self, sequence: String) {
+        self.output.send(sequence.into_bytes());
+    }
+
     /// Sets the terminal up again after a stop.
     pub fn reenter(&mut self) -> io::Result<()> {
         restore();
@@ -187,7 +192,7 @@ pub fn restore() {
         cursor::Show
     );
     if HAS_KITTY_IMAGES.load(Ordering::SeqCst) {
-        commands.extend_from_slice(tmux::delete_kitty_images().as_bytes());
+        commands.extend_from_slice(tmux::delete_all_kitty_images().as_bytes());
     }
     output::restore_now(&commands);
     let _ = disable_raw_mode();

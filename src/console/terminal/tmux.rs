@@ -40,8 +40,15 @@ pub fn restore() {
     }
 }
 
+/// What deletes the data of these images in a terminal with the kitty protocol.
+pub fn delete_kitty_images(numbers: &[u32]) -> String {
+    let is_tmux = is_tmux(|name| std::env::var(name).ok());
+    let (start, escape, end) = if is_tmux { ("\x1bPtmux;", "\x1b\x1b", "\x1b\\") } else { ("", "\x1b", "") };
+    numbers.iter().map(|number| format!("{start}{escape}_Ga=d,d=I,i={number},q=2{escape}\\{end}")).collect()
+}
+
 /// What deletes the data of all images in a terminal with the kitty protocol.
-pub fn delete_kitty_images() -> &'static str {
+pub fn delete_all_kitty_images() -> &'static str {
     if is_tmux(|name| std::env::var(name).ok()) {
         "\x1bPtmux;\x1b\x1b_Ga=d,d=A,q=2\x1b\x1b\\\x1b\\"
     } else {

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use super::{CommandKind, CommandOutcome, NewJob, Operator};
 use crate::catalog::Catalog;
 use crate::costs::Usd;
-use crate::jobs::{BillingAnswer, Hold, Job, JobId};
+use crate::jobs::{BillingAnswer, Hold, Job, JobId, Review};
 use crate::store::{Save, Store, StoreError};
 use crate::time::Clock;
 
@@ -130,6 +130,19 @@ impl OperatorCommands {
         let approve = |job: &mut Job, now| job.approve(now).map_err(|illegal| illegal.to_string());
         let outcome = self.apply_to_each(CommandKind::Approved, ids, approve).await?;
         self.record("approve", &outcome).await;
+        Ok(outcome)
+    }
+
+    /// Rejects the images of these.
+    pub async fn reject_images(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
+        let reject = |job: &mut Job, now| {
+            if job.review() == Some(Review::Rejected) {
+                return Err("it is already rejected".to_owned());
+            }
+            job.reject_image(now).map_err(|illegal| illegal.to_string())
+        };
+        let outcome = self.apply_to_each(CommandKind::ImagesRejected, ids, reject).await?;
+        self.record("reject", &outcome).await;
         Ok(outcome)
     }
 
@@ -293,6 +306,7 @@ fn command_name(kind: CommandKind) -> &'static str {
         CommandKind::Retried => "retry",
         CommandKind::Cancelled => "cancel",
         CommandKind::Approved => "approve",
+        CommandKind::ImagesRejected => "reject",
         CommandKind::Hidden => "hide",
         CommandKind::Undone => "undo",
         CommandKind::Resolved => "resolve",

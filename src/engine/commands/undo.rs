@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::engine::CommandKind;
-use crate::jobs::{Job, Stage, StageName};
+use crate::jobs::{IllegalTransition, Job, Review, Stage, StageName};
 
 /// Restores `job` to what it was before the command `kind`; one line why not, if something has happened since.
 pub(super) fn restore(kind: CommandKind, job: &mut Job, old: &Job, now: DateTime<Utc>) -> Result<(), String> {
@@ -14,7 +14,9 @@ pub(super) fn restore(kind: CommandKind, job: &mut Job, old: &Job, now: DateTime
             job.hidden = false;
             Ok(())
         }
-        CommandKind::Approved => job.unapprove(now).map_err(|illegal| illegal.to_string()),
+        CommandKind::Approved | CommandKind::ImagesRejected => {
+            restore_review(kind, job, old, now).map_err(|illegal| illegal.to_string())
+        }
         CommandKind::Cancelled => match job.stage {
             // A queued job returns to the queue, one that was generating to its ticket: nothing is paid twice.
             Stage::Cancelled if !has_same_charges(job, old) => rejected("it was retried in the meantime"),
@@ -32,6 +34,19 @@ pub(super) fn restore(kind: CommandKind, job: &mut Job, old: &Job, now: DateTime
             }
             stage => rejected(&format!("it is {stage} now")),
         },
+    }
+}
+
+fn restore_review(kind: CommandKind, job: &mut Job, old: &Job, now: DateTime<Utc>) -> Result<(), IllegalTransition> {
+    if kind == CommandKind::Approved {
+        job.unapprove(now)?;
+    } else {
+        job.withdraw_rejection(now)?;
+    }
+    match old.review() {
+        Some(Review::Approved) => job.approve(now),
+        Some(Review::Rejected) => job.reject_image(now),
+        _ => Ok(()),
     }
 }
 

@@ -156,6 +156,7 @@ impl CommandTasks {
                 Command::Retry(ids) => (CommandKind::Retried, operator.retry(ids).await),
                 Command::Cancel(ids) => (CommandKind::Cancelled, operator.cancel(ids).await),
                 Command::Approve(ids) => (CommandKind::Approved, operator.approve(ids).await),
+                Command::Reject(ids) => (CommandKind::ImagesRejected, operator.reject_images(ids).await),
                 Command::Hide(ids) => (CommandKind::Hidden, operator.hide(ids).await),
                 Command::Unhide(ids) => (CommandKind::Undone, operator.unhide(ids).await),
                 Command::Undo(kind, previous) => (CommandKind::Undone, operator.undo(kind, previous).await),

@@ -2,7 +2,7 @@
 
 use super::parse::{Key, Token, tokens};
 use super::{JobStatus, KEYS};
-use crate::jobs::FailureCode;
+use crate::jobs::{FailureCode, Review};
 use crate::text::fold_for_search;
 
 /// Suggestions at once.
@@ -64,6 +64,7 @@ fn keys(begun: &str) -> Vec<String> {
 fn values(token: &Token<'_>, name: &str, operator: &str, vocabulary: Vocabulary<'_>) -> Vec<String> {
     let known: Vec<&str> = match Key::of(name) {
         Some(Key::Status) => JobStatus::ALL.into_iter().map(JobStatus::as_str).collect(),
+        Some(Key::Review) => Review::ALL.into_iter().map(Review::as_str).collect(),
         Some(Key::Model) => vocabulary.models.to_vec(),
         Some(Key::Tag) => vocabulary.tags.to_vec(),
         Some(Key::Error) => FailureCode::ALL.into_iter().map(FailureCode::as_str).collect(),

@@ -7,6 +7,7 @@
 //! | term | matches |
 //! | --- | --- |
 //! | `status:failed,held` | the stage, or `held`, `running`, `active`, `hidden`; a beginning is enough |
+//! | `review:open` | the review of a finished image: `open`, `approved`, `rejected` |
 //! | `model:pro` `tag:cover` `error:moderated` | a part of the model, of a tag, of the failure's code or message |
 //! | `id:02FS` | the beginning of the id |
 //! | `cost>0.05` `attempts>1` | what was charged so far, in dollars; tries; `<`, `<=`, `>`, `>=` or `:` |
@@ -19,7 +20,7 @@ mod parse;
 
 use chrono::{DateTime, Utc};
 
-use super::{Job, Stage, StageName};
+use super::{Job, Review, Stage, StageName};
 use crate::costs::Usd;
 use crate::text::fold_for_search;
 
@@ -48,6 +49,8 @@ pub enum Condition {
     Text(String),
     /// One of these statuses.
     Status(Vec<JobStatus>),
+    /// One of these reviews.
+    Review(Vec<Review>),
     /// A part of the model's name.
     Model(Vec<String>),
     /// A part of a tag.
@@ -212,6 +215,7 @@ impl Filter {
                 Condition::Status(wanted) => {
                     wanted.iter().any(|status| *status == JobStatus::Unreadable || status.stages().contains(stage))
                 }
+                Condition::Review(wanted) if !term.negated => wanted.iter().any(|review| review.stage() == *stage),
                 _ => true,
             })
         };
@@ -288,6 +292,7 @@ impl Condition {
         match self {
             Self::Text(text) => is_in_haystack(haystack, text),
             Self::Status(wanted) => wanted.iter().any(|status| status.is_of(job)),
+            Self::Review(wanted) => job.review().is_some_and(|review| wanted.contains(&review)),
             Self::Model(models) => contains_any(&fold_for_search(&job.spec.model), models),
             Self::Tag(tags) => job.tags.iter().any(|tag| contains_any(&fold_for_search(tag), tags)),
             Self::Error(errors) => contains_any(&failure_text(job), errors),

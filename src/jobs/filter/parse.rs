@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Comparison, Condition, Filter, JobStatus, Term};
 use crate::costs::Usd;
+use crate::jobs::Review;
 use crate::text::{self, fold_for_search};
 use crate::time::parse_time;
 
@@ -25,6 +26,7 @@ pub struct FilterError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
     Status,
+    Review,
     Model,
     Tag,
     Error,
@@ -36,12 +38,13 @@ pub(super) enum Key {
 }
 
 /// The keys of the language, in the order of suggestions.
-pub const KEYS: [&str; 9] = ["status", "model", "error", "tag", "cost", "since", "before", "attempts", "id"];
+pub const KEYS: [&str; 10] = ["status", "model", "error", "tag", "cost", "since", "before", "review", "attempts", "id"];
 
 impl Key {
     pub(super) fn of(name: &str) -> Option<Self> {
         Some(match name {
             "status" => Self::Status,
+            "review" => Self::Review,
             "model" => Self::Model,
             "tag" => Self::Tag,
             "error" => Self::Error,
@@ -163,6 +166,7 @@ fn condition(token: &Token<'_>, text: &str, now: DateTime<Utc>) -> Result<Option
     }
     let condition = match key {
         Key::Status => Condition::Status(statuses(token)?),
+        Key::Review => Condition::Review(reviews(token)?),
         Key::Model => Condition::Model(values(token.value)),
         Key::Tag => Condition::Tag(values(token.value)),
         Key::Error => Condition::Error(values(token.value)),
@@ -187,17 +191,31 @@ fn values(written: &str) -> Vec<String> {
 }
 
 fn statuses(token: &Token<'_>) -> Result<Vec<JobStatus>, FilterError> {
+    named(token, "status", &JobStatus::ALL, JobStatus::as_str)
+}
+
+fn reviews(token: &Token<'_>) -> Result<Vec<Review>, FilterError> {
+    named(token, "review", &Review::ALL, Review::as_str)
+}
+
+/// The values that are named, in full or by their beginning.
+fn named<T: Copy>(
+    token: &Token<'_>,
+    kind: &str,
+    all: &[T],
+    name: fn(T) -> &'static str,
+) -> Result<Vec<T>, FilterError> {
     let mut wanted = Vec::new();
     for value in values(token.value) {
-        let whole = JobStatus::ALL.into_iter().filter(|status| status.as_str() == value);
-        let begun = JobStatus::ALL.into_iter().filter(|status| status.as_str().starts_with(&value));
-        let found: Vec<JobStatus> = if whole.clone().next().is_some() { whole.collect() } else { begun.collect() };
+        let whole = all.iter().copied().filter(|one| name(*one) == value);
+        let begun = all.iter().copied().filter(|one| name(*one).starts_with(&value));
+        let found: Vec<T> = if whole.clone().next().is_some() { whole.collect() } else { begun.collect() };
         if found.is_empty() {
             let shown = text::sanitize_line(&value, 20);
-            let names = JobStatus::ALL.map(JobStatus::as_str);
-            return Err(token.error(match text::suggest(&value, names.into_iter()).first() {
-                Some(meant) => format!("unknown status '{shown}': did you mean '{meant}'?"),
-                None => format!("unknown status '{shown}': use {}", names.join(", ")),
+            let names: Vec<&str> = all.iter().copied().map(name).collect();
+            return Err(token.error(match text::suggest(&value, names.iter().copied()).first() {
+                Some(meant) => format!("unknown {kind} '{shown}': did you mean '{meant}'?"),
+                None => format!("unknown {kind} '{shown}': use {}", names.join(", ")),
             }));
         }
         wanted.extend(found);
@@ -237,6 +255,7 @@ fn time(token: &Token<'_>, value: &str, now: DateTime<Utc>) -> Result<DateTime<U
 fn example(key: Key) -> &'static str {
     match key {
         Key::Status => "write for example status:failed",
+        Key::Review => "write for example review:rejected",
         Key::Model => "write for example model:flux-2-pro",
         Key::Tag => "write for example tag:cover",
         Key::Error => "write for example error:moderated",

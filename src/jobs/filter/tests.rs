@@ -110,6 +110,7 @@ fn filter_errors_name_the_term_and_what_to_do() {
         ("sinc:1h", "unknown key 'sinc': did you mean 'since'?", 0..7),
         ("frog modle:pro x", "unknown key 'modle': did you mean 'model'?", 5..14),
         ("status:fialed", "unknown status 'fialed': did you mean 'failed'?", 0..13),
+        ("review:rejcted", "unknown review 'rejcted': did you mean 'rejected'?", 0..14),
         ("cost>cheap", "'cheap' is not a valid amount in dollars: write for example cost>0.05", 0..10),
         ("attempts>-1", "'-1' is not a valid number of attempts: write for example attempts>1", 0..11),
         ("model>pro", "'model>' is not valid: use model:VALUE", 0..9),
@@ -155,6 +156,7 @@ fn store_receives_stages_and_times() {
     assert_eq!(parse("status:held").stages(), [Queued]);
     assert_eq!(parse("status:active -status:queued").stages(), [Submitting, Generating]);
     assert_eq!(parse("status:failed status:done").stages(), []);
+    assert_eq!(parse("review:rejected").stages(), [StageName::Done]);
     assert_eq!(parse("frog").stages().len(), 7);
     let filter = parse("since:2d -before:1d before:1h");
     assert_eq!((filter.since(), filter.before()), (Some(now() - Duration::days(1)), Some(now() - Duration::hours(1))));
@@ -173,6 +175,7 @@ fn completion_suggests_keys_and_values() {
     assert_eq!(texts("fox ")[..2], ["fox status:", "fox model:"]);
     assert_eq!(texts("-status:f"), ["-status:failed"]);
     assert_eq!(texts("status:failed,he"), ["status:failed,held"]);
+    assert_eq!(texts("review:rej"), ["review:rejected"]);
     assert_eq!(texts("model:dev"), ["model:flux-dev"]);
     assert_eq!(texts("tag:cov"), ["tag:cover", "tag:\"back cover\""]);
     assert_eq!(texts("error:lost"), ["error:ticket_lost"]);

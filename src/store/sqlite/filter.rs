@@ -3,6 +3,7 @@
 use rusqlite::types::Value;
 
 use super::row::{nanodollars, nanoseconds};
+use crate::jobs::Review;
 use crate::jobs::filter::{Condition, Filter, JobStatus, Term};
 
 /// The columns that filters compare beside the age. All of them are in one index, so that no document is read to count.
@@ -28,6 +29,10 @@ fn condition(term: &Term, values: &mut Vec<Value>) -> String {
             // Found out only when the document is read: no row is left out here.
             JobStatus::Unreadable => if term.negated { "FALSE" } else { "TRUE" }.to_owned(),
             readable => status_condition(*readable),
+        })),
+        Condition::Review(wanted) => any(wanted.iter().map(|review| {
+            let rejected = u8::from(*review == Review::Rejected);
+            format!("stage = '{}' AND rejected = {rejected}", review.stage().as_str())
         })),
         Condition::Model(models) => contains("model", models, values),
         Condition::Tag(tags) => contains("tags", tags, values),

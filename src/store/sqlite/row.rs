@@ -9,7 +9,7 @@ use super::super::StoreError;
 use super::super::charges::{ChargeRow, charges_of};
 use crate::costs::Usd;
 use crate::jobs::filter::failure_text;
-use crate::jobs::{Job, JobId};
+use crate::jobs::{Job, JobId, Review};
 use crate::text;
 
 /// Nanoseconds of one UTC day.
@@ -57,6 +57,7 @@ pub(super) struct FilterFields {
     pub attempts: i64,
     /// In billionths of a dollar.
     pub cost: i64,
+    pub rejected: bool,
 }
 
 impl FilterFields {
@@ -68,6 +69,7 @@ impl FilterFields {
             held: job.hold().is_some(),
             attempts: i64::try_from(job.attempts.len()).unwrap_or(i64::MAX),
             cost: nanodollars(job.cost().unwrap_or(Usd::ZERO)),
+            rejected: job.review() == Some(Review::Rejected),
         }
     }
 }

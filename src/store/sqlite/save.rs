@@ -29,8 +29,10 @@ pub(super) fn create(connection: &Connection, row: &Row, sequence: &mut Sequence
     let created = connection
         .prepare_cached(
             "INSERT INTO jobs (id, revision, seq, stage, simulated, hidden, created_at, not_before, claim_until,
-                               claim_worker, reserved, search, document, model, tags, failure, held, attempts, cost)
-             VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) ON CONFLICT (id) DO NOTHING",
+                               claim_worker, reserved, search, document, model, tags, failure, held, attempts, cost,
+                               rejected)
+             VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+             ON CONFLICT (id) DO NOTHING",
         )?
         .execute(params![
             row.id.as_str(),
@@ -51,6 +53,7 @@ pub(super) fn create(connection: &Connection, row: &Row, sequence: &mut Sequence
             row.fields.held,
             row.fields.attempts,
             row.fields.cost,
+            row.fields.rejected,
         ])?;
     if created == 0 {
         return Err(StoreError::AlreadyExists(row.id.clone()));
@@ -65,7 +68,7 @@ pub(super) fn save(connection: &Connection, row: &Row, sequence: &mut Sequence) 
             "UPDATE jobs SET revision = ?3, seq = ?4, stage = ?5, simulated = ?6, hidden = ?7, created_at = ?8,
                              not_before = ?9, claim_until = ?10, claim_worker = ?11, reserved = ?12, search = ?13,
                              document = ?14, model = ?15, tags = ?16, failure = ?17, held = ?18, attempts = ?19,
-                             cost = ?20
+                             cost = ?20, rejected = ?21
              WHERE id = ?1 AND revision = ?2",
         )?
         .execute(params![
@@ -89,6 +92,7 @@ pub(super) fn save(connection: &Connection, row: &Row, sequence: &mut Sequence) 
             row.fields.held,
             row.fields.attempts,
             row.fields.cost,
+            row.fields.rejected,
         ])?;
     if saved == 0 {
         return Err(why_not_saved(connection, row)?);

@@ -13,7 +13,7 @@ pub(super) const APPLICATION_ID: u32 = 0x646b_726d;
 /// One script for each version, oldest first: script 0 makes version 1 of an empty file, script 1 makes version 2 of that. A
 /// script that has been released is never changed; a new one is added behind it.
 pub(super) const MIGRATIONS: &[&str] =
-    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8];
+    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8, VERSION_9];
 
 /// The version that this program reads and writes.
 pub(super) fn version() -> u32 {
@@ -296,6 +296,14 @@ WHEN OLD.basis IN ('estimated', 'quoted', 'settled') BEGIN
         WHERE simulated = OLD.simulated AND job_id = OLD.job_id;
     DELETE FROM job_costs WHERE simulated = OLD.simulated AND job_id = OLD.job_id AND count = 0;
 END;
+";
+
+/// Reviewers can reject images; filters find them without reading documents.
+const VERSION_9: &str = "
+ALTER TABLE jobs ADD COLUMN rejected INTEGER NOT NULL DEFAULT 0;
+DROP INDEX jobs_by_fields;
+CREATE INDEX jobs_by_fields
+    ON jobs(created_at, id, hidden, stage, held, rejected, attempts, cost, model, tags, failure);
 ";
 
 /// Brings the file to the last of `scripts`, each in one transaction of its own. Two processes may do this at once: the second

@@ -53,6 +53,11 @@ impl ImageCache {
         self.cached.iter().any(|(cached, _)| cached == key)
     }
 
+    /// The image, without marking it as used.
+    pub fn peek(&self, key: &ImageKey) -> Option<&CachedImage> {
+        self.cached.iter().find(|(cached, _)| cached == key).map(|(_, cached)| cached)
+    }
+
     /// The image, which is now the latest seen.
     pub fn get(&mut self, key: &ImageKey) -> Option<&CachedImage> {
         let place = self.cached.iter().position(|(cached, _)| cached == key)?;

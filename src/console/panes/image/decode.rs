@@ -20,11 +20,11 @@ const MAX_SIDE: u32 = 8_192;
 const MAX_ALLOCATION: u64 = 192 * 1024 * 1024;
 /// Largest file that is decoded.
 const MAX_FILE: usize = 64 * 1024 * 1024;
-/// Pixels on a side that are kept: as many as a large terminal window shows.
-const KEPT_SIDE: u32 = 2_560;
+/// Pixels on a side that are kept of an image by itself: as many as a large terminal window shows.
+pub const KEPT_SIDE: u32 = 2_560;
 
-/// Decodes a file. Errors are one clean line.
-pub fn decode(file: &[u8]) -> Result<DynamicImage, String> {
+/// Decodes a file and keeps at most so many pixels on a side. Errors are one clean line.
+pub fn decode(file: &[u8], kept_side: u32) -> Result<DynamicImage, String> {
     if file.len() > MAX_FILE {
         return Err(format!("the file is too large to show ({})", format::bytes(file.len() as u64)));
     }
@@ -37,8 +37,8 @@ pub fn decode(file: &[u8]) -> Result<DynamicImage, String> {
     limits.max_alloc = Some(MAX_ALLOCATION);
     reader.limits(limits);
     let image = reader.decode().map_err(|error| text::sanitize_line(&error.to_string(), 160))?;
-    if image.width().max(image.height()) > KEPT_SIDE {
-        return Ok(image.thumbnail(KEPT_SIDE, KEPT_SIDE));
+    if image.width().max(image.height()) > kept_side {
+        return Ok(image.thumbnail(kept_side, kept_side));
     }
     Ok(image)
 }
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn an_image_that_is_no_image_is_one_line() {
         for file in [&b""[..], b"<html>", &png(20, 20)[..60], b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"] {
-            let line = decode(file).unwrap_err();
+            let line = decode(file, KEPT_SIDE).unwrap_err();
             assert!(!line.is_empty() && !line.contains('\n'), "{line}");
         }
     }
@@ -106,7 +106,7 @@ mod tests {
         bomb[20..24].copy_from_slice(&60_000_u32.to_be_bytes());
         let checksum = crc32(&bomb[12..29]);
         bomb[29..33].copy_from_slice(&checksum.to_be_bytes());
-        let line = decode(&bomb).unwrap_err();
+        let line = decode(&bomb, KEPT_SIDE).unwrap_err();
         assert!(line.to_lowercase().contains("limit") || line.to_lowercase().contains("dimension"), "{line}");
     }
 
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn half_blocks_never_leave_the_room() {
-        let image = decode(&png(64, 36)).unwrap();
+        let image = decode(&png(64, 36), KEPT_SIDE).unwrap();
         for (width, height) in [(1, 1), (3, 40), (40, 3), (100, 50)] {
             let room = Size::new(width, height);
             let size = encode(&image, &Picker::halfblocks(), room).unwrap().size();
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn graphics_protocols_never_leave_the_room() {
-        let image = decode(&png(300, 100)).unwrap();
+        let image = decode(&png(300, 100), KEPT_SIDE).unwrap();
         for protocol in [ProtocolType::Kitty, ProtocolType::Sixel, ProtocolType::Iterm2] {
             let mut picker = Picker::halfblocks();
             picker.set_protocol_type(protocol);

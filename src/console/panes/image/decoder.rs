@@ -1,5 +1,7 @@
-//! The decoder thread: it handles only the newest request, so that a burst of selections decodes one image, not fifty.
+//! The decoder thread. Of the requests for the selected image it handles only the newest, so that a burst of selections decodes
+//! one image, not fifty; the tiles of a grid are decoded one after the other, behind it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -23,9 +25,24 @@ pub enum Source {
     Image(Arc<DynamicImage>),
 }
 
+/// Where an image is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// By itself: the selected job's.
+    Pane,
+    /// In the grid of the gallery.
+    Gallery,
+    /// Beside others.
+    Compare,
+}
+
 /// An image for a room of cells.
 #[derive(Debug)]
 pub struct Request {
+    /// Where it is shown.
+    pub place: Place,
+    /// Of a decoded file, at most this many pixels on a side are kept.
+    pub kept_side: u32,
     /// Which.
     pub key: ImageKey,
     /// At most this large.
@@ -36,6 +53,7 @@ pub struct Request {
 
 /// Opaque result of the decoding thread; to be handed to `ImagePane::on_message`.
 pub struct ImageMessage {
+    pub(in crate::console) place: Place,
     pub(super) key: ImageKey,
     pub(super) room: Size,
     pub(super) image: Option<Arc<DynamicImage>>,
@@ -47,6 +65,8 @@ pub(super) struct Drawn {
     pub(super) protocol: Protocol,
     /// Sent once, before the first cell of the image.
     pub(super) transmission: Option<String>,
+    /// The number under which the terminal keeps the image, where it does.
+    pub(super) number: Option<u32>,
 }
 
 impl std::fmt::Debug for ImageMessage {
@@ -64,29 +84,45 @@ pub fn start(picker: Picker, messages: UnboundedSender<ImageMessage>) -> Option<
 }
 
 fn run(picker: &Picker, requests: &Receiver<Request>, messages: &UnboundedSender<ImageMessage>) {
-    while let Ok(first) = requests.recv() {
-        let newest = requests.try_iter().last().unwrap_or(first);
-        if messages.send(answer(picker, newest)).is_err() {
+    let mut tiles = VecDeque::new();
+    loop {
+        let first = if tiles.is_empty() { requests.recv().ok() } else { None };
+        if first.is_none() && tiles.is_empty() {
+            return;
+        }
+        let mut newest = None;
+        for request in first.into_iter().chain(requests.try_iter()) {
+            match request.place {
+                Place::Pane => newest = Some(request),
+                Place::Gallery | Place::Compare => tiles.push_back(request),
+            }
+        }
+        let Some(next) = newest.or_else(|| tiles.pop_front()) else { continue };
+        if messages.send(answer(picker, next)).is_err() {
             return;
         }
     }
 }
 
 fn answer(picker: &Picker, request: Request) -> ImageMessage {
-    let Request { key, room, source } = request;
+    let Request { place, kept_side, key, room, source } = request;
     let decoded = match source {
         Source::Image(image) => Ok(image),
-        Source::File(file) => decode::decode(&file).map(Arc::new),
+        Source::File(file) => decode::decode(&file, kept_side).map(Arc::new),
     };
     match decoded {
         Ok(image) => {
             let drawn = decode::encode(&image, picker, room).map(|protocol| {
                 let transmission = kitty::take_transmission(&protocol);
-                Drawn { protocol, transmission }
+                let number = transmission.as_deref().and_then(kitty::number);
+                Drawn { protocol, transmission, number }
             });
-            ImageMessage { key, room, image: Some(image), drawn }
+            // A tile keeps no more than it needs, also where the image came decoded.
+            let is_kept = image.width().max(image.height()) <= kept_side;
+            let image = if is_kept { image } else { Arc::new(image.thumbnail(kept_side, kept_side)) };
+            ImageMessage { place, key, room, image: Some(image), drawn }
         }
-        Err(line) => ImageMessage { key, room, image: None, drawn: Err(line) },
+        Err(line) => ImageMessage { place, key, room, image: None, drawn: Err(line) },
     }
 }
 
@@ -105,7 +141,7 @@ mod tests {
         let file = Bytes::from(png(16, 16));
         for number in 0..50 {
             let key = (JobId::new(format!("job{number}")).unwrap(), 1);
-            requests.send(Request { key, room: Size::new(8, 4), source: Source::File(file.clone()) }).unwrap();
+            requests.send(request(Place::Pane, key, file.clone())).unwrap();
         }
         drop(requests);
         run(&Picker::halfblocks(), &receiver, &sender);
@@ -121,7 +157,32 @@ mod tests {
         let (sender, messages) = unbounded_channel();
         drop(messages);
         let key = (JobId::new("job").unwrap(), 1);
-        requests.send(Request { key, room: Size::new(8, 4), source: Source::File(Bytes::new()) }).unwrap();
+        requests.send(request(Place::Pane, key, Bytes::new())).unwrap();
         run(&Picker::halfblocks(), &receiver, &sender);
+    }
+
+    #[test]
+    fn every_tile_is_decoded_behind_the_selected() {
+        let (requests, receiver) = channel();
+        let (sender, mut messages) = unbounded_channel();
+        let file = Bytes::from(png(64, 64));
+        let key = |number: u32| (JobId::new(format!("job{number}")).unwrap(), 1);
+        for number in 0..3 {
+            requests.send(request(Place::Gallery, key(number), file.clone())).unwrap();
+        }
+        requests.send(request(Place::Pane, key(9), file)).unwrap();
+        drop(requests);
+        run(&Picker::halfblocks(), &receiver, &sender);
+        let mut order = Vec::new();
+        while let Ok(message) = messages.try_recv() {
+            assert!(message.drawn.is_ok());
+            assert_eq!(message.image.unwrap().width(), 32, "no more is kept");
+            order.push(message.key.0.to_string());
+        }
+        assert_eq!(order, ["job9", "job0", "job1", "job2"]);
+    }
+
+    fn request(place: Place, key: ImageKey, file: Bytes) -> Request {
+        Request { place, kept_side: 32, key, room: Size::new(8, 4), source: Source::File(file) }
     }
 }

@@ -34,6 +34,12 @@ pub fn take_transmission(protocol: &Protocol) -> Option<String> {
     as_png(transmission).or_else(|| (!transmission.is_empty()).then(|| transmission.to_owned()))
 }
 
+/// The number that a transmission gives its image.
+pub fn number(transmission: &str) -> Option<u32> {
+    let (control, _) = transmission.split_once("_G")?.1.split_once(';')?;
+    control.split(',').find_map(|field| field.strip_prefix("i=")?.parse().ok())
+}
+
 /// The same transmission with a PNG in it.
 fn as_png(transmission: &str) -> Option<String> {
     let is_tmux = transmission.starts_with("\x1bPtmux;");
@@ -87,7 +93,7 @@ mod tests {
     fn kitty_image_is_sent_as_png_once() {
         let mut picker = Picker::halfblocks();
         picker.set_protocol_type(ProtocolType::Kitty);
-        let image = decode::decode(&png(400, 300)).unwrap();
+        let image = decode::decode(&png(400, 300), decode::KEPT_SIDE).unwrap();
         let protocol = decode::encode(&image, &picker, Size::new(40, 20)).unwrap();
         let sent = take_transmission(&protocol).unwrap();
         assert!(sent.starts_with("\x1b_Gq=2,i=") && sent.contains("f=100") && sent.ends_with("\x1b\\"), "{sent:?}");
@@ -98,14 +104,16 @@ mod tests {
             let data = data.trim_end_matches('\x1b').trim_end_matches("\x1b\\");
             STANDARD.decode_vec(data, &mut file).unwrap();
         }
-        let shown = decode::decode(&file).unwrap();
+        let shown = decode::decode(&file, decode::KEPT_SIDE).unwrap();
         assert_eq!(shown.width() * 3, shown.height() * 4, "the ratio of the sides is kept");
         assert_eq!(take_transmission(&protocol), None, "transmitted once");
+        assert_eq!(number("\x1bPtmux;\x1b\x1b_Gq=2,i=77,a=T,m=0;AAAA"), Some(77));
+        assert!(number(&sent).is_some());
     }
 
     #[test]
     fn other_protocols_transmit_nothing_apart() {
-        let image = decode::decode(&png(40, 30)).unwrap();
+        let image = decode::decode(&png(40, 30), decode::KEPT_SIDE).unwrap();
         let protocol = decode::encode(&image, &Picker::halfblocks(), Size::new(10, 10)).unwrap();
         assert_eq!(take_transmission(&protocol), None);
     }

@@ -6,6 +6,7 @@ mod decoder;
 mod kitty;
 mod placeholder;
 mod shades;
+mod tiles;
 
 use std::collections::HashSet;
 use std::sync::mpsc::Sender;
@@ -16,8 +17,8 @@ use ratatui::Frame;
 use ratatui::layout::{Rect, Size};
 use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
-use ratatui_image::Image;
 use ratatui_image::picker::{Picker, ProtocolType};
+use ratatui_image::{FontSize, Image};
 use tokio::sync::mpsc;
 
 use crate::console::theme::Theme;
@@ -27,12 +28,17 @@ use crate::jobs::{Job, JobId, Outcome, StoredImage};
 use crate::text;
 use crate::text::format;
 
-use cache::{CachedImage, ImageCache, ImageKey};
-pub use decoder::ImageMessage;
+pub use cache::ImageKey;
+use cache::{CachedImage, ImageCache};
 use decoder::{Drawn, Request, Source};
+pub use decoder::{ImageMessage, Place};
+pub use tiles::Tiles;
 
 /// Images are kept up to this many bytes, as files or decoded.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
+const CACHE_BYTES: usize = 40 * 1024 * 1024;
+
+/// Replies of the image thread.
+pub type Messages = mpsc::UnboundedReceiver<ImageMessage>;
 
 /// How images are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::Display, strum::EnumString, strum::VariantNames)]
@@ -65,6 +71,8 @@ struct Ready {
 pub struct ImagePane {
     mode: ImagesMode,
     draws_pixels: bool,
+    /// Pixels of a cell; `None` where images are half blocks.
+    font: Option<FontSize>,
     requests: Option<Sender<Request>>,
     cache: ImageCache,
     /// Requested from the engine, without a reply so far.
@@ -74,6 +82,8 @@ pub struct ImagePane {
     /// The last request to the thread.
     requested: Option<(ImageKey, Size)>,
     ready: Option<Ready>,
+    /// Numbers of images that the terminal need not keep.
+    dropped: Vec<u32>,
 }
 
 impl ImagesMode {
@@ -91,25 +101,54 @@ impl ImagesMode {
 
 impl ImagePane {
     /// The pane and the messages of its decoder thread. `picker` has the terminal's capabilities; `mode` may restrict them.
-    pub fn new(mut picker: Picker, mode: ImagesMode) -> (Self, mpsc::UnboundedReceiver<ImageMessage>) {
+    pub fn new(mut picker: Picker, mode: ImagesMode) -> (Self, Messages) {
         let (sender, receiver) = mpsc::unbounded_channel();
         if let Some(protocol) = mode.forced_protocol() {
             picker.set_protocol_type(protocol);
         }
         // These draw pixels below the text; kitty places its images by cells, half blocks are cells.
         let draws_pixels = matches!(picker.protocol_type(), ProtocolType::Sixel | ProtocolType::Iterm2);
+        let is_graphical = picker.protocol_type() != ProtocolType::Halfblocks;
+        let font = is_graphical.then(|| picker.font_size());
         let requests = if mode == ImagesMode::Off { None } else { decoder::start(picker, sender) };
         let pane = Self {
             mode,
             draws_pixels,
+            font,
             requests,
             cache: ImageCache::new(CACHE_BYTES),
             loading: HashSet::new(),
             selected: None,
             requested: None,
             ready: None,
+            dropped: Vec::new(),
         };
         (pane, receiver)
+    }
+
+    /// Images of another place, decoded by the same thread, with at most so many pixels on a side and so many bytes together.
+    pub fn tiles(&self, place: Place, kept_side: u32, bound: usize) -> Tiles {
+        Tiles::new(place, self.requests.clone(), kept_side, bound)
+    }
+
+    /// What is here of an image, without requesting it.
+    pub fn source(&self, key: &ImageKey) -> Option<Source> {
+        match self.cache.peek(key)? {
+            CachedImage::File(bytes) => Some(Source::File(bytes.clone())),
+            CachedImage::Image(image) => Some(Source::Image(image.clone())),
+            CachedImage::NotLoaded(_) | CachedImage::NotDecoded(_) => None,
+        }
+    }
+
+    /// Pixels on the longer side of a room of cells.
+    pub fn pixels_of(&self, room: Size) -> u32 {
+        let (width, height) = self.font.map_or((1, 2), |font| (u32::from(font.width), u32::from(font.height)));
+        (u32::from(room.width) * width).max(u32::from(room.height) * height)
+    }
+
+    /// The numbers of images that the terminal need not keep any more.
+    pub fn take_dropped(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.dropped)
     }
 
     /// The command that loads the selected job's image: once for each job and attempt, unless it is cached or loading.
@@ -153,13 +192,17 @@ impl ImagePane {
 
     /// Takes in a reply of the decoder thread; true where the screen changes.
     pub fn on_message(&mut self, message: ImageMessage) -> bool {
-        let ImageMessage { key, room, image, drawn } = message;
+        let ImageMessage { key, room, image, drawn, .. } = message;
         if let Some(image) = image {
             self.cache.put(key.clone(), CachedImage::Image(image));
         }
         let selected = self.selected.as_ref() == Some(&key);
         match drawn {
-            Ok(drawn) if selected => self.ready = Some(Ready { key, room, drawn }),
+            Ok(drawn) if selected => {
+                let old = self.ready.replace(Ready { key, room, drawn });
+                let sent = old.filter(|old| old.drawn.transmission.is_none());
+                self.dropped.extend(sent.and_then(|old| old.drawn.number));
+            }
             Ok(_) => {}
             Err(line) => self.cache.put(key, CachedImage::NotDecoded(line)),
         }
@@ -248,20 +291,7 @@ impl ImagePane {
         }
         match &mut self.ready {
             Some(ready) if ready.key == *key && fits(ready.drawn.protocol.size(), room) => {
-                let size = ready.drawn.protocol.size();
-                let centred = Rect {
-                    x: area.x + (room.width - size.width) / 2,
-                    y: area.y + (room.height - size.height) / 2,
-                    width: size.width,
-                    height: size.height,
-                };
-                frame.render_widget(Image::new(&ready.drawn.protocol), centred);
-                if let Some(cell) = frame.buffer_mut().cell_mut(centred.as_position())
-                    && let Some(transmission) = ready.drawn.transmission.take()
-                {
-                    cell.set_symbol(&format!("{transmission}{}", cell.symbol()));
-                }
-                shades::redraw(frame.buffer_mut(), centred, theme);
+                render(frame, &mut ready.drawn, area, theme);
             }
             _ => say(frame, area, vec![Line::styled("Loading the image…", theme.dim)], theme),
         }
@@ -280,7 +310,8 @@ impl ImagePane {
             return None;
         }
         self.requested = Some((key.clone(), room));
-        let sent = self.requests.as_ref().map(|requests| requests.send(Request { key: key.clone(), room, source }));
+        let request = Request { place: Place::Pane, kept_side: decode::KEPT_SIDE, key: key.clone(), room, source };
+        let sent = self.requests.as_ref().map(|requests| requests.send(request));
         if matches!(sent, Some(Ok(()))) {
             return None;
         }
@@ -290,12 +321,30 @@ impl ImagePane {
     }
 }
 
+/// Draws an image in the middle of an area that has room for it.
+fn render(frame: &mut Frame<'_>, drawn: &mut Drawn, area: Rect, theme: &Theme) {
+    let size = drawn.protocol.size();
+    let centred = Rect {
+        x: area.x + (area.width - size.width) / 2,
+        y: area.y + (area.height - size.height) / 2,
+        width: size.width,
+        height: size.height,
+    };
+    frame.render_widget(Image::new(&drawn.protocol), centred);
+    if let Some(cell) = frame.buffer_mut().cell_mut(centred.as_position())
+        && let Some(transmission) = drawn.transmission.take()
+    {
+        cell.set_symbol(&format!("{transmission}{}", cell.symbol()));
+    }
+    shades::redraw(frame.buffer_mut(), centred, theme);
+}
+
 fn fits(size: Size, room: Size) -> bool {
     size.width <= room.width && size.height <= room.height
 }
 
 /// The newest stored image and the attempt that made it.
-fn image_of(job: &Job) -> Option<(u32, &StoredImage)> {
+pub fn image_of(job: &Job) -> Option<(u32, &StoredImage)> {
     job.attempts.iter().rev().find_map(|attempt| match &attempt.outcome {
         Some(Outcome::Done { image }) => Some((attempt.number, image)),
         _ => None,

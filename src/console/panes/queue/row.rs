@@ -9,7 +9,7 @@ use super::QueueView;
 use super::columns::{Column, Columns, TextWidths};
 use crate::console::costs_view;
 use crate::engine::{Intake, Progress};
-use crate::jobs::{Hold, Job, JobId, Stage, StageName, StepName};
+use crate::jobs::{Hold, Job, JobId, Review, Stage, StageName, StepName};
 use crate::text;
 use crate::text::format;
 
@@ -206,7 +206,11 @@ fn finish(mut cells: Vec<Span<'static>>, selected: bool, view: &QueueView<'_>) -
 
 /// The state of a job in one word.
 pub fn status_label(job: &Job) -> &'static str {
-    if job.hold().is_some() { "held" } else { job.stage_name().as_str() }
+    match job.review() {
+        Some(Review::Rejected) => "rejected",
+        _ if job.hold().is_some() => "held",
+        _ => job.stage_name().as_str(),
+    }
 }
 
 fn short_status_label(job: &Job) -> &'static str {
@@ -215,6 +219,7 @@ fn short_status_label(job: &Job) -> &'static str {
         StageName::Queued => "queued",
         StageName::Submitting => "submit",
         StageName::Generating => "gen",
+        StageName::Done if job.review() == Some(Review::Rejected) => "reject",
         StageName::Done => "done",
         StageName::Approved => "good",
         StageName::Failed => "failed",
