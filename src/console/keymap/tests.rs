@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyModifiers};
 
 use super::*;
 
-const CONTEXTS: [InputContext; 16] = [
+const CONTEXTS: &[InputContext] = &[
     InputContext::Pane(PaneName::Queue),
     InputContext::Pane(PaneName::Image),
     InputContext::Pane(PaneName::Steps),
@@ -27,7 +27,7 @@ const CONTEXTS: [InputContext; 16] = [
 
 #[test]
 fn no_shown_key_means_two_things_in_one_place() {
-    for context in CONTEXTS {
+    for &context in CONTEXTS {
         let mut seen: Vec<(Chord, Action)> = Vec::new();
         for binding in bindings_in(context) {
             for chord in binding.keys.iter().filter(|chord| !chord.hidden) {
@@ -51,7 +51,7 @@ fn no_shown_key_means_two_things_in_one_place() {
 #[test]
 fn every_place_has_a_way_back_and_a_way_out() {
     let press = |code, modifiers| KeyEvent::new(code, modifiers);
-    for context in CONTEXTS {
+    for &context in CONTEXTS {
         assert_eq!(action_for(context, press(KeyCode::Esc, KeyModifiers::NONE)), Some(Action::Back), "{context:?}");
         let leave = action_for(context, press(KeyCode::Char('c'), KeyModifiers::CONTROL));
         assert_eq!(leave, Some(Action::Quit), "{context:?}");
