@@ -175,4 +175,7 @@ fn large_references_do_not_exceed_the_cap() {
     // 1 MP of output and 16 MP of input: $0.27.
     assert_eq!(settle(&env, &env.data()), dollars("0.27"));
     stop(vec![worker]);
+    // Held jobs show what they will cost.
+    let held = text(&env.run(&["jobs", "list"]).stdout);
+    assert_eq!(held.matches("~$0.27").count(), 3, "{held}");
 }

@@ -5,3 +5,4 @@ mod foreign_writes;
 mod lost_acks;
 mod multi_worker;
 mod network_chaos;
+mod rejections;

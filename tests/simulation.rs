@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use schedules::{Plan, Sabotage, explain, run, shrink};
 
-/// The first seed that breaks a rule, shrunk and explained.
+/// The first seed that breaks a rule, whichever thread finds one first.
 fn first_failure(seeds: std::ops::Range<u64>, prepare: impl Fn(Plan) -> Plan + Sync) -> Option<Plan> {
-    let (next, failing) = (AtomicU64::new(seeds.start), Mutex::new(None));
+    let (next, failing) = (AtomicU64::new(seeds.start), Mutex::new(None::<Plan>));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -20,7 +20,10 @@ fn first_failure(seeds: std::ops::Range<u64>, prepare: impl Fn(Plan) -> Plan + S
                     }
                     let plan = prepare(Plan::of(seed));
                     if run(&plan, false).violation.is_some() {
-                        failing.lock().unwrap().get_or_insert(plan);
+                        let mut failing = failing.lock().unwrap();
+                        if failing.as_ref().is_none_or(|first| first.seed > seed) {
+                            *failing = Some(plan);
+                        }
                     }
                 }
             });

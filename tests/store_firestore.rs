@@ -6,6 +6,8 @@
 mod external;
 mod months;
 mod replaced;
+mod rest;
+mod tasks;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -15,6 +15,12 @@ use crate::jobs::Spec;
 const MAX_HEADER_BASE64: usize = 256 * 1024;
 
 impl Catalog {
+    /// Whether the spec has input images, so that its price depends on their sizes.
+    pub fn has_inputs(&self, spec: &Spec) -> bool {
+        let model = self.model(&spec.model);
+        model.is_some_and(|model| model.images().any(|image| spec.parameters.contains_key(&image.name)))
+    }
+
     /// The sizes of the spec's input images, as far as their headers show them: of files and of images in the spec itself. Reads files:
     /// run it where blocking is allowed.
     pub fn measure_inputs(&self, spec: &Spec) -> InputSizes {

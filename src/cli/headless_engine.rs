@@ -52,6 +52,8 @@ pub struct HeadlessEngine {
     paused: bool,
     /// The last known balance of the account.
     credits: Option<Usd>,
+    /// The caps whose soft mark was reported.
+    soft_marks: Vec<&'static str>,
 }
 
 /// What a headless command reacts to.
@@ -87,6 +89,7 @@ impl HeadlessEngine {
             blocked: None,
             paused: false,
             credits: None,
+            soft_marks: Vec::new(),
         })
     }
 
@@ -125,6 +128,11 @@ impl HeadlessEngine {
             }
             Some(Event::Costs(costs)) => {
                 self.on_credits(costs.credits);
+                let marks = costs.soft_marks();
+                let reported = std::mem::replace(&mut self.soft_marks, marks.iter().map(|mark| mark.0).collect());
+                for (_, line) in marks.into_iter().filter(|mark| !reported.contains(&mark.0)) {
+                    output::eprint_line(&line);
+                }
                 EngineUpdate::None
             }
             Some(Event::BudgetExceeded(exceeded)) => {

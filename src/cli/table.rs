@@ -97,7 +97,8 @@ pub fn cost(job: &Job) -> String {
         (Some(amount), _) => amount.display(),
         (None, Some(basis)) => basis.as_str().to_owned(),
         (None, None) => {
-            let ahead = job.stage_name().is_active().then(|| Catalog::builtin().estimate(&job.spec).amount).flatten();
+            let estimate = || job.known_estimate().or_else(|| Catalog::builtin().estimate(&job.spec).amount);
+            let ahead = job.stage_name().is_active().then(estimate).flatten();
             ahead.map_or("-".to_owned(), |amount| format!("~{}", amount.display()))
         }
     }

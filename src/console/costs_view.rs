@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::theme::Theme;
 use crate::catalog::Catalog;
-use crate::costs::{Basis, CostLine, CostReport, PriceTable, Usd};
+use crate::costs::{Basis, CostLine, CostReport, DEFAULT_SOFT_PERCENT, Usd};
 use crate::engine::CostOverview;
 use crate::jobs::{Job, StageName};
 use crate::text::format;
@@ -39,7 +39,11 @@ impl CellCost {
             return Self { is_estimate: false, amount: Some(Usd::ZERO), is_unsure: false };
         }
         let reserved = job.attempt().and_then(|attempt| attempt.reserved);
-        Self { is_estimate: true, amount: reserved.or_else(|| catalog.estimate(&job.spec).amount), is_unsure: false }
+        Self {
+            is_estimate: true,
+            amount: reserved.or(job.known_estimate()).or_else(|| catalog.estimate(&job.spec).amount),
+            is_unsure: false,
+        }
     }
 
     fn text(&self, amount: impl Fn(Usd) -> String) -> String {
@@ -99,9 +103,6 @@ pub struct BudgetUse {
     pub soft_percent: u8,
 }
 
-/// The share of a cap from which to warn, where the store has none.
-const DEFAULT_SOFT_PERCENT: u8 = 80;
-
 impl BudgetUse {
     /// Whether the soft mark is reached.
     pub fn is_close(&self) -> bool {
@@ -149,7 +150,7 @@ pub fn caps(costs: &CostOverview) -> Vec<BudgetUse> {
     [("day", costs.daily_cap, &costs.today), ("month", costs.monthly_cap, &costs.calendar_month)]
         .into_iter()
         .filter_map(|(period, cap, report)| {
-            let used = committed(report);
+            let used = report.committed();
             Some(BudgetUse { period, used, uncertain: used > report.total_usd, cap: cap?, soft_percent })
         })
         .collect()
@@ -168,12 +169,6 @@ pub fn is_uncertain(line: &CostLine, report: &CostReport) -> bool {
 /// The amount of a group, or `unknown`.
 pub fn group_amount(line: &CostLine, report: &CostReport) -> String {
     if is_uncertain(line, report) { "unknown".to_owned() } else { line.usd.display() }
-}
-
-/// What a cap counts; a charge of unknown price counts as the highest published one.
-fn committed(report: &CostReport) -> Usd {
-    let unpriced = PriceTable::builtin().highest() * report.unpriced_count;
-    report.total_usd + report.unknown_usd + report.unconfirmed_usd + unpriced
 }
 
 #[cfg(test)]

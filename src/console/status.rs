@@ -14,6 +14,8 @@ pub struct Status {
     pub counts: Option<Counts>,
     /// Spending.
     pub costs: Option<Box<CostOverview>>,
+    /// The caps whose soft mark was reported.
+    pub soft_marks: Vec<&'static str>,
     /// Whether jobs are started.
     pub intake: Intake,
     /// The pause of all workers.
@@ -39,6 +41,7 @@ impl Default for Status {
         Self {
             counts: None,
             costs: None,
+            soft_marks: Vec::new(),
             intake: Intake::Open,
             pause: None,
             slots: None,

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::Usd;
 use crate::time::{day_of, month_of};
 
+/// The share of a cap, in percent, from which to warn where the store has none.
+pub const DEFAULT_SOFT_PERCENT: u8 = 80;
+
 /// Hard caps. A submit that would exceed one is held, not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Budget {

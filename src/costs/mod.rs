@@ -13,7 +13,9 @@ mod report;
 mod rows;
 
 pub use account::{AccountCheck, BalanceHistory, BalanceLook};
-pub use budget::{Budget, BudgetEdit, BudgetExceeded, BudgetPeriod, BudgetRecord, BudgetSettings};
+pub use budget::{
+    Budget, BudgetEdit, BudgetExceeded, BudgetPeriod, BudgetRecord, BudgetSettings, DEFAULT_SOFT_PERCENT,
+};
 pub use charge::{Basis, Charge, MAX_CHARGE_USD, Service};
 pub use grouping::CostGrouping;
 #[cfg(feature = "firestore")]

@@ -163,6 +163,12 @@ pub(crate) const NO_TAG: &str = "(no tag)";
 pub(crate) const NO_MODEL: &str = "(no model)";
 
 impl CostReport {
+    /// What a cap counts; a charge of unknown price counts as the highest published one.
+    pub fn committed(&self) -> Usd {
+        let unpriced = PriceTable::builtin().highest() * self.unpriced_count;
+        self.total_usd + self.unknown_usd + self.unconfirmed_usd + unpriced
+    }
+
     /// A report made of equal charges added up by the store: group, basis, amount of one, how many.
     pub fn from_rows(
         span: (DateTime<Utc>, DateTime<Utc>),

@@ -141,11 +141,13 @@ impl BulkPlan {
     /// Finds the jobs. Only their ids are kept.
     pub async fn make(store: &dyn Store, action: BulkAction, target: BulkTarget) -> Result<Self, StoreError> {
         let mut plan = Self::new(action);
+        let mut paid = Vec::new();
         match target {
             BulkTarget::Jobs(ids) => {
                 for id in ids {
                     match store.get(&id).await {
-                        Ok(Some(job)) => plan.add(&job, true),
+                        Ok(Some(job)) if plan.add(&job, true) => paid.push(job),
+                        Ok(Some(_)) => {}
                         Ok(None) | Err(StoreError::Unreadable { .. }) => plan.inapplicable += 1,
                         Err(error) => return Err(error),
                     }
@@ -159,9 +161,8 @@ impl BulkPlan {
                 loop {
                     let page = store.list(query.clone()).await?;
                     partial += usize::from(page.jobs.len() < PAGE_SIZE);
-                    for job in &page.jobs {
-                        plan.add(job, takes_all);
-                    }
+                    paid.extend(page.jobs.into_iter().filter(|job| plan.add(job, takes_all)));
+                    plan.add_price(std::mem::take(&mut paid)).await?;
                     let Some(next) = page.next else { break };
                     if partial >= MAX_PARTIAL_PAGES {
                         plan.stopped_at = Some(next.0);
@@ -171,10 +172,29 @@ impl BulkPlan {
                 }
             }
         }
+        plan.add_price(paid).await?;
         Ok(plan)
     }
 
-    fn add(&mut self, job: &Job, takes_all: bool) {
+    /// Prices jobs by their input images: these may be files.
+    async fn add_price(&mut self, jobs: Vec<Job>) -> Result<(), StoreError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let mut price = std::mem::take(&mut self.price);
+        let add = move || {
+            for job in &jobs {
+                price.add(job, Catalog::builtin());
+            }
+            price
+        };
+        self.price =
+            tokio::task::spawn_blocking(add).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(())
+    }
+
+    /// Returns whether the job costs real money.
+    fn add(&mut self, job: &Job, takes_all: bool) -> bool {
         if !self.action.applies_to(job) {
             self.inapplicable += 1;
         } else if !takes_all && job.is_moderated() {
@@ -184,11 +204,11 @@ impl BulkPlan {
         } else {
             self.ids.push(job.id.clone());
             self.generating += usize::from(job.stage_name() == StageName::Generating);
-            if self.action == BulkAction::Retry && !job.simulated {
-                self.real += 1;
-                self.price.add(job, Catalog::builtin());
-            }
+            let is_real = self.action == BulkAction::Retry && !job.simulated;
+            self.real += usize::from(is_real);
+            return is_real;
         }
+        false
     }
 
     /// `Retry 12 jobs?`

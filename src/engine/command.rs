@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::{BulkAction, BulkTarget, CommandKind};
-use crate::costs::CostGrouping;
+use crate::costs::{BudgetEdit, CostGrouping};
 use crate::jobs::filter::Filter;
 use crate::jobs::sort::{Place, Sort};
 use crate::jobs::{BillingAnswer, Job, JobId, Spec};
@@ -94,6 +94,13 @@ pub enum Command {
         /// What the bill says.
         answer: BillingAnswer,
         /// Who says so: `user@host`.
+        by: String,
+    },
+    /// Change the caps of the store (`Event::BudgetChanged`): every process applies them at once.
+    ChangeBudget {
+        /// What to change.
+        edit: BudgetEdit,
+        /// Who changes it: `user@host`.
         by: String,
     },
     /// Send the most expensive jobs of a span (`Event::CostJobs`).

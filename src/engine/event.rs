@@ -7,7 +7,9 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::UncertainCharges;
-use crate::costs::{AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, Outlook, Usd};
+use crate::costs::{
+    AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, DEFAULT_SOFT_PERCENT, Outlook, Usd,
+};
 use crate::engine::{AuditEntry, BulkPlan, Pause};
 use crate::jobs::filter::Filter;
 use crate::jobs::sort::Place;
@@ -82,6 +84,8 @@ pub enum Event {
     Paused(Option<Pause>),
     /// The pause could not be changed; one sanitized line why.
     PauseFailed(String),
+    /// The caps of the store were changed by this process, in one line; or one sanitized line why not.
+    BudgetChanged(Result<String, String>),
     /// Slots in use, and in total.
     Slots {
         /// Tickets open now, in this process.
@@ -176,6 +180,22 @@ pub struct CostOverview {
     pub credits: Option<Usd>,
     /// When this was computed.
     pub at: DateTime<Utc>,
+}
+
+impl CostOverview {
+    /// The periods whose soft mark is reached before their cap is, each with a line for an operator.
+    pub fn soft_marks(&self) -> Vec<(&'static str, String)> {
+        let percent = u64::from(self.soft_percent.unwrap_or(DEFAULT_SOFT_PERCENT));
+        let periods = [("daily", self.daily_cap, &self.today), ("monthly", self.monthly_cap, &self.calendar_month)];
+        let mark = |(name, cap, report): (&'static str, Option<Usd>, &CostReport)| {
+            let (cap, used) = (cap?, report.committed());
+            let is_reached = used * 100 >= cap * percent && used < cap;
+            let line =
+                || format!("{name} budget: {} of {} used; jobs over the cap are held", used.display(), cap.display());
+            is_reached.then(|| (name, line()))
+        };
+        periods.into_iter().filter_map(mark).collect()
+    }
 }
 
 /// Whether jobs are started.

@@ -2,7 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::costs::Usd;
-use crate::jobs::{FailureCode, Job, RetryKind, Stage};
+use crate::jobs::{BillingStatus, FailureCode, Job, RetryKind, Spec, Stage};
 use crate::text::format;
 
 /// The price of retrying some jobs.
@@ -27,7 +27,8 @@ pub struct RetryPrice {
 }
 
 impl RetryPrice {
-    /// For these jobs; an input image of unknown size counts as one megapixel, and at most as the largest that its model takes.
+    /// For these jobs, whose input images are measured as far as their headers show their sizes: one of unknown size counts as one
+    /// megapixel, and at most as the largest that its model takes. Reads files: run it where blocking is allowed.
     pub fn of<'a>(jobs: impl IntoIterator<Item = &'a Job>, catalog: &Catalog) -> Self {
         let mut price = Self::default();
         for job in jobs {
@@ -36,7 +37,7 @@ impl RetryPrice {
         price
     }
 
-    /// Adds one more job.
+    /// Adds one more job. Reads files.
     pub fn add(&mut self, job: &Job, catalog: &Catalog) {
         self.jobs += 1;
         let kind = job.retry_kind();
@@ -44,7 +45,7 @@ impl RetryPrice {
             self.free += 1;
             return;
         }
-        let estimate = catalog.estimate(&job.spec);
+        let estimate = catalog.estimate_sized(&job.spec, &catalog.measure_inputs(&job.spec));
         match estimate.amount {
             Some(amount) => {
                 self.paid += 1;
@@ -101,9 +102,20 @@ impl RetryPrice {
     }
 }
 
-/// Whether the job's last submit has an unknown outcome: a retry of several jobs includes it only if it was named.
+/// The likely price of these submits, with their input images measured; `None` where one has no known price.
+pub(super) async fn likely_price(specs: Vec<Spec>) -> Option<Usd> {
+    let catalog = Catalog::builtin();
+    let has_inputs = specs.iter().any(|spec| catalog.has_inputs(spec));
+    let price =
+        move || specs.iter().map(|spec| catalog.estimate_sized(spec, &catalog.measure_inputs(spec)).amount).sum();
+    if has_inputs { tokio::task::spawn_blocking(price).await.unwrap_or(None) } else { price() }
+}
+
+/// Whether the job's last submit has an unknown outcome: a retry of several jobs includes it only if it was named. One that was
+/// resolved as not billed is known.
 pub fn is_submit_unknown(job: &Job) -> bool {
-    matches!(&job.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown)
+    matches!(&job.stage, Stage::Failed { failure } if failure.code == FailureCode::SubmitUnknown
+        && failure.billed != BillingStatus::No)
 }
 
 #[cfg(test)]
@@ -111,7 +123,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::jobs::{BillingStatus, Failure, JobId, Receipt, Spec, Ticket};
+    use crate::jobs::{Failure, JobId, Receipt, Ticket};
 
     fn job(model: &str) -> Job {
         Job::new(JobId::new("a").unwrap(), Spec::new(model, "x"), false, DateTime::UNIX_EPOCH)
@@ -141,6 +153,21 @@ mod tests {
         let (amount, at_most) = ("0.12".parse().unwrap(), "0.24".parse().unwrap());
         let price = RetryPrice { jobs: 3, paid: 2, amount, at_most, unpriced: 1, ..RetryPrice::default() };
         assert_eq!(price.line(), "3 jobs: 2 cost $0.12, at most $0.24, 1 has no known price");
+    }
+
+    #[tokio::test]
+    async fn reference_images_are_priced_by_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large.png");
+        image::GrayImage::new(4_000, 4_000).save(&path).unwrap();
+        let mut job = job("flux-2-pro");
+        job.spec = job.spec.with("width", 1024).with("height", 1024).with("input_image", path.to_str().unwrap());
+        let (catalog, spec) = (Catalog::builtin(), job.spec.clone());
+        let submitted = catalog.estimate_sized(&spec, &catalog.measure_inputs(&spec));
+        assert!(submitted.amount > catalog.estimate(&spec).amount, "16 MP cost more than 1 MP");
+        let price = RetryPrice::of([&job], catalog);
+        assert_eq!((Some(price.amount), Some(price.at_most)), (submitted.amount, submitted.at_most));
+        assert_eq!(likely_price(vec![spec]).await, submitted.amount);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Receipt, Resolution, Spec, Step, StepName, StepState, StoredImage};
+use super::{Failure, Receipt, Resolution, Spec, Step, StepName, StepState, StoredImage, WorkerId};
 use crate::costs::{Charge, Usd};
 use crate::text;
 
@@ -67,6 +67,9 @@ pub struct Attempt {
     /// When the record of its last submit was written, which its POST followed: an unanswered POST is charged at this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<DateTime<Utc>>,
+    /// The worker that wrote this record: its journal shows whether the POST was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submitted_by: Option<WorkerId>,
     /// A retry checks the old ticket. Without an image the job fails again, unless `recheck_may_pay`.
     #[serde(default, rename = "second_look")]
     pub recheck_first: bool,
@@ -111,6 +114,7 @@ impl Attempt {
             resolution: None,
             outcome: None,
             submitted_at: None,
+            submitted_by: None,
             recheck_first: false,
             recheck_since: None,
             recheck_may_pay: false,

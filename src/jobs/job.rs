@@ -153,6 +153,11 @@ impl Job {
         Some((to - from).max(chrono::Duration::zero()))
     }
 
+    /// The price that the last look at the request had, with its input images at their size.
+    pub fn known_estimate(&self) -> Option<Usd> {
+        self.attempt().and_then(|attempt| attempt.estimate)
+    }
+
     /// What another program noted on the job as its cost: neither reports nor caps count it, only entries of the ledger.
     pub fn noted_cost(&self) -> Option<Usd> {
         let of_another = |attempt: &&Attempt| {

@@ -11,8 +11,15 @@ use crate::costs::Credits;
 pub struct Ticket {
     /// The provider's id.
     pub id: String,
-    /// The only address that answers for this ticket.
+    /// The address that answers for this ticket; empty where the reply named none.
     pub polling_url: String,
+}
+
+impl Ticket {
+    /// Whether the provider can be asked for it: a ticket without an address may be known by its id.
+    pub fn is_collectable(&self) -> bool {
+        !self.polling_url.is_empty() || !self.id.is_empty()
+    }
 }
 
 /// The provider's acceptance of one submit.

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::{Attempt, BillingAnswer, BillingStatus, Job, Outcome, Resolution, Stage, StageName};
+use super::{Attempt, BillingAnswer, BillingStatus, Failure, Job, Outcome, Resolution, Stage, StageName, WorkerId};
 use crate::costs::{Basis, Charge, MAX_CHARGE_USD, Usd};
 
 /// An answer that does not apply.
@@ -144,6 +144,35 @@ impl Job {
         }
         self.updated_at = now;
         Ok(number)
+    }
+
+    /// Releases the unconfirmed charge of a submit that certainly was not accepted: `worker` wrote its record, and knows. Returns
+    /// whether that changed anything; an operator's answer stands.
+    pub fn release_unaccepted(&mut self, number: u32, worker: &WorkerId, by: &str, now: DateTime<Utc>) -> bool {
+        let is_unanswered = |attempt: &Attempt| {
+            let is_own = attempt.number == number && attempt.submitted_by.as_ref() == Some(worker);
+            let is_open = attempt.charge.as_ref().is_some_and(|charge| charge.basis == Basis::Unconfirmed);
+            is_own && is_open && attempt.receipt.is_none()
+        };
+        if !self.attempts.iter().any(is_unanswered) {
+            return false;
+        }
+        if self.resolve_charge(Some(number), BillingAnswer::NotBilled, by, now).is_err() {
+            return false;
+        }
+        let message = "the request was not accepted: the journal of its worker shows it; a retry is not billed twice";
+        let failure = |failure: &mut Failure| message.clone_into(&mut failure.message);
+        let is_last = self.attempt_number() == number;
+        if let Stage::Failed { failure: last } = &mut self.stage
+            && is_last
+        {
+            failure(last);
+        }
+        let attempt = self.attempts.iter_mut().find(|attempt| attempt.number == number);
+        if let Some(Outcome::Failed { failure: last }) = attempt.and_then(|attempt| attempt.outcome.as_mut()) {
+            failure(last);
+        }
+        true
     }
 
     fn uncertain_attempt(&self, number: Option<u32>) -> Result<u32, ResolveError> {

@@ -45,7 +45,7 @@ impl Job {
             _ => false,
         };
         Ok(match (&attempt.receipt, &attempt.charge) {
-            (Some(receipt), _) if may_live && !receipt.ticket.polling_url.is_empty() => match attempt.failed_rechecks {
+            (Some(receipt), _) if may_live && receipt.ticket.is_collectable() => match attempt.failed_rechecks {
                 0 => RetryKind::OldTicket,
                 _ => RetryKind::OldTicketThenNewAttempt,
             },

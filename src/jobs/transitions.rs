@@ -46,12 +46,14 @@ impl Job {
     /// Queued → Submitting: a POST may happen from here on. Sets `reserved` aside and takes the claim.
     pub fn begin_submit(&mut self, claim: Claim, reserved: Option<Usd>, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Queued], "submitted")?;
+        let worker = claim.worker.clone();
         self.claim = Some(claim);
         self.not_before = None;
         self.move_to(Stage::Submitting, now);
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.reserved = reserved;
             attempt.submitted_at = Some(now);
+            attempt.submitted_by = Some(worker);
             if attempt.step(StepName::Claim).is_none() {
                 attempt.finish(StepName::Claim, now);
             }

@@ -23,7 +23,7 @@
 //! | `stuck` | the ticket stays `Pending`; it counts as unfinished for ten minutes (at speed 1) | always | yes |
 //! | `slow` | the image takes ten times as long (under `instant`: one second) | always | yes |
 //! | `task-not-found` | the ticket is answered `Task not found` | always | yes |
-//! | `untrusted-host` | `polling_url` is on a foreign host | always | yes |
+//! | `untrusted-host` | `polling_url` is on a foreign host; the API's own host answers for the task by its id | always | yes |
 //! | `untrusted-sample` | the image's link is on a foreign host | always | yes |
 //! | `poll-429` | a poll is answered 429 | once | yes |
 //! | `poll-500` | a poll is answered 500 | once | yes |

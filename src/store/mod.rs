@@ -72,9 +72,8 @@ pub trait Store: Send + Sync + 'static {
     /// save may be made again: one that was carried out is recognised.
     async fn save(&self, save: Save) -> Result<u64, StoreError>;
 
-    /// The save that begins a submit, if the provider's account has room for one more task. Errors: as for `save`, and `TaskLimit`.
-    /// A store whose writes are made one after the other checks in the same transaction; another one may let a few tasks more
-    /// through when several workers submit in the same instant.
+    /// The save that begins a submit, if the provider's account has room for one more task: check and write are one transaction, so
+    /// that workers that submit in the same instant do not pass the limit together. Errors: as for `save`, and `TaskLimit`.
     async fn save_submit(&self, save: Save, limits: TaskLimits) -> Result<u64, StoreError>;
 
     /// What a worker could act on now.

@@ -237,6 +237,13 @@ pub struct TaskLimits {
     pub model: Option<u32>,
 }
 
+impl TaskLimits {
+    /// Whether there is any.
+    pub fn is_limited(&self) -> bool {
+        self.total.is_some() || self.model.is_some()
+    }
+}
+
 /// One change of a document.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {

@@ -2,9 +2,9 @@
 
 use chrono::Duration;
 use crossterm::event::KeyCode;
-use darkroom::console::Effect;
-use darkroom::costs::{BalanceLook, Basis};
-use darkroom::engine::{Command, CommandKind, CommandOutcome, Event, UncertainCharges, UncertainItem};
+use darkroom::console::{Effect, Message};
+use darkroom::costs::{BalanceLook, Basis, Budget, BudgetEdit};
+use darkroom::engine::{Command, CommandKind, CommandOutcome, CostOverview, Event, UncertainCharges, UncertainItem};
 use darkroom::jobs::BillingAnswer;
 
 use super::fixtures;
@@ -115,4 +115,106 @@ fn observer_cannot_resolve_charges() {
     harness.event(Event::Uncertain(Ok(UncertainCharges { items, has_more: true })));
     assert_eq!(sent(&harness.keys("n")), [] as [&Command; 0]);
     assert!(harness.frame().contains("cannot resolve charges"), "{}", harness.frame());
+}
+
+#[test]
+fn caps_and_soft_mark_are_set_here() {
+    let mut harness = opened(120, 40);
+    for (keys, typed, question, edit) in [
+        (
+            "d",
+            "20",
+            "Set the daily cap to $20.00?",
+            BudgetEdit::Set {
+                model: None,
+                caps: Budget { daily: Some("20".parse().unwrap()), monthly: None },
+                soft_percent: None,
+            },
+        ),
+        (
+            "m",
+            "$300",
+            "Set the monthly cap to $300.00?",
+            BudgetEdit::Set {
+                model: None,
+                caps: Budget { daily: None, monthly: Some("300".parse().unwrap()) },
+                soft_percent: None,
+            },
+        ),
+        (
+            "s",
+            "80%",
+            "Warn from 80 % of a cap on?",
+            BudgetEdit::Set { model: None, caps: Budget::default(), soft_percent: Some(80) },
+        ),
+    ] {
+        harness.keys(keys);
+        harness.keys(typed);
+        harness.press(KeyCode::Enter);
+        assert!(harness.frame().contains(question), "{}", harness.frame());
+        harness.now += Duration::seconds(1);
+        let command = Command::ChangeBudget { edit, by: "ada@studio".into() };
+        assert_eq!(sent(&harness.keys("y")), [&command]);
+    }
+    harness.keys("c");
+    assert!(harness.frame().contains("Remove all caps of this store?"), "{}", harness.frame());
+    harness.keys("n");
+    harness.event(Event::BudgetChanged(Ok("daily cap $20.00".into())));
+    assert!(harness.frame().contains("Budget: daily cap $20.00"), "{}", harness.frame());
+    harness.event(Event::BudgetChanged(Err("no connection".into())));
+    assert!(harness.frame().contains("The budget was not changed: no connection"), "{}", harness.frame());
+}
+
+#[test]
+fn invalid_caps_are_not_sent() {
+    let mut harness = opened(120, 40);
+    for (field, typed, hint) in [
+        ("d", "lots", "not an amount in dollars"),
+        ("d", "", "not an amount in dollars"),
+        ("m", "0", "above zero"),
+        ("m", "-3", "above zero"),
+        ("s", "0", "from 1 to 100"),
+        ("s", "101", "from 1 to 100"),
+    ] {
+        harness.keys(field);
+        harness.keys(typed);
+        assert_eq!(sent(&harness.press(KeyCode::Enter)), [] as [&Command; 0], "{field} {typed}");
+        assert!(harness.frame().contains(hint), "{}", harness.frame());
+        harness.press(KeyCode::Esc);
+    }
+}
+
+#[test]
+fn observer_cannot_change_the_budget() {
+    let mut observe = options(false);
+    observe.read_only = true;
+    let mut harness = ConsoleHarness::busy_with(120, 40, &observe);
+    harness.keys("Bd20");
+    assert_eq!(sent(&harness.press(KeyCode::Enter)), [] as [&Command; 0]);
+    assert!(harness.frame().contains("cannot change the budget"), "{}", harness.frame());
+}
+
+#[test]
+fn soft_mark_is_reported_once() {
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
+    let overview = |soft_percent, cap: &str| {
+        let costs = CostOverview { soft_percent, daily_cap: Some(cap.parse().unwrap()), ..fixtures::costs() };
+        Event::Costs(Box::new(costs))
+    };
+    let used = fixtures::costs().today.committed();
+    let notice = format!("daily budget: {} of $20.00 used", used.display());
+    harness.event(overview(Some(50), "20"));
+    assert!(!harness.frame().contains(&notice), "the mark is not reached: {}", harness.frame());
+    harness.event(overview(Some(5), "20"));
+    assert!(harness.frame().contains(&notice), "{}", harness.frame());
+    // The same again is no news; a raised cap and a new day may be reported again.
+    harness.now += Duration::minutes(5);
+    harness.send(Message::Tick);
+    harness.event(overview(Some(5), "20"));
+    assert!(!harness.frame().contains(&notice), "{}", harness.frame());
+    harness.event(overview(Some(5), "2000"));
+    harness.event(overview(Some(5), "20"));
+    assert!(harness.frame().contains(&notice), "{}", harness.frame());
+    // A cap that is used up is reported with the job that it holds.
+    assert_eq!(CostOverview { daily_cap: Some(used), ..fixtures::costs() }.soft_marks(), []);
 }

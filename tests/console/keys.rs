@@ -10,7 +10,7 @@ use darkroom::engine::{
     RetryPrice, SortOrder,
 };
 use darkroom::jobs::filter::Filter;
-use darkroom::jobs::{Job, Spec, StageName};
+use darkroom::jobs::{BillingStatus, Failure, FailureCode, Job, Spec, StageName};
 use ratatui::style::Color;
 
 use super::fixtures;
@@ -482,6 +482,20 @@ fn large(options: &ConsoleOptions) -> ConsoleHarness {
     let next = Some((fixtures::ago(199), fixtures::id(199)));
     harness.event(Event::Page { jobs: (0..200).map(job).collect(), next });
     harness
+}
+
+#[test]
+fn retry_with_input_images_is_priced_by_engine() {
+    let mut harness = ConsoleHarness::empty(120, 40, &options(false));
+    let spec = Spec::new("flux-2-pro", "a fox").with("input_image", "/in.png");
+    let mut job = Job::new(fixtures::id(1), spec, false, fixtures::ago(60));
+    let failure = Failure::new(FailureCode::InvalidInput, "x", BillingStatus::No, fixtures::ago(50));
+    job.reject(failure, fixtures::ago(50)).unwrap();
+    job.revision = 1;
+    harness.event(Event::Page { jobs: vec![Arc::new(job)], next: None });
+    let effects = harness.keys("r");
+    let expected = Command::PlanBulk(BulkAction::Retry, BulkTarget::Jobs(vec![fixtures::id(1)]));
+    assert_eq!(sends(&effects), [&expected], "the console reads no files");
 }
 
 #[test]

@@ -71,19 +71,27 @@ async fn stalled_poll_is_retryable() {
 
 #[tokio::test]
 async fn tampered_polling_url_is_not_requested() {
-    let server = Server::start(Answer::json(200, "{}")).await;
+    let server = Server::start(Answer::json(404, r#"{"detail":"Not Found"}"#)).await;
     let client = client(&server.base);
-    for url in [
+    let urls = [
         "",
         "not a url",
         "file:///etc/passwd",
         "https://evil.example/",
         "http://evil.example/",
         "https://169.254.169.254/",
-    ] {
-        let ticket = Ticket { id: "1".to_owned(), polling_url: url.to_owned() };
-        let result = client.check(&ticket).await;
-        assert_eq!(word(&result), "foreign", "{url}");
+    ];
+    for url in urls {
+        let without_id = Ticket { id: String::new(), polling_url: url.to_owned() };
+        assert_eq!(word(&client.check(&without_id).await), "foreign", "{url}");
     }
     assert!(server.seen().is_empty());
+    // With an id the configured host is asked, and no other one.
+    for url in urls {
+        let ticket = Ticket { id: "1".to_owned(), polling_url: url.to_owned() };
+        assert_eq!(word(&client.check(&ticket).await), "foreign", "{url}");
+    }
+    let seen = server.seen();
+    let is_by_id = |request: &String| request.starts_with("GET /v1/get_result?id=1 HTTP/1.1");
+    assert!(seen.len() == urls.len() && seen.iter().all(is_by_id), "{seen:?}");
 }

@@ -4,7 +4,7 @@ use darkroom::catalog::InputSizes;
 use darkroom::jobs::Ticket;
 use darkroom::provider::bfl::{FluxClient, FluxClientError, FluxOptions};
 use darkroom::provider::{
-    CheckError, CreditsError, FetchError, PreparedRequest, Provider as _, ResultLink, SubmitError,
+    CheckError, CreditsError, FetchError, PreparedRequest, Provider as _, ResultLink, SubmitError, TicketStatus,
 };
 use serde_json::json;
 use url::Url;
@@ -70,8 +70,38 @@ async fn untrusted_ticket_host_is_never_contacted() {
     };
     assert_eq!(receipt.cost.unwrap().to_string(), "4.5");
     assert!(!message.contains("id=1"), "{message}");
-    assert!(matches!(client.check(&receipt.ticket).await, Err(CheckError::UntrustedHost { .. })));
+    // Only the configured host is asked, by the id.
+    let _ = client.check(&receipt.ticket).await;
+    let seen = server.seen();
+    assert!(seen[1].starts_with("GET /v1/get_result?id=1 HTTP/1.1") && has_key(&seen[1]), "{}", seen[1]);
     assert!(foreign.seen().is_empty());
+}
+
+#[tokio::test]
+async fn ticket_without_address_is_polled_by_id() {
+    for (answer, expected) in [
+        (Answer::json(200, r#"{"status":"Pending"}"#), "pending"),
+        (Answer::json(503, ""), "later"),
+        (Answer::json(404, r#"{"detail":"Not Found"}"#), "untrusted"),
+        (Answer::json(200, r#"{"status":"Task not found"}"#), "untrusted"),
+    ] {
+        let server = Server::start(answer).await;
+        for url in ["", "https://api.bfl.ai.attacker.example/v1/get_result?id=1"] {
+            let ticket = Ticket { id: "a&b=1".to_owned(), polling_url: url.to_owned() };
+            let word = match client(&server.base).check(&ticket).await {
+                Ok(TicketStatus::Pending { .. }) => "pending",
+                Err(CheckError::Retryable { .. }) => "later",
+                Err(CheckError::UntrustedHost { .. }) => "untrusted",
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(word, expected, "{url}");
+        }
+        assert!(server.seen()[0].starts_with("GET /v1/get_result?id=a%26b%3D1 HTTP/1.1"), "{}", server.seen()[0]);
+    }
+    let server = Server::start(Answer::json(200, r#"{"status":"Pending"}"#)).await;
+    let lost = Ticket { id: String::new(), polling_url: String::new() };
+    assert!(matches!(client(&server.base).check(&lost).await, Err(CheckError::UntrustedHost { .. })));
+    assert!(server.seen().is_empty());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use darkroom::jobs::Job;
 use darkroom::store::{Save, Store, StoreError, TaskLimits};
 use futures::future::join_all;
 
-use super::fixture::{Fixture, at, claim, create, generating, id, queued, read, submitting, usd};
+use super::fixture::{Fixture, at, claim, create, generating, queued, read, submitting, usd};
 
 async fn begin(
     store: &Arc<dyn Store>,
@@ -60,19 +60,21 @@ pub async fn model_limit_counts_only_its_model(fixture: Fixture) {
     begin(&fixture.other, "d", (Some(9), None), 10).await.unwrap();
 }
 
-/// One save after another is never let through beside the limit; saves in the same instant may be where a store cannot order them.
+/// Workers that submit in the same instant do not pass the limit together.
 pub async fn limit_holds_under_concurrent_submits(fixture: Fixture) {
     let names: Vec<String> = (0..20).map(|number| format!("job-{number:02}")).collect();
     create(&fixture.store, names.iter().map(|name| queued(name, 0))).await;
     let stores = [&fixture.store, &fixture.other];
     let begun =
         join_all(names.iter().zip(stores.iter().cycle()).map(|(name, store)| begin(store, name, (Some(5), None), 1)));
-    let begun = begun.await;
-    assert!(begun.iter().filter(|result| result.is_ok()).count() >= 5, "{begun:?}");
+    let mut begun = begun.await;
+    for (name, result) in names.iter().zip(&mut begun) {
+        // Contention: nothing was written, and a worker tries again.
+        while matches!(result, Err(StoreError::Unavailable(_))) {
+            *result = begin(&fixture.store, name, (Some(5), None), 1).await;
+        }
+    }
+    assert_eq!(begun.iter().filter(|result| result.is_ok()).count(), 5, "{begun:?}");
     let refused = begun.iter().filter_map(|result| result.as_ref().err());
     assert!(refused.clone().all(|error| *error == StoreError::TaskLimit(None)), "{begun:?}");
-    // Whatever came through at once, nothing more does.
-    fixture.store.create(vec![queued("late", 0)]).await.unwrap();
-    assert!(begin(&fixture.other, "late", (Some(5), None), 2).await.is_err());
-    assert!(fixture.store.get(&id("late")).await.unwrap().is_some());
 }

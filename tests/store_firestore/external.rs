@@ -136,6 +136,33 @@ async fn report_over_20000_entries_is_few_reads() {
         assert_eq!((total.as_str(), count), ("200", 20_000));
         assert!(reads <= 40, "{reads} reads");
     }
+    // A fresh charge of another program is in the next report, at once and by its model.
+    let fresh = async |name: &str, at: DateTime<Utc>, model: &str| {
+        let mut entry = charge(&json!(0.04));
+        (entry["timestamp"], entry["details"]) = (json!(at), json!({ "model": model }));
+        script.patch(&format!("costs/{name}"), entry, &[]).await;
+    };
+    fresh("fresh", Utc::now(), "flux-pro-1.1").await;
+    let by_model = async |expected: &[(&str, &str, u64)]| {
+        let store = store(emulator, &project);
+        let report = store.costs(query.clone()).await.unwrap().report(CostGrouping::Model);
+        let lines: Vec<_> = report.by.iter().map(|line| (line.key.clone(), line.usd.to_string(), line.count)).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(key, usd, count)| ((*key).to_owned(), (*usd).to_owned(), *count)).collect();
+        assert_eq!(lines, expected);
+        store.usage().reads
+    };
+    for _ in 0..2 {
+        let reads = by_model(&[("(no model)", "200", 20_000), ("flux-pro-1.1", "0.04", 1)]).await;
+        assert!(reads <= 40, "{reads} reads");
+    }
+    // One that is dated back among the others would cost the whole day: it is counted at once, and read within the hour.
+    fresh("late", Utc::now() - TimeDelta::days(6), "flux-dev").await;
+    for _ in 0..2 {
+        let expected = [("(no model)", "200", 20_000), ("(not read yet)", "0.04", 1), ("flux-pro-1.1", "0.04", 1)];
+        let reads = by_model(&expected).await;
+        assert!(reads <= 40, "{reads} reads");
+    }
     // A month that ended a while ago is not compared again.
     let ended = from - TimeDelta::days(40);
     let mut old = charge(&json!(1));

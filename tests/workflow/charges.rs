@@ -64,16 +64,20 @@ fn settled_charge_survives_a_lost_ticket() {
 
 #[test]
 fn retry_polls_ticket_not_seen_in_a_final_state() {
-    for (code, url, kind) in [
-        (FailureCode::TicketLost, "https://api.bfl.ai/v1/get_result?id=1", RetryKind::OldTicket),
-        (FailureCode::UntrustedHost, "https://elsewhere.example/1", RetryKind::OldTicket),
-        (FailureCode::TicketLost, "", RetryKind::NewAttempt),
-        (FailureCode::RequestModerated, "https://api.bfl.ai/v1/get_result?id=1", RetryKind::NewAttempt),
-        (FailureCode::ProviderError, "https://api.bfl.ai/v1/get_result?id=1", RetryKind::NewAttempt),
+    let url = "https://api.bfl.ai/v1/get_result?id=1";
+    for (code, id, url, kind) in [
+        (FailureCode::TicketLost, "1", url, RetryKind::OldTicket),
+        (FailureCode::UntrustedHost, "1", "https://elsewhere.example/1", RetryKind::OldTicket),
+        // The configured host is asked by the id.
+        (FailureCode::TicketLost, "1", "", RetryKind::OldTicket),
+        (FailureCode::TicketLost, "", "", RetryKind::NewAttempt),
+        (FailureCode::RequestModerated, "1", url, RetryKind::NewAttempt),
+        (FailureCode::ProviderError, "1", url, RetryKind::NewAttempt),
     ] {
         let mut job = generating_job(url);
+        job.attempts[0].receipt.as_mut().unwrap().ticket.id = id.to_owned();
         job.fail(failure(code, BillingStatus::Unknown), None, late_evening()).unwrap();
-        assert_eq!(job.retry_kind().unwrap(), kind, "{} {url}", code.as_str());
+        assert_eq!(job.retry_kind().unwrap(), kind, "{} {id} {url}", code.as_str());
     }
 }
 

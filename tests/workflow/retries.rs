@@ -250,3 +250,19 @@ async fn timeout_message_counts_time_before_takeover() {
         job.stage
     );
 }
+
+/// The provider named an address that must not get the key; its own host knows the task.
+#[tokio::test(flavor = "multi_thread")]
+async fn retry_of_untrusted_host_polls_by_id() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let id = harness.submit("[sim:foreign]").await;
+    harness.work().await;
+    assert_eq!(failure(&harness.job(&id).await), FailureCode::UntrustedHost);
+    let price = RetryPrice::of([&harness.job(&id).await], Catalog::builtin());
+    assert_eq!((price.free, price.paid), (1, 0));
+    harness.operator.retry(vec![id.clone()]).await.unwrap();
+    harness.work().await;
+    let job = harness.job(&id).await;
+    assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Done, 1), "{job:?}");
+    assert_eq!(billed(&harness, "[sim:foreign]"), (1, certain(&job)));
+}

@@ -6,13 +6,25 @@ use crate::engine::{BulkAction, BulkPlan, BulkTarget, Command};
 use crate::jobs::filter::{Completion, Vocabulary, complete};
 use crate::text::format;
 
+/// A plan that the engine makes.
+#[derive(Debug)]
+pub(super) struct Planning {
+    /// What was left out before.
+    skipped: Option<String>,
+}
+
 impl App {
     /// Requests which jobs an action takes, and what it costs.
     pub(super) fn plan_bulk(&mut self, action: BulkAction, target: BulkTarget) {
+        self.plan_rest(action, target, None);
+    }
+
+    /// The same for the jobs that are left of an action.
+    pub(super) fn plan_rest(&mut self, action: BulkAction, target: BulkTarget, skipped: Option<String>) {
         if self.planning.is_some() {
             return self.notify(NO_EFFECT, "Still counting the jobs of the last action");
         }
-        self.planning = Some(action);
+        self.planning = Some(Planning { skipped });
         self.notify(NoticeLevel::Info, format!("Counting the jobs to {}…", action.verb()));
         self.send(Command::PlanBulk(action, target));
     }
@@ -26,7 +38,7 @@ impl App {
     }
 
     pub(super) fn on_bulk_planned(&mut self, plan: Result<Box<BulkPlan>, String>) {
-        self.planning = None;
+        let planning = self.planning.take();
         let plan = match plan {
             Ok(plan) => *plan,
             Err(reason) => {
@@ -50,11 +62,14 @@ impl App {
             };
             return self.notify(NO_EFFECT, text);
         }
-        let skipped = plan.skipped();
+        let skipped = plan.skipped().or(planning.and_then(|planning| planning.skipped));
         // In simulation nothing that only spends asks.
         let asks = plan.action != BulkAction::Retry || !self.simulated;
         let question = asks.then(|| {
-            let facts = plan.facts().into_iter().map(|fact| format!("{fact}.")).collect();
+            let mut facts: Vec<String> = plan.facts().into_iter().map(|fact| format!("{fact}.")).collect();
+            if let Some(skipped) = skipped.as_ref().filter(|_| plan.skipped().is_none()) {
+                facts.push(format!("Moderated jobs would fail again: {skipped}."));
+            }
             (plan.question(), facts)
         });
         let command = match plan.action {

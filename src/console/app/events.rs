@@ -61,11 +61,25 @@ impl App {
                 }
             }
             Event::BulkPlanned(plan) => self.on_bulk_planned(plan),
-            Event::Costs(costs) => self.status.costs = Some(costs),
+            Event::Costs(costs) => {
+                let marks = costs.soft_marks();
+                let reported =
+                    std::mem::replace(&mut self.status.soft_marks, marks.iter().map(|mark| mark.0).collect());
+                for (_, line) in marks.into_iter().filter(|mark| !reported.contains(&mark.0)) {
+                    self.report(NoticeLevel::Warning, line);
+                }
+                self.status.costs = Some(costs);
+            }
             Event::Intake(intake) => self.on_intake(intake),
             Event::Paused(pause) => self.on_pause(pause),
             Event::PauseFailed(reason) => {
                 self.report(NoticeLevel::Error, format!("The intake of all workers was not changed: {reason}"));
+            }
+            Event::BudgetChanged(Ok(change)) => {
+                self.report(NoticeLevel::Info, format!("Budget: {change} · every process applies it at once"));
+            }
+            Event::BudgetChanged(Err(reason)) => {
+                self.report(NoticeLevel::Error, format!("The budget was not changed: {reason}"));
             }
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
             Event::Connection(link) => self.status.connection = Some(link),

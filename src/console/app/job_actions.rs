@@ -11,6 +11,7 @@ use crate::console::overlays::Overlay;
 use crate::console::overlays::budget::BudgetKey;
 use crate::console::overlays::confirm::Confirm;
 use crate::console::overlays::costs::CostKey;
+use crate::costs::{Budget, BudgetEdit};
 use crate::engine::{BulkAction, BulkTarget, Command, RetryPrice, UncertainItem, is_submit_unknown};
 use crate::jobs::filter::{Condition, JobStatus};
 use crate::jobs::{BillingAnswer, Job, JobId, ObjectName, Review, StageName, StoredImage};
@@ -107,6 +108,10 @@ impl App {
     }
 
     fn retry_jobs(&mut self, jobs: &[Arc<Job>], skipped: Option<String>) {
+        if !self.simulated && jobs.iter().any(|job| self.catalog.has_inputs(&job.spec)) {
+            // The price depends on files, which the engine measures.
+            return self.plan_rest(BulkAction::Retry, BulkTarget::Jobs(ids(jobs)), skipped);
+        }
         // Several jobs are never retried with those among them that may already be billed unless the question has named them.
         let names_unknown = jobs.len() > 1 && jobs.iter().any(|job| is_submit_unknown(job));
         let question = (!self.simulated || names_unknown).then(|| {
@@ -209,8 +214,32 @@ impl App {
                 self.notify(NO_EFFECT, "Read-only console (--observe): cannot resolve charges");
             }
             BudgetKey::Resolve(item, answer) => self.ask_to_resolve(&item, answer),
+            BudgetKey::Change(_) if self.read_only => {
+                self.notify(NO_EFFECT, "Read-only console (--observe): cannot change the budget");
+            }
+            BudgetKey::Change(edit) => self.ask_to_change_budget(edit),
         }
         true
+    }
+
+    fn ask_to_change_budget(&mut self, edit: BudgetEdit) {
+        let question = match &edit {
+            BudgetEdit::Set { caps: Budget { daily: Some(cap), .. }, .. } => {
+                format!("Set the daily cap to {}?", cap.display())
+            }
+            BudgetEdit::Set { caps: Budget { monthly: Some(cap), .. }, .. } => {
+                format!("Set the monthly cap to {}?", cap.display())
+            }
+            BudgetEdit::Set { soft_percent, .. } => format!("Warn from {} % of a cap on?", soft_percent.unwrap_or(0)),
+            BudgetEdit::Clear { .. } => "Remove all caps of this store?".to_owned(),
+        };
+        let mut facts = vec!["Every process on this store applies it at once, without a restart.".to_owned()];
+        if !self.simulated && !matches!(edit, BudgetEdit::Set { soft_percent: Some(_), .. }) {
+            facts.push("Held jobs that fit are submitted, which spends real money.".to_owned());
+        }
+        let command = Command::ChangeBudget { edit, by: self.operator.clone() };
+        self.question_at = self.now;
+        self.overlays.push(Overlay::Confirm(Confirm { question, facts, command, skipped: None }));
     }
 
     fn ask_to_resolve(&mut self, item: &UncertainItem, answer: BillingAnswer) {

@@ -9,7 +9,7 @@ use ratatui::widgets::Paragraph;
 use crate::console::line_editor::LineEditor;
 use crate::console::theme::Theme;
 use crate::console::{DisplayZone, costs_view, widgets};
-use crate::costs::{Basis, Usd};
+use crate::costs::{Basis, Budget, BudgetEdit, Usd};
 use crate::engine::{CostOverview, UncertainCharges, UncertainItem};
 use crate::jobs::BillingAnswer;
 use crate::text::{self, format};
@@ -22,10 +22,33 @@ pub struct BudgetScreen {
     selected: usize,
     /// Rows that had room at the last draw.
     page: usize,
-    /// The amount on the bill, while it is typed.
-    amount: Option<LineEditor>,
-    /// Why the typed amount was not accepted.
+    /// What is typed, while it is.
+    input: Option<(Field, LineEditor)>,
+    /// Why the typed text was not accepted.
     hint: Option<&'static str>,
+}
+
+/// What an operator types here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Field {
+    /// The amount on the bill for the selected charge.
+    Bill,
+    DailyCap,
+    MonthlyCap,
+    /// The share of a cap, in percent, from which to warn.
+    SoftMark,
+}
+
+impl Field {
+    /// The text before the input, and behind it.
+    fn label(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Bill => ("amount on the bill: $", ""),
+            Self::DailyCap => ("cap of a UTC day: $", ""),
+            Self::MonthlyCap => ("cap of a UTC month: $", ""),
+            Self::SoftMark => ("warn from this share of a cap on: ", " %"),
+        }
+    }
 }
 
 /// What a key means here.
@@ -37,6 +60,8 @@ pub enum BudgetKey {
     Taken,
     /// The selected charge is to be resolved.
     Resolve(Box<UncertainItem>, BillingAnswer),
+    /// The caps of the store are to be changed.
+    Change(BudgetEdit),
     /// The job of the selected charge is to be shown.
     Open(String),
     /// One line why nothing was done.
@@ -60,7 +85,9 @@ impl BudgetScreen {
     pub fn load(&mut self, charges: Result<UncertainCharges, String>) {
         self.charges = Some(charges);
         self.selected = self.selected.min(self.items().len().saturating_sub(1));
-        self.amount = None;
+        if matches!(self.input, Some((Field::Bill, _))) {
+            self.input = None;
+        }
     }
 
     fn items(&self) -> &[UncertainItem] {
@@ -72,14 +99,19 @@ impl BudgetScreen {
 
     /// Whether an amount is being typed.
     pub fn is_typing(&self) -> bool {
-        self.amount.is_some()
+        self.input.is_some()
     }
 
-    /// Inserts pasted text into the amount.
+    /// Inserts pasted text into what is typed.
     pub fn paste(&mut self, text: &str) {
-        if let Some(amount) = &mut self.amount {
-            amount.insert(text);
+        if let Some((_, input)) = &mut self.input {
+            input.insert(text);
         }
+    }
+
+    fn begin_input(&mut self, field: Field, text: String) {
+        self.input = Some((field, LineEditor::field(text)));
+        self.hint = None;
     }
 
     /// Takes a key.
@@ -87,8 +119,8 @@ impl BudgetScreen {
         if key.kind == KeyEventKind::Release || key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
             return BudgetKey::Ignored;
         }
-        if self.amount.is_some() {
-            return self.amount_key(key);
+        if self.input.is_some() {
+            return self.input_key(key);
         }
         let last = self.items().len().saturating_sub(1);
         match key.code {
@@ -113,36 +145,43 @@ impl BudgetScreen {
                     return BudgetKey::Resolve(Box::new(item.clone()), BillingAnswer::NotBilled);
                 }
                 let amount = item.amount.map(|amount| amount.to_string()).unwrap_or_default();
-                self.amount = Some(LineEditor::field(amount));
-                self.hint = None;
+                self.begin_input(Field::Bill, amount);
             }
+            KeyCode::Char('d') => self.begin_input(Field::DailyCap, String::new()),
+            KeyCode::Char('m') => self.begin_input(Field::MonthlyCap, String::new()),
+            KeyCode::Char('s') => self.begin_input(Field::SoftMark, String::new()),
+            KeyCode::Char('c') => return BudgetKey::Change(BudgetEdit::Clear { model: None }),
             _ => return BudgetKey::Ignored,
         }
         BudgetKey::Taken
     }
 
-    fn amount_key(&mut self, key: KeyEvent) -> BudgetKey {
-        let Some(amount) = &mut self.amount else { return BudgetKey::Ignored };
+    fn input_key(&mut self, key: KeyEvent) -> BudgetKey {
+        let Some((field, input)) = &mut self.input else { return BudgetKey::Ignored };
+        let field = *field;
         match key.code {
-            KeyCode::Esc => self.amount = None,
+            KeyCode::Esc => self.input = None,
             KeyCode::Enter => {
-                let typed = amount.as_str().trim();
-                let Ok(usd) = typed.strip_prefix('$').unwrap_or(typed).parse::<Usd>() else {
-                    self.hint = Some("not an amount in dollars");
-                    return BudgetKey::Taken;
+                let typed = input.as_str().trim().to_owned();
+                let outcome = match field {
+                    Field::Bill => self.items().get(self.selected).map_or(Ok(BudgetKey::Taken), |item| {
+                        let usd = positive_amount(&typed, "above zero; n releases the charge")?;
+                        Ok(BudgetKey::Resolve(Box::new(item.clone()), BillingAnswer::Billed(Some(usd))))
+                    }),
+                    Field::DailyCap | Field::MonthlyCap => cap_edit(field, &typed),
+                    Field::SoftMark => soft_edit(&typed),
                 };
-                if usd <= Usd::ZERO {
-                    self.hint = Some("above zero; n releases the charge");
-                    return BudgetKey::Taken;
-                }
-                self.amount = None;
-                if let Some(item) = self.items().get(self.selected) {
-                    return BudgetKey::Resolve(Box::new(item.clone()), BillingAnswer::Billed(Some(usd)));
+                match outcome {
+                    Ok(outcome) => {
+                        self.input = None;
+                        return outcome;
+                    }
+                    Err(hint) => self.hint = Some(hint),
                 }
             }
             _ => {
                 self.hint = None;
-                amount.key(key);
+                input.key(key);
             }
         }
         BudgetKey::Taken
@@ -154,10 +193,16 @@ impl BudgetScreen {
         widgets::clear(frame, area, theme);
         let facts = if view.simulated { "simulated · days in UTC" } else { "real money · days in UTC" };
         let room = usize::from(area.width).saturating_sub(4);
-        let keys = match (&self.amount, self.items().is_empty()) {
-            (Some(_), _) => "Enter books this amount · Esc back",
-            (None, true) => "Esc back",
-            (None, false) => "b billed · n not billed · Enter open · Esc back · ↑↓",
+        let keys = match (&self.input, self.items().is_empty()) {
+            (Some((Field::Bill, _)), _) => "Enter books this amount · Esc back",
+            (Some(_), _) => "Enter sets it for every process · Esc back",
+            (None, true) if room < 55 => "d/m/s caps · c clear · Esc back",
+            (None, true) => "d daily cap · m monthly cap · s soft mark · c clear · Esc back",
+            (None, false) if room < 70 => "b/n bill · d/m/s caps · c clear",
+            (None, false) if room < 100 => "d/m/s caps · c clear · b billed · n not billed · Enter open · Esc back",
+            (None, false) => {
+                "d daily cap · m monthly cap · s soft mark · c clear · b billed · n not billed · Enter open · Esc back"
+            }
         };
         let block = widgets::pane("Budget", facts, area.width, true, theme)
             .title_bottom(Line::styled(format!(" {} ", format::cut(keys, room)), theme.accent));
@@ -166,6 +211,13 @@ impl BudgetScreen {
         let inner = if inner.width > 30 { Rect { x: inner.x + 1, width: inner.width - 2, ..inner } } else { inner };
         let width = usize::from(inner.width);
         let mut top = caps(view, width);
+        match &self.input {
+            Some((field, input)) if *field != Field::Bill => {
+                top.pop();
+                top.extend([self.input_line(*field, input, theme), Line::default()]);
+            }
+            _ => {}
+        }
         top.push(self.summary(width, theme));
         let height = u16::try_from(top.len()).unwrap_or(u16::MAX).min(inner.height);
         frame.render_widget(Paragraph::new(top), Rect { height, ..inner });
@@ -220,15 +272,8 @@ impl BudgetScreen {
             lines.push(if is_selected { line.style(theme.selected) } else { line });
         }
         if let Some(item) = self.items().get(self.selected) {
-            let detail = if let Some(amount) = &self.amount {
-                let (shown, _) = amount.visible(20);
-                let hint = self.hint.map(|hint| format!("  {hint}")).unwrap_or_default();
-                Line::from(vec![
-                    Span::styled("amount on the bill: $", theme.accent),
-                    Span::styled(shown, theme.text),
-                    Span::styled("▏", theme.accent),
-                    Span::styled(hint, theme.warning),
-                ])
+            let detail = if let Some((Field::Bill, input)) = &self.input {
+                self.input_line(Field::Bill, input, theme)
             } else {
                 let balance = item.balance_line().map(|line| format!("balance {line} · ")).unwrap_or_default();
                 Line::styled(format::cut(&format!("{balance}{}", item.why), width), theme.dim)
@@ -238,6 +283,37 @@ impl BudgetScreen {
         }
         frame.render_widget(Paragraph::new(lines), area);
     }
+
+    fn input_line(&self, field: Field, input: &LineEditor, theme: &Theme) -> Line<'static> {
+        let (before, behind) = field.label();
+        let (shown, _) = input.visible(20);
+        let hint = self.hint.map(|hint| format!("  {hint}")).unwrap_or_default();
+        Line::from(vec![
+            Span::styled(before, theme.accent),
+            Span::styled(shown.to_owned(), theme.text),
+            Span::styled("▏", theme.accent),
+            Span::styled(behind, theme.accent),
+            Span::styled(hint, theme.warning),
+        ])
+    }
+}
+
+fn positive_amount(typed: &str, not_positive: &'static str) -> Result<Usd, &'static str> {
+    let usd: Usd = typed.strip_prefix('$').unwrap_or(typed).parse().map_err(|_| "not an amount in dollars")?;
+    if usd > Usd::ZERO { Ok(usd) } else { Err(not_positive) }
+}
+
+fn cap_edit(field: Field, typed: &str) -> Result<BudgetKey, &'static str> {
+    let cap = Some(positive_amount(typed, "above zero; c removes all caps")?);
+    let is_daily = field == Field::DailyCap;
+    let caps = Budget { daily: cap.filter(|_| is_daily), monthly: cap.filter(|_| !is_daily) };
+    Ok(BudgetKey::Change(BudgetEdit::Set { model: None, caps, soft_percent: None }))
+}
+
+fn soft_edit(typed: &str) -> Result<BudgetKey, &'static str> {
+    let percent: Option<u8> = typed.trim_end_matches('%').trim().parse().ok();
+    let percent = percent.filter(|percent| (1..=100).contains(percent)).ok_or("a whole number from 1 to 100")?;
+    Ok(BudgetKey::Change(BudgetEdit::Set { model: None, caps: Budget::default(), soft_percent: Some(percent) }))
 }
 
 /// The caps with their use, and what is left on the account.
@@ -247,8 +323,11 @@ fn caps(view: &BudgetView<'_>, width: usize) -> Vec<Line<'static>> {
     let caps = costs_view::caps(costs);
     let mut lines: Vec<Line<'static>> = caps.iter().map(|cap| cap.line(width.min(70), theme)).collect();
     if caps.is_empty() {
-        let line = "No cap is set · darkroom budget set --daily 20";
+        let line = "No cap is set · d sets one for a day, m for a month";
         lines.push(Line::styled(format::cut(line, width), theme.dim));
+    }
+    if let Some(percent) = costs.soft_percent.filter(|_| !caps.is_empty()) {
+        lines.push(Line::styled(format!("soft mark: a notice from {percent} % of a cap on"), theme.dim));
     }
     if let Some(credits) = costs.credits {
         lines.push(Line::styled(format!("{} left on the account", credits.display()), theme.dim));

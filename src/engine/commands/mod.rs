@@ -7,9 +7,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 
+use super::retry_price::likely_price;
 use super::{CommandKind, CommandOutcome, NewJob, Operator};
-use crate::catalog::Catalog;
-use crate::costs::Usd;
 use crate::jobs::{BillingAnswer, Hold, Job, JobId, Review};
 use crate::store::{Save, Store, StoreError};
 use crate::time::Clock;
@@ -80,7 +79,7 @@ impl OperatorCommands {
     pub async fn submit(&self, requests: Vec<NewJob>) -> Result<CommandOutcome, StoreError> {
         let jobs = self.new_jobs(requests);
         let succeeded = jobs.iter().map(|job| job.id.clone()).collect();
-        let estimate = jobs.iter().map(|job| Catalog::builtin().estimate(&job.spec).amount).sum::<Option<Usd>>();
+        let estimate = likely_price(jobs.iter().map(|job| job.spec.clone()).collect()).await;
         self.store.create(jobs).await?;
         let outcome = CommandOutcome {
             kind: CommandKind::Submitted,
@@ -106,14 +105,9 @@ impl OperatorCommands {
         if outcome.previous.len() < outcome.succeeded.len() {
             return Ok(outcome);
         }
-        outcome.estimate = outcome
-            .previous
-            .iter()
-            .map(|job| match job.retry_kind() {
-                Ok(kind) if !kind.may_pay() => Some(Usd::ZERO),
-                _ => Catalog::builtin().estimate(&job.spec).amount,
-            })
-            .sum();
+        let is_free = |job: &&Job| job.retry_kind().is_ok_and(|kind| !kind.may_pay());
+        let paid = outcome.previous.iter().filter(|job| !is_free(job)).map(|job| job.spec.clone());
+        outcome.estimate = likely_price(paid.collect()).await;
         Ok(outcome)
     }
 

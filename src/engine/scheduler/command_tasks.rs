@@ -13,7 +13,7 @@ use super::pause_watch::PauseState;
 use super::{Command, Event, Ports, Runner};
 use crate::engine::{AuditEntry, BulkPlan, CommandKind, CommandOutcome, OperatorCommands, Pause, UncertainCharges};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
-use crate::store::{CostJobsQuery, DueQuery, PageQuery, Save, SortOrder, SortedQuery, StoreError};
+use crate::store::{BudgetChange, CostJobsQuery, DueQuery, PageQuery, Save, SortOrder, SortedQuery, StoreError};
 use crate::text;
 
 /// How many queued jobs are read at once when those of another provider are marked.
@@ -162,6 +162,18 @@ impl CommandTasks {
                 Command::Undo(kind, previous) => (CommandKind::Undone, operator.undo(kind, previous).await),
                 Command::ResolveCharge { id, attempt, answer, by } => {
                     (CommandKind::Resolved, operator.resolve_charge(id, Some(attempt), answer, &by).await)
+                }
+                Command::ChangeBudget { edit, by } => {
+                    let change = edit.summary();
+                    let changed =
+                        ports.store.change_budget(BudgetChange { at: ports.clock.now(), by: by.clone(), edit });
+                    let result = changed.await.map_err(|error| text::sanitize_line(&error.to_string(), 200));
+                    if result.is_ok() {
+                        tracing::info!(%by, %change, "budget changed");
+                        feed.refresh_costs();
+                    }
+                    emit(&events, Event::BudgetChanged(result.map(|()| change))).await;
+                    return TaskOutcome::Done;
                 }
                 Command::LoadCostJobs { span: (from, to), only, limit } => {
                     let query = CostJobsQuery { from, to, simulated, only: only.clone(), limit };

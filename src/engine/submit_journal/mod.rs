@@ -59,6 +59,8 @@ pub(crate) struct SubmitJournal {
     worker: WorkerId,
     store: String,
     state: Mutex<State>,
+    /// Whether lines reach the disk before a POST.
+    is_synced: bool,
     /// The journals of dead workers beside this one.
     pub(in crate::engine) dead: DeadJournals,
 }
@@ -87,8 +89,15 @@ impl SubmitJournal {
             worker: worker.clone(),
             store: store.to_owned(),
             state: Mutex::default(),
+            is_synced: true,
             dead: DeadJournals::new(folder.to_owned(), store.to_owned()),
         }
+    }
+
+    /// The same without a wait for the disk: it survives the process, not the machine.
+    pub(in crate::engine) fn unsynced(mut self) -> Self {
+        self.is_synced = false;
+        self
     }
 
     /// Records a submit before its `Submitting` record is saved. It must be durable before the POST.
@@ -174,12 +183,14 @@ impl SubmitJournal {
     /// Begins a new file with the open submits. The old one stays until the new one is durable under its name.
     fn replace_file(&self, state: &mut State) -> Result<(), JournalError> {
         let failed = |error: io::Error| self.error(error.to_string());
-        if state.syncer.is_none() {
+        if state.syncer.is_none() && self.is_synced {
             state.syncer = Some(Syncer::start().map_err(failed)?);
         }
         let folder = parent_dir(&self.path);
         std::fs::create_dir_all(folder).map_err(failed)?;
-        sync_dir(parent_dir(folder)).map_err(failed)?;
+        if self.is_synced {
+            sync_dir(parent_dir(folder)).map_err(failed)?;
+        }
         let part = self.path.with_extension("journal-part");
         let _ = std::fs::remove_file(&part);
         let file = create_private(&part).map_err(failed)?;
@@ -187,7 +198,9 @@ impl SubmitJournal {
         let length = filled.inspect_err(|_| {
             let _ = std::fs::remove_file(&part);
         })?;
-        sync_dir(folder).map_err(failed)?;
+        if self.is_synced {
+            sync_dir(folder).map_err(failed)?;
+        }
         let max_length = MAX_BYTES.max(length * 2);
         // The old file's lock ends here: by now its name belongs to the new file, which is locked.
         state.file = Some(OpenFile { file: Arc::new(file), length, max_length });
@@ -210,7 +223,9 @@ impl SubmitJournal {
             lines.extend(record.encode().map_err(|error| self.error(error.to_string()))?);
         }
         (&*file).write_all(&lines).map_err(failed)?;
-        file.sync_all().map_err(failed)?;
+        if self.is_synced {
+            file.sync_all().map_err(failed)?;
+        }
         std::fs::rename(part, &self.path).map_err(failed)?;
         Ok(lines.len() as u64)
     }

@@ -11,6 +11,7 @@ mod recover;
 mod save;
 mod submit;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -118,6 +119,13 @@ impl JobWorkflow {
     #[must_use]
     pub(super) fn with_journal(self, journal: Arc<SubmitJournal>) -> Self {
         Self { journal: Some(journal), ..self }
+    }
+
+    /// The same with a journal in that folder that does not wait for the disk: for simulations, whose machines never lose power.
+    #[must_use]
+    pub fn with_unsynced_journal(self, folder: &Path, store: &str) -> Self {
+        let journal = SubmitJournal::new(folder, &self.worker, store).unsynced();
+        self.with_journal(Arc::new(journal))
     }
 
     /// Takes a due job as far as it goes now. `stop` ends the run at the next safe point: never between a POST and its save.

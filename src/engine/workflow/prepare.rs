@@ -61,6 +61,11 @@ impl JobWorkflow {
         // The most that this submit and storing its image can cost, or a cap could be exceeded by what the server chooses.
         let estimate = Catalog::builtin().estimate_sized(&job.spec, &request.input_sizes);
         job.reserve_storage(self.ports.bucket.cost(MAX_IMAGE_BYTES as u64));
+        if let Some(attempt) = job.attempts.last_mut() {
+            // The likely price is what a report compares with the bill; the bound is only what a cap needs. A job that is held shows
+            // it, too.
+            attempt.estimate = estimate.amount;
+        }
         let mut queued = job.clone();
         let mut renumberings = 0;
         loop {
@@ -68,10 +73,6 @@ impl JobWorkflow {
             // After the input images were loaded: claim and charge count from the POST.
             let now = self.now();
             job.begin_submit(self.new_claim(now), estimate.at_most, now)?;
-            if let Some(attempt) = job.attempts.last_mut() {
-                // The likely price is what a report compares with the bill; the bound is only what a cap needs.
-                attempt.estimate = estimate.amount;
-            }
             let key = SubmitKey::of(job);
             let begun = match self.journal.as_ref().map(|journal| journal.begin(&key)).transpose() {
                 Ok(begun) => begun,

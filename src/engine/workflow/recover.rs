@@ -4,7 +4,7 @@
 use super::save::SubmitOutcome;
 use super::{JobWorkflow, WorkflowError};
 use crate::engine::submit_journal::{AcceptedJob, DeadJournal, SubmitKey, SubmitProgress, SubmitVerdict};
-use crate::jobs::{Hold, Job, StageName};
+use crate::jobs::{Hold, Job, StageName, WorkerId};
 use crate::store::StoreError;
 
 impl JobWorkflow {
@@ -34,7 +34,7 @@ impl JobWorkflow {
     }
 
     /// Settles the open submits of every dead worker of this machine.
-    pub(in crate::engine) async fn recover_journals(&self) -> Result<(), WorkflowError> {
+    pub async fn recover_journals(&self) -> Result<(), WorkflowError> {
         let Some(journal) = &self.journal else { return Ok(()) };
         for dead in journal.dead.unrecovered() {
             for (key, progress) in &dead.open {
@@ -64,6 +64,10 @@ impl JobWorkflow {
                 self.save_journaled_receipt((**accepted).clone()).await.map(|_| ())
             }
             (_, Some(mut job)) if is_left_by(&job, dead, key) => self.recover_submit(&mut job).await,
+            // Another worker gave the job up, without this journal.
+            (_, Some(job)) if dead.verdict(key) == SubmitVerdict::NotAccepted => {
+                self.release_unaccepted(job, key, &dead.worker).await
+            }
             _ => Ok(()),
         };
         match result {
@@ -73,6 +77,35 @@ impl JobWorkflow {
                 Ok(())
             }
             other => other,
+        }
+    }
+
+    /// Releases the charge of a submit that another process gave up, although it certainly was not accepted.
+    async fn release_unaccepted(&self, mut job: Job, key: &SubmitKey, worker: &WorkerId) -> Result<(), WorkflowError> {
+        let by = format!("journal of {worker}");
+        while job.release_unaccepted(key.attempt, worker, &by, self.now()) {
+            match self.save_document(&mut job).await {
+                Ok(()) => {
+                    tracing::warn!(
+                        job = %key.job, attempt = key.attempt, %worker, "request not accepted, uncertain charge released",
+                    );
+                    break;
+                }
+                Err(StoreError::Conflict(_)) => match self.ports.store.get(&key.job).await? {
+                    Some(current) => job = current,
+                    None => break,
+                },
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for a submit of this worker, whose job another process gave up in the meantime.
+    pub(super) async fn release_own_unaccepted(&self, key: &SubmitKey) -> Result<(), WorkflowError> {
+        match self.ports.store.get(&key.job).await? {
+            Some(job) => self.release_unaccepted(job, key, &self.worker).await,
+            None => Ok(()),
         }
     }
 

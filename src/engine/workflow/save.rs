@@ -60,7 +60,7 @@ impl JobWorkflow {
         }
     }
 
-    async fn save_document(&self, job: &mut Job) -> Result<(), StoreError> {
+    pub(super) async fn save_document(&self, job: &mut Job) -> Result<(), StoreError> {
         job.revision = self.ports.store.save(Save::new(job)).await?;
         Ok(())
     }

@@ -35,17 +35,17 @@ impl JobWorkflow {
             let hold = Hold::RetryAt { reason: "this worker was suspended before it sent the request".to_owned() };
             job.requeue(hold, now, now)?;
             let saved = self.save(job).await;
-            self.settle_if_saved(&key, &saved);
-            return saved;
+            return self.settle_unaccepted(&key, saved).await;
         }
         failpoints::hit("post_begun");
         let reply = self.ports.provider.submit(request).await;
         failpoints::hit("after_post");
         let now = self.now();
-        if matches!(
+        let is_unaccepted = matches!(
             reply,
             Err(SubmitError::NotAccepted { .. } | SubmitError::Rejected { .. } | SubmitError::Account { .. })
-        ) {
+        );
+        if is_unaccepted {
             self.record_not_accepted(&key);
         }
         let saved = match reply {
@@ -97,8 +97,22 @@ impl JobWorkflow {
             }
         };
         drop(in_flight);
-        self.settle_if_saved(&key, &saved);
+        let saved = if is_unaccepted {
+            self.settle_unaccepted(&key, saved).await
+        } else {
+            self.settle_if_saved(&key, &saved);
+            saved
+        };
         failpoints::hit("after_receipt");
+        saved
+    }
+
+    /// Settles a submit that certainly was not accepted. Where another process gave the job up meanwhile, its charge is released.
+    async fn settle_unaccepted(&self, key: &SubmitKey, saved: Result<(), WorkflowError>) -> Result<(), WorkflowError> {
+        if matches!(saved, Err(WorkflowError::Superseded)) {
+            self.release_own_unaccepted(key).await?;
+        }
+        self.settle_if_saved(key, &saved);
         saved
     }
 

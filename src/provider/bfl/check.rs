@@ -2,16 +2,31 @@
 
 use serde_json::Value;
 
-use super::hosts::MAX_URL;
+use super::hosts::{self, MAX_URL};
 use super::reply::{self, Reply};
 use super::transport::NoReply;
-use crate::jobs::{BillingStatus, FailureCode};
+use crate::jobs::{BillingStatus, FailureCode, Ticket};
 use crate::provider::{CheckError, ResultLink, TicketFailure, TicketStatus};
 use crate::text::sanitize_line;
 
 /// A look to which no answer came.
 pub(super) fn interpret_no_reply(no_reply: NoReply) -> CheckError {
     CheckError::Retryable { reason: no_reply.reason, retry_after: None, not_found: false }
+}
+
+/// A ticket at an address that must not get the key, which the configured host does not know by its id.
+pub(super) fn untrusted_host(ticket: &Ticket) -> CheckError {
+    let place = hosts::shown(&ticket.polling_url);
+    CheckError::UntrustedHost { message: format!("refusing to send the API key to untrusted host {place}") }
+}
+
+/// Whether the host that was asked does not know the ticket.
+pub(super) fn is_not_found(result: &Result<TicketStatus, CheckError>) -> bool {
+    match result {
+        Ok(TicketStatus::Failed { failure, .. }) => failure.code == FailureCode::TicketLost,
+        Err(CheckError::Retryable { not_found, .. }) => *not_found,
+        _ => false,
+    }
 }
 
 /// A look that was answered. The body is read before the status is judged: a failed ticket may answer 422, 500 or 503.

@@ -36,6 +36,13 @@ impl HostPolicy {
         url
     }
 
+    /// `{base}/v1/get_result?id={id}`: where the configured host answers for a ticket.
+    pub(super) fn result_of(&self, id: &str) -> Url {
+        let mut url = self.endpoint("get_result");
+        url.query_pairs_mut().append_pair("id", id);
+        url
+    }
+
     /// Whether the base is plain http, as the simulator's is.
     pub(super) fn is_http(&self) -> bool {
         self.base.scheme() == "http"

@@ -100,11 +100,12 @@ fn accepted(reply: &Reply, hosts: &HostPolicy, now: DateTime<Utc>) -> Result<Rec
     };
     if !is_collectable {
         // A reply with a price was accepted and quoted, even if its image cannot be collected.
+        let outlook =
+            if receipt.ticket.is_collectable() { "a retry polls the task by its id" } else { "the image is lost" };
         return Err(SubmitError::AcceptedUntrusted {
             receipt: Box::new(receipt),
             code: FailureCode::TicketLost,
-            message: "accepted at the quoted price, but the reply has no usable polling_url: the image is lost"
-                .to_owned(),
+            message: format!("accepted at the quoted price, but the reply has no usable polling_url: {outlook}"),
         });
     }
     if hosts.check_polling_url(&receipt.ticket.polling_url).is_none() {
@@ -112,7 +113,9 @@ fn accepted(reply: &Reply, hosts: &HostPolicy, now: DateTime<Utc>) -> Result<Rec
         return Err(SubmitError::AcceptedUntrusted {
             receipt: Box::new(receipt),
             code: FailureCode::UntrustedHost,
-            message: format!("the provider names the untrusted host {place} for the ticket"),
+            message: format!(
+                "the provider names the untrusted host {place} for the ticket; a retry polls the configured host first"
+            ),
         });
     }
     Ok(receipt)

@@ -48,8 +48,17 @@ pub(super) async fn get_result(
     }
 }
 
-/// Answers at the API's own host: tickets are at the cluster, as a global host knows no regional task.
-pub(super) async fn wrong_host() -> Response {
+/// Answers at the API's own host: tickets are at the cluster, as a global host knows no regional task. It knows those whose
+/// `polling_url` is wrong.
+pub(super) async fn result_at_api(
+    State(app): State<SharedApp>,
+    Query(question): Query<Question>,
+    headers: HeaderMap,
+) -> Response {
+    let ticket = question.id.as_deref().and_then(|id| app.state().find(id, app.now()));
+    if ticket.is_some_and(|ticket| ticket.faults.has(FaultKind::UntrustedHost)) {
+        return get_result(State(app), Query(question), headers).await;
+    }
     replies::error(StatusCode::NOT_FOUND, "Task not found")
 }
 

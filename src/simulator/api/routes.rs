@@ -17,7 +17,7 @@ const MAX_BODY: usize = 280 << 20;
 /// The host that takes orders and knows no ticket.
 pub(super) fn api(app: SharedApp) -> Router {
     let mut router = Router::new()
-        .route("/v1/get_result", get(poll::wrong_host))
+        .route("/v1/get_result", get(poll::result_at_api))
         .route("/v1/credits", get(account::credits))
         .route("/simulator/bill", get(account::bill))
         .route("/simulator/health", get(account::health));

@@ -21,11 +21,11 @@ mod reject;
 mod save;
 mod shared_records;
 
-use std::sync::atomic::AtomicBool;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use firestore::gcloud_sdk::google::firestore::v1::Document;
 
 pub use connection::client::Usage;
@@ -59,12 +59,12 @@ const JOBS: &str = "jobs";
 pub struct FirestoreStore {
     shared: Arc<Shared>,
     supervisor: Mutex<Weak<ListenerSupervisor>>,
-    /// Reservations under a cap are made one after another.
+    /// Reservations are made one after another.
     reserving: tokio::sync::Mutex<()>,
-    /// Whether the last reservation was made under a cap: then the next one waits its turn.
-    capped: AtomicBool,
     shards: Shards,
     counted: Counted,
+    /// By day: when its entries agreed with the rollups, in nanoseconds of the server's time.
+    compared: Mutex<HashMap<NaiveDate, u64>>,
     ownership: OwnershipCheck,
 }
 
@@ -112,9 +112,9 @@ impl FirestoreStore {
             }),
             supervisor: Mutex::default(),
             reserving: tokio::sync::Mutex::default(),
-            capped: AtomicBool::new(false),
             shards: Shards::default(),
             counted: Counted::default(),
+            compared: Mutex::default(),
             ownership,
         }
     }
@@ -161,13 +161,12 @@ impl Store for FirestoreStore {
 
     async fn save(&self, save: Save) -> Result<u64, StoreError> {
         self.claim_or_refuse().await?;
-        self.save_job(save).await
+        self.save_job(save, None).await
     }
 
     async fn save_submit(&self, save: Save, limits: TaskLimits) -> Result<u64, StoreError> {
         self.claim_or_refuse().await?;
-        self.check_tasks(&save.job, limits).await?;
-        self.save_job(save).await
+        self.save_job(save, Some(limits)).await
     }
 
     async fn due(&self, query: DueQuery) -> Result<Vec<Job>, StoreError> {

@@ -1,7 +1,6 @@
 //! The writes: new jobs, and the compare-and-set of a job with its charges, its rollups and its cap in one commit.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
 
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
 use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
@@ -20,7 +19,7 @@ use super::{FirestoreStore, JOBS};
 use crate::costs::Budget;
 use crate::jobs::{Job, JobId};
 use crate::store::charges::{ChargeRow, charges_of};
-use crate::store::{Save, StoreError};
+use crate::store::{Save, StoreError, TaskLimits};
 
 /// Retries of a commit that lost against concurrent writers. Nothing of it was written.
 const MAX_CONFLICT_RETRIES: u32 = 12;
@@ -111,7 +110,7 @@ impl FirestoreStore {
         ))
     }
 
-    pub(crate) async fn save_job(&self, save: Save) -> Result<u64, StoreError> {
+    pub(crate) async fn save_job(&self, save: Save, limits: Option<TaskLimits>) -> Result<u64, StoreError> {
         let job = Job::clone(&save.job);
         let base = match self.shared.cache.base(&job.id, job.revision) {
             Some(base) => base,
@@ -122,11 +121,14 @@ impl FirestoreStore {
         };
         self.check_attempt_numbers(&job, &base).await?;
         let budget = save.budget;
+        if let Some(limits) = limits {
+            self.check_known_tasks(&job, limits)?;
+        }
         // Reservations of this process wait for each other here instead of conflicting at the server.
-        let capped = budget.is_some_and(|process| process.is_limited() || self.capped.load(Ordering::Relaxed));
-        let _turn = if capped { Some(self.reserving.lock().await) } else { None };
-        let mut pending =
-            PendingSave { document: DocumentWrite::update(&job, &base)?, rows: charges_of(&job), base, budget, job };
+        let reserves = budget.is_some() || limits.is_some();
+        let _turn = if reserves { Some(self.reserving.lock().await) } else { None };
+        let (document, rows) = (DocumentWrite::update(&job, &base)?, charges_of(&job));
+        let mut pending = PendingSave { document, rows, base, budget, limits, job };
         let mut ambiguous = AmbiguousCommit::default();
         loop {
             // An unacknowledged attempt is searched for before the next one.
@@ -156,11 +158,8 @@ impl FirestoreStore {
     }
 
     async fn attempt_save(&self, pending: &PendingSave) -> Result<SaveAttempt, StoreError> {
-        let PendingSave { job, base, document, rows, budget } = pending;
-        let guard = match budget {
-            Some(process) => self.check_budget(job, *process, &base.rows, rows).await?,
-            None => None,
-        };
+        let PendingSave { job, base, document, rows, budget, limits } = pending;
+        let guard = self.check_reservation(job, (*budget, *limits), &base.rows, rows).await?;
         let unchanged = ConditionType::UpdateTime(value::from_nanoseconds(base.revision));
         let mut writes = vec![self.write_job(&job.id, document, unchanged)];
         writes.extend(write_entries(&self.shared.client, job, &diff_entries(job, &base.rows, rows)));
@@ -184,7 +183,7 @@ impl FirestoreStore {
                 match self.fetch_current(job, Some(base)).await? {
                     CurrentState::Saved(revision) => Ok(SaveAttempt::Saved(revision)),
                     CurrentState::Rewritten(base) => Ok(SaveAttempt::Rewritten(base)),
-                    // The job is unchanged: another reservation was made under the same cap.
+                    // The job is unchanged: another reservation was made.
                     CurrentState::Unchanged(_) if guard.is_some() => Ok(SaveAttempt::Contended),
                     CurrentState::Unchanged(_) => Err(errors::of_status(&status)),
                 }
@@ -242,6 +241,7 @@ struct PendingSave {
     document: DocumentWrite,
     rows: Vec<ChargeRow>,
     budget: Option<Budget>,
+    limits: Option<TaskLimits>,
 }
 
 /// The document that a save would replace.

@@ -1,6 +1,8 @@
 //! Creating and saving one job, inside the transaction that the writer opened.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use std::sync::LazyLock;
+
+use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::super::StoreError;
 use super::ledger;
@@ -25,37 +27,74 @@ impl Sequence {
     }
 }
 
+/// What a job's row has beside its id. Each column is a parameter of the same name.
+const COLUMNS: [&str; 19] = [
+    "revision",
+    "seq",
+    "stage",
+    "simulated",
+    "hidden",
+    "created_at",
+    "not_before",
+    "claim_until",
+    "claim_worker",
+    "reserved",
+    "search",
+    "document",
+    "model",
+    "tags",
+    "failure",
+    "held",
+    "attempts",
+    "cost",
+    "rejected",
+];
+
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let (names, values) = (COLUMNS.join(", "), COLUMNS.join(", :"));
+    format!("INSERT INTO jobs (id, {names}) VALUES (:id, :{values}) ON CONFLICT (id) DO NOTHING")
+});
+
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    let values = COLUMNS.map(|name| format!("{name} = :{name}")).join(", ");
+    format!("UPDATE jobs SET {values} WHERE id = :id AND revision = :revision - 1")
+});
+
+/// Writes the row with a revision; returns how many rows were written.
+fn execute(
+    connection: &Connection,
+    statement: &str,
+    row: &Row,
+    revision: i64,
+    sequence: &mut Sequence,
+) -> Result<usize, StoreError> {
+    let written = connection.prepare_cached(statement)?.execute(named_params! {
+        ":id": row.id.as_str(),
+        ":revision": revision,
+        ":seq": sequence.next(),
+        ":stage": row.stage,
+        ":simulated": row.simulated,
+        ":hidden": row.hidden,
+        ":created_at": row.created_at,
+        ":not_before": row.not_before,
+        ":claim_until": row.claim_until,
+        ":claim_worker": row.claim_worker,
+        ":reserved": row.reserved.map(|amount| amount.to_string()),
+        ":search": row.search,
+        ":document": row.document,
+        ":model": row.fields.model,
+        ":tags": row.fields.tags,
+        ":failure": row.fields.failure,
+        ":held": row.fields.held,
+        ":attempts": row.fields.attempts,
+        ":cost": row.fields.cost,
+        ":rejected": row.fields.rejected,
+    })?;
+    Ok(written)
+}
+
 pub(super) fn create(connection: &Connection, row: &Row, sequence: &mut Sequence) -> Result<(), StoreError> {
-    let created = connection
-        .prepare_cached(
-            "INSERT INTO jobs (id, revision, seq, stage, simulated, hidden, created_at, not_before, claim_until,
-                               claim_worker, reserved, search, document, model, tags, failure, held, attempts, cost,
-                               rejected)
-             VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
-             ON CONFLICT (id) DO NOTHING",
-        )?
-        .execute(params![
-            row.id.as_str(),
-            sequence.next(),
-            row.stage,
-            row.simulated,
-            row.hidden,
-            row.created_at,
-            row.not_before,
-            row.claim_until,
-            row.claim_worker,
-            row.reserved.map(|amount| amount.to_string()),
-            row.search,
-            row.document,
-            row.fields.model,
-            row.fields.tags,
-            row.fields.failure,
-            row.fields.held,
-            row.fields.attempts,
-            row.fields.cost,
-            row.fields.rejected,
-        ])?;
-    if created == 0 {
+    if execute(connection, &INSERT, row, 1, sequence)? == 0 {
         return Err(StoreError::AlreadyExists(row.id.clone()));
     }
     if row.charges.is_empty() { Ok(()) } else { ledger::sync_charges(connection, row) }
@@ -63,38 +102,7 @@ pub(super) fn create(connection: &Connection, row: &Row, sequence: &mut Sequence
 
 pub(super) fn save(connection: &Connection, row: &Row, sequence: &mut Sequence) -> Result<u64, StoreError> {
     let new = row.revision.saturating_add(1);
-    let saved = connection
-        .prepare_cached(
-            "UPDATE jobs SET revision = ?3, seq = ?4, stage = ?5, simulated = ?6, hidden = ?7, created_at = ?8,
-                             not_before = ?9, claim_until = ?10, claim_worker = ?11, reserved = ?12, search = ?13,
-                             document = ?14, model = ?15, tags = ?16, failure = ?17, held = ?18, attempts = ?19,
-                             cost = ?20, rejected = ?21
-             WHERE id = ?1 AND revision = ?2",
-        )?
-        .execute(params![
-            row.id.as_str(),
-            row.revision,
-            new,
-            sequence.next(),
-            row.stage,
-            row.simulated,
-            row.hidden,
-            row.created_at,
-            row.not_before,
-            row.claim_until,
-            row.claim_worker,
-            row.reserved.map(|amount| amount.to_string()),
-            row.search,
-            row.document,
-            row.fields.model,
-            row.fields.tags,
-            row.fields.failure,
-            row.fields.held,
-            row.fields.attempts,
-            row.fields.cost,
-            row.fields.rejected,
-        ])?;
-    if saved == 0 {
+    if execute(connection, &UPDATE, row, new, sequence)? == 0 {
         return Err(why_not_saved(connection, row)?);
     }
     ledger::sync_charges(connection, row)?;

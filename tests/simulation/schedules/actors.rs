@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 use chrono::{DateTime, Utc};
@@ -22,6 +22,9 @@ use super::world::{Actor, Process, ProcessClock, World};
 
 /// How often a worker with nothing to do looks for a reason to query, in microseconds.
 const IDLE_PAUSE: i64 = 5 * SECOND;
+
+/// How often a worker looks for journals of dead workers, in microseconds.
+const JOURNAL_PAUSE: i64 = 60 * SECOND;
 
 /// Actors from this number on are operators.
 const FIRST_OPERATOR: u64 = 1_000;
@@ -48,7 +51,7 @@ async fn live(process: &Arc<Process>, future: impl Future<Output = ()>) -> bool 
 pub async fn worker(world: Arc<World>, number: u64) {
     let actor = Actor::new(number);
     for generation in 1_u64.. {
-        let process = Process::new(&world, &actor, &format!("worker-{number}.{generation}"));
+        let process = Process::new(&world, &actor, &format!("worker-{number}-{generation}"));
         let is_done = live(&process, work(process.clone())).await;
         let mut rng = Rng::of(&[world.plan.seed, 4, number, generation]);
         if !is_done {
@@ -62,16 +65,32 @@ pub async fn worker(world: Arc<World>, number: u64) {
     }
 }
 
-/// What the scheduler of an engine with one slot does.
+/// What the scheduler of an engine does.
 async fn work(process: Arc<Process>) {
     let world = process.world.clone();
     let ports = ports(&process);
     let settings = Settings { budget: world.plan.process_budget(process.actor.number), ..Settings::default() };
     let observer = Arc::new(WorkerObserver(process.clone()));
-    let workflow = JobWorkflow::new(ports.clone(), settings, process.worker.clone(), observer);
-    let mut abandoned: BTreeSet<JobId> = BTreeSet::new();
+    let workflow = JobWorkflow::new(ports.clone(), settings, process.worker.clone(), observer)
+        .with_unsynced_journal(&world.disk(process.actor.number), "the store");
+    let jobs = Mutex::default();
+    let slots = (0..world.plan.slots).map(|_| fill_slot(&process, &ports, &workflow, &jobs));
+    tokio::join!(futures::future::join_all(slots), settle_journals(&process, &workflow));
+}
+
+/// The jobs of one process.
+#[derive(Default)]
+struct OwnJobs {
+    running: BTreeSet<JobId>,
+    /// Those that a run left under a claim of this worker.
+    abandoned: BTreeSet<JobId>,
+}
+
+/// One job after the other.
+async fn fill_slot(process: &Arc<Process>, ports: &Ports, workflow: &JobWorkflow, jobs: &Mutex<OwnJobs>) {
+    let world = process.world.clone();
     while !process.stop.is_cancelled() {
-        let job = match next_job(&process, &ports, &mut abandoned).await {
+        let job = match next_job(process, ports, jobs).await {
             Ok(Ok(job)) => job,
             Ok(Err((changes, next))) => {
                 // As a real worker: until a job is due, a job changes, or the intake opens.
@@ -93,17 +112,49 @@ async fn work(process: Arc<Process>) {
             }
         };
         let id = job.id.clone();
-        match workflow.run(job, &process.stop).await {
-            Ok(RunOutcome::Finished | RunOutcome::Deferred | RunOutcome::Stopped | RunOutcome::RunningElsewhere) => {}
-            Ok(RunOutcome::Superseded) | Err(WorkflowError::Superseded) => _ = abandoned.insert(id),
-            Err(WorkflowError::TaskLimit(_)) => world.timeline.pause(SECOND).await,
+        let result = workflow.run(job, &process.stop).await;
+        let mut is_abandoned = false;
+        let pause = match result {
+            Ok(RunOutcome::Finished | RunOutcome::Deferred | RunOutcome::Stopped | RunOutcome::RunningElsewhere) => 0,
+            Ok(RunOutcome::Superseded) | Err(WorkflowError::Superseded) => {
+                is_abandoned = true;
+                0
+            }
+            Err(WorkflowError::TaskLimit(_)) => SECOND,
             Err(WorkflowError::Store(_)) => {
-                abandoned.insert(id);
-                world.timeline.pause(SECOND).await;
+                is_abandoned = true;
+                SECOND
             }
             Err(WorkflowError::Illegal(error)) => {
                 world.report("the workflow makes legal moves only", format!("{process:?} {id}: {error}"));
+                0
             }
+        };
+        {
+            let mut jobs = jobs.lock().unwrap();
+            jobs.running.remove(&id);
+            if is_abandoned {
+                jobs.abandoned.insert(id);
+            }
+        }
+        if pause > 0 {
+            world.timeline.pause(pause).await;
+        }
+    }
+}
+
+/// Settles what dead workers of the same machine left, as an engine does when it starts and now and then.
+async fn settle_journals(process: &Arc<Process>, workflow: &JobWorkflow) {
+    while !process.stop.is_cancelled() {
+        match workflow.recover_journals().await {
+            Ok(()) | Err(WorkflowError::Store(_) | WorkflowError::Superseded | WorkflowError::TaskLimit(_)) => {}
+            Err(WorkflowError::Illegal(error)) => {
+                process.world.report("the workflow makes legal moves only", format!("{process:?} journals: {error}"));
+            }
+        }
+        let checked = process.world.timeline.now();
+        while !process.stop.is_cancelled() && process.world.timeline.now() - checked < JOURNAL_PAUSE {
+            process.world.timeline.pause(IDLE_PAUSE).await;
         }
     }
 }
@@ -112,7 +163,7 @@ async fn work(process: Arc<Process>) {
 async fn next_job(
     process: &Process,
     ports: &Ports,
-    abandoned: &mut BTreeSet<JobId>,
+    jobs: &Mutex<OwnJobs>,
 ) -> Result<Result<Job, (u64, Option<DateTime<Utc>>)>, StoreError> {
     let world = &process.world;
     let now = process.now();
@@ -128,16 +179,21 @@ async fn next_job(
         dead_workers: if world.plan.one_machine { dead } else { Vec::new() },
         limit: 8,
     };
-    if !abandoned.is_empty() {
+    if !jobs.lock().unwrap().abandoned.is_empty() {
         query.dead_workers.push(process.worker.clone());
     }
-    let is_free = |job: &Job| {
-        let claim = job.claim.as_ref().filter(|claim| claim.worker == process.worker && claim.holds(process.now()));
-        claim.is_none() || abandoned.contains(&job.id)
-    };
-    if let Some(job) = ports.store.due(query.clone()).await?.into_iter().find(is_free) {
-        abandoned.remove(&job.id);
-        return Ok(Ok(job));
+    let due = ports.store.due(query.clone()).await?;
+    {
+        let mut jobs = jobs.lock().unwrap();
+        let is_free = |job: &Job| {
+            let claim = job.claim.as_ref().filter(|claim| claim.worker == process.worker && claim.holds(process.now()));
+            !jobs.running.contains(&job.id) && (claim.is_none() || jobs.abandoned.contains(&job.id))
+        };
+        if let Some(job) = due.into_iter().find(is_free) {
+            jobs.abandoned.remove(&job.id);
+            jobs.running.insert(job.id.clone());
+            return Ok(Ok(job));
+        }
     }
     let next = ports.store.next_due(query).await?;
     Ok(Err((changes, next)))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use darkroom::costs::{Basis, Budget, BudgetSettings, Charge, Credits, Usd};
-use darkroom::jobs::{Attempt, Hold, Job, JobId, Outcome, Stage, StageName, WorkerId};
+use darkroom::jobs::{Attempt, Hold, Job, JobId, Outcome, Resolution, Stage, StageName, WorkerId};
 
 use super::world::Violation;
 
@@ -182,6 +182,10 @@ impl Books {
             let attempt = job.attempts.iter().find(|attempt| attempt.number == *number);
             // An operator may answer "not billed" before a suspended worker sends its request.
             let is_charged = attempt.is_some_and(|one| one.charge.is_some() || one.resolution.is_some());
+            let is_released = |resolution: &Resolution| !resolution.billed && resolution.by.starts_with("journal of ");
+            if attempt.and_then(|one| one.resolution.as_ref()).is_some_and(is_released) {
+                return broken("a journal releases only what was not accepted", format!("{id} attempt {number}"));
+            }
             let is_pending = job.stage_name() == StageName::Submitting && job.attempt_number() == *number;
             if !is_charged && !is_pending {
                 return broken(

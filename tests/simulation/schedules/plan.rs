@@ -39,6 +39,8 @@ pub struct Plan {
     pub suppressed: BTreeSet<FaultId>,
     /// Faults among 1,000 calls.
     pub fault_rate: u64,
+    /// Jobs that a worker runs at once.
+    pub slots: usize,
     /// Whether the clocks of workers are wrong.
     pub skewed: bool,
     /// Until then things go wrong and operators act, in microseconds.
@@ -82,6 +84,7 @@ impl Plan {
             process_cap: rng.chance(150).then(|| "0.05".parse().ok()).flatten(),
             paid_bucket: rng.chance(300),
             one_machine: rng.chance(500),
+            slots: rng.pick(&[(1, 1), (2, 2), (1, 3)]),
             sabotage: None,
         }
     }
@@ -96,10 +99,11 @@ impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
-            "seed {}: workers {:?}, jobs {:?}, operator actions {:?}, {} faults suppressed; cap {}, {} s of trouble, {} s before \
+            "seed {}: workers {:?} with {} slots, jobs {:?}, operator actions {:?}, {} faults suppressed; cap {}, {} s of trouble, {} s before \
              midnight{}{}{}{}",
             self.seed,
             self.workers,
+            self.slots,
             self.jobs,
             self.actions,
             self.suppressed.len(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub struct World {
     /// Real SQL, in memory.
     pub store: SqliteStore,
     pub state: Mutex<State>,
+    /// The disks of the machines: the journals of their workers.
+    disks: tempfile::TempDir,
 }
 
 /// What changes in a world, apart from its store.
@@ -74,7 +77,14 @@ impl World {
     pub fn new(plan: Plan, is_recorded: bool) -> Arc<Self> {
         let state = State { trace: is_recorded.then(Vec::new), ..State::default() };
         let store = SqliteStore::in_memory().expect("a database in memory");
-        Arc::new(Self { plan, timeline: Arc::default(), store, state: Mutex::new(state) })
+        let disks = tempfile::tempdir().expect("a directory");
+        Arc::new(Self { plan, timeline: Arc::default(), store, state: Mutex::new(state), disks })
+    }
+
+    /// The data directory of a worker's machine.
+    pub fn disk(&self, worker: u64) -> PathBuf {
+        let machine = if self.plan.one_machine { 0 } else { worker };
+        self.disks.path().join(format!("machine-{machine}"))
     }
 
     /// The true time as a date.
@@ -167,6 +177,8 @@ pub struct Process {
     is_dead: AtomicBool,
     /// Until then no queued job is started: the account was rejected.
     pub blocked_until: AtomicI64,
+    /// Until then nothing of the process continues.
+    suspended_until: AtomicI64,
 }
 
 impl fmt::Debug for Process {
@@ -184,6 +196,7 @@ impl Process {
             stop: CancellationToken::new(),
             is_dead: AtomicBool::new(false),
             blocked_until: AtomicI64::new(0),
+            suspended_until: AtomicI64::new(0),
         })
     }
 
@@ -218,6 +231,7 @@ impl Process {
         let fault = self.fault(number, &mut rng);
         let delay = rng.pick(&[(6, 2_000), (3, 40_000), (1, 900_000)]);
         self.world.timeline.pause(rng.between(1, delay)).await;
+        self.until_resumed().await;
         if let Some(fault) = fault {
             self.world.note(|| format!("{self:?} {name}: {fault:?}"));
             self.world.state.lock().unwrap().faults.push((self.actor.number, number));
@@ -243,6 +257,7 @@ impl Process {
             _ => {}
         }
         self.world.timeline.pause(call.rng.between(1, 20_000)).await;
+        self.until_resumed().await;
     }
 
     fn fault(&self, number: u64, rng: &mut Rng) -> Option<Fault> {
@@ -264,8 +279,21 @@ impl Process {
     async fn suspend(&self, rng: &mut Rng) {
         let (low, high) = rng.pick(&[(3, (1, 20)), (4, (100, 200)), (2, (600, 4_000))]);
         self.world.state.lock().unwrap().pending += 1;
-        self.world.timeline.pause(rng.between(low * SECOND, high * SECOND)).await;
+        let until = self.world.timeline.now() + rng.between(low * SECOND, high * SECOND);
+        self.suspended_until.fetch_max(until, Ordering::Relaxed);
+        self.until_resumed().await;
         self.world.state.lock().unwrap().pending -= 1;
+    }
+
+    /// Also the other slots of a suspended process do not go on.
+    async fn until_resumed(&self) {
+        loop {
+            let left = self.suspended_until.load(Ordering::Relaxed) - self.world.timeline.now();
+            if left <= 0 {
+                return;
+            }
+            self.world.timeline.pause(left).await;
+        }
     }
 
     /// The end of the process: nothing of it ever continues.

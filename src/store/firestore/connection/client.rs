@@ -70,6 +70,8 @@ enum ConnectionState {
 pub(crate) struct Totals {
     pub count: i64,
     pub sum: f64,
+    /// The server's time of the reading in nanoseconds; 0 where these are no reading.
+    pub read_at: u64,
 }
 
 impl Totals {
@@ -203,6 +205,14 @@ impl Client {
 
     /// The documents of a query.
     pub(crate) async fn query(&self, query: StructuredQuery) -> Result<Vec<Document>, StoreError> {
+        self.query_at(query).await.map(|(documents, _)| documents)
+    }
+
+    /// The documents of a query, and the server's time of which they are.
+    pub(crate) async fn query_at(
+        &self,
+        query: StructuredQuery,
+    ) -> Result<(Vec<Document>, Option<Timestamp>), StoreError> {
         let sent = query.clone();
         let mut api = self.api().await?;
         let request = RunQueryRequest {
@@ -213,23 +223,25 @@ impl Client {
         let found = self
             .with_timeout(async {
                 let mut answers = api.run_query(request).await?.into_inner();
-                let mut found = Vec::new();
+                let (mut found, mut read_at) = (Vec::new(), None);
                 while let Some(answer) = answers.next().await {
-                    found.extend(answer?.document);
+                    let answer = answer?;
+                    read_at = read_at.or(answer.read_time);
+                    found.extend(answer.document);
                 }
-                Ok(found)
+                Ok((found, read_at))
             })
             .await?
             .map_err(|status| errors::of_query(&status, &sent, &self.database))?;
         // A query without results is billed as one read.
-        self.count_reads(found.len().max(1));
+        self.count_reads(found.0.len().max(1));
         Ok(found)
     }
 
     /// The number of documents of a query.
     pub(crate) async fn count(&self, query: StructuredQuery) -> Result<u64, StoreError> {
         let counting = aggregation::Operator::Count(aggregation::Count { up_to: None });
-        let results = self.aggregate(query, [("count", counting)]).await?;
+        let (results, _) = self.aggregate(query, [("count", counting)]).await?;
         let count = value::integer_of(&results, "count").unwrap_or(0);
         self.count_aggregated(count);
         Ok(u64::try_from(count).unwrap_or(0))
@@ -239,7 +251,7 @@ impl Client {
         &self,
         query: StructuredQuery,
         operators: [(&str, aggregation::Operator); N],
-    ) -> Result<Fields, StoreError> {
+    ) -> Result<(Fields, Option<Timestamp>), StoreError> {
         let mut api = self.api().await?;
         let aggregations = operators
             .into_iter()
@@ -257,11 +269,13 @@ impl Client {
         };
         self.with_timeout(async {
             let mut answers = api.run_aggregation_query(request).await?.into_inner();
-            let mut results = Fields::new();
+            let (mut results, mut read_at) = (Fields::new(), None);
             while let Some(answer) = answers.next().await {
-                results.extend(answer?.result.into_iter().flat_map(|result| result.aggregate_fields));
+                let answer = answer?;
+                read_at = read_at.or(answer.read_time);
+                results.extend(answer.result.into_iter().flat_map(|result| result.aggregate_fields));
             }
-            Ok(results)
+            Ok((results, read_at))
         })
         .await?
         .map_err(|status: Status| errors::of_status(&status))
@@ -278,13 +292,14 @@ impl Client {
         let counting = aggregation::Operator::Count(aggregation::Count { up_to: None });
         let field = Some(FieldReference { field_path: field_path.to_owned() });
         let adding = aggregation::Operator::Sum(aggregation::Sum { field });
-        let results = self.aggregate(query, [("count", counting), ("sum", adding)]).await?;
+        let (results, read_at) = self.aggregate(query, [("count", counting), ("sum", adding)]).await?;
         let sum = match value::content(&results, "sum") {
             Some(ValueType::IntegerValue(sum)) => *sum as f64,
             Some(ValueType::DoubleValue(sum)) => *sum,
             _ => 0.0,
         };
-        let totals = Totals { count: value::integer_of(&results, "count").unwrap_or(0), sum };
+        let read_at = read_at.as_ref().map_or(0, value::nanoseconds);
+        let totals = Totals { count: value::integer_of(&results, "count").unwrap_or(0), sum, read_at };
         self.count_aggregated(totals.count);
         Ok(totals)
     }

@@ -1,11 +1,10 @@
-//! The check of a reservation against the caps. It writes nothing: it returns the condition under which the write is right.
+//! The check of a reservation against the caps and the task limits. It writes nothing: it returns the condition under which the
+//! write is right.
 //!
 //! Every reservation moves the guard of its month and is written under the condition that no other reservation moved it since it was
 //! read. So no reservation misses another. Charges do not touch the guard, so they never wait for it; what they do between two reads
 //! is covered by the sequence of the reads: first what is reserved, then what is charged. A reservation that becomes a charge in
 //! between is counted twice, never zero times; and a cap counts as reached only when a second read agrees.
-
-use std::sync::atomic::Ordering;
 
 use chrono::Days;
 use firestore::gcloud_sdk::google::firestore::v1::Document;
@@ -18,11 +17,11 @@ use super::rollup::{self, Sums};
 use super::shards;
 use crate::costs::{Budget, BudgetExceeded, BudgetPeriod, PriceTable, Usd};
 use crate::jobs::Job;
-use crate::store::StoreError;
 use crate::store::charges::ChargeRow;
 use crate::store::firestore::connection::query::Query;
 use crate::store::firestore::documents::value::{self, map_of};
 use crate::store::firestore::{FirestoreStore, JOBS};
+use crate::store::{StoreError, TaskLimits};
 use crate::text::sanitize_line;
 
 /// Reads of the commitments until a cap counts as reached.
@@ -38,16 +37,20 @@ pub(crate) struct BudgetGuard {
 }
 
 impl FirestoreStore {
-    /// Whether what the job sets aside fits under the caps of the store and of this process; `None` where no cap applies. Errors:
-    /// `BudgetExceeded`.
-    pub(crate) async fn check_budget(
+    /// Whether what the job sets aside fits under the caps of the store and of this process, and its task beside the unfinished ones;
+    /// `None` where neither applies. Errors: `BudgetExceeded`, `TaskLimit`.
+    pub(crate) async fn check_reservation(
         &self,
         job: &Job,
-        process: Budget,
+        (process, limits): (Option<Budget>, Option<TaskLimits>),
         old: &[ChargeRow],
         new: &[ChargeRow],
     ) -> Result<Option<BudgetGuard>, StoreError> {
-        // Caps may change while this runs: a change moves the guard, which then does not match the condition.
+        if process.is_none() && limits.is_none() {
+            return Ok(None);
+        }
+        // First of all: a reservation, or a change of the caps, that is made while this runs moves the guard, which then does not
+        // match the condition.
         let month = month_id(job.updated_at.date_naive(), job.simulated);
         let id = guard_id(&month);
         let found = self.shared.client.get(vec![self.shared.client.name(ROLLUPS, &id)]).await?;
@@ -55,14 +58,31 @@ impl FirestoreStore {
             Some(at) => ConditionType::UpdateTime(at),
             None => ConditionType::Exists(false),
         };
+        if let Some(limits) = limits {
+            self.check_tasks(job, limits).await?;
+        }
+        let is_capped = match process {
+            Some(process) => self.check_budget(job, process, &month, (old, new)).await?,
+            None => false,
+        };
+        Ok((is_capped || limits.is_some_and(|limits| limits.is_limited())).then_some(BudgetGuard { id, condition }))
+    }
+
+    /// Whether a cap applies, under which the job fits. Errors: `BudgetExceeded`.
+    async fn check_budget(
+        &self,
+        job: &Job,
+        process: Budget,
+        month: &str,
+        (old, new): (&[ChargeRow], &[ChargeRow]),
+    ) -> Result<bool, StoreError> {
         let periods = self.budget_settings().await?.periods(process, &job.spec.model, job.updated_at);
-        self.capped.store(!periods.is_empty(), Ordering::Relaxed);
         if periods.is_empty() {
-            return Ok(None);
+            return Ok(false);
         }
         let (mut reads, mut seen) = (0, None);
         loop {
-            let Commitments { reserved, mut sums, unrecorded } = self.read_commitments(job, &periods, &month).await?;
+            let Commitments { reserved, mut sums, unrecorded } = self.read_commitments(job, &periods, month).await?;
             for (rows, sign) in [(old, -1), (new, 1)] {
                 for row in rows.iter().filter(|row| row.simulated == job.simulated) {
                     rollup::add(&mut sums, row, sign);
@@ -76,7 +96,7 @@ impl FirestoreStore {
             }
             seen = Some(commitments);
         }
-        Ok(Some(BudgetGuard { id, condition }))
+        Ok(true)
     }
 
     async fn read_commitments(

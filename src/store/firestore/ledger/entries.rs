@@ -101,6 +101,12 @@ pub(crate) fn parse_entry(document: &Document) -> Result<(String, ChargeRow), St
     schema::parse_charge(id, &json::to_json(&document.fields))
 }
 
+/// Whether darkroom recorded the entry itself, so that its sums contain it.
+pub(crate) fn is_own(document: &Document) -> bool {
+    let id = document.name.rsplit('/').next().unwrap_or_default();
+    value::text_of(&document.fields, "job_id").is_some_and(|job| attempt_of(job, id).is_some())
+}
+
 /// Whether another backend recorded this charge when it ordered an image. Imported history is not such a charge.
 pub(crate) fn is_foreign_charge(fields: &Fields) -> bool {
     let is_of_provider = value::text_of(fields, "service") == Some(Service::BflApi.as_str());

@@ -1,13 +1,16 @@
 //! Charges that other programs record in `costs`: no rollup counts them until they are found here.
 //!
-//! The server's own count and sum of the entries (about one read for every thousand) are compared with the rollups. Where they
-//! agree, the rollups are complete. Where they differ, the days that differ are added up from their entries, and their rollups are
-//! replaced. Other programs' charges are real money, so only real reports and caps are checked.
+//! The server's own count and sum of the entries (about one read for every thousand) are compared with the rollups, in spans of a
+//! few thousand entries, so that a difference is found without counting everything once more. Where they agree, the rollups are
+//! complete. Where they differ, the new entries are searched for among the newest ones of the day; where these do not explain the
+//! difference, the day is added up from all its entries. Other programs' charges are real money, so only real reports and caps are
+//! checked.
 //!
 //! Entries that cannot be read are in no sum; each day's `skipped` holds their number and the server's sum of them, so that they are
 //! read again only when something else changes. A past month that agrees is marked `verified` and not compared again.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::PoisonError;
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
@@ -16,14 +19,14 @@ use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
 use firestore::gcloud_sdk::google::firestore::v1::{Document, DocumentMask, Precondition, Write};
 use futures::future::try_join_all;
 
-use super::entries::{COSTS, OPEN_CHARGES, parse_entry, warn_excluded};
-use super::months::{ROLLUPS, SHARDS, SKIPPED, VERIFIED, day_field, month_id, month_of, shard_id, tags_field};
+use super::entries::COSTS;
+use super::months::{READ, SKIPPED, VERIFIED, day_field, month_id, month_of};
 use super::rollup::{self, Key, Sum, Sums};
 use super::shards;
 use crate::costs::Usd;
 use crate::store::StoreError;
 use crate::store::firestore::FirestoreStore;
-use crate::store::firestore::connection::client::{Client, Totals};
+use crate::store::firestore::connection::client::Totals;
 use crate::store::firestore::connection::query::Query;
 use crate::store::firestore::documents::value::{self, Fields, integer_of, map_of};
 use crate::time::midnight;
@@ -34,14 +37,45 @@ const LATE_ENTRIES: TimeDelta = TimeDelta::days(3);
 /// Rounds of reading until a difference counts as real: own charges may be recorded between two reads.
 const ROUNDS: usize = 2;
 
-/// A difference of dollars that only rounding makes.
-const NEGLIGIBLE: f64 = 1e-9;
+/// Entries of a span that is compared as one, unless it is a single day.
+const SPAN_ENTRIES: i64 = 3_000;
+
+/// What the sums are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// A report: entries that are expensive to find may be shown as not read yet.
+    Report,
+    /// A cap: every amount counts.
+    Cap,
+}
+
+/// A span whose entries are not what the rollups say.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Difference {
+    pub(crate) days: Range<NaiveDate>,
+    pub(crate) totals: Totals,
+}
+
+impl Difference {
+    fn is_one_day(&self) -> bool {
+        self.days.start + Days::new(1) == self.days.end
+    }
+}
+
+/// When the entries of a day were read, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ReadTimes {
+    /// Every entry that existed then is in the rollups.
+    pub(crate) at: u64,
+    /// All of them were read.
+    pub(crate) full: u64,
+}
 
 /// The rollup documents of one month, of both kinds of money.
 pub(crate) struct Month {
-    first: NaiveDate,
+    pub(crate) first: NaiveDate,
     /// By `simulated`.
-    documents: [Vec<Document>; 2],
+    pub(crate) documents: [Vec<Document>; 2],
 }
 
 impl Month {
@@ -49,7 +83,7 @@ impl Month {
         rollup::read(&self.documents[0])
     }
 
-    fn first_document(&self) -> Option<&Document> {
+    pub(crate) fn first_document(&self) -> Option<&Document> {
         let id = month_id(self.first, false);
         self.documents[0].iter().find(|document| document.name.ends_with(&format!("/{id}")))
     }
@@ -60,7 +94,7 @@ impl Month {
     }
 
     /// What the server should count and add up in `costs` on these days.
-    fn expected(&self, days: &std::ops::Range<NaiveDate>) -> Totals {
+    pub(crate) fn expected(&self, days: &Range<NaiveDate>) -> Totals {
         let mut totals = Totals::default();
         for documents in &self.documents {
             for (key, sum) in rollup::read(documents) {
@@ -69,29 +103,70 @@ impl Month {
                 }
             }
         }
-        let skipped = self.first_document().and_then(|document| map_of(&document.fields, SKIPPED));
         for day in days_of(days) {
-            let Some(skipped) = skipped.and_then(|skipped| map_of(skipped, &day_field(day))) else { continue };
-            let sum = match value::content(skipped, "sum") {
-                Some(ValueType::DoubleValue(sum)) => *sum,
-                _ => 0.0,
-            };
-            totals.add(integer_of(skipped, "count").unwrap_or(0), sum);
+            let skipped = self.skipped(day);
+            totals.add(skipped.count, skipped.sum);
         }
         totals
+    }
+
+    /// The entries of that day that cannot be read.
+    pub(crate) fn skipped(&self, day: NaiveDate) -> Totals {
+        let days = self.first_document().and_then(|document| map_of(&document.fields, SKIPPED));
+        let Some(skipped) = days.and_then(|days| map_of(days, &day_field(day))) else { return Totals::default() };
+        let sum = match value::content(skipped, "sum") {
+            Some(ValueType::DoubleValue(sum)) => *sum,
+            _ => 0.0,
+        };
+        Totals { count: integer_of(skipped, "count").unwrap_or(0), sum, read_at: 0 }
+    }
+
+    /// When the entries of that day were read; never, for a day without entries of other programs so far.
+    pub(crate) fn read_times(&self, day: NaiveDate) -> ReadTimes {
+        let days = self.first_document().and_then(|document| map_of(&document.fields, READ));
+        let times = days.and_then(|days| map_of(days, &day_field(day)));
+        let time = |name: &str| match times.and_then(|times| value::content(times, name)) {
+            Some(ValueType::TimestampValue(at)) => value::nanoseconds(at),
+            _ => 0,
+        };
+        ReadTimes { at: time("at"), full: time("full") }
+    }
+
+    /// These days in spans of a few thousand entries, the newest day alone: most charges are recorded on the day on which they are
+    /// looked at.
+    fn spans(&self, days: &Range<NaiveDate>) -> Vec<Range<NaiveDate>> {
+        let Some(newest) = days.end.checked_sub_days(Days::new(1)).filter(|newest| *newest > days.start) else {
+            return vec![days.clone()];
+        };
+        let mut spans: Vec<Range<NaiveDate>> = Vec::new();
+        let mut entries = 0;
+        for day in days_of(&(days.start..newest)) {
+            let next = day + Days::new(1);
+            let more = self.expected(&(day..next)).count;
+            entries += more;
+            match spans.last_mut() {
+                Some(span) if entries <= SPAN_ENTRIES => span.end = next,
+                _ => {
+                    entries = more;
+                    spans.push(day..next);
+                }
+            }
+        }
+        spans.push(newest..days.end);
+        spans
     }
 }
 
 /// Whether the charges of this kind are entries of `costs`.
-fn is_cost(key: &Key) -> bool {
+pub(crate) fn is_cost(key: &Key) -> bool {
     key.tag.is_none() && matches!(key.class.as_str(), "counted" | "unknown")
 }
 
-fn float(amount: Usd) -> f64 {
+pub(crate) fn float(amount: Usd) -> f64 {
     amount.to_string().parse().unwrap_or(0.0)
 }
 
-fn days_of(days: &std::ops::Range<NaiveDate>) -> impl Iterator<Item = NaiveDate> {
+fn days_of(days: &Range<NaiveDate>) -> impl Iterator<Item = NaiveDate> {
     let end = days.end;
     days.start.iter_days().take_while(move |day| *day < end)
 }
@@ -107,7 +182,7 @@ fn first_of(day: NaiveDate) -> NaiveDate {
 
 impl FirestoreStore {
     /// The real sums of these days, with the charges of other programs.
-    pub(crate) async fn complete_sums(&self, days: std::ops::Range<NaiveDate>) -> Result<Sums, StoreError> {
+    pub(crate) async fn complete_sums(&self, days: Range<NaiveDate>, purpose: Purpose) -> Result<Sums, StoreError> {
         let mut sums = Sums::new();
         let today = Utc::now().date_naive();
         for month in self.read_months(&days).await? {
@@ -119,7 +194,7 @@ impl FirestoreStore {
             let month_sums = if is_past && month.is_verified() {
                 month.real()
             } else {
-                self.complete_month(month, compared, is_past).await?
+                self.complete_month(month, compared, (is_past, purpose)).await?
             };
             sums.extend(month_sums.into_iter().filter(|(key, _)| days.contains(&key.day)));
         }
@@ -131,7 +206,7 @@ impl FirestoreStore {
     pub(crate) async fn unrecorded(
         &self,
         months: &[Month],
-        periods: &[std::ops::Range<NaiveDate>],
+        periods: &[Range<NaiveDate>],
     ) -> Result<Vec<Usd>, StoreError> {
         let mut amounts = Vec::new();
         for period in periods {
@@ -146,7 +221,7 @@ impl FirestoreStore {
             } else {
                 // The server's sum has no amounts in text, and has those that no charge can have: only the entries show the difference.
                 let known: Usd = months.iter().map(|month| spent(&month.real(), period)).sum();
-                let complete = spent(&self.complete_sums(period.clone()).await?, period);
+                let complete = spent(&self.complete_sums(period.clone(), Purpose::Cap).await?, period);
                 if complete > known { complete - known } else { Usd::ZERO }
             };
             amounts.push(amount);
@@ -155,7 +230,7 @@ impl FirestoreStore {
     }
 
     /// The rollups of the months that these days touch, of both kinds.
-    pub(crate) async fn read_months(&self, days: &std::ops::Range<NaiveDate>) -> Result<Vec<Month>, StoreError> {
+    pub(crate) async fn read_months(&self, days: &Range<NaiveDate>) -> Result<Vec<Month>, StoreError> {
         let client = &self.shared.client;
         let last_day = days.end - Days::new(1);
         let of_kind = async |simulated: bool| {
@@ -178,102 +253,68 @@ impl FirestoreStore {
     }
 
     /// The server's count and sum of the entries of these days.
-    async fn totals(&self, days: &std::ops::Range<NaiveDate>) -> Result<Totals, StoreError> {
+    async fn totals(&self, days: &Range<NaiveDate>) -> Result<Totals, StoreError> {
         let query = of_days(COSTS, days);
         self.shared.client.totals(query.build(), "cost_usd").await
     }
 
-    /// The month's real sums, after the days that differ were added up from their entries.
+    /// The month's real sums, with the entries of the days that differ.
     async fn complete_month(
         &self,
         mut month: Month,
-        days: std::ops::Range<NaiveDate>,
-        is_past: bool,
+        days: Range<NaiveDate>,
+        (is_past, purpose): (bool, Purpose),
     ) -> Result<Sums, StoreError> {
-        for round in 1..=ROUNDS {
-            let totals = self.totals(&days).await?;
-            if totals.agrees_with(&month.expected(&days)) {
+        let mut spans = month.spans(&days);
+        let mut remaining = Vec::new();
+        for _ in 0..ROUNDS {
+            let differences = self.differences(&month, &spans).await?;
+            if differences.is_empty() {
                 if is_past {
                     self.mark_verified(&month).await;
                 }
                 return Ok(month.real());
             }
+            let (mut daily, longer): (Vec<_>, Vec<_>) = differences.into_iter().partition(Difference::is_one_day);
+            let each: Vec<_> =
+                longer.iter().flat_map(|span| days_of(&span.days)).map(|day| day..day + Days::new(1)).collect();
+            daily.extend(self.differences(&month, &each).await?);
+            if let Some(found) = self.find_new_entries(&month, &daily).await? {
+                return Ok(self.add_new_entries(&month, found).await);
+            }
             let again = self.read_months(&(month.first..next_month(month.first))).await?.into_iter().next();
             let Some(again) = again else { break };
             // Charges that this or another process recorded between the reads are no difference.
-            let agrees = totals.is_between(&month.expected(&days), &again.expected(&days));
-            month = again;
-            if agrees {
+            daily.retain(|one| !one.totals.is_between(&month.expected(&one.days), &again.expected(&one.days)));
+            let before = std::mem::replace(&mut month, again);
+            if daily.is_empty() {
                 return Ok(month.real());
             }
-            if round == ROUNDS {
-                break;
+            let rest = daily.iter().map(|one| before.not_read_yet(one)).collect::<Option<Vec<_>>>();
+            if let Some(rest) = rest.filter(|_| purpose == Purpose::Report) {
+                let mut sums = before.real();
+                sums.extend(rest);
+                return Ok(sums);
             }
+            spans = daily.iter().map(|one| one.days.clone()).collect();
+            remaining = daily;
         }
-        self.correct_month(month, days, is_past).await
+        self.correct_month(&month, remaining, (is_past, purpose)).await
     }
 
-    async fn correct_month(
-        &self,
-        month: Month,
-        days: std::ops::Range<NaiveDate>,
-        is_past: bool,
-    ) -> Result<Sums, StoreError> {
-        let each: Vec<NaiveDate> = days_of(&days).collect();
-        let totals = each.iter().map(|day| async { self.totals(&(*day..*day + Days::new(1))).await });
-        let totals = try_join_all(totals).await?;
-        let mut correction = Correction::default();
-        for (day, totals) in each.into_iter().zip(totals) {
-            let one = day..day + Days::new(1);
-            if !totals.agrees_with(&month.expected(&one)) {
-                self.add_up(one, totals, &mut correction).await?;
+    /// Those of these spans whose entries are not what the rollups of the month say.
+    async fn differences(&self, month: &Month, spans: &[Range<NaiveDate>]) -> Result<Vec<Difference>, StoreError> {
+        let totals = try_join_all(spans.iter().map(|span| self.totals(span))).await?;
+        let mut differences = Vec::new();
+        for (days, totals) in spans.iter().cloned().zip(totals) {
+            if totals.agrees_with(&month.expected(&days)) {
+                let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+                compared.extend(days_of(&days).map(|day| (day, totals.read_at)));
+            } else {
+                differences.push(Difference { days, totals });
             }
         }
-        let mut sums = month.real();
-        let before = spent(&sums, &days);
-        sums.retain(|key, _| !correction.days.contains_key(&key.day));
-        sums.extend(correction.days.values().flat_map(|[real, _]| real.clone()));
-        let writes = correction.writes(&self.shared.client, &month, is_past);
-        match self.shared.client.commit(writes).await {
-            Ok(Ok(_)) => {
-                let (before, after) = (before.to_string(), spent(&sums, &days).to_string());
-                tracing::info!(month = %month_id(month.first, false), before, after, "charges of other programs added to rollups");
-            }
-            // The report is right all the same; the next one tries again.
-            Ok(Err(status)) => tracing::debug!(error = status.message(), "rollups not corrected"),
-            Err(error) => tracing::debug!(%error, "rollups not corrected"),
-        }
-        Ok(sums)
-    }
-
-    /// Adds up the entries of one day, of both kinds.
-    async fn add_up(
-        &self,
-        day: std::ops::Range<NaiveDate>,
-        totals: Totals,
-        correction: &mut Correction,
-    ) -> Result<(), StoreError> {
-        let mut sums = [Sums::new(), Sums::new()];
-        let mut skipped = totals;
-        for collection in [COSTS, OPEN_CHARGES] {
-            let documents = self.shared.client.query(of_days(collection, &day).build()).await?;
-            let mut entries = Vec::new();
-            for document in &documents {
-                match parse_entry(document) {
-                    Ok(entry) => entries.push(entry),
-                    Err(reason) => warn_excluded(collection, document, &reason),
-                }
-            }
-            for (_, row) in self.with_causes(entries).await? {
-                if collection == COSTS && is_cost(&Key::of(&row)) {
-                    skipped.add(-1, -row.amount.map_or(0.0, float));
-                }
-                rollup::add(&mut sums[usize::from(row.simulated)], &row, 1);
-            }
-        }
-        correction.days.insert(day.start, sums);
-        correction.skipped.insert(day.start, skipped);
-        Ok(())
+        Ok(differences)
     }
 
     async fn mark_verified(&self, month: &Month) {
@@ -292,84 +333,13 @@ impl FirestoreStore {
     }
 }
 
-/// The sums that replace those of some days of one month.
-#[derive(Default)]
-struct Correction {
-    /// By day and `simulated`.
-    days: BTreeMap<NaiveDate, [Sums; 2]>,
-    skipped: BTreeMap<NaiveDate, Totals>,
-}
-
-impl Correction {
-    /// The writes, under the condition that no charge was recorded in the month since its documents were read.
-    fn writes(&self, client: &Client, month: &Month, is_past: bool) -> Vec<Write> {
-        let mut writes = Vec::new();
-        for (kind, documents) in month.documents.iter().enumerate() {
-            let simulated = kind == 1;
-            let new: Sums = self.days.values().flat_map(|sums| sums[kind].clone()).collect();
-            let mut old = rollup::read(documents);
-            old.retain(|key, _| self.days.contains_key(&key.day));
-            if simulated && old == new {
-                continue;
-            }
-            let id = month_id(month.first, simulated);
-            for number in 0..SHARDS {
-                let name = client.name(ROLLUPS, &shard_id(&id, number));
-                let stored = documents.iter().find(|document| document.name == name);
-                let condition = match stored.and_then(|document| document.update_time) {
-                    Some(at) => ConditionType::UpdateTime(at),
-                    None => ConditionType::Exists(false),
-                };
-                let of_day = |day: &NaiveDate| [day_field(*day), tags_field(*day)];
-                let mut field_paths: Vec<String> = self.days.keys().flat_map(of_day).collect();
-                let mut fields = Fields::new();
-                if number == 0 {
-                    fields = rollup::month_fields(&new);
-                    if !simulated {
-                        field_paths.extend(self.skipped.keys().map(|day| format!("{SKIPPED}.{}", day_field(*day))));
-                        fields.insert(SKIPPED.to_owned(), self.skipped_value());
-                        if is_past {
-                            field_paths.push(VERIFIED.to_owned());
-                            fields.insert(VERIFIED.to_owned(), value::boolean(true));
-                        }
-                    }
-                }
-                writes.push(Write {
-                    update_mask: Some(DocumentMask { field_paths }),
-                    current_document: Some(Precondition { condition_type: Some(condition) }),
-                    operation: Some(Operation::Update(Document { name, fields, ..Default::default() })),
-                    ..Default::default()
-                });
-            }
-        }
-        writes
-    }
-
-    fn skipped_value(&self) -> value::Value {
-        // An amount in text is counted, but is not in the server's sum.
-        let is_kept = |totals: &Totals| totals.count != 0 || totals.sum.abs() > NEGLIGIBLE;
-        let skipped = self.skipped.iter().filter(|(_, totals)| is_kept(totals));
-        value::map(
-            skipped
-                .map(|(day, totals)| {
-                    let fields = Fields::from([
-                        ("count".to_owned(), value::integer(totals.count)),
-                        ("sum".to_owned(), value::double(totals.sum)),
-                    ]);
-                    (day_field(*day), value::map(fields))
-                })
-                .collect(),
-        )
-    }
-}
-
-fn of_days(collection: &str, days: &std::ops::Range<NaiveDate>) -> Query {
+pub(crate) fn of_days(collection: &str, days: &Range<NaiveDate>) -> Query {
     let at = |day: NaiveDate| -> DateTime<Utc> { midnight(day) };
     let query = Query::of(collection).at_least("timestamp", value::time(at(days.start)));
     query.less_than("timestamp", value::time(at(days.end)))
 }
 
-fn spent(sums: &Sums, days: &std::ops::Range<NaiveDate>) -> Usd {
+fn spent(sums: &Sums, days: &Range<NaiveDate>) -> Usd {
     let counts = |key: &Key| key.tag.is_none() && days.contains(&key.day);
     sums.iter().filter(|(key, _)| counts(key)).map(|(_, sum): (_, &Sum)| sum.usd()).sum()
 }

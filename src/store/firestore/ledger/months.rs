@@ -20,6 +20,9 @@ const GUARD_PREFIX: &str = "guard-";
 /// The field of a month's first document with the entries of each day that cannot be read.
 pub(crate) const SKIPPED: &str = "skipped";
 
+/// The field of a month's first document with the times at which the entries of each day were read.
+pub(crate) const READ: &str = "read";
+
 /// The field of a past month's first document: its rollups were found complete.
 pub(crate) const VERIFIED: &str = "verified";
 

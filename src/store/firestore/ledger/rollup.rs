@@ -89,6 +89,19 @@ impl Key {
         keys
     }
 
+    /// A sum as equal charges: basis, amount of one and how many.
+    fn charges(&self, sum: Sum) -> Vec<(Basis, Option<Usd>, u64)> {
+        let count = u64::try_from(sum.count).unwrap_or(0);
+        let basis = match self.class.as_str() {
+            "unknown" => Basis::Unknown,
+            "unconfirmed" => Basis::Unconfirmed,
+            "unpriced" => return vec![(Basis::Unknown, None, count)],
+            _ => Basis::Settled,
+        };
+        // Equal charges: the whole sum stands for the first one, zero for the others.
+        vec![(basis, Some(sum.usd()), 1), (basis, Some(Usd::ZERO), count.saturating_sub(1))]
+    }
+
     /// The field of its day in the month's documents.
     fn group(&self) -> String {
         if self.tag.is_some() { tags_field(self.day) } else { day_field(self.day) }
@@ -224,8 +237,7 @@ pub(crate) fn committed(sums: &Sums, from: DateTime<Utc>, to: DateTime<Utc>, cou
 pub(crate) fn cost_rows(sums: &Sums) -> Vec<CostRow> {
     let mut rows = Vec::new();
     for (key, sum) in sums.iter().filter(|(key, _)| key.tag.is_none()) {
-        let count = u64::try_from(sum.count).unwrap_or(0);
-        let row = |basis, amount, count| CostRow {
+        rows.extend(key.charges(*sum).into_iter().map(|(basis, amount, count)| CostRow {
             day: key.day,
             model: key.model.clone(),
             service: key.service.clone(),
@@ -233,19 +245,7 @@ pub(crate) fn cost_rows(sums: &Sums) -> Vec<CostRow> {
             basis,
             amount,
             count,
-        };
-        let basis = match key.class.as_str() {
-            "unknown" => Basis::Unknown,
-            "unconfirmed" => Basis::Unconfirmed,
-            "unpriced" => {
-                rows.push(row(Basis::Unknown, None, count));
-                continue;
-            }
-            _ => Basis::Settled,
-        };
-        // A row holds equal charges: the whole sum stands for the first charge, zero for the others.
-        rows.push(row(basis, Some(sum.usd()), 1));
-        rows.push(row(basis, Some(Usd::ZERO), count.saturating_sub(1)));
+        }));
     }
     rows
 }
@@ -256,19 +256,8 @@ pub(crate) fn tag_rows(sums: &Sums) -> Vec<TagRow> {
     for (key, sum) in sums {
         let Some(tag) = &key.tag else { continue };
         let tag = Some(tag.clone()).filter(|tag| !tag.is_empty());
-        let count = u64::try_from(sum.count).unwrap_or(0);
-        let row = |basis, amount, count| TagRow { day: key.day, tag: tag.clone(), basis, amount, count };
-        let basis = match key.class.as_str() {
-            "unknown" => Basis::Unknown,
-            "unconfirmed" => Basis::Unconfirmed,
-            "unpriced" => {
-                rows.push(row(Basis::Unknown, None, count));
-                continue;
-            }
-            _ => Basis::Settled,
-        };
-        rows.push(row(basis, Some(sum.usd()), 1));
-        rows.push(row(basis, Some(Usd::ZERO), count.saturating_sub(1)));
+        let row = |(basis, amount, count)| TagRow { day: key.day, tag: tag.clone(), basis, amount, count };
+        rows.extend(key.charges(*sum).into_iter().map(row));
     }
     rows
 }

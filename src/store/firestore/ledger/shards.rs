@@ -15,7 +15,7 @@ use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
 use firestore::gcloud_sdk::google::firestore::v1::{Document, Precondition, StructuredQuery, Write};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::months::{ROLLUPS, SHARDS, SKIPPED, VERIFIED, by_month, month_id, shard_id};
+use super::months::{READ, ROLLUPS, SHARDS, SKIPPED, VERIFIED, by_month, month_id, shard_id};
 use super::rollup::{self, Sums};
 use crate::store::firestore::connection::client::Client;
 use crate::store::firestore::connection::query::{NAME, Query};
@@ -84,7 +84,7 @@ pub(crate) fn replace(client: &Client, month: &str, found: &[&Document], sums: &
         if number == 0 {
             fields = rollup::month_fields(sums);
             let stored = known.map(|document| &document.fields);
-            for name in [SKIPPED, VERIFIED] {
+            for name in [SKIPPED, READ, VERIFIED] {
                 let kept = stored.and_then(|stored| stored.get(name)).cloned();
                 fields.extend(kept.map(|kept| (name.to_owned(), kept)));
             }

@@ -11,6 +11,7 @@ use crate::store::firestore::FirestoreStore;
 use crate::store::firestore::connection::query::Query;
 use crate::store::firestore::documents::value;
 use crate::store::firestore::ledger::entries::{COSTS, OPEN_CHARGES, parse_entry, warn_excluded};
+use crate::store::firestore::ledger::external::Purpose;
 use crate::store::firestore::ledger::months::month_id;
 use crate::store::firestore::ledger::rollup::{self, Sums};
 use crate::store::firestore::ledger::shards;
@@ -27,7 +28,7 @@ impl FirestoreStore {
                 sums.retain(|key, _| (first..last).contains(&key.day));
                 sums
             } else {
-                self.complete_sums(first..last).await?
+                self.complete_sums(first..last, Purpose::Report).await?
             };
             for (from, to) in [(query.from, midnight(first)), (midnight(last), query.to)] {
                 self.add_entries(&mut sums, from, to, query.simulated).await?;

@@ -12,6 +12,5 @@ mod inspect;
 mod list;
 mod page_order;
 mod remove;
-mod tasks;
 
 pub(crate) use counts::Counted;

@@ -1,4 +1,5 @@
-//! The limits on unfinished tasks. While a listener is open, a full account is found in the cache, without a read.
+//! The limits on unfinished tasks, as a part of the check of a reservation. While a listener is open, a full account is found in the
+//! cache, without a read.
 
 use std::sync::Arc;
 
@@ -9,11 +10,13 @@ use crate::store::firestore::{FirestoreStore, JOBS};
 use crate::store::{StoreError, TaskLimits};
 
 impl FirestoreStore {
+    /// Whether the job's task fits beside those that the listener has received.
+    pub(crate) fn check_known_tasks(&self, job: &Job, limits: TaskLimits) -> Result<(), StoreError> {
+        self.shared.cache.active().map_or(Ok(()), |active| check(job, &active, limits))
+    }
+
     /// Whether the job's task fits beside those of the other jobs. One read where the account is not full.
     pub(crate) async fn check_tasks(&self, job: &Job, limits: TaskLimits) -> Result<(), StoreError> {
-        if let Some(active) = self.shared.cache.active() {
-            check(job, &active, limits)?;
-        }
         // Other workers may have submitted since the listener last received something: the server counts.
         let held = Query::of(JOBS).more_than("darkroom.claim_until", value::time(limits.now));
         let lowest = limits.total.into_iter().chain(limits.model).min();
