@@ -13,6 +13,7 @@
 mod actions;
 mod bulk;
 mod clock;
+mod counting;
 mod draw;
 mod events;
 mod gallery;
@@ -49,9 +50,10 @@ use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
 use crate::catalog::Catalog;
-use crate::engine::{Command, CommandKind, MatchCounts};
-use crate::jobs::filter::{Condition, Filter, JobStatus};
+use crate::engine::{Command, CommandKind};
+use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId};
+use counting::{Matching, held};
 use paging::Paging;
 
 /// The console's whole state.
@@ -139,22 +141,6 @@ pub struct App {
 /// Bytes of the images that the gallery and the comparison keep.
 const GALLERY_BYTES: usize = 24 * 1024 * 1024;
 const COMPARE_BYTES: usize = 32 * 1024 * 1024;
-
-/// The filter of held jobs.
-fn held() -> Filter {
-    Filter::default().and(Condition::Status(vec![JobStatus::Held]))
-}
-
-/// How many jobs of the store match a filter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Matching {
-    /// Not reported yet.
-    Unknown,
-    /// The store does not count that.
-    Uncounted,
-    /// As last counted.
-    Counted(MatchCounts),
-}
 
 impl App {
     /// A console without data, and the messages of its image thread.
@@ -407,42 +393,6 @@ impl App {
             self.queue.follow(&self.board);
         }
         self.dirty = true;
-    }
-
-    /// Requests how many jobs of the store match, where the board does not know that.
-    fn count_matching(&mut self) {
-        let filter = self.board.filter();
-        let waits = self.counting || self.paging.due_at().is_some_and(|due_at| due_at > self.now);
-        if filter.is_empty() || self.board.problem().is_some() || self.is_local() || waits {
-            return;
-        }
-        self.counting = true;
-        self.send(Command::CountMatching(self.board.filter().clone()));
-    }
-
-    /// Requests how many jobs of a large store are held: the board knows only some of them.
-    fn count_held(&mut self) {
-        if !self.board.is_complete() && !self.counting_held {
-            self.counting_held = true;
-            self.send(Command::CountMatching(held()));
-        }
-    }
-
-    /// How many jobs are held, as far as that is known.
-    fn held_total(&self) -> u64 {
-        let here = self.board.held() as u64;
-        if self.board.is_complete() { here } else { self.held.unwrap_or(here) }
-    }
-
-    /// How many jobs of the store the list contains, as far as that is known.
-    fn matching_total(&self) -> Option<u64> {
-        if self.is_local() {
-            return Some(self.board.len() as u64);
-        }
-        if self.board.filter().is_empty() {
-            return self.status.counts.as_ref().map(crate::engine::Counts::total);
-        }
-        if let Matching::Counted(counts) = &self.matching { Some(counts.total()) } else { None }
     }
 }
 
