@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use darkroom::console::{App, ConsoleOptions, DisplayZone, ImagesMode, Message, ThemeName};
+use darkroom::console::{App, ConsoleOptions, DisplayZone, ImagesMode, Message, NotifyOptions, ThemeChoice};
 use darkroom::engine::Event;
 use darkroom::jobs::{Job, JobId, Spec};
 use ratatui::Terminal;
@@ -48,7 +48,8 @@ fn app(count: usize) -> App {
         images: ImagesMode::Off,
         ascii: false,
         zone: DisplayZone::Utc,
-        theme: ThemeName::Dark,
+        theme: ThemeChoice::load("dark", &[]).unwrap(),
+        notify: NotifyOptions::default(),
     };
     let (mut app, _images) = App::new(&options, Picker::halfblocks(), now());
     app.update(Message::Resize(200, 60), now());

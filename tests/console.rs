@@ -7,10 +7,11 @@ mod gallery;
 mod harness;
 mod hostile_frames;
 mod keys;
+mod random_events;
 
 use crossterm::event::KeyCode;
-use darkroom::console::ThemeName;
-use darkroom::engine::{CommandKind, CommandOutcome, ConnectionState, Event, Intake};
+use darkroom::console::ThemeChoice;
+use darkroom::engine::{CommandKind, CommandOutcome, ConnectionState, Event};
 use darkroom::jobs::{Job, Spec};
 
 use harness::{ConsoleHarness, options};
@@ -62,7 +63,7 @@ fn problems_replace_normal_states() {
             since: fixtures::ago(42),
             reason: "connection refused".into(),
         }));
-        harness.event(Event::Intake(Intake::AccountBlocked("the account has no credits left".into())));
+        harness.event(fixtures::blocked("the account has no credits left"));
         harness.event(Event::Unreadable { id: fixtures::id(99), reason: "stage: unknown name 'paused'".into() });
         snapshot(&format!("trouble_{width}x{height}"), harness);
     }
@@ -130,7 +131,7 @@ fn filter_marks_notice_and_quitting() {
 fn ascii_and_no_colour() {
     let mut options = options(true);
     options.ascii = true;
-    options.theme = ThemeName::Mono;
+    options.theme = ThemeChoice::without_colours();
     let mut harness = ConsoleHarness::busy_with(120, 40, &options);
     let frame = harness.frame();
     let foreign: String = frame.chars().filter(|character| !character.is_ascii()).collect();

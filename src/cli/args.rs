@@ -30,6 +30,9 @@ pub struct Cli {
     /// How the console draws images: auto, kitty, sixel, iterm2, halfblocks or off
     #[arg(long, value_name = "HOW")]
     pub images: Option<String>,
+    /// Colours of the console: auto (by the terminal's background), dark, light, high-contrast, colour-blind, mono, or a theme file
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
     /// Use only ASCII symbols and borders in the console
     #[arg(long)]
     pub ascii: bool,
@@ -140,6 +143,7 @@ impl Cli {
             ("--observe", self.observe),
             ("--slots", self.slots.is_some()),
             ("--images", self.images.is_some()),
+            ("--theme", self.theme.is_some()),
             ("--ascii", self.ascii),
         ];
         match (&self.command, given.into_iter().find(|(_, given)| *given)) {
@@ -162,6 +166,7 @@ impl Cli {
         flags.set(Key::Provider, "--provider", self.global.provider.clone());
         flags.set(Key::SimulateExternal, "--simulate-external", self.global.simulate_external.then_some("true"));
         flags.set(Key::Images, "--images", self.images.clone());
+        flags.set(Key::Theme, "--theme", self.theme.clone());
         flags.set(Key::Ascii, "--ascii", self.ascii.then_some("true"));
         let slots = match &self.command {
             Some(Command::Worker(args)) => args.slots.clone(),

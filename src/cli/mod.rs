@@ -9,6 +9,7 @@ mod budget;
 mod completions;
 mod config;
 mod console;
+mod console_engine;
 mod costs;
 mod demo;
 mod dev;

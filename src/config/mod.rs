@@ -28,7 +28,7 @@ pub use layers::{Flags, Sources};
 pub use origin::{Origin, Setting};
 pub use temporal::{DEFAULT_QUEUE as DEFAULT_TEMPORAL_QUEUE, TemporalSettings};
 
-use crate::console::{DisplayZone, ImagesMode, ThemeName};
+use crate::console::{DisplayZone, ImagesMode, NotifyWays};
 use crate::costs::Budget;
 use crate::simulator::Speed;
 
@@ -75,8 +75,14 @@ pub struct Config {
     pub log_days: usize,
     /// How images are drawn on the terminal.
     pub images: ImagesMode,
-    /// Colours for a dark or a light terminal.
-    pub theme: ThemeName,
+    /// The name of the console's colours; `auto` goes by the terminal's background.
+    pub theme: String,
+    /// Folders whose `themes/NAME.toml` are themes: the one of the configuration file in use, and the platform's.
+    pub theme_folders: Vec<PathBuf>,
+    /// How the console notifies.
+    pub notify: NotifyWays,
+    /// A command of the shell that is run then.
+    pub notify_command: Option<String>,
     /// Only ASCII symbols and borders.
     pub ascii: bool,
     /// Zone of the times on the screen; budgets stay in UTC.

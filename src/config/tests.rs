@@ -120,6 +120,7 @@ fn invalid_value_is_reported_with_its_origin() {
         ("BFL_API_URL", "http://api.bfl.ai", "not encrypted"),
         ("DARKROOM_SIMULATOR_SPEED", "-1", "is not a speed"),
         ("DARKROOM_ASCII", "maybe", "must be true or false"),
+        ("DARKROOM_THEME", "../dark", "is not the name of a theme"),
     ] {
         let message = TestEnv::new().environment(variable, value).resolve().unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");

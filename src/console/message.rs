@@ -6,6 +6,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use super::panes::image::ImageMessage;
 use crate::catalog::InputSizes;
 use crate::console::notices::Notice;
+use crate::console::notifications::Notification;
 use crate::console::saved::{Preset, Presets};
 use crate::engine::{Command, Event};
 use crate::jobs::{JobId, Spec};
@@ -44,6 +45,12 @@ pub enum Message {
     EffectDone(Notice),
     /// The sizes of the input images that a form asked for.
     InputsMeasured(Spec, InputSizes),
+    /// The terminal reported a light background.
+    LightBackground,
+    /// How many bytes a second a slow line takes; `None` where the line is fast.
+    LineSpeed(Option<u64>),
+    /// A frame was cut because the line is slow; the screen is empty.
+    FrameCut,
     /// The system asks this process to end (SIGTERM, SIGINT, SIGHUP).
     Terminate,
     /// The system asks this process to stop for now (SIGTSTP).
@@ -80,6 +87,8 @@ pub enum Effect {
     MeasureInputs(Spec),
     /// Give the terminal back, stop this process until it is continued.
     Suspend,
+    /// Notify an operator who looks elsewhere.
+    Notify(Notification),
     /// Delete these images from the terminal, which keeps them by number.
     DropImages(Vec<u32>),
     /// Draw every cell again.

@@ -22,6 +22,7 @@ pub mod layout;
 mod line_editor;
 pub mod message;
 pub mod notices;
+pub mod notifications;
 mod options;
 pub mod overlays;
 pub mod panes;
@@ -35,7 +36,8 @@ mod widgets;
 
 pub use app::App;
 pub use message::{Effect, ExitReason, Message};
-pub use options::{ConsoleOptions, ThemeName};
+pub use notifications::{NotifyOptions, NotifyWays};
+pub use options::{ConsoleOptions, ThemeChoice};
 pub use panes::image::ImagesMode;
 pub use panes::queue::{Column, QueueSettings};
 pub use saved::{ConsoleFiles, Preset, PresetFile, Presets, Saved};

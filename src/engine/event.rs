@@ -10,7 +10,7 @@ use super::UncertainCharges;
 use crate::costs::{
     AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, DEFAULT_SOFT_PERCENT, Outlook, Usd,
 };
-use crate::engine::{AuditEntry, BulkPlan, Pause};
+use crate::engine::{AuditEntry, BulkPlan, Outage, Pause};
 use crate::jobs::filter::Filter;
 use crate::jobs::sort::Place;
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
@@ -97,6 +97,8 @@ pub enum Event {
     Connection(ConnectionState),
     /// How many workers of this machine are alive, with the local engine; whenever that changes.
     Workers(usize),
+    /// What the requests of jobs show to be unreachable: the provider, the image host, the bucket. All of them, whenever that changes.
+    Outages(Vec<Outage>),
     /// The workers and the server of the Temporal engine.
     Temporal(TemporalStatus),
     /// A budget does not allow queued jobs, which are held. Once for each budget period, and again after the intake was resumed.
@@ -205,8 +207,8 @@ pub enum Intake {
     Open,
     /// An operator paused the intake of this process alone.
     Paused,
-    /// The account cannot submit; one sanitized line why.
-    AccountBlocked(String),
+    /// The account cannot submit, or images cannot be stored.
+    AccountBlocked(Outage),
     /// This process is read-only.
     ReadOnly,
 }

@@ -12,7 +12,9 @@ mod command;
 mod commands;
 mod event;
 mod failpoints;
+mod image_spool;
 pub mod local;
+mod outages;
 mod pause;
 mod ports;
 mod retry_price;
@@ -38,6 +40,7 @@ pub use event::{
 };
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
+pub use outages::{Dependency, Outage};
 pub use pause::Pause;
 pub use ports::Ports;
 pub use retry_price::{RetryPrice, is_submit_unknown};

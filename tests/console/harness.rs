@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use darkroom::console::{App, ConsoleOptions, DisplayZone, Effect, ImagesMode, Message, ThemeName};
+use darkroom::console::{App, ConsoleOptions, DisplayZone, Effect, ImagesMode, Message, NotifyOptions, ThemeChoice};
 use darkroom::engine::{Command, Event};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -30,7 +30,8 @@ pub(crate) fn options(simulated: bool) -> ConsoleOptions {
         images: ImagesMode::Off,
         ascii: false,
         zone: DisplayZone::Utc,
-        theme: ThemeName::Dark,
+        theme: ThemeChoice::load("dark", &[]).unwrap(),
+        notify: NotifyOptions::default(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use darkroom::console::{ConsoleOptions, Effect, ExitReason, ImagesMode, Message, ThemeName};
+use darkroom::console::{ConsoleOptions, Effect, ExitReason, ImagesMode, Message, ThemeChoice};
 use darkroom::engine::{
     BulkAction, BulkPlan, BulkTarget, Command, CommandKind, CommandOutcome, Event, Intake, MatchCounts, Pause,
     RetryPrice, SortOrder,
@@ -189,7 +189,7 @@ fn pause_key_resumes_after_account_failure() {
     let mut harness = ConsoleHarness::busy(120, 40);
     let by = || "ada@studio".to_owned();
     assert_eq!(sends(&harness.keys("p")), [&Command::PauseAll { by: by(), reason: None }]);
-    harness.event(Event::Intake(Intake::AccountBlocked("no credits".into())));
+    harness.event(fixtures::blocked("no credits"));
     assert_eq!(sends(&harness.keys("p")), [&Command::ResumeAll { by: by() }]);
     assert_eq!(sends(&harness.keys("+")), [&Command::SetSlots(25)]);
 }
@@ -655,10 +655,10 @@ fn full_screen_image_shows_its_prompt_and_price() {
 
 #[test]
 fn texts_of_every_frame_have_a_contrast_of_4_5() {
-    for theme in [ThemeName::Dark, ThemeName::Light] {
-        for keys in ["", "n", "$", "?", ":", "L", "R", "i"] {
+    for theme in ["dark", "light", "high-contrast", "colour-blind"] {
+        for keys in ["", "n", "$", "?", ":", "L", "R", "i", "g", "g   =", "B"] {
             let mut options = options(keys != "R");
-            options.theme = theme;
+            options.theme = ThemeChoice::load(theme, &[]).unwrap();
             let mut harness = ConsoleHarness::busy_with(200, 60, &options);
             harness.keys(keys);
             harness.draw();

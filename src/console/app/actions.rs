@@ -57,6 +57,7 @@ impl App {
             Action::SortMenu => self.open_queue_menu(MenuKind::Sort),
             Action::ColumnMenu => self.open_queue_menu(MenuKind::Columns),
             Action::FollowNewest => self.follow_newest(),
+            Action::ShowImages => self.toggle_images(),
             Action::Gallery => self.open_gallery(),
             Action::Compare => self.compare(),
             Action::NewSeed => self.repeat_with_new_seed(),

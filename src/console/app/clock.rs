@@ -35,6 +35,7 @@ impl App {
             times.push(second());
         }
         times.extend(self.tiles_due_at());
+        times.extend(self.notifier.due_at());
         times.extend(self.paging.due_at().filter(|due_at| *due_at > self.now));
         if let Some((_, since)) = &self.image_selection
             && self.now - *since < IMAGE_LOAD_DELAY

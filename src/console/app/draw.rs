@@ -122,6 +122,7 @@ impl App {
         let entry = self.queue.selected().and_then(|id| self.board.entry(id));
         let job = entry.and_then(Entry::job).map(Arc::as_ref);
         let progress = entry.and_then(|entry| entry.progress.as_ref());
+        self.image.set_hint(self.image_hint());
         self.image.draw(frame, area, job, progress, self.now, focused, &self.theme);
     }
 
@@ -181,19 +182,25 @@ impl App {
             }
             Overlay::Image => self.draw_full_image(frame, area),
             Overlay::Gallery(gallery) => {
+                let hint = self.image_hint();
                 let view = GalleryView {
                     board: &self.board,
                     selected: self.queue.index(),
                     filter: self.filter.as_str(),
                     above: if self.is_local() { Some(0) } else { self.paging.rows_above() },
                     total: self.matching_total(),
-                    hint: None,
+                    hint: hint.as_deref(),
                     theme,
                 };
                 gallery.draw(frame, area, &view, &mut self.tiles);
             }
             Overlay::Compare(compare) => {
-                let view = CompareView { jobs: self.compared_jobs(compare), catalog: self.catalog, theme };
+                let view = CompareView {
+                    jobs: self.compared_jobs(compare),
+                    hint: self.image_hint(),
+                    catalog: self.catalog,
+                    theme,
+                };
                 compare.draw(frame, area, &view, &mut self.compared);
             }
             Overlay::Logs => {
@@ -254,6 +261,7 @@ impl App {
             Action::NewSeed | Action::Clone | Action::Open => job.is_some(),
             Action::Compare => matches!(self.board.marked(), 2..=4),
             Action::Gallery => self.status.done() > 0,
+            Action::ShowImages => self.status.slow_line.is_some(),
             Action::FullImage => {
                 !matches!(self.input_context(), InputContext::FullImage) && job.is_some_and(|job| job.image().is_some())
             }

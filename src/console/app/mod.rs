@@ -6,20 +6,20 @@
 //!  actions.rs   what an action does                    paging.rs   the rows of a large store, as they are scrolled to
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
 //!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
-//!  quit.rs      leaving, with or without waiting          log_actions.rs   the logs, and the lines of a step
-//!  gallery.rs   images in a grid and side by side
+//!  matching.rs  the filter, and how many jobs match it    log_actions.rs   the logs, and the lines of a step
+//!  quit.rs      leaving, with or without waiting          gallery.rs  images in a grid and side by side
 //! ```
 
 mod actions;
 mod bulk;
 mod clock;
-mod counting;
 mod draw;
 mod events;
 mod gallery;
 mod job_actions;
 mod keys;
 mod log_actions;
+mod matching;
 mod paging;
 mod quit;
 
@@ -31,7 +31,6 @@ use ratatui::layout::Rect;
 use ratatui_image::picker::Picker;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::ConsoleOptions;
 use super::activity::Activity;
 use super::board::Board;
 use super::form::Draft;
@@ -40,6 +39,7 @@ use super::layout::{Layout, PaneName};
 use super::line_editor::LineEditor;
 use super::message::{Effect, Message};
 use super::notices::{Notice, NoticeLevel, Notices};
+use super::notifications::Notifier;
 use super::overlays::{Overlay, job};
 use super::panes::image::{ImageMessage, ImagePane, Place, Tiles};
 use super::panes::logs::LogPane;
@@ -49,11 +49,11 @@ use super::saved::Presets;
 use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
+use super::{ConsoleOptions, ThemeChoice};
 use crate::catalog::Catalog;
 use crate::engine::{Command, CommandKind};
-use crate::jobs::filter::Filter;
 use crate::jobs::{Job, JobId};
-use counting::{Matching, held};
+use matching::Matching;
 use paging::Paging;
 
 /// The console's whole state.
@@ -67,6 +67,8 @@ pub struct App {
     operator: String,
     zone: DisplayZone,
     theme: Theme,
+    /// Used instead where the terminal reports a light background.
+    light_theme: Option<Theme>,
     catalog: &'static Catalog,
     now: DateTime<Utc>,
     size: Rect,
@@ -82,6 +84,8 @@ pub struct App {
     tiles: Tiles,
     /// The images that are compared.
     compared: Tiles,
+    /// On a slow line, the operator requested images.
+    images_requested: bool,
     /// No image is requested for them before.
     tiles_paused_until: Option<DateTime<Utc>>,
     logs: LogPane,
@@ -91,6 +95,7 @@ pub struct App {
     /// What covers the panes; the last is on top.
     overlays: Vec<Overlay>,
     notices: Notices,
+    notifier: Notifier,
     filter: LineEditor,
     /// What `u` restores, the latest action last.
     undo: Vec<(CommandKind, Vec<Job>)>,
@@ -159,7 +164,8 @@ impl App {
             read_only: options.read_only,
             operator: options.operator.clone(),
             zone: options.zone,
-            theme: options.theme(),
+            theme: options.theme(false),
+            light_theme: matches!(options.theme, ThemeChoice::ByBackground { .. }).then(|| options.theme(true)),
             catalog: Catalog::builtin(),
             now,
             size: Rect::new(0, 0, 80, 24),
@@ -172,12 +178,14 @@ impl App {
             image,
             tiles,
             compared,
+            images_requested: false,
             tiles_paused_until: None,
             logs: LogPane::new(),
             focus: PaneName::Queue,
             lower: PaneName::Steps,
             overlays: Vec::new(),
             notices: Notices::default(),
+            notifier: Notifier::new(&options.notify),
             filter: LineEditor::default(),
             undo: Vec::new(),
             undo_pending: false,
@@ -267,6 +275,14 @@ impl App {
                     self.dirty = true;
                 }
             }
+            Message::LightBackground => {
+                if let Some(light) = self.light_theme.take() {
+                    self.theme = light;
+                    self.dirty = true;
+                }
+            }
+            Message::LineSpeed(bytes_per_second) => self.on_line_speed(bytes_per_second),
+            Message::FrameCut => self.on_frame_cut(),
             Message::Terminate => self.quit(),
             Message::Suspend => self.effects.push(Effect::Suspend),
             Message::Resumed => {
@@ -286,6 +302,7 @@ impl App {
         if self.has_gallery() != had_gallery {
             self.apply_filter();
         }
+        self.effects.extend(self.notifier.take_due(now).into_iter().map(Effect::Notify));
         self.request_image();
         self.page();
         self.request_tiles();
@@ -370,29 +387,12 @@ impl App {
         if rests && (self.is_shown(PaneName::Logs) || matches!(self.overlays.last(), Some(Overlay::Job(_)))) {
             self.search_logs();
         }
-        if rests && self.is_shown(PaneName::Image) {
+        if rests && self.shows_images() && self.is_shown(PaneName::Image) {
             let job = self.selected().map(Arc::clone);
             if let Some(command) = self.image.next_request(job.as_deref()) {
                 self.send(command);
             }
         }
-    }
-
-    fn apply_filter(&mut self) {
-        let is_typing = matches!(self.overlays.last(), Some(Overlay::Filter));
-        let text = self.filter.as_str();
-        let parsed = if is_typing { Filter::parse_typed(text, self.now) } else { Filter::parse(text, self.now) };
-        let parsed = parsed.map(|filter| self.with_gallery(filter));
-        let is_changed = parsed.as_ref().err() != self.board.problem()
-            || parsed.as_ref().is_ok_and(|filter| filter != self.board.filter());
-        if is_changed {
-            self.board.set_filter(parsed);
-            self.restart_paging(is_typing);
-            self.matching = Matching::Unknown;
-            self.count_matching();
-            self.queue.follow(&self.board);
-        }
-        self.dirty = true;
     }
 }
 

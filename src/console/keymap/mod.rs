@@ -74,6 +74,8 @@ pub enum Action {
     ColumnMenu,
     /// Keep the selection on the first row, or not.
     FollowNewest,
+    /// Show images on a slow line, or not.
+    ShowImages,
     /// The images of finished jobs in a grid.
     Gallery,
     /// The marked jobs side by side.

@@ -150,6 +150,7 @@ pub const BINDINGS: &[Binding] = &[
         "request the same image again with a new seed",
     ),
     bind(A::FullImage, &[key('i')], OneJob, G::Image, "image", "show the image full screen"),
+    bind(A::ShowImages, &[key('I')], IMAGE, G::Image, "show images", "show images on a slow line, or stop that"),
     bind(A::OpenImage, &[key('o')], IMAGE, G::Image, "", "open the image in the system viewer"),
     bind(A::CopyUrl, &[key('y')], IMAGE, G::Image, "", "copy the image URL"),
     bind(A::SaveImage, &[key('w')], IMAGE, G::Image, "save", "save the image to the current folder"),

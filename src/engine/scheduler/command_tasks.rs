@@ -11,6 +11,7 @@ use super::due_queue::{LONGEST_HOLD, MAX_HELD};
 use super::feed::Feed;
 use super::pause_watch::PauseState;
 use super::{Command, Event, Ports, Runner};
+use crate::bucket::BucketError;
 use crate::engine::{AuditEntry, BulkPlan, CommandKind, CommandOutcome, OperatorCommands, Pause, UncertainCharges};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
 use crate::store::{BudgetChange, CostJobsQuery, DueQuery, PageQuery, Save, SortOrder, SortedQuery, StoreError};
@@ -30,6 +31,8 @@ pub(super) enum TaskOutcome {
     Ready,
     /// Images cannot be stored: one sanitized line why.
     NotReady(String),
+    /// A bucket that was away refuses images now: one sanitized line why.
+    BucketRefused(String),
     /// The pause of all workers was changed.
     PauseChanged(PauseState),
     /// The runner has finished what had to be finished.
@@ -47,6 +50,7 @@ pub(super) struct CommandTasks {
     /// Whether the jobs of another provider were marked: once in each process.
     has_marked: bool,
     is_recovering: Arc<AtomicBool>,
+    is_checking_bucket: Arc<AtomicBool>,
     simulated: bool,
 }
 
@@ -67,6 +71,7 @@ impl CommandTasks {
             preparing: 0,
             has_marked: false,
             is_recovering: Arc::default(),
+            is_checking_bucket: Arc::default(),
             simulated,
         }
     }
@@ -110,6 +115,25 @@ impl CommandTasks {
                 tracing::warn!(%error, "held jobs not released");
             }
             TaskOutcome::Ready
+        });
+    }
+
+    /// Checks whether a bucket that was away is back, unless such a check runs; its outcome is an outage that ends.
+    pub(super) fn check_bucket(&mut self, stop: CancellationToken) {
+        if self.is_checking_bucket.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (bucket, is_checking) = (self.ports.bucket.clone(), self.is_checking_bucket.clone());
+        self.tasks.spawn(async move {
+            let checked = tokio::select! {
+                () = stop.cancelled() => Ok(()),
+                checked = bucket.check() => checked,
+            };
+            is_checking.store(false, Ordering::SeqCst);
+            match checked {
+                Err(BucketError::Refused(reason)) => TaskOutcome::BucketRefused(text::sanitize_line(&reason, 200)),
+                Ok(()) | Err(BucketError::Unavailable(_) | BucketError::NotFound(_)) => TaskOutcome::Done,
+            }
         });
     }
 

@@ -14,7 +14,9 @@ use super::pause_watch::StreamedPause;
 use super::{Event, Ports, Settings};
 use crate::engine::{ConnectionState, EventDetail, Pause, StoreAlarm};
 use crate::jobs::{Job, StageName};
-use crate::store::{Change, ChangeStream, ForeignActivity, PageQuery, SortOrder, StoreError};
+use crate::store::{
+    Change, ChangeStream, ForeignActivity, PageQuery, SharedRecord, SortOrder, StoreError, StoreSettings,
+};
 use crate::time::backoff;
 
 /// Jobs that changed.
@@ -81,6 +83,7 @@ pub(super) fn start(
         refreshed_at: None,
         checked_at: None,
         alarm: None,
+        is_refused: settings.alarm.is_some(),
     };
     tokio::spawn(async move {
         tokio::select! {
@@ -107,6 +110,8 @@ struct FeedTask {
     checked_at: Option<Instant>,
     /// The activity of another backend that was reported.
     alarm: Option<ForeignActivity>,
+    /// Whether the store was not taken over when the engine started.
+    is_refused: bool,
 }
 
 impl FeedTask {
@@ -209,7 +214,7 @@ impl FeedTask {
                 Change::SharedRecord(record) if Pause::is_stated_by(&record) => {
                     self.pause.send_replace(Some(Pause::of(&record).into()));
                 }
-                Change::SharedRecord(_) => {}
+                Change::SharedRecord(record) => self.on_record(&record).await,
                 Change::Budget => {
                     self.costs_changed = true;
                     self.budget_changes.notify_one();
@@ -223,6 +228,16 @@ impl FeedTask {
         let _ = self.changes.try_send(jobs.clone());
         if self.event_detail == EventDetail::Full {
             self.emit(Event::Jobs(jobs)).await;
+        }
+    }
+
+    /// A store that was not taken over is darkroom's now.
+    async fn on_record(&mut self, record: &SharedRecord) {
+        let is_owned = record.kind == StoreSettings::KIND
+            && StoreSettings::parse(record).is_ok_and(|settings| settings.ownership.is_some());
+        if is_owned && std::mem::take(&mut self.is_refused) {
+            tracing::info!(by = %record.by, "store taken over");
+            self.emit(Event::StoreAlarm(None)).await;
         }
     }
 

@@ -1,7 +1,8 @@
-//! How many jobs of the store match and how many are held, where the board does not know that.
+//! The filter of what is shown, and how many jobs of the store match it.
 
 use super::App;
-use crate::engine::{Command, Counts, MatchCounts};
+use crate::console::overlays::Overlay;
+use crate::engine::{Command, MatchCounts};
 use crate::jobs::filter::{Condition, Filter, JobStatus};
 
 /// The filter of held jobs.
@@ -11,7 +12,7 @@ pub(super) fn held() -> Filter {
 
 /// How many jobs of the store match a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Matching {
+pub enum Matching {
     /// Not reported yet.
     Unknown,
     /// The store does not count that.
@@ -21,6 +22,23 @@ pub(super) enum Matching {
 }
 
 impl App {
+    pub(super) fn apply_filter(&mut self) {
+        let is_typing = matches!(self.overlays.last(), Some(Overlay::Filter));
+        let text = self.filter.as_str();
+        let parsed = if is_typing { Filter::parse_typed(text, self.now) } else { Filter::parse(text, self.now) };
+        let parsed = parsed.map(|filter| self.with_gallery(filter));
+        let is_changed = parsed.as_ref().err() != self.board.problem()
+            || parsed.as_ref().is_ok_and(|filter| filter != self.board.filter());
+        if is_changed {
+            self.board.set_filter(parsed);
+            self.restart_paging(is_typing);
+            self.matching = Matching::Unknown;
+            self.count_matching();
+            self.queue.follow(&self.board);
+        }
+        self.dirty = true;
+    }
+
     /// Requests how many jobs of the store match, where the board does not know that.
     pub(super) fn count_matching(&mut self) {
         let filter = self.board.filter();
@@ -52,7 +70,7 @@ impl App {
             return Some(self.board.len() as u64);
         }
         if self.board.filter().is_empty() {
-            return self.status.counts.as_ref().map(Counts::total);
+            return self.status.counts.as_ref().map(crate::engine::Counts::total);
         }
         if let Matching::Counted(counts) = &self.matching { Some(counts.total()) } else { None }
     }
