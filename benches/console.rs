@@ -42,6 +42,7 @@ fn app(count: usize) -> App {
         simulated: true,
         read_only: false,
         operator: String::new(),
+        keys: darkroom::console::KeyMap::default(),
         files: None,
         saved: darkroom::console::Saved::default(),
         greeting: None,

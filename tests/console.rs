@@ -2,12 +2,14 @@
 //! `tests/snapshots` and are reviewed there.
 
 mod budget;
+mod bulk;
 mod fixtures;
 mod gallery;
 mod harness;
 mod hostile_frames;
 mod keys;
 mod random_events;
+mod slow_line;
 
 use crossterm::event::KeyCode;
 use darkroom::console::ThemeChoice;
@@ -71,7 +73,7 @@ fn problems_replace_normal_states() {
 
 #[test]
 fn screens_over_the_panes() {
-    for (width, height) in [(120, 40), (80, 24), (40, 12)] {
+    for (width, height) in SIZES {
         for (name, keys) in
             [("help", "?"), ("palette", ":image"), ("logs", "L"), ("job", "\n"), ("costs", "$"), ("form", "n")]
         {
@@ -145,4 +147,29 @@ fn ascii_and_no_colour() {
         .iter()
         .any(|cell| cell.fg != ratatui::style::Color::Reset || cell.bg != ratatui::style::Color::Reset);
     assert!(!coloured, "no colour at all");
+}
+
+/// With the frames of one theme, this is a frame of every screen in every theme: only colours and attributes differ. What they are is
+/// checked by the contrast of every cell and by the tests of the themes.
+#[test]
+fn themes_change_nothing_but_styles() {
+    for (width, height) in SIZES {
+        for keys in ["", "?", ":image", "L", "\n", "$", "B", "n", "i", "g", "g   ="] {
+            let frame = |theme: &str| {
+                let mut options = options(true);
+                options.theme = ThemeChoice::load(theme, &[]).unwrap();
+                let mut harness = ConsoleHarness::busy_with(width, height, &options);
+                for key in keys.chars() {
+                    harness.press(if key == '\n' { KeyCode::Enter } else { KeyCode::Char(key) });
+                }
+                (harness.frame(), harness.terminal.backend().buffer().clone())
+            };
+            let (dark, dark_cells) = frame("dark");
+            for theme in ["light", "high-contrast", "colour-blind", "mono"] {
+                let (text, cells) = frame(theme);
+                assert_eq!(text, dark, "{theme} {width}x{height} {keys:?}");
+                assert_ne!(cells, dark_cells, "{theme} {width}x{height} {keys:?} looks like the dark theme");
+            }
+        }
+    }
 }

@@ -6,8 +6,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::error::CliError;
 use super::{
-    audit, budget, costs, dev, export, guard_server, import, jobs, logs, pause, presets, simulate, submit, takeover,
-    tasks, worker,
+    audit, budget, bulk, costs, dev, export, guard_server, import, jobs, logs, pause, presets, prune, simulate, submit,
+    takeover, tasks, worker,
 };
 use crate::config::{Flags, Key};
 
@@ -75,8 +75,10 @@ pub enum Command {
     Submit(Box<submit::SubmitArgs>),
     /// List and remove the parameter sets of the submit form
     Presets(presets::PresetsArgs),
-    /// List, show, retry, cancel, approve and hide jobs
+    /// List, show, retry, cancel, approve, hide, tag and clone jobs
     Jobs(jobs::JobsArgs),
+    /// List actions on many jobs, and pause, resume or stop them
+    Bulk(bulk::BulkArgs),
     /// Report costs
     Costs(costs::CostsArgs),
     /// Show and change the caps that every process on this store applies
@@ -97,6 +99,8 @@ pub enum Command {
     Import(import::ImportArgs),
     /// Export jobs and costs to a file that `import` reads
     Export(export::ExportArgs),
+    /// Remove old finished jobs, their images and old log files; charges stay
+    Prune(prune::PruneArgs),
     /// Serve a simulator of the FLUX API
     Simulate(simulate::SimulateArgs),
     /// Open the console on a month of simulated jobs, in a temporary directory that is deleted on exit

@@ -60,11 +60,13 @@ fn options(config: &Config, observe: bool, greeting: Option<String>) -> Result<C
     } else {
         ThemeChoice::load(&config.theme, &config.theme_folders).map_err(|error| CliError::Usage(error.to_string()))?
     };
-    let files = ConsoleFiles::new(&config.data_dir);
+    let context = config.context.clone().unwrap_or_else(|| "default".to_owned());
+    let files = ConsoleFiles::new(&config.data_dir, &context);
     Ok(ConsoleOptions {
         saved: files.load(),
         files: Some(files),
-        context: config.context.clone().unwrap_or_else(|| "default".to_owned()),
+        keys: config.keys,
+        context,
         adapters: format!("{} · {}", config.store, config.engine),
         simulated: config.is_simulated(),
         read_only: observe,

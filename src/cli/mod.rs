@@ -6,6 +6,7 @@
 mod args;
 mod audit;
 mod budget;
+mod bulk;
 mod completions;
 mod config;
 mod console;
@@ -28,6 +29,7 @@ mod operator;
 mod output;
 mod pause;
 mod presets;
+mod prune;
 mod resolve_id;
 mod simulate;
 mod submit;
@@ -129,6 +131,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
                 submit::run(&session, &args, &given).await
             }
             Some(Command::Jobs(args)) => jobs::run(&session, args.command.unwrap_or_default()).await,
+            Some(Command::Bulk(args)) => bulk::run(&session, &args).await,
             Some(Command::Costs(args)) => costs::run(&session, &args).await,
             Some(Command::Budget(args)) => budget::run(&session, &args).await,
             Some(Command::Presets(args)) => presets::run(&session, &args),
@@ -140,6 +143,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             Some(Command::Tasks(args)) => tasks::run(&session, &args).await,
             Some(Command::Import(args)) => import::run(&session, &args).await,
             Some(Command::Export(args)) => export::run(&session, &args).await,
+            Some(Command::Prune(args)) => prune::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,
             Some(Command::Demo) => demo::run(&session, flags).await,
             Some(Command::Dev(args)) => dev::run(session, &args, flags).await,

@@ -80,6 +80,8 @@ settings! {
     Log: "log", "DARKROOM_LOG", Plain;
     /// Daily log files that are kept.
     LogDays: "log_days", "DARKROOM_LOG_DAYS", Plain;
+    /// Days after which `darkroom prune` removes finished jobs and their images.
+    RetentionDays: "retention_days", "DARKROOM_RETENTION_DAYS", Plain;
     /// How images are drawn on the terminal.
     Images: "images", "DARKROOM_IMAGES", Plain;
     /// Colours of the console.

@@ -52,6 +52,7 @@ impl Config {
         let log_dir = resolver.path(Key::LogDir, Some(sources.working_dir.join("logs")))?;
         let log = resolver.or(Key::Log, "info".to_owned(), |text| Ok(text.to_owned()))?;
         let log_days = resolver.or(Key::LogDays, LOG_DAYS, |text| parse::count(text, 1, 3_650))?;
+        let retention_days = resolver.optional(Key::RetentionDays, |text| parse::count(text, 1, 36_500))?;
         let images = resolver.or(Key::Images, ImagesMode::Auto, parse::one_of)?;
         let theme = resolver.or(Key::Theme, "auto".to_owned(), parse::theme)?;
         let notify = resolver.or(Key::Notify, NotifyWays::default(), str::parse)?;
@@ -83,8 +84,10 @@ impl Config {
             log_dir: log_dir.unwrap_or_else(|| sources.working_dir.join("logs")),
             log,
             log_days,
+            retention_days,
             images,
             theme,
+            keys: layers.keys()?,
             theme_folders: [Some(sources.working_dir.clone()), sources.config_dir.clone()]
                 .into_iter()
                 .flatten()

@@ -7,7 +7,7 @@ use super::panes::image::ImageMessage;
 use crate::catalog::InputSizes;
 use crate::console::notices::Notice;
 use crate::console::notifications::Notification;
-use crate::console::saved::{Preset, Presets};
+use crate::console::saved::{Preset, Presets, SavedView};
 use crate::engine::{Command, Event};
 use crate::jobs::{JobId, Spec};
 use crate::telemetry::logging::LogRecord;
@@ -59,6 +59,19 @@ pub enum Message {
     Resumed,
 }
 
+/// What is kept in the console's files.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    /// A parameter set under a name.
+    Preset(String, Preset),
+    /// No preset of that name any more.
+    NoPreset(String),
+    /// Submitted prompts, the newest last.
+    Prompts(Vec<String>),
+    /// The view.
+    View(Box<SavedView>),
+}
+
 /// What the loop does for the console.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
@@ -75,12 +88,8 @@ pub enum Effect {
         /// The file's contents.
         bytes: Bytes,
     },
-    /// Save a parameter set under a name.
-    SavePreset(String, Preset),
-    /// Remove the preset of that name.
-    RemovePreset(String),
-    /// Add submitted prompts to the file of the history, the newest last.
-    AddPrompts(Vec<String>),
+    /// Write what is kept for the next start.
+    Keep(Kept),
     /// Search the log files for the lines of this job.
     SearchLogs(JobId),
     /// Measure the input images of this spec, for its price.
@@ -91,6 +100,8 @@ pub enum Effect {
     Notify(Notification),
     /// Delete these images from the terminal, which keeps them by number.
     DropImages(Vec<u32>),
+    /// Take the mouse, or leave it to the terminal.
+    Mouse(bool),
     /// Draw every cell again.
     Redraw,
     /// End the loop.

@@ -35,12 +35,13 @@ mod time_zone;
 mod widgets;
 
 pub use app::App;
+pub use keymap::KeyMap;
 pub use message::{Effect, ExitReason, Message};
 pub use notifications::{NotifyOptions, NotifyWays};
 pub use options::{ConsoleOptions, ThemeChoice};
 pub use panes::image::ImagesMode;
 pub use panes::queue::{Column, QueueSettings};
-pub use saved::{ConsoleFiles, Preset, PresetFile, Presets, Saved};
+pub use saved::{ConsoleFiles, Preset, PresetFile, Presets, Saved, SavedView};
 pub use terminal::{EngineLink, LogSources, run};
 pub use time_zone::DisplayZone;
 

@@ -19,7 +19,7 @@ const MIN_INTERVAL: Duration = Duration::seconds(30);
 pub enum NotifyWay {
     /// The bell.
     Bell,
-    /// A notification of the desktop, by the sequence of iTerm2, kitty, WezTerm, Windows Terminal and others.
+    /// A notification of the desktop, by the sequence of iTerm2, kitty, `WezTerm`, Windows Terminal and others.
     Osc9,
     /// The same by the sequence of urxvt, foot, Ghostty and others.
     Osc777,

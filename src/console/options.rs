@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::keymap::KeyMap;
 use super::notifications::NotifyOptions;
 use super::panes::image::ImagesMode;
 use super::saved::{ConsoleFiles, Saved};
@@ -21,6 +22,8 @@ pub struct ConsoleOptions {
     pub read_only: bool,
     /// Who uses it: `user@host`, for the record of a change.
     pub operator: String,
+    /// Which key means what.
+    pub keys: KeyMap,
     /// Where presets, prompts and the state of the view are kept; `None` keeps nothing.
     pub files: Option<ConsoleFiles>,
     /// What these files contain.

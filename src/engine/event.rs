@@ -10,7 +10,7 @@ use super::UncertainCharges;
 use crate::costs::{
     AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, DEFAULT_SOFT_PERCENT, Outlook, Usd,
 };
-use crate::engine::{AuditEntry, BulkPlan, Outage, Pause};
+use crate::engine::{AuditEntry, BulkPlan, BulkRecord, Outage, Pause};
 use crate::jobs::filter::Filter;
 use crate::jobs::sort::Place;
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
@@ -61,6 +61,10 @@ pub enum Event {
     },
     /// What an action on many jobs would do, as requested; or one sanitized line why that is not known.
     BulkPlanned(Result<Box<BulkPlan>, String>),
+    /// The bulk actions that are open, or ended in the last minutes, newest first; whenever one changes.
+    BulkActions(Vec<BulkRecord>),
+    /// A bulk action could not be started or changed: one sanitized line why.
+    BulkFailed(String),
     /// How many jobs are in each stage: all jobs, not only those that were sent.
     Counts(Counts),
     /// What a running job does now. May be lost; the next one replaces it.
@@ -284,6 +288,8 @@ pub enum CommandKind {
     Undone,
     /// Resolve an uncertain charge.
     Resolved,
+    /// Add and remove tags.
+    Tagged,
 }
 
 /// The result of a command.
@@ -299,4 +305,11 @@ pub struct CommandOutcome {
     pub previous: Vec<Job>,
     /// What the new attempts will cost at most, if known.
     pub estimate: Option<Usd>,
+}
+
+impl CommandOutcome {
+    /// A command that has changed nothing yet.
+    pub fn nothing(kind: CommandKind) -> Self {
+        Self { kind, succeeded: Vec::new(), rejected: Vec::new(), previous: Vec::new(), estimate: None }
+    }
 }

@@ -303,6 +303,10 @@ impl Bucket for MonitoredBucket {
         self.bucket.get(name).await
     }
 
+    async fn delete(&self, name: &ObjectName) -> Result<(), BucketError> {
+        self.bucket.delete(name).await
+    }
+
     fn cost(&self, bytes: u64) -> Option<Usd> {
         self.bucket.cost(bytes)
     }

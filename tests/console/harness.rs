@@ -24,6 +24,7 @@ pub(crate) fn options(simulated: bool) -> ConsoleOptions {
         simulated,
         read_only: false,
         operator: "ada@studio".into(),
+        keys: darkroom::console::KeyMap::default(),
         files: None,
         saved: darkroom::console::Saved::default(),
         greeting: None,

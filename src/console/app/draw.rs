@@ -65,7 +65,8 @@ impl App {
         }
         self.overlays = overlays;
         self.draw_notice(frame, layout.notice);
-        footer::draw(frame, layout.footer, self.input_context(), |action| self.is_available(action), &self.theme);
+        let is_available = |action| self.is_available(action);
+        footer::draw(frame, layout.footer, self.keys, self.input_context(), is_available, &self.theme);
         widgets::fold_to_ascii(frame, frame.area(), &self.theme);
     }
 
@@ -180,6 +181,8 @@ impl App {
                 let (costs, simulated) = (self.status.costs.as_deref(), self.simulated);
                 screen.draw(frame, area, &BudgetView { costs, simulated, zone: self.zone, theme });
             }
+            Overlay::Bulk(screen) => screen.draw(frame, area, &self.bulk, self.now, theme),
+            Overlay::Line(dialog) => dialog.draw(frame, area, theme),
             Overlay::Image => self.draw_full_image(frame, area),
             Overlay::Gallery(gallery) => {
                 let hint = self.image_hint();
@@ -230,8 +233,13 @@ impl App {
             let text =
                 format!("Quitting when {images} in progress are done; no new jobs start · q quits now · p stays");
             notice::draw(frame, area, &Notice { level: NoticeLevel::Warning, text }, 0, &self.theme);
+        } else if let Some(text) = self.bulk_line().filter(|_| self.is_counting_down()) {
+            // What can still be cancelled precedes what was reported.
+            notice::draw(frame, area, &Notice { level: NoticeLevel::Warning, text }, 0, &self.theme);
         } else if let Some((current, more)) = self.notices.current() {
             notice::draw(frame, area, current, more, &self.theme);
+        } else if let Some(text) = self.bulk_line() {
+            notice::draw(frame, area, &Notice { level: NoticeLevel::Info, text }, 0, &self.theme);
         }
     }
 
@@ -245,7 +253,7 @@ impl App {
     }
 
     /// Whether an action would have an effect now: the footer lists no other.
-    fn is_available(&self, action: Action) -> bool {
+    pub(super) fn is_available(&self, action: Action) -> bool {
         if self.read_only && action.changes().is_some() {
             return false;
         }
@@ -266,7 +274,7 @@ impl App {
                 !matches!(self.input_context(), InputContext::FullImage) && job.is_some_and(|job| job.image().is_some())
             }
             Action::SaveImage => job.is_some_and(|job| job.image().is_some()),
-            Action::Undo => !self.undo.is_empty(),
+            Action::Undo => !self.undo.is_empty() || self.own_bulk().is_some(),
             Action::Filter => self.board.known() > 1,
             Action::Back => !self.overlays.is_empty() || !self.filter.is_empty() || self.board.marked() > 0,
             Action::Help => self.input_context() != InputContext::Help,

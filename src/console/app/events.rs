@@ -63,6 +63,8 @@ impl App {
                 }
             }
             Event::BulkPlanned(plan) => self.on_bulk_planned(plan),
+            Event::BulkActions(records) => self.on_bulk_actions(records),
+            Event::BulkFailed(why) => self.report(NoticeLevel::Error, format!("Bulk action not changed: {why}")),
             Event::Costs(costs) => {
                 let marks = costs.soft_marks();
                 let reported =
@@ -147,7 +149,7 @@ impl App {
     }
 
     /// A notice that answers no key.
-    fn report(&mut self, level: NoticeLevel, text: String) {
+    pub(super) fn report(&mut self, level: NoticeLevel, text: String) {
         self.notices.push(Notice { level, text }, self.now);
         self.dirty = true;
     }
@@ -185,7 +187,10 @@ impl App {
     }
 
     fn on_intake(&mut self, intake: Intake) {
-        self.read_only = intake == Intake::ReadOnly;
+        // Only an engine that was read-only can become writable: after `darkroom takeover`.
+        if intake == Intake::ReadOnly || self.status.intake == Intake::ReadOnly {
+            self.read_only = intake == Intake::ReadOnly;
+        }
         let notice = match (&self.status.intake, &intake) {
             (old, new) if old == new => None,
             (Intake::ReadOnly, Intake::Paused) => {
@@ -328,6 +333,7 @@ fn past_tense(kind: CommandKind) -> &'static str {
         CommandKind::Hidden => "hidden",
         CommandKind::Undone => "restored",
         CommandKind::Resolved => "resolved",
+        CommandKind::Tagged => "tagged",
     }
 }
 
@@ -343,6 +349,7 @@ fn describe(outcome: &CommandOutcome) -> (NoticeLevel, String) {
         CommandKind::Hidden => "Hid",
         CommandKind::Undone => "Restored",
         CommandKind::Resolved => "Resolved the charge of",
+        CommandKind::Tagged => "Tagged",
     };
     let mut parts = Vec::new();
     if !outcome.succeeded.is_empty() {

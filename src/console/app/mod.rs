@@ -3,10 +3,13 @@
 //!
 //! ```text
 //!  keys.rs      which overlay or pane gets a key       events.rs   events of the engine
+//!  mouse.rs     which overlay or pane gets the mouse
 //!  actions.rs   what an action does                    paging.rs   the rows of a large store, as they are scrolled to
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
+//!  edits.rs     actions that a typed line describes
 //!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
 //!  matching.rs  the filter, and how many jobs match it    log_actions.rs   the logs, and the lines of a step
+//!  leave.rs     what is kept for the next start
 //!  quit.rs      leaving, with or without waiting          gallery.rs  images in a grid and side by side
 //! ```
 
@@ -14,12 +17,15 @@ mod actions;
 mod bulk;
 mod clock;
 mod draw;
+mod edits;
 mod events;
 mod gallery;
 mod job_actions;
 mod keys;
+mod leave;
 mod log_actions;
 mod matching;
+mod mouse;
 mod paging;
 mod quit;
 
@@ -34,7 +40,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::activity::Activity;
 use super::board::Board;
 use super::form::Draft;
-use super::keymap::InputContext;
+use super::keymap::{InputContext, KeyMap};
 use super::layout::{Layout, PaneName};
 use super::line_editor::LineEditor;
 use super::message::{Effect, Message};
@@ -45,13 +51,13 @@ use super::panes::image::{ImageMessage, ImagePane, Place, Tiles};
 use super::panes::logs::LogPane;
 use super::panes::queue::{QueuePane, QueueSettings};
 use super::panes::steps::StepsPane;
-use super::saved::Presets;
+use super::saved::{Presets, SavedView};
 use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
 use super::{ConsoleOptions, ThemeChoice};
 use crate::catalog::Catalog;
-use crate::engine::{Command, CommandKind};
+use crate::engine::{BulkRecord, Command, CommandKind};
 use crate::jobs::{Job, JobId};
 use matching::Matching;
 use paging::Paging;
@@ -67,6 +73,10 @@ pub struct App {
     operator: String,
     zone: DisplayZone,
     theme: Theme,
+    /// Which key means what.
+    keys: KeyMap,
+    /// Whether the mouse is the console's, not the terminal's.
+    has_mouse: bool,
     /// Used instead where the terminal reports a light background.
     light_theme: Option<Theme>,
     catalog: &'static Catalog,
@@ -115,6 +125,11 @@ pub struct App {
     history: Vec<String>,
     /// Parameter sets of the form.
     presets: Presets,
+    /// Whether the view is kept for the next start, and what was written last.
+    keeps_view: bool,
+    saved_view: SavedView,
+    /// When the view is written, after it was touched.
+    save_view_at: Option<DateTime<Utc>>,
     /// A new job to select as soon as it is listed.
     select_when_shown: Option<JobId>,
     /// Images that are to be saved as soon as their bytes arrive, with the name of the file.
@@ -136,6 +151,10 @@ pub struct App {
     counting_held: bool,
     /// The action on many jobs whose plan is awaited.
     planning: Option<bulk::Planning>,
+    /// The price of that action is shown even where it is simulated.
+    asks_price: bool,
+    /// The bulk actions of the store: open, or ended in the last minutes.
+    bulk: Vec<BulkRecord>,
     quitting: bool,
     /// Quit as soon as no job runs here.
     quits_when_done: bool,
@@ -166,6 +185,8 @@ impl App {
             zone: options.zone,
             theme: options.theme(false),
             light_theme: matches!(options.theme, ThemeChoice::ByBackground { .. }).then(|| options.theme(true)),
+            keys: options.keys,
+            has_mouse: true,
             catalog: Catalog::builtin(),
             now,
             size: Rect::new(0, 0, 80, 24),
@@ -196,6 +217,9 @@ impl App {
             skipped: None,
             history: options.saved.prompts.clone(),
             presets: options.saved.presets.clone(),
+            keeps_view: options.files.is_some(),
+            saved_view: SavedView::default(),
+            save_view_at: None,
             select_when_shown: None,
             saves: HashMap::new(),
             image_selection: None,
@@ -207,6 +231,8 @@ impl App {
             held: None,
             counting_held: false,
             planning: None,
+            asks_price: false,
+            bulk: Vec::new(),
             quitting: false,
             quits_when_done: false,
             effects: Vec::new(),
@@ -215,6 +241,7 @@ impl App {
         if let Some(text) = options.greeting.clone() {
             app.notices.push(Notice { level: NoticeLevel::Info, text }, now);
         }
+        app.restore(options.saved.view.clone());
         for text in options.saved.problems.iter().cloned() {
             app.notices.push(Notice { level: NoticeLevel::Error, text }, now);
         }
@@ -231,7 +258,10 @@ impl App {
     /// Takes in what happened at `now`; what is to be done about it comes out.
     pub fn update(&mut self, message: Message, now: DateTime<Utc>) -> Vec<Effect> {
         self.now = now;
-        let overlays = self.overlays.len();
+        if matches!(message, Message::Key(_) | Message::Mouse(_) | Message::Paste(_)) {
+            self.touch_view();
+        }
+        let covers = self.covers();
         let had_gallery = self.has_gallery();
         match message {
             Message::Key(key) => self.on_key(key),
@@ -293,7 +323,7 @@ impl App {
         if self.quits_when_done && !self.quitting && self.running_here() == 0 {
             self.quit();
         }
-        if self.overlays.len() != overlays && self.image.keeps_remains() {
+        if self.image.keeps_remains() && self.covers() != covers {
             self.effects.push(Effect::Redraw);
         }
         if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
@@ -306,7 +336,16 @@ impl App {
         self.request_image();
         self.page();
         self.request_tiles();
+        self.save_view();
         std::mem::take(&mut self.effects)
+    }
+
+    /// What is drawn over images: the overlays, and a notice of several lines.
+    fn covers(&self) -> (usize, bool) {
+        let room = usize::from(self.size.width).saturating_sub(3);
+        let is_long =
+            |(notice, _): (&Notice, usize)| unicode_width::UnicodeWidthStr::width(notice.text.as_str()) > room;
+        (self.overlays.len(), self.notices.current().is_some_and(is_long))
     }
 
     /// Sends every image to the terminal again.

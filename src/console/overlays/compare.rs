@@ -163,7 +163,7 @@ fn column_of(
     match (image_of(job), tiles) {
         (Some((attempt, _)), Ok(tiles)) => tiles.draw(frame, &(job.id.clone(), attempt), image, theme),
         (Some(_), Err(hint)) => {
-            frame.render_widget(Paragraph::new(Line::styled(hint.to_owned(), theme.warning)).centered(), image)
+            frame.render_widget(Paragraph::new(Line::styled(hint.to_owned(), theme.warning)).centered(), image);
         }
         (None, _) => frame.render_widget(Paragraph::new(Line::styled("no image", theme.dim)).centered(), image),
     }

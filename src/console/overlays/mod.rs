@@ -1,12 +1,14 @@
 //! What covers the panes: one file each. They are a stack; Esc takes the top one away.
 
 pub mod budget;
+pub mod bulk;
 pub mod compare;
 pub mod confirm;
 pub mod costs;
 pub mod gallery;
 pub mod help;
 pub mod job;
+pub mod line;
 pub mod palette;
 pub mod queue_menu;
 pub mod quit;
@@ -48,6 +50,10 @@ pub enum Overlay {
     LogInput,
     /// The order or the columns of the queue are being chosen.
     QueueMenu(queue_menu::QueueMenu),
+    /// Actions on many jobs.
+    Bulk(bulk::BulkScreen),
+    /// A line that is typed before an action.
+    Line(line::LineDialog),
 }
 
 impl Overlay {
@@ -69,6 +75,8 @@ impl Overlay {
             Self::Logs => InputContext::LogScreen,
             Self::LogInput => InputContext::LogInput,
             Self::QueueMenu(_) => InputContext::QueueMenu,
+            Self::Bulk(_) => InputContext::BulkScreen,
+            Self::Line(_) => InputContext::Line,
         }
     }
 
@@ -81,6 +89,7 @@ impl Overlay {
             | Self::Compare(_)
             | Self::Costs(_)
             | Self::Budget(_)
+            | Self::Bulk(_)
             | Self::Logs => true,
             Self::Confirm(_)
             | Self::Quit(_)
@@ -89,7 +98,8 @@ impl Overlay {
             | Self::Filter
             | Self::LogInput
             | Self::QueueMenu(_)
-            | Self::Form(_) => false,
+            | Self::Form(_)
+            | Self::Line(_) => false,
         }
     }
 }

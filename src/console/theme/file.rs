@@ -183,14 +183,13 @@ pub fn load(name: &str, folders: &[PathBuf]) -> Result<Theme, ThemeError> {
     }
     built_in(name).ok_or_else(|| {
         let names = names(folders);
-        let advice = match suggest(name, names.iter().map(String::as_str)).first() {
-            Some(meant) => format!("did you mean '{meant}'?"),
-            None => {
-                let folder = folders.last().map_or_else(String::new, |folder| {
-                    format!(", or write {}", folder.join("themes").join(&file_name).display())
-                });
-                format!("use {}{folder}", names.join(", "))
-            }
+        let advice = if let Some(meant) = suggest(name, names.iter().map(String::as_str)).first() {
+            format!("did you mean '{meant}'?")
+        } else {
+            let folder = folders.last().map_or_else(String::new, |folder| {
+                format!(", or write {}", folder.join("themes").join(&file_name).display())
+            });
+            format!("use {}{folder}", names.join(", "))
         };
         ThemeError::Unknown { name: sanitize_line(name, 40), advice }
     })

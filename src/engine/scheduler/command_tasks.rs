@@ -12,7 +12,9 @@ use super::feed::Feed;
 use super::pause_watch::PauseState;
 use super::{Command, Event, Ports, Runner};
 use crate::bucket::BucketError;
-use crate::engine::{AuditEntry, BulkPlan, CommandKind, CommandOutcome, OperatorCommands, Pause, UncertainCharges};
+use crate::engine::{
+    AuditEntry, BulkPlan, BulkRecord, BulkStart, CommandKind, CommandOutcome, OperatorCommands, Pause, UncertainCharges,
+};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
 use crate::store::{BudgetChange, CostJobsQuery, DueQuery, PageQuery, Save, SortOrder, SortedQuery, StoreError};
 use crate::text;
@@ -35,6 +37,8 @@ pub(super) enum TaskOutcome {
     BucketRefused(String),
     /// The pause of all workers was changed.
     PauseChanged(PauseState),
+    /// A bulk action was recorded or changed.
+    BulkChanged,
     /// The runner has finished what had to be finished.
     Closed,
 }
@@ -183,6 +187,7 @@ impl CommandTasks {
                 Command::Reject(ids) => (CommandKind::ImagesRejected, operator.reject_images(ids).await),
                 Command::Hide(ids) => (CommandKind::Hidden, operator.hide(ids).await),
                 Command::Unhide(ids) => (CommandKind::Undone, operator.unhide(ids).await),
+                Command::Tag(ids, edit) => (CommandKind::Tagged, operator.tag(ids, &edit).await),
                 Command::Undo(kind, previous) => (CommandKind::Undone, operator.undo(kind, previous).await),
                 Command::ResolveCharge { id, attempt, answer, by } => {
                     (CommandKind::Resolved, operator.resolve_charge(id, Some(attempt), answer, &by).await)
@@ -245,6 +250,13 @@ impl CommandTasks {
                     let plan = plan.map(Box::new).map_err(|error| text::sanitize_line(&error.to_string(), 200));
                     emit(&events, Event::BulkPlanned(plan)).await;
                     return TaskOutcome::Done;
+                }
+                Command::StartBulk { plan, chosen } => {
+                    let started = operator.start_bulk(*plan, &chosen, BulkStart::Countdown).await;
+                    return bulk_changed(&events, started.map(Ok)).await;
+                }
+                Command::ControlBulk(id, control) => {
+                    return bulk_changed(&events, operator.control_bulk(&id, control).await).await;
                 }
                 Command::PauseAll { by, reason } => {
                     let now = ports.clock.now();
@@ -377,6 +389,22 @@ async fn load_sorted(ports: &Ports, events: &mpsc::Sender<Event>, query: SortedQ
         }
         Err(error) => emit(events, Event::PageFailed { reason: text::sanitize_line(&error.to_string(), 200) }).await,
     }
+}
+
+async fn bulk_changed(
+    events: &mpsc::Sender<Event>,
+    changed: Result<Result<BulkRecord, String>, StoreError>,
+) -> TaskOutcome {
+    let why = match changed {
+        Ok(Ok(_)) => return TaskOutcome::BulkChanged,
+        Ok(Err(why)) => why,
+        Err(error) => {
+            tracing::error!(%error, "bulk action not changed");
+            error.to_string()
+        }
+    };
+    emit(events, Event::BulkFailed(text::sanitize_line(&why, 200))).await;
+    TaskOutcome::BulkChanged
 }
 
 async fn pause_changed(events: &mpsc::Sender<Event>, pause: Result<Option<Pause>, StoreError>) -> TaskOutcome {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::bucket_gate::BucketGate;
+use super::bulk_runner::BulkRunner;
 use super::command_tasks::{CommandTasks, TaskOutcome};
 use super::due_queue::{DueQueue, PickContext};
 use super::feed;
@@ -67,6 +68,7 @@ struct Dispatcher {
     next_journal_check: Instant,
     due_queue: DueQueue,
     command_tasks: CommandTasks,
+    bulk: BulkRunner,
     intake: Intake,
     /// The pause of all workers.
     pause: PauseWatch,
@@ -104,7 +106,9 @@ pub(super) async fn run(
     let operator = OperatorCommands::new(ports.store.clone(), ports.clock.clone(), settings.simulated)
         .recorded_as(settings.operator.clone());
     let (feed, mut changes, streamed_pause) = feed::start(ports.clone(), &settings, events.clone(), stop.clone());
-    let budget_changes = feed.budget_changes();
+    let (budget_changes, bulk_changes) = (feed.budget_changes(), feed.bulk_changes());
+    let worker = worker_lock.worker().as_str();
+    let bulk = BulkRunner::start(&ports, &settings, worker, bulk_changes, events.clone());
     let mut outage_changes = outages.subscribe();
     let mut dispatcher = Dispatcher {
         runner,
@@ -112,6 +116,7 @@ pub(super) async fn run(
         next_journal_check: Instant::now(),
         due_queue: DueQueue::new(ports.clone(), settings.simulated),
         command_tasks: CommandTasks::new(ports, operator, feed, events.clone(), settings.simulated),
+        bulk,
         intake: match settings.mode {
             Mode::Observe => Intake::ReadOnly,
             _ if settings.starts_paused => Intake::Paused,
@@ -172,6 +177,7 @@ pub(super) async fn run(
             }
         }
     }
+    dispatcher.bulk.close().await;
     dispatcher.stop.cancel();
     dispatcher.emit(Event::Stopped).await;
     dispatcher.end
@@ -204,6 +210,10 @@ impl Dispatcher {
 
     fn is_over(&mut self) -> bool {
         let is_busy = !self.running.is_empty() || !self.tasks.is_empty() || self.command_tasks.is_busy();
+        if self.phase != Phase::Working {
+            self.bulk.stop();
+        }
+        let is_busy = is_busy || self.bulk.is_busy();
         if self.settings.mode == Mode::UntilIdle && self.phase == Phase::Working && !is_busy {
             if let Intake::AccountBlocked(blocked) = &self.intake {
                 self.end.trouble = Some(blocked.reason.clone());
@@ -370,6 +380,7 @@ impl Dispatcher {
                 let is_new = self.pause.set(pause);
                 self.report_pause(is_new).await;
             }
+            TaskOutcome::BulkChanged => self.bulk.wake(),
             TaskOutcome::Closed => self.phase = Phase::Closed,
             TaskOutcome::Ready => self.due_queue.wake_held(),
             TaskOutcome::Done => {}

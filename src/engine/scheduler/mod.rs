@@ -5,6 +5,7 @@
 //! claims expire: recovery is not a special path.
 
 mod bucket_gate;
+mod bulk_runner;
 mod command_tasks;
 mod dispatcher;
 mod due_queue;

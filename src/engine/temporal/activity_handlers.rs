@@ -308,7 +308,7 @@ impl ActivityHandlers {
             return Ok(JobReport::of(&job, self.now()));
         }
         let shutdown = self.shutdown.borrow().clone();
-        let link = ResultLink { url: input.link.clone() };
+        let link = ResultLink::new(input.link.clone());
         self.download_and_store(job, link, input.charged, &shutdown).await
     }
 

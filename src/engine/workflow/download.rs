@@ -53,6 +53,7 @@ impl JobWorkflow {
             attempt.image_reported = true;
             attempt.link_expires_at = link.expires_at();
         }
+        note_result(job, &link);
         let image = match self.fetch(job, link, cost, stop).await? {
             FetchOutcome::Image(image) => image,
             FetchOutcome::Ended(outcome) => return Ok(outcome),
@@ -322,6 +323,16 @@ impl JobWorkflow {
         if let Some(attempt) = job.attempts.last_mut() {
             attempt.finish(step, now);
         }
+    }
+}
+
+/// Keeps what the provider reports of the image, where the request does not say the same.
+fn note_result(job: &mut Job, link: &ResultLink) {
+    let requested = job.spec.parameters.get("seed").and_then(serde_json::Value::as_u64);
+    let rewritten = link.prompt.clone().filter(|prompt| !prompt.trim().is_empty() && *prompt != job.spec.prompt);
+    if let Some(attempt) = job.attempts.last_mut() {
+        attempt.provider_seed = link.seed.filter(|seed| Some(*seed) != requested);
+        attempt.rewritten_prompt = rewritten;
     }
 }
 

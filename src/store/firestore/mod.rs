@@ -39,8 +39,8 @@ use crate::store::schema::{
 };
 use crate::store::{
     BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DefaultChoices, DueQuery, ForeignActivity, JobCost,
-    MatchCounts, Page, PageQuery, Save, SharedRecord, Store, StoreError, StoreInspection, StoreSettings, TaskLimits,
-    UncertainCharge,
+    JobVersion, MatchCounts, Page, PageQuery, Save, SharedRecord, Store, StoreError, StoreInspection, StoreSettings,
+    TaskLimits, UncertainCharge,
 };
 use activity::ActivityWatch;
 use connection::client::Client;
@@ -252,6 +252,11 @@ impl Store for FirestoreStore {
         dry_run: bool,
     ) -> Result<Vec<RemoveOutcome>, StoreError> {
         self.remove_documents(&documents, dry_run).await
+    }
+
+    async fn remove_finished(&self, jobs: Vec<JobVersion>) -> Result<Vec<RemoveOutcome>, StoreError> {
+        self.claim_or_refuse().await?;
+        self.remove_finished_jobs(&jobs).await
     }
 
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {

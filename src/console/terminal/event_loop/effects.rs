@@ -1,6 +1,7 @@
 //! What the loop does for the console.
 
 use crossterm::clipboard::CopyToClipboard;
+use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::super::screen;
@@ -24,19 +25,9 @@ impl EventLoop {
                     Ok(folder) => self.background.save(folder, name, bytes),
                     Err(error) => self.report_failure(format!("could not save {name}: {error}")),
                 },
-                Effect::SavePreset(name, preset) => {
+                Effect::Keep(kept) => {
                     if let Some(files) = &self.files {
-                        self.background.save_preset(files.presets(), name, preset);
-                    }
-                }
-                Effect::RemovePreset(name) => {
-                    if let Some(files) = &self.files {
-                        self.background.remove_preset(files.presets(), name);
-                    }
-                }
-                Effect::AddPrompts(prompts) => {
-                    if let Some(files) = &self.files {
-                        self.background.add_prompts(files.clone(), prompts);
+                        self.background.keep(files.clone(), kept);
                     }
                 }
                 Effect::SearchLogs(job) => self.history.search(&job.to_string()),
@@ -46,6 +37,10 @@ impl EventLoop {
                     }
                 }
                 Effect::Notify(notification) => self.notify(&notification),
+                Effect::Mouse(is_taken) => {
+                    self.has_mouse = is_taken;
+                    self.apply_mouse();
+                }
                 Effect::Suspend => self.suspend(),
                 Effect::Redraw => {
                     if self.screen.clear().is_err() {
@@ -71,6 +66,14 @@ impl EventLoop {
     pub(super) fn write(&mut self, command: impl crossterm::Command) {
         if self.is_visible && self.screen.write(command).is_err() {
             self.on_hang_up();
+        }
+    }
+
+    fn apply_mouse(&mut self) {
+        if self.has_mouse {
+            self.write(EnableMouseCapture);
+        } else {
+            self.write(DisableMouseCapture);
         }
     }
 
@@ -101,7 +104,10 @@ impl EventLoop {
     pub(super) fn resume(&mut self) {
         if self.is_visible {
             match self.screen.reenter() {
-                Ok(()) => self.update(Message::Resumed),
+                Ok(()) => {
+                    self.apply_mouse();
+                    self.update(Message::Resumed);
+                }
                 Err(_) => self.on_hang_up(),
             }
         }

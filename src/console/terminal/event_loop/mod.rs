@@ -80,6 +80,7 @@ pub async fn run(
         background: BackgroundTasks::default(),
         history: logs.history,
         files: options.files,
+        has_mouse: true,
         is_visible: true,
         first_frame_at,
         line: LineSpeed::Fast,
@@ -154,6 +155,8 @@ struct EventLoop {
     background: BackgroundTasks,
     history: LogHistory,
     files: Option<ConsoleFiles>,
+    /// The mouse is the console's, not the terminal's.
+    has_mouse: bool,
     /// The terminal still exists.
     is_visible: bool,
     /// The first frame waits until then for the terminal to report its background.
