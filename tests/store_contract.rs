@@ -94,6 +94,7 @@ macro_rules! store_contract {
             list::page_is_ordered_with_ties_by_id,
             list::pages_have_no_gaps_or_duplicates,
             list::page_filters_by_stage_and_time,
+            list::sorted_pages_are_complete,
             list::page_includes_hidden_on_request,
             list::search_is_literal,
             list::filter_lists_and_counts_what_matches,

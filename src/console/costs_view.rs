@@ -15,25 +15,56 @@ use crate::engine::CostOverview;
 use crate::jobs::{Job, StageName};
 use crate::text::format;
 
+/// What a job costs, as far as it is known.
+struct CellCost {
+    /// Not charged yet.
+    is_estimate: bool,
+    /// `None` where no price is known.
+    amount: Option<Usd>,
+    /// Some of it, or all, may not be billed.
+    is_unsure: bool,
+}
+
+impl CellCost {
+    fn of(job: &Job, catalog: &Catalog) -> Self {
+        if let Some(amount) = job.cost() {
+            let is_unsure = job.charges().any(|charge| !charge.basis.is_counted());
+            return Self { is_estimate: job.cost_basis() == Some(Basis::Estimated), amount: Some(amount), is_unsure };
+        }
+        if job.charges().next().is_some() {
+            let unsure: Usd = job.charges().filter_map(|charge| charge.amount).sum();
+            return Self { is_estimate: false, amount: Some(unsure).filter(|usd| *usd > Usd::ZERO), is_unsure: true };
+        }
+        if !job.stage_name().is_active() {
+            return Self { is_estimate: false, amount: Some(Usd::ZERO), is_unsure: false };
+        }
+        let reserved = job.attempt().and_then(|attempt| attempt.reserved);
+        Self {
+            is_estimate: true,
+            amount: reserved.or(job.known_estimate()).or_else(|| catalog.estimate(&job.spec).amount),
+            is_unsure: false,
+        }
+    }
+
+    fn text(&self, amount: impl Fn(Usd) -> String) -> String {
+        let Some(usd) = self.amount else { return "?".to_owned() };
+        let (before, behind) = (if self.is_estimate { "~" } else { "" }, if self.is_unsure { "?" } else { "" });
+        format!("{before}{}{behind}", amount(usd))
+    }
+}
+
 /// `$0.04` charged, `~$0.04` estimated, `$0.04?` may be billed, `?` price unknown.
 pub fn cell(job: &Job, catalog: &Catalog) -> String {
-    if let Some(amount) = job.cost() {
-        let mark = if job.cost_basis() == Some(Basis::Estimated) { "~" } else { "" };
-        let unsure = job.charges().any(|charge| !charge.basis.is_counted());
-        return format!("{mark}{}{}", amount.display(), if unsure { "?" } else { "" });
-    }
-    let unsure: Usd = job.charges().filter_map(|charge| charge.amount).sum();
-    if job.charges().next().is_some() {
-        return if unsure == Usd::ZERO { "?".to_owned() } else { format!("{}?", unsure.display()) };
-    }
-    if !job.stage_name().is_active() {
-        return Usd::ZERO.display();
-    }
-    let reserved = job.attempt().and_then(|attempt| attempt.reserved);
-    match reserved.or(job.known_estimate()).or_else(|| catalog.estimate(&job.spec).amount) {
-        Some(amount) => format!("~{}", amount.display()),
-        None => "?".to_owned(),
-    }
+    CellCost::of(job, catalog).text(Usd::display)
+}
+
+/// The same for a column: amounts with three decimals whose points stand under each other, the mark behind them.
+pub fn column_cell(job: &Job, catalog: &Catalog) -> String {
+    let text = CellCost::of(job, catalog).text(|usd| {
+        let amount = usd.decimal().round_dp(3);
+        if amount.is_zero() && usd > Usd::ZERO { "<$0.001".to_owned() } else { format!("${amount:.3}") }
+    });
+    if text.ends_with('?') { text } else { text + " " }
 }
 
 /// Whether a job in this stage can be cancelled.
@@ -179,6 +210,17 @@ mod tests {
         let failure = Failure::new(FailureCode::InvalidRequest, "x", BillingStatus::No, DateTime::UNIX_EPOCH);
         failed.reject(failure, DateTime::UNIX_EPOCH).unwrap();
         assert_eq!(cell(&failed, &catalog), "$0.00", "nothing was sent");
+    }
+
+    #[test]
+    fn costs_of_a_column_have_one_format() {
+        let catalog = Catalog { models: Vec::new() };
+        let cell = |amount, basis| column_cell(&charged(amount, basis), &catalog);
+        assert_eq!(cell(Some("0.694"), Basis::Settled), "$0.694 ");
+        assert_eq!(cell(Some("0.33"), Basis::Estimated), "~$0.330 ");
+        assert_eq!(cell(Some("12"), Basis::Unconfirmed), "$12.000?");
+        assert_eq!(cell(Some("0.0004"), Basis::Settled), "<$0.001 ");
+        assert_eq!(cell(None, Basis::Unknown), "?");
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! `update` is a plain function, so it cannot await; the loop in `terminal/event_loop.rs` has one await, its select. A pane is
 //! one file with one `draw`. Overlays are a stack. One table in `keymap` makes dispatch, footer, help and palette.
 
+mod activity;
 pub mod app;
 pub mod board;
 pub mod costs_view;
@@ -39,6 +40,7 @@ pub use message::{Effect, ExitReason, Message};
 pub use notifications::{NotifyOptions, NotifyWays};
 pub use options::{ConsoleOptions, ThemeChoice};
 pub use panes::image::ImagesMode;
+pub use panes::queue::{Column, QueueSettings};
 pub use saved::{ConsoleFiles, Preset, PresetFile, Presets, Saved, SavedView};
 pub use terminal::{EngineLink, LogSources, run};
 pub use time_zone::DisplayZone;

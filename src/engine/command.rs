@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{BulkAction, BulkControl, BulkPlan, BulkTarget, CommandKind, NewJob, TagEdit};
 use crate::costs::{BudgetEdit, CostGrouping};
 use crate::jobs::filter::Filter;
+use crate::jobs::sort::{Place, Sort};
 use crate::jobs::{BillingAnswer, Job, JobId};
 use crate::store::{PageCursor, SortOrder};
 
@@ -58,6 +59,19 @@ pub enum Command {
         /// At most this many.
         limit: usize,
     },
+    /// Send jobs that match in the order of a field (`Event::SortedPage`).
+    LoadSorted {
+        /// Which jobs.
+        filter: Filter,
+        /// In which order.
+        sort: Sort,
+        /// From the end of the list to its beginning.
+        backwards: bool,
+        /// Where the previous page ended.
+        after: Option<Place>,
+        /// At most this many.
+        limit: usize,
+    },
     /// Count the jobs of the store that match (`Event::Matching`).
     CountMatching(Filter),
     /// Find the jobs that an action would take, and its price (`Event::BulkPlanned`). Nothing is changed.
@@ -100,6 +114,8 @@ pub enum Command {
         /// At most this many.
         limit: usize,
     },
+    /// Send what operators did to a job (`Event::Audit`).
+    LoadAudit(JobId),
     /// Send the uncertain charges (`Event::Uncertain`).
     LoadUncertain,
     /// Send the cost overview now (`Event::Costs`); it is also sent whenever costs change.

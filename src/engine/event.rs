@@ -10,8 +10,9 @@ use super::UncertainCharges;
 use crate::costs::{
     AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, DEFAULT_SOFT_PERCENT, Outlook, Usd,
 };
-use crate::engine::{BulkPlan, BulkRecord, Outage, Pause};
+use crate::engine::{AuditEntry, BulkPlan, BulkRecord, Outage, Pause};
 use crate::jobs::filter::Filter;
+use crate::jobs::sort::Place;
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
 use crate::store::{Counts, JobCost, MatchCounts, PageCursor, StoreError};
 
@@ -36,6 +37,15 @@ pub enum Event {
         jobs: Vec<Arc<Job>>,
         /// Where the next page begins; `None` if nothing follows.
         next: Option<PageCursor>,
+    },
+    /// A page of a sorted list, as requested.
+    SortedPage {
+        /// In the requested order.
+        jobs: Vec<Arc<Job>>,
+        /// Where the next page begins; `None` if nothing follows.
+        next: Option<Place>,
+        /// Only jobs created at this time or later were sorted: the store bills every document that is read.
+        read_back_to: Option<DateTime<Utc>>,
     },
     /// A requested page could not be read.
     PageFailed {
@@ -63,6 +73,8 @@ pub enum Event {
     Costs(Box<CostOverview>),
     /// The uncertain charges, as requested, or one sanitized line why not.
     Uncertain(Result<UncertainCharges, String>),
+    /// What operators did to a job, as requested: newest first, or one sanitized line why not.
+    Audit(JobId, Result<Vec<AuditEntry>, String>),
     /// The most expensive jobs of a span, as requested.
     CostJobs {
         /// The line of the report whose jobs they are; `None` for all of the span.

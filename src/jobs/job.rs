@@ -158,6 +158,23 @@ impl Job {
         Some(amounts.sum())
     }
 
+    /// Width and height of the image; before it exists, those that were requested.
+    pub fn pixel_size(&self) -> Option<(u32, u32)> {
+        let image = self.image().map(|image| (image.width, image.height));
+        image.filter(|(width, height)| *width > 0 && *height > 0).or_else(|| self.spec.size())
+    }
+
+    /// How long the current attempt took from its first step to its last; `None` while it runs, and where nothing was done.
+    pub fn duration(&self) -> Option<chrono::Duration> {
+        let steps = &self.attempt()?.steps;
+        if self.stage_name().is_active() {
+            return None;
+        }
+        let from = steps.iter().map(|step| step.started_at).min()?;
+        let to = steps.iter().filter_map(|step| step.ended_at).max()?;
+        Some((to - from).max(chrono::Duration::zero()))
+    }
+
     /// The price that the last look at the request had, with its input images at their size.
     pub fn known_estimate(&self) -> Option<Usd> {
         self.attempt().and_then(|attempt| attempt.estimate)

@@ -17,6 +17,7 @@ mod receipt;
 mod resolution;
 mod retry;
 mod review;
+pub mod sort;
 mod spec;
 mod stage;
 mod step;

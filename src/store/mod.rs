@@ -12,6 +12,7 @@ mod query;
 pub mod schema;
 mod settings;
 mod shared_record;
+mod sorted;
 pub mod sqlite;
 
 use async_trait::async_trait;
@@ -26,6 +27,7 @@ pub use query::{
 };
 pub use settings::{Ownership, StoreSettings};
 pub use shared_record::SharedRecord;
+pub use sorted::{SortedPage, SortedQuery};
 
 use schema::{ExportPage, ExportQuery, ImportOutcome, Record, RollupCheck};
 pub use schema::{ImportedDocument, RemoveOutcome};
@@ -86,6 +88,11 @@ pub trait Store: Send + Sync + 'static {
     /// The jobs of that page alone.
     async fn list_jobs(&self, query: PageQuery) -> Result<Vec<Job>, StoreError> {
         Ok(self.list(query).await?.jobs)
+    }
+
+    /// Jobs for people in the order of a field, a page at a time. A store that bills every document it reads sorts the newest ones only.
+    async fn list_sorted(&self, query: SortedQuery) -> Result<SortedPage, StoreError> {
+        sorted::scan(self, query, Some(sorted::MAX_BILLED_READS)).await
     }
 
     /// How many jobs there are in each stage.

@@ -244,6 +244,7 @@ pub(crate) fn logs() -> Vec<LogRecord> {
         level,
         job: job.map(|number| id(number).as_str().to_owned()),
         attempt: job.map(|_| 1),
+        pid: None,
         message: message.into(),
     };
     vec![

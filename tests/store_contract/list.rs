@@ -1,8 +1,9 @@
 //! Jobs for people: order, pages, filters, search, prefixes, counts.
 
 use darkroom::jobs::filter::Filter;
+use darkroom::jobs::sort::{Sort, SortKey};
 use darkroom::jobs::{BillingStatus, FailureCode, Hold, Job, Spec, StageName};
-use darkroom::store::{PageQuery, SortOrder};
+use darkroom::store::{PageQuery, SortOrder, SortedQuery};
 
 use super::fixture::{Fixture, at, create, failure, finish, generating, id, names, queued, submitting};
 
@@ -49,6 +50,73 @@ pub async fn pages_have_no_gaps_or_duplicates(fixture: Fixture) {
             }
         }
         assert_eq!(names(&seen), expected, "{order:?}, by places");
+    }
+}
+
+pub async fn sorted_pages_are_complete(fixture: Fixture) {
+    let models = ["flux-dev", "FLUX-2-pro", "flux-2-max"];
+    let jobs: Vec<Job> = (0..24)
+        .map(|number: i64| {
+            let name = format!("job-{number:02}");
+            let mut job = match number % 6 {
+                0 => submitting(&name, number / 2, &format!("worker-{}", number % 5), 9_000),
+                1 | 2 => generating(&name, number / 2, Some(["4", "1", "7.5"][number as usize % 3])),
+                _ => queued(&name, number / 2),
+            };
+            if number % 6 == 2 {
+                finish(&mut job, Some("4"), None, number / 2 + number % 7);
+            }
+            if number % 6 == 4 {
+                job.set_hold(Some(Hold::RateLimit), None, at(number)).unwrap();
+            }
+            job.spec.model = models[number as usize % 3].to_owned();
+            job.spec.prompt = format!("{} owl {number}", ["Élan", "a", "zebra"][number as usize % 3]);
+            job.tags = if number % 4 == 0 { Vec::new() } else { vec![format!("tag-{}", number % 4)] };
+            job.hidden = number == 23;
+            job
+        })
+        .collect();
+    create(&fixture.store, jobs.clone()).await;
+    let keys = [
+        SortKey::Age,
+        SortKey::Status,
+        SortKey::Cost,
+        SortKey::Model,
+        SortKey::Size,
+        SortKey::Tags,
+        SortKey::Attempts,
+        SortKey::Duration,
+        SortKey::Worker,
+        SortKey::Prompt,
+    ];
+    for key in keys {
+        for (sort, backwards) in [(Sort::by(key), false), (Sort::by(key).reversed(), false), (Sort::by(key), true)] {
+            for text in ["", "tag:tag"] {
+                let filter = Filter::parse(text, at(0)).unwrap();
+                let mut places: Vec<_> = jobs
+                    .iter()
+                    .filter(|job| !job.hidden && (text.is_empty() || !job.tags.is_empty()))
+                    .map(|job| sort.place(job))
+                    .collect();
+                places.sort_by(|left, right| sort.compare(left, right));
+                if backwards {
+                    places.reverse();
+                }
+                let expected: Vec<String> = places.iter().map(|place| place.id.to_string()).collect();
+                let (mut seen, mut after) = (Vec::new(), None);
+                loop {
+                    let query = SortedQuery { filter: filter.clone(), sort, backwards, after, limit: 5 };
+                    let page = fixture.store.list_sorted(query).await.unwrap();
+                    assert!(page.jobs.len() <= 5 && page.read_back_to.is_none());
+                    seen.extend(page.jobs);
+                    after = page.next;
+                    if after.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(names(&seen), expected, "{sort:?}, backwards {backwards}, filter {text:?}");
+            }
+        }
     }
 }
 

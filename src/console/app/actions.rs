@@ -13,6 +13,8 @@ use crate::console::overlays::costs::CostScreen;
 use crate::console::overlays::help::Help;
 use crate::console::overlays::job::JobScreen;
 use crate::console::overlays::palette::Palette;
+use crate::console::overlays::queue_menu::{MenuKind, QueueMenu};
+use crate::console::panes::logs::LogInput;
 use crate::engine::{Command, Intake};
 use crate::jobs::DriftSummary;
 
@@ -59,6 +61,9 @@ impl App {
                 self.overlays.push(Overlay::Filter);
             }
             Action::Complete => self.complete_filter(),
+            Action::SortMenu => self.open_queue_menu(MenuKind::Sort),
+            Action::ColumnMenu => self.open_queue_menu(MenuKind::Columns),
+            Action::FollowNewest => self.follow_newest(),
             Action::ShowImages => self.toggle_images(),
             Action::Gallery => self.open_gallery(),
             Action::Compare => self.compare(),
@@ -73,10 +78,22 @@ impl App {
                 self.send(Command::LoadUncertain);
                 self.overlays.push(Overlay::Budget(BudgetScreen::default()));
             }
-            Action::LogScreen => self.toggle(|overlay| matches!(overlay, Overlay::Logs), || Overlay::Logs),
+            Action::LogScreen => self.open_logs(),
             Action::LogFollow => self.logs.toggle_follow(),
             Action::LogLevel => self.logs.cycle_level(),
             Action::LogScope => self.logs.toggle_scope(),
+            Action::LogProcess => self.logs.cycle_process(),
+            Action::LogSearch => self.type_into_logs(LogInput::Search),
+            Action::LogText => self.type_into_logs(LogInput::Filter),
+            Action::LogOlderMatch => self.next_log_match(true),
+            Action::LogNewerMatch => self.next_log_match(false),
+            Action::Document => {
+                if let Some(Overlay::Job(screen)) = self.overlays.last_mut() {
+                    screen.toggle_document();
+                }
+            }
+            Action::NextStep => self.select_step(1),
+            Action::PreviousStep => self.select_step(-1),
             Action::Pause => self.pause(),
             Action::PauseHere => self.pause_here(),
             Action::MoreSlots => self.change_slots(1),
@@ -116,6 +133,9 @@ impl App {
         }
         match self.overlays.pop() {
             Some(Overlay::Filter) => self.clear_filter(),
+            Some(Overlay::LogInput) => self.logs.cancel_input(),
+            // One level is also what narrows the lines.
+            Some(Overlay::Logs) if self.logs.clear_one() => self.overlays.push(Overlay::Logs),
             Some(Overlay::Compare(_)) => self.compared.clear(),
             Some(_) => {}
             None if self.queue.drop_range() => {}
@@ -143,6 +163,21 @@ impl App {
         self.apply_filter();
     }
 
+    fn open_queue_menu(&mut self, kind: MenuKind) {
+        self.set_focus(PaneName::Queue);
+        self.overlays.push(Overlay::QueueMenu(QueueMenu::new(kind, &self.queue_settings)));
+    }
+
+    /// Keeps the selection on the first row, or not.
+    fn follow_newest(&mut self) {
+        let follows = self.queue.toggle_follow(&self.board);
+        if follows {
+            self.jump(true);
+        }
+        let text = if follows { "Following the first row · f or any move stops" } else { "Not following any more" };
+        self.notify(NoticeLevel::Info, text);
+    }
+
     fn clear_filter(&mut self) {
         self.filter.clear();
         self.apply_filter();
@@ -166,6 +201,11 @@ impl App {
                 self.apply_filter();
                 self.paging.search_now();
             }
+            Some(Overlay::LogInput) => {
+                if !self.logs.accept_input() {
+                    self.notify(NO_EFFECT, "No line contains this text");
+                }
+            }
             None => {}
             Some(other) => self.overlays.push(other),
         }
@@ -186,7 +226,10 @@ impl App {
 
     fn open_job(&mut self) {
         if self.selected().is_some() {
-            self.overlays.push(Overlay::Job(JobScreen::default()));
+            if let Some(id) = self.queue.selected().cloned() {
+                self.overlays.push(Overlay::Job(JobScreen::new(id.clone())));
+                self.send(Command::LoadAudit(id));
+            }
         } else if let Some(id) = self.queue.selected().filter(|id| self.board.entry(id).is_some()) {
             let text = format!("Document {} cannot be read; darkroom does not change it", id.short());
             self.notify(NO_EFFECT, text);
@@ -322,7 +365,10 @@ impl App {
     pub(super) fn scroll_pane(&mut self, pane: PaneName, lines: i64) {
         match pane {
             PaneName::Queue | PaneName::Image => self.queue.move_by(lines, &self.board),
-            PaneName::Steps => self.steps.scroll(lines),
+            PaneName::Steps => {
+                let job = self.queue.selected().and_then(|id| self.board.job(id));
+                self.steps.select(job.map(std::sync::Arc::as_ref), lines);
+            }
             PaneName::Logs => self.logs.scroll(lines),
             PaneName::Spend => {}
         }

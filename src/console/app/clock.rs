@@ -25,6 +25,7 @@ impl App {
             times.extend(
                 self.board.highlighted_until().filter(|until| *until > self.now).map(|until| until.min(second())),
             );
+            times.extend(self.activity.next_change(self.now));
             times.extend(self.queue.next_change(&self.board, self.now).map(|wait| self.now + wait));
         }
         let job_shown = self.is_shown(PaneName::Steps)

@@ -18,7 +18,7 @@ use crate::console::overlays::budget::BudgetView;
 use crate::console::overlays::compare::CompareView;
 use crate::console::overlays::costs::CostView;
 use crate::console::overlays::gallery::GalleryView;
-use crate::console::overlays::job::{JobScreen, JobView};
+use crate::console::overlays::job::{JobScreen, JobView, MIN_WIDTH_WITH_IMAGE, STEP_LINES, image_facts};
 use crate::console::panes::header::HeaderView;
 use crate::console::panes::logs::LogView;
 use crate::console::panes::queue::QueueView;
@@ -28,10 +28,6 @@ use crate::console::widgets;
 use crate::engine::Intake;
 use crate::jobs::{Job, JobId, Review, StageName};
 use crate::text;
-
-/// Cells of the facts beside a full-screen image, and the width from which they are shown.
-const FACTS_WIDTH: u16 = 40;
-const MIN_WIDTH_WITH_FACTS: u16 = 100;
 
 impl App {
     /// Draws everything; afterwards the screen is not dirty any more.
@@ -86,6 +82,7 @@ impl App {
                     now: self.now,
                     zone: self.zone,
                     focused,
+                    selected: None,
                     theme: &self.theme,
                 };
                 self.steps.draw(frame, area, &view);
@@ -105,9 +102,12 @@ impl App {
             status: &self.status,
             filter: (self.filter.as_str(), typing),
             searched_back_to: self.paging.stopped_at().filter(|_| !self.is_local()),
-            above: if self.is_local() { Some(0) } else { self.paging.above() },
+            above: if self.is_local() { Some(0) } else { self.paging.rows_above() },
             total: self.matching_total(),
             held: self.held_total(),
+            sorted_back_to: self.paging.sorted_back_to().filter(|_| !self.is_local()),
+            columns: &self.queue_settings.columns,
+            activity: &self.activity,
             completions: if typing { self.completions() } else { Vec::new() },
             simulated: self.simulated,
             catalog: self.catalog,
@@ -127,19 +127,36 @@ impl App {
         self.image.draw(frame, area, job, progress, self.now, focused, &self.theme);
     }
 
-    /// The image on the whole screen; where there is room, its prompt, seed and price at its side.
+    /// The image on the whole screen; where there is room, with its prompt, seed and price.
     fn draw_full_image(&mut self, frame: &mut Frame<'_>, area: Rect) {
-        let entry = self.queue.selected().and_then(|id| self.board.entry(id));
-        let job = entry.and_then(Entry::job).cloned();
-        let Some(job) = job.filter(|_| area.width >= MIN_WIDTH_WITH_FACTS) else {
-            return self.draw_image(frame, area, true);
+        let (image, facts) = image_facts::split(area);
+        self.draw_image(frame, if self.selected().is_some() { image } else { area }, true);
+        let Some(job) = self.selected().map(Arc::clone) else { return };
+        let (catalog, zone, now) = (self.catalog, self.zone, self.now);
+        let view = JobView { job: &job, progress: None, step_lines: &[], catalog, zone, now, theme: &self.theme };
+        image_facts::draw(frame, facts, &view);
+    }
+
+    /// The job screen; on a wide screen with the image.
+    fn draw_job(&mut self, frame: &mut Frame<'_>, job_screen: &mut JobScreen, mut area: Rect) {
+        let Some(job) = self.selected().map(Arc::clone) else {
+            let gone = Line::styled(" This job was deleted · Esc goes back", self.theme.dim);
+            return frame.render_widget(Paragraph::new(gone), area);
         };
-        let facts = Rect { x: area.right() - FACTS_WIDTH, width: FACTS_WIDTH, ..area };
-        self.draw_image(frame, Rect { width: area.width - FACTS_WIDTH, ..area }, true);
+        if area.width >= MIN_WIDTH_WITH_IMAGE && job.image().is_some() {
+            let width = area.width / 3;
+            let image = Rect { x: area.right() - width, width, ..area };
+            area.width -= width;
+            self.draw_image(frame, image, false);
+        }
+        let step_lines = match job_screen.selected_step(&job) {
+            Some(step) => self.logs.lines_of_step(&job.id, &step, STEP_LINES),
+            None => Vec::new(),
+        };
         let progress = self.board.entry(&job.id).and_then(|entry| entry.progress.as_ref());
         let (catalog, zone, now) = (self.catalog, self.zone, self.now);
-        let view = JobView { job: &job, progress, catalog, zone, now, theme: &self.theme };
-        JobScreen::default().draw(frame, facts, &view);
+        let view = JobView { job: &job, progress, step_lines: &step_lines, catalog, zone, now, theme: &self.theme };
+        job_screen.draw(frame, area, &view);
     }
 
     fn draw_overlay(&mut self, frame: &mut Frame<'_>, overlay: &mut Overlay, layout: &Layout) {
@@ -149,7 +166,8 @@ impl App {
             Overlay::Quit(dialog) => dialog.draw(frame, area, theme),
             Overlay::Help(help) => help.draw(frame, area, theme),
             Overlay::Palette(palette) => palette.draw(frame, area, theme),
-            Overlay::Filter => {}
+            Overlay::Filter | Overlay::LogInput => {}
+            Overlay::QueueMenu(menu) => menu.draw(frame, area, &self.queue_settings, theme),
             Overlay::Form(form) => form.draw(frame, area, theme),
             Overlay::Costs(screen) => {
                 let prompt_of = |id: &str| {
@@ -172,7 +190,7 @@ impl App {
                     board: &self.board,
                     selected: self.queue.index(),
                     filter: self.filter.as_str(),
-                    above: if self.is_local() { Some(0) } else { self.paging.above() },
+                    above: if self.is_local() { Some(0) } else { self.paging.rows_above() },
                     total: self.matching_total(),
                     hint: hint.as_deref(),
                     theme,
@@ -192,16 +210,7 @@ impl App {
                 let view = LogView { job: self.queue.selected(), zone: self.zone, focused: true, theme };
                 self.logs.draw(frame, area, &view);
             }
-            Overlay::Job(job_screen) => {
-                let entry = self.queue.selected().and_then(|id| self.board.entry(id));
-                let Some(job) = entry.and_then(Entry::job) else {
-                    let gone = Line::styled(" This job was deleted · Esc goes back", theme.dim);
-                    return frame.render_widget(Paragraph::new(gone), area);
-                };
-                let progress = entry.and_then(|entry| entry.progress.as_ref());
-                let view = JobView { job, progress, catalog: self.catalog, zone: self.zone, now: self.now, theme };
-                job_screen.draw(frame, area, &view);
-            }
+            Overlay::Job(job_screen) => self.draw_job(frame, job_screen, area),
         }
     }
 

@@ -19,12 +19,20 @@ impl App {
         match event {
             Event::Jobs(jobs) => {
                 for job in jobs {
+                    self.activity.observe(&job, self.now);
                     self.board.upsert(job, true, self.now);
                 }
                 self.after_jobs();
             }
             Event::Page { jobs, next } => {
+                for job in &jobs {
+                    self.activity.observe(job, self.now);
+                }
                 self.on_page(jobs, next);
+                self.after_jobs();
+            }
+            Event::SortedPage { jobs, next, read_back_to } => {
+                self.on_sorted_page(jobs, next, read_back_to);
                 self.after_jobs();
             }
             Event::Unreadable { id, reason } => {
@@ -110,6 +118,13 @@ impl App {
                 for overlay in &mut self.overlays {
                     if let Overlay::Costs(screen) = overlay {
                         screen.load(only.as_ref(), jobs.clone());
+                    }
+                }
+            }
+            Event::Audit(id, entries) => {
+                for overlay in &mut self.overlays {
+                    if let Overlay::Job(screen) = overlay {
+                        screen.load_audit(&id, entries.clone());
                     }
                 }
             }
@@ -237,7 +252,7 @@ impl App {
     /// The engine's queue is full and the command is lost: the operator must know.
     pub(super) fn on_command_dropped(&mut self, command: &Command) {
         match command {
-            Command::LoadPage { .. } => self.paging.on_dropped(),
+            Command::LoadPage { .. } | Command::LoadSorted { .. } => self.paging.on_dropped(),
             Command::LoadImage(id) => {
                 self.saves.remove(id);
                 self.on_load_dropped(id);
@@ -256,7 +271,7 @@ impl App {
                 let text = format!("Engine busy: nothing was submitted · {key} reopens your draft");
                 self.notify(NoticeLevel::Error, text);
             }
-            Command::RefreshCosts => {}
+            Command::RefreshCosts | Command::LoadAudit(_) => {}
             Command::CountMatching(_) => (self.counting, self.counting_held) = (false, false),
             Command::PlanBulk(..) => {
                 self.planning = None;

@@ -10,6 +10,7 @@ use crate::console::keymap::{self, Action, Chord};
 use crate::console::message::{Effect, Kept};
 use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
+use crate::console::overlays::queue_menu::MenuKey;
 use crate::console::saved::{self, Presets};
 use crate::engine::{Command, NewJob};
 use crate::jobs::JobId;
@@ -33,6 +34,17 @@ impl App {
                 return;
             }
         }
+        if let Some(Overlay::QueueMenu(menu)) = self.overlays.last_mut() {
+            match menu.key(key, &self.queue_settings) {
+                MenuKey::Ignored => {}
+                MenuKey::Taken => return,
+                MenuKey::Apply(settings) => return self.set_queue_settings(settings),
+                MenuKey::Choose(settings) => {
+                    self.overlays.pop();
+                    return self.set_queue_settings(settings);
+                }
+            }
+        }
         if let Some(Overlay::Budget(screen)) = self.overlays.last_mut() {
             let outcome = screen.key(key);
             if self.on_budget_key(outcome) {
@@ -54,6 +66,8 @@ impl App {
             if self.filter.key(key) {
                 self.apply_filter();
             }
+        } else if matches!(self.overlays.last(), Some(Overlay::LogInput)) {
+            self.logs.input_key(key);
         } else if context.is_question() {
             if matches!(key.code, KeyCode::Char(_) | KeyCode::Enter) {
                 let text = if context == keymap::InputContext::Quit {
@@ -170,6 +184,7 @@ impl App {
             Some(Overlay::Palette(palette)) => palette.paste(text),
             Some(Overlay::Line(dialog)) => dialog.paste(text),
             Some(Overlay::Budget(screen)) if screen.is_typing() => screen.paste(text),
+            Some(Overlay::LogInput) => self.logs.input_paste(text),
             Some(Overlay::Filter) => {
                 self.filter.insert(text);
                 self.apply_filter();

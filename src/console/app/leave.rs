@@ -6,6 +6,7 @@ use super::App;
 use crate::console::form::Draft;
 use crate::console::message::{Effect, Kept};
 use crate::console::overlays::Overlay;
+use crate::console::panes::queue::QueueSettings;
 use crate::console::saved::{MAX_MARKS, SavedView};
 
 /// How long after a key the view is written at the latest, so that a crash loses little.
@@ -18,6 +19,12 @@ impl App {
     /// Restores the last view, before the first jobs are loaded.
     pub(super) fn restore(&mut self, saved: SavedView) {
         self.set_focus(saved.focus());
+        // Columns of another version are not restored.
+        if let Ok(settings) = serde_json::from_value::<QueueSettings>(saved.queue.clone())
+            && !settings.columns.is_empty()
+        {
+            self.set_queue_settings(settings);
+        }
         if !saved.filter.is_empty() {
             self.filter.insert(&saved.filter);
             self.apply_filter();
@@ -53,6 +60,7 @@ impl App {
             marked: if marked.len() > MAX_MARKS { Vec::new() } else { marked },
             draft,
             clone_draft,
+            queue: serde_json::to_value(&self.queue_settings).unwrap_or_default(),
             ..SavedView::default()
         };
         view.set_focus(self.focus);

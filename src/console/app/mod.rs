@@ -8,7 +8,8 @@
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
 //!  edits.rs     actions that a typed line describes
 //!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
-//!  matching.rs  the filter, and how many jobs match it    leave.rs    what is kept for the next start
+//!  matching.rs  the filter, and how many jobs match it    log_actions.rs   the logs, and the lines of a step
+//!  leave.rs     what is kept for the next start
 //!  quit.rs      leaving, with or without waiting          gallery.rs  images in a grid and side by side
 //! ```
 
@@ -22,6 +23,7 @@ mod gallery;
 mod job_actions;
 mod keys;
 mod leave;
+mod log_actions;
 mod matching;
 mod mouse;
 mod paging;
@@ -35,6 +37,7 @@ use ratatui::layout::Rect;
 use ratatui_image::picker::Picker;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use super::activity::Activity;
 use super::board::Board;
 use super::form::Draft;
 use super::keymap::{InputContext, KeyMap};
@@ -43,10 +46,10 @@ use super::line_editor::LineEditor;
 use super::message::{Effect, Message};
 use super::notices::{Notice, NoticeLevel, Notices};
 use super::notifications::Notifier;
-use super::overlays::Overlay;
+use super::overlays::{Overlay, job};
 use super::panes::image::{ImageMessage, ImagePane, Place, Tiles};
 use super::panes::logs::LogPane;
-use super::panes::queue::QueuePane;
+use super::panes::queue::{QueuePane, QueueSettings};
 use super::panes::steps::StepsPane;
 use super::saved::{Presets, SavedView};
 use super::status::Status;
@@ -82,6 +85,9 @@ pub struct App {
     board: Board,
     status: Status,
     queue: QueuePane,
+    /// Columns and order of the queue.
+    queue_settings: QueueSettings,
+    activity: Activity,
     steps: StepsPane,
     image: ImagePane,
     /// The images of the gallery.
@@ -187,6 +193,8 @@ impl App {
             board: Board::default(),
             status: Status::default(),
             queue: QueuePane::default(),
+            queue_settings: QueueSettings::default(),
+            activity: Activity::default(),
             steps: StepsPane::default(),
             image,
             tiles,
@@ -352,6 +360,23 @@ impl App {
         self.dirty
     }
 
+    /// Columns and order of the queue, to be kept for the next start.
+    pub fn queue_settings(&self) -> &QueueSettings {
+        &self.queue_settings
+    }
+
+    /// Shows the queue with these columns in this order.
+    pub fn set_queue_settings(&mut self, settings: QueueSettings) {
+        let sort = settings.sort;
+        self.queue_settings = settings;
+        if self.board.sort() != sort {
+            self.board.set_sort(sort);
+            self.restart_paging(false);
+            self.queue.select_index(0, &self.board);
+        }
+        self.dirty = true;
+    }
+
     /// The selected job.
     fn selected(&self) -> Option<&Arc<Job>> {
         let compared = match self.overlays.last() {
@@ -375,6 +400,7 @@ impl App {
         match self.overlays.iter().rev().find(|overlay| overlay.covers_all()) {
             Some(Overlay::Image) => pane == PaneName::Image,
             Some(Overlay::Logs) => pane == PaneName::Logs,
+            Some(Overlay::Job(_)) => pane == PaneName::Image && self.size.width >= job::MIN_WIDTH_WITH_IMAGE,
             Some(_) => false,
             None => self.layout().area_of(pane).is_some(),
         }
@@ -397,7 +423,7 @@ impl App {
             self.image_selection = selected.map(|id| (id, self.now));
         }
         let rests = self.image_selection.as_ref().is_none_or(|(_, since)| self.now - *since >= clock::IMAGE_LOAD_DELAY);
-        if rests && self.is_shown(PaneName::Logs) {
+        if rests && (self.is_shown(PaneName::Logs) || matches!(self.overlays.last(), Some(Overlay::Job(_)))) {
             self.search_logs();
         }
         if rests && self.shows_images() && self.is_shown(PaneName::Image) {
@@ -405,17 +431,6 @@ impl App {
             if let Some(command) = self.image.next_request(job.as_deref()) {
                 self.send(command);
             }
-        }
-    }
-
-    /// Requests the lines of the selected job from the log files, once, where none are known.
-    fn search_logs(&mut self) {
-        let missing = self.logs.missing_job(self.queue.selected()).cloned();
-        if let Some(job) = missing
-            && self.searched_logs.as_ref() != Some(&job)
-        {
-            self.searched_logs = Some(job.clone());
-            self.effects.push(Effect::SearchLogs(job));
         }
     }
 }

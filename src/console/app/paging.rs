@@ -1,7 +1,10 @@
-//! Which part of the store's result is loaded: the first page of a filter, and more rows on either side as the list is scrolled.
+//! Which part of the store's result is loaded: the first page of a filter and an order, and more rows on either side as the list is
+//! scrolled.
 //!
 //! A store that the board knows completely needs no pages. A page that is not full although more exists stopped to limit billed
 //! reads: the operator decides whether to continue.
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
 
@@ -11,9 +14,13 @@ use crate::console::overlays::Overlay;
 use crate::engine::{Command, PageCursor, SortOrder};
 use crate::jobs::Job;
 use crate::jobs::filter::Filter;
+use crate::jobs::sort::{Place, Sort, SortKey, SortValue};
 
 /// Jobs of one page.
 pub(super) const PAGE_SIZE: usize = 200;
+
+/// Jobs of one page of a list that the store sorts for each page.
+const SORTED_PAGE_SIZE: usize = 1_000;
 
 /// Rows beyond the screen under which the next page is requested.
 const PREFETCH_ROWS: usize = 60;
@@ -30,29 +37,29 @@ enum Edge {
     /// Nothing is behind it.
     End,
     /// More behind this place.
-    Next(PageCursor),
+    Next(Place),
     /// The same, and it continues only at the operator's request.
-    Stopped(PageCursor),
+    Stopped(Place),
 }
 
 /// Which page is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Load {
-    /// The newest rows; what was loaded is replaced.
-    Newest,
-    /// The oldest rows; what was loaded is replaced.
-    Oldest,
-    /// Behind the oldest row.
-    Older,
-    /// Before the newest row.
-    Newer,
+    /// The first rows; what was loaded is replaced.
+    First,
+    /// The last rows; what was loaded is replaced.
+    Last,
+    /// Below the last row.
+    Below,
+    /// Above the first row.
+    Above,
 }
 
 /// What is loaded of the current filter's result.
 #[derive(Debug, Default)]
 pub struct Paging {
-    newer: Edge,
-    older: Edge,
+    above: Edge,
+    below: Edge,
     /// Whether the first page of the filter has arrived.
     is_begun: bool,
     /// Counts the filters: a page of an earlier one is ignored.
@@ -63,14 +70,16 @@ pub struct Paging {
     /// The first page is not requested before.
     due_at: Option<DateTime<Utc>>,
     /// Rows before the window; `None` where that is not known.
-    above: Option<usize>,
+    rows_above: Option<usize>,
+    /// Only jobs created at this time or later were sorted.
+    sorted_back_to: Option<DateTime<Utc>>,
 }
 
 impl Paging {
     /// The filter changed: nothing of its result is loaded.
     pub fn restart(&mut self, due_at: Option<DateTime<Utc>>) {
         let (generation, pending) = (self.generation + 1, self.pending.take());
-        *self = Self { generation, pending, due_at, above: Some(0), ..Self::default() };
+        *self = Self { generation, pending, due_at, rows_above: Some(0), ..Self::default() };
     }
 
     /// The typing of the filter ended: the store is searched at once.
@@ -83,37 +92,42 @@ impl Paging {
         self.due_at.filter(|_| !self.is_begun)
     }
 
-    /// Whether new jobs appear at the top of the list.
-    pub fn is_at_newest(&self) -> bool {
-        !matches!(self.newer, Edge::Next(_) | Edge::Stopped(_))
+    /// Whether the first row of the list is the first of the result.
+    pub fn is_at_first(&self) -> bool {
+        !matches!(self.above, Edge::Next(_) | Edge::Stopped(_))
     }
 
     /// Whether the last row of the list is the last of the result.
-    pub fn is_at_oldest(&self) -> bool {
-        self.older == Edge::End
+    pub fn is_at_last(&self) -> bool {
+        self.below == Edge::End
     }
 
     /// Rows before the window.
-    pub fn above(&self) -> Option<usize> {
-        self.above
+    pub fn rows_above(&self) -> Option<usize> {
+        self.rows_above
+    }
+
+    /// How far back jobs were sorted, where the store bills every document that is read.
+    pub fn sorted_back_to(&self) -> Option<DateTime<Utc>> {
+        self.sorted_back_to
     }
 
     /// How many rows come before the window, once that is known.
-    pub fn set_above(&mut self, above: usize) {
-        self.above = Some(above);
+    pub fn set_rows_above(&mut self, rows: usize) {
+        self.rows_above = Some(rows);
     }
 
     /// How far back the search went, where it continues only at the operator's request.
     pub fn stopped_at(&self) -> Option<DateTime<Utc>> {
-        match &self.older {
-            Edge::Stopped((at, _)) => Some(*at),
+        match &self.below {
+            Edge::Stopped(place) => Some(place.at),
             _ => None,
         }
     }
 
     /// The operator requests more.
     pub fn resume(&mut self) {
-        for edge in [&mut self.older, &mut self.newer] {
+        for edge in [&mut self.below, &mut self.above] {
             if let Edge::Stopped(place) = edge {
                 *edge = Edge::Next(place.clone());
             }
@@ -127,38 +141,64 @@ impl Paging {
 
     /// The board dropped rows.
     pub fn on_cut(&mut self, cut: Cut) {
-        if let Some(place) = cut.newer {
-            self.newer = Edge::Next(place);
+        if let Some(place) = cut.above {
+            self.above = Edge::Next(place);
         }
-        if let Some(place) = cut.older {
-            self.older = Edge::Next(place);
+        if let Some(place) = cut.below {
+            self.below = Edge::Next(place);
         }
         self.is_begun = true;
-        self.above = self.above.map(|above| above + cut.above);
+        self.rows_above = self.rows_above.map(|above| above + cut.rows_above);
     }
 
-    /// Takes in a page. Returns which one it is; `None` for one of an earlier filter.
+    /// Takes in a page in the order of creation. Returns which one it is; `None` for one of an earlier filter.
     pub(super) fn on_page(&mut self, jobs: usize, next: Option<PageCursor>) -> Option<Load> {
+        let place = next.map(|(at, id)| Place { value: SortValue::Number(0), at, id });
+        self.on_edge(
+            jobs,
+            match place {
+                None => Edge::End,
+                Some(place) if jobs < PAGE_SIZE => Edge::Stopped(place),
+                Some(place) => Edge::Next(place),
+            },
+        )
+    }
+
+    /// Takes in a page of a sorted list.
+    pub(super) fn on_sorted_page(
+        &mut self,
+        jobs: usize,
+        next: Option<Place>,
+        read_back_to: Option<DateTime<Utc>>,
+    ) -> Option<Load> {
+        let edge = match next {
+            None => Edge::End,
+            // Every further page reads all of these documents again.
+            Some(place) if read_back_to.is_some() => Edge::Stopped(place),
+            Some(place) => Edge::Next(place),
+        };
+        let load = self.on_edge(jobs, edge)?;
+        self.sorted_back_to = read_back_to;
+        Some(load)
+    }
+
+    fn on_edge(&mut self, jobs: usize, edge: Edge) -> Option<Load> {
         let (generation, load) = self.pending.take()?;
         if generation != self.generation {
             return None;
         }
-        let edge = match next {
-            None => Edge::End,
-            Some(place) if jobs < PAGE_SIZE => Edge::Stopped(place),
-            Some(place) => Edge::Next(place),
-        };
         match load {
-            Load::Newest => (self.newer, self.older, self.above) = (Edge::End, edge, Some(0)),
-            Load::Oldest => {
-                self.above = (edge == Edge::End).then_some(0);
-                (self.newer, self.older) = (edge, Edge::End);
+            Load::First => (self.above, self.below, self.rows_above) = (Edge::End, edge, Some(0)),
+            Load::Last => {
+                self.rows_above = (edge == Edge::End).then_some(0);
+                (self.above, self.below) = (edge, Edge::End);
             }
-            Load::Older => self.older = edge,
-            Load::Newer => {
-                self.above =
-                    if edge == Edge::End { Some(0) } else { self.above.map(|above| above.saturating_sub(jobs)) };
-                self.newer = edge;
+            Load::Below => self.below = edge,
+            Load::Above => {
+                let is_beginning = edge == Edge::End;
+                self.rows_above =
+                    if is_beginning { Some(0) } else { self.rows_above.map(|above| above.saturating_sub(jobs)) };
+                self.above = edge;
             }
         }
         self.is_begun = true;
@@ -173,8 +213,8 @@ impl Paging {
     /// The page could not be read: it is requested again when the list is scrolled.
     pub fn on_failed(&mut self) {
         match self.pending.take() {
-            Some((generation, Load::Older | Load::Newer)) if generation == self.generation => {
-                for edge in [&mut self.older, &mut self.newer] {
+            Some((generation, Load::Below | Load::Above)) if generation == self.generation => {
+                for edge in [&mut self.below, &mut self.above] {
                     if let Edge::Next(place) = edge {
                         *edge = Edge::Stopped(place.clone());
                     }
@@ -185,7 +225,7 @@ impl Paging {
     }
 
     /// The next request, if one is due: `rows` are those before and behind what is on the screen.
-    fn next(&mut self, filter: &Filter, rows: (usize, usize), now: DateTime<Utc>) -> Option<Command> {
+    fn next(&mut self, (filter, sort): (&Filter, Sort), rows: (usize, usize), now: DateTime<Utc>) -> Option<Command> {
         if self.pending.is_some() {
             return None;
         }
@@ -195,20 +235,22 @@ impl Paging {
             if self.due_at.is_some_and(|due_at| now < due_at) {
                 return None;
             }
-            (Load::Newest, None)
+            (Load::First, None)
         } else {
-            match (&self.newer, &self.older, rows) {
-                (_, Edge::Next(place), (_, below)) if below < PREFETCH_ROWS => (Load::Older, Some(place.clone())),
-                (Edge::Next(place), _, (above, _)) if above < PREFETCH_ROWS => (Load::Newer, Some(place.clone())),
+            match (&self.above, &self.below, rows) {
+                (_, Edge::Next(place), (_, below)) if below < PREFETCH_ROWS => (Load::Below, Some(place.clone())),
+                (Edge::Next(place), _, (above, _)) if above < PREFETCH_ROWS => (Load::Above, Some(place.clone())),
                 _ => return None,
             }
         };
         self.pending = Some((self.generation, load));
-        let order = match load {
-            Load::Newest | Load::Older => SortOrder::NewestFirst,
-            Load::Oldest | Load::Newer => SortOrder::OldestFirst,
-        };
-        Some(Command::LoadPage { filter: filter.clone(), after, order, limit: PAGE_SIZE })
+        let (filter, backwards) = (filter.clone(), matches!(load, Load::Last | Load::Above));
+        if sort.key != SortKey::Age {
+            return Some(Command::LoadSorted { filter, sort, backwards, after, limit: SORTED_PAGE_SIZE });
+        }
+        let order = if sort.descending == backwards { SortOrder::OldestFirst } else { SortOrder::NewestFirst };
+        let after = after.map(|place| (place.at, place.id));
+        Some(Command::LoadPage { filter, after, order, limit: PAGE_SIZE })
     }
 }
 
@@ -231,40 +273,59 @@ impl App {
             }
             _ => (self.queue.rows_above(), self.queue.rows_below(&self.board)),
         };
-        if let Some(command) = self.paging.next(self.board.filter(), rows, self.now) {
+        let list = (self.board.filter(), self.board.sort());
+        if let Some(command) = self.paging.next(list, rows, self.now) {
             self.send(command);
         }
     }
 
     /// Takes in a page of the store's result.
-    pub(super) fn on_page(&mut self, jobs: Vec<std::sync::Arc<Job>>, next: Option<PageCursor>) {
+    pub(super) fn on_page(&mut self, jobs: Vec<Arc<Job>>, next: Option<PageCursor>) {
         let is_end = next.is_none();
-        let Some(load) = self.paging.on_page(jobs.len(), next) else { return };
+        if let Some(load) = self.paging.on_page(jobs.len(), next) {
+            self.show_page(load, jobs, is_end);
+        }
+    }
+
+    /// Takes in a page of a sorted list.
+    pub(super) fn on_sorted_page(
+        &mut self,
+        jobs: Vec<Arc<Job>>,
+        next: Option<Place>,
+        read_back_to: Option<DateTime<Utc>>,
+    ) {
+        let is_end = next.is_none() && read_back_to.is_none();
+        if let Some(load) = self.paging.on_sorted_page(jobs.len(), next, read_back_to) {
+            self.show_page(load, jobs, is_end);
+        }
+    }
+
+    fn show_page(&mut self, load: Load, jobs: Vec<Arc<Job>>, is_end: bool) {
         let now = self.now;
         match load {
-            Load::Newest => {
+            Load::First => {
                 self.board.begin_window(jobs, (true, is_end), now);
                 if std::mem::take(&mut self.jumped_to_top) {
                     self.queue.select_index(0, &self.board);
                 }
             }
-            Load::Oldest => {
+            Load::Last => {
                 self.board.begin_window(jobs, (is_end, true), now);
                 self.queue.select_index(usize::MAX, &self.board);
                 if let Some(total) = self.matching_total().filter(|_| !is_end) {
-                    self.paging
-                        .set_above(usize::try_from(total).unwrap_or(usize::MAX).saturating_sub(self.board.len()));
+                    let total = usize::try_from(total).unwrap_or(usize::MAX);
+                    self.paging.set_rows_above(total.saturating_sub(self.board.len()));
                 }
             }
-            Load::Older => self.board.extend_older(jobs, is_end, now),
-            Load::Newer => self.board.extend_newer(jobs, is_end, now),
+            Load::Below => self.board.extend_below(jobs, is_end, now),
+            Load::Above => self.board.extend_above(jobs, is_end, now),
         }
     }
 
     /// Bounds the memory of the list.
     pub(super) fn bound_rows(&mut self) {
         let Some(cut) = self.board.bound(self.queue.index()) else { return };
-        if cut.newer.is_none() && cut.older.is_none() {
+        if cut.above.is_none() && cut.below.is_none() {
             // Only jobs that the filter does not show were dropped: the store knows the rest of its result.
             self.paging.restart(None);
         } else {
@@ -272,14 +333,14 @@ impl App {
         }
     }
 
-    /// Jumps to the newest or the oldest row of the store's result. Returns whether the rows are here already.
-    pub(super) fn jump(&mut self, to_newest: bool) -> bool {
-        let is_here = if to_newest { self.paging.is_at_newest() } else { self.paging.is_at_oldest() };
+    /// Jumps to the first or the last row of the store's result. Returns whether the rows are here already.
+    pub(super) fn jump(&mut self, to_first: bool) -> bool {
+        let is_here = if to_first { self.paging.is_at_first() } else { self.paging.is_at_last() };
         if self.is_local() || is_here {
             return true;
         }
-        self.jumped_to_top = to_newest;
-        self.paging.jump(if to_newest { Load::Newest } else { Load::Oldest });
+        self.jumped_to_top = to_first;
+        self.paging.jump(if to_first { Load::First } else { Load::Last });
         false
     }
 
@@ -298,12 +359,17 @@ mod tests {
         (DateTime::UNIX_EPOCH + Duration::seconds(seconds), JobId::new("j").unwrap())
     }
 
+    fn here(seconds: i64) -> Place {
+        let (at, id) = place(seconds);
+        Place { value: SortValue::Number(0), at, id }
+    }
+
     fn filter(text: &str) -> Filter {
         Filter::parse(text, DateTime::UNIX_EPOCH).unwrap()
     }
 
     fn requested(paging: &mut Paging, rows: (usize, usize)) -> Option<(Option<PageCursor>, SortOrder)> {
-        match paging.next(&filter("fox"), rows, DateTime::UNIX_EPOCH) {
+        match paging.next((&filter("fox"), Sort::NEWEST_FIRST), rows, DateTime::UNIX_EPOCH) {
             Some(Command::LoadPage { after, order, .. }) => Some((after, order)),
             Some(other) => panic!("{other:?}"),
             None => None,
@@ -315,12 +381,12 @@ mod tests {
         let mut paging = Paging::default();
         assert_eq!(requested(&mut paging, (0, 0)), Some((None, SortOrder::NewestFirst)));
         assert_eq!(requested(&mut paging, (0, 0)), None, "the first is not answered yet");
-        assert_eq!(paging.on_page(PAGE_SIZE, Some(place(8))), Some(Load::Newest));
+        assert_eq!(paging.on_page(PAGE_SIZE, Some(place(8))), Some(Load::First));
         assert_eq!(requested(&mut paging, (0, 100)), None, "enough rows are below the screen");
         assert_eq!(requested(&mut paging, (0, 10)), Some((Some(place(8)), SortOrder::NewestFirst)));
         paging.on_page(7, None);
         assert_eq!(requested(&mut paging, (0, 0)), None, "nothing is behind the end");
-        assert!(paging.is_at_oldest() && paging.is_at_newest());
+        assert!(paging.is_at_last() && paging.is_at_first());
     }
 
     #[test]
@@ -361,16 +427,43 @@ mod tests {
         let mut paging = Paging::default();
         requested(&mut paging, (0, 0));
         paging.on_page(PAGE_SIZE, None);
-        paging.on_cut(Cut { above: 300, newer: Some(place(9)), older: Some(place(2)) });
-        assert_eq!(paging.above(), Some(300));
+        paging.on_cut(Cut { rows_above: 300, above: Some(here(9)), below: Some(here(2)) });
+        assert_eq!(paging.rows_above(), Some(300));
         assert_eq!(requested(&mut paging, (10, 500)), Some((Some(place(9)), SortOrder::OldestFirst)));
         paging.on_page(PAGE_SIZE, Some(place(12)));
-        assert_eq!(paging.above(), Some(100));
+        assert_eq!(paging.rows_above(), Some(100));
         assert_eq!(requested(&mut paging, (500, 10)), Some((Some(place(2)), SortOrder::NewestFirst)));
         paging.on_page(PAGE_SIZE, None);
-        paging.jump(Load::Newest);
+        paging.jump(Load::First);
         assert_eq!(requested(&mut paging, (500, 500)), Some((None, SortOrder::NewestFirst)));
         paging.on_page(PAGE_SIZE, Some(place(11)));
-        assert_eq!((paging.above(), paging.is_at_newest()), (Some(0), true));
+        assert_eq!((paging.rows_above(), paging.is_at_first()), (Some(0), true));
+    }
+
+    #[test]
+    fn sorted_list_is_paged_by_its_places() {
+        let mut paging = Paging::default();
+        let cost = Sort::by(SortKey::Cost);
+        let next = |paging: &mut Paging, rows| match paging.next((&filter("fox"), cost), rows, DateTime::UNIX_EPOCH) {
+            Some(Command::LoadSorted { after, backwards, sort, .. }) => Some((after, backwards, sort)),
+            other => other.map(|other| panic!("{other:?}")),
+        };
+        assert_eq!(next(&mut paging, (0, 0)), Some((None, false, cost)));
+        let place = Place { value: SortValue::Number(7), ..here(4) };
+        assert_eq!(paging.on_sorted_page(1_000, Some(place.clone()), None), Some(Load::First));
+        assert_eq!(next(&mut paging, (0, 10)), Some((Some(place.clone()), false, cost)));
+        paging.on_sorted_page(1_000, Some(place), Some(DateTime::UNIX_EPOCH));
+        assert_eq!(next(&mut paging, (0, 10)), None, "billed reads wait for the operator");
+        assert_eq!(paging.sorted_back_to(), Some(DateTime::UNIX_EPOCH));
+        paging.jump(Load::Last);
+        assert_eq!(next(&mut paging, (0, 0)), Some((None, true, cost)));
+    }
+
+    #[test]
+    fn oldest_first_is_the_order_reversed() {
+        let oldest = Sort::NEWEST_FIRST.reversed();
+        let mut paging = Paging::default();
+        let first = paging.next((&Filter::default(), oldest), (0, 0), DateTime::UNIX_EPOCH);
+        assert!(matches!(first, Some(Command::LoadPage { order: SortOrder::OldestFirst, .. })), "{first:?}");
     }
 }

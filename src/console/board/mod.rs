@@ -1,7 +1,8 @@
-//! The console's model of the jobs: newest first, which of them the filter shows, which are marked. Independent of the screen.
+//! The console's model of the jobs: their order, which of them the filter shows, which are marked. Independent of the screen.
 //!
 //! A job is found in O(log n), and the screen reads a range of rows: a frame costs the same for any number of jobs.
 
+mod marks;
 mod sorted_ids;
 mod window;
 
@@ -15,6 +16,7 @@ pub use window::{Cut, Window};
 
 use crate::engine::Progress;
 use crate::jobs::filter::{Filter, FilterError, haystack};
+use crate::jobs::sort::{Place, Sort};
 use crate::jobs::{Job, JobId, StageName};
 use crate::text::{fold_for_search, sanitize_line};
 
@@ -33,7 +35,7 @@ pub struct Entry {
     pub changed_at: Option<DateTime<Utc>>,
     /// Its current progress, if it runs.
     pub progress: Option<Progress>,
-    at: DateTime<Utc>,
+    place: Place,
     haystack: Box<str>,
 }
 
@@ -88,6 +90,7 @@ pub struct Board {
     entries: HashMap<JobId, Entry>,
     /// What the filter shows inside the window.
     rows: SortedIds,
+    sort: Sort,
     filter: Filter,
     /// What is wrong with the text of the filter: then nothing is shown.
     problem: Option<FilterError>,
@@ -130,7 +133,7 @@ impl Board {
             self.last_change = Some(now);
         }
         let entry = Entry {
-            at: job.created_at,
+            place: self.sort.place(&job),
             haystack: haystack(&job).into_boxed_str(),
             row: Row::Job(job),
             changed_at,
@@ -141,10 +144,11 @@ impl Board {
 
     /// Takes in a document that cannot be read.
     pub fn upsert_unreadable(&mut self, id: JobId, reason: &str, now: DateTime<Utc>) {
-        let at = self.entries.get(&id).map_or(now, |entry| entry.at);
+        let at = self.entries.get(&id).map_or(now, |entry| entry.place.at);
+        let place = Place { value: self.sort.missing(), at, id: id.clone() };
         let haystack = fold_for_search(&format!("{}\n{reason}", id.as_str())).into_boxed_str();
         let row = Row::Unreadable(reason.to_owned());
-        self.insert(id, Entry { row, changed_at: None, progress: None, at, haystack });
+        self.insert(id, Entry { row, changed_at: None, progress: None, place, haystack });
     }
 
     /// Takes in the progress of a running job. Returns whether anything changed.
@@ -168,7 +172,7 @@ impl Board {
 
     fn take_out(&mut self, id: &JobId) -> Option<Entry> {
         let entry = self.entries.remove(id)?;
-        self.rows.remove(entry.at, id);
+        self.rows.remove(&entry.place);
         self.held -= usize::from(entry.is_held());
         self.visible -= usize::from(!entry.is_hidden());
         Some(entry)
@@ -181,12 +185,12 @@ impl Board {
         if old.is_some_and(|old| old.is_hidden() != entry.is_hidden()) {
             self.marks.remove(&id);
         }
-        let is_row = self.is_row(&id, &entry);
+        let is_row = self.is_row(&entry);
         if !is_row && !self.complete && !entry.is_running() {
             return known;
         }
         if is_row {
-            self.rows.insert(entry.at, &id);
+            self.rows.insert(&entry.place);
         }
         self.held += usize::from(entry.is_held());
         self.visible += usize::from(!entry.is_hidden());
@@ -194,10 +198,10 @@ impl Board {
         true
     }
 
-    fn is_row(&self, id: &JobId, entry: &Entry) -> bool {
+    fn is_row(&self, entry: &Entry) -> bool {
         self.problem.is_none()
             && entry.is_hidden() == self.filter.wants_hidden()
-            && self.window.contains(&(entry.at, id.clone()))
+            && self.window.contains(self.sort, &entry.place)
             && matches(&self.filter, entry)
     }
 
@@ -222,39 +226,59 @@ impl Board {
         self.collect_rows();
     }
 
+    /// Shows the known jobs in another order. Where they are not all, a window of the store's result follows.
+    pub fn set_sort(&mut self, sort: Sort) {
+        self.sort = sort;
+        for entry in self.entries.values_mut() {
+            entry.place.value = match &entry.row {
+                Row::Job(job) => sort.value(job),
+                Row::Unreadable(_) => sort.missing(),
+            };
+        }
+        self.window = Window::default();
+        self.collect_rows();
+    }
+
+    /// The order of the rows.
+    pub fn sort(&self) -> Sort {
+        self.sort
+    }
+
     fn collect_rows(&mut self) {
-        let rows = self.entries.iter().filter(|(id, entry)| self.is_row(id, entry));
-        self.rows = SortedIds::collect(rows.map(|(id, entry)| (entry.at, id.clone())));
+        let rows = self.entries.values().filter(|entry| self.is_row(entry));
+        self.rows = SortedIds::collect(self.sort, rows.map(|entry| entry.place.clone()));
     }
 
     /// Shows a page of the store's result: what was shown before is dropped. Ends without rows behind them stay open.
     pub fn begin_window(&mut self, jobs: Vec<Arc<Job>>, ends: (bool, bool), now: DateTime<Utc>) {
-        let places = jobs.iter().map(|job| (job.created_at, job.id.clone()));
-        let (is_newest_end, is_oldest_end) = ends;
-        let newest = if is_newest_end { None } else { places.clone().max() };
-        let oldest = if is_oldest_end { None } else { places.min() };
-        self.window = Window { newest, oldest };
-        for job in jobs {
-            self.upsert(job, false, now);
-        }
-        self.after_page();
+        let (first, last) = self.ends_of(&jobs);
+        let (is_beginning, is_end) = ends;
+        self.window = Window { first: first.filter(|_| !is_beginning), last: last.filter(|_| !is_end) };
+        self.add_page(jobs, now);
     }
 
-    /// Adds the page behind the oldest row.
-    pub fn extend_older(&mut self, jobs: Vec<Arc<Job>>, is_end: bool, now: DateTime<Utc>) {
-        let oldest = jobs.iter().map(|job| (job.created_at, job.id.clone())).min();
-        let oldest = oldest.into_iter().chain(self.window.oldest.take()).min();
-        self.window.oldest = oldest.filter(|_| !is_end);
-        for job in jobs {
-            self.upsert(job, false, now);
-        }
-        self.after_page();
+    /// Adds the page below the last row.
+    pub fn extend_below(&mut self, jobs: Vec<Arc<Job>>, is_end: bool, now: DateTime<Utc>) {
+        let last = self.ends_of(&jobs).1.into_iter().chain(self.window.last.take());
+        self.window.last = last.max_by(|left, right| self.sort.compare(left, right)).filter(|_| !is_end);
+        self.add_page(jobs, now);
     }
 
-    /// Adds the page before the newest row.
-    pub fn extend_newer(&mut self, jobs: Vec<Arc<Job>>, is_end: bool, now: DateTime<Utc>) {
-        let newest = jobs.iter().map(|job| (job.created_at, job.id.clone())).max();
-        self.window.newest = newest.max(self.window.newest.take()).filter(|_| !is_end);
+    /// Adds the page above the first row.
+    pub fn extend_above(&mut self, jobs: Vec<Arc<Job>>, is_beginning: bool, now: DateTime<Utc>) {
+        let first = self.ends_of(&jobs).0.into_iter().chain(self.window.first.take());
+        self.window.first = first.min_by(|left, right| self.sort.compare(left, right)).filter(|_| !is_beginning);
+        self.add_page(jobs, now);
+    }
+
+    /// The first and the last of the jobs in the order of the list.
+    fn ends_of(&self, jobs: &[Arc<Job>]) -> (Option<Place>, Option<Place>) {
+        let places = || jobs.iter().map(|job| self.sort.place(job));
+        let compare = |left: &Place, right: &Place| self.sort.compare(left, right);
+        (places().min_by(compare), places().max_by(compare))
+    }
+
+    fn add_page(&mut self, jobs: Vec<Arc<Job>>, now: DateTime<Utc>) {
         for job in jobs {
             self.upsert(job, false, now);
         }
@@ -275,7 +299,7 @@ impl Board {
         let unneeded: Vec<JobId> = self
             .entries
             .iter()
-            .filter(|(id, entry)| !entry.is_running() && !self.is_row(id, entry))
+            .filter(|(_, entry)| !entry.is_running() && !self.is_row(entry))
             .map(|(id, _)| id.clone())
             .collect();
         for id in unneeded {
@@ -291,14 +315,14 @@ impl Board {
         }
         let from = selected.saturating_sub(ROWS_AFTER_CUT / 2).min(self.rows.len().saturating_sub(ROWS_AFTER_CUT));
         let to = (from + ROWS_AFTER_CUT).min(self.rows.len());
-        let mut cut = Cut { above: from, newer: None, older: None };
+        let mut cut = Cut { rows_above: from, above: None, below: None };
         if from > 0 {
-            cut.newer = self.rows.place(from).cloned();
-            self.window.newest.clone_from(&cut.newer);
+            cut.above = self.rows.place(from).cloned();
+            self.window.first.clone_from(&cut.above);
         }
         if to < self.rows.len() {
-            cut.older = self.rows.place(to - 1).cloned();
-            self.window.oldest.clone_from(&cut.older);
+            cut.below = self.rows.place(to - 1).cloned();
+            self.window.last.clone_from(&cut.below);
         }
         self.complete = false;
         self.drop_unneeded();
@@ -331,17 +355,17 @@ impl Board {
         self.visible
     }
 
-    /// The id of a shown row, 0 being the newest.
+    /// The id of a shown row, 0 being the first.
     pub fn id_at(&self, index: usize) -> Option<&JobId> {
         self.rows.get(index)
     }
 
     /// Where a job is among the shown rows.
     pub fn position(&self, id: &JobId) -> Option<usize> {
-        self.entries.get(id).and_then(|entry| self.rows.position(entry.at, id))
+        self.entries.get(id).and_then(|entry| self.rows.position(&entry.place))
     }
 
-    /// Some of the shown rows, newest first.
+    /// Some of the shown rows, in their order.
     pub fn rows(&self, range: std::ops::Range<usize>) -> impl Iterator<Item = (&JobId, &Entry)> {
         range.map_while(|index| {
             let id = self.id_at(index)?;
@@ -359,7 +383,7 @@ impl Board {
         self.entries.get(id).and_then(Entry::job)
     }
 
-    /// All shown jobs, newest first.
+    /// All shown jobs, in their order.
     pub fn shown_jobs(&self) -> impl Iterator<Item = &Arc<Job>> {
         self.rows(0..self.len()).filter_map(|(_, entry)| entry.job())
     }
@@ -380,66 +404,6 @@ impl Board {
             self.entries.values().filter_map(Entry::job).flat_map(|job| job.tags.iter().map(String::as_str)).collect();
         // What cannot be typed is not suggested.
         tags.into_iter().filter(|tag| !tag.contains('"') && sanitize_line(tag, 60) == **tag).take(MAX_TAGS).collect()
-    }
-
-    /// Whether a job is marked.
-    pub fn is_marked(&self, id: &JobId) -> bool {
-        self.marks.contains(id)
-    }
-
-    /// How many are marked.
-    pub fn marked(&self) -> usize {
-        self.marks.len()
-    }
-
-    /// The ids of the marked jobs, if some of them are not known here.
-    pub fn marked_elsewhere(&self) -> Option<Vec<JobId>> {
-        let known = self.marks.iter().all(|id| self.job(id).is_some());
-        (!known).then(|| self.marks.iter().cloned().collect())
-    }
-
-    /// Marks jobs, known or not.
-    pub fn mark_all(&mut self, ids: impl IntoIterator<Item = JobId>) {
-        self.marks.extend(ids);
-    }
-
-    /// The marked jobs that are known, newest first.
-    pub fn marked_jobs(&self) -> Vec<&Arc<Job>> {
-        let mut jobs: Vec<&Arc<Job>> = self.marks.iter().filter_map(|id| self.job(id)).collect();
-        jobs.sort_by(|left, right| (right.created_at, &right.id).cmp(&(left.created_at, &left.id)));
-        jobs
-    }
-
-    /// Marks a job, or takes its mark away.
-    pub fn toggle_mark(&mut self, id: &JobId) {
-        if self.job(id).is_some() && !self.marks.remove(id) {
-            self.marks.insert(id.clone());
-        }
-    }
-
-    /// Marks the shown rows from one to another, both included.
-    pub fn mark_range(&mut self, from: usize, to: usize) {
-        let ids: Vec<JobId> = self
-            .rows(from.min(to)..from.max(to) + 1)
-            .filter(|(_, entry)| entry.job().is_some())
-            .map(|(id, _)| id.clone())
-            .collect();
-        self.marks.extend(ids);
-    }
-
-    /// Marks all shown jobs; takes all marks away where all of them have one.
-    pub fn toggle_all(&mut self) {
-        let ids: Vec<JobId> = self.shown_jobs().map(|job| job.id.clone()).collect();
-        if ids.iter().all(|id| self.marks.contains(id)) {
-            self.marks.clear();
-        } else {
-            self.marks.extend(ids);
-        }
-    }
-
-    /// Takes all marks away.
-    pub fn clear_marks(&mut self) {
-        self.marks.clear();
     }
 }
 

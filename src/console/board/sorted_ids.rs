@@ -1,67 +1,65 @@
-//! Job ids sorted by creation time and id, newest first.
+//! Places of jobs in the order of the list.
 //!
 //! A ring, because jobs arrive at both ends: new ones at one, requested history at the other.
 
 use std::collections::VecDeque;
 
-use chrono::{DateTime, Utc};
-
 use crate::jobs::JobId;
+use crate::jobs::sort::{Place, Sort};
 
-/// Job ids by creation, newest first (kept the other way round inside).
+/// Places in the order of the list.
 #[derive(Debug, Default)]
 pub struct SortedIds {
-    keys: VecDeque<(DateTime<Utc>, JobId)>,
+    sort: Sort,
+    places: VecDeque<Place>,
 }
 
 impl SortedIds {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.places.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.places.is_empty()
     }
 
-    /// The id at that place, 0 being the newest.
+    /// The id of a row, 0 being the first.
     pub fn get(&self, index: usize) -> Option<&JobId> {
-        let from_the_end = self.keys.len().checked_sub(index + 1)?;
-        self.keys.get(from_the_end).map(|(_, id)| id)
+        self.place(index).map(|place| &place.id)
     }
 
-    /// The place of an id, 0 being the newest. O(log n).
-    pub fn position(&self, at: DateTime<Utc>, id: &JobId) -> Option<usize> {
-        self.find(at, id).ok().map(|index| self.keys.len() - 1 - index)
+    /// The place of a row, 0 being the first.
+    pub fn place(&self, index: usize) -> Option<&Place> {
+        self.places.get(index)
     }
 
-    /// Inserts an id in order; an existing one stays.
-    pub fn insert(&mut self, at: DateTime<Utc>, id: &JobId) {
-        if let Err(index) = self.find(at, id) {
-            self.keys.insert(index, (at, id.clone()));
+    /// The row of a place. O(log n).
+    pub fn position(&self, place: &Place) -> Option<usize> {
+        self.find(place).ok()
+    }
+
+    /// Inserts a place in order; an existing one stays.
+    pub fn insert(&mut self, place: &Place) {
+        if let Err(index) = self.find(place) {
+            self.places.insert(index, place.clone());
         }
     }
 
-    /// Takes an id out. Returns whether it was there.
-    pub fn remove(&mut self, at: DateTime<Utc>, id: &JobId) -> bool {
-        self.find(at, id).is_ok_and(|index| self.keys.remove(index).is_some())
+    /// Takes a place out. Returns whether it was there.
+    pub fn remove(&mut self, place: &Place) -> bool {
+        self.find(place).is_ok_and(|index| self.places.remove(index).is_some())
     }
 
     /// These, in order.
-    pub fn collect(keys: impl Iterator<Item = (DateTime<Utc>, JobId)>) -> Self {
-        let mut keys: Vec<_> = keys.collect();
-        keys.sort_unstable();
-        Self { keys: keys.into() }
+    pub fn collect(sort: Sort, places: impl Iterator<Item = Place>) -> Self {
+        let mut places: Vec<Place> = places.collect();
+        places.sort_unstable_by(|left, right| sort.compare(left, right));
+        Self { sort, places: places.into() }
     }
 
-    /// The time and the id at that place, 0 being the newest.
-    pub fn place(&self, index: usize) -> Option<&(DateTime<Utc>, JobId)> {
-        let from_the_end = self.keys.len().checked_sub(index + 1)?;
-        self.keys.get(from_the_end)
-    }
-
-    fn find(&self, at: DateTime<Utc>, id: &JobId) -> Result<usize, usize> {
-        self.keys.binary_search_by(|(key_at, key_id)| key_at.cmp(&at).then_with(|| key_id.cmp(id)))
+    fn find(&self, place: &Place) -> Result<usize, usize> {
+        self.places.binary_search_by(|other| self.sort.compare(other, place))
     }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::jobs::Spec;
+use crate::jobs::sort::SortKey;
 
 fn time(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
@@ -99,7 +100,7 @@ fn window_leaves_out_what_is_not_loaded() {
     assert_eq!(board.len(), 50, "a change of an older job is no row");
     board.upsert(jobs(100..101).remove(0), true, time(200));
     assert_eq!(board.len(), 51, "a new job is");
-    board.extend_older(jobs(0..50), true, time(200));
+    board.extend_below(jobs(0..50), true, time(200));
     assert_eq!((board.len(), board.is_complete()), (101, true));
     board.set_filter(parse("image -99"));
     assert_eq!(board.len(), 100);
@@ -112,11 +113,11 @@ fn rows_are_bounded_around_the_selection() {
         board.upsert(job, false, time(9_999));
     }
     let cut = board.bound(3_000).unwrap();
-    assert_eq!((board.len(), board.entries.len(), cut.above), (ROWS_AFTER_CUT, ROWS_AFTER_CUT, 2_000));
+    assert_eq!((board.len(), board.entries.len(), cut.rows_above), (ROWS_AFTER_CUT, ROWS_AFTER_CUT, 2_000));
     assert_eq!(board.id_at(1_000), Some(&jobs(1_999..2_000)[0].id), "the selected row is still a row");
-    assert_eq!(cut.newer.as_ref().map(|(at, _)| *at), Some(time(2_999)));
-    assert_eq!(cut.older.as_ref().map(|(at, _)| *at), Some(time(1_000)));
-    board.extend_newer(jobs(3_000..3_200), false, time(9_999));
+    assert_eq!(cut.above.as_ref().map(|place| place.at), Some(time(2_999)));
+    assert_eq!(cut.below.as_ref().map(|place| place.at), Some(time(1_000)));
+    board.extend_above(jobs(3_000..3_200), false, time(9_999));
     assert_eq!(board.len(), ROWS_AFTER_CUT + 200);
     assert!(!board.is_complete());
     board.set_filter(parse("image"));
@@ -132,6 +133,33 @@ fn wrong_filter_shows_nothing() {
     assert!(board.is_empty() && board.problem().is_some());
     board.set_filter(parse(""));
     assert_eq!(board.len(), 1);
+}
+
+#[test]
+fn sorted_window_takes_only_what_belongs_to_it() {
+    let mut board = Board::default();
+    let sort = Sort::by(SortKey::Attempts);
+    board.set_sort(sort);
+    let with_attempts = |number: i64, attempts: u32| {
+        let mut job = (*jobs(number..number + 1).remove(0)).clone();
+        job.attempts = (1..=attempts).map(|attempt| crate::jobs::Attempt::new(attempt, time(number))).collect();
+        Arc::new(job)
+    };
+    board.begin_window(vec![with_attempts(1, 9), with_attempts(5, 4), with_attempts(4, 4)], (true, false), time(99));
+    assert_eq!(shown(&board), ["job000001", "job000005", "job000004"]);
+    board.upsert(with_attempts(7, 3), true, time(99));
+    assert_eq!(board.len(), 3, "it is behind the last loaded row");
+    board.upsert(with_attempts(8, 5), true, time(99));
+    assert_eq!(shown(&board), ["job000001", "job000008", "job000005", "job000004"]);
+    board.extend_below(vec![with_attempts(7, 3)], true, time(99));
+    assert_eq!((board.len(), board.is_complete()), (5, true));
+    let mut again = (*with_attempts(7, 10)).clone();
+    again.revision = 9;
+    board.upsert(Arc::new(again), true, time(99));
+    assert_eq!(shown(&board)[0], "job000007", "a changed job moves to its new place");
+    board.set_sort(Sort::NEWEST_FIRST.reversed());
+    assert_eq!(shown(&board), ["job000001", "job000004", "job000005", "job000007", "job000008"]);
+    assert_eq!(board.position(&JobId::new("job000008").unwrap()), Some(4));
 }
 
 proptest! {

@@ -1,26 +1,28 @@
-//! The part of a store's result that the board holds: a span of the order of creation.
+//! The part of a store's result that the board holds: a span of the list's order.
 
-use crate::engine::PageCursor;
+use std::cmp::Ordering;
 
-/// A span of the order of creation, both ends included. An open end holds everything on that side.
+use crate::jobs::sort::{Place, Sort};
+
+/// A span of the list, both ends included. An open end holds everything on that side.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Window {
-    /// The newest row; `None` where new jobs appear.
-    pub newest: Option<PageCursor>,
-    /// The oldest row; `None` where nothing older is left out.
-    pub oldest: Option<PageCursor>,
+    /// The first row; `None` where the list begins.
+    pub first: Option<Place>,
+    /// The last row; `None` where the list ends.
+    pub last: Option<Place>,
 }
 
 impl Window {
     /// Whether a place is inside.
-    pub fn contains(&self, place: &PageCursor) -> bool {
-        self.newest.as_ref().is_none_or(|newest| place <= newest)
-            && self.oldest.as_ref().is_none_or(|oldest| place >= oldest)
+    pub fn contains(&self, sort: Sort, place: &Place) -> bool {
+        self.first.as_ref().is_none_or(|first| sort.compare(place, first) != Ordering::Less)
+            && self.last.as_ref().is_none_or(|last| sort.compare(place, last) != Ordering::Greater)
     }
 
     /// Whether nothing is left out on either side.
     pub fn is_open(&self) -> bool {
-        self.newest.is_none() && self.oldest.is_none()
+        self.first.is_none() && self.last.is_none()
     }
 }
 
@@ -28,9 +30,9 @@ impl Window {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cut {
     /// Rows above the window that were dropped.
-    pub above: usize,
-    /// Where newer rows continue, if some were cut.
-    pub newer: Option<PageCursor>,
-    /// Where older rows continue, if some were cut.
-    pub older: Option<PageCursor>,
+    pub rows_above: usize,
+    /// Where the rows above continue, if some were cut.
+    pub above: Option<Place>,
+    /// Where the rows below continue, if some were cut.
+    pub below: Option<Place>,
 }

@@ -72,6 +72,12 @@ pub enum Action {
     Filter,
     /// Take the first suggestion.
     Complete,
+    /// Choose the order of the queue.
+    SortMenu,
+    /// Choose the columns of the queue.
+    ColumnMenu,
+    /// Keep the selection on the first row, or not.
+    FollowNewest,
     /// Show images on a slow line, or not.
     ShowImages,
     /// The images of finished jobs in a grid.
@@ -104,6 +110,22 @@ pub enum Action {
     LogLevel,
     /// Logs: this job, or all.
     LogScope,
+    /// Logs: type a text that is searched.
+    LogSearch,
+    /// Logs: type a text that every line must contain.
+    LogText,
+    /// Logs: the next older line that contains the searched text.
+    LogOlderMatch,
+    /// Logs: the next newer line that contains the searched text.
+    LogNewerMatch,
+    /// Logs: the lines of the next process.
+    LogProcess,
+    /// The job's document as it is stored.
+    Document,
+    /// The step after.
+    NextStep,
+    /// The step before.
+    PreviousStep,
     /// Pause or resume the intake of all workers.
     Pause,
     /// Pause or resume the intake of this process.
@@ -177,6 +199,8 @@ pub enum InputContext {
     BudgetScreen,
     /// The log screen.
     LogScreen,
+    /// A search or a text filter of the logs; typed text goes into it.
+    LogInput,
     /// Actions on many jobs.
     BulkScreen,
     /// A line that is typed before an action.
@@ -191,6 +215,8 @@ pub enum InputContext {
     Palette,
     /// The filter line; typed text goes into it.
     Filter,
+    /// The order or the columns of the queue are being chosen; letters choose.
+    QueueMenu,
     /// The submit form; it takes every key itself.
     Form,
 }
@@ -271,7 +297,7 @@ impl InputContext {
 
     /// Whether letters are typed here.
     pub fn takes_text(self) -> bool {
-        matches!(self, Self::Palette | Self::Filter | Self::Form | Self::Line)
+        matches!(self, Self::Palette | Self::Filter | Self::Form | Self::Line | Self::QueueMenu | Self::LogInput)
     }
 }
 

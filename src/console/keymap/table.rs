@@ -13,6 +13,9 @@ const SIDEWAYS: BindingScope =
 /// Where `g` goes to the first row; in the panes it opens the gallery.
 const PAGERS: BindingScope = BindingScope::Only(&[InputContext::Job, InputContext::LogScreen, InputContext::Help]);
 const LOGS: BindingScope = BindingScope::Only(&[InputContext::Pane(PaneName::Logs), InputContext::LogScreen]);
+const LOG_SCREEN: BindingScope = BindingScope::Only(&[InputContext::LogScreen]);
+const LOG_INPUT: BindingScope = BindingScope::Only(&[InputContext::LogInput]);
+const JOB: BindingScope = BindingScope::Only(&[InputContext::Job]);
 const ATTEMPTS: BindingScope = OneJob;
 const LISTS: BindingScope = BindingScope::Only(&[
     InputContext::Pane(PaneName::Queue),
@@ -38,6 +41,8 @@ const MARKS: BindingScope = BindingScope::Only(&[
 ]);
 /// Where arrows move although letters are typed.
 const TYPED: BindingScope = BindingScope::Only(&[InputContext::Palette, InputContext::Filter]);
+const QUEUE: BindingScope = BindingScope::Only(&[InputContext::Pane(PaneName::Queue)]);
+const MENU: BindingScope = BindingScope::Only(&[InputContext::QueueMenu]);
 const QUESTION: BindingScope = BindingScope::Only(&[InputContext::Confirm]);
 const BULK: BindingScope = BindingScope::Only(&[InputContext::BulkScreen]);
 const QUIT: BindingScope = BindingScope::Only(&[InputContext::Quit]);
@@ -142,6 +147,10 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Mark, &[key(' ')], Panes, G::Choose, "", "mark or unmark; the next action applies to the marked"),
     bind(A::MarkRange, &[key('V')], Panes, G::Choose, "", "mark a range: press at both ends"),
     bind(A::MarkAll, &[key('*')], MARKS, G::Choose, "", "mark or unmark all jobs that match"),
+    bind(A::SortMenu, &[key('s')], Panes, G::Choose, "sort", "sort the queue by a column"),
+    bind(A::ColumnMenu, &[key('c')], Panes, G::Choose, "columns", "choose the columns of the queue"),
+    bind(A::FollowNewest, &[key('f')], QUEUE, G::Choose, "", "keep the selection on the newest job, or not"),
+    bind(A::Accept, &[named(KeyCode::Enter)], MENU, G::Choose, "choose", "choose the selected line"),
     // --- images ---
     bind(A::Gallery, &[key('g')], Panes, G::Image, "gallery", "gallery: the images of finished jobs in a grid"),
     bind(A::Compare, &[key('=')], MARKS, G::Image, "compare", "compare two to four marked jobs side by side"),
@@ -173,11 +182,34 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::LogFollow, &[key('f')], LOGS, G::Views, "follow", "logs: follow or pause"),
     bind(A::LogLevel, &[key('l')], LOGS, G::Views, "level", "logs: minimum level"),
     bind(A::LogScope, &[key('t')], LOGS, G::Views, "this job/all", "logs: this job or all jobs"),
+    bind(A::LogProcess, &[key('w')], LOG_SCREEN, G::Views, "worker", "logs: one process after the other, or all"),
+    bind(A::LogSearch, &[key('/')], LOG_SCREEN, G::Choose, "search", "logs: search a text"),
+    bind(A::LogOlderMatch, &[key('n')], LOG_SCREEN, G::Choose, "", "logs: next older line with the text"),
+    bind(A::LogNewerMatch, &[key('N')], LOG_SCREEN, G::Choose, "", "logs: next newer line with the text"),
+    bind(A::LogText, &[key('&')], LOG_SCREEN, G::Choose, "filter", "logs: show only lines with a text"),
+    bind(A::Accept, &[named(KeyCode::Enter)], LOG_INPUT, G::Choose, "keep", "keep the text"),
+    bind(A::Document, &[key('D')], JOB, G::Views, "document", "job: the document as it is stored"),
+    bind(
+        A::NextStep,
+        &[named(KeyCode::Right), key('>').hidden()],
+        JOB,
+        G::Move,
+        "step",
+        "job: log lines of the next step",
+    ),
+    bind(
+        A::PreviousStep,
+        &[named(KeyCode::Left), key('<').hidden()],
+        JOB,
+        G::Move,
+        "",
+        "job: log lines of the previous step",
+    ),
     // --- looking elsewhere ---
     bind(A::CostScreen, &[key('$')], Panes, G::Views, "costs", "cost screen"),
     bind(A::BudgetScreen, &[key('B')], Panes, G::Views, "", "caps and uncertain charges"),
     bind(A::BulkScreen, &[key('b')], Panes, G::Views, "", "actions on many jobs: progress, pause, stop"),
-    bind(A::LogScreen, &[key('L')], OneJob, G::Views, "logs", "log screen"),
+    bind(A::LogScreen, &[key('L')], OneJob, G::Views, "logs", "log screen; at a step, its lines"),
     bind(A::Palette, &[key(':'), Chord::control('k')], Everywhere, G::Views, "", "find an action by name"),
     // --- the engine ---
     bind(A::Pause, &[key('p')], Panes, G::Engine, "pause", "pause or resume the intake of all workers"),

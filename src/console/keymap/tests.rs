@@ -12,7 +12,7 @@ fn action_for(context: InputContext, key: KeyEvent) -> Option<Action> {
     KeyMap::default().action_for(context, key)
 }
 
-const CONTEXTS: [InputContext; 18] = [
+const CONTEXTS: &[InputContext] = &[
     InputContext::Pane(PaneName::Queue),
     InputContext::Pane(PaneName::Image),
     InputContext::Pane(PaneName::Steps),
@@ -31,11 +31,13 @@ const CONTEXTS: [InputContext; 18] = [
     InputContext::Quit,
     InputContext::Palette,
     InputContext::Filter,
+    InputContext::QueueMenu,
+    InputContext::LogInput,
 ];
 
 #[test]
 fn no_shown_key_means_two_things_in_one_place() {
-    for context in CONTEXTS {
+    for &context in CONTEXTS {
         let mut seen: Vec<(Chord, Action)> = Vec::new();
         for binding in bindings_in(context) {
             for chord in binding.keys.iter().filter(|chord| !chord.hidden) {
@@ -59,7 +61,7 @@ fn no_shown_key_means_two_things_in_one_place() {
 #[test]
 fn every_place_has_a_way_back_and_a_way_out() {
     let press = |code, modifiers| KeyEvent::new(code, modifiers);
-    for context in CONTEXTS {
+    for &context in CONTEXTS {
         assert_eq!(action_for(context, press(KeyCode::Esc, KeyModifiers::NONE)), Some(Action::Back), "{context:?}");
         let leave = action_for(context, press(KeyCode::Char('c'), KeyModifiers::CONTROL));
         assert_eq!(leave, Some(Action::Quit), "{context:?}");

@@ -10,8 +10,8 @@ pub mod help;
 pub mod job;
 pub mod line;
 pub mod palette;
+pub mod queue_menu;
 pub mod quit;
-mod timeline;
 
 use ratatui::layout::Rect;
 
@@ -46,6 +46,10 @@ pub enum Overlay {
     Budget(budget::BudgetScreen),
     /// The logs on the whole screen.
     Logs,
+    /// A search or a text filter of the logs is being typed.
+    LogInput,
+    /// The order or the columns of the queue are being chosen.
+    QueueMenu(queue_menu::QueueMenu),
     /// Actions on many jobs.
     Bulk(bulk::BulkScreen),
     /// A line that is typed before an action.
@@ -69,6 +73,8 @@ impl Overlay {
             Self::Costs(_) => InputContext::CostScreen,
             Self::Budget(_) => InputContext::BudgetScreen,
             Self::Logs => InputContext::LogScreen,
+            Self::LogInput => InputContext::LogInput,
+            Self::QueueMenu(_) => InputContext::QueueMenu,
             Self::Bulk(_) => InputContext::BulkScreen,
             Self::Line(_) => InputContext::Line,
         }
@@ -90,6 +96,8 @@ impl Overlay {
             | Self::Help(_)
             | Self::Palette(_)
             | Self::Filter
+            | Self::LogInput
+            | Self::QueueMenu(_)
             | Self::Form(_)
             | Self::Line(_) => false,
         }

@@ -1,6 +1,6 @@
 //! The steps pane: the steps of one attempt of the selected job.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -8,6 +8,7 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use crate::console::DisplayZone;
+use crate::console::panes::logs::StepSpan;
 use crate::console::theme::Theme;
 use crate::console::widgets;
 use crate::engine::Progress;
@@ -22,9 +23,12 @@ pub struct StepsPane {
     back: Option<(JobId, usize)>,
     /// First line on the screen.
     scroll: usize,
+    /// The selected step.
+    selected: Option<StepName>,
 }
 
 /// What the steps are drawn from.
+#[derive(Clone, Copy)]
 pub struct StepsView<'a> {
     /// The selected job.
     pub job: Option<&'a Job>,
@@ -36,8 +40,19 @@ pub struct StepsView<'a> {
     pub zone: DisplayZone,
     /// Whether keys go here.
     pub focused: bool,
+    /// The step that is marked.
+    pub selected: Option<StepName>,
     /// Colours and symbols.
     pub theme: &'a Theme,
+}
+
+/// How long before a step begins and after it ends its lines are logged.
+const LOG_MARGIN: Duration = Duration::milliseconds(250);
+
+/// The time in which a step logged its lines; one that runs has no end yet.
+pub fn log_span(step: &Step) -> StepSpan {
+    let to = step.ended_at.map_or(DateTime::<Utc>::MAX_UTC, |ended_at| ended_at + LOG_MARGIN);
+    StepSpan { name: step.name.as_str().to_owned(), from: step.started_at - LOG_MARGIN, to }
 }
 
 impl StepsPane {
@@ -53,10 +68,34 @@ impl StepsPane {
         }
     }
 
-    /// Scrolls by some lines.
-    pub fn scroll(&mut self, lines: i64) {
+    /// Selects the step that is so many steps further among those that have begun, and scrolls.
+    pub fn select(&mut self, job: Option<&Job>, lines: i64) {
+        let Some(attempt) = job.and_then(|job| self.attempt(job)) else { return };
+        let begun: Vec<StepName> = StepName::ALL.into_iter().filter(|name| attempt.step(*name).is_some()).collect();
+        let Some(last) = begun.len().checked_sub(1) else { return };
+        let place = self.selected.and_then(|name| begun.iter().position(|other| *other == name));
         let step = usize::try_from(lines.unsigned_abs()).unwrap_or(usize::MAX);
-        self.scroll = if lines < 0 { self.scroll.saturating_sub(step) } else { self.scroll.saturating_add(step) };
+        let place = match place {
+            None => {
+                if lines < 0 {
+                    last
+                } else {
+                    0
+                }
+            }
+            Some(place) if lines < 0 => place.saturating_sub(step),
+            Some(place) => place.saturating_add(step).min(last),
+        };
+        self.selected = begun.get(place).copied();
+    }
+
+    /// The selected step of the shown attempt.
+    pub fn selected_step(&self, job: &Job) -> Option<StepSpan> {
+        self.attempt(job)?.step(self.selected?).map(log_span)
+    }
+
+    fn attempt<'a>(&self, job: &'a Job) -> Option<&'a Attempt> {
+        job.attempts.iter().rev().nth(self.back(job))
     }
 
     fn back(&self, job: &Job) -> usize {
@@ -91,7 +130,13 @@ impl StepsPane {
                 theme.dim,
             ));
         }
-        let lines = lines(job, attempt, back == 0, view, usize::from(inner.width));
+        let view = StepsView { selected: self.selected.filter(|_| view.focused), ..*view };
+        let lines = lines(job, attempt, back == 0, &view, usize::from(inner.width));
+        let marked = lines.iter().position(|line| line.style == theme.selected);
+        let height = usize::from(inner.height).max(1);
+        if let Some(marked) = marked {
+            self.scroll = self.scroll.clamp((marked + 1).saturating_sub(height), marked);
+        }
         self.scroll = self.scroll.min(lines.len().saturating_sub(usize::from(inner.height)));
         let paragraph = Paragraph::new(lines).scroll((self.scroll as u16, 0)).block(block.title(Line::from(title)));
         frame.render_widget(paragraph, area);
@@ -108,7 +153,15 @@ pub fn lines(job: &Job, attempt: &Attempt, current: bool, view: &StepsView<'_>, 
     let expiry = attempt.link_expires_at.filter(|_| current && matches!(job.stage, Stage::Generating));
     let expiry = expiry.map(|at| expiry_line(at, view));
     let steps = StepName::ALL.into_iter().flat_map(|name| match attempt.step(name) {
-        Some(step) => step_lines(step, progress, failure_of(attempt, step), view, width),
+        Some(step) => {
+            let mut lines = step_lines(step, progress, failure_of(attempt, step), view, width);
+            if view.selected == Some(name)
+                && let Some(first) = lines.first_mut()
+            {
+                first.style = view.theme.selected;
+            }
+            lines
+        }
         // What was never begun is not listed once the attempt is over.
         None if ended && !matches!(job.stage, Stage::Generating) => Vec::new(),
         None => vec![waiting_line(name, view)],
@@ -222,7 +275,8 @@ mod tests {
         let shown = |job: &Job| {
             let theme = Theme::dark();
             let zone = DisplayZone::Utc;
-            let view = StepsView { job: Some(job), progress: None, now, zone, focused: false, theme: &theme };
+            let view =
+                StepsView { job: Some(job), progress: None, now, zone, focused: false, selected: None, theme: &theme };
             screen(60, 14, |frame| StepsPane::default().draw(frame, frame.area(), &view))
         };
         assert!(!shown(&job).contains("link"), "{}", shown(&job));

@@ -13,14 +13,17 @@ use super::pause_watch::PauseState;
 use super::{Command, Event, Ports, Runner};
 use crate::bucket::BucketError;
 use crate::engine::{
-    BulkPlan, BulkRecord, BulkStart, CommandKind, CommandOutcome, OperatorCommands, Pause, UncertainCharges,
+    AuditEntry, BulkPlan, BulkRecord, BulkStart, CommandKind, CommandOutcome, OperatorCommands, Pause, UncertainCharges,
 };
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
-use crate::store::{BudgetChange, CostJobsQuery, DueQuery, PageQuery, Save, SortOrder, StoreError};
+use crate::store::{BudgetChange, CostJobsQuery, DueQuery, PageQuery, Save, SortOrder, SortedQuery, StoreError};
 use crate::text;
 
 /// How many queued jobs are read at once when those of another provider are marked.
 const BATCH_SIZE: usize = 500;
+
+/// How many of the newest commands are searched for those on one job.
+const AUDIT_ENTRIES: usize = 200;
 
 /// How a task ended.
 pub(super) enum TaskOutcome {
@@ -208,6 +211,12 @@ impl CommandTasks {
                     emit(&events, Event::CostJobs { only, jobs }).await;
                     return TaskOutcome::Done;
                 }
+                Command::LoadAudit(id) => {
+                    let entries = AuditEntry::newest(ports.store.as_ref(), AUDIT_ENTRIES, Some(&id)).await;
+                    let entries = entries.map_err(|error| text::sanitize_line(&error.to_string(), 200));
+                    emit(&events, Event::Audit(id, entries)).await;
+                    return TaskOutcome::Done;
+                }
                 Command::LoadUncertain => {
                     let charges = UncertainCharges::load(ports.store.as_ref(), simulated).await;
                     let charges = charges.map_err(|error| text::sanitize_line(&error.to_string(), 200));
@@ -221,6 +230,11 @@ impl CommandTasks {
                 Command::LoadPage { filter, after, order, limit } => {
                     let query = PageQuery { after, filter, order, limit, ..PageQuery::default() };
                     load_page(&ports, &events, query).await;
+                    return TaskOutcome::Done;
+                }
+                Command::LoadSorted { filter, sort, backwards, after, limit } => {
+                    let limit = limit.clamp(1, 1_000);
+                    load_sorted(&ports, &events, SortedQuery { filter, sort, backwards, after, limit }).await;
                     return TaskOutcome::Done;
                 }
                 Command::CountMatching(filter) => {
@@ -359,6 +373,19 @@ async fn load_page(ports: &Ports, events: &mpsc::Sender<Event>, query: PageQuery
             }
             let jobs = page.jobs.into_iter().map(Arc::new).collect();
             emit(events, Event::Page { jobs, next: page.next }).await;
+        }
+        Err(error) => emit(events, Event::PageFailed { reason: text::sanitize_line(&error.to_string(), 200) }).await,
+    }
+}
+
+async fn load_sorted(ports: &Ports, events: &mpsc::Sender<Event>, query: SortedQuery) {
+    match ports.store.list_sorted(query).await {
+        Ok(page) => {
+            for (id, reason) in page.unreadable {
+                emit(events, Event::Unreadable { id, reason }).await;
+            }
+            let jobs = page.jobs.into_iter().map(Arc::new).collect();
+            emit(events, Event::SortedPage { jobs, next: page.next, read_back_to: page.read_back_to }).await;
         }
         Err(error) => emit(events, Event::PageFailed { reason: text::sanitize_line(&error.to_string(), 200) }).await,
     }

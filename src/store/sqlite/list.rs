@@ -58,8 +58,8 @@ pub(super) fn list(connection: &Connection, query: &PageQuery) -> Result<Page, S
     Ok(page)
 }
 
-/// The statement and its values: only words of this program are in the statement's text.
-pub(super) fn query_of(query: &PageQuery) -> (String, Vec<Value>) {
+/// What the rows of a page fulfil, wherever the page begins, and the values of these conditions.
+pub(super) fn conditions_of(query: &PageQuery) -> (Vec<String>, Vec<Value>) {
     let mut conditions = vec!["TRUE".to_owned()];
     let mut values = Vec::new();
     let wants_hidden = query.filter.wants_hidden();
@@ -74,6 +74,18 @@ pub(super) fn query_of(query: &PageQuery) -> (String, Vec<Value>) {
         conditions.push("created_at >= ?".to_owned());
         values.push(Value::Integer(nanoseconds(since)));
     }
+    if let Some(search) = query.search.as_deref().map(fold_for_search).filter(|search| !search.is_empty()) {
+        // Unlike LIKE, instr has no letters with a meaning of their own.
+        conditions.push("instr(search, ?) > 0".to_owned());
+        values.push(Value::Text(search));
+    }
+    filter::add(&query.filter, &mut conditions, &mut values);
+    (conditions, values)
+}
+
+/// The statement and its values: only words of this program are in the statement's text.
+pub(super) fn query_of(query: &PageQuery) -> (String, Vec<Value>) {
+    let (mut conditions, mut values) = conditions_of(query);
     let (sign, direction) = match query.order {
         SortOrder::NewestFirst => ("<", "DESC"),
         SortOrder::OldestFirst => (">", "ASC"),
@@ -83,12 +95,6 @@ pub(super) fn query_of(query: &PageQuery) -> (String, Vec<Value>) {
         values.push(Value::Integer(nanoseconds(*created_at)));
         values.push(Value::Text(id.as_str().to_owned()));
     }
-    if let Some(search) = query.search.as_deref().map(fold_for_search).filter(|search| !search.is_empty()) {
-        // Unlike LIKE, instr has no letters with a meaning of their own.
-        conditions.push("instr(search, ?) > 0".to_owned());
-        values.push(Value::Text(search));
-    }
-    filter::add(&query.filter, &mut conditions, &mut values);
     let index = if query.filter.is_empty() { "jobs_by_age" } else { filter::INDEX };
     let sql = format!(
         "SELECT {} FROM jobs INDEXED BY {index} WHERE {}

@@ -19,6 +19,7 @@ mod row;
 mod save;
 mod schema;
 mod shared_records;
+mod sorted;
 mod tasks;
 mod watch;
 mod writer;
@@ -34,7 +35,7 @@ use tokio::task;
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupCheck};
 use super::{
     BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, JobVersion, MatchCounts, Page,
-    PageQuery, Save, SharedRecord, Store, StoreError, TaskLimits, UncertainCharge,
+    PageQuery, Save, SharedRecord, SortedPage, SortedQuery, Store, StoreError, TaskLimits, UncertainCharge,
 };
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::filter::Filter;
@@ -151,6 +152,13 @@ impl Store for SqliteStore {
 
     async fn list(&self, query: PageQuery) -> Result<Page, StoreError> {
         self.readers.read(move |connection| list::list(connection, &query)).await
+    }
+
+    async fn list_sorted(&self, query: SortedQuery) -> Result<SortedPage, StoreError> {
+        if sorted::is_indexed(query.sort) {
+            return self.readers.read(move |connection| sorted::list(connection, &query)).await;
+        }
+        super::sorted::scan(self, query, None).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -115,7 +115,7 @@ impl LogHistory {
 fn run(folder: &Path, started: DateTime<Utc>, requests: &Receiver<String>, sender: &mpsc::Sender<Vec<LogRecord>>) {
     let own = std::process::id();
     // The lines of this session arrive without a detour through the file.
-    let is_other = |line: &FileLine| line.pid != Some(own) || line.record.at < started;
+    let is_other = |line: &FileLine| line.record.pid != Some(own) || line.record.at < started;
     let mut follower = FileFollower::from_end(folder);
     let all = LineFilter { job: None, level: Level::TRACE };
     let first: Vec<FileLine> = newest_lines(folder, &all, FIRST_LINES).into_iter().filter(is_other).collect();

@@ -19,8 +19,6 @@ const MAX_JOB: usize = 128;
 pub struct FileLine {
     /// For display.
     pub record: LogRecord,
-    /// The process that wrote it, where the line says so.
-    pub pid: Option<u32>,
     /// All fields as they are in the file.
     pub fields: Map<String, Value>,
 }
@@ -46,9 +44,10 @@ impl FileLine {
             level: text("level")?.parse().ok()?,
             job: text("job").map(|job| sanitize_line(job, MAX_JOB)),
             attempt: number("attempt"),
+            pid: number("pid"),
             message: sanitize_line(&message, MAX_MESSAGE),
         };
-        Some(Self { record, pid: number("pid"), fields })
+        Some(Self { record, fields })
     }
 
     /// `12:04:31.201 INFO  message job=… attempt=1`.

@@ -117,6 +117,7 @@ impl Line {
             level: self.level,
             job: self.job.as_deref().map(|job| sanitize_line(job, MAX_JOB)),
             attempt: self.attempt,
+            pid: Some(std::process::id()),
             message: sanitize_line(&self.text(), MAX_MESSAGE),
         }
     }

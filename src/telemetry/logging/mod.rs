@@ -38,6 +38,8 @@ pub struct LogRecord {
     pub job: Option<String>,
     /// The field `attempt`.
     pub attempt: Option<u32>,
+    /// The process that wrote it, where that is known.
+    pub pid: Option<u32>,
     /// The message; other fields are appended as `name=value`.
     pub message: String,
 }

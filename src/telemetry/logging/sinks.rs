@@ -114,7 +114,8 @@ impl Sink for ConsoleSink {
         let dropped = self.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             let message = format!("{dropped} lines arrived too fast for this pane; see the log file");
-            let note = LogRecord { at: Utc::now(), level: Level::WARN, job: None, attempt: None, message };
+            let pid = Some(std::process::id());
+            let note = LogRecord { at: Utc::now(), level: Level::WARN, job: None, attempt: None, pid, message };
             if !self.send(note) {
                 self.dropped.fetch_add(dropped + 1, Ordering::Relaxed);
                 return;

@@ -1,23 +1,20 @@
-//! The log pane: log records of one job or of all.
+//! The log pane: log records of one job or of all, of this process and of others, with a text filter and a search.
 
+mod draw;
 mod ring;
 
-use ratatui::Frame;
-use ratatui::layout::Rect;
-use ratatui::style::Style;
-use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
+use chrono::{DateTime, Utc};
+use crossterm::event::KeyEvent;
 use tracing::Level;
-use unicode_width::UnicodeWidthStr;
 
 use crate::console::DisplayZone;
+use crate::console::line_editor::LineEditor;
 use crate::console::theme::Theme;
-use crate::console::widgets;
 use crate::jobs::JobId;
 use crate::telemetry::logging::LogRecord;
-use crate::text;
-use crate::text::format;
 
+pub use draw::record_line;
+pub use ring::StoredRecord;
 use ring::{LogFilter, LogRing};
 
 /// What the pane is drawn with.
@@ -40,12 +37,41 @@ enum LogScope {
     All,
 }
 
+/// What is being typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogInput {
+    /// A text to go to.
+    Search,
+    /// A text that every shown line must contain.
+    Filter,
+}
+
+/// A step whose lines are shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepSpan {
+    /// The step's name.
+    pub name: String,
+    /// The time of the first line.
+    pub from: DateTime<Utc>,
+    /// The time of the last line.
+    pub to: DateTime<Utc>,
+}
+
 /// The log pane and its own state.
 #[derive(Debug)]
 pub struct LogPane {
     ring: LogRing,
     scope: LogScope,
     level: Level,
+    /// The process whose lines are shown; `None` for all.
+    process: Option<u32>,
+    /// What every shown line contains.
+    text: String,
+    /// The step whose lines are shown.
+    step: Option<StepSpan>,
+    /// What was searched last.
+    search: String,
+    input: Option<(LogInput, LineEditor)>,
     /// The number of the lowest line on the screen; `None` follows the newest.
     bottom: Option<u64>,
     /// Lines that were on the screen at the last draw.
@@ -58,10 +84,24 @@ impl Default for LogPane {
     }
 }
 
+/// Processes that are distinguished.
+const MAX_PROCESSES: usize = 9;
+
 impl LogPane {
     /// An empty pane that follows the selected job from `info` up.
     pub fn new() -> Self {
-        Self { ring: LogRing::new(), scope: LogScope::ThisJob, level: Level::INFO, bottom: None, shown: 0 }
+        Self {
+            ring: LogRing::default(),
+            scope: LogScope::ThisJob,
+            level: Level::INFO,
+            process: None,
+            text: String::new(),
+            step: None,
+            search: String::new(),
+            input: None,
+            bottom: None,
+            shown: 0,
+        }
     }
 
     /// Takes a record.
@@ -71,15 +111,28 @@ impl LogPane {
 
     /// Takes lines of the log files; a line where scrolling stopped stays on the screen.
     pub fn merge(&mut self, records: Vec<LogRecord>) {
-        let kept = self.bottom.map(|_| self.bottom_place(self.ring.len().saturating_sub(1)));
-        let stopped_at = kept.and_then(|place| self.ring.get(place)).map(|(_, record)| record.clone());
-        self.ring.merge(records);
-        self.bottom = stopped_at.and_then(|stopped_at| self.ring.number_of(&stopped_at));
+        let last = self.ring.len().saturating_sub(1);
+        let anchor = self.bottom.and_then(|_| self.ring.get(self.bottom_place(last))).map(|(number, _)| number);
+        self.bottom = self.ring.merge(records, anchor);
     }
 
     /// The job whose lines are shown, where none are known: the log files may have some.
     pub fn missing_job<'a>(&self, job: Option<&'a JobId>) -> Option<&'a JobId> {
-        job.filter(|job| self.scope == LogScope::ThisJob && !self.ring.has_job(&job.to_string()))
+        job.filter(|job| self.scope == LogScope::ThisJob && !self.has_job(job))
+    }
+
+    /// Whether any line of that job is known.
+    pub fn has_job(&self, job: &JobId) -> bool {
+        self.ring.has_job(&job.to_string())
+    }
+
+    /// The newest lines of a step of a job, at any level, the oldest first.
+    pub fn lines_of_step(&mut self, job: &JobId, step: &StepSpan, limit: usize) -> Vec<StoredRecord> {
+        let span = Some((step.from, step.to));
+        let filter = LogFilter { job: Some(job.to_string()), level: Level::TRACE, span, ..LogFilter::default() };
+        self.ring.set_filter(filter);
+        let first = self.ring.len().saturating_sub(limit);
+        (first..self.ring.len()).filter_map(|place| self.ring.get(place).map(|(_, record)| record.clone())).collect()
     }
 
     /// Moves by that many lines, upwards where negative; reaching the end follows again.
@@ -118,145 +171,127 @@ impl LogPane {
 
     /// This job, or all.
     pub fn toggle_scope(&mut self) {
+        self.step = None;
         self.scope = match self.scope {
             LogScope::ThisJob => LogScope::All,
             LogScope::All => LogScope::ThisJob,
         };
     }
 
-    /// Draws the pane; long lines are wrapped where it has the whole screen's width and most of its height, else cut.
-    pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, view: &LogView<'_>) {
-        let job = view.job.filter(|_| self.scope == LogScope::ThisJob);
-        self.ring.set_filter(LogFilter { job: job.map(ToString::to_string), level: self.level });
+    /// The lines of the next process, in the order of their newest lines; after the last one those of all.
+    pub fn cycle_process(&mut self) {
+        let known = self.ring.processes(MAX_PROCESSES);
+        let place = self.process.map(|pid| known.iter().position(|other| *other == pid));
+        self.process = match place {
+            None => known.first().copied(),
+            Some(Some(place)) => known.get(place + 1).copied(),
+            Some(None) => None,
+        };
+    }
 
-        let mut block = widgets::padded_pane("Logs", &self.facts(job.is_some()), area.width, view.focused, view.theme);
-        let inner = block.inner(area);
-        let height = usize::from(inner.height);
-        let wraps = area.width == frame.area().width && area.height > frame.area().height / 2;
-        let (rows, records) = self.rows(usize::from(inner.width), height, wraps, job.is_none(), view);
-        self.shown = records;
-        if self.bottom.is_some() {
-            let bottom = self.bottom_place(self.ring.len().saturating_sub(1)) + 1;
-            let position = format!(" {}–{bottom} of {} ", bottom.saturating_sub(records) + 1, self.ring.len());
-            block = block.title_bottom(Line::from(position).right_aligned());
+    /// Shows the lines of a step of the selected job, at every level.
+    pub fn show_step(&mut self, step: StepSpan) {
+        (self.scope, self.level, self.step) = (LogScope::ThisJob, Level::TRACE, Some(step));
+        self.bottom = None;
+    }
+
+    /// Begins to type a search or a filter.
+    pub fn begin_input(&mut self, input: LogInput) {
+        let old = if input == LogInput::Search { &self.search } else { &self.text };
+        let mut line = LineEditor::default();
+        line.insert(old);
+        line.select_all();
+        self.input = Some((input, line));
+    }
+
+    /// Takes a key that types.
+    pub fn input_key(&mut self, key: KeyEvent) {
+        if let Some((_, line)) = &mut self.input {
+            line.key(key);
         }
-        frame.render_widget(block, area);
-        if rows.is_empty() {
-            let lines = self
-                .empty_state(job.is_some(), view.focused)
-                .into_iter()
-                .map(|line| Line::styled(line, view.theme.dim));
-            frame.render_widget(
-                Paragraph::new(lines.collect::<Vec<_>>()).wrap(ratatui::widgets::Wrap { trim: true }),
-                inner,
-            );
+        self.filter_as_typed();
+    }
+
+    /// Takes pasted text.
+    pub fn input_paste(&mut self, text: &str) {
+        if let Some((_, line)) = &mut self.input {
+            line.insert(text);
+        }
+        self.filter_as_typed();
+    }
+
+    fn filter_as_typed(&mut self) {
+        if let Some((LogInput::Filter, line)) = &self.input {
+            line.as_str().clone_into(&mut self.text);
+        }
+    }
+
+    /// Ends the typing. A search goes to the newest line that contains the text; returns whether there is one.
+    pub fn accept_input(&mut self) -> bool {
+        match self.input.take() {
+            Some((LogInput::Search, line)) => {
+                line.as_str().clone_into(&mut self.search);
+                let last = self.ring.len().saturating_sub(1);
+                let from = self.bottom_place(last) + 1;
+                self.search.is_empty() || self.go_to(self.ring.find(&self.search, from, true))
+            }
+            _ => true,
+        }
+    }
+
+    /// Ends the typing; what was typed is forgotten.
+    pub fn cancel_input(&mut self) {
+        match self.input.take() {
+            Some((LogInput::Search, _)) => self.search.clear(),
+            Some((LogInput::Filter, _)) => self.text.clear(),
+            None => {}
+        }
+    }
+
+    /// What was searched last, if anything.
+    pub fn searched(&self) -> Option<&str> {
+        Some(self.search.as_str()).filter(|search| !search.is_empty())
+    }
+
+    /// Goes to the next older line that contains the searched text, or to the next newer one. Returns whether there is one.
+    pub fn next_match(&mut self, older: bool) -> bool {
+        let last = self.ring.len().saturating_sub(1);
+        let from = self.bottom_place(last);
+        self.go_to(self.ring.find(&self.search, from, older))
+    }
+
+    fn go_to(&mut self, place: Option<usize>) -> bool {
+        let number = place.and_then(|place| self.ring.get(place)).map(|(number, _)| number);
+        self.bottom = number.or(self.bottom);
+        number.is_some()
+    }
+
+    /// Forgets the search, else the text filter, else the step. Returns whether there was one.
+    pub fn clear_one(&mut self) -> bool {
+        if !self.search.is_empty() {
+            self.search.clear();
+        } else if !self.text.is_empty() {
+            self.text.clear();
         } else {
-            frame.render_widget(Paragraph::new(rows), inner);
+            return self.step.take().is_some();
         }
-        widgets::fold_to_ascii(frame, area, view.theme);
+        true
     }
 
-    fn facts(&self, one_job: bool) -> String {
-        let scope = if one_job { "this job" } else { "all jobs" };
-        let following = if self.bottom.is_none() { "following" } else { "paused" };
-        format!("{scope} · {} · {following}", self.level.as_str().to_ascii_lowercase())
-    }
-
-    /// What an empty pane teaches: the keys hold where it has the focus.
-    fn empty_state(&self, one_job: bool, focused: bool) -> Vec<String> {
-        let whose = if one_job { "for this job " } else { "" };
-        let level = self.level.as_str().to_ascii_lowercase();
-        let first = format!("No log lines {whose}at {level} or above");
-        let others = self.ring.kept();
-        let keys = match (focused, one_job) {
-            (true, true) => "press t for all jobs or l to lower the level",
-            (true, false) => "press l to lower the level",
-            (false, true) => "press 4, then t for all jobs or l to lower the level",
-            (false, false) => "press 4, then l to lower the level",
-        };
-        let second = match others {
-            0 => "Log lines of this process appear here".to_owned(),
-            1 => format!("1 other line: {keys}"),
-            _ => format!("{others} other lines: {keys}"),
-        };
-        vec![first, second]
+    /// The filter for what the pane shows of `job`.
+    fn filter(&self, job: Option<&JobId>) -> LogFilter {
+        LogFilter {
+            job: job.map(ToString::to_string),
+            level: self.level,
+            pid: self.process,
+            text: self.text.clone(),
+            span: self.step.as_ref().map(|step| (step.from, step.to)),
+        }
     }
 
     fn bottom_place(&self, last: usize) -> usize {
         self.bottom.map_or(last, |number| self.ring.place_of(number))
     }
-
-    /// The rows of the screen from the lowest up to `height`, and how many records they show.
-    fn rows(
-        &self,
-        width: usize,
-        height: usize,
-        wraps: bool,
-        with_job: bool,
-        view: &LogView<'_>,
-    ) -> (Vec<Line<'static>>, usize) {
-        let mut rows: Vec<Line<'static>> = Vec::with_capacity(height);
-        let mut records = 0;
-        if let Some(last) = self.ring.len().checked_sub(1) {
-            let mut bottom = self.bottom_place(last);
-            if !wraps {
-                bottom = bottom.max(height.saturating_sub(1)).min(last);
-            }
-            for place in (0..=bottom).rev() {
-                let Some((_, record)) = self.ring.get(place) else { break };
-                if rows.len() >= height {
-                    break;
-                }
-                records += 1;
-                rows.extend(record_rows(record, width, wraps, with_job, view).into_iter().rev());
-            }
-        }
-        rows.truncate(height);
-        rows.reverse();
-        (rows, records)
-    }
-}
-
-fn level_style(level: Level, theme: &Theme) -> Style {
-    match level {
-        Level::ERROR => theme.bad,
-        Level::WARN => theme.warning,
-        Level::INFO => theme.good,
-        Level::DEBUG => theme.accent,
-        Level::TRACE => theme.dim,
-    }
-}
-
-/// `12:04:31.201Z INFO  message`; in a narrow pane without the fraction, in a very narrow one without the time.
-fn record_rows(
-    record: &LogRecord,
-    width: usize,
-    wraps: bool,
-    with_job: bool,
-    view: &LogView<'_>,
-) -> Vec<Line<'static>> {
-    let theme = view.theme;
-    let mut head = Vec::new();
-    if width >= 60 {
-        head.push(Span::styled(format!("{} ", view.zone.time_with_millis(record.at)), theme.dim));
-    } else if width >= 34 {
-        head.push(Span::styled(format!("{} ", view.zone.time(record.at)), theme.dim));
-    }
-    head.push(Span::styled(format!("{:<5} ", record.level.as_str()), level_style(record.level, theme)));
-    if with_job && width >= 50 {
-        let job = record.job.as_deref().map(|id| text::sanitize_line(id, 8)).unwrap_or_default();
-        let gap = 9_usize.saturating_sub(job.width());
-        head.push(Span::styled(format!("{job}{}", " ".repeat(gap)), theme.dim));
-    }
-    let indent: usize = head.iter().map(|span| span.content.width()).sum();
-    let room = width.saturating_sub(indent);
-    let style = if record.level == Level::TRACE { theme.dim } else { theme.text };
-    let mut lines = if wraps { widgets::wrap(&record.message, room) } else { vec![format::cut(&record.message, room)] };
-    let rest = lines.split_off(1);
-    head.extend(lines.into_iter().map(|line| Span::styled(line, style)));
-    let mut rows = vec![Line::from(head)];
-    rows.extend(rest.into_iter().map(|line| Line::styled(format!("{}{line}", " ".repeat(indent)), style)));
-    rows
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use ratatui::layout::Rect;
 use ratatui::widgets::Block;
 
 use super::*;
@@ -11,7 +12,7 @@ use crate::console::test_fixtures::{SIZES, assert_whole_border, noon, screen};
 /// The line of that number, so many seconds after noon.
 pub(super) fn record(number: usize, level: Level, job: Option<&str>) -> LogRecord {
     let at = noon() + Duration::from_millis(number as u64 * 1_201);
-    LogRecord { at, level, job: job.map(str::to_owned), attempt: Some(1), message: format!("line {number}") }
+    LogRecord { at, level, job: job.map(str::to_owned), attempt: Some(1), pid: None, message: format!("line {number}") }
 }
 
 fn log_line(level: Level, job: Option<&str>, message: &str) -> LogRecord {

@@ -2,25 +2,29 @@
 //!
 //! The selection follows its job, not its row: what arrives above pushes the list down, not the selection away.
 
+mod columns;
 mod row;
+mod title;
 
-use chrono::{DateTime, Datelike, Duration, Utc};
+use chrono::{DateTime, Duration, Utc};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 use ratatui::widgets::{Paragraph, Wrap};
 
-use self::row::Columns;
+pub use self::columns::{Column, QueueSettings};
+use self::columns::{Columns, TextWidths};
 pub use self::row::status_label;
 use crate::catalog::Catalog;
 use crate::console::DisplayZone;
+use crate::console::activity::Activity;
 use crate::console::board::{Board, Row};
 use crate::console::status::Status;
 use crate::console::theme::Theme;
 use crate::engine::Intake;
 use crate::jobs::filter::Completion;
-use crate::jobs::{Job, JobId, StageName};
-use crate::text::{format, sanitize_text};
+use crate::jobs::{Job, JobId};
+use crate::text::format;
 
 /// Selection and scrolling of the queue.
 #[derive(Debug, Default)]
@@ -36,6 +40,10 @@ pub struct QueuePane {
     rows: Rect,
     /// A range of marks that was begun at this job.
     range_from: Option<JobId>,
+    /// The selection stays on the first row, whichever job that is.
+    follows: bool,
+    /// Cells that texts of the rows need, since the pane has this width.
+    widths: (u16, TextWidths),
 }
 
 /// What the queue is drawn from.
@@ -54,6 +62,12 @@ pub struct QueueView<'a> {
     pub total: Option<u64>,
     /// Jobs that are held, as far as known.
     pub held: u64,
+    /// Only jobs created at this time or later were sorted.
+    pub sorted_back_to: Option<DateTime<Utc>>,
+    /// The columns, from left to right.
+    pub columns: &'a [Column],
+    /// How fast images are finished.
+    pub activity: &'a Activity,
     /// How the filter that is typed can go on.
     pub completions: Vec<Completion>,
     /// Whether images cost no real money.
@@ -79,13 +93,32 @@ impl QueuePane {
     /// Selects a job as soon as it is shown.
     pub fn select(&mut self, id: JobId, board: &Board) {
         if let Some(index) = board.position(&id) {
+            self.follows = false;
             self.index = index;
             self.selected = Some(id);
         }
     }
 
-    /// Selects the row at a place; beyond the end, the last.
+    /// Keeps the selection on the first row from now on, or no more. Returns whether it does.
+    pub fn toggle_follow(&mut self, board: &Board) -> bool {
+        let follows = !self.follows;
+        self.select_index(if follows { 0 } else { self.index }, board);
+        self.follows = follows;
+        follows
+    }
+
+    /// Whether the selection stays on the first row.
+    pub fn follows(&self) -> bool {
+        self.follows
+    }
+
+    /// Selects the row at a place; beyond the end, the last. The selection stays with that job.
     pub fn select_index(&mut self, index: usize, board: &Board) {
+        self.follows = false;
+        self.place_at(index, board);
+    }
+
+    fn place_at(&mut self, index: usize, board: &Board) {
         self.index = index.min(board.len().saturating_sub(1));
         self.selected = board.id_at(self.index).cloned();
     }
@@ -124,13 +157,14 @@ impl QueuePane {
     /// After the board changed: the selection stays with its job, or goes to the one in its place.
     pub fn follow(&mut self, board: &Board) {
         match self.selected.as_ref().and_then(|id| board.position(id)) {
+            _ if self.follows => self.place_at(0, board),
             Some(index) => {
                 if self.offset > 0 {
                     self.offset = (self.offset + index).saturating_sub(self.index);
                 }
                 self.index = index;
             }
-            None => self.select_index(self.index, board),
+            None => self.place_at(self.index, board),
         }
         if self.range_from.as_ref().is_some_and(|id| board.position(id).is_none()) {
             self.range_from = None;
@@ -192,7 +226,10 @@ impl QueuePane {
     /// Draws the pane.
     pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, view: &QueueView<'_>) {
         let theme = view.theme;
-        let mut block = theme.block(view.focused).title(self.title(area.width, view));
+        let mut block = theme.block(view.focused);
+        for title in self.titles(area.width, view) {
+            block = block.title(title);
+        }
         let (filter, typing) = view.filter;
         let inner = block.inner(area);
         let has_filter = typing || !filter.is_empty();
@@ -207,18 +244,12 @@ impl QueuePane {
         self.scroll_to_selection(view.board.len());
         if !view.board.is_empty() {
             let last = (self.offset + self.height).min(view.board.len());
-            let dash = theme.symbol("–", "-");
-            let more = view
-                .searched_back_to
-                .filter(|_| filter.is_empty())
-                .map(|at| format!("{} · ", searched_back_label(at, view.zone)));
-            let rows = row_range(view, self.offset + 1, last, dash);
-            let range = format!(" {}{rows} ", more.unwrap_or_default());
-            block = block.title_bottom(Line::styled(range, theme.dim).right_aligned());
+            block = block.title_bottom(title::range(view, self.offset + 1, last).right_aligned());
         }
         frame.render_widget(block, area);
-        let columns = Columns::new(inner.width);
-        frame.render_widget(Paragraph::new(Line::styled(columns.heading(), theme.dim)), heading);
+        self.measure(inner.width, view);
+        let columns = Columns::new(inner.width, view.columns, self.widths.1);
+        frame.render_widget(Paragraph::new(Line::styled(columns.heading(view), theme.dim)), heading);
         if view.board.is_empty() {
             frame.render_widget(Paragraph::new(empty_state(view)).wrap(Wrap { trim: false }), rows);
         }
@@ -239,7 +270,7 @@ impl QueuePane {
             frame.render_widget(line, area);
         }
         if has_filter {
-            frame.render_widget(filter_text(view, filter_line.width), filter_line);
+            frame.render_widget(title::filter(view, filter_line.width), filter_line);
         }
     }
 
@@ -251,118 +282,17 @@ impl QueuePane {
         self.offset = self.offset.min(len.saturating_sub(self.height));
     }
 
-    fn title(&self, width: u16, view: &QueueView<'_>) -> Line<'static> {
-        let (theme, status) = (view.theme, view.status);
-        let mut parts = vec![Span::styled(" Queue ", if view.focused { theme.accent } else { theme.text })];
-        let dash = theme.symbol("──", "--");
-        if self.range_from.is_some() {
-            parts.push(Span::styled(format!("{dash} marking a range · V marks it "), theme.warning));
-            return Line::from(parts);
+    /// Widens the columns of texts for the rows on the screen. They never get narrower while the pane keeps its width.
+    fn measure(&mut self, width: u16, view: &QueueView<'_>) {
+        if self.widths.0 != width {
+            self.widths = (width, TextWidths::default());
         }
-        if view.board.marked() > 0 {
-            parts.push(Span::styled(format!("{dash} {} marked ", view.board.marked()), theme.warning));
-        }
-        let cancelled = status.count(StageName::Cancelled);
-        let (queued, held) = (status.count(StageName::Queued), view.held);
-        let narrow = width < 60;
-        let word = |word: &'static str, symbol: &'static str| if narrow { symbol } else { word };
-        let mut counts = [
-            (status.running(), word("running", theme.symbol("▶", ">")), theme.running),
-            (queued.saturating_sub(held), word("queued", theme.symbol("◌", "o")), theme.text),
-            (held, word("held", theme.symbol("‖", "=")), theme.warning),
-            (status.count(StageName::Failed), word("failed", theme.symbol("✗", "x")), theme.bad),
-            (status.done(), word("done", theme.symbol("✓", "+")), theme.good),
-            (if width >= 90 { cancelled } else { 0 }, "cancelled", theme.dim),
-        ]
-        .into_iter()
-        .filter(|(count, ..)| *count > 0)
-        .peekable();
-        if counts.peek().is_some() {
-            parts.push(Span::styled(format!("{dash} "), theme.border));
-        }
-        let separator = theme.symbol("· ", "- ");
-        while let Some((count, word, style)) = counts.next() {
-            parts.push(Span::styled(format!("{count} {word} "), style));
-            if counts.peek().is_some() {
-                parts.push(Span::styled(separator, theme.dim));
+        for (_, entry) in view.board.rows(self.offset..self.offset + self.height) {
+            if let Some(job) = entry.job() {
+                row::widen(&mut self.widths.1, job, entry.progress.as_ref(), view);
             }
         }
-        Line::from(parts)
     }
-}
-
-/// `1–38 of 435`; where the store does not count its result, `1–38 of 200+`.
-fn row_range(view: &QueueView<'_>, first: usize, last: usize, dash: &str) -> String {
-    let loaded = view.board.len();
-    match (view.above, view.total) {
-        (Some(above), total) => {
-            let known = (above + loaded) as u64;
-            let of = total.map_or_else(|| format!("{known}+"), |total| total.max(known).to_string());
-            format!("{}{dash}{} of {of}", above + first, above + last)
-        }
-        (None, Some(total)) => format!("last {} of {total}", loaded - first + 1),
-        (None, None) => format!("last {}", loaded - first + 1),
-    }
-}
-
-fn filter_text(view: &QueueView<'_>, width: u16) -> Line<'static> {
-    let (theme, (text, typing)) = (view.theme, view.filter);
-    if let Some(problem) = view.board.problem() {
-        let problem = problem.to_string();
-        let room = usize::from(width).saturating_sub(problem.len() + 6);
-        let cursor = if typing { theme.symbol("▏", "_") } else { "" };
-        return Line::from(vec![
-            Span::styled(" / ", theme.accent),
-            Span::styled(tail(text, room), theme.text),
-            Span::styled(cursor, theme.accent),
-            Span::styled(format!("  {problem}"), theme.bad),
-        ]);
-    }
-    let mut count = match view.total {
-        Some(total) => format::count(usize::try_from(total).unwrap_or(usize::MAX), "job"),
-        None => format!("{}+ jobs", view.board.len()),
-    };
-    if let Some(at) = view.searched_back_to.filter(|_| width >= 70) {
-        count = format!("{count}, {}", searched_back_label(at, view.zone));
-    }
-    let cursor = if typing { theme.symbol("▏", "_") } else { "" };
-    let help = match view.completions.as_slice() {
-        [] if typing => "Enter keeps · Esc clears".to_owned(),
-        [] => "Esc clears".to_owned(),
-        [first, more @ ..] => {
-            let mut help = format!("Tab {}", first.shown);
-            for other in more {
-                if help.len() + other.shown.len() + 2 > usize::from(width) / 2 {
-                    break;
-                }
-                help = format!("{help}, {}", other.shown);
-            }
-            help
-        }
-    };
-    let room = usize::from(width).saturating_sub(count.len() + help.len() + 8);
-    Line::from(vec![
-        Span::styled(" / ", theme.accent),
-        Span::styled(tail(text, room), theme.text),
-        Span::styled(cursor, theme.accent),
-        Span::styled(format!("  {count} {} {help}", theme.symbol("·", "-")), theme.dim),
-    ])
-}
-
-/// How far back the store was searched, and how to continue.
-fn searched_back_label(at: DateTime<Utc>, zone: DisplayZone) -> String {
-    let far = if at.year() > 0 { zone.date_and_minute(at) } else { "before all dates".to_owned() };
-    format!("searched back to {far} · Down searches further")
-}
-
-/// The end of what is typed, where it is longer than the room.
-fn tail(text: &str, cells: usize) -> String {
-    let text = sanitize_text(text);
-    let mut start = 0;
-    while unicode_width::UnicodeWidthStr::width(&text[start..]) > cells {
-        start += text[start..].chars().next().map_or(1, char::len_utf8);
-    }
-    text[start..].to_owned()
 }
 
 fn empty_state(view: &QueueView<'_>) -> Vec<Line<'static>> {
@@ -371,7 +301,7 @@ fn empty_state(view: &QueueView<'_>) -> Vec<Line<'static>> {
     let lines: [String; 2] = if let Some(problem) = view.board.problem() {
         [format!("Invalid filter: {problem}"), "Esc clears it · quotes make it a word".into()]
     } else if let Some(at) = view.searched_back_to.filter(|_| !view.filter.0.is_empty()) {
-        ["No matching jobs so far · Esc clears the filter".into(), searched_back_label(at, view.zone)]
+        ["No matching jobs so far · Esc clears the filter".into(), title::searched_back_to(at, view.zone)]
     } else if !view.filter.0.is_empty() {
         [
             "No matching jobs · Esc clears the filter".into(),

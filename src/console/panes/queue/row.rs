@@ -3,7 +3,10 @@
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
+use unicode_width::UnicodeWidthStr;
+
 use super::QueueView;
+use super::columns::{Column, Columns, TextWidths};
 use crate::console::costs_view;
 use crate::engine::{Intake, Progress};
 use crate::jobs::{Hold, Job, JobId, Review, Stage, StageName, StepName};
@@ -12,18 +15,6 @@ use crate::text::format;
 
 /// Characters of a text that are considered for one row: more than any screen is wide.
 const MAX_CHARACTERS: usize = 400;
-
-/// Widths of the columns, in cells; 0 is "not there".
-#[derive(Debug, Clone, Copy)]
-pub struct Columns {
-    status: usize,
-    age: usize,
-    cost: usize,
-    model: usize,
-    prompt: usize,
-    /// 0 where prompt and reason share the last column.
-    reason: usize,
-}
 
 /// The markers in the first two cells.
 #[derive(Debug, Clone, Copy)]
@@ -37,45 +28,30 @@ pub struct RowMarkers {
 }
 
 impl Columns {
-    /// For a row of that many cells.
-    pub fn new(width: u16) -> Self {
-        let width = usize::from(width);
-        let status = if width < 56 { 8 } else { 12 };
-        let cost = if width < 56 { 7 } else { 8 };
-        // Columns give way in order of value: the model goes before the reason.
-        let model = match width {
-            0..76 => 0,
-            76..110 => 16,
-            _ => 20,
-        };
-        let gap = |column: usize| if column == 0 { 0 } else { column + 1 };
-        let last = width.saturating_sub(2 + gap(status) + gap(4) + gap(cost) + gap(model) + 1);
-        let reason = if width < 64 { 0 } else { (last * 2 / 5).clamp(18, 48) };
-        Self { status, age: 4, cost, model, prompt: last - gap(reason), reason }
-    }
-
-    /// The names of the columns.
-    pub fn heading(self) -> String {
-        let mut line = format!(
-            "  {} {} {}  ",
-            format::fit("status", self.status),
-            format::fit_right("age", self.age),
-            format::fit_right("cost", self.cost)
-        );
-        if self.model > 0 {
-            line.push_str(&format::fit("model", self.model));
-            line.push(' ');
-        }
-        line.push_str(&format::fit("prompt", self.prompt));
-        if self.reason > 0 {
-            line.push_str(" reason");
-        }
-        line
+    /// The names of the columns; the one that the rows are sorted by has an arrow.
+    pub fn heading(&self, view: &QueueView<'_>) -> String {
+        let sort = view.board.sort();
+        let names = self.cells.iter().map(|(column, cells)| {
+            let is_sorted = column.sort_key() == Some(sort.key);
+            let arrow = match (is_sorted, sort.descending) {
+                (false, _) => "",
+                (true, true) => view.theme.symbol("▾", "v"),
+                (true, false) => view.theme.symbol("▴", "^"),
+            };
+            let name = format!("{}{arrow}", column.heading());
+            // The money of a column is followed by a cell for its mark.
+            match column {
+                Column::Cost => format::fit_right(&name, cells - 1) + " ",
+                _ if column.is_number() => format::fit_right(&name, *cells),
+                _ => format::fit(&name, *cells),
+            }
+        });
+        format!("  {}", names.collect::<Vec<_>>().join(" "))
     }
 
     /// The row of a job.
     pub fn job(
-        self,
+        &self,
         job: &Job,
         progress: Option<&Progress>,
         markers: RowMarkers,
@@ -84,34 +60,60 @@ impl Columns {
         let theme = view.theme;
         let state = theme.job_style(job);
         let quiet = if job.stage_name() == StageName::Cancelled { theme.dim } else { theme.text };
-        let word = if self.status < 12 { short_status_label(job) } else { status_label(job) };
-        let status = format::fit(&format!("{} {word}", theme.job_symbol(job)), self.status);
-        let age = format::fit_right(&format::age(view.now - job.created_at), self.age);
-        let money = format::fit_right(&costs_view::cell(job, view.catalog), self.cost);
+        let why = || reason(job, progress, self.is_roomy(), view);
         let mut cells = Self::markers(markers, view);
-        cells.push(Span::styled(status + " ", state));
-        cells.push(Span::styled(format!("{age} "), theme.dim));
-        cells.push(Span::styled(format!("{money}  "), quiet));
-        if self.model > 0 {
-            let model = text::sanitize_line(&job.spec.model, MAX_CHARACTERS);
-            cells.push(Span::styled(format::fit(&model, self.model) + " ", theme.dim));
+        let mut columns = self.cells.iter().peekable();
+        while let Some((column, room)) = columns.next() {
+            let room = *room;
+            match column {
+                Column::Status => {
+                    let word = if self.is_tight { short_status_label(job) } else { status_label(job) };
+                    cells.push(Span::styled(format::fit(&format!("{} {word}", theme.job_symbol(job)), room), state));
+                }
+                Column::Cost => {
+                    let money = costs_view::column_cell(job, view.catalog);
+                    cells.push(Span::styled(format::fit_right(&money, room), quiet));
+                }
+                Column::Prompt => {
+                    let prompt = text::sanitize_line(&job.spec.prompt, MAX_CHARACTERS);
+                    let beside = columns.next_if(|(next, _)| *next == Column::Reason).map(|(_, cells)| *cells);
+                    let why = if beside.is_some() || self.shares_prompt { why() } else { String::new() };
+                    prompt_and_reason(&prompt, &why, (room, beside), (quiet, state), &mut cells, view);
+                }
+                Column::Reason => cells.push(Span::styled(format::fit(&why(), room), state)),
+                _ => {
+                    let value = plain_cell(*column, job, view);
+                    let value = if column.is_number() {
+                        format::fit_right(&value, room)
+                    } else {
+                        format::fit(&text::sanitize_line(&value, MAX_CHARACTERS), room)
+                    };
+                    cells.push(Span::styled(value, theme.dim));
+                }
+            }
+            cells.push(Span::raw(" "));
         }
-        let why = reason(job, progress, self.prompt + self.reason >= 50, view);
-        let prompt = text::sanitize_line(&job.spec.prompt, MAX_CHARACTERS);
-        self.last_cells(&prompt, &why, (quiet, state), &mut cells, view);
+        cells.pop();
         finish(cells, markers.selected, view)
     }
 
     /// The row of a document that cannot be read.
-    pub fn unreadable(self, id: &JobId, reason: &str, markers: RowMarkers, view: &QueueView<'_>) -> Line<'static> {
+    pub fn unreadable(&self, id: &JobId, reason: &str, markers: RowMarkers, view: &QueueView<'_>) -> Line<'static> {
         let theme = view.theme;
         let mut cells = Self::markers(markers, view);
-        let rest = self.status + 1 + self.age + 1 + self.cost + 2 + if self.model > 0 { self.model + 1 } else { 0 };
         let what = format!("{} unreadable {}", theme.symbol("!", "!"), id.short());
-        cells.push(Span::styled(format::fit(&what, rest), theme.bad));
+        let used = what.width() + 1;
+        cells.push(Span::styled(what + " ", theme.bad));
         let reason = text::sanitize_line(reason, MAX_CHARACTERS);
-        cells.push(Span::styled(format::cut(&reason, self.prompt + self.reason), theme.bad));
+        cells.push(Span::styled(format::cut(&reason, self.used().saturating_sub(used)), theme.bad));
         finish(cells, markers.selected, view)
+    }
+
+    /// Whether the reason has room for a bar.
+    fn is_roomy(&self) -> bool {
+        let of =
+            |wanted: Column| self.cells.iter().find(|(column, _)| *column == wanted).map_or(0, |(_, cells)| *cells);
+        of(Column::Prompt) + of(Column::Reason) >= 50
     }
 
     fn markers(markers: RowMarkers, view: &QueueView<'_>) -> Vec<Span<'static>> {
@@ -126,38 +128,68 @@ impl Columns {
         };
         vec![Span::styled(cursor, theme.accent), Span::styled(mark, style)]
     }
+}
 
-    /// Prompt and reason, each in its column; where they share one, the reason gets what it needs, up to three fifths. A row
-    /// without a reason uses both columns for the prompt.
-    fn last_cells(
-        self,
-        prompt: &str,
-        why: &str,
-        (prompt_style, why_style): (Style, Style),
-        cells: &mut Vec<Span<'static>>,
-        view: &QueueView<'_>,
-    ) {
-        use unicode_width::UnicodeWidthStr;
-        let whole = self.prompt + if self.reason > 0 { self.reason + 1 } else { 0 };
-        if why.is_empty() {
-            cells.push(Span::styled(format::cut(prompt, whole), prompt_style));
-            return;
+/// The cells that the texts of a job need.
+pub(super) fn widen(widths: &mut TextWidths, job: &Job, progress: Option<&Progress>, view: &QueueView<'_>) {
+    let longest = |old: usize, text: &str| old.max(text::sanitize_line(text, MAX_CHARACTERS).width());
+    widths.model = longest(widths.model, &job.spec.model);
+    widths.tags = longest(widths.tags, &plain_cell(Column::Tags, job, view));
+    widths.worker = longest(widths.worker, &plain_cell(Column::Worker, job, view));
+    widths.reason = longest(widths.reason, &reason(job, progress, false, view));
+}
+
+/// A cell that is only a text.
+fn plain_cell(column: Column, job: &Job, view: &QueueView<'_>) -> String {
+    match column {
+        Column::Age => format::age(view.now - job.created_at),
+        Column::Model => job.spec.model.clone(),
+        Column::Size => job
+            .pixel_size()
+            .map(|(width, height)| format!("{width}{}{height}", view.theme.symbol("×", "x")))
+            .unwrap_or_default(),
+        Column::Tags => job.tags.join(" "),
+        Column::Attempts => job.attempts.len().to_string(),
+        Column::Duration => job.duration().map(format::duration).unwrap_or_default(),
+        Column::Worker => {
+            let claim = job.claim.as_ref().filter(|claim| claim.holds(view.now));
+            claim.map(|claim| claim.worker.to_string()).unwrap_or_default()
         }
-        if self.reason > 0 {
-            cells.push(Span::styled(format::fit(prompt, self.prompt) + " ", prompt_style));
-            cells.push(Span::styled(format::cut(why, self.reason), why_style));
-            return;
-        }
-        let separator = view.theme.symbol(" · ", " - ");
-        let left = whole.saturating_sub(3);
-        let why_room = why.width().min((left * 3 / 5).max(left.saturating_sub(prompt.width())));
-        let shown = format::cut(prompt, left - why_room);
-        if !shown.is_empty() {
-            cells.push(Span::styled(shown, prompt_style));
-            cells.push(Span::styled(separator, view.theme.dim));
-        }
-        cells.push(Span::styled(format::cut(why, why_room), why_style));
+        Column::Status | Column::Cost | Column::Prompt | Column::Reason => String::new(),
     }
+}
+
+/// Prompt and reason, each in its column; where they share one, the reason gets what it needs, up to three fifths. A row without a
+/// reason uses both columns for the prompt.
+fn prompt_and_reason(
+    prompt: &str,
+    why: &str,
+    (room, beside): (usize, Option<usize>),
+    (prompt_style, why_style): (Style, Style),
+    cells: &mut Vec<Span<'static>>,
+    view: &QueueView<'_>,
+) {
+    let whole = room + beside.map_or(0, |cells| cells + 1);
+    if why.is_empty() {
+        cells.push(Span::styled(format::fit(prompt, whole), prompt_style));
+        return;
+    }
+    if let Some(beside) = beside {
+        cells.push(Span::styled(format::fit(prompt, room) + " ", prompt_style));
+        cells.push(Span::styled(format::fit(why, beside), why_style));
+        return;
+    }
+    let separator = view.theme.symbol(" · ", " - ");
+    let left = whole.saturating_sub(3);
+    let why_room = why.width().min((left * 3 / 5).max(left.saturating_sub(prompt.width())));
+    let shown = format::cut(prompt, left - why_room);
+    let mut used = 0;
+    if !shown.is_empty() {
+        used = shown.width() + 3;
+        cells.push(Span::styled(shown, prompt_style));
+        cells.push(Span::styled(separator, view.theme.dim));
+    }
+    cells.push(Span::styled(format::fit(&format::cut(why, why_room), whole.saturating_sub(used)), why_style));
 }
 
 /// A selected row is a bar only where the pane has the focus; otherwise only the cursor marks it.
@@ -252,21 +284,4 @@ fn held(hold: &Hold, job: &Job, view: &QueueView<'_>) -> String {
         Hold::OtherWorkflow { .. } => "old workflow still open".to_owned(),
     };
     wait.map_or(reason.clone(), |wait| format!("{reason}, {wait}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_width_leaves_room_for_the_prompt() {
-        for width in 38..300 {
-            let columns = Columns::new(width);
-            assert!(columns.prompt >= 10, "{width}: {columns:?}");
-            let used = 2 + columns.status + 1 + columns.age + 1 + columns.cost + 2;
-            let model = if columns.model > 0 { columns.model + 1 } else { 0 };
-            let reason = if columns.reason > 0 { columns.reason + 1 } else { 0 };
-            assert!(used + model + columns.prompt + reason <= usize::from(width) + 1, "{width}: {columns:?}");
-        }
-    }
 }

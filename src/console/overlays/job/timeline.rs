@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 
 use crate::console::theme::Theme;
 use crate::jobs::{Attempt, StepName, StepState};
-use crate::text::format;
+use crate::text::{self, format};
 
 /// Cells of the names.
 const NAME: usize = 10;
@@ -26,7 +26,12 @@ struct Bar {
     from: DateTime<Utc>,
     to: DateTime<Utc>,
     style: Style,
+    /// Why it took so long.
+    note: String,
 }
+
+/// A pause between two steps that is worth a line.
+const MIN_WAIT: Duration = Duration::milliseconds(300);
 
 /// One line for each part of the attempt, in proportion to its time; none where the room is too small or nothing has begun.
 pub fn lines(attempt: &Attempt, now: DateTime<Utc>, width: usize, theme: &Theme) -> Vec<Line<'static>> {
@@ -45,6 +50,7 @@ pub fn lines(attempt: &Attempt, now: DateTime<Utc>, width: usize, theme: &Theme)
         ((share * scale as f64).round() as usize).min(scale)
     };
     let full = theme.symbol("█", "#");
+    let room_for_notes = width.saturating_sub(NAME + DURATION + 3 + scale);
     spans
         .iter()
         .map(|span| {
@@ -57,6 +63,14 @@ pub fn lines(attempt: &Attempt, now: DateTime<Utc>, width: usize, theme: &Theme)
                 Span::styled(full.repeat(cells), span.style),
                 Span::raw(" ".repeat(scale.saturating_sub(start + cells))),
                 Span::styled(format::fit_right(&format::duration(span.to - span.from), DURATION), theme.text),
+                Span::styled(
+                    if span.note.is_empty() {
+                        String::new()
+                    } else {
+                        format!("  {}", format::cut(&span.note, room_for_notes))
+                    },
+                    theme.dim,
+                ),
             ])
         })
         .collect()
@@ -71,8 +85,11 @@ fn spans(attempt: &Attempt, now: DateTime<Utc>, theme: &Theme) -> Vec<Bar> {
             from: attempt.created_at,
             to: begun.max(attempt.created_at),
             style: theme.dim,
+            note: String::new(),
         });
     }
+    let mut end =
+        attempt.step(StepName::Reserve).or_else(|| attempt.step(StepName::Claim)).and_then(|step| step.ended_at);
     for name in [StepName::Submit, StepName::Generate, StepName::Download, StepName::Store] {
         let Some(step) = attempt.step(name) else { continue };
         let style = match step.state {
@@ -80,8 +97,16 @@ fn spans(attempt: &Attempt, now: DateTime<Utc>, theme: &Theme) -> Vec<Bar> {
             StepState::Done => theme.good,
             StepState::Failed => theme.bad,
         };
+        if let Some(from) = end.filter(|from| step.started_at - *from >= MIN_WAIT) {
+            let note = format!("before {}", name.as_str());
+            spans.push(Bar { name: "waiting", from, to: step.started_at, style: theme.warning, note });
+        }
         let to = step.started_at + step.duration(now);
-        spans.push(Bar { name: name.as_str(), from: step.started_at, to, style });
+        let tries = (step.tries > 1).then(|| format!("{} tries", step.tries));
+        let why = step.note.as_ref().map(|note| text::sanitize_line(note, 200));
+        let note = tries.into_iter().chain(why).collect::<Vec<_>>().join(", ");
+        spans.push(Bar { name: name.as_str(), from: step.started_at, to, style, note });
+        end = step.ended_at;
     }
     spans
 }
@@ -109,7 +134,13 @@ mod tests {
             drawn.iter().map(|line| bar(line)).collect::<Vec<_>>(),
             [(Some(11), 20), (Some(31), 2), (Some(33), 40), (Some(73), 18),]
         );
-        assert!(drawn[2].starts_with(" generate") && drawn[2].ends_with("20.0s"), "{drawn:?}");
+        assert!(drawn[2].starts_with(" generate") && drawn[2].trim_end().ends_with("20.0s"), "{drawn:?}");
         assert!(lines(40).is_empty(), "too narrow");
+        attempt.steps.iter_mut().for_each(|step| step.started_at += Duration::seconds(1));
+        let submit = attempt.steps.iter_mut().find(|step| step.name == StepName::Submit).unwrap();
+        (submit.tries, submit.note, submit.ended_at) = (2, Some("503".to_owned()), Some(at(11)));
+        let drawn = super::lines(&attempt, at(40), 140, &theme).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert!(drawn[1].ends_with("2 tries, 503") && drawn[2].contains("before generate"), "{drawn:?}");
+        assert_eq!(drawn.len(), 6, "two pauses between the steps");
     }
 }
