@@ -238,7 +238,7 @@ impl Console {
         }
         let (before, begun) = (self.processor_time(), Instant::now());
         std::thread::sleep(IDLE_TIME);
-        let idle_share = (self.processor_time() - before).as_secs_f64() / begun.elapsed().as_secs_f64();
+        let idle_share = self.processor_time().saturating_sub(before).as_secs_f64() / begun.elapsed().as_secs_f64();
         let peak_kilobytes = self.peak_kilobytes();
         Figures { bytes_per_key: key_bytes / times.len().max(1), times, idle_share, peak_kilobytes }
     }

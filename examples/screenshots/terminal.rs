@@ -21,13 +21,16 @@ const BUSY: Duration = Duration::from_secs(3);
 /// Between two keys: the console tells a pasted text from typed keys by its speed.
 const KEY_GAP: Duration = Duration::from_millis(30);
 
+/// Seconds since its start, and what the program wrote then.
+type Recording = Vec<(f64, Vec<u8>)>;
+
 /// Dropping it kills the program.
 pub struct Terminal {
     child: Box<dyn Child + Send + Sync>,
     keys: Box<dyn Write + Send>,
     output: Receiver<Vec<u8>>,
     parser: vt100::Parser,
-    recording: Option<(Instant, Vec<(f64, Vec<u8>)>)>,
+    recording: Option<(Instant, Recording)>,
     _master: Box<dyn MasterPty + Send>,
     _home: TempDir,
 }
@@ -57,7 +60,7 @@ impl Terminal {
         let keys = pair.master.take_writer().expect("the terminal can be written to");
         let (sender, output) = channel();
         std::thread::spawn(move || {
-            let mut buffer = [0; 65_536];
+            let mut buffer = vec![0; 65_536];
             while let Ok(length @ 1..) = reader.read(&mut buffer) {
                 if sender.send(buffer[..length].to_vec()).is_err() {
                     return;
@@ -88,7 +91,7 @@ impl Terminal {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.output.recv_timeout(left) {
                 Ok(bytes) => self.process(&bytes),
-                Err(_) => panic!("no {what}:\n{}", self.screen().contents()),
+                Err(why) => panic!("no {what} ({why}):\n{}", self.screen().contents()),
             }
         }
     }

@@ -82,7 +82,7 @@ impl App {
             Action::MoreSlots => self.change_slots(1),
             Action::FewerSlots => self.change_slots(-1),
             Action::Palette => {
-                self.overlays.push(Overlay::Palette(Palette::new(self.keys, self.input_context(), self.read_only)))
+                self.overlays.push(Overlay::Palette(Palette::new(self.keys, self.input_context(), self.read_only)));
             }
             Action::Help => {
                 let (keys, context, read_only) = (self.keys, self.input_context(), self.read_only);

@@ -66,7 +66,8 @@ impl App {
             Some(Overlay::Form(form)) if wheel != 0 => form.wheel(wheel.signum()),
             Some(Overlay::Form(form)) => _ = form.click(column, row),
             Some(Overlay::Palette(palette)) if wheel == 0 => {
-                if palette.click(column, row) {
+                let accepts = palette.click(column, row);
+                if accepts {
                     self.perform(Action::Accept);
                 }
             }

@@ -135,15 +135,14 @@ impl RunnerTask {
                 (true, Some(at)) => Some((at - now).to_std().unwrap_or_default().min(interval)),
                 (true, None) => Some(interval),
             };
-            reads_all = match wait {
-                Some(wait) => self.wait(wait).await,
-                None => {
-                    tokio::select! {
-                        () = self.stop.cancelled() => {}
-                        () = self.wake.notified() => {}
-                    }
-                    true
+            reads_all = if let Some(wait) = wait {
+                self.wait(wait).await
+            } else {
+                tokio::select! {
+                    () = self.stop.cancelled() => {}
+                    () = self.wake.notified() => {}
                 }
+                true
             };
         }
     }

@@ -148,6 +148,7 @@ enum Commands {
     Engine(Sender<Command>),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts, no state machine")]
 struct EventLoop {
     app: App,
     screen: Screen,
