@@ -4,6 +4,7 @@
 use darkroom::engine::{AccountTasks, Event, Settings};
 use darkroom::jobs::{JobId, StageName};
 use darkroom::simulator::{self, SimulatorOptions, Speed};
+use darkroom::store::{PageQuery, Store as _};
 use serde_json::{Value, json};
 
 use super::harness::{Engine, WorkflowHarness};
@@ -86,8 +87,11 @@ async fn limit_in_the_store_bounds_the_tasks() {
 async fn until_stages(harness: &WorkflowHarness, engine: &mut Engine, ids: &[JobId], expected: (usize, usize)) {
     loop {
         let (mut found, mut submitting) = ((0, 0), 0);
-        for id in ids {
-            match harness.job(id).await.stage_name() {
+        // One read of all: a job that is read after another one may have begun when that one finished.
+        let page = harness.store.list(PageQuery { limit: ids.len(), ..PageQuery::default() }).await.unwrap();
+        assert_eq!(page.jobs.len(), ids.len());
+        for job in &page.jobs {
+            match job.stage_name() {
                 StageName::Done => found.0 += 1,
                 StageName::Generating => found.1 += 1,
                 // Its task may begin after the simulator's clock was moved.
