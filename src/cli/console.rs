@@ -9,7 +9,9 @@ use super::error::CliError;
 use super::operator::operator;
 use super::{Session, output, start_logging};
 use crate::config::Config;
-use crate::console::{self, ConsoleFiles, ConsoleOptions, EngineLink, ExitReason, LogSources, ThemeName};
+use crate::console::{
+    self, ConsoleEnd, ConsoleFiles, ConsoleOptions, ContextChoice, EngineLink, ExitReason, LogSources, ThemeName,
+};
 use crate::engine::{EngineEnd, EngineHandle, EventDetail, Mode, Operator, StoreAlarm, WorkerLock};
 use crate::store::StoreError;
 use crate::telemetry::log_files::LogHistory;
@@ -21,8 +23,24 @@ pub fn has_terminal() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// Runs the console until the operator quits; it opens with `greeting`. Errors: no terminal, or the engine stopped unexpectedly.
-pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> Result<(), CliError> {
+/// How a console is opened.
+#[derive(Debug, Default)]
+pub struct Opening {
+    /// `--observe`: nothing is submitted or changed.
+    pub observe: bool,
+    /// The first notice.
+    pub greeting: Option<String>,
+    /// The contexts that can be opened instead.
+    pub contexts: Vec<ContextChoice>,
+}
+
+/// The context that is opened next: its name, or `None` for the configuration without one.
+pub type NextContext = Option<Option<String>>;
+
+/// Runs the console until the operator quits. Returns the context that the operator chose instead. Errors: no terminal, or the engine
+/// stopped unexpectedly.
+pub async fn run(session: &Session, opening: Opening) -> Result<NextContext, CliError> {
+    let observe = opening.observe;
     if !has_terminal() {
         let line = "the console needs a terminal; run `darkroom worker` without one, or see `darkroom --help`";
         return Err(CliError::Usage(line.to_owned()));
@@ -35,29 +53,29 @@ pub async fn run(session: &Session, observe: bool, greeting: Option<String>) -> 
     };
     // In the background: the first frame does not wait for the store.
     let (send_link, link) = oneshot::channel();
-    let opening = tokio::spawn(open(config.clone(), mode, access, send_link));
+    let engine = tokio::spawn(open(config.clone(), mode, access, send_link));
     let (history, older) = LogHistory::start(config.log_dir.clone());
     let logs = LogSources { records, older, history };
-    let reason = console::run(options(config, observe, greeting), link, logs).await;
-    let reason = reason.map_err(|error| CliError::Failed(error.to_string()))?;
+    let end = console::run(options(config, opening), link, logs).await;
+    let ConsoleEnd { reason, next_context } = end.map_err(|error| CliError::Failed(error.to_string()))?;
     if let ExitReason::QuitWithoutWaiting { submits_in_flight } = reason {
-        opening.abort();
+        engine.abort();
         if submits_in_flight > 0 {
             output::eprint_line(&format!(
                 "quit with {submits_in_flight} requests in flight, which may be billed; `darkroom jobs list` shows their outcome"
             ));
         }
-        return Ok(());
+        return Ok(None);
     }
     let Opened { finished, adapters } =
-        opening.await.map_err(|error| CliError::Failed(format!("the engine could not start: {error}")))??;
+        engine.await.map_err(|error| CliError::Failed(format!("the engine could not start: {error}")))??;
     finished.await.map_err(|why| CliError::Failed(format!("the engine crashed: {why}")))?;
     if reason != ExitReason::Stopped {
         return Err(CliError::Failed("the engine stopped unexpectedly; see the log file".to_owned()));
     }
     adapters.close().await;
     drop(logging);
-    Ok(())
+    Ok(next_context)
 }
 
 /// What must live as long as the engine.
@@ -92,12 +110,14 @@ async fn open(
     Ok(Opened { finished, adapters })
 }
 
-fn options(config: &Config, observe: bool, greeting: Option<String>) -> ConsoleOptions {
+fn options(config: &Config, opening: Opening) -> ConsoleOptions {
+    let Opening { observe, greeting, contexts } = opening;
     let files = ConsoleFiles::new(&config.data_dir);
     ConsoleOptions {
         saved: files.load(),
         files: Some(files),
         context: config.context.clone().unwrap_or_else(|| "default".to_owned()),
+        contexts,
         adapters: format!("{} · {}", config.store, config.engine),
         simulated: config.is_simulated(),
         read_only: observe,

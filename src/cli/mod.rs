@@ -28,6 +28,7 @@ mod output;
 mod pause;
 mod presets;
 mod resolve_id;
+mod restart;
 mod simulate;
 mod submit;
 mod supervisor;
@@ -119,9 +120,15 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
         .enable_all()
         .build()
         .map_err(|why| CliError::Failed(format!("cannot start the runtime: {why}")))?;
+    let mut next_context = None;
     let result = runtime.block_on(async {
         match cli.command {
-            None => console::run(&session, cli.observe, None).await,
+            None => {
+                let contexts = Config::contexts(&Sources::of_this_process(flags)?);
+                let opening = console::Opening { observe: cli.observe, contexts, ..console::Opening::default() };
+                next_context = console::run(&session, opening).await?;
+                Ok(())
+            }
             Some(Command::Worker(args)) => worker::run(&session, &args).await,
             Some(Command::Submit(args)) => {
                 let given = matches.subcommand_matches("submit").map(submit::given).unwrap_or_default();
@@ -150,7 +157,10 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
     });
     // A thread that waits for the terminal's next key must not keep the process alive.
     runtime.shutdown_background();
-    result
+    match next_context {
+        Some(name) if result.is_ok() => restart::on_context(name.as_deref()),
+        _ => result,
+    }
 }
 
 /// Sets up logging for a command that changes something, and reports what does not work.

@@ -78,6 +78,8 @@ pub enum Effect {
     SearchLogs(JobId),
     /// Measure the input images of this spec, for its price.
     MeasureInputs(Spec),
+    /// Open this context when the console has ended; `None` is the configuration without one.
+    SwitchContext(Option<String>),
     /// Give the terminal back, stop this process until it is continued.
     Suspend,
     /// Delete these images from the terminal, which keeps them by number.
@@ -102,4 +104,13 @@ pub enum ExitReason {
     EngineClosed,
     /// The engine could not be started.
     EngineNotStarted,
+}
+
+/// How the console ended, and what is opened next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsoleEnd {
+    /// Why it ended.
+    pub reason: ExitReason,
+    /// The context that the operator chose: its name, or `None` for the configuration without one.
+    pub next_context: Option<Option<String>>,
 }

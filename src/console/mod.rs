@@ -34,8 +34,9 @@ mod time_zone;
 mod widgets;
 
 pub use app::App;
-pub use message::{Effect, ExitReason, Message};
+pub use message::{ConsoleEnd, Effect, ExitReason, Message};
 pub use options::{ConsoleOptions, ThemeName};
+pub use overlays::contexts::ContextChoice;
 pub use panes::image::ImagesMode;
 pub use panes::queue::{Column, QueueSettings};
 pub use saved::{ConsoleFiles, Preset, PresetFile, Presets, Saved};

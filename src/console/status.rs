@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::costs::Usd;
 use crate::engine::Counts;
-use crate::engine::{ConnectionState, CostOverview, Intake, Pause, StoreAlarm, TemporalStatus};
+use crate::engine::{ConnectionState, CostOverview, FleetUsage, Intake, Pause, StoreAlarm, TemporalStatus};
 use crate::jobs::StageName;
 
 /// The engine's state as last reported; `None` is not reported yet.
@@ -30,6 +30,8 @@ pub struct Status {
     pub temporal: Option<TemporalStatus>,
     /// What an operator must resolve in the store.
     pub alarm: Option<StoreAlarm>,
+    /// What documents cost that all processes read and write, as last requested.
+    pub usage: Option<Box<FleetUsage>>,
     /// Submits in flight.
     pub submits_in_flight: usize,
     /// The engine stopped: no further events arrive.
@@ -49,6 +51,7 @@ impl Default for Status {
             workers: None,
             temporal: None,
             alarm: None,
+            usage: None,
             submits_in_flight: 0,
             engine_closed: false,
         }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Ports;
 use crate::costs::{PriceTable, Usd};
 use crate::jobs::WorkerId;
-use crate::store::{SharedRecord, Store, StoreError, StoreUsage};
+use crate::store::{SharedRecord, Store, StoreError};
 use crate::text::sanitize_line;
 
 /// The kind of the records.

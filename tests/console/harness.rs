@@ -20,6 +20,8 @@ pub(crate) struct ConsoleHarness {
 pub(crate) fn options(simulated: bool) -> ConsoleOptions {
     ConsoleOptions {
         context: "default".into(),
+        contexts: Vec::new(),
+        contexts: Vec::new(),
         adapters: "sqlite · local".into(),
         simulated,
         read_only: false,

@@ -55,7 +55,7 @@ fn hostile_events(text: &str, number: u32) -> Vec<Event> {
         },
         Event::CommandFailed { kind: CommandKind::Retried, reason: text.into() },
         Event::Intake(Intake::AccountBlocked(text.into())),
-        Event::Connection(ConnectionState::Disconnected { since: fixtures::ago(5), reason: text.into() }),
+        Event::Connection(ConnectionState::Disconnected { since: fixtures::ago(5), reason: text.into(), retry_at: None }),
         Event::Progress(Progress {
             id,
             attempt: 1,

@@ -54,12 +54,14 @@ impl App {
                 self.overlays.push(Overlay::Filter);
             }
             Action::Complete => self.complete_filter(),
+            Action::Contexts => self.open_contexts(),
             Action::SortMenu => self.open_queue_menu(MenuKind::Sort),
             Action::ColumnMenu => self.open_queue_menu(MenuKind::Columns),
             Action::FollowNewest => self.follow_newest(),
             Action::Gallery => self.open_gallery(),
             Action::Compare => self.compare(),
             Action::NewSeed => self.repeat_with_new_seed(),
+            Action::NewSeeds => self.begin_seeds(),
             Action::FullImage => self.toggle(|overlay| matches!(overlay, Overlay::Image), || Overlay::Image),
             Action::OpenImage | Action::CopyUrl | Action::SaveImage => self.use_image(action),
             Action::OlderAttempt => self.step_attempt(1),
@@ -137,6 +139,7 @@ impl App {
 
     fn open_costs(&mut self) {
         self.send(Command::RefreshCosts);
+        self.send(Command::LoadUsage);
         let mut drift = DriftSummary::default();
         self.board.shown_jobs().for_each(|job| drift.add(job));
         self.overlays.push(Overlay::Costs(CostScreen::new().with_drift(&drift)));

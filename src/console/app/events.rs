@@ -113,6 +113,7 @@ impl App {
                     }
                 }
             }
+            Event::StoreUsage(usage) => self.status.usage = usage,
             Event::Audit(id, entries) => {
                 for overlay in &mut self.overlays {
                     if let Overlay::Job(screen) = overlay {
@@ -255,7 +256,7 @@ impl App {
                 let text = format!("Engine busy: nothing was submitted · {key} reopens your draft");
                 self.notify(NoticeLevel::Error, text);
             }
-            Command::RefreshCosts | Command::LoadAudit(_) => {}
+            Command::RefreshCosts | Command::LoadAudit(_) | Command::LoadUsage => {}
             Command::CountMatching(_) => (self.counting, self.counting_held) = (false, false),
             Command::PlanBulk(..) => {
                 self.planning = None;

@@ -38,6 +38,9 @@ impl App {
                 return;
             }
         }
+        if self.on_seeds_key(key) || self.on_context_key(key) {
+            return;
+        }
         if let Some(Overlay::QueueMenu(menu)) = self.overlays.last_mut() {
             match menu.key(key, &self.queue_settings) {
                 MenuKey::Ignored => {}
@@ -167,7 +170,7 @@ impl App {
     }
 
     /// Whether a key comes sooner after the question than a person can have read it: two keys of a short paste, for example.
-    fn answer_is_too_early(&self) -> bool {
+    pub(super) fn answer_is_too_early(&self) -> bool {
         self.now - self.question_at < MIN_ANSWER_DELAY
     }
 

@@ -7,12 +7,13 @@
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
 //!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
 //!  quit.rs      leaving, with or without waiting          log_actions.rs   the logs, and the lines of a step
-//!  gallery.rs   images in a grid and side by side
+//!  gallery.rs   images in a grid and side by side         contexts.rs   the way to another configuration
 //! ```
 
 mod actions;
 mod bulk;
 mod clock;
+mod contexts;
 mod draw;
 mod events;
 mod gallery;
@@ -39,6 +40,7 @@ use super::layout::{Layout, PaneName};
 use super::line_editor::LineEditor;
 use super::message::{Effect, Message};
 use super::notices::{Notice, NoticeLevel, Notices};
+use super::overlays::contexts::ContextChoice;
 use super::overlays::{Overlay, job};
 use super::panes::image::{ImageMessage, ImagePane, Place, Tiles};
 use super::panes::logs::LogPane;
@@ -58,6 +60,9 @@ use paging::Paging;
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
 pub struct App {
     context: String,
+    /// The contexts that can be opened instead, and the one that was chosen.
+    contexts: Vec<ContextChoice>,
+    switches_to: Option<ContextChoice>,
     adapters: String,
     simulated: bool,
     read_only: bool,
@@ -127,6 +132,8 @@ pub struct App {
     held: Option<u64>,
     /// That count was requested and has not arrived.
     counting_held: bool,
+    /// The next digit is a number of images with new seeds.
+    awaits_seeds: bool,
     /// The action on many jobs whose plan is awaited.
     planning: Option<bulk::Planning>,
     quitting: bool,
@@ -168,6 +175,8 @@ impl App {
         let compared = image.tiles(Place::Compare, 0, COMPARE_BYTES);
         let mut app = Self {
             context: options.context.clone(),
+            contexts: options.contexts.clone(),
+            switches_to: None,
             adapters: options.adapters.clone(),
             simulated: options.simulated,
             read_only: options.read_only,
@@ -212,6 +221,7 @@ impl App {
             counting: false,
             held: None,
             counting_held: false,
+            awaits_seeds: false,
             planning: None,
             quitting: false,
             quits_when_done: false,

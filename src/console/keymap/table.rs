@@ -41,7 +41,7 @@ const MARKS: BindingScope = BindingScope::Only(&[
 /// Where arrows move although letters are typed.
 const TYPED: BindingScope = BindingScope::Only(&[InputContext::Palette, InputContext::Filter]);
 const QUEUE: BindingScope = BindingScope::Only(&[InputContext::Pane(PaneName::Queue)]);
-const MENU: BindingScope = BindingScope::Only(&[InputContext::QueueMenu]);
+const MENU: BindingScope = BindingScope::Only(&[InputContext::QueueMenu, InputContext::Contexts]);
 const QUESTION: BindingScope = BindingScope::Only(&[InputContext::Confirm]);
 const QUIT: BindingScope = BindingScope::Only(&[InputContext::Quit]);
 
@@ -119,6 +119,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::RetryAll, &[key('R')], Panes, G::Jobs, "retry failed", "retry all failed jobs that match"),
     bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed cost>0.05 since:2h"),
     bind(A::Clone, &[key('C')], AnyImage, G::Jobs, "clone", "clone the job into the form"),
+    bind(A::NewSeeds, &[key('S')], OneJob, G::Jobs, "new seeds", "request again with 1 to 9 new seeds: S, then the number"),
     bind(A::Hide, &[key('h')], AnyImage, G::Jobs, "", "hide, or show again under /status:hidden"),
     bind(A::Undo, &[key('u')], AnyImage, G::Jobs, "undo", "undo the last action"),
     // --- choosing ---
@@ -213,6 +214,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Back, &[named(KeyCode::Esc), key('q'), key('=').hidden()], COMPARE, G::Move, "back", "back one level"),
     bind(A::Back, &[named(KeyCode::Esc), key('q')], SCREENS, G::Move, "back", "back one level"),
     bind(A::Back, &[named(KeyCode::Esc)], Always, G::Move, "back", "back one level"),
+    bind(A::Contexts, &[Chord::control('x')], Panes, G::Engine, "", "switch to another context of darkroom.toml"),
     bind(A::Redraw, &[Chord::control('l')], Always, G::Engine, "", "redraw"),
     bind(A::Suspend, &[Chord::control('z')], Always, G::Engine, "", "suspend (fg resumes)"),
     bind(A::Help, &[key('?'), named(KeyCode::F(1)).hidden()], Everywhere, G::Views, "help", "help for this place"),

@@ -23,6 +23,7 @@ const CONTEXTS: &[InputContext] = &[
     InputContext::Filter,
     InputContext::QueueMenu,
     InputContext::LogInput,
+    InputContext::Contexts,
 ];
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod compare;
 pub mod confirm;
+pub mod contexts;
 pub mod costs;
 pub mod gallery;
 pub mod help;
@@ -46,6 +47,8 @@ pub enum Overlay {
     Logs,
     /// A search or a text filter of the logs is being typed.
     LogInput,
+    /// The contexts that can be opened.
+    Contexts(contexts::ContextMenu),
     /// The order or the columns of the queue are being chosen.
     QueueMenu(queue_menu::QueueMenu),
 }
@@ -68,6 +71,7 @@ impl Overlay {
             Self::Budget(_) => InputContext::BudgetScreen,
             Self::Logs => InputContext::LogScreen,
             Self::LogInput => InputContext::LogInput,
+            Self::Contexts(_) => InputContext::Contexts,
             Self::QueueMenu(_) => InputContext::QueueMenu,
         }
     }
@@ -88,6 +92,7 @@ impl Overlay {
             | Self::Palette(_)
             | Self::Filter
             | Self::LogInput
+            | Self::Contexts(_)
             | Self::QueueMenu(_)
             | Self::Form(_) => false,
         }

@@ -19,7 +19,7 @@ use super::screen::{self, Screen};
 use super::signals::{SignalEvent, Signals};
 use super::tmux;
 use crate::console::app::App;
-use crate::console::message::{Effect, ExitReason, Message};
+use crate::console::message::{ConsoleEnd, Effect, ExitReason, Message};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::panes::image::ImageMessage;
 use crate::console::{ConsoleError, ConsoleFiles, ConsoleOptions};
@@ -65,7 +65,7 @@ pub async fn run(
     options: ConsoleOptions,
     engine: oneshot::Receiver<EngineLink>,
     logs: LogSources,
-) -> Result<ExitReason, ConsoleError> {
+) -> Result<ConsoleEnd, ConsoleError> {
     let signals = Signals::new().map_err(ConsoleError::Signals)?;
     let screen = Screen::enter().map_err(ConsoleError::Terminal)?;
     let picker = screen::picker(options.images);
@@ -83,6 +83,7 @@ pub async fn run(
         drawn_at: None,
         stopped_by_us: false,
         exit: None,
+        next_context: None,
     };
     let sources = Sources {
         input: Some(input),
@@ -152,10 +153,12 @@ struct EventLoop {
     /// The console stopped itself: the SIGCONT that follows needs no handling.
     stopped_by_us: bool,
     exit: Option<ExitReason>,
+    /// The context that the operator chose.
+    next_context: Option<Option<String>>,
 }
 
 impl EventLoop {
-    async fn run(mut self, mut sources: Sources) -> Result<ExitReason, ConsoleError> {
+    async fn run(mut self, mut sources: Sources) -> Result<ConsoleEnd, ConsoleError> {
         self.on_size();
         let first = self.app.start();
         self.perform(first);
@@ -222,7 +225,10 @@ impl EventLoop {
             }
         }
         self.background.finish(WRITE_TIMEOUT).await;
-        Ok(self.exit.unwrap_or(ExitReason::EngineClosed))
+        let reason = self.exit.unwrap_or(ExitReason::EngineClosed);
+        // A console that was not left in order opens nothing else.
+        let next_context = self.next_context.filter(|_| reason == ExitReason::Stopped);
+        Ok(ConsoleEnd { reason, next_context })
     }
 
     fn shall_draw(&self) -> bool {
@@ -342,6 +348,7 @@ impl EventLoop {
                         self.screen.write_sequence(tmux::delete_kitty_images(&numbers));
                     }
                 }
+                Effect::SwitchContext(name) => self.next_context = Some(name),
                 Effect::Suspend => self.suspend(),
                 Effect::Redraw => {
                     if self.screen.clear().is_err() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -11,8 +12,8 @@ use super::due_queue::{LONGEST_HOLD, MAX_HELD};
 use super::feed::Feed;
 use super::pause_watch::PauseState;
 use super::{Command, Event, Ports, Runner};
-use crate::engine::{AuditEntry, BulkPlan, CommandKind, CommandOutcome, OperatorCommands, Pause, UncertainCharges};
-use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
+use crate::engine::{AuditEntry, BulkPlan, CommandKind, FleetUsage, CommandOutcome, OperatorCommands, Pause, UncertainCharges};
+use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName, WorkerId};
 use crate::store::{BudgetChange, CostJobsQuery, DueQuery, PageQuery, Save, SortOrder, SortedQuery, StoreError};
 use crate::text;
 
@@ -48,6 +49,8 @@ pub(super) struct CommandTasks {
     has_marked: bool,
     is_recovering: Arc<AtomicBool>,
     simulated: bool,
+    worker: WorkerId,
+    started: DateTime<Utc>,
 }
 
 impl CommandTasks {
@@ -57,8 +60,11 @@ impl CommandTasks {
         feed: Feed,
         events: mpsc::Sender<Event>,
         simulated: bool,
+        worker: WorkerId,
     ) -> Self {
         Self {
+            started: ports.clock.now(),
+            worker,
             ports,
             operator,
             feed,
@@ -150,6 +156,7 @@ impl CommandTasks {
     pub(super) fn spawn(&mut self, command: Command) {
         let (ports, operator) = (self.ports.clone(), self.operator.clone());
         let (feed, events, simulated) = (self.feed.clone(), self.events.clone(), self.simulated);
+        let (worker, started) = (self.worker.clone(), self.started);
         self.tasks.spawn(async move {
             let (kind, result) = match command {
                 Command::Submit(jobs) => (CommandKind::Submitted, operator.submit(jobs).await),
@@ -180,6 +187,14 @@ impl CommandTasks {
                     let jobs = ports.store.cost_jobs(query).await;
                     let jobs = jobs.map_err(|error| text::sanitize_line(&error.to_string(), 200));
                     emit(&events, Event::CostJobs { only, jobs }).await;
+                    return TaskOutcome::Done;
+                }
+                Command::LoadUsage => {
+                    let own = Some((&worker, started));
+                    match FleetUsage::load(ports.store.as_ref(), own, ports.clock.now()).await {
+                        Ok(usage) => emit(&events, Event::StoreUsage(usage.map(Box::new))).await,
+                        Err(error) => tracing::warn!(%error, "usage of the store not read"),
+                    }
                     return TaskOutcome::Done;
                 }
                 Command::LoadAudit(id) => {

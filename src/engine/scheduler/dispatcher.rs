@@ -20,7 +20,7 @@ use super::worker_lock::LiveWorkers;
 use super::{ChangedJobs, Command, Event, Ports, RunError, Runner, Settings, WorkerLock};
 use crate::costs::BudgetExceeded;
 use crate::engine::workflow::{JobWorkflow, RunOutcome};
-use crate::engine::{EventDetail, Intake, Mode, OperatorCommands};
+use crate::engine::{EventDetail, Intake, Mode, OperatorCommands, usage};
 use crate::jobs::{Job, JobId, StageName};
 
 /// Changes of the store only hint at due jobs; this periodic query finds them all.
@@ -95,12 +95,22 @@ pub(super) async fn run(
         .recorded_as(settings.operator.clone());
     let (feed, mut changes, streamed_pause) = feed::start(ports.clone(), &settings, events.clone(), stop.clone());
     let budget_changes = feed.budget_changes();
+    if settings.mode == Mode::Work {
+        tokio::spawn(usage::publish(ports.clone(), worker_lock.worker().clone(), stop.clone()));
+    }
     let mut dispatcher = Dispatcher {
         runner,
         recovery,
         next_journal_check: Instant::now(),
         due_queue: DueQueue::new(ports.clone(), settings.simulated),
-        command_tasks: CommandTasks::new(ports, operator, feed, events.clone(), settings.simulated),
+        command_tasks: CommandTasks::new(
+            ports,
+            operator,
+            feed,
+            events.clone(),
+            settings.simulated,
+            worker_lock.worker().clone(),
+        ),
         intake: if settings.mode == Mode::Observe { Intake::ReadOnly } else { Intake::Open },
         pause: PauseWatch::new(streamed_pause),
         live_workers: LiveWorkers::default(),

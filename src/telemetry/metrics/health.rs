@@ -56,7 +56,7 @@ fn trouble(state: &MetricsState) -> Option<(String, Option<DateTime<Utc>>)> {
         }
         (Some((ConnectionState::Connected, _)), _) => {
             let temporal = state.temporal.as_ref()?;
-            if let ConnectionState::Disconnected { reason, since } = &temporal.server {
+            if let ConnectionState::Disconnected { reason, since, .. } = &temporal.server {
                 return Some((format!("Temporal unreachable: {reason}"), Some(*since)));
             }
             let conflict = temporal.conflict.as_ref()?;
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(reason(&state).as_deref(), Some("waiting: no bucket"));
         state.set_waiting(None, now);
         state.record(
-            &Event::Connection(ConnectionState::Disconnected { since: now, reason: "no route".to_owned() }),
+            &Event::Connection(ConnectionState::Disconnected { since: now, reason: "no route".to_owned(), retry_at: None }),
             now,
         );
         assert_eq!(reason(&state).as_deref(), Some("store unreachable: no route"));
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!((health.reason.as_deref(), health.since), (Some("it moved job a"), Some(now)));
         state.record(&Event::StoreAlarm(None), later);
         assert_eq!(reason(&state), None);
-        let server = ConnectionState::Disconnected { since: now, reason: "no route".to_owned() };
+        let server = ConnectionState::Disconnected { since: now, reason: "no route".to_owned(), retry_at: None };
         let status = TemporalStatus { workers: 0, backlog: 0, server, conflict: None };
         state.record(&Event::Temporal(status.clone()), now);
         assert_eq!(reason(&state).as_deref(), Some("Temporal unreachable: no route"));

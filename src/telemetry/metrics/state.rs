@@ -119,7 +119,7 @@ mod tests {
         }
         assert_eq!((state.in_flight, state.submits), (0, 4));
         let down =
-            |reason: &str| Event::Connection(ConnectionState::Disconnected { since: at(0), reason: reason.to_owned() });
+            |reason: &str| Event::Connection(ConnectionState::Disconnected { since: at(0), reason: reason.to_owned(), retry_at: None });
         assert!(state.record(&Event::Connection(ConnectionState::Connected), at(2)));
         assert!(!state.record(&Event::Connection(ConnectionState::Connected), at(3)));
         assert_eq!(state.store, Some((ConnectionState::Connected, at(2))));
