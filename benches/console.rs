@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use darkroom::console::{App, ConsoleOptions, DisplayZone, ImagesMode, Message, ThemeName};
+use darkroom::console::{App, ConsoleOptions, DisplayZone, ImagesMode, Message, NotifyOptions, ThemeChoice};
 use darkroom::engine::Event;
 use darkroom::jobs::{Job, JobId, Spec};
 use ratatui::Terminal;
@@ -43,13 +43,15 @@ fn app(count: usize) -> App {
         simulated: true,
         read_only: false,
         operator: String::new(),
+        keys: darkroom::console::KeyMap::default(),
         files: None,
         saved: darkroom::console::Saved::default(),
         greeting: None,
         images: ImagesMode::Off,
         ascii: false,
         zone: DisplayZone::Utc,
-        theme: ThemeName::Dark,
+        theme: ThemeChoice::load("dark", &[]).unwrap(),
+        notify: NotifyOptions::default(),
     };
     let (mut app, _images) = App::new(&options, Picker::halfblocks(), now());
     app.update(Message::Resize(200, 60), now());

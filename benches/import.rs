@@ -146,10 +146,10 @@ impl TestEnv {
             .stdout(std::fs::File::create(&answer).unwrap())
             .spawn()
             .unwrap();
-        let (success, peak) = watch(child);
+        let used = watch(child);
         let time = begun.elapsed();
-        assert!(success, "{arguments:?} failed");
-        (time, peak, serde_json::from_slice(&std::fs::read(&answer).unwrap()).unwrap())
+        assert!(used.success, "{arguments:?} failed");
+        (time, used.peak_memory, serde_json::from_slice(&std::fs::read(&answer).unwrap()).unwrap())
     }
 }
 

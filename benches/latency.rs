@@ -1,4 +1,5 @@
-//! What an operator waits for: the first frame, and the frame after a key, with 1,000, 10,000 and 100,000 stored jobs, at rest
+//! What an operator waits for, and what it costs: the first frame, the frame after a key and its bytes, an idle console's share of a
+//! processor, and its peak of memory (Linux), with 1,000, 10,000 and 100,000 stored jobs, at rest
 //! and while another process changes 1,000 jobs a second. The real console in a pseudo terminal of 120x40.
 //!
 //! `cargo bench --bench latency` prints one line for each case; it fails over no timing. `DARKROOM_BENCH_KEYS=50` presses fewer
@@ -28,6 +29,8 @@ const ROWS: u16 = 40;
 const FRAME_END: &[u8] = b"\x1b[?2026l";
 /// Between two keys: a little less regular than any timer of the console.
 const KEY_GAP: Duration = Duration::from_millis(23);
+/// How long an idle console is watched.
+const IDLE_TIME: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_mins(1);
 const CHANGES_PER_SECOND: u32 = 1_000;
 
@@ -38,7 +41,7 @@ fn main() {
     }
     let keys: usize = std::env::var("DARKROOM_BENCH_KEYS").ok().and_then(|text| text.parse().ok()).unwrap_or(300);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    println!("    jobs  changes/s  first frame   key p50   key p99   key max");
+    println!("    jobs  changes/s  first frame   key p50   key p99   key max  bytes/key      idle  peak memory");
     for count in [1_000, 10_000, 100_000] {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
@@ -72,17 +75,28 @@ fn measure(folder: &Path, count: usize, rate: u32, first_frame: Duration, keys: 
     print(count, f64::from(rate), first_frame, Console::start(folder).press(keys));
 }
 
-fn print(count: usize, rate: f64, first_frame: Duration, mut times: Vec<Duration>) {
+fn print(count: usize, rate: f64, first_frame: Duration, figures: Figures) {
+    let Figures { mut times, bytes_per_key, idle_share, peak_kilobytes } = figures;
     times.sort();
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     let at = |share: f64| milliseconds(times[((times.len() - 1) as f64 * share) as usize]);
     println!(
-        "{count:>8}  {rate:>9.0}  {:>8.1} ms {:>6.1} ms {:>6.1} ms {:>6.1} ms",
+        "{count:>8}  {rate:>9.0}  {:>8.1} ms {:>6.1} ms {:>6.1} ms {:>6.1} ms {bytes_per_key:>10} {:>7.2} % {:>9} MB",
         milliseconds(first_frame),
         at(0.5),
         at(0.99),
-        at(1.0)
+        at(1.0),
+        idle_share * 100.0,
+        peak_kilobytes / 1_024
     );
+}
+
+/// What one console was measured at.
+struct Figures {
+    times: Vec<Duration>,
+    bytes_per_key: usize,
+    idle_share: f64,
+    peak_kilobytes: u64,
 }
 
 async fn fill(store: &SqliteStore, count: usize) -> Vec<Job> {
@@ -130,6 +144,8 @@ struct Console {
     output: Receiver<Vec<u8>>,
     parser: vt100::Parser,
     first_frame: Duration,
+    /// Bytes that were drawn.
+    bytes: usize,
     _master: Box<dyn MasterPty + Send>,
 }
 
@@ -165,7 +181,8 @@ impl Console {
             }
         });
         let parser = vt100::Parser::new(ROWS, COLUMNS, 0);
-        let mut console = Self { child, keys, output, parser, first_frame: Duration::ZERO, _master: pair.master };
+        let mut console =
+            Self { child, keys, output, parser, first_frame: Duration::ZERO, bytes: 0, _master: pair.master };
         console.wait_until("first frame", |_| true);
         console.first_frame = begun.elapsed();
         console
@@ -181,6 +198,7 @@ impl Console {
                 panic!("no {what}:\n{}", self.parser.screen().contents());
             };
             self.parser.process(&bytes);
+            self.bytes += bytes.len();
             tail.extend_from_slice(&bytes);
             let is_frame = tail.windows(FRAME_END.len()).any(|window| window == FRAME_END);
             let kept = tail.len().saturating_sub(FRAME_END.len());
@@ -198,25 +216,53 @@ impl Console {
         marked.next().and_then(|(row, _)| u16::try_from(row).ok())
     }
 
-    /// Presses `j` and `k` in turn; returns how long each took until the selection moved on the screen.
-    fn press(mut self, count: usize) -> Vec<Duration> {
+    /// Presses `j` and `k` in turn: how long each took until the selection moved on the screen, and what it cost.
+    fn press(mut self, count: usize) -> Figures {
         self.wait_until("list of jobs", |console| console.selected().is_some());
-        let mut times = Vec::new();
+        let (mut times, mut key_bytes) = (Vec::new(), 0);
         for index in 0..count + 10 {
             std::thread::sleep(KEY_GAP + Duration::from_micros(index as u64 * 37 % 5_000));
             while let Ok(bytes) = self.output.try_recv() {
                 self.parser.process(&bytes);
             }
             let before = self.selected();
+            self.bytes = 0;
             let begun = Instant::now();
             self.keys.write_all(if index % 2 == 0 { b"j" } else { b"k" }).unwrap();
             self.wait_until("moved selection", |console| console.selected() != before);
             // The first ones warm up.
             if index >= 10 {
                 times.push(begun.elapsed());
+                key_bytes += self.bytes;
             }
         }
-        times
+        let (before, begun) = (self.processor_time(), Instant::now());
+        std::thread::sleep(IDLE_TIME);
+        let idle_share = self.processor_time().saturating_sub(before).as_secs_f64() / begun.elapsed().as_secs_f64();
+        let peak_kilobytes = self.peak_kilobytes();
+        Figures { bytes_per_key: key_bytes / times.len().max(1), times, idle_share, peak_kilobytes }
+    }
+}
+
+impl Console {
+    fn proc_file(&self, name: &str) -> String {
+        let process = self.child.process_id().unwrap_or_default();
+        std::fs::read_to_string(format!("/proc/{process}/{name}")).unwrap_or_default()
+    }
+
+    /// Processor time of the console so far, in ticks of 10 ms; zero where the system does not report it.
+    fn processor_time(&self) -> Duration {
+        let stat = self.proc_file("stat");
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |index: usize| fields.get(index).and_then(|ticks| ticks.parse::<u64>().ok()).unwrap_or(0);
+        Duration::from_millis(10 * (ticks(11) + ticks(12)))
+    }
+
+    /// The most memory that the console had so far.
+    fn peak_kilobytes(&self) -> u64 {
+        let status = self.proc_file("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
     }
 }
 

@@ -55,6 +55,7 @@
 //!    and basis.
 //! 3. From `Generating` on, everything can be repeated: poll, download, upload, save. A retry of a job whose ticket may still have
 //!    the image checks that ticket before anything is paid again; such a check submits nothing whose price was not confirmed.
+//!    An image that was downloaded and cannot be stored stays on the worker's disk: its link lasts minutes.
 //! 4. Every save is a compare-and-set. A conflict means that another process moved the job: the change is dropped.
 //! 5. A worker that was suspended beyond its claim adds its receipt to the current version of the job
 //!    ([`jobs::Job::apply_late_receipt`]): the charge is recorded even if the job had failed in the meantime.

@@ -42,6 +42,7 @@ macro_rules! bucket_contract {
             only_our_own_names_are_taken,
             many_are_stored_at_once,
             one_name_is_always_whole,
+            deleted_object_is_gone_others_stay,
             it_says_that_it_is_ready,
         }
     };
@@ -133,6 +134,8 @@ async fn only_our_own_names_are_taken(fixture: Fixture) {
         assert!(matches!(put, Err(BucketError::Refused(_))), "{bad}: {put:?}");
         let got = fixture.bucket.get(&forged(bad)).await;
         assert!(matches!(got, Err(BucketError::Refused(_))), "{bad}: {got:?}");
+        let deleted = fixture.bucket.delete(&forged(bad)).await;
+        assert!(matches!(deleted, Err(BucketError::Refused(_))), "{bad}: {deleted:?}");
     }
 }
 
@@ -162,6 +165,22 @@ async fn one_name_is_always_whole(fixture: Fixture) {
         assert_eq!(read.len(), 100_000 + usize::from(read[0]), "the length of one and the bytes of another");
         assert!(read.iter().all(|byte| *byte == read[0]), "two images in one");
     }
+}
+
+async fn deleted_object_is_gone_others_stay(fixture: Fixture) {
+    assert_eq!(fixture.bucket.delete(&name("a", 1)).await, Ok(()), "nothing was stored yet");
+    for attempt in 1..=3 {
+        put(&fixture.bucket, &name("a", attempt), "image").await;
+    }
+    for _ in 0..2 {
+        assert_eq!(fixture.bucket.delete(&name("a", 2)).await, Ok(()), "removing it again is no error");
+        assert_eq!(fixture.bucket.get(&name("a", 2)).await, Err(BucketError::NotFound(name("a", 2))));
+    }
+    for attempt in [1, 3] {
+        assert_eq!(fixture.bucket.get(&name("a", attempt)).await.unwrap(), "image");
+    }
+    put(&fixture.bucket, &name("a", 2), "another").await;
+    assert_eq!(fixture.bucket.get(&name("a", 2)).await.unwrap(), "another");
 }
 
 async fn it_says_that_it_is_ready(fixture: Fixture) {

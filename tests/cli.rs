@@ -1,11 +1,13 @@
 //! The command line: the real program, its exit codes, its streams, its JSON.
 
+mod bulk;
 mod config;
 mod costs;
 mod file;
 mod help;
 mod jobs;
 mod matrix;
+mod prune;
 mod search;
 mod submit;
 #[cfg(unix)]
@@ -17,7 +19,7 @@ use std::process::Stdio;
 
 use crate::support::{TestEnv, text};
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 17] = [
     &[],
     &["worker"],
     &["submit"],
@@ -31,6 +33,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["costs", "rebuild"],
     &["import"],
     &["export"],
+    &["prune"],
     &["simulate"],
     &["doctor"],
     &["completions"],

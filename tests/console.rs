@@ -2,15 +2,18 @@
 //! `tests/snapshots` and are reviewed there.
 
 mod budget;
+mod bulk;
 mod fixtures;
 mod gallery;
 mod harness;
 mod hostile_frames;
 mod keys;
+mod random_events;
+mod slow_line;
 
 use crossterm::event::KeyCode;
-use darkroom::console::ThemeName;
-use darkroom::engine::{CommandKind, CommandOutcome, ConnectionState, Event, Intake};
+use darkroom::console::ThemeChoice;
+use darkroom::engine::{CommandKind, CommandOutcome, ConnectionState, Event};
 use darkroom::jobs::{Job, Spec};
 
 use harness::{ConsoleHarness, options};
@@ -63,7 +66,7 @@ fn problems_replace_normal_states() {
             reason: "connection refused".into(),
             retry_at: Some(fixtures::now() + chrono::Duration::seconds(2)),
         }));
-        harness.event(Event::Intake(Intake::AccountBlocked("the account has no credits left".into())));
+        harness.event(fixtures::blocked("the account has no credits left"));
         harness.event(Event::Unreadable { id: fixtures::id(99), reason: "stage: unknown name 'paused'".into() });
         snapshot(&format!("trouble_{width}x{height}"), harness);
     }
@@ -71,7 +74,7 @@ fn problems_replace_normal_states() {
 
 #[test]
 fn screens_over_the_panes() {
-    for (width, height) in [(120, 40), (80, 24), (40, 12)] {
+    for (width, height) in SIZES {
         for (name, keys) in
             [("help", "?"), ("palette", ":image"), ("logs", "L"), ("job", "\n"), ("costs", "$"), ("form", "n")]
         {
@@ -131,7 +134,7 @@ fn filter_marks_notice_and_quitting() {
 fn ascii_and_no_colour() {
     let mut options = options(true);
     options.ascii = true;
-    options.theme = ThemeName::Mono;
+    options.theme = ThemeChoice::without_colours();
     let mut harness = ConsoleHarness::busy_with(120, 40, &options);
     let frame = harness.frame();
     let foreign: String = frame.chars().filter(|character| !character.is_ascii()).collect();
@@ -145,4 +148,29 @@ fn ascii_and_no_colour() {
         .iter()
         .any(|cell| cell.fg != ratatui::style::Color::Reset || cell.bg != ratatui::style::Color::Reset);
     assert!(!coloured, "no colour at all");
+}
+
+/// With the frames of one theme, this is a frame of every screen in every theme: only colours and attributes differ. What they are is
+/// checked by the contrast of every cell and by the tests of the themes.
+#[test]
+fn themes_change_nothing_but_styles() {
+    for (width, height) in SIZES {
+        for keys in ["", "?", ":image", "L", "\n", "$", "B", "n", "i", "g", "g   ="] {
+            let frame = |theme: &str| {
+                let mut options = options(true);
+                options.theme = ThemeChoice::load(theme, &[]).unwrap();
+                let mut harness = ConsoleHarness::busy_with(width, height, &options);
+                for key in keys.chars() {
+                    harness.press(if key == '\n' { KeyCode::Enter } else { KeyCode::Char(key) });
+                }
+                (harness.frame(), harness.terminal.backend().buffer().clone())
+            };
+            let (dark, dark_cells) = frame("dark");
+            for theme in ["light", "high-contrast", "colour-blind", "mono"] {
+                let (text, cells) = frame(theme);
+                assert_eq!(text, dark, "{theme} {width}x{height} {keys:?}");
+                assert_ne!(cells, dark_cells, "{theme} {width}x{height} {keys:?} looks like the dark theme");
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The commands, flags, variables and links of README.md and of the pages in `docs` exist.
 
+mod blocks;
 mod reference;
 
 use std::collections::BTreeSet;

@@ -155,8 +155,10 @@ async fn take_over(engine: &str) {
     assert_eq!(migration.documents().await, documents, "nothing was written");
     assert_eq!(ledger_check::bill(env), bill);
 
-    // Step 3.
-    let done = migration.json(&["takeover", "--yes", "--json"]);
+    // Step 3. It wrote a moment ago, so the operator has to know that it is stopped.
+    let refused = migration.run(&["takeover", "--yes"]);
+    assert!(text(&refused.stderr).contains("wait 5 minutes"), "{}", text(&refused.stderr));
+    let done = migration.json(&["takeover", "--yes", "--force", "--json"]);
     assert_eq!((&done["state"], &done["owner"]["how"]), (&json!("taken_over"), &json!("takeover")), "{done}");
     // Step 4.
     for id in &blocked {

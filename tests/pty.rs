@@ -1,6 +1,7 @@
 //! The real console in a real pseudo terminal: real keys in, the screen and the raw bytes out, and what the store recorded.
 
 mod demo;
+mod everyday_tasks;
 mod hostile;
 mod idle;
 mod input;

@@ -8,6 +8,7 @@ mod fixture;
 mod import;
 mod list;
 mod money;
+mod retention;
 mod save;
 mod shared_records;
 mod sqlite_only;
@@ -72,6 +73,11 @@ macro_rules! store_contract {
             import::native_jobs_export_completely,
             import::unchanged_imports_can_be_removed,
             import::external_job_continues_without_second_charge,
+            retention::charges_of_removed_jobs_stay,
+            retention::changed_and_unfinished_jobs_are_kept,
+            retention::saves_of_removed_jobs_are_refused,
+            retention::watches_report_removed_jobs,
+            retention::exported_job_comes_back_with_one_charge,
             tasks::tasks_are_limited_across_workers,
             tasks::expired_claims_block_no_task,
             tasks::finished_and_other_jobs_are_no_tasks,
@@ -129,6 +135,7 @@ fn rules_are_all_listed() {
         ("save", include_str!("store_contract/save.rs")),
         ("money", include_str!("store_contract/money.rs")),
         ("import", include_str!("store_contract/import.rs")),
+        ("retention", include_str!("store_contract/retention.rs")),
         ("due", include_str!("store_contract/due.rs")),
         ("tasks", include_str!("store_contract/tasks.rs")),
         ("list", include_str!("store_contract/list.rs")),

@@ -152,13 +152,15 @@ async fn dry_run_shows_plan_and_price_only() {
     let at_most = crate::support::ledger_check::dollars(&plan["backlog"]["usd"]);
     assert!(at_most >= expected && at_most < expected * rust_decimal::Decimal::TWO, "{expected}: {plan}");
     let warnings = plan["warnings"].to_string();
-    assert!(warnings.contains("no cap is set") && warnings.contains("make sure that it is stopped"), "{warnings}");
+    assert!(warnings.contains("no cap is set"), "{warnings}");
+    let blockers = plan["blockers"].to_string();
+    assert!(blockers.contains("wrote a job") && blockers.contains("wait 5 minutes"), "{blockers}");
     let (code, printed, _) = run(&env, &["takeover", "--dry-run"]).await;
     assert_eq!(code, 0);
     for part in ["2 waiting jobs, at most $", "job taken-up since", "nothing was written", "submit_unknown"] {
         assert!(printed.contains(part), "'{part}' is missing: {printed}");
     }
-    let (code, _, errors) = run(&env, &["takeover"]).await;
+    let (code, _, errors) = run(&env, &["takeover", "--force"]).await;
     assert_eq!(code, 2, "a script has to confirm: {errors}");
     assert!(errors.contains("--yes") && errors.contains("2 waiting jobs"), "{errors}");
     assert_eq!(client.list("jobs").await, before);
@@ -171,7 +173,7 @@ async fn takeover_releases_backlog_with_old_defaults() {
     let (env, client) = setup().await;
     fill(&client).await;
     client.delete("jobs/taken-up").await;
-    let taken = run_json(&env, &["takeover", "--yes", "--json"]).await;
+    let taken = run_json(&env, &["takeover", "--yes", "--force", "--json"]).await;
     assert_eq!((&taken["state"], &taken["owner"]["how"]), (&json!("taken_over"), &json!("takeover")), "{taken}");
     let (code, _, errors) = run(&env, &["worker", "--until-idle"]).await;
     assert_eq!(code, 0, "{errors}");
@@ -207,7 +209,7 @@ async fn takeover_releases_backlog_with_old_defaults() {
 async fn jobs_of_old_backend_are_never_submitted() {
     let (env, client) = setup().await;
     fill(&client).await;
-    run_json(&env, &["takeover", "--yes", "--json"]).await;
+    run_json(&env, &["takeover", "--yes", "--force", "--json"]).await;
     // The worker submits the backlog and leaves the other one alone.
     let mut worker = env.command(&["worker"]).spawn().unwrap();
     until("the backlog is done", async || {
@@ -233,11 +235,56 @@ async fn worker_waits_for_takeover_then_starts() {
     until("the reason is reported", async || worker.get("/health").await.1.contains("the store is read-only")).await;
     assert_eq!(health["status"], "trouble", "{health}");
     assert!(client.fields("jobs/waiting-1").await["darkroom"].is_null());
-    run_json(&env, &["takeover", "--yes", "--json"]).await;
+    run_json(&env, &["takeover", "--yes", "--force", "--json"]).await;
     until("the backlog runs", async || {
         client.fields("jobs/waiting-1").await["status"]["stringValue"] == "pending_review"
     })
     .await;
+}
+
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recent_backend_write_refuses_the_takeover() {
+    let (env, client) = setup().await;
+    fill(&client).await;
+    let (code, printed, errors) = run(&env, &["takeover", "--yes", "--json"]).await;
+    let refused: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!((code, &refused["state"]), (1, &json!("refused")), "{printed}");
+    assert!(errors.contains("another backend wrote a job") && errors.contains("--force"), "{errors}");
+    assert_eq!(client.list("darkroom_records").await.len(), 0, "nothing was written");
+}
+
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn open_console_is_writable_after_the_takeover() {
+    let (env, client) = setup().await;
+    fill(&client).await;
+    let (console_env, open) = (env.clone(), std::sync::mpsc::channel());
+    let console = tokio::task::spawn_blocking(move || {
+        let mut console = Terminal::start(&console_env, &[], 160, 40);
+        console.wait_for("READ-ONLY");
+        console.wait_for("live");
+        open.0.send(()).unwrap();
+        console.wait_for("The store was taken over: press p to run jobs here");
+        console.wait_for_no("READ-ONLY");
+        console.wait_for_no("not taken over");
+        console
+    });
+    tokio::task::spawn_blocking(move || open.1.recv().unwrap()).await.unwrap();
+    run_json(&env, &["takeover", "--yes", "--force", "--json"]).await;
+    let mut console = console.await.unwrap();
+    let waits = client.fields("jobs/waiting-1").await;
+    assert_eq!(waits["status"]["stringValue"], "pending_art_generation", "nothing is spent unasked: {waits}");
+    let console = tokio::task::spawn_blocking(move || {
+        console.send("p");
+        console
+    });
+    let console = console.await.unwrap();
+    until("the backlog runs", async || {
+        client.fields("jobs/waiting-1").await["status"]["stringValue"] == "pending_review"
+    })
+    .await;
+    tokio::task::spawn_blocking(move || drop(console)).await.unwrap();
 }
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]

@@ -458,6 +458,22 @@ fn unconfirmed_charge_is_dated_by_its_post() {
 }
 
 #[test]
+fn reply_after_midnight_keeps_the_reserved_day() {
+    let midnight = DateTime::parse_from_rfc3339("2026-12-01T00:00:00Z").unwrap().to_utc();
+    let (before, after) = (midnight - Duration::milliseconds(1), midnight + Duration::milliseconds(1));
+    let mut job = queued();
+    job.begin_submit(claim(), Some(usd("0.03")), before).unwrap();
+    let mut late = job.clone();
+    let reply = || Receipt { accepted_at: after, ..receipt(Some("3")) };
+
+    job.accept(reply(), None, after).unwrap();
+    assert_eq!(job.attempts[0].charge.as_ref().unwrap().at, before);
+    late.mark_submit_unknown("claim ran out", after).unwrap();
+    assert!(late.apply_late_receipt(1, reply(), None, after));
+    assert_eq!(late.attempts[0].charge.as_ref().unwrap().at, before);
+}
+
+#[test]
 fn settled_charge_stays_settled_after_a_failure() {
     let mut job = generating(Some("3"));
     job.fail(failure(FailureCode::SampleExpired, BillingStatus::Yes), Some(credits("3")), now()).unwrap();

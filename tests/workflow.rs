@@ -16,3 +16,4 @@ mod retries;
 mod suspended_worker;
 mod task_limits;
 mod undo;
+mod unstored_images;

@@ -61,6 +61,11 @@ impl Bucket for FolderBucket {
         blocking(move || get(&root, &path, name)).await
     }
 
+    async fn delete(&self, name: &ObjectName) -> Result<(), BucketError> {
+        let (path, root) = (self.path(name)?, self.root.clone());
+        blocking(move || delete(&root, &path)).await
+    }
+
     async fn check(&self) -> Result<(), BucketError> {
         let root = self.root.clone();
         blocking(move || {
@@ -86,14 +91,14 @@ fn put(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), BucketError> {
     // A link in the image's place is replaced, never followed.
     let plain = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
     if plain && holds(path, bytes) {
-        // The process that wrote the file may have died before the file was durable.
+        // The process that wrote the file may have died before the file and its name were durable.
         File::open(path)
             .and_then(|file| file.sync_all())
             .map_err(|error| explain("the image cannot be used:", path, &error))?;
+        sync_dir(&folder).map_err(|error| explain("the image folder cannot be used:", &folder, &error))
     } else {
-        write_atomically(path, bytes).map_err(|error| explain("an image cannot be written to", &folder, &error))?;
+        write_atomically(path, bytes).map_err(|error| explain("an image cannot be written to", &folder, &error))
     }
-    sync_dir(&folder).map_err(|error| explain("the image folder cannot be used:", &folder, &error))
 }
 
 fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError> {
@@ -111,6 +116,25 @@ fn get(root: &Path, path: &Path, name: ObjectName) -> Result<Bytes, BucketError>
         Err(error) if error.kind() == ErrorKind::NotFound => Err(BucketError::NotFound(name)),
         Err(error) => Err(explain("the image cannot be used:", path, &error)),
     }
+}
+
+fn delete(root: &Path, path: &Path) -> Result<(), BucketError> {
+    let folder = root.join(ObjectName::FOLDER);
+    for (part, is_folder) in [(folder.as_path(), true), (path, false)] {
+        match fs::symlink_metadata(part) {
+            Ok(metadata) if is_folder && metadata.is_dir() || !is_folder && metadata.is_file() => {}
+            Ok(_) => return Err(not_a_regular_file(part)),
+            // Where the root itself has vanished, a disk may have been unmounted.
+            Err(error) if error.kind() == ErrorKind::NotFound && root.is_dir() => return Ok(()),
+            Err(error) => return Err(explain("the image cannot be removed:", part, &error)),
+        }
+    }
+    match fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(explain("the image cannot be removed:", path, &error)),
+    }
+    sync_dir(&folder).map_err(|error| explain("the image folder cannot be used:", &folder, &error))
 }
 
 /// The folder of the objects: a real one, below the root. The root itself is not made again here: where it has vanished, a disk

@@ -21,6 +21,9 @@ pub trait Bucket: Send + Sync + 'static {
     /// The object's bytes.
     async fn get(&self, name: &ObjectName) -> Result<Bytes, BucketError>;
 
+    /// Removes the object, durably; one that does not exist is no error.
+    async fn delete(&self, name: &ObjectName) -> Result<(), BucketError>;
+
     /// What storing an object of that size costs; `None` where it costs nothing. A cap reserves the largest image's before the
     /// submit.
     fn cost(&self, _bytes: u64) -> Option<Usd> {

@@ -46,12 +46,11 @@ impl Matrix {
             }
         }
         for word in words(sizes) {
-            match MatrixSize::parse(word) {
-                Some(size) => matrix.sizes.push(size),
-                None => {
-                    let word = sanitize_line(word, 40);
-                    problems.push(SpecError::new("sizes", format!("'{word}' is not a size such as 1024x768 or 16:9")));
-                }
+            if let Some(size) = MatrixSize::parse(word) {
+                matrix.sizes.push(size);
+            } else {
+                let word = sanitize_line(word, 40);
+                problems.push(SpecError::new("sizes", format!("'{word}' is not a size such as 1024x768 or 16:9")));
             }
         }
         for word in words(seeds) {

@@ -6,8 +6,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::error::CliError;
 use super::{
-    audit, budget, costs, dev, export, guard_server, import, jobs, logs, pause, presets, simulate, submit, takeover,
-    tasks, worker,
+    audit, budget, bulk, costs, dev, export, guard_server, import, jobs, logs, pause, presets, prune, simulate, submit,
+    takeover, tasks, worker,
 };
 use crate::config::{Flags, Key};
 
@@ -30,6 +30,9 @@ pub struct Cli {
     /// How the console draws images: auto, kitty, sixel, iterm2, halfblocks or off
     #[arg(long, value_name = "HOW")]
     pub images: Option<String>,
+    /// Colours of the console: auto (by the terminal's background), dark, light, high-contrast, colour-blind, mono, or a theme file
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
     /// Use only ASCII symbols and borders in the console
     #[arg(long)]
     pub ascii: bool,
@@ -72,8 +75,10 @@ pub enum Command {
     Submit(Box<submit::SubmitArgs>),
     /// List and remove the parameter sets of the submit form
     Presets(presets::PresetsArgs),
-    /// List, show, retry, cancel, approve and hide jobs
+    /// List, show, retry, cancel, approve, hide, tag and clone jobs
     Jobs(jobs::JobsArgs),
+    /// List actions on many jobs, and pause, resume or stop them
+    Bulk(bulk::BulkArgs),
     /// Report costs
     Costs(costs::CostsArgs),
     /// Show and change the caps that every process on this store applies
@@ -94,6 +99,8 @@ pub enum Command {
     Import(import::ImportArgs),
     /// Export jobs and costs to a file that `import` reads
     Export(export::ExportArgs),
+    /// Remove old finished jobs, their images and old log files; charges stay
+    Prune(prune::PruneArgs),
     /// Serve a simulator of the FLUX API
     Simulate(simulate::SimulateArgs),
     /// Open the console on a month of simulated jobs, in a temporary directory that is deleted on exit
@@ -140,6 +147,7 @@ impl Cli {
             ("--observe", self.observe),
             ("--slots", self.slots.is_some()),
             ("--images", self.images.is_some()),
+            ("--theme", self.theme.is_some()),
             ("--ascii", self.ascii),
         ];
         match (&self.command, given.into_iter().find(|(_, given)| *given)) {
@@ -162,6 +170,7 @@ impl Cli {
         flags.set(Key::Provider, "--provider", self.global.provider.clone());
         flags.set(Key::SimulateExternal, "--simulate-external", self.global.simulate_external.then_some("true"));
         flags.set(Key::Images, "--images", self.images.clone());
+        flags.set(Key::Theme, "--theme", self.theme.clone());
         flags.set(Key::Ascii, "--ascii", self.ascii.then_some("true"));
         let slots = match &self.command {
             Some(Command::Worker(args)) => args.slots.clone(),

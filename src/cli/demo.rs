@@ -53,9 +53,14 @@ fn configuration(mut flags: Flags, folder: &std::path::Path) -> Result<Config, C
     ] {
         flags.set(key, FLAG, Some(value));
     }
-    for key in
-        [Key::BudgetDailyUsd, Key::BudgetMonthlyUsd, Key::SimulatorFaults, Key::SimulatorSpeed, Key::MetricsAddress]
-    {
+    for key in [
+        Key::BudgetDailyUsd,
+        Key::BudgetMonthlyUsd,
+        Key::SimulatorFaults,
+        Key::SimulatorSpeed,
+        Key::MetricsAddress,
+        Key::NotifyCommand,
+    ] {
         flags.unset(key, FLAG);
     }
     let mut config = Config::resolve(&Sources::of_this_process(flags)?)?;

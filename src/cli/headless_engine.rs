@@ -11,8 +11,8 @@ use super::error::CliError;
 use super::{output, supervisor};
 use crate::costs::Usd;
 use crate::engine::{
-    Command, ConnectionState, EngineEnd, EngineHandle, Event, EventDetail, Intake, Mode, Pause, TemporalStatus,
-    WorkerLock,
+    Command, ConnectionState, EngineEnd, EngineHandle, Event, EventDetail, Intake, Mode, Outage, Pause, StoreAlarm,
+    TemporalStatus, WorkerLock,
 };
 use crate::telemetry::metrics::MetricsServer;
 use crate::time::Backoff;
@@ -41,15 +41,20 @@ pub struct HeadlessEngine {
     adapters: Adapters,
     /// Receives every event where metrics are served.
     metrics: Option<MetricsServer>,
-    /// Whether the loss of the store connection was reported.
-    store_lost: bool,
+    /// Why the store connection was lost, once that was reported.
+    store_lost: Option<String>,
+    /// What was reported as unreachable.
+    outages: Vec<Outage>,
+    alarm: Option<StoreAlarm>,
     /// The state of Temporal that was reported last.
     temporal: Option<TemporalStatus>,
     /// Whether a paused intake is opened again after a while.
     auto_resume: bool,
     blocked: Option<Blocked>,
-    /// Whether the intake of all workers is paused.
-    paused: bool,
+    /// The pause of the intake of all workers.
+    pause: Option<Pause>,
+    /// The line that systemd shows.
+    shown_status: String,
     /// The last known balance of the account.
     credits: Option<Usd>,
     /// The caps whose soft mark was reported.
@@ -83,11 +88,14 @@ impl HeadlessEngine {
             handle,
             adapters,
             metrics,
-            store_lost: false,
+            store_lost: None,
+            outages: Vec::new(),
+            alarm: None,
             temporal: None,
             auto_resume: mode == Mode::Work,
             blocked: None,
-            paused: false,
+            pause: None,
+            shown_status: supervisor::RUNNING.to_owned(),
             credits: None,
             soft_marks: Vec::new(),
         })
@@ -99,8 +107,15 @@ impl HeadlessEngine {
             let timer = self.blocked.as_ref().and_then(|blocked| blocked.resume_at.or(blocked.confirm_at));
             tokio::select! {
                 biased;
-                event = self.handle.events.recv() => return self.on_event(event),
-                () = sleep_until(timer) => self.on_timer().await,
+                event = self.handle.events.recv() => {
+                    let update = self.on_event(event);
+                    self.show_status();
+                    return update;
+                }
+                () = sleep_until(timer) => {
+                    self.on_timer().await;
+                    self.show_status();
+                }
             }
         }
     }
@@ -112,9 +127,9 @@ impl HeadlessEngine {
         }
         match event {
             None | Some(Event::Stopped) => EngineUpdate::Stopped,
-            Some(Event::Intake(Intake::AccountBlocked(reason))) => {
-                self.on_blocked(&reason);
-                EngineUpdate::Blocked(reason)
+            Some(Event::Intake(Intake::AccountBlocked(blocked))) => {
+                self.on_blocked(&blocked.reason);
+                EngineUpdate::Blocked(blocked.reason)
             }
             Some(Event::Intake(Intake::Open)) => {
                 if let Some(blocked) = &mut self.blocked {
@@ -123,7 +138,7 @@ impl HeadlessEngine {
                 EngineUpdate::None
             }
             Some(Event::Paused(pause)) => {
-                self.on_pause(pause.as_ref());
+                self.on_pause(pause);
                 EngineUpdate::None
             }
             Some(Event::Costs(costs)) => {
@@ -143,11 +158,15 @@ impl HeadlessEngine {
                 self.on_store_connection(&state);
                 EngineUpdate::None
             }
+            Some(Event::Outages(outages)) => {
+                self.on_outages(outages);
+                EngineUpdate::None
+            }
             Some(Event::StoreAlarm(alarm)) => {
-                if let Some(alarm) = alarm {
+                if let Some(alarm) = &alarm {
                     output::eprint_line(&format!("darkroom: warning: {}", alarm.message));
-                    supervisor::status(&alarm.summary);
                 }
+                self.alarm = alarm;
                 EngineUpdate::None
             }
             Some(Event::Temporal(status)) => {
@@ -159,20 +178,16 @@ impl HeadlessEngine {
     }
 
     /// Reports the pause of all workers, and its end.
-    fn on_pause(&mut self, pause: Option<&Pause>) {
-        match pause {
+    fn on_pause(&mut self, pause: Option<Pause>) {
+        match &pause {
             Some(pause) => {
                 let line = pause.line(Utc::now());
                 output::eprint_line(&format!("intake {line}; `darkroom resume` starts jobs again"));
-                supervisor::status(&format!("intake {line}"));
             }
-            None if self.paused => {
-                output::eprint_line("intake resumed");
-                supervisor::status("running");
-            }
+            None if self.pause.is_some() => output::eprint_line("intake resumed"),
             None => {}
         }
-        self.paused = pause.is_some();
+        self.pause = pause;
     }
 
     /// Plans the next try. Each new reason is reported once.
@@ -187,7 +202,6 @@ impl HeadlessEngine {
         self.blocked = Some(Blocked { reason: reason.to_owned(), pauses, resume_at, confirm_at: None });
         if !known {
             output::eprint_line(&format!("intake paused: {reason}; retrying with growing pauses of up to 5 minutes"));
-            supervisor::status(&format!("intake paused: {reason}"));
         }
     }
 
@@ -204,7 +218,6 @@ impl HeadlessEngine {
                 metrics.record(&Event::Intake(Intake::Open));
             }
             output::eprint_line("intake resumed");
-            supervisor::status("running");
         }
     }
 
@@ -221,16 +234,29 @@ impl HeadlessEngine {
     /// Reports a lost connection once, and its return.
     fn on_store_connection(&mut self, state: &ConnectionState) {
         match state {
-            ConnectionState::Disconnected { reason, .. } if !self.store_lost => {
-                self.store_lost = true;
+            ConnectionState::Disconnected { reason, .. } if self.store_lost.is_none() => {
+                self.store_lost = Some(reason.clone());
                 output::eprint_line(&format!("store connection lost: {reason}; retrying"));
             }
-            ConnectionState::Connected if self.store_lost => {
-                self.store_lost = false;
+            ConnectionState::Connected if self.store_lost.take().is_some() => {
                 output::eprint_line("store connection restored");
             }
             _ => {}
         }
+    }
+
+    /// Reports each outage once, and its end.
+    fn on_outages(&mut self, outages: Vec<Outage>) {
+        let is_in = |list: &[Outage], outage: &Outage| list.iter().any(|other| other.dependency == outage.dependency);
+        for outage in outages.iter().filter(|outage| !is_in(&self.outages, outage)) {
+            tracing::warn!(dependency = outage.dependency.as_str(), reason = %outage.reason, "dependency unreachable");
+            output::eprint_line(&format!("{}; jobs are waiting", outage.line()));
+        }
+        for outage in self.outages.iter().filter(|outage| !is_in(&outages, outage)) {
+            tracing::info!(dependency = outage.dependency.as_str(), since = %outage.since, "dependency works again");
+            output::eprint_line(&format!("{} works again", outage.dependency.label()));
+        }
+        self.outages = outages;
     }
 
     /// Reports each change of the connection and of the task queue once.
@@ -250,15 +276,46 @@ impl HeadlessEngine {
         match &status.conflict {
             Some(conflict) if !was_in_conflict => {
                 output::eprint_line(&format!("jobs are waiting: {}", conflict.reason));
-                supervisor::status(&format!("waiting: {}", conflict.reason));
             }
             None if was_in_conflict => {
                 output::eprint_line("Temporal task queue is free again: jobs start");
-                supervisor::status("running");
             }
             _ => {}
         }
         self.temporal = Some(status);
+    }
+
+    /// The one line that systemd shows: the first of what jobs wait for.
+    fn status_line(&self) -> String {
+        if let Some(blocked) = &self.blocked {
+            return format!("intake paused: {}", blocked.reason);
+        }
+        if let Some(reason) = &self.store_lost {
+            return format!("store unreachable: {reason}");
+        }
+        if let Some(TemporalStatus { server: ConnectionState::Disconnected { reason, .. }, .. }) = &self.temporal {
+            return format!("Temporal unreachable: {reason}");
+        }
+        if let Some(conflict) = self.temporal.as_ref().and_then(|status| status.conflict.as_ref()) {
+            return format!("waiting: {}", conflict.reason);
+        }
+        if let Some(outage) = self.outages.first() {
+            return outage.line();
+        }
+        if let Some(alarm) = &self.alarm {
+            return alarm.summary.clone();
+        }
+        self.pause
+            .as_ref()
+            .map_or_else(|| supervisor::RUNNING.to_owned(), |pause| format!("intake {}", pause.line(Utc::now())))
+    }
+
+    fn show_status(&mut self) {
+        let status = self.status_line();
+        if status != self.shown_status {
+            supervisor::status(&status);
+            self.shown_status = status;
+        }
     }
 
     /// Requests a shutdown: no new job starts, requests in flight finish.

@@ -68,6 +68,9 @@ struct AttemptView<'a> {
     /// Where the attempt's request differs from the job's current one.
     model: Option<&'a str>,
     prompt: Option<&'a str>,
+    /// The seed and the prompt that the provider used, where they differ from the request.
+    provider_seed: Option<u64>,
+    rewritten_prompt: Option<&'a str>,
     /// The provider's id of the accepted request.
     task_id: Option<&'a str>,
     accepted_at: Option<DateTime<Utc>>,
@@ -248,6 +251,8 @@ impl<'a> AttemptView<'a> {
             error,
             model: attempt.spec.as_ref().map(|spec| spec.model.as_str()),
             prompt: attempt.spec.as_ref().map(|spec| spec.prompt.as_str()),
+            provider_seed: attempt.provider_seed,
+            rewritten_prompt: attempt.rewritten_prompt.as_deref(),
             task_id: receipt.map(|receipt| receipt.ticket.id.as_str()),
             accepted_at: receipt.map(|receipt| receipt.accepted_at),
             image,

@@ -6,9 +6,11 @@
 mod args;
 mod audit;
 mod budget;
+mod bulk;
 mod completions;
 mod config;
 mod console;
+mod console_engine;
 mod costs;
 mod demo;
 mod dev;
@@ -27,6 +29,7 @@ mod operator;
 mod output;
 mod pause;
 mod presets;
+mod prune;
 mod resolve_id;
 mod restart;
 mod simulate;
@@ -135,6 +138,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
                 submit::run(&session, &args, &given).await
             }
             Some(Command::Jobs(args)) => jobs::run(&session, args.command.unwrap_or_default()).await,
+            Some(Command::Bulk(args)) => bulk::run(&session, &args).await,
             Some(Command::Costs(args)) => costs::run(&session, &args).await,
             Some(Command::Budget(args)) => budget::run(&session, &args).await,
             Some(Command::Presets(args)) => presets::run(&session, &args),
@@ -146,9 +150,10 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             Some(Command::Tasks(args)) => tasks::run(&session, &args).await,
             Some(Command::Import(args)) => import::run(&session, &args).await,
             Some(Command::Export(args)) => export::run(&session, &args).await,
+            Some(Command::Prune(args)) => prune::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,
             Some(Command::Demo) => demo::run(&session, flags).await,
-            Some(Command::Dev(args)) => dev::run(session, &args, flags).await,
+            Some(Command::Dev(args)) => Box::pin(dev::run(session, &args, flags)).await,
             Some(Command::Doctor) => doctor::run(&session).await,
             Some(Command::Config) => config::run(&session),
             // Handled above, without a configuration.

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+/// The status of a worker that waits for nothing.
+pub const RUNNING: &str = "running";
+
 /// The worker runs.
 pub fn ready() {
-    notify("READY=1\nSTATUS=running");
+    notify(&format!("READY=1\nSTATUS={RUNNING}"));
 }
 
 /// One line for `systemctl status`.

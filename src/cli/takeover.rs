@@ -45,7 +45,7 @@ pub struct TakeoverArgs {
     /// Do not ask
     #[arg(long, short = 'y', conflicts_with = "dry_run")]
     pub yes: bool,
-    /// Take over although another backend still polls the task queue, or Temporal cannot be inspected
+    /// Take over although another backend still polls the task queue or wrote within the last 5 minutes, or Temporal cannot be inspected
     #[arg(long, conflicts_with = "dry_run")]
     pub force: bool,
 }
@@ -92,7 +92,7 @@ pub async fn run(session: &Session, args: &TakeoverArgs) -> Result<(), CliError>
         State::Owned if plan.changes_defaults() && !args.dry_run => {
             let changed = plan.change_defaults(store.as_ref(), Utc::now(), &operator()).await;
             changed.map_err(|error| conflict(error, "nothing was changed"))?;
-            let line = "settings changed: workers apply them when they start again".to_owned();
+            let line = "settings changed: running workers apply them at once".to_owned();
             session.output.answer(&view, || line)
         }
         State::Owned | State::Planned => session.output.answer(&view, || view.text(&plan)),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use clap::Args;
 use serde::Serialize;
 
@@ -10,12 +11,13 @@ use super::error::CliError;
 use super::headless_engine::{EngineUpdate, HeadlessEngine};
 use super::{Session, output, start_logging, supervisor};
 use crate::config::Config;
-use crate::engine::Mode;
+use crate::engine::{Dependency, Mode, Outage};
 use crate::jobs::StageName;
 use crate::shutdown_signal::ShutdownSignal;
 use crate::store::{Counts, Store, StoreError};
 use crate::telemetry::logging::ExtraSink;
 use crate::telemetry::metrics::MetricsServer;
+use crate::text::sanitize_line;
 use crate::time::Backoff;
 use crate::wiring::{self, AccessMode, Adapters, WiringError};
 
@@ -133,13 +135,15 @@ async fn open(
                 return Ok(Some(opened));
             }
             Err(error) if args.until_idle || !error.may_pass() => return Err(error.into()),
-            Err(error) => error.to_string(),
+            Err(error) => error,
         };
+        let dependency = if matches!(error, WiringError::Bucket(_)) { Dependency::Bucket } else { Dependency::Store };
+        let error = sanitize_line(&error.to_string(), 300);
         if reported.as_ref() != Some(&error) {
             output::eprint_line(&format!("cannot start yet: {error}; retrying"));
             supervisor::status(&format!("waiting: {error}"));
             if let Some(metrics) = metrics {
-                metrics.set_waiting(Some(&error));
+                metrics.set_waiting(Some(Outage { dependency, since: Utc::now(), reason: error.clone() }));
             }
             reported = Some(error);
         }

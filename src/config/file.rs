@@ -18,6 +18,8 @@ pub struct ConfigFile {
     pub path: PathBuf,
     /// Settings of every context.
     pub settings: BTreeMap<Key, String>,
+    /// Keys of the console, by action.
+    pub keys: BTreeMap<String, Vec<String>>,
     /// Settings of each `[context.NAME]`.
     pub contexts: BTreeMap<String, BTreeMap<Key, String>>,
 }
@@ -44,12 +46,34 @@ pub fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
                 let settings: Result<_, _> = settings.iter().map(|(name, value)| setting(path, name, value)).collect();
                 file.contexts.insert(context.clone(), settings?);
             }
+        } else if name == KEYS {
+            file.keys = keys(value).map_err(error)?;
         } else {
             let (key, text) = setting(path, name, value)?;
             file.settings.insert(key, text);
         }
     }
     Ok(file)
+}
+
+/// The table of the console's keys.
+const KEYS: &str = "keys";
+
+/// A key or a list of keys for each action.
+fn keys(value: &Value) -> Result<BTreeMap<String, Vec<String>>, String> {
+    let Value::Table(table) = value else {
+        return Err("'keys' must be a table [keys] with lines such as retry = \"r\"".to_owned());
+    };
+    let list = |(action, value): (&String, &Value)| {
+        let keys = match value {
+            Value::String(key) => Some(vec![key.clone()]),
+            Value::Array(keys) => keys.iter().map(|key| key.as_str().map(str::to_owned)).collect(),
+            _ => None,
+        };
+        let wrong = || format!("keys: '{}' must be a key or a list of keys", crate::text::sanitize_line(action, 40));
+        keys.map(|keys| (action.clone(), keys)).ok_or_else(wrong)
+    };
+    table.iter().map(list).collect()
 }
 
 fn setting(path: &Path, name: &str, value: &Value) -> Result<(Key, String), ConfigError> {

@@ -80,10 +80,16 @@ settings! {
     Log: "log", "DARKROOM_LOG", Plain;
     /// Daily log files that are kept.
     LogDays: "log_days", "DARKROOM_LOG_DAYS", Plain;
+    /// Days after which `darkroom prune` removes finished jobs and their images.
+    RetentionDays: "retention_days", "DARKROOM_RETENTION_DAYS", Plain;
     /// How images are drawn on the terminal.
     Images: "images", "DARKROOM_IMAGES", Plain;
-    /// Colours for a dark or a light terminal.
+    /// Colours of the console.
     Theme: "theme", "DARKROOM_THEME", Plain;
+    /// How the console notifies of failures, reached budgets and the end of all jobs.
+    Notify: "notify", "DARKROOM_NOTIFY", Plain;
+    /// A command that is run then.
+    NotifyCommand: "notify_command", "DARKROOM_NOTIFY_COMMAND", Plain;
     /// Only ASCII symbols.
     Ascii: "ascii", "DARKROOM_ASCII", Plain;
     /// Zone of the times on the screen.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{self, ConfigFile};
 use super::{ConfigError, Key, Origin, dotenv};
+use crate::console::KeyMap;
 use crate::text::suggest;
 
 /// The prefix of darkroom's own variables.
@@ -184,6 +185,13 @@ impl Layers {
             Some(Raw { text, origin: Origin::File { path: file.path.clone(), context: None } })
         };
         self.context_value(key).or_else(common)
+    }
+
+    /// The keys of the console with the operator's own. Errors: an unknown action or key, or one that would mean two things.
+    pub fn keys(&self) -> Result<KeyMap, ConfigError> {
+        let Some(file) = self.file.as_ref() else { return Ok(KeyMap::default()) };
+        let keys = file.keys.iter().map(|(action, keys)| (action.as_str(), keys.as_slice()));
+        KeyMap::new(keys).map_err(|why| ConfigError::File { path: file.path.clone(), why: format!("keys: {why}") })
     }
 
     /// All variables with that prefix; the environment wins over `.env`.

@@ -29,7 +29,7 @@ pub use layers::{Flags, Sources};
 pub use origin::{Origin, Setting};
 pub use temporal::{DEFAULT_QUEUE as DEFAULT_TEMPORAL_QUEUE, TemporalSettings};
 
-use crate::console::{DisplayZone, ImagesMode, ThemeName};
+use crate::console::{DisplayZone, ImagesMode, KeyMap, NotifyWays};
 use crate::costs::Budget;
 use crate::simulator::Speed;
 
@@ -74,10 +74,20 @@ pub struct Config {
     pub log: String,
     /// Daily log files that are kept, at least 1.
     pub log_days: usize,
+    /// Days after which `darkroom prune` removes finished jobs and their images; without it the command needs `--older-than`.
+    pub retention_days: Option<usize>,
     /// How images are drawn on the terminal.
     pub images: ImagesMode,
-    /// Colours for a dark or a light terminal.
-    pub theme: ThemeName,
+    /// The name of the console's colours; `auto` goes by the terminal's background.
+    pub theme: String,
+    /// Folders whose `themes/NAME.toml` are themes: the one of the configuration file in use, and the platform's.
+    pub theme_folders: Vec<PathBuf>,
+    /// How the console notifies.
+    pub notify: NotifyWays,
+    /// A command of the shell that is run then.
+    pub notify_command: Option<String>,
+    /// Which key means what in the console (`[keys]` of the file).
+    pub keys: KeyMap,
     /// Only ASCII symbols and borders.
     pub ascii: bool,
     /// Zone of the times on the screen; budgets stay in UTC.

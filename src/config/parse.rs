@@ -72,6 +72,17 @@ pub fn usd(text: &str) -> Result<Usd, String> {
     amount.ok_or_else(|| format!("'{}' is not an amount of dollars such as 20 or 12.50", sanitize_line(text, 40)))
 }
 
+/// The name of a theme, which is also the name of a file.
+pub fn theme(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(is_name) {
+        let shown = sanitize_line(text, 40);
+        return Err(format!("'{shown}' is not the name of a theme: it has letters, digits, - and _ only"));
+    }
+    Ok(name.to_owned())
+}
+
 /// A switch.
 pub fn flag(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {

@@ -11,7 +11,7 @@ use super::{
     BucketKind, BucketUrl, Config, ConfigError, EngineKind, GoogleSettings, Key, Origin, ProviderKind, Setting,
     Sources, StoreKind, TemporalSettings, google, parse, temporal,
 };
-use crate::console::{DisplayZone, ImagesMode, ThemeName};
+use crate::console::{DisplayZone, ImagesMode, NotifyWays};
 use crate::costs::Budget;
 use crate::simulator::Speed;
 
@@ -52,8 +52,11 @@ impl Config {
         let log_dir = resolver.path(Key::LogDir, Some(sources.working_dir.join("logs")))?;
         let log = resolver.or(Key::Log, "info".to_owned(), |text| Ok(text.to_owned()))?;
         let log_days = resolver.or(Key::LogDays, LOG_DAYS, |text| parse::count(text, 1, 3_650))?;
+        let retention_days = resolver.optional(Key::RetentionDays, |text| parse::count(text, 1, 36_500))?;
         let images = resolver.or(Key::Images, ImagesMode::Auto, parse::one_of)?;
-        let theme = resolver.or(Key::Theme, ThemeName::Dark, parse::one_of)?;
+        let theme = resolver.or(Key::Theme, "auto".to_owned(), parse::theme)?;
+        let notify = resolver.or(Key::Notify, NotifyWays::default(), str::parse)?;
+        let notify_command = resolver.optional(Key::NotifyCommand, |text| Ok(text.to_owned()))?;
         let ascii = resolver.or(Key::Ascii, sources.locale_is_not_utf8(), parse::flag)?;
         let timezone = resolver.or(Key::Timezone, DisplayZone::Utc, parse::one_of)?;
         let no_color = resolver.no_color()?;
@@ -81,8 +84,16 @@ impl Config {
             log_dir: log_dir.unwrap_or_else(|| sources.working_dir.join("logs")),
             log,
             log_days,
+            retention_days,
             images,
             theme,
+            keys: layers.keys()?,
+            theme_folders: [Some(sources.working_dir.clone()), sources.config_dir.clone()]
+                .into_iter()
+                .flatten()
+                .collect(),
+            notify,
+            notify_command,
             ascii,
             timezone,
             no_color,

@@ -120,6 +120,7 @@ fn invalid_value_is_reported_with_its_origin() {
         ("BFL_API_URL", "http://api.bfl.ai", "not encrypted"),
         ("DARKROOM_SIMULATOR_SPEED", "-1", "is not a speed"),
         ("DARKROOM_ASCII", "maybe", "must be true or false"),
+        ("DARKROOM_THEME", "../dark", "is not the name of a theme"),
     ] {
         let message = TestEnv::new().environment(variable, value).resolve().unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
@@ -365,4 +366,21 @@ fn timezone_is_utc_or_local() {
     assert_eq!(zone("UTC").unwrap().timezone, DisplayZone::Utc);
     assert_eq!(zone("local").unwrap().timezone, DisplayZone::Local);
     assert!(zone("Mars").unwrap_err().to_string().contains("must be one of utc, local"));
+}
+
+#[test]
+fn keys_of_the_console_are_checked_at_start() {
+    let resolve = |keys: &str| TestEnv::new().file("darkroom.toml", &format!("[keys]\n{keys}\n")).resolve();
+    let config = resolve("retry = \"e\"\npage-down = [\"pgdn\", \"ctrl+f\"]").unwrap();
+    assert_eq!(config.keys.key_of(crate::console::keymap::Action::Retry, true), "e");
+    for (keys, part) in [
+        ("retri = \"e\"", "darkroom.toml: keys: 'retri' is not an action; did you mean 'retry'?"),
+        ("retry = \"x\"", "'x' means both retry and cancel"),
+        ("retry = 7", "'retry' must be a key or a list of keys"),
+    ] {
+        let message = resolve(keys).unwrap_err().to_string();
+        assert!(message.contains(part), "{message}");
+    }
+    let message = TestEnv::new().file("darkroom.toml", "keys = 3\n").resolve().unwrap_err().to_string();
+    assert!(message.contains("'keys' must be a table"), "{message}");
 }

@@ -6,7 +6,8 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use super::panes::image::ImageMessage;
 use crate::catalog::InputSizes;
 use crate::console::notices::Notice;
-use crate::console::saved::{Preset, Presets};
+use crate::console::notifications::Notification;
+use crate::console::saved::{Preset, Presets, SavedView};
 use crate::engine::{Command, Event};
 use crate::jobs::{JobId, Spec};
 use crate::telemetry::logging::LogRecord;
@@ -44,12 +45,31 @@ pub enum Message {
     EffectDone(Notice),
     /// The sizes of the input images that a form asked for.
     InputsMeasured(Spec, InputSizes),
+    /// The terminal reported a light background.
+    LightBackground,
+    /// How many bytes a second a slow line takes; `None` where the line is fast.
+    LineSpeed(Option<u64>),
+    /// A frame was cut because the line is slow; the screen is empty.
+    FrameCut,
     /// The system asks this process to end (SIGTERM, SIGINT, SIGHUP).
     Terminate,
     /// The system asks this process to stop for now (SIGTSTP).
     Suspend,
     /// The console has the terminal back; the screen is empty.
     Resumed,
+}
+
+/// What is kept in the console's files.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    /// A parameter set under a name.
+    Preset(String, Preset),
+    /// No preset of that name any more.
+    NoPreset(String),
+    /// Submitted prompts, the newest last.
+    Prompts(Vec<String>),
+    /// The view.
+    View(Box<SavedView>),
 }
 
 /// What the loop does for the console.
@@ -68,12 +88,8 @@ pub enum Effect {
         /// The file's contents.
         bytes: Bytes,
     },
-    /// Save a parameter set under a name.
-    SavePreset(String, Preset),
-    /// Remove the preset of that name.
-    RemovePreset(String),
-    /// Add submitted prompts to the file of the history, the newest last.
-    AddPrompts(Vec<String>),
+    /// Write what is kept for the next start.
+    Keep(Kept),
     /// Search the log files for the lines of this job.
     SearchLogs(JobId),
     /// Measure the input images of this spec, for its price.
@@ -82,8 +98,12 @@ pub enum Effect {
     SwitchContext(Option<String>),
     /// Give the terminal back, stop this process until it is continued.
     Suspend,
+    /// Notify an operator who looks elsewhere.
+    Notify(Notification),
     /// Delete these images from the terminal, which keeps them by number.
     DropImages(Vec<u32>),
+    /// Take the mouse, or leave it to the terminal.
+    Mouse(bool),
     /// Draw every cell again.
     Redraw,
     /// End the loop.

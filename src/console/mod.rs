@@ -22,6 +22,7 @@ pub mod layout;
 mod line_editor;
 pub mod message;
 pub mod notices;
+pub mod notifications;
 mod options;
 pub mod overlays;
 pub mod panes;
@@ -34,12 +35,14 @@ mod time_zone;
 mod widgets;
 
 pub use app::App;
+pub use keymap::KeyMap;
 pub use message::{ConsoleEnd, Effect, ExitReason, Message};
-pub use options::{ConsoleOptions, ThemeName};
+pub use notifications::{NotifyOptions, NotifyWays};
+pub use options::{ConsoleOptions, ThemeChoice};
 pub use overlays::contexts::ContextChoice;
 pub use panes::image::ImagesMode;
 pub use panes::queue::{Column, QueueSettings};
-pub use saved::{ConsoleFiles, Preset, PresetFile, Presets, Saved};
+pub use saved::{ConsoleFiles, Preset, PresetFile, Presets, Saved, SavedView};
 pub use terminal::{EngineLink, LogSources, run};
 pub use time_zone::DisplayZone;
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::costs::Usd;
 use crate::engine::Counts;
-use crate::engine::{ConnectionState, CostOverview, FleetUsage, Intake, Pause, StoreAlarm, TemporalStatus};
+use crate::engine::{ConnectionState, CostOverview, FleetUsage, Intake, Outage, Pause, StoreAlarm, TemporalStatus};
 use crate::jobs::StageName;
 
 /// The engine's state as last reported; `None` is not reported yet.
@@ -24,6 +24,8 @@ pub struct Status {
     pub slots: Option<(usize, usize)>,
     /// The connection to the store.
     pub connection: Option<ConnectionState>,
+    /// What requests showed to be unreachable.
+    pub outages: Vec<Outage>,
     /// Workers of this machine that are alive.
     pub workers: Option<usize>,
     /// The workers, where jobs run on Temporal.
@@ -32,6 +34,8 @@ pub struct Status {
     pub alarm: Option<StoreAlarm>,
     /// What documents cost that all processes read and write, as last requested.
     pub usage: Option<Box<FleetUsage>>,
+    /// How many bytes a second the terminal takes, where that is few.
+    pub slow_line: Option<u64>,
     /// Submits in flight.
     pub submits_in_flight: usize,
     /// The engine stopped: no further events arrive.
@@ -48,10 +52,12 @@ impl Default for Status {
             pause: None,
             slots: None,
             connection: None,
+            outages: Vec::new(),
             workers: None,
             temporal: None,
             alarm: None,
             usage: None,
+            slow_line: None,
             submits_in_flight: 0,
             engine_closed: false,
         }

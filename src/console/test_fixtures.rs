@@ -195,23 +195,45 @@ pub(crate) fn no_costs() -> CostOverview {
     }
 }
 
-/// The contrast of two colours of the 256-colour palette, by WCAG 2: from 1 to 21.
-pub(crate) fn contrast(one: Color, other: Color) -> f64 {
+/// The colours of a terminal that a program leaves open.
+pub(crate) struct Palette {
+    pub(crate) name: &'static str,
+    pub(crate) text: (u8, u8, u8),
+    pub(crate) background: (u8, u8, u8),
+}
+
+/// The contrast of two colours, by WCAG 2: from 1 to 21.
+pub(crate) fn contrast(one: (u8, u8, u8), other: (u8, u8, u8)) -> f64 {
     let (one, other) = (luminance(one), luminance(other));
     (one.max(other) + 0.05) / (one.min(other) + 0.05)
 }
 
-fn luminance(color: Color) -> f64 {
-    let Color::Indexed(index @ 16..) = color else { panic!("{color:?} depends on the terminal's own colours") };
-    let channels = if index >= 232 {
-        [8 + 10 * (index - 232); 3]
-    } else {
-        let level = |step: u8| if step == 0 { 0 } else { 55 + 40 * step };
-        [(index - 16) / 36, (index - 16) / 6 % 6, (index - 16) % 6].map(level)
-    };
-    let linear = channels.map(|channel| {
+/// Red, green and blue of a colour that is the same in every terminal.
+pub(crate) fn rgb(color: Color) -> (u8, u8, u8) {
+    match color {
+        Color::Rgb(red, green, blue) => (red, green, blue),
+        Color::Indexed(index @ 232..) => {
+            let level = 8 + 10 * (index - 232);
+            (level, level, level)
+        }
+        Color::Indexed(index @ 16..) => {
+            let level = |step: u8| if step == 0 { 0 } else { 55 + 40 * step };
+            (level((index - 16) / 36), level((index - 16) / 6 % 6), level((index - 16) % 6))
+        }
+        other => panic!("{other:?} depends on the terminal's own colours"),
+    }
+}
+
+/// Linear red, green and blue.
+pub(crate) fn linear((red, green, blue): (u8, u8, u8)) -> [f64; 3] {
+    [red, green, blue].map(|channel| {
         let share = f64::from(channel) / 255.0;
         if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
-    });
-    0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    })
+}
+
+/// The relative luminance of a colour, from 0 to 1.
+pub(crate) fn luminance(color: (u8, u8, u8)) -> f64 {
+    let [red, green, blue] = linear(color);
+    0.2126 * red + 0.7152 * green + 0.0722 * blue
 }

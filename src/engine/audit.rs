@@ -31,7 +31,7 @@ pub struct AuditEntry {
     pub by: String,
     /// From where: `console` or `cli`.
     pub from: String,
-    /// What: `submit`, `retry`, `cancel`, `approve`, `reject`, `hide`, `unhide`, `undo`, `resolve`, `pause`, `resume`.
+    /// What: `submit`, `retry`, `cancel`, `approve`, `reject`, `hide`, `unhide`, `undo`, `resolve`, `pause`, `resume`, `prune`.
     pub action: String,
     /// How many jobs it changed.
     pub count: u64,

@@ -2,21 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{BulkAction, BulkTarget, CommandKind};
+use super::{BulkAction, BulkControl, BulkPlan, BulkTarget, CommandKind, NewJob, TagEdit};
 use crate::costs::{BudgetEdit, CostGrouping};
 use crate::jobs::filter::Filter;
 use crate::jobs::sort::{Place, Sort};
-use crate::jobs::{BillingAnswer, Job, JobId, Spec};
+use crate::jobs::{BillingAnswer, Job, JobId};
 use crate::store::{PageCursor, SortOrder};
-
-/// A job to be created.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewJob {
-    /// What to generate.
-    pub spec: Spec,
-    /// Free-form labels.
-    pub tags: Vec<String>,
-}
 
 /// A command into the engine. Each is answered by at least one event.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +76,17 @@ pub enum Command {
     CountMatching(Filter),
     /// Find the jobs that an action would take, and its price (`Event::BulkPlanned`). Nothing is changed.
     PlanBulk(BulkAction, BulkTarget),
+    /// Add and remove tags of these.
+    Tag(Vec<JobId>, TagEdit),
+    /// Record a confirmed bulk action, counted down before its first job (`Event::BulkActions`).
+    StartBulk {
+        /// What was confirmed.
+        plan: Box<BulkPlan>,
+        /// How the jobs were chosen: the filter as it was typed, or `marked`.
+        chosen: String,
+    },
+    /// Pause, resume or stop the bulk action of that id.
+    ControlBulk(String, BulkControl),
     /// Replace an uncertain charge of a job by what the bill says.
     ResolveCharge {
         /// The job.

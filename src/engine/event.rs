@@ -10,7 +10,7 @@ use super::UncertainCharges;
 use crate::costs::{
     AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, DEFAULT_SOFT_PERCENT, Outlook, Usd,
 };
-use crate::engine::{AuditEntry, BulkPlan, FleetUsage, Pause};
+use crate::engine::{AuditEntry, BulkPlan, BulkRecord, FleetUsage, Outage, Pause};
 use crate::jobs::filter::Filter;
 use crate::jobs::sort::Place;
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
@@ -61,6 +61,10 @@ pub enum Event {
     },
     /// What an action on many jobs would do, as requested; or one sanitized line why that is not known.
     BulkPlanned(Result<Box<BulkPlan>, String>),
+    /// The bulk actions that are open, or ended in the last minutes, newest first; whenever one changes.
+    BulkActions(Vec<BulkRecord>),
+    /// A bulk action could not be started or changed: one sanitized line why.
+    BulkFailed(String),
     /// How many jobs are in each stage: all jobs, not only those that were sent.
     Counts(Counts),
     /// What a running job does now. May be lost; the next one replaces it.
@@ -99,6 +103,8 @@ pub enum Event {
     Connection(ConnectionState),
     /// How many workers of this machine are alive, with the local engine; whenever that changes.
     Workers(usize),
+    /// What the requests of jobs show to be unreachable: the provider, the image host, the bucket. All of them, whenever that changes.
+    Outages(Vec<Outage>),
     /// The workers and the server of the Temporal engine.
     Temporal(TemporalStatus),
     /// A budget does not allow queued jobs, which are held. Once for each budget period, and again after the intake was resumed.
@@ -207,8 +213,8 @@ pub enum Intake {
     Open,
     /// An operator paused the intake of this process alone.
     Paused,
-    /// The account cannot submit; one sanitized line why.
-    AccountBlocked(String),
+    /// The account cannot submit, or images cannot be stored.
+    AccountBlocked(Outage),
     /// This process is read-only.
     ReadOnly,
 }
@@ -286,6 +292,8 @@ pub enum CommandKind {
     Undone,
     /// Resolve an uncertain charge.
     Resolved,
+    /// Add and remove tags.
+    Tagged,
 }
 
 /// The result of a command.
@@ -301,4 +309,11 @@ pub struct CommandOutcome {
     pub previous: Vec<Job>,
     /// What the new attempts will cost at most, if known.
     pub estimate: Option<Usd>,
+}
+
+impl CommandOutcome {
+    /// A command that has changed nothing yet.
+    pub fn nothing(kind: CommandKind) -> Self {
+        Self { kind, succeeded: Vec::new(), rejected: Vec::new(), previous: Vec::new(), estimate: None }
+    }
 }

@@ -23,7 +23,8 @@ impl LocalRunner {
     fn new(context: RunnerContext) -> Self {
         let worker = context.worker_lock.worker().clone();
         let workflow = JobWorkflow::new(context.ports, context.settings, worker.clone(), context.observer)
-            .with_journal(context.journal);
+            .with_journal(context.journal)
+            .with_image_spool(context.image_spool);
         Self { workflow, worker }
     }
 }

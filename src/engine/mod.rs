@@ -8,13 +8,18 @@ mod account_tasks;
 mod audit;
 mod balance;
 mod bulk;
+mod bulk_executor;
 mod command;
 mod commands;
 mod event;
 mod failpoints;
+mod image_spool;
 pub mod local;
+mod new_job;
+mod outages;
 mod pause;
 mod ports;
+mod retention;
 mod retry_price;
 mod scheduler;
 mod settings;
@@ -30,8 +35,12 @@ pub mod workflow;
 pub use account_tasks::AccountTasks;
 pub use audit::{AuditEntry, Operator};
 pub use balance::balance_history;
-pub use bulk::{BulkAction, BulkPlan, BulkTarget};
-pub use command::{Command, NewJob};
+pub use bulk::{
+    BulkAction, BulkControl, BulkItem, BulkLease, BulkPlan, BulkRecord, BulkStart, BulkState, BulkTarget, MIN_JOBS,
+    SpecEdit, TagEdit,
+};
+pub use bulk_executor::{BulkEnd, BulkExecutor};
+pub use command::Command;
 pub use commands::OperatorCommands;
 pub use event::{
     CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, JobFinished, Progress, QueueConflict,
@@ -39,8 +48,11 @@ pub use event::{
 };
 #[cfg(feature = "failpoints")]
 pub use failpoints::BOUNDARIES as CRASH_BOUNDARIES;
+pub use new_job::NewJob;
+pub use outages::{Dependency, Outage};
 pub use pause::Pause;
 pub use ports::Ports;
+pub use retention::{Retention, RetentionError, RetentionSummary};
 pub use retry_price::{RetryPrice, is_submit_unknown};
 pub use scheduler::{EngineEnd, EngineHandle, WorkerLock, WorkerLockError};
 pub use settings::{EventDetail, Mode, Settings};

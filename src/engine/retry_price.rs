@@ -45,7 +45,23 @@ impl RetryPrice {
             self.free += 1;
             return;
         }
-        let estimate = catalog.estimate_sized(&job.spec, &catalog.measure_inputs(&job.spec));
+        self.add_submit(&job.spec, catalog);
+        if is_submit_unknown(job) || kind == Ok(RetryKind::OldTicketThenNewAttempt) {
+            self.maybe_billed += 1;
+        }
+        if job.is_moderated() {
+            self.moderated += 1;
+        }
+    }
+
+    /// Adds a new job. Reads files.
+    pub fn add_new(&mut self, spec: &Spec, catalog: &Catalog) {
+        self.jobs += 1;
+        self.add_submit(spec, catalog);
+    }
+
+    fn add_submit(&mut self, spec: &Spec, catalog: &Catalog) {
+        let estimate = catalog.estimate_sized(spec, &catalog.measure_inputs(spec));
         match estimate.amount {
             Some(amount) => {
                 self.paid += 1;
@@ -53,12 +69,6 @@ impl RetryPrice {
                 self.at_most += estimate.at_most.unwrap_or(amount);
             }
             None => self.unpriced += 1,
-        }
-        if is_submit_unknown(job) || kind == Ok(RetryKind::OldTicketThenNewAttempt) {
-            self.maybe_billed += 1;
-        }
-        if job.is_moderated() {
-            self.moderated += 1;
         }
     }
 

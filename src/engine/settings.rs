@@ -44,6 +44,8 @@ pub struct Settings {
     pub simulate_external: bool,
     /// What the engine does.
     pub mode: Mode,
+    /// Whether the intake of this process stays paused until an operator opens it.
+    pub starts_paused: bool,
     /// Which events it emits.
     pub event_detail: EventDetail,
     /// Who gives commands to this engine: then each one is recorded.
@@ -78,6 +80,7 @@ impl Default for Settings {
             simulated: true,
             simulate_external: false,
             mode: Mode::Work,
+            starts_paused: false,
             event_detail: EventDetail::Full,
             operator: None,
             alarm: None,

@@ -4,6 +4,8 @@
 //! Beside another backend every job would be paid twice, so nothing is written before an operator has confirmed the plan. Jobs that the
 //! other backend has taken up are never submitted here: it may have paid for them.
 
+use std::ops::Range;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{RetryPrice, TemporalSurvey};
@@ -13,7 +15,10 @@ use crate::jobs::Job;
 use crate::store::{CostQuery, DefaultChoices, Ownership, Store, StoreError, StoreInspection, StoreSettings};
 use crate::text::format;
 
-/// Another backend that wrote within this time counts as running.
+/// Another backend that wrote within this time counts as running: a takeover is refused.
+const RUNNING_WITHIN: TimeDelta = TimeDelta::minutes(5);
+
+/// One that wrote within this time may be between two jobs: a warning.
 const ACTIVE_WITHIN: TimeDelta = TimeDelta::minutes(15);
 
 /// Jobs whose late results are expected that the record names at most.
@@ -84,35 +89,42 @@ impl TakeoverPlan {
 
     /// What must be resolved first, as lines. A takeover needs to be forced otherwise.
     pub fn blockers(&self) -> Vec<String> {
-        let survey = match &self.temporal {
-            None => return Vec::new(),
+        let mut blockers = Vec::new();
+        match &self.temporal {
+            None => {}
             // Whether the other backend still runs is not known.
-            Some(Err(why)) => return vec![format!("Temporal was not inspected: {why}")],
-            Some(Ok(survey)) => survey,
-        };
-        let pollers = survey.other_pollers();
-        let Some(first) = pollers.first() else { return Vec::new() };
-        vec![format!(
-            "another backend still runs: {} on the task queue {} ({first}); stop its workers",
-            format::count(pollers.len(), "poller"),
-            survey.task_queue,
-        )]
+            Some(Err(why)) => blockers.push(format!("Temporal was not inspected: {why}")),
+            Some(Ok(survey)) => {
+                let pollers = survey.other_pollers();
+                blockers.extend(pollers.first().map(|first| {
+                    format!(
+                        "another backend still runs: {} on the task queue {} ({first}); stop its workers",
+                        format::count(pollers.len(), "poller"),
+                        survey.task_queue,
+                    )
+                }));
+            }
+        }
+        let recent = self.last_writes(TimeDelta::MIN..RUNNING_WITHIN);
+        blockers.extend(recent.map(|write| format!("{write}: stop it, and wait 5 minutes after its last write")));
+        blockers
+    }
+
+    /// `another backend wrote a job 2m ago`, for each kind of write whose last one has that age.
+    fn last_writes(&self, ages: Range<TimeDelta>) -> impl Iterator<Item = String> {
+        let writes = [(self.inspection.last_write, "wrote a job"), (self.inspection.last_charge, "recorded a charge")];
+        let now = self.at;
+        writes.into_iter().filter_map(move |(at, what)| {
+            let age = now - at?;
+            ages.contains(&age).then(|| format!("another backend {what} {} ago", format::age(age)))
+        })
     }
 
     /// What an operator should know before confirming, as lines.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        let recent = |at: Option<DateTime<Utc>>| at.filter(|at| self.at - *at < ACTIVE_WITHIN);
-        for (at, what) in
-            [(self.inspection.last_write, "wrote a job"), (self.inspection.last_charge, "recorded a charge")]
-        {
-            if let Some(at) = recent(at) {
-                warnings.push(format!(
-                    "another backend {what} {} ago: make sure that it is stopped, or jobs are paid twice",
-                    format::age(self.at - at)
-                ));
-            }
-        }
+        let recent = self.last_writes(RUNNING_WITHIN..ACTIVE_WITHIN);
+        warnings.extend(recent.map(|write| format!("{write}: make sure that it is stopped, or jobs are paid twice")));
         if !self.inspection.unreadable.is_empty() {
             let requests = format::count(self.inspection.unreadable.len(), "request");
             warnings.push(format!("{requests} cannot be read and will be rejected with a message"));

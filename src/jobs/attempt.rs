@@ -88,6 +88,12 @@ pub struct Attempt {
     /// A reviewer rejected its image.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub image_rejected: bool,
+    /// The seed that the provider used, where the request had none or another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_seed: Option<u64>,
+    /// The prompt that the provider used, where it rewrote the requested one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewritten_prompt: Option<String>,
     /// When the link to its finished image expires, from the moment at which the link was seen until the image is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_expires_at: Option<DateTime<Utc>>,
@@ -121,6 +127,8 @@ impl Attempt {
             failed_rechecks: 0,
             image_reported: false,
             image_rejected: false,
+            provider_seed: None,
+            rewritten_prompt: None,
             link_expires_at: None,
             rejections: 0,
         }

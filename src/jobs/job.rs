@@ -9,6 +9,28 @@ use crate::costs::{Basis, Charge, Service, Usd};
 /// How long a link lives at least (documented for all models, from the moment at which the image is ready).
 const SHORTEST_LINK_LIFE: TimeDelta = TimeDelta::minutes(10);
 
+/// Why a retention keeps a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetentionObstacle {
+    /// It is queued or under way.
+    Unfinished,
+    /// A worker holds it.
+    Claimed,
+    /// A charge of it may or may not be billed, or has no price.
+    UncertainCharge,
+}
+
+impl RetentionObstacle {
+    /// One line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unfinished => "it is not finished",
+            Self::Claimed => "a worker holds it",
+            Self::UncertainCharge => "one of its charges is uncertain",
+        }
+    }
+}
+
 /// One requested image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -193,6 +215,19 @@ impl Job {
     pub fn rescue_deadline(&self) -> Option<DateTime<Utc>> {
         let attempt = self.attempt().filter(|_| self.stage_name() == StageName::Generating)?;
         attempt.link_expires_at.or_else(|| Some(attempt.receipt.as_ref()?.accepted_at + SHORTEST_LINK_LIFE))
+    }
+
+    /// Why a retention must keep the job, whatever its age; `None` where it may be removed with its image. Its charges stay in any case.
+    pub fn retention_obstacle(&self) -> Option<RetentionObstacle> {
+        if self.stage_name().is_active() {
+            Some(RetentionObstacle::Unfinished)
+        } else if self.claim.is_some() {
+            Some(RetentionObstacle::Claimed)
+        } else if self.charges().any(|charge| charge.amount.is_none() || !charge.basis.is_counted()) {
+            Some(RetentionObstacle::UncertainCharge)
+        } else {
+            None
+        }
     }
 
     /// Whether `now` is early enough for the claim to hold.

@@ -34,7 +34,7 @@ impl Job {
             // A reply that came before the record was written answers an earlier submit.
             attempt.number == number && attempt.submitted_at.is_none_or(|at| at <= accepted_at)
         };
-        self.add_receipt((number, None), is_answered, receipt, estimate, now)
+        self.add_receipt((number, None, None), is_answered, receipt, estimate, now)
     }
 
     /// The same for the receipt of a submit whose record is known: the attempt is the one with this very record.
@@ -44,7 +44,7 @@ impl Job {
             Some(_) => attempt.submitted_at == own.submitted_at,
             None => attempt.number == own.number,
         };
-        let ordered = (own.number, Some(submit.job.spec_of(own)));
+        let ordered = (own.number, Some(submit.job.spec_of(own)), own.submitted_at);
         self.add_receipt(ordered, is_answered, submit.receipt.clone(), submit.estimate, now)
     }
 
@@ -57,7 +57,7 @@ impl Job {
 
     fn add_receipt(
         &mut self,
-        (number, ordered): (u32, Option<&Spec>),
+        (number, ordered, submitted_at): (u32, Option<&Spec>, Option<DateTime<Utc>>),
         is_answered: impl Fn(&Attempt) -> bool,
         receipt: Receipt,
         estimate: Option<Usd>,
@@ -72,7 +72,8 @@ impl Job {
             attempt.finish(StepName::Submit, receipt.accepted_at);
             let model = ordered.unwrap_or(&self.spec).model.clone();
             attempt.estimate = estimate;
-            attempt.charge = Some(self.charge_of(&receipt, estimate, model));
+            attempt.charge = Some(self.charge_of(&receipt, submitted_at, estimate, model));
+            attempt.submitted_at = submitted_at;
             attempt.spec = ordered.filter(|spec| **spec != self.spec).cloned();
             attempt.receipt = Some(receipt);
             // The request was replaced while it was in flight; the document that replaced it goes on by itself.
@@ -88,8 +89,8 @@ impl Job {
                 Stage::Failed { failure } => failure.code == FailureCode::SubmitUnknown,
                 stage => *stage == Stage::Submitting || is_withdrawn,
             };
-        let model = self.attempts.get(index).map_or(&self.spec, |attempt| self.spec_of(attempt)).model.clone();
-        let charge = self.charge_of(&receipt, estimate, model);
+        let Some(answered) = self.attempts.get(index) else { return false };
+        let charge = self.charge_of(&receipt, answered.submitted_at, estimate, self.spec_of(answered).model.clone());
         let Some(attempt) = self.attempts.get_mut(index) else { return false };
         attempt.reserved = None;
         attempt.estimate = attempt.estimate.or(estimate);

@@ -31,7 +31,7 @@ pub use failure::{BillingStatus, Failure, FailureCode};
 pub use hold::Hold;
 pub use id::{InvalidJobId, JobId};
 pub use image::{ImageFormat, ObjectName, StoredImage, sha256_hex};
-pub use job::Job;
+pub use job::{Job, RetentionObstacle};
 pub use late_receipt::AnsweredSubmit;
 pub use receipt::{Receipt, Ticket};
 pub use resolution::ResolveError;

@@ -119,7 +119,8 @@ impl Job {
     /// charged: the most that the submit can cost, so that a cap holds until the price is settled.
     pub fn accept(&mut self, receipt: Receipt, estimate: Option<Usd>, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Submitting], "accepted")?;
-        let charge = self.charge_of(&receipt, estimate, self.spec.model.clone());
+        let submitted_at = self.attempt().and_then(|attempt| attempt.submitted_at);
+        let charge = self.charge_of(&receipt, submitted_at, estimate, self.spec.model.clone());
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.reserved = None;
             attempt.estimate = attempt.estimate.or(estimate);
@@ -282,19 +283,27 @@ impl Job {
         if charge.basis != Basis::Unknown {
             return;
         }
-        let confirmed = Charge { at: charge.at, ..self.charge_of(receipt, charge.amount, charge.model.clone()) };
+        let confirmed = self.charge_of(receipt, Some(charge.at), charge.amount, charge.model.clone());
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.charge = Some(confirmed);
         }
     }
 
-    pub(super) fn charge_of(&self, receipt: &Receipt, estimate: Option<Usd>, model: String) -> Charge {
+    /// Dated by the record before the submit: a reply after midnight does not move the charge out of the period whose cap was checked.
+    pub(super) fn charge_of(
+        &self,
+        receipt: &Receipt,
+        submitted_at: Option<DateTime<Utc>>,
+        estimate: Option<Usd>,
+        model: String,
+    ) -> Charge {
         let (amount, basis) = match (receipt.cost, estimate) {
             (Some(credits), _) => (Some(credits.to_usd()), Basis::Quoted),
             (None, Some(amount)) => (Some(amount), Basis::Estimated),
             (None, None) => (None, Basis::Unknown),
         };
-        Charge { service: Service::BflApi, amount, basis, model, at: receipt.accepted_at, simulated: self.simulated }
+        let at = submitted_at.unwrap_or(receipt.accepted_at);
+        Charge { service: Service::BflApi, amount, basis, model, at, simulated: self.simulated }
     }
 
     pub(super) fn require(&self, allowed: &[StageName], what: &'static str) -> Transition {

@@ -80,14 +80,23 @@ pub enum TicketStatus {
     },
 }
 
-/// Where a finished image is, for the few minutes that its link lasts.
+/// Where a finished image is, for the few minutes that its link lasts, and what the provider reports of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResultLink {
     /// A signed URL. Secret, because it grants access to the image; never logged whole.
     pub url: String,
+    /// The seed that was used.
+    pub seed: Option<u64>,
+    /// The prompt that was used: the provider may have rewritten it.
+    pub prompt: Option<String>,
 }
 
 impl ResultLink {
+    /// A link of which nothing else is known.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), seed: None, prompt: None }
+    }
+
     /// When the link expires, if its signature states it (`se`, as Azure Blob Storage writes it).
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         let url = url::Url::parse(&self.url).ok()?;

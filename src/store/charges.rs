@@ -60,6 +60,11 @@ pub(crate) fn charges_of(job: &Job) -> Vec<ChargeRow> {
     rows
 }
 
+/// What `cause_of` returns beside the codes of failures.
+pub(crate) const CAUSES: [&str; 3] = [CAUSE_IMAGE, CAUSE_IN_PROGRESS, CAUSE_CANCELLED];
+
+const CAUSE_CANCELLED: &str = "cancelled";
+
 /// Tags that a charge counts for at most: each is a sum of its own.
 const MAX_TAGS: usize = 10;
 
@@ -80,7 +85,7 @@ pub(crate) fn cause_of(attempt: &Attempt) -> &'static str {
     match &attempt.outcome {
         Some(Outcome::Done { .. }) => CAUSE_IMAGE,
         Some(Outcome::Failed { failure }) => failure.code.as_str(),
-        Some(Outcome::Cancelled) => "cancelled",
+        Some(Outcome::Cancelled) => CAUSE_CANCELLED,
         None => CAUSE_IN_PROGRESS,
     }
 }

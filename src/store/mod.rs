@@ -22,8 +22,8 @@ use std::time::Duration;
 pub use errors::StoreError;
 pub use inspection::{DefaultChoice, DefaultChoices, DocumentCount, ForeignActivity, FormerDefaults, StoreInspection};
 pub use query::{
-    BudgetChange, Change, CostJobsQuery, CostQuery, Counts, DATELESS, DueQuery, JobCost, MatchCounts, Page, PageCursor,
-    PageQuery, SortOrder, StoreUsage, TaskLimits, UNDATED, UncertainCharge, cursor_text, parse_cursor,
+    BudgetChange, Change, CostJobsQuery, CostQuery, Counts, DATELESS, DueQuery, JobCost, JobVersion, MatchCounts, Page,
+    PageCursor, PageQuery, SortOrder, StoreUsage, TaskLimits, UNDATED, UncertainCharge, cursor_text, parse_cursor,
 };
 pub use settings::{Ownership, StoreSettings};
 pub use shared_record::SharedRecord;
@@ -146,6 +146,11 @@ pub trait Store: Send + Sync + 'static {
         documents: Vec<ImportedDocument>,
         dry_run: bool,
     ) -> Result<Vec<RemoveOutcome>, StoreError>;
+
+    /// Removes finished jobs, each with its document in one durable write, if no other process saved it since it was read. Their charges
+    /// stay, with their causes, as entries without a job. A job with a claim or an uncertain charge is kept. One outcome for each, in
+    /// their order. Watches report the removal.
+    async fn remove_finished(&self, jobs: Vec<JobVersion>) -> Result<Vec<RemoveOutcome>, StoreError>;
 
     /// Documents in the contract's form, a page at a time, always in the same order.
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError>;

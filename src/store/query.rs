@@ -101,6 +101,15 @@ impl Default for PageQuery {
     }
 }
 
+/// A job as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobVersion {
+    /// Its id.
+    pub id: JobId,
+    /// Its revision.
+    pub revision: u64,
+}
+
 /// What a look at the jobs found.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Page {

@@ -22,7 +22,7 @@ pub struct SharedRecord {
 
 impl SharedRecord {
     /// The records whose changes every change stream reports, by kind and id: workers apply these at once.
-    pub const WATCHED: &[(&str, &str)] = &[("intake", "pause")];
+    pub const WATCHED: &[(&str, &str)] = &[("intake", "pause"), ("store", "settings"), ("bulk_signal", "open")];
 
     /// A record that does not exist yet.
     pub fn new(kind: &str, id: &str, at: DateTime<Utc>, by: &str, body: serde_json::Value) -> Self {

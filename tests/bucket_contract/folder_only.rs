@@ -59,6 +59,7 @@ async fn symlinks_are_not_followed() {
     fs::write(outside.path().join("a-1.png"), b"secret").unwrap();
     assert!(matches!(put(&bucket, "image").await, Err(BucketError::Refused(_))));
     assert!(matches!(bucket.get(&name("a", 1)).await, Err(BucketError::Refused(_))));
+    assert!(matches!(bucket.delete(&name("a", 1)).await, Err(BucketError::Refused(_))));
     assert!(matches!(bucket.check().await, Err(BucketError::Refused(_))));
     assert_eq!(files(outside.path()), ["a-1.png", "secret"]);
     fs::remove_file(root.path().join("generated-art")).unwrap();
@@ -66,6 +67,7 @@ async fn symlinks_are_not_followed() {
     bucket.check().await.unwrap();
     symlink(&secret, root.path().join("generated-art/a-1.png")).unwrap();
     assert!(matches!(bucket.get(&name("a", 1)).await, Err(BucketError::Refused(_))));
+    assert!(matches!(bucket.delete(&name("a", 1)).await, Err(BucketError::Refused(_))));
     put(&bucket, "image").await.unwrap();
     assert_eq!(fs::read(&secret).unwrap(), b"secret");
     assert_eq!(bucket.get(&name("a", 1)).await.unwrap(), "image");

@@ -32,6 +32,7 @@ fn help_of_every_command_is_recorded() {
         "takeover",
         "import",
         "export",
+        "prune",
         "simulate",
         "demo",
         "dev",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 use darkroom::costs::{Basis, CostGrouping, CostReport, CostRow, CostTable, Credits, Outlook, TagRow, Usd};
-use darkroom::engine::{ConnectionState, CostOverview, Event, Intake, Progress};
+use darkroom::engine::{ConnectionState, CostOverview, Dependency, Event, Intake, Outage, Progress};
 use darkroom::jobs::{
     BillingStatus, Claim, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Receipt, Spec, StepName,
     StoredImage, Ticket, WorkerId,
@@ -254,4 +254,13 @@ pub(crate) fn logs() -> Vec<LogRecord> {
         record(5, tracing::Level::WARN, Some(13), "not accepted: 503, again in 7 s"),
         record(3, tracing::Level::INFO, Some(4), "still Pending, 60 %, next look in 1.5 s"),
     ]
+}
+
+/// The intake is blocked because the account has no credits.
+pub(crate) fn blocked(reason: &str) -> Event {
+    Event::Intake(Intake::AccountBlocked(Outage {
+        dependency: Dependency::Credits,
+        since: ago(60),
+        reason: reason.to_owned(),
+    }))
 }

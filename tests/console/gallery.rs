@@ -157,7 +157,7 @@ fn comparison_takes_two_to_four_marked_jobs() {
     harness.press(KeyCode::Home);
     harness.keys("   =");
     let frame = harness.frame();
-    assert!(frame.contains("flux-2-max") && frame.contains("flux-kontext-pro"), "the models differ: {frame}");
+    assert!(frame.contains("flux-2-pro") && frame.contains("flux-kontext-pro"), "the models differ: {frame}");
     // Keys act on the chosen one, not on all that are marked; then the next is chosen.
     let (first, second) = (harness.keys("d"), harness.keys("a"));
     let ids = |effects: &[Effect]| match sent(effects)[..] {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use darkroom::console::{App, ConsoleOptions, DisplayZone, Effect, ImagesMode, Message, ThemeName};
+use darkroom::console::{App, ConsoleOptions, DisplayZone, Effect, ImagesMode, Message, NotifyOptions, ThemeChoice};
 use darkroom::engine::{Command, Event};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -21,18 +21,19 @@ pub(crate) fn options(simulated: bool) -> ConsoleOptions {
     ConsoleOptions {
         context: "default".into(),
         contexts: Vec::new(),
-        contexts: Vec::new(),
         adapters: "sqlite · local".into(),
         simulated,
         read_only: false,
         operator: "ada@studio".into(),
+        keys: darkroom::console::KeyMap::default(),
         files: None,
         saved: darkroom::console::Saved::default(),
         greeting: None,
         images: ImagesMode::Off,
         ascii: false,
         zone: DisplayZone::Utc,
-        theme: ThemeName::Dark,
+        theme: ThemeChoice::load("dark", &[]).unwrap(),
+        notify: NotifyOptions::default(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use darkroom::console::Message;
-use darkroom::engine::{Command, CommandKind, ConnectionState, Event, Intake, Progress};
+use darkroom::engine::{Command, CommandKind, ConnectionState, Dependency, Event, Outage, Progress};
 use darkroom::jobs::{BillingStatus, Failure, FailureCode, Job, JobId, Spec, StepName};
 use proptest::prelude::*;
 
@@ -54,8 +54,13 @@ fn hostile_events(text: &str, number: u32) -> Vec<Event> {
             reason: text.into(),
         },
         Event::CommandFailed { kind: CommandKind::Retried, reason: text.into() },
-        Event::Intake(Intake::AccountBlocked(text.into())),
-        Event::Connection(ConnectionState::Disconnected { since: fixtures::ago(5), reason: text.into(), retry_at: None }),
+        fixtures::blocked(text),
+        Event::Outages(vec![Outage { dependency: Dependency::Provider, since: fixtures::ago(5), reason: text.into() }]),
+        Event::Connection(ConnectionState::Disconnected {
+            since: fixtures::ago(5),
+            reason: text.into(),
+            retry_at: None,
+        }),
         Event::Progress(Progress {
             id,
             attempt: 1,

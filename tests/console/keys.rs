@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use darkroom::console::{ConsoleOptions, Effect, ExitReason, ImagesMode, Message, ThemeName};
+use darkroom::console::{ConsoleOptions, Effect, ExitReason, ImagesMode, Message, ThemeChoice};
 use darkroom::engine::{
     BulkAction, BulkPlan, BulkTarget, Command, CommandKind, CommandOutcome, Event, Intake, MatchCounts, Pause,
     RetryPrice, SortOrder,
@@ -188,8 +188,14 @@ fn dropped_command_is_reported() {
 fn pause_key_resumes_after_account_failure() {
     let mut harness = ConsoleHarness::busy(120, 40);
     let by = || "ada@studio".to_owned();
-    assert_eq!(sends(&harness.keys("p")), [&Command::PauseAll { by: by(), reason: None }]);
-    harness.event(Event::Intake(Intake::AccountBlocked("no credits".into())));
+    assert_eq!(sends(&harness.keys("p")), [] as [&Command; 0], "the reason is requested first");
+    assert_eq!(sends(&harness.press(KeyCode::Enter)), [&Command::PauseAll { by: by(), reason: None }]);
+    harness.keys("pinvoice");
+    let reason = Some("invoice".to_owned());
+    assert_eq!(sends(&harness.press(KeyCode::Enter)), [&Command::PauseAll { by: by(), reason }]);
+    harness.keys("px");
+    harness.press(KeyCode::Esc);
+    harness.event(fixtures::blocked("no credits"));
     assert_eq!(sends(&harness.keys("p")), [&Command::ResumeAll { by: by() }]);
     assert_eq!(sends(&harness.keys("+")), [&Command::SetSlots(25)]);
 }
@@ -418,7 +424,7 @@ fn read_only_console_changes_nothing() {
     harness.event(Event::Intake(Intake::ReadOnly));
     for filter in ["glass", "boat", "origami"] {
         select(&mut harness, filter);
-        for key in "nCrRxahup+-".chars() {
+        for key in "nCrRxahTup+-".chars() {
             assert_eq!(sends(&harness.press(KeyCode::Char(key))), [] as [&Command; 0], "{key} on {filter}");
             let frame = harness.frame();
             assert!(frame.contains("Read-only console (--observe): cannot "), "{key} on {filter}: {frame}");
@@ -511,6 +517,7 @@ fn bulk_actions_take_the_whole_result() {
     let price = RetryPrice { jobs: 244, paid: 244, amount, at_most, ..RetryPrice::default() };
     let plan = |action, ids| BulkPlan {
         action,
+        fingerprints: vec![0; 244],
         ids,
         price: price.clone(),
         real: 244,
@@ -518,6 +525,7 @@ fn bulk_actions_take_the_whole_result() {
         moderated: 3,
         maybe_billed: 0,
         inapplicable: 0,
+        reason: None,
         stopped_at: None,
     };
     harness.event(Event::BulkPlanned(Ok(Box::new(plan(BulkAction::Retry, ids.clone())))));
@@ -525,7 +533,9 @@ fn bulk_actions_take_the_whole_result() {
     assert!(frame.contains("Retry 244 jobs?") && frame.contains("244 cost $9.76"), "{frame}");
     assert!(frame.contains("skipped 3 moderated jobs"), "{frame}");
     harness.now += Duration::seconds(1);
-    assert_eq!(sends(&harness.keys("y")), [&Command::Retry(ids.clone())], "exactly what was priced");
+    let priced = Box::new(plan(BulkAction::Retry, ids.clone()));
+    let started = Command::StartBulk { plan: priced, chosen: "all jobs".into() };
+    assert_eq!(sends(&harness.keys("y")), [&started], "exactly what was priced");
 
     let effects = harness.keys("*");
     assert!(matches!(sends(&effects)[..], [Command::PlanBulk(BulkAction::Mark, _)]), "{effects:?}");
@@ -655,10 +665,10 @@ fn full_screen_image_shows_its_prompt_and_price() {
 
 #[test]
 fn texts_of_every_frame_have_a_contrast_of_4_5() {
-    for theme in [ThemeName::Dark, ThemeName::Light] {
-        for keys in ["", "n", "$", "?", ":", "L", "R", "i"] {
+    for theme in ["dark", "light", "high-contrast", "colour-blind"] {
+        for keys in ["", "n", "$", "?", ":", "L", "R", "i", "g", "g   =", "B"] {
             let mut options = options(keys != "R");
-            options.theme = theme;
+            options.theme = ThemeChoice::load(theme, &[]).unwrap();
             let mut harness = ConsoleHarness::busy_with(200, 60, &options);
             harness.keys(keys);
             harness.draw();
@@ -719,6 +729,91 @@ fn quit_names_running_paid_images_and_waits() {
     assert!(harness.frame().contains("Quitting when 2 images"), "{}", harness.frame());
     harness.event(Event::Slots { used: 1, total: 4 });
     assert_eq!(harness.event(Event::Slots { used: 0, total: 4 }), [Effect::Send(Command::Stop)]);
+}
+
+#[test]
+fn quit_says_whether_another_worker_collects() {
+    for (workers, words) in [(1, "No other worker runs on this machine"), (3, "2 other workers on this machine will")] {
+        let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
+        harness.event(Event::Slots { used: 1, total: 4 });
+        harness.event(Event::Workers(workers));
+        harness.keys("q");
+        assert!(harness.frame().contains(words), "{}", harness.frame());
+    }
+}
+
+#[test]
+fn last_hour_is_retried_with_the_price_first() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    let control_r = crossterm::event::KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL);
+    let effects = harness.send(Message::Key(control_r));
+    let [Command::PlanBulk(BulkAction::Retry, BulkTarget::Matching(filter))] = sends(&effects)[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(filter.stages(), [StageName::Failed]);
+    let price = RetryPrice { jobs: 2, paid: 2, amount: fixtures::usd("0.08"), ..RetryPrice::default() };
+    let plan = BulkPlan {
+        action: BulkAction::Retry,
+        ids: vec![fixtures::id(9), fixtures::id(16)],
+        fingerprints: vec![0, 0],
+        price,
+        real: 0,
+        generating: 0,
+        moderated: 0,
+        maybe_billed: 0,
+        inapplicable: 0,
+        reason: None,
+        stopped_at: None,
+    };
+    harness.event(Event::BulkPlanned(Ok(Box::new(plan))));
+    assert!(harness.frame().contains("Simulated money: 2 jobs: 2 cost $0.08"), "{}", harness.frame());
+    harness.now += Duration::seconds(1);
+    assert_eq!(sends(&harness.keys("y")), [&Command::Retry(vec![fixtures::id(9), fixtures::id(16)])]);
+}
+
+#[test]
+fn own_keys_are_shown_and_obeyed() {
+    let mut options = options(true);
+    let keys = ["e".to_owned()];
+    options.keys = darkroom::console::KeyMap::new([("retry", &keys[..])]).unwrap();
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options);
+    select(&mut harness, "glass");
+    let footer = harness.frame().lines().last().unwrap_or_default().to_owned();
+    assert!(footer.contains("e retry") && !footer.contains("r retry"), "{footer}");
+    assert_eq!(sends(&harness.keys("r")), [] as [&Command; 0]);
+    assert_eq!(sends(&harness.keys("e")), [&Command::Retry(vec![fixtures::id(8)])]);
+    harness.keys(":retry");
+    let frame = harness.frame();
+    assert!(frame.contains("Retry") && frame.contains(" e │"), "{frame}");
+}
+
+#[test]
+fn mouse_works_in_overlays_and_can_be_freed() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    let click = |harness: &mut ConsoleHarness, words: &str| {
+        let frame = harness.frame();
+        let (row, line) = frame.lines().enumerate().find(|(_, line)| line.contains(words)).expect("the words");
+        let before = line.trim_start_matches('"').split(words).next().unwrap_or_default();
+        harness.send(Message::Mouse(MouseEvent {
+            kind: MouseEventKind::Down(MouseButton::Left),
+            column: u16::try_from(before.chars().count() + 1).unwrap(),
+            row: u16::try_from(row).unwrap(),
+            modifiers: KeyModifiers::NONE,
+        }))
+    };
+    click(&mut harness, "n new");
+    assert!(harness.frame().contains("New job"), "a hint of the footer: {}", harness.frame());
+    click(&mut harness, "  Tags ");
+    harness.keys("cover");
+    assert!(harness.frame().contains("▸ Tags               cover"), "{}", harness.frame());
+    harness.press(KeyCode::Esc);
+    harness.keys(":caps");
+    click(&mut harness, "Caps and charges");
+    assert!(harness.frame().contains("╭ Budget"), "a row of the palette: {}", harness.frame());
+    harness.press(KeyCode::Esc);
+    assert!(harness.keys("M").contains(&Effect::Mouse(false)));
+    assert!(harness.frame().contains("the terminal selects text · M turns it on"), "{}", harness.frame());
+    assert!(harness.keys("M").contains(&Effect::Mouse(true)));
 }
 
 #[test]

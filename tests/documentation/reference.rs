@@ -61,12 +61,14 @@ fn settings() -> String {
 }
 
 fn keys() -> String {
-    let mut page = "## Keys of the console\n\nThe submit form has keys of its own, which it shows.\n".to_owned();
+    let mut page = "## Keys of the console\n\nThe submit form has keys of its own, which it shows. \
+                    The table `[keys]` of `darkroom.toml` gives actions other keys: `retry-all = [\"R\", \"f5\"]`.\n"
+        .to_owned();
     for group in Group::ALL {
-        write!(page, "\n### {}\n\n| key | action |\n| --- | --- |\n", group.title()).unwrap();
+        write!(page, "\n### {}\n\n| key | action | name in `[keys]` |\n| --- | --- | --- |\n", group.title()).unwrap();
         for binding in BINDINGS.iter().filter(|binding| binding.group == group) {
             let keys = binding.keys_shown(false).replace('|', "\\|");
-            writeln!(page, "| `{keys}` | {} |", binding.help).unwrap();
+            writeln!(page, "| `{keys}` | {} | `{}` |", binding.help, binding.action.id()).unwrap();
         }
     }
     page

@@ -144,6 +144,10 @@ impl Bucket for Hooked<FolderBucket> {
         self.inner.get(name).await
     }
 
+    async fn delete(&self, name: &ObjectName) -> Result<(), BucketError> {
+        self.inner.delete(name).await
+    }
+
     async fn check(&self) -> Result<(), BucketError> {
         self.inner.check().await
     }

@@ -31,7 +31,7 @@ fn bomb(width: u32, height: u32) -> Vec<u8> {
 }
 
 fn sample(server: &Server) -> ResultLink {
-    ResultLink { url: format!("{}/a?se=1&sig=hidden", server.base) }
+    ResultLink::new(format!("{}/a?se=1&sig=hidden", server.base))
 }
 
 fn word(result: &Result<DownloadedImage, FetchError>) -> &'static str {

@@ -108,7 +108,7 @@ async fn ticket_without_address_is_polled_by_id() {
 async fn key_is_not_sent_with_downloads() {
     let server = Server::start(Answer::http(200, "Content-Type: image/png\r\n", b"no image")).await;
     let client = client(&server.base);
-    let sample = ResultLink { url: format!("{}/a.png?sig=hidden", server.base) };
+    let sample = ResultLink::new(format!("{}/a.png?sig=hidden", server.base));
     assert!(matches!(client.fetch(&sample).await, Err(FetchError::Corrupt { .. })));
     let request = server.only();
     assert!(request.starts_with("GET /a.png?sig=hidden HTTP/1.1"), "{request}");
@@ -125,7 +125,7 @@ async fn http_images_of_other_hosts_are_refused() {
     for url in
         [format!("http://localhost:{}/a?sig=hidden", foreign.port), "file:///etc/passwd".to_owned(), "a".to_owned()]
     {
-        match client.fetch(&ResultLink { url }).await {
+        match client.fetch(&ResultLink::new(url)).await {
             Err(FetchError::UntrustedHost { reason }) => assert!(!reason.contains("hidden"), "{reason}"),
             other => panic!("{other:?}"),
         }
@@ -144,7 +144,7 @@ async fn redirects_are_not_followed() {
         assert!(matches!(client.submit(order()).await, Err(SubmitError::Unknown { .. })), "{status}");
         let look = client.check(&ticket(format!("{}/p", server.base))).await;
         assert!(matches!(look, Err(CheckError::Retryable { not_found: false, .. })), "{status} {look:?}");
-        let image = client.fetch(&ResultLink { url: format!("{}/a", server.base) }).await;
+        let image = client.fetch(&ResultLink::new(format!("{}/a", server.base))).await;
         assert!(matches!(image, Err(FetchError::Corrupt { .. })), "{status}");
         assert!(matches!(client.credits().await, Err(CreditsError::Unavailable(_))), "{status}");
         assert_eq!(server.seen().len(), 4);

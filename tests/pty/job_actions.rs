@@ -38,7 +38,12 @@ fn queued_job_is_cancelled_with_x_and_undone() {
     let env = TestEnv::new();
     let mut terminal = Terminal::console(&env);
     terminal.send("p");
-    terminal.wait_for("paused");
+    terminal.wait_for("why?");
+    terminal.send("invoice to be checked");
+    terminal.wait_for("invoice to be checked");
+    terminal.send(ENTER);
+    terminal.wait_for("paused by");
+    terminal.wait_for("invoice to be checked");
     make(&mut terminal, "a kite that waits");
     terminal.wait_for("queued");
     let id = ids(&serde_json::Value::Array(env.jobs())).remove(0);
@@ -96,7 +101,9 @@ fn screens_open_by_key_and_close_by_escape() {
     terminal.send(":");
     terminal.wait_for("Enter run");
     terminal.send("pause");
-    terminal.wait_for("pause or resume the intake");
+    terminal.wait_for("Pause all workers");
+    terminal.send(ENTER);
+    terminal.wait_for("why?");
     terminal.send(ENTER);
     terminal.wait_for("paused");
 }

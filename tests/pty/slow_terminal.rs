@@ -48,3 +48,70 @@ fn stale_frames_are_dropped_on_slow_terminal() {
     let written = terminal.bytes.len() - before;
     assert!(written < 400_000, "{written} bytes were written for 500 redraws");
 }
+
+/// Cells of the screen that are part of an image of half blocks.
+fn image_cells(terminal: &Terminal) -> usize {
+    let (rows, columns) = terminal.screen().size();
+    let cells = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
+    let is_pixel = |(row, column)| {
+        terminal.screen().cell(row, column).is_some_and(|cell| matches!(cell.contents(), "\u{2580}" | "\u{2584}"))
+    };
+    cells.filter(|cell| is_pixel(*cell)).count()
+}
+
+/// Most bytes between a key and the frame that shows what it did: one second at 20 kB/s.
+const BYTES_OF_ONE_SECOND: usize = 20_000;
+
+#[test]
+fn slow_line_shows_images_on_request_only() {
+    let env = TestEnv::new();
+    env.queue(3);
+    env.json(&["worker", "--until-idle", "--json"]);
+    let mut terminal = Terminal::start(&env, &["--observe", "--images", "blocks"], 160, 45);
+    terminal.wait_until("an image", |terminal| image_cells(terminal) > 200);
+    terminal.pause_output(PtyOutput::Slow);
+    // A whole frame with its image: the line is measured while it is written, and the rest is dropped.
+    terminal.send("\x0c");
+    terminal.wait_for("slow line");
+    terminal.wait_for("I shows images");
+    assert_eq!(image_cells(&terminal), 0, "{}", terminal.text());
+    terminal.drain();
+    for (key, shown) in [("j", ""), ("j", ""), ("?", "╭ Keys")] {
+        let before = terminal.bytes.len();
+        terminal.send(key);
+        if shown.is_empty() {
+            terminal.wait_until("a frame", |terminal| terminal.bytes.len() > before);
+        } else {
+            terminal.wait_for(shown);
+        }
+        let bytes = terminal.bytes.len() - before;
+        assert!(bytes <= BYTES_OF_ONE_SECOND, "{key}: {bytes} bytes");
+    }
+    terminal.send("?");
+    terminal.wait_for_no("╭ Keys");
+    assert_eq!(image_cells(&terminal), 0, "not by itself");
+    terminal.send("I");
+    terminal.wait_until("the image", |terminal| image_cells(terminal) > 200);
+}
+
+#[test]
+fn key_comes_before_the_rest_of_an_image() {
+    let env = TestEnv::new();
+    env.queue(3);
+    env.json(&["worker", "--until-idle", "--json"]);
+    let mut terminal = Terminal::start(&env, &["--observe", "--images", "blocks"], 200, 60);
+    terminal.wait_until("an image", |terminal| image_cells(terminal) > 200);
+    terminal.pause_output(PtyOutput::Slow);
+    terminal.send("\x0c");
+    terminal.wait_for("I shows images");
+    // The full screen image takes several seconds here.
+    terminal.send("iI");
+    let before = terminal.bytes.len();
+    terminal.wait_until("bytes of the image", |terminal| terminal.bytes.len() > before + 4_000);
+    let before = terminal.bytes.len();
+    terminal.send("?");
+    terminal.wait_for("╭ Keys");
+    let bytes = terminal.bytes.len() - before;
+    // What the pseudo terminal holds, the whole screen again, and the help.
+    assert!(bytes <= 2 * BYTES_OF_ONE_SECOND, "{bytes} bytes");
+}

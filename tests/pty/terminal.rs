@@ -26,6 +26,8 @@ pub(crate) const CONTROL_Z: &str = "\x1a";
 pub(crate) enum PtyOutput {
     Running,
     Stopped,
+    /// 20 kB a second.
+    Slow,
 }
 
 /// The console in its terminal. Dropping it kills the console.
@@ -68,7 +70,13 @@ impl Terminal {
         std::thread::spawn(move || {
             let mut buffer = [0; 8_192];
             // The end of a pseudo terminal is an error on some systems and an empty read on others.
-            while let Ok(length @ 1..) = reader.read(&mut buffer) {
+            loop {
+                let is_slow = *gate.0.lock().unwrap() == PtyOutput::Slow;
+                let piece = if is_slow { 1_000 } else { buffer.len() };
+                let Ok(length @ 1..) = reader.read(&mut buffer[..piece]) else { return };
+                if is_slow {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
                 if sender.send(buffer[..length].to_vec()).is_err() {
                     return;
                 }

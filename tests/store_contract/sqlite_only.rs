@@ -4,14 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use darkroom::costs::{Budget, CostGrouping};
 use darkroom::jobs::{Job, Spec};
+use darkroom::store::schema::{Defaults, JobEntry, Record};
 use darkroom::store::sqlite::SqliteStore;
-use darkroom::store::{Change, PageQuery, Save, Store, StoreError};
+use darkroom::store::{
+    Change, CostQuery, ImportedDocument, JobVersion, PageQuery, RemoveOutcome, Save, Store, StoreError,
+};
 use futures::future::join_all;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::fixture::{at, create, due, id, names, queued, read, save, submitting};
+use super::fixture::{at, claim, create, due, finish, generating, id, names, queued, read, save, submitting, usd};
 
 struct File {
     folder: TempDir,
@@ -105,6 +109,46 @@ fn concurrent_processes_create_one_file() {
             opened.join().unwrap().unwrap();
         }
     });
+}
+
+#[tokio::test]
+async fn reused_id_keeps_the_charges_of_both() {
+    let file = File::new();
+    let store = file.open();
+    let mut job = generating("a", 0, Some("4"));
+    finish(&mut job, None, None, 9);
+    create(&store, [job]).await;
+    let job = read(&store, "a").await;
+    let outcomes = store.remove_finished(vec![JobVersion { id: job.id, revision: job.revision }]).await.unwrap();
+    assert_eq!(outcomes, [RemoveOutcome::Removed]);
+    create(&store, [queued("a", 20)]).await;
+    let mut job = read(&store, "a").await;
+    job.begin_submit(claim("worker", 60), Some(usd("0.04")), at(21)).unwrap();
+    let save = Save { job: Arc::new(job), budget: Some(Budget::default()) };
+    let refused = store.save(save).await.unwrap_err();
+    assert!(matches!(refused, StoreError::AttemptBooked { free: 2, .. }), "{refused:?}");
+    let query = CostQuery { from: at(-86_400), to: at(86_400), simulated: true };
+    assert_eq!(store.costs(query).await.unwrap().report(CostGrouping::Day).count, 1);
+}
+
+#[tokio::test]
+async fn undone_import_is_reported_as_removed() {
+    let file = File::new();
+    let (store, other) = (file.open(), file.open());
+    let mut watch = other.watch().await.unwrap();
+    let defaults = Defaults { model: "flux-dev".to_owned(), now: at(0) };
+    let fields = serde_json::json!({"status": "error", "prompt": "a fox", "createdAt": at(0)});
+    let fields = fields.as_object().unwrap().clone();
+    let record = Record::Job(Box::new(JobEntry::read(Some("old"), fields, &defaults).unwrap()));
+    let document = ImportedDocument {
+        collection: record.collection(),
+        id: record.id().to_owned(),
+        digest: ImportedDocument::digest_of(&record.canonical_fields()),
+    };
+    store.import(vec![record], false).await.unwrap();
+    assert!(matches!(watch.next().await.unwrap()[..], [Change::Job(_)]));
+    assert_eq!(store.remove_imported(vec![document], false).await.unwrap(), [RemoveOutcome::Removed]);
+    assert_eq!(watch.next().await.unwrap(), [Change::Removed(id("old"))]);
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ async fn charge_of_a_second_backend_is_an_alarm() {
 async fn results_left_in_progress_raise_no_alarm() {
     let (env, client) = setup().await;
     fill(&client).await;
-    run_json(&env, &["takeover", "--yes", "--json"]).await;
+    run_json(&env, &["takeover", "--yes", "--force", "--json"]).await;
     // The old backend finishes what it had taken up; the page renames it meanwhile.
     client.patch("jobs/taken-up", json!({"title": "renamed"}), &["title"]).await;
     client.write(&[("costs/late".to_owned(), charge("taken-up"))]).await;

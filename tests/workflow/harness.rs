@@ -13,7 +13,9 @@ use darkroom::bucket::folder::FolderBucket;
 use darkroom::costs::{BudgetExceeded, Credits};
 use darkroom::engine::local::{self, EngineEnd, EngineHandle, WorkerLock};
 use darkroom::engine::workflow::{JobWorkflow, Observer, RunOutcome, WorkflowError};
-use darkroom::engine::{Command, Event, JobFinished, Mode, NewJob, OperatorCommands, Ports, Progress, Settings};
+use darkroom::engine::{
+    Command, Dependency, Event, JobFinished, Mode, NewJob, OperatorCommands, Ports, Progress, Settings,
+};
 use darkroom::jobs::{Job, JobId, Receipt, Spec, StageName, Ticket, WorkerId};
 use darkroom::provider::bfl::{FluxClient, FluxOptions};
 use darkroom::provider::{
@@ -157,7 +159,7 @@ pub struct NullObserver;
 
 impl Observer for NullObserver {
     fn progress(&self, _: Progress) {}
-    fn account_blocked(&self, _: &str) {}
+    fn account_blocked(&self, _: Dependency, _: &str) {}
     fn provider_full(&self) {}
     fn submit_in_flight(&self, _: bool) {}
     fn budget_exceeded(&self, _: &BudgetExceeded) {}

@@ -2,7 +2,7 @@
 
 use darkroom::catalog::Catalog;
 use darkroom::costs::Basis;
-use darkroom::engine::{Event, Intake, RetryPrice, Settings};
+use darkroom::engine::{Dependency, Event, Intake, Outage, RetryPrice, Settings};
 use darkroom::jobs::{BillingStatus, Hold, Stage, StageName};
 use darkroom::simulator::Speed;
 use darkroom::store::{Save, Store};
@@ -21,7 +21,8 @@ async fn unwritable_journal_sends_nothing() {
     let id = harness.submit("a fox").await;
     let blocked =
         engine.until("a blocked intake", |event| matches!(event, Event::Intake(Intake::AccountBlocked(_)))).await;
-    let Event::Intake(Intake::AccountBlocked(reason)) = blocked else { unreachable!() };
+    let Event::Intake(Intake::AccountBlocked(Outage { dependency, reason, .. })) = blocked else { unreachable!() };
+    assert_eq!(dependency, Dependency::Journal);
     assert!(reason.starts_with("cannot write the submit journal"), "{reason}");
     // The intake is blocked before the hold is saved.
     within("the hold", async {

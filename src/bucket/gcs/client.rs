@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use google_cloud_auth::credentials::{CacheableResource, Credentials};
 use serde_json::{Value, json};
 use url::Url;
@@ -85,6 +86,16 @@ impl JsonApi {
         self.ask("the object's rights", self.http.post(url).json(&entry)).await.map(|_| ())
     }
 
+    /// Removes an object; one that does not exist is no error.
+    pub(super) async fn delete(&self, bucket: &str, name: &ObjectName) -> Result<(), ApiError> {
+        let url = self.url(&["b", bucket, "o", name.as_str()], &[])?;
+        match self.send("the image", self.http.delete(url)).await {
+            Ok(_) => Ok(()),
+            Err(ApiError::Answered(answer)) if answer.status == 404 && !answer.is_bucket_missing() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     fn url(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Url, ApiError> {
         let mut url = self.endpoint.clone();
         url.path_segments_mut()
@@ -99,6 +110,15 @@ impl JsonApi {
     }
 
     async fn ask(&self, what: &str, request: reqwest::RequestBuilder) -> Result<Value, ApiError> {
+        let body = self.send(what, request).await?;
+        serde_json::from_slice(&body).map_err(|_| {
+            let line = format!("{what} cannot be asked for: the answer is not Cloud Storage's");
+            ApiError::Failed(BucketError::Unavailable(line))
+        })
+    }
+
+    /// The body of a successful answer.
+    async fn send(&self, what: &str, request: reqwest::RequestBuilder) -> Result<Bytes, ApiError> {
         let what = format!("{what} cannot be asked for");
         #[expect(clippy::default_trait_access, reason = "the type is the http crate's, which is no dependency of ours")]
         let headers = match self.credentials.headers(Default::default()).await {
@@ -118,8 +138,6 @@ impl JsonApi {
         if !status.is_success() {
             return Err(ApiError::Answered(Answer::new(status.as_u16(), &body)));
         }
-        serde_json::from_slice(&body).map_err(|_| {
-            ApiError::Failed(BucketError::Unavailable(format!("{what}: the answer is not Cloud Storage's")))
-        })
+        Ok(body)
     }
 }

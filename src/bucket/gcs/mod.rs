@@ -185,6 +185,14 @@ impl Bucket for GcsBucket {
         bytes.ok_or_else(|| BucketError::NotFound(name.clone()))
     }
 
+    async fn delete(&self, name: &ObjectName) -> Result<(), BucketError> {
+        check_name(name)?;
+        self.api
+            .delete(&self.at.bucket, name)
+            .await
+            .map_err(|error| error.into_error("the image cannot be removed", &self.at.bucket))
+    }
+
     async fn check(&self) -> Result<(), BucketError> {
         if preflight::check(&self.api, &self.at, &self.url).await? == ObjectAcl::Impossible {
             self.without_object_acl();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
 use super::list::parse_filter;
 use crate::catalog::Catalog;
@@ -12,7 +13,8 @@ use crate::cli::job_json::JobView;
 use crate::cli::operator::operator_here;
 use crate::cli::{Session, output, resolve_id, table};
 use crate::engine::{
-    BulkAction, BulkPlan, BulkTarget, CommandOutcome, OperatorCommands, RetryPrice, is_submit_unknown,
+    BulkAction, BulkExecutor, BulkPlan, BulkStart, BulkState, BulkTarget, CommandKind, CommandOutcome,
+    OperatorCommands, RetryPrice, is_submit_unknown,
 };
 use crate::jobs::{Job, JobId};
 use crate::store::Store;
@@ -45,30 +47,73 @@ pub struct RetryArgs {
 }
 
 /// What each of these commands needs.
-struct JobCommandContext {
+pub(super) struct JobCommandContext {
     store: Arc<dyn Store>,
     commands: OperatorCommands,
+    simulated: bool,
+    action: BulkAction,
     ids: Vec<JobId>,
+    /// The confirmed plan, where a filter chose the jobs, and the filter.
+    plan: Option<(BulkPlan, String)>,
     /// Whether a filter chose the jobs: they are counted, not listed.
     is_bulk: bool,
 }
 
 impl JobCommandContext {
     /// Finds the jobs. Those that a filter matches are counted and priced, and one question is asked.
-    async fn open(session: &Session, args: &TargetArgs, action: BulkAction) -> Result<Self, CliError> {
+    pub(super) async fn open(session: &Session, args: &TargetArgs, action: BulkAction) -> Result<Self, CliError> {
         let filter = args.filter.as_deref().map(|text| parse_filter(text, Utc::now())).transpose()?;
         let store = wiring::open_store_for_changes(&session.config).await?;
         let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated())
             .recorded_as(Some(operator_here()));
-        let ids = match filter {
-            Some(filter) => {
-                let plan = BulkPlan::make(store.as_ref(), action, BulkTarget::Matching(filter)).await?;
-                confirm_plan(&plan, args.yes)?;
-                plan.ids
-            }
-            None => resolve_id::jobs(store.as_ref(), &args.ids).await?,
+        let target = match filter {
+            Some(filter) => BulkTarget::Matching(filter),
+            None => BulkTarget::Jobs(resolve_id::jobs(store.as_ref(), &args.ids).await?),
         };
-        Ok(Self { store, commands, ids, is_bulk: args.filter.is_some() })
+        let is_bulk = args.filter.is_some();
+        let chosen = args.filter.clone().unwrap_or_else(|| "chosen by id".to_owned());
+        let (ids, plan) = match target {
+            // Commands on single jobs name what they cannot change, job by job.
+            BulkTarget::Jobs(ids) if !matches!(action, BulkAction::Clone { .. }) => (ids, None),
+            target => {
+                let plan = BulkPlan::make(store.as_ref(), action.clone(), target).await?;
+                confirm_plan(&plan, args.yes)?;
+                (plan.ids.clone(), Some((plan, chosen)))
+            }
+        };
+        Ok(Self { store, commands, simulated: session.config.is_simulated(), action, ids, plan, is_bulk })
+    }
+
+    /// Carries the action out: on many jobs as a bulk action, which another worker completes if this process ends.
+    pub(super) async fn apply(&mut self) -> Result<CommandOutcome, CliError> {
+        if let Some((plan, chosen)) = self.plan.take().filter(|(plan, _)| plan.is_long() && !plan.ids.is_empty()) {
+            let worker = format!("cli-{}-{:08x}", std::process::id(), rand::random::<u32>());
+            let record = self.commands.start_bulk(plan, &chosen, BulkStart::By(worker.clone())).await?;
+            let executor = BulkExecutor::new(self.store.clone(), Arc::new(SystemClock), worker, self.simulated);
+            let end = executor.run(&record.id, &CancellationToken::new(), |_| {}).await?;
+            let end = end
+                .ok_or_else(|| CliError::Failed(format!("bulk action {} was stopped by another process", record.id)))?;
+            if end.record.state != BulkState::Done {
+                let (state, id) = (end.record.state, &record.id);
+                output::eprint_line(&format!(
+                    "bulk action {id} is {state}: {} of {} jobs handled",
+                    end.record.position, end.record.total
+                ));
+            }
+            return Ok(end.outcome);
+        }
+        let ids = std::mem::take(&mut self.ids);
+        let commands = &self.commands;
+        Ok(match &self.action {
+            BulkAction::Retry => commands.retry(ids).await?,
+            BulkAction::Cancel => commands.cancel(ids).await?,
+            BulkAction::Approve => commands.approve(ids).await?,
+            BulkAction::Reject => commands.reject_images(ids).await?,
+            BulkAction::Hide => commands.hide(ids).await?,
+            BulkAction::Unhide => commands.unhide(ids).await?,
+            BulkAction::Tag(edit) => commands.tag(ids, edit).await?,
+            BulkAction::Clone { .. } | BulkAction::Mark => CommandOutcome::nothing(CommandKind::Submitted),
+        })
     }
 
     async fn read(&self, ids: &[JobId]) -> Result<Vec<Job>, CliError> {
@@ -80,7 +125,7 @@ impl JobCommandContext {
     }
 
     /// Prints the changed jobs, reports the rejected ones on standard error, and fails if there are any.
-    async fn report(&self, session: &Session, outcome: CommandOutcome, what: &str) -> Result<(), CliError> {
+    pub(super) async fn report(&self, session: &Session, outcome: CommandOutcome, what: &str) -> Result<(), CliError> {
         for (id, why) in &outcome.rejected {
             output::eprint_line(&format!("job {id} was not {what}: {why}"));
         }
@@ -105,7 +150,7 @@ fn confirm_plan(plan: &BulkPlan, yes: bool) -> Result<(), CliError> {
     for fact in &facts {
         output::eprint_line(fact);
     }
-    let asks = plan.action != BulkAction::Retry || plan.real > 0;
+    let asks = !plan.action.may_pay() || plan.real > 0 || plan.ids.len() > 1 && plan.action != BulkAction::Retry;
     if yes || plan.ids.is_empty() || !asks {
         return Ok(());
     }
@@ -121,7 +166,7 @@ pub async fn retry(session: &Session, args: &RetryArgs) -> Result<(), CliError> 
     let _logging = logs(session);
     let mut context = JobCommandContext::open(session, &args.target, BulkAction::Retry).await?;
     if context.is_bulk {
-        let outcome = context.commands.retry(context.ids.clone()).await?;
+        let outcome = context.apply().await?;
         return context.report(session, outcome, "retried").await;
     }
     let jobs = context.read(&context.ids).await?;
@@ -153,7 +198,7 @@ pub async fn retry(session: &Session, args: &RetryArgs) -> Result<(), CliError> 
         output::eprint_line(&RetryPrice::of(included, Catalog::builtin()).line());
     }
     let other_provider = jobs.iter().filter(|job| job.simulated != session.config.is_simulated()).count();
-    let mut outcome = context.commands.retry(context.ids.clone()).await?;
+    let mut outcome = context.apply().await?;
     let why = "it may already be billed (submit_unknown); name it alone, or pass --maybe-billed";
     outcome.rejected.extend(unconfirmed.into_iter().map(|id| (id, why.to_owned())));
     if other_provider > 0 {
@@ -169,24 +214,24 @@ pub async fn retry(session: &Session, args: &RetryArgs) -> Result<(), CliError> 
 /// Cancels jobs.
 pub async fn cancel(session: &Session, args: &TargetArgs) -> Result<(), CliError> {
     let _logging = logs(session);
-    let context = JobCommandContext::open(session, args, BulkAction::Cancel).await?;
-    let outcome = context.commands.cancel(context.ids.clone()).await?;
+    let mut context = JobCommandContext::open(session, args, BulkAction::Cancel).await?;
+    let outcome = context.apply().await?;
     context.report(session, outcome, "cancelled").await
 }
 
 /// Approves finished jobs.
 pub async fn approve(session: &Session, args: &TargetArgs) -> Result<(), CliError> {
     let _logging = logs(session);
-    let context = JobCommandContext::open(session, args, BulkAction::Approve).await?;
-    let outcome = context.commands.approve(context.ids.clone()).await?;
+    let mut context = JobCommandContext::open(session, args, BulkAction::Approve).await?;
+    let outcome = context.apply().await?;
     context.report(session, outcome, "approved").await
 }
 
 /// Rejects the images of finished jobs.
 pub async fn reject(session: &Session, args: &TargetArgs) -> Result<(), CliError> {
     let _logging = logs(session);
-    let context = JobCommandContext::open(session, args, BulkAction::Reject).await?;
-    let outcome = context.commands.reject_images(context.ids.clone()).await?;
+    let mut context = JobCommandContext::open(session, args, BulkAction::Reject).await?;
+    let outcome = context.apply().await?;
     context.report(session, outcome, "rejected").await
 }
 
@@ -199,7 +244,7 @@ pub async fn hide(session: &Session, args: &TargetArgs) -> Result<(), CliError> 
     let hidden: Vec<JobId> =
         context.read(chosen).await?.into_iter().filter(|job| job.hidden).map(|job| job.id).collect();
     context.ids.retain(|id| !hidden.contains(id));
-    let mut outcome = context.commands.hide(context.ids.clone()).await?;
+    let mut outcome = context.apply().await?;
     outcome.rejected.extend(hidden.into_iter().map(|id| (id, "it is already hidden".to_owned())));
     if !outcome.succeeded.is_empty() {
         let jobs = count(outcome.succeeded.len());
@@ -211,12 +256,12 @@ pub async fn hide(session: &Session, args: &TargetArgs) -> Result<(), CliError> 
 /// Shows hidden jobs again.
 pub async fn unhide(session: &Session, args: &TargetArgs) -> Result<(), CliError> {
     let _logging = logs(session);
-    let context = JobCommandContext::open(session, args, BulkAction::Unhide).await?;
-    let outcome = context.commands.unhide(context.ids.clone()).await?;
+    let mut context = JobCommandContext::open(session, args, BulkAction::Unhide).await?;
+    let outcome = context.apply().await?;
     context.report(session, outcome, "shown again").await
 }
 
-fn logs(session: &Session) -> logging::LoggingGuard {
+pub(super) fn logs(session: &Session) -> logging::LoggingGuard {
     crate::cli::start_logging(&session.config, ExtraSink::None).0
 }
 

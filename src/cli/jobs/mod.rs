@@ -1,6 +1,7 @@
-//! `darkroom jobs`: list, show, retry, cancel, approve, reject, hide, unhide. It needs no provider and runs no job.
+//! `darkroom jobs`: list, show, retry, cancel, approve, reject, hide, unhide, tag, clone. It needs no provider and runs no job.
 
 mod actions;
+mod edits;
 mod list;
 mod show;
 
@@ -9,7 +10,7 @@ use clap::{Args, Subcommand};
 use super::Session;
 use super::error::CliError;
 
-/// List, show, retry, cancel, approve, reject and hide jobs
+/// List, show, retry, cancel, approve, reject, hide, tag and clone jobs
 #[derive(Debug, Args)]
 pub struct JobsArgs {
     #[command(subcommand)]
@@ -35,6 +36,10 @@ pub enum JobsCommand {
     Hide(actions::TargetArgs),
     /// Show hidden jobs again
     Unhide(actions::TargetArgs),
+    /// Add and remove tags
+    Tag(edits::TagArgs),
+    /// Create jobs like others, with edits
+    Clone(edits::CloneArgs),
 }
 
 impl Default for JobsCommand {
@@ -54,5 +59,7 @@ pub async fn run(session: &Session, command: JobsCommand) -> Result<(), CliError
         JobsCommand::Reject(args) => actions::reject(session, &args).await,
         JobsCommand::Hide(args) => actions::hide(session, &args).await,
         JobsCommand::Unhide(args) => actions::unhide(session, &args).await,
+        JobsCommand::Tag(args) => edits::tag(session, &args).await,
+        JobsCommand::Clone(args) => edits::clone(session, &args).await,
     }
 }

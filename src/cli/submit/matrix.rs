@@ -88,11 +88,9 @@ pub async fn check_budget(
 
 /// What counts against a cap.
 fn committed(report: &CostReport, model: Option<&str>) -> Usd {
-    match model {
-        Some(model) => report.by.iter().filter(|line| line.key == model).map(|line| line.usd).sum(),
-        None => {
-            let unpriced = PriceTable::builtin().highest() * report.unpriced_count;
-            report.total_usd + report.unknown_usd + report.unconfirmed_usd + unpriced
-        }
+    if let Some(model) = model {
+        return report.by.iter().filter(|line| line.key == model).map(|line| line.usd).sum();
     }
+    let unpriced = PriceTable::builtin().highest() * report.unpriced_count;
+    report.total_usd + report.unknown_usd + report.unconfirmed_usd + unpriced
 }

@@ -8,6 +8,7 @@ use crate::console::message::Effect;
 use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::budget::BudgetScreen;
+use crate::console::overlays::bulk::BulkScreen;
 use crate::console::overlays::costs::CostScreen;
 use crate::console::overlays::help::Help;
 use crate::console::overlays::job::JobScreen;
@@ -39,10 +40,16 @@ impl App {
             Action::Pane(pane) => self.set_focus(pane),
             Action::Back => self.back(),
             Action::Accept => self.accept(),
+            Action::Clone if self.board.marked() > 1 => self.ask_for_clone_edits(),
+            Action::Tag => self.ask_for_tags(),
+            Action::BulkScreen => self.overlays.push(Overlay::Bulk(BulkScreen::default())),
+            Action::BulkPause => self.control_selected_bulk(false),
+            Action::BulkStop => self.control_selected_bulk(true),
             Action::New | Action::Clone => self.open_form(action == Action::Clone),
             Action::Open => self.open_job(),
             Action::Retry => self.retry(),
             Action::RetryAll => self.retry_all(),
+            Action::RetryRecent => self.retry_recent(),
             Action::Cancel => self.cancel(),
             Action::Approve => self.approve(),
             Action::Reject => self.reject(),
@@ -58,6 +65,7 @@ impl App {
             Action::SortMenu => self.open_queue_menu(MenuKind::Sort),
             Action::ColumnMenu => self.open_queue_menu(MenuKind::Columns),
             Action::FollowNewest => self.follow_newest(),
+            Action::ShowImages => self.toggle_images(),
             Action::Gallery => self.open_gallery(),
             Action::Compare => self.compare(),
             Action::NewSeed => self.repeat_with_new_seed(),
@@ -92,12 +100,15 @@ impl App {
             Action::PauseHere => self.pause_here(),
             Action::MoreSlots => self.change_slots(1),
             Action::FewerSlots => self.change_slots(-1),
-            Action::Palette => self.overlays.push(Overlay::Palette(Palette::new(self.input_context(), self.read_only))),
+            Action::Palette => {
+                self.overlays.push(Overlay::Palette(Palette::new(self.keys, self.input_context(), self.read_only)));
+            }
             Action::Help => {
-                let (context, read_only) = (self.input_context(), self.read_only);
-                let open = || Overlay::Help(Help::new(context, read_only));
+                let (keys, context, read_only) = (self.keys, self.input_context(), self.read_only);
+                let open = || Overlay::Help(Help::new(keys, context, read_only));
                 self.toggle(|overlay| matches!(overlay, Overlay::Help(_)), open);
             }
+            Action::ToggleMouse => self.toggle_mouse(),
             Action::Redraw => {
                 self.invalidate_images();
                 self.effects.push(Effect::Redraw);
@@ -182,6 +193,7 @@ impl App {
                 self.board.clear_marks();
                 self.send(confirm.command);
             }
+            Some(Overlay::Line(dialog)) => self.accept_line(dialog),
             Some(Overlay::Palette(palette)) => {
                 if let Some(action) = palette.chosen() {
                     self.perform(action);
@@ -246,6 +258,19 @@ impl App {
         }
     }
 
+    /// The terminal selects text with the mouse only while no program takes it.
+    fn toggle_mouse(&mut self) {
+        self.has_mouse = !self.has_mouse;
+        self.effects.push(Effect::Mouse(self.has_mouse));
+        let key = self.keys.key_of(Action::ToggleMouse, self.theme.ascii);
+        let text = if self.has_mouse {
+            format!("Mouse on · {key} frees it for selecting text")
+        } else {
+            format!("Mouse off: the terminal selects text · {key} turns it on")
+        };
+        self.notify(NoticeLevel::Info, text);
+    }
+
     fn step_attempt(&mut self, attempts: i64) {
         let Some(job) = self.selected().cloned() else { return };
         if !self.steps.step_attempt(&job, attempts) {
@@ -261,7 +286,7 @@ impl App {
         if self.status.intake == Intake::ReadOnly {
             self.notify(NO_EFFECT, "Read-only console (--observe): it does not run jobs");
         } else if is_open {
-            self.send(Command::PauseAll { by, reason: None });
+            self.ask_for_pause_reason();
         } else {
             self.quits_when_done = false;
             self.send(Command::ResumeAll { by });
@@ -333,6 +358,7 @@ impl App {
             Some(Overlay::Help(help)) => help.scroll(lines),
             Some(Overlay::Job(job)) => job.scroll(lines),
             Some(Overlay::Palette(palette)) => palette.step(lines),
+            Some(Overlay::Bulk(screen)) => screen.step(lines, self.bulk.len()),
             Some(Overlay::Logs) => self.scroll_pane(PaneName::Logs, lines),
             Some(Overlay::Filter | Overlay::Image) => self.queue.move_by(lines, &self.board),
             _ => {}

@@ -2,7 +2,9 @@
 
 use super::{App, NO_EFFECT};
 use crate::console::notices::NoticeLevel;
-use crate::engine::{BulkAction, BulkPlan, BulkTarget, Command};
+use crate::console::overlays::Overlay;
+use crate::console::overlays::bulk::status_line;
+use crate::engine::{BulkAction, BulkControl, BulkPlan, BulkRecord, BulkState, BulkTarget, Command};
 use crate::jobs::filter::{Completion, Vocabulary, complete};
 use crate::text::format;
 
@@ -39,6 +41,7 @@ impl App {
 
     pub(super) fn on_bulk_planned(&mut self, plan: Result<Box<BulkPlan>, String>) {
         let planning = self.planning.take();
+        let asks_price = std::mem::take(&mut self.asks_price);
         let plan = match plan {
             Ok(plan) => *plan,
             Err(reason) => {
@@ -51,37 +54,117 @@ impl App {
             return self.notify(NoticeLevel::Info, format!("Marked {jobs} · the next action applies to all of them"));
         }
         // A question must not open under keys that are meant for something else.
-        if !self.overlays.is_empty() {
+        let context = self.input_context();
+        if context.is_question() || context.takes_text() {
             let text = format!("Nothing was changed: close this first, then {} again", plan.action.verb());
             return self.notify(NO_EFFECT, text);
         }
         if plan.ids.is_empty() {
             let text = match plan.skipped() {
+                None if plan.reason.is_some() => {
+                    format!("Nothing to {}: {}", plan.action.verb(), plan.reason.unwrap_or_default())
+                }
                 Some(_) => "All failed jobs that match are moderated and would fail again".to_owned(),
                 None => format!("No matching job: nothing to {}", plan.action.verb()),
             };
             return self.notify(NO_EFFECT, text);
         }
         let skipped = plan.skipped().or(planning.and_then(|planning| planning.skipped));
-        // In simulation nothing that only spends asks.
-        let asks = plan.action != BulkAction::Retry || !self.simulated;
+        // In simulation nothing that only spends asks, except for clones: the line before did not show their number.
+        let asks = asks_price || plan.action != BulkAction::Retry || !self.simulated;
         let question = asks.then(|| {
             let mut facts: Vec<String> = plan.facts().into_iter().map(|fact| format!("{fact}.")).collect();
             if let Some(skipped) = skipped.as_ref().filter(|_| plan.skipped().is_none()) {
                 facts.push(format!("Moderated jobs would fail again: {skipped}."));
             }
+            if plan.is_long() {
+                facts.push("It begins after 5 seconds: u cancels it, b shows it.".to_owned());
+            }
             (plan.question(), facts)
         });
-        let command = match plan.action {
-            BulkAction::Retry => Command::Retry(plan.ids),
-            BulkAction::Cancel => Command::Cancel(plan.ids),
-            BulkAction::Approve => Command::Approve(plan.ids),
-            BulkAction::Reject => Command::Reject(plan.ids),
-            BulkAction::Hide => Command::Hide(plan.ids),
-            BulkAction::Unhide => Command::Unhide(plan.ids),
+        let ids = || plan.ids.clone();
+        let command = match &plan.action {
             BulkAction::Mark => return,
+            _ if plan.is_long() => {
+                let chosen = match self.filter.as_str().trim() {
+                    _ if self.board.marked() > 0 => "marked",
+                    "" => "all jobs",
+                    filter => filter,
+                };
+                Command::StartBulk { chosen: chosen.to_owned(), plan: Box::new(plan) }
+            }
+            BulkAction::Retry => Command::Retry(ids()),
+            BulkAction::Cancel => Command::Cancel(ids()),
+            BulkAction::Approve => Command::Approve(ids()),
+            BulkAction::Reject => Command::Reject(ids()),
+            BulkAction::Hide => Command::Hide(ids()),
+            BulkAction::Unhide => Command::Unhide(ids()),
+            BulkAction::Tag(edit) => Command::Tag(ids(), edit.clone()),
+            BulkAction::Clone { .. } => return,
         };
         self.send_or_confirm(command, question, skipped);
+    }
+
+    /// Takes in the state of the bulk actions; one notice where one has ended in another process.
+    pub(super) fn on_bulk_actions(&mut self, records: Vec<BulkRecord>) {
+        for record in &records {
+            let before = self.bulk.iter().find(|known| known.id == record.id);
+            if !record.is_open() && before.is_some_and(BulkRecord::is_open) {
+                self.report(NoticeLevel::Info, sentence(&status_line(record, self.now)));
+            }
+        }
+        self.bulk = records;
+        self.dirty = true;
+    }
+
+    /// The newest open action of this operator: what `u` stops.
+    pub(super) fn own_bulk(&self) -> Option<&BulkRecord> {
+        self.bulk.iter().find(|record| record.is_open() && record.by == self.operator)
+    }
+
+    /// Whether an action of this operator can still be cancelled before its first job.
+    pub(super) fn is_counting_down(&self) -> bool {
+        let first = self.bulk.iter().find(|record| record.is_open());
+        first.is_some_and(|record| record.by == self.operator && record.starts_at > self.now)
+    }
+
+    /// The line above the footer while an action is under way.
+    pub(super) fn bulk_line(&self) -> Option<String> {
+        let record = self.bulk.iter().find(|record| record.is_open())?;
+        let line = sentence(&status_line(record, self.now));
+        let undo = match record.by == self.operator {
+            true if record.starts_at > self.now => " · u cancels",
+            true => " · u stops",
+            false => "",
+        };
+        Some(format!("{line}{undo} · b shows it"))
+    }
+
+    /// `p` and `x` on the screen of the bulk actions.
+    pub(super) fn control_selected_bulk(&mut self, stop: bool) {
+        let Some(Overlay::Bulk(screen)) = self.overlays.last() else { return };
+        let Some(record) = screen.selected(&self.bulk) else {
+            return self.notify(NO_EFFECT, "No bulk action selected");
+        };
+        let (id, state) = (record.id.clone(), record.state);
+        let control = match (stop, state) {
+            (_, BulkState::Done | BulkState::Stopped) => {
+                return self.notify(NO_EFFECT, "This bulk action has ended");
+            }
+            (true, _) => BulkControl::Stop,
+            (false, BulkState::Paused) => BulkControl::Resume,
+            (false, BulkState::Running) => BulkControl::Pause,
+        };
+        self.send(Command::ControlBulk(id, control));
+    }
+
+    /// Stops this operator's open action; false where there is none.
+    pub(super) fn stop_own_bulk(&mut self) -> bool {
+        let Some(record) = self.own_bulk() else { return false };
+        let (id, title) = (record.id.clone(), record.title());
+        self.send(Command::ControlBulk(id, BulkControl::Stop));
+        self.notify(NoticeLevel::Info, format!("Stopping: {title}"));
+        true
     }
 
     /// How the filter that is typed can go on.
@@ -98,4 +181,10 @@ impl App {
         self.filter.insert(&first.text);
         self.apply_filter();
     }
+}
+
+/// The same with a capital letter.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or(String::new(), |first| first.to_uppercase().chain(characters).collect())
 }

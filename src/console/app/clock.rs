@@ -34,7 +34,10 @@ impl App {
         if job_shown && self.selected().is_some_and(|job| job.stage_name().is_active()) {
             times.push(second());
         }
+        times.extend(self.bulk.iter().any(|record| record.is_open() && record.starts_at > self.now).then(second));
         times.extend(self.tiles_due_at());
+        times.extend(self.view_due_at());
+        times.extend(self.notifier.due_at());
         times.extend(self.paging.due_at().filter(|due_at| *due_at > self.now));
         if let Some((_, since)) = &self.image_selection
             && self.now - *since < IMAGE_LOAD_DELAY

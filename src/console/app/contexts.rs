@@ -16,7 +16,8 @@ impl App {
         if self.contexts.is_empty() {
             return self.notify(NO_EFFECT, "This console runs on a configuration of its own; it has no other context");
         }
-        let current = Some(self.context.clone()).filter(|name| self.contexts.iter().any(|choice| choice.name.as_ref() == Some(name)));
+        let current = Some(self.context.clone())
+            .filter(|name| self.contexts.iter().any(|choice| choice.name.as_ref() == Some(name)));
         self.overlays.push(Overlay::Contexts(ContextMenu::new(self.contexts.clone(), current)));
     }
 

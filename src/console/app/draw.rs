@@ -68,7 +68,8 @@ impl App {
         }
         self.overlays = overlays;
         self.draw_notice(frame, layout.notice);
-        footer::draw(frame, layout.footer, self.input_context(), |action| self.is_available(action), &self.theme);
+        let is_available = |action| self.is_available(action);
+        footer::draw(frame, layout.footer, self.keys, self.input_context(), is_available, &self.theme);
         widgets::fold_to_ascii(frame, frame.area(), &self.theme);
     }
 
@@ -130,6 +131,7 @@ impl App {
         let entry = self.queue.selected().and_then(|id| self.board.entry(id));
         let job = entry.and_then(Entry::job).map(Arc::as_ref);
         let progress = entry.and_then(|entry| entry.progress.as_ref());
+        self.image.set_hint(self.image_hint());
         self.image.draw(frame, area, job, progress, self.now, focused, &self.theme);
     }
 
@@ -182,27 +184,39 @@ impl App {
                     Some(text::sanitize_line(&job.spec.prompt, 120))
                 };
                 let costs = self.status.costs.as_deref();
-                screen.draw(frame, area, &CostView { costs, usage: self.status.usage.as_deref(), prompt_of: &prompt_of, theme });
+                screen.draw(
+                    frame,
+                    area,
+                    &CostView { costs, usage: self.status.usage.as_deref(), prompt_of: &prompt_of, theme },
+                );
             }
             Overlay::Budget(screen) => {
                 let (costs, simulated) = (self.status.costs.as_deref(), self.simulated);
                 screen.draw(frame, area, &BudgetView { costs, simulated, zone: self.zone, theme });
             }
+            Overlay::Bulk(screen) => screen.draw(frame, area, &self.bulk, self.now, theme),
+            Overlay::Line(dialog) => dialog.draw(frame, area, theme),
             Overlay::Image => self.draw_full_image(frame, area),
             Overlay::Gallery(gallery) => {
+                let hint = self.image_hint();
                 let view = GalleryView {
                     board: &self.board,
                     selected: self.queue.index(),
                     filter: self.filter.as_str(),
                     above: if self.is_local() { Some(0) } else { self.paging.rows_above() },
                     total: self.matching_total(),
-                    hint: None,
+                    hint: hint.as_deref(),
                     theme,
                 };
                 gallery.draw(frame, area, &view, &mut self.tiles);
             }
             Overlay::Compare(compare) => {
-                let view = CompareView { jobs: self.compared_jobs(compare), catalog: self.catalog, theme };
+                let view = CompareView {
+                    jobs: self.compared_jobs(compare),
+                    hint: self.image_hint(),
+                    catalog: self.catalog,
+                    theme,
+                };
                 compare.draw(frame, area, &view, &mut self.compared);
             }
             Overlay::Logs => {
@@ -232,8 +246,13 @@ impl App {
             let text =
                 format!("Quitting when {images} in progress are done; no new jobs start · q quits now · p stays");
             notice::draw(frame, area, &Notice { level: NoticeLevel::Warning, text }, 0, &self.theme);
+        } else if let Some(text) = self.bulk_line().filter(|_| self.is_counting_down()) {
+            // What can still be cancelled precedes what was reported.
+            notice::draw(frame, area, &Notice { level: NoticeLevel::Warning, text }, 0, &self.theme);
         } else if let Some((current, more)) = self.notices.current() {
             notice::draw(frame, area, current, more, &self.theme);
+        } else if let Some(text) = self.bulk_line() {
+            notice::draw(frame, area, &Notice { level: NoticeLevel::Info, text }, 0, &self.theme);
         }
     }
 
@@ -247,7 +266,7 @@ impl App {
     }
 
     /// Whether an action would have an effect now: the footer lists no other.
-    fn is_available(&self, action: Action) -> bool {
+    pub(super) fn is_available(&self, action: Action) -> bool {
         if self.read_only && action.changes().is_some() {
             return false;
         }
@@ -263,11 +282,12 @@ impl App {
             Action::NewSeed | Action::Clone | Action::Open => job.is_some(),
             Action::Compare => matches!(self.board.marked(), 2..=4),
             Action::Gallery => self.status.done() > 0,
+            Action::ShowImages => self.status.slow_line.is_some(),
             Action::FullImage => {
                 !matches!(self.input_context(), InputContext::FullImage) && job.is_some_and(|job| job.image().is_some())
             }
             Action::SaveImage => job.is_some_and(|job| job.image().is_some()),
-            Action::Undo => !self.undo.is_empty(),
+            Action::Undo => !self.undo.is_empty() || self.own_bulk().is_some(),
             Action::Filter => self.board.known() > 1,
             Action::Back => !self.overlays.is_empty() || !self.filter.is_empty() || self.board.marked() > 0,
             Action::Help => self.input_context() != InputContext::Help,

@@ -1,6 +1,7 @@
 //! Folds the engine's events into board, status and notices.
 
-use super::{App, Matching};
+use super::App;
+use super::matching::{Matching, held};
 use crate::console::message::{Effect, ExitReason};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
@@ -44,11 +45,12 @@ impl App {
             }
             Event::Progress(progress) => self.dirty |= self.board.update_progress(progress),
             Event::Counts(counts) => {
+                self.notifier.on_counts(&counts);
                 self.status.counts = Some(counts);
                 self.count_matching();
                 self.count_held();
             }
-            Event::Matching { filter, counts } if filter == super::held() && self.counting_held => {
+            Event::Matching { filter, counts } if filter == held() && self.counting_held => {
                 self.counting_held = false;
                 self.held = counts.map(|counts| counts.total());
             }
@@ -61,6 +63,8 @@ impl App {
                 }
             }
             Event::BulkPlanned(plan) => self.on_bulk_planned(plan),
+            Event::BulkActions(records) => self.on_bulk_actions(records),
+            Event::BulkFailed(why) => self.report(NoticeLevel::Error, format!("Bulk action not changed: {why}")),
             Event::Costs(costs) => {
                 let marks = costs.soft_marks();
                 let reported =
@@ -83,10 +87,14 @@ impl App {
             }
             Event::Slots { used, total } => self.status.slots = Some((used, total)),
             Event::Connection(link) => self.status.connection = Some(link),
+            Event::Outages(outages) => self.status.outages = outages,
             Event::Workers(workers) => self.status.workers = Some(workers),
             Event::Temporal(fleet) => self.on_temporal(fleet),
             Event::StoreAlarm(alarm) => self.on_store_alarm(alarm),
-            Event::BudgetExceeded(exceeded) => self.report(NoticeLevel::Warning, exceeded.summary()),
+            Event::BudgetExceeded(exceeded) => {
+                self.notifier.on_budget(exceeded.summary());
+                self.report(NoticeLevel::Warning, exceeded.summary());
+            }
             Event::PageFailed { reason } => {
                 self.paging.on_failed();
                 self.report(NoticeLevel::Error, format!("Could not load older jobs: {reason}"));
@@ -142,7 +150,7 @@ impl App {
     }
 
     /// A notice that answers no key.
-    fn report(&mut self, level: NoticeLevel, text: String) {
+    pub(super) fn report(&mut self, level: NoticeLevel, text: String) {
         self.notices.push(Notice { level, text }, self.now);
         self.dirty = true;
     }
@@ -180,16 +188,24 @@ impl App {
     }
 
     fn on_intake(&mut self, intake: Intake) {
-        self.read_only |= intake == Intake::ReadOnly;
+        // Only an engine that was read-only can become writable: after `darkroom takeover`.
+        if intake == Intake::ReadOnly || self.status.intake == Intake::ReadOnly {
+            self.read_only = intake == Intake::ReadOnly;
+        }
         let notice = match (&self.status.intake, &intake) {
             (old, new) if old == new => None,
+            (Intake::ReadOnly, Intake::Paused) => {
+                let text = "The store was taken over: press p to run jobs here";
+                Some((NoticeLevel::Warning, text.to_owned()))
+            }
             (_, Intake::Paused) => {
                 Some((NoticeLevel::Warning, "This process alone starts no new jobs · press p to resume".to_owned()))
             }
             (Intake::Paused | Intake::AccountBlocked(_), Intake::Open) => {
                 Some((NoticeLevel::Info, "Intake resumed: jobs start again".to_owned()))
             }
-            (_, Intake::AccountBlocked(reason)) => {
+            (_, Intake::AccountBlocked(blocked)) => {
+                let reason = &blocked.reason;
                 Some((NoticeLevel::Error, format!("Intake paused: {reason} · fix the cause, press p to resume")))
             }
             _ => None,
@@ -318,6 +334,7 @@ fn past_tense(kind: CommandKind) -> &'static str {
         CommandKind::Hidden => "hidden",
         CommandKind::Undone => "restored",
         CommandKind::Resolved => "resolved",
+        CommandKind::Tagged => "tagged",
     }
 }
 
@@ -333,6 +350,7 @@ fn describe(outcome: &CommandOutcome) -> (NoticeLevel, String) {
         CommandKind::Hidden => "Hid",
         CommandKind::Undone => "Restored",
         CommandKind::Resolved => "Resolved the charge of",
+        CommandKind::Tagged => "Tagged",
     };
     let mut parts = Vec::new();
     if !outcome.succeeded.is_empty() {

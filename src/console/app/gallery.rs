@@ -103,8 +103,12 @@ impl App {
         self.awaits_seeds = true;
         let price: Option<Usd> = jobs.iter().map(|job| self.catalog.estimate(&job.spec).amount).sum();
         let price = price.map_or_else(|| "price unknown".to_owned(), |price| format!("about {}", price.display()));
-        let each = if jobs.len() == 1 { "each".to_owned() } else { format!("for each {}", format::count(jobs.len(), "job")) };
-        self.notify(NoticeLevel::Info, format!("How many images with new seeds? 1–9 requests them, {price} {each} · Esc stays"));
+        let each =
+            if jobs.len() == 1 { "each".to_owned() } else { format!("for each {}", format::count(jobs.len(), "job")) };
+        self.notify(
+            NoticeLevel::Info,
+            format!("How many images with new seeds? 1–9 requests them, {price} {each} · Esc stays"),
+        );
     }
 
     /// Takes the key that follows. Returns whether it was a number of seeds, or the way back.
@@ -163,7 +167,7 @@ impl App {
         if !dropped.is_empty() {
             self.effects.push(Effect::DropImages(dropped));
         }
-        if self.tiles_paused_until.is_some_and(|until| self.now < until) {
+        if !self.shows_images() || self.tiles_paused_until.is_some_and(|until| self.now < until) {
             return;
         }
         self.tiles_paused_until = None;
@@ -188,6 +192,39 @@ impl App {
         for id in loads {
             self.send(Command::LoadImage(id));
         }
+    }
+
+    /// Whether images are drawn now: on a slow line only on request.
+    pub(super) fn shows_images(&self) -> bool {
+        self.status.slow_line.is_none() || self.images_requested
+    }
+
+    /// Why images are not drawn, and the key that draws them.
+    pub(super) fn image_hint(&self) -> Option<String> {
+        let rate = self.status.slow_line.filter(|_| !self.images_requested)?;
+        Some(format!("Slow line ({}/s): I shows images", format::bytes(rate)))
+    }
+
+    /// Shows images on a slow line, or stops that.
+    pub(super) fn toggle_images(&mut self) {
+        if self.status.slow_line.is_none() {
+            return self.notify(NO_EFFECT, "The line is fast: images are shown already");
+        }
+        self.images_requested = !self.images_requested;
+        self.dirty = true;
+    }
+
+    pub(super) fn on_line_speed(&mut self, bytes_per_second: Option<u64>) {
+        self.status.slow_line = bytes_per_second;
+        self.images_requested = false;
+        self.dirty = true;
+    }
+
+    /// The operator pressed a key while an image was on its way: the key comes first.
+    pub(super) fn on_frame_cut(&mut self) {
+        self.images_requested = false;
+        self.invalidate_images();
+        self.dirty = true;
     }
 
     /// The engine had no room for a request.

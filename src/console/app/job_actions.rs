@@ -12,8 +12,8 @@ use crate::console::overlays::budget::BudgetKey;
 use crate::console::overlays::confirm::Confirm;
 use crate::console::overlays::costs::CostKey;
 use crate::costs::{Budget, BudgetEdit};
-use crate::engine::{BulkAction, BulkTarget, Command, RetryPrice, UncertainItem, is_submit_unknown};
-use crate::jobs::filter::{Condition, JobStatus};
+use crate::engine::{BulkAction, BulkTarget, Command, MIN_JOBS, RetryPrice, UncertainItem, is_submit_unknown};
+use crate::jobs::filter::{Condition, Filter, JobStatus};
 use crate::jobs::{BillingAnswer, Job, JobId, ObjectName, Review, StageName, StoredImage};
 use crate::text::format;
 
@@ -37,6 +37,11 @@ impl App {
         if self.takes_marked()
             && let Some(ids) = self.board.marked_elsewhere()
         {
+            self.plan_bulk(action, BulkTarget::Jobs(ids));
+            return None;
+        }
+        if self.takes_marked() && self.board.marked() >= MIN_JOBS {
+            let ids = self.board.marked_jobs().into_iter().map(|job| job.id.clone()).collect();
             self.plan_bulk(action, BulkTarget::Jobs(ids));
             return None;
         }
@@ -85,7 +90,8 @@ impl App {
         if self.board.problem().is_some() {
             return self.notify(NO_EFFECT, "The filter is not valid: nothing is shown · press Esc to clear it");
         }
-        if !self.is_local() {
+        let failed_here = self.board.shown_jobs().filter(|job| job.stage_name() == StageName::Failed).count();
+        if !self.is_local() || failed_here >= MIN_JOBS {
             let failed = Condition::Status(vec![JobStatus::Stage(StageName::Failed)]);
             let filter = self.board.filter().clone().and(failed);
             return self.plan_bulk(BulkAction::Retry, BulkTarget::Matching(filter));
@@ -105,6 +111,14 @@ impl App {
                 self.retry_jobs(&failed, Some(skipped));
             }
         }
+    }
+
+    /// All failed jobs of the last hour, whatever is shown. The price is always shown first.
+    pub(super) fn retry_recent(&mut self) {
+        let failed = Condition::Status(vec![JobStatus::Stage(StageName::Failed)]);
+        let recent = Condition::Since(self.now - chrono::Duration::hours(1));
+        self.asks_price = true;
+        self.plan_bulk(BulkAction::Retry, BulkTarget::Matching(Filter::default().and(failed).and(recent)));
     }
 
     fn retry_jobs(&mut self, jobs: &[Arc<Job>], skipped: Option<String>) {
@@ -262,6 +276,9 @@ impl App {
     }
 
     pub(super) fn undo(&mut self) {
+        if self.stop_own_bulk() {
+            return;
+        }
         match self.undo.last() {
             None => self.notify(NO_EFFECT, "Nothing to undo"),
             Some(_) if self.undo_pending => self.notify(NO_EFFECT, "Undo in progress"),

@@ -1,26 +1,22 @@
-//! Routes keys, pasted text and the mouse to the overlay or pane that takes them.
+//! Routes keys and pasted text to the overlay or pane that takes them.
 
 use chrono::Duration;
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::{App, NO_EFFECT};
 use crate::console::costs_view;
 use crate::console::form::{Draft, FormOutcome, Limits};
 use crate::console::keymap::{self, Action, Chord};
-use crate::console::layout::PaneName;
-use crate::console::message::Effect;
+use crate::console::message::{Effect, Kept};
 use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::queue_menu::MenuKey;
-use crate::console::panes::footer;
 use crate::console::saved::{self, Presets};
 use crate::engine::{Command, NewJob};
 use crate::jobs::JobId;
 
 /// The least time between a question about money or many jobs and its answer.
 const MIN_ANSWER_DELAY: Duration = Duration::milliseconds(150);
-/// Lines that one turn of the wheel moves.
-const WHEEL_LINES: i64 = 3;
 
 impl App {
     pub(super) fn on_key(&mut self, key: KeyEvent) {
@@ -58,7 +54,7 @@ impl App {
                 return;
             }
         }
-        if let Some(action) = keymap::action_for(context, key) {
+        if let Some(action) = self.keys.action_for(context, key) {
             let answers = context == keymap::InputContext::Confirm && action == Action::Accept;
             if !answers || !self.answer_is_too_early() {
                 self.perform(action);
@@ -67,6 +63,8 @@ impl App {
         }
         if let Some(Overlay::Palette(palette)) = self.overlays.last_mut() {
             palette.key(key);
+        } else if let Some(Overlay::Line(dialog)) = self.overlays.last_mut() {
+            dialog.key(key);
         } else if matches!(self.overlays.last(), Some(Overlay::Filter)) {
             if self.filter.key(key) {
                 self.apply_filter();
@@ -127,8 +125,8 @@ impl App {
                 self.remember_prompts(&jobs);
                 self.send(Command::Submit(jobs));
             }
-            FormOutcome::SavePreset(name, preset) => self.effects.push(Effect::SavePreset(name, preset)),
-            FormOutcome::RemovePreset(name) => self.effects.push(Effect::RemovePreset(name)),
+            FormOutcome::SavePreset(name, preset) => self.effects.push(Effect::Keep(Kept::Preset(name, preset))),
+            FormOutcome::RemovePreset(name) => self.effects.push(Effect::Keep(Kept::NoPreset(name))),
         }
     }
 
@@ -142,7 +140,7 @@ impl App {
                 prompts.push(prompt.clone());
             }
         }
-        self.effects.push(Effect::AddPrompts(prompts));
+        self.effects.push(Effect::Keep(Kept::Prompts(prompts)));
     }
 
     /// What limits a submit: the slots of this process, and what is left under each cap.
@@ -187,6 +185,7 @@ impl App {
         match self.overlays.last_mut() {
             Some(Overlay::Form(form)) => form.paste(text),
             Some(Overlay::Palette(palette)) => palette.paste(text),
+            Some(Overlay::Line(dialog)) => dialog.paste(text),
             Some(Overlay::Budget(screen)) if screen.is_typing() => screen.paste(text),
             Some(Overlay::LogInput) => self.logs.input_paste(text),
             Some(Overlay::Filter) => {
@@ -198,50 +197,6 @@ impl App {
                 self.notify(NO_EFFECT, "Pasted text ignored · press y to confirm or n to go back");
             }
             _ => self.notify(NO_EFFECT, "Pasted text ignored · press n to open the form, / to filter"),
-        }
-    }
-
-    pub(super) fn on_mouse(&mut self, mouse: MouseEvent) {
-        let wheel = match mouse.kind {
-            MouseEventKind::ScrollUp => -WHEEL_LINES,
-            MouseEventKind::ScrollDown => WHEEL_LINES,
-            MouseEventKind::Down(MouseButton::Left) => 0,
-            _ => return,
-        };
-        self.dirty = true;
-        if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
-            form.click(mouse.column, mouse.row);
-            return;
-        }
-        if !self.overlays.is_empty() {
-            match self.overlays.last() {
-                // A row of tiles at a time.
-                Some(Overlay::Gallery(_)) if wheel != 0 => self.scroll_overlay(wheel.signum()),
-                Some(Overlay::Gallery(gallery)) => {
-                    let place = gallery.place_at(mouse.column, mouse.row);
-                    if let Some(place) = place.filter(|place| *place < self.board.len()) {
-                        self.queue.select_index(place, &self.board);
-                    }
-                }
-                _ if wheel != 0 => self.scroll_overlay(wheel),
-                _ => {}
-            }
-            return;
-        }
-        let layout = self.layout();
-        if wheel == 0 && layout.tabs.contains((mouse.column, mouse.row).into()) {
-            if let Some(pane) = footer::tab_at(layout.tabs, mouse.column) {
-                self.set_focus(pane);
-            }
-            return;
-        }
-        let Some((pane, _)) = layout.pane_at(mouse.column, mouse.row) else { return };
-        if wheel != 0 {
-            return self.scroll_pane(pane, wheel);
-        }
-        self.set_focus(pane);
-        if pane == PaneName::Queue {
-            self.queue.click(mouse.column, mouse.row, &self.board);
         }
     }
 }

@@ -3,11 +3,14 @@
 //!
 //! ```text
 //!  keys.rs      which overlay or pane gets a key       events.rs   events of the engine
+//!  mouse.rs     which overlay or pane gets the mouse
 //!  actions.rs   what an action does                    paging.rs   the rows of a large store, as they are scrolled to
 //!  job_actions.rs    what is done to jobs, and its price    clock.rs    when time alone changes the screen
+//!  edits.rs     actions that a typed line describes
 //!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
-//!  quit.rs      leaving, with or without waiting          log_actions.rs   the logs, and the lines of a step
-//!  gallery.rs   images in a grid and side by side         contexts.rs   the way to another configuration
+//!  matching.rs  the filter, and how many jobs match it    log_actions.rs   the logs, and the lines of a step
+//!  leave.rs     what is kept for the next start           contexts.rs      the way to another configuration
+//!  quit.rs      leaving, with or without waiting          gallery.rs  images in a grid and side by side
 //! ```
 
 mod actions;
@@ -15,11 +18,15 @@ mod bulk;
 mod clock;
 mod contexts;
 mod draw;
+mod edits;
 mod events;
 mod gallery;
 mod job_actions;
 mod keys;
+mod leave;
 mod log_actions;
+mod matching;
+mod mouse;
 mod paging;
 mod quit;
 
@@ -31,29 +38,30 @@ use ratatui::layout::Rect;
 use ratatui_image::picker::Picker;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::ConsoleOptions;
 use super::activity::Activity;
 use super::board::Board;
 use super::form::Draft;
-use super::keymap::InputContext;
+use super::keymap::{InputContext, KeyMap};
 use super::layout::{Layout, PaneName};
 use super::line_editor::LineEditor;
 use super::message::{Effect, Message};
 use super::notices::{Notice, NoticeLevel, Notices};
+use super::notifications::Notifier;
 use super::overlays::contexts::ContextChoice;
 use super::overlays::{Overlay, job};
 use super::panes::image::{ImageMessage, ImagePane, Place, Tiles};
 use super::panes::logs::LogPane;
 use super::panes::queue::{QueuePane, QueueSettings};
 use super::panes::steps::StepsPane;
-use super::saved::Presets;
+use super::saved::{Presets, SavedView};
 use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
+use super::{ConsoleOptions, ThemeChoice};
 use crate::catalog::Catalog;
-use crate::engine::{Command, CommandKind, MatchCounts};
-use crate::jobs::filter::{Condition, Filter, JobStatus};
+use crate::engine::{BulkRecord, Command, CommandKind};
 use crate::jobs::{Job, JobId};
+use matching::Matching;
 use paging::Paging;
 
 /// The console's whole state.
@@ -70,6 +78,12 @@ pub struct App {
     operator: String,
     zone: DisplayZone,
     theme: Theme,
+    /// Which key means what.
+    keys: KeyMap,
+    /// Whether the mouse is the console's, not the terminal's.
+    has_mouse: bool,
+    /// Used instead where the terminal reports a light background.
+    light_theme: Option<Theme>,
     catalog: &'static Catalog,
     now: DateTime<Utc>,
     size: Rect,
@@ -85,6 +99,8 @@ pub struct App {
     tiles: Tiles,
     /// The images that are compared.
     compared: Tiles,
+    /// On a slow line, the operator requested images.
+    images_requested: bool,
     /// No image is requested for them before.
     tiles_paused_until: Option<DateTime<Utc>>,
     logs: LogPane,
@@ -94,6 +110,7 @@ pub struct App {
     /// What covers the panes; the last is on top.
     overlays: Vec<Overlay>,
     notices: Notices,
+    notifier: Notifier,
     filter: LineEditor,
     /// What `u` restores, the latest action last.
     undo: Vec<(CommandKind, Vec<Job>)>,
@@ -113,6 +130,11 @@ pub struct App {
     history: Vec<String>,
     /// Parameter sets of the form.
     presets: Presets,
+    /// Whether the view is kept for the next start, and what was written last.
+    keeps_view: bool,
+    saved_view: SavedView,
+    /// When the view is written, after it was touched.
+    save_view_at: Option<DateTime<Utc>>,
     /// A new job to select as soon as it is listed.
     select_when_shown: Option<JobId>,
     /// Images that are to be saved as soon as their bytes arrive, with the name of the file.
@@ -136,6 +158,10 @@ pub struct App {
     awaits_seeds: bool,
     /// The action on many jobs whose plan is awaited.
     planning: Option<bulk::Planning>,
+    /// The price of that action is shown even where it is simulated.
+    asks_price: bool,
+    /// The bulk actions of the store: open, or ended in the last minutes.
+    bulk: Vec<BulkRecord>,
     quitting: bool,
     /// Quit as soon as no job runs here.
     quits_when_done: bool,
@@ -146,22 +172,6 @@ pub struct App {
 /// Bytes of the images that the gallery and the comparison keep.
 const GALLERY_BYTES: usize = 24 * 1024 * 1024;
 const COMPARE_BYTES: usize = 32 * 1024 * 1024;
-
-/// The filter of held jobs.
-fn held() -> Filter {
-    Filter::default().and(Condition::Status(vec![JobStatus::Held]))
-}
-
-/// How many jobs of the store match a filter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Matching {
-    /// Not reported yet.
-    Unknown,
-    /// The store does not count that.
-    Uncounted,
-    /// As last counted.
-    Counted(MatchCounts),
-}
 
 impl App {
     /// A console without data, and the messages of its image thread.
@@ -182,7 +192,10 @@ impl App {
             read_only: options.read_only,
             operator: options.operator.clone(),
             zone: options.zone,
-            theme: options.theme(),
+            theme: options.theme(false),
+            light_theme: matches!(options.theme, ThemeChoice::ByBackground { .. }).then(|| options.theme(true)),
+            keys: options.keys,
+            has_mouse: true,
             catalog: Catalog::builtin(),
             now,
             size: Rect::new(0, 0, 80, 24),
@@ -195,12 +208,14 @@ impl App {
             image,
             tiles,
             compared,
+            images_requested: false,
             tiles_paused_until: None,
             logs: LogPane::new(),
             focus: PaneName::Queue,
             lower: PaneName::Steps,
             overlays: Vec::new(),
             notices: Notices::default(),
+            notifier: Notifier::new(&options.notify),
             filter: LineEditor::default(),
             undo: Vec::new(),
             undo_pending: false,
@@ -211,6 +226,9 @@ impl App {
             skipped: None,
             history: options.saved.prompts.clone(),
             presets: options.saved.presets.clone(),
+            keeps_view: options.files.is_some(),
+            saved_view: SavedView::default(),
+            save_view_at: None,
             select_when_shown: None,
             saves: HashMap::new(),
             image_selection: None,
@@ -223,6 +241,8 @@ impl App {
             counting_held: false,
             awaits_seeds: false,
             planning: None,
+            asks_price: false,
+            bulk: Vec::new(),
             quitting: false,
             quits_when_done: false,
             effects: Vec::new(),
@@ -231,6 +251,7 @@ impl App {
         if let Some(text) = options.greeting.clone() {
             app.notices.push(Notice { level: NoticeLevel::Info, text }, now);
         }
+        app.restore(options.saved.view.clone());
         for text in options.saved.problems.iter().cloned() {
             app.notices.push(Notice { level: NoticeLevel::Error, text }, now);
         }
@@ -247,7 +268,10 @@ impl App {
     /// Takes in what happened at `now`; what is to be done about it comes out.
     pub fn update(&mut self, message: Message, now: DateTime<Utc>) -> Vec<Effect> {
         self.now = now;
-        let overlays = self.overlays.len();
+        if matches!(message, Message::Key(_) | Message::Mouse(_) | Message::Paste(_)) {
+            self.touch_view();
+        }
+        let covers = self.covers();
         let had_gallery = self.has_gallery();
         match message {
             Message::Key(key) => self.on_key(key),
@@ -291,6 +315,14 @@ impl App {
                     self.dirty = true;
                 }
             }
+            Message::LightBackground => {
+                if let Some(light) = self.light_theme.take() {
+                    self.theme = light;
+                    self.dirty = true;
+                }
+            }
+            Message::LineSpeed(bytes_per_second) => self.on_line_speed(bytes_per_second),
+            Message::FrameCut => self.on_frame_cut(),
             Message::Terminate => self.quit(),
             Message::Suspend => self.effects.push(Effect::Suspend),
             Message::Resumed => {
@@ -301,7 +333,7 @@ impl App {
         if self.quits_when_done && !self.quitting && self.running_here() == 0 {
             self.quit();
         }
-        if self.overlays.len() != overlays && self.image.keeps_remains() {
+        if self.image.keeps_remains() && self.covers() != covers {
             self.effects.push(Effect::Redraw);
         }
         if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
@@ -310,10 +342,20 @@ impl App {
         if self.has_gallery() != had_gallery {
             self.apply_filter();
         }
+        self.effects.extend(self.notifier.take_due(now).into_iter().map(Effect::Notify));
         self.request_image();
         self.page();
         self.request_tiles();
+        self.save_view();
         std::mem::take(&mut self.effects)
+    }
+
+    /// What is drawn over images: the overlays, and a notice of several lines.
+    fn covers(&self) -> (usize, bool) {
+        let room = usize::from(self.size.width).saturating_sub(3);
+        let is_long =
+            |(notice, _): (&Notice, usize)| unicode_width::UnicodeWidthStr::width(notice.text.as_str()) > room;
+        (self.overlays.len(), self.notices.current().is_some_and(is_long))
     }
 
     /// Sends every image to the terminal again.
@@ -394,65 +436,12 @@ impl App {
         if rests && (self.is_shown(PaneName::Logs) || matches!(self.overlays.last(), Some(Overlay::Job(_)))) {
             self.search_logs();
         }
-        if rests && self.is_shown(PaneName::Image) {
+        if rests && self.shows_images() && self.is_shown(PaneName::Image) {
             let job = self.selected().map(Arc::clone);
             if let Some(command) = self.image.next_request(job.as_deref()) {
                 self.send(command);
             }
         }
-    }
-
-    fn apply_filter(&mut self) {
-        let is_typing = matches!(self.overlays.last(), Some(Overlay::Filter));
-        let text = self.filter.as_str();
-        let parsed = if is_typing { Filter::parse_typed(text, self.now) } else { Filter::parse(text, self.now) };
-        let parsed = parsed.map(|filter| self.with_gallery(filter));
-        let is_changed = parsed.as_ref().err() != self.board.problem()
-            || parsed.as_ref().is_ok_and(|filter| filter != self.board.filter());
-        if is_changed {
-            self.board.set_filter(parsed);
-            self.restart_paging(is_typing);
-            self.matching = Matching::Unknown;
-            self.count_matching();
-            self.queue.follow(&self.board);
-        }
-        self.dirty = true;
-    }
-
-    /// Requests how many jobs of the store match, where the board does not know that.
-    fn count_matching(&mut self) {
-        let filter = self.board.filter();
-        let waits = self.counting || self.paging.due_at().is_some_and(|due_at| due_at > self.now);
-        if filter.is_empty() || self.board.problem().is_some() || self.is_local() || waits {
-            return;
-        }
-        self.counting = true;
-        self.send(Command::CountMatching(self.board.filter().clone()));
-    }
-
-    /// Requests how many jobs of a large store are held: the board knows only some of them.
-    fn count_held(&mut self) {
-        if !self.board.is_complete() && !self.counting_held {
-            self.counting_held = true;
-            self.send(Command::CountMatching(held()));
-        }
-    }
-
-    /// How many jobs are held, as far as that is known.
-    fn held_total(&self) -> u64 {
-        let here = self.board.held() as u64;
-        if self.board.is_complete() { here } else { self.held.unwrap_or(here) }
-    }
-
-    /// How many jobs of the store the list contains, as far as that is known.
-    fn matching_total(&self) -> Option<u64> {
-        if self.is_local() {
-            return Some(self.board.len() as u64);
-        }
-        if self.board.filter().is_empty() {
-            return self.status.counts.as_ref().map(crate::engine::Counts::total);
-        }
-        if let Matching::Counted(counts) = &self.matching { Some(counts.total()) } else { None }
     }
 }
 

@@ -26,8 +26,11 @@ impl App {
         let mut jobs: Vec<_> = self.board.running_jobs().collect();
         jobs.sort_by(|left, right| (right.created_at, &right.id).cmp(&(left.created_at, &left.id)));
         let jobs = jobs.into_iter();
-        let prompts: Vec<&str> = jobs.take(running).map(|job| job.spec.prompt.as_str()).collect();
-        let dialog = QuitDialog::new(running, &prompts);
+        let submitted = |job: &crate::jobs::Job| job.attempt().and_then(|attempt| attempt.submitted_at);
+        let tasks: Vec<(&str, Option<chrono::Duration>)> =
+            jobs.take(running).map(|job| (job.spec.prompt.as_str(), submitted(job).map(|at| self.now - at))).collect();
+        let others = self.status.workers.map(|workers| workers.saturating_sub(1));
+        let dialog = QuitDialog::new(running, &tasks, others);
         self.overlays.push(Overlay::Quit(dialog));
         self.dirty = true;
     }

@@ -91,6 +91,12 @@ impl Draft {
         }
     }
 
+    /// How much text it holds.
+    pub fn bytes(&self) -> usize {
+        let values = self.values.values().chain(&self.foreign_images).map(String::len);
+        self.prompt.len() + self.tags.len() + values.sum::<usize>()
+    }
+
     /// The parameter set without the prompt.
     pub fn preset(&self, catalog: &Catalog) -> Preset {
         let validated = self.validate(catalog);

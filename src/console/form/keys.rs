@@ -202,7 +202,7 @@ impl Form {
         }
     }
 
-    fn step(&mut self, by: isize) {
+    pub(super) fn step(&mut self, by: isize) {
         let fields = self.fields();
         let place = fields.iter().position(|field| *field == self.focus).unwrap_or(0);
         let next = place.saturating_add_signed(by);

@@ -128,12 +128,12 @@ impl Form {
         };
         let (default, editable) = match field {
             Field::Prompt => return (Vec::new(), None),
-            Field::Model => return (picker(&self.draft.model, theme.text), None),
+            Field::Model => return (picker(&text::sanitize_line(&self.draft.model, 60), theme.text), None),
             Field::Matrix => {
                 let (word, style) = if self.draft.matrix { ("yes", style) } else { ("no", theme.dim) };
                 return (picker(word, style), None);
             }
-            Field::Models => (self.draft.model.clone(), true),
+            Field::Models => (text::sanitize_line(&self.draft.model, 60), true),
             Field::Sizes | Field::Seeds => ("as below".to_owned(), true),
             Field::Count => ("1".to_owned(), true),
             Field::Tags => ("none".to_owned(), true),
@@ -152,8 +152,11 @@ impl Form {
             return (vec![Span::styled(format::cut(&default, width), theme.dim)], None);
         }
         if !focused || !editable {
-            let shown =
-                if typed.len() > MAX_SHOWN_BYTES { format::bytes(typed.len() as u64) } else { typed.to_owned() };
+            let shown = if typed.len() > MAX_SHOWN_BYTES {
+                format::bytes(typed.len() as u64)
+            } else {
+                text::sanitize_line(typed, 400)
+            };
             return (vec![Span::styled(format::cut(&shown, width), style)], None);
         }
         let (shown, cell) = self.editor.visible(width);

@@ -127,9 +127,9 @@ fn a_filled_form_with_a_mistake() {
     │ Prompt                               │
     │ │ neon fox crossing a wet street,    │
     │ │ reflections, 35 mm                 │
-    │   Model           ‹ flux-2-pro ›     │
-    │   Count           3                  │
+    │   Count           3                ↑ │
     │   Tags            none               │
+    │   Matrix          ‹ no ›             │
     │ ── parameters of flux-2-pro, all op… │
     │ ▸ width           100                │
     │     100 is not a multiple of 16; n…↓ │

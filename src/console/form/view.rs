@@ -66,6 +66,15 @@ impl Form {
         widgets::fold_to_ascii(frame, area, theme);
     }
 
+    /// One turn of the wheel: the next field or row of the list, or the one before.
+    pub fn wheel(&mut self, by: i64) {
+        let by = if by < 0 { -1 } else { 1 };
+        match &mut self.chooser {
+            Some(chooser) => chooser.step(by),
+            None => self.step(by),
+        }
+    }
+
     /// The field under the mouse, or the row of the list, gets the keys.
     pub fn click(&mut self, column: u16, row: u16) -> bool {
         if let Some(chooser) = &mut self.chooser {

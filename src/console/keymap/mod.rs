@@ -2,11 +2,13 @@
 //! Actions are performed in `app`.
 
 mod chord;
+mod map;
+mod names;
 mod table;
 
-use crossterm::event::KeyEvent;
-
 pub use chord::Chord;
+pub use map::KeyMap;
+pub use names::MAX_TITLE;
 pub use table::BINDINGS;
 
 use super::layout::PaneName;
@@ -48,6 +50,8 @@ pub enum Action {
     Retry,
     /// Try all failed jobs again that are shown.
     RetryAll,
+    /// Try all failed jobs of the last hour again.
+    RetryRecent,
     /// The submit form filled from this job.
     Clone,
     /// Stop it.
@@ -76,6 +80,8 @@ pub enum Action {
     ColumnMenu,
     /// Keep the selection on the first row, or not.
     FollowNewest,
+    /// Show images on a slow line, or not.
+    ShowImages,
     /// The images of finished jobs in a grid.
     Gallery,
     /// The marked jobs side by side.
@@ -132,12 +138,22 @@ pub enum Action {
     MoreSlots,
     /// One slot less.
     FewerSlots,
+    /// Add and remove tags.
+    Tag,
+    /// Actions on many jobs.
+    BulkScreen,
+    /// Pause or resume the selected bulk action.
+    BulkPause,
+    /// Stop the selected bulk action.
+    BulkStop,
     /// Undo the last action.
     Undo,
     /// The list of all actions.
     Palette,
     /// The keys of this context.
     Help,
+    /// Give the mouse to the terminal, for selecting text, or take it.
+    ToggleMouse,
     /// Redraw the whole screen.
     Redraw,
     /// To the shell, to come back with `fg`.
@@ -153,11 +169,13 @@ impl Action {
     pub fn changes(self) -> Option<&'static str> {
         match self {
             Self::New | Self::Clone | Self::NewSeed | Self::NewSeeds => Some("submit jobs"),
-            Self::Retry | Self::RetryAll => Some("retry jobs"),
+            Self::Retry | Self::RetryAll | Self::RetryRecent => Some("retry jobs"),
             Self::Cancel => Some("cancel jobs"),
             Self::Approve => Some("approve jobs"),
             Self::Reject => Some("reject images"),
             Self::Hide => Some("hide jobs"),
+            Self::Tag => Some("tag jobs"),
+            Self::BulkPause | Self::BulkStop => Some("change bulk actions"),
             Self::Undo => Some("undo actions"),
             Self::Pause | Self::PauseHere => Some("pause or resume the intake"),
             Self::MoreSlots | Self::FewerSlots => Some("change the slots"),
@@ -187,6 +205,10 @@ pub enum InputContext {
     LogScreen,
     /// A search or a text filter of the logs; typed text goes into it.
     LogInput,
+    /// Actions on many jobs.
+    BulkScreen,
+    /// A line that is typed before an action.
+    Line,
     /// The contexts that can be opened; numbers choose.
     Contexts,
     /// The help.
@@ -257,7 +279,7 @@ pub enum BindingScope {
 }
 
 /// One line of the table.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Binding {
     /// What it means.
     pub action: Action,
@@ -281,7 +303,10 @@ impl InputContext {
 
     /// Whether letters are typed here.
     pub fn takes_text(self) -> bool {
-        matches!(self, Self::Palette | Self::Filter | Self::Form | Self::QueueMenu | Self::LogInput | Self::Contexts)
+        matches!(
+            self,
+            Self::Palette | Self::Filter | Self::Form | Self::Line | Self::QueueMenu | Self::LogInput | Self::Contexts
+        )
     }
 }
 
@@ -317,24 +342,6 @@ impl Binding {
     pub fn key_shown(&self, ascii: bool) -> String {
         self.keys.first().map(|chord| chord.shown(ascii)).unwrap_or_default()
     }
-}
-
-/// What a key means there.
-pub fn action_for(context: InputContext, key: KeyEvent) -> Option<Action> {
-    BINDINGS
-        .iter()
-        .find(|binding| binding.applies_in(context) && binding.keys.iter().any(|chord| chord.is(key)))
-        .map(|binding| binding.action)
-}
-
-/// The line of the table for an action there.
-pub fn binding_of(context: InputContext, action: Action) -> Option<&'static Binding> {
-    BINDINGS.iter().find(|binding| binding.applies_in(context) && binding.action == action)
-}
-
-/// The bindings of a context, in table order.
-pub fn bindings_in(context: InputContext) -> impl Iterator<Item = &'static Binding> {
-    BINDINGS.iter().filter(move |binding| binding.applies_in(context))
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ const LISTS: BindingScope = BindingScope::Only(&[
     InputContext::FullImage,
     InputContext::Gallery,
     InputContext::LogScreen,
+    InputContext::BulkScreen,
     InputContext::Help,
 ]);
 /// Where jobs are marked.
@@ -43,6 +44,7 @@ const TYPED: BindingScope = BindingScope::Only(&[InputContext::Palette, InputCon
 const QUEUE: BindingScope = BindingScope::Only(&[InputContext::Pane(PaneName::Queue)]);
 const MENU: BindingScope = BindingScope::Only(&[InputContext::QueueMenu, InputContext::Contexts]);
 const QUESTION: BindingScope = BindingScope::Only(&[InputContext::Confirm]);
+const BULK: BindingScope = BindingScope::Only(&[InputContext::BulkScreen]);
 const QUIT: BindingScope = BindingScope::Only(&[InputContext::Quit]);
 
 const fn bind(
@@ -100,6 +102,14 @@ pub const BINDINGS: &[Binding] = &[
         "keep the filter",
     ),
     bind(
+        A::Accept,
+        &[named(KeyCode::Enter)],
+        BindingScope::Only(&[InputContext::Line]),
+        G::Choose,
+        "take",
+        "take the line",
+    ),
+    bind(
         A::Complete,
         &[named(KeyCode::Tab)],
         BindingScope::Only(&[InputContext::Filter]),
@@ -117,11 +127,29 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Reject, &[key('d')], AnyImage, G::Jobs, "reject", "reject the images of the marked jobs, or this one"),
     bind(A::Open, &[named(KeyCode::Enter)], Panes, G::Jobs, "open", "open the job: prompt, attempts, charges"),
     bind(A::RetryAll, &[key('R')], Panes, G::Jobs, "retry failed", "retry all failed jobs that match"),
+    bind(
+        A::RetryRecent,
+        &[Chord::control('r')],
+        Panes,
+        G::Jobs,
+        "",
+        "retry all failed jobs of the last hour; shows the price first",
+    ),
     bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed cost>0.05 since:2h"),
-    bind(A::Clone, &[key('C')], AnyImage, G::Jobs, "clone", "clone the job into the form"),
-    bind(A::NewSeeds, &[key('S')], OneJob, G::Jobs, "new seeds", "request again with 1 to 9 new seeds: S, then the number"),
+    bind(A::Clone, &[key('C')], AnyImage, G::Jobs, "clone", "clone into the form; several marked: with edits"),
+    bind(
+        A::NewSeeds,
+        &[key('S')],
+        OneJob,
+        G::Jobs,
+        "new seeds",
+        "request again with 1 to 9 new seeds: S, then the number",
+    ),
     bind(A::Hide, &[key('h')], AnyImage, G::Jobs, "", "hide, or show again under /status:hidden"),
     bind(A::Undo, &[key('u')], AnyImage, G::Jobs, "undo", "undo the last action"),
+    bind(A::Tag, &[key('T')], OneJob, G::Jobs, "", "add or remove tags of the marked jobs, or of this one"),
+    bind(A::BulkPause, &[key('p')], BULK, G::Jobs, "pause/resume", "pause or resume the selected bulk action"),
+    bind(A::BulkStop, &[key('x')], BULK, G::Jobs, "stop", "stop the selected bulk action; what was changed stays"),
     // --- choosing ---
     bind(A::Mark, &[key(' ')], GALLERY, G::Choose, "mark", "mark or unmark; the next action applies to the marked"),
     bind(A::Mark, &[key(' ')], Panes, G::Choose, "", "mark or unmark; the next action applies to the marked"),
@@ -150,7 +178,9 @@ pub const BINDINGS: &[Binding] = &[
         "new seed",
         "request the same image again with a new seed",
     ),
+    bind(A::NewSeed, &[key('S')], OneJob, G::Jobs, "", "request the same image again with a new seed"),
     bind(A::FullImage, &[key('i')], OneJob, G::Image, "image", "show the image full screen"),
+    bind(A::ShowImages, &[key('I')], IMAGE, G::Image, "show images", "show images on a slow line, or stop that"),
     bind(A::OpenImage, &[key('o')], IMAGE, G::Image, "", "open the image in the system viewer"),
     bind(A::CopyUrl, &[key('y')], IMAGE, G::Image, "", "copy the image URL"),
     bind(A::SaveImage, &[key('w')], IMAGE, G::Image, "save", "save the image to the current folder"),
@@ -186,6 +216,7 @@ pub const BINDINGS: &[Binding] = &[
     // --- looking elsewhere ---
     bind(A::CostScreen, &[key('$')], Panes, G::Views, "costs", "cost screen"),
     bind(A::BudgetScreen, &[key('B')], Panes, G::Views, "", "caps and uncertain charges"),
+    bind(A::BulkScreen, &[key('b')], Panes, G::Views, "", "actions on many jobs: progress, pause, stop"),
     bind(A::LogScreen, &[key('L')], OneJob, G::Views, "logs", "log screen; at a step, its lines"),
     bind(A::Palette, &[key(':'), Chord::control('k')], Everywhere, G::Views, "", "find an action by name"),
     // --- the engine ---
@@ -214,6 +245,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Back, &[named(KeyCode::Esc), key('q'), key('=').hidden()], COMPARE, G::Move, "back", "back one level"),
     bind(A::Back, &[named(KeyCode::Esc), key('q')], SCREENS, G::Move, "back", "back one level"),
     bind(A::Back, &[named(KeyCode::Esc)], Always, G::Move, "back", "back one level"),
+    bind(A::ToggleMouse, &[key('M')], Everywhere, G::Views, "", "mouse on or off: off lets the terminal select text"),
     bind(A::Contexts, &[Chord::control('x')], Panes, G::Engine, "", "switch to another context of darkroom.toml"),
     bind(A::Redraw, &[Chord::control('l')], Always, G::Engine, "", "redraw"),
     bind(A::Suspend, &[Chord::control('z')], Always, G::Engine, "", "suspend (fg resumes)"),
@@ -231,5 +263,6 @@ const SCREENS: BindingScope = BindingScope::Only(&[
     InputContext::CostScreen,
     InputContext::BudgetScreen,
     InputContext::LogScreen,
+    InputContext::BulkScreen,
     InputContext::Help,
 ]);

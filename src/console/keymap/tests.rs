@@ -1,8 +1,16 @@
 //! The table is whole and without contradictions.
 
-use crossterm::event::{KeyCode, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::*;
+
+fn bindings_in(context: InputContext) -> impl Iterator<Item = &'static Binding> {
+    KeyMap::default().bindings_in(context)
+}
+
+fn action_for(context: InputContext, key: KeyEvent) -> Option<Action> {
+    KeyMap::default().action_for(context, key)
+}
 
 const CONTEXTS: &[InputContext] = &[
     InputContext::Pane(PaneName::Queue),
@@ -16,6 +24,8 @@ const CONTEXTS: &[InputContext] = &[
     InputContext::Compare,
     InputContext::CostScreen,
     InputContext::LogScreen,
+    InputContext::BulkScreen,
+    InputContext::Line,
     InputContext::Help,
     InputContext::Confirm,
     InputContext::Quit,
@@ -64,7 +74,7 @@ fn every_place_has_a_way_back_and_a_way_out() {
 
 #[test]
 fn letters_are_letters_where_text_is_typed() {
-    for context in [InputContext::Palette, InputContext::Filter] {
+    for context in [InputContext::Palette, InputContext::Filter, InputContext::Line] {
         for letter in ('a'..='z').chain('A'..='Z').chain("?:/$*+-[] 0123456789".chars()) {
             assert_eq!(action_for(context, KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE)), None, "{letter}");
         }

@@ -290,7 +290,7 @@ impl BudgetScreen {
         let hint = self.hint.map(|hint| format!("  {hint}")).unwrap_or_default();
         Line::from(vec![
             Span::styled(before, theme.accent),
-            Span::styled(shown.to_owned(), theme.text),
+            Span::styled(shown.clone(), theme.text),
             Span::styled("▏", theme.accent),
             Span::styled(behind, theme.accent),
             Span::styled(hint, theme.warning),

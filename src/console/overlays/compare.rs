@@ -39,6 +39,8 @@ pub struct Compare {
 pub struct CompareView<'a> {
     /// The jobs, in their order; those that were removed meanwhile are missing.
     pub jobs: Vec<Arc<Job>>,
+    /// Why images are not drawn.
+    pub hint: Option<String>,
     /// Prices for estimates.
     pub catalog: &'static Catalog,
     /// Colours and symbols.
@@ -102,7 +104,11 @@ impl Compare {
                 frame.render_widget(Paragraph::new(gone).block(view.theme.block(chosen)), column);
                 continue;
             };
-            self.room = column_of(frame, column, (job, index - missing), &facts, chosen, view.theme, tiles);
+            let images = match &view.hint {
+                Some(hint) => Err(hint.as_str()),
+                None => Ok(&mut *tiles),
+            };
+            self.room = column_of(frame, column, (job, index - missing), &facts, chosen, view.theme, images);
         }
     }
 }
@@ -115,7 +121,7 @@ fn column_of(
     facts: &[Fact],
     chosen: bool,
     theme: &Theme,
-    tiles: &mut Tiles,
+    tiles: Result<&mut Tiles, &str>,
 ) -> Size {
     let (set, style) = if chosen { (border::THICK, theme.border_focused) } else { (border::ROUNDED, theme.border) };
     let status = format!("{} {}", theme.job_symbol(job), status_label(job));
@@ -154,9 +160,12 @@ fn column_of(
     let height = (lines.len() as u16).min(inner.height - (inner.height / 2).min(3));
     let [image, below] = Layout::vertical([Constraint::Min(0), Constraint::Length(height)]).areas(inner);
     frame.render_widget(Paragraph::new(lines), below);
-    match image_of(job) {
-        Some((attempt, _)) => tiles.draw(frame, &(job.id.clone(), attempt), image, theme),
-        None => frame.render_widget(Paragraph::new(Line::styled("no image", theme.dim)).centered(), image),
+    match (image_of(job), tiles) {
+        (Some((attempt, _)), Ok(tiles)) => tiles.draw(frame, &(job.id.clone(), attempt), image, theme),
+        (Some(_), Err(hint)) => {
+            frame.render_widget(Paragraph::new(Line::styled(hint.to_owned(), theme.warning)).centered(), image);
+        }
+        (None, _) => frame.render_widget(Paragraph::new(Line::styled("no image", theme.dim)).centered(), image),
     }
     image.as_size()
 }
@@ -221,7 +230,7 @@ mod tests {
         };
         let theme = Theme::dark();
         let jobs = vec![job("a", 1, None), job("b", 2, Some(30))];
-        let listed = facts(&CompareView { jobs, catalog: Catalog::builtin(), theme: &theme });
+        let listed = facts(&CompareView { jobs, hint: None, catalog: Catalog::builtin(), theme: &theme });
         let listed: Vec<(&str, Vec<&str>)> =
             listed.iter().map(|fact| (fact.name.as_str(), fact.values.iter().map(String::as_str).collect())).collect();
         assert_eq!(

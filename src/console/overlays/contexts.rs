@@ -114,7 +114,9 @@ impl ContextMenu {
         let mut facts = Vec::new();
         if running > 0 {
             let images = format::count(running, "image");
-            facts.push(format!("{images} in progress: a submit in flight is waited for, the rest continues with the next worker here."));
+            facts.push(format!(
+                "{images} in progress: a submit in flight is waited for, the rest continues with the next worker here."
+            ));
         }
         if !choice.simulated {
             facts.push(format!("{} spends REAL MONEY.", choice.shown_name()));
@@ -153,7 +155,9 @@ impl ContextMenu {
         }
         if let Some(question) = &self.question {
             lines.push(Line::default());
-            lines.extend(widgets::wrap(question, cells).into_iter().map(|line| Line::styled(format!(" {line}"), theme.warning)));
+            lines.extend(
+                widgets::wrap(question, cells).into_iter().map(|line| Line::styled(format!(" {line}"), theme.warning)),
+            );
             lines.push(Line::from(vec![
                 Span::styled(" y ", theme.accent),
                 Span::raw("switch    "),
@@ -181,7 +185,10 @@ mod tests {
 
     fn menu() -> ContextMenu {
         let broken = ContextChoice { problem: Some("no project".to_owned()), ..choice(Some("broken"), true) };
-        ContextMenu::new(vec![choice(None, true), choice(Some("prod"), false), choice(Some("test"), true), broken], None)
+        ContextMenu::new(
+            vec![choice(None, true), choice(Some("prod"), false), choice(Some("test"), true), broken],
+            None,
+        )
     }
 
     fn press(menu: &mut ContextMenu, code: KeyCode, running: usize) -> ContextKey {
@@ -195,12 +202,16 @@ mod tests {
         assert_eq!(press(&mut menu, KeyCode::Char('3'), 0), ContextKey::Switch(choice(Some("test"), true)));
         assert_eq!(press(&mut menu, KeyCode::Char('2'), 0), ContextKey::Asked);
         assert_eq!(press(&mut menu, KeyCode::Enter, 0), ContextKey::Taken, "Enter never means yes");
-        assert!(screen(80, 24, |frame| menu.draw(frame, frame.area(), &Theme::dark())).contains("prod spends REAL MONEY"));
+        assert!(
+            screen(80, 24, |frame| menu.draw(frame, frame.area(), &Theme::dark())).contains("prod spends REAL MONEY")
+        );
         assert_eq!(press(&mut menu, KeyCode::Char('n'), 0), ContextKey::Taken);
         assert_eq!(press(&mut menu, KeyCode::Char('3'), 4), ContextKey::Asked, "images are being generated");
         assert_eq!(press(&mut menu, KeyCode::Char('y'), 4), ContextKey::Switch(choice(Some("test"), true)));
         let mut menu = self::menu();
-        assert!(matches!(press(&mut menu, KeyCode::Char('4'), 0), ContextKey::Refused(why) if why.contains("no project")));
+        assert!(
+            matches!(press(&mut menu, KeyCode::Char('4'), 0), ContextKey::Refused(why) if why.contains("no project"))
+        );
     }
 
     #[test]

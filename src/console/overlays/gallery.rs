@@ -48,7 +48,7 @@ pub struct GalleryView<'a> {
     pub above: Option<usize>,
     /// All that match, where that is known.
     pub total: Option<u64>,
-    /// What another line says, such as why images are not loaded.
+    /// Why images are not drawn.
     pub hint: Option<&'a str>,
     /// Colours and symbols.
     pub theme: &'a Theme,
@@ -146,7 +146,10 @@ impl Gallery {
             };
             let markers = (visible.start + index == view.selected, view.board.is_marked(id));
             match &entry.row {
-                Row::Job(job) => draw_tile(frame, tile, job, markers, view.theme, tiles),
+                Row::Job(job) => {
+                    let tiles = view.hint.is_none().then_some(&mut *tiles);
+                    draw_tile(frame, tile, job, markers, view.theme, tiles);
+                }
                 Row::Unreadable(_) => {
                     let words = Line::styled("unreadable document", view.theme.bad);
                     frame.render_widget(Paragraph::new(words), tile.inner(ratatui::layout::Margin::new(1, 1)));
@@ -196,7 +199,7 @@ fn draw_tile(
     job: &Job,
     (selected, marked): (bool, bool),
     theme: &Theme,
-    tiles: &mut Tiles,
+    tiles: Option<&mut Tiles>,
 ) {
     let (set, style) = if selected { (border::THICK, theme.border_focused) } else { (border::ROUNDED, theme.border) };
     let mut title = Vec::new();
@@ -216,7 +219,7 @@ fn draw_tile(
         .title_bottom(Line::styled(prompt, if selected { theme.text } else { theme.dim }));
     let inner = block.inner(area);
     frame.render_widget(block, area);
-    if let Some((attempt, _)) = image_of(job) {
+    if let (Some(tiles), Some((attempt, _))) = (tiles, image_of(job)) {
         tiles.draw(frame, &(job.id.clone(), attempt), inner, theme);
     }
 }

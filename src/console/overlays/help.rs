@@ -7,7 +7,8 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use super::centred;
-use crate::console::keymap::{self, Group, InputContext};
+use crate::console::keymap::{Action, Binding, Group, InputContext, KeyMap, MAX_TITLE};
+use crate::console::layout::PaneName;
 use crate::console::theme::Theme;
 use crate::console::widgets;
 use crate::text::format;
@@ -15,6 +16,7 @@ use crate::text::format;
 /// The help and how far it is scrolled.
 #[derive(Debug)]
 pub struct Help {
+    keys: KeyMap,
     context: InputContext,
     read_only: bool,
     scroll: usize,
@@ -23,11 +25,26 @@ pub struct Help {
 /// Cells of the keys and of a whole column.
 const KEYS: usize = 11;
 const COLUMN: usize = 58;
+/// The same where only names fit.
+const SHORT_KEYS: usize = 6;
+const SHORT_COLUMN: usize = 26;
+
+/// The help in columns.
+struct Sides {
+    columns: Vec<Vec<Line<'static>>>,
+    width: usize,
+}
+
+impl Sides {
+    fn height(&self) -> usize {
+        self.columns.iter().map(Vec::len).max().unwrap_or(0)
+    }
+}
 
 impl Help {
     /// For a context.
-    pub fn new(context: InputContext, read_only: bool) -> Self {
-        Self { context, read_only, scroll: 0 }
+    pub fn new(keys: KeyMap, context: InputContext, read_only: bool) -> Self {
+        Self { keys, context, read_only, scroll: 0 }
     }
 
     /// Scrolls by some lines.
@@ -36,28 +53,24 @@ impl Help {
         self.scroll = if lines < 0 { self.scroll.saturating_sub(step) } else { self.scroll.saturating_add(step) };
     }
 
-    /// Draws it in one column, or in two where both fit side by side.
+    /// Draws it with a sentence for each key, in one column or two; where that needs scrolling, with short names in up to three.
     pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
-        let columns = usize::from(area.width.saturating_sub(2)) / COLUMN;
-        let columns = columns.clamp(1, 2);
-        let width = (usize::from(area.width.saturating_sub(2)) / columns).min(COLUMN);
-        let groups: Vec<Vec<Line<'static>>> = Group::ALL
-            .into_iter()
-            .map(|group| self.group(group, width, theme))
-            .filter(|lines| !lines.is_empty())
-            .collect();
-        let total: usize = groups.iter().map(Vec::len).sum();
-        let mut sides: Vec<Vec<Line<'static>>> = vec![Vec::new(); columns];
-        let mut side = 0;
-        for group in groups {
-            if side + 1 < columns && sides[side].len() + group.len() / 2 > total / columns {
-                side += 1;
-            }
-            sides[side].extend(group);
-        }
-        let height = sides.iter().map(Vec::len).max().unwrap_or(0);
-        let area = centred(area, (width * columns + 2) as u16, (height + 2).min(usize::from(u16::MAX)) as u16);
         let room = usize::from(area.height.saturating_sub(2));
+        let total = usize::from(area.width.saturating_sub(2));
+        let long = self.sides((total / COLUMN).clamp(1, 2), COLUMN, total, false, theme);
+        let fits = |sides: &Sides| sides.height() <= room;
+        let sides = if fits(&long) {
+            long
+        } else {
+            let widest = (total / SHORT_COLUMN).clamp(1, 3);
+            let short = (1..=widest).map(|columns| self.sides(columns, SHORT_COLUMN, total, true, theme));
+            let mut short: Vec<Sides> = short.collect();
+            let best = short.iter().position(fits).unwrap_or(short.len().saturating_sub(1));
+            if short.is_empty() { long } else { short.swap_remove(best) }
+        };
+        let (height, width) = (sides.height(), sides.width);
+        let columns = sides.columns.len();
+        let area = centred(area, (width * columns + 2) as u16, (height + 2).min(usize::from(u16::MAX)) as u16);
         self.scroll = self.scroll.min(height.saturating_sub(room));
         let more = if height > room {
             format!("{}–{} of {height} · j k scroll · Esc closes", self.scroll + 1, (self.scroll + room).min(height))
@@ -68,17 +81,81 @@ impl Help {
         let inner = block.inner(area);
         widgets::clear(frame, area, theme);
         frame.render_widget(block, area);
-        for (index, lines) in sides.into_iter().enumerate() {
+        for (index, lines) in sides.columns.into_iter().enumerate() {
             let x = inner.x + (index * width) as u16;
             let column = Rect { x, width: (inner.right().saturating_sub(x)).min(width as u16), ..inner };
             frame.render_widget(Paragraph::new(lines).scroll((self.scroll as u16, 0)), column);
         }
     }
 
+    /// The groups in so many columns of at most `widest` cells.
+    fn sides(&self, columns: usize, widest: usize, total: usize, short: bool, theme: &Theme) -> Sides {
+        let width = (total / columns).min(widest);
+        let group = |group| if short { self.short_group(group, width, theme) } else { self.group(group, width, theme) };
+        let groups: Vec<Vec<Line<'static>>> =
+            Group::ALL.into_iter().map(group).filter(|lines| !lines.is_empty()).collect();
+        let lines: usize = groups.iter().map(Vec::len).sum();
+        let mut sides: Vec<Vec<Line<'static>>> = vec![Vec::new(); columns];
+        let mut side = 0;
+        let target = lines.div_ceil(columns);
+        for group in groups {
+            let is_full = sides[side].len() + group.len() / 2 > target;
+            if !short && side + 1 < columns && is_full {
+                side += 1;
+            }
+            // Names are short enough to continue a group in the next column, but not behind its title.
+            for (index, line) in group.into_iter().enumerate() {
+                let is_full = sides[side].len() + usize::from(index == 0) >= target;
+                if short && side + 1 < columns && is_full {
+                    side += 1;
+                }
+                sides[side].push(line);
+            }
+        }
+        Sides { columns: sides, width }
+    }
+
+    fn short_group(&self, group: Group, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+        let mut seen = Vec::new();
+        let mut lines = Vec::new();
+        for binding in self.keys.bindings_in(self.context).filter(|binding| binding.group == group) {
+            if seen.contains(&binding.action) || (self.read_only && binding.action.changes().is_some()) {
+                continue;
+            }
+            seen.push(binding.action);
+            if lines.is_empty() {
+                lines.push(Line::styled(format!(" {}", group.title()), theme.accent));
+            }
+            let Some(title) = short_title(binding) else { continue };
+            let title = format::cut(&title, width.saturating_sub(SHORT_KEYS + 2).min(MAX_TITLE));
+            let keys = self.short_keys(binding, theme.ascii);
+            lines.push(Line::from(vec![
+                Span::styled(format!(" {} ", format::fit(&keys, SHORT_KEYS)), theme.text),
+                Span::styled(title, theme.dim),
+            ]));
+        }
+        lines
+    }
+
+    /// The first key; of two actions on one line both keys, where they fit.
+    fn short_keys(&self, binding: &Binding, ascii: bool) -> String {
+        let key = binding.key_shown(ascii);
+        let other = match binding.action {
+            Action::Pane(_) => Some((PaneName::ALL.map(Action::Pane)[PaneName::ALL.len() - 1], "-")),
+            action => PAIRS.iter().find(|(first, ..)| *first == action).map(|(_, second, _)| (*second, " ")),
+        };
+        let key_of = |action| {
+            let here = self.keys.bindings_in(self.context).find(|other| other.action == action);
+            here.map(|other| other.key_shown(ascii)).unwrap_or_default()
+        };
+        let both = other.map(|(action, gap)| format!("{key}{gap}{}", key_of(action)));
+        both.filter(|both| both.width() <= SHORT_KEYS).unwrap_or(key)
+    }
+
     fn group(&self, group: Group, width: usize, theme: &Theme) -> Vec<Line<'static>> {
         let mut seen = Vec::new();
         let mut lines = Vec::new();
-        for binding in keymap::bindings_in(self.context).filter(|binding| binding.group == group) {
+        for binding in self.keys.bindings_in(self.context).filter(|binding| binding.group == group) {
             if seen.contains(&binding.action) || (self.read_only && binding.action.changes().is_some()) {
                 continue;
             }
@@ -98,5 +175,57 @@ impl Help {
             }
         }
         lines
+    }
+}
+
+/// Actions that share a line of the short help.
+const PAIRS: [(Action, Action, &str); 6] = [
+    (Action::Down, Action::Up, "Down, up"),
+    (Action::PageDown, Action::PageUp, "Page down, up"),
+    (Action::Top, Action::Bottom, "First, last row"),
+    (Action::NextPane, Action::PreviousPane, "Next, previous"),
+    (Action::MoreSlots, Action::FewerSlots, "More, fewer slots"),
+    (Action::OlderAttempt, Action::NewerAttempt, "Older, newer try"),
+];
+
+/// The name of a line of the short help; `None` where the action is part of another line.
+fn short_title(binding: &Binding) -> Option<String> {
+    let pair = PAIRS.iter().find(|(first, second, _)| [*first, *second].contains(&binding.action));
+    match (binding.action, pair) {
+        (Action::Pane(PaneName::Queue), _) => Some("Go to a pane".to_owned()),
+        (Action::Pane(_), _) => None,
+        (action, Some((first, _, title))) => (action == *first).then(|| (*title).to_owned()),
+        (_, None) => Some(binding.title()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::test_fixtures::screen;
+
+    #[test]
+    fn help_of_every_place_fits_80_by_24() {
+        let theme = Theme::dark();
+        let panes = PaneName::ALL.into_iter().map(InputContext::Pane);
+        let screens = [
+            InputContext::Job,
+            InputContext::FullImage,
+            InputContext::Gallery,
+            InputContext::Compare,
+            InputContext::CostScreen,
+            InputContext::BudgetScreen,
+            InputContext::LogScreen,
+            InputContext::BulkScreen,
+        ];
+        for context in panes.chain(screens) {
+            let mut help = Help::new(KeyMap::default(), context, false);
+            let text = screen(80, 22, |frame| help.draw(frame, frame.area(), &theme));
+            assert!(text.contains("Esc closes") && !text.contains("scroll"), "{context:?}\n{text}");
+            for binding in KeyMap::default().bindings_in(context) {
+                let Some(title) = short_title(binding).map(|title| format::cut(&title, MAX_TITLE)) else { continue };
+                assert!(text.contains(&title) || text.contains(binding.help), "{context:?} lacks {title}\n{text}");
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What covers the panes: one file each. They are a stack; Esc takes the top one away.
 
 pub mod budget;
+pub mod bulk;
 pub mod compare;
 pub mod confirm;
 pub mod contexts;
@@ -8,6 +9,7 @@ pub mod costs;
 pub mod gallery;
 pub mod help;
 pub mod job;
+pub mod line;
 pub mod palette;
 pub mod queue_menu;
 pub mod quit;
@@ -51,6 +53,10 @@ pub enum Overlay {
     Contexts(contexts::ContextMenu),
     /// The order or the columns of the queue are being chosen.
     QueueMenu(queue_menu::QueueMenu),
+    /// Actions on many jobs.
+    Bulk(bulk::BulkScreen),
+    /// A line that is typed before an action.
+    Line(line::LineDialog),
 }
 
 impl Overlay {
@@ -73,6 +79,8 @@ impl Overlay {
             Self::LogInput => InputContext::LogInput,
             Self::Contexts(_) => InputContext::Contexts,
             Self::QueueMenu(_) => InputContext::QueueMenu,
+            Self::Bulk(_) => InputContext::BulkScreen,
+            Self::Line(_) => InputContext::Line,
         }
     }
 
@@ -85,6 +93,7 @@ impl Overlay {
             | Self::Compare(_)
             | Self::Costs(_)
             | Self::Budget(_)
+            | Self::Bulk(_)
             | Self::Logs => true,
             Self::Confirm(_)
             | Self::Quit(_)
@@ -94,7 +103,8 @@ impl Overlay {
             | Self::LogInput
             | Self::Contexts(_)
             | Self::QueueMenu(_)
-            | Self::Form(_) => false,
+            | Self::Form(_)
+            | Self::Line(_) => false,
         }
     }
 }

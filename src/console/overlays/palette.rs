@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::centred;
-use crate::console::keymap::{self, Action, Binding, Group, InputContext};
+use crate::console::keymap::{Action, Binding, Group, InputContext, KeyMap, MAX_TITLE};
 use crate::console::line_editor::LineEditor;
 use crate::console::theme::Theme;
 use crate::console::widgets;
@@ -17,12 +17,15 @@ use crate::text::format;
 
 /// The palette: what was typed, and which of the found actions is chosen.
 pub struct Palette {
+    keys: KeyMap,
     context: InputContext,
     read_only: bool,
     line: LineEditor,
     chosen: usize,
     found: Vec<&'static Binding>,
     matcher: Matcher,
+    /// The first row that is shown, and where the rows are on the screen.
+    rows: (usize, Rect),
 }
 
 /// A binding with the text that is searched.
@@ -32,9 +35,9 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// The footer's word and the help text are both searched.
+    /// The name, the footer's word and the help text are all searched.
     fn new(binding: &'static Binding) -> Self {
-        Self { binding, words: format!("{} {}", binding.hint, binding.help) }
+        Self { binding, words: format!("{} {} {}", binding.title(), binding.hint, binding.help) }
     }
 }
 
@@ -46,8 +49,10 @@ impl AsRef<str> for Candidate {
 
 impl Palette {
     /// With everything that can be done in a context.
-    pub fn new(context: InputContext, read_only: bool) -> Self {
+    pub fn new(keys: KeyMap, context: InputContext, read_only: bool) -> Self {
         let mut palette = Self {
+            keys,
+            rows: (0, Rect::ZERO),
             context,
             read_only,
             line: LineEditor::default(),
@@ -75,7 +80,7 @@ impl Palette {
     fn find(&mut self) {
         let mut seen: Vec<Action> = vec![Action::Palette, Action::Back];
         let mut candidates = Vec::new();
-        for binding in keymap::bindings_in(self.context) {
+        for binding in self.keys.bindings_in(self.context) {
             let moves = binding.group == Group::Move && !matches!(binding.action, Action::Pane(_));
             let available = !self.read_only || binding.action.changes().is_none();
             if available && !moves && !seen.contains(&binding.action) {
@@ -84,8 +89,18 @@ impl Palette {
             }
         }
         let pattern = Pattern::parse(self.line.as_str(), CaseMatching::Ignore, Normalization::Smart);
-        let matches = pattern.match_list(candidates, &mut self.matcher);
-        self.found = matches.into_iter().map(|(candidate, _)| candidate.binding).collect();
+        let titles = candidates
+            .iter()
+            .map(|candidate| Candidate { binding: candidate.binding, words: candidate.binding.title() });
+        // What is named so precedes what only mentions it.
+        let named = pattern.match_list(titles.collect::<Vec<_>>(), &mut self.matcher);
+        let mentioned = pattern.match_list(candidates, &mut self.matcher);
+        self.found.clear();
+        for (candidate, _) in named.into_iter().chain(mentioned) {
+            if !self.found.iter().any(|found| found.action == candidate.binding.action) {
+                self.found.push(candidate.binding);
+            }
+        }
         self.chosen = 0;
     }
 
@@ -103,6 +118,17 @@ impl Palette {
         self.found.get(self.chosen).map(|binding| binding.action)
     }
 
+    /// Chooses the row under the mouse; true where there is one.
+    pub fn click(&mut self, column: u16, row: u16) -> bool {
+        let (first, area) = self.rows;
+        let index = first + usize::from(row.saturating_sub(area.y));
+        let hits = area.contains((column, row).into()) && index < self.found.len();
+        if hits {
+            self.chosen = index;
+        }
+        hits
+    }
+
     /// The facts in the border: the position in the list where it is cut.
     fn facts(&self, first: usize, rows: usize) -> String {
         const HOW: &str = "type to search · Enter runs";
@@ -114,7 +140,7 @@ impl Palette {
     }
 
     /// Draws it at the top of an area.
-    pub fn draw(&self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+    pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
         let area = centred(area, 66, area.height.min(20));
         // Without the border and the line that is typed.
         let rows = usize::from(area.height.saturating_sub(3));
@@ -122,6 +148,7 @@ impl Palette {
         let facts = self.facts(first, rows);
         let block = widgets::pane("Actions", &facts, area.width, true, theme);
         let inner = block.inner(area);
+        self.rows = (first, Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner });
         let mut lines = vec![Line::from(vec![
             Span::styled(" : ", theme.accent),
             Span::raw(self.line.as_str().to_owned()),
@@ -133,9 +160,13 @@ impl Palette {
         let width = usize::from(inner.width);
         for (index, binding) in self.found.iter().enumerate().skip(first).take(rows) {
             let keys = format::fit_right(&binding.keys_shown(theme.ascii), 9);
-            let words = format::fit(binding.help, width.saturating_sub(13));
+            let room = width.saturating_sub(13);
+            let title = format::fit(&binding.title(), room.min(MAX_TITLE + 1));
+            let rest = format::fit(binding.help, room.saturating_sub(MAX_TITLE + 1));
+            let help = if index == self.chosen { theme.text } else { theme.dim };
             let line = Line::from(vec![
-                Span::raw(format!("  {words} ")),
+                Span::raw(format!("  {title}")),
+                Span::styled(format!("{rest} "), help),
                 Span::styled(format!("{keys} "), if index == self.chosen { theme.text } else { theme.dim }),
             ]);
             lines.push(if index == self.chosen { line.style(theme.selected) } else { line });
@@ -152,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_few_letters_find_an_action() {
-        let mut palette = Palette::new(InputContext::Pane(PaneName::Queue), false);
+        let mut palette = Palette::new(KeyMap::default(), InputContext::Pane(PaneName::Queue), false);
         palette.paste("pau int");
         assert_eq!(palette.chosen(), Some(Action::Pause));
         palette.step(-1);
@@ -163,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_list_that_is_cut_says_so() {
-        let mut palette = Palette::new(InputContext::Pane(PaneName::Queue), false);
+        let mut palette = Palette::new(KeyMap::default(), InputContext::Pane(PaneName::Queue), false);
         let total = palette.found.len();
         assert_eq!(palette.facts(2, 5), format!("3–7 of {total} · type to search · Enter runs"));
         palette.paste("pau int");
@@ -179,7 +210,7 @@ mod tests {
             ("costs", Action::CostScreen),
             ("quit", Action::Quit),
         ] {
-            let mut palette = Palette::new(InputContext::Pane(PaneName::Queue), false);
+            let mut palette = Palette::new(KeyMap::default(), InputContext::Pane(PaneName::Queue), false);
             palette.paste(word);
             assert_eq!(palette.chosen(), Some(action), "{word}");
         }

@@ -9,6 +9,7 @@ use super::centred;
 use crate::console::theme::Theme;
 use crate::console::widgets;
 use crate::text;
+use crate::text::format;
 
 /// Prompts that are named.
 const NAMED: usize = 3;
@@ -21,19 +22,27 @@ pub struct QuitDialog {
 }
 
 impl QuitDialog {
-    /// The question about so many running images; `prompts` are those that are known.
-    pub fn new(running: usize, prompts: &[&str]) -> Self {
-        let mut facts: Vec<String> =
-            prompts.iter().take(NAMED).map(|prompt| format!("· {}", text::sanitize_line(prompt, 56))).collect();
+    /// The question about so many running images. `tasks` are those that are known, with the time since their submit; `others` is how
+    /// many other workers are alive on this machine, if that is known.
+    pub fn new(running: usize, tasks: &[(&str, Option<chrono::Duration>)], others: Option<usize>) -> Self {
+        let line = |(prompt, age): &(&str, Option<chrono::Duration>)| {
+            let age = age.map(|age| format!(" ({} ago)", format::age(age))).unwrap_or_default();
+            format!("· {}{age}", text::sanitize_line(prompt, 48))
+        };
+        let mut facts: Vec<String> = tasks.iter().take(NAMED).map(line).collect();
         let unnamed = running.saturating_sub(facts.len());
         if unnamed > 0 && !facts.is_empty() {
             facts.push(format!("· and {unnamed} more"));
         }
-        facts.push(
-            "They are paid for. The provider deletes a finished image after about 10 minutes; until then another worker on \
-             this store, or `darkroom worker`, collects it."
-                .to_owned(),
-        );
+        facts.push("They are paid for. The provider deletes a finished image after about 10 minutes.".to_owned());
+        facts.push(match others {
+            Some(0) => {
+                "No other worker runs on this machine: within that time start `darkroom worker`, or this console again."
+                    .to_owned()
+            }
+            Some(others) => format!("{} on this machine will collect them.", format::count(others, "other worker")),
+            None => "Another worker on this store, or `darkroom worker`, collects them until then.".to_owned(),
+        });
         Self { running, facts }
     }
 

@@ -5,45 +5,89 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::keymap::{self, Action, InputContext};
+use crate::console::keymap::{Action, InputContext, KeyMap};
 use crate::console::layout::PaneName;
 use crate::console::theme::Theme;
 
-/// Draws as many hints as fit, in table order; help and quit are always listed.
-///
-/// `useful` is whether an action would have an effect now.
-pub fn draw(frame: &mut Frame<'_>, area: Rect, context: InputContext, useful: impl Fn(Action) -> bool, theme: &Theme) {
+/// One hint of the footer.
+struct Hint {
+    key: String,
+    text: &'static str,
+    action: Action,
+    /// Help and quit are always listed.
+    always: bool,
+}
+
+impl Hint {
+    fn width(&self) -> usize {
+        self.key.width() + self.text.width() + 3
+    }
+}
+
+/// As many hints as fit, in table order; help and quit are always listed. `useful` is whether an action would have an effect now.
+fn hints(width: u16, keys: KeyMap, context: InputContext, useful: impl Fn(Action) -> bool, ascii: bool) -> Vec<Hint> {
     let mut named = Vec::new();
-    let hints: Vec<(String, &'static str, bool)> = keymap::bindings_in(context)
-        .filter(|binding| {
-            let is_new = !binding.hint.is_empty() && !named.contains(&binding.action);
-            named.push(binding.action);
-            is_new
-        })
-        .map(|binding| {
-            let always = matches!(binding.action, Action::Help | Action::Quit | Action::Back | Action::Accept)
-                && useful(binding.action);
-            (binding, always)
-        })
-        .filter(|(binding, always)| *always || useful(binding.action))
-        .map(|(binding, always)| (binding.key_shown(theme.ascii), binding.hint, always))
-        .collect();
-    let width = |(key, hint, _): &(String, &str, bool)| key.width() + hint.width() + 3;
-    let mut room = usize::from(area.width).saturating_sub(1);
-    room = room.saturating_sub(hints.iter().filter(|hint| hint.2).map(width).sum());
-    let mut spans = vec![Span::raw(" ")];
-    for hint in &hints {
-        let (key, text, always) = hint;
-        if !always {
-            match room.checked_sub(width(hint)) {
-                Some(rest) => room = rest,
-                None => continue,
-            }
+    let hints = keys.bindings_in(context).filter(|binding| {
+        let is_new = !binding.hint.is_empty() && !binding.keys.is_empty() && !named.contains(&binding.action);
+        named.push(binding.action);
+        is_new
+    });
+    let hints = hints.filter(|binding| useful(binding.action)).map(|binding| Hint {
+        key: binding.key_shown(ascii),
+        text: binding.hint,
+        action: binding.action,
+        always: matches!(binding.action, Action::Help | Action::Quit | Action::Back | Action::Accept),
+    });
+    let hints: Vec<Hint> = hints.collect();
+    let mut room = usize::from(width).saturating_sub(1);
+    room = room.saturating_sub(hints.iter().filter(|hint| hint.always).map(Hint::width).sum());
+    let fits = |hint: &Hint| {
+        if hint.always {
+            return true;
         }
-        spans.push(Span::styled(key.clone(), theme.accent));
-        spans.push(Span::styled(format!(" {text}  "), theme.dim));
+        let rest = room.checked_sub(hint.width());
+        room = rest.unwrap_or(room);
+        rest.is_some()
+    };
+    let mut fits = fits;
+    hints.into_iter().filter(|hint| fits(hint)).collect()
+}
+
+/// Draws the hints.
+pub fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    keys: KeyMap,
+    context: InputContext,
+    useful: impl Fn(Action) -> bool,
+    theme: &Theme,
+) {
+    let mut spans = vec![Span::raw(" ")];
+    for hint in hints(area.width, keys, context, useful, theme.ascii) {
+        spans.push(Span::styled(hint.key, theme.accent));
+        spans.push(Span::styled(format!(" {}  ", hint.text), theme.dim));
     }
     frame.render_widget(Line::from(spans), area);
+}
+
+/// The action whose hint is under that column.
+pub fn action_at(
+    area: Rect,
+    column: u16,
+    keys: KeyMap,
+    context: InputContext,
+    useful: impl Fn(Action) -> bool,
+    ascii: bool,
+) -> Option<Action> {
+    let mut left = usize::from(column.checked_sub(area.x)?).checked_sub(1)?;
+    for hint in hints(area.width, keys, context, useful, ascii) {
+        // Two cells between the hints belong to none of them.
+        if left + 2 < hint.width() {
+            return Some(hint.action);
+        }
+        left = left.checked_sub(hint.width())?;
+    }
+    None
 }
 
 /// Draws the names of all panes with their digits; those on the screen are highlighted.

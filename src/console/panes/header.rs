@@ -121,8 +121,8 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
             let forms = [(41, format!("{sign} this process paused · p resumes")), (0, format!("{sign} paused here"))];
             parts.push(Part::new(theme.warning, forms));
         }
-        Intake::AccountBlocked(reason) => {
-            let reason = text::sanitize_line(reason, 60);
+        Intake::AccountBlocked(blocked) => {
+            let reason = text::sanitize_line(&blocked.reason, 60);
             let cross = theme.symbol("✗", "x");
             let forms = [
                 (20, format!("{cross} account: {reason} · p resumes")),
@@ -135,6 +135,7 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
             parts.push(Part::new(theme.warning, [(40, "READ-ONLY".into()), (0, "READ-ONLY".into())]));
         }
     }
+    parts.extend(outage(view));
     if let Some(alarm) = &status.alarm {
         let (summary, sign) = (text::sanitize_line(&alarm.summary, 40), theme.symbol("▲", "!"));
         parts.push(Part::new(theme.bad, [(51, format!("{sign} {summary}")), (0, sign.to_owned())]));
@@ -159,8 +160,30 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
         }
         (None, _) => {}
     }
+    if let Some(rate) = status.slow_line {
+        let forms =
+            [(27, format!("slow line {}/s", format::bytes(rate))), (33, "slow line".into()), (0, String::new())];
+        parts.push(Part::new(theme.warning, forms));
+    }
     parts.push(connection(view));
     parts
+}
+
+/// The first outage that the intake does not name already.
+fn outage(view: &HeaderView<'_>) -> Option<Part> {
+    let named = match &view.status.intake {
+        Intake::AccountBlocked(blocked) => Some(blocked.dependency),
+        _ => None,
+    };
+    let outage = view.status.outages.iter().find(|outage| Some(outage.dependency) != named)?;
+    let (old, ring) = (format::age(view.now - outage.since), view.theme.symbol("○", "!"));
+    let (name, reason) = (outage.dependency.label(), text::sanitize_line(&outage.reason, 60));
+    let forms = [
+        (21, format!("{ring} {name} down {old}: {reason}")),
+        (45, format!("{ring} {name} down {old}")),
+        (0, format!("{ring} {name}")),
+    ];
+    Some(Part::new(view.theme.bad, forms))
 }
 
 /// Who paused all workers, since when and why.
@@ -291,12 +314,21 @@ fn connection(view: &HeaderView<'_>) -> Part {
 mod tests {
     use super::*;
     use crate::costs::Usd;
-    use crate::engine::QueueConflict;
+    use crate::engine::{Dependency, Outage, QueueConflict};
 
     fn status() -> Status {
         Status {
             slots: Some((124, 240)),
-            intake: Intake::AccountBlocked("the key was refused by the provider, status 403".into()),
+            intake: Intake::AccountBlocked(Outage {
+                dependency: Dependency::Key,
+                since: DateTime::UNIX_EPOCH,
+                reason: "the key was refused by the provider, status 403".into(),
+            }),
+            outages: vec![Outage {
+                dependency: Dependency::ImageHost,
+                since: DateTime::UNIX_EPOCH,
+                reason: "no connection: connection refused".into(),
+            }],
             connection: Some(ConnectionState::Disconnected {
                 since: DateTime::UNIX_EPOCH,
                 reason: "connection refused by the store".into(),
@@ -360,7 +392,7 @@ mod tests {
         let server = ConnectionState::Disconnected {
             since: DateTime::UNIX_EPOCH,
             reason: "localhost:7233 does not answer".into(),
-                retry_at: None,
+            retry_at: None,
         };
         let (text, style) = shown(fleet(3, 0, server));
         assert!(text.contains("Temporal down 1m") && style == Some(theme.bad), "{text}");

@@ -3,17 +3,20 @@
 
 mod presets;
 mod prompts;
+mod view;
 
 use std::path::{Path, PathBuf};
 
 pub use presets::{Preset, PresetFile, Presets};
 pub use prompts::remember;
+pub use view::{MAX_MARKS, SavedView};
 
 /// Where the files are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsoleFiles {
     presets: PathBuf,
     prompts: PathBuf,
+    view: PathBuf,
 }
 
 /// What the files contain.
@@ -23,15 +26,21 @@ pub struct Saved {
     pub presets: Presets,
     /// Submitted prompts, newest first.
     pub prompts: Vec<String>,
+    /// The last view.
+    pub view: SavedView,
     /// Files that could not be read, one line each.
     pub problems: Vec<String>,
 }
 
 impl ConsoleFiles {
-    /// The files of a data directory.
-    pub fn new(data_dir: &Path) -> Self {
+    /// The files of a data directory, for a context.
+    pub fn new(data_dir: &Path, context: &str) -> Self {
         let folder = data_dir.join("console");
-        Self { presets: PresetFile::in_data_dir(data_dir).path, prompts: folder.join("prompts.json") }
+        Self {
+            presets: PresetFile::in_data_dir(data_dir).path,
+            prompts: folder.join("prompts.json"),
+            view: folder.join(view::file_name(context)),
+        }
     }
 
     /// Reads all of them.
@@ -45,7 +54,16 @@ impl ConsoleFiles {
             Ok(prompts) => saved.prompts = prompts,
             Err(why) => saved.problems.push(why),
         }
+        match view::load(&self.view) {
+            Ok(view) => saved.view = view,
+            Err(why) => saved.problems.push(why),
+        }
         saved
+    }
+
+    /// Writes the view.
+    pub fn save_view(&self, view: &SavedView) -> Result<(), String> {
+        view::save(&self.view, view)
     }
 
     /// The file of the presets.

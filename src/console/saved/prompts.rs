@@ -44,7 +44,9 @@ pub(super) fn add(path: &Path, prompts: &[String]) -> Result<(), String> {
     let failed = |error: std::io::Error| problem(path, &error.to_string());
     // A file that cannot be read is replaced: its prompts are lost already.
     let mut history = load(path).unwrap_or_default();
-    prompts.iter().for_each(|prompt| remember(&mut history, prompt));
+    for prompt in prompts {
+        remember(&mut history, prompt);
+    }
     std::fs::create_dir_all(parent_dir(path)).map_err(failed)?;
     let text = serde_json::to_vec(&history).map_err(|error| problem(path, &error.to_string()))?;
     write_atomically(path, &text).map_err(failed)

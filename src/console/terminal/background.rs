@@ -8,9 +8,9 @@ use bytes::Bytes;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::catalog::Catalog;
-use crate::console::message::Message;
+use crate::console::message::{Kept, Message};
 use crate::console::notices::{Notice, NoticeLevel};
-use crate::console::saved::{ConsoleFiles, Preset, PresetFile};
+use crate::console::saved::ConsoleFiles;
 use crate::fs::write_new;
 use crate::jobs::Spec;
 use crate::text;
@@ -41,33 +41,27 @@ impl BackgroundTasks {
         });
     }
 
-    /// Saves a preset.
-    pub fn save_preset(&mut self, file: PresetFile, name: String, preset: Preset) {
+    /// Writes what is kept for the next start. Only presets are reported: the loss of the others costs no work.
+    pub fn keep(&mut self, files: ConsoleFiles, kept: Kept) {
         self.tasks.spawn_blocking(move || {
-            let presets = file.save(&name, preset);
-            Message::Presets(presets.map(|presets| {
-                let name = text::sanitize_line(name.trim(), 40);
-                (presets, format!("Saved preset '{name}' · Ctrl+O chooses it, `darkroom submit --preset` uses it"))
-            }))
-        });
-    }
-
-    /// Removes a preset.
-    pub fn remove_preset(&mut self, file: PresetFile, name: String) {
-        self.tasks.spawn_blocking(move || {
-            let presets = file.remove(&name);
-            Message::Presets(presets.map(|presets| (presets, format!("Removed preset '{name}'"))))
-        });
-    }
-
-    /// Adds prompts to the history's file. A history that cannot be written is reported in the log alone: the jobs are queued.
-    pub fn add_prompts(&mut self, files: ConsoleFiles, prompts: Vec<String>) {
-        self.tasks.spawn_blocking(move || match files.add_prompts(&prompts) {
-            Ok(()) => Message::Written,
-            Err(error) => {
-                tracing::warn!(%error, "prompt history not written");
-                Message::Written
+            let written = match kept {
+                Kept::Preset(name, preset) => {
+                    let saved = files.presets().save(&name, preset);
+                    let name = text::sanitize_line(name.trim(), 40);
+                    let line = format!("Saved preset '{name}' · Ctrl+O chooses it, `darkroom submit --preset` uses it");
+                    return Message::Presets(saved.map(|presets| (presets, line)));
+                }
+                Kept::NoPreset(name) => {
+                    let left = files.presets().remove(&name);
+                    return Message::Presets(left.map(|presets| (presets, format!("Removed preset '{name}'"))));
+                }
+                Kept::Prompts(prompts) => files.add_prompts(&prompts),
+                Kept::View(view) => files.save_view(&view),
+            };
+            if let Err(error) = written {
+                tracing::warn!(%error, "state of the console not written");
             }
+            Message::Written
         });
     }
 

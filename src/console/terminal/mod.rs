@@ -4,9 +4,12 @@
 mod background;
 mod event_loop;
 mod input;
+mod line_meter;
+mod notify;
 mod output;
 mod screen;
 mod signals;
 mod tmux;
+mod waits;
 
 pub use event_loop::{EngineLink, LogSources, run};

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, KeyboardEnhancementFlags,
@@ -24,7 +24,7 @@ use ratatui_image::FontSize;
 use ratatui_image::picker::cap_parser::QueryStdioOptions;
 use ratatui_image::picker::{Picker, ProtocolType};
 
-use super::output::{self, Output};
+use super::output::{self, Output, Written};
 use super::tmux;
 use crate::console::panes::image::ImagesMode;
 
@@ -44,6 +44,9 @@ thread_local! {
 
 /// How long a terminal that answers queries may take.
 const QUERY_TIMEOUT: Duration = Duration::from_millis(400);
+
+/// How long the first frame waits for the terminal to report its background.
+const BACKGROUND_WAIT: Duration = Duration::from_millis(30);
 
 /// The terminal while the console has it. Dropping it restores the terminal.
 pub struct Screen {
@@ -100,8 +103,13 @@ impl Screen {
     }
 
     /// Waits until the terminal has taken the last frame; pends while there is none. Cancel-safe.
-    pub async fn written(&mut self) -> io::Result<()> {
+    pub async fn written(&mut self) -> io::Result<Written> {
         self.output.written().await
+    }
+
+    /// On a slow line, drops what is left of a long frame.
+    pub fn cut(&self) {
+        self.output.cut();
     }
 
     /// Draws one frame; the terminal shows it whole or not at all.
@@ -127,6 +135,17 @@ impl Screen {
         queue!(self.buffer, command)?;
         self.output.send(self.buffer.take());
         Ok(())
+    }
+
+    /// Requests the terminal's background, where a terminal may report it. Returns until when the first frame waits for the
+    /// reply: only where the terminal is known to reply at once.
+    pub fn request_background(&mut self) -> Option<Instant> {
+        let variable = |name: &str| std::env::var(name).ok();
+        if !reports_background(variable) {
+            return None;
+        }
+        self.write_sequence("\x1b]11;?\x1b\\".to_owned());
+        is_known(variable).then(|| Instant::now() + BACKGROUND_WAIT)
     }
 
     /// Writes a control sequence after the last frame.
@@ -240,6 +259,12 @@ fn is_known(variable: impl Fn(&str) -> Option<String>) -> bool {
         || ["iTerm.app", "WezTerm", "ghostty"].contains(&program.as_str())
 }
 
+/// Whether the query of the background does no harm: some consoles print what they do not know.
+fn reports_background(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let term = variable("TERM").unwrap_or_default();
+    !matches!(term.as_str(), "" | "dumb" | "linux") && !term.starts_with("vt") && !term.starts_with("screen")
+}
+
 /// How the terminal shows images. Reads standard input, so it must run before the input reader starts.
 pub fn picker(mode: ImagesMode) -> Picker {
     let passthrough = tmux::Passthrough::save(mode.forced_protocol().is_none_or(|it| it == ProtocolType::Halfblocks));
@@ -330,5 +355,8 @@ mod tests {
         assert!(!known(&[("TERM", "dumb"), ("KITTY_WINDOW_ID", "")]));
         assert!(!known(&[("TERM", "xterm-kitty"), ("TMUX", "/tmp/tmux")]), "tmux answers for itself");
         assert!(!known(&[]));
+        let reports = |term: &str| reports_background(|name| (name == "TERM").then(|| term.to_owned()));
+        assert!(reports("xterm-256color") && reports("tmux-256color"));
+        assert!(!reports("linux") && !reports("dumb") && !reports("vt220") && !reports(""));
     }
 }

@@ -40,20 +40,23 @@ pub fn restore() {
     }
 }
 
+/// A control sequence that is meant for the terminal around tmux, if there is one.
+pub fn passed_through(sequence: &str) -> String {
+    if is_tmux(|name| std::env::var(name).ok()) {
+        format!("\x1bPtmux;{}\x1b\\", sequence.replace('\x1b', "\x1b\x1b"))
+    } else {
+        sequence.to_owned()
+    }
+}
+
 /// What deletes the data of these images in a terminal with the kitty protocol.
 pub fn delete_kitty_images(numbers: &[u32]) -> String {
-    let is_tmux = is_tmux(|name| std::env::var(name).ok());
-    let (start, escape, end) = if is_tmux { ("\x1bPtmux;", "\x1b\x1b", "\x1b\\") } else { ("", "\x1b", "") };
-    numbers.iter().map(|number| format!("{start}{escape}_Ga=d,d=I,i={number},q=2{escape}\\{end}")).collect()
+    numbers.iter().map(|number| passed_through(&format!("\x1b_Ga=d,d=I,i={number},q=2\x1b\\"))).collect()
 }
 
 /// What deletes the data of all images in a terminal with the kitty protocol.
-pub fn delete_all_kitty_images() -> &'static str {
-    if is_tmux(|name| std::env::var(name).ok()) {
-        "\x1bPtmux;\x1b\x1b_Ga=d,d=A,q=2\x1b\x1b\\\x1b\\"
-    } else {
-        "\x1b_Ga=d,d=A,q=2\x1b\\"
-    }
+pub fn delete_all_kitty_images() -> String {
+    passed_through("\x1b_Ga=d,d=A,q=2\x1b\\")
 }
 
 /// The same condition as the image library's.

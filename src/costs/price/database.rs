@@ -23,7 +23,8 @@ pub struct DatabasePrice {
 impl DatabasePrice {
     /// Dollars for so many documents, without the free quota of a day.
     pub fn cost(&self, reads: u64, writes: u64) -> Usd {
-        let part = |price: Usd, count: u64| price.decimal().saturating_mul(Decimal::from(count)) / Decimal::from(DOCUMENTS);
+        let part =
+            |price: Usd, count: u64| price.decimal().saturating_mul(Decimal::from(count)) / Decimal::from(DOCUMENTS);
         Usd::new(part(self.reads, reads).saturating_add(part(self.writes, writes)))
     }
 }

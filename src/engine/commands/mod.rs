@@ -1,5 +1,6 @@
 //! The operator's commands: what they change on job documents, with or without a worker in this process. No command runs a job.
 
+mod bulk;
 mod undo;
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 
 use super::retry_price::likely_price;
-use super::{CommandKind, CommandOutcome, NewJob, Operator};
+use super::{BulkControl, BulkPlan, BulkRecord, BulkStart, CommandKind, CommandOutcome, NewJob, Operator};
 use crate::jobs::{BillingAnswer, Hold, Job, JobId, Review};
 use crate::store::{Save, Store, StoreError};
 use crate::time::Clock;
@@ -56,9 +57,40 @@ impl OperatorCommands {
 
     /// Records what a command changed.
     async fn record(&self, action: &str, outcome: &CommandOutcome) {
+        self.record_with(action, outcome, None).await;
+    }
+
+    async fn record_with(&self, action: &str, outcome: &CommandOutcome, note: Option<&str>) {
         if let Some(operator) = self.operator.as_ref().filter(|_| !outcome.succeeded.is_empty()) {
-            operator.record(self.store.as_ref(), action, &outcome.succeeded, None, self.clock.now()).await;
+            operator.record(self.store.as_ref(), action, &outcome.succeeded, note, self.clock.now()).await;
         }
+    }
+
+    /// Records a confirmed bulk action; any worker carries it out.
+    pub async fn start_bulk(&self, plan: BulkPlan, chosen: &str, start: BulkStart) -> Result<BulkRecord, StoreError> {
+        let unknown = || Operator { by: "unknown".to_owned(), from: "cli" };
+        let operator = self.operator.clone().unwrap_or_else(unknown);
+        let (now, ids) = (self.clock.now(), plan.ids.clone());
+        let record = BulkRecord::create(self.store.as_ref(), plan, chosen, &operator, now, start).await?;
+        let note = format!("bulk action {}: {}", record.id, record.chosen);
+        operator.record(self.store.as_ref(), record.action.verb(), &ids, Some(&note), now).await;
+        Ok(record)
+    }
+
+    /// Pauses, resumes or stops a bulk action. Errors: why it cannot be.
+    pub async fn control_bulk(&self, id: &str, control: BulkControl) -> Result<Result<BulkRecord, String>, StoreError> {
+        let now = self.clock.now();
+        let changed = BulkRecord::control(self.store.as_ref(), id, control, now).await?;
+        if let (Ok(record), Some(operator)) = (&changed, &self.operator) {
+            let action = match control {
+                BulkControl::Resume => "bulk resume",
+                BulkControl::Pause => "bulk pause",
+                BulkControl::Stop => "bulk stop",
+            };
+            let note = format!("bulk action {}: {}", record.id, record.title());
+            operator.record(self.store.as_ref(), action, &[], Some(&note), now).await;
+        }
+        Ok(changed)
     }
 
     /// The jobs as they would be created, with new ids. Nothing is stored.
@@ -228,8 +260,7 @@ impl OperatorCommands {
     {
         let is_undoable = ids.len() <= MAX_UNDOABLE;
         let mut errors = Vec::new();
-        let mut outcome =
-            CommandOutcome { kind, succeeded: Vec::new(), rejected: Vec::new(), previous: Vec::new(), estimate: None };
+        let mut outcome = CommandOutcome::nothing(kind);
         for batch in ids.chunks(BATCH_SIZE) {
             for (id, result) in self.apply_concurrently(batch.to_vec(), &change).await {
                 match result {
@@ -304,5 +335,6 @@ fn command_name(kind: CommandKind) -> &'static str {
         CommandKind::Hidden => "hide",
         CommandKind::Undone => "undo",
         CommandKind::Resolved => "resolve",
+        CommandKind::Tagged => "tag",
     }
 }

@@ -10,6 +10,13 @@ pub(super) fn restore(kind: CommandKind, job: &mut Job, old: &Job, now: DateTime
     let rejected = |reason: &str| Err(format!("cannot undo: {reason}"));
     match kind {
         CommandKind::Submitted | CommandKind::Undone | CommandKind::Resolved => rejected("this command has no undo"),
+        CommandKind::Tagged => {
+            if matches!(job.stage_name(), StageName::Submitting | StageName::Generating) {
+                return rejected(&format!("it is {} now", job.stage_name()));
+            }
+            job.tags.clone_from(&old.tags);
+            Ok(())
+        }
         CommandKind::Hidden => {
             job.hidden = false;
             Ok(())

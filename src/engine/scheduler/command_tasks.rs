@@ -12,7 +12,11 @@ use super::due_queue::{LONGEST_HOLD, MAX_HELD};
 use super::feed::Feed;
 use super::pause_watch::PauseState;
 use super::{Command, Event, Ports, Runner};
-use crate::engine::{AuditEntry, BulkPlan, CommandKind, FleetUsage, CommandOutcome, OperatorCommands, Pause, UncertainCharges};
+use crate::bucket::BucketError;
+use crate::engine::{
+    AuditEntry, BulkPlan, BulkRecord, BulkStart, CommandKind, CommandOutcome, FleetUsage, OperatorCommands, Pause,
+    UncertainCharges,
+};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName, WorkerId};
 use crate::store::{BudgetChange, CostJobsQuery, DueQuery, PageQuery, Save, SortOrder, SortedQuery, StoreError};
 use crate::text;
@@ -31,8 +35,12 @@ pub(super) enum TaskOutcome {
     Ready,
     /// Images cannot be stored: one sanitized line why.
     NotReady(String),
+    /// A bucket that was away refuses images now: one sanitized line why.
+    BucketRefused(String),
     /// The pause of all workers was changed.
     PauseChanged(PauseState),
+    /// A bulk action was recorded or changed.
+    BulkChanged,
     /// The runner has finished what had to be finished.
     Closed,
 }
@@ -48,6 +56,7 @@ pub(super) struct CommandTasks {
     /// Whether the jobs of another provider were marked: once in each process.
     has_marked: bool,
     is_recovering: Arc<AtomicBool>,
+    is_checking_bucket: Arc<AtomicBool>,
     simulated: bool,
     worker: WorkerId,
     started: DateTime<Utc>,
@@ -73,6 +82,7 @@ impl CommandTasks {
             preparing: 0,
             has_marked: false,
             is_recovering: Arc::default(),
+            is_checking_bucket: Arc::default(),
             simulated,
         }
     }
@@ -116,6 +126,25 @@ impl CommandTasks {
                 tracing::warn!(%error, "held jobs not released");
             }
             TaskOutcome::Ready
+        });
+    }
+
+    /// Checks whether a bucket that was away is back, unless such a check runs; its outcome is an outage that ends.
+    pub(super) fn check_bucket(&mut self, stop: CancellationToken) {
+        if self.is_checking_bucket.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let (bucket, is_checking) = (self.ports.bucket.clone(), self.is_checking_bucket.clone());
+        self.tasks.spawn(async move {
+            let checked = tokio::select! {
+                () = stop.cancelled() => Ok(()),
+                checked = bucket.check() => checked,
+            };
+            is_checking.store(false, Ordering::SeqCst);
+            match checked {
+                Err(BucketError::Refused(reason)) => TaskOutcome::BucketRefused(text::sanitize_line(&reason, 200)),
+                Ok(()) | Err(BucketError::Unavailable(_) | BucketError::NotFound(_)) => TaskOutcome::Done,
+            }
         });
     }
 
@@ -166,6 +195,7 @@ impl CommandTasks {
                 Command::Reject(ids) => (CommandKind::ImagesRejected, operator.reject_images(ids).await),
                 Command::Hide(ids) => (CommandKind::Hidden, operator.hide(ids).await),
                 Command::Unhide(ids) => (CommandKind::Undone, operator.unhide(ids).await),
+                Command::Tag(ids, edit) => (CommandKind::Tagged, operator.tag(ids, &edit).await),
                 Command::Undo(kind, previous) => (CommandKind::Undone, operator.undo(kind, previous).await),
                 Command::ResolveCharge { id, attempt, answer, by } => {
                     (CommandKind::Resolved, operator.resolve_charge(id, Some(attempt), answer, &by).await)
@@ -236,6 +266,13 @@ impl CommandTasks {
                     let plan = plan.map(Box::new).map_err(|error| text::sanitize_line(&error.to_string(), 200));
                     emit(&events, Event::BulkPlanned(plan)).await;
                     return TaskOutcome::Done;
+                }
+                Command::StartBulk { plan, chosen } => {
+                    let started = operator.start_bulk(*plan, &chosen, BulkStart::Countdown).await;
+                    return bulk_changed(&events, started.map(Ok)).await;
+                }
+                Command::ControlBulk(id, control) => {
+                    return bulk_changed(&events, operator.control_bulk(&id, control).await).await;
                 }
                 Command::PauseAll { by, reason } => {
                     let now = ports.clock.now();
@@ -368,6 +405,22 @@ async fn load_sorted(ports: &Ports, events: &mpsc::Sender<Event>, query: SortedQ
         }
         Err(error) => emit(events, Event::PageFailed { reason: text::sanitize_line(&error.to_string(), 200) }).await,
     }
+}
+
+async fn bulk_changed(
+    events: &mpsc::Sender<Event>,
+    changed: Result<Result<BulkRecord, String>, StoreError>,
+) -> TaskOutcome {
+    let why = match changed {
+        Ok(Ok(_)) => return TaskOutcome::BulkChanged,
+        Ok(Err(why)) => why,
+        Err(error) => {
+            tracing::error!(%error, "bulk action not changed");
+            error.to_string()
+        }
+    };
+    emit(events, Event::BulkFailed(text::sanitize_line(&why, 200))).await;
+    TaskOutcome::BulkChanged
 }
 
 async fn pause_changed(events: &mpsc::Sender<Event>, pause: Result<Option<Pause>, StoreError>) -> TaskOutcome {

@@ -1,5 +1,6 @@
 //! What runs in this process: which job gets a slot, when a run ends, when to query for more.
 
+mod outage_reactions;
 mod run_results;
 
 use std::collections::HashMap;
@@ -11,6 +12,8 @@ use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::bucket_gate::BucketGate;
+use super::bulk_runner::BulkRunner;
 use super::command_tasks::{CommandTasks, TaskOutcome};
 use super::due_queue::{DueQueue, PickContext};
 use super::feed;
@@ -19,9 +22,11 @@ use super::reporter::WorkerSignal;
 use super::worker_lock::LiveWorkers;
 use super::{ChangedJobs, Command, Event, Ports, RunError, Runner, Settings, WorkerLock};
 use crate::costs::BudgetExceeded;
+use crate::engine::outages::OutageMonitor;
 use crate::engine::workflow::{JobWorkflow, RunOutcome};
-use crate::engine::{EventDetail, Intake, Mode, OperatorCommands, usage};
+use crate::engine::{Dependency, EventDetail, Intake, Mode, OperatorCommands, usage};
 use crate::jobs::{Job, JobId, StageName};
+use outage_reactions::not_stored;
 
 /// Changes of the store only hint at due jobs; this periodic query finds them all.
 const QUERY_INTERVAL: Duration = Duration::from_secs(2);
@@ -63,9 +68,12 @@ struct Dispatcher {
     next_journal_check: Instant,
     due_queue: DueQueue,
     command_tasks: CommandTasks,
+    bulk: BulkRunner,
     intake: Intake,
     /// The pause of all workers.
     pause: PauseWatch,
+    outages: Arc<OutageMonitor>,
+    bucket_gate: BucketGate,
     live_workers: LiveWorkers,
     slots: usize,
     running: HashMap<JobId, CancellationToken>,
@@ -87,17 +95,24 @@ pub(super) async fn run(
     settings: Settings,
     worker_lock: Arc<WorkerLock>,
     (runner, recovery): (Arc<dyn Runner>, Arc<JobWorkflow>),
-    (mut commands, mut signals): (mpsc::Receiver<Command>, mpsc::UnboundedReceiver<WorkerSignal>),
+    (mut commands, mut signals, outages): (
+        mpsc::Receiver<Command>,
+        mpsc::UnboundedReceiver<WorkerSignal>,
+        Arc<OutageMonitor>,
+    ),
     events: mpsc::Sender<Event>,
 ) -> EngineEnd {
     let stop = CancellationToken::new();
     let operator = OperatorCommands::new(ports.store.clone(), ports.clock.clone(), settings.simulated)
         .recorded_as(settings.operator.clone());
     let (feed, mut changes, streamed_pause) = feed::start(ports.clone(), &settings, events.clone(), stop.clone());
-    let budget_changes = feed.budget_changes();
+    let (budget_changes, bulk_changes) = (feed.budget_changes(), feed.bulk_changes());
+    let worker = worker_lock.worker();
     if settings.mode == Mode::Work {
-        tokio::spawn(usage::publish(ports.clone(), worker_lock.worker().clone(), stop.clone()));
+        tokio::spawn(usage::publish(ports.clone(), worker.clone(), stop.clone()));
     }
+    let bulk = BulkRunner::start(&ports, &settings, worker.as_str(), bulk_changes, events.clone());
+    let mut outage_changes = outages.subscribe();
     let mut dispatcher = Dispatcher {
         runner,
         recovery,
@@ -111,8 +126,15 @@ pub(super) async fn run(
             settings.simulated,
             worker_lock.worker().clone(),
         ),
-        intake: if settings.mode == Mode::Observe { Intake::ReadOnly } else { Intake::Open },
+        bulk,
+        intake: match settings.mode {
+            Mode::Observe => Intake::ReadOnly,
+            _ if settings.starts_paused => Intake::Paused,
+            _ => Intake::Open,
+        },
         pause: PauseWatch::new(streamed_pause),
+        outages,
+        bucket_gate: BucketGate::default(),
         live_workers: LiveWorkers::default(),
         slots: settings.slots.max(1),
         running: HashMap::new(),
@@ -154,12 +176,18 @@ pub(super) async fn run(
                 dispatcher.report_pause(is_new).await;
             }
             () = budget_changes.notified() => dispatcher.due_queue.wake_held(),
+            Ok(()) = outage_changes.changed() => {
+                let outages = outage_changes.borrow_and_update().clone();
+                dispatcher.on_outages(outages).await;
+            }
             () = tokio::time::sleep_until(next_query) => {
                 dispatcher.recover_journals();
+                dispatcher.check_outages();
                 dispatcher.due_queue.invalidate();
             }
         }
     }
+    dispatcher.bulk.close().await;
     dispatcher.stop.cancel();
     dispatcher.emit(Event::Stopped).await;
     dispatcher.end
@@ -192,9 +220,13 @@ impl Dispatcher {
 
     fn is_over(&mut self) -> bool {
         let is_busy = !self.running.is_empty() || !self.tasks.is_empty() || self.command_tasks.is_busy();
+        if self.phase != Phase::Working {
+            self.bulk.stop();
+        }
+        let is_busy = is_busy || self.bulk.is_busy();
         if self.settings.mode == Mode::UntilIdle && self.phase == Phase::Working && !is_busy {
-            if let Intake::AccountBlocked(reason) = &self.intake {
-                self.end.trouble = Some(reason.clone());
+            if let Intake::AccountBlocked(blocked) = &self.intake {
+                self.end.trouble = Some(blocked.reason.clone());
                 self.phase = Phase::Stopping;
             } else if self.due_queue.is_drained() {
                 self.phase = Phase::Idle;
@@ -203,6 +235,11 @@ impl Dispatcher {
             {
                 let line = pause.line(self.due_queue.now());
                 self.end.trouble = Some(format!("the intake is {line}; `darkroom resume` starts jobs again"));
+                self.phase = Phase::Stopping;
+            } else if self.due_queue.waits_for_intake()
+                && let Some(reason) = self.bucket_gate.reason()
+            {
+                self.end.trouble = Some(not_stored(reason));
                 self.phase = Phase::Stopping;
             }
         }
@@ -230,7 +267,7 @@ impl Dispatcher {
         }
         while self.running.len() < self.slots {
             let context = PickContext {
-                queued: self.intake == Intake::Open && self.pause.is_open(),
+                queued: self.intake == Intake::Open && self.pause.is_open() && self.bucket_gate.reason().is_none(),
                 running: &self.running,
                 worker_lock: &self.worker_lock,
                 free_slots: self.slots - self.running.len(),
@@ -252,7 +289,7 @@ impl Dispatcher {
         if self.running.len() != used {
             self.emit_slots().await;
         }
-        self.due_queue.next_query().map_or(latest, |next_query| next_query.min(latest))
+        self.due_queue.next_query().into_iter().chain(self.bucket_gate.next_check()).fold(latest, Instant::min)
     }
 
     /// For screens: whether a worker is alive here that runs queued jobs.
@@ -285,7 +322,7 @@ impl Dispatcher {
 
     async fn on_signal(&mut self, signal: WorkerSignal) {
         match signal {
-            WorkerSignal::AccountBlocked(reason) => self.block_intake(reason).await,
+            WorkerSignal::AccountBlocked(by, reason) => self.block_intake(by, reason).await,
             WorkerSignal::ProviderFull => self.due_queue.pause_queued_for(PROVIDER_FULL_PAUSE),
             WorkerSignal::BudgetExceeded(exceeded) => {
                 let is_announced = |old: &BudgetExceeded| (old.period, old.until) == (exceeded.period, exceeded.until);
@@ -346,11 +383,14 @@ impl Dispatcher {
     async fn on_task_finished(&mut self, outcome: TaskOutcome) {
         self.due_queue.invalidate();
         match outcome {
-            TaskOutcome::NotReady(reason) => self.block_intake(format!("images cannot be stored: {reason}")).await,
+            TaskOutcome::NotReady(reason) | TaskOutcome::BucketRefused(reason) => {
+                self.block_intake(Dependency::Bucket, not_stored(&reason)).await;
+            }
             TaskOutcome::PauseChanged(pause) => {
                 let is_new = self.pause.set(pause);
                 self.report_pause(is_new).await;
             }
+            TaskOutcome::BulkChanged => self.bulk.wake(),
             TaskOutcome::Closed => self.phase = Phase::Closed,
             TaskOutcome::Ready => self.due_queue.wake_held(),
             TaskOutcome::Done => {}
@@ -374,13 +414,6 @@ impl Dispatcher {
     fn stop(&mut self) {
         self.phase = Phase::Stopping;
         self.stop.cancel();
-    }
-
-    /// Starts no more jobs until an operator acts. The event is the one announcement of it.
-    async fn block_intake(&mut self, reason: String) {
-        if !matches!(self.intake, Intake::AccountBlocked(_)) {
-            self.set_intake(Intake::AccountBlocked(reason)).await;
-        }
     }
 
     async fn set_intake(&mut self, intake: Intake) {

@@ -12,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::overview::Overview;
 use super::pause_watch::StreamedPause;
 use super::{Event, Ports, Settings};
-use crate::engine::{ConnectionState, EventDetail, Pause, StoreAlarm};
+use crate::engine::{BulkRecord, ConnectionState, EventDetail, Pause, StoreAlarm};
 use crate::jobs::{Job, StageName};
-use crate::store::{Change, ChangeStream, ForeignActivity, PageQuery, SortOrder, StoreError};
+use crate::store::{
+    Change, ChangeStream, ForeignActivity, PageQuery, SharedRecord, SortOrder, StoreError, StoreSettings,
+};
 use crate::time::backoff;
 
 /// Jobs that changed.
@@ -25,6 +27,10 @@ const FIRST_PAGE_SIZE: usize = 500;
 
 /// Longest pause before the change stream is opened again: an operator who fixes the connection wants to see it.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(2);
+
+/// Shortest time between two reads of the change stream where no screen shows the changes: a job that is saved three times meanwhile is
+/// read once.
+const CHANGES_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Shortest time between two refreshes of counts and costs for a screen.
 const SCREEN_REFRESH_INTERVAL: Duration = Duration::from_millis(400);
@@ -43,9 +49,15 @@ const ALARM_INTERVAL: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
 pub(super) struct Feed {
     refresh: Arc<Notify>,
     budget_changes: Arc<Notify>,
+    bulk_changes: Arc<Notify>,
 }
 
 impl Feed {
+    /// Notified when a bulk action of the store is new, or an operator changed it.
+    pub(super) fn bulk_changes(&self) -> Arc<Notify> {
+        self.bulk_changes.clone()
+    }
+
     pub(super) fn refresh_costs(&self) {
         self.refresh.notify_one();
     }
@@ -66,7 +78,7 @@ pub(super) fn start(
     let (changes, received) = mpsc::channel(16);
     let (pause, streamed_pause) = watch::channel(None);
     let refresh = Arc::new(Notify::new());
-    let feed = Feed { refresh: refresh.clone(), budget_changes: Arc::default() };
+    let feed = Feed { refresh: refresh.clone(), budget_changes: Arc::default(), bulk_changes: Arc::default() };
     let mut task = FeedTask {
         overview: Overview::new(ports.clone(), settings),
         ports,
@@ -76,11 +88,13 @@ pub(super) fn start(
         pause,
         refresh,
         budget_changes: feed.budget_changes(),
+        bulk_changes: feed.bulk_changes(),
         counts_changed: true,
         costs_changed: true,
         refreshed_at: None,
         checked_at: None,
         alarm: None,
+        is_refused: settings.alarm.is_some(),
     };
     tokio::spawn(async move {
         tokio::select! {
@@ -99,6 +113,7 @@ struct FeedTask {
     changes: mpsc::Sender<ChangedJobs>,
     pause: watch::Sender<StreamedPause>,
     refresh: Arc<Notify>,
+    bulk_changes: Arc<Notify>,
     budget_changes: Arc<Notify>,
     counts_changed: bool,
     costs_changed: bool,
@@ -107,6 +122,8 @@ struct FeedTask {
     checked_at: Option<Instant>,
     /// The activity of another backend that was reported.
     alarm: Option<ForeignActivity>,
+    /// Whether the store was not taken over when the engine started.
+    is_refused: bool,
 }
 
 impl FeedTask {
@@ -145,11 +162,17 @@ impl FeedTask {
     }
 
     async fn listen(&mut self, stream: &mut dyn ChangeStream) -> Result<std::convert::Infallible, StoreError> {
+        let mut next_changes = Instant::now();
         loop {
             let next_refresh = self.next_refresh();
             let next_check = self.checked_at.map_or_else(Instant::now, |at| at + ACTIVITY_INTERVAL);
             tokio::select! {
-                changes = stream.next() => self.on_changes(changes?).await,
+                changes = next_after(next_changes, stream) => {
+                    self.on_changes(changes?).await;
+                    if self.event_detail != EventDetail::Full {
+                        next_changes = Instant::now() + CHANGES_INTERVAL;
+                    }
+                }
                 () = self.refresh.notified() => self.costs_changed = true,
                 () = sleep_until(next_refresh), if next_refresh.is_some() => self.emit_sums().await?,
                 () = sleep_until(Some(next_check)) => self.check_activity().await,
@@ -212,7 +235,8 @@ impl FeedTask {
                 Change::SharedRecord(record) if Pause::is_stated_by(&record) => {
                     self.pause.send_replace(Some(Pause::of(&record).into()));
                 }
-                Change::SharedRecord(_) => {}
+                Change::SharedRecord(record) if BulkRecord::is_signal(&record) => self.bulk_changes.notify_one(),
+                Change::SharedRecord(record) => self.on_record(&record).await,
                 Change::Budget => {
                     self.costs_changed = true;
                     self.budget_changes.notify_one();
@@ -226,6 +250,16 @@ impl FeedTask {
         let _ = self.changes.try_send(jobs.clone());
         if self.event_detail == EventDetail::Full {
             self.emit(Event::Jobs(jobs)).await;
+        }
+    }
+
+    /// A store that was not taken over is darkroom's now.
+    async fn on_record(&mut self, record: &SharedRecord) {
+        let is_owned = record.kind == StoreSettings::KIND
+            && StoreSettings::parse(record).is_ok_and(|settings| settings.ownership.is_some());
+        if is_owned && std::mem::take(&mut self.is_refused) {
+            tracing::info!(by = %record.by, "store taken over");
+            self.emit(Event::StoreAlarm(None)).await;
         }
     }
 
@@ -256,6 +290,12 @@ impl FeedTask {
         // Jobs run even if the reader is gone.
         let _ = self.events.send(event).await;
     }
+}
+
+/// The next changes, not before that time. Cancel-safe, as the stream is.
+async fn next_after(time: Instant, stream: &mut dyn ChangeStream) -> Result<Vec<Change>, StoreError> {
+    tokio::time::sleep_until(time).await;
+    stream.next().await
 }
 
 async fn sleep_until(at: Option<Instant>) {

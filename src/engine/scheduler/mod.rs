@@ -4,6 +4,8 @@
 //! else. How a job is run is up to a [`Runner`]. The jobs of a dead process are found by its lock file ([`WorkerLock`]) or when its
 //! claims expire: recovery is not a special path.
 
+mod bucket_gate;
+mod bulk_runner;
 mod command_tasks;
 mod dispatcher;
 mod due_queue;
@@ -20,6 +22,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::image_spool::ImageSpool;
+use super::outages::OutageMonitor;
 use super::submit_journal::SubmitJournal;
 use super::workflow::{JobWorkflow, Observer};
 use super::{Command, Event, Ports, Settings};
@@ -53,6 +57,14 @@ pub(super) struct RunnerContext {
     pub(super) worker_lock: Arc<WorkerLock>,
     /// The journal of the worker's submits.
     pub(super) journal: Arc<SubmitJournal>,
+    /// The images that could not be stored.
+    pub(super) image_spool: Arc<ImageSpool>,
+    /// What the requests of this process show of the provider and the bucket.
+    #[cfg_attr(
+        not(feature = "temporal"),
+        expect(dead_code, reason = "only activities start jobs beside the dispatcher")
+    )]
+    pub(super) outages: Arc<OutageMonitor>,
     /// Receives what steps report while they run.
     pub(super) observer: Arc<dyn Observer>,
     /// The engine's events.
@@ -73,6 +85,7 @@ pub(super) fn start<Run: Runner>(
     let (commands, command_receiver) = mpsc::channel(COMMAND_BUFFER);
     let (event_sender, events) = mpsc::channel(EVENT_BUFFER);
     let worker_lock = Arc::new(worker_lock);
+    let (outages, ports) = OutageMonitor::of(ports);
     let (observer, signals) = reporter::new(event_sender.clone());
     let journal = Arc::new(worker_lock.journal(&settings.store_id));
     let recovery = JobWorkflow::new(ports.clone(), settings.clone(), worker_lock.worker().clone(), observer.clone())
@@ -82,12 +95,14 @@ pub(super) fn start<Run: Runner>(
         settings: settings.clone(),
         worker_lock: worker_lock.clone(),
         journal,
+        image_spool: Arc::new(worker_lock.image_spool(&settings.store_id)),
+        outages: outages.clone(),
         observer,
         events: event_sender.clone(),
     };
     let runner = Arc::new(make_runner(context));
     let runners = (runner as Arc<dyn Runner>, Arc::new(recovery));
-    let inputs = (command_receiver, signals);
+    let inputs = (command_receiver, signals, outages);
     let finished = tokio::spawn(dispatcher::run(ports, settings, worker_lock, runners, inputs, event_sender));
     EngineHandle { commands, events, finished }
 }

@@ -7,12 +7,12 @@ use tokio::sync::mpsc;
 use super::Event;
 use crate::costs::BudgetExceeded;
 use crate::engine::workflow::Observer;
-use crate::engine::{JobFinished, Progress};
+use crate::engine::{Dependency, JobFinished, Progress};
 
 /// What running steps report.
 pub(super) enum WorkerSignal {
-    /// No job of this account will be accepted until an operator acts; one sanitized line why.
-    AccountBlocked(String),
+    /// No job will be accepted, or its image stored, until an operator acts; one sanitized line why.
+    AccountBlocked(Dependency, String),
     /// The provider has as many unfinished tickets as it accepts.
     ProviderFull,
     /// A POST begins (`true`), or its outcome is saved.
@@ -46,8 +46,8 @@ impl Observer for Reporter {
         // May be lost when the reader is slow: the next one replaces it.
         let _ = self.events.try_send(Event::Progress(progress));
     }
-    fn account_blocked(&self, reason: &str) {
-        self.signal(WorkerSignal::AccountBlocked(crate::text::sanitize_line(reason, 200)));
+    fn account_blocked(&self, by: Dependency, reason: &str) {
+        self.signal(WorkerSignal::AccountBlocked(by, crate::text::sanitize_line(reason, 200)));
     }
     fn provider_full(&self) {
         self.signal(WorkerSignal::ProviderFull);

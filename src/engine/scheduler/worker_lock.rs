@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::engine::image_spool::ImageSpool;
 use crate::engine::submit_journal::SubmitJournal;
 use crate::jobs::WorkerId;
 
@@ -29,6 +30,7 @@ pub struct WorkerLockError {
 /// This process as a worker, for as long as the value lives.
 #[derive(Debug)]
 pub struct WorkerLock {
+    data_dir: PathBuf,
     folder: PathBuf,
     /// Where the files of the workers are; another folder for a process that runs no jobs.
     workers: PathBuf,
@@ -41,12 +43,12 @@ pub struct WorkerLock {
 impl WorkerLock {
     /// Takes a new worker id and acquires its lock under `data_dir`.
     pub fn acquire(data_dir: &Path) -> Result<Self, WorkerLockError> {
-        Self::acquire_in(folder(data_dir), folder(data_dir))
+        Self::acquire_in(data_dir, folder(data_dir))
     }
 
     /// The same for a process that runs no jobs: it does not count as a worker.
     pub fn observe(data_dir: &Path) -> Result<Self, WorkerLockError> {
-        Self::acquire_in(folder(&data_dir.join(OBSERVERS)), folder(data_dir))
+        Self::acquire_in(data_dir, folder(&data_dir.join(OBSERVERS)))
     }
 
     /// How many workers of this machine are alive, this process included if it is one.
@@ -54,14 +56,15 @@ impl WorkerLock {
         workers(&self.workers).into_iter().filter(|(path, _)| *path == self.file || !is_dead(path)).count()
     }
 
-    fn acquire_in(folder: PathBuf, workers: PathBuf) -> Result<Self, WorkerLockError> {
+    fn acquire_in(data_dir: &Path, folder: PathBuf) -> Result<Self, WorkerLockError> {
+        let workers = self::folder(data_dir);
         let failed = |source| WorkerLockError { path: folder.clone(), source };
         std::fs::create_dir_all(&folder).map_err(failed)?;
         let worker = WorkerId::new(format!("worker-{}-{:08x}", std::process::id(), rand::random::<u32>()));
         let file = folder.join(format!("{}.lock", worker.as_str()));
         let lock = File::create_new(&file).map_err(failed)?;
         lock.lock().map_err(failed)?;
-        Ok(Self { folder, workers, file, worker, _lock: lock })
+        Ok(Self { data_dir: data_dir.to_owned(), folder, workers, file, worker, _lock: lock })
     }
 
     /// This worker's id.
@@ -72,6 +75,11 @@ impl WorkerLock {
     /// The journal of this worker's submits to jobs of that store. At most one for each worker.
     pub(in crate::engine) fn journal(&self, store_id: &str) -> SubmitJournal {
         SubmitJournal::new(&self.folder, &self.worker, store_id)
+    }
+
+    /// The images that workers of this data directory could not store.
+    pub(in crate::engine) fn image_spool(&self, store_id: &str) -> ImageSpool {
+        ImageSpool::open(&self.data_dir, store_id)
     }
 
     /// Workers that are provably dead.

@@ -18,10 +18,12 @@ use tokio_util::sync::CancellationToken;
 use super::payloads::{JobInput, JobReport, NextStep, StoreInput};
 use super::policy;
 use crate::costs::Credits;
+use crate::engine::image_spool::ImageSpool;
+use crate::engine::outages::OutageMonitor;
 use crate::engine::scheduler::{ChangedJobs, WorkerLock, mark_internal_failure};
 use crate::engine::submit_journal::SubmitJournal;
 use crate::engine::workflow::{JobWorkflow, Observer, PollOutcome, PollStats, RunOutcome, WorkflowError};
-use crate::engine::{OperatorCommands, Ports, Settings};
+use crate::engine::{Dependency, OperatorCommands, Ports, Settings};
 use crate::jobs::{IllegalTransition, Job, JobId, StageName};
 use crate::provider::ResultLink;
 use crate::store::StoreError;
@@ -40,6 +42,8 @@ pub(super) struct ActivityHandlers {
     worker_lock: Arc<WorkerLock>,
     /// Requests that are being sent, or whose reply is being saved.
     submits_in_flight: AtomicUsize,
+    /// Nothing is submitted while images cannot be stored.
+    outages: Option<Arc<OutageMonitor>>,
     changes: broadcast::Sender<Arc<Job>>,
     /// Polling ends, and no submit begins, once the current token is cancelled; a new worker of this process gets a new token.
     shutdown: watch::Sender<CancellationToken>,
@@ -54,6 +58,8 @@ pub(super) enum ActivityFailure {
     SubmitInFlight(String),
     #[error("this worker runs only {0}; another will retry")]
     WrongProvider(&'static str),
+    #[error("images cannot be stored now; another worker will retry")]
+    BucketDown,
     #[error("worker uses a different store; check TEMPORAL_NAMESPACE")]
     WrongStore,
     #[error("{0}; retried when a task may have ended")]
@@ -69,6 +75,7 @@ impl ActivityFailure {
     pub(super) fn into_activity_error(self) -> ActivityError {
         let (type_name, delay) = match &self {
             Self::ShuttingDown => ("leaving", Some(policy::HANDOVER_DELAY)),
+            Self::BucketDown => ("bucket", Some(policy::BUSY_RETRY_DELAY)),
             Self::SubmitInFlight(_) => ("busy", Some(policy::BUSY_RETRY_DELAY)),
             Self::TaskLimit(_) => ("busy", Some(policy::TASK_LIMIT_DELAY)),
             Self::WrongProvider(_) => ("other_provider", Some(policy::WRONG_PROVIDER_DELAY)),
@@ -101,9 +108,22 @@ impl ActivityHandlers {
             store_fingerprint,
             worker_lock,
             submits_in_flight: AtomicUsize::new(0),
+            outages: None,
             changes: broadcast::Sender::new(CHANGE_BUFFER),
             shutdown: watch::Sender::default(),
         }
+    }
+
+    /// The same with a monitor of this worker's requests.
+    #[must_use]
+    pub(super) fn with_outages(self, outages: Arc<OutageMonitor>) -> Self {
+        Self { outages: Some(outages), ..self }
+    }
+
+    /// The same with the images that could not be stored.
+    #[must_use]
+    pub(super) fn with_image_spool(self, image_spool: Arc<ImageSpool>) -> Self {
+        Self { workflow: self.workflow.with_image_spool(image_spool), ..self }
     }
 
     /// Jobs changed: an activity that waits for one of them checks it.
@@ -204,6 +224,9 @@ impl ActivityHandlers {
                 if shutdown.is_cancelled() {
                     return Err(ActivityFailure::ShuttingDown);
                 }
+                if self.outages.as_ref().is_some_and(|outages| outages.is_down(Dependency::Bucket)) {
+                    return Err(ActivityFailure::BucketDown);
+                }
                 let _in_flight = InFlightGuard::new(&self.submits_in_flight);
                 let submitted = self.workflow.prepare_and_submit(&mut job, &shutdown).await;
                 self.report(&job, submitted).await
@@ -246,6 +269,10 @@ impl ActivityHandlers {
         };
         match polled {
             Ok(PollOutcome::Ready(link, charged)) => self.download_and_store(job, link, charged, &shutdown).await,
+            Ok(PollOutcome::Downloaded(kept)) => {
+                let stored = self.workflow.store_unstored(&mut job, kept, &shutdown).await;
+                self.report_stored(&job, stored).await
+            }
             Ok(PollOutcome::Finished | PollOutcome::Deferred) => Ok(JobReport::of(&job, self.now())),
             Ok(PollOutcome::Stopped) => Err(ActivityFailure::ShuttingDown),
             Err(error) => self.report(&job, Err(error)).await,
@@ -281,7 +308,7 @@ impl ActivityHandlers {
             return Ok(JobReport::of(&job, self.now()));
         }
         let shutdown = self.shutdown.borrow().clone();
-        let link = ResultLink { url: input.link.clone() };
+        let link = ResultLink::new(input.link.clone());
         self.download_and_store(job, link, input.charged, &shutdown).await
     }
 
@@ -292,10 +319,19 @@ impl ActivityHandlers {
         charged: Option<Credits>,
         shutdown: &CancellationToken,
     ) -> Result<JobReport, ActivityFailure> {
-        match self.workflow.download_and_store(&mut job, link, charged, shutdown).await {
+        let stored = self.workflow.download_and_store(&mut job, link, charged, shutdown).await;
+        self.report_stored(&job, stored).await
+    }
+
+    async fn report_stored(
+        &self,
+        job: &Job,
+        stored: Result<RunOutcome, WorkflowError>,
+    ) -> Result<JobReport, ActivityFailure> {
+        match stored {
             Ok(RunOutcome::Stopped) => Err(ActivityFailure::ShuttingDown),
-            Ok(_) => Ok(JobReport::of(&job, self.now())),
-            Err(error) => self.report(&job, Err(error)).await,
+            Ok(_) => Ok(JobReport::of(job, self.now())),
+            Err(error) => self.report(job, Err(error)).await,
         }
     }
 

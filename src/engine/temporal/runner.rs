@@ -27,7 +27,7 @@ use super::task_queue::{self, WORKFLOW_ID_PREFIX, status_line};
 use super::workflow::ImageGeneration;
 use crate::engine::scheduler::{ChangedJobs, RunError, Runner, RunnerContext};
 use crate::engine::workflow::{JobWorkflow, Observer, RunOutcome, WorkflowError};
-use crate::engine::{Mode, Ports};
+use crate::engine::{Dependency, Mode, Ports};
 use crate::jobs::{Hold, Job, JobId, StageName, sha256_hex};
 use crate::store::Save;
 use crate::text::sanitize_line;
@@ -76,14 +76,15 @@ pub(super) struct TemporalRunner {
 impl TemporalRunner {
     /// Begins to connect and, unless read-only, to run activities. Must be called within a runtime.
     pub(super) fn new(context: RunnerContext, options: TemporalOptions) -> Self {
-        let RunnerContext { ports, settings, worker_lock, journal, observer, events } = context;
+        let RunnerContext { ports, settings, worker_lock, journal, image_spool, outages, observer, events } = context;
         let runs_jobs = settings.mode != Mode::Observe;
         let (name, initial_slots) = (worker_lock.worker().to_string(), settings.slots.max(1));
-        let local = JobWorkflow::new(ports.clone(), settings.clone(), worker_lock.worker().clone(), observer.clone());
+        let local = JobWorkflow::new(ports.clone(), settings.clone(), worker_lock.worker().clone(), observer.clone())
+            .with_image_spool(image_spool.clone());
         let fingerprint = options.store_fingerprint.clone();
         let handlers =
             ActivityHandlers::new(ports.clone(), settings, worker_lock, journal, observer.clone(), fingerprint);
-        let handlers = Arc::new(handlers);
+        let handlers = Arc::new(handlers.with_outages(outages).with_image_spool(image_spool));
         let (client_sender, client) = watch::channel(None);
         let (slots, slots_receiver) = watch::channel(initial_slots);
         let stop = CancellationToken::new();
@@ -297,7 +298,7 @@ impl Runner for TemporalRunner {
             // Another worker met the account failure. The hold may just have been released.
             let job = self.ports.store.get(&job.id).await.map_err(WorkflowError::from)?;
             if let Some(Hold::Account { reason }) = job.as_ref().and_then(Job::hold) {
-                self.observer.account_blocked(reason);
+                self.observer.account_blocked(Dependency::Account, reason);
                 return Ok(RunOutcome::Deferred);
             }
         }

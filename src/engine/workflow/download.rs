@@ -7,7 +7,8 @@ use super::poll::note;
 use super::{JobWorkflow, RunOutcome, WorkflowError};
 use crate::bucket::{BucketError, Stored};
 use crate::costs::{Basis, Charge, Credits, Service, Usd};
-use crate::engine::{Progress, failpoints};
+use crate::engine::image_spool::UnstoredImage;
+use crate::engine::{Dependency, Progress, failpoints};
 use crate::jobs::{BillingStatus, FailureCode, Job, ObjectName, StepName, StoredImage, sha256_hex};
 use crate::provider::{DownloadedImage, FetchError, ResultLink, TicketStatus};
 use crate::time::backoff;
@@ -52,14 +53,40 @@ impl JobWorkflow {
             attempt.image_reported = true;
             attempt.link_expires_at = link.expires_at();
         }
+        note_result(job, &link);
         let image = match self.fetch(job, link, cost, stop).await? {
             FetchOutcome::Image(image) => image,
             FetchOutcome::Ended(outcome) => return Ok(outcome),
         };
         failpoints::hit("after_fetch");
         self.finish_step(job, StepName::Download);
-        let name = ObjectName::for_attempt(&job.id, job.attempt_number(), image.format);
-        let stored = match self.put(job, &name, &image, stop).await? {
+        self.store(job, UnstoredImage { image, cost, is_kept: false }, stop).await
+    }
+
+    /// Generating → Done: stores an image that was downloaded before the bucket was lost, and settles.
+    pub(in crate::engine) async fn store_unstored(
+        &self,
+        job: &mut Job,
+        kept: UnstoredImage,
+        stop: &CancellationToken,
+    ) -> Result<RunOutcome, WorkflowError> {
+        tracing::info!(job = %job.id, attempt = job.attempt_number(), "image that was kept on this machine is stored");
+        self.store(job, kept, stop).await
+    }
+
+    /// The image of the job's attempt, if it was downloaded before and could not be stored.
+    pub(super) async fn find_unstored(&self, job: &Job) -> Option<UnstoredImage> {
+        self.image_spool.as_ref()?.find(job).await
+    }
+
+    async fn store(
+        &self,
+        job: &mut Job,
+        mut unstored: UnstoredImage,
+        stop: &CancellationToken,
+    ) -> Result<RunOutcome, WorkflowError> {
+        let name = ObjectName::for_attempt(&job.id, job.attempt_number(), unstored.image.format);
+        let stored = match self.put(job, &name, &mut unstored, stop).await? {
             Ok(stored) => stored,
             Err(outcome) => return Ok(outcome),
         };
@@ -67,6 +94,7 @@ impl JobWorkflow {
         self.finish_step(job, StepName::Store);
         self.begin_step(job, StepName::Settle);
         let now = self.now();
+        let (image, cost) = (&unstored.image, unstored.cost);
         let image = StoredImage {
             sha256: sha256_hex(&image.bytes),
             object: name,
@@ -84,9 +112,19 @@ impl JobWorkflow {
             at: now,
             simulated: job.simulated,
         });
+        let generating = job.clone();
         job.complete(image, cost, storage_charge, now)?;
-        self.save(job).await?;
+        if let Err(error) = self.save(job).await {
+            // The document may be reachable again only after the link has expired.
+            self.keep(&generating, &mut unstored).await;
+            return Err(error);
+        }
         failpoints::hit("after_done");
+        if unstored.is_kept
+            && let Some(spool) = &self.image_spool
+        {
+            spool.remove(job).await;
+        }
         let charged = job.attempt().and_then(|attempt| attempt.charge.as_ref()).and_then(|charge| charge.amount);
         tracing::info!(
             job = %job.id, attempt = job.attempt_number(),
@@ -103,7 +141,7 @@ impl JobWorkflow {
         stop: &CancellationToken,
     ) -> Result<FetchOutcome, WorkflowError> {
         for tries in 0.. {
-            self.renew_claim(job).await?;
+            self.renew_claim_if_reachable(job).await?;
             self.begin_step(job, StepName::Download);
             let error = match self.ports.provider.fetch(&link).await {
                 Ok(image) => return Ok(FetchOutcome::Image(image)),
@@ -190,13 +228,14 @@ impl JobWorkflow {
         &self,
         job: &mut Job,
         name: &ObjectName,
-        image: &DownloadedImage,
+        unstored: &mut UnstoredImage,
         stop: &CancellationToken,
     ) -> Result<Result<Stored, RunOutcome>, WorkflowError> {
+        let (bytes, format) = (unstored.image.bytes.clone(), unstored.image.format);
         for tries in 0..MAX_TRIES {
-            self.renew_claim(job).await?;
+            self.renew_claim_if_reachable(job).await?;
             self.begin_step(job, StepName::Store);
-            let error = match self.ports.bucket.put(name, image.bytes.clone(), image.format).await {
+            let error = match self.ports.bucket.put(name, bytes.clone(), format).await {
                 Ok(stored) => return Ok(Ok(stored)),
                 Err(error) => error,
             };
@@ -204,18 +243,33 @@ impl JobWorkflow {
             if let Some(attempt) = job.attempts.last_mut() {
                 attempt.fail_step(StepName::Store, &error.to_string(), self.ports.clock.now());
             }
+            self.keep(job, unstored).await;
             if let BucketError::Refused(reason) = &error {
-                // Every job would meet the same, so no more money is spent until an operator acts. This job is tried again for
-                // as long as its link lasts.
-                self.observer.account_blocked(&format!("images cannot be stored: {reason}"));
+                // Every job would meet the same, so no more money is spent until an operator acts. This job is tried again.
+                self.observer.account_blocked(Dependency::Bucket, &format!("images cannot be stored: {reason}"));
                 break;
             }
             if self.stopped_before_retry(job, tries, stop).await? {
                 return Ok(Err(RunOutcome::Stopped));
             }
         }
-        self.defer_fetch(job, STORE_RETRY_DELAY).await?;
+        if unstored.is_kept {
+            self.defer(job, STORE_RETRY_DELAY).await?;
+        } else {
+            self.defer_fetch(job, STORE_RETRY_DELAY).await?;
+        }
         Ok(Err(RunOutcome::Deferred))
+    }
+
+    /// Keeps an image on this machine: its link may expire before it can be stored.
+    async fn keep(&self, job: &Job, unstored: &mut UnstoredImage) {
+        let Some(spool) = self.image_spool.as_ref().filter(|_| !unstored.is_kept) else { return };
+        match spool.keep(job, unstored).await {
+            Ok(()) => unstored.is_kept = true,
+            Err(error) => {
+                tracing::warn!(job = %job.id, attempt = job.attempt_number(), %error, "image not kept on this machine");
+            }
+        }
     }
 
     /// Waits before the next try; true if this worker stops instead, with the claim released.
@@ -269,6 +323,16 @@ impl JobWorkflow {
         if let Some(attempt) = job.attempts.last_mut() {
             attempt.finish(step, now);
         }
+    }
+}
+
+/// Keeps what the provider reports of the image, where the request does not say the same.
+fn note_result(job: &mut Job, link: &ResultLink) {
+    let requested = job.spec.parameters.get("seed").and_then(serde_json::Value::as_u64);
+    let rewritten = link.prompt.clone().filter(|prompt| !prompt.trim().is_empty() && *prompt != job.spec.prompt);
+    if let Some(attempt) = job.attempts.last_mut() {
+        attempt.provider_seed = link.seed.filter(|seed| Some(*seed) != requested);
+        attempt.rewritten_prompt = rewritten;
     }
 }
 

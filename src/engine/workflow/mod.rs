@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 pub(super) use self::poll::{PollOutcome, PollStats};
 use super::account_tasks::KnownAccountTasks;
+use super::image_spool::ImageSpool;
 use super::submit_journal::SubmitJournal;
-use super::{JobFinished, Ports, Progress, Settings};
+use super::{Dependency, JobFinished, Ports, Progress, Settings};
 use crate::costs::BudgetExceeded;
 use crate::jobs::{Claim, Job, StageName, WorkerId};
 use crate::store::StoreError;
@@ -71,8 +72,8 @@ impl From<StoreError> for WorkflowError {
 pub trait Observer: Send + Sync + 'static {
     /// What the job does now.
     fn progress(&self, progress: Progress);
-    /// No job of this account will be accepted until an operator acts.
-    fn account_blocked(&self, reason: &str);
+    /// No job will be accepted, or its image stored, until an operator acts.
+    fn account_blocked(&self, by: Dependency, reason: &str);
     /// The provider has as many unfinished tickets as it accepts.
     fn provider_full(&self);
     /// A POST begins (`true`), or its outcome is saved (`false`): in between this process must not exit.
@@ -94,13 +95,24 @@ pub struct JobWorkflow {
     shares_claims: bool,
     /// Records how far each submit came. Without one, a submit that a crash interrupts stays unknown.
     journal: Option<Arc<SubmitJournal>>,
+    /// Keeps images that cannot be stored. Without one they are downloaded again, for as long as their links last.
+    image_spool: Option<Arc<ImageSpool>>,
 }
 
 impl JobWorkflow {
     /// The steps of one worker that owns its claims.
     pub fn new(ports: Ports, settings: Settings, worker: WorkerId, observer: Arc<dyn Observer>) -> Self {
         let account_tasks = KnownAccountTasks::default();
-        Self { ports, settings, worker, observer, account_tasks, shares_claims: false, journal: None }
+        Self {
+            ports,
+            settings,
+            worker,
+            observer,
+            account_tasks,
+            shares_claims: false,
+            journal: None,
+            image_spool: None,
+        }
     }
 
     /// The steps of one of many workers among which a server ensures that one at a time runs a job.
@@ -112,13 +124,19 @@ impl JobWorkflow {
         observer: Arc<dyn Observer>,
     ) -> Self {
         let account_tasks = KnownAccountTasks::default();
-        Self { ports, settings, worker, observer, account_tasks, shares_claims: true, journal: None }
+        Self { ports, settings, worker, observer, account_tasks, shares_claims: true, journal: None, image_spool: None }
     }
 
     /// The same with a journal of the worker's submits.
     #[must_use]
     pub(super) fn with_journal(self, journal: Arc<SubmitJournal>) -> Self {
         Self { journal: Some(journal), ..self }
+    }
+
+    /// The same with a place for images that cannot be stored.
+    #[must_use]
+    pub(super) fn with_image_spool(self, image_spool: Arc<ImageSpool>) -> Self {
+        Self { image_spool: Some(image_spool), ..self }
     }
 
     /// The same with a journal in that folder that does not wait for the disk: for simulations, whose machines never lose power.
@@ -145,6 +163,7 @@ impl JobWorkflow {
                 StageName::Generating => {
                     let outcome = match self.poll(&mut job, &PollStats::unobserved(), stop).await? {
                         PollOutcome::Ready(link, cost) => self.download_and_store(&mut job, link, cost, stop).await?,
+                        PollOutcome::Downloaded(kept) => self.store_unstored(&mut job, kept, stop).await?,
                         PollOutcome::Finished => RunOutcome::Finished,
                         PollOutcome::Deferred => RunOutcome::Deferred,
                         PollOutcome::Stopped => RunOutcome::Stopped,

@@ -9,9 +9,11 @@ use tokio_util::sync::CancellationToken;
 use super::{JobWorkflow, WorkflowError};
 use crate::catalog::Catalog;
 use crate::costs::Credits;
-use crate::engine::{Progress, failpoints};
+use crate::engine::image_spool::UnstoredImage;
+use crate::engine::{Dependency, Progress, failpoints};
 use crate::jobs::{BillingStatus, Claim, Failure, FailureCode, Job, Receipt, StepName};
 use crate::provider::{CheckError, ResultLink, TicketStatus, poll_delay};
+use crate::store::StoreError;
 use crate::text;
 use crate::time::backoff;
 
@@ -52,6 +54,8 @@ impl PollStats {
 pub(in crate::engine) enum PollOutcome {
     /// The image can be fetched; the price, if the ticket names it.
     Ready(ResultLink, Option<Credits>),
+    /// The image was downloaded before and is on this machine.
+    Downloaded(UnstoredImage),
     /// The job was moved to another stage and saved.
     Finished,
     /// The job waits for its `not_before`, saved.
@@ -73,6 +77,9 @@ impl JobWorkflow {
             self.fail(job, FailureCode::Internal, message, BillingStatus::Unknown, None).await?;
             return Ok(PollOutcome::Finished);
         };
+        if let Some(kept) = self.find_unstored(job).await {
+            return Ok(PollOutcome::Downloaded(kept));
+        }
         let started = self.now();
         let typical = Catalog::builtin().model(&job.spec.model).map_or((2.0, 40.0), |model| model.typical_seconds);
         let deadline = self.deadline(job, &receipt, typical.1);
@@ -98,7 +105,7 @@ impl JobWorkflow {
                 }
                 () = self.ports.clock.sleep(delay) => {}
             }
-            self.renew_claim(job).await?;
+            self.renew_claim_if_reachable(job).await?;
             failpoints::hit("during_poll");
             stats.polls += 1;
             match self.ports.provider.check(&receipt.ticket).await {
@@ -139,7 +146,7 @@ impl JobWorkflow {
                     }
                 }
                 Err(CheckError::Account { message }) => {
-                    self.observer.account_blocked(&message);
+                    self.observer.account_blocked(Dependency::Key, &message);
                     note(job, StepName::Generate, &message);
                     self.defer(job, ACCOUNT_RETRY_DELAY).await?;
                     return Ok(PollOutcome::Deferred);
@@ -207,6 +214,18 @@ impl JobWorkflow {
         // A requested delay that has not passed yet outlives this worker.
         job.not_before = job.not_before.filter(|at| *at > now);
         self.save(job).await
+    }
+
+    /// The same, except that a store that is away ends nothing: what follows is free, can be repeated, and must happen before the
+    /// image's link expires.
+    pub(super) async fn renew_claim_if_reachable(&self, job: &mut Job) -> Result<(), WorkflowError> {
+        match self.renew_claim(job).await {
+            Err(WorkflowError::Store(error @ StoreError::Unavailable(_))) => {
+                tracing::debug!(job = %job.id, attempt = job.attempt_number(), %error, "claim not renewed");
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     /// Releases the claim, so that another worker need not wait until it expires.

@@ -6,8 +6,8 @@ use tokio_util::sync::CancellationToken;
 use super::{JobWorkflow, WorkflowError};
 use crate::catalog::Catalog;
 use crate::costs::BudgetExceeded;
-use crate::engine::failpoints;
 use crate::engine::submit_journal::{JournalError, PendingSync, SubmitKey};
+use crate::engine::{Dependency, failpoints};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job};
 use crate::provider::{MAX_IMAGE_BYTES, PreparedRequest, SubmitError};
 use crate::store::{StoreError, TaskLimits};
@@ -142,7 +142,7 @@ impl JobWorkflow {
     pub(super) fn journal_hold(&self, job: &Job, error: &JournalError) -> Hold {
         let reason = error.to_string();
         tracing::error!(job = %job.id, attempt = job.attempt_number(), %reason, "request not sent");
-        self.observer.account_blocked(&reason);
+        self.observer.account_blocked(Dependency::Journal, &reason);
         Hold::Account { reason }
     }
 
@@ -175,8 +175,8 @@ impl JobWorkflow {
         self.ports.provider.prepare(&job.spec).await.map_err(|error| match error {
             SubmitError::Rejected { code, message } => NotSubmitted::Rejected(code, message),
             SubmitError::NotAccepted { reason, retry_after, .. } => self.deferred(job, &reason, retry_after),
-            SubmitError::Account { message, .. } => {
-                self.observer.account_blocked(&message);
+            SubmitError::Account { code, message } => {
+                self.observer.account_blocked(Dependency::of_account(code), &message);
                 NotSubmitted::Deferred(Hold::Account { reason: message }, self.now())
             }
             // Preparing sends no request, so nothing can have been accepted.

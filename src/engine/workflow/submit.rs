@@ -7,8 +7,8 @@ use super::save::SubmitOutcome;
 use super::{JobWorkflow, WorkflowError};
 use crate::catalog::Catalog;
 use crate::costs::Usd;
-use crate::engine::failpoints;
 use crate::engine::submit_journal::{AcceptedJob, JournalError, SubmitKey};
+use crate::engine::{Dependency, failpoints};
 use crate::jobs::{BillingStatus, Failure, Hold, IllegalTransition, Job};
 use crate::provider::{PreparedRequest, SubmitError};
 use crate::text;
@@ -84,9 +84,9 @@ impl JobWorkflow {
                 let failure = Failure::new(code, &message, BillingStatus::No, now);
                 self.apply_and_save(job, &|job| job.reject_by_provider(failure.clone(), now)).await
             }
-            Err(SubmitError::Account { message, .. }) => {
+            Err(SubmitError::Account { code, message }) => {
                 tracing::error!(job = %job.id, attempt, reason = %message, "account cannot submit");
-                self.observer.account_blocked(&message);
+                self.observer.account_blocked(Dependency::of_account(code), &message);
                 let hold = Hold::Account { reason: message };
                 self.apply_and_save(job, &|job| job.requeue(hold.clone(), now, now)).await
             }

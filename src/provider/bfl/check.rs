@@ -77,12 +77,20 @@ fn retryable(reply: &Reply, reason: String, not_found: bool) -> CheckError {
     CheckError::Retryable { reason, retry_after: reply.retry_after(), not_found }
 }
 
+/// Longest prompt of a result that is kept, in bytes.
+const MAX_PROMPT: usize = 16_384;
+
 fn ready(body: &Value) -> Option<TicketStatus> {
-    let url = body.get("result")?.get("sample")?.as_str()?;
-    (!url.is_empty() && url.len() <= MAX_URL).then(|| TicketStatus::Ready {
-        sample: ResultLink { url: url.to_owned() },
-        cost: reply::credits(body.get("cost")),
-    })
+    let result = body.get("result")?;
+    let url = result.get("sample")?.as_str()?;
+    let prompt = result.get("prompt").and_then(Value::as_str).filter(|prompt| prompt.len() <= MAX_PROMPT);
+    let sample = || ResultLink {
+        url: url.to_owned(),
+        seed: result.get("seed").and_then(Value::as_u64),
+        prompt: prompt.map(str::to_owned),
+    };
+    (!url.is_empty() && url.len() <= MAX_URL)
+        .then(|| TicketStatus::Ready { sample: sample(), cost: reply::credits(body.get("cost")) })
 }
 
 /// Whether an outcome without an image is billed is documented nowhere.
@@ -148,6 +156,9 @@ mod tests {
                 None => format!("waiting {status}"),
             },
             Ok(TicketStatus::Ready { sample, cost }) => match cost {
+                Some(cost) if sample.seed.is_some() => {
+                    format!("ready {} {cost} seed {}", sample.url, sample.seed.unwrap_or_default())
+                }
                 Some(cost) => format!("ready {} {cost}", sample.url),
                 None => format!("ready {}", sample.url),
             },
@@ -183,7 +194,11 @@ mod tests {
             (200, r#"{"status":""}"#, "waiting "),
             // Ready.
             (200, r#"{"status":"Ready","result":{"sample":"https://d.bfl.ai/a"}}"#, "ready https://d.bfl.ai/a"),
-            (200, r#"{"status":"Ready","result":{"sample":"s","seed":1752478609715},"cost":4.75}"#, "ready s 4.75"),
+            (
+                200,
+                r#"{"status":"Ready","result":{"sample":"s","seed":1752478609715},"cost":4.75}"#,
+                "ready s 4.75 seed 1752478609715",
+            ),
             (200, r#"{"status":"Ready","result":{"sample":"s"},"cost":"free"}"#, "ready s"),
             (200, r#"{"status":"Ready","result":{"sample":"s"},"cost":-1}"#, "ready s"),
             // Ready without an image: look again, the ticket may be whole later.

@@ -39,8 +39,8 @@ use crate::store::schema::{
 };
 use crate::store::{
     BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DefaultChoices, DueQuery, ForeignActivity, JobCost,
-    MatchCounts, Page, PageQuery, Save, SharedRecord, Store, StoreError, StoreInspection, StoreSettings, StoreUsage, TaskLimits,
-    UncertainCharge,
+    JobVersion, MatchCounts, Page, PageQuery, Save, SharedRecord, Store, StoreError, StoreInspection, StoreSettings,
+    StoreUsage, TaskLimits, UncertainCharge,
 };
 use activity::ActivityWatch;
 use connection::client::Client;
@@ -72,8 +72,12 @@ pub struct FirestoreStore {
 pub(crate) struct Shared {
     pub(crate) client: Arc<Client>,
     pub(crate) cache: DocumentCache,
-    /// Replaced when the store's settings are read.
+    /// Replaced when the store's settings are read or changed.
     defaults: RwLock<Arc<Defaults>>,
+    /// Whether the settings apply to this store.
+    gated: bool,
+    default_model: String,
+    configured_model: Option<String>,
     activity: ActivityWatch,
 }
 
@@ -99,8 +103,8 @@ impl FirestoreStore {
     pub fn connect(options: FirestoreOptions) -> Self {
         let client = Client::start(&options);
         let ownership = OwnershipCheck::new(&options);
-        let FirestoreOptions { default_model, configured_model, simulated, hold_external, .. } = options;
-        let model = configured_model.unwrap_or(default_model);
+        let FirestoreOptions { default_model, configured_model, simulated, hold_external, gated, .. } = options;
+        let model = configured_model.clone().unwrap_or_else(|| default_model.clone());
         let defaults = Defaults { model, output_format: None, simulated, hold_external };
         let defaults = RwLock::new(Arc::new(defaults));
         Self {
@@ -108,6 +112,9 @@ impl FirestoreStore {
                 client,
                 cache: DocumentCache::default(),
                 defaults,
+                gated,
+                default_model,
+                configured_model,
                 activity: ActivityWatch::default(),
             }),
             supervisor: Mutex::default(),
@@ -250,6 +257,11 @@ impl Store for FirestoreStore {
         dry_run: bool,
     ) -> Result<Vec<RemoveOutcome>, StoreError> {
         self.remove_documents(&documents, dry_run).await
+    }
+
+    async fn remove_finished(&self, jobs: Vec<JobVersion>) -> Result<Vec<RemoveOutcome>, StoreError> {
+        self.claim_or_refuse().await?;
+        self.remove_finished_jobs(&jobs).await
     }
 
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use super::connection::query::Query;
 use super::documents::{Defaults, value};
 use super::ledger::entries::{COSTS, is_foreign_charge};
-use super::{FirestoreOptions, FirestoreStore, JOBS};
+use super::{FirestoreOptions, FirestoreStore, JOBS, Shared};
 use crate::jobs::StageName;
 use crate::store::schema::Status;
-use crate::store::{Ownership, StoreError, StoreSettings};
+use crate::store::{Ownership, SharedRecord, StoreError, StoreSettings};
 use crate::text::sanitize_line;
 
 /// How long a refusal holds before the record is read again.
@@ -34,10 +34,6 @@ const CHARGES_READ: usize = 50;
 pub(crate) struct OwnershipCheck {
     /// The user and host that a claim names.
     operator: String,
-    default_model: String,
-    configured_model: Option<String>,
-    /// Whether the settings apply to this store.
-    gated: bool,
     state: tokio::sync::Mutex<CheckState>,
 }
 
@@ -50,13 +46,7 @@ struct CheckState {
 
 impl OwnershipCheck {
     pub(crate) fn new(options: &FirestoreOptions) -> Self {
-        Self {
-            operator: options.operator.clone(),
-            default_model: options.default_model.clone(),
-            configured_model: options.configured_model.clone(),
-            gated: options.gated,
-            state: tokio::sync::Mutex::default(),
-        }
+        Self { operator: options.operator.clone(), state: tokio::sync::Mutex::default() }
     }
 }
 
@@ -86,7 +76,7 @@ impl FirestoreStore {
     pub async fn ownership_line(&self) -> Result<String, StoreError> {
         let (settings, _) = self.read_settings().await?;
         if let Some(Ownership { at, by, how }) = &settings.ownership {
-            self.apply_settings(&settings);
+            self.shared.apply_settings(&settings);
             if let Some(activity) = self.find_foreign_activity().await? {
                 return Err(StoreError::Unusable(activity.to_string()));
             }
@@ -101,13 +91,13 @@ impl FirestoreStore {
 
     /// Reads the settings before the first document is read: they hold what requests do not name. Claims nothing.
     pub(crate) async fn read_settings_once(&self) -> Result<(), StoreError> {
-        if !self.ownership.gated {
+        if !self.shared.gated {
             return Ok(());
         }
         let mut state = self.ownership.state.lock().await;
         if !state.is_read {
             let (settings, _) = self.read_settings().await?;
-            self.apply_settings(&settings);
+            self.shared.apply_settings(&settings);
             state.is_read = true;
         }
         Ok(())
@@ -121,29 +111,13 @@ impl FirestoreStore {
         }
     }
 
-    /// What documents of other programs mean under these settings.
-    pub(crate) fn defaults_with(&self, settings: &StoreSettings) -> Defaults {
-        let OwnershipCheck { configured_model, default_model, .. } = &self.ownership;
-        let model = configured_model.as_ref().or(settings.default_model.as_ref()).unwrap_or(default_model);
-        let output_format = settings.default_output_format.clone();
-        Defaults { model: model.clone(), output_format, ..Defaults::clone(&self.shared.defaults()) }
-    }
-
-    fn apply_settings(&self, settings: &StoreSettings) {
-        self.shared.set_defaults(self.defaults_with(settings));
-        self.shared.activity.begin(settings);
-        if settings.ownership.is_some() {
-            self.shared.client.allow_writes();
-        }
-    }
-
     /// Whether darkroom owns the store, which it does from now on where no other backend has used it.
     async fn claim(&self) -> Result<bool, StoreError> {
         let mut is_refused = false;
         for _ in 0..MAX_ROUNDS {
             let (mut settings, revision) = self.read_settings().await?;
             if settings.ownership.is_some() {
-                self.apply_settings(&settings);
+                self.shared.apply_settings(&settings);
                 return Ok(true);
             }
             // The record was read again after the documents: a process that has claimed the store meanwhile may have written them.
@@ -159,7 +133,7 @@ impl FirestoreStore {
             match self.write_record(&settings.to_record(revision, at, &by)).await {
                 Ok(_) => {
                     tracing::info!(how, by, "store claimed for darkroom");
-                    self.apply_settings(&settings);
+                    self.shared.apply_settings(&settings);
                     return Ok(true);
                 }
                 Err(StoreError::RecordConflict { .. }) => {}
@@ -195,5 +169,41 @@ impl FirestoreStore {
         let recent = Query::of(COSTS).at_least("timestamp", value::time(Utc::now() - ACTIVE_WITHIN));
         let recent = recent.order("timestamp", true).limit(CHARGES_READ);
         Ok(client.query(recent.build()).await?.iter().any(|document| is_foreign_charge(&document.fields)))
+    }
+}
+
+impl Shared {
+    /// What documents of other programs mean under these settings.
+    pub(crate) fn defaults_with(&self, settings: &StoreSettings) -> Defaults {
+        let configured = self.configured_model.as_ref();
+        let model = configured.or(settings.default_model.as_ref()).unwrap_or(&self.default_model);
+        let output_format = settings.default_output_format.clone();
+        Defaults { model: model.clone(), output_format, ..Defaults::clone(&self.defaults()) }
+    }
+
+    /// Settings that another process has changed. Returns whether requests mean something else now.
+    pub(crate) fn apply_changed_settings(&self, record: &SharedRecord) -> bool {
+        if !self.gated || (record.kind.as_str(), record.id.as_str()) != (StoreSettings::KIND, StoreSettings::ID) {
+            return false;
+        }
+        match StoreSettings::parse(record) {
+            Ok(settings) => self.apply_settings(&settings),
+            Err(error) => {
+                tracing::error!(%error, "changed settings of the store ignored");
+                false
+            }
+        }
+    }
+
+    /// Returns whether requests mean something else now.
+    fn apply_settings(&self, settings: &StoreSettings) -> bool {
+        let defaults = self.defaults_with(settings);
+        let is_new = *self.defaults() != defaults;
+        self.set_defaults(defaults);
+        self.activity.begin(settings);
+        if settings.ownership.is_some() {
+            self.client.allow_writes();
+        }
+        is_new
     }
 }

@@ -128,7 +128,7 @@ impl FirestoreStore {
         let reserves = budget.is_some() || limits.is_some();
         let _turn = if reserves { Some(self.reserving.lock().await) } else { None };
         let (document, rows) = (DocumentWrite::update(&job, &base)?, charges_of(&job));
-        let mut pending = PendingSave { document, rows, base, budget, limits, job };
+        let mut pending = PendingSave { job, base, document, rows, budget, limits };
         let mut ambiguous = AmbiguousCommit::default();
         loop {
             // An unacknowledged attempt is searched for before the next one.

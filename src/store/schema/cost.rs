@@ -8,13 +8,17 @@ use super::money::{kind, number, parse_amount};
 use super::time::{decode_time, format_time};
 use super::{Fields, charge_id, content_id, limits};
 use crate::costs::{Basis, Service, Usd};
+use crate::jobs::FailureCode;
 #[cfg(feature = "firestore")]
 use crate::store::charges::ChargeRow;
-use crate::store::charges::{CAUSE_IMAGE, CAUSE_UNKNOWN, counted_tags};
+use crate::store::charges::{CAUSE_IMAGE, CAUSE_UNKNOWN, CAUSES, counted_tags};
 use crate::text::sanitize_line;
 
 /// The mark of imported history.
 const IMPORTED: &str = "imported_historical";
+
+/// What became of the money, in the entry of a job that was removed.
+pub(super) const CAUSE: &str = "cause";
 
 /// One charge as the collection `costs` holds it.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +41,8 @@ pub struct CostEntry {
     pub simulated: bool,
     /// The attempt of darkroom's own that it belongs to; `None` for another program's entry.
     pub attempt: Option<u32>,
-    /// The cause of the charge, as far as the entry contains it: an image, `failed`, or unknown.
+    /// The cause of the charge, as far as the entry contains it: an image, `failed`, or unknown. The entry of a removed job contains
+    /// the job's own word.
     pub cause: &'static str,
     /// The tags that it counts for.
     pub tags: Vec<String>,
@@ -92,6 +97,10 @@ impl CostEntry {
         if let Some(Value::Object(details)) = fields.get_mut("details") {
             details.remove(IMPORTED);
             details.remove("amount");
+            // Written when the job is removed.
+            if self.attempt.is_some() {
+                details.remove(CAUSE);
+            }
             if self.basis.is_counted() {
                 details.remove("basis");
             }
@@ -177,6 +186,7 @@ fn parse(id: Option<&str>, fields: &Fields) -> Result<Parsed, String> {
     let cause = match (attempt, details.get("success"), service) {
         (None, Some(Value::Bool(false)), _) => "failed",
         (None, Some(Value::Bool(true)), _) | (None, _, Service::GoogleStorage) => CAUSE_IMAGE,
+        (Some(_), ..) => recorded_cause(details),
         _ => CAUSE_UNKNOWN,
     };
     let simulated = details.get("simulated") == Some(&Value::Bool(true));
@@ -187,6 +197,16 @@ fn parse(id: Option<&str>, fields: &Fields) -> Result<Parsed, String> {
     };
     let tags = counted_tags(&tags);
     Ok(Parsed { job_id, service, amount, basis, at, model, simulated, attempt, cause, tags })
+}
+
+/// The cause that was recorded when the job of the entry was removed.
+fn recorded_cause(details: &Fields) -> &'static str {
+    let text = details.get(CAUSE).and_then(Value::as_str).unwrap_or_default();
+    CAUSES
+        .into_iter()
+        .chain(FailureCode::ALL.map(FailureCode::as_str))
+        .find(|cause| *cause == text)
+        .unwrap_or(CAUSE_UNKNOWN)
 }
 
 fn present<'a>(fields: &'a Fields, name: &str) -> Option<&'a Value> {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::cost::CAUSE;
 use super::money::number;
 use super::request::request_fields;
 use super::time::format_time;
@@ -65,6 +66,26 @@ pub fn encode_costs(job: &Job) -> Vec<CostEntry> {
             CostEntry::read(Some(&id), encode_charge(job, &row)).ok()
         })
         .collect()
+}
+
+/// The entries that stand for the charges of a job that is removed: each contains its cause, which only the job knew. Errors: one
+/// line, where a charge would be lost.
+pub(crate) fn encode_costs_of_removed(job: &Job) -> Result<Vec<CostEntry>, String> {
+    let entry = |row: ChargeRow| {
+        if !row.is_cost() {
+            return Err(format!("its charge of attempt {} is not certain", row.attempt));
+        }
+        let id = charge_id(job.id.as_str(), row.attempt, row.service);
+        let mut fields = encode_charge(job, &row);
+        if let Some(Value::Object(details)) = fields.get_mut("details") {
+            details.insert(CAUSE.to_owned(), row.cause.as_str().into());
+        }
+        let entry = CostEntry::read(Some(&id), fields)?;
+        let is_same = (Some(entry.amount), entry.cause, entry.simulated, &entry.model)
+            == (row.amount, row.cause.as_str(), row.simulated, &row.model);
+        if is_same { Ok(entry) } else { Err(format!("its charge of attempt {} has no entry", row.attempt)) }
+    };
+    charges_of(job).into_iter().map(entry).collect()
 }
 
 /// The document of one charge of the job, also of one that is no cost yet.

@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 pub use cost::CostEntry;
 pub use diff::difference;
+pub(crate) use encode::encode_costs_of_removed;
 pub use encode::{encode_costs, encode_job, with_native};
 pub(crate) use job::canonical_job;
 pub use job::{Defaults, JobEntry};
@@ -213,9 +214,37 @@ pub fn charge_id(job: &str, attempt: u32, service: crate::costs::Service) -> Str
     format!("{stem}-{attempt}-{}", service.as_str())
 }
 
+/// The attempt of that job to which an entry of that id belongs; `None` for another program's entry.
+pub(crate) fn attempt_of(job: &str, entry: &str) -> Option<u32> {
+    use crate::costs::Service;
+    [Service::BflApi, Service::GoogleStorage].into_iter().find_map(|service| {
+        let stem = entry.strip_suffix(service.as_str())?.strip_suffix('-')?;
+        let number = stem.rsplit('-').next()?.parse::<u32>().ok()?;
+        (charge_id(job, number, service) == entry).then_some(number)
+    })
+}
+
 /// An id for a document without one: equal documents have the same id in every file. The reader of a file distinguishes equal charges in it
 /// apart.
 fn content_id(canonical: &Fields) -> String {
     // Keys are sorted: serde_json's map is a tree.
     format!("imported-{:.32}", crate::jobs::sha256_hex(Value::Object(canonical.clone()).to_string().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::costs::Service;
+
+    #[test]
+    fn entry_id_names_its_attempt() {
+        for job in ["a", "a-1", "a-1-bfl_api", "with space", &"x".repeat(200)] {
+            for service in [Service::BflApi, Service::GoogleStorage] {
+                assert_eq!(attempt_of(job, &charge_id(job, 12, service)), Some(12), "{job}");
+            }
+        }
+        for other in ["", "a", "a-1", "a-x-bfl_api", "b-1-bfl_api", "a-1-1-bfl_api", "a-01-bfl_api", "imported-1"] {
+            assert_eq!(attempt_of("a", other), None, "{other}");
+        }
+    }
 }

@@ -44,11 +44,12 @@ pub(super) fn prepare(path: &Path) -> Result<UseLock, StoreError> {
 /// A connection for the writer.
 pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection = open(path)?;
-    // FULL: a commit that was answered survives power loss. fullfsync is what that takes on Apple systems.
+    // FULL: a commit that was answered survives power loss. fullfsync is what that takes on Apple systems. temp_store: each write
+    // has a savepoint, whose undo pages would otherwise go through temporary files.
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
          PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 67108864;
-         PRAGMA cache_size = -16000;",
+         PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY;",
     )?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)

@@ -7,9 +7,9 @@ use super::super::schema::{
     Collection, CostEntry, Fields, ImportOutcome, ImportedDocument, JobEntry, Record, RemoveOutcome, canonical_job,
     difference, encode_costs,
 };
-use super::export;
-use super::row::{DAY, Row, nanoseconds, tags_text};
+use super::row::Row;
 use super::save::{self, Sequence};
+use super::{export, ledger, removal};
 use crate::jobs::JobId;
 
 /// One verdict for each record. Without a sequence nothing is written.
@@ -36,27 +36,7 @@ fn cost(connection: &Connection, entry: &CostEntry, write: bool) -> Result<Impor
         return Ok(verdict);
     }
     if write {
-        let at = nanoseconds(entry.at);
-        connection
-            .prepare_cached(
-                "INSERT INTO imported_costs (id, job_id, service, amount, basis, model, at, day, simulated, cause, document,
-                                             tags)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            )?
-            .execute(params![
-                entry.id,
-                entry.job_id,
-                entry.service.as_str(),
-                entry.amount.to_string(),
-                entry.basis.as_str(),
-                entry.model,
-                at,
-                at.div_euclid(DAY),
-                entry.simulated,
-                entry.cause,
-                serde_json::Value::Object(entry.fields.clone()).to_string(),
-                tags_text(&entry.tags),
-            ])?;
+        ledger::insert_entry(connection, entry)?;
     }
     Ok(ImportOutcome::Created)
 }
@@ -126,11 +106,11 @@ fn stored_cost(connection: &Connection, id: &str) -> Result<Option<Fields>, Stor
     Ok(document.map(|text| export::cost_in(id, &text).map(|entry| entry.canonical_fields()).unwrap_or_default()))
 }
 
-/// Removes the documents whose content is still the imported one. One outcome for each.
+/// Removes the documents whose content is still the imported one. One outcome for each. Without a sequence nothing is removed.
 pub(super) fn remove(
     connection: &Connection,
     documents: &[ImportedDocument],
-    dry_run: bool,
+    mut sequence: Option<&mut Sequence>,
 ) -> Result<Vec<RemoveOutcome>, StoreError> {
     let mut outcomes = Vec::with_capacity(documents.len());
     for document in documents {
@@ -148,17 +128,12 @@ pub(super) fn remove(
                 }
             }
         };
-        if outcome == RemoveOutcome::Removed && !dry_run {
-            let statements: &[&str] = match document.collection {
-                Collection::Costs => &["DELETE FROM imported_costs WHERE id = ?1"],
-                Collection::Jobs => &[
-                    "DELETE FROM charges WHERE job_id = ?1",
-                    "DELETE FROM imported_jobs WHERE id = ?1",
-                    "DELETE FROM jobs WHERE id = ?1",
-                ],
-            };
-            for sql in statements {
-                connection.prepare_cached(sql)?.execute([&document.id])?;
+        if let Some(sequence) = sequence.as_deref_mut().filter(|_| outcome == RemoveOutcome::Removed) {
+            match document.collection {
+                Collection::Costs => {
+                    connection.prepare_cached("DELETE FROM imported_costs WHERE id = ?1")?.execute([&document.id])?;
+                }
+                Collection::Jobs => removal::remove_job(connection, &document.id, sequence)?,
             }
         }
         outcomes.push(outcome);

@@ -3,10 +3,12 @@
 use chrono::DateTime;
 use rusqlite::{Connection, params};
 
+use super::super::schema::{CostEntry, attempt_of, charge_id};
 use super::super::{StoreError, UncertainCharge};
 use super::budget;
-use super::row::{DAY, LedgerRow, Row, nanoseconds};
+use super::row::{DAY, LedgerRow, Row, nanoseconds, tags_text};
 use crate::costs::{Basis, Budget, BudgetPeriod, PriceTable, Service, Usd};
+use crate::jobs::JobId;
 
 /// Makes the ledger say about this job what the job says: writes what differs, and nothing where nothing does.
 pub(super) fn sync_charges(connection: &Connection, row: &Row) -> Result<(), StoreError> {
@@ -38,6 +40,61 @@ pub(super) fn sync_charges(connection: &Connection, row: &Row) -> Result<(), Sto
             ])?;
     }
     Ok(())
+}
+
+/// Writes an entry without a job.
+pub(super) fn insert_entry(connection: &Connection, entry: &CostEntry) -> Result<(), StoreError> {
+    let at = nanoseconds(entry.at);
+    connection
+        .prepare_cached(
+            "INSERT INTO imported_costs (id, job_id, service, amount, basis, model, at, day, simulated, cause, document,
+                                         tags)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?
+        .execute(params![
+            entry.id,
+            entry.job_id,
+            entry.service.as_str(),
+            entry.amount.to_string(),
+            entry.basis.as_str(),
+            entry.model,
+            at,
+            at.div_euclid(DAY),
+            entry.simulated,
+            entry.cause,
+            serde_json::Value::Object(entry.fields.clone()).to_string(),
+            tags_text(&entry.tags),
+        ])?;
+    Ok(())
+}
+
+/// Removes the entries that a removed job left for these charges.
+pub(super) fn remove_entries_of(connection: &Connection, row: &Row) -> Result<(), StoreError> {
+    for charge in &row.charges {
+        let id = entry_id(&row.id, charge.attempt, &charge.service);
+        connection.prepare_cached("DELETE FROM imported_costs WHERE id = ?1")?.execute([id])?;
+    }
+    Ok(())
+}
+
+fn entry_id(job: &JobId, attempt: i64, service: &str) -> Option<String> {
+    let service = [Service::BflApi, Service::GoogleStorage].into_iter().find(|known| known.as_str() == service)?;
+    Some(charge_id(job.as_str(), u32::try_from(attempt).ok()?, service))
+}
+
+/// Whether the submit that this save records may have its number: a job of the same id may have left entries. Errors:
+/// `AttemptBooked`.
+pub(super) fn check_attempt_number(connection: &Connection, row: &Row) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached("SELECT id FROM imported_costs WHERE job_id = ?1")?;
+    let mut rows = statement.query([row.id.as_str()])?;
+    let mut last = 0;
+    while let Some(entry) = rows.next()? {
+        last = last.max(attempt_of(row.id.as_str(), &entry.get::<_, String>(0)?).unwrap_or(0));
+    }
+    if i64::from(last) < row.attempt {
+        return Ok(());
+    }
+    Err(StoreError::AttemptBooked { id: row.id.clone(), free: last.saturating_add(1) })
 }
 
 fn booked(connection: &Connection, row: &Row) -> Result<Vec<LedgerRow>, StoreError> {

@@ -13,6 +13,7 @@ mod import;
 mod ledger;
 mod list;
 mod readers;
+mod removal;
 mod reports;
 mod row;
 mod save;
@@ -33,8 +34,8 @@ use tokio::task;
 
 use super::schema::{ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupCheck};
 use super::{
-    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, MatchCounts, Page, PageQuery,
-    Save, SharedRecord, SortedPage, SortedQuery, Store, StoreError, TaskLimits, UncertainCharge,
+    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, JobVersion, MatchCounts, Page,
+    PageQuery, Save, SharedRecord, SortedPage, SortedQuery, Store, StoreError, TaskLimits, UncertainCharge,
 };
 use crate::costs::{BudgetRecord, CostTable};
 use crate::jobs::filter::Filter;
@@ -221,10 +222,16 @@ impl Store for SqliteStore {
         dry_run: bool,
     ) -> Result<Vec<RemoveOutcome>, StoreError> {
         if dry_run {
-            return self.readers.read(move |connection| import::remove(connection, &documents, true)).await;
+            return self.readers.read(move |connection| import::remove(connection, &documents, None)).await;
         }
         let (sender, mut outcomes) = unbounded_channel();
         self.writer.write(Write::RemoveImported(documents, sender)).await?;
+        outcomes.recv().await.ok_or_else(|| StoreError::Unavailable("the write was stopped".to_owned()))
+    }
+
+    async fn remove_finished(&self, jobs: Vec<JobVersion>) -> Result<Vec<RemoveOutcome>, StoreError> {
+        let (sender, mut outcomes) = unbounded_channel();
+        self.writer.write(Write::RemoveFinished(jobs, sender)).await?;
         outcomes.recv().await.ok_or_else(|| StoreError::Unavailable("the write was stopped".to_owned()))
     }
 

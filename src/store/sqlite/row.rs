@@ -36,6 +36,8 @@ pub(super) struct Row {
     pub claim_worker: Option<String>,
     /// Money set aside; see `Job::reservation`.
     pub reserved: Option<Usd>,
+    /// The number of the current attempt.
+    pub attempt: i64,
     /// The model of the current attempt.
     pub model: String,
     pub search: String,
@@ -133,6 +135,7 @@ impl Row {
             claim_until: job.claim.as_ref().map(|claim| nanoseconds(claim.until)),
             claim_worker: job.claim.as_ref().map(|claim| claim.worker.as_str().to_owned()),
             reserved: job.reservation(),
+            attempt: i64::from(job.attempt_number()),
             model: job.spec.model.clone(),
             search: search_text(job),
             fields: FilterFields::of(job),

@@ -16,15 +16,19 @@ pub(super) struct Sequence {
 impl Sequence {
     /// Continues after the last number in the file. The caller must hold the write lock.
     pub(super) fn of(connection: &Connection) -> Result<Self, StoreError> {
-        let last =
-            connection.prepare_cached("SELECT coalesce(max(seq), 0) FROM jobs")?.query_row([], |row| row.get(0))?;
-        Ok(Self { last })
+        Ok(Self { last: last_number(connection)? })
     }
 
-    fn next(&mut self) -> i64 {
+    pub(super) fn next(&mut self) -> i64 {
         self.last += 1;
         self.last
     }
+}
+
+/// The number of the newest change in the file.
+pub(super) fn last_number(connection: &Connection) -> Result<i64, StoreError> {
+    let sql = "SELECT max((SELECT coalesce(max(seq), 0) FROM jobs), (SELECT coalesce(max(seq), 0) FROM removed_jobs))";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
 /// What a job's row has beside its id. Each column is a parameter of the same name.
@@ -97,7 +101,12 @@ pub(super) fn create(connection: &Connection, row: &Row, sequence: &mut Sequence
     if execute(connection, &INSERT, row, 1, sequence)? == 0 {
         return Err(StoreError::AlreadyExists(row.id.clone()));
     }
-    if row.charges.is_empty() { Ok(()) } else { ledger::sync_charges(connection, row) }
+    if row.charges.is_empty() {
+        return Ok(());
+    }
+    // A job that was removed comes back: from here on its own charges count, not the entries that it left.
+    ledger::remove_entries_of(connection, row)?;
+    ledger::sync_charges(connection, row)
 }
 
 pub(super) fn save(connection: &Connection, row: &Row, sequence: &mut Sequence) -> Result<u64, StoreError> {

@@ -13,7 +13,7 @@ pub(super) const APPLICATION_ID: u32 = 0x646b_726d;
 /// One script for each version, oldest first: script 0 makes version 1 of an empty file, script 1 makes version 2 of that. A
 /// script that has been released is never changed; a new one is added behind it.
 pub(super) const MIGRATIONS: &[&str] =
-    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8, VERSION_9];
+    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8, VERSION_9, VERSION_10];
 
 /// The version that this program reads and writes.
 pub(super) fn version() -> u32 {
@@ -306,6 +306,16 @@ CREATE INDEX jobs_by_fields
     ON jobs(created_at, id, hidden, stage, held, rejected, attempts, cost, model, tags, failure);
 ";
 
+/// Jobs that were removed, in the sequence of all changes, so that watches report them and no number is given twice. `at` is in
+/// seconds since 1970.
+const VERSION_10: &str = "
+CREATE TABLE removed_jobs (
+    seq INTEGER PRIMARY KEY NOT NULL,
+    id TEXT NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
+";
+
 /// Brings the file to the last of `scripts`, each in one transaction of its own. Two processes may do this at once: the second
 /// finds it done.
 pub(super) fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(), StoreError> {
@@ -435,6 +445,25 @@ mod tests {
         };
         assert_eq!(fields("a"), ("flux-dev".to_owned(), "cafe".to_owned(), 1));
         assert_eq!(fields("damaged"), (String::new(), String::new(), 1));
+    }
+
+    #[test]
+    fn older_file_keeps_its_charges() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, &MIGRATIONS[..5]).unwrap();
+        let insert = "INSERT INTO jobs (id, revision, seq, stage, simulated, hidden, created_at, search, document)
+                      VALUES ('a', 1, 7, 'done', 1, 0, 1, '', '{}')";
+        connection.execute(insert, []).unwrap();
+        let insert = "INSERT INTO charges (job_id, attempt, service, amount, basis, model, at, day, simulated, cause)
+                      VALUES ('a', 1, 'bfl_api', '0.04', 'settled', 'flux-dev', 1, 0, 1, 'cancelled')";
+        connection.execute(insert, []).unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        let charge = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+        let kept = connection.query_row("SELECT amount, tags FROM charges", [], charge).unwrap();
+        assert_eq!(kept, ("0.04".to_owned(), "[]".to_owned()));
+        assert_eq!(super::super::save::last_number(&connection).unwrap(), 7);
+        connection.execute("INSERT INTO removed_jobs (seq, id, at) VALUES (9, 'b', 0)", []).unwrap();
+        assert_eq!(super::super::save::last_number(&connection).unwrap(), 9);
     }
 
     #[test]

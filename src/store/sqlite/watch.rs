@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 use tokio::sync::watch;
 
 use super::super::{Change, ChangeStream, SharedRecord, StoreError};
 use super::readers::Readers;
 use super::row::{read_row, row_columns};
-use super::{database, shared_records};
+use super::{database, save, shared_records};
 use crate::jobs::JobId;
 
 /// How often the file is checked for changes of other processes. The check reads shared memory, not the disk.
@@ -37,7 +38,7 @@ pub(super) struct SqliteWatch {
 /// What a stream has returned so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Cursor {
-    /// The newest sequence number of a job.
+    /// The newest sequence number of a job, or of its removal.
     job: i64,
     /// The newest change of the caps.
     budget: i64,
@@ -47,7 +48,7 @@ impl SqliteWatch {
     /// From now on.
     pub(super) async fn from_now(readers: Readers, commits: watch::Receiver<()>) -> Result<Self, StoreError> {
         let newest = |connection: &Connection| {
-            let job = connection.query_row("SELECT coalesce(max(seq), 0) FROM jobs", [], |row| row.get(0))?;
+            let job = save::last_number(connection)?;
             Ok((Cursor { job, budget: newest_budget(connection)? }, watched_records(connection)?))
         };
         let (cursor, records) = readers.read(newest).await?;
@@ -83,7 +84,16 @@ fn watched_records(connection: &Connection) -> Result<Vec<Option<SharedRecord>>,
     SharedRecord::WATCHED.iter().map(|(kind, id)| shared_records::get(connection, kind, id)).collect()
 }
 
-pub(super) const CHANGES: &str = concat!("SELECT seq, ", row_columns!(), " FROM jobs WHERE seq > ?1 ORDER BY seq");
+/// A removed job has no document.
+pub(super) const CHANGES: &str = concat!(
+    "SELECT seq, ",
+    row_columns!(),
+    " FROM jobs WHERE seq > ?1
+     UNION ALL SELECT seq, id, 0, '', 0, NULL FROM removed_jobs WHERE seq > ?1 ORDER BY seq"
+);
+
+/// The column of the document in `CHANGES`.
+const DOCUMENT: usize = 5;
 
 fn newest_budget(connection: &Connection) -> Result<i64, StoreError> {
     let mut statement = connection.prepare_cached("SELECT coalesce(max(number), 0) FROM budget_changes")?;
@@ -99,6 +109,10 @@ fn changes(connection: &Connection, after: Cursor) -> Result<(Vec<Change>, Curso
         && let Some(row) = rows.next()?
     {
         last = row.get(0)?;
+        if row.get_ref(DOCUMENT)? == ValueRef::Null {
+            changes.extend(JobId::new(row.get::<_, String>(1)?).map(Change::Removed));
+            continue;
+        }
         let stored = read_row(row, 1)?;
         bytes += stored.bytes;
         match (stored.job, JobId::new(stored.id)) {

@@ -10,11 +10,11 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::super::schema::{ImportOutcome, ImportedDocument, Record, RemoveOutcome};
-use super::super::{BudgetChange, SharedRecord, StoreError, TaskLimits};
+use super::super::{BudgetChange, JobVersion, SharedRecord, StoreError, TaskLimits};
 use super::database::SharedConnection;
 use super::row::Row;
 use super::save::{self, Sequence};
-use super::{budget, import, ledger, shared_records, tasks};
+use super::{budget, import, ledger, removal, shared_records, tasks};
 use crate::costs::Budget;
 
 /// Writes that may wait before callers have to.
@@ -38,6 +38,8 @@ pub(super) enum Write {
     Import(Vec<Record>, mpsc::UnboundedSender<Vec<ImportOutcome>>),
     /// Imported documents are removed; outcomes as for the import.
     RemoveImported(Vec<ImportedDocument>, mpsc::UnboundedSender<Vec<RemoveOutcome>>),
+    /// Finished jobs are removed, their charges stay; outcomes as for the import.
+    RemoveFinished(Vec<JobVersion>, mpsc::UnboundedSender<Vec<RemoveOutcome>>),
 }
 
 impl Write {
@@ -56,6 +58,7 @@ impl Write {
                     tasks::check(connection, limits, row)?;
                 }
                 if let Some(budget) = budget {
+                    ledger::check_attempt_number(connection, row)?;
                     ledger::check_budget(connection, *budget, row)?;
                 }
                 Ok(revision)
@@ -71,7 +74,11 @@ impl Write {
                 Ok(1)
             }
             Self::RemoveImported(documents, outcomes) => {
-                let _ = outcomes.send(import::remove(connection, documents, false)?);
+                let _ = outcomes.send(import::remove(connection, documents, Some(sequence))?);
+                Ok(1)
+            }
+            Self::RemoveFinished(jobs, outcomes) => {
+                let _ = outcomes.send(removal::remove_finished(connection, jobs, sequence)?);
                 Ok(1)
             }
         }

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use chrono::NaiveDate;
 use tracing::Level;
 
 use super::logging::LogRecord;
@@ -66,6 +67,17 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_log).collect();
     files.sort();
     files
+}
+
+/// The daily files of days before `day`, with their sizes in bytes, oldest first.
+pub fn files_before(folder: &Path, day: NaiveDate) -> Vec<(PathBuf, u64)> {
+    let is_before = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let date = name.strip_prefix("darkroom.").and_then(|rest| rest.strip_suffix(".jsonl"));
+        date.and_then(|date| NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()).is_some_and(|date| date < day)
+    };
+    let old = files(folder).into_iter().filter(is_before);
+    old.map(|path| (path.clone(), fs::metadata(&path).map_or(0, |metadata| metadata.len()))).collect()
 }
 
 /// Adds the wanted lines of a file, newest first.

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::health::Health;
 use super::state::MetricsState;
 use super::text::text;
-use crate::engine::Event;
+use crate::engine::{Event, Outage};
 
 /// Content type of the Prometheus text format.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -59,8 +59,8 @@ impl MetricsServer {
     }
 
     /// What the worker waits for before its engine can start; `None` when it has started.
-    pub fn set_waiting(&self, reason: Option<&str>) {
-        self.state.send_modify(|state| state.set_waiting(reason, Utc::now()));
+    pub fn set_waiting(&self, waiting: Option<Outage>) {
+        self.state.send_modify(|state| state.set_waiting(waiting));
     }
 
     /// Records an event of the engine.

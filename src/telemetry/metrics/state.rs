@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::engine::{
-    ConnectionState, CostOverview, Counts, Event, Intake, JobFinished, Pause, StoreAlarm, TemporalStatus,
+    ConnectionState, CostOverview, Counts, Dependency, Event, Intake, JobFinished, Outage, Pause, StoreAlarm,
+    TemporalStatus,
 };
 
 /// What is known of the worker. A value that was not reported yet is unknown, not 0.
@@ -25,10 +26,12 @@ pub(super) struct MetricsState {
     pub(super) intake: Option<Intake>,
     /// The pause of all workers.
     pub(super) pause: Option<Pause>,
-    /// Why the engine cannot start yet, and since when.
-    pub(super) waiting: Option<(String, DateTime<Utc>)>,
-    /// Since when the intake is paused by the account or the bucket.
-    pub(super) blocked_since: Option<DateTime<Utc>>,
+    /// Why the engine cannot start yet.
+    pub(super) waiting: Option<Outage>,
+    /// What blocks the intake, the first cause first.
+    pub(super) blocked: Vec<Outage>,
+    /// What requests showed to be unreachable.
+    pub(super) outages: Vec<Outage>,
     /// The connection to the store, and since when.
     pub(super) store: Option<(ConnectionState, DateTime<Utc>)>,
     /// What an operator must resolve in the store, and since when.
@@ -51,16 +54,34 @@ impl MetricsState {
             intake: None,
             pause: None,
             waiting: None,
-            blocked_since: None,
+            blocked: Vec::new(),
+            outages: Vec::new(),
             store: None,
             alarm: None,
             temporal: None,
         }
     }
 
-    pub(super) fn set_waiting(&mut self, reason: Option<&str>, now: DateTime<Utc>) {
-        let since = self.waiting.as_ref().map_or(now, |(_, since)| *since);
-        self.waiting = reason.map(|reason| (reason.to_owned(), since));
+    /// An outage of the same dependency keeps its start.
+    pub(super) fn set_waiting(&mut self, waiting: Option<Outage>) {
+        self.waiting = waiting.map(|new| match &self.waiting {
+            Some(old) if old.dependency == new.dependency => Outage { since: old.since, ..new },
+            _ => new,
+        });
+    }
+
+    /// What blocks the intake counts until the intake is open again, also while another cause blocks it.
+    fn block(&mut self, outage: &Outage) {
+        let of_account = [Dependency::Credits, Dependency::Key, Dependency::Provider, Dependency::Account];
+        // A hold that another run left names no cause.
+        let is_known = |known: &Outage| {
+            known.dependency == outage.dependency
+                || (outage.dependency == Dependency::Account && of_account.contains(&known.dependency))
+        };
+        match self.blocked.iter_mut().find(|known| is_known(known)) {
+            Some(known) => known.reason.clone_from(&outage.reason),
+            None => self.blocked.push(outage.clone()),
+        }
     }
 
     /// Records an event of time `now`. Returns whether anything changed.
@@ -76,14 +97,17 @@ impl MetricsState {
                 self.in_flight = *in_flight;
             }
             Event::Temporal(temporal) => self.temporal = Some(temporal.clone()),
+            Event::Outages(outages) => self.outages.clone_from(outages),
             Event::Paused(pause) => self.pause.clone_from(pause),
             Event::StoreAlarm(alarm) => {
                 let since = self.alarm.as_ref().map_or(now, |(_, since)| *since);
                 self.alarm = alarm.clone().map(|alarm| (alarm, since));
             }
             Event::Intake(intake) => {
-                let blocked = matches!(intake, Intake::AccountBlocked(_));
-                self.blocked_since = blocked.then(|| self.blocked_since.unwrap_or(now));
+                match intake {
+                    Intake::AccountBlocked(outage) => self.block(outage),
+                    Intake::Open | Intake::Paused | Intake::ReadOnly => self.blocked.clear(),
+                }
                 self.intake = Some(intake.clone());
             }
             Event::Connection(ConnectionState::Connected)
@@ -95,6 +119,8 @@ impl MetricsState {
             Event::Connection(state @ ConnectionState::Disconnected { .. }) => {
                 let since = match &self.store {
                     Some((ConnectionState::Disconnected { .. }, since)) => *since,
+                    // It was never connected.
+                    None => self.started,
                     _ => now,
                 };
                 self.store = Some((state.clone(), since));
@@ -118,8 +144,9 @@ mod tests {
             assert!(state.record(&Event::SubmitsInFlight(in_flight), at(1)));
         }
         assert_eq!((state.in_flight, state.submits), (0, 4));
-        let down =
-            |reason: &str| Event::Connection(ConnectionState::Disconnected { since: at(0), reason: reason.to_owned(), retry_at: None });
+        let down = |reason: &str| {
+            Event::Connection(ConnectionState::Disconnected { since: at(0), reason: reason.to_owned(), retry_at: None })
+        };
         assert!(state.record(&Event::Connection(ConnectionState::Connected), at(2)));
         assert!(!state.record(&Event::Connection(ConnectionState::Connected), at(3)));
         assert_eq!(state.store, Some((ConnectionState::Connected, at(2))));

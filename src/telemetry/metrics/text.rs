@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use prometheus::{CounterVec, GaugeVec, Opts, Registry, TextEncoder};
 use rust_decimal::prelude::ToPrimitive;
 
+use super::health::waits;
 use super::state::MetricsState;
 use crate::costs::{CostReport, Usd};
-use crate::engine::{ConnectionState, CostOverview, Intake};
+use crate::engine::{ConnectionState, CostOverview, Dependency, Intake};
 use crate::jobs::StageName;
 
 /// Renders the page. Errors: a name or label that Prometheus rejects.
@@ -54,6 +55,7 @@ pub(super) fn text(state: &MetricsState) -> prometheus::Result<String> {
         )?;
         page.one("darkroom_fleet_backlog", "Tasks that wait for a worker.", temporal.backlog as f64)?;
     }
+    page.waits(state)?;
     if let Some(costs) = &state.costs {
         page.money(costs)?;
     }
@@ -75,6 +77,19 @@ impl Page {
         });
         let help = "Jobs that finished in this worker, with the failure code.";
         self.counter("darkroom_jobs_ended_total", help, &["outcome", "code"], finished)
+    }
+
+    /// What `/health` lists, and the alarm.
+    fn waits(&self, state: &MetricsState) -> prometheus::Result<()> {
+        let waits = waits(state);
+        let is_waiting = |dependency| waits.iter().any(|(_, outage)| outage.dependency == dependency);
+        let all = Dependency::ALL.into_iter().map(|each| (vec![each.as_str()], gauge_of(is_waiting(each))));
+        self.gauge("darkroom_waiting", "1 while jobs wait for this dependency.", &["dependency"], all)?;
+        let since = waits.iter().map(|(_, outage)| (vec![outage.dependency.as_str()], seconds(outage.since)));
+        let help = "Since when jobs wait for this dependency.";
+        self.gauge("darkroom_waiting_since_timestamp_seconds", help, &["dependency"], since)?;
+        let help = "1 while another backend works on the store.";
+        self.one("darkroom_store_alarm", help, gauge_of(state.alarm.is_some()))
     }
 
     fn money(&self, costs: &CostOverview) -> prometheus::Result<()> {

@@ -11,7 +11,7 @@ use std::task::Poll;
 use chrono::{DateTime, Utc};
 use darkroom::costs::{Budget, BudgetEdit, BudgetExceeded};
 use darkroom::engine::workflow::{JobWorkflow, Observer, RunOutcome, WorkflowError};
-use darkroom::engine::{CommandKind, JobFinished, OperatorCommands, Ports, Progress, Settings};
+use darkroom::engine::{CommandKind, Dependency, JobFinished, OperatorCommands, Ports, Progress, Settings};
 use darkroom::jobs::{BillingAnswer, Job, JobId, Spec};
 use darkroom::store::{BudgetChange, DueQuery, Save, Store, StoreError};
 
@@ -152,9 +152,10 @@ async fn settle_journals(process: &Arc<Process>, workflow: &JobWorkflow) {
                 process.world.report("the workflow makes legal moves only", format!("{process:?} journals: {error}"));
             }
         }
-        let checked = process.world.timeline.now();
-        while !process.stop.is_cancelled() && process.world.timeline.now() - checked < JOURNAL_PAUSE {
-            process.world.timeline.pause(IDLE_PAUSE).await;
+        tokio::select! {
+            biased;
+            () = process.stop.cancelled() => return,
+            () = process.world.timeline.pause(JOURNAL_PAUSE) => {}
         }
     }
 }
@@ -205,7 +206,7 @@ impl Observer for WorkerObserver {
     fn progress(&self, _: Progress) {}
 
     /// An operator opens the intake again after a while.
-    fn account_blocked(&self, _: &str) {
+    fn account_blocked(&self, _: Dependency, _: &str) {
         let until = self.0.world.timeline.now() + self.0.next_rng().1.between(10, 300) * SECOND;
         self.0.blocked_until.store(until, Ordering::Relaxed);
     }

@@ -14,8 +14,8 @@ use darkroom::store::schema::{
     ExportPage, ExportQuery, ImportOutcome, ImportedDocument, Record, RemoveOutcome, RollupCheck,
 };
 use darkroom::store::{
-    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, MatchCounts, Page, PageQuery,
-    Save, SharedRecord, Store, StoreError, TaskLimits, UncertainCharge,
+    BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DueQuery, JobCost, JobVersion, MatchCounts, Page,
+    PageQuery, Save, SharedRecord, Store, StoreError, TaskLimits, UncertainCharge,
 };
 
 use super::plan::Sabotage;
@@ -239,6 +239,10 @@ impl Store for ProcessStore {
         self.inner().remove_imported(documents, dry_run).await
     }
 
+    async fn remove_finished(&self, jobs: Vec<JobVersion>) -> Result<Vec<RemoveOutcome>, StoreError> {
+        self.inner().remove_finished(jobs).await
+    }
+
     async fn export(&self, query: ExportQuery) -> Result<ExportPage, StoreError> {
         self.inner().export(query).await
     }
@@ -275,6 +279,11 @@ impl Bucket for ModelBucket {
     async fn get(&self, name: &ObjectName) -> Result<Bytes, BucketError> {
         let object = self.0.world.state.lock().unwrap().objects.get(name.as_str()).cloned();
         object.ok_or_else(|| BucketError::NotFound(name.clone()))
+    }
+
+    async fn delete(&self, name: &ObjectName) -> Result<(), BucketError> {
+        self.0.world.state.lock().unwrap().objects.remove(name.as_str());
+        Ok(())
     }
 
     fn cost(&self, bytes: u64) -> Option<Usd> {

@@ -167,7 +167,7 @@ impl ModelProvider {
                 let until = world.date() + TimeDelta::microseconds(task.link_until - now);
                 let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
                 let url = format!("https://delivery.test/{}?se={until}", ticket.id);
-                Ok(TicketStatus::Ready { sample: ResultLink { url }, cost: task.cost })
+                Ok(TicketStatus::Ready { sample: ResultLink::new(url), cost: task.cost })
             }
         }
     }

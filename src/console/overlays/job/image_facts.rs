@@ -31,8 +31,11 @@ pub fn split(area: Rect) -> (Rect, Rect) {
     (area, Rect { width: 0, height: 0, ..area })
 }
 
-/// The seed that was requested, if any.
+/// The seed that the provider reported, or else the one that was requested.
 fn seed(job: &Job) -> Option<String> {
+    if let Some(seed) = job.attempt().and_then(|attempt| attempt.provider_seed) {
+        return Some(seed.to_string());
+    }
     let seed = job.spec.parameters.get("seed")?;
     Some(text::sanitize_line(&seed.to_string(), 24))
 }

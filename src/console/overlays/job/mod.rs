@@ -129,6 +129,10 @@ impl JobScreen {
                 let summary = resolution.summary(|at| view.zone.date_and_time(at));
                 lines.push(Line::styled(format!("  {}", format::cut(&summary, width.saturating_sub(2))), theme.dim));
             }
+            for fact in result_facts(attempt) {
+                let parts = widgets::wrap(&fact, width.saturating_sub(2));
+                lines.extend(parts.into_iter().map(|part| Line::styled(format!("  {part}"), theme.dim)));
+            }
             lines.extend(timeline::lines(attempt, view.now, width, theme));
             let current = attempt.number == job.attempt_number();
             let steps = StepsView {
@@ -264,6 +268,13 @@ fn facts(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
         say("tags", &clean(&job.tags.join(", ")), theme.text);
     }
     lines
+}
+
+/// What the provider reports of the image beside the request.
+fn result_facts(attempt: &Attempt) -> Vec<String> {
+    let seed = attempt.provider_seed.map(|seed| format!("seed {seed}, chosen by the provider"));
+    let prompt = attempt.rewritten_prompt.as_ref().map(|prompt| format!("prompt rewritten: {}", clean(prompt)));
+    seed.into_iter().chain(prompt).collect()
 }
 
 fn attempt_line(attempt: &Attempt, job: &Job, view: &JobView<'_>) -> Line<'static> {

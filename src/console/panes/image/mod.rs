@@ -82,6 +82,8 @@ pub struct ImagePane {
     /// The last request to the thread.
     requested: Option<(ImageKey, Size)>,
     ready: Option<Ready>,
+    /// Why images are not drawn now.
+    hint: Option<String>,
     /// Numbers of images that the terminal need not keep.
     dropped: Vec<u32>,
 }
@@ -121,6 +123,7 @@ impl ImagePane {
             selected: None,
             requested: None,
             ready: None,
+            hint: None,
             dropped: Vec::new(),
         };
         (pane, receiver)
@@ -129,6 +132,11 @@ impl ImagePane {
     /// Images of another place, decoded by the same thread, with at most so many pixels on a side and so many bytes together.
     pub fn tiles(&self, place: Place, kept_side: u32, bound: usize) -> Tiles {
         Tiles::new(place, self.requests.clone(), kept_side, bound)
+    }
+
+    /// Why images are not drawn; `None` where they are.
+    pub fn set_hint(&mut self, hint: Option<String>) {
+        self.hint = hint;
     }
 
     /// What is here of an image, without requesting it.
@@ -278,6 +286,10 @@ impl ImagePane {
             lines.extend(wrap(&url, width).into_iter().map(|line| Line::styled(line, theme.text)));
             lines.push(Line::styled("o opens it · y copies its URL", theme.accent));
             return say(frame, area, lines, theme);
+        }
+        if let Some(hint) = &self.hint {
+            let lines = wrap(hint, width).into_iter().map(|line| Line::styled(line, theme.warning));
+            return say(frame, area, lines.collect(), theme);
         }
         let room = area.as_size();
         if room.width == 0 || room.height == 0 {

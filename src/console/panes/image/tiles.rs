@@ -34,7 +34,7 @@ pub struct Tiles {
     requests: Option<Sender<Request>>,
     kept_side: u32,
     bound: usize,
-    tiles: VecDeque<(ImageKey, Tile)>,
+    recent: VecDeque<(ImageKey, Tile)>,
     /// Requested from the engine, without a reply so far.
     loading: HashSet<ImageKey>,
     /// Numbers of images that the terminal need not keep.
@@ -89,8 +89,8 @@ impl Tile {
 
 impl Tiles {
     pub(super) fn new(place: Place, requests: Option<Sender<Request>>, kept_side: u32, bound: usize) -> Self {
-        let (tiles, loading, dropped) = (VecDeque::new(), HashSet::new(), Vec::new());
-        Self { place, requests, kept_side, bound, tiles, loading, dropped }
+        let (recent, loading, dropped) = (VecDeque::new(), HashSet::new(), Vec::new());
+        Self { place, requests, kept_side, bound, recent, loading, dropped }
     }
 
     /// Images from now on keep at least that many pixels on a side, in powers of two; smaller ones are loaded again.
@@ -112,29 +112,26 @@ impl Tiles {
         if self.requests.is_none() {
             return loads;
         }
-        let mut pending = self.loading.len() + self.tiles.iter().filter(|(_, tile)| tile.is_pending()).count();
+        let mut pending = self.loading.len() + self.recent.iter().filter(|(_, tile)| tile.is_pending()).count();
         let mut weight = 0;
         for key in wanted {
             // What does not fit beside the others is not loaded: it would displace them, and they it.
-            weight += self.tiles.iter().find(|(there, _)| *there == key).map_or(0, |(_, tile)| tile.weight());
+            weight += self.recent.iter().find(|(there, _)| *there == key).map_or(0, |(_, tile)| tile.weight());
             if pending >= MAX_PENDING || weight > self.bound / 4 * 3 {
                 break;
             }
-            if self.loading.contains(&key) || self.tiles.iter().any(|(there, _)| *there == key) {
+            if self.loading.contains(&key) || self.recent.iter().any(|(there, _)| *there == key) {
                 continue;
             }
-            match known(&key) {
-                Some(source) => {
-                    let content = match source {
-                        Source::File(bytes) => Content::File(bytes),
-                        Source::Image(image) => Content::Image(image),
-                    };
-                    self.put(key, Tile::new(content));
-                }
-                None => {
-                    loads.push(key.0.clone());
-                    self.loading.insert(key);
-                }
+            if let Some(source) = known(&key) {
+                let content = match source {
+                    Source::File(bytes) => Content::File(bytes),
+                    Source::Image(image) => Content::Image(image),
+                };
+                self.put(key, Tile::new(content));
+            } else {
+                loads.push(key.0.clone());
+                self.loading.insert(key);
             }
             pending += 1;
         }
@@ -163,7 +160,7 @@ impl Tiles {
     /// Takes in a reply of the decoder thread; true where the screen may change.
     pub fn on_message(&mut self, message: ImageMessage) -> bool {
         let ImageMessage { key, room, image, drawn, .. } = message;
-        let Some((_, tile)) = self.tiles.iter_mut().find(|(there, _)| *there == key) else {
+        let Some((_, tile)) = self.recent.iter_mut().find(|(there, _)| *there == key) else {
             // Dropped while it was decoded; it was never sent.
             return false;
         };
@@ -184,7 +181,7 @@ impl Tiles {
 
     /// Sends images to the terminal again: after the screen was suspended or cleared.
     pub fn invalidate(&mut self) {
-        for (_, tile) in &mut self.tiles {
+        for (_, tile) in &mut self.recent {
             tile.drawn = None;
             tile.requested = None;
         }
@@ -193,7 +190,7 @@ impl Tiles {
 
     /// Forgets everything, also in the terminal.
     pub fn clear(&mut self) {
-        let old = std::mem::take(&mut self.tiles);
+        let old = std::mem::take(&mut self.recent);
         let drawn = old.into_iter().filter_map(|(_, tile)| tile.drawn);
         self.dropped.extend(drawn.filter_map(|(_, drawn)| sent_number(&drawn)));
         self.loading.clear();
@@ -206,20 +203,20 @@ impl Tiles {
 
     /// Bytes in memory, as good as.
     pub fn weight(&self) -> usize {
-        self.tiles.iter().map(|(_, tile)| tile.weight()).sum()
+        self.recent.iter().map(|(_, tile)| tile.weight()).sum()
     }
 
     fn put(&mut self, key: ImageKey, tile: Tile) {
-        self.tiles.retain(|(there, _)| *there != key);
-        self.tiles.push_front((key, tile));
+        self.recent.retain(|(there, _)| *there != key);
+        self.recent.push_front((key, tile));
         self.shrink();
     }
 
     /// Drops the longest not drawn until the rest fits. What the decoder has keeps its place.
     fn shrink(&mut self) {
         let mut weight = self.weight();
-        while weight > self.bound && self.tiles.len() > 1 {
-            let Some((_, gone)) = self.tiles.pop_back() else { break };
+        while weight > self.bound && self.recent.len() > 1 {
+            let Some((_, gone)) = self.recent.pop_back() else { break };
             weight -= gone.weight();
             self.dropped.extend(gone.drawn.and_then(|(_, drawn)| sent_number(&drawn)));
         }
@@ -231,11 +228,11 @@ impl Tiles {
         if room.width == 0 || room.height == 0 {
             return;
         }
-        let Some(place) = self.tiles.iter().position(|(there, _)| there == key) else {
+        let Some(place) = self.recent.iter().position(|(there, _)| there == key) else {
             let words = if self.requests.is_none() { "images are off" } else { "…" };
             return say(frame, area, vec![Line::styled(words, theme.dim)], theme);
         };
-        let Some(mut found) = self.tiles.remove(place) else { return };
+        let Some(mut found) = self.recent.remove(place) else { return };
         let tile = &mut found.1;
         if let Content::Failed(line) = &tile.content {
             let lines = wrap(line, usize::from(area.width)).into_iter().take(usize::from(area.height));
@@ -251,7 +248,7 @@ impl Tiles {
                 tile.requested = Some(room);
                 let (place, kept_side) = (self.place, self.kept_side);
                 let request = Request { place, kept_side, key: key.clone(), room, source };
-                if !self.requests.as_ref().is_some_and(|requests| requests.send(request).is_ok()) {
+                if self.requests.as_ref().is_none_or(|requests| requests.send(request).is_err()) {
                     tile.content = Content::Failed("the image decoder stopped".to_owned());
                 }
             }
@@ -260,7 +257,7 @@ impl Tiles {
                 _ => say(frame, area, vec![Line::styled("…", theme.dim)], theme),
             }
         }
-        self.tiles.push_front(found);
+        self.recent.push_front(found);
     }
 }
 
@@ -298,10 +295,10 @@ mod tests {
                 }
             };
             terminal.draw(draw).unwrap();
-            if loads.is_empty() && tiles.tiles.iter().all(|(_, tile)| tile.requested.is_none()) {
+            if loads.is_empty() && tiles.recent.iter().all(|(_, tile)| tile.requested.is_none()) {
                 return crate::console::test_fixtures::text_of(terminal.backend());
             }
-            if tiles.tiles.iter().any(|(_, tile)| tile.requested.is_some()) {
+            if tiles.recent.iter().any(|(_, tile)| tile.requested.is_some()) {
                 tiles.on_message(messages.blocking_recv().unwrap());
             }
         }
@@ -314,12 +311,12 @@ mod tests {
         for first in 0..20 {
             let text = show(&pane, &mut tiles, &mut messages, &[key(first), key(first + 1)]);
             assert!(!text.contains('…'), "{text}");
-            assert!(tiles.tiles.iter().take(2).all(|(_, tile)| tile.drawn.is_some()), "both are shown");
+            assert!(tiles.recent.iter().take(2).all(|(_, tile)| tile.drawn.is_some()), "both are shown");
             assert!(tiles.weight() <= 40_000, "{}", tiles.weight());
         }
-        assert!(tiles.tiles.len() < 4, "{}", tiles.tiles.len());
+        assert!(tiles.recent.len() < 4, "{}", tiles.recent.len());
         assert!(
-            tiles.tiles.iter().all(|(_, tile)| matches!(&tile.content, Content::Image(image) if image.width() <= 64))
+            tiles.recent.iter().all(|(_, tile)| matches!(&tile.content, Content::Image(image) if image.width() <= 64))
         );
     }
 

@@ -10,7 +10,7 @@ use crate::console::activity::Activity;
 use crate::console::theme::Theme;
 use crate::jobs::StageName;
 use crate::jobs::sort::{Sort, SortKey};
-use crate::text::format;
+use crate::text::{format, sanitize_text};
 
 impl QueuePane {
     /// The counts, and the throughput at the right where there is room for both.
@@ -179,6 +179,7 @@ pub(super) fn searched_back_to(at: DateTime<Utc>, zone: DisplayZone) -> String {
 
 /// The end of what is typed, where it is longer than the room.
 fn tail(text: &str, cells: usize) -> String {
+    let text = sanitize_text(text);
     let mut start = 0;
     while text[start..].width() > cells {
         start += text[start..].chars().next().map_or(1, char::len_utf8);

@@ -14,6 +14,8 @@ use super::translate::Translator;
 const ESCAPE_TIMEOUT: Duration = Duration::from_millis(10);
 /// How long the rest of a longer sequence may take.
 const SEQUENCE_TIMEOUT: Duration = Duration::from_millis(100);
+/// How long the rest of the reply to a query of the background may take: a slow line cuts it anywhere, and its rest is no key.
+const BACKGROUND_TIMEOUT: Duration = Duration::from_millis(800);
 /// A bracketed paste without its end is ended after this much silence.
 const PASTE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Ctrl-C at the end of an unfinished paste is the key, and not text, when nothing follows it for this long.
@@ -23,6 +25,8 @@ const MAX_SEQUENCE: usize = 64;
 /// Most bytes of one paste. More than any field takes; the rest is dropped.
 pub const MAX_PASTE: usize = 1024 * 1024;
 
+/// The reply to a query of the background begins like this.
+const BACKGROUND: &[u8] = b"\x1b]11;";
 const PASTE_BEGIN: &[u8] = b"\x1b[200~";
 const PASTE_END: &[u8] = b"\x1b[201~";
 const INTERRUPT: u8 = 0x03;
@@ -66,6 +70,8 @@ pub struct Decoder {
     translator: Translator,
     /// When the last byte arrived.
     last_byte: Option<Instant>,
+    /// Whether the terminal reported a light background.
+    is_light: Option<bool>,
 }
 
 impl Decoder {
@@ -77,6 +83,7 @@ impl Decoder {
             paste: Paste::default(),
             translator: Translator::default(),
             last_byte: None,
+            is_light: None,
         }
     }
 
@@ -89,6 +96,11 @@ impl Decoder {
         }
     }
 
+    /// Whether the terminal has just reported a light or a dark background.
+    pub fn take_background(&mut self) -> Option<bool> {
+        self.is_light.take()
+    }
+
     /// When `expire` has something to do, if no byte arrives before.
     pub fn deadline(&self) -> Option<Instant> {
         let timeout = match self.state {
@@ -96,6 +108,7 @@ impl Decoder {
             State::Escape => ESCAPE_TIMEOUT,
             State::Paste if self.paste.ends_with_interrupt() => PASTE_INTERRUPT_TIMEOUT,
             State::Paste => PASTE_TIMEOUT,
+            State::Reply | State::ReplyEscape if self.sequence.starts_with(BACKGROUND) => BACKGROUND_TIMEOUT,
             _ => SEQUENCE_TIMEOUT,
         };
         self.last_byte.map(|at| at + timeout)
@@ -156,14 +169,14 @@ impl Decoder {
                     self.finish(events);
                 }
             }
-            State::ReplyEscape if byte == b'\\' => self.reset(),
+            State::ReplyEscape if byte == b'\\' => self.end_reply(),
             State::ReplyEscape => {
                 self.begin(0x1b, events);
                 self.step(byte, events);
             }
             State::Reply if byte == 0x1b => self.state = State::ReplyEscape,
             // BEL ends a reply.
-            State::Reply if byte == 0x07 => self.reset(),
+            State::Reply if byte == 0x07 => self.end_reply(),
             State::Reply if byte != INTERRUPT => {
                 if self.sequence.len() < MAX_SEQUENCE {
                     self.sequence.push(byte);
@@ -237,6 +250,14 @@ impl Decoder {
         self.reset();
     }
 
+    /// A reply is dropped, except that of the background.
+    fn end_reply(&mut self) {
+        if let Some(color) = self.sequence.strip_prefix(BACKGROUND) {
+            self.is_light = is_light(color).or(self.is_light);
+        }
+        self.reset();
+    }
+
     fn end_paste(&mut self, events: &mut Vec<Event>) {
         let text = self.paste.take();
         if !text.is_empty() {
@@ -247,6 +268,19 @@ impl Decoder {
 
 fn key(code: KeyCode, modifiers: KeyModifiers) -> Event {
     Event::Key(KeyEvent::new(code, modifiers))
+}
+
+/// Whether a colour is light, written as X11 does: `rgb:ffff/ffff/ffff`, with one to four digits each.
+fn is_light(color: &[u8]) -> Option<bool> {
+    let text = std::str::from_utf8(color).ok()?;
+    let (_, fields) = text.split_once(':')?;
+    let share = |field: &str| {
+        let most = 16_u32.checked_pow(u32::try_from(field.len()).ok()?)?.checked_sub(1).filter(|most| *most > 0)?;
+        Some(f64::from(u32::from_str_radix(field, 16).ok()?) / f64::from(most))
+    };
+    let shares: Vec<f64> = fields.split('/').take(3).map(share).collect::<Option<_>>()?;
+    let [red, green, blue] = shares[..] else { return None };
+    Some(0.299 * red + 0.587 * green + 0.114 * blue > 0.5)
 }
 
 fn utf8_length(first: u8) -> usize {

@@ -34,11 +34,14 @@ pub struct Input {
 
 impl Input {
     /// Starts to read. From here on nothing else may read the terminal.
-    pub fn start() -> io::Result<Self> {
+    ///
+    /// The second value receives whether the terminal's background is light, once the terminal reports it.
+    pub fn start() -> io::Result<(Self, mpsc::UnboundedReceiver<bool>)> {
         let (sender, events) = mpsc::channel(QUEUE);
+        let (backgrounds, background) = mpsc::unbounded_channel();
         let (stopped, stop) = io::pipe()?;
-        start_thread(stopped, sender)?;
-        Ok(Self { events, _stop: stop })
+        start_thread(stopped, sender, backgrounds)?;
+        Ok((Self { events, _stop: stop }, background))
     }
 
     /// Waits for events and takes up to `limit` of them; 0 once the terminal is gone. Cancel-safe.
@@ -48,15 +51,19 @@ impl Input {
 }
 
 #[cfg(unix)]
-fn start_thread(stopped: io::PipeReader, sender: mpsc::Sender<Event>) -> io::Result<()> {
+fn start_thread(
+    stopped: io::PipeReader,
+    sender: mpsc::Sender<Event>,
+    backgrounds: mpsc::UnboundedSender<bool>,
+) -> io::Result<()> {
     let terminal = tty::Tty::open(stopped)?;
-    std::thread::Builder::new().name("input".to_owned()).spawn(move || read(&terminal, &sender))?;
+    std::thread::Builder::new().name("input".to_owned()).spawn(move || read(&terminal, &sender, &backgrounds))?;
     Ok(())
 }
 
 /// Reads until the terminal is gone, the console has ended, or its loop has.
 #[cfg(unix)]
-fn read(terminal: &tty::Tty, sender: &mpsc::Sender<Event>) {
+fn read(terminal: &tty::Tty, sender: &mpsc::Sender<Event>, backgrounds: &mpsc::UnboundedSender<bool>) {
     use std::time::Instant;
 
     let mut decoder = decoder::Decoder::new();
@@ -82,6 +89,10 @@ fn read(terminal: &tty::Tty, sender: &mpsc::Sender<Event>) {
         } else {
             decoder.push(bytes, now, &mut single);
         }
+        if let Some(is_light) = decoder.take_background() {
+            // The loop may have stopped listening.
+            let _ = backgrounds.send(is_light);
+        }
         for event in single.drain(..) {
             bursts.push(event, now, &mut events);
         }
@@ -96,7 +107,11 @@ fn read(terminal: &tty::Tty, sender: &mpsc::Sender<Event>) {
 
 /// Windows has events, not bytes, and no bracketed paste: every paste there is a burst.
 #[cfg(not(unix))]
-fn start_thread(stopped: io::PipeReader, sender: mpsc::Sender<Event>) -> io::Result<()> {
+fn start_thread(
+    stopped: io::PipeReader,
+    sender: mpsc::Sender<Event>,
+    _backgrounds: mpsc::UnboundedSender<bool>,
+) -> io::Result<()> {
     use std::time::{Duration, Instant};
 
     /// How often an idle reader notices that the console has ended.

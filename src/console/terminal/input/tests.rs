@@ -414,3 +414,31 @@ proptest! {
         prop_assert!(reader.events.ends_with(&[interrupt()]), "{:?}", reader.events);
     }
 }
+
+#[test]
+fn background_reply_is_read_and_never_typed() {
+    for (reply, is_light) in [
+        ("\x1b]11;rgb:ffff/ffff/ffff\x1b\\", Some(true)),
+        ("\x1b]11;rgb:fdfd/f6f6/e3e3\x07", Some(true)),
+        ("\x1b]11;rgb:0000/2b2b/3636\x1b\\", Some(false)),
+        ("\x1b]11;rgba:1c/1c/1c/ff\x1b\\", Some(false)),
+        ("\x1b]11;rgb:fff/8\x1b\\", None),
+        ("\x1b]11;rgb:/zz/\x1b\\", None),
+        ("\x1b]10;rgb:ffff/ffff/ffff\x1b\\", None),
+    ] {
+        let mut reader = Reader::new();
+        for byte in reply.bytes() {
+            // A slow line: every byte arrives by itself.
+            reader.send([byte]).wait(Duration::from_millis(8));
+        }
+        assert_eq!(reader.decoder.take_background(), is_light, "{reply:?}");
+        assert_eq!(reader.send("j").finish(), [key(KeyCode::Char('j'), KeyModifiers::NONE)], "{reply:?}");
+        let mut reader = Reader::new();
+        // The line stalls within the reply.
+        reader.send(&reply[..reply.len().min(12)]).wait(Duration::from_millis(400));
+        if reply.starts_with("\x1b]11;") {
+            assert_eq!(reader.send(&reply[reply.len().min(12)..]).finish(), [], "{reply:?}");
+            assert_eq!(reader.decoder.take_background(), is_light, "{reply:?}");
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::task::{Id, JoinError};
 
 use super::{Dispatcher, UNAVAILABLE_PAUSE};
+use crate::engine::Dependency;
 use crate::engine::scheduler::RunError;
 use crate::engine::workflow::{RunOutcome, WorkflowError};
 use crate::store::StoreError;
@@ -47,7 +48,7 @@ impl Dispatcher {
             // Found at the first save only where the store was unreachable when this process started.
             Ok(Err(RunError::Workflow(WorkflowError::Store(error @ StoreError::NotOwned)))) => {
                 self.due_queue.abandon(id);
-                self.block_intake(error.to_string()).await;
+                self.block_intake(Dependency::Store, error.to_string()).await;
             }
             Ok(Err(RunError::Workflow(WorkflowError::TaskLimit(model)))) => {
                 if model.is_none() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::jobs::{Job, JobId};
+use crate::jobs::{Job, JobId, StageName};
 use crate::store::firestore::documents::subscriber::Subscriber;
 use crate::store::firestore::documents::{BaseVersion, LoadedJob, ParsedDocument};
 use crate::store::{Change, SharedRecord};
@@ -101,6 +101,29 @@ impl DocumentCache {
             Err(reason) => Change::Unreadable { id: parsed.id.clone(), reason: reason.clone() },
         };
         state.publish(&change);
+    }
+
+    /// The waiting requests of other programs: what they do not name depends on the settings of the store.
+    pub(crate) fn waiting_requests(&self) -> Vec<JobId> {
+        let state = self.state();
+        let is_waiting = |job: &&Arc<Job>| job.external && job.stage_name() == StageName::Queued;
+        state.active.values().filter(is_waiting).map(|job| job.id.clone()).collect()
+    }
+
+    /// The cached version of a document, read again under other settings: the subscribers get what it means now.
+    pub(crate) fn reinterpret(&self, parsed: &ParsedDocument) {
+        let mut state = self.state();
+        let is_current = |document: &&mut CachedDocument| document.revision == parsed.revision;
+        let Some(document) = state.documents.get_mut(&parsed.id).filter(is_current) else { return };
+        let Ok(known) = &parsed.content else { return };
+        document.base = Ok(known.base.clone());
+        document.equal.clear();
+        let job = Arc::new(known.job.clone());
+        if state.active.contains_key(&parsed.id) {
+            state.active.insert(parsed.id.clone(), job.clone());
+        }
+        state.version += 1;
+        state.publish(&Change::Job(job));
     }
 
     /// An own write. A listener will receive it too, where the job was or is active.

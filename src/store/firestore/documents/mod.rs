@@ -35,7 +35,7 @@ pub(crate) use write::DocumentWrite;
 const MAX_BYTES_BEFORE_RUN: usize = 1_000_000;
 
 /// Defaults for what documents of other programs do not contain.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Defaults {
     /// The model of a document without one.
     pub model: String,

@@ -6,14 +6,14 @@
 
 use std::collections::HashMap;
 
-use super::entries::{COSTS, OPEN_CHARGES, attempt_of, parse_entry};
+use super::entries::{COSTS, OPEN_CHARGES, parse_entry};
 use crate::jobs::{Job, JobId, StageName, StepName};
 use crate::store::StoreError;
 use crate::store::charges::{ChargeRow, charges_of};
 use crate::store::firestore::FirestoreStore;
 use crate::store::firestore::connection::query::Query;
 use crate::store::firestore::documents::{BaseVersion, value};
-use crate::store::schema::charge_id;
+use crate::store::schema::{attempt_of, charge_id};
 
 impl FirestoreStore {
     /// Whether the submit that this save records may have its number. Errors: `AttemptBooked` where the ledger has a charge under

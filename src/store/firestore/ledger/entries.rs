@@ -70,15 +70,6 @@ pub(crate) fn diff_entries(job: &Job, old: &[ChargeRow], new: &[ChargeRow]) -> V
     entries
 }
 
-/// The attempt of that job to which an entry of that id belongs; `None` for another program's entry.
-pub(crate) fn attempt_of(job: &str, entry: &str) -> Option<u32> {
-    [Service::BflApi, Service::GoogleStorage].into_iter().find_map(|service| {
-        let stem = entry.strip_suffix(service.as_str())?.strip_suffix('-')?;
-        let number = stem.rsplit('-').next()?.parse::<u32>().ok()?;
-        (schema::charge_id(job, number, service) == entry).then_some(number)
-    })
-}
-
 /// The entry's fields and the paths that are written: keys that other programs added stay.
 pub(crate) fn entry_fields(job: &Job, row: &ChargeRow) -> (Fields, Vec<String>) {
     let fields = schema::encode_charge(job, row);
@@ -104,7 +95,7 @@ pub(crate) fn parse_entry(document: &Document) -> Result<(String, ChargeRow), St
 /// Whether darkroom recorded the entry itself, so that its sums contain it.
 pub(crate) fn is_own(document: &Document) -> bool {
     let id = document.name.rsplit('/').next().unwrap_or_default();
-    value::text_of(&document.fields, "job_id").is_some_and(|job| attempt_of(job, id).is_some())
+    value::text_of(&document.fields, "job_id").is_some_and(|job| schema::attempt_of(job, id).is_some())
 }
 
 /// Whether another backend recorded this charge when it ordered an image. Imported history is not such a charge.
@@ -119,21 +110,4 @@ pub(crate) fn is_foreign_charge(fields: &Fields) -> bool {
 pub(crate) fn warn_excluded(collection: &str, document: &Document, reason: &str) {
     let id = document.name.rsplit('/').next().unwrap_or_default();
     tracing::warn!(collection, entry = %sanitize_line(id, 80), reason, "charge excluded from all sums");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn entry_id_names_its_attempt() {
-        for job in ["a", "a-1", "a-1-bfl_api", "with space", &"x".repeat(200)] {
-            for service in [Service::BflApi, Service::GoogleStorage] {
-                assert_eq!(attempt_of(job, &schema::charge_id(job, 12, service)), Some(12), "{job}");
-            }
-        }
-        for other in ["", "a", "a-1", "a-x-bfl_api", "b-1-bfl_api", "a-1-1-bfl_api", "a-01-bfl_api", "imported-1"] {
-            assert_eq!(attempt_of("a", other), None, "{other}");
-        }
-    }
 }

@@ -41,6 +41,9 @@ const ECHO_TIMEOUT: Duration = Duration::from_secs(4);
 const FIRST_COUNT_AFTER: Duration = Duration::from_secs(2);
 const COUNT_INTERVAL: Duration = Duration::from_mins(2);
 
+/// Documents that one request fetches.
+const BATCH_SIZE: usize = 300;
+
 const ACTIVE_TARGET: i32 = 1;
 const NEWEST_TARGET: i32 = 2;
 const BUDGET_TARGET: i32 = 3;
@@ -58,6 +61,8 @@ pub(crate) struct Listener {
     verified: HashSet<(JobId, u64)>,
     /// The known revision of the caps; `None` before the first stream is complete.
     budget: Option<u64>,
+    /// Whether the settings of the store were changed, so that waiting requests are to be read again.
+    settings_changed: bool,
     read_time: u64,
     live: bool,
     last_message: Instant,
@@ -74,6 +79,7 @@ impl Listener {
             departed: Vec::new(),
             verified: HashSet::new(),
             budget: None,
+            settings_changed: false,
             read_time: 0,
             live: false,
             last_message: now,
@@ -107,6 +113,9 @@ impl Listener {
                     self.message(message.map_err(|status| errors::of_status(&status))?)?;
                     if self.live && !self.departed.is_empty() {
                         self.fetch_departed().await?;
+                    }
+                    if self.live && std::mem::take(&mut self.settings_changed) {
+                        self.reinterpret_requests().await?;
                     }
                     if self.live {
                         let complete = !self.overflows();
@@ -156,7 +165,10 @@ impl Listener {
                 self.shared.client.count_reads(1);
                 if change.target_ids.contains(&RECORDS_TARGET) {
                     match shared_records::parse(&document) {
-                        Ok(record) => self.shared.cache.publish_record(record),
+                        Ok(record) => {
+                            self.settings_changed |= self.shared.apply_changed_settings(&record);
+                            self.shared.cache.publish_record(record);
+                        }
                         Err(error) => tracing::warn!(%error, "shared record skipped"),
                     }
                     return Ok(());
@@ -278,7 +290,7 @@ impl Listener {
             let deleted = has_room && self.shared.cache.revision(id) > 0 && !self.newest.has(id);
             deleted || self.shared.cache.is_believed_active(id, read_time)
         });
-        for batch in departed.chunks(300) {
+        for batch in departed.chunks(BATCH_SIZE) {
             let found = self.shared.client.get(names(batch)).await?;
             for document in &found {
                 if let Some(parsed) = self.shared.read(document) {
@@ -291,6 +303,21 @@ impl Listener {
             }
         }
         self.departed.clear();
+        Ok(())
+    }
+
+    /// Reads the waiting requests of other programs again, under the present settings of the store.
+    async fn reinterpret_requests(&self) -> Result<(), StoreError> {
+        let waiting = self.shared.cache.waiting_requests();
+        for batch in waiting.chunks(BATCH_SIZE) {
+            let names = batch.iter().map(|id| self.shared.client.name(JOBS, id.as_str())).collect();
+            for document in self.shared.client.get(names).await? {
+                if let Some(parsed) = self.shared.read(&document) {
+                    self.shared.cache.apply_snapshot(&parsed);
+                    self.shared.cache.reinterpret(&parsed);
+                }
+            }
+        }
         Ok(())
     }
 

@@ -30,7 +30,7 @@ impl FirestoreStore {
         next_settings.default_model = choices.model.resolve(model, former.and_then(|former| former.model.as_ref()));
         next_settings.default_output_format =
             choices.output_format.resolve(format, former.and_then(|former| former.output_format.as_ref()));
-        let defaults = Defaults { hold_external: false, ..self.defaults_with(&next_settings) };
+        let defaults = Defaults { hold_external: false, ..self.shared.defaults_with(&next_settings) };
 
         let status = |status: Status| Query::of(JOBS).equal("status", value::text(status.as_str()));
         let pending = client.query(status(Status::Pending).limit(MAX_ACTIVE).build()).await?;

@@ -12,5 +12,6 @@ mod inspect;
 mod list;
 mod page_order;
 mod remove;
+mod retention;
 
 pub(crate) use counts::Counted;

@@ -1,13 +1,17 @@
 //! Colours and symbols. Colour is never the only sign of anything.
 
-use ratatui::style::{Color, Modifier, Style};
+mod file;
+
+use ratatui::style::{Modifier, Style};
 use ratatui::symbols::border;
 use ratatui::widgets::Block;
 
 use crate::jobs::{Job, Review, StageName, StepState};
 
+pub use file::{AUTO, BUILT_IN, ThemeError, built_in, load};
+
 /// Colours and symbols of every pane.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Theme {
     /// Only ASCII symbols and borders.
     pub ascii: bool,
@@ -40,68 +44,24 @@ pub struct Theme {
 }
 
 impl Theme {
-    /// Light text on a dark background. The background is part of the theme, so that the contrast does not depend on the
-    /// terminal's own colours.
+    /// Light text on a dark background.
     pub fn dark() -> Self {
-        let fg = |index| Style::new().fg(Color::Indexed(index));
-        Self {
-            ascii: false,
-            base: fg(252).bg(Color::Indexed(234)),
-            text: fg(252),
-            dim: fg(248),
-            accent: fg(80),
-            good: fg(114),
-            warning: fg(221),
-            bad: fg(209),
-            running: fg(111).add_modifier(Modifier::BOLD),
-            selected: Style::new().bg(Color::Indexed(237)),
-            border: fg(243),
-            border_focused: fg(80),
-            simulated: fg(221).add_modifier(Modifier::REVERSED | Modifier::BOLD),
-            real_money: fg(209).add_modifier(Modifier::REVERSED | Modifier::BOLD),
-        }
+        Self::built_in("dark")
     }
 
     /// Dark text on a light background.
     pub fn light() -> Self {
-        let fg = |index| Style::new().fg(Color::Indexed(index));
-        Self {
-            ascii: false,
-            base: fg(234).bg(Color::Indexed(231)),
-            text: fg(234),
-            dim: fg(240),
-            accent: fg(24),
-            good: fg(22),
-            warning: fg(94),
-            bad: fg(124),
-            running: fg(25).add_modifier(Modifier::BOLD),
-            selected: Style::new().bg(Color::Indexed(254)),
-            border: fg(246),
-            border_focused: fg(24),
-            simulated: fg(94).add_modifier(Modifier::REVERSED | Modifier::BOLD),
-            real_money: fg(124).add_modifier(Modifier::REVERSED | Modifier::BOLD),
-        }
+        Self::built_in("light")
     }
 
-    /// Without any colour (`NO_COLOR`): bold, dim, underlined and reversed instead.
+    /// Without any colour (`NO_COLOR`): bold, underlined and reversed instead.
     pub fn mono() -> Self {
-        let bold = Style::new().add_modifier(Modifier::BOLD);
-        Self {
-            ascii: false,
-            base: Style::new(),
-            text: Style::new(),
-            dim: Style::new().add_modifier(Modifier::DIM),
-            accent: bold,
-            good: Style::new(),
-            warning: bold,
-            bad: bold.add_modifier(Modifier::UNDERLINED),
-            running: bold,
-            selected: Style::new().add_modifier(Modifier::REVERSED),
-            border: Style::new().add_modifier(Modifier::DIM),
-            border_focused: bold,
-            simulated: bold.add_modifier(Modifier::REVERSED),
-            real_money: bold.add_modifier(Modifier::REVERSED),
-        }
+        Self::built_in("mono")
+    }
+
+    /// A theme of the program; where the name is wrong, everything has the terminal's own colours.
+    fn built_in(name: &str) -> Self {
+        built_in(name).unwrap_or_default()
     }
 
     /// The same with ASCII symbols and borders only, or not.
@@ -175,30 +135,4 @@ impl Theme {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::console::test_fixtures::contrast;
-
-    #[test]
-    fn text_of_every_theme_has_a_contrast_of_4_5() {
-        for (name, theme) in [("dark", Theme::dark()), ("light", Theme::light())] {
-            let texts = [
-                ("text", theme.text),
-                ("dim", theme.dim),
-                ("accent", theme.accent),
-                ("good", theme.good),
-                ("warning", theme.warning),
-                ("bad", theme.bad),
-                ("running", theme.running),
-                ("simulated", theme.simulated),
-                ("real money", theme.real_money),
-            ];
-            for (role, style) in texts {
-                for background in [theme.base, theme.selected] {
-                    let found = contrast(style.fg.unwrap(), background.bg.unwrap());
-                    assert!(found >= 4.5, "{name}: {role} on {:?} has {found:.2}", background.bg);
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -4,33 +4,33 @@
 //! What the operator does is drawn at once; background events are drawn at most 30 times a second. While the terminal has not
 //! taken the last frame, no other is drawn: the next one shows the newest state.
 
+mod effects;
+
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::Event as TerminalEvent;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
 use tokio::sync::oneshot;
 
 use super::background::BackgroundTasks;
 use super::input::Input;
+use super::line_meter::LineSpeed;
+use super::output::Written;
 use super::screen::{self, Screen};
 use super::signals::{SignalEvent, Signals};
-use super::tmux;
+use super::waits::{next_input, receive, sleep, started};
 use crate::console::app::App;
 use crate::console::message::{ConsoleEnd, Effect, ExitReason, Message};
-use crate::console::notices::{Notice, NoticeLevel};
+use crate::console::notifications::NotifyOptions;
 use crate::console::panes::image::ImageMessage;
-use crate::console::{ConsoleError, ConsoleFiles, ConsoleOptions};
+use crate::console::{ConsoleError, ConsoleFiles, ConsoleOptions, ThemeChoice};
 use crate::engine::{Command, Event};
 use crate::telemetry::log_files::LogHistory;
 use crate::telemetry::logging::LogRecord;
 
 /// Shortest time between two frames that only show background events.
 const FRAME: Duration = Duration::from_millis(33);
-/// At most this much is taken from one source before the others have their turn.
-const BATCH: usize = 1_024;
 /// How long the exit waits for files that are being written.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -67,9 +67,11 @@ pub async fn run(
     logs: LogSources,
 ) -> Result<ConsoleEnd, ConsoleError> {
     let signals = Signals::new().map_err(ConsoleError::Signals)?;
-    let screen = Screen::enter().map_err(ConsoleError::Terminal)?;
+    let mut screen = Screen::enter().map_err(ConsoleError::Terminal)?;
     let picker = screen::picker(options.images);
-    let input = Input::start().map_err(ConsoleError::Terminal)?;
+    let is_automatic = matches!(options.theme, ThemeChoice::ByBackground { .. });
+    let first_frame_at = if is_automatic { screen.request_background() } else { None };
+    let (input, background) = Input::start().map_err(ConsoleError::Terminal)?;
     let (app, images) = App::new(&options, picker, Utc::now());
     let event_loop = EventLoop {
         app,
@@ -78,7 +80,11 @@ pub async fn run(
         background: BackgroundTasks::default(),
         history: logs.history,
         files: options.files,
+        has_mouse: true,
         is_visible: true,
+        first_frame_at,
+        line: LineSpeed::Fast,
+        notify: options.notify,
         is_urgent: true,
         drawn_at: None,
         stopped_by_us: false,
@@ -93,6 +99,7 @@ pub async fn run(
         history: Some(logs.older),
         images,
         signals,
+        background,
     };
     event_loop.run(sources).await
 }
@@ -101,6 +108,8 @@ pub async fn run(
 struct Sources {
     /// `None` once the terminal is gone.
     input: Option<Input>,
+    /// Whether the terminal reports a light background.
+    background: UnboundedReceiver<bool>,
     /// `None` once the engine has started, or never will.
     engine: Option<oneshot::Receiver<EngineLink>>,
     /// `None` before the engine has started and once it is gone.
@@ -116,7 +125,7 @@ enum LoopEvent {
     /// So many terminal events are in the buffer; 0: the terminal is gone.
     Input(usize),
     /// The terminal took the last frame, or is gone.
-    Written(std::io::Result<()>),
+    Written(std::io::Result<Written>),
     /// The engine has started; `None`: it could not start.
     Engine(Option<EngineLink>),
     /// So many events of the engine are in the buffer; 0: the engine is gone.
@@ -128,6 +137,8 @@ enum LoopEvent {
     Image(ImageMessage),
     Signal(SignalEvent),
     EffectDone(Message),
+    /// The terminal's background is light, or dark.
+    Background(bool),
     Timer,
 }
 
@@ -138,6 +149,7 @@ enum Commands {
     Engine(Sender<Command>),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts, no state machine")]
 struct EventLoop {
     app: App,
     screen: Screen,
@@ -145,8 +157,14 @@ struct EventLoop {
     background: BackgroundTasks,
     history: LogHistory,
     files: Option<ConsoleFiles>,
+    /// The mouse is the console's, not the terminal's.
+    has_mouse: bool,
     /// The terminal still exists.
     is_visible: bool,
+    /// The first frame waits until then for the terminal to report its background.
+    first_frame_at: Option<Instant>,
+    line: LineSpeed,
+    notify: NotifyOptions,
     /// The operator did something that is not drawn yet.
     is_urgent: bool,
     drawn_at: Option<Instant>,
@@ -179,6 +197,7 @@ impl EventLoop {
                 result = self.screen.written() => LoopEvent::Written(result),
                 engine = started(&mut sources.engine) => LoopEvent::Engine(engine),
                 Some(message) = self.background.next(), if !self.background.is_idle() => LoopEvent::EffectDone(message),
+                Some(is_light) = sources.background.recv() => LoopEvent::Background(is_light),
                 Some(message) = sources.images.recv() => LoopEvent::Image(message),
                 count = receive(&mut sources.events, &mut event_buffer) => LoopEvent::Events(count),
                 count = receive(&mut sources.logs, &mut log_buffer) => LoopEvent::Logs(count),
@@ -193,8 +212,11 @@ impl EventLoop {
                 LoopEvent::Input(_) => {
                     input_buffer.drain(..).for_each(|event| self.on_terminal(event));
                     self.is_urgent = true;
+                    if self.app.is_dirty() {
+                        self.screen.cut();
+                    }
                 }
-                LoopEvent::Written(Ok(())) => {}
+                LoopEvent::Written(Ok(written)) => self.on_written(written),
                 LoopEvent::Written(Err(_)) => self.on_hang_up(),
                 LoopEvent::Engine(engine) => {
                     sources.engine = None;
@@ -217,6 +239,13 @@ impl EventLoop {
                     self.is_urgent = true;
                 }
                 LoopEvent::EffectDone(message) => self.update(message),
+                LoopEvent::Background(is_light) => {
+                    self.first_frame_at = None;
+                    if is_light {
+                        self.update(Message::LightBackground);
+                        self.is_urgent = true;
+                    }
+                }
                 LoopEvent::Timer => {
                     if !self.app.is_dirty() {
                         self.update(Message::Tick);
@@ -231,8 +260,24 @@ impl EventLoop {
         Ok(ConsoleEnd { reason, next_context })
     }
 
+    fn on_written(&mut self, written: Written) {
+        if self.line != written.line {
+            self.line = written.line;
+            let bytes_per_second = match written.line {
+                LineSpeed::Fast => None,
+                LineSpeed::Slow { bytes_per_second } => Some(bytes_per_second),
+            };
+            self.update(Message::LineSpeed(bytes_per_second));
+        }
+        if written.is_cut {
+            self.update(Message::FrameCut);
+            self.perform(vec![Effect::Redraw]);
+        }
+    }
+
     fn shall_draw(&self) -> bool {
         self.is_visible
+            && self.first_frame_at.is_none_or(|at| Instant::now() >= at)
             && self.app.is_dirty()
             && !self.screen.is_busy()
             && (self.is_urgent || self.drawn_at.is_none_or(|at| at.elapsed() >= FRAME))
@@ -245,6 +290,9 @@ impl EventLoop {
         }
         if self.app.is_dirty() {
             // A busy screen wakes the loop by itself.
+            if let Some(at) = self.first_frame_at {
+                return Some(at.saturating_duration_since(Instant::now()));
+            }
             let wait = || self.drawn_at.map_or(Duration::ZERO, |at| FRAME.saturating_sub(at.elapsed()));
             return (!self.screen.is_busy()).then(wait);
         }
@@ -274,6 +322,7 @@ impl EventLoop {
             self.on_hang_up();
         }
         self.is_urgent = false;
+        self.first_frame_at = None;
         self.drawn_at = Some(Instant::now());
     }
 
@@ -314,118 +363,5 @@ impl EventLoop {
                 }
             }
         }
-    }
-
-    fn perform(&mut self, effects: Vec<Effect>) {
-        for effect in effects {
-            match effect {
-                Effect::Send(command) => self.send(command),
-                Effect::Copy(text) => self.write(CopyToClipboard::to_clipboard_from(text)),
-                Effect::Open(address) => self.background.open(address),
-                Effect::MeasureInputs(spec) => self.background.measure(spec),
-                Effect::Save { name, bytes } => match std::env::current_dir() {
-                    Ok(folder) => self.background.save(folder, name, bytes),
-                    Err(error) => self.report_failure(format!("could not save {name}: {error}")),
-                },
-                Effect::SavePreset(name, preset) => {
-                    if let Some(files) = &self.files {
-                        self.background.save_preset(files.presets(), name, preset);
-                    }
-                }
-                Effect::RemovePreset(name) => {
-                    if let Some(files) = &self.files {
-                        self.background.remove_preset(files.presets(), name);
-                    }
-                }
-                Effect::AddPrompts(prompts) => {
-                    if let Some(files) = &self.files {
-                        self.background.add_prompts(files.clone(), prompts);
-                    }
-                }
-                Effect::SearchLogs(job) => self.history.search(&job.to_string()),
-                Effect::DropImages(numbers) => {
-                    if self.is_visible {
-                        self.screen.write_sequence(tmux::delete_kitty_images(&numbers));
-                    }
-                }
-                Effect::SwitchContext(name) => self.next_context = Some(name),
-                Effect::Suspend => self.suspend(),
-                Effect::Redraw => {
-                    if self.screen.clear().is_err() {
-                        self.on_hang_up();
-                    }
-                }
-                Effect::Quit(reason) => self.exit = Some(reason),
-            }
-        }
-    }
-
-    fn send(&mut self, command: Command) {
-        match &mut self.commands {
-            Commands::Waiting(waiting) => waiting.push(command),
-            Commands::Engine(commands) => match commands.try_send(command) {
-                Ok(()) => {}
-                Err(TrySendError::Full(command)) => self.update(Message::CommandDropped(command)),
-                Err(TrySendError::Closed(_)) => self.update(Message::EngineClosed),
-            },
-        }
-    }
-
-    fn write(&mut self, command: impl crossterm::Command) {
-        if self.is_visible && self.screen.write(command).is_err() {
-            self.on_hang_up();
-        }
-    }
-
-    fn report_failure(&mut self, text: String) {
-        self.update(Message::EffectDone(Notice { level: NoticeLevel::Error, text }));
-    }
-
-    fn suspend(&mut self) {
-        screen::restore();
-        self.stopped_by_us = true;
-        if let Err(error) = Signals::stop() {
-            self.stopped_by_us = false;
-            self.report_failure(format!("cannot suspend: {error}"));
-        }
-        self.resume();
-    }
-
-    /// Sets the terminal up again, whatever was done to it meanwhile.
-    fn resume(&mut self) {
-        if self.is_visible {
-            match self.screen.reenter() {
-                Ok(()) => self.update(Message::Resumed),
-                Err(_) => self.on_hang_up(),
-            }
-        }
-    }
-}
-
-async fn next_input(input: &mut Option<Input>, buffer: &mut Vec<TerminalEvent>) -> usize {
-    match input {
-        Some(input) => input.next(buffer, BATCH).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn started(engine: &mut Option<oneshot::Receiver<EngineLink>>) -> Option<EngineLink> {
-    match engine {
-        Some(engine) => engine.await.ok(),
-        None => std::future::pending().await,
-    }
-}
-
-async fn receive<T>(source: &mut Option<Receiver<T>>, buffer: &mut Vec<T>) -> usize {
-    match source {
-        Some(source) => source.recv_many(buffer, BATCH).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn sleep(wait: Option<Duration>) {
-    match wait {
-        Some(wait) => tokio::time::sleep(wait).await,
-        None => std::future::pending().await,
     }
 }

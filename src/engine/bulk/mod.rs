@@ -3,10 +3,19 @@
 //! The plan holds the ids that were counted and priced. The action then takes exactly these, so that a job that comes to match
 //! between the question and its answer is neither paid nor cancelled.
 
+mod edit;
+mod record;
+
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use edit::{SpecEdit, TagEdit};
+pub(in crate::engine) use record::{BatchResult, LEASE, fingerprint};
+pub use record::{BulkControl, BulkItem, BulkLease, BulkRecord, BulkStart, BulkState, MIN_JOBS};
 
 use super::{RetryPrice, is_submit_unknown};
 use crate::catalog::Catalog;
+use crate::costs::Usd;
 use crate::jobs::filter::{Condition, Filter, JobStatus};
 use crate::jobs::{Job, JobId, Review, StageName};
 use crate::store::{PageQuery, Store, StoreError};
@@ -19,7 +28,8 @@ const PAGE_SIZE: usize = 500;
 const MAX_PARTIAL_PAGES: usize = 5;
 
 /// What is done to many jobs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BulkAction {
     /// Retry.
     Retry,
@@ -33,6 +43,15 @@ pub enum BulkAction {
     Hide,
     /// Show hidden jobs again.
     Unhide,
+    /// Add and remove tags.
+    Tag(TagEdit),
+    /// Create a job like each of them, with edits.
+    Clone {
+        /// What the clone changes.
+        edit: SpecEdit,
+        /// Whether the simulator generates the clones.
+        simulated: bool,
+    },
     /// Mark on the screen: nothing is changed.
     Mark,
 }
@@ -53,7 +72,9 @@ pub struct BulkPlan {
     pub action: BulkAction,
     /// The jobs that it applies to.
     pub ids: Vec<JobId>,
-    /// The price of retrying those of them that cost real money.
+    /// What each of them was when it was counted.
+    pub fingerprints: Vec<i64>,
+    /// The price of retrying those of them that cost real money (or simulated money, where none does), or of their clones.
     pub price: RetryPrice,
     /// How many of them cost real money.
     pub real: usize,
@@ -65,13 +86,15 @@ pub struct BulkPlan {
     pub maybe_billed: usize,
     /// Jobs that the action does not apply to.
     pub inapplicable: usize,
+    /// Why the first of them cannot be cloned or tagged.
+    pub reason: Option<String>,
     /// Set where the search stopped to limit billed reads: older jobs are not in the plan.
     pub stopped_at: Option<DateTime<Utc>>,
 }
 
 impl BulkAction {
     /// `retry`, as in `jobs to retry`.
-    pub fn verb(self) -> &'static str {
+    pub fn verb(&self) -> &'static str {
         match self {
             Self::Retry => "retry",
             Self::Cancel => "cancel",
@@ -79,11 +102,36 @@ impl BulkAction {
             Self::Reject => "reject",
             Self::Hide => "hide",
             Self::Unhide => "show again",
+            Self::Tag(_) => "tag",
+            Self::Clone { .. } => "clone",
             Self::Mark => "mark",
         }
     }
 
-    fn applies_to(self, job: &Job) -> bool {
+    /// What exactly is changed, where the verb does not say it.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Self::Tag(edit) => Some(edit.summary()),
+            Self::Clone { edit, .. } => Some(edit.summary()),
+            _ => None,
+        }
+    }
+
+    /// Whether its jobs can be submitted, so that it costs money.
+    pub fn may_pay(&self) -> bool {
+        matches!(self, Self::Retry | Self::Clone { .. })
+    }
+
+    /// Errors: why the job cannot be edited so.
+    fn check_edit(&self, job: &Job) -> Result<(), String> {
+        match self {
+            Self::Tag(edit) if edit.applied_to(&job.tags)? == job.tags => Err("it has these tags already".to_owned()),
+            Self::Clone { edit, .. } => edit.clone_of(job).map(|_| ()),
+            _ => Ok(()),
+        }
+    }
+
+    fn applies_to(&self, job: &Job) -> bool {
         match self {
             Self::Retry => job.retry_kind().is_ok(),
             Self::Cancel => matches!(job.stage_name(), StageName::Queued | StageName::Generating),
@@ -91,12 +139,13 @@ impl BulkAction {
             Self::Reject => is_rejectable(job),
             Self::Hide => !job.hidden && !job.stage_name().is_active(),
             Self::Unhide => job.hidden,
-            Self::Mark => true,
+            Self::Tag(_) => !matches!(job.stage_name(), StageName::Submitting | StageName::Generating),
+            Self::Clone { .. } | Self::Mark => true,
         }
     }
 
     /// What else must be true of a job that the store looks for: it need not return the others.
-    fn narrowed(self, filter: Filter) -> Filter {
+    fn narrowed(&self, filter: Filter) -> Filter {
         let status = |stages: &[StageName]| Condition::Status(stages.iter().copied().map(JobStatus::Stage).collect());
         match self {
             Self::Retry if !names_stages(&filter) => filter.and(status(&[StageName::Failed])),
@@ -128,20 +177,22 @@ impl BulkPlan {
         Self {
             action,
             ids: Vec::new(),
+            fingerprints: Vec::new(),
             price: RetryPrice::default(),
             real: 0,
             generating: 0,
             moderated: 0,
             maybe_billed: 0,
             inapplicable: 0,
+            reason: None,
             stopped_at: None,
         }
     }
 
     /// Finds the jobs. Only their ids are kept.
     pub async fn make(store: &dyn Store, action: BulkAction, target: BulkTarget) -> Result<Self, StoreError> {
-        let mut plan = Self::new(action);
-        let mut paid = Vec::new();
+        let mut plan = Self::new(action.clone());
+        let (mut paid, mut simulated) = (Vec::new(), RetryPrice::default());
         match target {
             BulkTarget::Jobs(ids) => {
                 for id in ids {
@@ -162,7 +213,7 @@ impl BulkPlan {
                     let page = store.list(query.clone()).await?;
                     partial += usize::from(page.jobs.len() < PAGE_SIZE);
                     paid.extend(page.jobs.into_iter().filter(|job| plan.add(job, takes_all)));
-                    plan.add_price(std::mem::take(&mut paid)).await?;
+                    plan.add_price(std::mem::take(&mut paid), &mut simulated).await?;
                     let Some(next) = page.next else { break };
                     if partial >= MAX_PARTIAL_PAGES {
                         plan.stopped_at = Some(next.0);
@@ -172,43 +223,74 @@ impl BulkPlan {
                 }
             }
         }
-        plan.add_price(paid).await?;
+        plan.add_price(paid, &mut simulated).await?;
+        // One sum never mixes real and simulated money.
+        if plan.real == 0 {
+            plan.price = simulated;
+        }
         Ok(plan)
     }
 
     /// Prices jobs by their input images: these may be files.
-    async fn add_price(&mut self, jobs: Vec<Job>) -> Result<(), StoreError> {
+    async fn add_price(&mut self, jobs: Vec<Job>, simulated: &mut RetryPrice) -> Result<(), StoreError> {
         if jobs.is_empty() {
             return Ok(());
         }
-        let mut price = std::mem::take(&mut self.price);
+        let (mut real, mut free, action) =
+            (std::mem::take(&mut self.price), std::mem::take(simulated), self.action.clone());
         let add = move || {
             for job in &jobs {
-                price.add(job, Catalog::builtin());
+                match &action {
+                    BulkAction::Clone { edit, simulated } => {
+                        let price = if *simulated { &mut free } else { &mut real };
+                        if let Ok(clone) = edit.clone_of(job) {
+                            price.add_new(&clone.spec, Catalog::builtin());
+                        }
+                    }
+                    _ if job.simulated => free.add(job, Catalog::builtin()),
+                    _ => real.add(job, Catalog::builtin()),
+                }
             }
-            price
+            (real, free)
         };
-        self.price =
-            tokio::task::spawn_blocking(add).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let added = tokio::task::spawn_blocking(add).await;
+        (self.price, *simulated) = added.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(())
     }
 
-    /// Returns whether the job costs real money.
+    /// Returns whether the job is priced.
     fn add(&mut self, job: &Job, takes_all: bool) -> bool {
         if !self.action.applies_to(job) {
             self.inapplicable += 1;
+        } else if let Err(why) = self.action.check_edit(job) {
+            self.inapplicable += 1;
+            self.reason.get_or_insert(why);
         } else if !takes_all && job.is_moderated() {
             self.moderated += 1;
         } else if !takes_all && is_submit_unknown(job) {
             self.maybe_billed += 1;
         } else {
             self.ids.push(job.id.clone());
+            self.fingerprints.push(fingerprint(job));
             self.generating += usize::from(job.stage_name() == StageName::Generating);
-            let is_real = self.action == BulkAction::Retry && !job.simulated;
-            self.real += usize::from(is_real);
-            return is_real;
+            if let BulkAction::Clone { simulated, .. } = &self.action {
+                self.real += usize::from(!simulated);
+            } else {
+                self.real += usize::from(self.action == BulkAction::Retry && !job.simulated);
+            }
+            return self.action.may_pay();
         }
         false
+    }
+
+    /// The likely price of all of it, where it may cost something and that is known.
+    pub fn amount(&self) -> Option<Usd> {
+        (self.action.may_pay() && self.price.unpriced == 0).then_some(self.price.amount)
+    }
+
+    /// Whether it is recorded, counted down and continued by any worker, not done at once by one command.
+    pub fn is_long(&self) -> bool {
+        self.ids.len() >= MIN_JOBS || matches!(self.action, BulkAction::Clone { .. })
     }
 
     /// `Retry 12 jobs?`
@@ -220,6 +302,8 @@ impl BulkPlan {
             BulkAction::Reject => "Reject",
             BulkAction::Hide => "Hide",
             BulkAction::Unhide => "Show again",
+            BulkAction::Tag(_) => "Tag",
+            BulkAction::Clone { .. } => "Clone",
             BulkAction::Mark => "Mark",
         };
         format!("{verb} {}?", format::count(self.ids.len(), "job"))
@@ -237,11 +321,16 @@ impl BulkPlan {
     /// What to know before confirming, as clauses without a full stop.
     pub fn facts(&self) -> Vec<String> {
         let mut facts = Vec::new();
+        facts.extend(self.action.detail());
         match self.action {
-            BulkAction::Retry if self.real > 0 => {
+            BulkAction::Retry | BulkAction::Clone { .. } if self.real > 0 => {
                 facts.push(format!("This spends real money: {}", self.price.line()));
                 facts.extend(self.price.facts());
             }
+            BulkAction::Retry | BulkAction::Clone { .. } => {
+                facts.push(format!("Simulated money: {}", self.price.line()));
+            }
+            BulkAction::Tag(_) => facts.push("Charges keep the tags that they were made with".to_owned()),
             BulkAction::Cancel if self.generating == 0 => {
                 facts.push("Nothing was submitted for them yet: they cost nothing".to_owned());
             }
@@ -259,6 +348,9 @@ impl BulkPlan {
                 _ => "Moderated jobs would fail again, submit_unknown may be billed twice",
             };
             facts.push(format!("{why}: {skipped}"));
+        }
+        if let Some(reason) = &self.reason {
+            facts.push(format!("{} left out: {reason}", format::count(self.inapplicable, "job")));
         }
         if let Some(at) = self.stopped_at {
             let at = at.format("%Y-%m-%d %H:%M UTC");

@@ -1,0 +1,319 @@
+//! Works on a bulk action under its lease, batch by batch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::bulk::{BatchResult, LEASE};
+use super::{BulkAction, BulkLease, BulkRecord, BulkState, CommandKind, CommandOutcome, OperatorCommands};
+use crate::store::{Store, StoreError};
+use crate::time::Clock;
+
+/// Jobs between two saves of the position: what a crash repeats at most, and the time until a pause or a stop takes effect.
+const BATCH_SIZE: usize = 50;
+
+/// Wait after the store did not respond.
+const RETRY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Jobs whose earlier documents are kept for an undo.
+const MAX_UNDOABLE: usize = 2_000;
+
+/// Works on bulk actions.
+#[derive(Clone)]
+pub struct BulkExecutor {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    /// Without an operator: the action was recorded when it was confirmed.
+    commands: OperatorCommands,
+    worker: String,
+    simulated: bool,
+}
+
+/// How the work on an action ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BulkEnd {
+    /// The record as it was last saved.
+    pub record: BulkRecord,
+    /// What was changed here.
+    pub outcome: CommandOutcome,
+}
+
+impl BulkExecutor {
+    /// An executor of that worker; `simulated` marks the jobs that it creates.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, worker: impl Into<String>, simulated: bool) -> Self {
+        let commands = OperatorCommands::new(store.clone(), clock.clone(), simulated);
+        Self { store, clock, commands, worker: worker.into(), simulated }
+    }
+
+    /// When this worker may work on the action: now or later; `None` where it may not.
+    pub fn due_at(&self, record: &BulkRecord) -> Option<chrono::DateTime<chrono::Utc>> {
+        // A clone gets the provider of the process that creates it.
+        let is_other = matches!(&record.action, BulkAction::Clone { simulated, .. } if *simulated != self.simulated);
+        if is_other { None } else { record.due_at(&self.worker) }
+    }
+
+    /// Works on the action of that id until it has ended, was paused or stopped, another worker has it, or `stop` is cancelled.
+    /// `progress` gets the record after each batch. `None` where it is not due.
+    pub async fn run(
+        &self,
+        id: &str,
+        stop: &CancellationToken,
+        mut progress: impl FnMut(&BulkRecord) + Send,
+    ) -> Result<Option<BulkEnd>, StoreError> {
+        let store = self.store.as_ref();
+        let Some(mut record) = BulkRecord::read(store, id).await? else { return Ok(None) };
+        let now = self.clock.now();
+        if self.due_at(&record).is_none_or(|at| at > now) {
+            return Ok(None);
+        }
+        match record.acquire(store, &self.worker, now + LEASE, now).await {
+            Ok(()) => {}
+            Err(StoreError::RecordConflict { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        tracing::info!(
+            id,
+            action = record.action.verb(),
+            by = record.by,
+            position = record.position,
+            "bulk action under way"
+        );
+        let mut outcome = CommandOutcome::nothing(command_kind(&record.action));
+        loop {
+            if stop.is_cancelled() {
+                let now = self.clock.now();
+                if let Err(error) = record.release(store, now).await {
+                    tracing::warn!(%error, id, "lease of a bulk action not given back");
+                }
+                break;
+            }
+            match self.step(&mut record, &mut outcome).await {
+                Ok(true) => progress(&record),
+                Ok(false) => break,
+                Err(error @ StoreError::Unusable(_)) => {
+                    tracing::error!(%error, id, "bulk action cannot be continued");
+                    record.abandon(store, &error.to_string(), self.clock.now()).await?;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, id, "bulk action waits for the store");
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(RETRY_INTERVAL) => {}
+                    }
+                }
+            }
+            if record.state != BulkState::Running {
+                break;
+            }
+        }
+        tracing::info!(id, state = %record.state, changed = record.changed, unchanged = record.unchanged, "bulk action left");
+        Ok(Some(BulkEnd { record, outcome }))
+    }
+
+    /// One batch; `false` where another worker has the action by now.
+    async fn step(&self, record: &mut BulkRecord, outcome: &mut CommandOutcome) -> Result<bool, StoreError> {
+        let store = self.store.as_ref();
+        let items = record.batch(store, BATCH_SIZE).await?;
+        let handled = items.len() as u64;
+        let mut done = self.commands.apply_bulk(&record.id, &record.action, items).await?;
+        let reasons = done.rejected.iter().map(|(_, reason)| reason.clone()).collect();
+        let batch = BatchResult { handled, changed: done.succeeded.len() as u64, reasons };
+        outcome.succeeded.append(&mut done.succeeded);
+        outcome.rejected.append(&mut done.rejected);
+        outcome.previous.append(&mut done.previous);
+        if outcome.previous.len() > MAX_UNDOABLE {
+            outcome.previous.clear();
+        }
+        let now = self.clock.now();
+        let lease = BulkLease { worker: self.worker.clone(), until: now + LEASE };
+        record.advance(store, &batch, lease, now).await
+    }
+}
+
+/// The command whose outcome describes the action.
+fn command_kind(action: &BulkAction) -> CommandKind {
+    match action {
+        BulkAction::Retry => CommandKind::Retried,
+        BulkAction::Cancel => CommandKind::Cancelled,
+        BulkAction::Approve => CommandKind::Approved,
+        BulkAction::Reject => CommandKind::ImagesRejected,
+        BulkAction::Hide => CommandKind::Hidden,
+        BulkAction::Unhide | BulkAction::Mark => CommandKind::Undone,
+        BulkAction::Tag(_) => CommandKind::Tagged,
+        BulkAction::Clone { .. } => CommandKind::Submitted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+    use crate::engine::{BulkControl, BulkPlan, BulkStart, BulkTarget, Operator, SpecEdit, TagEdit};
+    use crate::jobs::filter::Filter;
+    use crate::jobs::{BillingStatus, Failure, FailureCode, Job, JobId, Spec, StageName};
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::{PageQuery, Save};
+    use crate::time::SystemClock;
+
+    const JOBS: usize = 120;
+
+    struct Bench {
+        store: Arc<dyn Store>,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Bench {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("darkroom.db")).unwrap());
+            let at = DateTime::UNIX_EPOCH;
+            let job = |number: usize| {
+                let id = JobId::new(format!("job-{number:04}")).unwrap();
+                let mut job = Job::new(id, Spec::new("flux-2-pro", format!("image {number}")), true, at);
+                job.reject(Failure::new(FailureCode::ProviderError, "x", BillingStatus::No, at), at).unwrap();
+                job
+            };
+            store.create((0..JOBS).map(job).collect()).await.unwrap();
+            Self { store, _folder: folder }
+        }
+
+        async fn start(&self, action: BulkAction, start: BulkStart) -> BulkRecord {
+            let filter = Filter::parse("image", Utc::now()).unwrap();
+            let plan = BulkPlan::make(&*self.store, action, BulkTarget::Matching(filter)).await.unwrap();
+            let ana = Operator { by: "ana@studio".to_owned(), from: "console" };
+            let mut record = BulkRecord::create(&*self.store, plan, "image", &ana, Utc::now(), start).await.unwrap();
+            if record.lease.is_some() {
+                record.release(&*self.store, Utc::now()).await.unwrap();
+            }
+            record
+        }
+
+        fn executor(&self, worker: &str) -> BulkExecutor {
+            BulkExecutor::new(self.store.clone(), Arc::new(SystemClock), worker, true)
+        }
+
+        async fn run(&self, worker: &str, id: &str) -> Option<BulkEnd> {
+            self.executor(worker).run(id, &CancellationToken::new(), |_| {}).await.unwrap()
+        }
+
+        async fn jobs(&self) -> Vec<Job> {
+            self.store.list_jobs(PageQuery { limit: 1_000, ..PageQuery::default() }).await.unwrap()
+        }
+    }
+
+    fn now() -> BulkStart {
+        BulkStart::By("gone".to_owned())
+    }
+
+    #[tokio::test]
+    async fn every_job_is_handled_once_and_listed() {
+        let bench = Bench::new().await;
+        let record = bench.start(BulkAction::Retry, now()).await;
+        let mut steps = 0;
+        let end =
+            bench.executor("w1").run(&record.id, &CancellationToken::new(), |_| steps += 1).await.unwrap().unwrap();
+        assert_eq!((end.record.state, end.record.changed, end.record.unchanged), (BulkState::Done, JOBS as u64, 0));
+        assert_eq!((steps, end.outcome.previous.len()), (3, JOBS), "progress after each batch");
+        assert!(bench.jobs().await.iter().all(|job| job.stage_name() == StageName::Queued));
+        let listed = BulkRecord::newest(&*bench.store, 10).await.unwrap();
+        assert_eq!(
+            (listed.len(), listed[0].by.as_str(), listed[0].title().as_str()),
+            (1, "ana@studio", "retry 120 jobs")
+        );
+        assert!(bench.run("w2", &record.id).await.is_none(), "it has ended");
+    }
+
+    #[tokio::test]
+    async fn crash_after_a_batch_retries_no_job_twice() {
+        let bench = Bench::new().await;
+        let record = bench.start(BulkAction::Retry, now()).await;
+        // A worker takes the lease, retries the first batch, and dies before it saves the position.
+        let mut dead = record.clone();
+        let now = Utc::now();
+        dead.acquire(&*bench.store, "dead", now + LEASE, now).await.unwrap();
+        let items = dead.batch(&*bench.store, BATCH_SIZE).await.unwrap();
+        let first = items[0].0.clone();
+        bench.executor("dead").commands.apply_bulk(&dead.id, &dead.action, items).await.unwrap();
+        assert!(bench.run("w2", &record.id).await.is_none(), "the lease still holds");
+        // One of them ran in the meantime, and failed again.
+        let mut job = bench.store.get(&first).await.unwrap().unwrap();
+        let at = Utc::now();
+        job.reject(Failure::new(FailureCode::ProviderError, "again", BillingStatus::No, at), at).unwrap();
+        let mut failed_again = job.clone();
+        failed_again.revision = bench.store.save(Save::new(&job)).await.unwrap();
+        dead.acquire(&*bench.store, "dead", now, now).await.unwrap();
+        let end = bench.run("w2", &record.id).await.unwrap();
+        assert_eq!((end.record.changed, end.record.unchanged), (70, 50));
+        assert_eq!(end.record.reasons, ["it changed after it was counted"]);
+        assert_eq!(bench.store.get(&first).await.unwrap().unwrap(), failed_again, "not retried a second time");
+    }
+
+    #[tokio::test]
+    async fn countdown_pause_and_stop_are_obeyed() {
+        let bench = Bench::new().await;
+        let record = bench.start(BulkAction::Retry, BulkStart::Countdown).await;
+        assert!(bench.run("w1", &record.id).await.is_none(), "not before its start");
+        let control =
+            async |id: &str, control| BulkRecord::control(&*bench.store, id, control, Utc::now()).await.unwrap();
+        control(&record.id, BulkControl::Stop).await.unwrap();
+        assert!(control(&record.id, BulkControl::Resume).await.unwrap_err().contains("stopped already"));
+        assert!(bench.jobs().await.iter().all(|job| job.stage_name() == StageName::Failed), "nothing was changed");
+
+        let record = bench.start(BulkAction::Retry, now()).await;
+        let executor = bench.executor("w1");
+        let mut mine = record.clone();
+        let now = Utc::now();
+        mine.acquire(&*bench.store, "w1", now + LEASE, now).await.unwrap();
+        control(&record.id, BulkControl::Pause).await.unwrap();
+        let mut outcome = CommandOutcome::nothing(CommandKind::Retried);
+        assert!(executor.step(&mut mine, &mut outcome).await.unwrap(), "the batch under way is saved");
+        assert_eq!((mine.state, mine.position, &mine.lease), (BulkState::Paused, 50, &None));
+        assert!(bench.run("w2", &record.id).await.is_none(), "paused");
+        control(&record.id, BulkControl::Resume).await.unwrap();
+        let end = bench.run("w2", &record.id).await.unwrap();
+        assert_eq!((end.record.state, end.record.changed, end.record.unchanged), (BulkState::Done, 120, 0));
+    }
+
+    #[tokio::test]
+    async fn shutdown_hands_the_action_to_another_worker() {
+        let bench = Bench::new().await;
+        let record = bench.start(BulkAction::Hide, now()).await;
+        let stop = CancellationToken::new();
+        let first = bench.executor("w1").run(&record.id, &stop, |_| stop.cancel()).await.unwrap().unwrap();
+        assert_eq!((first.record.position, &first.record.lease), (50, &None));
+        let end = bench.run("w2", &record.id).await.unwrap();
+        assert_eq!((end.record.state, end.record.changed), (BulkState::Done, 120));
+    }
+
+    #[tokio::test]
+    async fn clones_are_created_once() {
+        let bench = Bench::new().await;
+        let edit = SpecEdit::parse("seed=7 tags=night").unwrap();
+        let record = bench.start(BulkAction::Clone { edit, simulated: true }, now()).await;
+        assert_eq!(record.price_usd.unwrap().to_string(), "3.6");
+        let items = record.batch(&*bench.store, BATCH_SIZE).await.unwrap();
+        bench.executor("dead").commands.apply_bulk(&record.id, &record.action, items).await.unwrap();
+        let other = BulkExecutor::new(bench.store.clone(), Arc::new(SystemClock), "real", false);
+        assert!(other.run(&record.id, &CancellationToken::new(), |_| {}).await.unwrap().is_none(), "real money");
+        let end = bench.run("w2", &record.id).await.unwrap();
+        assert_eq!((end.record.changed, end.outcome.succeeded.len()), (120, 120));
+        let clones: Vec<Job> = bench.jobs().await.into_iter().filter(|job| job.tags == ["night"]).collect();
+        assert_eq!(clones.len(), 120);
+        assert!(clones.iter().all(|job| job.spec.parameters["seed"] == 7 && job.stage_name() == StageName::Queued));
+    }
+
+    #[tokio::test]
+    async fn tags_are_changed_and_can_be_undone() {
+        let bench = Bench::new().await;
+        let record = bench.start(BulkAction::Tag(TagEdit::parse("cover").unwrap()), now()).await;
+        let end = bench.run("w1", &record.id).await.unwrap();
+        assert!(bench.jobs().await.iter().all(|job| job.tags == ["cover"]));
+        let again = bench.start(BulkAction::Tag(TagEdit::parse("cover").unwrap()), now()).await;
+        assert_eq!(again.total, 0, "they have the tag already");
+        let commands = OperatorCommands::new(bench.store.clone(), Arc::new(SystemClock), true);
+        commands.undo(CommandKind::Tagged, end.outcome.previous).await.unwrap();
+        assert!(bench.jobs().await.iter().all(|job| job.tags.is_empty()));
+    }
+}

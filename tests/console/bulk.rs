@@ -1,0 +1,104 @@
+//! Actions on many jobs: counted down, paused, stopped, undone; tags and clones with edits.
+
+use chrono::Duration;
+use crossterm::event::KeyCode;
+use darkroom::console::Effect;
+use darkroom::engine::{
+    BulkAction, BulkControl, BulkLease, BulkRecord, BulkState, BulkTarget, Command, Event, SpecEdit, TagEdit,
+};
+
+use super::fixtures;
+use super::harness::{ConsoleHarness, options};
+
+fn sends(effects: &[Effect]) -> Vec<&Command> {
+    effects.iter().filter_map(|effect| if let Effect::Send(command) = effect { Some(command) } else { None }).collect()
+}
+
+fn record(by: &str) -> BulkRecord {
+    let body = serde_json::json!({
+        "action": "retry", "chosen": "status:failed since:1h", "by": by, "from": "console",
+        "created_at": fixtures::now(), "starts_at": fixtures::now() + Duration::seconds(5),
+        "state": "running", "total": 244, "position": 0, "changed": 0, "unchanged": 0, "price_usd": "9.76",
+    });
+    let mut record: BulkRecord = serde_json::from_value(body).unwrap();
+    record.id = "1".to_owned();
+    record
+}
+
+#[test]
+fn countdown_is_shown_and_cancelled_by_u() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    harness.event(Event::BulkActions(vec![record("ada@studio")]));
+    let frame = harness.frame();
+    assert!(frame.contains("Retry 244 jobs: begins in 5 s · u cancels · b shows it"), "{frame}");
+    assert!(harness.app.next_tick().is_some(), "the seconds are counted");
+    harness.now += Duration::seconds(2);
+    harness.send(darkroom::console::Message::Tick);
+    assert!(harness.frame().contains("begins in 3 s"), "{}", harness.frame());
+    assert_eq!(sends(&harness.keys("u")), [&Command::ControlBulk("1".into(), BulkControl::Stop)]);
+    let mut stopped = record("ada@studio");
+    stopped.state = BulkState::Stopped;
+    harness.event(Event::BulkActions(vec![stopped]));
+    assert!(harness.frame().contains("cancelled before the first job"), "{}", harness.frame());
+    assert_eq!(sends(&harness.keys("u")), [] as [&Command; 0], "it has ended");
+}
+
+#[test]
+fn screen_of_bulk_actions_pauses_and_stops() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    let mut running = record("ben@office");
+    (running.position, running.changed, running.unchanged) = (122, 120, 2);
+    running.starts_at = fixtures::ago(10);
+    running.reasons = vec!["it changed after it was counted".to_owned()];
+    running.lease = Some(BulkLease { worker: "w".into(), until: fixtures::now() + Duration::seconds(30) });
+    harness.event(Event::BulkActions(vec![running.clone()]));
+    assert!(!harness.frame().contains("u stops"), "that of another operator");
+    harness.keys("b");
+    let frame = harness.frame();
+    for part in
+        ["122 of 244", "ben@office from console", "status:failed since:1h", "$9.76", "2 not changed: it changed"]
+    {
+        assert!(frame.contains(part), "{part}: {frame}");
+    }
+    assert_eq!(sends(&harness.keys("p")), [&Command::ControlBulk("1".into(), BulkControl::Pause)]);
+    assert_eq!(sends(&harness.keys("x")), [&Command::ControlBulk("1".into(), BulkControl::Stop)]);
+    running.state = BulkState::Paused;
+    harness.event(Event::BulkActions(vec![running]));
+    assert!(harness.frame().contains("paused at 122 of 244"), "{}", harness.frame());
+    assert_eq!(sends(&harness.keys("p")), [&Command::ControlBulk("1".into(), BulkControl::Resume)]);
+    harness.press(KeyCode::Esc);
+    assert!(harness.frame().contains("Queue"), "{}", harness.frame());
+}
+
+#[test]
+fn tags_are_typed_for_one_or_the_marked() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    harness.keys("/boat");
+    harness.press(KeyCode::Enter);
+    harness.keys("Tcover -draft");
+    assert!(harness.frame().contains("Tag 1 job"), "{}", harness.frame());
+    let edit = TagEdit::parse("cover -draft").unwrap();
+    assert_eq!(sends(&harness.press(KeyCode::Enter)), [&Command::Tag(vec![fixtures::id(6)], edit)]);
+    harness.keys("T - ");
+    assert_eq!(sends(&harness.press(KeyCode::Enter)), [] as [&Command; 0]);
+    assert!(harness.frame().contains("a minus needs the tag"), "the line stays: {}", harness.frame());
+}
+
+#[test]
+fn marked_jobs_are_cloned_with_edits() {
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
+    harness.keys("g  C");
+    assert!(harness.frame().contains("Clone 2 marked jobs with edits"), "{}", harness.frame());
+    harness.keys("sede=");
+    assert!(harness.frame().contains("did you mean seed?"), "{}", harness.frame());
+    for _ in 0..5 {
+        harness.press(KeyCode::Backspace);
+    }
+    harness.keys("seed=");
+    let effects = harness.press(KeyCode::Enter);
+    let [Command::PlanBulk(BulkAction::Clone { edit, simulated: false }, BulkTarget::Jobs(ids))] = sends(&effects)[..]
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((edit, ids.len()), (&SpecEdit::parse("seed=").unwrap(), 2));
+}
