@@ -11,6 +11,9 @@ use crate::jobs::{Attempt, Job, JobId, StageName, StepName};
 /// Minutes that are drawn, the current one included.
 pub const MINUTES: usize = 8;
 
+#[expect(clippy::cast_possible_wrap, reason = "a small constant")]
+const SPAN: i64 = MINUTES as i64;
+
 /// Minutes that the rate is computed from.
 const RATE_MINUTES: i64 = 5;
 
@@ -45,7 +48,7 @@ impl Activity {
     /// Takes in a job as it is now. Only images that were finished in the drawn minutes count, each once. Returns whether it counts.
     pub fn observe(&mut self, job: &Job, now: DateTime<Utc>) -> bool {
         let Some((attempt, at)) = finished(job) else { return false };
-        let (minute, oldest) = (minute_of(at), minute_of(now) - MINUTES as i64);
+        let (minute, oldest) = (minute_of(at), minute_of(now) - SPAN);
         if minute <= oldest || at > now + Duration::seconds(60) {
             return false;
         }
@@ -73,7 +76,7 @@ impl Activity {
 
     /// The images of each of the last minutes, oldest first; `None` where there were none.
     pub fn images(&self, now: DateTime<Utc>) -> Option<[u32; MINUTES]> {
-        let first = minute_of(now) + 1 - MINUTES as i64;
+        let first = minute_of(now) + 1 - SPAN;
         let mut images = [0; MINUTES];
         for (minute, count, _) in &self.minutes {
             if let Some(cell) = usize::try_from(minute - first).ok().and_then(|index| images.get_mut(index)) {

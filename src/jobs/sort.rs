@@ -314,7 +314,9 @@ mod tests {
             let (mut seen, mut after) = (Vec::new(), None);
             loop {
                 let mut page = SortedPageBuilder::new(sort, backwards, after.clone(), 7);
-                jobs.iter().for_each(|job| page.push(job.clone()));
+                for job in &jobs {
+                    page.push(job.clone());
+                }
                 let (jobs, next) = page.finish();
                 seen.extend(jobs.iter().map(|job| job.id.to_string()));
                 after = next;

@@ -21,7 +21,7 @@ fn record(by: &str) -> BulkRecord {
         "state": "running", "total": 244, "position": 0, "changed": 0, "unchanged": 0, "price_usd": "9.76",
     });
     let mut record: BulkRecord = serde_json::from_value(body).unwrap();
-    record.id = "1".to_owned();
+    "1".clone_into(&mut record.id);
     record
 }
 

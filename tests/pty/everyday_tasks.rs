@@ -156,7 +156,7 @@ fn fourteen_tasks_take_three_keys_each() {
     operator.press(" ");
     operator.press(" ");
     operator.press("=");
-    operator.sees("╭ Compare");
+    operator.sees("r new seed");
 
     assert_eq!(operator.tasks, 14);
 }

@@ -69,7 +69,7 @@ pub async fn sorted_pages_are_complete(fixture: Fixture) {
             if number % 6 == 4 {
                 job.set_hold(Some(Hold::RateLimit), None, at(number)).unwrap();
             }
-            job.spec.model = models[number as usize % 3].to_owned();
+            models[number as usize % 3].clone_into(&mut job.spec.model);
             job.spec.prompt = format!("{} owl {number}", ["Élan", "a", "zebra"][number as usize % 3]);
             job.tags = if number % 4 == 0 { Vec::new() } else { vec![format!("tag-{}", number % 4)] };
             job.hidden = number == 23;
@@ -180,6 +180,54 @@ pub async fn search_is_literal(fixture: Fixture) {
     }
 }
 
+const FILTERS: &[&str] = &[
+    "",
+    "fox",
+    "\"neon fox\"",
+    "cafe",
+    "image -plain",
+    "age",
+    "tag",
+    "ain",
+    "status:failed",
+    "status:queued,failed",
+    "-status:queued",
+    "status:running",
+    "status:active -status:held",
+    "status:held",
+    "status:hidden",
+    "status:hidden fox",
+    "status:failed status:done",
+    "review:open",
+    "review:rejected",
+    "review:open,approved",
+    "-review:rejected status:done",
+    "review:rejected status:failed",
+    "model:2-pro",
+    "-model:dev",
+    "tag:cover",
+    "tag:\"cover, back\"",
+    "tag:%",
+    "error:moderated",
+    "error:work",
+    "work",
+    "-error:moderated status:failed",
+    "id:ta",
+    "id:t",
+    "cost>0.03",
+    "cost>0.05",
+    "cost<=0",
+    "-cost:0.06",
+    "attempts>1",
+    "attempts:1",
+    "since:2026-11-22T12:00:03Z",
+    "since:2026-11-22T12:00:03Z before:2026-11-22T12:00:08Z",
+    "before:2026-11-22T12:00:02Z",
+    "-since:2026-11-22T12:00:03Z",
+    "since:2026-11-23",
+    "status:failed,done since:2026-11-22T12:00:04Z cost>0.01 -whale",
+];
+
 /// Every filter lists, across all pages, exactly the jobs that it matches, and counts as many where it counts at all.
 pub async fn filter_lists_and_counts_what_matches(fixture: Fixture) {
     let mut failed = queued("failed", 3);
@@ -214,53 +262,7 @@ pub async fn filter_lists_and_counts_what_matches(fixture: Fixture) {
         approved,
     ];
     create(&fixture.store, jobs.clone()).await;
-    for text in [
-        "",
-        "fox",
-        "\"neon fox\"",
-        "cafe",
-        "image -plain",
-        "age",
-        "tag",
-        "ain",
-        "status:failed",
-        "status:queued,failed",
-        "-status:queued",
-        "status:running",
-        "status:active -status:held",
-        "status:held",
-        "status:hidden",
-        "status:hidden fox",
-        "status:failed status:done",
-        "review:open",
-        "review:rejected",
-        "review:open,approved",
-        "-review:rejected status:done",
-        "review:rejected status:failed",
-        "model:2-pro",
-        "-model:dev",
-        "tag:cover",
-        "tag:\"cover, back\"",
-        "tag:%",
-        "error:moderated",
-        "error:work",
-        "work",
-        "-error:moderated status:failed",
-        "id:ta",
-        "id:t",
-        "cost>0.03",
-        "cost>0.05",
-        "cost<=0",
-        "-cost:0.06",
-        "attempts>1",
-        "attempts:1",
-        "since:2026-11-22T12:00:03Z",
-        "since:2026-11-22T12:00:03Z before:2026-11-22T12:00:08Z",
-        "before:2026-11-22T12:00:02Z",
-        "-since:2026-11-22T12:00:03Z",
-        "since:2026-11-23",
-        "status:failed,done since:2026-11-22T12:00:04Z cost>0.01 -whale",
-    ] {
+    for text in FILTERS {
         let filter = Filter::parse(text, at(0)).unwrap();
         let mut expected: Vec<&Job> = jobs.iter().filter(|job| filter.shows(job)).collect();
         for (order, limit) in [(SortOrder::OldestFirst, 3), (SortOrder::NewestFirst, 2)] {

@@ -69,7 +69,7 @@ async fn changed_defaults_reach_running_workers() {
     settings.default_output_format = Some("png".to_owned());
     let reads = worker.usage().reads;
     other.put_shared_record(settings.to_record(record.revision, Utc::now(), "other")).await.unwrap();
-    let changed = async {
+    let wait_for_change = async {
         loop {
             for change in changes.next().await.unwrap() {
                 if let Change::Job(job) = change
@@ -80,7 +80,8 @@ async fn changed_defaults_reach_running_workers() {
             }
         }
     };
-    let changed = tokio::time::timeout(std::time::Duration::from_secs(20), changed).await.expect("the job changes");
+    let changed =
+        tokio::time::timeout(std::time::Duration::from_secs(20), wait_for_change).await.expect("the job changes");
     assert_eq!((&changed.spec.parameters["output_format"], changed.revision), (&json!("png"), before.revision));
     assert!(worker.usage().reads - reads <= 4, "the record, and each waiting request once");
     assert!(client.fields("jobs/page").await["darkroom"].is_null(), "the document stays as it is");

@@ -61,7 +61,7 @@ pub async fn run(session: Session, args: &DevArgs, flags: Flags) -> Result<(), C
     };
     drop(progress);
     let result = match started {
-        Ok(()) => work(session.output, args, flags, &folder, &mut stack, &mut shutdown).await,
+        Ok(()) => Box::pin(work(session.output, args, flags, &folder, &mut stack, &mut shutdown)).await,
         Err(error) => Err(error),
     };
     if stack.stop().await {

@@ -205,7 +205,8 @@ impl App {
                 self.paging.search_now();
             }
             Some(Overlay::LogInput) => {
-                if !self.logs.accept_input() {
+                let found = self.logs.accept_input();
+                if !found {
                     self.notify(NO_EFFECT, "No line contains this text");
                 }
             }

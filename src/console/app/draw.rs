@@ -227,6 +227,14 @@ impl App {
         }
     }
 
+    /// What is drawn over images: the overlays, and a notice of several lines.
+    pub(super) fn covers(&self) -> (usize, bool) {
+        let room = usize::from(self.size.width).saturating_sub(3);
+        let is_long =
+            |(notice, _): (&Notice, usize)| unicode_width::UnicodeWidthStr::width(notice.text.as_str()) > room;
+        (self.overlays.len(), self.notices.current().is_some_and(is_long))
+    }
+
     fn draw_notice(&self, frame: &mut Frame<'_>, area: Rect) {
         if self.quitting {
             let text = match self.status.submits_in_flight {

@@ -1,13 +1,18 @@
 //! Folds the engine's events into board, status and notices.
 
+use bytes::Bytes;
+
 use super::App;
 use super::matching::{Matching, held};
 use crate::console::message::{Effect, ExitReason};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
 use crate::engine::{
-    Command, CommandKind, CommandOutcome, ConnectionState, Event, Intake, Pause, StoreAlarm, TemporalStatus,
+    Command, CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, MatchCounts, Pause, StoreAlarm,
+    TemporalStatus,
 };
+use crate::jobs::JobId;
+use crate::jobs::filter::Filter;
 use crate::text::format;
 
 /// Actions that can be undone one after the other.
@@ -25,9 +30,6 @@ impl App {
                 self.after_jobs();
             }
             Event::Page { jobs, next } => {
-                for job in &jobs {
-                    self.activity.observe(job, self.now);
-                }
                 self.on_page(jobs, next);
                 self.after_jobs();
             }
@@ -50,30 +52,11 @@ impl App {
                 self.count_matching();
                 self.count_held();
             }
-            Event::Matching { filter, counts } if filter == held() && self.counting_held => {
-                self.counting_held = false;
-                self.held = counts.map(|counts| counts.total());
-            }
-            Event::Matching { filter, counts } => {
-                self.counting = false;
-                if filter == *self.board.filter() {
-                    self.matching = counts.map_or(Matching::Uncounted, Matching::Counted);
-                } else {
-                    self.count_matching();
-                }
-            }
+            Event::Matching { filter, counts } => self.on_matching(&filter, counts),
             Event::BulkPlanned(plan) => self.on_bulk_planned(plan),
             Event::BulkActions(records) => self.on_bulk_actions(records),
             Event::BulkFailed(why) => self.report(NoticeLevel::Error, format!("Bulk action not changed: {why}")),
-            Event::Costs(costs) => {
-                let marks = costs.soft_marks();
-                let reported =
-                    std::mem::replace(&mut self.status.soft_marks, marks.iter().map(|mark| mark.0).collect());
-                for (_, line) in marks.into_iter().filter(|mark| !reported.contains(&mark.0)) {
-                    self.report(NoticeLevel::Warning, line);
-                }
-                self.status.costs = Some(costs);
-            }
+            Event::Costs(costs) => self.on_costs(costs),
             Event::Intake(intake) => self.on_intake(intake),
             Event::Paused(pause) => self.on_pause(pause),
             Event::PauseFailed(reason) => {
@@ -103,17 +86,7 @@ impl App {
                 self.report(NoticeLevel::Error, format!("No jobs were {}: {reason}", past_tense(kind)));
             }
             Event::CommandCompleted(outcome) => self.on_command_completed(outcome),
-            Event::Image { id, attempt, bytes } => {
-                if let Some(name) = self.saves.remove(&id) {
-                    match &bytes {
-                        Ok(bytes) => self.effects.push(Effect::Save { name, bytes: bytes.clone() }),
-                        Err(why) => self.notify(NoticeLevel::Error, format!("Could not save the image: {why}")),
-                    }
-                }
-                self.tiles.on_bytes(&id, attempt, &bytes);
-                self.compared.on_bytes(&id, attempt, &bytes);
-                self.image.on_bytes(&id, attempt, bytes);
-            }
+            Event::Image { id, attempt, bytes } => self.on_image(&id, attempt, bytes),
             Event::CostJobs { only, jobs } => {
                 for overlay in &mut self.overlays {
                     if let Overlay::Costs(screen) = overlay {
@@ -147,6 +120,41 @@ impl App {
                 }
             }
         }
+    }
+
+    fn on_matching(&mut self, filter: &Filter, counts: Option<MatchCounts>) {
+        if *filter == held() && self.counting_held {
+            self.counting_held = false;
+            self.held = counts.map(|counts| counts.total());
+            return;
+        }
+        self.counting = false;
+        if *filter == *self.board.filter() {
+            self.matching = counts.map_or(Matching::Uncounted, Matching::Counted);
+        } else {
+            self.count_matching();
+        }
+    }
+
+    fn on_costs(&mut self, costs: Box<CostOverview>) {
+        let marks = costs.soft_marks();
+        let reported = std::mem::replace(&mut self.status.soft_marks, marks.iter().map(|mark| mark.0).collect());
+        for (_, line) in marks.into_iter().filter(|mark| !reported.contains(&mark.0)) {
+            self.report(NoticeLevel::Warning, line);
+        }
+        self.status.costs = Some(costs);
+    }
+
+    fn on_image(&mut self, id: &JobId, attempt: u32, bytes: Result<Bytes, String>) {
+        if let Some(name) = self.saves.remove(id) {
+            match &bytes {
+                Ok(bytes) => self.effects.push(Effect::Save { name, bytes: bytes.clone() }),
+                Err(why) => self.notify(NoticeLevel::Error, format!("Could not save the image: {why}")),
+            }
+        }
+        self.tiles.on_bytes(id, attempt, &bytes);
+        self.compared.on_bytes(id, attempt, &bytes);
+        self.image.on_bytes(id, attempt, bytes);
     }
 
     /// A notice that answers no key.

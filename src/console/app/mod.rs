@@ -350,14 +350,6 @@ impl App {
         std::mem::take(&mut self.effects)
     }
 
-    /// What is drawn over images: the overlays, and a notice of several lines.
-    fn covers(&self) -> (usize, bool) {
-        let room = usize::from(self.size.width).saturating_sub(3);
-        let is_long =
-            |(notice, _): (&Notice, usize)| unicode_width::UnicodeWidthStr::width(notice.text.as_str()) > room;
-        (self.overlays.len(), self.notices.current().is_some_and(is_long))
-    }
-
     /// Sends every image to the terminal again.
     fn invalidate_images(&mut self) {
         self.image.invalidate();

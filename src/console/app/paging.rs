@@ -281,6 +281,9 @@ impl App {
 
     /// Takes in a page of the store's result.
     pub(super) fn on_page(&mut self, jobs: Vec<Arc<Job>>, next: Option<PageCursor>) {
+        for job in &jobs {
+            self.activity.observe(job, self.now);
+        }
         let is_end = next.is_none();
         if let Some(load) = self.paging.on_page(jobs.len(), next) {
             self.show_page(load, jobs, is_end);

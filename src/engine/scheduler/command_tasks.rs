@@ -10,22 +10,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::due_queue::{LONGEST_HOLD, MAX_HELD};
 use super::feed::Feed;
+use super::loads::{self, emit};
 use super::pause_watch::PauseState;
 use super::{Command, Event, Ports, Runner};
 use crate::bucket::BucketError;
-use crate::engine::{
-    AuditEntry, BulkPlan, BulkRecord, BulkStart, CommandKind, CommandOutcome, FleetUsage, OperatorCommands, Pause,
-    UncertainCharges,
-};
+use crate::costs::BudgetEdit;
+use crate::engine::{BulkRecord, BulkStart, CommandKind, CommandOutcome, OperatorCommands, Pause};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName, WorkerId};
-use crate::store::{BudgetChange, CostJobsQuery, DueQuery, PageQuery, Save, SortOrder, SortedQuery, StoreError};
+use crate::store::{BudgetChange, DueQuery, PageQuery, Save, SortOrder, StoreError};
 use crate::text;
 
 /// How many queued jobs are read at once when those of another provider are marked.
 const BATCH_SIZE: usize = 500;
-
-/// How many of the newest commands are searched for those on one job.
-const AUDIT_ENTRIES: usize = 200;
 
 /// How a task ended.
 pub(super) enum TaskOutcome {
@@ -187,6 +183,9 @@ impl CommandTasks {
         let (feed, events, simulated) = (self.feed.clone(), self.events.clone(), self.simulated);
         let (worker, started) = (self.worker.clone(), self.started);
         self.tasks.spawn(async move {
+            let Some(command) = loads::load(&ports, &events, simulated, (&worker, started), command).await else {
+                return TaskOutcome::Done;
+            };
             let (kind, result) = match command {
                 Command::Submit(jobs) => (CommandKind::Submitted, operator.submit(jobs).await),
                 Command::Retry(ids) => (CommandKind::Retried, operator.retry(ids).await),
@@ -201,70 +200,11 @@ impl CommandTasks {
                     (CommandKind::Resolved, operator.resolve_charge(id, Some(attempt), answer, &by).await)
                 }
                 Command::ChangeBudget { edit, by } => {
-                    let change = edit.summary();
-                    let changed =
-                        ports.store.change_budget(BudgetChange { at: ports.clock.now(), by: by.clone(), edit });
-                    let result = changed.await.map_err(|error| text::sanitize_line(&error.to_string(), 200));
+                    let result = change_budget(&ports, edit, by).await;
                     if result.is_ok() {
-                        tracing::info!(%by, %change, "budget changed");
                         feed.refresh_costs();
                     }
-                    emit(&events, Event::BudgetChanged(result.map(|()| change))).await;
-                    return TaskOutcome::Done;
-                }
-                Command::LoadCostJobs { span: (from, to), only, limit } => {
-                    let query = CostJobsQuery { from, to, simulated, only: only.clone(), limit };
-                    let jobs = ports.store.cost_jobs(query).await;
-                    let jobs = jobs.map_err(|error| text::sanitize_line(&error.to_string(), 200));
-                    emit(&events, Event::CostJobs { only, jobs }).await;
-                    return TaskOutcome::Done;
-                }
-                Command::LoadUsage => {
-                    let own = Some((&worker, started));
-                    match FleetUsage::load(ports.store.as_ref(), own, ports.clock.now()).await {
-                        Ok(usage) => emit(&events, Event::StoreUsage(usage.map(Box::new))).await,
-                        Err(error) => tracing::warn!(%error, "usage of the store not read"),
-                    }
-                    return TaskOutcome::Done;
-                }
-                Command::LoadAudit(id) => {
-                    let entries = AuditEntry::newest(ports.store.as_ref(), AUDIT_ENTRIES, Some(&id)).await;
-                    let entries = entries.map_err(|error| text::sanitize_line(&error.to_string(), 200));
-                    emit(&events, Event::Audit(id, entries)).await;
-                    return TaskOutcome::Done;
-                }
-                Command::LoadUncertain => {
-                    let charges = UncertainCharges::load(ports.store.as_ref(), simulated).await;
-                    let charges = charges.map_err(|error| text::sanitize_line(&error.to_string(), 200));
-                    emit(&events, Event::Uncertain(charges)).await;
-                    return TaskOutcome::Done;
-                }
-                Command::LoadImage(id) => {
-                    emit(&events, load_image(&ports, id).await).await;
-                    return TaskOutcome::Done;
-                }
-                Command::LoadPage { filter, after, order, limit } => {
-                    let query = PageQuery { after, filter, order, limit, ..PageQuery::default() };
-                    load_page(&ports, &events, query).await;
-                    return TaskOutcome::Done;
-                }
-                Command::LoadSorted { filter, sort, backwards, after, limit } => {
-                    let limit = limit.clamp(1, 1_000);
-                    load_sorted(&ports, &events, SortedQuery { filter, sort, backwards, after, limit }).await;
-                    return TaskOutcome::Done;
-                }
-                Command::CountMatching(filter) => {
-                    let counts = ports.store.count_matching(&filter).await.unwrap_or_else(|error| {
-                        tracing::warn!(%error, "matching jobs not counted");
-                        None
-                    });
-                    emit(&events, Event::Matching { filter, counts }).await;
-                    return TaskOutcome::Done;
-                }
-                Command::PlanBulk(action, target) => {
-                    let plan = BulkPlan::make(ports.store.as_ref(), action, target).await;
-                    let plan = plan.map(Box::new).map_err(|error| text::sanitize_line(&error.to_string(), 200));
-                    emit(&events, Event::BulkPlanned(plan)).await;
+                    emit(&events, Event::BudgetChanged(result)).await;
                     return TaskOutcome::Done;
                 }
                 Command::StartBulk { plan, chosen } => {
@@ -293,10 +233,20 @@ impl CommandTasks {
                     feed.refresh_costs();
                     return TaskOutcome::Done;
                 }
-                // The dispatcher's own.
-                Command::PauseIntake | Command::ResumeIntake | Command::SetSlots(_) | Command::Stop => {
-                    return TaskOutcome::Done;
-                }
+                // Loaded above, or the dispatcher's own.
+                Command::LoadCostJobs { .. }
+                | Command::LoadUsage
+                | Command::LoadAudit(_)
+                | Command::LoadUncertain
+                | Command::LoadImage(_)
+                | Command::LoadPage { .. }
+                | Command::LoadSorted { .. }
+                | Command::CountMatching(_)
+                | Command::PlanBulk(..)
+                | Command::PauseIntake
+                | Command::ResumeIntake
+                | Command::SetSlots(_)
+                | Command::Stop => return TaskOutcome::Done,
             };
             publish_outcome(&events, kind, result).await;
             TaskOutcome::Done
@@ -367,44 +317,13 @@ async fn mark_other_provider(ports: &Ports, operator: &OperatorCommands, simulat
     }
 }
 
-async fn load_image(ports: &Ports, id: JobId) -> Event {
-    let job = match ports.store.get(&id).await {
-        Ok(Some(job)) => job,
-        Ok(None) => return Event::Image { id, attempt: 0, bytes: Err("job not found".to_owned()) },
-        Err(error) => return Event::Image { id, attempt: 0, bytes: Err(error.to_string()) },
-    };
-    let Some((attempt, image)) = job.images().last() else {
-        return Event::Image { id, attempt: job.attempt_number(), bytes: Err("the job has no image".to_owned()) };
-    };
-    let bytes = ports.bucket.get(&image.object).await.map_err(|error| text::sanitize_line(&error.to_string(), 200));
-    Event::Image { id, attempt, bytes }
-}
-
-async fn load_page(ports: &Ports, events: &mpsc::Sender<Event>, query: PageQuery) {
-    let limit = query.limit.clamp(1, 1_000);
-    match ports.store.list(PageQuery { limit, ..query }).await {
-        Ok(page) => {
-            for (id, reason) in page.unreadable {
-                emit(events, Event::Unreadable { id, reason }).await;
-            }
-            let jobs = page.jobs.into_iter().map(Arc::new).collect();
-            emit(events, Event::Page { jobs, next: page.next }).await;
-        }
-        Err(error) => emit(events, Event::PageFailed { reason: text::sanitize_line(&error.to_string(), 200) }).await,
-    }
-}
-
-async fn load_sorted(ports: &Ports, events: &mpsc::Sender<Event>, query: SortedQuery) {
-    match ports.store.list_sorted(query).await {
-        Ok(page) => {
-            for (id, reason) in page.unreadable {
-                emit(events, Event::Unreadable { id, reason }).await;
-            }
-            let jobs = page.jobs.into_iter().map(Arc::new).collect();
-            emit(events, Event::SortedPage { jobs, next: page.next, read_back_to: page.read_back_to }).await;
-        }
-        Err(error) => emit(events, Event::PageFailed { reason: text::sanitize_line(&error.to_string(), 200) }).await,
-    }
+async fn change_budget(ports: &Ports, edit: BudgetEdit, by: String) -> Result<String, String> {
+    let change = edit.summary();
+    let at = ports.clock.now();
+    let changed = ports.store.change_budget(BudgetChange { at, by: by.clone(), edit }).await;
+    changed.map_err(|error| text::sanitize_line(&error.to_string(), 200))?;
+    tracing::info!(%by, %change, "budget changed");
+    Ok(change)
 }
 
 async fn bulk_changed(
@@ -443,9 +362,4 @@ async fn publish_outcome(events: &mpsc::Sender<Event>, kind: CommandKind, result
         }
     };
     emit(events, event).await;
-}
-
-async fn emit(events: &mpsc::Sender<Event>, event: Event) {
-    // If the reader is gone, no reply is needed.
-    let _ = events.send(event).await;
 }

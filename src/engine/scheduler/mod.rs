@@ -11,6 +11,7 @@ mod dispatcher;
 mod due_queue;
 mod feed;
 mod held_jobs;
+mod loads;
 mod overview;
 mod pause_watch;
 mod reporter;

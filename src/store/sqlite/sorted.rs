@@ -21,9 +21,8 @@ pub(super) fn is_indexed(sort: Sort) -> bool {
 
 /// The expression that has the same value as `Sort::value`.
 fn expression(sort: Sort) -> Option<String> {
-    let text = |column: &str| match sort.descending {
-        true => column.to_owned(),
-        false => format!("iif({column} = '', '{LAST_TEXT}', {column})"),
+    let text = |column: &str| {
+        if sort.descending { column.to_owned() } else { format!("iif({column} = '', '{LAST_TEXT}', {column})") }
     };
     match sort.key {
         SortKey::Age => Some("0".to_owned()),

@@ -250,13 +250,11 @@ impl Columns {
         let tight = self.is_tight;
         for (column, cells) in &mut self.cells {
             *cells = match column {
-                Column::Status if tight => 8,
+                Column::Status | Column::Cost if tight => 8,
                 Column::Status => 12,
                 Column::Age => 4,
-                Column::Cost if tight => 8,
-                Column::Cost => 9,
+                Column::Cost | Column::Size => 9,
                 Column::Model => texts.model.clamp(5, 20),
-                Column::Size => 9,
                 Column::Tags => texts.tags.clamp(4, 16),
                 Column::Attempts => 3,
                 Column::Duration => 6,
