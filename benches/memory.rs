@@ -90,6 +90,7 @@ fn record(index: usize) -> LogRecord {
         level: tracing::Level::INFO,
         job: Some(format!("job{:08}Lm2VbT9Zk", index % JOBS)),
         attempt: Some(1),
+        pid: None,
         message: format!("task pending progress={}% next_poll=1.5s task=7f3a{index:08}", index % 100),
     }
 }
@@ -97,10 +98,12 @@ fn record(index: usize) -> LogRecord {
 fn run(protocol: ProtocolType, images: ImagesMode) {
     let options = ConsoleOptions {
         context: "default".to_owned(),
+        contexts: Vec::new(),
         adapters: "sqlite · local".to_owned(),
         simulated: true,
         read_only: false,
         operator: String::new(),
+        keys: darkroom::console::KeyMap::default(),
         greeting: None,
         images,
         ascii: false,

@@ -9,7 +9,8 @@ use super::operator::operator;
 use super::{Session, console_engine, output, start_logging};
 use crate::config::Config;
 use crate::console::{
-    self, ConsoleEnd, ConsoleFiles, ConsoleOptions, ContextChoice, ExitReason, LogSources, NotifyOptions, ThemeChoice,
+    self, ConsoleEnd, ConsoleFiles, ConsoleOptions, ContextChoice, ExitReason, LogSources, NextContext, NotifyOptions,
+    ThemeChoice,
 };
 use crate::telemetry::log_files::LogHistory;
 use crate::telemetry::logging::ExtraSink;
@@ -30,12 +31,9 @@ pub struct Opening {
     pub contexts: Vec<ContextChoice>,
 }
 
-/// The context that is opened next: its name, or `None` for the configuration without one.
-pub type NextContext = Option<Option<String>>;
-
 /// Runs the console until the operator quits. Returns the context that the operator chose instead. Errors: no terminal, or the engine
 /// stopped unexpectedly.
-pub async fn run(session: &Session, opening: Opening) -> Result<NextContext, CliError> {
+pub async fn run(session: &Session, opening: Opening) -> Result<Option<NextContext>, CliError> {
     let observe = opening.observe;
     if !has_terminal() {
         let line = "the console needs a terminal; run `darkroom worker` without one, or see `darkroom --help`";

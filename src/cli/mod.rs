@@ -152,7 +152,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             Some(Command::Export(args)) => export::run(&session, &args).await,
             Some(Command::Prune(args)) => prune::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,
-            Some(Command::Demo) => demo::run(&session, flags).await,
+            Some(Command::Demo) => Box::pin(demo::run(&session, flags)).await,
             Some(Command::Dev(args)) => Box::pin(dev::run(session, &args, flags)).await,
             Some(Command::Doctor) => doctor::run(&session).await,
             Some(Command::Config) => config::run(&session),
@@ -163,7 +163,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
     // A thread that waits for the terminal's next key must not keep the process alive.
     runtime.shutdown_background();
     match next_context {
-        Some(name) if result.is_ok() => restart::on_context(name.as_deref()),
+        Some(next) if result.is_ok() => restart::on_context(next.name.as_deref()),
         _ => result,
     }
 }

@@ -12,7 +12,9 @@ impl Config {
     pub fn contexts(sources: &Sources) -> Vec<ContextChoice> {
         let plain = Sources { flags: without_context(&sources.flags), ..sources.clone() };
         let names = Layers::read(&plain).map(|layers| layers.context_names()).unwrap_or_default();
-        std::iter::once(None).chain(names.into_iter().map(Some)).map(|name| choice(&plain, name)).collect()
+        let mut without = choice(&plain, None);
+        without.problem = without.problem.or_else(|| fixed_context(sources));
+        std::iter::once(without).chain(names.into_iter().map(|name| choice(&plain, Some(name)))).collect()
     }
 }
 
@@ -20,6 +22,16 @@ fn without_context(flags: &Flags) -> Flags {
     let mut flags = flags.clone();
     flags.unset(Key::Context, LOOKUP);
     flags
+}
+
+/// Why no start is without a context: a file names one. The command line and the environment are those of the new start.
+fn fixed_context(sources: &Sources) -> Option<String> {
+    let mut plain = Sources { flags: Flags::new(sources.flags.config.clone()), ..sources.clone() };
+    plain.environment.remove(std::ffi::OsStr::new(Key::Context.variable()));
+    match Layers::read(&plain) {
+        Ok(layers) => layers.context.map(|context| format!("the context is set in {}", context.origin)),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 fn choice(sources: &Sources, name: Option<String>) -> ContextChoice {

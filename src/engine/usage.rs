@@ -16,10 +16,10 @@ use crate::text::sanitize_line;
 const KIND: &str = "usage";
 
 /// When a process first publishes its usage after its start.
-const FIRST_PUBLISH_DELAY: Duration = Duration::from_secs(60);
+const FIRST_PUBLISH_DELAY: Duration = Duration::from_mins(1);
 
 /// Time between two records of one process: four writes an hour.
-const PUBLISH_INTERVAL: Duration = Duration::from_secs(15 * 60);
+const PUBLISH_INTERVAL: Duration = Duration::from_mins(15);
 
 /// Records that are older belong to processes that have ended.
 const MAX_AGE: TimeDelta = TimeDelta::minutes(40);

@@ -3,7 +3,7 @@
 use crossterm::event::KeyEvent;
 
 use super::{App, NO_EFFECT};
-use crate::console::message::Effect;
+use crate::console::message::{Effect, NextContext};
 use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::contexts::{ContextKey, ContextMenu};
@@ -37,7 +37,7 @@ impl App {
             ContextKey::Refused(why) => self.notify(NO_EFFECT, why),
             ContextKey::Switch(choice) => {
                 self.overlays.clear();
-                self.effects.push(Effect::SwitchContext(choice.name.clone()));
+                self.effects.push(Effect::SwitchContext(NextContext { name: choice.name.clone() }));
                 self.notify(NoticeLevel::Info, format!("Switching to {}", choice.shown_name()));
                 self.switches_to = Some(choice);
                 self.quit();

@@ -21,7 +21,7 @@ use super::screen::{self, Screen};
 use super::signals::{SignalEvent, Signals};
 use super::waits::{next_input, receive, sleep, started};
 use crate::console::app::App;
-use crate::console::message::{ConsoleEnd, Effect, ExitReason, Message};
+use crate::console::message::{ConsoleEnd, Effect, ExitReason, Message, NextContext};
 use crate::console::notifications::NotifyOptions;
 use crate::console::panes::image::ImageMessage;
 use crate::console::{ConsoleError, ConsoleFiles, ConsoleOptions, ThemeChoice};
@@ -172,7 +172,7 @@ struct EventLoop {
     stopped_by_us: bool,
     exit: Option<ExitReason>,
     /// The context that the operator chose.
-    next_context: Option<Option<String>>,
+    next_context: Option<NextContext>,
 }
 
 impl EventLoop {
