@@ -16,6 +16,23 @@ const SAVE_DELAY: Duration = Duration::seconds(10);
 const MAX_DRAFT_BYTES: usize = 500_000;
 
 impl App {
+    /// Columns and order of the queue, to be kept for the next start.
+    pub fn queue_settings(&self) -> &QueueSettings {
+        &self.queue_settings
+    }
+
+    /// Shows the queue with these columns in this order.
+    pub fn set_queue_settings(&mut self, settings: QueueSettings) {
+        let sort = settings.sort;
+        self.queue_settings = settings;
+        if self.board.sort() != sort {
+            self.board.set_sort(sort);
+            self.restart_paging(false);
+            self.queue.select_index(0, &self.board);
+        }
+        self.dirty = true;
+    }
+
     /// Restores the last view, before the first jobs are loaded.
     pub(super) fn restore(&mut self, saved: SavedView) {
         self.set_focus(saved.focus());

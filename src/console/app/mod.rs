@@ -362,23 +362,6 @@ impl App {
         self.dirty
     }
 
-    /// Columns and order of the queue, to be kept for the next start.
-    pub fn queue_settings(&self) -> &QueueSettings {
-        &self.queue_settings
-    }
-
-    /// Shows the queue with these columns in this order.
-    pub fn set_queue_settings(&mut self, settings: QueueSettings) {
-        let sort = settings.sort;
-        self.queue_settings = settings;
-        if self.board.sort() != sort {
-            self.board.set_sort(sort);
-            self.restart_paging(false);
-            self.queue.select_index(0, &self.board);
-        }
-        self.dirty = true;
-    }
-
     /// The selected job.
     fn selected(&self) -> Option<&Arc<Job>> {
         let compared = match self.overlays.last() {

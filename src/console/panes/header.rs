@@ -181,7 +181,8 @@ fn outage(view: &HeaderView<'_>) -> Option<Part> {
     let forms = [
         (21, format!("{ring} {name} down {old}: {reason}")),
         (45, format!("{ring} {name} down {old}")),
-        (0, format!("{ring} {name}")),
+        (70, format!("{ring} {name}")),
+        (0, ring.to_owned()),
     ];
     Some(Part::new(view.theme.bad, forms))
 }
