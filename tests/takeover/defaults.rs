@@ -80,9 +80,8 @@ async fn changed_defaults_reach_running_workers() {
             }
         }
     };
-    let changed =
-        tokio::time::timeout(std::time::Duration::from_secs(20), wait_for_change).await.expect("the job changes");
-    assert_eq!((&changed.spec.parameters["output_format"], changed.revision), (&json!("png"), before.revision));
+    let job = tokio::time::timeout(std::time::Duration::from_secs(20), wait_for_change).await.expect("the job changes");
+    assert_eq!((&job.spec.parameters["output_format"], job.revision), (&json!("png"), before.revision));
     assert!(worker.usage().reads - reads <= 4, "the record, and each waiting request once");
     assert!(client.fields("jobs/page").await["darkroom"].is_null(), "the document stays as it is");
     // What a worker picks now has the new model, and is saved without a conflict.

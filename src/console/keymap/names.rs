@@ -81,7 +81,7 @@ impl Action {
             Self::Bottom => "Last row",
             Self::NextPane => "Next pane",
             Self::PreviousPane => "Previous pane",
-            _ => return None,
+            Self::Pane(_) => return None,
         })
     }
 
