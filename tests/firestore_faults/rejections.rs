@@ -31,7 +31,7 @@ fn path(number: usize) -> String {
     format!("jobs/bad-{number}")
 }
 
-/// A worker's store whose listener has received the bad requests, the proxy in between, and the page beside it.
+/// A worker's store whose listener has received the bad requests, the proxy in between, and a page without a proxy.
 async fn received() -> (ChaosProxy, Arc<FirestoreStore>, Box<dyn ChangeStream>, ExternalClient) {
     let emulator = tokio::task::spawn_blocking(shared).await.unwrap();
     let project = fresh_project();

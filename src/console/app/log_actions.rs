@@ -30,7 +30,7 @@ impl App {
         }
     }
 
-    /// Selects the next step of the job screen, or the one before.
+    /// Selects the next or the previous step of the job screen.
     pub(super) fn select_step(&mut self, by: i64) {
         let Some(job) = self.queue.selected().and_then(|id| self.board.job(id)) else { return };
         if let Some(Overlay::Job(screen)) = self.overlays.last_mut()

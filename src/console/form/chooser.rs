@@ -52,7 +52,7 @@ pub struct Chooser {
 }
 
 impl Chooser {
-    /// A list of entries: what is taken, and what is shown beside it.
+    /// A list of entries: the value, and the text shown with it.
     pub fn new(kind: ChooserKind, entries: Vec<(String, String)>) -> Self {
         let entries = entries.into_iter().map(|(key, note)| {
             let shown = if note.is_empty() { sanitize_line(&key, 300) } else { format!("{key}  {note}") };

@@ -66,7 +66,7 @@ impl Form {
         widgets::fold_to_ascii(frame, area, theme);
     }
 
-    /// One turn of the wheel: the next field or row of the list, or the one before.
+    /// One turn of the wheel: the next or the previous field or row of the list.
     pub fn wheel(&mut self, by: i64) {
         let by = if by < 0 { -1 } else { 1 };
         match &mut self.chooser {

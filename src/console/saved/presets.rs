@@ -58,7 +58,7 @@ impl PresetFile {
         Self { path: data_dir.join("presets.toml") }
     }
 
-    /// All presets; none where there is no file. Errors: one line with the file's name.
+    /// All presets; an empty list if the file does not exist. Errors: one line with the file's name.
     pub fn load(&self) -> Result<Presets, String> {
         let text = match std::fs::read_to_string(&self.path) {
             Ok(text) => text,

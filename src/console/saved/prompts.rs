@@ -29,7 +29,7 @@ pub fn remember(history: &mut Vec<String>, prompt: &str) {
     history.truncate(fitting);
 }
 
-/// The prompts of a file, newest first; none where there is no file.
+/// The prompts of a file, newest first; an empty list if the file does not exist.
 pub(super) fn load(path: &Path) -> Result<Vec<String>, String> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,

@@ -59,7 +59,7 @@ pub(super) fn file_name(context: &str) -> String {
     format!("view-{plain}.json")
 }
 
-/// The view of a file; the default one where there is no file.
+/// The view of a file; the default view if the file does not exist.
 pub(super) fn load(path: &Path) -> Result<SavedView, String> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
