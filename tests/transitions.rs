@@ -1,5 +1,6 @@
 //! The stage machine as a table: every transition from every stage, and what it does to money.
 
+mod late_receipt;
 mod resolution;
 
 use chrono::{DateTime, Duration, Utc};

@@ -110,6 +110,17 @@ impl Job {
     /// Removes the attempts after that one if they were queued by a retry of the same request and the provider accepted nothing for
     /// them: the ticket that turned up may have the image, and nothing is paid before it is polled.
     fn withdraw_unsent_retry(&mut self, index: usize) -> bool {
+        let is_withdrawn = matches!(self.stage, Stage::Queued { .. }) && self.is_given_up_before_unsent(index);
+        if is_withdrawn {
+            self.attempts.truncate(index + 1);
+            self.not_before = None;
+            self.claim = None;
+        }
+        is_withdrawn
+    }
+
+    /// Whether that attempt was given up as unknown, and only retries follow that the provider did not accept.
+    fn is_given_up_before_unsent(&self, index: usize) -> bool {
         let Some((answered, later)) = self.attempts.get(index..).and_then(<[Attempt]>::split_first) else {
             return false;
         };
@@ -117,17 +128,30 @@ impl Job {
             if failure.code == FailureCode::SubmitUnknown);
         let is_unsent =
             |attempt: &Attempt| attempt.receipt.is_none() && attempt.charge.is_none() && attempt.resolution.is_none();
-        let is_withdrawn = matches!(self.stage, Stage::Queued { .. })
-            && is_given_up
-            && answered.spec.is_none()
-            && !later.is_empty()
-            && later.iter().all(is_unsent);
-        if is_withdrawn {
-            self.attempts.truncate(index + 1);
-            self.not_before = None;
-            self.claim = None;
+        is_given_up && answered.spec.is_none() && !later.is_empty() && later.iter().all(is_unsent)
+    }
+
+    /// The attempt whose receipt arrived while its retry was being sent, where the provider did not accept the retry: its ticket may
+    /// have the image.
+    pub(super) fn late_ticket(&self) -> Option<usize> {
+        let is_collectable =
+            |attempt: &Attempt| attempt.receipt.as_ref().is_some_and(|receipt| receipt.ticket.is_collectable());
+        let index = self.attempts.iter().rposition(is_collectable)?;
+        self.is_given_up_before_unsent(index).then_some(index)
+    }
+
+    /// Queued | Failed → Generating: goes on with [`Self::late_ticket`] in place of the retry.
+    pub(super) fn continue_late_ticket(&mut self, now: DateTime<Utc>) {
+        let Some(index) = self.late_ticket() else { return };
+        self.attempts.truncate(index + 1);
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.outcome = None;
+            attempt.finish(StepName::Submit, now);
+            attempt.begin(StepName::Generate, now);
         }
-        is_withdrawn
+        self.claim = None;
+        self.not_before = None;
+        self.move_to(Stage::Generating, now);
     }
 
     /// Inserts a finished attempt before the current one, with the next free number; the current one is renumbered behind it. A store

@@ -49,6 +49,8 @@ impl Job {
                 0 => RetryKind::OldTicket,
                 _ => RetryKind::OldTicketThenNewAttempt,
             },
+            // The retry was refused; the receipt of the request before it arrived meanwhile.
+            (None, None) if self.late_ticket().is_some() => RetryKind::OldTicket,
             // The request of a released charge was sent: its answer may still arrive and must not meet a second one.
             (None, None) if attempt.resolution.is_none() => RetryKind::SameAttempt,
             _ => RetryKind::NewAttempt,
@@ -63,6 +65,7 @@ impl Job {
         self.set_rejected(false);
         match kind {
             RetryKind::OldTicket | RetryKind::OldTicketThenNewAttempt => {
+                self.continue_late_ticket(now);
                 if let Some(attempt) = self.attempts.last_mut() {
                     attempt.recheck_first = true;
                     attempt.recheck_since = Some(now);

@@ -64,7 +64,8 @@ impl Job {
         Ok(())
     }
 
-    /// Submitting → Queued: the provider clearly did not take it. Nothing was spent; it is tried again after `not_before`.
+    /// Submitting → Queued: the provider clearly did not take it. Nothing was spent; it is tried again after `not_before`. Or, for a
+    /// retry during which the receipt of the request before it arrived, → Generating of that request.
     pub fn requeue(&mut self, hold: Hold, not_before: DateTime<Utc>, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Submitting], "put back")?;
         if let Some(attempt) = self.attempts.last_mut() {
@@ -76,6 +77,7 @@ impl Job {
         self.claim = None;
         self.not_before = Some(not_before);
         self.move_to(Stage::Queued { hold: Some(hold) }, now);
+        self.continue_late_ticket(now);
         Ok(())
     }
 

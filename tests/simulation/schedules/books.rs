@@ -33,6 +33,15 @@ pub struct BillLine {
 
 type AttemptKey = (JobId, u32);
 
+/// The durable record before a submit.
+#[derive(Debug, Clone)]
+pub struct Record {
+    pub attempt: u32,
+    pub at: DateTime<Utc>,
+    /// The ticket of an earlier attempt that this one must not be paid before, and since when it may be polled.
+    pub old_ticket: Option<(String, i64)>,
+}
+
 /// What the store holds and what the provider bills.
 #[derive(Default)]
 pub struct Books {
@@ -42,7 +51,7 @@ pub struct Books {
     /// Submits that the provider received.
     posts: BTreeMap<AttemptKey, Vec<Reply>>,
     /// The durable records of each worker that no submit followed yet.
-    records: BTreeMap<(WorkerId, JobId), (u32, DateTime<Utc>)>,
+    records: BTreeMap<(WorkerId, JobId), Record>,
     /// When each attempt was last saved as failed or cancelled, in true time.
     ended: BTreeMap<AttemptKey, i64>,
     pub caps: BudgetSettings,
@@ -78,7 +87,10 @@ impl Books {
             keeps_history(before, &job)?;
         }
         if job.stage_name() == StageName::Submitting && budget.is_some() {
-            self.records.insert((worker.clone(), id.clone()), (job.attempt_number(), job.updated_at));
+            let (attempt, at) = (job.attempt_number(), job.updated_at);
+            // As of the record: nobody can poll a receipt that a suspended worker receives after it.
+            let old_ticket = self.old_ticket(&job, attempt);
+            self.records.insert((worker.clone(), id.clone()), Record { attempt, at, old_ticket });
         } else {
             self.records.remove(&(worker.clone(), id.clone()));
         }
@@ -90,11 +102,12 @@ impl Books {
         }
     }
 
-    /// The provider received a submit of that worker for that job. Returns its attempt and the time of its record.
-    pub fn on_submit(&mut self, worker: &WorkerId, id: &JobId) -> Result<(u32, DateTime<Utc>), Violation> {
-        let Some((attempt, at)) = self.records.remove(&(worker.clone(), id.clone())) else {
+    /// The provider received a submit of that worker for that job. Returns its record.
+    pub fn on_submit(&mut self, worker: &WorkerId, id: &JobId) -> Result<Record, Violation> {
+        let Some(record) = self.records.remove(&(worker.clone(), id.clone())) else {
             return broken("a submit needs a durable record", format!("{worker} submitted {id} without one"));
         };
+        let attempt = record.attempt;
         let earlier = self.posts.get(&(id.clone(), attempt)).map(Vec::as_slice).unwrap_or_default();
         if earlier.contains(&Reply::Binding) {
             return broken(
@@ -102,18 +115,17 @@ impl Books {
                 format!("{worker} submitted attempt {attempt} of {id} again"),
             );
         }
-        Ok((attempt, at))
+        Ok(record)
     }
 
     /// The ticket that must be polled after a time before this attempt is paid: that of the attempt before it, which requested the
     /// same image and ended without one.
-    pub fn unpolled(&self, id: &JobId, number: u32) -> Option<(&str, i64)> {
-        let job = &self.jobs[id];
+    fn old_ticket(&self, job: &Job, number: u32) -> Option<(String, i64)> {
         let before = job.attempts.iter().rfind(|attempt| attempt.number < number)?;
         let receipt = before.receipt.as_ref()?;
         let is_same = before.spec.is_none() && !matches!(before.outcome, Some(Outcome::Done { .. }));
-        let ended = self.ended.get(&(id.clone(), before.number)).copied();
-        is_same.then_some((receipt.ticket.id.as_str(), ended.unwrap_or(i64::MAX)))
+        let ended = self.ended.get(&(job.id.clone(), before.number)).copied();
+        is_same.then(|| (receipt.ticket.id.clone(), ended.unwrap_or(i64::MAX)))
     }
 
     /// How the provider replied to it.

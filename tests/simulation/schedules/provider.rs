@@ -16,7 +16,7 @@ use darkroom::provider::{
 };
 use rust_decimal::Decimal;
 
-use super::books::{BillLine, Reply};
+use super::books::{BillLine, Record, Reply};
 use super::plan::SECOND;
 use super::rng::Rng;
 use super::world::{Call, Fault, Process, State, Violation};
@@ -84,8 +84,9 @@ impl ModelProvider {
             return Err(SubmitError::Rejected { code: FailureCode::InvalidRequest, message: "no job".to_owned() });
         };
         let reply = world.change(|state| {
-            let (attempt, day) = state.books.on_submit(&process.worker, &id)?;
-            check_old_task(state, &id, attempt)?;
+            let record = state.books.on_submit(&process.worker, &id)?;
+            check_old_task(state, &id, &record)?;
+            let (attempt, day) = (record.attempt, record.at);
             if call.fails() {
                 let is_unsent = call.rng.chance(500);
                 state.books.on_reply(&id, attempt, if is_unsent { Reply::Declined } else { Reply::Binding });
@@ -216,13 +217,13 @@ fn declined(outcome: Outcome, call: &mut Call) -> Option<SubmitError> {
 }
 
 /// Nothing is paid while the task of the attempt before may still have the image.
-fn check_old_task(state: &State, id: &JobId, attempt: u32) -> Result<(), Violation> {
-    let Some((ticket, ended)) = state.books.unpolled(id, attempt) else { return Ok(()) };
+fn check_old_task(state: &State, id: &JobId, record: &Record) -> Result<(), Violation> {
+    let Some((ticket, ended)) = &record.old_ticket else { return Ok(()) };
     let task = state.tickets.tasks.get(ticket);
-    if task.is_none_or(|task| task.is_seen || task.polled_at >= ended) {
+    if task.is_none_or(|task| task.is_seen || task.polled_at >= *ended) {
         return Ok(());
     }
-    let details = format!("attempt {attempt} of {id} is submitted, {ticket} was not polled");
+    let details = format!("attempt {} of {id} is submitted, {ticket} was not polled", record.attempt);
     Err(Violation { rule: "an old task is polled before a new submit", details })
 }
 
