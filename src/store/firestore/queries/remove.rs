@@ -9,7 +9,6 @@ use firestore::gcloud_sdk::google::firestore::v1::{Document, Precondition, Write
 use firestore::gcloud_sdk::tonic::Code;
 
 use crate::jobs::Job;
-use crate::store::StoreError;
 use crate::store::charges::{ChargeRow, cause_of, charges_of};
 use crate::store::firestore::connection::ambiguous_commit::AmbiguousCommit;
 use crate::store::firestore::connection::client::CommitOutcome;
@@ -20,6 +19,7 @@ use crate::store::firestore::ledger::rollup;
 use crate::store::firestore::ledger::writes::{write_entries, write_rollups};
 use crate::store::firestore::{FirestoreStore, JOBS};
 use crate::store::schema::{self, Collection, CostEntry, ImportedDocument, RemoveOutcome};
+use crate::store::{JobVersion, StoreError};
 
 /// Documents of one commit: each may move some rollups, and Firestore moves at most 500 counters of one document.
 const BATCH_SIZE: usize = 20;
@@ -27,10 +27,20 @@ const BATCH_SIZE: usize = 20;
 /// Attempts while other processes write the same documents.
 const MAX_ATTEMPTS: usize = 8;
 
+/// What one commit removes.
+#[derive(Clone, Copy)]
+pub(super) enum RemovalBatch<'a> {
+    /// What an import wrote.
+    Documents(&'a [ImportedDocument]),
+    /// Jobs whose entries stay.
+    FinishedJobs(&'a [JobVersion]),
+}
+
 /// What is to be done with some documents.
-struct Removal {
-    outcomes: Vec<RemoveOutcome>,
-    writes: Vec<Write>,
+#[derive(Default)]
+pub(super) struct Removal {
+    pub(super) outcomes: Vec<RemoveOutcome>,
+    pub(super) writes: Vec<Write>,
 }
 
 impl FirestoreStore {
@@ -41,20 +51,24 @@ impl FirestoreStore {
     ) -> Result<Vec<RemoveOutcome>, StoreError> {
         let mut outcomes = Vec::with_capacity(documents.len());
         for batch in documents.chunks(BATCH_SIZE) {
-            outcomes.extend(self.remove_batch(batch, dry_run).await?);
+            outcomes.extend(self.remove_planned(dry_run, RemovalBatch::Documents(batch)).await?);
         }
         Ok(outcomes)
     }
 
-    async fn remove_batch(
+    /// Plans and commits until no other process has changed the documents in between.
+    pub(super) async fn remove_planned(
         &self,
-        documents: &[ImportedDocument],
         dry_run: bool,
+        batch: RemovalBatch<'_>,
     ) -> Result<Vec<RemoveOutcome>, StoreError> {
         let mut ambiguous = AmbiguousCommit::default();
         let mut first: Option<Vec<RemoveOutcome>> = None;
         for _ in 0..MAX_ATTEMPTS {
-            let Removal { mut outcomes, writes } = self.plan_removal(documents).await?;
+            let Removal { mut outcomes, writes } = match batch {
+                RemovalBatch::Documents(documents) => self.plan_removal(documents).await?,
+                RemovalBatch::FinishedJobs(jobs) => self.plan_retention(jobs).await?,
+            };
             // What an unacknowledged attempt removed is gone by now.
             for (outcome, before) in outcomes.iter_mut().zip(first.iter().flatten()) {
                 if *outcome == RemoveOutcome::Missing {

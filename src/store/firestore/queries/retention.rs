@@ -6,14 +6,11 @@ use std::collections::HashMap;
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
 use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
 use firestore::gcloud_sdk::google::firestore::v1::{Document, DocumentMask, Precondition, Write};
-use firestore::gcloud_sdk::tonic::Code;
 use serde_json::json;
 
-use crate::store::firestore::connection::ambiguous_commit::AmbiguousCommit;
-use crate::store::firestore::connection::client::CommitOutcome;
-use crate::store::firestore::connection::errors;
 use crate::store::firestore::documents::json;
 use crate::store::firestore::ledger::entries::COSTS;
+use crate::store::firestore::queries::remove::{Removal, RemovalBatch};
 use crate::store::firestore::{FirestoreStore, JOBS};
 use crate::store::schema::{self, CostEntry, RemoveOutcome, encode_costs_of_removed};
 use crate::store::{JobVersion, StoreError};
@@ -21,59 +18,20 @@ use crate::store::{JobVersion, StoreError};
 /// Jobs of one commit; each has some entries.
 const BATCH_SIZE: usize = 50;
 
-/// Attempts while other processes write the same documents.
-const MAX_ATTEMPTS: usize = 8;
-
 /// The field of an entry that holds its cause.
 const CAUSE_PATH: &str = "details.cause";
-
-/// What is to be done with some jobs.
-#[derive(Default)]
-struct Removal {
-    outcomes: Vec<RemoveOutcome>,
-    writes: Vec<Write>,
-}
 
 impl FirestoreStore {
     pub(crate) async fn remove_finished_jobs(&self, jobs: &[JobVersion]) -> Result<Vec<RemoveOutcome>, StoreError> {
         let mut outcomes = Vec::with_capacity(jobs.len());
         for batch in jobs.chunks(BATCH_SIZE) {
-            outcomes.extend(self.remove_finished_batch(batch).await?);
+            outcomes.extend(self.remove_planned(false, RemovalBatch::FinishedJobs(batch)).await?);
         }
         Ok(outcomes)
     }
 
-    async fn remove_finished_batch(&self, jobs: &[JobVersion]) -> Result<Vec<RemoveOutcome>, StoreError> {
-        let mut ambiguous = AmbiguousCommit::default();
-        let mut first: Option<Vec<RemoveOutcome>> = None;
-        for _ in 0..MAX_ATTEMPTS {
-            let Removal { mut outcomes, writes } = self.plan_retention(jobs).await?;
-            // What an unacknowledged attempt removed is gone by now.
-            for (outcome, before) in outcomes.iter_mut().zip(first.iter().flatten()) {
-                if *outcome == RemoveOutcome::Missing {
-                    outcome.clone_from(before);
-                }
-            }
-            if writes.is_empty() {
-                return Ok(outcomes);
-            }
-            match self.shared.client.commit_once(writes).await? {
-                CommitOutcome::Committed(_) => return Ok(outcomes),
-                CommitOutcome::Rejected(status) => match status.code() {
-                    Code::FailedPrecondition | Code::NotFound | Code::Aborted => {}
-                    _ => return Err(errors::of_status(&status)),
-                },
-                CommitOutcome::Unknown(_) => {
-                    first.get_or_insert(outcomes);
-                }
-            }
-            ambiguous.pause().await;
-        }
-        Err(StoreError::Unavailable("gave up after repeated write contention".to_owned()))
-    }
-
     /// One read for each job and one for each of their entries.
-    async fn plan_retention(&self, jobs: &[JobVersion]) -> Result<Removal, StoreError> {
+    pub(super) async fn plan_retention(&self, jobs: &[JobVersion]) -> Result<Removal, StoreError> {
         let found = self.read_documents(JOBS, jobs.iter().map(|job| job.id.as_str())).await?;
         let plans: Vec<_> =
             jobs.iter().map(|version| self.entries_of(version, found.get(version.id.as_str()))).collect();
