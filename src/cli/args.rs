@@ -6,8 +6,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::error::CliError;
 use super::{
-    audit, budget, bulk, costs, dev, export, guard_server, import, jobs, logs, pause, presets, prune, simulate, submit,
-    takeover, tasks, worker,
+    audit, budget, bulk, costs, demo, dev, export, guard_server, import, jobs, logs, pause, presets, prune, simulate,
+    submit, takeover, tasks, worker,
 };
 use crate::config::{Flags, Key};
 
@@ -104,7 +104,7 @@ pub enum Command {
     /// Serve a simulator of the FLUX API
     Simulate(simulate::SimulateArgs),
     /// Open the console on a month of simulated jobs, in a temporary directory that is deleted on exit
-    Demo,
+    Demo(demo::DemoArgs),
     /// Start the whole stack on this machine: servers, worker and console
     Dev(dev::DevArgs),
     /// Check configuration and connectivity
@@ -179,6 +179,11 @@ impl Cli {
         flags.set(Key::Slots, "--slots", slots);
         if let Some(Command::Worker(args)) = &self.command {
             flags.set(Key::MetricsAddress, "--metrics", args.metrics.clone());
+        }
+        if let Some(Command::Demo(args)) = &self.command {
+            flags.set(Key::Theme, "--theme", args.theme.clone());
+            flags.set(Key::Images, "--images", args.images.clone());
+            flags.set(Key::Ascii, "--ascii", args.ascii.then_some("true"));
         }
         if let Some(Command::Simulate(args)) = &self.command {
             flags.set(Key::SimulatorSpeed, "--speed", args.speed.clone());

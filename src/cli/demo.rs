@@ -1,6 +1,7 @@
 //! `darkroom demo`: the console on thirty days of simulated jobs, in a temporary directory that is deleted on exit.
 
 use chrono::Utc;
+use clap::Args;
 
 use super::console;
 use super::error::CliError;
@@ -17,6 +18,20 @@ const FLAG: &str = "darkroom demo";
 
 /// Jobs that run at the same time: some are always queued.
 const SLOTS: &str = "3";
+
+/// How the console of the demo looks
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Colours: auto (by the terminal's background), dark, light, high-contrast, colour-blind, mono, or a theme file
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// How images are drawn: auto, kitty, sixel, iterm2, halfblocks or off
+    #[arg(long, value_name = "HOW")]
+    pub images: Option<String>,
+    /// Use only ASCII symbols and borders
+    #[arg(long)]
+    pub ascii: bool,
+}
 
 /// Fills a temporary store, runs the console on it, and deletes it.
 pub async fn run(session: &Session, flags: Flags) -> Result<(), CliError> {

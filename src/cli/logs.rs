@@ -22,6 +22,12 @@ pub struct LogsArgs {
     /// Only lines at least this severe: error, warn, info, debug, trace
     #[arg(long, value_name = "LEVEL", default_value = "trace", value_parser = level, hide_default_value = true)]
     pub level: Level,
+    /// Only lines whose message or fields contain this text, whatever the case of its letters
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub contains: Option<String>,
+    /// Only lines of the process with this number
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
     /// At most N lines
     #[arg(long, short = 'n', value_name = "N", default_value_t = 200)]
     pub lines: usize,
@@ -44,7 +50,7 @@ fn level(text: &str) -> Result<Level, String> {
 /// Prints the lines.
 pub async fn run(session: &Session, args: &LogsArgs) -> Result<(), CliError> {
     let folder = session.config.log_dir.clone();
-    let filter = LineFilter { job: args.job.clone(), level: args.level };
+    let filter = LineFilter { job: args.job.clone(), level: args.level, pid: args.pid, text: args.contains.clone() };
     // First the end of the file, then its lines: a line in between is printed twice rather than never.
     let mut follower = FileFollower::from_end(&folder);
     let (lines, wanted) = (args.lines, filter.clone());

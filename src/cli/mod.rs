@@ -145,7 +145,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             Some(Command::Export(args)) => export::run(&session, &args).await,
             Some(Command::Prune(args)) => prune::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,
-            Some(Command::Demo) => demo::run(&session, flags).await,
+            Some(Command::Demo(_)) => demo::run(&session, flags).await,
             Some(Command::Dev(args)) => Box::pin(dev::run(session, &args, flags)).await,
             Some(Command::Doctor) => doctor::run(&session).await,
             Some(Command::Config) => config::run(&session),

@@ -1,5 +1,6 @@
 //! Text for people: sanitized, formatted and suggested. The lowest room: it names no other.
 
+mod find;
 mod fold;
 pub mod format;
 mod input;
@@ -7,6 +8,7 @@ mod sanitize;
 mod suggest;
 mod template;
 
+pub use find::find_text;
 pub use fold::fold_for_search;
 pub use input::{EnteredText, entered_line, entered_text};
 pub use sanitize::{sanitize_line, sanitize_text};

@@ -107,6 +107,13 @@ fn worker_until_idle_exits_with_summary() {
     for id in &ids {
         assert!(lines.iter().any(|line| line["job"] == id.as_str() && line["attempt"] == 1), "no log line of {id}");
     }
+    let found = env.json(&["logs", "--contains", "COMMAND=reject", "--job", &ids[0][..6], "--json"]);
+    assert_eq!((found.as_array().unwrap().len(), &found[0]["command"]), (1, &serde_json::json!("reject")), "{found}");
+    let pid = found[0]["pid"].to_string();
+    let lines = env.json(&["logs", "--pid", &pid, "--contains", "command=", "--json"]);
+    assert_eq!(lines, found, "each command is a process of its own");
+    assert!(text(&env.run(&["logs", "--contains", "command=reject"]).stdout).contains(" command=reject job="));
+    assert!(env.fails(2, &["logs", "--contains", ""]).contains("--contains"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ fn demo_is_full_and_deleted_on_exit() {
     let temporary = env.path("tmp");
     std::fs::create_dir_all(&temporary).unwrap();
     env.set("TMPDIR", temporary.to_str().unwrap());
-    let mut terminal = Terminal::start(&env, &["demo"], 160, 45);
+    let mut terminal = Terminal::start(&env, &["demo", "--theme", "light"], 160, 45);
     terminal.wait_for("SIMULATED");
     terminal.wait_for("approved");
     terminal.wait_for("of $5");
@@ -23,5 +23,6 @@ fn demo_is_full_and_deleted_on_exit() {
     terminal.send("q");
     assert_eq!(terminal.wait_for_end().exit_code(), 0);
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "the temporary directory is deleted");
+    assert!(env.fails(2, &["demo", "--theme", "../dark"]).contains("is not the name of a theme"));
     assert!(env.jobs().is_empty(), "the operator's own store is not used");
 }

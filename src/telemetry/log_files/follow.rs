@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
-use tracing::Level;
 
 use super::{FileLine, LineFilter, files, newest_lines, records};
 use crate::telemetry::logging::LogRecord;
@@ -117,14 +116,14 @@ fn run(folder: &Path, started: DateTime<Utc>, requests: &Receiver<String>, sende
     // The lines of this session arrive without a detour through the file.
     let is_other = |line: &FileLine| line.record.pid != Some(own) || line.record.at < started;
     let mut follower = FileFollower::from_end(folder);
-    let all = LineFilter { job: None, level: Level::TRACE };
+    let all = LineFilter::default();
     let first: Vec<FileLine> = newest_lines(folder, &all, FIRST_LINES).into_iter().filter(is_other).collect();
     if sender.blocking_send(records(first)).is_err() {
         return;
     }
     loop {
         let batch = match requests.recv_timeout(POLL_INTERVAL) {
-            Ok(job) => newest_lines(folder, &LineFilter { job: Some(job), level: Level::TRACE }, JOB_LINES),
+            Ok(job) => newest_lines(folder, &LineFilter { job: Some(job), ..LineFilter::default() }, JOB_LINES),
             Err(RecvTimeoutError::Timeout) => follower.appended().into_iter().filter(is_other).collect(),
             Err(RecvTimeoutError::Disconnected) => return,
         };

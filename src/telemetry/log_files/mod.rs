@@ -11,6 +11,7 @@ use chrono::NaiveDate;
 use tracing::Level;
 
 use super::logging::LogRecord;
+use crate::text::find_text;
 pub use follow::{FileFollower, LogHistory};
 pub use line::FileLine;
 
@@ -27,13 +28,26 @@ pub struct LineFilter {
     pub job: Option<String>,
     /// Only lines at least this severe.
     pub level: Level,
+    /// Only lines of this process.
+    pub pid: Option<u32>,
+    /// Only lines whose message or other fields contain this text, whatever the case of its letters.
+    pub text: Option<String>,
+}
+
+impl Default for LineFilter {
+    fn default() -> Self {
+        Self { job: None, level: Level::TRACE, pid: None, text: None }
+    }
 }
 
 impl LineFilter {
     /// Whether the line is wanted.
     pub fn takes(&self, line: &FileLine) -> bool {
         let job = || line.record.job.as_deref().unwrap_or_default();
-        line.record.level <= self.level && self.job.as_deref().is_none_or(|prefix| job().starts_with(prefix))
+        line.record.level <= self.level
+            && self.job.as_deref().is_none_or(|prefix| job().starts_with(prefix))
+            && self.pid.is_none_or(|pid| line.record.pid == Some(pid))
+            && self.text.as_deref().is_none_or(|text| find_text(&line.record.message, text).is_some())
     }
 
     /// Whether the bytes of a line may contain what is wanted: most lines are not parsed.
@@ -140,7 +154,7 @@ mod tests {
     }
 
     fn all() -> LineFilter {
-        LineFilter { job: None, level: Level::TRACE }
+        LineFilter::default()
     }
 
     #[test]
@@ -163,6 +177,10 @@ mod tests {
         assert_eq!(newest_lines(folder.path(), &loud, 10).len(), 1);
         let job = LineFilter { job: Some("job-b".to_owned()), ..all() };
         assert_eq!(newest_lines(folder.path(), &job, 10).len(), 1);
+        let text = LineFilter { text: Some("LINE 1 tries".to_owned()), ..all() };
+        assert_eq!(newest_lines(folder.path(), &text, 10).len(), 2, "one in each file");
+        let process = LineFilter { pid: Some(2), ..all() };
+        assert!(newest_lines(folder.path(), &process, 10).is_empty());
         assert!(newest_lines(&folder.path().join("missing"), &all(), 10).is_empty());
     }
 

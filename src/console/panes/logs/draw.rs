@@ -8,13 +8,12 @@ use ratatui::widgets::{Paragraph, Wrap};
 use tracing::Level;
 use unicode_width::UnicodeWidthStr;
 
-use super::ring::{StoredRecord, find_text};
+use super::ring::StoredRecord;
 use super::{LogInput, LogPane, LogScope, LogView};
 use crate::console::DisplayZone;
 use crate::console::theme::Theme;
 use crate::console::widgets;
-use crate::text;
-use crate::text::format;
+use crate::text::{self, find_text, format};
 
 impl LogPane {
     /// Draws the pane; long lines are wrapped where it has the whole screen's width and most of its height, else cut.
