@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use image::ImageReader;
 use serde_json::Value;
 
-use super::{Catalog, ImageSource, InputSizes};
+use super::{Catalog, ImageSource, InputSizes, Model};
 use crate::jobs::Spec;
 
 /// Bytes of a base64 image that are decoded for its header; a multiple of 4.
@@ -19,6 +19,15 @@ impl Catalog {
     pub fn has_inputs(&self, spec: &Spec) -> bool {
         let model = self.model(&spec.model);
         model.is_some_and(|model| model.images().any(|image| spec.parameters.contains_key(&image.name)))
+    }
+
+    /// Whether these are the sizes of all input images of the spec.
+    pub fn has_sizes(&self, spec: &Spec, sizes: &InputSizes) -> bool {
+        let mut images = self.model(&spec.model).into_iter().flat_map(Model::images);
+        images.all(|image| {
+            let known = |known: &Vec<Option<(u32, u32)>>| known.iter().all(Option::is_some);
+            !spec.parameters.contains_key(&image.name) || sizes.get(&image.name).is_some_and(known)
+        })
     }
 
     /// The sizes of the spec's input images, as far as their headers show them: of files and of images in the spec itself. Reads files:

@@ -58,7 +58,7 @@ pub struct HeadlessEngine {
     /// The last known balance of the account.
     credits: Option<Usd>,
     /// The caps whose soft mark was reported.
-    soft_marks: Vec<&'static str>,
+    soft_marks: Vec<String>,
 }
 
 /// What a headless command reacts to.
@@ -144,7 +144,8 @@ impl HeadlessEngine {
             Some(Event::Costs(costs)) => {
                 self.on_credits(costs.credits);
                 let marks = costs.soft_marks();
-                let reported = std::mem::replace(&mut self.soft_marks, marks.iter().map(|mark| mark.0).collect());
+                let reported =
+                    std::mem::replace(&mut self.soft_marks, marks.iter().map(|mark| mark.0.clone()).collect());
                 for (_, line) in marks.into_iter().filter(|mark| !reported.contains(&mark.0)) {
                     output::eprint_line(&line);
                 }

@@ -15,7 +15,7 @@ pub struct Status {
     /// Spending.
     pub costs: Option<Box<CostOverview>>,
     /// The caps whose soft mark was reported.
-    pub soft_marks: Vec<&'static str>,
+    pub soft_marks: Vec<String>,
     /// Whether jobs are started.
     pub intake: Intake,
     /// The pause of all workers.

@@ -112,6 +112,14 @@ impl CostTable {
         CostReport::from_rows(span, self.simulated, CostGrouping::Cause, rows)
     }
 
+    /// What the caps of a model count between two UTC midnights.
+    pub fn committed_of(&self, model: &str, span: (DateTime<Utc>, DateTime<Utc>)) -> Usd {
+        let (span, model) = (self.clip(span), PriceTable::builtin().canonical(model));
+        let rows = self.rows_of(span).filter(|row| row.model == model);
+        let rows = rows.map(|row| (row.model.clone(), row.basis, row.amount, row.count));
+        CostReport::from_rows(span, self.simulated, CostGrouping::Model, rows).committed()
+    }
+
     fn clip(&self, (from, to): (DateTime<Utc>, DateTime<Utc>)) -> (DateTime<Utc>, DateTime<Utc>) {
         (from.max(self.from), to.min(self.to))
     }

@@ -1,6 +1,7 @@
 //! The events out of the engine: facts as plain data that can be logged, replayed and asserted. How they are worded is up to the
 //! reader.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,13 +9,14 @@ use chrono::{DateTime, Utc};
 
 use super::UncertainCharges;
 use crate::costs::{
-    AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, DEFAULT_SOFT_PERCENT, Outlook, Usd,
+    AccountCheck, Budget, BudgetExceeded, CostGrouping, CostReport, CostTable, DEFAULT_SOFT_PERCENT, Outlook, Usd,
 };
 use crate::engine::{AuditEntry, BulkPlan, BulkRecord, Outage, Pause};
 use crate::jobs::filter::Filter;
 use crate::jobs::sort::Place;
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
 use crate::store::{Counts, JobCost, MatchCounts, PageCursor, StoreError};
+use crate::text;
 
 /// An event out of the engine.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,6 +182,8 @@ pub struct CostOverview {
     pub daily_cap: Option<Usd>,
     /// The cap of the UTC month: the lower one of the store's and this process's.
     pub monthly_cap: Option<Usd>,
+    /// The caps of single models, as the store keeps them.
+    pub model_caps: BTreeMap<String, Budget>,
     /// The share of a cap, in percent, from which to warn, where the store has one.
     pub soft_percent: Option<u8>,
     /// The balance of the provider's account, if known.
@@ -189,18 +193,28 @@ pub struct CostOverview {
 }
 
 impl CostOverview {
-    /// The periods whose soft mark is reached before their cap is, each with a line for an operator.
-    pub fn soft_marks(&self) -> Vec<(&'static str, String)> {
+    /// The caps whose soft mark is reached before the cap itself is, each by its name and with a line for an operator.
+    pub fn soft_marks(&self) -> Vec<(String, String)> {
         let percent = u64::from(self.soft_percent.unwrap_or(DEFAULT_SOFT_PERCENT));
-        let periods = [("daily", self.daily_cap, &self.today), ("monthly", self.monthly_cap, &self.calendar_month)];
-        let mark = |(name, cap, report): (&'static str, Option<Usd>, &CostReport)| {
-            let (cap, used) = (cap?, report.committed());
-            let is_reached = used * 100 >= cap * percent && used < cap;
-            let line =
-                || format!("{name} budget: {} of {} used; jobs over the cap are held", used.display(), cap.display());
-            is_reached.then(|| (name, line()))
+        let total = [
+            ("daily budget".to_owned(), self.daily_cap, self.today.committed()),
+            ("monthly budget".to_owned(), self.monthly_cap, self.calendar_month.committed()),
+        ];
+        let of_model = |(model, caps): (&String, &Budget)| {
+            let name = text::sanitize_line(model, 40);
+            let used = |report: &CostReport| self.table.committed_of(model, (report.from, report.to));
+            [
+                (format!("daily budget of {name}"), caps.daily, used(&self.today)),
+                (format!("monthly budget of {name}"), caps.monthly, used(&self.calendar_month)),
+            ]
         };
-        periods.into_iter().filter_map(mark).collect()
+        let mark = |(name, cap, used): (String, Option<Usd>, Usd)| {
+            let cap = cap?;
+            let is_reached = used * 100 >= cap * percent && used < cap;
+            let line = format!("{name}: {} of {} used; jobs over the cap are held", used.display(), cap.display());
+            is_reached.then_some((name, line))
+        };
+        total.into_iter().chain(self.model_caps.iter().flat_map(of_model)).filter_map(mark).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a retry may cost, for the question before it: the same facts in the console and on the command line.
 
 use crate::catalog::Catalog;
-use crate::costs::Usd;
+use crate::costs::{Estimate, Usd};
 use crate::jobs::{BillingStatus, FailureCode, Job, RetryKind, Spec, Stage};
 use crate::text::format;
 
@@ -60,8 +60,18 @@ impl RetryPrice {
         self.add_submit(spec, catalog);
     }
 
+    /// Adds a new job whose input images are not measured: each counts as one megapixel, and at most as the largest that its model
+    /// takes.
+    pub fn add_unmeasured(&mut self, spec: &Spec, catalog: &Catalog) {
+        self.jobs += 1;
+        self.add_estimate(&catalog.estimate(spec));
+    }
+
     fn add_submit(&mut self, spec: &Spec, catalog: &Catalog) {
-        let estimate = catalog.estimate_sized(spec, &catalog.measure_inputs(spec));
+        self.add_estimate(&catalog.estimate_sized(spec, &catalog.measure_inputs(spec)));
+    }
+
+    fn add_estimate(&mut self, estimate: &Estimate) {
         match estimate.amount {
             Some(amount) => {
                 self.paid += 1;

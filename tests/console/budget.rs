@@ -215,6 +215,16 @@ fn soft_mark_is_reported_once() {
     harness.event(overview(Some(5), "2000"));
     harness.event(overview(Some(5), "20"));
     assert!(harness.frame().contains(&notice), "{}", harness.frame());
+    let caps = [("flux-2-pro".to_owned(), Budget { daily: None, monthly: "10000".parse().ok() })];
+    let of_model = |soft_percent| {
+        let costs =
+            CostOverview { soft_percent, model_caps: caps.clone().into(), daily_cap: None, ..fixtures::costs() };
+        Event::Costs(Box::new(costs))
+    };
+    harness.event(of_model(Some(50)));
+    assert!(!harness.frame().contains("budget of"), "{}", harness.frame());
+    harness.event(of_model(Some(1)));
+    assert!(harness.frame().contains("monthly budget of flux-2-pro: $"), "{}", harness.frame());
     // A cap that is used up is reported with the job that it holds.
     assert_eq!(CostOverview { daily_cap: Some(used), ..fixtures::costs() }.soft_marks(), []);
 }

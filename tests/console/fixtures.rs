@@ -213,6 +213,7 @@ pub(crate) fn costs() -> CostOverview {
         table: table.into(),
         daily_cap: Some(usd("20")),
         monthly_cap: None,
+        model_caps: Default::default(),
         soft_percent: None,
         credits: None,
         at: now(),

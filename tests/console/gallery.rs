@@ -121,10 +121,27 @@ fn new_seed_requests_the_same_image_again() {
     real.press(KeyCode::Home);
     real.keys("g");
     assert_eq!(sent(&real.keys("r")), [] as [&Command; 0]);
-    assert!(real.frame().contains("This spends real money: at most $0.03"), "{}", real.frame());
+    let line = "This spends real money: 1 job: 1 costs $0.03, at most $0.075.";
+    assert!(real.frame().contains(line) && !real.frame().contains("Input images"), "{}", real.frame());
     real.now += Duration::seconds(1);
     let effects = real.keys("y");
     assert!(matches!(sent(&effects)[..], [Command::Submit(_)]), "{effects:?}");
+}
+
+#[test]
+fn new_seed_names_the_bound_of_input_images() {
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options(false));
+    let mut job: Job = (*fixtures::jobs()[5]).clone();
+    job.spec = job.spec.with("width", 1024).with("height", 1024).with("input_image", "large.png");
+    job.revision += 1;
+    harness.event(Event::Jobs(vec![job.into()]));
+    harness.keys("/boat");
+    harness.press(KeyCode::Enter);
+    assert_eq!(sent(&harness.keys("S")), [] as [&Command; 0]);
+    let frame = harness.frame();
+    for part in ["1 costs $0.045, at most $0.33", "Input images are counted as one megapixel each"] {
+        assert!(frame.contains(part), "{part}: {frame}");
+    }
 }
 
 #[test]

@@ -137,7 +137,8 @@ impl App {
 
     fn on_costs(&mut self, costs: Box<CostOverview>) {
         let marks = costs.soft_marks();
-        let reported = std::mem::replace(&mut self.status.soft_marks, marks.iter().map(|mark| mark.0).collect());
+        let reported =
+            std::mem::replace(&mut self.status.soft_marks, marks.iter().map(|mark| mark.0.clone()).collect());
         for (_, line) in marks.into_iter().filter(|mark| !reported.contains(&mark.0)) {
             self.report(NoticeLevel::Warning, line);
         }

@@ -9,8 +9,7 @@ use crate::console::message::Effect;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::compare::{Compare, MAX_JOBS};
 use crate::console::overlays::gallery::Gallery;
-use crate::costs::Usd;
-use crate::engine::{Command, NewJob};
+use crate::engine::{Command, NewJob, RetryPrice};
 use crate::jobs::filter::{Condition, Filter, JobStatus};
 use crate::jobs::{Job, StageName};
 use crate::text::format;
@@ -102,10 +101,14 @@ impl App {
             return self.notify(NO_EFFECT, format!("Cannot request this again: {error} · C clones it for editing"));
         }
         let question = (!self.simulated).then(|| {
-            let price: Option<Usd> = requests.iter().map(|request| self.catalog.estimate(&request.spec).amount).sum();
-            let price =
-                price.map_or_else(|| "the price is unknown".to_owned(), |price| format!("at most {}", price.display()));
-            let facts = vec![format!("This spends real money: {price}.")];
+            let mut price = RetryPrice::default();
+            for request in &requests {
+                price.add_unmeasured(&request.spec, self.catalog);
+            }
+            let mut facts = vec![format!("This spends real money: {}.", price.line())];
+            if requests.iter().any(|request| self.catalog.has_inputs(&request.spec)) {
+                facts.push("Input images are counted as one megapixel each, and at most as the largest.".to_owned());
+            }
             (format!("Request {} with a new seed?", format::count(requests.len(), "more image")), facts)
         });
         self.send_or_confirm(Command::Submit(requests), question, None);

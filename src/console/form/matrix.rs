@@ -2,8 +2,8 @@
 //! while typing; the requests themselves are built only when they are submitted.
 
 use super::Draft;
-use crate::catalog::{Catalog, Matrix, SpecError};
-use crate::costs::Usd;
+use crate::catalog::{Catalog, InputSizes, Matrix, SpecError};
+use crate::costs::{Estimate, Usd};
 use crate::engine::NewJob;
 use crate::jobs::Spec;
 use crate::text::Template;
@@ -31,6 +31,8 @@ pub struct MatrixPlan {
     count: u64,
     /// The price of all images; `None` where that of one is not known.
     pub price: Option<Usd>,
+    /// The most that they can cost, where an input image has no known size.
+    pub at_most: Option<Usd>,
     /// Seconds of work, one after the other.
     seconds: f64,
     /// What is wrong, by field.
@@ -38,8 +40,8 @@ pub struct MatrixPlan {
 }
 
 impl MatrixPlan {
-    /// The plan of a draft; `count` is how many of each combination.
-    pub fn new(draft: &Draft, catalog: &Catalog, count: u32, limits: &Limits) -> Self {
+    /// The plan of a draft; `count` is how many of each combination, `sizes` what is known of its input images.
+    pub fn new(draft: &Draft, catalog: &Catalog, count: u32, limits: &Limits, sizes: &InputSizes) -> Self {
         let (matrix, problems) = Matrix::parse(catalog, &draft.models, &draft.sizes, &draft.seeds);
         let mut plan = Self { matrix, problems, count: u64::from(count), ..Self::default() };
         match Template::parse(&draft.prompt) {
@@ -60,7 +62,7 @@ impl MatrixPlan {
         for problem in plan.bases.iter().flat_map(|spec| catalog.validate(spec)).collect::<Vec<_>>() {
             plan.reject(&problem.parameter, problem.message);
         }
-        plan.measure(catalog, limits);
+        plan.measure(catalog, limits, sizes);
         plan
     }
 
@@ -77,14 +79,19 @@ impl MatrixPlan {
         }
     }
 
-    fn measure(&mut self, catalog: &Catalog, limits: &Limits) {
+    fn measure(&mut self, catalog: &Catalog, limits: &Limits, sizes: &InputSizes) {
         let images = self.images();
         if images > MAX_IMAGES {
             self.reject("matrix", format!("{images} images: at most {MAX_IMAGES} at once"));
         }
         let each = images.checked_div(self.bases.len() as u64).unwrap_or(0);
-        let prices = self.bases.iter().map(|spec| catalog.estimate(spec).amount.map(|amount| amount * each));
-        self.price = prices.sum();
+        let estimates: Vec<Estimate> = self.bases.iter().map(|spec| catalog.estimate_sized(spec, sizes)).collect();
+        self.price = estimates.iter().map(|estimate| estimate.amount.map(|amount| amount * each)).sum();
+        // Only where an input image is not measured: the other bounds are of sizes that the provider chooses.
+        let is_unmeasured = |spec: &Spec| catalog.has_inputs(spec) && !catalog.has_sizes(spec, sizes);
+        let is_bounded = self.bases.iter().any(is_unmeasured);
+        let most = estimates.iter().map(|estimate| estimate.at_most.or(estimate.amount).map(|amount| amount * each));
+        self.at_most = most.sum::<Option<Usd>>().filter(|_| is_bounded);
         let seconds = self.bases.iter().filter_map(|spec| catalog.model(&spec.model)).map(|model| {
             let (quickest, slowest) = model.typical_seconds;
             f64::midpoint(quickest, slowest) * each as f64

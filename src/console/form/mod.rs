@@ -253,7 +253,7 @@ impl Form {
         self.validated = self.draft.validate(self.catalog);
         self.plan = None;
         if self.draft.matrix {
-            let mut plan = MatrixPlan::new(&self.draft, self.catalog, self.validated.count, &self.limits);
+            let mut plan = MatrixPlan::new(&self.draft, self.catalog, self.validated.count, &self.limits, self.sizes());
             // Its problems replace those of the one model above: the matrix may leave that model out.
             let own = |problem: &SpecError| matches!(problem.parameter.as_str(), "count" | "tags");
             self.validated.problems.retain(own);
@@ -278,10 +278,14 @@ impl Form {
 
     /// Prices the draft with the sizes of its input images, as far as they are known: like the worker that will submit it.
     fn reprice(&mut self) {
-        let unknown = InputSizes::new();
+        self.estimate = self.catalog.estimate_sized(&self.validated.spec, self.sizes());
+    }
+
+    /// The sizes of the input images, as far as they are known.
+    fn sizes(&self) -> &InputSizes {
+        static UNKNOWN: InputSizes = InputSizes::new();
         let (texts, sizes) = &self.measured;
-        let sizes = if *texts == self.image_texts() { sizes } else { &unknown };
-        self.estimate = self.catalog.estimate_sized(&self.validated.spec, sizes);
+        if *texts == self.image_texts() { sizes } else { &UNKNOWN }
     }
 
     /// The input images as they were typed, by parameter.
@@ -312,7 +316,8 @@ impl Form {
         };
         if images(spec) == images(&self.validated.spec) {
             self.measured.1 = sizes;
-            self.reprice();
+            self.changed();
+            self.refresh();
         }
     }
 

@@ -474,6 +474,22 @@ fn input_images_are_priced_by_their_size() {
     assert_eq!(price(&form), "0.06");
 }
 
+#[test]
+fn matrix_prices_input_images_by_their_size() {
+    let spec = Spec::new("flux-2-pro", "a {fox|owl}").with("width", 1024).with("height", 1024);
+    let mut form = clone_of(spec.with("input_image", "a.png"), Vec::new(), true);
+    control(&mut form, 't');
+    let measured = form.next_measurement().expect("an image to measure");
+    let text = shown(&mut form, 80, 24);
+    assert!(text.contains("~$0.09 for 2 images, at most $0.66"), "{text}");
+    form.on_measured(&measured, [("input_image".to_owned(), vec![Some((4000, 4000))])].into());
+    let text = shown(&mut form, 80, 24);
+    assert!(text.contains("~$0.54 for 2 images (simulated"), "{text}");
+    form.set_limits(Limits { slots: None, left: vec![("daily budget", "0.50".parse().unwrap())] });
+    let text = shown(&mut form, 80, 24);
+    assert!(text.contains("$0.54 exceeds the daily budget"), "{text}");
+}
+
 fn presets() -> Presets {
     let mut draft = Draft { model: "flux-2-max".to_owned(), tags: "cover".to_owned(), ..Draft::default() };
     draft.set("width", "1024".to_owned());

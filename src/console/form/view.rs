@@ -188,7 +188,7 @@ impl Form {
         }
         if self.armed {
             let price = match self.total() {
-                Some(amount) => format!(" for {}", amount.display()),
+                Some(amount) => format!(" for {}{}", amount.display(), self.bound()),
                 None => ", price unknown".to_owned(),
             };
             let line = format!("Enter again submits {images}{price}");
@@ -199,7 +199,7 @@ impl Form {
         let time = self.plan.as_ref().and_then(|plan| plan.time(&self.limits));
         let note = time.unwrap_or(note);
         let (head, style, note) = match self.total() {
-            Some(amount) => (format!("~{} for {images}", amount.display()), theme.accent, note),
+            Some(amount) => (format!("~{} for {images}{}", amount.display(), self.bound()), theme.accent, note),
             None => (format!("price unknown: {note}"), theme.warning, String::new()),
         };
         let simulated = match (self.simulated, width < 50) {
@@ -219,6 +219,12 @@ impl Form {
             spans.push(Span::styled(format!("  {}", format::cut(&note, room - 2)), theme.dim));
         }
         Line::from(spans)
+    }
+
+    /// `, at most $1.32`: what a matrix may cost where an input image has no known size.
+    fn bound(&self) -> String {
+        let at_most = self.plan.as_ref().and_then(|plan| plan.at_most);
+        at_most.map(|amount| format!(", at most {}", amount.display())).unwrap_or_default()
     }
 
     /// The keys that matter where the cursor is, as many as there is room for.

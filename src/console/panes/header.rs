@@ -442,6 +442,7 @@ mod tests {
                     .into(),
                 daily_cap: Some(usd("10")),
                 monthly_cap,
+                model_caps: Default::default(),
                 soft_percent: None,
                 credits: None,
                 at: DateTime::UNIX_EPOCH,

@@ -73,6 +73,7 @@ impl Overview {
             table: Arc::new(table),
             daily_cap: caps.daily,
             monthly_cap: caps.monthly,
+            model_caps: settings.models,
             soft_percent: settings.soft_percent,
             credits: self.credits,
             at: now,
