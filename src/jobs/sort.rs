@@ -107,12 +107,9 @@ impl Sort {
             SortKey::Size => self.number(pixels(job)),
             SortKey::Tags => self.text(fold_for_search(&job.tags.join("\u{1f}"))),
             SortKey::Attempts => SortValue::Number(i64::try_from(job.attempts.len()).unwrap_or(i64::MAX)),
-            SortKey::Duration => self.number(job.duration().map(|duration| duration.num_milliseconds())),
+            SortKey::Duration => self.number(milliseconds(job)),
             SortKey::Worker => self.text(job.claim.as_ref().map(|claim| claim.worker.to_string()).unwrap_or_default()),
-            SortKey::Prompt => {
-                let beginning: String = job.spec.prompt.chars().take(MAX_TEXT).collect();
-                self.text(fold_for_search(&beginning))
-            }
+            SortKey::Prompt => self.text(prompt_text(job)),
         }
     }
 
@@ -183,9 +180,21 @@ fn nanodollars(amount: Usd) -> i64 {
     nano.to_i64().unwrap_or(if nano.is_sign_negative() { i64::MIN } else { i64::MAX })
 }
 
-fn pixels(job: &Job) -> Option<i64> {
+/// The pixels of the image.
+pub(crate) fn pixels(job: &Job) -> Option<i64> {
     let (width, height) = job.pixel_size()?;
     i64::from(width).checked_mul(i64::from(height))
+}
+
+/// How long the current attempt took.
+pub(crate) fn milliseconds(job: &Job) -> Option<i64> {
+    job.duration().map(|duration| duration.num_milliseconds())
+}
+
+/// The folded beginning of the prompt.
+pub(crate) fn prompt_text(job: &Job) -> String {
+    let beginning: String = job.spec.prompt.chars().take(MAX_TEXT).collect();
+    fold_for_search(&beginning)
 }
 
 /// Keeps the first `limit` jobs behind a place of a list that is sorted while it is read: memory for a page, whatever the number of

@@ -92,7 +92,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Jobs for people in the order of a field, a page at a time. A store that bills every document it reads sorts the newest ones only.
     async fn list_sorted(&self, query: SortedQuery) -> Result<SortedPage, StoreError> {
-        sorted::scan(self, query, Some(sorted::MAX_BILLED_READS)).await
+        sorted::scan(self, query).await
     }
 
     /// How many jobs there are in each stage.

@@ -41,12 +41,8 @@ const BATCH_SIZE: usize = 1_000;
 /// Documents that are read to sort a list where each of them is billed.
 pub const MAX_BILLED_READS: usize = 20_000;
 
-/// Reads what matches, newest first and at most `max_reads` jobs, and keeps a page of it: one page of memory for any number of jobs.
-pub(super) async fn scan<S: Store + ?Sized>(
-    store: &S,
-    query: SortedQuery,
-    max_reads: Option<usize>,
-) -> Result<SortedPage, StoreError> {
+/// Reads what matches, newest first and at most [`MAX_BILLED_READS`] jobs, and keeps a page of it: one page of memory for any number of jobs.
+pub(super) async fn scan<S: Store + ?Sized>(store: &S, query: SortedQuery) -> Result<SortedPage, StoreError> {
     let SortedQuery { filter, sort, backwards, after, limit } = query;
     let is_first = after.is_none();
     let mut kept = SortedPageBuilder::new(sort, backwards, after, limit);
@@ -65,7 +61,7 @@ pub(super) async fn scan<S: Store + ?Sized>(
         cursor = batch.next;
         match &cursor {
             None => break,
-            Some((at, _)) if max_reads.is_some_and(|most| reads >= most) => {
+            Some((at, _)) if reads >= MAX_BILLED_READS => {
                 page.read_back_to = Some(*at);
                 break;
             }

@@ -155,10 +155,7 @@ impl Store for SqliteStore {
     }
 
     async fn list_sorted(&self, query: SortedQuery) -> Result<SortedPage, StoreError> {
-        if sorted::is_indexed(query.sort) {
-            return self.readers.read(move |connection| sorted::list(connection, &query)).await;
-        }
-        super::sorted::scan(self, query, None).await
+        self.readers.read(move |connection| sorted::list(connection, &query)).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {
@@ -262,9 +259,10 @@ mod tests {
     use rusqlite::types::Value;
     use rusqlite::{Connection, params_from_iter};
 
-    use super::super::{PageQuery, SortOrder};
-    use super::{due, ledger, list, schema, tasks, watch};
+    use super::super::{PageQuery, SortOrder, SortedQuery};
+    use super::{due, ledger, list, schema, sorted, tasks, watch};
     use crate::jobs::filter::Filter;
+    use crate::jobs::sort::{Sort, SortKey};
     use crate::jobs::{JobId, StageName};
 
     fn plan(connection: &Connection, sql: &str) -> String {
@@ -318,6 +316,12 @@ mod tests {
         // What is under way is few: its rows are read.
         for sql in [list::COUNTS, due::NEXT_QUEUED, &count] {
             assert!(plan(&connection, sql).contains("COVERING INDEX"), "{sql} reads documents");
+        }
+        for key in <SortKey as strum::IntoEnumIterator>::iter() {
+            let (sort, filter) = (Sort::by(key), filtered(by_fields).filter);
+            let query = SortedQuery { filter, sort, backwards: false, after: None, limit: 10 };
+            let plan = plan(&connection, &sorted::query_of(&query).0);
+            assert!(plan.contains("COVERING INDEX jobs_by_fields"), "{key} reads documents: {plan}");
         }
     }
 }

@@ -9,7 +9,7 @@ use super::super::StoreError;
 use super::super::charges::{ChargeRow, charges_of};
 use crate::costs::Usd;
 use crate::jobs::filter::failure_text;
-use crate::jobs::{Job, JobId, Review};
+use crate::jobs::{Job, JobId, Review, sort};
 use crate::text;
 
 /// Nanoseconds of one UTC day.
@@ -49,7 +49,7 @@ pub(super) struct Row {
     pub updated_at: DateTime<Utc>,
 }
 
-/// What filters compare, in columns of an index. Texts are folded.
+/// What filters compare and lists are sorted by, in columns of an index. Texts are folded.
 #[derive(Debug)]
 pub(super) struct FilterFields {
     pub model: String,
@@ -60,6 +60,11 @@ pub(super) struct FilterFields {
     /// In billionths of a dollar.
     pub cost: i64,
     pub rejected: bool,
+    pub pixels: Option<i64>,
+    /// In milliseconds.
+    pub duration: Option<i64>,
+    /// The beginning of the prompt.
+    pub prompt: String,
 }
 
 impl FilterFields {
@@ -72,6 +77,9 @@ impl FilterFields {
             attempts: i64::try_from(job.attempts.len()).unwrap_or(i64::MAX),
             cost: nanodollars(job.cost().unwrap_or(Usd::ZERO)),
             rejected: job.review() == Some(Review::Rejected),
+            pixels: sort::pixels(job),
+            duration: sort::milliseconds(job),
+            prompt: sort::prompt_text(job),
         }
     }
 }

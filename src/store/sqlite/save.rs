@@ -32,7 +32,7 @@ pub(super) fn last_number(connection: &Connection) -> Result<i64, StoreError> {
 }
 
 /// What a job's row has beside its id. Each column is a parameter of the same name.
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 22] = [
     "revision",
     "seq",
     "stage",
@@ -52,6 +52,9 @@ const COLUMNS: [&str; 19] = [
     "attempts",
     "cost",
     "rejected",
+    "pixels",
+    "duration",
+    "prompt",
 ];
 
 static INSERT: LazyLock<String> = LazyLock::new(|| {
@@ -93,6 +96,9 @@ fn execute(
         ":attempts": row.fields.attempts,
         ":cost": row.fields.cost,
         ":rejected": row.fields.rejected,
+        ":pixels": row.fields.pixels,
+        ":duration": row.fields.duration,
+        ":prompt": row.fields.prompt,
     })?;
     Ok(written)
 }

@@ -12,8 +12,10 @@ pub(super) const APPLICATION_ID: u32 = 0x646b_726d;
 
 /// One script for each version, oldest first: script 0 makes version 1 of an empty file, script 1 makes version 2 of that. A
 /// script that has been released is never changed; a new one is added behind it.
-pub(super) const MIGRATIONS: &[&str] =
-    &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8, VERSION_9, VERSION_10];
+pub(super) const MIGRATIONS: &[&str] = &[
+    VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8, VERSION_9, VERSION_10,
+    VERSION_11,
+];
 
 /// The version that this program reads and writes.
 pub(super) fn version() -> u32 {
@@ -316,6 +318,18 @@ CREATE TABLE removed_jobs (
 ) STRICT;
 ";
 
+/// What lists are sorted by beside the fields of filters, in the same index: a page reads only its own documents. `duration` is in
+/// milliseconds; `prompt` is the folded beginning. Filled by [`fill_sort_fields`].
+const VERSION_11: &str = "
+ALTER TABLE jobs ADD COLUMN pixels INTEGER;
+ALTER TABLE jobs ADD COLUMN duration INTEGER;
+ALTER TABLE jobs ADD COLUMN prompt TEXT NOT NULL DEFAULT '';
+DROP INDEX jobs_by_fields;
+CREATE INDEX jobs_by_fields
+    ON jobs(created_at, id, hidden, stage, held, rejected, attempts, cost, model, tags, failure, claim_worker, pixels, duration,
+            prompt);
+";
+
 /// Brings the file to the last of `scripts`, each in one transaction of its own. Two processes may do this at once: the second
 /// finds it done.
 pub(super) fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(), StoreError> {
@@ -329,6 +343,9 @@ pub(super) fn migrate(connection: &mut Connection, scripts: &[&str]) -> Result<(
             }
             if *script == VERSION_7 {
                 fill_filter_fields(&transaction)?;
+            }
+            if *script == VERSION_11 {
+                fill_sort_fields(&transaction)?;
             }
             transaction.pragma_update(None, "user_version", i64::try_from(version + 1).unwrap_or(i64::MAX))?;
         }
@@ -356,14 +373,34 @@ fn fold_searches(connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Fills the columns that filters compare from the documents, a few hundred at a time. A document that cannot be read keeps the
-/// defaults.
+/// Fills the columns that filters compare from the documents.
 fn fill_filter_fields(connection: &Connection) -> Result<(), StoreError> {
-    let mut select =
-        connection.prepare("SELECT rowid, document FROM jobs WHERE rowid > ?1 ORDER BY rowid LIMIT 500")?;
     let mut update = connection.prepare(
         "UPDATE jobs SET model = ?2, tags = ?3, failure = ?4, held = ?5, attempts = ?6, cost = ?7 WHERE rowid = ?1",
     )?;
+    for_each_job(connection, |rowid, job| {
+        let fields = FilterFields::of(job);
+        let FilterFields { model, tags, failure, held, attempts, cost, .. } = fields;
+        update.execute(params![rowid, model, tags, failure, held, attempts, cost])
+    })
+}
+
+/// Fills the columns that lists are sorted by from the documents.
+fn fill_sort_fields(connection: &Connection) -> Result<(), StoreError> {
+    let mut update = connection.prepare("UPDATE jobs SET pixels = ?2, duration = ?3, prompt = ?4 WHERE rowid = ?1")?;
+    for_each_job(connection, |rowid, job| {
+        let fields = FilterFields::of(job);
+        update.execute(params![rowid, fields.pixels, fields.duration, fields.prompt])
+    })
+}
+
+/// Reads the documents, a few hundred at a time. The row of one that cannot be read keeps its defaults.
+fn for_each_job(
+    connection: &Connection,
+    mut change: impl FnMut(i64, &Job) -> rusqlite::Result<usize>,
+) -> Result<(), StoreError> {
+    let mut select =
+        connection.prepare("SELECT rowid, document FROM jobs WHERE rowid > ?1 ORDER BY rowid LIMIT 500")?;
     let mut last = i64::MIN;
     loop {
         let rows = select.query_map([last], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
@@ -371,17 +408,9 @@ fn fill_filter_fields(connection: &Connection) -> Result<(), StoreError> {
         let Some((newest, _)) = rows.last() else { return Ok(()) };
         last = *newest;
         for (rowid, document) in rows {
-            let Ok(job) = serde_json::from_str::<Job>(&document) else { continue };
-            let fields = FilterFields::of(&job);
-            update.execute(params![
-                rowid,
-                fields.model,
-                fields.tags,
-                fields.failure,
-                fields.held,
-                fields.attempts,
-                fields.cost
-            ])?;
+            if let Ok(job) = serde_json::from_str::<Job>(&document) {
+                change(rowid, &job)?;
+            }
         }
     }
 }
@@ -445,6 +474,32 @@ mod tests {
         };
         assert_eq!(fields("a"), ("flux-dev".to_owned(), "cafe".to_owned(), 1));
         assert_eq!(fields("damaged"), (String::new(), String::new(), 1));
+    }
+
+    #[test]
+    fn older_rows_get_what_they_are_sorted_by() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, &MIGRATIONS[..10]).unwrap();
+        let at = chrono::DateTime::UNIX_EPOCH;
+        let spec = crate::jobs::Spec::new("flux-dev", "A F\u{f3}x").with("width", 640).with("height", 480);
+        let mut job = Job::new(crate::jobs::JobId::new("a").unwrap(), spec, true, at);
+        let claim = crate::jobs::Claim { worker: crate::jobs::WorkerId::new("w"), until: at };
+        job.begin_submit(claim, None, at).unwrap();
+        let why =
+            crate::jobs::Failure::new(crate::jobs::FailureCode::ProviderError, "x", crate::jobs::BillingStatus::No, at);
+        job.reject_by_provider(why, at + chrono::Duration::seconds(3)).unwrap();
+        let insert = "INSERT INTO jobs (id, revision, seq, stage, simulated, hidden, created_at, search, document)
+                      VALUES (?1, 1, ?2, 'failed', 1, 0, 1, '', ?3)";
+        connection.execute(insert, ("a", 1, serde_json::to_string(&job).unwrap())).unwrap();
+        connection.execute(insert, ("damaged", 2, "{")).unwrap();
+        migrate(&mut connection, MIGRATIONS).unwrap();
+        let fields = |id: &str| -> (Option<i64>, Option<i64>, String) {
+            let sql = "SELECT pixels, duration, prompt FROM jobs WHERE id = ?1";
+            connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap()
+        };
+        let milliseconds = job.duration().map(|duration| duration.num_milliseconds());
+        assert_eq!(fields("a"), (Some(307_200), milliseconds, "a fox".to_owned()));
+        assert_eq!(fields("damaged"), (None, None, String::new()));
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! Pages in the order of a field. What the index of filters holds is sorted there, and only the page is read; other fields are in
-//! the documents.
+//! Pages in the order of a field: sorted in the index of filters, which holds all fields. Only the page's documents are read.
 
 use chrono::{DateTime, Utc};
 use rusqlite::types::{Value, ValueRef};
@@ -14,33 +13,34 @@ use crate::jobs::JobId;
 use crate::jobs::filter::haystack;
 use crate::jobs::sort::{HELD_RANK, LAST_TEXT, Place, STATUS_ORDER, Sort, SortKey, SortValue, stage_rank};
 
-/// Whether an index holds the field.
-pub(super) fn is_indexed(sort: Sort) -> bool {
-    expression(sort).is_some()
-}
-
 /// The expression that has the same value as `Sort::value`.
-fn expression(sort: Sort) -> Option<String> {
+fn expression(sort: Sort) -> String {
     let text = |column: &str| {
         if sort.descending { column.to_owned() } else { format!("iif({column} = '', '{LAST_TEXT}', {column})") }
     };
+    // The smallest integer, or the largest one: what is not known comes last.
+    let missing = if sort.descending { "-9223372036854775807 - 1" } else { "9223372036854775807" };
+    let number = |column: &str| format!("ifnull({column}, {missing})");
     match sort.key {
-        SortKey::Age => Some("0".to_owned()),
-        SortKey::Cost => Some("cost".to_owned()),
-        SortKey::Attempts => Some("attempts".to_owned()),
-        SortKey::Model => Some(text("model")),
-        SortKey::Tags => Some(text("tags")),
+        SortKey::Age => "0".to_owned(),
+        SortKey::Cost => "cost".to_owned(),
+        SortKey::Attempts => "attempts".to_owned(),
+        SortKey::Model => text("model"),
+        SortKey::Tags => text("tags"),
         SortKey::Status => {
             let ranks = STATUS_ORDER.map(|stage| format!("WHEN '{}' THEN {}", stage.as_str(), stage_rank(stage)));
-            Some(format!("iif(held = 1, {HELD_RANK}, CASE stage {} ELSE 0 END)", ranks.join(" ")))
+            format!("iif(held = 1, {HELD_RANK}, CASE stage {} ELSE 0 END)", ranks.join(" "))
         }
-        SortKey::Size | SortKey::Duration | SortKey::Worker | SortKey::Prompt => None,
+        SortKey::Size => number("pixels"),
+        SortKey::Duration => number("duration"),
+        SortKey::Worker => text("ifnull(claim_worker, '')"),
+        SortKey::Prompt => text("prompt"),
     }
 }
 
 /// A page.
 pub(super) fn list(connection: &Connection, query: &SortedQuery) -> Result<SortedPage, StoreError> {
-    let Some((sql, values)) = query_of(query) else { return Ok(SortedPage::default()) };
+    let (sql, values) = query_of(query);
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut page = SortedPage::default();
@@ -73,9 +73,9 @@ fn value_of(row: &rusqlite::Row<'_>) -> Result<Option<(SortValue, DateTime<Utc>)
 }
 
 /// The statement and its values: the inner select goes through the index alone, the outer one reads the documents of the page.
-pub(super) fn query_of(query: &SortedQuery) -> Option<(String, Vec<Value>)> {
+pub(super) fn query_of(query: &SortedQuery) -> (String, Vec<Value>) {
     let Sort { key, descending } = query.sort;
-    let value = expression(query.sort)?;
+    let value = expression(query.sort);
     let direction = |descending: bool| if descending == query.backwards { "ASC" } else { "DESC" };
     let by_age = direction(key != SortKey::Age || descending);
     let direction = direction(descending);
@@ -99,7 +99,7 @@ pub(super) fn query_of(query: &SortedQuery) -> Option<(String, Vec<Value>)> {
         filter::INDEX,
         conditions.join(" AND ")
     );
-    Some((sql, values))
+    (sql, values)
 }
 
 fn sql_value(value: &SortValue) -> Value {
