@@ -3,6 +3,7 @@
 //! Other programs are played by plain REST requests, which know nothing of ours. A time limit only says that something that must
 //! come did not.
 
+mod bulk;
 mod external;
 mod months;
 mod replaced;

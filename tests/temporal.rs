@@ -2,6 +2,7 @@
 //! Each test has a namespace of its own; one that kills the server has a server of its own.
 
 mod activities;
+mod bulk;
 mod cancel_and_signals;
 mod chaos;
 mod engine_switch;

@@ -77,7 +77,7 @@ pub enum Command {
     Presets(presets::PresetsArgs),
     /// List, show, retry, cancel, approve, hide, tag and clone jobs
     Jobs(jobs::JobsArgs),
-    /// List actions on many jobs, and pause, resume or stop them
+    /// List actions on many jobs, and pause, resume, stop or undo them
     Bulk(bulk::BulkArgs),
     /// Report costs
     Costs(costs::CostsArgs),

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use chrono::SecondsFormat;
 use clap::{Args, Subcommand};
+use tokio_util::sync::CancellationToken;
 
 use super::error::CliError;
+use super::jobs::confirm_plan;
 use super::operator::operator_here;
-use super::{Session, table};
+use super::{Session, start_logging, table};
 use crate::costs::Usd;
-use crate::engine::{BulkControl, BulkRecord, OperatorCommands};
+use crate::engine::{BulkControl, BulkExecutor, BulkPlan, BulkRecord, BulkStart, BulkTarget, OperatorCommands};
 use crate::store::Store;
+use crate::telemetry::logging::ExtraSink;
 use crate::time::SystemClock;
 use crate::wiring;
 
@@ -36,6 +39,8 @@ pub enum BulkCommand {
     Resume(ActionArgs),
     /// Handle no further jobs; what was changed stays
     Stop(ActionArgs),
+    /// Restore the jobs that an action changed, where nothing has happened to them since
+    Undo(UndoArgs),
 }
 
 /// Which action
@@ -44,6 +49,16 @@ pub struct ActionArgs {
     /// Its id, or an unambiguous beginning of it
     #[arg(value_name = "ID")]
     pub id: String,
+}
+
+/// Which action to undo
+#[derive(Debug, Args)]
+pub struct UndoArgs {
+    #[command(flatten)]
+    pub action: ActionArgs,
+    /// Do not ask
+    #[arg(long, short = 'y')]
+    pub yes: bool,
 }
 
 /// Lists the actions, or changes one.
@@ -57,6 +72,7 @@ pub async fn run(session: &Session, args: &BulkArgs) -> Result<(), CliError> {
         Some(BulkCommand::Pause(action)) => (BulkControl::Pause, &action.id),
         Some(BulkCommand::Resume(action)) => (BulkControl::Resume, &action.id),
         Some(BulkCommand::Stop(action)) => (BulkControl::Stop, &action.id),
+        Some(BulkCommand::Undo(args)) => return undo(session, args).await,
     };
     let store = wiring::open_store_for_changes(&session.config).await?;
     let id = resolve(store.as_ref(), id).await?;
@@ -66,8 +82,36 @@ pub async fn run(session: &Session, args: &BulkArgs) -> Result<(), CliError> {
     session.output.answer(&record, || text(std::slice::from_ref(&record)))
 }
 
+/// Carries the undo out; another worker completes it if this process ends.
+async fn undo(session: &Session, args: &UndoArgs) -> Result<(), CliError> {
+    let (_logging, _) = start_logging(&session.config, ExtraSink::None);
+    let store = wiring::open_store_for_changes(&session.config).await?;
+    let id = resolve(store.as_ref(), &args.action.id).await?;
+    let missing = || CliError::Failed(format!("bulk action {id} does not exist"));
+    let action = BulkRecord::read(store.as_ref(), &id).await?.ok_or_else(missing)?.undo_action();
+    let plan = BulkPlan::make(store.as_ref(), action, BulkTarget::ChangedBy(id.clone())).await?;
+    if plan.ids.is_empty() {
+        let why = plan.reason.as_deref().unwrap_or("none of its jobs is known");
+        return Err(CliError::Failed(format!("bulk action {id} cannot be undone: {why}")));
+    }
+    confirm_plan(&plan, args.yes)?;
+    let simulated = session.config.is_simulated();
+    let commands =
+        OperatorCommands::new(store.clone(), Arc::new(SystemClock), simulated).recorded_as(Some(operator_here()));
+    let worker = format!("cli-{}-{:08x}", std::process::id(), rand::random::<u32>());
+    let chosen = format!("bulk action {id}");
+    let record = commands.start_bulk(plan, &chosen, BulkStart::By(worker.clone())).await?;
+    let executor = BulkExecutor::new(store.clone(), Arc::new(SystemClock), worker, simulated);
+    let end = executor.run(&record.id, &CancellationToken::new(), |_| {}).await?;
+    let record = end.map_or(record, |end| end.record);
+    session.output.answer(&record, || text(std::slice::from_ref(&record)))
+}
+
 async fn resolve(store: &dyn Store, text: &str) -> Result<String, CliError> {
     let records = BulkRecord::newest(store, 200).await?;
+    if records.iter().any(|record| record.id == text) {
+        return Ok(text.to_owned());
+    }
     let mut matching = records.into_iter().filter(|record| record.id.starts_with(text)).map(|record| record.id);
     match (matching.next(), matching.next()) {
         (Some(id), None) => Ok(id),
@@ -91,7 +135,8 @@ fn text(records: &[BulkRecord]) -> String {
         } else {
             String::new()
         };
-        let (id, state) = (record.id.clone(), record.state.to_string());
+        let undone = if record.undone_by.is_some() { ", undone" } else { "" };
+        let (id, state) = (record.id.clone(), format!("{}{undone}", record.state));
         vec![id, at, record.by.clone(), state, progress, price, record.title(), record.chosen.clone(), left]
     });
     let heading = ["ID", "TIME", "WHO", "STATE", "JOBS", "PRICE", "ACTION", "FILTER", "UNCHANGED"];

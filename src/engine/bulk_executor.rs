@@ -5,19 +5,14 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::bulk::{BatchResult, LEASE};
-use super::{BulkAction, BulkLease, BulkRecord, BulkState, CommandKind, CommandOutcome, OperatorCommands};
+use super::bulk::{BATCH_SIZE, BatchResult, LEASE, keep_previous};
+use super::{BulkAction, BulkLease, BulkRecord, BulkState, CommandOutcome, OperatorCommands};
+use crate::jobs::Job;
 use crate::store::{Store, StoreError};
 use crate::time::Clock;
 
-/// Jobs between two saves of the position: what a crash repeats at most, and the time until a pause or a stop takes effect.
-const BATCH_SIZE: usize = 50;
-
 /// Wait after the store did not respond.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
-
-/// Jobs whose earlier documents are kept for an undo.
-const MAX_UNDOABLE: usize = 2_000;
 
 /// Works on bulk actions.
 #[derive(Clone)]
@@ -79,16 +74,17 @@ impl BulkExecutor {
             position = record.position,
             "bulk action under way"
         );
-        let mut outcome = CommandOutcome::nothing(command_kind(&record.action));
+        let mut outcome = CommandOutcome::nothing(record.action.command_kind());
+        let mut applied = None;
         loop {
-            if stop.is_cancelled() {
+            if stop.is_cancelled() && applied.is_none() {
                 let now = self.clock.now();
                 if let Err(error) = record.release(store, now).await {
                     tracing::warn!(%error, id, "lease of a bulk action not given back");
                 }
                 break;
             }
-            match self.step(&mut record, &mut outcome).await {
+            match self.step(&mut record, &mut applied, &mut outcome).await {
                 Ok(true) => progress(&record),
                 Ok(false) => break,
                 Err(error @ StoreError::Unusable(_)) => {
@@ -111,38 +107,52 @@ impl BulkExecutor {
         Ok(Some(BulkEnd { record, outcome }))
     }
 
-    /// One batch; `false` where another worker has the action by now.
-    async fn step(&self, record: &mut BulkRecord, outcome: &mut CommandOutcome) -> Result<bool, StoreError> {
+    /// One batch; `false` where another worker has the action by now. A batch that was applied and could not be saved is in `applied`:
+    /// it is saved before anything else, because applied again it would look as if nothing was changed.
+    async fn step(
+        &self,
+        record: &mut BulkRecord,
+        applied: &mut Option<AppliedBatch>,
+        outcome: &mut CommandOutcome,
+    ) -> Result<bool, StoreError> {
         let store = self.store.as_ref();
-        let items = record.batch(store, BATCH_SIZE).await?;
+        let batch = match applied.take() {
+            Some(batch) => batch,
+            None => self.apply_next(record, outcome).await?,
+        };
+        let now = self.clock.now();
+        let lease = BulkLease { worker: self.worker.clone(), until: now + LEASE };
+        let saved = async {
+            if record.undoable {
+                keep_previous(store, record, &batch.previous, batch.at).await?;
+            }
+            record.advance(store, &batch.result, lease, now).await
+        };
+        let saved = saved.await;
+        if saved.is_err() {
+            *applied = Some(batch);
+        }
+        saved
+    }
+
+    async fn apply_next(&self, record: &BulkRecord, outcome: &mut CommandOutcome) -> Result<AppliedBatch, StoreError> {
+        let items = record.batch(self.store.as_ref(), BATCH_SIZE).await?;
         let handled = items.len() as u64;
         let mut done = self.commands.apply_bulk(&record.id, &record.action, items).await?;
         let reasons = done.rejected.iter().map(|(_, reason)| reason.clone()).collect();
-        let batch = BatchResult { handled, changed: done.succeeded.len() as u64, reasons };
+        let result = BatchResult { handled, changed: done.succeeded.len() as u64, reasons };
         outcome.succeeded.append(&mut done.succeeded);
         outcome.rejected.append(&mut done.rejected);
-        outcome.previous.append(&mut done.previous);
-        if outcome.previous.len() > MAX_UNDOABLE {
-            outcome.previous.clear();
-        }
-        let now = self.clock.now();
-        let lease = BulkLease { worker: self.worker.clone(), until: now + LEASE };
-        record.advance(store, &batch, lease, now).await
+        Ok(AppliedBatch { result, previous: done.previous, at: self.clock.now() })
     }
 }
 
-/// The command whose outcome describes the action.
-fn command_kind(action: &BulkAction) -> CommandKind {
-    match action {
-        BulkAction::Retry => CommandKind::Retried,
-        BulkAction::Cancel => CommandKind::Cancelled,
-        BulkAction::Approve => CommandKind::Approved,
-        BulkAction::Reject => CommandKind::ImagesRejected,
-        BulkAction::Hide => CommandKind::Hidden,
-        BulkAction::Unhide | BulkAction::Mark => CommandKind::Undone,
-        BulkAction::Tag(_) => CommandKind::Tagged,
-        BulkAction::Clone { .. } => CommandKind::Submitted,
-    }
+/// A batch whose jobs are changed.
+struct AppliedBatch {
+    result: BatchResult,
+    /// The changed jobs as they were before.
+    previous: Vec<Job>,
+    at: chrono::DateTime<chrono::Utc>,
 }
 
 #[cfg(test)]
@@ -150,7 +160,7 @@ mod tests {
     use chrono::{DateTime, Utc};
 
     use super::*;
-    use crate::engine::{BulkControl, BulkPlan, BulkStart, BulkTarget, Operator, SpecEdit, TagEdit};
+    use crate::engine::{BulkControl, BulkPlan, BulkStart, BulkTarget, CommandKind, Operator, SpecEdit, TagEdit};
     use crate::jobs::filter::Filter;
     use crate::jobs::{BillingStatus, Failure, FailureCode, Job, JobId, Spec, StageName};
     use crate::store::sqlite::SqliteStore;
@@ -190,6 +200,21 @@ mod tests {
             record
         }
 
+        async fn plan_undo(&self, id: &str) -> BulkPlan {
+            let record = BulkRecord::read(&*self.store, id).await.unwrap().unwrap();
+            let target = BulkTarget::ChangedBy(id.to_owned());
+            BulkPlan::make(&*self.store, record.undo_action(), target).await.unwrap()
+        }
+
+        async fn undo(&self, id: &str) -> BulkRecord {
+            let plan = self.plan_undo(id).await;
+            let ben = Operator { by: "ben@office".to_owned(), from: "cli" };
+            let start = BulkStart::By("gone".to_owned());
+            let mut record = BulkRecord::create(&*self.store, plan, "undo", &ben, Utc::now(), start).await.unwrap();
+            record.release(&*self.store, Utc::now()).await.unwrap();
+            record
+        }
+
         fn executor(&self, worker: &str) -> BulkExecutor {
             BulkExecutor::new(self.store.clone(), Arc::new(SystemClock), worker, true)
         }
@@ -215,7 +240,7 @@ mod tests {
         let end =
             bench.executor("w1").run(&record.id, &CancellationToken::new(), |_| steps += 1).await.unwrap().unwrap();
         assert_eq!((end.record.state, end.record.changed, end.record.unchanged), (BulkState::Done, JOBS as u64, 0));
-        assert_eq!((steps, end.outcome.previous.len()), (3, JOBS), "progress after each batch");
+        assert_eq!((steps, end.outcome.succeeded.len()), (3, JOBS), "progress after each batch");
         assert!(bench.jobs().await.iter().all(|job| job.stage_name() == StageName::Queued));
         let listed = BulkRecord::newest(&*bench.store, 10).await.unwrap();
         assert_eq!(
@@ -268,7 +293,7 @@ mod tests {
         mine.acquire(&*bench.store, "w1", now + LEASE, now).await.unwrap();
         control(&record.id, BulkControl::Pause).await.unwrap();
         let mut outcome = CommandOutcome::nothing(CommandKind::Retried);
-        assert!(executor.step(&mut mine, &mut outcome).await.unwrap(), "the batch under way is saved");
+        assert!(executor.step(&mut mine, &mut None, &mut outcome).await.unwrap(), "the batch under way is saved");
         assert_eq!((mine.state, mine.position, &mine.lease), (BulkState::Paused, 50, &None));
         assert!(bench.run("w2", &record.id).await.is_none(), "paused");
         control(&record.id, BulkControl::Resume).await.unwrap();
@@ -312,8 +337,66 @@ mod tests {
         assert!(bench.jobs().await.iter().all(|job| job.tags == ["cover"]));
         let again = bench.start(BulkAction::Tag(TagEdit::parse("cover").unwrap()), now()).await;
         assert_eq!(again.total, 0, "they have the tag already");
-        let commands = OperatorCommands::new(bench.store.clone(), Arc::new(SystemClock), true);
-        commands.undo(CommandKind::Tagged, end.outcome.previous).await.unwrap();
-        assert!(bench.jobs().await.iter().all(|job| job.tags.is_empty()));
+        assert_eq!(end.record.changed, 120);
+        let undo = bench.undo(&record.id).await;
+        assert_eq!(undo.title(), "undo 120 jobs: tag +cover");
+        let mut other = bench.jobs().await.swap_remove(0);
+        other.tags.push("mine".to_owned());
+        bench.store.save(Save::new(&other)).await.unwrap();
+        let end = bench.run("w2", &undo.id).await.unwrap();
+        assert_eq!((end.record.changed, end.record.unchanged), (119, 1));
+        assert_eq!(end.record.reasons, ["its tags were changed since"]);
+        let tagged: Vec<Job> = bench.jobs().await.into_iter().filter(|job| !job.tags.is_empty()).collect();
+        assert_eq!((tagged.len(), tagged[0].tags.join(" ").as_str()), (1, "cover mine"));
+    }
+
+    #[tokio::test]
+    async fn another_process_undoes_a_retry() {
+        let bench = Bench::new().await;
+        let record = bench.start(BulkAction::Retry, now()).await;
+        let before = bench.jobs().await;
+        let open = bench.plan_undo(&record.id).await;
+        assert_eq!(open.reason.as_deref(), Some("it has not ended; stop it first"));
+        // The first worker dies behind its first batch, another one completes the action.
+        let mut dead = record.clone();
+        let at = Utc::now();
+        dead.acquire(&*bench.store, "dead", at, at).await.unwrap();
+        let mut outcome = CommandOutcome::nothing(CommandKind::Retried);
+        assert!(bench.executor("dead").step(&mut dead, &mut None, &mut outcome).await.unwrap());
+        dead.acquire(&*bench.store, "dead", at, at).await.unwrap();
+        assert_eq!(bench.run("w2", &record.id).await.unwrap().record.changed, JOBS as u64);
+        // One of them began to run: it stays as it is.
+        let mut begun = bench.jobs().await.swap_remove(7);
+        let failure = Failure::new(FailureCode::ProviderError, "again", BillingStatus::No, Utc::now());
+        begun.reject(failure, Utc::now()).unwrap();
+        bench.store.save(Save::new(&begun)).await.unwrap();
+        let undo = bench.undo(&record.id).await;
+        assert_eq!((undo.total, undo.title().as_str()), (120, "undo 120 jobs: retry"));
+        let again = bench.plan_undo(&record.id).await;
+        assert_eq!((again.ids.len(), again.reason.as_deref()), (0, Some("it is undone already")));
+        let end = bench.run("w3", &undo.id).await.unwrap();
+        assert_eq!((end.record.state, end.record.changed, end.record.unchanged), (BulkState::Done, 119, 1));
+        assert_eq!(end.record.reasons, ["cannot undo: it is failed now"]);
+        for (old, new) in before.iter().zip(bench.jobs().await).filter(|(old, _)| old.id != begun.id) {
+            assert_eq!((&old.stage, &old.attempts), (&new.stage, &new.attempts));
+        }
+    }
+
+    #[tokio::test]
+    async fn undo_of_cancelled_jobs_names_its_price() {
+        let bench = Bench::new().await;
+        bench.run("w1", &bench.start(BulkAction::Retry, now()).await.id).await.unwrap();
+        let cancel = bench.start(BulkAction::Cancel, now()).await;
+        bench.run("w1", &cancel.id).await.unwrap();
+        let plan = bench.plan_undo(&cancel.id).await;
+        assert_eq!((plan.ids.len(), plan.price.paid, plan.amount().unwrap().to_string()), (120, 120, "3.6".to_owned()));
+        assert!(
+            plan.facts().iter().any(|fact| fact.starts_with("Jobs return to the queue. Simulated money: 120 jobs"))
+        );
+        let undo = bench.undo(&cancel.id).await;
+        BulkRecord::control(&*bench.store, &undo.id, BulkControl::Stop, Utc::now()).await.unwrap().unwrap();
+        let undo = bench.undo(&cancel.id).await;
+        assert_eq!(bench.run("w2", &undo.id).await.unwrap().record.changed, 120, "after one that was stopped");
+        assert!(bench.jobs().await.iter().all(|job| job.stage_name() == StageName::Queued));
     }
 }

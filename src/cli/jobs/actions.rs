@@ -112,7 +112,9 @@ impl JobCommandContext {
             BulkAction::Hide => commands.hide(ids).await?,
             BulkAction::Unhide => commands.unhide(ids).await?,
             BulkAction::Tag(edit) => commands.tag(ids, edit).await?,
-            BulkAction::Clone { .. } | BulkAction::Mark => CommandOutcome::nothing(CommandKind::Submitted),
+            BulkAction::Clone { .. } | BulkAction::Undo { .. } | BulkAction::Mark => {
+                CommandOutcome::nothing(CommandKind::Submitted)
+            }
         })
     }
 
@@ -145,7 +147,7 @@ impl JobCommandContext {
 }
 
 /// States what the plan contains, and asks once where it spends real money or changes what cannot be taken back by one command.
-fn confirm_plan(plan: &BulkPlan, yes: bool) -> Result<(), CliError> {
+pub(in crate::cli) fn confirm_plan(plan: &BulkPlan, yes: bool) -> Result<(), CliError> {
     let facts = plan.facts();
     for fact in &facts {
         output::eprint_line(fact);

@@ -5,6 +5,7 @@ mod edits;
 mod list;
 mod show;
 
+pub(super) use actions::confirm_plan;
 use clap::{Args, Subcommand};
 
 use super::Session;

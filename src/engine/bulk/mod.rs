@@ -5,6 +5,7 @@
 
 mod edit;
 mod record;
+mod undo;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use edit::{SpecEdit, TagEdit};
 pub(in crate::engine) use record::{BatchResult, LEASE, fingerprint};
 pub use record::{BulkControl, BulkItem, BulkLease, BulkRecord, BulkStart, BulkState, MIN_JOBS};
+pub(in crate::engine) use undo::{keep_previous, previous_of};
 
 use super::{RetryPrice, is_submit_unknown};
 use crate::catalog::Catalog;
@@ -20,6 +22,10 @@ use crate::jobs::filter::{Condition, Filter, JobStatus};
 use crate::jobs::{Job, JobId, Review, StageName};
 use crate::store::{PageQuery, Store, StoreError};
 use crate::text::format;
+
+/// Jobs between two saves of the position: what a crash repeats at most, and the time until a pause or a stop takes effect. What jobs
+/// were before is kept by the positions that follow from it.
+pub(in crate::engine) const BATCH_SIZE: usize = 50;
 
 /// Jobs of one read.
 const PAGE_SIZE: usize = 500;
@@ -52,6 +58,13 @@ pub enum BulkAction {
         /// Whether the simulator generates the clones.
         simulated: bool,
     },
+    /// Restore the jobs that an earlier bulk action changed, where nothing has happened to them since.
+    Undo {
+        /// The id of that action.
+        of: String,
+        /// What it did.
+        action: Box<BulkAction>,
+    },
     /// Mark on the screen: nothing is changed.
     Mark,
 }
@@ -63,6 +76,8 @@ pub enum BulkTarget {
     Matching(Filter),
     /// These.
     Jobs(Vec<JobId>),
+    /// Those that the bulk action of that id changed.
+    ChangedBy(String),
 }
 
 /// What an action would do.
@@ -104,6 +119,7 @@ impl BulkAction {
             Self::Unhide => "show again",
             Self::Tag(_) => "tag",
             Self::Clone { .. } => "clone",
+            Self::Undo { .. } => "undo",
             Self::Mark => "mark",
         }
     }
@@ -113,13 +129,23 @@ impl BulkAction {
         match self {
             Self::Tag(edit) => Some(edit.summary()),
             Self::Clone { edit, .. } => Some(edit.summary()),
+            Self::Undo { action, .. } => Some(
+                action
+                    .detail()
+                    .map_or_else(|| action.verb().to_owned(), |detail| format!("{} {detail}", action.verb())),
+            ),
             _ => None,
         }
     }
 
     /// Whether its jobs can be submitted, so that it costs money.
     pub fn may_pay(&self) -> bool {
-        matches!(self, Self::Retry | Self::Clone { .. })
+        match self {
+            Self::Retry | Self::Clone { .. } => true,
+            // A cancelled job returns to the queue.
+            Self::Undo { action, .. } => **action == Self::Cancel,
+            _ => false,
+        }
     }
 
     /// Errors: why the job cannot be edited so.
@@ -140,7 +166,7 @@ impl BulkAction {
             Self::Hide => !job.hidden && !job.stage_name().is_active(),
             Self::Unhide => job.hidden,
             Self::Tag(_) => !matches!(job.stage_name(), StageName::Submitting | StageName::Generating),
-            Self::Clone { .. } | Self::Mark => true,
+            Self::Clone { .. } | Self::Undo { .. } | Self::Mark => true,
         }
     }
 
@@ -204,6 +230,7 @@ impl BulkPlan {
                     }
                 }
             }
+            BulkTarget::ChangedBy(id) => plan.add_changed_by(store, &id, &mut simulated).await?,
             BulkTarget::Matching(filter) => {
                 let takes_all = action != BulkAction::Retry || names_errors(&filter);
                 let filter = action.narrowed(filter);
@@ -246,6 +273,10 @@ impl BulkPlan {
                         if let Ok(clone) = edit.clone_of(job) {
                             price.add_new(&clone.spec, Catalog::builtin());
                         }
+                    }
+                    BulkAction::Undo { .. } => {
+                        let price = if job.simulated { &mut free } else { &mut real };
+                        price.add_new(&job.spec, Catalog::builtin());
                     }
                     _ if job.simulated => free.add(job, Catalog::builtin()),
                     _ => real.add(job, Catalog::builtin()),
@@ -290,7 +321,7 @@ impl BulkPlan {
 
     /// Whether it is recorded, counted down and continued by any worker, not done at once by one command.
     pub fn is_long(&self) -> bool {
-        self.ids.len() >= MIN_JOBS || matches!(self.action, BulkAction::Clone { .. })
+        self.ids.len() >= MIN_JOBS || matches!(self.action, BulkAction::Clone { .. } | BulkAction::Undo { .. })
     }
 
     /// `Retry 12 jobs?`
@@ -304,6 +335,7 @@ impl BulkPlan {
             BulkAction::Unhide => "Show again",
             BulkAction::Tag(_) => "Tag",
             BulkAction::Clone { .. } => "Clone",
+            BulkAction::Undo { .. } => "Restore",
             BulkAction::Mark => "Mark",
         };
         format!("{verb} {}?", format::count(self.ids.len(), "job"))
@@ -339,8 +371,20 @@ impl BulkPlan {
                 facts.push(format!("{are} already generating: accepted tasks stay on the bill"));
             }
             BulkAction::Hide => facts.push("Hidden jobs are not deleted".to_owned()),
+            BulkAction::Undo { .. } => {
+                facts.push("Jobs that changed since stay as they are".to_owned());
+                if self.price.jobs > 0 {
+                    let money = if self.real > 0 { "This spends real money" } else { "Simulated money" };
+                    facts.push(format!("Jobs return to the queue. {money}: {}", self.price.line()));
+                }
+                if self.generating > 0 {
+                    let tasks = format::count(self.generating, "accepted task");
+                    facts.push(format!("{tasks} polled again, without another charge"));
+                }
+            }
             _ => {}
         }
+        facts.extend(self.action.limit_of_undo(self.ids.len()));
         if let Some(skipped) = self.skipped() {
             let why = match (self.moderated, self.maybe_billed) {
                 (_, 0) => "Moderated jobs would fail again",

@@ -133,9 +133,15 @@ pub struct BulkRecord {
     /// When it ended.
     #[serde(default)]
     pub ended_at: Option<DateTime<Utc>>,
+    /// Whether what its jobs were before is kept.
+    #[serde(default)]
+    pub undoable: bool,
+    /// The id of the action that undoes it.
+    #[serde(default)]
+    pub undone_by: Option<String>,
 }
 
-/// A job of a bulk action, with its fingerprint when it was counted.
+/// A job of a bulk action, with its fingerprint when it was counted; of an undo, with the position of the batch that changed it.
 pub type BulkItem = (JobId, i64);
 
 /// What distinguishes the job as it was counted from the same job after any transition.
@@ -161,7 +167,11 @@ impl BulkRecord {
     ) -> Result<Self, StoreError> {
         let now = now.trunc_subsecs(6);
         let id = format!("{}-{:08x}", now.timestamp_micros(), rand::random::<u32>());
+        if let BulkAction::Undo { of, .. } = &plan.action {
+            Self::mark_undone(store, of, &id, now).await?;
+        }
         let price_usd = plan.amount();
+        let undoable = plan.action.can_be_undone() && plan.action.limit_of_undo(plan.ids.len()).is_none();
         let total = plan.ids.len() as u64;
         let items: Vec<BulkItem> = plan.ids.into_iter().zip(plan.fingerprints).collect();
         for (number, jobs) in items.chunks(CHUNK_SIZE).enumerate() {
@@ -189,6 +199,8 @@ impl BulkRecord {
                 BulkStart::By(worker) => Some(BulkLease { worker, until: now + LEASE }),
             },
             ended_at: None,
+            undoable,
+            undone_by: None,
         };
         record.save(store, now).await?;
         record.signal(store, now).await;
@@ -357,7 +369,7 @@ impl BulkRecord {
         Err(StoreError::Unavailable("the record of the bulk action changes too often; try again".to_owned()))
     }
 
-    async fn save(&mut self, store: &dyn Store, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub(super) async fn save(&mut self, store: &dyn Store, now: DateTime<Utc>) -> Result<(), StoreError> {
         let mut record = SharedRecord::new(KIND, &self.id, now.trunc_subsecs(6), &self.by, encode(self)?);
         record.revision = self.revision;
         self.revision = store.put_shared_record(record).await?;
@@ -383,7 +395,7 @@ impl BulkRecord {
         }
     }
 
-    /// `retry 244 jobs`, `tag +cover: 12 jobs`.
+    /// `retry 244 jobs`, `tag 12 jobs: +cover`, `undo 244 jobs: retry`.
     pub fn title(&self) -> String {
         let jobs = format::count(usize::try_from(self.total).unwrap_or(usize::MAX), "job");
         match self.action.detail() {
@@ -408,6 +420,6 @@ fn chunk(id: &str, number: usize) -> String {
     format!("{id}-{number:04}")
 }
 
-fn encode(value: &impl Serialize) -> Result<serde_json::Value, StoreError> {
+pub(super) fn encode(value: &impl Serialize) -> Result<serde_json::Value, StoreError> {
     serde_json::to_value(value).map_err(|error| StoreError::Unusable(error.to_string()))
 }

@@ -4,8 +4,8 @@
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use super::OperatorCommands;
-use crate::engine::bulk::fingerprint;
+use super::{OperatorCommands, undo};
+use crate::engine::bulk::{fingerprint, previous_of};
 use crate::engine::retry_price::likely_price;
 use crate::engine::{BulkAction, BulkItem, CommandKind, CommandOutcome, SpecEdit, TagEdit};
 use crate::jobs::{Job, JobId, StageName};
@@ -29,8 +29,25 @@ impl OperatorCommands {
             BulkAction::Unhide => self.unhide(ids()).await,
             BulkAction::Tag(edit) => self.tag(ids(), edit).await,
             BulkAction::Clone { edit, .. } => self.clone_unchanged(id, items, edit).await,
+            BulkAction::Undo { of, action } => self.undo_bulk(of, action, &items).await,
             BulkAction::Mark => Ok(CommandOutcome::nothing(CommandKind::Undone)),
         }
+    }
+
+    /// Restores jobs to what they were before the bulk action `of`.
+    async fn undo_bulk(&self, of: &str, action: &BulkAction, items: &[BulkItem]) -> Result<CommandOutcome, StoreError> {
+        let previous = previous_of(self.store.as_ref(), of, items).await?;
+        let ids = items.iter().map(|(id, _)| id.clone()).collect();
+        let restore = |job: &mut Job, now: DateTime<Utc>| {
+            let Some(old) = previous.get(&job.id) else { return Err("what it was before was not kept".to_owned()) };
+            match action.undo_obstacle(job, old) {
+                Some(why) => Err(why.to_owned()),
+                None => undo::restore(action.command_kind(), job, old, now),
+            }
+        };
+        let mut outcome = self.apply_to_each(CommandKind::Undone, ids, restore).await?;
+        outcome.previous.clear();
+        Ok(outcome)
     }
 
     /// Retries jobs that nothing has happened to since they were counted.

@@ -26,7 +26,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(30);
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long an ended action is reported.
-const REPORTED: chrono::Duration = chrono::Duration::minutes(10);
+const REPORTED: chrono::Duration = chrono::Duration::hours(24);
 
 /// How long a shutdown waits for the batch under way.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -180,8 +180,7 @@ impl RunnerTask {
         let known: HashMap<String, BulkRecord> =
             self.known.iter().map(|record| (record.id.clone(), record.clone())).collect();
         let (events, has_screen) = (self.events.clone(), self.has_screen);
-        let mut order: Vec<String> = self.known.iter().map(|record| record.id.clone()).collect();
-        order.sort_by(|left, right| right.cmp(left));
+        let order: Vec<String> = self.known.iter().map(|record| record.id.clone()).collect();
         let progress = move |record: &BulkRecord| {
             if has_screen {
                 let newest = |id: &String| if *id == record.id { Some(record.clone()) } else { known.get(id).cloned() };
