@@ -8,8 +8,10 @@ mod gallery;
 mod harness;
 mod hostile_frames;
 mod keys;
+mod own_keys;
 mod random_events;
 mod slow_line;
+mod styled;
 
 use crossterm::event::KeyCode;
 use darkroom::console::ThemeChoice;
@@ -99,7 +101,7 @@ fn small_screens_show_each_pane() {
 
 #[test]
 fn real_money_confirmation_frames() {
-    for (width, height) in [(120, 40), (40, 12)] {
+    for (width, height) in SIZES {
         let mut harness = ConsoleHarness::busy_with(width, height, &options(false));
         harness.keys("R");
         snapshot(&format!("confirm_{width}x{height}"), harness);
@@ -149,8 +151,8 @@ fn ascii_and_no_colour() {
     assert!(!coloured, "no colour at all");
 }
 
-/// With the frames of one theme, this is a frame of every screen in every theme: only colours and attributes differ. What they are is
-/// checked by the contrast of every cell and by the tests of the themes.
+/// With the frames of one theme, this is a frame of every screen in every theme: only colours and attributes differ. `styled` stores what
+/// they are; the contrast of every cell is checked by the tests of the themes.
 #[test]
 fn themes_change_nothing_but_styles() {
     for (width, height) in SIZES {

@@ -7,6 +7,7 @@ mod idle;
 mod input;
 mod job_actions;
 mod money;
+mod random_keys;
 mod sizes;
 mod slow_terminal;
 pub(crate) mod terminal;

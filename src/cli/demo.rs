@@ -7,6 +7,7 @@ use super::console;
 use super::error::CliError;
 use super::{Session, output};
 use crate::config::{BucketKind, Config, EngineKind, Flags, Key, ProviderKind, Sources, StoreKind};
+use crate::console::keymap::Action;
 use crate::costs::{Budget, BudgetEdit};
 use crate::jobs::{ImageFormat, JobId, ObjectName};
 use crate::simulator::{DemoImages, DemoJob, demo_jobs};
@@ -46,8 +47,9 @@ pub async fn run(session: &Session, flags: Flags) -> Result<(), CliError> {
     let config = configuration(flags, folder.path())?;
     output::eprint_line("preparing thirty days of simulated jobs");
     fill(&config).await?;
+    let help = config.keys.key_of(Action::Help, config.ascii);
+    let greeting = format!("Demo: everything is simulated and deleted on exit · press {help} for the keys");
     let demo = Session { config, output: session.output };
-    let greeting = "Demo: everything is simulated and deleted on exit · press ? for the keys".to_owned();
     let result = console::run(&demo, false, Some(greeting)).await;
     folder.close().map_err(failed)?;
     result

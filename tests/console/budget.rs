@@ -3,7 +3,7 @@
 use chrono::Duration;
 use crossterm::event::KeyCode;
 use darkroom::console::{Effect, Message};
-use darkroom::costs::{BalanceLook, Basis, Budget, BudgetEdit};
+use darkroom::costs::{BalanceLook, Basis, Budget, BudgetEdit, Usd};
 use darkroom::engine::{Command, CommandKind, CommandOutcome, CostOverview, Event, UncertainCharges, UncertainItem};
 use darkroom::jobs::BillingAnswer;
 
@@ -45,7 +45,7 @@ fn sent(effects: &[Effect]) -> Vec<&Command> {
 
 #[test]
 fn budget_screen_frames() {
-    for (width, height) in [(120, 40), (80, 24), (40, 12)] {
+    for (width, height) in super::SIZES {
         insta::assert_snapshot!(format!("budget_{width}x{height}"), opened(width, height).frame());
     }
 }
@@ -215,16 +215,21 @@ fn soft_mark_is_reported_once() {
     harness.event(overview(Some(5), "2000"));
     harness.event(overview(Some(5), "20"));
     assert!(harness.frame().contains(&notice), "{}", harness.frame());
-    let caps = [("flux-2-pro".to_owned(), Budget { daily: None, monthly: "10000".parse().ok() })];
+    harness.now += Duration::minutes(5);
+    harness.send(Message::Tick);
+    let costs = fixtures::costs();
+    let used_by_model = costs.table.committed_of("flux-2-pro", (costs.today.from, costs.today.to));
+    assert!(used_by_model > Usd::ZERO);
+    let caps = Budget { daily: Some(used_by_model * 4_u64), monthly: None };
     let of_model = |soft_percent| {
-        let costs =
-            CostOverview { soft_percent, model_caps: caps.clone().into(), daily_cap: None, ..fixtures::costs() };
-        Event::Costs(Box::new(costs))
+        let model_caps = [("flux-2-pro".to_owned(), caps)].into();
+        Event::Costs(Box::new(CostOverview { soft_percent, model_caps, daily_cap: None, ..fixtures::costs() }))
     };
-    harness.event(of_model(Some(50)));
+    harness.event(of_model(Some(26)));
     assert!(!harness.frame().contains("budget of"), "{}", harness.frame());
-    harness.event(of_model(Some(1)));
-    assert!(harness.frame().contains("monthly budget of flux-2-pro: $"), "{}", harness.frame());
+    harness.event(of_model(Some(25)));
+    let notice = format!("daily budget of flux-2-pro: {} of", used_by_model.display());
+    assert!(harness.frame().contains(&notice), "{}", harness.frame());
     // A cap that is used up is reported with the job that it holds.
     assert_eq!(CostOverview { daily_cap: Some(used), ..fixtures::costs() }.soft_marks(), []);
 }

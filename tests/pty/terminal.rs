@@ -128,6 +128,12 @@ impl Terminal {
         self.master.resize(size(columns, rows)).expect("the terminal can be resized");
     }
 
+    /// The program's side of the terminal, for its modes.
+    pub(crate) fn device(&self) -> std::fs::File {
+        let name = self.master.tty_name().expect("the terminal has a name");
+        std::fs::File::open(name).expect("the terminal can be opened")
+    }
+
     /// The process id of the console.
     pub(crate) fn process(&self) -> u32 {
         self.child.process_id().expect("the console runs")

@@ -45,6 +45,7 @@ impl App {
             Action::BulkScreen => self.overlays.push(Overlay::Bulk(BulkScreen::default())),
             Action::BulkPause => self.control_selected_bulk(false),
             Action::BulkStop => self.control_selected_bulk(true),
+            Action::BulkUndo => self.undo_selected_bulk(),
             Action::New | Action::Clone => self.open_form(action == Action::Clone),
             Action::Open => self.open_job(),
             Action::Retry => self.retry(),
@@ -260,7 +261,7 @@ impl App {
     fn toggle_mouse(&mut self) {
         self.has_mouse = !self.has_mouse;
         self.effects.push(Effect::Mouse(self.has_mouse));
-        let key = self.keys.key_of(Action::ToggleMouse, self.theme.ascii);
+        let key = self.key(Action::ToggleMouse);
         let text = if self.has_mouse {
             format!("Mouse on · {key} frees it for selecting text")
         } else {

@@ -1,6 +1,8 @@
 //! Actions on more jobs than the board knows: the engine finds and prices them in the store, then the question is asked.
 
+use super::undo::UndoEntry;
 use super::{App, NO_EFFECT};
+use crate::console::keymap::Action;
 use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::bulk::status_line;
@@ -78,7 +80,8 @@ impl App {
                 facts.push(format!("Moderated jobs would fail again: {skipped}."));
             }
             if plan.is_long() {
-                facts.push("It begins after 5 seconds: u cancels it, b shows it.".to_owned());
+                let (undo, show) = (self.key(Action::Undo), self.key(Action::BulkScreen));
+                facts.push(format!("It begins after 5 seconds: {undo} cancels it, {show} shows it."));
             }
             (plan.question(), facts)
         });
@@ -86,7 +89,10 @@ impl App {
         let command = match &plan.action {
             BulkAction::Mark => return,
             _ if plan.is_long() => {
+                let undone = if let BulkAction::Undo { of, .. } = &plan.action { Some(of) } else { None };
+                let undone = undone.map(|id| format!("bulk action {id}"));
                 let chosen = match self.filter.as_str().trim() {
+                    _ if let Some(undone) = &undone => undone,
                     _ if self.board.marked() > 0 => "marked",
                     "" => "all jobs",
                     filter => filter,
@@ -100,7 +106,7 @@ impl App {
             BulkAction::Hide => Command::Hide(ids()),
             BulkAction::Unhide => Command::Unhide(ids()),
             BulkAction::Tag(edit) => Command::Tag(ids(), edit.clone()),
-            BulkAction::Clone { .. } => return,
+            BulkAction::Clone { .. } | BulkAction::Undo { .. } => return,
         };
         self.send_or_confirm(command, question, skipped);
     }
@@ -110,7 +116,12 @@ impl App {
         for record in &records {
             let before = self.bulk.iter().find(|known| known.id == record.id);
             if !record.is_open() && before.is_some_and(BulkRecord::is_open) {
-                self.report(NoticeLevel::Info, sentence(&status_line(record, self.now)));
+                let mut text = sentence(&status_line(record, self.now));
+                if record.by == self.operator && record.undo_obstacle().is_none() && record.undone_by.is_none() {
+                    self.keep_undo(UndoEntry::Bulk(record.id.clone()));
+                    text = format!("{text} · {} to undo", self.key(Action::Undo));
+                }
+                self.report(NoticeLevel::Info, text);
             }
         }
         self.bulk = records;
@@ -132,12 +143,13 @@ impl App {
     pub(super) fn bulk_line(&self) -> Option<String> {
         let record = self.bulk.iter().find(|record| record.is_open())?;
         let line = sentence(&status_line(record, self.now));
+        let key = self.key(Action::Undo);
         let undo = match record.by == self.operator {
-            true if record.starts_at > self.now => " · u cancels",
-            true => " · u stops",
-            false => "",
+            true if record.starts_at > self.now => format!(" · {key} cancels"),
+            true => format!(" · {key} stops"),
+            false => String::new(),
         };
-        Some(format!("{line}{undo} · b shows it"))
+        Some(format!("{line}{undo} · {} shows it", self.key(Action::BulkScreen)))
     }
 
     /// `p` and `x` on the screen of the bulk actions.

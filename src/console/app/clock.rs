@@ -35,6 +35,7 @@ impl App {
             times.push(second());
         }
         times.extend(self.bulk.iter().any(|record| record.is_open() && record.starts_at > self.now).then(second));
+        times.extend(matches!(self.overlays.last(), Some(Overlay::Quit(_))).then(second));
         times.extend(self.tiles_due_at());
         times.extend(self.view_due_at());
         times.extend(self.notifier.due_at());

@@ -20,6 +20,7 @@ use crate::console::overlays::costs::CostView;
 use crate::console::overlays::gallery::GalleryView;
 use crate::console::overlays::job::{JobScreen, JobView, MIN_WIDTH_WITH_IMAGE, STEP_LINES, image_facts};
 use crate::console::panes::header::HeaderView;
+use crate::console::panes::image::ImageView;
 use crate::console::panes::logs::LogView;
 use crate::console::panes::queue::QueueView;
 use crate::console::panes::steps::StepsView;
@@ -53,7 +54,7 @@ impl App {
         if covering.is_none() {
             if !layout.tabs.is_empty() {
                 let shown: Vec<PaneName> = layout.panes.iter().map(|(pane, _)| *pane).collect();
-                footer::draw_tabs(frame, layout.tabs, &shown, self.focus, &self.theme);
+                footer::draw_tabs(frame, layout.tabs, self.keys, &shown, self.focus, &self.theme);
             }
             for (pane, area) in &layout.panes {
                 self.draw_pane(frame, *pane, *area, self.overlays.is_empty() && *pane == self.focus);
@@ -88,7 +89,8 @@ impl App {
                 self.steps.draw(frame, area, &view);
             }
             PaneName::Logs => {
-                let view = LogView { job: self.queue.selected(), zone: self.zone, focused, theme: &self.theme };
+                let (job, zone, keys) = (self.queue.selected(), self.zone, self.keys);
+                let view = LogView { job, zone, focused, keys, theme: &self.theme };
                 self.logs.draw(frame, area, &view);
             }
             PaneName::Spend => spend::draw(frame, area, self.status.costs.as_deref(), focused, &self.theme),
@@ -114,6 +116,7 @@ impl App {
             zone: self.zone,
             now: self.now,
             focused: focused || typing,
+            keys: self.keys,
             theme: &self.theme,
         };
         self.queue.draw(frame, area, &view);
@@ -124,7 +127,8 @@ impl App {
         let job = entry.and_then(Entry::job).map(Arc::as_ref);
         let progress = entry.and_then(|entry| entry.progress.as_ref());
         self.image.set_hint(self.image_hint());
-        self.image.draw(frame, area, job, progress, self.now, focused, &self.theme);
+        let view = ImageView { job, progress, now: self.now, focused, keys: self.keys, theme: &self.theme };
+        self.image.draw(frame, area, &view);
     }
 
     /// The image on the whole screen; where there is room, with its prompt, seed and price.
@@ -132,8 +136,8 @@ impl App {
         let (image, facts) = image_facts::split(area);
         self.draw_image(frame, if self.selected().is_some() { image } else { area }, true);
         let Some(job) = self.selected().map(Arc::clone) else { return };
-        let (catalog, zone, now) = (self.catalog, self.zone, self.now);
-        let view = JobView { job: &job, progress: None, step_lines: &[], catalog, zone, now, theme: &self.theme };
+        let (catalog, zone, now, keys) = (self.catalog, self.zone, self.now, self.keys);
+        let view = JobView { job: &job, progress: None, step_lines: &[], catalog, zone, now, keys, theme: &self.theme };
         image_facts::draw(frame, facts, &view);
     }
 
@@ -154,8 +158,9 @@ impl App {
             None => Vec::new(),
         };
         let progress = self.board.entry(&job.id).and_then(|entry| entry.progress.as_ref());
-        let (catalog, zone, now) = (self.catalog, self.zone, self.now);
-        let view = JobView { job: &job, progress, step_lines: &step_lines, catalog, zone, now, theme: &self.theme };
+        let (catalog, zone, now, keys) = (self.catalog, self.zone, self.now, self.keys);
+        let step_lines = &step_lines;
+        let view = JobView { job: &job, progress, step_lines, catalog, zone, now, keys, theme: &self.theme };
         job_screen.draw(frame, area, &view);
     }
 
@@ -163,7 +168,7 @@ impl App {
         let (area, theme) = (layout.body, &self.theme);
         match overlay {
             Overlay::Confirm(confirm) => confirm.draw(frame, area, theme),
-            Overlay::Quit(dialog) => dialog.draw(frame, area, theme),
+            Overlay::Quit(dialog) => dialog.draw(frame, area, self.now, theme),
             Overlay::Help(help) => help.draw(frame, area, theme),
             Overlay::Palette(palette) => palette.draw(frame, area, theme),
             Overlay::Filter | Overlay::LogInput => {}
@@ -181,7 +186,7 @@ impl App {
                 let (costs, simulated) = (self.status.costs.as_deref(), self.simulated);
                 screen.draw(frame, area, &BudgetView { costs, simulated, zone: self.zone, theme });
             }
-            Overlay::Bulk(screen) => screen.draw(frame, area, &self.bulk, self.now, theme),
+            Overlay::Bulk(screen) => screen.draw(frame, area, &self.bulk, self.now, self.keys, theme),
             Overlay::Line(dialog) => dialog.draw(frame, area, theme),
             Overlay::Image => self.draw_full_image(frame, area),
             Overlay::Gallery(gallery) => {
@@ -207,7 +212,8 @@ impl App {
                 compare.draw(frame, area, &view, &mut self.compared);
             }
             Overlay::Logs => {
-                let view = LogView { job: self.queue.selected(), zone: self.zone, focused: true, theme };
+                let (job, zone, keys) = (self.queue.selected(), self.zone, self.keys);
+                let view = LogView { job, zone, focused: true, keys, theme };
                 self.logs.draw(frame, area, &view);
             }
             Overlay::Job(job_screen) => self.draw_job(frame, job_screen, area),
@@ -224,13 +230,12 @@ impl App {
 
     fn draw_notice(&self, frame: &mut Frame<'_>, area: Rect) {
         if self.quitting {
+            let key = self.key(Action::Quit);
             let text = match self.status.submits_in_flight {
-                0 => "Shutting down: finishing in-flight requests · q again quits immediately".to_owned(),
-                1 => "Waiting for 1 submit in flight (may already be billed) · q again quits anyway".to_owned(),
-                submits_in_flight => {
-                    format!(
-                        "Waiting for {submits_in_flight} submits in flight (may already be billed) · q again quits anyway"
-                    )
+                0 => format!("Shutting down: finishing in-flight requests · {key} again quits immediately"),
+                submits => {
+                    let submits = text::format::count(submits, "submit");
+                    format!("Waiting for {submits} in flight (may already be billed) · {key} again quits anyway")
                 }
             };
             let quitting = Notice { level: NoticeLevel::Warning, text };
@@ -238,8 +243,10 @@ impl App {
         } else if self.quits_when_done {
             let running = self.running_here();
             let images = if running == 1 { "1 image".to_owned() } else { format!("{running} images") };
-            let text =
-                format!("Quitting when {images} in progress are done; no new jobs start · q quits now · p stays");
+            let (quit, pause) = (self.key(Action::Quit), self.key(Action::Pause));
+            let text = format!(
+                "Quitting when {images} in progress are done; no new jobs start · {quit} quits now · {pause} stays"
+            );
             notice::draw(frame, area, &Notice { level: NoticeLevel::Warning, text }, 0, &self.theme);
         } else if let Some(text) = self.bulk_line().filter(|_| self.is_counting_down()) {
             // What can still be cancelled precedes what was reported.

@@ -4,6 +4,8 @@ use bytes::Bytes;
 
 use super::App;
 use super::matching::{Matching, held};
+use super::undo::UndoEntry;
+use crate::console::keymap::Action;
 use crate::console::message::{Effect, ExitReason};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
@@ -14,9 +16,6 @@ use crate::engine::{
 use crate::jobs::JobId;
 use crate::jobs::filter::Filter;
 use crate::text::format;
-
-/// Actions that can be undone one after the other.
-const MAX_UNDO_LEVELS: usize = 20;
 
 impl App {
     pub(super) fn on_event(&mut self, event: Event) {
@@ -176,7 +175,10 @@ impl App {
         let notice = match (&self.status.pause, &pause) {
             (_, Some(pause)) => {
                 let line = pause.line(self.now);
-                Some((NoticeLevel::Warning, format!("Intake of all workers {line} · press p to resume")))
+                Some((
+                    NoticeLevel::Warning,
+                    format!("Intake of all workers {line} · press {} to resume", self.key(Action::Pause)),
+                ))
             }
             (Some(_), None) => Some((NoticeLevel::Info, "Intake resumed: all workers start jobs again".to_owned())),
             (None, None) => None,
@@ -203,18 +205,19 @@ impl App {
         let notice = match (&self.status.intake, &intake) {
             (old, new) if old == new => None,
             (Intake::ReadOnly, Intake::Paused) => {
-                let text = "The store was taken over: press p to run jobs here";
-                Some((NoticeLevel::Warning, text.to_owned()))
+                let text = format!("The store was taken over: press {} to run jobs here", self.key(Action::Pause));
+                Some((NoticeLevel::Warning, text))
             }
             (_, Intake::Paused) => {
-                Some((NoticeLevel::Warning, "This process alone starts no new jobs · press p to resume".to_owned()))
+                let key = self.key(Action::Pause);
+                Some((NoticeLevel::Warning, format!("This process alone starts no new jobs · press {key} to resume")))
             }
             (Intake::Paused | Intake::AccountBlocked(_), Intake::Open) => {
                 Some((NoticeLevel::Info, "Intake resumed: jobs start again".to_owned()))
             }
             (_, Intake::AccountBlocked(blocked)) => {
-                let reason = &blocked.reason;
-                Some((NoticeLevel::Error, format!("Intake paused: {reason} · fix the cause, press p to resume")))
+                let (reason, key) = (&blocked.reason, self.key(Action::Pause));
+                Some((NoticeLevel::Error, format!("Intake paused: {reason} · fix the cause, press {key} to resume")))
             }
             _ => None,
         };
@@ -254,7 +257,11 @@ impl App {
         if self.quitting {
             self.effects.push(Effect::Quit(ExitReason::Stopped));
         } else {
-            self.notify(NoticeLevel::Error, "The engine stopped unexpectedly; no further updates · q quits");
+            let key = self.key(Action::Quit);
+            self.notify(
+                NoticeLevel::Error,
+                format!("The engine stopped unexpectedly; no further updates · {key} quits"),
+            );
         }
     }
 
@@ -270,10 +277,12 @@ impl App {
             }
             Command::Stop => {
                 self.quitting = false;
-                self.notify(NoticeLevel::Warning, "Engine busy, quit request was dropped · press q again");
+                let text = format!("Engine busy, quit request was dropped · press {} again", self.key(Action::Quit));
+                self.notify(NoticeLevel::Warning, text);
             }
             Command::Submit(_) => {
-                let key = if matches!(self.submitted, Some((Some(_), _))) { "C" } else { "n" };
+                let is_clone = matches!(self.submitted, Some((Some(_), _)));
+                let key = self.key(if is_clone { Action::Clone } else { Action::New });
                 if let Some((source, draft)) = self.submitted.take() {
                     self.keep_draft(source, draft);
                 }
@@ -288,7 +297,8 @@ impl App {
             }
             Command::Undo(..) => {
                 self.undo_pending = false;
-                self.notify(NoticeLevel::Error, "Engine busy: nothing was undone · press u again");
+                let text = format!("Engine busy: nothing was undone · press {} again", self.key(Action::Undo));
+                self.notify(NoticeLevel::Error, text);
             }
             Command::Retry(_) => {
                 self.skipped = None;
@@ -299,7 +309,7 @@ impl App {
     }
 
     fn on_command_completed(&mut self, outcome: CommandOutcome) {
-        let (level, mut text) = describe(&outcome);
+        let (level, mut text) = describe(&outcome, &self.key(Action::Undo));
         if outcome.kind == CommandKind::Retried
             && let Some(skipped) = self.skipped.take()
         {
@@ -322,10 +332,7 @@ impl App {
                 self.undo.pop();
             }
         } else if !outcome.previous.is_empty() {
-            if self.undo.len() == MAX_UNDO_LEVELS {
-                self.undo.remove(0);
-            }
-            self.undo.push((outcome.kind, outcome.previous));
+            self.keep_undo(UndoEntry::Jobs(outcome.kind, outcome.previous));
         }
         self.notify(level, text);
     }
@@ -347,7 +354,7 @@ fn past_tense(kind: CommandKind) -> &'static str {
 }
 
 /// `Retrying 3 jobs, about $0.12 · u to undo`.
-fn describe(outcome: &CommandOutcome) -> (NoticeLevel, String) {
+fn describe(outcome: &CommandOutcome, undo: &str) -> (NoticeLevel, String) {
     let not_done = past_tense(outcome.kind);
     let done = match outcome.kind {
         CommandKind::Submitted => "Queued",
@@ -365,7 +372,7 @@ fn describe(outcome: &CommandOutcome) -> (NoticeLevel, String) {
         let cost = outcome.estimate.map(|estimate| format!(", about {}", estimate.display())).unwrap_or_default();
         parts.push(format!("{done} {}{cost}", format::count(outcome.succeeded.len(), "job")));
         if !outcome.previous.is_empty() && outcome.kind != CommandKind::Undone {
-            parts.push("u to undo".to_owned());
+            parts.push(format!("{undo} to undo"));
         }
     }
     let level = match (outcome.succeeded.is_empty(), outcome.rejected.first()) {
@@ -402,16 +409,16 @@ mod tests {
             )],
             estimate: Some("0.12".parse().unwrap()),
         };
-        assert_eq!(describe(&outcome).1, "Retrying 3 jobs, about $0.12 · u to undo");
+        assert_eq!(describe(&outcome, "u").1, "Retrying 3 jobs, about $0.12 · u to undo");
         outcome.rejected.push((id("d"), "it is generating".into()));
         assert_eq!(
-            describe(&outcome),
+            describe(&outcome, "u"),
             (
                 NoticeLevel::Warning,
                 "Retrying 3 jobs, about $0.12 · u to undo · 1 job not retried: it is generating".into()
             )
         );
         outcome.succeeded.clear();
-        assert_eq!(describe(&outcome), (NoticeLevel::Error, "1 job not retried: it is generating".into()));
+        assert_eq!(describe(&outcome, "u"), (NoticeLevel::Error, "1 job not retried: it is generating".into()));
     }
 }

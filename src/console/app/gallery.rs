@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Duration, Utc};
 
 use super::{App, NO_EFFECT};
+use crate::console::keymap::Action;
 use crate::console::message::Effect;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::compare::{Compare, MAX_JOBS};
@@ -72,9 +73,10 @@ impl App {
         }
         let marked = self.board.marked();
         if !(2..=MAX_JOBS).contains(&marked) {
+            let (mark, compare) = (self.key(Action::Mark), self.key(Action::Compare));
             let text = match marked {
-                0 => "Mark two to four jobs with space, then press = to compare them".to_owned(),
-                1 => "One job is marked: mark one to three more with space, then press =".to_owned(),
+                0 => format!("Mark two to four jobs with {mark}, then press {compare} to compare them"),
+                1 => format!("One job is marked: mark one to three more with {mark}, then press {compare}"),
                 _ => format!("{marked} jobs are marked: at most {MAX_JOBS} can be compared · Esc removes the marks"),
             };
             return self.notify(NO_EFFECT, text);
@@ -98,7 +100,9 @@ impl App {
         let requests: Vec<NewJob> = jobs.iter().map(|job| self.with_new_seed(job)).collect();
         if let Some(error) = requests.iter().find_map(|request| self.catalog.validate(&request.spec).into_iter().next())
         {
-            return self.notify(NO_EFFECT, format!("Cannot request this again: {error} · C clones it for editing"));
+            let text =
+                format!("Cannot request this again: {error} · {} clones it for editing", self.key(Action::Clone));
+            return self.notify(NO_EFFECT, text);
         }
         let question = (!self.simulated).then(|| {
             let mut price = RetryPrice::default();
@@ -165,7 +169,7 @@ impl App {
     /// Why images are not drawn, and the key that draws them.
     pub(super) fn image_hint(&self) -> Option<String> {
         let rate = self.status.slow_line.filter(|_| !self.images_requested)?;
-        Some(format!("Slow line ({}/s): I shows images", format::bytes(rate)))
+        Some(format!("Slow line ({}/s): {} shows images", format::bytes(rate), self.key(Action::ShowImages)))
     }
 
     /// Shows images on a slow line, or stops that.

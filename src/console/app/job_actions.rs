@@ -102,7 +102,9 @@ impl App {
         match (failed.is_empty(), moderated.is_empty()) {
             (true, true) => self.notify(NO_EFFECT, "No failed jobs shown"),
             (true, false) => {
-                let text = "All failed jobs shown are moderated and would fail again · C clones one for editing";
+                let key = self.key(Action::Clone);
+                let text =
+                    format!("All failed jobs shown are moderated and would fail again · {key} clones one for editing");
                 self.notify(NO_EFFECT, text);
             }
             (false, true) => self.retry_jobs(&failed, None),
@@ -273,22 +275,6 @@ impl App {
         let command = Command::ResolveCharge { id, attempt, answer, by: self.operator.clone() };
         self.question_at = self.now;
         self.overlays.push(Overlay::Confirm(Confirm { question, facts, command, skipped: None }));
-    }
-
-    pub(super) fn undo(&mut self) {
-        if self.stop_own_bulk() {
-            return;
-        }
-        match self.undo.last() {
-            None => self.notify(NO_EFFECT, "Nothing to undo"),
-            Some(_) if self.undo_pending => self.notify(NO_EFFECT, "Undo in progress"),
-            // The entry stays until the engine reports completion: a dropped command loses nothing.
-            Some((kind, previous)) => {
-                let command = Command::Undo(*kind, previous.clone());
-                self.undo_pending = true;
-                self.send(command);
-            }
-        }
     }
 
     pub(super) fn use_image(&mut self, action: Action) {

@@ -80,8 +80,14 @@ impl App {
         } else if let KeyCode::Char(character) = key.code {
             let held = key.modifiers & KeyModifiers::CONTROL;
             let shown = Chord { modifiers: held, ..Chord::char(character) }.shown(self.theme.ascii);
-            self.notify(NO_EFFECT, format!("{shown} is not bound here · press ? for help"));
+            let text = format!("{shown} is not bound here · press {} for help", self.key(Action::Help));
+            self.notify(NO_EFFECT, text);
         }
+    }
+
+    /// The key of an action, for a text that names it.
+    pub(super) fn key(&self, action: Action) -> String {
+        self.keys.key_of(action, self.theme.ascii)
     }
 
     fn on_form_key(&mut self, key: KeyEvent) {
@@ -193,7 +199,11 @@ impl App {
             Some(Overlay::Confirm(_) | Overlay::Quit(_)) => {
                 self.notify(NO_EFFECT, "Pasted text ignored · press y to confirm or n to go back");
             }
-            _ => self.notify(NO_EFFECT, "Pasted text ignored · press n to open the form, / to filter"),
+            _ => {
+                let (new, filter) = (self.key(Action::New), self.key(Action::Filter));
+                let text = format!("Pasted text ignored · press {new} to open the form, {filter} to filter");
+                self.notify(NO_EFFECT, text);
+            }
         }
     }
 }

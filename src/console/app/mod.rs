@@ -28,6 +28,7 @@ mod matching;
 mod mouse;
 mod paging;
 mod quit;
+mod undo;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -57,10 +58,11 @@ use super::theme::Theme;
 use super::time_zone::DisplayZone;
 use super::{ConsoleOptions, ThemeChoice};
 use crate::catalog::Catalog;
-use crate::engine::{BulkRecord, Command, CommandKind};
+use crate::engine::{BulkRecord, Command};
 use crate::jobs::{Job, JobId};
 use matching::Matching;
 use paging::Paging;
+use undo::UndoEntry;
 
 /// The console's whole state.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
@@ -108,7 +110,7 @@ pub struct App {
     notifier: Notifier,
     filter: LineEditor,
     /// What `u` restores, the latest action last.
-    undo: Vec<(CommandKind, Vec<Job>)>,
+    undo: Vec<UndoEntry>,
     /// An undo was sent and is not completed.
     undo_pending: bool,
     /// The draft of a new job, kept when Esc closed the form.

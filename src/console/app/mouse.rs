@@ -29,7 +29,7 @@ impl App {
         }
         let layout = self.layout();
         if wheel == 0 && layout.tabs.contains((column, row).into()) {
-            if let Some(pane) = footer::tab_at(layout.tabs, column) {
+            if let Some(pane) = footer::tab_at(layout.tabs, column, self.keys, self.theme.ascii) {
                 self.set_focus(pane);
             }
             return;

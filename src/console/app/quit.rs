@@ -3,7 +3,7 @@
 use super::App;
 use crate::console::message::{Effect, ExitReason};
 use crate::console::overlays::Overlay;
-use crate::console::overlays::quit::QuitDialog;
+use crate::console::overlays::quit::{OpenTask, QuitDialog};
 use crate::engine::Command;
 
 impl App {
@@ -23,14 +23,9 @@ impl App {
         if is_confirmed || !can_wait || running == 0 {
             return self.quit();
         }
-        let mut jobs: Vec<_> = self.board.running_jobs().collect();
-        jobs.sort_by(|left, right| (right.created_at, &right.id).cmp(&(left.created_at, &left.id)));
-        let jobs = jobs.into_iter();
-        let submitted = |job: &crate::jobs::Job| job.attempt().and_then(|attempt| attempt.submitted_at);
-        let tasks: Vec<(&str, Option<chrono::Duration>)> =
-            jobs.take(running).map(|job| (job.spec.prompt.as_str(), submitted(job).map(|at| self.now - at))).collect();
+        let tasks = self.board.running_jobs().map(|job| OpenTask::of(job)).collect();
         let others = self.status.workers.map(|workers| workers.saturating_sub(1));
-        let dialog = QuitDialog::new(running, &tasks, others);
+        let dialog = QuitDialog::new(running, tasks, others);
         self.overlays.push(Overlay::Quit(dialog));
         self.dirty = true;
     }

@@ -111,10 +111,20 @@ impl KeyMap {
         self.bindings.iter().filter(move |binding| binding.applies_in(context))
     }
 
-    /// The first key of an action anywhere, for a hint: `b`.
+    /// The first key of an action anywhere, for a hint: `b`. An action without a key is found in the palette: `: Retry`.
     pub fn key_of(self, action: Action, ascii: bool) -> String {
-        let binding = self.bindings.iter().find(|binding| binding.action == action && !binding.keys.is_empty());
-        binding.map(|binding| binding.key_shown(ascii)).unwrap_or_default()
+        self.find_key(action, ascii).unwrap_or_else(|| {
+            let palette = self.find_key(Action::Palette, ascii).unwrap_or_else(|| ":".to_owned());
+            let binding = self.bindings.iter().find(|binding| binding.action == action);
+            format!("{palette} {}", binding.map(Binding::title).unwrap_or_default())
+        })
+    }
+
+    fn find_key(self, action: Action, ascii: bool) -> Option<String> {
+        let of_action = || self.bindings.iter().filter(|binding| binding.action == action && !binding.keys.is_empty());
+        // The answer to a question is no key of the action elsewhere.
+        let binding = of_action().find(|binding| is_free(binding)).or_else(|| of_action().next());
+        binding.map(|binding| binding.key_shown(ascii))
     }
 }
 
@@ -181,6 +191,7 @@ mod tests {
         assert_eq!(map.key_of(Action::Retry, false), "e");
         let unbound = self::map(&[("hide", &[])]).unwrap();
         assert_eq!(meaning(unbound, 'h'), None);
+        assert_eq!(unbound.key_of(Action::Hide, false), ": Hide or show");
     }
 
     #[test]

@@ -142,6 +142,8 @@ pub enum Action {
     BulkPause,
     /// Stop the selected bulk action.
     BulkStop,
+    /// Undo the selected bulk action.
+    BulkUndo,
     /// Undo the last action.
     Undo,
     /// The list of all actions.
@@ -171,7 +173,7 @@ impl Action {
             Self::Reject => Some("reject images"),
             Self::Hide => Some("hide jobs"),
             Self::Tag => Some("tag jobs"),
-            Self::BulkPause | Self::BulkStop => Some("change bulk actions"),
+            Self::BulkPause | Self::BulkStop | Self::BulkUndo => Some("change bulk actions"),
             Self::Undo => Some("undo actions"),
             Self::Pause | Self::PauseHere => Some("pause or resume the intake"),
             Self::MoreSlots | Self::FewerSlots => Some("change the slots"),

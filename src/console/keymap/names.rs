@@ -43,6 +43,7 @@ impl Action {
             Self::BulkScreen => "Bulk actions",
             Self::BulkPause => "Pause or resume",
             Self::BulkStop => "Stop",
+            Self::BulkUndo => "Undo it",
             Self::LogFollow => "Follow or pause",
             Self::LogLevel => "Log level",
             Self::LogScope => "This job or all",

@@ -142,6 +142,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Tag, &[key('T')], OneJob, G::Jobs, "", "add or remove tags of the marked jobs, or of this one"),
     bind(A::BulkPause, &[key('p')], BULK, G::Jobs, "pause/resume", "pause or resume the selected bulk action"),
     bind(A::BulkStop, &[key('x')], BULK, G::Jobs, "stop", "stop the selected bulk action; what was changed stays"),
+    bind(A::BulkUndo, &[key('u')], BULK, G::Jobs, "undo", "undo the selected bulk action"),
     // --- choosing ---
     bind(A::Mark, &[key(' ')], GALLERY, G::Choose, "mark", "mark or unmark; the next action applies to the marked"),
     bind(A::Mark, &[key(' ')], Panes, G::Choose, "", "mark or unmark; the next action applies to the marked"),
@@ -208,7 +209,7 @@ pub const BINDINGS: &[Binding] = &[
     // --- looking elsewhere ---
     bind(A::CostScreen, &[key('$')], Panes, G::Views, "costs", "cost screen"),
     bind(A::BudgetScreen, &[key('B')], Panes, G::Views, "", "caps and uncertain charges"),
-    bind(A::BulkScreen, &[key('b')], Panes, G::Views, "", "actions on many jobs: progress, pause, stop"),
+    bind(A::BulkScreen, &[key('b')], Panes, G::Views, "", "actions on many jobs: progress, pause, stop, undo"),
     bind(A::LogScreen, &[key('L')], OneJob, G::Views, "logs", "log screen; at a step, its lines"),
     bind(A::Palette, &[key(':'), Chord::control('k')], Everywhere, G::Views, "", "find an action by name"),
     // --- the engine ---

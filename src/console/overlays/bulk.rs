@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 
+use crate::console::keymap::{Action, KeyMap};
 use crate::console::theme::Theme;
 use crate::console::widgets;
 use crate::engine::{BulkRecord, BulkState};
@@ -40,6 +41,7 @@ impl BulkScreen {
         area: Rect,
         records: &[BulkRecord],
         now: DateTime<Utc>,
+        keys: KeyMap,
         theme: &Theme,
     ) {
         widgets::clear(frame, area, theme);
@@ -60,10 +62,19 @@ impl BulkScreen {
             }
         }
         if lines.is_empty() {
-            let words = "No action on many jobs is under way. Mark jobs (space, V, *) or filter them, then r x a h T C or R. \
-                         `darkroom bulk` lists older ones.";
+            let shown = |actions: &[Action], gap| {
+                let keys: Vec<String> = actions.iter().map(|action| keys.key_of(*action, theme.ascii)).collect();
+                keys.join(gap)
+            };
+            let marks = shown(&[Action::Mark, Action::MarkRange, Action::MarkAll], ", ");
+            let acts = [Action::Retry, Action::Cancel, Action::Approve, Action::Hide, Action::Tag, Action::Clone];
+            let (acts, retry) = (shown(&acts, " "), keys.key_of(Action::RetryAll, theme.ascii));
+            let words = format!(
+                "No action on many jobs is under way. Mark jobs ({marks}) or filter them, then {acts} or {retry}. \
+                 `darkroom bulk` lists older ones."
+            );
             lines.extend(
-                widgets::wrap(words, width).into_iter().map(|line| Line::styled(format!(" {line}"), theme.dim)),
+                widgets::wrap(&words, width).into_iter().map(|line| Line::styled(format!(" {line}"), theme.dim)),
             );
         }
         let rows = usize::from(inner.height);
@@ -107,5 +118,6 @@ pub fn status_line(record: &BulkRecord, now: DateTime<Utc>) -> String {
         BulkState::Stopped => format!("stopped at {progress}"),
         BulkState::Done => format!("done, {} changed", record.changed),
     };
+    let state = if record.undone_by.is_some() { format!("{state}, undone") } else { state };
     format!("{title}: {state}")
 }

@@ -73,7 +73,10 @@ impl Help {
         let area = centred(area, (width * columns + 2) as u16, (height + 2).min(usize::from(u16::MAX)) as u16);
         self.scroll = self.scroll.min(height.saturating_sub(room));
         let more = if height > room {
-            format!("{}–{} of {height} · j k scroll · Esc closes", self.scroll + 1, (self.scroll + room).min(height))
+            let key = |action| self.keys.key_of(action, theme.ascii);
+            let (down, up) = (key(Action::Down), key(Action::Up));
+            let last = (self.scroll + room).min(height);
+            format!("{}–{last} of {height} · {down} {up} scroll · Esc closes", self.scroll + 1)
         } else {
             "Esc closes".to_owned()
         };

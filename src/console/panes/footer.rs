@@ -90,10 +90,10 @@ pub fn action_at(
     None
 }
 
-/// Draws the names of all panes with their digits; those on the screen are highlighted.
-pub fn draw_tabs(frame: &mut Frame<'_>, area: Rect, shown: &[PaneName], focus: PaneName, theme: &Theme) {
+/// Draws the names of all panes with their keys; those on the screen are highlighted.
+pub fn draw_tabs(frame: &mut Frame<'_>, area: Rect, keys: KeyMap, shown: &[PaneName], focus: PaneName, theme: &Theme) {
     let mut spans = Vec::new();
-    for (name, title) in tabs(area.width) {
+    for (name, title) in tabs(area.width, keys, theme.ascii) {
         let style = if name == focus {
             theme.selected
         } else if shown.contains(&name) {
@@ -107,16 +107,17 @@ pub fn draw_tabs(frame: &mut Frame<'_>, area: Rect, shown: &[PaneName], focus: P
         spans.push(Span::raw(gap));
     }
     if is_roomy(area.width) {
-        spans.push(Span::styled("  Tab next", theme.dim));
+        let next = keys.key_of(Action::NextPane, theme.ascii);
+        spans.push(Span::styled(format!("  {next} next"), theme.dim));
     }
     frame.render_widget(Line::from(spans), area);
 }
 
 /// The pane whose name is under that column of the line of tabs.
-pub fn tab_at(area: Rect, column: u16) -> Option<PaneName> {
+pub fn tab_at(area: Rect, column: u16, keys: KeyMap, ascii: bool) -> Option<PaneName> {
     let gap = usize::from(!is_roomy(area.width));
     let mut left = usize::from(column.checked_sub(area.x)?);
-    for (name, title) in tabs(area.width) {
+    for (name, title) in tabs(area.width, keys, ascii) {
         if left < title.width() {
             return Some(name);
         }
@@ -129,8 +130,11 @@ fn is_roomy(width: u16) -> bool {
     width >= 56
 }
 
-fn tabs(width: u16) -> impl Iterator<Item = (PaneName, String)> {
+fn tabs(width: u16, keys: KeyMap, ascii: bool) -> impl Iterator<Item = (PaneName, String)> {
     let pad = if is_roomy(width) { " " } else { "" };
-    let titled = move |(index, name): (usize, PaneName)| (name, format!("{pad}{} {}{pad}", index + 1, name.title()));
-    PaneName::ALL.into_iter().enumerate().map(titled)
+    let titled = move |name: PaneName| {
+        let key = keys.key_of(Action::Pane(name), ascii);
+        (name, format!("{pad}{key} {}{pad}", name.title()))
+    };
+    PaneName::ALL.into_iter().map(titled)
 }

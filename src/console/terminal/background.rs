@@ -81,7 +81,7 @@ impl BackgroundTasks {
                 Err(error) => {
                     // The launcher's own message helps only who sets the system up: it goes to the log.
                     tracing::warn!(error = %error, "image viewer failed to start");
-                    failed("could not start an image viewer · w saves the image, y copies its URL")
+                    failed("could not start an image viewer: save the image, or copy its URL")
                 }
             })
         });

@@ -3,6 +3,7 @@
 use ratatui::text::{Line, Span};
 
 use super::JobView;
+use crate::console::keymap::Action;
 use crate::console::panes::logs::{StepSpan, StoredRecord, record_line};
 use crate::engine::AuditEntry;
 use crate::text::{self, format};
@@ -44,7 +45,8 @@ pub fn operators(
 pub fn step_lines(step: &StepSpan, records: &[StoredRecord], view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
     let theme = view.theme;
     let more = if records.len() == STEP_LINES { "newest " } else { "" };
-    let head = format!("   {more}log lines of {} · L shows all", step.name);
+    let key = view.keys.key_of(Action::LogScreen, theme.ascii);
+    let head = format!("   {more}log lines of {} · {key} shows all", step.name);
     let mut lines = vec![Line::styled(format::cut(&head, width), theme.accent)];
     if records.is_empty() {
         lines.push(Line::styled(

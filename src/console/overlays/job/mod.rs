@@ -12,6 +12,7 @@ use ratatui::widgets::Paragraph;
 
 use crate::catalog::Catalog;
 use crate::console::DisplayZone;
+use crate::console::keymap::KeyMap;
 use crate::console::panes::logs::{StepSpan, StoredRecord};
 use crate::console::panes::steps::{self, StepsView};
 use crate::console::theme::Theme;
@@ -55,6 +56,8 @@ pub struct JobView<'a> {
     pub zone: DisplayZone,
     /// The present.
     pub now: DateTime<Utc>,
+    /// For texts that name a key.
+    pub keys: KeyMap,
     /// Colours and symbols.
     pub theme: &'a Theme,
 }

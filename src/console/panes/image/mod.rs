@@ -21,6 +21,7 @@ use ratatui_image::picker::{Picker, ProtocolType};
 use ratatui_image::{FontSize, Image};
 use tokio::sync::mpsc;
 
+use crate::console::keymap::{Action, KeyMap};
 use crate::console::theme::Theme;
 use crate::console::widgets::{self, wrap};
 use crate::engine::{Command, Progress};
@@ -99,6 +100,23 @@ impl ImagesMode {
             Self::Auto | Self::Off => None,
         }
     }
+}
+
+/// What the pane shows.
+#[derive(Clone, Copy)]
+pub struct ImageView<'a> {
+    /// The job whose image it is.
+    pub job: Option<&'a Job>,
+    /// Its current progress.
+    pub progress: Option<&'a Progress>,
+    /// The present.
+    pub now: DateTime<Utc>,
+    /// Whether keys go to this pane.
+    pub focused: bool,
+    /// For texts that name a key.
+    pub keys: KeyMap,
+    /// Colours and symbols.
+    pub theme: &'a Theme,
 }
 
 impl ImagePane {
@@ -229,20 +247,8 @@ impl ImagePane {
     }
 
     /// Draws the pane.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "everything that a pane may show, handed over by the console each frame"
-    )]
-    pub fn draw(
-        &mut self,
-        frame: &mut Frame<'_>,
-        area: Rect,
-        job: Option<&Job>,
-        progress: Option<&Progress>,
-        now: DateTime<Utc>,
-        focused: bool,
-        theme: &Theme,
-    ) {
+    pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, view: &ImageView<'_>) {
+        let ImageView { job, progress, now, focused, keys, theme } = *view;
         let image = job.and_then(image_of);
         let facts = match (job, image) {
             // Full screen, nothing else shows which job this is: the prompt does.
@@ -261,10 +267,14 @@ impl ImagePane {
         let width = usize::from(inner.width);
         match (job, image) {
             (None, _) => {
-                let lines = ["No job selected", "Press n to create an image"];
-                say(frame, inner, lines.iter().map(|line| Line::styled(*line, theme.dim)).collect(), theme);
+                let key = keys.key_of(Action::New, theme.ascii);
+                let lines = ["No job selected".to_owned(), format!("Press {key} to create an image")];
+                say(frame, inner, lines.into_iter().map(|line| Line::styled(line, theme.dim)).collect(), theme);
             }
-            (Some(job), None) => say(frame, inner, placeholder::lines_for_job(job, progress, now, width, theme), theme),
+            (Some(job), None) => {
+                let place = placeholder::Place { width, keys, theme };
+                say(frame, inner, placeholder::lines_for_job(job, progress, now, &place), theme);
+            }
             (Some(job), Some((attempt, image))) => {
                 if let Some(line) = placeholder::outdated_image_line(job, attempt, theme) {
                     let row = Rect { height: inner.height.min(1), ..inner };
@@ -273,18 +283,23 @@ impl ImagePane {
                     inner.y += inner.height.min(1);
                     inner.height -= inner.height.min(1);
                 }
-                self.image(&(job.id.clone(), attempt), image, frame, inner, theme);
+                self.image(&(job.id.clone(), attempt), image, frame, inner, view);
             }
         }
     }
 
-    fn image(&mut self, key: &ImageKey, image: &StoredImage, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
+    fn image(&mut self, key: &ImageKey, image: &StoredImage, frame: &mut Frame<'_>, area: Rect, view: &ImageView<'_>) {
+        let theme = view.theme;
+        let key_of = |action| view.keys.key_of(action, theme.ascii);
         let width = usize::from(area.width);
         if self.mode == ImagesMode::Off {
             let mut lines = vec![Line::styled("Image stored; image display is off (--images)", theme.dim)];
             let url = text::sanitize_line(&image.url, 500);
             lines.extend(wrap(&url, width).into_iter().map(|line| Line::styled(line, theme.text)));
-            lines.push(Line::styled("o opens it · y copies its URL", theme.accent));
+            lines.push(Line::styled(
+                format!("{} opens it · {} copies its URL", key_of(Action::OpenImage), key_of(Action::CopyUrl)),
+                theme.accent,
+            ));
             return say(frame, area, lines, theme);
         }
         if let Some(hint) = &self.hint {
@@ -298,7 +313,8 @@ impl ImagePane {
         if let Some(line) = self.request(key, room) {
             let lines = wrap(&format!("Cannot show the image: {line}"), width);
             let mut lines: Vec<Line<'_>> = lines.into_iter().map(|line| Line::styled(line, theme.bad)).collect();
-            lines.push(Line::styled("o opens it in the system viewer", theme.accent));
+            let open = format!("{} opens it in the system viewer", key_of(Action::OpenImage));
+            lines.push(Line::styled(open, theme.accent));
             return say(frame, area, lines, theme);
         }
         match &mut self.ready {

@@ -5,6 +5,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use crate::catalog::Catalog;
+use crate::console::keymap::{Action, KeyMap};
 use crate::console::theme::Theme;
 use crate::console::widgets::wrap;
 use crate::engine::Progress;
@@ -12,14 +13,24 @@ use crate::jobs::{BillingStatus, Failure, FailureCode, Job, RetryKind, Stage, St
 use crate::text;
 use crate::text::format;
 
-/// The lines about a job, wrapped to `width` cells, most important first.
+/// Where the lines are shown.
+pub struct Place<'a> {
+    /// Cells of a line.
+    pub width: usize,
+    /// For texts that name a key.
+    pub keys: KeyMap,
+    /// Colours and symbols.
+    pub theme: &'a Theme,
+}
+
+/// The lines about a job, wrapped, most important first.
 pub fn lines_for_job(
     job: &Job,
     progress: Option<&Progress>,
     now: DateTime<Utc>,
-    width: usize,
-    theme: &Theme,
+    place: &Place<'_>,
 ) -> Vec<Line<'static>> {
+    let Place { width, theme, .. } = *place;
     let head = |word: &str| Line::styled(format!("{} {word}", theme.job_symbol(job)), theme.job_style(job));
     let mut lines = Vec::new();
     match &job.stage {
@@ -47,11 +58,11 @@ pub fn lines_for_job(
                 let billed = if failure.billed == BillingStatus::Yes { "Billed" } else { "May be billed" };
                 say(&mut lines, billed, width, theme.warning);
             }
-            say(&mut lines, &next_action_hint(job, failure), width, theme.accent);
+            say(&mut lines, &next_action_hint(job, failure, place), width, theme.accent);
         }
         Stage::Cancelled => {
             lines.push(head("cancelled"));
-            say(&mut lines, retry_hint(job), width, theme.accent);
+            say(&mut lines, &retry_hint(job, place), width, theme.accent);
         }
     }
     lines
@@ -118,30 +129,32 @@ fn elapsed(model: &str, so_far: chrono::Duration) -> String {
 }
 
 /// Which key helps after this failure.
-fn next_action_hint(job: &Job, failure: &Failure) -> String {
+fn next_action_hint(job: &Job, failure: &Failure, place: &Place<'_>) -> String {
+    let key = |action| place.keys.key_of(action, place.theme.ascii);
     match failure.code {
         FailureCode::RequestModerated
         | FailureCode::ContentModerated
         | FailureCode::InvalidRequest
-        | FailureCode::InvalidInput => "Press C to clone and edit: the same request would fail again".to_owned(),
-        FailureCode::KeyRejected => "Set a valid key, then press r to retry".to_owned(),
-        FailureCode::OutOfCredits => "Add credits to the account, then press r to retry".to_owned(),
-        _ => retry_hint(job).to_owned(),
+        | FailureCode::InvalidInput => {
+            format!("Press {} to clone and edit: the same request would fail again", key(Action::Clone))
+        }
+        FailureCode::KeyRejected => format!("Set a valid key, then press {} to retry", key(Action::Retry)),
+        FailureCode::OutOfCredits => format!("Add credits to the account, then press {} to retry", key(Action::Retry)),
+        _ => retry_hint(job, place),
     }
 }
 
-fn retry_hint(job: &Job) -> &'static str {
-    match job.retry_kind() {
-        Ok(RetryKind::OldTicket) => "Press r to check its task again, free of charge",
-        Ok(RetryKind::OldTicketThenNewAttempt) if job.simulated => {
-            "Press r to check its task, then retry (simulated, free)"
-        }
-        Ok(RetryKind::OldTicketThenNewAttempt) => "Press r to check its task, then retry, which costs again",
-        Ok(RetryKind::SameAttempt) => "Press r to retry: nothing was charged so far",
-        Ok(RetryKind::NewAttempt) if job.simulated => "Press r to retry (simulated, free)",
-        Ok(RetryKind::NewAttempt) => "Press r to retry, which costs again",
-        Err(_) => "",
-    }
+fn retry_hint(job: &Job, place: &Place<'_>) -> String {
+    let what = match job.retry_kind() {
+        Ok(RetryKind::OldTicket) => "check its task again, free of charge",
+        Ok(RetryKind::OldTicketThenNewAttempt) if job.simulated => "check its task, then retry (simulated, free)",
+        Ok(RetryKind::OldTicketThenNewAttempt) => "check its task, then retry, which costs again",
+        Ok(RetryKind::SameAttempt) => "retry: nothing was charged so far",
+        Ok(RetryKind::NewAttempt) if job.simulated => "retry (simulated, free)",
+        Ok(RetryKind::NewAttempt) => "retry, which costs again",
+        Err(_) => return String::new(),
+    };
+    format!("Press {} to {what}", place.keys.key_of(Action::Retry, place.theme.ascii))
 }
 
 /// One line over the image of an earlier attempt, where the job has moved on since; `None` where the image is current.

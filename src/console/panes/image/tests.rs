@@ -24,8 +24,12 @@ fn pane(mode: ImagesMode) -> (ImagePane, mpsc::UnboundedReceiver<ImageMessage>) 
     ImagePane::new(Picker::halfblocks(), mode)
 }
 
+fn view<'a>(job: Option<&'a Job>, progress: Option<&'a Progress>, focused: bool, theme: &'a Theme) -> ImageView<'a> {
+    ImageView { job, progress, now: noon(), focused, keys: KeyMap::default(), theme }
+}
+
 fn shown(pane: &mut ImagePane, job: Option<&Job>, width: u16, height: u16) -> String {
-    screen(width, height, |frame| pane.draw(frame, frame.area(), job, None, noon(), false, &Theme::dark()))
+    screen(width, height, |frame| pane.draw(frame, frame.area(), &view(job, None, false, &Theme::dark())))
 }
 
 fn bytes(width: u32, height: u32) -> Bytes {
@@ -108,7 +112,7 @@ fn image_is_centred_with_its_ratio() {
 
     let mut terminal = Terminal::new(TestBackend::new(42, 12)).unwrap();
     let theme = Theme::dark();
-    terminal.draw(|frame| pane.draw(frame, frame.area(), Some(&fox), None, noon(), true, &theme)).unwrap();
+    terminal.draw(|frame| pane.draw(frame, frame.area(), &view(Some(&fox), None, true, &theme))).unwrap();
     let text = text_of(terminal.backend());
     assert!(text.starts_with("╭ Image ── 64×64 png · 1.4 MB · neon"), "{text}");
     let buffer = terminal.backend().buffer();
@@ -238,7 +242,7 @@ fn image_pane_while_generating() {
     };
     let draw = |pane: &mut ImagePane, progress: Option<&Progress>| {
         screen(44, 8, |frame| {
-            pane.draw(frame, frame.area(), Some(&job), progress, noon(), true, &Theme::dark());
+            pane.draw(frame, frame.area(), &view(Some(&job), progress, true, &Theme::dark()));
         })
     };
     insta::assert_snapshot!(draw(&mut pane, Some(&progress)), @r#"
@@ -330,14 +334,14 @@ fn ascii_means_ascii_but_for_the_pixels() {
     let (mut pane, mut messages) = pane(ImagesMode::HalfBlocks);
     let moderated = failed(FailureCode::TimedOut, "no image", BillingStatus::Yes);
     for job in [None, Some(&generating()), Some(&moderated)] {
-        let text = screen(60, 9, |frame| pane.draw(frame, frame.area(), job, None, noon(), true, &theme));
+        let text = screen(60, 9, |frame| pane.draw(frame, frame.area(), &view(job, None, true, &theme)));
         assert!(text.is_ascii(), "{text}");
     }
     let fox = done("fox", 64, 64);
     pane.next_request(Some(&fox));
     pane.on_bytes(&fox.id, 1, Ok(bytes(63, 64)));
     let draw = |pane: &mut ImagePane| {
-        screen(60, 9, |frame| pane.draw(frame, frame.area(), Some(&fox), None, noon(), true, &theme))
+        screen(60, 9, |frame| pane.draw(frame, frame.area(), &view(Some(&fox), None, true, &theme)))
     };
     assert!(draw(&mut pane).is_ascii());
     pane.on_message(messages.blocking_recv().unwrap());

@@ -11,6 +11,8 @@ use unicode_width::UnicodeWidthStr;
 use super::ring::StoredRecord;
 use super::{LogInput, LogPane, LogScope, LogView};
 use crate::console::DisplayZone;
+use crate::console::keymap::Action;
+use crate::console::layout::PaneName;
 use crate::console::theme::Theme;
 use crate::console::widgets;
 use crate::text::{self, find_text, format};
@@ -42,10 +44,8 @@ impl LogPane {
         }
         frame.render_widget(block, area);
         if rows.is_empty() {
-            let lines = self
-                .empty_state(job.is_some(), view.focused)
-                .into_iter()
-                .map(|line| Line::styled(line, view.theme.dim));
+            let lines =
+                self.empty_state(job.is_some(), view).into_iter().map(|line| Line::styled(line, view.theme.dim));
             frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()).wrap(Wrap { trim: true }), inner);
         } else {
             frame.render_widget(Paragraph::new(rows), inner);
@@ -90,7 +90,9 @@ impl LogPane {
         if !self.search.is_empty() {
             spans.push(Span::styled(sign(LogInput::Search), theme.accent));
             spans.push(Span::styled(format!("{}  ", self.search), theme.text));
-            spans.push(Span::styled("n older · N newer ", theme.dim));
+            let key = |action| view.keys.key_of(action, theme.ascii);
+            let (older, newer) = (key(Action::LogOlderMatch), key(Action::LogNewerMatch));
+            spans.push(Span::styled(format!("{older} older · {newer} newer "), theme.dim));
         }
         (!spans.is_empty()).then(|| {
             spans.push(Span::styled("· Esc clears", theme.dim));
@@ -99,18 +101,17 @@ impl LogPane {
     }
 
     /// What an empty pane teaches: the keys hold where it has the focus.
-    fn empty_state(&self, one_job: bool, focused: bool) -> Vec<String> {
+    fn empty_state(&self, one_job: bool, view: &LogView<'_>) -> Vec<String> {
         let whose = if one_job { "for this job " } else { "" };
         let level = self.level.as_str().to_ascii_lowercase();
         let text = if self.text.is_empty() { String::new() } else { format!(" with {:?}", self.text) };
         let first = format!("No log lines {whose}at {level} or above{text}");
         let others = self.ring.kept();
-        let keys = match (focused, one_job) {
-            (true, true) => "press t for all jobs or l to lower the level",
-            (true, false) => "press l to lower the level",
-            (false, true) => "press 4, then t for all jobs or l to lower the level",
-            (false, false) => "press 4, then l to lower the level",
-        };
+        let key = |action| view.keys.key_of(action, view.theme.ascii);
+        let (pane, scope, level) = (Action::Pane(PaneName::Logs), key(Action::LogScope), key(Action::LogLevel));
+        let pane = if view.focused { String::new() } else { format!("{}, then ", key(pane)) };
+        let scope = if one_job { format!("{scope} for all jobs or ") } else { String::new() };
+        let keys = format!("press {pane}{scope}{level} to lower the level");
         let second = match others {
             0 => "Log lines of this process appear here".to_owned(),
             1 => format!("1 other line: {keys}"),

@@ -8,6 +8,7 @@ use crossterm::event::KeyEvent;
 use tracing::Level;
 
 use crate::console::DisplayZone;
+use crate::console::keymap::KeyMap;
 use crate::console::line_editor::LineEditor;
 use crate::console::theme::Theme;
 use crate::jobs::JobId;
@@ -26,6 +27,8 @@ pub struct LogView<'a> {
     pub zone: DisplayZone,
     /// Whether keys go to this pane.
     pub focused: bool,
+    /// For texts that name a key.
+    pub keys: KeyMap,
     /// Colours and symbols.
     pub theme: &'a Theme,
 }

@@ -27,7 +27,11 @@ fn shown(pane: &mut LogPane, job: Option<&JobId>, width: u16, height: u16) -> St
     // One row more than the pane has: it is a pane, not the whole screen.
     let text = screen(width, height * 3, |frame| {
         let area = Rect { height, ..frame.area() };
-        pane.draw(frame, area, &LogView { job, focused: true, zone: DisplayZone::Utc, theme: &Theme::dark() });
+        pane.draw(
+            frame,
+            area,
+            &LogView { job, focused: true, zone: DisplayZone::Utc, keys: KeyMap::default(), theme: &Theme::dark() },
+        );
     });
     text.lines().take(usize::from(height)).collect::<Vec<_>>().join("\n")
 }
@@ -95,7 +99,13 @@ fn the_whole_screen_wraps_long_lines() {
         pane.draw(
             frame,
             frame.area(),
-            &LogView { job: None, focused: true, zone: DisplayZone::Utc, theme: &Theme::dark() },
+            &LogView {
+                job: None,
+                focused: true,
+                zone: DisplayZone::Utc,
+                keys: KeyMap::default(),
+                theme: &Theme::dark(),
+            },
         );
     });
     insta::assert_snapshot!(text, @r#"
@@ -207,7 +217,7 @@ proptest! {
                 let wrapped = screen(width, height, |frame| {
                     let area = frame.area();
                     frame.render_widget(Block::new(), area);
-                    pane.draw(frame, area, &LogView { job: job.as_ref(), focused: false, zone: DisplayZone::Utc, theme: &Theme::dark() });
+                    pane.draw(frame, area, &LogView { job: job.as_ref(), focused: false, zone: DisplayZone::Utc, keys: KeyMap::default(), theme: &Theme::dark() });
                 });
                 assert_whole_border(&wrapped, height);
             }
@@ -225,7 +235,13 @@ fn no_size_is_too_small() {
             pane.draw(
                 frame,
                 frame.area(),
-                &LogView { job: None, focused: false, zone: DisplayZone::Utc, theme: &Theme::dark() },
+                &LogView {
+                    job: None,
+                    focused: false,
+                    zone: DisplayZone::Utc,
+                    keys: KeyMap::default(),
+                    theme: &Theme::dark(),
+                },
             );
         });
     }
@@ -239,7 +255,11 @@ fn ascii_means_ascii() {
     for width in [60, 30] {
         let text = screen(width, 6, |frame| {
             let area = Rect { height: 3, ..frame.area() };
-            pane.draw(frame, area, &LogView { job: None, focused: true, zone: DisplayZone::Utc, theme: &theme });
+            pane.draw(
+                frame,
+                area,
+                &LogView { job: None, focused: true, zone: DisplayZone::Utc, keys: KeyMap::default(), theme: &theme },
+            );
         });
         assert!(text.is_ascii(), "{text}");
     }

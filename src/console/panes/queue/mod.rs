@@ -19,6 +19,7 @@ use crate::catalog::Catalog;
 use crate::console::DisplayZone;
 use crate::console::activity::Activity;
 use crate::console::board::{Board, Row};
+use crate::console::keymap::{Action, KeyMap};
 use crate::console::status::Status;
 use crate::console::theme::Theme;
 use crate::engine::Intake;
@@ -80,6 +81,8 @@ pub struct QueueView<'a> {
     pub now: DateTime<Utc>,
     /// Whether keys go here.
     pub focused: bool,
+    /// For texts that name a key.
+    pub keys: KeyMap,
     /// Colours and symbols.
     pub theme: &'a Theme,
 }
@@ -298,6 +301,7 @@ impl QueuePane {
 fn empty_state(view: &QueueView<'_>) -> Vec<Line<'static>> {
     let theme = view.theme;
     let known = view.status.counts.as_ref().map(crate::engine::Counts::total);
+    let new = view.keys.key_of(Action::New, theme.ascii);
     let lines: [String; 2] = if let Some(problem) = view.board.problem() {
         [format!("Invalid filter: {problem}"), "Esc clears it · quotes make it a word".into()]
     } else if let Some(at) = view.searched_back_to.filter(|_| !view.filter.0.is_empty()) {
@@ -316,9 +320,9 @@ fn empty_state(view: &QueueView<'_>) -> Vec<Line<'static>> {
     } else if view.status.intake == Intake::ReadOnly {
         ["No jobs yet".into(), "Read-only console (--observe): jobs of other processes appear here".into()]
     } else if view.simulated {
-        ["No jobs yet. Press n to create the first image (simulated, free).".into(), String::new()]
+        [format!("No jobs yet. Press {new} to create the first image (simulated, free)."), String::new()]
     } else {
-        ["No jobs yet. Press n to create the first image; the form shows its price.".into(), String::new()]
+        [format!("No jobs yet. Press {new} to create the first image; the form shows its price."), String::new()]
     };
     let indent = |text: String| Line::styled(format!(" {text}"), theme.text);
     std::iter::once(Line::default()).chain(lines.into_iter().map(indent)).collect()

@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr;
 use super::{QueuePane, QueueView};
 use crate::console::DisplayZone;
 use crate::console::activity::Activity;
+use crate::console::keymap::Action;
 use crate::console::theme::Theme;
 use crate::jobs::StageName;
 use crate::jobs::sort::{Sort, SortKey};
@@ -31,7 +32,8 @@ impl QueuePane {
         let mut parts = vec![Span::styled(" Queue ", if view.focused { theme.accent } else { theme.text })];
         let dash = theme.symbol("──", "--");
         if self.range_from.is_some() {
-            parts.push(Span::styled(format!("{dash} marking a range · V marks it "), theme.warning));
+            let key = view.keys.key_of(Action::MarkRange, theme.ascii);
+            parts.push(Span::styled(format!("{dash} marking a range · {key} marks it "), theme.warning));
             return Line::from(parts);
         }
         if self.follows() {

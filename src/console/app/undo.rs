@@ -1,0 +1,72 @@
+//! Undo: what commands and bulk actions changed, the latest first.
+
+use super::{App, NO_EFFECT};
+use crate::console::keymap::Action;
+use crate::console::overlays::Overlay;
+use crate::engine::{BulkTarget, Command, CommandKind};
+use crate::jobs::Job;
+
+/// Actions that can be undone one after the other.
+const MAX_UNDO_LEVELS: usize = 20;
+
+/// What `u` restores.
+#[derive(Debug)]
+pub(super) enum UndoEntry {
+    /// What a command changed: its jobs as they were before.
+    Jobs(CommandKind, Vec<Job>),
+    /// What a bulk action changed: its id.
+    Bulk(String),
+}
+
+impl App {
+    pub(super) fn keep_undo(&mut self, entry: UndoEntry) {
+        if self.undo.len() == MAX_UNDO_LEVELS {
+            self.undo.remove(0);
+        }
+        self.undo.push(entry);
+    }
+
+    pub(super) fn undo(&mut self) {
+        if self.stop_own_bulk() {
+            return;
+        }
+        match self.undo.pop_if(|entry| matches!(entry, UndoEntry::Bulk(_))) {
+            Some(UndoEntry::Bulk(id)) => return self.undo_bulk(&id),
+            Some(UndoEntry::Jobs(..)) | None => {}
+        }
+        match self.undo.last() {
+            Some(_) if self.undo_pending => self.notify(NO_EFFECT, "Undo in progress"),
+            // The entry stays until the engine reports completion: a dropped command loses nothing.
+            Some(UndoEntry::Jobs(kind, previous)) => {
+                let command = Command::Undo(*kind, previous.clone());
+                self.undo_pending = true;
+                self.send(command);
+            }
+            Some(UndoEntry::Bulk(_)) | None => {
+                let key = self.key(Action::BulkScreen);
+                self.notify(NO_EFFECT, format!("Nothing to undo · {key} lists bulk actions"));
+            }
+        }
+    }
+
+    /// `u` on the screen of the bulk actions.
+    pub(super) fn undo_selected_bulk(&mut self) {
+        let Some(Overlay::Bulk(screen)) = self.overlays.last() else { return };
+        match screen.selected(&self.bulk).map(|record| record.id.clone()) {
+            Some(id) => self.undo_bulk(&id),
+            None => self.notify(NO_EFFECT, "No bulk action selected"),
+        }
+    }
+
+    /// Asks before a bulk action is undone; any process may have carried it out.
+    pub(super) fn undo_bulk(&mut self, id: &str) {
+        let Some(record) = self.bulk.iter().find(|record| record.id == id) else {
+            return self
+                .notify(NO_EFFECT, format!("Use `darkroom bulk undo {id}`: that action is not listed any more"));
+        };
+        if let Some(why) = record.undo_obstacle() {
+            return self.notify(NO_EFFECT, format!("Cannot undo: {why}"));
+        }
+        self.plan_bulk(record.undo_action(), BulkTarget::ChangedBy(id.to_owned()));
+    }
+}
