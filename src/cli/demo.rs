@@ -50,7 +50,8 @@ pub async fn run(session: &Session, flags: Flags) -> Result<(), CliError> {
     let help = config.keys.key_of(Action::Help, config.ascii);
     let greeting = format!("Demo: everything is simulated and deleted on exit · press {help} for the keys");
     let demo = Session { config, output: session.output };
-    let result = console::run(&demo, false, Some(greeting)).await;
+    let opening = console::Opening { greeting: Some(greeting), ..console::Opening::default() };
+    let result = console::run(&demo, opening).await.map(|_| ());
     folder.close().map_err(failed)?;
     result
 }

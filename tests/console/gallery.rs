@@ -138,7 +138,7 @@ fn new_seed_names_the_bound_of_input_images() {
     harness.event(Event::Jobs(vec![job.into()]));
     harness.keys("/boat");
     harness.press(KeyCode::Enter);
-    assert_eq!(sent(&harness.keys("S")), [] as [&Command; 0]);
+    assert_eq!(sent(&harness.keys("S1")), [] as [&Command; 0]);
     let frame = harness.frame();
     for part in ["1 costs $0.045, at", "$0.33.", "Input images are counted as one megapixel each"] {
         assert!(frame.contains(part), "{part}: {frame}");

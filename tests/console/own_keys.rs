@@ -166,7 +166,12 @@ fn no_text_names_a_key_of_the_table() {
         busy.act(action);
         busy.back();
     }
-    busy.act(Action::ToggleMouse);
+    for action in [Action::ToggleMouse, Action::FollowNewest, Action::NewSeeds] {
+        busy.act(action);
+    }
+    busy.back();
+    busy.act(Action::Contexts);
+    busy.back();
     busy.event(undoable());
     busy.shows("to undo");
     for (word, hint) in

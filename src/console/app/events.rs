@@ -93,6 +93,7 @@ impl App {
                     }
                 }
             }
+            Event::StoreUsage(usage) => self.status.usage = usage,
             Event::Audit(id, entries) => {
                 for overlay in &mut self.overlays {
                     if let Overlay::Job(screen) = overlay {
@@ -281,15 +282,15 @@ impl App {
                 self.notify(NoticeLevel::Warning, text);
             }
             Command::Submit(_) => {
-                let is_clone = matches!(self.submitted, Some((Some(_), _)));
+                let is_clone = matches!(self.drafts.submitted, Some((Some(_), _)));
                 let key = self.key(if is_clone { Action::Clone } else { Action::New });
-                if let Some((source, draft)) = self.submitted.take() {
+                if let Some((source, draft)) = self.drafts.submitted.take() {
                     self.keep_draft(source, draft);
                 }
                 let text = format!("Engine busy: nothing was submitted · {key} reopens your draft");
                 self.notify(NoticeLevel::Error, text);
             }
-            Command::RefreshCosts | Command::LoadAudit(_) => {}
+            Command::RefreshCosts | Command::LoadAudit(_) | Command::LoadUsage => {}
             Command::CountMatching(_) => (self.counting, self.counting_held) = (false, false),
             Command::PlanBulk(..) => {
                 self.planning = None;
@@ -316,7 +317,7 @@ impl App {
             text = format!("{text} · {skipped}");
         }
         if outcome.kind == CommandKind::Submitted {
-            self.submitted = None;
+            self.drafts.submitted = None;
             // In the gallery a selection that moves by itself would put the next approval on another image.
             if !self.has_gallery() {
                 self.select_when_shown = outcome.succeeded.first().cloned();

@@ -292,7 +292,10 @@ impl App {
         };
         match action {
             Action::OpenImage if is_openable(image) => self.effects.push(Effect::Open(image.url.clone())),
-            Action::OpenImage => self.notify(NoticeLevel::Error, "Cannot open this URL · w saves the image"),
+            Action::OpenImage => {
+                let key = self.key(Action::SaveImage);
+                self.notify(NoticeLevel::Error, format!("Cannot open this URL · {key} saves the image"));
+            }
             Action::CopyUrl => {
                 let urls: Vec<&str> =
                     jobs.iter().filter_map(|job| job.image()).map(|image| image.url.as_str()).collect();

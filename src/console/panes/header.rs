@@ -10,6 +10,7 @@ use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
 use crate::console::costs_view::{BudgetUse, caps};
+use crate::console::keymap::{Action, KeyMap};
 use crate::console::status::Status;
 use crate::console::theme::Theme;
 use crate::engine::{ConnectionState, Intake, Pause, TemporalStatus};
@@ -28,6 +29,8 @@ pub struct HeaderView<'a> {
     pub status: &'a Status,
     /// The present.
     pub now: DateTime<Utc>,
+    /// For texts that name a key.
+    pub keys: KeyMap,
     /// Colours and symbols.
     pub theme: &'a Theme,
 }
@@ -118,14 +121,16 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
         Intake::Open => {}
         Intake::Paused => {
             let sign = theme.symbol("‖", "=");
-            let forms = [(41, format!("{sign} this process paused · p resumes")), (0, format!("{sign} paused here"))];
+            let key = view.keys.key_of(Action::Pause, theme.ascii);
+            let long = format!("{sign} this process paused · {key} resumes");
+            let forms = [(41, long), (0, format!("{sign} paused here"))];
             parts.push(Part::new(theme.warning, forms));
         }
         Intake::AccountBlocked(blocked) => {
             let reason = text::sanitize_line(&blocked.reason, 60);
-            let cross = theme.symbol("✗", "x");
+            let (cross, key) = (theme.symbol("✗", "x"), view.keys.key_of(Action::Pause, theme.ascii));
             let forms = [
-                (20, format!("{cross} account: {reason} · p resumes")),
+                (20, format!("{cross} account: {reason} · {key} resumes")),
                 (22, format!("{cross} account: {reason}")),
                 (0, format!("{cross} account")),
             ];
@@ -194,8 +199,9 @@ fn paused(pause: &Pause, view: &HeaderView<'_>) -> Part {
     let by = text::sanitize_line(&pause.by, 40);
     let who = by.split('@').next().unwrap_or_default().to_owned();
     let reason = pause.reason.as_ref().map(|reason| format!(": {}", text::sanitize_line(reason, 60)));
+    let key = view.keys.key_of(Action::Pause, view.theme.ascii);
     let forms = [
-        (20, format!("{sign} paused by {by} {age}{} · p resumes", reason.clone().unwrap_or_default())),
+        (20, format!("{sign} paused by {by} {age}{} · {key} resumes", reason.clone().unwrap_or_default())),
         (22, format!("{sign} paused by {who} {age}{}", reason.unwrap_or_default())),
         (40, format!("{sign} paused by {who} {age}")),
         (0, format!("{sign} paused")),
@@ -206,7 +212,7 @@ fn paused(pause: &Pause, view: &HeaderView<'_>) -> Part {
 /// The workers on Temporal: none at all is as serious as no connection.
 fn workers(temporal: &TemporalStatus, view: &HeaderView<'_>) -> Part {
     let theme = view.theme;
-    if let ConnectionState::Disconnected { since, reason } = &temporal.server {
+    if let ConnectionState::Disconnected { since, reason, .. } = &temporal.server {
         let (old, ring) = (format::age(view.now - *since), theme.symbol("○", "!"));
         let reason = text::sanitize_line(reason, 60);
         let forms = [
@@ -276,10 +282,10 @@ fn budget_style(cap: &BudgetUse, theme: &Theme) -> Style {
 fn connection(view: &HeaderView<'_>) -> Part {
     let (theme, status) = (view.theme, view.status);
     if status.engine_closed {
-        let cross = theme.symbol("✗", "x");
+        let (cross, key) = (theme.symbol("✗", "x"), view.keys.key_of(Action::Quit, theme.ascii));
         return Part::new(
             theme.bad,
-            [(44, format!("{cross} engine stopped · q quits")), (0, format!("{cross} stopped"))],
+            [(44, format!("{cross} engine stopped · {key} quits")), (0, format!("{cross} stopped"))],
         );
     }
     match &status.connection {
@@ -288,12 +294,20 @@ fn connection(view: &HeaderView<'_>) -> Part {
             let dot = theme.symbol("●", "*");
             Part::new(theme.good, [(44, format!("{dot} live")), (0, dot.to_owned())])
         }
-        Some(ConnectionState::Disconnected { since, reason }) => {
+        Some(ConnectionState::Disconnected { since, reason, retry_at }) => {
             let old = format::age(view.now - *since);
+            let retry = match retry_at.map(|at| at - view.now) {
+                Some(wait) if wait > chrono::Duration::zero() => {
+                    format!(", next try in {}", format::age(wait + chrono::Duration::milliseconds(999)))
+                }
+                Some(_) => ", trying".to_owned(),
+                None => String::new(),
+            };
             let ring = theme.symbol("○", "!");
             let reason = text::sanitize_line(reason, 50);
             let forms = [
-                (21, format!("{ring} down, data {old} old: {reason}")),
+                (21, format!("{ring} down, data {old} old{retry}: {reason}")),
+                (21, format!("{ring} down, data {old} old{retry}")),
                 (32, format!("{ring} down, data {old} old")),
                 (45, format!("{ring} down {old}")),
                 (0, format!("{ring} down")),
@@ -325,6 +339,7 @@ mod tests {
             connection: Some(ConnectionState::Disconnected {
                 since: DateTime::UNIX_EPOCH,
                 reason: "connection refused by the store".into(),
+                retry_at: None,
             }),
             ..Status::default()
         }
@@ -337,6 +352,7 @@ mod tests {
         for width in 40..300 {
             let simulated = width % 2 == 0;
             let view = HeaderView {
+                keys: KeyMap::default(),
                 context: "a-context-with-a-long-name",
                 adapters: "firestore · temporal",
                 simulated,
@@ -361,6 +377,7 @@ mod tests {
                 Status { temporal: Some(temporal), connection: Some(ConnectionState::Connected), ..Status::default() };
             let now = DateTime::UNIX_EPOCH + chrono::Duration::seconds(90);
             let view = HeaderView {
+                keys: KeyMap::default(),
                 context: "default",
                 adapters: "sqlite · temporal",
                 simulated: true,
@@ -384,6 +401,7 @@ mod tests {
         let server = ConnectionState::Disconnected {
             since: DateTime::UNIX_EPOCH,
             reason: "localhost:7233 does not answer".into(),
+            retry_at: None,
         };
         let (text, style) = shown(fleet(3, 0, server));
         assert!(text.contains("Temporal down 1m") && style == Some(theme.bad), "{text}");
@@ -404,6 +422,7 @@ mod tests {
                 ..Status::default()
             };
             let view = HeaderView {
+                keys: KeyMap::default(),
                 context: "default",
                 adapters: "sqlite · local",
                 simulated: true,
