@@ -93,9 +93,15 @@ impl BulkExecutor {
                 }
                 Err(error) => {
                     tracing::warn!(%error, id, "bulk action waits for the store");
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        () = tokio::time::sleep(RETRY_INTERVAL) => {}
+                    let pause = tokio::time::sleep(RETRY_INTERVAL);
+                    if applied.is_some() {
+                        // What is changed is saved before this process stops.
+                        pause.await;
+                    } else {
+                        tokio::select! {
+                            () = stop.cancelled() => {}
+                            () = pause => {}
+                        }
                     }
                 }
             }

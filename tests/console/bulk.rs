@@ -4,7 +4,8 @@ use chrono::Duration;
 use crossterm::event::KeyCode;
 use darkroom::console::Effect;
 use darkroom::engine::{
-    BulkAction, BulkControl, BulkLease, BulkRecord, BulkState, BulkTarget, Command, Event, SpecEdit, TagEdit,
+    BulkAction, BulkControl, BulkLease, BulkPlan, BulkRecord, BulkState, BulkTarget, Command, Event, RetryPrice,
+    SpecEdit, TagEdit,
 };
 
 use super::fixtures;
@@ -62,12 +63,61 @@ fn screen_of_bulk_actions_pauses_and_stops() {
     }
     assert_eq!(sends(&harness.keys("p")), [&Command::ControlBulk("1".into(), BulkControl::Pause)]);
     assert_eq!(sends(&harness.keys("x")), [&Command::ControlBulk("1".into(), BulkControl::Stop)]);
+    assert_eq!(sends(&harness.keys("u")), [&Command::ControlBulk("1".into(), BulkControl::Stop)]);
     running.state = BulkState::Paused;
     harness.event(Event::BulkActions(vec![running]));
     assert!(harness.frame().contains("paused at 122 of 244"), "{}", harness.frame());
     assert_eq!(sends(&harness.keys("p")), [&Command::ControlBulk("1".into(), BulkControl::Resume)]);
     harness.press(KeyCode::Esc);
     assert!(harness.frame().contains("Queue"), "{}", harness.frame());
+}
+
+#[test]
+fn ended_action_is_undone_after_a_question() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    let mut done = record("ben@office");
+    (done.state, done.position, done.changed, done.undoable) = (BulkState::Done, 244, 240, true);
+    harness.event(Event::BulkActions(vec![done.clone()]));
+    assert_eq!(sends(&harness.keys("u")), [] as [&Command; 0]);
+    assert!(harness.frame().contains("Nothing to undo · b lists bulk actions"), "{}", harness.frame());
+    let undo = BulkAction::Undo { of: "1".to_owned(), action: BulkAction::Retry.into() };
+    let plan = Command::PlanBulk(undo.clone(), BulkTarget::ChangedBy("1".to_owned()));
+    assert_eq!(sends(&harness.keys("bu")), [&plan]);
+    harness.event(Event::BulkPlanned(Ok(Box::new(BulkPlan {
+        action: undo,
+        ids: vec![fixtures::id(1), fixtures::id(2)],
+        fingerprints: vec![0, 50],
+        price: RetryPrice::default(),
+        real: 0,
+        generating: 0,
+        moderated: 0,
+        maybe_billed: 0,
+        inapplicable: 0,
+        reason: None,
+        stopped_at: None,
+    }))));
+    for part in ["Restore 2 jobs?", "Jobs that changed since stay as they are."] {
+        assert!(harness.frame().contains(part), "{part}: {}", harness.frame());
+    }
+    harness.now += Duration::seconds(1);
+    let effects = harness.keys("y");
+    assert!(
+        matches!(sends(&effects)[..], [Command::StartBulk { chosen, .. }] if chosen == "bulk action 1"),
+        "{effects:?}"
+    );
+    done.undone_by = Some("2".to_owned());
+    harness.event(Event::BulkActions(vec![done]));
+    assert!(harness.frame().contains("done, 240 changed, undone"), "{}", harness.frame());
+
+    // An own action that ends in any process is what `u` undoes next.
+    let mut harness = ConsoleHarness::busy(120, 40);
+    let mut own = record("ada@studio");
+    own.undoable = true;
+    harness.event(Event::BulkActions(vec![own.clone()]));
+    (own.state, own.position, own.changed) = (BulkState::Done, 244, 244);
+    harness.event(Event::BulkActions(vec![own]));
+    assert!(harness.frame().contains("done, 244 changed · u to undo"), "{}", harness.frame());
+    assert_eq!(sends(&harness.keys("u")), [&plan]);
 }
 
 #[test]

@@ -722,7 +722,7 @@ fn quit_names_running_paid_images_and_waits() {
     assert_eq!(harness.keys("q"), [], "nothing is quit without an answer");
     let frame = harness.frame();
     assert!(frame.contains("Quit while 2 images are being generated?"), "{frame}");
-    assert!(frame.contains("· neon fox crossing a wet street… · at least 9m 50s left"), "{frame}");
+    assert!(frame.contains("· neon fox crossing a wet street … · at least 9m 50s left"), "{frame}");
     harness.now += Duration::seconds(51);
     assert!(harness.app.next_tick().is_some_and(|at| at - harness.now <= Duration::seconds(52)), "the time goes on");
     harness.send(Message::Tick);

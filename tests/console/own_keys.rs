@@ -174,9 +174,13 @@ fn no_text_names_a_key_of_the_table() {
     busy.back();
     busy.event(undoable());
     busy.shows("to undo");
-    for (word, hint) in
-        [("glass", "to clone and edit"), ("clock", "to retry"), ("koi", ""), ("boat", "opens it"), ("market", "")]
-    {
+    for (word, hint) in [
+        ("glass", "to clone and edit"),
+        ("clock", "to check its task again"),
+        ("koi", ""),
+        ("boat", "opens it"),
+        ("market", ""),
+    ] {
         busy.select(word);
         busy.shows(hint);
         busy.act(Action::Open);

@@ -30,6 +30,8 @@ fn bulk_retry_runs_each_job_once_more() {
     workers.into_iter().for_each(Worker::done);
     assert!(env.jobs().iter().all(|job| job["status"] == "failed" && job["attempts_total"] == 2), "each once more");
     assert!(env.fails(1, &["bulk", "undo", &id[..8], "--yes"]).contains("several bulk actions"));
-    ledger_check::check(&env, 12);
+    let bill = ledger_check::bill(&env);
+    let charges: usize = bill.values().map(|(count, _)| count).sum();
+    assert_eq!(charges, 24, "each attempt is billed once: {bill:?}");
     assert_eq!(server.workflows(&namespace, "ExecutionStatus = 'Running'"), []);
 }

@@ -149,7 +149,11 @@ impl App {
             true => format!(" · {key} stops"),
             false => String::new(),
         };
-        Some(format!("{line}{undo} · {} shows it", self.key(Action::BulkScreen)))
+        let show = match self.overlays.last() {
+            Some(Overlay::Bulk(_)) => String::new(),
+            _ => format!(" · {} shows it", self.key(Action::BulkScreen)),
+        };
+        Some(format!("{line}{undo}{show}"))
     }
 
     /// `p` and `x` on the screen of the bulk actions.

@@ -52,8 +52,10 @@ impl App {
     /// `u` on the screen of the bulk actions.
     pub(super) fn undo_selected_bulk(&mut self) {
         let Some(Overlay::Bulk(screen)) = self.overlays.last() else { return };
-        match screen.selected(&self.bulk).map(|record| record.id.clone()) {
-            Some(id) => self.undo_bulk(&id),
+        match screen.selected(&self.bulk).map(|record| (record.is_open(), record.id.clone())) {
+            // One that is counted down is cancelled so.
+            Some((true, _)) => self.control_selected_bulk(true),
+            Some((false, id)) => self.undo_bulk(&id),
             None => self.notify(NO_EFFECT, "No bulk action selected"),
         }
     }

@@ -143,7 +143,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Tag, &[key('T')], OneJob, G::Jobs, "", "add or remove tags of the marked jobs, or of this one"),
     bind(A::BulkPause, &[key('p')], BULK, G::Jobs, "pause/resume", "pause or resume the selected bulk action"),
     bind(A::BulkStop, &[key('x')], BULK, G::Jobs, "stop", "stop the selected bulk action; what was changed stays"),
-    bind(A::BulkUndo, &[key('u')], BULK, G::Jobs, "undo", "undo the selected bulk action"),
+    bind(A::BulkUndo, &[key('u')], BULK, G::Jobs, "undo", "undo the selected bulk action; stop one that is under way"),
     // --- choosing ---
     bind(A::Mark, &[key(' ')], GALLERY, G::Choose, "mark", "mark or unmark; the next action applies to the marked"),
     bind(A::Mark, &[key(' ')], Panes, G::Choose, "", "mark or unmark; the next action applies to the marked"),
