@@ -88,7 +88,7 @@ impl Books {
         }
         if job.stage_name() == StageName::Submitting && budget.is_some() {
             let (attempt, at) = (job.attempt_number(), job.updated_at);
-            // As of the record: nobody can poll a receipt that a suspended worker receives after it.
+            // As of the record: no worker can poll a receipt that a suspended worker receives after it.
             let old_ticket = self.old_ticket(&job, attempt);
             self.records.insert((worker.clone(), id.clone()), Record { attempt, at, old_ticket });
         } else {
