@@ -38,6 +38,7 @@ fn job(index: usize) -> Job {
 fn app(count: usize) -> App {
     let options = ConsoleOptions {
         context: "default".to_owned(),
+        contexts: Vec::new(),
         adapters: "sqlite · local".to_owned(),
         simulated: true,
         read_only: false,

@@ -98,6 +98,7 @@ fn record(index: usize) -> LogRecord {
 fn run(protocol: ProtocolType, images: ImagesMode) {
     let options = ConsoleOptions {
         context: "default".to_owned(),
+        contexts: Vec::new(),
         adapters: "sqlite · local".to_owned(),
         simulated: true,
         read_only: false,

@@ -64,6 +64,7 @@ fn problems_replace_normal_states() {
         harness.event(Event::Connection(ConnectionState::Disconnected {
             since: fixtures::ago(42),
             reason: "connection refused".into(),
+            retry_at: Some(fixtures::now() + chrono::Duration::seconds(2)),
         }));
         harness.event(fixtures::blocked("the account has no credits left"));
         harness.event(Event::Unreadable { id: fixtures::id(99), reason: "stage: unknown name 'paused'".into() });

@@ -1,5 +1,6 @@
 //! The real console in a real pseudo terminal: real keys in, the screen and the raw bytes out, and what the store recorded.
 
+mod contexts;
 mod demo;
 mod everyday_tasks;
 mod hostile;

@@ -33,7 +33,8 @@ pub async fn run(session: &Session, flags: Flags) -> Result<(), CliError> {
     fill(&config).await?;
     let demo = Session { config, output: session.output };
     let greeting = "Demo: everything is simulated and deleted on exit · press ? for the keys".to_owned();
-    let result = console::run(&demo, false, Some(greeting)).await;
+    let opening = console::Opening { greeting: Some(greeting), ..console::Opening::default() };
+    let result = console::run(&demo, opening).await.map(|_| ());
     folder.close().map_err(failed)?;
     result
 }

@@ -31,6 +31,7 @@ mod pause;
 mod presets;
 mod prune;
 mod resolve_id;
+mod restart;
 mod simulate;
 mod submit;
 mod supervisor;
@@ -122,9 +123,15 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
         .enable_all()
         .build()
         .map_err(|why| CliError::Failed(format!("cannot start the runtime: {why}")))?;
+    let mut next_context = None;
     let result = runtime.block_on(async {
         match cli.command {
-            None => console::run(&session, cli.observe, None).await,
+            None => {
+                let contexts = Config::contexts(&Sources::of_this_process(flags)?);
+                let opening = console::Opening { observe: cli.observe, contexts, ..console::Opening::default() };
+                next_context = console::run(&session, opening).await?;
+                Ok(())
+            }
             Some(Command::Worker(args)) => worker::run(&session, &args).await,
             Some(Command::Submit(args)) => {
                 let given = matches.subcommand_matches("submit").map(submit::given).unwrap_or_default();
@@ -145,7 +152,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             Some(Command::Export(args)) => export::run(&session, &args).await,
             Some(Command::Prune(args)) => prune::run(&session, &args).await,
             Some(Command::Simulate(args)) => simulate::run(&session, &args).await,
-            Some(Command::Demo) => demo::run(&session, flags).await,
+            Some(Command::Demo) => Box::pin(demo::run(&session, flags)).await,
             Some(Command::Dev(args)) => Box::pin(dev::run(session, &args, flags)).await,
             Some(Command::Doctor) => doctor::run(&session).await,
             Some(Command::Config) => config::run(&session),
@@ -155,7 +162,10 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
     });
     // A thread that waits for the terminal's next key must not keep the process alive.
     runtime.shutdown_background();
-    result
+    match next_context {
+        Some(next) if result.is_ok() => restart::on_context(next.name.as_deref()),
+        _ => result,
+    }
 }
 
 /// Sets up logging for a command that changes something, and reports what does not work.

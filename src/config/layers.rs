@@ -162,6 +162,11 @@ impl Layers {
         Ok(self.file_value(key))
     }
 
+    /// The contexts of `darkroom.toml`.
+    pub fn context_names(&self) -> Vec<String> {
+        self.file.as_ref().map(|file| file.contexts.keys().cloned().collect()).unwrap_or_default()
+    }
+
     /// Whether the context was chosen for this run, by a flag or the environment: then its table wins over `.env`.
     fn is_context_explicit(&self) -> bool {
         self.context.as_ref().is_some_and(|context| matches!(context.origin, Origin::Flag(_) | Origin::Environment(_)))

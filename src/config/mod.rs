@@ -4,6 +4,7 @@
 //! databases and servers are opened in `wiring`.
 
 mod choices;
+mod contexts;
 mod dotenv;
 mod error;
 mod file;

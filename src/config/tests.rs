@@ -290,6 +290,29 @@ fn explicit_context_wins_over_dotenv() {
 }
 
 #[test]
+fn contexts_name_what_they_run_on() {
+    let contexts = |env: &TestEnv| {
+        let choices = Config::contexts(&env.sources).into_iter();
+        choices.map(|choice| (choice.name, choice.simulated, choice.problem)).collect::<Vec<_>>()
+    };
+    let env = TestEnv::new()
+        .file(
+            "darkroom.toml",
+            "[context.prod]\nprovider = \"bfl\"\nbfl_api_key = \"k\"\n[context.slow]\nslots = \"many\"\n[context.test]\nslots = 2\n",
+        )
+        .flag(Key::Context, "prod")
+        .environment("DARKROOM_CONTEXT", "test");
+    let [without, prod, slow, test] = contexts(&env).try_into().unwrap();
+    assert_eq!(without, (None, true, None), "neither the flag nor the environment is left");
+    assert_eq!((prod.0.as_deref(), prod.1), (Some("prod"), false));
+    assert!(!slow.1 && slow.2.unwrap().contains("slots"), "an invalid context is not shown as free");
+    assert_eq!(test, (Some("test".to_owned()), true, None));
+    let env = env.file(".env", "DARKROOM_CONTEXT=prod\n");
+    let without = contexts(&env).remove(0);
+    assert!(without.2.unwrap().contains(".env"), "no start is without the context of a file");
+}
+
+#[test]
 fn project_is_taken_from_the_service_account() {
     let env = TestEnv::new()
         .file(".env", "GOOGLE_APPLICATION_CREDENTIALS=key.json\n")

@@ -94,6 +94,8 @@ pub enum Effect {
     SearchLogs(JobId),
     /// Measure the input images of this spec, for its price.
     MeasureInputs(Spec),
+    /// Open this context when the console has ended.
+    SwitchContext(NextContext),
     /// Give the terminal back, stop this process until it is continued.
     Suspend,
     /// Notify an operator who looks elsewhere.
@@ -122,4 +124,20 @@ pub enum ExitReason {
     EngineClosed,
     /// The engine could not be started.
     EngineNotStarted,
+}
+
+/// How the console ended, and what is opened next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsoleEnd {
+    /// Why it ended.
+    pub reason: ExitReason,
+    /// The context that the operator chose.
+    pub next_context: Option<NextContext>,
+}
+
+/// The context that is opened next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NextContext {
+    /// Its name; `None` is the configuration without a context.
+    pub name: Option<String>,
 }

@@ -36,9 +36,10 @@ mod widgets;
 
 pub use app::App;
 pub use keymap::KeyMap;
-pub use message::{Effect, ExitReason, Message};
+pub use message::{ConsoleEnd, Effect, ExitReason, Message, NextContext};
 pub use notifications::{NotifyOptions, NotifyWays};
 pub use options::{ConsoleOptions, ThemeChoice};
+pub use overlays::contexts::ContextChoice;
 pub use panes::image::ImagesMode;
 pub use panes::queue::{Column, QueueSettings};
 pub use saved::{ConsoleFiles, Preset, PresetFile, Presets, Saved, SavedView};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::keymap::KeyMap;
 use super::notifications::NotifyOptions;
+use super::overlays::contexts::ContextChoice;
 use super::panes::image::ImagesMode;
 use super::saved::{ConsoleFiles, Saved};
 use super::theme::{self, Theme, ThemeError};
@@ -14,6 +15,8 @@ use super::time_zone::DisplayZone;
 pub struct ConsoleOptions {
     /// The name of the configuration: `default`.
     pub context: String,
+    /// The contexts that can be opened instead.
+    pub contexts: Vec<ContextChoice>,
     /// What it runs on: `sqlite · local`.
     pub adapters: String,
     /// No real money can be spent: the header always shows it, and spending needs no confirmation.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::costs::Usd;
 use crate::engine::Counts;
-use crate::engine::{ConnectionState, CostOverview, Intake, Outage, Pause, StoreAlarm, TemporalStatus};
+use crate::engine::{ConnectionState, CostOverview, FleetUsage, Intake, Outage, Pause, StoreAlarm, TemporalStatus};
 use crate::jobs::StageName;
 
 /// The engine's state as last reported; `None` is not reported yet.
@@ -32,6 +32,8 @@ pub struct Status {
     pub temporal: Option<TemporalStatus>,
     /// What an operator must resolve in the store.
     pub alarm: Option<StoreAlarm>,
+    /// What documents cost that all processes read and write, as last requested.
+    pub usage: Option<Box<FleetUsage>>,
     /// How many bytes a second the terminal takes, where that is few.
     pub slow_line: Option<u64>,
     /// Submits in flight.
@@ -54,6 +56,7 @@ impl Default for Status {
             workers: None,
             temporal: None,
             alarm: None,
+            usage: None,
             slow_line: None,
             submits_in_flight: 0,
             engine_closed: false,

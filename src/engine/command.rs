@@ -114,6 +114,8 @@ pub enum Command {
         /// At most this many.
         limit: usize,
     },
+    /// Send what the documents cost that all processes read and write (`Event::StoreUsage`).
+    LoadUsage,
     /// Send what operators did to a job (`Event::Audit`).
     LoadAudit(JobId),
     /// Send the uncertain charges (`Event::Uncertain`).

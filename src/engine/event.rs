@@ -10,7 +10,7 @@ use super::UncertainCharges;
 use crate::costs::{
     AccountCheck, BudgetExceeded, CostGrouping, CostReport, CostTable, DEFAULT_SOFT_PERCENT, Outlook, Usd,
 };
-use crate::engine::{AuditEntry, BulkPlan, BulkRecord, Outage, Pause};
+use crate::engine::{AuditEntry, BulkPlan, BulkRecord, FleetUsage, Outage, Pause};
 use crate::jobs::filter::Filter;
 use crate::jobs::sort::Place;
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
@@ -73,6 +73,8 @@ pub enum Event {
     Costs(Box<CostOverview>),
     /// The uncertain charges, as requested, or one sanitized line why not.
     Uncertain(Result<UncertainCharges, String>),
+    /// What the documents cost that all processes read and write, as requested; `None` from a store that bills nothing.
+    StoreUsage(Option<Box<FleetUsage>>),
     /// What operators did to a job, as requested: newest first, or one sanitized line why not.
     Audit(JobId, Result<Vec<AuditEntry>, String>),
     /// The most expensive jobs of a span, as requested.
@@ -228,6 +230,8 @@ pub enum ConnectionState {
         since: DateTime<Utc>,
         /// One sanitized line why.
         reason: String,
+        /// When the next attempt to connect begins, where that is known.
+        retry_at: Option<DateTime<Utc>>,
     },
 }
 

@@ -29,6 +29,7 @@ mod takeover;
 pub mod temporal;
 mod temporal_survey;
 mod uncertain;
+mod usage;
 pub mod workflow;
 
 pub use account_tasks::AccountTasks;
@@ -59,6 +60,7 @@ pub use submit_journal::LeftoverJournal;
 pub use takeover::TakeoverPlan;
 pub use temporal_survey::{OtherWorkflow, QueuePoller, TemporalSurvey};
 pub use uncertain::{UncertainCharges, UncertainItem};
+pub use usage::{FleetUsage, ProcessUsage};
 
 // Part of the events; the console does not depend on the store.
 pub use crate::store::{Counts, JobCost, MatchCounts, PageCursor, SortOrder};

@@ -23,7 +23,7 @@ pub use errors::StoreError;
 pub use inspection::{DefaultChoice, DefaultChoices, DocumentCount, ForeignActivity, FormerDefaults, StoreInspection};
 pub use query::{
     BudgetChange, Change, CostJobsQuery, CostQuery, Counts, DATELESS, DueQuery, JobCost, JobVersion, MatchCounts, Page,
-    PageCursor, PageQuery, SortOrder, TaskLimits, UNDATED, UncertainCharge, cursor_text, parse_cursor,
+    PageCursor, PageQuery, SortOrder, StoreUsage, TaskLimits, UNDATED, UncertainCharge, cursor_text, parse_cursor,
 };
 pub use settings::{Ownership, StoreSettings};
 pub use shared_record::SharedRecord;
@@ -55,6 +55,11 @@ pub trait Store: Send + Sync + 'static {
     /// The newest sign, of the last hour, that another backend works on a store that darkroom owns. Cheap: it may be called often.
     async fn foreign_activity(&self) -> Result<Option<ForeignActivity>, StoreError> {
         Ok(None)
+    }
+
+    /// Documents that were read and written through this store so far; `None` for a store that bills nothing.
+    fn usage(&self) -> Option<StoreUsage> {
+        None
     }
 
     /// Creates all of `jobs` or none. Durable when it returns. Errors: `AlreadyExists` names the first id that is taken.

@@ -204,6 +204,15 @@ impl JobCost {
     }
 }
 
+/// Documents that this process read and wrote, as the store bills them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoreUsage {
+    /// Documents read.
+    pub reads: u64,
+    /// Documents written or deleted.
+    pub writes: u64,
+}
+
 /// A charge that may or may not be billed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UncertainCharge {

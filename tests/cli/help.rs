@@ -25,6 +25,7 @@ fn help_of_every_command_is_recorded() {
         "costs drift",
         "costs uncertain",
         "costs resolve",
+        "costs usage",
         "audit",
         "logs",
         "pause",

@@ -20,6 +20,7 @@ pub(crate) struct ConsoleHarness {
 pub(crate) fn options(simulated: bool) -> ConsoleOptions {
     ConsoleOptions {
         context: "default".into(),
+        contexts: Vec::new(),
         adapters: "sqlite · local".into(),
         simulated,
         read_only: false,

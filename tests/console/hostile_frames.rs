@@ -56,7 +56,11 @@ fn hostile_events(text: &str, number: u32) -> Vec<Event> {
         Event::CommandFailed { kind: CommandKind::Retried, reason: text.into() },
         fixtures::blocked(text),
         Event::Outages(vec![Outage { dependency: Dependency::Provider, since: fixtures::ago(5), reason: text.into() }]),
-        Event::Connection(ConnectionState::Disconnected { since: fixtures::ago(5), reason: text.into() }),
+        Event::Connection(ConnectionState::Disconnected {
+            since: fixtures::ago(5),
+            reason: text.into(),
+            retry_at: None,
+        }),
         Event::Progress(Progress {
             id,
             attempt: 1,

@@ -105,6 +105,8 @@ fn fourteen_tasks_take_three_keys_each() {
 
     // Clone with another seed.
     operator.press("S");
+    operator.terminal.wait_for("How many images with new seeds?");
+    operator.press("1");
     operator.terminal.wait_for("3 done");
     operator.finished("clone with another seed");
     let whales = env.jobs().into_iter().filter(|job| job["prompt"] == "a glass whale").count();

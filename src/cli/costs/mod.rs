@@ -4,6 +4,7 @@ mod drift;
 mod rebuild;
 mod report;
 mod uncertain;
+mod usage;
 
 use clap::{Args, Subcommand};
 
@@ -28,6 +29,8 @@ pub enum CostsCommand {
     Rebuild(rebuild::RebuildArgs),
     /// Compare what jobs were estimated, quoted and charged, and the account's balance with the charges
     Drift(drift::DriftArgs),
+    /// Show the documents that all processes read and write in a shared store, and what they cost
+    Usage(usage::UsageArgs),
     /// List charges that may or may not be billed, newest first
     Uncertain(uncertain::UncertainArgs),
     /// Replace an uncertain charge by what the bill says; the answer is recorded with your name
@@ -39,6 +42,7 @@ pub async fn run(session: &Session, args: &CostsArgs) -> Result<(), CliError> {
     match &args.command {
         Some(CostsCommand::Rebuild(args)) => rebuild::run(session, args).await,
         Some(CostsCommand::Drift(args)) => drift::run(session, args).await,
+        Some(CostsCommand::Usage(args)) => usage::run(session, args).await,
         Some(CostsCommand::Uncertain(args)) => uncertain::list(session, args).await,
         Some(CostsCommand::Resolve(args)) => uncertain::resolve(session, args).await,
         None => report::run(session, &args.report).await,

@@ -87,8 +87,10 @@ async fn work(
     }
     output::eprint_line(&format!("to use this stack in another terminal, run: . '{}'", environment.file().display()));
     let page = stack.page();
+    let greeting = page.map(|page| format!("Temporal's web page: {page}"));
+    let opening = console::Opening { greeting, ..console::Opening::default() };
     let result = tokio::select! {
-        result = console::run(&session, false, page.map(|page| format!("Temporal's web page: {page}"))) => result,
+        result = console::run(&session, opening) => result.map(|_| ()),
         error = stack.watch_and_log() => match error {},
     };
     if let Some(page) = stack.page() {

@@ -61,6 +61,7 @@ impl App {
                 self.overlays.push(Overlay::Filter);
             }
             Action::Complete => self.complete_filter(),
+            Action::Contexts => self.open_contexts(),
             Action::SortMenu => self.open_queue_menu(MenuKind::Sort),
             Action::ColumnMenu => self.open_queue_menu(MenuKind::Columns),
             Action::FollowNewest => self.follow_newest(),
@@ -68,6 +69,7 @@ impl App {
             Action::Gallery => self.open_gallery(),
             Action::Compare => self.compare(),
             Action::NewSeed => self.repeat_with_new_seed(),
+            Action::NewSeeds => self.begin_seeds(),
             Action::FullImage => self.toggle(|overlay| matches!(overlay, Overlay::Image), || Overlay::Image),
             Action::OpenImage | Action::CopyUrl | Action::SaveImage => self.use_image(action),
             Action::OlderAttempt => self.step_attempt(1),
@@ -148,6 +150,7 @@ impl App {
 
     fn open_costs(&mut self) {
         self.send(Command::RefreshCosts);
+        self.send(Command::LoadUsage);
         let mut drift = DriftSummary::default();
         self.board.shown_jobs().for_each(|job| drift.add(job));
         self.overlays.push(Overlay::Costs(CostScreen::new().with_drift(&drift)));
@@ -215,10 +218,10 @@ impl App {
     fn open_form(&mut self, clone: bool) {
         let mut form = if clone {
             let Some(job) = self.selected() else { return self.notify(NO_EFFECT, "No job selected") };
-            let kept = self.clone_draft.as_ref().filter(|(id, _)| *id == job.id).map(|(_, draft)| draft.clone());
+            let kept = self.drafts.clone.as_ref().filter(|(id, _)| *id == job.id).map(|(_, draft)| draft.clone());
             Form::clone_of(self.catalog, job, kept, self.history.clone(), self.simulated)
         } else {
-            Form::new(self.catalog, self.draft.take(), self.history.clone(), self.simulated)
+            Form::new(self.catalog, self.drafts.new.take(), self.history.clone(), self.simulated)
         };
         form.set_presets(self.presets.clone());
         form.set_limits(self.form_limits());

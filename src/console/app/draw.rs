@@ -57,6 +57,9 @@ impl App {
             }
             for (pane, area) in &layout.panes {
                 self.draw_pane(frame, *pane, *area, self.overlays.is_empty() && *pane == self.focus);
+                if self.is_stale() && matches!(pane, PaneName::Queue | PaneName::Steps | PaneName::Spend) {
+                    frame.buffer_mut().set_style(*area, self.theme.dim);
+                }
             }
         }
         let mut overlays = std::mem::take(&mut self.overlays);
@@ -68,6 +71,11 @@ impl App {
         let is_available = |action| self.is_available(action);
         footer::draw(frame, layout.footer, self.keys, self.input_context(), is_available, &self.theme);
         widgets::fold_to_ascii(frame, frame.area(), &self.theme);
+    }
+
+    /// Whether the store may hold something else by now.
+    fn is_stale(&self) -> bool {
+        self.status.engine_closed || self.status.disconnected_since().is_some()
     }
 
     fn draw_pane(&mut self, frame: &mut Frame<'_>, pane: PaneName, area: Rect, focused: bool) {
@@ -167,6 +175,7 @@ impl App {
             Overlay::Help(help) => help.draw(frame, area, theme),
             Overlay::Palette(palette) => palette.draw(frame, area, theme),
             Overlay::Filter | Overlay::LogInput => {}
+            Overlay::Contexts(menu) => menu.draw(frame, area, theme),
             Overlay::QueueMenu(menu) => menu.draw(frame, area, &self.queue_settings, theme),
             Overlay::Form(form) => form.draw(frame, area, theme),
             Overlay::Costs(screen) => {
@@ -175,7 +184,11 @@ impl App {
                     Some(text::sanitize_line(&job.spec.prompt, 120))
                 };
                 let costs = self.status.costs.as_deref();
-                screen.draw(frame, area, &CostView { costs, prompt_of: &prompt_of, theme });
+                screen.draw(
+                    frame,
+                    area,
+                    &CostView { costs, usage: self.status.usage.as_deref(), prompt_of: &prompt_of, theme },
+                );
             }
             Overlay::Budget(screen) => {
                 let (costs, simulated) = (self.status.costs.as_deref(), self.simulated);

@@ -94,6 +94,7 @@ impl App {
                     }
                 }
             }
+            Event::StoreUsage(usage) => self.status.usage = usage,
             Event::Audit(id, entries) => {
                 for overlay in &mut self.overlays {
                     if let Overlay::Job(screen) = overlay {
@@ -272,14 +273,14 @@ impl App {
                 self.notify(NoticeLevel::Warning, "Engine busy, quit request was dropped · press q again");
             }
             Command::Submit(_) => {
-                let key = if matches!(self.submitted, Some((Some(_), _))) { "C" } else { "n" };
-                if let Some((source, draft)) = self.submitted.take() {
+                let key = if matches!(self.drafts.submitted, Some((Some(_), _))) { "C" } else { "n" };
+                if let Some((source, draft)) = self.drafts.submitted.take() {
                     self.keep_draft(source, draft);
                 }
                 let text = format!("Engine busy: nothing was submitted · {key} reopens your draft");
                 self.notify(NoticeLevel::Error, text);
             }
-            Command::RefreshCosts | Command::LoadAudit(_) => {}
+            Command::RefreshCosts | Command::LoadAudit(_) | Command::LoadUsage => {}
             Command::CountMatching(_) => (self.counting, self.counting_held) = (false, false),
             Command::PlanBulk(..) => {
                 self.planning = None;
@@ -305,7 +306,7 @@ impl App {
             text = format!("{text} · {skipped}");
         }
         if outcome.kind == CommandKind::Submitted {
-            self.submitted = None;
+            self.drafts.submitted = None;
             // In the gallery a selection that moves by itself would put the next approval on another image.
             if !self.has_gallery() {
                 self.select_when_shown = outcome.succeeded.first().cloned();

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, Utc};
+use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{App, NO_EFFECT};
 use crate::console::message::Effect;
+use crate::console::notices::NoticeLevel;
 use crate::console::overlays::Overlay;
 use crate::console::overlays::compare::{Compare, MAX_JOBS};
 use crate::console::overlays::gallery::Gallery;
@@ -89,6 +91,43 @@ impl App {
 
     /// Requests the same images again with other seeds: of the marked jobs, or of this one.
     pub(super) fn repeat_with_new_seed(&mut self) {
+        self.repeat(1);
+    }
+
+    /// Waits for a digit: that many images with new seeds.
+    pub(super) fn begin_seeds(&mut self) {
+        let jobs = self.targets();
+        if jobs.is_empty() {
+            return self.notify(NO_EFFECT, "No job selected");
+        }
+        self.awaits_seeds = true;
+        let price: Option<Usd> = jobs.iter().map(|job| self.catalog.estimate(&job.spec).amount).sum();
+        let price = price.map_or_else(|| "price unknown".to_owned(), |price| format!("about {}", price.display()));
+        let each =
+            if jobs.len() == 1 { "each".to_owned() } else { format!("for each {}", format::count(jobs.len(), "job")) };
+        self.notify(
+            NoticeLevel::Info,
+            format!("How many images with new seeds? 1–9 requests them, {price} {each} · Esc stays"),
+        );
+    }
+
+    /// Takes the key that follows. Returns whether it was a number of seeds, or the way back.
+    pub(super) fn on_seeds_key(&mut self, key: KeyEvent) -> bool {
+        if !std::mem::take(&mut self.awaits_seeds) {
+            return false;
+        }
+        match key.code {
+            KeyCode::Char(digit @ '1'..='9') => self.repeat(digit as usize - '0' as usize),
+            KeyCode::Esc => {
+                self.notices.dismiss();
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Requests the images of the targets again, each so many times with a new seed.
+    fn repeat(&mut self, times: usize) {
         if self.board.marked_elsewhere().is_some() {
             return self.notify(NO_EFFECT, "Some marked jobs are not loaded: mark jobs that are listed");
         }
@@ -96,7 +135,8 @@ impl App {
         if jobs.is_empty() {
             return self.notify(NO_EFFECT, "No job selected");
         }
-        let requests: Vec<NewJob> = jobs.iter().map(|job| self.with_new_seed(job)).collect();
+        let repeated = jobs.iter().flat_map(|job| std::iter::repeat_n(job, times));
+        let requests: Vec<NewJob> = repeated.map(|job| self.with_new_seed(job)).collect();
         if let Some(error) = requests.iter().find_map(|request| self.catalog.validate(&request.spec).into_iter().next())
         {
             return self.notify(NO_EFFECT, format!("Cannot request this again: {error} · C clones it for editing"));
@@ -106,7 +146,7 @@ impl App {
             let price =
                 price.map_or_else(|| "the price is unknown".to_owned(), |price| format!("at most {}", price.display()));
             let facts = vec![format!("This spends real money: {price}.")];
-            (format!("Request {} with a new seed?", format::count(requests.len(), "more image")), facts)
+            (format!("Request {} with new seeds?", format::count(requests.len(), "more image")), facts)
         });
         self.send_or_confirm(Command::Submit(requests), question, None);
     }

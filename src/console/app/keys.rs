@@ -34,6 +34,9 @@ impl App {
                 return;
             }
         }
+        if self.on_seeds_key(key) || self.on_context_key(key) {
+            return;
+        }
         if let Some(Overlay::QueueMenu(menu)) = self.overlays.last_mut() {
             match menu.key(key, &self.queue_settings) {
                 MenuKey::Ignored => {}
@@ -114,10 +117,10 @@ impl App {
             FormOutcome::Submit(jobs) => {
                 let (source, draft) = (form.source().cloned(), form.draft());
                 match source {
-                    Some(_) => self.clone_draft = None,
-                    None => self.draft = None,
+                    Some(_) => self.drafts.clone = None,
+                    None => self.drafts.new = None,
                 }
-                self.submitted = Some((source, draft));
+                self.drafts.submitted = Some((source, draft));
                 self.overlays.pop();
                 self.remember_prompts(&jobs);
                 self.send(Command::Submit(jobs));
@@ -172,8 +175,8 @@ impl App {
     /// Keeps a draft where its key finds it again: a clone under its job, so that it never becomes the next new job.
     pub(super) fn keep_draft(&mut self, source: Option<JobId>, draft: Draft) {
         match source {
-            Some(id) => self.clone_draft = Some((id, draft)),
-            None => self.draft = Some(draft),
+            Some(id) => self.drafts.clone = Some((id, draft)),
+            None => self.drafts.new = Some(draft),
         }
     }
 

@@ -48,14 +48,14 @@ impl App {
         }
         self.board.mark_all(saved.marked.iter().cloned());
         self.select_when_shown.clone_from(&saved.selected);
-        self.draft.clone_from(&saved.draft);
-        self.clone_draft.clone_from(&saved.clone_draft);
+        self.drafts.new.clone_from(&saved.draft);
+        self.drafts.clone.clone_from(&saved.clone_draft);
         self.saved_view = saved;
     }
 
     /// What is kept of the view as it is now.
     fn view(&self) -> SavedView {
-        let (mut draft, mut clone_draft) = (self.draft.clone(), self.clone_draft.clone());
+        let (mut draft, mut clone_draft) = (self.drafts.new.clone(), self.drafts.clone.clone());
         // A form that is open is kept as Esc would keep it.
         if let Some(Overlay::Form(form)) = self.overlays.iter().find(|overlay| matches!(overlay, Overlay::Form(_)))
             && form.is_worth_keeping()

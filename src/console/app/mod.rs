@@ -9,13 +9,14 @@
 //!  edits.rs     actions that a typed line describes
 //!  bulk.rs      actions on all that the filter matches   draw.rs     the whole screen
 //!  matching.rs  the filter, and how many jobs match it    log_actions.rs   the logs, and the lines of a step
-//!  leave.rs     what is kept for the next start
+//!  leave.rs     what is kept for the next start           contexts.rs      the way to another configuration
 //!  quit.rs      leaving, with or without waiting          gallery.rs  images in a grid and side by side
 //! ```
 
 mod actions;
 mod bulk;
 mod clock;
+mod contexts;
 mod draw;
 mod edits;
 mod events;
@@ -39,13 +40,14 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::activity::Activity;
 use super::board::Board;
-use super::form::Draft;
+use super::form::Drafts;
 use super::keymap::{InputContext, KeyMap};
 use super::layout::{Layout, PaneName};
 use super::line_editor::LineEditor;
 use super::message::{Effect, Message};
 use super::notices::{Notice, NoticeLevel, Notices};
 use super::notifications::Notifier;
+use super::overlays::contexts::ContextChoice;
 use super::overlays::{Overlay, job};
 use super::panes::image::{ImageMessage, ImagePane, Place, Tiles};
 use super::panes::logs::LogPane;
@@ -66,6 +68,8 @@ use paging::Paging;
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not one state")]
 pub struct App {
     context: String,
+    /// The contexts that can be opened instead.
+    contexts: Vec<ContextChoice>,
     adapters: String,
     simulated: bool,
     read_only: bool,
@@ -111,12 +115,7 @@ pub struct App {
     undo: Vec<(CommandKind, Vec<Job>)>,
     /// An undo was sent and is not completed.
     undo_pending: bool,
-    /// The draft of a new job, kept when Esc closed the form.
-    draft: Option<Draft>,
-    /// The changed clone of a job, kept when Esc closed the form.
-    clone_draft: Option<(JobId, Draft)>,
-    /// The submitted draft, with the cloned job, until the engine has it.
-    submitted: Option<(Option<JobId>, Draft)>,
+    drafts: Drafts,
     /// When the current question was put: an answer that follows at once was not meant for it.
     question_at: DateTime<Utc>,
     /// What a bulk retry left out, for the notice of its outcome.
@@ -149,6 +148,8 @@ pub struct App {
     held: Option<u64>,
     /// That count was requested and has not arrived.
     counting_held: bool,
+    /// The next digit is a number of images with new seeds.
+    awaits_seeds: bool,
     /// The action on many jobs whose plan is awaited.
     planning: Option<bulk::Planning>,
     /// The price of that action is shown even where it is simulated.
@@ -178,6 +179,7 @@ impl App {
         let compared = image.tiles(Place::Compare, 0, COMPARE_BYTES);
         let mut app = Self {
             context: options.context.clone(),
+            contexts: options.contexts.clone(),
             adapters: options.adapters.clone(),
             simulated: options.simulated,
             read_only: options.read_only,
@@ -210,9 +212,7 @@ impl App {
             filter: LineEditor::default(),
             undo: Vec::new(),
             undo_pending: false,
-            draft: None,
-            clone_draft: None,
-            submitted: None,
+            drafts: Drafts::default(),
             question_at: now,
             skipped: None,
             history: options.saved.prompts.clone(),
@@ -230,6 +230,7 @@ impl App {
             counting: false,
             held: None,
             counting_held: false,
+            awaits_seeds: false,
             planning: None,
             asks_price: false,
             bulk: Vec::new(),

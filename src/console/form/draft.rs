@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::catalog::{Catalog, Model, ParameterKind, SpecError};
 use crate::console::saved::Preset;
 use crate::engine::NewJob;
-use crate::jobs::Spec;
+use crate::jobs::{JobId, Spec};
 use crate::text;
 
 /// Jobs that one form makes at most.
@@ -17,6 +17,17 @@ const MAX_COUNT: u32 = 100;
 const MAX_TAGS: usize = 20;
 /// Characters of one tag.
 const MAX_TAG: usize = 40;
+
+/// What was typed into the form and is not queued.
+#[derive(Debug, Default)]
+pub struct Drafts {
+    /// A new job, kept when Esc closed the form.
+    pub new: Option<Draft>,
+    /// The changed clone of a job, kept when Esc closed the form.
+    pub clone: Option<(JobId, Draft)>,
+    /// What was submitted, with the cloned job, until the engine has it.
+    pub submitted: Option<(Option<JobId>, Draft)>,
+}
 
 /// Everything that was typed: what Esc keeps. Texts of parameters stay when the model changes, for the models that take them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ mod prompt;
 mod rows;
 mod view;
 
-pub use draft::Draft;
+pub use draft::{Draft, Drafts};
 pub use keys::FormOutcome;
 pub use matrix::Limits;
 

@@ -72,6 +72,8 @@ pub enum Action {
     Filter,
     /// Take the first suggestion.
     Complete,
+    /// Choose another context.
+    Contexts,
     /// Choose the order of the queue.
     SortMenu,
     /// Choose the columns of the queue.
@@ -86,6 +88,8 @@ pub enum Action {
     Compare,
     /// The same request again with another seed.
     NewSeed,
+    /// The same request several times with new seeds.
+    NewSeeds,
     /// The image on the whole screen.
     FullImage,
     /// The image in the system's viewer.
@@ -164,7 +168,7 @@ impl Action {
     /// What the action changes, for the notice of a read-only console; `None` where it changes nothing.
     pub fn changes(self) -> Option<&'static str> {
         match self {
-            Self::New | Self::Clone | Self::NewSeed => Some("submit jobs"),
+            Self::New | Self::Clone | Self::NewSeed | Self::NewSeeds => Some("submit jobs"),
             Self::Retry | Self::RetryAll | Self::RetryRecent => Some("retry jobs"),
             Self::Cancel => Some("cancel jobs"),
             Self::Approve => Some("approve jobs"),
@@ -205,6 +209,8 @@ pub enum InputContext {
     BulkScreen,
     /// A line that is typed before an action.
     Line,
+    /// The contexts that can be opened; numbers choose.
+    Contexts,
     /// The help.
     Help,
     /// A question.
@@ -297,7 +303,10 @@ impl InputContext {
 
     /// Whether letters are typed here.
     pub fn takes_text(self) -> bool {
-        matches!(self, Self::Palette | Self::Filter | Self::Form | Self::Line | Self::QueueMenu | Self::LogInput)
+        matches!(
+            self,
+            Self::Palette | Self::Filter | Self::Form | Self::Line | Self::QueueMenu | Self::LogInput | Self::Contexts
+        )
     }
 }
 

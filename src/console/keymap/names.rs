@@ -30,6 +30,8 @@ impl Action {
             Self::Gallery => "Gallery",
             Self::Compare => "Compare marked",
             Self::NewSeed => "New seed",
+            Self::NewSeeds => "New seeds",
+            Self::Contexts => "Switch context",
             Self::FullImage => "Full-screen image",
             Self::ShowImages => "Show images",
             Self::OpenImage => "Open in viewer",

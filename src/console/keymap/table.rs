@@ -42,7 +42,7 @@ const MARKS: BindingScope = BindingScope::Only(&[
 /// Where arrows move although letters are typed.
 const TYPED: BindingScope = BindingScope::Only(&[InputContext::Palette, InputContext::Filter]);
 const QUEUE: BindingScope = BindingScope::Only(&[InputContext::Pane(PaneName::Queue)]);
-const MENU: BindingScope = BindingScope::Only(&[InputContext::QueueMenu]);
+const MENU: BindingScope = BindingScope::Only(&[InputContext::QueueMenu, InputContext::Contexts]);
 const QUESTION: BindingScope = BindingScope::Only(&[InputContext::Confirm]);
 const BULK: BindingScope = BindingScope::Only(&[InputContext::BulkScreen]);
 const QUIT: BindingScope = BindingScope::Only(&[InputContext::Quit]);
@@ -137,6 +137,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed cost>0.05 since:2h"),
     bind(A::Clone, &[key('C')], AnyImage, G::Jobs, "clone", "clone into the form; several marked: with edits"),
+    bind(A::NewSeeds, &[key('S')], OneJob, G::Jobs, "", "request again with 1 to 9 new seeds: S, then the number"),
     bind(A::Hide, &[key('h')], AnyImage, G::Jobs, "", "hide, or show again under /status:hidden"),
     bind(A::Undo, &[key('u')], AnyImage, G::Jobs, "undo", "undo the last action"),
     bind(A::Tag, &[key('T')], OneJob, G::Jobs, "", "add or remove tags of the marked jobs, or of this one"),
@@ -170,7 +171,6 @@ pub const BINDINGS: &[Binding] = &[
         "new seed",
         "request the same image again with a new seed",
     ),
-    bind(A::NewSeed, &[key('S')], OneJob, G::Jobs, "", "request the same image again with a new seed"),
     bind(A::FullImage, &[key('i')], OneJob, G::Image, "image", "show the image full screen"),
     bind(A::ShowImages, &[key('I')], IMAGE, G::Image, "show images", "show images on a slow line, or stop that"),
     bind(A::OpenImage, &[key('o')], IMAGE, G::Image, "", "open the image in the system viewer"),
@@ -238,6 +238,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(A::Back, &[named(KeyCode::Esc), key('q')], SCREENS, G::Move, "back", "back one level"),
     bind(A::Back, &[named(KeyCode::Esc)], Always, G::Move, "back", "back one level"),
     bind(A::ToggleMouse, &[key('M')], Everywhere, G::Views, "", "mouse on or off: off lets the terminal select text"),
+    bind(A::Contexts, &[Chord::control('x')], Panes, G::Engine, "", "switch to another context of darkroom.toml"),
     bind(A::Redraw, &[Chord::control('l')], Always, G::Engine, "", "redraw"),
     bind(A::Suspend, &[Chord::control('z')], Always, G::Engine, "", "suspend (fg resumes)"),
     bind(A::Help, &[key('?'), named(KeyCode::F(1)).hidden()], Everywhere, G::Views, "help", "help for this place"),

@@ -33,6 +33,7 @@ const CONTEXTS: &[InputContext] = &[
     InputContext::Filter,
     InputContext::QueueMenu,
     InputContext::LogInput,
+    InputContext::Contexts,
 ];
 
 #[test]

@@ -4,6 +4,7 @@ pub mod budget;
 pub mod bulk;
 pub mod compare;
 pub mod confirm;
+pub mod contexts;
 pub mod costs;
 pub mod gallery;
 pub mod help;
@@ -48,6 +49,8 @@ pub enum Overlay {
     Logs,
     /// A search or a text filter of the logs is being typed.
     LogInput,
+    /// The contexts that can be opened.
+    Contexts(contexts::ContextMenu),
     /// The order or the columns of the queue are being chosen.
     QueueMenu(queue_menu::QueueMenu),
     /// Actions on many jobs.
@@ -74,6 +77,7 @@ impl Overlay {
             Self::Budget(_) => InputContext::BudgetScreen,
             Self::Logs => InputContext::LogScreen,
             Self::LogInput => InputContext::LogInput,
+            Self::Contexts(_) => InputContext::Contexts,
             Self::QueueMenu(_) => InputContext::QueueMenu,
             Self::Bulk(_) => InputContext::BulkScreen,
             Self::Line(_) => InputContext::Line,
@@ -97,6 +101,7 @@ impl Overlay {
             | Self::Palette(_)
             | Self::Filter
             | Self::LogInput
+            | Self::Contexts(_)
             | Self::QueueMenu(_)
             | Self::Form(_)
             | Self::Line(_) => false,

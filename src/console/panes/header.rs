@@ -206,7 +206,7 @@ fn paused(pause: &Pause, view: &HeaderView<'_>) -> Part {
 /// The workers on Temporal: none at all is as serious as no connection.
 fn workers(temporal: &TemporalStatus, view: &HeaderView<'_>) -> Part {
     let theme = view.theme;
-    if let ConnectionState::Disconnected { since, reason } = &temporal.server {
+    if let ConnectionState::Disconnected { since, reason, .. } = &temporal.server {
         let (old, ring) = (format::age(view.now - *since), theme.symbol("○", "!"));
         let reason = text::sanitize_line(reason, 60);
         let forms = [
@@ -288,12 +288,20 @@ fn connection(view: &HeaderView<'_>) -> Part {
             let dot = theme.symbol("●", "*");
             Part::new(theme.good, [(44, format!("{dot} live")), (0, dot.to_owned())])
         }
-        Some(ConnectionState::Disconnected { since, reason }) => {
+        Some(ConnectionState::Disconnected { since, reason, retry_at }) => {
             let old = format::age(view.now - *since);
+            let retry = match retry_at.map(|at| at - view.now) {
+                Some(wait) if wait > chrono::Duration::zero() => {
+                    format!(", next try in {}", format::age(wait + chrono::Duration::milliseconds(999)))
+                }
+                Some(_) => ", trying".to_owned(),
+                None => String::new(),
+            };
             let ring = theme.symbol("○", "!");
             let reason = text::sanitize_line(reason, 50);
             let forms = [
-                (21, format!("{ring} down, data {old} old: {reason}")),
+                (21, format!("{ring} down, data {old} old{retry}: {reason}")),
+                (21, format!("{ring} down, data {old} old{retry}")),
                 (32, format!("{ring} down, data {old} old")),
                 (45, format!("{ring} down {old}")),
                 (0, format!("{ring} down")),
@@ -325,6 +333,7 @@ mod tests {
             connection: Some(ConnectionState::Disconnected {
                 since: DateTime::UNIX_EPOCH,
                 reason: "connection refused by the store".into(),
+                retry_at: None,
             }),
             ..Status::default()
         }
@@ -384,6 +393,7 @@ mod tests {
         let server = ConnectionState::Disconnected {
             since: DateTime::UNIX_EPOCH,
             reason: "localhost:7233 does not answer".into(),
+            retry_at: None,
         };
         let (text, style) = shown(fleet(3, 0, server));
         assert!(text.contains("Temporal down 1m") && style == Some(theme.bad), "{text}");

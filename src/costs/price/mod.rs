@@ -1,5 +1,6 @@
 //! The price table (`assets/prices.toml`) and the estimate before a submit. What the table does not name is unknown, never zero.
 
+mod database;
 mod storage;
 mod table;
 
@@ -9,6 +10,7 @@ use std::sync::LazyLock;
 use rust_decimal::Decimal;
 
 use super::{Credits, Usd};
+pub use database::DatabasePrice;
 pub use storage::StoragePrice;
 use table::{Form, Price, References};
 
@@ -58,6 +60,7 @@ impl Estimate {
 pub struct PriceTable {
     models: BTreeMap<String, Price>,
     storage: Option<StoragePrice>,
+    database: Option<DatabasePrice>,
 }
 
 /// Pixels of one megapixel on the bill: 1024 x 1024, not a million (recorded charges: 1920x1080 is 1.98 MP).
@@ -77,7 +80,7 @@ impl PriceTable {
 
     /// Reads a table.
     pub fn parse(text: &str) -> Result<Self, PriceError> {
-        table::read(text).map(|(models, storage)| Self { models, storage })
+        table::read(text)
     }
 
     /// The models that the table names.
@@ -97,6 +100,11 @@ impl PriceTable {
     /// What keeping an image in a bucket costs, where the table names it.
     pub fn storage(&self) -> Option<&StoragePrice> {
         self.storage.as_ref()
+    }
+
+    /// What documents of a shared store cost, where the table names it.
+    pub fn database(&self) -> Option<&DatabasePrice> {
+        self.database.as_ref()
     }
 
     /// The highest published price of one image. A cap counts an accepted charge of unknown price as this much: zero would let

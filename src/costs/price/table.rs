@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde::Deserialize;
 
-use super::{PriceError, StoragePrice};
+use super::{DatabasePrice, PriceError, PriceTable, StoragePrice};
 use crate::costs::Credits;
 
 /// The published price of one model.
@@ -74,10 +74,11 @@ pub(super) enum References {
 struct File {
     models: BTreeMap<String, toml::Table>,
     storage: Option<StoragePrice>,
+    database: Option<DatabasePrice>,
 }
 
 /// Reads the table and refuses a price without source or date, or one that is not above zero.
-pub(super) fn read(text: &str) -> Result<(BTreeMap<String, Price>, Option<StoragePrice>), PriceError> {
+pub(super) fn read(text: &str) -> Result<PriceTable, PriceError> {
     let file: File = toml::from_str(text).map_err(|error| PriceError(error.to_string()))?;
     if let Some(storage) = &file.storage {
         if storage.source.is_empty() || storage.date.is_empty() {
@@ -85,6 +86,14 @@ pub(super) fn read(text: &str) -> Result<(BTreeMap<String, Price>, Option<Storag
         }
         if [storage.operation, storage.gigabyte_month].iter().any(|amount| amount.decimal() <= Decimal::ZERO) {
             return Err(PriceError("storage: a price is above zero; leave out what is not known".to_owned()));
+        }
+    }
+    if let Some(database) = &file.database {
+        if database.source.is_empty() || database.date.is_empty() {
+            return Err(PriceError("database: no source or no date".to_owned()));
+        }
+        if [database.reads, database.writes].iter().any(|amount| amount.decimal() <= Decimal::ZERO) {
+            return Err(PriceError("database: a price is above zero; leave out what is not known".to_owned()));
         }
     }
     let models = file
@@ -112,7 +121,7 @@ pub(super) fn read(text: &str) -> Result<(BTreeMap<String, Price>, Option<Storag
     if let Some((name, bound)) = bounds.into_iter().find(|(_, bound)| !models.contains_key(*bound)) {
         return Err(PriceError(format!("{name}: at_most_as names {bound}, which has no price")));
     }
-    Ok((models, file.storage))
+    Ok(PriceTable { models, storage: file.storage, database: file.database })
 }
 
 impl Form {

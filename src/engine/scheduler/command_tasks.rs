@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use super::{Command, Event, Ports, Runner};
 use crate::bucket::BucketError;
 use crate::costs::BudgetEdit;
 use crate::engine::{BulkRecord, BulkStart, CommandKind, CommandOutcome, OperatorCommands, Pause};
-use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName};
+use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job, JobId, StageName, WorkerId};
 use crate::store::{BudgetChange, DueQuery, PageQuery, Save, SortOrder, StoreError};
 use crate::text;
 
@@ -53,6 +54,8 @@ pub(super) struct CommandTasks {
     is_recovering: Arc<AtomicBool>,
     is_checking_bucket: Arc<AtomicBool>,
     simulated: bool,
+    worker: WorkerId,
+    started: DateTime<Utc>,
 }
 
 impl CommandTasks {
@@ -62,8 +65,11 @@ impl CommandTasks {
         feed: Feed,
         events: mpsc::Sender<Event>,
         simulated: bool,
+        worker: WorkerId,
     ) -> Self {
         Self {
+            started: ports.clock.now(),
+            worker,
             ports,
             operator,
             feed,
@@ -175,8 +181,9 @@ impl CommandTasks {
     pub(super) fn spawn(&mut self, command: Command) {
         let (ports, operator) = (self.ports.clone(), self.operator.clone());
         let (feed, events, simulated) = (self.feed.clone(), self.events.clone(), self.simulated);
+        let (worker, started) = (self.worker.clone(), self.started);
         self.tasks.spawn(async move {
-            let Some(command) = loads::load(&ports, &events, simulated, command).await else {
+            let Some(command) = loads::load(&ports, &events, simulated, (&worker, started), command).await else {
                 return TaskOutcome::Done;
             };
             let (kind, result) = match command {
@@ -228,6 +235,7 @@ impl CommandTasks {
                 }
                 // Loaded above, or the dispatcher's own.
                 Command::LoadCostJobs { .. }
+                | Command::LoadUsage
                 | Command::LoadAudit(_)
                 | Command::LoadUncertain
                 | Command::LoadImage(_)

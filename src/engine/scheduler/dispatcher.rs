@@ -24,7 +24,7 @@ use super::{ChangedJobs, Command, Event, Ports, RunError, Runner, Settings, Work
 use crate::costs::BudgetExceeded;
 use crate::engine::outages::OutageMonitor;
 use crate::engine::workflow::{JobWorkflow, RunOutcome};
-use crate::engine::{Dependency, EventDetail, Intake, Mode, OperatorCommands};
+use crate::engine::{Dependency, EventDetail, Intake, Mode, OperatorCommands, usage};
 use crate::jobs::{Job, JobId, StageName};
 use outage_reactions::not_stored;
 
@@ -107,15 +107,18 @@ pub(super) async fn run(
         .recorded_as(settings.operator.clone());
     let (feed, mut changes, streamed_pause) = feed::start(ports.clone(), &settings, events.clone(), stop.clone());
     let (budget_changes, bulk_changes) = (feed.budget_changes(), feed.bulk_changes());
-    let worker = worker_lock.worker().as_str();
-    let bulk = BulkRunner::start(&ports, &settings, worker, bulk_changes, events.clone());
+    let worker = worker_lock.worker().clone();
+    if settings.mode == Mode::Work {
+        tokio::spawn(usage::publish(ports.clone(), worker.clone(), stop.clone()));
+    }
+    let bulk = BulkRunner::start(&ports, &settings, worker.as_str(), bulk_changes, events.clone());
     let mut outage_changes = outages.subscribe();
     let mut dispatcher = Dispatcher {
         runner,
         recovery,
         next_journal_check: Instant::now(),
         due_queue: DueQueue::new(ports.clone(), settings.simulated),
-        command_tasks: CommandTasks::new(ports, operator, feed, events.clone(), settings.simulated),
+        command_tasks: CommandTasks::new(ports, operator, feed, events.clone(), settings.simulated, worker),
         bulk,
         intake: match settings.mode {
             Mode::Observe => Intake::ReadOnly,

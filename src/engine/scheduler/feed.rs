@@ -139,8 +139,11 @@ impl FeedTask {
             }
             self.pause.send_replace(None);
             tracing::warn!(%error, "change stream lost");
-            self.emit(Event::Connection(ConnectionState::Disconnected { since, reason: error.to_string() })).await;
-            tokio::time::sleep(backoff(failures, None, rand::random()).min(MAX_RECONNECT_DELAY)).await;
+            let delay = backoff(failures, None, rand::random()).min(MAX_RECONNECT_DELAY);
+            let retry_at = Some(self.ports.clock.now() + delay);
+            let reason = error.to_string();
+            self.emit(Event::Connection(ConnectionState::Disconnected { since, reason, retry_at })).await;
+            tokio::time::sleep(delay).await;
             failures += 1;
         }
     }

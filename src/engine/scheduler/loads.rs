@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
 use super::{Command, Event, Ports};
-use crate::engine::{AuditEntry, BulkPlan, UncertainCharges};
-use crate::jobs::JobId;
+use crate::engine::{AuditEntry, BulkPlan, FleetUsage, UncertainCharges};
+use crate::jobs::{JobId, WorkerId};
 use crate::store::{CostJobsQuery, PageQuery, SortedQuery};
 use crate::text;
 
 /// How many of the newest commands are searched for those on one job.
 const AUDIT_ENTRIES: usize = 200;
 
-/// Loads what the command requests; returns a command that requests nothing.
+/// Loads what the command requests; returns a command that requests nothing. `own` is this worker and its start.
 pub(super) async fn load(
     ports: &Ports,
     events: &mpsc::Sender<Event>,
     simulated: bool,
+    own: (&WorkerId, DateTime<Utc>),
     command: Command,
 ) -> Option<Command> {
     match command {
@@ -27,6 +29,10 @@ pub(super) async fn load(
             let jobs = jobs.map_err(|error| text::sanitize_line(&error.to_string(), 200));
             emit(events, Event::CostJobs { only, jobs }).await;
         }
+        Command::LoadUsage => match FleetUsage::load(ports.store.as_ref(), Some(own), ports.clock.now()).await {
+            Ok(usage) => emit(events, Event::StoreUsage(usage.map(Box::new))).await,
+            Err(error) => tracing::warn!(%error, "usage of the store not read"),
+        },
         Command::LoadAudit(id) => {
             let entries = AuditEntry::newest(ports.store.as_ref(), AUDIT_ENTRIES, Some(&id)).await;
             let entries = entries.map_err(|error| text::sanitize_line(&error.to_string(), 200));

@@ -257,7 +257,7 @@ impl ConnectionSupervisor {
         };
         let reason = format!("{}: {reason}", self.options.address);
         let (workers, backlog) = self.status.as_ref().map_or((0, 0), |status| (status.workers, status.backlog));
-        let server = ConnectionState::Disconnected { since, reason };
+        let server = ConnectionState::Disconnected { since, reason, retry_at: None };
         let conflict = self.status.as_ref().and_then(|status| status.conflict.clone());
         self.publish(TemporalStatus { workers, backlog, server, conflict }).await;
     }

@@ -40,7 +40,7 @@ use crate::store::schema::{
 use crate::store::{
     BudgetChange, ChangeStream, CostJobsQuery, CostQuery, Counts, DefaultChoices, DueQuery, ForeignActivity, JobCost,
     JobVersion, MatchCounts, Page, PageQuery, Save, SharedRecord, Store, StoreError, StoreInspection, StoreSettings,
-    TaskLimits, UncertainCharge,
+    StoreUsage, TaskLimits, UncertainCharge,
 };
 use activity::ActivityWatch;
 use connection::client::Client;
@@ -140,6 +140,11 @@ impl FirestoreStore {
 
 #[async_trait]
 impl Store for FirestoreStore {
+    fn usage(&self) -> Option<StoreUsage> {
+        let Usage { reads, writes } = self.shared.client.usage();
+        Some(StoreUsage { reads, writes })
+    }
+
     async fn require_ownership(&self) -> Result<(), StoreError> {
         self.claim_or_refuse().await
     }

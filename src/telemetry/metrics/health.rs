@@ -76,7 +76,7 @@ pub(super) fn waits(state: &MetricsState) -> Vec<(String, Outage)> {
         Some((ConnectionState::Connected, _)) => {}
     }
     if let Some(temporal) = &state.temporal {
-        if let ConnectionState::Disconnected { reason, since } = &temporal.server {
+        if let ConnectionState::Disconnected { reason, since, .. } = &temporal.server {
             add(format!("Temporal unreachable: {reason}"), outage(Dependency::Temporal, *since, reason));
         } else if let Some(conflict) = &temporal.conflict {
             add(conflict.reason.clone(), outage(Dependency::Temporal, conflict.since, &conflict.reason));
@@ -120,7 +120,11 @@ mod tests {
         assert_eq!(reason(&state).as_deref(), Some("waiting: no bucket"));
         state.set_waiting(None);
         state.record(
-            &Event::Connection(ConnectionState::Disconnected { since: now, reason: "no route".to_owned() }),
+            &Event::Connection(ConnectionState::Disconnected {
+                since: now,
+                reason: "no route".to_owned(),
+                retry_at: None,
+            }),
             now,
         );
         assert_eq!(reason(&state).as_deref(), Some("store unreachable: no route"));
@@ -133,7 +137,7 @@ mod tests {
         assert_eq!((health.reason.as_deref(), health.since), (Some("it moved job a"), Some(now)));
         state.record(&Event::StoreAlarm(None), later);
         assert_eq!(reason(&state), None);
-        let server = ConnectionState::Disconnected { since: now, reason: "no route".to_owned() };
+        let server = ConnectionState::Disconnected { since: now, reason: "no route".to_owned(), retry_at: None };
         let status = TemporalStatus { workers: 0, backlog: 0, server, conflict: None };
         state.record(&Event::Temporal(status.clone()), now);
         assert_eq!(reason(&state).as_deref(), Some("Temporal unreachable: no route"));

@@ -144,8 +144,9 @@ mod tests {
             assert!(state.record(&Event::SubmitsInFlight(in_flight), at(1)));
         }
         assert_eq!((state.in_flight, state.submits), (0, 4));
-        let down =
-            |reason: &str| Event::Connection(ConnectionState::Disconnected { since: at(0), reason: reason.to_owned() });
+        let down = |reason: &str| {
+            Event::Connection(ConnectionState::Disconnected { since: at(0), reason: reason.to_owned(), retry_at: None })
+        };
         assert!(state.record(&Event::Connection(ConnectionState::Connected), at(2)));
         assert!(!state.record(&Event::Connection(ConnectionState::Connected), at(3)));
         assert_eq!(state.store, Some((ConnectionState::Connected, at(2))));

@@ -88,7 +88,7 @@ impl Books {
         }
         if job.stage_name() == StageName::Submitting && budget.is_some() {
             let (attempt, at) = (job.attempt_number(), job.updated_at);
-            // As of the record: no worker can poll a receipt that a suspended worker receives after it.
+            // As of the record: no worker can poll a receipt that a suspended one receives after it.
             let old_ticket = self.old_ticket(&job, attempt);
             self.records.insert((worker.clone(), id.clone()), Record { attempt, at, old_ticket });
         } else {
@@ -143,8 +143,13 @@ impl Books {
     /// The bill of a day, by the records before the submits, stays under the highest cap that applied.
     fn check_bill(&self) -> Result<(), Violation> {
         let Some(cap) = self.highest_cap.filter(|_| !self.was_unlimited) else { return Ok(()) };
+        // What an operator released as not billed may be sent by a suspended worker later: the cap cannot know of it.
+        let is_released = |(id, number): &AttemptKey| {
+            let attempt = self.jobs.get(id).and_then(|job| job.attempts.iter().find(|one| one.number == *number));
+            attempt.and_then(|one| one.resolution.as_ref()).is_some_and(|answer| !answer.billed)
+        };
         let mut days: BTreeMap<_, Usd> = BTreeMap::new();
-        for line in self.bill.values() {
+        for (_, line) in self.bill.iter().filter(|(key, _)| !is_released(key)) {
             *days.entry(line.day.date_naive()).or_default() += line.settled.to_usd();
         }
         match days.into_iter().find(|(_, sum)| *sum > cap) {

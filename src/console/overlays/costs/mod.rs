@@ -18,11 +18,11 @@ use unicode_width::UnicodeWidthStr;
 use crate::console::theme::Theme;
 use crate::console::{costs_view, widgets};
 use crate::costs::{CostGrouping, CostReport, Usd};
-use crate::engine::{CostOverview, JobCost};
+use crate::engine::{CostOverview, FleetUsage, JobCost};
 use crate::jobs::DriftSummary;
 use crate::text::format;
 use crate::time::{last_days, month_of};
-use summary::{keys_line, outlook_line, total_line};
+use summary::{keys_line, outlook_line, total_line, usage_line};
 
 /// The time range of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +100,8 @@ pub type WantedJobs = ((DateTime<Utc>, DateTime<Utc>), Option<(CostGrouping, Str
 pub struct CostView<'a> {
     /// Spending; `None` until it is known.
     pub costs: Option<&'a CostOverview>,
+    /// What documents cost that all processes read and write.
+    pub usage: Option<&'a FleetUsage>,
     /// The prompt of a job, where it is loaded.
     pub prompt_of: &'a dyn Fn(&str) -> Option<String>,
     /// Colours and symbols.
@@ -257,6 +259,7 @@ impl CostScreen {
                 let line = format!("price drift of the loaded jobs: {drift}");
                 top.push(Line::styled(format::cut(&line, width), theme.warning));
             }
+            top.extend(view.usage.map(|usage| usage_line(usage, width, theme)));
             if let Some(account) = &costs.account {
                 let style = if account.cause.is_some() { theme.warning } else { theme.dim };
                 top.push(Line::styled(format::cut(&account.line(), width), style));

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::console::theme::Theme;
 use crate::costs::{CostReport, Usd};
-use crate::engine::CostOverview;
+use crate::engine::{CostOverview, FleetUsage};
 use crate::text::format;
 
 /// `total $31.02  890 charges · $0.12 uncertain`.
@@ -51,6 +51,27 @@ pub fn outlook_line(costs: &CostOverview, width: usize, theme: &Theme) -> Line<'
     );
     let is_over = costs.monthly_cap.is_some_and(|cap| outlook.forecast_usd > cap);
     Line::styled(format::cut(&line, width), if is_over { theme.warning } else { theme.dim })
+}
+
+/// `store: 24 reads, 3 writes an hour here · 4 processes 900 reads, 120 writes an hour, $0.0008 an hour, $0.55 a month`.
+pub fn usage_line(usage: &FleetUsage, width: usize, theme: &Theme) -> Line<'static> {
+    let here = usage.processes.iter().find(|process| process.is_this_process);
+    let mut parts = Vec::new();
+    if let Some(here) = here {
+        parts.push(format!("{} reads, {} writes an hour here", here.reads_per_hour, here.writes_per_hour));
+    }
+    let money = |usd: Option<Usd>| usd.map_or_else(|| "?".to_owned(), Usd::display);
+    parts.push(format!(
+        "{} {}: {} reads, {} writes, {} an hour, {} a month",
+        usage.processes.len(),
+        if usage.processes.len() == 1 { "process" } else { "processes" },
+        usage.reads_per_hour,
+        usage.writes_per_hour,
+        money(usage.usd_per_hour),
+        money(usage.usd_per_month),
+    ));
+    let line = format!("store {}", parts.join(" · "));
+    Line::styled(format::cut(&line, width), theme.dim)
 }
 
 /// The keys of the screen, as many as fit.

@@ -10,7 +10,7 @@ use crate::costs::{Basis, CostRow, CostTable};
 
 fn shown(cost_screen: &mut CostScreen, costs: &CostOverview, width: u16, height: u16) -> String {
     let prompt_of = |id: &str| (id == "job-a").then(|| "neon fox".to_owned());
-    let view = CostView { costs: Some(costs), prompt_of: &prompt_of, theme: &Theme::dark() };
+    let view = CostView { costs: Some(costs), usage: None, prompt_of: &prompt_of, theme: &Theme::dark() };
     screen(width, height, |frame| cost_screen.draw(frame, frame.area(), &view))
 }
 
@@ -151,7 +151,7 @@ fn ascii_means_ascii() {
     press(&mut cost_screen, &[KeyCode::Right]);
     let theme = Theme { ascii: true, ..Theme::dark() };
     let overview = costs(true);
-    let view = CostView { costs: Some(&overview), prompt_of: &|_| None, theme: &theme };
+    let view = CostView { costs: Some(&overview), usage: None, prompt_of: &|_| None, theme: &theme };
     let text = screen(80, 24, |frame| cost_screen.draw(frame, frame.area(), &view));
     assert!(text.is_ascii(), "{text}");
 }
@@ -200,7 +200,7 @@ fn no_size_is_too_small() {
     for (width, height) in SIZES {
         let mut cost_screen = CostScreen::new();
         shown(&mut cost_screen, &costs(true), width, height);
-        let view = CostView { costs: None, prompt_of: &|_| None, theme: &Theme::dark() };
+        let view = CostView { costs: None, usage: None, prompt_of: &|_| None, theme: &Theme::dark() };
         screen(width, height, |frame| cost_screen.draw(frame, frame.area(), &view));
     }
 }

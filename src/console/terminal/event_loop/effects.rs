@@ -41,6 +41,7 @@ impl EventLoop {
                     self.has_mouse = is_taken;
                     self.apply_mouse();
                 }
+                Effect::SwitchContext(context) => self.next_context = Some(context),
                 Effect::Suspend => self.suspend(),
                 Effect::Redraw => {
                     if self.screen.clear().is_err() {

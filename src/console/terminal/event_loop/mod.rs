@@ -21,7 +21,7 @@ use super::screen::{self, Screen};
 use super::signals::{SignalEvent, Signals};
 use super::waits::{next_input, receive, sleep, started};
 use crate::console::app::App;
-use crate::console::message::{Effect, ExitReason, Message};
+use crate::console::message::{ConsoleEnd, Effect, ExitReason, Message, NextContext};
 use crate::console::notifications::NotifyOptions;
 use crate::console::panes::image::ImageMessage;
 use crate::console::{ConsoleError, ConsoleFiles, ConsoleOptions, ThemeChoice};
@@ -65,7 +65,7 @@ pub async fn run(
     options: ConsoleOptions,
     engine: oneshot::Receiver<EngineLink>,
     logs: LogSources,
-) -> Result<ExitReason, ConsoleError> {
+) -> Result<ConsoleEnd, ConsoleError> {
     let signals = Signals::new().map_err(ConsoleError::Signals)?;
     let mut screen = Screen::enter().map_err(ConsoleError::Terminal)?;
     let picker = screen::picker(options.images);
@@ -89,6 +89,7 @@ pub async fn run(
         drawn_at: None,
         stopped_by_us: false,
         exit: None,
+        next_context: None,
     };
     let sources = Sources {
         input: Some(input),
@@ -170,10 +171,12 @@ struct EventLoop {
     /// The console stopped itself: the SIGCONT that follows needs no handling.
     stopped_by_us: bool,
     exit: Option<ExitReason>,
+    /// The context that the operator chose.
+    next_context: Option<NextContext>,
 }
 
 impl EventLoop {
-    async fn run(mut self, mut sources: Sources) -> Result<ExitReason, ConsoleError> {
+    async fn run(mut self, mut sources: Sources) -> Result<ConsoleEnd, ConsoleError> {
         self.on_size();
         let first = self.app.start();
         self.perform(first);
@@ -251,7 +254,10 @@ impl EventLoop {
             }
         }
         self.background.finish(WRITE_TIMEOUT).await;
-        Ok(self.exit.unwrap_or(ExitReason::EngineClosed))
+        let reason = self.exit.unwrap_or(ExitReason::EngineClosed);
+        // A console that was not left in order opens nothing else.
+        let next_context = self.next_context.filter(|_| reason == ExitReason::Stopped);
+        Ok(ConsoleEnd { reason, next_context })
     }
 
     fn on_written(&mut self, written: Written) {
