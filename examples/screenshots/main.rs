@@ -32,6 +32,10 @@ struct Scene {
 
 const ESCAPE: &str = "\x1b";
 const ENTER: &str = "\r";
+const RIGHT: &str = "\x1b[C";
+const CTRL_O: &str = "\x0f";
+const CTRL_S: &str = "\x13";
+const CTRL_T: &str = "\x14";
 const DOWN_TO_IMAGE: &str = "jjjjjjjjjj";
 
 /// Every screen of the console, in the order of the tour.
@@ -49,6 +53,18 @@ const SCENES: &[Scene] = &[
         shows: &["neon fox crossing a wet street at night", "$"],
     },
     Scene {
+        name: "matrix",
+        label: "The form with a matrix: every choice in the prompt with every seed, counted and priced before it is submitted",
+        keys: &["n", "a {fox|owl|koi} in {snow|rain}", CTRL_T],
+        shows: &["{snow|rain}", "$"],
+    },
+    Scene {
+        name: "presets",
+        label: "The form with its presets: saved sets of model, prompt and parameters",
+        keys: &["n", "studio portrait of a red fox", CTRL_S, "portrait", ENTER, CTRL_O],
+        shows: &["portrait"],
+    },
+    Scene {
         name: "job",
         label: "A finished job: prompt, parameters, attempts with their steps drawn to scale, charges and the image's address",
         keys: &[DOWN_TO_IMAGE, ENTER],
@@ -56,6 +72,18 @@ const SCENES: &[Scene] = &[
     },
     Scene {
         name: "image", label: "An image in the whole terminal", keys: &[DOWN_TO_IMAGE, "i"], shows: &["▀", "512"]
+    },
+    Scene {
+        name: "gallery",
+        label: "The gallery: the images of finished jobs in a grid",
+        keys: &["g", RIGHT, RIGHT],
+        shows: &["Gallery", "▀"],
+    },
+    Scene {
+        name: "compare",
+        label: "Two images side by side with what differs between their jobs",
+        keys: &["g", " ", RIGHT, " ", "="],
+        shows: &["▀"],
     },
     Scene {
         name: "filter",
@@ -74,6 +102,12 @@ const SCENES: &[Scene] = &[
         label: "Caps with what is spent under them, and uncertain charges that an operator resolves",
         keys: &["B"],
         shows: &["Budget", "Uncertain"],
+    },
+    Scene {
+        name: "bulk",
+        label: "Actions on many jobs: who began them, their progress, and what was left unchanged",
+        keys: &["/", "status:failed", ENTER, "*", "r", "y", "b"],
+        shows: &["retry"],
     },
     Scene { name: "logs", label: "The log screen", keys: &["L", "t"], shows: &["Logs"] },
     Scene { name: "palette", label: "The palette: every action by name", keys: &[":", "ret"], shows: &["retry"] },

@@ -76,8 +76,12 @@ impl Terminal {
         self.parser.screen()
     }
 
-    /// Types, one key at a time.
+    /// Types, one key at a time. An escape sequence is one key.
     pub fn press(&mut self, keys: &str) {
+        if keys.starts_with("\x1b[") {
+            self.keys.write_all(keys.as_bytes()).expect("the terminal takes keys");
+            return self.read_for(KEY_GAP);
+        }
         for key in keys.chars() {
             self.keys.write_all(key.encode_utf8(&mut [0; 4]).as_bytes()).expect("the terminal takes keys");
             self.read_for(KEY_GAP);

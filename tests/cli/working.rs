@@ -150,6 +150,9 @@ fn doctor_reports_each_check() {
         assert_eq!(named(name)["ok"], true, "{name}");
     }
     assert!(named("provider")["message"].as_str().unwrap().contains("credits"));
+    assert!(named("money")["message"].as_str().unwrap().starts_with("simulated, no cap set"));
+    env.json(&["budget", "set", "--daily", "20", "--json"]);
+    env.set("DARKROOM_BUDGET_MONTHLY_USD", "100");
     env.set("DARKROOM_PROVIDER", "bfl");
     let output = env.run(&["doctor", "--json"]);
     assert_eq!(output.status.code(), Some(1));
@@ -158,6 +161,11 @@ fn doctor_reports_each_check() {
     let provider = ill["checks"].as_array().unwrap().iter().find(|check| check["name"] == "provider").unwrap();
     assert!(provider["message"].as_str().unwrap().contains("BFL_API_KEY"), "{provider}");
     assert!(provider["advice"].as_str().unwrap().contains("get a key"), "not the network: {provider}");
+    let money = ill["checks"].as_array().unwrap().iter().find(|check| check["name"] == "money").unwrap();
+    assert_eq!(
+        money["message"], "real money, at most $20.00 a day, $100.00 a month",
+        "of the store and of the process"
+    );
     assert!(text(&env.run(&["doctor"]).stdout).contains("problem"));
 }
 

@@ -66,9 +66,15 @@ fn keys() -> String {
         .to_owned();
     for group in Group::ALL {
         write!(page, "\n### {}\n\n| key | action | name in `[keys]` |\n| --- | --- | --- |\n", group.title()).unwrap();
+        // One key with one meaning in several places is several bindings.
+        let mut rows = Vec::new();
         for binding in BINDINGS.iter().filter(|binding| binding.group == group) {
             let keys = binding.keys_shown(false).replace('|', "\\|");
-            writeln!(page, "| `{keys}` | {} | `{}` |", binding.help, binding.action.id()).unwrap();
+            let row = format!("| `{keys}` | {} | `{}` |\n", binding.help, binding.action.id());
+            if !rows.contains(&row) {
+                page.push_str(&row);
+                rows.push(row);
+            }
         }
     }
     page

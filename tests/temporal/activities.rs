@@ -72,15 +72,22 @@ async fn submit_in_flight_is_never_sent_again() {
     assert_eq!(harness.provider.replies(), 0, "nothing was ordered");
 }
 
+/// Speed at which no image is ready before the simulator's clock is put forward.
+const SLOW: Speed = Speed::Times(0.1);
+
+/// Longer than any image takes at `SLOW`, in seconds.
+const UNTIL_READY: i64 = 120;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn second_try_of_accepted_submit_polls_ticket() {
-    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let harness = WorkflowHarness::new(SLOW).await;
     let environment = environment(&harness);
     let id = harness.submit("accepted").await;
     let first = environment.run(Activities::submit, task(&id)).await.unwrap();
     let second = environment.run(Activities::submit, task(&id)).await.unwrap();
     assert_eq!((&first.next, &second.next), (&NextStep::Poll, &NextStep::Poll));
     assert_eq!((first.ticket, harness.provider.replies()), (second.ticket, 1));
+    harness.simulated_clock.forward(UNTIL_READY);
     for _ in 0..2 {
         let stored = environment.run(Activities::wait, task(&id)).await.unwrap();
         assert_eq!((stored.status.as_str(), &stored.next), ("done", &NextStep::None));
@@ -90,13 +97,55 @@ async fn second_try_of_accepted_submit_polls_ticket() {
     assert_eq!(called_off.status, "done", "what is done stays done");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn submit_stores_image_that_is_ready_at_once() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let environment = environment(&harness);
+    let id = harness.submit("ready").await;
+    for _ in 0..2 {
+        let stored = environment.run(Activities::submit, task(&id)).await.unwrap();
+        assert_eq!((stored.status.as_str(), &stored.next), ("done", &NextStep::None));
+        assert!(stored.image_url.is_some() && stored.cost_usd.is_some());
+    }
+    assert_eq!(harness.provider.replies(), 1, "one request");
+    // A ticket in any other state is left to `wait`, which decides.
+    let moderated = harness.submit("a crowd [sim:moderated]").await;
+    let submitted = environment.run(Activities::submit, task(&moderated)).await.unwrap();
+    assert_eq!((submitted.status.as_str(), &submitted.next), ("generating", &NextStep::Poll));
+    let ended = environment.run(Activities::wait, task(&moderated)).await.unwrap();
+    assert_eq!((ended.status.as_str(), &ended.next), ("failed", &NextStep::None));
+}
+
+/// The link of an image that is ready at once does not work: the same activity polls for another one, or leaves the job as `wait` would.
+#[tokio::test(flavor = "multi_thread")]
+async fn download_that_fails_in_submit_is_repeated() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let environment = environment(&harness);
+    let id = harness.submit("rejected twice").await;
+    harness.provider.reject_downloads(2);
+    let stored = environment.run(Activities::submit, task(&id)).await.unwrap();
+    assert_eq!((stored.status.as_str(), harness.provider.replies()), ("done", 1));
+}
+
+/// A delay that the provider requests is longer than `submit` polls: `wait` must not poll earlier.
+#[tokio::test(flavor = "multi_thread")]
+async fn requested_poll_delay_outlives_submit() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let id = harness.submit("later [sim:poll-503]").await;
+    let report = environment(&harness).run(Activities::submit, task(&id)).await.unwrap();
+    let until = harness.job(&id).await.not_before.unwrap();
+    assert_eq!((report.status.as_str(), report.next), ("generating", NextStep::Defer { until }));
+    assert_eq!(harness.provider.checks().len(), 1);
+}
+
 /// A workflow whose `wait` was performed by an earlier version: that one reported the link and stored nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn link_of_earlier_version_is_still_stored() {
-    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let harness = WorkflowHarness::new(SLOW).await;
     let environment = environment(&harness);
     let id = harness.submit("accepted").await;
     environment.run(Activities::submit, task(&id)).await.unwrap();
+    harness.simulated_clock.forward(UNTIL_READY);
     let job = harness.job(&id).await;
     let ticket = &job.attempt().unwrap().receipt.as_ref().unwrap().ticket;
     let (link, charged) = loop {

@@ -21,7 +21,8 @@ use super::worker::{Worker, events, until, until_runs, until_status};
 const HISTORIES: [&str; 5] = ["success", "deferred", "signalled", "cancelled", "failed"];
 
 /// The endings of the recorded files. Without one: `wait` reported a link, which `store` stored. `-wait-stores`: `wait` stores the image.
-const RECORDINGS: [&str; 2] = ["", "-wait-stores"];
+/// `-submit-stores`: `submit` stores an image that is ready at once.
+const RECORDINGS: [&str; 3] = ["", "-wait-stores", "-submit-stores"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/histories")

@@ -62,7 +62,7 @@ fn killed_worker_is_replaced_on_same_ticket() {
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn kill_at_boundary_bills_nothing_twice() {
-    for boundary in ["after_post", "after_receipt", "after_put", "after_done"] {
+    for boundary in ["after_post", "after_receipt", "after_ready", "after_put", "after_done"] {
         let (env, namespace, server) = env("instant");
         env.queue(3);
         let dead = Worker::killed_at(&env, boundary).ended();
@@ -150,11 +150,20 @@ fn worker_starts_once_namespace_exists() {
 #[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
 #[test]
 fn successful_job_has_few_events() {
-    let (env, namespace, server) = env("instant");
-    let ids = env.queue(1);
-    Worker::start(&env, &["--until-idle"]).done();
-    // The cost of a job on the server; docs/temporal.md has the number.
-    let story = events(server, &namespace, &ids[0]);
-    println!("{} events: {story:?}", story.len());
+    // The cost of a job on the server; docs/temporal.md has the numbers.
+    let story_at = |speed: &str| {
+        let (env, namespace, server) = env(speed);
+        let ids = env.queue(1);
+        Worker::start(&env, &["--until-idle"]).done();
+        let story = events(server, &namespace, &ids[0]);
+        println!("speed {speed}, {} events: {story:?}", story.len());
+        (activities(server, &namespace, &ids[0]), story)
+    };
+    let (names, story) = story_at("instant");
+    assert_eq!(names, ["submit"]);
+    assert!(story.len() <= 12, "{}: {story:?}", story.len());
+    // A klein takes longer than `submit` polls.
+    let (names, story) = story_at("0.4");
+    assert_eq!(names, ["submit", "wait"]);
     assert!(story.len() <= 18, "{}: {story:?}", story.len());
 }

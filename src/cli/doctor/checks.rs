@@ -11,6 +11,7 @@ use super::{Check, google, probe};
 use crate::catalog::Catalog;
 use crate::config::{BucketKind, Config, ProviderKind, StoreKind};
 use crate::console::ImagesMode;
+use crate::costs::Budget;
 use crate::engine::local::WorkerLock;
 use crate::engine::{LeftoverJournal, Pause};
 use crate::store::{CostQuery, DueQuery, PageQuery, Store, StoreError};
@@ -23,7 +24,7 @@ const MAX_SKEW: chrono::Duration = chrono::Duration::seconds(30);
 pub async fn all(config: &Config) -> Vec<Check> {
     let mut checks = vec![configuration(config), data_dir(config), journals(config)];
     checks.extend(google::credentials(config));
-    let documents = store(config).await;
+    let (documents, stored_caps) = store(config).await;
     // A store that does not respond is reported once.
     let more = if documents.ok { google::store(config).await } else { Vec::new() };
     checks.push(documents);
@@ -33,7 +34,7 @@ pub async fn all(config: &Config) -> Vec<Check> {
     checks.push(images);
     checks.extend(clock);
     checks.extend(provider(config).await);
-    checks.push(money(config));
+    checks.push(money(config, stored_caps));
     checks.push(log_dir(config));
     checks.push(terminal(config));
     checks
@@ -113,7 +114,8 @@ fn writable(folder: &Path) -> std::io::Result<()> {
     tempfile::tempfile_in(folder).map(drop)
 }
 
-async fn store(config: &Config) -> Check {
+/// The check, and the caps that the store keeps.
+async fn store(config: &Config) -> (Check, Budget) {
     const NAME: &str = "store";
     let counted = match wiring::open_store(config).await {
         Ok(store) => match wiring::verify_store(config).await {
@@ -123,30 +125,32 @@ async fn store(config: &Config) -> Check {
         Err(error) => Err(error.to_string()),
     };
     match counted {
-        Ok((jobs, pause)) => {
+        Ok((jobs, pause, caps)) => {
             let jobs = if jobs == 1 { "1 job".to_owned() } else { format!("{jobs} jobs") };
             let pause = pause.map(|pause| format!("; intake {}", pause.line(Utc::now()))).unwrap_or_default();
-            Check::ok(NAME, format!("{}{jobs}{pause}", google::store_place(config)))
+            (Check::ok(NAME, format!("{}{jobs}{pause}", google::store_place(config))), caps)
         }
         Err(why) => {
             let emulator = config.google.firestore_emulator.as_ref().filter(|_| config.store == StoreKind::Firestore);
             let advice = google::emulator_advice(emulator, "FIRESTORE_EMULATOR_HOST").await;
             let usual = "see the error above; jobs cannot be read until it is fixed";
             let advice = advice.unwrap_or_else(|| usual.to_owned());
-            Check::problem(NAME, format!("{}{why}", google::store_place(config)), advice)
+            (Check::problem(NAME, format!("{}{why}", google::store_place(config)), advice), Budget::default())
         }
     }
 }
 
-/// The number of jobs and the pause, after running each kind of query once, because each may need its own index or permission.
-async fn run_queries(store: &dyn Store) -> Result<(u64, Option<Pause>), StoreError> {
+/// The number of jobs, the pause and the caps, after running each kind of query once, because each may need its own index or permission.
+async fn run_queries(store: &dyn Store) -> Result<(u64, Option<Pause>, Budget), StoreError> {
     let counts = store.counts().await?;
     let now = Utc::now();
     store.list_jobs(PageQuery { limit: 1, ..PageQuery::default() }).await?;
     store.due(DueQuery { now, simulated: true, queued: true, dead_workers: Vec::new(), limit: 1 }).await?;
     let recent = CostQuery { from: now - chrono::Duration::hours(1), to: now, simulated: true };
     store.costs(recent).await?;
-    Ok((counts.total(), Pause::read(store).await?))
+    let caps =
+        store.budget_history(1).await?.into_iter().next().map(|record| record.settings.total).unwrap_or_default();
+    Ok((counts.total(), Pause::read(store).await?, caps))
 }
 
 async fn bucket(config: &Config) -> Check {
@@ -254,16 +258,18 @@ async fn clock(address: &Url) -> Check {
     }
 }
 
-fn money(config: &Config) -> Check {
+/// The caps that apply to a submit of this process: those of the store, lowered by the configuration.
+fn money(config: &Config, stored: Budget) -> Check {
     const NAME: &str = "money";
-    let caps = [(config.budget.daily, "a day"), (config.budget.monthly, "a month")];
+    let caps = stored.lower_of(config.budget);
+    let caps = [(caps.daily, "a day"), (caps.monthly, "a month")];
     let caps: Vec<String> =
         caps.into_iter().filter_map(|(cap, period)| cap.map(|cap| format!("{} {period}", cap.display()))).collect();
-    let caps = if caps.is_empty() { "no cap set".to_owned() } else { format!("at most {}", caps.join(", ")) };
-    match config.provider {
-        ProviderKind::Simulator => Check::ok(NAME, format!("simulated, {caps}")),
-        ProviderKind::Bfl => Check::ok(NAME, format!("real money, {caps} (DARKROOM_BUDGET_DAILY_USD)")),
+    let money = if config.is_simulated() { "simulated" } else { "real money" };
+    if caps.is_empty() {
+        return Check::ok(NAME, format!("{money}, no cap set; `darkroom budget set --daily 20` sets one"));
     }
+    Check::ok(NAME, format!("{money}, at most {}", caps.join(", ")))
 }
 
 fn terminal(config: &Config) -> Check {

@@ -6,7 +6,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
@@ -45,6 +45,8 @@ pub(super) struct ActivityHandlers {
     /// Nothing is submitted while images cannot be stored.
     outages: Option<Arc<OutageMonitor>>,
     changes: broadcast::Sender<Arc<Job>>,
+    /// Whether this worker takes no further activity and finishes what it has: then no `wait` of its own follows a `submit`.
+    is_draining: AtomicBool,
     /// Polling ends, and no submit begins, once the current token is cancelled; a new worker of this process gets a new token.
     shutdown: watch::Sender<CancellationToken>,
 }
@@ -110,6 +112,7 @@ impl ActivityHandlers {
             submits_in_flight: AtomicUsize::new(0),
             outages: None,
             changes: broadcast::Sender::new(CHANGE_BUFFER),
+            is_draining: AtomicBool::new(false),
             shutdown: watch::Sender::default(),
         }
     }
@@ -134,6 +137,11 @@ impl ActivityHandlers {
         }
     }
 
+    /// Activities that run are finished, and no further one is taken.
+    pub(super) fn begin_drain(&self) {
+        self.is_draining.store(true, Ordering::SeqCst);
+    }
+
     /// Ends everything that another worker can continue.
     pub(super) fn begin_shutdown(&self) {
         self.shutdown.borrow().cancel();
@@ -144,8 +152,9 @@ impl ActivityHandlers {
         self.submits_in_flight.load(Ordering::SeqCst) > 0
     }
 
-    /// Accepts work again after `begin_shutdown`.
+    /// Accepts work again after `begin_drain` or `begin_shutdown`.
     pub(super) fn resume(&self) {
+        self.is_draining.store(false, Ordering::SeqCst);
         self.shutdown.send_replace(CancellationToken::new());
     }
 
@@ -212,7 +221,7 @@ impl ActivityHandlers {
         (!is_dead).then(|| ActivityFailure::SubmitInFlight(claim.worker.to_string()))
     }
 
-    /// Submits a queued job; reports the next step of any other.
+    /// Submits a queued job, and stores its image if that is ready at once; reports the next step of any other.
     pub(super) async fn submit(&self, input: &JobInput) -> Result<JobReport, ActivityFailure> {
         let mut job = match self.load(&input.job).await? {
             Ok(job) => job,
@@ -227,8 +236,16 @@ impl ActivityHandlers {
                 if self.outages.as_ref().is_some_and(|outages| outages.is_down(Dependency::Bucket)) {
                     return Err(ActivityFailure::BucketDown);
                 }
-                let _in_flight = InFlightGuard::new(&self.submits_in_flight);
+                let in_flight = InFlightGuard::new(&self.submits_in_flight);
                 let submitted = self.workflow.prepare_and_submit(&mut job, &shutdown).await;
+                drop(in_flight);
+                if submitted.is_ok() && job.stage_name() == StageName::Generating {
+                    let report = self.store_if_ready(job, &shutdown).await?;
+                    if report.next == NextStep::Poll && self.is_draining.load(Ordering::SeqCst) {
+                        return self.poll_and_store(input, &watch::Sender::default(), &watch::Sender::default()).await;
+                    }
+                    return Ok(report);
+                }
                 self.report(&job, submitted).await
             }
             (StageName::Submitting, _) => {
@@ -239,6 +256,25 @@ impl ActivityHandlers {
                 self.report(&job, recovered).await
             }
             _ => Ok(JobReport::of(&job, self.now())),
+        }
+    }
+
+    /// Stores the image of a request that was just accepted if its ticket is ready at once: half of the job's activities are saved.
+    /// Everything here can be repeated, and what is not finished in time is left to `wait`, which polls again.
+    async fn store_if_ready(&self, mut job: Job, shutdown: &CancellationToken) -> Result<JobReport, ActivityFailure> {
+        let id = job.id.clone();
+        let work = async {
+            if let Some((link, charged)) =
+                self.workflow.poll_for_ready(&mut job, policy::READY_WINDOW, shutdown).await?
+            {
+                self.workflow.download_and_store(&mut job, link, charged, shutdown).await?;
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(policy::READY_TIMEOUT, work).await {
+            Ok(result) => self.report(&job, result).await,
+            // A save may have been in flight.
+            Err(_) => self.current_report(&id).await,
         }
     }
 

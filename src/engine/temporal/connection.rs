@@ -134,6 +134,7 @@ impl ConnectionSupervisor {
                         // No job starts. What runs is finished: its images are paid for.
                         is_open = false;
                         self.client.send_replace(None);
+                        self.handlers.begin_drain();
                         if let Some(worker) = &mut worker {
                             worker.begin_stop();
                         }

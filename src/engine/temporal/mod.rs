@@ -14,10 +14,13 @@
 //!
 //! # Activities
 //!
-//! `submit`, then `wait`, which also stores the image. Earlier, a third activity, `store`, stored it: six more events for each
-//! job, and a job whose image was ready waited for a slot once more while its link expired. The workflow follows what each activity
-//! reports, so the change needed no patch: `wait` reports `done` where it reported a link before. Workflows whose `wait` was performed
-//! by an earlier version still get their `store`.
+//! `submit`, which polls the ticket for some seconds and stores an image that is ready by then; otherwise `wait`, which polls until
+//! the ticket is final and stores the image. The workflow follows what each activity reports, so both came without a patch: `submit`
+//! reports `done` where it always reported `wait`, and `wait` reports `done` where it reported a link before. Each activity saved is six
+//! events of the job's history. Workflows whose `wait` was performed by an earlier version still get their `store`.
+//!
+//! A crash in `submit` before the receipt is saved is that of any submit: the document, and the journal on the same machine, decide.
+//! After it, the next try of `submit` finds the job generating and reports `wait`, which polls the same ticket.
 //!
 //! # Changing the workflow
 //!

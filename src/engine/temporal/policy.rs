@@ -2,7 +2,7 @@
 //!
 //! | activity | longest try | tries | priority | why |
 //! | --- | --- | --- | --- | --- |
-//! | `submit` | 15 min | unlimited | 3 | the POST has its own timeout; the save after it is retried until the store answers |
+//! | `submit` | 15 min | unlimited | 3 | the POST has its own timeout; the save after it is retried until the store answers; an image that is ready at once is stored |
 //! | `wait` | 75 min | unlimited | 2 | polling has its own deadline, at most ten times the model's usual time; then the image is stored |
 //! | `store` | 15 min | unlimited | 1 | for workflows whose `wait` was performed by an earlier version |
 //! | `cancel` | 2 min | unlimited | 1 | an operator waits |
@@ -36,13 +36,20 @@ pub const WRONG_PROVIDER_DELAY: Duration = Duration::from_secs(10);
 /// Retry delay for what a worker that shuts down hands over.
 pub const HANDOVER_DELAY: Duration = Duration::from_millis(20);
 
+/// How long `submit` polls the ticket of its request before it leaves the rest to `wait`. A cancellation of the workflow is not
+/// noticed meanwhile.
+pub const READY_WINDOW: Duration = Duration::from_secs(3);
+
+/// How long `submit` polls, downloads and stores, before it leaves the rest to `wait`, which begins again.
+pub const READY_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// After so many deferrals a workflow continues with a new history.
 pub const MAX_DEFERRALS: u32 = 100;
 
-/// The options of `submit`. Never cancelled: a POST in flight is awaited.
+/// The options of `submit`. Never cancelled: a POST in flight is awaited, and what follows is short.
 pub fn submit(heartbeat: Duration) -> ActivityOptions {
     let never = Some(WorkflowCancellationToken::new());
-    options("submit the request, unless it was submitted before", Duration::from_mins(15), heartbeat, 3, never)
+    options("submit the request, store an image that is ready at once", Duration::from_mins(15), heartbeat, 3, never)
 }
 
 /// The options of `wait`.

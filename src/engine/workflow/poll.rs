@@ -174,6 +174,50 @@ impl JobWorkflow {
         }
     }
 
+    /// Generating: the result of a ticket that is ready within `window`. `None` for a ticket in any other state, which `poll` finds
+    /// again and handles.
+    #[cfg_attr(not(feature = "temporal"), expect(dead_code, reason = "only the Temporal engine polls in two steps"))]
+    pub(in crate::engine) async fn poll_for_ready(
+        &self,
+        job: &mut Job,
+        window: Duration,
+        stop: &CancellationToken,
+    ) -> Result<Option<(ResultLink, Option<Credits>)>, WorkflowError> {
+        let Some(receipt) = job.attempt().and_then(|attempt| attempt.receipt.clone()) else { return Ok(None) };
+        let typical = Catalog::builtin().model(&job.spec.model).map_or((2.0, 40.0), |model| model.typical_seconds);
+        let mut age = Duration::ZERO;
+        loop {
+            let delay = poll_delay(age, typical, None, self.ports.clock.jitter());
+            if age + delay > window {
+                return Ok(None);
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    self.release_claim(job).await?;
+                    return Ok(None);
+                }
+                () = self.ports.clock.sleep(delay) => {}
+            }
+            match self.ports.provider.check(&receipt.ticket).await {
+                Ok(TicketStatus::Ready { sample, cost }) => {
+                    failpoints::hit("after_ready");
+                    return Ok(Some((sample, cost)));
+                }
+                Ok(TicketStatus::Pending { retry_after: Some(delay), .. })
+                | Err(CheckError::Retryable { retry_after: Some(delay), .. }) => {
+                    self.save_requested_delay(job, delay).await?;
+                    return Ok(None);
+                }
+                Ok(TicketStatus::Pending { status, progress, retry_after: None }) => {
+                    self.report_progress(job, &status, progress, age, typical.1);
+                }
+                Ok(TicketStatus::Failed { .. }) | Err(_) => return Ok(None),
+            }
+            age = (self.now() - receipt.accepted_at).to_std().unwrap_or_default();
+        }
+    }
+
     /// Saves when the provider wants the next poll, so that another worker keeps to it if this one dies meanwhile.
     async fn save_requested_delay(&self, job: &mut Job, delay: Duration) -> Result<(), WorkflowError> {
         let delay = chrono::Duration::from_std(delay.min(MAX_RETRY_AFTER)).unwrap_or(chrono::Duration::zero());
