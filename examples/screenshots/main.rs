@@ -112,7 +112,7 @@ const SCENES: &[Scene] = &[
     },
     Scene { name: "logs", label: "The log screen", keys: &["L", "t"], shows: &["Logs"] },
     Scene { name: "palette", label: "The palette: every action by name", keys: &[":", "ret"], shows: &["retry"] },
-    Scene { name: "help", label: "The help: the keys of this place", keys: &["?"], shows: &["undo"] },
+    Scene { name: "help", label: "The help: the keys of this place", keys: &["?"], shows: &["Undo"] },
 ];
 
 /// What the animation shows: keys, and how long the last frame stays, in seconds.
