@@ -5,7 +5,8 @@
 //! ```
 //!
 //! writes an SVG of each screen and `console.cast` (asciicast 2) to `docs/screens`, and the animation `assets/console.svg`. `-- FOLDER`
-//! writes all of them elsewhere. Prompts, models and images are the same each time; ids, ages and the progress of jobs are not.
+//! writes all of them elsewhere, `-- FOLDER NAME...` only the named ones. Prompts, models and images are the same each time; ids, ages
+//! and the progress of jobs are not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "an example stops where it cannot run")]
 
 mod svg;
@@ -107,11 +108,11 @@ const SCENES: &[Scene] = &[
         name: "bulk",
         label: "Actions on many jobs: who began them, their progress, and what was left unchanged",
         keys: &["/", "status:failed", ENTER, "*", "r", "y", "b"],
-        shows: &["retry"],
+        shows: &["ana@", "changed"],
     },
     Scene { name: "logs", label: "The log screen", keys: &["L", "t"], shows: &["Logs"] },
     Scene { name: "palette", label: "The palette: every action by name", keys: &[":", "ret"], shows: &["retry"] },
-    Scene { name: "help", label: "The help: the keys of this place", keys: &["?"], shows: &["undo"] },
+    Scene { name: "help", label: "The help: the keys of this place", keys: &["?"], shows: &["Undo"] },
 ];
 
 /// What the animation shows: keys, and how long the last frame stays, in seconds.
@@ -132,6 +133,8 @@ const ANIMATION: &[(&[&str], f32)] = &[
 
 fn main() {
     let folder = std::env::args_os().nth(1).map(PathBuf::from);
+    let names: Vec<String> = std::env::args().skip(2).collect();
+    let is_wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (screens, top) = match &folder {
         Some(folder) => (folder.clone(), folder.join("animation.svg")),
@@ -139,7 +142,7 @@ fn main() {
     };
     std::fs::create_dir_all(&screens).expect("the folder is created");
     let program = built_program();
-    for scene in SCENES {
+    for scene in SCENES.iter().filter(|scene| is_wanted(scene.name)) {
         // Each screen from the same start, so that one does not depend on another.
         let mut terminal = Terminal::start(&program, SCREEN);
         terminal.wait_until("the list of jobs", |text| text.contains("● live") && text.contains("generating"));
@@ -152,7 +155,9 @@ fn main() {
         std::fs::write(screens.join(format!("{}.svg", scene.name)), image).expect("the screenshot is written");
         println(&format!("{}.svg", scene.name));
     }
-    animate(&program, &screens.join("console.cast"), &top);
+    if is_wanted("animation") {
+        animate(&program, &screens.join("console.cast"), &top);
+    }
 }
 
 /// Plays the animation once and writes it in both forms.

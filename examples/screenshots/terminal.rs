@@ -50,6 +50,7 @@ impl Terminal {
             ("HOME", home.path().into()),
             ("TMPDIR", home.path().into()),
             ("LANG", "C.UTF-8".into()),
+            ("USER", "ana".into()),
             ("TERM", "xterm-256color".into()),
             ("COLORTERM", "truecolor".into()),
         ] {

@@ -136,8 +136,11 @@ impl ContextMenu {
         for (index, choice) in self.choices.iter().enumerate().take(9) {
             let mark = if choice.name == self.current { theme.symbol("●", "*") } else { " " };
             let name = format::fit(&choice.shown_name(), 16);
-            let (badge, style) =
-                if choice.simulated { (" SIMULATED  ", theme.simulated) } else { (" REAL MONEY ", theme.real_money) };
+            let (badge, style) = match &choice.problem {
+                Some(_) => (" unusable   ", theme.bad),
+                None if choice.simulated => (" SIMULATED  ", theme.simulated),
+                None => (" REAL MONEY ", theme.real_money),
+            };
             let rest = choice.problem.as_ref().unwrap_or(&choice.adapters);
             let rest = format::cut(&text::sanitize_line(rest, 200), cells.saturating_sub(36));
             let rest_style = if choice.problem.is_some() { theme.bad } else { theme.text };
@@ -218,5 +221,7 @@ mod tests {
     fn list_marks_the_current_context_and_money() {
         let text = screen(80, 24, |frame| menu().draw(frame, frame.area(), &Theme::dark()));
         assert!(text.contains("1 ● default") && text.contains("REAL MONEY") && text.contains("SIMULATED"), "{text}");
+        let broken = text.lines().find(|line| line.contains("broken")).unwrap_or_default();
+        assert!(broken.contains("unusable") && broken.contains("no project"), "{text}");
     }
 }

@@ -91,7 +91,8 @@ impl Books {
             // As of the record: no worker can poll a receipt that a suspended one receives after it.
             let old_ticket = self.old_ticket(&job, attempt);
             self.records.insert((worker.clone(), id.clone()), Record { attempt, at, old_ticket });
-        } else {
+        } else if job.stage_name() != StageName::Submitting {
+            // A save that leaves the job as it is, such as of an earlier attempt's charge, keeps the record.
             self.records.remove(&(worker.clone(), id.clone()));
         }
         self.jobs.insert(id.clone(), job);
