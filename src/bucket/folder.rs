@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use tokio::task;
 use url::Url;
 
 use super::{Bucket, BucketError, Stored};
-use crate::fs::{AtomicFile, TEMP_PREFIX, TEMP_SUFFIX, sync_dir, write_atomically};
+use crate::fs::{AtomicFile, DirSyncer, TEMP_PREFIX, TEMP_SUFFIX, sync_dir};
 use crate::jobs::{ImageFormat, ObjectName};
 use crate::text;
 
@@ -24,6 +25,8 @@ const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 pub struct FolderBucket {
     /// Absolute and free of links.
     root: PathBuf,
+    /// The folder of the objects.
+    objects: Arc<DirSyncer>,
 }
 
 impl FolderBucket {
@@ -34,7 +37,8 @@ impl FolderBucket {
         fs::create_dir_all(root).map_err(|error| explain("the image folder cannot be used:", root, &error))?;
         let root = root.canonicalize().map_err(|error| explain("the image folder cannot be used:", root, &error))?;
         remove_abandoned(&root, SystemTime::now());
-        Ok(Self { root })
+        let objects = Arc::new(DirSyncer::new(root.join(ObjectName::FOLDER)));
+        Ok(Self { root, objects })
     }
 
     fn path(&self, name: &ObjectName) -> Result<PathBuf, BucketError> {
@@ -51,8 +55,8 @@ impl Bucket for FolderBucket {
         let path = self.path(name)?;
         let url = Url::from_file_path(&path)
             .map_err(|()| BucketError::Refused(format!("the image folder has no URL: {}", show(&self.root))))?;
-        let root = self.root.clone();
-        blocking(move || put(&root, &path, &bytes)).await?;
+        let (root, objects) = (self.root.clone(), self.objects.clone());
+        blocking(move || put(&root, &objects, &path, &bytes)).await?;
         Ok(Stored { url: url.into(), cost: None })
     }
 
@@ -86,7 +90,7 @@ async fn blocking<Answer: Send + 'static>(
     answer.map_err(|error| BucketError::Unavailable(format!("the file access was stopped: {error}")))?
 }
 
-fn put(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), BucketError> {
+fn put(root: &Path, objects: &DirSyncer, path: &Path, bytes: &[u8]) -> Result<(), BucketError> {
     let folder = object_folder(root)?;
     // A link in the image's place is replaced, never followed.
     let plain = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
@@ -95,9 +99,14 @@ fn put(root: &Path, path: &Path, bytes: &[u8]) -> Result<(), BucketError> {
         File::open(path)
             .and_then(|file| file.sync_all())
             .map_err(|error| explain("the image cannot be used:", path, &error))?;
-        sync_dir(&folder).map_err(|error| explain("the image folder cannot be used:", &folder, &error))
+        objects.sync().map_err(|error| explain("the image folder cannot be used:", &folder, &error))
     } else {
-        write_atomically(path, bytes).map_err(|error| explain("an image cannot be written to", &folder, &error))
+        let write = || {
+            let mut file = AtomicFile::create(path)?;
+            file.write_all(bytes)?;
+            file.replace_in(objects)
+        };
+        write().map_err(|error| explain("an image cannot be written to", &folder, &error))
     }
 }
 
@@ -141,6 +150,10 @@ fn delete(root: &Path, path: &Path) -> Result<(), BucketError> {
 /// may have been unmounted.
 fn object_folder(root: &Path) -> Result<PathBuf, BucketError> {
     let folder = root.join(ObjectName::FOLDER);
+    // It exists for all images but the first.
+    if fs::symlink_metadata(&folder).is_ok_and(|metadata| metadata.is_dir()) {
+        return Ok(folder);
+    }
     match fs::create_dir(&folder) {
         Ok(()) => sync_dir(root).map_err(|error| explain("the image folder cannot be used:", root, &error))?,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}

@@ -33,6 +33,8 @@ pub struct CostReport {
     pub unpriced_count: u64,
     /// All charges in the span.
     pub count: u64,
+    /// How many of them other programs recorded in a shared store.
+    pub others_count: u64,
     /// By the requested grouping; the largest first, times in order. By tag: a charge with several tags is in each of their lines.
     pub by: Vec<CostLine>,
     /// First instant inside.
@@ -49,6 +51,7 @@ pub struct CostReport {
 pub struct CostTable {
     rows: Vec<CostRow>,
     tags: Vec<TagRow>,
+    others: BTreeMap<NaiveDate, u64>,
     from: DateTime<Utc>,
     to: DateTime<Utc>,
     simulated: bool,
@@ -63,13 +66,19 @@ impl CostTable {
                 row.model = canonical.to_owned();
             }
         }
-        Self { rows, tags: Vec::new(), from: span.0, to: span.1, simulated }
+        Self { rows, tags: Vec::new(), others: BTreeMap::new(), from: span.0, to: span.1, simulated }
     }
 
     /// The same with the charges that have tags.
     #[must_use]
     pub fn with_tags(self, tags: Vec<TagRow>) -> Self {
         Self { tags, ..self }
+    }
+
+    /// The same with the number of charges of each day that other programs recorded.
+    #[must_use]
+    pub fn with_others(self, others: BTreeMap<NaiveDate, u64>) -> Self {
+        Self { others, ..self }
     }
 
     /// First instant inside, first instant outside.
@@ -98,6 +107,8 @@ impl CostTable {
         let rows = self.rows_of(span);
         let rows = rows.map(|row| (grouping.key_of(row), row.basis, row.amount, row.count));
         let mut report = CostReport::from_rows(span, self.simulated, grouping, rows);
+        let days = days_of(span.0, span.1);
+        report.others_count = self.others.iter().filter(|(day, _)| days.contains(day)).map(|(_, count)| count).sum();
         if grouping == CostGrouping::Tag {
             report.by = self.tag_lines(span, &report);
         }
@@ -190,6 +201,7 @@ impl CostReport {
             unconfirmed_usd: Usd::ZERO,
             unpriced_count: 0,
             count: 0,
+            others_count: 0,
             by: Vec::new(),
             from: span.0,
             to: span.1,
@@ -243,7 +255,8 @@ mod tests {
             row(22, "a", "timed_out", "0.02", 1),
             row(22, "b", "image", "0.05", 1),
         ];
-        let table = CostTable::new((at(20), at(23)), false, rows);
+        let others = [20, 22].map(|day| (NaiveDate::from_ymd_opt(2026, 11, day).unwrap(), 1));
+        let table = CostTable::new((at(20), at(23)), false, rows).with_others(others.into());
         let lines = |report: &CostReport| -> Vec<(String, String, u64)> {
             report.by.iter().map(|line| (line.key.clone(), line.usd.to_string(), line.count)).collect()
         };
@@ -255,6 +268,7 @@ mod tests {
         let later = table.report_from(at(22), CostGrouping::Cause);
         assert_eq!(lines(&later), [line("image", "0.05", 1), line("timed_out", "0.02", 1)]);
         assert_eq!((later.from, later.to, later.count), (at(22), at(23), 2));
+        assert_eq!((by_day.others_count, later.others_count), (2, 1));
     }
 
     #[test]

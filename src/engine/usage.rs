@@ -15,8 +15,8 @@ use crate::text::sanitize_line;
 /// The kind of the records.
 const KIND: &str = "usage";
 
-/// When a process first publishes its usage after its start.
-const FIRST_PUBLISH_DELAY: Duration = Duration::from_mins(1);
+/// When a process first publishes its usage after its start: one that ends sooner leaves no record.
+const FIRST_PUBLISH_DELAY: Duration = Duration::from_mins(5);
 
 /// Time between two records of one process: four writes an hour.
 const PUBLISH_INTERVAL: Duration = Duration::from_mins(15);

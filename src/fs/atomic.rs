@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::{parent_dir, sync_dir};
+use super::{DirSyncer, parent_dir, sync_dir};
 
 /// The start of the name of every unfinished file.
 pub const TEMP_PREFIX: &str = ".darkroom-";
@@ -39,9 +39,22 @@ impl AtomicFile {
 
     /// Gives the file its name; an existing file is replaced.
     pub fn replace(self) -> io::Result<()> {
+        let target = self.target.clone();
+        self.rename()?;
+        sync_dir(parent_dir(&target))
+    }
+
+    /// The same in a directory whose syncs are shared.
+    pub fn replace_in(self, dir: &DirSyncer) -> io::Result<()> {
+        self.rename()?;
+        dir.sync()
+    }
+
+    /// The name is durable once the directory was synced.
+    fn rename(self) -> io::Result<()> {
         self.file.as_file().sync_all()?;
         self.file.persist(&self.target).map_err(|error| error.error)?;
-        sync_dir(parent_dir(&self.target))
+        Ok(())
     }
 
     /// Gives the file its name. Errors: `AlreadyExists` where a file has that name.

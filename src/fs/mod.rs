@@ -1,8 +1,10 @@
 //! Files: written whole or not at all, durable directories, lock files. A ground room: it names no other room.
 
 mod atomic;
+mod dir_syncer;
 
 pub use atomic::{AtomicFile, TEMP_PREFIX, TEMP_SUFFIX, write_atomically, write_new};
+pub use dir_syncer::DirSyncer;
 
 use std::fs::{File, TryLockError};
 use std::io;

@@ -180,12 +180,13 @@ fn past_job(
     job.accept(receipt(number, price, accepted), price, accepted)?;
     let ready = accepted + seconds(3.5, 16.0, rng);
     if fate < 11 {
-        let (code, message) = match fate {
-            7 => (FailureCode::ContentModerated, "the image was generated and withheld"),
-            8 | 9 => (FailureCode::TimedOut, "no image within 20 minutes"),
-            _ => (FailureCode::ProviderError, "the model failed"),
+        let given_up = accepted + Duration::minutes(20);
+        let (code, message, ended) = match fate {
+            7 => (FailureCode::ContentModerated, "the image was generated and withheld", ready),
+            8 | 9 if given_up <= now => (FailureCode::TimedOut, "no image within 20 minutes", given_up),
+            _ => (FailureCode::ProviderError, "the model failed", ready),
         };
-        job.fail(Failure::new(code, message, BillingStatus::Unknown, ready), None, ready)?;
+        job.fail(Failure::new(code, message, BillingStatus::Unknown, ended), None, ended)?;
         return Ok(DemoJob { job, image: None });
     }
     let stored = ready + seconds(0.3, 1.2, rng);

@@ -70,7 +70,7 @@ pub async fn repeated_save_charges_once(fixture: Fixture) {
 pub async fn settlement_replaces_amount_and_basis(fixture: Fixture) {
     create(&fixture.store, [generating("a", 0, None)]).await;
     let before = costs(&fixture.store).await;
-    assert_eq!((before.unpriced_count, before.count), (1, 1));
+    assert_eq!((before.unpriced_count, before.count, before.others_count), (1, 1, 0));
     let mut job = read(&fixture.store, "a").await;
     finish(&mut job, Some("3"), None, 9);
     save(&fixture.store, &mut job).await.unwrap();

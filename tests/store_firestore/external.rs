@@ -61,6 +61,7 @@ async fn amount_in_text_is_added_up_once() {
         let before = store.usage().reads;
         let report = store.costs(query.clone()).await.unwrap().report(CostGrouping::Service);
         assert_eq!((report.total_usd.to_string().as_str(), report.count), ("0.6", 60));
+        assert_eq!(report.others_count, 60);
         let reads = store.usage().reads - before;
         assert!(reads <= expected_reads, "{reads} reads");
     }
@@ -150,6 +151,8 @@ async fn report_over_20000_entries_is_few_reads() {
         let expected: Vec<_> =
             expected.iter().map(|(key, usd, count)| ((*key).to_owned(), (*usd).to_owned(), *count)).collect();
         assert_eq!(lines, expected);
+        let read = expected.iter().filter(|(key, ..)| key != "(not read yet)");
+        assert_eq!(report.others_count, read.map(|(.., count)| count).sum::<u64>(), "all are of another program");
         store.usage().reads
     };
     for _ in 0..2 {

@@ -11,7 +11,7 @@ use crate::cli::{Session, output, table};
 use crate::costs::{AccountCheck, BudgetSettings, CostGrouping, CostLine, CostReport, Outlook, Usd};
 use crate::engine::balance_history;
 use crate::store::{CostJobsQuery, CostQuery, JobCost, Store};
-use crate::text::sanitize_line;
+use crate::text::{format, sanitize_line};
 use crate::time::{day_of, last_days, midnight, month_of, parse_time};
 use crate::wiring;
 
@@ -286,6 +286,10 @@ fn text(view: &View, real: Option<&CostReport>, by: CostGrouping) -> String {
     );
     if let Some(account) = &view.account {
         let _ = write!(text, "\n{}", account.line());
+    }
+    if report.others_count > 0 {
+        let others = format::count(usize::try_from(report.others_count).unwrap_or(usize::MAX), "charge");
+        let _ = write!(text, "\nin the total: {others} that other programs recorded");
     }
     if report.unknown_usd > Usd::ZERO {
         let _ = write!(text, "\nnot in the total: {} that may or may not be billed", report.unknown_usd.display());

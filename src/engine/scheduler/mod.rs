@@ -27,7 +27,7 @@ use super::image_spool::ImageSpool;
 use super::outages::OutageMonitor;
 use super::submit_journal::SubmitJournal;
 use super::workflow::{JobWorkflow, Observer};
-use super::{Command, Event, Ports, Settings};
+use super::{Command, Event, EventDetail, Ports, Settings};
 #[cfg(feature = "temporal")]
 pub(super) use command_tasks::mark_internal_failure;
 pub use dispatcher::EngineEnd;
@@ -87,7 +87,7 @@ pub(super) fn start<Run: Runner>(
     let (event_sender, events) = mpsc::channel(EVENT_BUFFER);
     let worker_lock = Arc::new(worker_lock);
     let (outages, ports) = OutageMonitor::of(ports);
-    let (observer, signals) = reporter::new(event_sender.clone());
+    let (observer, signals) = reporter::new(event_sender.clone(), settings.event_detail == EventDetail::Full);
     let journal = Arc::new(worker_lock.journal(&settings.store_id));
     let recovery = JobWorkflow::new(ports.clone(), settings.clone(), worker_lock.worker().clone(), observer.clone())
         .with_journal(journal.clone());

@@ -26,12 +26,17 @@ pub(super) enum WorkerSignal {
 struct Reporter {
     events: mpsc::Sender<Event>,
     signals: mpsc::UnboundedSender<WorkerSignal>,
+    /// Whether a screen shows what each job does.
+    is_followed: bool,
 }
 
 /// An observer that forwards what it receives.
-pub(super) fn new(events: mpsc::Sender<Event>) -> (Arc<dyn Observer>, mpsc::UnboundedReceiver<WorkerSignal>) {
+pub(super) fn new(
+    events: mpsc::Sender<Event>,
+    is_followed: bool,
+) -> (Arc<dyn Observer>, mpsc::UnboundedReceiver<WorkerSignal>) {
     let (signals, receiver) = mpsc::unbounded_channel();
-    (Arc::new(Reporter { events, signals }), receiver)
+    (Arc::new(Reporter { events, signals, is_followed }), receiver)
 }
 
 impl Reporter {
@@ -44,6 +49,9 @@ impl Reporter {
 impl Observer for Reporter {
     fn progress(&self, progress: Progress) {
         // May be lost when the reader is slow: the next one replaces it.
+        if !self.is_followed {
+            return;
+        }
         let _ = self.events.try_send(Event::Progress(progress));
     }
     fn account_blocked(&self, by: Dependency, reason: &str) {

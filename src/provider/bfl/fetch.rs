@@ -50,10 +50,14 @@ fn announced_type(response: &Response) -> Option<String> {
 }
 
 async fn decode(bytes: Bytes, announced: Option<String>) -> Result<DownloadedImage, FetchError> {
-    let copy = bytes.clone();
-    let info = tokio::task::spawn_blocking(move || image_check::verify_complete(&copy))
-        .await
-        .map_err(|_| FetchError::Corrupt { reason: "the decoder failed on the image".to_owned() })?
+    let verified = if image_check::is_small(&bytes) {
+        image_check::verify_complete(&bytes)
+    } else {
+        let copy = bytes.clone();
+        let verified = tokio::task::spawn_blocking(move || image_check::verify_complete(&copy)).await;
+        verified.map_err(|_| FetchError::Corrupt { reason: "the decoder failed on the image".to_owned() })?
+    };
+    let info = verified
         .map_err(|why| FetchError::Corrupt { reason: format!("the download is not a complete image: {why}") })?;
     if let Some(announced) = announced.filter(|announced| differs(announced, info.format)) {
         let announced = sanitize_line(&announced, 60);

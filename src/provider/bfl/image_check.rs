@@ -43,6 +43,15 @@ pub(super) fn verify_complete(bytes: &[u8]) -> Result<ImageInfo, String> {
     Ok(info)
 }
 
+/// Most pixels of an image that is decoded faster than another thread is woken for it.
+const SMALL_PIXELS: u64 = 128 * 128;
+
+/// Whether the image is decoded at once, by its header.
+pub(super) fn is_small(bytes: &[u8]) -> bool {
+    bytes.len() <= 64 * 1024
+        && header(bytes).is_ok_and(|info| u64::from(info.width) * u64::from(info.height) <= SMALL_PIXELS)
+}
+
 /// Format and size, from the header alone.
 pub(super) fn header(bytes: &[u8]) -> Result<ImageInfo, String> {
     let format = match image::guess_format(bytes) {

@@ -1,7 +1,7 @@
 //! The thread that writes. It commits many writes at once. A database in memory is written on the caller's thread instead.
 //!
 //! A commit costs one wait for the disk, however much it contains. So every write that arrived during the last commit goes into
-//! the next one. Each write has a savepoint of its own: one that fails does not affect the others.
+//! the next one. A write that fails does not affect the others: then all are applied again, each with a savepoint of its own.
 
 use std::sync::PoisonError;
 use std::thread::{self, JoinHandle};
@@ -43,6 +43,11 @@ pub(super) enum Write {
 }
 
 impl Write {
+    /// Whether it may be applied again after a rollback: it reports nothing before the commit.
+    fn is_repeatable(&self) -> bool {
+        !matches!(self, Self::Import(..) | Self::RemoveImported(..) | Self::RemoveFinished(..))
+    }
+
     /// Applies the write and returns the new revision of the job or the record. After an error the caller must roll back what was written so far.
     fn apply(&self, connection: &Connection, sequence: &mut Sequence) -> Result<u64, StoreError> {
         match self {
@@ -172,7 +177,11 @@ fn run(connection: &Connection, mut requests: mpsc::Receiver<Request>, commits: 
 /// One answer for each request. Nothing is answered before the commit: a refusal may rest on a write that stands before it in
 /// the same commit.
 fn commit(connection: &Connection, batch: &[&Write]) -> Vec<Result<u64, StoreError>> {
-    try_commit(connection, batch).unwrap_or_else(|error| {
+    let commit_all = || match try_commit(connection, batch, batch.iter().all(|write| write.is_repeatable()))? {
+        Some(answers) => Ok(answers),
+        None => Ok(try_commit(connection, batch, false)?.unwrap_or_default()),
+    };
+    commit_all().unwrap_or_else(|error: StoreError| {
         if !connection.is_autocommit()
             && let Err(error) = connection.execute_batch("ROLLBACK")
         {
@@ -182,11 +191,27 @@ fn commit(connection: &Connection, batch: &[&Write]) -> Vec<Result<u64, StoreErr
     })
 }
 
-fn try_commit(connection: &Connection, batch: &[&Write]) -> Result<Vec<Result<u64, StoreError>>, StoreError> {
+/// Without savepoints (`is_optimistic`) the first write that fails ends in a rollback of all, and `None`.
+fn try_commit(
+    connection: &Connection,
+    batch: &[&Write],
+    is_optimistic: bool,
+) -> Result<Option<Vec<Result<u64, StoreError>>>, StoreError> {
     step(connection, "BEGIN IMMEDIATE")?;
     let mut sequence = Sequence::of(connection)?;
     let mut answers = Vec::with_capacity(batch.len());
     for write in batch {
+        if is_optimistic {
+            match write.apply(connection, &mut sequence) {
+                Ok(revision) => answers.push(Ok(revision)),
+                Err(error) if connection.is_autocommit() => return Err(error),
+                Err(_) => {
+                    step(connection, "ROLLBACK")?;
+                    return Ok(None);
+                }
+            }
+            continue;
+        }
         step(connection, "SAVEPOINT one")?;
         let answer = write.apply(connection, &mut sequence);
         if let Err(error) = &answer {
@@ -201,7 +226,7 @@ fn try_commit(connection: &Connection, batch: &[&Write]) -> Result<Vec<Result<u6
     }
     // Without a single write there is nothing to wait for the disk for.
     step(connection, if answers.iter().any(Result::is_ok) { "COMMIT" } else { "ROLLBACK" })?;
-    Ok(answers)
+    Ok(Some(answers))
 }
 
 fn step(connection: &Connection, statement: &str) -> Result<(), StoreError> {
@@ -246,6 +271,20 @@ mod tests {
         assert!(matches!(&refused, Err(StoreError::Unavailable(line)) if line.contains("locked")), "{refused:?}");
         other.execute_batch("COMMIT").unwrap();
         assert_eq!(writer.write(creation("a", "")).await, Ok(1));
+    }
+
+    #[test]
+    fn failed_write_leaves_the_others_of_its_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open(&folder.path().join("darkroom.db"));
+        let (first, last) = (creation("a", ""), creation("d", ""));
+        // Its first row is written before the second one fails.
+        let (Write::Create(mut rows), Write::Create(taken)) = (creation("b", ""), creation("a", "")) else { panic!() };
+        rows.extend(taken);
+        let answers = commit(&connection, &[&first, &Write::Create(rows), &last]);
+        let id = JobId::new("a").unwrap();
+        assert_eq!(answers, [Ok(1), Err(StoreError::AlreadyExists(id.clone())), Ok(1)]);
+        assert_eq!(list::find(&connection, "", 10).unwrap(), [id, JobId::new("d").unwrap()]);
     }
 
     #[tokio::test]

@@ -362,6 +362,10 @@ impl CostScreen {
         ];
         let mut rows = vec![("total", report.total_usd.display(), "estimated, quoted and settled charges", false)];
         rows.extend(uncertain.map(|(name, usd, meaning)| (name, usd.display(), meaning, usd != Usd::ZERO)));
+        if report.others_count > 0 {
+            let others = report.others_count.to_string();
+            rows.push(("by others", others, "charges that other programs recorded: in the sums", false));
+        }
         rows.push(("unpriced", unpriced, "charges without a known price: not in any sum", report.unpriced_count > 0));
         let amounts = rows.iter().map(|row| row.1.len()).max().unwrap_or(0);
         let lines = rows.into_iter().map(|(name, amount, meaning, matters)| {

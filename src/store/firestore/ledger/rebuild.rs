@@ -131,10 +131,14 @@ fn compare(simulated: bool, kept: &Sums, counted: &Sums) -> Vec<RollupMismatch> 
     let keys: BTreeSet<&Key> = kept.keys().chain(counted.keys()).collect();
     let of = |sums: &Sums, key: &Key| sums.get(key).copied().unwrap_or_default();
     let shown = |sum: Sum| (sum.count, sum.usd().to_string());
-    keys.into_iter()
+    // The sum of other programs' charges, which are in others as well, comes last.
+    let (by_others, sums): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| key.is_by_others());
+    sums.into_iter()
+        .chain(by_others)
         .filter(|key| of(kept, key) != of(counted, key))
         .map(|key| RollupMismatch {
             what: match &key.tag {
+                Some(_) if key.is_by_others() => format!("{kind} {} charges of other programs", key.day),
                 None => format!("{kind} {} {} {} {} {}", key.day, key.service, key.class, key.model, key.cause),
                 Some(tag) => format!("{kind} {} {} tag '{tag}'", key.day, key.class),
             },

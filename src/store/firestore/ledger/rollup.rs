@@ -39,13 +39,16 @@ impl Sum {
     }
 }
 
+/// The class of the sum of what other programs recorded.
+const BY_OTHERS: &str = "others";
+
 /// What all charges of one kind have in common. A charge with tags is also in the sum of each of its tags, and in that of any tag: such
-/// a sum has no service, cause and model, and is in no total.
+/// a sum has no service, cause and model, and is in no total. So is the sum of the charges of other programs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     pub day: NaiveDate,
     pub service: String,
-    /// `counted`, `unknown`, `unconfirmed` or `unpriced`.
+    /// `counted`, `unknown`, `unconfirmed` or `unpriced`; `others` is the sum of the charges of other programs.
     pub class: String,
     pub cause: String,
     pub model: String,
@@ -76,17 +79,23 @@ impl Key {
         let key = Self::of(row);
         let tags = if row.tags.is_empty() { None } else { Some(String::new()) };
         let tags = tags.into_iter().chain(row.tags.iter().cloned());
-        let tagged = tags.map(|tag| Self {
-            day: key.day,
-            service: String::new(),
-            class: key.class.clone(),
-            cause: String::new(),
-            model: String::new(),
-            tag: Some(tag),
-        });
-        let mut keys: Vec<Self> = tagged.collect();
+        let mut keys: Vec<Self> = tags.map(|tag| Self::beside_total(key.day, &key.class, tag)).collect();
+        if row.attempt == 0 {
+            keys.push(Self::beside_total(key.day, BY_OTHERS, String::new()));
+        }
         keys.push(key);
         keys
+    }
+
+    /// Whether it is the sum of the charges of other programs.
+    pub(crate) fn is_by_others(&self) -> bool {
+        self.class == BY_OTHERS
+    }
+
+    /// A sum that is in no total.
+    fn beside_total(day: NaiveDate, class: &str, tag: String) -> Self {
+        let empty = String::new;
+        Self { day, service: empty(), class: class.to_owned(), cause: empty(), model: empty(), tag: Some(tag) }
     }
 
     /// A sum as equal charges: basis, amount of one and how many.
@@ -122,9 +131,7 @@ impl Key {
 
     fn from_tags_field(day: NaiveDate, field: &str) -> Option<Self> {
         let (class, tag) = field.split_once('|')?;
-        let empty = String::new;
-        let (class, tag) = (class.to_owned(), Some(tag.to_owned()));
-        Some(Self { day, service: empty(), class, cause: empty(), model: empty(), tag })
+        Some(Self::beside_total(day, class, tag.to_owned()))
     }
 }
 
@@ -250,10 +257,16 @@ pub(crate) fn cost_rows(sums: &Sums) -> Vec<CostRow> {
     rows
 }
 
+/// How many charges of each day other programs recorded.
+pub(crate) fn counts_by_others(sums: &Sums) -> BTreeMap<NaiveDate, u64> {
+    let by_others = sums.iter().filter(|(key, _)| key.is_by_others());
+    by_others.map(|(key, sum)| (key.day, u64::try_from(sum.count).unwrap_or(0))).collect()
+}
+
 /// The sums by tag as rows of a cost table.
 pub(crate) fn tag_rows(sums: &Sums) -> Vec<TagRow> {
     let mut rows = Vec::new();
-    for (key, sum) in sums {
+    for (key, sum) in sums.iter().filter(|(key, _)| !key.is_by_others()) {
         let Some(tag) = &key.tag else { continue };
         let tag = Some(tag.clone()).filter(|tag| !tag.is_empty());
         let row = |(basis, amount, count)| TagRow { day: key.day, tag: tag.clone(), basis, amount, count };

@@ -37,7 +37,7 @@ impl FirestoreStore {
             self.add_entries(&mut sums, query.from, query.to, query.simulated).await?;
         }
         let table = CostTable::new((query.from, query.to), query.simulated, rollup::cost_rows(&sums));
-        Ok(table.with_tags(rollup::tag_rows(&sums)))
+        Ok(table.with_tags(rollup::tag_rows(&sums)).with_others(rollup::counts_by_others(&sums)))
     }
 
     /// The simulated months that touch those days: other programs record real charges only.
