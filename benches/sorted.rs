@@ -35,7 +35,7 @@ fn job(number: usize, now: DateTime<Utc>) -> Job {
     let spec = Spec::new(["flux-2-pro", "flux-2-max", "flux-dev"][number % 3], prompt);
     let spec = spec.with("width", side).with("height", 1_024);
     let mut job = Job::new(JobId::new(format!("job-{number:07}")).unwrap(), spec, true, at);
-    if number % 50 == 0 {
+    if number.is_multiple_of(50) {
         return job;
     }
     let claim = Claim { worker: WorkerId::new(format!("worker-{}", number % 7)), until: at + TimeDelta::minutes(1) };

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, TimeZone, Utc};
@@ -143,7 +144,7 @@ pub(crate) fn costs(simulated: bool) -> CostOverview {
         account: None,
         daily_cap: None,
         monthly_cap: None,
-        model_caps: Default::default(),
+        model_caps: BTreeMap::default(),
         soft_percent: None,
         credits: None,
         at: noon(),
@@ -190,7 +191,7 @@ pub(crate) fn no_costs() -> CostOverview {
         account: None,
         daily_cap: None,
         monthly_cap: None,
-        model_caps: Default::default(),
+        model_caps: BTreeMap::default(),
         soft_percent: None,
         credits: None,
         at: noon(),

@@ -1,5 +1,6 @@
 //! Jobs in every state, at a fixed time with fixed ids.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
@@ -213,7 +214,7 @@ pub(crate) fn costs() -> CostOverview {
         table: table.into(),
         daily_cap: Some(usd("20")),
         monthly_cap: None,
-        model_caps: Default::default(),
+        model_caps: BTreeMap::default(),
         soft_percent: None,
         credits: None,
         at: now(),

@@ -178,9 +178,10 @@ impl App {
         if follows {
             self.jump(true);
         }
-        let text = match follows {
-            true => format!("Following the first row · {} or any move stops", self.key(Action::FollowNewest)),
-            false => "Not following any more".to_owned(),
+        let text = if follows {
+            format!("Following the first row · {} or any move stops", self.key(Action::FollowNewest))
+        } else {
+            "Not following any more".to_owned()
         };
         self.notify(NoticeLevel::Info, text);
     }

@@ -461,7 +461,7 @@ mod tests {
                     .into(),
                 daily_cap: Some(usd("10")),
                 monthly_cap,
-                model_caps: Default::default(),
+                model_caps: std::collections::BTreeMap::default(),
                 soft_percent: None,
                 credits: None,
                 at: DateTime::UNIX_EPOCH,
