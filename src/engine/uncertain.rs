@@ -86,9 +86,12 @@ impl UncertainCharges {
 impl UncertainItem {
     /// `$10.00 → $9.97`; `None` where neither balance is known.
     pub fn balance_line(&self) -> Option<String> {
-        let shown = |look: Option<BalanceLook>| look.map_or("?".to_owned(), |look| look.usd.display());
-        (self.balance_before.is_some() || self.balance_after.is_some())
-            .then(|| format!("{} → {}", shown(self.balance_before), shown(self.balance_after)))
+        match (self.balance_before, self.balance_after) {
+            (Some(before), Some(after)) => Some(format!("{} → {}", before.usd.display(), after.usd.display())),
+            (Some(before), None) => Some(format!("{} before", before.usd.display())),
+            (None, Some(after)) => Some(format!("{} after", after.usd.display())),
+            (None, None) => None,
+        }
     }
 
     fn new(charge: UncertainCharge, job: Option<&Job>) -> Self {
