@@ -1,6 +1,7 @@
-//! Frames with their styles: four screens in each theme, and the screens at four sizes that `console.rs` does not store.
+//! Frames with their styles: every screen in each theme at four sizes, and the screens at four sizes that `console.rs` does not store.
 //!
 //! A styled row is its text and, below it, the styles of its cells: a letter for each style of the legend and how many cells have it.
+//! The text is stored for four screens at one size; that of the others does not depend on the theme. Equal rows are one line.
 
 use std::fmt::Write as _;
 
@@ -15,6 +16,24 @@ use super::harness::{ConsoleHarness, options};
 use super::{SIZES, snapshot};
 
 const SCREENS: [(&str, &str); 4] = [("queue", ""), ("job", "\n"), ("costs", "$"), ("gallery", "g")];
+
+/// Every screen that covers the panes.
+const ALL_SCREENS: [(&str, &str); 12] = [
+    ("queue", ""),
+    ("job", "\n"),
+    ("costs", "$"),
+    ("budget", "B"),
+    ("gallery", "g"),
+    ("compare", " j ="),
+    ("help", "?"),
+    ("palette", ":image"),
+    ("logs", "L"),
+    ("form", "n"),
+    ("bulk", "b"),
+    ("image", "i"),
+];
+
+const THEMES: [&str; 5] = ["dark", "light", "high-contrast", "colour-blind", "mono"];
 
 fn open(harness: &mut ConsoleHarness, keys: &str) {
     for key in keys.chars() {
@@ -47,30 +66,54 @@ impl Legend {
     }
 }
 
+/// The runs of equal style in one row.
+fn runs(buffer: &Buffer, y: u16, legend: &mut Legend) -> String {
+    let mut runs: Vec<(char, usize)> = Vec::new();
+    for x in buffer.area.left()..buffer.area.right() {
+        let letter = legend.letter(&buffer[(x, y)]);
+        match runs.last_mut() {
+            Some((last, count)) if *last == letter => *count += 1,
+            _ => runs.push((letter, 1)),
+        }
+    }
+    let runs: Vec<String> = runs.into_iter().map(|(letter, count)| format!("{letter}{count}")).collect();
+    runs.join(" ")
+}
+
 /// The rows of a frame with the runs of their styles.
 fn rows(buffer: &Buffer, legend: &mut Legend) -> String {
     let mut shown = String::new();
     for y in buffer.area.top()..buffer.area.bottom() {
-        let mut text = String::new();
-        let mut runs: Vec<(char, usize)> = Vec::new();
-        for x in buffer.area.left()..buffer.area.right() {
-            let cell = &buffer[(x, y)];
-            text.push_str(cell.symbol());
-            let letter = legend.letter(cell);
-            match runs.last_mut() {
-                Some((last, count)) if *last == letter => *count += 1,
-                _ => runs.push((letter, 1)),
-            }
-        }
-        let runs: Vec<String> = runs.into_iter().map(|(letter, count)| format!("{letter}{count}")).collect();
-        let _ = writeln!(shown, "│{}\n {}", text.trim_end(), runs.join(" "));
+        let text: String = (buffer.area.left()..buffer.area.right()).map(|x| buffer[(x, y)].symbol()).collect();
+        let _ = writeln!(shown, "│{}\n {}", text.trim_end(), runs(buffer, y, legend));
     }
     shown
 }
 
+/// The runs of a frame, equal rows as one line.
+fn all_runs(buffer: &Buffer, legend: &mut Legend) -> String {
+    let mut lines: Vec<(String, usize)> = Vec::new();
+    for y in buffer.area.top()..buffer.area.bottom() {
+        let row = runs(buffer, y, legend);
+        match lines.last_mut() {
+            Some((last, count)) if *last == row => *count += 1,
+            _ => lines.push((row, 1)),
+        }
+    }
+    let lines = lines.into_iter().map(|(row, count)| if count == 1 { row } else { format!("{row} ×{count}") });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+impl Legend {
+    fn shown(&self) -> String {
+        let letters = ('a'..='z').chain('A'..='Z');
+        letters.zip(&self.0).map(|(letter, style)| format!("{letter}  {style}")).collect::<Vec<_>>().join("\n")
+    }
+}
+
 #[test]
 fn styles_of_each_theme() {
-    for theme in ["dark", "light", "high-contrast", "colour-blind", "mono"] {
+    for theme in THEMES {
         let (mut legend, mut frames) = (Legend::default(), String::new());
         for (name, keys) in SCREENS {
             let mut options = options(true);
@@ -80,9 +123,28 @@ fn styles_of_each_theme() {
             harness.draw();
             let _ = writeln!(frames, "── {name}\n{}", rows(harness.terminal.backend().buffer(), &mut legend));
         }
-        let letters = ('a'..='z').chain('A'..='Z');
-        let legend: Vec<String> = letters.zip(&legend.0).map(|(letter, style)| format!("{letter}  {style}")).collect();
-        insta::assert_snapshot!(format!("styles_{theme}"), format!("{}\n\n{frames}", legend.join("\n")));
+        insta::assert_snapshot!(format!("styles_{theme}"), format!("{}\n\n{frames}", legend.shown()));
+    }
+}
+
+#[test]
+fn styles_of_every_screen_at_every_size() {
+    for theme in THEMES {
+        let (mut legend, mut frames) = (Legend::default(), String::new());
+        for (width, height) in SIZES {
+            for (name, keys) in ALL_SCREENS {
+                let mut options = options(true);
+                options.theme = ThemeChoice::load(theme, &[]).unwrap();
+                options.images = ImagesMode::Off;
+                let mut harness = ConsoleHarness::busy_with(width, height, &options);
+                harness.event(Event::BulkActions(vec![bulk_record()]));
+                open(&mut harness, keys);
+                harness.draw();
+                let runs = all_runs(harness.terminal.backend().buffer(), &mut legend);
+                let _ = writeln!(frames, "── {name} {width}x{height}\n{runs}");
+            }
+        }
+        insta::assert_snapshot!(format!("runs_{theme}"), format!("{}\n\n{frames}", legend.shown()));
     }
 }
 
