@@ -39,6 +39,7 @@ fn app(count: usize) -> App {
     let options = ConsoleOptions {
         context: "default".to_owned(),
         contexts: Vec::new(),
+        views: Vec::new(),
         adapters: "sqlite · local".to_owned(),
         simulated: true,
         read_only: false,

@@ -99,6 +99,7 @@ fn run(protocol: ProtocolType, images: ImagesMode) {
     let options = ConsoleOptions {
         context: "default".to_owned(),
         contexts: Vec::new(),
+        views: Vec::new(),
         adapters: "sqlite · local".to_owned(),
         simulated: true,
         read_only: false,

@@ -83,6 +83,7 @@ fn options(config: &Config, opening: Opening) -> Result<ConsoleOptions, CliError
         saved: files.load(),
         files: Some(files),
         keys: config.keys,
+        views: config.views.clone(),
         context,
         contexts,
         adapters: format!("{} · {}", config.store, config.engine),

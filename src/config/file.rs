@@ -20,6 +20,8 @@ pub struct ConfigFile {
     pub settings: BTreeMap<Key, String>,
     /// Keys of the console, by action.
     pub keys: BTreeMap<String, Vec<String>>,
+    /// Filters of the console's views, by name.
+    pub views: BTreeMap<String, String>,
     /// Settings of each `[context.NAME]`.
     pub contexts: BTreeMap<String, BTreeMap<Key, String>>,
 }
@@ -46,6 +48,8 @@ pub fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
                 let settings: Result<_, _> = settings.iter().map(|(name, value)| setting(path, name, value)).collect();
                 file.contexts.insert(context.clone(), settings?);
             }
+        } else if name == VIEWS {
+            file.views = views(value).map_err(error)?;
         } else if name == KEYS {
             file.keys = keys(value).map_err(error)?;
         } else {
@@ -58,6 +62,23 @@ pub fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
 
 /// The table of the console's keys.
 const KEYS: &str = "keys";
+
+/// The table of the console's views.
+const VIEWS: &str = "views";
+
+/// A filter for each name.
+fn views(value: &Value) -> Result<BTreeMap<String, String>, String> {
+    let Value::Table(table) = value else {
+        return Err(
+            "'views' must be a table [views] with lines such as failures = \"status:failed since:24h\"".to_owned()
+        );
+    };
+    let view = |(name, value): (&String, &Value)| match value {
+        Value::String(filter) => Ok((name.clone(), filter.clone())),
+        _ => Err(format!("views: '{}' must be a filter as text", crate::text::sanitize_line(name, 40))),
+    };
+    table.iter().map(view).collect()
+}
 
 /// A key or a list of keys for each action.
 fn keys(value: &Value) -> Result<BTreeMap<String, Vec<String>>, String> {

@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use chrono::Utc;
+
 use super::file::{self, ConfigFile};
 use super::{ConfigError, Key, Origin, dotenv};
-use crate::console::KeyMap;
-use crate::text::suggest;
+use crate::console::{KeyMap, NamedFilter};
+use crate::jobs::filter::Filter;
+use crate::text::{sanitize_line, suggest};
 
 /// The prefix of darkroom's own variables.
 const PREFIX: &str = "DARKROOM_";
@@ -129,7 +132,7 @@ impl Layers {
             let known = layers.file.as_ref().map(|file| &file.contexts);
             if !known.is_some_and(|known| known.contains_key(&context.text)) {
                 return Err(ConfigError::UnknownContext {
-                    name: crate::text::sanitize_line(&context.text, 60),
+                    name: sanitize_line(&context.text, 60),
                     known: known.map(|known| known.keys().cloned().collect()).unwrap_or_default(),
                 });
             }
@@ -194,6 +197,19 @@ impl Layers {
         KeyMap::new(keys).map_err(|why| ConfigError::File { path: file.path.clone(), why: format!("keys: {why}") })
     }
 
+    /// The saved views of the console, by name. Errors: a filter that is wrong.
+    pub fn views(&self) -> Result<Vec<NamedFilter>, ConfigError> {
+        let Some(file) = self.file.as_ref() else { return Ok(Vec::new()) };
+        let view = |(name, filter): (&String, &String)| match Filter::parse(filter, Utc::now()) {
+            Ok(_) => Ok(NamedFilter { name: name.clone(), filter: filter.clone() }),
+            Err(why) => {
+                let why = format!("views: '{}': {why}", sanitize_line(name, 40));
+                Err(ConfigError::File { path: file.path.clone(), why })
+            }
+        };
+        file.views.iter().map(view).collect()
+    }
+
     /// All variables with that prefix; the environment wins over `.env`.
     pub fn with_prefix(&self, prefix: &str) -> HashMap<String, String> {
         let dotenv = self.dotenv.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -212,7 +228,7 @@ impl Layers {
         let mut lines: Vec<String> = ours
             .filter_map(|name| {
                 let meant = suggest(name, small.iter().map(String::as_str)).first()?.to_ascii_uppercase();
-                let name = crate::text::sanitize_line(name, 60);
+                let name = sanitize_line(name, 60);
                 Some(format!("{PREFIX}{name} is not a setting and has no effect; did you mean {PREFIX}{meant}?"))
             })
             .collect();

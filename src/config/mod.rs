@@ -29,7 +29,7 @@ pub use layers::{Flags, Sources};
 pub use origin::{Origin, Setting};
 pub use temporal::{DEFAULT_QUEUE as DEFAULT_TEMPORAL_QUEUE, TemporalSettings};
 
-use crate::console::{DisplayZone, ImagesMode, KeyMap, NotifyWays};
+use crate::console::{DisplayZone, ImagesMode, KeyMap, NamedFilter, NotifyWays};
 use crate::costs::Budget;
 use crate::simulator::Speed;
 
@@ -88,6 +88,8 @@ pub struct Config {
     pub notify_command: Option<String>,
     /// Which key means what in the console (`[keys]` of the file).
     pub keys: KeyMap,
+    /// The saved views of the console (`[views]` of the file).
+    pub views: Vec<NamedFilter>,
     /// Only ASCII symbols and borders.
     pub ascii: bool,
     /// Zone of the times on the screen; budgets stay in UTC.

@@ -88,6 +88,7 @@ impl Config {
             images,
             theme,
             keys: layers.keys()?,
+            views: layers.views()?,
             theme_folders: [Some(sources.working_dir.clone()), sources.config_dir.clone()]
                 .into_iter()
                 .flatten()

@@ -392,7 +392,18 @@ fn timezone_is_utc_or_local() {
 }
 
 #[test]
-fn keys_of_the_console_are_checked_at_start() {
+fn keys_and_views_are_checked_at_start() {
+    let views = |lines: &str| TestEnv::new().file("darkroom.toml", &format!("[views]\n{lines}\n")).resolve();
+    let read = views("\"today's failures\" = \"status:failed since:24h\"\ncovers = \"tag:cover\"").unwrap().views;
+    let read: Vec<_> = read.iter().map(|view| (view.name.as_str(), view.filter.as_str())).collect();
+    assert_eq!(read, [("covers", "tag:cover"), ("today's failures", "status:failed since:24h")]);
+    for (lines, expected) in [
+        ("covers = \"tagg:cover\"", "darkroom.toml: views: 'covers': "),
+        ("covers = 3", "darkroom.toml: views: 'covers' must be a filter as text"),
+    ] {
+        let message = views(lines).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
     let resolve = |keys: &str| TestEnv::new().file("darkroom.toml", &format!("[keys]\n{keys}\n")).resolve();
     let config = resolve("retry = \"e\"\npage-down = [\"pgdn\", \"ctrl+f\"]").unwrap();
     assert_eq!(config.keys.key_of(crate::console::keymap::Action::Retry, true), "e");

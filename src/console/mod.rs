@@ -40,6 +40,7 @@ pub use message::{ConsoleEnd, Effect, ExitReason, Message, NextContext};
 pub use notifications::{NotifyOptions, NotifyWays};
 pub use options::{ConsoleOptions, ThemeChoice};
 pub use overlays::contexts::ContextChoice;
+pub use overlays::views::NamedFilter;
 pub use panes::image::ImagesMode;
 pub use panes::queue::{Column, QueueSettings};
 pub use saved::{ConsoleFiles, Preset, PresetFile, Presets, Saved, SavedView};

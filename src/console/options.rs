@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::keymap::KeyMap;
 use super::notifications::NotifyOptions;
 use super::overlays::contexts::ContextChoice;
+use super::overlays::views::NamedFilter;
 use super::panes::image::ImagesMode;
 use super::saved::{ConsoleFiles, Saved};
 use super::theme::{self, Theme, ThemeError};
@@ -27,6 +28,8 @@ pub struct ConsoleOptions {
     pub operator: String,
     /// Which key means what.
     pub keys: KeyMap,
+    /// The saved views.
+    pub views: Vec<NamedFilter>,
     /// Where presets, prompts and the state of the view are kept; `None` keeps nothing.
     pub files: Option<ConsoleFiles>,
     /// What these files contain.

@@ -21,6 +21,7 @@ pub(crate) fn options(simulated: bool) -> ConsoleOptions {
     ConsoleOptions {
         context: "default".into(),
         contexts: Vec::new(),
+        views: Vec::new(),
         adapters: "sqlite · local".into(),
         simulated,
         read_only: false,

@@ -1,4 +1,4 @@
-//! Ctrl+X: the console goes on in the same terminal on another context of darkroom.toml.
+//! What darkroom.toml offers to choose: `v` shows a saved view, Ctrl+X goes on in the same terminal on another context.
 
 use super::terminal::{ESCAPE, Terminal};
 use crate::support::TestEnv;
@@ -6,14 +6,22 @@ use crate::support::TestEnv;
 const CONTROL_X: &str = "\x18";
 
 #[test]
-fn context_is_switched_in_the_same_terminal() {
+fn views_and_contexts_of_the_file_are_chosen() {
     let env = TestEnv::new();
-    env.file("darkroom.toml", "slots = 3\n[context.second]\nslots = 7\n");
+    env.file("darkroom.toml", "slots = 3\n[context.second]\nslots = 7\n[views]\nfailures = \"status:failed\"\n");
     env.json(&["submit", "--json", "a paper boat"]);
     let mut terminal = Terminal::console(&env);
     terminal.wait_for("✓ done");
     terminal.wait_for("slots 0/3");
     let process = terminal.process();
+
+    terminal.send("v");
+    terminal.wait_for("╭ Views");
+    terminal.wait_for("failures");
+    terminal.send("1");
+    terminal.wait_for("/ status:failed");
+    terminal.send(ESCAPE);
+    terminal.wait_for_no("/ status:failed");
 
     terminal.send(CONTROL_X);
     terminal.wait_for("╭ Contexts");

@@ -63,6 +63,7 @@ impl App {
             }
             Action::Complete => self.complete_filter(),
             Action::Contexts => self.open_contexts(),
+            Action::Views => self.open_views(),
             Action::SortMenu => self.open_queue_menu(MenuKind::Sort),
             Action::ColumnMenu => self.open_queue_menu(MenuKind::Columns),
             Action::FollowNewest => self.follow_newest(),

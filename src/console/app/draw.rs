@@ -182,6 +182,7 @@ impl App {
             Overlay::Palette(palette) => palette.draw(frame, area, theme),
             Overlay::Filter | Overlay::LogInput => {}
             Overlay::Contexts(menu) => menu.draw(frame, area, theme),
+            Overlay::Views(menu) => menu.draw(frame, area, theme),
             Overlay::QueueMenu(menu) => menu.draw(frame, area, &self.queue_settings, theme),
             Overlay::Form(form) => form.draw(frame, area, theme),
             Overlay::Costs(screen) => {

@@ -34,7 +34,7 @@ impl App {
                 return;
             }
         }
-        if self.on_seeds_key(key) || self.on_context_key(key) {
+        if self.on_seeds_key(key) || self.on_context_key(key) || self.on_view_key(key) {
             return;
         }
         if let Some(Overlay::QueueMenu(menu)) = self.overlays.last_mut() {

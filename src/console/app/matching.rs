@@ -1,7 +1,10 @@
-//! The filter of what is shown, and how many jobs of the store match it.
+//! The filter of what is shown, the saved views, and how many jobs of the store match it.
 
-use super::App;
+use crossterm::event::KeyEvent;
+
+use super::{App, NO_EFFECT};
 use crate::console::overlays::Overlay;
+use crate::console::overlays::views::{ViewKey, ViewMenu};
 use crate::engine::{Command, MatchCounts};
 use crate::jobs::filter::{Condition, Filter, JobStatus};
 
@@ -22,6 +25,31 @@ pub enum Matching {
 }
 
 impl App {
+    pub(super) fn open_views(&mut self) {
+        if self.views.is_empty() {
+            let text =
+                "darkroom.toml defines no view: [views] with lines such as failures = \"status:failed since:24h\"";
+            return self.notify(NO_EFFECT, text);
+        }
+        self.overlays.push(Overlay::Views(ViewMenu::new(self.views.clone(), self.filter.as_str())));
+    }
+
+    /// Takes a key while the list of views is open. Returns whether it was for the list.
+    pub(super) fn on_view_key(&mut self, key: KeyEvent) -> bool {
+        let Some(Overlay::Views(menu)) = self.overlays.last_mut() else { return false };
+        match menu.key(key) {
+            ViewKey::Ignored => return false,
+            ViewKey::Taken => self.dirty = true,
+            ViewKey::Show(view) => {
+                self.overlays.pop();
+                self.filter.clear();
+                self.filter.insert(&view.filter);
+                self.apply_filter();
+            }
+        }
+        true
+    }
+
     pub(super) fn apply_filter(&mut self) {
         let is_typing = matches!(self.overlays.last(), Some(Overlay::Filter));
         let text = self.filter.as_str();

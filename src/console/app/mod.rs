@@ -48,7 +48,6 @@ use super::line_editor::LineEditor;
 use super::message::{Effect, Message};
 use super::notices::{Notice, NoticeLevel, Notices};
 use super::notifications::Notifier;
-use super::overlays::contexts::ContextChoice;
 use super::overlays::{Overlay, job};
 use super::panes::image::{ImageMessage, ImagePane, Place, Tiles};
 use super::panes::logs::LogPane;
@@ -58,7 +57,7 @@ use super::saved::{Presets, SavedView};
 use super::status::Status;
 use super::theme::Theme;
 use super::time_zone::DisplayZone;
-use super::{ConsoleOptions, ThemeChoice};
+use super::{ConsoleOptions, ContextChoice, NamedFilter, ThemeChoice};
 use crate::catalog::Catalog;
 use crate::engine::{BulkRecord, Command};
 use crate::jobs::{Job, JobId};
@@ -72,6 +71,7 @@ pub struct App {
     context: String,
     /// The contexts that can be opened instead.
     contexts: Vec<ContextChoice>,
+    views: Vec<NamedFilter>,
     adapters: String,
     simulated: bool,
     read_only: bool,
@@ -182,6 +182,7 @@ impl App {
         let mut app = Self {
             context: options.context.clone(),
             contexts: options.contexts.clone(),
+            views: options.views.clone(),
             adapters: options.adapters.clone(),
             simulated: options.simulated,
             read_only: options.read_only,

@@ -72,6 +72,8 @@ pub enum Action {
     Filter,
     /// Take the first suggestion.
     Complete,
+    /// Choose a saved view.
+    Views,
     /// Choose another context.
     Contexts,
     /// Choose the order of the queue.
@@ -213,6 +215,8 @@ pub enum InputContext {
     Line,
     /// The contexts that can be opened; numbers choose.
     Contexts,
+    /// The saved views; numbers choose.
+    Views,
     /// The help.
     Help,
     /// A question.
@@ -307,7 +311,14 @@ impl InputContext {
     pub fn takes_text(self) -> bool {
         matches!(
             self,
-            Self::Palette | Self::Filter | Self::Form | Self::Line | Self::QueueMenu | Self::LogInput | Self::Contexts
+            Self::Palette
+                | Self::Filter
+                | Self::Form
+                | Self::Line
+                | Self::QueueMenu
+                | Self::LogInput
+                | Self::Contexts
+                | Self::Views
         )
     }
 }

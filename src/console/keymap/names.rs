@@ -32,6 +32,7 @@ impl Action {
             Self::NewSeed => "New seed",
             Self::NewSeeds => "New seeds",
             Self::Contexts => "Switch context",
+            Self::Views => "Show a view",
             Self::FullImage => "Full-screen image",
             Self::ShowImages => "Show images",
             Self::OpenImage => "Open in viewer",

@@ -42,7 +42,7 @@ const MARKS: BindingScope = BindingScope::Only(&[
 /// Where arrows move although letters are typed.
 const TYPED: BindingScope = BindingScope::Only(&[InputContext::Palette, InputContext::Filter]);
 const QUEUE: BindingScope = BindingScope::Only(&[InputContext::Pane(PaneName::Queue)]);
-const MENU: BindingScope = BindingScope::Only(&[InputContext::QueueMenu, InputContext::Contexts]);
+const MENU: BindingScope = BindingScope::Only(&[InputContext::QueueMenu, InputContext::Contexts, InputContext::Views]);
 const QUESTION: BindingScope = BindingScope::Only(&[InputContext::Confirm]);
 const BULK: BindingScope = BindingScope::Only(&[InputContext::BulkScreen]);
 const QUIT: BindingScope = BindingScope::Only(&[InputContext::Quit]);
@@ -136,6 +136,14 @@ pub const BINDINGS: &[Binding] = &[
         "retry all failed jobs of the last hour; shows the price first",
     ),
     bind(A::Filter, &[key('/')], Panes, G::Choose, "filter", "filter: words, status:failed cost>0.05 since:2h"),
+    bind(
+        A::Views,
+        &[key('v')],
+        QUEUE,
+        G::Choose,
+        "",
+        "show a view: a filter with a name, from [views] of darkroom.toml",
+    ),
     bind(A::Clone, &[key('C')], AnyImage, G::Jobs, "clone", "clone into the form; several marked: with edits"),
     bind(A::NewSeeds, &[key('S')], OneJob, G::Jobs, "", "request again with 1 to 9 new seeds: S, then the number"),
     bind(A::Hide, &[key('h')], AnyImage, G::Jobs, "", "hide, or show again under /status:hidden"),

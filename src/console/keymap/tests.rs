@@ -34,6 +34,7 @@ const CONTEXTS: &[InputContext] = &[
     InputContext::QueueMenu,
     InputContext::LogInput,
     InputContext::Contexts,
+    InputContext::Views,
 ];
 
 #[test]

@@ -13,6 +13,7 @@ pub mod line;
 pub mod palette;
 pub mod queue_menu;
 pub mod quit;
+pub mod views;
 
 use ratatui::layout::Rect;
 
@@ -51,6 +52,8 @@ pub enum Overlay {
     LogInput,
     /// The contexts that can be opened.
     Contexts(contexts::ContextMenu),
+    /// The saved views.
+    Views(views::ViewMenu),
     /// The order or the columns of the queue are being chosen.
     QueueMenu(queue_menu::QueueMenu),
     /// Actions on many jobs.
@@ -78,6 +81,7 @@ impl Overlay {
             Self::Logs => InputContext::LogScreen,
             Self::LogInput => InputContext::LogInput,
             Self::Contexts(_) => InputContext::Contexts,
+            Self::Views(_) => InputContext::Views,
             Self::QueueMenu(_) => InputContext::QueueMenu,
             Self::Bulk(_) => InputContext::BulkScreen,
             Self::Line(_) => InputContext::Line,
@@ -102,6 +106,7 @@ impl Overlay {
             | Self::Filter
             | Self::LogInput
             | Self::Contexts(_)
+            | Self::Views(_)
             | Self::QueueMenu(_)
             | Self::Form(_)
             | Self::Line(_) => false,
