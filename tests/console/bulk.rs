@@ -4,8 +4,7 @@ use chrono::Duration;
 use crossterm::event::KeyCode;
 use darkroom::console::Effect;
 use darkroom::engine::{
-    BulkAction, BulkControl, BulkLease, BulkPlan, BulkRecord, BulkState, BulkTarget, Command, Event, RetryPrice,
-    SpecEdit, TagEdit,
+    BulkAction, BulkControl, BulkLease, BulkPlan, BulkRecord, BulkState, BulkTarget, Command, Event, SpecEdit, TagEdit,
 };
 
 use super::fixtures;
@@ -84,17 +83,9 @@ fn ended_action_is_undone_after_a_question() {
     let plan = Command::PlanBulk(undo.clone(), BulkTarget::ChangedBy("1".to_owned()));
     assert_eq!(sends(&harness.keys("bu")), [&plan]);
     harness.event(Event::BulkPlanned(Ok(Box::new(BulkPlan {
-        action: undo,
         ids: vec![fixtures::id(1), fixtures::id(2)],
         fingerprints: vec![0, 50],
-        price: RetryPrice::default(),
-        real: 0,
-        generating: 0,
-        moderated: 0,
-        maybe_billed: 0,
-        inapplicable: 0,
-        reason: None,
-        stopped_at: None,
+        ..BulkPlan::new(undo)
     }))));
     for part in ["Restore 2 jobs?", "Jobs that changed since stay as they are."] {
         assert!(harness.frame().contains(part), "{part}: {}", harness.frame());

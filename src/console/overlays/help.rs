@@ -118,14 +118,24 @@ impl Help {
         Sides { columns: sides, width }
     }
 
-    fn short_group(&self, group: Group, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+    /// The bindings of a group that do something here, one for each action.
+    fn bindings_of(&self, group: Group) -> impl Iterator<Item = &'static Binding> {
         let mut seen = Vec::new();
-        let mut lines = Vec::new();
-        for binding in self.keys.bindings_in(self.context).filter(|binding| binding.group == group) {
-            if seen.contains(&binding.action) || (self.read_only && binding.action.changes().is_some()) {
-                continue;
+        let read_only = self.read_only;
+        self.keys.bindings_in(self.context).filter(move |binding| {
+            let is_shown = binding.group == group
+                && !seen.contains(&binding.action)
+                && !(read_only && binding.action.changes().is_some());
+            if is_shown {
+                seen.push(binding.action);
             }
-            seen.push(binding.action);
+            is_shown
+        })
+    }
+
+    fn short_group(&self, group: Group, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+        let mut lines = Vec::new();
+        for binding in self.bindings_of(group) {
             if lines.is_empty() {
                 lines.push(Line::styled(format!(" {}", group.title()), theme.accent));
             }
@@ -156,13 +166,8 @@ impl Help {
     }
 
     fn group(&self, group: Group, width: usize, theme: &Theme) -> Vec<Line<'static>> {
-        let mut seen = Vec::new();
         let mut lines = Vec::new();
-        for binding in self.keys.bindings_in(self.context).filter(|binding| binding.group == group) {
-            if seen.contains(&binding.action) || (self.read_only && binding.action.changes().is_some()) {
-                continue;
-            }
-            seen.push(binding.action);
+        for binding in self.bindings_of(group) {
             if lines.is_empty() {
                 lines.push(Line::styled(format!(" {}", group.title()), theme.accent));
             }

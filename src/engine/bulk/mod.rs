@@ -199,7 +199,8 @@ fn names_errors(filter: &Filter) -> bool {
 }
 
 impl BulkPlan {
-    fn new(action: BulkAction) -> Self {
+    /// A plan for no job yet.
+    pub fn new(action: BulkAction) -> Self {
         Self {
             action,
             ids: Vec::new(),
