@@ -10,6 +10,7 @@ pub mod gallery;
 pub mod help;
 pub mod job;
 pub mod line;
+pub mod numbered_list;
 pub mod palette;
 pub mod queue_menu;
 pub mod quit;
