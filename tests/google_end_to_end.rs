@@ -34,8 +34,10 @@ async fn run(env: TestEnv, arguments: &'static [&'static str]) -> (TestEnv, Stri
     .unwrap()
 }
 
-#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
-#[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
+#[cfg_attr(
+    not(all(firestore_emulator_installed, storage_server_installed)),
+    ignore = "one of its servers is not installed"
+)]
 #[tokio::test]
 async fn web_page_request_becomes_image_and_costs() {
     let (env, page) = env_with_google().await;
@@ -67,8 +69,10 @@ async fn web_page_request_becomes_image_and_costs() {
 }
 
 /// A drawn image must not reach a customer: on an emulator too.
-#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
-#[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
+#[cfg_attr(
+    not(all(firestore_emulator_installed, storage_server_installed)),
+    ignore = "one of its servers is not installed"
+)]
 #[tokio::test]
 async fn simulator_holds_requests_of_the_page() {
     let (mut env, page) = env_with_google().await;
@@ -100,8 +104,10 @@ async fn simulator_holds_requests_of_the_page() {
     );
 }
 
-#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
-#[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
+#[cfg_attr(
+    not(all(firestore_emulator_installed, storage_server_installed)),
+    ignore = "one of its servers is not installed"
+)]
 #[tokio::test]
 async fn doctor_names_a_missing_bucket() {
     let (mut env, _) = env_with_google().await;

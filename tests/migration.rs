@@ -294,17 +294,19 @@ async fn check_page(
     }
 }
 
-#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
-#[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
-#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
+#[cfg_attr(
+    not(all(firestore_emulator_installed, storage_server_installed, temporal_server_installed)),
+    ignore = "one of its servers is not installed"
+)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pipeline_is_taken_over_by_local_engine() {
     take_over("local").await;
 }
 
-#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
-#[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
-#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
+#[cfg_attr(
+    not(all(firestore_emulator_installed, storage_server_installed, temporal_server_installed)),
+    ignore = "one of its servers is not installed"
+)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pipeline_is_taken_over_by_temporal_engine() {
     take_over("temporal").await;

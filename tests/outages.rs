@@ -371,9 +371,10 @@ fn pairs() -> Vec<Case> {
     all.enumerate().flat_map(|(number, parts)| BOTH.map(|when| Case::new(&parts, when, number))).collect()
 }
 
-#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
-#[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
-#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
+#[cfg_attr(
+    not(all(firestore_emulator_installed, storage_server_installed, temporal_server_installed)),
+    ignore = "one of its servers is not installed"
+)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn worker_resumes_after_each_outage() {
     let mut cases = singles();

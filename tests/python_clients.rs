@@ -24,9 +24,10 @@ impl Drop for Ended {
     }
 }
 
-#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
-#[cfg_attr(not(storage_server_installed), ignore = "fake-gcs-server is not installed")]
-#[cfg_attr(not(python_clients_installed), ignore = "Google's Python clients are not installed")]
+#[cfg_attr(
+    not(all(firestore_emulator_installed, storage_server_installed, python_clients_installed)),
+    ignore = "one of its servers is not installed"
+)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn google_clients_work_beside_darkroom() {
     let python = python_clients::python(REQUIREMENTS).expect("the Python clients are installed");

@@ -6,8 +6,10 @@ use super::{fill, run, run_json, setup, until};
 use crate::support::temporal_server;
 use crate::temporal::old_backend::{OLD_IDENTITY, OLD_TYPE, OldWorker, start_old_workflow};
 
-#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
-#[cfg_attr(not(temporal_server_installed), ignore = "the Temporal server is not installed")]
+#[cfg_attr(
+    not(all(firestore_emulator_installed, temporal_server_installed)),
+    ignore = "one of its servers is not installed"
+)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn polling_backend_refuses_the_takeover() {
     let (env, client) = setup().await;
