@@ -119,7 +119,7 @@ fn caps_bind_four_workers(mut env: TestEnv, simulator: &Path, count: u32) {
     env.set("DARKROOM_BUDGET_DAILY_USD", "100");
     workers.extend((0..3).map(|_| env.command(&["worker"]).spawn().unwrap()));
     assert_eq!(settle(&env, simulator), most_under(cap));
-    env.json(&["budget", "set", "--daily", &raised.to_string(), "--json"]);
+    env.json(&["budget", "set", "--daily", &raised.to_string(), "--yes", "--json"]);
     let deadline = Instant::now() + Duration::from_mins(5);
     while billed(simulator) == most_under(cap) {
         assert!(Instant::now() < deadline, "the raised cap has no effect");

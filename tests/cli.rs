@@ -1,5 +1,6 @@
 //! The command line: the real program, its exit codes, its streams, its JSON.
 
+mod audit;
 mod bulk;
 mod config;
 mod costs;
@@ -7,6 +8,7 @@ mod file;
 mod help;
 mod jobs;
 mod matrix;
+mod money;
 mod prune;
 mod search;
 mod submit;

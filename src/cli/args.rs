@@ -75,7 +75,7 @@ pub enum Command {
     Submit(Box<submit::SubmitArgs>),
     /// List and remove the parameter sets of the submit form
     Presets(presets::PresetsArgs),
-    /// List, show, retry, cancel, approve, hide, tag and clone jobs
+    /// List, show, retry, cancel, approve, reject, hide, unhide, tag and clone jobs
     Jobs(jobs::JobsArgs),
     /// List actions on many jobs, and pause, resume, stop or undo them
     Bulk(bulk::BulkArgs),
@@ -137,7 +137,15 @@ pub struct ManArgs {
 
 /// The command line, including a flag for each parameter of the catalog's models.
 pub fn command() -> clap::Command {
-    Cli::command().mut_subcommand("submit", submit::with_parameters)
+    with_negative_numbers(Cli::command().mut_subcommand("submit", submit::with_parameters))
+}
+
+/// Lets `--daily -3` be a wrong value of that flag, not an unknown flag `-3`.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let is_option = |arg: &clap::Arg| !arg.is_positional() && arg.get_action().takes_values();
+    let command = command.mut_args(|arg| if is_option(&arg) { arg.allow_negative_numbers(true) } else { arg });
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, with_negative_numbers))
 }
 
 impl Cli {

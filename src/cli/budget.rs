@@ -8,16 +8,21 @@ use serde::Serialize;
 
 use super::error::CliError;
 use super::operator::operator;
-use super::{Session, table};
+use super::{Session, output, table};
 use crate::catalog::Catalog;
 use crate::costs::{Budget, BudgetEdit, BudgetRecord, BudgetSettings, CostGrouping, CostReport, Usd};
-use crate::store::{BudgetChange, CostQuery, Store, StoreError};
+use crate::jobs::filter::Filter;
+use crate::jobs::{Hold, Job, StageName};
+use crate::store::{BudgetChange, CostQuery, PageQuery, Store, StoreError};
 use crate::text::sanitize_line;
 use crate::time::{day_of, month_of};
 use crate::wiring;
 
 /// Recorded changes that `budget show` prints.
 const HISTORY: usize = 20;
+
+/// Held jobs that are read before a cap is lifted.
+const SEARCHED: usize = 200;
 
 /// Caps on spending for every process on this store
 #[derive(Debug, Args)]
@@ -34,7 +39,7 @@ pub enum BudgetCommand {
     Show,
     /// Set caps in US dollars; running processes apply them at once
     Set(SetArgs),
-    /// Remove all caps, or those of one model
+    /// Remove all caps, those of one model, or a single one
     Clear(ClearArgs),
 }
 
@@ -53,14 +58,71 @@ pub struct SetArgs {
     /// Only for this model, in addition to the caps of all models
     #[arg(long, value_name = "MODEL", value_parser = parse_model)]
     pub model: Option<String>,
+    /// Do not ask before held jobs spend real money
+    #[arg(long, short = 'y')]
+    pub yes: bool,
 }
 
 /// Remove caps
 #[derive(Debug, Args)]
 pub struct ClearArgs {
+    /// Only the cap for one UTC day
+    #[arg(long)]
+    pub daily: bool,
+    /// Only the cap for one UTC month
+    #[arg(long)]
+    pub monthly: bool,
+    /// Only the mark from which to warn
+    #[arg(long, conflicts_with = "model")]
+    pub soft: bool,
     /// Only the caps of this model
     #[arg(long, value_name = "MODEL", value_parser = parse_model)]
     pub model: Option<String>,
+    /// Do not ask before held jobs spend real money
+    #[arg(long, short = 'y')]
+    pub yes: bool,
+}
+
+impl SetArgs {
+    fn edit(&self) -> BudgetEdit {
+        let caps = Budget { daily: self.daily, monthly: self.monthly };
+        BudgetEdit::Set { model: self.model.clone(), caps, soft_percent: self.soft }
+    }
+
+    fn question(&self) -> String {
+        let named = [("daily", self.daily), ("monthly", self.monthly)];
+        let caps = named.iter().filter_map(|(name, cap)| Some(format!("the {name} cap to {}", (*cap)?.display())));
+        format!("Set {}{}?", caps.collect::<Vec<_>>().join(" and "), of(self.model.as_ref()))
+    }
+}
+
+impl ClearArgs {
+    fn edit(&self) -> BudgetEdit {
+        let Self { daily, monthly, soft, ref model, .. } = *self;
+        let model = model.clone();
+        if daily || monthly || soft {
+            BudgetEdit::Remove { model, daily, monthly, soft }
+        } else {
+            BudgetEdit::Clear { model }
+        }
+    }
+
+    fn question(&self) -> String {
+        let caps = match (self.daily, self.monthly) {
+            (true, true) => "the daily and the monthly cap",
+            (true, false) => "the daily cap",
+            (false, true) => "the monthly cap",
+            (false, false) => "all caps",
+        };
+        format!(
+            "Remove {caps}{}?",
+            if self.model.is_some() { of(self.model.as_ref()) } else { " of this store".to_owned() }
+        )
+    }
+}
+
+fn of(model: Option<&String>) -> String {
+    model.map(|model| format!(" of {}", sanitize_line(model, 60))).unwrap_or_default()
 }
 
 pub(super) fn parse_usd(text: &str) -> Result<Usd, String> {
@@ -97,14 +159,13 @@ pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
     };
     let edit = match &args.command {
         None | Some(BudgetCommand::Show) => None,
-        Some(BudgetCommand::Set(set)) => Some(BudgetEdit::Set {
-            model: set.model.clone(),
-            caps: Budget { daily: set.daily, monthly: set.monthly },
-            soft_percent: set.soft,
-        }),
-        Some(BudgetCommand::Clear(clear)) => Some(BudgetEdit::Clear { model: clear.model.clone() }),
+        Some(BudgetCommand::Set(set)) => Some((set.edit(), set.question(), set.yes)),
+        Some(BudgetCommand::Clear(clear)) => Some((clear.edit(), clear.question(), clear.yes)),
     };
-    if let Some(edit) = edit {
+    if let Some((edit, question, yes)) = edit {
+        if !yes && !session.config.is_simulated() && releases_held_jobs(store.as_ref(), &edit).await? {
+            confirm(&question)?;
+        }
         let (_guard, _) = super::start_logging(&session.config, super::ExtraSink::None);
         let change = BudgetChange { at: Utc::now(), by: operator(), edit };
         tracing::info!(by = %change.by, change = %change.edit.summary(), "budget changed");
@@ -113,6 +174,32 @@ pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
     let simulated = session.config.is_simulated();
     let view = View::load(store.as_ref(), session.config.budget, simulated).await?;
     session.output.answer(&view, || view.text())
+}
+
+/// Whether the change lifts a cap while real jobs are held by one. A search that does not reach every held job counts as yes.
+async fn releases_held_jobs(store: &dyn Store, edit: &BudgetEdit) -> Result<bool, StoreError> {
+    let settings = store.budget_history(1).await?.into_iter().next().map(|record| record.settings);
+    if !edit.raises(&settings.unwrap_or_default()) {
+        return Ok(false);
+    }
+    let filter = Filter::parse("status:held", Utc::now()).unwrap_or_default();
+    let query =
+        PageQuery { stages: vec![StageName::Queued], filter, hidden: true, limit: SEARCHED, ..PageQuery::default() };
+    let page = store.list(query).await?;
+    let is_released = |job: &Job| !job.simulated && matches!(job.hold(), Some(Hold::Budget { .. }));
+    Ok(page.next.is_some() || page.jobs.iter().any(is_released))
+}
+
+/// Asks as the console does. Errors: not confirmed.
+fn confirm(question: &str) -> Result<(), CliError> {
+    if !output::can_ask() {
+        let line =
+            format!("held jobs that fit are submitted, which spends real money ({question}); pass --yes to confirm");
+        return Err(CliError::Usage(line));
+    }
+    output::eprint_line("Every process on this store applies it at once, without a restart.");
+    output::eprint_line("Held jobs that fit are submitted, which spends real money.");
+    if output::confirm(question) { Ok(()) } else { Err(CliError::Failed("nothing was changed".to_owned())) }
 }
 
 /// The answer of every `budget` command.

@@ -5,12 +5,40 @@ use serde::Serialize;
 use super::error::CliError;
 use super::{Session, table};
 use crate::config::{EngineKind, Setting};
+use crate::console::ContextChoice;
+use crate::text::sanitize_line;
 
 #[derive(Debug, Serialize)]
 struct ConfigView<'a> {
     context: Option<&'a str>,
     simulated: bool,
+    /// The contexts of `darkroom.toml`.
+    contexts: Vec<ContextView<'a>>,
     settings: Vec<SettingView<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ContextView<'a> {
+    name: &'a str,
+    simulated: bool,
+    /// Store and engine.
+    adapters: &'a str,
+    /// Why it cannot be chosen.
+    problem: Option<&'a str>,
+}
+
+impl<'a> ContextView<'a> {
+    /// `None` for the settings without a context.
+    fn new(choice: &'a ContextChoice) -> Option<Self> {
+        let ContextChoice { name, adapters, simulated, problem } = choice;
+        Some(Self { name: name.as_deref()?, simulated: *simulated, adapters, problem: problem.as_deref() })
+    }
+
+    fn line(&self) -> String {
+        let money = if self.simulated { "simulated" } else { "real money" };
+        let what = self.problem.map_or_else(|| format!("{money}, {}", self.adapters), |why| format!("invalid: {why}"));
+        sanitize_line(&format!("{} ({what})", self.name), 300)
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -43,11 +71,12 @@ impl<'a> SettingView<'a> {
 }
 
 /// Prints the configuration.
-pub fn run(session: &Session) -> Result<(), CliError> {
+pub fn run(session: &Session, contexts: &[ContextChoice]) -> Result<(), CliError> {
     let config = &session.config;
     let view = ConfigView {
         context: config.context.as_deref(),
         simulated: config.is_simulated(),
+        contexts: contexts.iter().filter_map(ContextView::new).collect(),
         settings: config.settings.iter().map(|setting| SettingView::new(setting, config.engine)).collect(),
     };
     session.output.answer(&view, || text(&view))
@@ -61,7 +90,11 @@ fn text(view: &ConfigView<'_>) -> String {
             if setting.used { setting.from.clone() } else { format!("{} (unused: engine is local)", setting.from) };
         vec![setting.key.to_owned(), setting.value.unwrap_or("-").to_owned(), from]
     });
-    let mut text = table::plain(&["SETTING", "VALUE", "FROM"], &[], rows);
+    let mut text = table::wrapped(&["SETTING", "VALUE", "FROM"], rows);
+    if !view.contexts.is_empty() {
+        let lines: Vec<String> = view.contexts.iter().map(|context| format!("\n  {}", context.line())).collect();
+        text.push_str(&format!("\n\ncontexts (--context NAME):{}", lines.concat()));
+    }
     if view.simulated {
         text.push_str("\n\n");
         text.push_str(table::SIMULATED);

@@ -153,6 +153,12 @@ impl HeadlessEngine {
             }
             Some(Event::BudgetExceeded(exceeded)) => {
                 output::eprint_line(&exceeded.summary());
+                if !self.auto_resume {
+                    output::eprint_line(
+                        "--until-idle waits for them: raise the cap (`darkroom budget set`), cancel the jobs, or press Ctrl-C to exit; \
+                         held jobs stay in the queue",
+                    );
+                }
                 EngineUpdate::None
             }
             Some(Event::Connection(state)) => {

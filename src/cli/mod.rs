@@ -36,6 +36,7 @@ mod simulate;
 mod submit;
 mod supervisor;
 mod table;
+mod table_width;
 mod takeover;
 mod tasks;
 mod worker;
@@ -155,7 +156,10 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             Some(Command::Demo(_)) => Box::pin(demo::run(&session, flags)).await,
             Some(Command::Dev(args)) => Box::pin(dev::run(session, &args, flags)).await,
             Some(Command::Doctor) => doctor::run(&session).await,
-            Some(Command::Config) => config::run(&session),
+            Some(Command::Config) => {
+                let contexts = Config::contexts(&Sources::of_this_process(flags)?);
+                config::run(&session, &contexts)
+            }
             // Handled above, without a configuration.
             Some(Command::Completions(_) | Command::Man(_) | Command::GuardServer(_)) => Ok(()),
         }

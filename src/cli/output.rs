@@ -17,8 +17,7 @@ pub struct Output {
 impl Output {
     /// Output as JSON or as text.
     pub fn new(json: bool) -> Self {
-        let size = io::stdout().is_terminal().then(crossterm::terminal::size).and_then(Result::ok);
-        Self { json, columns: size.map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0) }
+        Self { json, columns: terminal_columns() }
     }
 
     /// Whether the result is one JSON document.
@@ -35,6 +34,12 @@ impl Output {
     pub fn answer<T: Serialize>(self, document: &T, text: impl FnOnce() -> String) -> Result<(), CliError> {
         if self.json { write_json(document) } else { write_text(&text()) }
     }
+}
+
+/// Columns of the terminal; `None` where standard output is not a terminal.
+pub fn terminal_columns() -> Option<usize> {
+    let size = io::stdout().is_terminal().then(crossterm::terminal::size).and_then(Result::ok);
+    size.map(|(columns, _)| usize::from(columns)).filter(|columns| *columns > 0)
 }
 
 /// The document, indented, with a line break behind it.

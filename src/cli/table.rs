@@ -1,9 +1,12 @@
-//! Text tables: columns that fit the terminal, every text sanitized. Scripts use `--json` instead.
+//! Text tables: columns that fit the terminal, every text sanitized. What is not printed on a terminal is complete. Scripts use
+//! `--json` instead.
 
 use chrono::{DateTime, Utc};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::job_json::failure;
+use super::output::terminal_columns;
+use super::table_width::{self, Overlong};
 use crate::catalog::Catalog;
 use crate::costs::Basis;
 use crate::jobs::{Job, Review, StepName, StepState};
@@ -16,8 +19,29 @@ pub const SIMULATED: &str = "simulated: no real money, no real images";
 /// Width of a prompt without a terminal.
 const MAX_PROMPT_WIDTH: usize = 100;
 
-/// Rows under a heading, without borders. Columns in `right` are numbers.
+/// The column of the prompts.
+const PROMPT: usize = 5;
+
+/// Rows under a heading, without borders. Columns in `right` are numbers. On a terminal, texts that do not fit are cut.
 pub fn plain(heading: &[&str], right: &[usize], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    arranged(heading, right, rows.into_iter().collect(), terminal_columns(), Overlong::Cut)
+}
+
+/// The same for texts of which no part may be missing: on a terminal they continue on the next line.
+pub fn wrapped(heading: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    arranged(heading, &[], rows.into_iter().collect(), terminal_columns(), Overlong::Wrap)
+}
+
+fn arranged(
+    heading: &[&str],
+    right: &[usize],
+    mut rows: Vec<Vec<String>>,
+    columns: Option<usize>,
+    overlong: Overlong,
+) -> String {
+    if let Some(columns) = columns {
+        table_width::fit(heading, right, &mut rows, columns, overlong);
+    }
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(heading.to_vec());
@@ -33,30 +57,36 @@ pub fn plain(heading: &[&str], right: &[usize], rows: impl IntoIterator<Item = V
     table.trim_fmt()
 }
 
-/// Jobs, one a line, with why in the last column; under it whether anything is simulated.
+/// Jobs, one a line, with why in the last column; under it whether anything is simulated. Among real jobs each simulated one is
+/// marked at its cost.
 pub fn jobs(jobs: &[Job], now: DateTime<Utc>, columns: Option<usize>) -> String {
     let heading = ["ID", "STATUS", "AGE", "COST", "MODEL", "PROMPT", "WHY"];
+    let simulated = jobs.iter().filter(|job| job.simulated).count();
+    let is_mixed = simulated > 0 && simulated < jobs.len();
     let mut rows: Vec<Vec<String>> = jobs
         .iter()
         .map(|job| {
+            let mark = if is_mixed && job.simulated { "sim " } else { "" };
             vec![
                 sanitize_line(job.id.as_str(), 28),
                 status(job),
                 format::age(now - job.created_at),
-                cost(job),
+                format!("{mark}{}", cost(job)),
                 sanitize_line(&job.spec.model, 28),
                 sanitize_line(&job.spec.prompt, 2_000),
                 why(job),
             ]
         })
         .collect();
-    fit_prompts(&heading, &mut rows, columns);
-    let mut text = plain(&heading, &[2, 3], rows);
-    if jobs.iter().any(|job| job.simulated) {
-        text.push_str("\n\n");
-        text.push_str(SIMULATED);
+    if columns.is_none() {
+        rows.iter_mut().for_each(|row| row[PROMPT] = format::cut(&row[PROMPT], MAX_PROMPT_WIDTH));
     }
-    text
+    let text = arranged(&heading, &[2, 3], rows, columns, Overlong::Cut);
+    match simulated {
+        0 => text,
+        _ if is_mixed => format!("{text}\n\nsim: {simulated} of {} jobs; {SIMULATED}", jobs.len()),
+        _ => format!("{text}\n\n{SIMULATED}"),
+    }
 }
 
 /// The status of a job, and whether it is hidden.
@@ -67,23 +97,6 @@ fn status(job: &Job) -> String {
         _ => job.stage_name().to_string(),
     };
     if job.hidden { format!("{status}, hidden") } else { status }
-}
-
-/// Prompts get the remaining width of the terminal, at least 20 cells.
-fn fit_prompts(heading: &[&str; 7], rows: &mut [Vec<String>], columns: Option<usize>) {
-    const PROMPT: usize = 5;
-    const GAPS: usize = 2 * 7;
-    let room = columns.map_or(MAX_PROMPT_WIDTH, |columns| {
-        let widest = |index: usize| {
-            let cells = rows.iter().map(|row| unicode_width::UnicodeWidthStr::width(row[index].as_str()));
-            cells.chain([heading[index].len()]).max().unwrap_or(0)
-        };
-        let others: usize = (0..heading.len()).filter(|index| *index != PROMPT).map(widest).sum();
-        columns.saturating_sub(others + GAPS).max(20)
-    });
-    for row in rows {
-        row[PROMPT] = format::cut(&row[PROMPT], room);
-    }
 }
 
 /// The cost of a job: `$0.04`, `~$0.04` for an estimate (also of a job that was not submitted yet), or the basis where no amount is
@@ -147,6 +160,18 @@ mod tests {
         let text = jobs(&[hidden, job("a boat")], DateTime::UNIX_EPOCH, None);
         assert_eq!(text.matches("queued, hidden").count(), 1, "{text}");
         assert_eq!(text.matches("queued").count(), 2, "{text}");
+    }
+
+    #[test]
+    fn simulated_jobs_are_marked_among_real_ones() {
+        let mut real = job("a boat");
+        real.simulated = false;
+        let text = jobs(&[job("a fox"), real.clone(), job("a moth")], DateTime::UNIX_EPOCH, None);
+        let marked: Vec<bool> = text.lines().skip(1).take(3).map(|line| line.contains("sim ~$")).collect();
+        assert_eq!(marked, [true, false, true], "{text}");
+        assert!(text.ends_with(&format!("sim: 2 of 3 jobs; {SIMULATED}")), "{text}");
+        let text = jobs(&[real], DateTime::UNIX_EPOCH, None);
+        assert!(!text.contains("sim"), "{text}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::engine::{TakeoverPlan, TemporalSurvey};
 use crate::jobs::JobId;
 use crate::store::{DefaultChoice, DefaultChoices, Ownership, StoreError};
 use crate::telemetry::logging::ExtraSink;
-use crate::text::sanitize_line;
+use crate::text::{format, sanitize_line};
 use crate::wiring;
 
 /// Stands for "no setting of the store".
@@ -321,7 +321,13 @@ impl View {
         let mut line = |name: &str, value: &str| _ = writeln!(text, "{name:<13} {value}");
         line("jobs", &format!("{}, {} of other programs", inspection.jobs.all, inspection.jobs.others()));
         line("backlog", &plan.backlog_line());
+        for (id, reason) in inspection.unreadable.iter().take(LISTED) {
+            line("", &format!("job {id} cannot be read: {reason}"));
+        }
         line("in progress", &format!("{} with another backend", inspection.in_progress.len()));
+        for job in inspection.in_progress.iter().take(LISTED) {
+            line("", &format!("job {} since {}", job.id, job.updated_at.to_rfc3339_opts(SecondsFormat::Secs, true)));
+        }
         line("charges", &format!("{}, {} of other programs", inspection.costs.all, inspection.costs.others()));
         line("30 days", &format!("{} of real money", plan.spent.total_usd.display()));
         let cap = |cap: Option<Usd>| cap.map_or_else(|| "none".to_owned(), Usd::display);
@@ -330,14 +336,13 @@ impl View {
             let (pollers, open) = (survey.other_pollers().len(), survey.other_workflows.len());
             line(
                 "temporal",
-                &format!("{pollers} pollers and {open} open workflows of other programs on {}", survey.task_queue),
+                &format!(
+                    "{} and {} of other programs on {}",
+                    format::count(pollers, "poller"),
+                    format::count(open, "open workflow"),
+                    survey.task_queue
+                ),
             );
-        }
-        for job in inspection.in_progress.iter().take(LISTED) {
-            line("", &format!("job {} since {}", job.id, job.updated_at.to_rfc3339_opts(SecondsFormat::Secs, true)));
-        }
-        for (id, reason) in inspection.unreadable.iter().take(LISTED) {
-            line("", &format!("job {id}: {reason}"));
         }
         for (title, lines) in [("danger", plan.blockers()), ("warning", plan.warnings()), ("step", plan.steps())] {
             for each in lines {

@@ -13,8 +13,9 @@ use super::{Session, output, start_logging, supervisor};
 use crate::config::Config;
 use crate::engine::{Dependency, Mode, Outage};
 use crate::jobs::StageName;
+use crate::jobs::filter::Filter;
 use crate::shutdown_signal::ShutdownSignal;
-use crate::store::{Counts, Store, StoreError};
+use crate::store::{Counts, PageQuery, Store, StoreError};
 use crate::telemetry::logging::ExtraSink;
 use crate::telemetry::metrics::MetricsServer;
 use crate::text::sanitize_line;
@@ -23,6 +24,9 @@ use crate::wiring::{self, AccessMode, Adapters, WiringError};
 
 /// Pauses between two tries to open the store and the bucket.
 const START_PAUSES: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_mins(1));
+
+/// Held jobs that the summary counts: in a shared store each is a billed read.
+const MAX_HELD: usize = 500;
 
 /// Run jobs without the console
 #[derive(Debug, Args)]
@@ -102,7 +106,7 @@ pub async fn run(session: &Session, args: &WorkerArgs) -> Result<(), CliError> {
     if session.output.is_json() {
         output::write_json(&summary)?;
     } else {
-        output::eprint_line(&count_line(&counts));
+        output::eprint_line(&count_line(&counts, held_jobs(store.as_ref()).await?));
     }
     let unfinished = StageName::ALL.into_iter().any(|stage| stage.is_active() && counts.of(stage) > 0);
     match end.trouble {
@@ -177,8 +181,25 @@ pub async fn serve_metrics(config: &Config) -> Result<Option<MetricsServer>, Cli
     Ok(Some(metrics))
 }
 
-fn count_line(counts: &Counts) -> String {
+/// Queued jobs that are held, as `jobs list` shows them; `None` where that is more than were read.
+async fn held_jobs(store: &dyn Store) -> Result<Option<u64>, StoreError> {
+    let filter = Filter::parse("status:held", Utc::now()).unwrap_or_default();
+    let query = PageQuery { stages: vec![StageName::Queued], filter, limit: MAX_HELD, ..PageQuery::default() };
+    let page = store.list(query).await?;
+    Ok(page.next.is_none().then_some(page.jobs.len() as u64))
+}
+
+/// `3 done, 2 held`.
+fn count_line(counts: &Counts, held: Option<u64>) -> String {
     let stages = StageName::ALL.into_iter().filter(|stage| counts.of(*stage) > 0);
-    let parts: Vec<String> = stages.map(|stage| format!("{} {stage}", counts.of(stage))).collect();
+    let shown = |stage: StageName| {
+        let count = counts.of(stage);
+        match held.filter(|held| stage == StageName::Queued && *held > 0) {
+            Some(held) if held >= count => format!("{count} held"),
+            Some(held) => format!("{held} held, {} {stage}", count - held),
+            None => format!("{count} {stage}"),
+        }
+    };
+    let parts: Vec<String> = stages.map(shown).collect();
     if parts.is_empty() { "no jobs".to_owned() } else { parts.join(", ") }
 }

@@ -64,7 +64,7 @@ pub struct Config {
     pub bfl_api_url: url::Url,
     /// How fast the simulator generates.
     pub simulator_speed: Speed,
-    /// Faults of the simulator as written, `KIND=PROBABILITY`; parsed when it starts.
+    /// Faults of the simulator as written, `KIND=PROBABILITY`; each is valid.
     pub simulator_faults: Vec<String>,
     /// Whether the simulator runs jobs that other programs requested in a shared store; without it they are held.
     pub simulate_external: bool,

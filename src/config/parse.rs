@@ -8,7 +8,7 @@ use strum::VariantNames;
 
 use crate::catalog::Catalog;
 use crate::costs::Usd;
-use crate::simulator::Speed;
+use crate::simulator::{Faults, Speed};
 use crate::text::{sanitize_line, suggest};
 
 /// One of the values of an enum.
@@ -22,6 +22,12 @@ pub fn one_of<T: FromStr + VariantNames>(text: &str) -> Result<T, String> {
 /// The speed of the simulator.
 pub fn speed(text: &str) -> Result<Speed, String> {
     text.parse().map_err(|error: crate::simulator::InvalidSpeed| error.to_string())
+}
+
+/// Faults of the simulator, checked and unchanged.
+pub fn faults(text: &str) -> Result<String, String> {
+    list(text).iter().try_for_each(|fault| Faults::parse_flag(fault).map(drop).map_err(|error| error.to_string()))?;
+    Ok(text.to_owned())
 }
 
 /// The name of a model of the catalog.

@@ -47,7 +47,7 @@ impl Config {
         let default_url = parse::api_url(BFL_API_URL).map_err(|why| invalid(Key::BflApiUrl, why, Origin::Default))?;
         let bfl_api_url = resolver.or(Key::BflApiUrl, default_url, parse::api_url)?;
         let simulator_speed = resolver.or(Key::SimulatorSpeed, Speed::default(), parse::speed)?;
-        let simulator_faults = resolver.optional(Key::SimulatorFaults, |text| Ok(text.to_owned()))?;
+        let simulator_faults = resolver.optional(Key::SimulatorFaults, parse::faults)?;
         let simulate_external = resolver.or(Key::SimulateExternal, false, parse::flag)?;
         let log_dir = resolver.path(Key::LogDir, Some(sources.working_dir.join("logs")))?;
         let log = resolver.or(Key::Log, "info".to_owned(), |text| Ok(text.to_owned()))?;

@@ -56,6 +56,17 @@ pub enum BudgetEdit {
         /// Only of this model.
         model: Option<String>,
     },
+    /// Removes what is named; the rest stays.
+    Remove {
+        /// Only of this model.
+        model: Option<String>,
+        /// The cap of a day.
+        daily: bool,
+        /// The cap of a month.
+        monthly: bool,
+        /// The soft mark.
+        soft: bool,
+    },
 }
 
 /// One recorded change of the caps.
@@ -167,7 +178,29 @@ impl BudgetEdit {
             }
             Self::Clear { model: Some(model) } => _ = settings.models.remove(model),
             Self::Clear { model: None } => *settings = BudgetSettings::default(),
+            Self::Remove { model, daily, monthly, soft } => {
+                let target = match model {
+                    Some(model) => settings.models.entry(model.clone()).or_default(),
+                    None => &mut settings.total,
+                };
+                target.daily = target.daily.filter(|_| !daily);
+                target.monthly = target.monthly.filter(|_| !monthly);
+                settings.soft_percent = settings.soft_percent.filter(|_| !soft);
+                settings.models.retain(|_, caps| caps.is_limited());
+            }
         }
+    }
+
+    /// Whether a cap of these settings is higher afterwards, or gone: held jobs may fit then.
+    pub fn raises(&self, settings: &BudgetSettings) -> bool {
+        let mut after = settings.clone();
+        self.apply(&mut after);
+        let is_raised = |old: Option<Usd>, new: Option<Usd>| old.is_some_and(|old| new.is_none_or(|new| new > old));
+        let are_raised =
+            |old: &Budget, new: &Budget| is_raised(old.daily, new.daily) || is_raised(old.monthly, new.monthly);
+        let none = Budget::default();
+        are_raised(&settings.total, &after.total)
+            || settings.models.iter().any(|(model, old)| are_raised(old, after.models.get(model).unwrap_or(&none)))
     }
 
     /// One line for the record.
@@ -191,6 +224,12 @@ impl BudgetEdit {
             }
             Self::Clear { model: Some(model) } => format!("clear {}", crate::text::sanitize_line(model, 60)),
             Self::Clear { model: None } => "clear all".to_owned(),
+            Self::Remove { model, daily, monthly, soft } => {
+                let named = [("daily", daily), ("monthly", monthly), ("soft", soft)];
+                let names: Vec<&str> = named.iter().filter(|(_, named)| **named).map(|(name, _)| *name).collect();
+                let of = model.as_ref().map(|model| format!(" for {}", crate::text::sanitize_line(model, 60)));
+                format!("clear {}{}", names.join(" "), of.unwrap_or_default())
+            }
         }
     }
 }
@@ -252,6 +291,32 @@ mod tests {
             BudgetSettings::default().periods(caps("2"), "flux-2-pro", DateTime::UNIX_EPOCH)[0].cap
                 == "2".parse().unwrap()
         );
+    }
+
+    #[test]
+    fn edits_that_lift_a_cap_are_known() {
+        let caps = |daily: &str, monthly: &str| Budget { daily: daily.parse().ok(), monthly: monthly.parse().ok() };
+        let models = [("flux-2-max".to_owned(), caps("2", ""))].into();
+        let settings = BudgetSettings { total: caps("5", ""), models, soft_percent: None };
+        let set = |daily: &str, monthly: &str| BudgetEdit::Set {
+            model: None,
+            caps: caps(daily, monthly),
+            soft_percent: None,
+        };
+        let remove = |model: Option<&str>, monthly: bool| BudgetEdit::Remove {
+            model: model.map(str::to_owned),
+            daily: !monthly,
+            monthly,
+            soft: false,
+        };
+        for raised in
+            [set("6", ""), remove(None, false), remove(Some("flux-2-max"), false), BudgetEdit::Clear { model: None }]
+        {
+            assert!(raised.raises(&settings), "{raised:?}");
+        }
+        for kept in [set("4", ""), set("", "9"), remove(None, true), remove(Some("flux-2-pro"), false)] {
+            assert!(!kept.raises(&settings), "{kept:?}");
+        }
     }
 
     #[test]

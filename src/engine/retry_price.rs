@@ -82,7 +82,7 @@ impl RetryPrice {
         }
     }
 
-    /// `14 jobs: 3 may be fetched for free, 11 cost $0.44, 2 may be billed a second time`.
+    /// `1 job: costs $0.03`, `14 jobs: 3 may be fetched for free, 11 cost $0.44, 2 may be billed a second time`.
     pub fn line(&self) -> String {
         let mut parts = Vec::new();
         if self.free > 0 {
@@ -95,7 +95,8 @@ impl RetryPrice {
             } else {
                 String::new()
             };
-            parts.push(format!("{} {cost} {}{bound}", self.paid, self.amount.display()));
+            let which = if self.jobs == 1 { String::new() } else { format!("{} ", self.paid) };
+            parts.push(format!("{which}{cost} {}{bound}", self.amount.display()));
         }
         if self.unpriced > 0 {
             let has = if self.unpriced == 1 { "has" } else { "have" };

@@ -168,11 +168,15 @@ impl TakeoverPlan {
         }
         match self.inspection.in_progress.len() {
             0 => {}
-            jobs => steps.push(format!(
-                "{} with the other backend are not submitted: without a result 15 minutes after their last change they fail as \
-                 submit_unknown, and an operator decides",
-                format::count(jobs, "job")
-            )),
+            jobs => {
+                let (are, they, their) =
+                    if jobs == 1 { ("is", "it fails", "its") } else { ("are", "they fail", "their") };
+                steps.push(format!(
+                    "{} with the other backend {are} not submitted: without a result 15 minutes after {their} last change {they} as \
+                     submit_unknown, and an operator decides",
+                    format::count(jobs, "job")
+                ));
+            }
         }
         steps.push(format!("start a worker with --provider bfl: it submits the backlog ({})", self.backlog_line()));
         steps

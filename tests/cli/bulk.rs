@@ -22,7 +22,7 @@ fn filtered_action_is_recorded_with_its_author() {
     assert!(audit[0]["note"].as_str().unwrap().contains(record["id"].as_str().unwrap()), "{audit}");
     let id = record["id"].as_str().unwrap();
     assert!(env.fails(1, &["bulk", "stop", id]).contains("done already"));
-    assert!(env.fails(1, &["bulk", "stop", "nothing"]).contains("no bulk action begins like that"));
+    assert!(env.fails(1, &["bulk", "stop", "nothing"]).contains("no id of a bulk action starts with 'nothing'"));
 }
 
 #[test]
@@ -32,6 +32,7 @@ fn jobs_are_tagged_and_cloned_with_edits() {
     let id = made[0]["id"].as_str().unwrap();
     let tagged = env.json(&["jobs", "tag", id, "--add", "cover", "--remove", "draft", "--json"]);
     assert_eq!(tagged[0]["tags"], serde_json::json!(["cover"]));
+    assert!(env.fails(2, &["jobs", "tag", id]).contains("<--add <WORD>|--remove <WORD>>"));
     assert!(env.fails(1, &["jobs", "tag", id, "--add", "cover"]).contains("it has these tags already"));
     let clones = env.json(&[
         "jobs",

@@ -74,6 +74,28 @@ fn invalid_settings_name_file_and_line() {
 }
 
 #[test]
+fn unknown_fault_is_an_error_of_every_command() {
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_SIMULATOR_FAULTS", "moderated=0.1,foo=2");
+    for arguments in [&["config"][..], &["submit", "a fox", "--wait"], &["jobs"]] {
+        let line = env.fails(2, arguments);
+        assert!(line.contains("unknown fault 'foo'") && line.contains("DARKROOM_SIMULATOR_FAULTS"), "{line}");
+    }
+    assert!(!env.data().exists(), "no job was created");
+}
+
+#[test]
+fn contexts_are_listed() {
+    let env = TestEnv::new();
+    env.file("darkroom.toml", "[context.trial]\nslots = 4\n[context.wrong]\nslots = 0\n");
+    let contexts = env.json(&["config", "--json"])["contexts"].clone();
+    assert_eq!((&contexts[0]["name"], &contexts[0]["simulated"]), (&"trial".into(), &true.into()));
+    assert!(contexts[1]["problem"].as_str().unwrap().contains("whole number"), "{contexts}");
+    let shown = text(&env.run(&["config"]).stdout);
+    assert!(shown.contains("contexts (--context NAME):\n  trial (simulated, sqlite · local)"), "{shown}");
+}
+
+#[test]
 fn misspelled_variable_is_a_warning() {
     let mut env = TestEnv::new();
     env.set("DARKROOM_BUGDET_DAILY_USD", "5");

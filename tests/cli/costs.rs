@@ -34,7 +34,13 @@ fn uncertain_charge_is_booked_with_its_amount() {
     assert!(table.contains("$0.03") && table.contains("simulated: no real money"), "{table}");
     assert_eq!(costs(&env), [json!("0"), json!("0.03"), json!("0"), json!(1)]);
 
-    let job = env.json(&["costs", "resolve", &id[..10], "--billed", "0.02", "--json"]);
+    let refused = env.fails(2, &["costs", "resolve", &id, "--billed", "0.02"]);
+    assert!(
+        refused.contains("books $0.02 for attempt 1") && refused.contains("recorded: $0.03 (unknown)"),
+        "{refused}"
+    );
+    assert!(refused.contains("--yes"), "{refused}");
+    let job = env.json(&["costs", "resolve", &id[..10], "--billed", "0.02", "--yes", "--json"]);
     let resolution = &job["attempts"][0]["resolution"];
     assert_eq!((&resolution["billed"], &resolution["charge"]["usd"]), (&json!(true), &json!("0.03")));
     assert!(resolution["by"].as_str().unwrap().contains('@') && resolution["at"].is_string(), "{resolution}");
@@ -45,6 +51,7 @@ fn uncertain_charge_is_booked_with_its_amount() {
     assert!(shown.contains("booked as billed by "), "{shown}");
     let again = env.fails(1, &["costs", "resolve", &id, "--not-billed", "--yes"]);
     assert!(again.contains("already resolved as billed by"), "{again}");
+    assert!(again.contains("an answer is final") && again.contains("darkroom jobs show"), "{again}");
 }
 
 #[test]
@@ -141,6 +148,8 @@ fn report_covers_the_requested_span() {
     assert_eq!(total(&["--period", "year"]), "0.16");
     assert_eq!(total(&["--from", "2026-01-01", "--to", "2026-01-08"]), "0");
     assert_eq!(total(&["--to", "2d"]), "0");
+    let table = text(&env.run(&["costs", "--from", "2026-01-01", "--to", "2026-01-08"]).stdout);
+    assert!(table.contains("2026-01-01 to 2026-01-07, UTC (--to 2026-01-08 is not included)"), "{table}");
     env.fails(2, &["costs", "--from", "1h", "--to", "2h"]);
     env.fails(2, &["costs", "--from", "yesterday-ish"]);
     env.fails(2, &["costs", "--from", "1h", "--days", "3"]);
@@ -176,7 +185,7 @@ async fn balance_is_evidence_for_a_charge() {
         let today = &env.json(&["costs", "--json", "--period", "today"])["account"];
         assert_eq!((&today["difference_usd"], &today["uncertain_usd"]), (&json!("0.03"), &json!("0.03")));
         assert!(today["cause"].as_str().unwrap().contains("uncertain charges that were billed"), "{today}");
-        env.json(&["costs", "resolve", &id, "--billed", "--json"]);
+        env.json(&["costs", "resolve", &id, "--billed", "--yes", "--json"]);
         let today = &env.json(&["costs", "--json", "--period", "today"])["account"];
         assert_eq!((&today["difference_usd"], &today["cause"]), (&json!("0"), &Value::Null));
     })

@@ -30,6 +30,10 @@ fn matrix_combines_all_axes() {
     assert_eq!(plan["count"], 4 * 2 * 2 * 3);
     assert!(plan["expected_seconds"].as_f64().unwrap() > 0.0, "{plan}");
     assert!(!env.data().join("darkroom.db").exists(), "a dry run creates nothing");
+    let shown = text(&env.run(&[&matrix[..matrix.len() - 1], &["--dry-run"]].concat()).stdout);
+    let rows: std::collections::BTreeSet<&str> = shown.lines().filter(|line| line.contains("flux-")).collect();
+    assert_eq!(rows.len(), 48, "no two rows look the same: {shown}");
+    assert!(shown.contains("height=1024 seed=1 width=1024"), "{shown}");
     let made = env.json(&matrix);
     let made = made.as_array().unwrap();
     assert_eq!(made.len(), 48);

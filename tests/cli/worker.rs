@@ -72,6 +72,19 @@ fn health(address: &str) -> (u16, serde_json::Value) {
 }
 
 #[test]
+fn until_idle_reports_what_it_waits_for() {
+    let env = TestEnv::new();
+    env.queue(2);
+    env.json(&["budget", "set", "--daily", "0", "--json"]);
+    let worker = Worker::start(&env, &["--until-idle"]);
+    worker.line("daily budget used up: jobs are held until ");
+    worker.line("--until-idle waits for them: raise the cap (`darkroom budget set`)");
+    worker.signal(rustix::process::Signal::INT);
+    assert_eq!(worker.line(" held"), "2 held");
+    assert_eq!(worker.exit_code(), Some(0));
+}
+
+#[test]
 fn missing_bucket_at_start_is_waited_for() {
     let env = TestEnv::new();
     env.queue(1);

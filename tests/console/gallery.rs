@@ -122,7 +122,7 @@ fn new_seed_requests_the_same_image_again() {
     real.keys("g");
     assert_eq!(sent(&real.keys("r")), [] as [&Command; 0]);
     let frame = real.frame();
-    assert!(frame.contains("This spends real money: 1 job: 1 costs $0.03, at most"), "{frame}");
+    assert!(frame.contains("This spends real money: 1 job: costs $0.03, at most"), "{frame}");
     assert!(frame.contains("$0.075.") && !frame.contains("Input images"), "{frame}");
     real.now += Duration::seconds(1);
     let effects = real.keys("y");
@@ -140,7 +140,7 @@ fn new_seed_names_the_bound_of_input_images() {
     harness.press(KeyCode::Enter);
     assert_eq!(sent(&harness.keys("S1")), [] as [&Command; 0]);
     let frame = harness.frame();
-    for part in ["1 costs $0.045, at", "$0.33.", "Input images are counted as one megapixel each"] {
+    for part in ["1 job: costs $0.045, at", "$0.33.", "Input images are counted as one megapixel each"] {
         assert!(frame.contains(part), "{part}: {frame}");
     }
 }

@@ -70,7 +70,7 @@ fn fourteen_tasks_take_three_keys_each() {
     // Retry all failed jobs of the last hour, the price first.
     operator.press(CONTROL_R);
     operator.terminal.wait_for("Retry 1 job?");
-    operator.terminal.wait_for("1 costs $0.03");
+    operator.terminal.wait_for("1 job: costs $0.03");
     // An answer that follows at once is not taken: a person reads the price.
     std::thread::sleep(std::time::Duration::from_millis(300));
     operator.press("y");

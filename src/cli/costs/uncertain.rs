@@ -13,7 +13,7 @@ use crate::cli::operator::{operator, operator_here};
 use crate::cli::{Session, output, resolve_id, start_logging, table};
 use crate::costs::{BalanceLook, Basis, Usd};
 use crate::engine::{OperatorCommands, UncertainCharges, UncertainItem};
-use crate::jobs::{BillingAnswer, Job};
+use crate::jobs::{BillingAnswer, Job, ResolveError};
 use crate::telemetry::logging::ExtraSink;
 use crate::text::sanitize_line;
 use crate::time::SystemClock;
@@ -44,7 +44,7 @@ pub struct ResolveArgs {
     /// It was not billed: remove the charge
     #[arg(long, group = "answer")]
     pub not_billed: bool,
-    /// Remove the charge without confirmation
+    /// Book or remove the charge without confirmation
     #[arg(long, short = 'y')]
     pub yes: bool,
 }
@@ -157,15 +157,10 @@ pub async fn resolve(session: &Session, args: &ResolveArgs) -> Result<(), CliErr
     // What cannot be resolved is reported without a question.
     let mut resolved = job.clone();
     let number = resolved.resolve_charge(args.attempt, answer, &by, Utc::now());
-    let number = number.map_err(|error| CliError::Failed(format!("nothing was changed: {error}")))?;
-    if answer == BillingAnswer::NotBilled && !args.yes {
-        let what = format!("removes {} of attempt {number} of job {id}", amount_of(&job, number));
-        if !output::can_ask() {
-            return Err(CliError::Usage(format!("this {what}; pass --yes to confirm")));
-        }
-        if !output::confirm(&format!("This {what}: it was certainly not billed?")) {
-            return Err(CliError::Failed("nothing was changed".to_owned()));
-        }
+    let number =
+        number.map_err(|error| CliError::Failed(format!("nothing was changed: {}", with_next_step(&error))))?;
+    if !args.yes {
+        confirm(&job, &resolved, number, answer)?;
     }
     let (_logging, _) = start_logging(&session.config, ExtraSink::None);
     let commands = OperatorCommands::new(store.clone(), Arc::new(SystemClock), session.config.is_simulated())
@@ -181,6 +176,47 @@ pub async fn resolve(session: &Session, args: &ResolveArgs) -> Result<(), CliErr
         let line = attempt.and_then(|attempt| attempt.resolution.as_ref()).map(|resolution| resolution.summary(time));
         format!("job {id}, attempt {number}: {}, {}", amount.display(), line.unwrap_or_default())
     })
+}
+
+/// States what is recorded and what the answer does, and asks. Errors: not confirmed.
+fn confirm(job: &Job, resolved: &Job, number: u32, answer: BillingAnswer) -> Result<(), CliError> {
+    let id = &job.id;
+    let (what, question) = match answer {
+        BillingAnswer::NotBilled => {
+            let what = format!("removes {} of attempt {number} of job {id}", amount_of(job, number));
+            (what, "it was certainly not billed?")
+        }
+        BillingAnswer::Billed(_) => {
+            let amount = amount_of(resolved, number);
+            (format!("books {amount} for attempt {number} of job {id}"), "is this the amount on the bill?")
+        }
+    };
+    let attempt = job.attempts.iter().find(|attempt| attempt.number == number);
+    let basis = attempt.and_then(|attempt| attempt.charge.as_ref()).map_or("uncertain", |charge| charge.basis.as_str());
+    let prices = attempt.and_then(|attempt| attempt.price_line(job.spec_of(attempt).size()));
+    let prices = prices.map(|line| format!("; {line}")).unwrap_or_default();
+    let recorded = format!("recorded: {} ({basis}){prices}", amount_of(job, number));
+    if !output::can_ask() {
+        return Err(CliError::Usage(format!("this {what} ({recorded}); pass --yes to confirm")));
+    }
+    output::eprint_line(&recorded);
+    output::eprint_line("The answer cannot be changed; a price that the provider reports later counts instead.");
+    if output::confirm(&format!("This {what}: {question}")) {
+        Ok(())
+    } else {
+        Err(CliError::Failed("nothing was changed".to_owned()))
+    }
+}
+
+/// An answer that stands is final: the error says what replaces it.
+fn with_next_step(error: &ResolveError) -> String {
+    match error {
+        ResolveError::AlreadyResolved { .. } => format!(
+            "{error}; an answer is final: only a price that the provider reports later replaces it; `darkroom jobs show` shows who \
+             answered when"
+        ),
+        other => other.to_string(),
+    }
 }
 
 fn amount_of(job: &Job, number: u32) -> String {

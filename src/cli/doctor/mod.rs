@@ -64,7 +64,7 @@ fn text(diagnosis: &Diagnosis) -> String {
         let advice = check.advice.iter().map(|advice| vec![String::new(), String::new(), format!("→ {advice}")]);
         [line].into_iter().chain(advice).collect::<Vec<_>>()
     });
-    let mut text = table::plain(&["CHECK", "", ""], &[], rows);
+    let mut text = table::wrapped(&["CHECK", "", ""], rows);
     if diagnosis.simulated {
         text.push_str("\n\n");
         text.push_str(table::SIMULATED);

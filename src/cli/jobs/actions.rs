@@ -12,15 +12,20 @@ use crate::cli::error::CliError;
 use crate::cli::job_json::JobView;
 use crate::cli::operator::operator_here;
 use crate::cli::{Session, output, resolve_id, table};
+use crate::config::ProviderKind;
 use crate::engine::{
     BulkAction, BulkExecutor, BulkPlan, BulkStart, BulkState, BulkTarget, CommandKind, CommandOutcome,
     OperatorCommands, RetryPrice, is_submit_unknown,
 };
-use crate::jobs::{Job, JobId};
+use crate::jobs::{Job, JobId, StageName};
 use crate::store::Store;
 use crate::telemetry::logging::{self, ExtraSink};
+use crate::text::format;
 use crate::time::SystemClock;
 use crate::wiring;
+
+/// Rejected jobs that are read for a hint.
+const MAX_HINTED: usize = 20;
 
 /// Jobs to act on
 #[derive(Debug, Args)]
@@ -77,6 +82,7 @@ impl JobCommandContext {
             BulkTarget::Jobs(ids) if !matches!(action, BulkAction::Clone { .. }) => (ids, None),
             target => {
                 let plan = BulkPlan::make(store.as_ref(), action.clone(), target).await?;
+                check_provider(session, &plan, args.yes)?;
                 confirm_plan(&plan, args.yes)?;
                 (plan.ids.clone(), Some((plan, chosen)))
             }
@@ -126,10 +132,23 @@ impl JobCommandContext {
         Ok(jobs)
     }
 
+    /// The next step for a job that a later attempt left without a review, although it has an image.
+    fn hint(&self, job: &Job) -> Option<String> {
+        let is_review = matches!(self.action, BulkAction::Approve | BulkAction::Reject);
+        let is_over = matches!(job.stage_name(), StageName::Cancelled | StageName::Failed);
+        (is_review && is_over && job.image().is_some()).then(|| {
+            let id = &job.id;
+            format!("; an earlier attempt stored an image (`darkroom jobs show {id}`); `darkroom jobs retry {id}` requests another one")
+        })
+    }
+
     /// Prints the changed jobs, reports the rejected ones on standard error, and fails if there are any.
     pub(super) async fn report(&self, session: &Session, outcome: CommandOutcome, what: &str) -> Result<(), CliError> {
+        let rejected: Vec<JobId> = outcome.rejected.iter().take(MAX_HINTED).map(|(id, _)| id.clone()).collect();
+        let rejected = self.read(&rejected).await?;
         for (id, why) in &outcome.rejected {
-            output::eprint_line(&format!("job {id} was not {what}: {why}"));
+            let hint = rejected.iter().find(|job| job.id == *id).and_then(|job| self.hint(job)).unwrap_or_default();
+            output::eprint_line(&format!("job {id} was not {what}: {why}{hint}"));
         }
         if self.is_bulk && !session.output.is_json() {
             output::write_text(&format!("{} {what}", count(outcome.succeeded.len())))?;
@@ -144,6 +163,32 @@ impl JobCommandContext {
         }
         if outcome.rejected.is_empty() { Ok(()) } else { Err(CliError::AlreadyReported) }
     }
+}
+
+/// Warns before jobs of the other provider are retried: no worker with this provider runs them. Errors: none is for this one, and
+/// that was not confirmed.
+fn check_provider(session: &Session, plan: &BulkPlan, yes: bool) -> Result<(), CliError> {
+    let is_simulated = session.config.is_simulated();
+    let others = if is_simulated { plan.real } else { plan.ids.len() - plan.real };
+    if plan.action != BulkAction::Retry || others == 0 {
+        return Ok(());
+    }
+    let provider = session.config.provider;
+    let line = other_provider_line(others, provider);
+    if others < plan.ids.len() || yes {
+        output::eprint_line(&line);
+        return Ok(());
+    }
+    let other = if is_simulated { "bfl" } else { "simulator" };
+    Err(CliError::Usage(format!("{line}; retry with --provider {other}, or pass --yes")))
+}
+
+fn other_provider_line(jobs: usize, provider: ProviderKind) -> String {
+    let (were, they, their) = if jobs == 1 { ("was", "it stays", "its") } else { ("were", "they stay", "their") };
+    format!(
+        "{} {were} made for another provider than {provider}: {they} held until a worker with {their} provider runs",
+        count(jobs)
+    )
 }
 
 /// States what the plan contains, and asks once where it spends real money or changes what cannot be taken back by one command.
@@ -200,16 +245,12 @@ pub async fn retry(session: &Session, args: &RetryArgs) -> Result<(), CliError> 
         output::eprint_line(&RetryPrice::of(included, Catalog::builtin()).line());
     }
     let other_provider = jobs.iter().filter(|job| job.simulated != session.config.is_simulated()).count();
+    if other_provider > 0 {
+        output::eprint_line(&other_provider_line(other_provider, session.config.provider));
+    }
     let mut outcome = context.apply().await?;
     let why = "it may already be billed (submit_unknown); name it alone, or pass --maybe-billed";
     outcome.rejected.extend(unconfirmed.into_iter().map(|id| (id, why.to_owned())));
-    if other_provider > 0 {
-        let provider = session.config.provider;
-        output::eprint_line(&format!(
-            "{} of another provider than {provider} stay queued until a worker with that provider runs",
-            count(other_provider)
-        ));
-    }
     context.report(session, outcome, "retried").await
 }
 
@@ -268,5 +309,5 @@ pub(super) fn logs(session: &Session) -> logging::LoggingGuard {
 }
 
 fn count(jobs: usize) -> String {
-    if jobs == 1 { "1 job".to_owned() } else { format!("{jobs} jobs") }
+    format::count(jobs, "job")
 }

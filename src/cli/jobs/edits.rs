@@ -9,14 +9,15 @@ use crate::engine::{BulkAction, SpecEdit, TagEdit};
 
 /// Jobs to tag
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("edit").required(true).multiple(true))]
 pub struct TagArgs {
     #[command(flatten)]
     pub target: TargetArgs,
     /// Tag to add; may be repeated
-    #[arg(long, value_name = "WORD", required_unless_present = "remove")]
+    #[arg(long, value_name = "WORD", group = "edit")]
     pub add: Vec<String>,
     /// Tag to remove; may be repeated
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "WORD", group = "edit")]
     pub remove: Vec<String>,
 }
 

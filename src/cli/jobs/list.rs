@@ -9,7 +9,7 @@ use crate::cli::{Session, output, table};
 use crate::jobs::filter::Filter;
 use crate::jobs::{JobId, StageName};
 use crate::store::{PageCursor, PageQuery, cursor_text, parse_cursor};
-use crate::text::sanitize_line;
+use crate::text::{format, sanitize_line};
 use crate::time::parse_time;
 use crate::wiring;
 
@@ -145,6 +145,7 @@ fn report_unreadable(unreadable: &[(JobId, String)]) {
         output::eprint_line(&format!("job {id} cannot be read: {reason}"));
     }
     if unreadable.len() > MAX_UNREADABLE_LINES {
-        output::eprint_line(&format!("{} more jobs cannot be read", unreadable.len() - MAX_UNREADABLE_LINES));
+        let more = format::count(unreadable.len() - MAX_UNREADABLE_LINES, "more job");
+        output::eprint_line(&format!("{more} cannot be read"));
     }
 }

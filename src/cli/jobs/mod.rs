@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use super::Session;
 use super::error::CliError;
 
-/// List, show, retry, cancel, approve, reject, hide, tag and clone jobs
+/// List, show, retry, cancel, approve, reject, hide, unhide, tag and clone jobs
 #[derive(Debug, Args)]
 pub struct JobsArgs {
     #[command(subcommand)]

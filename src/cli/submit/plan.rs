@@ -1,5 +1,6 @@
 //! What a submit would do: its requests, its price, and the rejected rows.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -10,9 +11,13 @@ use crate::catalog::Catalog;
 use crate::cli::{output, table};
 use crate::costs::Usd;
 use crate::engine::NewJob;
+use crate::jobs::Spec;
 use crate::text::format;
 use crate::text::sanitize_line;
 use crate::transfer::records::RejectedRow;
+
+/// The column of the parameters.
+const PARAMETERS: usize = 4;
 
 /// Rejected rows that are reported one by one.
 const MAX_REPORTED_ROWS: usize = 20;
@@ -89,33 +94,64 @@ impl Plan {
             output::eprint_line(&format!("{}: {}", row.location(), row.reason));
         }
         if self.rejected.len() > MAX_REPORTED_ROWS {
-            output::eprint_line(&format!("and {} more lines", self.rejected.len() - MAX_REPORTED_ROWS));
+            let more = format::count(self.rejected.len() - MAX_REPORTED_ROWS, "more line");
+            output::eprint_line(&format!("and {more}"));
         }
     }
 
     /// The plan for people.
     pub fn text(&self, columns: Option<usize>) -> String {
         let room = columns.map_or(100, |columns| columns.saturating_sub(60).max(20));
+        let varying = self.varying();
         let rows = self.requests.iter().map(|request| {
             let amount = |amount: Option<Usd>| amount.map_or("unknown".to_owned(), Usd::display);
-            vec![
+            let parameters = varying.iter().filter_map(|name| parameter(&request.spec, name)).collect::<Vec<_>>();
+            let mut row = vec![
                 request.count.to_string(),
                 amount(request.estimate.amount),
                 amount(request.estimate.amount.map(|amount| amount * u64::from(request.count))),
                 sanitize_line(&request.spec.model, 28),
+                sanitize_line(&parameters.join(" "), 60),
                 format::cut(&sanitize_line(&request.spec.prompt, 2_000), room),
-            ]
+            ];
+            if varying.is_empty() {
+                row.remove(PARAMETERS);
+            }
+            row
         });
-        let mut text = table::plain(&["COUNT", "EACH", "TOTAL", "MODEL", "PROMPT"], &[0, 1, 2], rows);
+        let mut heading = vec!["COUNT", "EACH", "TOTAL", "MODEL", "PARAMETERS", "PROMPT"];
+        if varying.is_empty() {
+            heading.remove(PARAMETERS);
+        }
+        let mut text = table::plain(&heading, &[0, 1, 2], rows);
+        if self.requests.is_empty() {
+            text = "no valid request".to_owned();
+        }
         let time = format::age(chrono::Duration::seconds(self.seconds() as i64));
         let slots = format::count(self.slots, "slot");
         let (images, price) = (images(self.count()), self.price_text());
-        let _ = write!(text, "\n\n{images} for {price}, about {time} with {slots}; dry run, nothing was created");
+        if self.requests.is_empty() {
+            text.push_str("; dry run, nothing was created");
+        } else {
+            let _ = write!(text, "\n\n{images} for {price}, about {time} with {slots}; dry run, nothing was created");
+        }
         if self.simulated {
             text.push('\n');
             text.push_str(table::SIMULATED);
         }
         text
+    }
+
+    /// The parameters in which the requests differ: without them, the rows of a matrix would look the same.
+    fn varying(&self) -> Vec<&str> {
+        let names: BTreeSet<&str> =
+            self.requests.iter().flat_map(|request| request.spec.parameters.keys()).map(String::as_str).collect();
+        let differs = |name: &&str| {
+            let mut values = self.requests.iter().map(|request| request.spec.parameters.get(*name));
+            let first = values.next();
+            values.any(|value| Some(value) != first)
+        };
+        names.into_iter().filter(differs).collect()
     }
 
     /// The jobs to create.
@@ -126,6 +162,13 @@ impl Plan {
         });
         jobs.collect()
     }
+}
+
+/// `seed=7`; `None` where the request has no such parameter.
+fn parameter(spec: &Spec, name: &str) -> Option<String> {
+    let value = spec.parameters.get(name)?;
+    let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    Some(format!("{name}={}", format::cut(&sanitize_line(&shown, 200), 30)))
 }
 
 fn images(count: u64) -> String {

@@ -247,7 +247,7 @@ impl App {
                 format!("Set the monthly cap to {}?", cap.display())
             }
             BudgetEdit::Set { soft_percent, .. } => format!("Warn from {} % of a cap on?", soft_percent.unwrap_or(0)),
-            BudgetEdit::Clear { .. } => "Remove all caps of this store?".to_owned(),
+            BudgetEdit::Clear { .. } | BudgetEdit::Remove { .. } => "Remove all caps of this store?".to_owned(),
         };
         let mut facts = vec!["Every process on this store applies it at once, without a restart.".to_owned()];
         if !self.simulated && !matches!(edit, BudgetEdit::Set { soft_percent: Some(_), .. }) {

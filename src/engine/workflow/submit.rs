@@ -178,8 +178,12 @@ impl JobWorkflow {
     }
 }
 
+/// What the provider's adapter ends its reason with, too.
+const MAY_BE_BILLED: &str = "; the request may have been accepted (and billed)";
+
 fn unknown_message(reason: &str) -> String {
-    format!("{reason}; it may have been billed: check the provider's usage page before you retry")
+    let reason = reason.strip_suffix(MAY_BE_BILLED).unwrap_or(reason);
+    format!("{reason}{MAY_BE_BILLED}: check the provider's usage page before you retry")
 }
 
 /// A POST in flight: the observer is informed when it begins, and when its future completes or is dropped.
