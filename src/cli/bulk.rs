@@ -14,6 +14,7 @@ use crate::costs::Usd;
 use crate::engine::{BulkControl, BulkExecutor, BulkPlan, BulkRecord, BulkStart, BulkTarget, OperatorCommands};
 use crate::store::Store;
 use crate::telemetry::logging::ExtraSink;
+use crate::text::sanitize_line;
 use crate::time::SystemClock;
 use crate::wiring;
 
@@ -108,6 +109,7 @@ async fn undo(session: &Session, args: &UndoArgs) -> Result<(), CliError> {
 }
 
 async fn resolve(store: &dyn Store, text: &str) -> Result<String, CliError> {
+    let shown = sanitize_line(text, 60);
     let records = BulkRecord::newest(store, 200).await?;
     if records.iter().any(|record| record.id == text) {
         return Ok(text.to_owned());
@@ -115,10 +117,12 @@ async fn resolve(store: &dyn Store, text: &str) -> Result<String, CliError> {
     let mut matching = records.into_iter().filter(|record| record.id.starts_with(text)).map(|record| record.id);
     match (matching.next(), matching.next()) {
         (Some(id), None) => Ok(id),
-        (Some(_), Some(_)) => {
-            Err(CliError::Failed("several bulk actions begin like that; `darkroom bulk` lists them".to_owned()))
+        (Some(_), Some(_)) => Err(CliError::Failed(format!(
+            "'{shown}' is a prefix of several ids of bulk actions; `darkroom bulk` lists them"
+        ))),
+        (None, _) => {
+            Err(CliError::Failed(format!("no id of a bulk action starts with '{shown}'; `darkroom bulk` lists them")))
         }
-        (None, _) => Err(CliError::Failed("no bulk action begins like that; `darkroom bulk` lists them".to_owned())),
     }
 }
 

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 use super::error::CliError;
 use super::{Session, output};
 use crate::store::schema::Collection;
+use crate::text::format::count;
 use crate::text::sanitize_line;
 use crate::time::{last_days, parse_time};
 use crate::transfer::export::{self, ExportError, ExportSummary, Format, OutputFile, Progress, Selection, Writer};
@@ -92,7 +93,7 @@ pub async fn run(session: &Session, args: &ExportArgs) -> Result<(), CliError> {
         session.output.answer(&summary, || text(&summary, path))?;
     }
     if summary.skipped > 0 {
-        output::eprint_line(&format!("darkroom: {} documents could not be exported", summary.skipped));
+        output::eprint_line(&format!("darkroom: {} could not be exported", count(summary.skipped, "document")));
         return Err(CliError::AlreadyReported);
     }
     Ok(())
@@ -148,7 +149,8 @@ fn span(args: &ExportArgs, now: DateTime<Utc>) -> Result<Span, CliError> {
 
 fn text(summary: &ExportSummary, path: &Path) -> String {
     let shown = sanitize_line(&path.display().to_string(), 200);
-    format!("exported {} jobs and {} costs to {shown}", summary.jobs, summary.costs)
+    let (jobs, costs) = (count(summary.jobs, "job"), count(summary.costs, "cost"));
+    format!("exported {jobs} and {costs} to {shown}")
 }
 
 impl From<ExportError> for CliError {

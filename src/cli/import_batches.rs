@@ -10,7 +10,7 @@ use super::{Session, output, start_logging, table};
 use crate::costs::Usd;
 use crate::store::Store;
 use crate::telemetry::logging::ExtraSink;
-use crate::text::sanitize_line;
+use crate::text::{format, sanitize_line};
 use crate::transfer::import::{BatchState, ImportBatch, UndoSummary, list_batches, undo_batch};
 use crate::wiring;
 
@@ -73,9 +73,9 @@ async fn undo(
         return Err(CliError::Failed(format!("import {} was already {}", batch.id, batch.state_line())));
     }
     let what = format!(
-        "removes up to {} jobs and {} costs of {} from the store",
-        batch.jobs,
-        batch.costs,
+        "removes up to {} and {} of {} from the store",
+        format::count(batch.jobs, "job"),
+        format::count(batch.costs, "cost"),
         if batch.usd > Usd::ZERO { batch.usd.display() } else { "simulated money".to_owned() }
     );
     if !yes && !dry_run {
@@ -101,7 +101,8 @@ async fn undo(
 
 fn summary_text(summary: &UndoSummary) -> String {
     let verb = if summary.dry_run { "would be removed" } else { "removed" };
-    let mut text = format!("{} jobs and {} costs {verb}", summary.jobs, summary.costs);
+    let (jobs, costs) = (format::count(summary.jobs, "job"), format::count(summary.costs, "cost"));
+    let mut text = format!("{jobs} and {costs} {verb}");
     if summary.missing > 0 {
         let _ = write!(text, ", {} no longer exist", summary.missing);
     }

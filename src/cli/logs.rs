@@ -1,5 +1,6 @@
 //! `darkroom logs`: the lines of the log files, of all processes that share their directory.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -9,6 +10,8 @@ use super::error::CliError;
 use super::{Session, output};
 use crate::shutdown_signal::ShutdownSignal;
 use crate::telemetry::log_files::{FileFollower, FileLine, LineFilter, newest_lines};
+use crate::text::sanitize_line;
+use crate::wiring;
 
 /// How often the files are checked with `--follow`.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
@@ -56,9 +59,12 @@ pub async fn run(session: &Session, args: &LogsArgs) -> Result<(), CliError> {
     let (lines, wanted) = (args.lines, filter.clone());
     let read = tokio::task::spawn_blocking(move || newest_lines(&folder, &wanted, lines));
     let lines = read.await.map_err(|error| CliError::Failed(format!("the log files could not be read: {error}")))?;
+    if let (Some(job), true) = (&args.job, lines.is_empty()) {
+        check_job(session, job).await?;
+    }
     if !args.follow {
         let fields: Vec<_> = lines.iter().map(|line| &line.fields).collect();
-        return session.output.answer(&fields, || text(&lines));
+        return session.output.answer(&fields, || text(&lines, &session.config.log_dir));
     }
     let mut shutdown =
         ShutdownSignal::listen().map_err(|why| CliError::Failed(format!("cannot handle signals: {why}")))?;
@@ -73,9 +79,24 @@ pub async fn run(session: &Session, args: &LogsArgs) -> Result<(), CliError> {
     }
 }
 
-fn text(lines: &[FileLine]) -> String {
+/// Where no line names the job: whether the store has such a job. Errors: it has none.
+async fn check_job(session: &Session, job: &str) -> Result<(), CliError> {
+    // The log files do not depend on the store: without it they are all that is known.
+    let Ok(store) = wiring::open_store(&session.config).await else { return Ok(()) };
+    if store.find(job, 1).await.is_ok_and(|found| found.is_empty()) {
+        let folder = session.config.log_dir.display();
+        let job = sanitize_line(job, 60);
+        return Err(CliError::Failed(format!("no job id starts with '{job}', and no log line in {folder} names one")));
+    }
+    Ok(())
+}
+
+fn text(lines: &[FileLine], folder: &Path) -> String {
     if lines.is_empty() {
-        return "No log lines.".to_owned();
+        let folder = sanitize_line(&folder.display().to_string(), 400);
+        return format!(
+            "No log lines in {folder} (set by --log-dir or DARKROOM_LOG_DIR; by default `logs` in the directory of the start)"
+        );
     }
     lines.iter().map(FileLine::for_terminal).collect::<Vec<_>>().join("\n")
 }

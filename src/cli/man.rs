@@ -10,6 +10,14 @@ use super::output;
 /// Prints the page of the program, or writes a page for each command into `dir`.
 pub fn run(mut command: clap::Command, dir: Option<&Path>, json: bool) -> Result<(), CliError> {
     command.build();
+    if let Some(name) =
+        dir.and_then(Path::to_str).filter(|name| command.find_subcommand(name).is_some() && !Path::new(name).exists())
+    {
+        return Err(CliError::Usage(format!(
+            "'{name}' is a command, and this argument is a directory: `darkroom {name} --help` shows its help, `darkroom man ./{name}` \
+             writes the pages into a directory of that name"
+        )));
+    }
     let Some(dir) = dir else {
         let page = render(command)?;
         let page = String::from_utf8_lossy(&page);

@@ -13,7 +13,7 @@ use super::{Session, output, start_logging};
 use crate::engine::{Retention, RetentionError, RetentionSummary};
 use crate::telemetry::log_files::files_before;
 use crate::telemetry::logging::ExtraSink;
-use crate::text::format::bytes;
+use crate::text::format::{bytes, count};
 use crate::time::parse_duration;
 use crate::wiring;
 
@@ -73,6 +73,9 @@ pub async fn run(session: &Session, args: &PruneArgs) -> Result<(), CliError> {
         if args.dry_run {
             return session.output.answer(&view, || text(&view));
         }
+        if view.summary.jobs + view.summary.images + log_files == 0 {
+            return session.output.answer(&view, || format!("Nothing to remove: {}", text(&view)));
+        }
         let what = removed(&view);
         if !output::can_ask() {
             return Err(CliError::Usage(format!("this removes {what}; pass --yes to confirm")));
@@ -119,7 +122,6 @@ fn cutoff(args: &PruneArgs, days: Option<usize>, now: DateTime<Utc>) -> Result<D
 
 /// `12 jobs, 11 images (8.3 MB) and 3 log files (1.2 MB)`.
 fn removed(view: &View) -> String {
-    let count = |count: u64, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let RetentionSummary { jobs, images, image_bytes, .. } = view.summary;
     format!(
         "{}, {} ({}) and {} ({})",

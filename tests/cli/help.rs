@@ -62,4 +62,6 @@ fn man_pages_are_written_for_every_command() {
         assert!(std::fs::read_to_string(dir.join(name)).unwrap().contains(".SH NAME"), "{name}");
     }
     assert!(!names.to_string().contains("guard-server"), "internal commands have no page: {names}");
+    let refused = env.fails(2, &["man", "submit"]);
+    assert!(refused.contains("`darkroom submit --help`") && !env.path("submit").exists(), "{refused}");
 }

@@ -161,4 +161,6 @@ fn age_is_configured_or_given() {
     env.set("DARKROOM_RETENTION_DAYS", "30");
     let plan = text(&env.run(&["prune", "--dry-run"]).stdout);
     assert!(plan.starts_with("0 jobs, 0 images"), "{plan}");
+    let nothing = env.run(&["prune"]);
+    assert!(nothing.status.success() && text(&nothing.stdout).starts_with("Nothing to remove: "), "{nothing:?}");
 }

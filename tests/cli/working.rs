@@ -114,6 +114,10 @@ fn worker_until_idle_exits_with_summary() {
     assert_eq!(lines, found, "each command is a process of its own");
     assert!(text(&env.run(&["logs", "--contains", "command=reject"]).stdout).contains(" command=reject job="));
     assert!(env.fails(2, &["logs", "--contains", ""]).contains("--contains"));
+    let nothing = text(&env.run(&["logs", "--log-dir", "elsewhere", "--job", &ids[0]]).stdout);
+    assert!(nothing.contains("No log lines in ") && nothing.contains("elsewhere"), "{nothing}");
+    let unknown = env.fails(1, &["logs", "--job", "no-such-job"]);
+    assert!(unknown.contains("no job id starts with 'no-such-job'"), "{unknown}");
 }
 
 #[test]

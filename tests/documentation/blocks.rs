@@ -66,6 +66,22 @@ fn unrun_blocks_state_the_reason() {
     }
 }
 
+#[test]
+fn ini_blocks_are_valid_env_files() {
+    let mut count = 0;
+    for (path, page) in pages() {
+        for block in blocks(&page).into_iter().filter(|block| block.language == "ini") {
+            let env = crate::support::TestEnv::new();
+            env.file(".env", &block.text);
+            let output = env.run(&["config", "--json"]);
+            let errors = crate::support::text(&output.stderr);
+            assert!(output.status.success() && errors.is_empty(), "{}: {errors}", place(&path, &block));
+            count += 1;
+        }
+    }
+    assert!(count >= 3, "{count} blocks");
+}
+
 #[cfg(unix)]
 #[test]
 fn shell_blocks_run() {

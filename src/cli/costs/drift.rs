@@ -12,7 +12,7 @@ use crate::costs::{AccountCheck, Usd};
 use crate::engine::balance_history;
 use crate::jobs::DriftSummary;
 use crate::store::{CostQuery, PageQuery};
-use crate::text::sanitize_line;
+use crate::text::{format, sanitize_line};
 use crate::time::last_days;
 use crate::wiring;
 
@@ -99,16 +99,17 @@ pub async fn run(session: &Session, args: &DriftArgs) -> Result<(), CliError> {
 
 fn text(view: &View) -> String {
     let mut text = format!(
-        "{} jobs, {} attempts compared: expected {}, charged {}",
-        view.jobs,
-        view.compared_count,
+        "{}, {} compared: expected {}, charged {}",
+        format::count(view.jobs, "job"),
+        format::count(view.compared_count, "attempt"),
         view.estimated_usd.display(),
         view.charged_usd.display()
     );
     if view.differing_count == 0 {
         text.push_str("; all agree");
     } else {
-        let _ = write!(text, "; {} differ by {} in all", view.differing_count, view.drift_usd.display());
+        let differ = if view.differing_count == 1 { "differs" } else { "differ" };
+        let _ = write!(text, "; {} {differ} by {} in all", view.differing_count, view.drift_usd.display());
         let rows = view
             .causes
             .iter()

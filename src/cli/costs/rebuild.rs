@@ -87,8 +87,11 @@ fn text_of(rebuilt: &Rebuilt, dry_run: bool) -> String {
     if rebuilt.unreadable.is_empty() {
         return text;
     }
-    let count = rebuilt.unreadable.len();
-    let _ = write!(text, "\n\n{count} entries cannot be read and are in no sum; correct or delete them:\n");
+    let entries = match rebuilt.unreadable.len() {
+        1 => "1 entry cannot be read and is".to_owned(),
+        count => format!("{count} entries cannot be read and are"),
+    };
+    let _ = write!(text, "\n\n{entries} in no sum; correct or delete what is listed:\n");
     let rows = rebuilt.unreadable.iter().map(|entry| {
         let UnreadableEntry { collection, id, cost_usd, reason } = entry;
         vec![sanitize_line(&format!("{collection}/{id}"), 80), sanitize_line(cost_usd, 40), sanitize_line(reason, 120)]

@@ -30,7 +30,7 @@ pub struct ReportArgs {
     /// Only from this time on: a date, a time (RFC 3339), or an age such as 2h or 3d
     #[arg(long, value_name = "WHEN", conflicts_with = "days")]
     pub from: Option<String>,
-    /// Only before this time [default: now]
+    /// Only before this time, which is not included [default: now]
     #[arg(long, value_name = "WHEN", conflicts_with = "days")]
     pub to: Option<String>,
     /// Group by
@@ -154,7 +154,7 @@ pub async fn run(session: &Session, args: &ReportArgs) -> Result<(), CliError> {
     } else {
         None
     };
-    session.output.answer(&view, || text(&view, real.as_ref(), args.by))
+    session.output.answer(&view, || text(&view, real.as_ref(), args))
 }
 
 /// The requested span. Errors: a time that cannot be read, or an empty span.
@@ -251,7 +251,8 @@ fn heading(by: CostGrouping) -> &'static str {
     }
 }
 
-fn text(view: &View, real: Option<&CostReport>, by: CostGrouping) -> String {
+fn text(view: &View, real: Option<&CostReport>, args: &ReportArgs) -> String {
+    let by = args.by;
     let report = &view.report;
     let line = |key: String, usd: Usd, count: u64| vec![key, count.to_string(), usd.display()];
     let mut rows: Vec<Vec<String>> =
@@ -262,6 +263,9 @@ fn text(view: &View, real: Option<&CostReport>, by: CostGrouping) -> String {
     // The last instant inside: a span of whole days ends with its last day.
     let last = report.to - chrono::TimeDelta::microseconds(1);
     let _ = write!(text, "\n\n{} to {}, UTC", day(report.from), day(last));
+    if let Some(to) = &args.to {
+        let _ = write!(text, " (--to {} is not included)", sanitize_line(to, 40));
+    }
     if by == CostGrouping::Tag {
         text.push_str("; a charge with several tags counts for each of them");
     }
@@ -288,7 +292,7 @@ fn text(view: &View, real: Option<&CostReport>, by: CostGrouping) -> String {
         let _ = write!(text, "\n{}", account.line());
     }
     if report.others_count > 0 {
-        let others = format::count(usize::try_from(report.others_count).unwrap_or(usize::MAX), "charge");
+        let others = format::count(report.others_count, "charge");
         let _ = write!(text, "\nin the total: {others} that other programs recorded");
     }
     if report.unknown_usd > Usd::ZERO {
@@ -299,7 +303,7 @@ fn text(view: &View, real: Option<&CostReport>, by: CostGrouping) -> String {
         let _ = write!(text, "\nnot in the total: {amount} for requests without a confirmed outcome");
     }
     if report.unpriced_count > 0 {
-        let _ = write!(text, "\nnot in the total: {} charges of unknown price", report.unpriced_count);
+        let _ = write!(text, "\nnot in the total: {} of unknown price", format::count(report.unpriced_count, "charge"));
     }
     if report.unknown_usd + report.unconfirmed_usd > Usd::ZERO || report.unpriced_count > 0 {
         text.push_str("\n`darkroom costs uncertain` lists them, `darkroom costs resolve` settles them");
@@ -314,7 +318,7 @@ fn text(view: &View, real: Option<&CostReport>, by: CostGrouping) -> String {
     }
     if let Some(real) = real {
         let amount = real.total_usd.display();
-        let _ = write!(text, "\nplus {amount} of real spending in {} charges (--real)", real.count);
+        let _ = write!(text, "\nplus {amount} of real spending in {} (--real)", format::count(real.count, "charge"));
     }
     text
 }

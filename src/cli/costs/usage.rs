@@ -35,7 +35,9 @@ pub async fn run(session: &Session, _args: &UsageArgs) -> Result<(), CliError> {
 fn text(usage: Option<&FleetUsage>) -> String {
     let Some(usage) = usage else { return "The embedded store bills no reads and no writes.".to_owned() };
     if usage.processes.is_empty() {
-        return "No process published its usage in the last 40 minutes.".to_owned();
+        return "No process published its usage in the last 40 minutes. A worker or console does so 5 minutes after its start, then \
+                every 15 minutes."
+            .to_owned();
     }
     let money = |usd: Option<Usd>| usd.map_or_else(|| "unknown".to_owned(), Usd::display);
     let rows = usage.processes.iter().map(|process| {

@@ -14,12 +14,31 @@ pub fn difference(stored: &Fields, given: &Fields) -> Option<String> {
     {
         return Some(format!("{}.{inner}", sanitize_line(name, 40)));
     }
-    let shown = |value: Option<&Value>| match value {
-        None => "absent".to_owned(),
-        Some(Value::Object(_)) => "a map".to_owned(),
-        Some(other) => sanitize_line(&other.to_string(), 40),
+    let texts = [left, right].map(|value| value.filter(|value| !value.is_object()).map(Value::to_string));
+    let skipped = match &texts {
+        [Some(left), Some(right)] => shared_start(left, right),
+        _ => 0,
     };
-    Some(format!("{} is {} in the store and {} in the file", sanitize_line(name, 40), shown(left), shown(right)))
+    let shown = |value: Option<&Value>, text: &Option<String>| match (value, text) {
+        (None, _) => "absent".to_owned(),
+        (Some(_), None) => "a map".to_owned(),
+        (Some(_), Some(text)) => {
+            let from = text.char_indices().nth(skipped).map_or(text.len(), |(at, _)| at);
+            let mark = if skipped > 0 { "…" } else { "" };
+            format!("{mark}{}", sanitize_line(&text[from..], SHOWN))
+        }
+    };
+    let [stored, given] = [shown(left, &texts[0]), shown(right, &texts[1])];
+    Some(format!("{} is {stored} in the store and {given} in the file", sanitize_line(name, 40)))
+}
+
+/// Characters of a value that are shown.
+const SHOWN: usize = 40;
+
+/// How many characters to leave out so that the first difference is shown, with some of what precedes it.
+fn shared_start(left: &str, right: &str) -> usize {
+    let same = left.chars().zip(right.chars()).take_while(|(left, right)| left == right).count();
+    if same + 8 < SHOWN { 0 } else { same - 12 }
 }
 
 /// The value with numbers in one form: 28 and 28.0 are the same, absent and null are.
@@ -39,4 +58,20 @@ pub(super) fn canonical(value: &Value) -> Value {
 pub(super) fn canonical_fields(fields: &Fields) -> Fields {
     let present = fields.iter().filter(|(_, value)| !value.is_null());
     present.map(|(name, value)| (name.clone(), canonical(value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_difference_of_a_text_is_shown() {
+        let fields = |prompt: &str| Fields::from_iter([("prompt".to_owned(), Value::from(prompt))]);
+        let long = "a fox in the snow of a long winter night, ";
+        let line =
+            difference(&fields(&format!("{long}oil on canvas")), &fields(&format!("{long}oil on wood"))).unwrap();
+        assert_eq!(line, "prompt is …ght, oil on canvas\" in the store and …ght, oil on wood\" in the file");
+        let line = difference(&fields("a fox"), &fields("an owl")).unwrap();
+        assert_eq!(line, "prompt is \"a fox\" in the store and \"an owl\" in the file");
+    }
 }
