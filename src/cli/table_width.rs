@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn long_texts_continue_between_words() {
         let wrapped = fitted(&[&["store", "ok", "", "use the index that doctor names"]], 30, Overlong::Wrap).remove(0);
-        assert_eq!(wrapped[3], "use the index\nthat doctor names");
+        assert_eq!(wrapped[3], "use the\nindex that\ndoctor names");
         assert_eq!(wrap("/a/long/path and more", 8), "/a/long/\npath and\nmore");
         assert_eq!(wrap("漢字漢字", 3), "漢\n字\n漢\n字");
         assert_eq!(wrap("", 5), "");
