@@ -69,7 +69,7 @@ async fn undo(
         [] => return Err(CliError::Failed(format!("no import '{shown}'; `darkroom import --list` lists them"))),
         _ => return Err(CliError::Failed(format!("'{shown}' is a prefix of several imports"))),
     };
-    if batch.state == BatchState::Undone {
+    if batch.state == BatchState::Undone && batch.kept == 0 {
         return Err(CliError::Failed(format!("import {} was already {}", batch.id, batch.state_line())));
     }
     let what = format!(

@@ -139,8 +139,10 @@ pub trait Store: Send + Sync + 'static {
     /// written. No two records of a call may have the same collection and id.
     async fn import(&self, records: Vec<Record>, dry_run: bool) -> Result<Vec<ImportOutcome>, StoreError>;
 
-    /// Removes imported documents whose content is still the imported one, entries with their sums and jobs with their charges, each in
-    /// one durable write. One outcome for each, in their order. With `dry_run` nothing is removed.
+    /// Removes imported documents whose content is still the imported one, entries with their sums and jobs with the charges that they
+    /// brought along, each in one durable write. Entries that a job found when it was imported stand for their charges again. An entry
+    /// whose job is stored is kept, so jobs are removed in an earlier call. One outcome for each, in their order. With `dry_run`
+    /// nothing is removed.
     async fn remove_imported(
         &self,
         documents: Vec<ImportedDocument>,

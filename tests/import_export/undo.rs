@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{COSTS, JOBS, counts, import, spent};
+use super::{COSTS, JOBS, counts, export, import, spent};
 use crate::support::{TestEnv, text};
 
 fn check(env: &TestEnv) {
@@ -58,6 +58,48 @@ fn check(env: &TestEnv) {
 #[test]
 fn import_can_be_undone() {
     check(&TestEnv::new());
+}
+
+/// Jobs of the simulator and their costs, of another store.
+fn check_own_jobs(env: &TestEnv) {
+    let other = TestEnv::new();
+    other.json(&["submit", "a fox", "--width", "64", "--height", "64", "--count", "2", "--wait", "--json"]);
+    let all: Value = serde_json::from_str(&export(&other, &["--format", "db.json"])).unwrap();
+    let total = |env: &TestEnv| env.json(&["costs", "--json"])["total_usd"].as_str().unwrap().to_owned();
+    let undo = |batch: &Value, dry: &str| {
+        let undone = env.json(&["import", "--undo", batch["batch"].as_str().unwrap(), dry, "--json"]);
+        ["jobs", "costs", "kept"]
+            .map(|what| undone[what].as_array().map_or(undone[what].clone(), |kept| json!(kept.len())))
+    };
+    // Each in a file of its own: the undo of the jobs leaves the costs.
+    let costs = import(env, "costs.json", &all["costs"].to_string());
+    let jobs = import(env, "jobs.json", &all["jobs"].to_string());
+    assert_eq!((counts(&costs), counts(&jobs)), ([0, 0, 2, 0], [2, 0, 0, 0]));
+    assert_eq!(undo(&costs, "--yes"), [json!(0), json!(0), json!(2)]);
+    assert_eq!(undo(&jobs, "--yes"), [json!(2), json!(0), json!(0)]);
+    assert_eq!((env.jobs().len(), total(env)), (0, total(&other)));
+    // What was kept can go now.
+    assert_eq!(undo(&costs, "--yes"), [json!(0), json!(2), json!(0)]);
+    assert_eq!(total(env), "0");
+    // Both in one file, the costs first: the undo removes both.
+    let both = format!("{{\"costs\": {}, \"jobs\": {}}}", all["costs"], all["jobs"]);
+    let both = import(env, "both.json", &both);
+    assert_eq!(counts(&both), [2, 0, 2, 0]);
+    assert_eq!(undo(&both, "--dry-run"), [json!(2), json!(2), json!(0)]);
+    assert_eq!(undo(&both, "--yes"), [json!(2), json!(2), json!(0)]);
+    assert_eq!((env.jobs().len(), total(env)), (0, "0".to_owned()));
+}
+
+#[test]
+fn undo_removes_only_what_its_import_wrote() {
+    check_own_jobs(&TestEnv::new());
+}
+
+#[cfg(all(unix, feature = "firestore"))]
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[test]
+fn undo_removes_only_what_it_wrote_on_firestore() {
+    check_own_jobs(&super::env_with_firestore());
 }
 
 #[cfg(all(unix, feature = "firestore"))]

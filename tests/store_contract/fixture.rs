@@ -9,8 +9,9 @@ use darkroom::jobs::{
     BillingStatus, Claim, Failure, FailureCode, ImageFormat, Job, JobId, ObjectName, Receipt, Spec, StoredImage,
     Ticket, WorkerId,
 };
+use darkroom::store::schema::Record;
 use darkroom::store::sqlite::SqliteStore;
-use darkroom::store::{DueQuery, Save, Store, StoreError};
+use darkroom::store::{DueQuery, ImportedDocument, Save, Store, StoreError};
 
 /// An empty store.
 pub struct Fixture {
@@ -131,4 +132,14 @@ pub async fn read(store: &Arc<dyn Store>, name: &str) -> Job {
 pub async fn save(store: &Arc<dyn Store>, job: &mut Job) -> Result<(), StoreError> {
     job.revision = store.save(Save::new(job)).await?;
     Ok(())
+}
+
+/// What the undo of an import removes.
+pub fn imported(records: &[Record]) -> Vec<ImportedDocument> {
+    let document = |record: &Record| ImportedDocument {
+        collection: record.collection(),
+        id: record.id().to_owned(),
+        digest: ImportedDocument::digest_of(&record.canonical_fields()),
+    };
+    records.iter().map(document).collect()
 }

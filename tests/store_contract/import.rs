@@ -9,11 +9,11 @@ use darkroom::store::schema::{
     Collection, CostEntry, Defaults, Document, ExportQuery, Fields, ImportOutcome, JobEntry, Record, RollupCheck,
     encode_costs, encode_job, with_native,
 };
-use darkroom::store::{BudgetChange, CostQuery, ImportedDocument, RemoveOutcome, Save, Store, StoreError};
+use darkroom::store::{BudgetChange, CostQuery, RemoveOutcome, Save, Store, StoreError};
 use serde_json::{Value, json};
 
 use super::fixture::{
-    Fixture, at, claim, create, failure, finish, generating, queued, read, receipt, save, submitting, usd,
+    Fixture, at, claim, create, failure, finish, generating, imported, queued, read, receipt, save, submitting, usd,
 };
 
 const JOBS: &str = include_str!("../samples/old-backend-jobs.json");
@@ -361,14 +361,7 @@ pub async fn unchanged_imports_can_be_removed(fixture: Fixture) {
     let mut job = read(&fixture.other, changed.as_str()).await;
     job.approve(at(20)).unwrap();
     save(&fixture.other, &mut job).await.unwrap();
-    let documents: Vec<ImportedDocument> = records
-        .iter()
-        .map(|record| ImportedDocument {
-            collection: record.collection(),
-            id: record.id().to_owned(),
-            digest: ImportedDocument::digest_of(&record.canonical_fields()),
-        })
-        .collect();
+    let documents = imported(&records);
     let count =
         |outcomes: &[RemoveOutcome], wanted: &RemoveOutcome| outcomes.iter().filter(|one| *one == wanted).count();
     let would = fixture.store.remove_imported(documents.clone(), true).await.unwrap();
@@ -390,4 +383,31 @@ pub async fn unchanged_imports_can_be_removed(fixture: Fixture) {
     let again = fixture.store.remove_imported(documents, false).await.unwrap();
     assert_eq!(count(&again, &RemoveOutcome::Missing), records.len() - 1);
     assert_eq!(import(&fixture.store, &records).await.0, records.len() - 1, "it can be imported once more");
+}
+
+pub async fn undo_of_jobs_leaves_imported_costs(fixture: Fixture) {
+    let job = own_job("a");
+    let cost = |entry: CostEntry| Record::Cost(Box::new(CostEntry::from_file(Some(&entry.id), entry.fields).unwrap()));
+    let entries: Vec<Record> = encode_costs(&job).into_iter().map(cost).collect();
+    let document = vec![job_record(Some("a"), with_native(encode_job(&job), &job))];
+    assert_eq!(import(&fixture.store, &entries).await, (2, 0, vec![]));
+    let alone = costs(&fixture.store, CostGrouping::Cause, true).await;
+    assert_eq!((alone.count, alone.total_usd), (2, usd("0.065")));
+    for _ in 0..2 {
+        assert_eq!(import(&fixture.store, &document).await, (1, 0, vec![]));
+        assert_eq!(costs(&fixture.other, CostGrouping::Cause, true).await.total_usd, alone.total_usd);
+        let kept = fixture.store.remove_imported(imported(&entries), false).await.unwrap();
+        assert_eq!(kept, vec![RemoveOutcome::Kept("its job is stored and has this charge".to_owned()); 2]);
+        for dry_run in [true, false] {
+            let outcomes = fixture.store.remove_imported(imported(&document), dry_run).await.unwrap();
+            assert_eq!(outcomes, [RemoveOutcome::Removed]);
+        }
+        assert_eq!(costs(&fixture.other, CostGrouping::Cause, true).await, alone);
+        assert_sums(&fixture.store).await;
+    }
+    assert_eq!(import(&fixture.store, &entries).await, (0, 2, vec![]), "as they were");
+    let outcomes = fixture.store.remove_imported(imported(&entries), false).await.unwrap();
+    assert_eq!(outcomes, [RemoveOutcome::Removed, RemoveOutcome::Removed]);
+    assert_eq!(costs(&fixture.other, CostGrouping::Cause, true).await.count, 0);
+    assert_sums(&fixture.store).await;
 }

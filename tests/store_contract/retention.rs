@@ -13,7 +13,7 @@ use darkroom::store::{Change, CostJobsQuery, CostQuery, JobVersion, PageQuery, R
 use tokio::time::timeout;
 
 use super::fixture::{
-    Fixture, at, claim, create, failure, finish, generating, queued, read, receipt, save, submitting, usd,
+    Fixture, at, claim, create, failure, finish, generating, imported, queued, read, receipt, save, submitting, usd,
 };
 
 /// A job with a failed and a successful attempt, both charged.
@@ -72,6 +72,12 @@ async fn export(store: &Arc<dyn Store>, collection: Collection) -> Vec<Document>
 fn cost_records(documents: Vec<Document>) -> Vec<Record> {
     let entry = |document: Document| CostEntry::read(Some(&document.id), document.fields).unwrap();
     documents.into_iter().map(|document| Record::Cost(Box::new(entry(document)))).collect()
+}
+
+fn job_records(documents: Vec<Document>) -> Vec<Record> {
+    let defaults = Defaults { model: "flux-dev".to_owned(), now: at(0) };
+    let entry = |document: Document| JobEntry::read(Some(&document.id), document.fields, &defaults).unwrap();
+    documents.into_iter().map(|document| Record::Job(Box::new(entry(document)))).collect()
 }
 
 async fn assert_sums(store: &Arc<dyn Store>) {
@@ -156,11 +162,7 @@ pub async fn exported_job_comes_back_with_one_charge(fixture: Fixture) {
     assert_eq!(remove(&fixture.store, "a").await, RemoveOutcome::Removed);
     let outcomes = fixture.store.import(costs, false).await.unwrap();
     assert_eq!(outcomes, [ImportOutcome::Unchanged, ImportOutcome::Unchanged]);
-    let defaults = Defaults { model: "flux-dev".to_owned(), now: at(0) };
-    let records = jobs
-        .into_iter()
-        .map(|document| Record::Job(Box::new(JobEntry::read(Some(&document.id), document.fields, &defaults).unwrap())));
-    let outcomes = fixture.store.import(records.collect(), false).await.unwrap();
+    let outcomes = fixture.store.import(job_records(jobs), false).await.unwrap();
     assert_eq!(outcomes, [ImportOutcome::Created]);
     assert_eq!(reports(&fixture.other).await, before, "each charge counts once");
     let mut job = read(&fixture.other, "a").await;
@@ -168,4 +170,21 @@ pub async fn exported_job_comes_back_with_one_charge(fixture: Fixture) {
     save(&fixture.other, &mut job).await.unwrap();
     assert_eq!(reports(&fixture.store).await, before);
     assert_sums(&fixture.store).await;
+}
+
+pub async fn undo_of_restored_job_keeps_its_charges(fixture: Fixture) {
+    create(&fixture.store, [finished("a")]).await;
+    let before = reports(&fixture.store).await;
+    let backup = job_records(export(&fixture.store, Collection::Jobs).await);
+    assert_eq!(remove(&fixture.store, "a").await, RemoveOutcome::Removed);
+    let entries = export(&fixture.store, Collection::Costs).await;
+    for _ in 0..2 {
+        assert_eq!(fixture.store.import(backup.clone(), false).await.unwrap(), [ImportOutcome::Created]);
+        let outcomes = fixture.other.remove_imported(imported(&backup), false).await.unwrap();
+        assert_eq!(outcomes, [RemoveOutcome::Removed]);
+        assert_eq!(fixture.store.counts().await.unwrap().total(), 0);
+        assert_eq!(reports(&fixture.store).await, before, "its charges were there before the import");
+        assert_eq!(export(&fixture.store, Collection::Costs).await, entries);
+        assert_sums(&fixture.store).await;
+    }
 }

@@ -139,6 +139,9 @@ pub enum RemoveOutcome {
     Kept(String),
 }
 
+/// Why an entry is kept while its job is stored.
+pub(crate) const ENTRY_OF_STORED_JOB: &str = "its job is stored and has this charge";
+
 /// A document of a store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
@@ -209,9 +212,21 @@ pub struct UnreadableEntry {
 
 /// The one id of a charge in the ledger: recording it twice writes one entry.
 pub fn charge_id(job: &str, attempt: u32, service: crate::costs::Service) -> String {
+    format!("{}-{attempt}-{}", charge_stem(job), service.as_str())
+}
+
+/// What the ids of all charges of a job begin with.
+pub(crate) fn charge_stem(job: &str) -> String {
     let plain = job.len() <= 64 && job.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let stem = if plain { job.to_owned() } else { format!("x_{:.32}", crate::jobs::sha256_hex(job.as_bytes())) };
-    format!("{stem}-{attempt}-{}", service.as_str())
+    if plain { job.to_owned() } else { format!("x_{:.32}", crate::jobs::sha256_hex(job.as_bytes())) }
+}
+
+/// The stem of an id that has the form of [`charge_id`].
+pub(crate) fn stem_of_charge(entry: &str) -> Option<&str> {
+    use crate::costs::Service;
+    let services = [Service::BflApi, Service::GoogleStorage].into_iter();
+    let numbered = services.filter_map(|service| entry.strip_suffix(service.as_str())).next()?;
+    Some(numbered.strip_suffix('-')?.rsplit_once('-')?.0)
 }
 
 /// The attempt of that job to which an entry of that id belongs; `None` for another program's entry.

@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::StoreError;
 use super::super::schema::{
-    Collection, CostEntry, Fields, ImportOutcome, ImportedDocument, JobEntry, Record, RemoveOutcome, canonical_job,
-    difference, encode_costs,
+    Collection, CostEntry, ENTRY_OF_STORED_JOB, Fields, ImportOutcome, ImportedDocument, JobEntry, Record,
+    RemoveOutcome, canonical_job, difference, encode_costs,
 };
 use super::row::Row;
 use super::save::{self, Sequence};
@@ -71,18 +71,14 @@ fn job(
         Err(other) => return Err(other),
     };
     // Its own entries may have come before it: from here on the job itself stands for them.
-    let mut brought = Vec::new();
     for own in encode_costs(&entry.job) {
         let Some(stored) = stored_cost(connection, &own.id)? else { continue };
         if let ImportOutcome::Rejected(why) = judge(&stored, &own.canonical_fields()) {
             return Ok(ImportOutcome::Rejected(format!("entry {} of its costs differs: {why}", own.id)));
         }
-        brought.push(own.id);
     }
     if let Some(sequence) = sequence {
-        for id in brought {
-            connection.prepare_cached("DELETE FROM imported_costs WHERE id = ?1")?.execute([id])?;
-        }
+        ledger::keep_replaced_entries(connection, &row)?;
         save::create(connection, &row, sequence)?;
         connection
             .prepare_cached("INSERT INTO imported_jobs (id, document) VALUES (?1, ?2)")?
@@ -116,8 +112,11 @@ pub(super) fn remove(
     for document in documents {
         let outcome = match document.collection {
             Collection::Costs => match stored_cost(connection, &document.id)? {
-                None => RemoveOutcome::Missing,
                 Some(fields) => judge_removal(&fields, document),
+                None if ledger::is_replaced(connection, &document.id)? => {
+                    RemoveOutcome::Kept(ENTRY_OF_STORED_JOB.to_owned())
+                }
+                None => RemoveOutcome::Missing,
             },
             Collection::Jobs => {
                 let stored = JobId::new(document.id.as_str()).ok().map(|id| export::stored_job(connection, &id));
@@ -133,7 +132,14 @@ pub(super) fn remove(
                 Collection::Costs => {
                     connection.prepare_cached("DELETE FROM imported_costs WHERE id = ?1")?.execute([&document.id])?;
                 }
-                Collection::Jobs => removal::remove_job(connection, &document.id, sequence)?,
+                Collection::Jobs => {
+                    let replaced = ledger::replaced_entries(connection, &document.id)?;
+                    removal::remove_job(connection, &document.id, sequence)?;
+                    for (id, text) in replaced {
+                        let entry = export::cost_in(&id, &text).map_err(StoreError::Unusable)?;
+                        ledger::insert_entry(connection, &entry)?;
+                    }
+                }
             }
         }
         outcomes.push(outcome);

@@ -77,6 +77,32 @@ pub(super) fn remove_entries_of(connection: &Connection, row: &Row) -> Result<()
     Ok(())
 }
 
+/// Keeps the entries that these charges replace, until the job is removed or its import is undone.
+pub(super) fn keep_replaced_entries(connection: &Connection, row: &Row) -> Result<(), StoreError> {
+    for charge in &row.charges {
+        let id = entry_id(&row.id, charge.attempt, &charge.service);
+        connection
+            .prepare_cached(
+                "INSERT INTO replaced_costs (id, job_id, document)
+                 SELECT id, ?2, document FROM imported_costs WHERE id = ?1",
+            )?
+            .execute(params![id, row.id.as_str()])?;
+    }
+    Ok(())
+}
+
+/// The entries that an imported job replaced: id and document.
+pub(super) fn replaced_entries(connection: &Connection, job: &str) -> Result<Vec<(String, String)>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT id, document FROM replaced_costs WHERE job_id = ?1")?;
+    let rows = statement.query_map([job], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether an imported job stands for the entry of that id.
+pub(super) fn is_replaced(connection: &Connection, id: &str) -> Result<bool, StoreError> {
+    Ok(connection.prepare_cached("SELECT 1 FROM replaced_costs WHERE id = ?1")?.exists([id])?)
+}
+
 fn entry_id(job: &JobId, attempt: i64, service: &str) -> Option<String> {
     let service = [Service::BflApi, Service::GoogleStorage].into_iter().find(|known| known.as_str() == service)?;
     Some(charge_id(job.as_str(), u32::try_from(attempt).ok()?, service))

@@ -51,6 +51,7 @@ pub(super) fn remove_job(connection: &Connection, id: &str, sequence: &mut Seque
     for sql in [
         "DELETE FROM charges WHERE job_id = ?1",
         "DELETE FROM imported_jobs WHERE id = ?1",
+        "DELETE FROM replaced_costs WHERE job_id = ?1",
         "DELETE FROM jobs WHERE id = ?1",
     ] {
         connection.prepare_cached(sql)?.execute([id])?;

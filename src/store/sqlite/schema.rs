@@ -14,7 +14,7 @@ pub(super) const APPLICATION_ID: u32 = 0x646b_726d;
 /// script that has been released is never changed; a new one is added behind it.
 pub(super) const MIGRATIONS: &[&str] = &[
     VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8, VERSION_9, VERSION_10,
-    VERSION_11,
+    VERSION_11, VERSION_12,
 ];
 
 /// The version that this program reads and writes.
@@ -328,6 +328,17 @@ DROP INDEX jobs_by_fields;
 CREATE INDEX jobs_by_fields
     ON jobs(created_at, id, hidden, stage, held, rejected, attempts, cost, model, tags, failure, claim_worker, pixels, duration,
             prompt);
+";
+
+/// Entries for whose charges an imported job stands: the undo of that import puts them back, also those of another import or of a
+/// removed job.
+const VERSION_12: &str = "
+CREATE TABLE replaced_costs (
+    id TEXT PRIMARY KEY NOT NULL,
+    job_id TEXT NOT NULL,
+    document TEXT NOT NULL
+) STRICT;
+CREATE INDEX replaced_costs_by_job ON replaced_costs(job_id);
 ";
 
 /// Brings the file to the last of `scripts`, each in one transaction of its own. Two processes may do this at once: the second

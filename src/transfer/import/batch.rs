@@ -3,12 +3,14 @@
 //! A part is recorded before its documents are written, and again afterwards with those that were. After a crash in between, it
 //! is unknown which of them this import wrote and which existed before: they are named and kept.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::ImportSummary;
 use crate::costs::Usd;
-use crate::store::schema::{Collection, ImportOutcome, Record};
+use crate::store::schema::{Collection, ENTRY_OF_STORED_JOB, ImportOutcome, Record, charge_stem, stem_of_charge};
 use crate::store::{ImportedDocument, RemoveOutcome, SharedRecord, Store, StoreError};
 
 /// The kind of the records of imports.
@@ -80,6 +82,9 @@ pub struct ImportBatch {
     /// Who undid it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undone_by: Option<String>,
+    /// Documents that the undo kept; then it may be repeated.
+    #[serde(default)]
+    pub kept: u64,
 }
 
 /// What one part of an import wrote.
@@ -105,10 +110,11 @@ impl Part {
         part
     }
 
-    fn documents(self) -> impl Iterator<Item = ImportedDocument> {
+    /// Jobs and costs, in the order in which they are removed: an entry of a stored job is kept.
+    fn documents(self) -> [Vec<ImportedDocument>; 2] {
         let document = |collection| move |(id, digest)| ImportedDocument { collection, id, digest };
-        let costs = self.costs.into_iter().map(document(Collection::Costs));
-        costs.chain(self.jobs.into_iter().map(document(Collection::Jobs)))
+        let jobs = self.jobs.into_iter().map(document(Collection::Jobs)).collect();
+        [jobs, self.costs.into_iter().map(document(Collection::Costs)).collect()]
     }
 }
 
@@ -134,6 +140,7 @@ impl BatchRecorder {
             parts: 0,
             undone_at: None,
             undone_by: None,
+            kept: 0,
         };
         Self { batch, revision: 0 }
     }
@@ -256,24 +263,39 @@ pub async fn undo_batch(
     dry_run: bool,
 ) -> Result<UndoSummary, StoreError> {
     let mut summary = UndoSummary { dry_run, ..UndoSummary::default() };
-    for number in 1..=batch.parts {
+    // What begins the ids of the charges of removed jobs.
+    let mut stems = HashSet::new();
+    // Backwards: jobs may have followed their entries.
+    for number in (1..=batch.parts).rev() {
         let Some(record) = store.shared_record(PARTS, &part_id(&batch.id, number)).await? else { continue };
         let part: Part = serde_json::from_value(record.body).map_err(|error| {
             StoreError::Unusable(format!("the record of import {} cannot be read: {error}", batch.id))
         })?;
         let is_known = part.written;
-        let documents: Vec<ImportedDocument> = part.documents().collect();
+        let [jobs, costs] = part.documents();
         if !is_known {
             let reason = "the import was interrupted here: it may have been stored before";
-            summary.kept.extend(documents.into_iter().map(|document| KeptDocument::new(document, reason)));
+            let documents = jobs.into_iter().chain(costs);
+            summary.kept.extend(documents.map(|document| KeptDocument::new(document, reason)));
             continue;
         }
-        for documents in documents.chunks(REMOVED_AT_ONCE) {
+        for documents in jobs.chunks(REMOVED_AT_ONCE).chain(costs.chunks(REMOVED_AT_ONCE)) {
             let outcomes = store.remove_imported(documents.to_vec(), dry_run).await?;
             for (document, outcome) in documents.iter().zip(outcomes) {
                 match outcome {
-                    RemoveOutcome::Removed if document.collection == Collection::Jobs => summary.jobs += 1,
+                    RemoveOutcome::Removed if document.collection == Collection::Jobs => {
+                        stems.insert(charge_stem(&document.id));
+                        summary.jobs += 1;
+                    }
                     RemoveOutcome::Removed => summary.costs += 1,
+                    // A dry run does not remove the job of the entry first.
+                    RemoveOutcome::Kept(reason)
+                        if dry_run
+                            && reason == ENTRY_OF_STORED_JOB
+                            && stem_of_charge(&document.id).is_some_and(|stem| stems.contains(stem)) =>
+                    {
+                        summary.costs += 1;
+                    }
                     RemoveOutcome::Missing => summary.missing += 1,
                     RemoveOutcome::Kept(reason) => summary.kept.push(KeptDocument::new(document.clone(), &reason)),
                 }
@@ -281,17 +303,24 @@ pub async fn undo_batch(
         }
     }
     if !dry_run {
-        record_undo(store, &batch.id, by, now).await?;
+        record_undo(store, &batch.id, &summary, by, now).await?;
     }
     Ok(summary)
 }
 
-async fn record_undo(store: &dyn Store, id: &str, by: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+async fn record_undo(
+    store: &dyn Store,
+    id: &str,
+    summary: &UndoSummary,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
     let Some(record) = store.shared_record(IMPORTS, id).await? else { return Ok(()) };
     let mut batch = batch_of(&record)?;
     batch.state = BatchState::Undone;
     batch.undone_at = Some(now);
     batch.undone_by = Some(by.to_owned());
+    batch.kept = summary.kept.len() as u64;
     store.put_shared_record(record_of(&batch, record.revision)?).await.map(|_| ())
 }
 
@@ -310,7 +339,8 @@ impl ImportBatch {
             BatchState::Undone => {
                 let at = self.undone_at.map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true)).unwrap_or_default();
                 let by = crate::text::sanitize_line(self.undone_by.as_deref().unwrap_or_default(), 60);
-                format!("undone by {by}, {at}")
+                let kept = if self.kept > 0 { format!(", {} kept", self.kept) } else { String::new() };
+                format!("undone by {by}, {at}{kept}")
             }
         }
     }

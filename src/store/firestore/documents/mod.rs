@@ -10,6 +10,7 @@
 //! | `reserved` | integer, 1e-12 dollars | while submitting or generating: what a cap must leave room for |
 //! | `claim_until`, `not_before` | timestamp | for people who read a document |
 //! | `request` | text | digest of the request that `job` follows; another digest is a changed request |
+//! | `found_entries` | list of text | ids of entries that stood for the job's charges before it was imported: an undo leaves them |
 //! | `previous` | integer | the revision that was replaced, so that every save changes the document and its update time |
 
 pub(crate) mod cache;

@@ -15,7 +15,7 @@ use crate::store::charges::{ChargeRow, cause_of, charges_of};
 use crate::store::firestore::connection::ambiguous_commit::AmbiguousCommit;
 use crate::store::firestore::connection::client::CommitOutcome;
 use crate::store::firestore::connection::errors;
-use crate::store::firestore::documents::value::{self, Value, map_of};
+use crate::store::firestore::documents::value::{self, map_of};
 use crate::store::firestore::documents::{DocumentWrite, json};
 use crate::store::firestore::ledger::entries::{COSTS, OPEN_CHARGES, collection_of, diff_entries, parse_entry};
 use crate::store::firestore::ledger::rollup::{self, Key};
@@ -35,6 +35,10 @@ const BATCH_ROLLUPS: usize = 120;
 
 /// Attempts while other processes write the same documents.
 const MAX_ATTEMPTS: usize = 8;
+
+/// In the map `darkroom` of an imported job: the ids of the entries that stood for its charges before. An undo of the import leaves
+/// them.
+pub(super) const FOUND_ENTRIES: &str = "found_entries";
 
 /// What is to be done with batch records.
 struct Plan {
@@ -207,13 +211,19 @@ impl FirestoreStore {
         }
         let mut fields = json::from_json(&entry.fields);
         if entry.is_native {
-            match native_map(entry) {
-                Ok(native) => _ = fields.insert("darkroom".to_owned(), native),
+            let mut native = match native_map(entry) {
+                Ok(native) => native,
                 Err(error) => return ImportOutcome::Rejected(error.to_string()),
+            };
+            match self.import_charges(existing, &entry.job) {
+                Ok(found) if found.is_empty() => {}
+                Ok(found) => {
+                    _ = native
+                        .insert(FOUND_ENTRIES.to_owned(), value::list(found.into_iter().map(value::text).collect()))
+                }
+                Err(why) => return ImportOutcome::Rejected(why),
             }
-            if let Err(why) = self.import_charges(existing, &entry.job) {
-                return ImportOutcome::Rejected(why);
-            }
+            fields.insert("darkroom".to_owned(), value::map(native));
             existing.jobs.insert(entry.id.as_str().to_owned(), entry.job.clone());
         }
         existing.writes.push(creation(Document { name, fields, ..Default::default() }));
@@ -221,12 +231,12 @@ impl FirestoreStore {
     }
 
     /// The charges of darkroom's own job: recorded, or, where its entries were imported before it, counted from now on under the job's
-    /// causes.
-    fn import_charges(&self, existing: &mut ExistingRecords, job: &Job) -> Result<(), String> {
+    /// causes. Returns the ids of these entries.
+    fn import_charges(&self, existing: &mut ExistingRecords, job: &Job) -> Result<Vec<String>, String> {
         let rows = charges_of(job);
         let own_entries = encode_costs(job);
         let mut missing = Vec::new();
-        let mut replaced = Vec::new();
+        let (mut replaced, mut found) = (Vec::new(), Vec::new());
         for row in rows {
             let id = charge_id(job.id.as_str(), row.attempt, row.service);
             let name = self.shared.client.name(collection_of(&row), &id);
@@ -243,6 +253,7 @@ impl FirestoreStore {
                 return Err(format!("entry {id} of its costs differs: {why}"));
             }
             replaced.push((name, row));
+            found.push(id);
         }
         for (name, row) in replaced {
             if let Some(charge) = existing.charges.get_mut(&name) {
@@ -261,19 +272,19 @@ impl FirestoreStore {
                 own_entries.iter().find(|own| name.ends_with(&format!("/{}", own.id))).map(CostEntry::canonical_fields);
             existing.charges.insert(name, ExistingCharge { row, canonical });
         }
-        Ok(())
+        Ok(found)
     }
 }
 
 /// The map `darkroom` of the job, created from the job itself.
-fn native_map(entry: &JobEntry) -> Result<Value, StoreError> {
+fn native_map(entry: &JobEntry) -> Result<value::Fields, StoreError> {
     let write = DocumentWrite::new(&entry.job)?;
     let mut native = map_of(&write.fields, "darkroom").cloned().unwrap_or_default();
     let followed = entry.fields.get("darkroom").and_then(|native| native.get("request")).and_then(|text| text.as_str());
     // The request that the job follows: that of the document, unless the file names another.
     let request = followed.map_or_else(|| schema::request_digest(&entry.fields), str::to_owned);
     native.insert("request".to_owned(), value::text(request));
-    Ok(value::map(native))
+    Ok(native)
 }
 
 fn compare(stored: Option<&Fields>, given: &Fields) -> ImportOutcome {

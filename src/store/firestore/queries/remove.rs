@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use firestore::gcloud_sdk::google::firestore::v1::precondition::ConditionType;
+use firestore::gcloud_sdk::google::firestore::v1::value::ValueType;
 use firestore::gcloud_sdk::google::firestore::v1::write::Operation;
 use firestore::gcloud_sdk::google::firestore::v1::{Document, Precondition, Write};
 use firestore::gcloud_sdk::tonic::Code;
@@ -14,11 +15,15 @@ use crate::store::firestore::connection::ambiguous_commit::AmbiguousCommit;
 use crate::store::firestore::connection::client::CommitOutcome;
 use crate::store::firestore::connection::errors;
 use crate::store::firestore::documents::json;
-use crate::store::firestore::ledger::entries::{COSTS, diff_entries, parse_entry};
+use crate::store::firestore::documents::value::{self, map_of};
+use crate::store::firestore::ledger::entries::{COSTS, OPEN_CHARGES, collection_of, diff_entries, parse_entry};
 use crate::store::firestore::ledger::rollup;
 use crate::store::firestore::ledger::writes::{write_entries, write_rollups};
+use crate::store::firestore::queries::import::FOUND_ENTRIES;
 use crate::store::firestore::{FirestoreStore, JOBS};
-use crate::store::schema::{self, Collection, CostEntry, ImportedDocument, RemoveOutcome};
+use crate::store::schema::{
+    self, Collection, CostEntry, ENTRY_OF_STORED_JOB, ImportedDocument, RemoveOutcome, attempt_of, charge_id,
+};
 use crate::store::{JobVersion, StoreError};
 
 /// Documents of one commit: each may move some rollups, and Firestore moves at most 500 counters of one document.
@@ -41,6 +46,15 @@ pub(super) enum RemovalBatch<'a> {
 pub(super) struct Removal {
     pub(super) outcomes: Vec<RemoveOutcome>,
     pub(super) writes: Vec<Write>,
+}
+
+/// What a removal changes in the sums.
+#[derive(Default)]
+struct MovedCharges {
+    removed: Vec<ChargeRow>,
+    added: Vec<ChargeRow>,
+    /// Entries that existed before their job was imported, by name; `None` for one that is in no sum.
+    found: HashMap<String, Option<ChargeRow>>,
 }
 
 impl FirestoreStore {
@@ -99,7 +113,7 @@ impl FirestoreStore {
         let found: HashMap<String, Document> =
             found.into_iter().map(|document| (document.name.clone(), document)).collect();
         let mut removal = Removal { outcomes: Vec::with_capacity(documents.len()), writes: Vec::new() };
-        let mut removed: Vec<ChargeRow> = Vec::new();
+        let mut sums = MovedCharges { found: self.found_entries(&found).await?, ..MovedCharges::default() };
         let jobs = self.jobs_of_entries(documents, &found).await?;
         for document in documents {
             let Some(stored) = found.get(&name(document)) else {
@@ -107,17 +121,35 @@ impl FirestoreStore {
                 continue;
             };
             let outcome = match document.collection {
-                Collection::Costs => cost_outcome(stored, document, &jobs, &mut removed),
-                Collection::Jobs => self.job_outcome(stored, document, &mut removed, &mut removal.writes),
+                Collection::Costs => cost_outcome(stored, document, &jobs, &mut sums.removed),
+                Collection::Jobs => self.job_outcome(stored, document, &mut sums, &mut removal.writes),
             };
             if outcome == RemoveOutcome::Removed {
                 removal.writes.push(deletion(stored));
             }
             removal.outcomes.push(outcome);
         }
-        let months = rollup::changes(&removed, &[]);
+        let months = rollup::changes(&sums.removed, &sums.added);
         removal.writes.extend(write_rollups(&self.shared.client, months, None, None));
         Ok(removal)
+    }
+
+    /// The entries that stood for the charges of these jobs before they were imported, as far as they exist, by name.
+    async fn found_entries(
+        &self,
+        jobs: &HashMap<String, Document>,
+    ) -> Result<HashMap<String, Option<ChargeRow>>, StoreError> {
+        let ids = jobs.values().flat_map(found_entry_ids);
+        let names = ids.flat_map(|id| [COSTS, OPEN_CHARGES].map(|collection| self.shared.client.name(collection, id)));
+        let names: Vec<String> = names.collect();
+        if names.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let entries = self.shared.client.get(names).await?;
+        Ok(entries
+            .into_iter()
+            .map(|entry| (entry.name.clone(), parse_entry(&entry).ok().map(|(_, row)| row)))
+            .collect())
     }
 
     /// The jobs of entries that are darkroom's own.
@@ -146,7 +178,7 @@ impl FirestoreStore {
         &self,
         stored: &Document,
         document: &ImportedDocument,
-        removed: &mut Vec<ChargeRow>,
+        sums: &mut MovedCharges,
         writes: &mut Vec<Write>,
     ) -> RemoveOutcome {
         let fields = match self.export_document(Collection::Jobs, stored) {
@@ -161,11 +193,37 @@ impl FirestoreStore {
                 return RemoveOutcome::Kept("it cannot be read".to_owned());
             };
             let rows = charges_of(&loaded.job);
-            writes.extend(write_entries(&self.shared.client, &loaded.job, &diff_entries(&loaded.job, &rows, &[])));
-            removed.extend(rows);
+            let ids: Vec<&str> = found_entry_ids(stored).collect();
+            let mut own = Vec::new();
+            for row in rows {
+                let id = charge_id(loaded.job.id.as_str(), row.attempt, row.service);
+                let name = self.shared.client.name(collection_of(&row), &id);
+                match sums.found.get(&name).filter(|_| ids.contains(&id.as_str())) {
+                    // It was there before the job: it stays, and counts under its own cause again.
+                    Some(entry) => sums.added.extend(entry.clone()),
+                    None => own.push(row.clone()),
+                }
+                sums.removed.push(row);
+            }
+            writes.extend(write_entries(&self.shared.client, &loaded.job, &diff_entries(&loaded.job, &own, &[])));
         }
         RemoveOutcome::Removed
     }
+}
+
+/// The ids of the entries that stood for the charges of this imported job before.
+fn found_entry_ids(job: &Document) -> impl Iterator<Item = &str> {
+    let job_id = job.name.rsplit('/').next().unwrap_or_default();
+    let ids = map_of(&job.fields, "darkroom").and_then(|native| value::content(native, FOUND_ENTRIES));
+    let ids = match ids {
+        Some(ValueType::ArrayValue(ids)) => ids.values.as_slice(),
+        _ => &[],
+    };
+    let texts = ids.iter().filter_map(|id| match &id.value_type {
+        Some(ValueType::StringValue(id)) => Some(id.as_str()),
+        _ => None,
+    });
+    texts.filter(move |id| attempt_of(job_id, id).is_some())
 }
 
 fn cost_outcome(
@@ -187,7 +245,7 @@ fn cost_outcome(
         && let Some(attempt) = job.attempts.iter().find(|attempt| attempt.number == row.attempt)
     {
         if charges_of(job).iter().any(|own| (own.attempt, own.service) == (row.attempt, row.service)) {
-            return RemoveOutcome::Kept("its job is stored and has this charge".to_owned());
+            return RemoveOutcome::Kept(ENTRY_OF_STORED_JOB.to_owned());
         }
         cause_of(attempt).clone_into(&mut row.cause);
     }
