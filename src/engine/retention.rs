@@ -1,13 +1,17 @@
 //! Retention: removes finished jobs that have not changed for long, with the images that darkroom stored for them. Their charges stay.
 //!
 //! The jobs and images of a batch are written down before its first job is removed, and an image is removed after its job. So a crash
-//! leaves neither a job without its image nor an image that nothing knows of: the next run finishes what is written down.
+//! leaves neither a job without its image nor an image that nothing knows of: the next run finishes what is written down. One run at a
+//! time: each write of the record requires the revision of the run's own last write, and the batch of another run is left to it until
+//! it is certain to have died.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Instant;
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Operator;
 use crate::bucket::{Bucket, BucketError};
@@ -23,6 +27,12 @@ const BATCH_SIZE: usize = 50;
 
 /// Images that are removed at the same time.
 const CONCURRENT_DELETES: usize = 8;
+
+/// How long a batch is left to the run that wrote it. A batch takes seconds.
+const BATCH_TIMEOUT: TimeDelta = TimeDelta::minutes(5);
+
+/// How far the clocks of two machines may differ.
+const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::hours(1);
 
 /// Longest parameter that can name a stored image; a longer one is an image itself.
 const MAX_REFERENCE: usize = 4_096;
@@ -43,7 +53,10 @@ pub enum RetentionError {
     #[error("an image was not removed: {0}; run the command again")]
     Bucket(#[from] BucketError),
     /// Two runs at once.
-    #[error("another `darkroom prune` is running on this store")]
+    #[error(
+        "another `darkroom prune` is running on this store, or was killed less than {} minutes ago: wait, then run the command again",
+        BATCH_TIMEOUT.num_minutes()
+    )]
     Busy,
 }
 
@@ -78,6 +91,23 @@ struct Entry {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Batch {
     entries: Vec<Entry>,
+    /// Whether the run that wrote it has stopped: another one may finish it at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_abandoned: bool,
+}
+
+/// The record of the batch, as the run has read or written it last.
+struct BatchRecord {
+    revision: u64,
+    /// The time at the start of the run, and when that was.
+    now: DateTime<Utc>,
+    started: Instant,
+}
+
+impl BatchRecord {
+    fn now(&self) -> DateTime<Utc> {
+        self.now + self.started.elapsed()
+    }
 }
 
 /// Removes from a store and its bucket.
@@ -93,11 +123,14 @@ pub struct Retention<'a> {
 impl Retention<'_> {
     /// What a run would remove. Reads every finished job that was created before that time.
     pub async fn plan(&self, before: DateTime<Utc>) -> Result<RetentionSummary, RetentionError> {
-        let mut run = Run::new(self.referenced_images().await?, before, true);
+        let mut run = Run::new(before, true);
+        self.read_references(&MAY_READ, None, &mut run.referenced).await?;
         let mut pages = Pages::new(before);
         while let Some(jobs) = pages.next(self.store).await? {
             for job in jobs {
-                if let Some(entry) = run.judge(&job) {
+                if let Some(entry) = run.judge(&job)
+                    && run.is_unread(&entry)
+                {
                     run.count(&entry);
                 }
             }
@@ -107,8 +140,9 @@ impl Retention<'_> {
 
     /// Removes the finished jobs that have not changed since `before`, oldest first.
     pub async fn apply(&self, before: DateTime<Utc>, now: DateTime<Utc>) -> Result<RetentionSummary, RetentionError> {
-        self.finish_interrupted(now).await?;
-        let mut run = Run::new(self.referenced_images().await?, before, false);
+        let mut record = self.finish_interrupted(now).await?;
+        let mut run = Run::new(before, false);
+        self.read_references(&MAY_READ, None, &mut run.referenced).await?;
         let mut pages = Pages::new(before);
         let mut removed = Vec::new();
         // A page is read before the one in front of it is removed: its cursor may be the place of a removed job.
@@ -117,7 +151,9 @@ impl Retention<'_> {
             page = pages.next(self.store).await?;
             let entries: Vec<Entry> = jobs.iter().filter_map(|job| run.judge(job)).collect();
             for batch in entries.chunks(BATCH_SIZE) {
-                let (done, kept) = self.remove(batch, now).await?;
+                self.read_new_references(batch, now, &mut run.referenced).await?;
+                let batch: Vec<Entry> = batch.iter().filter(|entry| run.is_unread(entry)).cloned().collect();
+                let (done, kept) = self.remove(&mut record, &batch).await?;
                 for reason in kept {
                     run.keep(&reason);
                 }
@@ -135,11 +171,30 @@ impl Retention<'_> {
     }
 
     /// Removes the jobs of a batch, then their images. Returns what was removed, and why the others were kept.
-    async fn remove(&self, batch: &[Entry], now: DateTime<Utc>) -> Result<(Vec<Entry>, Vec<String>), RetentionError> {
+    async fn remove(
+        &self,
+        record: &mut BatchRecord,
+        batch: &[Entry],
+    ) -> Result<(Vec<Entry>, Vec<String>), RetentionError> {
         let has_images = batch.iter().any(|entry| !entry.images.is_empty());
-        if has_images {
-            self.write_batch(batch.to_vec(), now).await?;
+        if !has_images {
+            return self.remove_recorded(batch).await;
         }
+        self.write_batch(record, Batch { entries: batch.to_vec(), is_abandoned: false }).await?;
+        match self.remove_recorded(batch).await {
+            Ok(outcome) => {
+                self.write_batch(record, Batch::default()).await?;
+                Ok(outcome)
+            }
+            Err(error) => {
+                // Where this fails as well, the next run waits.
+                let _ = self.write_batch(record, Batch { entries: batch.to_vec(), is_abandoned: true }).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn remove_recorded(&self, batch: &[Entry]) -> Result<(Vec<Entry>, Vec<String>), RetentionError> {
         let versions = batch.iter().map(|entry| JobVersion { id: entry.job.clone(), revision: entry.revision });
         let outcomes = self.store.remove_finished(versions.collect()).await?;
         let (mut removed, mut kept) = (Vec::new(), Vec::new());
@@ -150,22 +205,27 @@ impl Retention<'_> {
                 RemoveOutcome::Missing => {}
             }
         }
-        if has_images {
-            self.remove_images(&removed).await?;
-            self.write_batch(Vec::new(), now).await?;
-        }
+        self.remove_images(&removed).await?;
         Ok((removed, kept))
     }
 
-    /// Removes the images of jobs that a run before removed, and could not finish.
-    async fn finish_interrupted(&self, now: DateTime<Utc>) -> Result<(), RetentionError> {
-        let Some(record) = self.store.shared_record(RECORD.0, RECORD.1).await? else { return Ok(()) };
+    /// Removes the images of jobs that a run before removed, and could not finish. Errors: `Busy` where that run may still go on.
+    async fn finish_interrupted(&self, now: DateTime<Utc>) -> Result<BatchRecord, RetentionError> {
+        let mut own = BatchRecord { revision: 0, now, started: Instant::now() };
+        let Some(record) = self.store.shared_record(RECORD.0, RECORD.1).await? else { return Ok(own) };
+        own.revision = record.revision;
         let batch: Batch = serde_json::from_value(record.body).map_err(|error| {
             StoreError::Unusable(format!("the record of an interrupted prune cannot be read: {error}"))
         })?;
         if batch.entries.is_empty() {
-            return Ok(());
+            return Ok(own);
         }
+        if !batch.is_abandoned && (now - record.at).abs() < BATCH_TIMEOUT {
+            return Err(RetentionError::Busy);
+        }
+        // Before anything is removed, so that two runs do not finish it at once.
+        let taken = Batch { entries: batch.entries.clone(), is_abandoned: false };
+        self.write_batch(&mut own, taken).await?;
         let mut gone = Vec::new();
         for entry in batch.entries {
             // A job that is still there keeps its image, also where its document cannot be read.
@@ -177,7 +237,8 @@ impl Retention<'_> {
         }
         self.remove_images(&gone).await?;
         tracing::info!(jobs = gone.len(), "interrupted prune finished");
-        self.write_batch(Vec::new(), now).await
+        self.write_batch(&mut own, Batch::default()).await?;
+        Ok(own)
     }
 
     async fn remove_images(&self, entries: &[Entry]) -> Result<(), RetentionError> {
@@ -186,27 +247,50 @@ impl Retention<'_> {
         Ok(deletes.buffer_unordered(CONCURRENT_DELETES).try_collect::<()>().await?)
     }
 
-    async fn write_batch(&self, entries: Vec<Entry>, now: DateTime<Utc>) -> Result<(), RetentionError> {
-        let revision = self.store.shared_record(RECORD.0, RECORD.1).await?.map_or(0, |record| record.revision);
-        let body = serde_json::to_value(Batch { entries }).map_err(|error| StoreError::Unusable(error.to_string()))?;
-        let record = SharedRecord::new(RECORD.0, RECORD.1, now.trunc_subsecs(6), &self.operator.by, body);
-        match self.store.put_shared_record(SharedRecord { revision, ..record }).await {
-            Ok(_) => Ok(()),
+    async fn write_batch(&self, record: &mut BatchRecord, batch: Batch) -> Result<(), RetentionError> {
+        let body = serde_json::to_value(batch).map_err(|error| StoreError::Unusable(error.to_string()))?;
+        let written = SharedRecord::new(RECORD.0, RECORD.1, record.now().trunc_subsecs(6), &self.operator.by, body);
+        match self.store.put_shared_record(SharedRecord { revision: record.revision, ..written }).await {
+            Ok(revision) => {
+                record.revision = revision;
+                Ok(())
+            }
             Err(StoreError::RecordConflict { .. }) => Err(RetentionError::Busy),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The names of stored images that a job may still read as its input.
-    async fn referenced_images(&self) -> Result<HashSet<String>, RetentionError> {
-        let mut names = HashSet::new();
-        let mut query = PageQuery { stages: MAY_READ.to_vec(), hidden: true, limit: PAGE_SIZE, ..PageQuery::default() };
+    /// Adds what jobs read that were submitted, or requested again, since the run began: those that still wait or run, and those that
+    /// failed meanwhile. A job that is submitted after its image was removed fails before it costs anything.
+    async fn read_new_references(
+        &self,
+        batch: &[Entry],
+        started: DateTime<Utc>,
+        names: &mut HashSet<String>,
+    ) -> Result<(), RetentionError> {
+        if batch.iter().all(|entry| entry.images.is_empty()) {
+            return Ok(());
+        }
+        let [active @ .., failed] = &MAY_READ;
+        self.read_references(active, None, names).await?;
+        self.read_references(&[*failed], started.checked_sub_signed(MAX_CLOCK_SKEW), names).await
+    }
+
+    /// Adds the names of stored images that jobs of these stages read as their input.
+    async fn read_references(
+        &self,
+        stages: &[StageName],
+        since: Option<DateTime<Utc>>,
+        names: &mut HashSet<String>,
+    ) -> Result<(), RetentionError> {
+        let (stages, limit) = (stages.to_vec(), PAGE_SIZE);
+        let mut query = PageQuery { stages, since, hidden: true, limit, ..PageQuery::default() };
         loop {
             let page = self.store.list(query.clone()).await?;
             names.extend(page.jobs.iter().flat_map(input_images));
             match page.next {
                 Some(next) => query.after = Some(next),
-                None => return Ok(names),
+                None => return Ok(()),
             }
         }
     }
@@ -214,14 +298,25 @@ impl Retention<'_> {
 
 /// The file names of stored images that the job's parameters contain, in a path or a URL.
 fn input_images(job: &Job) -> Vec<String> {
-    let texts = job.spec.parameters.values().filter_map(serde_json::Value::as_str);
-    let names = texts.filter(|text| text.len() <= MAX_REFERENCE).filter_map(|text| {
+    let mut texts = Vec::new();
+    job.spec.parameters.values().for_each(|value| collect_texts(value, &mut texts));
+    let names = texts.into_iter().filter(|text| text.len() <= MAX_REFERENCE).filter_map(|text| {
         let (_, behind) = text.rsplit_once(ObjectName::FOLDER)?;
         let name = behind.trim_start_matches(['/', '\\']);
         let name = name.strip_prefix("%2F").or_else(|| name.strip_prefix("%2f")).unwrap_or(name);
         Some(name.split(['?', '#']).next().unwrap_or(name).to_owned())
     });
     names.collect()
+}
+
+/// All texts of a parameter: some models take a list of images.
+fn collect_texts<'a>(value: &'a Value, texts: &mut Vec<&'a str>) {
+    match value {
+        Value::String(text) => texts.push(text),
+        Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
+        Value::Object(fields) => fields.values().for_each(|item| collect_texts(item, texts)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// Pages of finished jobs, oldest first.
@@ -257,14 +352,15 @@ impl Pages {
 
 /// What a run has found so far.
 struct Run {
+    /// The names of stored images that a job may still read as its input.
     referenced: HashSet<String>,
     summary: RetentionSummary,
 }
 
 impl Run {
-    fn new(referenced: HashSet<String>, before: DateTime<Utc>, dry_run: bool) -> Self {
+    fn new(before: DateTime<Utc>, dry_run: bool) -> Self {
         let summary = RetentionSummary { dry_run, before, jobs: 0, images: 0, image_bytes: 0, kept: BTreeMap::new() };
-        Self { referenced, summary }
+        Self { referenced: HashSet::new(), summary }
     }
 
     /// The entry of a job that may be removed; counts why another one is kept.
@@ -280,12 +376,16 @@ impl Run {
             }
             None => {}
         }
-        let entry = entry_of(job);
-        if entry.images.iter().any(|image| self.referenced.contains(image.file_name())) {
+        Some(entry_of(job))
+    }
+
+    /// Whether no job reads its images; counts one that is kept because a job does.
+    fn is_unread(&mut self, entry: &Entry) -> bool {
+        let is_read = entry.images.iter().any(|image| self.referenced.contains(image.file_name()));
+        if is_read {
             self.keep("another job reads its image");
-            return None;
         }
-        Some(entry)
+        !is_read
     }
 
     fn keep(&mut self, reason: &str) {
@@ -335,5 +435,13 @@ mod tests {
         }
         assert!(of("/home/ana/fox.png").is_empty());
         assert!(of(&"x".repeat(MAX_REFERENCE + 1)).is_empty());
+    }
+
+    #[test]
+    fn input_images_are_found_in_lists() {
+        let images = json!(["https://example.com/x.png", "/data/generated-art/a-1.png", "/data/generated-art/b-2.png"]);
+        let spec = Spec::new("flux-3-image", "a fox").with("images", images);
+        let job = Job::new(JobId::new("b").unwrap(), spec, true, DateTime::UNIX_EPOCH);
+        assert_eq!(input_images(&job), ["a-1.png", "b-2.png"]);
     }
 }

@@ -2,14 +2,21 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use darkroom::jobs::{Job, JobId};
+use darkroom::bucket::{Bucket, BucketError, Stored};
+use darkroom::engine::{Operator, Retention, RetentionError, RetentionSummary};
+use darkroom::jobs::{ImageFormat, Job, JobId, ObjectName, Outcome, Spec, Stage, StoredImage};
 use darkroom::store::sqlite::SqliteStore;
 use darkroom::store::{JobVersion, RemoveOutcome, Save, SharedRecord, Store};
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use crate::support::{TestEnv, ids, text};
+use crate::support::{TestEnv, ids, path_text, text};
 
 /// Finished jobs of the simulator.
 fn make_jobs(env: &TestEnv, count: &str, prompt: &str) -> Vec<String> {
@@ -163,4 +170,160 @@ fn age_is_configured_or_given() {
     assert!(plan.starts_with("0 jobs, 0 images"), "{plan}");
     let nothing = env.run(&["prune"]);
     assert!(nothing.status.success() && text(&nothing.stdout).starts_with("Nothing to remove: "), "{nothing:?}");
+}
+
+#[test]
+fn images_in_lists_are_kept_for_queued_jobs() {
+    let env = TestEnv::new();
+    let used = make_jobs(&env, "1", "a fox").remove(0);
+    age(&env, &used, 100);
+    let input = image(&env, &used);
+    let reader = env.json(&["submit", "the same fox", "--json"]);
+    change(&env, &ids(&reader)[0], |job| {
+        job.spec.model = "flux-3-image".to_owned();
+        job.spec.parameters = [("images".to_owned(), json!([input.display().to_string()]))].into();
+    });
+    let done = env.json(&["prune", "--older-than", "90d", "--yes", "--json"]);
+    assert_eq!((&done["jobs"], &done["kept"]), (&json!(0), &json!({"another job reads its image": 1})));
+    assert!(input.exists());
+}
+
+#[test]
+fn batch_of_another_run_is_left_to_it() {
+    let env = TestEnv::new();
+    let job = make_jobs(&env, "1", "a fox").remove(0);
+    let image = image(&env, &job);
+    age(&env, &job, 100);
+    let write = |at: DateTime<Utc>, is_abandoned: bool| {
+        let opened = store(&env);
+        let entries = json!([{"job": "gone", "images": ["generated-art/gone-1.png"]}]);
+        let body = json!({"entries": entries, "is_abandoned": is_abandoned});
+        run(async {
+            let revision =
+                opened.shared_record("retention", "batch").await.unwrap().map_or(0, |record| record.revision);
+            let record = SharedRecord::new("retention", "batch", at, "ana@studio", body);
+            opened.put_shared_record(SharedRecord { revision, ..record }).await.unwrap();
+        });
+    };
+    let now = chrono::SubsecRound::trunc_subsecs(Utc::now(), 6);
+    let prune = ["prune", "--older-than", "90d", "--yes", "--json"];
+    write(now, false);
+    let busy = env.fails(1, &prune);
+    assert!(busy.contains("another `darkroom prune`") && image.exists(), "{busy}");
+    write(now, true);
+    assert_eq!(env.json(&prune)["jobs"], 1, "a run that stopped has left it");
+    write(now - TimeDelta::minutes(6), false);
+    assert_eq!(env.json(&prune)["jobs"], 0, "and so has one that was killed long ago");
+}
+
+/// Runs `prune` in this process on 60 old jobs: two batches. `on_delete` happens when the first image is removed.
+fn prune_while(
+    env: &TestEnv,
+    on_delete: impl Fn(Arc<SqliteStore>) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+) -> Result<RetentionSummary, RetentionError> {
+    let opened = Arc::new(store(env));
+    run(async {
+        let at = chrono::SubsecRound::trunc_subsecs(Utc::now(), 6) - TimeDelta::days(100);
+        let jobs = (0..60).map(|number| old_job(&format!("old-{number:02}"), at + TimeDelta::seconds(number)));
+        opened.create(jobs.collect()).await.unwrap();
+        let bucket =
+            Interrupted { store: opened.clone(), on_delete: Box::new(on_delete), is_over: AtomicBool::new(false) };
+        let operator = Operator { by: "ana@studio".to_owned(), from: "cli" };
+        let retention = Retention { store: opened.as_ref(), bucket: &bucket, operator };
+        let now = Utc::now();
+        retention.apply(now - TimeDelta::days(90), now).await
+    })
+}
+
+/// A finished job with an image.
+fn old_job(name: &str, at: DateTime<Utc>) -> Job {
+    let mut job = Job::new(JobId::new(name).unwrap(), Spec::new("flux-dev", "a fox"), true, at);
+    let image = StoredImage {
+        object: ObjectName::for_attempt(&job.id, 1, ImageFormat::Png),
+        url: String::new(),
+        format: ImageFormat::Png,
+        width: 1,
+        height: 1,
+        bytes: 1,
+        sha256: String::new(),
+    };
+    job.attempts[0].outcome = Some(Outcome::Done { image: image.clone() });
+    job.stage = Stage::Done { image };
+    job
+}
+
+/// A bucket without objects in which something happens when the first one is removed.
+struct Interrupted {
+    store: Arc<SqliteStore>,
+    on_delete: Box<dyn Fn(Arc<SqliteStore>) -> BoxFuture<'static, ()> + Send + Sync>,
+    is_over: AtomicBool,
+}
+
+#[async_trait]
+impl Bucket for Interrupted {
+    async fn put(&self, name: &ObjectName, _: Bytes, _: ImageFormat) -> Result<Stored, BucketError> {
+        Err(BucketError::NotFound(name.clone()))
+    }
+
+    async fn get(&self, name: &ObjectName) -> Result<Bytes, BucketError> {
+        Err(BucketError::NotFound(name.clone()))
+    }
+
+    async fn delete(&self, _: &ObjectName) -> Result<(), BucketError> {
+        if !self.is_over.swap(true, Ordering::SeqCst) {
+            (self.on_delete)(self.store.clone()).await;
+        }
+        Ok(())
+    }
+
+    async fn check(&self) -> Result<(), BucketError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn job_submitted_meanwhile_keeps_its_input() {
+    let env = TestEnv::new();
+    make_jobs(&env, "1", "a fox");
+    let done = prune_while(&env, |store| {
+        Box::pin(async move {
+            let spec = Spec::new("flux-3-image", "a fox").with("images", json!(["/data/generated-art/old-59-1.png"]));
+            let reader = Job::new(JobId::new("reader").unwrap(), spec, true, Utc::now());
+            store.create(vec![reader]).await.unwrap();
+        })
+    });
+    let done = done.unwrap();
+    assert_eq!((done.jobs, done.kept.get("another job reads its image")), (59, Some(&1)), "{done:?}");
+}
+
+#[test]
+fn run_stops_when_another_one_takes_its_batch() {
+    let env = TestEnv::new();
+    make_jobs(&env, "1", "a fox");
+    let done = prune_while(&env, |store| {
+        Box::pin(async move {
+            let record = store.shared_record("retention", "batch").await.unwrap().unwrap();
+            store.put_shared_record(SharedRecord { by: "bob@studio".to_owned(), ..record }).await.unwrap();
+        })
+    });
+    assert!(matches!(done, Err(RetentionError::Busy)), "{done:?}");
+    assert_eq!(env.jobs().len(), 11, "only its first batch was removed");
+}
+
+#[test]
+fn undone_restore_leaves_the_charges() {
+    let env = TestEnv::new();
+    let jobs = make_jobs(&env, "2", "a fox");
+    jobs.iter().for_each(|job| age(&env, job, 100));
+    let backup = env.path("backup.json");
+    let path = path_text(&backup);
+    assert!(env.run(&["export", "--format", "db.json", "--output", path]).status.success());
+    let before = costs(&env);
+    env.json(&["prune", "--older-than", "90d", "--yes", "--json"]);
+    let imported = env.json(&["import", path, "--json"]);
+    let batch = imported["batch"].as_str().unwrap();
+    assert_eq!((env.jobs().len(), costs(&env)), (2, before.clone()));
+    let undone = env.json(&["import", "--undo", batch, "--yes", "--json"]);
+    assert_eq!((&undone["jobs"], &undone["costs"], &undone["kept"]), (&json!(2), &json!(0), &json!([])));
+    assert_eq!((env.jobs().len(), costs(&env)), (0, before));
 }
