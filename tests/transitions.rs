@@ -6,8 +6,8 @@ mod resolution;
 use chrono::{DateTime, Duration, Utc};
 use darkroom::costs::{Basis, Credits, Usd};
 use darkroom::jobs::{
-    AnsweredSubmit, BillingStatus, Claim, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Receipt,
-    RetryKind, Spec, StageName, StepName, StepState, StoredImage, Ticket, WorkerId,
+    AnsweredSubmit, BillingStatus, Claim, Failure, FailureCode, Hold, ImageFormat, Job, JobId, MAX_ATTEMPT_NUMBER,
+    ObjectName, Receipt, RetryKind, Spec, StageName, StepName, StepState, StoredImage, Ticket, WorkerId,
 };
 
 fn now() -> DateTime<Utc> {
@@ -482,4 +482,40 @@ fn settled_charge_stays_settled_after_a_failure() {
     job.fail(failure(FailureCode::TicketLost, BillingStatus::Unknown), None, now()).unwrap();
     let charge = job.attempts[0].charge.as_ref().unwrap();
     assert_eq!((charge.basis, charge.amount), (Basis::Settled, Some(usd("0.03"))));
+}
+
+#[test]
+fn attempt_numbers_end_without_overflow() {
+    for number in [MAX_ATTEMPT_NUMBER, u32::MAX] {
+        let mut job = failed(FailureCode::ContentModerated, BillingStatus::Yes);
+        job.attempts[0].number = number;
+        let before = job.clone();
+        assert!(job.retry(now()).is_err() && job.resubmit_with(job.spec.clone(), now()).is_err(), "{number}");
+        assert_eq!(job, before);
+        assert!(job.apply_late_receipt(number, receipt_of("late", "4"), None, now()), "a charge is never dropped");
+    }
+    let mut job = submitting();
+    job.attempts[0].steps[0].tries = u32::MAX;
+    (job.attempts[0].rejections, job.attempts[0].failed_rechecks) = (u32::MAX, u32::MAX);
+    job.attempts[0].begin(StepName::Claim, now());
+    job.requeue(Hold::RateLimit, now(), now()).unwrap();
+    assert_eq!((job.attempts[0].rejections, job.attempts[0].steps[0].tries), (u32::MAX, u32::MAX));
+}
+
+#[test]
+fn negative_reservation_makes_no_room() {
+    let mut job = submitting();
+    job.attempts[0].reserved = Some(usd("-1000"));
+    job.attempts[0].storage_reserved = Some(usd("-1"));
+    assert_eq!(job.reservation(), Some(Usd::ZERO));
+    job.accept(receipt(None), None, now()).unwrap();
+    assert_eq!(job.reservation(), Some(Usd::ZERO));
+}
+
+#[test]
+fn far_receipt_has_a_deadline() {
+    let mut job = submitting();
+    let far: DateTime<Utc> = "+262142-12-31T23:59:59Z".parse().unwrap();
+    job.accept(Receipt { accepted_at: far, ..receipt(None) }, None, now()).unwrap();
+    assert!(job.rescue_deadline().is_some_and(|deadline| deadline >= far));
 }

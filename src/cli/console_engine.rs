@@ -99,8 +99,12 @@ impl RunningEngine {
                 event = self.handle.events.recv() => {
                     let event = event?;
                     let is_over = matches!(event, Event::StoreAlarm(None));
+                    let is_stopped = matches!(event, Event::Stopped);
                     // Where the console is gone, its commands end as well.
                     let _ = events.send(event).await;
+                    if is_stopped {
+                        return None;
+                    }
                     if is_over {
                         return Some(AlarmIsOver);
                     }
@@ -112,8 +116,15 @@ impl RunningEngine {
     /// Stops it; the console learns nothing of that.
     async fn stop(mut self) -> Result<(), CliError> {
         let _ = self.handle.commands.send(Command::Stop).await;
-        while self.handle.events.recv().await.is_some() {}
-        self.handle.finished.await.map_err(|why| CliError::Failed(format!("the engine crashed: {why}")))?;
+        // Its events are read until it ends: after a panic, other tasks keep their channel open.
+        let end = loop {
+            tokio::select! {
+                biased;
+                end = &mut self.handle.finished => break end,
+                Some(_) = self.handle.events.recv() => {}
+            }
+        };
+        end.map_err(|why| CliError::Failed(format!("the engine crashed: {why}")))?;
         self.adapters.close().await;
         Ok(())
     }

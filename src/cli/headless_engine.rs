@@ -333,8 +333,14 @@ impl HeadlessEngine {
 
     /// Waits until the engine has stopped.
     pub async fn wait_stopped(mut self) -> Result<EngineEnd, CliError> {
-        while self.handle.events.recv().await.is_some() {}
-        let end = self.handle.finished.await;
+        // Its events are read until it ends: after a panic, other tasks keep their channel open.
+        let end = loop {
+            tokio::select! {
+                biased;
+                end = &mut self.handle.finished => break end,
+                Some(_) = self.handle.events.recv() => {}
+            }
+        };
         self.adapters.close().await;
         end.map_err(|why: JoinError| CliError::Failed(format!("the engine crashed: {why}")))
     }

@@ -5,6 +5,10 @@ use super::{Failure, Receipt, Resolution, Spec, Step, StepName, StepState, Store
 use crate::costs::{Charge, Usd};
 use crate::text;
 
+/// The highest number of an attempt. No job comes near; a document in which another program put a higher number is not read, so that
+/// numbers can be counted on.
+pub const MAX_ATTEMPT_NUMBER: u32 = 1_000_000;
+
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -139,7 +143,7 @@ impl Attempt {
         if !self.recheck_first {
             return false;
         }
-        self.failed_rechecks += 1;
+        self.failed_rechecks = self.failed_rechecks.saturating_add(1);
         let may_pay = self.recheck_may_pay;
         self.abandon_recheck();
         may_pay
@@ -168,7 +172,7 @@ impl Attempt {
     /// Begins a step, or begins it again.
     pub fn begin(&mut self, name: StepName, now: DateTime<Utc>) {
         if let Some(step) = self.steps.iter_mut().find(|step| step.name == name) {
-            step.tries += 1;
+            step.tries = step.tries.saturating_add(1);
             step.state = StepState::Running;
             step.ended_at = None;
             return;

@@ -140,12 +140,14 @@ impl Job {
         self.attempts.iter().flat_map(Attempt::charges)
     }
 
-    /// Money that is set aside for this job: `None` where nothing is, or where the price of the submit is unknown.
+    /// Money that is set aside for this job: `None` where nothing is, or where the price of the submit is unknown. Never negative: a
+    /// reservation takes room under the caps and makes none.
     pub fn reservation(&self) -> Option<Usd> {
         let attempt = self.attempt()?;
+        let of_storage = attempt.storage_reserved.map(|amount| amount.max(Usd::ZERO));
         match self.stage {
-            Stage::Submitting => Some(attempt.reserved? + attempt.storage_reserved.unwrap_or(Usd::ZERO)),
-            Stage::Generating => attempt.storage_reserved,
+            Stage::Submitting => Some(attempt.reserved?.max(Usd::ZERO) + of_storage.unwrap_or(Usd::ZERO)),
+            Stage::Generating => of_storage,
             _ => None,
         }
     }
@@ -214,7 +216,10 @@ impl Job {
     /// that it may have. The first to expire is fetched first.
     pub fn rescue_deadline(&self) -> Option<DateTime<Utc>> {
         let attempt = self.attempt().filter(|_| self.stage_name() == StageName::Generating)?;
-        attempt.link_expires_at.or_else(|| Some(attempt.receipt.as_ref()?.accepted_at + SHORTEST_LINK_LIFE))
+        let earliest = |accepted_at: DateTime<Utc>| {
+            accepted_at.checked_add_signed(SHORTEST_LINK_LIFE).unwrap_or(DateTime::<Utc>::MAX_UTC)
+        };
+        attempt.link_expires_at.or_else(|| Some(earliest(attempt.receipt.as_ref()?.accepted_at)))
     }
 
     /// Why a retention must keep the job, whatever its age; `None` where it may be removed with its image. Its charges stay in any case.

@@ -159,9 +159,9 @@ impl Job {
     fn insert_before_current(&mut self, mut attempt: Attempt) {
         let index = self.attempts.len().saturating_sub(1);
         let before = index.checked_sub(1).and_then(|last| self.attempts.get(last)).map_or(0, |attempt| attempt.number);
-        attempt.number = attempt.number.max(before + 1);
+        attempt.number = attempt.number.max(before.saturating_add(1));
         if let Some(current) = self.attempts.last_mut() {
-            current.number = current.number.max(attempt.number + 1);
+            current.number = current.number.max(attempt.number.saturating_add(1));
         }
         self.attempts.insert(index, attempt);
     }

@@ -23,7 +23,7 @@ mod stage;
 mod step;
 mod transitions;
 
-pub use attempt::{Attempt, Outcome};
+pub use attempt::{Attempt, MAX_ATTEMPT_NUMBER, Outcome};
 pub use billing::{BillingAnswer, Resolution};
 pub use claim::{Claim, WorkerId};
 pub use drift::{DriftSummary, PriceTrail};

@@ -39,6 +39,8 @@ impl Job {
     pub fn retry_kind(&self) -> Result<RetryKind, IllegalTransition> {
         self.require(&[StageName::Failed, StageName::Cancelled, StageName::Done, StageName::Approved], "retried")?;
         let Some(attempt) = self.attempt() else { return Ok(RetryKind::NewAttempt) };
+        let new_attempt =
+            || self.has_free_attempt_number().then_some(RetryKind::NewAttempt).ok_or(self.illegal("retried"));
         let may_live = match &self.stage {
             Stage::Failed { failure } => !failure.code.is_final_without_image(),
             Stage::Cancelled => true,
@@ -53,7 +55,7 @@ impl Job {
             (None, None) if self.late_ticket().is_some() => RetryKind::OldTicket,
             // The request of a released charge was sent: its answer may still arrive and must not meet a second one.
             (None, None) if attempt.resolution.is_none() => RetryKind::SameAttempt,
-            _ => RetryKind::NewAttempt,
+            _ => new_attempt()?,
         })
     }
 

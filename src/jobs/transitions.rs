@@ -18,8 +18,8 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    Attempt, BillingStatus, Claim, Failure, FailureCode, Hold, Job, Outcome, Receipt, Spec, Stage, StageName, StepName,
-    StoredImage,
+    Attempt, BillingStatus, Claim, Failure, FailureCode, Hold, Job, MAX_ATTEMPT_NUMBER, Outcome, Receipt, Spec, Stage,
+    StageName, StepName, StoredImage,
 };
 use crate::costs::{Basis, Charge, Credits, Service, Usd};
 
@@ -71,7 +71,7 @@ impl Job {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.reserved = None;
             attempt.storage_reserved = None;
-            attempt.rejections += 1;
+            attempt.rejections = attempt.rejections.saturating_add(1);
             attempt.fail_step(StepName::Submit, &hold.summary(), now);
         }
         self.claim = None;
@@ -174,10 +174,11 @@ impl Job {
     pub fn fail(&mut self, failure: Failure, settled: Option<Credits>, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Generating], "failed")?;
         self.settle(settled, now);
+        let has_number = self.has_free_attempt_number();
         let mut pays = false;
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.image_reported |= failure.code.implies_image();
-            pays = attempt.end_recheck() && failure.code.permits_new_attempt();
+            pays = attempt.end_recheck() && failure.code.permits_new_attempt() && has_number;
             if settled.is_none()
                 && failure.billed == BillingStatus::Unknown
                 && !attempt.image_reported
@@ -229,6 +230,9 @@ impl Job {
     /// The same job asked for once more with another spec: always a new attempt, the old ones keep what they ordered.
     pub fn resubmit_with(&mut self, spec: Spec, now: DateTime<Utc>) -> Transition {
         self.require(&[StageName::Failed, StageName::Cancelled, StageName::Done, StageName::Approved], "changed")?;
+        if !self.has_free_attempt_number() {
+            return Err(self.illegal("changed"));
+        }
         if spec != self.spec {
             let old = std::mem::replace(&mut self.spec, spec);
             for attempt in self.attempts.iter_mut().filter(|attempt| attempt.spec.is_none()) {
@@ -253,8 +257,13 @@ impl Job {
         Ok(())
     }
 
+    /// Whether another attempt can follow: only a job that another program wrote uses up the numbers.
+    pub(super) fn has_free_attempt_number(&self) -> bool {
+        self.attempt_number() < MAX_ATTEMPT_NUMBER
+    }
+
     pub(super) fn begin_attempt(&mut self, now: DateTime<Utc>) {
-        let number = self.attempt_number() + 1;
+        let number = self.attempt_number().saturating_add(1);
         self.attempts.push(Attempt::new(number, now));
         self.claim = None;
         self.not_before = None;

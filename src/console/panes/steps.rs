@@ -51,8 +51,10 @@ const LOG_MARGIN: Duration = Duration::milliseconds(250);
 
 /// The time in which a step logged its lines; one that runs has no end yet.
 pub fn log_span(step: &Step) -> StepSpan {
-    let to = step.ended_at.map_or(DateTime::<Utc>::MAX_UTC, |ended_at| ended_at + LOG_MARGIN);
-    StepSpan { name: step.name.as_str().to_owned(), from: step.started_at - LOG_MARGIN, to }
+    let to =
+        step.ended_at.and_then(|ended_at| ended_at.checked_add_signed(LOG_MARGIN)).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let from = step.started_at.checked_sub_signed(LOG_MARGIN).unwrap_or(DateTime::<Utc>::MIN_UTC);
+    StepSpan { name: step.name.as_str().to_owned(), from, to }
 }
 
 impl StepsPane {

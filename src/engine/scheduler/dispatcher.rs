@@ -95,14 +95,14 @@ pub(super) async fn run(
     settings: Settings,
     worker_lock: Arc<WorkerLock>,
     (runner, recovery): (Arc<dyn Runner>, Arc<JobWorkflow>),
-    (mut commands, mut signals, outages): (
+    (mut commands, mut signals, outages, stop): (
         mpsc::Receiver<Command>,
         mpsc::UnboundedReceiver<WorkerSignal>,
         Arc<OutageMonitor>,
+        CancellationToken,
     ),
     events: mpsc::Sender<Event>,
 ) -> EngineEnd {
-    let stop = CancellationToken::new();
     let operator = OperatorCommands::new(ports.store.clone(), ports.clock.clone(), settings.simulated)
         .recorded_as(settings.operator.clone());
     let (feed, mut changes, streamed_pause) = feed::start(ports.clone(), &settings, events.clone(), stop.clone());

@@ -18,10 +18,13 @@ mod reporter;
 mod runner;
 mod worker_lock;
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 
+use futures::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::image_spool::ImageSpool;
 use super::outages::OutageMonitor;
@@ -103,7 +106,44 @@ pub(super) fn start<Run: Runner>(
     };
     let runner = Arc::new(make_runner(context));
     let runners = (runner as Arc<dyn Runner>, Arc::new(recovery));
-    let inputs = (command_receiver, signals, outages);
-    let finished = tokio::spawn(dispatcher::run(ports, settings, worker_lock, runners, inputs, event_sender));
+    let stop = CancellationToken::new();
+    let inputs = (command_receiver, signals, outages, stop.clone());
+    let engine = dispatcher::run(ports, settings, worker_lock, runners, inputs, event_sender.clone());
+    let finished = tokio::spawn(report_panic(engine, stop, event_sender));
     EngineHandle { commands, events, finished }
+}
+
+/// Runs the dispatcher. Where it panics, its reader learns that the engine stopped: the channel of the events does not close, because
+/// other tasks hold it, and a process without a dispatcher would look idle.
+async fn report_panic(
+    engine: impl Future<Output = EngineEnd>,
+    stop: CancellationToken,
+    events: mpsc::Sender<Event>,
+) -> EngineEnd {
+    match AssertUnwindSafe(engine).catch_unwind().await {
+        Ok(end) => end,
+        Err(panic) => {
+            stop.cancel();
+            // An error means that there is no reader.
+            let _ = events.send(Event::Stopped).await;
+            resume_unwind(panic)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn panic_of_the_dispatcher_ends_the_engine() {
+        let (sender, mut events) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        // As the feed does.
+        let _held = sender.clone();
+        let engine = async { panic!("a job that cannot be sorted") };
+        let finished = tokio::spawn(report_panic(engine, stop.clone(), sender));
+        assert!(matches!(events.recv().await, Some(Event::Stopped)));
+        assert!(finished.await.unwrap_err().is_panic() && stop.is_cancelled());
+    }
 }

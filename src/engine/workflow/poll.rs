@@ -282,7 +282,7 @@ impl JobWorkflow {
         let usual = Duration::try_from_secs_f64(slowest * 10.0).unwrap_or_default();
         let timeout =
             chrono::Duration::from_std(self.settings.deadline.max(usual)).unwrap_or(chrono::Duration::hours(1));
-        Self::waits_since(job, receipt) + timeout
+        Self::waits_since(job, receipt).checked_add_signed(timeout).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
     /// Since when the image is awaited. A retry that polls the old ticket is a request of its own; its time does not begin again with

@@ -7,6 +7,7 @@ mod cost;
 mod diff;
 mod encode;
 mod job;
+mod job_limits;
 mod limits;
 mod money;
 mod request;

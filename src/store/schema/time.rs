@@ -1,10 +1,15 @@
 //! Times in documents: every common form is read, one is written.
 
+use std::ops::Range;
+
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, SubsecRound, Utc};
 use serde_json::Value;
 
 use super::money::kind;
 use crate::text::sanitize_line;
+
+/// The seconds since 1970 of a valid time: until the year 2200.
+pub(super) const VALID_SECONDS: Range<i64> = 0..7_258_118_400;
 
 /// The time as every export writes it: microseconds, as Firestore keeps them.
 pub fn format_time(at: DateTime<Utc>) -> String {
@@ -34,7 +39,7 @@ pub(super) fn decode_time(value: &Value) -> Result<DateTime<Utc>, String> {
     // Firestore keeps microseconds; finer digits are cut off.
     let found = found.map(|at| at.trunc_subsecs(6));
     found
-        .filter(|at| (0..7_258_118_400).contains(&at.timestamp()))
+        .filter(|at| VALID_SECONDS.contains(&at.timestamp()))
         .ok_or_else(|| format!("is {shown}, not a valid time (example: 2026-11-22T09:30:00Z)"))
 }
 

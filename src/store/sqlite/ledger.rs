@@ -8,7 +8,7 @@ use super::super::{StoreError, UncertainCharge};
 use super::budget;
 use super::row::{DAY, LedgerRow, Row, nanoseconds, tags_text};
 use crate::costs::{Basis, Budget, BudgetPeriod, PriceTable, Service, Usd};
-use crate::jobs::JobId;
+use crate::jobs::{JobId, MAX_ATTEMPT_NUMBER};
 
 /// Makes the ledger say about this job what the job says: writes what differs, and nothing where nothing does.
 pub(super) fn sync_charges(connection: &Connection, row: &Row) -> Result<(), StoreError> {
@@ -115,7 +115,9 @@ pub(super) fn check_attempt_number(connection: &Connection, row: &Row) -> Result
     let mut rows = statement.query([row.id.as_str()])?;
     let mut last = 0;
     while let Some(entry) = rows.next()? {
-        last = last.max(attempt_of(row.id.as_str(), &entry.get::<_, String>(0)?).unwrap_or(0));
+        let number = attempt_of(row.id.as_str(), &entry.get::<_, String>(0)?);
+        // A higher number is not darkroom's.
+        last = last.max(number.filter(|number| *number < MAX_ATTEMPT_NUMBER).unwrap_or(0));
     }
     if i64::from(last) < row.attempt {
         return Ok(());

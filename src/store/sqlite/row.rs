@@ -217,7 +217,7 @@ pub(super) fn nanoseconds(time: DateTime<Utc>) -> i64 {
 
 /// An amount as it stands in the column that filters compare. Not for sums: those use the exact decimals.
 pub(super) fn nanodollars(amount: Usd) -> i64 {
-    (amount.decimal() * Decimal::from(1_000_000_000)).round().to_i64().unwrap_or(i64::MAX)
+    amount.decimal().saturating_mul(Decimal::from(1_000_000_000)).round().to_i64().unwrap_or(i64::MAX)
 }
 
 /// The text that a search is matched against.

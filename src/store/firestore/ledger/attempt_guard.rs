@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::entries::{COSTS, OPEN_CHARGES, parse_entry};
-use crate::jobs::{Job, JobId, StageName, StepName};
+use crate::jobs::{Job, JobId, MAX_ATTEMPT_NUMBER, StageName, StepName};
 use crate::store::StoreError;
 use crate::store::charges::{ChargeRow, charges_of};
 use crate::store::firestore::FirestoreStore;
@@ -29,7 +29,9 @@ impl FirestoreStore {
             let query = Query::of(collection).equal("job_id", value::text(job.id.as_str()));
             let entries = self.shared.client.query(query.build()).await?;
             let ids = entries.iter().filter_map(|entry| entry.name.rsplit('/').next());
-            last = ids.filter_map(|id| attempt_of(job.id.as_str(), id)).fold(last, u32::max);
+            // A higher number is not darkroom's.
+            let numbers = ids.filter_map(|id| attempt_of(job.id.as_str(), id)).filter(|one| *one < MAX_ATTEMPT_NUMBER);
+            last = numbers.fold(last, u32::max);
         }
         if last < job.attempt_number() {
             return Ok(());
