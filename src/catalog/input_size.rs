@@ -1,15 +1,16 @@
 //! The sizes of input images before a submit, for its price: what can be known without the network.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Seek};
+use std::io::{self, BufRead, BufReader, Cursor, Seek};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::ImageReader;
 use serde_json::Value;
 
-use super::{Catalog, ImageSource, InputSizes, Model};
+use super::{Catalog, ImageSource, InputSizes, Model, SpecError};
 use crate::jobs::Spec;
+use crate::text;
 
 /// Bytes of a base64 image that are decoded for its header; a multiple of 4.
 const MAX_HEADER_BASE64: usize = 256 * 1024;
@@ -42,6 +43,33 @@ impl Catalog {
         });
         sizes.collect()
     }
+
+    /// The spec's input files that are not on this machine, or are no files, by parameter. Reads the file system: run it where blocking
+    /// is allowed.
+    pub fn unreadable_inputs(&self, spec: &Spec) -> Vec<SpecError> {
+        let Some(model) = self.model(&spec.model) else { return Vec::new() };
+        let problems = model.images().filter_map(|parameter| {
+            let value = spec.parameters.get(&parameter.name)?;
+            let mut images = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice).iter();
+            let message = images.find_map(|image| {
+                let Ok(ImageSource::File(path)) = ImageSource::parse(image.as_str()?, spec.from_shared_store) else {
+                    return None;
+                };
+                unreadable(&path).map(|why| format!("{why}: {}", text::sanitize_line(&path, 200)))
+            })?;
+            Some(SpecError { parameter: parameter.name.clone(), message })
+        });
+        problems.collect()
+    }
+}
+
+fn unreadable(path: &str) -> Option<String> {
+    match std::fs::metadata(path) {
+        Ok(about) if about.is_file() => None,
+        Ok(_) => Some("not a file".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Some("no such file".to_owned()),
+        Err(error) => Some(format!("cannot be read ({error})")),
+    }
 }
 
 fn size_of(source: ImageSource) -> Option<(u32, u32)> {
@@ -68,6 +96,24 @@ fn header_size(reader: impl BufRead + Seek) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn missing_input_files_are_named_by_parameter() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, missing) = (folder.path().join("in.png"), folder.path().join("missing.png"));
+        std::fs::write(&path, b"x").unwrap();
+        let spec = Spec::new("flux-2-pro", "x")
+            .with("input_image", path.to_str().unwrap())
+            .with("input_image_2", missing.to_str().unwrap())
+            .with("input_image_3", "https://example.com/a.png")
+            .with("input_image_4", folder.path().to_str().unwrap());
+        let problems = Catalog::builtin().unreadable_inputs(&spec);
+        let found: Vec<(&str, bool)> = problems
+            .iter()
+            .map(|problem| (problem.parameter.as_str(), problem.message.starts_with("no such file: /")))
+            .collect();
+        assert_eq!(found, [("input_image_2", true), ("input_image_4", false)]);
+    }
 
     #[test]
     fn local_images_are_measured_by_their_header() {

@@ -67,6 +67,29 @@ pub fn column_cell(job: &Job, catalog: &Catalog) -> String {
     if text.ends_with('?') { text } else { text + " " }
 }
 
+/// The amounts of one line or column with one number of decimals: that of the most exact one, from two to four.
+pub fn aligned<const COUNT: usize>(amounts: [Usd; COUNT]) -> [String; COUNT] {
+    let decimals = decimals(amounts);
+    amounts.map(|usd| with_decimals(usd, decimals))
+}
+
+/// The same for a column of any length.
+pub fn aligned_column(amounts: impl IntoIterator<Item = Usd> + Clone) -> Vec<String> {
+    let decimals = decimals(amounts.clone());
+    amounts.into_iter().map(|usd| with_decimals(usd, decimals)).collect()
+}
+
+fn decimals(amounts: impl IntoIterator<Item = Usd>) -> usize {
+    let scales = amounts.into_iter().map(|usd| usd.decimal().round_dp(4).normalize().scale());
+    scales.max().unwrap_or(0).max(2) as usize
+}
+
+fn with_decimals(usd: Usd, decimals: usize) -> String {
+    let rounded = usd.decimal().round_dp(4);
+    // What is below the last decimal is shown as such, and so is what is negative.
+    if rounded <= Decimal::ZERO && usd != Usd::ZERO { usd.display() } else { format!("${rounded:.decimals$}") }
+}
+
 /// Whether a job in this stage can be cancelled.
 pub fn can_cancel(job: &Job) -> bool {
     matches!(job.stage_name(), StageName::Queued | StageName::Generating)
@@ -118,28 +141,37 @@ impl BudgetUse {
         }
     }
 
-    /// `day    ━━━━━━──── 64% of $20.00`.
-    pub fn line(&self, width: usize, theme: &Theme) -> Line<'static> {
+    /// ` 64% of $20.00`, with a note where there is room for it beside a bar.
+    fn facts(&self, width: usize) -> String {
         let percent = if self.cap <= Usd::ZERO { 100 } else { percent(self.used, self.cap) };
         let facts = format!(" {percent}% of {}", self.cap.display());
-        let name = format!("{:<6}", self.period);
         // Without this note the bar and the sum next to it seem to disagree.
         let annotated = format!("{facts}, incl. unconfirmed");
-        let facts =
-            if self.uncertain && name.len() + annotated.width() + LEAST_BAR <= width { annotated } else { facts };
-        let room = width.saturating_sub(name.len() + facts.width()).min(30);
-        let filled = if self.cap <= Usd::ZERO { "━".repeat(room) } else { bar(self.used, self.cap, room) };
-        let empty = "─".repeat(room.saturating_sub(filled.width()));
-        let style = self.warning(theme).unwrap_or(theme.good);
-        let facts = format::cut(&facts, width.saturating_sub(name.len()));
-        Line::from(vec![
-            Span::styled(name, theme.dim),
-            Span::styled(filled, style),
-            Span::styled(empty, theme.dim),
-            Span::styled(facts, style),
-        ])
+        if self.uncertain && PERIOD + annotated.width() + LEAST_BAR <= width { annotated } else { facts }
     }
 }
+
+/// Each cap as `day    ━━━━━━──── 64% of $20.00`: the tracks have one length, so that the bars can be compared.
+pub fn cap_lines(caps: &[BudgetUse], width: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let facts: Vec<String> = caps.iter().map(|cap| cap.facts(width)).collect();
+    let longest = facts.iter().map(|facts| facts.width()).max().unwrap_or(0);
+    let track = width.saturating_sub(PERIOD + longest).min(30);
+    let lines = caps.iter().zip(facts).map(|(cap, facts)| {
+        let filled = if cap.cap <= Usd::ZERO { "━".repeat(track) } else { bar(cap.used, cap.cap, track) };
+        let empty = "─".repeat(track.saturating_sub(filled.width()));
+        let style = cap.warning(theme).unwrap_or(theme.good);
+        Line::from(vec![
+            Span::styled(format!("{:<PERIOD$}", cap.period), theme.dim),
+            Span::styled(filled, style),
+            Span::styled(empty, theme.dim),
+            Span::styled(format::cut(&facts, width.saturating_sub(PERIOD)), style),
+        ])
+    });
+    lines.collect()
+}
+
+/// Cells of the name of a period.
+const PERIOD: usize = 6;
 
 /// Cells of a bar that is still worth looking at.
 const LEAST_BAR: usize = 12;
@@ -166,9 +198,21 @@ pub fn is_uncertain(line: &CostLine, report: &CostReport) -> bool {
     line.usd == Usd::ZERO && line.count > 0 && !is_certain(report)
 }
 
-/// The amount of a group, or `unknown`.
-pub fn group_amount(line: &CostLine, report: &CostReport) -> String {
-    if is_uncertain(line, report) { "unknown".to_owned() } else { line.usd.display() }
+/// The amounts of the groups, with one number of decimals: `$0.36?` where all of it may not be billed, `unknown` where no amount is known.
+pub fn group_amounts(report: &CostReport) -> Vec<String> {
+    let usd = |line: &CostLine| if line.usd == Usd::ZERO { line.uncertain_usd } else { line.usd };
+    let amounts = aligned_column(report.by.iter().map(usd));
+    let shown = report.by.iter().zip(amounts).map(|(line, amount)| match is_uncertain(line, report) {
+        true if line.uncertain_usd == Usd::ZERO => "unknown".to_owned(),
+        true => format!("{amount}?"),
+        false => amount,
+    });
+    let mut shown: Vec<String> = shown.collect();
+    // The points stand under each other, the mark behind them.
+    if shown.iter().any(|amount| amount.ends_with('?')) {
+        shown.iter_mut().filter(|amount| !amount.ends_with('?')).for_each(|amount| amount.push(' '));
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -221,6 +265,31 @@ mod tests {
         assert_eq!(cell(Some("12"), Basis::Unconfirmed), "$12.000?");
         assert_eq!(cell(Some("0.0004"), Basis::Settled), "<$0.001 ");
         assert_eq!(cell(None, Basis::Unknown), "?");
+    }
+
+    #[test]
+    fn amounts_of_one_line_have_one_format() {
+        assert_eq!(aligned([usd("1.26"), usd("0.225")]), ["$1.260", "$0.225"]);
+        assert_eq!(aligned([usd("3"), usd("0.5")]), ["$3.00", "$0.50"]);
+        assert_eq!(aligned_column([usd("0.00001"), usd("2.5")]), ["<$0.0001", "$2.50"]);
+    }
+
+    #[test]
+    fn tracks_of_all_caps_have_one_length() {
+        let cap = |period, used, cap, uncertain| BudgetUse {
+            period,
+            used: usd(used),
+            uncertain,
+            cap: usd(cap),
+            soft_percent: 80,
+        };
+        let caps = [cap("day", "2.551", "5", false), cap("month", "9.04", "50", true)];
+        for width in [24, 38, 50, 60, 70] {
+            let lines = cap_lines(&caps, width, &Theme::dark());
+            let track = |line: &Line<'_>| line.spans[1].content.width() + line.spans[2].content.width();
+            assert_eq!(track(&lines[0]), track(&lines[1]), "{width}");
+            assert!(lines.iter().all(|line| line.width() <= width), "{width}");
+        }
     }
 
     #[test]

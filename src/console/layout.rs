@@ -70,7 +70,7 @@ pub struct Layout {
     pub panes: Vec<(PaneName, Rect)>,
     /// Everything between header and footer: where full-screen overlays go.
     pub body: Rect,
-    /// The line above the footer. A notice covers the last line of the body.
+    /// The line above the footer. A notice covers the last lines of the panes and of images; other overlays end above it.
     pub notice: Rect,
     /// The last line.
     pub footer: Rect,
@@ -105,6 +105,11 @@ impl Layout {
             }
         };
         Self { mode, header, tabs, panes, body, notice, footer }
+    }
+
+    /// The body above a notice of so many lines: what must stay in sight, such as a price, is drawn there.
+    pub fn body_above(&self, notice: u16) -> Rect {
+        Rect { height: self.body.height.saturating_sub(notice), ..self.body }
     }
 
     /// The pane under a cell.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use crossterm::event::{KeyEvent, MouseEvent};
 
 use super::panes::image::ImageMessage;
-use crate::catalog::InputSizes;
+use crate::catalog::{InputSizes, SpecError};
 use crate::console::notices::Notice;
 use crate::console::notifications::Notification;
 use crate::console::saved::{Preset, Presets, SavedView};
@@ -43,8 +43,8 @@ pub enum Message {
     Presets(Result<(Presets, String), String>),
     /// The result of an effect.
     EffectDone(Notice),
-    /// The sizes of the input images that a form asked for.
-    InputsMeasured(Spec, InputSizes),
+    /// The sizes of the input images that a form asked for, and which files cannot be read.
+    InputsMeasured(Spec, InputSizes, Vec<SpecError>),
     /// The terminal reported a light background.
     LightBackground,
     /// How many bytes a second a slow line takes; `None` where the line is fast.

@@ -16,6 +16,9 @@ pub struct CostLine {
     pub key: String,
     /// Its money that counts, in dollars.
     pub usd: Usd,
+    /// Its money that may or may not be billed.
+    #[serde(skip)]
+    pub uncertain_usd: Usd,
     /// How many charges, those of unknown or unconfirmed amount included.
     pub count: u64,
 }
@@ -144,18 +147,26 @@ impl CostTable {
     fn tag_lines(&self, (from, to): (DateTime<Utc>, DateTime<Utc>), all: &CostReport) -> Vec<CostLine> {
         let days = days_of(from, to);
         let mut lines: BTreeMap<&str, CostLine> = BTreeMap::new();
-        let mut untagged = CostLine { key: NO_TAG.to_owned(), usd: all.total_usd, count: all.count };
+        let mut untagged = CostLine {
+            key: NO_TAG.to_owned(),
+            usd: all.total_usd,
+            uncertain_usd: all.unknown_usd + all.unconfirmed_usd,
+            count: all.count,
+        };
         for row in self.tags.iter().filter(|row| days.contains(&row.day)) {
-            let usd = row.amount.filter(|_| row.basis.is_counted()).map_or(Usd::ZERO, |one| one * row.count);
+            let amount = row.amount.map_or(Usd::ZERO, |one| one * row.count);
+            let (usd, unsure) = if row.basis.is_counted() { (amount, Usd::ZERO) } else { (Usd::ZERO, amount) };
             match &row.tag {
                 None => {
                     untagged.usd = untagged.usd - usd;
+                    untagged.uncertain_usd = untagged.uncertain_usd - unsure;
                     untagged.count = untagged.count.saturating_sub(row.count);
                 }
                 Some(tag) => {
-                    let new = || CostLine { key: tag.clone(), usd: Usd::ZERO, count: 0 };
+                    let new = || CostLine { key: tag.clone(), usd: Usd::ZERO, uncertain_usd: Usd::ZERO, count: 0 };
                     let line = lines.entry(tag).or_insert_with(new);
                     line.usd += usd;
+                    line.uncertain_usd += unsure;
                     line.count += row.count;
                 }
             }
@@ -211,12 +222,16 @@ impl CostReport {
         for (key, basis, amount, count) in rows {
             let key = if key.is_empty() && grouping == CostGrouping::Model { NO_MODEL.to_owned() } else { key };
             report.count += count;
-            let line = lines.entry(key.clone()).or_insert(CostLine { key, usd: Usd::ZERO, count: 0 });
+            let new = CostLine { key: key.clone(), usd: Usd::ZERO, uncertain_usd: Usd::ZERO, count: 0 };
+            let line = lines.entry(key).or_insert(new);
             line.count += count;
             let Some(amount) = amount.map(|one| one * count) else {
                 report.unpriced_count += count;
                 continue;
             };
+            if !basis.is_counted() {
+                line.uncertain_usd += amount;
+            }
             match basis {
                 Basis::Unknown => report.unknown_usd += amount,
                 Basis::Unconfirmed => report.unconfirmed_usd += amount,

@@ -55,6 +55,18 @@ pub fn cut(text: &str, cells: usize) -> String {
     line
 }
 
+/// The first of several forms of a text, the longest first, that fits into so many cells; the last one, cut, where none does.
+pub fn fitting(forms: impl IntoIterator<Item = String>, cells: usize) -> String {
+    let mut last = String::new();
+    for form in forms {
+        if form.width() <= cells {
+            return form;
+        }
+        last = form;
+    }
+    cut(&last, cells)
+}
+
 /// When the text of [`age`] changes next, as a time from now.
 pub fn next_age_change(age: Duration) -> Duration {
     let milliseconds = age.num_milliseconds().max(0);
@@ -97,6 +109,14 @@ mod tests {
         assert_eq!(cut("漢字漢字", 5), "漢字…");
         assert_eq!(cut("abc", 3), "abc");
         assert_eq!(cut("abcd", 0), "");
+    }
+
+    #[test]
+    fn longest_fitting_form_is_chosen() {
+        let forms = ["today $1.28", "$1.28"].map(str::to_owned);
+        assert_eq!(fitting(forms.clone(), 11), "today $1.28");
+        assert_eq!(fitting(forms.clone(), 10), "$1.28");
+        assert_eq!(fitting(forms, 4), "$1.…");
     }
 
     #[test]

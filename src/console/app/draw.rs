@@ -11,12 +11,12 @@ use super::App;
 use crate::console::board::Entry;
 use crate::console::costs_view;
 use crate::console::keymap::{Action, InputContext};
-use crate::console::layout::{Layout, LayoutMode, PaneName};
+use crate::console::layout::{LayoutMode, PaneName};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
 use crate::console::overlays::budget::BudgetView;
 use crate::console::overlays::compare::CompareView;
-use crate::console::overlays::costs::CostView;
+use crate::console::overlays::costs::{CostView, JobLabel};
 use crate::console::overlays::gallery::GalleryView;
 use crate::console::overlays::job::{JobScreen, JobView, MIN_WIDTH_WITH_IMAGE, STEP_LINES, image_facts};
 use crate::console::panes::header::HeaderView;
@@ -64,12 +64,17 @@ impl App {
                 }
             }
         }
+        let notice = self.notice();
+        let lines = notice.as_ref().map_or(0, |(shown, _)| notice::height(shown, layout.notice.width));
         let mut overlays = std::mem::take(&mut self.overlays);
         for overlay in overlays.iter_mut().skip(covering.unwrap_or(0)) {
-            self.draw_overlay(frame, overlay, &layout);
+            let area = if overlay.has_image() { layout.body } else { layout.body_above(lines) };
+            self.draw_overlay(frame, overlay, area);
         }
         self.overlays = overlays;
-        self.draw_notice(frame, layout.notice);
+        if let Some((shown, more)) = notice {
+            notice::draw(frame, layout.notice, &shown, more, &self.theme);
+        }
         let is_available = |action| self.is_available(action);
         footer::draw(frame, layout.footer, self.keys, self.input_context(), is_available, &self.theme);
         widgets::fold_to_ascii(frame, frame.area(), &self.theme);
@@ -173,8 +178,8 @@ impl App {
         job_screen.draw(frame, area, &view);
     }
 
-    fn draw_overlay(&mut self, frame: &mut Frame<'_>, overlay: &mut Overlay, layout: &Layout) {
-        let (area, theme) = (layout.body, &self.theme);
+    fn draw_overlay(&mut self, frame: &mut Frame<'_>, overlay: &mut Overlay, area: Rect) {
+        let theme = &self.theme;
         match overlay {
             Overlay::Confirm(confirm) => confirm.draw(frame, area, theme),
             Overlay::Quit(dialog) => dialog.draw(frame, area, self.now, theme),
@@ -186,15 +191,19 @@ impl App {
             Overlay::QueueMenu(menu) => menu.draw(frame, area, &self.queue_settings, theme),
             Overlay::Form(form) => form.draw(frame, area, theme),
             Overlay::Costs(screen) => {
-                let prompt_of = |id: &str| {
+                let label_of = |id: &str| {
                     let job = self.board.job(&JobId::new(id).ok()?)?;
-                    Some(text::sanitize_line(&job.spec.prompt, 120))
+                    Some(JobLabel {
+                        prompt: text::sanitize_line(&job.spec.prompt, 120),
+                        model: text::sanitize_line(&job.spec.model, 60),
+                        day: job.created_at.format("%-d %b").to_string(),
+                    })
                 };
                 let costs = self.status.costs.as_deref();
                 screen.draw(
                     frame,
                     area,
-                    &CostView { costs, usage: self.status.usage.as_deref(), prompt_of: &prompt_of, theme },
+                    &CostView { costs, usage: self.status.usage.as_deref(), label_of: &label_of, theme },
                 );
             }
             Overlay::Budget(screen) => {
@@ -243,34 +252,34 @@ impl App {
         (self.overlays.len(), self.notices.current().is_some_and(is_long))
     }
 
-    fn draw_notice(&self, frame: &mut Frame<'_>, area: Rect) {
+    /// The notice to show, and how many others are queued. What can still be cancelled precedes what was reported.
+    fn notice(&self) -> Option<(Notice, usize)> {
+        let warning = |text: String| Some((Notice { level: NoticeLevel::Warning, text }, 0));
         if self.quitting {
             let key = self.key(Action::Quit);
-            let text = match self.status.submits_in_flight {
+            return warning(match self.status.submits_in_flight {
                 0 => format!("Shutting down: finishing in-flight requests · {key} again quits immediately"),
                 submits => {
                     let submits = text::format::count(submits, "submit");
                     format!("Waiting for {submits} in flight (may already be billed) · {key} again quits anyway")
                 }
-            };
-            let quitting = Notice { level: NoticeLevel::Warning, text };
-            notice::draw(frame, area, &quitting, 0, &self.theme);
-        } else if self.quits_when_done {
+            });
+        }
+        if self.quits_when_done {
             let running = self.running_here();
             let images = if running == 1 { "1 image".to_owned() } else { format!("{running} images") };
             let (quit, pause) = (self.key(Action::Quit), self.key(Action::Pause));
-            let text = format!(
+            return warning(format!(
                 "Quitting when {images} in progress are done; no new jobs start · {quit} quits now · {pause} stays"
-            );
-            notice::draw(frame, area, &Notice { level: NoticeLevel::Warning, text }, 0, &self.theme);
-        } else if let Some(text) = self.bulk_line().filter(|_| self.is_counting_down()) {
-            // What can still be cancelled precedes what was reported.
-            notice::draw(frame, area, &Notice { level: NoticeLevel::Warning, text }, 0, &self.theme);
-        } else if let Some((current, more)) = self.notices.current() {
-            notice::draw(frame, area, current, more, &self.theme);
-        } else if let Some(text) = self.bulk_line() {
-            notice::draw(frame, area, &Notice { level: NoticeLevel::Info, text }, 0, &self.theme);
+            ));
         }
+        if let Some(text) = self.bulk_line().filter(|_| self.is_counting_down()) {
+            return warning(text);
+        }
+        if let Some((current, more)) = self.notices.current() {
+            return Some((current.clone(), more));
+        }
+        self.bulk_line().map(|text| (Notice { level: NoticeLevel::Info, text }, 0))
     }
 
     /// What matters most, where there is room for nothing else.

@@ -303,9 +303,9 @@ impl App {
             Message::Written => {}
             Message::Presets(presets) => self.on_presets(presets),
             Message::EffectDone(notice) => self.notify(notice.level, notice.text),
-            Message::InputsMeasured(spec, sizes) => {
+            Message::InputsMeasured(spec, sizes, unreadable) => {
                 if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
-                    form.on_measured(&spec, sizes);
+                    form.on_measured(&spec, sizes, unreadable);
                     self.dirty = true;
                 }
             }

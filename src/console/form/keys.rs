@@ -86,6 +86,10 @@ impl Form {
     fn submit(&mut self, was_armed: bool) -> FormOutcome {
         self.refresh();
         self.refused = true;
+        if !self.unreadable.is_empty() {
+            // The file may exist by the next Enter: it is checked again.
+            self.measured.0.clear();
+        }
         let wrong = self.fields().into_iter().find(|field| self.problem(*field).is_some());
         if let Some(field) = wrong {
             self.focus_on(field);

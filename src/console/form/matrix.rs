@@ -3,6 +3,7 @@
 
 use super::Draft;
 use crate::catalog::{Catalog, InputSizes, Matrix, SpecError};
+use crate::console::costs_view;
 use crate::costs::{Estimate, Usd};
 use crate::engine::NewJob;
 use crate::jobs::Spec;
@@ -33,6 +34,8 @@ pub struct MatrixPlan {
     pub price: Option<Usd>,
     /// The most that they can cost, where an input image has no known size.
     pub at_most: Option<Usd>,
+    /// The shortest line about a cap that the price exceeds.
+    pub over_budget: Option<String>,
     /// Seconds of work, one after the other.
     seconds: f64,
     /// What is wrong, by field.
@@ -99,8 +102,9 @@ impl MatrixPlan {
         self.seconds = seconds.sum();
         for (budget, left) in &limits.left {
             if let Some(price) = self.price.filter(|price| price > left) {
-                let (price, left) = (price.display(), (*left).max(Usd::ZERO).display());
+                let [price, left] = costs_view::aligned([price, (*left).max(Usd::ZERO)]);
                 self.reject("matrix", format!("{price} exceeds the {budget}: {left} left"));
+                self.over_budget.get_or_insert(format!("{price} over budget: {left} left"));
             }
         }
     }

@@ -5,6 +5,7 @@ mod draft;
 mod keys;
 mod matrix;
 mod model_picker;
+mod price;
 mod prompt;
 mod rows;
 mod view;
@@ -64,6 +65,8 @@ pub struct Form {
     estimate: Estimate,
     /// The input images that were measured, or are being measured, as they were typed, and their sizes.
     measured: (ImageTexts, InputSizes),
+    /// Files among them that cannot be read.
+    unreadable: Vec<SpecError>,
     simulated: bool,
     /// Whether the next Enter submits with real money.
     armed: bool,
@@ -128,6 +131,7 @@ impl Form {
             validated,
             estimate,
             measured: Default::default(),
+            unreadable: Vec::new(),
             simulated,
             armed: false,
             is_stale: false,
@@ -260,6 +264,11 @@ impl Form {
             self.validated.problems.append(&mut plan.problems);
             self.plan = Some(plan);
         }
+        if self.measured.0 == self.image_texts() {
+            let is_new = |problem: &&SpecError| self.validated.problem(&problem.parameter).is_none();
+            let unreadable: Vec<SpecError> = self.unreadable.iter().filter(is_new).cloned().collect();
+            self.validated.problems.extend(unreadable);
+        }
         self.reprice();
     }
 
@@ -303,12 +312,13 @@ impl Form {
         }
         let has_images = !texts.is_empty();
         self.measured = (texts, InputSizes::new());
+        self.unreadable.clear();
         self.refresh();
         has_images.then(|| self.validated.spec.clone())
     }
 
-    /// The sizes of the input images of that spec.
-    pub fn on_measured(&mut self, spec: &Spec, sizes: InputSizes) {
+    /// The sizes of the input images of that spec, and which of its files cannot be read.
+    pub fn on_measured(&mut self, spec: &Spec, sizes: InputSizes, unreadable: Vec<SpecError>) {
         self.refresh();
         let images = |spec: &Spec| {
             let names = self.measured.0.iter().map(|(name, _)| spec.parameters.get(name).cloned());
@@ -316,6 +326,7 @@ impl Form {
         };
         if images(spec) == images(&self.validated.spec) {
             self.measured.1 = sizes;
+            self.unreadable = unreadable;
             self.changed();
             self.refresh();
         }

@@ -1,7 +1,7 @@
 //! The prompt editor and the prompt history.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use tui_textarea::{CursorMove, TextArea, WrapMode};
+use tui_textarea::{CursorMove, DataCursor, TextArea, WrapMode};
 
 use crate::text;
 
@@ -26,6 +26,8 @@ pub struct PromptEditor {
     refused: usize,
     /// At least as many bytes and lines as the text has: it is measured only when these reach the limits.
     at_most: (usize, usize),
+    /// Columns and rows of the screen that it has.
+    size: (u16, u16),
 }
 
 impl PromptEditor {
@@ -39,6 +41,7 @@ impl PromptEditor {
             cut_from: None,
             refused: 0,
             at_most: (0, 1),
+            size: (0, 0),
         };
         editor.replace(prompt);
         editor
@@ -91,6 +94,19 @@ impl PromptEditor {
     /// The editor itself, for drawing.
     pub fn area(&mut self) -> &mut TextArea<'static> {
         &mut self.area
+    }
+
+    /// Takes that many columns and rows of the screen. In a new size, no more rows are above the screen than the cursor needs.
+    pub fn resize(&mut self, size: (u16, u16)) {
+        if std::mem::replace(&mut self.size, size) == size || self.area.scroll_offset().0 == 0 {
+            return;
+        }
+        let DataCursor(row, column) = self.area.cursor();
+        // Beyond 16 bits the cursor could not be put back.
+        if let (Ok(row), Ok(column)) = (u16::try_from(row), u16::try_from(column)) {
+            self.area.scroll((-i16::MAX, 0));
+            self.area.move_cursor(CursorMove::Jump(row, column));
+        }
     }
 
     /// Moves the cursor one row of the screen down; false where it is on the last one.

@@ -163,11 +163,11 @@ impl Form {
         if self.editor.is_selected() {
             return (vec![Span::styled(shown, style.add_modifier(Modifier::REVERSED))], Some(cell));
         }
-        let mut spans = with_cursor(&shown, cell, style);
         if typed.is_empty() {
-            spans.push(Span::styled(format::cut(&format!(" {default}"), width.saturating_sub(1)), theme.dim));
+            // The cursor is on the first letter: the text stays in the column of the other rows.
+            return (with_cursor(&format::cut(&default, width), 0, theme.dim), Some(0));
         }
-        (spans, Some(cell))
+        (with_cursor(&shown, cell, style), Some(cell))
     }
 
     /// One line about a field: what it is; with the range while it has the keys.

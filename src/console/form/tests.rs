@@ -2,6 +2,8 @@
 
 mod frames;
 mod matrix;
+mod price;
+mod screen_size;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;

@@ -12,7 +12,6 @@ use super::{Field, Form, matrix};
 use crate::catalog::ParameterKind;
 use crate::console::theme::Theme;
 use crate::console::widgets;
-use crate::text;
 use crate::text::format;
 
 /// Cells that the form takes at most; wider lines are hard to read.
@@ -122,6 +121,7 @@ impl Form {
     fn draw_prompt(&mut self, frame: &mut Frame<'_>, area: Rect, theme: &Theme) {
         let focused = self.focus == Field::Prompt;
         let takes_prompt = self.model().is_none_or(|model| model.prompt.is_some());
+        self.prompt.resize((area.width.saturating_sub(2), area.height));
         let editor = self.prompt.area();
         let cursor = if focused { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() };
         editor.set_cursor_style(cursor);
@@ -175,58 +175,6 @@ impl Form {
         }
     }
 
-    /// `~$0.12 for 3 images (simulated, no real money)`.
-    fn price(&self, width: usize, theme: &Theme) -> Line<'static> {
-        let count = self.images();
-        let images = if count == 1 { "1 image".to_owned() } else { format!("{count} images") };
-        let note = text::sanitize_line(&self.estimate.note, 200);
-        let wrong = self.fields().into_iter().filter(|field| self.problem(*field).is_some()).count();
-        if wrong > 0 {
-            // A wrong spec would be priced wrongly.
-            let words = if wrong == 1 { "Fix 1 field above".to_owned() } else { format!("Fix {wrong} fields above") };
-            return Line::styled(format::cut(&format!("{words} to see the price"), width), theme.bad);
-        }
-        if self.armed {
-            let price = match self.total() {
-                Some(amount) => format!(" for {}{}", amount.display(), self.bound()),
-                None => ", price unknown".to_owned(),
-            };
-            let line = format!("Enter again submits {images}{price}");
-            let line = if line.width() + 13 <= width { format!("{line} · Esc goes back") } else { line };
-            let style = if self.simulated { theme.warning } else { theme.real_money };
-            return Line::styled(format::cut(&line, width), style);
-        }
-        let time = self.plan.as_ref().and_then(|plan| plan.time(&self.limits));
-        let note = time.unwrap_or(note);
-        let (head, style, note) = match self.total() {
-            Some(amount) => (format!("~{} for {images}{}", amount.display(), self.bound()), theme.accent, note),
-            None => (format!("price unknown: {note}"), theme.warning, String::new()),
-        };
-        let simulated = match (self.simulated, width < 50) {
-            (false, _) => "",
-            (true, true) => " (simulated)",
-            (true, false) => " (simulated, no real money)",
-        };
-        let head = format::cut(&head, width.saturating_sub(simulated.len()));
-        let mut room = width.saturating_sub(head.width());
-        let mut spans = vec![Span::styled(head, style.add_modifier(Modifier::BOLD))];
-        if room > 0 && !simulated.is_empty() {
-            let shown = format::cut(simulated, room);
-            room -= shown.width();
-            spans.push(Span::styled(shown, theme.warning));
-        }
-        if room > 12 && !note.is_empty() {
-            spans.push(Span::styled(format!("  {}", format::cut(&note, room - 2)), theme.dim));
-        }
-        Line::from(spans)
-    }
-
-    /// `, at most $1.32`: what a matrix may cost where an input image has no known size.
-    fn bound(&self) -> String {
-        let at_most = self.plan.as_ref().and_then(|plan| plan.at_most);
-        at_most.map(|amount| format!(", at most {}", amount.display())).unwrap_or_default()
-    }
-
     /// The keys that matter where the cursor is, as many as there is room for.
     fn footer(&self, width: usize) -> String {
         let own = match self.focus {
@@ -246,7 +194,8 @@ impl Form {
             (false, false) => ("Enter submit", "Esc close"),
         };
         let mut line = enter.to_owned();
-        for words in ["Tab next", close, own, "Ctrl+P/N history", "Ctrl+U clears"] {
+        let (second, third) = if self.armed { (close, "Tab next") } else { ("Tab next", close) };
+        for words in [second, third, own, "Ctrl+P/N history", "Ctrl+U clears"] {
             if line.width() + words.width() + 3 <= width && !line.contains(words) {
                 line.push_str(" · ");
                 line.push_str(words);

@@ -344,6 +344,11 @@ impl Binding {
         self.scope.contains(context)
     }
 
+    /// Whether the binding belongs to one pane, or to it and its screen.
+    pub fn is_of_one_place(&self) -> bool {
+        matches!(self.scope, BindingScope::Only(places) if places.len() <= 2)
+    }
+
     /// Its keys, for people: `j ↓`.
     pub fn keys_shown(&self, ascii: bool) -> String {
         let keys: Vec<String> =

@@ -321,7 +321,7 @@ fn caps(view: &BudgetView<'_>, width: usize) -> Vec<Line<'static>> {
     let theme = view.theme;
     let Some(costs) = view.costs else { return vec![Line::styled("Loading costs…", theme.dim), Line::default()] };
     let caps = costs_view::caps(costs);
-    let mut lines: Vec<Line<'static>> = caps.iter().map(|cap| cap.line(width.min(70), theme)).collect();
+    let mut lines = costs_view::cap_lines(&caps, width.min(70), theme);
     if caps.is_empty() {
         let line = "No cap is set · d sets one for a day, m for a month";
         lines.push(Line::styled(format::cut(line, width), theme.dim));

@@ -89,6 +89,11 @@ impl Overlay {
         }
     }
 
+    /// Whether it has an image, which a notice covers: to move the image would load it again.
+    pub fn has_image(&self) -> bool {
+        matches!(self, Self::Job(_) | Self::Image | Self::Gallery(_) | Self::Compare(_))
+    }
+
     /// Whether nothing below it can be seen.
     pub fn covers_all(&self) -> bool {
         match self {

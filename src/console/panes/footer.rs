@@ -14,8 +14,8 @@ struct Hint {
     key: String,
     text: &'static str,
     action: Action,
-    /// Help and quit are always listed.
-    always: bool,
+    /// What gets room first: 0 is always listed, such as help and quit.
+    rank: u8,
 }
 
 impl Hint {
@@ -24,7 +24,7 @@ impl Hint {
     }
 }
 
-/// As many hints as fit, in table order; help and quit are always listed. `useful` is whether an action would have an effect now.
+/// As many hints as fit, in table order. Help and quit are always listed, and the keys of this place get room before the others. `useful` is whether an action would have an effect now.
 fn hints(width: u16, keys: KeyMap, context: InputContext, useful: impl Fn(Action) -> bool, ascii: bool) -> Vec<Hint> {
     let mut named = Vec::new();
     let hints = keys.bindings_in(context).filter(|binding| {
@@ -36,21 +36,25 @@ fn hints(width: u16, keys: KeyMap, context: InputContext, useful: impl Fn(Action
         key: binding.key_shown(ascii),
         text: binding.hint,
         action: binding.action,
-        always: matches!(binding.action, Action::Help | Action::Quit | Action::Back | Action::Accept),
+        rank: match binding.action {
+            Action::Help | Action::Quit | Action::Back | Action::Accept => 0,
+            _ if binding.is_of_one_place() => 1,
+            // Compare is listed only while jobs are marked for it.
+            Action::New | Action::Compare => 2,
+            Action::Filter if width >= 80 => 2,
+            _ => 3,
+        },
     });
     let hints: Vec<Hint> = hints.collect();
     let mut room = usize::from(width).saturating_sub(1);
-    room = room.saturating_sub(hints.iter().filter(|hint| hint.always).map(Hint::width).sum());
-    let fits = |hint: &Hint| {
-        if hint.always {
-            return true;
+    let mut shown = vec![false; hints.len()];
+    for rank in 0..=3 {
+        for (hint, shown) in hints.iter().zip(&mut shown).filter(|(hint, _)| hint.rank == rank) {
+            *shown = rank == 0 || hint.width() <= room;
+            room = room.saturating_sub(if *shown { hint.width() } else { 0 });
         }
-        let rest = room.checked_sub(hint.width());
-        room = rest.unwrap_or(room);
-        rest.is_some()
-    };
-    let mut fits = fits;
-    hints.into_iter().filter(|hint| fits(hint)).collect()
+    }
+    hints.into_iter().zip(shown).filter(|(_, shown)| *shown).map(|(hint, _)| hint).collect()
 }
 
 /// Draws the hints.
@@ -137,4 +141,31 @@ fn tabs(width: u16, keys: KeyMap, ascii: bool) -> impl Iterator<Item = (PaneName
         (name, format!("{pad}{key} {}{pad}", name.title()))
     };
     PaneName::ALL.into_iter().map(titled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(width: u16, context: InputContext, useful: impl Fn(Action) -> bool) -> Vec<Action> {
+        hints(width, KeyMap::default(), context, useful, false).into_iter().map(|hint| hint.action).collect()
+    }
+
+    #[test]
+    fn footer_of_the_logs_has_their_keys() {
+        for width in [80, 120] {
+            let shown = shown(width, InputContext::Pane(PaneName::Logs), |action| action != Action::Compare);
+            for action in [Action::LogFollow, Action::LogLevel, Action::LogScope, Action::Filter, Action::Help] {
+                assert!(shown.contains(&action), "{width}: {action:?} {shown:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn footer_with_marks_has_filter_and_compare() {
+        let shown = shown(80, InputContext::Pane(PaneName::Queue), |_| true);
+        for action in [Action::New, Action::Retry, Action::Filter, Action::Compare, Action::Help, Action::Quit] {
+            assert!(shown.contains(&action), "{action:?} {shown:?}");
+        }
+    }
 }

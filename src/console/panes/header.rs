@@ -9,10 +9,11 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
-use crate::console::costs_view::{BudgetUse, caps};
+use crate::console::costs_view::{BudgetUse, aligned, caps};
 use crate::console::keymap::{Action, KeyMap};
 use crate::console::status::Status;
 use crate::console::theme::Theme;
+use crate::costs::{CostReport, Usd};
 use crate::engine::{ConnectionState, Intake, Pause, TemporalStatus};
 use crate::text;
 use crate::text::format;
@@ -67,6 +68,8 @@ impl Part {
 
 /// Cells between two parts.
 const GAP: usize = 2;
+/// Cells of the context's name in narrow terminals.
+const SHORT_CONTEXT: usize = 10;
 
 /// Draws the line.
 pub fn draw(frame: &mut Frame<'_>, area: Rect, view: &HeaderView<'_>) {
@@ -106,10 +109,18 @@ fn left_parts(view: &HeaderView<'_>) -> Vec<Part> {
     let adapters = if theme.ascii { adapters.replace('·', "-") } else { adapters };
     let mut parts = vec![
         Part::new(theme.accent.add_modifier(Modifier::BOLD), [(10, "darkroom".into()), (0, String::new())]),
-        Part::new(theme.text, [(11, format!("{context}{dot}{adapters}")), (31, context), (0, String::new())]),
+        Part::new(
+            theme.text,
+            [
+                (11, format!("{context}{dot}{adapters}")),
+                (31, context.clone()),
+                (52, format::cut(&context, SHORT_CONTEXT)),
+                (0, String::new()),
+            ],
+        ),
     ];
     let (style, badge) = if view.simulated { (theme.simulated, "SIMULATED") } else { (theme.real_money, "REAL MONEY") };
-    parts.push(Part::new(style, [(60, format!(" {badge} ")), (0, badge.into())]));
+    parts.push(Part::new(style, [(47, format!(" {badge} ")), (0, badge.into())]));
     parts
 }
 
@@ -143,7 +154,7 @@ fn right_parts(view: &HeaderView<'_>) -> Vec<Part> {
     parts.extend(outage(view));
     if let Some(alarm) = &status.alarm {
         let (summary, sign) = (text::sanitize_line(&alarm.summary, 40), theme.symbol("▲", "!"));
-        parts.push(Part::new(theme.bad, [(51, format!("{sign} {summary}")), (0, sign.to_owned())]));
+        parts.push(Part::new(theme.bad, [(53, format!("{sign} {summary}")), (0, sign.to_owned())]));
     }
     if let Some((used, total)) = status.slots
         && status.intake != Intake::ReadOnly
@@ -186,7 +197,8 @@ fn outage(view: &HeaderView<'_>) -> Option<Part> {
     let forms = [
         (21, format!("{ring} {name} down {old}: {reason}")),
         (45, format!("{ring} {name} down {old}")),
-        (70, format!("{ring} {name}")),
+        (70, format!("{ring} {name} down")),
+        (72, format!("{ring} {name}")),
         (0, ring.to_owned()),
     ];
     Some(Part::new(view.theme.bad, forms))
@@ -240,13 +252,13 @@ fn workers(temporal: &TemporalStatus, view: &HeaderView<'_>) -> Part {
     Part::new(style, [(29, format!("{words}, {waits} waiting")), (49, format!("{count}w {waits}")), (0, String::new())])
 }
 
-/// Today's money against the cap of the day. What counts against a cap decides the colour, unconfirmed money included; a cap of
-/// the month is named when it is the one that will stop jobs.
+/// Today's money against the cap of the day, with what may be billed as well: `$0.03 + $0.36? of $1`. What counts against a cap decides
+/// the colour, unconfirmed money included; a cap of the month is named when it is the one that will stop jobs.
 fn money(status: &Status, theme: &Theme) -> Part {
     let Some(costs) = &status.costs else {
         return Part::new(theme.dim, [(43, "today $?".into()), (0, "$?".into())]);
     };
-    let spent = costs.today.total_usd.display();
+    let today = Spending::of(&costs.today);
     let caps = caps(costs);
     let day = caps.iter().find(|cap| cap.period == "day");
     let month = caps.iter().find(|cap| cap.period == "month").filter(|cap| cap.is_close());
@@ -257,21 +269,55 @@ fn money(status: &Status, theme: &Theme) -> Part {
     let stops_first =
         |month: &BudgetUse| day.is_none_or(|day| !day.is_close() || (month.used >= month.cap && day.used < day.cap));
     if let Some(month) = month.filter(|month| stops_first(month)) {
-        let (used, cap) = (month.used.display(), round(month));
+        let (spent, cap) = (Spending::of(&costs.calendar_month), round(month));
         let forms = [
-            (42, format!("today {spent}, month {used} of {cap}")),
-            (43, format!("month {used} of {cap}")),
-            (0, format!("{used}/{cap}")),
+            (42, format!("today {}, month {} of {cap}", today.long, spent.long)),
+            (43, format!("month {} of {cap}", spent.long)),
+            (51, format!("{}/{cap}", spent.short)),
+            (75, format!("{}/{cap}", spent.sum)),
+            (0, spent.sum),
         ];
         return Part::new(budget_style(month, theme), forms);
     }
     let Some(day) = day else {
-        return Part::new(theme.text, [(43, format!("today {spent}")), (0, spent)]);
+        let forms = [(43, format!("today {}", today.long)), (51, today.short), (0, today.sum)];
+        return Part::new(theme.text, forms);
     };
     let cap = round(day);
-    let forms =
-        [(42, format!("today {spent} of {cap}")), (43, format!("{spent} of {cap}")), (0, format!("{spent}/{cap}"))];
+    let forms = [
+        (42, format!("today {} of {cap}", today.long)),
+        (43, format!("{} of {cap}", today.long)),
+        (51, format!("{}/{cap}", today.short)),
+        (75, format!("{}/{cap}", today.sum)),
+        (0, today.sum),
+    ];
     Part::new(budget_style(day, theme), forms)
+}
+
+/// What was spent, and what may be billed as well.
+struct Spending {
+    /// `$0.03 + $0.36?`
+    long: String,
+    /// `$0.03+$0.36?`
+    short: String,
+    /// `$0.39?`
+    sum: String,
+}
+
+impl Spending {
+    fn of(report: &CostReport) -> Self {
+        let unsure = report.committed() - report.total_usd;
+        if unsure == Usd::ZERO {
+            let spent = report.total_usd.display();
+            return Self { long: spent.clone(), short: spent.clone(), sum: spent };
+        }
+        let [spent, unsure] = aligned([report.total_usd, unsure]);
+        Self {
+            long: format!("{spent} + {unsure}?"),
+            short: format!("{spent}+{unsure}?"),
+            sum: format!("{}?", report.committed().display()),
+        }
+    }
 }
 
 fn budget_style(cap: &BudgetUse, theme: &Theme) -> Style {
@@ -292,7 +338,8 @@ fn connection(view: &HeaderView<'_>) -> Part {
         None => Part::new(theme.dim, [(44, "connecting".into()), (0, theme.symbol("◌", "o").into())]),
         Some(ConnectionState::Connected) => {
             let dot = theme.symbol("●", "*");
-            Part::new(theme.good, [(44, format!("{dot} live")), (0, dot.to_owned())])
+            // What is wrong replaces what is fine.
+            Part::new(theme.good, [(44, format!("{dot} live")), (65, dot.to_owned()), (0, String::new())])
         }
         Some(ConnectionState::Disconnected { since, reason, retry_at }) => {
             let old = format::age(view.now - *since);
@@ -320,7 +367,6 @@ fn connection(view: &HeaderView<'_>) -> Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::costs::Usd;
     use crate::engine::{Dependency, Outage, QueueConflict};
 
     fn status() -> Status {
@@ -438,13 +484,63 @@ mod tests {
         assert!(shown(3, Intake::Open).contains("3 workers"));
     }
 
+    fn capped(today: &[(crate::costs::Basis, &str)]) -> Status {
+        let mut costs = crate::console::test_fixtures::no_costs();
+        let rows = today.iter().map(|(basis, amount)| ("a".to_owned(), *basis, Some(amount.parse().unwrap()), 1));
+        let span = (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH);
+        costs.today = CostReport::from_rows(span, false, crate::costs::CostGrouping::Model, rows);
+        costs.daily_cap = Some("5".parse().unwrap());
+        Status {
+            costs: Some(Box::new(costs)),
+            connection: Some(ConnectionState::Connected),
+            slots: Some((3, 3)),
+            ..Status::default()
+        }
+    }
+
+    fn shown(status: &Status, width: usize) -> String {
+        let view = HeaderView {
+            keys: KeyMap::default(),
+            context: "default",
+            adapters: "sqlite · local",
+            simulated: false,
+            status,
+            now: DateTime::UNIX_EPOCH + chrono::Duration::seconds(90),
+            theme: &Theme::dark(),
+        };
+        line(&view, width).to_string()
+    }
+
+    #[test]
+    fn money_that_may_be_billed_is_added() {
+        use crate::costs::Basis;
+        let status = capped(&[(Basis::Settled, "0.03"), (Basis::Unconfirmed, "0.3"), (Basis::Unknown, "0.06")]);
+        assert!(shown(&status, 120).contains("today $0.03 + $0.36? of $5"), "{}", shown(&status, 120));
+        assert!(shown(&status, 44).contains("$0.03+$0.36?/$5"), "{}", shown(&status, 44));
+        let certain = capped(&[(Basis::Settled, "0.03")]);
+        assert!(shown(&certain, 120).contains("today $0.03 of $5"));
+    }
+
+    #[test]
+    fn narrow_header_names_context_and_outage() {
+        let mut status = capped(&[(crate::costs::Basis::Settled, "2.551")]);
+        let text = shown(&status, 40);
+        assert_eq!(text, " default  REAL MONEY  3/3  $2.551/$5  ● ");
+        status.outages = vec![Outage {
+            dependency: Dependency::Provider,
+            since: DateTime::UNIX_EPOCH,
+            reason: "connection refused".into(),
+        }];
+        assert_eq!(shown(&status, 40), " REAL MONEY  ○ provider down  $2.551/$5 ");
+    }
+
     #[test]
     fn money_near_its_cap_warns() {
         let theme = Theme::dark();
         let usd = |text: &str| text.parse::<Usd>().unwrap();
         let part = |today: &str, basis: crate::costs::Basis, monthly_cap: Option<Usd>| {
             let day = DateTime::UNIX_EPOCH.date_naive().to_string();
-            let report = crate::costs::CostReport::from_rows(
+            let report = CostReport::from_rows(
                 (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH),
                 true,
                 crate::costs::CostGrouping::Model,

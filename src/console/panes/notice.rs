@@ -21,14 +21,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, notice: &Notice, more: usize, the
     };
     let width = usize::from(area.width);
     let rest = if more == 0 { String::new() } else { format!("  +{more} · Esc next ") };
-    let message = text::sanitize_line(&notice.text, 400);
-    let mut words = widgets::wrap(&message, width.saturating_sub(3));
-    if words.len() > MAX_LINES {
-        words.truncate(MAX_LINES);
-        if let Some(last) = words.last_mut() {
-            *last = format::cut(&format!("{last}…"), width.saturating_sub(3));
-        }
-    }
+    let words = wrapped(notice, area.width);
     let count = words.len() as u16;
     let area = Rect { y: (area.bottom()).saturating_sub(count), height: count, ..area };
     let lines: Vec<Line<'_>> = (0..)
@@ -45,6 +38,23 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, notice: &Notice, more: usize, the
         .collect();
     widgets::clear(frame, area, theme);
     frame.render_widget(Paragraph::new(lines), area);
+}
+
+/// How many lines a notice takes on a screen of that width.
+pub fn height(notice: &Notice, width: u16) -> u16 {
+    wrapped(notice, width).len() as u16
+}
+
+fn wrapped(notice: &Notice, width: u16) -> Vec<String> {
+    let room = usize::from(width).saturating_sub(3);
+    let mut words = widgets::wrap(&text::sanitize_line(&notice.text, 400), room);
+    if words.len() > MAX_LINES {
+        words.truncate(MAX_LINES);
+        if let Some(last) = words.last_mut() {
+            *last = format::cut(&format!("{last}…"), room);
+        }
+    }
+    words
 }
 
 /// Lines of the longest notice.

@@ -36,8 +36,9 @@ impl BackgroundTasks {
     /// Measures the input images of a spec: a network file system may take its time.
     pub fn measure(&mut self, spec: Spec) {
         self.tasks.spawn_blocking(move || {
-            let sizes = Catalog::builtin().measure_inputs(&spec);
-            Message::InputsMeasured(spec, sizes)
+            let (sizes, unreadable) =
+                (Catalog::builtin().measure_inputs(&spec), Catalog::builtin().unreadable_inputs(&spec));
+            Message::InputsMeasured(spec, sizes, unreadable)
         });
     }
 

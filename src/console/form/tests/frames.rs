@@ -27,7 +27,7 @@ fn empty_form_names_defaults() {
     │   input_image        none             reference image: file, https URL or …  │
     │                                                                              │
     │ Ctrl+O presets · Ctrl+S save preset · Ctrl+R old prompts · Ctrl+T matrix     │
-    │ ~$0.03 for 1 image (simulated, no real money)  the server chooses the size,… │
+    │ ~$0.03 for 1 image (simulated, no real money)                                │
     ╰ Enter submits · Tab next · Esc keeps the draft · Alt+Enter line break ───────╯
     "#);
 }

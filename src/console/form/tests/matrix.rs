@@ -10,7 +10,7 @@ fn input_images_are_priced_by_their_size() {
     assert!(form.next_measurement().is_none(), "once");
     let price = |form: &Form| form.estimate.amount.unwrap().to_string();
     assert_eq!(price(&form), "0.045", "one megapixel is assumed");
-    form.on_measured(&measured, [("input_image".to_owned(), vec![Some((4000, 4000))])].into());
+    form.on_measured(&measured, [("input_image".to_owned(), vec![Some((4000, 4000))])].into(), Vec::new());
     assert_eq!(price(&form), "0.27");
     form.changed();
     form.refresh();
@@ -19,9 +19,9 @@ fn input_images_are_priced_by_their_size() {
     form.changed();
     let other = form.next_measurement().expect("another image");
     assert_eq!(price(&form), "0.045");
-    form.on_measured(&measured, [("input_image".to_owned(), vec![Some((4000, 4000))])].into());
+    form.on_measured(&measured, [("input_image".to_owned(), vec![Some((4000, 4000))])].into(), Vec::new());
     assert_eq!(price(&form), "0.045", "the sizes of an image that was replaced");
-    form.on_measured(&other, [("input_image".to_owned(), vec![Some((2048, 1024))])].into());
+    form.on_measured(&other, [("input_image".to_owned(), vec![Some((2048, 1024))])].into(), Vec::new());
     assert_eq!(price(&form), "0.06");
 }
 
@@ -33,7 +33,7 @@ fn matrix_prices_input_images_by_their_size() {
     let measured = form.next_measurement().expect("an image to measure");
     let text = shown(&mut form, 80, 24);
     assert!(text.contains("~$0.09 for 2 images, at most $0.66"), "{text}");
-    form.on_measured(&measured, [("input_image".to_owned(), vec![Some((4000, 4000))])].into());
+    form.on_measured(&measured, [("input_image".to_owned(), vec![Some((4000, 4000))])].into(), Vec::new());
     let text = shown(&mut form, 80, 24);
     assert!(text.contains("~$0.54 for 2 images (simulated"), "{text}");
     form.set_limits(Limits { slots: None, left: vec![("daily budget", "0.50".parse().unwrap())] });
@@ -97,7 +97,7 @@ fn choices_are_text_until_the_matrix_is_on() {
     insta::assert_snapshot!(shown(&mut form, 80, 24));
     assert_eq!(press(&mut form, KeyCode::Enter), FormOutcome::Nothing, "never at once, even where it is free");
     assert!(
-        shown(&mut form, 80, 24).contains("Enter again submits 6 images for $0.18"),
+        shown(&mut form, 80, 24).contains("Enter again submits 6 images for ~$0.18"),
         "{}",
         shown(&mut form, 80, 24)
     );

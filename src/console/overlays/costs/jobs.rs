@@ -4,12 +4,27 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
+use unicode_width::UnicodeWidthStr;
 
 use super::table::name_of;
+use crate::console::costs_view;
 use crate::console::theme::Theme;
 use crate::costs::{CostGrouping, Usd};
 use crate::engine::JobCost;
 use crate::text::{self, format};
+
+/// What a line names a job by.
+pub struct JobLabel {
+    /// Its prompt, clean.
+    pub prompt: String,
+    /// Its model, clean.
+    pub model: String,
+    /// The UTC day of its creation: `22 Nov`.
+    pub day: String,
+}
+
+/// The least cells of a prompt beside the model and the day.
+const MIN_PROMPT: usize = 16;
 
 /// Draws the head and as many jobs as fit around the selected one.
 pub fn draw(
@@ -18,7 +33,7 @@ pub fn draw(
     only: Option<&(CostGrouping, String)>,
     jobs: Option<&Result<Vec<JobCost>, String>>,
     selected: Option<usize>,
-    prompt_of: &dyn Fn(&str) -> Option<String>,
+    label_of: &dyn Fn(&str) -> Option<JobLabel>,
     theme: &Theme,
 ) {
     let width = usize::from(area.width);
@@ -40,14 +55,24 @@ pub fn draw(
         Some(Ok(jobs)) => {
             let room = usize::from(area.height) - 1;
             let first = (selected.unwrap_or(0) + 1).saturating_sub(room);
-            let amounts: Vec<String> = jobs.iter().map(amount).collect();
+            let amounts = amounts(jobs);
             let amount_width = amounts.iter().map(String::len).max().unwrap_or(0);
             for (index, job) in jobs.iter().enumerate().skip(first).take(room) {
                 let is_selected = selected == Some(index);
                 let marker = if is_selected { "▸" } else { " " };
-                let what = prompt_of(&job.job_id).unwrap_or_else(|| text::sanitize_line(&job.job_id, 60));
+                let label = label_of(&job.job_id);
                 let charges = if job.count > 1 { format!("  {} charges", job.count) } else { String::new() };
-                let line = format!("{marker}{:>amount_width$}  {what}{charges}", amounts[index]);
+                // A prompt of which nothing can be read names no job: its facts give way.
+                let facts = label.as_ref().map_or_else(String::new, |label| {
+                    let room = width.saturating_sub(3 + amount_width + charges.width() + MIN_PROMPT);
+                    let model = format::cut(&label.model, 16);
+                    let forms = [format!("  {model}  {}", label.day), format!("  {}", label.day), String::new()];
+                    format::fitting(forms, room)
+                });
+                let what = label.map_or_else(|| text::sanitize_line(&job.job_id, 60), |label| label.prompt);
+                let room = width.saturating_sub(3 + amount_width + facts.width());
+                let what = format!("{}{charges}", format::cut(&what, room.saturating_sub(charges.width())));
+                let line = format!("{marker}{:>amount_width$}  {}{facts}", amounts[index], format::fit(&what, room));
                 let line = Line::styled(format::cut(&line, width), theme.text);
                 lines.push(if is_selected { line.style(theme.selected) } else { line });
             }
@@ -56,11 +81,16 @@ pub fn draw(
     frame.render_widget(Paragraph::new(lines), area);
 }
 
-/// `$0.04`, with what is uncertain: `$0.04 +$0.03?`.
-fn amount(job: &JobCost) -> String {
-    match (job.usd == Usd::ZERO, job.uncertain_usd == Usd::ZERO) {
-        (_, true) => job.usd.display(),
-        (true, false) => format!("{}?", job.uncertain_usd.display()),
-        (false, false) => format!("{} +{}?", job.usd.display(), job.uncertain_usd.display()),
-    }
+/// `$0.04`, with what is uncertain: `$0.04 +$0.03?`. All have one number of decimals.
+fn amounts(jobs: &[JobCost]) -> Vec<String> {
+    let all = jobs.iter().map(|job| job.usd).chain(jobs.iter().map(|job| job.uncertain_usd));
+    let shown = costs_view::aligned_column(all);
+    let (counted, unsure) = shown.split_at(jobs.len());
+    let lines = jobs.iter().zip(counted.iter().zip(unsure));
+    let lines = lines.map(|(job, (usd, unsure))| match (job.usd == Usd::ZERO, job.uncertain_usd == Usd::ZERO) {
+        (_, true) => usd.clone(),
+        (true, false) => format!("{unsure}?"),
+        (false, false) => format!("{usd} +{unsure}?"),
+    });
+    lines.collect()
 }

@@ -22,6 +22,7 @@ use crate::engine::{CostOverview, FleetUsage, JobCost};
 use crate::jobs::DriftSummary;
 use crate::text::format;
 use crate::time::{last_days, month_of};
+pub use jobs::JobLabel;
 use summary::{keys_line, outlook_line, total_line, usage_line};
 
 /// The time range of the report.
@@ -53,6 +54,9 @@ const RANGES: [(CostRange, &str); 4] = [
 
 /// Jobs that are loaded for a range or a line.
 const JOBS: usize = 50;
+
+/// The height from which the lines have room for a chart above them.
+const MIN_WITH_CHART: u16 = 10;
 
 /// The width from which the jobs have room beside the lines.
 const WIDE: u16 = 110;
@@ -102,8 +106,8 @@ pub struct CostView<'a> {
     pub costs: Option<&'a CostOverview>,
     /// What documents cost that all processes read and write.
     pub usage: Option<&'a FleetUsage>,
-    /// The prompt of a job, where it is loaded.
-    pub prompt_of: &'a dyn Fn(&str) -> Option<String>,
+    /// What is known of a job, where it is loaded.
+    pub label_of: &'a dyn Fn(&str) -> Option<JobLabel>,
     /// Colours and symbols.
     pub theme: &'a Theme,
 }
@@ -142,9 +146,12 @@ impl CostScreen {
         (self.span(now), self.only.clone(), JOBS)
     }
 
-    /// Takes over loaded jobs, unless other ones are wanted by now.
-    pub fn load(&mut self, only: Option<&(CostGrouping, String)>, jobs: Result<Vec<JobCost>, String>) {
+    /// Takes over loaded jobs, unless other ones are wanted by now. A job without any money is none of the most expensive ones.
+    pub fn load(&mut self, only: Option<&(CostGrouping, String)>, mut jobs: Result<Vec<JobCost>, String>) {
         if self.only.as_ref() == only {
+            if let (Ok(jobs), None) = (&mut jobs, only) {
+                jobs.retain(|job| job.usd + job.uncertain_usd > Usd::ZERO);
+            }
             self.jobs = Some(jobs);
         }
     }
@@ -253,7 +260,7 @@ impl CostScreen {
         if roomy {
             top.push(Line::default());
             let gauges = costs_view::caps(costs);
-            top.extend(gauges.iter().map(|cap| cap.line(width.min(70), theme)));
+            top.extend(costs_view::cap_lines(&gauges, width.min(70), theme));
             top.push(outlook_line(costs, width, theme));
             if let Some(drift) = &self.drift {
                 let line = format!("price drift of the loaded jobs: {drift}");
@@ -266,9 +273,16 @@ impl CostScreen {
             }
             top.push(Line::default());
         }
-        let bottom = if roomy && report.count > 0 { self.explained(costs, &report, width, theme) } else { Vec::new() };
-
         let mut rest = place(frame, area, top);
+        let has_lines = area.width >= WIDE || !self.in_jobs;
+        let days = (span.1 - span.0).num_days();
+        let has_chart = days > 1 && report.count > 0 && has_lines && rest.height >= MIN_WITH_CHART;
+        let mut bottom =
+            if roomy && report.count > 0 { self.explained(costs, &report, width, theme) } else { Vec::new() };
+        // The chart precedes the explanations: what is uncertain is in the line of the total too.
+        if has_chart && bottom.len() > usize::from(rest.height - MIN_WITH_CHART) {
+            bottom.clear();
+        }
         let bottom_height = u16::try_from(bottom.len()).unwrap_or(0).min(rest.height / 2);
         rest.height -= bottom_height;
         frame.render_widget(Paragraph::new(bottom), Rect { y: rest.bottom(), height: bottom_height, ..rest });
@@ -288,8 +302,7 @@ impl CostScreen {
             }
             () => (rest, None),
         };
-        let days = (span.1 - span.0).num_days();
-        if days > 1 && report.count > 0 && (grouping.is_time() || lines.height >= 12) {
+        if has_chart && (grouping.is_time() || lines.height >= MIN_WITH_CHART) {
             let height = (lines.height / 2).clamp(0, 10);
             if height >= 4 {
                 let by_day = costs.table.report_between(span, CostGrouping::Day);
@@ -311,7 +324,7 @@ impl CostScreen {
         table::draw(frame, lines, name, &rows, self.line, selected, theme);
         if let Some(area) = jobs {
             let selected = self.in_jobs.then_some(self.job);
-            jobs::draw(frame, area, self.only.as_ref(), self.jobs.as_ref(), selected, view.prompt_of, theme);
+            jobs::draw(frame, area, self.only.as_ref(), self.jobs.as_ref(), selected, view.label_of, theme);
         }
     }
 

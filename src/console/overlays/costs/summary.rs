@@ -4,6 +4,7 @@ use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
+use crate::console::costs_view;
 use crate::console::theme::Theme;
 use crate::costs::{CostReport, Usd};
 use crate::engine::{CostOverview, FleetUsage};
@@ -43,12 +44,13 @@ pub fn outlook_line(costs: &CostOverview, width: usize, theme: &Theme) -> Line<'
     let outlook = &costs.outlook;
     let cap = costs.monthly_cap.map(|cap| format!(" of {}", cap.display())).unwrap_or_default();
     let credits = costs.credits.map(|left| format!(" · {} left on the account", left.display())).unwrap_or_default();
-    let line = format!(
-        "this month {}, {} a day, forecast {}{cap}{credits}",
-        outlook.month_usd.display(),
-        outlook.usd_per_day.display(),
-        outlook.forecast_usd.display(),
-    );
+    // An average and a forecast are not more exact than what they follow from.
+    let month = outlook.month_usd.display();
+    let decimals = month.split_once('.').map_or(2, |(_, decimals)| decimals.len() as u32);
+    let rounded = |usd: Usd| Usd::new(usd.decimal().round_dp(decimals));
+    let [month, per_day, forecast] =
+        costs_view::aligned([outlook.month_usd, rounded(outlook.usd_per_day), rounded(outlook.forecast_usd)]);
+    let line = format!("this month {month}, {per_day} a day, forecast {forecast}{cap}{credits}");
     let is_over = costs.monthly_cap.is_some_and(|cap| outlook.forecast_usd > cap);
     Line::styled(format::cut(&line, width), if is_over { theme.warning } else { theme.dim })
 }

@@ -27,17 +27,17 @@ pub struct TableRow {
 
 /// The lines of a report; spans of time with the newest first.
 pub fn rows(report: &CostReport, grouping: CostGrouping) -> Vec<TableRow> {
-    let mut rows: Vec<TableRow> =
-        report.by.iter().map(|line| row(line, name_of(&line.key, grouping), report.total_usd, report)).collect();
+    let lines = report.by.iter().zip(costs_view::group_amounts(report));
+    let mut rows: Vec<TableRow> = lines.map(|(line, amount)| row(line, amount, grouping, report)).collect();
     if grouping.is_time() {
         rows.reverse();
     }
     rows
 }
 
-fn row(line: &CostLine, name: String, whole: Usd, report: &CostReport) -> TableRow {
-    let (uncertain, amount) = (costs_view::is_uncertain(line, report), costs_view::group_amount(line, report));
-    TableRow { name, usd: line.usd, amount, count: line.count, uncertain, whole }
+fn row(line: &CostLine, amount: String, grouping: CostGrouping, report: &CostReport) -> TableRow {
+    let (name, uncertain) = (name_of(&line.key, grouping), costs_view::is_uncertain(line, report));
+    TableRow { name, usd: line.usd, amount, count: line.count, uncertain, whole: report.total_usd }
 }
 
 /// The name of a line on the screen.

@@ -9,8 +9,9 @@ use crate::console::test_fixtures::{SIZES, assert_whole_border, costs, no_costs,
 use crate::costs::{Basis, CostRow, CostTable};
 
 fn shown(cost_screen: &mut CostScreen, costs: &CostOverview, width: u16, height: u16) -> String {
-    let prompt_of = |id: &str| (id == "job-a").then(|| "neon fox".to_owned());
-    let view = CostView { costs: Some(costs), usage: None, prompt_of: &prompt_of, theme: &Theme::dark() };
+    let label = || JobLabel { prompt: "neon fox".into(), model: "flux-2-max".into(), day: "21 Nov".into() };
+    let label_of = |id: &str| (id == "job-a").then(label);
+    let view = CostView { costs: Some(costs), usage: None, label_of: &label_of, theme: &Theme::dark() };
     screen(width, height, |frame| cost_screen.draw(frame, frame.area(), &view))
 }
 
@@ -109,12 +110,54 @@ fn a_line_opens_its_jobs() {
 }
 
 #[test]
+fn most_expensive_jobs_have_money_model_and_day() {
+    let mut cost_screen = CostScreen::new();
+    cost_screen
+        .load(None, Ok(vec![job("job-a", "0.14", "0", 1), job("job-b", "0", "0.075", 1), job("job-c", "0", "0", 1)]));
+    let text = shown(&mut cost_screen, &costs(false), 130, 36);
+    assert!(text.contains("$0.140   neon fox") || text.contains("$0.140  neon fox"), "{text}");
+    assert!(text.contains("flux-2-max  21 Nov") && text.contains("$0.075?  job-b"), "{text}");
+    assert!(!text.contains("job-c"), "it cost nothing\n{text}");
+}
+
+#[test]
+fn usual_terminal_has_the_chart_of_days() {
+    let mut capped = costs(false);
+    capped.daily_cap = Some(usd("5"));
+    capped.monthly_cap = Some(usd("50"));
+    for (width, height) in [(80, 22), (60, 18), (100, 30)] {
+        let text = shown(&mut CostScreen::new(), &capped, width, height);
+        assert!(text.contains('█') && text.contains("flux-2-pro"), "{width}x{height}\n{text}");
+    }
+}
+
+#[test]
+fn group_without_counted_money_shows_its_sum() {
+    let row = |cause: &str, basis, amount| CostRow {
+        day: noon().date_naive(),
+        model: "flux-2-pro".into(),
+        service: "bfl_api".into(),
+        cause: cause.into(),
+        basis,
+        amount: Some(usd(amount)),
+        count: 12,
+    };
+    let rows = vec![row("picture", Basis::Settled, "0.045"), row("content_moderated", Basis::Unknown, "0.03")];
+    let table = CostTable::new(last_days(noon(), 30), true, rows);
+    let costs = CostOverview { table: Arc::new(table), ..costs(true) };
+    let mut by_cause = CostScreen { grouping: 7, ..CostScreen::new() };
+    let text = shown(&mut by_cause, &costs, 80, 30);
+    let line = text.lines().find(|line| line.contains("content moderated")).unwrap();
+    assert!(line.contains("$0.36?"), "{text}");
+}
+
+#[test]
 fn uncertain_and_wasted_money_is_explained() {
     let text = shown(&mut CostScreen::new(), &costs(true), 80, 30);
     for part in ["wasted        $0.06", "unknown       $0.07", "unconfirmed   $0.05", "unpriced          3"] {
         assert!(text.contains(part), "{part}\n{text}");
     }
-    assert!(text.contains("this month $24.76, $2.904 a day, forecast $49.44"), "{text}");
+    assert!(text.contains("this month $24.76, $2.90 a day, forecast $49.44"), "{text}");
 }
 
 #[test]
@@ -151,7 +194,7 @@ fn ascii_means_ascii() {
     press(&mut cost_screen, &[KeyCode::Right]);
     let theme = Theme { ascii: true, ..Theme::dark() };
     let overview = costs(true);
-    let view = CostView { costs: Some(&overview), usage: None, prompt_of: &|_| None, theme: &theme };
+    let view = CostView { costs: Some(&overview), usage: None, label_of: &|_| None, theme: &theme };
     let text = screen(80, 24, |frame| cost_screen.draw(frame, frame.area(), &view));
     assert!(text.is_ascii(), "{text}");
 }
@@ -200,7 +243,7 @@ fn no_size_is_too_small() {
     for (width, height) in SIZES {
         let mut cost_screen = CostScreen::new();
         shown(&mut cost_screen, &costs(true), width, height);
-        let view = CostView { costs: None, usage: None, prompt_of: &|_| None, theme: &Theme::dark() };
+        let view = CostView { costs: None, usage: None, label_of: &|_| None, theme: &Theme::dark() };
         screen(width, height, |frame| cost_screen.draw(frame, frame.area(), &view));
     }
 }

@@ -168,11 +168,19 @@ impl QueueSettings {
 /// Cells that the texts of these columns need, as far as rows were on the screen: a column never jumps back and forth.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct TextWidths {
+    pub status: usize,
     pub model: usize,
     pub tags: usize,
     pub worker: usize,
     pub reason: usize,
 }
+
+/// Cells of a status: of its short words, and of its longest one.
+const SHORT_STATUS: usize = 8;
+const FULL_STATUS: usize = 12;
+
+/// Cells that a prompt gives for the whole words of the status.
+const MAX_FROM_PROMPT: usize = 4;
 
 /// The least cells of a prompt beside a reason in its own column.
 const MIN_PROMPT: usize = 16;
@@ -211,11 +219,12 @@ impl Columns {
         let room = usize::from(width).saturating_sub(2);
         let mut columns =
             Self { cells: chosen.iter().map(|column| (*column, 0)).collect(), shares_prompt: false, is_tight: false };
-        for (is_tight, reason) in
-            std::iter::once((false, REASON_STEPS[0])).chain(REASON_STEPS.map(|cells| (true, cells)))
-        {
-            columns.is_tight = is_tight;
-            columns.measure(texts, reason);
+        // Whole words of the status matter more than the last words of a reason, and less than its first ones.
+        let [long, usual, _] = REASON_STEPS;
+        let full = [(long, FULL_STATUS, 9), (long, FULL_STATUS, 8), (usual, FULL_STATUS, 8)];
+        let steps = full.into_iter().chain(REASON_STEPS.map(|reason| (reason, SHORT_STATUS, 8)));
+        for (reason, status, cost) in steps {
+            columns.measure(texts, reason, texts.status.clamp(SHORT_STATUS, status), cost);
             if columns.used() <= room {
                 break;
             }
@@ -233,6 +242,8 @@ impl Columns {
             columns.cells.retain(|(column, _)| *column != victim);
         }
         columns.fill(room, texts);
+        let status = columns.cells.iter().find(|(column, _)| *column == Column::Status);
+        columns.is_tight = status.is_some_and(|(_, cells)| *cells < texts.status.min(FULL_STATUS));
         columns
     }
 
@@ -246,14 +257,13 @@ impl Columns {
     }
 
     /// The least width of each column.
-    fn measure(&mut self, texts: TextWidths, reason: usize) {
-        let tight = self.is_tight;
+    fn measure(&mut self, texts: TextWidths, reason: usize, status: usize, cost: usize) {
         for (column, cells) in &mut self.cells {
             *cells = match column {
-                Column::Status | Column::Cost if tight => 8,
-                Column::Status => 12,
+                Column::Status => status,
                 Column::Age => 4,
-                Column::Cost | Column::Size => 9,
+                Column::Cost => cost,
+                Column::Size => 9,
                 Column::Model => texts.model.clamp(5, 20),
                 Column::Tags => texts.tags.clamp(4, 16),
                 Column::Attempts => 3,
@@ -265,10 +275,20 @@ impl Columns {
         }
     }
 
-    /// Gives what is left to the reason, as far as its texts need it, and to the prompt.
+    /// Gives what is left to the words of the status, to the reason, as far as its texts need it, and to the prompt.
     fn fill(&mut self, room: usize, texts: TextWidths) {
         let has_prompt = self.has(Column::Prompt);
         let mut left = room.saturating_sub(self.used());
+        if let Some((_, cells)) = self.cells.iter_mut().find(|(column, _)| *column == Column::Status) {
+            let missing = texts.status.min(FULL_STATUS).saturating_sub(*cells);
+            let from_prompt = missing.saturating_sub(left);
+            if from_prompt == 0 || (has_prompt && !self.shares_prompt && from_prompt <= MAX_FROM_PROMPT) {
+                *cells += missing;
+                left = left.saturating_sub(missing);
+                let prompt = self.cells.iter_mut().filter(|(column, _)| *column == Column::Prompt);
+                prompt.for_each(|(_, cells)| *cells -= from_prompt);
+            }
+        }
         if let Some((_, cells)) = self.cells.iter_mut().find(|(column, _)| *column == Column::Reason) {
             let most = if has_prompt { (*cells + left * 2 / 5).min(MAX_REASON) } else { *cells + left };
             let wanted = if has_prompt { texts.reason.clamp(*cells, most.max(*cells)) } else { most };
@@ -292,7 +312,7 @@ impl Columns {
 mod tests {
     use super::*;
 
-    const TEXTS: TextWidths = TextWidths { model: 18, tags: 12, worker: 10, reason: 17 };
+    const TEXTS: TextWidths = TextWidths { status: 12, model: 18, tags: 12, worker: 10, reason: 17 };
 
     fn names(width: u16, chosen: &[Column]) -> Vec<String> {
         Columns::new(width, chosen, TEXTS).cells.iter().map(|(column, cells)| format!("{column} {cells}")).collect()
@@ -316,17 +336,39 @@ mod tests {
     #[test]
     fn columns_give_way_in_order_of_value() {
         let chosen = QueueSettings::default().columns;
-        assert_eq!(names(78, &chosen), ["status 8", "age 4", "cost 8", "model 18", "prompt 16", "reason 17"]);
-        assert_eq!(names(66, &chosen), ["status 8", "age 4", "cost 8", "prompt 23", "reason 17"]);
-        assert_eq!(names(50, &chosen), ["status 8", "age 4", "cost 8", "prompt 25"]);
+        assert_eq!(names(78, &chosen), ["status 12", "age 4", "cost 8", "model 18", "prompt 12", "reason 17"]);
+        assert_eq!(names(66, &chosen), ["status 12", "age 4", "cost 8", "prompt 20", "reason 16"]);
+        assert_eq!(names(50, &chosen), ["status 12", "age 4", "cost 8", "prompt 21"]);
         assert!(Columns::new(50, &chosen, TEXTS).shares_prompt);
         let wide = names(130, &chosen);
         assert_eq!(wide, ["status 12", "age 4", "cost 9", "model 18", "prompt 63", "reason 17"]);
         let all = names(100, &Column::ALL);
         assert_eq!(
             all,
-            ["status 8", "age 4", "cost 8", "model 18", "size 9", "attempts 3", "duration 6", "prompt 19", "reason 15"]
+            [
+                "status 12",
+                "age 4",
+                "cost 8",
+                "model 18",
+                "size 9",
+                "attempts 3",
+                "duration 6",
+                "prompt 16",
+                "reason 14"
+            ]
         );
+    }
+
+    #[test]
+    fn status_has_whole_words_where_they_fit() {
+        let chosen = QueueSettings::default().columns;
+        let texts = TextWidths { status: 12, model: 10, reason: 14, ..TEXTS };
+        for width in [50, 60, 66, 80, 100, 120, 200] {
+            assert!(!Columns::new(width, &chosen, texts).is_tight, "{width}");
+        }
+        assert!(Columns::new(38, &chosen, texts).is_tight);
+        let done = TextWidths { status: 6, ..texts };
+        assert!(!Columns::new(38, &chosen, done).is_tight, "no long word is on the screen");
     }
 
     #[test]

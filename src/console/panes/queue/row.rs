@@ -133,6 +133,7 @@ impl Columns {
 /// The cells that the texts of a job need.
 pub(super) fn widen(widths: &mut TextWidths, job: &Job, progress: Option<&Progress>, view: &QueueView<'_>) {
     let longest = |old: usize, text: &str| old.max(text::sanitize_line(text, MAX_CHARACTERS).width());
+    widths.status = widths.status.max(status_label(job).width() + 2);
     widths.model = longest(widths.model, &job.spec.model);
     widths.tags = longest(widths.tags, &plain_cell(Column::Tags, job, view));
     widths.worker = longest(widths.worker, &plain_cell(Column::Worker, job, view));
@@ -241,6 +242,9 @@ fn reason(job: &Job, progress: Option<&Progress>, roomy: bool, view: &QueueView<
             Intake::AccountBlocked(_) => "account problem".to_owned(),
             Intake::Open | Intake::ReadOnly => String::new(),
         },
+        Stage::Submitting | Stage::Generating if progress.is_none() && is_abandoned(job, view) => {
+            "no worker".to_owned()
+        }
         Stage::Submitting => "sending".to_owned(),
         Stage::Generating => progress.map(|progress| doing(progress, roomy, view)).unwrap_or_default(),
         Stage::Failed { failure } => failure.code.as_str().replace('_', " "),
@@ -248,6 +252,13 @@ fn reason(job: &Job, progress: Option<&Progress>, roomy: bool, view: &QueueView<
     };
     let separator = if what.is_empty() || again.is_empty() { "" } else { ", " };
     format!("{what}{separator}{again}")
+}
+
+/// Whether no worker acts on a running job: the claim of the last one expired. On Temporal the server knows, not the claim.
+fn is_abandoned(job: &Job, view: &QueueView<'_>) -> bool {
+    let waits = job.not_before.is_some_and(|until| until > view.now);
+    let expired = job.claim.as_ref().is_some_and(|claim| !claim.holds(view.now));
+    expired && !waits && view.status.temporal.is_none()
 }
 
 fn doing(progress: &Progress, roomy: bool, view: &QueueView<'_>) -> String {

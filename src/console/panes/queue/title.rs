@@ -1,12 +1,12 @@
 //! The titles of the queue and its filter line: counts, throughput, the range of rows.
 
 use chrono::{DateTime, Datelike, Utc};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use unicode_width::UnicodeWidthStr;
 
 use super::{QueuePane, QueueView};
 use crate::console::DisplayZone;
-use crate::console::activity::Activity;
 use crate::console::keymap::Action;
 use crate::console::theme::Theme;
 use crate::jobs::StageName;
@@ -19,7 +19,7 @@ impl QueuePane {
         let counts = self.counts(width, view);
         let room = usize::from(width).saturating_sub(counts.width() + 4);
         let mut titles = vec![counts];
-        if let Some(forms) = throughput(view.activity, view.now, view.theme)
+        if let Some(forms) = throughput(view)
             && let Some(shown) = forms.into_iter().find(|form| form.width() <= room)
         {
             titles.push(Line::styled(shown, view.theme.accent).right_aligned());
@@ -46,41 +46,56 @@ impl QueuePane {
         let (queued, held) = (status.count(StageName::Queued), view.held);
         let narrow = width < 60;
         let word = |word: &'static str, symbol: &'static str| if narrow { symbol } else { word };
-        let mut counts = [
+        let mut counts: Vec<(u64, &str, Style)> = vec![
             (status.running(), word("running", theme.symbol("▶", ">")), theme.running),
             (queued.saturating_sub(held), word("queued", theme.symbol("◌", "o")), theme.text),
             (held, word("held", theme.symbol("‖", "=")), theme.warning),
             (status.count(StageName::Failed), word("failed", theme.symbol("✗", "x")), theme.bad),
-            (status.done(), word("done", theme.symbol("✓", "+")), theme.good),
+            (status.count(StageName::Done), word("done", theme.symbol("✓", "+")), theme.good),
+            (status.count(StageName::Approved), word("approved", theme.symbol("★", "*")), theme.good),
             (if width >= 90 { cancelled } else { 0 }, "cancelled", theme.dim),
-        ]
-        .into_iter()
-        .filter(|(count, ..)| *count > 0)
-        .peekable();
-        if counts.peek().is_some() {
+        ];
+        counts.retain(|(count, ..)| *count > 0);
+        // A count without its word means nothing: what has no room is left out, the corners included.
+        let used: usize = parts.iter().map(Span::width).sum();
+        let room = usize::from(width).saturating_sub(2 + used);
+        let cells = |counts: &[(u64, &str, Style)]| {
+            let entries: usize = counts.iter().map(|(count, word, _)| count.to_string().len() + word.width() + 4).sum();
+            entries.saturating_sub(2)
+        };
+        let dash_cells = dash.width() + 1;
+        let has_dash = !narrow || cells(&counts) + dash_cells <= room;
+        while cells(&counts) + if has_dash { dash_cells } else { 0 } > room && counts.pop().is_some() {}
+        if has_dash && !counts.is_empty() {
             parts.push(Span::styled(format!("{dash} "), theme.border));
         }
         let separator = theme.symbol("· ", "- ");
-        while let Some((count, word, style)) = counts.next() {
-            parts.push(Span::styled(format!("{count} {word} "), style));
-            if counts.peek().is_some() {
+        for (index, (count, word, style)) in counts.into_iter().enumerate() {
+            if index > 0 {
                 parts.push(Span::styled(separator, theme.dim));
             }
+            parts.push(Span::styled(format!("{count} {word} "), style));
         }
         Line::from(parts)
     }
 }
 
 /// `▁▂▅▇▆ 34/min $1.36/min`, longest form first.
-fn throughput(activity: &Activity, now: DateTime<Utc>, theme: &Theme) -> Option<[String; 3]> {
+fn throughput(view: &QueueView<'_>) -> Option<[String; 3]> {
     const BARS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
     const ASCII: [&str; 9] = [" ", ".", ".", ":", ":", "-", "=", "#", "#"];
+    let (activity, now, theme) = (view.activity, view.now, view.theme);
     let images = activity.images(now)?;
     let largest = images.iter().copied().max().unwrap_or(0).max(1);
     let bars = if theme.ascii { ASCII } else { BARS };
     // What exists has at least the lowest bar.
     let level = |count: u32| (count * 8).div_ceil(largest).min(8) as usize;
     let line: String = images.iter().map(|count| bars[level(*count)]).collect();
+    let is_idle = view.status.running() == 0 && images.iter().rev().take(2).all(|count| *count == 0);
+    if is_idle {
+        // An average of minutes ago is no rate.
+        return Some([format!(" {line} "), String::new(), String::new()]);
+    }
     let rate = activity.rate(now);
     let money = rate.usd.decimal().round_dp(2);
     let unit = rate.unit;
@@ -129,19 +144,31 @@ fn row_range(view: &QueueView<'_>, first: usize, last: usize, dash: &str) -> Str
     }
 }
 
+/// The filter line: what is typed and its cursor, and in the rest of the line what it finds or what is wrong with it.
 pub(super) fn filter(view: &QueueView<'_>, width: u16) -> Line<'static> {
     let (theme, (text, typing)) = (view.theme, view.filter);
-    if let Some(problem) = view.board.problem() {
-        let problem = problem.to_string();
-        let room = usize::from(width).saturating_sub(problem.len() + 6);
-        let cursor = if typing { theme.symbol("▏", "_") } else { "" };
-        return Line::from(vec![
-            Span::styled(" / ", theme.accent),
-            Span::styled(tail(text, room), theme.text),
-            Span::styled(cursor, theme.accent),
-            Span::styled(format!("  {problem}"), theme.bad),
-        ]);
-    }
+    let cursor = if typing { theme.symbol("▏", "_") } else { "" };
+    let room = usize::from(width).saturating_sub(3 + cursor.width());
+    let typed = tail(text, room);
+    let (note, style) = match view.board.problem() {
+        Some(problem) => (problem.to_string(), theme.bad),
+        None => (matches(view, width), theme.dim),
+    };
+    let rest = room.saturating_sub(typed.width() + 2);
+    let note = if rest < MIN_NOTE { String::new() } else { format!("  {}", format::cut(&note, rest)) };
+    Line::from(vec![
+        Span::styled(" / ", theme.accent),
+        Span::styled(typed, theme.text),
+        Span::styled(cursor, theme.accent),
+        Span::styled(note, style),
+    ])
+}
+
+/// The least cells of a note behind the filter that can be read.
+const MIN_NOTE: usize = 6;
+
+/// How many jobs the filter finds, and how it can go on.
+fn matches(view: &QueueView<'_>, width: u16) -> String {
     let mut count = match view.total {
         Some(total) => format::count(usize::try_from(total).unwrap_or(usize::MAX), "job"),
         None => format!("{}+ jobs", view.board.len()),
@@ -149,9 +176,8 @@ pub(super) fn filter(view: &QueueView<'_>, width: u16) -> Line<'static> {
     if let Some(at) = view.searched_back_to.filter(|_| width >= 70) {
         count = format!("{count}, {}", searched_back_to(at, view.zone));
     }
-    let cursor = if typing { theme.symbol("▏", "_") } else { "" };
     let help = match view.completions.as_slice() {
-        [] if typing => "Enter keeps · Esc clears".to_owned(),
+        [] if view.filter.1 => "Enter keeps · Esc clears".to_owned(),
         [] => "Esc clears".to_owned(),
         [first, more @ ..] => {
             let mut help = format!("Tab {}", first.shown);
@@ -164,13 +190,7 @@ pub(super) fn filter(view: &QueueView<'_>, width: u16) -> Line<'static> {
             help
         }
     };
-    let room = usize::from(width).saturating_sub(count.len() + help.len() + 8);
-    Line::from(vec![
-        Span::styled(" / ", theme.accent),
-        Span::styled(tail(text, room), theme.text),
-        Span::styled(cursor, theme.accent),
-        Span::styled(format!("  {count} {} {help}", theme.symbol("·", "-")), theme.dim),
-    ])
+    format!("{count} {} {help}", view.theme.symbol("·", "-"))
 }
 
 /// How far back the store was searched, and how to continue.

@@ -46,10 +46,9 @@ fn fit(rows: Vec<Row>, height: usize) -> Vec<Line<'static>> {
 
 fn rows(costs: &CostOverview, width: usize, theme: &Theme) -> Vec<Row> {
     let mut rows = vec![Row { rank: 0, line: totals(costs, width, theme) }];
-    for cap in costs_view::caps(costs) {
-        let rank = if cap.is_close() { 1 } else { 3 };
-        rows.push(Row { rank, line: cap.line(width, theme) });
-    }
+    let caps = costs_view::caps(costs);
+    let ranks = caps.iter().map(|cap| if cap.is_close() { 1 } else { 3 });
+    rows.extend(ranks.zip(costs_view::cap_lines(&caps, width, theme)).map(|(rank, line)| Row { rank, line }));
     if costs.month.count == 0 {
         let line = Line::styled("No charges yet", theme.dim);
         rows.push(Row { rank: 4, line });
@@ -71,20 +70,26 @@ fn rows(costs: &CostOverview, width: usize, theme: &Theme) -> Vec<Row> {
     rows
 }
 
-/// `today $1.28   7 d $8.10   30 d $31.02`, cut at the end where there is no room.
+/// `today $1.28   7 d $8.10   30 d $31.02`: with smaller gaps, then without the last sums, where there is no room.
 fn totals(costs: &CostOverview, width: usize, theme: &Theme) -> Line<'static> {
-    let mut spans = Vec::new();
-    let mut used = 0;
-    for (name, report) in [("today", &costs.today), ("7 d", &costs.week), ("30 d", &costs.month)] {
-        let gap = if spans.is_empty() { 0 } else { 3 };
-        let amount = report.total_usd.display();
-        let cells = gap + name.len() + 1 + amount.len();
-        if used + cells > width && !spans.is_empty() {
-            break;
+    let amounts = costs_view::aligned([costs.today.total_usd, costs.week.total_usd, costs.month.total_usd]);
+    let mut sums: Vec<(&str, String)> = ["today", "7 d", "30 d"].into_iter().zip(amounts).collect();
+    let cells = |sums: &[(&str, String)], gap: usize| {
+        let sum: usize = sums.iter().map(|(name, amount)| name.len() + 1 + amount.len() + gap).sum();
+        sum.saturating_sub(gap)
+    };
+    let gap = loop {
+        match (1..=3).rev().find(|gap| cells(&sums, *gap) <= width) {
+            Some(gap) => break gap,
+            None if sums.len() > 1 => _ = sums.pop(),
+            None => break 1,
         }
-        used += cells;
-        spans.push(Span::styled(format!("{}{name} ", " ".repeat(gap)), theme.dim));
+    };
+    let mut spans = Vec::new();
+    for (name, amount) in sums {
+        let before = if spans.is_empty() { 0 } else { gap };
         let style = if name == "today" { theme.accent } else { theme.text };
+        spans.push(Span::styled(format!("{}{name} ", " ".repeat(before)), theme.dim));
         spans.push(Span::styled(amount, style));
     }
     Line::from(spans)
@@ -96,7 +101,7 @@ fn bars(report: &CostReport, width: usize, theme: &Theme) -> Vec<Row> {
     let names: Vec<String> =
         report.by.iter().map(|line| format::cut(&text::sanitize_line(&line.key, 60), 22)).collect();
     let name_width = names.iter().map(|name| name.width()).max().unwrap_or(0).min(width / 2);
-    let amounts: Vec<String> = report.by.iter().map(|line| costs_view::group_amount(line, report)).collect();
+    let amounts = costs_view::group_amounts(report);
     let amount_width = amounts.iter().map(String::len).max().unwrap_or(0);
     let room = width.saturating_sub(name_width + amount_width + 3).min(40);
     let drawn = names.iter().zip(&amounts).zip(&report.by).zip(0_u8..=200);
@@ -114,14 +119,20 @@ fn bars(report: &CostReport, width: usize, theme: &Theme) -> Vec<Row> {
         .collect()
 }
 
-/// `30 d unknown $0.04 · unconfirmed $0.00`: money that is not in the total of 30 days.
+/// `30 d may be billed $0.12 · 3 unpriced`: money that is not in the total of 30 days. An amount is whole or absent.
 fn beside(report: &CostReport, width: usize, theme: &Theme) -> Line<'static> {
-    let (unknown, unconfirmed) = (report.unknown_usd.display(), report.unconfirmed_usd.display());
+    let amount = (report.unknown_usd + report.unconfirmed_usd).display();
     let unpriced =
         if report.unpriced_count > 0 { format!(" · {} unpriced", report.unpriced_count) } else { String::new() };
-    let text = format!("30 d unknown {unknown} · unconfirmed {unconfirmed}{unpriced}");
+    let forms = [
+        format!("30 d may be billed as well {amount}{unpriced}"),
+        format!("30 d may be billed {amount}{unpriced}"),
+        format!("30 d may be billed {amount}"),
+        format!("may be billed {amount}"),
+        String::new(),
+    ];
     let style = if costs_view::is_certain(report) { theme.dim } else { theme.warning };
-    Line::styled(format::cut(&text, width), style)
+    Line::styled(format::fitting(forms, width), style)
 }
 
 #[cfg(test)]

@@ -22,11 +22,11 @@ fn capped(daily: &str, monthly: &str) -> CostOverview {
 fn spend_pane_with_costs() {
     insta::assert_snapshot!(shown(Some(&costs(true)), 50, 9), @r#"
     ╭ Spend ── simulated · days in UTC ──────────────╮
-    │ today $1.285   7 d $8.10   30 d $31.00         │
-    │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━━━━  $0.93 │
-    │ flux-2-max  ━━━━━━━━                     $0.28 │
+    │ today $1.285   7 d $8.100   30 d $31.000       │
+    │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━━━━ $0.930 │
+    │ flux-2-max  ━━━━━━━━                    $0.280 │
     │ flux-dev    ━━                          $0.075 │
-    │ 30 d unknown $0.07 · unconfirmed $0.05 · 3 un… │
+    │ 30 d may be billed as well $0.12 · 3 unpriced  │
     │                                                │
     │                                                │
     ╰────────────────────────────────────────────────╯
@@ -37,13 +37,13 @@ fn spend_pane_with_costs() {
 fn spend_pane_with_budgets() {
     insta::assert_snapshot!(shown(Some(&capped("1.50", "100")), 60, 10), @r#"
     ╭ Spend ── days in UTC ────────────────────────────────────╮
-    │ today $1.285   7 d $8.10   30 d $31.00                   │
-    │ day   ━━━━━━━━━━━━━━━━━━━━━━━━━━──── 85% of $1.50        │
+    │ today $1.285   7 d $8.100   30 d $31.000                 │
+    │ day   ━━━━━━━━━━━━━━── 85% of $1.50                      │
     │ month ━━━━──────────── 24% of $100.00, incl. unconfirmed │
-    │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━  $0.93 │
-    │ flux-2-max  ━━━━━━━━━━━                            $0.28 │
+    │ flux-2-pro  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ $0.930 │
+    │ flux-2-max  ━━━━━━━━━━━                           $0.280 │
     │ flux-dev    ━━━                                   $0.075 │
-    │ 30 d unknown $0.07 · unconfirmed $0.05 · 3 unpriced      │
+    │ 30 d may be billed as well $0.12 · 3 unpriced            │
     │ $18.42 credit left                                       │
     ╰──────────────────────────────────────────────────────────╯
     "#);
@@ -54,22 +54,22 @@ fn little_room_keeps_what_matters_most() {
     let costs = capped("1.50", "100");
     insta::assert_snapshot!(shown(Some(&costs), 42, 3), @r#"
     ╭ Spend ── days in UTC ──────────────────╮
-    │today $1.285   7 d $8.10   30 d $31.00  │
+    │today $1.285   7 d $8.100   30 d $31.000│
     ╰────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(Some(&costs), 42, 5), @r#"
     ╭ Spend ── days in UTC ──────────────────╮
-    │today $1.285   7 d $8.10   30 d $31.00  │
-    │day   ━━━━━━━━━━━━━━━━━━─── 85% of $1.50│
-    │30 d unknown $0.07 · unconfirmed $0.05 …│
+    │today $1.285   7 d $8.100   30 d $31.000│
+    │day   ━━━━━━━━━━━━━━━━─── 85% of $1.50  │
+    │30 d may be billed $0.12 · 3 unpriced   │
     ╰────────────────────────────────────────╯
     "#);
     insta::assert_snapshot!(shown(Some(&costs), 24, 7), @r#"
     ╭ Spend ── days in UTC ╮
     │today $1.285          │
-    │day   ━━━ 85% of $1.50│
+    │day   ━ 85% of $1.50  │
     │month ━ 24% of $100.00│
-    │30 d unknown $0.07 · …│
+    │may be billed $0.12   │
     │$18.42 credit left    │
     ╰──────────────────────╯
     "#);
@@ -96,7 +96,7 @@ fn nothing_today_falls_back_to_the_month() {
     │ flux-2-max  ━━━━━━━━━━                   $8.40 │
     │ flux-dev    ━━                           $1.60 │
     │ vto-v2                                 unknown │
-    │ 30 d unknown $0.07 · unconfirmed $0.05 · 3 un… │
+    │ 30 d may be billed as well $0.12 · 3 unpriced  │
     ╰────────────────────────────────────────────────╯
     "#);
 }
@@ -129,7 +129,12 @@ proptest! {
         let mut costs = capped("1.50", "100");
         costs.today.by = lines
             .into_iter()
-            .map(|(key, cents, count)| CostLine { key, usd: usd("0.0001") * u64::from(cents), count })
+            .map(|(key, cents, count)| CostLine {
+                key,
+                usd: usd("0.0001") * u64::from(cents),
+                uncertain_usd: Usd::ZERO,
+                count,
+            })
             .collect();
         assert_whole_border(&shown(Some(&costs), width, height), height);
     }

@@ -1,0 +1,34 @@
+//! The words of the queue's rows and of its title.
+
+use chrono::Duration;
+
+use super::harness::ConsoleHarness;
+
+#[test]
+fn status_has_its_whole_word_from_60_columns_on() {
+    for width in [60, 80, 120, 200] {
+        let mut harness = ConsoleHarness::busy(width, 60);
+        let frame = harness.frame();
+        for word in ["↑ submitting", "▶ generating", "★ approved", "⊘ cancelled"] {
+            assert!(frame.contains(word), "{width}: {word}\n{frame}");
+        }
+    }
+}
+
+#[test]
+fn running_job_with_expired_claim_has_no_worker() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    assert!(!harness.frame().contains("no worker"), "{}", harness.frame());
+    harness.now += Duration::minutes(5);
+    harness.keys("j");
+    let frame = harness.frame();
+    let row = frame.lines().find(|line| line.contains("↑ submitting")).unwrap();
+    assert!(row.contains("no worker"), "{frame}");
+}
+
+#[test]
+fn title_counts_done_and_approved_apart() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    let frame = harness.frame();
+    assert!(frame.contains("10 done · 1 approved"), "{frame}");
+}
