@@ -64,6 +64,16 @@ impl Reply {
         format!("the API key is refused: {}", self.error_message())
     }
 
+    /// Whether the API itself refuses for now, in a whole reply: by its own error body (`detail`), or by a wait that it requests. A
+    /// gateway may answer 503 after the API has accepted the request; its page, and a reply that names a task, are no refusal.
+    pub(super) fn is_maintenance(&self) -> bool {
+        let Ok(body) = self.json() else {
+            return self.body.is_ok() && !self.is_html() && self.retry_after.is_some();
+        };
+        let names_task = ["id", "polling_url"].iter().any(|key| body.get(key).is_some());
+        !names_task && (body.get("detail").is_some_and(|detail| !detail.is_null()) || self.retry_after().is_some())
+    }
+
     /// Whether the key itself is malformed; the API says that as a 422, not as a 403 (live probe of 2026-09-18).
     pub(super) fn is_malformed_key(&self) -> bool {
         let detail = self.json().ok().and_then(|body| body.get("detail")?.as_str().map(str::to_owned));

@@ -24,7 +24,7 @@ pub(super) fn interpret_no_reply(no_reply: NoReply) -> SubmitError {
 ///
 /// A status from 400 on says that it was refused, except for those that a proxy may have produced
 /// while it was being worked on (408, 425, 499). A redirect is not documented: unknown. A 5xx
-/// may come after the ticket was made, but 503 is the documented "not now".
+/// may come after the ticket was made; only a 503 of the API itself is the documented "not now".
 pub(super) fn interpret_reply(reply: &Reply, hosts: &HostPolicy, now: DateTime<Utc>) -> Result<Receipt, SubmitError> {
     match reply.status {
         200..=299 => accepted(reply, hosts, now),
@@ -39,7 +39,7 @@ pub(super) fn interpret_reply(reply: &Reply, hosts: &HostPolicy, now: DateTime<U
             retry_after: reply.retry_after(),
             full: true,
         }),
-        503 => Err(SubmitError::NotAccepted {
+        503 if reply.is_maintenance() => Err(SubmitError::NotAccepted {
             reason: reply.error_message(),
             retry_after: reply.retry_after(),
             full: false,
@@ -194,12 +194,43 @@ mod tests {
             (500, &ticket, "unknown"),
             (502, "<html>", "unknown"),
             (503, "", "later"),
+            (503, r#"{"detail":"Service temporarily unavailable"}"#, "later"),
+            (503, "<html><h1>503 Service Temporarily Unavailable</h1>", "unknown"),
+            (503, &ticket, "unknown"),
             (504, "", "unknown"),
             (520, "", "unknown"),
             (599, "", "unknown"),
             (999, "", "unknown"),
         ] {
             assert_eq!(word(&judge(status, body)), meaning, "HTTP {status} {body}");
+        }
+    }
+
+    #[test]
+    fn unclear_503_is_never_submitted_again() {
+        let hosts = HostPolicy::new(Url::parse("https://api.bfl.ai").unwrap()).unwrap();
+        let meaning = |retry_after: Option<u64>, body: Result<&str, &str>| {
+            let body = body.map(|body| body.to_owned().into()).map_err(str::to_owned);
+            let reply = Reply { status: 503, retry_after: retry_after.map(Duration::from_secs), body };
+            match interpret_reply(&reply, &hosts, DateTime::UNIX_EPOCH) {
+                Err(SubmitError::NotAccepted { full: false, .. }) => "not accepted",
+                Err(SubmitError::Unknown { .. }) => "unknown",
+                other => panic!("{other:?}"),
+            }
+        };
+        for (retry_after, body, expected) in [
+            (None, Ok(r#"{"detail":"maintenance"}"#), "not accepted"),
+            (Some(2), Ok("maintenance"), "not accepted"),
+            (None, Ok("upstream connect error or disconnect/reset before headers"), "unknown"),
+            (None, Ok(""), "unknown"),
+            (None, Ok("{}"), "unknown"),
+            (None, Ok(r#"{"message":"Service Unavailable"}"#), "unknown"),
+            (None, Ok(r#"{"detail":"mainten"#), "unknown"),
+            (Some(2), Ok("<html>"), "unknown"),
+            (Some(2), Err("the reply was cut off"), "unknown"),
+            (Some(2), Ok(r#"{"id":"1","detail":"maintenance"}"#), "unknown"),
+        ] {
+            assert_eq!(meaning(retry_after, body), expected, "{retry_after:?} {body:?}");
         }
     }
 
