@@ -4,7 +4,7 @@ use chrono::{DateTime, Days, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{CostGrouping, CostTable, Usd};
+use super::{CostGrouping, CostReport, CostTable, Usd};
 use crate::time::midnight;
 
 /// Looks that are kept: the newest.
@@ -75,18 +75,25 @@ pub struct AccountCheck {
 }
 
 impl AccountCheck {
-    /// From the first UTC midnight with a known balance inside the table's span. `None` where there is none.
-    pub fn of(history: &BalanceHistory, table: &CostTable) -> Option<Self> {
-        let (first, last) = (history.looks.first()?, history.last()?);
-        let begin = first.at.max(table.span().0);
+    /// What of a span can be compared: from the first UTC midnight with a known balance to the last look. `None` where there is none.
+    pub fn span(
+        history: &BalanceHistory,
+        span: (DateTime<Utc>, DateTime<Utc>),
+    ) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        let (first, last) = (history.looks.first()?, history.around(span.1).0?);
+        let begin = first.at.max(span.0);
         let day = begin.date_naive();
         let from = if midnight(day) == begin { begin } else { midnight(day.checked_add_days(Days::new(1))?) };
-        if from > last.at {
-            return None;
-        }
+        (from <= last.at).then_some((from, last.at))
+    }
+
+    /// Over what [`Self::span`] names of the table's span. A table has whole days: `newer` are the charges of the last day behind the
+    /// last look, which it cannot show.
+    pub fn of(history: &BalanceHistory, table: &CostTable, newer: Option<&CostTable>) -> Option<Self> {
+        let (from, to) = Self::span(history, table.span())?;
         let start = history.around(from).0?;
         let (mut fell, mut rose, mut balance) = (Usd::ZERO, Usd::ZERO, start.usd);
-        for look in history.looks.iter().filter(|look| look.at > from) {
+        for look in history.looks.iter().filter(|look| look.at > from && look.at <= to) {
             if look.usd < balance {
                 fell += balance - look.usd;
             } else {
@@ -94,10 +101,11 @@ impl AccountCheck {
             }
             balance = look.usd;
         }
-        let report = table.report_between((from, table.span().1), CostGrouping::Service);
-        let of_provider = report.by.iter().find(|line| line.key == super::Service::BflApi.as_str());
-        let recorded = of_provider.map_or(Usd::ZERO, |line| line.usd);
-        let uncertain = report.unknown_usd + report.unconfirmed_usd;
+        let (mut recorded, mut uncertain) = charges(&table.report_between((from, to), CostGrouping::Service));
+        if let Some(newer) = newer {
+            let (newer_recorded, newer_uncertain) = charges(&newer.report(CostGrouping::Service));
+            (recorded, uncertain) = (recorded - newer_recorded, uncertain - newer_uncertain);
+        }
         let difference = fell - recorded;
         let cause = match difference.decimal() {
             amount if amount.abs() <= TOLERANCE => None,
@@ -110,7 +118,7 @@ impl AccountCheck {
         };
         Some(Self {
             from,
-            to: last.at,
+            to,
             balance_fell_usd: fell,
             topped_up_usd: rose,
             recorded_usd: recorded,
@@ -131,6 +139,12 @@ impl AccountCheck {
     }
 }
 
+/// The provider's charges, and the uncertain ones.
+fn charges(report: &CostReport) -> (Usd, Usd) {
+    let of_provider = report.by.iter().find(|line| line.key == super::Service::BflApi.as_str());
+    (of_provider.map_or(Usd::ZERO, |line| line.usd), report.unknown_usd + report.unconfirmed_usd)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +163,10 @@ mod tests {
     }
 
     fn table(charges: &[(&str, Basis, &str)]) -> CostTable {
+        table_of("01T00:00:00", "23T00:00:00", charges)
+    }
+
+    fn table_of(from: &str, to: &str, charges: &[(&str, Basis, &str)]) -> CostTable {
         let row = |(day, basis, amount): &(&str, Basis, &str)| CostRow {
             day: format!("2026-11-{day}").parse().unwrap(),
             model: String::new(),
@@ -158,7 +176,7 @@ mod tests {
             amount: Some(amount.parse().unwrap()),
             count: 1,
         };
-        CostTable::new((at("01T00:00:00"), at("23T00:00:00")), false, charges.iter().map(row).collect())
+        CostTable::new((at(from), at(to)), false, charges.iter().map(row).collect())
     }
 
     #[test]
@@ -176,7 +194,7 @@ mod tests {
             (vec![("20", settled, "0.03")], "0.07", Some("another program")),
             (vec![("20", settled, "0.03"), ("21", settled, "0.10")], "-0.03", Some("top-up")),
         ] {
-            let check = AccountCheck::of(&looks, &table(&charges)).unwrap();
+            let check = AccountCheck::of(&looks, &table(&charges), None).unwrap();
             assert_eq!(
                 (check.from, check.to),
                 (at("20T00:00:00"), at("21T09:00:00")),
@@ -190,7 +208,32 @@ mod tests {
             assert_eq!(check.cause.is_some(), cause.is_some(), "{}", check.line());
             assert!(check.line().contains(cause.unwrap_or("they agree")), "{}", check.line());
         }
-        assert_eq!(AccountCheck::of(&history(&[("22T10:00:00", "10")]), &table(&[])), None, "not a whole day yet");
+        assert_eq!(
+            AccountCheck::of(&history(&[("22T10:00:00", "10")]), &table(&[]), None),
+            None,
+            "not a whole day yet"
+        );
+    }
+
+    #[test]
+    fn account_is_compared_inside_the_span() {
+        let looks = history(&[("01T10:00:00", "10"), ("05T10:00:00", "9"), ("20T10:00:00", "5")]);
+        let settled = Basis::Settled;
+        let past = table_of("01T00:00:00", "11T00:00:00", &[("04", settled, "1"), ("07", settled, "3")]);
+        let check = AccountCheck::of(&looks, &past, None).unwrap();
+        assert_eq!((check.to, check.balance_fell_usd.to_string().as_str()), (at("05T10:00:00"), "1"), "no later look");
+        assert_eq!(
+            (check.recorded_usd.to_string().as_str(), check.cause),
+            ("1", None),
+            "no charge after the last look"
+        );
+        let day = table_of("01T00:00:00", "11T00:00:00", &[("05", settled, "1.5"), ("05", Basis::Unknown, "2")]);
+        let newer = table_of("05T10:00:00", "06T00:00:00", &[("05", settled, "0.5"), ("05", Basis::Unknown, "2")]);
+        let check = AccountCheck::of(&looks, &day, Some(&newer)).unwrap();
+        assert_eq!((check.recorded_usd.to_string().as_str(), check.cause), ("1", None), "nor of the same day");
+        assert_eq!(check.uncertain_usd, Usd::ZERO);
+        let before = table_of("01T00:00:00", "01T09:00:00", &[]);
+        assert_eq!(AccountCheck::of(&looks, &before, None), None, "no look until its end");
     }
 
     #[test]

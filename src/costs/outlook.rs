@@ -19,7 +19,7 @@ const FORECAST_DECIMALS: u32 = 2;
 pub struct Outlook {
     /// Spent since the first of the UTC month.
     pub month_usd: Usd,
-    /// Spent for each day: over the last seven days, or since the first charge of these.
+    /// Spent for each day: over the last seven days, or since the first charge of these, at least a day.
     pub usd_per_day: Usd,
     /// What the whole UTC month will cost.
     pub forecast_usd: Usd,
@@ -38,11 +38,9 @@ impl Outlook {
         let spent = |from| table.report_between((from, tomorrow), CostGrouping::Day);
         let recent = spent(last_days(now, RATE_DAYS).0);
         let first = recent.by.first().and_then(|line| line.key.parse().ok()).map_or(now, midnight);
-        let per_day = match days(now - first) {
-            elapsed if elapsed > Decimal::ZERO => recent.total_usd.decimal().checked_div(elapsed),
-            _ => None,
-        };
-        let per_day = per_day.unwrap_or(Decimal::ZERO);
+        // The first charge is dated by its day: minutes after midnight say nothing about a rate.
+        let elapsed = days(now - first).max(Decimal::ONE);
+        let per_day = recent.total_usd.decimal().checked_div(elapsed).unwrap_or(Decimal::ZERO);
         let month_usd = spent(month).total_usd;
         let ahead = per_day.saturating_mul(days(month_end - now));
         Self {
@@ -90,5 +88,11 @@ mod tests {
         // The window reaches into the month before.
         assert_eq!(outlook("2026-11-01T00:00:00Z", &[("2026-10-26", "6")]), strings("0", "1", "30"));
         assert_eq!(outlook("2026-11-21T12:00:00Z", &[]), strings("0", "0", "0"));
+    }
+
+    #[test]
+    fn forecast_after_midnight_counts_a_whole_day() {
+        let (month, per_day, forecast) = outlook("2026-11-21T00:00:10Z", &[("2026-11-21", "3")]);
+        assert_eq!((month.as_str(), per_day.as_str(), forecast.as_str()), ("3", "3", "33"));
     }
 }

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::costs::{BalanceHistory, BalanceLook, Usd};
-use crate::store::{SharedRecord, Store, StoreError};
+use crate::costs::{AccountCheck, BalanceHistory, BalanceLook, CostTable, Usd};
+use crate::store::{CostQuery, SharedRecord, Store, StoreError};
+use crate::time::day_of;
 
 /// The kind of the records.
 const BALANCE: &str = "balance";
@@ -16,8 +17,21 @@ fn id(simulated: bool) -> &'static str {
 }
 
 /// The recorded balances of the simulator's account, or of the real one.
-pub async fn balance_history(store: &dyn Store, simulated: bool) -> Result<BalanceHistory, StoreError> {
+pub(super) async fn balance_history(store: &dyn Store, simulated: bool) -> Result<BalanceHistory, StoreError> {
     Ok(read(store, simulated).await?.0)
+}
+
+/// The change of the balance against the charges of a table, without charges that are newer than the last look: those are read here.
+pub async fn check_account(store: &dyn Store, table: &CostTable) -> Result<Option<AccountCheck>, StoreError> {
+    let history = balance_history(store, table.is_simulated()).await?;
+    let Some((_, last)) = AccountCheck::span(&history, table.span()) else { return Ok(None) };
+    let end = day_of(last).1.min(table.span().1);
+    let newer = if last < end {
+        Some(store.costs(CostQuery { from: last, to: end, simulated: table.is_simulated() }).await?)
+    } else {
+        None
+    };
+    Ok(AccountCheck::of(&history, table, newer.as_ref()))
 }
 
 /// Records the balance where it differs from the last one. One read and at most one write; returns the history.

@@ -34,7 +34,7 @@ pub mod workflow;
 
 pub use account_tasks::AccountTasks;
 pub use audit::{AuditEntry, Operator};
-pub use balance::balance_history;
+pub use balance::check_account;
 pub use bulk::{
     BulkAction, BulkControl, BulkItem, BulkLease, BulkPlan, BulkRecord, BulkStart, BulkState, BulkTarget, MIN_JOBS,
     SpecEdit, TagEdit,

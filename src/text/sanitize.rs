@@ -41,6 +41,12 @@ pub fn sanitize_text(text: &str) -> String {
         .collect()
 }
 
+/// Whether a spreadsheet may run a cell that begins with this character as a formula: the signs, also those of East Asian keyboards, and
+/// whatever a spreadsheet drops before it reads the next character.
+pub fn is_formula_start(character: char) -> bool {
+    is_hidden(character) || matches!(character, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠')
+}
+
 /// Characters that take no cell of their own but steer the terminal or the reader.
 fn is_hidden(character: char) -> bool {
     character.is_control()

@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use crate::store::schema::Collection;
-use crate::text::sanitize_line;
+use crate::text::{is_formula_start, sanitize_line};
 
 /// Columns whose cells are text, whatever they look like. Every other cell that is JSON is what it says.
 const TEXTS: [&str; 19] = [
@@ -266,11 +266,6 @@ fn reads_as_other(name: &str, text: &str) -> bool {
         || serde_json::from_str::<Value>(text).is_ok()
 }
 
-/// The characters at which spreadsheets begin a formula, those of East Asian keyboards included.
-fn is_formula_start(character: char) -> bool {
-    matches!(character, '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '＝' | '＋' | '－' | '＠')
-}
-
 fn guard(name: &str, text: &str) -> String {
     if needs_guard(name, text.trim_start_matches('\'')) { format!("'{text}") } else { text.to_owned() }
 }
@@ -312,6 +307,9 @@ mod tests {
             ("@SUM(1,1)", "'@SUM(1,1)"),
             ("\t=1", "'\t=1"),
             ("\r=1", "'\r=1"),
+            ("\u{1b}=1", "'\u{1b}=1"),
+            ("\0=1", "'\0=1"),
+            ("\u{feff}=1", "'\u{feff}=1"),
             ("＝1", "'＝1"),
             ("'=1", "''=1"),
             ("''", "'''"),

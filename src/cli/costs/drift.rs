@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::cli::error::CliError;
 use crate::cli::{Session, table};
 use crate::costs::{AccountCheck, Usd};
-use crate::engine::balance_history;
+use crate::engine::check_account;
 use crate::jobs::DriftSummary;
 use crate::store::{CostQuery, PageQuery};
 use crate::text::{format, sanitize_line};
@@ -76,7 +76,6 @@ pub async fn run(session: &Session, args: &DriftArgs) -> Result<(), CliError> {
         query.after = Some(next);
         query.limit = limit.saturating_sub(jobs).min(PAGE_SIZE);
     }
-    let balances = balance_history(store.as_ref(), simulated).await?;
     let table = store.costs(CostQuery { from, to, simulated }).await?;
     let causes =
         summary.causes.iter().map(|(cause, (count, usd))| CauseView { cause: cause.clone(), count: *count, usd: *usd });
@@ -92,7 +91,7 @@ pub async fn run(session: &Session, args: &DriftArgs) -> Result<(), CliError> {
         charged_usd: summary.charged,
         drift_usd: summary.drift(),
         causes,
-        account: AccountCheck::of(&balances, &table),
+        account: check_account(store.as_ref(), &table).await?,
     };
     session.output.answer(&view, || text(&view))
 }

@@ -9,9 +9,9 @@ use serde::Serialize;
 use crate::cli::error::CliError;
 use crate::cli::{Session, output, table};
 use crate::costs::{AccountCheck, BudgetSettings, CostGrouping, CostLine, CostReport, Outlook, Usd};
-use crate::engine::balance_history;
+use crate::engine::check_account;
 use crate::store::{CostJobsQuery, CostQuery, JobCost, Store};
-use crate::text::{format, sanitize_line};
+use crate::text::{format, is_formula_start, sanitize_line};
 use crate::time::{day_of, last_days, midnight, month_of, parse_time};
 use crate::wiring;
 
@@ -142,7 +142,7 @@ pub async fn run(session: &Session, args: &ReportArgs) -> Result<(), CliError> {
         wasted_usd: wasted.total_usd,
         wasted_by: wasted.by,
         outlook,
-        account: AccountCheck::of(&balance_history(store.as_ref(), simulated).await?, &table),
+        account: check_account(store.as_ref(), &table).await?,
         daily_cap_usd: caps.daily,
         monthly_cap_usd: caps.monthly,
         jobs: jobs.into_iter().map(JobView::from).collect(),
@@ -230,8 +230,8 @@ fn csv(report: &CostReport, by: CostGrouping) -> Result<String, CliError> {
     let heading = heading(by).to_lowercase();
     writer.write_record([heading.as_str(), "charges", "usd"]).map_err(failed)?;
     for line in &report.by {
-        let formula = line.key.starts_with(['=', '+', '-', '@', '\t']);
-        let key = format!("{}{}", if formula { "'" } else { "" }, sanitize_line(&line.key, 200));
+        let shown = sanitize_line(&line.key, 200);
+        let key = if shown.starts_with(is_formula_start) { format!("'{shown}") } else { shown };
         writer.write_record([key, line.count.to_string(), line.usd.to_string()]).map_err(failed)?;
     }
     let bytes = writer.into_inner().map_err(|error| CliError::Failed(format!("cannot write the report: {error}")))?;

@@ -69,7 +69,7 @@ impl Overview {
             month: table.report_from(month_ago, CostGrouping::Model),
             calendar_month: table.report_from(first_of_month, CostGrouping::Model),
             outlook: Outlook::of(&table, now),
-            account: AccountCheck::of(&self.balances, &table),
+            account: AccountCheck::of(&self.balances, &table, None),
             table: Arc::new(table),
             daily_cap: caps.daily,
             monthly_cap: caps.monthly,
