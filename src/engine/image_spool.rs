@@ -1,8 +1,10 @@
 //! Images that were downloaded and could not be stored: they stay on this machine until the bucket is back. Their links expire within
 //! minutes, and the provider may not know their tasks any more.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,8 +12,9 @@ use tokio::task::spawn_blocking;
 
 use crate::costs::Credits;
 use crate::fs::AtomicFile;
-use crate::jobs::{ImageFormat, Job, JobId, sha256_hex};
+use crate::jobs::{ImageFormat, Job, JobId, StageName, sha256_hex};
 use crate::provider::DownloadedImage;
+use crate::store::Store;
 
 /// The folder in the data directory.
 const FOLDER: &str = "unstored";
@@ -19,8 +22,11 @@ const FOLDER: &str = "unstored";
 /// The end of each name.
 const SUFFIX: &str = ".image";
 
-/// After this time no job waits for an image.
-const DELETE_AFTER: Duration = Duration::from_hours(24 * 14);
+/// From this age on, the store is asked whether a job still waits for an image.
+const CHECK_AFTER: Duration = Duration::from_hours(24 * 14);
+
+/// Longest first line that is read, in bytes.
+const MAX_HEADER: u64 = 64 * 1024;
 
 /// The images of one store.
 #[derive(Debug)]
@@ -54,17 +60,45 @@ struct Header {
 }
 
 impl ImageSpool {
-    /// The images of that store in a data directory. Removes those that no job can wait for any more.
+    /// The images of that store in a data directory.
     pub(super) fn open(data_dir: &Path, store: &str) -> Self {
-        let folder = data_dir.join(FOLDER);
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let modified = entry.metadata().and_then(|data| data.modified());
-            if modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > DELETE_AFTER)) {
+        Self { folder: data_dir.join(FOLDER), store: store.to_owned() }
+    }
+
+    /// Removes old images that no job waits for any more, as the store reports it: an image that was paid for is never removed for its
+    /// age alone. Images of other stores stay.
+    pub(super) async fn remove_settled(self: Arc<Self>, store: Arc<dyn Store>) {
+        let this = self.clone();
+        let Ok(old) = spawn_blocking(move || this.old_images()).await else { return };
+        for (path, header) in old {
+            let is_awaited = match store.get(&header.job).await {
+                Ok(job) => job.is_some_and(|job| header.is_awaited_by(&job)),
+                Err(error) => {
+                    tracing::debug!(job = %header.job, %error, "image that was not stored stays: its job was not read");
+                    true
+                }
+            };
+            if !is_awaited {
+                tracing::info!(job = %header.job, attempt = header.attempt, "image of an ended attempt removed");
                 // Best effort: a file that stays is only disk space.
-                let _ = std::fs::remove_file(entry.path());
+                let _ = spawn_blocking(move || std::fs::remove_file(path)).await;
             }
         }
-        Self { folder, store: store.to_owned() }
+    }
+
+    /// The old images of this store. A file that cannot be read is not one of them.
+    fn old_images(&self) -> Vec<(PathBuf, Header)> {
+        let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let old = entries.filter(|entry| {
+            let modified = entry.metadata().and_then(|data| data.modified());
+            modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > CHECK_AFTER))
+        });
+        let images = old.filter_map(|entry| {
+            let header = read_header(&entry.path())?;
+            let is_own = entry.path() == self.path_of(&header.job, header.attempt);
+            is_own.then(|| (entry.path(), header))
+        });
+        images.collect()
     }
 
     /// Keeps the image of the job's current attempt. Durable when it returns.
@@ -117,9 +151,31 @@ impl ImageSpool {
 
     fn path(&self, job: &Job) -> Option<(PathBuf, String)> {
         let ticket = job.attempt()?.receipt.as_ref()?.ticket.id.clone();
-        let name = sha256_hex(format!("{}\n{}\n{}", self.store, job.id, job.attempt_number()).as_bytes());
-        Some((self.folder.join(format!("{name}{SUFFIX}")), ticket))
+        Some((self.path_of(&job.id, job.attempt_number()), ticket))
     }
+
+    fn path_of(&self, job: &JobId, attempt: u32) -> PathBuf {
+        let name = sha256_hex(format!("{}\n{job}\n{attempt}", self.store).as_bytes());
+        self.folder.join(format!("{name}{SUFFIX}"))
+    }
+}
+
+impl Header {
+    /// Whether the job may still need the image: its attempt has no other one yet, and a worker or a retry may store it.
+    fn is_awaited_by(&self, job: &Job) -> bool {
+        let is_same = job.attempt_number() == self.attempt
+            && job
+                .attempt()
+                .and_then(|attempt| attempt.receipt.as_ref())
+                .is_some_and(|known| known.ticket.id == self.ticket);
+        is_same && !matches!(job.stage_name(), StageName::Done | StageName::Approved)
+    }
+}
+
+fn read_header(path: &Path) -> Option<Header> {
+    let mut line = Vec::new();
+    BufReader::new(File::open(path).ok()?.take(MAX_HEADER)).read_until(b'\n', &mut line).ok()?;
+    serde_json::from_slice(&line).ok()
 }
 
 #[cfg(test)]
@@ -128,6 +184,8 @@ mod tests {
 
     use super::*;
     use crate::jobs::{Claim, Receipt, Spec, Ticket, WorkerId};
+    use crate::store::Save;
+    use crate::store::sqlite::SqliteStore;
 
     fn generating(ticket: &str) -> Job {
         let now = DateTime::UNIX_EPOCH;
@@ -159,5 +217,36 @@ mod tests {
         assert!(spool.find(&job).await.is_none(), "a damaged file");
         spool.remove(&job).await;
         assert!(!file.exists());
+    }
+
+    #[tokio::test]
+    async fn old_image_stays_until_it_is_stored() {
+        let data = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&data.path().join("darkroom.db")).unwrap());
+        let job = generating("task-1");
+        store.create(vec![job.clone()]).await.unwrap();
+        let image = DownloadedImage { bytes: "image".into(), format: ImageFormat::Png, width: 3, height: 2 };
+        let unstored = UnstoredImage { image, cost: None, is_kept: false };
+        let kept = async |name: &str| {
+            let spool = Arc::new(ImageSpool::open(data.path(), name));
+            spool.keep(&job, &unstored).await.unwrap();
+            let (path, _) = spool.path(&job).unwrap();
+            File::options().append(true).open(&path).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+            (spool, path)
+        };
+        let (_, other) = kept("other").await;
+        let (spool, path) = kept("store").await;
+        spool.clone().remove_settled(store.clone()).await;
+        assert!(path.exists(), "the job is generating");
+        let mut stored = store.get(&job.id).await.unwrap().unwrap();
+        stored.cancel(DateTime::UNIX_EPOCH).unwrap();
+        stored.revision = store.save(Save::new(&stored)).await.unwrap();
+        spool.clone().remove_settled(store.clone()).await;
+        assert!(path.exists(), "a retry checks the same task again, and finds the image");
+        stored.resubmit_with(stored.spec.clone(), DateTime::UNIX_EPOCH).unwrap();
+        store.save(Save::new(&stored)).await.unwrap();
+        spool.remove_settled(store).await;
+        assert!(!path.exists(), "another attempt");
+        assert!(other.exists(), "the image of another store");
     }
 }

@@ -30,7 +30,7 @@ use super::image_spool::ImageSpool;
 use super::outages::OutageMonitor;
 use super::submit_journal::SubmitJournal;
 use super::workflow::{JobWorkflow, Observer};
-use super::{Command, Event, EventDetail, Ports, Settings};
+use super::{Command, Event, EventDetail, Mode, Ports, Settings};
 #[cfg(feature = "temporal")]
 pub(super) use command_tasks::mark_internal_failure;
 pub use dispatcher::EngineEnd;
@@ -94,12 +94,16 @@ pub(super) fn start<Run: Runner>(
     let journal = Arc::new(worker_lock.journal(&settings.store_id));
     let recovery = JobWorkflow::new(ports.clone(), settings.clone(), worker_lock.worker().clone(), observer.clone())
         .with_journal(journal.clone());
+    let image_spool = Arc::new(worker_lock.image_spool(&settings.store_id));
+    if settings.mode != Mode::Observe {
+        tokio::spawn(image_spool.clone().remove_settled(ports.store.clone()));
+    }
     let context = RunnerContext {
         ports: ports.clone(),
         settings: settings.clone(),
         worker_lock: worker_lock.clone(),
         journal,
-        image_spool: Arc::new(worker_lock.image_spool(&settings.store_id)),
+        image_spool,
         outages: outages.clone(),
         observer,
         events: event_sender.clone(),
