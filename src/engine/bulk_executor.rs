@@ -1,13 +1,14 @@
 //! Works on a bulk action under its lease, batch by batch.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::bulk::{BATCH_SIZE, BatchResult, LEASE, keep_previous};
-use super::{BulkAction, BulkLease, BulkRecord, BulkState, CommandOutcome, OperatorCommands};
-use crate::jobs::Job;
+use super::bulk::{BATCH_SIZE, BatchResult, LEASE, keep_previous, keep_unchanged, kept_jobs};
+use super::{BulkAction, BulkItem, BulkLease, BulkRecord, BulkState, CommandOutcome, OperatorCommands};
+use crate::jobs::{Job, JobId};
 use crate::store::{Store, StoreError};
 use crate::time::Clock;
 
@@ -129,9 +130,8 @@ impl BulkExecutor {
         let now = self.clock.now();
         let lease = BulkLease { worker: self.worker.clone(), until: now + LEASE };
         let saved = async {
-            if record.undoable {
-                keep_previous(store, record, &batch.previous, batch.at).await?;
-            }
+            keep_previous(store, record, &batch.replaced, batch.at).await?;
+            keep_unchanged(store, record, batch.unchanged.clone(), batch.at).await?;
             record.advance(store, &batch.result, lease, now).await
         };
         let saved = saved.await;
@@ -141,23 +141,70 @@ impl BulkExecutor {
         saved
     }
 
+    /// What a crash does: before the jobs are kept, nothing has happened; after that, the batch is repeated, and the jobs that are what
+    /// the action leaves of the kept ones count as changed.
     async fn apply_next(&self, record: &BulkRecord, outcome: &mut CommandOutcome) -> Result<AppliedBatch, StoreError> {
         let items = record.batch(self.store.as_ref(), BATCH_SIZE).await?;
         let handled = items.len() as u64;
-        let mut done = self.commands.apply_bulk(&record.id, &record.action, items).await?;
+        let at = self.clock.now();
+        let kept = if record.undoable { self.keep(record, &items, at).await? } else { KeptBatch::default() };
+        let commands = self.commands.with_read(kept.now.clone());
+        let mut done = commands.apply_bulk(&record.id, &record.action, items).await?;
+        done.rejected.retain(|(id, _)| !kept.changed_before.contains(id));
+        let is_changed = |id: &JobId| done.succeeded.contains(id) || kept.changed_before.contains(id);
+        let (replaced, unchanged) = if record.undoable {
+            let kept_now: HashMap<&JobId, u64> = kept.now.iter().map(|job| (&job.id, job.revision)).collect();
+            // Another process saved these between the two reads.
+            let is_replaced = |job: &&Job| kept_now.get(&job.id) != Some(&job.revision);
+            let replaced = done.previous.iter().filter(is_replaced).cloned().collect();
+            let all = kept.now.iter().chain(&kept.earlier).map(|job| &job.id);
+            (replaced, all.filter(|id| !is_changed(id)).cloned().collect())
+        } else {
+            (Vec::new(), Vec::new())
+        };
         let reasons = done.rejected.iter().map(|(_, reason)| reason.clone()).collect();
-        let result = BatchResult { handled, changed: done.succeeded.len() as u64, reasons };
+        let changed = (done.succeeded.len() + kept.changed_before.len()) as u64;
+        let result = BatchResult { handled, changed, reasons };
         outcome.succeeded.append(&mut done.succeeded);
         outcome.rejected.append(&mut done.rejected);
-        Ok(AppliedBatch { result, previous: done.previous, at: self.clock.now() })
+        Ok(AppliedBatch { result, replaced, unchanged, at })
     }
+
+    /// Keeps what the jobs of the next batch are, before it changes them.
+    async fn keep(
+        &self,
+        record: &BulkRecord,
+        items: &[BulkItem],
+        at: chrono::DateTime<chrono::Utc>,
+    ) -> Result<KeptBatch, StoreError> {
+        let store = self.store.as_ref();
+        let earlier = kept_jobs(store, &record.id, record.position).await?;
+        let now = self.commands.changeable(&record.action, items).await?;
+        let cut_short: Vec<&Job> = earlier.iter().filter(|old| !now.iter().any(|job| job.id == old.id)).collect();
+        let changed_before = self.commands.changed_before(&record.action, &cut_short).await?;
+        keep_previous(store, record, &now, at).await?;
+        Ok(KeptBatch { earlier, changed_before, now })
+    }
+}
+
+/// What the jobs of a batch were, as the store keeps it.
+#[derive(Default)]
+struct KeptBatch {
+    /// By a run of the batch that was cut short.
+    earlier: Vec<Job>,
+    /// Those of them that it has changed.
+    changed_before: Vec<JobId>,
+    /// Before this run.
+    now: Vec<Job>,
 }
 
 /// A batch whose jobs are changed.
 struct AppliedBatch {
     result: BatchResult,
-    /// The changed jobs as they were before.
-    previous: Vec<Job>,
+    /// Changed jobs as they were before, where that is not what was kept before the batch.
+    replaced: Vec<Job>,
+    /// Jobs that were kept and not changed.
+    unchanged: Vec<JobId>,
     at: chrono::DateTime<chrono::Utc>,
 }
 
@@ -279,6 +326,79 @@ mod tests {
         assert_eq!((end.record.changed, end.record.unchanged), (70, 50));
         assert_eq!(end.record.reasons, ["it changed after it was counted"]);
         assert_eq!(bench.store.get(&first).await.unwrap().unwrap(), failed_again, "not retried a second time");
+    }
+
+    #[tokio::test]
+    async fn crash_inside_a_batch_can_be_undone() {
+        let bench = Bench::new().await;
+        let record = bench.start(BulkAction::Retry, now()).await;
+        let before = bench.jobs().await;
+        // A worker keeps what the jobs of its batch are, retries all of them but one, and dies before it saves the position.
+        let mut dead = record.clone();
+        let at = Utc::now();
+        dead.acquire(&*bench.store, "dead", at, at).await.unwrap();
+        let mut items = dead.batch(&*bench.store, BATCH_SIZE).await.unwrap();
+        let executor = bench.executor("dead");
+        executor.keep(&dead, &items, at).await.unwrap();
+        let late = items.pop().unwrap().0;
+        executor.commands.apply_bulk(&dead.id, &dead.action, items).await.unwrap();
+        // That one changes before the next worker retries the rest.
+        let mut other = bench.store.get(&late).await.unwrap().unwrap();
+        other.retry(Utc::now()).unwrap();
+        other.cancel(Utc::now()).unwrap();
+        bench.store.save(Save::new(&other)).await.unwrap();
+        let end = bench.run("w2", &record.id).await.unwrap();
+        assert_eq!((end.record.changed, end.record.unchanged), (119, 1));
+        let undo = bench.undo(&record.id).await;
+        assert_eq!(undo.total, 119, "only what was changed");
+        let end = bench.run("w3", &undo.id).await.unwrap();
+        assert_eq!((end.record.changed, end.record.unchanged), (119, 0), "{:?}", end.record.reasons);
+        for (old, new) in before.iter().zip(bench.jobs().await).filter(|(old, _)| old.id != late) {
+            assert_eq!((&old.stage, &old.attempts), (&new.stage, &new.attempts));
+        }
+        assert_eq!(bench.store.get(&late).await.unwrap().unwrap().stage_name(), StageName::Cancelled);
+    }
+
+    #[tokio::test]
+    async fn batch_stopped_by_a_crash_can_be_undone() {
+        let bench = Bench::new().await;
+        let record = bench.start(BulkAction::Hide, now()).await;
+        let mut dead = record.clone();
+        let at = Utc::now();
+        dead.acquire(&*bench.store, "dead", at, at).await.unwrap();
+        let items = dead.batch(&*bench.store, BATCH_SIZE).await.unwrap();
+        let executor = bench.executor("dead");
+        executor.keep(&dead, &items, at).await.unwrap();
+        executor.commands.apply_bulk(&dead.id, &dead.action, items).await.unwrap();
+        BulkRecord::control(&*bench.store, &record.id, BulkControl::Stop, Utc::now()).await.unwrap().unwrap();
+        let undo = bench.undo(&record.id).await;
+        assert_eq!(bench.run("w2", &undo.id).await.unwrap().record.changed, 50);
+        let visible = bench.store.list_jobs(PageQuery { limit: 1_000, ..PageQuery::default() }).await.unwrap();
+        assert_eq!(visible.len(), JOBS);
+    }
+
+    #[tokio::test]
+    async fn undo_leaves_jobs_that_changed_since() {
+        let bench = Bench::new().await;
+        bench.run("w1", &bench.start(BulkAction::Retry, now()).await.id).await.unwrap();
+        let cancel = bench.start(BulkAction::Cancel, now()).await;
+        bench.run("w1", &cancel.id).await.unwrap();
+        let ids: Vec<JobId> = bench.jobs().await.into_iter().map(|job| job.id).take(3).collect();
+        let commands = OperatorCommands::new(bench.store.clone(), Arc::new(SystemClock), true);
+        commands.tag(vec![ids[0].clone()], &TagEdit::parse("keep").unwrap()).await.unwrap();
+        commands.hide(vec![ids[1].clone()]).await.unwrap();
+        let undo = bench.undo(&cancel.id).await;
+        let end = bench.run("w2", &undo.id).await.unwrap();
+        assert_eq!((end.record.changed, end.record.unchanged), (118, 2));
+        assert_eq!(
+            end.record.reasons,
+            ["cannot undo: its tags were changed since", "cannot undo: it was hidden since"]
+        );
+        let job = async |id: &JobId| bench.store.get(id).await.unwrap().unwrap();
+        let (tagged, hidden, other) = (job(&ids[0]).await, job(&ids[1]).await, job(&ids[2]).await);
+        assert_eq!((tagged.stage_name(), tagged.tags.join(" ").as_str()), (StageName::Cancelled, "keep"));
+        assert_eq!((hidden.stage_name(), hidden.hidden), (StageName::Cancelled, true));
+        assert_eq!(other.stage_name(), StageName::Queued);
     }
 
     #[tokio::test]

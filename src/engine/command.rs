@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{BulkAction, BulkControl, BulkPlan, BulkTarget, CommandKind, NewJob, TagEdit};
+use super::{BulkAction, BulkControl, BulkItem, BulkPlan, BulkTarget, CommandKind, NewJob, TagEdit};
 use crate::costs::{BudgetEdit, CostGrouping};
 use crate::jobs::filter::Filter;
 use crate::jobs::sort::{Place, Sort};
@@ -14,8 +14,8 @@ use crate::store::{PageCursor, SortOrder};
 pub enum Command {
     /// Create these jobs, all or none. Answered by `Event::CommandCompleted` with `CommandKind::Submitted`.
     Submit(Vec<NewJob>),
-    /// Retry these.
-    Retry(Vec<JobId>),
+    /// Retry these, each with its `fingerprint` when its price was shown: one that has changed since is rejected.
+    Retry(Vec<BulkItem>),
     /// Cancel these.
     Cancel(Vec<JobId>),
     /// Approve these.

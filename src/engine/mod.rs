@@ -37,7 +37,7 @@ pub use audit::{AuditEntry, Operator};
 pub use balance::check_account;
 pub use bulk::{
     BulkAction, BulkControl, BulkItem, BulkLease, BulkPlan, BulkRecord, BulkStart, BulkState, BulkTarget, MIN_JOBS,
-    SpecEdit, TagEdit,
+    SpecEdit, TagEdit, fingerprint,
 };
 pub use bulk_executor::{BulkEnd, BulkExecutor};
 pub use command::Command;

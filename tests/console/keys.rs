@@ -6,8 +6,8 @@ use chrono::Duration;
 use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use darkroom::console::{ConsoleOptions, Effect, ExitReason, ImagesMode, Message, ThemeChoice};
 use darkroom::engine::{
-    BulkAction, BulkPlan, BulkTarget, Command, CommandKind, CommandOutcome, Event, Intake, MatchCounts, Pause,
-    RetryPrice, SortOrder,
+    BulkAction, BulkItem, BulkPlan, BulkTarget, Command, CommandKind, CommandOutcome, Event, Intake, MatchCounts,
+    Pause, RetryPrice, SortOrder, fingerprint,
 };
 use darkroom::jobs::filter::Filter;
 use darkroom::jobs::{BillingStatus, Failure, FailureCode, Job, Spec, StageName};
@@ -15,6 +15,20 @@ use ratatui::style::Color;
 
 use super::fixtures;
 use super::harness::{ConsoleHarness, options};
+
+/// These jobs as they were when their price was shown.
+fn counted(numbers: &[u32]) -> Vec<BulkItem> {
+    let jobs = fixtures::jobs();
+    let item = |number: &u32| {
+        let job = jobs.iter().find(|job| job.id == fixtures::id(*number)).unwrap();
+        (job.id.clone(), fingerprint(job))
+    };
+    numbers.iter().map(item).collect()
+}
+
+fn retry(numbers: &[u32]) -> Command {
+    Command::Retry(counted(numbers))
+}
 
 fn sends(effects: &[Effect]) -> Vec<&Command> {
     effects.iter().filter_map(|effect| if let Effect::Send(command) = effect { Some(command) } else { None }).collect()
@@ -43,7 +57,7 @@ fn start_requests_the_newest_jobs() {
 fn retry_real_money_needs_confirmation() {
     let mut simulated = ConsoleHarness::busy(120, 40);
     select(&mut simulated, "glass");
-    assert_eq!(sends(&simulated.keys("r")), [&Command::Retry(vec![fixtures::id(8)])]);
+    assert_eq!(sends(&simulated.keys("r")), [&retry(&[8])]);
 
     let mut real = ConsoleHarness::busy_with(120, 40, &options(false));
     select(&mut real, "glass");
@@ -54,7 +68,7 @@ fn retry_real_money_needs_confirmation() {
     real.keys("r");
     assert_eq!(sends(&real.keys("y")), [] as [&Command; 0], "no person answers that fast");
     real.now += Duration::seconds(1);
-    assert_eq!(sends(&real.keys("y")), [&Command::Retry(vec![fixtures::id(8)])]);
+    assert_eq!(sends(&real.keys("y")), [&retry(&[8])]);
 }
 
 #[test]
@@ -65,7 +79,7 @@ fn retry_all_takes_the_failed_jobs_shown() {
     assert!(harness.frame().contains("1 may be billed a"), "{}", harness.frame());
     harness.now += Duration::seconds(1);
     let effects = harness.keys("y");
-    assert_eq!(sends(&effects), [&Command::Retry(vec![fixtures::id(9), fixtures::id(16)])], "not the moderated one");
+    assert_eq!(sends(&effects), [&retry(&[9, 16])], "not the moderated one");
     let outcome = CommandOutcome {
         kind: CommandKind::Retried,
         succeeded: vec![fixtures::id(9), fixtures::id(16)],
@@ -76,7 +90,7 @@ fn retry_all_takes_the_failed_jobs_shown() {
     harness.event(Event::CommandCompleted(outcome));
     assert!(harness.frame().contains("Retrying 2 jobs · skipped 1 moderated job"), "{}", harness.frame());
     select(&mut harness, "clock");
-    assert_eq!(sends(&harness.keys("R")), [&Command::Retry(vec![fixtures::id(9)])]);
+    assert_eq!(sends(&harness.keys("R")), [&retry(&[9])]);
 }
 
 #[test]
@@ -328,7 +342,7 @@ fn retry_all_of_moderated_jobs_sends_nothing() {
     select(&mut harness, "glass");
     assert_eq!(sends(&harness.keys("R")), [] as [&Command; 0]);
     assert!(harness.frame().contains("would fail again"), "{}", harness.frame());
-    assert_eq!(sends(&harness.keys("r")), [&Command::Retry(vec![fixtures::id(8)])], "r retries one on purpose");
+    assert_eq!(sends(&harness.keys("r")), [&retry(&[8])], "r retries one on purpose");
 }
 
 #[test]
@@ -759,7 +773,7 @@ fn last_hour_is_retried_with_the_price_first() {
     let plan = BulkPlan {
         action: BulkAction::Retry,
         ids: vec![fixtures::id(9), fixtures::id(16)],
-        fingerprints: vec![0, 0],
+        fingerprints: counted(&[9, 16]).into_iter().map(|(_, counted)| counted).collect(),
         price,
         real: 0,
         generating: 0,
@@ -772,7 +786,7 @@ fn last_hour_is_retried_with_the_price_first() {
     harness.event(Event::BulkPlanned(Ok(Box::new(plan))));
     assert!(harness.frame().contains("Simulated money: 2 jobs: 2 cost $0.08"), "{}", harness.frame());
     harness.now += Duration::seconds(1);
-    assert_eq!(sends(&harness.keys("y")), [&Command::Retry(vec![fixtures::id(9), fixtures::id(16)])]);
+    assert_eq!(sends(&harness.keys("y")), [&retry(&[9, 16])]);
 }
 
 #[test]
@@ -785,7 +799,7 @@ fn own_keys_are_shown_and_obeyed() {
     let footer = harness.frame().lines().last().unwrap_or_default().to_owned();
     assert!(footer.contains("e retry") && !footer.contains("r retry"), "{footer}");
     assert_eq!(sends(&harness.keys("r")), [] as [&Command; 0]);
-    assert_eq!(sends(&harness.keys("e")), [&Command::Retry(vec![fixtures::id(8)])]);
+    assert_eq!(sends(&harness.keys("e")), [&retry(&[8])]);
     harness.keys(":retry");
     let frame = harness.frame();
     assert!(frame.contains("Retry") && frame.contains(" e │"), "{frame}");

@@ -95,7 +95,7 @@ async fn cancelled_job_frees_slot_and_stays_billed() {
     assert_eq!((job.stage_name(), &job.claim), (StageName::Cancelled, &None));
     assert_eq!(job.cost().unwrap().decimal(), ledger_check::total(&ledger_check::bill(&harness.env)));
     // Its ticket may still be collected, for nothing.
-    harness.operator.retry(vec![id.clone()]).await.unwrap();
+    harness.retry(&id).await;
     harness.simulated_clock.forward(550);
     harness.work().await;
     assert_eq!(ledger_check::check(&harness.env, 1), 1);

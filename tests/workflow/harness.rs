@@ -14,7 +14,8 @@ use darkroom::costs::{BudgetExceeded, Credits};
 use darkroom::engine::local::{self, EngineEnd, EngineHandle, WorkerLock};
 use darkroom::engine::workflow::{JobWorkflow, Observer, RunOutcome, WorkflowError};
 use darkroom::engine::{
-    Command, Dependency, Event, JobFinished, Mode, NewJob, OperatorCommands, Ports, Progress, Settings,
+    Command, CommandOutcome, Dependency, Event, JobFinished, Mode, NewJob, OperatorCommands, Ports, Progress, Settings,
+    fingerprint,
 };
 use darkroom::jobs::{Job, JobId, Receipt, Spec, StageName, Ticket, WorkerId};
 use darkroom::provider::bfl::{FluxClient, FluxOptions};
@@ -217,6 +218,12 @@ impl WorkflowHarness {
     pub async fn submit_spec(&self, spec: Spec) -> JobId {
         let outcome = self.operator.submit(vec![NewJob { spec, tags: Vec::new() }]).await.unwrap();
         outcome.succeeded[0].clone()
+    }
+
+    /// Retries the job as it is stored.
+    pub async fn retry(&self, id: &JobId) -> CommandOutcome {
+        let job = self.job(id).await;
+        self.operator.retry(vec![(id.clone(), fingerprint(&job))]).await.unwrap()
     }
 
     /// The job as it is stored.

@@ -86,7 +86,7 @@ async fn journal_releases_what_was_never_sent() {
     assert_eq!(RetryPrice::of([&job], Catalog::builtin()).maybe_billed, 0);
     let costs = harness.env.json(&["costs", "--json"]);
     assert_eq!(costs["unconfirmed_usd"], "0");
-    harness.operator.retry(vec![id.clone()]).await.unwrap();
+    harness.retry(&id).await;
     harness.work().await;
     assert_eq!(harness.job(&id).await.stage_name(), StageName::Done);
     assert_eq!(ledger_check::check(&harness.env, 1), 1);

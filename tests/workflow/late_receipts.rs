@@ -52,7 +52,7 @@ async fn late_receipt_withdraws_unsent_retry() {
     harness.clock.forward(AN_HOUR);
     let other = harness.another_provider();
     harness.run_due("other", &other).await.await.unwrap().unwrap();
-    harness.operator.retry(vec![id.clone()]).await.unwrap();
+    harness.retry(&id).await;
     harness.provider.release_replies();
     assert_eq!(within("its end", suspended).await.unwrap(), Ok(RunOutcome::Finished), "its ticket has the image");
     let job = harness.job(&id).await;
@@ -68,7 +68,7 @@ async fn late_receipt_keeps_second_submit_in_flight() {
     harness.clock.forward(AN_HOUR);
     let other = harness.another_provider();
     harness.run_due("other", &other).await.await.unwrap().unwrap();
-    harness.operator.retry(vec![id.clone()]).await.unwrap();
+    harness.retry(&id).await;
     // The other worker's order is on its way when the first one wakes up.
     other.hold_replies();
     let sending = harness.run_due("other", &other).await;

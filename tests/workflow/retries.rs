@@ -2,7 +2,7 @@
 
 use darkroom::catalog::Catalog;
 use darkroom::costs::Basis;
-use darkroom::engine::{CommandKind, Event, RetryPrice, Settings};
+use darkroom::engine::{CommandKind, Event, RetryPrice, Settings, fingerprint};
 use darkroom::jobs::{FailureCode, Job, JobId, Stage, StageName};
 use darkroom::simulator::Speed;
 use rust_decimal::Decimal;
@@ -47,7 +47,7 @@ async fn retry_after_deadline_fetches_old_image_free() {
     let id = harness.submit("late").await;
     run_into_the_deadline(&harness, &id).await;
     assert_eq!(harness.job(&id).await.cost_basis(), Some(Basis::Quoted), "it was accepted, so it is on the bill");
-    let outcome = harness.operator.retry(vec![id.clone()]).await.unwrap();
+    let outcome = harness.retry(&id).await;
     assert_eq!(outcome.estimate, Some(darkroom::costs::Usd::ZERO));
     assert_eq!(harness.job(&id).await.stage_name(), StageName::Generating);
     harness.simulated_clock.forward(550);
@@ -59,7 +59,7 @@ async fn retry_after_deadline_fetches_old_image_free() {
 
 /// Retries the job and lets the check of its stuck ticket run into its deadline.
 async fn retry_into_the_deadline(harness: &WorkflowHarness, id: &JobId) -> Engine {
-    harness.operator.retry(vec![id.clone()]).await.unwrap();
+    harness.retry(&id).await;
     let mut engine = harness.engine(Settings::default());
     engine.until("a look", |event| matches!(event, Event::Progress(progress) if &progress.id == id)).await;
     harness.clock.forward(3_600);
@@ -129,7 +129,7 @@ async fn rejected_link_of_a_recheck_has_a_deadline() {
         let job = harness.job(&id).await;
         assert_eq!((failure(&job), job.attempts.len()), (FailureCode::TimedOut, 1), "after {retries} retries");
         if retries < 2 {
-            harness.operator.retry(vec![id.clone()]).await.unwrap();
+            harness.retry(&id).await;
         }
     }
     engine.stop().await;
@@ -173,7 +173,7 @@ async fn corrupt_download_is_refetched_on_retry() {
     let id = harness.submit("[sim:html*5]").await;
     harness.work().await;
     assert_eq!(failure(&harness.job(&id).await), FailureCode::ImageCorrupt);
-    harness.operator.retry(vec![id.clone()]).await.unwrap();
+    harness.retry(&id).await;
     harness.work().await;
     let job = harness.job(&id).await;
     assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Done, 1));
@@ -186,7 +186,7 @@ async fn retry_after_moderation_is_billed_again() {
     let id = harness.submit("[sim:moderated]").await;
     harness.work().await;
     assert_eq!(failure(&harness.job(&id).await), FailureCode::RequestModerated);
-    let outcome = harness.operator.retry(vec![id.clone()]).await.unwrap();
+    let outcome = harness.retry(&id).await;
     assert_eq!(outcome.kind, CommandKind::Retried);
     assert!(outcome.estimate.is_some_and(|estimate| estimate > darkroom::costs::Usd::ZERO), "it will cost again");
     harness.work().await;
@@ -208,7 +208,7 @@ async fn retry_of_unknown_submit_keeps_unconfirmed() {
     harness.work().await;
     assert_eq!(failure(&harness.job(&id).await), FailureCode::SubmitUnknown);
     assert_eq!(billed(&harness, "[sim:lost*1]").0, 1);
-    harness.operator.retry(vec![id.clone()]).await.unwrap();
+    harness.retry(&id).await;
     harness.work().await;
     let job = harness.job(&id).await;
     assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Done, 2));
@@ -219,6 +219,29 @@ async fn retry_of_unknown_submit_keeps_unconfirmed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn retry_is_refused_after_its_price_changed() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let id = harness.submit("[sim:expired]").await;
+    harness.work().await;
+    // One operator is shown that the retry is free; meanwhile the free check of another one fails.
+    let shown = harness.job(&id).await;
+    assert_eq!(RetryPrice::of([&shown], Catalog::builtin()).free, 1);
+    harness.retry(&id).await;
+    harness.work().await;
+    let failed_again = harness.job(&id).await;
+    let outcome = harness.operator.retry(vec![(id.clone(), fingerprint(&shown))]).await.unwrap();
+    assert!(outcome.succeeded.is_empty());
+    let why = &outcome.rejected[0].1;
+    assert!(
+        why.starts_with("it changed since its price was shown: it is failed") && why.contains("for its price"),
+        "{why}"
+    );
+    harness.work().await;
+    assert_eq!(harness.job(&id).await, failed_again);
+    assert_eq!(billed(&harness, "[sim:expired]").0, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn retry_of_expired_link_polls_before_paying() {
     let harness = WorkflowHarness::new(Speed::Instant).await;
     let id = harness.submit("[sim:expired]").await;
@@ -226,7 +249,7 @@ async fn retry_of_expired_link_polls_before_paying() {
     assert_eq!(failure(&harness.job(&id).await), FailureCode::SampleExpired);
     // The first retry is free, and stays free although it finds nothing; the second one was priced.
     for attempts in [1, 2] {
-        harness.operator.retry(vec![id.clone()]).await.unwrap();
+        harness.retry(&id).await;
         harness.work().await;
         let job = harness.job(&id).await;
         assert_eq!((failure(&job), job.attempts.len()), (FailureCode::SampleExpired, attempts));
@@ -260,7 +283,7 @@ async fn retry_of_untrusted_host_polls_by_id() {
     assert_eq!(failure(&harness.job(&id).await), FailureCode::UntrustedHost);
     let price = RetryPrice::of([&harness.job(&id).await], Catalog::builtin());
     assert_eq!((price.free, price.paid), (1, 0));
-    harness.operator.retry(vec![id.clone()]).await.unwrap();
+    harness.retry(&id).await;
     harness.work().await;
     let job = harness.job(&id).await;
     assert_eq!((job.stage_name(), job.attempts.len()), (StageName::Done, 1), "{job:?}");

@@ -1,6 +1,6 @@
 //! Undo: a job goes back to what it was only where no money is forgotten by that.
 
-use darkroom::engine::{CommandKind, CommandOutcome, Event, Settings};
+use darkroom::engine::{CommandKind, CommandOutcome, Event, Settings, TagEdit};
 use darkroom::jobs::{Review, StageName};
 use darkroom::simulator::Speed;
 
@@ -53,6 +53,23 @@ async fn undo_restores_approve_hide_and_queued_cancel() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn undo_leaves_a_job_that_was_tagged_since() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let id = harness.submit("a fox").await;
+    let cancelled = harness.operator.cancel(vec![id.clone()]).await.unwrap();
+    harness.operator.tag(vec![id.clone()], &TagEdit::parse("keep").unwrap()).await.unwrap();
+    let hidden = harness.operator.hide(vec![id.clone()]).await.unwrap();
+    assert!(undo(&harness, cancelled.clone()).await.unwrap_err().contains("its tags were changed since"));
+    harness.operator.tag(vec![id.clone()], &TagEdit::parse("-keep").unwrap()).await.unwrap();
+    assert!(undo(&harness, cancelled.clone()).await.unwrap_err().contains("it was hidden since"));
+    undo(&harness, hidden.clone()).await.unwrap();
+    assert!(undo(&harness, hidden).await.unwrap_err().contains("it is not hidden now"));
+    // Without any of that the job is what the cancellation left.
+    undo(&harness, cancelled).await.unwrap();
+    assert_eq!(harness.job(&id).await.stage_name(), StageName::Queued);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn undo_of_cancel_resumes_the_ticket() {
     let harness = WorkflowHarness::new(Speed::Times(0.01)).await;
     let id = harness.submit("a fox").await;
@@ -80,11 +97,11 @@ async fn retry_can_be_undone_until_it_runs() {
     let id = harness.submit("[sim:moderated]").await;
     harness.work().await;
     let failed = harness.job(&id).await;
-    let retried = harness.operator.retry(vec![id.clone()]).await.unwrap();
+    let retried = harness.retry(&id).await;
     undo(&harness, retried.clone()).await.unwrap();
     let undone = harness.job(&id).await;
     assert_eq!((&undone.stage, &undone.attempts), (&failed.stage, &failed.attempts));
-    let begun = harness.operator.retry(vec![id.clone()]).await.unwrap();
+    let begun = harness.retry(&id).await;
     harness.work().await;
     assert!(undo(&harness, begun).await.unwrap_err().contains("it is failed now"));
     assert_eq!(harness.job(&id).await.attempts.len(), 2);
@@ -97,7 +114,7 @@ async fn late_undo_loses_no_charge() {
     // ticket and its charge, and order a second one.
     let id = harness.submit("a fox").await;
     let stale = harness.operator.cancel(vec![id.clone()]).await.unwrap();
-    harness.operator.retry(vec![id.clone()]).await.unwrap();
+    harness.retry(&id).await;
     let mut engine = harness.engine(Settings::default());
     engine.until("a look", |event| matches!(event, Event::Progress(_))).await;
     harness.operator.cancel(vec![id.clone()]).await.unwrap();
@@ -110,9 +127,9 @@ async fn late_undo_loses_no_charge() {
     // Retried, ordered and billed, retried again: undoing the first retry would forget the attempt in between.
     let id = harness.submit("[sim:lost]").await;
     harness.work_on(&id).await;
-    let stale = harness.operator.retry(vec![id.clone()]).await.unwrap();
+    let stale = harness.retry(&id).await;
     harness.work_on(&id).await;
-    harness.operator.retry(vec![id.clone()]).await.unwrap();
+    harness.retry(&id).await;
     let queued = harness.job(&id).await;
     assert_eq!((queued.stage_name(), queued.attempts.len()), (StageName::Queued, 3));
     assert!(undo(&harness, stale).await.unwrap_err().contains("retried in the meantime"));

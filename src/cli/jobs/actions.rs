@@ -1,5 +1,6 @@
 //! `darkroom jobs retry|cancel|approve|reject|hide|unhide`: changes documents; a worker runs the jobs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::Utc;
@@ -15,7 +16,7 @@ use crate::cli::{Session, output, resolve_id, table};
 use crate::config::ProviderKind;
 use crate::engine::{
     BulkAction, BulkExecutor, BulkPlan, BulkStart, BulkState, BulkTarget, CommandKind, CommandOutcome,
-    OperatorCommands, RetryPrice, is_submit_unknown,
+    OperatorCommands, RetryPrice, fingerprint, is_submit_unknown,
 };
 use crate::jobs::{Job, JobId, StageName};
 use crate::store::Store;
@@ -58,6 +59,8 @@ pub(super) struct JobCommandContext {
     simulated: bool,
     action: BulkAction,
     ids: Vec<JobId>,
+    /// What the jobs were when the price of their retry was shown.
+    fingerprints: HashMap<JobId, i64>,
     /// The confirmed plan, where a filter chose the jobs, and the filter.
     plan: Option<(BulkPlan, String)>,
     /// Whether a filter chose the jobs: they are counted, not listed.
@@ -87,7 +90,9 @@ impl JobCommandContext {
                 (plan.ids.clone(), Some((plan, chosen)))
             }
         };
-        Ok(Self { store, commands, simulated: session.config.is_simulated(), action, ids, plan, is_bulk })
+        let fingerprints = plan.iter().flat_map(|(plan, _)| plan.items()).collect();
+        let simulated = session.config.is_simulated();
+        Ok(Self { store, commands, simulated, action, ids, fingerprints, plan, is_bulk })
     }
 
     /// Carries the action out: on many jobs as a bulk action, which another worker completes if this process ends.
@@ -111,7 +116,11 @@ impl JobCommandContext {
         let ids = std::mem::take(&mut self.ids);
         let commands = &self.commands;
         Ok(match &self.action {
-            BulkAction::Retry => commands.retry(ids).await?,
+            BulkAction::Retry => {
+                // A job that was not read has no price: it is rejected.
+                let known = |id: &JobId| self.fingerprints.get(id).copied().unwrap_or_default();
+                commands.retry(ids.into_iter().map(|id| (id.clone(), known(&id))).collect()).await?
+            }
             BulkAction::Cancel => commands.cancel(ids).await?,
             BulkAction::Approve => commands.approve(ids).await?,
             BulkAction::Reject => commands.reject_images(ids).await?,
@@ -217,6 +226,7 @@ pub async fn retry(session: &Session, args: &RetryArgs) -> Result<(), CliError> 
         return context.report(session, outcome, "retried").await;
     }
     let jobs = context.read(&context.ids).await?;
+    context.fingerprints = jobs.iter().map(|job| (job.id.clone(), fingerprint(job))).collect();
     let mut unconfirmed: Vec<JobId> = Vec::new();
     if context.ids.len() > 1 && !args.maybe_billed {
         unconfirmed = jobs.iter().filter(|job| is_submit_unknown(job)).map(|job| job.id.clone()).collect();

@@ -99,7 +99,7 @@ impl App {
                 };
                 Command::StartBulk { chosen: chosen.to_owned(), plan: Box::new(plan) }
             }
-            BulkAction::Retry => Command::Retry(ids()),
+            BulkAction::Retry => Command::Retry(plan.items()),
             BulkAction::Cancel => Command::Cancel(ids()),
             BulkAction::Approve => Command::Approve(ids()),
             BulkAction::Reject => Command::Reject(ids()),

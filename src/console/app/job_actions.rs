@@ -12,7 +12,9 @@ use crate::console::overlays::budget::BudgetKey;
 use crate::console::overlays::confirm::Confirm;
 use crate::console::overlays::costs::CostKey;
 use crate::costs::{Budget, BudgetEdit};
-use crate::engine::{BulkAction, BulkTarget, Command, MIN_JOBS, RetryPrice, UncertainItem, is_submit_unknown};
+use crate::engine::{
+    BulkAction, BulkTarget, Command, MIN_JOBS, RetryPrice, UncertainItem, fingerprint, is_submit_unknown,
+};
 use crate::jobs::filter::{Condition, Filter, JobStatus};
 use crate::jobs::{BillingAnswer, Job, JobId, ObjectName, Review, StageName, StoredImage};
 use crate::text::format;
@@ -140,7 +142,8 @@ impl App {
             }
             (format!("Retry {}?", format::count(jobs.len(), "job")), facts)
         });
-        self.send_or_confirm(Command::Retry(ids(jobs)), question, skipped);
+        let items = jobs.iter().map(|job| (job.id.clone(), fingerprint(job))).collect();
+        self.send_or_confirm(Command::Retry(items), question, skipped);
     }
 
     pub(super) fn cancel(&mut self) {

@@ -11,9 +11,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use edit::{SpecEdit, TagEdit};
-pub(in crate::engine) use record::{BatchResult, LEASE, fingerprint};
-pub use record::{BulkControl, BulkItem, BulkLease, BulkRecord, BulkStart, BulkState, MIN_JOBS};
-pub(in crate::engine) use undo::{keep_previous, previous_of};
+pub(in crate::engine) use record::{BatchResult, LEASE};
+pub use record::{BulkControl, BulkItem, BulkLease, BulkRecord, BulkStart, BulkState, MIN_JOBS, fingerprint};
+pub(in crate::engine) use undo::{keep_previous, keep_unchanged, kept_jobs, previous_of};
 
 use super::{RetryPrice, is_submit_unknown};
 use crate::catalog::Catalog;
@@ -214,6 +214,11 @@ impl BulkPlan {
             reason: None,
             stopped_at: None,
         }
+    }
+
+    /// The jobs, each with its fingerprint when it was counted.
+    pub fn items(&self) -> Vec<BulkItem> {
+        self.ids.iter().cloned().zip(self.fingerprints.iter().copied()).collect()
     }
 
     /// Finds the jobs. Only their ids are kept.

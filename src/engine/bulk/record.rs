@@ -8,7 +8,8 @@
 //!
 //! A crash between two writes leaves jobs without a header, which nothing reads, or a header whose signal is missing: the next start of
 //! any worker finds it. The position is saved after its jobs were changed, so that a crash repeats at most one batch; a job that was
-//! changed since it was counted is never changed again (`fingerprint`).
+//! changed since it was counted is never changed again (`fingerprint`). What jobs were is kept before they are changed: the repeated
+//! batch counts those as changed that are what the action leaves of that, and an undo restores no others.
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
@@ -173,7 +174,7 @@ impl BulkRecord {
         let price_usd = plan.amount();
         let undoable = plan.action.can_be_undone() && plan.action.limit_of_undo(plan.ids.len()).is_none();
         let total = plan.ids.len() as u64;
-        let items: Vec<BulkItem> = plan.ids.into_iter().zip(plan.fingerprints).collect();
+        let items = plan.items();
         for (number, jobs) in items.chunks(CHUNK_SIZE).enumerate() {
             let body = encode(&Jobs { jobs: jobs.to_vec() })?;
             store.put_shared_record(SharedRecord::new(JOBS_KIND, &chunk(&id, number), now, &operator.by, body)).await?;

@@ -21,10 +21,13 @@ const MAX_UNDOABLE: usize = 20_000;
 /// Bytes of one record: a document of a shared store has at most a megabyte.
 const MAX_BYTES: usize = 400_000;
 
-/// Jobs as they were before a batch.
+/// Jobs as they were before a batch: written before the batch is applied, so that a crash loses none.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     jobs: Vec<serde_json::Value>,
+    /// Jobs of this part, or of an earlier one, that the batch did not change after all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unchanged: Vec<JobId>,
 }
 
 impl BulkAction {
@@ -73,7 +76,7 @@ impl BulkRecord {
             Some("there is no undo of this action")
         } else if self.is_open() {
             Some("it has not ended; stop it first")
-        } else if self.changed == 0 {
+        } else if self.changed == 0 && self.lease.is_none() {
             Some("it changed no job")
         } else if !self.undoable {
             Some("what its jobs were before was not kept")
@@ -128,7 +131,9 @@ impl BulkPlan {
         if self.reason.is_some() {
             return Ok(());
         }
-        for position in (0..record.position).step_by(super::BATCH_SIZE) {
+        // A worker may have died within the batch at the position.
+        for position in (0..=record.position).step_by(super::BATCH_SIZE).take_while(|position| *position < record.total)
+        {
             let kept = kept_jobs(store, id, position).await?;
             for job in &kept {
                 self.ids.push(job.id.clone());
@@ -138,6 +143,9 @@ impl BulkPlan {
             let paid: Vec<Job> = kept.into_iter().filter(|job| self.action.is_paid_again(job)).collect();
             self.real += paid.iter().filter(|job| !job.simulated).count();
             self.add_price(paid, simulated).await?;
+        }
+        if self.ids.is_empty() {
+            self.reason = Some("it changed no job".to_owned());
         }
         Ok(())
     }
@@ -150,31 +158,44 @@ impl BulkAction {
     }
 }
 
-/// Keeps what jobs were before the batch at that position of an action. Errors of the store: nothing else is kept then, and the same
-/// call may be repeated with the same time.
+/// Keeps what jobs were before the batch at the position of an action. Errors of the store: the same call may be repeated.
 pub(in crate::engine) async fn keep_previous(
     store: &dyn Store,
     record: &BulkRecord,
     previous: &[Job],
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let mut jobs = Vec::new();
+    let mut kept = Kept { jobs: Vec::new(), unchanged: Vec::new() };
     let mut bytes = 0;
     let mut part = 0;
     for job in previous {
         let job = encode(job)?;
         let length = job.to_string().len();
-        if bytes + length > MAX_BYTES && !jobs.is_empty() {
-            part = keep(store, record, part, std::mem::take(&mut jobs), at).await?;
+        if bytes + length > MAX_BYTES && !kept.jobs.is_empty() {
+            part = keep(store, record, part, &kept, at).await?;
+            kept.jobs.clear();
             bytes = 0;
         }
         bytes += length;
-        jobs.push(job);
+        kept.jobs.push(job);
     }
-    if !jobs.is_empty() {
-        keep(store, record, part, jobs, at).await?;
+    if !kept.jobs.is_empty() {
+        keep(store, record, part, &kept, at).await?;
     }
     Ok(())
+}
+
+/// Keeps that the batch at the position of an action did not change these jobs, although they were kept for it.
+pub(in crate::engine) async fn keep_unchanged(
+    store: &dyn Store,
+    record: &BulkRecord,
+    unchanged: Vec<JobId>,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if unchanged.is_empty() {
+        return Ok(());
+    }
+    keep(store, record, 0, &Kept { jobs: Vec::new(), unchanged }, at).await.map(|_| ())
 }
 
 /// Writes the first free part from `part` on; returns the next one. A batch that is repeated after a crash finds what was kept before.
@@ -182,10 +203,10 @@ async fn keep(
     store: &dyn Store,
     record: &BulkRecord,
     mut part: usize,
-    jobs: Vec<serde_json::Value>,
+    kept: &Kept,
     at: DateTime<Utc>,
 ) -> Result<usize, StoreError> {
-    let body = encode(&Kept { jobs })?;
+    let body = encode(kept)?;
     loop {
         let id = part_id(&record.id, record.position, part);
         part += 1;
@@ -198,15 +219,19 @@ async fn keep(
     }
 }
 
-/// What the jobs that the batch at that position changed were before it.
+/// What the jobs that the batch at that position changed were before it. A later part replaces an earlier one.
 pub(in crate::engine) async fn kept_jobs(store: &dyn Store, id: &str, position: u64) -> Result<Vec<Job>, StoreError> {
-    let mut jobs = Vec::new();
+    let mut jobs: Vec<Job> = Vec::new();
     for part in 0.. {
         let Some(record) = store.shared_record(KIND, &part_id(id, position, part)).await? else { break };
         let kept: Result<Kept, _> = serde_json::from_value(record.body);
         let kept = kept.map_err(|error| StoreError::Unusable(error.to_string()))?;
         // A job that another version wrote and this one cannot read stays as it is.
-        jobs.extend(kept.jobs.into_iter().filter_map(|job| serde_json::from_value::<Job>(job).ok()));
+        for job in kept.jobs.into_iter().filter_map(|job| serde_json::from_value::<Job>(job).ok()) {
+            jobs.retain(|known| known.id != job.id);
+            jobs.push(job);
+        }
+        jobs.retain(|job| !kept.unchanged.contains(&job.id));
     }
     Ok(jobs)
 }

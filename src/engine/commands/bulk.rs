@@ -1,14 +1,16 @@
 //! What a bulk action does to a batch of its jobs. Each of these may be repeated after a crash: a job that was changed since it was
 //! counted stays as it is, and a clone has an id that follows from its source.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
+use futures::StreamExt;
 use sha2::{Digest, Sha256};
 
-use super::{OperatorCommands, undo};
+use super::{CONCURRENCY, OperatorCommands, changes, undo};
 use crate::engine::bulk::{fingerprint, previous_of};
-use crate::engine::retry_price::likely_price;
 use crate::engine::{BulkAction, BulkItem, CommandKind, CommandOutcome, SpecEdit, TagEdit};
-use crate::jobs::{Job, JobId, StageName};
+use crate::jobs::{Job, JobId};
 use crate::store::StoreError;
 
 impl OperatorCommands {
@@ -21,7 +23,7 @@ impl OperatorCommands {
     ) -> Result<CommandOutcome, StoreError> {
         let ids = || items.iter().map(|(id, _)| id.clone()).collect();
         match action {
-            BulkAction::Retry => self.retry_unchanged(items).await,
+            BulkAction::Retry => self.retry_unchanged(items, |_| CHANGED.to_owned()).await,
             BulkAction::Cancel => self.cancel(ids()).await,
             BulkAction::Approve => self.approve(ids()).await,
             BulkAction::Reject => self.reject_images(ids()).await,
@@ -32,6 +34,53 @@ impl OperatorCommands {
             BulkAction::Undo { of, action } => self.undo_bulk(of, action, &items).await,
             BulkAction::Mark => Ok(CommandOutcome::nothing(CommandKind::Undone)),
         }
+    }
+
+    /// The jobs among these that the action would change now, as they are.
+    pub(in crate::engine) async fn changeable(
+        &self,
+        action: &BulkAction,
+        items: &[BulkItem],
+    ) -> Result<Vec<Job>, StoreError> {
+        let ids: Vec<JobId> = items.iter().map(|(id, _)| id.clone()).collect();
+        let read = |id: JobId| async move { self.store.get(&id).await };
+        let jobs: Vec<_> = futures::stream::iter(ids).map(read).buffered(CONCURRENCY).collect().await;
+        let mut changeable = Vec::new();
+        for (job, (_, counted)) in jobs.into_iter().zip(items) {
+            let job = match job {
+                Ok(Some(job)) => job,
+                Ok(None) | Err(StoreError::Unreadable { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let is_as_counted = *action != BulkAction::Retry || *counted == fingerprint(&job);
+            if is_as_counted && changes::of_action(action, &mut job.clone(), self.clock.now()).is_ok() {
+                changeable.push(job);
+            }
+        }
+        Ok(changeable)
+    }
+
+    /// Those of the jobs that a run of the action which was cut short has changed: they are now what it leaves of `previous`.
+    pub(in crate::engine) async fn changed_before(
+        &self,
+        action: &BulkAction,
+        previous: &[&Job],
+    ) -> Result<Vec<JobId>, StoreError> {
+        let mut changed = Vec::new();
+        for old in previous {
+            match self.store.get(&old.id).await {
+                Ok(Some(job)) if changes::is_left_by(action, old, &job) => changed.push(job.id),
+                Ok(_) | Err(StoreError::Unreadable { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(changed)
+    }
+
+    /// The same commands, whose changes begin with these versions.
+    pub(in crate::engine) fn with_read(&self, jobs: Vec<Job>) -> Self {
+        let read = jobs.into_iter().map(|job| (job.id.clone(), job)).collect();
+        Self { read: Arc::new(read), ..self.clone() }
     }
 
     /// Restores jobs to what they were before the bulk action `of`.
@@ -50,36 +99,9 @@ impl OperatorCommands {
         Ok(outcome)
     }
 
-    /// Retries jobs that nothing has happened to since they were counted.
-    async fn retry_unchanged(&self, items: Vec<BulkItem>) -> Result<CommandOutcome, StoreError> {
-        let known: std::collections::HashMap<JobId, i64> = items.iter().cloned().collect();
-        let ids = items.into_iter().map(|(id, _)| id).collect();
-        let retry = |job: &mut Job, now: DateTime<Utc>| {
-            if known.get(&job.id) != Some(&fingerprint(job)) {
-                return Err(CHANGED.to_owned());
-            }
-            job.retry(now).map(|_| ()).map_err(|illegal| illegal.to_string())
-        };
-        let mut outcome = self.apply_to_each(CommandKind::Retried, ids, retry).await?;
-        let is_free = |job: &&Job| job.retry_kind().is_ok_and(|kind| !kind.may_pay());
-        let paid = outcome.previous.iter().filter(|job| !is_free(job)).map(|job| job.spec.clone());
-        outcome.estimate = likely_price(paid.collect()).await;
-        Ok(outcome)
-    }
-
-    /// Adds and removes tags. A job that a worker holds is not changed: its save must not fail while a request is in flight.
+    /// Adds and removes tags.
     pub async fn tag(&self, ids: Vec<JobId>, edit: &TagEdit) -> Result<CommandOutcome, StoreError> {
-        let tag = |job: &mut Job, _| {
-            if matches!(job.stage_name(), StageName::Submitting | StageName::Generating) {
-                return Err(format!("it is {}; tag it when it has ended", job.stage_name()));
-            }
-            let tags = edit.applied_to(&job.tags)?;
-            if tags == job.tags {
-                return Err("it has these tags already".to_owned());
-            }
-            job.tags = tags;
-            Ok(())
-        };
+        let tag = |job: &mut Job, _| changes::tag(edit, job);
         let outcome = self.apply_to_each(CommandKind::Tagged, ids, tag).await?;
         self.record_with("tag", &outcome, Some(&edit.summary())).await;
         Ok(outcome)

@@ -1,8 +1,11 @@
 //! The operator's commands: what they change on job documents, with or without a worker in this process. No command runs a job.
 
 mod bulk;
+mod changes;
+mod retry;
 mod undo;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -10,7 +13,7 @@ use futures::StreamExt;
 
 use super::retry_price::likely_price;
 use super::{BulkControl, BulkPlan, BulkRecord, BulkStart, CommandKind, CommandOutcome, NewJob, Operator};
-use crate::jobs::{BillingAnswer, Hold, Job, JobId, Review};
+use crate::jobs::{BillingAnswer, Hold, Job, JobId};
 use crate::store::{Save, Store, StoreError};
 use crate::time::Clock;
 
@@ -34,12 +37,14 @@ pub struct OperatorCommands {
     simulated: bool,
     /// Who gives the commands: then each one is recorded.
     operator: Option<Operator>,
+    /// Jobs that were just read: a change begins with these versions.
+    read: Arc<HashMap<JobId, Job>>,
 }
 
 impl OperatorCommands {
     /// Commands on a store; `simulated` marks the jobs that they create.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, simulated: bool) -> Self {
-        Self { store, clock, simulated, operator: None }
+        Self { store, clock, simulated, operator: None, read: Arc::default() }
     }
 
     /// The same, with a record of each command that changes something.
@@ -124,78 +129,37 @@ impl OperatorCommands {
         Ok(outcome)
     }
 
-    /// Retries these: an old ticket that may still produce the image is polled first, else a new attempt begins. `RetryPrice` names
-    /// what that costs; a retry that is free there submits nothing.
-    pub async fn retry(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
-        let mut outcome = self
-            .apply_to_each(CommandKind::Retried, ids, |job, now| match job.retry(now) {
-                Ok(_) => Ok(()),
-                Err(illegal) => Err(illegal.to_string()),
-            })
-            .await?;
-        self.record("retry", &outcome).await;
-        if outcome.previous.len() < outcome.succeeded.len() {
-            return Ok(outcome);
-        }
-        let is_free = |job: &&Job| job.retry_kind().is_ok_and(|kind| !kind.may_pay());
-        let paid = outcome.previous.iter().filter(|job| !is_free(job)).map(|job| job.spec.clone());
-        outcome.estimate = likely_price(paid.collect()).await;
-        Ok(outcome)
-    }
-
     /// Cancels these.
     pub async fn cancel(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
-        let cancel = |job: &mut Job, now| job.cancel(now).map_err(|illegal| illegal.to_string());
-        let outcome = self.apply_to_each(CommandKind::Cancelled, ids, cancel).await?;
+        let outcome = self.apply_to_each(CommandKind::Cancelled, ids, changes::cancel).await?;
         self.record("cancel", &outcome).await;
         Ok(outcome)
     }
 
     /// Approves these.
     pub async fn approve(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
-        let approve = |job: &mut Job, now| job.approve(now).map_err(|illegal| illegal.to_string());
-        let outcome = self.apply_to_each(CommandKind::Approved, ids, approve).await?;
+        let outcome = self.apply_to_each(CommandKind::Approved, ids, changes::approve).await?;
         self.record("approve", &outcome).await;
         Ok(outcome)
     }
 
     /// Rejects the images of these.
     pub async fn reject_images(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
-        let reject = |job: &mut Job, now| {
-            if job.review() == Some(Review::Rejected) {
-                return Err("it is already rejected".to_owned());
-            }
-            job.reject_image(now).map_err(|illegal| illegal.to_string())
-        };
-        let outcome = self.apply_to_each(CommandKind::ImagesRejected, ids, reject).await?;
+        let outcome = self.apply_to_each(CommandKind::ImagesRejected, ids, changes::reject_image).await?;
         self.record("reject", &outcome).await;
         Ok(outcome)
     }
 
     /// Hides these from lists. Nothing is deleted.
     pub async fn hide(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
-        let hide = |job: &mut Job, _| {
-            if job.stage_name().is_active() {
-                return Err(format!("a job that is {} cannot be hidden; cancel it first", job.stage_name()));
-            }
-            job.hidden = true;
-            Ok(())
-        };
-        let outcome = self.apply_to_each(CommandKind::Hidden, ids, hide).await?;
+        let outcome = self.apply_to_each(CommandKind::Hidden, ids, changes::hide).await?;
         self.record("hide", &outcome).await;
         Ok(outcome)
     }
 
     /// Shows hidden jobs again.
     pub async fn unhide(&self, ids: Vec<JobId>) -> Result<CommandOutcome, StoreError> {
-        let unhide = |job: &mut Job, _| {
-            if !job.hidden {
-                return Err("it is not hidden".to_owned());
-            }
-            job.hidden = false;
-            Ok(())
-        };
-        let outcome = self.apply_to_each(CommandKind::Undone, ids, unhide).await?;
+        let outcome = self.apply_to_each(CommandKind::Undone, ids, changes::unhide).await?;
         self.record("unhide", &outcome).await;
         Ok(outcome)
     }
@@ -232,8 +196,7 @@ impl OperatorCommands {
     /// Restores jobs to what they were before the command `kind`, if nothing has happened to them since.
     pub async fn undo(&self, kind: CommandKind, previous: Vec<Job>) -> Result<CommandOutcome, StoreError> {
         let ids = previous.iter().map(|job| job.id.clone()).collect();
-        let previous: std::collections::HashMap<JobId, Job> =
-            previous.into_iter().map(|job| (job.id.clone(), job)).collect();
+        let previous: HashMap<JobId, Job> = previous.into_iter().map(|job| (job.id.clone(), job)).collect();
         let mut outcome = self
             .apply_to_each(CommandKind::Undone, ids, move |job, now| {
                 let Some(old) = previous.get(&job.id) else {
@@ -307,9 +270,14 @@ impl OperatorCommands {
     where
         F: Fn(&mut Job, DateTime<Utc>) -> Result<(), String>,
     {
+        let mut read = self.read.get(id).cloned();
         for _ in 0..MAX_CONFLICT_RETRIES {
-            let Some(before) = self.store.get(id).await? else {
-                return Ok(Err("job not found".to_owned()));
+            let before = match read.take() {
+                Some(job) => job,
+                None => match self.store.get(id).await? {
+                    Some(job) => job,
+                    None => return Ok(Err("job not found".to_owned())),
+                },
             };
             let mut job = before.clone();
             if let Err(reason) = change(&mut job, self.clock.now()) {

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
+use super::changes;
 use crate::engine::CommandKind;
-use crate::jobs::{IllegalTransition, Job, Review, Stage, StageName};
+use crate::jobs::{IllegalTransition, Job, Review, StageName};
 
 /// Restores `job` to what it was before the command `kind`; one line why not, if something has happened since.
 pub(super) fn restore(kind: CommandKind, job: &mut Job, old: &Job, now: DateTime<Utc>) -> Result<(), String> {
@@ -17,6 +18,7 @@ pub(super) fn restore(kind: CommandKind, job: &mut Job, old: &Job, now: DateTime
             job.tags.clone_from(&old.tags);
             Ok(())
         }
+        CommandKind::Hidden if !job.hidden => rejected("it is not hidden now"),
         CommandKind::Hidden => {
             job.hidden = false;
             Ok(())
@@ -24,24 +26,55 @@ pub(super) fn restore(kind: CommandKind, job: &mut Job, old: &Job, now: DateTime
         CommandKind::Approved | CommandKind::ImagesRejected => {
             restore_review(kind, job, old, now).map_err(|illegal| illegal.to_string())
         }
-        CommandKind::Cancelled => match job.stage {
-            // A queued job returns to the queue, one that was generating to its ticket: nothing is paid twice.
-            Stage::Cancelled if !has_same_charges(job, old) => rejected("it was retried in the meantime"),
-            Stage::Cancelled => {
-                replace(job, old, now);
-                Ok(())
+        // A cancelled job returns to the queue, or to its ticket if it was generating: nothing is paid twice.
+        CommandKind::Cancelled | CommandKind::Retried => {
+            let is_left = match job.stage_name() {
+                StageName::Cancelled => kind == CommandKind::Cancelled,
+                StageName::Queued => kind == CommandKind::Retried && job.claim.is_none(),
+                _ => false,
+            };
+            if !is_left {
+                return rejected(&format!("it is {} now", job.stage_name()));
             }
-            _ => rejected(&format!("it is {} now", job.stage_name())),
-        },
-        CommandKind::Retried => match job.stage_name() {
-            StageName::Queued if !has_same_charges(job, old) => rejected("it was retried in the meantime"),
-            StageName::Queued if job.claim.is_none() => {
-                replace(job, old, now);
-                Ok(())
+            if let Some(why) = change_since(kind, job, old) {
+                return rejected(why);
             }
-            stage => rejected(&format!("it is {stage} now")),
-        },
+            replace(job, old, now);
+            Ok(())
+        }
     }
+}
+
+/// What has happened to the job since the command, beyond what the command itself does: `replace` would lose it. What a worker noted
+/// on a queued job that is held counts as nothing.
+fn change_since(kind: CommandKind, job: &Job, old: &Job) -> Option<&'static str> {
+    if !has_same_charges(job, old) {
+        return Some("it was retried in the meantime");
+    }
+    if job.tags != old.tags {
+        return Some("its tags were changed since");
+    }
+    if job.hidden != old.hidden {
+        return Some(if job.hidden { "it was hidden since" } else { "it was shown again since" });
+    }
+    if job.spec != old.spec {
+        return Some("its request was changed since");
+    }
+    let mut left = old.clone();
+    let changed = match kind {
+        CommandKind::Cancelled => changes::cancel(&mut left, job.updated_at),
+        _ => changes::retry(&mut left, job.updated_at),
+    };
+    let is_left = changed.is_ok()
+        && match (left.attempts.split_last(), job.attempts.split_last()) {
+            (Some((left, before)), Some((current, earlier))) if kind == CommandKind::Retried => {
+                left.number == current.number
+                    && left.resolution == current.resolution
+                    && changes::has_same_attempts(before, earlier)
+            }
+            _ => changes::has_same_attempts(&left.attempts, &job.attempts),
+        };
+    (!is_left).then_some("it changed since")
 }
 
 fn restore_review(kind: CommandKind, job: &mut Job, old: &Job, now: DateTime<Utc>) -> Result<(), IllegalTransition> {

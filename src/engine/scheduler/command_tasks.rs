@@ -188,7 +188,7 @@ impl CommandTasks {
             };
             let (kind, result) = match command {
                 Command::Submit(jobs) => (CommandKind::Submitted, operator.submit(jobs).await),
-                Command::Retry(ids) => (CommandKind::Retried, operator.retry(ids).await),
+                Command::Retry(items) => (CommandKind::Retried, operator.retry(items).await),
                 Command::Cancel(ids) => (CommandKind::Cancelled, operator.cancel(ids).await),
                 Command::Approve(ids) => (CommandKind::Approved, operator.approve(ids).await),
                 Command::Reject(ids) => (CommandKind::ImagesRejected, operator.reject_images(ids).await),

@@ -11,7 +11,9 @@ use std::task::Poll;
 use chrono::{DateTime, Utc};
 use darkroom::costs::{Budget, BudgetEdit, BudgetExceeded};
 use darkroom::engine::workflow::{JobWorkflow, Observer, RunOutcome, WorkflowError};
-use darkroom::engine::{CommandKind, Dependency, JobFinished, OperatorCommands, Ports, Progress, Settings};
+use darkroom::engine::{
+    CommandKind, Dependency, JobFinished, OperatorCommands, Ports, Progress, Settings, fingerprint,
+};
 use darkroom::jobs::{BillingAnswer, Job, JobId, Spec};
 use darkroom::store::{BudgetChange, DueQuery, Save, Store, StoreError};
 
@@ -280,7 +282,9 @@ async fn act(process: Arc<Process>, mut rng: Rng) {
         // Most jobs end only after a while: a retry waits for that.
         0..35 => {
             until_ended(&world, &id).await;
-            commands.retry(vec![id]).await
+            // An operator sees the job as it is, and decides a while later.
+            let Ok(Some(job)) = store.get(&id).await else { return };
+            commands.retry(vec![(id, fingerprint(&job))]).await
         }
         35..55 => commands.cancel(vec![id]).await,
         55..62 => {
