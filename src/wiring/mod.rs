@@ -123,6 +123,11 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, WiringError> 
     }
 }
 
+/// Whether there is a store already: opening the embedded one creates it.
+pub fn has_store(config: &Config) -> bool {
+    config.store != StoreKind::Sqlite || database_path(config).exists()
+}
+
 /// Opens the store for a command that changes it. Errors: `NotOwned` where it holds documents of another backend and was not taken
 /// over.
 pub async fn open_store_for_changes(config: &Config) -> Result<Arc<dyn Store>, WiringError> {

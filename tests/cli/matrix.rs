@@ -72,10 +72,28 @@ fn matrix_problems_are_usage_errors() {
 fn matrix_over_budget_queues_nothing() {
     let env = TestEnv::new();
     env.json(&["budget", "set", "--daily", "0.10", "--json"]);
-    let line = env.fails(1, &["submit", "--matrix", "a {fox|owl}", "--seeds", "1..4"]);
+    let sized = ["submit", "--matrix", "a {fox|owl}", "--sizes", "1024x1024"];
+    let line = env.fails(1, &[&sized[..], &["--seeds", "1..4"]].concat());
     assert!(line.contains("budget exceeded: daily budget has $0.10 left, the matrix needs $0.24"), "{line}");
+    // Without a size, a cap has to have room for the largest: the second job would be held.
+    let line = env.fails(1, &["submit", "--matrix", "a {fox|owl}"]);
+    assert!(line.contains("daily budget has $0.10 left, the matrix needs $0.15"), "{line}");
     assert_eq!(env.jobs().len(), 0);
-    assert_eq!(env.json(&["submit", "--matrix", "a {fox|owl}", "--json"]).as_array().unwrap().len(), 2);
+    assert_eq!(env.json(&[&sized[..], &["--json"]].concat()).as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn matrix_over_model_budget_is_refused() {
+    let env = TestEnv::new();
+    env.json(&["submit", "a [sim:lost]", "--width", "1024", "--height", "1024", "--json"]);
+    env.run(&["worker", "--until-idle"]);
+    assert_eq!(env.json(&["costs", "--json"])["unconfirmed_usd"], "0.03", "a cap counts it");
+    env.json(&["budget", "set", "--daily", "0.10", "--model", "flux-2-pro", "--json"]);
+    let three = ["submit", "--matrix", "a {fox|owl|hen}", "--sizes", "1024x1024"];
+    let line = env.fails(1, &three);
+    assert!(line.contains("daily budget of flux-2-pro has $0.07 left, the matrix needs $0.09"), "{line}");
+    let line = env.fails(1, &[&three[..], &["--dry-run"]].concat());
+    assert!(line.contains("nothing would be submitted: the matrix does not fit under the budget"), "{line}");
 }
 
 #[test]

@@ -93,6 +93,20 @@ fn all_problems_are_reported_at_once() {
 }
 
 #[test]
+fn dry_run_over_budget_names_the_cap() {
+    let env = TestEnv::new();
+    let large = ["submit", "a fox", "--width", "1024", "--height", "1024", "--count", "1000", "--dry-run"];
+    assert_eq!(env.json(&[&large[..], &["--json"]].concat())["budget_note"], serde_json::Value::Null);
+    env.json(&["budget", "set", "--daily", "20", "--json"]);
+    let note = "daily budget has $20.00 left, these images need at most $30.00: jobs beyond it are held until ";
+    let plan = env.json(&[&large[..], &["--json"]].concat());
+    assert!(plan["budget_note"].as_str().unwrap().starts_with(note), "{plan}");
+    let text = String::from_utf8(env.run(&large).stdout).unwrap();
+    assert!(text.contains("about $30.00") && text.contains(note), "{text}");
+    assert_eq!(env.jobs().len(), 0);
+}
+
+#[test]
 fn dry_run_prices_and_creates_nothing() {
     let env = TestEnv::new();
     let plan =

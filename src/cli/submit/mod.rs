@@ -1,5 +1,6 @@
 //! `darkroom submit`: jobs from a prompt or from a file. With `--wait` it also runs them where no worker does.
 
+mod budget;
 mod file;
 mod job_request;
 mod matrix;
@@ -91,15 +92,23 @@ pub struct SubmitArgs {
 
 /// Submits the jobs. `given` are the model's parameters by API name, as they were typed.
 pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)]) -> Result<(), CliError> {
-    let plan = plan(session, args, given)?;
+    let mut plan = plan(session, args, given)?;
     plan.report_rejected();
     let is_rejected = !plan.rejected.is_empty() && !args.skip_invalid;
     if args.dry_run {
+        match budget::shortfall_of_dry_run(session, &plan.requests).await {
+            Ok(shortfall) => plan.budget_note = shortfall.map(|shortfall| shortfall.note()),
+            Err(why) => output::eprint_line(&format!("caps not checked: {why}")),
+        }
         session.output.answer(&plan, || plan.text(session.output.columns()))?;
     }
     if is_rejected {
         let what = if args.dry_run { "nothing would be submitted" } else { "nothing was submitted" };
         output::eprint_line(&format!("darkroom: {what}: fix the lines above, or pass --skip-invalid to skip them"));
+        return Err(CliError::AlreadyReported);
+    }
+    if args.dry_run && args.matrix && plan.budget_note.is_some() {
+        output::eprint_line("darkroom: nothing would be submitted: the matrix does not fit under the budget");
         return Err(CliError::AlreadyReported);
     }
     if args.dry_run {
@@ -118,9 +127,14 @@ pub async fn run(session: &Session, args: &SubmitArgs, given: &[(String, String)
     }
     let (_logging, _) = start_logging(&session.config, ExtraSink::None);
     let store = wiring::open_store_for_changes(&session.config).await?;
-    if args.matrix {
-        let simulated = session.config.is_simulated();
-        matrix::check_budget(&plan.requests, store.as_ref(), session.config.budget, simulated).await?;
+    // A matrix that its caps would hold is refused: nothing of it is queued.
+    if args.matrix
+        && let Some(shortfall) = budget::shortfall(session, store.as_ref(), &plan.requests).await?
+    {
+        return Err(CliError::Failed(format!(
+            "budget exceeded: {}; nothing was submitted; raise the cap with 'darkroom budget set', or submit less",
+            shortfall.line("the matrix needs")
+        )));
     }
     let others = if args.wait { other_queued_jobs(session, store.as_ref()).await? } else { None };
     if real && !args.yes {

@@ -29,6 +29,8 @@ pub struct Plan {
     pub requests: Vec<JobRequest>,
     /// The rows that are not.
     pub rejected: Vec<RejectedRow>,
+    /// The cap that the requests do not fit under, and what follows from that: one line.
+    pub budget_note: Option<String>,
     simulated: bool,
     /// Jobs that run at the same time.
     slots: usize,
@@ -37,7 +39,7 @@ pub struct Plan {
 impl Plan {
     /// A plan of these requests.
     pub fn new(requests: Vec<JobRequest>, rejected: Vec<RejectedRow>, simulated: bool, slots: usize) -> Self {
-        Self { requests, rejected, simulated, slots }
+        Self { requests, rejected, budget_note: None, simulated, slots }
     }
 
     /// Seconds until all images are likely to be done, with nothing else to do.
@@ -135,6 +137,10 @@ impl Plan {
         } else {
             let _ = write!(text, "\n\n{images} for {price}, about {time} with {slots}; dry run, nothing was created");
         }
+        if let Some(note) = &self.budget_note {
+            text.push('\n');
+            text.push_str(note);
+        }
         if self.simulated {
             text.push('\n');
             text.push_str(table::SIMULATED);
@@ -179,7 +185,7 @@ fn images(count: u64) -> String {
 impl Serialize for Plan {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (total, unpriced) = self.price();
-        let mut plan = serializer.serialize_struct("Plan", 7)?;
+        let mut plan = serializer.serialize_struct("Plan", 8)?;
         plan.serialize_field("simulated", &self.simulated)?;
         plan.serialize_field("count", &self.count())?;
         plan.serialize_field("total_usd", &total)?;
@@ -187,6 +193,7 @@ impl Serialize for Plan {
         plan.serialize_field("expected_seconds", &self.seconds())?;
         plan.serialize_field("jobs", &self.requests.iter().map(RequestView::new).collect::<Vec<_>>())?;
         plan.serialize_field("refused", &self.rejected)?;
+        plan.serialize_field("budget_note", &self.budget_note)?;
         plan.end()
     }
 }
