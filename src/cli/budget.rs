@@ -64,6 +64,7 @@ pub struct SetArgs {
 }
 
 /// Remove caps
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 #[derive(Debug, Args)]
 pub struct ClearArgs {
     /// Only the cap for one UTC day

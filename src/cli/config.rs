@@ -93,7 +93,8 @@ fn text(view: &ConfigView<'_>) -> String {
     let mut text = table::wrapped(&["SETTING", "VALUE", "FROM"], rows);
     if !view.contexts.is_empty() {
         let lines: Vec<String> = view.contexts.iter().map(|context| format!("\n  {}", context.line())).collect();
-        text.push_str(&format!("\n\ncontexts (--context NAME):{}", lines.concat()));
+        text.push_str("\n\ncontexts (--context NAME):");
+        text.push_str(&lines.concat());
     }
     if view.simulated {
         text.push_str("\n\n");

@@ -39,12 +39,14 @@ fn arranged(
     columns: Option<usize>,
     overlong: Overlong,
 ) -> String {
+    let (mut heading, mut right) = (heading.to_vec(), right.to_vec());
     if let Some(columns) = columns {
-        table_width::fit(heading, right, &mut rows, columns, overlong);
+        table_width::drop_empty(&mut heading, &mut right, &mut rows, columns);
+        table_width::fit(&heading, &right, &mut rows, columns, overlong);
     }
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(heading.to_vec());
+    table.set_header(heading);
     for row in rows {
         table.add_row(row.into_iter().map(Cell::new));
     }
@@ -79,7 +81,9 @@ pub fn jobs(jobs: &[Job], now: DateTime<Utc>, columns: Option<usize>) -> String 
         })
         .collect();
     if columns.is_none() {
-        rows.iter_mut().for_each(|row| row[PROMPT] = format::cut(&row[PROMPT], MAX_PROMPT_WIDTH));
+        for row in &mut rows {
+            row[PROMPT] = format::cut(&row[PROMPT], MAX_PROMPT_WIDTH);
+        }
     }
     let text = arranged(&heading, &[2, 3], rows, columns, Overlong::Cut);
     match simulated {

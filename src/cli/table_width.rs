@@ -1,14 +1,18 @@
 //! Widths of the columns of a table that is wider than the terminal.
 
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::text::format;
 
 /// Cells between two columns.
 const GAP: usize = 2;
 
-/// The least width of a column that is made narrower.
-const MIN_WIDTH: usize = 10;
+/// The least widths of a column that is made narrower: of texts, and of single words where that is not enough.
+const MIN_TEXT: usize = 10;
+const MIN_WORD: usize = 6;
+
+/// Columns that commands take: no part of them may be missing.
+const IDS: [&str; 3] = ["ID", "JOB", "BATCH"];
 
 /// Longer words, such as paths, do not determine the width of their column.
 const LONG_WORD: usize = 24;
@@ -22,8 +26,24 @@ pub enum Overlong {
     Wrap,
 }
 
-/// Makes the rows fit, as far as that is possible. The first column and numbers keep their width; texts are made narrower before
-/// columns of single words, such as times.
+/// Removes columns without any content from a table that does not fit.
+pub fn drop_empty(heading: &mut Vec<&str>, right: &mut Vec<usize>, rows: &mut [Vec<String>], columns: usize) {
+    let width = |row: &Vec<String>| row.iter().map(|cell| cell.width() + GAP).sum::<usize>();
+    if rows.iter().all(|row| width(row) <= columns + GAP) {
+        return;
+    }
+    for index in (0..heading.len()).rev() {
+        if rows.iter().all(|row| row.get(index).is_none_or(String::is_empty)) {
+            heading.remove(index);
+            rows.iter_mut().filter(|row| index < row.len()).for_each(|row| _ = row.remove(index));
+            right.retain(|column| *column != index);
+            right.iter_mut().filter(|column| **column > index).for_each(|column| *column -= 1);
+        }
+    }
+}
+
+/// Makes the rows fit, as far as that is possible. Ids and numbers keep their width; texts are made narrower before columns of single
+/// words, such as times.
 pub fn fit(heading: &[&str], right: &[usize], rows: &mut [Vec<String>], columns: usize, overlong: Overlong) {
     let widths = widths(heading, right, rows, columns);
     for row in rows {
@@ -44,18 +64,21 @@ fn widths(heading: &[&str], right: &[usize], rows: &[Vec<String>], columns: usiz
     let word =
         |index: &usize| cells(*index).flat_map(|cell| cell.split(' ')).map(UnicodeWidthStr::width).max().unwrap_or(0);
     let has_texts = |index: &usize| cells(*index).any(|cell| cell.contains(' '));
-    let narrowed = |index: &usize| *index > 0 && !right.contains(index);
+    let has_ids = heading.iter().any(|name| IDS.contains(name));
+    let is_key = |index: &usize| if has_ids { IDS.contains(&heading[*index]) } else { *index == 0 };
+    let narrowed = |index: &usize| !is_key(index) && !right.contains(index);
     let mut widths: Vec<usize> = all.iter().map(widest).collect();
     let room = columns.saturating_sub(GAP * heading.len().saturating_sub(1));
     // Whole words are kept as long as possible.
-    let steps: [&dyn Fn(&usize) -> Option<usize>; 3] = [
-        &|index| narrowed(index).then(|| word(index).min(LONG_WORD)),
-        &|index| (narrowed(index) && has_texts(index)).then_some(MIN_WIDTH),
-        &|index| narrowed(index).then_some(MIN_WIDTH),
-    ];
-    for least in steps {
-        let least: Vec<Option<usize>> =
-            all.iter().map(|index| least(index).map(|least| least.max(heading[*index].width()))).collect();
+    let words = |index: &usize| narrowed(index).then(|| word(index).min(LONG_WORD));
+    let texts = |index: &usize| (narrowed(index) && has_texts(index)).then_some(MIN_TEXT);
+    let columns_of_words = |index: &usize| narrowed(index).then_some(MIN_WORD);
+    let steps: [Vec<Option<usize>>; 3] =
+        [all.iter().map(words).collect(), all.iter().map(texts).collect(), all.iter().map(columns_of_words).collect()];
+    for step in steps {
+        let with_heading =
+            |(index, least): (usize, Option<usize>)| least.map(|least| least.max(heading[index].width()));
+        let least: Vec<Option<usize>> = step.into_iter().enumerate().map(with_heading).collect();
         narrow(&mut widths, &least, room);
     }
     widths
@@ -81,10 +104,8 @@ fn wrap(text: &str, width: usize) -> String {
         }
         // A word that is wider than the column continues on the next line, too.
         while word.width() > width.max(2) {
-            let part = format::cut(&word, width.max(2) + 1);
-            let part = part.strip_suffix('…').unwrap_or(&part).to_owned();
-            word.drain(..part.len());
-            lines.extend([part, String::new()]);
+            let rest = word.split_off(part_len(&word, width.max(2)));
+            lines.extend([std::mem::replace(&mut word, rest), String::new()]);
         }
         if let Some(line) = lines.last_mut() {
             if !line.is_empty() {
@@ -95,6 +116,17 @@ fn wrap(text: &str, width: usize) -> String {
     }
     lines.retain(|line| !line.is_empty());
     lines.join("\n")
+}
+
+/// Bytes of the longest beginning that has at most `cells` cells, and at least one character.
+fn part_len(word: &str, cells: usize) -> usize {
+    let mut used = 0;
+    let fits = |(_, character): &(usize, char)| {
+        used += character.width().unwrap_or(0);
+        used <= cells
+    };
+    let characters = word.char_indices().take_while(fits).count().max(1);
+    word.char_indices().nth(characters).map_or(word.len(), |(at, _)| at)
 }
 
 #[cfg(test)]
@@ -119,6 +151,29 @@ mod tests {
         assert_eq!(fitted(&[&row], 200, Overlong::Cut)[0], row, "a wide terminal changes nothing");
         let narrow = fitted(&[&row], 40, Overlong::Cut).remove(0);
         assert_eq!((narrow[0].as_str(), narrow[2].as_str()), (row[0], row[2]));
+    }
+
+    #[test]
+    fn narrow_terminals_keep_ids_and_fit() {
+        let row = ["TIME", "JOB", "ATTEMPT", "USD", "BASIS", "MODEL", "BALANCE", "WHY"];
+        let cells = [
+            "2026-11-29T10:00:00Z",
+            "02FSXYZ0000000000000",
+            "1",
+            "$0.03",
+            "unknown",
+            "flux-2-pro",
+            "",
+            "moderated: by the API",
+        ];
+        let (mut heading, mut right) = (row.to_vec(), vec![2, 3]);
+        let mut rows = vec![cells.map(str::to_owned).to_vec()];
+        drop_empty(&mut heading, &mut right, &mut rows, 80);
+        assert_eq!((heading.len(), right.as_slice()), (7, &[2, 3][..]));
+        fit(&heading, &right, &mut rows, 80, Overlong::Cut);
+        let widths = widths(&heading, &right, &rows, 80);
+        assert!(widths.iter().sum::<usize>() + GAP * 6 <= 80, "{widths:?} {rows:?}");
+        assert_eq!((rows[0][1].as_str(), rows[0][3].as_str()), (cells[1], cells[3]));
     }
 
     #[test]

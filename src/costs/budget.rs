@@ -225,8 +225,8 @@ impl BudgetEdit {
             Self::Clear { model: Some(model) } => format!("clear {}", crate::text::sanitize_line(model, 60)),
             Self::Clear { model: None } => "clear all".to_owned(),
             Self::Remove { model, daily, monthly, soft } => {
-                let named = [("daily", daily), ("monthly", monthly), ("soft", soft)];
-                let names: Vec<&str> = named.iter().filter(|(_, named)| **named).map(|(name, _)| *name).collect();
+                let flags = [("daily", daily), ("monthly", monthly), ("soft", soft)];
+                let names: Vec<&str> = flags.iter().filter(|(_, named)| **named).map(|(name, _)| *name).collect();
                 let of = model.as_ref().map(|model| format!(" for {}", crate::text::sanitize_line(model, 60)));
                 format!("clear {}{}", names.join(" "), of.unwrap_or_default())
             }

@@ -80,7 +80,7 @@ pub fn next_age_change(age: Duration) -> Duration {
 }
 
 /// `1 job`, `3 jobs`.
-pub fn count<N: std::fmt::Display + PartialEq + From<u8>>(number: N, word: &str) -> String {
+pub fn count<N: std::fmt::Display + Copy + PartialEq + From<u8>>(number: N, word: &str) -> String {
     let plural = if number == N::from(1) { "" } else { "s" };
     format!("{number} {word}{plural}")
 }

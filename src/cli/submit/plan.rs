@@ -127,7 +127,7 @@ impl Plan {
         }
         let mut text = table::plain(&heading, &[0, 1, 2], rows);
         if self.requests.is_empty() {
-            text = "no valid request".to_owned();
+            "no valid request".clone_into(&mut text);
         }
         let time = format::age(chrono::Duration::seconds(self.seconds() as i64));
         let slots = format::count(self.slots, "slot");

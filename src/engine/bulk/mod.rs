@@ -365,15 +365,14 @@ impl BulkPlan {
                 facts.push(format!("This spends real money: {}", self.price.line()));
                 facts.extend(self.price.facts());
             }
-            BulkAction::Retry | BulkAction::Clone { .. } if self.ids.is_empty() => {}
+            BulkAction::Retry | BulkAction::Clone { .. } | BulkAction::Cancel if self.ids.is_empty() => {}
             BulkAction::Retry | BulkAction::Clone { .. } => {
                 facts.push(format!("Simulated money: {}", self.price.line()));
             }
             BulkAction::Tag(_) => facts.push("Charges keep the tags that they were made with".to_owned()),
-            BulkAction::Cancel if self.ids.is_empty() => {}
             BulkAction::Cancel if self.generating == 0 => {
-                let (them, they) = if self.ids.len() == 1 { ("it", "it costs") } else { ("them", "they cost") };
-                facts.push(format!("Nothing was submitted for {them} yet: {they} nothing"));
+                let (jobs, cost) = if self.ids.len() == 1 { ("it", "it costs") } else { ("them", "they cost") };
+                facts.push(format!("Nothing was submitted for {jobs} yet: {cost} nothing"));
             }
             BulkAction::Cancel => {
                 let are = if self.generating == 1 { "1 is" } else { &format!("{} are", self.generating) };
