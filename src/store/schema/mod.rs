@@ -225,8 +225,8 @@ pub(crate) fn charge_stem(job: &str) -> String {
 /// The stem of an id that has the form of [`charge_id`].
 pub(crate) fn stem_of_charge(entry: &str) -> Option<&str> {
     use crate::costs::Service;
-    let services = [Service::BflApi, Service::GoogleStorage].into_iter();
-    let numbered = services.filter_map(|service| entry.strip_suffix(service.as_str())).next()?;
+    let mut services = [Service::BflApi, Service::GoogleStorage].into_iter();
+    let numbered = services.find_map(|service| entry.strip_suffix(service.as_str()))?;
     Some(numbered.strip_suffix('-')?.rsplit_once('-')?.0)
 }
 

@@ -218,8 +218,8 @@ impl FirestoreStore {
             match self.import_charges(existing, &entry.job) {
                 Ok(found) if found.is_empty() => {}
                 Ok(found) => {
-                    _ = native
-                        .insert(FOUND_ENTRIES.to_owned(), value::list(found.into_iter().map(value::text).collect()))
+                    let ids = found.into_iter().map(value::text).collect();
+                    native.insert(FOUND_ENTRIES.to_owned(), value::list(ids));
                 }
                 Err(why) => return ImportOutcome::Rejected(why),
             }
