@@ -28,16 +28,13 @@ impl Form {
             (true, true) => " (simulated)",
             (true, false) => " (simulated, no real money)",
         };
-        let (head, style, note) = match amounts {
-            Some((price, bound)) => {
-                let forms = [format!("{price} for {images}{bound}"), format!("{price}{bound}"), price];
-                let head = format::fitting(forms, width.saturating_sub(simulated.len()));
-                (head, theme.accent, self.plan.as_ref().and_then(|plan| plan.time(&self.limits)).unwrap_or(note))
-            }
-            None => {
-                let head = format::cut(&format!("price unknown: {note}"), width.saturating_sub(simulated.len()));
-                (head, theme.warning, String::new())
-            }
+        let (head, style, note) = if let Some((price, bound)) = amounts {
+            let forms = [format!("{price} for {images}{bound}"), format!("{price}{bound}"), price];
+            let head = format::fitting(forms, width.saturating_sub(simulated.len()));
+            (head, theme.accent, self.plan.as_ref().and_then(|plan| plan.time(&self.limits)).unwrap_or(note))
+        } else {
+            let head = format::cut(&format!("price unknown: {note}"), width.saturating_sub(simulated.len()));
+            (head, theme.warning, String::new())
         };
         let mut room = width.saturating_sub(head.width());
         let mut spans = vec![Span::styled(head, style.add_modifier(Modifier::BOLD))];
