@@ -9,6 +9,7 @@ mod harness;
 mod hostile_frames;
 mod keys;
 mod narrow;
+mod one_job;
 mod own_keys;
 mod queue_rows;
 mod random_events;

@@ -18,7 +18,7 @@ pub use matrix::{MAX_COMBINATIONS, Matrix, MatrixSize};
 pub use model::{InputSizes, Model};
 pub use parameter::{Parameter, ParameterKind};
 
-use crate::costs::{Estimate, PriceTable};
+use crate::costs::{Estimate, PriceTable, Usd};
 use crate::jobs::Spec;
 
 /// A catalog that cannot be read.
@@ -61,6 +61,12 @@ impl Catalog {
     /// validate it first.
     pub fn estimate(&self, spec: &Spec) -> Estimate {
         self.estimate_sized(spec, &InputSizes::new())
+    }
+
+    /// What a submit of `spec` reserves: the most that it can cost. `None` where that is unknown, or depends on input images.
+    pub fn reservation(&self, spec: &Spec) -> Option<Usd> {
+        let estimate = self.estimate(spec);
+        estimate.at_most.or(estimate.amount).filter(|_| !self.has_inputs(spec))
     }
 
     /// The same with the known sizes of the input images.

@@ -275,7 +275,7 @@ fn estimate_uses_known_input_sizes() {
     let sizes = |entries: &[(&str, (u32, u32))]| -> InputSizes {
         entries.iter().map(|(name, size)| ((*name).to_owned(), vec![Some(*size)])).collect()
     };
-    let shown = |amount: Option<crate::costs::Usd>| amount.map(|usd| usd.to_string());
+    let shown = |amount: Option<Usd>| amount.map(|usd| usd.to_string());
     let square = |spec: Spec| spec.with("width", 1024).with("height", 1024);
     for (spec, sizes, amount, at_most) in [
         (square(Spec::new("flux-2-pro", "a").with("input_image", "a")), sizes(&[]), "0.045", "0.33"),

@@ -127,6 +127,7 @@ async fn resolve(store: &dyn Store, text: &str) -> Result<String, CliError> {
 }
 
 fn text(records: &[BulkRecord]) -> String {
+    let now = chrono::Utc::now();
     if records.is_empty() {
         return "No bulk actions.".to_owned();
     }
@@ -139,7 +140,7 @@ fn text(records: &[BulkRecord]) -> String {
         } else {
             String::new()
         };
-        let undone = if record.undone_by.is_some() { ", undone" } else { "" };
+        let undone = record.undo_progress(records, now).map(|undone| format!(", {undone}")).unwrap_or_default();
         let (id, state) = (record.id.clone(), format!("{}{undone}", record.state));
         vec![id, at, record.by.clone(), state, progress, price, record.title(), record.chosen.clone(), left]
     });

@@ -25,6 +25,8 @@ pub fn has_terminal() -> bool {
 pub struct Opening {
     /// `--observe`: nothing is submitted or changed.
     pub observe: bool,
+    /// The store is deleted when the console has quit.
+    pub is_temporary: bool,
     /// The first notice.
     pub greeting: Option<String>,
     /// The contexts that can be opened instead.
@@ -34,7 +36,7 @@ pub struct Opening {
 /// Runs the console until the operator quits. Returns the context that the operator chose instead. Errors: no terminal, or the engine
 /// stopped unexpectedly.
 pub async fn run(session: &Session, opening: Opening) -> Result<Option<NextContext>, CliError> {
-    let observe = opening.observe;
+    let (observe, is_temporary) = (opening.observe, opening.is_temporary);
     if !has_terminal() {
         let line = "the console needs a terminal; run `darkroom worker` without one, or see `darkroom --help`";
         return Err(CliError::Usage(line.to_owned()));
@@ -51,13 +53,17 @@ pub async fn run(session: &Session, opening: Opening) -> Result<Option<NextConte
     let (history, older) = LogHistory::start(config.log_dir.clone());
     let logs = LogSources { records, older, history };
     let end = console::run(options, link, logs).await;
-    let ConsoleEnd { reason, next_context } = end.map_err(|error| CliError::Failed(error.to_string()))?;
+    let ConsoleEnd { reason, next_context, left } = end.map_err(|error| CliError::Failed(error.to_string()))?;
+    let left = left.line().filter(|_| !is_temporary && next_context.is_none());
     if let ExitReason::QuitWithoutWaiting { submits_in_flight } = reason {
         engine.abort();
         if submits_in_flight > 0 {
             output::eprint_line(&format!(
                 "quit with {submits_in_flight} requests in flight, which may be billed; `darkroom jobs list` shows their outcome"
             ));
+        }
+        if let Some(line) = left {
+            output::eprint_line(&line);
         }
         return Ok(None);
     }
@@ -67,11 +73,14 @@ pub async fn run(session: &Session, opening: Opening) -> Result<Option<NextConte
         return Err(CliError::Failed("the engine stopped unexpectedly; see the log file".to_owned()));
     }
     drop(logging);
+    if let Some(line) = left {
+        output::eprint_line(&line);
+    }
     Ok(next_context)
 }
 
 fn options(config: &Config, opening: Opening) -> Result<ConsoleOptions, CliError> {
-    let Opening { observe, greeting, contexts } = opening;
+    let Opening { observe, greeting, contexts, .. } = opening;
     let theme = if config.no_color {
         ThemeChoice::without_colours()
     } else {

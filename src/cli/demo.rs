@@ -2,6 +2,7 @@
 
 use chrono::Utc;
 use clap::Args;
+use url::Url;
 
 use super::console;
 use super::error::CliError;
@@ -10,9 +11,9 @@ use crate::config::{BucketKind, Config, EngineKind, Flags, Key, ProviderKind, So
 use crate::console::keymap::Action;
 use crate::costs::{Budget, BudgetEdit};
 use crate::jobs::{ImageFormat, JobId, ObjectName};
-use crate::simulator::{DemoImages, DemoJob, demo_jobs};
+use crate::simulator::{DemoImages, DemoJob, DemoPlaces, demo_jobs};
 use crate::store::BudgetChange;
-use crate::wiring;
+use crate::wiring::{self, AccessMode};
 
 /// The origin that the configuration shows for these values.
 const FLAG: &str = "darkroom demo";
@@ -46,12 +47,15 @@ pub async fn run(session: &Session, flags: Flags) -> Result<(), CliError> {
     let folder = tempfile::Builder::new().prefix("darkroom-demo-").tempdir().map_err(failed)?;
     let config = configuration(flags, folder.path())?;
     output::eprint_line("preparing thirty days of simulated jobs");
-    fill(&config).await?;
+    // Old tasks are polled at the simulator that the console uses.
+    let provider = wiring::open_provider(&config, AccessMode::Submit).await?;
+    fill(&config, provider.address.clone()).await?;
     let help = config.keys.key_of(Action::Help, config.ascii);
     let greeting = format!("Demo: everything is simulated and deleted on exit · press {help} for the keys");
     let demo = Session { config, output: session.output };
-    let opening = console::Opening { greeting: Some(greeting), ..console::Opening::default() };
+    let opening = console::Opening { greeting: Some(greeting), is_temporary: true, ..console::Opening::default() };
     let result = console::run(&demo, opening).await.map(|_| ());
+    provider.close().await;
     folder.close().map_err(failed)?;
     result
 }
@@ -85,7 +89,7 @@ fn configuration(mut flags: Flags, folder: &std::path::Path) -> Result<Config, C
     Ok(config)
 }
 
-async fn fill(config: &Config) -> Result<(), CliError> {
+async fn fill(config: &Config, api: Url) -> Result<(), CliError> {
     let store = wiring::open_store(config).await?;
     let bucket = wiring::open_bucket(config).await?;
     let failed = |error: &dyn std::fmt::Display| CliError::Failed(format!("the demo could not be prepared: {error}"));
@@ -95,7 +99,8 @@ async fn fill(config: &Config) -> Result<(), CliError> {
     let stored = bucket.put(&probe, images.bytes(0), ImageFormat::Jpeg).await.map_err(|error| failed(&error))?;
     let prefix = stored.url.strip_suffix(probe.as_str()).unwrap_or_default().to_owned();
     let now = Utc::now();
-    let jobs = demo_jobs(now, &images, |object| format!("{prefix}{object}")).map_err(|error| failed(&error))?;
+    let object = |object: &ObjectName| format!("{prefix}{object}");
+    let jobs = demo_jobs(now, &images, &DemoPlaces { object: &object, api }).map_err(|error| failed(&error))?;
     for DemoJob { image, .. } in &jobs {
         if let Some((object, index)) = image {
             let bytes = images.bytes(*index);

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::hold_line;
 use crate::costs::{Basis, Charge, Usd};
 use crate::jobs::{
     Attempt, Failure, FailureCode, Hold, ImageFormat, Job, JobId, ObjectName, Outcome, Resolution, Review, Stage,
@@ -210,7 +211,7 @@ impl<'a> JobView<'a> {
             image_url: image.map(|image| image.url.as_str()),
             image: image.map(ImageView::new),
             error: failure(job).map(ErrorView::new),
-            hold: job.hold().map(|hold| HoldView { kind: kind(hold), message: hold.summary() }),
+            hold: job.hold().map(|hold| HoldView { kind: kind(hold), message: hold_line::at_check(job, hold) }),
             not_before: job.not_before,
             steps: job
                 .attempt()
@@ -375,6 +376,9 @@ mod tests {
         job.set_hold(Some(Hold::Budget { period: "day".into(), model: None, over: "0.02".parse().ok() }), None, now)
             .unwrap();
         let view = serde_json::to_value(JobView::new(&job, now)).unwrap();
-        assert_eq!(view["hold"], serde_json::json!({"kind": "budget", "message": "daily budget exceeded by $0.02"}));
+        assert_eq!(
+            view["hold"],
+            serde_json::json!({"kind": "budget", "message": "needs up to $0.075, $0.055 of the daily budget left"})
+        );
     }
 }

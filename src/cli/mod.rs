@@ -19,6 +19,7 @@ mod error;
 mod export;
 mod guard_server;
 mod headless_engine;
+mod hold_line;
 mod import;
 mod import_batches;
 mod job_json;

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
+use super::hold_line;
 use super::job_json::failure;
 use super::output::terminal_columns;
 use super::table_width::{self, Overlong};
@@ -127,7 +128,7 @@ fn why(job: &Job) -> String {
         return sanitize_line(&format!("{}: {}", failure.code.as_str(), failure.message), 80);
     }
     if let Some(hold) = job.hold() {
-        return sanitize_line(&hold.summary(), 80);
+        return sanitize_line(&hold_line::at_check(job, hold), 120);
     }
     let running = job.attempt().and_then(|attempt| attempt.steps.iter().find(|step| step.state == StepState::Running));
     match running {

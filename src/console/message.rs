@@ -133,6 +133,34 @@ pub struct ConsoleEnd {
     pub reason: ExitReason,
     /// The context that the operator chose.
     pub next_context: Option<NextContext>,
+    /// What is left to other processes.
+    pub left: LeftJobs,
+}
+
+/// Jobs that were generating at the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftJobs {
+    /// How many.
+    pub generating: u64,
+    /// Whether another worker is alive on this machine.
+    pub has_worker: bool,
+}
+
+impl LeftJobs {
+    /// One line for the terminal; `None` where nothing is left.
+    pub fn line(self) -> Option<String> {
+        let (jobs, them) = match self.generating {
+            0 => return None,
+            1 => ("1 job is".to_owned(), "it"),
+            count => (format!("{count} jobs are"), "them"),
+        };
+        let how = if self.has_worker {
+            format!("another worker continues {them}")
+        } else {
+            format!("`darkroom worker` or this console continues {them}; a finished image is kept for about 10 minutes")
+        };
+        Some(format!("{jobs} still generating: {how}"))
+    }
 }
 
 /// The context that is opened next.

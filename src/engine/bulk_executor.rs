@@ -465,7 +465,7 @@ mod tests {
         assert_eq!(again.total, 0, "they have the tag already");
         assert_eq!(end.record.changed, 120);
         let undo = bench.undo(&record.id).await;
-        assert_eq!(undo.title(), "undo 120 jobs: tag +cover");
+        assert_eq!(undo.title(), "undo tag +cover of 120 jobs");
         let mut other = bench.jobs().await.swap_remove(0);
         other.tags.push("mine".to_owned());
         bench.store.save(Save::new(&other)).await.unwrap();
@@ -497,7 +497,7 @@ mod tests {
         begun.reject(failure, Utc::now()).unwrap();
         bench.store.save(Save::new(&begun)).await.unwrap();
         let undo = bench.undo(&record.id).await;
-        assert_eq!((undo.total, undo.title().as_str()), (120, "undo 120 jobs: retry"));
+        assert_eq!((undo.total, undo.title().as_str()), (120, "undo retry of 120 jobs"));
         let again = bench.plan_undo(&record.id).await;
         assert_eq!((again.ids.len(), again.reason.as_deref()), (0, Some("it is undone already")));
         let end = bench.run("w3", &undo.id).await.unwrap();

@@ -135,9 +135,40 @@ impl Failures {
     }
 }
 
+/// The addresses at which the provider answered, with the time of the last answer.
+#[derive(Default)]
+struct AnsweringAddresses(Mutex<BTreeMap<String, Instant>>);
+
+/// Addresses that are remembered: the provider has a few regions.
+const MAX_ADDRESSES: usize = 64;
+
+impl AnsweringAddresses {
+    fn answered(&self, address: String, now: Instant) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < MAX_ADDRESSES || known.contains_key(&address) {
+            known.insert(address, now);
+        }
+    }
+
+    /// Whether that address never answered while another one does: an old task may be at an address that no longer exists, which
+    /// says nothing of the provider.
+    fn is_dead(&self, address: &str, now: Instant) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !known.contains_key(address) && known.values().any(|at| now.saturating_duration_since(*at) < LONGEST_SILENCE)
+    }
+}
+
+/// Host and port of a ticket's address.
+fn address_of(ticket: &Ticket) -> String {
+    let url = url::Url::parse(&ticket.polling_url).ok();
+    let place = url.and_then(|url| Some((url.host_str()?.to_owned(), url.port_or_known_default()?)));
+    place.map(|(host, port)| format!("{host}:{port}")).unwrap_or_default()
+}
+
 /// Follows the outcomes of requests.
 pub(super) struct OutageMonitor {
     clock: Arc<dyn Clock>,
+    addresses: AnsweringAddresses,
     failures: Mutex<BTreeMap<Dependency, Failures>>,
     outages: watch::Sender<Vec<Outage>>,
 }
@@ -145,8 +176,12 @@ pub(super) struct OutageMonitor {
 impl OutageMonitor {
     /// A monitor of these ports, and the ports through which it sees every request.
     pub(super) fn of(ports: Ports) -> (Arc<Self>, Ports) {
-        let monitor =
-            Self { clock: ports.clock.clone(), failures: Mutex::default(), outages: watch::Sender::default() };
+        let monitor = Self {
+            clock: ports.clock.clone(),
+            addresses: AnsweringAddresses::default(),
+            failures: Mutex::default(),
+            outages: watch::Sender::default(),
+        };
         let monitor = Arc::new(monitor);
         let provider = Arc::new(MonitoredProvider { provider: ports.provider, monitor: monitor.clone() });
         let bucket = Arc::new(MonitoredBucket { bucket: ports.bucket, monitor: monitor.clone() });
@@ -241,7 +276,12 @@ impl Provider for MonitoredProvider {
             }
             Err(SubmitError::Unknown { reason }) => self.monitor.failed(Dependency::Provider, reason, None),
             // Also a refusal is a reply.
-            _ => self.monitor.succeeded(Dependency::Provider),
+            _ => {
+                if let Ok(receipt) = &reply {
+                    self.monitor.addresses.answered(address_of(&receipt.ticket), Instant::now());
+                }
+                self.monitor.succeeded(Dependency::Provider);
+            }
         }
         reply
     }
@@ -249,7 +289,12 @@ impl Provider for MonitoredProvider {
     async fn check(&self, ticket: &Ticket) -> Result<TicketStatus, CheckError> {
         let reply = self.provider.check(ticket).await;
         match &reply {
-            Ok(_) | Err(CheckError::Account { .. }) => self.monitor.succeeded(Dependency::Provider),
+            Ok(_) | Err(CheckError::Account { .. }) => {
+                self.monitor.addresses.answered(address_of(ticket), Instant::now());
+                self.monitor.succeeded(Dependency::Provider);
+            }
+            Err(CheckError::Retryable { not_found: false, .. })
+                if self.monitor.addresses.is_dead(&address_of(ticket), Instant::now()) => {}
             Err(CheckError::Retryable { reason, retry_after, not_found: false }) => {
                 self.monitor.failed(Dependency::Provider, reason, *retry_after);
             }
@@ -323,7 +368,20 @@ mod tests {
 
     fn monitor() -> OutageMonitor {
         let clock = Arc::new(SystemClock);
-        OutageMonitor { clock, failures: Mutex::default(), outages: watch::Sender::default() }
+        let addresses = AnsweringAddresses::default();
+        OutageMonitor { clock, addresses, failures: Mutex::default(), outages: watch::Sender::default() }
+    }
+
+    #[test]
+    fn dead_task_address_is_not_an_outage() {
+        let ticket = |url: &str| Ticket { id: "1".to_owned(), polling_url: url.to_owned() };
+        let (old, live) = (ticket("http://127.0.0.1/v1/get_result?id=1"), ticket("http://127.0.0.1:20001/?id=2"));
+        assert_eq!(address_of(&old), "127.0.0.1:80");
+        let (addresses, now) = (AnsweringAddresses::default(), Instant::now());
+        assert!(!addresses.is_dead(&address_of(&old), now), "nothing answered yet: the provider may be down");
+        addresses.answered(address_of(&live), now);
+        assert!(addresses.is_dead(&address_of(&old), now) && !addresses.is_dead(&address_of(&live), now));
+        assert!(!addresses.is_dead(&address_of(&old), now + LONGEST_SILENCE), "nothing answers any more");
     }
 
     #[test]

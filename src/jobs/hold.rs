@@ -49,15 +49,28 @@ pub enum Hold {
 }
 
 impl Hold {
-    /// One short line for the last column of the queue.
+    /// One short line.
     pub fn summary(&self) -> String {
+        self.summary_with(None, None)
+    }
+
+    /// The same where it is known what the job `needs` at most, and what the cap has `left`.
+    pub fn summary_with(&self, needs: Option<Usd>, left: Option<Usd>) -> String {
         match self {
             Self::Budget { period, model, over } => {
                 let period = if period == "month" { "monthly" } else { "daily" };
                 let of = model.as_ref().map(|model| format!(" of {}", sanitize_line(model, 40))).unwrap_or_default();
-                match over {
-                    Some(over) => format!("{period} budget{of} exceeded by {}", over.display()),
-                    None => format!("{period} budget{of}: price unknown"),
+                let budget = format!("{period} budget{of}");
+                match (over, needs, left) {
+                    (None, ..) => format!("{budget}: price unknown"),
+                    (Some(_), Some(needs), Some(left)) => {
+                        let left = if left > Usd::ZERO { left.display() } else { "nothing".to_owned() };
+                        format!("needs up to {}, {left} of the {budget} left", needs.display())
+                    }
+                    (Some(_), Some(needs), None) => {
+                        format!("needs up to {}, more than the {budget} has left", needs.display())
+                    }
+                    (Some(over), None, _) => format!("needs up to {} more than the {budget} has left", over.display()),
                 }
             }
             Self::RateLimit => "provider is at its task limit".to_owned(),
@@ -74,5 +87,32 @@ impl Hold {
                     .to_owned()
             }
         }
+    }
+
+    /// What the cap had left when it was last checked for a job that needs so much at most.
+    pub fn left_at_check(&self, needs: Usd) -> Option<Usd> {
+        match self {
+            Self::Budget { over: Some(over), .. } => Some(needs - *over),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budget_hold_names_need_and_what_is_left() {
+        let usd = |text: &str| text.parse::<Usd>().unwrap();
+        let hold = Hold::Budget { period: "day".into(), model: None, over: Some(usd("0.01")) };
+        let needs = Some(usd("0.075"));
+        let left = hold.left_at_check(usd("0.075"));
+        assert_eq!(hold.summary_with(needs, left), "needs up to $0.075, $0.065 of the daily budget left");
+        assert_eq!(hold.summary_with(needs, Some(usd("-0.1"))), "needs up to $0.075, nothing of the daily budget left");
+        assert_eq!(hold.summary_with(needs, None), "needs up to $0.075, more than the daily budget has left");
+        assert_eq!(hold.summary(), "needs up to $0.01 more than the daily budget has left");
+        let unpriced = Hold::Budget { period: "month".into(), model: Some("flux-dev".into()), over: None };
+        assert_eq!(unpriced.summary(), "monthly budget of flux-dev: price unknown");
     }
 }

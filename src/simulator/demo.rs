@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use chrono::{DateTime, Duration, SubsecRound, Utc};
 use rust_decimal::Decimal;
+use url::Url;
 
 use super::images::{self, Subject};
 use super::rng::SeededRng;
@@ -82,7 +83,27 @@ pub struct DemoJob {
     pub image: Option<(ObjectName, usize)>,
 }
 
-/// All jobs of the demo, oldest first. `url` is the address of an object.
+/// Where the demo's objects and tasks are.
+pub struct DemoPlaces<'a> {
+    /// The address of an object.
+    pub object: &'a dyn Fn(&ObjectName) -> String,
+    /// The simulator's API; its tasks are one port further. It does not know the old tasks, as a provider forgets them.
+    pub api: Url,
+}
+
+impl DemoPlaces<'_> {
+    /// Where a task of that id is polled.
+    fn task(&self, id: &str) -> String {
+        let mut url = self.api.clone();
+        // Both fail only for addresses that have no port.
+        _ = url.set_port(url.port_or_known_default().and_then(|port| port.checked_add(1)));
+        url.set_path("v1/get_result");
+        url.query_pairs_mut().clear().append_pair("id", id);
+        url.into()
+    }
+}
+
+/// All jobs of the demo, oldest first.
 ///
 /// # Errors
 ///
@@ -90,7 +111,7 @@ pub struct DemoJob {
 pub fn demo_jobs(
     now: DateTime<Utc>,
     images: &DemoImages,
-    url: impl Fn(&ObjectName) -> String,
+    places: &DemoPlaces<'_>,
 ) -> Result<Vec<DemoJob>, IllegalTransition> {
     let mut rng = SeededRng::new(&[b"demo"]);
     let now = now.trunc_subsecs(3);
@@ -104,7 +125,7 @@ pub fn demo_jobs(
         for offset in offsets {
             let waited = Duration::milliseconds((span.num_milliseconds() as f64 * offset) as i64);
             let number = jobs.len();
-            jobs.push(past_job(number, (now - begin + waited, now), &mut rng, images, &url)?);
+            jobs.push(past_job(number, (now - begin + waited, now), &mut rng, images, places)?);
         }
     }
     // What the demo's own worker generates while it is watched.
@@ -151,7 +172,7 @@ fn past_job(
     (at, now): (DateTime<Utc>, DateTime<Utc>),
     rng: &mut SeededRng,
     images: &DemoImages,
-    url: &impl Fn(&ObjectName) -> String,
+    places: &DemoPlaces<'_>,
 ) -> Result<DemoJob, IllegalTransition> {
     let (mut job, prompt) = request(number, at, rng);
     let fate = rng.next_u64() % 100;
@@ -177,7 +198,7 @@ fn past_job(
         )?;
         return Ok(DemoJob { job, image: None });
     }
-    job.accept(receipt(number, price, accepted), price, accepted)?;
+    job.accept(receipt(number, price, accepted, places), price, accepted)?;
     let ready = accepted + seconds(3.5, 16.0, rng);
     if fate < 11 {
         let given_up = accepted + Duration::minutes(20);
@@ -203,7 +224,7 @@ fn past_job(
     let object = ObjectName::for_attempt(&job.id, 1, ImageFormat::Jpeg);
     let bytes = images.bytes(prompt);
     let image = StoredImage {
-        url: url(&object),
+        url: (places.object)(&object),
         object: object.clone(),
         format: ImageFormat::Jpeg,
         width: SIZE,
@@ -225,10 +246,10 @@ fn credits(amount: Usd) -> Credits {
     Credits::new(amount.decimal() * Decimal::ONE_HUNDRED)
 }
 
-fn receipt(number: usize, price: Option<Usd>, at: DateTime<Utc>) -> Receipt {
+fn receipt(number: usize, price: Option<Usd>, at: DateTime<Utc>, places: &DemoPlaces<'_>) -> Receipt {
     let id = format!("demo-{number:04}");
     Receipt {
-        ticket: Ticket { polling_url: format!("http://127.0.0.1/v1/get_result?id={id}"), id },
+        ticket: Ticket { polling_url: places.task(&id), id },
         cost: price.map(credits),
         input_megapixels: None,
         output_megapixels: None,
@@ -247,7 +268,9 @@ mod tests {
     fn demo_has_jobs_in_every_state_and_costs() {
         let now = "2026-11-22T15:00:00Z".parse().unwrap();
         let images = DemoImages(vec![Bytes::from_static(b"image"); PROMPTS.len()]);
-        let make = || demo_jobs(now, &images, |object| format!("file:///{object}")).unwrap();
+        let object = |object: &ObjectName| format!("file:///{object}");
+        let places = DemoPlaces { object: &object, api: "http://127.0.0.1:20000/".parse().unwrap() };
+        let make = || demo_jobs(now, &images, &places).unwrap();
         let jobs = make();
         assert!(jobs.len() > 250, "{}", jobs.len());
         let ids: BTreeSet<&JobId> = jobs.iter().map(|demo| &demo.job.id).collect();
@@ -260,6 +283,9 @@ mod tests {
         let spent: Usd = jobs.iter().filter_map(|demo| demo.job.cost()).sum();
         assert!(spent > "5".parse().unwrap(), "{spent}");
         assert!(jobs.iter().all(|demo| demo.job.created_at <= now && demo.job.updated_at <= now));
+        let tasks = jobs.iter().filter_map(|demo| demo.job.attempt()?.receipt.as_ref());
+        let mut urls = tasks.map(|receipt| receipt.ticket.polling_url.as_str());
+        assert!(urls.all(|url| url.starts_with("http://127.0.0.1:20001/v1/get_result?id=demo-")), "at the simulator");
         assert!(make().iter().zip(&jobs).all(|(again, demo)| again.job == demo.job), "the same moment, the same jobs");
     }
 }

@@ -20,7 +20,7 @@ mod standby;
 mod ticket;
 
 pub use api::{RunningSimulator, Simulator};
-pub use demo::{DemoImages, DemoJob, demo_jobs};
+pub use demo::{DemoImages, DemoJob, DemoPlaces, demo_jobs};
 pub use errors::SimulatorError;
 pub use faults::{FaultKind, Faults, InvalidFault};
 pub use ledger::{BillEntry, Ledger, LedgerError};

@@ -14,13 +14,15 @@ pub fn age(age: Duration) -> String {
     }
 }
 
-/// `0.2s`, `11.8s`, `2m 03s`: how long something took.
+/// `0.2s`, `11.8s`, `2m 03s`, `3h 05m`, `7d 02h`: how long something took.
 pub fn duration(duration: Duration) -> String {
     let milliseconds = duration.num_milliseconds().max(0);
-    if milliseconds < 60_000 {
-        format!("{}.{}s", milliseconds / 1_000, milliseconds % 1_000 / 100)
-    } else {
-        format!("{}m {:02}s", milliseconds / 60_000, milliseconds % 60_000 / 1_000)
+    let (seconds, minutes, hours) = (milliseconds / 1_000, milliseconds / 60_000, milliseconds / 3_600_000);
+    match minutes {
+        0 => format!("{seconds}.{}s", milliseconds % 1_000 / 100),
+        1..60 => format!("{minutes}m {:02}s", seconds % 60),
+        60..1_440 => format!("{hours}h {:02}m", minutes % 60),
+        _ => format!("{}d {:02}h", hours / 24, hours % 24),
     }
 }
 
@@ -125,6 +127,8 @@ mod tests {
         assert_eq!(age(Duration::hours(30)), "1d");
         assert_eq!(duration(Duration::milliseconds(11_849)), "11.8s");
         assert_eq!(duration(Duration::seconds(123)), "2m 03s");
+        assert_eq!(duration(Duration::minutes(185)), "3h 05m");
+        assert_eq!(duration(Duration::minutes(10_097)), "7d 00h");
         assert_eq!(bytes(1_449_000), "1.4 MB");
         assert_eq!(next_age_change(Duration::milliseconds(59_400)), Duration::milliseconds(600));
         assert_eq!(next_age_change(Duration::seconds(90)), Duration::seconds(30));

@@ -30,8 +30,11 @@ fn countdown_is_shown_and_cancelled_by_u() {
     let mut harness = ConsoleHarness::busy(120, 40);
     harness.event(Event::BulkActions(vec![record("ada@studio")]));
     let frame = harness.frame();
-    assert!(frame.contains("Retry 244 jobs: begins in 5 s · u cancels · b shows it"), "{frame}");
+    assert!(frame.contains("Retry 244 jobs: begins in 5 s, about $9.76 · u cancels · b shows it"), "{frame}");
     assert!(harness.app.next_tick().is_some(), "the seconds are counted");
+    harness.keys("n");
+    assert!(harness.frame().contains("about $9.76 · Esc, then u cancels"), "{}", harness.frame());
+    harness.press(KeyCode::Esc);
     harness.now += Duration::seconds(2);
     harness.send(darkroom::console::Message::Tick);
     assert!(harness.frame().contains("begins in 3 s"), "{}", harness.frame());
@@ -87,7 +90,7 @@ fn ended_action_is_undone_after_a_question() {
         fingerprints: vec![0, 50],
         ..BulkPlan::new(undo)
     }))));
-    for part in ["Restore 2 jobs?", "Jobs that changed since stay as they are."] {
+    for part in ["Restore 2 jobs?", "Undoes: retry.", "Jobs that changed since stay as they are."] {
         assert!(harness.frame().contains(part), "{part}: {}", harness.frame());
     }
     harness.now += Duration::seconds(1);
@@ -97,8 +100,16 @@ fn ended_action_is_undone_after_a_question() {
         "{effects:?}"
     );
     done.undone_by = Some("2".to_owned());
-    harness.event(Event::BulkActions(vec![done]));
+    harness.event(Event::BulkActions(vec![done.clone()]));
     assert!(harness.frame().contains("done, 240 changed, undone"), "{}", harness.frame());
+    let mut undo = record("ada@studio");
+    "2".clone_into(&mut undo.id);
+    undo.starts_at = harness.now + Duration::seconds(4);
+    undo.action = BulkAction::Undo { of: "1".to_owned(), action: BulkAction::Retry.into() };
+    harness.event(Event::BulkActions(vec![undo, done]));
+    let frame = harness.frame();
+    assert!(frame.contains("undo retry of 244 jobs: begins in 4 s"), "{frame}");
+    assert!(frame.contains("done, 240 changed, undo begins soon"), "{frame}");
 
     // An own action that ends in any process is what `u` undoes next.
     let mut harness = ConsoleHarness::busy(120, 40);

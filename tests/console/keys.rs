@@ -761,6 +761,19 @@ fn quit_says_whether_another_worker_collects() {
 }
 
 #[test]
+fn quit_reports_what_is_still_generating() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    let line = harness.app.left_jobs().line().unwrap();
+    assert!(
+        line.starts_with("3 jobs are still generating: `darkroom worker` or this console continues them"),
+        "{line}"
+    );
+    harness.event(Event::Workers(2));
+    assert_eq!(harness.app.left_jobs().line().unwrap(), "3 jobs are still generating: another worker continues them");
+    assert_eq!(ConsoleHarness::empty(120, 40, &options(true)).app.left_jobs().line(), None);
+}
+
+#[test]
 fn last_hour_is_retried_with_the_price_first() {
     let mut harness = ConsoleHarness::busy(120, 40);
     let control_r = crossterm::event::KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL);
@@ -826,7 +839,7 @@ fn mouse_works_in_overlays_and_can_be_freed() {
     assert!(harness.frame().contains("▸ Tags               cover"), "{}", harness.frame());
     harness.press(KeyCode::Esc);
     harness.keys(":caps");
-    click(&mut harness, "Caps and charges");
+    click(&mut harness, "caps and uncertain charges");
     assert!(harness.frame().contains("╭ Budget"), "a row of the palette: {}", harness.frame());
     harness.press(KeyCode::Esc);
     assert!(harness.keys("M").contains(&Effect::Mouse(false)));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use darkroom::config::Key;
-use darkroom::console::keymap::{BINDINGS, Group};
+use darkroom::console::keymap::{BINDINGS, Group, InputContext, own_keys};
 
 use crate::support::{TestEnv, text};
 
@@ -75,6 +75,12 @@ fn keys() -> String {
                 page.push_str(&row);
                 rows.push(row);
             }
+        }
+    }
+    for (title, context) in [("Costs", InputContext::CostScreen), ("Budget", InputContext::BudgetScreen)] {
+        write!(page, "\n### On the screen {title}\n\n| key | action |\n| --- | --- |\n").unwrap();
+        for own in own_keys(context) {
+            writeln!(page, "| `{}` | {} |", own.keys_shown(false), own.help).unwrap();
         }
     }
     page

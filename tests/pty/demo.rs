@@ -20,6 +20,15 @@ fn demo_is_full_and_deleted_on_exit() {
     terminal.wait_for("content moderated");
     terminal.send("\x1b");
     terminal.wait_for_no("/ status");
+    // Old tasks are at the demo's own simulator, which does not know them any more.
+    terminal.send("R");
+    terminal.wait_for("earlier task");
+    terminal.send("/");
+    terminal.wait_for("keep");
+    terminal.send("error:ticket_lost");
+    terminal.wait_for("ticket lost");
+    terminal.send("\x1b");
+    terminal.wait_for_no("/ error");
     terminal.send("q");
     assert_eq!(terminal.wait_for_end().exit_code(), 0);
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "the temporary directory is deleted");

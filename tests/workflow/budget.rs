@@ -49,7 +49,7 @@ fn cap_submits_what_fits_and_raised_cap_the_rest() {
         let jobs = until(&env, &mut worker, "the cap", |jobs| done(jobs) == fit && held(jobs).len() == 10 - fit);
         for job in held(&jobs) {
             assert_eq!(job["status"], "queued");
-            assert!(job["hold"]["message"].as_str().unwrap().starts_with("daily budget exceeded by $0.0"), "{job}");
+            assert!(job["hold"]["message"].as_str().unwrap().starts_with("needs up to $0.0"), "{job}");
             assert!(job["not_before"].is_string(), "{job}");
         }
         let printed = interrupt(worker);

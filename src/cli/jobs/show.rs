@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::error::CliError;
 use crate::cli::job_json::{JobDetails, UnreadableView, failure};
-use crate::cli::{Session, resolve_id, table};
+use crate::cli::{Session, hold_line, resolve_id, table};
 use crate::jobs::{Attempt, Job, Outcome, Review};
 use crate::store::StoreError;
 use crate::text::format;
@@ -72,7 +72,7 @@ fn text(job: &Job, now: DateTime<Utc>) -> String {
         rows.push(("failure", sanitize_line(&format!("{}: {}", failure.code.as_str(), failure.message), 400)));
     }
     if let Some(hold) = job.hold() {
-        rows.push(("held", sanitize_line(&hold.summary(), 400)));
+        rows.push(("held", sanitize_line(&hold_line::with_command(job, hold), 400)));
     }
     if let Some(time) = job.not_before {
         rows.push(("not before", self::time(time)));

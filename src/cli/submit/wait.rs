@@ -9,10 +9,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cli::error::CliError;
 use crate::cli::headless_engine::{EngineUpdate, HeadlessEngine};
-use crate::cli::{Session, output};
+use crate::cli::{Session, hold_line, output};
 use crate::engine::Mode;
 use crate::engine::local::WorkerLock;
-use crate::jobs::{Hold, Job, JobId, StageName};
+use crate::jobs::{Job, JobId, StageName};
 use crate::shutdown_signal::ShutdownSignal;
 use crate::store::{Change, Store};
 use crate::text::sanitize_line;
@@ -146,7 +146,7 @@ impl<'a> Wait<'a> {
 
     fn update(&mut self, job: &Job) {
         let Some(seen) = self.open.get_mut(&job.id) else { return };
-        let hold = job.hold().map(Hold::summary);
+        let hold = job.hold().map(|hold| hold_line::of_all(job, hold));
         *seen = (job.stage_name(), hold.clone());
         let now = chrono::Utc::now();
         if job.is_claimed(now) || job.hold().is_some() {

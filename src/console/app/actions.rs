@@ -40,7 +40,7 @@ impl App {
             Action::Pane(pane) => self.set_focus(pane),
             Action::Back => self.back(),
             Action::Accept => self.accept(),
-            Action::Clone if self.board.marked() > 1 => self.ask_for_clone_edits(),
+            Action::Clone if self.takes_marked() && self.board.marked() > 1 => self.ask_for_clone_edits(),
             Action::Tag => self.ask_for_tags(),
             Action::BulkScreen => self.overlays.push(Overlay::Bulk(BulkScreen::default())),
             Action::BulkPause => self.control_selected_bulk(false),
@@ -72,6 +72,9 @@ impl App {
             Action::Compare => self.compare(),
             Action::NewSeed => self.repeat_with_new_seed(),
             Action::NewSeeds => self.begin_seeds(),
+            Action::FullImage if self.selected().is_none() && !matches!(self.overlays.last(), Some(Overlay::Image)) => {
+                self.notify(NO_EFFECT, "No job selected");
+            }
             Action::FullImage => self.toggle(|overlay| matches!(overlay, Overlay::Image), || Overlay::Image),
             Action::OpenImage | Action::CopyUrl | Action::SaveImage => self.use_image(action),
             Action::OlderAttempt => self.step_attempt(1),
@@ -135,6 +138,11 @@ impl App {
         if matches!(self.overlays.last(), Some(Overlay::Gallery(_))) && self.board.marked() > 0 {
             return self.board.clear_marks();
         }
+        if let Some(Overlay::Job(screen)) = self.overlays.last_mut()
+            && screen.leave_document()
+        {
+            return;
+        }
         match self.overlays.pop() {
             Some(Overlay::Filter) => self.clear_filter(),
             Some(Overlay::LogInput) => self.logs.cancel_input(),
@@ -196,7 +204,9 @@ impl App {
         match self.overlays.pop() {
             Some(Overlay::Confirm(confirm)) => {
                 self.skipped = confirm.skipped;
-                self.board.clear_marks();
+                if self.takes_marked() {
+                    self.board.clear_marks();
+                }
                 self.send(confirm.command);
             }
             Some(Overlay::Line(dialog)) => self.accept_line(dialog),
@@ -250,7 +260,12 @@ impl App {
 
     fn mark(&mut self, action: Action) {
         if self.board.is_empty() {
-            return self.notify(NO_EFFECT, "No jobs shown · press Esc to clear the filter");
+            let text = if self.filter.is_empty() {
+                format!("No jobs yet · {} creates the first one", self.key(Action::New))
+            } else {
+                "No jobs shown · press Esc to clear the filter".to_owned()
+            };
+            return self.notify(NO_EFFECT, text);
         }
         match action {
             Action::MarkRange => self.queue.mark_range(&mut self.board),

@@ -116,7 +116,7 @@ impl App {
         for record in &records {
             let before = self.bulk.iter().find(|known| known.id == record.id);
             if !record.is_open() && before.is_some_and(BulkRecord::is_open) {
-                let mut text = sentence(&status_line(record, self.now));
+                let mut text = sentence(&status_line(record, &records, self.now));
                 if record.by == self.operator && record.undo_obstacle().is_none() && record.undone_by.is_none() {
                     self.keep_undo(UndoEntry::Bulk(record.id.clone()));
                     text = format!("{text} · {} to undo", self.key(Action::Undo));
@@ -142,15 +142,20 @@ impl App {
     /// The line above the footer while an action is under way.
     pub(super) fn bulk_line(&self) -> Option<String> {
         let record = self.bulk.iter().find(|record| record.is_open())?;
-        let line = sentence(&status_line(record, self.now));
-        let key = self.key(Action::Undo);
+        let begins = record.starts_at > self.now;
+        let price = record.price_usd.filter(|_| begins).map(|usd| format!(", about {}", usd.display()));
+        let line = format!("{}{}", sentence(&status_line(record, &self.bulk, self.now)), price.unwrap_or_default());
+        // Where text is typed, its keys are letters.
+        let types = self.input_context().takes_text();
+        let key = format!("{}{}", if types { "Esc, then " } else { "" }, self.key(Action::Undo));
         let undo = match record.by == self.operator {
-            true if record.starts_at > self.now => format!(" · {key} cancels"),
+            true if begins => format!(" · {key} cancels"),
             true => format!(" · {key} stops"),
             false => String::new(),
         };
         let show = match self.overlays.last() {
             Some(Overlay::Bulk(_)) => String::new(),
+            _ if types => String::new(),
             _ => format!(" · {} shows it", self.key(Action::BulkScreen)),
         };
         Some(format!("{line}{undo}{show}"))

@@ -112,11 +112,12 @@ impl App {
     }
 
     fn draw_queue(&mut self, frame: &mut Frame<'_>, area: Rect, focused: bool) {
-        let typing = matches!(self.overlays.last(), Some(Overlay::Filter));
+        let (filter, typing) = (self.filter.as_str(), matches!(self.overlays.last(), Some(Overlay::Filter)));
         let view = QueueView {
             board: &self.board,
             status: &self.status,
-            filter: (self.filter.as_str(), typing),
+            filter: (filter, typing),
+            view_name: self.views.iter().find(|view| view.filter == filter.trim()).map(|view| view.name.as_str()),
             searched_back_to: self.paging.stopped_at().filter(|_| !self.is_local()),
             above: if self.is_local() { Some(0) } else { self.paging.rows_above() },
             total: self.matching_total(),
@@ -151,7 +152,8 @@ impl App {
         self.draw_image(frame, if self.selected().is_some() { image } else { area }, true);
         let Some(job) = self.selected().map(Arc::clone) else { return };
         let (catalog, zone, now, keys) = (self.catalog, self.zone, self.now, self.keys);
-        let view = JobView { job: &job, progress: None, step_lines: &[], catalog, zone, now, keys, theme: &self.theme };
+        let (theme, hold) = (&self.theme, self.hold_line(&job));
+        let view = JobView { job: &job, hold, progress: None, step_lines: &[], catalog, zone, now, keys, theme };
         image_facts::draw(frame, facts, &view);
     }
 
@@ -174,7 +176,8 @@ impl App {
         let progress = self.board.entry(&job.id).and_then(|entry| entry.progress.as_ref());
         let (catalog, zone, now, keys) = (self.catalog, self.zone, self.now, self.keys);
         let step_lines = &step_lines;
-        let view = JobView { job: &job, progress, step_lines, catalog, zone, now, keys, theme: &self.theme };
+        let (theme, hold) = (&self.theme, self.hold_line(&job));
+        let view = JobView { job: &job, hold, progress, step_lines, catalog, zone, now, keys, theme };
         job_screen.draw(frame, area, &view);
     }
 
@@ -277,6 +280,8 @@ impl App {
             return warning(text);
         }
         if let Some((current, more)) = self.notices.current() {
+            // Esc has one meaning at a time: here it leaves the question about seeds.
+            let more = if self.awaits_seeds { 0 } else { more };
             return Some((current.clone(), more));
         }
         self.bulk_line().map(|text| (Notice { level: NoticeLevel::Info, text }, 0))
@@ -297,7 +302,7 @@ impl App {
             return false;
         }
         let job = self.selected().map(Arc::as_ref);
-        let marked = self.board.marked() > 0;
+        let marked = self.takes_marked();
         let is = |fits: &dyn Fn(&Job) -> bool| marked || job.is_some_and(fits);
         match action {
             Action::Retry => is(&|job| matches!(job.stage_name(), StageName::Failed | StageName::Cancelled)),
@@ -313,6 +318,7 @@ impl App {
                 !matches!(self.input_context(), InputContext::FullImage) && job.is_some_and(|job| job.image().is_some())
             }
             Action::SaveImage => job.is_some_and(|job| job.image().is_some()),
+            Action::BulkPause | Action::BulkStop | Action::BulkUndo => !self.bulk.is_empty(),
             Action::Undo => !self.undo.is_empty() || self.own_bulk().is_some(),
             Action::Filter => self.board.known() > 1,
             Action::Back => !self.overlays.is_empty() || !self.filter.is_empty() || self.board.marked() > 0,

@@ -10,7 +10,7 @@ use crate::text::format;
 impl App {
     /// The marked jobs, or else the selected one.
     fn target_ids(&self) -> Vec<JobId> {
-        if self.board.marked() == 0 {
+        if !self.takes_marked() {
             return self.selected().map(|job| job.id.clone()).into_iter().collect();
         }
         self.marked_ids()
@@ -66,7 +66,9 @@ impl App {
         if ids.len() >= crate::engine::MIN_JOBS {
             return self.plan_bulk(BulkAction::Tag(edit), BulkTarget::Jobs(ids));
         }
-        self.board.clear_marks();
+        if self.takes_marked() {
+            self.board.clear_marks();
+        }
         self.send(Command::Tag(ids, edit));
     }
 

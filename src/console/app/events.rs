@@ -9,12 +9,13 @@ use crate::console::keymap::Action;
 use crate::console::message::{Effect, ExitReason};
 use crate::console::notices::{Notice, NoticeLevel};
 use crate::console::overlays::Overlay;
+use crate::costs::Usd;
 use crate::engine::{
     Command, CommandKind, CommandOutcome, ConnectionState, CostOverview, Event, Intake, MatchCounts, Pause, StoreAlarm,
     TemporalStatus,
 };
-use crate::jobs::JobId;
 use crate::jobs::filter::Filter;
+use crate::jobs::{Job, JobId, StageName};
 use crate::text::format;
 
 impl App {
@@ -371,7 +372,19 @@ fn describe(outcome: &CommandOutcome, undo: &str) -> (NoticeLevel, String) {
     let mut parts = Vec::new();
     if !outcome.succeeded.is_empty() {
         let cost = outcome.estimate.map(|estimate| format!(", about {}", estimate.display())).unwrap_or_default();
-        parts.push(format!("{done} {}{cost}", format::count(outcome.succeeded.len(), "job")));
+        let jobs = outcome.succeeded.len();
+        let checks = if outcome.kind == CommandKind::Retried { checks(outcome) } else { 0 };
+        let tasks = format::count(checks, "earlier task");
+        parts.push(match jobs.saturating_sub(checks) {
+            _ if checks == 0 => format!("{done} {}{cost}", format::count(jobs, "job")),
+            0 => format!("Checking {tasks} at no charge"),
+            paid => format!("Checking {tasks}, retrying {}{cost}", format::count(paid, "job")),
+        });
+        if outcome.kind == CommandKind::Cancelled
+            && let Some(charged) = charged(outcome.previous.iter())
+        {
+            parts.push(format!("{} stays charged", charged.display()));
+        }
         if !outcome.previous.is_empty() && outcome.kind != CommandKind::Undone {
             parts.push(format!("{undo} to undo"));
         }
@@ -390,10 +403,42 @@ fn describe(outcome: &CommandOutcome, undo: &str) -> (NoticeLevel, String) {
     (level, parts.join(" · "))
 }
 
+/// Retried jobs whose earlier task is only checked, which costs nothing.
+fn checks(outcome: &CommandOutcome) -> usize {
+    outcome.previous.iter().filter(|job| job.retry_kind().is_ok_and(|kind| !kind.may_pay())).count()
+}
+
+/// What the accepted tasks of generating jobs cost; `None` where nothing is charged.
+pub(super) fn charged<'a>(jobs: impl Iterator<Item = &'a Job>) -> Option<Usd> {
+    let generating = jobs.filter(|job| job.stage_name() == StageName::Generating);
+    let charges = generating.filter_map(|job| job.attempt()?.charge.as_ref()?.amount);
+    let sum: Usd = charges.sum();
+    (sum > Usd::ZERO).then_some(sum)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::jobs::JobId;
+
+    /// A failed job, with an accepted task or without.
+    fn timed_out(is_accepted: bool) -> Job {
+        use crate::jobs::{BillingStatus, Claim, Failure, FailureCode, Receipt, Ticket, WorkerId};
+        let now = chrono::DateTime::UNIX_EPOCH;
+        let mut job = Job::new(JobId::new("f").unwrap(), crate::jobs::Spec::new("m", "p"), true, now);
+        job.begin_submit(Claim { worker: WorkerId::new("w"), until: now }, None, now).unwrap();
+        let failure = |code| Failure::new(code, "no image", BillingStatus::Unknown, now);
+        if is_accepted {
+            let ticket = Ticket { id: "t".into(), polling_url: "https://api.example/t".into() };
+            let (cost, input_megapixels, output_megapixels) = (None, None, None);
+            job.accept(Receipt { ticket, cost, input_megapixels, output_megapixels, accepted_at: now }, None, now)
+                .unwrap();
+            job.fail(failure(FailureCode::TimedOut), None, now).unwrap();
+        } else {
+            job.reject_by_provider(failure(FailureCode::RequestModerated), now).unwrap();
+        }
+        job
+    }
 
     #[test]
     fn outcome_notice_lists_price_and_rejections() {
@@ -402,15 +447,30 @@ mod tests {
             kind: CommandKind::Retried,
             succeeded: vec![id("a"), id("b"), id("c")],
             rejected: Vec::new(),
-            previous: vec![crate::jobs::Job::new(
-                id("a"),
-                crate::jobs::Spec::new("m", "p"),
-                true,
-                chrono::DateTime::UNIX_EPOCH,
-            )],
+            previous: vec![Job::new(id("a"), crate::jobs::Spec::new("m", "p"), true, chrono::DateTime::UNIX_EPOCH)],
             estimate: Some("0.12".parse().unwrap()),
         };
         assert_eq!(describe(&outcome, "u").1, "Retrying 3 jobs, about $0.12 · u to undo");
+        let mut paid = Job::new(id("p"), crate::jobs::Spec::new("m", "p"), true, chrono::DateTime::UNIX_EPOCH);
+        paid.attempts[0].charge = Some(crate::costs::Charge {
+            service: crate::costs::Service::BflApi,
+            amount: "0.03".parse().ok(),
+            basis: crate::costs::Basis::Quoted,
+            model: String::new(),
+            at: chrono::DateTime::UNIX_EPOCH,
+            simulated: true,
+        });
+        let queued = CommandOutcome { kind: CommandKind::Cancelled, previous: vec![paid.clone()], ..outcome.clone() };
+        assert!(!describe(&queued, "u").1.contains("charged"), "nothing of it was accepted now");
+        paid.stage = crate::jobs::Stage::Generating;
+        let cancelled = CommandOutcome { succeeded: vec![id("p")], previous: vec![paid], estimate: None, ..queued };
+        assert_eq!(describe(&cancelled, "u").1, "Cancelled 1 job · $0.03 stays charged · u to undo");
+        let mut retried = outcome.clone();
+        retried.previous = (0..3).map(|number| timed_out(number < 2)).collect();
+        assert_eq!(describe(&retried, "u").1, "Checking 2 earlier tasks, retrying 1 job, about $0.12 · u to undo");
+        retried.previous.truncate(2);
+        (retried.succeeded, retried.estimate) = (vec![id("a"), id("b")], None);
+        assert_eq!(describe(&retried, "u").1, "Checking 2 earlier tasks at no charge · u to undo");
         outcome.rejected.push((id("d"), "it is generating".into()));
         assert_eq!(
             describe(&outcome, "u"),

@@ -130,7 +130,7 @@ impl App {
 
     /// Requests the images of the targets again, each so many times with a new seed.
     fn repeat(&mut self, times: usize) {
-        if self.board.marked_elsewhere().is_some() {
+        if self.takes_marked() && self.board.marked_elsewhere().is_some() {
             return self.notify(NO_EFFECT, "Some marked jobs are not loaded: mark jobs that are listed");
         }
         let jobs = self.targets();

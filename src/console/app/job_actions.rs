@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::events::charged;
 use super::{App, NO_EFFECT};
 use crate::console::costs_view;
 use crate::console::keymap::Action;
@@ -16,13 +17,16 @@ use crate::engine::{
     BulkAction, BulkTarget, Command, MIN_JOBS, RetryPrice, UncertainItem, fingerprint, is_submit_unknown,
 };
 use crate::jobs::filter::{Condition, Filter, JobStatus};
-use crate::jobs::{BillingAnswer, Job, JobId, ObjectName, Review, StageName, StoredImage};
+use crate::jobs::{BillingAnswer, Hold, Job, JobId, ObjectName, Review, StageName, StoredImage};
 use crate::text::format;
 
 impl App {
-    /// Whether an action takes the marked jobs. Of those that are compared, it takes the chosen one.
-    fn takes_marked(&self) -> bool {
-        self.board.marked() > 0 && !matches!(self.overlays.last(), Some(Overlay::Compare(_)))
+    /// Whether an action takes the marked jobs. A screen of one job acts on that job; of those that are compared, on the chosen one.
+    pub(super) fn takes_marked(&self) -> bool {
+        let shows_one = |overlay: &Overlay| {
+            matches!(overlay, Overlay::Compare(_) | Overlay::Job(_) | Overlay::Image | Overlay::Budget(_))
+        };
+        self.board.marked() > 0 && !self.overlays.iter().any(shows_one)
     }
 
     /// The jobs that an action takes: the marked ones, or else the selected one.
@@ -153,7 +157,9 @@ impl App {
             let facts = if running == 0 {
                 vec!["Nothing was submitted for them yet: they cost nothing.".to_owned()]
             } else {
-                vec![format!("{} already generating: accepted tasks stay on the bill.", plural_verb(running))]
+                let charged = charged(jobs.iter().map(Arc::as_ref)).map(|usd| format!(" ({})", usd.display()));
+                let charged = charged.unwrap_or_default();
+                vec![format!("{} already generating: accepted tasks stay on the bill{charged}.", plural_verb(running))]
             };
             (format!("Cancel {}?", format::count(jobs.len(), "job")), facts)
         });
@@ -201,6 +207,19 @@ impl App {
             });
             self.send_or_confirm(Command::Hide(ids(&jobs)), question, None);
         }
+    }
+
+    /// What holds a job: of a cap, what the job needs at most, what is left now, and the key that raises the cap.
+    pub(super) fn hold_line(&self, job: &Job) -> Option<String> {
+        let hold = job.hold()?;
+        let needs = self.catalog.reservation(&job.spec);
+        let Hold::Budget { period, model, .. } = hold else { return Some(hold.summary()) };
+        let caps = self.status.costs.as_deref().filter(|_| model.is_none()).map(costs_view::caps).unwrap_or_default();
+        let now = caps.iter().find(|cap| cap.period == period).map(|cap| cap.cap - cap.used);
+        let checked = needs.and_then(|needs| hold.left_at_check(needs));
+        // Money that was released since looks the same as money that another submit reserves.
+        let left = now.filter(|left| needs.is_some_and(|needs| *left < needs)).or(checked);
+        Some(format!("{}; {} raises the cap", hold.summary_with(needs, left), self.key(Action::BudgetScreen)))
     }
 
     /// What a key of the cost screen asks for; false where the key is not for that screen.

@@ -1,15 +1,25 @@
 //! Quitting: at once, or after the running jobs.
 
 use super::App;
-use crate::console::message::{Effect, ExitReason};
+use crate::console::message::{Effect, ExitReason, LeftJobs};
 use crate::console::overlays::Overlay;
 use crate::console::overlays::quit::{OpenTask, QuitDialog};
 use crate::engine::Command;
+use crate::jobs::StageName;
 
 impl App {
     /// How many jobs this console is working on.
     pub(super) fn running_here(&self) -> usize {
         self.status.slots.map_or(0, |(used, _)| used)
+    }
+
+    /// What other processes continue when this console has quit.
+    pub fn left_jobs(&self) -> LeftJobs {
+        if self.read_only {
+            return LeftJobs::default();
+        }
+        let has_worker = self.status.workers.is_some_and(|workers| workers > 1);
+        LeftJobs { generating: self.status.count(StageName::Generating), has_worker }
     }
 
     /// Quits, but asks first where images that cost real money may be lost.

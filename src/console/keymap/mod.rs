@@ -4,11 +4,13 @@
 mod chord;
 mod map;
 mod names;
+mod own_keys;
 mod table;
 
 pub use chord::Chord;
 pub use map::KeyMap;
 pub use names::MAX_TITLE;
+pub use own_keys::{OwnKeys, own_keys};
 pub use table::BINDINGS;
 
 use super::layout::PaneName;

@@ -41,7 +41,7 @@ impl Action {
             Self::OlderAttempt => "Older attempt",
             Self::NewerAttempt => "Newer attempt",
             Self::CostScreen => "Costs",
-            Self::BudgetScreen => "Caps and charges",
+            Self::BudgetScreen => "Budget",
             Self::LogScreen => "Logs",
             Self::BulkScreen => "Bulk actions",
             Self::BulkPause => "Pause or resume",
@@ -75,8 +75,8 @@ impl Action {
             Self::Complete => "Complete",
             Self::Up => "Up",
             Self::Down => "Down",
-            Self::Left => "Left",
-            Self::Right => "Right",
+            Self::Left => "Previous image",
+            Self::Right => "Next image",
             Self::PageUp => "Page up",
             Self::PageDown => "Page down",
             Self::Top => "First row",
@@ -85,6 +85,36 @@ impl Action {
             Self::PreviousPane => "Previous pane",
             Self::Pane(_) => return None,
         })
+    }
+
+    /// Other words for it, by which the palette finds it too.
+    pub fn search_words(self) -> &'static str {
+        match self {
+            Self::New => "submit request create preset presets prompt matrix",
+            Self::Clone => "edit copy",
+            Self::Retry | Self::RetryAll => "again failed repeat",
+            Self::Cancel => "abort stop",
+            Self::Approve => "accept review",
+            Self::Reject => "review decline",
+            Self::Hide => "delete remove archive",
+            Self::Tag => "label labels tags",
+            Self::Filter => "search find",
+            Self::Views => "view views saved filters",
+            Self::Contexts => "context contexts project environment config",
+            Self::SortMenu => "order",
+            Self::ColumnMenu => "fields",
+            Self::CostScreen => "money spending spend price",
+            Self::BudgetScreen => "caps cap limit uncertain unknown charges charge",
+            Self::BulkScreen => "many progress",
+            Self::SaveImage => "download export",
+            Self::NewSeeds | Self::NewSeed => "variations again",
+            Self::Undo => "revert restore",
+            Self::Pause | Self::PauseHere => "stop resume intake",
+            Self::MoreSlots | Self::FewerSlots => "slots parallel concurrency",
+            Self::Quit => "exit leave",
+            Self::Help => "keys shortcuts",
+            _ => "",
+        }
     }
 
     /// The name in `darkroom.toml`: `retry-all`, `pane-queue`.

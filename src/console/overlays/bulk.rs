@@ -55,7 +55,7 @@ impl BulkScreen {
         let width = usize::from(inner.width).saturating_sub(2);
         let mut lines = Vec::new();
         for (index, record) in records.iter().enumerate() {
-            let first = Line::styled(format!(" {}", format::fit(&headline(record, now), width)), theme.text);
+            let first = Line::styled(format!(" {}", format::fit(&headline(record, records, now), width)), theme.text);
             lines.push(if index == self.selected { first.style(theme.selected) } else { first });
             for fact in facts_of(record, now) {
                 lines.push(Line::styled(format!("   {}", format::cut(&fact, width.saturating_sub(2))), theme.dim));
@@ -84,8 +84,8 @@ impl BulkScreen {
     }
 }
 
-fn headline(record: &BulkRecord, now: DateTime<Utc>) -> String {
-    format!("{} {}", bar(record), status_line(record, now))
+fn headline(record: &BulkRecord, records: &[BulkRecord], now: DateTime<Utc>) -> String {
+    format!("{} {}", bar(record), status_line(record, records, now))
 }
 
 fn bar(record: &BulkRecord) -> String {
@@ -102,8 +102,8 @@ fn facts_of(record: &BulkRecord, now: DateTime<Utc>) -> Vec<String> {
     std::iter::once(by).chain(unchanged).collect()
 }
 
-/// `retry 244 jobs: begins in 4 s`, `retry 244 jobs: 120 of 244`.
-pub fn status_line(record: &BulkRecord, now: DateTime<Utc>) -> String {
+/// `retry 244 jobs: begins in 4 s`, `retry 244 jobs: 120 of 244`. `records` are those that may undo it.
+pub fn status_line(record: &BulkRecord, records: &[BulkRecord], now: DateTime<Utc>) -> String {
     let title = record.title();
     let progress = format!("{} of {}", record.position, record.total);
     let waits = (record.starts_at - now).num_milliseconds();
@@ -118,6 +118,8 @@ pub fn status_line(record: &BulkRecord, now: DateTime<Utc>) -> String {
         BulkState::Stopped => format!("stopped at {progress}"),
         BulkState::Done => format!("done, {} changed", record.changed),
     };
-    let state = if record.undone_by.is_some() { format!("{state}, undone") } else { state };
-    format!("{title}: {state}")
+    let undo = record.undo_progress(records, now).map(|undo| format!(", {undo}")).unwrap_or_default();
+    // Of an action with a detail the title has a colon already.
+    let gap = if title.contains(':') { " ·" } else { ":" };
+    format!("{title}{gap} {state}{undo}")
 }

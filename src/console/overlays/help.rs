@@ -7,7 +7,7 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthStr;
 
 use super::centred;
-use crate::console::keymap::{Action, Binding, Group, InputContext, KeyMap, MAX_TITLE};
+use crate::console::keymap::{Action, Binding, Group, InputContext, KeyMap, MAX_TITLE, own_keys};
 use crate::console::layout::PaneName;
 use crate::console::theme::Theme;
 use crate::console::widgets;
@@ -95,8 +95,9 @@ impl Help {
     fn sides(&self, columns: usize, widest: usize, total: usize, short: bool, theme: &Theme) -> Sides {
         let width = (total / columns).min(widest);
         let group = |group| if short { self.short_group(group, width, theme) } else { self.group(group, width, theme) };
-        let groups: Vec<Vec<Line<'static>>> =
-            Group::ALL.into_iter().map(group).filter(|lines| !lines.is_empty()).collect();
+        let own = self.own_group(width, short, theme);
+        let groups = std::iter::once(own).chain(Group::ALL.into_iter().map(group));
+        let groups: Vec<Vec<Line<'static>>> = groups.filter(|lines| !lines.is_empty()).collect();
         let lines: usize = groups.iter().map(Vec::len).sum();
         let mut sides: Vec<Vec<Line<'static>>> = vec![Vec::new(); columns];
         let mut side = 0;
@@ -133,6 +134,27 @@ impl Help {
         })
     }
 
+    /// The keys that the screen takes by itself.
+    fn own_group(&self, width: usize, short: bool, theme: &Theme) -> Vec<Line<'static>> {
+        let own = own_keys(self.context);
+        let mut lines: Vec<Line<'static>> = Vec::new();
+        if !own.is_empty() {
+            lines.push(Line::styled(" This screen", theme.accent));
+        }
+        for row in own {
+            let keys = row.keys_shown(theme.ascii);
+            let first = row.keys.first().map(|chord| chord.shown(theme.ascii)).unwrap_or_default();
+            lines.extend(if short {
+                let keys = if keys.width() <= SHORT_KEYS { keys } else { first };
+                vec![short_line(&keys, row.title, width, theme)]
+            } else {
+                let keys = if keys.width() <= KEYS { keys } else { first };
+                long_lines(&keys, row.help, width, theme)
+            });
+        }
+        lines
+    }
+
     fn short_group(&self, group: Group, width: usize, theme: &Theme) -> Vec<Line<'static>> {
         let mut lines = Vec::new();
         for binding in self.bindings_of(group) {
@@ -140,12 +162,7 @@ impl Help {
                 lines.push(Line::styled(format!(" {}", group.title()), theme.accent));
             }
             let Some(title) = short_title(binding) else { continue };
-            let title = format::cut(&title, width.saturating_sub(SHORT_KEYS + 2).min(MAX_TITLE));
-            let keys = self.short_keys(binding, theme.ascii);
-            lines.push(Line::from(vec![
-                Span::styled(format!(" {} ", format::fit(&keys, SHORT_KEYS)), theme.text),
-                Span::styled(title, theme.dim),
-            ]));
+            lines.push(short_line(&self.short_keys(binding, theme.ascii), &title, width, theme));
         }
         lines
     }
@@ -171,24 +188,51 @@ impl Help {
             if lines.is_empty() {
                 lines.push(Line::styled(format!(" {}", group.title()), theme.accent));
             }
-            let narrow = width < 50;
-            let keys = if narrow { binding.key_shown(theme.ascii) } else { binding.keys_shown(theme.ascii) };
-            let column = keys.width().max(if narrow { 6 } else { KEYS });
-            for (index, part) in widgets::wrap(binding.help, width.saturating_sub(column + 4)).into_iter().enumerate() {
-                let keys = if index == 0 { keys.as_str() } else { "" };
-                lines.push(Line::from(vec![
-                    Span::styled(format!("  {} ", format::fit(keys, column)), theme.text),
-                    Span::styled(part, theme.dim),
-                ]));
-            }
+            let keys = if width < NARROW { binding.key_shown(theme.ascii) } else { binding.keys_shown(theme.ascii) };
+            lines.extend(long_lines(&keys, &self.sentence(binding), width, theme));
         }
         lines
     }
+
+    /// What a binding does; on a screen of one job, marks play no part.
+    fn sentence(&self, binding: &Binding) -> String {
+        match self.context {
+            InputContext::Job | InputContext::FullImage | InputContext::Compare => {
+                let one = binding.help.replace("the marked jobs, or this one", "this job");
+                one.replace("the marked jobs, or of this one", "this job").replace("; several marked: with edits", "")
+            }
+            _ => binding.help.to_owned(),
+        }
+    }
+}
+
+/// Below that width only the first key of an action is shown.
+const NARROW: usize = 50;
+
+fn short_line(keys: &str, title: &str, width: usize, theme: &Theme) -> Line<'static> {
+    Line::from(vec![
+        Span::styled(format!(" {} ", format::fit(keys, SHORT_KEYS)), theme.text),
+        Span::styled(format::cut(title, width.saturating_sub(SHORT_KEYS + 2).min(MAX_TITLE)), theme.dim),
+    ])
+}
+
+fn long_lines(keys: &str, sentence: &str, width: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let column = keys.width().max(if width < NARROW { SHORT_KEYS } else { KEYS });
+    let parts = widgets::wrap(sentence, width.saturating_sub(column + 4)).into_iter().enumerate();
+    let line = |(index, part): (usize, String)| {
+        let keys = if index == 0 { keys } else { "" };
+        Line::from(vec![
+            Span::styled(format!("  {} ", format::fit(keys, column)), theme.text),
+            Span::styled(part, theme.dim),
+        ])
+    };
+    parts.map(line).collect()
 }
 
 /// Actions that share a line of the short help.
-const PAIRS: [(Action, Action, &str); 6] = [
+const PAIRS: [(Action, Action, &str); 7] = [
     (Action::Down, Action::Up, "Down, up"),
+    (Action::Right, Action::Left, "Image right, left"),
     (Action::PageDown, Action::PageUp, "Page down, up"),
     (Action::Top, Action::Bottom, "First, last row"),
     (Action::NextPane, Action::PreviousPane, "Next, previous"),
@@ -233,9 +277,15 @@ mod tests {
             for binding in KeyMap::default().bindings_in(context) {
                 let Some(title) = short_title(binding).map(|title| format::cut(&title, MAX_TITLE)) else { continue };
                 // A sentence may continue on the next line.
-                let sentence: Vec<&str> = binding.help.split(' ').take(3).collect();
+                let sentence = help.sentence(binding);
+                let sentence: Vec<&str> = sentence.split(' ').take(3).collect();
                 let shown = text.contains(&title) || text.contains(&sentence.join(" "));
                 assert!(shown, "{context:?} lacks {title}\n{text}");
+            }
+            for own in own_keys(context) {
+                assert!(own.title.len() <= MAX_TITLE, "{}", own.title);
+                let shown = text.contains(own.title) || text.contains(own.help.split(';').next().unwrap());
+                assert!(shown, "{context:?} lacks {}\n{text}", own.title);
             }
         }
     }

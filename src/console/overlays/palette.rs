@@ -1,7 +1,7 @@
 //! The palette: every action, found by a few letters of its name.
 
 use crossterm::event::KeyEvent;
-use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -92,16 +92,31 @@ impl Palette {
         let titles = candidates
             .iter()
             .map(|candidate| Candidate { binding: candidate.binding, words: candidate.binding.title() });
-        // What is named so precedes what only mentions it.
+        let synonyms: Vec<(Candidate, u32)> = candidates
+            .iter()
+            .filter(|candidate| begins_a_word(candidate.binding.action.search_words(), self.line.as_str()))
+            .map(|candidate| (Candidate::new(candidate.binding), 0))
+            .collect();
+        // What is named so precedes what has another word for it, and that precedes what only mentions it.
         let named = pattern.match_list(titles.collect::<Vec<_>>(), &mut self.matcher);
-        let mentioned = pattern.match_list(candidates, &mut self.matcher);
+        let whole = Pattern::new(self.line.as_str(), CaseMatching::Ignore, Normalization::Smart, AtomKind::Substring);
+        let mentioned = whole.match_list(candidates, &mut self.matcher);
         self.found.clear();
-        for (candidate, _) in named.into_iter().chain(mentioned) {
+        for (candidate, _) in named.into_iter().chain(synonyms).chain(mentioned) {
             if !self.found.iter().any(|found| found.action == candidate.binding.action) {
                 self.found.push(candidate.binding);
             }
         }
+        if self.names_the_theme() {
+            self.found.clear();
+        }
         self.chosen = 0;
+    }
+
+    /// Whether the theme is searched, which no action changes.
+    fn names_the_theme(&self) -> bool {
+        let typed = self.line.as_str().trim();
+        typed.len() >= 4 && begins_a_word("theme themes colours colors", typed)
     }
 
     /// Moves the choice by some lines, around the ends.
@@ -155,7 +170,9 @@ impl Palette {
             Span::styled(theme.symbol("▏", "_"), theme.accent),
         ])];
         if self.found.is_empty() {
-            lines.push(Line::styled("  No matching action", theme.dim));
+            let why =
+                if self.names_the_theme() { " · a setting: --theme NAME, or theme in darkroom.toml" } else { "" };
+            lines.push(Line::styled(format!("  No matching action{why}"), theme.dim));
         }
         let width = usize::from(inner.width);
         for (index, binding) in self.found.iter().enumerate().skip(first).take(rows) {
@@ -174,6 +191,13 @@ impl Palette {
         widgets::clear(frame, area, theme);
         frame.render_widget(Paragraph::new(lines).block(block), area);
     }
+}
+
+/// Whether each typed word is the beginning of one of these.
+fn begins_a_word(words: &str, typed: &str) -> bool {
+    let typed = typed.to_lowercase();
+    let mut parts = typed.split_whitespace().peekable();
+    parts.peek().is_some() && parts.all(|part| words.split(' ').any(|word| word.starts_with(part)))
 }
 
 #[cfg(test)]
@@ -202,6 +226,16 @@ mod tests {
     }
 
     #[test]
+    fn palette_names_the_setting_of_the_theme() {
+        let mut palette = Palette::new(KeyMap::default(), InputContext::Pane(PaneName::Queue), false);
+        palette.paste("theme");
+        let text = crate::console::test_fixtures::screen(80, 24, |frame| {
+            palette.draw(frame, frame.area(), &Theme::dark());
+        });
+        assert!(text.contains("No matching action · a setting: --theme NAME"), "{text}");
+    }
+
+    #[test]
     fn palette_finds_footer_words() {
         for (word, action) in [
             ("retry", Action::Retry),
@@ -209,6 +243,12 @@ mod tests {
             ("save", Action::SaveImage),
             ("costs", Action::CostScreen),
             ("quit", Action::Quit),
+            ("budget", Action::BudgetScreen),
+            ("caps", Action::BudgetScreen),
+            ("preset", Action::New),
+            ("view", Action::Views),
+            ("context", Action::Contexts),
+            ("download", Action::SaveImage),
         ] {
             let mut palette = Palette::new(KeyMap::default(), InputContext::Pane(PaneName::Queue), false);
             palette.paste(word);

@@ -49,12 +49,21 @@ pub struct StepsView<'a> {
 /// How long before a step begins and after it ends its lines are logged.
 const LOG_MARGIN: Duration = Duration::milliseconds(250);
 
-/// The time in which a step logged its lines; one that runs has no end yet.
-pub fn log_span(step: &Step) -> StepSpan {
-    let to =
-        step.ended_at.and_then(|ended_at| ended_at.checked_add_signed(LOG_MARGIN)).unwrap_or(DateTime::<Utc>::MAX_UTC);
-    let from = step.started_at.checked_sub_signed(LOG_MARGIN).unwrap_or(DateTime::<Utc>::MIN_UTC);
-    StepSpan { name: step.name.as_str().to_owned(), from, to }
+/// How long after a step its last line may be logged, although the next step has begun.
+const HANDOVER: Duration = Duration::milliseconds(20);
+
+/// The time in which a step logged its lines: each line belongs to one step. One that runs has no end yet.
+pub fn log_span(attempt: &Attempt, name: StepName) -> Option<StepSpan> {
+    let step = attempt.step(name)?;
+    let place = StepName::ALL.into_iter().position(|other| other == name)?;
+    let has_previous = StepName::ALL[..place].iter().any(|other| attempt.step(*other).is_some());
+    let next = StepName::ALL[place + 1..].iter().filter_map(|other| attempt.step(*other)).map(|step| step.started_at);
+    let later = |at: DateTime<Utc>, by| at.checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let earlier = |at: DateTime<Utc>, by| at.checked_sub_signed(by).unwrap_or(DateTime::<Utc>::MIN_UTC);
+    let from = if has_previous { later(step.started_at, HANDOVER) } else { earlier(step.started_at, LOG_MARGIN) };
+    let to = step.ended_at.map_or(DateTime::<Utc>::MAX_UTC, |ended_at| later(ended_at, LOG_MARGIN));
+    let to = next.min().map_or(to, |next| to.min(later(next, HANDOVER - Duration::microseconds(1))));
+    Some(StepSpan { name: step.name.as_str().to_owned(), from, to })
 }
 
 impl StepsPane {
@@ -93,7 +102,7 @@ impl StepsPane {
 
     /// The selected step of the shown attempt.
     pub fn selected_step(&self, job: &Job) -> Option<StepSpan> {
-        self.attempt(job)?.step(self.selected?).map(log_span)
+        log_span(self.attempt(job)?, self.selected?)
     }
 
     fn attempt<'a>(&self, job: &'a Job) -> Option<&'a Attempt> {
@@ -263,6 +272,25 @@ mod tests {
     use super::*;
     use crate::console::test_fixtures::screen;
     use crate::jobs::{Claim, Receipt, Spec, Ticket, WorkerId};
+
+    #[test]
+    fn log_line_belongs_to_one_step() {
+        let at = |milliseconds| DateTime::UNIX_EPOCH + Duration::milliseconds(milliseconds);
+        let mut attempt = Attempt::new(1, at(0));
+        for (name, from, to) in [(StepName::Claim, 0, 0), (StepName::Reserve, 0, 0), (StepName::Submit, 0, 300)] {
+            attempt.begin(name, at(from));
+            attempt.finish(name, at(to));
+        }
+        attempt.begin(StepName::Generate, at(300));
+        let has = |name, millisecond| {
+            log_span(&attempt, name).is_some_and(|span| span.from <= at(millisecond) && at(millisecond) <= span.to)
+        };
+        // "submit accepted" follows the submit by less than a millisecond, "task pending" by more.
+        for (millisecond, owner) in [(-5, StepName::Claim), (301, StepName::Submit), (450, StepName::Generate)] {
+            let owners: Vec<StepName> = StepName::ALL.into_iter().filter(|name| has(*name, millisecond)).collect();
+            assert_eq!(owners, [owner], "{millisecond}");
+        }
+    }
 
     #[test]
     fn waiting_image_shows_the_time_left() {

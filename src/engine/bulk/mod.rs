@@ -359,7 +359,12 @@ impl BulkPlan {
     /// What to know before confirming, as clauses without a full stop.
     pub fn facts(&self) -> Vec<String> {
         let mut facts = Vec::new();
-        facts.extend(self.action.detail());
+        let what = match self.action {
+            BulkAction::Undo { .. } => "Undoes",
+            BulkAction::Tag(_) => "Tags",
+            _ => "Changes",
+        };
+        facts.extend(self.action.detail().map(|detail| format!("{what}: {detail}")));
         match self.action {
             BulkAction::Retry | BulkAction::Clone { .. } if self.real > 0 => {
                 facts.push(format!("This spends real money: {}", self.price.line()));
@@ -387,7 +392,8 @@ impl BulkPlan {
                 }
                 if self.generating > 0 {
                     let tasks = format::count(self.generating, "accepted task");
-                    facts.push(format!("{tasks} polled again, without another charge"));
+                    let are = if self.generating == 1 { "is" } else { "are" };
+                    facts.push(format!("{tasks} {are} polled again, without another charge"));
                 }
             }
             _ => {}

@@ -396,10 +396,13 @@ impl BulkRecord {
         }
     }
 
-    /// `retry 244 jobs`, `tag 12 jobs: +cover`, `undo 244 jobs: retry`.
+    /// `retry 244 jobs`, `tag 12 jobs: +cover`, `undo retry of 244 jobs`.
     pub fn title(&self) -> String {
         let jobs = format::count(usize::try_from(self.total).unwrap_or(usize::MAX), "job");
         match self.action.detail() {
+            Some(detail) if matches!(self.action, BulkAction::Undo { .. }) => {
+                format!("{} {detail} of {jobs}", self.action.verb())
+            }
             Some(detail) => format!("{} {jobs}: {detail}", self.action.verb()),
             None => format!("{} {jobs}", self.action.verb()),
         }

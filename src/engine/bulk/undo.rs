@@ -85,6 +85,19 @@ impl BulkRecord {
         }
     }
 
+    /// How far its undo is, by the other records that are known; `None` where there is no undo.
+    pub fn undo_progress(&self, records: &[Self], now: DateTime<Utc>) -> Option<&'static str> {
+        let by = self.undone_by.as_ref()?;
+        let Some(undo) = records.iter().find(|record| record.id == *by) else { return Some("undone") };
+        match undo.state {
+            BulkState::Stopped if undo.position == 0 => None,
+            BulkState::Stopped => Some("undone in part"),
+            BulkState::Done => Some("undone"),
+            BulkState::Running if undo.starts_at > now => Some("undo begins soon"),
+            BulkState::Running | BulkState::Paused => Some("undo under way"),
+        }
+    }
+
     /// Marks it as undone by the action of that id. Errors: it cannot be undone, or another action undoes it.
     pub(super) async fn mark_undone(
         store: &dyn Store,

@@ -213,6 +213,9 @@ fn named<T: Copy>(
         if found.is_empty() {
             let shown = text::sanitize_line(&value, 20);
             let names: Vec<&str> = all.iter().copied().map(name).collect();
+            if let Some(term) = same_name_of_other_key(kind, &value) {
+                return Err(token.error(format!("unknown {kind} '{shown}': use {term}")));
+            }
             return Err(token.error(match text::suggest(&value, names.iter().copied()).first() {
                 Some(meant) => format!("unknown {kind} '{shown}': did you mean '{meant}'?"),
                 None => format!("unknown {kind} '{shown}': use {}", names.join(", ")),
@@ -221,6 +224,12 @@ fn named<T: Copy>(
         wanted.extend(found);
     }
     Ok(wanted)
+}
+
+/// The term for a word that the queue shows as a status, and that is a review.
+fn same_name_of_other_key(kind: &str, value: &str) -> Option<String> {
+    let review = Review::ALL.into_iter().map(Review::as_str).find(|name| name.starts_with(value))?;
+    (kind == "status").then(|| format!("review:{review}"))
 }
 
 fn comparison(operator: &str) -> Comparison {

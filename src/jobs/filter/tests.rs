@@ -110,6 +110,7 @@ fn filter_errors_name_the_term_and_what_to_do() {
         ("sinc:1h", "unknown key 'sinc': did you mean 'since'?", 0..7),
         ("frog modle:pro x", "unknown key 'modle': did you mean 'model'?", 5..14),
         ("status:fialed", "unknown status 'fialed': did you mean 'failed'?", 0..13),
+        ("status:rejected", "unknown status 'rejected': use review:rejected", 0..15),
         ("review:rejcted", "unknown review 'rejcted': did you mean 'rejected'?", 0..14),
         ("cost>cheap", "'cheap' is not a valid amount in dollars: write for example cost>0.05", 0..10),
         ("attempts>-1", "'-1' is not a valid number of attempts: write for example attempts>1", 0..11),

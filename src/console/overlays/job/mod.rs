@@ -46,6 +46,8 @@ pub struct JobScreen {
 pub struct JobView<'a> {
     /// The job.
     pub job: &'a Job,
+    /// What holds it.
+    pub hold: Option<String>,
     /// Its current progress.
     pub progress: Option<&'a Progress>,
     /// The newest log lines of the selected step.
@@ -82,6 +84,15 @@ impl JobScreen {
         (self.shows_document, self.scroll) = (!self.shows_document, 0);
     }
 
+    /// Shows the facts again; false where they are shown already.
+    pub fn leave_document(&mut self) -> bool {
+        let is_open = self.shows_document;
+        if is_open {
+            self.toggle_document();
+        }
+        is_open
+    }
+
     /// Takes in what operators did to the job.
     pub fn load_audit(&mut self, id: &JobId, entries: Result<Vec<AuditEntry>, String>) {
         if self.job.as_ref() == Some(id) {
@@ -114,7 +125,7 @@ impl JobScreen {
     pub fn selected_step(&self, job: &Job) -> Option<StepSpan> {
         let (attempt, name) = self.step?;
         let attempt = job.attempts.iter().find(|other| other.number == attempt)?;
-        attempt.step(name).map(steps::log_span)
+        steps::log_span(attempt, name)
     }
 
     /// Everything about the job.
@@ -162,7 +173,8 @@ impl JobScreen {
     /// Draws the screen.
     pub fn draw(&mut self, frame: &mut Frame<'_>, area: Rect, view: &JobView<'_>) {
         let facts = format!("{} · {}", view.job.id, status_label(view.job));
-        let block = widgets::pane("Job", &facts, area.width, true, view.theme);
+        let title = if self.shows_document { "Job document" } else { "Job" };
+        let block = widgets::pane(title, &facts, area.width, true, view.theme);
         let inner = block.inner(area);
         let width = usize::from(inner.width.saturating_sub(1));
         let lines = if self.shows_document { document(view, width) } else { self.lines(view, width) };
@@ -226,8 +238,10 @@ fn facts(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
             };
             say("bill", billed, theme.text);
         }
-        Stage::Queued { hold: Some(hold) } => say("why", &clean(&hold.summary()), theme.warning),
         _ => {}
+    }
+    if let Some(hold) = &view.hold {
+        say("why", &clean(hold), theme.warning);
     }
     if let Some(until) = job.not_before.filter(|until| *until > view.now) {
         say(

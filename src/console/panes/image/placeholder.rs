@@ -36,7 +36,12 @@ pub fn lines_for_job(
     match &job.stage {
         Stage::Queued { hold: Some(hold) } => {
             lines.push(head("held"));
-            say(&mut lines, &text::sanitize_line(&hold.summary(), 200), width, theme.text);
+            say(
+                &mut lines,
+                &text::sanitize_line(&hold.summary_with(Catalog::builtin().reservation(&job.spec), None), 200),
+                width,
+                theme.text,
+            );
             if let Some(at) = job.not_before.filter(|at| *at > now) {
                 say(&mut lines, &format!("next attempt in {}", format::age(at - now)), width, theme.dim);
             }

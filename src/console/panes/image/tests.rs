@@ -222,9 +222,9 @@ fn image_pane_without_job() {
     insta::assert_snapshot!(shown(&mut pane, Some(&cached), 44, 6), @r#"
     ╭ Image ── queued ─────────────────────────╮
     │                  ‖ held                  │
-    │      daily budget exceeded by $0.02      │
+    │  needs up to $0.075, more than the daily │
+    │              budget has left             │
     │            next attempt in 3h            │
-    │                                          │
     ╰──────────────────────────────────────────╯
     "#);
 }

@@ -55,6 +55,8 @@ pub struct QueueView<'a> {
     pub status: &'a Status,
     /// The text of the filter, and whether it is being typed.
     pub filter: (&'a str, bool),
+    /// The name of the saved view with that filter.
+    pub view_name: Option<&'a str>,
     /// How far back the store was searched, where it continues only at the operator's request.
     pub searched_back_to: Option<DateTime<Utc>>,
     /// Rows of the store's result before the first one that is loaded, if known.

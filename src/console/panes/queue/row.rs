@@ -279,7 +279,10 @@ fn held(hold: &Hold, job: &Job, view: &QueueView<'_>) -> String {
     let wait = job.not_before.filter(|until| *until > view.now);
     let wait = wait.map(|until| format!("in {}", format::age(until - view.now)));
     let reason = match hold {
-        Hold::Budget { over: Some(over), .. } => format!("budget, {} over", over.display()),
+        Hold::Budget { over: Some(over), .. } => match view.catalog.reservation(&job.spec) {
+            Some(needs) => format!("needs up to {}", needs.display()),
+            None => format!("budget, {} over", over.display()),
+        },
         Hold::Budget { over: None, .. } => "budget, price unknown".to_owned(),
         Hold::RateLimit => "provider busy".to_owned(),
         Hold::RetryAt { reason } => {

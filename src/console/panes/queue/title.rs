@@ -190,7 +190,14 @@ fn matches(view: &QueueView<'_>, width: u16) -> String {
             help
         }
     };
-    format!("{count} {} {help}", view.theme.symbol("·", "-"))
+    let text = view.filter.0;
+    let name = view
+        .view_name
+        .filter(|_| !view.filter.1)
+        .map(|name| format!("view {}: ", crate::text::sanitize_line(name, 40)));
+    let fits = |name: &String| name.width() + text.width() + count.width() + help.width() + 8 <= usize::from(width);
+    let name = name.filter(fits).unwrap_or_default();
+    format!("{name}{count} {} {help}", view.theme.symbol("·", "-"))
 }
 
 /// How far back the store was searched, and how to continue.

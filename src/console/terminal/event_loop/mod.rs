@@ -257,7 +257,7 @@ impl EventLoop {
         let reason = self.exit.unwrap_or(ExitReason::EngineClosed);
         // A console that was not left in order opens nothing else.
         let next_context = self.next_context.filter(|_| reason == ExitReason::Stopped);
-        Ok(ConsoleEnd { reason, next_context })
+        Ok(ConsoleEnd { reason, next_context, left: self.app.left_jobs() })
     }
 
     fn on_written(&mut self, written: Written) {
