@@ -314,7 +314,9 @@ fn run_stops_when_another_one_takes_its_batch() {
 fn undone_restore_leaves_the_charges() {
     let env = TestEnv::new();
     let jobs = make_jobs(&env, "2", "a fox");
-    jobs.iter().for_each(|job| age(&env, job, 100));
+    for job in &jobs {
+        age(&env, job, 100);
+    }
     let backup = env.path("backup.json");
     let path = path_text(&backup);
     assert!(env.run(&["export", "--format", "db.json", "--output", path]).status.success());

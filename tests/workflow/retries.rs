@@ -59,7 +59,7 @@ async fn retry_after_deadline_fetches_old_image_free() {
 
 /// Retries the job and lets the check of its stuck ticket run into its deadline.
 async fn retry_into_the_deadline(harness: &WorkflowHarness, id: &JobId) -> Engine {
-    harness.retry(&id).await;
+    harness.retry(id).await;
     let mut engine = harness.engine(Settings::default());
     engine.until("a look", |event| matches!(event, Event::Progress(progress) if &progress.id == id)).await;
     harness.clock.forward(3_600);

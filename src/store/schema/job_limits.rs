@@ -82,8 +82,8 @@ mod tests {
         parse_native(&id, &Fields::from_iter([("job".to_owned(), text)]), &Fields::new())
     }
 
-    fn usd(text: &str) -> Option<Usd> {
-        Some(text.parse().unwrap())
+    fn usd(text: &str) -> Usd {
+        text.parse().unwrap()
     }
 
     fn receipt(accepted_at: DateTime<Utc>, cost: &str) -> Receipt {
@@ -109,7 +109,7 @@ mod tests {
             ),
         ];
         for (set, what) in fields {
-            let with = |amount: &str| read(|job| set(&mut job.attempts[0], usd(amount)));
+            let with = |amount: &str| read(|job| set(&mut job.attempts[0], Some(usd(amount))));
             assert!(with("1000000").is_ok() && with("0").is_ok(), "{what}");
             assert!(with("1000000.01").unwrap_err().contains("exceeds the limit"), "{what}");
             assert_eq!(with("-0.01").unwrap_err(), format!("darkroom.job has a negative {what}"));
