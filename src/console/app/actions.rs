@@ -72,10 +72,7 @@ impl App {
             Action::Compare => self.compare(),
             Action::NewSeed => self.repeat_with_new_seed(),
             Action::NewSeeds => self.begin_seeds(),
-            Action::FullImage if self.selected().is_none() && !matches!(self.overlays.last(), Some(Overlay::Image)) => {
-                self.notify(NO_EFFECT, "No job selected");
-            }
-            Action::FullImage => self.toggle(|overlay| matches!(overlay, Overlay::Image), || Overlay::Image),
+            Action::FullImage => self.toggle_full_image(),
             Action::OpenImage | Action::CopyUrl | Action::SaveImage => self.use_image(action),
             Action::OlderAttempt => self.step_attempt(1),
             Action::NewerAttempt => self.step_attempt(-1),
@@ -122,6 +119,13 @@ impl App {
             Action::Quit => self.request_quit(),
             Action::QuitWhenDone => self.quit_when_done(),
         }
+    }
+
+    fn toggle_full_image(&mut self) {
+        if self.selected().is_none() && !matches!(self.overlays.last(), Some(Overlay::Image)) {
+            return self.notify(NO_EFFECT, "No job selected");
+        }
+        self.toggle(|overlay| matches!(overlay, Overlay::Image), || Overlay::Image);
     }
 
     /// Opens an overlay, or closes it where it is on top already.

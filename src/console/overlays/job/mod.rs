@@ -228,17 +228,14 @@ fn facts(view: &JobView<'_>, width: usize) -> Vec<Line<'static>> {
     };
     let status = format!("{} {}", theme.job_symbol(job), status_label(job));
     say("status", &status, theme.job_style(job));
-    match &job.stage {
-        Stage::Failed { failure } => {
-            say("why", &format!("{}: {}", failure.code.as_str(), clean(&failure.message)), theme.bad);
-            let billed = match failure.billed {
-                BillingStatus::No => "not billed",
-                BillingStatus::Yes => "billed",
-                BillingStatus::Unknown => "may be billed (not confirmed)",
-            };
-            say("bill", billed, theme.text);
-        }
-        _ => {}
+    if let Stage::Failed { failure } = &job.stage {
+        say("why", &format!("{}: {}", failure.code.as_str(), clean(&failure.message)), theme.bad);
+        let billed = match failure.billed {
+            BillingStatus::No => "not billed",
+            BillingStatus::Yes => "billed",
+            BillingStatus::Unknown => "may be billed (not confirmed)",
+        };
+        say("bill", billed, theme.text);
     }
     if let Some(hold) = &view.hold {
         say("why", &clean(hold), theme.warning);
