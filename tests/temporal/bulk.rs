@@ -29,7 +29,7 @@ fn bulk_retry_runs_each_job_once_more() {
     let workers = [(); 2].map(|()| Worker::start(&env, &["--until-idle", "--slots", "6"]));
     workers.into_iter().for_each(Worker::done);
     assert!(env.jobs().iter().all(|job| job["status"] == "failed" && job["attempts_total"] == 2), "each once more");
-    assert!(env.fails(1, &["bulk", "undo", &id[..8], "--yes"]).contains("several bulk actions"));
+    assert!(env.fails(1, &["bulk", "undo", &id[..8], "--yes"]).contains("a prefix of several ids of bulk actions"));
     let bill = ledger_check::bill(&env);
     let charges: usize = bill.values().map(|(count, _)| count).sum();
     assert_eq!(charges, 24, "each attempt is billed once: {bill:?}");
