@@ -1,6 +1,6 @@
 //! Widths of the columns of a table that is wider than the terminal.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use crate::text::format;
 
@@ -95,38 +95,10 @@ fn narrow(widths: &mut [usize], least: &[Option<usize>], room: usize) {
     }
 }
 
+/// A word that is wider than the column continues on the next line, too.
 fn wrap(text: &str, width: usize) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let mut word = word.to_owned();
-        if lines.last().is_some_and(|line| !line.is_empty() && line.width() + 1 + word.width() > width) {
-            lines.push(String::new());
-        }
-        // A word that is wider than the column continues on the next line, too.
-        while word.width() > width.max(2) {
-            let rest = word.split_off(part_len(&word, width.max(2)));
-            lines.extend([std::mem::replace(&mut word, rest), String::new()]);
-        }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(&word);
-        }
-    }
-    lines.retain(|line| !line.is_empty());
-    lines.join("\n")
-}
-
-/// Bytes of the longest beginning that has at most `cells` cells, and at least one character.
-fn part_len(word: &str, cells: usize) -> usize {
-    let mut used = 0;
-    let fits = |(_, character): &(usize, char)| {
-        used += character.width().unwrap_or(0);
-        used <= cells
-    };
-    let characters = word.char_indices().take_while(fits).count().max(1);
-    word.char_indices().nth(characters).map_or(word.len(), |(at, _)| at)
+    let options = textwrap::Options::new(width.max(2)).word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::fill(text, options)
 }
 
 #[cfg(test)]
