@@ -130,6 +130,10 @@ impl ImageSpool {
     /// The image of the job's current attempt, if it was kept.
     pub(super) async fn find(&self, job: &Job) -> Option<UnstoredImage> {
         let (path, ticket) = self.path(job)?;
+        // Nearly always there is none: one question to the system instead of a way through another thread.
+        if !path.exists() {
+            return None;
+        }
         let file = spawn_blocking(move || std::fs::read(path)).await.ok()?.ok()?;
         let end = file.iter().position(|byte| *byte == b'\n')?;
         let header: Header = serde_json::from_slice(&file[..end]).ok()?;

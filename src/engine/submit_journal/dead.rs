@@ -94,11 +94,14 @@ impl LeftoverJournal {
 impl DeadJournal {
     /// What the journal proves about a job that its worker has left in `Submitting`.
     pub(in crate::engine) fn verdict(&self, key: &SubmitKey) -> SubmitVerdict {
+        // A machine that lost power may have lost the line after this one: the POST, or the begin of the next one.
+        let is_last_line_known = self.is_complete && self.is_same_boot;
         match self.open.get(key) {
             Some(SubmitProgress::Accepted(accepted)) => SubmitVerdict::Accepted(accepted.clone()),
-            // A machine that lost power may have lost the line after this one.
-            Some(SubmitProgress::Begun) if self.is_complete && self.is_same_boot => SubmitVerdict::NotAccepted,
-            Some(SubmitProgress::NotAccepted) | None if self.is_complete => SubmitVerdict::NotAccepted,
+            Some(SubmitProgress::Begun | SubmitProgress::NotAccepted) if is_last_line_known => {
+                SubmitVerdict::NotAccepted
+            }
+            // Every submit has a line, so that a journal without it has lost it.
             _ => SubmitVerdict::Unknown,
         }
     }

@@ -3,23 +3,21 @@
 //!
 //! | written | before | a worker that dies after it |
 //! | --- | --- | --- |
-//! | `begin`, durable before the POST | the `Submitting` record is saved | nothing was sent: the job is queued again |
+//! | `begin` | the `Submitting` record is saved | nothing was sent: the job is queued again |
 //! | `post` | the first byte of the request | the request may be accepted: `submit_unknown` |
 //! | `accepted`, with the job and its receipt | the job is saved | the receipt is saved, once |
 //! | `not_accepted` | the job is saved | the job is queued again |
 //! | `settled` | | nothing is open |
 //!
-//! A process that dies loses nothing that it has written. A machine that loses power keeps what was durable: then a submit that had
-//! begun counts as posted, and only a submit without any line was certainly not sent. Waiting for the disk costs hardly any time:
-//! `begin` becomes durable while the `Submitting` record is saved, `accepted` while the job is saved, and submits share the wait.
+//! A process that dies loses nothing that it has written, so no submit waits for the disk. A machine that loses power may lose lines
+//! and keep earlier ones: after a restart only receipts are used. A receipt whose save takes long becomes durable meanwhile.
 //!
-//! A journal proves something only if it is complete, belongs to the job's claim, and was written by a dead process of this machine
-//! for this store. In any other case the outcome stays unknown.
+//! A journal proves something only if it is complete, names the submit, belongs to the job's claim, and was written by a dead process
+//! of this machine, since its last start, for this store. In any other case the outcome stays unknown.
 
 mod dead;
 mod machine;
 mod record;
-mod syncer;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -32,8 +30,6 @@ pub(in crate::engine) use dead::{DeadJournal, DeadJournals, SubmitVerdict};
 use machine::Machine;
 pub(in crate::engine) use record::{AcceptedJob, SubmitKey, SubmitProgress};
 use record::{Record, VERSION};
-pub(in crate::engine) use syncer::PendingSync;
-use syncer::Syncer;
 
 use crate::fs::{parent_dir, sync_dir};
 use crate::jobs::WorkerId;
@@ -59,7 +55,7 @@ pub(crate) struct SubmitJournal {
     worker: WorkerId,
     store: String,
     state: Mutex<State>,
-    /// Whether lines reach the disk before a POST.
+    /// Whether it waits for the disk where a machine could lose power.
     is_synced: bool,
     /// The journals of dead workers beside this one.
     pub(in crate::engine) dead: DeadJournals,
@@ -68,7 +64,6 @@ pub(crate) struct SubmitJournal {
 #[derive(Debug, Default)]
 struct State {
     file: Option<OpenFile>,
-    syncer: Option<Syncer>,
     /// The submits whose outcome is not in the store, as far as this process knows.
     open: BTreeMap<SubmitKey, SubmitProgress>,
 }
@@ -100,23 +95,15 @@ impl SubmitJournal {
         self
     }
 
-    /// Records a submit before its `Submitting` record is saved. It must be durable before the POST.
-    pub(in crate::engine) fn begin(&self, key: &SubmitKey) -> Result<PendingSync, JournalError> {
+    /// Records a submit before its `Submitting` record is saved.
+    pub(in crate::engine) fn begin(&self, key: &SubmitKey) -> Result<(), JournalError> {
         let mut state = self.state();
         if state.file.as_ref().is_none_or(|open| open.length >= open.max_length || is_deleted(&open.file)) {
             self.replace_file(&mut state)?;
         }
         self.append(&mut state, &Record::Begin(key.clone()))?;
         state.open.insert(key.clone(), SubmitProgress::Begun);
-        Ok(sync(&state))
-    }
-
-    /// Waits until a submit that has begun is durable. After an error the file is not used again.
-    pub(in crate::engine) async fn wait_until_durable(&self, begun: PendingSync) -> Result<(), JournalError> {
-        begun.wait().await.map_err(|reason| {
-            self.state().file = None;
-            self.error(reason)
-        })
+        Ok(())
     }
 
     /// Records that the request is sent now.
@@ -149,6 +136,22 @@ impl SubmitJournal {
         }
     }
 
+    /// Makes every line so far durable. A failure only costs the safety that the journal would add.
+    pub(in crate::engine) async fn sync(&self) {
+        let file = self.state().file.as_ref().map(|open| open.file.clone());
+        let Some(file) = file.filter(|_| self.is_synced) else { return };
+        let folder = parent_dir(&self.path).to_owned();
+        let write = move || {
+            file.sync_all()?;
+            sync_dir(&folder)?;
+            sync_dir(parent_dir(&folder))
+        };
+        let synced = tokio::task::spawn_blocking(write).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        if let Err(error) = synced {
+            tracing::error!(path = %self.path.display(), %error, "submit journal not durable");
+        }
+    }
+
     /// How far that submit of this worker came.
     pub(in crate::engine) fn progress(&self, key: &SubmitKey) -> Option<SubmitProgress> {
         self.state().open.get(key).cloned()
@@ -160,8 +163,6 @@ impl SubmitJournal {
             tracing::error!(job = %key.job, attempt = key.attempt, %error, "submit reply not in the journal");
         }
         state.open.insert(key, progress);
-        // Becomes durable while the store saves the same; a worker that waited for both would only be slower.
-        drop(sync(&state));
     }
 
     fn append(&self, state: &mut State, record: &Record) -> Result<(), JournalError> {
@@ -180,17 +181,10 @@ impl SubmitJournal {
         Ok(())
     }
 
-    /// Begins a new file with the open submits. The old one stays until the new one is durable under its name.
+    /// Begins a new file with the open submits. It is durable before it takes the place of the old one, whose receipts may be.
     fn replace_file(&self, state: &mut State) -> Result<(), JournalError> {
         let failed = |error: io::Error| self.error(error.to_string());
-        if state.syncer.is_none() && self.is_synced {
-            state.syncer = Some(Syncer::start().map_err(failed)?);
-        }
-        let folder = parent_dir(&self.path);
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        if self.is_synced {
-            sync_dir(parent_dir(folder)).map_err(failed)?;
-        }
+        std::fs::create_dir_all(parent_dir(&self.path)).map_err(failed)?;
         let part = self.path.with_extension("journal-part");
         let _ = std::fs::remove_file(&part);
         let file = create_private(&part).map_err(failed)?;
@@ -198,9 +192,6 @@ impl SubmitJournal {
         let length = filled.inspect_err(|_| {
             let _ = std::fs::remove_file(&part);
         })?;
-        if self.is_synced {
-            sync_dir(folder).map_err(failed)?;
-        }
         let max_length = MAX_BYTES.max(length * 2);
         // The old file's lock ends here: by now its name belongs to the new file, which is locked.
         state.file = Some(OpenFile { file: Arc::new(file), length, max_length });
@@ -247,13 +238,6 @@ impl Drop for SubmitJournal {
             // A file that stays is removed by a later process.
             let _ = std::fs::remove_file(&self.path);
         }
-    }
-}
-
-fn sync(state: &State) -> PendingSync {
-    match (&state.file, &state.syncer) {
-        (Some(open), Some(syncer)) => syncer.sync(open.file.clone()),
-        _ => PendingSync::none(),
     }
 }
 

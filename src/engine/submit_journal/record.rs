@@ -66,7 +66,7 @@ pub(super) enum Record {
         /// The file's own number: a copy has another.
         inode: u64,
     },
-    /// Written before the `Submitting` record, durable before the first byte of the request.
+    /// Written before the `Submitting` record.
     Begin(SubmitKey),
     /// Written directly before the first byte of the request.
     Post(SubmitKey),

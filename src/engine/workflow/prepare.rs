@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::{JobWorkflow, WorkflowError};
 use crate::catalog::Catalog;
 use crate::costs::BudgetExceeded;
-use crate::engine::submit_journal::{JournalError, PendingSync, SubmitKey};
+use crate::engine::submit_journal::{JournalError, SubmitKey};
 use crate::engine::{Dependency, failpoints};
 use crate::jobs::{BillingStatus, Failure, FailureCode, Hold, Job};
 use crate::provider::{MAX_IMAGE_BYTES, PreparedRequest, SubmitError};
@@ -74,28 +74,18 @@ impl JobWorkflow {
             let now = self.now();
             job.begin_submit(self.new_claim(now), estimate.at_most, now)?;
             let key = SubmitKey::of(job);
-            let begun = match self.journal.as_ref().map(|journal| journal.begin(&key)).transpose() {
-                Ok(begun) => begun,
-                Err(error) => {
-                    *job = queued;
-                    self.hold_for_journal(job, &error).await?;
-                    return Ok(None);
-                }
-            };
+            if let Some(Err(error)) = self.journal.as_ref().map(|journal| journal.begin(&key)) {
+                *job = queued;
+                self.hold_for_journal(job, &error).await?;
+                return Ok(None);
+            }
             failpoints::hit("after_begin");
-            let saving = self.save_submit_intent(job, Some(self.settings.budget), limits, stop);
-            let (saved, durable) = tokio::join!(saving, self.until_durable(begun));
+            let saved = self.save_submit_intent(job, Some(self.settings.budget), limits, stop).await;
             if !matches!(saved, Ok(()) | Err(StoreError::Unavailable(_) | StoreError::Unusable(_))) {
                 self.settle_in_journal(&key);
             }
             match saved {
-                Ok(()) => match durable {
-                    Ok(()) => return Ok(Some(request)),
-                    Err(error) => {
-                        self.requeue_for_journal(job, &error).await?;
-                        return Ok(None);
-                    }
-                },
+                Ok(()) => return Ok(Some(request)),
                 Err(StoreError::TaskLimit(model)) => {
                     *job = queued;
                     return Err(WorkflowError::TaskLimit(model));
@@ -123,13 +113,6 @@ impl JobWorkflow {
         let model = Catalog::builtin().model(&job.spec.model).and_then(|model| model.max_active);
         let total = self.account_tasks.limit(self.ports.store.as_ref(), self.settings.account_tasks, now).await;
         TaskLimits { now, total: Some(total), model }
-    }
-
-    async fn until_durable(&self, begun: Option<PendingSync>) -> Result<(), JournalError> {
-        match (&self.journal, begun) {
-            (Some(journal), Some(begun)) => journal.wait_until_durable(begun).await,
-            _ => Ok(()),
-        }
     }
 
     /// Without a journal nothing is sent: every job would meet the same, so the intake pauses until an operator acts.

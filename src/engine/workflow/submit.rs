@@ -1,6 +1,8 @@
 //! The POST, the only effect that costs money and cannot be repeated, and the save of its outcome: one durable `Submitting`
 //! record, one POST.
 
+use std::pin::pin;
+
 use chrono::Duration;
 
 use super::save::SubmitOutcome;
@@ -13,6 +15,9 @@ use crate::jobs::{BillingStatus, Failure, Hold, IllegalTransition, Job};
 use crate::provider::{PreparedRequest, SubmitError};
 use crate::text;
 use crate::time::backoff;
+
+/// How long a receipt may wait for its save before it becomes durable in the journal: a store on this machine is faster.
+const RECEIPT_SYNC_DELAY: std::time::Duration = std::time::Duration::from_millis(20);
 
 impl JobWorkflow {
     /// Submitting → Generating, Queued again, or Failed: sends the request once and saves the outcome.
@@ -57,7 +62,7 @@ impl JobWorkflow {
                 );
                 job.accept(receipt.clone(), estimate, now)?;
                 self.record_accepted(job, estimate);
-                self.save_until_acknowledged(job, SubmitOutcome::Accepted { receipt: &receipt, estimate }).await
+                self.save_receipt(job, SubmitOutcome::Accepted { receipt: &receipt, estimate }).await
             }
             Err(SubmitError::AcceptedUntrusted { receipt, code, message }) => {
                 tracing::error!(
@@ -67,7 +72,7 @@ impl JobWorkflow {
                 job.accept(*receipt, estimate, now)?;
                 job.fail(Failure::new(code, &message, BillingStatus::Yes, now), None, now)?;
                 self.record_accepted(job, estimate);
-                self.save_until_acknowledged(job, SubmitOutcome::Accepted { receipt: &known, estimate }).await
+                self.save_receipt(job, SubmitOutcome::Accepted { receipt: &known, estimate }).await
             }
             Err(SubmitError::NotAccepted { reason, retry_after, full }) => {
                 tracing::warn!(job = %job.id, attempt, %reason, "submit not accepted, will retry");
@@ -117,7 +122,7 @@ impl JobWorkflow {
     }
 
     /// Submitting → Queued: the journal cannot be written, so nothing was sent.
-    pub(super) async fn requeue_for_journal(&self, job: &mut Job, error: &JournalError) -> Result<(), WorkflowError> {
+    async fn requeue_for_journal(&self, job: &mut Job, error: &JournalError) -> Result<(), WorkflowError> {
         let key = SubmitKey::of(job);
         let hold = self.journal_hold(job, error);
         let now = self.now();
@@ -131,6 +136,18 @@ impl JobWorkflow {
             journal.accepted(AcceptedJob { job: job.clone(), revision: job.revision, estimate });
         }
         failpoints::hit("answer_recorded");
+    }
+
+    /// The receipt is in this process and in the journal alone until it is saved: if that takes long, the journal becomes durable.
+    async fn save_receipt(&self, job: &mut Job, outcome: SubmitOutcome<'_>) -> Result<(), WorkflowError> {
+        let saving = self.save_until_acknowledged(job, outcome);
+        let Some(journal) = &self.journal else { return saving.await };
+        let mut saving = pin!(saving);
+        tokio::select! {
+            biased;
+            saved = &mut saving => saved,
+            () = self.ports.clock.sleep(RECEIPT_SYNC_DELAY) => tokio::join!(saving, journal.sync()).0,
+        }
     }
 
     fn record_not_accepted(&self, key: &SubmitKey) {
