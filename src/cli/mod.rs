@@ -129,7 +129,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
     let result = runtime.block_on(async {
         match cli.command {
             None => {
-                let contexts = Config::contexts(&Sources::of_this_process(flags)?);
+                let contexts = Config::contexts(&Sources::of_this_process(flags)?, cli.observe);
                 let opening = console::Opening { observe: cli.observe, contexts, ..console::Opening::default() };
                 next_context = console::run(&session, opening).await?;
                 Ok(())
@@ -158,7 +158,7 @@ fn execute(cli: Cli, matches: &ArgMatches) -> Result<(), CliError> {
             Some(Command::Dev(args)) => Box::pin(dev::run(session, &args, flags)).await,
             Some(Command::Doctor) => doctor::run(&session).await,
             Some(Command::Config) => {
-                let contexts = Config::contexts(&Sources::of_this_process(flags)?);
+                let contexts = Config::contexts(&Sources::of_this_process(flags)?, true);
                 config::run(&session, &contexts)
             }
             // Handled above, without a configuration.

@@ -8,13 +8,15 @@ use crate::console::ContextChoice;
 const LOOKUP: &str = "--context";
 
 impl Config {
-    /// The settings without a context, and each context of `darkroom.toml`. A context whose settings are invalid says why.
-    pub fn contexts(sources: &Sources) -> Vec<ContextChoice> {
+    /// The settings without a context, and each context of `darkroom.toml`. A context whose settings are invalid, or not enough for a
+    /// console (a read-only one with `observe`), says why.
+    pub fn contexts(sources: &Sources, observe: bool) -> Vec<ContextChoice> {
         let plain = Sources { flags: without_context(&sources.flags), ..sources.clone() };
         let names = Layers::read(&plain).map(|layers| layers.context_names()).unwrap_or_default();
-        let mut without = choice(&plain, None);
+        let mut without = choice(&plain, None, observe);
         without.problem = without.problem.or_else(|| fixed_context(sources));
-        std::iter::once(without).chain(names.into_iter().map(|name| choice(&plain, Some(name)))).collect()
+        let of_the_file = names.into_iter().map(|name| choice(&plain, Some(name), observe));
+        std::iter::once(without).chain(of_the_file).collect()
     }
 }
 
@@ -34,7 +36,7 @@ fn fixed_context(sources: &Sources) -> Option<String> {
     }
 }
 
-fn choice(sources: &Sources, name: Option<String>) -> ContextChoice {
+fn choice(sources: &Sources, name: Option<String>, observe: bool) -> ContextChoice {
     let mut flags = sources.flags.clone();
     flags.set(Key::Context, LOOKUP, name.clone());
     match Config::resolve(&Sources { flags, ..sources.clone() }) {
@@ -42,7 +44,8 @@ fn choice(sources: &Sources, name: Option<String>) -> ContextChoice {
             name,
             adapters: format!("{} · {}", config.store, config.engine),
             simulated: config.is_simulated(),
-            problem: None,
+            // The console would end in this error after it had left the context that works.
+            problem: config.require_complete(observe).err().map(|error| error.to_string()),
         },
         // What cannot be read is never shown as free.
         Err(error) => {

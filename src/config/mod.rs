@@ -137,6 +137,21 @@ impl Config {
         self.google.bucket.as_deref().ok_or(missing)
     }
 
+    /// Whether a console can start: `observe` is read-only and needs no key. Errors: what is missing, first.
+    pub fn require_complete(&self, observe: bool) -> Result<(), ConfigError> {
+        self.require_built_in()?;
+        if self.provider == ProviderKind::Bfl && !observe {
+            self.api_key()?;
+        }
+        if self.store == StoreKind::Firestore {
+            self.google_project()?;
+        }
+        if self.bucket == BucketKind::Gcs {
+            self.storage_bucket()?;
+        }
+        Ok(())
+    }
+
     /// Errors: `FeatureDisabled` where this build does not contain the chosen adapter or engine.
     pub fn require_built_in(&self) -> Result<(), ConfigError> {
         if self.store == StoreKind::Firestore && cfg!(not(feature = "firestore")) {

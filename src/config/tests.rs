@@ -292,7 +292,7 @@ fn explicit_context_wins_over_dotenv() {
 #[test]
 fn contexts_name_what_they_run_on() {
     let contexts = |env: &TestEnv| {
-        let choices = Config::contexts(&env.sources).into_iter();
+        let choices = Config::contexts(&env.sources, false).into_iter();
         choices.map(|choice| (choice.name, choice.simulated, choice.problem)).collect::<Vec<_>>()
     };
     let env = TestEnv::new()
@@ -310,6 +310,30 @@ fn contexts_name_what_they_run_on() {
     let env = env.file(".env", "DARKROOM_CONTEXT=prod\n");
     let without = contexts(&env).remove(0);
     assert!(without.2.unwrap().contains(".env"), "no start is without the context of a file");
+}
+
+#[test]
+fn incomplete_context_names_what_is_missing() {
+    let env = TestEnv::new().file(
+        "darkroom.toml",
+        "[context.images]\nbucket = \"gcs\"\n[context.paid]\nprovider = \"bfl\"\n[context.shared]\nstore = \"firestore\"\n",
+    );
+    let problems = |observe: bool| {
+        let choices = Config::contexts(&env.sources, observe).into_iter();
+        choices.map(|choice| choice.problem.unwrap_or_default()).collect::<Vec<_>>()
+    };
+    let [without, images, paid, shared] = problems(false).try_into().unwrap();
+    assert_eq!(without, "");
+    for (problem, name, feature) in [
+        (&images, "FIREBASE_STORAGE_BUCKET", cfg!(feature = "gcs")),
+        (&paid, "BFL_API_KEY", true),
+        (&shared, "GOOGLE_CLOUD_PROJECT", cfg!(feature = "firestore")),
+    ] {
+        let expected = if feature { name } else { "not included in this build" };
+        assert!(problem.contains(expected), "{expected}: {problem}");
+    }
+    let [_, images, paid, _] = problems(true).try_into().unwrap();
+    assert_eq!((images.is_empty(), paid.as_str()), (false, ""), "a read-only console needs no key");
 }
 
 #[test]

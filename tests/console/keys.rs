@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use chrono::Duration;
-use crossterm::event::{KeyCode, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use darkroom::console::{ConsoleOptions, Effect, ExitReason, ImagesMode, Message, ThemeChoice};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use darkroom::console::{ConsoleOptions, ContextChoice, Effect, ExitReason, ImagesMode, Message, ThemeChoice};
 use darkroom::engine::{
     BulkAction, BulkItem, BulkPlan, BulkTarget, Command, CommandKind, CommandOutcome, Event, Intake, MatchCounts,
     Pause, RetryPrice, SortOrder, fingerprint,
@@ -51,6 +51,23 @@ fn start_requests_the_newest_jobs() {
             .any(|command| matches!(command, Command::LoadPage { after: None, filter, .. } if filter.is_empty())),
         "{effects:?}"
     );
+}
+
+#[test]
+fn context_question_names_its_own_keys() {
+    let choice = |name: Option<&str>, simulated: bool| ContextChoice {
+        name: name.map(str::to_owned),
+        adapters: "sqlite · local".to_owned(),
+        simulated,
+        problem: None,
+    };
+    let options = ConsoleOptions { contexts: vec![choice(None, true), choice(Some("prod"), false)], ..options(true) };
+    let mut harness = ConsoleHarness::busy_with(120, 40, &options);
+    harness.send(Message::Key(KeyEvent::new(KeyCode::Char('x'), KeyModifiers::CONTROL)));
+    assert!(harness.frame().contains("Enter choose"));
+    harness.keys("2");
+    let frame = harness.frame();
+    assert!(frame.contains("y switch") && !frame.contains("Enter choose"), "Enter never means yes: {frame}");
 }
 
 #[test]
@@ -553,6 +570,11 @@ fn bulk_actions_take_the_whole_result() {
 
     let effects = harness.keys("*");
     assert!(matches!(sends(&effects)[..], [Command::PlanBulk(BulkAction::Mark, _)]), "{effects:?}");
+    for key in ["r", "x", "h", "C"] {
+        assert!(sends(&harness.keys(key)).is_empty(), "{key} would take the selected job alone");
+        let notice = format!("Still marking: press {key} again");
+        assert!(harness.frame().contains(&notice), "{}", harness.frame());
+    }
     harness.event(Event::BulkPlanned(Ok(Box::new(plan(BulkAction::Mark, ids.clone())))));
     assert!(harness.frame().contains("244 marked"), "{}", harness.frame());
     let effects = harness.keys("x");
@@ -776,7 +798,7 @@ fn quit_reports_what_is_still_generating() {
 #[test]
 fn last_hour_is_retried_with_the_price_first() {
     let mut harness = ConsoleHarness::busy(120, 40);
-    let control_r = crossterm::event::KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL);
+    let control_r = KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL);
     let effects = harness.send(Message::Key(control_r));
     let [Command::PlanBulk(BulkAction::Retry, BulkTarget::Matching(filter))] = sends(&effects)[..] else {
         panic!("{effects:?}")

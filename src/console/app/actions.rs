@@ -19,12 +19,21 @@ use crate::engine::{Command, Intake};
 use crate::jobs::DriftSummary;
 
 impl App {
-    pub(super) fn perform(&mut self, action: Action) {
+    /// Notifies why an action cannot be performed now. Returns whether that is so.
+    fn refuses(&mut self, action: Action) -> bool {
         if self.read_only
             && let Some(what) = action.changes()
         {
             let reason = self.status.alarm.as_ref().map_or("--observe", |alarm| alarm.summary.as_str());
-            return self.notify(NO_EFFECT, format!("Read-only console ({reason}): cannot {what}"));
+            self.notify(NO_EFFECT, format!("Read-only console ({reason}): cannot {what}"));
+            return true;
+        }
+        self.waits_for_marks(action)
+    }
+
+    pub(super) fn perform(&mut self, action: Action) {
+        if self.refuses(action) {
+            return;
         }
         match action {
             Action::Left => self.step_sideways(-1),

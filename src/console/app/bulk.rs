@@ -15,6 +15,8 @@ use crate::text::format;
 pub(super) struct Planning {
     /// What was left out before.
     skipped: Option<String>,
+    /// Whether it only marks the jobs.
+    marks: bool,
 }
 
 impl App {
@@ -28,7 +30,7 @@ impl App {
         if self.planning.is_some() {
             return self.notify(NO_EFFECT, "Still counting the jobs of the last action");
         }
-        self.planning = Some(Planning { skipped });
+        self.planning = Some(Planning { skipped, marks: action == BulkAction::Mark });
         self.notify(NoticeLevel::Info, format!("Counting the jobs to {}…", action.verb()));
         self.send(Command::PlanBulk(action, target));
     }
@@ -39,6 +41,31 @@ impl App {
             return self.board.clear_marks();
         }
         self.plan_bulk(BulkAction::Mark, BulkTarget::Matching(self.board.filter().clone()));
+    }
+
+    /// Refuses an action on marked jobs until the store has reported which those are: it would take the selected job alone.
+    pub(super) fn waits_for_marks(&mut self, action: Action) -> bool {
+        let takes_marks = matches!(
+            action,
+            Action::Retry
+                | Action::Cancel
+                | Action::Approve
+                | Action::Reject
+                | Action::Hide
+                | Action::Tag
+                | Action::Clone
+                | Action::NewSeed
+                | Action::NewSeeds
+                | Action::Compare
+                | Action::SaveImage
+        );
+        let is_marking = self.planning.as_ref().is_some_and(|planning| planning.marks);
+        if !takes_marks || !is_marking || self.shows_one_job() {
+            return false;
+        }
+        let text = format!("Still marking: press {} again when the jobs are marked", self.key(action));
+        self.notify(NO_EFFECT, text);
+        true
     }
 
     pub(super) fn on_bulk_planned(&mut self, plan: Result<Box<BulkPlan>, String>) {

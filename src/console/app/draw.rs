@@ -324,6 +324,8 @@ impl App {
             Action::Back => !self.overlays.is_empty() || !self.filter.is_empty() || self.board.marked() > 0,
             Action::Help => self.input_context() != InputContext::Help,
             Action::Pause => self.status.intake != Intake::ReadOnly,
+            // A question has answers of its own.
+            Action::Accept => !matches!(self.overlays.last(), Some(Overlay::Contexts(menu)) if menu.is_asking()),
             _ => true,
         }
     }

@@ -23,10 +23,14 @@ use crate::text::format;
 impl App {
     /// Whether an action takes the marked jobs. A screen of one job acts on that job; of those that are compared, on the chosen one.
     pub(super) fn takes_marked(&self) -> bool {
+        self.board.marked() > 0 && !self.shows_one_job()
+    }
+
+    pub(super) fn shows_one_job(&self) -> bool {
         let shows_one = |overlay: &Overlay| {
             matches!(overlay, Overlay::Compare(_) | Overlay::Job(_) | Overlay::Image | Overlay::Budget(_))
         };
-        self.board.marked() > 0 && !self.overlays.iter().any(shows_one)
+        self.overlays.iter().any(shows_one)
     }
 
     /// The jobs that an action takes: the marked ones, or else the selected one.
