@@ -32,7 +32,7 @@ pub enum ResolveError {
         by: String,
     },
     /// More than one attempt has an uncertain charge.
-    #[error("attempts {} have uncertain charges: choose one", list(.0))]
+    #[error("attempts {} have uncertain charges: choose one with --attempt", list(.0))]
     Several(Vec<u32>),
     /// The provider may still name the price.
     #[error("attempt {0} is generating: its price may still be reported")]

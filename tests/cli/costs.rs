@@ -126,6 +126,10 @@ fn every_line_names_its_jobs() {
     assert_eq!(names(&jobs_of("status", "done")).len(), 3);
     assert_eq!(names(&jobs_of("service", "bfl_api")).len(), 4);
     assert_eq!(names(&jobs_of("cause", "nothing")), [] as [&str; 0]);
+    let causes = text(&env.run(&["costs", "--by", "cause"]).stdout);
+    assert!(causes.lines().any(|line| line.starts_with("image  ")), "not the recorded key: {causes}");
+    assert_eq!(names(&jobs_of("cause", "image")), names(&jobs_of("cause", "picture")), "the shown name finds its jobs");
+    assert_eq!(names(&jobs_of("cause", "image")).len(), 3);
     let month = chrono::Utc::now().format("%Y-%m").to_string();
     assert_eq!(names(&jobs_of("month", &month)), ["0.07 1", "0.03 1", "0.03 1", "0.03 1"]);
     env.fails(2, &["costs", "--by", "month", "--jobs-of", "november"]);

@@ -50,6 +50,17 @@ fn matrix_combines_all_axes() {
 }
 
 #[test]
+fn expected_time_covers_the_slowest_image() {
+    let env = TestEnv::new();
+    let slow = env.json(&["submit", "a fox", "--dry-run", "--json"])["expected_seconds"].as_f64().unwrap();
+    let mixed = ["submit", "--matrix", "a {fox|owl}", "--models", "flux-2-pro,flux-2-klein-4b", "--dry-run", "--json"];
+    assert!(
+        env.json(&mixed)["expected_seconds"].as_f64().unwrap() >= slow,
+        "all start at once, and the slowest counts"
+    );
+}
+
+#[test]
 fn matrix_problems_are_usage_errors() {
     let env = TestEnv::new();
     for (arguments, part) in [

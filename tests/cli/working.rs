@@ -173,6 +173,27 @@ fn doctor_reports_each_check() {
     assert!(text(&env.run(&["doctor"]).stdout).contains("problem"));
 }
 
+#[test]
+fn doctor_explains_an_unused_key() {
+    let mut env = TestEnv::new();
+    env.set("BFL_API_KEY", "any");
+    let well = text(&env.run(&["doctor"]).stdout);
+    assert!(well.contains("BFL_API_KEY is not used: DARKROOM_PROVIDER=bfl requests real images"), "{well}");
+}
+
+#[test]
+fn doctor_without_store_knows_no_caps() {
+    let mut env = TestEnv::new();
+    env.json(&["budget", "set", "--daily", "20", "--json"]);
+    std::fs::write(env.data().join("darkroom.db"), "not a database").unwrap();
+    let _ = std::fs::remove_file(env.data().join("darkroom.db-wal"));
+    let ill = text(&env.run(&["doctor"]).stdout);
+    assert!(ill.contains("the caps of the store are unknown") && !ill.contains("no cap set"), "{ill}");
+    env.set("DARKROOM_BUDGET_DAILY_USD", "5");
+    let ill = text(&env.run(&["doctor"]).stdout);
+    assert!(ill.contains("the caps of the store are unknown"), "a lower one may exist: {ill}");
+}
+
 /// A simulator that serves, ended with the value.
 struct Server {
     child: Child,

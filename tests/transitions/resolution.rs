@@ -110,6 +110,7 @@ fn certain_and_running_charges_are_kept() {
     two.begin_submit(claim(), None, now()).unwrap();
     two.mark_submit_unknown("no answer", now()).unwrap();
     assert_eq!(resolve(&mut two, None), Err(ResolveError::Several(vec![1, 2])));
+    assert!(ResolveError::Several(vec![1, 2]).to_string().ends_with("choose one with --attempt"));
     let unpriced = two.resolve_charge(Some(2), BillingAnswer::Billed(None), BY, now());
     assert_eq!(unpriced, Err(ResolveError::NoAmount(2)));
     assert_eq!(two.resolve_charge(Some(1), BillingAnswer::NotBilled, BY, now()), Ok(1));

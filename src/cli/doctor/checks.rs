@@ -50,6 +50,10 @@ fn configuration(config: &Config) -> Check {
     let line = format!("{context}{provider}, {store}, {bucket}, {engine}");
     match config.warnings.first() {
         Some(warning) => Check::problem(NAME, warning.clone(), "correct the name, or remove the variable"),
+        // A key alone never spends money; without a word that looks like a fault.
+        None if config.is_simulated() && config.bfl_api_key.is_some() => {
+            Check::ok(NAME, format!("{line}; BFL_API_KEY is not used: DARKROOM_PROVIDER=bfl requests real images"))
+        }
         None => Check::ok(NAME, line),
     }
 }
@@ -115,7 +119,7 @@ fn writable(folder: &Path) -> std::io::Result<()> {
 }
 
 /// The check, and the caps that the store keeps.
-async fn store(config: &Config) -> (Check, Budget) {
+async fn store(config: &Config) -> (Check, Option<Budget>) {
     const NAME: &str = "store";
     let counted = match wiring::open_store(config).await {
         Ok(store) => match wiring::verify_store(config).await {
@@ -128,14 +132,14 @@ async fn store(config: &Config) -> (Check, Budget) {
         Ok((jobs, pause, caps)) => {
             let jobs = if jobs == 1 { "1 job".to_owned() } else { format!("{jobs} jobs") };
             let pause = pause.map(|pause| format!("; intake {}", pause.line(Utc::now()))).unwrap_or_default();
-            (Check::ok(NAME, format!("{}{jobs}{pause}", google::store_place(config))), caps)
+            (Check::ok(NAME, format!("{}{jobs}{pause}", google::store_place(config))), Some(caps))
         }
         Err(why) => {
             let emulator = config.google.firestore_emulator.as_ref().filter(|_| config.store == StoreKind::Firestore);
             let advice = google::emulator_advice(emulator, "FIRESTORE_EMULATOR_HOST").await;
             let usual = "see the error above; jobs cannot be read until it is fixed";
             let advice = advice.unwrap_or_else(|| usual.to_owned());
-            (Check::problem(NAME, format!("{}{why}", google::store_place(config)), advice), Budget::default())
+            (Check::problem(NAME, format!("{}{why}", google::store_place(config)), advice), None)
         }
     }
 }
@@ -258,14 +262,20 @@ async fn clock(address: &Url) -> Check {
     }
 }
 
-/// The caps that apply to a submit of this process: those of the store, lowered by the configuration.
-fn money(config: &Config, stored: Budget) -> Check {
+/// The caps that apply to a submit of this process: those of the store, lowered by the configuration. A store that cannot be read
+/// keeps its caps, and nothing is submitted meanwhile.
+fn money(config: &Config, stored: Option<Budget>) -> Check {
     const NAME: &str = "money";
-    let caps = stored.lower_of(config.budget);
+    let is_known = stored.is_some();
+    let caps = stored.unwrap_or_default().lower_of(config.budget);
     let caps = [(caps.daily, "a day"), (caps.monthly, "a month")];
     let caps: Vec<String> =
         caps.into_iter().filter_map(|(cap, period)| cap.map(|cap| format!("{} {period}", cap.display()))).collect();
     let money = if config.is_simulated() { "simulated" } else { "real money" };
+    if !is_known {
+        let line = format!("{money}; the caps of the store are unknown until it can be read");
+        return Check::ok(NAME, line);
+    }
     if caps.is_empty() {
         return Check::ok(NAME, format!("{money}, no cap set; `darkroom budget set --daily 20` sets one"));
     }

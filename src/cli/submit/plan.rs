@@ -42,14 +42,18 @@ impl Plan {
         Self { requests, rejected, budget_note: None, simulated, slots }
     }
 
-    /// Seconds until all images are likely to be done, with nothing else to do.
+    /// Seconds until all images are likely to be done, with nothing else to do: never less than the slowest of them takes.
     fn seconds(&self) -> f64 {
-        let seconds = self.requests.iter().filter_map(|request| {
-            let (quickest, slowest) = Catalog::builtin().model(&request.spec.model)?.typical_seconds;
-            Some(f64::midpoint(quickest, slowest) * f64::from(request.count))
-        });
+        let (mut sum, mut longest) = (0.0, 0.0_f64);
+        for request in &self.requests {
+            let Some(model) = Catalog::builtin().model(&request.spec.model) else { continue };
+            let (quickest, slowest) = model.typical_seconds;
+            let each = f64::midpoint(quickest, slowest);
+            sum += each * f64::from(request.count);
+            longest = longest.max(each);
+        }
         let parallel = u64::try_from(self.slots).unwrap_or(1).min(self.count()).max(1);
-        (seconds.sum::<f64>() / parallel as f64).ceil()
+        (sum / parallel as f64).max(longest).ceil()
     }
 
     /// Number of images.

@@ -38,6 +38,8 @@ pub struct MatrixPlan {
     pub over_budget: Option<String>,
     /// Seconds of work, one after the other.
     seconds: f64,
+    /// Seconds that the slowest image takes.
+    longest: f64,
     /// What is wrong, by field.
     pub problems: Vec<SpecError>,
 }
@@ -95,11 +97,10 @@ impl MatrixPlan {
         let is_bounded = self.bases.iter().any(is_unmeasured);
         let most = estimates.iter().map(|estimate| estimate.at_most.or(estimate.amount).map(|amount| amount * each));
         self.at_most = most.sum::<Option<Usd>>().filter(|_| is_bounded);
-        let seconds = self.bases.iter().filter_map(|spec| catalog.model(&spec.model)).map(|model| {
-            let (quickest, slowest) = model.typical_seconds;
-            f64::midpoint(quickest, slowest) * each as f64
-        });
-        self.seconds = seconds.sum();
+        let models = self.bases.iter().filter_map(|spec| catalog.model(&spec.model));
+        let usual = models.map(|model| f64::midpoint(model.typical_seconds.0, model.typical_seconds.1));
+        (self.seconds, self.longest) =
+            usual.fold((0.0, 0.0), |(sum, longest), seconds| (seconds.mul_add(each as f64, sum), seconds.max(longest)));
         for (budget, left) in &limits.left {
             if let Some(price) = self.price.filter(|price| price > left) {
                 let [price, left] = costs_view::aligned([price, (*left).max(Usd::ZERO)]);
@@ -147,7 +148,7 @@ impl MatrixPlan {
     pub fn time(&self, limits: &Limits) -> Option<String> {
         let slots = limits.slots.filter(|slots| *slots > 0)?;
         let parallel = (slots as u64).min(self.images().max(1));
-        let seconds = (self.seconds / parallel as f64).ceil().min(1e9) as i64;
+        let seconds = (self.seconds / parallel as f64).max(self.longest).ceil().min(1e9) as i64;
         let time = format::age(chrono::Duration::seconds(seconds));
         Some(format!("about {time} with {}", format::count(slots, "slot")))
     }
