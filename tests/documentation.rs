@@ -123,6 +123,54 @@ fn links_between_pages_lead_somewhere() {
     assert!(checked > 15, "{checked} links");
 }
 
+/// Files that the pages name in code spans: `src/lib.rs`, `tests/simulation`, `assets/prices.toml`.
+#[test]
+fn documented_files_exist() {
+    const FOLDERS: [&str; 8] = ["src/", "tests/", "assets/", "examples/", "packaging/", "benches/", "docs/", ".ci/"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let crate_page = fs::read_to_string(root.join("src/lib.rs")).unwrap();
+    let mut checked = 0;
+    for (path, page) in pages().into_iter().chain([(root.join("src/lib.rs"), crate_page)]) {
+        for span in page.split('`').skip(1).step_by(2) {
+            let Some(name) = span.split_whitespace().next().filter(|name| FOLDERS.iter().any(|f| name.starts_with(f)))
+            else {
+                continue;
+            };
+            // A folder of tests may be named without its file.
+            let found = root.join(name).exists() || root.join(format!("{name}.rs")).exists();
+            // A package of the crate has no scripts of the repository.
+            assert!(found || name.starts_with(".ci/"), "{}: no file {name}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "{checked} names");
+}
+
+#[test]
+fn architecture_page_names_every_room() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = fs::read_to_string(root.join("src/lib.rs")).unwrap();
+    let page = fs::read_to_string(root.join("docs/architecture.md")).unwrap();
+    let rooms: Vec<&str> = source.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    assert!(rooms.len() > 15, "{rooms:?}");
+    for room in rooms {
+        assert!(page.contains(&format!("`{room}`")), "docs/architecture.md does not name {room}");
+        assert!(source.contains(&format!("[`{room}`]")), "the head of src/lib.rs does not name {room}");
+    }
+}
+
+#[test]
+fn tour_shows_every_screenshot() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tour = fs::read_to_string(root.join("docs/tour.md")).unwrap();
+    let scenes = fs::read_to_string(root.join("examples/screenshots/main.rs")).unwrap();
+    let names: Vec<&str> = scenes.split("name: \"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(names.len() > 15, "{names:?}");
+    for name in names {
+        assert!(tour.contains(&format!("(screens/{name}.svg)")), "docs/tour.md does not show {name}");
+    }
+}
+
 #[test]
 fn book_lists_every_page() {
     let pages = pages();

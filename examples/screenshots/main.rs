@@ -1,4 +1,5 @@
-//! Makes the screenshots of README.md and of the tour from the real program: `darkroom demo` in a pseudo terminal, driven by keys.
+//! Makes the screenshots of README.md and of the tour from the real program: `darkroom demo` in a pseudo terminal, driven by
+//! keys.
 //!
 //! ```text
 //! cargo build --release && cargo run --release --example screenshots
@@ -37,6 +38,7 @@ const RIGHT: &str = "\x1b[C";
 const CTRL_O: &str = "\x0f";
 const CTRL_S: &str = "\x13";
 const CTRL_T: &str = "\x14";
+const CTRL_X: &str = "\x18";
 const DOWN_TO_IMAGE: &str = "jjjjjjjjjj";
 
 /// Every screen of the console, in the order of the tour.
@@ -112,8 +114,34 @@ const SCENES: &[Scene] = &[
     },
     Scene { name: "logs", label: "The log screen", keys: &["L", "t"], shows: &["Logs"] },
     Scene { name: "palette", label: "The palette: every action by name", keys: &[":", "ret"], shows: &["retry"] },
+    Scene {
+        name: "views",
+        label: "The views: filters with a name, from darkroom.toml",
+        keys: &["v"],
+        shows: &["Views ──", "status:failed"],
+    },
+    Scene {
+        name: "contexts",
+        label: "The contexts of darkroom.toml: what each one runs on, and whether it spends real money",
+        keys: &[CTRL_X],
+        shows: &["Contexts ──", "REAL MONEY"],
+    },
     Scene { name: "help", label: "The help: the keys of this place", keys: &["?"], shows: &["Undo"] },
 ];
+
+/// The contexts that the page on the configuration has as an example, complete. The demo has none.
+const CONTEXTS: &str = r#"
+[context.prod]
+provider = "bfl"
+store = "firestore"
+bucket = "gcs"
+google_cloud_project = "my-project"
+firebase_storage_bucket = "my-bucket"
+
+[context.trial]
+data_dir = "trial"
+simulator_speed = "instant"
+"#;
 
 /// What the animation shows: keys, and how long the last frame stays, in seconds.
 const ANIMATION: &[(&[&str], f32)] = &[
@@ -144,8 +172,7 @@ fn main() {
     let program = built_program();
     for scene in SCENES.iter().filter(|scene| is_wanted(scene.name)) {
         // Each screen from the same start, so that one does not depend on another.
-        let mut terminal = Terminal::start(&program, SCREEN);
-        terminal.wait_until("the list of jobs", |text| text.contains("● live") && text.contains("generating"));
+        let mut terminal = start(&program, scene);
         for keys in scene.keys {
             terminal.press(keys);
         }
@@ -160,9 +187,22 @@ fn main() {
     }
 }
 
+/// The console on which a screen is shown, with its jobs.
+fn start(program: &Path, scene: &Scene) -> Terminal {
+    if scene.name == "contexts" {
+        let prompts = ["paper boat on a rain puddle", "neon fox crossing a wet street at night"];
+        let mut terminal = Terminal::console(program, SCREEN, CONTEXTS, &prompts);
+        terminal.wait_until("the list of jobs", |text| text.contains("● live") && text.contains("✓ done"));
+        return terminal;
+    }
+    let mut terminal = Terminal::demo(program, SCREEN);
+    terminal.wait_until("the list of jobs", |text| text.contains("● live") && text.contains("generating"));
+    terminal
+}
+
 /// Plays the animation once and writes it in both forms.
 fn animate(program: &Path, cast: &Path, target: &Path) {
-    let mut terminal = Terminal::start(program, SCREEN);
+    let mut terminal = Terminal::demo(program, SCREEN);
     terminal.wait_until("the list of jobs", |text| text.contains("● live") && text.contains("generating"));
     terminal.settle();
     terminal.record();

@@ -1,5 +1,6 @@
-//! `darkroom demo` in a pseudo terminal.
+//! `darkroom demo`, or the console, in a pseudo terminal.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -37,23 +38,31 @@ pub struct Terminal {
 
 impl Terminal {
     /// Starts the demo in a terminal of so many columns and rows.
-    pub fn start(program: &Path, (columns, rows): (u16, u16)) -> Self {
+    pub fn demo(program: &Path, size: (u16, u16)) -> Self {
+        Self::start(program, size, &["demo"], tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    /// Starts the console itself, with this `darkroom.toml` and finished jobs of these prompts.
+    pub fn console(program: &Path, size: (u16, u16), settings: &str, prompts: &[&str]) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(home.path().join("darkroom.toml"), settings).expect("the settings are written");
+        for prompt in prompts {
+            let mut submit = std::process::Command::new(program);
+            submit.args(["submit", prompt, "--wait"]).current_dir(home.path()).env_clear().envs(environment(&home));
+            let output = submit.env("DARKROOM_SIMULATOR_SPEED", "instant").output().expect("the program runs");
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        Self::start(program, size, &[], home)
+    }
+
+    fn start(program: &Path, (columns, rows): (u16, u16), arguments: &[&str], home: TempDir) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo terminal");
         let mut command = CommandBuilder::new(program);
-        command.args(["demo"]);
+        command.args(arguments);
         command.cwd(home.path());
         command.env_clear();
-        for (name, value) in [
-            ("PATH", std::env::var_os("PATH").unwrap_or_default()),
-            ("HOME", home.path().into()),
-            ("TMPDIR", home.path().into()),
-            ("LANG", "C.UTF-8".into()),
-            ("USER", "ana".into()),
-            ("TERM", "xterm-256color".into()),
-            ("COLORTERM", "truecolor".into()),
-        ] {
+        for (name, value) in environment(&home) {
             command.env(name, value);
         }
         let child = pair.slave.spawn_command(command).expect("the program starts");
@@ -161,6 +170,20 @@ impl Terminal {
         }
         text
     }
+}
+
+/// No request is sent with this key: nothing that is shown spends money.
+fn environment(home: &TempDir) -> [(&'static str, OsString); 8] {
+    [
+        ("PATH", std::env::var_os("PATH").unwrap_or_default()),
+        ("HOME", home.path().into()),
+        ("TMPDIR", home.path().into()),
+        ("LANG", "C.UTF-8".into()),
+        ("USER", "ana".into()),
+        ("TERM", "xterm-256color".into()),
+        ("COLORTERM", "truecolor".into()),
+        ("BFL_API_KEY", "none".into()),
+    ]
 }
 
 impl Drop for Terminal {

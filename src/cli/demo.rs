@@ -8,6 +8,7 @@ use super::console;
 use super::error::CliError;
 use super::{Session, output};
 use crate::config::{BucketKind, Config, EngineKind, Flags, Key, ProviderKind, Sources, StoreKind};
+use crate::console::NamedFilter;
 use crate::console::keymap::Action;
 use crate::costs::{Budget, BudgetEdit};
 use crate::jobs::{ImageFormat, JobId, ObjectName};
@@ -20,6 +21,10 @@ const FLAG: &str = "darkroom demo";
 
 /// Jobs that run at the same time: some are always queued.
 const SLOTS: &str = "3";
+
+/// Its views, where `darkroom.toml` defines none.
+const VIEWS: [(&str, &str); 3] =
+    [("expensive", "cost>0.05"), ("failures of the week", "status:failed since:7d"), ("to review", "review:open")];
 
 /// How the console of the demo looks
 #[derive(Debug, Args)]
@@ -86,6 +91,10 @@ fn configuration(mut flags: Flags, folder: &std::path::Path) -> Result<Config, C
     }
     let mut config = Config::resolve(&Sources::of_this_process(flags)?)?;
     config.context = Some("demo".to_owned());
+    if config.views.is_empty() {
+        config.views =
+            VIEWS.map(|(name, filter)| NamedFilter { name: name.to_owned(), filter: filter.to_owned() }).to_vec();
+    }
     Ok(config)
 }
 

@@ -82,6 +82,61 @@ fn ini_blocks_are_valid_env_files() {
     assert!(count >= 3, "{count} blocks");
 }
 
+/// A block within a list or a quotation would be neither run nor marked.
+#[test]
+fn blocks_begin_at_the_margin() {
+    for (path, page) in pages() {
+        for (number, line) in page.lines().enumerate() {
+            let fence = line.trim_start_matches([' ', '\t', '>']);
+            let is_fence = fence.starts_with("```") || fence.starts_with("~~~");
+            assert!(!is_fence || line.starts_with("```"), "{}:{}: {line}", path.display(), number + 1);
+        }
+    }
+}
+
+#[test]
+fn toml_blocks_are_valid_configuration() {
+    let mut count = 0;
+    for (path, page) in pages() {
+        for block in blocks(&page).into_iter().filter(|block| block.language == "toml") {
+            let mut env = crate::support::TestEnv::new();
+            let is_theme = block.text.contains("inherits");
+            if is_theme {
+                std::fs::create_dir(env.path("themes")).unwrap();
+                env.file("themes/page.toml", &block.text);
+                env.file("darkroom.toml", "theme = \"page\"\n");
+            } else {
+                env.file("darkroom.toml", &block.text);
+            }
+            env.set("BFL_API_KEY", "any");
+            let output = env.run(&["config", "--json"]);
+            let errors = crate::support::text(&output.stderr);
+            assert!(output.status.success() && errors.is_empty(), "{}: {errors}", place(&path, &block));
+            // Contexts are listed with what is wrong with them.
+            let view: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            for context in view["contexts"].as_array().unwrap() {
+                assert!(context["problem"].is_null(), "{}: {context}", place(&path, &block));
+            }
+            if is_theme {
+                let theme = darkroom::console::ThemeChoice::load("page", &[env.path("")]);
+                assert!(theme.is_ok(), "{}: {theme:?}", place(&path, &block));
+            }
+            count += 1;
+        }
+    }
+    assert!(count >= 4, "{count} blocks");
+}
+
+#[test]
+fn json_blocks_are_valid() {
+    for (path, page) in pages() {
+        for block in blocks(&page).into_iter().filter(|block| block.language == "json") {
+            let parsed = serde_json::from_str::<serde_json::Value>(&block.text);
+            assert!(parsed.is_ok(), "{}: {parsed:?}", place(&path, &block));
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn shell_blocks_run() {
