@@ -112,6 +112,8 @@ fn links_between_pages_lead_somewhere() {
             let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
             let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
             assert!(target.exists(), "{}: no file {link}", path.display());
+            let is_in_book = path.parent().is_some_and(|folder| folder.ends_with("docs"));
+            assert!(!is_in_book || !file.starts_with(".."), "{}: the book does not contain {link}", path.display());
             if !fragment.is_empty() {
                 let text = fs::read_to_string(&target).unwrap();
                 let found = text.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line) == fragment);
