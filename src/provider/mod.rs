@@ -18,6 +18,7 @@ pub use poll_delay::poll_delay;
 
 use crate::costs::Credits;
 use crate::jobs::{ImageFormat, Receipt, Spec, Ticket};
+use crate::time::nearest_valid;
 
 /// Largest image that is downloaded, in bytes.
 pub const MAX_IMAGE_BYTES: usize = 64 * 1024 * 1024;
@@ -97,11 +98,12 @@ impl ResultLink {
         Self { url: url.into(), seed: None, prompt: None }
     }
 
-    /// When the link expires, if its signature states it (`se`, as Azure Blob Storage writes it).
+    /// When the link expires, if its signature states it (`se`, as Azure Blob Storage writes it). The job keeps this time, so one
+    /// that no document may have, such as the year 9999 of a link that never expires, becomes the nearest that it may.
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         let url = url::Url::parse(&self.url).ok()?;
         let (_, expiry) = url.query_pairs().find(|(name, _)| name == "se")?;
-        DateTime::parse_from_rfc3339(&expiry).ok().map(|at| at.with_timezone(&Utc))
+        DateTime::parse_from_rfc3339(&expiry).ok().map(|at| nearest_valid(at.with_timezone(&Utc)))
     }
 }
 

@@ -1,6 +1,17 @@
 //! UTC days and months. A range includes its first instant and excludes its last.
 
+use std::ops::Range;
+
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveTime, Utc};
+
+/// The seconds since 1970 of a valid time: until the year 2200. No store reads a document with another one.
+pub const VALID_SECONDS: Range<i64> = 0..7_258_118_400;
+
+/// The time itself, or the nearest valid one.
+pub fn nearest_valid(at: DateTime<Utc>) -> DateTime<Utc> {
+    let seconds = at.timestamp().clamp(VALID_SECONDS.start, VALID_SECONDS.end - 1);
+    if seconds == at.timestamp() { at } else { DateTime::from_timestamp(seconds, 0).unwrap_or_default() }
+}
 
 /// The start of a date, in UTC.
 pub fn midnight(date: NaiveDate) -> DateTime<Utc> {

@@ -8,6 +8,6 @@ mod clock;
 mod parse;
 
 pub use backoff::{Backoff, backoff};
-pub use calendar::{day_of, last_days, midnight, month_key, month_of};
+pub use calendar::{VALID_SECONDS, day_of, last_days, midnight, month_key, month_of, nearest_valid};
 pub use clock::{Clock, SharedClock, SystemClock};
 pub use parse::{parse_duration, parse_time};

@@ -4,9 +4,9 @@
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 
-use super::time::VALID_SECONDS;
 use crate::costs::{Credits, MAX_CHARGE_USD, Usd};
 use crate::jobs::{Attempt, Job, MAX_ATTEMPT_NUMBER, Outcome, Stage};
+use crate::time::VALID_SECONDS;
 
 /// Errors: one line.
 pub(super) fn check(job: &Job) -> Result<(), String> {
@@ -65,6 +65,7 @@ fn times(job: &Job) -> Vec<DateTime<Utc>> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::Datelike;
     use serde_json::Value;
 
     use super::super::Fields;
@@ -72,6 +73,7 @@ mod tests {
     use super::*;
     use crate::costs::{Basis, Charge, Service};
     use crate::jobs::{JobId, Receipt, Spec, Ticket};
+    use crate::provider::ResultLink;
 
     /// What a reader makes of a document with such a job.
     fn read(change: impl FnOnce(&mut Job)) -> Result<Job, String> {
@@ -130,6 +132,17 @@ mod tests {
             ] {
                 assert!(read.unwrap_err().contains("not a valid time"), "{at}");
             }
+        }
+    }
+
+    #[test]
+    fn link_without_an_end_leaves_a_job_readable() {
+        for (expiry, year) in
+            [("9999-12-31T23:59:59Z", 2199), ("0001-01-01T00:00:00Z", 1970), ("2026-11-29T10:00:00Z", 2026)]
+        {
+            let link = ResultLink::new(format!("https://delivery.example/a.png?se={expiry}&sig=x"));
+            let job = read(|job| job.attempts[0].link_expires_at = link.expires_at()).unwrap();
+            assert_eq!(job.attempts[0].link_expires_at.unwrap().year(), year);
         }
     }
 

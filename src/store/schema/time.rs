@@ -1,15 +1,11 @@
 //! Times in documents: every common form is read, one is written.
 
-use std::ops::Range;
-
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, SubsecRound, Utc};
 use serde_json::Value;
 
 use super::money::kind;
 use crate::text::sanitize_line;
-
-/// The seconds since 1970 of a valid time: until the year 2200.
-pub(super) const VALID_SECONDS: Range<i64> = 0..7_258_118_400;
+use crate::time::VALID_SECONDS;
 
 /// The time as every export writes it: microseconds, as Firestore keeps them.
 pub fn format_time(at: DateTime<Utc>) -> String {
