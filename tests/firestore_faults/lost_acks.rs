@@ -9,6 +9,7 @@ use darkroom::jobs::{
     Claim, ImageFormat, Job, JobId, ObjectName, Receipt, Spec, StageName, StoredImage, Ticket, WorkerId,
 };
 use darkroom::store::firestore::FirestoreStore;
+use darkroom::store::schema::{Defaults, ImportOutcome, JobEntry, Record};
 use darkroom::store::{CostQuery, Save, Store, StoreError};
 use tokio::time::timeout;
 
@@ -111,6 +112,34 @@ async fn save_with_lost_reply_succeeds_once() {
     let report = both.beside.costs(query).await.unwrap().report(CostGrouping::Cause);
     assert_eq!((report.count, report.total_usd.to_string().as_str()), (1, "0.025"));
     assert!(both.proxy.dropped_bytes() > 0);
+}
+
+#[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn import_with_lost_reply_reports_what_it_wrote() {
+    let both = both().await;
+    let defaults = Defaults { model: "flux-dev".to_owned(), now: now() };
+    let fields = serde_json::json!({"status": "error", "prompt": "a fox", "createdAt": now()});
+    // A read takes twice the delay; then the commit is on its way.
+    for millis in (0..160).step_by(10) {
+        both.proxy.set_delay(Duration::from_millis(20));
+        let name = format!("job-{millis}");
+        let entry = JobEntry::read(Some(&name), fields.as_object().unwrap().clone(), &defaults).unwrap();
+        let importing = tokio::spawn({
+            let store = Arc::clone(&both.behind);
+            async move { store.import(vec![Record::Job(Box::new(entry))], false).await }
+        });
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        both.proxy.drop_replies();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        both.proxy.cut();
+        both.proxy.restore();
+        match timeout(LIMIT, importing).await.expect("it is found out").unwrap() {
+            // Its read was lost.
+            Err(StoreError::Unavailable(_)) => {}
+            imported => assert_eq!(imported, Ok(vec![ImportOutcome::Created]), "after {millis} ms"),
+        }
+    }
 }
 
 #[cfg_attr(not(firestore_emulator_installed), ignore = "the Firestore emulator is not installed")]

@@ -321,6 +321,27 @@ pub async fn native_jobs_export_completely(fixture: Fixture) {
     assert_eq!(import(&fixture.store, &records).await, (0, 5, vec![]));
 }
 
+/// A web page that sets a document as a whole removes darkroom's part of it: the entries are what remains of its charges.
+pub async fn entries_of_a_replaced_job_are_imported(fixture: Fixture) {
+    let page = fields(&json!({
+        "status": "pending_review", "prompt": "a fox", "createdAt": at(0), "model": "flux-dev",
+        "generatedImageUrl": "https://page.example/generated-art/a.png", "bfl_cost_usd": 0.04,
+    }));
+    for (name, entries_first) in [("jobs-first", false), ("costs-first", true)] {
+        let entries = encode_costs(&own_job(name)).into_iter();
+        let entries =
+            entries.map(|entry| Record::Cost(Box::new(CostEntry::from_file(Some(&entry.id), entry.fields).unwrap())));
+        let (entries, document) = (entries.collect::<Vec<_>>(), vec![job_record(Some(name), page.clone())]);
+        let portions = if entries_first { [entries, document] } else { [document, entries] };
+        for portion in &portions {
+            assert_eq!(import(&fixture.store, portion).await, (portion.len(), 0, vec![]), "{name}");
+            assert_sums(&fixture.store).await;
+        }
+    }
+    let report = costs(&fixture.store, CostGrouping::Service, true).await;
+    assert_eq!((report.total_usd, report.count), (usd("0.13"), 4));
+}
+
 pub async fn external_job_continues_without_second_charge(fixture: Fixture) {
     let failed = fields(&json!({
         "status": "error", "prompt": "a fox", "createdAt": at(0), "bfl_cost_usd": 0.025, "bfl_model": "flux_dev",

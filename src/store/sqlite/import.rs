@@ -45,9 +45,13 @@ fn cost(connection: &Connection, entry: &CostEntry, write: bool) -> Result<Impor
 fn own_cost(connection: &Connection, entry: &CostEntry) -> Result<Option<ImportOutcome>, StoreError> {
     let Some(id) = entry.attempt.and_then(|_| JobId::new(entry.job_id.as_str()).ok()) else { return Ok(None) };
     let Some(stored) = export::stored_job(connection, &id)? else { return Ok(None) };
-    let Ok((job, _)) = stored else {
+    let Ok((job, fields)) = stored else {
         return Ok(Some(ImportOutcome::Rejected("its job is here and cannot be read".to_owned())));
     };
+    // The document of another program, such as one that replaced darkroom's: it has no charges of its own, its entries are the charges.
+    if !fields.contains_key("darkroom") {
+        return Ok(None);
+    }
     let own = encode_costs(&job).into_iter().find(|own| own.id == entry.id);
     Ok(Some(match own {
         Some(own) => judge(&own.canonical_fields(), &entry.canonical_fields()),

@@ -37,6 +37,10 @@ impl FirestoreStore {
         for batch in jobs.chunks(BATCH_SIZE) {
             let names = batch.iter().map(|id| self.shared.client.name(JOBS, id)).collect();
             for document in self.shared.client.get(names).await? {
+                // The attempts of another program's document are not those of the entries.
+                if !document.fields.contains_key("darkroom") {
+                    continue;
+                }
                 let Some(Ok(loaded)) = self.read(&document).map(|parsed| parsed.content) else { continue };
                 for attempt in &loaded.job.attempts {
                     let key = (loaded.job.id.as_str().to_owned(), attempt.number);

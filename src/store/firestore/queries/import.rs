@@ -94,8 +94,15 @@ impl FirestoreStore {
         dry_run: bool,
     ) -> Result<Result<Vec<ImportOutcome>, String>, StoreError> {
         let mut ambiguous = AmbiguousCommit::default();
+        let mut first: Option<Vec<ImportOutcome>> = None;
         for _ in 0..MAX_ATTEMPTS {
-            let plan = self.plan(records).await?;
+            let mut plan = self.plan(records).await?;
+            // What an unacknowledged attempt created exists by now: an undo must find that this import wrote it.
+            for (outcome, before) in plan.outcomes.iter_mut().zip(first.iter().flatten()) {
+                if (&*outcome, before) == (&ImportOutcome::Unchanged, &ImportOutcome::Created) {
+                    *outcome = ImportOutcome::Created;
+                }
+            }
             if dry_run || plan.writes.is_empty() {
                 return Ok(Ok(plan.outcomes));
             }
@@ -108,7 +115,9 @@ impl FirestoreStore {
                     _ => return Err(errors::of_status(&status)),
                 },
                 // Committed or not: the next plan finds out.
-                CommitOutcome::Unknown(_) => {}
+                CommitOutcome::Unknown(_) => {
+                    first.get_or_insert(plan.outcomes);
+                }
             }
             ambiguous.pause().await;
         }
