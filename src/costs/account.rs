@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{CostGrouping, CostReport, CostTable, Usd};
 use crate::time::midnight;
 
-/// Looks that are kept: the newest.
+/// Looks that are kept: the newest, and of each earlier day those that its sums need.
 const MAX_LOOKS: usize = 400;
 
 /// Differences below this are rounding.
@@ -35,8 +35,10 @@ impl BalanceHistory {
             return false;
         }
         self.looks.push(look);
-        let excess = self.looks.len().saturating_sub(MAX_LOOKS);
-        self.looks.drain(..excess);
+        while self.looks.len() > MAX_LOOKS {
+            let spare = self.looks.windows(3).position(is_spare).map_or(0, |before| before + 1);
+            self.looks.remove(spare);
+        }
         true
     }
 
@@ -51,6 +53,14 @@ impl BalanceHistory {
         let before = next.checked_sub(1).and_then(|last| self.looks.get(last)).copied();
         (before, self.looks.get(next).copied())
     }
+}
+
+/// Whether no sum changes without the look in the middle: it is not the last one of its UTC day, and the balance goes on falling, or
+/// rising.
+fn is_spare(looks: &[BalanceLook]) -> bool {
+    let [before, look, after] = looks else { return false };
+    let goes_on = before.usd.cmp(&look.usd) == look.usd.cmp(&after.usd);
+    goes_on && look.at.date_naive() == after.at.date_naive()
 }
 
 /// Whether the change of the balance agrees with the recorded charges.
@@ -234,6 +244,28 @@ mod tests {
         assert_eq!(check.uncertain_usd, Usd::ZERO);
         let before = table_of("01T00:00:00", "01T09:00:00", &[]);
         assert_eq!(AccountCheck::of(&looks, &before, None), None, "no look until its end");
+    }
+
+    #[test]
+    fn busy_account_keeps_its_earlier_days() {
+        let mut history = BalanceHistory::default();
+        let (start, cent) = (at("17T10:00:30"), |cents: i64| Usd::new(Decimal::new(cents, 2)));
+        // A look each minute of three days, one cent less each time, and one top-up.
+        for minute in 0..3 * 24 * 60 {
+            let topped_up = if minute >= 1_000 { 50_000 } else { 0 };
+            history.add(BalanceLook {
+                at: start + chrono::TimeDelta::minutes(minute),
+                usd: cent(10_000 + topped_up - minute),
+            });
+        }
+        assert_eq!(history.looks.len(), MAX_LOOKS);
+        let check = AccountCheck::of(&history, &table(&[]), None).unwrap();
+        assert_eq!((check.from, check.to), (at("18T00:00:00"), at("20T09:59:30")));
+        // From the last look before that midnight on: 3,480 minutes, of which the top-up hides one.
+        assert_eq!(check.balance_fell_usd, cent(3_479));
+        assert_eq!(check.topped_up_usd, cent(49_999));
+        let midnight = history.around(at("19T00:00:00")).0.unwrap();
+        assert_eq!(midnight.at, at("18T23:59:30"), "the balance with which the next day begins");
     }
 
     #[test]
