@@ -19,7 +19,7 @@ pub use model::{InputSizes, Model};
 pub use parameter::{Parameter, ParameterKind};
 
 use crate::costs::{Estimate, PriceTable, Usd};
-use crate::jobs::Spec;
+use crate::jobs::{Job, Spec};
 
 /// A catalog that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -63,10 +63,13 @@ impl Catalog {
         self.estimate_sized(spec, &InputSizes::new())
     }
 
-    /// What a submit of `spec` reserves: the most that it can cost. `None` where that is unknown, or depends on input images.
-    pub fn reservation(&self, spec: &Spec) -> Option<Usd> {
-        let estimate = self.estimate(spec);
-        estimate.at_most.or(estimate.amount).filter(|_| !self.has_inputs(spec))
+    /// What a submit of the job reserves: the most that it can cost, with the storage of its image where a worker has found what that
+    /// costs. `None` where that is unknown, or depends on input images.
+    pub fn reservation(&self, job: &Job) -> Option<Usd> {
+        let estimate = self.estimate(&job.spec);
+        let submit = estimate.at_most.or(estimate.amount).filter(|_| !self.has_inputs(&job.spec))?;
+        let storage = job.attempt().and_then(|attempt| attempt.storage_reserved);
+        Some(submit + storage.unwrap_or(Usd::ZERO))
     }
 
     /// The same with the known sizes of the input images.

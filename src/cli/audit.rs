@@ -6,7 +6,7 @@ use clap::Args;
 use super::error::CliError;
 use super::{Session, resolve_id, table};
 use crate::engine::{AccountTasks, AuditEntry};
-use crate::store::{Ownership, Store, StoreSettings};
+use crate::store::{Ownership, Store, StoreError, StoreSettings};
 use crate::text::{format, sanitize_line};
 use crate::transfer::import::{ImportBatch, list_batches};
 use crate::wiring;
@@ -45,18 +45,17 @@ pub async fn run(session: &Session, args: &AuditArgs) -> Result<(), CliError> {
 /// What the store keeps with author and time beside the commands: caps, imports, the task limit and the takeover.
 async fn other_records(store: &dyn Store, limit: usize) -> Result<Vec<AuditEntry>, CliError> {
     let mut entries = Vec::new();
-    for record in store.budget_history(limit).await? {
+    for record in readable(store.budget_history(limit).await)?.unwrap_or_default() {
         // A console changes caps as well; the record does not name the program.
         entries.push(entry(record.at, &record.by, "", "budget", Some(&record.change)));
     }
-    for batch in list_batches(store).await? {
+    for batch in readable(list_batches(store).await)?.unwrap_or_default() {
         entries.push(entry(batch.at, &batch.by, "cli", "import", Some(&imported(&batch))));
         if let (Some(at), Some(by)) = (batch.undone_at, &batch.undone_by) {
             entries.push(entry(at, by, "cli", "import undo", Some(&batch.id)));
         }
     }
-    // A record that cannot be read hides no other one; the commands of its own report it.
-    if let Ok(Some(tasks)) = AccountTasks::read(store).await {
+    if let Some(tasks) = readable(AccountTasks::read(store).await)?.flatten() {
         let limit = tasks.limit.map_or_else(|| "clear".to_owned(), |limit| format!("set {limit}"));
         entries.push(entry(tasks.at, &tasks.by, "cli", "tasks", Some(&limit)));
     }
@@ -66,6 +65,15 @@ async fn other_records(store: &dyn Store, limit: usize) -> Result<Vec<AuditEntry
         entries.push(entry(owner.at, &owner.by, "cli", "takeover", None));
     }
     Ok(entries)
+}
+
+/// A record that cannot be read hides no other one; the commands of its own report it. Errors: the store does not respond.
+fn readable<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(StoreError::Unusable(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn entry(at: chrono::DateTime<chrono::Utc>, by: &str, from: &str, action: &str, note: Option<&str>) -> AuditEntry {

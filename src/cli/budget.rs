@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::operator::operator;
 use super::{Session, output, table};
 use crate::catalog::Catalog;
-use crate::costs::{Budget, BudgetEdit, BudgetRecord, BudgetSettings, CostGrouping, CostReport, Usd};
+use crate::costs::{Budget, BudgetEdit, BudgetRecord, BudgetSettings, CostGrouping, Usd};
 use crate::jobs::filter::Filter;
 use crate::jobs::{Hold, Job, StageName};
 use crate::store::{BudgetChange, CostQuery, PageQuery, Store, StoreError};
@@ -164,7 +164,8 @@ pub async fn run(session: &Session, args: &BudgetArgs) -> Result<(), CliError> {
         Some(BudgetCommand::Clear(clear)) => Some((clear.edit(), clear.question(), clear.yes)),
     };
     if let Some((edit, question, yes)) = edit {
-        if !yes && !session.config.is_simulated() && releases_held_jobs(store.as_ref(), &edit).await? {
+        // Whatever the provider of this process: a worker with the real one submits them.
+        if !yes && releases_held_jobs(store.as_ref(), &edit).await? {
             confirm(&question)?;
         }
         let (_guard, _) = super::start_logging(&session.config, super::ExtraSink::None);
@@ -215,7 +216,7 @@ struct View {
     process: Caps,
     /// What applies to a submit of this process.
     effective: Caps,
-    /// Charges that count, uncertain ones included.
+    /// What the caps count: uncertain charges included, and the highest known price for each charge of unknown amount.
     spent_today_usd: Usd,
     spent_this_month_usd: Usd,
     simulated: bool,
@@ -256,7 +257,6 @@ impl View {
         let now = Utc::now();
         let ((from, to), (today, _)) = (month_of(now), day_of(now));
         let table = store.costs(CostQuery { from, to, simulated }).await?;
-        let spent = |report: CostReport| report.total_usd + report.unknown_usd + report.unconfirmed_usd;
         let BudgetSettings { total, models, soft_percent } = settings;
         Ok(Self {
             daily_usd: total.daily,
@@ -265,8 +265,8 @@ impl View {
             models: models.into_iter().map(|(model, caps)| ModelCaps { model, caps: caps.into() }).collect(),
             process: process.into(),
             effective: total.lower_of(process).into(),
-            spent_today_usd: spent(table.report_from(today, CostGrouping::Model)),
-            spent_this_month_usd: spent(table.report(CostGrouping::Model)),
+            spent_today_usd: table.report_from(today, CostGrouping::Model).committed(),
+            spent_this_month_usd: table.report(CostGrouping::Model).committed(),
             simulated,
             history: history
                 .into_iter()

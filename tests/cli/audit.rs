@@ -1,6 +1,23 @@
 //! `darkroom audit`: commands, and what the store records elsewhere.
 
+use chrono::Utc;
+use darkroom::store::sqlite::SqliteStore;
+use darkroom::store::{SharedRecord, Store};
+use serde_json::json;
+
 use crate::support::{TestEnv, path_text};
+
+#[test]
+fn unreadable_import_hides_no_other_record() {
+    let env = TestEnv::new();
+    env.json(&["budget", "set", "--daily", "5", "--json"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = SqliteStore::open(&env.data().join("darkroom.db")).unwrap();
+    let record = SharedRecord::new("import", "20261101-000000-0000", Utc::now(), "newer", json!({"state": "folded"}));
+    runtime.block_on(store.put_shared_record(record)).unwrap();
+    assert_eq!(env.json(&["audit", "--json"])[0]["note"], "set daily $5.00");
+    assert!(env.fails(1, &["import", "--list"]).contains("20261101-000000-0000 cannot be read"));
+}
 
 #[test]
 fn caps_tasks_and_imports_are_in_the_audit() {

@@ -1,7 +1,8 @@
 //! What spends real money, or records it, asks first: caps over held jobs, answers about the bill, jobs of the other provider.
 
 use chrono::Utc;
-use darkroom::jobs::{Hold, Job, JobId, Spec};
+use darkroom::costs::{PriceTable, Usd};
+use darkroom::jobs::{Claim, Hold, Job, JobId, Spec, WorkerId};
 use darkroom::store::Store;
 use darkroom::store::sqlite::SqliteStore;
 use serde_json::{Value, json};
@@ -43,6 +44,30 @@ fn raised_cap_asks_while_real_jobs_are_held() {
     }
     env.json(&["budget", "set", "--daily", "5", "--yes", "--json"]);
     env.json(&["budget", "clear", "--yes", "--json"]);
+}
+
+#[test]
+fn raised_cap_asks_in_a_simulator_context_too() {
+    let env = TestEnv::new();
+    env.json(&["budget", "set", "--daily", "3", "--json"]);
+    hold_real_job(&env);
+    let refused = env.fails(2, &["budget", "set", "--daily", "5"]);
+    assert!(refused.contains("which spends real money") && refused.contains("--yes"), "{refused}");
+    env.json(&["budget", "set", "--daily", "5", "--yes", "--json"]);
+}
+
+#[test]
+fn spent_is_what_the_caps_count() {
+    let env = real();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let store = SqliteStore::open(&env.data().join("darkroom.db")).unwrap();
+    let now = Utc::now();
+    let mut job = Job::new(JobId::new("unpriced").unwrap(), Spec::new("flux-2-pro", "a fox"), false, now);
+    job.begin_submit(Claim { worker: WorkerId::new("w"), until: now }, None, now).unwrap();
+    job.mark_submit_unknown("no reply", now).unwrap();
+    runtime.block_on(store.create(vec![job])).unwrap();
+    let spent: Usd = env.json(&["budget", "--json"])["spent_today_usd"].as_str().unwrap().parse().unwrap();
+    assert_eq!(spent, PriceTable::builtin().highest(), "a charge of unknown amount takes room under a cap");
 }
 
 #[test]

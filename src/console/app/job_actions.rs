@@ -216,7 +216,7 @@ impl App {
     /// What holds a job: of a cap, what the job needs at most, what is left now, and the key that raises the cap.
     pub(super) fn hold_line(&self, job: &Job) -> Option<String> {
         let hold = job.hold()?;
-        let needs = self.catalog.reservation(&job.spec);
+        let needs = self.catalog.reservation(job);
         let Hold::Budget { period, model, .. } = hold else { return Some(hold.summary()) };
         let caps = self.status.costs.as_deref().filter(|_| model.is_none()).map(costs_view::caps).unwrap_or_default();
         let now = caps.iter().find(|cap| cap.period == period).map(|cap| cap.cap - cap.used);

@@ -38,7 +38,7 @@ pub fn lines_for_job(
             lines.push(head("held"));
             say(
                 &mut lines,
-                &text::sanitize_line(&hold.summary_with(Catalog::builtin().reservation(&job.spec), None), 200),
+                &text::sanitize_line(&hold.summary_with(Catalog::builtin().reservation(job), None), 200),
                 width,
                 theme.text,
             );

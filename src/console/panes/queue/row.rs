@@ -279,7 +279,7 @@ fn held(hold: &Hold, job: &Job, view: &QueueView<'_>) -> String {
     let wait = job.not_before.filter(|until| *until > view.now);
     let wait = wait.map(|until| format!("in {}", format::age(until - view.now)));
     let reason = match hold {
-        Hold::Budget { over: Some(over), .. } => match view.catalog.reservation(&job.spec) {
+        Hold::Budget { over: Some(over), .. } => match view.catalog.reservation(job) {
             Some(needs) => format!("needs up to {}", needs.display()),
             None => format!("budget, {} over", over.display()),
         },
