@@ -130,6 +130,10 @@ impl BulkExecutor {
         let now = self.clock.now();
         let lease = BulkLease { worker: self.worker.clone(), until: now + LEASE };
         let saved = async {
+            // After a suspension, what this batch left unchanged says nothing: another worker has repeated it.
+            if !batch.is_as_kept() && !record.is_current(store, &self.worker).await? {
+                return Ok(false);
+            }
             keep_previous(store, record, &batch.replaced, batch.at).await?;
             keep_unchanged(store, record, batch.unchanged.clone(), batch.at).await?;
             record.advance(store, &batch.result, lease, now).await
@@ -145,9 +149,21 @@ impl BulkExecutor {
     /// the action leaves of the kept ones count as changed.
     async fn apply_next(&self, record: &BulkRecord, outcome: &mut CommandOutcome) -> Result<AppliedBatch, StoreError> {
         let items = record.batch(self.store.as_ref(), BATCH_SIZE).await?;
-        let handled = items.len() as u64;
         let at = self.clock.now();
         let kept = if record.undoable { self.keep(record, &items, at).await? } else { KeptBatch::default() };
+        self.apply_kept(record, items, kept, at, outcome).await
+    }
+
+    /// Changes the jobs of a batch that are kept.
+    async fn apply_kept(
+        &self,
+        record: &BulkRecord,
+        items: Vec<BulkItem>,
+        kept: KeptBatch,
+        at: chrono::DateTime<chrono::Utc>,
+        outcome: &mut CommandOutcome,
+    ) -> Result<AppliedBatch, StoreError> {
+        let handled = items.len() as u64;
         let commands = self.commands.with_read(kept.now.clone());
         let mut done = commands.apply_bulk(&record.id, &record.action, items).await?;
         done.rejected.retain(|(id, _)| !kept.changed_before.contains(id));
@@ -206,6 +222,13 @@ struct AppliedBatch {
     /// Jobs that were kept and not changed.
     unchanged: Vec<JobId>,
     at: chrono::DateTime<chrono::Utc>,
+}
+
+impl AppliedBatch {
+    /// Whether exactly the kept jobs are changed.
+    fn is_as_kept(&self) -> bool {
+        self.replaced.is_empty() && self.unchanged.is_empty()
+    }
 }
 
 #[cfg(test)]
@@ -375,6 +398,42 @@ mod tests {
         assert_eq!(bench.run("w2", &undo.id).await.unwrap().record.changed, 50);
         let visible = bench.store.list_jobs(PageQuery { limit: 1_000, ..PageQuery::default() }).await.unwrap();
         assert_eq!(visible.len(), JOBS);
+    }
+
+    #[tokio::test]
+    async fn suspended_worker_leaves_the_undo_complete() {
+        let bench = Bench::new().await;
+        let record = bench.start(BulkAction::Retry, now()).await;
+        // A worker keeps what its batch is, and is suspended until another one has completed the action.
+        let mut suspended = record.clone();
+        let at = Utc::now();
+        suspended.acquire(&*bench.store, "w1", at, at).await.unwrap();
+        let executor = bench.executor("w1");
+        let items = suspended.batch(&*bench.store, BATCH_SIZE).await.unwrap();
+        let kept = executor.keep(&suspended, &items, at).await.unwrap();
+        assert_eq!(bench.run("w2", &record.id).await.unwrap().record.changed, JOBS as u64);
+        let mut outcome = CommandOutcome::nothing(CommandKind::Retried);
+        let batch = executor.apply_kept(&suspended, items, kept, at, &mut outcome).await.unwrap();
+        assert_eq!((outcome.succeeded.len(), batch.unchanged.len()), (0, 50), "nothing is retried twice");
+        assert!(!executor.step(&mut suspended, &mut Some(batch), &mut outcome).await.unwrap());
+        assert_eq!(bench.plan_undo(&record.id).await.ids.len(), JOBS);
+    }
+
+    #[tokio::test]
+    async fn undo_waits_for_the_batch_of_a_stopped_action() {
+        let bench = Bench::new().await;
+        let mut record = bench.start(BulkAction::Retry, now()).await;
+        let at = Utc::now();
+        record.acquire(&*bench.store, "w1", at + LEASE, at).await.unwrap();
+        // It is stopped while its worker retries the first batch.
+        BulkRecord::control(&*bench.store, &record.id, BulkControl::Stop, at).await.unwrap().unwrap();
+        let plan = bench.plan_undo(&record.id).await;
+        assert!(plan.reason.as_deref().unwrap().contains("still completes its last jobs"), "{:?}", plan.reason);
+        let mut outcome = CommandOutcome::nothing(CommandKind::Retried);
+        assert!(bench.executor("w1").step(&mut record, &mut None, &mut outcome).await.unwrap());
+        let undo = bench.undo(&record.id).await;
+        assert_eq!(bench.run("w2", &undo.id).await.unwrap().record.changed, 50);
+        assert!(bench.jobs().await.iter().all(|job| job.stage_name() == StageName::Failed), "no retry is left");
     }
 
     #[tokio::test]

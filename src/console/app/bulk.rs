@@ -1,5 +1,7 @@
 //! Actions on more jobs than the board knows: the engine finds and prices them in the store, then the question is asked.
 
+use chrono::{DateTime, Utc};
+
 use super::undo::UndoEntry;
 use super::{App, NO_EFFECT};
 use crate::console::keymap::Action;
@@ -144,7 +146,9 @@ impl App {
             let before = self.bulk.iter().find(|known| known.id == record.id);
             if !record.is_open() && before.is_some_and(BulkRecord::is_open) {
                 let mut text = sentence(&status_line(record, &records, self.now));
-                if record.by == self.operator && record.undo_obstacle().is_none() && record.undone_by.is_none() {
+                // Whatever lease its worker still has: by the time of the undo it has none.
+                let has_undo = record.undo_obstacle(DateTime::<Utc>::MAX_UTC).is_none() && record.undone_by.is_none();
+                if record.by == self.operator && has_undo {
                     self.keep_undo(UndoEntry::Bulk(record.id.clone()));
                     text = format!("{text} · {} to undo", self.key(Action::Undo));
                 }

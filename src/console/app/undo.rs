@@ -66,7 +66,7 @@ impl App {
             return self
                 .notify(NO_EFFECT, format!("Use `darkroom bulk undo {id}`: that action is not listed any more"));
         };
-        if let Some(why) = record.undo_obstacle() {
+        if let Some(why) = record.undo_obstacle(self.now) {
             return self.notify(NO_EFFECT, format!("Cannot undo: {why}"));
         }
         self.plan_bulk(record.undo_action(), BulkTarget::ChangedBy(id.to_owned()));

@@ -307,8 +307,7 @@ impl BulkRecord {
                 }
                 Err(StoreError::RecordConflict { .. }) => {
                     let Some(newest) = Self::read(store, &self.id).await? else { return Ok(false) };
-                    let is_mine = newest.lease.as_ref().is_none_or(|held| held.worker == lease.worker);
-                    if !is_mine || newest.position != self.position {
+                    if !newest.is_of(&lease.worker) || newest.position != self.position {
                         return Ok(false);
                     }
                     *self = newest;
@@ -317,6 +316,17 @@ impl BulkRecord {
             }
         }
         Err(StoreError::Unavailable("the record of the bulk action changes too often".to_owned()))
+    }
+
+    /// Whether no other worker has taken the action, or completed the batch at this position, since it was read.
+    pub async fn is_current(&self, store: &dyn Store, worker: &str) -> Result<bool, StoreError> {
+        let newest = Self::read(store, &self.id).await?;
+        Ok(newest.is_some_and(|newest| newest.is_of(worker) && newest.position == self.position))
+    }
+
+    /// Whether no other worker has the lease.
+    fn is_of(&self, worker: &str) -> bool {
+        self.lease.as_ref().is_none_or(|held| held.worker == worker)
     }
 
     /// Gives the lease back, so that another worker continues at once.

@@ -70,12 +70,15 @@ impl BulkRecord {
         BulkAction::Undo { of: self.id.clone(), action: Box::new(self.action.clone()) }
     }
 
-    /// Why it cannot be undone; `None` where it can.
-    pub fn undo_obstacle(&self) -> Option<&'static str> {
+    /// Why it cannot be undone; `None` where it can. A worker whose action is stopped still completes its batch: it gives its lease
+    /// back then, and loses it where it has died.
+    pub fn undo_obstacle(&self, now: DateTime<Utc>) -> Option<&'static str> {
         if !self.action.can_be_undone() {
             Some("there is no undo of this action")
         } else if self.is_open() {
             Some("it has not ended; stop it first")
+        } else if self.lease.as_ref().is_some_and(|lease| lease.until > now) {
+            Some("a worker still completes its last jobs; try again in half a minute")
         } else if self.changed == 0 && self.lease.is_none() {
             Some("it changed no job")
         } else if !self.undoable {
@@ -107,7 +110,7 @@ impl BulkRecord {
     ) -> Result<(), StoreError> {
         let refused = |why: &str| StoreError::Unusable(format!("bulk action {id} cannot be undone: {why}"));
         let Some(mut record) = Self::read(store, id).await? else { return Err(refused("it does not exist")) };
-        if let Some(why) = record.undo_obstacle() {
+        if let Some(why) = record.undo_obstacle(now) {
             return Err(refused(why));
         }
         if record.is_undone(store).await? {
@@ -137,7 +140,7 @@ impl BulkPlan {
             self.reason = Some("the bulk action does not exist".to_owned());
             return Ok(());
         };
-        self.reason = record.undo_obstacle().map(str::to_owned);
+        self.reason = record.undo_obstacle(Utc::now()).map(str::to_owned);
         if self.reason.is_none() && record.is_undone(store).await? {
             self.reason = Some("it is undone already".to_owned());
         }
