@@ -141,10 +141,27 @@ impl Retention<'_> {
     /// Removes the finished jobs that have not changed since `before`, oldest first.
     pub async fn apply(&self, before: DateTime<Utc>, now: DateTime<Utc>) -> Result<RetentionSummary, RetentionError> {
         let mut record = self.finish_interrupted(now).await?;
+        let mut removed = Vec::new();
+        let result = self.remove_pages(before, now, &mut record, &mut removed).await;
+        // Also what was removed before an error.
+        if !removed.is_empty() {
+            let note = format!("unchanged since {}", before.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+            self.operator.record(self.store, "prune", &removed, Some(&note), now).await;
+        }
+        result
+    }
+
+    /// Adds the jobs that it removes to `removed`.
+    async fn remove_pages(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+        record: &mut BatchRecord,
+        removed: &mut Vec<JobId>,
+    ) -> Result<RetentionSummary, RetentionError> {
         let mut run = Run::new(before, false);
         self.read_references(&MAY_READ, None, &mut run.referenced).await?;
         let mut pages = Pages::new(before);
-        let mut removed = Vec::new();
         // A page is read before the one in front of it is removed: its cursor may be the place of a removed job.
         let mut page = pages.next(self.store).await?;
         while let Some(jobs) = page {
@@ -153,19 +170,14 @@ impl Retention<'_> {
             for batch in entries.chunks(BATCH_SIZE) {
                 self.read_new_references(batch, now, &mut run.referenced).await?;
                 let batch: Vec<Entry> = batch.iter().filter(|entry| run.is_unread(entry)).cloned().collect();
-                let (done, kept) = self.remove(&mut record, &batch).await?;
+                let (done, kept) = self.remove(record, &batch, removed).await?;
                 for reason in kept {
                     run.keep(&reason);
                 }
                 for entry in done {
                     run.count(&entry);
-                    removed.push(entry.job);
                 }
             }
-        }
-        if !removed.is_empty() {
-            let note = format!("unchanged since {}", before.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
-            self.operator.record(self.store, "prune", &removed, Some(&note), now).await;
         }
         Ok(run.summary)
     }
@@ -175,13 +187,14 @@ impl Retention<'_> {
         &self,
         record: &mut BatchRecord,
         batch: &[Entry],
+        gone: &mut Vec<JobId>,
     ) -> Result<(Vec<Entry>, Vec<String>), RetentionError> {
         let has_images = batch.iter().any(|entry| !entry.images.is_empty());
         if !has_images {
-            return self.remove_recorded(batch).await;
+            return self.remove_recorded(batch, gone).await;
         }
         self.write_batch(record, Batch { entries: batch.to_vec(), is_abandoned: false }).await?;
-        match self.remove_recorded(batch).await {
+        match self.remove_recorded(batch, gone).await {
             Ok(outcome) => {
                 self.write_batch(record, Batch::default()).await?;
                 Ok(outcome)
@@ -194,7 +207,11 @@ impl Retention<'_> {
         }
     }
 
-    async fn remove_recorded(&self, batch: &[Entry]) -> Result<(Vec<Entry>, Vec<String>), RetentionError> {
+    async fn remove_recorded(
+        &self,
+        batch: &[Entry],
+        gone: &mut Vec<JobId>,
+    ) -> Result<(Vec<Entry>, Vec<String>), RetentionError> {
         let versions = batch.iter().map(|entry| JobVersion { id: entry.job.clone(), revision: entry.revision });
         let outcomes = self.store.remove_finished(versions.collect()).await?;
         let (mut removed, mut kept) = (Vec::new(), Vec::new());
@@ -205,6 +222,7 @@ impl Retention<'_> {
                 RemoveOutcome::Missing => {}
             }
         }
+        gone.extend(removed.iter().map(|entry| entry.job.clone()));
         self.remove_images(&removed).await?;
         Ok((removed, kept))
     }

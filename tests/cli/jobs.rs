@@ -21,6 +21,23 @@ fn list_is_newest_first_and_filtered() {
 }
 
 #[test]
+fn unreadable_job_hides_no_other_outcome() {
+    let env = TestEnv::new();
+    let made = env.queue(2);
+    let database = rusqlite::Connection::open(env.data().join("darkroom.db")).unwrap();
+    database.execute("UPDATE jobs SET document = '{}' WHERE id = ?1", [&made[1]]).unwrap();
+    let output = env.run(&["jobs", "cancel", &made[0], &made[1], "--json"]);
+    let (changed, named) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{named}");
+    let changed: serde_json::Value = serde_json::from_str(&changed).unwrap_or_else(|error| panic!("{error}: {named}"));
+    assert_eq!((&changed[0]["id"], &changed[0]["status"]), (&made[0].as_str().into(), &"cancelled".into()));
+    assert!(named.contains(&format!("job {} was not cancelled: ", made[1])), "{named}");
+    let named = env.fails(1, &["jobs", "retry", &made[0], &made[1]]);
+    assert!(named.contains(&format!("job {} was not retried: ", made[1])), "{named}");
+    assert_eq!(env.json(&["jobs", "show", &made[0], "--json"])["status"], "queued");
+}
+
+#[test]
 fn hidden_jobs_are_listed_on_request() {
     let env = TestEnv::new();
     let made = env.queue(2);

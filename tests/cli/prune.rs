@@ -308,6 +308,8 @@ fn run_stops_when_another_one_takes_its_batch() {
     });
     assert!(matches!(done, Err(RetentionError::Busy)), "{done:?}");
     assert_eq!(env.jobs().len(), 11, "only its first batch was removed");
+    let entry = &env.json(&["audit", "--json"])[0];
+    assert_eq!((&entry["action"], &entry["count"]), (&json!("prune"), &json!(50)), "and recorded");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::engine::{
     OperatorCommands, RetryPrice, fingerprint, is_submit_unknown,
 };
 use crate::jobs::{Job, JobId, StageName};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::telemetry::logging::{self, ExtraSink};
 use crate::text::format;
 use crate::time::SystemClock;
@@ -133,10 +133,14 @@ impl JobCommandContext {
         })
     }
 
+    /// The jobs that can be read: the command itself names the others, and no one of them hides what became of the rest.
     async fn read(&self, ids: &[JobId]) -> Result<Vec<Job>, CliError> {
         let mut jobs = Vec::new();
         for id in ids {
-            jobs.extend(self.store.get(id).await?);
+            match self.store.get(id).await {
+                Err(StoreError::Unreadable { .. }) => {}
+                job => jobs.extend(job?),
+            }
         }
         Ok(jobs)
     }
