@@ -212,6 +212,11 @@ impl HeadlessEngine {
         }
     }
 
+    /// Whether no new job starts: the intake is neither open nor open on trial.
+    pub fn is_blocked(&self) -> bool {
+        self.blocked.as_ref().is_some_and(|blocked| blocked.confirm_at.is_none())
+    }
+
     async fn on_timer(&mut self) {
         let Some(blocked) = &mut self.blocked else { return };
         if blocked.resume_at.take().is_some() {

@@ -174,6 +174,22 @@ fn doctor_reports_each_check() {
 }
 
 #[test]
+fn blocked_account_waits_for_paid_images() {
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_SIMULATOR_SPEED", "10");
+    // The second request meets the empty account while the first one is generated.
+    let prompts = ["an owl [sim:slow]", "a fox [sim:429*2][sim:402]"];
+    let lines = prompts.map(|prompt| {
+        serde_json::json!({"prompt": prompt, "model": "flux-2-klein-4b", "width": 64, "height": 64}).to_string()
+    });
+    let file = env.file("jobs.jsonl", &lines.join("\n"));
+    let line = env.fails(1, &["submit", "--file", path_text(&file), "--wait", "--timeout", "100s"]);
+    assert!(line.contains("credits") && line.contains("1 of 2 finished"), "{line}");
+    let states: Vec<_> = env.jobs().iter().map(|job| (job["prompt"].clone(), job["status"].clone())).collect();
+    assert!(states.contains(&(prompts[0].into(), "done".into())), "its image is paid: {states:?}");
+}
+
+#[test]
 fn doctor_explains_an_unused_key() {
     let mut env = TestEnv::new();
     env.set("BFL_API_KEY", "any");

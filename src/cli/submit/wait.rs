@@ -69,6 +69,8 @@ struct Wait<'a> {
     last_moved: Instant,
     progress: ProgressBar,
     reported_hold: String,
+    /// Why no job can start, and since when.
+    blocked: Option<(String, Instant)>,
 }
 
 impl<'a> Wait<'a> {
@@ -89,6 +91,7 @@ impl<'a> Wait<'a> {
             last_moved: Instant::now(),
             progress,
             reported_hold: String::new(),
+            blocked: None,
         }
     }
 
@@ -109,12 +112,15 @@ impl<'a> Wait<'a> {
                 _ = poll.tick() => self.poll().await?,
                 news = next(self.engine.as_mut()) => match news {
                     EngineUpdate::None => {}
-                    EngineUpdate::Blocked(reason) => return Err(CliError::Failed(format!("{reason}; {}", self.resume_hint()))),
+                    EngineUpdate::Blocked(reason) => self.blocked = Some((reason, Instant::now())),
                     EngineUpdate::Stopped => return Err(CliError::Failed(format!("the engine stopped; {}", self.resume_hint()))),
                 },
             }
             if self.open.is_empty() {
                 return Ok(());
+            }
+            if let Some(reason) = self.reason_to_give_up() {
+                return Err(CliError::Failed(format!("{reason}; {}", self.resume_hint())));
             }
             // Once per round: it counts every open job.
             self.progress.set_message(self.message());
@@ -131,6 +137,16 @@ impl<'a> Wait<'a> {
             self.engine = Some(HeadlessEngine::start(self.session, wired, Mode::Work, None)?);
         }
         Ok(())
+    }
+
+    /// Why no open job can start, once none of them runs any more: what was accepted is paid, and its image can be fetched for
+    /// minutes only. A request that was in flight when the intake was blocked is known after a poll.
+    fn reason_to_give_up(&self) -> Option<&str> {
+        let (reason, since) = self.blocked.as_ref()?;
+        let is_blocked = self.engine.as_ref().is_some_and(HeadlessEngine::is_blocked);
+        let runs = |stage: &StageName| matches!(stage, StageName::Submitting | StageName::Generating);
+        let waits = since.elapsed() <= POLL_INTERVAL || self.open.values().any(|(stage, _)| runs(stage));
+        (is_blocked && !waits).then_some(reason)
     }
 
     async fn poll(&mut self) -> Result<(), CliError> {
