@@ -58,12 +58,12 @@ pub async fn run(session: &Session, opening: Opening) -> Result<Option<NextConte
     if let ExitReason::QuitWithoutWaiting { submits_in_flight } = reason {
         engine.abort();
         if submits_in_flight > 0 {
-            output::eprint_line(&format!(
+            output::eprint_last_line(&format!(
                 "quit with {submits_in_flight} requests in flight, which may be billed; `darkroom jobs list` shows their outcome"
             ));
         }
         if let Some(line) = left {
-            output::eprint_line(&line);
+            output::eprint_last_line(&line);
         }
         return Ok(None);
     }
@@ -74,7 +74,7 @@ pub async fn run(session: &Session, opening: Opening) -> Result<Option<NextConte
     }
     drop(logging);
     if let Some(line) = left {
-        output::eprint_line(&line);
+        output::eprint_last_line(&line);
     }
     Ok(next_context)
 }

@@ -1,6 +1,7 @@
 //! Writing to standard output and standard error.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -62,6 +63,20 @@ pub fn eprint_line(text: &str) {
         // A closed standard error leaves nowhere to report to.
         let _ = writeln!(stream, "{}", sanitize_line(line, 2_000));
     }
+}
+
+/// How long a terminal may take the last line of a program.
+const LAST_LINE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Writes the last line of a program to standard error. A terminal that takes nothing (Ctrl-S, a dead line) does not keep the
+/// process alive.
+pub fn eprint_last_line(text: &str) {
+    let (text, (done, written)) = (text.to_owned(), std::sync::mpsc::channel());
+    std::thread::spawn(move || {
+        eprint_line(&text);
+        let _ = done.send(());
+    });
+    let _ = written.recv_timeout(LAST_LINE_TIMEOUT);
 }
 
 /// Whether a question can be answered: standard input and standard error are a terminal.

@@ -29,6 +29,24 @@ fn unread_terminal_still_handles_signals() {
     }
 }
 
+/// The line about jobs that are left has no room in the terminal either.
+#[test]
+fn unread_terminal_quits_with_open_jobs() {
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_SIMULATOR_SPEED", "0.01");
+    env.queue(2);
+    let mut terminal = Terminal::console(&env);
+    terminal.wait_for("2 running");
+    terminal.pause_output(PtyOutput::Stopped);
+    for _ in 0..400 {
+        terminal.send("\x0c");
+    }
+    let begun = Instant::now();
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.wait_for_exit().exit_code(), 0);
+    assert!(begun.elapsed() < SHUTDOWN_LIMIT, "{:?}", begun.elapsed());
+}
+
 #[test]
 fn stale_frames_are_dropped_on_slow_terminal() {
     let env = TestEnv::new();
