@@ -71,6 +71,17 @@ fn context_question_names_its_own_keys() {
 }
 
 #[test]
+fn footer_of_columns_names_no_choice() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    harness.keys("s");
+    assert!(harness.frame().contains("Enter choose"));
+    harness.press(KeyCode::Esc);
+    harness.keys("c");
+    let frame = harness.frame();
+    assert!(frame.contains("letter or Space") && !frame.contains("Enter choose"), "Enter only closes it: {frame}");
+}
+
+#[test]
 fn retry_real_money_needs_confirmation() {
     let mut simulated = ConsoleHarness::busy(120, 40);
     select(&mut simulated, "glass");

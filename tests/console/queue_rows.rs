@@ -13,6 +13,8 @@ fn status_has_its_whole_word_from_60_columns_on() {
             assert!(frame.contains(word), "{width}: {word}\n{frame}");
         }
     }
+    let narrow = ConsoleHarness::busy(40, 60).frame();
+    assert!(narrow.contains("★ appr."), "no other word for the stage: {narrow}");
 }
 
 #[test]

@@ -325,7 +325,12 @@ impl App {
             Action::Help => self.input_context() != InputContext::Help,
             Action::Pause => self.status.intake != Intake::ReadOnly,
             // A question has answers of its own.
-            Action::Accept => !matches!(self.overlays.last(), Some(Overlay::Contexts(menu)) if menu.is_asking()),
+            Action::Accept => match self.overlays.last() {
+                Some(Overlay::Contexts(menu)) => !menu.is_asking(),
+                // A letter or Space chooses columns; Enter closes their list.
+                Some(Overlay::QueueMenu(menu)) => !menu.is_of_columns(),
+                _ => true,
+            },
             _ => true,
         }
     }

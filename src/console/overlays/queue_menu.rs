@@ -54,6 +54,11 @@ impl QueueMenu {
         Self { line: line.unwrap_or(0), ..menu }
     }
 
+    /// Whether it chooses columns, not the order.
+    pub fn is_of_columns(&self) -> bool {
+        self.kind == MenuKind::Columns
+    }
+
     /// The columns in the order of the menu: those that are shown first, in their order.
     fn lines(&self, settings: &QueueSettings) -> Vec<Column> {
         let shown = settings.columns.iter().copied();

@@ -222,7 +222,7 @@ fn short_status_label(job: &Job) -> &'static str {
         StageName::Generating => "gen",
         StageName::Done if job.review() == Some(Review::Rejected) => "reject",
         StageName::Done => "done",
-        StageName::Approved => "good",
+        StageName::Approved => "appr.",
         StageName::Failed => "failed",
         StageName::Cancelled => "cancel",
     }
