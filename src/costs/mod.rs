@@ -22,7 +22,7 @@ pub use grouping::CostGrouping;
 pub(crate) use grouping::status_of;
 pub(crate) use grouping::{CAUSE_IMAGE, CAUSE_IN_PROGRESS, CAUSE_UNKNOWN};
 pub use money::{Credits, ParseMoneyError, Usd};
-pub use outlook::Outlook;
+pub use outlook::{Outlook, RATE_DAYS};
 pub use price::{Estimate, PriceError, PriceTable, PricedRequest, StoragePrice};
 pub use report::{CostLine, CostReport, CostTable};
 pub(crate) use report::{NO_MODEL, NO_TAG};

@@ -8,7 +8,7 @@ use super::{CostGrouping, CostTable, Usd};
 use crate::time::{day_of, last_days, midnight, month_of};
 
 /// Days whose spending makes the burn rate.
-const RATE_DAYS: u32 = 7;
+pub const RATE_DAYS: u32 = 7;
 
 /// Decimals of a rate, and of a forecast.
 const RATE_DECIMALS: u32 = 4;

@@ -168,10 +168,12 @@ async fn balance_is_evidence_for_a_charge() {
     let (env, id) = tokio::task::spawn_blocking(moderated).await.unwrap();
     let now = Utc::now();
     let midnight = now.date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
+    // Of the same day, also in its last hour.
+    let after = (now + TimeDelta::hours(1)).min(midnight + TimeDelta::days(1) - TimeDelta::milliseconds(1));
     let looks = json!({"looks": [
         {"at": midnight - TimeDelta::hours(30), "usd": "10"},
         {"at": midnight - TimeDelta::hours(3), "usd": "9.5"},
-        {"at": now + TimeDelta::hours(1), "usd": "9.47"},
+        {"at": after, "usd": "9.47"},
     ]});
     let store = SqliteStore::open(&env.data().join("darkroom.db")).unwrap();
     store.put_shared_record(SharedRecord::new("balance", "simulated", now, "test", looks)).await.unwrap();

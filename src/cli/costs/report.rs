@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use crate::cli::error::CliError;
 use crate::cli::{Session, output, table};
-use crate::costs::{AccountCheck, BudgetSettings, CAUSE_IMAGE, CostGrouping, CostLine, CostReport, Outlook, Usd};
+use crate::costs::{
+    AccountCheck, BudgetSettings, CAUSE_IMAGE, CostGrouping, CostLine, CostReport, Outlook, RATE_DAYS, Usd,
+};
 use crate::engine::check_account;
 use crate::store::{CostJobsQuery, CostQuery, JobCost, Store};
 use crate::text::{format, is_formula_start, sanitize_line};
@@ -292,7 +294,7 @@ fn text(view: &View, real: Option<&CostReport>, args: &ReportArgs) -> String {
     let of_cap = view.monthly_cap_usd.map(|cap| format!(" of {}", cap.display())).unwrap_or_default();
     let _ = write!(
         text,
-        "\nthis month {}, {} a day, forecast {}{of_cap}",
+        "\nthis month {}, {} a day in the last {RATE_DAYS} days, forecast {}{of_cap}",
         month_usd.display(),
         usd_per_day.display(),
         forecast_usd.display()
