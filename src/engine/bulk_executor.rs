@@ -401,6 +401,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn job_too_large_to_keep_is_changed_all_the_same() {
+        let bench = Bench::new().await;
+        let spec = Spec::new("flux-2-pro", "image").with("input_image", serde_json::Value::from("x".repeat(1_100_000)));
+        let large = Job::new(JobId::new("large").unwrap(), spec, true, DateTime::UNIX_EPOCH);
+        bench.store.create(vec![large]).await.unwrap();
+        let record = bench.start(BulkAction::Tag(TagEdit::parse("cover").unwrap()), now()).await;
+        let end = bench.run("w1", &record.id).await.unwrap();
+        assert_eq!((end.record.state, end.record.changed), (BulkState::Done, JOBS as u64 + 1));
+        assert_eq!(bench.plan_undo(&record.id).await.ids.len(), JOBS);
+        let records = bench.store.shared_records("bulk_undo", 100).await.unwrap();
+        assert!(records.iter().all(|record| record.body.to_string().len() < 1_000_000));
+    }
+
+    #[tokio::test]
     async fn suspended_worker_leaves_the_undo_complete() {
         let bench = Bench::new().await;
         let record = bench.start(BulkAction::Retry, now()).await;

@@ -75,6 +75,24 @@ fn screen_of_bulk_actions_pauses_and_stops() {
 }
 
 #[test]
+fn stopped_action_is_undone_after_its_last_batch() {
+    let mut harness = ConsoleHarness::busy(120, 40);
+    let mut own = record("ada@studio");
+    own.undoable = true;
+    harness.event(Event::BulkActions(vec![own.clone()]));
+    (own.state, own.position, own.changed) = (BulkState::Stopped, 50, 50);
+    own.lease = Some(BulkLease { worker: "w".to_owned(), until: harness.now + Duration::seconds(20) });
+    harness.event(Event::BulkActions(vec![own.clone()]));
+    assert!(harness.frame().contains("u to undo"), "{}", harness.frame());
+    assert_eq!(sends(&harness.keys("u")), [] as [&Command; 0]);
+    assert!(harness.frame().contains("Cannot undo: a worker still completes its last jobs"), "{}", harness.frame());
+    own.lease = None;
+    harness.event(Event::BulkActions(vec![own]));
+    let undo = BulkAction::Undo { of: "1".to_owned(), action: BulkAction::Retry.into() };
+    assert_eq!(sends(&harness.keys("u")), [&Command::PlanBulk(undo, BulkTarget::ChangedBy("1".to_owned()))]);
+}
+
+#[test]
 fn ended_action_is_undone_after_a_question() {
     let mut harness = ConsoleHarness::busy(120, 40);
     let mut done = record("ben@office");

@@ -30,9 +30,13 @@ impl App {
         if self.stop_own_bulk() {
             return;
         }
-        match self.undo.pop_if(|entry| matches!(entry, UndoEntry::Bulk(_))) {
-            Some(UndoEntry::Bulk(id)) => return self.undo_bulk(&id),
-            Some(UndoEntry::Jobs(..)) | None => {}
+        if let Some(UndoEntry::Bulk(id)) = self.undo.last() {
+            let id = id.clone();
+            // One whose worker still completes its last jobs can be undone a moment later.
+            if !self.bulk.iter().any(|record| record.id == id && record.is_ending(self.now)) {
+                self.undo.pop();
+            }
+            return self.undo_bulk(&id);
         }
         match self.undo.last() {
             Some(_) if self.undo_pending => self.notify(NO_EFFECT, "Undo in progress"),

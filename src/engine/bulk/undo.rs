@@ -21,6 +21,10 @@ const MAX_UNDOABLE: usize = 20_000;
 /// Bytes of one record: a document of a shared store has at most a megabyte.
 const MAX_BYTES: usize = 400_000;
 
+/// Bytes of a job in a record of its own. A larger one, such as with an image in its request, has no undo: a record that the store
+/// refuses would stop the action itself.
+const MAX_JOB_BYTES: usize = 900_000;
+
 /// Jobs as they were before a batch: written before the batch is applied, so that a crash loses none.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -77,7 +81,7 @@ impl BulkRecord {
             Some("there is no undo of this action")
         } else if self.is_open() {
             Some("it has not ended; stop it first")
-        } else if self.lease.as_ref().is_some_and(|lease| lease.until > now) {
+        } else if self.is_ending(now) {
             Some("a worker still completes its last jobs; try again in half a minute")
         } else if self.changed == 0 && self.lease.is_none() {
             Some("it changed no job")
@@ -86,6 +90,11 @@ impl BulkRecord {
         } else {
             None
         }
+    }
+
+    /// Whether it is stopped, and a worker still completes its batch.
+    pub fn is_ending(&self, now: DateTime<Utc>) -> bool {
+        !self.is_open() && self.lease.as_ref().is_some_and(|lease| lease.until > now)
     }
 
     /// How far its undo is, by the other records that are known; `None` where there is no undo.
@@ -187,6 +196,9 @@ pub(in crate::engine) async fn keep_previous(
     for job in previous {
         let job = encode(job)?;
         let length = job.to_string().len();
+        if length > MAX_JOB_BYTES {
+            continue;
+        }
         if bytes + length > MAX_BYTES && !kept.jobs.is_empty() {
             part = keep(store, record, part, &kept, at).await?;
             kept.jobs.clear();
