@@ -81,9 +81,15 @@ pub async fn run(session: &Session, args: &LogsArgs) -> Result<(), CliError> {
 
 /// Where no line names the job: whether the store has such a job. Errors: it has none.
 async fn check_job(session: &Session, job: &str) -> Result<(), CliError> {
-    // The log files do not depend on the store: without it they are all that is known.
-    let Ok(store) = wiring::open_store(&session.config).await else { return Ok(()) };
-    if store.find(job, 1).await.is_ok_and(|found| found.is_empty()) {
+    // Opening the store would create it.
+    let is_unknown = if wiring::has_store(&session.config) {
+        // The log files do not depend on the store: without it they are all that is known.
+        let Ok(store) = wiring::open_store(&session.config).await else { return Ok(()) };
+        store.find(job, 1).await.is_ok_and(|found| found.is_empty())
+    } else {
+        true
+    };
+    if is_unknown {
         let folder = session.config.log_dir.display();
         let job = sanitize_line(job, 60);
         return Err(CliError::Failed(format!("no job id starts with '{job}', and no log line in {folder} names one")));

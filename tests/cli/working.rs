@@ -118,6 +118,9 @@ fn worker_until_idle_exits_with_summary() {
     assert!(nothing.contains("No log lines in ") && nothing.contains("elsewhere"), "{nothing}");
     let unknown = env.fails(1, &["logs", "--job", "no-such-job"]);
     assert!(unknown.contains("no job id starts with 'no-such-job'"), "{unknown}");
+    let empty = TestEnv::new();
+    assert!(empty.fails(1, &["logs", "--job", "no-such-job"]).contains("no job id starts with 'no-such-job'"));
+    assert!(!empty.data().join("darkroom.db").exists(), "reading logs creates no store");
 }
 
 #[test]
