@@ -201,6 +201,14 @@ fn doctor_explains_an_unused_key() {
 }
 
 #[test]
+fn doctor_names_the_missing_credentials() {
+    let mut env = TestEnv::new();
+    env.set("DARKROOM_STORE", "firestore");
+    let ill = text(&env.run(&["doctor"]).stdout);
+    assert!(ill.contains("GOOGLE_APPLICATION_CREDENTIALS is not set: gcloud's login"), "{ill}");
+}
+
+#[test]
 fn doctor_without_store_knows_no_caps() {
     let mut env = TestEnv::new();
     env.json(&["budget", "set", "--daily", "20", "--json"]);

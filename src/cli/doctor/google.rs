@@ -34,7 +34,10 @@ pub(super) fn credentials(config: &Config) -> Option<Check> {
             error.to_string(),
             "set it to the key file of a service account, or unset it and run `gcloud auth application-default login`",
         ),
-        Ok(Identity::Default) => Check::ok(NAME, "using application-default credentials"),
+        Ok(Identity::Default) => Check::ok(
+            NAME,
+            "GOOGLE_APPLICATION_CREDENTIALS is not set: gcloud's login or the machine's identity is used",
+        ),
         Ok(Identity::File { kind, email, project }) => {
             let who = email.map_or(kind.clone(), |email| format!("{kind} {email}"));
             match (project, &google.project) {

@@ -56,7 +56,7 @@ pub(super) fn interpret_reply(reply: &Reply) -> Result<TicketStatus, CheckError>
             Ok(failed(FailureCode::ContentModerated, moderation("the image was withheld", &body), &body))
         }
         "Task not found" => {
-            Ok(failed(FailureCode::TicketLost, "the provider does not know the ticket any more".to_owned(), &body))
+            Ok(failed(FailureCode::TicketLost, "the provider does not know the task any more".to_owned(), &body))
         }
         _ if !in_order => Err(retryable(reply, reply.error_message(), false)),
         word => {
@@ -243,7 +243,7 @@ mod tests {
                 "request_moderated: the request was blocked by moderation",
             ),
             (503, r#"{"status":"Request Moderated"}"#, "request_moderated: the request was blocked by moderation"),
-            (200, r#"{"status":"Task not found"}"#, "ticket_lost: the provider does not know the ticket any more"),
+            (200, r#"{"status":"Task not found"}"#, "ticket_lost: the provider does not know the task any more"),
             // Not there, or not yet.
             (404, r#"{"detail":"Not Found"}"#, "not found"),
             (404, r#"{"status":"Task not found"}"#, "not found"),

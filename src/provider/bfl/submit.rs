@@ -114,7 +114,7 @@ fn accepted(reply: &Reply, hosts: &HostPolicy, now: DateTime<Utc>) -> Result<Rec
             receipt: Box::new(receipt),
             code: FailureCode::UntrustedHost,
             message: format!(
-                "the provider names the untrusted host {place} for the ticket; a retry polls the configured host first"
+                "the provider names the untrusted host {place} for the task; a retry polls the configured host first"
             ),
         });
     }
