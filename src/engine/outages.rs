@@ -139,15 +139,17 @@ impl Failures {
 #[derive(Default)]
 struct AnsweringAddresses(Mutex<BTreeMap<String, Instant>>);
 
-/// Addresses that are remembered: the provider has a few regions.
+/// Addresses that are remembered, those that answered last: the provider has a few regions.
 const MAX_ADDRESSES: usize = 64;
 
 impl AnsweringAddresses {
     fn answered(&self, address: String, now: Instant) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < MAX_ADDRESSES || known.contains_key(&address) {
-            known.insert(address, now);
+        if known.len() >= MAX_ADDRESSES && !known.contains_key(&address) {
+            let oldest = known.iter().min_by_key(|(_, at)| **at).map(|(address, _)| address.clone());
+            oldest.and_then(|address| known.remove(&address));
         }
+        known.insert(address, now);
     }
 
     /// Whether that address never answered while another one does: an old task may be at an address that no longer exists, which
@@ -382,6 +384,21 @@ mod tests {
         addresses.answered(address_of(&live), now);
         assert!(addresses.is_dead(&address_of(&old), now) && !addresses.is_dead(&address_of(&live), now));
         assert!(!addresses.is_dead(&address_of(&old), now + LONGEST_SILENCE), "nothing answers any more");
+    }
+
+    #[test]
+    fn oldest_address_is_forgotten_first() {
+        let (addresses, start) = (AnsweringAddresses::default(), Instant::now());
+        let at = |number: usize| start + Duration::from_secs(number as u64);
+        for number in 0..=MAX_ADDRESSES {
+            addresses.answered(format!("region-{number}:443"), at(number));
+        }
+        addresses.answered("region-1:443".to_owned(), at(MAX_ADDRESSES + 1));
+        addresses.answered("new:443".to_owned(), at(MAX_ADDRESSES + 2));
+        let now = at(MAX_ADDRESSES + 2);
+        let is_known = |address: &str| !addresses.is_dead(address, now);
+        assert!(is_known("new:443") && is_known("region-1:443") && is_known("region-64:443"));
+        assert!(!is_known("region-0:443") && !is_known("region-2:443"), "these answered longest ago");
     }
 
     #[test]
