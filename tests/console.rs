@@ -127,6 +127,7 @@ fn filter_marks_notice_and_quitting() {
         rejected: Vec::new(),
         previous: vec![Job::new(fixtures::id(1), Spec::new("flux-dev", "a fox"), true, fixtures::now())],
         estimate: Some("0.12".parse().unwrap()),
+        tag_edit: None,
     }));
     snapshot("filter_marks_notice_80x24", harness);
     let mut harness = ConsoleHarness::busy(80, 24);

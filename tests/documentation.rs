@@ -206,3 +206,13 @@ fn monitoring_files_name_existing_metrics() {
     let missing: Vec<&&str> = names.iter().filter(|name| !source.contains(&format!("\"{name}\""))).collect();
     assert!(missing.is_empty(), "no such metrics: {missing:?}");
 }
+
+#[test]
+fn changelog_has_each_section_once() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("CHANGELOG.md")).unwrap();
+    for version in text.split("\n## ").skip(1) {
+        let titles: Vec<&str> = version.lines().filter(|line| line.starts_with("### ")).collect();
+        let unique: BTreeSet<&str> = titles.iter().copied().collect();
+        assert_eq!(titles.len(), unique.len(), "{titles:?}");
+    }
+}

@@ -529,6 +529,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn changed_job_is_not_cloned() {
+        let bench = Bench::new().await;
+        let edit = SpecEdit::parse("seed=7 tags=night").unwrap();
+        let record = bench.start(BulkAction::Clone { edit, simulated: true }, now()).await;
+        // A worker dies behind its first batch.
+        let items = record.batch(&*bench.store, BATCH_SIZE).await.unwrap();
+        bench.executor("dead").commands.apply_bulk(&record.id, &record.action, items).await.unwrap();
+        let jobs = bench.jobs().await;
+        let source = |number: usize| jobs.iter().find(|job| job.id.as_str() == format!("job-{number:04}")).unwrap();
+        // A job that is cloned already, one that now costs more, one that has another prompt; and one whose clone stays the same.
+        let all = record.batch(&*bench.store, JOBS).await.unwrap();
+        let first = all[0].0.clone();
+        let rest: Vec<Job> = (0..JOBS)
+            .map(source)
+            .filter(|job| all[BATCH_SIZE..].iter().any(|(id, _)| *id == job.id))
+            .cloned()
+            .collect();
+        let mut changed = vec![bench.store.get(&first).await.unwrap().unwrap()];
+        changed.extend(rest.into_iter().take(3));
+        changed[0].spec.model = "flux-2-max".to_owned();
+        changed[1].spec.model = "flux-2-max".to_owned();
+        changed[2].spec.prompt = "another image".to_owned();
+        changed[3].retry(Utc::now()).unwrap();
+        for job in &changed {
+            bench.store.save(Save::new(job)).await.unwrap();
+        }
+        let end = bench.run("w2", &record.id).await.unwrap();
+        assert_eq!((end.record.changed, end.record.unchanged), (118, 2));
+        assert_eq!(end.record.reasons, ["it changed after it was counted"]);
+        let clones: Vec<Job> = bench.jobs().await.into_iter().filter(|job| job.tags == ["night"]).collect();
+        assert_eq!(clones.len(), 118);
+        assert!(clones.iter().all(|job| job.spec.model == "flux-2-pro" && job.spec.prompt.starts_with("image ")));
+    }
+
+    #[tokio::test]
     async fn tags_are_changed_and_can_be_undone() {
         let bench = Bench::new().await;
         let record = bench.start(BulkAction::Tag(TagEdit::parse("cover").unwrap()), now()).await;

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{BulkAction, BulkControl, BulkItem, BulkPlan, BulkTarget, CommandKind, NewJob, TagEdit};
+use super::{BulkAction, BulkControl, BulkItem, BulkPlan, BulkTarget, CommandOutcome, NewJob, TagEdit};
 use crate::costs::{BudgetEdit, CostGrouping};
 use crate::jobs::filter::Filter;
 use crate::jobs::sort::{Place, Sort};
-use crate::jobs::{BillingAnswer, Job, JobId};
+use crate::jobs::{BillingAnswer, JobId};
 use crate::store::{PageCursor, SortOrder};
 
 /// A command into the engine. Each is answered by at least one event.
@@ -26,8 +26,8 @@ pub enum Command {
     Hide(Vec<JobId>),
     /// Show these hidden jobs in lists again.
     Unhide(Vec<JobId>),
-    /// Undo the command that `CommandOutcome` described: restore these jobs, if nothing has happened to them since.
-    Undo(CommandKind, Vec<Job>),
+    /// Undo the command with this outcome: restore its `previous` jobs, if nothing has happened to them since.
+    Undo(Box<CommandOutcome>),
     /// Start no more jobs in this process; those under way continue.
     PauseIntake,
     /// Start jobs in this process again; also after an account failure blocked the intake.

@@ -11,7 +11,7 @@ use super::UncertainCharges;
 use crate::costs::{
     AccountCheck, Budget, BudgetExceeded, CostGrouping, CostReport, CostTable, DEFAULT_SOFT_PERCENT, Outlook, Usd,
 };
-use crate::engine::{AuditEntry, BulkPlan, BulkRecord, FleetUsage, Outage, Pause};
+use crate::engine::{AuditEntry, BulkPlan, BulkRecord, FleetUsage, Outage, Pause, TagEdit};
 use crate::jobs::filter::Filter;
 use crate::jobs::sort::Place;
 use crate::jobs::{FailureCode, Job, JobId, StageName, StepName};
@@ -323,11 +323,13 @@ pub struct CommandOutcome {
     pub previous: Vec<Job>,
     /// What the new attempts will cost at most, if known.
     pub estimate: Option<Usd>,
+    /// What `CommandKind::Tagged` did: an undo leaves jobs whose tags changed since.
+    pub tag_edit: Option<TagEdit>,
 }
 
 impl CommandOutcome {
     /// A command that has changed nothing yet.
     pub fn nothing(kind: CommandKind) -> Self {
-        Self { kind, succeeded: Vec::new(), rejected: Vec::new(), previous: Vec::new(), estimate: None }
+        Self { kind, succeeded: Vec::new(), rejected: Vec::new(), previous: Vec::new(), estimate: None, tag_edit: None }
     }
 }

@@ -77,6 +77,7 @@ fn answers_are_confirmed_and_recorded() {
         rejected: Vec::new(),
         previous: Vec::new(),
         estimate: None,
+        tag_edit: None,
     };
     let effects = harness.event(Event::CommandCompleted(outcome));
     assert!(sent(&effects).contains(&&Command::LoadUncertain), "the list is read again: {effects:?}");

@@ -158,6 +158,7 @@ fn new_jobs_do_not_move_the_gallery_selection() {
         rejected: Vec::new(),
         previous: Vec::new(),
         estimate: None,
+        tag_edit: None,
     };
     harness.event(Event::CommandCompleted(outcome));
     harness.event(Event::Jobs(vec![made.into()]));

@@ -127,6 +127,7 @@ fn undoable() -> Event {
         rejected: Vec::new(),
         previous: vec![job],
         estimate: None,
+        tag_edit: None,
     })
 }
 

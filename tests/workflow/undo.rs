@@ -8,7 +8,7 @@ use super::harness::WorkflowHarness;
 use crate::support::ledger_check;
 
 async fn undo(harness: &WorkflowHarness, outcome: CommandOutcome) -> Result<(), String> {
-    let undone = harness.operator.undo(outcome.kind, outcome.previous).await.unwrap();
+    let undone = harness.operator.undo(outcome).await.unwrap();
     assert_eq!(undone.kind, CommandKind::Undone);
     match undone.rejected.as_slice() {
         [] => Ok(()),
@@ -67,6 +67,23 @@ async fn undo_leaves_a_job_that_was_tagged_since() {
     // Without any of that the job is what the cancellation left.
     undo(&harness, cancelled).await.unwrap();
     assert_eq!(harness.job(&id).await.stage_name(), StageName::Queued);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn undo_of_tags_leaves_jobs_tagged_since() {
+    let harness = WorkflowHarness::new(Speed::Instant).await;
+    let (id, other) = (harness.submit("a fox").await, harness.submit("a hen").await);
+    let edit = |text: &str| TagEdit::parse(text).unwrap();
+    let tagged = harness.operator.tag(vec![id.clone(), other.clone()], &edit("draft")).await.unwrap();
+    harness.operator.tag(vec![id.clone()], &edit("cover")).await.unwrap();
+    let undone = harness.operator.undo(tagged.clone()).await.unwrap();
+    assert_eq!(undone.succeeded, std::slice::from_ref(&other));
+    assert_eq!(undone.rejected, [(id.clone(), "cannot undo: its tags were changed since".to_owned())]);
+    assert_eq!((harness.job(&id).await.tags, harness.job(&other).await.tags), (edit("draft cover").add, Vec::new()));
+    // Without the later tag the job is what the command left.
+    harness.operator.tag(vec![id.clone()], &edit("-cover")).await.unwrap();
+    let undone = harness.operator.undo(tagged).await.unwrap();
+    assert_eq!((undone.succeeded, harness.job(&id).await.tags), (vec![id], Vec::new()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

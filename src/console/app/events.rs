@@ -334,7 +334,7 @@ impl App {
                 self.undo.pop();
             }
         } else if !outcome.previous.is_empty() {
-            self.keep_undo(UndoEntry::Jobs(outcome.kind, outcome.previous));
+            self.keep_undo(UndoEntry::Command(Box::new(outcome)));
         }
         self.notify(level, text);
     }
@@ -449,6 +449,7 @@ mod tests {
             rejected: Vec::new(),
             previous: vec![Job::new(id("a"), crate::jobs::Spec::new("m", "p"), true, chrono::DateTime::UNIX_EPOCH)],
             estimate: Some("0.12".parse().unwrap()),
+            tag_edit: None,
         };
         assert_eq!(describe(&outcome, "u").1, "Retrying 3 jobs, about $0.12 · u to undo");
         let mut paid = Job::new(id("p"), crate::jobs::Spec::new("m", "p"), true, chrono::DateTime::UNIX_EPOCH);

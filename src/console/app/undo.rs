@@ -3,8 +3,7 @@
 use super::{App, NO_EFFECT};
 use crate::console::keymap::Action;
 use crate::console::overlays::Overlay;
-use crate::engine::{BulkTarget, Command, CommandKind};
-use crate::jobs::Job;
+use crate::engine::{BulkTarget, Command, CommandOutcome};
 
 /// Actions that can be undone one after the other.
 const MAX_UNDO_LEVELS: usize = 20;
@@ -12,8 +11,8 @@ const MAX_UNDO_LEVELS: usize = 20;
 /// What `u` restores.
 #[derive(Debug)]
 pub(super) enum UndoEntry {
-    /// What a command changed: its jobs as they were before.
-    Jobs(CommandKind, Vec<Job>),
+    /// What a command changed.
+    Command(Box<CommandOutcome>),
     /// What a bulk action changed: its id.
     Bulk(String),
 }
@@ -41,8 +40,8 @@ impl App {
         match self.undo.last() {
             Some(_) if self.undo_pending => self.notify(NO_EFFECT, "Undo in progress"),
             // The entry stays until the engine reports completion: a dropped command loses nothing.
-            Some(UndoEntry::Jobs(kind, previous)) => {
-                let command = Command::Undo(*kind, previous.clone());
+            Some(UndoEntry::Command(outcome)) => {
+                let command = Command::Undo(outcome.clone());
                 self.undo_pending = true;
                 self.send(command);
             }

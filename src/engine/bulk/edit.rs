@@ -57,6 +57,11 @@ impl TagEdit {
         Ok(edited)
     }
 
+    /// Whether `tags` are what the edit made of `old`.
+    pub(in crate::engine) fn has_left(&self, tags: &[String], old: &[String]) -> bool {
+        self.applied_to(old).is_ok_and(|left| left == tags)
+    }
+
     /// `+cover -draft`.
     pub fn summary(&self) -> String {
         let added = self.add.iter().map(|tag| format!("+{tag}"));

@@ -4,6 +4,7 @@
 //! between the question and its answer is neither paid nor cancelled.
 
 mod edit;
+mod fingerprint;
 mod record;
 mod undo;
 
@@ -11,8 +12,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use edit::{SpecEdit, TagEdit};
+pub(in crate::engine) use fingerprint::clone_fingerprint;
+pub use fingerprint::fingerprint;
 pub(in crate::engine) use record::{BatchResult, LEASE};
-pub use record::{BulkControl, BulkItem, BulkLease, BulkRecord, BulkStart, BulkState, MIN_JOBS, fingerprint};
+pub use record::{BulkControl, BulkItem, BulkLease, BulkRecord, BulkStart, BulkState, MIN_JOBS};
 pub(in crate::engine) use undo::{keep_previous, keep_unchanged, kept_jobs, previous_of};
 
 use super::{RetryPrice, is_submit_unknown};
@@ -308,7 +311,7 @@ impl BulkPlan {
             self.maybe_billed += 1;
         } else {
             self.ids.push(job.id.clone());
-            self.fingerprints.push(fingerprint(job));
+            self.fingerprints.push(self.action.fingerprint(job));
             self.generating += usize::from(job.stage_name() == StageName::Generating);
             if let BulkAction::Clone { simulated, .. } = &self.action {
                 self.real += usize::from(!simulated);

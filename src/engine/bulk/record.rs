@@ -8,8 +8,9 @@
 //!
 //! A crash between two writes leaves jobs without a header, which nothing reads, or a header whose signal is missing: the next start of
 //! any worker finds it. The position is saved after its jobs were changed, so that a crash repeats at most one batch; a job that was
-//! changed since it was counted is never changed again (`fingerprint`). What jobs were is kept before they are changed: the repeated
-//! batch counts those as changed that are what the action leaves of that, and an undo restores no others.
+//! changed since it was counted is never changed again (`fingerprint`), nor cloned with other contents or at another price. What jobs
+//! were is kept before they are changed: the repeated batch counts those as changed that are what the action leaves of that, and an undo
+//! restores no others.
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::{BulkAction, BulkPlan};
 use crate::costs::Usd;
 use crate::engine::Operator;
-use crate::jobs::{Job, JobId};
+use crate::jobs::JobId;
 use crate::store::{SharedRecord, Store, StoreError};
 use crate::text::{format, sanitize_line};
 
@@ -144,11 +145,6 @@ pub struct BulkRecord {
 
 /// A job of a bulk action, with its fingerprint when it was counted; of an undo, with the position of the batch that changed it.
 pub type BulkItem = (JobId, i64);
-
-/// What distinguishes the job as it was counted from the same job after any transition.
-pub fn fingerprint(job: &Job) -> i64 {
-    job.updated_at.timestamp_micros()
-}
 
 /// The jobs of one list.
 #[derive(Serialize, Deserialize)]

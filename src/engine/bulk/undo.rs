@@ -7,7 +7,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::record::encode;
-use super::{BulkAction, BulkItem, BulkPlan, BulkRecord, BulkState};
+use super::{BulkAction, BulkItem, BulkPlan, BulkRecord, BulkState, TagEdit};
 use crate::engine::{CommandKind, RetryPrice};
 use crate::jobs::{Job, JobId, StageName};
 use crate::store::{SharedRecord, Store, StoreError};
@@ -60,11 +60,15 @@ impl BulkAction {
         is_too_large.then(|| format!("More than {MAX_UNDOABLE} jobs: there is no undo"))
     }
 
+    /// What was made of the tags.
+    pub(in crate::engine) fn tag_edit(&self) -> Option<&TagEdit> {
+        if let Self::Tag(edit) = self { Some(edit) } else { None }
+    }
+
     /// Why a job does not go back to what it was: its tags are not those that the action left.
     pub(in crate::engine) fn undo_obstacle(&self, job: &Job, old: &Job) -> Option<&'static str> {
-        let Self::Tag(edit) = self else { return None };
-        let is_as_left = edit.applied_to(&old.tags).is_ok_and(|tags| tags == job.tags);
-        (!is_as_left).then_some("its tags were changed since")
+        let edit = self.tag_edit()?;
+        (!edit.has_left(&job.tags, &old.tags)).then_some("its tags were changed since")
     }
 }
 

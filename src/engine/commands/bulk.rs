@@ -8,8 +8,9 @@ use futures::StreamExt;
 use sha2::{Digest, Sha256};
 
 use super::{CONCURRENCY, OperatorCommands, changes, undo};
-use crate::engine::bulk::{fingerprint, previous_of};
-use crate::engine::{BulkAction, BulkItem, CommandKind, CommandOutcome, SpecEdit, TagEdit};
+use crate::catalog::Catalog;
+use crate::engine::bulk::{clone_fingerprint, fingerprint, previous_of};
+use crate::engine::{BulkAction, BulkItem, CommandKind, CommandOutcome, NewJob, SpecEdit, TagEdit};
 use crate::jobs::{Job, JobId};
 use crate::store::StoreError;
 
@@ -91,7 +92,7 @@ impl OperatorCommands {
             let Some(old) = previous.get(&job.id) else { return Err("what it was before was not kept".to_owned()) };
             match action.undo_obstacle(job, old) {
                 Some(why) => Err(why.to_owned()),
-                None => undo::restore(action.command_kind(), job, old, now),
+                None => undo::restore(action.command_kind(), action.tag_edit(), job, old, now),
             }
         };
         let mut outcome = self.apply_to_each(CommandKind::Undone, ids, restore).await?;
@@ -102,12 +103,14 @@ impl OperatorCommands {
     /// Adds and removes tags.
     pub async fn tag(&self, ids: Vec<JobId>, edit: &TagEdit) -> Result<CommandOutcome, StoreError> {
         let tag = |job: &mut Job, _| changes::tag(edit, job);
-        let outcome = self.apply_to_each(CommandKind::Tagged, ids, tag).await?;
+        let mut outcome = self.apply_to_each(CommandKind::Tagged, ids, tag).await?;
+        outcome.tag_edit = Some(edit.clone());
         self.record_with("tag", &outcome, Some(&edit.summary())).await;
         Ok(outcome)
     }
 
-    /// Creates a clone of each job, once: its id follows from the action and the source.
+    /// Creates a clone of each job, once: its id follows from the action and the source. A job whose clone would be another one than was
+    /// counted, or have another price, is left out.
     async fn clone_unchanged(
         &self,
         action: &str,
@@ -115,14 +118,19 @@ impl OperatorCommands {
         edit: &SpecEdit,
     ) -> Result<CommandOutcome, StoreError> {
         let mut outcome = CommandOutcome::nothing(CommandKind::Submitted);
-        for (source, _) in items {
+        for (source, counted) in items {
             let id = clone_id(action, &source);
-            let Some(job) = self.store.get(&source).await? else {
-                outcome.rejected.push((source, "job not found".to_owned()));
-                continue;
-            };
-            let request = match edit.clone_of(&job) {
+            let job = self.store.get(&source).await?;
+            let request = job.ok_or_else(|| "job not found".to_owned()).and_then(|job| edit.clone_of(&job));
+            let is_as_counted = |new: &NewJob| clone_fingerprint(&new.spec, Catalog::builtin()) == counted;
+            let request = request.and_then(|new| if is_as_counted(&new) { Ok(new) } else { Err(CHANGED.to_owned()) });
+            let request = match request {
                 Ok(request) => request,
+                // A batch that is repeated after a crash finds what it created, whatever the source is now.
+                Err(_) if self.store.get(&id).await?.is_some() => {
+                    outcome.succeeded.push(id);
+                    continue;
+                }
                 Err(why) => {
                     outcome.rejected.push((source, why));
                     continue;
@@ -131,7 +139,6 @@ impl OperatorCommands {
             let mut clone = Job::new(id.clone(), request.spec, self.simulated, self.clock.now());
             clone.tags = request.tags;
             match self.store.create(vec![clone]).await {
-                // A batch that is repeated after a crash finds what it created.
                 Ok(()) | Err(StoreError::AlreadyExists(_)) => outcome.succeeded.push(id),
                 Err(error) => return Err(error),
             }

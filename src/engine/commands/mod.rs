@@ -118,13 +118,7 @@ impl OperatorCommands {
         let succeeded = jobs.iter().map(|job| job.id.clone()).collect();
         let estimate = likely_price(jobs.iter().map(|job| job.spec.clone()).collect()).await;
         self.store.create(jobs).await?;
-        let outcome = CommandOutcome {
-            kind: CommandKind::Submitted,
-            succeeded,
-            rejected: Vec::new(),
-            previous: Vec::new(),
-            estimate,
-        };
+        let outcome = CommandOutcome { succeeded, estimate, ..CommandOutcome::nothing(CommandKind::Submitted) };
         self.record("submit", &outcome).await;
         Ok(outcome)
     }
@@ -193,8 +187,9 @@ impl OperatorCommands {
         Ok(())
     }
 
-    /// Restores jobs to what they were before the command `kind`, if nothing has happened to them since.
-    pub async fn undo(&self, kind: CommandKind, previous: Vec<Job>) -> Result<CommandOutcome, StoreError> {
+    /// Restores the jobs of a command to what they were before it, if nothing has happened to them since.
+    pub async fn undo(&self, command: CommandOutcome) -> Result<CommandOutcome, StoreError> {
+        let CommandOutcome { kind, previous, tag_edit, .. } = command;
         let ids = previous.iter().map(|job| job.id.clone()).collect();
         let previous: HashMap<JobId, Job> = previous.into_iter().map(|job| (job.id.clone(), job)).collect();
         let mut outcome = self
@@ -202,7 +197,7 @@ impl OperatorCommands {
                 let Some(old) = previous.get(&job.id) else {
                     return Err("it was not part of that command".to_owned());
                 };
-                undo::restore(kind, job, old, now)
+                undo::restore(kind, tag_edit.as_ref(), job, old, now)
             })
             .await?;
         self.record("undo", &outcome).await;

@@ -3,17 +3,27 @@
 use chrono::{DateTime, Utc};
 
 use super::changes;
-use crate::engine::CommandKind;
+use crate::engine::{CommandKind, TagEdit};
 use crate::jobs::{IllegalTransition, Job, Review, StageName};
 
-/// Restores `job` to what it was before the command `kind`; one line why not, if something has happened since.
-pub(super) fn restore(kind: CommandKind, job: &mut Job, old: &Job, now: DateTime<Utc>) -> Result<(), String> {
+/// Restores `job` to what it was before the command `kind` (which made `edit` of its tags); one line why not, if something has happened
+/// since.
+pub(super) fn restore(
+    kind: CommandKind,
+    edit: Option<&TagEdit>,
+    job: &mut Job,
+    old: &Job,
+    now: DateTime<Utc>,
+) -> Result<(), String> {
     let rejected = |reason: &str| Err(format!("cannot undo: {reason}"));
     match kind {
         CommandKind::Submitted | CommandKind::Undone | CommandKind::Resolved => rejected("this command has no undo"),
         CommandKind::Tagged => {
             if matches!(job.stage_name(), StageName::Submitting | StageName::Generating) {
                 return rejected(&format!("it is {} now", job.stage_name()));
+            }
+            if !edit.is_some_and(|edit| edit.has_left(&job.tags, &old.tags)) {
+                return rejected("its tags were changed since");
             }
             job.tags.clone_from(&old.tags);
             Ok(())

@@ -195,7 +195,7 @@ impl CommandTasks {
                 Command::Hide(ids) => (CommandKind::Hidden, operator.hide(ids).await),
                 Command::Unhide(ids) => (CommandKind::Undone, operator.unhide(ids).await),
                 Command::Tag(ids, edit) => (CommandKind::Tagged, operator.tag(ids, &edit).await),
-                Command::Undo(kind, previous) => (CommandKind::Undone, operator.undo(kind, previous).await),
+                Command::Undo(command) => (CommandKind::Undone, operator.undo(*command).await),
                 Command::ResolveCharge { id, attempt, answer, by } => {
                     (CommandKind::Resolved, operator.resolve_charge(id, Some(attempt), answer, &by).await)
                 }

@@ -289,8 +289,8 @@ async fn act(process: Arc<Process>, mut rng: Rng) {
         35..55 => commands.cancel(vec![id]).await,
         55..62 => {
             let last = world.state.lock().unwrap().last_command.take();
-            let Some((kind, previous)) = last else { return };
-            commands.undo(kind, previous).await
+            let Some(last) = last else { return };
+            commands.undo(last).await
         }
         62..66 => commands.approve(vec![id]).await,
         66..76 => return regenerate(&process, &store, number, &mut rng).await,
@@ -304,7 +304,7 @@ async fn act(process: Arc<Process>, mut rng: Rng) {
     if let Ok(outcome) = outcome {
         let is_undoable = !outcome.previous.is_empty() && outcome.kind != CommandKind::Undone;
         if is_undoable {
-            world.state.lock().unwrap().last_command = Some((outcome.kind, outcome.previous));
+            world.state.lock().unwrap().last_command = Some(outcome);
         }
     }
 }

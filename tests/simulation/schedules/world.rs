@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use darkroom::engine::CommandKind;
-use darkroom::jobs::{Job, WorkerId};
+use darkroom::engine::CommandOutcome;
+use darkroom::jobs::WorkerId;
 use darkroom::store::sqlite::SqliteStore;
 use darkroom::time::Clock;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +45,7 @@ pub struct State {
     /// Workers that died without releasing their claims.
     pub dead: Vec<WorkerId>,
     /// The last command, for an undo.
-    pub last_command: Option<(CommandKind, Vec<Job>)>,
+    pub last_command: Option<CommandOutcome>,
     /// Operators and submitters that have not finished, and processes that are suspended.
     pub pending: usize,
     /// Since when nothing is left to do.
